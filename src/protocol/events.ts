@@ -1,0 +1,144 @@
+/**
+ * What an endpoint tells its operator: one closed union. No token, session id or body is ever in an
+ * event; `session` is a short hash of the id, the same for the same session.
+ *
+ * @module
+ */
+
+/** Why a session ended. */
+export type SessionEndReason =
+  | "deleted"
+  | "idle"
+  | "expired"
+  | "evicted"
+  | "ended"
+  | "shutdown";
+
+/** How a request came to its end. */
+export type RequestOutcome =
+  | "result"
+  | "error"
+  | "cancelled"
+  | "timeout"
+  | "session-ended"
+  | "shutdown"
+  | "disconnected";
+
+/** Why a connection of a stream closed. */
+export type StreamCloseReason =
+  /** The stream ended and everything was sent. */
+  | "ended"
+  /** The client went away. */
+  | "disconnected"
+  /** A newer connection took the stream over. */
+  | "replaced"
+  /** The client read too slowly. */
+  | "slow"
+  /** A handler closed it so that the client comes back. */
+  | "released"
+  /** The principal's credentials ended. */
+  | "unauthorized"
+  /** The request was cancelled. */
+  | "cancelled"
+  /** The session ended. */
+  | "session-ended"
+  /** The endpoint closes. */
+  | "shutdown"
+  /** The event log failed. */
+  | "failed";
+
+/** Why a request was refused, for the operator alone. */
+export type RefusalReason =
+  | "origin"
+  | "host"
+  | "rate-limit"
+  | "method"
+  | "content-type"
+  | "accept"
+  | "required-header"
+  | "path"
+  | "body-size"
+  | "json"
+  | "envelope"
+  | "batch"
+  | "unauthorized"
+  | "forbidden"
+  | "credentials-expired"
+  | "authenticate-failed"
+  | "session-missing"
+  | "session-unknown"
+  | "session-foreign"
+  | "session-expired"
+  | "session-limit"
+  | "sessions-off"
+  | "version"
+  | "request-limit"
+  | "stream-limit"
+  | "stream-taken"
+  | "shutdown"
+  | "store-failed";
+
+/** Something that happened at an endpoint. */
+export type McpEvent =
+  /** Nothing authenticates requests: everybody is one anonymous principal. */
+  | { readonly type: "anonymous" }
+  | {
+    readonly type: "session-opened";
+    readonly session: string;
+    readonly principal: string | undefined;
+    readonly protocolVersion: string | undefined;
+  }
+  | { readonly type: "session-ended"; readonly session: string; readonly reason: SessionEndReason }
+  | {
+    readonly type: "stream-opened" | "stream-resumed";
+    readonly session: string;
+    readonly stream: "request" | "server";
+  }
+  | {
+    readonly type: "stream-closed";
+    readonly session: string;
+    readonly stream: "request" | "server";
+    readonly reason: StreamCloseReason;
+  }
+  /** A resumption could not replay: the cursor was malformed, foreign or too old. */
+  | {
+    readonly type: "resume-failed";
+    readonly session: string;
+    readonly reason: "malformed" | "unknown" | "gap";
+  }
+  | {
+    readonly type: "request-started";
+    readonly session: string | undefined;
+    readonly method: string;
+  }
+  | {
+    readonly type: "request-finished";
+    readonly session: string | undefined;
+    readonly method: string;
+    /** How long it took, in milliseconds. */
+    readonly ms: number;
+    readonly outcome: RequestOutcome;
+  }
+  | {
+    readonly type: "request-cancelled";
+    readonly session: string | undefined;
+    readonly method: string;
+  }
+  /** A request was turned away. */
+  | { readonly type: "refused"; readonly status: number; readonly reason: RefusalReason }
+  /** A message could not be sent to the client. */
+  | {
+    readonly type: "message-dropped";
+    readonly session: string | undefined;
+    readonly method: string;
+    readonly reason:
+      | "no-stream"
+      | "finished"
+      | "no-progress-token"
+      | "not-rising"
+      | "session-ended";
+  }
+  /** A reply that answers nothing that was asked in its session. */
+  | { readonly type: "reply-unmatched"; readonly session: string }
+  /** Something failed that the client is told nothing about. */
+  | { readonly type: "error"; readonly during: string; readonly error: unknown };

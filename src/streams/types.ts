@@ -1,0 +1,84 @@
+/**
+ * What a log of events must do, so that a stream outlives its connections.
+ *
+ * @module
+ */
+import type { MaybePromise } from "../internal/types.ts";
+
+/** One message of a stream. */
+export interface LoggedEvent {
+  /** Its place in its stream: 1, 2, 3, … */
+  readonly n: number;
+  /** The message, as JSON text. */
+  readonly data: string;
+}
+
+/** What a stream holds after some place. */
+export interface Slice {
+  /** The events after that place that are still kept, in order. */
+  readonly events: readonly LoggedEvent[];
+  /** Whether nothing will ever follow these events. */
+  readonly ended: boolean;
+  /** Whether events after that place have been thrown away. */
+  readonly gap: boolean;
+}
+
+/**
+ * Append-only logs, one for each stream of each session, bounded together for each session. A
+ * connection is a cursor that reads; the log knows nothing of connections.
+ *
+ * An implementation MUST
+ * - give an event its number and keep it in one step, so that numbers rise by one without a hole and
+ *   in the order in which `append` was called;
+ * - keep at most the limits' events and bytes for each session, throwing away the oldest of the
+ *   whole session first, but never the newest;
+ * - treat a stream that was never appended to, that was forgotten or that belongs to another session
+ *   as unknown;
+ * - wake the watchers of a stream after each append and at its end, on whatever node these happen;
+ * - forget a stream `retainMs` after it has ended and was delivered to its end;
+ * - forget everything of a session in `drop`, and neither throw nor bring the session back for any
+ *   call that comes later.
+ */
+export interface EventLog {
+  /**
+   * Adds a message at the end of a stream, which begins to exist with its first message.
+   *
+   * @returns The event's number, or 0 when the stream has ended or the session was dropped while
+   * the stream was open
+   */
+  append(session: string, stream: string, data: string): MaybePromise<number>;
+  /** Ends a stream: nothing more can be appended. An unknown stream comes into being ended. */
+  end(session: string, stream: string): MaybePromise<void>;
+  /** What a stream holds after event `after`, or `undefined` when the stream is unknown. */
+  read(session: string, stream: string, after: number): MaybePromise<Slice | undefined>;
+  /** Notes that a stream's events up to `n` have been handed to a connection. Never goes back. */
+  deliver(session: string, stream: string, n: number): MaybePromise<void>;
+  /** The number that `deliver` noted last, or 0. */
+  delivered(session: string, stream: string): MaybePromise<number>;
+  /** Calls `wake` after every append to a stream and at its end, until the returned function is called. */
+  watch(session: string, stream: string, wake: () => void): () => void;
+  /** Forgets a session's streams and wakes their watchers. */
+  drop(session: string): MaybePromise<void>;
+}
+
+/** How much an {@linkcode EventLog} keeps. */
+export interface EventLogLimits {
+  /**
+   * Events for each session.
+   *
+   * @default {256}
+   */
+  readonly events?: number;
+  /**
+   * Bytes of messages for each session, as UTF-8.
+   *
+   * @default {1048576}
+   */
+  readonly eventBytes?: number;
+  /**
+   * How long a stream is kept after it has ended and was delivered, in milliseconds.
+   *
+   * @default {60000}
+   */
+  readonly retainMs?: number;
+}
