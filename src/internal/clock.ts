@@ -16,10 +16,19 @@ export interface Clock {
   timer(ms: number, callback: () => void): () => void;
 }
 
+/** The longest wait that `setTimeout` knows; anything above fires at once. */
+const LONGEST_MS = 0x7fffffff;
+
 /** The machine's clock. Its timers never keep a process alive. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   timer(ms, callback) {
+    if (ms > LONGEST_MS) {
+      let stop = systemClock.timer(LONGEST_MS, () => {
+        stop = systemClock.timer(ms - LONGEST_MS, callback);
+      });
+      return () => stop();
+    }
     const timer: unknown = setTimeout(callback, ms);
     release(timer);
     return () => clearTimeout(timer as number);

@@ -4,92 +4,114 @@
  * @module
  */
 import type { Clock } from "./clock.ts";
+import { Linked, LinkedList } from "./linked_list.ts";
 
 /** A wait in a {@linkcode DelayLine}. */
 export interface Delay {
   /** Ends the wait without its callback being called. Safe to call at any time, more than once. */
   cancel(): void;
+  /** Begins the wait anew, whether it still lasts, is over or was cancelled. */
+  restart(): void;
 }
 
-class Entry implements Delay {
-  previous: Entry | undefined;
-  next: Entry | undefined;
-  readonly due: number;
-  callback: (() => void) | undefined;
-  readonly #line: { unlink(entry: Entry): void };
+/** A wait with its place in the line. */
+class Wait extends Linked<Wait> implements Delay {
+  readonly callback: () => void;
+  readonly #line: DelayLine;
+  /** When it is over. */
+  due = 0;
 
-  constructor(line: { unlink(entry: Entry): void }, due: number, callback: () => void) {
+  constructor(line: DelayLine, callback: () => void) {
+    super();
     this.#line = line;
-    this.due = due;
     this.callback = callback;
   }
 
   cancel(): void {
-    if (this.callback === undefined) return;
-    this.callback = undefined;
-    this.#line.unlink(this);
+    this.list?.remove(this);
+  }
+
+  restart(): void {
+    this.#line.begin(this);
   }
 }
 
 /**
  * Waits that all last equally long stay in the order in which they began, so one timer for the
- * oldest serves them all: beginning and cancelling a wait costs two pointers instead of a timer.
+ * oldest serves them all: beginning and cancelling a wait costs a few pointers instead of a timer.
+ *
+ * Setting the clock back makes no wait last longer than its time once more.
  */
 export class DelayLine {
   readonly #clock: Clock;
   readonly #ms: number;
-  #head: Entry | undefined;
-  #tail: Entry | undefined;
+  readonly #waits = new LinkedList<Wait>();
   #stop: (() => void) | undefined;
 
   /**
+   * Makes a line without a wait, and without a timer until there is one.
+   *
    * @param clock Where the time comes from
-   * @param ms How long every wait lasts, in milliseconds
+   * @param ms How long every wait lasts, in milliseconds; at least 1
    */
   constructor(clock: Clock, ms: number) {
     this.#clock = clock;
-    this.#ms = ms;
+    this.#ms = Math.max(1, ms);
   }
 
   /** Calls `callback` once when the line's time has passed, unless the wait is cancelled. */
   add(callback: () => void): Delay {
-    const entry = new Entry(this, this.#clock.now() + this.#ms, callback);
-    entry.previous = this.#tail;
-    if (this.#tail === undefined) this.#head = entry;
-    else this.#tail.next = entry;
-    this.#tail = entry;
-    this.#stop ??= this.#clock.timer(this.#ms, () => this.#fire());
-    return entry;
+    const wait = new Wait(this, callback);
+    this.begin(wait);
+    return wait;
   }
 
-  /** Takes an entry out of the line. Called by the entry itself. */
-  unlink(entry: Entry): void {
-    if (entry.previous === undefined) this.#head = entry.next;
-    else entry.previous.next = entry.next;
-    if (entry.next === undefined) this.#tail = entry.previous;
-    else entry.next.previous = entry.previous;
-    entry.previous = entry.next = undefined;
+  /** Puts a wait at the end of the line. Called by the wait itself. */
+  begin(wait: Wait): void {
+    wait.due = this.#clock.now() + this.#ms;
+    this.#waits.append(wait);
+    // Behind others, there is a timer already, or there will be one when those have been called.
+    if (this.#waits.first === wait) this.#stop ??= this.#timer(this.#ms);
   }
 
   /** Ends every wait and the timer. The line can be used again. */
   clear(): void {
-    for (let entry = this.#head; entry !== undefined; entry = entry.next) {
-      entry.callback = undefined;
-    }
-    this.#head = this.#tail = undefined;
+    for (let wait = this.#waits.first; wait !== undefined; wait = this.#waits.first) wait.cancel();
     this.#stop?.();
     this.#stop = undefined;
   }
 
+  #timer(ms: number): () => void {
+    return this.#clock.timer(ms, () => {
+      this.#stop = undefined;
+      this.#fire();
+    });
+  }
+
   #fire(): void {
-    this.#stop = undefined;
     const now = this.#clock.now();
-    while (this.#head !== undefined && this.#head.due <= now) {
-      const { callback } = this.#head;
-      this.#head.cancel();
-      callback?.();
+    try {
+      let wait = this.#waits.first;
+      while (wait !== undefined && wait.due <= now) {
+        wait.cancel();
+        wait.callback();
+        wait = this.#waits.first;
+      }
+    } finally {
+      const oldest = this.#waits.first;
+      if (oldest !== undefined) {
+        if (oldest.due > now + this.#ms) this.#correct(now);
+        // A timer may fire a little early by the clock: waiting at least 1 ms keeps it from spinning.
+        this.#stop ??= this.#timer(Math.max(1, oldest.due - now));
+      }
     }
-    if (this.#head === undefined) return;
-    this.#stop ??= this.#clock.timer(Math.max(1, this.#head.due - now), () => this.#fire());
+  }
+
+  /** After the clock was set back, lets the waits that began in what is now the future begin now. */
+  #correct(now: number): void {
+    const latest = now + this.#ms;
+    for (let wait = this.#waits.first; wait !== undefined; wait = wait.next) {
+      wait.due = Math.min(wait.due, latest);
+    }
   }
 }

@@ -4,7 +4,10 @@
  * @module
  */
 
-const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+const DIGITS = new TextEncoder().encode(
+  "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_",
+);
+const decoder = new TextDecoder();
 
 /**
  * A random text of `length` characters from the URL-safe Base64 alphabet: 6 random bits each, from
@@ -12,9 +15,9 @@ const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_
  */
 export function randomText(length: number): string {
   const bytes = crypto.getRandomValues(new Uint8Array(length));
-  let text = "";
-  for (const byte of bytes) text += DIGITS[byte & 63];
-  return text;
+  for (let i = 0; i < length; i++) bytes[i] = DIGITS[(bytes[i] ?? 0) & 63] ?? 0;
+  // Decoded in one go: a text put together piece by piece keeps its pieces in memory.
+  return decoder.decode(bytes);
 }
 
 /**

@@ -55,6 +55,8 @@ export class McpError extends Error {
   readonly data: unknown;
 
   /**
+   * Makes an error for the client.
+   *
    * @param code One of {@linkcode ErrorCode}, or an application's own integer outside -32768 … -32000
    * @param message A sentence for the client: what to do differently
    * @param data What else the client is told: any JSON value
@@ -77,10 +79,15 @@ export class MissingCapabilityError extends McpError {
   /** The capability that the client lacks, such as `"sampling"` or `"elicitation.url"`. */
   readonly capability: string;
 
-  /** @param capability The missing capability, levels separated by a dot */
+  /**
+   * Makes the error.
+   *
+   * @param capability The missing capability, levels separated by a dot
+   */
   constructor(capability: string) {
-    const [first = capability, second] = capability.split(".");
-    const requiredCapabilities = { [first]: second === undefined ? {} : { [second]: {} } };
+    // Only the first dot counts: the identifiers of extensions have dots of their own
+    const [first = capability, ...rest] = capability.split(".");
+    const requiredCapabilities = { [first]: rest.length === 0 ? {} : { [rest.join(".")]: {} } };
     super(
       ErrorCode.MissingClientCapability,
       `Declare the client capability "${capability}" to use this`,
@@ -99,4 +106,16 @@ export function errorObject(code: number, message: string, data?: unknown): Json
 /** A response that carries an error, as JSON text. */
 export function errorText(id: RequestId | null, error: JsonRpcError): string {
   return JSON.stringify({ jsonrpc: "2.0", id, error });
+}
+
+/**
+ * The code that stands for an error in the 2026 era, which allows fewer: codes of earlier versions
+ * become what replaced them, and reserved ones without a meaning an internal error (2026-07-28,
+ * Basic, Error Codes).
+ */
+export function modernCode(code: number): number {
+  if (code === ErrorCode.ResourceNotFound) return ErrorCode.InvalidParams;
+  const defined = code <= ErrorCode.HeaderMismatch && code >= ErrorCode.UnsupportedVersion;
+  const reserved = code <= ErrorCode.HeaderMismatch && code >= -32099;
+  return reserved && !defined ? ErrorCode.InternalError : code;
 }

@@ -17,6 +17,7 @@ export type SessionEndReason =
 /** How a request came to its end. */
 export type RequestOutcome =
   | "result"
+  | "input-required"
   | "error"
   | "cancelled"
   | "timeout"
@@ -75,8 +76,10 @@ export type RefusalReason =
   | "request-limit"
   | "stream-limit"
   | "stream-taken"
+  | "stream-over"
   | "shutdown"
-  | "store-failed";
+  | "store-failed"
+  | "internal";
 
 /** Something that happened at an endpoint. */
 export type McpEvent =
@@ -91,13 +94,14 @@ export type McpEvent =
   | { readonly type: "session-ended"; readonly session: string; readonly reason: SessionEndReason }
   | {
     readonly type: "stream-opened" | "stream-resumed";
-    readonly session: string;
-    readonly stream: "request" | "server";
+    /** `undefined` for a subscription, which belongs to no session. */
+    readonly session: string | undefined;
+    readonly stream: "request" | "server" | "listen";
   }
   | {
     readonly type: "stream-closed";
-    readonly session: string;
-    readonly stream: "request" | "server";
+    readonly session: string | undefined;
+    readonly stream: "request" | "server" | "listen";
     readonly reason: StreamCloseReason;
   }
   /** A resumption could not replay: the cursor was malformed, foreign or too old. */

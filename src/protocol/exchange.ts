@@ -8,6 +8,7 @@
 import type { MaybePromise } from "../internal/types.ts";
 import type { Clock } from "../internal/clock.ts";
 import type { ClientCapabilities, Implementation, LogLevel } from "./shapes.ts";
+import type { HeaderParam } from "./headers.ts";
 import type { JsonObject, RequestId } from "./jsonrpc.ts";
 import type { ProtocolVersion } from "./versions.ts";
 import type { McpEvent, SessionEndReason } from "./events.ts";
@@ -69,7 +70,9 @@ export interface ExchangeSession {
 
 /** A notification to the client. */
 export interface Notification {
+  /** Its method. */
   readonly method: string;
+  /** Its parameters. */
   readonly params?: JsonObject;
 }
 
@@ -91,6 +94,10 @@ export interface Exchange {
   readonly session: ExchangeSession | undefined;
   /** The client program. */
   readonly client: ClientFacts;
+  /** The least severe level of log message that the client wants; `undefined` until it asked. */
+  readonly logLevel: LogLevel | undefined;
+  /** The versions that the endpoint serves, newest first. */
+  readonly supportedVersions: readonly ProtocolVersion[];
   /** Aborts when the request should stop, with a `StopError` as its reason. Made when first read. */
   readonly signal: AbortSignal;
   /** How many entries one page of a list may have. */
@@ -110,6 +117,20 @@ export interface Exchange {
    * @throws {AbortSignal["reason"]} When the request is stopped
    */
   ask(method: string, params: JsonObject): Promise<JsonObject>;
+  /**
+   * What the round before this one left with the client (2026-07-28); `undefined` in the first.
+   *
+   * @throws {McpError} With -32602, if it was changed, is too old, or was left for another request or
+   * principal
+   */
+  openState(): Promise<JsonObject | undefined>;
+  /** Seals what is left with the client for the next round (2026-07-28). */
+  sealState(data: JsonObject): Promise<string>;
+  /**
+   * Answers the request with a result that asks for input, and stops what still runs of it
+   * (2026-07-28). Does nothing when the request is over.
+   */
+  requireInput(result: JsonObject): void;
   /** Ends the connection, not the stream: the client comes back for the rest after `retryMs`. */
   closeStream(options?: { readonly retryMs?: number }): void;
   /** Hands an event to the application's `onEvent`. */
@@ -153,8 +174,14 @@ export interface Dispatcher {
    * @default {false}
    */
   readonly pinned?: boolean;
+  /** What results of the 2026 era say of the server, for those that the endpoint makes itself. */
+  readonly serverInfo?: Implementation;
   /** The `list_changed` notifications that the dispatcher may send. */
   readonly listChanged?: readonly string[];
+  /** Whether the dispatcher tells when a resource changed. */
+  readonly resourceUpdates?: boolean;
+  /** The arguments of a tool that 2026 clients repeat in headers. */
+  headerParams?(tool: string): readonly HeaderParam[] | undefined;
   /** Answers a request with its result. */
   dispatch(exchange: Exchange): MaybePromise<JsonObject>;
   /** Takes a notification that the endpoint doesn't handle itself. */

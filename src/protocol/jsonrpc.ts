@@ -12,31 +12,45 @@ export type RequestId = string | number;
 
 /** A call that expects an answer. */
 export interface JsonRpcRequest {
+  /** The version of JSON-RPC. */
   readonly jsonrpc: "2.0";
+  /** The request's id. */
   readonly id: RequestId;
+  /** What is called. */
   readonly method: string;
+  /** What it is called with. */
   readonly params?: JsonObject;
 }
 
 /** A message that expects no answer. */
 export interface JsonRpcNotification {
+  /** The version of JSON-RPC. */
   readonly jsonrpc: "2.0";
+  /** What is called. */
   readonly method: string;
+  /** What it is called with. */
   readonly params?: JsonObject;
 }
 
 /** The error of a failed request. */
 export interface JsonRpcError {
+  /** What kind of error it is. */
   readonly code: number;
+  /** What went wrong, in a sentence. */
   readonly message: string;
+  /** What else there is to say. */
   readonly data?: unknown;
 }
 
 /** The answer to a request: exactly one of `result` and `error`. */
 export interface JsonRpcResponse {
+  /** The version of JSON-RPC. */
   readonly jsonrpc: "2.0";
+  /** The request's id; `null` where it couldn't be told. */
   readonly id: RequestId | null;
+  /** What it came to. */
   readonly result?: JsonObject;
+  /** Why it failed. */
   readonly error?: JsonRpcError;
 }
 

@@ -34,7 +34,7 @@ function tell(eras: readonly Era[], from: MethodFacts["from"], capability?: stri
 }
 
 /** Every method that Mooring knows. */
-export const METHODS = {
+export const METHODS: Readonly<Record<string, MethodFacts>> = {
   "initialize": ask(old),
   "ping": { ...ask(old), from: "both" },
   "server/discover": ask(modern),
@@ -63,12 +63,9 @@ export const METHODS = {
   "notifications/resources/list_changed": tell(both, "server", "resources.listChanged"),
   "notifications/resources/updated": tell(both, "server", "resources.subscribe"),
   "notifications/elicitation/complete": tell(both, "server"),
-} as const satisfies Record<string, MethodFacts>;
-
-/** A method that Mooring knows. */
-export type Method = keyof typeof METHODS;
+};
 
 /** What is known about a method, or `undefined`. */
 export function methodFacts(method: string): MethodFacts | undefined {
-  return Object.hasOwn(METHODS, method) ? METHODS[method as Method] : undefined;
+  return Object.hasOwn(METHODS, method) ? METHODS[method] : undefined;
 }

@@ -23,31 +23,36 @@ export interface VersionFacts {
   readonly elicitation: boolean;
 }
 
+/** A version that Mooring knows. */
+export type ProtocolVersion =
+  | "2026-07-28"
+  | "2025-11-25"
+  | "2025-06-18"
+  | "2025-03-26"
+  | "2024-11-05";
+
 /** Every version that Mooring knows, newest first. */
-export const VERSIONS = {
-  "2026-07-28": v("2026", { priming: false }),
-  "2025-11-25": v("2025", {}),
-  "2025-06-18": v("2025", { priming: false }),
-  "2025-03-26": v("2025", {
+export const VERSIONS: Readonly<Record<ProtocolVersion, VersionFacts>> = {
+  "2026-07-28": facts("2026", { priming: false }),
+  "2025-11-25": facts("2025", {}),
+  "2025-06-18": facts("2025", { priming: false }),
+  "2025-03-26": facts("2025", {
     batch: true,
     priming: false,
     resourceLinks: false,
     elicitation: false,
   }),
-  "2024-11-05": v("2025", { priming: false, resourceLinks: false, elicitation: false }),
-} as const satisfies Record<string, VersionFacts>;
-
-/** A version that Mooring knows. */
-export type ProtocolVersion = keyof typeof VERSIONS;
+  "2024-11-05": facts("2025", { priming: false, resourceLinks: false, elicitation: false }),
+};
 
 /** The version assumed of a 2025 client that never said one (2025-11-25, Transports). */
-export const ASSUMED_VERSION = "2025-03-26" satisfies ProtocolVersion;
+export const ASSUMED_VERSION: ProtocolVersion = "2025-03-26";
 
 /** Whether a text names a version that Mooring knows. */
 export function isVersion(value: unknown): value is ProtocolVersion {
   return typeof value === "string" && Object.hasOwn(VERSIONS, value);
 }
 
-function v(era: Era, facts: Partial<VersionFacts>): VersionFacts {
-  return { era, batch: false, priming: true, resourceLinks: true, elicitation: true, ...facts };
+function facts(era: Era, own: Partial<VersionFacts>): VersionFacts {
+  return { era, batch: false, priming: true, resourceLinks: true, elicitation: true, ...own };
 }

@@ -1,0 +1,112 @@
+/**
+ * The headers that repeat parts of a 2026 request's body, so that what stands between client and
+ * server can route by them (2026-07-28, Streamable HTTP, Request Metadata).
+ *
+ * @module
+ */
+import { isObject, type JsonObject } from "./jsonrpc.ts";
+
+/** Names of the headers. */
+export const HeaderName = {
+  SessionId: "mcp-session-id",
+  ProtocolVersion: "mcp-protocol-version",
+  LastEventId: "last-event-id",
+  Method: "mcp-method",
+  Name: "mcp-name",
+} as const;
+
+/** An argument of a tool that is repeated in a header. */
+export interface HeaderParam {
+  /** What follows `Mcp-Param-` in the header's name. */
+  readonly header: string;
+  /** Where the argument is: the property's name, after those of the objects around it. */
+  readonly path: readonly string[];
+  /** What it is. */
+  readonly type: "string" | "integer" | "boolean";
+}
+
+/** Which parameter `Mcp-Name` repeats, for the methods that have one. */
+const NAMED: Readonly<Record<string, "name" | "uri" | "taskId">> = {
+  "tools/call": "name",
+  "prompts/get": "name",
+  "resources/read": "uri",
+  // Tasks extension, Routing Headers
+  "tasks/get": "taskId",
+  "tasks/update": "taskId",
+  "tasks/cancel": "taskId",
+};
+
+const PREFIX = "=?base64?";
+const SUFFIX = "?=";
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+const DECIMAL = /^-?[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?$/i;
+const VISIBLE = /^[\t\x20-\x7e]*$/;
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+/** The value that a header stands for, or `undefined` when it stands for none. */
+export function decodeHeader(value: string): string | undefined {
+  if (!VISIBLE.test(value)) return undefined;
+  if (!value.startsWith(PREFIX) || !value.endsWith(SUFFIX)) return value;
+  const base64 = value.slice(PREFIX.length, -SUFFIX.length);
+  if (!BASE64.test(base64)) return undefined;
+  try {
+    return utf8.decode(Uint8Array.from(atob(base64), (char) => char.charCodeAt(0)));
+  } catch {
+    return undefined;
+  }
+}
+
+/** What is wrong with the standard headers of a request, or `undefined`. */
+export function checkStandardHeaders(
+  headers: Headers,
+  method: string,
+  params: JsonObject,
+): string | undefined {
+  if (headers.get(HeaderName.Method) !== method) {
+    return `Send the method as the Mcp-Method header: ${method}`;
+  }
+  const key = Object.hasOwn(NAMED, method) ? NAMED[method] : undefined;
+  const name = key === undefined ? undefined : params[key];
+  if (typeof name !== "string") return undefined;
+  const header = headers.get(HeaderName.Name);
+  if (header !== null && decodeHeader(header) === name) return undefined;
+  return `Send params.${key} as the Mcp-Name header`;
+}
+
+/** What is wrong with the headers that repeat a tool's arguments, or `undefined`. */
+export function checkParamHeaders(
+  headers: Headers,
+  args: unknown,
+  params: readonly HeaderParam[],
+): string | undefined {
+  for (const { header, path, type } of params) {
+    const name = `Mcp-Param-${header}`;
+    const sent = headers.get(name);
+    const value = valueAt(args, path);
+    if (value === undefined || value === null) {
+      if (sent !== null) return `Leave the ${name} header out: its argument is missing`;
+      continue;
+    }
+    const decoded = sent === null ? undefined : decodeHeader(sent);
+    if (decoded === undefined || !isSame(decoded, value, type)) {
+      return `Send the argument ${path.join(".")} as the ${name} header`;
+    }
+  }
+  return undefined;
+}
+
+function valueAt(args: unknown, path: readonly string[]): unknown {
+  let value: unknown = args;
+  for (const key of path) {
+    if (!isObject(value) || !Object.hasOwn(value, key)) return undefined;
+    value = value[key];
+  }
+  return value;
+}
+
+function isSame(text: string, value: unknown, type: HeaderParam["type"]): boolean {
+  if (type === "integer" && typeof value === "number") {
+    return DECIMAL.test(text) && Number(text) === value;
+  }
+  return text === String(value);
+}
