@@ -1,0 +1,84 @@
+/**
+ * Hides header names with an underscore. Programs that turn both `-` and `_` into the same thing, as
+ * CGI does, would take a forged `x_user` for the `x-user` that a proxy vouches for.
+ *
+ * @module
+ */
+
+/** Headers without those whose name has an underscore. */
+class HyphenHeaders implements Headers {
+  readonly #headers: Headers;
+
+  constructor(headers: Headers) {
+    this.#headers = headers;
+  }
+
+  get(name: string): string | null {
+    return hidden(name) ? null : this.#headers.get(name);
+  }
+
+  has(name: string): boolean {
+    return !hidden(name) && this.#headers.has(name);
+  }
+
+  getSetCookie(): string[] {
+    return this.#headers.getSetCookie();
+  }
+
+  append(name: string, value: string): void {
+    this.#headers.append(name, value);
+  }
+
+  set(name: string, value: string): void {
+    this.#headers.set(name, value);
+  }
+
+  delete(name: string): void {
+    this.#headers.delete(name);
+  }
+
+  forEach(
+    callback: (value: string, key: string, parent: this) => void,
+    thisArg?: unknown,
+  ): void {
+    for (const [name, value] of this.entries()) callback.call(thisArg, value, name, this);
+  }
+
+  *entries(): IterableIterator<[string, string]> {
+    for (const entry of this.#headers) if (!hidden(entry[0])) yield entry;
+  }
+
+  *keys(): IterableIterator<string> {
+    for (const [name] of this.entries()) yield name;
+  }
+
+  *values(): IterableIterator<string> {
+    for (const [, value] of this.entries()) yield value;
+  }
+
+  [Symbol.iterator](): IterableIterator<[string, string]> {
+    return this.entries();
+  }
+}
+
+/**
+ * The same request, whose `headers` have no name with an underscore any more, neither when asked for
+ * it nor when they are iterated over or copied. It stays the same object, since hosts know things
+ * about it by its identity. The headers are looked at through a view: going through all of them for
+ * each request would cost several times as much as everything else that is done with them.
+ *
+ * A `clone()` of the request, where its body still allows one, is a new object with all headers.
+ */
+export function dropUnderscoreHeaders(request: Request): Request {
+  const { headers } = request;
+  if (headers instanceof HyphenHeaders) return request;
+  return Object.defineProperty(request, "headers", {
+    value: new HyphenHeaders(headers),
+    configurable: true,
+    enumerable: true,
+  });
+}
+
+function hidden(name: string): boolean {
+  return String(name).includes("_");
+}

@@ -1,0 +1,274 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import {
+  ANONYMOUS,
+  type AuthSettings,
+  Forbidden,
+  principalOf,
+  Unauthorized,
+} from "../../../src/auth/authenticate.ts";
+import type { McpEvent } from "../../../src/protocol/events.ts";
+import type { Principal } from "../../../src/protocol/exchange.ts";
+import { FakeClock } from "../../support/clock.ts";
+
+interface Outcome {
+  readonly result: Principal | Response;
+  readonly events: readonly McpEvent[];
+}
+
+const request = () =>
+  new Request("http://api.example/mcp", { headers: { authorization: "Bearer t" } });
+
+/** Asks for the principal with `authenticate` answering at once, or later. */
+async function ask(
+  authenticate: AuthSettings["authenticate"],
+  more: Partial<AuthSettings> = {},
+): Promise<Outcome> {
+  const events: McpEvent[] = [];
+  const clock = new FakeClock(1_000_000);
+  const report = (event: McpEvent) => void events.push(event);
+  const settings = { clock, report, authenticate, ...more };
+  return { result: await principalOf(request(), "context", settings), events };
+}
+
+/** The same function, answering at once and later. */
+function bothWays(act: () => Principal): AuthSettings["authenticate"][] {
+  return [act, async () => act()];
+}
+
+async function assertRefused(
+  { result, events }: Outcome,
+  expected: { status: number; code: number; message: string; reason: string; challenge?: string },
+): Promise<void> {
+  assert.ok(result instanceof Response);
+  const { status, code, message, reason, challenge = null } = expected;
+  assert.equal(result.status, status);
+  assert.equal(result.headers.get("www-authenticate"), challenge);
+  assert.equal(result.headers.get("content-type"), "application/json");
+  assert.equal(result.headers.get("cache-control"), "no-store");
+  assert.deepEqual(await result.json(), { jsonrpc: "2.0", id: null, error: { code, message } });
+  assert.deepEqual(events.at(-1), { type: "refused", status, reason });
+}
+
+const INTERNAL = {
+  status: 500,
+  code: -32603,
+  message: "Internal error",
+  reason: "authenticate-failed",
+};
+
+describe("principalOf()", () => {
+  test("[AUTH-1] is what authenticate returns, at once or later", async () => {
+    const alice: Principal = {
+      id: "alice",
+      issuer: "https://issuer.example",
+      clientId: "cli",
+      scopes: ["read"],
+      expiresAt: 2_000_000,
+      claims: { team: "blue" },
+    };
+    for (const authenticate of bothWays(() => alice)) {
+      const { result, events } = await ask(authenticate);
+      assert.equal(result, alice);
+      assert.deepEqual(events, []);
+    }
+  });
+
+  test("[AUTH-1] a principal that is there at once takes no promise", () => {
+    const settings = {
+      clock: new FakeClock(),
+      report: () => {},
+      authenticate: () => ({ id: "a" }),
+    };
+    assert.deepEqual(principalOf(request(), undefined, settings), { id: "a" });
+  });
+
+  test("[AUTH-1] authenticate gets the request and the host's context, on every verb", () => {
+    const seen: unknown[] = [];
+    const authenticate = (...args: unknown[]) => {
+      seen.push(args);
+      return { id: "a" };
+    };
+    const context = { remote: "192.0.2.1" };
+    const requests = ["POST", "GET", "DELETE"].map((method) =>
+      new Request("http://a/", { method })
+    );
+    for (const one of requests) {
+      principalOf(one, context, { clock: new FakeClock(), report: () => {}, authenticate });
+    }
+    assert.deepEqual(seen, requests.map((one) => [one, context]));
+  });
+
+  test("[AUTH-1] Unauthorized is a 401 with its challenge", async () => {
+    const cases = [
+      [new Unauthorized(), "Send valid credentials", "Bearer"],
+      [new Unauthorized("Token revoked"), "Token revoked", "Bearer"],
+      [
+        new Unauthorized(undefined, { challenge: 'Basic realm="x"' }),
+        "Send valid credentials",
+        'Basic realm="x"',
+      ],
+      [new (class Expired extends Unauthorized {})("Old"), "Old", "Bearer"],
+    ] as const;
+    for (const [error, message, challenge] of cases) {
+      const authenticates = bothWays(() => {
+        throw error;
+      });
+      for (const authenticate of authenticates) {
+        const outcome = await ask(authenticate);
+        const reason = "unauthorized";
+        await assertRefused(outcome, { status: 401, code: -32001, message, reason, challenge });
+        assert.equal(outcome.events.length, 1);
+      }
+    }
+  });
+
+  test("[AUTH-1] Forbidden is a 403 that says the scope is insufficient", async () => {
+    const cases = [
+      [new Forbidden(), 'Bearer error="insufficient_scope"'],
+      [new Forbidden(undefined, { scopes: [] }), 'Bearer error="insufficient_scope"'],
+      [
+        new Forbidden(undefined, { scopes: ["mcp:read", "mcp:write"] }),
+        'Bearer error="insufficient_scope", scope="mcp:read mcp:write"',
+      ],
+      [new Forbidden(undefined, { scopes: ["x"], challenge: "DPoP" }), "DPoP"],
+    ] as const;
+    for (const [error, challenge] of cases) {
+      const authenticates = bothWays(() => {
+        throw error;
+      });
+      for (const authenticate of authenticates) {
+        const message = "Send credentials that allow this";
+        const reason = "forbidden";
+        const outcome = await ask(authenticate);
+        await assertRefused(outcome, { status: 403, code: -32001, message, reason, challenge });
+      }
+    }
+  });
+
+  test("[AUTH-1] anything else thrown is a 500 that leaks nothing, and an event that tells", async () => {
+    const thrown = [new Error("redis://user:secret@host"), "secret", undefined, null, {
+      status: 401,
+    }];
+    thrown.push(new Response("secret", { status: 401 }));
+    for (const error of thrown) {
+      const authenticates = bothWays(() => {
+        throw error;
+      });
+      for (const authenticate of authenticates) {
+        const outcome = await ask(authenticate);
+        await assertRefused(outcome, INTERNAL);
+        assert.deepEqual(outcome.events[0], { type: "error", during: "authenticate", error });
+        assert.equal(outcome.events.length, 2);
+      }
+    }
+  });
+
+  test("[AUTH-1] what is no principal is a 500 and an event, never somebody", async () => {
+    const nobodies: unknown[] = [
+      undefined,
+      null,
+      true,
+      "alice",
+      [],
+      {},
+      { id: "" },
+      { id: 1 },
+      { id: null },
+      { id: "a", issuer: {} },
+      { id: "a", issuer: null },
+      { id: "a", clientId: 7 },
+      { id: "a", expiresAt: "2030-01-01" },
+      { id: "a", expiresAt: NaN },
+      { id: "a", expiresAt: null },
+      new Response(null, { status: 200 }),
+    ];
+    for (const nobody of nobodies) {
+      // JavaScript callers may return anything.
+      for (const authenticate of bothWays(() => nobody as Principal)) {
+        const outcome = await ask(authenticate);
+        await assertRefused(outcome, INTERNAL);
+        const [event] = outcome.events;
+        assert.ok(event?.type === "error" && event.error instanceof TypeError);
+      }
+    }
+  });
+
+  test("[AUTH-2] without authenticate everybody is the same anonymous principal", async () => {
+    const { result, events } = await ask(undefined);
+    assert.equal(result, ANONYMOUS);
+    assert.equal(ANONYMOUS.id, "anonymous");
+    assert.ok(Object.isFrozen(ANONYMOUS));
+    assert.deepEqual(events, []);
+    const untouched = request();
+    principalOf(untouched, undefined, { clock: new FakeClock(), report: () => {} });
+    assert.ok(untouched.headers instanceof Headers);
+  });
+
+  test("[AUTH-3] a principal past its expiry is refused, to the millisecond", async () => {
+    for (const expiresAt of [1_000_001, Infinity]) {
+      for (const authenticate of bothWays(() => ({ id: "a", expiresAt }))) {
+        assert.deepEqual((await ask(authenticate)).result, { id: "a", expiresAt });
+      }
+    }
+    for (const expiresAt of [1_000_000, 999_999, 0, -1, -Infinity]) {
+      for (const authenticate of bothWays(() => ({ id: "a", expiresAt }))) {
+        await assertRefused(await ask(authenticate), {
+          status: 401,
+          code: -32001,
+          message: "Send new credentials: these have expired",
+          reason: "credentials-expired",
+          challenge: 'Bearer error="invalid_token"',
+        });
+      }
+    }
+  });
+
+  test("[AUTH-1] every Bearer challenge says what the endpoint says in each", async () => {
+    const challenge = 'Bearer resource_metadata="https://api.example/x"';
+    const cases = [
+      [new Unauthorized(), challenge],
+      [
+        new Unauthorized("x", { challenge: 'Bearer error="invalid_token"' }),
+        `${challenge}, error="invalid_token"`,
+      ],
+      [new Forbidden(), `${challenge}, error="insufficient_scope"`],
+      [new Unauthorized("x", { challenge: "Basic" }), "Basic"],
+    ] as const;
+    for (const [error, expected] of cases) {
+      const { result } = await ask(() => {
+        throw error;
+      }, { challenge });
+      assert.ok(result instanceof Response);
+      assert.equal(result.headers.get("www-authenticate"), expected);
+    }
+    const { result } = await ask(() => ({ id: "a", expiresAt: 0 }), { challenge });
+    assert.ok(result instanceof Response);
+    assert.equal(result.headers.get("www-authenticate"), `${challenge}, error="invalid_token"`);
+  });
+});
+
+describe("Unauthorized and Forbidden", () => {
+  test("[AUTH-1] are errors by name, with a cause if there is one", () => {
+    const cause = new Error("signature");
+    const unauthorized = new Unauthorized("No", { cause });
+    assert.ok(unauthorized instanceof Error);
+    assert.equal(unauthorized.name, "Unauthorized");
+    assert.equal(unauthorized.cause, cause);
+    assert.equal(unauthorized.challenge, "Bearer");
+    const forbidden = new Forbidden("No", { cause });
+    assert.ok(forbidden instanceof Error);
+    assert.equal(forbidden.name, "Forbidden");
+    assert.equal(forbidden.cause, cause);
+  });
+
+  test("[AUTH-1] a challenge that can't stand in a header is misuse", () => {
+    for (const challenge of ["", " ", "Bearer\r\nx: y", "Bearer \u0000", "Bearer é", " Bearer"]) {
+      assert.throws(() => new Unauthorized("x", { challenge }), TypeError, challenge);
+      assert.throws(() => new Forbidden("x", { challenge }), TypeError, challenge);
+    }
+    for (const scope of ["", "a b", 'a"', "a\\", "é", "a\n"]) {
+      assert.throws(() => new Forbidden("x", { scopes: [scope] }), TypeError, scope);
+    }
+  });
+});
