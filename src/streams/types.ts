@@ -21,6 +21,8 @@ export interface Slice {
   readonly ended: boolean;
   /** Whether events after that place have been thrown away. */
   readonly gap: boolean;
+  /** The number of the stream's newest event, kept or not; 0 before the first. */
+  readonly last: number;
 }
 
 /**
@@ -32,19 +34,25 @@ export interface Slice {
  *   in the order in which `append` was called;
  * - keep at most the limits' events and bytes for each session, throwing away the oldest of the
  *   whole session first, but never the newest;
- * - treat a stream that was never appended to, that was forgotten or that belongs to another session
- *   as unknown;
- * - wake the watchers of a stream after each append and at its end, on whatever node these happen;
- * - forget a stream `retainMs` after it has ended and was delivered to its end;
+ * - treat a stream that was never opened, appended to or ended, that was forgotten or that belongs to
+ *   another session as unknown;
+ * - wake the watchers of a stream after each append and at its end, on whatever node these happen; it
+ *   may wake them more often;
+ * - forget a stream `retainMs` after it has ended and was delivered to its end, and an ended one of
+ *   which nothing is kept any more as soon as nobody watches it;
  * - forget everything of a session in `drop`, and neither throw nor bring the session back for any
  *   call that comes later.
  */
 export interface EventLog {
   /**
-   * Adds a message at the end of a stream, which begins to exist with its first message.
+   * Makes a stream known before its first message, so that a client that knows its name can resume
+   * it. Nothing happens to a stream that is known already.
+   */
+  open(session: string, stream: string): MaybePromise<void>;
+  /**
+   * Adds a message at the end of a stream, which need not have been opened.
    *
-   * @returns The event's number, or 0 when the stream has ended or the session was dropped while
-   * the stream was open
+   * @returns The event's number, or 0 when the stream has ended or the session was dropped
    */
   append(session: string, stream: string, data: string): MaybePromise<number>;
   /** Ends a stream: nothing more can be appended. An unknown stream comes into being ended. */
@@ -55,8 +63,12 @@ export interface EventLog {
   deliver(session: string, stream: string, n: number): MaybePromise<void>;
   /** The number that `deliver` noted last, or 0. */
   delivered(session: string, stream: string): MaybePromise<number>;
-  /** Calls `wake` after every append to a stream and at its end, until the returned function is called. */
-  watch(session: string, stream: string, wake: () => void): () => void;
+  /**
+   * Calls `wake`, which must not throw, after every append to a stream and at its end, until the
+   * returned function is called. Safe to call that twice. The stream may be unknown yet. Where the log
+   * knows it at once, it tells the number of the oldest event that is kept, or that would be next.
+   */
+  watch(session: string, stream: string, wake: (oldest?: number) => void): () => void;
   /** Forgets a session's streams and wakes their watchers. */
   drop(session: string): MaybePromise<void>;
 }

@@ -1,0 +1,271 @@
+/**
+ * One HTTP connection that reads one stream: a cursor in the log, and as much in its buffer as the
+ * reader may lag behind.
+ *
+ * @module
+ */
+import type { Delay, DelayLine } from "../internal/delay_line.ts";
+import { shortHash } from "../internal/random.ts";
+import { isPromise } from "../internal/types.ts";
+import type { McpEvent, StreamCloseReason } from "../protocol/events.ts";
+import { eventId } from "./replay.ts";
+import { frame, KEEP_ALIVE, primingFrame, retryFrame } from "./sse.ts";
+import type { EventLog, Slice } from "./types.ts";
+
+/** What a {@linkcode Connection} reads, and how. */
+export interface ConnectionOptions {
+  /** What it reads from. */
+  readonly log: EventLog;
+  /** The session's id. */
+  readonly session: string;
+  /** The stream's name in its session. */
+  readonly stream: string;
+  /** Where to begin: with the events after this number. */
+  readonly after: number;
+  /** Whether to send the event that primes the client to come back first (2025-11-25). */
+  readonly priming: boolean;
+  /** How long the client is told to wait before it comes back, in milliseconds. */
+  readonly retryMs: number;
+  /** Line of keep-alive waits shared by all connections. */
+  readonly keepAlive: DelayLine;
+  /**
+   * Bytes that may wait in the response's own buffer; one event more always may.
+   *
+   * @default {65536}
+   */
+  readonly bufferBytes?: number;
+  /**
+   * Called exactly once when the connection is over, never before the constructor has returned. It
+   * must not throw.
+   */
+  readonly onClose: (reason: StreamCloseReason) => void;
+  /**
+   * Told of a failing log, and of events that were thrown away before the connection began. It must
+   * not throw.
+   */
+  readonly report: (event: McpEvent) => void;
+}
+
+const DEFAULT_BUFFER_BYTES = 65_536;
+const encoder = new TextEncoder();
+
+/**
+ * Hands a stream's events over as fast as they are read and no faster: what the reader has no room
+ * for waits in the log, and when the log has to throw it away the connection closes, so that the
+ * client learns of it by coming back.
+ */
+export class Connection {
+  /** The response's body. */
+  readonly body: ReadableStream<Uint8Array>;
+  readonly #options: ConnectionOptions;
+  readonly #bufferBytes: number;
+  readonly #quiet: Delay;
+  #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+  #unwatch: (() => void) | undefined;
+  #cursor: number;
+  #open = true;
+  /** Whether the constructor has returned. */
+  #made = false;
+  /** Whether there may be something to read. */
+  #news = true;
+  /** Whether a read, or the handing over of what it brought, is under way. */
+  #busy = false;
+  /** Whether the log has answered before. */
+  #answered = false;
+  /** Whether the stream was known then. */
+  #known = false;
+
+  /** Begins to read: what the log can tell at once is in the body when this returns. */
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+    this.#bufferBytes = options.bufferBytes ?? DEFAULT_BUFFER_BYTES;
+    this.#cursor = options.after;
+    this.body = new ReadableStream<Uint8Array>({
+      start: (controller) => {
+        this.#controller = controller;
+      },
+      pull: () => this.#pump(),
+      cancel: () => this.#finish("disconnected"),
+    }, { highWaterMark: this.#bufferBytes, size: byteLength });
+    this.#quiet = options.keepAlive.add(() => this.#keepAlive());
+    this.#begin();
+    this.#made = true;
+  }
+
+  /** Whether the connection still hands events over. */
+  get open(): boolean {
+    return this.#open;
+  }
+
+  /** The number of the last event handed over. */
+  get cursor(): number {
+    return this.#cursor;
+  }
+
+  /**
+   * Ends the connection, not the stream, after what has been handed over. Doing it again changes
+   * nothing.
+   *
+   * @param reason Why, for `onClose`
+   * @param options `retryMs` is how long the client is told to wait before it comes back, in
+   * milliseconds; it is told nothing when this is left out
+   */
+  close(reason: StreamCloseReason, options?: { readonly retryMs?: number }): void {
+    this.#finish(reason, options?.retryMs);
+  }
+
+  #begin(): void {
+    const { log, session, stream, after, priming, retryMs } = this.#options;
+    try {
+      if (priming) {
+        this.#enqueue(primingFrame(eventId(stream, after), retryMs));
+        // From here on the client may come back to the stream, even before its first event.
+        if (after === 0) this.#settle(log.open(session, stream));
+      }
+      this.#unwatch = log.watch(session, stream, (oldest) => this.#wake(oldest));
+      this.#pump();
+    } catch (error) {
+      this.#fail(error);
+    }
+    // The log may have woken it, and so ended it, before it said how to stop watching.
+    if (!this.#open) this.#stopWatching();
+  }
+
+  #wake(oldest = 0): void {
+    // What comes next is gone already: no need to wait until the reader has room for it.
+    if (this.#answered && oldest > this.#cursor + 1) return this.#tooSlow();
+    this.#news = true;
+    this.#pump();
+  }
+
+  /** Reads and hands over while there are news and room for them. */
+  #pump(): void {
+    if (this.#busy) return;
+    this.#busy = true;
+    try {
+      while (this.#open && this.#news && this.#room > 0) {
+        this.#news = false;
+        const { log, session, stream } = this.#options;
+        const slice = log.read(session, stream, this.#cursor);
+        if (isPromise(slice)) return this.#later(slice);
+        this.#take(slice);
+      }
+    } catch (error) {
+      this.#fail(error);
+    }
+    this.#busy = false;
+  }
+
+  /** Goes on when the log has answered. Until then the connection stays busy, and news are noted. */
+  #later(slice: Promise<Slice | undefined>): void {
+    const goOn = (take: () => void) => {
+      try {
+        if (this.#open) take();
+      } catch (error) {
+        this.#fail(error);
+      }
+      this.#busy = false;
+      this.#pump();
+    };
+    slice.then(
+      (value) => goOn(() => this.#take(value)),
+      (error) => goOn(() => this.#fail(error)),
+    );
+  }
+
+  #take(slice: Slice | undefined): void {
+    const first = !this.#answered;
+    this.#answered = true;
+    if (slice === undefined) {
+      // A stream that was there and is gone went with its session.
+      if (this.#known) this.#finish("session-ended");
+      return;
+    }
+    this.#known = true;
+    if (slice.gap) {
+      if (!first) return this.#tooSlow();
+      this.#skip(slice);
+    }
+    const begin = this.#cursor;
+    for (const { n, data } of slice.events) {
+      if (!this.#open) return;
+      if (this.#room <= 0) {
+        this.#news = true;
+        break;
+      }
+      this.#enqueue(frame(eventId(this.#options.stream, n), data));
+      this.#cursor = n;
+    }
+    if (this.#cursor > begin) this.#noteDelivered();
+    if (slice.ended && this.#cursor >= slice.last) this.#finish("ended");
+  }
+
+  /** Begins after what was thrown away before anybody could have read it here. */
+  #skip({ events, last }: Slice): void {
+    const [oldest] = events;
+    this.#cursor = oldest === undefined ? last : oldest.n - 1;
+    const { session, report } = this.#options;
+    report({ type: "resume-failed", session: shortHash(session), reason: "gap" });
+  }
+
+  #noteDelivered(): void {
+    const { log, session, stream } = this.#options;
+    this.#quiet.restart();
+    this.#settle(log.deliver(session, stream, this.#cursor));
+  }
+
+  #settle(done: void | Promise<void>): void {
+    if (done !== undefined) done.catch((error: unknown) => this.#fail(error));
+  }
+
+  #keepAlive(): void {
+    // With something unread in the buffer a comment would only join the queue.
+    if (this.#room >= this.#bufferBytes) this.#enqueue(KEEP_ALIVE);
+    this.#quiet.restart();
+  }
+
+  /** The bytes for which the buffer has room; more than nothing is enough for an event. */
+  get #room(): number {
+    return this.#controller?.desiredSize ?? 0;
+  }
+
+  #enqueue(text: string): void {
+    this.#controller?.enqueue(encoder.encode(text));
+  }
+
+  #tooSlow(): void {
+    this.#finish("slow", this.#options.retryMs);
+  }
+
+  #fail(error: unknown): void {
+    this.#options.report({ type: "error", during: "reading a stream", error });
+    this.#finish("failed", this.#options.retryMs);
+  }
+
+  #stopWatching(): void {
+    this.#unwatch?.();
+    this.#unwatch = undefined;
+  }
+
+  #finish(reason: StreamCloseReason, retryMs?: number): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#quiet.cancel();
+    this.#stopWatching();
+    if (reason !== "disconnected") {
+      try {
+        if (retryMs !== undefined) this.#enqueue(retryFrame(retryMs));
+        this.#controller?.close();
+      } catch {
+        // The body is closed already, which is all that was wanted.
+      }
+    }
+    const { onClose } = this.#options;
+    if (this.#made) onClose(reason);
+    else queueMicrotask(() => onClose(reason));
+  }
+}
+
+function byteLength(chunk: Uint8Array): number {
+  return chunk.byteLength;
+}

@@ -1,0 +1,51 @@
+/**
+ * Server-sent events as text (HTML Living Standard, §9.2): how messages, comments and waits look on
+ * the wire.
+ *
+ * @module
+ */
+
+/** The headers of every response that is a stream of events. */
+export const SSE_HEADERS: Readonly<Record<string, string>> = Object.freeze({
+  "content-type": "text/event-stream",
+  "cache-control": "no-cache, no-transform",
+  "x-accel-buffering": "no",
+});
+
+/** A comment that shows proxies and clients that a quiet stream is alive. It carries no id. */
+export const KEEP_ALIVE = ": keep-alive\n\n";
+
+/**
+ * One message.
+ *
+ * @param id The event's id, or `undefined` for a stream that can't be resumed
+ * @param data JSON text. Line ends, which JSON only has between tokens, become spaces, so that the
+ * message stays in one `data` line
+ */
+export function frame(id: string | undefined, data: string): string {
+  const line = data.includes("\n") || data.includes("\r") ? data.replace(/[\r\n]+/g, " ") : data;
+  const head = id === undefined ? "" : `id: ${id}\n`;
+  return `${head}event: message\ndata: ${line}\n\n`;
+}
+
+/**
+ * What a stream of 2025-11-25 begins with: an id to come back with before there is any message, and
+ * how long to wait until then.
+ *
+ * @param id The event id to resume at
+ * @param retryMs The wait, in milliseconds
+ */
+export function primingFrame(id: string, retryMs: number): string {
+  return `id: ${id}\n${retryLine(retryMs)}data: \n\n`;
+}
+
+/** Tells the client how many milliseconds to wait before it connects again. */
+export function retryFrame(ms: number): string {
+  return `${retryLine(ms)}\n`;
+}
+
+function retryLine(ms: number): string {
+  // Parsers take digits alone: no sign, no fraction, no exponent.
+  const whole = Math.min(Math.max(0, Math.ceil(ms)), Number.MAX_SAFE_INTEGER);
+  return `retry: ${whole}\n`;
+}
