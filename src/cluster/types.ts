@@ -72,17 +72,25 @@ export interface Leases {
 
 /** Everything that handlers share to be one endpoint. */
 export interface Backplane {
+  /** The sessions and everything kept with them. */
   readonly sessions: SessionStore;
+  /** The sessions' streams. */
   readonly log: EventLog;
+  /** How handlers tell each other. */
   readonly bus: Bus;
+  /** What one handler at a time holds. */
   readonly leases: Leases;
 }
 
 /** What a handler's options say about the things that a {@linkcode Store} keeps. */
 export interface StoreSettings {
+  /** Where the time comes from. */
   readonly clock: Clock;
+  /** How many sessions there may be. */
   readonly caps: SessionCaps;
+  /** How long sessions last. */
   readonly lifetimes: SessionLifetimes;
+  /** How much of streams is kept. */
   readonly log: Required<EventLogLimits>;
 }
 

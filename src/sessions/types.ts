@@ -11,6 +11,7 @@ import type { ProtocolVersion } from "../protocol/versions.ts";
 
 /** What is kept of a session. Callers never change a record; they call {@linkcode SessionStore.update}. */
 export interface SessionRecord {
+  /** Its id. */
   readonly id: string;
   /** The owner's key, or `undefined` while nobody has claimed the session. */
   readonly owner: string | undefined;
@@ -18,6 +19,7 @@ export interface SessionRecord {
   readonly createdAt: number;
   /** The version that was agreed on; `undefined` for a session without a handshake. */
   readonly protocolVersion: ProtocolVersion | undefined;
+  /** The client program. */
   readonly client: ClientFacts;
   /** Whether the client has said that it is ready. */
   readonly initialized: boolean;
@@ -46,7 +48,9 @@ export interface SessionLifetimes {
 
 /** A session that the store ended by itself. */
 export interface EndedSession {
+  /** Its id. */
   readonly id: string;
+  /** Why. */
   readonly reason: Extract<SessionEndReason, "idle" | "expired" | "evicted">;
 }
 
@@ -76,7 +80,8 @@ export type Found =
  * - check expiry on every use: idle for `idleMs` or more unless held, or as old as `absoluteMs` or more,
  *   the latter named when both are true;
  * - change nothing at all, neither last use nor order, when the session is another owner's;
- * - give an unclaimed session to the first owner that uses it, atomically;
+ * - give an unclaimed session to the first owner that uses it, atomically, even when that is more than
+ *   the owner's cap;
  * - treat every text as an id that may be unknown (`__proto__`, `constructor`, the empty text);
  * - never let an id that has ended be used, claimed or created again while anybody could remember it;
  * - ignore a call about an unknown session: neither throw nor create anything.
@@ -84,7 +89,10 @@ export type Found =
 export interface SessionStore {
   /** How many sessions there are, without reservations. */
   readonly size: number;
-  /** Takes a place for a session that is about to begin, under the id that it will have. */
+  /**
+   * Takes a place for a session that is about to begin, under the id that it will have. Nobody is
+   * admitted under an id that is taken.
+   */
   reserve(id: string, owner: string | undefined): MaybePromise<Reservation>;
   /** Gives a reserved place back. */
   release(id: string): MaybePromise<void>;
@@ -92,7 +100,7 @@ export interface SessionStore {
   create(record: SessionRecord): MaybePromise<boolean>;
   /** Looks a session up for an owner, checks it, and marks it as used now. */
   use(id: string, owner: string): MaybePromise<Found>;
-  /** Looks a session up without using it and whoever owns it. */
+  /** Looks a session up without using it and whoever owns it. An expired one is as good as unknown. */
   peek(id: string): MaybePromise<SessionRecord | undefined>;
   /** Changes a record. */
   update(id: string, patch: SessionPatch): MaybePromise<void>;
@@ -112,7 +120,11 @@ export interface SessionStore {
   ids(): MaybePromise<Iterable<string>>;
   /** A value of the session's state, or `undefined`. */
   getState(id: string, key: string): MaybePromise<unknown>;
-  /** Keeps a JSON value in the session's state. */
+  /**
+   * Keeps a copy of a JSON value in the session's state; `undefined` forgets the key.
+   *
+   * @throws {TypeError} If the value can't be written as JSON
+   */
   setState(id: string, key: string, value: unknown): MaybePromise<void>;
   /** Forgets a key of the session's state. */
   deleteState(id: string, key: string): MaybePromise<void>;

@@ -1,0 +1,75 @@
+/**
+ * What the in-memory store keeps of one session and of one owner.
+ *
+ * @module
+ */
+import { Linked, LinkedList } from "../internal/linked_list.ts";
+import type { Found, SessionRecord } from "./types.ts";
+
+/** A session's place in one of the store's lists. */
+export class Place extends Linked<Place> {
+  /** The session. */
+  readonly entry: Entry;
+
+  /** Makes a place that is in no list yet. */
+  constructor(entry: Entry) {
+    super();
+    this.entry = entry;
+  }
+}
+
+/** An owner: how many sessions it has, and which of them could go. */
+export class Owner {
+  /** Its key. */
+  readonly key: string;
+  /** Sessions and reservations. */
+  count = 0;
+  /** Sessions that are not held, least recently used first. */
+  readonly free = new LinkedList<Place>();
+
+  /** Makes an owner without sessions. */
+  constructor(key: string) {
+    this.key = key;
+  }
+}
+
+/** A session. */
+export class Entry {
+  /** Its owner, once it is claimed. */
+  owner: Owner | undefined;
+  /** When it was used last, in milliseconds since the epoch. */
+  usedAt = 0;
+  /** How many holds it has. */
+  holds = 0;
+  /** Its place among the sessions that are not held. */
+  readonly free = new Place(this);
+  /** Its place among its owner's sessions that are not held. */
+  readonly ownersFree = new Place(this);
+  /** Its place among all sessions in the order in which they began. */
+  readonly age = new Place(this);
+  /** Values as JSON text: whoever gets or sets one shares nothing with the store. */
+  state: Map<string, string> | undefined;
+  /** URIs of resources. */
+  subscriptions: Set<string> | undefined;
+  #found: Found & { readonly record: SessionRecord };
+
+  /** Makes a session that is in no list yet. */
+  constructor(record: SessionRecord, owner: Owner | undefined) {
+    this.#found = { record };
+    this.owner = owner;
+  }
+
+  /** What is kept of it. Replaced, never changed. */
+  get record(): SessionRecord {
+    return this.#found.record;
+  }
+
+  set record(record: SessionRecord) {
+    this.#found = { record };
+  }
+
+  /** The answer to whoever looks the session up, made once for each state of the record. */
+  get found(): Found {
+    return this.#found;
+  }
+}

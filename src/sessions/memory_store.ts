@@ -1,0 +1,255 @@
+/**
+ * The sessions of a single process.
+ *
+ * @module
+ */
+import type { Clock } from "../internal/clock.ts";
+import { LinkedList } from "../internal/linked_list.ts";
+import { Entry, Owner } from "./memory_entry.ts";
+import type { Place } from "./memory_entry.ts";
+import { Subscribers } from "./subscriptions.ts";
+import type {
+  EndedSession,
+  Found,
+  Reservation,
+  SessionCaps,
+  SessionLifetimes,
+  SessionPatch,
+  SessionRecord,
+  SessionStore,
+} from "./types.ts";
+
+const UNKNOWN = Object.freeze<Found>({ refusal: "unknown" });
+const FOREIGN = Object.freeze<Found>({ refusal: "foreign" });
+
+/**
+ * A {@linkcode SessionStore} in memory. It answers at once, never with a promise, and every call takes
+ * the same time however many sessions there are.
+ *
+ * Ids of ended sessions are not remembered: an id of 192 random bits is never minted twice, so an
+ * ended one is unknown for good. A session that is claimed counts for its owner's cap, but claiming is
+ * never refused for it.
+ */
+export class MemorySessionStore implements SessionStore {
+  readonly #caps: SessionCaps;
+  readonly #lifetimes: SessionLifetimes;
+  readonly #clock: Clock;
+  readonly #entries = new Map<string, Entry>();
+  readonly #reserved = new Map<string, Owner | undefined>();
+  readonly #owners = new Map<string, Owner>();
+  /** Sessions that are not held, least recently used first. */
+  readonly #free = new LinkedList<Place>();
+  /** All sessions, oldest first. */
+  readonly #ages = new LinkedList<Place>();
+  readonly #subscribers = new Subscribers();
+
+  /**
+   * Makes an empty store.
+   *
+   * @param caps How many sessions there may be
+   * @param lifetimes How long they last
+   * @param clock Where the time comes from
+   */
+  constructor(caps: SessionCaps, lifetimes: SessionLifetimes, clock: Clock) {
+    this.#caps = caps;
+    this.#lifetimes = lifetimes;
+    this.#clock = clock;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  reserve(id: string, owner: string | undefined): Reservation {
+    const ended: EndedSession[] = [];
+    if (this.#entries.has(id) || this.#reserved.has(id)) return { admitted: false, ended };
+    const admitted = this.#makeRoom(
+      owner === undefined ? undefined : this.#owners.get(owner),
+      ended,
+    );
+    if (admitted) this.#reserved.set(id, this.#count(owner));
+    return { admitted, ended };
+  }
+
+  release(id: string): void {
+    if (!this.#reserved.has(id)) return;
+    this.#uncount(this.#reserved.get(id));
+    this.#reserved.delete(id);
+  }
+
+  create(record: SessionRecord): boolean {
+    const { id } = record;
+    if (!this.#reserved.has(id)) return false;
+    // Counted before the reservation is given back, so that the owner is not forgotten in between.
+    const entry = new Entry(record, this.#count(record.owner));
+    this.release(id);
+    this.#entries.set(id, entry);
+    this.#ages.append(entry.age);
+    this.#touch(entry, this.#clock.now());
+    return true;
+  }
+
+  use(id: string, owner: string): Found {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return UNKNOWN;
+    const claimed = entry.record.owner;
+    if (claimed !== undefined && claimed !== owner) return FOREIGN;
+    const now = this.#clock.now();
+    const reason = this.#expiry(entry, now);
+    if (reason !== undefined) {
+      this.#remove(entry);
+      return { refusal: "expired", ended: { id, reason } };
+    }
+    if (claimed === undefined) {
+      entry.record = { ...entry.record, owner };
+      entry.owner = this.#count(owner);
+    }
+    this.#touch(entry, now);
+    return entry.found;
+  }
+
+  peek(id: string): SessionRecord | undefined {
+    const entry = this.#entries.get(id);
+    if (entry === undefined || this.#expiry(entry, this.#clock.now()) !== undefined) {
+      return undefined;
+    }
+    return entry.record;
+  }
+
+  update(id: string, patch: SessionPatch): void {
+    const entry = this.#entries.get(id);
+    if (entry !== undefined) entry.record = { ...entry.record, ...patch };
+  }
+
+  hold(id: string): void {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return;
+    entry.holds += 1;
+    this.#free.remove(entry.free);
+    entry.owner?.free.remove(entry.ownersFree);
+  }
+
+  free(id: string): void {
+    const entry = this.#entries.get(id);
+    if (entry === undefined || entry.holds === 0) return;
+    entry.holds -= 1;
+    this.#touch(entry, this.#clock.now());
+  }
+
+  end(id: string): boolean {
+    const entry = this.#entries.get(id);
+    if (entry !== undefined) this.#remove(entry);
+    return entry !== undefined;
+  }
+
+  sweep(limit: number): readonly EndedSession[] {
+    const ended: EndedSession[] = [];
+    const now = this.#clock.now();
+    for (const list of [this.#ages, this.#free]) {
+      for (let entry = list.first?.entry; entry !== undefined; entry = list.first?.entry) {
+        const reason = this.#expiry(entry, now);
+        if (reason === undefined || ended.length >= limit) break;
+        this.#remove(entry);
+        ended.push({ id: entry.record.id, reason });
+      }
+    }
+    return ended;
+  }
+
+  ids(): Iterable<string> {
+    return this.#entries.keys();
+  }
+
+  getState(id: string, key: string): unknown {
+    const text = this.#entries.get(id)?.state?.get(key);
+    return text === undefined ? undefined : JSON.parse(text);
+  }
+
+  setState(id: string, key: string, value: unknown): void {
+    if (value === undefined) return this.deleteState(id, key);
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return;
+    const text: string | undefined = JSON.stringify(value);
+    if (text === undefined) {
+      throw new TypeError(`Keep a JSON value in the state: a ${typeof value}`);
+    }
+    (entry.state ??= new Map()).set(key, text);
+  }
+
+  deleteState(id: string, key: string): void {
+    this.#entries.get(id)?.state?.delete(key);
+  }
+
+  subscribe(id: string, uri: string, cap: number): "subscribed" | "full" | "gone" {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return "gone";
+    const subscriptions = entry.subscriptions ??= new Set();
+    if (subscriptions.has(uri)) return "subscribed";
+    if (subscriptions.size >= cap) return "full";
+    subscriptions.add(uri);
+    this.#subscribers.add(uri, id);
+    return "subscribed";
+  }
+
+  unsubscribe(id: string, uri: string): void {
+    if (this.#entries.get(id)?.subscriptions?.delete(uri)) this.#subscribers.remove(uri, id);
+  }
+
+  subscribers(uri: string): Iterable<string> {
+    return this.#subscribers.of(uri);
+  }
+
+  /** Ends sessions until one more fits under both caps. `false` when too many are held. */
+  #makeRoom(owner: Owner | undefined, ended: EndedSession[]): boolean {
+    const { sessions, sessionsPerPrincipal } = this.#caps;
+    const now = this.#clock.now();
+    while (true) {
+      const ownersCap = owner !== undefined && owner.count >= sessionsPerPrincipal;
+      const cap = this.#entries.size + this.#reserved.size >= sessions;
+      if (!ownersCap && !cap) return true;
+      const own = owner?.free.first?.entry;
+      const victim = ownersCap ? own : own ?? this.#free.first?.entry;
+      if (victim === undefined) return false;
+      this.#remove(victim);
+      ended.push({ id: victim.record.id, reason: this.#expiry(victim, now) ?? "evicted" });
+    }
+  }
+
+  #expiry({ record, usedAt, holds }: Entry, now: number): "idle" | "expired" | undefined {
+    if (now - record.createdAt >= this.#lifetimes.absoluteMs) return "expired";
+    return holds === 0 && now - usedAt >= this.#lifetimes.idleMs ? "idle" : undefined;
+  }
+
+  /** Marks a session as used and, unless it is held, puts it last among those that could go. */
+  #touch(entry: Entry, now: number): void {
+    entry.usedAt = now;
+    if (entry.holds > 0) return;
+    this.#free.append(entry.free);
+    entry.owner?.free.append(entry.ownersFree);
+  }
+
+  #remove(entry: Entry): void {
+    const { id } = entry.record;
+    this.#entries.delete(id);
+    this.#free.remove(entry.free);
+    this.#ages.remove(entry.age);
+    entry.owner?.free.remove(entry.ownersFree);
+    this.#uncount(entry.owner);
+    for (const uri of entry.subscriptions ?? []) this.#subscribers.remove(uri, id);
+  }
+
+  /** Counts one more session for an owner. */
+  #count(key: string | undefined): Owner | undefined {
+    if (key === undefined) return undefined;
+    let owner = this.#owners.get(key);
+    if (owner === undefined) this.#owners.set(key, owner = new Owner(key));
+    owner.count += 1;
+    return owner;
+  }
+
+  #uncount(owner: Owner | undefined): void {
+    if (owner === undefined) return;
+    owner.count -= 1;
+    if (owner.count === 0) this.#owners.delete(owner.key);
+  }
+}

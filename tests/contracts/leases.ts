@@ -1,0 +1,149 @@
+/**
+ * What every {@linkcode Leases} must do.
+ *
+ * @module
+ */
+import { describe, test } from "node:test";
+import assert from "node:assert/strict";
+import type { MaybePromise } from "../../src/internal/types.ts";
+import type { Leases } from "../../src/cluster/types.ts";
+import { uniqueId } from "./unique.ts";
+
+/** Leases under test. */
+export interface LeasesUnderTest {
+  /** The leases as each of the nodes sees them: the same in memory, one for each node elsewhere. */
+  leases(): Leases;
+  /** Lets everything arrive that one node has to tell another. */
+  settle(): MaybePromise<void>;
+  close(): MaybePromise<void>;
+}
+
+/** Makes leases that nobody holds. */
+export type MakeLeases = () => MaybePromise<LeasesUnderTest>;
+
+/** Runs the suite against the leases that `make` makes. */
+export function leasesContract(name: string, make: MakeLeases): void {
+  async function using(
+    run: (a: Leases, b: Leases, settle: () => Promise<void>) => Promise<void>,
+  ): Promise<void> {
+    const made = await make();
+    try {
+      await run(made.leases(), made.leases(), async () => await made.settle());
+    } finally {
+      await made.close();
+    }
+  }
+
+  describe(`${name}`, () => {
+    test("[STR-8] taking over tells the old holder once, and tokens rise", async () => {
+      await using(async (a, b, settle) => {
+        const key = uniqueId();
+        const lost: string[] = [];
+        const first = await a.take(key, () => lost.push("first"));
+        const second = await b.take(key, () => lost.push("second"));
+        await settle();
+        assert.deepEqual(lost, ["first"]);
+        const third = await a.take(key, () => lost.push("third"));
+        await settle();
+        assert.deepEqual(lost, ["first", "second"]);
+        assert.ok(first.token < second.token && second.token < third.token);
+        third.release();
+      });
+    });
+
+    test("[STR-8] a release under an old token changes nothing", async () => {
+      await using(async (a, b, settle) => {
+        const key = uniqueId();
+        let lost = 0;
+        const old = await a.take(key, () => {});
+        const current = await b.take(key, () => lost += 1);
+        await settle();
+        old.release();
+        old.release();
+        await settle();
+        assert.equal(await a.tryTake(key, () => {}), undefined);
+        assert.equal(lost, 0);
+        current.release();
+        await settle();
+        assert.notEqual(await a.tryTake(key, () => {}), undefined);
+      });
+    });
+
+    test("[STR-8] tryTake() takes only what nobody holds", async () => {
+      await using(async (a, b, settle) => {
+        const key = uniqueId();
+        let lost = 0;
+        const first = await a.tryTake(key, () => lost += 1);
+        assert.notEqual(first, undefined);
+        assert.equal(await b.tryTake(key, () => {}), undefined);
+        assert.equal(lost, 0);
+        first?.release();
+        await settle();
+        const second = await b.tryTake(key, () => {});
+        assert.ok((second?.token ?? 0) > (first?.token ?? 0));
+        second?.release();
+      });
+    });
+
+    test("[STR-8] nothing is lost after its release, and a release is safe twice", async () => {
+      await using(async (a, b, settle) => {
+        const key = uniqueId();
+        let lost = 0;
+        const first = await a.take(key, () => lost += 1);
+        first.release();
+        first.release();
+        await settle();
+        const second = await b.take(key, () => {});
+        first.release();
+        await settle();
+        assert.equal(lost, 0);
+        assert.equal(await a.tryTake(key, () => {}), undefined);
+        second.release();
+      });
+    });
+
+    test("[STR-8] of many who take at once one holds it in the end, and all others lost it", async () => {
+      await using(async (a, b, settle) => {
+        const key = uniqueId();
+        const lost: number[] = [];
+        const leases = await Promise.all(
+          Array.from({ length: 10 }, (_, i) => (i % 2 === 0 ? a : b).take(key, () => lost.push(i))),
+        );
+        await settle();
+        assert.equal(lost.length, 9);
+        assert.equal(new Set(lost).size, 9);
+        const tokens = leases.map(({ token }) => token);
+        const highest = Math.max(...tokens);
+        assert.equal(lost.includes(tokens.indexOf(highest)), false);
+        for (const lease of leases) lease.release();
+      });
+    });
+
+    test("[STR-8] keys are apart from each other, odd ones too", async () => {
+      await using(async (a, b, settle) => {
+        let lost = 0;
+        const keys = [uniqueId(), "__proto__", "constructor", ""];
+        const leases = await Promise.all(keys.map((key) => a.take(key, () => lost += 1)));
+        await settle();
+        assert.equal(lost, 0);
+        for (const key of keys) assert.equal(await b.tryTake(key, () => {}), undefined);
+        for (const lease of leases) lease.release();
+      });
+    });
+
+    test("[STR-8] what the old holder does when it loses can't keep the new one out", async () => {
+      await using(async (a, b, settle) => {
+        const key = uniqueId();
+        const first = await a.take(key, () => {
+          first.release();
+          throw new Error("no");
+        });
+        const second = await b.take(key, () => {});
+        await settle();
+        assert.ok(second.token > first.token);
+        assert.equal(await a.tryTake(key, () => {}), undefined);
+        second.release();
+      });
+    });
+  });
+}

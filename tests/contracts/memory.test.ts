@@ -1,0 +1,38 @@
+import { MemoryBus } from "../../src/cluster/memory_bus.ts";
+import { MemoryLeases } from "../../src/cluster/memory_leases.ts";
+import { MemorySessionStore } from "../../src/sessions/memory_store.ts";
+import { MemoryEventLog } from "../../src/streams/memory_log.ts";
+import { FakeClock, flush } from "../support/clock.ts";
+import { busContract } from "./bus.ts";
+import { eventLogContract } from "./event_log.ts";
+import { leasesContract } from "./leases.ts";
+import { sessionStoreContract } from "./session_store.ts";
+
+eventLogContract("MemoryEventLog", (limits) => {
+  const clock = new FakeClock();
+  return {
+    log: new MemoryEventLog(limits, clock),
+    advance: (ms) => clock.advance(ms),
+    close() {},
+  };
+});
+
+sessionStoreContract("MemorySessionStore", ({ caps, lifetimes }) => {
+  const clock = new FakeClock();
+  return {
+    store: new MemorySessionStore(caps, lifetimes, clock),
+    now: () => clock.now(),
+    advance: (ms) => clock.advance(ms),
+    close() {},
+  };
+});
+
+busContract("MemoryBus", () => {
+  const bus = new MemoryBus();
+  return { bus: () => bus, settle: flush, close() {} };
+});
+
+leasesContract("MemoryLeases", () => {
+  const leases = new MemoryLeases();
+  return { leases: () => leases, settle: flush, close() {} };
+});

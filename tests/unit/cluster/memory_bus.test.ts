@@ -1,0 +1,51 @@
+import { describe, test } from "node:test";
+import assert from "node:assert/strict";
+import { MemoryBus } from "../../../src/cluster/memory_bus.ts";
+import type { BusMessage } from "../../../src/cluster/types.ts";
+import { flush } from "../../support/clock.ts";
+
+const MESSAGE: BusMessage = { kind: "ended", session: "s", reason: "deleted" };
+
+describe("MemoryBus", () => {
+  test("a listener never runs in the middle of what publishes", async () => {
+    const bus = new MemoryBus();
+    const order: string[] = [];
+    const a = bus.join(() => order.push("a hears"));
+    const b = bus.join(() => {
+      order.push("b hears");
+      void b.publish(MESSAGE);
+      order.push("b has answered");
+    });
+    void a.publish(MESSAGE);
+    order.push("a has told");
+    await flush();
+    assert.deepEqual(order, ["a has told", "b hears", "b has answered", "a hears"]);
+  });
+
+  test("who leaves right after a message was published doesn't hear it, who joins then neither", async () => {
+    const bus = new MemoryBus();
+    const heard: string[] = [];
+    const a = bus.join(() => {});
+    const b = bus.join(() => heard.push("b"));
+    void a.publish(MESSAGE);
+    b.leave();
+    bus.join(() => heard.push("c"));
+    await flush();
+    assert.deepEqual(heard, []);
+  });
+
+  test("a listener may join twice, as two members", async () => {
+    const bus = new MemoryBus();
+    let heard = 0;
+    const listener = () => void (heard += 1);
+    const one = bus.join(listener);
+    const two = bus.join(listener);
+    void one.publish(MESSAGE);
+    await flush();
+    assert.equal(heard, 1);
+    one.leave();
+    void two.publish(MESSAGE);
+    await flush();
+    assert.equal(heard, 1);
+  });
+});
