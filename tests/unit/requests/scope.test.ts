@@ -1,0 +1,81 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { InFlight } from "../../../src/requests/inflight.ts";
+import { RequestScope } from "../../../src/requests/scope.ts";
+import { StopError } from "../../../src/requests/stop.ts";
+
+class Scope extends RequestScope {
+  readonly seen: string[] = [];
+  done(): boolean {
+    return this.finish();
+  }
+  protected override stopped(reason: StopError): void {
+    this.seen.push(reason.kind);
+  }
+}
+
+describe("RequestScope", () => {
+  test("the signal aborts with the reason, also when it is first read afterwards", () => {
+    const [early, late] = [new Scope(1), new Scope(1)];
+    const { signal } = early;
+    early.stop(new StopError("timeout"));
+    late.stop(new StopError("shutdown"));
+    assert.ok(signal.aborted);
+    assert.equal(signal.reason, early.reason);
+    assert.equal(late.signal.reason.kind, "shutdown");
+  });
+
+  test("[CAN-2] the first reason wins, and a finished request can't be stopped", () => {
+    const scope = new Scope(1);
+    assert.ok(scope.stop(new StopError("cancelled", "enough")));
+    assert.ok(!scope.stop(new StopError("shutdown")));
+    assert.deepEqual(scope.seen, ["cancelled"]);
+    assert.equal(scope.reason?.message, "The client cancelled the request: enough");
+
+    const finished = new Scope(1);
+    assert.ok(finished.done());
+    assert.ok(!finished.stop(new StopError("cancelled")));
+    assert.ok(!finished.signal.aborted);
+  });
+
+  test("listeners are told once, however the request ends, and can be taken back", () => {
+    const scope = new Scope(1);
+    const told: string[] = [];
+    scope.onOver(() => told.push("kept"));
+    scope.onOver(() => told.push("taken back"))();
+    scope.done();
+    scope.stop(new StopError("shutdown"));
+    assert.deepEqual(told, ["kept"]);
+  });
+});
+
+describe("InFlight", () => {
+  test("[CAN-1] two requests under one id are two entries", () => {
+    const inflight = new InFlight();
+    const [first, second] = [new Scope(1), new Scope(1)];
+    inflight.add(first);
+    inflight.add(second);
+    inflight.delete(first);
+    inflight.cancel(1);
+    assert.equal(first.reason, undefined);
+    assert.equal(second.reason?.kind, "cancelled");
+  });
+
+  test("[STR-5][CAN-2] ids are compared with their type, and 0 and the empty text are ids", () => {
+    const inflight = new InFlight();
+    const scopes = [0, "0", "", 1, "1"].map((id) => new Scope(id));
+    for (const scope of scopes) inflight.add(scope);
+    inflight.cancel(0);
+    inflight.cancel("");
+    inflight.cancel("1");
+    assert.deepEqual(scopes.map(({ over }) => over), [true, false, true, false, true]);
+  });
+
+  test("[CAN-7] everything is stopped with the reason of what ended it", () => {
+    const inflight = new InFlight();
+    const scope = new Scope(1);
+    inflight.add(scope);
+    inflight.stopAll("session-ended");
+    assert.equal(scope.signal.reason.kind, "session-ended");
+  });
+});
