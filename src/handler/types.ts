@@ -68,6 +68,18 @@ export interface HandlerLimits {
    */
   readonly requests?: number;
   /**
+   * Open `subscriptions/listen` requests.
+   *
+   * @default {1000}
+   */
+  readonly listens?: number;
+  /**
+   * Open `subscriptions/listen` requests of one principal.
+   *
+   * @default {50}
+   */
+  readonly listensPerPrincipal?: number;
+  /**
    * Bytes of one result.
    *
    * @default {4194304}
@@ -80,7 +92,7 @@ export interface HandlerLimits {
    */
   readonly page?: number;
   /**
-   * Resources that one session may be subscribed to.
+   * Resources that one session, or one `subscriptions/listen` request, may be subscribed to.
    *
    * @default {100}
    */
@@ -137,6 +149,12 @@ export interface StreamOptions {
    */
   readonly retryMs?: number;
   /**
+   * Whether 2026 clients may listen for changes. Turn it off where nothing lives as long as a stream.
+   *
+   * @default {true}
+   */
+  readonly listen?: boolean;
+  /**
    * What a second GET stream of a session does to the first.
    *
    * @default {"replace"}
@@ -164,6 +182,12 @@ export interface RequestOptions {
    * @default {300000}
    */
   readonly askTimeoutMs?: number;
+  /**
+   * Secrets of 32 bytes or more that seal what 2026 clients carry from one round of a request to the
+   * next. The first seals, all open: put a new one first to rotate. Handlers that share a store need
+   * the same ones. Random when left out.
+   */
+  readonly stateKeys?: readonly (string | Uint8Array)[];
 }
 
 /** Options for {@linkcode createMcpHandler}. */

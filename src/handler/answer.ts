@@ -1,0 +1,180 @@
+/**
+ * The answer to one POST: JSON or a stream, decided once.
+ *
+ * @module
+ */
+import type { Delay } from "../internal/delay_line.ts";
+import type { MaybePromise } from "../internal/types.ts";
+import { ErrorCode, errorObject, errorText } from "../protocol/errors.ts";
+import type { StopError } from "../requests/stop.ts";
+import type { Call } from "./call.ts";
+import type { Endpoint } from "./endpoint.ts";
+import {
+  accepted,
+  jsonAnswer,
+  SESSION_NOT_FOUND,
+  SHUTTING_DOWN,
+  shuttingDown,
+  sseAnswer,
+} from "./responses.ts";
+
+/** The stream that an answer becomes. */
+export interface ReplyStream {
+  /** What the client gets. */
+  readonly response: Response;
+  /** Sends a message. */
+  send(text: string): void;
+  /** Ends the stream after what was sent; with `retryMs` the client is told when to come back. */
+  end(options?: { readonly retryMs?: number }): void;
+  /** Ends the connection, not the stream. */
+  release(retryMs: number): void;
+}
+
+/** What an answer is to be. */
+export interface AnswerInit {
+  readonly endpoint: Endpoint;
+  /** Whether the client takes JSON. */
+  readonly json: boolean;
+  /** Opens a stream, if the client takes one and there is a place for it. */
+  readonly open: (() => ReplyStream | undefined) | undefined;
+  /** How many requests are answered together; a batch is answered as an array. */
+  readonly batch?: number;
+}
+
+/**
+ * Collects what is said in answer to one POST. The first message that is not an answer, or a wait
+ * that lasts too long, makes it a stream; else it is JSON.
+ */
+export class Answer {
+  readonly #init: AnswerInit;
+  #left: number;
+  #texts: string[] | undefined;
+  #stream: ReplyStream | undefined;
+  #response: Response | undefined;
+  #decide: ((response: Response) => void) | undefined;
+  #delay: Delay | undefined;
+
+  constructor(init: AnswerInit) {
+    this.#init = init;
+    this.#left = init.batch ?? 1;
+    if (init.batch !== undefined) this.#texts = [];
+  }
+
+  /** Whether anything but JSON can be sent. */
+  get streams(): boolean {
+    return this.#init.open !== undefined;
+  }
+
+  /** The response, as soon as it is decided. */
+  response(): MaybePromise<Response> {
+    if (this.#response !== undefined) return this.#response;
+    const { promise, resolve } = Promise.withResolvers<Response>();
+    this.#decide = resolve;
+    if (this.#init.open !== undefined) {
+      this.#delay = this.#init.endpoint.lines.sseAfter.add(() => this.#upgrade());
+    }
+    return promise;
+  }
+
+  /** Sends a message before the answer. `false` when there is no stream for it. */
+  send(text: string): boolean {
+    const stream = this.#upgrade();
+    stream?.send(text);
+    return stream !== undefined;
+  }
+
+  /** Ends the connection, not the stream, so that the client comes back for the rest. */
+  release(retryMs: number): void {
+    this.#upgrade()?.release(retryMs);
+  }
+
+  /** Answers one request, once. The status only counts where nothing has been sent before. */
+  deliver(text: string, status?: number): void {
+    if (this.#stream !== undefined) {
+      this.#stream.send(text);
+      this.#done();
+      return;
+    }
+    if (this.#texts !== undefined) {
+      this.#texts.push(text);
+      this.#done();
+      return;
+    }
+    this.#left--;
+    this.#decided(this.#init.json ? jsonAnswer(text, status) : this.#whole(text));
+  }
+
+  /** Ends one request that was stopped: as an error where the client waits for one, else without. */
+  stopped(call: Call, reason: StopError): void {
+    const text = stopText(call, reason);
+    if (this.#stream === undefined && this.#texts === undefined) {
+      this.#left--;
+      this.#decided(this.#stopResponse(call, reason, text));
+      return;
+    }
+    if (text !== undefined) {
+      if (this.#stream !== undefined) this.#stream.send(text);
+      else this.#texts?.push(text);
+    }
+    this.#done(reason.kind === "shutdown" ? this.#retryMs : undefined);
+  }
+
+  get #retryMs(): number {
+    return this.#init.endpoint.settings.streams.retryMs;
+  }
+
+  #done(retryMs?: number): void {
+    this.#left--;
+    if (this.#left > 0) return;
+    if (this.#stream !== undefined) return this.#stream.end({ retryMs });
+    const texts = this.#texts ?? [];
+    if (texts.length === 0) this.#decided(accepted());
+    else if (this.#init.json) this.#decided(jsonAnswer(`[${texts.join(",")}]`));
+    else this.#decided(this.#whole(...texts));
+  }
+
+  /** The response to a request that was stopped before anything of it was sent. */
+  #stopResponse(call: Call, { kind }: StopError, text: string | undefined): Response {
+    if (kind === "shutdown") return shuttingDown(this.#init.endpoint, call.id);
+    if (kind === "session-ended") return jsonAnswer(errorText(call.id, SESSION_NOT_FOUND), 404);
+    if (text === undefined) return accepted();
+    return this.#init.json ? jsonAnswer(text) : this.#whole(text);
+  }
+
+  /** A stream that holds nothing but answers, for a client that takes no JSON. */
+  #whole(...texts: readonly string[]): Response {
+    if (this.#init.open === undefined) return sseAnswer(...texts);
+    const stream = this.#init.open();
+    // What has been done must be told, and what is whole needs no place among the open streams.
+    if (stream === undefined) return sseAnswer(...texts);
+    for (const text of texts) stream.send(text);
+    stream.end();
+    return stream.response;
+  }
+
+  #upgrade(): ReplyStream | undefined {
+    if (this.#stream !== undefined || this.#response !== undefined) return this.#stream;
+    const stream = this.#init.open?.();
+    if (stream === undefined) return undefined;
+    this.#stream = stream;
+    for (const text of this.#texts?.splice(0) ?? []) stream.send(text);
+    this.#decided(stream.response);
+    return stream;
+  }
+
+  #decided(response: Response): void {
+    this.#delay?.cancel();
+    this.#delay = undefined;
+    this.#response = response;
+    this.#decide?.(response);
+  }
+}
+
+/** What a stopped request is answered with; nothing when the client wants no answer any more. */
+function stopText(call: Call, { kind }: StopError): string | undefined {
+  if (kind === "timeout") {
+    return errorText(call.id, errorObject(ErrorCode.NotAvailable, "Request timed out"));
+  }
+  if (kind !== "shutdown") return undefined;
+  return errorText(call.id, errorObject(ErrorCode.Refused, SHUTTING_DOWN));
+}

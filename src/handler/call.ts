@@ -1,0 +1,263 @@
+/**
+ * One request on its way through a dispatcher.
+ *
+ * @module
+ */
+import { isPromise } from "../internal/types.ts";
+import type { Delay } from "../internal/delay_line.ts";
+import { ErrorCode, McpError } from "../protocol/errors.ts";
+import type { McpEvent, RequestOutcome } from "../protocol/events.ts";
+import type { ClientFacts, Exchange, Notification, Principal } from "../protocol/exchange.ts";
+import type { JsonObject, JsonRpcRequest } from "../protocol/jsonrpc.ts";
+import type { LogLevel } from "../protocol/shapes.ts";
+import { type ProtocolVersion, VERSIONS } from "../protocol/versions.ts";
+import { watchDisconnect } from "../requests/disconnect.ts";
+import { Progress, progressToken } from "../requests/progress.ts";
+import { RequestScope } from "../requests/scope.ts";
+import type { StateBinding } from "../requests/state.ts";
+import { StopError } from "../requests/stop.ts";
+import { ownerKey } from "../sessions/owner.ts";
+import type { Answer } from "./answer.ts";
+import { ask } from "./ask.ts";
+import { type Endpoint, sessionName } from "./endpoint.ts";
+import { errorAnswer, resultAnswer } from "./outcome.ts";
+import type { LiveSession } from "./live_session.ts";
+
+/** Everything that a call is made of. */
+export interface CallInit {
+  readonly endpoint: Endpoint;
+  readonly message: JsonRpcRequest;
+  readonly request: Request;
+  readonly principal: Principal;
+  readonly session: LiveSession | undefined;
+  readonly version: ProtocolVersion;
+  readonly client: ClientFacts;
+  /** The least severe level of log message that the client wants. */
+  readonly logLevel?: LogLevel;
+  readonly answer: Answer;
+}
+
+const NO_PARAMS: JsonObject = {};
+
+/** A running request: what a dispatcher sees of it, and what becomes of it. */
+export class Call extends RequestScope implements Exchange {
+  readonly #init: CallInit;
+  #progress: Progress | undefined;
+  #timeout: Delay | undefined;
+  #maxTimeout: Delay | undefined;
+  #startedAt = 0;
+  #outcome: RequestOutcome | undefined;
+
+  constructor(init: CallInit) {
+    super(init.message.id);
+    this.#init = init;
+  }
+
+  get method(): string {
+    return this.#init.message.method;
+  }
+  get params(): JsonObject {
+    return this.#init.message.params ?? NO_PARAMS;
+  }
+  get protocolVersion(): ProtocolVersion {
+    return this.#init.version;
+  }
+  get principal(): Principal {
+    return this.#init.principal;
+  }
+  get request(): Request {
+    return this.#init.request;
+  }
+  get session(): LiveSession | undefined {
+    return this.#init.session;
+  }
+  get client(): ClientFacts {
+    return this.#init.client;
+  }
+  get logLevel(): LogLevel | undefined {
+    const { session, logLevel } = this.#init;
+    return session === undefined ? logLevel : session.logLevel;
+  }
+  get supportedVersions(): readonly ProtocolVersion[] {
+    return this.#init.endpoint.settings.versions;
+  }
+  get pageSize(): number {
+    return this.#init.endpoint.settings.limits.page;
+  }
+
+  /** How the call came to its end; `undefined` while it runs. */
+  get outcome(): RequestOutcome | undefined {
+    return this.#outcome;
+  }
+
+  /** Hands the request to the dispatcher. The place that it takes has been taken by the caller. */
+  start(): void {
+    const { endpoint, session } = this.#init;
+    (session?.inflight ?? endpoint.stray).add(this);
+    if (session !== undefined) endpoint.backplane.sessions.hold(session.id);
+    if (endpoint.watched) this.#reportStarted();
+    try {
+      const result = endpoint.dispatcher.dispatch(this);
+      if (!isPromise(result)) return this.#succeed(result);
+      this.#wait();
+      result.then((value) => this.#succeed(value), (error) => this.#fail(error));
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  notify(notification: Notification): void {
+    const { endpoint, answer } = this.#init;
+    if (this.over) return this.#dropped(notification, "finished");
+    if (notification.method === "notifications/progress") {
+      const verdict = this.#ownProgress()?.admit(notification.params) ?? "no-progress-token";
+      if (verdict !== "ok") return this.#dropped(notification, verdict);
+      this.#restartTimeout();
+    }
+    const { method, params } = notification;
+    const text = JSON.stringify({ jsonrpc: "2.0", method, params });
+    if (answer.send(text)) return;
+    if (endpoint.watched) this.#dropped(notification, "no-stream");
+  }
+
+  ask(method: string, params: JsonObject): Promise<JsonObject> {
+    const { endpoint, answer } = this.#init;
+    const reply = ask(endpoint, this, (text) => answer.send(text), method, params);
+    // A handler that finishes without waiting must not bring the process down.
+    reply.catch(() => {});
+    return reply;
+  }
+
+  async openState(): Promise<JsonObject | undefined> {
+    const { requestState } = this.params;
+    if (requestState === undefined) return undefined;
+    const state = typeof requestState === "string"
+      ? await this.#init.endpoint.states.open(requestState, this.#binding)
+      : undefined;
+    if (state !== undefined) return state;
+    throw new McpError(ErrorCode.InvalidParams, "Begin again without requestState: it is no good");
+  }
+
+  sealState(data: JsonObject): Promise<string> {
+    return this.#init.endpoint.states.seal(data, this.#binding);
+  }
+
+  requireInput(result: JsonObject): void {
+    if (!this.finish(new StopError("input-required"))) return;
+    const { endpoint, answer } = this.#init;
+    const { text, outcome, status } = resultAnswer(endpoint, this, result);
+    this.#release(outcome === "result" ? "input-required" : outcome);
+    answer.deliver(text, status);
+  }
+
+  closeStream(options?: { readonly retryMs?: number }): void {
+    if (this.over) return;
+    const { endpoint, answer } = this.#init;
+    answer.release(options?.retryMs ?? endpoint.settings.streams.retryMs);
+  }
+
+  report(event: McpEvent): void {
+    this.#init.endpoint.report(event);
+  }
+
+  protected override stopped(reason: StopError): void {
+    this.#release(reason.kind);
+    this.#init.answer.stopped(this, reason);
+  }
+
+  #succeed(result: JsonObject): void {
+    if (!this.finish()) return;
+    const { endpoint, answer } = this.#init;
+    const { text, outcome, status } = resultAnswer(endpoint, this, result);
+    this.#release(outcome);
+    answer.deliver(text, status);
+  }
+
+  #fail(error: unknown): void {
+    if (!this.finish()) return;
+    const { endpoint, answer } = this.#init;
+    const { text, outcome, status } = errorAnswer(endpoint, this, error);
+    this.#release(outcome);
+    answer.deliver(text, status);
+  }
+
+  /** Gives back everything that the call holds. */
+  #release(outcome: RequestOutcome): void {
+    const { endpoint, session } = this.#init;
+    this.#outcome = outcome;
+    this.#timeout?.cancel();
+    this.#maxTimeout?.cancel();
+    this.#progress?.stop();
+    endpoint.requests.give();
+    (session?.inflight ?? endpoint.stray).delete(this);
+    if (session !== undefined) endpoint.backplane.sessions.free(session.id);
+    if (endpoint.watched) this.#reportFinished(outcome);
+  }
+
+  /** The call takes longer than one turn: what only long calls need begins here. */
+  #wait(): void {
+    if (this.over) return;
+    const { endpoint, answer } = this.#init;
+    const { timeoutMs, maxTimeoutMs } = endpoint.settings.requests;
+    if (timeoutMs > 0) this.#restartTimeout();
+    if (maxTimeoutMs > 0) {
+      this.#maxTimeout = endpoint.lines.maxTimeout.add(() => this.stop(new StopError("timeout")));
+    }
+    if (VERSIONS[this.protocolVersion].era === "2026") {
+      this.onOver(watchDisconnect(this, this.request, endpoint.lines.gone));
+    }
+    if (answer.streams && endpoint.settings.streams.progressHeartbeatMs > 0) {
+      this.#ownProgress()?.beat(endpoint.lines.heartbeat, ({ method, params }) => {
+        answer.send(JSON.stringify({ jsonrpc: "2.0", method, params }));
+      });
+    }
+  }
+
+  #restartTimeout(): void {
+    const { endpoint } = this.#init;
+    if (endpoint.settings.requests.timeoutMs === 0) return;
+    this.#timeout?.cancel();
+    this.#timeout = endpoint.lines.timeout.add(() => this.stop(new StopError("timeout")));
+  }
+
+  /** What a state of this request is good for. */
+  get #binding(): StateBinding {
+    const { method, params, principal } = this;
+    return { owner: ownerKey(principal), method, params };
+  }
+
+  #ownProgress(): Progress | undefined {
+    if (this.#progress !== undefined) return this.#progress;
+    const token = progressToken(this.params);
+    if (token !== undefined) this.#progress = new Progress(token);
+    return this.#progress;
+  }
+
+  #dropped(
+    { method }: Notification,
+    reason: Extract<McpEvent, { type: "message-dropped" }>["reason"],
+  ): void {
+    const { endpoint } = this.#init;
+    if (!endpoint.watched) return;
+    endpoint.report({ type: "message-dropped", session: this.#sessionName, method, reason });
+  }
+
+  #reportStarted(): void {
+    const { endpoint } = this.#init;
+    this.#startedAt = endpoint.settings.clock.now();
+    const { method } = this;
+    endpoint.report({ type: "request-started", session: this.#sessionName, method });
+  }
+
+  #reportFinished(outcome: RequestOutcome): void {
+    const { endpoint } = this.#init;
+    const ms = endpoint.settings.clock.now() - this.#startedAt;
+    const { method } = this;
+    endpoint.report({ type: "request-finished", session: this.#sessionName, method, ms, outcome });
+  }
+
+  get #sessionName(): string | undefined {
+    const { session } = this.#init;
+    return session === undefined ? undefined : sessionName(session.id);
+  }
+}

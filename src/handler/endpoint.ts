@@ -1,0 +1,159 @@
+/**
+ * What the parts of one handler share: settings, what is kept, what runs, and how its operator is told.
+ *
+ * @module
+ */
+import { DelayLine } from "../internal/delay_line.ts";
+import { shortHash } from "../internal/random.ts";
+import type { AuthSettings } from "../auth/authenticate.ts";
+import type { Backplane, BusMember, BusMessage } from "../cluster/types.ts";
+import type { McpEvent } from "../protocol/events.ts";
+import { MetaKey } from "../protocol/envelope.ts";
+import type { Dispatcher } from "../protocol/exchange.ts";
+import type { JsonObject } from "../protocol/jsonrpc.ts";
+import { InFlight } from "../requests/inflight.ts";
+import { StateSealer } from "../requests/state.ts";
+import { Slots } from "../requests/slots.ts";
+import type { Listen } from "./listen.ts";
+import { LiveSession } from "./live_session.ts";
+import type { Settings } from "./options.ts";
+
+/** Waits of one length each, shared by everything that waits that long. */
+export interface Lines {
+  /** Until an answer becomes a stream. */
+  readonly sseAfter: DelayLine;
+  /** Until a quiet connection gets a comment. */
+  readonly keepAlive: DelayLine;
+  /** Until a silent request reports that it is still running. */
+  readonly heartbeat: DelayLine;
+  /** Until a request without progress has taken too long. */
+  readonly timeout: DelayLine;
+  /** Until any request has taken too long. */
+  readonly maxTimeout: DelayLine;
+  /** Until a question is given up. */
+  readonly ask: DelayLine;
+  /** Until a burst of updates of a resource is told as one. */
+  readonly updates: DelayLine;
+  /** Until it is worth watching whether a request's client goes away. */
+  readonly gone: DelayLine;
+}
+
+/** One handler's shared parts. */
+export class Endpoint {
+  readonly settings: Settings;
+  readonly dispatcher: Dispatcher;
+  readonly backplane: Backplane;
+  readonly lines: Lines;
+  /** Requests that run, in all sessions. */
+  readonly requests: Slots;
+  /** Open connections of streams. */
+  readonly streams: Slots;
+  /** Open `subscriptions/listen` requests, as places. */
+  readonly listenSlots: Slots;
+  /** Open `subscriptions/listen` requests. */
+  readonly listens = new Set<Listen>();
+  /** The sessions that this process has to do with. */
+  readonly live = new Map<string, LiveSession>();
+  /** The requests that run outside any session. */
+  readonly stray = new InFlight();
+  /** Whether the handler takes nothing new any more. */
+  closing = false;
+  /** Whether everything of the handler has ended. */
+  closed = false;
+  /** Ends the wait for the next look at expired sessions, if there is one. */
+  stopSweep: (() => void) | undefined;
+  /** Whether somebody wants to be told: events are only built when this is true. */
+  readonly watched: boolean;
+  /** Seals what 2026 clients carry from round to round. */
+  readonly states: StateSealer;
+  /** What finding out who sends a request needs. */
+  readonly auth: AuthSettings;
+  readonly #bus: BusMember;
+
+  /**
+   * @param dispatcher What is served
+   * @param settings The handler's settings
+   * @param hear Called with what other nodes publish
+   */
+  constructor(dispatcher: Dispatcher, settings: Settings, hear: (message: BusMessage) => void) {
+    const { clock, streams, requests, limits } = settings;
+    this.settings = settings;
+    this.dispatcher = dispatcher;
+    this.backplane = settings.store.open(settings.storeSettings);
+    this.watched = settings.onEvent !== undefined;
+    this.auth = { authenticate: settings.authenticate, clock, report: this.report };
+    this.requests = new Slots(limits.requests);
+    this.streams = new Slots(limits.streams, limits.streamsPerPrincipal);
+    const { stateKeys: keys, askTimeoutMs: ttlMs } = requests;
+    this.states = new StateSealer({ keys, ttlMs, clock });
+    this.listenSlots = new Slots(limits.listens, limits.listensPerPrincipal);
+    this.lines = {
+      sseAfter: new DelayLine(clock, streams.sseAfterMs),
+      keepAlive: new DelayLine(clock, streams.keepAliveMs),
+      heartbeat: new DelayLine(clock, streams.progressHeartbeatMs),
+      timeout: new DelayLine(clock, requests.timeoutMs),
+      maxTimeout: new DelayLine(clock, requests.maxTimeoutMs),
+      ask: new DelayLine(clock, requests.askTimeoutMs),
+      updates: new DelayLine(clock, 250),
+      gone: new DelayLine(clock, 250),
+    };
+    this.#bus = this.backplane.bus.join(hear);
+  }
+
+  /** Tells the operator. What `onEvent` throws is ignored: it must not change an answer. */
+  readonly report = (event: McpEvent): void => {
+    try {
+      this.settings.onEvent?.(event);
+    } catch {
+      // Nobody is left to tell.
+    }
+  };
+
+  /** Tells the operator that something failed of which the client learns nothing. */
+  failed(during: string, error: unknown): void {
+    this.report({ type: "error", during, error });
+  }
+
+  /** Tells the other nodes. */
+  publish(message: BusMessage): void {
+    this.background("publishing to the other nodes", () => this.#bus.publish(message));
+  }
+
+  /** Runs something that nobody waits for; its failure is reported. */
+  background(during: string, work: () => unknown): void {
+    try {
+      const done = work();
+      if (done instanceof Promise) done.catch((error) => this.failed(during, error));
+    } catch (error) {
+      this.failed(during, error);
+    }
+  }
+
+  /** This process's part of a session. */
+  session(id: string): LiveSession {
+    let session = this.live.get(id);
+    if (session === undefined) {
+      session = new LiveSession(this, id);
+      this.live.set(id, session);
+    }
+    return session;
+  }
+
+  /** Ends the waits and leaves the other nodes. */
+  dispose(): void {
+    this.closed = true;
+    this.stopSweep?.();
+    for (const line of Object.values(this.lines)) line.clear();
+    this.#bus.leave();
+  }
+}
+
+/** What the endpoint's own results of the 2026 era say of the server, as the dispatcher's do. */
+export function serverMeta({ dispatcher: { serverInfo } }: Endpoint): JsonObject {
+  return serverInfo === undefined ? {} : { [MetaKey.ServerInfo]: serverInfo };
+}
+
+/** How a session is named in events. */
+export function sessionName(id: string): string {
+  return shortHash(id);
+}

@@ -1,0 +1,143 @@
+/**
+ * Makes the one function that answers every request of an endpoint.
+ *
+ * @module
+ */
+import { isPromise, type MaybePromise } from "../internal/types.ts";
+import { principalOf } from "../auth/authenticate.ts";
+import { withCors } from "../gates/cors.ts";
+import { type Passed, passGates } from "../gates/order.ts";
+import { refusal } from "../gates/refusal.ts";
+import { ErrorCode } from "../protocol/errors.ts";
+import type { Dispatcher, Principal } from "../protocol/exchange.ts";
+import { ownerKey } from "../sessions/owner.ts";
+import { Endpoint } from "./endpoint.ts";
+import { eraOf } from "./era.ts";
+import { hostOf } from "./host.ts";
+import { postModern } from "./modern_post.ts";
+import { settingsOf } from "./options.ts";
+import { hear } from "./peers.ts";
+import { remove } from "./sessionful_delete.ts";
+import { get } from "./sessionful_get.ts";
+import { post } from "./sessionful_post.ts";
+import { countLive, notifySession, sessionsOf } from "./sessions_api.ts";
+import { shutDown } from "./shutdown.ts";
+import type { McpHandler, McpHandlerOptions } from "./types.ts";
+
+/** How long running requests may go on after `close()`, in milliseconds. */
+const GRACE_MS = 5_000;
+
+/**
+ * Makes an endpoint: one function from `Request` to `Response` that serves a dispatcher, such as an
+ * `McpServer`, over Streamable HTTP.
+ *
+ * @example
+ * ```ts
+ * import { createMcpHandler, McpServer } from "@mooring/mcp";
+ *
+ * const server = new McpServer({ name: "demo", version: "1.0.0" });
+ * server.registerTool("hello", { description: "Greets." }, () => "Hello!");
+ * await using handler = createMcpHandler(server);
+ *
+ * const response = await handler(
+ *   new Request("http://localhost/mcp", {
+ *     method: "POST",
+ *     headers: { "content-type": "application/json" },
+ *     body: JSON.stringify({
+ *       jsonrpc: "2.0",
+ *       id: 1,
+ *       method: "initialize",
+ *       params: {
+ *         protocolVersion: "2025-11-25",
+ *         capabilities: {},
+ *         clientInfo: { name: "example", version: "1.0.0" },
+ *       },
+ *     }),
+ *   }),
+ * );
+ * console.assert(response.headers.has("mcp-session-id"));
+ * ```
+ *
+ * @param dispatcher What is served
+ * @param options How it is served
+ * @throws {TypeError} If an option has the wrong type
+ * @throws {RangeError} If a number is out of range
+ */
+export function createMcpHandler(
+  dispatcher: Dispatcher,
+  options: McpHandlerOptions = {},
+): McpHandler {
+  const settings = settingsOf(options);
+  const endpoint: Endpoint = new Endpoint(
+    dispatcher,
+    settings,
+    (message) => hear(endpoint, message),
+  );
+  if (settings.authenticate === undefined) endpoint.report({ type: "anonymous" });
+  const detach = dispatcher.attach?.(hostOf(endpoint));
+  let closed: Promise<void> | undefined;
+
+  const handle = async (request: Request, context?: unknown): Promise<Response> => {
+    const response = await answer(endpoint, request, context);
+    return settings.gates.cors ? withCors(request, response, settings.gates) : response;
+  };
+  const close = ({ graceMs = GRACE_MS }: { readonly graceMs?: number } = {}): Promise<void> =>
+    closed ??= shutDown(endpoint, graceMs).finally(() => detach?.());
+
+  return Object.assign(handle, {
+    fetch: handle,
+    sessions: sessionsOf(endpoint),
+    notify: notifySession(endpoint),
+    stats: () => countLive(endpoint),
+    close,
+    [Symbol.asyncDispose]: () => close(),
+  });
+}
+
+async function answer(endpoint: Endpoint, request: Request, context: unknown): Promise<Response> {
+  try {
+    let passed = passGates(request, context, endpoint.settings.gates, endpoint.report);
+    if (isPromise(passed)) passed = await passed;
+    if (passed instanceof Response) return passed;
+    let principal = principalOf(request, context, endpoint.auth);
+    if (isPromise(principal)) principal = await principal;
+    if (principal instanceof Response) return principal;
+    return await route(endpoint, request, passed, principal);
+  } catch (error) {
+    endpoint.failed("answering a request", error);
+    return refusal({
+      status: 500,
+      code: ErrorCode.InternalError,
+      message: "Internal error",
+      reason: "internal",
+    }, endpoint.report);
+  }
+}
+
+function route(
+  endpoint: Endpoint,
+  request: Request,
+  passed: Passed,
+  principal: Principal,
+): MaybePromise<Response> {
+  const owner = ownerKey(principal);
+  if (passed.verb === "POST") {
+    const init = { request, posted: passed, principal, owner };
+    const era = eraOf(request, passed, endpoint.settings);
+    return era === "2026" ? postModern(endpoint, init) : post(endpoint, init);
+  }
+  const { sessions, versions2025 } = endpoint.settings;
+  if (!sessions || versions2025.length === 0) return sessionsOff(endpoint);
+  if (passed.verb === "GET") return get(endpoint, { request, principal, owner });
+  return remove(endpoint, request, owner);
+}
+
+function sessionsOff(endpoint: Endpoint): Response {
+  return refusal({
+    status: 405,
+    code: ErrorCode.Refused,
+    message: "Use POST: this endpoint keeps no sessions",
+    reason: "sessions-off",
+    headers: { allow: "POST" },
+  }, endpoint.report);
+}

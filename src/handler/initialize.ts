@@ -1,0 +1,167 @@
+/**
+ * The handshake of the 2025 era: agrees on a version and, unless sessions are off, begins a session.
+ *
+ * @module
+ */
+import { isWithinBytes } from "../internal/utf8.ts";
+import { ErrorCode, errorObject, errorText } from "../protocol/errors.ts";
+import type { ClientFacts, Principal } from "../protocol/exchange.ts";
+import { HeaderName } from "../protocol/headers.ts";
+import { isObject, type JsonObject, type JsonRpcRequest } from "../protocol/jsonrpc.ts";
+import type { ProtocolVersion } from "../protocol/versions.ts";
+import { mintSessionId } from "../sessions/id.ts";
+import type { SessionRecord } from "../sessions/types.ts";
+import { Answer } from "./answer.ts";
+import { Call } from "./call.ts";
+import { endedByStore } from "./end_session.ts";
+import { type Endpoint, sessionName } from "./endpoint.ts";
+import type { LiveSession } from "./live_session.ts";
+import { jsonAnswer, serverBusy, sseAnswer, unavailable } from "./responses.ts";
+import { armSweep } from "./sweep.ts";
+
+/** What a client says in its handshake. */
+interface Handshake {
+  readonly version: ProtocolVersion;
+  readonly client: ClientFacts;
+}
+
+/** Who initializes and what the client takes. */
+export interface InitializeInit {
+  readonly request: Request;
+  readonly principal: Principal;
+  readonly owner: string;
+  readonly json: boolean;
+}
+
+/** How many bytes a client may say of itself: they are kept as long as its session. */
+const MOST_FACTS = 16 * 1024;
+
+/** Answers `initialize`. A session exists only once the dispatcher has answered with a result. */
+export async function initialize(
+  endpoint: Endpoint,
+  message: JsonRpcRequest,
+  init: InitializeInit,
+): Promise<Response> {
+  const handshake = readHandshake(endpoint, message.params);
+  if (typeof handshake === "string") {
+    const error = errorObject(ErrorCode.InvalidParams, handshake);
+    const text = errorText(message.id, error);
+    return init.json ? jsonAnswer(text) : sseAnswer(text);
+  }
+  if (!endpoint.requests.take()) return serverBusy(endpoint, "request-limit", message.id);
+  if (!endpoint.settings.sessions) {
+    return await callFor(endpoint, message, init, handshake).answer.response();
+  }
+  const id = mintSessionId();
+  try {
+    const { admitted, ended } = await endpoint.backplane.sessions.reserve(id, init.owner);
+    endedByStore(endpoint, ended);
+    if (!admitted) {
+      endpoint.requests.give();
+      return serverBusy(endpoint, "session-limit", message.id, 30);
+    }
+  } catch (error) {
+    endpoint.requests.give();
+    return unavailable(endpoint, "reserving a session", error);
+  }
+  const session = endpoint.session(id);
+  try {
+    const { call, answer } = callFor(endpoint, message, init, handshake, session);
+    const response = await answer.response();
+    if (call.outcome === "result" && await begin(endpoint, session, init, handshake)) {
+      response.headers.set(HeaderName.SessionId, id);
+    } else await giveUp(endpoint, session);
+    return response;
+  } catch (error) {
+    await giveUp(endpoint, session);
+    return unavailable(endpoint, "beginning a session", error);
+  }
+}
+
+function callFor(
+  endpoint: Endpoint,
+  message: JsonRpcRequest,
+  { request, principal, json }: InitializeInit,
+  { version, client }: Handshake,
+  session?: LiveSession,
+): { readonly call: Call; readonly answer: Answer } {
+  // Its response carries the session id, which exists only afterwards: so it never streams.
+  const answer = new Answer({ endpoint, json, open: undefined });
+  const call = new Call({
+    endpoint,
+    message,
+    request,
+    principal,
+    session,
+    version,
+    client,
+    answer,
+  });
+  call.start();
+  return { call, answer };
+}
+
+/** Begins the session. `false` when its place is gone: the endpoint closed meanwhile. */
+async function begin(
+  endpoint: Endpoint,
+  session: LiveSession,
+  { owner, principal }: InitializeInit,
+  { version, client }: Handshake,
+): Promise<boolean> {
+  const record: SessionRecord = {
+    id: session.id,
+    owner,
+    createdAt: endpoint.settings.clock.now(),
+    protocolVersion: version,
+    client,
+    initialized: false,
+    logLevel: undefined,
+  };
+  if (endpoint.closing || !await endpoint.backplane.sessions.create(record)) return false;
+  session.record = record;
+  armSweep(endpoint);
+  if (endpoint.watched) {
+    endpoint.report({
+      type: "session-opened",
+      session: sessionName(session.id),
+      principal: principal.id,
+      protocolVersion: version,
+    });
+  }
+  return true;
+}
+
+/** Takes back what was prepared for a session that didn't come about. */
+async function giveUp(endpoint: Endpoint, session: LiveSession): Promise<void> {
+  session.end("session-ended");
+  endpoint.live.delete(session.id);
+  const { dispatcher } = endpoint;
+  endpoint.background(
+    "ending a session",
+    () => dispatcher.sessionEnded?.(session.id, "ended"),
+  );
+  try {
+    await endpoint.backplane.sessions.release(session.id);
+  } catch (error) {
+    endpoint.failed("releasing a session's place", error);
+  }
+}
+
+/** What the client said, or what is wrong with it (2025-11-25, Lifecycle). */
+function readHandshake(endpoint: Endpoint, params: JsonObject = {}): Handshake | string {
+  const { protocolVersion, capabilities, clientInfo } = params;
+  if (typeof protocolVersion !== "string") return 'Give a text as "protocolVersion"';
+  if (!isObject(capabilities)) return 'Give an object as "capabilities"';
+  if (!isObject(clientInfo)) return 'Give an object as "clientInfo"';
+  const { name, version } = clientInfo;
+  if (typeof name !== "string") return 'Give a text as "clientInfo.name"';
+  if (typeof version !== "string") return 'Give a text as "clientInfo.version"';
+  if (!isWithinBytes(JSON.stringify({ capabilities, clientInfo }), MOST_FACTS)) {
+    return `Say less in "capabilities" and "clientInfo": at most ${MOST_FACTS} bytes`;
+  }
+  const { versions2025 } = endpoint.settings;
+  const [latest] = versions2025;
+  const agreed = versions2025.find((served) => served === protocolVersion) ?? latest;
+  if (agreed === undefined) return "Speak another protocol version";
+  return { version: agreed, client: { info: { ...clientInfo, name, version }, capabilities } };
+}

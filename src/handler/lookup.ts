@@ -1,0 +1,100 @@
+/**
+ * Finds the session of a request: known, owned, spoken to in its own version.
+ *
+ * @module
+ */
+import { isPromise, type MaybePromise } from "../internal/types.ts";
+import { ErrorCode } from "../protocol/errors.ts";
+import { HeaderName } from "../protocol/headers.ts";
+import type { RequestId } from "../protocol/jsonrpc.ts";
+import { ASSUMED_VERSION, isVersion, type ProtocolVersion } from "../protocol/versions.ts";
+import { refusal } from "../gates/refusal.ts";
+import { isSessionId } from "../sessions/id.ts";
+import type { Found } from "../sessions/types.ts";
+import { endedByStore } from "./end_session.ts";
+import type { Endpoint } from "./endpoint.ts";
+import type { LiveSession } from "./live_session.ts";
+import { sessionNotFound, unavailable } from "./responses.ts";
+
+/**
+ * Finds the session that a request names, for its owner.
+ *
+ * @returns The session, or the refusal: the same one for a session that is unknown, over, expired or
+ * somebody else's
+ */
+export function findSession(
+  endpoint: Endpoint,
+  request: Request,
+  owner: string,
+): MaybePromise<LiveSession | Response> {
+  const id = request.headers.get(HeaderName.SessionId);
+  if (id === null) return sessionMissing(endpoint);
+  if (!isSessionId(id)) return sessionNotFound(endpoint, "session-unknown");
+  try {
+    const found = endpoint.backplane.sessions.use(id, owner);
+    if (!isPromise(found)) return sessionOf(endpoint, id, found);
+    return found.then(
+      (value) => sessionOf(endpoint, id, value),
+      (error) => unavailable(endpoint, "looking up a session", error),
+    );
+  } catch (error) {
+    return unavailable(endpoint, "looking up a session", error);
+  }
+}
+
+function sessionOf(endpoint: Endpoint, id: string, found: Found): LiveSession | Response {
+  if (found.record !== undefined) {
+    const session = endpoint.session(id);
+    if (session.ended) return sessionNotFound(endpoint, "session-unknown");
+    session.record = found.record;
+    return session;
+  }
+  if (found.refusal === "expired") endedByStore(endpoint, [found.ended]);
+  return sessionNotFound(endpoint, `session-${found.refusal}`);
+}
+
+function sessionMissing(endpoint: Endpoint): Response {
+  return refusal({
+    status: 400,
+    code: ErrorCode.Refused,
+    message: "Send the Mcp-Session-Id header that the initialize response carried",
+    reason: "session-missing",
+  }, endpoint.report);
+}
+
+/**
+ * The version that a request is spoken in: the one that its session agreed on. A header that says
+ * anything else is refused.
+ */
+export function versionOf(
+  endpoint: Endpoint,
+  request: Request,
+  session: LiveSession | undefined,
+  id: RequestId | null = null,
+): ProtocolVersion | Response {
+  const header = request.headers.get(HeaderName.ProtocolVersion);
+  const agreed = session?.record?.protocolVersion;
+  if (header === agreed && agreed !== undefined) return agreed;
+  if (header === null) return agreed ?? ASSUMED_VERSION;
+  const { versions2025 } = endpoint.settings;
+  if (!isVersion(header) || !versions2025.includes(header)) {
+    return versionRefused(endpoint, "Send a supported version as MCP-Protocol-Version", id);
+  }
+  if (agreed === undefined) return header;
+  return versionRefused(
+    endpoint,
+    "Send the version that the session agreed on as MCP-Protocol-Version",
+    id,
+  );
+}
+
+function versionRefused(endpoint: Endpoint, message: string, id: RequestId | null): Response {
+  return refusal({
+    status: 400,
+    code: ErrorCode.Refused,
+    message: `${message}: ${endpoint.settings.versions2025.join(", ")}`,
+    reason: "version",
+    id,
+    data: { supported: endpoint.settings.versions2025 },
+  }, endpoint.report);
+}

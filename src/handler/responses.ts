@@ -1,0 +1,87 @@
+/**
+ * The responses that several parts of a handler give.
+ *
+ * @module
+ */
+import { ErrorCode, errorObject } from "../protocol/errors.ts";
+import type { RefusalReason } from "../protocol/events.ts";
+import type { JsonRpcError, RequestId } from "../protocol/jsonrpc.ts";
+import { refusal } from "../gates/refusal.ts";
+import { frame, SSE_HEADERS } from "../streams/sse.ts";
+import type { Endpoint } from "./endpoint.ts";
+
+/** What a client is told when the endpoint closes. */
+export const SHUTTING_DOWN = "The server is shutting down: try again";
+
+/** What a client is told of a session that is unknown, over, or somebody else's. */
+export const SESSION_NOT_FOUND: JsonRpcError = errorObject(
+  ErrorCode.NotAvailable,
+  "Session not found",
+  { retry: "re-initialize" },
+);
+
+const JSON_INIT: ResponseInit = { headers: { "content-type": "application/json" } };
+
+/** A JSON-RPC message as a response. */
+export function jsonAnswer(text: string, status?: number): Response {
+  if (status === undefined) return new Response(text, JSON_INIT);
+  return new Response(text, { ...JSON_INIT, status });
+}
+
+/** JSON-RPC messages as a stream that is whole when it begins, for a client that takes no JSON. */
+export function sseAnswer(...texts: readonly string[]): Response {
+  const body = texts.map((text) => frame(undefined, text)).join("");
+  return new Response(body, { headers: SSE_HEADERS });
+}
+
+/** The empty response to what needs no answer. */
+export function accepted(): Response {
+  return new Response(null, { status: 202 });
+}
+
+/** Refuses because the session is unknown, over or somebody else's: the client sees no difference. */
+export function sessionNotFound(endpoint: Endpoint, reason: RefusalReason): Response {
+  const { code, message, data } = SESSION_NOT_FOUND;
+  return refusal({ status: 404, code, message, data, reason }, endpoint.report);
+}
+
+/** Refuses because too much runs. */
+export function serverBusy(
+  endpoint: Endpoint,
+  reason: RefusalReason,
+  id: RequestId | null = null,
+  retryAfterS = 1,
+): Response {
+  return refusal({
+    status: 503,
+    code: ErrorCode.Refused,
+    message: "Server busy",
+    reason,
+    id,
+    headers: { "retry-after": String(retryAfterS) },
+  }, endpoint.report);
+}
+
+/** Refuses because the endpoint closes. */
+export function shuttingDown(endpoint: Endpoint, id: RequestId | null = null): Response {
+  return refusal({
+    status: 503,
+    code: ErrorCode.Refused,
+    message: SHUTTING_DOWN,
+    reason: "shutdown",
+    id,
+    headers: { "retry-after": "1" },
+  }, endpoint.report);
+}
+
+/** Refuses because something that the endpoint relies on failed. */
+export function unavailable(endpoint: Endpoint, during: string, error: unknown): Response {
+  endpoint.failed(during, error);
+  return refusal({
+    status: 503,
+    code: ErrorCode.InternalError,
+    message: "The server can't reach its session store: try again",
+    reason: "store-failed",
+    headers: { "retry-after": "1" },
+  }, endpoint.report);
+}

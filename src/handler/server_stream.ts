@@ -1,0 +1,115 @@
+/**
+ * A session's server-to-client stream: what is sent on it, and when it may be.
+ *
+ * @module
+ */
+import { isPromise, type MaybePromise } from "../internal/types.ts";
+import type { Notification } from "../protocol/exchange.ts";
+import type { SessionRecord } from "../sessions/types.ts";
+import type { EventLog, Slice } from "../streams/types.ts";
+import type { Endpoint } from "./endpoint.ts";
+import type { LiveSession } from "./live_session.ts";
+
+/** The name of the server-to-client stream in every session. */
+export const SERVER_STREAM = "s";
+
+/** Where messages wait, in the log that all nodes share, until the client has said that it is ready. */
+const HELD_STREAM = "h";
+
+/** The wire form of a notification. */
+export function notificationText({ method, params }: Notification): string {
+  return JSON.stringify({ jsonrpc: "2.0", method, params });
+}
+
+/** Sends a message on the server-to-client stream; it is kept until the client reads it. */
+export function push(endpoint: Endpoint, id: string, text: string): MaybePromise<unknown> {
+  const record = endpoint.backplane.sessions.peek(id);
+  return isPromise(record)
+    ? record.then((found) => pushTo(endpoint, id, found, text))
+    : pushTo(endpoint, id, record, text);
+}
+
+function pushTo(
+  endpoint: Endpoint,
+  id: string,
+  record: SessionRecord | undefined,
+  text: string,
+): MaybePromise<unknown> {
+  // Nothing is kept for a session that is over.
+  if (record === undefined) return undefined;
+  const { log } = endpoint.backplane;
+  return record.initialized ? log.append(id, SERVER_STREAM, text) : hold(endpoint, id, text);
+}
+
+/** Keeps a message until the client is ready, which it may have become meanwhile. */
+async function hold(endpoint: Endpoint, id: string, text: string): Promise<void> {
+  const { log, sessions } = endpoint.backplane;
+  const kept = log.append(id, HELD_STREAM, text);
+  if (!isPromise(kept)) return;
+  await kept;
+  if ((await sessions.peek(id))?.initialized) await pushHeld(endpoint, id);
+}
+
+/** Sends what was held back until the client is ready. */
+export async function pushHeld(endpoint: Endpoint, id: string): Promise<void> {
+  const { log } = endpoint.backplane;
+  const delivered = log.delivered(id, HELD_STREAM);
+  const held = log.read(id, HELD_STREAM, isPromise(delivered) ? await delivered : delivered);
+  const slice = isPromise(held) ? await held : held;
+  if (slice === undefined) return;
+  const noted = log.deliver(id, HELD_STREAM, slice.last);
+  if (isPromise(noted)) await noted;
+  for (const { data } of slice.events) {
+    const sent = log.append(id, SERVER_STREAM, data);
+    if (isPromise(sent)) await sent;
+  }
+}
+
+/** Sends a question on the server-to-client stream, if the client has it open here. */
+export function sendOnServerStream(
+  endpoint: Endpoint,
+  session: LiveSession,
+  text: string,
+): boolean {
+  if (!session.connections.has(SERVER_STREAM) || session.record?.initialized === false) {
+    return false;
+  }
+  endpoint.background(
+    "asking on the server's stream",
+    () => endpoint.backplane.log.append(session.id, SERVER_STREAM, text),
+  );
+  return true;
+}
+
+/**
+ * Sends a notification to many sessions, once to each: one that still waits there for the client is
+ * not sent again.
+ */
+export async function pushToAll(
+  endpoint: Endpoint,
+  ids: MaybePromise<Iterable<string>>,
+  notification: Notification,
+): Promise<void> {
+  const text = notificationText(notification);
+  const { log } = endpoint.backplane;
+  for (const id of isPromise(ids) ? await ids : ids) {
+    // Without a promise there is no turn in between, so that messages keep the order of their causes.
+    const sent = waits(log, id, SERVER_STREAM, text);
+    if (isPromise(sent) ? await sent : sent) continue;
+    const held = waits(log, id, HELD_STREAM, text);
+    if (isPromise(held) ? await held : held) continue;
+    const done = push(endpoint, id, text);
+    if (isPromise(done)) await done;
+  }
+}
+
+/** Whether a message is on a stream and has not been handed over yet. */
+function waits(log: EventLog, id: string, stream: string, text: string): MaybePromise<boolean> {
+  const among = (slice: Slice | undefined) =>
+    slice?.events.some((event) => event.data === text) ?? false;
+  const after = log.delivered(id, stream);
+  const slice = isPromise(after)
+    ? after.then((n) => log.read(id, stream, n))
+    : log.read(id, stream, after);
+  return isPromise(slice) ? slice.then(among) : among(slice);
+}

@@ -1,0 +1,29 @@
+/**
+ * DELETE in the 2025 era: the owner ends a session.
+ *
+ * @module
+ */
+import { endSession } from "./end_session.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { findSession, versionOf } from "./lookup.ts";
+import { sessionNotFound, unavailable } from "./responses.ts";
+
+/** Answers a DELETE of the 2025 era. */
+export async function remove(
+  endpoint: Endpoint,
+  request: Request,
+  owner: string,
+): Promise<Response> {
+  const session = await findSession(endpoint, request, owner);
+  if (session instanceof Response) return session;
+  const version = versionOf(endpoint, request, session);
+  if (version instanceof Response) return version;
+  try {
+    if (await endSession(endpoint, session.id, "deleted")) {
+      return new Response(null, { status: 204 });
+    }
+  } catch (error) {
+    return unavailable(endpoint, "ending a session", error);
+  }
+  return sessionNotFound(endpoint, "session-unknown");
+}

@@ -1,0 +1,147 @@
+/**
+ * POST in the 2025 era: a request, a notification, a reply, or a batch of them.
+ *
+ * @module
+ */
+import { isPromise, type MaybePromise } from "../internal/types.ts";
+import { ErrorCode } from "../protocol/errors.ts";
+import type { ClientFacts, Principal } from "../protocol/exchange.ts";
+import type { Classified, JsonRpcRequest } from "../protocol/jsonrpc.ts";
+import { type ProtocolVersion, VERSIONS } from "../protocol/versions.ts";
+import type { Passed } from "../gates/order.ts";
+import { refusal } from "../gates/refusal.ts";
+import { Answer } from "./answer.ts";
+import { Call } from "./call.ts";
+import { openDirectStream } from "./direct_stream.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { initialize } from "./initialize.ts";
+import type { LiveSession } from "./live_session.ts";
+import { findSession, versionOf } from "./lookup.ts";
+import { takeMessage } from "./messages.ts";
+import { openReplyStream } from "./reply_stream.ts";
+import { accepted, serverBusy, shuttingDown } from "./responses.ts";
+
+/** A POST that passed the gates. */
+export type Posted = Extract<Passed, { verb: "POST" }>;
+
+/** A POST with its sender. */
+export interface PostInit {
+  readonly request: Request;
+  readonly posted: Posted;
+  readonly principal: Principal;
+  /** The sender's owner key. */
+  readonly owner: string;
+}
+
+/** What requests need to be answered, once their session and version are known. */
+interface Spoken extends PostInit {
+  readonly session: LiveSession | undefined;
+  readonly version: ProtocolVersion;
+}
+
+const NO_CLIENT: ClientFacts = { capabilities: {} };
+
+/** Answers a POST of the 2025 era. */
+export function post(endpoint: Endpoint, init: PostInit): MaybePromise<Response> {
+  const { posted, request, principal, owner } = init;
+  if (endpoint.closing && posted.kind === "request") {
+    return shuttingDown(endpoint, posted.message.id);
+  }
+  if (posted.kind === "request" && posted.message.method === "initialize") {
+    const { json } = posted;
+    return initialize(endpoint, posted.message, { request, principal, owner, json });
+  }
+  if (!endpoint.settings.sessions) return postIn(endpoint, init, undefined);
+  const session = findSession(endpoint, request, owner);
+  if (isPromise(session)) return session.then((found) => postFound(endpoint, init, found));
+  return postFound(endpoint, init, session);
+}
+
+function postFound(
+  endpoint: Endpoint,
+  init: PostInit,
+  found: LiveSession | Response,
+): MaybePromise<Response> {
+  return found instanceof Response ? found : postIn(endpoint, init, found);
+}
+
+function postIn(
+  endpoint: Endpoint,
+  init: PostInit,
+  session: LiveSession | undefined,
+): MaybePromise<Response> {
+  const { posted, request } = init;
+  const id = posted.kind === "request" ? posted.message.id : null;
+  const version = versionOf(endpoint, request, session, id);
+  if (version instanceof Response) return version;
+  // The endpoint may have closed while the session was looked up.
+  if (endpoint.closing && posted.kind === "request") return shuttingDown(endpoint, id);
+  const spoken: Spoken = { ...init, session, version };
+  if (posted.kind === "request") return answerOne(endpoint, spoken, posted.message);
+  if (posted.kind === "batch") return answerBatch(endpoint, spoken, posted.batch);
+  takeMessage(endpoint, spoken, posted);
+  return accepted();
+}
+
+function answerOne(
+  endpoint: Endpoint,
+  spoken: Spoken,
+  message: JsonRpcRequest,
+): MaybePromise<Response> {
+  if (!endpoint.requests.take()) return serverBusy(endpoint, "request-limit", message.id);
+  const answer = answerFor(endpoint, spoken);
+  startCall(endpoint, spoken, message, answer);
+  return answer.response();
+}
+
+function answerBatch(
+  endpoint: Endpoint,
+  spoken: Spoken,
+  batch: readonly Classified[],
+): MaybePromise<Response> {
+  if (!VERSIONS[spoken.version].batch) return batchRefused(endpoint, "Send one message in a POST");
+  const requests: JsonRpcRequest[] = [];
+  for (const { kind, message } of batch) if (kind === "request") requests.push(message);
+  if (requests.some(({ method }) => method === "initialize")) {
+    return batchRefused(endpoint, "Send initialize in a POST of its own");
+  }
+  if (endpoint.closing && requests.length > 0) return shuttingDown(endpoint);
+  let taken = 0;
+  while (taken < requests.length && endpoint.requests.take()) taken++;
+  if (taken < requests.length) {
+    for (; taken > 0; taken--) endpoint.requests.give();
+    return serverBusy(endpoint, "request-limit");
+  }
+  for (const classified of batch) {
+    if (classified.kind !== "request") takeMessage(endpoint, spoken, classified);
+  }
+  if (requests.length === 0) return accepted();
+  const answer = answerFor(endpoint, spoken, requests.length);
+  for (const message of requests) startCall(endpoint, spoken, message, answer);
+  return answer.response();
+}
+
+function answerFor(endpoint: Endpoint, spoken: Spoken, batch?: number): Answer {
+  const { posted, session, owner, principal: { expiresAt }, version } = spoken;
+  const open = !posted.sse
+    ? undefined
+    : session === undefined
+    ? () => openDirectStream(endpoint, { owner, expiresAt })
+    : () => openReplyStream(endpoint, { session, owner, expiresAt, version });
+  return new Answer({ endpoint, json: posted.json, open, batch });
+}
+
+function startCall(
+  endpoint: Endpoint,
+  { request, principal, session, version }: Spoken,
+  message: JsonRpcRequest,
+  answer: Answer,
+): void {
+  const client = session?.record?.client ?? NO_CLIENT;
+  new Call({ endpoint, message, request, principal, session, version, client, answer }).start();
+}
+
+function batchRefused(endpoint: Endpoint, message: string): Response {
+  const code = ErrorCode.InvalidRequest;
+  return refusal({ status: 400, code, message, reason: "batch" }, endpoint.report);
+}

@@ -1,0 +1,85 @@
+/**
+ * What an application can do with the sessions of its handler.
+ *
+ * @module
+ */
+import type { Notification } from "../protocol/exchange.ts";
+import { mintSessionId } from "../sessions/id.ts";
+import { endedByStore, endSession } from "./end_session.ts";
+import { type Endpoint, sessionName } from "./endpoint.ts";
+import { notificationText, push } from "./server_stream.ts";
+import { armSweep } from "./sweep.ts";
+import type { HandlerSessions, HandlerStats, McpHandler } from "./types.ts";
+
+/** The sessions of an endpoint. */
+export function sessionsOf(endpoint: Endpoint): HandlerSessions {
+  return {
+    get size() {
+      return endpoint.backplane.sessions.size;
+    },
+    open: () => openSession(endpoint),
+    end: (sessionId) => endSession(endpoint, sessionId, "ended"),
+  };
+}
+
+async function openSession(endpoint: Endpoint): Promise<string> {
+  const { sessions } = endpoint.backplane;
+  const id = mintSessionId();
+  const { admitted, ended } = await sessions.reserve(id, undefined);
+  endedByStore(endpoint, ended);
+  const created = !endpoint.closing && admitted && await sessions.create({
+    id,
+    owner: undefined,
+    createdAt: endpoint.settings.clock.now(),
+    protocolVersion: undefined,
+    client: { capabilities: {} },
+    // There is no handshake to wait for.
+    initialized: true,
+    logLevel: undefined,
+  });
+  if (!created) {
+    await sessions.release(id);
+    throw new Error("End a session first: there are as many as limits.sessions allows");
+  }
+  armSweep(endpoint);
+  endpoint.report({
+    type: "session-opened",
+    session: sessionName(id),
+    principal: undefined,
+    protocolVersion: undefined,
+  });
+  return id;
+}
+
+/** Sends notifications to single sessions. */
+export function notifySession(endpoint: Endpoint): McpHandler["notify"] {
+  return async (sessionId, notification) => {
+    checkNotification(notification);
+    if (await endpoint.backplane.sessions.peek(sessionId) === undefined) return false;
+    const { method, params } = notification;
+    await push(endpoint, sessionId, notificationText({ method, params }));
+    return true;
+  };
+}
+
+function checkNotification({ method, params }: Notification): void {
+  if (typeof method !== "string" || method === "") {
+    throw new TypeError(`Give a method to notify: ${String(method)}`);
+  }
+  if (params !== undefined && (typeof params !== "object" || params === null)) {
+    throw new TypeError(`Give an object as the notification's params: ${String(params)}`);
+  }
+}
+
+/** What is there now. */
+export function countLive(endpoint: Endpoint): HandlerStats {
+  let questions = 0;
+  for (const session of endpoint.live.values()) questions += session.openQuestions;
+  return {
+    sessions: endpoint.backplane.sessions.size,
+    streams: endpoint.streams.taken,
+    requests: endpoint.requests.taken,
+    questions,
+    listens: endpoint.listens.size,
+  };
+}

@@ -1,0 +1,32 @@
+/**
+ * Ends sessions whose time is over, although nobody uses them any more.
+ *
+ * @module
+ */
+import { endedByStore } from "./end_session.ts";
+import type { Endpoint } from "./endpoint.ts";
+
+/** How often expired sessions are looked for, in milliseconds. */
+const EVERY_MS = 60_000;
+/** How many sessions are ended at a stretch, so that nothing else waits long. */
+const AT_ONCE = 500;
+
+/** Makes sure that expired sessions are looked for as long as there are any sessions. */
+export function armSweep(endpoint: Endpoint): void {
+  endpoint.stopSweep ??= endpoint.settings.clock.timer(EVERY_MS, () => void sweep(endpoint));
+}
+
+async function sweep(endpoint: Endpoint): Promise<void> {
+  const { clock } = endpoint.settings;
+  let more = false;
+  try {
+    const ended = await endpoint.backplane.sessions.sweep(AT_ONCE);
+    endedByStore(endpoint, ended);
+    more = ended.length >= AT_ONCE;
+  } catch (error) {
+    endpoint.failed("looking for expired sessions", error);
+  }
+  endpoint.stopSweep = undefined;
+  if (endpoint.closed || endpoint.backplane.sessions.size === 0) return;
+  endpoint.stopSweep = clock.timer(more ? 0 : EVERY_MS, () => void sweep(endpoint));
+}
