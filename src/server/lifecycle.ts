@@ -1,0 +1,60 @@
+/**
+ * How a client and a server get to know each other: `initialize` and `ping`, or `server/discover`.
+ *
+ * @module
+ */
+import { ErrorCode, McpError } from "../protocol/errors.ts";
+import type { Exchange } from "../protocol/exchange.ts";
+import type { JsonObject } from "../protocol/jsonrpc.ts";
+import type { Implementation, ServerCapabilities } from "../protocol/shapes.ts";
+import { VERSIONS } from "../protocol/versions.ts";
+import { checkName } from "./definition.ts";
+import type { Feature } from "./feature.ts";
+import { quote } from "./issues.ts";
+
+/** What a server says of itself. */
+export interface Introduction {
+  readonly info: Implementation;
+  readonly instructions: string | undefined;
+  /** What it can do now, for a client that knows extensions or for one that doesn't. */
+  readonly capabilities: (extensions: boolean) => ServerCapabilities;
+}
+
+/** The methods by which clients get to know a server. */
+export class Lifecycle implements Feature {
+  readonly methods: Feature["methods"] = {
+    "initialize": ({ protocolVersion }) => ({ protocolVersion, ...this.#introduce(false) }),
+    "server/discover": (exchange) => this.#discover(exchange),
+    "ping": () => ({}),
+  };
+  readonly #introduction: Introduction;
+
+  constructor(introduction: Introduction) {
+    const { info, instructions } = introduction;
+    checkName("server", info?.name);
+    if (typeof info.version !== "string" || info.version === "") {
+      throw new TypeError(`Give the server a version: ${JSON.stringify(info.version)}`);
+    }
+    if (instructions !== undefined && typeof instructions !== "string") {
+      throw new TypeError(`Give a text as "instructions": ${typeof instructions}`);
+    }
+    this.#introduction = introduction;
+  }
+
+  #discover({ protocolVersion, supportedVersions, method }: Exchange): JsonObject {
+    if (VERSIONS[protocolVersion].era === "2025") throw unknownMethod(method);
+    const { serverInfo: _, ...known } = this.#introduce(true);
+    return { supportedVersions, ...known };
+  }
+
+  #introduce(extensions: boolean): JsonObject {
+    const { info, instructions, capabilities } = this.#introduction;
+    const known = { capabilities: capabilities(extensions), serverInfo: info };
+    return instructions === undefined ? known : { ...known, instructions };
+  }
+}
+
+/** What a method that nobody serves is answered with. */
+export function unknownMethod(method: string): McpError {
+  return new McpError(ErrorCode.MethodNotFound, `Unknown method: ${quote(method)}`);
+}

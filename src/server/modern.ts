@@ -1,0 +1,106 @@
+/**
+ * What every result of the 2026 era says besides itself: what kind it is, who made it, and how long
+ * it may be kept (2026-07-28, Basic and Caching).
+ *
+ * @module
+ */
+import { isPromise, type MaybePromise } from "../internal/types.ts";
+import { MetaKey } from "../protocol/envelope.ts";
+import type { Exchange } from "../protocol/exchange.ts";
+import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
+import type { Implementation } from "../protocol/shapes.ts";
+import type { Method } from "./feature.ts";
+import { Rounds } from "./rounds.ts";
+
+/** How long, and by whom, a result may be kept. */
+export interface CacheHint {
+  /**
+   * Milliseconds for which the result counts as fresh; 0 is not at all.
+   *
+   * @default {0}
+   */
+  readonly ttlMs?: number;
+  /**
+   * Whether everybody gets the same result (`"public"`), or it is for its principal alone.
+   *
+   * @default {"private"}
+   */
+  readonly cacheScope?: "public" | "private";
+}
+
+/** The methods whose results may be kept. */
+const CACHEABLE: ReadonlySet<string> = new Set([
+  "server/discover",
+  "tools/list",
+  "prompts/list",
+  "resources/list",
+  "resources/templates/list",
+  "resources/read",
+]);
+
+/**
+ * Checks a hint.
+ *
+ * @throws {TypeError} If the scope is none
+ * @throws {RangeError} If the time is no integer of 0 or more
+ */
+export function checkCacheHint({ ttlMs = 0, cacheScope = "private" }: CacheHint): void {
+  if (!Number.isSafeInteger(ttlMs) || ttlMs < 0) {
+    throw new RangeError(`Give an integer of 0 or more as "ttlMs": ${ttlMs}`);
+  }
+  if (cacheScope !== "public" && cacheScope !== "private") {
+    throw new TypeError(`Give "public" or "private" as "cacheScope": ${String(cacheScope)}`);
+  }
+}
+
+/** Completes results for the 2026 era. */
+export class ModernResults {
+  readonly #info: Implementation;
+  readonly #cache: Required<CacheHint>;
+  readonly #rounds = new WeakMap<Exchange, Rounds>();
+
+  constructor(info: Implementation, { ttlMs = 0, cacheScope = "private" }: CacheHint = {}) {
+    checkCacheHint({ ttlMs, cacheScope });
+    this.#info = info;
+    this.#cache = { ttlMs, cacheScope };
+  }
+
+  /**
+   * Answers a request of the era.
+   *
+   * @throws {McpError} With -32602, if the request brings a state that isn't its own
+   */
+  answer(exchange: Exchange, method: Method): MaybePromise<JsonObject> {
+    if (exchange.params.requestState === undefined) return this.#run(exchange, method);
+    return this.rounds(exchange).begin().then(() => this.#run(exchange, method));
+  }
+
+  /** The questions of a request of the era, the same ones whenever they are asked for. */
+  rounds(exchange: Exchange): Rounds {
+    let rounds = this.#rounds.get(exchange);
+    if (rounds === undefined) {
+      this.#rounds.set(exchange, rounds = new Rounds(exchange, this.#complete));
+    }
+    return rounds;
+  }
+
+  #run(exchange: Exchange, method: Method): MaybePromise<JsonObject> {
+    const result = method(exchange);
+    return isPromise(result)
+      ? result.then((value) => this.#complete(exchange, value))
+      : this.#complete(exchange, result);
+  }
+
+  /** A result with everything that the era wants of it. */
+  readonly #complete = ({ method, params }: Exchange, result: JsonObject): JsonObject => {
+    const { _meta, resultType = "complete" } = result;
+    const meta = { ...(isObject(_meta) ? _meta : {}), [MetaKey.ServerInfo]: this.#info };
+    const completed = { resultType, ...result, _meta: meta };
+    if (!CACHEABLE.has(method) || resultType !== "complete") return completed;
+    // What depends on answers to questions is nobody else's result, nor the same another time
+    const retried = params.requestState !== undefined || params.inputResponses !== undefined;
+    if (retried) return { ...completed, ttlMs: 0, cacheScope: "private" };
+    const { ttlMs, cacheScope } = { ...this.#cache, ...result };
+    return { ...completed, ttlMs, cacheScope };
+  };
+}

@@ -1,0 +1,192 @@
+/**
+ * Prompts: their registration, `prompts/list` and `prompts/get`.
+ *
+ * @module
+ */
+import { isPromise, type MaybePromise } from "../internal/types.ts";
+import type { Icon } from "../protocol/content.ts";
+import { ErrorCode, McpError } from "../protocol/errors.ts";
+import type { Exchange } from "../protocol/exchange.ts";
+import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
+import { checkArguments } from "./arguments.ts";
+import { completersOf } from "./completable.ts";
+import { ExchangeContext } from "./context.ts";
+import { checkName, compact, makeHandle } from "./definition.ts";
+import { fail } from "./failure.ts";
+import type { Feature, FeatureInit } from "./feature.ts";
+import { quote } from "./issues.ts";
+import { Registry } from "./registry.ts";
+import { blockFor, kindOf } from "./result.ts";
+import { type CompiledSchema, compileSchema } from "./schema.ts";
+import type { Schema } from "./standard_schema.ts";
+import type { Completer, Handle, PromptHandler, RequestContext } from "./types.ts";
+
+/** What there is to say about a prompt. */
+export interface PromptConfig<Args extends Schema | undefined = undefined> {
+  /** Its name for people. */
+  readonly title?: string;
+  /** What it is for. */
+  readonly description?: string;
+  /** What its arguments must be: an object, of texts as clients send them. */
+  readonly argsSchema?: Args;
+  /** Suggests values for arguments, where their schemas aren't `completable` already. */
+  readonly complete?: Readonly<Record<string, Completer>>;
+  /** Pictures that stand for it. */
+  readonly icons?: readonly Icon[];
+  /** Anything else that clients should see. */
+  readonly _meta?: Record<string, unknown>;
+}
+
+/** What can be changed about a prompt: what is left out stays. */
+export type PromptChanges<Args extends Schema | undefined> = PromptConfig<Args> & {
+  readonly callback?: PromptHandler<Args>;
+  readonly enabled?: boolean;
+};
+
+/** A registered prompt. */
+export interface PromptHandle<Args extends Schema | undefined = undefined> extends Handle {
+  /** Changes what is given and leaves the rest. The prompt keeps its name and its place. */
+  update<A extends Schema | undefined = Args>(changes: PromptChanges<A>): void;
+}
+
+type AnyConfig = PromptConfig<Schema>;
+type AnyHandler = (args: unknown, ctx: RequestContext) => MaybePromise<unknown>;
+type AnyChanges = AnyConfig & { readonly callback?: AnyHandler; readonly enabled?: boolean };
+
+interface Prompt {
+  readonly name: string;
+  readonly config: AnyConfig;
+  readonly listed: JsonObject;
+  readonly args: CompiledSchema | undefined;
+  readonly completers: ReadonlyMap<string, Completer>;
+  readonly handler: AnyHandler;
+}
+
+/** A server's prompts. */
+export class Prompts implements Feature {
+  readonly methods: Feature["methods"] = {
+    "prompts/list": (exchange) => this.#registry.page(exchange.params, exchange.pageSize),
+    "prompts/get": (exchange) => this.#get(exchange),
+  };
+  readonly #init: FeatureInit;
+  readonly #registry: Registry<Prompt>;
+
+  constructor(init: FeatureInit) {
+    this.#init = init;
+    this.#registry = new Registry({
+      field: "prompts",
+      noun: "prompt",
+      letter: "p",
+      changed: () => init.changed("notifications/prompts/list_changed"),
+    });
+  }
+
+  /** Registers a prompt. */
+  register<A extends Schema | undefined>(
+    name: string,
+    config: PromptConfig<A>,
+    handler: PromptHandler<A>,
+  ): PromptHandle<A> {
+    // The schema lets nothing pass but what these types say
+    const prompt = definePrompt(name, config as AnyConfig, handler as AnyHandler);
+    const entry = this.#registry.add(name, prompt);
+    this.#offerCompletion(prompt);
+    const redefine = ({ callback, enabled: _, ...changes }: AnyChanges): Prompt => {
+      const { config, handler } = entry.definition;
+      const changed = definePrompt(name, { ...config, ...compact(changes) }, callback ?? handler);
+      this.#offerCompletion(changed);
+      return changed;
+    };
+    // As above
+    return makeHandle(this.#registry, entry, redefine) as PromptHandle<A>;
+  }
+
+  /** What can be completed of a prompt, or `undefined` when there is no such prompt. */
+  completers(name: string): ReadonlyMap<string, Completer> | undefined {
+    return this.#registry.get(name)?.completers;
+  }
+
+  #offerCompletion({ completers }: Prompt): void {
+    if (completers.size > 0) this.#init.completable();
+  }
+
+  #get(exchange: Exchange): MaybePromise<JsonObject> {
+    const { name } = exchange.params;
+    const prompt = typeof name === "string" ? this.#registry.get(name) : undefined;
+    if (prompt === undefined) throw unknownPrompt(name);
+    const args = checkArguments(prompt.args, exchange.params.arguments);
+    return isPromise(args)
+      ? args.then((args) => this.#run(prompt, args, exchange))
+      : this.#run(prompt, args, exchange);
+  }
+
+  #run(prompt: Prompt, args: unknown, exchange: Exchange): MaybePromise<JsonObject> {
+    const during = `prompts/get ${prompt.name}`;
+    try {
+      const returned = prompt.handler(args, new ExchangeContext(exchange, this.#init.context));
+      return isPromise(returned)
+        ? returned.then((value) => toPromptResult(value, exchange))
+          .catch((error) => fail(exchange, during, error))
+        : toPromptResult(returned, exchange);
+    } catch (error) {
+      return fail(exchange, during, error);
+    }
+  }
+}
+
+function definePrompt(name: string, config: AnyConfig, handler: AnyHandler): Prompt {
+  checkName("prompt", name);
+  if (typeof handler !== "function") {
+    throw new TypeError(`Give the prompt "${name}" a handler: ${typeof handler}`);
+  }
+  const { title, description, argsSchema, complete = {}, icons, _meta } = config;
+  const args = argsSchema && compileSchema(argsSchema, "input", `argsSchema of "${name}"`);
+  const completers = new Map([...completersOf(argsSchema), ...Object.entries(complete)]);
+  const listed = compact({
+    name,
+    title,
+    description,
+    arguments: args && listArguments(args.json),
+    icons,
+    _meta,
+  });
+  return { name, config, listed, args, completers, handler };
+}
+
+/** What an unknown prompt is answered with. */
+export function unknownPrompt(name: unknown): McpError {
+  const message = typeof name === "string"
+    ? `Unknown prompt: ${quote(name)}`
+    : 'Give a prompt\'s name as "name"';
+  return new McpError(ErrorCode.InvalidParams, message);
+}
+
+/** A prompt's arguments are listed by name, not as a schema. */
+function listArguments({ properties, required }: JsonObject): JsonObject[] {
+  const needed = new Set(Array.isArray(required) ? required : []);
+  return Object.entries(isObject(properties) ? properties : {}).map(([name, schema]) => {
+    const { title, description } = isObject(schema) ? schema : {};
+    return compact({ name, title, description, required: needed.has(name) });
+  });
+}
+
+function toPromptResult(returned: unknown, exchange: Exchange): JsonObject {
+  if (typeof returned === "string") {
+    return { messages: [{ role: "user", content: { type: "text", text: returned } }] };
+  }
+  const full = isObject(returned) && returned.role === undefined ? returned : {
+    messages: Array.isArray(returned) ? returned : [returned],
+  };
+  if (!Array.isArray(full.messages)) {
+    throw new TypeError(`Return an array as "messages": ${kindOf(full.messages)}`);
+  }
+  return { ...full, messages: full.messages.map((message) => toMessage(message, exchange)) };
+}
+
+function toMessage(message: unknown, exchange: Exchange): JsonObject {
+  if (!isObject(message) || !isObject(message.content)) {
+    throw new TypeError(`Return a text, or messages with a role and content: ${kindOf(message)}`);
+  }
+  const content = blockFor(exchange, message.content);
+  return content === message.content ? message : { ...message, content };
+}

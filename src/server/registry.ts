@@ -1,0 +1,154 @@
+/**
+ * What has been registered, in the order in which it was, and the pages that list it.
+ *
+ * @module
+ */
+import type { JsonObject } from "../protocol/jsonrpc.ts";
+import { badCursor, toCursor, toPosition } from "./pagination.ts";
+
+/** How many pages are kept ready. */
+const MOST_PAGES = 100;
+
+/** Something that can be registered and listed. */
+export interface Listable {
+  /** What lists show of it. */
+  readonly listed: JsonObject;
+}
+
+/** What was registered under a key. */
+export interface Entry<Definition extends Listable> {
+  readonly key: string;
+  /** Its place: rises with every registration, and is never given twice. */
+  readonly serial: number;
+  definition: Definition;
+  enabled: boolean;
+}
+
+/** What a {@linkcode Registry} is for. */
+export interface RegistryInit {
+  /** The name of the list in a result, such as `"tools"`. */
+  readonly field: string;
+  /** What one entry is called in errors. */
+  readonly noun: string;
+  /** The list's letter in cursors. */
+  readonly letter: string;
+  /** Called after every change that clients can see. */
+  readonly changed: () => void;
+}
+
+/** Keeps definitions by key, and lists them by the order of their registration. */
+export class Registry<Definition extends Listable> {
+  readonly #init: RegistryInit;
+  readonly #entries = new Map<string, Entry<Definition>>();
+  readonly #pages = new Map<string, JsonObject>();
+  #serial = 0;
+  #enabled: readonly Entry<Definition>[] | undefined;
+
+  constructor(init: RegistryInit) {
+    this.#init = init;
+  }
+
+  /**
+   * Registers a definition.
+   *
+   * @throws {TypeError} If the key is taken
+   */
+  add(key: string, definition: Definition): Entry<Definition> {
+    if (this.#entries.has(key)) {
+      throw new TypeError(`Register each ${this.#init.noun} once: "${key}"`);
+    }
+    const entry = { key, serial: ++this.#serial, definition, enabled: true };
+    this.#entries.set(key, entry);
+    this.#change();
+    return entry;
+  }
+
+  /** The enabled definition under a key. */
+  get(key: string): Definition | undefined {
+    const entry = this.#entries.get(key);
+    return entry?.enabled ? entry.definition : undefined;
+  }
+
+  /** Whether an entry is still registered. */
+  has(entry: Entry<Definition>): boolean {
+    return this.#entries.get(entry.key) === entry;
+  }
+
+  /** Changes an entry. Does nothing once it was removed. */
+  change(entry: Entry<Definition>, patch: { definition?: Definition; enabled?: boolean }): void {
+    if (!this.has(entry)) return;
+    const { definition = entry.definition, enabled = entry.enabled } = patch;
+    if (definition === entry.definition && enabled === entry.enabled) return;
+    entry.definition = definition;
+    entry.enabled = enabled;
+    this.#change();
+  }
+
+  /** Removes an entry. Safe to call twice. */
+  remove(entry: Entry<Definition>): void {
+    if (!this.has(entry)) return;
+    this.#entries.delete(entry.key);
+    this.#change();
+  }
+
+  /** The enabled entries, in order. */
+  get enabled(): readonly Entry<Definition>[] {
+    return this.#enabled ??= [...this.#entries.values()].filter(({ enabled }) => enabled);
+  }
+
+  /** The serial number given last. */
+  get lastSerial(): number {
+    return this.#serial;
+  }
+
+  /**
+   * One page of the list, the same frozen object until something changes.
+   *
+   * @throws {McpError} With -32602, if the cursor was never given out
+   */
+  page(params: JsonObject, size: number): JsonObject {
+    const position = toPosition(params, this.#init.letter);
+    const after = position?.serial ?? 0;
+    if (after > this.#serial || (position !== undefined && position.offset !== 0)) {
+      throw badCursor();
+    }
+    const key = `${after}/${size}`;
+    const ready = this.#pages.get(key);
+    if (ready !== undefined) return ready;
+    const page = this.#build(after, size);
+    if (this.#pages.size >= MOST_PAGES) this.#pages.clear();
+    this.#pages.set(key, page);
+    return page;
+  }
+
+  #build(after: number, size: number): JsonObject {
+    const { field, letter } = this.#init;
+    const { entries, last } = this.slice(after, size);
+    const listed = Object.freeze(entries.map(({ definition }) => definition.listed));
+    if (last === undefined) return Object.freeze({ [field]: listed });
+    const nextCursor = toCursor({ list: letter, serial: last, offset: 0 });
+    return Object.freeze({ [field]: listed, nextCursor });
+  }
+
+  /**
+   * Up to `size` enabled entries that follow a serial number.
+   *
+   * @returns The entries, and where the rest begins, if there is a rest
+   */
+  slice(
+    after: number,
+    size: number,
+  ): { readonly entries: readonly Entry<Definition>[]; readonly last: number | undefined } {
+    const all = this.enabled;
+    const start = all.findIndex(({ serial }) => serial > after);
+    const entries = start === -1 ? [] : all.slice(start, start + size);
+    const more = start !== -1 && start + size < all.length;
+    return { entries, last: more ? entries.at(-1)?.serial : undefined };
+  }
+
+  #change(): void {
+    this.#enabled = undefined;
+    this.#pages.clear();
+    this.#init.changed();
+  }
+}

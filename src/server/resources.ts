@@ -1,0 +1,227 @@
+/**
+ * Resources: their registration, `resources/list`, `resources/templates/list` and `resources/read`.
+ *
+ * @module
+ */
+import { isPromise, type MaybePromise } from "../internal/types.ts";
+import type { Annotations, Icon } from "../protocol/content.ts";
+import { ErrorCode, McpError } from "../protocol/errors.ts";
+import type { Exchange } from "../protocol/exchange.ts";
+import type { JsonObject } from "../protocol/jsonrpc.ts";
+import { VERSIONS } from "../protocol/versions.ts";
+import { ExchangeContext } from "./context.ts";
+import { checkName, compact, makeHandle } from "./definition.ts";
+import { fail } from "./failure.ts";
+import type { Feature, FeatureInit } from "./feature.ts";
+import { type CacheHint, checkCacheHint } from "./modern.ts";
+import { quote } from "./issues.ts";
+import { Registry } from "./registry.ts";
+import { listResources } from "./resource_list.ts";
+import { toReadResult } from "./resource_result.ts";
+import type { ResourceTemplate } from "./resource_template.ts";
+import type { Handle, ReadHandler, ReadTemplateHandler, RequestContext } from "./types.ts";
+
+/** What there is to say about a resource, or about those that fit a template. */
+export interface ResourceConfig {
+  /** Its name for people. */
+  readonly title?: string;
+  /** What it is, for the model. */
+  readonly description?: string;
+  /** Its media type, also for contents that name none. */
+  readonly mimeType?: string;
+  /** Bytes. */
+  readonly size?: number;
+  /** Who it is for, and how much it matters. */
+  readonly annotations?: Annotations;
+  /** Pictures that stand for it. */
+  readonly icons?: readonly Icon[];
+  /** Anything else that clients should see. */
+  readonly _meta?: Record<string, unknown>;
+  /** How long clients of 2026-07-28 may keep its contents, where the server says otherwise. */
+  readonly cache?: CacheHint;
+}
+
+/** What can be changed about a resource: what is left out stays. */
+export type ResourceChanges<Callback> = ResourceConfig & {
+  readonly callback?: Callback;
+  readonly enabled?: boolean;
+};
+
+/** A registered resource, or template of resources. */
+export interface ResourceHandle<Callback = ReadHandler> extends Handle {
+  /** Changes what is given and leaves the rest. The resource keeps its name, URI and place. */
+  update(changes: ResourceChanges<Callback>): void;
+}
+
+interface Definition<Callback> {
+  readonly name: string;
+  readonly config: ResourceConfig;
+  readonly listed: JsonObject;
+  readonly callback: Callback;
+}
+
+/** A resource that has a fixed URI. */
+export type FixedResource = Definition<ReadHandler>;
+
+/** Resources whose URIs fit a template. */
+export type TemplateResource = Definition<ReadTemplateHandler> & {
+  readonly template: ResourceTemplate;
+};
+
+/** Something that can be read: a resource, and what to call to read it. */
+interface Readable {
+  readonly name: string;
+  readonly config: ResourceConfig;
+  read(uri: URL, ctx: RequestContext): MaybePromise<unknown>;
+}
+
+/** A server's resources. */
+export class Resources implements Feature {
+  readonly methods: Feature["methods"] = {
+    "resources/list": (exchange) =>
+      listResources(exchange, this.#fixed, this.#templates, this.#init.context),
+    "resources/templates/list": ({ params, pageSize }) => this.#templates.page(params, pageSize),
+    "resources/read": (exchange) => this.#read(exchange),
+  };
+  readonly #init: FeatureInit;
+  readonly #fixed: Registry<FixedResource>;
+  readonly #templates: Registry<TemplateResource>;
+
+  constructor(init: FeatureInit) {
+    this.#init = init;
+    const changed = () => init.changed("notifications/resources/list_changed");
+    this.#fixed = new Registry({ field: "resources", noun: "resource", letter: "r", changed });
+    this.#templates = new Registry({
+      field: "resourceTemplates",
+      noun: "resource template",
+      letter: "x",
+      changed,
+    });
+  }
+
+  /** Registers a resource under its URI. */
+  register(
+    name: string,
+    uri: string,
+    config: ResourceConfig,
+    callback: ReadHandler,
+  ): ResourceHandle<ReadHandler> {
+    const define = (config: ResourceConfig, callback: ReadHandler): FixedResource => {
+      return { name, config, callback, listed: listedAs({ uri, name }, config) };
+    };
+    check(name, callback);
+    if (!URL.canParse(uri)) throw new TypeError(`Give an absolute URI for "${name}": ${uri}`);
+    const entry = this.#fixed.add(uri, define(config, callback));
+    return makeHandle(this.#fixed, entry, (changes: ResourceChanges<ReadHandler>) => {
+      const { callback, config } = split(changes);
+      const { definition } = entry;
+      return define({ ...definition.config, ...config }, callback ?? definition.callback);
+    });
+  }
+
+  /** Registers a template. */
+  registerTemplate(
+    name: string,
+    template: ResourceTemplate,
+    config: ResourceConfig,
+    callback: ReadTemplateHandler,
+  ): ResourceHandle<ReadTemplateHandler> {
+    const uriTemplate = template.uriTemplate.toString();
+    const define = (config: ResourceConfig, callback: ReadTemplateHandler): TemplateResource => {
+      const listed = listedAs({ uriTemplate, name }, config);
+      return { name, config, callback, template, listed };
+    };
+    check(name, callback);
+    const entry = this.#templates.add(uriTemplate, define(config, callback));
+    if (template.completers.size > 0) this.#init.completable();
+    return makeHandle(this.#templates, entry, (changes: ResourceChanges<ReadTemplateHandler>) => {
+      const { callback, config } = split(changes);
+      const { definition } = entry;
+      return define({ ...definition.config, ...config }, callback ?? definition.callback);
+    });
+  }
+
+  /** The template that was registered under a text. */
+  template(uriTemplate: string): ResourceTemplate | undefined {
+    return this.#templates.get(uriTemplate)?.template;
+  }
+
+  /** Whether there is a resource that has the URI, or may have it. */
+  has(uri: string): boolean {
+    return this.#find(uri) !== undefined;
+  }
+
+  #read(exchange: Exchange): MaybePromise<JsonObject> {
+    const uri = uriOf(exchange);
+    const resource = this.#find(uri);
+    if (resource === undefined) throw resourceNotFound(exchange, uri);
+    if (!URL.canParse(uri)) {
+      throw new McpError(ErrorCode.InvalidParams, `Give an absolute URI: ${quote(uri)}`, { uri });
+    }
+    const during = `resources/read ${resource.name}`;
+    try {
+      const returned = resource.read(
+        new URL(uri),
+        new ExchangeContext(exchange, this.#init.context),
+      );
+      const { mimeType, cache } = resource.config;
+      const finish = (value: unknown) =>
+        hinted(exchange, toReadResult(value, uri, mimeType), cache);
+      return isPromise(returned)
+        ? returned.then(finish).catch((error) => fail(exchange, during, error))
+        : finish(returned);
+    } catch (error) {
+      return fail(exchange, during, error);
+    }
+  }
+
+  #find(uri: string): Readable | undefined {
+    const fixed = this.#fixed.get(uri);
+    if (fixed !== undefined) {
+      const { name, config, callback } = fixed;
+      return { name, config, read: (url, ctx) => callback(url, ctx) };
+    }
+    for (const { definition } of this.#templates.enabled) {
+      const variables = definition.template.uriTemplate.match(uri);
+      if (variables === undefined) continue;
+      const { name, config, callback } = definition;
+      return { name, config, read: (url, ctx) => callback(url, variables, ctx) };
+    }
+    return undefined;
+  }
+}
+
+/** The URI that a request names. */
+export function uriOf({ params }: Exchange): string {
+  if (typeof params.uri === "string") return params.uri;
+  throw new McpError(ErrorCode.InvalidParams, 'Give a resource\'s URI as "uri"');
+}
+
+/** What an unknown resource is answered with: each era has its own code. */
+export function resourceNotFound({ protocolVersion }: Exchange, uri: string): McpError {
+  const { era } = VERSIONS[protocolVersion];
+  const code = era === "2025" ? ErrorCode.ResourceNotFound : ErrorCode.InvalidParams;
+  return new McpError(code, "Resource not found", { uri });
+}
+
+function listedAs(identity: JsonObject, { cache, ...config }: ResourceConfig): JsonObject {
+  if (cache !== undefined) checkCacheHint(cache);
+  return compact({ ...identity, ...config });
+}
+
+/** Only the 2026 era knows how long a result may be kept. */
+function hinted(exchange: Exchange, result: JsonObject, cache: CacheHint | undefined): JsonObject {
+  if (cache === undefined || VERSIONS[exchange.protocolVersion].era === "2025") return result;
+  return { ...cache, ...result };
+}
+
+function check(name: string, callback: unknown): void {
+  checkName("resource", name);
+  if (typeof callback !== "function") {
+    throw new TypeError(`Give the resource "${name}" a function that reads it: ${typeof callback}`);
+  }
+}
+
+function split<Callback>({ callback, enabled: _, ...config }: ResourceChanges<Callback>) {
+  return { callback, config: compact(config) };
+}

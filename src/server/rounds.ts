@@ -1,0 +1,146 @@
+/**
+ * Questions in the 2026 era: the request ends with what is asked, the client calls again with the
+ * answers, and the handler runs again from its start (2026-07-28, Multi Round-Trip Requests).
+ *
+ * @module
+ */
+import { shortHash } from "../internal/random.ts";
+import type { Exchange } from "../protocol/exchange.ts";
+import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
+import type { Questions } from "./questions.ts";
+
+/** What the client has answered, and the hash of the question, where it is known. */
+interface Answer {
+  readonly hash: string | undefined;
+  readonly result: JsonObject;
+}
+
+/** What earlier rounds of a request have brought. */
+interface Earlier {
+  /** Answers by their questions' keys. */
+  readonly answers: ReadonlyMap<string, Answer>;
+}
+
+/** A question of this round. */
+interface Pending {
+  readonly hash: string;
+  readonly method: string;
+  readonly params: JsonObject;
+  readonly reject: (reason: unknown) => void;
+}
+
+/** Makes a result of the era out of what there is to say. */
+export type Complete = (exchange: Exchange, result: JsonObject) => JsonObject;
+
+/**
+ * The questions of one run of a handler. Those that were answered in an earlier round are answered at
+ * once; the others end the run, together, as soon as the handler does nothing but wait for them.
+ */
+export class Rounds implements Questions {
+  readonly #exchange: Exchange;
+  readonly #complete: Complete;
+  readonly #asked = new Map<
+    string,
+    { readonly hash: string; readonly reply: Promise<JsonObject> }
+  >();
+  readonly #pending = new Map<string, Pending>();
+  #earlier: Promise<Earlier> | undefined;
+  #concluding = false;
+
+  constructor(exchange: Exchange, complete: Complete) {
+    this.#exchange = exchange;
+    this.#complete = complete;
+  }
+
+  /** Reads what earlier rounds brought. */
+  begin(): Promise<Earlier> {
+    return this.#earlier ??= readEarlier(this.#exchange);
+  }
+
+  ask(key: string, method: string, params: JsonObject): Promise<JsonObject> {
+    const hash = shortHash(JSON.stringify([method, params]));
+    const before = this.#asked.get(key);
+    if (before !== undefined) {
+      return before.hash === hash ? before.reply : Promise.reject(
+        new TypeError(`Give each question of a call a key of its own: "${key}"`),
+      );
+    }
+    const reply = this.#answer(key, { hash, method, params });
+    // A handler that doesn't wait for it must not bring the process down
+    reply.catch(() => {});
+    this.#asked.set(key, { hash, reply });
+    return reply;
+  }
+
+  async #answer(key: string, question: Omit<Pending, "reject">): Promise<JsonObject> {
+    const { answers } = await this.begin();
+    const answer = answers.get(key);
+    if (answer === undefined) {
+      return await new Promise((_, reject) => {
+        this.#pending.set(key, { ...question, reject });
+        this.#conclude();
+      });
+    }
+    if (answer.hash === undefined || answer.hash === question.hash) return answer.result;
+    throw new TypeError(`Ask the same under one key whenever the handler runs: "${key}"`);
+  }
+
+  /** Ends the run, after the turn in which the handler may ask more. */
+  #conclude(): void {
+    if (this.#concluding) return;
+    this.#concluding = true;
+    setTimeout(() => {
+      this.#end().catch((error) => this.#rejectAll(error));
+    }, 0);
+  }
+
+  async #end(): Promise<void> {
+    const { answers } = await this.begin();
+    const pending = [...this.#pending];
+    const requestState = await this.#exchange.sealState({
+      answers: Object.fromEntries(answers),
+      asked: Object.fromEntries(pending.map(([key, { hash }]) => [key, hash])),
+    });
+    const inputRequests = Object.fromEntries(
+      pending.map(([key, { method, params }]) => [key, { method, params }]),
+    );
+    const { signal } = this.#exchange;
+    this.#exchange.requireInput(
+      this.#complete(this.#exchange, { resultType: "input_required", inputRequests, requestState }),
+    );
+    this.#rejectAll(signal.reason);
+  }
+
+  #rejectAll(reason: unknown): void {
+    for (const { reject } of this.#pending.values()) reject(reason);
+    this.#pending.clear();
+  }
+}
+
+/** What was answered before, and what the client answers now to what it was asked last. */
+async function readEarlier(exchange: Exchange): Promise<Earlier> {
+  const state = await exchange.openState();
+  const answers = new Map<string, Answer>();
+  for (const [key, answer] of entriesOf(state?.answers)) {
+    if (!isObject(answer) || !isObject(answer.result)) continue;
+    answers.set(key, { hash: textOf(answer.hash), result: answer.result });
+  }
+  const asked = isObject(state?.asked) ? state.asked : {};
+  for (const [key, result] of entriesOf(exchange.params.inputResponses)) {
+    const hash = Object.hasOwn(asked, key) ? textOf(asked[key]) : undefined;
+    // A client that was asked answers just that; one that left the state out answers what it knows.
+    // What is no answer is asked again
+    if (isObject(result) && (hash !== undefined || state === undefined)) {
+      answers.set(key, { hash, result });
+    }
+  }
+  return { answers };
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === "string" ? value : undefined;
+}
+
+function entriesOf(value: unknown): [string, unknown][] {
+  return isObject(value) ? Object.entries(value) : [];
+}

@@ -1,0 +1,294 @@
+/**
+ * A server: what it offers, registered piece by piece, and answers to the requests for it.
+ *
+ * @module
+ */
+import type { MaybePromise } from "../internal/types.ts";
+import type { Dispatcher, DispatcherHost, Exchange } from "../protocol/exchange.ts";
+import type { HeaderParam } from "../protocol/headers.ts";
+import type { JsonObject } from "../protocol/jsonrpc.ts";
+import type { Implementation, ServerCapabilities } from "../protocol/shapes.ts";
+import { VERSIONS } from "../protocol/versions.ts";
+import { Announcer } from "./announcer.ts";
+import { Completions } from "./completion.ts";
+import type { ContextSettings } from "./context.ts";
+import { compact } from "./definition.ts";
+import { type Extension, Extensions } from "./extension.ts";
+import type { Feature, FeatureInit, Method } from "./feature.ts";
+import { Lifecycle, unknownMethod } from "./lifecycle.ts";
+import { setLevel } from "./logging.ts";
+import { type CacheHint, ModernResults } from "./modern.ts";
+import { type PromptConfig, type PromptHandle, Prompts } from "./prompts.ts";
+import { liveQuestions } from "./questions.ts";
+import { ResourceTemplate } from "./resource_template.ts";
+import { type ResourceConfig, type ResourceHandle, Resources } from "./resources.ts";
+import type { Schema } from "./standard_schema.ts";
+import { Subscriptions } from "./subscriptions.ts";
+import { type ToolConfig, type ToolHandle, Tools } from "./tools.ts";
+import type { PromptHandler, ReadHandler, ReadTemplateHandler, ToolHandler } from "./types.ts";
+
+/** Options for {@linkcode McpServer}. */
+export interface McpServerOptions {
+  /** How the server is to be used, for the model. */
+  readonly instructions?: string;
+  /**
+   * Whether handlers can send log messages.
+   *
+   * @default {true}
+   */
+  readonly logging?: boolean;
+  /**
+   * Whether clients can subscribe to resources, once there are any. Tell of changes by
+   * {@linkcode McpServer.resourceUpdated}.
+   *
+   * @default {true}
+   */
+  readonly resourceSubscriptions?: boolean;
+  /**
+   * Capabilities beyond the protocol's own: only `experimental` and `extensions` are looked at. The
+   * others follow from what is registered.
+   */
+  readonly capabilities?: ServerCapabilities;
+  /**
+   * How long clients of 2026-07-28 may keep lists and contents. A resource may say otherwise for
+   * itself.
+   */
+  readonly cache?: CacheHint;
+}
+
+/** What `read` gets: the variables too where the URI is a template. */
+export type ReadHandlerFor<Uri extends string | ResourceTemplate> = Uri extends
+  ResourceTemplate | `${string}{${string}` ? ReadTemplateHandler : ReadHandler;
+
+/**
+ * A server of tools, resources and prompts. It holds nothing of any client or session, so one serves
+ * them all.
+ *
+ * @example
+ * ```ts
+ * import { McpServer } from "@mooring/mcp";
+ * import { z } from "zod";
+ *
+ * const server = new McpServer({ name: "demo", version: "1.0.0" });
+ * server.registerTool("add", {
+ *   description: "Adds two numbers.",
+ *   inputSchema: z.object({ a: z.number(), b: z.number() }),
+ *   outputSchema: z.object({ sum: z.number() }),
+ * }, ({ a, b }) => ({ structuredContent: { sum: a + b } }));
+ * server.registerResource("readme", "demo://readme", {}, () => "Read me");
+ * ```
+ */
+export class McpServer implements Dispatcher {
+  readonly #announcer = new Announcer();
+  readonly #methods = new Map<string, Method>();
+  readonly #extensions = new Extensions(this);
+  readonly #tools: Tools;
+  readonly #resources: Resources;
+  readonly #prompts: Prompts;
+  readonly #completions: Completions;
+  readonly #subscriptions: Subscriptions | undefined;
+  readonly #extra: ServerCapabilities;
+  readonly #modern: ModernResults;
+
+  /**
+   * Makes a server that offers nothing yet.
+   *
+   * @param info The server's name and version, and what else there is to say of it
+   * @throws {TypeError} If the name or the version is missing
+   */
+  constructor(info: Implementation, options: McpServerOptions = {}) {
+    const { instructions, logging = true, resourceSubscriptions = true, capabilities, cache } =
+      options;
+    const modern = new ModernResults({ ...info }, cache);
+    this.#modern = modern;
+    const context: ContextSettings = {
+      logging,
+      questions: (exchange) =>
+        VERSIONS[exchange.protocolVersion].era === "2025"
+          ? liveQuestions(exchange)
+          : modern.rounds(exchange),
+    };
+    const init: FeatureInit = {
+      context,
+      extensions: this.#extensions,
+      changed: (method) => this.#announcer.changed(method),
+      completable: () => this.#serve(this.#completions),
+    };
+    this.#extra = {
+      experimental: capabilities?.experimental,
+      extensions: capabilities?.extensions,
+    };
+    this.#tools = new Tools(init);
+    this.#resources = new Resources(init);
+    this.#prompts = new Prompts(init);
+    this.#completions = new Completions({
+      context,
+      prompts: this.#prompts,
+      resources: this.#resources,
+    });
+    this.#subscriptions = resourceSubscriptions ? new Subscriptions(this.#resources) : undefined;
+    this.#serve(
+      new Lifecycle({
+        info: { ...info },
+        instructions,
+        capabilities: (extensions) => this.#capabilities(extensions),
+      }),
+    );
+    if (logging) this.#methods.set("logging/setLevel", setLevel);
+  }
+
+  /**
+   * Offers a tool. A handler may return a full result, a text, a block or blocks of content, or
+   * `{ structuredContent }`, whose text form is filled in. What it throws reaches the client only as a
+   * failure without details, except an `McpError`, which is sent as it is.
+   *
+   * @param name Its name, unique among the server's tools
+   * @param config What there is to say about it
+   * @param handler Does what the tool is for, with the checked arguments
+   * @returns A handle to change, hide or remove it
+   * @throws {TypeError} If the name is taken or a schema can't be used
+   */
+  registerTool<
+    Input extends Schema | undefined = undefined,
+    Output extends Schema | undefined = undefined,
+  >(
+    name: string,
+    config: ToolConfig<Input, Output>,
+    handler: ToolHandler<Input, Output>,
+  ): ToolHandle<Input, Output> {
+    const handle = this.#tools.register(name, config, handler);
+    this.#serve(this.#tools);
+    return handle;
+  }
+
+  /**
+   * Offers a resource, or all those that fit a template. `read` gets the URI and the context; for a
+   * template, the URI, its variables and the context. It may return a full result, a text, bytes, or
+   * contents without their URI, which is filled in.
+   *
+   * @param name Its name
+   * @param uri A URI, or a template: a text with `{…}` in it, or a {@linkcode ResourceTemplate}.
+   * A URI that fits several templates belongs to the first
+   * @param config What there is to say about it
+   * @param read Reads it
+   * @returns A handle to change, hide or remove it
+   * @throws {TypeError} If the URI is none or is taken, or the template is malformed
+   */
+  registerResource<Uri extends string | ResourceTemplate>(
+    name: string,
+    uri: Uri,
+    config: ResourceConfig,
+    read: ReadHandlerFor<Uri>,
+  ): ResourceHandle<ReadHandlerFor<Uri>> {
+    const handle = this.#registerResource(name, uri, config, read);
+    this.#serve(this.#resources);
+    if (this.#subscriptions !== undefined) this.#serve(this.#subscriptions);
+    // The kind of the URI has decided on the kind of the handler
+    return handle as ResourceHandle<ReadHandlerFor<Uri>>;
+  }
+
+  /**
+   * Offers a prompt. A handler may return a full result, a text that the user says, or messages.
+   *
+   * @param name Its name, unique among the server's prompts
+   * @param config What there is to say about it
+   * @param handler Makes its messages, with the checked arguments: `{}` without an `argsSchema`
+   * @returns A handle to change, hide or remove it
+   * @throws {TypeError} If the name is taken or the schema can't be used
+   */
+  registerPrompt<Args extends Schema | undefined = undefined>(
+    name: string,
+    config: PromptConfig<Args>,
+    handler: PromptHandler<Args>,
+  ): PromptHandle<Args> {
+    const handle = this.#prompts.register(name, config, handler);
+    this.#serve(this.#prompts);
+    return handle;
+  }
+
+  /**
+   * Takes up an extension of the protocol, such as `tasks()` of `@mooring/mcp/tasks`. Clients of
+   * 2026-07-28 are told of it; to those of the 2025 versions nothing changes.
+   *
+   * @param extension The extension, before the server is served
+   * @returns The same extension
+   * @throws {TypeError} If it is used already, answers what is answered already, or comes too late
+   */
+  use<E extends Extension>(extension: E): E {
+    this.#extensions.add(extension);
+    return extension;
+  }
+
+  /** Tells the clients that are subscribed to a resource that it changed. */
+  resourceUpdated(uri: string): void {
+    this.#announcer.resourceUpdated(uri);
+  }
+
+  /** The `list_changed` notifications of what has been registered. */
+  get listChanged(): readonly string[] {
+    return ["tools", "resources", "prompts"]
+      .filter((kind) => this.#methods.has(`${kind}/list`))
+      .map((kind) => `notifications/${kind}/list_changed`);
+  }
+
+  /** Whether clients can be told that a resource changed. */
+  get resourceUpdates(): boolean {
+    return this.#methods.has("resources/subscribe");
+  }
+
+  /** The arguments of a tool that 2026 clients repeat in headers. */
+  headerParams(tool: string): readonly HeaderParam[] | undefined {
+    return this.#tools.headerParams(tool);
+  }
+
+  /** Answers a request: at once where everything that takes part in it does. */
+  dispatch(exchange: Exchange): MaybePromise<JsonObject> {
+    const modern = VERSIONS[exchange.protocolVersion].era === "2026";
+    const method = this.#methods.get(exchange.method) ??
+      (modern ? this.#extensions.method(exchange.method) : undefined);
+    if (method === undefined) throw unknownMethod(exchange.method);
+    return modern ? this.#modern.answer(exchange, method) : method(exchange);
+  }
+
+  /** Tells an endpoint of changes from now on, until the returned function is called. */
+  attach(host: DispatcherHost): () => void {
+    const detach = [this.#announcer.attach(host), this.#extensions.attach(host)];
+    return () => detach.forEach((each) => each());
+  }
+
+  #registerResource(
+    name: string,
+    uri: string | ResourceTemplate,
+    config: ResourceConfig,
+    read: unknown,
+  ): ResourceHandle<ReadHandler> | ResourceHandle<ReadTemplateHandler> {
+    if (typeof uri === "string" && !uri.includes("{")) {
+      // The kind of the URI has decided on the kind of the handler, here and below
+      return this.#resources.register(name, uri, config, read as ReadHandler);
+    }
+    const template = typeof uri === "string" ? new ResourceTemplate(uri) : uri;
+    return this.#resources.registerTemplate(name, template, config, read as ReadTemplateHandler);
+  }
+
+  #serve({ methods }: Feature): void {
+    for (const [name, method] of Object.entries(methods)) this.#methods.set(name, method);
+  }
+
+  /** What is served is what is advertised. */
+  #capabilities(withExtensions: boolean): ServerCapabilities {
+    const serves = (method: string) => this.#methods.has(method);
+    const changes = { listChanged: true };
+    const subscribe = serves("resources/subscribe") ? { subscribe: true } : {};
+    const { experimental, extensions } = this.#extra;
+    const used = withExtensions ? this.#extensions.settings : undefined;
+    return compact({
+      tools: serves("tools/list") ? changes : undefined,
+      resources: serves("resources/list") ? { ...subscribe, ...changes } : undefined,
+      prompts: serves("prompts/list") ? changes : undefined,
+      completions: serves("completion/complete") ? {} : undefined,
+      logging: serves("logging/setLevel") ? {} : undefined,
+      experimental,
+      extensions: used === undefined ? extensions : { ...extensions, ...used },
+    });
+  }
+}

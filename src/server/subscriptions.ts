@@ -1,0 +1,46 @@
+/**
+ * `resources/subscribe` and `resources/unsubscribe`.
+ *
+ * @module
+ */
+import { ErrorCode, McpError } from "../protocol/errors.ts";
+import type { Exchange } from "../protocol/exchange.ts";
+import type { JsonObject } from "../protocol/jsonrpc.ts";
+import type { Feature } from "./feature.ts";
+import { resourceNotFound, type Resources, uriOf } from "./resources.ts";
+
+/** A server's subscriptions to resources. They are kept with the session, not here. */
+export class Subscriptions implements Feature {
+  readonly methods: Feature["methods"] = {
+    "resources/subscribe": (exchange) => this.#subscribe(exchange),
+    "resources/unsubscribe": (exchange) => unsubscribe(exchange),
+  };
+  readonly #resources: Resources;
+
+  constructor(resources: Resources) {
+    this.#resources = resources;
+  }
+
+  async #subscribe(exchange: Exchange): Promise<JsonObject> {
+    const uri = uriOf(exchange);
+    if (!this.#resources.has(uri)) throw resourceNotFound(exchange, uri);
+    const { session } = exchange;
+    if (session === undefined) {
+      throw new McpError(ErrorCode.InvalidRequest, "Open a session to subscribe to resources");
+    }
+    const outcome = await session.subscribe(uri);
+    if (outcome === "gone") {
+      throw new McpError(ErrorCode.NotAvailable, "Session not found", { retry: "re-initialize" });
+    }
+    if (outcome === "full") {
+      throw new McpError(ErrorCode.InvalidParams, "Unsubscribe from another resource first");
+    }
+    return {};
+  }
+}
+
+async function unsubscribe(exchange: Exchange): Promise<JsonObject> {
+  const uri = uriOf(exchange);
+  await exchange.session?.unsubscribe(uri);
+  return {};
+}

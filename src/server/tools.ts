@@ -1,0 +1,281 @@
+/**
+ * Tools: their registration, `tools/list` and `tools/call`.
+ *
+ * @module
+ */
+import { isPromise, type MaybePromise } from "../internal/types.ts";
+import type { Icon } from "../protocol/content.ts";
+import { ErrorCode, McpError } from "../protocol/errors.ts";
+import type { Exchange } from "../protocol/exchange.ts";
+import type { HeaderParam } from "../protocol/headers.ts";
+import type { JsonObject } from "../protocol/jsonrpc.ts";
+import type { ToolAnnotations } from "../protocol/shapes.ts";
+import { type Approval, isApproved } from "./approval.ts";
+import { checkArguments } from "./arguments.ts";
+import { contextWith, ExchangeContext } from "./context.ts";
+import { checkName, compact, makeHandle } from "./definition.ts";
+import { fail, sortFailure } from "./failure.ts";
+import type { Feature, FeatureInit } from "./feature.ts";
+import type { Extensions } from "./extension.ts";
+import { headerParamsOf } from "./header_params.ts";
+import { describeIssues, quote } from "./issues.ts";
+import { Registry } from "./registry.ts";
+import { errorResult, toToolResult, withText } from "./result.ts";
+import { type CompiledSchema, compileSchema } from "./schema.ts";
+import type { Schema, StandardResult } from "./standard_schema.ts";
+import { type TaskSupport, type ToolTask, toolTaskOf } from "./tool_task.ts";
+import type { ArgumentsOf, Handle, RequestContext, ToolHandler } from "./types.ts";
+
+/** What there is to say about a tool. */
+export interface ToolConfig<
+  Input extends Schema | undefined = undefined,
+  Output extends Schema | undefined = undefined,
+> {
+  /** Its name for people. */
+  readonly title?: string;
+  /** What it does, for the model. */
+  readonly description?: string;
+  /** What its arguments must be: an object. Without it the handler gets `{}`. */
+  readonly inputSchema?: Input;
+  /** What its `structuredContent` must be: an object. */
+  readonly outputSchema?: Output;
+  /** Hints for the client. */
+  readonly annotations?: ToolAnnotations;
+  /** Pictures that stand for it. */
+  readonly icons?: readonly Icon[];
+  /** Anything else that clients should see. */
+  readonly _meta?: Record<string, unknown>;
+  /**
+   * Whether the user is asked before it runs. Without an explicit yes (or a way to ask) the call ends
+   * as an error.
+   *
+   * @default {false}
+   */
+  readonly approval?: Approval<ArgumentsOf<Input>>;
+  /**
+   * Whether clients that know tasks get one instead of the result, and the handler runs on by itself
+   * (2026-07-28, Tasks extension). Needs `server.use(tasks())`, of `@mooring/mcp/tasks`, before.
+   */
+  readonly task?: TaskSupport | ToolTask<ArgumentsOf<Input>>;
+}
+
+/** What can be changed about a tool: what is left out stays. */
+export type ToolChanges<
+  Input extends Schema | undefined,
+  Output extends Schema | undefined,
+> = ToolConfig<Input, Output> & {
+  readonly callback?: ToolHandler<Input, Output>;
+  readonly enabled?: boolean;
+};
+
+/** A registered tool. */
+export interface ToolHandle<
+  Input extends Schema | undefined = undefined,
+  Output extends Schema | undefined = undefined,
+> extends Handle {
+  /** Changes what is given and leaves the rest. The tool keeps its name and its place. */
+  update<I extends Schema | undefined = Input, O extends Schema | undefined = Output>(
+    changes: ToolChanges<I, O>,
+  ): void;
+}
+
+type AnyConfig = Omit<ToolConfig<Schema, Schema>, "approval" | "task"> & {
+  readonly approval?: Approval<unknown>;
+  readonly task?: TaskSupport | ToolTask;
+};
+type AnyChanges = AnyConfig & { readonly callback?: AnyHandler; readonly enabled?: boolean };
+type AnyHandler = (args: unknown, ctx: RequestContext) => MaybePromise<unknown>;
+
+interface Tool {
+  readonly name: string;
+  readonly config: AnyConfig;
+  readonly listed: JsonObject;
+  readonly input: CompiledSchema | undefined;
+  readonly output: CompiledSchema | undefined;
+  readonly headerParams: readonly HeaderParam[];
+  readonly approval: Approval<unknown>;
+  readonly task: ToolTask | undefined;
+  readonly handler: AnyHandler;
+}
+
+/** A server's tools. */
+export class Tools implements Feature {
+  readonly methods: Feature["methods"] = {
+    "tools/list": (exchange) => this.#registry.page(exchange.params, exchange.pageSize),
+    "tools/call": (exchange) => this.#call(exchange),
+  };
+  readonly #init: FeatureInit;
+  readonly #registry: Registry<Tool>;
+
+  constructor(init: FeatureInit) {
+    this.#init = init;
+    this.#registry = new Registry({
+      field: "tools",
+      noun: "tool",
+      letter: "t",
+      changed: () => init.changed("notifications/tools/list_changed"),
+    });
+  }
+
+  /** Registers a tool. */
+  register<I extends Schema | undefined, O extends Schema | undefined>(
+    name: string,
+    config: ToolConfig<I, O>,
+    handler: ToolHandler<I, O>,
+  ): ToolHandle<I, O> {
+    // The schemas let nothing pass but what these types say
+    const { extensions } = this.#init;
+    const tool = defineTool(name, config as AnyConfig, handler as AnyHandler, extensions);
+    const entry = this.#registry.add(name, tool);
+    const redefine = ({ callback, enabled: _, ...changes }: AnyChanges): Tool => {
+      const { config, handler } = entry.definition;
+      const changed = { ...config, ...compact(changes) };
+      return defineTool(name, changed, callback ?? handler, extensions);
+    };
+    // As above
+    return makeHandle(this.#registry, entry, redefine) as ToolHandle<I, O>;
+  }
+
+  /** The arguments of a tool that 2026 clients repeat in headers. */
+  headerParams(name: string): readonly HeaderParam[] | undefined {
+    return this.#registry.get(name)?.headerParams;
+  }
+
+  #call(exchange: Exchange): MaybePromise<JsonObject> {
+    const { name } = exchange.params;
+    const tool = typeof name === "string" ? this.#registry.get(name) : undefined;
+    if (tool === undefined) throw unknownTool(name);
+    const args = checkArguments(tool.input, exchange.params.arguments);
+    return isPromise(args)
+      ? args.then((args) => this.#admit(tool, args, exchange))
+      : this.#admit(tool, args, exchange);
+  }
+
+  #admit(tool: Tool, args: unknown, exchange: Exchange): MaybePromise<JsonObject> {
+    const { context, extensions } = this.#init;
+    const { callTool } = extensions;
+    if (callTool === undefined) {
+      return approveAndRun(tool, args, exchange, new ExchangeContext(exchange, context));
+    }
+    return callTool({
+      name: tool.name,
+      task: tool.task,
+      args,
+      exchange,
+      questions: () => context.questions(exchange),
+      context: (exchange, questions) => contextWith(exchange, context, questions),
+      run: (own = exchange, ctx = new ExchangeContext(own, context)) =>
+        approveAndRun(tool, args, own, ctx),
+    });
+  }
+}
+
+function approveAndRun(
+  tool: Tool,
+  args: unknown,
+  exchange: Exchange,
+  ctx: RequestContext,
+): MaybePromise<JsonObject> {
+  const { approval, config, name } = tool;
+  if (approval === false) return run(tool, args, exchange, ctx);
+  const label = config.title ?? name;
+  return isApproved(exchange, { label, approval, args, ctx }).then((approved) => {
+    if (approved) return run(tool, args, exchange, ctx);
+    return errorResult(`The tool ${quote(name)} was not approved`);
+  });
+}
+
+function unknownTool(name: unknown): McpError {
+  const message = typeof name === "string"
+    ? `Unknown tool: ${quote(name)}`
+    : 'Give a tool\'s name as "name"';
+  return new McpError(ErrorCode.InvalidParams, message);
+}
+
+function run(
+  tool: Tool,
+  args: unknown,
+  exchange: Exchange,
+  ctx: RequestContext,
+): MaybePromise<JsonObject> {
+  let returned: MaybePromise<unknown>;
+  try {
+    returned = tool.handler(args, ctx);
+  } catch (error) {
+    return failed(tool, error, exchange);
+  }
+  return isPromise(returned)
+    ? returned.then(
+      (value) => finish(tool, value, exchange),
+      (error) => failed(tool, error, exchange),
+    )
+    : finish(tool, returned, exchange);
+}
+
+function finish(tool: Tool, returned: unknown, exchange: Exchange): MaybePromise<JsonObject> {
+  let result: JsonObject;
+  try {
+    result = toToolResult(returned, exchange);
+    if (tool.output === undefined || result.isError === true) return withText(result);
+  } catch (error) {
+    return failed(tool, error, exchange);
+  }
+  if (result.structuredContent === undefined) {
+    return misfit(tool, 'Return "structuredContent"', exchange);
+  }
+  const checked = tool.output.validate(result.structuredContent);
+  return isPromise(checked)
+    ? checked.then((outcome) => fit(tool, result, outcome, exchange))
+    : fit(tool, result, checked, exchange);
+}
+
+function fit(
+  tool: Tool,
+  result: JsonObject,
+  checked: StandardResult<unknown>,
+  exchange: Exchange,
+): JsonObject {
+  if (checked.issues !== undefined) {
+    return misfit(tool, describeIssues(checked.issues, "the result"), exchange);
+  }
+  return withText({ ...result, structuredContent: checked.value });
+}
+
+function failed(tool: Tool, error: unknown, exchange: Exchange): JsonObject {
+  sortFailure(exchange, `tools/call ${tool.name}`, error);
+  return errorResult(`The tool ${quote(tool.name)} failed`);
+}
+
+function misfit(tool: Tool, what: string, exchange: Exchange): never {
+  const message = `The result of the tool ${quote(tool.name)} doesn't fit its output schema`;
+  return fail(exchange, `tools/call ${tool.name}`, new TypeError(what), message);
+}
+
+function defineTool(
+  name: string,
+  config: AnyConfig,
+  handler: AnyHandler,
+  extensions: Extensions,
+): Tool {
+  checkName("tool", name);
+  if (typeof handler !== "function") {
+    throw new TypeError(`Give the tool "${name}" a handler: ${typeof handler}`);
+  }
+  const { title, description, inputSchema, outputSchema, annotations, icons, _meta } = config;
+  const input = inputSchema && compileSchema(inputSchema, "input", `inputSchema of "${name}"`);
+  const output = outputSchema && compileSchema(outputSchema, "output", `outputSchema of "${name}"`);
+  const headerParams = headerParamsOf(input?.json);
+  const listed = compact({
+    name,
+    title,
+    description,
+    inputSchema: input?.json ?? { type: "object", properties: {} },
+    outputSchema: output?.json,
+    annotations,
+    icons,
+    _meta,
+  });
+  const approval = config.approval ?? false;
+  const task = toolTaskOf(name, config.task, extensions);
+  return { name, config, listed, input, output, headerParams, approval, task, handler };
+}

@@ -1,0 +1,354 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { z } from "zod";
+import { isPromise } from "../../../src/internal/types.ts";
+import { McpError } from "../../../src/protocol/errors.ts";
+import type { JsonObject } from "../../../src/protocol/jsonrpc.ts";
+import type { McpServer } from "../../../src/server/server.ts";
+import { FakeExchange, type FakeExchangeInit } from "../../support/exchange.ts";
+import { makeServer, rejectsWith } from "./helpers.ts";
+
+function callOf(name: string, args?: unknown, init?: FakeExchangeInit): FakeExchange {
+  return new FakeExchange("tools/call", { name, arguments: args }, init);
+}
+
+describe("tools/call", () => {
+  test("[SRV-1] runs a tool at once when nothing in it waits, and looks at no signal", () => {
+    const server = makeServer();
+    server.registerTool("add", {
+      inputSchema: z.object({ a: z.number(), b: z.number() }),
+      outputSchema: z.object({ sum: z.number() }),
+    }, ({ a, b }) => ({ structuredContent: { sum: a + b } }));
+    const exchange = callOf("add", { a: 1, b: 2 });
+    const result = server.dispatch(exchange);
+    assert.ok(!isPromise(result));
+    assert.deepEqual(result, {
+      content: [{ type: "text", text: '{"sum":3}' }],
+      structuredContent: { sum: 3 },
+    });
+    assert.equal(exchange.watched, false);
+  });
+
+  const image = { type: "image" as const, data: "AA==", mimeType: "image/png" };
+  const full = { content: [image], isError: false, _meta: { a: 1 } };
+  const forms: readonly [string, unknown, JsonObject][] = [
+    ["a text", "hello", { content: [{ type: "text", text: "hello" }] }],
+    ["a block", image, { content: [image] }],
+    ["blocks", [image, image], { content: [image, image] }],
+    ["no blocks", [], { content: [] }],
+    ["a full result", full, full],
+    ["data", { structuredContent: { a: 1 }, _meta: { b: 2 } }, {
+      structuredContent: { a: 1 },
+      _meta: { b: 2 },
+      content: [{ type: "text", text: '{"a":1}' }],
+    }],
+    ["data with its own text", { structuredContent: { a: 1 }, content: [] }, {
+      structuredContent: { a: 1 },
+      content: [],
+    }],
+  ];
+  for (const [what, returned, expected] of forms) {
+    test(`[SRV-1] takes ${what} as a result, now or later`, async () => {
+      const server = makeServer();
+      server.registerTool("now", {}, () => returned as string);
+      server.registerTool("later", {}, async () => returned as string);
+      assert.deepEqual(await server.dispatch(callOf("now")), expected);
+      assert.deepEqual(await server.dispatch(callOf("later")), expected);
+    });
+  }
+
+  for (const returned of [undefined, null, 3, {}, { content: "text" }, { structuredContent: [] }]) {
+    test(`[SRV-2] fails a tool that returns ${JSON.stringify(returned)}`, async () => {
+      const server = makeServer();
+      server.registerTool("odd", {}, () => returned as unknown as string);
+      const exchange = callOf("odd");
+      const result = await server.dispatch(exchange);
+      assert.equal(result.isError, true);
+      assert.equal(exchange.reported.length, 1);
+    });
+  }
+
+  test("[SRV-2] tells nobody what a handler threw but the operator", async () => {
+    const server = makeServer();
+    const error = new Error("password is hunter2");
+    server.registerTool("now", {}, () => {
+      throw error;
+    });
+    server.registerTool("later", {}, () => Promise.reject(error));
+    for (const name of ["now", "later"]) {
+      const exchange = callOf(name);
+      assert.deepEqual(await server.dispatch(exchange), {
+        content: [{ type: "text", text: `The tool "${name}" failed` }],
+        isError: true,
+      });
+      assert.deepEqual(exchange.reported, [
+        { type: "error", during: `tools/call ${name}`, error },
+      ]);
+    }
+  });
+
+  test("[SRV-2] passes an McpError on as it is", async () => {
+    const server = makeServer();
+    const error = new McpError(7, "Try tomorrow", { day: 2 });
+    server.registerTool("now", {}, () => {
+      throw error;
+    });
+    server.registerTool("later", {}, () => Promise.reject(error));
+    for (const name of ["now", "later"]) {
+      const exchange = callOf(name);
+      assert.equal(await rejectsWith(7, /^Try/, () => server.dispatch(exchange)), error);
+      assert.deepEqual(exchange.reported, []);
+    }
+  });
+
+  test("a stopped call ends with the reason it was stopped for, whatever its handler throws", async () => {
+    const server = makeServer();
+    const reason = new Error("stopped");
+    const exchange = callOf("wait");
+    server.registerTool("wait", {}, async () => {
+      exchange.abort(reason);
+      throw new McpError(1, "something else");
+    });
+    await assert.rejects(async () => server.dispatch(exchange), reason);
+    assert.deepEqual(exchange.reported, []);
+  });
+
+  test("[SRV-2] answers an unknown, disabled or removed tool alike, with -32602", async () => {
+    const server = makeServer();
+    const handle = server.registerTool("here", {}, () => "yes");
+    const refused = () =>
+      rejectsWith(-32602, /^Unknown tool: "here"$/, () => {
+        return server.dispatch(callOf("here"));
+      });
+    handle.disable();
+    assert.equal(handle.enabled, false);
+    await refused();
+    handle.enable();
+    assert.equal(handle.enabled, true);
+    await server.dispatch(callOf("here"));
+    handle.remove();
+    handle.enable();
+    handle.remove();
+    assert.equal(handle.enabled, false);
+    await refused();
+    await rejectsWith(-32602, /^Unknown tool: "constructor"$/, () => {
+      return server.dispatch(callOf("constructor"));
+    });
+    await rejectsWith(-32602, /"name"/, () => server.dispatch(new FakeExchange("tools/call")));
+    const long = "x".repeat(100_000);
+    const error = await rejectsWith(-32602, /^Unknown/, () => server.dispatch(callOf(long)));
+    assert.ok(error.message.length < 200);
+  });
+
+  const nested = z.object({ a: z.object({ b: z.array(z.number()) }) });
+  const schemas = {
+    "a zod schema": nested,
+    "a shape": { a: nested.shape.a },
+    "a JSON Schema": {
+      type: "object",
+      properties: {
+        a: {
+          type: "object",
+          properties: { b: { type: "array", items: { type: "number" } } },
+        },
+      },
+      required: ["a"],
+    },
+    "a schema that checks later": nested.refine(async () => true),
+  };
+  for (const [what, inputSchema] of Object.entries(schemas)) {
+    test(`[SRV-2] names the path of a wrong argument, with ${what}`, async () => {
+      const server = makeServer();
+      const seen: unknown[] = [];
+      server.registerTool("sum", { inputSchema }, (args) => {
+        seen.push(args);
+        return "ok";
+      });
+      await server.dispatch(callOf("sum", { a: { b: [1] } }));
+      assert.deepEqual(seen, [{ a: { b: [1] } }]);
+      const wrong = { a: { b: [1, "x"] } };
+      await rejectsWith(-32602, /^Fix "a\.b\[1\]": .*[eE]xpected number/, () => {
+        return server.dispatch(callOf("sum", wrong));
+      });
+      await rejectsWith(-32602, /^Fix .*a/, () => server.dispatch(callOf("sum")));
+      for (const args of ["text", [], null]) {
+        await rejectsWith(-32602, /^Give an object as "arguments"$/, () => {
+          return server.dispatch(callOf("sum", args));
+        });
+      }
+      assert.equal(seen.length, 1);
+    });
+  }
+
+  test("gives the handler what the schema made of the arguments", async () => {
+    const server = makeServer();
+    server.registerTool("greet", {
+      inputSchema: z.object({ name: z.string().default("you"), n: z.coerce.number().optional() }),
+    }, (args) => JSON.stringify(args));
+    const result = await server.dispatch(callOf("greet", { n: "4", other: true }));
+    assert.deepEqual(result, { content: [{ type: "text", text: '{"name":"you","n":4}' }] });
+  });
+
+  test("gives a tool without a schema an empty object, whatever was sent", async () => {
+    const server = makeServer();
+    server.registerTool("plain", {}, (args) => JSON.stringify(args));
+    for (const args of [undefined, {}, { a: 1 }]) {
+      const result = await server.dispatch(callOf("plain", args));
+      assert.deepEqual(result.content, [{ type: "text", text: "{}" }]);
+    }
+  });
+
+  test("[SRV-2] output that doesn't fit its schema is -32603, and told to the operator", async () => {
+    const server = makeServer();
+    const outputSchema = z.object({ sum: z.number() });
+    const later = outputSchema.refine(async () => true);
+    const wrong = { structuredContent: { sum: "secret" as unknown as number } };
+    const missing = { content: [] } as unknown as typeof wrong;
+    server.registerTool("wrong", { outputSchema }, () => wrong);
+    server.registerTool("wrong later", { outputSchema: later }, async () => wrong);
+    server.registerTool("missing", { outputSchema }, () => missing);
+    for (const name of ["wrong", "wrong later", "missing"]) {
+      const exchange = callOf(name);
+      const error = await rejectsWith(-32603, /output schema$/, () => server.dispatch(exchange));
+      assert.doesNotMatch(error.message, /secret/);
+      assert.equal(exchange.reported.length, 1);
+    }
+  });
+
+  test("an error needs no data, whatever the output schema says", async () => {
+    const server = makeServer();
+    const outputSchema = z.object({ sum: z.number() });
+    const failed = { isError: true as const, content: [] };
+    server.registerTool("fail", { outputSchema }, () => failed);
+    assert.deepEqual(await server.dispatch(callOf("fail")), failed);
+  });
+
+  test("sends what the output schema lets through, as data and as text", async () => {
+    const server = makeServer();
+    const outputSchema = z.object({ sum: z.number(), unit: z.string().default("m") });
+    const data = { sum: 1, secret: "hunter2" };
+    server.registerTool("sum", { outputSchema }, () => ({ structuredContent: data }));
+    assert.deepEqual(await server.dispatch(callOf("sum")), {
+      content: [{ type: "text", text: '{"sum":1,"unit":"m"}' }],
+      structuredContent: { sum: 1, unit: "m" },
+    });
+  });
+
+  test("links to resources become texts for versions that don't know them", async () => {
+    const server = makeServer();
+    const link = { type: "resource_link" as const, uri: "a://b", name: "B" };
+    const text = { type: "text" as const, text: "x" };
+    server.registerTool("one", {}, () => link);
+    server.registerTool("some", {}, () => ({ content: [text, link] }));
+    const old: FakeExchangeInit = { protocolVersion: "2025-03-26" };
+    const replaced = { type: "text", text: "B: a://b" };
+    assert.deepEqual(await server.dispatch(callOf("one", {}, old)), { content: [replaced] });
+    assert.deepEqual(await server.dispatch(callOf("some", {}, old)), { content: [text, replaced] });
+    assert.deepEqual(await server.dispatch(callOf("some")), { content: [text, link] });
+  });
+});
+
+describe("registerTool()", () => {
+  const listed = async (server: McpServer): Promise<JsonObject[]> => {
+    const { tools } = await server.dispatch(new FakeExchange("tools/list"));
+    assert.ok(Array.isArray(tools));
+    return tools;
+  };
+
+  test("lists what there is to say about a tool, and nothing else", async () => {
+    const server = makeServer();
+    const config = {
+      title: "Add",
+      description: "Adds",
+      annotations: { readOnlyHint: true },
+      icons: [{ src: "https://a.example/i.png" }],
+      _meta: { a: 1 },
+    };
+    server.registerTool("add", {
+      ...config,
+      inputSchema: z.object({ a: z.number().default(1) }),
+      outputSchema: z.object({ sum: z.number() }),
+      approval: false,
+    }, () => ({ structuredContent: { sum: 1 } }));
+    server.registerTool("bare", {}, () => "x");
+    assert.deepEqual(await listed(server), [{
+      name: "add",
+      ...config,
+      inputSchema: { type: "object", properties: { a: { type: "number", default: 1 } } },
+      outputSchema: {
+        type: "object",
+        properties: { sum: { type: "number" } },
+        required: ["sum"],
+        additionalProperties: false,
+      },
+    }, { name: "bare", inputSchema: { type: "object", properties: {} } }]);
+  });
+
+  test("lists a plain JSON Schema as it was given", async () => {
+    const server = makeServer();
+    const inputSchema = {
+      $schema: "https://json-schema.org/draft/2020-12/schema",
+      type: "object",
+      $defs: { address: { $anchor: "here", type: "object" } },
+      properties: { address: { $ref: "#/$defs/address" }, url: { type: "string", format: "url" } },
+      "x-anything": "else",
+      additionalProperties: false,
+    };
+    server.registerTool("verbatim", { inputSchema }, () => "x");
+    const [tool] = await listed(server);
+    assert.equal(JSON.stringify(tool?.inputSchema), JSON.stringify(inputSchema));
+  });
+
+  test("refuses a name that is taken, and one that is none", () => {
+    const server = makeServer();
+    server.registerTool("a", {}, () => "x");
+    assert.throws(() => server.registerTool("a", {}, () => "x"), /^TypeError: .*"a"$/);
+    assert.throws(() => server.registerTool("", {}, () => "x"), TypeError);
+    assert.throws(
+      () => server.registerTool("b", {}, undefined as unknown as () => string),
+      TypeError,
+    );
+  });
+
+  test("refuses schemas that are not of an object", () => {
+    const server = makeServer();
+    for (
+      const inputSchema of [z.string(), z.union([z.object({}), z.object({})]), { type: "array" }]
+    ) {
+      assert.throws(
+        () => server.registerTool("a", { inputSchema }, () => "x"),
+        /^TypeError: Give an object at the root of the inputSchema of "a"/,
+      );
+    }
+    const outputSchema = { type: "string" };
+    assert.throws(
+      () => server.registerTool("a", { outputSchema }, () => ({ structuredContent: {} })),
+      /^TypeError: Give an object at the root of the outputSchema of "a"/,
+    );
+  });
+
+  test("update() changes what is given and leaves the rest and the place", async () => {
+    const server = makeServer();
+    const handle = server.registerTool("a", {
+      title: "A",
+      inputSchema: { n: z.number() },
+    }, ({ n }) => `${n}`);
+    server.registerTool("b", {}, () => "b");
+    handle.update({ description: "new", callback: ({ n }) => `new ${n}` });
+    assert.deepEqual(
+      (await listed(server)).map(({ name, title, description }) => {
+        return [name, title, description];
+      }),
+      [["a", "A", "new"], ["b", undefined, undefined]],
+    );
+    const call = () => server.dispatch(callOf("a", { n: 1 }));
+    assert.deepEqual(await call(), { content: [{ type: "text", text: "new 1" }] });
+    handle.update({ inputSchema: { n: z.string() }, callback: ({ n }) => n.trim() });
+    await rejectsWith(-32602, /^Fix "n"/, call);
+    handle.update({ enabled: false });
+    assert.deepEqual((await listed(server)).map(({ name }) => name), ["b"]);
+    handle.remove();
+    handle.update({ enabled: true, title: "gone" });
+    await rejectsWith(-32602, /^Unknown/, call);
+  });
+});
