@@ -1,0 +1,123 @@
+/**
+ * Puts an MCP endpoint into a Hono app: {@linkcode mcp} mounts a handler, {@linkcode fromHono} lets it
+ * know whom the app has authenticated.
+ *
+ * @example
+ * ```ts
+ * import { Hono } from "hono";
+ * import { createMcpHandler, McpServer, type Principal } from "@mooring/mcp";
+ * import { fromHono, mcp } from "@mooring/mcp/hono";
+ *
+ * const handler = createMcpHandler(new McpServer({ name: "demo", version: "1.0.0" }), {
+ *   authenticate: fromHono(),
+ * });
+ *
+ * const app = new Hono<{ Variables: { principal: Principal } }>();
+ * app.use("/mcp", async (c, next) => {
+ *   c.set("principal", { id: "alice" });
+ *   await next();
+ * });
+ * app.all("/mcp", mcp(handler));
+ *
+ * const response = await app.request("/mcp", { method: "POST" });
+ * console.assert(response.status === 415);
+ * ```
+ *
+ * @module
+ */
+import { Unauthorized } from "../auth/errors.ts";
+import type { McpHandlerOptions } from "../handler/types.ts";
+import { isPromise, type MaybePromise } from "../internal/types.ts";
+import type { Principal } from "../protocol/exchange.ts";
+
+/** The part of a Hono context that is used here. */
+export interface HonoContext {
+  /** Hono's view of the request. */
+  readonly req: {
+    readonly raw: Request;
+    arrayBuffer(): Promise<ArrayBuffer>;
+  };
+}
+
+/** The part of a handler that is used here. */
+export type HonoMountable = (request: Request, context?: unknown) => Promise<Response>;
+
+/**
+ * Mounts a handler in a Hono app, for all methods: `app.all("/mcp", mcp(handler))`. The handler's
+ * `context` is the Hono context. Middleware that changes bodies, such as compression, must leave the
+ * path out: it would hold streams back.
+ *
+ * @param handler What `createMcpHandler` returned
+ */
+export function mcp(handler: HonoMountable): (c: HonoContext) => Promise<Response> {
+  return (c) => {
+    const { raw } = c.req;
+    return raw.bodyUsed ? handAgain(handler, c) : handler(raw, c);
+  };
+}
+
+/**
+ * Middleware has read the body through Hono, which keeps it. Its true size is looked at all the same:
+ * the handler reads what is really there.
+ */
+async function handAgain(handler: HonoMountable, c: HonoContext): Promise<Response> {
+  const { url, method, headers, signal } = c.req.raw;
+  const body = await c.req.arrayBuffer();
+  return await handler(new Request(url, { method, headers, body, signal }), c);
+}
+
+/**
+ * An `authenticate` for a handler that is mounted with {@linkcode mcp}: whoever the app's own
+ * middleware has authenticated is the principal. Nobody means 401.
+ *
+ * @example
+ * ```ts
+ * import type { Context } from "hono";
+ * import { createMcpHandler, McpServer } from "@mooring/mcp";
+ * import { fromHono } from "@mooring/mcp/hono";
+ *
+ * type AppContext = Context<{ Variables: { user?: { email: string } } }>;
+ *
+ * createMcpHandler(new McpServer({ name: "demo", version: "1.0.0" }), {
+ *   authenticate: fromHono((c: AppContext) => {
+ *     const user = c.get("user");
+ *     return user && { id: user.email };
+ *   }),
+ * });
+ * ```
+ *
+ * @param pick Takes the principal from the Hono context. When left out it is the context's variable
+ * `principal`
+ * @throws {TypeError} If `pick` is not a function
+ */
+export function fromHono<C extends HonoContext = HonoContext>(
+  pick: (c: C) => MaybePromise<Principal | undefined> = principalVariable,
+): NonNullable<McpHandlerOptions["authenticate"]> {
+  if (typeof pick !== "function") {
+    throw new TypeError(
+      `Give a function that takes the principal from the context: ${typeof pick}`,
+    );
+  }
+  return (_request, context) => {
+    if (!isHonoContext(context)) {
+      throw new TypeError("Mount the handler with mcp(): fromHono() needs a Hono context");
+    }
+    // The type is what the caller says of their own app; nothing but `pick` relies on it.
+    const principal = pick(context as C);
+    return isPromise(principal) ? principal.then(known) : known(principal);
+  };
+}
+
+function known(principal: Principal | undefined): Principal {
+  if (principal === undefined) throw new Unauthorized();
+  return principal;
+}
+
+function principalVariable(c: HonoContext): Principal | undefined {
+  // Hono's typed `get` fits no structural type; what comes out of it is checked by the handler.
+  return (c as HonoContext & { get(key: string): Principal | undefined }).get("principal");
+}
+
+function isHonoContext(context: unknown): context is HonoContext {
+  return typeof context === "object" && context !== null && "req" in context && "get" in context;
+}

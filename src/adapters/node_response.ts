@@ -1,0 +1,127 @@
+/**
+ * Writes a `Response` to a response of `node:http`: at the pace of its reader, and so that the
+ * connection stays usable or is visibly not.
+ *
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { setImmediate } from "node:timers";
+
+/** How long the rest of a refused body is swallowed for before its connection ends, in milliseconds. */
+const SWALLOW_MS = 500;
+
+/**
+ * Writes a response. Its body is pulled only as fast as the client reads, and cancelled as soon as
+ * the client is gone. A body that fails ends the connection, so that nobody takes the part for the
+ * whole.
+ *
+ * @throws {Error} If a header can't be sent, or the body fails
+ */
+export async function sendResponse(
+  response: Response,
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+): Promise<void> {
+  const early = await isEarly(incoming);
+  const { body } = response;
+  if (outgoing.destroyed) {
+    await body?.cancel();
+    return;
+  }
+  const headers: string[] = [];
+  for (const [name, value] of response.headers) headers.push(name, value);
+  // Nobody knows how long the rest will take, so the connection isn't kept for another request.
+  if (early) headers.push("connection", "close");
+  if (body === null) {
+    outgoing.writeHead(response.status, headers);
+  } else if (isJson(response.headers)) {
+    const bytes = await whole(body.getReader());
+    if (!response.headers.has("content-length")) {
+      headers.push("content-length", String(bytes.length));
+    }
+    outgoing.writeHead(response.status, headers);
+    if (!early) {
+      outgoing.end(bytes);
+      return;
+    }
+    outgoing.write(bytes);
+  } else {
+    outgoing.writeHead(response.status, headers);
+    outgoing.flushHeaders();
+    await pump(body.getReader(), outgoing);
+  }
+  if (early) await swallow(incoming, outgoing);
+  outgoing.end();
+}
+
+/** Whether the request is still under way. One that is here already, but unread, takes a moment more. */
+async function isEarly(incoming: IncomingMessage): Promise<boolean> {
+  if (incoming.complete) return false;
+  await new Promise((resolve) => setImmediate(resolve));
+  return !incoming.complete;
+}
+
+/** JSON is made whole, never bit by bit, so it is sent with its length. */
+function isJson(headers: Headers): boolean {
+  return headers.get("content-type")?.startsWith("application/json") ?? false;
+}
+
+/** All that a reader gives, which costs less than `arrayBuffer()`. */
+async function whole(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (!done) {
+      chunks.push(value);
+      continue;
+    }
+    const [only] = chunks;
+    return only !== undefined && chunks.length === 1 ? only : Buffer.concat(chunks);
+  }
+}
+
+/** Writes all that a reader gives, waiting for the client whenever it lags behind. */
+async function pump(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+  outgoing: ServerResponse,
+): Promise<void> {
+  let wake: (() => void) | undefined;
+  const drained = () => wake?.();
+  const gone = () => {
+    // Whoever fails to stop has nobody left to tell.
+    reader.cancel(new Error("The client closed the connection")).catch(() => {});
+    wake?.();
+  };
+  outgoing.on("drain", drained);
+  outgoing.on("close", gone);
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done || outgoing.destroyed) return;
+      if (outgoing.write(value)) continue;
+      await new Promise<void>((resolve) => wake = resolve);
+    }
+  } finally {
+    outgoing.off("drain", drained);
+    outgoing.off("close", gone);
+  }
+}
+
+/**
+ * Lets the client finish sending, for a while: ending the connection under its hands would make it
+ * miss the answer.
+ */
+async function swallow(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+  if (incoming.complete || outgoing.destroyed) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, SWALLOW_MS);
+  incoming.once("close", resolve);
+  incoming.once("end", resolve);
+  incoming.removeAllListeners("data");
+  incoming.resume();
+  await promise;
+  clearTimeout(timer);
+  incoming.off("close", resolve);
+  incoming.off("end", resolve);
+}
