@@ -1,0 +1,175 @@
+/**
+ * What the in-process client takes and gives.
+ *
+ * @module
+ */
+import type { Icon } from "../protocol/content.ts";
+import type { Notification } from "../protocol/exchange.ts";
+import type { JsonObject } from "../protocol/jsonrpc.ts";
+import type {
+  ClientCapabilities,
+  CreateMessageParams,
+  CreateMessageResult,
+  ElicitResult,
+  Implementation,
+  Root,
+  ToolAnnotations,
+} from "../protocol/shapes.ts";
+
+/** What is tested: a handler, or anything else that answers requests as `fetch` does. */
+export type RequestHandler = (request: Request) => Response | Promise<Response>;
+
+/** What the server asks the user: to fill in a form, or to visit a URL. */
+export interface ElicitParams extends JsonObject {
+  readonly message: string;
+  /** The form's fields as a JSON Schema, unless the user is to visit a URL. */
+  readonly requestedSchema?: JsonObject;
+  readonly mode?: "form" | "url";
+  /** Where the user is to go. */
+  readonly url?: string;
+}
+
+/** Options for {@linkcode connect}. */
+export interface ConnectOptions {
+  /**
+   * Where the requests seem to go. Nothing is sent there: the handler is called.
+   *
+   * @default {"http://localhost/mcp"}
+   */
+  readonly url?: string | URL;
+  /** Headers of every request, such as `authorization`. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /**
+   * The protocol version to propose.
+   *
+   * @default {"2025-11-25"}
+   */
+  readonly protocolVersion?: string;
+  /**
+   * What the client says it can do, besides what follows from `onElicit`, `onSample` and `onRoots`.
+   */
+  readonly capabilities?: ClientCapabilities;
+  /**
+   * What the client says it is.
+   *
+   * @default {{ name: "mooring-testing", version: "1.0.0" }}
+   */
+  readonly clientInfo?: Implementation;
+  /**
+   * What the client reads: the value of the Accept header.
+   *
+   * @default {"application/json, text/event-stream"}
+   */
+  readonly accept?: string;
+  /** Answers what the server asks the user. Given, the client says that it can elicit. */
+  readonly onElicit?: (params: ElicitParams) => ElicitResult | Promise<ElicitResult>;
+  /** Answers what the server asks the model. Given, the client says that it can sample. */
+  readonly onSample?: (
+    params: CreateMessageParams,
+  ) => CreateMessageResult | Promise<CreateMessageResult>;
+  /** Tells the server the client's roots. Given, the client says that it has some. */
+  readonly onRoots?: () => readonly Root[] | Promise<readonly Root[]>;
+  /** Called with every notification besides the progress that a caller has asked for. */
+  readonly onNotification?: (notification: Notification) => void;
+  /**
+   * Whether to open the stream on which the server sends what answers no request. A server that
+   * offers none is no error.
+   *
+   * @default {true}, unless `accept` is given without `text/event-stream`
+   */
+  readonly listen?: boolean;
+  /**
+   * How long any wait may last, in milliseconds, unless a call says otherwise.
+   *
+   * @default {30000}
+   */
+  readonly timeoutMs?: number;
+  /**
+   * The longest that the client waits before it comes back to a stream, in milliseconds, however long
+   * the server would have it wait.
+   *
+   * @default {50}
+   */
+  readonly maxRetryMs?: number;
+}
+
+/** Progress of a request. */
+export interface ProgressUpdate {
+  readonly progress: number;
+  readonly total?: number;
+  readonly message?: string;
+}
+
+/** How to wait for one request. */
+export interface RequestOptions {
+  /** Called with each progress notification of this request; makes the client ask for them. */
+  readonly onProgress?: (update: ProgressUpdate) => void;
+  /** Cancels the request: the server is told, and the request rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+  /** How long the answer may take, in milliseconds. */
+  readonly timeoutMs?: number;
+}
+
+/** A tool, as a server lists it. */
+export interface ListedTool {
+  readonly name: string;
+  readonly title?: string;
+  readonly description?: string;
+  readonly inputSchema: JsonObject;
+  readonly outputSchema?: JsonObject;
+  readonly annotations?: ToolAnnotations;
+  readonly icons?: readonly Icon[];
+  readonly _meta?: JsonObject;
+}
+
+/** A resource, as a server lists it. */
+export interface ListedResource {
+  readonly uri: string;
+  readonly name: string;
+  readonly title?: string;
+  readonly description?: string;
+  readonly mimeType?: string;
+  readonly size?: number;
+  readonly annotations?: JsonObject;
+  readonly icons?: readonly Icon[];
+  readonly _meta?: JsonObject;
+}
+
+/** A resource template, as a server lists it. */
+export interface ListedResourceTemplate {
+  readonly uriTemplate: string;
+  readonly name: string;
+  readonly title?: string;
+  readonly description?: string;
+  readonly mimeType?: string;
+  readonly annotations?: JsonObject;
+  readonly icons?: readonly Icon[];
+  readonly _meta?: JsonObject;
+}
+
+/** A prompt, as a server lists it. */
+export interface ListedPrompt {
+  readonly name: string;
+  readonly title?: string;
+  readonly description?: string;
+  readonly arguments?: readonly {
+    readonly name: string;
+    readonly title?: string;
+    readonly description?: string;
+    readonly required?: boolean;
+  }[];
+  readonly icons?: readonly Icon[];
+  readonly _meta?: JsonObject;
+}
+
+/** What is to be completed: an argument of a prompt, or a variable of a resource template. */
+export type CompletionReference =
+  | { readonly type: "ref/prompt"; readonly name: string }
+  | { readonly type: "ref/resource"; readonly uri: string };
+
+/** What a server proposes. */
+export interface Completion {
+  readonly values: readonly string[];
+  readonly total?: number;
+  readonly hasMore?: boolean;
+}
