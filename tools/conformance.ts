@@ -1,0 +1,136 @@
+/**
+ * Runs the protocol's official conformance suite against the fixture server, strictly: every scenario
+ * that there should be has run, and every one of its checks has passed, warnings included.
+ *
+ * @module
+ */
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { parseArgs } from "node:util";
+import { startFixture } from "./fixture.ts";
+import { run } from "./process.ts";
+import { commandOf, install, isRuntime, pinned, type Runtime } from "./runtimes.ts";
+import { judged, NOTHING, sum, type Tally, tallyLine } from "./tally.ts";
+
+/** The runs that must pass. A selection that matches nothing would pass too, hence the counts. */
+const SELECTIONS: readonly { readonly args: readonly string[]; readonly scenarios: number }[] = [
+  { args: ["--spec-version", "2025-11-25"], scenarios: 33 },
+  { args: ["--spec-version", "2026-07-28"], scenarios: 40 },
+];
+
+const LIMIT_MS = 120_000;
+
+/** What the suite says about one thing that it looked at. */
+export interface Check {
+  readonly id: string;
+  readonly status: string;
+  readonly description?: string;
+  readonly errorMessage?: string;
+  readonly details?: unknown;
+}
+
+/** One scenario of the suite and its checks. */
+export interface Scenario {
+  readonly name: string;
+  readonly checks: readonly Check[];
+}
+
+/** What is wrong with a scenario, one line for each check that did not pass. */
+export function scenarioProblems({ name, checks }: Scenario): string[] {
+  const bad = checks.filter(({ status }) => status !== "SUCCESS" && status !== "INFO");
+  if (bad.length === 0 && !checks.some(({ status }) => status === "SUCCESS")) {
+    return [`${name}: nothing was checked`];
+  }
+  return bad.map(({ id, status, description, errorMessage, details }) => {
+    const seen = JSON.stringify(details) ?? "";
+    return `${name}: ${status} ${id}: ${errorMessage ?? description ?? ""}` +
+      (seen === "" ? "" : `\n    ${seen.length > 600 ? `${seen.slice(0, 600)} …` : seen}`);
+  });
+}
+
+/** The scenario that a folder of results belongs to: `server-<scenario>-<time>`. */
+export function scenarioName(folder: string): string | undefined {
+  return folder.match(/^server-(.+)-\d{4}-\d{2}-\d{2}T[\d-]+Z$/)?.[1];
+}
+
+/** Runs the whole suite against a server under one runtime. */
+export async function conformance(runtime: Runtime, file?: string): Promise<Tally> {
+  let total = NOTHING;
+  for (const { args, scenarios } of SELECTIONS) {
+    const fixture = await startFixture(runtime, file);
+    let crash: string | undefined;
+    fixture.ended.then(({ output }) => crash = output);
+    try {
+      const tally = await runSelection(fixture.url, args, scenarios);
+      if (crash !== undefined) console.error(`The server did not live through it:\n${crash}`);
+      total = sum(total, judged(tally, crash === undefined ? 0 : 1));
+    } finally {
+      await fixture.stop();
+    }
+  }
+  return total;
+}
+
+async function runSelection(
+  url: string,
+  selection: readonly string[],
+  expected: number,
+): Promise<Tally> {
+  const folder = await mkdtemp(join(tmpdir(), "conformance-"));
+  try {
+    const [results, known] = [join(folder, "results"), join(folder, "known.yml")];
+    // No failure is expected, and then the suite takes warnings for failures.
+    await writeFile(known, "server: []\n");
+    const { program, args } = commandOf("node");
+    const { code, output } = await run(program, [
+      ...args,
+      pinned("@modelcontextprotocol/conformance/dist/index.js"),
+      "server",
+      ...["--url", url, "--suite", "all", ...selection],
+      ...["--expected-failures", known, "-o", results],
+    ], { limitMs: LIMIT_MS });
+    const scenarios = await readResults(results);
+    const problems = scenarios.map(scenarioProblems);
+    problems.flat().forEach((problem) => console.error(`  ${problem}`));
+    const failed = problems.filter(({ length }) => length > 0).length;
+    if (scenarios.length !== expected) {
+      console.error(`  ${scenarios.length} scenarios ran instead of ${expected}`);
+      return { passed: scenarios.length - failed, failed: failed + 1, skipped: 0 };
+    }
+    if (code !== 0 && failed === 0) console.error(output.slice(-4_000));
+    return judged({ passed: scenarios.length - failed, failed, skipped: 0 }, code);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+async function readResults(folder: string): Promise<Scenario[]> {
+  const entries = await readdir(folder).catch(() => []);
+  return await Promise.all(
+    entries.sort().flatMap((entry) => {
+      const name = scenarioName(entry);
+      if (name === undefined) return [];
+      return [
+        readFile(join(folder, entry, "checks.json"), "utf8").then((text) => ({
+          name,
+          checks: JSON.parse(text) as Check[], // the suite's own format
+        })),
+      ];
+    }),
+  );
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: { runtime: { type: "string", default: "deno" }, fixture: { type: "string" } },
+  });
+  if (!isRuntime(values.runtime)) throw new RangeError(`No such runtime: ${values.runtime}`);
+  await install();
+  const tally = await conformance(values.runtime, values.fixture);
+  console.log(tallyLine(tally));
+  return tally.failed === 0 ? 0 : 1;
+}
+
+if (import.meta.main) process.exitCode = await main();

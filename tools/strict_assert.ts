@@ -1,0 +1,8 @@
+/**
+ * Makes `console.assert` throw, so that an example whose claim is false fails. Loaded before examples.
+ *
+ * @module
+ */
+console.assert = (condition?: unknown, ...data: unknown[]): void => {
+  if (!condition) throw new Error(["Assertion failed", ...data].join(": "));
+};

@@ -1,0 +1,165 @@
+/**
+ * Runs every test there is, under every runtime, and ends with one line: `N passed, N failed`.
+ *
+ * @module
+ */
+import { existsSync } from "node:fs";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { parseArgs } from "node:util";
+import { conformance } from "./conformance.ts";
+import { type Outcome, run } from "./process.ts";
+import { commandOf, install, ROOT, type Runtime, RUNTIMES } from "./runtimes.ts";
+import {
+  judged,
+  junitTally,
+  NOTHING,
+  parseTallyLine,
+  sum,
+  type Tally,
+  tallyLine,
+} from "./tally.ts";
+
+/** A part of the whole, chosen with `--only`. */
+type Part = Runtime | "conformance" | "clients";
+
+interface Stage {
+  readonly part: Part;
+  readonly name: string;
+  run(): Promise<Tally>;
+}
+
+const PARTS: readonly Part[] = [...RUNTIMES, "conformance", "clients"];
+const STAGE_MS = 240_000;
+const TEST_MS = 60_000;
+const CLIENTS = "tests/clients/run.ts";
+
+const USAGE = `Usage: deno task test [--only PART,…] [--filter TEXT]
+
+  --only    ${PARTS.join(", ")}: these parts instead of all
+  --filter  only the test files whose path contains the text`;
+
+/** How each runtime runs test files and writes a JUnit report. */
+const TEST_ARGS = {
+  deno: (report: string) => [
+    "test",
+    "-A",
+    // `deno task ok` checks the types.
+    ...["--no-check", "--preload=tools/strict_errors.ts"],
+    ...["--reporter=dot", `--junit-path=${report}`],
+  ],
+  bun: (report: string) => [
+    "test",
+    ...[`--timeout=${TEST_MS}`, "--only-failures"],
+    ...["--reporter=junit", `--reporter-outfile=${report}`],
+  ],
+  node: (report: string) => [
+    "--test",
+    `--test-timeout=${TEST_MS}`,
+    ...["--test-reporter=dot", "--test-reporter-destination=stdout"],
+    ...["--test-reporter=junit", `--test-reporter-destination=${report}`],
+  ],
+} satisfies Record<Runtime, (report: string) => string[]>;
+
+/** Runs the suite's files under one runtime. */
+async function runSuite(runtime: Runtime, files: readonly string[]): Promise<Tally> {
+  // Without a file, a runtime would look for tests of its own.
+  if (files.length === 0) throw new Error("Give a --filter that some test file's path contains");
+  const folder = await mkdtemp(join(tmpdir(), "suite-"));
+  try {
+    const report = join(folder, "report.xml");
+    const { program } = commandOf(runtime);
+    const args = [...TEST_ARGS[runtime](report), ...files];
+    const outcome = await run(program, args, { cwd: ROOT, limitMs: STAGE_MS });
+    const tally = junitTally(await readFile(report, "utf8").catch(() => ""));
+    const result = judged(tally, outcome.code);
+    if (result.failed > 0) explain(outcome);
+    return result;
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+/** Runs the real clients of others against the fixture server under one runtime. */
+async function runClients(runtime: Runtime): Promise<Tally> {
+  if (!existsSync(join(ROOT, CLIENTS))) {
+    console.error(`  ${CLIENTS} is missing`);
+    return { ...NOTHING, failed: 1 };
+  }
+  const { program, args } = commandOf("deno");
+  const command = [...args, CLIENTS, "--runtime", runtime];
+  const outcome = await run(program, command, { cwd: ROOT, limitMs: STAGE_MS });
+  const result = judged(parseTallyLine(outcome.output), outcome.code);
+  if (result.failed > 0) explain(outcome);
+  return result;
+}
+
+/** Shows what a program that failed said, without the marks of the tests that passed. */
+function explain({ output, late, ms }: Outcome): void {
+  console.error(output.replace(/^[.,!X]+\n/gm, "").trimEnd());
+  if (late) console.error(`  Killed after ${Math.round(ms / 1000)} s`);
+}
+
+async function testFiles(filter: string): Promise<string[]> {
+  const entries = await readdir(join(ROOT, "tests"), { recursive: true });
+  return entries.filter((path) => path.endsWith(".test.ts")).map((path) => `./tests/${path}`)
+    .filter((path) => path.includes(filter)).sort();
+}
+
+function stagesOf(only: readonly Part[], files: readonly string[]): Stage[] {
+  const stages: Stage[] = RUNTIMES.map((runtime) => ({
+    part: runtime,
+    name: `suite under ${runtime}`,
+    run: () => runSuite(runtime, files),
+  }));
+  for (const runtime of RUNTIMES) {
+    stages.push({
+      part: "conformance",
+      name: `conformance under ${runtime}`,
+      run: () => conformance(runtime),
+    });
+  }
+  for (const runtime of RUNTIMES) {
+    stages.push({
+      part: "clients",
+      name: `clients of ${runtime}`,
+      run: () => runClients(runtime),
+    });
+  }
+  return stages.filter(({ part }) => only.includes(part));
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      only: { type: "string" },
+      filter: { type: "string", default: "" },
+      help: { type: "boolean", default: false },
+    },
+  });
+  const only = (values.only?.split(",") ?? PARTS) as Part[]; // checked on the next line
+  if (values.help || only.some((part) => !PARTS.includes(part))) {
+    console.error(USAGE);
+    return values.help ? 0 : 2;
+  }
+  await install();
+  const files = await testFiles(values.filter);
+  console.log(`${files.length} test files`);
+  let total = NOTHING;
+  for (const stage of stagesOf(only, files)) {
+    const began = performance.now();
+    const tally = await stage.run().catch((error: Error): Tally => {
+      console.error(`  ${error.message}`);
+      return { ...NOTHING, failed: 1 };
+    });
+    const seconds = ((performance.now() - began) / 1000).toFixed(1);
+    console.log(`${stage.name.padEnd(28)} ${seconds.padStart(6)} s  ${tallyLine(tally)}`);
+    total = sum(total, tally);
+  }
+  console.log(tallyLine(total));
+  return total.failed === 0 && total.passed > 0 ? 0 : 1;
+}
+
+if (import.meta.main) process.exitCode = await main();
