@@ -1,0 +1,205 @@
+/**
+ * MCP servers on the open internet, for Deno, Bun, Node and every other host that speaks `Request` and
+ * `Response`.
+ *
+ * An {@linkcode McpServer} says what there is: tools, resources, prompts.
+ * {@linkcode createMcpHandler} makes it an endpoint: one function from `Request` to
+ * `Promise<Response>`, to be handed to `Deno.serve`, `Bun.serve`, a Hono app or, through
+ * `@mooring/mcp/node`, to Node.
+ *
+ * @example
+ * ```ts
+ * import { createMcpHandler, McpServer } from "@mooring/mcp";
+ * import { z } from "zod";
+ *
+ * const server = new McpServer({ name: "demo", version: "1.0.0" });
+ *
+ * server.registerTool("add", {
+ *   description: "Adds two numbers.",
+ *   inputSchema: z.object({ a: z.number(), b: z.number() }),
+ *   outputSchema: z.object({ sum: z.number() }),
+ * }, ({ a, b }) => ({ structuredContent: { sum: a + b } }));
+ *
+ * const handler = createMcpHandler(server, {
+ *   authenticate: (request) => ({ id: "alice" }),
+ *   allowedOrigins: ["https://app.example"],
+ * });
+ *
+ * const listener = Deno.serve({ port: 0, onListen() {} }, handler);
+ *
+ * await handler.close();
+ * await listener.shutdown();
+ * ```
+ *
+ * What the handler adds to a server is what every public endpoint needs. A session belongs to the
+ * {@linkcode Principal} that began it: to anybody else its id is unknown, on every verb. A stream
+ * outlives its connection: the client comes back with `Last-Event-ID` and misses nothing. A cancelled
+ * request stops: its tool's `ctx.signal` aborts with a {@linkcode StopError}. Everything has a bound,
+ * and {@linkcode McpHandlerOptions} is where to change it.
+ *
+ * A tool is given a {@linkcode RequestContext} besides its arguments, to report progress, to log, and
+ * to ask the user or the client's model something.
+ *
+ * @example Testing a server without a port or a network
+ * ```ts
+ * import { createMcpHandler, McpServer } from "@mooring/mcp";
+ * import { connect } from "@mooring/mcp/testing";
+ *
+ * const server = new McpServer({ name: "demo", version: "1.0.0" });
+ * server.registerTool("wait", { description: "Takes its time." }, async (_args, ctx) => {
+ *   for (const done of [1, 2, 3]) ctx.progress(done, 3);
+ *   return `Waited for ${ctx.principal.id}`;
+ * });
+ *
+ * await using handler = createMcpHandler(server, { authenticate: () => ({ id: "alice" }) });
+ * await using client = await connect(handler);
+ * const { content } = await client.callTool("wait");
+ * console.assert(content[0]?.type === "text" && content[0].text === "Waited for alice");
+ * ```
+ *
+ * @module
+ */
+export { Forbidden, Unauthorized } from "./src/auth/errors.ts";
+export { memoryStore } from "./src/cluster/memory_store.ts";
+export { tokenBucket } from "./src/gates/token_bucket.ts";
+export { createMcpHandler } from "./src/handler/handler.ts";
+export { ErrorCode, McpError, MissingCapabilityError } from "./src/protocol/errors.ts";
+export { LOG_LEVELS } from "./src/protocol/shapes.ts";
+export { StopError } from "./src/requests/stop.ts";
+export { completable } from "./src/server/completable.ts";
+export { ResourceTemplate } from "./src/server/resource_template.ts";
+export { McpServer } from "./src/server/server.ts";
+export { withJsonSchema } from "./src/server/standard_schema.ts";
+export { UriTemplate } from "./src/server/uri_template.ts";
+
+export type { ForbiddenOptions, UnauthorizedOptions } from "./src/auth/errors.ts";
+export type {
+  Backplane,
+  Bus,
+  BusMember,
+  BusMessage,
+  Lease,
+  Leases,
+  Store,
+  StoreSettings,
+} from "./src/cluster/types.ts";
+export type { TokenBucketOptions } from "./src/gates/token_bucket.ts";
+export type { RateLimitDecision, RateLimiter, RequiredHeader } from "./src/gates/types.ts";
+export type {
+  HandlerLimits,
+  HandlerSessions,
+  HandlerStats,
+  McpHandler,
+  McpHandlerOptions,
+  RequestOptions,
+  SessionOptions,
+  StreamOptions,
+} from "./src/handler/types.ts";
+export type { Clock } from "./src/internal/clock.ts";
+export type { MaybePromise } from "./src/internal/types.ts";
+export type {
+  Annotations,
+  AudioContent,
+  BaseContent,
+  ContentBlock,
+  EmbeddedResource,
+  Icon,
+  ImageContent,
+  PromptMessage,
+  ResourceContents,
+  ResourceLink,
+  Role,
+  TextContent,
+} from "./src/protocol/content.ts";
+export type {
+  McpEvent,
+  RefusalReason,
+  RequestOutcome,
+  SessionEndReason,
+  StreamCloseReason,
+} from "./src/protocol/events.ts";
+export type {
+  ClientFacts,
+  Dispatcher,
+  DispatcherHost,
+  Exchange,
+  ExchangeSession,
+  Notification,
+  NotificationExchange,
+  Principal,
+  SessionState,
+} from "./src/protocol/exchange.ts";
+export type { HeaderParam } from "./src/protocol/headers.ts";
+export type {
+  JsonObject,
+  JsonRpcError,
+  JsonRpcResponse,
+  RequestId,
+} from "./src/protocol/jsonrpc.ts";
+export type {
+  CallToolResult,
+  ClientCapabilities,
+  CreateMessageParams,
+  CreateMessageResult,
+  ElicitResult,
+  GetPromptResult,
+  Implementation,
+  LogLevel,
+  ReadResourceResult,
+  Root,
+  ServerCapabilities,
+  ToolAnnotations,
+} from "./src/protocol/shapes.ts";
+export type { ProtocolVersion } from "./src/protocol/versions.ts";
+export type { StopKind } from "./src/requests/stop.ts";
+export type { Approval } from "./src/server/approval.ts";
+export type { CacheHint } from "./src/server/modern.ts";
+export type { PromptChanges, PromptConfig, PromptHandle } from "./src/server/prompts.ts";
+export type { ListedResource, ResourceTemplateOptions } from "./src/server/resource_template.ts";
+export type { ResourceChanges, ResourceConfig, ResourceHandle } from "./src/server/resources.ts";
+export type { McpServerOptions, ReadHandlerFor } from "./src/server/server.ts";
+export type {
+  InferInput,
+  InferOutput,
+  JsonSchema,
+  OptionalFields,
+  Schema,
+  Shape,
+  StandardConverter,
+  StandardIssue,
+  StandardProps,
+  StandardResult,
+  StandardSchema,
+} from "./src/server/standard_schema.ts";
+export type { ToolChanges, ToolConfig, ToolHandle } from "./src/server/tools.ts";
+export type {
+  ArgumentsOf,
+  Completer,
+  Contents,
+  ContextSession,
+  Elicit,
+  ErrorResult,
+  FormAnswer,
+  Handle,
+  PromptHandler,
+  PromptReturn,
+  ReadHandler,
+  ReadReturn,
+  ReadTemplateHandler,
+  RequestContext,
+  StructuredResult,
+  ToolHandler,
+  ToolReturn,
+} from "./src/server/types.ts";
+export type { Variables } from "./src/server/uri_template.ts";
+export type {
+  EndedSession,
+  Found,
+  Reservation,
+  SessionCaps,
+  SessionLifetimes,
+  SessionPatch,
+  SessionRecord,
+  SessionStore,
+} from "./src/sessions/types.ts";
+export type { EventLog, EventLogLimits, LoggedEvent, Slice } from "./src/streams/types.ts";
