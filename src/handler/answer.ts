@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Delay } from "../internal/delay_line.ts";
+import type { Delay, DelayLine } from "../internal/delay_line.ts";
 import type { MaybePromise } from "../internal/types.ts";
 import { ErrorCode, errorObject, errorText } from "../protocol/errors.ts";
 import type { StopError } from "../requests/stop.ts";
@@ -37,6 +37,8 @@ export interface AnswerInit {
   readonly json: boolean;
   /** Opens a stream, if the client takes one and there is a place for it. */
   readonly open: (() => ReplyStream | undefined) | undefined;
+  /** The line of waits after which an answer that is still missing becomes a stream. */
+  readonly after?: DelayLine;
   /** How many requests are answered together; a batch is answered as an array. */
   readonly batch?: number;
 }
@@ -70,9 +72,7 @@ export class Answer {
     if (this.#response !== undefined) return this.#response;
     const { promise, resolve } = Promise.withResolvers<Response>();
     this.#decide = resolve;
-    if (this.#init.open !== undefined) {
-      this.#delay = this.#init.endpoint.lines.sseAfter.add(() => this.#upgrade());
-    }
+    if (this.#init.open !== undefined) this.#delay = this.#init.after?.add(() => this.#upgrade());
     return promise;
   }
 

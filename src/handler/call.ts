@@ -203,7 +203,8 @@ export class Call extends RequestScope implements Exchange {
     if (maxTimeoutMs > 0) {
       this.#maxTimeout = endpoint.lines.maxTimeout.add(() => this.stop(new StopError("timeout")));
     }
-    if (VERSIONS[this.protocolVersion].era === "2026") {
+    // A stream tells by itself that its client went away.
+    if (VERSIONS[this.protocolVersion].era === "2026" && !answer.streams) {
       this.onOver(watchDisconnect(this, this.request, endpoint.lines.gone));
     }
     if (answer.streams && endpoint.settings.streams.progressHeartbeatMs > 0) {

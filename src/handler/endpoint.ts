@@ -34,7 +34,7 @@ export interface Lines {
   readonly ask: DelayLine;
   /** Until a burst of updates of a resource is told as one. */
   readonly updates: DelayLine;
-  /** Until it is worth watching whether a request's client goes away. */
+  /** Until it is worth knowing whether the client of a 2026 request is still there. */
   readonly gone: DelayLine;
 }
 
@@ -95,7 +95,7 @@ export class Endpoint {
       maxTimeout: new DelayLine(clock, requests.maxTimeoutMs),
       ask: new DelayLine(clock, requests.askTimeoutMs),
       updates: new DelayLine(clock, 250),
-      gone: new DelayLine(clock, 250),
+      gone: new DelayLine(clock, Math.min(streams.sseAfterMs, 500)),
     };
     this.#bus = this.backplane.bus.join(hear);
   }

@@ -13,6 +13,7 @@ import type { Dispatcher, Principal } from "../protocol/exchange.ts";
 import { ownerKey } from "../sessions/owner.ts";
 import { Endpoint } from "./endpoint.ts";
 import { eraOf } from "./era.ts";
+import { holdOpen } from "./hold_open.ts";
 import { hostOf } from "./host.ts";
 import { postModern } from "./modern_post.ts";
 import { settingsOf } from "./options.ts";
@@ -102,7 +103,13 @@ async function answer(endpoint: Endpoint, request: Request, context: unknown): P
     let principal = principalOf(request, context, endpoint.auth);
     if (isPromise(principal)) principal = await principal;
     if (principal instanceof Response) return principal;
-    return await route(endpoint, request, passed, principal);
+    const { keepAliveMs } = endpoint.settings.streams;
+    return await holdOpen(
+      request,
+      context,
+      route(endpoint, request, passed, principal),
+      keepAliveMs,
+    );
   } catch (error) {
     endpoint.failed("answering a request", error);
     return refusal({

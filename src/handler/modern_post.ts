@@ -69,7 +69,7 @@ function answerModern(
   const open = posted.sse
     ? () => openDirectStream(endpoint, { owner, expiresAt, gone })
     : undefined;
-  const answer = new Answer({ endpoint, json: posted.json, open });
+  const answer = new Answer({ endpoint, json: posted.json, open, after: endpoint.lines.gone });
   const call: Call = new Call({
     endpoint,
     message,

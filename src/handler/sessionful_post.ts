@@ -128,7 +128,7 @@ function answerFor(endpoint: Endpoint, spoken: Spoken, batch?: number): Answer {
     : session === undefined
     ? () => openDirectStream(endpoint, { owner, expiresAt })
     : () => openReplyStream(endpoint, { session, owner, expiresAt, version });
-  return new Answer({ endpoint, json: posted.json, open, batch });
+  return new Answer({ endpoint, json: posted.json, open, after: endpoint.lines.sseAfter, batch });
 }
 
 function startCall(

@@ -118,7 +118,8 @@ export interface SessionOptions {
 /** How streams behave. */
 export interface StreamOptions {
   /**
-   * How long a request may run before its answer becomes a stream, in milliseconds.
+   * How long a request may run before its answer becomes a stream, in milliseconds. Clients of
+   * 2026-07-28, whose going away only a stream shows, wait for 500 at most.
    *
    * @default {1000}
    */
