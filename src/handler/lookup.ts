@@ -28,7 +28,7 @@ export function findSession(
   owner: string,
 ): MaybePromise<LiveSession | Response> {
   const id = request.headers.get(HeaderName.SessionId);
-  if (id === null) return sessionMissing(endpoint);
+  if (id === null) return sessionMissing(endpoint, request);
   if (!isSessionId(id)) return sessionNotFound(endpoint, "session-unknown");
   try {
     const found = endpoint.backplane.sessions.use(id, owner);
@@ -53,11 +53,13 @@ function sessionOf(endpoint: Endpoint, id: string, found: Found): LiveSession | 
   return sessionNotFound(endpoint, `session-${found.refusal}`);
 }
 
-function sessionMissing(endpoint: Endpoint): Response {
+function sessionMissing(endpoint: Endpoint, { method }: Request): Response {
+  const hint = "Send the Mcp-Session-Id header that the initialize response carried";
   return refusal({
     status: 400,
     code: ErrorCode.Refused,
-    message: "Send the Mcp-Session-Id header that the initialize response carried",
+    // Clients of the old HTTP+SSE transport (2024-11-05) begin with a GET.
+    message: method === "GET" ? `${hint}: begin by POSTing initialize to this URL` : hint,
     reason: "session-missing",
   }, endpoint.report);
 }
