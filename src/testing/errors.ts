@@ -17,6 +17,8 @@ export class RefusedError extends McpError {
   readonly headers: Headers;
 
   /**
+   * Made by the client.
+   *
    * @param response The refusal; its body has been read
    * @param body The parsed body, or `undefined` when it was no JSON
    */

@@ -35,6 +35,7 @@ export type {
   CompletionReference,
   ConnectOptions,
   ElicitParams,
+  ListedArgument,
   ListedPrompt,
   ListedResource,
   ListedResourceTemplate,

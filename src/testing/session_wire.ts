@@ -105,10 +105,13 @@ class SessionWire implements Wire {
 
   async #close(): Promise<void> {
     this.#closing.abort(new DOMException("The client was closed", "AbortError"));
-    await this.#listening;
+    if (this.#listening !== undefined) {
+      await within(this.#listening, CLOSE_MS, "end of the server's stream");
+    }
     if (this.sessionId === undefined) return;
     try {
-      await this.#http.delete(AbortSignal.timeout(CLOSE_MS));
+      const { signal } = new AbortController();
+      await within(this.#http.delete(signal), CLOSE_MS, "response to DELETE");
     } catch (error) {
       // The session is over already, or ends by itself: this server lets nobody end one.
       if (error instanceof RefusedError && [404, 405].includes(error.status)) return;

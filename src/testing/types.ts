@@ -21,9 +21,11 @@ export type RequestHandler = (request: Request) => Response | Promise<Response>;
 
 /** What the server asks the user: to fill in a form, or to visit a URL. */
 export interface ElicitParams extends JsonObject {
+  /** What the user is shown. */
   readonly message: string;
   /** The form's fields as a JSON Schema, unless the user is to visit a URL. */
   readonly requestedSchema?: JsonObject;
+  /** What the user is to do; a form when left out. */
   readonly mode?: "form" | "url";
   /** Where the user is to go. */
   readonly url?: string;
@@ -95,8 +97,11 @@ export interface ConnectOptions {
 
 /** Progress of a request. */
 export interface ProgressUpdate {
+  /** How far the work is. */
   readonly progress: number;
+  /** What `progress` rises to, if that is known. */
   readonly total?: number;
+  /** What is being done. */
   readonly message?: string;
 }
 
@@ -112,53 +117,91 @@ export interface RequestOptions {
 
 /** A tool, as a server lists it. */
 export interface ListedTool {
+  /** What it is called by. */
   readonly name: string;
+  /** Its name for people. */
   readonly title?: string;
+  /** What it does, for the model. */
   readonly description?: string;
+  /** The JSON Schema of its arguments. */
   readonly inputSchema: JsonObject;
+  /** The JSON Schema of its `structuredContent`. */
   readonly outputSchema?: JsonObject;
+  /** Hints. */
   readonly annotations?: ToolAnnotations;
+  /** Pictures that stand for it. */
   readonly icons?: readonly Icon[];
+  /** What else there is to say. */
   readonly _meta?: JsonObject;
 }
 
 /** A resource, as a server lists it. */
 export interface ListedResource {
+  /** Where it is. */
   readonly uri: string;
+  /** Its name. */
   readonly name: string;
+  /** Its name for people. */
   readonly title?: string;
+  /** What it is, for the model. */
   readonly description?: string;
+  /** Its media type. */
   readonly mimeType?: string;
+  /** Bytes. */
   readonly size?: number;
+  /** Who it is for, and how much it matters. */
   readonly annotations?: JsonObject;
+  /** Pictures that stand for it. */
   readonly icons?: readonly Icon[];
+  /** What else there is to say. */
   readonly _meta?: JsonObject;
 }
 
 /** A resource template, as a server lists it. */
 export interface ListedResourceTemplate {
+  /** A URI with variables (RFC 6570). */
   readonly uriTemplate: string;
+  /** Its name. */
   readonly name: string;
+  /** Its name for people. */
   readonly title?: string;
+  /** What its resources are, for the model. */
   readonly description?: string;
+  /** The media type of its resources. */
   readonly mimeType?: string;
+  /** Who they are for, and how much they matter. */
   readonly annotations?: JsonObject;
+  /** Pictures that stand for them. */
   readonly icons?: readonly Icon[];
+  /** What else there is to say. */
   readonly _meta?: JsonObject;
+}
+
+/** An argument of a prompt, as a server lists it. */
+export interface ListedArgument {
+  /** What it is called by. */
+  readonly name: string;
+  /** Its name for people. */
+  readonly title?: string;
+  /** What it is, for the model. */
+  readonly description?: string;
+  /** Whether it must be given. */
+  readonly required?: boolean;
 }
 
 /** A prompt, as a server lists it. */
 export interface ListedPrompt {
+  /** What it is got by. */
   readonly name: string;
+  /** Its name for people. */
   readonly title?: string;
+  /** What it is for. */
   readonly description?: string;
-  readonly arguments?: readonly {
-    readonly name: string;
-    readonly title?: string;
-    readonly description?: string;
-    readonly required?: boolean;
-  }[];
+  /** What can be filled in. */
+  readonly arguments?: readonly ListedArgument[];
+  /** Pictures that stand for it. */
   readonly icons?: readonly Icon[];
+  /** What else there is to say. */
   readonly _meta?: JsonObject;
 }
 
@@ -169,7 +212,10 @@ export type CompletionReference =
 
 /** What a server proposes. */
 export interface Completion {
+  /** The proposals, the best first: at most 100. */
   readonly values: readonly string[];
+  /** How many there are in all. */
   readonly total?: number;
+  /** Whether there are more than these. */
   readonly hasMore?: boolean;
 }

@@ -189,6 +189,24 @@ describe("bounds: readers that don't read", () => {
     },
   );
 
+  test(
+    "[STR-10] what a reader has no room for isn't handed over, so that it is there when it comes back",
+    LONG,
+    async () => {
+      const { handler } = endpoint();
+      const peer = await initialize(handler);
+      for (let n = 1; n <= 10; n++) await handler.notify(String(peer.sessionId), large(n));
+      const unread = await peer.listen();
+      await flush();
+      await unread.cancel();
+      const again = await peer.listen();
+      const first = numberOf(await again.messageFrame());
+      assert.ok(first <= 3, `begins with ${first}`);
+      for (let n = first + 1; n <= 10; n++) assert.equal(numberOf(await again.messageFrame()), n);
+      await handler.close();
+    },
+  );
+
   test("[STR-10] a reader that is slow but reads loses nothing", LONG, async () => {
     const { handler, events } = endpoint();
     const peer = await initialize(handler);

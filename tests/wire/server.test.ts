@@ -430,9 +430,14 @@ describe("SRV: lists", () => {
     const { handler } = endpoint(server);
     const peer = await initialize(handler);
     const read = async (uri: string) => {
-      const begin = performance.now();
-      await peer.json(await peer.request(1, "resources/read", { uri }));
-      return performance.now() - begin;
+      const times = [];
+      for (let i = 0; i < 3; i++) {
+        const begin = performance.now();
+        await peer.json(await peer.request(1, "resources/read", { uri }));
+        times.push(performance.now() - begin);
+      }
+      // The quickest of three: a busy machine slows down some.
+      return Math.min(...times);
     };
     for (
       const make of [

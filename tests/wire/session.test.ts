@@ -421,6 +421,22 @@ describe("SES: caps", () => {
     await handler.close();
   });
 
+  test("[SES-5] every kind of use makes a session the most recently used one, of all and of its owner's", async () => {
+    for (const owners of [["alice", "alice", "alice"], ["alice", "bob", "carol"]]) {
+      const [one = "", two = "", three = ""] = owners;
+      for (const [name, send] of Object.entries(KINDS)) {
+        if (name === "a DELETE") continue;
+        const { handler, stub } = endpoint({ limits: { sessions: 2 }, authenticate: byToken });
+        const first = await initialize(handler, { headers: as(one) });
+        const second = await initialize(handler, { headers: as(two) });
+        await (await send(first)).body?.cancel();
+        await initialize(handler, { headers: as(three) });
+        assert.deepEqual(stub.ended.map(({ id }) => id), [second.sessionId], name);
+        await handler.close();
+      }
+    }
+  });
+
   test("[SES-5] at the cap of all, the principal's own go first, then anybody's", async () => {
     const { handler, stub } = endpoint({ authenticate: byToken, limits: { sessions: 3 } });
     const bob = await initialize(handler, { headers: as("bob") });

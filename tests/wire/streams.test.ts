@@ -869,6 +869,18 @@ describe("STR: slots", () => {
     await handler.close();
   });
 
+  test("[STR-11] a client that comes back to a stream before its connection is missed needs no slot more", async () => {
+    const { handler, speaker } = endpoint({ limits: { streamsPerPrincipal: 1 } });
+    const peer = await initialize(handler);
+    const first = peer.frames(await peer.call(1, "speak"));
+    const cursor = (await first.next())?.id;
+    const resumed = await peer.listen(cursor);
+    speaker.finish();
+    assert.deepEqual(said(await resumed.messages()), [1, "finished"]);
+    assert.deepEqual(handler.stats(), NOTHING);
+    await handler.close();
+  });
+
   test("[STR-11] slots come back however a stream and a call end", async () => {
     const { handler, clock, speaker } = endpoint({ limits: { streams: 3, requests: 3 } });
     for (let i = 0; i < 20; i++) {
