@@ -59,7 +59,7 @@
  *
  * @module
  */
-export { Forbidden, Unauthorized } from "./src/auth/errors.ts";
+export { Forbidden, Unauthorized, Unavailable } from "./src/auth/errors.ts";
 export { memoryStore } from "./src/cluster/memory_store.ts";
 export { tokenBucket } from "./src/gates/token_bucket.ts";
 export { createMcpHandler } from "./src/handler/handler.ts";
@@ -73,6 +73,7 @@ export { withJsonSchema } from "./src/server/standard_schema.ts";
 export { UriTemplate } from "./src/server/uri_template.ts";
 
 export type { ForbiddenOptions, UnauthorizedOptions } from "./src/auth/errors.ts";
+export type { ProtectedResource } from "./src/auth/protected_resource.ts";
 export type {
   Backplane,
   Bus,
@@ -85,6 +86,7 @@ export type {
 } from "./src/cluster/types.ts";
 export type { TokenBucketOptions } from "./src/gates/token_bucket.ts";
 export type { RateLimitDecision, RateLimiter, RequiredHeader } from "./src/gates/types.ts";
+export type { AccessOptions, Authorize, AuthorizeMessage } from "./src/handler/access_options.ts";
 export type {
   HandlerLimits,
   HandlerSessions,
@@ -153,9 +155,12 @@ export type {
 export type { ProtocolVersion } from "./src/protocol/versions.ts";
 export type { StopKind } from "./src/requests/stop.ts";
 export type { Approval } from "./src/server/approval.ts";
+export type { Extension, ToolCall } from "./src/server/extension.ts";
+export type { Method } from "./src/server/feature.ts";
 export type { CacheHint } from "./src/server/modern.ts";
 export type { PromptChanges, PromptConfig, PromptHandle } from "./src/server/prompts.ts";
 export type { ListedResource, ResourceTemplateOptions } from "./src/server/resource_template.ts";
+export type { Questions } from "./src/server/questions.ts";
 export type { ResourceChanges, ResourceConfig, ResourceHandle } from "./src/server/resources.ts";
 export type { McpServerOptions, ReadHandlerFor } from "./src/server/server.ts";
 export type {
@@ -171,6 +176,7 @@ export type {
   StandardResult,
   StandardSchema,
 } from "./src/server/standard_schema.ts";
+export type { TaskSupport, ToolTask } from "./src/server/tool_task.ts";
 export type { ToolChanges, ToolConfig, ToolHandle } from "./src/server/tools.ts";
 export type {
   ArgumentsOf,

@@ -18,7 +18,12 @@ import { judged, NOTHING, sum, type Tally, tallyLine } from "./tally.ts";
 const SELECTIONS: readonly { readonly args: readonly string[]; readonly scenarios: number }[] = [
   { args: ["--spec-version", "2025-11-25"], scenarios: 33 },
   { args: ["--spec-version", "2026-07-28"], scenarios: 40 },
+  // With the extensions
+  { args: [], scenarios: 65 },
 ];
+
+/** The one check that this version of the suite never makes, whatever the server. */
+const NEVER_MADE = "tasks-status-notifications";
 
 const LIMIT_MS = 120_000;
 
@@ -39,6 +44,8 @@ export interface Scenario {
 
 /** What is wrong with a scenario, one line for each check that did not pass. */
 export function scenarioProblems({ name, checks }: Scenario): string[] {
+  const [only] = checks;
+  if (checks.length === 1 && only?.id === NEVER_MADE && only.status === "SKIPPED") return [];
   const bad = checks.filter(({ status }) => status !== "SUCCESS" && status !== "INFO");
   if (bad.length === 0 && !checks.some(({ status }) => status === "SUCCESS")) {
     return [`${name}: nothing was checked`];

@@ -4,8 +4,8 @@
  * @module
  */
 import { MetaKey } from "../protocol/envelope.ts";
-import { ErrorCode } from "../protocol/errors.ts";
-import type { Notification } from "../protocol/exchange.ts";
+import { ErrorCode, MissingCapabilityError } from "../protocol/errors.ts";
+import type { ClientFacts, Notification } from "../protocol/exchange.ts";
 import {
   isObject,
   type JsonObject,
@@ -27,6 +27,11 @@ const LIST_CHANGED = {
   "notifications/prompts/list_changed": "promptsListChanged",
   "notifications/resources/list_changed": "resourcesListChanged",
 } as const;
+
+/** Members of the filter that only clients with an extension may use. */
+const EXTENSIONS: Readonly<Record<string, string>> = {
+  taskIds: "io.modelcontextprotocol/tasks",
+};
 
 /** What a client hears of. */
 interface Filter {
@@ -87,7 +92,12 @@ export function tellListeners(endpoint: Endpoint, notification: Notification): v
 }
 
 /** Opens a subscription. */
-export function listen(endpoint: Endpoint, init: PostInit, message: JsonRpcRequest): Response {
+export function listen(
+  endpoint: Endpoint,
+  init: PostInit,
+  message: JsonRpcRequest,
+  client: ClientFacts,
+): Response {
   const { posted, owner, principal } = init;
   if (!endpoint.settings.streams.listen) {
     return refuse(endpoint, message, 404, ErrorCode.MethodNotFound, "Method not found");
@@ -95,6 +105,11 @@ export function listen(endpoint: Endpoint, init: PostInit, message: JsonRpcReque
   if (!posted.sse) {
     const hint = "Accept text/event-stream to listen";
     return refuse(endpoint, message, 406, ErrorCode.Refused, hint);
+  }
+  const missing = missingExtension(message.params?.notifications, client);
+  if (missing !== undefined) {
+    const { code, message: hint, data } = new MissingCapabilityError(`extensions.${missing}`);
+    return refuse(endpoint, message, 400, code, hint, data);
   }
   const filter = readFilter(endpoint, message.params?.notifications);
   if (typeof filter === "string") {
@@ -120,6 +135,15 @@ export function listen(endpoint: Endpoint, init: PostInit, message: JsonRpcReque
   endpoint.report({ type: "stream-opened", session: undefined, stream: "listen" });
   subscription.send("notifications/subscriptions/acknowledged", { notifications: shown(filter) });
   return new Response(connection.body, { headers: SSE_HEADERS });
+}
+
+/** The extension that a filter needs although the client doesn't have it, if there is one. */
+function missingExtension(given: unknown, { capabilities }: ClientFacts): string | undefined {
+  if (!isObject(given)) return undefined;
+  const asked = Object.keys(EXTENSIONS).find((key) => Object.hasOwn(given, key));
+  const extension = asked === undefined ? undefined : EXTENSIONS[asked];
+  if (extension === undefined || isObject(capabilities.extensions?.[extension])) return undefined;
+  return extension;
 }
 
 /** What of a filter is served here. */
@@ -159,6 +183,7 @@ function refuse(
   status: number,
   code: number,
   message: string,
+  data?: unknown,
 ): Response {
-  return refusal({ status, code, message, id, reason: "envelope" }, endpoint.report);
+  return refusal({ status, code, message, data, id, reason: "envelope" }, endpoint.report);
 }

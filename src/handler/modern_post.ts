@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { clip } from "../internal/quote.ts";
 import type { MaybePromise } from "../internal/types.ts";
 import { type Envelope, envelopeVersion, readEnvelope } from "../protocol/envelope.ts";
 import { ErrorCode } from "../protocol/errors.ts";
@@ -50,25 +51,33 @@ export function postModern(endpoint: Endpoint, init: PostInit): MaybePromise<Res
     return refuse(endpoint, message, wrongEnvelope(endpoint, message, envelope));
   }
   const wrong = wrongVersion(endpoint, init.request, envelope) ??
-    wrongHeaders(endpoint, init.request, message) ?? wrongMethod(message);
+    wrongHeaders(endpoint, init, message) ?? wrongMethod(message);
   if (wrong !== undefined) return refuse(endpoint, message, wrong);
   if (endpoint.closing) return shuttingDown(endpoint, message.id);
-  if (message.method === "subscriptions/listen") return listen(endpoint, init, message);
+  if (message.method === "subscriptions/listen") {
+    return init.hidden === undefined
+      ? listen(endpoint, init, message, envelope.client)
+      : refuse(endpoint, message, NO_METHOD);
+  }
   return answerModern(endpoint, init, message, envelope);
 }
 
 function answerModern(
   endpoint: Endpoint,
-  { request, posted, principal, owner }: PostInit,
+  { request, posted, principal, owner, hidden }: PostInit,
   message: JsonRpcRequest,
   { client, logLevel }: Envelope,
 ): MaybePromise<Response> {
   if (!endpoint.requests.take()) return serverBusy(endpoint, "request-limit", message.id);
   const gone = () => call.stop(new StopError("disconnected"));
   const { expiresAt } = principal;
-  const open = posted.sse
-    ? () => openDirectStream(endpoint, { owner, expiresAt, gone })
-    : undefined;
+  const openStream = () => {
+    const stream = openDirectStream(endpoint, { owner, expiresAt, gone });
+    // Without a place for it the request itself has to show that its client went away.
+    if (stream === undefined) call.watchClient();
+    return stream;
+  };
+  const open = posted.sse ? openStream : undefined;
   const answer = new Answer({ endpoint, json: posted.json, open, after: endpoint.lines.gone });
   const call: Call = new Call({
     endpoint,
@@ -80,12 +89,18 @@ function answerModern(
     client,
     logLevel,
     answer,
+    hidden: hidden?.has(message),
   });
   call.start();
   return answer.response();
 }
 
 const MODERN: ProtocolVersion = "2026-07-28";
+const NO_METHOD: Wrong = {
+  code: ErrorCode.MethodNotFound,
+  message: "Method not found",
+  status: 404,
+};
 
 function wrongVersion(
   endpoint: Endpoint,
@@ -100,11 +115,13 @@ function wrongVersion(
   return unsupported(endpoint, version);
 }
 
-function unsupported({ settings: { versions } }: Endpoint, requested: unknown): Wrong {
+function unsupported({ settings: { versions } }: Endpoint, named: unknown): Wrong {
+  // What is no text may not even become one.
+  const requested = typeof named === "string" ? clip(named, 100) : typeof named;
   return {
     code: ErrorCode.UnsupportedVersion,
     message: `Speak a supported protocol version: ${versions.join(", ")}`,
-    data: { supported: versions, requested: String(requested) },
+    data: { supported: versions, requested },
     reason: "version",
   };
 }
@@ -122,11 +139,13 @@ function wrongEnvelope(
 
 function wrongHeaders(
   endpoint: Endpoint,
-  { headers }: Request,
+  { request: { headers }, hidden }: PostInit,
   { method, params = {} }: JsonRpcRequest,
 ): Wrong | undefined {
   let message = checkStandardHeaders(headers, method, params);
-  if (message === undefined && method === "tools/call" && typeof params.name === "string") {
+  // A tool that is hidden has no arguments that anybody could know of.
+  const known = hidden === undefined && method === "tools/call";
+  if (message === undefined && known && typeof params.name === "string") {
     const repeated = endpoint.dispatcher.headerParams?.(params.name);
     if (repeated !== undefined) message = checkParamHeaders(headers, params.arguments, repeated);
   }
@@ -140,7 +159,7 @@ function wrongMethod({ method }: JsonRpcRequest): Wrong | undefined {
   if (facts.eras.includes("2026") && facts.from !== "server" && facts.kind === "request") {
     return undefined;
   }
-  return { code: ErrorCode.MethodNotFound, message: "Method not found", status: 404 };
+  return NO_METHOD;
 }
 
 function invalid(message: string): Wrong {

@@ -66,6 +66,8 @@ export type RefusalReason =
   | "forbidden"
   | "credentials-expired"
   | "authenticate-failed"
+  | "authorize-failed"
+  | "hidden"
   | "session-missing"
   | "session-unknown"
   | "session-foreign"

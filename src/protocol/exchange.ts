@@ -103,6 +103,13 @@ export interface Exchange {
   /** How many entries one page of a list may have. */
   readonly pageSize: number;
   /**
+   * Whether the principal may know of a tool, where it may not know of all: lists leave the others
+   * out. Calls of the others don't arrive.
+   *
+   * @throws What the application's `authorize` throws
+   */
+  readonly mayCall?: (tool: string) => MaybePromise<boolean>;
+  /**
    * Sends a notification on this request's own stream, which makes the answer a stream. Dropped,
    * with an event, when the client takes no stream or the request is over. Progress is only sent
    * for the client's own token and while it rises.
@@ -182,8 +189,16 @@ export interface Dispatcher {
   readonly resourceUpdates?: boolean;
   /** The arguments of a tool that 2026 clients repeat in headers. */
   headerParams?(tool: string): readonly HeaderParam[] | undefined;
+  /** The scopes that a principal needs to call a tool. */
+  toolScopes?(tool: string): readonly string[] | undefined;
   /** Answers a request with its result. */
   dispatch(exchange: Exchange): MaybePromise<JsonObject>;
+  /**
+   * Fails a request as though what it asks for weren't there, and does nothing else. A dispatcher
+   * whose own errors for unknown tools and methods differ from those of `McpServer` needs it: nobody
+   * may be able to tell what is hidden from what isn't there.
+   */
+  hide?(exchange: Exchange): MaybePromise<JsonObject>;
   /** Takes a notification that the endpoint doesn't handle itself. */
   notified?(exchange: NotificationExchange): MaybePromise<void>;
   /** Told once of each endpoint that serves it. The returned function is called when that closes. */

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { clip } from "../internal/quote.ts";
 import { isObject, type JsonObject } from "./jsonrpc.ts";
 
 /** Names of the headers. */
@@ -63,7 +64,7 @@ export function checkStandardHeaders(
   params: JsonObject,
 ): string | undefined {
   if (headers.get(HeaderName.Method) !== method) {
-    return `Send the method as the Mcp-Method header: ${method}`;
+    return `Send the method as the Mcp-Method header: ${clip(method, 100)}`;
   }
   const key = Object.hasOwn(NAMED, method) ? NAMED[method] : undefined;
   const name = key === undefined ? undefined : params[key];
@@ -108,5 +109,8 @@ function isSame(text: string, value: unknown, type: HeaderParam["type"]): boolea
   if (type === "integer" && typeof value === "number") {
     return DECIMAL.test(text) && Number(text) === value;
   }
-  return text === String(value);
+  // Nothing else can be said in a header, and it need not even have a text.
+  const sayable = typeof value === "string" || typeof value === "number" ||
+    typeof value === "boolean";
+  return sayable && text === String(value);
 }

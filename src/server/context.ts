@@ -70,7 +70,8 @@ export class ExchangeContext implements RequestContext {
   get elicit(): Elicit {
     const exchange = this.#exchange;
     const questions = this.#questions;
-    const elicit = (key: string, what: Elicitation) => askUser(exchange, questions(), key, what);
+    const elicit = (key: string, what: Elicitation) =>
+      unhurried(askUser(exchange, questions(), key, what));
     // The content that an overload promises is what its schema has let through
     return elicit as Elicit;
   }
@@ -79,14 +80,14 @@ export class ExchangeContext implements RequestContext {
     const exchange = this.#exchange;
     const questions = this.#questions;
     return (key: string, params: CreateMessageParams) => {
-      return askModel(exchange, questions(), key, params);
+      return unhurried(askModel(exchange, questions(), key, params));
     };
   }
 
   get roots(): RequestContext["roots"] {
     const exchange = this.#exchange;
     const questions = this.#questions;
-    return (key = "roots") => askRoots(exchange, questions(), key);
+    return (key = "roots") => unhurried(askRoots(exchange, questions(), key));
   }
 
   get notify(): RequestContext["notify"] {
@@ -113,6 +114,12 @@ export function contextWith(
   questions: Questions,
 ): RequestContext {
   return new ExchangeContext(exchange, { ...settings, questions: () => questions });
+}
+
+/** An answer that a handler need not wait for: when none comes, that must not end the process. */
+function unhurried<T>(answer: Promise<T>): Promise<T> {
+  answer.catch(() => {});
+  return answer;
 }
 
 function progress(exchange: Exchange, value: number, total?: number, message?: string): void {

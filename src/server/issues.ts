@@ -3,7 +3,10 @@
  *
  * @module
  */
+import { clip, quote } from "../internal/quote.ts";
 import type { StandardIssue } from "./standard_schema.ts";
+
+export { clip, quote } from "../internal/quote.ts";
 
 /** How many issues are told. */
 const MOST = 3;
@@ -31,14 +34,4 @@ function readablePath(path: StandardIssue["path"]): string {
     else text += text === "" ? String(key) : `.${String(key)}`;
   }
   return text === "" ? "" : quote(text, LONGEST);
-}
-
-/** A text in quotes, cut where it is longer than `most` characters. */
-export function quote(text: string, most = 100): string {
-  return `"${clip(text, most)}"`;
-}
-
-/** A text, cut where it is longer than `most` characters. */
-export function clip(text: string, most: number): string {
-  return text.length <= most ? text : `${text.slice(0, most).toWellFormed()}…`;
 }

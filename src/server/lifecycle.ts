@@ -3,14 +3,13 @@
  *
  * @module
  */
-import { ErrorCode, McpError } from "../protocol/errors.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 import type { Implementation, ServerCapabilities } from "../protocol/shapes.ts";
+import { unknownMethod } from "../protocol/unknown.ts";
 import { VERSIONS } from "../protocol/versions.ts";
 import { checkName } from "./definition.ts";
 import type { Feature } from "./feature.ts";
-import { quote } from "./issues.ts";
 
 /** What a server says of itself. */
 export interface Introduction {
@@ -52,9 +51,4 @@ export class Lifecycle implements Feature {
     const known = { capabilities: capabilities(extensions), serverInfo: info };
     return instructions === undefined ? known : { ...known, instructions };
   }
-}
-
-/** What a method that nobody serves is answered with. */
-export function unknownMethod(method: string): McpError {
-  return new McpError(ErrorCode.MethodNotFound, `Unknown method: ${quote(method)}`);
 }

@@ -11,6 +11,7 @@ import type { JsonObject } from "../protocol/jsonrpc.ts";
 import { LOG_LEVELS, type LogLevel } from "../protocol/shapes.ts";
 import { VERSIONS } from "../protocol/versions.ts";
 import { quote } from "./issues.ts";
+import { kindOf } from "./result.ts";
 
 const DEFAULT_LEVEL: LogLevel = "info";
 
@@ -35,9 +36,10 @@ function defaultLevel({ protocolVersion }: Exchange): LogLevel | undefined {
 export function setLevel(exchange: Exchange): MaybePromise<JsonObject> {
   const { level } = exchange.params;
   if (!isLogLevel(level)) {
+    const given = typeof level === "string" ? quote(level) : kindOf(level);
     throw new McpError(
       ErrorCode.InvalidParams,
-      `Give one of ${LOG_LEVELS.join(", ")} as "level": ${quote(String(level))}`,
+      `Give one of ${LOG_LEVELS.join(", ")} as "level": ${given}`,
     );
   }
   const kept = exchange.session?.setLogLevel(level);

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { MaybePromise } from "../internal/types.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 import { badCursor, toCursor, toPosition } from "./pagination.ts";
 
@@ -107,11 +108,7 @@ export class Registry<Definition extends Listable> {
    * @throws {McpError} With -32602, if the cursor was never given out
    */
   page(params: JsonObject, size: number): JsonObject {
-    const position = toPosition(params, this.#init.letter);
-    const after = position?.serial ?? 0;
-    if (after > this.#serial || (position !== undefined && position.offset !== 0)) {
-      throw badCursor();
-    }
+    const after = this.#after(params);
     const key = `${after}/${size}`;
     const ready = this.#pages.get(key);
     if (ready !== undefined) return ready;
@@ -121,9 +118,44 @@ export class Registry<Definition extends Listable> {
     return page;
   }
 
+  /**
+   * One page of a list that is shorter for some, as though the rest had never been registered: full,
+   * as long as enough entries follow.
+   *
+   * @throws {McpError} With -32602, if the cursor was never given out
+   */
+  async pageFor(
+    params: JsonObject,
+    size: number,
+    shows: (key: string) => MaybePromise<boolean>,
+  ): Promise<JsonObject> {
+    const after = this.#after(params);
+    const all = this.enabled.filter(({ serial }) => serial > after);
+    const shown: Entry<Definition>[] = [];
+    // One entry more tells whether there is another page.
+    for (let at = 0; at < all.length && shown.length <= size; at += size) {
+      const some = all.slice(at, at + size);
+      const verdicts = await Promise.all(some.map(({ key }) => shows(key)));
+      shown.push(...some.filter((_, index) => verdicts[index]));
+    }
+    const entries = shown.slice(0, size);
+    return this.#list(entries, shown.length > size ? entries.at(-1)?.serial : undefined);
+  }
+
+  #after(params: JsonObject): number {
+    const position = toPosition(params, this.#init.letter);
+    if (position === undefined) return 0;
+    if (position.serial <= this.#serial && position.offset === 0) return position.serial;
+    throw badCursor();
+  }
+
   #build(after: number, size: number): JsonObject {
-    const { field, letter } = this.#init;
     const { entries, last } = this.slice(after, size);
+    return this.#list(entries, last);
+  }
+
+  #list(entries: readonly Entry<Definition>[], last: number | undefined): JsonObject {
+    const { field, letter } = this.#init;
     const listed = Object.freeze(entries.map(({ definition }) => definition.listed));
     if (last === undefined) return Object.freeze({ [field]: listed });
     const nextCursor = toCursor({ list: letter, serial: last, offset: 0 });

@@ -9,6 +9,9 @@ import type { Exchange } from "../protocol/exchange.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
 import type { Questions } from "./questions.ts";
 
+/** The requests that may end with questions (2026-07-28, Multi Round-Trip Requests). */
+const ASKING: ReadonlySet<string> = new Set(["tools/call", "prompts/get", "resources/read"]);
+
 /** What the client has answered, and the hash of the question, where it is known. */
 interface Answer {
   readonly hash: string | undefined;
@@ -46,6 +49,7 @@ export class Rounds implements Questions {
   readonly #pending = new Map<string, Pending>();
   #earlier: Promise<Earlier> | undefined;
   #concluding = false;
+  #ended = false;
 
   constructor(exchange: Exchange, complete: Complete) {
     this.#exchange = exchange;
@@ -58,6 +62,10 @@ export class Rounds implements Questions {
   }
 
   ask(key: string, method: string, params: JsonObject): Promise<JsonObject> {
+    if (!ASKING.has(this.#exchange.method)) {
+      const where = `not in ${this.#exchange.method}`;
+      return Promise.reject(new TypeError(`Ask in tools, prompts and resources, ${where}`));
+    }
     const hash = shortHash(JSON.stringify([method, params]));
     const before = this.#asked.get(key);
     if (before !== undefined) {
@@ -77,6 +85,7 @@ export class Rounds implements Questions {
     const answer = answers.get(key);
     if (answer === undefined) {
       return await new Promise((_, reject) => {
+        if (this.#ended) return reject(this.#exchange.signal.reason);
         this.#pending.set(key, { ...question, reject });
         this.#conclude();
       });
@@ -112,6 +121,7 @@ export class Rounds implements Questions {
   }
 
   #rejectAll(reason: unknown): void {
+    this.#ended = true;
     for (const { reject } of this.#pending.values()) reject(reason);
     this.#pending.clear();
   }

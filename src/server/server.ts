@@ -8,14 +8,15 @@ import type { Dispatcher, DispatcherHost, Exchange } from "../protocol/exchange.
 import type { HeaderParam } from "../protocol/headers.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 import type { Implementation, ServerCapabilities } from "../protocol/shapes.ts";
+import { unknownMethod, unknownTool } from "../protocol/unknown.ts";
 import { VERSIONS } from "../protocol/versions.ts";
 import { Announcer } from "./announcer.ts";
+import { capabilitiesOf } from "./capabilities.ts";
 import { Completions } from "./completion.ts";
 import type { ContextSettings } from "./context.ts";
-import { compact } from "./definition.ts";
 import { type Extension, Extensions } from "./extension.ts";
 import type { Feature, FeatureInit, Method } from "./feature.ts";
-import { Lifecycle, unknownMethod } from "./lifecycle.ts";
+import { Lifecycle } from "./lifecycle.ts";
 import { setLevel } from "./logging.ts";
 import { type CacheHint, ModernResults } from "./modern.ts";
 import { type PromptConfig, type PromptHandle, Prompts } from "./prompts.ts";
@@ -79,6 +80,8 @@ export type ReadHandlerFor<Uri extends string | ResourceTemplate> = Uri extends
  * ```
  */
 export class McpServer implements Dispatcher {
+  /** What the server says of itself. */
+  readonly serverInfo: Implementation;
   readonly #announcer = new Announcer();
   readonly #methods = new Map<string, Method>();
   readonly #extensions = new Extensions(this);
@@ -99,7 +102,8 @@ export class McpServer implements Dispatcher {
   constructor(info: Implementation, options: McpServerOptions = {}) {
     const { instructions, logging = true, resourceSubscriptions = true, capabilities, cache } =
       options;
-    const modern = new ModernResults({ ...info }, cache);
+    this.serverInfo = { ...info };
+    const modern = new ModernResults(this.serverInfo, cache);
     this.#modern = modern;
     const context: ContextSettings = {
       logging,
@@ -129,9 +133,14 @@ export class McpServer implements Dispatcher {
     this.#subscriptions = resourceSubscriptions ? new Subscriptions(this.#resources) : undefined;
     this.#serve(
       new Lifecycle({
-        info: { ...info },
+        info: this.serverInfo,
         instructions,
-        capabilities: (extensions) => this.#capabilities(extensions),
+        capabilities: (withExtensions) =>
+          capabilitiesOf(
+            (method) => this.#methods.has(method),
+            this.#extra,
+            withExtensions ? this.#extensions.settings : undefined,
+          ),
       }),
     );
     if (logging) this.#methods.set("logging/setLevel", setLevel);
@@ -241,6 +250,11 @@ export class McpServer implements Dispatcher {
     return this.#tools.headerParams(tool);
   }
 
+  /** The scopes that a principal needs to call a tool. */
+  toolScopes(tool: string): readonly string[] | undefined {
+    return this.#tools.scopes(tool);
+  }
+
   /** Answers a request: at once where everything that takes part in it does. */
   dispatch(exchange: Exchange): MaybePromise<JsonObject> {
     const modern = VERSIONS[exchange.protocolVersion].era === "2026";
@@ -248,6 +262,16 @@ export class McpServer implements Dispatcher {
       (modern ? this.#extensions.method(exchange.method) : undefined);
     if (method === undefined) throw unknownMethod(exchange.method);
     return modern ? this.#modern.answer(exchange, method) : method(exchange);
+  }
+
+  /** Fails a request as though what it asks for weren't there: the same way, to the same words. */
+  hide(exchange: Exchange): MaybePromise<JsonObject> {
+    const { method, params, protocolVersion } = exchange;
+    if (method !== "tools/call" || !this.#methods.has(method)) throw unknownMethod(method);
+    if (VERSIONS[protocolVersion].era === "2025") throw unknownTool(params.name);
+    return this.#modern.answer(exchange, () => {
+      throw unknownTool(params.name);
+    });
   }
 
   /** Tells an endpoint of changes from now on, until the returned function is called. */
@@ -272,23 +296,5 @@ export class McpServer implements Dispatcher {
 
   #serve({ methods }: Feature): void {
     for (const [name, method] of Object.entries(methods)) this.#methods.set(name, method);
-  }
-
-  /** What is served is what is advertised. */
-  #capabilities(withExtensions: boolean): ServerCapabilities {
-    const serves = (method: string) => this.#methods.has(method);
-    const changes = { listChanged: true };
-    const subscribe = serves("resources/subscribe") ? { subscribe: true } : {};
-    const { experimental, extensions } = this.#extra;
-    const used = withExtensions ? this.#extensions.settings : undefined;
-    return compact({
-      tools: serves("tools/list") ? changes : undefined,
-      resources: serves("resources/list") ? { ...subscribe, ...changes } : undefined,
-      prompts: serves("prompts/list") ? changes : undefined,
-      completions: serves("completion/complete") ? {} : undefined,
-      logging: serves("logging/setLevel") ? {} : undefined,
-      experimental,
-      extensions: used === undefined ? extensions : { ...extensions, ...used },
-    });
   }
 }

@@ -5,11 +5,12 @@
  */
 import { isPromise, type MaybePromise } from "../internal/types.ts";
 import type { Icon } from "../protocol/content.ts";
-import { ErrorCode, McpError } from "../protocol/errors.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import type { HeaderParam } from "../protocol/headers.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 import type { ToolAnnotations } from "../protocol/shapes.ts";
+import { unknownTool } from "../protocol/unknown.ts";
+import { checkScopes } from "../auth/scopes.ts";
 import { type Approval, isApproved } from "./approval.ts";
 import { checkArguments } from "./arguments.ts";
 import { contextWith, ExchangeContext } from "./context.ts";
@@ -52,6 +53,15 @@ export interface ToolConfig<
    * @default {false}
    */
   readonly approval?: Approval<ArgumentsOf<Input>>;
+  /**
+   * The scopes that a principal needs to call it. It is listed all the same: the call of a principal
+   * that lacks one is answered 403 with a challenge that names them, so that its client can ask the
+   * user for more (2025-11-25 and 2026-07-28, Runtime Insufficient Scope Errors). What nobody may
+   * know of is for the handler's option `authorize` to hide.
+   *
+   * @default {[]}
+   */
+  readonly scopes?: readonly string[];
   /**
    * Whether clients that know tasks get one instead of the result, and the handler runs on by itself
    * (2026-07-28, Tasks extension). Needs `server.use(tasks())`, of `@mooring/mcp/tasks`, before.
@@ -101,7 +111,10 @@ interface Tool {
 /** A server's tools. */
 export class Tools implements Feature {
   readonly methods: Feature["methods"] = {
-    "tools/list": (exchange) => this.#registry.page(exchange.params, exchange.pageSize),
+    "tools/list": ({ params, pageSize, mayCall }) =>
+      mayCall === undefined
+        ? this.#registry.page(params, pageSize)
+        : this.#registry.pageFor(params, pageSize, mayCall),
     "tools/call": (exchange) => this.#call(exchange),
   };
   readonly #init: FeatureInit;
@@ -139,6 +152,11 @@ export class Tools implements Feature {
   /** The arguments of a tool that 2026 clients repeat in headers. */
   headerParams(name: string): readonly HeaderParam[] | undefined {
     return this.#registry.get(name)?.headerParams;
+  }
+
+  /** The scopes that a principal needs to call a tool. */
+  scopes(name: string): readonly string[] | undefined {
+    return this.#registry.get(name)?.config.scopes;
   }
 
   #call(exchange: Exchange): MaybePromise<JsonObject> {
@@ -183,13 +201,6 @@ function approveAndRun(
     if (approved) return run(tool, args, exchange, ctx);
     return errorResult(`The tool ${quote(name)} was not approved`);
   });
-}
-
-function unknownTool(name: unknown): McpError {
-  const message = typeof name === "string"
-    ? `Unknown tool: ${quote(name)}`
-    : 'Give a tool\'s name as "name"';
-  return new McpError(ErrorCode.InvalidParams, message);
 }
 
 function run(
@@ -258,6 +269,7 @@ function defineTool(
   extensions: Extensions,
 ): Tool {
   checkName("tool", name);
+  if (config.scopes !== undefined) checkScopes(`scopes of "${name}"`, config.scopes);
   if (typeof handler !== "function") {
     throw new TypeError(`Give the tool "${name}" a handler: ${typeof handler}`);
   }

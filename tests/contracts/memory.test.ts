@@ -2,11 +2,13 @@ import { MemoryBus } from "../../src/cluster/memory_bus.ts";
 import { MemoryLeases } from "../../src/cluster/memory_leases.ts";
 import { MemorySessionStore } from "../../src/sessions/memory_store.ts";
 import { MemoryEventLog } from "../../src/streams/memory_log.ts";
+import { MemoryTaskStore } from "../../src/tasks/memory_store.ts";
 import { FakeClock, flush } from "../support/clock.ts";
 import { busContract } from "./bus.ts";
 import { eventLogContract } from "./event_log.ts";
 import { leasesContract } from "./leases.ts";
 import { sessionStoreContract } from "./session_store.ts";
+import { taskStoreContract } from "./task_store.ts";
 
 eventLogContract("MemoryEventLog", (limits) => {
   const clock = new FakeClock();
@@ -35,4 +37,15 @@ busContract("MemoryBus", () => {
 leasesContract("MemoryLeases", () => {
   const leases = new MemoryLeases();
   return { leases: () => leases, settle: flush, close() {} };
+});
+
+taskStoreContract("MemoryTaskStore", () => {
+  const clock = new FakeClock();
+  return {
+    store: new MemoryTaskStore(clock),
+    now: () => clock.now(),
+    advance: (ms) => clock.advance(ms),
+    settle: flush,
+    close() {},
+  };
 });

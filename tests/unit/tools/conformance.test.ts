@@ -19,6 +19,14 @@ describe("scenarioProblems()", () => {
     });
   }
 
+  test("takes the one check that the suite never makes", () => {
+    const skipped = { id: "tasks-status-notifications", status: "SKIPPED" };
+    assert.deepEqual(scenarioProblems({ name: "s", checks: [skipped] }), []);
+    assert.equal(scenarioProblems({ name: "s", checks: [skipped, good] }).length, 1);
+    const failed = { ...skipped, status: "FAILURE" };
+    assert.equal(scenarioProblems({ name: "s", checks: [failed] }).length, 1);
+  });
+
   test("refuses a scenario that checked nothing", () => {
     assert.equal(scenarioProblems({ name: "s", checks: [] }).length, 1);
     assert.equal(scenarioProblems({ name: "s", checks: [{ id: "b", status: "INFO" }] }).length, 1);

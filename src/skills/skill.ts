@@ -1,0 +1,109 @@
+/**
+ * A skill, ready to be served: its entry, and every file with its digest (Skills extension, Skill
+ * Entries).
+ *
+ * @module
+ */
+import type { JsonObject } from "../protocol/jsonrpc.ts";
+import { toBase64 } from "../server/resource_result.ts";
+import type { FileSet } from "./files.ts";
+import { readFrontmatter, type SkillFrontmatter } from "./frontmatter.ts";
+import { mediaType } from "./media_type.ts";
+
+/** A file of a skill. */
+export interface SkillFile {
+  readonly uri: string;
+  /** Its name in its directory; for `SKILL.md`, the skill's. */
+  readonly name: string;
+  readonly description: string | undefined;
+  readonly mimeType: string;
+  /** Bytes. */
+  readonly size: number;
+  /** `sha256:` and 64 hexadecimal digits, over the file's bytes. */
+  readonly digest: string;
+  readonly contents: { readonly text: string } | { readonly blob: string };
+}
+
+/** A skill. */
+export interface Skill {
+  /** The URI of its `SKILL.md`. */
+  readonly uri: string;
+  readonly name: string;
+  /** `SKILL.md` first. */
+  readonly files: readonly SkillFile[];
+  /** Of all files. */
+  readonly bytes: number;
+  /** What lists show of it. */
+  readonly entry: JsonObject;
+}
+
+const MANIFEST = "SKILL.md";
+const PREFIX = /^[A-Za-z0-9][\w.~-]*(?:\/[A-Za-z0-9][\w.~-]*)*$/;
+// The bytes must come out of the text again, a byte order mark included
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/**
+ * Makes a skill out of its files.
+ *
+ * @param prefix What comes before the skill's name in its URIs
+ * @throws {TypeError} If there is no `SKILL.md`, or it isn't as it has to be
+ */
+export async function makeSkill(files: FileSet, prefix: string | undefined): Promise<Skill> {
+  const { sorted } = files;
+  const manifest = sorted.find(([path]) => path === MANIFEST)?.[1];
+  const text = manifest && decode(manifest);
+  if (text === undefined) throw new TypeError(`Give the skill a text file "${MANIFEST}"`);
+  const frontmatter = readFrontmatter(text);
+  const root = rootOf(prefix, frontmatter.name);
+  const made = await Promise.all(
+    sorted.map(([path, bytes]) => makeFile(root, path, bytes, frontmatter)),
+  );
+  const uri = `${root}/${MANIFEST}`;
+  const all = [...made.filter((file) => file.uri === uri), ...made.filter((f) => f.uri !== uri)];
+  const resources = all.map(({ uri, digest, size }) => ({ uri, digest, size }));
+  return {
+    uri,
+    name: frontmatter.name,
+    files: all,
+    bytes: all.reduce((sum, { size }) => sum + size, 0),
+    entry: { uri, frontmatter, resources },
+  };
+}
+
+function rootOf(prefix: string | undefined, name: string): string {
+  if (prefix === undefined) return `skill://${name}`;
+  if (PREFIX.test(prefix)) return `skill://${prefix}/${name}`;
+  throw new TypeError(`Give a path like "acme/billing" as "prefix": ${JSON.stringify(prefix)}`);
+}
+
+async function makeFile(
+  root: string,
+  path: string,
+  bytes: Uint8Array<ArrayBuffer>,
+  frontmatter: SkillFrontmatter,
+): Promise<SkillFile> {
+  const text = decode(bytes);
+  const isManifest = path === MANIFEST;
+  return {
+    uri: `${root}/${path.split("/").map(encodeURIComponent).join("/")}`,
+    name: isManifest ? frontmatter.name : path.slice(path.lastIndexOf("/") + 1),
+    description: isManifest ? frontmatter.description : undefined,
+    mimeType: mediaType(path, text !== undefined),
+    size: bytes.length,
+    digest: `sha256:${await sha256(bytes)}`,
+    contents: text === undefined ? { blob: toBase64(bytes) } : { text },
+  };
+}
+
+function decode(bytes: Uint8Array): string | undefined {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

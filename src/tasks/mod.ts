@@ -1,0 +1,104 @@
+/**
+ * Tools that take long: a client gets a task at once, and asks for its result later (the Tasks
+ * extension, `io.modelcontextprotocol/tasks`).
+ *
+ * {@linkcode tasks} makes the extension, `server.use` takes it up, and from then on a tool may be
+ * registered with `task`. A client that knows tasks gets one for its call, and the handler runs on
+ * without a connection: `ctx.progress` becomes the task's message, `ctx.elicit` and its like become
+ * questions that the task shows and the client answers, and `ctx.signal` aborts when the client cancels
+ * the task or the task has lasted too long. The handler is the same for clients that don't know tasks:
+ * with `"optional"` they get the result of an ordinary call, with `"required"` an error.
+ *
+ * A task belongs to the principal that began it. To anybody else its id is unknown.
+ *
+ * @example
+ * ```ts
+ * import { createMcpHandler, McpServer } from "@mooring/mcp";
+ * import { tasks } from "@mooring/mcp/tasks";
+ *
+ * const server = new McpServer({ name: "demo", version: "1.0.0" });
+ * server.use(tasks({ ttlMs: 60_000 }));
+ *
+ * server.registerTool("report", {
+ *   description: "Writes the report of the year.",
+ *   task: "optional",
+ * }, async (_args, ctx) => {
+ *   for (let month = 1; month <= 12; month++) {
+ *     ctx.signal.throwIfAborted();
+ *     ctx.progress(month, 12, `Month ${month}`);
+ *   }
+ *   return "A good year";
+ * });
+ *
+ * await using handler = createMcpHandler(server);
+ * async function send(method: string, params: Record<string, unknown>, name: string) {
+ *   const response = await handler(
+ *     new Request("http://localhost/mcp", {
+ *       method: "POST",
+ *       headers: {
+ *         "content-type": "application/json",
+ *         "mcp-protocol-version": "2026-07-28",
+ *         "mcp-method": method,
+ *         "mcp-name": name,
+ *       },
+ *       body: JSON.stringify({
+ *         jsonrpc: "2.0",
+ *         id: 1,
+ *         method,
+ *         params: {
+ *           ...params,
+ *           _meta: {
+ *             "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+ *             "io.modelcontextprotocol/clientCapabilities": {
+ *               extensions: { "io.modelcontextprotocol/tasks": {} },
+ *             },
+ *           },
+ *         },
+ *       }),
+ *     }),
+ *   );
+ *   return (await response.json()).result;
+ * }
+ *
+ * const { resultType, taskId } = await send("tools/call", { name: "report" }, "report");
+ * console.assert(resultType === "task");
+ * const { status, result } = await send("tasks/get", { taskId }, taskId);
+ * console.assert(status === "completed" && result.content[0].text === "A good year");
+ * ```
+ *
+ * What has to be known before there is a task is asked by `askFirst`, in the call itself. The handler
+ * then asks the same under the same key, and has the answer at once.
+ *
+ * @example
+ * ```ts
+ * import { McpServer, type RequestContext } from "@mooring/mcp";
+ * import { tasks } from "@mooring/mcp/tasks";
+ * import { z } from "zod";
+ *
+ * const server = new McpServer({ name: "demo", version: "1.0.0" });
+ * server.use(tasks());
+ *
+ * const askYear = (ctx: RequestContext) =>
+ *   ctx.elicit("year", { message: "Of which year?", schema: z.object({ year: z.number() }) });
+ *
+ * server.registerTool("report", {
+ *   description: "Writes a report.",
+ *   task: { support: "required", askFirst: (_args, ctx) => askYear(ctx) },
+ * }, async (_args, ctx) => {
+ *   const { content } = await askYear(ctx);
+ *   return content === undefined ? "Then not" : `The report of ${content.year}`;
+ * });
+ * ```
+ *
+ * @module
+ */
+export { type Tasks, tasks, type TasksLimits, type TasksOptions } from "./tasks.ts";
+export type {
+  TaskCaps,
+  TaskMessage,
+  TaskProgress,
+  TaskQuestion,
+  TaskRecord,
+  TaskState,
+  TaskStore,
+} from "./types.ts";
