@@ -8,12 +8,14 @@ import { isPromise, type MaybePromise } from "../internal/types.ts";
 import { ErrorCode } from "../protocol/errors.ts";
 import type { RefusalReason } from "../protocol/events.ts";
 import type { Principal } from "../protocol/exchange.ts";
-import { isObject } from "../protocol/jsonrpc.ts";
+import { isObject, type RequestId } from "../protocol/jsonrpc.ts";
 import { refusal, type Report } from "../gates/refusal.ts";
-import { Forbidden, Unauthorized } from "./errors.ts";
+import { bearerChallenge, joinChallenges } from "./challenge.ts";
+import { Forbidden, Unauthorized, Unavailable } from "./errors.ts";
+import { scopesToAskFor } from "./scopes.ts";
 import { dropUnderscoreHeaders } from "./underscore_headers.ts";
 
-export { Forbidden, Unauthorized } from "./errors.ts";
+export { Forbidden, Unauthorized, Unavailable } from "./errors.ts";
 export type { ForbiddenOptions, UnauthorizedOptions } from "./errors.ts";
 
 /** What is needed to find out who sends a request. */
@@ -28,11 +30,21 @@ export interface AuthSettings {
   readonly challenge?: string;
 }
 
+/** What was being done for a request when it was turned away. */
+export interface TurnedAway {
+  /** The function that threw. */
+  readonly during: "authenticate" | "authorize";
+  /** Who asks, once that is known. */
+  readonly principal?: Principal;
+  /** The request's id, once that is known. */
+  readonly id?: RequestId | null;
+}
+
 /** Everybody, where nothing authenticates requests. */
 export const ANONYMOUS: Principal = Object.freeze({ id: "anonymous" });
 
-const BEARER = "Bearer";
-const EXPIRED = 'Bearer error="invalid_token"';
+const EXPIRED = bearerChallenge({ error: "invalid_token" });
+const AUTHENTICATE: TurnedAway = { during: "authenticate" };
 
 /** Who sends a request, or the response that turns the sender away. Never throws or rejects. */
 export function principalOf(
@@ -69,29 +81,49 @@ function admit(principal: Principal, settings: AuthSettings): Principal | Respon
 /** Whether a value is a principal, in all that decides about owning and expiry. */
 function isPrincipal(value: unknown): value is Principal {
   if (!isObject(value)) return false;
-  const { id, issuer, clientId, expiresAt } = value;
+  const { id, issuer, clientId, scopes, expiresAt } = value;
   return typeof id === "string" && id !== "" &&
     (issuer === undefined || typeof issuer === "string") &&
     (clientId === undefined || typeof clientId === "string") &&
+    // A text has `includes` too, and would find half a scope in it.
+    (scopes === undefined || Array.isArray(scopes)) &&
     (expiresAt === undefined || (typeof expiresAt === "number" && !Number.isNaN(expiresAt)));
 }
 
-function turnAway(error: unknown, settings: AuthSettings): Response {
+/** The response to a request for which `authenticate` or `authorize` threw. */
+export function turnAway(
+  error: unknown,
+  settings: AuthSettings,
+  where: TurnedAway = AUTHENTICATE,
+): Response {
   if (error instanceof Unauthorized) {
     const { message, challenge } = error;
-    return refuse(settings, { status: 401, message, reason: "unauthorized", challenge });
+    return refuse(settings, { status: 401, message, reason: "unauthorized", challenge }, where.id);
   }
   if (error instanceof Forbidden) {
-    const { message, challenge } = error;
-    return refuse(settings, { status: 403, message, reason: "forbidden", challenge });
+    const { message } = error;
+    const challenge = challengeOf(error, where.principal);
+    return refuse(settings, { status: 403, message, reason: "forbidden", challenge }, where.id);
   }
-  settings.report({ type: "error", during: "authenticate", error });
-  return refusal({
-    status: 500,
-    code: ErrorCode.InternalError,
-    message: "Internal error",
-    reason: "authenticate-failed",
-  }, settings.report);
+  const { during, id } = where;
+  settings.report({ type: "error", during, error });
+  const reason = `${during}-failed` as const;
+  const code = ErrorCode.InternalError;
+  if (error instanceof Unavailable) {
+    const { message } = error;
+    const headers = { "retry-after": "1" };
+    return refusal({ status: 503, code, message, reason, id, headers }, settings.report);
+  }
+  return refusal({ status: 500, code, message: "Internal error", reason, id }, settings.report);
+}
+
+/** What a client is to ask for: not only what it lacks, but also what it has. */
+function challengeOf({ challenge, scopes }: Forbidden, principal: Principal | undefined): string {
+  if (scopes.length === 0 || principal === undefined) return challenge;
+  return bearerChallenge({
+    error: "insufficient_scope",
+    scopes: scopesToAskFor(scopes, principal.scopes),
+  });
 }
 
 interface Refused {
@@ -101,18 +133,15 @@ interface Refused {
   readonly challenge: string;
 }
 
-function refuse(settings: AuthSettings, { challenge, ...refused }: Refused): Response {
+function refuse(
+  settings: AuthSettings,
+  { challenge, ...refused }: Refused,
+  id?: RequestId | null,
+): Response {
   return refusal({
     ...refused,
+    id,
     code: ErrorCode.NotAvailable,
     headers: { "www-authenticate": joinChallenges(settings.challenge, challenge) },
   }, settings.report);
-}
-
-/** What an endpoint says in every challenge, with what this one says besides. */
-function joinChallenges(base: string | undefined, own: string): string {
-  if (base === undefined) return own;
-  if (own === BEARER) return base;
-  if (!base.startsWith(`${BEARER} `) || !own.startsWith(`${BEARER} `)) return own;
-  return `${base}, ${own.slice(BEARER.length + 1)}`;
 }

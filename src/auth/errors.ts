@@ -1,8 +1,9 @@
 /**
- * What `authenticate` throws to turn somebody away.
+ * What `authenticate` and `authorize` throw to turn somebody away.
  *
  * @module
  */
+import { bearerChallenge } from "./challenge.ts";
 
 /** Options for {@linkcode Unauthorized}. */
 export interface UnauthorizedOptions extends ErrorOptions {
@@ -58,12 +59,14 @@ export class Unauthorized extends Error {
 }
 
 /**
- * Thrown by `authenticate` when the credentials are valid but don't allow the request: the answer is
- * a 403.
+ * Thrown by `authenticate` or `authorize` when the credentials are valid but don't allow the request:
+ * the answer is a 403. A client that can asks its user for the scopes that it names, and tries again.
  */
 export class Forbidden extends Error {
   /** The value of the WWW-Authenticate header. */
   readonly challenge: string;
+  /** The scopes that would do, where the challenge follows from them. */
+  readonly scopes: readonly string[];
 
   /**
    * Makes the error that turns a sender with too few rights away.
@@ -74,20 +77,34 @@ export class Forbidden extends Error {
   constructor(message = "Send credentials that allow this", options: ForbiddenOptions = {}) {
     super(message, options);
     this.name = "Forbidden";
-    this.challenge = headerValue(options.challenge ?? insufficientScope(options.scopes));
+    const { challenge, scopes = [] } = options;
+    const named = bearerChallenge({ error: "insufficient_scope", scopes });
+    this.challenge = headerValue(challenge ?? named);
+    this.scopes = challenge === undefined ? scopes : [];
+  }
+}
+
+/**
+ * Thrown by `authenticate` or `authorize` when nobody can tell now whether credentials are valid,
+ * because what would know can't be reached: the answer is a 503, and the client keeps its credentials.
+ * Its `cause` is for `onEvent`.
+ */
+export class Unavailable extends Error {
+  /**
+   * Makes the error that puts a sender off.
+   *
+   * @param message What the client is told
+   */
+  constructor(
+    message = "The server can't check credentials now: try again",
+    options: ErrorOptions = {},
+  ) {
+    super(message, options);
+    this.name = "Unavailable";
   }
 }
 
 function headerValue(challenge: string): string {
   if (typeof challenge === "string" && /^[!-~](?:[ -~]*[!-~])?$/.test(challenge)) return challenge;
   throw new TypeError("Give a challenge of visible ASCII characters and spaces");
-}
-
-function insufficientScope(scopes: readonly string[] = []): string {
-  for (const scope of scopes) {
-    // The characters of a scope token (RFC 6749 §3.3): neither spaces nor quotes.
-    if (!/^[!#-[\]-~]+$/.test(scope)) throw new TypeError(`Give scopes without spaces: ${scope}`);
-  }
-  const named = scopes.length === 0 ? "" : `, scope="${scopes.join(" ")}"`;
-  return `Bearer error="insufficient_scope"${named}`;
 }

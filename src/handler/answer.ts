@@ -24,6 +24,8 @@ export interface ReplyStream {
   readonly response: Response;
   /** Sends a message. */
   send(text: string): void;
+  /** Sends the answer to a request: to the client that is here, even where it can't be kept. */
+  answer(text: string): void;
   /** Ends the stream after what was sent; with `retryMs` the client is told when to come back. */
   end(options?: { readonly retryMs?: number }): void;
   /** Ends the connection, not the stream. */
@@ -91,7 +93,7 @@ export class Answer {
   /** Answers one request, once. The status only counts where nothing has been sent before. */
   deliver(text: string, status?: number): void {
     if (this.#stream !== undefined) {
-      this.#stream.send(text);
+      this.#stream.answer(text);
       this.#done();
       return;
     }
@@ -113,7 +115,7 @@ export class Answer {
       return;
     }
     if (text !== undefined) {
-      if (this.#stream !== undefined) this.#stream.send(text);
+      if (this.#stream !== undefined) this.#stream.answer(text);
       else this.#texts?.push(text);
     }
     this.#done(reason.kind === "shutdown" ? this.#retryMs : undefined);
@@ -147,7 +149,7 @@ export class Answer {
     const stream = this.#init.open();
     // What has been done must be told, and what is whole needs no place among the open streams.
     if (stream === undefined) return sseAnswer(...texts);
-    for (const text of texts) stream.send(text);
+    for (const text of texts) stream.answer(text);
     stream.end();
     return stream.response;
   }
@@ -157,7 +159,7 @@ export class Answer {
     const stream = this.#init.open?.();
     if (stream === undefined) return undefined;
     this.#stream = stream;
-    for (const text of this.#texts?.splice(0) ?? []) stream.send(text);
+    for (const text of this.#texts?.splice(0) ?? []) stream.answer(text);
     this.#decided(stream.response);
     return stream;
   }

@@ -22,6 +22,7 @@ import { ask } from "./ask.ts";
 import { type Endpoint, sessionName } from "./endpoint.ts";
 import { errorAnswer, resultAnswer } from "./outcome.ts";
 import type { LiveSession } from "./live_session.ts";
+import { dispatchFor, mayCallOf } from "./visible.ts";
 
 /** Everything that a call is made of. */
 export interface CallInit {
@@ -35,6 +36,8 @@ export interface CallInit {
   /** The least severe level of log message that the client wants. */
   readonly logLevel?: LogLevel;
   readonly answer: Answer;
+  /** Whether the principal may not even know of what it asks for. */
+  readonly hidden?: boolean;
 }
 
 const NO_PARAMS: JsonObject = {};
@@ -47,6 +50,8 @@ export class Call extends RequestScope implements Exchange {
   #maxTimeout: Delay | undefined;
   #startedAt = 0;
   #outcome: RequestOutcome | undefined;
+  #watching = false;
+  #mayCall: Exchange["mayCall"];
 
   constructor(init: CallInit) {
     super(init.message.id);
@@ -84,6 +89,9 @@ export class Call extends RequestScope implements Exchange {
   get pageSize(): number {
     return this.#init.endpoint.settings.limits.page;
   }
+  get mayCall(): Exchange["mayCall"] {
+    return this.#mayCall ??= mayCallOf(this.#init.endpoint, this.principal);
+  }
 
   /** How the call came to its end; `undefined` while it runs. */
   get outcome(): RequestOutcome | undefined {
@@ -92,12 +100,15 @@ export class Call extends RequestScope implements Exchange {
 
   /** Hands the request to the dispatcher. The place that it takes has been taken by the caller. */
   start(): void {
-    const { endpoint, session } = this.#init;
+    const { endpoint, session, hidden = false } = this.#init;
     (session?.inflight ?? endpoint.stray).add(this);
-    if (session !== undefined) endpoint.backplane.sessions.hold(session.id);
+    if (session !== undefined) endpoint.hold(session.id);
     if (endpoint.watched) this.#reportStarted();
+    // A call of the same batch, or whoever was just told, may have ended the session.
+    if (session?.ended) this.stop(new StopError("session-ended"));
+    if (this.over) return;
     try {
-      const result = endpoint.dispatcher.dispatch(this);
+      const result = dispatchFor(endpoint, this, hidden);
       if (!isPromise(result)) return this.#succeed(result);
       this.#wait();
       result.then((value) => this.#succeed(value), (error) => this.#fail(error));
@@ -150,6 +161,13 @@ export class Call extends RequestScope implements Exchange {
     answer.deliver(text, status);
   }
 
+  /** Stops the call when its HTTP request is aborted: for an answer that isn't a stream. */
+  watchClient(): void {
+    if (this.#watching || this.over) return;
+    this.#watching = true;
+    this.onOver(watchDisconnect(this, this.request, this.#init.endpoint.lines.gone));
+  }
+
   closeStream(options?: { readonly retryMs?: number }): void {
     if (this.over) return;
     const { endpoint, answer } = this.#init;
@@ -190,7 +208,7 @@ export class Call extends RequestScope implements Exchange {
     this.#progress?.stop();
     endpoint.requests.give();
     (session?.inflight ?? endpoint.stray).delete(this);
-    if (session !== undefined) endpoint.backplane.sessions.free(session.id);
+    if (session !== undefined) endpoint.free(session.id);
     if (endpoint.watched) this.#reportFinished(outcome);
   }
 
@@ -205,7 +223,7 @@ export class Call extends RequestScope implements Exchange {
     }
     // A stream tells by itself that its client went away.
     if (VERSIONS[this.protocolVersion].era === "2026" && !answer.streams) {
-      this.onOver(watchDisconnect(this, this.request, endpoint.lines.gone));
+      this.watchClient();
     }
     if (answer.streams && endpoint.settings.streams.progressHeartbeatMs > 0) {
       this.#ownProgress()?.beat(endpoint.lines.heartbeat, ({ method, params }) => {

@@ -48,9 +48,9 @@ export function connect(endpoint: Endpoint, init: ConnectInit): Connected | unde
   const { session, owner, stream, kind, version } = init;
   session.connections.get(stream)?.close("replaced");
   if (!endpoint.streams.take(owner)) return undefined;
-  const { log, sessions } = endpoint.backplane;
+  const { log } = endpoint.backplane;
   const { retryMs } = endpoint.settings.streams;
-  sessions.hold(session.id);
+  endpoint.hold(session.id);
   endpoint.background("opening a stream", () => log.open(session.id, stream));
   let stopExpiry: (() => void) | undefined = undefined;
   const connection = new Connection({
@@ -66,7 +66,7 @@ export function connect(endpoint: Endpoint, init: ConnectInit): Connected | unde
       stopExpiry?.();
       if (session.connections.get(stream)?.open === false) session.connections.delete(stream);
       endpoint.streams.give(owner);
-      sessions.free(session.id);
+      endpoint.free(session.id);
       init.onClose?.();
       reportClosed(endpoint, session, kind, reason);
     },

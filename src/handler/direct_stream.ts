@@ -44,6 +44,7 @@ export function openDirectStream(
   return {
     response: new Response(connection.body, { headers: SSE_HEADERS }),
     send: (text) => void connection.send(text),
+    answer: (text) => void connection.send(text),
     end: () => connection.close("ended"),
     // There is nothing to come back for, so the connection stays.
     release: () => {},

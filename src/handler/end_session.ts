@@ -12,6 +12,7 @@ import { type Endpoint, sessionName } from "./endpoint.ts";
  * Ends a session that the store still has.
  *
  * @returns `false` when there was none, or it is ending already
+ * @throws What the store throws; the session can then be ended again
  */
 export async function endSession(
   endpoint: Endpoint,
@@ -22,8 +23,15 @@ export async function endSession(
   if (live?.ended) return false;
   // From here on nobody finds it, and nothing that still runs can bring it back.
   live?.end(reason === "shutdown" ? "shutdown" : "session-ended");
-  await endpoint.backplane.log.drop(id);
-  const known = await endpoint.backplane.sessions.end(id);
+  let known: boolean;
+  try {
+    await endpoint.backplane.log.drop(id);
+    known = await endpoint.backplane.sessions.end(id);
+  } catch (error) {
+    // The store may still have it: whoever tries again must be able to end it.
+    if (endpoint.live.get(id) === live) endpoint.live.delete(id);
+    throw error;
+  }
   // A request may have come in between, into a session that was not in use here.
   endedElsewhere(endpoint, id);
   if (known) {

@@ -5,6 +5,7 @@
  */
 import { DelayLine } from "../internal/delay_line.ts";
 import { shortHash } from "../internal/random.ts";
+import { isPromise } from "../internal/types.ts";
 import type { AuthSettings } from "../auth/authenticate.ts";
 import type { Backplane, BusMember, BusMessage } from "../cluster/types.ts";
 import type { McpEvent } from "../protocol/events.ts";
@@ -81,7 +82,8 @@ export class Endpoint {
     this.dispatcher = dispatcher;
     this.backplane = settings.store.open(settings.storeSettings);
     this.watched = settings.onEvent !== undefined;
-    this.auth = { authenticate: settings.authenticate, clock, report: this.report };
+    const { authenticate, resource } = settings;
+    this.auth = { authenticate, clock, report: this.report, challenge: resource?.challenge };
     this.requests = new Slots(limits.requests);
     this.streams = new Slots(limits.streams, limits.streamsPerPrincipal);
     const { stateKeys: keys, askTimeoutMs: ttlMs } = requests;
@@ -103,7 +105,9 @@ export class Endpoint {
   /** Tells the operator. What `onEvent` throws is ignored: it must not change an answer. */
   readonly report = (event: McpEvent): void => {
     try {
-      this.settings.onEvent?.(event);
+      // It may be an async function all the same, whose failure nobody else would take.
+      const done: unknown = this.settings.onEvent?.(event);
+      if (isPromise(done)) done.then(undefined, () => {});
     } catch {
       // Nobody is left to tell.
     }
@@ -119,13 +123,45 @@ export class Endpoint {
     this.background("publishing to the other nodes", () => this.#bus.publish(message));
   }
 
-  /** Runs something that nobody waits for; its failure is reported. */
-  background(during: string, work: () => unknown): void {
+  /**
+   * Runs something that nobody waits for; its failure is reported.
+   *
+   * @param failed What is done about the failure
+   * @returns What resolves when it is over, where that is not now
+   */
+  background(
+    during: string,
+    work: () => unknown,
+    failed?: () => void,
+  ): Promise<unknown> | undefined {
+    const fail = (error: unknown) => {
+      this.failed(during, error);
+      failed?.();
+    };
     try {
       const done = work();
-      if (done instanceof Promise) done.catch((error) => this.failed(during, error));
+      if (isPromise(done)) return done.then(undefined, fail);
     } catch (error) {
-      this.failed(during, error);
+      fail(error);
+    }
+    return undefined;
+  }
+
+  /** Keeps a session from being idle or in the way. A store that fails must not keep a place taken. */
+  hold(id: string): void {
+    try {
+      this.backplane.sessions.hold(id);
+    } catch (error) {
+      this.failed("holding a session", error);
+    }
+  }
+
+  /** Ends one hold. */
+  free(id: string): void {
+    try {
+      this.backplane.sessions.free(id);
+    } catch (error) {
+      this.failed("letting go of a session", error);
     }
   }
 
@@ -144,7 +180,7 @@ export class Endpoint {
     this.closed = true;
     this.stopSweep?.();
     for (const line of Object.values(this.lines)) line.clear();
-    this.#bus.leave();
+    this.background("leaving the other nodes", () => this.#bus.leave());
   }
 }
 

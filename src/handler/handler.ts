@@ -18,9 +18,10 @@ import { hostOf } from "./host.ts";
 import { postModern } from "./modern_post.ts";
 import { settingsOf } from "./options.ts";
 import { hear } from "./peers.ts";
+import { permit } from "./permit.ts";
 import { remove } from "./sessionful_delete.ts";
 import { get } from "./sessionful_get.ts";
-import { post } from "./sessionful_post.ts";
+import { post, type PostInit } from "./sessionful_post.ts";
 import { countLive, notifySession, sessionsOf } from "./sessions_api.ts";
 import { shutDown } from "./shutdown.ts";
 import type { McpHandler, McpHandlerOptions } from "./types.ts";
@@ -97,6 +98,8 @@ export function createMcpHandler(
 
 async function answer(endpoint: Endpoint, request: Request, context: unknown): Promise<Response> {
   try {
+    const described = endpoint.settings.resource?.respond(request);
+    if (described !== undefined) return described;
     let passed = passGates(request, context, endpoint.settings.gates, endpoint.report);
     if (isPromise(passed)) passed = await passed;
     if (passed instanceof Response) return passed;
@@ -129,14 +132,20 @@ function route(
 ): MaybePromise<Response> {
   const owner = ownerKey(principal);
   if (passed.verb === "POST") {
-    const init = { request, posted: passed, principal, owner };
-    const era = eraOf(request, passed, endpoint.settings);
-    return era === "2026" ? postModern(endpoint, init) : post(endpoint, init);
+    const init = permit(endpoint, { request, posted: passed, principal, owner });
+    if (isPromise(init)) return init.then((init) => answerPost(endpoint, init));
+    return answerPost(endpoint, init);
   }
   const { sessions, versions2025 } = endpoint.settings;
   if (!sessions || versions2025.length === 0) return sessionsOff(endpoint);
   if (passed.verb === "GET") return get(endpoint, { request, principal, owner });
   return remove(endpoint, request, owner);
+}
+
+function answerPost(endpoint: Endpoint, init: PostInit | Response): MaybePromise<Response> {
+  if (init instanceof Response) return init;
+  const era = eraOf(init.request, init.posted, endpoint.settings);
+  return era === "2026" ? postModern(endpoint, init) : post(endpoint, init);
 }
 
 function sessionsOff(endpoint: Endpoint): Response {

@@ -31,6 +31,8 @@ export interface InitializeInit {
   readonly principal: Principal;
   readonly owner: string;
   readonly json: boolean;
+  /** Whether the principal may not even know of the method. */
+  readonly hidden?: boolean;
 }
 
 /** How many bytes a client may say of itself: they are kept as long as its session. */
@@ -81,7 +83,7 @@ export async function initialize(
 function callFor(
   endpoint: Endpoint,
   message: JsonRpcRequest,
-  { request, principal, json }: InitializeInit,
+  { request, principal, json, hidden }: InitializeInit,
   { version, client }: Handshake,
   session?: LiveSession,
 ): { readonly call: Call; readonly answer: Answer } {
@@ -96,6 +98,7 @@ function callFor(
     version,
     client,
     answer,
+    hidden,
   });
   call.start();
   return { call, answer };

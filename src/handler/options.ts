@@ -16,6 +16,8 @@ import type { McpHandlerOptions, StreamOptions } from "./types.ts";
 export interface Settings {
   readonly gates: GateSettings;
   readonly authenticate: McpHandlerOptions["authenticate"];
+  readonly authorize: McpHandlerOptions["authorize"];
+  readonly resource: McpHandlerOptions["resource"];
   /** Served versions, newest first. */
   readonly versions: readonly ProtocolVersion[];
   /** Served versions of the 2025 era, newest first. */
@@ -64,6 +66,8 @@ export function settingsOf(options: McpHandlerOptions): Settings {
   return {
     gates: gateSettings(options),
     authenticate: functionOption("authenticate", options.authenticate),
+    authorize: functionOption("authorize", options.authorize),
+    resource: resourceOption(options.resource),
     versions,
     versions2025: versions.filter((version) => VERSIONS[version].era === "2025"),
     modern: versions.some((version) => VERSIONS[version].era === "2026"),
@@ -101,6 +105,11 @@ export function settingsOf(options: McpHandlerOptions): Settings {
     clock,
     onEvent: functionOption("onEvent", options.onEvent),
   };
+}
+
+function resourceOption(given: McpHandlerOptions["resource"]): McpHandlerOptions["resource"] {
+  if (given === undefined || typeof given?.respond === "function") return given;
+  throw new TypeError('Give what protectedResource() returns as "resource"');
 }
 
 function streamSettings(options: StreamOptions): Required<StreamOptions> {
@@ -163,6 +172,9 @@ function versionsOf(given: readonly ProtocolVersion[] | undefined): readonly Pro
 
 /** The keys that seal states, long enough that nobody guesses them. */
 function stateKeysOf(keys: readonly (string | Uint8Array)[]): readonly (string | Uint8Array)[] {
+  if (!Array.isArray(keys)) {
+    throw new TypeError(`Give a list of keys as "requests.stateKeys": ${typeof keys}`);
+  }
   for (const key of keys) {
     if (typeof key !== "string" && !(key instanceof Uint8Array)) {
       throw new TypeError('Give texts or bytes as "requests.stateKeys"');

@@ -38,7 +38,10 @@ export function resultAnswer(
   let json: string;
   try {
     if (!isObject(result)) throw new TypeError("Return an object as the result of a request");
-    json = JSON.stringify(result);
+    const text: string | undefined = JSON.stringify(result);
+    // A `toJSON` may have made anything of it.
+    if (!text?.startsWith("{")) throw new TypeError("Return what is an object as JSON, too");
+    json = text;
   } catch (error) {
     return errorAnswer(endpoint, call, error);
   }
@@ -54,19 +57,25 @@ export function resultAnswer(
 
 /** A failure as a response: an {@linkcode McpError} as it is, anything else unnamed. */
 export function errorAnswer(endpoint: Endpoint, call: Call, error: unknown): Outcome {
-  const modern = VERSIONS[call.protocolVersion].era === "2026";
-  if (!(error instanceof McpError)) {
-    endpoint.failed(call.method, error);
-    return { text: errorText(call.id, INTERNAL_ERROR), outcome: "error" };
-  }
-  const code = modern ? modernCode(error.code) : error.code;
+  let reason = error;
+  // What was thrown may be anything, and throw when it is looked at.
   try {
-    const text = errorText(call.id, errorObject(code, error.message, error.data));
-    return { text, outcome: "error", status: modern ? MODERN_STATUS.get(code) : undefined };
-  } catch (unserializable) {
-    endpoint.failed(call.method, unserializable);
-    return { text: errorText(call.id, INTERNAL_ERROR), outcome: "error" };
+    if (error instanceof McpError) return mcpErrorAnswer(endpoint, call, error);
+  } catch (unusable) {
+    reason = unusable;
   }
+  endpoint.failed(call.method, reason);
+  return { text: errorText(call.id, INTERNAL_ERROR), outcome: "error" };
+}
+
+/** @throws If the error can't be sent */
+function mcpErrorAnswer(endpoint: Endpoint, call: Call, error: McpError): Outcome {
+  const modern = VERSIONS[call.protocolVersion].era === "2026";
+  const code = modern ? modernCode(error.code) : error.code;
+  const text = errorText(call.id, errorObject(code, error.message, error.data));
+  const most = endpoint.settings.limits.resultBytes;
+  if (!isWithinBytes(text, most)) throw new RangeError(`Throw an error of at most ${most} bytes`);
+  return { text, outcome: "error", status: modern ? MODERN_STATUS.get(code) : undefined };
 }
 
 function tooLarge(endpoint: Endpoint, call: Call, most: number): string {

@@ -35,14 +35,28 @@ export function openReplyStream(
   const stream = randomText(8);
   const connection = connect(endpoint, { ...init, stream, after: 0, kind: "request" });
   if (connection === undefined) return undefined;
+  const append = (text: string, failed?: () => void) =>
+    endpoint.background("appending to a stream", () => log.append(id, stream, text), failed);
+  const end = () =>
+    endpoint.background(
+      "ending a stream",
+      () => log.end(id, stream),
+      () => connections.get(stream)?.close("failed"),
+    );
+  let answering: Promise<unknown> | undefined;
   return {
     response: connection.response,
-    send: (text) =>
-      endpoint.background("appending to a stream", () => log.append(id, stream, text)),
+    send: (text) => void append(text),
+    answer(text) {
+      // What has been done is not lost on a client that is here.
+      const lost = () => connections.get(stream)?.close("failed", { last: text });
+      answering = append(text, lost);
+    },
     end(options) {
       const { retryMs } = options ?? {};
       if (retryMs !== undefined) connections.get(stream)?.close("shutdown", { retryMs });
-      endpoint.background("ending a stream", () => log.end(id, stream));
+      if (answering === undefined) end();
+      else answering.then(end);
     },
     release(retryMs) {
       // The client may have come back since: it is the present connection that ends.

@@ -14,7 +14,7 @@ import { connect } from "./connect.ts";
 import { type Endpoint, sessionName } from "./endpoint.ts";
 import type { LiveSession } from "./live_session.ts";
 import { findSession, versionOf } from "./lookup.ts";
-import { serverBusy, sessionNotFound, shuttingDown, sseAnswer } from "./responses.ts";
+import { serverBusy, sessionNotFound, shuttingDown, sseAnswer, unavailable } from "./responses.ts";
 import { notificationText, push, SERVER_STREAM } from "./server_stream.ts";
 
 /** A GET with its sender. */
@@ -43,9 +43,12 @@ export async function get(endpoint: Endpoint, init: GetInit): Promise<Response> 
   if (version instanceof Response) return version;
   const opening: Opening = { session, owner, expiresAt: principal.expiresAt, version };
   const lastEventId = request.headers.get(HeaderName.LastEventId);
-  if (lastEventId) return await resume(endpoint, opening, lastEventId);
-  const after = await endpoint.backplane.log.delivered(session.id, SERVER_STREAM);
-  return await openServerStream(endpoint, opening, after);
+  try {
+    if (lastEventId) return await resume(endpoint, opening, lastEventId);
+    return await openServerStream(endpoint, opening);
+  } catch (error) {
+    return unavailable(endpoint, "opening a stream", error);
+  }
 }
 
 /** Goes on with a stream after the event that the client had last. */
@@ -63,7 +66,7 @@ async function resume(
   }
   const { stream, after, over } = cursor;
   if (over && !session.noteOver(stream)) return nothingFollows(endpoint);
-  if (stream === SERVER_STREAM) return await openServerStream(endpoint, opening, after, true);
+  if (stream === SERVER_STREAM) return await openServerStream(endpoint, opening, after);
   // The endpoint may have closed, or the session ended, while the log was asked.
   if (endpoint.closing) return shuttingDown(endpoint);
   if (session.ended) return sessionNotFound(endpoint, "session-unknown");
@@ -71,12 +74,16 @@ async function resume(
   return connect(endpoint, init)?.response ?? serverBusy(endpoint, "stream-limit");
 }
 
-/** Opens the one server-to-client stream of the session, in the whole cluster. */
+/**
+ * Opens the one server-to-client stream of the session, in the whole cluster.
+ *
+ * @param resumeAfter The number of the event that the client had last, if it comes back; otherwise it
+ * gets what nobody has got
+ */
 async function openServerStream(
   endpoint: Endpoint,
   opening: Opening,
-  after: number,
-  resumed = false,
+  resumeAfter?: number,
 ): Promise<Response> {
   const { session } = opening;
   const { leases } = endpoint.backplane;
@@ -91,6 +98,15 @@ async function openServerStream(
     ? await leases.tryTake(key, lost)
     : await leases.take(key, lost);
   if (lease === undefined) return streamTaken(endpoint);
+  const release = () => endpoint.background("giving up a stream", () => lease.release());
+  let after: number;
+  try {
+    // Before the lease was taken, another connection may still have handed events over.
+    after = resumeAfter ?? await endpoint.backplane.log.delivered(session.id, SERVER_STREAM);
+  } catch (error) {
+    release();
+    throw error;
+  }
   // What opened now would be left open, or take the place of a newer one.
   const late = endpoint.closing
     ? shuttingDown(endpoint)
@@ -100,7 +116,7 @@ async function openServerStream(
     ? sseAnswer()
     : undefined;
   if (late !== undefined) {
-    lease.release();
+    release();
     return late;
   }
   connected = connect(endpoint, {
@@ -108,11 +124,11 @@ async function openServerStream(
     stream: SERVER_STREAM,
     after,
     kind: "server",
-    resumed,
-    onClose: () => lease.release(),
+    resumed: resumeAfter !== undefined,
+    onClose: release,
   });
   if (connected === undefined) {
-    lease.release();
+    release();
     return serverBusy(endpoint, "stream-limit");
   }
   return connected.response;
@@ -128,9 +144,8 @@ async function openWithHint(endpoint: Endpoint, opening: Opening): Promise<Respo
     notificationText({ method })
   );
   if (session.connections.has(SERVER_STREAM)) return sseAnswer(...hints);
-  const after = await endpoint.backplane.log.delivered(session.id, SERVER_STREAM);
   for (const hint of hints) await push(endpoint, session.id, hint);
-  return await openServerStream(endpoint, opening, after);
+  return await openServerStream(endpoint, opening);
 }
 
 /**

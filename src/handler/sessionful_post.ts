@@ -31,6 +31,8 @@ export interface PostInit {
   readonly principal: Principal;
   /** The sender's owner key. */
   readonly owner: string;
+  /** The requests for what the sender may not know of. */
+  readonly hidden?: ReadonlySet<JsonRpcRequest>;
 }
 
 /** What requests need to be answered, once their session and version are known. */
@@ -48,8 +50,9 @@ export function post(endpoint: Endpoint, init: PostInit): MaybePromise<Response>
     return shuttingDown(endpoint, posted.message.id);
   }
   if (posted.kind === "request" && posted.message.method === "initialize") {
-    const { json } = posted;
-    return initialize(endpoint, posted.message, { request, principal, owner, json });
+    const { json, message } = posted;
+    const hidden = init.hidden?.has(message);
+    return initialize(endpoint, message, { request, principal, owner, json, hidden });
   }
   if (!endpoint.settings.sessions) return postIn(endpoint, init, undefined);
   const session = findSession(endpoint, request, owner);
@@ -133,12 +136,14 @@ function answerFor(endpoint: Endpoint, spoken: Spoken, batch?: number): Answer {
 
 function startCall(
   endpoint: Endpoint,
-  { request, principal, session, version }: Spoken,
+  { request, principal, session, version, ...spoken }: Spoken,
   message: JsonRpcRequest,
   answer: Answer,
 ): void {
   const client = session?.record?.client ?? NO_CLIENT;
-  new Call({ endpoint, message, request, principal, session, version, client, answer }).start();
+  const hidden = spoken.hidden?.has(message);
+  const call = { endpoint, message, request, principal, session, version, client, answer, hidden };
+  new Call(call).start();
 }
 
 function batchRefused(endpoint: Endpoint, message: string): Response {

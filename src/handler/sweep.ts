@@ -19,14 +19,17 @@ export function armSweep(endpoint: Endpoint): void {
 async function sweep(endpoint: Endpoint): Promise<void> {
   const { clock } = endpoint.settings;
   let more = false;
+  // A store that can't tell may well have some.
+  let any = true;
   try {
     const ended = await endpoint.backplane.sessions.sweep(AT_ONCE);
     endedByStore(endpoint, ended);
     more = ended.length >= AT_ONCE;
+    any = endpoint.backplane.sessions.size > 0;
   } catch (error) {
     endpoint.failed("looking for expired sessions", error);
   }
   endpoint.stopSweep = undefined;
-  if (endpoint.closed || endpoint.backplane.sessions.size === 0) return;
+  if (endpoint.closed || !any) return;
   endpoint.stopSweep = clock.timer(more ? 0 : EVERY_MS, () => void sweep(endpoint));
 }

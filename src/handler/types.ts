@@ -4,12 +4,12 @@
  * @module
  */
 import type { Clock } from "../internal/clock.ts";
-import type { MaybePromise } from "../internal/types.ts";
 import type { McpEvent } from "../protocol/events.ts";
-import type { Notification, Principal } from "../protocol/exchange.ts";
+import type { Notification } from "../protocol/exchange.ts";
 import type { ProtocolVersion } from "../protocol/versions.ts";
 import type { RateLimiter, RequiredHeader } from "../gates/types.ts";
 import type { Store } from "../cluster/types.ts";
+import type { AccessOptions } from "./access_options.ts";
 
 /** How much of everything there may be. */
 export interface HandlerLimits {
@@ -192,12 +192,7 @@ export interface RequestOptions {
 }
 
 /** Options for {@linkcode createMcpHandler}. */
-export interface McpHandlerOptions {
-  /**
-   * Tells who sends a request: returns a principal, or throws `Unauthorized` or `Forbidden`. Called
-   * for POST, GET and DELETE alike. Without it everybody is one anonymous principal.
-   */
-  readonly authenticate?: (request: Request, context: unknown) => MaybePromise<Principal>;
+export interface McpHandlerOptions extends AccessOptions {
   /**
    * The one path that is served; others get a 404. Any path when left out.
    */

@@ -6,6 +6,7 @@ import {
   Forbidden,
   principalOf,
   Unauthorized,
+  Unavailable,
 } from "../../../src/auth/authenticate.ts";
 import type { McpEvent } from "../../../src/protocol/events.ts";
 import type { Principal } from "../../../src/protocol/exchange.ts";
@@ -164,6 +165,25 @@ describe("principalOf()", () => {
     }
   });
 
+  test("[AUTH-4] Unavailable is a 503 that leaks nothing, and an event that tells", async () => {
+    const error = new Unavailable(undefined, { cause: new Error("http://10.0.0.7/jwks") });
+    const authenticates = bothWays(() => {
+      throw error;
+    });
+    for (const authenticate of authenticates) {
+      const outcome = await ask(authenticate);
+      await assertRefused(outcome, {
+        status: 503,
+        code: -32603,
+        message: "The server can't check credentials now: try again",
+        reason: "authenticate-failed",
+      });
+      assert.ok(outcome.result instanceof Response);
+      assert.equal(outcome.result.headers.get("retry-after"), "1");
+      assert.deepEqual(outcome.events[0], { type: "error", during: "authenticate", error });
+    }
+  });
+
   test("[AUTH-1] what is no principal is a 500 and an event, never somebody", async () => {
     const nobodies: unknown[] = [
       undefined,
@@ -181,6 +201,8 @@ describe("principalOf()", () => {
       { id: "a", expiresAt: "2030-01-01" },
       { id: "a", expiresAt: NaN },
       { id: "a", expiresAt: null },
+      // Half a scope would be found in it
+      { id: "a", scopes: "notes:read notes:write" },
       new Response(null, { status: 200 }),
     ];
     for (const nobody of nobodies) {
@@ -233,7 +255,7 @@ describe("principalOf()", () => {
         `${challenge}, error="invalid_token"`,
       ],
       [new Forbidden(), `${challenge}, error="insufficient_scope"`],
-      [new Unauthorized("x", { challenge: "Basic" }), "Basic"],
+      [new Unauthorized("x", { challenge: "Basic" }), `Basic, ${challenge}`],
     ] as const;
     for (const [error, expected] of cases) {
       const { result } = await ask(() => {

@@ -1,0 +1,40 @@
+/**
+ * Who may call an endpoint, and what with: bearer tokens, JWTs of an authorization server,
+ * introspection, and the description by which clients find out where to get tokens.
+ *
+ * @example
+ * ```ts
+ * import { createMcpHandler, McpServer } from "@mooring/mcp";
+ * import { jwt, protectedResource } from "@mooring/mcp/auth";
+ *
+ * const url = "https://api.example/mcp";
+ * const issuer = "https://login.example";
+ *
+ * createMcpHandler(new McpServer({ name: "demo", version: "1.0.0" }), {
+ *   authenticate: jwt({ issuer, audience: url, jwksUri: `${issuer}/jwks` }),
+ *   resource: protectedResource({ resource: url, authorizationServers: [issuer] }),
+ * });
+ * ```
+ *
+ * What a principal may do once it is known is for the handler's option `authorize`, and the `scopes`
+ * of tools.
+ *
+ * @module
+ */
+export { bearer } from "./bearer.ts";
+export { Forbidden, Unauthorized, Unavailable } from "./errors.ts";
+export { introspection } from "./introspection.ts";
+export { jwt } from "./jwt.ts";
+export { protectedResource } from "./protected_resource.ts";
+
+export type { Authenticate, BearerOptions } from "./bearer.ts";
+export type { ForbiddenOptions, UnauthorizedOptions } from "./errors.ts";
+export type { Fetch } from "./fetch_json.ts";
+export type { IntrospectionOptions } from "./introspection.ts";
+export type { JwkSet, JwtOptions } from "./jwt_options.ts";
+export type { ProtectedResource, ProtectedResourceOptions } from "./protected_resource.ts";
+export type { ImpliedScopes } from "./scopes.ts";
+export type { Clock } from "../internal/clock.ts";
+export type { MaybePromise } from "../internal/types.ts";
+export type { Principal } from "../protocol/exchange.ts";
+export type { JsonObject } from "../protocol/jsonrpc.ts";

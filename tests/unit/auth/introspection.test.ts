@@ -1,0 +1,269 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { Forbidden, Unauthorized, Unavailable } from "../../../src/auth/errors.ts";
+import { introspection, type IntrospectionOptions } from "../../../src/auth/introspection.ts";
+import type { JsonObject } from "../../../src/protocol/jsonrpc.ts";
+import { AUDIENCE, ISSUER, withToken } from "../../auth/issuer.ts";
+import { BROKEN, FakeEndpoint, hang } from "../../auth/fake_endpoint.ts";
+import { FakeClock, flush } from "../../support/clock.ts";
+
+const SECRET = "s3cr:et &+%ü";
+const TOKEN = "0paque-t0ken";
+
+function bench(more: Partial<IntrospectionOptions> = {}) {
+  const clock = new FakeClock();
+  const now = Math.floor(clock.now() / 1000);
+  const known: Record<string, JsonObject> = {
+    [TOKEN]: {
+      active: true,
+      sub: "ada",
+      aud: AUDIENCE,
+      client_id: "editor",
+      scope: "a b",
+      exp: now + 600,
+    },
+  };
+  const answer: FakeEndpoint["answer"] = ({ init }) => {
+    const token = new URLSearchParams(String(init.body)).get("token") ?? "";
+    return Response.json(known[token] ?? { active: false });
+  };
+  const endpoint = new FakeEndpoint(answer);
+  const authenticate = introspection({
+    endpoint: `${ISSUER}/introspect`,
+    clientId: "mcp server",
+    clientSecret: SECRET,
+    issuer: ISSUER,
+    audience: AUDIENCE,
+    fetch: endpoint.fetch,
+    clock,
+    ...more,
+  });
+  const check = async (token = TOKEN): Promise<unknown> => {
+    return await Promise.resolve(authenticate(withToken(token))).then(({ id }) => id, (e) => e);
+  };
+  const says = (facts: JsonObject) => known[TOKEN] = { ...known[TOKEN], ...facts };
+  return { clock, now, known, answer, endpoint, authenticate, check, says };
+}
+
+/** Everything that could be told of an error, its causes too. */
+function toldOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return `${error.stack} ${JSON.stringify(error)} ${toldOf(error.cause)}`;
+}
+
+describe("introspection(): the question", () => {
+  test("[AUTH-4] is a form, with credentials in the header or in the body", async () => {
+    for (const clientAuthentication of ["basic", "post"] as const) {
+      const { endpoint, check } = bench({ clientAuthentication });
+      assert.equal(await check(), "ada");
+      const [{ url, init } = assert.fail()] = endpoint.asked;
+      assert.equal(url, `${ISSUER}/introspect`);
+      assert.equal(init.method, "POST");
+      assert.equal(init.redirect, "manual");
+      const headers = new Headers(init.headers);
+      assert.equal(headers.get("content-type"), "application/x-www-form-urlencoded");
+      const form = Object.fromEntries(new URLSearchParams(String(init.body)));
+      const question = { token: TOKEN, token_type_hint: "access_token" };
+      if (clientAuthentication === "post") {
+        assert.deepEqual(form, { ...question, client_id: "mcp server", client_secret: SECRET });
+        assert.equal(headers.get("authorization"), null);
+      } else {
+        assert.deepEqual(form, question);
+        const credentials = headers.get("authorization")?.replace("Basic ", "") ?? "";
+        // RFC 6749 §2.3.1: both are encoded as in a form
+        assert.equal(atob(credentials), "mcp+server:s3cr%3Aet+%26%2B%25%C3%BC");
+      }
+    }
+  });
+});
+
+describe("introspection(): the answer", () => {
+  test("[AUTH-4] the principal is what the answer says", async () => {
+    const { now, authenticate } = bench({ implies: { b: ["c"] } });
+    const { claims, ...principal } = await authenticate(withToken(TOKEN));
+    assert.deepEqual(principal, {
+      id: "ada",
+      issuer: ISSUER,
+      clientId: "editor",
+      scopes: ["a", "b", "c"],
+      expiresAt: (now + 600) * 1000,
+    });
+    assert.equal(claims?.active, true);
+  });
+
+  test("[AUTH-4] a token without an end has none", async () => {
+    const { says, authenticate } = bench();
+    says({ exp: undefined });
+    assert.equal((await authenticate(withToken(TOKEN))).expiresAt, undefined);
+  });
+
+  const wrong: [string, JsonObject][] = [
+    ["that isn't active", { active: false }],
+    ["for another audience", { aud: "https://other.example" }],
+    ["for no audience", { aud: undefined }],
+    ["for a list of others", { aud: ["x", `${AUDIENCE}/`] }],
+    ["of another issuer", { iss: "https://other.example" }],
+    ["without sub", { sub: undefined }],
+    ["with an empty sub", { sub: "" }],
+    ["that has expired", { exp: 1 }],
+    ["with a text as exp", { exp: "2099" }],
+    ["from the future", { nbf: 9_999_999_999 }],
+  ];
+  for (const [name, facts] of wrong) {
+    test(`[AUTH-4] a token ${name} → 401, and asked about every time`, async () => {
+      const { endpoint, says, check } = bench();
+      says(facts);
+      for (let i = 1; i <= 2; i++) {
+        const error = await check();
+        assert.ok(error instanceof Unauthorized, String(error));
+        assert.match(error.challenge, /error="invalid_token"/);
+        assert.ok(!toldOf(error).includes(TOKEN));
+        assert.equal(endpoint.asked.length, i);
+      }
+    });
+  }
+
+  test("[AUTH-4] a list of audiences and the right issuer are good", async () => {
+    const { says, check } = bench();
+    says({ aud: ["x", AUDIENCE], iss: ISSUER, nbf: 1 });
+    assert.equal(await check(), "ada");
+  });
+
+  test("[AUTH-4] required scopes → 403, also for tokens that are remembered", async () => {
+    const { check } = bench({ requiredScopes: ["z"] });
+    for (let i = 0; i < 2; i++) {
+      const error = await check();
+      assert.ok(error instanceof Forbidden);
+      assert.match(error.challenge, /scope="z a b"/);
+    }
+  });
+});
+
+describe("introspection(): what is remembered", () => {
+  test("[AUTH-4] good tokens, for a while; then a revoked one is found out", async () => {
+    const { clock, known, endpoint, check } = bench();
+    assert.equal(await check(), "ada");
+    delete known[TOKEN];
+    await clock.advance(29_999);
+    assert.equal(await check(), "ada");
+    assert.equal(endpoint.asked.length, 1);
+    await clock.advance(1);
+    assert.ok(await check() instanceof Unauthorized);
+    assert.equal(endpoint.asked.length, 2);
+  });
+
+  test("[AUTH-4] never longer than they last", async () => {
+    const { clock, now, endpoint, says, check } = bench();
+    says({ exp: now + 10 });
+    assert.equal(await check(), "ada");
+    await clock.advance(10_000);
+    assert.ok(await check() instanceof Unauthorized);
+    assert.equal(endpoint.asked.length, 2);
+  });
+
+  test("[AUTH-4] nothing, where that is wanted", async () => {
+    const { endpoint, check } = bench({ cacheMs: 0 });
+    await check();
+    await check();
+    assert.equal(endpoint.asked.length, 2);
+  });
+
+  test("[AUTH-4] no more than the bound, and the ones used last", async () => {
+    const { known, endpoint, check } = bench({ cacheEntries: 3 });
+    const facts = known[TOKEN] ?? {};
+    for (const name of ["a", "b", "c", "d"]) known[name] = { ...facts, sub: name };
+    for (const name of ["a", "b", "c", "a", "d"]) assert.equal(await check(name), name);
+    assert.equal(endpoint.asked.length, 4);
+    for (const name of ["a", "c", "d"]) await check(name);
+    assert.equal(endpoint.asked.length, 4);
+    await check("b");
+    assert.equal(endpoint.asked.length, 5);
+  });
+
+  test("[AUTH-4] requests with one token at a time share one question", async () => {
+    const { endpoint, check } = bench();
+    assert.deepEqual(await Promise.all(Array(50).fill(TOKEN).map(check)), Array(50).fill("ada"));
+    assert.equal(endpoint.asked.length, 1);
+  });
+
+  test("[AUTH-4] open questions are bounded, and every place is given back", async () => {
+    const { clock, endpoint, answer, check } = bench();
+    endpoint.answer = hang;
+    const waiting = Array.from({ length: 1_000 }, (_, index) => check(`t${index}`));
+    // Hashes are made elsewhere, so it takes more than a turn
+    for (let i = 0; i < 2_000 && endpoint.asked.length < 1_000; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    assert.equal(endpoint.asked.length, 1_000);
+    assert.ok(await check() instanceof Unavailable);
+    assert.equal(endpoint.asked.length, 1_000);
+    await clock.advance(5_000);
+    for (const error of await Promise.all(waiting)) assert.ok(error instanceof Unavailable);
+    assert.equal(clock.pending, 0);
+    endpoint.answer = answer;
+    assert.equal(await check(), "ada");
+  });
+});
+
+describe("introspection(): failures", () => {
+  const broken: typeof BROKEN = {
+    ...BROKEN,
+    "wrong credentials": () => Response.json({ error: "invalid_client" }, { status: 401 }),
+    "no answer in it": () => Response.json({}),
+    "an answer that echoes": ({ init }) => new Response(String(init.body)),
+  };
+  for (const [name, answer] of Object.entries(broken)) {
+    test(`[AUTH-4] ${name} → unavailable, with nothing told, and back by itself`, async () => {
+      const bed = bench();
+      bed.endpoint.answer = answer;
+      const error = await bed.check();
+      assert.ok(error instanceof Unavailable, String(error));
+      assert.doesNotMatch(toldOf(error), /0paque|t0ken|s3cr/);
+      bed.endpoint.answer = bed.answer;
+      assert.equal(await bed.check(), "ada");
+    });
+  }
+
+  test("[AUTH-4] no answer is waited for no longer than is allowed", async () => {
+    const { clock, endpoint, check } = bench({ timeoutMs: 100 });
+    endpoint.answer = hang;
+    const waiting = check();
+    while (endpoint.asked.length === 0) await flush();
+    await clock.advance(100);
+    assert.ok(await waiting instanceof Unavailable);
+  });
+});
+
+describe("introspection(): options", () => {
+  const good = {
+    endpoint: `${ISSUER}/introspect`,
+    clientId: "mcp",
+    clientSecret: "secret",
+    issuer: ISSUER,
+    audience: AUDIENCE,
+  };
+  const misuse: [string, Record<string, unknown>, typeof TypeError | typeof RangeError][] = [
+    ["no endpoint", { endpoint: undefined }, TypeError],
+    ["plain HTTP", { endpoint: "http://login.example/" }, TypeError],
+    ["no client", { clientId: "" }, TypeError],
+    ["no secret", { clientSecret: undefined }, TypeError],
+    ["a secret that is no text", { clientSecret: ["hunter2"] }, TypeError],
+    ["another way to authenticate", { clientAuthentication: "tls" }, TypeError],
+    ["no issuer", { issuer: undefined }, TypeError],
+    ["no audience", { audience: [] }, TypeError],
+    ["a scope with a space", { requiredScopes: ["a b"] }, TypeError],
+    ["a negative time", { cacheMs: -1 }, RangeError],
+    ["no entries", { cacheEntries: 0 }, RangeError],
+    ["no time to ask", { timeoutMs: 0 }, RangeError],
+    ["no function to fetch", { fetch: {} }, TypeError],
+  ];
+  for (const [name, options, kind] of misuse) {
+    test(`[AUTH-4] ${name} is misuse`, () => {
+      // The point is what happens when the type is not kept
+      const wrong = { ...good, ...options } as unknown as IntrospectionOptions;
+      assert.throws(() => introspection(wrong), (error) => {
+        return error instanceof kind && !error.message.includes("hunter2");
+      });
+    });
+  }
+});
