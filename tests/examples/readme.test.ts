@@ -8,7 +8,7 @@ const read = (path: string): Promise<string> =>
 /** The fields of an interface with their documented defaults. */
 function fieldsOf(source: string, name: string): Map<string, string | undefined> {
   const [, body = ""] =
-    source.match(new RegExp(`^export interface ${name} \\{\n([^]*?)^\\}`, "m")) ??
+    source.match(new RegExp(`^export interface ${name} (?:extends \\w+ )?\\{\n([^]*?)^\\}`, "m")) ??
       [];
   const fields = new Map<string, string | undefined>();
   for (const [, doc = "", field = ""] of body.matchAll(/\/\*\*([^]*?)\*\/\s+readonly (\w+)/g)) {
@@ -33,7 +33,11 @@ describe("README.md", () => {
       streams: "StreamOptions",
       requests: "RequestOptions",
     };
-    const expected = new Map(fieldsOf(source, "McpHandlerOptions"));
+    const access = await read("src/handler/access_options.ts");
+    const expected = new Map([
+      ...fieldsOf(source, "McpHandlerOptions"),
+      ...fieldsOf(access, "AccessOptions"),
+    ]);
     for (const [group, name] of Object.entries(groups)) {
       if (group !== "sessions") expected.delete(group);
       for (const [field, value] of fieldsOf(source, name)) expected.set(`${group}.${field}`, value);
