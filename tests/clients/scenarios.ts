@@ -203,7 +203,7 @@ export const SCENARIOS: readonly Scenario[] = [
       connected(world, async (client) => {
         await listening(client);
         const before = updates(client);
-        for (let i = 0; i < 5; i++) await client.call("touch_watched_resource");
+        await client.call("touch_watched_resource", { times: 5 });
         await until(() => updates(client) > before, "an update");
         await pause(400);
         assert.equal(updates(client), before + 1);
