@@ -63,6 +63,8 @@ export class Connection {
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   #unwatch: (() => void) | undefined;
   #cursor: number;
+  /** The message that was handed over last. */
+  #newest: string | undefined;
   #open = true;
   /** Whether the constructor has returned. */
   #made = false;
@@ -108,10 +110,18 @@ export class Connection {
    *
    * @param reason Why, for `onClose`
    * @param options `retryMs` is how long the client is told to wait before it comes back, in
-   * milliseconds; it is told nothing when this is left out
+   * milliseconds; it is told nothing when this is left out. `last` is a message that the log couldn't
+   * take, and that is handed over without it unless it has been all the same
    */
-  close(reason: StreamCloseReason, options?: { readonly retryMs?: number }): void {
-    this.#finish(reason, options?.retryMs);
+  close(
+    reason: StreamCloseReason,
+    options: { readonly retryMs?: number; readonly last?: string } = {},
+  ): void {
+    const { retryMs, last } = options;
+    if (this.#open && last !== undefined && last !== this.#newest) {
+      this.#enqueue(frame(undefined, last));
+    }
+    this.#finish(reason, retryMs);
   }
 
   #begin(): void {
@@ -195,6 +205,7 @@ export class Connection {
       }
       this.#enqueue(frame(eventId(this.#options.stream, n), data));
       this.#cursor = n;
+      this.#newest = data;
     }
     if (this.#cursor > begin) this.#noteDelivered();
     if (slice.ended && this.#cursor >= slice.last) this.#finish("ended");
@@ -243,8 +254,13 @@ export class Connection {
   }
 
   #stopWatching(): void {
-    this.#unwatch?.();
+    const unwatch = this.#unwatch;
     this.#unwatch = undefined;
+    try {
+      unwatch?.();
+    } catch (error) {
+      this.#options.report({ type: "error", during: "reading a stream", error });
+    }
   }
 
   #finish(reason: StreamCloseReason, retryMs?: number): void {

@@ -7,7 +7,7 @@ import { setImmediate } from "node:timers";
 import type { Clock } from "../../src/internal/clock.ts";
 
 interface Timer {
-  readonly due: number;
+  due: number;
   readonly callback: () => void;
 }
 
@@ -70,9 +70,7 @@ export class FakeClock implements Clock {
   set(now: number): void {
     const shift = now - this.#now;
     this.#now = now;
-    const timers = [...this.#timers];
-    this.#timers.clear();
-    for (const { due, callback } of timers) this.#timers.add({ due: due + shift, callback });
+    for (const timer of this.#timers) timer.due += shift;
   }
 
   #next(end: number): Timer | undefined {

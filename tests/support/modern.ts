@@ -233,8 +233,9 @@ export class ModernFrames extends Frames {
   override async next(): ReturnType<Frames["next"]> {
     const frame = await super.next();
     if (frame !== undefined) {
-      assert.equal(frame.id, undefined, "an event has an id");
-      assert.equal(frame.event, undefined, "an event has a name");
+      const { id, event, retry } = frame;
+      assert.deepEqual({ id, retry }, { id: undefined, retry: undefined }, frame.raw);
+      assert.ok(event === undefined || event === "message", frame.raw);
     }
     return frame;
   }
