@@ -10,6 +10,7 @@ import { startFixture } from "../../tools/fixture.ts";
 import { install, isRuntime } from "../../tools/runtimes.ts";
 import { type Tally, tallyLine } from "../../tools/tally.ts";
 import { canInspect, INSPECTIONS } from "./inspector.ts";
+import { MODES_TOGETHER } from "./modern.ts";
 import { type Scenario, SCENARIOS, STATELESS, type World } from "./scenarios.ts";
 import { sdkV1 } from "./sdk_v1.ts";
 import { sdkV2, sdkV2Auto } from "./sdk_v2.ts";
@@ -20,6 +21,7 @@ const LIMIT_MS = 30_000;
 const PLAN = [
   { name: sdkV2.name, kind: sdkV2, scenarios: SCENARIOS },
   { name: sdkV2Auto.name, kind: sdkV2Auto, scenarios: STATELESS },
+  { name: "SDK v2 (all modes)", kind: sdkV2, scenarios: MODES_TOGETHER },
   { name: sdkV1.name, kind: sdkV1, scenarios: SCENARIOS },
   { name: "inspector", kind: sdkV2, scenarios: INSPECTIONS },
 ] as const;

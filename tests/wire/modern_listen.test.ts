@@ -7,7 +7,7 @@ import type { Principal } from "../../src/protocol/exchange.ts";
 import { isObject, type JsonObject, type RequestId } from "../../src/protocol/jsonrpc.ts";
 import { McpServer } from "../../src/server/server.ts";
 import { FakeClock, flush } from "../support/clock.ts";
-import { ModernFrames, ModernPeer } from "../support/modern.ts";
+import { type ModernFrames, ModernPeer } from "../support/modern.ts";
 import {
   as,
   Blocker,
@@ -365,7 +365,7 @@ describe("ERA: subscriptions/listen ends", () => {
     ]);
   });
 
-  test("[ERA-5] [END-1] a call that goes on doesn't keep a subscription from ending", async () => {
+  test("[ERA-5] [END-1] a call that goes on keeps no subscription open for longer than the grace", async () => {
     const blocker = new Blocker();
     const clock = new FakeClock();
     const handler = createMcpHandler(new Stub({ block: blocker.act }), { clock });

@@ -13,7 +13,7 @@ import { McpServer } from "../../src/server/server.ts";
 import type { RequestContext } from "../../src/server/types.ts";
 import { CAPABLE, ModernPeer, questionsOf, stateOf } from "../support/modern.ts";
 import { assertValid } from "../support/schema.ts";
-import { Events, Gate, initialize, isPending, Peer, soon, textOf } from "../support/wire.ts";
+import { Events, Gate, initialize, isPending, type Peer, soon, textOf } from "../support/wire.ts";
 
 const NOTHING = { sessions: 0, streams: 0, requests: 0, questions: 0, listens: 0 };
 const NAME = { message: "Who are you?", schema: z.object({ name: z.string() }) };

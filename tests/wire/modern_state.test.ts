@@ -196,6 +196,16 @@ describe("ASK: requestState", () => {
     });
   }
 
+  test("[ASK-5] on another method with the very same parameters → -32602", async () => {
+    const own = world();
+    const params = { name: "rename", arguments: {} };
+    const ofTool = await begun(own, "tools/call", params);
+    const ofPrompt = await begun(own, "prompts/get", params);
+    await refusedState(own, ofTool, "prompts/get", params);
+    await refusedState(own, ofPrompt, "tools/call", params);
+    await own.handler.close();
+  });
+
   test("[ASK-5] a prompt's is for that prompt and its arguments, a resource's for its URI", async () => {
     const own = world();
     const poem = { name: "poem", arguments: { mood: "sad" } };
