@@ -1,0 +1,75 @@
+/**
+ * This project, with everything on that a public endpoint has on.
+ *
+ * @module
+ */
+import { createMcpHandler, type McpHandlerOptions, McpServer, Unauthorized } from "../../mod.ts";
+import { KIND_NAMES } from "../kinds.ts";
+import { PRINCIPALS } from "../messages.ts";
+import { toolsFor } from "../tools.ts";
+import type { Listening, Stack, StackInit, StackModule } from "./types.ts";
+
+const principals = new Map(PRINCIPALS.map(({ id, authorization }) => [authorization, { id }]));
+
+function serverOf({ tools }: StackInit): McpServer {
+  const server = new McpServer({ name: "bench", version: "1.0.0" });
+  for (const { name, description, input, run } of toolsFor(tools)) {
+    server.registerTool(name, { description, inputSchema: input }, (args, ctx) => {
+      return run(args, ctx.progress);
+    });
+  }
+  return server;
+}
+
+function optionsOf({ tools, room, clock }: StackInit): McpHandlerOptions {
+  return {
+    authenticate(request) {
+      const principal = principals.get(request.headers.get("authorization") ?? "");
+      if (principal === undefined) throw new Unauthorized();
+      return principal;
+    },
+    allowedOrigins: ["https://app.example"],
+    requests: { timeoutMs: 60_000, maxTimeoutMs: 600_000 },
+    limits: {
+      page: Math.max(100, tools),
+      // Without room for what is measured there would be nothing to measure.
+      sessions: Math.max(10_000, room),
+      sessionsPerPrincipal: Math.max(1_000, room),
+      streams: Math.max(1_000, room),
+      streamsPerPrincipal: Math.max(100, room),
+    },
+    ...clock !== undefined && { clock },
+  };
+}
+
+function make(init: StackInit): Stack {
+  const handler = createMcpHandler(serverOf(init), optionsOf(init));
+  return {
+    answer: handler,
+    notify: (session) =>
+      handler.notify(session, {
+        method: "notifications/message",
+        params: { level: "info", data: "News" },
+      }),
+  };
+}
+
+/** Each runtime has an adapter of its own, which only that runtime can load. */
+async function listen(init: StackInit): Promise<Listening> {
+  const { serve } = await adapter();
+  return await serve(serverOf(init), { ...optionsOf(init), port: 0, signals: false });
+}
+
+function adapter(): Promise<Pick<typeof import("../../src/adapters/node.ts"), "serve">> {
+  if ("Deno" in globalThis) return import("../../src/adapters/deno.ts");
+  if ("Bun" in globalThis) return import("../../src/adapters/bun.ts");
+  return import("../../src/adapters/node.ts");
+}
+
+/** Mooring. */
+export const mooring: StackModule = {
+  title: "Mooring",
+  kinds: KIND_NAMES,
+  make,
+  listen,
+};
