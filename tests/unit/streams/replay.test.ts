@@ -47,7 +47,11 @@ describe("findCursor()", () => {
     }
     log.end("session", "s");
     for (const [after, over] of [[1, false], [2, true]] as const) {
-      assert.deepEqual(await findCursor(log, "session", `s.${after}`), { stream: "s", after, over });
+      assert.deepEqual(await findCursor(log, "session", `s.${after}`), {
+        stream: "s",
+        after,
+        over,
+      });
     }
     log.open("session", "new");
     assert.deepEqual(await findCursor(log, "session", "new.0"), {
