@@ -15,6 +15,7 @@ import { createMcpHandler } from "../../src/handler/handler.ts";
 import type { McpHandler, McpHandlerOptions } from "../../src/handler/types.ts";
 import { makeEverything } from "../fixtures/everything.ts";
 import { ANSWERS, INFO, ROOTS, textOf } from "./client.ts";
+import { abortable } from "./abortable.ts";
 import type { Scenario } from "./scenarios.ts";
 
 /** How a client chooses an era. */
@@ -85,7 +86,7 @@ async function connect(mode: Mode, init: UserInit): Promise<User> {
     client.setRequestHandler("sampling/createMessage", note("sampling", ANSWERS.model));
   }
   if ("roots" in capabilities) client.setRequestHandler("roots/list", note("roots", ROOTS));
-  const transport = new StreamableHTTPClientTransport(new URL(url), { fetch });
+  const transport = new StreamableHTTPClientTransport(new URL(url), { fetch: abortable(fetch) });
   await client.connect(transport);
   const modern = client.getProtocolEra() === "modern";
   const name = typeof mode === "string" ? mode : `pinned to ${mode.pin}`;

@@ -382,7 +382,7 @@ export const STATELESS: readonly Scenario[] = [
       await proxied(world, async (client, proxy) => {
         const call = client.call("wait_for_cancel", { name }, { onProgress: () => proxy.cut() });
         call.catch(() => {});
-        await stopped(client, name);
+        await connected(world, (other) => stopped(other, name));
       });
     },
   },

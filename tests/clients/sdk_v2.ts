@@ -20,6 +20,7 @@ import {
   textOf,
   type Told,
 } from "./client.ts";
+import { abortable } from "./abortable.ts";
 
 type Mode = "legacy" | "auto";
 
@@ -48,7 +49,7 @@ async function connect({ url, headers, fetch }: ClientInit, mode: Mode): Promise
   client.setRequestHandler("roots/list", () => structuredClone(ROOTS));
   const transport = new StreamableHTTPClientTransport(new URL(url), {
     requestInit: { headers },
-    fetch,
+    fetch: abortable(fetch),
   });
   await client.connect(transport);
   // In 2026-07-28 a client listens instead of subscribing, and names the level with each request.
