@@ -60,7 +60,9 @@ const ACTS = [
   "delete",
   "notify",
   "cancel",
+  "hang",
   "modern",
+  "modern hang",
   "listen",
   "push",
 ] as const;
@@ -120,6 +122,7 @@ class World {
         exchange.notify(logMessage("another"));
         return text("done");
       },
+      hang: () => new Promise<never>(() => {}),
     }, {
       initialize: (exchange) => {
         this.#pass("initialize");
@@ -212,6 +215,10 @@ class World {
       case "push":
         await this.handler.notify(String(peer.sessionId), logMessage("hello"));
         return;
+      case "hang":
+        return this.#read(await peer.call(1, "hang"));
+      case "modern hang":
+        return this.#read(await this.#modern("tools/call", { name: "hang", arguments: {} }));
       case "modern":
         return this.#read(await this.#modern("tools/call", { name: "speak", arguments: {} }));
       case "listen":
@@ -299,6 +306,8 @@ describe("END: close from anywhere", () => {
       }
       const { sessions: _, ...left } = handler.stats();
       assert.deepEqual({ sessions: 0, ...left }, NOTHING);
+      // The store waits for what it forgets, and nothing else waits for anything
+      assert.ok(clock.pending <= 1, `${clock.pending} timers are left`);
       // The store outlives the handler: so do its sessions, but nothing that is held
       store.fault = () => undefined;
       const { sessions } = store.inside;

@@ -9,8 +9,9 @@ import { createMcpHandler } from "../../src/handler/handler.ts";
 import type { McpHandler } from "../../src/handler/types.ts";
 import { isObject, type JsonObject } from "../../src/protocol/jsonrpc.ts";
 import { McpServer } from "../../src/server/server.ts";
+import type { RequestContext } from "../../src/server/types.ts";
 import { FakeClock, flush } from "../support/clock.ts";
-import { CAPABLE, envelope, headersFor } from "../support/modern.ts";
+import { CAPABLE, envelope, headersFor, MODERN } from "../support/modern.ts";
 import { as, BOTH, byToken, Events, Gate, Peer, URL_2025 } from "../support/wire.ts";
 import { assertEmpty, checkResponse, NOTHING, outcomeOf, quiet, until } from "./invariants.ts";
 import { property } from "./runs.ts";
@@ -131,40 +132,68 @@ describe("GATE: bodies that take their time", () => {
 });
 
 /** Everything a tool can be busy with when its client vanishes. */
-function serverOf(gates: Gate<void>[]): McpServer {
-  const server = new McpServer({ name: "faults", version: "1.0.0" });
-  const wait = async () => {
-    const gate = new Gate<void>();
-    gates.push(gate);
-    await gate.promise;
-  };
-  server.registerTool("wait", {}, async () => {
-    await wait();
-    return "done";
-  });
-  server.registerTool("speak", {}, async (_args, ctx) => {
-    for (let n = 1; n <= 3; n++) {
-      ctx.notify({ method: "notifications/x", params: { n } });
-      ctx.progress(n);
-      await wait();
+class Busy {
+  readonly server = new McpServer({ name: "faults", version: "1.0.0" });
+  /** What runs, whether its client knows or not. */
+  readonly #running = new Set<RequestContext>();
+  readonly #gates: Gate<void>[] = [];
+
+  constructor() {
+    this.#register("wait", () => this.#wait());
+    this.#register("speak", async (ctx) => {
+      for (let n = 1; n <= 3; n++) {
+        ctx.notify({ method: "notifications/x", params: { n } });
+        ctx.progress(n);
+        await this.#wait();
+      }
+    });
+    this.#register("ask", async (ctx) => {
+      await ctx.roots();
+      await this.#wait();
+    });
+    this.#register("let go", async (ctx) => {
+      ctx.closeStream({ retryMs: 1 });
+      await this.#wait();
+    });
+    this.server.registerResource(
+      "note",
+      "test://note",
+      {},
+      (_uri, ctx) => this.#run(ctx, () => this.#wait()),
+    );
+  }
+
+  /** Lets everything that waits go on. */
+  step(): void {
+    for (const gate of this.#gates.splice(0)) gate.open();
+  }
+
+  /** How much runs for clients that are there, or of the older era, where gone is not cancelled. */
+  get wanted(): number {
+    return [...this.#running].filter(({ protocolVersion, request }) =>
+      protocolVersion !== MODERN || !request.signal.aborted
+    ).length;
+  }
+
+  #register(name: string, act: (ctx: RequestContext) => Promise<void>): void {
+    this.server.registerTool(name, {}, (_args, ctx) => this.#run(ctx, () => act(ctx)));
+  }
+
+  async #run(ctx: RequestContext, act: () => Promise<void>): Promise<string> {
+    this.#running.add(ctx);
+    try {
+      await act();
+      return "done";
+    } finally {
+      this.#running.delete(ctx);
     }
-    return "done";
-  });
-  server.registerTool("ask", {}, async (_args, ctx) => {
-    const roots = await ctx.roots();
-    await wait();
-    return `${roots.length}`;
-  });
-  server.registerTool("let go", {}, async (_args, ctx) => {
-    ctx.closeStream({ retryMs: 1 });
-    await wait();
-    return "done";
-  });
-  server.registerResource("note", "test://note", {}, async () => {
-    await wait();
-    return "A note";
-  });
-  return server;
+  }
+
+  async #wait(): Promise<void> {
+    const gate = new Gate<void>();
+    this.#gates.push(gate);
+    await gate.promise;
+  }
 }
 
 /** A request of a client that will vanish. */
@@ -232,21 +261,37 @@ const client: fc.Arbitrary<Client> = fc.record({
   steps: fc.nat(4),
 });
 
+/** How many subscriptions there may be: more than one run has clients. */
+const LISTENS = 8;
+
 class World {
   readonly clock = new FakeClock();
   readonly events = new Events();
-  readonly gates: Gate<void>[] = [];
-  readonly server = serverOf(this.gates);
-  readonly handler: McpHandler = createMcpHandler(this.server, {
+  readonly busy = new Busy();
+  readonly handler: McpHandler = createMcpHandler(this.busy.server, {
     clock: this.clock,
     authenticate: byToken,
     onEvent: this.events.onEvent,
+    limits: { listens: LISTENS },
   });
 
-  /** Lets every tool that waits go on. */
-  step(): void {
-    for (const gate of this.gates.splice(0)) gate.open();
+  /** Takes so many places for subscriptions, which have to be there, and gives them back. */
+  async fill(places: number): Promise<void> {
+    const { method, body, headers } = {
+      method: "POST",
+      headers: {},
+      ...ASKED["a subscription of 2026"],
+    };
+    for (let place = 0; place < places; place++) {
+      const all = { ...as("alice"), "content-type": "application/json", ...headers };
+      const request = new Request(URL_2025, { method, headers: all, body: JSON.stringify(body) });
+      const response = await this.handler(request);
+      assert.equal(response.status, 200, "a place was not given back");
+      this.#filled.push(response);
+    }
+    for (const { body } of this.#filled.splice(0)) await body?.cancel();
   }
+  readonly #filled: Response[] = [];
 
   /** A client in a session of its own that does one thing and vanishes. */
   async visit({ what, accept, known, reads, ms, steps }: Client): Promise<void> {
@@ -273,7 +318,7 @@ class World {
     answering.catch(() => {});
     await clock.advance(ms);
     for (let step = 0; step < steps; step++) {
-      this.step();
+      this.busy.step();
       await quiet(2);
     }
     const outcome = await outcomeOf(answering);
@@ -301,26 +346,28 @@ describe("STR: clients that vanish", () => {
     { everyday: 250, long: 20_000 },
     async (clients) => {
       const world = new World();
-      const { handler, clock, server } = world;
+      const { handler, clock, busy } = world;
       for (const each of clients) await world.visit(each);
-      server.resourceUpdated("test://note");
-      server.registerTool("another", {}, () => "");
+      busy.server.resourceUpdated("test://note");
+      busy.server.registerTool("another", {}, () => "");
       await clock.advance(1_000);
+      // 2026: gone is cancelled, within a second
+      await until(() => handler.stats().requests <= busy.wanted);
+      assert.ok(handler.stats().requests <= busy.wanted, JSON.stringify(handler.stats()));
       // What goes on without its client comes to its end
       for (let step = 0; step < 5; step++) {
-        world.step();
+        busy.step();
         await quiet(2);
       }
-      // 2026: gone is cancelled. Only of those that nobody knows to be gone a connection is left
+      // Only of those that nobody knows to be gone a connection is left
       const silent = clients.filter(({ known }) => !known).length;
-      const asking = clients.filter(({ what }) => what === "a call that asks").length;
-      await until(() => handler.stats().requests <= asking);
       const { requests, listens, streams } = handler.stats();
       assert.ok(listens <= silent && streams <= silent, JSON.stringify(handler.stats()));
-      assert.ok(requests <= asking, JSON.stringify(handler.stats()));
+      assert.ok(requests <= busy.wanted, JSON.stringify(handler.stats()));
       // What is left ends with its session, and with its subscription
       await clock.advance(4 * 3_600_000 + 60_000);
       await until(() => handler.stats().requests === 0);
+      await world.fill(LISTENS - handler.stats().listens);
       assert.deepEqual({ ...handler.stats(), listens: 0, streams: 0 }, NOTHING);
       const closed = handler.close({ graceMs: 0 });
       await clock.advance(1);
