@@ -70,8 +70,9 @@ async function begin(
   return async (order) => {
     if (order.do !== "slice") throw new TypeError(`Order a slice of work: ${order.do}`);
     const done = await slice(work, order.ms);
-    // Servers that never end a session by themselves would be timed while they run out of memory.
-    if (kind === "initialize" && module.forgetful === false) work = await renew();
+    // Most servers never end a session by themselves: they would be timed while memory runs out, and
+    // the others at work that those don't do.
+    if (kind === "initialize") work = await renew();
     return done;
   };
 }

@@ -14,7 +14,6 @@ export const honoMcp: StackModule = {
   title: "@hono/mcp",
   kinds: SESSIONFUL,
   acceptSse: "application/json, text/event-stream",
-  forgetful: false,
   make: (init) =>
     perSession(async (begun) => {
       const server = sdkServer(init);

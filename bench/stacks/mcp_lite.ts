@@ -25,7 +25,6 @@ export const mcpLite: StackModule = {
     "stream-heap",
   ],
   acceptJson: "application/json",
-  forgetful: false,
   make({ tools }) {
     const server = new McpServer({
       name: "bench",

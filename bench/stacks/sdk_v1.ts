@@ -60,7 +60,6 @@ export const sdkV1: StackModule = {
   title: "SDK v1",
   kinds: SESSIONFUL,
   acceptSse: "application/json, text/event-stream",
-  forgetful: false,
   make: (init) =>
     perSession(async (begun) => {
       const server = sdkServer(init);

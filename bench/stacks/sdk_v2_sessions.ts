@@ -33,7 +33,6 @@ export const sdkV2Sessions: StackModule = {
   title: "SDK v2 sessions",
   kinds: SESSIONFUL,
   acceptSse: "application/json, text/event-stream",
-  forgetful: false,
   make: (init) =>
     perSession(async (begun) => {
       const server = sdk2Server(init);

@@ -27,7 +27,6 @@ export const tmcp: StackModule = {
     "session-heap",
     "stream-heap",
   ],
-  forgetful: false,
   make({ tools }) {
     const server = new McpServer({ name: "bench", version: "1.0.0", description: "Benchmark" }, {
       adapter: new ZodJsonSchemaAdapter(),

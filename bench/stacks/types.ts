@@ -42,8 +42,6 @@ export interface StackModule {
   readonly acceptJson?: string;
   /** What a client says that it accepts when it wants a stream. Streams alone when left out. */
   readonly acceptSse?: string;
-  /** Whether sessions pile up, so that `initialize` begins anew from time to time, off the clock. */
-  readonly forgetful?: false;
   /** Makes one. */
   make(init: StackInit): MaybePromise<Stack>;
   /** Listens, where it has a server of its own; else it is put behind the runtime's. */

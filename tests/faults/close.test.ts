@@ -289,7 +289,7 @@ describe("END: close from anywhere", () => {
   property(
     "[END-1, CAN-7, STR-11] whatever it comes in the middle of, all is answered, and nothing is left",
     plan,
-    { everyday: 400, long: 30_000 },
+    { everyday: 400, long: 15_000 },
     async (plan) => {
       const world = new World(plan);
       const { handler, clock, asked, closed, store } = world;

@@ -212,7 +212,7 @@ describe("OWN: odd headers", () => {
     property(
       `[OWN-1, OWN-2, GATE-2, GATE-3, GATE-11] an endpoint ${name}: nobody gets into another's session`,
       request,
-      { everyday: 700, long: 100_000 },
+      { everyday: 700, long: 30_000 },
       async (generated) => {
         if (sessions) await world.ready();
         const { stub, handler, events } = world;

@@ -343,7 +343,7 @@ describe("STR: clients that vanish", () => {
   property(
     "[STR-6, STR-11, CAN-6, CAN-7] whatever they did, and whenever they went, nothing of them is left",
     fc.array(client, { minLength: 1, maxLength: 6 }),
-    { everyday: 250, long: 20_000 },
+    { everyday: 250, long: 10_000 },
     async (clients) => {
       const world = new World();
       const { handler, clock, busy } = world;

@@ -1,0 +1,6 @@
+/**
+ * The `mooring` command.
+ *
+ * @module
+ */
+export {};

@@ -1,0 +1,6 @@
+/**
+ * Many nodes as one endpoint, on Redis.
+ *
+ * @module
+ */
+export {};
