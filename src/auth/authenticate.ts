@@ -9,7 +9,9 @@ import { ErrorCode } from "../protocol/errors.ts";
 import type { RefusalReason } from "../protocol/events.ts";
 import type { Principal } from "../protocol/exchange.ts";
 import { isObject, type RequestId } from "../protocol/jsonrpc.ts";
+import { checkRateLimit } from "../gates/rate_limit.ts";
 import { refusal, type Report } from "../gates/refusal.ts";
+import type { RateLimiter } from "../gates/types.ts";
 import { bearerChallenge, joinChallenges } from "./challenge.ts";
 import { Forbidden, Unauthorized, Unavailable } from "./errors.ts";
 import { scopesToAskFor } from "./scopes.ts";
@@ -26,6 +28,8 @@ export interface AuthSettings {
   readonly clock: Clock;
   /** Told of refusals and of what `authenticate` threw. */
   readonly report: Report;
+  /** Asked once it is known who sends a request. */
+  readonly rateLimit?: RateLimiter;
   /** What every challenge of the scheme `Bearer` says besides its error. */
   readonly challenge?: string;
 }
@@ -48,6 +52,23 @@ const AUTHENTICATE: TurnedAway = { during: "authenticate" };
 
 /** Who sends a request, or the response that turns the sender away. Never throws or rejects. */
 export function principalOf(
+  request: Request,
+  context: unknown,
+  settings: AuthSettings,
+): MaybePromise<Principal | Response> {
+  const known = identify(request, context, settings);
+  const { rateLimit, report } = settings;
+  if (rateLimit === undefined) return known;
+  const limit = (principal: Principal | Response) => {
+    if (principal instanceof Response) return principal;
+    const limited = checkRateLimit(request, context, rateLimit, report, principal);
+    if (!isPromise(limited)) return limited ?? principal;
+    return limited.then((response) => response ?? principal);
+  };
+  return isPromise(known) ? known.then(limit) : limit(known);
+}
+
+function identify(
   request: Request,
   context: unknown,
   settings: AuthSettings,

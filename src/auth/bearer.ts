@@ -98,6 +98,12 @@ function admit(principal: Principal | null | undefined, required: readonly strin
   });
 }
 
+/**
+ * What is said to a token that only the holder of a key may use (RFC 9449 §6, RFC 8705 §3). Nobody
+ * here asks for a proof of the key, so that whoever stole the token could use it.
+ */
+export const BOUND = "Send a token that is not bound to a key";
+
 /** What a token that is no good is refused with. The description never has anything of the token. */
 export function invalidToken(description: string, scopes: readonly string[] = []): Unauthorized {
   return new Unauthorized(description, {

@@ -7,7 +7,7 @@ import { functionOption, integerOption } from "../internal/check.ts";
 import { type Clock, systemClock } from "../internal/clock.ts";
 import type { Principal } from "../protocol/exchange.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
-import { type Authenticate, bearer, invalidToken } from "./bearer.ts";
+import { type Authenticate, bearer, BOUND, invalidToken } from "./bearer.ts";
 import { textOption, textsOption } from "./check.ts";
 import { Unavailable } from "./errors.ts";
 import { type Asking, type Fetch, fetchJson, serverUrl } from "./fetch_json.ts";
@@ -83,6 +83,8 @@ interface Expected {
 /** How the endpoint is asked about a token. */
 type Ask = (token: string) => Promise<unknown>;
 
+/** Where servers say what kind of token it is: refresh tokens are active too. */
+const KINDS = ["token_type", "token_use", "typ"] as const;
 /** How many questions may be open at a time. */
 const MOST_OPEN = 1_000;
 
@@ -91,9 +93,10 @@ const MOST_OPEN = 1_000;
  * `sub`, through the client `client_id`, with the scopes of `scope`, until `exp`. What was good is
  * remembered for a while by the token's hash; what wasn't is asked again.
  *
- * Refused with 401 are tokens that aren't active, are for another audience or of another issuer, or
- * whose answer has no `sub` or no `aud`. Where the endpoint can't be reached, or doesn't let this
- * server ask, the answer is a 503, so that clients keep their tokens and try again.
+ * Refused with 401 are tokens that aren't active, are for another audience or of another issuer, are
+ * refresh tokens, are bound to a key of the client (`cnf`), or whose answer has no `sub` or no `aud`.
+ * Where the endpoint can't be reached, or doesn't let this server ask, the answer is a 503, so that
+ * clients keep their tokens and try again.
  *
  * @example
  * ```ts
@@ -188,14 +191,15 @@ function principalOf(answer: unknown, expected: Expected): Principal {
   if (wrong !== undefined || typeof sub !== "string") {
     throw invalidToken(wrong ?? "Send a token of somebody", expected.requiredScopes);
   }
-  return {
+  // Many requests get the same one: what one of them does to it must not help the others.
+  return Object.freeze({
     id: sub,
     issuer: expected.issuer,
     ...typeof clientId === "string" && { clientId },
-    scopes: readScopes(expected.implied, scope),
+    scopes: Object.freeze(readScopes(expected.implied, scope)),
     ...typeof exp === "number" && { expiresAt: exp * 1000 },
-    claims: answer,
-  };
+    claims: Object.freeze(answer),
+  });
 }
 
 function wrongWith(answer: JsonObject, { issuer, audience, clock }: Expected): string | undefined {
@@ -203,6 +207,8 @@ function wrongWith(answer: JsonObject, { issuer, audience, clock }: Expected): s
   const now = clock.now() / 1000;
   if (active !== true) return "Send a new token: this one is over, or none of its issuer";
   if (typeof sub !== "string" || sub === "") return "Send a token of somebody";
+  if (answer.cnf !== undefined) return BOUND;
+  if (KINDS.some((name) => /^refresh/i.test(String(answer[name])))) return "Send an access token";
   if (iss !== undefined && iss !== issuer) {
     return "Send a token of the issuer that this server trusts";
   }

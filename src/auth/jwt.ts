@@ -6,7 +6,7 @@
 import { errors, jwtVerify } from "jose";
 import type { JWTPayload, JWTVerifyOptions } from "jose";
 import type { Principal } from "../protocol/exchange.ts";
-import { type Authenticate, bearer, invalidToken } from "./bearer.ts";
+import { type Authenticate, bearer, BOUND, invalidToken } from "./bearer.ts";
 import { type JwtOptions, jwtSettings } from "./jwt_options.ts";
 import type { FindKey } from "./remote_keys.ts";
 import { readScopes } from "./scopes.ts";
@@ -19,8 +19,9 @@ const MOST_TRIES = 10;
  * `iss`, through the client `client_id` or `azp`, with the scopes of `scope` and `scp`, until `exp`.
  *
  * Refused with 401 are tokens that are unsigned, signed by an algorithm or a key that isn't the
- * issuer's, expired, from another issuer, for another audience, or without `sub` or `exp`. Where the
- * issuer's keys can't be had the answer is a 503, so that clients keep their tokens and try again.
+ * issuer's, expired, from another issuer, for another audience, bound to a key of the client (`cnf`),
+ * or without `sub` or `exp`. Where the issuer's keys can't be had the answer is a 503, so that clients
+ * keep their tokens and try again.
  *
  * @example
  * ```ts
@@ -56,6 +57,7 @@ export function jwt(options: JwtOptions): Authenticate {
       try {
         const currentDate = new Date(clock.now());
         const claims = await claimsOf(token, find, { ...expected, currentDate });
+        if (claims.cnf !== undefined) throw invalidToken(BOUND, requiredScopes);
         return principalOf(claims, readScopes(implied, claims.scope, claims.scp), toleranceS);
       } catch (error) {
         throw refusalOf(error, requiredScopes);

@@ -72,11 +72,11 @@ export class RemoteKeys {
   };
 
   async #current(): Promise<Keys> {
-    const { cacheMs, clock, onError } = this.#init;
+    const { cacheMs, onError } = this.#init;
     const keys = this.#keys;
-    const now = clock.now();
-    if (keys === undefined || now - keys.at >= cacheMs * STALE) return await this.#load();
-    if (now - keys.at >= cacheMs && now - this.#triedAt >= RETRY_MS) this.#load().catch(onError);
+    const age = keys === undefined ? Infinity : this.#since(keys.at);
+    if (keys === undefined || age >= cacheMs * STALE) return await this.#load();
+    if (age >= cacheMs && this.#since(this.#triedAt) >= RETRY_MS) this.#load().catch(onError);
     return keys;
   }
 
@@ -84,11 +84,10 @@ export class RemoteKeys {
   #search(keys: Keys): MaybePromise<Keys | undefined> {
     if (this.#pending !== undefined) return this.#pending;
     if (this.#keys !== keys) return this.#keys;
-    const now = this.#init.clock.now();
-    const more = Math.floor((now - this.#searchedAt) / SEARCH_MS);
+    const more = Math.floor(this.#since(this.#searchedAt) / SEARCH_MS);
     if (more > 0) {
       this.#searches = Math.min(SEARCHES, this.#searches + more);
-      this.#searchedAt = now;
+      this.#searchedAt = this.#init.clock.now();
     }
     if (this.#searches > 0) {
       this.#searches--;
@@ -96,6 +95,11 @@ export class RemoteKeys {
     }
     if (this.#triedAt > keys.at) throw new Unavailable();
     return undefined;
+  }
+
+  /** Milliseconds since then. What lies ahead, since the clock was set back, is as old as it is far. */
+  #since(then: number): number {
+    return Math.abs(this.#init.clock.now() - then);
   }
 
   #load(): Promise<Keys> {

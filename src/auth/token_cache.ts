@@ -22,6 +22,7 @@ export interface TokenCacheInit {
 
 interface Known {
   readonly principal: Principal;
+  readonly at: number;
   readonly until: number;
 }
 
@@ -53,7 +54,9 @@ export class TokenCache {
     const known = this.#known.get(key);
     if (known !== undefined) {
       this.#known.delete(key);
-      if (known.until > this.#init.clock.now()) {
+      const now = this.#init.clock.now();
+      // A clock that was set back must not make it good for longer.
+      if (known.at <= now && now < known.until) {
         this.#known.set(key, known);
         return known.principal;
       }
@@ -69,9 +72,10 @@ export class TokenCache {
   async #find(key: string, token: string): Promise<Principal> {
     const { clock, ttlMs, most, find } = this.#init;
     const principal = await find(token);
-    const until = Math.min(clock.now() + ttlMs, principal.expiresAt ?? Infinity);
-    if (until <= clock.now()) return principal;
-    this.#known.set(key, { principal, until });
+    const at = clock.now();
+    const until = Math.min(at + ttlMs, principal.expiresAt ?? Infinity);
+    if (until <= at) return principal;
+    this.#known.set(key, { principal, at, until });
     for (const oldest of this.#known.keys()) {
       if (this.#known.size <= most) break;
       this.#known.delete(oldest);

@@ -80,5 +80,5 @@ export function dropUnderscoreHeaders(request: Request): Request {
 }
 
 function hidden(name: string): boolean {
-  return String(name).includes("_");
+  return (typeof name === "string" ? name : String(name)).includes("_");
 }

@@ -39,6 +39,19 @@ export interface GateSettings {
   readonly batch: number;
 }
 
+/**
+ * A limiter, if one is given.
+ *
+ * @throws {TypeError} If it is none
+ */
+export function rateLimiterOption(
+  name: string,
+  given: RateLimiter | undefined,
+): RateLimiter | undefined {
+  if (given === undefined || typeof given?.check === "function") return given;
+  throw new TypeError(`Give an object with a function "check" as "${name}"`);
+}
+
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
 /**
@@ -48,16 +61,13 @@ const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
  * @throws {RangeError} If a limit is no positive integer
  */
 export function gateSettings(options: GateOptions): GateSettings {
-  const { allowedOrigins, allowedHosts, cors = true, rateLimit, limits = {} } = options;
+  const { allowedOrigins, allowedHosts, cors = true, limits = {} } = options;
   const path = pathOption("path", options.path);
   const healthPath = pathOption("healthPath", options.healthPath);
   if (healthPath !== undefined && healthPath === path) {
     throw new TypeError(`Give "healthPath" another path than "path": ${healthPath}`);
   }
   if (typeof cors !== "boolean") throw new TypeError(`Give a boolean as "cors": ${typeof cors}`);
-  if (rateLimit !== undefined && typeof rateLimit?.check !== "function") {
-    throw new TypeError('Give an object with a function "check" as "rateLimit"');
-  }
   if (allowedHosts?.length === 0) {
     throw new TypeError('Name at least one host in "allowedHosts", or leave it out');
   }
@@ -74,7 +84,7 @@ export function gateSettings(options: GateOptions): GateSettings {
     allow: allowedMethods(readable),
     requestHeaders: allowedRequestHeaders(requiredHeader?.name),
     requiredHeader,
-    rateLimit,
+    rateLimit: rateLimiterOption("rateLimit", options.rateLimit),
     bodyBytes: integerOption("limits.bodyBytes", limits.bodyBytes, 1024 * 1024),
     jsonDepth: integerOption("limits.jsonDepth", limits.jsonDepth, 64),
     batch: integerOption("limits.batch", limits.batch, 100),

@@ -1,10 +1,11 @@
 /**
- * The rate limit gate: asks the limiter, and takes its failure for a no.
+ * Rate limits: asks a limiter, and takes its failure for a no.
  *
  * @module
  */
 import { isPromise, type MaybePromise } from "../internal/types.ts";
 import { ErrorCode } from "../protocol/errors.ts";
+import type { Principal } from "../protocol/exchange.ts";
 import { refusal, type Report } from "./refusal.ts";
 import type { RateLimitDecision, RateLimiter } from "./types.ts";
 
@@ -14,10 +15,11 @@ export function checkRateLimit(
   context: unknown,
   limiter: RateLimiter | undefined,
   report: Report,
+  principal?: Principal,
 ): MaybePromise<Response | undefined> {
   if (limiter === undefined) return undefined;
   try {
-    const decision = limiter.check(request, context);
+    const decision = limiter.check(request, context, principal);
     if (!isPromise(decision)) return answer(decision, report);
     return decision.then((value) => answer(value, report))
       .then(undefined, (error: unknown) => failed(error, report));

@@ -4,6 +4,7 @@
  * @module
  */
 import { type Clock, systemClock } from "../internal/clock.ts";
+import type { Principal } from "../protocol/exchange.ts";
 import type { RateLimitDecision, RateLimiter } from "./types.ts";
 
 /** Options for {@linkcode tokenBucket}. */
@@ -18,9 +19,14 @@ export interface TokenBucketOptions {
   readonly burst?: number;
   /**
    * Who makes a request: a text of up to 1,024 characters. `undefined` lets the request pass
-   * unlimited. `context` is what the host handed to the endpoint beside the request.
+   * unlimited. `context` is what the host handed to the endpoint beside the request, and `principal`
+   * is there where the limiter is the option `principalRateLimit`.
    */
-  readonly key: (request: Request, context: unknown) => string | undefined;
+  readonly key: (
+    request: Request,
+    context: unknown,
+    principal?: Principal,
+  ) => string | undefined;
   /**
    * How many keys are remembered; past it the one that was quiet for longest is forgotten.
    *
@@ -48,10 +54,16 @@ const ROUNDING_MS = 1e-6;
  * import { createMcpHandler, McpServer, tokenBucket } from "@mooring/mcp";
  *
  * createMcpHandler(new McpServer({ name: "demo", version: "1.0.0" }), {
+ *   // Before it is known who calls: by what the proxy in front vouches for
  *   rateLimit: tokenBucket({
+ *     perSecond: 50,
+ *     key: (request) => request.headers.get("x-real-ip") ?? "nobody",
+ *   }),
+ *   // And after
+ *   principalRateLimit: tokenBucket({
  *     perSecond: 5,
  *     burst: 20,
- *     key: (request) => request.headers.get("x-api-key") ?? "nobody",
+ *     key: (_request, _context, principal) => principal?.id,
  *   }),
  * });
  * ```
@@ -102,8 +114,8 @@ class TokenBuckets implements RateLimiter {
     this.#start = clock.now();
   }
 
-  check(request: Request, context: unknown): RateLimitDecision {
-    const key = this.#key(request, context);
+  check(request: Request, context: unknown, principal?: Principal): RateLimitDecision {
+    const key = this.#key(request, context, principal);
     if (key === undefined) return ALLOWED;
     if (typeof key !== "string") throw new TypeError("Return a text or undefined as the key");
     if (key.length > LONGEST_KEY) {

@@ -4,6 +4,7 @@
  * @module
  */
 import type { MaybePromise } from "../internal/types.ts";
+import type { Principal } from "../protocol/exchange.ts";
 
 /** A header that every request must carry. */
 export interface RequiredHeader {
@@ -21,10 +22,22 @@ export interface RateLimitDecision {
   readonly retryAfterMs?: number;
 }
 
-/** Decides whether a request may pass, before anything else of it is looked at. */
+/**
+ * Decides whether a request may pass: as `rateLimit` before anything else of it is looked at, as
+ * `principalRateLimit` once it is known who sends it.
+ */
 export interface RateLimiter {
-  /** Asked once for each request. What it throws refuses the request. */
-  check(request: Request, context: unknown): MaybePromise<RateLimitDecision>;
+  /**
+   * Asked once for each request, where it is an option. What it throws refuses the request.
+   *
+   * @param context What the host handed to the endpoint beside the request
+   * @param principal Who sends the request, where that is known
+   */
+  check(
+    request: Request,
+    context: unknown,
+    principal?: Principal,
+  ): MaybePromise<RateLimitDecision>;
 }
 
 /** The bounds that the gates keep. */

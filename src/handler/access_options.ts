@@ -7,6 +7,7 @@ import type { MaybePromise } from "../internal/types.ts";
 import type { Principal } from "../protocol/exchange.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 import type { ProtectedResource } from "../auth/protected_resource.ts";
+import type { RateLimiter } from "../gates/types.ts";
 
 /** A request, as far as it matters to who may make it. */
 export interface AuthorizeMessage {
@@ -61,6 +62,11 @@ export interface AccessOptions {
    * ```
    */
   readonly authorize?: Authorize;
+  /**
+   * Asked about each request once `authenticate` has said who sends it, on every verb; a refusal is a
+   * 429. A batch is one request. `tokenBucket` makes one: `key` gets the principal.
+   */
+  readonly principalRateLimit?: RateLimiter;
   /**
    * Where clients get tokens: made by `protectedResource` of `@mooring/mcp/auth`. It is served at its
    * well-known path, before anything else is looked at, and named in every challenge.

@@ -51,7 +51,7 @@ async function withIssuer(play: (bench: Bench) => Promise<void>): Promise<void> 
       issuer: origin,
       audience: AUDIENCE,
       jwksUri: `${origin}/jwks`,
-      timeoutMs: 200,
+      timeoutMs: 600,
       requiredScopes: ["use"],
     }),
     resource: protectedResource({ resource: AUDIENCE, authorizationServers: [origin] }),
@@ -107,7 +107,7 @@ describe("AUTH: an issuer's keys", () => {
         const modern = new ModernPeer(bench.handler, { headers });
         const began = performance.now();
         const responses = await Promise.all([1, 2, 3].map(() => modern.call("whoami")));
-        assert.ok(performance.now() - began < 2_000);
+        assert.ok(performance.now() - began < 3_000);
         for (const response of responses) {
           assert.equal(response.headers.get("www-authenticate"), null);
           assert.equal(response.headers.get("retry-after"), "1");

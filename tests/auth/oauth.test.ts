@@ -172,6 +172,32 @@ for (const kind of OAUTH_CLIENTS) {
       });
     });
 
+    if (kind.sessions) {
+      test("[AUTH-3, AUTH-4] the server's stream ends with its token, and comes back with the next one", async () => {
+        await on("jwt", async ({ url, tokens, server, events }) => {
+          tokens.ttlS = 3;
+          const user = new User(server.issuer);
+          const client = await kind.connect(url, user);
+          await client.call("count");
+          tokens.ttlS = 3_600;
+          const opened = () =>
+            [...events.of("stream-opened"), ...events.of("stream-resumed")]
+              .filter(({ stream }) => stream === "server");
+          const before = Date.now();
+          while (opened().length < 2 && Date.now() - before < 15_000) {
+            await new Promise((resolve) => setTimeout(resolve, 20));
+          }
+          assert.ok(Date.now() - before > 500, "it did not end with its token");
+          assert.equal(opened().length, 2);
+          assert.equal(server.grants.at(-1)?.grant_type, "refresh_token");
+          assert.equal(await client.call("count"), "2");
+          assert.equal(user.visits, 1);
+          assert.equal(events.of("session-opened").length, 1);
+          await client.close();
+        });
+      });
+    }
+
     test("[AUTH-5] what needs another scope has the user asked for it, in the same session", async () => {
       await on("jwt", async ({ url, server, principals }) => {
         const user = new User(server.issuer, kind.refreshesAndStepsUp);
@@ -231,3 +257,46 @@ for (const kind of OAUTH_CLIENTS) {
     });
   });
 }
+
+describe("OAuth: tokens that are for something else", () => {
+  const [kind] = OAUTH_CLIENTS;
+  for (const format of ["opaque", "jwt"] as const) {
+    test(`[AUTH-4] a refresh token, or one of another client's endpoint, is no access token (${format})`, async () => {
+      await on(format, async ({ url, server, principals }) => {
+        await on(format, async (other) => {
+          assert.ok(kind);
+          const [user, guest] = [new User(server.issuer), new User(other.server.issuer)];
+          const client = await kind.connect(url, user);
+          const elsewhere = await kind.connect(other.url, guest);
+          const post = async (token: string | undefined) => {
+            const response = await fetch(url, {
+              method: "POST",
+              headers: {
+                "authorization": `Bearer ${token}`,
+                "content-type": "application/json",
+                "accept": "application/json, text/event-stream",
+                "mcp-session-id": String(client.sessionId),
+              },
+              body: JSON.stringify({
+                jsonrpc: "2.0",
+                id: 1,
+                method: "tools/call",
+                params: { name: "whoami" },
+              }),
+            });
+            await response.body?.cancel();
+            return response.status;
+          };
+          assert.equal(await post(user.current?.access_token), 200);
+          assert.equal(principals.length, 1);
+          assert.ok(user.current?.refresh_token);
+          assert.equal(await post(user.current.refresh_token), 401);
+          assert.equal(await post(guest.current?.access_token), 401);
+          assert.equal(principals.length, 1);
+          await client.close();
+          await elsewhere.close();
+        });
+      });
+    });
+  }
+});

@@ -59,7 +59,17 @@ export const ASYNCHRONOUS = [
   "log.drop",
   "leases.take",
   "leases.tryTake",
+  "leases.held",
   "member.publish",
+  "member.send",
+  "nodes.beat",
+  "nodes.find",
+  "nodes.leave",
+  "claims.claim",
+  "claims.holder",
+  "claims.release",
+  "documents.get",
+  "documents.put",
 ] as const;
 
 /** What no client may ever read. */
@@ -86,15 +96,19 @@ export class FaultyStore implements Store {
 
   open(settings: StoreSettings): Backplane {
     this.#backplane ??= this.#inner.open(settings);
-    const { sessions, log, bus, leases } = this.#backplane;
+    const { sessions, log, bus, leases, nodes, claims, documents } = this.#backplane;
     return {
+      ...this.#backplane,
       sessions: this.#wrap("sessions", sessions),
       log: this.#wrap("log", log, {
         watch: (unwatch: () => void) => () => this.#now("log.unwatch", unwatch),
       }),
       bus: {
-        join: (listener) => this.#wrap("member", bus.join(listener)),
+        join: (node, listener) => this.#wrap("member", bus.join(node, listener)),
       },
+      nodes: this.#wrap("nodes", nodes),
+      claims: this.#wrap("claims", claims),
+      documents: this.#wrap("documents", documents),
       leases: this.#wrap("leases", leases, {
         take: (lease: object) => this.#wrap("lease", lease),
         tryTake: (lease: object | undefined) => lease && this.#wrap("lease", lease),

@@ -243,6 +243,9 @@ describe("OWN: odd headers", () => {
         }
         stub.exchanges.length = 0;
         assert.deepEqual(events.of("error").map(({ error }) => error), []);
+        const told = JSON.stringify(events.all);
+        for (const id of world.sessions.values()) assert.ok(!told.includes(id), told);
+        assert.doesNotMatch(told, /bearer /i);
         events.all.length = 0;
         await quiet(1);
         const { requests, questions, listens, streams } = handler.stats();

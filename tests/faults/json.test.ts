@@ -211,6 +211,8 @@ async function send(to: Target, sent: string, modern: boolean): Promise<void> {
   const message = parsed(answer);
   assert.ok(isObject(message) && message.jsonrpc === "2.0", answer);
   assert.ok(("result" in message) !== ("error" in message), answer);
+  // Of what it refuses, an answer repeats a few words
+  if (isObject(message.error)) assert.ok(String(message.error.message).length < 1_000, answer);
   if (response.status === 200) {
     assert.ok(isObject(asked));
     assert.equal(JSON.stringify(message.id), JSON.stringify(asked.id));
@@ -343,6 +345,24 @@ describe("GATE: large JSON", () => {
     await handler.close();
   });
 
+  test("[SRV-2] what a request calls its method is told, answered and reported in a few words", async () => {
+    const to = await target();
+    for (const method of ["x".repeat(900 * KIB), `${"\ud83d\ude00".repeat(200 * KIB)}`]) {
+      for (const modern of [false, true]) {
+        const params = modern
+          ? { _meta: { [MetaKey.ProtocolVersion]: MODERN, [MetaKey.ClientCapabilities]: {} } }
+          : {};
+        for (const id of [{ id: 1 }, {}]) {
+          to.events.all.length = 0;
+          await send(to, JSON.stringify({ jsonrpc: "2.0", ...id, method, params }), modern);
+          const told = JSON.stringify(to.events.all);
+          assert.ok(told.length < 1_000, `${told.length} characters`);
+        }
+      }
+    }
+    await to.handler.close({ graceMs: 0 });
+  });
+
   test("[SRV-2] a level of log messages that is no text", async () => {
     const { handler, peer, events } = await target();
     for (const level of [{ toString: 1, valueOf: 1 }, {}, [], null, 1, "x".repeat(5_000)]) {
@@ -373,4 +393,56 @@ describe("GATE: large JSON", () => {
       await to.handler.close({ graceMs: 0 });
     }
   });
+});
+
+describe("GATE: bytes that are no text", () => {
+  const BAD: Readonly<Record<string, readonly number[]>> = {
+    "a lone continuation": [0x80],
+    "a byte that never stands": [0xff],
+    "a null of two bytes": [0xc0, 0x80],
+    "a bracket of two bytes": [0xc1, 0xbb],
+    "two bytes, cut": [0xc3],
+    "three bytes, cut": [0xe2, 0x82],
+    "four bytes, cut after two": [0xf0, 0x9f],
+    "four bytes, cut after three": [0xf0, 0x9f, 0x98],
+    "half a pair": [0xed, 0xa0, 0xbd],
+    "past the last character": [0xf4, 0x90, 0x80, 0x80],
+    "five bytes": [0xf8, 0x88, 0x80, 0x80, 0x80],
+  };
+  const encoder = new TextEncoder();
+  const REAL = encoder.encode("\ufffd");
+  const MARK = [0xef, 0xbb, 0xbf];
+
+  for (const [what, bytes] of Object.entries(BAD)) {
+    test(`[GATE-9] ${what} is refused, wherever it stands and whatever stands beside it`, async () => {
+      const { handler, peer } = await target();
+      const [before, after] = ['{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":"', '"}}'];
+      const post = async (content: readonly number[], mark: boolean, declared: boolean) => {
+        const body = Uint8Array.from([
+          ...mark ? MARK : [],
+          ...encoder.encode(before),
+          ...content,
+          ...encoder.encode(after),
+        ]);
+        const headers = new Headers({ "content-type": "application/json", "accept": BOTH });
+        headers.set("mcp-session-id", String(peer.sessionId));
+        if (declared) headers.set("content-length", `${body.length}`);
+        return await handler(new Request(URL_2025, { method: "POST", headers, body }));
+      };
+      for (const mark of [false, true]) {
+        for (const declared of [false, true]) {
+          // A replacement character that its sender meant is a character like any other
+          await peer.result(await post([...REAL], mark, declared));
+          // Where a length is declared this one is as long as the replacement that it becomes
+          if (declared && what === "four bytes, cut after three") continue;
+          for (const beside of [[], [...REAL], [0x41, 0xf0, 0x9f, 0x98, 0x80]]) {
+            for (const content of [[...bytes, ...beside], [...beside, ...bytes]]) {
+              await refused(await post(content, mark, declared), 400, -32700);
+            }
+          }
+        }
+      }
+      await handler.close({ graceMs: 0 });
+    });
+  }
 });

@@ -404,6 +404,11 @@ class Trial {
     }
     await this.world.clock.advance(120_000);
     assert.equal(this.world.clock.pending, 0);
+    // Whoever reads the operator's log could otherwise come with the ids
+    const told = JSON.stringify(this.world.events.all);
+    for (const { peer } of this.#clients.values()) {
+      assert.ok(!told.includes(String(peer.sessionId)), "a session's id is told");
+    }
   }
 }
 

@@ -6,6 +6,7 @@ import { describe, test } from "node:test";
 import * as fc from "fast-check";
 import { createMcpHandler } from "../../src/handler/handler.ts";
 import type { McpHandler } from "../../src/handler/types.ts";
+import { ErrorCode, McpError } from "../../src/protocol/errors.ts";
 import { McpServer } from "../../src/server/server.ts";
 import { FakeClock } from "../support/clock.ts";
 import { CAPABLE, ModernPeer } from "../support/modern.ts";
@@ -19,6 +20,7 @@ import {
   logData,
   logMessage,
   Peer,
+  Stub,
 } from "../support/wire.ts";
 import { ASYNCHRONOUS, type FaultKind, FaultyStore, SYNCHRONOUS } from "./faulty_store.ts";
 import {
@@ -83,6 +85,8 @@ class World {
   readonly server = serverOf(this.gates);
   readonly handler: McpHandler;
   readonly peer: Peer;
+  /** An endpoint over the same store where no handshake succeeds. */
+  readonly unwilling: McpHandler;
   readonly frames: Frames[] = [];
   /** What has not been answered so far. */
   readonly waiting = new Set<Promise<Response>>();
@@ -90,6 +94,17 @@ class World {
 
   constructor() {
     this.handler = createMcpHandler(this.server, {
+      clock: this.clock,
+      store: this.store,
+      authenticate: byToken,
+      onEvent: this.events.onEvent,
+    });
+    const unwilling = new Stub({}, {
+      initialize: () => {
+        throw new McpError(ErrorCode.InvalidParams, "Not now");
+      },
+    });
+    this.unwilling = createMcpHandler(unwilling, {
       clock: this.clock,
       store: this.store,
       authenticate: byToken,
@@ -107,8 +122,8 @@ class World {
   }
 
   /** Answers a request as far as the store lets it. */
-  async fetch(request: Request): Promise<Response> {
-    const answer = this.handler(request);
+  async fetch(request: Request, handler: McpHandler = this.handler): Promise<Response> {
+    const answer = handler(request);
     this.waiting.add(answer);
     const checked = answer.then(async (response) => {
       this.waiting.delete(answer);
@@ -259,6 +274,12 @@ const STEPS: Readonly<Record<string, Step>> = {
   async "a stranger"(world) {
     await world.peer.with({ headers: as("mallory") }).call(world.id, "hello");
   },
+  async "a handshake that comes to nothing"(world) {
+    const peer = new PatientPeer((request) => world.fetch(request, world.unwilling), {
+      headers: as("alice"),
+    });
+    await peer.post(peer.initializeRequest(world.id));
+  },
   async "a client of 2026"(world) {
     // Nothing of it is kept in the store
     const modern = new ModernPeer(world.handler, { headers: as("alice"), capabilities: CAPABLE });
@@ -313,6 +334,8 @@ async function clearUp(world: World): Promise<void> {
   assert.equal((await peer.delete()).status, 204);
   await assertEmpty(handler);
   await handler.close();
+  assert.deepEqual(world.unwilling.stats(), NOTHING);
+  await world.unwilling.close();
   await world.clock.advance(3_600_000);
   assert.equal(world.clock.pending, 0, "a timer is left");
 }
@@ -351,6 +374,21 @@ describe("CLU: a store that fails at one call", () => {
       await clearUp(world);
     });
   }
+});
+
+/** Calls that only sessions with live state, many nodes or a gateway make. */
+const ELSEWHERE: readonly string[] = [
+  ...["leases.held", "member.send", "nodes.beat", "nodes.find", "nodes.leave"],
+  ...["claims.claim", "claims.holder", "claims.release", "documents.get", "documents.put"],
+];
+
+test("[CLU-8] every call of the store that can fail is made by what clients do above", async () => {
+  const world = new World();
+  await shakeHands(world);
+  for (const step of Object.values(STEPS)) await attempt(world, step);
+  await clearUp(world);
+  const missing = [...ASYNCHRONOUS, ...SYNCHRONOUS].filter((call) => !world.store.calls.has(call));
+  assert.deepEqual(missing.filter((call) => !ELSEWHERE.includes(call)), []);
 });
 
 describe("CLU: a store that fails anywhere, in any order", () => {

@@ -288,9 +288,9 @@ describe("CVE-2026-52869: sessions served to other credentials", () => {
   // Whoever had valid credentials of any kind could send requests with the id of anybody's session.
   const OWNER = "https://issuer.example|alice|app";
   const OTHERS = {
-    "another user": "https://issuer.example|bob|app",
-    "the same name at another issuer": "https://other.example|alice|app",
-    "the same user through another client": "https://issuer.example|alice|other",
+    "another user": "https://issuer.example|alien|app",
+    "the same name at another issuer": "https://issued.example|alice|app",
+    "the same user through another client": "https://issuer.example|alice|apq",
     "the same user without a client": "https://issuer.example|alice|",
     "parts that read the same when put together": "https://issuer.example|alic|eapp",
     "nobody": "||",
@@ -357,7 +357,7 @@ describe("CVE-2026-52870: tasks of other clients", () => {
     assert.match(shown.body, /input_required/);
     const [key] = Object.keys(JSON.parse(shown.body).result.inputRequests);
     const answers = { [String(key)]: { roots: [{ uri: "file:///stolen" }] } };
-    for (const who of ["|mallory|", "https://other.example|alice|", "|alice|other"]) {
+    for (const who of ["|mallory|", "|alien|", "https://other.example|alice|", "|alice|other"]) {
       for (
         const [method, more] of [
           ["tasks/get", {}],

@@ -81,6 +81,11 @@ export class RawConnection {
     this.text = "";
   }
 
+  /** Says that nothing more will be sent, and goes on reading. */
+  end(): void {
+    this.#socket.end();
+  }
+
   /** Ends the connection at once. */
   destroy(): void {
     this.#socket.destroy();

@@ -131,7 +131,7 @@ export class Reference {
     if (call.state !== "running") return;
     const { session } = call;
     if (this.#open(call)) call.said.push(`?${name}`);
-    else if (session.listening === call.node) session.pushed.push(`?${name}`);
+    else if (session.listening !== undefined) session.pushed.push(`?${name}`);
     else return;
     call.asking.add(name);
   }

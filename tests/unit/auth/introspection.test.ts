@@ -108,6 +108,9 @@ describe("introspection(): the answer", () => {
     ["that has expired", { exp: 1 }],
     ["with a text as exp", { exp: "2099" }],
     ["from the future", { nbf: 9_999_999_999 }],
+    ["bound to a key of the client", { cnf: { jkt: "x" }, token_type: "DPoP" }],
+    ["that is for refreshing", { token_use: "refresh_token" }],
+    ["that is for refreshing, in other words", { typ: "Refresh" }],
   ];
   for (const [name, facts] of wrong) {
     test(`[AUTH-4] a token ${name} → 401, and asked about every time`, async () => {
@@ -150,6 +153,25 @@ describe("introspection(): what is remembered", () => {
     await clock.advance(1);
     assert.ok(await check() instanceof Unauthorized);
     assert.equal(endpoint.asked.length, 2);
+  });
+
+  test("[AUTH-4] as it was found out, whatever the application does to it", async () => {
+    const { authenticate } = bench();
+    const principal = await authenticate(withToken(TOKEN));
+    for (const change of [{ id: "root" }, { scopes: ["admin"] }, { expiresAt: Infinity }]) {
+      assert.throws(() => Object.assign(principal, change), TypeError);
+    }
+    assert.throws(() => (principal.scopes as string[]).push("admin"), TypeError); // misuse
+    assert.throws(() => Object.assign(principal.claims ?? {}, { admin: true }), TypeError);
+    assert.deepEqual((await authenticate(withToken(TOKEN))).scopes, ["a", "b"]);
+  });
+
+  test("[AUTH-4] not for longer when the clock is set back", async () => {
+    const { clock, known, check } = bench();
+    assert.equal(await check(), "ada");
+    delete known[TOKEN];
+    clock.set(clock.now() - 3_600_000);
+    assert.ok(await check() instanceof Unauthorized);
   });
 
   test("[AUTH-4] never longer than they last", async () => {

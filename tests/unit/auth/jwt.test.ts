@@ -137,6 +137,7 @@ describe("jwt(): tokens that are no good", () => {
     ["that expires now", { forS: 0 }, /expired/],
     ["from the future", { claims: { nbf: 9_999_999_999 } }, /not valid yet/],
     ["with a critical header", { header: { crit: ["x"], x: 1 } }, /./],
+    ["bound to a key of the client", { claims: { cnf: { jkt: "x" } } }, /not bound to a key/],
     ["of a key that isn't there", { header: { kid: "other" } }, /key of its issuer/],
   ];
   for (const [name, minting, what] of wrong) {

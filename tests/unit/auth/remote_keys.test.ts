@@ -62,6 +62,19 @@ describe("jwt(): keys behind a URL", () => {
     assert.equal(endpoint.asked.length, 3);
   });
 
+  test("[AUTH-4] are fetched again too when the clock was set back", async () => {
+    const { clock, issuer, endpoint, check, mint } = await bench();
+    const old = await mint();
+    assert.equal(await check(old), "ada");
+    for (let i = 0; i < 9; i++) await check(await mint(`no-${i}`));
+    const asked = endpoint.asked.length;
+    await issuer.rotate();
+    clock.set(clock.now() - 30 * 86_400_000);
+    assert.equal(await check(await mint()), "ada");
+    assert.equal(endpoint.asked.length, asked + 1);
+    assert.ok(await check(old) instanceof Unauthorized);
+  });
+
   test("[AUTH-4] that were replaced are found at once, and the old ones are forgotten", async () => {
     const { issuer, endpoint, check, mint } = await bench();
     const old = await mint();

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { gateSettings } from "../../../src/gates/options.ts";
-import { passGates } from "../../../src/gates/order.ts";
+import { passHead } from "../../../src/gates/order.ts";
 import type { RateLimitDecision } from "../../../src/gates/types.ts";
 import { assertPassed, assertRefused, bare, pass, post } from "./support.ts";
 
@@ -27,7 +27,7 @@ const WAITS: readonly (readonly [number | undefined, string | null])[] = [
 ];
 
 describe("the rate limit gate", () => {
-  test("[GATE-4] is asked once for each request, with its context", async () => {
+  test("[GATE-4] is asked once for each request, with its context, and nobody known yet", async () => {
     const asked: unknown[] = [];
     const check = (...args: unknown[]) => {
       asked.push(args);
@@ -36,7 +36,7 @@ describe("the rate limit gate", () => {
     const request = post();
     const context = { remote: "192.0.2.1" };
     assertPassed(await pass(request, { rateLimit: { check } }, context));
-    assert.deepEqual(asked, [[request, context]]);
+    assert.deepEqual(asked, [[request, context, undefined]]);
   });
 
   test("[GATE-4] is asked with its own `this`", async () => {
@@ -109,7 +109,7 @@ describe("the rate limit gate", () => {
 
   test("[GATE-4] a limiter that answers at once takes no promise", () => {
     const settings = gateSettings(says({ allowed: true }));
-    const passed = passGates(bare("DELETE"), undefined, settings, () => {});
+    const passed = passHead(bare("DELETE"), undefined, null, settings, () => {});
     assert.deepEqual(passed, { verb: "DELETE" });
   });
 
