@@ -1,0 +1,131 @@
+/**
+ * What is served under which path: all servers together, each one alone, and what is known about them
+ * without a token.
+ *
+ * @module
+ */
+import { type Context, Hono } from "hono";
+import { mcp } from "../adapters/hono.ts";
+import { internalError } from "../adapters/failure.ts";
+import { pathOf } from "../gates/path.ts";
+import { refusal } from "../gates/refusal.ts";
+import { createMcpHandler } from "../handler/handler.ts";
+import type { McpHandler, McpHandlerOptions } from "../handler/types.ts";
+import { ErrorCode } from "../protocol/errors.ts";
+import type { McpEvent } from "../protocol/events.ts";
+import type { Dispatcher } from "../protocol/exchange.ts";
+
+/** Where one server alone is served. */
+export const SERVERS_PATH = "/servers/";
+/** Where it is told whether the process answers. */
+export const HEALTH_PATH = "/health";
+
+const WELL_KNOWN = "/.well-known/oauth-protected-resource";
+
+/** The servers that are served. */
+export interface Servers {
+  /** All of them as one. */
+  readonly all: Dispatcher;
+  /** Their names. */
+  names(): readonly string[];
+  /** One of them. */
+  only(name: string): Dispatcher;
+}
+
+/** What {@linkcode Routes} are made of. */
+export interface RoutesInit {
+  readonly servers: Servers;
+  /** The path of all servers together. */
+  readonly path: string;
+  /** The options of an endpoint: that of one server, or of all when there is no name. */
+  options(name: string | undefined): McpHandlerOptions;
+  readonly report: (event: McpEvent) => void;
+}
+
+/** An endpoint, and how it describes itself. */
+interface Endpoint {
+  readonly handler: McpHandler;
+  readonly resource: McpHandlerOptions["resource"];
+}
+
+/** The endpoints by their paths. Those of single servers are made when somebody first calls. */
+export class Routes {
+  readonly #init: RoutesInit;
+  readonly #app = new Hono();
+  readonly #whole: Endpoint;
+  /** Never more than there are servers. */
+  readonly #single = new Map<string, Endpoint>();
+  #closed: Promise<void> | undefined;
+
+  constructor(init: RoutesInit) {
+    this.#init = init;
+    const { servers, path, options } = init;
+    const whole = { ...options(undefined), healthPath: HEALTH_PATH };
+    this.#whole = { handler: createMcpHandler(servers.all, whole), resource: whole.resource };
+    const app = this.#app;
+    app.all(path, mcp(this.#whole.handler));
+    app.get(HEALTH_PATH, mcp(this.#whole.handler));
+    app.all(`${SERVERS_PATH}:name`, (c) => this.#serveOne(c, c.req.param("name")));
+    app.all(WELL_KNOWN, (c) => this.#describe(c.req.raw));
+    app.all(`${WELL_KNOWN}/*`, (c) => this.#describe(c.req.raw));
+    app.notFound(() => this.#unknown("Use a path that something is served under"));
+    app.onError((error) => {
+      init.report({ type: "error", during: "answering a request", error });
+      return internalError();
+    });
+  }
+
+  /** Answers a request. */
+  readonly fetch = async (request: Request, context?: unknown): Promise<Response> => {
+    return await this.#app.fetch(request, context);
+  };
+
+  /** Ends the endpoint of a server that is no longer there. */
+  async drop(name: string): Promise<void> {
+    const endpoint = this.#single.get(name);
+    this.#single.delete(name);
+    await endpoint?.handler.close({ graceMs: 0 });
+  }
+
+  /** Ends every endpoint: what runs may finish for `graceMs` milliseconds. Safe to call twice. */
+  close(graceMs: number): Promise<void> {
+    const all = [this.#whole, ...this.#single.values()];
+    return this.#closed ??= Promise.all(all.map(({ handler }) => handler.close({ graceMs })))
+      .then(() => {});
+  }
+
+  #serveOne(c: Context, name: string): Response | Promise<Response> {
+    const endpoint = this.#endpoint(name);
+    if (endpoint !== undefined) return mcp(endpoint.handler)(c);
+    return this.#unknown("Use the name of a server that is served here");
+  }
+
+  #endpoint(name: string): Endpoint | undefined {
+    const { servers, options } = this.#init;
+    if (!servers.names().includes(name)) return undefined;
+    const known = this.#single.get(name);
+    if (known !== undefined || this.#closed !== undefined) return known;
+    const own = options(name);
+    const endpoint = {
+      handler: createMcpHandler(servers.only(name), own),
+      resource: own.resource,
+    };
+    this.#single.set(name, endpoint);
+    return endpoint;
+  }
+
+  /** The endpoint that a well-known path belongs to describes itself. */
+  #describe(request: Request): Response {
+    const whole = this.#whole.resource?.respond(request);
+    if (whole !== undefined) return whole;
+    const name = pathOf(request.url).split("/").at(-1) ?? "";
+    const single = this.#whole.resource === undefined ? undefined : this.#endpoint(name);
+    return single?.resource?.respond(request) ??
+      this.#unknown("Use a path that something is served under");
+  }
+
+  #unknown(message: string): Response {
+    const { report } = this.#init;
+    return refusal({ status: 404, code: ErrorCode.Refused, message, reason: "path" }, report);
+  }
+}

@@ -1,0 +1,94 @@
+/**
+ * `mooring check`.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { runHere as run } from "./fake_io.ts";
+import { counter, withConfig } from "./program.ts";
+
+const ENV = { KEY: "key-from-outside", TOKEN: "token-from-outside" };
+
+test("a good configuration is summed up without its secrets", () =>
+  withConfig({
+    mcpServers: {
+      files: { command: "npx", args: ["-y", "--key=literal-arg"], env: { KEY: "literal-env" } },
+      remote: {
+        url: "https://mcp.example/mcp?key=query-key",
+        headers: { authorization: "Bearer ${KEY}" },
+      },
+      off: { command: "x", disabled: true },
+    },
+    auth: {
+      tokens: [{ id: "ada", token: "${TOKEN}" }, { id: "bob", token: "literal-token-0123" }],
+    },
+    host: "0.0.0.0",
+    port: 9000,
+  }, async (file) => {
+    const { code, out, err } = await run(["check", file], ENV);
+    assert.deepEqual([code, err], [0, ""]);
+    assert.equal(
+      out,
+      [
+        "OK",
+        "",
+        "  Servers  3",
+        "    files   npx, 2 arguments",
+        "    remote  https://mcp.example/mcp",
+        "    off     x (disabled)",
+        "  Endpoint http://127.0.0.1:9000/mcp",
+        "  Auth     tokens of ada, bob",
+        "",
+      ].join("\n"),
+    );
+  }));
+
+test("what is wrong is said with its path, and the exit code is 1", () =>
+  withConfig({
+    mcpServers: { a: { url: "https://x.example", headers: { host: "s3cret-value" } } },
+  }, async (file, write) => {
+    const unfit = await run(["check", file]);
+    assert.equal(unfit.code, 1);
+    assert.match(
+      unfit.err,
+      /mooring\.json: mcpServers\.a: Leave a header .* out of "headers": host/,
+    );
+    await write('{\n  "mcpServers": {},\n  "port": 1,\n}\n');
+    const broken = await run(["check", file]);
+    assert.deepEqual([broken.code, broken.out, broken.err], [
+      1,
+      "",
+      `${file}:3:12: Leave out the last comma\n`,
+    ]);
+    await write({ mcpServers: { a: { command: "x", env: { K: "${NOT_SET_ANYWHERE}" } } } });
+    const missing = await run(["check", file]);
+    assert.deepEqual([missing.code, missing.err], [
+      1,
+      `${file}: mcpServers.a.env.K: Set the environment variable NOT_SET_ANYWHERE\n`,
+    ]);
+    assert.doesNotMatch(unfit.err + broken.err + missing.err, /s3cret/);
+  }));
+
+test("--connect tries each server, and tells which fail and why, without secrets", () =>
+  withConfig({
+    mcpServers: {
+      good: counter("good"),
+      absent: { command: "no-such-program-anywhere" },
+      closed: { url: "http://127.0.0.1:9999/mcp?key=query-key" },
+      loud: {
+        command: "sh",
+        args: ["-c", 'printf "%0900d" 0 >&2; echo "$KEY" >&2; exit 3'],
+        env: { KEY: "${KEY}".repeat(20) },
+      },
+      off: { command: "no-such-program-either", disabled: true },
+    },
+  }, async (file) => {
+    const { code, out } = await run(["check", file, "--connect"], ENV);
+    assert.equal(code, 1, out);
+    assert.match(out, /^ok {5}good: good 1\.0\.0, 2025-11-25, 6 tools, \d+ ms$/m);
+    assert.match(out, /^FAILED absent: /m);
+    assert.match(out, /^FAILED closed: .*refused/m);
+    assert.match(out, /^FAILED loud: /m);
+    assert.doesNotMatch(out, /query-key|key-from|off:/);
+  }));

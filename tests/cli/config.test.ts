@@ -1,0 +1,247 @@
+/**
+ * The configuration file: what it may say, and what is said when it doesn't.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parseConfig } from "../../src/cli/config.ts";
+import { expand } from "../../src/cli/env.ts";
+import { jsonProblem } from "../../src/cli/json_source.ts";
+import { Secrets } from "../../src/cli/redact.ts";
+import { settingsOf } from "../../src/cli/settings.ts";
+
+const ENV = { TOKEN: "s3cret-0123456789", EMPTY: "" };
+
+const parse = (value: unknown, env: Record<string, string> = ENV) =>
+  parseConfig({ file: "m.json", text: JSON.stringify(value), env });
+
+/** The lines of the complaint about a configuration. */
+function complaints(value: unknown): string[] {
+  try {
+    parse(value);
+  } catch (error) {
+    assert.ok(error instanceof Error);
+    assert.doesNotMatch(error.message, /s3cret/);
+    return error.message.split("\n");
+  }
+  throw new Error("Nothing was wrong");
+}
+
+test("a configuration of a desktop client is taken as it is", () => {
+  const mcpServers = {
+    files: { command: "npx", args: ["-y", "server", "/tmp"], env: { A: "b" }, cwd: "/tmp" },
+    typed: { type: "stdio", command: "x" },
+    remote: { type: "http", url: "https://mcp.example/mcp", headers: { "X-Key": "k" } },
+    streamable: { type: "streamable-http", url: "http://127.0.0.1:1/", disabled: true },
+  };
+  assert.deepEqual(parse({ mcpServers }).config, { mcpServers });
+});
+
+test("everything that may be said is taken", () => {
+  const whole = {
+    $schema: "x",
+    mcpServers: {},
+    separator: "-",
+    stateless: "principal",
+    host: "0.0.0.0",
+    port: 1,
+    path: "/a/b",
+    publicUrl: "https://x.example",
+    auth: { tokens: [{ id: "ada", token: "0123456789abcdef", scopes: ["a"] }] },
+    allowedOrigins: ["https://a"],
+    allowedHosts: ["a"],
+    rateLimit: { perSecond: 0.5, burst: 2, header: "x-forwarded-for" },
+    limits: { sessions: 1, streams: 0 },
+    sessions: { idleMs: 1, absoluteMs: 2 },
+    requests: { timeoutMs: 0 },
+    graceMs: 0,
+    redis: { url: "redis://127.0.0.1", prefix: "p" },
+    secret: "0123456789abcdef0123456789abcdef",
+    log: "json",
+    logLevel: "debug",
+  };
+  assert.deepEqual(parse(whole).config, whole);
+  assert.equal(parse({ mcpServers: {}, port: "${PORT:-81}" }).config.port, 81);
+});
+
+const WRONG: readonly (readonly [unknown, RegExp])[] = [
+  [[], /^m\.json: Give an object$/],
+  [{}, /^m\.json: mcpServers: Give an object of servers by name$/],
+  [{ servers: {}, mcpServers: {} }, /servers: There is no such key\. Did you mean "mcpServers"\?/],
+  [{ mcpServers: {}, prot: 1 }, /prot: There is no such key\. Did you mean "port"\?/],
+  [{ mcpServers: {}, bananas: 1 }, /bananas: There is no such key\. Use \$schema, mcpServers/],
+  [{ mcpServers: { a: 1 } }, /mcpServers\.a: Give an object with a "command" or a "url"/],
+  [{ mcpServers: { "a b": {} } }, /mcpServers\["a b"\]: Name it with letters/],
+  [{ mcpServers: { a__b: { command: "x" } } }, /mcpServers\.a__b: Leave the separator out/],
+  [{ mcpServers: { a: { comand: "x" } } }, /mcpServers\.a\.command: Give a text/],
+  [
+    { mcpServers: { a: { command: "x", args: ["y", 1] } } },
+    /mcpServers\.a\.args\[1\]: Give a text/,
+  ],
+  [{ mcpServers: { a: { url: "s3cret:x" } } }, /mcpServers\.a\.url: Give a URL/],
+  [{ mcpServers: { a: { url: "https://u:s3cret@x" } } }, /Give the user and password as an/],
+  [{ mcpServers: { a: { command: "x", versions: ["1"] } } }, /versions\[0\]: Give one of 2026/],
+  [{ mcpServers: { a: { url: "http://x", type: "sse" } } }, /the old transport/],
+  [{ mcpServers: { a: { url: "http://x", hedaers: {} } } }, /a\.hedaers: .* "headers"\?/],
+  [{ mcpServers: {}, port: 65_536 }, /port: Give a whole number, 0 to 65535/],
+  [{ mcpServers: {}, path: "/health" }, /path: Give another path/],
+  [{ mcpServers: {}, path: "/servers/x" }, /path: Give another path/],
+  [{ mcpServers: {}, path: "/:x" }, /path: Give a path of letters/],
+  [{ mcpServers: {}, limits: { sesions: 1 } }, /limits\.sesions: .* "sessions"\?/],
+  [{ mcpServers: {}, auth: {} }, /auth: Give exactly one of tokens, jwt and introspection/],
+  [{ mcpServers: {}, auth: { tokens: [{ id: "a", token: "s3cret" }] } }, /\[0\]\.token: .*16 char/],
+  [
+    { mcpServers: {}, auth: { jwt: { issuer: "https://x", jwksUri: "https://x" } } },
+    /publicUrl: Give the URL/,
+  ],
+  [{ mcpServers: {}, redis: "s3cret" }, /redis: Give a URL that begins with "redis:/],
+  [{ mcpServers: {}, secret: "s3cret" }, /secret: Give a secret of 32/],
+  [{ mcpServers: { a: { command: "${NOPE}" } } }, /a\.command: Set the environment variable NOPE$/],
+  [{ mcpServers: { a: { command: "${TOKEN" } } }, /a\.command: Write a variable as/],
+  [{ mcpServers: {}, port: "${TOKEN}" }, /port: Give a whole number/],
+];
+
+for (const [value, message] of WRONG) {
+  test(`a configuration is refused: ${JSON.stringify(value)}`, () => {
+    const lines = complaints(value);
+    assert.ok(lines.some((line) => message.test(line)), lines.join("\n"));
+  });
+}
+
+test("all that is wrong is said at once, and servers are bounded", () => {
+  assert.equal(complaints({ mcpServers: { a: {}, b: {} }, port: -1, x: 1 }).length, 4);
+  const many = Object.fromEntries(
+    Array.from({ length: 101 }, (_, at) => [`s${at}`, { command: "x" }]),
+  );
+  assert.deepEqual(complaints({ mcpServers: many }), [
+    "m.json: mcpServers: Give at most 100 servers",
+  ]);
+  const text = " ".repeat(1024 * 1024 + 1);
+  assert.throws(() => parseConfig({ file: "m.json", text, env: {} }), /Write at most/);
+});
+
+const BROKEN: readonly (readonly [string, string])[] = [
+  ['{\n "a": 1,\n}', "2:8: Leave out the last comma"],
+  ['{"a": [1, 2,]}', "1:12: Leave out the last comma"],
+  ['{"a" 1}', '1:6: Put a ":" after the key'],
+  ["{a: 1}", "1:2: Put a key in double quotes here"],
+  ["{'a': 1}", "1:2: Put a key in double quotes here"],
+  ['{"a": 1 "b": 2}', '1:9: Put a "," or "}" here'],
+  ['{"a": x}', "1:7: Put a value here"],
+  ['{"a": 01}', "1:7: Put a value here"],
+  ['{"ä": "b\n"}', "1:7: Close this text with a double quote, on its line"],
+  ['{\n  // no\n  "a": 1}', "2:3: Leave out the comment: JSON has none"],
+  ['{"a": 1', '1:8: Put a "," or "}" here: the file ends'],
+  ["", "1:1: Put a value here: the file ends"],
+  ["{} x", "1:4: Leave out what follows the value"],
+  ['{"a": 1, "a": 2}', '1:10: Leave out one of the two keys "a"'],
+  ["[".repeat(100), "1:66: Nest at most 64 levels"],
+];
+
+for (const [text, message] of BROKEN) {
+  test(`jsonProblem() finds where ${JSON.stringify(text.slice(0, 30))} is broken`, () => {
+    const found = jsonProblem(text);
+    assert.equal(`${found?.line}:${found?.column}: ${found?.message}`, message);
+    const env = {};
+    assert.throws(() => parseConfig({ file: "m.json", text, env }), {
+      message: `m.json:${message}`,
+    });
+  });
+}
+
+test("jsonProblem() finds nothing wrong with any JSON", () => {
+  const value = { a: [1, -0.5e-3, 'x"\\\n\u2028é😀', true, null, {}, []], "": { b: false } };
+  for (const space of [0, 2, "\t"]) {
+    assert.equal(jsonProblem(JSON.stringify(value, null, space)), undefined);
+  }
+});
+
+test("expand() fills in variables, defaults and plain signs, and tells what came from outside", () => {
+  const { value, secrets, problems } = expand({
+    a: ["${TOKEN}", "x-${TOKEN}-${NOPE:-d:-e}", "$${TOKEN} $TOKEN", "${EMPTY}|${EMPTY:-full}", 1],
+  }, ENV);
+  const { TOKEN } = ENV;
+  assert.deepEqual(value, { a: [TOKEN, `x-${TOKEN}-d:-e`, "${TOKEN} $TOKEN", "|full", 1] });
+  assert.deepEqual(secrets, [TOKEN, TOKEN, ""]);
+  assert.deepEqual(problems, []);
+});
+
+test("expand() takes no names from a prototype", () => {
+  const { problems } = expand({ a: "${constructor}" }, {});
+  assert.deepEqual(problems, [
+    { path: ["a"], message: "Set the environment variable constructor" },
+  ]);
+});
+
+test("what is secret in a configuration is known as such", () => {
+  const { secrets } = parse({
+    mcpServers: {
+      a: { command: "x", args: ["--key", "${TOKEN}"], env: { K: "literal-env" } },
+      b: {
+        url: "https://x.example/?key=query-key",
+        headers: { authorization: "Bearer literal-header" },
+      },
+    },
+    auth: { tokens: [{ id: "ada", token: "literal-token-0123" }] },
+    redis: "redis://:redis-pass@127.0.0.1",
+    secret: "literal-secret-0123456789abcdef0",
+  });
+  const known = new Secrets();
+  known.add(secrets);
+  const text = [
+    ENV.TOKEN,
+    "literal-env",
+    "query-key",
+    "literal-header",
+    "literal-token-0123",
+    "redis-pass",
+    "literal-secret-0123456789abcdef0",
+  ].join(" ");
+  assert.equal(known.redact(text), Array(7).fill("[secret]").join(" "));
+});
+
+test("redaction covers a secret in JSON and in URLs, and leaves short words alone", () => {
+  const known = new Secrets();
+  known.add(['a"b\\c d', "info", 'a"b\\c d and more']);
+  assert.equal(known.redact(JSON.stringify({ info: 'a"b\\c d' })), '{"info":"[secret]"}');
+  assert.equal(known.redact(encodeURIComponent('a"b\\c d')), "[secret]");
+  assert.equal(known.redact('a"b\\c d and more'), "[secret]");
+});
+
+test("as many secrets are known as a few configurations have, the newest", () => {
+  const known = new Secrets();
+  for (let at = 0; at < 12_000; at++) known.add([`secret-${at}-`]);
+  const { length } = known.redact("secret-0- secret-11999-");
+  assert.equal(length, "secret-0- [secret]".length);
+});
+
+const OPEN = ["0.0.0.0", "::", "192.168.0.1", "example.com"];
+const token = { tokens: [{ id: "ada", token: "0123456789abcdef" }] };
+
+test("an address that others reach needs to know who calls, or to be told that nobody asks", () => {
+  for (const host of OPEN) {
+    const config = { mcpServers: {}, host };
+    const init = { config, alone: undefined, noAuth: false };
+    assert.throws(() => settingsOf(init), /Say who may call, with --token-env NAME or auth/);
+    assert.equal(settingsOf({ ...init, noAuth: true }).host, host);
+    assert.equal(settingsOf({ ...init, config: { ...config, auth: token } }).host, host);
+  }
+  const both = { config: { mcpServers: {}, auth: token }, alone: undefined, noAuth: true };
+  assert.throws(() => settingsOf(both), /Leave out either/);
+});
+
+test("on loopback only loopback names and the public one are answered to", () => {
+  const hosts = (config: object) =>
+    settingsOf({ config: { mcpServers: {}, ...config }, alone: undefined, noAuth: false })
+      .allowedHosts;
+  const loopback = ["localhost", "127.0.0.1", "[::1]"];
+  assert.deepEqual(hosts({}), loopback);
+  assert.deepEqual(hosts({ publicUrl: "https://x.example/a" }), [...loopback, "x.example"]);
+  assert.deepEqual(hosts({ allowedHosts: ["y"] }), ["y"]);
+  assert.equal(hosts({ host: "0.0.0.0", auth: token }), undefined);
+  assert.deepEqual(hosts({ host: "0.0.0.0", auth: token, publicUrl: "https://x.example" }), [
+    ...loopback,
+    "x.example",
+  ]);
+});

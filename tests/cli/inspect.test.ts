@@ -1,0 +1,169 @@
+/**
+ * `mooring inspect`.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import { fileURLToPath } from "node:url";
+import { test } from "node:test";
+import { toNodeHandler } from "../../src/adapters/node.ts";
+import { createMcpHandler } from "../../src/handler/handler.ts";
+import type { McpHandlerOptions } from "../../src/handler/types.ts";
+import { Unauthorized } from "../../src/auth/errors.ts";
+import { McpServer } from "../../src/server/server.ts";
+import { z } from "zod";
+import { runHere as run } from "./fake_io.ts";
+import { serving } from "./program.ts";
+
+const TOKEN = "Token-0123456789";
+
+/** A server in this process, for as long as `use` takes. */
+async function withServer(
+  options: McpHandlerOptions,
+  use: (url: string) => Promise<void>,
+): Promise<void> {
+  const server = new McpServer({ name: "shown", version: "2.0.0" }, {
+    instructions: "Use it\nwell",
+  });
+  server.registerTool("add", {
+    description: "Adds \u001b[31mtwo numbers.",
+    inputSchema: z.object({ a: z.number(), b: z.number() }),
+  }, ({ a, b }) => `${a + b}`);
+  server.registerTool("fail", {}, () => ({
+    isError: true as const,
+    content: [{ type: "text" as const, text: "It\u001b[2J failed" }],
+  }));
+  server.registerTool("slow", {}, () => new Promise<string>(() => {}));
+  server.registerResource("note", "note://one", { description: "A note" }, () => "Note");
+  server.registerPrompt("hello", { description: "Greets" }, () => "Hello");
+  const handler = createMcpHandler(server, { path: "/mcp", ...options });
+  const http = createServer(toNodeHandler(handler));
+  await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
+  const address = http.address();
+  try {
+    const port = typeof address === "object" && address !== null ? address.port : 0;
+    await use(`http://127.0.0.1:${port}/mcp`);
+  } finally {
+    await handler.close({ graceMs: 0 });
+    http.closeAllConnections();
+    await new Promise((resolve) => http.close(resolve));
+  }
+}
+
+for (const [era, version] of [["2025", "2025-11-25"], ["2026", "2026-07-28"]] as const) {
+  test(`a server of the ${era} era is shown with all that it has`, () =>
+    withServer({ versions: [version] }, async (url) => {
+      const { code, out, err } = await run(["inspect", url]);
+      assert.deepEqual([code, err], [0, ""]);
+      assert.match(out, new RegExp(`^shown 2\\.0\\.0 at ${url}$`, "m"));
+      assert.match(out, new RegExp(`Protocol      ${version}, ${era} era`));
+      assert.match(out, /Latency {7}connect [\d.]+ ms, (?:ping|discover) [\d.]+ ms, tools/);
+      assert.match(out, /Instructions {2}Use it well$/m);
+      assert.match(out, /^Tools \(3\)\n {2}add {3}Adds {2}\[31mtwo numbers\.$/m);
+      assert.match(out, /^Resources \(1\)\n {2}note:\/\/one {2}A note$/m);
+      assert.match(out, /^Prompts \(1\)\n {2}hello {2}Greets$/m);
+
+      const json = JSON.parse((await run(["inspect", url, "--json"])).out);
+      assert.deepEqual([json.era, json.protocolVersion], [era, version]);
+      assert.deepEqual(json.server.name, "shown");
+      assert.deepEqual(json.prompts, [{ name: "hello", description: "Greets" }]);
+      assert.equal(typeof json.latencyMs.tools, "number");
+    }));
+}
+
+test("--call calls a tool, and its failure is the exit code", () =>
+  withServer({}, async (url) => {
+    const added = await run(["inspect", url, "--call", "add", "--args", '{"a":2,"b":3}']);
+    assert.deepEqual([added.code, added.out], [0, "5\n"]);
+    const json = await run(["inspect", url, "--call", "add", "--args", '{"a":2,"b":3}', "--json"]);
+    assert.deepEqual(JSON.parse(json.out).result.content, [{ type: "text", text: "5" }]);
+    const failed = await run(["inspect", url, "--call", "fail"]);
+    assert.deepEqual([failed.code, failed.out], [1, "It [2J failed\n"]);
+    const unknown = await run(["inspect", url, "--call", "nothing"]);
+    assert.equal(unknown.code, 1);
+    assert.match(unknown.err, /nothing/);
+  }));
+
+test("tokens come from the environment and are never shown", () =>
+  withServer({
+    authenticate({ headers }) {
+      if (headers.get("authorization") === `Bearer ${TOKEN}`) return { id: "ada" };
+      throw new Unauthorized();
+    },
+  }, async (url) => {
+    const env = { MY_TOKEN: TOKEN, WRONG: "wrong-token-0123" };
+    assert.equal((await run(["inspect", url, "--token-env", "MY_TOKEN"], env)).code, 0);
+    const header = ["--header", "Authorization: Bearer ${MY_TOKEN}"];
+    assert.equal((await run(["inspect", url, ...header], env)).code, 0);
+    const wrong = await run(["inspect", url, "--token-env", "WRONG"], env);
+    assert.deepEqual([wrong.code, wrong.err], [
+      1,
+      `Send a token with --token-env NAME: the server asks for one: ${url}\n`,
+    ]);
+    const unset = await run(["inspect", url, "--token-env", "NOT_SET_ANYWHERE"]);
+    assert.deepEqual([unset.code, unset.err], [
+      2,
+      "--token-env: Set the environment variable NOT_SET_ANYWHERE\n",
+    ]);
+  }));
+
+const REFUSED: readonly (readonly [readonly string[], number, RegExp])[] = [
+  [["ftp://x"], 2, /Give a URL that begins with "https:/],
+  [["http://127.0.0.1:9999/mcp?key=s3cret-key"], 1, /^Start the server.*: http:[^?]+\/mcp\n$/],
+  [["http://x", "--args", "{}"], 2, /Give --args only with --call/],
+  [["http://x", "--call", "a", "--args", "{a}"], 2, /Give JSON to --args: line 1, column 2/],
+  [["http://x", "--call", "a", "--args", "[]"], 2, /Give an object to --args/],
+  [["http://x", "--timeout", "soon"], 2, /Give a whole number from 1 to 86400 to --timeout/],
+];
+
+test("what can't be done is said with what to do", async () => {
+  for (const [args, exit, message] of REFUSED) {
+    const { code, out, err } = await run(["inspect", ...args]);
+    assert.deepEqual([code, out], [exit, ""], err);
+    assert.match(err, message);
+  }
+});
+
+test("a server that says nothing is given up, and one that isn't MCP is named", () =>
+  withServer({}, async (url) => {
+    const late = await run(["inspect", url, "--call", "slow", "--timeout", "1"]);
+    assert.equal(late.code, 1);
+    assert.match(late.err, /^Give the server more time with --timeout/m);
+    const path = await run(["inspect", new URL("/other", url).href]);
+    assert.equal(path.code, 1);
+    assert.match(path.err, /^Correct the path: nothing speaks MCP there/m);
+  }));
+
+const EVERYTHING = fileURLToPath(
+  new URL("../../node_modules/.bin/mcp-server-everything", import.meta.url),
+);
+
+test("[GTW-8] somebody else's program is served, seen and called, with nothing but the command", () =>
+  serving(["--stdio", `'${EVERYTHING}'`], async (_program, url) => {
+    const { code, out } = await run(["inspect", url]);
+    assert.equal(code, 0);
+    assert.match(out, /^Tools \(\d+\)\n {2}echo/m);
+    const args = ["--args", '{"message":"Hi"}'];
+    const called = await run(["inspect", url, "--call", "echo", ...args]);
+    assert.deepEqual([called.code, called.out], [0, "Echo: Hi\n"]);
+  }));
+
+test("[GTW-8] a server elsewhere is served with the headers that it needs, not the client's", () =>
+  withServer({
+    authenticate({ headers }) {
+      if (headers.get("authorization") === `Bearer ${TOKEN}`) return { id: "gateway" };
+      throw new Unauthorized();
+    },
+  }, (upstream) =>
+    serving(
+      ["--http", upstream, "--header", "Authorization: Bearer ${UPSTREAM_TOKEN}"],
+      async (program, url) => {
+        const client = ["--header", "Authorization: Bearer of-the-client"];
+        const args = ["--call", "add", "--args", '{"a":2,"b":3}', ...client];
+        const { code, out, err } = await run(["inspect", url, ...args]);
+        assert.deepEqual([code, out], [0, "5\n"], err);
+        assert.doesNotMatch(program.err, new RegExp(TOKEN));
+      },
+      { UPSTREAM_TOKEN: TOKEN },
+    )));

@@ -1,0 +1,245 @@
+/**
+ * The endpoints by their paths, without a network.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import { test } from "node:test";
+import { exportJWK, generateKeyPair, SignJWT } from "jose";
+import { accessOf } from "../../src/cli/access.ts";
+import { rateLimiter } from "../../src/cli/rate_limit.ts";
+import { Routes } from "../../src/cli/routes.ts";
+import { Server } from "../../src/cli/server.ts";
+import { settingsOf } from "../../src/cli/settings.ts";
+import type { McpHandlerOptions } from "../../src/handler/types.ts";
+import type { McpEvent } from "../../src/protocol/events.ts";
+import { connect } from "../../src/testing/mod.ts";
+import { fakeBackend } from "./fake_backend.ts";
+
+const BASE = "https://mcp.example";
+
+interface RoutesUnderTest {
+  readonly routes: Routes;
+  readonly events: McpEvent[];
+  /** The names that options were asked for, which is once for each endpoint that is made. */
+  readonly made: (string | undefined)[];
+  readonly names: Set<string>;
+}
+
+function routesOf(options: (name: string | undefined) => McpHandlerOptions): RoutesUnderTest {
+  const gateway = fakeBackend().gateway({ upstreams: { one: UPSTREAM, two: UPSTREAM } });
+  const events: McpEvent[] = [];
+  const made: (string | undefined)[] = [];
+  const names = new Set(["one", "two"]);
+  const routes = new Routes({
+    servers: { all: gateway, names: () => [...names], only: (name) => gateway.only(name) },
+    path: "/mcp",
+    options(name) {
+      made.push(name);
+      return options(name);
+    },
+    report: (event) => events.push(event),
+  });
+  return { routes, events, made, names };
+}
+
+const UPSTREAM = fakeBackend().upstream({ command: "x" });
+
+const ask = (routes: Routes, path: string, init?: RequestInit): Promise<Response> =>
+  routes.fetch(new Request(`${BASE}${path}`, init));
+
+test("[GTW-8] each path leads to its own server, and unknown ones to none", async () => {
+  const { routes, made, events } = routesOf(() => ({}));
+  const who = async (path: string): Promise<unknown> => {
+    await using client = await connect(routes.fetch, { url: `${BASE}${path}` });
+    return (await client.callTool("who")).content[0];
+  };
+  assert.deepEqual(await who("/mcp"), { type: "text", text: "everything" });
+  assert.deepEqual(await who("/servers/one"), { type: "text", text: "one" });
+  assert.deepEqual(await who("/servers/two"), { type: "text", text: "two" });
+  for (const path of ["/servers/three", "/servers/", "/servers", "/", "/mcp/", "/servers/one/x"]) {
+    const response = await ask(routes, path, { method: "POST" });
+    assert.equal(response.status, 404, path);
+    const { jsonrpc, id, error } = await response.json();
+    assert.deepEqual([jsonrpc, id, error.code], ["2.0", null, -32000]);
+  }
+  assert.deepEqual(made, [undefined, "one", "two"]);
+  assert.equal(events.filter(({ type }) => type === "refused").length, 6);
+  await routes.close(0);
+});
+
+test("sessions of one endpoint are unknown to the others", async () => {
+  const { routes } = routesOf(() => ({}));
+  await using client = await connect(routes.fetch, { url: `${BASE}/servers/one` });
+  const headers = {
+    "content-type": "application/json",
+    "accept": "application/json, text/event-stream",
+    "mcp-session-id": client.sessionId ?? "",
+  };
+  const body = '{"jsonrpc":"2.0","id":1,"method":"ping"}';
+  const statuses = await Promise.all(
+    ["/servers/one", "/servers/two", "/mcp"].map(async (path) =>
+      (await ask(routes, path, { method: "POST", headers, body })).status
+    ),
+  );
+  assert.deepEqual(statuses, [200, 404, 404]);
+});
+
+test("a server that is gone is unknown, its endpoint ends, and coming back it begins anew", async () => {
+  const { routes, made, names } = routesOf(() => ({}));
+  await using client = await connect(routes.fetch, { url: `${BASE}/servers/one` });
+  names.delete("one");
+  await routes.drop("one");
+  await assert.rejects(client.callTool("who"));
+  names.add("one");
+  await using again = await connect(routes.fetch, { url: `${BASE}/servers/one` });
+  await again.callTool("who");
+  assert.deepEqual(made, [undefined, "one", "one"]);
+});
+
+test("strangers can't make endpoints, and after the end nobody can", async () => {
+  const { routes, made } = routesOf(() => ({}));
+  for (let call = 0; call < 50; call++) await ask(routes, `/servers/s${call}`);
+  await routes.close(0);
+  assert.equal((await ask(routes, "/servers/one", { method: "POST" })).status, 404);
+  assert.deepEqual(made, [undefined]);
+});
+
+test("[GATE-1] the health path answers whoever asks, and tells nothing", async () => {
+  const { routes } = routesOf(() => ({
+    allowedHosts: ["other.example"],
+    authenticate: () => {
+      throw new Error("Nobody");
+    },
+  }));
+  const response = await ask(routes, "/health");
+  assert.equal(response.status, 200);
+  assert.equal(await response.text(), '{"status":"ok"}');
+  assert.equal((await ask(routes, "/health", { method: "POST" })).status, 404);
+});
+
+const ISSUER = "https://login.example";
+
+test("[AUTH-4] every endpoint describes itself, and its challenge leads there", async () => {
+  const auth = { jwt: { issuer: ISSUER, jwksUri: `${ISSUER}/jwks`, requiredScopes: ["use"] } };
+  const path = (name?: string): string => name === undefined ? "/mcp" : `/servers/${name}`;
+  const { routes } = routesOf((name) => accessOf(auth, `${BASE}${path(name)}`, () => {}));
+  for (const name of [undefined, "one"]) {
+    const refused = await ask(routes, path(name), { method: "DELETE" });
+    assert.equal(refused.status, 401);
+    const challenge = refused.headers.get("www-authenticate") ?? "";
+    const [, url = ""] = /resource_metadata="([^"]+)"/.exec(challenge) ?? [];
+    const described = await routes.fetch(new Request(url));
+    assert.equal(described.status, 200);
+    assert.deepEqual(await described.json(), {
+      resource: `${BASE}${path(name)}`,
+      authorization_servers: [ISSUER],
+      scopes_supported: ["use"],
+      bearer_methods_supported: ["header"],
+    });
+  }
+  const whole = await ask(routes, "/.well-known/oauth-protected-resource");
+  assert.equal((await whole.json()).resource, `${BASE}/mcp`);
+  for (const unknown of ["servers/three", "x", ""]) {
+    const response = await ask(routes, `/.well-known/oauth-protected-resource/${unknown}`);
+    assert.equal(response.status, 404, unknown);
+  }
+});
+
+test("[AUTH-4] a token for one endpoint is no good at another, unless the file names an audience", async () => {
+  const { publicKey, privateKey } = await generateKeyPair("ES256");
+  const jwks = createServer((_request, response) => {
+    response.setHeader("content-type", "application/json");
+    exportJWK(publicKey).then((key) => response.end(JSON.stringify({ keys: [key] })));
+  });
+  await new Promise<void>((resolve) => jwks.listen(0, "127.0.0.1", resolve));
+  const address = jwks.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  const sign = (audience: string): Promise<string> =>
+    new SignJWT().setProtectedHeader({ alg: "ES256" }).setIssuer(ISSUER).setSubject("ada")
+      .setAudience(audience).setExpirationTime("1h").sign(privateKey);
+  const jwt = { issuer: ISSUER, jwksUri: `http://127.0.0.1:${port}/jwks` };
+  const [one, two] = [`${BASE}/servers/one`, `${BASE}/servers/two`];
+  const who = async (given: typeof jwt & { audience?: string }, url: string, audience: string) => {
+    const { authenticate } = accessOf({ jwt: given }, url, () => {});
+    const headers = { authorization: `Bearer ${await sign(audience)}` };
+    return (await authenticate?.(new Request(url, { headers })))?.id;
+  };
+  try {
+    assert.equal(await who(jwt, one, one), "ada");
+    await assert.rejects(who(jwt, two, one), { name: "Unauthorized" });
+    assert.equal(await who({ ...jwt, audience: "all" }, two, "all"), "ada");
+  } finally {
+    jwks.closeAllConnections();
+    await new Promise((resolve) => jwks.close(resolve));
+  }
+});
+
+test("without an authorization server there is nothing to describe", async () => {
+  const token = "0123456789abcdef";
+  const auth = { tokens: [{ id: "ada", token, scopes: ["a"] }] };
+  const { routes } = routesOf((name) => accessOf(auth, `${BASE}/${name}`, () => {}));
+  for (const path of ["", "/mcp", "/servers/one"]) {
+    const response = await ask(routes, `/.well-known/oauth-protected-resource${path}`);
+    assert.equal(response.status, 404);
+  }
+  const { authenticate } = accessOf(auth, BASE, () => {});
+  const request = (value: string) => new Request(BASE, { headers: { authorization: value } });
+  assert.deepEqual(await authenticate?.(request(`Bearer ${token}`)), { id: "ada", scopes: ["a"] });
+  for (const wrong of [`Bearer ${token}0`, "Bearer 0123456789abcde", "Bearer x", token]) {
+    await assert.rejects(async () => await authenticate?.(request(wrong)), {
+      name: "Unauthorized",
+    });
+  }
+});
+
+test("[GATE-4] the rate is limited by address, or by what the nearest proxy wrote", async () => {
+  const from = (remoteAddress: string) => ({ env: { incoming: { socket: { remoteAddress } } } });
+  const request = (value = "") =>
+    new Request(BASE, value === "" ? {} : { headers: { "x-forwarded-for": value } });
+  const byAddress = rateLimiter({ perSecond: 0.001, burst: 1 });
+  const allowed = async (limiter: typeof byAddress, value: string, address: string) =>
+    (await limiter.check(request(value), from(address))).allowed;
+  assert.equal(await allowed(byAddress, "9.9.9.9", "1.1.1.1"), true);
+  assert.equal(await allowed(byAddress, "8.8.8.8", "1.1.1.1"), false);
+  assert.equal(await allowed(byAddress, "", "2.2.2.2"), true);
+  const byHeader = rateLimiter({ perSecond: 0.001, burst: 1, header: "x-forwarded-for" });
+  assert.equal(await allowed(byHeader, "spoofed, 9.9.9.9", "1.1.1.1"), true);
+  assert.equal(await allowed(byHeader, "else, 9.9.9.9", "1.1.1.1"), false);
+  assert.equal(await allowed(byHeader, "8.8.8.8", "1.1.1.1"), true);
+  assert.equal(await allowed(byHeader, "", "1.1.1.1"), true);
+});
+
+test("a server that can't be one leaves everything as it was", async () => {
+  const backend = fakeBackend();
+  const config = { mcpServers: { one: { command: "x" }, two: { command: "x" } }, port: 0 };
+  const settings = settingsOf({ config, alone: undefined, noAuth: false });
+  const logged: string[] = [];
+  const log = (_level: string, event: string): void => void logged.push(event);
+  const server = await Server.start({ settings, backend, stores: undefined, log });
+  const mcpServers = { three: { command: "x" }, two: { command: "broken" } };
+  await assert.rejects(server.apply({ ...config, mcpServers }), TypeError);
+  assert.deepEqual([server.names(), backend.done], [["one", "two"], []]);
+  await server.apply({ ...config, mcpServers: { two: { command: "y" } } });
+  assert.deepEqual([server.names(), backend.done], [["two"], ["remove one", "set two"]]);
+  await Promise.all([server.close(), server.close()]);
+  assert.deepEqual(backend.done, ["remove one", "set two", "close"]);
+});
+
+test("a server that can't listen leaves nothing behind", async () => {
+  const other = createServer();
+  await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
+  const address = other.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  const backend = fakeBackend();
+  const settings = settingsOf({
+    config: { mcpServers: {}, port },
+    alone: undefined,
+    noAuth: false,
+  });
+  const init = { settings, backend, stores: undefined, log() {} };
+  await assert.rejects(Server.start(init), /Choose another port/);
+  assert.deepEqual(backend.done, ["close"]);
+  await new Promise((resolve) => other.close(resolve));
+});
