@@ -11,11 +11,17 @@ import type { JsonObject } from "../protocol/jsonrpc.ts";
 import type { ProtocolVersion } from "../protocol/versions.ts";
 import type { Implementation } from "../protocol/shapes.ts";
 
-/** What an upstream said of itself when its session began. */
+/**
+ * What an upstream said of itself when its session began. Nothing of it is trusted: it decides on no
+ * more than how this one upstream is spoken to.
+ */
 export interface UpstreamFacts {
   /** Its name and version. */
   readonly serverInfo: Implementation;
-  /** What it can do, as it advertised it. */
+  /**
+   * What it can do, as it advertised it. `listChanged` of a list may only be there where the session
+   * does hand on that the list has changed: until then the gateway keeps it.
+   */
   readonly capabilities: JsonObject;
   /** The version that it speaks. */
   readonly protocolVersion: ProtocolVersion;
@@ -39,6 +45,8 @@ export interface Downstream {
 
 /** Everything that an upstream needs to begin a session. */
 export interface OpenInit {
+  /** What the gateway calls the upstream, for events. */
+  readonly name: string;
   /** The client program that the session is for: what it can do is what the upstream is told. */
   readonly client: ClientFacts;
   /** Who the session is for. */
@@ -59,7 +67,11 @@ export interface OpenInit {
 export interface UpstreamCall {
   /** Its method. */
   readonly method: string;
-  /** Its parameters. */
+  /**
+   * Its parameters. A `progressToken` in `_meta` says that progress is wanted. For an upstream of
+   * 2026-07-28 a `logLevel` in `_meta` is the client's; what else the era wants there is up to the
+   * session.
+   */
   readonly params: JsonObject;
   /** Aborts when the answer is not wanted any more: the upstream is told so. */
   readonly signal: AbortSignal;
@@ -83,7 +95,10 @@ export interface UpstreamCall {
  *   with as it is (the session lives on), anything else when the connection failed (the session is
  *   over, and `ended` is called unless `close` was);
  * - tell the upstream when a call's signal aborts, and reject with the signal's reason at once;
- * - carry any number of calls at a time, and mix up neither their answers nor what belongs to them;
+ * - carry any number of calls at a time, and mix up neither their answers nor what belongs to them,
+ *   whatever ids and progress tokens they came with: it uses its own towards the upstream, and hands
+ *   progress over under the token of the call;
+ * - hand on as it is a result that asks for input (2026-07-28), and what it is given for the retry;
  * - hand over what belongs to a call before the call's result, in the order in which it was said;
  * - be bounded in everything that it keeps for an upstream that doesn't read or that floods;
  * - settle every call when it ends, whatever the upstream does.
