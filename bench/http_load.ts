@@ -148,7 +148,7 @@ async function check([first]: readonly Connection[]): Promise<void> {
   const text = await first?.ask() ?? "";
   assert.match(text, /^HTTP\/1\.1 200 /);
   const body = text.slice(text.indexOf("\r\n\r\n") + 4);
-  checkAnswer("call", text.endsWith(END_OF_CHUNKS) ? joined(body) : body);
+  checkAnswer("json", text.endsWith(END_OF_CHUNKS) ? joined(body) : body);
 }
 
 /** The body that came in chunks, each with its length in front. */

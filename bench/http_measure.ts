@@ -8,7 +8,7 @@ import type { Runtime } from "../tools/runtimes.ts";
 import type { Loaded, LoadInit, LoadOrder } from "./http_load.ts";
 import type { ServerInit, Serving } from "./http_server.ts";
 import type { Effort, Target } from "./measure.ts";
-import { alternate, median } from "./pairs.ts";
+import { alternate, median, spreadOf } from "./pairs.ts";
 import { Subordinate } from "./process.ts";
 
 const CONNECTIONS = 64;
@@ -20,6 +20,10 @@ const LONGER = 3;
 export interface HttpFigure {
   /** Requests per second, as a share. */
   readonly value: number;
+  /** How far the middle half of the pairs lies from it, as a share of it. */
+  readonly spread: number;
+  /** Requests per CPU second of the server's JavaScript thread, as a share. */
+  readonly perCpu: number;
   /** The 99th percentile of the latency, as a multiple. */
   readonly p99: number;
 }
@@ -30,6 +34,7 @@ export async function measureHttp(
   { passes, pairs, sliceMs, warmUpMs }: Effort,
 ): Promise<HttpFigure> {
   const rates: number[] = [];
+  const costs: number[] = [];
   const latencies: number[] = [];
   for (let pass = 0; pass < passes; pass++) {
     await using subject = await start(runtime, { stack });
@@ -43,16 +48,32 @@ export async function measureHttp(
     };
     // Whoever sends costs as little as possible, and the same for all.
     await using load = await Subordinate.start("node", "http_load.ts", init);
-    const slicer = (server: number, ms: number) => () =>
-      load.order<Loaded>({ server, ms } satisfies LoadOrder);
-    for (const server of [0, 1]) await slicer(server, warmUpMs * LONGER)();
+    const slicer = (server: number, ms: number) => async (): Promise<Served> => {
+      const serving = server === 0 ? subject : floor;
+      const { cpuMs } = await serving.order<Serving>({});
+      const loaded = await load.order<Loaded>({ server, ms } satisfies LoadOrder);
+      return { ...loaded, cpuMs: (await serving.order<Serving>({})).cpuMs - cpuMs };
+    };
+    for (const server of [0, 1]) await slicer(server, warmUpMs)();
     const slices = await alternate(slicer(0, sliceMs * LONGER), slicer(1, sliceMs * LONGER), pairs);
     for (const { subject, reference } of slices) {
       rates.push(rate(subject) / rate(reference));
+      costs.push(subject.requests / subject.cpuMs / (reference.requests / reference.cpuMs));
       latencies.push(subject.p99 / reference.p99);
     }
   }
-  return { value: median(rates), p99: median(latencies) };
+  return {
+    value: median(rates),
+    spread: spreadOf(rates),
+    perCpu: median(costs),
+    p99: median(latencies),
+  };
+}
+
+/** What came of a slice, with what it cost the server. */
+interface Served extends Loaded {
+  /** Milliseconds of processor time of the server's JavaScript thread. */
+  readonly cpuMs: number;
 }
 
 function start(runtime: Runtime, init: ServerInit): Promise<Subordinate> {

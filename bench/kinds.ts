@@ -38,7 +38,7 @@ export const PROGRESS = 20;
 
 /** Every kind of work, in the order of the table. */
 export const KINDS = {
-  "call": { title: "`tools/call` in a session, as JSON", unit: "floor", quick: true },
+  "json": { title: "`tools/call` in a session, as JSON", unit: "floor", quick: true },
   "sse": { title: "`tools/call` in a session, as SSE", unit: "floor", quick: true },
   "modern": { title: "`tools/call` of 2026-07-28", unit: "floor", quick: true },
   "initialize": { title: "`initialize`", unit: "floor", quick: true },

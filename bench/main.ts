@@ -12,7 +12,8 @@ import { kindOf } from "./kinds.ts";
 import { type Figure, measure, QUICK, type Target, THOROUGH } from "./measure.ts";
 import { type BenchOptions, readOptions, USAGE } from "./options.ts";
 import { loadStack } from "./stacks/mod.ts";
-import { inUnit, tableOf, TITLES } from "./table.ts";
+import { reportOf } from "./table.ts";
+import { inUnit, TITLES } from "./words.ts";
 
 /** Everything that there is to measure: what a server can't do is left out. */
 async function targetsOf({ runtimes, stacks, kinds }: BenchOptions): Promise<Target[]> {
@@ -40,7 +41,9 @@ async function main(options: BenchOptions): Promise<number> {
     try {
       const figure = await measure(target, options.quick ? QUICK : THOROUGH);
       figures.push(figure);
-      console.error(`${what}: ${inUnit(figure.value, kindOf(kind).unit)}`);
+      const { value, spread = 0 } = figure;
+      const within = `± ${(spread * 100).toFixed(0)} %`;
+      console.error(`${what}: ${inUnit(value, kindOf(kind).unit)} ${within}`);
     } catch (error) {
       failed++;
       console.error(`${what}: ${error instanceof Error ? error.message : error}`);
@@ -48,16 +51,21 @@ async function main(options: BenchOptions): Promise<number> {
     // What has been measured so far is not lost when the rest is.
     if (options.json !== undefined) await writeFile(options.json, JSON.stringify(figures, null, 2));
   }
-  for (const runtime of options.runtimes) console.log(`\n${tableOf(runtime, figures)}`);
+  for (const runtime of options.runtimes) console.log(`\n${reportOf(runtime, figures)}`);
   const worse = options.check ? regressions(figures, await readExpected()) : [];
-  for (const message of worse) console.error(`Slower than before: ${message}`);
+  for (const message of worse) console.error(`Worse than before: ${message}`);
   return failed + worse.length > 0 ? 1 : 0;
 }
 
-try {
-  process.exitCode = await main(readOptions(process.argv.slice(2)));
-} catch (error) {
-  if (!(error instanceof TypeError)) throw error;
-  console.error(`${error.message}\n\n${USAGE}`);
-  process.exitCode = 2;
+/** What is asked for, or `undefined` when that can't be understood. */
+function asked(args: readonly string[]): BenchOptions | undefined {
+  try {
+    return readOptions(args);
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : error}\n\n${USAGE}`);
+    return undefined;
+  }
 }
+
+const options = asked(process.argv.slice(2));
+process.exitCode = options === undefined ? 2 : await main(options);

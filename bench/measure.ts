@@ -6,7 +6,7 @@
 import type { Runtime } from "../tools/runtimes.ts";
 import { measureHttp } from "./http_measure.ts";
 import { type KindName, kindOf } from "./kinds.ts";
-import { alternate, median } from "./pairs.ts";
+import { alternate, median, spreadOf } from "./pairs.ts";
 import { Subordinate } from "./process.ts";
 import type { StackName } from "./stacks/mod.ts";
 import type { Done, WorkerInit } from "./worker.ts";
@@ -23,11 +23,14 @@ export interface Effort {
   readonly warmUpMs: number;
 }
 
-/** As thoroughly as the figures in the documentation. */
-export const THOROUGH: Effort = { passes: 3, pairs: 15, sliceMs: 80, warmUpMs: 500 };
+/**
+ * As thoroughly as the figures in the documentation. Large servers on Node need seconds until they
+ * are compiled: what is slow only at first is not to be held against them.
+ */
+export const THOROUGH: Effort = { passes: 3, pairs: 15, sliceMs: 80, warmUpMs: 2_500 };
 
 /** As quickly as can tell a regression from noise. */
-export const QUICK: Effort = { passes: 1, pairs: 9, sliceMs: 40, warmUpMs: 250 };
+export const QUICK: Effort = { passes: 1, pairs: 25, sliceMs: 40, warmUpMs: 1_000 };
 
 /** What to measure. */
 export interface Target {
@@ -40,6 +43,10 @@ export interface Target {
 export interface Figure extends Target {
   /** A share, a number of bytes, or milliseconds. */
   readonly value: number;
+  /** How far the middle half of the pairs, or of the passes, lies from it, as a share of it. */
+  readonly spread?: number;
+  /** Over HTTP, requests per CPU second as a share of the floor's. */
+  readonly perCpu?: number;
   /** Over HTTP, the 99th percentile of the latency as a multiple of the floor's. */
   readonly p99?: number;
 }
@@ -51,7 +58,7 @@ export async function measure(target: Target, effort: Effort): Promise<Figure> {
   if (unit === "bytes" || unit === "pause") {
     const values: number[] = [];
     for (let pass = 0; pass < effort.passes; pass++) values.push(await once(target, sessions));
-    return { ...target, value: median(values) };
+    return { ...target, value: median(values), spread: spreadOf(values) };
   }
   const reference: WorkerInit = unit === "own"
     ? { ...target, sessions: 0 }
@@ -60,7 +67,7 @@ export async function measure(target: Target, effort: Effort): Promise<Figure> {
   for (let pass = 0; pass < effort.passes; pass++) {
     ratios.push(...await compare(target.runtime, { ...target, sessions }, reference, effort));
   }
-  return { ...target, value: median(ratios) };
+  return { ...target, value: median(ratios), spread: spreadOf(ratios) };
 }
 
 /** What a fresh process measures by itself. */

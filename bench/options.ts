@@ -28,8 +28,11 @@ export const USAGE = `Usage: deno task bench [options], deno task bench:quick [o
   --stack NAME,…    ${STACK_NAMES.join(", ")}
   --kind NAME,…     ${KIND_NAMES.join(", ")}
   --json FILE       writes the figures there, too
-  --quick           Mooring alone, the most important kinds, in less than a minute
-  --check           fails where Mooring is far behind bench/expected.json`;
+  --quick           Mooring alone on Deno, the most important kinds, in less than a minute
+  --check           fails where Mooring is far behind bench/expected.json
+
+deno run -A bench/write_docs.ts FILE makes the tables of docs/performance.md and
+bench/expected.json from what --json has written.`;
 
 /**
  * Reads the command line.
@@ -52,7 +55,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
   const stacks = quick ? ["mooring"] as const : STACK_NAMES.filter(isMeasured);
   const kinds = quick ? KIND_NAMES.filter((name) => kindOf(name).quick) : KIND_NAMES;
   return {
-    runtimes: namesIn(values.runtime, isRuntime, "runtime") ?? RUNTIMES,
+    runtimes: namesIn(values.runtime, isRuntime, "runtime") ?? (quick ? ["deno"] : RUNTIMES),
     stacks: namesIn(values.stack, isStack, "stack") ?? stacks,
     kinds: namesIn(values.kind, isKind, "kind") ?? kinds,
     quick,

@@ -39,3 +39,10 @@ export function median(numbers: readonly number[]): number {
   const upper = sorted[middle] ?? NaN;
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? NaN) + upper) / 2;
 }
+
+/** How far the middle half of some numbers lies from their median, as a share of it. */
+export function spreadOf(numbers: readonly number[]): number {
+  const sorted = numbers.toSorted((a, b) => a - b);
+  const at = (share: number): number => sorted[Math.round(share * (sorted.length - 1))] ?? NaN;
+  return (at(0.75) - at(0.25)) / 2 / median(sorted);
+}

@@ -1,11 +1,13 @@
 /**
- * How long everything else waits while sessions are ended in great numbers.
+ * How long everything else waits while sessions are ended in great numbers, in processor time: while
+ * other programs have the processor, nothing here is to blame.
  *
  * @module
  */
 import assert from "node:assert/strict";
 import type { Clock } from "../src/internal/clock.ts";
 import { open, senderAt } from "./client.ts";
+import { cpuTime } from "./cpu_time.ts";
 import type { KindName } from "./kinds.ts";
 import { ENDPOINT, INITIALIZE, post } from "./messages.ts";
 import type { Stack, StackModule } from "./stacks/types.ts";
@@ -33,9 +35,9 @@ async function sweeping(stack: Stack, clock: WarpClock): Promise<number> {
   clock.warp(HOUR);
   // The sweep goes on turn by turn. When nothing has happened for a while, it is over.
   while (quiet < 50) {
-    const begin = performance.now();
+    const begin = cpuTime();
     await new Promise((resolve) => setTimeout(resolve, 0));
-    longest = Math.max(longest, performance.now() - begin);
+    longest = Math.max(longest, cpuTime() - begin);
     quiet = clock.fired ? 0 : quiet + 1;
     clock.fired = false;
   }
@@ -49,9 +51,9 @@ async function evicting(stack: Stack): Promise<number> {
   let longest = 0;
   for (let n = 0; n < EVICTIONS; n++) {
     const request = new Request(ENDPOINT, post(INITIALIZE, senderAt(n)));
-    const begin = performance.now();
+    const begin = cpuTime();
     const response = await stack.answer(request);
-    longest = Math.max(longest, performance.now() - begin);
+    longest = Math.max(longest, cpuTime() - begin);
     assert.equal(response.status, 200);
     await response.text();
   }

@@ -12,7 +12,7 @@ import type { StackModule } from "./types.ts";
 export const mcpLite: StackModule = {
   title: "mcp-lite",
   kinds: [
-    "call",
+    "json",
     "sse",
     "initialize",
     "list-1",
@@ -20,6 +20,7 @@ export const mcpLite: StackModule = {
     "list-1000",
     "progress",
     "live-10000",
+    "live-100000",
     "http",
     "session-heap",
     "stream-heap",

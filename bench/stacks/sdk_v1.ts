@@ -14,7 +14,7 @@ import type { StackInit, StackModule } from "./types.ts";
 
 /** What stacks with a server object for each session can do, in the memory that there is. */
 export const SESSIONFUL: readonly KindName[] = [
-  "call",
+  "json",
   "sse",
   "initialize",
   "list-1",

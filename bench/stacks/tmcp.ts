@@ -14,7 +14,7 @@ import type { StackModule } from "./types.ts";
 export const tmcp: StackModule = {
   title: "tmcp",
   kinds: [
-    "call",
+    "json",
     "sse",
     "modern",
     "initialize",
@@ -23,6 +23,7 @@ export const tmcp: StackModule = {
     "list-1000",
     "progress",
     "live-10000",
+    "live-100000",
     "http",
     "session-heap",
     "stream-heap",
