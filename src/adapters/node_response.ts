@@ -7,6 +7,7 @@
 import { Buffer } from "node:buffer";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { setImmediate } from "node:timers";
+import { unreadText } from "../internal/whole.ts";
 
 /** How long the rest of a refused body is swallowed for before its connection ends, in milliseconds. */
 const SWALLOW_MS = 500;
@@ -24,32 +25,31 @@ export async function sendResponse(
   outgoing: ServerResponse,
 ): Promise<void> {
   const early = await isEarly(incoming);
-  const { body } = response;
   if (outgoing.destroyed) {
-    await body?.cancel();
+    await response.body?.cancel();
     return;
   }
   const headers: string[] = [];
   for (const [name, value] of response.headers) headers.push(name, value);
   // Nobody knows how long the rest will take, so the connection isn't kept for another request.
   if (early) headers.push("connection", "close");
-  if (body === null) {
-    outgoing.writeHead(response.status, headers);
-  } else if (isJson(response.headers)) {
-    const bytes = await whole(body.getReader());
+  const whole = await wholeBody(response);
+  if (whole !== undefined) {
     if (!response.headers.has("content-length")) {
-      headers.push("content-length", String(bytes.length));
+      headers.push("content-length", String(Buffer.byteLength(whole)));
     }
     outgoing.writeHead(response.status, headers);
     if (!early) {
-      outgoing.end(bytes);
+      outgoing.end(whole);
       return;
     }
-    outgoing.write(bytes);
+    outgoing.write(whole);
+  } else if (response.body === null) {
+    outgoing.writeHead(response.status, headers);
   } else {
     outgoing.writeHead(response.status, headers);
     outgoing.flushHeaders();
-    await pump(body.getReader(), outgoing);
+    await pump(response.body.getReader(), outgoing);
   }
   if (early) await swallow(incoming, outgoing);
   outgoing.end();
@@ -62,13 +62,20 @@ async function isEarly(incoming: IncomingMessage): Promise<boolean> {
   return !incoming.complete;
 }
 
-/** JSON is made whole, never bit by bit, so it is sent with its length. */
-function isJson(headers: Headers): boolean {
-  return headers.get("content-type")?.startsWith("application/json") ?? false;
+/**
+ * A body that is there as a whole, so that it is sent with its length: a text, or JSON, which is never
+ * made bit by bit.
+ */
+async function wholeBody(response: Response): Promise<string | Uint8Array | undefined> {
+  // Looking at the body would make a stream of it.
+  const text = unreadText(response);
+  if (text !== undefined) return text;
+  const isJson = response.headers.get("content-type")?.startsWith("application/json");
+  return isJson && response.body !== null ? await read(response.body.getReader()) : undefined;
 }
 
 /** All that a reader gives, which costs less than `arrayBuffer()`. */
-async function whole(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<Uint8Array> {
+async function read(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   for (;;) {
     const { done, value } = await reader.read();

@@ -21,6 +21,8 @@ interface Range {
 }
 
 const BOTH: Accepts = { json: true, sse: true };
+const JSON_ALONE: Accepts = { json: true, sse: false };
+const SSE_ALONE: Accepts = { json: false, sse: true };
 
 /** Reads an Accept header. Without one, or with an empty one, everything is accepted. */
 export function parseAccept(value: string | null): Accepts {
@@ -32,6 +34,10 @@ export function parseAccept(value: string | null): Accepts {
     case "text/event-stream, application/json":
     case "application/json,text/event-stream":
       return BOTH;
+    case "application/json":
+      return JSON_ALONE;
+    case "text/event-stream":
+      return SSE_ALONE;
   }
   const ranges = splitUnquoted(value, ",").map(parseRange).filter(({ type }) => type !== "");
   if (ranges.length === 0) return BOTH;

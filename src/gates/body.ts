@@ -3,39 +3,77 @@
  *
  * @module
  */
+import { isWithinBytes, utf8Length } from "../internal/utf8.ts";
+import type { MaybePromise } from "../internal/types.ts";
 import { ErrorCode } from "../protocol/errors.ts";
 import { refusal, type Report } from "./refusal.ts";
 
 const DIGITS = /^[0-9]+$/;
 const REPLACEMENT = "\ufffd";
+/** How long a byte order mark is. */
+const MARK_BYTES = 3;
 const lenient = new TextDecoder();
 const strict = new TextDecoder("utf-8", { fatal: true });
 
+/** Why there is no body. */
+export type NoBody = { readonly missing: "too-large" | "unreadable" };
+
+/** A request's body: text, or bytes where its length was not declared. */
+export type Body = string | Uint8Array | NoBody;
+
+const TOO_LARGE: NoBody = { missing: "too-large" };
+/** What a body is that couldn't be read. */
+export const UNREADABLE: NoBody = { missing: "unreadable" };
+
+/**
+ * Reads a body up to a number of bytes.
+ *
+ * The HTTP server frames by a declared length, so that such a body may be read in one go, as text, which
+ * costs half of reading bytes and making text of them. Its length may lie where there is no server:
+ * {@linkcode checkBody} takes the second look.
+ *
+ * @returns Rejects when the body can't be read
+ */
+export function readBody(request: Request, limit: number): MaybePromise<Body> {
+  const declared = declaredLength(request);
+  if (declared === undefined) return readCounted(request, limit);
+  return declared > limit ? TOO_LARGE : request.text();
+}
+
+function declaredLength({ headers }: Request): number | undefined {
+  const declared = headers.get("content-length");
+  return declared !== null && DIGITS.test(declared) ? Number(declared) : undefined;
+}
+
 /** The body as text, or the refusal of one that is too large, can't be read, or isn't UTF-8. */
-export async function readBody(
+export function checkBody(
+  body: Body,
   request: Request,
   limit: number,
   report: Report,
-): Promise<string | Response> {
-  const declared = request.headers.get("content-length");
-  const length = declared !== null && DIGITS.test(declared) ? Number(declared) : undefined;
-  if (length !== undefined && length > limit) return tooLarge(limit, report);
-  let bytes: Uint8Array | undefined;
-  try {
-    // The HTTP server frames by a declared length. It may lie where there is no server, hence the
-    // second look at the length below.
-    bytes = length === undefined
-      ? await readCounted(request, limit)
-      : new Uint8Array(await request.arrayBuffer());
-  } catch {
-    return unreadable(report);
+): string | Response {
+  if (typeof body === "string") {
+    if (hasReplaced(body, request)) return notUtf8(report);
+    return isWithinBytes(body, limit) ? body : tooLarge(limit, report);
   }
-  if (bytes === undefined || bytes.byteLength > limit) return tooLarge(limit, report);
-  return decode(bytes) ?? notUtf8(report);
+  if (body instanceof Uint8Array) return decode(body) ?? notUtf8(report);
+  return body === UNREADABLE ? unreadable(report) : tooLarge(limit, report);
 }
 
-/** Reads a body of unknown length. `undefined` when it is over the limit; its rest is not read. */
-async function readCounted(request: Request, limit: number): Promise<Uint8Array | undefined> {
+/**
+ * Whether bytes that are no UTF-8 were replaced when a text was read: each replacement is longer than
+ * what it stands for. Only a character of four bytes that was cut after its third is as long, and is
+ * taken for the replacement that it has become. A byte order mark is in the bytes, but not in the text.
+ */
+function hasReplaced(text: string, request: Request): boolean {
+  if (!text.includes(REPLACEMENT)) return false;
+  const declared = declaredLength(request) ?? 0;
+  const length = utf8Length(text);
+  return length !== declared && length !== declared - MARK_BYTES;
+}
+
+/** Reads a body of unknown length. The rest of one that is over the limit is not read. */
+async function readCounted(request: Request, limit: number): Promise<Uint8Array | NoBody> {
   let bytes: Uint8Array = new Uint8Array(0);
   if (request.body === null) return bytes;
   const reader = request.body.getReader();
@@ -48,7 +86,7 @@ async function readCounted(request: Request, limit: number): Promise<Uint8Array 
     if (end > limit) {
       // Not awaited: a source that never finishes its cancellation must not hold up the answer.
       reader.cancel().catch(() => {});
-      return undefined;
+      return TOO_LARGE;
     }
     // A single chunk is used as it is. Many are copied together, since small ones cost far more
     // than the bytes they hold.

@@ -11,7 +11,13 @@ import { refusal, type Report } from "./refusal.ts";
 
 /** A POST that passed every gate: one message, or a batch of at least one. */
 export type PassedPost =
-  & { readonly verb: "POST"; readonly json: boolean; readonly sse: boolean }
+  & {
+    readonly verb: "POST";
+    readonly json: boolean;
+    readonly sse: boolean;
+    /** How many characters the body has. */
+    readonly length: number;
+  }
   & (
     | (Classified & { readonly batch?: undefined })
     | { readonly kind: "batch"; readonly batch: readonly Classified[] }
@@ -20,23 +26,28 @@ export type PassedPost =
 /**
  * Lets messages through, in their types. Whether the client may send a batch is decided where its
  * version is known.
+ *
+ * @param length How many characters the body has
  */
 export function checkEnvelope(
   value: unknown,
+  length: number,
   { json, sse }: Accepts,
   maxBatch: number,
   report: Report,
 ): PassedPost | Response {
   if (Array.isArray(value)) {
     const batch = checkBatch(value, maxBatch, report);
-    return batch instanceof Response ? batch : { verb: "POST", json, sse, kind: "batch", batch };
+    return batch instanceof Response
+      ? batch
+      : { verb: "POST", json, sse, length, kind: "batch", batch };
   }
   const kind = messageKind(value);
   if (kind === undefined) {
     return invalid("Send a JSON-RPC 2.0 request, notification or response", "envelope", report);
   }
   // `messageKind` looked at everything that the message's type promises.
-  return { verb: "POST", json, sse, kind, message: value } as PassedPost;
+  return { verb: "POST", json, sse, length, kind, message: value } as PassedPost;
 }
 
 function checkBatch(

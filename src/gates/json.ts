@@ -29,6 +29,8 @@ export function parseJson(text: string, maxDepth: number, report: Report): unkno
  * deep or not; what the parser would have to go down into is always counted.
  */
 export function nestsDeeper(text: string, maxDepth: number): boolean {
+  // Every level takes two characters.
+  if (text.length < 2 * (maxDepth + 1)) return false;
   // Most texts have fewer brackets than levels allowed, which is found out without walking them.
   const arrays = count(text, "[", maxDepth + 1);
   if (arrays + count(text, "{", maxDepth + 1 - arrays) <= maxDepth) return false;

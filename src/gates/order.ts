@@ -6,7 +6,7 @@
  */
 import { isPromise, type MaybePromise } from "../internal/types.ts";
 import { type Accepts, checkAccept, parseAccept } from "./accept.ts";
-import { readBody } from "./body.ts";
+import { type Body, checkBody } from "./body.ts";
 import { checkContentType } from "./content_type.ts";
 import { checkEnvelope, type PassedPost } from "./envelope.ts";
 import { checkHealth } from "./health.ts";
@@ -20,32 +20,57 @@ import { checkRateLimit } from "./rate_limit.ts";
 import type { Report } from "./refusal.ts";
 import { checkRequiredHeader } from "./required_header.ts";
 
+/** A request whose head passed: only a POST's body is left to be looked at. */
+export type Head = PostHead | { readonly verb: "GET" | "DELETE" };
+
+/** A POST whose head passed. */
+export interface PostHead extends Accepts {
+  readonly verb: "POST";
+}
+
 /** A request that passed every gate, with what they learned of it. */
 export type Passed = PassedPost | { readonly verb: "GET" | "DELETE" };
 
-const GET: Passed = { verb: "GET" };
-const DELETE: Passed = { verb: "DELETE" };
+const GET: Head = { verb: "GET" };
+const DELETE: Head = { verb: "DELETE" };
+const POST_BOTH: Head = { verb: "POST", json: true, sse: true };
 
 /**
- * Sends a request through the gates. It takes a promise only to read a POST's body, or to ask a rate
+ * Sends a request through the gates that come before the body. It takes a promise only to ask a rate
  * limiter that takes its time.
  *
  * @param context What the host handed over beside the request
+ * @param origin The Origin header
  */
-export function passGates(
+export function passHead(
   request: Request,
   context: unknown,
+  origin: string | null,
   settings: GateSettings,
   report: Report,
-): MaybePromise<Response | Passed> {
-  const origin = request.headers.get("origin");
+): MaybePromise<Response | Head> {
   const refused = checkTarget(request, settings, report) ??
     checkOrigin(request, origin, settings, report) ??
     checkHost(request, settings, report);
   if (refused !== undefined) return refused;
   const limited = checkRateLimit(request, context, settings.rateLimit, report);
-  if (!isPromise(limited)) return limited ?? passHead(request, origin, settings, report);
-  return limited.then((response) => response ?? passHead(request, origin, settings, report));
+  if (!isPromise(limited)) return limited ?? passVerb(request, origin, settings, report);
+  return limited.then((response) => response ?? passVerb(request, origin, settings, report));
+}
+
+/** Sends a POST through the gates that look into its body. */
+export function passBody(
+  body: Body,
+  request: Request,
+  head: PostHead,
+  settings: GateSettings,
+  report: Report,
+): Response | PassedPost {
+  const text = checkBody(body, request, settings.bodyBytes, report);
+  if (text instanceof Response) return text;
+  const value = parseJson(text, settings.jsonDepth, report);
+  if (value instanceof Response) return value;
+  return checkEnvelope(value, text.length, head, settings.batch, report);
 }
 
 /** The gates that look at the path. Its text is only cut out for them. */
@@ -60,12 +85,12 @@ function checkTarget(
 }
 
 /** The gates between the rate limit and the body. */
-function passHead(
+function passVerb(
   request: Request,
   origin: string | null,
   settings: GateSettings,
   report: Report,
-): MaybePromise<Response | Passed> {
+): Response | Head {
   const { headers } = request;
   const verb = checkMethod(request, origin, settings, report);
   if (verb instanceof Response) return verb;
@@ -81,19 +106,5 @@ function passHead(
   const accepts = parseAccept(headers.get("accept"));
   return checkAccept(accepts, verb, report) ??
     checkRequiredHeader(headers, settings.requiredHeader, report) ??
-    passBody(request, accepts, settings, report);
-}
-
-/** The gates that look into the body. */
-async function passBody(
-  request: Request,
-  accepts: Accepts,
-  settings: GateSettings,
-  report: Report,
-): Promise<Response | Passed> {
-  const text = await readBody(request, settings.bodyBytes, report);
-  if (typeof text !== "string") return text;
-  const value = parseJson(text, settings.jsonDepth, report);
-  if (value instanceof Response) return value;
-  return checkEnvelope(value, accepts, settings.batch, report);
+    (accepts.json && accepts.sse ? POST_BOTH : { verb, json: accepts.json, sse: accepts.sse });
 }

@@ -20,8 +20,11 @@ import {
 
 /** The stream that an answer becomes. */
 export interface ReplyStream {
-  /** What the client gets. */
-  readonly response: Response;
+  /**
+   * What the client gets: everything at once where the stream has ended, else a connection to it.
+   * Called once.
+   */
+  respond(): Response;
   /** Sends a message. */
   send(text: string): void;
   /** Sends the answer to a request: to the client that is here, even where it can't be kept. */
@@ -45,6 +48,9 @@ export interface AnswerInit {
   readonly batch?: number;
 }
 
+/** How many characters may be said before the response goes out although the turn is not over. */
+const MOST_UNREAD = 65_536;
+
 /**
  * Collects what is said in answer to one POST. The first message that is not an answer, or a wait
  * that lasts too long, makes it a stream; else it is JSON.
@@ -55,8 +61,11 @@ export class Answer {
   #texts: string[] | undefined;
   #stream: ReplyStream | undefined;
   #response: Response | undefined;
+  #responding = false;
   #decide: ((response: Response) => void) | undefined;
   #delay: Delay | undefined;
+  /** Characters that were said before the response went out. */
+  #unread = 0;
 
   constructor(init: AnswerInit) {
     this.#init = init;
@@ -74,20 +83,30 @@ export class Answer {
     if (this.#response !== undefined) return this.#response;
     const { promise, resolve } = Promise.withResolvers<Response>();
     this.#decide = resolve;
-    if (this.#init.open !== undefined) this.#delay = this.#init.after?.add(() => this.#upgrade());
+    if (this.#init.open !== undefined) {
+      this.#delay = this.#init.after?.add(() => {
+        this.#upgrade();
+        this.#respond();
+      });
+    }
     return promise;
   }
 
   /** Sends a message before the answer. `false` when there is no stream for it. */
   send(text: string): boolean {
     const stream = this.#upgrade();
-    stream?.send(text);
-    return stream !== undefined;
+    if (stream === undefined) return false;
+    stream.send(text);
+    this.#unread += text.length;
+    if (this.#unread > MOST_UNREAD) this.#respond();
+    return true;
   }
 
   /** Ends the connection, not the stream, so that the client comes back for the rest. */
   release(retryMs: number): void {
-    this.#upgrade()?.release(retryMs);
+    const stream = this.#upgrade();
+    this.#respond();
+    stream?.release(retryMs);
   }
 
   /** Answers one request, once. The status only counts where nothing has been sent before. */
@@ -128,7 +147,11 @@ export class Answer {
   #done(retryMs?: number): void {
     this.#left--;
     if (this.#left > 0) return;
-    if (this.#stream !== undefined) return this.#stream.end({ retryMs });
+    if (this.#stream !== undefined) {
+      if (retryMs !== undefined) this.#respond();
+      this.#stream.end({ retryMs });
+      return this.#respond();
+    }
     const texts = this.#texts ?? [];
     if (texts.length === 0) this.#decided(accepted());
     else if (this.#init.json) this.#decided(jsonAnswer(`[${texts.join(",")}]`));
@@ -151,7 +174,7 @@ export class Answer {
     if (stream === undefined) return sseAnswer(...texts);
     for (const text of texts) stream.answer(text);
     stream.end();
-    return stream.response;
+    return stream.respond();
   }
 
   #upgrade(): ReplyStream | undefined {
@@ -160,8 +183,17 @@ export class Answer {
     if (stream === undefined) return undefined;
     this.#stream = stream;
     for (const text of this.#texts?.splice(0) ?? []) stream.answer(text);
-    this.#decided(stream.response);
+    // What is over by the end of the turn is answered whole, which costs half of a connection.
+    this.#init.endpoint.turn.end(() => this.#respond());
     return stream;
+  }
+
+  /** The stream's response goes out, if it hasn't. */
+  #respond(): void {
+    if (this.#response !== undefined || this.#responding || this.#stream === undefined) return;
+    // A client that takes nothing may stop the call in the middle of this.
+    this.#responding = true;
+    this.#decided(this.#stream.respond());
   }
 
   #decided(response: Response): void {

@@ -4,10 +4,10 @@
  * @module
  */
 import { DirectConnection } from "../streams/direct.ts";
-import { SSE_HEADERS } from "../streams/sse.ts";
 import type { ReplyStream } from "./answer.ts";
 import { callAt } from "./call_at.ts";
 import type { Endpoint } from "./endpoint.ts";
+import { sseAnswer, sseResponse } from "./responses.ts";
 
 /** What a stream without a session needs. */
 export interface DirectStreamInit {
@@ -20,33 +20,72 @@ export interface DirectStreamInit {
 }
 
 /**
- * Opens a stream that lives as long as its one connection.
+ * Begins a stream that lives as long as its one connection.
  *
  * @returns `undefined` when too many connections are open
  */
 export function openDirectStream(
   endpoint: Endpoint,
-  { owner, expiresAt, gone }: DirectStreamInit,
+  init: DirectStreamInit,
 ): ReplyStream | undefined {
-  if (!endpoint.streams.take(owner)) return undefined;
-  const connection = new DirectConnection({
-    bufferBytes: endpoint.settings.storeSettings.log.eventBytes,
-    keepAlive: endpoint.lines.keepAlive,
-    onClose(reason) {
-      stopExpiry?.();
-      endpoint.streams.give(owner);
-      if (reason !== "ended") gone?.();
-    },
-  });
-  const stopExpiry = callAt(endpoint.settings.clock, expiresAt, () => {
-    connection.close("unauthorized");
-  });
-  return {
-    response: new Response(connection.body, { headers: SSE_HEADERS }),
-    send: (text) => void connection.send(text),
-    answer: (text) => void connection.send(text),
-    end: () => connection.close("ended"),
-    // There is nothing to come back for, so the connection stays.
-    release: () => {},
-  };
+  return endpoint.streams.take(init.owner) ? new DirectReply(endpoint, init) : undefined;
+}
+
+class DirectReply implements ReplyStream {
+  readonly #endpoint: Endpoint;
+  readonly #init: DirectStreamInit;
+  /** What was said before there was a connection. */
+  #said: string[] = [];
+  #ended = false;
+  #connection: DirectConnection | undefined;
+
+  constructor(endpoint: Endpoint, init: DirectStreamInit) {
+    this.#endpoint = endpoint;
+    this.#init = init;
+  }
+
+  respond(): Response {
+    const said = this.#said;
+    this.#said = [];
+    if (this.#ended) {
+      this.#endpoint.streams.give(this.#init.owner);
+      return sseAnswer(...said);
+    }
+    const connection = this.#connect();
+    for (const text of said) connection.send(text);
+    return sseResponse(connection.body);
+  }
+
+  send(text: string): void {
+    if (this.#connection === undefined) this.#said.push(text);
+    else this.#connection.send(text);
+  }
+
+  answer(text: string): void {
+    this.send(text);
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.#connection?.close("ended");
+  }
+
+  /** There is nothing to come back for, so the connection stays. */
+  release(): void {}
+
+  #connect(): DirectConnection {
+    const { settings, lines, streams } = this.#endpoint;
+    const { owner, expiresAt, gone } = this.#init;
+    const connection = this.#connection = new DirectConnection({
+      bufferBytes: settings.storeSettings.log.eventBytes,
+      keepAlive: lines.keepAlive,
+      onClose(reason) {
+        stopExpiry?.();
+        streams.give(owner);
+        if (reason !== "ended") gone?.();
+      },
+    });
+    const stopExpiry = callAt(settings.clock, expiresAt, () => connection.close("unauthorized"));
+    return connection;
+  }
 }

@@ -5,15 +5,14 @@
  * @module
  */
 import { envelopeVersion } from "../protocol/envelope.ts";
-import { HeaderName } from "../protocol/headers.ts";
 import { type Era, isVersion, VERSIONS } from "../protocol/versions.ts";
 import type { Settings } from "./options.ts";
 import type { Posted } from "./sessionful_post.ts";
 
 /** The era that a POST is of. One whose envelope is missing is told by its header. */
 export function eraOf(
-  request: Request,
   posted: Posted,
+  versionHeader: string | null,
   { modern, versions2025 }: Pick<Settings, "modern" | "versions2025">,
 ): Era {
   if (versions2025.length === 0) return "2026";
@@ -23,7 +22,8 @@ export function eraOf(
     // Only the handshake says in its own words which version it wants
     if (method === "initialize") return "2025";
   }
-  const header = request.headers.get(HeaderName.ProtocolVersion);
   // Where the era isn't served its header is as wrong as one that nobody knows
-  return modern && isVersion(header) ? VERSIONS[header].era : "2025";
+  return modern && versionHeader !== null && isVersion(versionHeader)
+    ? VERSIONS[versionHeader].era
+    : "2025";
 }

@@ -15,10 +15,9 @@ import {
 import type { StreamCloseReason } from "../protocol/events.ts";
 import { refusal } from "../gates/refusal.ts";
 import { DirectConnection } from "../streams/direct.ts";
-import { SSE_HEADERS } from "../streams/sse.ts";
 import { callAt } from "./call_at.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { serverBusy } from "./responses.ts";
+import { serverBusy, sseResponse } from "./responses.ts";
 import type { PostInit } from "./sessionful_post.ts";
 
 /** Which member of the filter asks for which notification. */
@@ -134,7 +133,7 @@ export function listen(
   });
   endpoint.report({ type: "stream-opened", session: undefined, stream: "listen" });
   subscription.send("notifications/subscriptions/acknowledged", { notifications: shown(filter) });
-  return new Response(connection.body, { headers: SSE_HEADERS });
+  return sseResponse(connection.body);
 }
 
 /** The extension that a filter needs although the client doesn't have it, if there is one. */

@@ -7,6 +7,7 @@ import { isWithinBytes } from "../internal/utf8.ts";
 import { ErrorCode, errorObject, errorText, McpError, modernCode } from "../protocol/errors.ts";
 import type { RequestOutcome } from "../protocol/events.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
+import { preparedText } from "../protocol/prepared.ts";
 import { VERSIONS } from "../protocol/versions.ts";
 import type { Call } from "./call.ts";
 import { type Endpoint, serverMeta } from "./endpoint.ts";
@@ -38,7 +39,7 @@ export function resultAnswer(
   let json: string;
   try {
     if (!isObject(result)) throw new TypeError("Return an object as the result of a request");
-    const text: string | undefined = JSON.stringify(result);
+    const text: string | undefined = preparedText(result) ?? JSON.stringify(result);
     // A `toJSON` may have made anything of it.
     if (!text?.startsWith("{")) throw new TypeError("Return what is an object as JSON, too");
     json = text;
@@ -49,8 +50,10 @@ export function resultAnswer(
   if (!isWithinBytes(json, most)) {
     return { text: tooLarge(endpoint, call, most), outcome: "error" };
   }
+  const { id } = call;
+  const idText = typeof id === "number" ? id : JSON.stringify(id);
   return {
-    text: `{"jsonrpc":"2.0","id":${JSON.stringify(call.id)},"result":${json}}`,
+    text: `{"jsonrpc":"2.0","id":${idText},"result":${json}}`,
     outcome: "result",
   };
 }

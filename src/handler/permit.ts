@@ -19,8 +19,9 @@ import { isAllowed } from "./visible.ts";
 export function permit(endpoint: Endpoint, init: PostInit): MaybePromise<PostInit | Response> {
   const { authorize } = endpoint.settings;
   if (authorize !== undefined) return judge(endpoint, authorize, init);
-  if (endpoint.dispatcher.toolScopes === undefined) return init;
-  return lackingScopes(endpoint, init, requestsOf(init.posted)) ?? init;
+  const { posted } = init;
+  if (posted.kind === "request" && scopesOf(endpoint, posted.message) === undefined) return init;
+  return lackingScopes(endpoint, init, requestsOf(posted)) ?? init;
 }
 
 async function judge(
@@ -52,12 +53,10 @@ function lackingScopes(
   { principal, posted }: PostInit,
   requests: readonly JsonRpcRequest[],
 ): Response | undefined {
-  const { dispatcher } = endpoint;
   const needed: string[] = [];
   let lacking = false;
-  for (const { method, params } of requests) {
-    if (method !== "tools/call" || typeof params?.name !== "string") continue;
-    const scopes = dispatcher.toolScopes?.(params.name);
+  for (const request of requests) {
+    const scopes = scopesOf(endpoint, request);
     if (scopes === undefined) continue;
     needed.push(...scopes);
     lacking ||= !hasScopes(principal, scopes);
@@ -69,9 +68,22 @@ function lackingScopes(
   return turnAway(error, endpoint.auth, { during: "authorize", principal, id: idOf(posted) });
 }
 
+/** The scopes that a request needs; `undefined` when it needs none. */
+function scopesOf(
+  { dispatcher }: Endpoint,
+  { method, params }: JsonRpcRequest,
+): readonly string[] | undefined {
+  if (method !== "tools/call" || typeof params?.name !== "string") return undefined;
+  return dispatcher.toolScopes?.(params.name);
+}
+
 /** The operator is told what the client is not. */
-function reportHidden(endpoint: Endpoint, { request, posted }: PostInit, method: string): void {
-  const modern = eraOf(request, posted, endpoint.settings) === "2026";
+function reportHidden(
+  endpoint: Endpoint,
+  { posted, versionHeader }: PostInit,
+  method: string,
+): void {
+  const modern = eraOf(posted, versionHeader, endpoint.settings) === "2026";
   const status = modern && method !== "tools/call" ? 404 : 200;
   endpoint.report({ type: "refused", status, reason: "hidden" });
 }

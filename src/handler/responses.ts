@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { textResponse } from "../internal/whole.ts";
 import { ErrorCode, errorObject } from "../protocol/errors.ts";
 import type { RefusalReason } from "../protocol/events.ts";
 import type { JsonRpcError, RequestId } from "../protocol/jsonrpc.ts";
@@ -24,14 +25,29 @@ const JSON_INIT: ResponseInit = { headers: { "content-type": "application/json" 
 
 /** A JSON-RPC message as a response. */
 export function jsonAnswer(text: string, status?: number): Response {
-  if (status === undefined) return new Response(text, JSON_INIT);
-  return new Response(text, { ...JSON_INIT, status });
+  if (status === undefined) return textResponse(text, JSON_INIT);
+  return textResponse(text, { ...JSON_INIT, status });
+}
+
+const SSE_INIT: ResponseInit = { headers: { "content-type": SSE_HEADERS["content-type"] } };
+
+/**
+ * A stream of events, or what is left of one as text. Its headers are appended one by one: Deno takes
+ * six times as long for a response that begins with more than its content type.
+ */
+export function sseResponse(body: ReadableStream<Uint8Array> | string): Response {
+  const response = typeof body === "string"
+    ? textResponse(body, SSE_INIT)
+    : new Response(body, SSE_INIT);
+  response.headers.append("cache-control", SSE_HEADERS["cache-control"]);
+  response.headers.append("x-accel-buffering", SSE_HEADERS["x-accel-buffering"]);
+  return response;
 }
 
 /** JSON-RPC messages as a stream that is whole when it begins, for a client that takes no JSON. */
 export function sseAnswer(...texts: readonly string[]): Response {
   const body = texts.map((text) => frame(undefined, text)).join("");
-  return new Response(body, { headers: SSE_HEADERS });
+  return sseResponse(body);
 }
 
 /** The empty response to what needs no answer. */

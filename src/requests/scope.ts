@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { Linked } from "../internal/linked_list.ts";
 import type { RequestId } from "../protocol/jsonrpc.ts";
 import type { StopError } from "./stop.ts";
 
@@ -10,7 +11,7 @@ import type { StopError } from "./stop.ts";
  * A running request. Its signal is made when somebody asks for it, because most requests finish
  * before anybody does.
  */
-export abstract class RequestScope {
+export abstract class RequestScope extends Linked<RequestScope> {
   /** The id that the client gave it. Not unique: some clients give every request the same one. */
   readonly id: RequestId;
   #controller: AbortController | undefined;
@@ -20,6 +21,7 @@ export abstract class RequestScope {
 
   /** @param id The id that the client gave the request */
   constructor(id: RequestId) {
+    super();
     this.id = id;
   }
 

@@ -123,21 +123,14 @@ function unhurried<T>(answer: Promise<T>): Promise<T> {
 }
 
 function progress(exchange: Exchange, value: number, total?: number, message?: string): void {
-  for (const number of [value, total ?? 0]) {
-    if (!Number.isFinite(number)) {
-      throw new RangeError(`Give finite numbers of progress: ${number}`);
-    }
+  if (!Number.isFinite(value) || !Number.isFinite(total ?? 0)) {
+    throw new RangeError(`Give finite numbers of progress: ${value}, ${total}`);
   }
   const { _meta } = exchange.params;
   const token = isObject(_meta) ? _meta.progressToken : undefined;
   if (typeof token !== "string" && typeof token !== "number") return;
-  exchange.notify({
-    method: "notifications/progress",
-    params: {
-      progressToken: token,
-      progress: value,
-      ...(total === undefined ? {} : { total }),
-      ...(message === undefined ? {} : { message }),
-    },
-  });
+  const params: Record<string, unknown> = { progressToken: token, progress: value };
+  if (total !== undefined) params.total = total;
+  if (message !== undefined) params.message = message;
+  exchange.notify({ method: "notifications/progress", params });
 }

@@ -8,9 +8,10 @@ import type { Handle } from "./types.ts";
 
 /** An object without the keys that hold `undefined`. */
 export function compact<T extends object>(value: T): { [Key in keyof T]: T[Key] } {
-  const entries = Object.entries(value).filter(([, held]) => held !== undefined);
+  const kept: Partial<T> = {};
+  for (const key in value) if (value[key] !== undefined) kept[key] = value[key];
   // What a type allows to be undefined it allows to be absent, here
-  return Object.fromEntries(entries) as T;
+  return kept as T;
 }
 
 /** @throws {TypeError} If it is not a text of one character or more */

@@ -8,6 +8,7 @@ import { isPromise, type MaybePromise } from "../internal/types.ts";
 import { MetaKey } from "../protocol/envelope.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
+import { prepare, preparedText } from "../protocol/prepared.ts";
 import type { Implementation } from "../protocol/shapes.ts";
 import type { Method } from "./feature.ts";
 import { Rounds } from "./rounds.ts";
@@ -58,6 +59,8 @@ export class ModernResults {
   readonly #info: Implementation;
   readonly #cache: Required<CacheHint>;
   readonly #rounds = new WeakMap<Exchange, Rounds>();
+  /** Prepared results, with what the era makes of them. */
+  readonly #prepared = new WeakMap<JsonObject, JsonObject>();
 
   constructor(info: Implementation, { ttlMs = 0, cacheScope = "private" }: CacheHint = {}) {
     checkCacheHint({ ttlMs, cacheScope });
@@ -93,14 +96,19 @@ export class ModernResults {
 
   /** A result with everything that the era wants of it. */
   readonly #complete = ({ method, params }: Exchange, result: JsonObject): JsonObject => {
+    const retried = params.requestState !== undefined || params.inputResponses !== undefined;
+    const ready = retried ? undefined : this.#prepared.get(result);
+    if (ready !== undefined) return ready;
     const { _meta, resultType = "complete" } = result;
     const meta = { ...(isObject(_meta) ? _meta : {}), [MetaKey.ServerInfo]: this.#info };
     const completed = { resultType, ...result, _meta: meta };
     if (!CACHEABLE.has(method) || resultType !== "complete") return completed;
     // What depends on answers to questions is nobody else's result, nor the same another time
-    const retried = params.requestState !== undefined || params.inputResponses !== undefined;
     if (retried) return { ...completed, ttlMs: 0, cacheScope: "private" };
     const { ttlMs, cacheScope } = { ...this.#cache, ...result };
-    return { ...completed, ttlMs, cacheScope };
+    const whole = { ...completed, ttlMs, cacheScope };
+    if (preparedText(result) === undefined) return whole;
+    this.#prepared.set(result, prepare(whole));
+    return whole;
   };
 }

@@ -5,6 +5,7 @@
  */
 import type { MaybePromise } from "../internal/types.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
+import { prepare } from "../protocol/prepared.ts";
 import { badCursor, toCursor, toPosition } from "./pagination.ts";
 
 /** How many pages are kept ready. */
@@ -112,7 +113,7 @@ export class Registry<Definition extends Listable> {
     const key = `${after}/${size}`;
     const ready = this.#pages.get(key);
     if (ready !== undefined) return ready;
-    const page = this.#build(after, size);
+    const page = prepare(this.#build(after, size));
     if (this.#pages.size >= MOST_PAGES) this.#pages.clear();
     this.#pages.set(key, page);
     return page;

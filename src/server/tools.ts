@@ -18,7 +18,7 @@ import { checkName, compact, makeHandle } from "./definition.ts";
 import { fail, sortFailure } from "./failure.ts";
 import type { Feature, FeatureInit } from "./feature.ts";
 import type { Extensions } from "./extension.ts";
-import { headerParamsOf } from "./header_params.ts";
+import { headerParamsOf } from "../protocol/header_params.ts";
 import { describeIssues, quote } from "./issues.ts";
 import { Registry } from "./registry.ts";
 import { errorResult, toToolResult, withText } from "./result.ts";

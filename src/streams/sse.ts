@@ -6,7 +6,7 @@
  */
 
 /** The headers of every response that is a stream of events. */
-export const SSE_HEADERS: Readonly<Record<string, string>> = Object.freeze({
+export const SSE_HEADERS = Object.freeze({
   "content-type": "text/event-stream",
   "cache-control": "no-cache, no-transform",
   "x-accel-buffering": "no",

@@ -95,7 +95,8 @@ describe("the envelope gate", () => {
       test(`[GATE-10] ${text} is a ${kind}`, async () => {
         const passed = assertPassed(await pass(post(text)));
         const message = JSON.parse(text);
-        assert.deepEqual(passed, { verb: "POST", json: true, sse: true, kind, message });
+        const { length } = text;
+        assert.deepEqual(passed, { verb: "POST", json: true, sse: true, length, kind, message });
       });
     }
   }

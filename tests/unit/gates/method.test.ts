@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { gateSettings } from "../../../src/gates/options.ts";
-import { passGates } from "../../../src/gates/order.ts";
+import { passHead } from "../../../src/gates/order.ts";
 import { assertPassed, assertRefused, bare, pass, post } from "./support.ts";
 
 const CORS = { allowedOrigins: ["https://app.example"] };
@@ -31,9 +31,9 @@ describe("the method gate", () => {
   test("[GATE-5] GET and DELETE take no promise, and leave the body alone", () => {
     const settings = gateSettings({});
     const request = new Request("http://a/", { method: "DELETE", body: "x" });
-    assert.deepEqual(passGates(request, undefined, settings, () => {}), { verb: "DELETE" });
+    assert.deepEqual(passHead(request, undefined, null, settings, () => {}), { verb: "DELETE" });
     assert.equal(request.bodyUsed, false);
-    const get = passGates(bare("GET"), undefined, settings, () => {});
+    const get = passHead(bare("GET"), undefined, null, settings, () => {});
     assert.deepEqual(get, { verb: "GET" });
   });
 });

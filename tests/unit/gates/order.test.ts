@@ -2,11 +2,10 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { gateSettings } from "../../../src/gates/options.ts";
-import { passGates } from "../../../src/gates/order.ts";
 import { refusal } from "../../../src/gates/refusal.ts";
 import type { GateOptions } from "../../../src/gates/types.ts";
 import type { McpEvent } from "../../../src/protocol/events.ts";
-import { assertRefused, bare, pass, PING, post } from "./support.ts";
+import { assertRefused, bare, pass, passGates, PING, post } from "./support.ts";
 
 /** A request that every gate refuses, mended gate by gate in their order. */
 const FAULTS: readonly {
@@ -145,6 +144,7 @@ describe("the order of the gates", () => {
       verb: "POST",
       json: true,
       sse: false,
+      length: PING.length,
       kind: "request",
       message: JSON.parse(PING),
     });

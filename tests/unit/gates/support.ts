@@ -5,7 +5,10 @@
  */
 import assert from "node:assert/strict";
 import { gateSettings } from "../../../src/gates/options.ts";
-import { type Passed, passGates } from "../../../src/gates/order.ts";
+import { readBody, UNREADABLE } from "../../../src/gates/body.ts";
+import { passBody, type Passed, passHead } from "../../../src/gates/order.ts";
+import type { GateSettings } from "../../../src/gates/options.ts";
+import type { Report } from "../../../src/gates/refusal.ts";
 import type { GateOptions } from "../../../src/gates/types.ts";
 import type { McpEvent } from "../../../src/protocol/events.ts";
 
@@ -45,6 +48,24 @@ export function bare(
   url = "http://api.example/mcp",
 ): Request {
   return new Request(url, { method, headers: given(headers) });
+}
+
+/** Sends a request through all the gates, as a handler does. */
+export async function passGates(
+  request: Request,
+  context: unknown,
+  settings: GateSettings,
+  report: Report,
+): Promise<Passed | Response> {
+  const origin = request.headers.get("origin");
+  const head = await passHead(request, context, origin, settings, report);
+  if (head instanceof Response || head.verb !== "POST") return head;
+  // It may fail at once as well as later.
+  const reading = new Promise<Awaited<ReturnType<typeof readBody>>>((resolve) =>
+    resolve(readBody(request, settings.bodyBytes))
+  );
+  const body = await reading.catch(() => UNREADABLE);
+  return passBody(body, request, head, settings, report);
 }
 
 /** Sends a request through the gates. */

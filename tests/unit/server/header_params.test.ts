@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { z } from "zod";
 import type { JsonObject } from "../../../src/protocol/jsonrpc.ts";
-import { headerParamsOf } from "../../../src/server/header_params.ts";
+import { headerParamsOf } from "../../../src/protocol/header_params.ts";
 import { makeServer, request } from "./helpers.ts";
 
 const MARK = "x-mcp-header";

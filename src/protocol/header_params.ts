@@ -4,8 +4,8 @@
  *
  * @module
  */
-import type { HeaderParam } from "../protocol/headers.ts";
-import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
+import type { HeaderParam } from "./headers.ts";
+import { isObject, type JsonObject } from "./jsonrpc.ts";
 
 /** The member of a property's schema that names the header. */
 const MARK = "x-mcp-header";
