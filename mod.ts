@@ -78,9 +78,13 @@ export type {
   Backplane,
   Bus,
   BusMember,
-  BusMessage,
+  Claims,
+  Documents,
   Lease,
   Leases,
+  NodeFacts,
+  Nodes,
+  SharedDocument,
   Store,
   StoreSettings,
 } from "./src/cluster/types.ts";
@@ -90,13 +94,14 @@ export type { AccessOptions, Authorize, AuthorizeMessage } from "./src/handler/a
 export type {
   HandlerLimits,
   HandlerSessions,
-  HandlerStats,
   McpHandler,
   McpHandlerOptions,
   RequestOptions,
   SessionOptions,
   StreamOptions,
 } from "./src/handler/types.ts";
+export type { ClusterOptions } from "./src/handler/cluster_options.ts";
+export type { HandlerStats } from "./src/handler/stats.ts";
 export type { Clock } from "./src/internal/clock.ts";
 export type { MaybePromise } from "./src/internal/types.ts";
 export type {
@@ -115,10 +120,12 @@ export type {
 } from "./src/protocol/content.ts";
 export type {
   McpEvent,
+  MessageProblem,
   RefusalReason,
   RequestOutcome,
   SessionEndReason,
   StreamCloseReason,
+  UpstreamCloseReason,
 } from "./src/protocol/events.ts";
 export type {
   ClientFacts,
@@ -130,6 +137,7 @@ export type {
   NotificationExchange,
   Principal,
   SessionState,
+  Shared,
 } from "./src/protocol/exchange.ts";
 export type { HeaderParam } from "./src/protocol/headers.ts";
 export type {

@@ -3,42 +3,52 @@
  *
  * @module
  */
-import type { Bus, BusMember, BusMessage } from "./types.ts";
+import type { Bus, BusMember } from "./types.ts";
 
-type Listener = (message: BusMessage) => void;
+type Listener = (text: string) => void;
 
 /**
- * A {@linkcode Bus} in memory. Messages arrive after the code that published them has given way, so a
+ * A {@linkcode Bus} in memory. Texts arrive after the code that published them has given way, so a
  * listener never runs in the middle of somebody else's work, and what it publishes itself comes after
  * everything published before. What a listener throws is ignored: it can't stop the others.
  */
 export class MemoryBus implements Bus {
-  readonly #members = new Set<Listener>();
+  readonly #members = new Map<string, Listener>();
 
-  join(listener: Listener): BusMember {
+  join(node: string, listener: Listener): BusMember {
     const members = this.#members;
-    // Each member is a function of its own, although one listener may join twice.
-    const member: Listener = (message) => listener(message);
-    members.add(member);
+    members.set(node, listener);
+    const here = () => members.get(node) === listener;
     return {
-      publish(message) {
-        if (!members.has(member)) return;
-        for (const other of members) {
-          if (other !== member) queueMicrotask(() => deliver(members, other, message));
+      publish(text) {
+        if (!here()) return;
+        for (const [other, hear] of members) {
+          if (other !== node) queueMicrotask(() => deliver(members, other, hear, text));
         }
       },
+      send(to, text) {
+        const hear = members.get(to);
+        if (!here() || to === node || hear === undefined) return false;
+        queueMicrotask(() => deliver(members, to, hear, text));
+        return true;
+      },
       leave() {
-        members.delete(member);
+        if (here()) members.delete(node);
       },
     };
   }
 }
 
-/** Hands a message to a member that is still there. */
-function deliver(members: ReadonlySet<Listener>, member: Listener, message: BusMessage): void {
-  if (!members.has(member)) return;
+/** Hands a text to a member that is still there. */
+function deliver(
+  members: ReadonlyMap<string, Listener>,
+  node: string,
+  hear: Listener,
+  text: string,
+): void {
+  if (members.get(node) !== hear) return;
   try {
-    member(message);
+    hear(text);
   } catch {
     // A member's own trouble: there is nobody here to tell, and the others must hear the rest.
   }

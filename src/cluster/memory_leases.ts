@@ -33,6 +33,10 @@ export class MemoryLeases implements Leases {
     return this.#holders.has(key) ? undefined : this.#give(key, lost);
   }
 
+  held(key: string): boolean {
+    return this.#holders.has(key);
+  }
+
   #give(key: string, lost: () => void): Lease {
     const holders = this.#holders;
     const holder: Holder = {

@@ -6,7 +6,9 @@
 import { MemorySessionStore } from "../sessions/memory_store.ts";
 import { MemoryEventLog } from "../streams/memory_log.ts";
 import { MemoryBus } from "./memory_bus.ts";
+import { MemoryDocuments } from "./memory_documents.ts";
 import { MemoryLeases } from "./memory_leases.ts";
+import { MemoryClaims, MemoryNodes } from "./memory_nodes.ts";
 import type { Backplane, Store, StoreSettings } from "./types.ts";
 
 /**
@@ -23,12 +25,16 @@ import type { Backplane, Store, StoreSettings } from "./types.ts";
 export function memoryStore(): Store {
   let backplane: Backplane | undefined;
   return {
-    open(settings: StoreSettings): Backplane {
+    open({ caps, lifetimes, log, clock }: StoreSettings): Backplane {
       return backplane ??= {
-        sessions: new MemorySessionStore(settings.caps, settings.lifetimes, settings.clock),
-        log: new MemoryEventLog(settings.log, settings.clock),
+        sessions: new MemorySessionStore(caps, lifetimes, clock),
+        log: new MemoryEventLog(log, clock),
         bus: new MemoryBus(),
         leases: new MemoryLeases(),
+        nodes: new MemoryNodes(clock),
+        claims: new MemoryClaims(clock),
+        documents: new MemoryDocuments(),
+        secret: crypto.getRandomValues(new Uint8Array(32)),
       };
     },
   };

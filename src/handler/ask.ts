@@ -7,10 +7,25 @@
 import { ErrorCode, McpError, MissingCapabilityError } from "../protocol/errors.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
 import { methodFacts } from "../protocol/methods.ts";
-import { VERSIONS } from "../protocol/versions.ts";
+import { ASSUMED_VERSION, VERSIONS } from "../protocol/versions.ts";
+import { isPromise, type MaybePromise } from "../internal/types.ts";
+import type { OpenQuestion } from "../requests/questions.ts";
 import type { Call } from "./call.ts";
 import type { Endpoint } from "./endpoint.ts";
+import type { LiveSession } from "./live_session.ts";
 import { sendOnServerStream } from "./server_stream.ts";
+
+/** What the client is asked, and how. */
+interface Asked {
+  readonly method: string;
+  readonly params: JsonObject;
+  /** @throws What there is against asking */
+  readonly check: () => void;
+  /** Sends a text to the client; `false` when there is no way. */
+  readonly say: (session: LiveSession, text: string) => MaybePromise<boolean>;
+  /** Sees to it that the question ends with what it is asked for. */
+  readonly watch: (question: OpenQuestion) => () => void;
+}
 
 /**
  * Sends a request to the client and waits for its reply.
@@ -21,35 +36,84 @@ import { sendOnServerStream } from "./server_stream.ts";
  * no answer in time
  * @throws {AbortSignal["reason"]} When the request is stopped
  */
-export async function ask(
+export function ask(
   endpoint: Endpoint,
   call: Call,
   send: (text: string) => boolean,
   method: string,
   params: JsonObject,
 ): Promise<JsonObject> {
-  requireCapability(call, method);
-  const { session } = call;
-  if (call.reason !== undefined) throw call.reason;
-  if (session === undefined || call.over) throw noStream();
-  const say = (message: JsonObject) => {
-    const text = JSON.stringify({ jsonrpc: "2.0", ...message });
-    return send(text) || sendOnServerStream(endpoint, session, text);
-  };
+  return answerTo(call.session, {
+    method,
+    params,
+    check() {
+      requireCapability(call, method);
+      if (call.reason !== undefined) throw call.reason;
+      if (call.over) throw noStream();
+    },
+    say: (session, text) => send(text) || sendOnServerStream(endpoint, session, text),
+    watch: (question) => call.onOver(() => question.abort(call.reason ?? noStream())),
+  });
+}
+
+/**
+ * Asks the client of a session something that belongs to no request, on the server's stream.
+ *
+ * @returns `undefined` when the session isn't in use here
+ */
+export function askSession(
+  endpoint: Endpoint,
+  id: string,
+  method: string,
+  params: JsonObject,
+  signal: AbortSignal,
+): Promise<JsonObject> | undefined {
+  const session = endpoint.live.get(id);
+  if (session?.record === undefined) return undefined;
+  const { client, protocolVersion = ASSUMED_VERSION } = session.record;
+  return answerTo(session, {
+    method,
+    params,
+    check() {
+      requireCapability({ client, protocolVersion }, method);
+      signal.throwIfAborted();
+    },
+    say: (session, text) => sendOnServerStream(endpoint, session, text),
+    watch(question) {
+      const abort = () => question.abort(signal.reason);
+      signal.addEventListener("abort", abort, { once: true });
+      return () => signal.removeEventListener("abort", abort);
+    },
+  });
+}
+
+async function answerTo(
+  session: LiveSession | undefined,
+  { method, params, check, say, watch }: Asked,
+): Promise<JsonObject> {
+  check();
+  if (session === undefined) throw noStream();
+  const tell = (message: JsonObject) =>
+    say(session, JSON.stringify({ jsonrpc: "2.0", ...message }));
   const question = session.questions.open((requestId) => {
     const params = { requestId, reason: "No answer in time" };
-    say({ method: "notifications/cancelled", params });
+    void tell({ method: "notifications/cancelled", params });
   });
-  const forget = call.onOver(() => question.abort(call.reason ?? noStream()));
+  const forget = watch(question);
   try {
-    if (!say({ id: question.id, method, params })) question.abort(noStream());
+    const said = tell({ id: question.id, method, params });
+    if (isPromise(said)) said.then((done) => done || question.abort(noStream()));
+    else if (!said) question.abort(noStream());
     return await question.reply;
   } finally {
     forget();
   }
 }
 
-function requireCapability(call: Call, method: string): void {
+function requireCapability(
+  call: Pick<Call, "client" | "protocolVersion">,
+  method: string,
+): void {
   const capability = methodFacts(method)?.clientCapability;
   if (capability === undefined) return;
   const spoken = capability !== "elicitation" || VERSIONS[call.protocolVersion].elicitation;

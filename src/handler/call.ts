@@ -5,6 +5,7 @@
  */
 import { isPromise } from "../internal/types.ts";
 import type { Delay } from "../internal/delay_line.ts";
+import { clip } from "../internal/quote.ts";
 import { ErrorCode, McpError } from "../protocol/errors.ts";
 import type { McpEvent, RequestOutcome } from "../protocol/events.ts";
 import type { ClientFacts, Exchange, Notification, Principal } from "../protocol/exchange.ts";
@@ -22,6 +23,7 @@ import { ask } from "./ask.ts";
 import { type Endpoint, sessionName } from "./endpoint.ts";
 import { errorAnswer, resultAnswer } from "./outcome.ts";
 import type { LiveSession } from "./live_session.ts";
+import { notificationText } from "./server_stream.ts";
 import { dispatchFor, mayCallOf } from "./visible.ts";
 
 /** Everything that a call is made of. */
@@ -41,6 +43,8 @@ export interface CallInit {
 }
 
 const NO_PARAMS: JsonObject = {};
+/** How many characters of a method are told: a client may make up one as long as a body. */
+const MOST_TOLD = 100;
 
 /** A running request: what a dispatcher sees of it, and what becomes of it. */
 export class Call extends RequestScope implements Exchange {
@@ -51,6 +55,8 @@ export class Call extends RequestScope implements Exchange {
   #startedAt = 0;
   #outcome: RequestOutcome | undefined;
   #watching = false;
+  /** The session that is kept from being idle while the call runs. */
+  #held: string | undefined;
   #mayCall: Exchange["mayCall"];
 
   constructor(init: CallInit) {
@@ -102,7 +108,6 @@ export class Call extends RequestScope implements Exchange {
   start(): void {
     const { endpoint, session, hidden = false } = this.#init;
     (session?.inflight ?? endpoint.stray).add(this);
-    if (session !== undefined) endpoint.hold(session.id);
     if (endpoint.watched) this.#reportStarted();
     // A call of the same batch, or whoever was just told, may have ended the session.
     if (session?.ended) this.stop(new StopError("session-ended"));
@@ -125,9 +130,7 @@ export class Call extends RequestScope implements Exchange {
       if (verdict !== "ok") return this.#dropped(notification, verdict);
       this.#restartTimeout();
     }
-    const { method, params } = notification;
-    const text = JSON.stringify({ jsonrpc: "2.0", method, params });
-    if (answer.send(text)) return;
+    if (answer.send(notificationText(notification))) return;
     if (endpoint.watched) this.#dropped(notification, "no-stream");
   }
 
@@ -208,14 +211,16 @@ export class Call extends RequestScope implements Exchange {
     this.#progress?.stop();
     endpoint.requests.give();
     (session?.inflight ?? endpoint.stray).delete(this);
-    if (session !== undefined) endpoint.free(session.id);
+    if (this.#held !== undefined) endpoint.free(this.#held);
     if (endpoint.watched) this.#reportFinished(outcome);
   }
 
   /** The call takes longer than one turn: what only long calls need begins here. */
   #wait(): void {
     if (this.over) return;
-    const { endpoint, answer } = this.#init;
+    const { endpoint, session, answer } = this.#init;
+    if (session !== undefined) endpoint.hold(session.id);
+    this.#held = session?.id;
     const { timeoutMs, maxTimeoutMs } = endpoint.settings.requests;
     if (timeoutMs > 0) this.#restartTimeout();
     if (maxTimeoutMs > 0) {
@@ -226,8 +231,8 @@ export class Call extends RequestScope implements Exchange {
       this.watchClient();
     }
     if (answer.streams && endpoint.settings.streams.progressHeartbeatMs > 0) {
-      this.#ownProgress()?.beat(endpoint.lines.heartbeat, ({ method, params }) => {
-        answer.send(JSON.stringify({ jsonrpc: "2.0", method, params }));
+      this.#ownProgress()?.beat(endpoint.lines.heartbeat, (notification) => {
+        answer.send(notificationText(notification));
       });
     }
   }
@@ -235,8 +240,8 @@ export class Call extends RequestScope implements Exchange {
   #restartTimeout(): void {
     const { endpoint } = this.#init;
     if (endpoint.settings.requests.timeoutMs === 0) return;
-    this.#timeout?.cancel();
-    this.#timeout = endpoint.lines.timeout.add(() => this.stop(new StopError("timeout")));
+    if (this.#timeout !== undefined) this.#timeout.restart();
+    else this.#timeout = endpoint.lines.timeout.add(() => this.stop(new StopError("timeout")));
   }
 
   /** What a state of this request is good for. */
@@ -264,14 +269,14 @@ export class Call extends RequestScope implements Exchange {
   #reportStarted(): void {
     const { endpoint } = this.#init;
     this.#startedAt = endpoint.settings.clock.now();
-    const { method } = this;
+    const method = clip(this.method, MOST_TOLD);
     endpoint.report({ type: "request-started", session: this.#sessionName, method });
   }
 
   #reportFinished(outcome: RequestOutcome): void {
     const { endpoint } = this.#init;
     const ms = endpoint.settings.clock.now() - this.#startedAt;
-    const { method } = this;
+    const method = clip(this.method, MOST_TOLD);
     endpoint.report({ type: "request-finished", session: this.#sessionName, method, ms, outcome });
   }
 

@@ -6,10 +6,10 @@
 import { type ProtocolVersion, VERSIONS } from "../protocol/versions.ts";
 import type { StreamCloseReason } from "../protocol/events.ts";
 import { Connection } from "../streams/connection.ts";
-import { SSE_HEADERS } from "../streams/sse.ts";
 import { callAt } from "./call_at.ts";
 import { type Endpoint, sessionName } from "./endpoint.ts";
 import type { LiveSession } from "./live_session.ts";
+import { sseResponse } from "./responses.ts";
 
 /** What to connect to. */
 export interface ConnectInit {
@@ -44,10 +44,18 @@ export interface Connected {
  *
  * @returns `undefined` when too many connections are open
  */
-export function connect(endpoint: Endpoint, init: ConnectInit): Connected | undefined {
-  const { session, owner, stream, kind, version } = init;
+export function connect(
+  endpoint: Endpoint,
+  init: ConnectInit,
+): Connected | undefined {
+  const { session, owner, stream } = init;
   session.connections.get(stream)?.close("replaced");
-  if (!endpoint.streams.take(owner)) return undefined;
+  return endpoint.streams.take(owner) ? connectIn(endpoint, init) : undefined;
+}
+
+/** Opens a connection to a stream that has none, in a place that its owner has taken. */
+export function connectIn(endpoint: Endpoint, init: ConnectInit): Connected {
+  const { session, owner, stream, kind, version } = init;
   const { log } = endpoint.backplane;
   const { retryMs } = endpoint.settings.streams;
   endpoint.hold(session.id);
@@ -84,7 +92,7 @@ export function connect(endpoint: Endpoint, init: ConnectInit): Connected | unde
   }
   return {
     connection,
-    response: new Response(connection.body, { headers: SSE_HEADERS }),
+    response: sseResponse(connection.body),
     close: (reason, options) => connection.close(reason, options),
   };
 }

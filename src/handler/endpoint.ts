@@ -4,10 +4,14 @@
  * @module
  */
 import { DelayLine } from "../internal/delay_line.ts";
-import { shortHash } from "../internal/random.ts";
+import { Recent } from "../internal/recent.ts";
+import { randomText, shortHash } from "../internal/random.ts";
+import { Turn } from "../internal/turn.ts";
 import { isPromise } from "../internal/types.ts";
 import type { AuthSettings } from "../auth/authenticate.ts";
-import type { Backplane, BusMember, BusMessage } from "../cluster/types.ts";
+import type { BusMessage, NodeMessage } from "../cluster/messages.ts";
+import { Post } from "../cluster/post.ts";
+import type { Backplane } from "../cluster/types.ts";
 import type { McpEvent } from "../protocol/events.ts";
 import { MetaKey } from "../protocol/envelope.ts";
 import type { Dispatcher } from "../protocol/exchange.ts";
@@ -18,6 +22,8 @@ import { Slots } from "../requests/slots.ts";
 import type { Listen } from "./listen.ts";
 import { LiveSession } from "./live_session.ts";
 import type { Settings } from "./options.ts";
+import type { Pins } from "./pins.ts";
+import { Shares } from "./shares.ts";
 
 /** Waits of one length each, shared by everything that waits that long. */
 export interface Lines {
@@ -45,6 +51,8 @@ export class Endpoint {
   readonly dispatcher: Dispatcher;
   readonly backplane: Backplane;
   readonly lines: Lines;
+  /** What can wait until everything has run that is ready to run now. */
+  readonly turn = new Turn();
   /** Requests that run, in all sessions. */
   readonly requests: Slots;
   /** Open connections of streams. */
@@ -59,6 +67,10 @@ export class Endpoint {
   readonly stray = new InFlight();
   /** Whether the handler takes nothing new any more. */
   closing = false;
+  /** Whether no new sessions are taken, on any node. */
+  draining = false;
+  /** What this handler and all others go by. */
+  readonly shares = new Shares(this);
   /** Whether everything of the handler has ended. */
   closed = false;
   /** Ends the wait for the next look at expired sessions, if there is one. */
@@ -69,24 +81,41 @@ export class Endpoint {
   readonly states: StateSealer;
   /** What finding out who sends a request needs. */
   readonly auth: AuthSettings;
-  readonly #bus: BusMember;
+  /** The handler's name among those that share its store. */
+  readonly node = randomText(16);
+  /** Whether a session is served by one of several nodes alone. */
+  readonly pinned: boolean;
+  /** This node's part in that, where it is so. */
+  pins: Pins | undefined;
+  /** Sessions that ended, while the store may still be about to say that they are there. */
+  readonly ended: Recent;
+  /** What goes to the other nodes. */
+  readonly post: Post;
 
   /**
    * @param dispatcher What is served
    * @param settings The handler's settings
-   * @param hear Called with what other nodes publish
+   * @param hear Called with what other nodes say
    */
-  constructor(dispatcher: Dispatcher, settings: Settings, hear: (message: BusMessage) => void) {
+  constructor(
+    dispatcher: Dispatcher,
+    settings: Settings,
+    hear: (message: NodeMessage, from: string) => void,
+  ) {
     const { clock, streams, requests, limits } = settings;
     this.settings = settings;
     this.dispatcher = dispatcher;
     this.backplane = settings.store.open(settings.storeSettings);
     this.watched = settings.onEvent !== undefined;
-    const { authenticate, resource } = settings;
-    this.auth = { authenticate, clock, report: this.report, challenge: resource?.challenge };
+    const { authenticate, principalRateLimit: rateLimit, resource } = settings;
+    const challenge = resource?.challenge;
+    this.auth = { authenticate, rateLimit, clock, report: this.report, challenge };
+    this.ended = new Recent(clock, 60_000, 5_000);
     this.requests = new Slots(limits.requests);
     this.streams = new Slots(limits.streams, limits.streamsPerPrincipal);
-    const { stateKeys: keys, askTimeoutMs: ttlMs } = requests;
+    const { secret } = this.backplane;
+    const { stateKeys, askTimeoutMs: ttlMs } = requests;
+    const keys = stateKeys.length === 0 && secret !== undefined ? [secret] : stateKeys;
     this.states = new StateSealer({ keys, ttlMs, clock });
     this.listenSlots = new Slots(limits.listens, limits.listensPerPrincipal);
     this.lines = {
@@ -99,7 +128,15 @@ export class Endpoint {
       updates: new DelayLine(clock, 250),
       gone: new DelayLine(clock, Math.min(streams.sseAfterMs, 500)),
     };
-    this.#bus = this.backplane.bus.join(hear);
+    this.pinned = dispatcher.pinned === true && settings.sessions && !settings.ownStore;
+    this.post = new Post({
+      bus: this.backplane.bus,
+      node: this.node,
+      clock,
+      keys: settings.nodeKeys,
+      hear,
+      report: this.report,
+    });
   }
 
   /** Tells the operator. What `onEvent` throws is ignored: it must not change an answer. */
@@ -120,7 +157,9 @@ export class Endpoint {
 
   /** Tells the other nodes. */
   publish(message: BusMessage): void {
-    this.background("publishing to the other nodes", () => this.#bus.publish(message));
+    // There are none where nobody else can have the store.
+    if (this.settings.ownStore) return;
+    this.background("publishing to the other nodes", () => this.post.tell(message));
   }
 
   /**
@@ -179,8 +218,9 @@ export class Endpoint {
   dispose(): void {
     this.closed = true;
     this.stopSweep?.();
+    this.shares.close();
     for (const line of Object.values(this.lines)) line.clear();
-    this.background("leaving the other nodes", () => this.#bus.leave());
+    this.background("leaving the other nodes", () => this.post.leave());
   }
 }
 

@@ -6,16 +6,21 @@
 import { isPromise, type MaybePromise } from "../internal/types.ts";
 import { principalOf } from "../auth/authenticate.ts";
 import { withCors } from "../gates/cors.ts";
-import { type Passed, passGates } from "../gates/order.ts";
+import { type Body, readBody, UNREADABLE } from "../gates/body.ts";
+import { passBody, type Passed, passHead } from "../gates/order.ts";
 import { refusal } from "../gates/refusal.ts";
 import { ErrorCode } from "../protocol/errors.ts";
 import type { Dispatcher, Principal } from "../protocol/exchange.ts";
 import { ownerKey } from "../sessions/owner.ts";
+import { drainOf } from "./drain.ts";
 import { Endpoint } from "./endpoint.ts";
 import { eraOf } from "./era.ts";
+import { overHttp } from "./forward_http.ts";
+import { pin } from "./forwarded.ts";
 import { holdOpen } from "./hold_open.ts";
 import { hostOf } from "./host.ts";
 import { postModern } from "./modern_post.ts";
+import { versionHeader } from "./lookup.ts";
 import { settingsOf } from "./options.ts";
 import { hear } from "./peers.ts";
 import { permit } from "./permit.ts";
@@ -73,16 +78,19 @@ export function createMcpHandler(
   const endpoint: Endpoint = new Endpoint(
     dispatcher,
     settings,
-    (message) => hear(endpoint, message),
+    (message, from) => hear(endpoint, message, from),
   );
+  pin(endpoint, route);
   if (settings.authenticate === undefined) endpoint.report({ type: "anonymous" });
   const detach = dispatcher.attach?.(hostOf(endpoint));
   let closed: Promise<void> | undefined;
 
-  const handle = async (request: Request, context?: unknown): Promise<Response> => {
-    const response = await answer(endpoint, request, context);
-    return settings.gates.cors ? withCors(request, response, settings.gates) : response;
-  };
+  const handle = overHttp(endpoint, (request: Request, context?: unknown): Promise<Response> => {
+    const origin = request.headers.get("origin");
+    const answered = answer(endpoint, request, context, origin);
+    if (origin === null) return answered;
+    return answered.then((response) => withCors(request, response, settings.gates));
+  });
   const close = ({ graceMs = GRACE_MS }: { readonly graceMs?: number } = {}): Promise<void> =>
     closed ??= shutDown(endpoint, graceMs).finally(() => detach?.());
 
@@ -91,28 +99,40 @@ export function createMcpHandler(
     sessions: sessionsOf(endpoint),
     notify: notifySession(endpoint),
     stats: () => countLive(endpoint),
+    drain: drainOf(endpoint),
     close,
     [Symbol.asyncDispose]: () => close(),
   });
 }
 
-async function answer(endpoint: Endpoint, request: Request, context: unknown): Promise<Response> {
+/** The one turn that every request takes is for its body. */
+async function answer(
+  endpoint: Endpoint,
+  request: Request,
+  context: unknown,
+  origin: string | null,
+): Promise<Response> {
+  const { settings: { resource, gates }, report } = endpoint;
   try {
-    const described = endpoint.settings.resource?.respond(request);
+    const described = resource?.respond(request);
     if (described !== undefined) return described;
-    let passed = passGates(request, context, endpoint.settings.gates, endpoint.report);
-    if (isPromise(passed)) passed = await passed;
+    const checked = passHead(request, context, origin, gates, report);
+    const head = isPromise(checked) ? await checked : checked;
+    if (head instanceof Response) return head;
+    if (head.verb !== "POST") {
+      const response = serve(endpoint, request, context, head);
+      return isPromise(response) ? await response : response;
+    }
+    let body: Body;
+    try {
+      body = await readBody(request, gates.bodyBytes);
+    } catch {
+      body = UNREADABLE;
+    }
+    const passed = passBody(body, request, head, gates, report);
     if (passed instanceof Response) return passed;
-    let principal = principalOf(request, context, endpoint.auth);
-    if (isPromise(principal)) principal = await principal;
-    if (principal instanceof Response) return principal;
-    const { keepAliveMs } = endpoint.settings.streams;
-    return await holdOpen(
-      request,
-      context,
-      route(endpoint, request, passed, principal),
-      keepAliveMs,
-    );
+    const response = serve(endpoint, request, context, passed);
+    return isPromise(response) ? await response : response;
   } catch (error) {
     endpoint.failed("answering a request", error);
     return refusal({
@@ -120,8 +140,35 @@ async function answer(endpoint: Endpoint, request: Request, context: unknown): P
       code: ErrorCode.InternalError,
       message: "Internal error",
       reason: "internal",
-    }, endpoint.report);
+    }, report);
   }
+}
+
+/** Finds out who asks, and answers. */
+function serve(
+  endpoint: Endpoint,
+  request: Request,
+  context: unknown,
+  passed: Passed,
+): MaybePromise<Response> {
+  const principal = principalOf(request, context, endpoint.auth);
+  if (isPromise(principal)) {
+    return principal.then((known) => serveTo(endpoint, request, context, passed, known));
+  }
+  return serveTo(endpoint, request, context, passed, principal);
+}
+
+function serveTo(
+  endpoint: Endpoint,
+  request: Request,
+  context: unknown,
+  passed: Passed,
+  principal: Principal | Response,
+): MaybePromise<Response> {
+  if (principal instanceof Response) return principal;
+  const response = route(endpoint, request, passed, principal);
+  const { keepAliveMs } = endpoint.settings.streams;
+  return context === undefined ? response : holdOpen(request, context, response, keepAliveMs);
 }
 
 function route(
@@ -132,19 +179,25 @@ function route(
 ): MaybePromise<Response> {
   const owner = ownerKey(principal);
   if (passed.verb === "POST") {
-    const init = permit(endpoint, { request, posted: passed, principal, owner });
+    const init = permit(endpoint, {
+      request,
+      posted: passed,
+      principal,
+      owner,
+      versionHeader: versionHeader(request),
+    });
     if (isPromise(init)) return init.then((init) => answerPost(endpoint, init));
     return answerPost(endpoint, init);
   }
   const { sessions, versions2025 } = endpoint.settings;
   if (!sessions || versions2025.length === 0) return sessionsOff(endpoint);
   if (passed.verb === "GET") return get(endpoint, { request, principal, owner });
-  return remove(endpoint, request, owner);
+  return remove(endpoint, { request, principal, owner });
 }
 
 function answerPost(endpoint: Endpoint, init: PostInit | Response): MaybePromise<Response> {
   if (init instanceof Response) return init;
-  const era = eraOf(init.request, init.posted, endpoint.settings);
+  const era = eraOf(init.posted, init.versionHeader, endpoint.settings);
   return era === "2026" ? postModern(endpoint, init) : post(endpoint, init);
 }
 

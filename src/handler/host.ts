@@ -4,9 +4,10 @@
  * @module
  */
 import type { DispatcherHost } from "../protocol/exchange.ts";
+import { askSession } from "./ask.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { tellListeners } from "./listen.ts";
-import { pushToAll } from "./server_stream.ts";
+import { notificationText, push, pushToAll } from "./server_stream.ts";
 import { Updates } from "./updates.ts";
 
 /** The dispatcher's view of an endpoint. */
@@ -25,5 +26,12 @@ export function hostOf(endpoint: Endpoint): DispatcherHost {
       );
     },
     resourceUpdated: (uri) => updates.add(uri),
+    notify(sessionId, notification) {
+      const text = notificationText(notification);
+      endpoint.background(notification.method, () => push(endpoint, sessionId, text));
+    },
+    share: (name, apply) => endpoint.shares.share(name, apply),
+    ask: (sessionId, method, params, signal) =>
+      askSession(endpoint, sessionId, method, params, signal),
   };
 }

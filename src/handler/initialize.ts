@@ -3,16 +3,19 @@
  *
  * @module
  */
+import { isPromise, type MaybePromise } from "../internal/types.ts";
 import { isWithinBytes } from "../internal/utf8.ts";
 import { ErrorCode, errorObject, errorText } from "../protocol/errors.ts";
 import type { ClientFacts, Principal } from "../protocol/exchange.ts";
 import { HeaderName } from "../protocol/headers.ts";
 import { isObject, type JsonObject, type JsonRpcRequest } from "../protocol/jsonrpc.ts";
+import type { Implementation } from "../protocol/shapes.ts";
 import type { ProtocolVersion } from "../protocol/versions.ts";
 import { mintSessionId } from "../sessions/id.ts";
 import type { SessionRecord } from "../sessions/types.ts";
 import { Answer } from "./answer.ts";
 import { Call } from "./call.ts";
+import { drained } from "./drain.ts";
 import { endedByStore } from "./end_session.ts";
 import { type Endpoint, sessionName } from "./endpoint.ts";
 import type { LiveSession } from "./live_session.ts";
@@ -31,6 +34,8 @@ export interface InitializeInit {
   readonly principal: Principal;
   readonly owner: string;
   readonly json: boolean;
+  /** How many characters the body has. */
+  readonly length: number;
   /** Whether the principal may not even know of the method. */
   readonly hidden?: boolean;
 }
@@ -44,20 +49,22 @@ export async function initialize(
   message: JsonRpcRequest,
   init: InitializeInit,
 ): Promise<Response> {
-  const handshake = readHandshake(endpoint, message.params);
+  const handshake = readHandshake(endpoint, message.params, init.length);
   if (typeof handshake === "string") {
     const error = errorObject(ErrorCode.InvalidParams, handshake);
     const text = errorText(message.id, error);
     return init.json ? jsonAnswer(text) : sseAnswer(text);
   }
+  if (endpoint.draining && endpoint.settings.sessions) return drained(endpoint, message.id);
   if (!endpoint.requests.take()) return serverBusy(endpoint, "request-limit", message.id);
   if (!endpoint.settings.sessions) {
     return await callFor(endpoint, message, init, handshake).answer.response();
   }
   const id = mintSessionId();
   try {
-    const { admitted, ended } = await endpoint.backplane.sessions.reserve(id, init.owner);
-    endedByStore(endpoint, ended);
+    const reserved = endpoint.backplane.sessions.reserve(id, init.owner);
+    const { admitted, ended } = isPromise(reserved) ? await reserved : reserved;
+    if (ended.length > 0) endedByStore(endpoint, ended);
     if (!admitted) {
       endpoint.requests.give();
       return serverBusy(endpoint, "session-limit", message.id, 30);
@@ -69,10 +76,11 @@ export async function initialize(
   const session = endpoint.session(id);
   try {
     const { call, answer } = callFor(endpoint, message, init, handshake, session);
-    const response = await answer.response();
-    if (call.outcome === "result" && await begin(endpoint, session, init, handshake)) {
-      response.headers.set(HeaderName.SessionId, id);
-    } else await giveUp(endpoint, session);
+    const answered = answer.response();
+    const response = isPromise(answered) ? await answered : answered;
+    const begun = call.outcome === "result" && begin(endpoint, session, init, handshake);
+    if (isPromise(begun) ? await begun : begun) response.headers.set(HeaderName.SessionId, id);
+    else await giveUp(endpoint, session);
     return response;
   } catch (error) {
     await giveUp(endpoint, session);
@@ -105,12 +113,13 @@ function callFor(
 }
 
 /** Begins the session. `false` when its place is gone: the endpoint closed meanwhile. */
-async function begin(
+function begin(
   endpoint: Endpoint,
   session: LiveSession,
   { owner, principal }: InitializeInit,
   { version, client }: Handshake,
-): Promise<boolean> {
+): MaybePromise<boolean> {
+  if (endpoint.closing) return false;
   const record: SessionRecord = {
     id: session.id,
     owner,
@@ -120,24 +129,46 @@ async function begin(
     initialized: false,
     logLevel: undefined,
   };
-  if (endpoint.closing || !await endpoint.backplane.sessions.create(record)) return false;
+  const created = endpoint.pins === undefined
+    ? endpoint.backplane.sessions.create(record)
+    : claimAndCreate(endpoint, endpoint.pins, session, record);
+  const opened = (created: boolean) => {
+    if (created) noteOpened(endpoint, session, record, principal);
+    return created;
+  };
+  return isPromise(created) ? created.then(opened) : opened(created);
+}
+
+async function claimAndCreate(
+  endpoint: Endpoint,
+  pins: NonNullable<Endpoint["pins"]>,
+  session: LiveSession,
+  record: SessionRecord,
+): Promise<boolean> {
+  return await pins.claim(session) && await endpoint.backplane.sessions.create(record);
+}
+
+function noteOpened(
+  endpoint: Endpoint,
+  session: LiveSession,
+  record: SessionRecord,
+  { id: principal }: Principal,
+): void {
   session.record = record;
+  // Many sessions are never used: what this process needs of one is made when somebody does.
+  if (session.idle) endpoint.live.delete(session.id);
   armSweep(endpoint);
-  if (endpoint.watched) {
-    endpoint.report({
-      type: "session-opened",
-      session: sessionName(session.id),
-      principal: principal.id,
-      protocolVersion: version,
-    });
-  }
-  return true;
+  if (!endpoint.watched) return;
+  const { protocolVersion } = record;
+  const name = sessionName(session.id);
+  endpoint.report({ type: "session-opened", session: name, principal, protocolVersion });
 }
 
 /** Takes back what was prepared for a session that didn't come about. */
 async function giveUp(endpoint: Endpoint, session: LiveSession): Promise<void> {
   session.end("session-ended");
   endpoint.live.delete(session.id);
+  if (session.claimed) endpoint.pins?.release(session.id);
   const { dispatcher } = endpoint;
   endpoint.background(
     "ending a session",
@@ -151,20 +182,32 @@ async function giveUp(endpoint: Endpoint, session: LiveSession): Promise<void> {
 }
 
 /** What the client said, or what is wrong with it (2025-11-25, Lifecycle). */
-function readHandshake(endpoint: Endpoint, params: JsonObject = {}): Handshake | string {
+function readHandshake(
+  endpoint: Endpoint,
+  params: JsonObject = {},
+  length: number,
+): Handshake | string {
   const { protocolVersion, capabilities, clientInfo } = params;
   if (typeof protocolVersion !== "string") return 'Give a text as "protocolVersion"';
   if (!isObject(capabilities)) return 'Give an object as "capabilities"';
   if (!isObject(clientInfo)) return 'Give an object as "clientInfo"';
-  const { name, version } = clientInfo;
-  if (typeof name !== "string") return 'Give a text as "clientInfo.name"';
-  if (typeof version !== "string") return 'Give a text as "clientInfo.version"';
-  if (!isWithinBytes(JSON.stringify({ capabilities, clientInfo }), MOST_FACTS)) {
+  if (!isImplementation(clientInfo)) {
+    const missing = typeof clientInfo.name === "string" ? "version" : "name";
+    return `Give a text as "clientInfo.${missing}"`;
+  }
+  // What is in a short body need not be measured by itself.
+  const long = length * 3 > MOST_FACTS &&
+    !isWithinBytes(JSON.stringify({ capabilities, clientInfo }), MOST_FACTS);
+  if (long) {
     return `Say less in "capabilities" and "clientInfo": at most ${MOST_FACTS} bytes`;
   }
   const { versions2025 } = endpoint.settings;
   const [latest] = versions2025;
   const agreed = versions2025.find((served) => served === protocolVersion) ?? latest;
   if (agreed === undefined) return "Speak another protocol version";
-  return { version: agreed, client: { info: { ...clientInfo, name, version }, capabilities } };
+  return { version: agreed, client: { info: clientInfo, capabilities } };
+}
+
+function isImplementation(info: JsonObject): info is JsonObject & Implementation {
+  return typeof info.name === "string" && typeof info.version === "string";
 }

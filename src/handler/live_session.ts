@@ -23,6 +23,12 @@ export class LiveSession implements ExchangeSession {
   record: SessionRecord | undefined;
   /** Whether the session has ended: nothing may begin in it any more. */
   ended = false;
+  /** Whether its live state is in this process, and nowhere else. */
+  claimed = false;
+  /** When the claim to it was renewed last, in milliseconds since the epoch. */
+  renewedAt = 0;
+  /** Whether it was used since somebody last looked whether it is. */
+  used = true;
   readonly #endpoint: Endpoint;
   #inflight: InFlight | undefined;
   #questions: Questions | undefined;
@@ -41,7 +47,10 @@ export class LiveSession implements ExchangeSession {
 
   /** The questions that are open in the session. */
   get questions(): Questions {
-    return this.#questions ??= new Questions(this.#endpoint.lines.ask);
+    return this.#questions ??= new Questions(
+      this.#endpoint.lines.ask,
+      this.#endpoint.settings.ownStore ? undefined : this.#endpoint.node,
+    );
   }
 
   /** How many questions are open in the session. */
@@ -52,6 +61,12 @@ export class LiveSession implements ExchangeSession {
   /** The open connections, by the stream that each reads. */
   get connections(): Map<string, Connection> {
     return this.#connections ??= new Map();
+  }
+
+  /** Whether nothing of it is here that another process couldn't have as well. */
+  get idle(): boolean {
+    return !this.claimed && (this.#inflight?.size ?? 0) === 0 && this.openQuestions === 0 &&
+      (this.#connections?.size ?? 0) === 0;
   }
 
   get logLevel(): LogLevel | undefined {

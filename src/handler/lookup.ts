@@ -13,28 +13,34 @@ import { isSessionId } from "../sessions/id.ts";
 import type { Found } from "../sessions/types.ts";
 import { endedByStore } from "./end_session.ts";
 import type { Endpoint } from "./endpoint.ts";
+import { forward, type SentInit } from "./forward.ts";
 import type { LiveSession } from "./live_session.ts";
 import { sessionNotFound, unavailable } from "./responses.ts";
+import { armSweep } from "./sweep.ts";
 
 /**
  * Finds the session that a request names, for its owner.
  *
- * @returns The session, or the refusal: the same one for a session that is unknown, over, expired or
- * somebody else's
+ * @returns The session; or the refusal, the same one for a session that is unknown, over, expired or
+ * somebody else's; or the whole answer, where another node holds the session
  */
 export function findSession(
   endpoint: Endpoint,
-  request: Request,
-  owner: string,
+  init: SentInit,
 ): MaybePromise<LiveSession | Response> {
+  const { request, owner } = init;
   const id = request.headers.get(HeaderName.SessionId);
   if (id === null) return sessionMissing(endpoint, request);
   if (!isSessionId(id)) return sessionNotFound(endpoint, "session-unknown");
   try {
     const found = endpoint.backplane.sessions.use(id, owner);
-    if (!isPromise(found)) return sessionOf(endpoint, id, found);
+    if (!isPromise(found)) return sessionOf(endpoint, init, id, found);
     return found.then(
-      (value) => sessionOf(endpoint, id, value),
+      (value) => {
+        // The store may have answered just before the session ended.
+        if (endpoint.ended.has(id)) return sessionNotFound(endpoint, "session-unknown");
+        return sessionOf(endpoint, init, id, value);
+      },
       (error) => unavailable(endpoint, "looking up a session", error),
     );
   } catch (error) {
@@ -42,11 +48,23 @@ export function findSession(
   }
 }
 
-function sessionOf(endpoint: Endpoint, id: string, found: Found): LiveSession | Response {
+function sessionOf(
+  endpoint: Endpoint,
+  init: SentInit,
+  id: string,
+  found: Found,
+): MaybePromise<LiveSession | Response> {
   if (found.record !== undefined) {
-    const session = endpoint.session(id);
+    let session = endpoint.live.get(id);
+    const { pins } = endpoint;
+    if (pins !== undefined && session?.claimed !== true) return forward(endpoint, pins, init, id);
+    if (session === undefined) {
+      session = endpoint.session(id);
+      armSweep(endpoint);
+    }
     if (session.ended) return sessionNotFound(endpoint, "session-unknown");
     session.record = found.record;
+    session.used = true;
     return session;
   }
   if (found.refusal === "expired") endedByStore(endpoint, [found.ended]);
@@ -64,17 +82,21 @@ function sessionMissing(endpoint: Endpoint, { method }: Request): Response {
   }, endpoint.report);
 }
 
+/** The MCP-Protocol-Version header. */
+export function versionHeader({ headers }: Request): string | null {
+  return headers.get(HeaderName.ProtocolVersion);
+}
+
 /**
  * The version that a request is spoken in: the one that its session agreed on. A header that says
  * anything else is refused.
  */
 export function versionOf(
   endpoint: Endpoint,
-  request: Request,
+  header: string | null,
   session: LiveSession | undefined,
   id: RequestId | null = null,
 ): ProtocolVersion | Response {
-  const header = request.headers.get(HeaderName.ProtocolVersion);
   const agreed = session?.record?.protocolVersion;
   if (header === agreed && agreed !== undefined) return agreed;
   if (header === null) return agreed ?? ASSUMED_VERSION;

@@ -12,6 +12,7 @@ import {
   type JsonRpcResponse,
 } from "../protocol/jsonrpc.ts";
 import type { ProtocolVersion } from "../protocol/versions.ts";
+import { askerOf } from "../requests/questions.ts";
 import { type Endpoint, sessionName } from "./endpoint.ts";
 import type { LiveSession } from "./live_session.ts";
 import { pushHeld } from "./server_stream.ts";
@@ -32,18 +33,30 @@ export function takeMessage(
   init: MessageInit,
   { kind, message }: Exclude<Classified, { kind: "request" }> | Classified,
 ): void {
-  if (kind === "response") takeReply(endpoint, init.session, message);
-  else if (kind === "notification") takeNotification(endpoint, init, message);
+  if (kind === "notification") takeNotification(endpoint, init, message);
+  else if (kind === "response" && init.session !== undefined) {
+    takeReply(endpoint, init.session.id, message);
+  }
 }
 
-function takeReply(
-  endpoint: Endpoint,
-  session: LiveSession | undefined,
-  response: JsonRpcResponse,
-): void {
-  if (session === undefined || session.questions.settle(response)) return;
-  endpoint.publish({ kind: "reply", session: session.id, response });
-  endpoint.report({ type: "reply-unmatched", session: sessionName(session.id) });
+/** Takes a reply of a session: for a question that was asked here, or by the node that its id names. */
+export function takeReply(endpoint: Endpoint, id: string, response: JsonRpcResponse): void {
+  const session = endpoint.live.get(id);
+  if (session !== undefined && session.openQuestions > 0 && session.questions.settle(response)) {
+    return;
+  }
+  const asker = askerOf(response.id);
+  if (asker === undefined || asker === endpoint.node || endpoint.settings.ownStore) {
+    return unmatched(endpoint, id);
+  }
+  endpoint.background("handing a reply on", async () => {
+    const sent = await endpoint.post.send(asker, { kind: "reply", session: id, response });
+    if (!sent) unmatched(endpoint, id);
+  });
+}
+
+function unmatched(endpoint: Endpoint, id: string): void {
+  if (endpoint.watched) endpoint.report({ type: "reply-unmatched", session: sessionName(id) });
 }
 
 function takeNotification(
@@ -87,8 +100,10 @@ async function ready(endpoint: Endpoint, session: LiveSession): Promise<void> {
   const { record } = session;
   if (record === undefined || record.initialized) return;
   session.record = { ...record, initialized: true };
+  // What is pushed once the store knows must not come before what was held.
+  await pushHeld(endpoint, session.id);
   const updated = endpoint.backplane.sessions.update(session.id, { initialized: true });
-  // What is pushed from here on must not come before what was held.
   if (isPromise(updated)) await updated;
+  // What was held meanwhile.
   await pushHeld(endpoint, session.id);
 }

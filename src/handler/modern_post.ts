@@ -8,7 +8,7 @@ import type { MaybePromise } from "../internal/types.ts";
 import { type Envelope, envelopeVersion, readEnvelope } from "../protocol/envelope.ts";
 import { ErrorCode } from "../protocol/errors.ts";
 import type { RefusalReason } from "../protocol/events.ts";
-import { checkParamHeaders, checkStandardHeaders, HeaderName } from "../protocol/headers.ts";
+import { checkParamHeaders, checkStandardHeaders } from "../protocol/headers.ts";
 import type { JsonRpcRequest } from "../protocol/jsonrpc.ts";
 import { methodFacts } from "../protocol/methods.ts";
 import type { ProtocolVersion } from "../protocol/versions.ts";
@@ -50,7 +50,7 @@ export function postModern(endpoint: Endpoint, init: PostInit): MaybePromise<Res
   if (typeof envelope === "string") {
     return refuse(endpoint, message, wrongEnvelope(endpoint, message, envelope));
   }
-  const wrong = wrongVersion(endpoint, init.request, envelope) ??
+  const wrong = wrongVersion(endpoint, init, envelope) ??
     wrongHeaders(endpoint, init, message) ?? wrongMethod(message);
   if (wrong !== undefined) return refuse(endpoint, message, wrong);
   if (endpoint.closing) return shuttingDown(endpoint, message.id);
@@ -104,10 +104,10 @@ const NO_METHOD: Wrong = {
 
 function wrongVersion(
   endpoint: Endpoint,
-  request: Request,
+  { versionHeader }: PostInit,
   { version }: Envelope,
 ): Wrong | undefined {
-  if (request.headers.get(HeaderName.ProtocolVersion) !== version) {
+  if (versionHeader !== version) {
     const message = "Send the version in _meta as the MCP-Protocol-Version header too";
     return { code: ErrorCode.HeaderMismatch, message };
   }

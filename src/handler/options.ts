@@ -7,9 +7,10 @@ import { functionOption, integerOption } from "../internal/check.ts";
 import { type Clock, systemClock } from "../internal/clock.ts";
 import { memoryStore } from "../cluster/memory_store.ts";
 import type { StoreSettings } from "../cluster/types.ts";
-import { type GateSettings, gateSettings } from "../gates/options.ts";
+import { type GateSettings, gateSettings, rateLimiterOption } from "../gates/options.ts";
 import type { McpEvent } from "../protocol/events.ts";
 import { isVersion, type ProtocolVersion, VERSIONS } from "../protocol/versions.ts";
+import type { ClusterOptions } from "./cluster_options.ts";
 import type { McpHandlerOptions, StreamOptions } from "./types.ts";
 
 /** What a handler works with: every option checked, every default filled in. */
@@ -17,6 +18,7 @@ export interface Settings {
   readonly gates: GateSettings;
   readonly authenticate: McpHandlerOptions["authenticate"];
   readonly authorize: McpHandlerOptions["authorize"];
+  readonly principalRateLimit: McpHandlerOptions["principalRateLimit"];
   readonly resource: McpHandlerOptions["resource"];
   /** Served versions, newest first. */
   readonly versions: readonly ProtocolVersion[];
@@ -47,6 +49,12 @@ export interface Settings {
   /** Whether nobody else can have the store, so that its sessions end with the handler. */
   readonly ownStore: boolean;
   readonly storeSettings: StoreSettings;
+  /** Where other nodes reach this one over HTTP. */
+  readonly url: string | undefined;
+  /** Reaches other nodes over HTTP. */
+  readonly nodeFetch: NonNullable<ClusterOptions["fetch"]>;
+  /** What nodes know each other by, where other processes can have the store. */
+  readonly nodeKeys: readonly (string | Uint8Array)[] | undefined;
   readonly clock: Clock;
   readonly onEvent: ((event: McpEvent) => void) | undefined;
 }
@@ -67,6 +75,7 @@ export function settingsOf(options: McpHandlerOptions): Settings {
     gates: gateSettings(options),
     authenticate: functionOption("authenticate", options.authenticate),
     authorize: functionOption("authorize", options.authorize),
+    principalRateLimit: rateLimiterOption("principalRateLimit", options.principalRateLimit),
     resource: resourceOption(options.resource),
     versions,
     versions2025: versions.filter((version) => VERSIONS[version].era === "2025"),
@@ -77,7 +86,7 @@ export function settingsOf(options: McpHandlerOptions): Settings {
       timeoutMs: integerOption("requests.timeoutMs", requests.timeoutMs, 0, 0),
       maxTimeoutMs: integerOption("requests.maxTimeoutMs", requests.maxTimeoutMs, 0, 0),
       askTimeoutMs: integerOption("requests.askTimeoutMs", requests.askTimeoutMs, 5 * MINUTE),
-      stateKeys: stateKeysOf(requests.stateKeys ?? []),
+      stateKeys: keysOption("requests.stateKeys", requests.stateKeys ?? []),
     },
     limits: {
       streams: integerOption("limits.streams", limits.streams, 1_000, 0),
@@ -102,6 +111,10 @@ export function settingsOf(options: McpHandlerOptions): Settings {
     store: options.store ?? memoryStore(),
     ownStore: options.store === undefined,
     storeSettings: storeSettings(options, streams.retainMs, clock),
+    url: urlOption(options.cluster?.url),
+    nodeFetch: functionOption("cluster.fetch", options.cluster?.fetch) ??
+      ((url, init) => fetch(url, init)),
+    nodeKeys: nodeKeysOf(options),
     clock,
     onEvent: functionOption("onEvent", options.onEvent),
   };
@@ -170,18 +183,35 @@ function versionsOf(given: readonly ProtocolVersion[] | undefined): readonly Pro
   return served;
 }
 
-/** The keys that seal states, long enough that nobody guesses them. */
-function stateKeysOf(keys: readonly (string | Uint8Array)[]): readonly (string | Uint8Array)[] {
-  if (!Array.isArray(keys)) {
-    throw new TypeError(`Give a list of keys as "requests.stateKeys": ${typeof keys}`);
-  }
+/** Keys so long that nobody guesses them. */
+function keysOption(
+  name: string,
+  keys: readonly (string | Uint8Array)[],
+): readonly (string | Uint8Array)[] {
+  if (!Array.isArray(keys)) throw new TypeError(`Give a list of keys as "${name}": ${typeof keys}`);
   for (const key of keys) {
     if (typeof key !== "string" && !(key instanceof Uint8Array)) {
-      throw new TypeError('Give texts or bytes as "requests.stateKeys"');
+      throw new TypeError(`Give texts or bytes as "${name}"`);
     }
     if (key.length < 32) {
-      throw new RangeError(`Give keys of 32 bytes or more as "requests.stateKeys": ${key.length}`);
+      throw new RangeError(`Give keys of 32 bytes or more as "${name}": ${key.length}`);
     }
   }
   return keys;
+}
+
+/** What nodes know each other by. Random keys are no good where other processes have the store. */
+function nodeKeysOf({ store, cluster, requests }: McpHandlerOptions): Settings["nodeKeys"] {
+  const keys = keysOption("cluster.keys", cluster?.keys ?? []);
+  if (store?.shared !== true) return undefined;
+  const { stateKeys = [] } = requests ?? {};
+  if (stateKeys.length > 0) return keys.length > 0 ? keys : stateKeys;
+  throw new TypeError('Give "requests.stateKeys", the same for all handlers that share the store');
+}
+
+function urlOption(url: string | undefined): string | undefined {
+  if (url === undefined) return undefined;
+  const { protocol } = URL.parse(url) ?? {};
+  if (protocol === "http:" || protocol === "https:") return url;
+  throw new TypeError(`Give an http: or https: URL as "cluster.url": ${url}`);
 }

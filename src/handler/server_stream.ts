@@ -50,35 +50,72 @@ async function hold(endpoint: Endpoint, id: string, text: string): Promise<void>
   if ((await sessions.peek(id))?.initialized) await pushHeld(endpoint, id);
 }
 
-/** Sends what was held back until the client is ready. */
+/** Sends what was held back until the client is ready. Of several nodes one does so at a time. */
 export async function pushHeld(endpoint: Endpoint, id: string): Promise<void> {
+  const { leases } = endpoint.backplane;
+  let more = true;
+  while (more) {
+    const taken = leases.tryTake(`held ${id}`, () => {});
+    const lease = isPromise(taken) ? await taken : taken;
+    // Whoever has it looks once more after letting go.
+    if (lease === undefined) return;
+    try {
+      more = await sendHeld(endpoint, id);
+    } finally {
+      lease.release();
+    }
+  }
+}
+
+/**
+ * Sends what is held. Where nothing takes its time, all of it has been sent when this returns.
+ *
+ * @returns Whether there was anything
+ */
+async function sendHeld(endpoint: Endpoint, id: string): Promise<boolean> {
   const { log } = endpoint.backplane;
   const delivered = log.delivered(id, HELD_STREAM);
   const held = log.read(id, HELD_STREAM, isPromise(delivered) ? await delivered : delivered);
   const slice = isPromise(held) ? await held : held;
-  if (slice === undefined) return;
+  if (slice === undefined || slice.events.length === 0) return false;
   const noted = log.deliver(id, HELD_STREAM, slice.last);
   if (isPromise(noted)) await noted;
   for (const { data } of slice.events) {
     const sent = log.append(id, SERVER_STREAM, data);
     if (isPromise(sent)) await sent;
   }
+  return true;
 }
 
-/** Sends a question on the server-to-client stream, if the client has it open here. */
+/** Sends a question on the server-to-client stream, if the client has it open on any node. */
 export function sendOnServerStream(
   endpoint: Endpoint,
   session: LiveSession,
   text: string,
-): boolean {
-  if (!session.connections.has(SERVER_STREAM) || session.record?.initialized === false) {
-    return false;
+): MaybePromise<boolean> {
+  const { id, connections, record } = session;
+  const { log } = endpoint.backplane;
+  if (connections.has(SERVER_STREAM) && record?.initialized !== false) {
+    endpoint.background("asking on the server's stream", () => log.append(id, SERVER_STREAM, text));
+    return true;
   }
-  endpoint.background(
-    "asking on the server's stream",
-    () => endpoint.backplane.log.append(session.id, SERVER_STREAM, text),
-  );
-  return true;
+  // There are no others where nobody else can have the store.
+  if (endpoint.settings.ownStore) return false;
+  return sendElsewhere(endpoint, session, text).catch((error: unknown) => {
+    endpoint.failed("asking on the server's stream", error);
+    return false;
+  });
+}
+
+/** Sends a question on a stream that another node may hold, or whose client another node knows. */
+async function sendElsewhere(
+  { backplane: { leases, log, sessions } }: Endpoint,
+  { id, connections }: LiveSession,
+  text: string,
+): Promise<boolean> {
+  if ((await sessions.peek(id))?.initialized !== true) return false;
+  if (!connections.has(SERVER_STREAM) && !await leases.held(id)) return false;
+  return await log.append(id, SERVER_STREAM, text) > 0;
 }
 
 /**

@@ -5,18 +5,18 @@
  */
 import { endSession } from "./end_session.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { findSession, versionOf } from "./lookup.ts";
+import type { SentInit } from "./forward.ts";
+import { findSession, versionHeader, versionOf } from "./lookup.ts";
 import { sessionNotFound, unavailable } from "./responses.ts";
 
 /** Answers a DELETE of the 2025 era. */
 export async function remove(
   endpoint: Endpoint,
-  request: Request,
-  owner: string,
+  init: SentInit,
 ): Promise<Response> {
-  const session = await findSession(endpoint, request, owner);
+  const session = await findSession(endpoint, init);
   if (session instanceof Response) return session;
-  const version = versionOf(endpoint, request, session);
+  const version = versionOf(endpoint, versionHeader(init.request), session);
   if (version instanceof Response) return version;
   try {
     if (await endSession(endpoint, session.id, "deleted")) {

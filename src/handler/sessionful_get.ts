@@ -13,7 +13,7 @@ import { findCursor } from "../streams/replay.ts";
 import { connect } from "./connect.ts";
 import { type Endpoint, sessionName } from "./endpoint.ts";
 import type { LiveSession } from "./live_session.ts";
-import { findSession, versionOf } from "./lookup.ts";
+import { findSession, versionHeader, versionOf } from "./lookup.ts";
 import { serverBusy, sessionNotFound, shuttingDown, sseAnswer, unavailable } from "./responses.ts";
 import { notificationText, push, SERVER_STREAM } from "./server_stream.ts";
 
@@ -37,9 +37,9 @@ interface Opening {
 export async function get(endpoint: Endpoint, init: GetInit): Promise<Response> {
   if (endpoint.closing) return shuttingDown(endpoint);
   const { request, owner, principal } = init;
-  const session = await findSession(endpoint, request, owner);
+  const session = await findSession(endpoint, init);
   if (session instanceof Response) return session;
-  const version = versionOf(endpoint, request, session);
+  const version = versionOf(endpoint, versionHeader(request), session);
   if (version instanceof Response) return version;
   const opening: Opening = { session, owner, expiresAt: principal.expiresAt, version };
   const lastEventId = request.headers.get(HeaderName.LastEventId);
@@ -71,7 +71,11 @@ async function resume(
   if (endpoint.closing) return shuttingDown(endpoint);
   if (session.ended) return sessionNotFound(endpoint, "session-unknown");
   const init = { ...opening, stream, after, kind: "request", resumed: true } as const;
-  return connect(endpoint, init)?.response ?? serverBusy(endpoint, "stream-limit");
+  const connected = connect(endpoint, init);
+  if (connected === undefined) return serverBusy(endpoint, "stream-limit");
+  // The connection that broke may still look open on another node.
+  endpoint.publish({ kind: "resumed", session: session.id, stream });
+  return connected.response;
 }
 
 /**

@@ -31,6 +31,8 @@ export interface PostInit {
   readonly principal: Principal;
   /** The sender's owner key. */
   readonly owner: string;
+  /** The MCP-Protocol-Version header. */
+  readonly versionHeader: string | null;
   /** The requests for what the sender may not know of. */
   readonly hidden?: ReadonlySet<JsonRpcRequest>;
 }
@@ -50,12 +52,12 @@ export function post(endpoint: Endpoint, init: PostInit): MaybePromise<Response>
     return shuttingDown(endpoint, posted.message.id);
   }
   if (posted.kind === "request" && posted.message.method === "initialize") {
-    const { json, message } = posted;
+    const { json, length, message } = posted;
     const hidden = init.hidden?.has(message);
-    return initialize(endpoint, message, { request, principal, owner, json, hidden });
+    return initialize(endpoint, message, { request, principal, owner, json, length, hidden });
   }
   if (!endpoint.settings.sessions) return postIn(endpoint, init, undefined);
-  const session = findSession(endpoint, request, owner);
+  const session = findSession(endpoint, init);
   if (isPromise(session)) return session.then((found) => postFound(endpoint, init, found));
   return postFound(endpoint, init, session);
 }
@@ -75,11 +77,21 @@ function postIn(
 ): MaybePromise<Response> {
   const { posted, request } = init;
   const id = posted.kind === "request" ? posted.message.id : null;
-  const version = versionOf(endpoint, request, session, id);
+  const version = versionOf(endpoint, init.versionHeader, session, id);
   if (version instanceof Response) return version;
   // The endpoint may have closed while the session was looked up.
   if (endpoint.closing && posted.kind === "request") return shuttingDown(endpoint, id);
-  const spoken: Spoken = { ...init, session, version };
+  const { principal, owner, versionHeader, hidden } = init;
+  const spoken: Spoken = {
+    request,
+    posted,
+    principal,
+    owner,
+    versionHeader,
+    hidden,
+    session,
+    version,
+  };
   if (posted.kind === "request") return answerOne(endpoint, spoken, posted.message);
   if (posted.kind === "batch") return answerBatch(endpoint, spoken, posted.batch);
   takeMessage(endpoint, spoken, posted);
@@ -136,12 +148,12 @@ function answerFor(endpoint: Endpoint, spoken: Spoken, batch?: number): Answer {
 
 function startCall(
   endpoint: Endpoint,
-  { request, principal, session, version, ...spoken }: Spoken,
+  { request, principal, session, version, hidden: unknown }: Spoken,
   message: JsonRpcRequest,
   answer: Answer,
 ): void {
   const client = session?.record?.client ?? NO_CLIENT;
-  const hidden = spoken.hidden?.has(message);
+  const hidden = unknown?.has(message);
   const call = { endpoint, message, request, principal, session, version, client, answer, hidden };
   new Call(call).start();
 }

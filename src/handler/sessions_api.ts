@@ -9,7 +9,8 @@ import { endedByStore, endSession } from "./end_session.ts";
 import { type Endpoint, sessionName } from "./endpoint.ts";
 import { notificationText, push } from "./server_stream.ts";
 import { armSweep } from "./sweep.ts";
-import type { HandlerSessions, HandlerStats, McpHandler } from "./types.ts";
+import type { HandlerStats } from "./stats.ts";
+import type { HandlerSessions, McpHandler } from "./types.ts";
 
 /** The sessions of an endpoint. */
 export function sessionsOf(endpoint: Endpoint): HandlerSessions {
@@ -24,20 +25,13 @@ export function sessionsOf(endpoint: Endpoint): HandlerSessions {
 
 async function openSession(endpoint: Endpoint): Promise<string> {
   const { sessions } = endpoint.backplane;
+  if (endpoint.draining) throw new Error("Stop draining before you open a session");
   const id = mintSessionId();
   const { admitted, ended } = await sessions.reserve(id, undefined);
   endedByStore(endpoint, ended);
-  const created = !endpoint.closing && admitted && await sessions.create({
-    id,
-    owner: undefined,
-    createdAt: endpoint.settings.clock.now(),
-    protocolVersion: undefined,
-    client: { capabilities: {} },
-    // There is no handshake to wait for.
-    initialized: true,
-    logLevel: undefined,
-  });
-  if (!created) {
+  if (endpoint.closing || !admitted || !await begin(endpoint, id)) {
+    endpoint.live.delete(id);
+    endpoint.pins?.release(id);
     await sessions.release(id);
     throw new Error("End a session first: there are as many as limits.sessions allows");
   }
@@ -49,6 +43,21 @@ async function openSession(endpoint: Endpoint): Promise<string> {
     protocolVersion: undefined,
   });
   return id;
+}
+
+async function begin(endpoint: Endpoint, id: string): Promise<boolean> {
+  const { pins, backplane: { sessions }, settings: { clock } } = endpoint;
+  if (pins !== undefined && !await pins.claim(endpoint.session(id))) return false;
+  return await sessions.create({
+    id,
+    owner: undefined,
+    createdAt: clock.now(),
+    protocolVersion: undefined,
+    client: { capabilities: {} },
+    // There is no handshake to wait for.
+    initialized: true,
+    logLevel: undefined,
+  });
 }
 
 /** Sends notifications to single sessions. */
@@ -74,6 +83,7 @@ function checkNotification({ method, params }: Notification): void {
 /** What is there now. */
 export function countLive(endpoint: Endpoint): HandlerStats {
   let questions = 0;
+  const { unapplied } = endpoint.shares;
   for (const session of endpoint.live.values()) questions += session.openQuestions;
   return {
     sessions: endpoint.backplane.sessions.size,
@@ -81,5 +91,7 @@ export function countLive(endpoint: Endpoint): HandlerStats {
     requests: endpoint.requests.taken,
     questions,
     listens: endpoint.listens.size,
+    ...endpoint.draining && { draining: 1 },
+    ...unapplied > 0 && { unapplied },
   };
 }

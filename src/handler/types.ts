@@ -10,6 +10,8 @@ import type { ProtocolVersion } from "../protocol/versions.ts";
 import type { RateLimiter, RequiredHeader } from "../gates/types.ts";
 import type { Store } from "../cluster/types.ts";
 import type { AccessOptions } from "./access_options.ts";
+import type { ClusterOptions } from "./cluster_options.ts";
+import type { HandlerStats } from "./stats.ts";
 
 /** How much of everything there may be. */
 export interface HandlerLimits {
@@ -185,8 +187,9 @@ export interface RequestOptions {
   readonly askTimeoutMs?: number;
   /**
    * Secrets of 32 bytes or more that seal what 2026 clients carry from one round of a request to the
-   * next. The first seals, all open: put a new one first to rotate. Handlers that share a store need
-   * the same ones. Random when left out.
+   * next. The first seals, all open. To change one, give all nodes the new one as the last first, and
+   * then as the first. Handlers that share a store need the same ones. Random when left out, which
+   * handlers whose store other processes can have refuse to start with.
    */
   readonly stateKeys?: readonly (string | Uint8Array)[];
 }
@@ -230,24 +233,12 @@ export interface McpHandlerOptions extends AccessOptions {
   readonly requests?: RequestOptions;
   /** Where sessions and streams are kept; in memory when left out. */
   readonly store?: Store;
+  /** How handlers that share a store find and believe each other. */
+  readonly cluster?: ClusterOptions;
   /** Told of everything that happens. It MUST NOT throw; what it throws is ignored. */
   readonly onEvent?: (event: McpEvent) => void;
   /** Where the time comes from; the machine's clock when left out. */
   readonly clock?: Clock;
-}
-
-/** What is there now. */
-export interface HandlerStats {
-  /** Sessions. */
-  readonly sessions: number;
-  /** Open connections of streams. */
-  readonly streams: number;
-  /** Requests that run. */
-  readonly requests: number;
-  /** Questions to clients that wait for an answer. */
-  readonly questions: number;
-  /** Open `subscriptions/listen` requests. */
-  readonly listens: number;
 }
 
 /** The sessions of an endpoint. */
@@ -282,6 +273,11 @@ export interface McpHandler extends AsyncDisposable {
   notify(sessionId: string, notification: Notification): Promise<boolean>;
   /** What is there now. */
   stats(): HandlerStats;
+  /**
+   * Has every handler with the same store refuse new sessions, also those that join later, until
+   * `drain(false)`. Sessions that are there go on.
+   */
+  drain(draining?: boolean): Promise<void>;
   /**
    * Stops: refuses what is new, lets what runs finish for `graceMs` milliseconds, then cancels it and
    * ends all streams. Doing it again changes nothing.

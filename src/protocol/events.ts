@@ -12,6 +12,8 @@ export type SessionEndReason =
   | "expired"
   | "evicted"
   | "ended"
+  /** The node that held its live state is gone. */
+  | "lost"
   | "shutdown";
 
 /** How a request came to its end. */
@@ -79,9 +81,46 @@ export type RefusalReason =
   | "stream-limit"
   | "stream-taken"
   | "stream-over"
+  | "draining"
   | "shutdown"
   | "store-failed"
+  /** The node that holds the session could not be reached: it has not got the request. */
+  | "node-unreachable"
+  /** The node that holds the session did not answer: it may have got the request. */
+  | "node-silent"
   | "internal";
+
+/** Why a message from another node was ignored. */
+export type MessageProblem =
+  /** It is none. */
+  | "malformed"
+  /** It is meant for another node. */
+  | "misdirected"
+  /** It was sent too long ago, or comes from the future. */
+  | "stale"
+  /** Nobody who has a key has signed it. */
+  | "foreign"
+  /** It has come before. */
+  | "replayed";
+
+/** Why a gateway's session with an upstream ended. */
+export type UpstreamCloseReason =
+  /** What it was for ended: the client's session, or a single request of the 2026 era. */
+  | "ended"
+  /** The upstream was taken out of the gateway. */
+  | "removed"
+  /** The upstream's settings changed. */
+  | "changed"
+  /** The connection failed, or the upstream ended the session. */
+  | "failed"
+  /** It was idle, and then wasn't there any more. */
+  | "probe-failed"
+  /** Nobody used it for long. */
+  | "idle"
+  /** Others needed its place. */
+  | "evicted"
+  /** The gateway closes. */
+  | "shutdown";
 
 /** Something that happened at an endpoint. */
 export type McpEvent =
@@ -146,5 +185,35 @@ export type McpEvent =
   }
   /** A reply that answers nothing that was asked in its session. */
   | { readonly type: "reply-unmatched"; readonly session: string }
+  /** A gateway began a session with an upstream, after so many milliseconds. */
+  | { readonly type: "upstream-opened"; readonly upstream: string; readonly ms: number }
+  | {
+    readonly type: "upstream-closed";
+    readonly upstream: string;
+    readonly reason: UpstreamCloseReason;
+  }
+  /** A session with an upstream didn't end in time and was left to itself. */
+  | { readonly type: "upstream-abandoned"; readonly upstream: string }
+  /** An upstream couldn't be reached, or failed at something. */
+  | {
+    readonly type: "upstream-failed";
+    readonly upstream: string;
+    readonly during: string;
+    readonly error: unknown;
+  }
+  /** Entries of an upstream's list were left out: of no use, there already, or too many. */
+  | {
+    readonly type: "upstream-entries-dropped";
+    readonly upstream: string;
+    readonly list: string;
+    readonly reason: "invalid" | "duplicate" | "limit";
+    readonly count: number;
+  }
+  /** An upstream said something that is for its operator: a line of a program's standard error. */
+  | { readonly type: "upstream-output"; readonly upstream: string; readonly text: string }
+  /** Something came in the name of another node that this one doesn't believe. */
+  | { readonly type: "message-ignored"; readonly reason: MessageProblem }
+  /** A node that held sessions is gone, and they with it. */
+  | { readonly type: "node-lost"; readonly node: string }
   /** Something failed that the client is told nothing about. */
   | { readonly type: "error"; readonly during: string; readonly error: unknown };

@@ -157,6 +157,21 @@ export type NotificationExchange = Pick<
   | "report"
 >;
 
+/** A document that all handlers of an endpoint go by, also those that join later. */
+export interface Shared {
+  /**
+   * Puts a JSON value in the place of the present one, for all.
+   *
+   * @param expected Does so only when the present version is this one; 0 means none
+   * @returns The new version, which this handler has tried to apply; `undefined` when another than the
+   * expected one is there
+   * @throws {RangeError} If it is larger than 1 MiB
+   */
+  put(value: JsonObject, expected?: number): Promise<number | undefined>;
+  /** Goes by it no longer. */
+  close(): void;
+}
+
 /** What an endpoint offers to the dispatcher that it serves. */
 export interface DispatcherHost {
   /** The endpoint's clock. */
@@ -165,6 +180,37 @@ export interface DispatcherHost {
   broadcast(notification: Notification): void;
   /** Tells the sessions subscribed to a resource that it changed. */
   resourceUpdated(uri: string): void;
+  /**
+   * Sends a notification to one session, on its server-to-client stream. Nothing happens when there
+   * is no such session.
+   */
+  notify?(sessionId: string, notification: Notification): void;
+  /**
+   * Asks the client of a session something that belongs to no request, on its server-to-client
+   * stream. `undefined` when the session isn't in use here.
+   *
+   * @throws {McpError} When the client has no such stream open, answers with an error, or gives no
+   * answer in time
+   * @throws {AbortSignal["reason"]} When the signal aborts
+   */
+  ask?(
+    sessionId: string,
+    method: string,
+    params: JsonObject,
+    signal: AbortSignal,
+  ): Promise<JsonObject> | undefined;
+  /**
+   * Goes by a document that all handlers with the same store share: small, and seldom changed. `apply`
+   * is called with what is there, and within two seconds of each change at any handler, with the
+   * newest version alone and one at a time; it must not wait for `put`. What it throws is reported, and
+   * `stats()` counts the document as one that this handler can't honour.
+   *
+   * @throws {TypeError} If this handler goes by a document of that name already
+   */
+  share?(
+    name: string,
+    apply: (value: JsonObject, version: number) => MaybePromise<void>,
+  ): Shared;
   /** Hands an event to the application's `onEvent`. */
   report(event: McpEvent): void;
 }

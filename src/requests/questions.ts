@@ -27,14 +27,26 @@ export interface OpenQuestion {
   readonly abort: (reason: unknown) => void;
 }
 
+const ID = /^q-([\w-]{16})[\w-]{22}$/;
+
+/** The node that asked a question, as its id says; `undefined` where it says nothing. */
+export function askerOf(id: unknown): string | undefined {
+  return typeof id === "string" ? ID.exec(id)?.[1] : undefined;
+}
+
 /** The questions that are open in one session. A reply is matched here and nowhere else. */
 export class Questions {
   readonly #open = new Map<string, Question>();
   readonly #timeout: DelayLine;
+  readonly #node: string;
 
-  /** @param timeout The line of waits after which a question is given up */
-  constructor(timeout: DelayLine) {
+  /**
+   * @param timeout The line of waits after which a question is given up
+   * @param node The node that asks, where there are others: an id of 16 characters
+   */
+  constructor(timeout: DelayLine, node = "") {
     this.#timeout = timeout;
+    this.#node = node;
   }
 
   /** How many are open. */
@@ -52,7 +64,7 @@ export class Questions {
     if (this.#open.size >= MOST) {
       throw new McpError(ErrorCode.Refused, `Ask at most ${MOST} questions at a time`);
     }
-    const id = `q-${randomText(22)}`;
+    const id = `q-${this.#node}${randomText(22)}`;
     const { promise, resolve, reject } = Promise.withResolvers<JsonObject>();
     const delay = this.#timeout.add(() => {
       expired(id);

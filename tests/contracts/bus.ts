@@ -6,7 +6,8 @@
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
 import type { MaybePromise } from "../../src/internal/types.ts";
-import type { Bus, BusMember, BusMessage } from "../../src/cluster/types.ts";
+import type { Bus, BusMember } from "../../src/cluster/types.ts";
+import { uniqueId } from "./unique.ts";
 
 /** A bus under test. */
 export interface BusUnderTest {
@@ -21,12 +22,9 @@ export interface BusUnderTest {
 export type MakeBus = () => MaybePromise<BusUnderTest>;
 
 interface Node {
+  readonly id: string;
   readonly member: BusMember;
   readonly heard: number[];
-}
-
-function message(n: number): BusMessage {
-  return { kind: "application", data: { n } };
 }
 
 /** Runs the suite against the buses that `make` makes. */
@@ -38,14 +36,14 @@ export function busContract(name: string, make: MakeBus): void {
     const members: BusMember[] = [];
     const join = (hear?: (n: number) => void): Node => {
       const heard: number[] = [];
-      const member = made.bus().join((received) => {
-        if (received.kind !== "application") return;
-        const n = Number(received.data.n);
+      const id = uniqueId();
+      const member = made.bus().join(id, (text) => {
+        const n = Number(text);
         heard.push(n);
         hear?.(n);
       });
       members.push(member);
-      return { member, heard };
+      return { id, member, heard };
     };
     try {
       await made.settle();
@@ -61,7 +59,7 @@ export function busContract(name: string, make: MakeBus): void {
       await using(async (join, settle) => {
         const [a, b, c] = [join(), join(), join()];
         await settle();
-        await a.member.publish(message(1));
+        await a.member.publish("1");
         await settle();
         assert.deepEqual([a.heard, b.heard, c.heard], [[], [1], [1]]);
       });
@@ -72,36 +70,61 @@ export function busContract(name: string, make: MakeBus): void {
         const [a, b, c] = [join(), join(), join()];
         await settle();
         const numbers = Array.from({ length: 50 }, (_, i) => i);
-        await Promise.all(numbers.map((n) => a.member.publish(message(n))));
+        await Promise.all(numbers.map((n) => a.member.publish(String(n))));
         await settle();
         assert.deepEqual(b.heard, numbers);
         assert.deepEqual(c.heard, numbers);
       });
     });
 
-    test("every kind of message arrives as it was sent", async () => {
-      const messages: BusMessage[] = [
-        { kind: "cancel", session: "s", request: 0, reason: "why" },
-        { kind: "cancel", session: "s", request: "0" },
-        { kind: "reply", session: "s", response: { jsonrpc: "2.0", id: "q", result: { a: [1] } } },
-        { kind: "ended", session: "s", reason: "deleted" },
-        { kind: "broadcast", notification: { method: "notifications/x", params: { a: "ü" } } },
-        { kind: "application", data: { any: { thing: null } } },
-      ];
+    test("any text arrives as it was sent, a large one too", async () => {
+      const texts = ["", "\0\r\n", '{"a":"ü😀\u2028"}', "__proto__", "x".repeat(2 ** 20)];
       const made = await make();
-      const heard: BusMessage[] = [];
-      const listener = made.bus().join((received) => heard.push(received));
-      const sender = made.bus().join(() => {});
+      const heard: string[] = [];
+      const listener = made.bus().join("listener", (text) => heard.push(text));
+      const sender = made.bus().join("sender", () => {});
       try {
         await made.settle();
-        for (const each of messages) await sender.publish(each);
+        for (const text of texts) await sender.publish(text);
+        for (const text of texts) await sender.send("listener", text);
         await made.settle();
-        assert.deepEqual(heard, messages);
+        assert.deepEqual(heard, [...texts, ...texts]);
       } finally {
         sender.leave();
         listener.leave();
         await made.close();
       }
+    });
+
+    test("what is sent to one node that node alone hears, in order with what is published", async () => {
+      await using(async (join, settle) => {
+        const [a, b, c] = [join(), join(), join()];
+        await settle();
+        const sent = await Promise.all([
+          a.member.send(b.id, "1"),
+          a.member.publish("2"),
+          a.member.send(b.id, "3"),
+          a.member.send(c.id, "4"),
+          a.member.publish("5"),
+        ]);
+        await settle();
+        assert.deepEqual(sent, [true, undefined, true, true, undefined]);
+        assert.deepEqual([a.heard, b.heard, c.heard], [[], [1, 2, 3, 5], [2, 4, 5]]);
+      });
+    });
+
+    test("sending to nobody is known to have failed", async () => {
+      await using(async (join, settle) => {
+        const [a, b] = [join(), join()];
+        await settle();
+        assert.equal(await a.member.send(uniqueId(), "1"), false);
+        assert.equal(await a.member.send("__proto__", "1"), false);
+        b.member.leave();
+        await settle();
+        assert.equal(await a.member.send(b.id, "2"), false);
+        await settle();
+        assert.deepEqual(b.heard, []);
+      });
     });
 
     test("who has left hears nothing and tells nothing", async () => {
@@ -111,8 +134,8 @@ export function busContract(name: string, make: MakeBus): void {
         b.member.leave();
         b.member.leave();
         await settle();
-        await a.member.publish(message(1));
-        await b.member.publish(message(2));
+        await a.member.publish("1");
+        await b.member.publish("2");
         await settle();
         assert.deepEqual([a.heard, b.heard, c.heard], [[], [], [1]]);
       });
@@ -126,8 +149,8 @@ export function busContract(name: string, make: MakeBus): void {
         });
         const c = join();
         await settle();
-        await a.member.publish(message(1));
-        await a.member.publish(message(2));
+        await a.member.publish("1");
+        await a.member.publish("2");
         await settle();
         assert.deepEqual([b.heard, c.heard], [[1, 2], [1, 2]]);
       });
@@ -138,15 +161,15 @@ export function busContract(name: string, make: MakeBus): void {
         const a = join();
         const b: Node = join((n) => {
           if (n === 1) {
-            void b.member.publish(message(10));
+            void b.member.publish("10");
             b.member.leave();
           }
         });
         const c = join();
         await settle();
-        await a.member.publish(message(1));
+        await a.member.publish("1");
         await settle();
-        await a.member.publish(message(2));
+        await a.member.publish("2");
         await settle();
         assert.deepEqual(a.heard, [10]);
         assert.deepEqual(b.heard, [1]);

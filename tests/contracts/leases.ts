@@ -119,6 +119,25 @@ export function leasesContract(name: string, make: MakeLeases): void {
       });
     });
 
+    test("[CLU-4] anybody can ask whether a key is held", async () => {
+      await using(async (a, b, settle) => {
+        const key = uniqueId();
+        assert.equal(await a.held(key), false);
+        const lease = await a.take(key, () => {});
+        assert.equal(await a.held(key), true);
+        assert.equal(await b.held(key), true);
+        const next = await b.take(key, () => {});
+        await settle();
+        lease.release();
+        await settle();
+        assert.equal(await a.held(key), true);
+        next.release();
+        await settle();
+        assert.equal(await a.held(key), false);
+        assert.equal(await b.held("__proto__"), false);
+      });
+    });
+
     test("[STR-8] keys are apart from each other, odd ones too", async () => {
       await using(async (a, b, settle) => {
         let lost = 0;

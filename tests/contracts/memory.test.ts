@@ -1,12 +1,16 @@
 import { MemoryBus } from "../../src/cluster/memory_bus.ts";
+import { MemoryDocuments } from "../../src/cluster/memory_documents.ts";
 import { MemoryLeases } from "../../src/cluster/memory_leases.ts";
+import { MemoryClaims, MemoryNodes } from "../../src/cluster/memory_nodes.ts";
 import { MemorySessionStore } from "../../src/sessions/memory_store.ts";
 import { MemoryEventLog } from "../../src/streams/memory_log.ts";
 import { MemoryTaskStore } from "../../src/tasks/memory_store.ts";
 import { FakeClock, flush } from "../support/clock.ts";
 import { busContract } from "./bus.ts";
+import { documentsContract } from "./documents.ts";
 import { eventLogContract } from "./event_log.ts";
 import { leasesContract } from "./leases.ts";
+import { nodesContract } from "./nodes.ts";
 import { sessionStoreContract } from "./session_store.ts";
 import { taskStoreContract } from "./task_store.ts";
 
@@ -37,6 +41,23 @@ busContract("MemoryBus", () => {
 leasesContract("MemoryLeases", () => {
   const leases = new MemoryLeases();
   return { leases: () => leases, settle: flush, close() {} };
+});
+
+nodesContract("Memory", () => {
+  const clock = new FakeClock();
+  const nodes = new MemoryNodes(clock);
+  const claims = new MemoryClaims(clock);
+  return {
+    nodes: () => nodes,
+    claims: () => claims,
+    advance: (ms) => clock.advance(ms),
+    close() {},
+  };
+});
+
+documentsContract("MemoryDocuments", () => {
+  const documents = new MemoryDocuments();
+  return { documents: () => documents, close() {} };
 });
 
 taskStoreContract("MemoryTaskStore", () => {

@@ -6,7 +6,10 @@ import { describe, test } from "node:test";
 import { createMcpHandler } from "../../src/handler/handler.ts";
 import type { McpHandlerOptions } from "../../src/handler/types.ts";
 import { memoryStore } from "../../src/cluster/memory_store.ts";
+import type { JsonObject } from "../../src/protocol/jsonrpc.ts";
 import { FakeClock, flush } from "../support/clock.ts";
+import { PinnedStub } from "../support/cluster.ts";
+import { ModernPeer } from "../support/modern.ts";
 import {
   as,
   Blocker,
@@ -277,6 +280,47 @@ describe("shared store: one endpoint", () => {
     await flush();
     assert.equal(world.a.stub.ended.length + world.b.stub.ended.length, 1);
     await world.close();
+  });
+
+  test("[CLU-5] where sessions are held by one handler, the other hands requests on", async () => {
+    const clock = new FakeClock();
+    const store = memoryStore();
+    const node = () => {
+      const stub = new PinnedStub({ hello: () => text("Hello") });
+      return { stub, handler: createMcpHandler(stub, { clock, store, authenticate: byToken }) };
+    };
+    const [a, b] = [node(), node()];
+    const here = await initialize(a.handler, ALICE);
+    const there = here.with({ fetch: b.handler });
+    assert.equal(textOf(await there.result(await there.call(1, "hello"))), "Hello");
+    assert.deepEqual([a.stub.exchanges.length, b.stub.exchanges.length], [2, 0]);
+    assert.equal((await there.delete()).status, 204);
+    assert.equal(a.stub.ended.length, 1);
+    await Promise.all([a.handler.close({ graceMs: 0 }), b.handler.close({ graceMs: 0 })]);
+    assert.equal(clock.pending, 0);
+  });
+
+  test("[ASK-5] what one leaves with a client the other takes back, without a key being given", async () => {
+    const rounds = () =>
+      new Stub({}, {
+        "tools/call": async (exchange) => {
+          const left = await exchange.openState();
+          if (left !== undefined) return text(JSON.stringify(left));
+          const requestState = await exchange.sealState({ round: 1 });
+          return { resultType: "input_required", inputRequests: {}, requestState };
+        },
+      });
+    const store = memoryStore();
+    const [a, b] = [createMcpHandler(rounds(), { store }), createMcpHandler(rounds(), { store })];
+    const call = async (fetch: typeof a, more: JsonObject = {}) => {
+      const peer = new ModernPeer(fetch, { accept: "application/json" });
+      const params = { name: "x", arguments: {}, ...more };
+      const { result } = await (await peer.post(peer.message("tools/call", params))).json();
+      return result;
+    };
+    const { requestState } = await call(a);
+    assert.equal(textOf(await call(b, { requestState })), '{"round":1}');
+    await Promise.all([a.close(), b.close()]);
   });
 
   test("[SES-8] what one opened, the other lets be claimed, once", async () => {

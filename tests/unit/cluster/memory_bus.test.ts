@@ -1,17 +1,16 @@
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
 import { MemoryBus } from "../../../src/cluster/memory_bus.ts";
-import type { BusMessage } from "../../../src/cluster/types.ts";
 import { flush } from "../../support/clock.ts";
 
-const MESSAGE: BusMessage = { kind: "ended", session: "s", reason: "deleted" };
+const MESSAGE = "hello";
 
 describe("MemoryBus", () => {
   test("a listener never runs in the middle of what publishes", async () => {
     const bus = new MemoryBus();
     const order: string[] = [];
-    const a = bus.join(() => order.push("a hears"));
-    const b = bus.join(() => {
+    const a = bus.join("a", () => order.push("a hears"));
+    const b = bus.join("b", () => {
       order.push("b hears");
       void b.publish(MESSAGE);
       order.push("b has answered");
@@ -25,11 +24,11 @@ describe("MemoryBus", () => {
   test("who leaves right after a message was published doesn't hear it, who joins then neither", async () => {
     const bus = new MemoryBus();
     const heard: string[] = [];
-    const a = bus.join(() => {});
-    const b = bus.join(() => heard.push("b"));
+    const a = bus.join("a", () => {});
+    const b = bus.join("b", () => heard.push("b"));
     void a.publish(MESSAGE);
     b.leave();
-    bus.join(() => heard.push("c"));
+    bus.join("c", () => heard.push("c"));
     await flush();
     assert.deepEqual(heard, []);
   });
@@ -38,8 +37,8 @@ describe("MemoryBus", () => {
     const bus = new MemoryBus();
     let heard = 0;
     const listener = () => void (heard += 1);
-    const one = bus.join(listener);
-    const two = bus.join(listener);
+    const one = bus.join("one", listener);
+    const two = bus.join("two", listener);
     void one.publish(MESSAGE);
     await flush();
     assert.equal(heard, 1);

@@ -1,0 +1,204 @@
+/**
+ * Requests that other nodes have handed on to this one over the bus.
+ *
+ * @module
+ */
+import type { MaybePromise } from "../internal/types.ts";
+import type { ForwardedRequest, ForwardMessage } from "./messages.ts";
+import { PART, partsOf, WINDOW } from "./parts.ts";
+import type { Post } from "./post.ts";
+
+/** Nobody waits for the response any more. */
+class Gone extends Error {}
+
+/** Answers requests that other nodes hand on, and sends the responses back. */
+export class Incoming {
+  readonly #post: Post;
+  readonly #answer: (request: ForwardedRequest) => MaybePromise<Response>;
+  readonly #serving = new Map<string, Serving>();
+
+  /** @param answer Answers a request. It must not reject */
+  constructor(post: Post, answer: (request: ForwardedRequest) => MaybePromise<Response>) {
+    this.#post = post;
+    this.#answer = answer;
+  }
+
+  /** The nodes that wait for responses. */
+  get nodes(): ReadonlySet<string> {
+    return new Set([...this.#serving.values()].map(({ from }) => from));
+  }
+
+  /** How many responses are not whole yet. */
+  get size(): number {
+    return this.#serving.size;
+  }
+
+  /** Takes what another node says of a request that it hands on. */
+  hear(message: ForwardMessage, from: string): void {
+    if (message.kind === "forward-check") return this.#check(message.room, from);
+    if (!("id" in message)) return;
+    const key = `${from} ${message.id}`;
+    if (message.kind === "forward") {
+      // A node's messages come once, but a request that came twice must run once all the same.
+      if (!this.#serving.has(key)) this.#serve(key, message.id, message.request, from);
+      return;
+    }
+    const serving = this.#serving.get(key);
+    if (message.kind === "forward-more") serving?.grant(message.n);
+    else if (message.kind === "forward-gone") serving?.end();
+  }
+
+  /** Stops sending to a node. */
+  lost(node: string): void {
+    for (const serving of [...this.#serving.values()]) if (serving.from === node) serving.end();
+  }
+
+  /** Resolves when every response has been sent that is under way now. */
+  async settled(): Promise<void> {
+    await Promise.all([...this.#serving.values()].map(({ done }) => done));
+  }
+
+  /** Stops sending to all, and tells them. */
+  async close(): Promise<void> {
+    const all = [...this.#serving.values()];
+    for (const serving of all) serving.end();
+    await Promise.allSettled(all.map((serving) =>
+      this.#post.send(serving.from, {
+        kind: "forward-end",
+        id: serving.id,
+        n: serving.sent,
+        failed: true,
+      })
+    ));
+  }
+
+  #serve(key: string, id: string, request: ForwardedRequest, from: string): void {
+    const serving = new Serving(from, id, async (message) => {
+      if (!await this.#post.send(from, message)) throw new Gone();
+    });
+    this.#serving.set(key, serving);
+    serving.done = this.#run(serving, request).finally(() => this.#serving.delete(key));
+  }
+
+  async #run(serving: Serving, request: ForwardedRequest): Promise<void> {
+    const { id } = serving;
+    try {
+      await Promise.all([
+        serving.tell({ kind: "forward-taken", id }),
+        Promise.resolve(this.#answer(request)).then((response) => serving.send(response)),
+      ]);
+    } catch (error) {
+      if (!(error instanceof Gone)) await this.#failed(serving);
+    } finally {
+      serving.end();
+    }
+  }
+
+  async #failed({ from, id, sent: n }: Serving): Promise<void> {
+    try {
+      await this.#post.send(from, { kind: "forward-end", id, n, failed: true });
+    } catch {
+      // The other node learns of it by its next check.
+    }
+  }
+
+  #check(room: Readonly<Record<string, number>>, from: string): void {
+    const asked = new Map(Object.entries(room));
+    const unknown = [...asked.keys()].filter((id) => !this.#serving.has(`${from} ${id}`));
+    for (const serving of [...this.#serving.values()]) {
+      if (serving.from !== from) continue;
+      const granted = asked.get(serving.id);
+      if (granted === undefined) serving.end();
+      else serving.grant(granted);
+    }
+    if (unknown.length === 0) return;
+    void Promise.resolve(this.#post.send(from, { kind: "forward-unknown", ids: unknown }))
+      .catch(() => {});
+  }
+}
+
+/** One response on its way to another node. */
+class Serving {
+  readonly from: string;
+  readonly id: string;
+  /** How many parts were sent. */
+  sent = 0;
+  /** Resolves when nothing more is sent. */
+  done: Promise<void> = Promise.resolve();
+  readonly #tell: (message: ForwardMessage) => Promise<void>;
+  #granted = WINDOW;
+  #ended = false;
+  #wake: (() => void) | undefined;
+  #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+
+  constructor(from: string, id: string, tell: (message: ForwardMessage) => Promise<void>) {
+    this.from = from;
+    this.id = id;
+    this.#tell = tell;
+  }
+
+  async tell(message: ForwardMessage): Promise<void> {
+    if (this.#ended) throw new Gone();
+    await this.#tell(message);
+  }
+
+  /** Sends a response, as fast as there is room for it. */
+  async send(response: Response): Promise<void> {
+    const { id } = this;
+    const { status, body } = response;
+    if (this.#ended) return await body?.cancel();
+    const headers = [...response.headers];
+    if (headers.some(([name, value]) => name === "content-type" && value === "text/event-stream")) {
+      await this.tell({ kind: "forward-head", id, status, headers });
+      if (body !== null) await this.#stream(body.getReader());
+    } else {
+      const text = await response.text();
+      if (text.length <= PART) {
+        return await this.tell({ kind: "forward-head", id, status, headers, whole: text });
+      }
+      await this.tell({ kind: "forward-head", id, status, headers });
+      await this.#parts(text);
+    }
+    await this.tell({ kind: "forward-end", id, n: this.sent });
+  }
+
+  /** Notes that there is room for the parts up to `n`. */
+  grant(n: number): void {
+    this.#granted = Math.max(this.#granted, n);
+    this.#wake?.();
+  }
+
+  /** Sends no more. The client of the request is as good as gone. */
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#wake?.();
+    void this.#reader?.cancel().catch(() => {});
+  }
+
+  async #stream(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+    this.#reader = reader;
+    if (this.#ended) return await reader.cancel();
+    const decoder = new TextDecoder();
+    for (let read = await reader.read(); !read.done; read = await reader.read()) {
+      await this.#parts(decoder.decode(read.value, { stream: true }));
+    }
+    if (this.#ended) throw new Gone();
+  }
+
+  async #parts(text: string): Promise<void> {
+    for (const part of partsOf(text)) {
+      if (this.sent >= this.#granted) await this.#room();
+      await this.tell({ kind: "forward-part", id: this.id, n: ++this.sent, text: part });
+    }
+  }
+
+  async #room(): Promise<void> {
+    while (this.sent >= this.#granted && !this.#ended) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#wake = resolve;
+      await promise;
+    }
+    this.#wake = undefined;
+  }
+}

@@ -1,0 +1,65 @@
+/**
+ * Answers what another node has handed on: its sender is known, and has passed the gates there.
+ *
+ * @module
+ */
+import type { MaybePromise } from "../internal/types.ts";
+import type { ForwardedRequest } from "../cluster/messages.ts";
+import { checkEnvelope } from "../gates/envelope.ts";
+import type { Passed } from "../gates/order.ts";
+import { refusal } from "../gates/refusal.ts";
+import { ErrorCode } from "../protocol/errors.ts";
+import type { Principal } from "../protocol/exchange.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { Pins } from "./pins.ts";
+import { openSender } from "./sealed_sender.ts";
+
+/** Answers a request once it is known who sends it. */
+export type Route = (
+  endpoint: Endpoint,
+  request: Request,
+  passed: Passed,
+  principal: Principal,
+) => MaybePromise<Response>;
+
+/** Makes a handler the holder of its pinned sessions. */
+export function pin(endpoint: Endpoint, route: Route): void {
+  if (!endpoint.pinned) return;
+  const pins: Pins = new Pins(endpoint, async (forwarded) => {
+    try {
+      return await answer(endpoint, pins, forwarded, route);
+    } catch (error) {
+      endpoint.failed("answering a request", error);
+      return failed(endpoint);
+    }
+  });
+  endpoint.pins = pins;
+}
+
+async function answer(
+  endpoint: Endpoint,
+  pins: Pins,
+  { verb, url, sealed, body, json, sse }: ForwardedRequest,
+  route: Route,
+): Promise<Response> {
+  const sender = await openSender(endpoint.states, sealed);
+  if (sender === undefined) return failed(endpoint);
+  const { headers, principal } = sender;
+  const request = new Request(url, { method: verb, headers });
+  pins.received.add(request);
+  if (verb !== "POST") return await route(endpoint, request, { verb }, principal);
+  const text = body ?? "";
+  const value: unknown = JSON.parse(text);
+  const { batch } = endpoint.settings.gates;
+  const passed = checkEnvelope(value, text.length, { json, sse }, batch, endpoint.report);
+  return passed instanceof Response ? passed : await route(endpoint, request, passed, principal);
+}
+
+function failed(endpoint: Endpoint): Response {
+  return refusal({
+    status: 500,
+    code: ErrorCode.InternalError,
+    message: "Internal error",
+    reason: "internal",
+  }, endpoint.report);
+}

@@ -1,0 +1,124 @@
+import { describe, test } from "node:test";
+import assert from "node:assert/strict";
+import { Envelopes, EVERYBODY } from "../../../src/cluster/envelope.ts";
+import { FakeClock } from "../../support/clock.ts";
+
+const KEY = "k".repeat(32);
+const OTHER = "o".repeat(32);
+
+function pair(keys: readonly string[] = [KEY], theirs = keys) {
+  const clock = new FakeClock();
+  const a = new Envelopes({ node: "a", keys, clock });
+  const b = new Envelopes({ node: "b", keys: theirs, clock });
+  return { clock, a, b };
+}
+
+describe("Envelopes", () => {
+  test("[CLU-6] what one seals the other opens, for it or for everybody", async () => {
+    const { a, b } = pair();
+    for (const to of ["b", EVERYBODY]) {
+      for (const text of ["", "a\nb\n\nc", "ü😀\u2028\0", "x".repeat(2 ** 20)]) {
+        assert.deepEqual(await b.open(await a.seal(to, text)), { from: "a", text });
+      }
+    }
+  });
+
+  test("[CLU-6] an envelope is good for one time", async () => {
+    const { a, b } = pair();
+    const envelope = await a.seal("b", "once");
+    assert.equal((await b.open(envelope)).problem, undefined);
+    assert.deepEqual(await b.open(envelope), { problem: "replayed" });
+    const many = await Promise.all(Array.from({ length: 50 }, () => a.seal("b", "x")));
+    const twice = await Promise.all([...many, ...many.toReversed()].map((each) => b.open(each)));
+    assert.equal(twice.filter(({ problem }) => problem === undefined).length, 50);
+  });
+
+  test("[CLU-6] it comes to nobody else", async () => {
+    const { a, b } = pair();
+    assert.deepEqual(await b.open(await a.seal("c", "x")), { problem: "misdirected" });
+    // Sent back, it isn't the sender's own.
+    assert.deepEqual(await a.open(await a.seal(EVERYBODY, "x")), { problem: "foreign" });
+  });
+
+  test("[CLU-6] it is fresh: 30 seconds before and after", async () => {
+    const { clock, a, b } = pair();
+    const [one, two] = [await a.seal("b", "1"), await a.seal("b", "2")];
+    await clock.advance(29_999);
+    assert.equal((await b.open(one)).problem, undefined);
+    await clock.advance(1);
+    assert.deepEqual(await b.open(two), { problem: "stale" });
+    await clock.advance(60_000);
+    const ahead = await a.seal("b", "3");
+    clock.set(clock.now() - 29_999);
+    assert.equal((await b.open(ahead)).problem, undefined);
+    const further = await new Envelopes({ node: "c", keys: [KEY], clock }).seal("b", "4");
+    clock.set(clock.now() - 30_000);
+    assert.deepEqual(await b.open(further), { problem: "stale" });
+  });
+
+  test("[CLU-6] who lacks the key is not believed; any of several keys will do", async () => {
+    const { a, b } = pair([KEY], [OTHER]);
+    assert.deepEqual(await b.open(await a.seal("b", "x")), { problem: "foreign" });
+    const rotating = pair([KEY, OTHER], [OTHER, KEY]);
+    const envelope = await rotating.a.seal("b", "x");
+    assert.equal((await rotating.b.open(envelope)).problem, undefined);
+    assert.equal((await b.open(await rotating.b.seal("b", "x"))).problem, "foreign");
+  });
+
+  test("[CLU-6] every byte of it is signed", async () => {
+    const { a, b } = pair();
+    const envelope = await a.seal("b", "text");
+    for (let i = 0; i < envelope.length; i++) {
+      const changed = envelope[i] === "A" ? "B" : "A";
+      const forged = envelope.slice(0, i) + changed + envelope.slice(i + 1);
+      assert.notEqual((await b.open(forged)).problem, undefined, `byte ${i}`);
+    }
+    for (const forged of [`${envelope}x`, envelope.slice(0, -1)]) {
+      assert.notEqual((await b.open(forged)).problem, undefined);
+    }
+    assert.equal((await b.open(envelope)).problem, undefined);
+  });
+
+  test("[CLU-6] a key for states signs no envelope", async () => {
+    const { a, clock } = pair();
+    const [mac = "", ...signed] = (await a.seal("b", "x")).split("\n");
+    const key = await crypto.subtle.importKey(
+      "raw",
+      new TextEncoder().encode(KEY),
+      { name: "HMAC", hash: "SHA-256" },
+      false,
+      ["sign"],
+    );
+    const bytes = new TextEncoder().encode(`mooring nodes 1\n${signed.join("\n")}`);
+    const own = btoa(String.fromCharCode(
+      ...new Uint8Array(await crypto.subtle.sign("HMAC", key, bytes)),
+    ));
+    assert.notEqual(own, mac);
+    const b = new Envelopes({ node: "b", keys: [KEY], clock });
+    assert.deepEqual(await b.open([own, ...signed].join("\n")), { problem: "foreign" });
+  });
+
+  test("[CLU-6] anything else is malformed, and is answered, not thrown", async () => {
+    const { b } = pair();
+    const head = '["a","b",1,1]';
+    const wrong = [
+      "",
+      "\n",
+      "\n\n",
+      "x",
+      `!!!\n${head}\nx`,
+      `AAAA\n${head}`,
+      "AAAA\n[]\nx",
+      "AAAA\nnull\nx",
+      "AAAA\n{}\nx",
+      'AAAA\n["a","b","1",1]\nx',
+      'AAAA\n["a","b",1,0]\nx',
+      'AAAA\n["a","b",1,1.5]\nx',
+      'AAAA\n["a","b",1,1,1]\nx',
+      'AAAA\n[1,"b",1,1]\nx',
+    ];
+    for (const envelope of wrong) {
+      assert.deepEqual(await b.open(envelope), { problem: "malformed" }, envelope);
+    }
+  });
+});

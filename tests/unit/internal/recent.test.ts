@@ -1,0 +1,31 @@
+import { describe, test } from "node:test";
+import assert from "node:assert/strict";
+import { Recent } from "../../../src/internal/recent.ts";
+import { FakeClock } from "../../support/clock.ts";
+
+describe("Recent", () => {
+  test("remembers a text for its time, and not for ever", async () => {
+    const clock = new FakeClock();
+    const recent = new Recent(clock, 1_000, 100);
+    recent.add("a");
+    assert.equal(recent.has("a"), true);
+    assert.equal(recent.has("b"), false);
+    await clock.advance(999);
+    recent.add("b");
+    assert.equal(recent.has("a"), true);
+    await clock.advance(1_000);
+    recent.add("c");
+    assert.deepEqual([recent.has("b"), recent.has("c")], [true, true]);
+    await clock.advance(1_000);
+    recent.add("d");
+    assert.deepEqual([recent.has("a"), recent.has("c"), recent.has("d")], [false, true, true]);
+  });
+
+  test("remembers the newest when there are too many", () => {
+    const recent = new Recent(new FakeClock(), 1_000, 100);
+    for (let i = 0; i < 10_000; i++) recent.add(`${i}`);
+    assert.ok(recent.size <= 200);
+    for (let i = 9_900; i < 10_000; i++) assert.equal(recent.has(`${i}`), true);
+    assert.equal(recent.has("0"), false);
+  });
+});

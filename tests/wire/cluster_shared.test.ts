@@ -1,0 +1,185 @@
+/**
+ * What one handler of many is told, and all go by.
+ */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { memoryStore } from "../../src/cluster/memory_store.ts";
+import { createMcpHandler } from "../../src/handler/handler.ts";
+import type { JsonObject } from "../../src/protocol/jsonrpc.ts";
+import { alice, Cluster, type TestNode } from "../support/cluster.ts";
+import { FakeClock } from "../support/clock.ts";
+import { settle } from "../support/settle.ts";
+import { as, Gate, initialize, Peer, refused, Stub } from "../support/wire.ts";
+
+/** Has a node go by a document, and notes what it is told. */
+function follow({ stub }: TestNode, name = "upstreams") {
+  const heard: { readonly value: JsonObject; readonly version: number }[] = [];
+  const shared = stub.host?.share?.(name, (value, version) => {
+    heard.push({ value, version });
+    if (value.bad === true) throw new Error("can't");
+  });
+  return { heard, shared: shared ?? assert.fail() };
+}
+
+describe("cluster: shared documents", () => {
+  test("[CLU-9] a change at one node reaches all, and one that joins later", async () => {
+    const cluster = new Cluster();
+    const [a, b] = [cluster.add(), cluster.add()].map((node) => follow(node));
+    assert.equal(await a?.shared.put({ list: [1] }), 1);
+    await settle();
+    const first = { value: { list: [1] }, version: 1 };
+    assert.deepEqual([a?.heard, b?.heard], [[first], [first]]);
+    const c = follow(cluster.add());
+    await settle();
+    assert.deepEqual(c.heard, [first]);
+    assert.equal(await c.shared.put({ list: [2] }), 2);
+    await settle();
+    for (const { heard } of [a, b, c].flatMap((each) => each ?? [])) {
+      assert.deepEqual(heard.at(-1), { value: { list: [2] }, version: 2 });
+    }
+    await cluster.close();
+  });
+
+  test("[CLU-9] within two seconds, although the word of it gets lost", async () => {
+    const cluster = new Cluster();
+    const nodes = [cluster.add(), cluster.add()];
+    const [a, b] = nodes.map((node) => follow(node));
+    await settle();
+    cluster.store.fate = () => "lost";
+    await a?.shared.put({ n: 1 });
+    await settle();
+    assert.deepEqual(b?.heard, []);
+    await cluster.advance(1_000);
+    assert.deepEqual(b?.heard.map(({ version }) => version), [1]);
+    await cluster.close();
+    assert.equal(cluster.clock.pending, 0);
+  });
+
+  test("[CLU-9] who can't honour it says so, until there is something that it can", async () => {
+    const cluster = new Cluster();
+    const [a, b] = [cluster.add(), cluster.add()];
+    const shared = a.stub.host?.share?.("upstreams", () => {}) ?? assert.fail();
+    follow(b);
+    await shared.put({ bad: true });
+    await settle();
+    assert.equal(a.handler.stats().unapplied, undefined);
+    assert.equal(b.handler.stats().unapplied, 1);
+    assert.deepEqual(b.events.of("error").map(({ during }) => during), ["applying upstreams"]);
+    await cluster.advance(5_000);
+    assert.equal(b.events.of("error").length, 1);
+    await shared.put({ bad: false });
+    await settle();
+    assert.equal(b.handler.stats().unapplied, undefined);
+    await cluster.close();
+  });
+
+  test("[CLU-9] versions are applied one at a time, and only the newest of many", async () => {
+    const cluster = new Cluster();
+    const [a, b] = [cluster.add(), cluster.add()];
+    const gate = new Gate();
+    const order: string[] = [];
+    b.stub.host?.share?.("upstreams", async (_value, version) => {
+      order.push(`begin ${version}`);
+      await gate.promise;
+      order.push(`end ${version}`);
+    });
+    const { shared } = follow(a);
+    for (let n = 1; n <= 5; n++) {
+      await shared.put({ n });
+      await settle();
+    }
+    assert.equal(b.handler.stats().unapplied, 1);
+    gate.open();
+    await settle();
+    assert.deepEqual(order, ["begin 1", "end 1", "begin 5", "end 5"]);
+    assert.equal(b.handler.stats().unapplied, undefined);
+    await cluster.close();
+  });
+
+  test("[CLU-9] of two that change the same version one does", async () => {
+    const cluster = new Cluster();
+    const [a, b] = [cluster.add(), cluster.add()].map((node) => follow(node));
+    await a?.shared.put({ n: 0 });
+    const versions = await Promise.all([a?.shared.put({ n: 1 }, 1), b?.shared.put({ n: 2 }, 1)]);
+    assert.deepEqual(versions.toSorted(), [2, undefined]);
+    await assert.rejects(a?.shared.put({ text: "x".repeat(1024 * 1024) }) ?? assert.fail(), {
+      name: "RangeError",
+    });
+    await cluster.close();
+  });
+
+  test("[CLU-9] a document is gone by once, and no longer than wanted", async () => {
+    const cluster = new Cluster();
+    const [a, b] = [cluster.add(), cluster.add()];
+    const { shared, heard } = follow(a);
+    assert.throws(() => follow(a), { name: "TypeError" });
+    shared.close();
+    const other = follow(b);
+    await other.shared.put({ n: 1 });
+    await settle();
+    assert.deepEqual(heard, []);
+    assert.equal(follow(a).heard.length, 0);
+    await cluster.close();
+  });
+
+  test("[CLU-8, CLU-9] a store that fails is asked again", async () => {
+    const cluster = new Cluster();
+    const node = cluster.add();
+    const { documents } = cluster.store.inside;
+    const { get } = documents;
+    Object.assign(documents, { get: () => Promise.reject(new Error("away")) });
+    const { shared, heard } = follow(node);
+    await settle();
+    assert.ok(node.events.of("error").length > 0);
+    Object.assign(documents, { get });
+    await documents.put("upstreams", "{}");
+    await cluster.advance(1_000);
+    assert.equal(heard.length, 1);
+    Object.assign(documents, { put: () => Promise.reject(new Error("away")) });
+    await assert.rejects(shared.put({}), /away/);
+    await cluster.close();
+  });
+});
+
+describe("cluster: draining", () => {
+  test("[CLU-9] a drain asked of one node has all refuse new sessions, and one that joins later", async () => {
+    const cluster = new Cluster();
+    const [a, b] = [cluster.add(), cluster.add()];
+    const { there } = await alice(a, b);
+    await a.handler.drain();
+    await settle();
+    const c = cluster.add();
+    await settle();
+    for (const { handler } of [a, b, c]) {
+      const peer = new Peer(handler, { headers: as("bob") });
+      const response = await peer.post(peer.initializeRequest());
+      assert.equal(response.headers.get("retry-after"), "30");
+      await refused(response, 503, -32000, 0);
+      await assert.rejects(handler.sessions.open(), /draining/);
+      assert.equal(handler.stats().draining, 1);
+      assert.equal(handler.stats().requests, 0);
+    }
+    await there.result(await there.call(1, "hello"));
+    await c.handler.drain(false);
+    await settle();
+    for (const { handler } of [a, b, c]) {
+      await initialize(handler, { headers: as("bob") });
+      assert.equal(handler.stats().draining, undefined);
+    }
+    await cluster.close();
+  });
+
+  test("[CLU-9] a handler alone drains too, and needs no timer for it", async () => {
+    const clock = new FakeClock();
+    for (const store of [undefined, memoryStore()]) {
+      const handler = createMcpHandler(new Stub(), { clock, store });
+      await handler.drain(true);
+      const peer = new Peer(handler);
+      await refused(await peer.post(peer.initializeRequest()), 503, -32000, 0);
+      assert.equal(clock.pending, 0);
+      // Any value may come from JavaScript.
+      await assert.rejects(handler.drain("x" as unknown as boolean), { name: "TypeError" });
+      await handler.close();
+    }
+  });
+});
