@@ -34,14 +34,15 @@ interface Stage {
 const PARTS: readonly Part[] = [...RUNTIMES, "conformance", "clients"];
 /** Whether the generated tests run at length, which takes many minutes. */
 const LONG = process.env["MOORING_LONG"] === "1";
-const STAGE_MS = LONG ? 3_600_000 : 240_000;
+const STAGE_MS = LONG ? 3_600_000 : 600_000;
 const TEST_MS = LONG ? 1_800_000 : 60_000;
 const CLIENTS = "tests/clients/run.ts";
 
-const USAGE = `Usage: deno task test [--only PART,…] [--filter TEXT]
+const USAGE = `Usage: deno task test [--only PART,…] [--filter TEXT] [--jobs N]
 
   --only    ${PARTS.join(", ")}: these parts instead of all
-  --filter  only the test files whose path contains the text`;
+  --filter  only the test files whose path contains the text
+  --jobs    how many parts run at a time, 2 by default`;
 
 /** How each runtime runs test files and writes a JUnit report. */
 const TEST_ARGS = {
@@ -133,24 +134,10 @@ function stagesOf(only: readonly Part[], files: readonly string[]): Stage[] {
   return stages.filter(({ part }) => only.includes(part));
 }
 
-async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      only: { type: "string" },
-      filter: { type: "string", default: "" },
-      help: { type: "boolean", default: false },
-    },
-  });
-  const only = (values.only?.split(",") ?? PARTS) as Part[]; // checked on the next line
-  if (values.help || only.some((part) => !PARTS.includes(part))) {
-    console.error(USAGE);
-    return values.help ? 0 : 2;
-  }
-  await install();
-  const files = await testFiles(values.filter);
-  console.log(`${files.length} test files`);
+/** Takes stages off the list and runs them, one at a time, until there are no more. */
+async function runInTurn(stages: Stage[]): Promise<Tally> {
   let total = NOTHING;
-  for (const stage of stagesOf(only, files)) {
+  for (let stage = stages.shift(); stage !== undefined; stage = stages.shift()) {
     const began = performance.now();
     const tally = await stage.run().catch((error: Error): Tally => {
       console.error(`  ${error.message}`);
@@ -160,6 +147,30 @@ async function main(): Promise<number> {
     console.log(`${stage.name.padEnd(28)} ${seconds.padStart(6)} s  ${tallyLine(tally)}`);
     total = sum(total, tally);
   }
+  return total;
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      only: { type: "string" },
+      filter: { type: "string", default: "" },
+      jobs: { type: "string", default: "2" },
+      help: { type: "boolean", default: false },
+    },
+  });
+  const only = (values.only?.split(",") ?? PARTS) as Part[]; // checked on the next line
+  const jobs = Number(values.jobs);
+  if (values.help || !(jobs >= 1) || only.some((part) => !PARTS.includes(part))) {
+    console.error(USAGE);
+    return values.help ? 0 : 2;
+  }
+  await install();
+  const files = await testFiles(values.filter);
+  console.log(`${files.length} test files`);
+  const stages = stagesOf(only, files);
+  const lanes = Array.from({ length: jobs }, () => runInTurn(stages));
+  const total = (await Promise.all(lanes)).reduce(sum, NOTHING);
   console.log(tallyLine(total));
   return total.failed === 0 && total.passed > 0 ? 0 : 1;
 }

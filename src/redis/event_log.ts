@@ -1,0 +1,186 @@
+/**
+ * The streams of all sessions, on Redis Streams.
+ *
+ * @module
+ */
+import type { Clock } from "../internal/clock.ts";
+import type { EventLog, EventLogLimits, Slice } from "../streams/types.ts";
+import { type Commands, timeFor } from "./commands.ts";
+import type { Keys } from "./keys.ts";
+import { DROPPED, READ, WRITE } from "./log_scripts.ts";
+import { integer, strange, texts } from "./replies.ts";
+import { atMost } from "./session_index.ts";
+import type { Subscriber } from "./subscriber.ts";
+import { type LogAct, WriteLine } from "./write_line.ts";
+
+/** For how long a dropped session is remembered, in milliseconds. */
+const DROPPED_MS = 3_600_000;
+
+/** What a {@linkcode RedisEventLog} is made with. */
+export interface EventLogInit {
+  readonly commands: Commands;
+  readonly subscriber: Subscriber;
+  readonly keys: Keys;
+  /** This process's name. */
+  readonly node: string;
+  readonly limits: Required<EventLogLimits>;
+  /** How long a session lasts at most, in milliseconds: nothing is kept for longer. */
+  readonly absoluteMs: number;
+  readonly clock: Clock;
+}
+
+/**
+ * An {@linkcode EventLog} in Redis: all events of a session are in one stream there, so that its limits hold
+ * for all of its streams together. What has news is published; whoever watches hears it on the one
+ * connection that the process has for that, and reads.
+ *
+ * That a session was dropped is remembered for an hour: an append later than that would begin a log that
+ * nobody drops, and that goes when its time is over.
+ */
+export class RedisEventLog implements EventLog {
+  readonly #init: EventLogInit;
+  readonly #settings: readonly string[];
+  readonly #lines = new Map<string, WriteLine>();
+  #batch = 0;
+
+  constructor(init: EventLogInit) {
+    this.#init = init;
+    const { events, eventBytes, retainMs } = init.limits;
+    this.#settings = [init.absoluteMs, events, eventBytes, retainMs].map((n) => String(atMost(n)));
+  }
+
+  async open(session: string, stream: string): Promise<void> {
+    await this.#write(session, "o", stream);
+  }
+
+  append(session: string, stream: string, data: string): Promise<number> {
+    return this.#write(session, "a", stream, data);
+  }
+
+  async end(session: string, stream: string): Promise<void> {
+    await this.#write(session, "e", stream);
+  }
+
+  async read(session: string, stream: string, after: number): Promise<Slice | undefined> {
+    const reply = await this.#read(session, stream, after);
+    if (reply === undefined) return undefined;
+    const { last, first, ended, events } = reply;
+    const n = Math.max(after, first - 1) + 1;
+    if (events.length !== Math.max(0, last - n + 1)) throw strange("events");
+    return {
+      events: events.map((data, i) => ({ n: n + i, data })),
+      ended,
+      gap: after < first - 1,
+      last,
+    };
+  }
+
+  async deliver(session: string, stream: string, n: number): Promise<void> {
+    await this.#write(session, "d", stream, String(n));
+  }
+
+  async delivered(session: string, stream: string): Promise<number> {
+    return (await this.#read(session, stream, Number.MAX_SAFE_INTEGER))?.delivered ?? 0;
+  }
+
+  watch(session: string, stream: string, wake: (oldest?: number) => void): () => void {
+    let first = true;
+    let watching = true;
+    const stop = this.#init.subscriber.listen(this.#init.keys.log(session).channel, {
+      heard: (text) => {
+        const news = readNews(text);
+        // Nothing in particular: the session was dropped, or somebody else wrote there.
+        if (news === undefined) wake();
+        else if (news.has(stream)) wake(news.get(stream));
+      },
+      restored: () => {
+        if (!first) return wake();
+        first = false;
+        this.#hasNews(session, stream).then((any) => any && watching && wake());
+      },
+    });
+    return () => {
+      watching = false;
+      stop();
+    };
+  }
+
+  async drop(session: string): Promise<void> {
+    await this.#write(session, "x", "");
+  }
+
+  /** Whether anything may have happened before the session's channel was heard. */
+  async #hasNews(session: string, stream: string): Promise<boolean> {
+    try {
+      return await this.#reply(session, stream, Number.MAX_SAFE_INTEGER) !== null;
+    } catch {
+      return true;
+    }
+  }
+
+  #write(session: string, act: LogAct, stream: string, value = ""): Promise<number> {
+    let line = this.#lines.get(session);
+    if (line === undefined) {
+      line = new WriteLine(
+        this.#init.commands,
+        (args) => this.#send(session, args),
+        () => this.#lines.delete(session),
+      );
+      this.#lines.set(session, line);
+    }
+    return line.add(act, stream, value);
+  }
+
+  async #send(session: string, args: readonly string[]): Promise<readonly number[]> {
+    const { commands, keys, node, clock } = this.#init;
+    const { streams, events, retention, channel } = keys.log(session);
+    const answer = await commands.run(WRITE, [streams, events, retention], [
+      timeFor(clock),
+      node,
+      String(++this.#batch),
+      ...this.#settings,
+      channel,
+      String(DROPPED_MS),
+      ...args,
+    ]);
+    if (typeof answer !== "string") throw strange("event log");
+    return answer.split(",").map((n) => integer(n, "event log"));
+  }
+
+  async #read(session: string, stream: string, after: number) {
+    const reply = await this.#reply(session, stream, after);
+    if (reply === null || reply === DROPPED) return undefined;
+    const [last, ended, first, delivered, ...data] = texts(reply, "events");
+    return {
+      last: integer(last, "events"),
+      ended: ended === "1",
+      first: integer(first, "events"),
+      delivered: integer(delivered, "events"),
+      events: data,
+    };
+  }
+
+  #reply(session: string, stream: string, after: number): Promise<unknown> {
+    const { commands, keys, clock } = this.#init;
+    const { streams, events, retention } = keys.log(session);
+    const args = [timeFor(clock), stream, String(after)];
+    return commands.run(READ, [streams, events, retention], args);
+  }
+}
+
+/** The streams that have news, each with its oldest kept event, or `undefined` when it says none. */
+function readNews(text: string): Map<string, number | undefined> | undefined {
+  let list: unknown;
+  try {
+    list = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (!Array.isArray(list) || list.length === 0) return undefined;
+  const news = new Map<string, number | undefined>();
+  for (let i = 0; i + 1 < list.length; i += 2) {
+    const oldest: unknown = list[i + 1];
+    news.set(String(list[i]), typeof oldest === "number" ? oldest : undefined);
+  }
+  return news;
+}

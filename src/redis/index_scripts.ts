@@ -1,0 +1,164 @@
+/**
+ * What happens to the index of all sessions in one step.
+ *
+ * @module
+ */
+import { script } from "./scripts.ts";
+
+/** For how long a node's hold on a session lasts that isn't renewed, in milliseconds. */
+export const HOLD_MS = 30_000;
+
+/**
+ * The index of all sessions: KEYS are owner (hash id → digest of its owner, or '-'), age (ids by when they
+ * began), free (ids by last use), mine (the same for each owner: digest, use, id in this order), held (ids
+ * by until when), reserved (ids by until when), count (hash owner → sessions and reservations). Every id is
+ * in owner and in exactly one of free, held and reserved.
+ *
+ * It decides who is admitted and proposes who goes; whether a session is there, is held and was used is
+ * decided in the session's own slot. The index may lag behind: a use that it hasn't heard of makes it
+ * propose a session too early, which is then not ended but put right.
+ */
+const INDEX = `
+local owner, age, free, mine, held, reserved, count = unpack(KEYS)
+local function place(o, used, id) return o .. string.format('%016.0f', used) .. id end
+local function unfree(id, o)
+  local used = redis.call('ZSCORE', free, id)
+  if not used then return end
+  redis.call('ZREM', free, id)
+  redis.call('ZREM', mine, place(o, used, id))
+end
+local function setfree(id, o, used)
+  unfree(id, o)
+  redis.call('ZREM', held, id)
+  redis.call('ZADD', free, int(used), id)
+  if o ~= '-' then redis.call('ZADD', mine, 0, place(o, used, id)) end
+end
+local function sethold(id, o, till)
+  unfree(id, o)
+  redis.call('ZADD', held, int(till), id)
+end
+local function add(o, by)
+  if o == '-' then return end
+  if redis.call('HINCRBY', count, o, by) <= 0 then redis.call('HDEL', count, o) end
+end
+local function forget(id)
+  local o = redis.call('HGET', owner, id)
+  if not o then return end
+  unfree(id, o)
+  redis.call('ZREM', held, id)
+  redis.call('ZREM', reserved, id)
+  redis.call('ZREM', age, id)
+  redis.call('HDEL', owner, id)
+  add(o, -1)
+end
+local function setowner(id, o, new)
+  if o == new then return end
+  local used = redis.call('ZSCORE', free, id)
+  unfree(id, o)
+  redis.call('HSET', owner, id, new)
+  add(o, -1)
+  add(new, 1)
+  if used then setfree(id, new, tonumber(used)) end
+end
+local function lapse(now)
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', reserved, '-inf', int(now), 'LIMIT', 0, 100)) do
+    forget(id)
+  end
+  local flat = redis.call('ZRANGEBYSCORE', held, '-inf', int(now), 'WITHSCORES', 'LIMIT', 0, 100)
+  for i = 1, #flat, 2 do
+    setfree(flat[i], redis.call('HGET', owner, flat[i]) or '-', tonumber(flat[i + 1]))
+  end
+end
+local function done(ttl, ...)
+  for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, ttl) end
+  return {redis.call('ZCARD', age), ...}
+end
+`;
+
+/**
+ * Admits nobody beyond a cap: counts and reserves in one step, or proposes who should go first. ARGV: time,
+ * ttl of keys, id, owner, cap, owner's cap, ttl of the reservation.
+ */
+export const RESERVE = script(
+  INDEX,
+  `
+local now, id, o = time(ARGV[1]), ARGV[3], ARGV[4]
+lapse(now)
+if redis.call('HEXISTS', owner, id) == 1 then return done(ARGV[2], 'refused') end
+local own = o ~= '-' and tonumber(redis.call('HGET', count, o) or 0) or 0
+local full = own >= tonumber(ARGV[6])
+if not full and redis.call('HLEN', owner) < tonumber(ARGV[5]) then
+  redis.call('HSET', owner, id, o)
+  redis.call('ZADD', reserved, int(now + ARGV[7]), id)
+  add(o, 1)
+  return done(ARGV[2], 'admitted')
+end
+if o ~= '-' then
+  local first = redis.call('ZRANGEBYLEX', mine, '[' .. o, '(' .. o .. 'g', 'LIMIT', 0, 1)[1]
+  if first then return done(ARGV[2], 'proposed', first:sub(49), first:sub(33, 48)) end
+end
+local first = not full and redis.call('ZRANGE', free, 0, 0, 'WITHSCORES') or {}
+if first[1] then return done(ARGV[2], 'proposed', first[1], first[2]) end
+return done(ARGV[2], 'refused')`,
+);
+
+/**
+ * Turns a reservation into a session that nobody proposes yet: its record comes only now. ARGV: time, ttl of
+ * keys, id, owner, for how long it isn't proposed.
+ */
+export const ADMIT = script(
+  INDEX,
+  `
+local now, id = time(ARGV[1]), ARGV[3]
+lapse(now)
+if redis.call('ZREM', reserved, id) == 0 then return done(ARGV[2], 'gone') end
+setowner(id, redis.call('HGET', owner, id), ARGV[4])
+redis.call('ZADD', age, int(now), id)
+sethold(id, ARGV[4], now + ARGV[5])
+return done(ARGV[2], 'admitted')`,
+);
+
+/** Gives a reservation back, and nothing else. ARGV: time, ttl of keys, id. */
+export const RELEASE = script(
+  INDEX,
+  `
+if redis.call('ZSCORE', reserved, ARGV[3]) then forget(ARGV[3]) end
+return done(ARGV[2])`,
+);
+
+/**
+ * Writes down what became of sessions; of unknown ones it writes nothing. ARGV: time, ttl of keys, and in
+ * fours an id, `free` (since when), `held` (until when) or `gone`, the time or nothing, the owner or nothing.
+ */
+export const NOTE = script(
+  INDEX,
+  `
+local now = time(ARGV[1])
+for i = 3, #ARGV, 4 do
+  local id, what, at, new = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), ARGV[i + 3]
+  local o = redis.call('HGET', owner, id)
+  if o and not redis.call('ZSCORE', reserved, id) then
+    if new ~= '' then setowner(id, o, new) o = new end
+    if what == 'free' then setfree(id, o, at or now)
+    elseif what == 'held' then sethold(id, o, at or now + ${HOLD_MS})
+    else forget(id) end
+  end
+end
+return done(ARGV[2])`,
+);
+
+/** Proposes who may have expired. ARGV: time, ttl of keys, idle, absolute, limit. */
+export const DUE = script(
+  INDEX,
+  `
+local now, list, known = time(ARGV[1]), {}, {}
+lapse(now)
+local function look(set, ms)
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', set, '-inf', int(now - ms), 'LIMIT', 0, ARGV[5])) do
+    if not known[id] then known[id] = true list[#list + 1] = id end
+  end
+end
+look(age, ARGV[4])
+look(free, ARGV[3])
+return done(ARGV[2], unpack(list))`,
+);

@@ -1,0 +1,169 @@
+/**
+ * What happens to one session's event log in one step.
+ *
+ * @module
+ */
+import { script } from "./scripts.ts";
+
+/** What reading answers when the session was dropped. */
+export const DROPPED = "dropped";
+
+/**
+ * KEYS are streams (hash), events (stream), retention (sorted set). \`streams\` has \`s:<stream>\`, which is
+ * \`last|delivered|ended|until|kept|bytes|places\` with the places of its kept events, \`at\` (the newest
+ * place), \`bytes\` (of all events), \`w:<writer>\` (a writer's last batch with its answers), and nothing but
+ * \`dropped\` once the session was dropped. An event has its place as its id. \`ended\` is 2 for a stream that
+ * ended without events: its one place holds none.
+ */
+const LOG = `
+local streams, events, retention = KEYS[1], KEYS[2], KEYS[3]
+local function first(s) return s.last - (s.ended == 2 and 0 or s.kept) + 1 end
+local function load(name)
+  local text = redis.call('HGET', streams, 's:' .. name)
+  if not text then return nil end
+  local last, delivered, ended, till, kept, bytes, places =
+    text:match('^(%d+)|(%d+)|(%d)|(%d+)|(%d+)|(%d+)|(.*)$')
+  return {last = tonumber(last), delivered = tonumber(delivered), ended = tonumber(ended),
+    till = tonumber(till), kept = tonumber(kept), bytes = tonumber(bytes), places = places}
+end
+`;
+
+/**
+ * An event gets its number and is kept in one step, in the order of the batch; the limits hold for all
+ * streams of the session together; a batch that comes twice (sent again by a client whose connection broke)
+ * happens once; a dropped session stays dropped. ARGV: time, writer, batch, ttl, most events, most bytes,
+ * retention, channel, for how long a drop is remembered, and in threes \`a\` (append), \`o\` (open),
+ * \`e\` (end), \`d\` (deliver) or \`x\` (drop), a stream, and the data or the number delivered.
+ */
+export const WRITE = script(
+  LOG,
+  `
+local now, writer, batch = time(ARGV[1]), 'w:' .. ARGV[2], ARGV[3]
+local answers, news, told = {}, {}, {}
+local earlier, text = (redis.call('HGET', streams, writer) or ''):match('^(%d+):(.*)$')
+if earlier == batch then return text end
+local bytes = tonumber(redis.call('HGET', streams, 'bytes') or 0)
+local dropped, dropping = redis.call('HEXISTS', streams, 'dropped') == 1, false
+local function save(name, s)
+  redis.call('HSET', streams, 's:' .. name, table.concat({int(s.last), int(s.delivered), s.ended,
+    int(s.till), s.kept, s.bytes, s.places}, '|'))
+end
+local function tell(name, s)
+  if not told[name] then
+    news[#news + 1] = name
+    told[name] = #news + 1
+  end
+  news[told[name]] = s and first(s) or 0
+end
+local function forget(name, s)
+  for place in s.places:gmatch('%d+') do redis.call('XDEL', events, place .. '-0') end
+  bytes = bytes - s.bytes
+  redis.call('HDEL', streams, 's:' .. name)
+  redis.call('ZREM', retention, name)
+end
+local function trim(newest)
+  while redis.call('XLEN', events) > tonumber(ARGV[5]) or bytes > tonumber(ARGV[6]) do
+    local oldest = redis.call('XRANGE', events, '-', '+', 'COUNT', 1)[1]
+    if not oldest or oldest[1] == newest then return end
+    redis.call('XDEL', events, oldest[1])
+    local name, size = oldest[2][2], #(oldest[2][4] or '')
+    bytes = bytes - size
+    local s = load(name)
+    if s then
+      s.kept, s.bytes, s.places = s.kept - 1, s.bytes - size, s.places:match('^%d+,?(.*)$')
+      if s.ended > 0 and s.kept == 0 then forget(name, s) else save(name, s) end
+      if s.ended ~= 2 then tell(name, s) end
+    end
+  end
+end
+local function keep(name, s, ...)
+  local place = redis.call('HINCRBY', streams, 'at', 1)
+  redis.call('XADD', events, place .. '-0', 's', name, ...)
+  s.places = s.kept == 0 and tostring(place) or s.places .. ',' .. place
+  s.kept = s.kept + 1
+  save(name, s)
+  trim(place .. '-0')
+end
+local function retain(name, s)
+  if s.ended == 0 or s.delivered < s.last or s.till > 0 then return end
+  s.till = now + ARGV[7]
+  redis.call('ZADD', retention, int(s.till), name)
+end
+local act = {}
+function act.o(name, s) if s.new then save(name, s) end return 0 end
+function act.a(name, s, data)
+  if s.ended > 0 then return 0 end
+  s.last, s.bytes, bytes = s.last + 1, s.bytes + #data, bytes + #data
+  keep(name, s, 'd', data)
+  tell(name, load(name) or s)
+  return s.last
+end
+function act.e(name, s)
+  if s.ended > 0 then return 0 end
+  s.ended = s.kept == 0 and 2 or 1
+  retain(name, s)
+  if s.ended == 2 then keep(name, s) else save(name, s) end
+  tell(name, s)
+  return 0
+end
+function act.d(name, s, n)
+  if s.new or tonumber(n) <= s.delivered then return 0 end
+  s.delivered = math.min(tonumber(n), s.last)
+  retain(name, s)
+  save(name, s)
+  return 0
+end
+for _, name in ipairs(redis.call('ZRANGEBYSCORE', retention, '-inf', int(now))) do
+  local s = load(name)
+  if s then forget(name, s) end
+  tell(name)
+end
+for i = 10, #ARGV, 3 do
+  local answer = 0
+  if ARGV[i] == 'x' then
+    redis.call('DEL', streams, events, retention)
+    redis.call('HSET', streams, 'dropped', 1)
+    dropped, dropping, news, told = true, true, {}, {}
+  elseif not dropped then
+    local name = ARGV[i + 1]
+    local s = load(name) or
+      {new = true, last = 0, delivered = 0, ended = 0, till = 0, kept = 0, bytes = 0, places = ''}
+    answer = act[ARGV[i]](name, s, ARGV[i + 2])
+  end
+  answers[#answers + 1] = int(answer)
+end
+text = table.concat(answers, ',')
+redis.call('HSET', streams, writer, batch .. ':' .. text)
+if dropped then
+  redis.call('PEXPIRE', streams, ARGV[9])
+  if dropping then redis.call('PUBLISH', ARGV[8], '[]') end
+  return text
+end
+redis.call('HSET', streams, 'bytes', int(bytes))
+for _, key in ipairs(KEYS) do
+  if redis.call('PTTL', key) == -1 then redis.call('PEXPIRE', key, ARGV[4]) end
+end
+if #news > 0 then redis.call('PUBLISH', ARGV[8], cjson.encode(news)) end
+return text`,
+);
+
+/**
+ * What a stream holds after a number: last, ended, oldest kept, delivered, and the events. Nothing for one
+ * that is unknown or forgotten by now. Reading changes nothing. ARGV: time, stream, number.
+ */
+export const READ = script(
+  LOG,
+  `
+local s = load(ARGV[2])
+if redis.call('HEXISTS', streams, 'dropped') == 1 then return '${DROPPED}' end
+if not s or s.till > 0 and s.till <= time(ARGV[1]) then return false end
+local answer = {int(s.last), s.ended > 0 and '1' or '0', int(first(s)), int(s.delivered)}
+local missing, places = s.last - math.max(tonumber(ARGV[3]), first(s) - 1), {}
+if missing <= 0 then return answer end
+for place in s.places:gmatch('%d+') do places[#places + 1] = place end
+for i = #places - missing + 1, #places do
+  local id = places[i] .. '-0'
+  answer[#answer + 1] = redis.call('XRANGE', events, id, id)[1][2][4]
+end
+return answer`,
+);

@@ -1,0 +1,32 @@
+/**
+ * How scripts for Redis are made: everything that must happen in one step. Each keeps to the keys that it
+ * is given, which are in one slot; times are in milliseconds, and the first argument is the time, empty for
+ * the server's own.
+ *
+ * @module
+ */
+import { createHash } from "node:crypto";
+
+/** A script that Redis runs in one step. */
+export interface Script {
+  /** In Lua. */
+  readonly text: string;
+  /** What Redis knows it by, once it has had the text. */
+  readonly sha: string;
+}
+
+/** What every script can use: the time, and numbers as Redis takes them. */
+const COMMON = `
+local function time(given)
+  if given ~= '' then return tonumber(given) end
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+local function int(number) return string.format('%.0f', number) end
+`;
+
+/** Makes a script. */
+export function script(...parts: readonly string[]): Script {
+  const text = [COMMON, ...parts].join("\n");
+  return { text, sha: createHash("sha1").update(text).digest("hex") };
+}

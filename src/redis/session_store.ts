@@ -1,0 +1,258 @@
+/**
+ * The sessions of all nodes.
+ *
+ * @module
+ */
+import type {
+  EndedSession,
+  Found,
+  Reservation,
+  SessionPatch,
+  SessionRecord,
+  SessionStore,
+} from "../sessions/types.ts";
+import { timeFor } from "./commands.ts";
+import { Holds } from "./holds.ts";
+import { json, readRecord, strange, texts, writeRecord } from "./replies.ts";
+import { atMost, ownerDigest, SessionIndex, type SessionStoreInit } from "./session_index.ts";
+import {
+  ADD_SUBSCRIBER,
+  CREATE,
+  END,
+  PEEK,
+  SET_STATE,
+  SUBSCRIBE,
+  UPDATE,
+  USE,
+} from "./session_scripts.ts";
+import type { Script } from "./scripts.ts";
+
+/** For how much longer than its session a key may be kept, in milliseconds, so that its end is told. */
+const MARGIN_MS = 300_000;
+/** How often somebody else may take the place that was made before a reservation gives up. */
+const MOST_ROUNDS = 64;
+/** How often a sweep asks the index again. */
+const MOST_SWEEPS = 8;
+
+/**
+ * A {@linkcode SessionStore} in Redis: each session has keys of its own, and an index that all sessions
+ * share decides who is admitted. `use` is one round trip; nobody waits for `hold` and `free`. `size` is as
+ * new as the last answer of the index.
+ */
+export class RedisSessionStore implements SessionStore {
+  readonly #init: SessionStoreInit;
+  readonly #index: SessionIndex;
+  readonly #holds: Holds;
+  readonly #limits: readonly [string, string];
+  readonly #ttl: string;
+
+  constructor(init: SessionStoreInit) {
+    const { idleMs, absoluteMs } = init.lifetimes;
+    this.#init = init;
+    this.#index = new SessionIndex(init);
+    this.#holds = new Holds(init, this.#index);
+    this.#limits = [String(atMost(idleMs)), String(atMost(absoluteMs))];
+    this.#ttl = String(atMost(absoluteMs) + MARGIN_MS);
+  }
+
+  get size(): number {
+    return this.#index.size;
+  }
+
+  async reserve(id: string, owner: string | undefined): Promise<Reservation> {
+    const ended: EndedSession[] = [];
+    this.#holds.flush();
+    try {
+      for (let round = 0; round < MOST_ROUNDS; round++) {
+        const answer = await this.#index.reserve(id, owner);
+        if (answer === "admitted") return { admitted: true, ended };
+        if (answer === "refused") break;
+        const gone = await this.#endIf(answer.id, String(answer.used));
+        if (gone !== undefined) ended.push(gone);
+      }
+    } catch (error) {
+      // Whoever asked must learn of those that are gone already.
+      if (ended.length === 0) throw error;
+    }
+    return { admitted: false, ended };
+  }
+
+  release(id: string): Promise<void> {
+    return this.#index.release(id);
+  }
+
+  async create(record: SessionRecord): Promise<boolean> {
+    const { id, owner, initialized, logLevel } = record;
+    if (!await this.#index.admit(id, owner)) return false;
+    const fields = ["rec", writeRecord(record)];
+    if (owner !== undefined) fields.push("owner", owner);
+    if (initialized) fields.push("init", "1");
+    if (logLevel !== undefined) fields.push("level", logLevel);
+    let created = false;
+    try {
+      created =
+        await this.#run(CREATE, id, [timeFor(this.#init.clock), this.#ttl, ...fields]) === 1;
+      return created;
+    } finally {
+      this.#index.note(id, created ? "free" : "gone", timeFor(this.#init.clock));
+    }
+  }
+
+  async use(id: string, owner: string): Promise<Found> {
+    const held = this.#holds.has(id) ? "1" : "";
+    const args = [timeFor(this.#init.clock), owner, ...this.#limits, held];
+    const [status, ...rest] = texts(await this.#run(USE, id, args), "session");
+    if (status === "found") return { record: this.#found(id, rest) };
+    if (status === "foreign" || status === "unknown") return { refusal: status };
+    const [why, ...uris] = rest;
+    await this.#forget(id, uris);
+    return { refusal: "expired", ended: { id, reason: reasonOf(why) } };
+  }
+
+  async peek(id: string): Promise<SessionRecord | undefined> {
+    const held = this.#holds.has(id) ? "1" : "";
+    const args = [timeFor(this.#init.clock), ...this.#limits, held];
+    const [status, text = "", claimed, owner, init = "", level = ""] = texts(
+      await this.#run(PEEK, id, args),
+      "session",
+    );
+    if (status !== "found") return undefined;
+    return readRecord(id, text, claimed === "1" ? owner : undefined, init, level);
+  }
+
+  async update(id: string, patch: SessionPatch): Promise<void> {
+    const fields: string[] = [];
+    if ("initialized" in patch) fields.push("init", patch.initialized ? "1" : "");
+    if ("logLevel" in patch) fields.push("level", patch.logLevel ?? "");
+    if (fields.length > 0) await this.#run(UPDATE, id, fields);
+  }
+
+  hold(id: string): void {
+    this.#holds.hold(id);
+  }
+
+  free(id: string): void {
+    this.#holds.free(id);
+  }
+
+  async end(id: string): Promise<boolean> {
+    return await this.#endIf(id, "end") !== undefined;
+  }
+
+  async sweep(limit: number): Promise<readonly EndedSession[]> {
+    const ended: EndedSession[] = [];
+    this.#holds.flush();
+    try {
+      for (let round = 0; round < MOST_SWEEPS && ended.length < limit; round++) {
+        const due = await this.#index.due(limit - ended.length);
+        if (due.length === 0) break;
+        const results = await Promise.allSettled(due.map((id) => this.#endIf(id, "reap")));
+        for (const result of results) {
+          if (result.status === "fulfilled" && result.value !== undefined) ended.push(result.value);
+        }
+        await this.#index.flush();
+      }
+    } catch (error) {
+      if (ended.length === 0) throw error;
+    }
+    return ended;
+  }
+
+  ids(): Promise<string[]> {
+    return this.#index.ids();
+  }
+
+  async getState(id: string, key: string): Promise<unknown> {
+    const { commands, keys } = this.#init;
+    const text = await commands.send("HGET", keys.session(id).state, key);
+    if (text === null) return undefined;
+    if (typeof text !== "string") throw strange("state");
+    return json(text, "state");
+  }
+
+  async setState(id: string, key: string, value: unknown): Promise<void> {
+    if (value === undefined) return await this.deleteState(id, key);
+    const text: string | undefined = JSON.stringify(value);
+    if (text === undefined) {
+      throw new TypeError(`Keep a JSON value in the state: a ${typeof value}`);
+    }
+    await this.#run(SET_STATE, id, [key, text]);
+  }
+
+  async deleteState(id: string, key: string): Promise<void> {
+    await this.#init.commands.send("HDEL", this.#init.keys.session(id).state, key);
+  }
+
+  async subscribe(id: string, uri: string, cap: number): Promise<"subscribed" | "full" | "gone"> {
+    const { commands, keys, clock } = this.#init;
+    // First in the index, so that whoever ends the session meanwhile finds it there.
+    const [, outcome] = await Promise.all([
+      commands.run(ADD_SUBSCRIBER, [keys.subscribers(uri)], [timeFor(clock), id, this.#ttl]),
+      this.#run(SUBSCRIBE, id, [uri, String(atMost(cap))]),
+    ]);
+    if (outcome === "subscribed") return outcome;
+    await commands.send("ZREM", keys.subscribers(uri), id);
+    return outcome === "full" ? "full" : "gone";
+  }
+
+  async unsubscribe(id: string, uri: string): Promise<void> {
+    const { commands, keys } = this.#init;
+    await Promise.all([
+      commands.send("SREM", keys.session(id).uris, uri),
+      commands.send("ZREM", keys.subscribers(uri), id),
+    ]);
+  }
+
+  async subscribers(uri: string): Promise<string[]> {
+    const { commands, keys } = this.#init;
+    return texts(await commands.send("ZRANGE", keys.subscribers(uri), "0", "-1"), "subscribers");
+  }
+
+  /** Takes down a use, and what it found. */
+  #found(id: string, reply: readonly string[]): SessionRecord {
+    const [text = "", , owner = "", init = "", level = "", at, claimed] = reply;
+    this.#index.note(
+      id,
+      this.#holds.has(id) ? "held" : "free",
+      this.#holds.has(id) ? "" : at,
+      claimed === "1" ? ownerDigest(owner) : undefined,
+    );
+    // What counts for a cap must be known before anybody else is admitted.
+    if (claimed === "1") void this.#index.flush();
+    return readRecord(id, text, owner, init, level);
+  }
+
+  /** Ends a session if the mode says so, and puts the index right if not. */
+  async #endIf(id: string, mode: string): Promise<EndedSession | undefined> {
+    const args = [timeFor(this.#init.clock), ...this.#limits, mode];
+    const [status, first = "", ...rest] = texts(await this.#run(END, id, args), "session");
+    if (status === "ended") {
+      await this.#forget(id, rest);
+      return { id, reason: reasonOf(first) };
+    }
+    if (status === "gone") this.#index.note(id, "gone");
+    else if (rest[0] === "0") this.#index.note(id, "free", first);
+    else this.#index.note(id, "held", rest[0]);
+    return undefined;
+  }
+
+  /** Forgets what is kept elsewhere of a session that is gone. What fails here goes by itself in time. */
+  async #forget(id: string, uris: readonly string[]): Promise<void> {
+    const { commands, keys } = this.#init;
+    this.#holds.drop(id);
+    this.#index.note(id, "gone");
+    await Promise.allSettled([
+      this.#index.flush(),
+      ...uris.map((uri) => commands.send("ZREM", keys.subscribers(uri), id)),
+    ]);
+  }
+
+  #run(script: Script, id: string, args: readonly string[]): Promise<unknown> {
+    const { record, state, uris } = this.#init.keys.session(id);
+    return this.#init.commands.run(script, [record, state, uris], args);
+  }
+}
+
+function reasonOf(text: string | undefined): EndedSession["reason"] {
+  return text === "expired" || text === "idle" ? text : "evicted";
+}

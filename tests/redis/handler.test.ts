@@ -1,0 +1,109 @@
+import { after, describe, test } from "node:test";
+import assert from "node:assert/strict";
+import { createMcpHandler } from "../../src/handler/handler.ts";
+import { redisStore } from "../../src/redis/mod.ts";
+import { FakeClock } from "../support/clock.ts";
+import {
+  CLIENTS,
+  deleteKeys,
+  lastingKeys,
+  noRedis,
+  type TestClient,
+  uniquePrefix,
+  useServer,
+} from "../support/redis.ts";
+import { as, byToken, initialize, refused, Stub, text, textOf } from "../support/wire.ts";
+
+const STATE_KEY = "0123456789abcdef0123456789abcdef";
+
+if (noRedis !== false) {
+  test("handlers share one Redis", { skip: noRedis }, () => {});
+} else {
+  for (const { name, connect } of CLIENTS) {
+    const server = await useServer();
+    const connection = await connect(server.url);
+    describe(name, () => {
+      handlers(connection);
+      after(async () => {
+        await connection.close();
+        await server.stop();
+      });
+    });
+  }
+}
+
+/** Two handlers, each with a store of its own on the same prefix. */
+function pair(connection: TestClient) {
+  const { client } = connection;
+  const prefix = uniquePrefix();
+  const clock = new FakeClock();
+  const later: (() => void)[] = [];
+  const node = () => {
+    const stub = new Stub({
+      hello: () => text("Hello"),
+      wait: async () => {
+        await new Promise<void>((resolve) => later.push(resolve));
+        return text("Waited");
+      },
+    });
+    return createMcpHandler(stub, {
+      store: redisStore({ client, prefix }),
+      clock,
+      authenticate: byToken,
+      requests: { stateKeys: [STATE_KEY] },
+    });
+  };
+  const [a, b] = [node(), node()];
+  const close = async () => {
+    await Promise.all([a.close({ graceMs: 0 }), b.close({ graceMs: 0 })]);
+    await connection.settle();
+    assert.deepEqual(await lastingKeys(connection, prefix), []);
+    await deleteKeys(connection, prefix);
+  };
+  return { a, b, clock, prefix, close, later };
+}
+
+function handlers(connection: TestClient): void {
+  test("[CLU-1] a session that began at one node is known and owned at the other, until it ends", async () => {
+    const { a, b, close } = pair(connection);
+    const here = await initialize(a, { headers: as("alice"), accept: "application/json" });
+    const there = here.with({ fetch: b });
+    assert.equal(textOf(await there.result(await there.call(1, "hello"))), "Hello");
+    await refused(await there.with({ headers: as("mallory") }).request(1, "ping"), 404, -32001);
+    assert.equal((await there.delete()).status, 204);
+    await refused(await here.request(2, "ping"), 404, -32001);
+    await close();
+    assert.equal(connection.duplicates.size, 0);
+  });
+
+  test("[CLU-1] a call that is answered with JSON at once costs one command", async () => {
+    const { a, close } = pair(connection);
+    const here = await initialize(a, { headers: as("alice"), accept: "application/json" });
+    await here.result(await here.call(1, "hello"));
+    await connection.settle();
+    const before = connection.sent.length;
+    await here.result(await here.call(2, "hello"));
+    const sent = connection.sent.slice(before).map(([command]) => command);
+    assert.deepEqual(sent, ["EVALSHA"]);
+    await close();
+  });
+
+  test("[SES-4] a call that lasts tells that its session is held, and when it no more is", async () => {
+    const { a, clock, prefix, close, later } = pair(connection);
+    const here = await initialize(a, { headers: as("alice"), accept: "application/json" });
+    const [key = ""] = await connection.send("KEYS", `${prefix}:s:*:record`) as string[]; // by KEYS
+    const held = async () => {
+      await connection.settle();
+      return JSON.stringify(await connection.send("HGETALL", key)).includes('"b:');
+    };
+    const call = here.call(1, "wait");
+    while (later.length === 0) await connection.settle();
+    assert.equal(await held(), false);
+    await clock.advance(0);
+    assert.equal(await held(), true);
+    for (const go of later) go();
+    await here.result(await call);
+    assert.equal(await held(), false);
+    await close();
+  });
+}

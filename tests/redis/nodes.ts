@@ -1,0 +1,60 @@
+/**
+ * Nodes that share one prefix in one Redis, and a clock.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import type { Backplane, StoreSettings } from "../../src/cluster/types.ts";
+import { redisStore, type RedisStoreOptions } from "../../src/redis/mod.ts";
+import { FakeClock } from "../support/clock.ts";
+import { deleteKeys, lastingKeys, type TestClient, uniquePrefix } from "../support/redis.ts";
+
+const SETTINGS = {
+  caps: { sessions: 10, sessionsPerPrincipal: 10 },
+  lifetimes: { idleMs: 60_000, absoluteMs: 600_000 },
+  log: { events: 256, eventBytes: 1_048_576, retainMs: 60_000 },
+};
+
+/** Nodes on one prefix, each with a store of its own. */
+export interface RedisNodes {
+  readonly prefix: string;
+  readonly clock: FakeClock;
+  /** Begins one more. */
+  node(): Backplane;
+  /** Lets everything arrive. */
+  settle(): Promise<void>;
+  /** Lets `ms` milliseconds pass, and everything happen that is then due. */
+  advance(ms: number): Promise<void>;
+  /** Closes all, and fails when a key is left that never expires. */
+  close(): Promise<void>;
+}
+
+/** Makes a place for nodes. */
+export function makeNodes(
+  connection: TestClient,
+  settings: Partial<StoreSettings> = {},
+  options: Partial<RedisStoreOptions> = {},
+): RedisNodes {
+  const prefix = uniquePrefix();
+  const clock = new FakeClock();
+  const { client, settle, closeDuplicates } = connection;
+  return {
+    prefix,
+    clock,
+    settle,
+    node: () =>
+      redisStore({ client, prefix, ...options }).open({ ...SETTINGS, clock, ...settings }),
+    async advance(ms) {
+      await clock.advance(ms);
+      await settle();
+    },
+    async close() {
+      await settle();
+      closeDuplicates();
+      assert.deepEqual(await lastingKeys(connection, prefix), []);
+      await deleteKeys(connection, prefix);
+      // Other tests have keys of their own.
+      connection.sent.length = 0;
+    },
+  };
+}
