@@ -53,7 +53,9 @@ export async function forward(
   }
   // Whoever handed it on has asked too: it ended in between.
   if (pins.received.has(init.request)) return sessionNotFound(endpoint, "session-unknown");
-  if (node === undefined) return await lost(endpoint, session);
+  if (node === undefined) {
+    return pins.sure ? await lost(endpoint, session) : unreachable(endpoint, idOf(init));
+  }
   const give = takePlace(endpoint, init);
   if (give === undefined) return serverBusy(endpoint, placeOf(init), idOf(init));
   try {

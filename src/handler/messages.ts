@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { isPromise } from "../internal/types.ts";
+import { isPromise, type MaybePromise } from "../internal/types.ts";
 import type { ClientFacts, NotificationExchange, Principal } from "../protocol/exchange.ts";
 import {
   type Classified,
@@ -27,14 +27,18 @@ export interface MessageInit {
 
 const NO_CLIENT: ClientFacts = { capabilities: {} };
 
-/** Takes a notification or a reply. Whatever becomes of it, the client learns nothing. */
+/**
+ * Takes a notification or a reply. Whatever becomes of it, the client learns nothing.
+ *
+ * @throws What the store throws when it can't keep that the client is ready: the client must say so again
+ */
 export function takeMessage(
   endpoint: Endpoint,
   init: MessageInit,
   { kind, message }: Exclude<Classified, { kind: "request" }> | Classified,
-): void {
-  if (kind === "notification") takeNotification(endpoint, init, message);
-  else if (kind === "response" && init.session !== undefined) {
+): MaybePromise<void> {
+  if (kind === "notification") return takeNotification(endpoint, init, message);
+  if (kind === "response" && init.session !== undefined) {
     takeReply(endpoint, init.session.id, message);
   }
 }
@@ -63,17 +67,17 @@ function takeNotification(
   endpoint: Endpoint,
   init: MessageInit,
   message: JsonRpcNotification,
-): void {
+): MaybePromise<void> {
   const { session } = init;
   if (message.method === "notifications/cancelled") {
     if (session !== undefined) cancel(endpoint, session, message);
     return;
   }
-  if (message.method === "notifications/initialized" && session !== undefined) {
-    endpoint.background("noting that a client is ready", () => ready(endpoint, session));
-  }
+  const noted = message.method === "notifications/initialized" && session !== undefined
+    ? ready(endpoint, session)
+    : undefined;
   const { dispatcher } = endpoint;
-  if (dispatcher.notified === undefined) return;
+  if (dispatcher.notified === undefined) return noted;
   const exchange: NotificationExchange = {
     method: message.method,
     params: message.params ?? {},
@@ -85,6 +89,7 @@ function takeNotification(
     report: endpoint.report,
   };
   endpoint.background(message.method, () => dispatcher.notified?.(exchange));
+  return noted;
 }
 
 /** Stops a request of the same session, wherever it runs. */

@@ -16,6 +16,8 @@ import type { LiveSession } from "./live_session.ts";
 
 /** How old a claim may become before it is renewed, in milliseconds. */
 const RENEW_MS = CLAIM_TTL_MS / 3;
+/** For how long a node that the store doesn't know may yet live, after nobody could say so, in milliseconds. */
+const RETURN_MS = NODE_BEAT_MS * 1.5;
 /** How many claims are renewed at a time. */
 const AT_ONCE = 100;
 /** How long a closing node waits until its answers have been sent, in milliseconds. */
@@ -36,6 +38,8 @@ export class Pins {
   readonly #endpoint: Endpoint;
   readonly #facts: NodeFacts;
   #alive: Promise<void> | undefined;
+  #beatAt: number;
+  #sureFrom = 0;
   #stop: (() => void) | undefined;
   #busy = false;
 
@@ -46,6 +50,7 @@ export class Pins {
     this.http = new HttpCalls(nodeFetch);
     this.#endpoint = endpoint;
     this.#facts = url === undefined ? { id } : { id, url };
+    this.#beatAt = clock.now();
     this.outgoing = new Outgoing(post, clock);
     this.incoming = new Incoming(post, answer);
     this.#arm();
@@ -98,6 +103,14 @@ export class Pins {
     }
   }
 
+  /**
+   * Whether a node that the store doesn't know is dead. Where the store was away, it may have forgotten
+   * nodes that live and have yet to say so again.
+   */
+  get sure(): boolean {
+    return this.#endpoint.settings.clock.now() >= this.#sureFrom;
+  }
+
   /** Waits no longer for requests that were handed on; their clients come back, to another node. */
   giveUp(which: (verb: ForwardedRequest["verb"]) => boolean): void {
     const { retryMs } = this.#endpoint.settings.streams;
@@ -130,7 +143,11 @@ export class Pins {
   }
 
   async #beat(): Promise<void> {
-    await this.#endpoint.backplane.nodes.beat(this.#facts, NODE_TTL_MS);
+    const { backplane: { nodes }, settings: { clock } } = this.#endpoint;
+    await nodes.beat(this.#facts, NODE_TTL_MS);
+    const now = clock.now();
+    if (now - this.#beatAt > 2 * NODE_BEAT_MS) this.#sureFrom = now + RETURN_MS;
+    this.#beatAt = now;
   }
 
   async #look(): Promise<void> {
@@ -148,7 +165,7 @@ export class Pins {
     const { nodes } = this.#endpoint.backplane;
     const peers = [this.outgoing, this.incoming, this.http].flatMap((calls) => [...calls.nodes]);
     for (const node of new Set(peers)) {
-      if (await nodes.find(node) === undefined) {
+      if (this.sure && await nodes.find(node) === undefined) {
         this.#endpoint.report({ type: "node-lost", node: shortHash(node) });
         this.outgoing.lost(node);
         this.incoming.lost(node);

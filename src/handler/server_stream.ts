@@ -16,6 +16,10 @@ export const SERVER_STREAM = "s";
 /** Where messages wait, in the log that all nodes share, until the client has said that it is ready. */
 const HELD_STREAM = "h";
 
+/** How long another node's turn at what is held may take, in milliseconds, and how often one looks. */
+const TRY_AGAIN_MS = 20;
+const MOST_TRIES = 50;
+
 /** The wire form of a notification. */
 export function notificationText({ method, params }: Notification): string {
   return JSON.stringify({ jsonrpc: "2.0", method, params });
@@ -47,24 +51,33 @@ async function hold(endpoint: Endpoint, id: string, text: string): Promise<void>
   const kept = log.append(id, HELD_STREAM, text);
   if (!isPromise(kept)) return;
   await kept;
-  if ((await sessions.peek(id))?.initialized) await pushHeld(endpoint, id);
+  if (!(await sessions.peek(id))?.initialized) return;
+  // What is sent from here on must not come before it, so another node's turn is waited for.
+  for (let tries = 0; tries < MOST_TRIES && !await pushHeld(endpoint, id); tries++) {
+    await new Promise<void>((resolve) => endpoint.settings.clock.timer(TRY_AGAIN_MS, resolve));
+  }
 }
 
-/** Sends what was held back until the client is ready. Of several nodes one does so at a time. */
-export async function pushHeld(endpoint: Endpoint, id: string): Promise<void> {
+/**
+ * Sends what was held back until the client is ready. Of several nodes one does so at a time.
+ *
+ * @returns Whether it was this one's turn
+ */
+export async function pushHeld(endpoint: Endpoint, id: string): Promise<boolean> {
   const { leases } = endpoint.backplane;
   let more = true;
   while (more) {
     const taken = leases.tryTake(`held ${id}`, () => {});
     const lease = isPromise(taken) ? await taken : taken;
     // Whoever has it looks once more after letting go.
-    if (lease === undefined) return;
+    if (lease === undefined) return false;
     try {
       more = await sendHeld(endpoint, id);
     } finally {
       lease.release();
     }
   }
+  return true;
 }
 
 /**

@@ -19,7 +19,7 @@ import type { LiveSession } from "./live_session.ts";
 import { findSession, versionOf } from "./lookup.ts";
 import { takeMessage } from "./messages.ts";
 import { openReplyStream } from "./reply_stream.ts";
-import { accepted, serverBusy, shuttingDown } from "./responses.ts";
+import { accepted, serverBusy, shuttingDown, unavailable } from "./responses.ts";
 
 /** A POST that passed the gates. */
 export type Posted = Extract<Passed, { verb: "POST" }>;
@@ -94,8 +94,12 @@ function postIn(
   };
   if (posted.kind === "request") return answerOne(endpoint, spoken, posted.message);
   if (posted.kind === "batch") return answerBatch(endpoint, spoken, posted.batch);
-  takeMessage(endpoint, spoken, posted);
-  return accepted();
+  const taken = takeMessage(endpoint, spoken, posted);
+  if (!isPromise(taken)) return accepted();
+  return taken.then(
+    accepted,
+    (error) => unavailable(endpoint, "noting that a client is ready", error),
+  );
 }
 
 function answerOne(
@@ -128,7 +132,9 @@ function answerBatch(
     return serverBusy(endpoint, "request-limit");
   }
   for (const classified of batch) {
-    if (classified.kind !== "request") takeMessage(endpoint, spoken, classified);
+    if (classified.kind === "request") continue;
+    const take = () => takeMessage(endpoint, spoken, classified);
+    endpoint.background("noting that a client is ready", take);
   }
   if (requests.length === 0) return accepted();
   const answer = answerFor(endpoint, spoken, requests.length);

@@ -1,0 +1,253 @@
+/**
+ * Three processes and a Redis, and what tests do to them.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { createServer } from "node:net";
+import process from "node:process";
+import { setTimeout as pause } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import type { JsonObject } from "../../../src/protocol/jsonrpc.ts";
+import { runtime } from "../../runtimes/runtime.ts";
+import { uniquePrefix } from "../../support/redis.ts";
+import {
+  as,
+  type Fetch,
+  initialize,
+  type Peer,
+  type PeerOptions,
+  soon,
+  URL_2025,
+} from "../../support/wire.ts";
+import { SENT_HEADER } from "./front.ts";
+import { Line } from "./line.ts";
+import type { EndpointName, NodeInit, Noted } from "./node.ts";
+
+/** Headers that the runtimes' servers add. */
+const OF_CONNECTION: ReadonlySet<string> = new Set([
+  "connection",
+  "content-length",
+  "date",
+  "keep-alive",
+  "transfer-encoding",
+  "vary",
+]);
+const READY_MS = 30_000;
+const PROGRAM = fileURLToPath(new URL("./node.ts", import.meta.url));
+const BEFORE = runtime === "deno" ? ["run", "-A", "--no-check"] : [];
+
+/** One process of a cluster. */
+export class ClusterNode {
+  readonly name: string;
+  /** Its way to Redis. */
+  readonly line: Line;
+  readonly #child: ChildProcess;
+  readonly #notes: string[] = [];
+  readonly #exited: Promise<unknown>;
+  #ports: Readonly<Record<EndpointName, number>> | undefined;
+  #rest = "";
+  #errors = "";
+  #gone = false;
+
+  private constructor(init: NodeInit, line: Line) {
+    this.name = init.name;
+    this.line = line;
+    this.#child = spawn(process.execPath, [...BEFORE, PROGRAM, JSON.stringify(init)], {
+      stdio: ["pipe", "pipe", "pipe"],
+      env: { ...process.env, NO_COLOR: "1" },
+    });
+    this.#child.stdout?.setEncoding("utf8").on("data", (text: string) => this.#hear(text));
+    this.#child.stderr?.setEncoding("utf8").on("data", (text: string) => this.#errors += text);
+    this.#exited = new Promise((resolve) => {
+      this.#child.once("close", resolve);
+      this.#child.once("exit", () => this.#gone = true);
+    });
+  }
+
+  /** Starts one, and waits until it serves. */
+  static async start(init: Omit<NodeInit, "redis" | "port">, redis: URL): Promise<ClusterNode> {
+    const line = await Line.to(Number(redis.port || 6379));
+    const url = new URL(redis);
+    url.host = `127.0.0.1:${line.port}`;
+    const node = new ClusterNode({ ...init, redis: url.href, port: await freePort() }, line);
+    const late = Date.now() + READY_MS;
+    while (node.#ports === undefined) {
+      if (node.#gone || Date.now() > late) {
+        await node.kill();
+        throw new Error(`The node did not begin: ${node.#errors}`);
+      }
+      await pause(20);
+    }
+    return node;
+  }
+
+  /** Where one of its endpoints is. */
+  target(endpoint: EndpointName): { readonly port: number } {
+    assert.ok(this.#ports);
+    return { port: this.#ports[endpoint] };
+  }
+
+  /** How often something was noted of a call. */
+  count(what: "ran" | "stopped" | "said", call: string): number {
+    return this.#notes.filter((note) => note === `${what} ${call}`).length;
+  }
+
+  /** Ends it at once, as `kill -9` does. */
+  async kill(): Promise<void> {
+    this.#signal("SIGKILL");
+    await this.#exited;
+    await this.line.close();
+  }
+
+  /** Asks it to end, and waits until it has. */
+  async drain(): Promise<void> {
+    this.#signal("SIGTERM");
+    await soon(this.#exited, "the node to end", 10_000);
+    await this.line.close();
+  }
+
+  /** Whether it has ended. */
+  get gone(): boolean {
+    return this.#gone;
+  }
+
+  #signal(name: "SIGKILL" | "SIGTERM"): void {
+    const { pid } = this.#child;
+    // Not the child's own kill(): under Deno that reports the signal as the child's end.
+    if (pid !== undefined && !this.#gone) process.kill(pid, name);
+  }
+
+  #hear(text: string): void {
+    const lines = `${this.#rest}${text}`.split("\n");
+    this.#rest = lines.pop() ?? "";
+    for (const line of lines) {
+      const noted = JSON.parse(line) as Noted; // as the node writes it
+      if ("ports" in noted) this.#ports = noted.ports;
+      else this.#notes.push(`${noted.what} ${noted.call}`);
+    }
+  }
+}
+
+/** Some nodes with one Redis. */
+export class Cluster {
+  readonly #redis: URL;
+  readonly #prefix = uniquePrefix();
+  readonly #all: ClusterNode[] = [];
+  #named = 0;
+
+  private constructor(redis: string) {
+    this.#redis = new URL(redis);
+  }
+
+  /** Starts three nodes, or as many as are asked for. */
+  static async start(redis: string, size = 3): Promise<Cluster> {
+    const cluster = new Cluster(redis);
+    try {
+      await Promise.all(Array.from({ length: size }, () => cluster.add()));
+    } catch (error) {
+      await cluster.stop();
+      throw error;
+    }
+    return cluster;
+  }
+
+  /** The nodes that live. */
+  get nodes(): readonly ClusterNode[] {
+    return this.#all.filter(({ gone }) => !gone);
+  }
+
+  /** Adds a node. */
+  async add(): Promise<ClusterNode> {
+    const name = `node ${++this.#named}`;
+    const node = await ClusterNode.start({ name, prefix: this.#prefix }, this.#redis);
+    this.#all.push(node);
+    return node;
+  }
+
+  /** How often something was noted of a call, by all nodes, the dead ones too. */
+  count(what: "ran" | "stopped" | "said", call: string): number {
+    return this.#all.reduce((sum, node) => sum + node.count(what, call), 0);
+  }
+
+  /** Ends all that still lives. */
+  async stop(): Promise<void> {
+    await Promise.all(this.nodes.map((node) => node.kill()));
+  }
+}
+
+/** Sends requests to one address, whatever their URL says. */
+export function to({ port }: { readonly port: number }): Fetch {
+  return (request) => toUrl(`http://127.0.0.1:${port}/mcp`)(request);
+}
+
+/** Sends requests to a URL. */
+export function toUrl(url: string): Fetch {
+  return async (request) => {
+    const { method, headers } = request;
+    const body = method === "POST" ? await request.text() : undefined;
+    headers.set(SENT_HEADER, crypto.randomUUID());
+    const response = await fetch(url, { method, headers, body });
+    // Bun's server ends an answer that is destroyed with an empty 200.
+    if (response.status === 200 && !response.headers.has("content-type")) {
+      throw new TypeError("The connection broke");
+    }
+    const kept = [...response.headers].filter(([name]) => !OF_CONNECTION.has(name));
+    return new Response(response.body, { status: response.status, headers: kept });
+  };
+}
+
+/** Alice's client, the same at each of some nodes. It shakes hands at the first. */
+export async function aliceAt(
+  nodes: readonly ClusterNode[],
+  endpoint: EndpointName,
+  options: PeerOptions & { readonly ready?: boolean } = {},
+): Promise<Peer[]> {
+  const [first = assert.fail("no node"), ...others] = nodes.map((node) =>
+    to(node.target(endpoint))
+  );
+  const capabilities = { roots: {}, elicitation: { form: {} } };
+  const peer = await initialize(first, { headers: as("alice"), capabilities, ...options });
+  return [peer, ...others.map((fetch) => peer.with({ fetch }))];
+}
+
+/** Calls a tool that takes longer than a peer is patient. */
+export async function callPatiently(
+  peer: Peer,
+  name: string,
+  args: JsonObject,
+  accept: string,
+): Promise<Response> {
+  const headers = {
+    ...peer.headers,
+    accept,
+    "content-type": "application/json",
+    "mcp-session-id": peer.sessionId ?? "",
+  };
+  const params = { name, arguments: args };
+  const body = JSON.stringify({ jsonrpc: "2.0", id: name, method: "tools/call", params });
+  return await peer.fetch(new Request(URL_2025, { method: "POST", headers, body }));
+}
+
+/** Waits until something holds. */
+export async function until(
+  holds: () => boolean | Promise<boolean>,
+  what: string,
+  ms = 5_000,
+): Promise<void> {
+  const late = Date.now() + ms;
+  while (!await holds()) {
+    if (Date.now() > late) throw new Error(`Waited ${ms} ms for ${what}`);
+    await pause(20);
+  }
+}
+
+async function freePort(): Promise<number> {
+  return await new Promise((resolve) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
+    });
+  });
+}

@@ -1,0 +1,92 @@
+/**
+ * One node of a cluster, in a process of its own: an `McpServer` that any node may serve, and two
+ * endpoints with live state, whose nodes reach each other over Redis and over HTTP. Takes
+ * {@linkcode NodeInit} as JSON; each line that it writes is one {@linkcode Noted}.
+ *
+ * @module
+ */
+import { writeSync } from "node:fs";
+import process from "node:process";
+import { createClient } from "redis";
+import { Unauthorized } from "../../../src/auth/errors.ts";
+import type { McpHandlerOptions } from "../../../src/handler/types.ts";
+import type { Dispatcher } from "../../../src/protocol/exchange.ts";
+import { redisStore } from "../../../src/redis/mod.ts";
+import { serve } from "../../runtimes/runtime.ts";
+import { liveTools } from "./live_tools.ts";
+import { sharedTools } from "./shared_tools.ts";
+
+/** What a node is told. */
+export interface NodeInit {
+  readonly name: string;
+  /** Where it reaches Redis. */
+  readonly redis: string;
+  readonly prefix: string;
+  /** The port of the endpoint whose nodes reach each other over HTTP. */
+  readonly port: number;
+}
+
+/** What a node says. */
+export type Noted =
+  /** It serves. */
+  | { readonly ports: Readonly<Record<EndpointName, number>> }
+  /** A tool began, was stopped, or has said this much. */
+  | { readonly what: "ran" | "stopped" | "said"; readonly call: string };
+
+/** The endpoints of a node. */
+export type EndpointName = "shared" | "bus" | "http";
+
+/** Takes down what a tool does, before anything else can happen to the process. */
+export type Note = (what: "ran" | "stopped" | "said", call: string) => void;
+
+const { name, redis: url, prefix, port }: NodeInit = JSON.parse(process.argv[2] ?? "{}");
+
+function write(noted: Noted): void {
+  writeSync(1, `${JSON.stringify(noted)}\n`);
+}
+
+const note: Note = (what, call) => write({ what, call });
+
+const client = createClient({
+  url,
+  socket: { reconnectStrategy: () => 50, connectTimeout: 1_000 },
+});
+client.on("error", () => {});
+await client.connect();
+
+async function begin(
+  endpoint: EndpointName,
+  tools: Dispatcher,
+  options: McpHandlerOptions & { readonly port?: number } = {},
+) {
+  return await serve(tools, {
+    port: 0,
+    graceMs: 1_000,
+    signals: false,
+    store: redisStore({ client, prefix: `${prefix}:${endpoint}` }),
+    requests: { stateKeys: ["a secret that is long enough for all of them"] },
+    streams: { sseAfterMs: 200 },
+    authenticate(request) {
+      const [, id] = /^Bearer (\w+)$/.exec(request.headers.get("authorization") ?? "") ?? [];
+      if (id === undefined) throw new Unauthorized();
+      return { id };
+    },
+    ...options,
+  });
+}
+
+const tools = sharedTools(name, note);
+const shared = await begin("shared", tools.server);
+tools.served(shared.handler);
+const [bus, http] = await Promise.all([
+  begin("bus", liveTools(name, note)),
+  begin("http", liveTools(name, note), { port, cluster: { url: `http://127.0.0.1:${port}/mcp` } }),
+]);
+write({ ports: { shared: shared.port, bus: bus.port, http: http.port } });
+// Whoever started it is gone: so is the node, whatever became of the test.
+process.stdin.on("end", () => process.exit(1)).resume();
+process.on("SIGTERM", async () => {
+  await Promise.all([shared, bus, http].map((server) => server.close()));
+  client.destroy();
+  process.exit(0);
+});
