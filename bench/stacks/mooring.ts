@@ -21,7 +21,10 @@ function serverOf({ tools }: StackInit): McpServer {
   return server;
 }
 
-function optionsOf({ tools, room, clock }: StackInit): McpHandlerOptions {
+/** What all nodes of one endpoint know each other by. */
+const KEYS = ["a secret of a benchmark that nobody needs to keep"];
+
+function optionsOf({ tools, room, clock, store }: StackInit): McpHandlerOptions {
   return {
     authenticate(request) {
       const principal = principals.get(request.headers.get("authorization") ?? "");
@@ -29,7 +32,11 @@ function optionsOf({ tools, room, clock }: StackInit): McpHandlerOptions {
       return principal;
     },
     allowedOrigins: ["https://app.example"],
-    requests: { timeoutMs: 60_000, maxTimeoutMs: 600_000 },
+    requests: {
+      timeoutMs: 60_000,
+      maxTimeoutMs: 600_000,
+      ...store !== undefined && { stateKeys: KEYS },
+    },
     limits: {
       page: Math.max(100, tools),
       // Without room for what is measured there would be nothing to measure.
@@ -39,6 +46,7 @@ function optionsOf({ tools, room, clock }: StackInit): McpHandlerOptions {
       streamsPerPrincipal: Math.max(100, room),
     },
     ...clock !== undefined && { clock },
+    ...store !== undefined && { store },
   };
 }
 
@@ -54,13 +62,13 @@ function make(init: StackInit): Stack {
   };
 }
 
-/** Each runtime has an adapter of its own, which only that runtime can load. */
 async function listen(init: StackInit): Promise<Listening> {
   const { serve } = await adapter();
   return await serve(serverOf(init), { ...optionsOf(init), port: 0, signals: false });
 }
 
-function adapter(): Promise<Pick<typeof import("../../src/adapters/node.ts"), "serve">> {
+/** What serves on this runtime: each has an adapter of its own, which only that runtime can load. */
+export function adapter(): Promise<Pick<typeof import("../../src/adapters/node.ts"), "serve">> {
   if ("Deno" in globalThis) return import("../../src/adapters/deno.ts");
   if ("Bun" in globalThis) return import("../../src/adapters/bun.ts");
   return import("../../src/adapters/node.ts");

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Store } from "../../src/cluster/types.ts";
 import type { Clock } from "../../src/internal/clock.ts";
 import type { MaybePromise } from "../../src/internal/types.ts";
 import type { KindName } from "../kinds.ts";
@@ -16,6 +17,8 @@ export interface StackInit {
   readonly room: number;
   /** Where the time comes from, for servers that let themselves be told. */
   readonly clock?: Clock;
+  /** What it shares with others, for servers that can. */
+  readonly store?: Store;
 }
 
 /** A server. */
