@@ -5,6 +5,7 @@
  */
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import type { Clock } from "../internal/clock.ts";
+import { Turn } from "../internal/turn.ts";
 import { ErrorCode, McpError } from "../protocol/errors.ts";
 import { childEnv } from "./child_env.ts";
 import { childGroups, HAS_GROUPS, killGroup } from "./child_groups.ts";
@@ -36,6 +37,10 @@ export class Child {
   readonly #init: ChildInit;
   readonly #process: ChildProcessWithoutNullStreams;
   readonly #exited = Promise.withResolvers<void>();
+  readonly #encoder = new TextEncoder();
+  readonly #turn = new Turn();
+  /** Lines that are written together when this turn ends; `undefined` when nothing waits for that. */
+  #together: string | undefined;
   #queuedBytes = 0;
   #isOver = false;
   #closed: Promise<void> | undefined;
@@ -96,7 +101,27 @@ export class Child {
     if (this.#queuedBytes > this.#init.maxQueueBytes) {
       throw new McpError(ErrorCode.Refused, "Call again later: the upstream doesn't read");
     }
-    const bytes = new TextEncoder().encode(`${line}\n`);
+    if (this.#together !== undefined) {
+      this.#together += `${line}\n`;
+      this.#queuedBytes += line.length + 1;
+      return;
+    }
+    // The first line goes at once, those that follow in the same turn as one: a write costs more than a call.
+    this.#together = "";
+    this.#turn.end(() => this.#flush());
+    this.#write(`${line}\n`);
+  }
+
+  #flush(): void {
+    const lines = this.#together ?? "";
+    this.#together = undefined;
+    if (lines === "" || this.#isOver) return;
+    this.#queuedBytes -= lines.length;
+    this.#write(lines);
+  }
+
+  #write(lines: string): void {
+    const bytes = this.#encoder.encode(lines);
     this.#queuedBytes += bytes.length;
     this.#process.stdin.write(bytes, () => this.#queuedBytes -= bytes.length);
   }
@@ -110,6 +135,7 @@ export class Child {
   }
 
   async #close(): Promise<void> {
+    this.#flush();
     this.#process.stdin.end();
     if (await this.#endsWithin(this.#init.closeMs)) return;
     this.#kill("SIGTERM");

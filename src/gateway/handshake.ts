@@ -11,6 +11,7 @@ import { ErrorCode, McpError } from "../protocol/errors.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
 import type { Implementation } from "../protocol/shapes.ts";
 import { type Era, isVersion, type ProtocolVersion, VERSIONS } from "../protocol/versions.ts";
+import { raced } from "./bounded.ts";
 import type { Peer } from "./peer.ts";
 import type { OpenInit, UpstreamCall, UpstreamFacts } from "./types.ts";
 import { UpstreamError } from "./upstream_error.ts";
@@ -143,7 +144,7 @@ async function initialize(
   if (!isVersion(protocolVersion) || !versions.includes(protocolVersion)) throwNoVersion();
   if (VERSIONS[protocolVersion].era !== "2025") throwNoVersion();
   agreed?.(protocolVersion);
-  await peer.notify({ method: "notifications/initialized" });
+  await raced(peer.notify({ method: "notifications/initialized" }), init.signal);
   return factsOf(protocolVersion, serverInfo, capabilities, instructions);
 }
 

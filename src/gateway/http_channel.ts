@@ -11,6 +11,7 @@ import { HeaderName } from "../protocol/headers.ts";
 import { isObject, type JsonRpcRequest, messageKind, type RequestId } from "../protocol/jsonrpc.ts";
 import type { ProtocolVersion } from "../protocol/versions.ts";
 import { parseEvents } from "../streams/sse_parser.ts";
+import { deadline } from "./bounded.ts";
 import type { Channel, Message } from "./channel.ts";
 import { discard, isStream, readJson } from "./http_body.ts";
 import { HttpExchange } from "./http_exchange.ts";
@@ -28,6 +29,8 @@ const DELETE_MS = 2000;
 /** How long it is before a broken stream is gone on with, in milliseconds; doubled each time. */
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 30_000;
+/** How long the upstream has to take what needs no answer, in milliseconds. */
+const TELL_MS = 10_000;
 /** How often in a row that may lead to nothing. */
 const MOST_TRIES = 6;
 
@@ -73,12 +76,16 @@ export class HttpChannel implements Channel {
 
   async send(message: Message, call?: UpstreamCall): Promise<void> {
     if ("method" in message && "id" in message) return await this.#ask(message, call);
-    const { signal } = this.#closing;
-    const response = await this.#post(message, this.#init.request, signal);
-    if (response.status < 400) return discard(response);
-    const error = await this.#exchange.refusal(response);
-    if (error instanceof UpstreamError && error.kind === "not-found") this.onclose?.(error);
-    throw error;
+    const { signal, stop } = deadline(this.#clock, TELL_MS, this.#closing.signal);
+    try {
+      const response = await this.#post(message, this.#init.request, signal);
+      if (response.status < 400) return discard(response);
+      const error = await this.#exchange.refusal(response);
+      if (error instanceof UpstreamError && error.kind === "not-found") this.onclose?.(error);
+      throw error;
+    } finally {
+      stop();
+    }
   }
 
   release(id: RequestId): void {
@@ -219,9 +226,11 @@ export class HttpChannel implements Channel {
   async #pause(ms: number, signal: AbortSignal): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const stop = this.#clock.timer(ms, resolve);
-    signal.addEventListener("abort", () => resolve(), { once: true });
+    const end = () => resolve();
+    signal.addEventListener("abort", end, { once: true });
     await promise;
     stop();
+    signal.removeEventListener("abort", end);
     signal.throwIfAborted();
   }
 

@@ -50,6 +50,7 @@ interface Running {
   readonly reject: (error: unknown) => void;
   readonly stop: () => void;
   readonly delay: Delay;
+  asking: number;
 }
 
 /**
@@ -123,9 +124,11 @@ export class Peer {
         ? call.params
         : { ...call.params, _meta: { ...meta as JsonObject, progressToken: id } }; // a token was in it
       const stop = () => this.#abandon(id, call.signal.reason);
-      const delay = this.#delays.add(() => this.#abandon(id, timedOut()));
+      const delay = this.#delays.add(() =>
+        this.#abandon(id, new McpError(ErrorCode.NotAvailable, "Request timed out"))
+      );
       if (call.method === LISTEN) delay.cancel();
-      this.#calls.set(id, { id, call, token, resolve, reject, stop, delay });
+      this.#calls.set(id, { id, call, token, resolve, reject, stop, delay, asking: 0 });
       call.signal.addEventListener("abort", stop, { once: true });
       this.#send({ jsonrpc: "2.0", id, method: call.method, params }, id);
     });
@@ -226,7 +229,7 @@ export class Peer {
     if (listening !== undefined) return listening.call.notify(notification);
     const running = SESSION_WIDE.has(method) ? undefined : this.#owner(about);
     if (running === undefined) return this.#downstream.notified(notification);
-    running.delay.restart();
+    if (running.asking === 0) running.delay.restart();
     running.call.notify(notification);
   }
 
@@ -234,7 +237,7 @@ export class Peer {
     // A token of any other type is nobody's
     const running = this.#calls.get(params.progressToken as RequestId);
     if (running?.token === undefined) return;
-    running.delay.restart();
+    if (running.asking === 0) running.delay.restart();
     const method = "notifications/progress";
     running.call.notify({ method, params: { ...params, progressToken: running.token } });
   }
@@ -268,11 +271,12 @@ export class Peer {
     await this.#questions.answer(message, async (signal) => {
       if (owner === undefined) return await this.#downstream.ask(method, params, signal);
       // While the client is asked, the call waits for the client and not for the upstream.
+      owner.asking++;
       owner.delay.cancel();
       try {
         return await owner.call.ask(method, params);
       } finally {
-        if (this.#calls.has(owner.id)) owner.delay.restart();
+        if (--owner.asking === 0 && this.#calls.has(owner.id)) owner.delay.restart();
       }
     });
   }
@@ -293,8 +297,4 @@ export class Peer {
     this.#delays.clear();
     return true;
   }
-}
-
-function timedOut(): McpError {
-  return new McpError(ErrorCode.NotAvailable, "Request timed out");
 }

@@ -9,9 +9,16 @@ import { join } from "node:path";
 import process from "node:process";
 import { describe, test } from "node:test";
 import { splitArgv } from "../../src/cli/argv_split.ts";
+import { Routes, type Servers } from "../../src/cli/routes.ts";
 import { Child } from "../../src/gateway/child.ts";
+import { type Gateway, gateway, stdio, type Upstream } from "../../src/gateway/mod.ts";
 import { checkStdioOptions, type StdioOptions } from "../../src/gateway/stdio_options.ts";
 import { systemClock } from "../../src/internal/clock.ts";
+
+/** A gateway as the servers of a command. */
+function gatewayServers(gw: Gateway): Servers {
+  return { all: gw, names: () => gw.names(), only: (name) => gw.only(name) };
+}
 
 /** What a program that was started as an option says wrote to its stdout. */
 async function outputOf(options: StdioOptions): Promise<string> {
@@ -92,6 +99,61 @@ describe("CVE-2026-30623: commands from a configuration", () => {
     } finally {
       delete process.env["MOORING_TEST_SECRET"];
     }
+  });
+
+  test("[GTW-7] CVE-2026-30623 no request names a command, an argument, a variable or a folder", async () => {
+    await withMarker(async (file) => {
+      const opened: unknown[] = [];
+      const real = stdio({ command: "false" });
+      const up: Upstream = {
+        ...real,
+        open(init) {
+          opened.push(Object.keys(init).sort());
+          return real.open(init);
+        },
+      };
+      const gw = gateway({ upstreams: { up } });
+      const routes = new Routes({
+        servers: gatewayServers(gw),
+        path: "/mcp",
+        options: () => ({}),
+        report: () => {},
+      });
+      const evil = { command: "touch", args: [file], env: { PATH: "/" }, cwd: "/", shell: true };
+      const query = `command=touch&args=${encodeURIComponent(file)}&env=PATH&cwd=/`;
+      const headers = {
+        "content-type": "application/json",
+        "accept": "application/json, text/event-stream",
+        "x-mcp-command": `touch ${file}`,
+        "x-custom-env": "PATH=/",
+      };
+      const info = { name: "x", version: "1", ...evil };
+      const params = { protocolVersion: "2025-11-25", capabilities: { ...evil }, clientInfo: info };
+      for (const path of ["/mcp", "/servers/up", `/servers/touch%20${encodeURIComponent(file)}`]) {
+        for (
+          const message of [
+            { method: "initialize", params: { ...params, ...evil, _meta: evil } },
+            { method: "servers/add", params: { name: "evil", ...evil } },
+            { method: "config/set", params: { mcpServers: { evil } } },
+          ]
+        ) {
+          const body = JSON.stringify({ jsonrpc: "2.0", id: 1, ...evil, ...message });
+          for (const method of ["POST", "PUT", "PATCH"]) {
+            const url = `http://localhost${path}?${query}`;
+            const response = await routes.fetch(new Request(url, { method, headers, body }));
+            await response.body?.cancel();
+          }
+        }
+      }
+      assert.deepEqual(gw.names(), ["up"]);
+      assert.ok(opened.length > 0);
+      for (const keys of opened) {
+        const known = "client clock downstream name principal report request signal";
+        assert.deepEqual(keys, known.split(" "));
+      }
+      await routes.close(0);
+      await gw.close();
+    });
   });
 
   test("[GTW-7] CVE-2026-30623 nothing but a program and its arguments comes of a command line", () => {

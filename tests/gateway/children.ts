@@ -57,3 +57,18 @@ export function childrenOf(pid: number): string[] {
     return parent === String(pid) && !state.startsWith("Z") && !/\bps -eo\b/.test(line);
   });
 }
+
+const TINY = fileURLToPath(new URL("./fixtures/tiny.sh", import.meta.url));
+
+/** A server that costs next to nothing to start. Its tools are `count`, `pid` and `hang`. */
+export function tinyChild(
+  flags: readonly string[] = [],
+  options: Partial<StdioOptions> = {},
+): Upstream {
+  return stdio({
+    command: "/bin/sh",
+    args: [TINY, ...flags],
+    versions: ["2025-11-25"],
+    ...options,
+  });
+}

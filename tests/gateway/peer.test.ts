@@ -162,6 +162,30 @@ test("[GTW-8] a call doesn't time out while the client is being asked, nor a sub
   await peer.close();
 });
 
+test("[GTW-8] nor while it has one of two questions left, or is told of meanwhile", async () => {
+  const { wire, request, clock, recorder, peer } = conversation({ timeoutMs: 1000 });
+  const [first, second] = [
+    Promise.withResolvers<JsonObject>(),
+    Promise.withResolvers<JsonObject>(),
+  ];
+  const answers = [first.promise, second.promise];
+  recorder.answer = () => answers.shift() ?? {};
+  const call = request();
+  wire.say({ id: "p", method: "elicitation/create" }, 1);
+  wire.say({ id: "q", method: "elicitation/create" }, 1);
+  first.resolve({ action: "cancel" });
+  await flush();
+  wire.say({ method: "notifications/message", params: { level: "info", data: 1 } }, 1);
+  await clock.advance(100_000);
+  assert.equal(peer.running, 1);
+  second.resolve({ action: "cancel" });
+  await flush();
+  const failed = assert.rejects(call, /timed out/);
+  await clock.advance(1000);
+  await failed;
+  await peer.close();
+});
+
 test("[GTW-8] an aborted call is cancelled by a message, or by letting go where that is enough", async () => {
   for (const releaseCancels of [false, true]) {
     const { wire, request } = conversation();
