@@ -27,7 +27,7 @@ import {
   textOf,
   URL_2025,
 } from "../support/wire.ts";
-import { memoryInUse } from "./memory.ts";
+import { growthBy, memoryInUse } from "./memory.ts";
 
 const MIB = 1024 * 1024;
 const LONG = { timeout: 60_000 };
@@ -307,10 +307,10 @@ describe("bounds: clients that leave things behind", () => {
       await stream.rest();
     };
     for (let i = 0; i < 500; i++) await cycle();
-    const before = await memoryInUse();
-    for (let i = 0; i < 2_000; i++) await cycle();
-    await clock.advance(120_000);
-    const grown = await memoryInUse() - before;
+    const grown = await growthBy(async () => {
+      for (let i = 0; i < 2_000; i++) await cycle();
+      await clock.advance(120_000);
+    }, BOUND);
     assert.ok(grown < BOUND, `${grown} bytes more`);
     assert.deepEqual(handler.stats(), { ...NOTHING, sessions: 0 });
     await handler.close();

@@ -31,3 +31,19 @@ export async function memoryInUse(): Promise<number> {
   const { heapUsed, external } = process.memoryUsage();
   return heapUsed + external;
 }
+
+/**
+ * By how many bytes something lets the memory in use grow: the least of three times, since tests of
+ * other files may share the process. What leaks does so every time.
+ *
+ * @param bound With less than this, once is enough
+ */
+export async function growthBy(work: () => Promise<void>, bound: number): Promise<number> {
+  let least = Infinity;
+  for (let tries = 0; tries < 3 && least >= bound; tries++) {
+    const before = await memoryInUse();
+    await work();
+    least = Math.min(least, await memoryInUse() - before);
+  }
+  return least;
+}
