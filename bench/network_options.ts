@@ -4,6 +4,7 @@
  * @module
  */
 import { parseArgs } from "node:util";
+import { namesIn } from "./options.ts";
 import { isRuntime, type Runtime, RUNTIMES } from "../tools/runtimes.ts";
 
 /** Every kind of work that goes over the network. */
@@ -48,23 +49,12 @@ export function readNetworkOptions(args: readonly string[]): NetworkOptions {
     options: { runtime: text, kind: text, json: text },
   });
   return {
-    runtimes: names(values.runtime, isRuntime, "runtime") ?? ["deno"],
-    kinds: names(values.kind, isNetworkKind, "kind") ?? NETWORK_KINDS,
+    runtimes: namesIn(values.runtime, isRuntime, "runtime") ?? ["deno"],
+    kinds: namesIn(values.kind, isNetworkKind, "kind") ?? NETWORK_KINDS,
     json: values.json,
   };
 }
 
 function isNetworkKind(text: string): text is NetworkKind {
   return (NETWORK_KINDS as readonly string[]).includes(text);
-}
-
-function names<Name extends string>(
-  text: string | undefined,
-  isName: (text: string) => text is Name,
-  what: string,
-): readonly Name[] | undefined {
-  return text?.split(",").map((name) => {
-    if (isName(name)) return name;
-    throw new TypeError(`Give the name of a ${what} that there is: ${name}`);
-  });
 }

@@ -69,7 +69,8 @@ function isMeasured(name: StackName): boolean {
   return name !== "floor";
 }
 
-function namesIn<Name extends string>(
+/** The names that a text lists; `undefined` without a text. */
+export function namesIn<Name extends string>(
   text: string | undefined,
   isName: (text: string) => text is Name,
   what: string,

@@ -4,34 +4,13 @@
  *
  * @module
  */
-import { createServer } from "node:http";
-import { type Fetch, toNodeHandler } from "../adapters/node.ts";
-import { bareHostname } from "../adapters/serve_options.ts";
+import type { Listener, ListenInit } from "../adapters/drain.ts";
+import { listen as listenNode } from "../adapters/node_server.ts";
 import { CliError, messageOf } from "./errors.ts";
 
-/** What to listen with. */
-export interface ListenInit {
-  readonly host: string;
-  readonly port: number;
-  readonly fetch: Fetch;
-  /** Told of what fails outside of any request. */
-  readonly failed: (error: unknown) => void;
-}
+/** What listens, and stops within a bounded time by itself. */
+export type BoundListener = Pick<Listener, "port" | "stop">;
 
-/** A server that listens. */
-export interface Listener {
-  /** The port that it listens on. */
-  readonly port: number;
-  /** Takes no new connections, and ends those that are open a moment later. */
-  stop(): Promise<void>;
-}
-
-/** How long a request's headers may take to arrive, in milliseconds. */
-const HEADERS_TIMEOUT_MS = 30_000;
-/** How long a whole request may take to arrive, in milliseconds. */
-const REQUEST_TIMEOUT_MS = 60_000;
-/** How long a connection is kept for the next request: longer than proxies keep theirs. */
-const KEEP_ALIVE_TIMEOUT_MS = 65_000;
 /** How long the last answers may take to leave, in milliseconds. */
 const LINGER_MS = 400;
 
@@ -50,30 +29,15 @@ const ADVICE: Readonly<Record<string, string>> = {
  *
  * @throws {CliError} If it can't
  */
-export async function listen({ host, port, fetch, failed }: ListenInit): Promise<Listener> {
-  const server = createServer({
-    headersTimeout: HEADERS_TIMEOUT_MS,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
-  }, toNodeHandler(fetch));
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  server.once("error", reject);
-  try {
-    server.listen(port, bareHostname(host), resolve);
-    await promise;
-  } catch (cause) {
-    throw new CliError(`${adviceOn(cause)}: ${host}:${port}`, undefined, { cause });
-  }
-  server.off("error", reject);
-  // A connection that can't be accepted, for want of file descriptors say, must not end the process.
-  server.on("error", failed);
-  const address = server.address();
+export async function listen(init: ListenInit): Promise<BoundListener> {
+  const { port, stop, kill } = await listenNode(init).catch((cause: unknown) => {
+    throw new CliError(`${adviceOn(cause)}: ${init.hostname}:${init.port}`, undefined, { cause });
+  });
   return {
-    port: typeof address === "object" && address !== null ? address.port : port,
+    port,
     async stop() {
-      const stopped = new Promise<void>((resolve) => server.close(() => resolve()));
-      const timer = setTimeout(() => server.closeAllConnections(), LINGER_MS);
-      await stopped;
+      const timer = setTimeout(kill, LINGER_MS);
+      await stop();
       clearTimeout(timer);
     },
   };

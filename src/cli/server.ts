@@ -12,7 +12,7 @@ import type { McpHandlerOptions } from "../handler/types.ts";
 import { accessOf } from "./access.ts";
 import type { Config, ServerEntry } from "./config_schema.ts";
 import { messageOf } from "./errors.ts";
-import { listen, type Listener } from "./listen.ts";
+import { type BoundListener, listen } from "./listen.ts";
 import type { Log } from "./log.ts";
 import { ALL, logEvents } from "./log_events.ts";
 import { rateLimiter } from "./rate_limit.ts";
@@ -51,12 +51,12 @@ export class Server {
   readonly #init: ServerInit;
   readonly #gateway: Gateway;
   readonly #routes: Routes;
-  readonly #listener: Listener;
+  readonly #listener: BoundListener;
   /** What is in force. */
   #config: Config;
   #closed: Promise<void> | undefined;
 
-  private constructor(init: ServerInit, gateway: Gateway, routes: Routes, listener: Listener) {
+  private constructor(init: ServerInit, gateway: Gateway, routes: Routes, listener: BoundListener) {
     const { config, host, path } = init.settings;
     this.#init = init;
     this.#config = config;
@@ -81,7 +81,7 @@ export class Server {
     };
     try {
       const { host, port } = settings;
-      const listener = await listen({ host, port, fetch: routes.fetch, failed });
+      const listener = await listen({ hostname: host, port, fetch: routes.fetch, failed });
       return new Server(init, gateway, routes, listener);
     } catch (error) {
       await routes.close(0);

@@ -9,18 +9,15 @@ import { Turn } from "../internal/turn.ts";
 import { ErrorCode, McpError } from "../protocol/errors.ts";
 import { childEnv } from "./child_env.ts";
 import { childGroups, HAS_GROUPS, killGroup } from "./child_groups.ts";
+import type { StdioSettings } from "./stdio_options.ts";
 import { UpstreamError } from "./upstream_error.ts";
 
 /** What is started. */
-export interface ChildInit {
-  readonly command: string;
-  readonly args: readonly string[];
-  readonly env: Readonly<Record<string, string>>;
-  readonly cwd: string | undefined;
-  /** How many bytes may wait to be read by the child. */
-  readonly maxQueueBytes: number;
-  /** How long the child has to end by itself, and then once more when told to, in milliseconds. */
-  readonly closeMs: number;
+export interface ChildInit extends
+  Pick<
+    StdioSettings,
+    "command" | "args" | "env" | "cwd" | "maxQueueBytes" | "closeMs"
+  > {
   readonly clock: Clock;
   /** Takes what it writes. */
   readonly onStdout: (chunk: Uint8Array) => void;

@@ -4,7 +4,7 @@
  * @module
  */
 import { envelopeVersion } from "../protocol/envelope.ts";
-import { HeaderName, type HeaderParam } from "../protocol/headers.ts";
+import { argumentAt, HeaderName, type HeaderParam } from "../protocol/headers.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
 import type { Message } from "./channel.ts";
 
@@ -42,7 +42,7 @@ export function mirroredHeaders(
   headers[HeaderName.Name] = encodeHeader(name);
   if (method !== "tools/call") return headers;
   for (const { header, path } of paramsOf(name) ?? []) {
-    const value = valueAt(params.arguments, path);
+    const value = argumentAt(params.arguments, path);
     // `null` is sent as nothing, and what isn't of the marked type is for the server to refuse.
     if (value === undefined || value === null || typeof value === "object") continue;
     headers[`mcp-param-${header.toLowerCase()}`] = encodeHeader(String(value));
@@ -57,15 +57,6 @@ export function encodeHeader(text: string): string {
   let binary = "";
   for (const byte of bytes) binary += String.fromCharCode(byte);
   return `=?base64?${btoa(binary)}?=`;
-}
-
-function valueAt(args: unknown, path: readonly string[]): unknown {
-  let value: unknown = args;
-  for (const key of path) {
-    if (!isObject(value) || !Object.hasOwn(value, key)) return undefined;
-    value = value[key];
-  }
-  return value;
 }
 
 /** How many tools' marks are remembered. */

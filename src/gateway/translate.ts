@@ -8,7 +8,7 @@ import { MetaKey } from "../protocol/envelope.ts";
 import { ErrorCode, McpError, MissingCapabilityError } from "../protocol/errors.ts";
 import type { ClientFacts } from "../protocol/exchange.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
-import { methodFacts } from "../protocol/methods.ts";
+import { CACHEABLE, methodFacts } from "../protocol/methods.ts";
 import {
   type ClientCapabilities,
   type Implementation,
@@ -24,16 +24,6 @@ const OWN_META: ReadonlySet<string> = new Set([
   MetaKey.ClientInfo,
   MetaKey.ClientCapabilities,
   MetaKey.LogLevel,
-]);
-
-/** The methods of the 2026 era whose results may be kept. */
-const CACHEABLE: ReadonlySet<string> = new Set([
-  "server/discover",
-  "tools/list",
-  "prompts/list",
-  "resources/list",
-  "resources/templates/list",
-  "resources/read",
 ]);
 
 /** The requests in whose course a client may be asked (2026-07-28, Multi Round-Trip Requests). */

@@ -7,11 +7,10 @@ import type { MaybePromise } from "../internal/types.ts";
 import type { ForwardedRequest } from "../cluster/messages.ts";
 import { checkEnvelope } from "../gates/envelope.ts";
 import type { Passed } from "../gates/order.ts";
-import { refusal } from "../gates/refusal.ts";
-import { ErrorCode } from "../protocol/errors.ts";
 import type { Principal } from "../protocol/exchange.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { Pins } from "./pins.ts";
+import { internalError } from "./responses.ts";
 import { openSender } from "./sealed_sender.ts";
 
 /** Answers a request once it is known who sends it. */
@@ -29,8 +28,7 @@ export function pin(endpoint: Endpoint, route: Route): void {
     try {
       return await answer(endpoint, pins, forwarded, route);
     } catch (error) {
-      endpoint.failed("answering a request", error);
-      return failed(endpoint);
+      return internalError(endpoint, error);
     }
   });
   endpoint.pins = pins;
@@ -43,7 +41,11 @@ async function answer(
   route: Route,
 ): Promise<Response> {
   const sender = await openSender(endpoint.states, sealed);
-  if (sender === undefined) return failed(endpoint);
+  if (sender === undefined) {
+    throw new Error(
+      "Give all nodes the same requests.stateKeys: a forwarded sender can't be opened",
+    );
+  }
   const { headers, principal } = sender;
   const request = new Request(url, { method: verb, headers });
   pins.received.add(request);
@@ -53,13 +55,4 @@ async function answer(
   const { batch } = endpoint.settings.gates;
   const passed = checkEnvelope(value, text.length, { json, sse }, batch, endpoint.report);
   return passed instanceof Response ? passed : await route(endpoint, request, passed, principal);
-}
-
-function failed(endpoint: Endpoint): Response {
-  return refusal({
-    status: 500,
-    code: ErrorCode.InternalError,
-    message: "Internal error",
-    reason: "internal",
-  }, endpoint.report);
 }

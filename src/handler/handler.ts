@@ -28,6 +28,7 @@ import { remove } from "./sessionful_delete.ts";
 import { get } from "./sessionful_get.ts";
 import { post, type PostInit } from "./sessionful_post.ts";
 import { countLive, notifySession, sessionsOf } from "./sessions_api.ts";
+import { internalError } from "./responses.ts";
 import { shutDown } from "./shutdown.ts";
 import type { McpHandler, McpHandlerOptions } from "./types.ts";
 
@@ -134,13 +135,7 @@ async function answer(
     const response = serve(endpoint, request, context, passed);
     return isPromise(response) ? await response : response;
   } catch (error) {
-    endpoint.failed("answering a request", error);
-    return refusal({
-      status: 500,
-      code: ErrorCode.InternalError,
-      message: "Internal error",
-      reason: "internal",
-    }, report);
+    return internalError(endpoint, error);
   }
 }
 

@@ -90,6 +90,17 @@ export function shuttingDown(endpoint: Endpoint, id: RequestId | null = null): R
   }, endpoint.report);
 }
 
+/** Refuses because something failed that should not, of which the client learns nothing. */
+export function internalError(endpoint: Endpoint, error: unknown): Response {
+  endpoint.failed("answering a request", error);
+  return refusal({
+    status: 500,
+    code: ErrorCode.InternalError,
+    message: "Internal error",
+    reason: "internal",
+  }, endpoint.report);
+}
+
 /** Refuses because something that the endpoint relies on failed. */
 export function unavailable(endpoint: Endpoint, during: string, error: unknown): Response {
   endpoint.failed(during, error);

@@ -83,7 +83,7 @@ export function checkParamHeaders(
   for (const { header, path, type } of params) {
     const name = `Mcp-Param-${header}`;
     const sent = headers.get(name);
-    const value = valueAt(args, path);
+    const value = argumentAt(args, path);
     if (value === undefined || value === null) {
       if (sent !== null) return `Leave the ${name} header out: its argument is missing`;
       continue;
@@ -96,7 +96,8 @@ export function checkParamHeaders(
   return undefined;
 }
 
-function valueAt(args: unknown, path: readonly string[]): unknown {
+/** The argument at a path of property names; `undefined` where there is none. */
+export function argumentAt(args: unknown, path: readonly string[]): unknown {
   let value: unknown = args;
   for (const key of path) {
     if (!isObject(value) || !Object.hasOwn(value, key)) return undefined;

@@ -69,3 +69,13 @@ export const METHODS: Readonly<Record<string, MethodFacts>> = {
 export function methodFacts(method: string): MethodFacts | undefined {
   return Object.hasOwn(METHODS, method) ? METHODS[method] : undefined;
 }
+
+/** The methods of the 2026 era whose results may be kept (2026-07-28, Caching). */
+export const CACHEABLE: ReadonlySet<string> = new Set([
+  "server/discover",
+  "tools/list",
+  "prompts/list",
+  "resources/list",
+  "resources/templates/list",
+  "resources/read",
+]);

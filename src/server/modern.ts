@@ -8,6 +8,7 @@ import { isPromise, type MaybePromise } from "../internal/types.ts";
 import { MetaKey } from "../protocol/envelope.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
+import { CACHEABLE } from "../protocol/methods.ts";
 import { prepare, preparedText } from "../protocol/prepared.ts";
 import type { Implementation } from "../protocol/shapes.ts";
 import type { Method } from "./feature.ts";
@@ -28,16 +29,6 @@ export interface CacheHint {
    */
   readonly cacheScope?: "public" | "private";
 }
-
-/** The methods whose results may be kept. */
-const CACHEABLE: ReadonlySet<string> = new Set([
-  "server/discover",
-  "tools/list",
-  "prompts/list",
-  "resources/list",
-  "resources/templates/list",
-  "resources/read",
-]);
 
 /**
  * Checks a hint.
