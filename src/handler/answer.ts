@@ -4,6 +4,7 @@
  * @module
  */
 import type { Delay, DelayLine } from "../internal/delay_line.ts";
+import type { TurnWait } from "../internal/turn.ts";
 import type { MaybePromise } from "../internal/types.ts";
 import { ErrorCode, errorObject, errorText } from "../protocol/errors.ts";
 import type { StopError } from "../requests/stop.ts";
@@ -64,6 +65,7 @@ export class Answer {
   #responding = false;
   #decide: ((response: Response) => void) | undefined;
   #delay: Delay | undefined;
+  #turn: TurnWait | undefined;
   /** Characters that were said before the response went out. */
   #unread = 0;
 
@@ -184,7 +186,7 @@ export class Answer {
     this.#stream = stream;
     for (const text of this.#texts?.splice(0) ?? []) stream.answer(text);
     // What is over by the end of the turn is answered whole, which costs half of a connection.
-    this.#init.endpoint.turn.end(() => this.#respond());
+    this.#turn = this.#init.endpoint.turn.end(() => this.#respond());
     return stream;
   }
 
@@ -198,7 +200,8 @@ export class Answer {
 
   #decided(response: Response): void {
     this.#delay?.cancel();
-    this.#delay = undefined;
+    this.#turn?.cancel();
+    this.#delay = this.#turn = undefined;
     this.#response = response;
     this.#decide?.(response);
   }

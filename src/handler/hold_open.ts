@@ -4,6 +4,7 @@
  * @module
  */
 import { isPromise, type MaybePromise } from "../internal/types.ts";
+import { unreadText } from "../internal/whole.ts";
 
 /** A host that ends quiet connections unless told otherwise. `Bun.serve` hands itself over as context. */
 interface IdleHost {
@@ -49,8 +50,10 @@ function streamIdleS(keepAliveMs: number): number {
   return seconds > MOST_S ? 0 : seconds;
 }
 
+/** Whether more may come. What was made of one text has no more to say, and is told sooner. */
 function isStream(response: Response): boolean {
-  return response.headers.get("content-type") === "text/event-stream";
+  return unreadText(response) === undefined &&
+    response.headers.get("content-type") === "text/event-stream";
 }
 
 /** The host: the context itself, or what a Hono context has as `env` or `env.server`. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { isPromise, type MaybePromise } from "../internal/types.ts";
+import { attempt, isPromise, type MaybePromise } from "../internal/types.ts";
 import { isWithinBytes } from "../internal/utf8.ts";
 import { ErrorCode, errorObject, errorText } from "../protocol/errors.ts";
 import type { ClientFacts, Principal } from "../protocol/exchange.ts";
@@ -18,7 +18,7 @@ import { Call } from "./call.ts";
 import { drained } from "./drain.ts";
 import { endedByStore } from "./end_session.ts";
 import { type Endpoint, sessionName } from "./endpoint.ts";
-import type { LiveSession } from "./live_session.ts";
+import { LiveSession } from "./live_session.ts";
 import { jsonAnswer, serverBusy, sseAnswer, unavailable } from "./responses.ts";
 import { armSweep } from "./sweep.ts";
 
@@ -44,11 +44,11 @@ export interface InitializeInit {
 const MOST_FACTS = 16 * 1024;
 
 /** Answers `initialize`. A session exists only once the dispatcher has answered with a result. */
-export async function initialize(
+export function initialize(
   endpoint: Endpoint,
   message: JsonRpcRequest,
   init: InitializeInit,
-): Promise<Response> {
+): MaybePromise<Response> {
   const handshake = readHandshake(endpoint, message.params, init.length);
   if (typeof handshake === "string") {
     const error = errorObject(ErrorCode.InvalidParams, handshake);
@@ -58,34 +58,54 @@ export async function initialize(
   if (endpoint.draining && endpoint.settings.sessions) return drained(endpoint, message.id);
   if (!endpoint.requests.take()) return serverBusy(endpoint, "request-limit", message.id);
   if (!endpoint.settings.sessions) {
-    return await callFor(endpoint, message, init, handshake).answer.response();
+    return callFor(endpoint, message, init, handshake).answer.response();
   }
   const id = mintSessionId();
-  try {
-    const reserved = endpoint.backplane.sessions.reserve(id, init.owner);
-    const { admitted, ended } = isPromise(reserved) ? await reserved : reserved;
-    if (ended.length > 0) endedByStore(endpoint, ended);
-    if (!admitted) {
+  return attempt(
+    () => endpoint.backplane.sessions.reserve(id, init.owner),
+    ({ admitted, ended }) => {
+      if (ended.length > 0) endedByStore(endpoint, ended);
+      if (admitted) return answerIn(endpoint, id, message, init, handshake);
       endpoint.requests.give();
       return serverBusy(endpoint, "session-limit", message.id, 30);
-    }
-  } catch (error) {
-    endpoint.requests.give();
-    return unavailable(endpoint, "reserving a session", error);
-  }
-  const session = endpoint.session(id);
-  try {
-    const { call, answer } = callFor(endpoint, message, init, handshake, session);
-    const answered = answer.response();
-    const response = isPromise(answered) ? await answered : answered;
-    const begun = call.outcome === "result" && begin(endpoint, session, init, handshake);
-    if (isPromise(begun) ? await begun : begun) response.headers.set(HeaderName.SessionId, id);
-    else await giveUp(endpoint, session);
-    return response;
-  } catch (error) {
-    await giveUp(endpoint, session);
-    return unavailable(endpoint, "beginning a session", error);
-  }
+    },
+    (error) => {
+      endpoint.requests.give();
+      return unavailable(endpoint, "reserving a session", error);
+    },
+  );
+}
+
+/** Lets the dispatcher answer, and begins the session when it does so with a result. */
+function answerIn(
+  endpoint: Endpoint,
+  id: string,
+  message: JsonRpcRequest,
+  init: InitializeInit,
+  handshake: Handshake,
+): MaybePromise<Response> {
+  // Where the answer is there at once nobody can ask for the session before it has begun.
+  const session = endpoint.pins === undefined
+    ? new LiveSession(endpoint, id)
+    : endpoint.session(id);
+  const { call, answer } = callFor(endpoint, message, init, handshake, session);
+  const conclude = (response: Response): MaybePromise<Response> =>
+    attempt(
+      () => call.outcome === "result" && begin(endpoint, session, init, handshake),
+      (begun) => {
+        if (!begun) return giveUp(endpoint, session).then(() => response);
+        response.headers.set(HeaderName.SessionId, id);
+        return response;
+      },
+      async (error) => {
+        await giveUp(endpoint, session);
+        return unavailable(endpoint, "beginning a session", error);
+      },
+    );
+  const answered = answer.response();
+  if (!isPromise(answered)) return conclude(answered);
+  endpoint.live.set(id, session);
+  return answered.then(conclude);
 }
 
 function callFor(
@@ -157,6 +177,7 @@ function noteOpened(
   session.record = record;
   // Many sessions are never used: what this process needs of one is made when somebody does.
   if (session.idle) endpoint.live.delete(session.id);
+  else endpoint.live.set(session.id, session);
   armSweep(endpoint);
   if (!endpoint.watched) return;
   const { protocolVersion } = record;

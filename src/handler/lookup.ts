@@ -31,7 +31,10 @@ export function findSession(
   const { request, owner } = init;
   const id = request.headers.get(HeaderName.SessionId);
   if (id === null) return sessionMissing(endpoint, request);
-  if (!isSessionId(id)) return sessionNotFound(endpoint, "session-unknown");
+  // What is known here needs no closer look, which costs as much as finding it.
+  if (!endpoint.live.has(id) && !isSessionId(id)) {
+    return sessionNotFound(endpoint, "session-unknown");
+  }
   try {
     const found = endpoint.backplane.sessions.use(id, owner);
     if (!isPromise(found)) return sessionOf(endpoint, init, id, found);

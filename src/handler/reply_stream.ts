@@ -37,14 +37,20 @@ export function openReplyStream(
   return endpoint.streams.take(init.owner) ? new LoggedReply(endpoint, init) : undefined;
 }
 
+/** What was said before the response went out. */
+interface Said {
+  readonly data: string;
+  /** Whether it answers a request. */
+  readonly answer: boolean;
+}
+
 /** A stream in the log. What it says is in there before anybody connects. */
 class LoggedReply implements ReplyStream {
   readonly #endpoint: Endpoint;
   readonly #init: ReplyStreamInit;
   readonly #stream = randomText(8);
-  /** Everything that was said, until somebody connects; `undefined` when it can't be told by then. */
-  #said: string | undefined = "";
-  #last = 0;
+  /** Everything that was said before the response went out, where the log can take it at once then. */
+  #said: Said[] | undefined;
   /** What the log didn't take although nobody was connected yet. */
   #lost: string | undefined;
   #ended = false;
@@ -53,11 +59,16 @@ class LoggedReply implements ReplyStream {
   constructor(endpoint: Endpoint, init: ReplyStreamInit) {
     this.#endpoint = endpoint;
     this.#init = init;
+    if (endpoint.backplane.log.addWhole !== undefined) this.#said = [];
   }
 
   respond(): Response {
-    if (this.#ended && this.#said !== undefined) return this.#whole(this.#said);
+    const said = this.#said;
+    const whole = this.#ended && said !== undefined ? this.#whole(said) : undefined;
+    if (whole !== undefined) return whole;
     this.#said = undefined;
+    for (const { data, answer } of said ?? []) this.#say(data, answer);
+    if (this.#ended) this.end();
     const init = { ...this.#init, stream: this.#stream, after: 0, kind: "request" } as const;
     const { response } = connectIn(this.#endpoint, init);
     if (this.#lost !== undefined) this.#connection?.close("failed", { last: this.#lost });
@@ -65,18 +76,16 @@ class LoggedReply implements ReplyStream {
   }
 
   send(text: string): void {
-    this.#append(text);
+    this.#say(text, false);
   }
 
   answer(text: string): void {
-    // What has been done is not lost on a client that is here.
-    this.#answering = this.#append(text, () => {
-      this.#lost = text;
-      this.#connection?.close("failed", { last: text });
-    });
+    this.#say(text, true);
   }
 
   end({ retryMs }: { readonly retryMs?: number } = {}): void {
+    this.#ended = true;
+    if (this.#said !== undefined) return;
     if (retryMs !== undefined) this.#connection?.close("shutdown", { retryMs });
     if (this.#answering === undefined) this.#end();
     else this.#answering.then(() => this.#end());
@@ -94,54 +103,69 @@ class LoggedReply implements ReplyStream {
     return this.#init.session.connections.get(this.#stream);
   }
 
-  #append(text: string, failed?: () => void): Promise<unknown> | undefined {
+  #say(data: string, answer: boolean): void {
+    if (this.#said !== undefined) {
+      this.#said.push({ data, answer });
+      return;
+    }
     const { log } = this.#endpoint.backplane;
-    return this.#endpoint.background("appending to a stream", () => {
-      const n = log.append(this.#init.session.id, this.#stream, text);
-      if (isPromise(n)) this.#said = undefined;
-      else if (n > 0) this.#keep(n, text);
-      return n;
-    }, () => {
-      this.#said = undefined;
-      failed?.();
-    });
+    const appended = this.#endpoint.background(
+      "appending to a stream",
+      () => log.append(this.#init.session.id, this.#stream, data),
+      answer ? () => this.#lose(data) : undefined,
+    );
+    if (answer) this.#answering = appended;
   }
 
-  #keep(n: number, text: string): void {
-    if (this.#said === undefined) return;
-    this.#said += frame(eventId(this.#stream, n), text);
-    this.#last = n;
+  /** What has been done is not lost on a client that is here. */
+  #lose(answer: string): void {
+    this.#lost = answer;
+    this.#connection?.close("failed", { last: answer });
   }
 
   #end(): void {
     const { log } = this.#endpoint.backplane;
-    this.#ended = true;
     this.#endpoint.background(
       "ending a stream",
       () => log.end(this.#init.session.id, this.#stream),
-      () => {
-        this.#said = undefined;
-        this.#connection?.close("failed");
-      },
+      () => this.#connection?.close("failed"),
     );
   }
 
-  /** A stream that is over before its response begins needs no connection: text costs half of it. */
-  #whole(said: string): Response {
-    const endpoint = this.#endpoint;
-    const { session: { id }, owner, version } = this.#init;
-    endpoint.streams.give(owner);
-    endpoint.background(
-      "noting what was delivered",
-      () => endpoint.backplane.log.deliver(id, this.#stream, this.#last),
-    );
-    if (endpoint.watched) {
-      const session = sessionName(id);
-      endpoint.report({ type: "stream-opened", session, stream: "request" });
-      endpoint.report({ type: "stream-closed", session, stream: "request", reason: "ended" });
+  /**
+   * The response of a stream that is over before it begins: as a text, which costs half of a
+   * connection. `undefined` when the log can't take it.
+   */
+  #whole(said: readonly Said[]): Response | undefined {
+    const parts: string[] = [];
+    let n = 0;
+    for (const { data } of said) parts.push(frame(eventId(this.#stream, ++n), data));
+    const frames = parts.join("");
+    if (n === 0 || !this.#log(frames, n)) return undefined;
+    const { session, owner, version } = this.#init;
+    const { settings: { streams: { retryMs } }, streams, watched } = this.#endpoint;
+    streams.give(owner);
+    if (watched) this.#reportWhole(sessionName(session.id));
+    if (!VERSIONS[version].priming) return sseResponse(frames);
+    return sseResponse(primingFrame(eventId(this.#stream, 0), retryMs) + frames);
+  }
+
+  #log(frames: string, count: number): boolean {
+    const { backplane: { log } } = this.#endpoint;
+    const failed = (error: unknown) => this.#endpoint.failed("appending to a stream", error);
+    try {
+      const done = log.addWhole?.(this.#init.session.id, this.#stream, frames, count);
+      if (isPromise(done)) done.then(undefined, failed);
+      return true;
+    } catch (error) {
+      failed(error);
+      return false;
     }
-    const { retryMs } = endpoint.settings.streams;
-    const prime = VERSIONS[version].priming ? primingFrame(eventId(this.#stream, 0), retryMs) : "";
-    return sseResponse(prime + said);
+  }
+
+  #reportWhole(session: string): void {
+    const { report } = this.#endpoint;
+    report({ type: "stream-opened", session, stream: "request" });
+    report({ type: "stream-closed", session, stream: "request", reason: "ended" });
   }
 }

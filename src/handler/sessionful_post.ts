@@ -38,7 +38,8 @@ export interface PostInit {
 }
 
 /** What requests need to be answered, once their session and version are known. */
-interface Spoken extends PostInit {
+interface Spoken {
+  readonly init: PostInit;
   readonly session: LiveSession | undefined;
   readonly version: ProtocolVersion;
 }
@@ -75,26 +76,16 @@ function postIn(
   init: PostInit,
   session: LiveSession | undefined,
 ): MaybePromise<Response> {
-  const { posted, request } = init;
+  const { posted, request, principal } = init;
   const id = posted.kind === "request" ? posted.message.id : null;
   const version = versionOf(endpoint, init.versionHeader, session, id);
   if (version instanceof Response) return version;
   // The endpoint may have closed while the session was looked up.
   if (endpoint.closing && posted.kind === "request") return shuttingDown(endpoint, id);
-  const { principal, owner, versionHeader, hidden } = init;
-  const spoken: Spoken = {
-    request,
-    posted,
-    principal,
-    owner,
-    versionHeader,
-    hidden,
-    session,
-    version,
-  };
+  const spoken: Spoken = { init, session, version };
   if (posted.kind === "request") return answerOne(endpoint, spoken, posted.message);
   if (posted.kind === "batch") return answerBatch(endpoint, spoken, posted.batch);
-  const taken = takeMessage(endpoint, spoken, posted);
+  const taken = takeMessage(endpoint, { request, principal, session, version }, posted);
   if (!isPromise(taken)) return accepted();
   return taken.then(
     accepted,
@@ -131,9 +122,10 @@ function answerBatch(
     for (; taken > 0; taken--) endpoint.requests.give();
     return serverBusy(endpoint, "request-limit");
   }
+  const { init: { request, principal }, session, version } = spoken;
   for (const classified of batch) {
     if (classified.kind === "request") continue;
-    const take = () => takeMessage(endpoint, spoken, classified);
+    const take = () => takeMessage(endpoint, { request, principal, session, version }, classified);
     endpoint.background("noting that a client is ready", take);
   }
   if (requests.length === 0) return accepted();
@@ -143,7 +135,7 @@ function answerBatch(
 }
 
 function answerFor(endpoint: Endpoint, spoken: Spoken, batch?: number): Answer {
-  const { posted, session, owner, principal: { expiresAt }, version } = spoken;
+  const { init: { posted, owner, principal: { expiresAt } }, session, version } = spoken;
   const open = !posted.sse
     ? undefined
     : session === undefined
@@ -154,7 +146,7 @@ function answerFor(endpoint: Endpoint, spoken: Spoken, batch?: number): Answer {
 
 function startCall(
   endpoint: Endpoint,
-  { request, principal, session, version, hidden: unknown }: Spoken,
+  { init: { request, principal, hidden: unknown }, session, version }: Spoken,
   message: JsonRpcRequest,
   answer: Answer,
 ): void {

@@ -33,6 +33,16 @@ export class LinkedList<N extends Linked<N>> {
     this.last = node;
   }
 
+  /** Puts `node`, which is in no list, before one that is in this list. */
+  insert(node: N, next: N): void {
+    node.list = this;
+    node.previous = next.previous;
+    node.next = next;
+    if (next.previous === undefined) this.first = node;
+    else next.previous.next = node;
+    next.previous = node;
+  }
+
   /** Takes `node` out. Nothing happens when it is not in this list. */
   remove(node: N): void {
     if (node.list !== this) return;

@@ -9,34 +9,29 @@ const DIGITS = new TextEncoder().encode(
 );
 const decoder = new TextDecoder();
 
-/** Random bytes that are fetched many at a time: one call for each text would cost ten times as much. */
-class RandomBytes {
-  readonly #bytes = new Uint8Array(4096);
-  #used = this.#bytes.length;
+/** How many characters are made at a time: one by one, each text would cost ten times as much. */
+const AT_ONCE = 4096;
 
-  /** So many bytes, which nobody else gets, to be used at once. */
-  take(length: number): Uint8Array {
-    if (length > this.#bytes.length) return crypto.getRandomValues(new Uint8Array(length));
-    if (this.#used + length > this.#bytes.length) {
-      crypto.getRandomValues(this.#bytes);
-      this.#used = 0;
-    }
-    this.#used += length;
-    return this.#bytes.subarray(this.#used - length, this.#used);
-  }
-}
-
-const random = new RandomBytes();
+let ready = "";
+let used = 0;
 
 /**
  * A random text of `length` characters from the URL-safe Base64 alphabet: 6 random bits each, from
- * the platform's cryptographic source.
+ * the platform's cryptographic source. Nobody else gets any of them.
  */
 export function randomText(length: number): string {
-  const bytes = random.take(length);
-  // Written over the random bytes, so that nothing is left of them to be used again.
+  if (length > AT_ONCE) return randomTextOf(length);
+  if (used + length > ready.length) {
+    ready = randomTextOf(AT_ONCE);
+    used = 0;
+  }
+  used += length;
+  return ready.slice(used - length, used);
+}
+
+function randomTextOf(length: number): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(length));
   for (let i = 0; i < length; i++) bytes[i] = DIGITS[(bytes[i] ?? 0) & 63] ?? 0;
-  // Decoded in one go: a text put together piece by piece keeps its pieces in memory.
   return decoder.decode(bytes);
 }
 

@@ -5,9 +5,10 @@
  */
 import type { Exchange } from "../protocol/exchange.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
+import { prepare } from "../protocol/prepared.ts";
 import type { Implementation, ServerCapabilities } from "../protocol/shapes.ts";
 import { unknownMethod } from "../protocol/unknown.ts";
-import { VERSIONS } from "../protocol/versions.ts";
+import { type ProtocolVersion, VERSIONS } from "../protocol/versions.ts";
 import { checkName } from "./definition.ts";
 import type { Feature } from "./feature.ts";
 
@@ -22,11 +23,13 @@ export interface Introduction {
 /** The methods by which clients get to know a server. */
 export class Lifecycle implements Feature {
   readonly methods: Feature["methods"] = {
-    "initialize": ({ protocolVersion }) => ({ protocolVersion, ...this.#introduce(false) }),
+    "initialize": ({ protocolVersion }) => this.#greet(protocolVersion),
     "server/discover": (exchange) => this.#discover(exchange),
     "ping": () => ({}),
   };
   readonly #introduction: Introduction;
+  /** Answers to `initialize`, the same until something else is served. */
+  readonly #greetings = new Map<ProtocolVersion, JsonObject>();
 
   constructor(introduction: Introduction) {
     const { info, instructions } = introduction;
@@ -38,6 +41,20 @@ export class Lifecycle implements Feature {
       throw new TypeError(`Give a text as "instructions": ${typeof instructions}`);
     }
     this.#introduction = introduction;
+  }
+
+  /** Something else is served than before. */
+  renew(): void {
+    this.#greetings.clear();
+  }
+
+  #greet(protocolVersion: ProtocolVersion): JsonObject {
+    let greeting = this.#greetings.get(protocolVersion);
+    if (greeting === undefined) {
+      greeting = prepare({ protocolVersion, ...this.#introduce(false) });
+      this.#greetings.set(protocolVersion, greeting);
+    }
+    return greeting;
   }
 
   #discover({ protocolVersion, supportedVersions, method }: Exchange): JsonObject {

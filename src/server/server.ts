@@ -85,6 +85,7 @@ export class McpServer implements Dispatcher {
   readonly #announcer = new Announcer();
   readonly #methods = new Map<string, Method>();
   readonly #extensions = new Extensions(this);
+  readonly #lifecycle: Lifecycle;
   readonly #tools: Tools;
   readonly #resources: Resources;
   readonly #prompts: Prompts;
@@ -131,18 +132,17 @@ export class McpServer implements Dispatcher {
       resources: this.#resources,
     });
     this.#subscriptions = resourceSubscriptions ? new Subscriptions(this.#resources) : undefined;
-    this.#serve(
-      new Lifecycle({
-        info: this.serverInfo,
-        instructions,
-        capabilities: (withExtensions) =>
-          capabilitiesOf(
-            (method) => this.#methods.has(method),
-            this.#extra,
-            withExtensions ? this.#extensions.settings : undefined,
-          ),
-      }),
-    );
+    this.#lifecycle = new Lifecycle({
+      info: this.serverInfo,
+      instructions,
+      capabilities: (withExtensions) =>
+        capabilitiesOf(
+          (method) => this.#methods.has(method),
+          this.#extra,
+          withExtensions ? this.#extensions.settings : undefined,
+        ),
+    });
+    this.#serve(this.#lifecycle);
     if (logging) this.#methods.set("logging/setLevel", setLevel);
   }
 
@@ -296,5 +296,6 @@ export class McpServer implements Dispatcher {
 
   #serve({ methods }: Feature): void {
     for (const [name, method] of Object.entries(methods)) this.#methods.set(name, method);
+    this.#lifecycle.renew();
   }
 }

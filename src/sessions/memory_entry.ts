@@ -6,8 +6,8 @@
 import { Linked, LinkedList } from "../internal/linked_list.ts";
 import type { Found, SessionRecord } from "./types.ts";
 
-/** A session's place in one of the store's lists. */
-export class Place extends Linked<Place> {
+/** A session's place among those of its owner that are not held. */
+export class OwnersPlace extends Linked<OwnersPlace> {
   /** The session. */
   readonly entry: Entry;
 
@@ -25,7 +25,7 @@ export class Owner {
   /** Sessions and reservations. */
   count = 0;
   /** Sessions that are not held, least recently used first. */
-  readonly free = new LinkedList<Place>();
+  readonly free = new LinkedList<OwnersPlace>();
 
   /** Makes an owner without sessions. */
   constructor(key: string) {
@@ -33,35 +33,39 @@ export class Owner {
   }
 }
 
-/** A session. */
-export class Entry {
-  /** Its owner, once it is claimed. */
+/** A session that has begun. */
+export type Begun = Entry & { record: SessionRecord; readonly found: Found };
+
+/** A session, or the place that is reserved for one. Where it is linked, it is not held. */
+export class Entry extends Linked<Entry> {
+  /** Its owner, once that is known. */
   owner: Owner | undefined;
   /** When it was used last, in milliseconds since the epoch. */
   usedAt = 0;
   /** How many holds it has. */
   holds = 0;
-  /** Its place among the sessions that are not held. */
-  readonly free = new Place(this);
   /** Its place among its owner's sessions that are not held. */
-  readonly ownersFree = new Place(this);
-  /** Its place among all sessions in the order in which they began. */
-  readonly age = new Place(this);
+  readonly ownersPlace = new OwnersPlace(this);
   /** Values as JSON text: whoever gets or sets one shares nothing with the store. */
   state: Map<string, string> | undefined;
   /** URIs of resources. */
   subscriptions: Set<string> | undefined;
-  #found: Found & { readonly record: SessionRecord };
+  #found: (Found & { readonly record: SessionRecord }) | undefined;
 
-  /** Makes a session that is in no list yet. */
-  constructor(record: SessionRecord, owner: Owner | undefined) {
-    this.#found = { record };
+  /** Makes a reserved place. */
+  constructor(owner: Owner | undefined) {
+    super();
     this.owner = owner;
   }
 
-  /** What is kept of it. Replaced, never changed. */
-  get record(): SessionRecord {
-    return this.#found.record;
+  /** Whether it is a session, and not only a place for one. */
+  hasBegun(): this is Begun {
+    return this.#found !== undefined;
+  }
+
+  /** What is kept of it. Replaced, never changed; `undefined` before it has begun. */
+  get record(): SessionRecord | undefined {
+    return this.#found?.record;
   }
 
   set record(record: SessionRecord) {
@@ -69,7 +73,7 @@ export class Entry {
   }
 
   /** The answer to whoever looks the session up, made once for each state of the record. */
-  get found(): Found {
+  get found(): Found | undefined {
     return this.#found;
   }
 }

@@ -5,8 +5,7 @@
  */
 import type { Clock } from "../internal/clock.ts";
 import { LinkedList } from "../internal/linked_list.ts";
-import { Entry, Owner } from "./memory_entry.ts";
-import type { Place } from "./memory_entry.ts";
+import { type Begun, Entry, Owner } from "./memory_entry.ts";
 import { Subscribers } from "./subscriptions.ts";
 import type {
   EndedSession,
@@ -34,13 +33,17 @@ export class MemorySessionStore implements SessionStore {
   readonly #caps: SessionCaps;
   readonly #lifetimes: SessionLifetimes;
   readonly #clock: Clock;
+  /**
+   * Sessions, oldest first, and places that are reserved for some. Two maps would be cleaner, but a
+   * map of what soon leaves it again is made anew every few times, which was 8 % of `initialize`.
+   */
   readonly #entries = new Map<string, Entry>();
-  readonly #reserved = new Map<string, Owner | undefined>();
+  #reserved = 0;
+  /** The last one of them. */
+  #last: Entry | undefined;
   readonly #owners = new Map<string, Owner>();
   /** Sessions that are not held, least recently used first. */
-  readonly #free = new LinkedList<Place>();
-  /** All sessions, oldest first. */
-  readonly #ages = new LinkedList<Place>();
+  readonly #free = new LinkedList<Entry>();
   readonly #subscribers = new Subscribers();
 
   /**
@@ -57,40 +60,48 @@ export class MemorySessionStore implements SessionStore {
   }
 
   get size(): number {
-    return this.#entries.size;
+    return this.#entries.size - this.#reserved;
   }
 
   reserve(id: string, owner: string | undefined): Reservation {
     const ended: EndedSession[] = [];
-    if (this.#entries.has(id) || this.#reserved.has(id)) return { admitted: false, ended };
-    const admitted = this.#makeRoom(
-      owner === undefined ? undefined : this.#owners.get(owner),
-      ended,
-    );
-    if (admitted) this.#reserved.set(id, this.#count(owner));
+    if (this.#entries.has(id)) return { admitted: false, ended };
+    const known = owner === undefined ? undefined : this.#owners.get(owner);
+    const admitted = this.#makeRoom(known, ended);
+    if (admitted) {
+      this.#put(id, new Entry(this.#count(owner)));
+      this.#reserved += 1;
+    }
     return { admitted, ended };
   }
 
   release(id: string): void {
-    if (!this.#reserved.has(id)) return;
-    this.#uncount(this.#reserved.get(id));
-    this.#reserved.delete(id);
+    const entry = this.#entries.get(id);
+    if (entry === undefined || entry.hasBegun()) return;
+    this.#uncount(entry.owner);
+    this.#entries.delete(id);
+    this.#reserved -= 1;
   }
 
   create(record: SessionRecord): boolean {
     const { id } = record;
-    if (!this.#reserved.has(id)) return false;
-    // Counted before the reservation is given back, so that the owner is not forgotten in between.
-    const entry = new Entry(record, this.#count(record.owner));
-    this.release(id);
-    this.#entries.set(id, entry);
-    this.#ages.append(entry.age);
+    const entry = this.#entries.get(id);
+    if (entry === undefined || entry.hasBegun()) return false;
+    this.#reserved -= 1;
+    // Others may have begun since its place was reserved.
+    if (entry !== this.#last && this.#entries.delete(id)) this.#put(id, entry);
+    entry.record = record;
+    if (entry.owner?.key !== record.owner) {
+      const { owner } = entry;
+      entry.owner = this.#count(record.owner);
+      this.#uncount(owner);
+    }
     this.#touch(entry, this.#clock.now());
     return true;
   }
 
   use(id: string, owner: string): Found {
-    const entry = this.#entries.get(id);
+    const entry = this.#get(id);
     if (entry === undefined) return UNKNOWN;
     const claimed = entry.record.owner;
     if (claimed !== undefined && claimed !== owner) return FOREIGN;
@@ -100,16 +111,13 @@ export class MemorySessionStore implements SessionStore {
       this.#remove(entry);
       return { refusal: "expired", ended: { id, reason } };
     }
-    if (claimed === undefined) {
-      entry.record = { ...entry.record, owner };
-      entry.owner = this.#count(owner);
-    }
+    if (claimed === undefined) this.#claim(entry, owner);
     this.#touch(entry, now);
     return entry.found;
   }
 
   peek(id: string): SessionRecord | undefined {
-    const entry = this.#entries.get(id);
+    const entry = this.#get(id);
     if (entry === undefined || this.#expiry(entry, this.#clock.now()) !== undefined) {
       return undefined;
     }
@@ -117,27 +125,27 @@ export class MemorySessionStore implements SessionStore {
   }
 
   update(id: string, patch: SessionPatch): void {
-    const entry = this.#entries.get(id);
+    const entry = this.#get(id);
     if (entry !== undefined) entry.record = { ...entry.record, ...patch };
   }
 
   hold(id: string): void {
-    const entry = this.#entries.get(id);
+    const entry = this.#get(id);
     if (entry === undefined) return;
     entry.holds += 1;
-    this.#free.remove(entry.free);
-    entry.owner?.free.remove(entry.ownersFree);
+    this.#free.remove(entry);
+    entry.owner?.free.remove(entry.ownersPlace);
   }
 
   free(id: string): void {
-    const entry = this.#entries.get(id);
+    const entry = this.#get(id);
     if (entry === undefined || entry.holds === 0) return;
     entry.holds -= 1;
     this.#touch(entry, this.#clock.now());
   }
 
   end(id: string): boolean {
-    const entry = this.#entries.get(id);
+    const entry = this.#get(id);
     if (entry !== undefined) this.#remove(entry);
     return entry !== undefined;
   }
@@ -145,29 +153,30 @@ export class MemorySessionStore implements SessionStore {
   sweep(limit: number): readonly EndedSession[] {
     const ended: EndedSession[] = [];
     const now = this.#clock.now();
-    for (const list of [this.#ages, this.#free]) {
-      for (let entry = list.first?.entry; entry !== undefined; entry = list.first?.entry) {
-        const reason = this.#expiry(entry, now);
-        if (reason === undefined || ended.length >= limit) break;
-        this.#remove(entry);
-        ended.push({ id: entry.record.id, reason });
-      }
+    let idle = this.#free.first;
+    while (idle?.hasBegun() && ended.length < limit && this.#expire(idle, now, ended)) {
+      idle = this.#free.first;
+    }
+    for (const entry of this.#entries.values()) {
+      if (ended.length >= limit) break;
+      if (entry.hasBegun() && !this.#expire(entry, now, ended)) break;
     }
     return ended;
   }
 
   ids(): Iterable<string> {
-    return this.#entries.keys();
+    if (this.#reserved === 0) return this.#entries.keys();
+    return [...this.#entries].filter(([, entry]) => entry.hasBegun()).map(([id]) => id);
   }
 
   getState(id: string, key: string): unknown {
-    const text = this.#entries.get(id)?.state?.get(key);
+    const text = this.#get(id)?.state?.get(key);
     return text === undefined ? undefined : JSON.parse(text);
   }
 
   setState(id: string, key: string, value: unknown): void {
     if (value === undefined) return this.deleteState(id, key);
-    const entry = this.#entries.get(id);
+    const entry = this.#get(id);
     if (entry === undefined) return;
     const text: string | undefined = JSON.stringify(value);
     if (text === undefined) {
@@ -177,11 +186,11 @@ export class MemorySessionStore implements SessionStore {
   }
 
   deleteState(id: string, key: string): void {
-    this.#entries.get(id)?.state?.delete(key);
+    this.#get(id)?.state?.delete(key);
   }
 
   subscribe(id: string, uri: string, cap: number): "subscribed" | "full" | "gone" {
-    const entry = this.#entries.get(id);
+    const entry = this.#get(id);
     if (entry === undefined) return "gone";
     const subscriptions = entry.subscriptions ??= new Set();
     if (subscriptions.has(uri)) return "subscribed";
@@ -192,48 +201,72 @@ export class MemorySessionStore implements SessionStore {
   }
 
   unsubscribe(id: string, uri: string): void {
-    if (this.#entries.get(id)?.subscriptions?.delete(uri)) this.#subscribers.remove(uri, id);
+    if (this.#get(id)?.subscriptions?.delete(uri)) this.#subscribers.remove(uri, id);
   }
 
   subscribers(uri: string): Iterable<string> {
     return this.#subscribers.of(uri);
   }
 
+  #put(id: string, entry: Entry): void {
+    this.#entries.set(id, entry);
+    this.#last = entry;
+  }
+
+  /** A session that has begun. */
+  #get(id: string): Begun | undefined {
+    const entry = this.#entries.get(id);
+    return entry?.hasBegun() ? entry : undefined;
+  }
+
   /** Ends sessions until one more fits under both caps. `false` when too many are held. */
   #makeRoom(owner: Owner | undefined, ended: EndedSession[]): boolean {
     const { sessions, sessionsPerPrincipal } = this.#caps;
-    const now = this.#clock.now();
     while (true) {
       const ownersCap = owner !== undefined && owner.count >= sessionsPerPrincipal;
-      const cap = this.#entries.size + this.#reserved.size >= sessions;
-      if (!ownersCap && !cap) return true;
+      if (!ownersCap && this.#entries.size < sessions) return true;
       const own = owner?.free.first?.entry;
-      const victim = ownersCap ? own : own ?? this.#free.first?.entry;
-      if (victim === undefined) return false;
+      const victim = ownersCap ? own : own ?? this.#free.first;
+      if (!victim?.hasBegun()) return false;
+      const reason = this.#expiry(victim, this.#clock.now()) ?? "evicted";
       this.#remove(victim);
-      ended.push({ id: victim.record.id, reason: this.#expiry(victim, now) ?? "evicted" });
+      ended.push({ id: victim.record.id, reason });
     }
   }
 
-  #expiry({ record, usedAt, holds }: Entry, now: number): "idle" | "expired" | undefined {
+  /** Ends a session, if its time is over. */
+  #expire(entry: Begun, now: number, ended: EndedSession[]): boolean {
+    const reason = this.#expiry(entry, now);
+    if (reason === undefined) return false;
+    this.#remove(entry);
+    ended.push({ id: entry.record.id, reason });
+    return true;
+  }
+
+  #expiry({ record, usedAt, holds }: Begun, now: number): "idle" | "expired" | undefined {
     if (now - record.createdAt >= this.#lifetimes.absoluteMs) return "expired";
     return holds === 0 && now - usedAt >= this.#lifetimes.idleMs ? "idle" : undefined;
+  }
+
+  /** Gives a session that nobody owns to the first who uses it. */
+  #claim(entry: Begun, owner: string): void {
+    entry.record = { ...entry.record, owner };
+    entry.owner = this.#count(owner);
   }
 
   /** Marks a session as used and, unless it is held, puts it last among those that could go. */
   #touch(entry: Entry, now: number): void {
     entry.usedAt = now;
     if (entry.holds > 0) return;
-    this.#free.append(entry.free);
-    entry.owner?.free.append(entry.ownersFree);
+    this.#free.append(entry);
+    entry.owner?.free.append(entry.ownersPlace);
   }
 
-  #remove(entry: Entry): void {
+  #remove(entry: Begun): void {
     const { id } = entry.record;
     this.#entries.delete(id);
-    this.#free.remove(entry.free);
-    this.#ages.remove(entry.age);
-    entry.owner?.free.remove(entry.ownersFree);
+    this.#free.remove(entry);
+    entry.owner?.free.remove(entry.ownersPlace);
     this.#uncount(entry.owner);
     for (const uri of entry.subscriptions ?? []) this.#subscribers.remove(uri, id);
   }

@@ -66,6 +66,13 @@ export class MemoryEventLog implements EventLog {
     target.wake();
   }
 
+  addWhole(session: string, stream: string, frames: string, count: number): void {
+    const log = this.#session(session);
+    if (log === undefined) return;
+    const whole = log.addWhole(stream, frames, count);
+    whole.retention = this.#retention.add(() => this.#forget(session, log, stream));
+  }
+
   read(session: string, stream: string, after: number): Slice | undefined {
     const log = this.#sessions.get(session);
     const target = log?.get(stream);
@@ -103,8 +110,7 @@ export class MemoryEventLog implements EventLog {
     const log = this.#sessions.get(session);
     if (log === undefined) return;
     this.#sessions.delete(session);
-    for (const stream of log.streams()) stream.retention?.cancel();
-    for (const stream of log.streams()) stream.wake();
+    log.close();
   }
 
   /** A session's log, made if need be, or `undefined` when the session was dropped. */
@@ -120,11 +126,13 @@ export class MemoryEventLog implements EventLog {
   /** Begins to forget a stream that has ended and was delivered. */
   #retain(session: string, log: SessionLog, stream: StreamLog): void {
     if (!stream.ended || stream.delivered < stream.last || stream.retention !== undefined) return;
-    stream.retention = this.#retention.add(() => {
-      log.forget(stream);
-      this.#tidy(session, log);
-      stream.wake();
-    });
+    stream.retention = this.#retention.add(() => this.#forget(session, log, stream.id));
+  }
+
+  #forget(session: string, log: SessionLog, id: string): void {
+    const stream = log.forget(id);
+    this.#tidy(session, log);
+    stream?.wake();
   }
 
   /** Forgets a session of which nothing is kept. */

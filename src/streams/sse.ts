@@ -15,6 +15,9 @@ export const SSE_HEADERS = Object.freeze({
 /** A comment that shows proxies and clients that a quiet stream is alive. It carries no id. */
 export const KEEP_ALIVE = ": keep-alive\n\n";
 
+/** What stands before the data of a message. */
+const DATA = "\ndata: ";
+
 /**
  * One message.
  *
@@ -25,7 +28,17 @@ export const KEEP_ALIVE = ": keep-alive\n\n";
 export function frame(id: string | undefined, data: string): string {
   const line = data.includes("\n") || data.includes("\r") ? data.replace(/[\r\n]+/g, " ") : data;
   const head = id === undefined ? "" : `id: ${id}\n`;
-  return `${head}event: message\ndata: ${line}\n\n`;
+  return `${head}event: message${DATA}${line}\n\n`;
+}
+
+/** The data of messages that {@linkcode frame} made, one after the other. */
+export function framedData(frames: string): string[] {
+  const data: string[] = [];
+  for (const part of frames.split("\n\n")) {
+    const at = part.indexOf(DATA);
+    if (at !== -1) data.push(part.slice(at + DATA.length));
+  }
+  return data;
 }
 
 /**

@@ -57,6 +57,15 @@ export interface EventLog {
   append(session: string, stream: string, data: string): MaybePromise<number>;
   /** Ends a stream: nothing more can be appended. An unknown stream comes into being ended. */
   end(session: string, stream: string): MaybePromise<void>;
+  /**
+   * Adds a whole stream: one that is over, and was delivered to its end. It comes to the same as adding
+   * its messages one by one, for a fraction of the work. A log that takes its time need not have this.
+   *
+   * @param stream A name that is new
+   * @param frames Its messages, each as {@linkcode frame} makes it, with numbers from 1
+   * @param count How many there are; at least 1
+   */
+  addWhole?(session: string, stream: string, frames: string, count: number): MaybePromise<void>;
   /** What a stream holds after event `after`, or `undefined` when the stream is unknown. */
   read(session: string, stream: string, after: number): MaybePromise<Slice | undefined>;
   /** Notes that a stream's events up to `n` have been handed to a connection. Never goes back. */

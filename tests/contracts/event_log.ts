@@ -8,6 +8,8 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { MaybePromise } from "../../src/internal/types.ts";
 import type { EventLog, EventLogLimits, Slice } from "../../src/streams/types.ts";
+import { eventId } from "../../src/streams/replay.ts";
+import { frame } from "../../src/streams/sse.ts";
 import { uniqueId } from "./unique.ts";
 
 /** A log under test. */
@@ -411,6 +413,66 @@ export function eventLogContract(name: string, make: MakeEventLog): void {
     });
   });
 
+  describe(`${name}: whole streams, where they can be added`, () => {
+    test("[STR-7] has each message, is over, and was delivered to its end", async () => {
+      await using(async (log, session) => {
+        if (log.addWhole === undefined) return;
+        const messages = ['{"a":"\\n\\n: x"}', "{}", '{"data":"é€😀\u2028"}'];
+        await addWhole(log, session, "s", messages);
+        assert.equal(await log.delivered(session, "s"), 3);
+        const slice = await log.read(session, "s", 0);
+        assert.deepEqual(data(slice), messages);
+        assert.deepEqual(numbers(slice), [1, 2, 3]);
+        assert.deepEqual({ ...slice, events: [] }, {
+          events: [],
+          ended: true,
+          gap: false,
+          last: 3,
+        });
+        assert.deepEqual(data(await log.read(session, "s", 2)), messages.slice(2));
+        assert.equal(await log.append(session, "s", "more"), 0);
+      });
+    });
+
+    test("[STR-7] are forgotten after retainMs, whether somebody has looked or not", async () => {
+      await using(async (log, session, advance) => {
+        if (log.addWhole === undefined) return;
+        await addWhole(log, session, "seen", ["{}"]);
+        await addWhole(log, session, "unseen", ["{}"]);
+        assert.deepEqual(data(await log.read(session, "seen", 0)), ["{}"]);
+        await advance(LIMITS.retainMs);
+        assert.equal(await log.read(session, "seen", 0), undefined);
+        assert.equal(await log.read(session, "unseen", 0), undefined);
+      });
+    });
+
+    test("[STR-7] make room one event after the other, by number and by bytes", async () => {
+      await using(async (log, session) => {
+        if (log.addWhole === undefined) return;
+        await addWhole(log, session, "old", ["1", "2", "3"]);
+        await addWhole(log, session, "new", ["4", "5", "6"]);
+        assert.deepEqual(numbers(await log.read(session, "old", 0)), [3]);
+        assert.deepEqual(numbers(await log.read(session, "new", 0)), [1, 2, 3]);
+        // In UTF-8, two bytes each.
+        await addWhole(log, session, "long", ["é".repeat(30), "é".repeat(20)]);
+        assert.deepEqual(numbers(await log.read(session, "long", 0)), [1, 2]);
+        assert.equal(await log.read(session, "old", 0), undefined);
+        assert.equal(await log.read(session, "new", 0), undefined);
+      });
+    });
+
+    test("[SES-6] are dropped with their session, and none comes after that", async () => {
+      await using(async (log, session) => {
+        if (log.addWhole === undefined) return;
+        await addWhole(log, session, "s", ["{}"]);
+        await log.drop(session);
+        assert.equal(await log.read(session, "s", 0), undefined);
+        await addWhole(log, session, "t", ["{}"]);
+        assert.equal(await log.read(session, "t", 0), undefined);
+      });
+    });
+  });
+
   describe(`${name}: any history`, () => {
     test("[STR-7] holds what a plain list would", async () => {
       await fc.assert(
@@ -426,15 +488,35 @@ export function eventLogContract(name: string, make: MakeEventLog): void {
   });
 }
 
+/** Adds a whole stream, as a response that is made of it does. */
+async function addWhole(
+  log: EventLog,
+  session: string,
+  stream: string,
+  messages: readonly string[],
+): Promise<void> {
+  const frames = messages.map((data, index) => frame(eventId(stream, index + 1), data)).join("");
+  await log.addWhole?.(session, stream, frames, messages.length);
+}
+
 type Step =
   | { readonly kind: "append"; readonly stream: string; readonly size: number }
   | { readonly kind: "open" | "end"; readonly stream: string }
+  | { readonly kind: "whole"; readonly stream: string; readonly sizes: readonly number[] }
   | { readonly kind: "read"; readonly stream: string; readonly after: number };
 
-const stream = fc.constantFrom("a", "b", "c");
+const stream = fc.constantFrom("a", "b", "c", "d", "e", "f");
 const arbitraryStep: fc.Arbitrary<Step> = fc.oneof(
   { weight: 5, arbitrary: fc.record({ kind: fc.constant("append"), stream, size: fc.nat(60) }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant("read"), stream, after: fc.nat(12) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant("whole"),
+      stream,
+      sizes: fc.array(fc.nat(60), { minLength: 1, maxLength: 6 }),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("open"), stream }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("end"), stream }) },
 );
@@ -452,6 +534,12 @@ async function compare(log: EventLog, session: string, model: Model, step: Step)
       return;
     case "end":
       await log.end(session, step.stream);
+      model.end(step.stream);
+      return;
+    case "whole":
+      if (log.addWhole === undefined || model.read(step.stream, 0) !== undefined) return;
+      await addWhole(log, session, step.stream, step.sizes.map((size) => "x".repeat(size)));
+      for (const size of step.sizes) model.append(step.stream, "x".repeat(size));
       model.end(step.stream);
       return;
     case "read":
