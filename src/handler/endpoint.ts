@@ -6,6 +6,7 @@
 import { DelayLine } from "../internal/delay_line.ts";
 import { Recent } from "../internal/recent.ts";
 import { randomText, shortHash } from "../internal/random.ts";
+import { ShardedMap } from "../internal/sharded_map.ts";
 import { Turn } from "../internal/turn.ts";
 import { isPromise } from "../internal/types.ts";
 import type { AuthSettings } from "../auth/authenticate.ts";
@@ -62,7 +63,7 @@ export class Endpoint {
   /** Open `subscriptions/listen` requests. */
   readonly listens = new Set<Listen>();
   /** The sessions that this process has to do with. */
-  readonly live = new Map<string, LiveSession>();
+  readonly live = new ShardedMap<LiveSession>();
   /** The requests that run outside any session. */
   readonly stray = new InFlight();
   /** Whether the handler takes nothing new any more. */

@@ -5,7 +5,7 @@
  * @module
  */
 import { envelopeVersion } from "../protocol/envelope.ts";
-import { type Era, isVersion, VERSIONS } from "../protocol/versions.ts";
+import { type Era, isModern } from "../protocol/versions.ts";
 import type { Settings } from "./options.ts";
 import type { Posted } from "./sessionful_post.ts";
 
@@ -23,7 +23,5 @@ export function eraOf(
     if (method === "initialize") return "2025";
   }
   // Where the era isn't served its header is as wrong as one that nobody knows
-  return modern && versionHeader !== null && isVersion(versionHeader)
-    ? VERSIONS[versionHeader].era
-    : "2025";
+  return modern && versionHeader !== null && isModern(versionHeader) ? "2026" : "2025";
 }

@@ -53,6 +53,14 @@ export function isVersion(value: unknown): value is ProtocolVersion {
   return typeof value === "string" && Object.hasOwn(VERSIONS, value);
 }
 
+const MODERN: readonly string[] = Object.keys(VERSIONS)
+  .filter((version) => isVersion(version) && VERSIONS[version].era === "2026");
+
+/** Whether a text names a version of the 2026 era. */
+export function isModern(version: string): boolean {
+  return MODERN.includes(version);
+}
+
 function facts(era: Era, own: Partial<VersionFacts>): VersionFacts {
   return { era, batch: false, priming: true, resourceLinks: true, elicitation: true, ...own };
 }
