@@ -5,7 +5,6 @@
  * @module
  */
 import { randomText } from "../internal/random.ts";
-import { isPromise } from "../internal/types.ts";
 import { type ProtocolVersion, VERSIONS } from "../protocol/versions.ts";
 import { eventId } from "../streams/replay.ts";
 import { frame, primingFrame } from "../streams/sse.ts";
@@ -63,11 +62,10 @@ class LoggedReply implements ReplyStream {
   }
 
   respond(): Response {
-    const said = this.#said;
-    const whole = this.#ended && said !== undefined ? this.#whole(said) : undefined;
-    if (whole !== undefined) return whole;
+    const said = this.#said ?? [];
+    if (this.#ended && said.length > 0) return this.#whole(said);
     this.#said = undefined;
-    for (const { data, answer } of said ?? []) this.#say(data, answer);
+    for (const { data, answer } of said) this.#say(data, answer);
     if (this.#ended) this.end();
     const init = { ...this.#init, stream: this.#stream, after: 0, kind: "request" } as const;
     const { response } = connectIn(this.#endpoint, init);
@@ -134,33 +132,22 @@ class LoggedReply implements ReplyStream {
 
   /**
    * The response of a stream that is over before it begins: as a text, which costs half of a
-   * connection. `undefined` when the log can't take it.
+   * connection. What the log can't take is told all the same.
    */
-  #whole(said: readonly Said[]): Response | undefined {
-    const parts: string[] = [];
-    let n = 0;
-    for (const { data } of said) parts.push(frame(eventId(this.#stream, ++n), data));
-    const frames = parts.join("");
-    if (n === 0 || !this.#log(frames, n)) return undefined;
+  #whole(said: readonly Said[]): Response {
+    const frames = said.map(({ data }, index) => frame(eventId(this.#stream, index + 1), data))
+      .join("");
     const { session, owner, version } = this.#init;
-    const { settings: { streams: { retryMs } }, streams, watched } = this.#endpoint;
+    const { backplane: { log }, settings: { streams: { retryMs } }, streams, watched } =
+      this.#endpoint;
+    this.#endpoint.background(
+      "appending to a stream",
+      () => log.addWhole?.(session.id, this.#stream, frames, said.length),
+    );
     streams.give(owner);
     if (watched) this.#reportWhole(sessionName(session.id));
     if (!VERSIONS[version].priming) return sseResponse(frames);
     return sseResponse(primingFrame(eventId(this.#stream, 0), retryMs) + frames);
-  }
-
-  #log(frames: string, count: number): boolean {
-    const { backplane: { log } } = this.#endpoint;
-    const failed = (error: unknown) => this.#endpoint.failed("appending to a stream", error);
-    try {
-      const done = log.addWhole?.(this.#init.session.id, this.#stream, frames, count);
-      if (isPromise(done)) done.then(undefined, failed);
-      return true;
-    } catch (error) {
-      failed(error);
-      return false;
-    }
   }
 
   #reportWhole(session: string): void {

@@ -38,24 +38,34 @@ export class EventPlace extends Linked<Place> {
   }
 }
 
-/** A stream that came whole, as its text. It is never measured. */
-export class WholePlace extends Linked<Place> {
+/** What a stream is that came whole. */
+export interface WholeInit {
   /** The stream's name. */
   readonly id: string;
   /** All its events, as they were sent. */
   readonly frames: string;
+  /** How many events it has. */
+  readonly count: number;
+  /** The wait after which it is forgotten. */
+  readonly retention: Delay;
+}
+
+/** A stream that came whole, as its text. It is never measured. */
+export class WholePlace extends Linked<Place> {
+  readonly id: string;
+  readonly frames: string;
+  readonly retention: Delay;
   /** How many events it had. */
   readonly last: number;
   /** How many of them are kept: the newest ones. */
   count: number;
   readonly bytes = undefined;
-  /** The wait after which it is forgotten. */
-  retention: Delay | undefined;
 
-  constructor(id: string, frames: string, count: number) {
+  constructor({ id, frames, count, retention }: WholeInit) {
     super();
     this.id = id;
     this.frames = frames;
+    this.retention = retention;
     this.last = this.count = count;
   }
 

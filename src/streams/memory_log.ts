@@ -5,6 +5,7 @@
  */
 import type { Clock } from "../internal/clock.ts";
 import { DelayLine } from "../internal/delay_line.ts";
+import { WholePlace } from "./log_places.ts";
 import { SessionLog } from "./session_log.ts";
 import type { StreamLog, Watcher } from "./session_log.ts";
 import type { EventLog, EventLogLimits, Slice } from "./types.ts";
@@ -69,8 +70,8 @@ export class MemoryEventLog implements EventLog {
   addWhole(session: string, stream: string, frames: string, count: number): void {
     const log = this.#session(session);
     if (log === undefined) return;
-    const whole = log.addWhole(stream, frames, count);
-    whole.retention = this.#retention.add(() => this.#forget(session, log, stream));
+    const retention = this.#retention.add(() => this.#forget(session, log, stream));
+    log.addWhole(new WholePlace({ id: stream, frames, count, retention }));
   }
 
   read(session: string, stream: string, after: number): Slice | undefined {

@@ -123,11 +123,9 @@ export class SessionLog {
   }
 
   /** Adds a stream that has ended and was delivered, as its text. */
-  addWhole(id: string, frames: string, count: number): WholePlace {
-    const whole = new WholePlace(id, frames, count);
+  addWhole(whole: WholePlace): void {
     this.#wholes += 1;
     this.#append(whole);
-    return whole;
   }
 
   /** Ends a stream. */
@@ -175,7 +173,7 @@ export class SessionLog {
   /** Ends every wait, and wakes everybody. The log is not used after this. */
   close(): void {
     for (let place = this.#places.first; place !== undefined; place = place.next) {
-      if (place instanceof WholePlace) place.retention?.cancel();
+      if (place instanceof WholePlace) place.retention.cancel();
     }
     for (const stream of this.#streams.values()) stream.retention?.cancel();
     for (const stream of this.#streams.values()) stream.wake();
@@ -228,7 +226,7 @@ export class SessionLog {
       this.#remove(oldest);
       this.tidy(oldest.stream);
     } else if (oldest.count === 1) {
-      oldest.retention?.cancel();
+      oldest.retention.cancel();
       this.#removeWhole(oldest);
     } else {
       oldest.count -= 1;

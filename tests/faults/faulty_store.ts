@@ -53,6 +53,7 @@ export const ASYNCHRONOUS = [
   "log.open",
   "log.append",
   "log.end",
+  "log.addWhole",
   "log.read",
   "log.deliver",
   "log.delivered",

@@ -56,6 +56,10 @@ function serverOf(gates: Gate<string>[]) {
     ctx.log("error", "two");
     return await gate.promise;
   });
+  server.registerTool("hurry", {}, (_args, ctx) => {
+    ctx.log("error", "one");
+    return "Done";
+  });
   server.registerTool("ask", {}, async (_args, ctx) => {
     const [root] = await ctx.roots();
     return root?.uri ?? "none";
@@ -193,6 +197,11 @@ const STEPS: Readonly<Record<string, Step>> = {
       await read(world, again);
       await read(world, again);
     }
+  },
+  async "a call that streams and is over at once"(world) {
+    const frames = world.stream(await world.peer.call(world.id, "hurry"));
+    await read(world, frames);
+    await read(world, frames);
   },
   async "a call that asks"(world) {
     const { peer } = world;

@@ -1,7 +1,10 @@
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
 import { MemoryEventLog } from "../../../src/streams/memory_log.ts";
+import { eventId } from "../../../src/streams/replay.ts";
+import { frame } from "../../../src/streams/sse.ts";
 import { FakeClock } from "../../support/clock.ts";
+import { growthBy } from "../../wire/memory.ts";
 
 const LIMITS = { events: 256, eventBytes: 1 << 20, retainMs: 60_000 };
 
@@ -81,5 +84,205 @@ describe("MemoryEventLog", () => {
     assert.equal(log.append("session", "s", "new"), 1);
     unwatch();
     assert.deepEqual(log.read("session", "s", 0)?.events, [{ n: 1, data: "new" }]);
+  });
+});
+
+/** Adds a whole stream, as a response that is made of it does. */
+function addWhole(log: MemoryEventLog, stream: string, messages: readonly string[]): void {
+  const frames = messages.map((data, index) => frame(eventId(stream, index + 1), data));
+  log.addWhole("session", stream, frames.join(""), messages.length);
+}
+
+/** The data that is kept of some streams, in their order. */
+function kept(log: MemoryEventLog, streams: readonly string[]): string[] {
+  return streams.flatMap((stream) =>
+    log.read("session", stream, 0)?.events.map(({ data }) => data) ?? []
+  );
+}
+
+describe("MemoryEventLog: whole streams", () => {
+  const names = Array.from({ length: 3_000 }, (_, i) => `s${i}`);
+  /** The messages of a stream: as many as its number says, between one and five. */
+  const messagesOf = (i: number, text: string) =>
+    Array.from({ length: 1 + i % 5 }, (_, n) => `${i}.${n} ${text}`);
+
+  for (const [how, looks] of [["nobody looks", false], ["somebody looks", true]] as const) {
+    test(`[STR-7] thousands leave the newest 256 events when ${how} meanwhile`, () => {
+      const log = new MemoryEventLog(LIMITS, new FakeClock());
+      const all: string[] = [];
+      for (const [i, name] of names.entries()) {
+        const messages = messagesOf(i, "x");
+        addWhole(log, name, messages);
+        all.push(...messages);
+        if (looks && i % 7 === 0) {
+          assert.deepEqual(kept(log, names.slice(Math.max(0, i - 2), i + 1)).at(-1), all.at(-1));
+        }
+        if (looks && i % 500 === 0) {
+          assert.deepEqual(kept(log, names.slice(0, i + 1)), all.slice(-256));
+        }
+      }
+      assert.deepEqual(kept(log, names), all.slice(-256));
+    });
+
+    test(`[STR-7] thousands leave the newest MiB when ${how} meanwhile`, () => {
+      const log = new MemoryEventLog(LIMITS, new FakeClock());
+      // 30,000 bytes in 10,000 characters.
+      const text = "€".repeat(10_000);
+      const all: string[] = [];
+      for (const [i, name] of names.entries()) {
+        const messages = messagesOf(i, text);
+        addWhole(log, name, messages);
+        all.push(...messages);
+        if (looks && i % 7 === 0) log.read("session", name, 0);
+      }
+      const newest = kept(log, names);
+      const most = Math.floor(LIMITS.eventBytes / 30_000);
+      assert.ok(newest.length === most, `${newest.length} events`);
+      assert.deepEqual(newest, all.slice(-most));
+    });
+  }
+
+  test("[STR-7] one longer than all limits leaves its newest events alone", () => {
+    const log = new MemoryEventLog({ ...LIMITS, events: 4, eventBytes: 100 }, new FakeClock());
+    addWhole(log, "old", ["old"]);
+    addWhole(log, "many", ["1", "2", "3", "4", "5", "6"]);
+    assert.deepEqual(kept(log, ["old", "many"]), ["3", "4", "5", "6"]);
+    addWhole(log, "long", ["x".repeat(99), "y".repeat(1_000)]);
+    assert.deepEqual(kept(log, ["many", "long"]), ["y".repeat(1_000)]);
+  });
+
+  for (const after of [0, 1, 2, 3]) {
+    test(`[STR-7] one that is thrown away in part has a gap after ${after} or none`, () => {
+      const log = new MemoryEventLog({ ...LIMITS, events: 4 }, new FakeClock());
+      addWhole(log, "old", ["1", "2", "3"]);
+      addWhole(log, "new", ["4", "5", "6"]);
+      assert.deepEqual(log.read("session", "old", after), {
+        events: after < 3 ? [{ n: 3, data: "3" }] : [],
+        ended: true,
+        gap: after < 2,
+        last: 3,
+      });
+      assert.equal(log.delivered("session", "old"), 3);
+      addWhole(log, "newer", ["7"]);
+      assert.equal(log.read("session", "old", after), undefined);
+    });
+  }
+
+  test("[STR-7] events that come one by one and whole streams share one bound", () => {
+    const log = new MemoryEventLog({ ...LIMITS, events: 4 }, new FakeClock());
+    log.append("session", "live", "1");
+    addWhole(log, "whole", ["2", "3"]);
+    log.append("session", "live", "4");
+    assert.deepEqual(kept(log, ["live", "whole"]), ["1", "4", "2", "3"]);
+    log.append("session", "live", "5");
+    assert.deepEqual(kept(log, ["live", "whole"]), ["4", "5", "2", "3"]);
+    log.append("session", "live", "6");
+    assert.deepEqual(kept(log, ["live", "whole"]), ["4", "5", "6", "3"]);
+    addWhole(log, "next", ["7", "8"]);
+    assert.deepEqual(kept(log, ["live", "whole", "next"]), ["5", "6", "7", "8"]);
+  });
+
+  test("[STR-7] has one timer, however many are to be forgotten", async () => {
+    const clock = new FakeClock();
+    const log = new MemoryEventLog(LIMITS, clock);
+    for (const name of names) addWhole(log, name, ["x"]);
+    for (const name of names) log.addWhole(name, "s", frame("s.1", "x"), 1);
+    for (const name of names.slice(-9)) assert.equal(log.read("session", name, 0)?.last, 1);
+    assert.equal(clock.pending, 1);
+    await clock.advance(LIMITS.retainMs - 1);
+    assert.equal(kept(log, names).length, 256);
+    await clock.advance(1);
+    assert.deepEqual(kept(log, names), []);
+    for (const name of names) assert.equal(log.read(name, "s", 0), undefined);
+    assert.equal(clock.pending, 0);
+  });
+
+  test("[STR-7] each is forgotten retainMs after it came, whatever came before and after", async () => {
+    const clock = new FakeClock();
+    const log = new MemoryEventLog(LIMITS, clock);
+    addWhole(log, "a", ["1"]);
+    await clock.advance(LIMITS.retainMs / 2);
+    addWhole(log, "b", ["2"]);
+    assert.deepEqual(kept(log, ["a"]), ["1"]);
+    await clock.advance(LIMITS.retainMs / 2);
+    assert.deepEqual(kept(log, ["a", "b"]), ["2"]);
+    addWhole(log, "c", ["3"]);
+    await clock.advance(LIMITS.retainMs / 2);
+    assert.deepEqual(kept(log, ["a", "b", "c"]), ["3"]);
+  });
+
+  test("[STR-7] nothing is left of sessions whose streams were forgotten", async () => {
+    const clock = new FakeClock();
+    const log = new MemoryEventLog(LIMITS, clock);
+    const bound = 2_000_000;
+    let session = 0;
+    const grown = await growthBy(async () => {
+      for (let i = 0; i < 20_000; i++) {
+        log.addWhole(`session${++session}`, "s", frame("s.1", "{}"), 1);
+        if (i % 2 === 0) log.read(`session${session}`, "s", 0);
+      }
+      await clock.advance(LIMITS.retainMs);
+    }, bound);
+    assert.ok(grown < bound, `It grew by ${grown} bytes`);
+  });
+
+  for (const read of [true, false]) {
+    test(`a watcher of one that was ${read ? "" : "not "}read hears that it is forgotten`, async () => {
+      const clock = new FakeClock();
+      const log = new MemoryEventLog(LIMITS, clock);
+      addWhole(log, "s", ["1", "2"]);
+      if (read) assert.deepEqual(kept(log, ["s"]), ["1", "2"]);
+      const slices: unknown[] = [];
+      const unwatch = log.watch("session", "s", () => slices.push(log.read("session", "s", 0)));
+      assert.equal(log.append("session", "s", "3"), 0);
+      await clock.advance(LIMITS.retainMs - 1);
+      assert.deepEqual(slices, []);
+      assert.deepEqual(kept(log, ["s"]), ["1", "2"]);
+      await clock.advance(1);
+      assert.deepEqual(slices, [undefined]);
+      unwatch();
+      await clock.advance(LIMITS.retainMs);
+      assert.equal(slices.length, 1);
+      assert.equal(clock.pending, 0);
+    });
+  }
+
+  test("one that somebody watches shows its gap when all of it was thrown away", async () => {
+    const clock = new FakeClock();
+    const log = new MemoryEventLog({ ...LIMITS, events: 2 }, clock);
+    addWhole(log, "s", ["1", "2"]);
+    const unwatch = log.watch("session", "s", () => {});
+    addWhole(log, "t", ["3", "4"]);
+    assert.deepEqual(log.read("session", "s", 0), { events: [], ended: true, gap: true, last: 2 });
+    unwatch();
+    assert.equal(log.read("session", "s", 0), undefined);
+    assert.deepEqual(kept(log, ["t"]), ["3", "4"]);
+  });
+
+  test("one that was thrown away takes no new one of its name with it", async () => {
+    const clock = new FakeClock();
+    const log = new MemoryEventLog({ ...LIMITS, events: 2 }, clock);
+    addWhole(log, "s", ["1"]);
+    addWhole(log, "t", ["2", "3"]);
+    await clock.advance(LIMITS.retainMs - 1);
+    addWhole(log, "s", ["new"]);
+    await clock.advance(1);
+    assert.deepEqual(kept(log, ["s", "t"]), ["new"]);
+  });
+
+  test("[SES-6] a dropped session wakes whoever watches one, and waits for nothing", async () => {
+    const clock = new FakeClock();
+    const log = new MemoryEventLog(LIMITS, clock);
+    addWhole(log, "s", ["1"]);
+    addWhole(log, "t", ["2"]);
+    const slices: unknown[] = [];
+    log.watch("session", "s", () => slices.push(log.read("session", "s", 0)));
+    log.drop("session");
+    assert.deepEqual(slices, [undefined]);
+    await clock.advance(LIMITS.retainMs);
+    assert.deepEqual(slices, [undefined]);
+    addWhole(log, "t", ["3"]);
+    assert.deepEqual(kept(log, ["s", "t"]), []);
+    assert.equal(log.delivered("session", "t"), 0);
   });
 });

@@ -1,7 +1,10 @@
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
+import fc from "fast-check";
+import { eventId } from "../../../src/streams/replay.ts";
 import {
   frame,
+  framedData,
   KEEP_ALIVE,
   primingFrame,
   retryFrame,
@@ -45,5 +48,53 @@ describe("server-sent events as text", () => {
     assert.equal(retryFrame(0.2), "retry: 1\n\n");
     assert.equal(retryFrame(-1), "retry: 0\n\n");
     assert.match(retryFrame(Infinity), /^retry: \d+\n\n$/);
+  });
+});
+
+/** Messages as one text, with ids or without. */
+function frames(messages: readonly string[], stream?: string): string {
+  const id = (n: number) => stream === undefined ? undefined : eventId(stream, n);
+  return messages.map((data, index) => frame(id(index + 1), data)).join("");
+}
+
+describe("framedData()", () => {
+  const odd = {
+    "a blank line and a field": JSON.stringify("\n\ndata: x\n\nid: 7\r\n\r\ndata: y"),
+    "what a frame begins with": '"id: s.1 event: message data: x"',
+    "line separators of Unicode": '{"a":"\u2028\u2029\u0085\v\f"}',
+    "more bytes than characters": '"é€😀"',
+    "nothing": "",
+    "spaces around": "  {}  ",
+  };
+  for (const [name, data] of Object.entries(odd)) {
+    test(`[STR-7] gives back data with ${name}, alone and among others`, () => {
+      for (const stream of ["s", undefined]) {
+        assert.deepEqual(framedData(frames([data], stream)), [data]);
+        const messages = ["{}", data, data, "[]", data];
+        assert.deepEqual(framedData(frames(messages, stream)), messages);
+      }
+    });
+  }
+
+  test("[STR-7] gives back any messages, each as one, in order", () => {
+    const text = fc.string({ unit: "binary" }).map((value) => JSON.stringify(value));
+    const messages = fc.array(fc.oneof(fc.json({ maxDepth: 2 }), text));
+    fc.assert(fc.property(messages, fc.constantFrom("s-1", undefined), (all, stream) => {
+      assert.deepEqual(framedData(frames(all, stream)), all);
+    }));
+  });
+
+  test("[STR-7] gives a message with line ends between its tokens back in one line", () => {
+    const value = { a: "x\n\ndata: y", b: [1] };
+    const data = framedData(frames([JSON.stringify(value, null, 2), "1\n\ndata: 2"], "s"));
+    assert.equal(data.length, 2);
+    assert.deepEqual(JSON.parse(data[0] ?? ""), value);
+    assert.equal(data[1], "1 data: 2");
+  });
+
+  test("[STR-7] finds no message in comments and waits, nor in nothing", () => {
+    assert.deepEqual(framedData(""), []);
+    assert.deepEqual(framedData(KEEP_ALIVE + retryFrame(1)), []);
+    assert.deepEqual(framedData(KEEP_ALIVE + frame("s.1", "{}") + retryFrame(1)), ["{}"]);
   });
 });
