@@ -104,14 +104,13 @@ export class McpServer implements Dispatcher {
     const { instructions, logging = true, resourceSubscriptions = true, capabilities, cache } =
       options;
     this.serverInfo = { ...info };
-    const modern = new ModernResults(this.serverInfo, cache);
-    this.#modern = modern;
+    this.#modern = new ModernResults(this.serverInfo, cache);
     const context: ContextSettings = {
       logging,
       questions: (exchange) =>
         VERSIONS[exchange.protocolVersion].era === "2025"
           ? liveQuestions(exchange)
-          : modern.rounds(exchange),
+          : this.#modern.rounds(exchange),
     };
     const init: FeatureInit = {
       context,

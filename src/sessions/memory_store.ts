@@ -44,7 +44,7 @@ export class MemorySessionStore implements SessionStore {
   #reserved = 0;
   /** The last one of them. */
   #last: Entry | undefined;
-  readonly #owners = new ShardedMap<Owner>();
+  readonly #owners = new Map<string, Owner>();
   /** Sessions that are not held, least recently used first. */
   readonly #free = new LinkedList<Entry>();
   readonly #subscribers = new Subscribers();
