@@ -42,7 +42,7 @@ const sessions = await Promise.all(init.ports.map(async (port) => {
   return { port, session, connections: new Map<string, readonly Connection[]>() };
 }));
 
-/** Connections for calls of a tool of a server, each tried once. None is idle: servers close those. */
+/** Connections for calls of a tool of a server, each tried once. Servers close those that are idle. */
 async function connectionsFor(
   { server, tool, lanes }: CallLoadOrder,
 ): Promise<readonly Connection[]> {
@@ -50,7 +50,7 @@ async function connectionsFor(
   assert.ok(found);
   const { port, session, connections } = found;
   const there = connections.get(`${tool} ${lanes}`);
-  if (there !== undefined) return there;
+  if (there?.every(({ closed }) => !closed)) return there;
   const made = Array.from({ length: lanes }, (_, n) => {
     // In one session no two requests that are under way may have the same id.
     const params = { name: tool, arguments: { a: 2, b: 3 } };

@@ -25,6 +25,11 @@ export class Connection {
     this.#socket.on("close", () => this.#end(new Error("The server closed a connection")));
   }
 
+  /** Whether the connection has ended. */
+  get closed(): boolean {
+    return this.#over !== undefined;
+  }
+
   /** Sends the request and waits for the whole answer, head and body. */
   ask(): Promise<string> {
     return new Promise((resolve, reject) => {
