@@ -31,9 +31,8 @@ export interface ConnectInit {
   readonly onClose?: () => void;
 }
 
-/** A connection with the response that carries it. */
+/** A connection, as the response that carries it. */
 export interface Connected {
-  readonly connection: Connection;
   readonly response: Response;
   /** Ends the connection, not the stream. */
   readonly close: Connection["close"];
@@ -91,7 +90,6 @@ export function connectIn(endpoint: Endpoint, init: ConnectInit): Connected {
     endpoint.report({ type, session: sessionName(session.id), stream: kind });
   }
   return {
-    connection,
     response: sseResponse(connection.body),
     close: (reason, options) => connection.close(reason, options),
   };

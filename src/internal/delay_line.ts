@@ -14,18 +14,20 @@ export interface Delay {
   restart(): void;
 }
 
-/** A wait with its place in the line. */
-class Wait extends Linked<Wait> implements Delay {
-  readonly callback: () => void;
+/** A wait with its place in a line. */
+export abstract class Wait extends Linked<Wait> implements Delay {
   readonly #line: DelayLine;
   /** When it is over. */
   due = 0;
 
-  constructor(line: DelayLine, callback: () => void) {
+  /** Makes a wait that begins with {@linkcode restart}. */
+  constructor(line: DelayLine) {
     super();
     this.#line = line;
-    this.callback = callback;
   }
+
+  /** Called once when the time has passed. */
+  abstract over(): void;
 
   cancel(): void {
     this.list?.remove(this);
@@ -33,6 +35,20 @@ class Wait extends Linked<Wait> implements Delay {
 
   restart(): void {
     this.#line.begin(this);
+  }
+}
+
+/** A wait with a function. */
+class CallbackWait extends Wait {
+  readonly #callback: () => void;
+
+  constructor(line: DelayLine, callback: () => void) {
+    super(line);
+    this.#callback = callback;
+  }
+
+  over(): void {
+    this.#callback();
   }
 }
 
@@ -61,7 +77,7 @@ export class DelayLine {
 
   /** Calls `callback` once when the line's time has passed, unless the wait is cancelled. */
   add(callback: () => void): Delay {
-    const wait = new Wait(this, callback);
+    const wait = new CallbackWait(this, callback);
     this.begin(wait);
     return wait;
   }
@@ -94,7 +110,7 @@ export class DelayLine {
       let wait = this.#waits.first;
       while (wait !== undefined && wait.due <= now) {
         wait.cancel();
-        wait.callback();
+        wait.over();
         wait = this.#waits.first;
       }
     } finally {

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Clock } from "../internal/clock.ts";
-import { DelayLine } from "../internal/delay_line.ts";
+import { type Delay, DelayLine, Wait } from "../internal/delay_line.ts";
 import { WholePlace } from "./log_places.ts";
 import { SessionLog } from "./session_log.ts";
 import type { StreamLog, Watcher } from "./session_log.ts";
@@ -14,6 +14,28 @@ import type { EventLog, EventLogLimits, Slice } from "./types.ts";
 const REMEMBER_MS = 60_000;
 /** How many more dropped sessions make it forgotten sooner. */
 const REMEMBER = 5_000;
+
+type Forget = (session: string, log: SessionLog, stream: string) => void;
+
+/** The wait until a stream is forgotten. There is one for each, so it is made of nothing but itself. */
+class Retention extends Wait {
+  readonly #forget: Forget;
+  readonly #session: string;
+  readonly #log: SessionLog;
+  readonly #stream: string;
+
+  constructor(line: DelayLine, forget: Forget, session: string, log: SessionLog, stream: string) {
+    super(line);
+    this.#forget = forget;
+    this.#session = session;
+    this.#log = log;
+    this.#stream = stream;
+  }
+
+  over(): void {
+    this.#forget(this.#session, this.#log, this.#stream);
+  }
+}
 
 /**
  * An {@linkcode EventLog} in memory. It answers at once, never with a promise.
@@ -70,7 +92,7 @@ export class MemoryEventLog implements EventLog {
   addWhole(session: string, stream: string, frames: string, count: number): void {
     const log = this.#session(session);
     if (log === undefined) return;
-    const retention = this.#retention.add(() => this.#forget(session, log, stream));
+    const retention = this.#keep(session, log, stream);
     log.addWhole(new WholePlace({ id: stream, frames, count, retention }));
   }
 
@@ -127,14 +149,21 @@ export class MemoryEventLog implements EventLog {
   /** Begins to forget a stream that has ended and was delivered. */
   #retain(session: string, log: SessionLog, stream: StreamLog): void {
     if (!stream.ended || stream.delivered < stream.last || stream.retention !== undefined) return;
-    stream.retention = this.#retention.add(() => this.#forget(session, log, stream.id));
+    stream.retention = this.#keep(session, log, stream.id);
   }
 
-  #forget(session: string, log: SessionLog, id: string): void {
+  /** Keeps a stream for its time. */
+  #keep(session: string, log: SessionLog, stream: string): Delay {
+    const retention = new Retention(this.#retention, this.#forget, session, log, stream);
+    retention.restart();
+    return retention;
+  }
+
+  readonly #forget: Forget = (session, log, id) => {
     const stream = log.forget(id);
     this.#tidy(session, log);
     stream?.wake();
-  }
+  };
 
   /** Forgets a session of which nothing is kept. */
   #tidy(session: string, log: SessionLog): void {
