@@ -4,6 +4,7 @@
  * @module
  */
 import { functionOption } from "../internal/check.ts";
+import { defaultFetch } from "./default_fetch.ts";
 import { checkForwardHeaders, type ForwardHeaders } from "./forward_headers.ts";
 import { checkAuth, type Fetch, type HttpAuth } from "./http_auth.ts";
 import { HOPS_HEADER } from "./hops.ts";
@@ -29,7 +30,8 @@ export interface HttpOptions extends SessionOptions {
    */
   readonly forwardHeaders?: ForwardHeaders;
   /**
-   * Sends the requests.
+   * Sends the requests. When left out they are sent as the global `fetch` sends them; on Node by
+   * `node:http` and connections of their own, unless `fetch` was replaced or given a dispatcher.
    *
    * @default {fetch}
    */
@@ -93,8 +95,7 @@ export function checkHttpOptions(options: HttpOptions): HttpSettings {
     headers,
     auth,
     forwarded,
-    // Looked up at each call, so that a `fetch` that is replaced later is used.
-    fetch: fetch ?? ((to, init) => globalThis.fetch(to, init)),
+    fetch: fetch ?? defaultFetch,
     identity: identityOf("http", [
       url.href,
       Object.entries(headers).sort(),

@@ -9,29 +9,35 @@ const DIGITS = new TextEncoder().encode(
 );
 const decoder = new TextDecoder();
 
-/** How many characters are made at a time: one by one, each text would cost ten times as much. */
-const AT_ONCE = 4096;
+/** Random bytes that are fetched many at a time: one call for each text would cost ten times as much. */
+class RandomBytes {
+  readonly #bytes = new Uint8Array(4096);
+  #used = this.#bytes.length;
 
-let ready = "";
-let used = 0;
+  /** So many bytes, which nobody else gets, to be used at once. */
+  take(length: number): Uint8Array {
+    if (length > this.#bytes.length) return crypto.getRandomValues(new Uint8Array(length));
+    if (this.#used + length > this.#bytes.length) {
+      crypto.getRandomValues(this.#bytes);
+      this.#used = 0;
+    }
+    this.#used += length;
+    return this.#bytes.subarray(this.#used - length, this.#used);
+  }
+}
+
+const random = new RandomBytes();
 
 /**
  * A random text of `length` characters from the URL-safe Base64 alphabet: 6 random bits each, from
- * the platform's cryptographic source. Nobody else gets any of them.
+ * the platform's cryptographic source.
  */
 export function randomText(length: number): string {
-  if (length > AT_ONCE) return randomTextOf(length);
-  if (used + length > ready.length) {
-    ready = randomTextOf(AT_ONCE);
-    used = 0;
-  }
-  used += length;
-  return ready.slice(used - length, used);
-}
-
-function randomTextOf(length: number): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(length));
+  const bytes = random.take(length);
+  // Written over the random bytes, so that nothing is left of them to be used again.
   for (let i = 0; i < length; i++) bytes[i] = DIGITS[(bytes[i] ?? 0) & 63] ?? 0;
+  // Decoded in one go: a text put together piece by piece, or cut out of one that was made for many,
+  // keeps all of that in memory.
   return decoder.decode(bytes);
 }
 

@@ -40,9 +40,11 @@ export class MemorySessionStore implements SessionStore {
    * `initialize`.
    */
   readonly #entries = new ShardedMap<Entry>();
+  /** How many there are of both. */
   #count = 0;
+  /** How many of them are only reserved. */
   #reserved = 0;
-  /** The last one of them. */
+  /** What was put there last. */
   #last: Entry | undefined;
   readonly #owners = new Map<string, Owner>();
   /** Sessions that are not held, least recently used first. */
