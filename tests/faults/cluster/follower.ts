@@ -77,6 +77,9 @@ export class Follower {
     const [, data] = /^data: (.+)$/m.exec(frame) ?? [];
     if (id !== undefined) this.#last = id;
     const message: unknown = data === undefined ? undefined : JSON.parse(data);
-    if (isObject(message)) this.heard.push(logData(message));
+    // A client that comes back to what nobody knows any more is told to look at the lists again.
+    if (isObject(message) && message.method === "notifications/message") {
+      this.heard.push(logData(message));
+    }
   }
 }
