@@ -17,11 +17,11 @@ export class ShardedMap<V> {
   /** The parts, each in the order in which its entries were set. */
   readonly shards: readonly Map<string, V>[] = Array.from({ length: SHARDS }, () => new Map());
 
+  #size = 0;
+
   /** How many entries there are. */
   get size(): number {
-    let size = 0;
-    for (const shard of this.shards) size += shard.size;
-    return size;
+    return this.#size;
   }
 
   /** The value of a key. */
@@ -36,12 +36,17 @@ export class ShardedMap<V> {
 
   /** Sets the value of a key. */
   set(key: string, value: V): void {
-    this.#shardOf(key).set(key, value);
+    const shard = this.#shardOf(key);
+    const { size } = shard;
+    shard.set(key, value);
+    this.#size += shard.size - size;
   }
 
   /** Forgets a key. `false` when it was unknown. */
   delete(key: string): boolean {
-    return this.#shardOf(key).delete(key);
+    const known = this.#shardOf(key).delete(key);
+    if (known) this.#size -= 1;
+    return known;
   }
 
   /** All keys, part by part. */

@@ -33,12 +33,9 @@ export class Owner {
   }
 }
 
-/** A session that has begun. */
-export type Begun = Entry & { record: SessionRecord; readonly found: Found };
-
-/** A session, or the place that is reserved for one. Where it is linked, it is not held. */
+/** A session. Where it is linked, it is not held. */
 export class Entry extends Linked<Entry> {
-  /** Its owner, once that is known. */
+  /** Its owner, once it is claimed. */
   owner: Owner | undefined;
   /** When it was used last, in milliseconds since the epoch. */
   usedAt = 0;
@@ -50,22 +47,18 @@ export class Entry extends Linked<Entry> {
   state: Map<string, string> | undefined;
   /** URIs of resources. */
   subscriptions: Set<string> | undefined;
-  #found: (Found & { readonly record: SessionRecord }) | undefined;
+  #found: Found & { readonly record: SessionRecord };
 
-  /** Makes a reserved place. */
-  constructor(owner: Owner | undefined) {
+  /** Makes a session that is in no list yet. */
+  constructor(record: SessionRecord, owner: Owner | undefined) {
     super();
+    this.#found = { record };
     this.owner = owner;
   }
 
-  /** Whether it is a session, and not only a place for one. */
-  hasBegun(): this is Begun {
-    return this.#found !== undefined;
-  }
-
-  /** What is kept of it. Replaced, never changed; `undefined` before it has begun. */
-  get record(): SessionRecord | undefined {
-    return this.#found?.record;
+  /** What is kept of it. Replaced, never changed. */
+  get record(): SessionRecord {
+    return this.#found.record;
   }
 
   set record(record: SessionRecord) {
@@ -73,7 +66,7 @@ export class Entry extends Linked<Entry> {
   }
 
   /** The answer to whoever looks the session up, made once for each state of the record. */
-  get found(): Found | undefined {
+  get found(): Found {
     return this.#found;
   }
 }

@@ -6,7 +6,7 @@
 import type { Clock } from "../internal/clock.ts";
 import { LinkedList } from "../internal/linked_list.ts";
 import { ShardedMap } from "../internal/sharded_map.ts";
-import { type Begun, Entry, Owner } from "./memory_entry.ts";
+import { Entry, Owner } from "./memory_entry.ts";
 import { Subscribers } from "./subscriptions.ts";
 import type {
   EndedSession,
@@ -34,18 +34,9 @@ export class MemorySessionStore implements SessionStore {
   readonly #caps: SessionCaps;
   readonly #lifetimes: SessionLifetimes;
   readonly #clock: Clock;
-  /**
-   * Sessions, oldest first in each part, and places that are reserved for some. Two maps would be
-   * cleaner, but a map of what soon leaves it again is made anew every few times, which was 8 % of
-   * `initialize`.
-   */
+  /** Sessions, oldest first in each part. */
   readonly #entries = new ShardedMap<Entry>();
-  /** How many there are of both. */
-  #count = 0;
-  /** How many of them are only reserved. */
-  #reserved = 0;
-  /** What was put there last. */
-  #last: Entry | undefined;
+  readonly #reserved = new Map<string, Owner | undefined>();
   readonly #owners = new Map<string, Owner>();
   /** Sessions that are not held, least recently used first. */
   readonly #free = new LinkedList<Entry>();
@@ -65,50 +56,37 @@ export class MemorySessionStore implements SessionStore {
   }
 
   get size(): number {
-    return this.#count - this.#reserved;
+    return this.#entries.size;
   }
 
   reserve(id: string, owner: string | undefined): Reservation {
     const ended: EndedSession[] = [];
-    if (this.#entries.has(id)) return { admitted: false, ended };
+    if (this.#entries.has(id) || this.#reserved.has(id)) return { admitted: false, ended };
     const known = owner === undefined ? undefined : this.#owners.get(owner);
     const admitted = this.#makeRoom(known, ended);
-    if (admitted) {
-      this.#put(id, new Entry(this.#owned(owner)));
-      this.#count += 1;
-      this.#reserved += 1;
-    }
+    if (admitted) this.#reserved.set(id, this.#owned(owner));
     return { admitted, ended };
   }
 
   release(id: string): void {
-    const entry = this.#entries.get(id);
-    if (entry === undefined || entry.hasBegun()) return;
-    this.#disowned(entry.owner);
-    this.#entries.delete(id);
-    this.#count -= 1;
-    this.#reserved -= 1;
+    if (!this.#reserved.has(id)) return;
+    this.#disowned(this.#reserved.get(id));
+    this.#reserved.delete(id);
   }
 
   create(record: SessionRecord): boolean {
     const { id } = record;
-    const entry = this.#entries.get(id);
-    if (entry === undefined || entry.hasBegun()) return false;
-    this.#reserved -= 1;
-    // Others may have begun since its place was reserved.
-    if (entry !== this.#last && this.#entries.delete(id)) this.#put(id, entry);
-    entry.record = record;
-    if (entry.owner?.key !== record.owner) {
-      const { owner } = entry;
-      entry.owner = this.#owned(record.owner);
-      this.#disowned(owner);
-    }
+    if (!this.#reserved.has(id)) return false;
+    // Counted before the reservation is given back, so that the owner is not forgotten in between.
+    const entry = new Entry(record, this.#owned(record.owner));
+    this.release(id);
+    this.#entries.set(id, entry);
     this.#touch(entry, this.#clock.now());
     return true;
   }
 
   use(id: string, owner: string): Found {
-    const entry = this.#get(id);
+    const entry = this.#entries.get(id);
     if (entry === undefined) return UNKNOWN;
     const claimed = entry.record.owner;
     if (claimed !== undefined && claimed !== owner) return FOREIGN;
@@ -124,7 +102,7 @@ export class MemorySessionStore implements SessionStore {
   }
 
   peek(id: string): SessionRecord | undefined {
-    const entry = this.#get(id);
+    const entry = this.#entries.get(id);
     if (entry === undefined || this.#expiry(entry, this.#clock.now()) !== undefined) {
       return undefined;
     }
@@ -132,12 +110,12 @@ export class MemorySessionStore implements SessionStore {
   }
 
   update(id: string, patch: SessionPatch): void {
-    const entry = this.#get(id);
+    const entry = this.#entries.get(id);
     if (entry !== undefined) entry.record = { ...entry.record, ...patch };
   }
 
   hold(id: string): void {
-    const entry = this.#get(id);
+    const entry = this.#entries.get(id);
     if (entry === undefined) return;
     entry.holds += 1;
     this.#free.remove(entry);
@@ -145,14 +123,14 @@ export class MemorySessionStore implements SessionStore {
   }
 
   free(id: string): void {
-    const entry = this.#get(id);
+    const entry = this.#entries.get(id);
     if (entry === undefined || entry.holds === 0) return;
     entry.holds -= 1;
     this.#touch(entry, this.#clock.now());
   }
 
   end(id: string): boolean {
-    const entry = this.#get(id);
+    const entry = this.#entries.get(id);
     if (entry !== undefined) this.#remove(entry);
     return entry !== undefined;
   }
@@ -161,33 +139,30 @@ export class MemorySessionStore implements SessionStore {
     const ended: EndedSession[] = [];
     const now = this.#clock.now();
     let idle = this.#free.first;
-    while (idle?.hasBegun() && ended.length < limit && this.#expire(idle, now, ended)) {
+    while (idle !== undefined && ended.length < limit && this.#expire(idle, now, ended)) {
       idle = this.#free.first;
     }
     for (const shard of this.#entries.shards) {
       for (const entry of shard.values()) {
         if (ended.length >= limit) return ended;
-        if (entry.hasBegun() && !this.#expire(entry, now, ended)) break;
+        if (!this.#expire(entry, now, ended)) break;
       }
     }
     return ended;
   }
 
   ids(): Iterable<string> {
-    if (this.#reserved === 0) return this.#entries.keys();
-    return [...this.#entries.values()].flatMap(({ record }) =>
-      record === undefined ? [] : record.id
-    );
+    return this.#entries.keys();
   }
 
   getState(id: string, key: string): unknown {
-    const text = this.#get(id)?.state?.get(key);
+    const text = this.#entries.get(id)?.state?.get(key);
     return text === undefined ? undefined : JSON.parse(text);
   }
 
   setState(id: string, key: string, value: unknown): void {
     if (value === undefined) return this.deleteState(id, key);
-    const entry = this.#get(id);
+    const entry = this.#entries.get(id);
     if (entry === undefined) return;
     const text: string | undefined = JSON.stringify(value);
     if (text === undefined) {
@@ -197,11 +172,11 @@ export class MemorySessionStore implements SessionStore {
   }
 
   deleteState(id: string, key: string): void {
-    this.#get(id)?.state?.delete(key);
+    this.#entries.get(id)?.state?.delete(key);
   }
 
   subscribe(id: string, uri: string, cap: number): "subscribed" | "full" | "gone" {
-    const entry = this.#get(id);
+    const entry = this.#entries.get(id);
     if (entry === undefined) return "gone";
     const subscriptions = entry.subscriptions ??= new Set();
     if (subscriptions.has(uri)) return "subscribed";
@@ -212,22 +187,11 @@ export class MemorySessionStore implements SessionStore {
   }
 
   unsubscribe(id: string, uri: string): void {
-    if (this.#get(id)?.subscriptions?.delete(uri)) this.#subscribers.remove(uri, id);
+    if (this.#entries.get(id)?.subscriptions?.delete(uri)) this.#subscribers.remove(uri, id);
   }
 
   subscribers(uri: string): Iterable<string> {
     return this.#subscribers.of(uri);
-  }
-
-  #put(id: string, entry: Entry): void {
-    this.#entries.set(id, entry);
-    this.#last = entry;
-  }
-
-  /** A session that has begun. */
-  #get(id: string): Begun | undefined {
-    const entry = this.#entries.get(id);
-    return entry?.hasBegun() ? entry : undefined;
   }
 
   /** Ends sessions until one more fits under both caps. `false` when too many are held. */
@@ -235,10 +199,11 @@ export class MemorySessionStore implements SessionStore {
     const { sessions, sessionsPerPrincipal } = this.#caps;
     while (true) {
       const ownersCap = owner !== undefined && owner.count >= sessionsPerPrincipal;
-      if (!ownersCap && this.#count < sessions) return true;
+      const count = this.#entries.size + this.#reserved.size;
+      if (!ownersCap && count < sessions) return true;
       const own = owner?.free.first?.entry;
       const victim = ownersCap ? own : own ?? this.#free.first;
-      if (!victim?.hasBegun()) return false;
+      if (victim === undefined) return false;
       const reason = this.#expiry(victim, this.#clock.now()) ?? "evicted";
       this.#remove(victim);
       ended.push({ id: victim.record.id, reason });
@@ -246,7 +211,7 @@ export class MemorySessionStore implements SessionStore {
   }
 
   /** Ends a session, if its time is over. */
-  #expire(entry: Begun, now: number, ended: EndedSession[]): boolean {
+  #expire(entry: Entry, now: number, ended: EndedSession[]): boolean {
     const reason = this.#expiry(entry, now);
     if (reason === undefined) return false;
     this.#remove(entry);
@@ -254,13 +219,13 @@ export class MemorySessionStore implements SessionStore {
     return true;
   }
 
-  #expiry({ record, usedAt, holds }: Begun, now: number): "idle" | "expired" | undefined {
+  #expiry({ record, usedAt, holds }: Entry, now: number): "idle" | "expired" | undefined {
     if (now - record.createdAt >= this.#lifetimes.absoluteMs) return "expired";
     return holds === 0 && now - usedAt >= this.#lifetimes.idleMs ? "idle" : undefined;
   }
 
   /** Gives a session that nobody owns to the first who uses it. */
-  #claim(entry: Begun, owner: string): void {
+  #claim(entry: Entry, owner: string): void {
     entry.record = { ...entry.record, owner };
     entry.owner = this.#owned(owner);
   }
@@ -273,10 +238,9 @@ export class MemorySessionStore implements SessionStore {
     entry.owner?.free.append(entry.ownersPlace);
   }
 
-  #remove(entry: Begun): void {
+  #remove(entry: Entry): void {
     const { id } = entry.record;
     this.#entries.delete(id);
-    this.#count -= 1;
     this.#free.remove(entry);
     entry.owner?.free.remove(entry.ownersPlace);
     this.#disowned(entry.owner);
