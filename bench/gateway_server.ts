@@ -4,10 +4,10 @@
  * @module
  */
 import process from "node:process";
-import { createInterface } from "node:readline";
 import { Unauthorized } from "../mod.ts";
 import { gateway, http, stdio } from "../src/gateway/mod.ts";
 import { cpuTime } from "./cpu_time.ts";
+import { tell } from "./serving.ts";
 import type { Serving } from "./http_server.ts";
 import { PRINCIPALS } from "./messages.ts";
 import { adapter } from "./stacks/mooring.ts";
@@ -36,11 +36,7 @@ const { port } = await serve(gw, {
     return principal;
   },
 });
-const say = (): void => {
+await tell((): GatewayServing => {
   const { user, system } = process.cpuUsage();
-  const serving: GatewayServing = { port, cpuMs: cpuTime(), wholeMs: (user + system) / 1e3 };
-  process.stdout.write(`${JSON.stringify(serving)}\n`);
-};
-say();
-for await (const _ of createInterface({ input: process.stdin })) say();
-process.exit();
+  return { port, cpuMs: cpuTime(), wholeMs: (user + system) / 1e3 };
+});

@@ -7,10 +7,9 @@
 import { randomUUID } from "node:crypto";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import process from "node:process";
-import { createInterface } from "node:readline";
 import { StreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/streamableHttp.js";
 import { cpuTime } from "./cpu_time.ts";
+import { tell } from "./serving.ts";
 import { upstreamServer } from "./gateway_tools.ts";
 import type { Serving } from "./http_server.ts";
 
@@ -27,10 +26,4 @@ const server = createServer(async (incoming, outgoing) => {
 });
 await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", () => resolve()));
 const { port } = server.address() as AddressInfo; // it listens on a port
-const say = (): void => {
-  const serving: Serving = { port, cpuMs: cpuTime() };
-  process.stdout.write(`${JSON.stringify(serving)}\n`);
-};
-say();
-for await (const _ of createInterface({ input: process.stdin })) say();
-process.exit();
+await tell((): Serving => ({ port, cpuMs: cpuTime() }));

@@ -4,8 +4,8 @@
  * @module
  */
 import process from "node:process";
-import { createInterface } from "node:readline";
 import { cpuTime } from "./cpu_time.ts";
+import { tell } from "./serving.ts";
 import { loadStack, type StackName } from "./stacks/mod.ts";
 import type { Listening, Stack, StackInit } from "./stacks/types.ts";
 
@@ -51,10 +51,4 @@ const { stack }: ServerInit = JSON.parse(process.argv[2] ?? "null");
 const module = await loadStack(stack);
 const init: StackInit = { kind: "http", tools: 3, room: 0 };
 const { port } = await (module.listen?.(init) ?? listen(await module.make(init)));
-const say = (): void => {
-  const serving: Serving = { port, cpuMs: cpuTime() };
-  process.stdout.write(`${JSON.stringify(serving)}\n`);
-};
-say();
-for await (const _ of createInterface({ input: process.stdin })) say();
-process.exit();
+await tell((): Serving => ({ port, cpuMs: cpuTime() }));
