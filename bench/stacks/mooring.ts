@@ -27,7 +27,7 @@ const KEYS = ["a secret of a benchmark that nobody needs to keep"];
 function optionsOf({ tools, room, clock, store }: StackInit): McpHandlerOptions {
   return {
     authenticate(request) {
-      const principal = principals.get(request.headers.get("authorization") ?? "");
+      const principal = principals.get(request.headers.get("Authorization") ?? "");
       if (principal === undefined) throw new Unauthorized();
       return principal;
     },

@@ -4,6 +4,7 @@
  * @module
  */
 import { isPromise, type MaybePromise } from "../internal/types.ts";
+import { HeaderName } from "../protocol/headers.ts";
 import type { Principal } from "../protocol/exchange.ts";
 import { bearerChallenge } from "./challenge.ts";
 import { Forbidden, Unauthorized } from "./errors.ts";
@@ -78,7 +79,7 @@ export function bearer(options: BearerOptions): Authenticate {
 
 /** The token of a request. */
 function tokenOf({ headers }: Request, required: readonly string[]): string {
-  const header = headers.get("authorization");
+  const header = headers.get(HeaderName.Authorization);
   if (header === null || !/^bearer(?: |$)/i.test(header)) {
     const challenge = bearerChallenge({ scopes: required });
     throw new Unauthorized("Send a bearer token as the Authorization header", { challenge });

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { HeaderName } from "../protocol/headers.ts";
 
 /** A host and its port. */
 export interface Authority {
@@ -61,7 +62,7 @@ export function isLoopback(host: string): boolean {
 
 /** The host that a request was sent to: its Host header, else the authority of its URL. */
 export function hostOf(request: Request): string {
-  return request.headers.get("host") ?? new URL(request.url).host;
+  return request.headers.get(HeaderName.Host) ?? new URL(request.url).host;
 }
 
 /** The host as clients send it: in ASCII, IP addresses in their shortest form. */

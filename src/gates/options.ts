@@ -6,6 +6,7 @@
 import { integerOption } from "../internal/check.ts";
 import { type HostRule, parseHostRule } from "./authority.ts";
 import { allowedMethods, allowedRequestHeaders } from "./cors.ts";
+import { FamiliarBodies } from "./familiar.ts";
 import { exactOrigins, type OriginRule, parseOriginRule } from "./origin.ts";
 import type { GateOptions, RateLimiter, RequiredHeader } from "./types.ts";
 
@@ -31,6 +32,8 @@ export interface GateSettings {
   readonly requiredHeader: RequiredHeader | undefined;
   /** What decides how many requests may pass. */
   readonly rateLimit: RateLimiter | undefined;
+  /** Bodies that come again and again. */
+  readonly familiar: FamiliarBodies;
   /** The most bytes in a body. */
   readonly bodyBytes: number;
   /** The most levels in a body's JSON. */
@@ -85,6 +88,7 @@ export function gateSettings(options: GateOptions): GateSettings {
     requestHeaders: allowedRequestHeaders(requiredHeader?.name),
     requiredHeader,
     rateLimit: rateLimiterOption("rateLimit", options.rateLimit),
+    familiar: new FamiliarBodies(),
     bodyBytes: integerOption("limits.bodyBytes", limits.bodyBytes, 1024 * 1024),
     jsonDepth: integerOption("limits.jsonDepth", limits.jsonDepth, 64),
     batch: integerOption("limits.batch", limits.batch, 100),

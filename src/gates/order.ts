@@ -5,6 +5,7 @@
  * @module
  */
 import { isPromise, type MaybePromise } from "../internal/types.ts";
+import { HeaderName } from "../protocol/headers.ts";
 import { type Accepts, checkAccept, parseAccept } from "./accept.ts";
 import { type Body, checkBody } from "./body.ts";
 import { checkContentType } from "./content_type.ts";
@@ -68,9 +69,16 @@ export function passBody(
 ): Response | PassedPost {
   const text = checkBody(body, request, settings.bodyBytes, report);
   if (text instanceof Response) return text;
+  const { length } = text;
+  const message = settings.familiar.find(text);
+  if (message !== undefined) {
+    return { verb: "POST", json: head.json, sse: head.sse, length, kind: "request", message };
+  }
   const value = parseJson(text, settings.jsonDepth, report);
   if (value instanceof Response) return value;
-  return checkEnvelope(value, text.length, head, settings.batch, report);
+  const passed = checkEnvelope(value, length, head, settings.batch, report);
+  if (!(passed instanceof Response)) settings.familiar.note(text, passed);
+  return passed;
 }
 
 /** The gates that look at the path. Its text is only cut out for them. */
@@ -98,12 +106,12 @@ function passVerb(
     return checkRequiredHeader(headers, settings.requiredHeader, report) ?? DELETE;
   }
   if (verb === "GET") {
-    return checkAccept(parseAccept(headers.get("accept")), verb, report) ??
+    return checkAccept(parseAccept(headers.get(HeaderName.Accept)), verb, report) ??
       checkRequiredHeader(headers, settings.requiredHeader, report) ?? GET;
   }
-  const wrongType = checkContentType(headers.get("content-type"), report);
+  const wrongType = checkContentType(headers.get(HeaderName.ContentType), report);
   if (wrongType !== undefined) return wrongType;
-  const accepts = parseAccept(headers.get("accept"));
+  const accepts = parseAccept(headers.get(HeaderName.Accept));
   return checkAccept(accepts, verb, report) ??
     checkRequiredHeader(headers, settings.requiredHeader, report) ??
     (accepts.json && accepts.sse ? POST_BOTH : { verb, json: accepts.json, sse: accepts.sse });

@@ -5,6 +5,7 @@
  */
 import { ENVELOPE_TYPE, NODE_HEADER, REFUSED } from "../cluster/http_calls.ts";
 import { checkBody, readBody } from "../gates/body.ts";
+import { HeaderName } from "../protocol/headers.ts";
 import type { McpHandler } from "./types.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { holdOpen } from "./hold_open.ts";
@@ -19,7 +20,7 @@ export function overHttp(endpoint: Endpoint, handle: McpHandler["fetch"]): McpHa
   const { pins, settings: { url, streams: { keepAliveMs } } } = endpoint;
   if (pins === undefined || url === undefined) return handle;
   return async (request, context) => {
-    if (request.headers.get("content-type") !== ENVELOPE_TYPE) {
+    if (request.headers.get(HeaderName.ContentType) !== ENVELOPE_TYPE) {
       return await handle(request, context);
     }
     return await holdOpen(request, context, take(endpoint, pins, request), keepAliveMs);

@@ -94,7 +94,7 @@ function answerIn(
       () => call.outcome === "result" && begin(endpoint, session, init, handshake),
       (begun) => {
         if (!begun) return giveUp(endpoint, session).then(() => response);
-        response.headers.set(HeaderName.SessionId, id);
+        response.headers.append(HeaderName.SessionId, id);
         return response;
       },
       async (error) => {

@@ -4,7 +4,7 @@
  * @module
  */
 import { Linked, LinkedList } from "../internal/linked_list.ts";
-import type { Found, SessionRecord } from "./types.ts";
+import type { SessionRecord } from "./types.ts";
 
 /** A session's place among those of its owner that are not held. */
 export class OwnersPlace extends Linked<OwnersPlace> {
@@ -33,7 +33,7 @@ export class Owner {
   }
 }
 
-/** A session. Where it is linked, it is not held. */
+/** A session, and the answer to whoever looks it up. Where it is linked, it is not held. */
 export class Entry extends Linked<Entry> {
   /** Its owner, once it is claimed. */
   owner: Owner | undefined;
@@ -47,26 +47,13 @@ export class Entry extends Linked<Entry> {
   state: Map<string, string> | undefined;
   /** URIs of resources. */
   subscriptions: Set<string> | undefined;
-  #found: Found & { readonly record: SessionRecord };
+  /** What is kept of it. Replaced, never changed. */
+  record: SessionRecord;
 
   /** Makes a session that is in no list yet. */
   constructor(record: SessionRecord, owner: Owner | undefined) {
     super();
-    this.#found = { record };
+    this.record = record;
     this.owner = owner;
-  }
-
-  /** What is kept of it. Replaced, never changed. */
-  get record(): SessionRecord {
-    return this.#found.record;
-  }
-
-  set record(record: SessionRecord) {
-    this.#found = { record };
-  }
-
-  /** The answer to whoever looks the session up, made once for each state of the record. */
-  get found(): Found {
-    return this.#found;
   }
 }

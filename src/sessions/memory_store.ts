@@ -98,7 +98,7 @@ export class MemorySessionStore implements SessionStore {
     }
     if (claimed === undefined) this.#claim(entry, owner);
     this.#touch(entry, now);
-    return entry.found;
+    return entry;
   }
 
   peek(id: string): SessionRecord | undefined {

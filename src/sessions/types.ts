@@ -62,7 +62,7 @@ export interface Reservation {
   readonly ended: readonly EndedSession[];
 }
 
-/** What came of looking a session up. */
+/** What came of looking a session up, to be read at once: the next call may change it. */
 export type Found =
   | { readonly record: SessionRecord; readonly refusal?: undefined }
   | { readonly record?: undefined; readonly refusal: "unknown" | "foreign" }

@@ -158,7 +158,7 @@ describe("the order of the gates", () => {
       get(_target, name) {
         if (name !== "get") throw new Error(`must not touch headers.${String(name)}`);
         return (header: string) => {
-          asked.push(header);
+          asked.push(header.toLowerCase());
           return headers.get(header);
         };
       },

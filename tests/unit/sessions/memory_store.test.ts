@@ -236,13 +236,13 @@ describe("MemorySessionStore", () => {
     );
   });
 
-  test("answers a use with the same object while the record stays the same", () => {
+  test("never changes a record: an update replaces it", () => {
     const { store, add } = storeWith(CAPS);
     add("id", "a");
-    const found = store.use("id", "a");
-    assert.equal(store.use("id", "a"), found);
+    const { record } = store.use("id", "a");
+    assert.equal(store.use("id", "a").record, record);
     store.update("id", { initialized: true });
-    assert.equal(found.record?.initialized, false);
+    assert.equal(record?.initialized, false);
     assert.equal(store.use("id", "a").record?.initialized, true);
   });
 
