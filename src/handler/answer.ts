@@ -3,13 +3,13 @@
  *
  * @module
  */
-import type { Delay, DelayLine } from "../internal/delay_line.ts";
+import type { Delay } from "../internal/delay_line.ts";
 import type { TurnWait } from "../internal/turn.ts";
 import type { MaybePromise } from "../internal/types.ts";
 import { ErrorCode, errorObject, errorText } from "../protocol/errors.ts";
+import { isModern } from "../protocol/versions.ts";
 import type { StopError } from "../requests/stop.ts";
-import type { Call } from "./call.ts";
-import type { Endpoint } from "./endpoint.ts";
+import type { Call, CallInit } from "./call.ts";
 import {
   accepted,
   jsonAnswer,
@@ -36,18 +36,8 @@ export interface ReplyStream {
   release(retryMs: number): void;
 }
 
-/** What an answer is to be. */
-export interface AnswerInit {
-  readonly endpoint: Endpoint;
-  /** Whether the client takes JSON. */
-  readonly json: boolean;
-  /** Opens a stream, if the client takes one and there is a place for it. */
-  readonly open: (() => ReplyStream | undefined) | undefined;
-  /** The line of waits after which an answer that is still missing becomes a stream. */
-  readonly after?: DelayLine;
-  /** How many requests are answered together; a batch is answered as an array. */
-  readonly batch?: number;
-}
+/** Opens the stream that an answer becomes, if there is a place for it. */
+export type OpenStream = (init: CallInit) => ReplyStream | undefined;
 
 /** How many characters may be said before the response goes out although the turn is not over. */
 const MOST_UNREAD = 65_536;
@@ -57,7 +47,8 @@ const MOST_UNREAD = 65_536;
  * that lasts too long, makes it a stream; else it is JSON.
  */
 export class Answer {
-  readonly #init: AnswerInit;
+  readonly #init: CallInit;
+  readonly #open: OpenStream | undefined;
   #left: number;
   #texts: string[] | undefined;
   #stream: ReplyStream | undefined;
@@ -69,15 +60,21 @@ export class Answer {
   /** Characters that were said before the response went out. */
   #unread = 0;
 
-  constructor(init: AnswerInit) {
+  /**
+   * @param init What the requests have in common that are answered
+   * @param open Opens a stream, if the client takes one
+   * @param batch How many requests are answered together, as an array; one by itself when left out
+   */
+  constructor(init: CallInit, open?: OpenStream, batch?: number) {
     this.#init = init;
-    this.#left = init.batch ?? 1;
-    if (init.batch !== undefined) this.#texts = [];
+    this.#open = open;
+    this.#left = batch ?? 1;
+    if (batch !== undefined) this.#texts = [];
   }
 
   /** Whether anything but JSON can be sent. */
   get streams(): boolean {
-    return this.#init.open !== undefined;
+    return this.#open !== undefined;
   }
 
   /** The response, as soon as it is decided. */
@@ -85,8 +82,9 @@ export class Answer {
     if (this.#response !== undefined) return this.#response;
     const { promise, resolve } = Promise.withResolvers<Response>();
     this.#decide = resolve;
-    if (this.#init.open !== undefined) {
-      this.#delay = this.#init.after?.add(() => {
+    if (this.#open !== undefined) {
+      const { endpoint: { lines }, version } = this.#init;
+      this.#delay = (isModern(version) ? lines.gone : lines.sseAfter).add(() => {
         this.#upgrade();
         this.#respond();
       });
@@ -170,8 +168,7 @@ export class Answer {
 
   /** A stream that holds nothing but answers, for a client that takes no JSON. */
   #whole(...texts: readonly string[]): Response {
-    if (this.#init.open === undefined) return sseAnswer(...texts);
-    const stream = this.#init.open();
+    const stream = this.#open?.(this.#init);
     // What has been done must be told, and what is whole needs no place among the open streams.
     if (stream === undefined) return sseAnswer(...texts);
     for (const text of texts) stream.answer(text);
@@ -181,7 +178,7 @@ export class Answer {
 
   #upgrade(): ReplyStream | undefined {
     if (this.#stream !== undefined || this.#response !== undefined) return this.#stream;
-    const stream = this.#init.open?.();
+    const stream = this.#open?.(this.#init);
     if (stream === undefined) return undefined;
     this.#stream = stream;
     for (const text of this.#texts?.splice(0) ?? []) stream.answer(text);

@@ -17,7 +17,6 @@ import { Progress, progressToken } from "../requests/progress.ts";
 import { RequestScope } from "../requests/scope.ts";
 import type { StateBinding } from "../requests/state.ts";
 import { StopError } from "../requests/stop.ts";
-import { ownerKey } from "../sessions/owner.ts";
 import type { Answer } from "./answer.ts";
 import { ask } from "./ask.ts";
 import { type Endpoint, sessionName } from "./endpoint.ts";
@@ -26,20 +25,22 @@ import type { LiveSession } from "./live_session.ts";
 import { notificationText } from "./server_stream.ts";
 import { dispatchFor, mayCallOf } from "./visible.ts";
 
-/** Everything that a call is made of. */
+/** What all calls of one POST have in common. */
 export interface CallInit {
   readonly endpoint: Endpoint;
-  readonly message: JsonRpcRequest;
   readonly request: Request;
   readonly principal: Principal;
+  /** The principal's owner key. */
+  readonly owner: string;
   readonly session: LiveSession | undefined;
   readonly version: ProtocolVersion;
   readonly client: ClientFacts;
   /** The least severe level of log message that the client wants. */
   readonly logLevel?: LogLevel;
-  readonly answer: Answer;
-  /** Whether the principal may not even know of what it asks for. */
-  readonly hidden?: boolean;
+  /** Whether the client takes JSON. */
+  readonly json: boolean;
+  /** The requests for what the principal may not even know of. */
+  readonly hidden: ReadonlySet<JsonRpcRequest> | undefined;
 }
 
 const NO_PARAMS: JsonObject = {};
@@ -48,7 +49,9 @@ const MOST_TOLD = 100;
 
 /** A running request: what a dispatcher sees of it, and what becomes of it. */
 export class Call extends RequestScope implements Exchange {
+  readonly #message: JsonRpcRequest;
   readonly #init: CallInit;
+  readonly #answer: Answer;
   #progress: Progress | undefined;
   #timeout: Delay | undefined;
   #maxTimeout: Delay | undefined;
@@ -59,16 +62,18 @@ export class Call extends RequestScope implements Exchange {
   #held: string | undefined;
   #mayCall: Exchange["mayCall"];
 
-  constructor(init: CallInit) {
-    super(init.message.id);
+  constructor(message: JsonRpcRequest, init: CallInit, answer: Answer) {
+    super(message.id);
+    this.#message = message;
     this.#init = init;
+    this.#answer = answer;
   }
 
   get method(): string {
-    return this.#init.message.method;
+    return this.#message.method;
   }
   get params(): JsonObject {
-    return this.#init.message.params ?? NO_PARAMS;
+    return this.#message.params ?? NO_PARAMS;
   }
   get protocolVersion(): ProtocolVersion {
     return this.#init.version;
@@ -106,14 +111,14 @@ export class Call extends RequestScope implements Exchange {
 
   /** Hands the request to the dispatcher. The place that it takes has been taken by the caller. */
   start(): void {
-    const { endpoint, session, hidden = false } = this.#init;
+    const { endpoint, session, hidden } = this.#init;
     (session?.inflight ?? endpoint.stray).add(this);
     if (endpoint.watched) this.#reportStarted();
     // A call of the same batch, or whoever was just told, may have ended the session.
     if (session?.ended) this.stop(new StopError("session-ended"));
     if (this.over) return;
     try {
-      const result = dispatchFor(endpoint, this, hidden);
+      const result = dispatchFor(endpoint, this, hidden?.has(this.#message) === true);
       if (!isPromise(result)) return this.#succeed(result);
       this.#wait();
       result.then((value) => this.#succeed(value), (error) => this.#fail(error));
@@ -123,20 +128,20 @@ export class Call extends RequestScope implements Exchange {
   }
 
   notify(notification: Notification): void {
-    const { endpoint, answer } = this.#init;
+    const { endpoint } = this.#init;
     if (this.over) return this.#dropped(notification, "finished");
     if (notification.method === "notifications/progress") {
       const verdict = this.#ownProgress()?.admit(notification.params) ?? "no-progress-token";
       if (verdict !== "ok") return this.#dropped(notification, verdict);
       this.#restartTimeout();
     }
-    if (answer.send(notificationText(notification))) return;
+    if (this.#answer.send(notificationText(notification))) return;
     if (endpoint.watched) this.#dropped(notification, "no-stream");
   }
 
   ask(method: string, params: JsonObject): Promise<JsonObject> {
-    const { endpoint, answer } = this.#init;
-    const reply = ask(endpoint, this, (text) => answer.send(text), method, params);
+    const send = (text: string) => this.#answer.send(text);
+    const reply = ask(this.#init.endpoint, this, send, method, params);
     // A handler that finishes without waiting must not bring the process down.
     reply.catch(() => {});
     return reply;
@@ -158,10 +163,9 @@ export class Call extends RequestScope implements Exchange {
 
   requireInput(result: JsonObject): void {
     if (!this.finish(new StopError("input-required"))) return;
-    const { endpoint, answer } = this.#init;
-    const { text, outcome, status } = resultAnswer(endpoint, this, result);
+    const { text, outcome, status } = resultAnswer(this.#init.endpoint, this, result);
     this.#release(outcome === "result" ? "input-required" : outcome);
-    answer.deliver(text, status);
+    this.#answer.deliver(text, status);
   }
 
   /** Stops the call when its HTTP request is aborted: for an answer that isn't a stream. */
@@ -173,8 +177,8 @@ export class Call extends RequestScope implements Exchange {
 
   closeStream(options?: { readonly retryMs?: number }): void {
     if (this.over) return;
-    const { endpoint, answer } = this.#init;
-    answer.release(options?.retryMs ?? endpoint.settings.streams.retryMs);
+    const { endpoint } = this.#init;
+    this.#answer.release(options?.retryMs ?? endpoint.settings.streams.retryMs);
   }
 
   report(event: McpEvent): void {
@@ -183,23 +187,21 @@ export class Call extends RequestScope implements Exchange {
 
   protected override stopped(reason: StopError): void {
     this.#release(reason.kind);
-    this.#init.answer.stopped(this, reason);
+    this.#answer.stopped(this, reason);
   }
 
   #succeed(result: JsonObject): void {
     if (!this.finish()) return;
-    const { endpoint, answer } = this.#init;
-    const { text, outcome, status } = resultAnswer(endpoint, this, result);
+    const { text, outcome, status } = resultAnswer(this.#init.endpoint, this, result);
     this.#release(outcome);
-    answer.deliver(text, status);
+    this.#answer.deliver(text, status);
   }
 
   #fail(error: unknown): void {
     if (!this.finish()) return;
-    const { endpoint, answer } = this.#init;
-    const { text, outcome, status } = errorAnswer(endpoint, this, error);
+    const { text, outcome, status } = errorAnswer(this.#init.endpoint, this, error);
     this.#release(outcome);
-    answer.deliver(text, status);
+    this.#answer.deliver(text, status);
   }
 
   /** Gives back everything that the call holds. */
@@ -218,7 +220,8 @@ export class Call extends RequestScope implements Exchange {
   /** The call takes longer than one turn: what only long calls need begins here. */
   #wait(): void {
     if (this.over) return;
-    const { endpoint, session, answer } = this.#init;
+    const { endpoint, session } = this.#init;
+    const answer = this.#answer;
     if (session !== undefined) endpoint.hold(session.id);
     this.#held = session?.id;
     const { timeoutMs, maxTimeoutMs } = endpoint.settings.requests;
@@ -246,8 +249,8 @@ export class Call extends RequestScope implements Exchange {
 
   /** What a state of this request is good for. */
   get #binding(): StateBinding {
-    const { method, params, principal } = this;
-    return { owner: ownerKey(principal), method, params };
+    const { method, params } = this;
+    return { owner: this.#init.owner, method, params };
   }
 
   #ownProgress(): Progress | undefined {

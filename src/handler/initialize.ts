@@ -36,8 +36,8 @@ export interface InitializeInit {
   readonly json: boolean;
   /** How many characters the body has. */
   readonly length: number;
-  /** Whether the principal may not even know of the method. */
-  readonly hidden?: boolean;
+  /** The requests for what the principal may not even know of. */
+  readonly hidden: ReadonlySet<JsonRpcRequest> | undefined;
 }
 
 /** How many bytes a client may say of itself: they are kept as long as its session. */
@@ -111,23 +111,14 @@ function answerIn(
 function callFor(
   endpoint: Endpoint,
   message: JsonRpcRequest,
-  { request, principal, json, hidden }: InitializeInit,
+  { request, principal, owner, json, hidden }: InitializeInit,
   { version, client }: Handshake,
   session?: LiveSession,
 ): { readonly call: Call; readonly answer: Answer } {
+  const common = { endpoint, request, principal, owner, session, version, client, json, hidden };
   // Its response carries the session id, which exists only afterwards: so it never streams.
-  const answer = new Answer({ endpoint, json, open: undefined });
-  const call = new Call({
-    endpoint,
-    message,
-    request,
-    principal,
-    session,
-    version,
-    client,
-    answer,
-    hidden,
-  });
+  const answer = new Answer(common);
+  const call = new Call(message, common, answer);
   call.start();
   return { call, answer };
 }

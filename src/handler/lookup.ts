@@ -31,18 +31,17 @@ export function findSession(
   const { request, owner } = init;
   const id = request.headers.get(HeaderName.SessionId);
   if (id === null) return sessionMissing(endpoint, request);
+  const live = endpoint.live.get(id);
   // What is known here needs no closer look, which costs as much as finding it.
-  if (!endpoint.live.has(id) && !isSessionId(id)) {
-    return sessionNotFound(endpoint, "session-unknown");
-  }
+  if (live === undefined && !isSessionId(id)) return sessionNotFound(endpoint, "session-unknown");
   try {
     const found = endpoint.backplane.sessions.use(id, owner);
-    if (!isPromise(found)) return sessionOf(endpoint, init, id, found);
+    if (!isPromise(found)) return sessionOf(endpoint, init, id, found, live);
     return found.then(
       (value) => {
         // The store may have answered just before the session ended.
         if (endpoint.ended.has(id)) return sessionNotFound(endpoint, "session-unknown");
-        return sessionOf(endpoint, init, id, value);
+        return sessionOf(endpoint, init, id, value, endpoint.live.get(id));
       },
       (error) => unavailable(endpoint, "looking up a session", error),
     );
@@ -56,15 +55,13 @@ function sessionOf(
   init: SentInit,
   id: string,
   found: Found,
+  live: LiveSession | undefined,
 ): MaybePromise<LiveSession | Response> {
   if (found.record !== undefined) {
-    let session = endpoint.live.get(id);
     const { pins } = endpoint;
-    if (pins !== undefined && session?.claimed !== true) return forward(endpoint, pins, init, id);
-    if (session === undefined) {
-      session = endpoint.session(id);
-      armSweep(endpoint);
-    }
+    if (pins !== undefined && live?.claimed !== true) return forward(endpoint, pins, init, id);
+    const session = live ?? endpoint.session(id);
+    if (live === undefined) armSweep(endpoint);
     if (session.ended) return sessionNotFound(endpoint, "session-unknown");
     session.record = found.record;
     session.used = true;

@@ -15,7 +15,7 @@ import type { ProtocolVersion } from "../protocol/versions.ts";
 import { refusal } from "../gates/refusal.ts";
 import { StopError } from "../requests/stop.ts";
 import { Answer } from "./answer.ts";
-import { Call } from "./call.ts";
+import { Call, type CallInit } from "./call.ts";
 import { openDirectStream } from "./direct_stream.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { listen } from "./listen.ts";
@@ -70,27 +70,26 @@ function answerModern(
 ): MaybePromise<Response> {
   if (!endpoint.requests.take()) return serverBusy(endpoint, "request-limit", message.id);
   const gone = () => call.stop(new StopError("disconnected"));
-  const { expiresAt } = principal;
-  const openStream = () => {
-    const stream = openDirectStream(endpoint, { owner, expiresAt, gone });
+  const open = () => {
+    const stream = openDirectStream(endpoint, { owner, expiresAt: principal.expiresAt, gone });
     // Without a place for it the request itself has to show that its client went away.
     if (stream === undefined) call.watchClient();
     return stream;
   };
-  const open = posted.sse ? openStream : undefined;
-  const answer = new Answer({ endpoint, json: posted.json, open, after: endpoint.lines.gone });
-  const call: Call = new Call({
+  const init: CallInit = {
     endpoint,
-    message,
     request,
     principal,
+    owner,
     session: undefined,
     version: MODERN,
     client,
     logLevel,
-    answer,
-    hidden: hidden?.has(message),
-  });
+    json: posted.json,
+    hidden,
+  };
+  const answer = new Answer(init, posted.sse ? open : undefined);
+  const call = new Call(message, init, answer);
   call.start();
   return answer.response();
 }

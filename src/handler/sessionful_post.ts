@@ -7,11 +7,11 @@ import { isPromise, type MaybePromise } from "../internal/types.ts";
 import { ErrorCode } from "../protocol/errors.ts";
 import type { ClientFacts, Principal } from "../protocol/exchange.ts";
 import type { Classified, JsonRpcRequest } from "../protocol/jsonrpc.ts";
-import { type ProtocolVersion, VERSIONS } from "../protocol/versions.ts";
+import { VERSIONS } from "../protocol/versions.ts";
 import type { Passed } from "../gates/order.ts";
 import { refusal } from "../gates/refusal.ts";
-import { Answer } from "./answer.ts";
-import { Call } from "./call.ts";
+import { Answer, type OpenStream, type ReplyStream } from "./answer.ts";
+import { Call, type CallInit } from "./call.ts";
 import { openDirectStream } from "./direct_stream.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { initialize } from "./initialize.ts";
@@ -37,13 +37,6 @@ export interface PostInit {
   readonly hidden?: ReadonlySet<JsonRpcRequest>;
 }
 
-/** What requests need to be answered, once their session and version are known. */
-interface Spoken {
-  readonly init: PostInit;
-  readonly session: LiveSession | undefined;
-  readonly version: ProtocolVersion;
-}
-
 const NO_CLIENT: ClientFacts = { capabilities: {} };
 
 /** Answers a POST of the 2025 era. */
@@ -54,7 +47,7 @@ export function post(endpoint: Endpoint, init: PostInit): MaybePromise<Response>
   }
   if (posted.kind === "request" && posted.message.method === "initialize") {
     const { json, length, message } = posted;
-    const hidden = init.hidden?.has(message);
+    const { hidden } = init;
     return initialize(endpoint, message, { request, principal, owner, json, length, hidden });
   }
   if (!endpoint.settings.sessions) return postIn(endpoint, init, undefined);
@@ -82,10 +75,14 @@ function postIn(
   if (version instanceof Response) return version;
   // The endpoint may have closed while the session was looked up.
   if (endpoint.closing && posted.kind === "request") return shuttingDown(endpoint, id);
-  const spoken: Spoken = { init, session, version };
-  if (posted.kind === "request") return answerOne(endpoint, spoken, posted.message);
-  if (posted.kind === "batch") return answerBatch(endpoint, spoken, posted.batch);
-  const taken = takeMessage(endpoint, { request, principal, session, version }, posted);
+  const { owner, hidden } = init;
+  const { json } = posted;
+  const client = session?.record?.client ?? NO_CLIENT;
+  const common = { endpoint, request, principal, owner, session, version, client, json, hidden };
+  const open = posted.sse ? openStream : undefined;
+  if (posted.kind === "request") return answerOne(common, open, posted.message);
+  if (posted.kind === "batch") return answerBatch(common, open, posted.batch);
+  const taken = takeMessage(endpoint, common, posted);
   if (!isPromise(taken)) return accepted();
   return taken.then(
     accepted,
@@ -93,23 +90,33 @@ function postIn(
   );
 }
 
+/** What an answer becomes that isn't there at once, or that has more to say. */
+function openStream(init: CallInit): ReplyStream | undefined {
+  const { endpoint, owner, session, version, principal: { expiresAt } } = init;
+  return session === undefined
+    ? openDirectStream(endpoint, { owner, expiresAt })
+    : openReplyStream(endpoint, { session, owner, expiresAt, version });
+}
+
 function answerOne(
-  endpoint: Endpoint,
-  spoken: Spoken,
+  init: CallInit,
+  open: OpenStream | undefined,
   message: JsonRpcRequest,
 ): MaybePromise<Response> {
+  const { endpoint } = init;
   if (!endpoint.requests.take()) return serverBusy(endpoint, "request-limit", message.id);
-  const answer = answerFor(endpoint, spoken);
-  startCall(endpoint, spoken, message, answer);
+  const answer = new Answer(init, open);
+  new Call(message, init, answer).start();
   return answer.response();
 }
 
 function answerBatch(
-  endpoint: Endpoint,
-  spoken: Spoken,
+  init: CallInit,
+  open: OpenStream | undefined,
   batch: readonly Classified[],
 ): MaybePromise<Response> {
-  if (!VERSIONS[spoken.version].batch) return batchRefused(endpoint, "Send one message in a POST");
+  const { endpoint } = init;
+  if (!VERSIONS[init.version].batch) return batchRefused(endpoint, "Send one message in a POST");
   const requests: JsonRpcRequest[] = [];
   for (const { kind, message } of batch) if (kind === "request") requests.push(message);
   if (requests.some(({ method }) => method === "initialize")) {
@@ -122,38 +129,15 @@ function answerBatch(
     for (; taken > 0; taken--) endpoint.requests.give();
     return serverBusy(endpoint, "request-limit");
   }
-  const { init: { request, principal }, session, version } = spoken;
   for (const classified of batch) {
     if (classified.kind === "request") continue;
-    const take = () => takeMessage(endpoint, { request, principal, session, version }, classified);
+    const take = () => takeMessage(endpoint, init, classified);
     endpoint.background("noting that a client is ready", take);
   }
   if (requests.length === 0) return accepted();
-  const answer = answerFor(endpoint, spoken, requests.length);
-  for (const message of requests) startCall(endpoint, spoken, message, answer);
+  const answer = new Answer(init, open, requests.length);
+  for (const message of requests) new Call(message, init, answer).start();
   return answer.response();
-}
-
-function answerFor(endpoint: Endpoint, spoken: Spoken, batch?: number): Answer {
-  const { init: { posted, owner, principal: { expiresAt } }, session, version } = spoken;
-  const open = !posted.sse
-    ? undefined
-    : session === undefined
-    ? () => openDirectStream(endpoint, { owner, expiresAt })
-    : () => openReplyStream(endpoint, { session, owner, expiresAt, version });
-  return new Answer({ endpoint, json: posted.json, open, after: endpoint.lines.sseAfter, batch });
-}
-
-function startCall(
-  endpoint: Endpoint,
-  { init: { request, principal, hidden: unknown }, session, version }: Spoken,
-  message: JsonRpcRequest,
-  answer: Answer,
-): void {
-  const client = session?.record?.client ?? NO_CLIENT;
-  const hidden = unknown?.has(message);
-  const call = { endpoint, message, request, principal, session, version, client, answer, hidden };
-  new Call(call).start();
 }
 
 function batchRefused(endpoint: Endpoint, message: string): Response {

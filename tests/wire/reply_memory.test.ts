@@ -5,7 +5,9 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { ANONYMOUS } from "../../src/auth/authenticate.ts";
 import { Answer } from "../../src/handler/answer.ts";
+import type { CallInit } from "../../src/handler/call.ts";
 import { openDirectStream } from "../../src/handler/direct_stream.ts";
 import { Endpoint } from "../../src/handler/endpoint.ts";
 import { settingsOf } from "../../src/handler/options.ts";
@@ -31,8 +33,21 @@ describe("STR: memory of whole answers", () => {
       waits.push(wait);
       return wait;
     };
-    const open = () => openDirectStream(endpoint, { owner: "a", expiresAt: undefined });
-    const answer = new Answer({ endpoint, json: true, open });
+    const init: CallInit = {
+      endpoint,
+      request: new Request("http://localhost/mcp"),
+      principal: ANONYMOUS,
+      owner: "a",
+      session: undefined,
+      version: "2025-11-25",
+      client: { capabilities: {} },
+      json: true,
+      hidden: undefined,
+    };
+    const answer = new Answer(
+      init,
+      () => openDirectStream(endpoint, { owner: "a", expiresAt: undefined }),
+    );
     answer.send("{}");
     assert.deepEqual(waits.map(({ list }) => list !== undefined), [true]);
     answer.deliver("{}");
