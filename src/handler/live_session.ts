@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { randomText } from "../internal/random.ts";
 import type { MaybePromise } from "../internal/types.ts";
 import type { ExchangeSession, SessionState } from "../protocol/exchange.ts";
 import type { LogLevel } from "../protocol/shapes.ts";
@@ -34,6 +35,9 @@ export class LiveSession implements ExchangeSession {
   #questions: Questions | undefined;
   #connections: Map<string, Connection> | undefined;
   #over: Set<string> | undefined;
+  /** What the names of the streams that begin here have in common, and no others have. */
+  #streamPrefix: string | undefined;
+  #streams = 0;
 
   constructor(endpoint: Endpoint, id: string) {
     this.#endpoint = endpoint;
@@ -61,6 +65,12 @@ export class LiveSession implements ExchangeSession {
   /** The open connections, by the stream that each reads. */
   get connections(): Map<string, Connection> {
     return this.#connections ??= new Map();
+  }
+
+  /** A name for a stream that no other stream of the session has, on whatever node it begins. */
+  nameStream(): string {
+    this.#streamPrefix ??= randomText(8);
+    return `${this.#streamPrefix}${++this.#streams}`;
   }
 
   /** Whether nothing of it is here that another process couldn't have as well. */

@@ -4,7 +4,6 @@
  *
  * @module
  */
-import { randomText } from "../internal/random.ts";
 import { type ProtocolVersion, VERSIONS } from "../protocol/versions.ts";
 import { eventId } from "../streams/replay.ts";
 import { frame, primingFrame } from "../streams/sse.ts";
@@ -47,7 +46,7 @@ interface Said {
 class LoggedReply implements ReplyStream {
   readonly #endpoint: Endpoint;
   readonly #init: ReplyStreamInit;
-  readonly #stream = randomText(8);
+  readonly #stream: string;
   /** Everything that was said before the response went out, where the log can take it at once then. */
   #said: Said[] | undefined;
   /** What the log didn't take although nobody was connected yet. */
@@ -58,6 +57,7 @@ class LoggedReply implements ReplyStream {
   constructor(endpoint: Endpoint, init: ReplyStreamInit) {
     this.#endpoint = endpoint;
     this.#init = init;
+    this.#stream = init.session.nameStream();
     if (endpoint.backplane.log.addWhole !== undefined) this.#said = [];
   }
 
@@ -135,19 +135,21 @@ class LoggedReply implements ReplyStream {
    * connection. What the log can't take is told all the same.
    */
   #whole(said: readonly Said[]): Response {
-    const frames = said.map(({ data }, index) => frame(eventId(this.#stream, index + 1), data))
-      .join("");
     const { session, owner, version } = this.#init;
     const { backplane: { log }, settings: { streams: { retryMs } }, streams, watched } =
       this.#endpoint;
+    const stream = this.#stream;
+    let frames = "";
+    let n = 0;
+    for (const { data } of said) frames += frame(eventId(stream, ++n), data);
     this.#endpoint.background(
       "appending to a stream",
-      () => log.addWhole?.(session.id, this.#stream, frames, said.length),
+      () => log.addWhole?.(session.id, stream, frames, n),
     );
     streams.give(owner);
     if (watched) this.#reportWhole(sessionName(session.id));
     if (!VERSIONS[version].priming) return sseResponse(frames);
-    return sseResponse(primingFrame(eventId(this.#stream, 0), retryMs) + frames);
+    return sseResponse(primingFrame(eventId(stream, 0), retryMs) + frames);
   }
 
   #reportWhole(session: string): void {

@@ -14,41 +14,49 @@ export interface Delay {
   restart(): void;
 }
 
-/** A wait with its place in a line. */
-export abstract class Wait extends Linked<Wait> implements Delay {
-  readonly #line: DelayLine;
+/** A wait with its place in a line: for what waits often, and so is the wait itself. */
+export abstract class Wait extends Linked<Wait> {
   /** When it is over. */
   due = 0;
-
-  /** Makes a wait that begins with {@linkcode restart}. */
-  constructor(line: DelayLine) {
-    super();
-    this.#line = line;
-  }
 
   /** Called once when the time has passed. */
   abstract over(): void;
 
+  /** Whether it lasts. */
+  get lasts(): boolean {
+    return this.list !== undefined;
+  }
+
+  /** Ends the wait without {@linkcode over} being called. Safe to call at any time, more than once. */
   cancel(): void {
     this.list?.remove(this);
   }
 
-  restart(): void {
-    this.#line.begin(this);
+  /** Lets another wait go on in its place, if it lasts. */
+  handOver(to: Wait): void {
+    to.due = this.due;
+    this.list?.insert(to, this);
+    this.cancel();
   }
 }
 
 /** A wait with a function. */
-class CallbackWait extends Wait {
+class CallbackWait extends Wait implements Delay {
+  readonly #line: DelayLine;
   readonly #callback: () => void;
 
   constructor(line: DelayLine, callback: () => void) {
-    super(line);
+    super();
+    this.#line = line;
     this.#callback = callback;
   }
 
   over(): void {
     this.#callback();
+  }
+
+  restart(): void {
+    this.#line.begin(this);
   }
 }
 
@@ -82,7 +90,7 @@ export class DelayLine {
     return wait;
   }
 
-  /** Puts a wait at the end of the line. Called by the wait itself. */
+  /** Begins a wait, or begins it anew. */
   begin(wait: Wait): void {
     wait.due = this.#clock.now() + this.#ms;
     this.#waits.append(wait);

@@ -3,28 +3,30 @@
  *
  * @module
  */
-import type { Delay } from "../internal/delay_line.ts";
-import { Linked } from "../internal/linked_list.ts";
+import { Wait } from "../internal/delay_line.ts";
 import { utf8Length } from "../internal/utf8.ts";
-import type { StreamLog } from "./session_log.ts";
+import type { SessionLog } from "./session_log.ts";
+import type { StreamLog } from "./stream_log.ts";
 import type { LoggedEvent } from "./types.ts";
 
 /** A place in the list. */
 export type Place = EventPlace | WholePlace;
 
 /** An event, or what stands for an ended stream without any. */
-export class EventPlace extends Linked<Place> {
+export class EventPlace {
   readonly stream: StreamLog;
   readonly event: LoggedEvent | undefined;
-  /** How many events it counts as. */
-  readonly count = 1;
   /** Its bytes as UTF-8, once they were measured. */
   bytes: number | undefined;
 
   constructor(stream: StreamLog, event: LoggedEvent | undefined) {
-    super();
     this.stream = stream;
     this.event = event;
+  }
+
+  /** How many events it counts as. */
+  get count(): number {
+    return 1;
   }
 
   /** How many characters it has. */
@@ -38,39 +40,41 @@ export class EventPlace extends Linked<Place> {
   }
 }
 
-/** What a stream is that came whole. */
-export interface WholeInit {
+/**
+ * A stream that came whole, as its text, and the wait until it is forgotten: one object, since there is
+ * one for each answer that was a stream. It is never measured.
+ */
+export class WholePlace extends Wait {
   /** The stream's name. */
   readonly id: string;
   /** All its events, as they were sent. */
   readonly frames: string;
-  /** How many events it has. */
-  readonly count: number;
-  /** The wait after which it is forgotten. */
-  readonly retention: Delay;
-}
-
-/** A stream that came whole, as its text. It is never measured. */
-export class WholePlace extends Linked<Place> {
-  readonly id: string;
-  readonly frames: string;
-  readonly retention: Delay;
   /** How many events it had. */
   readonly last: number;
   /** How many of them are kept: the newest ones. */
   count: number;
-  readonly bytes = undefined;
+  readonly #log: SessionLog;
 
-  constructor({ id, frames, count, retention }: WholeInit) {
+  constructor(log: SessionLog, id: string, frames: string, count: number) {
     super();
+    this.#log = log;
     this.id = id;
     this.frames = frames;
-    this.retention = retention;
     this.last = this.count = count;
   }
 
   /** How many characters it has, at the most. */
   get chars(): number {
     return this.frames.length;
+  }
+
+  /** Its bytes are not known. */
+  get bytes(): undefined {
+    return undefined;
+  }
+
+  /** Its time is over. */
+  over(): void {
+    this.#log.expire(this);
   }
 }

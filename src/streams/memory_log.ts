@@ -4,38 +4,15 @@
  * @module
  */
 import type { Clock } from "../internal/clock.ts";
-import { type Delay, DelayLine, Wait } from "../internal/delay_line.ts";
-import { WholePlace } from "./log_places.ts";
+import { DelayLine } from "../internal/delay_line.ts";
 import { SessionLog } from "./session_log.ts";
-import type { StreamLog, Watcher } from "./session_log.ts";
+import type { Watcher } from "./stream_log.ts";
 import type { EventLog, EventLogLimits, Slice } from "./types.ts";
 
 /** For how long at least a dropped session is remembered, in milliseconds. */
 const REMEMBER_MS = 60_000;
 /** How many more dropped sessions make it forgotten sooner. */
 const REMEMBER = 5_000;
-
-type Forget = (session: string, log: SessionLog, stream: string) => void;
-
-/** The wait until a stream is forgotten. There is one for each, so it is made of nothing but itself. */
-class Retention extends Wait {
-  readonly #forget: Forget;
-  readonly #session: string;
-  readonly #log: SessionLog;
-  readonly #stream: string;
-
-  constructor(line: DelayLine, forget: Forget, session: string, log: SessionLog, stream: string) {
-    super(line);
-    this.#forget = forget;
-    this.#session = session;
-    this.#log = log;
-    this.#stream = stream;
-  }
-
-  over(): void {
-    this.#forget(this.#session, this.#log, this.#stream);
-  }
-}
 
 /**
  * An {@linkcode EventLog} in memory. It answers at once, never with a promise.
@@ -85,15 +62,11 @@ export class MemoryEventLog implements EventLog {
     const target = log?.open(stream);
     if (log === undefined || target === undefined || target.ended) return;
     log.end(target);
-    this.#retain(session, log, target);
     target.wake();
   }
 
   addWhole(session: string, stream: string, frames: string, count: number): void {
-    const log = this.#session(session);
-    if (log === undefined) return;
-    const retention = this.#keep(session, log, stream);
-    log.addWhole(new WholePlace({ id: stream, frames, count, retention }));
+    this.#session(session)?.addWhole(stream, frames, count);
   }
 
   read(session: string, stream: string, after: number): Slice | undefined {
@@ -106,9 +79,7 @@ export class MemoryEventLog implements EventLog {
   deliver(session: string, stream: string, n: number): void {
     const log = this.#sessions.get(session);
     const target = log?.get(stream);
-    if (log === undefined || target === undefined || n <= target.delivered) return;
-    target.delivered = Math.min(n, target.last);
-    this.#retain(session, log, target);
+    if (target !== undefined) log?.deliver(target, n);
   }
 
   delivered(session: string, stream: string): number {
@@ -124,7 +95,6 @@ export class MemoryEventLog implements EventLog {
     return () => {
       target.unwatch(watcher);
       log.tidy(target);
-      this.#tidy(session, log);
     };
   }
 
@@ -141,33 +111,11 @@ export class MemoryEventLog implements EventLog {
     const known = this.#sessions.get(session);
     if (known !== undefined) return known;
     if (this.#dropped.has(session) || this.#droppedBefore.has(session)) return undefined;
-    const log = new SessionLog(this.#limits);
+    const log = new SessionLog(this.#limits, this.#retention, () => {
+      if (this.#sessions.get(session) === log) this.#sessions.delete(session);
+    });
     this.#sessions.set(session, log);
     return log;
-  }
-
-  /** Begins to forget a stream that has ended and was delivered. */
-  #retain(session: string, log: SessionLog, stream: StreamLog): void {
-    if (!stream.ended || stream.delivered < stream.last || stream.retention !== undefined) return;
-    stream.retention = this.#keep(session, log, stream.id);
-  }
-
-  /** Keeps a stream for its time. */
-  #keep(session: string, log: SessionLog, stream: string): Delay {
-    const retention = new Retention(this.#retention, this.#forget, session, log, stream);
-    retention.restart();
-    return retention;
-  }
-
-  readonly #forget: Forget = (session, log, id) => {
-    const stream = log.forget(id);
-    this.#tidy(session, log);
-    stream?.wake();
-  };
-
-  /** Forgets a session of which nothing is kept. */
-  #tidy(session: string, log: SessionLog): void {
-    if (log.empty && this.#sessions.get(session) === log) this.#sessions.delete(session);
   }
 
   #remember(session: string): void {

@@ -4,68 +4,11 @@
  *
  * @module
  */
-import type { Delay } from "../internal/delay_line.ts";
-import { LinkedList } from "../internal/linked_list.ts";
+import type { DelayLine } from "../internal/delay_line.ts";
 import { EventPlace, type Place, WholePlace } from "./log_places.ts";
 import { framedData } from "./sse.ts";
+import { StreamLog } from "./stream_log.ts";
 import type { EventLogLimits, LoggedEvent, Slice } from "./types.ts";
-
-/** Somebody who waits for news of a stream. */
-export interface Watcher {
-  /** Called with the number of the stream's oldest kept event. */
-  readonly wake: (oldest: number) => void;
-}
-
-const NOBODY: readonly Watcher[] = [];
-
-/** One stream's counters. The session's log alone changes them. */
-export class StreamLog {
-  /** Its name in the session. */
-  readonly id: string;
-  /** Whether it was opened, appended to or ended, not only watched. */
-  known = false;
-  /** Whether nothing can be appended any more. */
-  ended = false;
-  /** The newest event's number. */
-  last = 0;
-  /** The oldest kept event's number, or one more than the newest's. */
-  first = 1;
-  /** How many places of the session's list are its own. */
-  places = 0;
-  /** Up to where it was delivered. */
-  delivered = 0;
-  /** The wait after which it is forgotten. */
-  retention: Delay | undefined;
-  /** Replaced, never changed, so that waking goes on undisturbed; few, so that finding one is quick. */
-  #watchers = NOBODY;
-
-  /** Makes a stream that is not known yet. */
-  constructor(id: string) {
-    this.id = id;
-  }
-
-  /** Whether somebody waits for news. */
-  get watched(): boolean {
-    return this.#watchers.length > 0;
-  }
-
-  /** Adds somebody who waits. */
-  watch(watcher: Watcher): void {
-    this.#watchers = this.#watchers.concat(watcher);
-  }
-
-  /** Takes somebody out who waits no more. */
-  unwatch(watcher: Watcher): void {
-    this.#watchers = this.#watchers.filter((each) => each !== watcher);
-  }
-
-  /** Calls everybody who waits. */
-  wake(): void {
-    for (const watcher of this.#watchers) {
-      if (this.#watchers.includes(watcher)) watcher.wake(this.first);
-    }
-  }
-}
 
 const NOTHING: readonly LoggedEvent[] = [];
 
@@ -78,9 +21,12 @@ const NOTHING: readonly LoggedEvent[] = [];
  */
 export class SessionLog {
   readonly #limits: Required<EventLogLimits>;
+  readonly #retention: DelayLine;
+  readonly #emptied: () => void;
   /** Streams by their name, but for those that are kept as text. */
   readonly #streams = new Map<string, StreamLog>();
-  readonly #places = new LinkedList<Place>();
+  /** As many as the limit of events allows: few enough to look through. */
+  readonly #places: Place[] = [];
   /** How many streams are kept as text. */
   #wholes = 0;
   #count = 0;
@@ -89,28 +35,31 @@ export class SessionLog {
   /** Characters of the rest, the newest ones: measuring takes time, and most logs are small. */
   #chars = 0;
 
-  /** Makes an empty log. */
-  constructor(limits: Required<EventLogLimits>) {
+  /**
+   * Makes an empty log.
+   *
+   * @param limits How much it keeps
+   * @param retention Where streams wait until they are forgotten
+   * @param emptied Called when nothing is left after a stream was forgotten
+   */
+  constructor(limits: Required<EventLogLimits>, retention: DelayLine, emptied: () => void) {
     this.#limits = limits;
-  }
-
-  /** Whether there is nothing worth keeping. */
-  get empty(): boolean {
-    return this.#streams.size === 0 && this.#wholes === 0;
+    this.#retention = retention;
+    this.#emptied = emptied;
   }
 
   /** A stream by its name, whether known or only watched. */
   get(id: string): StreamLog | undefined {
     const stream = this.#streams.get(id);
     if (stream !== undefined || this.#wholes === 0) return stream;
-    const whole = this.#findWhole(id);
-    return whole && this.#unfold(whole);
+    const at = this.#places.findIndex((place) => place instanceof WholePlace && place.id === id);
+    return at === -1 ? undefined : this.#unfold(at);
   }
 
   /** A stream by its name, made if need be. */
   open(id: string): StreamLog {
     let stream = this.get(id);
-    if (stream === undefined) this.#streams.set(id, stream = new StreamLog(id));
+    if (stream === undefined) this.#streams.set(id, stream = new StreamLog(this, id));
     return stream;
   }
 
@@ -123,7 +72,9 @@ export class SessionLog {
   }
 
   /** Adds a stream that has ended and was delivered, as its text. */
-  addWhole(whole: WholePlace): void {
+  addWhole(id: string, frames: string, count: number): void {
+    const whole = new WholePlace(this, id, frames, count);
+    this.#retention.begin(whole);
     this.#wholes += 1;
     this.#append(whole);
   }
@@ -132,6 +83,14 @@ export class SessionLog {
   end(stream: StreamLog): void {
     stream.known = stream.ended = true;
     if (stream.places === 0) this.#append(new EventPlace(stream, undefined));
+    this.#retain(stream);
+  }
+
+  /** Notes up to where a stream was delivered. */
+  deliver(stream: StreamLog, n: number): void {
+    if (n <= stream.delivered) return;
+    stream.delivered = Math.min(n, stream.last);
+    this.#retain(stream);
   }
 
   /** What a stream holds after `after`: as many steps as the session has events since then. */
@@ -139,28 +98,19 @@ export class SessionLog {
     const { ended, first, last } = stream;
     let missing = last - Math.max(after, first - 1);
     const events = missing > 0 ? new Array<LoggedEvent>(missing) : NOTHING as LoggedEvent[];
-    for (
-      let place = this.#places.last;
-      missing > 0 && place !== undefined;
-      place = place.previous
-    ) {
-      if (place instanceof WholePlace || place.stream !== stream) continue;
+    for (let at = this.#places.length - 1; missing > 0 && at >= 0; at--) {
+      const place = this.#places[at];
+      if (!(place instanceof EventPlace) || place.stream !== stream) continue;
       if (place.event !== undefined) events[--missing] = place.event;
     }
     return { events, ended, gap: after < first - 1, last };
   }
 
-  /**
-   * Forgets a stream and its events.
-   *
-   * @returns The stream, if it was known by name
-   */
-  forget(id: string): StreamLog | undefined {
-    const stream = this.#streams.get(id);
-    const whole = stream === undefined ? this.#findWhole(id) : undefined;
-    if (stream !== undefined) this.#forget(stream);
-    if (whole !== undefined) this.#removeWhole(whole);
-    return stream;
+  /** Forgets a stream whose time is over. */
+  expire(stream: StreamLog | WholePlace): void {
+    if (stream instanceof StreamLog) this.#forget(stream);
+    else this.#removeWhole(this.#places.indexOf(stream), stream);
+    this.#tell();
   }
 
   /** Forgets a stream if nothing is left of it that anybody could want. */
@@ -168,35 +118,45 @@ export class SessionLog {
     if (stream.watched) return;
     const hollow = stream.ended && stream.places === 0;
     if (hollow || !stream.known) this.#forget(stream);
+    this.#tell();
   }
 
   /** Ends every wait, and wakes everybody. The log is not used after this. */
   close(): void {
-    for (let place = this.#places.first; place !== undefined; place = place.next) {
-      if (place instanceof WholePlace) place.retention.cancel();
-    }
-    for (const stream of this.#streams.values()) stream.retention?.cancel();
+    for (const place of this.#places) if (place instanceof WholePlace) place.cancel();
+    for (const stream of this.#streams.values()) stream.cancel();
     for (const stream of this.#streams.values()) stream.wake();
   }
 
+  /** Says so when there is nothing worth keeping. */
+  #tell(): void {
+    if (this.#streams.size === 0 && this.#wholes === 0) this.#emptied();
+  }
+
+  /** Begins to forget a stream that has ended and was delivered. */
+  #retain(stream: StreamLog): void {
+    if (!stream.ended || stream.delivered < stream.last || stream.lasts) return;
+    this.#retention.begin(stream);
+  }
+
   #forget(stream: StreamLog): void {
-    stream.retention?.cancel();
+    stream.cancel();
     if (this.#streams.get(stream.id) === stream) this.#streams.delete(stream.id);
-    for (let place = this.#places.first; stream.places > 0 && place !== undefined;) {
-      const { next } = place;
-      if (place instanceof EventPlace && place.stream === stream) this.#remove(place);
-      place = next;
+    for (let at = 0; stream.places > 0 && at < this.#places.length;) {
+      const place = this.#places[at];
+      if (place instanceof EventPlace && place.stream === stream) this.#remove(at, place);
+      else at++;
     }
   }
 
   #append(place: Place): void {
-    this.#places.append(place);
+    this.#places.push(place);
     this.#count += place.count;
     this.#chars += place.chars;
     if (place instanceof EventPlace) place.stream.places += 1;
     while (this.#count > this.#limits.events || this.#tooLong()) {
-      const oldest = this.#places.first;
-      if (oldest === undefined || (oldest === this.#places.last && oldest.count === 1)) return;
+      const oldest = this.#places[0];
+      if (oldest === undefined || (this.#places.length === 1 && oldest.count === 1)) return;
       this.#throwAway(oldest);
     }
   }
@@ -205,17 +165,16 @@ export class SessionLog {
   #tooLong(): boolean {
     const { eventBytes } = this.#limits;
     if (this.#bytes + 3 * this.#chars <= eventBytes) return false;
-    let place = this.#places.last;
-    while (place !== undefined && place.bytes === undefined) {
+    for (let at = this.#places.length - 1; at >= 0; at--) {
+      let place = this.#places[at];
       if (place instanceof WholePlace) {
-        const { next } = place;
-        this.#unfold(place);
-        place = next === undefined ? this.#places.last : next.previous;
-        continue;
+        this.#unfold(at);
+        at += place.count - 1;
+        place = this.#places[at];
       }
+      if (!(place instanceof EventPlace) || place.bytes !== undefined) break;
       this.#chars -= place.chars;
       this.#bytes += place.measure();
-      place = place.previous;
     }
     return this.#bytes > eventBytes;
   }
@@ -223,58 +182,55 @@ export class SessionLog {
   /** Throws the oldest event away. */
   #throwAway(oldest: Place): void {
     if (oldest instanceof EventPlace) {
-      this.#remove(oldest);
+      this.#remove(0, oldest);
       this.tidy(oldest.stream);
     } else if (oldest.count === 1) {
-      oldest.retention.cancel();
-      this.#removeWhole(oldest);
+      oldest.cancel();
+      this.#removeWhole(0, oldest);
     } else {
       oldest.count -= 1;
       this.#count -= 1;
     }
   }
+
   /** Puts the events of a stream that came whole in its place. */
-  #unfold(whole: WholePlace): StreamLog {
-    const { id, frames, last, count, retention } = whole;
-    const stream = new StreamLog(id);
+  #unfold(at: number): StreamLog {
+    const whole = this.#places[at] as WholePlace; // both who call this have looked
+    const { id, frames, last, count } = whole;
+    const stream = new StreamLog(this, id);
     stream.known = stream.ended = true;
     stream.last = stream.delivered = last;
     stream.first = last - count + 1;
-    stream.retention = retention;
+    whole.handOver(stream);
     this.#streams.set(id, stream);
-    const data = framedData(frames);
-    for (let n = stream.first; n <= last; n++) {
-      const place = new EventPlace(stream, { n, data: data[n - 1] ?? "" });
-      this.#places.insert(place, whole);
-      this.#chars += place.chars;
-      this.#count += 1;
-      stream.places += 1;
-    }
-    this.#removeWhole(whole);
+    this.#removeWhole(at, whole);
+    const places = framedData(frames).slice(-count)
+      .map((data, index) => new EventPlace(stream, { n: stream.first + index, data }));
+    this.#places.splice(at, 0, ...places);
+    for (const { chars } of places) this.#chars += chars;
+    this.#count += count;
+    stream.places = count;
     return stream;
   }
 
-  #findWhole(id: string): WholePlace | undefined {
-    for (let place = this.#places.first; place !== undefined; place = place.next) {
-      if (place instanceof WholePlace && place.id === id) return place;
-    }
-    return undefined;
-  }
-
-  #removeWhole(whole: WholePlace): void {
-    this.#places.remove(whole);
+  #removeWhole(at: number, whole: WholePlace): void {
+    this.#cut(at);
     this.#wholes -= 1;
     this.#count -= whole.count;
     this.#chars -= whole.chars;
   }
 
-  #remove(place: EventPlace): void {
-    this.#places.remove(place);
-    const { stream, event, bytes } = place;
+  #remove(at: number, { stream, event, bytes, chars }: EventPlace): void {
+    this.#cut(at);
     stream.places -= 1;
     if (event !== undefined) stream.first = event.n + 1;
     this.#count -= 1;
-    if (bytes === undefined) this.#chars -= place.chars;
+    if (bytes === undefined) this.#chars -= chars;
     else this.#bytes -= bytes;
+  }
+  /** Mostly it is the oldest that goes. */
+  #cut(at: number): void {
+    if (at === 0) this.#places.shift();
+    else this.#places.splice(at, 1);
   }
 }

@@ -10,10 +10,12 @@ import { Answer } from "../../src/handler/answer.ts";
 import type { CallInit } from "../../src/handler/call.ts";
 import { openDirectStream } from "../../src/handler/direct_stream.ts";
 import { Endpoint } from "../../src/handler/endpoint.ts";
+import { LiveSession } from "../../src/handler/live_session.ts";
 import { settingsOf } from "../../src/handler/options.ts";
 import type { TurnWait } from "../../src/internal/turn.ts";
 import type { Dispatcher } from "../../src/protocol/exchange.ts";
 import { MemoryEventLog } from "../../src/streams/memory_log.ts";
+import { parseEventId } from "../../src/streams/replay.ts";
 import { frame } from "../../src/streams/sse.ts";
 import { FakeClock } from "../support/clock.ts";
 import { growthBy } from "./memory.ts";
@@ -53,6 +55,18 @@ describe("STR: memory of whole answers", () => {
     answer.deliver("{}");
     assert.deepEqual(waits.map(({ list }) => list !== undefined), [false]);
     endpoint.dispose();
+  });
+
+  test("[STR-3] no two streams of a session have one name, whichever node they begin on", () => {
+    const nodes = [1, 2].map(() =>
+      new Endpoint({ dispatch: () => ({}) }, settingsOf({}), () => {})
+    );
+    // What a node knows of a session is forgotten where nobody uses it, and made anew.
+    const parts = [...nodes, ...nodes].map((node) => new LiveSession(node, "session"));
+    const names = parts.flatMap((part) => Array.from({ length: 50 }, () => part.nameStream()));
+    assert.equal(new Set(names).size, names.length);
+    for (const name of names) assert.deepEqual(parseEventId(`${name}.1`), { stream: name, n: 1 });
+    for (const node of nodes) node.dispose();
   });
 
   for (const size of [10, 400_000]) {

@@ -1,7 +1,7 @@
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
 import type { Clock } from "../../../src/internal/clock.ts";
-import { DelayLine } from "../../../src/internal/delay_line.ts";
+import { DelayLine, Wait } from "../../../src/internal/delay_line.ts";
 import { FakeClock } from "../../support/clock.ts";
 
 /** A fake clock that counts how often a timer is asked for. */
@@ -84,6 +84,35 @@ describe("DelayLine", () => {
     delay.restart();
     await clock.advance(100);
     assert.equal(calls, 3);
+  });
+
+  test("handOver() lets another wait go on in the same place, and no wait that doesn't last", async () => {
+    const clock = new FakeClock();
+    const line = new DelayLine(clock, 100);
+    const calls: string[] = [];
+    class Named extends Wait {
+      readonly name: string;
+      constructor(name: string) {
+        super();
+        this.name = name;
+      }
+      over(): void {
+        calls.push(this.name);
+      }
+    }
+    const [a, b, c, d] = ["a", "b", "c", "d"].map((name) => new Named(name));
+    assert.ok(a && b && c && d);
+    line.begin(a);
+    await clock.advance(60);
+    line.begin(b);
+    a.handOver(c);
+    assert.deepEqual([a.lasts, b.lasts, c.lasts], [false, true, true]);
+    a.handOver(d);
+    assert.equal(d.lasts, false);
+    await clock.advance(40);
+    assert.deepEqual(calls, ["c"]);
+    await clock.advance(100);
+    assert.deepEqual(calls, ["c", "b"]);
   });
 
   test("a wait that begins anew in its callback makes no other late", async () => {
