@@ -33,7 +33,8 @@ export function push(endpoint: Endpoint, id: string, text: string): MaybePromise
     : pushTo(endpoint, id, record, text);
 }
 
-function pushTo(
+/** Does so where the session has just been looked up. */
+export function pushTo(
   endpoint: Endpoint,
   id: string,
   record: SessionRecord | undefined,

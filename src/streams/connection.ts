@@ -4,47 +4,14 @@
  *
  * @module
  */
-import type { Delay, DelayLine } from "../internal/delay_line.ts";
+import type { Delay } from "../internal/delay_line.ts";
 import { shortHash } from "../internal/random.ts";
 import { isPromise } from "../internal/types.ts";
-import type { McpEvent, StreamCloseReason } from "../protocol/events.ts";
+import type { StreamCloseReason } from "../protocol/events.ts";
+import type { ConnectionOptions } from "./connection_options.ts";
 import { eventId } from "./replay.ts";
 import { frame, KEEP_ALIVE, primingFrame, retryFrame } from "./sse.ts";
-import type { EventLog, Slice } from "./types.ts";
-
-/** What a {@linkcode Connection} reads, and how. */
-export interface ConnectionOptions {
-  /** What it reads from. */
-  readonly log: EventLog;
-  /** The session's id. */
-  readonly session: string;
-  /** The stream's name in its session. */
-  readonly stream: string;
-  /** Where to begin: with the events after this number. */
-  readonly after: number;
-  /** Whether to send the event that primes the client to come back first (2025-11-25). */
-  readonly priming: boolean;
-  /** How long the client is told to wait before it comes back, in milliseconds. */
-  readonly retryMs: number;
-  /** Line of keep-alive waits shared by all connections. */
-  readonly keepAlive: DelayLine;
-  /**
-   * Bytes that may wait in the response's own buffer; one event more always may.
-   *
-   * @default {65536}
-   */
-  readonly bufferBytes?: number;
-  /**
-   * Called exactly once when the connection is over, never before the constructor has returned. It
-   * must not throw.
-   */
-  readonly onClose: (reason: StreamCloseReason) => void;
-  /**
-   * Told of a failing log, and of events that were thrown away before the connection began. It must
-   * not throw.
-   */
-  readonly report: (event: McpEvent) => void;
-}
+import type { LoggedEvent, Slice } from "./types.ts";
 
 const DEFAULT_BUFFER_BYTES = 65_536;
 const encoder = new TextEncoder();
@@ -132,7 +99,7 @@ export class Connection {
         // From here on the client may come back to the stream, even before its first event.
         if (after === 0) this.#settle(log.open(session, stream));
       }
-      this.#unwatch = log.watch(session, stream, (oldest) => this.#wake(oldest));
+      this.#unwatch = log.watch(session, stream, this.#wake);
       this.#pump();
     } catch (error) {
       this.#fail(error);
@@ -141,11 +108,26 @@ export class Connection {
     if (!this.#open) this.#stopWatching();
   }
 
-  #wake(oldest = 0): void {
+  readonly #wake = (oldest = 0, appended?: LoggedEvent): void => {
     // What comes next is gone already: no need to wait until the reader has room for it.
     if (this.#answered && oldest > this.#cursor + 1) return this.#tooSlow();
+    const next = appended?.n === this.#cursor + 1 && this.#known && !this.#news && !this.#busy;
+    if (next && this.#open && this.#room > 0) return this.#takeNext(appended);
     this.#news = true;
     this.#pump();
+  };
+
+  /** Hands over what comes next, without reading it: that is a third of what an event costs. */
+  #takeNext(event: LoggedEvent): void {
+    this.#busy = true;
+    try {
+      this.#handOver(event);
+      this.#noteDelivered();
+    } catch (error) {
+      this.#fail(error);
+    }
+    this.#busy = false;
+    if (this.#news) this.#pump();
   }
 
   /** Reads and hands over while there are news and room for them. */
@@ -197,18 +179,22 @@ export class Connection {
       this.#skip(slice);
     }
     const begin = this.#cursor;
-    for (const { n, data } of slice.events) {
+    for (const event of slice.events) {
       if (!this.#open) return;
       if (this.#room <= 0) {
         this.#news = true;
         break;
       }
-      this.#enqueue(frame(eventId(this.#options.stream, n), data));
-      this.#cursor = n;
-      this.#newest = data;
+      this.#handOver(event);
     }
     if (this.#cursor > begin) this.#noteDelivered();
     if (slice.ended && this.#cursor >= slice.last) this.#finish("ended");
+  }
+
+  #handOver({ n, data }: LoggedEvent): void {
+    this.#enqueue(frame(eventId(this.#options.stream, n), data));
+    this.#cursor = n;
+    this.#newest = data;
   }
 
   /** Begins after what was thrown away before anybody could have read it here. */

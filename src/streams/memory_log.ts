@@ -52,9 +52,9 @@ export class MemoryEventLog implements EventLog {
     if (log === undefined) return 0;
     const target = log.open(stream);
     if (target.ended) return 0;
-    const n = log.append(target, data);
-    target.wake();
-    return n;
+    const event = log.append(target, data);
+    target.wake(event);
+    return event.n;
   }
 
   end(session: string, stream: string): void {
@@ -86,7 +86,7 @@ export class MemoryEventLog implements EventLog {
     return this.#sessions.get(session)?.get(stream)?.delivered ?? 0;
   }
 
-  watch(session: string, stream: string, wake: (oldest: number) => void): () => void {
+  watch(session: string, stream: string, wake: Watcher["wake"]): () => void {
     const log = this.#session(session);
     const target = log?.open(stream);
     if (log === undefined || target === undefined) return () => {};

@@ -26,7 +26,9 @@ export class SessionLog {
   /** Streams by their name, but for those that are kept as text. */
   readonly #streams = new Map<string, StreamLog>();
   /** As many as the limit of events allows: few enough to look through. */
-  readonly #places: Place[] = [];
+  #places: (Place | undefined)[] = [];
+  /** Where the oldest place is: moving all the others up for each that goes would touch them all. */
+  #begin = 0;
   /** How many streams are kept as text. */
   #wholes = 0;
   #count = 0;
@@ -64,11 +66,12 @@ export class SessionLog {
   }
 
   /** Adds an event to a stream that has not ended, and throws away what is then too much. */
-  append(stream: StreamLog, data: string): number {
+  append(stream: StreamLog, data: string): LoggedEvent {
     stream.known = true;
     stream.last += 1;
-    this.#append(new EventPlace(stream, { n: stream.last, data }));
-    return stream.last;
+    const event = { n: stream.last, data };
+    this.#append(new EventPlace(stream, event));
+    return event;
   }
 
   /** Adds a stream that has ended and was delivered, as its text. */
@@ -98,7 +101,7 @@ export class SessionLog {
     const { ended, first, last } = stream;
     let missing = last - Math.max(after, first - 1);
     const events = missing > 0 ? new Array<LoggedEvent>(missing) : NOTHING as LoggedEvent[];
-    for (let at = this.#places.length - 1; missing > 0 && at >= 0; at--) {
+    for (let at = this.#places.length - 1; missing > 0 && at >= this.#begin; at--) {
       const place = this.#places[at];
       if (!(place instanceof EventPlace) || place.stream !== stream) continue;
       if (place.event !== undefined) events[--missing] = place.event;
@@ -142,11 +145,11 @@ export class SessionLog {
   #forget(stream: StreamLog): void {
     stream.cancel();
     if (this.#streams.get(stream.id) === stream) this.#streams.delete(stream.id);
-    for (let at = 0; stream.places > 0 && at < this.#places.length;) {
+    for (let at = this.#places.length - 1; stream.places > 0 && at >= this.#begin; at--) {
       const place = this.#places[at];
       if (place instanceof EventPlace && place.stream === stream) this.#remove(at, place);
-      else at++;
     }
+    stream.first = stream.last + 1;
   }
 
   #append(place: Place): void {
@@ -155,8 +158,9 @@ export class SessionLog {
     this.#chars += place.chars;
     if (place instanceof EventPlace) place.stream.places += 1;
     while (this.#count > this.#limits.events || this.#tooLong()) {
-      const oldest = this.#places[0];
-      if (oldest === undefined || (this.#places.length === 1 && oldest.count === 1)) return;
+      const oldest = this.#places[this.#begin];
+      const last = this.#begin === this.#places.length - 1;
+      if (oldest === undefined || (last && oldest.count === 1)) return;
       this.#throwAway(oldest);
     }
   }
@@ -165,7 +169,7 @@ export class SessionLog {
   #tooLong(): boolean {
     const { eventBytes } = this.#limits;
     if (this.#bytes + 3 * this.#chars <= eventBytes) return false;
-    for (let at = this.#places.length - 1; at >= 0; at--) {
+    for (let at = this.#places.length - 1; at >= this.#begin; at--) {
       let place = this.#places[at];
       if (place instanceof WholePlace) {
         this.#unfold(at);
@@ -182,11 +186,11 @@ export class SessionLog {
   /** Throws the oldest event away. */
   #throwAway(oldest: Place): void {
     if (oldest instanceof EventPlace) {
-      this.#remove(0, oldest);
+      this.#remove(this.#begin, oldest);
       this.tidy(oldest.stream);
     } else if (oldest.count === 1) {
       oldest.cancel();
-      this.#removeWhole(0, oldest);
+      this.#removeWhole(this.#begin, oldest);
     } else {
       oldest.count -= 1;
       this.#count -= 1;
@@ -203,10 +207,10 @@ export class SessionLog {
     stream.first = last - count + 1;
     whole.handOver(stream);
     this.#streams.set(id, stream);
-    this.#removeWhole(at, whole);
+    this.#discount(whole);
     const places = framedData(frames).slice(-count)
       .map((data, index) => new EventPlace(stream, { n: stream.first + index, data }));
-    this.#places.splice(at, 0, ...places);
+    this.#places.splice(at, 1, ...places);
     for (const { chars } of places) this.#chars += chars;
     this.#count += count;
     stream.places = count;
@@ -215,6 +219,10 @@ export class SessionLog {
 
   #removeWhole(at: number, whole: WholePlace): void {
     this.#cut(at);
+    this.#discount(whole);
+  }
+
+  #discount(whole: WholePlace): void {
     this.#wholes -= 1;
     this.#count -= whole.count;
     this.#chars -= whole.chars;
@@ -228,9 +236,16 @@ export class SessionLog {
     if (bytes === undefined) this.#chars -= chars;
     else this.#bytes -= bytes;
   }
-  /** Mostly it is the oldest that goes. */
+  /** Takes a place out. Mostly it is the oldest that goes. */
   #cut(at: number): void {
-    if (at === 0) this.#places.shift();
-    else this.#places.splice(at, 1);
+    if (at !== this.#begin) {
+      this.#places.splice(at, 1);
+      return;
+    }
+    this.#places[at] = undefined;
+    this.#begin += 1;
+    if (this.#begin * 2 < this.#places.length) return;
+    this.#places = this.#places.slice(this.#begin);
+    this.#begin = 0;
   }
 }

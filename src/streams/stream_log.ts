@@ -5,11 +5,12 @@
  */
 import { Wait } from "../internal/delay_line.ts";
 import type { SessionLog } from "./session_log.ts";
+import type { LoggedEvent } from "./types.ts";
 
 /** Somebody who waits for news of a stream. */
 export interface Watcher {
-  /** Called with the number of the stream's oldest kept event. */
-  readonly wake: (oldest: number) => void;
+  /** Called with the number of the stream's oldest kept event, and the one that was appended. */
+  readonly wake: (oldest: number, appended?: LoggedEvent) => void;
 }
 
 const NOBODY: readonly Watcher[] = [];
@@ -57,9 +58,9 @@ export class StreamLog extends Wait {
   }
 
   /** Calls everybody who waits. */
-  wake(): void {
+  wake(appended?: LoggedEvent): void {
     for (const watcher of this.#watchers) {
-      if (this.#watchers.includes(watcher)) watcher.wake(this.first);
+      if (this.#watchers.includes(watcher)) watcher.wake(this.first, appended);
     }
   }
 

@@ -75,9 +75,14 @@ export interface EventLog {
   /**
    * Calls `wake`, which must not throw, after every append to a stream and at its end, until the
    * returned function is called. Safe to call that twice. The stream may be unknown yet. Where the log
-   * knows it at once, it tells the number of the oldest event that is kept, or that would be next.
+   * knows it at once, it tells the number of the oldest event that is kept, or that would be next, and
+   * the event that was appended, so that whoever has all before it need not read.
    */
-  watch(session: string, stream: string, wake: (oldest?: number) => void): () => void;
+  watch(
+    session: string,
+    stream: string,
+    wake: (oldest?: number, appended?: LoggedEvent) => void,
+  ): () => void;
   /** Forgets a session's streams and wakes their watchers. */
   drop(session: string): MaybePromise<void>;
 }

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { DelayLine } from "../../../src/internal/delay_line.ts";
 import type { McpEvent } from "../../../src/protocol/events.ts";
 import { Connection } from "../../../src/streams/connection.ts";
-import type { ConnectionOptions } from "../../../src/streams/connection.ts";
+import type { ConnectionOptions } from "../../../src/streams/connection_options.ts";
 import { MemoryEventLog } from "../../../src/streams/memory_log.ts";
 import { frame, KEEP_ALIVE, primingFrame, retryFrame } from "../../../src/streams/sse.ts";
 import { parseEvents } from "../../../src/streams/sse_parser.ts";
@@ -115,6 +115,32 @@ describe("Connection: what it sends", () => {
     bench.memory.drop(SESSION);
     bench.connect({ stream: "t" }).close("released");
     assert.equal(bench.memory.read(SESSION, "t", 0), undefined);
+  });
+
+  test("[STR-6] hands over what comes next as it is, and reads the log where it has no room for it", async () => {
+    const bench = new Bench();
+    let reads = 0;
+    const log = { ...passingOn(bench.memory) };
+    log.read = (...where) => {
+      reads++;
+      return bench.memory.read(...where);
+    };
+    const long = "x".repeat(600);
+    const connection = bench.connect({ log, priming: true, bufferBytes: 1_000 });
+    const reader = new Reader(connection);
+    assert.equal(await reader.next(), primingFrame("s.0", 1_000));
+    const before = reads;
+    bench.append("1", "2");
+    assert.equal(connection.cursor, 2);
+    assert.equal(reads, before);
+    assert.equal(bench.memory.delivered(SESSION, STREAM), 2);
+    // One more than there is room for.
+    bench.append(long, long, long, "6");
+    assert.equal(connection.cursor, 4);
+    bench.end();
+    assert.equal(await reader.rest(), frames(1, "1", "2", long, long, long, "6"));
+    assert.ok(reads > before);
+    assert.deepEqual(bench.closed, ["ended"]);
   });
 
   test("[STR-6] sends what was kept after the cursor, then what comes, once and in order, to the end", async () => {
