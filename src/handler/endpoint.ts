@@ -174,17 +174,20 @@ export class Endpoint {
     work: () => unknown,
     failed?: () => void,
   ): Promise<unknown> | undefined {
-    const fail = (error: unknown) => {
-      this.failed(during, error);
-      failed?.();
-    };
     try {
       const done = work();
-      if (isPromise(done)) return done.then(undefined, fail);
+      if (isPromise(done)) {
+        return done.then(undefined, (error) => this.#fail(during, error, failed));
+      }
     } catch (error) {
-      fail(error);
+      this.#fail(during, error, failed);
     }
     return undefined;
+  }
+
+  #fail(during: string, error: unknown, failed: (() => void) | undefined): void {
+    this.failed(during, error);
+    failed?.();
   }
 
   /** Keeps a session from being idle or in the way. A store that fails must not keep a place taken. */

@@ -33,8 +33,7 @@ export function push(endpoint: Endpoint, id: string, text: string): MaybePromise
     : pushTo(endpoint, id, record, text);
 }
 
-/** Does so where the session has just been looked up. */
-export function pushTo(
+function pushTo(
   endpoint: Endpoint,
   id: string,
   record: SessionRecord | undefined,

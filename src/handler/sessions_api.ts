@@ -3,12 +3,11 @@
  *
  * @module
  */
-import { isPromise } from "../internal/types.ts";
 import type { Notification } from "../protocol/exchange.ts";
 import { mintSessionId } from "../sessions/id.ts";
 import { endedByStore, endSession } from "./end_session.ts";
 import { type Endpoint, sessionName } from "./endpoint.ts";
-import { notificationText, pushTo } from "./server_stream.ts";
+import { notificationText, push } from "./server_stream.ts";
 import { armSweep } from "./sweep.ts";
 import type { HandlerStats } from "./stats.ts";
 import type { HandlerSessions, McpHandler } from "./types.ts";
@@ -65,12 +64,9 @@ async function begin(endpoint: Endpoint, id: string): Promise<boolean> {
 export function notifySession(endpoint: Endpoint): McpHandler["notify"] {
   return async (sessionId, notification) => {
     checkNotification(notification);
+    if (await endpoint.backplane.sessions.peek(sessionId) === undefined) return false;
     const { method, params } = notification;
-    const found = endpoint.backplane.sessions.peek(sessionId);
-    const record = isPromise(found) ? await found : found;
-    if (record === undefined) return false;
-    const sent = pushTo(endpoint, sessionId, record, notificationText({ method, params }));
-    if (isPromise(sent)) await sent;
+    await push(endpoint, sessionId, notificationText({ method, params }));
     return true;
   };
 }

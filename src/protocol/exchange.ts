@@ -82,7 +82,10 @@ export interface Exchange {
   readonly id: RequestId;
   /** The request's method. */
   readonly method: string;
-  /** The request's parameters; an empty object when there were none. */
+  /**
+   * The request's parameters; an empty object when there were none. Those of `initialize` are frozen:
+   * all clients that say the same share them.
+   */
   readonly params: JsonObject;
   /** The version that the client speaks. For `initialize`, the one that was agreed on. */
   readonly protocolVersion: ProtocolVersion;
