@@ -13,9 +13,9 @@ import type { JsonObject } from "../../src/protocol/jsonrpc.ts";
 import { binary, childrenOf, publishedServer } from "./children.ts";
 import { type Answering, Session, textOf } from "./session.ts";
 
-/** What the client answers. */
+/** What the client answers. Servers that ask for its folders may take them for their own, if they exist. */
 const ANSWERS: Readonly<Record<string, JsonObject>> = {
-  "roots/list": { roots: [{ uri: "file:///work", name: "work" }] },
+  "roots/list": { roots: [{ uri: "file:///nowhere/that/exists", name: "work" }] },
   "elicitation/create": { action: "accept", content: { name: "Ada" } },
   "sampling/createMessage": {
     role: "assistant",
