@@ -117,7 +117,7 @@ export class Connection {
     this.#pump();
   };
 
-  /** Hands over what comes next, without reading it: that is a third of what an event costs. */
+  /** Hands over what comes next, without reading it: that would be a quarter of what an event costs. */
   #takeNext(event: LoggedEvent): void {
     this.#busy = true;
     try {
