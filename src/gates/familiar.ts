@@ -18,7 +18,7 @@ interface Familiar {
 /**
  * Requests to `initialize`. All clients of one program send the same, and a session keeps what its
  * client said of itself: from the second on they share it. That saves a seventh of the time that
- * `initialize` takes, and a third of what is kept of a session.
+ * `initialize` takes, and 0.2 KiB of what is kept of a session.
  *
  * At most one body of each length is remembered, the last, so that there are never more than
  * {@linkcode MOST_CHARACTERS}, and no body has to be hashed.

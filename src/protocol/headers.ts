@@ -10,7 +10,7 @@ import { isObject, type JsonObject } from "./jsonrpc.ts";
 /**
  * Names of headers. Case means nothing in them, but Deno finds a common one sooner under another
  * spelling than its own lower case, under which it goes through all names of the request again: four
- * reads of these cost 5 % of a whole call less.
+ * reads of these cost 4 % of a whole call less.
  */
 export const HeaderName = {
   Accept: "Accept",

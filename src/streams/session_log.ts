@@ -236,6 +236,7 @@ export class SessionLog {
     if (bytes === undefined) this.#chars -= chars;
     else this.#bytes -= bytes;
   }
+
   /** Takes a place out. Mostly it is the oldest that goes. */
   #cut(at: number): void {
     if (at !== this.#begin) {

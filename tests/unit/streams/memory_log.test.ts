@@ -28,6 +28,26 @@ describe("MemoryEventLog", () => {
     assert.deepEqual(oldest, [1, 2, 2]);
   });
 
+  test("[STR-7] a stream whose time is over goes from between the events of others, and says so", async () => {
+    const clock = new FakeClock();
+    const log = new MemoryEventLog({ ...LIMITS, events: 4 }, clock);
+    for (const text of ["1", "2"]) {
+      log.append("session", "stays", `stays ${text}`);
+      log.append("session", "goes", `goes ${text}`);
+    }
+    const oldest: number[] = [];
+    log.watch("session", "goes", (first) => oldest.push(first));
+    log.end("session", "goes");
+    log.deliver("session", "goes", 2);
+    await clock.advance(LIMITS.retainMs);
+    assert.equal(oldest.at(-1), 3);
+    assert.equal(log.read("session", "goes", 0), undefined);
+    const texts = () => log.read("session", "stays", 0)?.events.map(({ data }) => data);
+    assert.deepEqual(texts(), ["stays 1", "stays 2"]);
+    for (const text of ["3", "4", "5"]) log.append("session", "stays", `stays ${text}`);
+    assert.deepEqual(texts(), ["stays 2", "stays 3", "stays 4", "stays 5"]);
+  });
+
   test("has one timer, however many streams are to be forgotten", async () => {
     const clock = new FakeClock();
     const log = new MemoryEventLog(LIMITS, clock);
