@@ -7,7 +7,7 @@
 import { Buffer } from "node:buffer";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { setImmediate } from "node:timers";
-import { unreadText } from "../internal/whole.ts";
+import { sentHeaders, unreadText } from "../internal/whole.ts";
 
 /** How long the rest of a refused body is swallowed for before its connection ends, in milliseconds. */
 const SWALLOW_MS = 500;
@@ -24,35 +24,50 @@ export async function sendResponse(
   incoming: IncomingMessage,
   outgoing: ServerResponse,
 ): Promise<void> {
+  const text = unreadText(response);
+  // Most requests are here as a whole, and so are their answers.
+  if (text !== undefined && incoming.complete && !outgoing.destroyed) {
+    writeHead(response, outgoing, Buffer.byteLength(text));
+    outgoing.end(text);
+    return;
+  }
   const early = await isEarly(incoming);
   if (outgoing.destroyed) {
     await response.body?.cancel();
     return;
   }
-  const headers: string[] = [];
-  for (const [name, value] of response.headers) headers.push(name, value);
-  // Nobody knows how long the rest will take, so the connection isn't kept for another request.
-  if (early) headers.push("connection", "close");
   const whole = await wholeBody(response);
+  writeHead(response, outgoing, whole === undefined ? undefined : Buffer.byteLength(whole), early);
   if (whole !== undefined) {
-    if (!response.headers.has("content-length")) {
-      headers.push("content-length", String(Buffer.byteLength(whole)));
-    }
-    outgoing.writeHead(response.status, headers);
     if (!early) {
       outgoing.end(whole);
       return;
     }
     outgoing.write(whole);
-  } else if (response.body === null) {
-    outgoing.writeHead(response.status, headers);
-  } else {
-    outgoing.writeHead(response.status, headers);
+  } else if (response.body !== null) {
     outgoing.flushHeaders();
     await pump(response.body.getReader(), outgoing);
   }
   if (early) await swallow(incoming, outgoing);
   outgoing.end();
+}
+
+/** Begins an answer of a number of bytes, if that is known. */
+function writeHead(
+  response: Response,
+  outgoing: ServerResponse,
+  length: number | undefined,
+  early = false,
+): void {
+  const headers: string[] = [];
+  const given = sentHeaders(response);
+  for (const [name, value] of given) headers.push(name, value);
+  // Nobody knows how long the rest will take, so the connection isn't kept for another request.
+  if (early && !given.has("connection")) headers.push("connection", "close");
+  if (length !== undefined && !given.has("content-length")) {
+    headers.push("content-length", String(length));
+  }
+  outgoing.writeHead(response.status, headers);
 }
 
 /** Whether the request is still under way. One that is here already, but unread, takes a moment more. */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { textResponse } from "../internal/whole.ts";
 import { errorObject, errorText } from "../protocol/errors.ts";
 import type { McpEvent, RefusalReason } from "../protocol/events.ts";
 import type { RequestId } from "../protocol/jsonrpc.ts";
@@ -36,7 +37,7 @@ export interface RefusalInit {
 export function refusal(init: RefusalInit, report: Report): Response {
   const { status, code, message, reason, id = null, data, headers } = init;
   report({ type: "refused", status, reason });
-  return new Response(errorText(id, errorObject(code, message, data)), {
+  return textResponse(errorText(id, errorObject(code, message, data)), {
     status,
     headers: { "content-type": "application/json", "cache-control": "no-store", ...headers },
   });
