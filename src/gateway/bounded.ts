@@ -5,20 +5,37 @@
  */
 import type { Clock } from "../internal/clock.ts";
 import type { McpEvent } from "../protocol/events.ts";
+import { onAbort } from "../requests/scope.ts";
 import { UpstreamError } from "./upstream_error.ts";
 import type { OpenInit, Upstream, UpstreamSession } from "./types.ts";
 
 /**
- * Waits for a promise until a signal aborts.
+ * Waits for a promise until a signal aborts, or somebody lets it fail.
  *
+ * @param failing Where there is a function to let it fail with, for as long as it waits
  * @throws {AbortSignal["reason"]} When the signal aborts first
  */
-export function raced<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+export function raced<T>(
+  promise: Promise<T>,
+  signal: AbortSignal,
+  failing?: Set<(error: unknown) => void>,
+): Promise<T> {
   return new Promise((resolve, reject) => {
-    const stop = () => reject(signal.reason);
-    if (signal.aborted) stop();
-    else signal.addEventListener("abort", stop, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
+    const ignore = signal.aborted ? undefined : onAbort(signal, () => fail(signal.reason));
+    const over = () => {
+      ignore?.();
+      failing?.delete(fail);
+    };
+    const fail = (error: unknown) => {
+      over();
+      reject(error);
+    };
+    promise.then((value) => {
+      over();
+      resolve(value);
+    }, fail);
+    if (ignore === undefined) fail(signal.reason);
+    else failing?.add(fail);
   });
 }
 

@@ -70,10 +70,14 @@ export class HeldCall {
   #outcome: { readonly result: JsonObject } | { readonly error: unknown } | undefined;
   #over = false;
 
-  /** Begins the call. */
   constructor(init: HeldCallInit) {
     this.#init = init;
     this.owner = init.owner;
+  }
+
+  /** Begins the call: once, when a client waits for what it says. */
+  begin(): void {
+    const init = this.#init;
     const { link, method, params, request } = init;
     const call: UpstreamCall = {
       method,

@@ -50,7 +50,9 @@ export class Holds implements HoldingPlace {
     const { request, principal } = exchange;
     const call = new HeldCall({ ...init, place: this, request, owner: ownerOf(principal) });
     this.#calls.set(call, release);
-    return call.attend(exchange);
+    const answered = call.attend(exchange);
+    call.begin();
+    return answered;
   }
 
   /**

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { isPromise, type MaybePromise } from "../internal/types.ts";
 import { ErrorCode, McpError } from "../protocol/errors.ts";
 import type { UpstreamCloseReason } from "../protocol/events.ts";
 import type { ClientFacts, Notification } from "../protocol/exchange.ts";
@@ -92,8 +93,9 @@ export class Link {
    * @throws {McpError} If there can't be one
    * @throws {AbortSignal["reason"]} When the errand's signal aborts
    */
-  async reach(errand: Errand): Promise<UpstreamFacts> {
-    return (await this.#ready(errand)).session.facts;
+  reach(errand: Errand): MaybePromise<UpstreamFacts> {
+    const ready = this.#ready(errand);
+    return isPromise(ready) ? ready.then(({ session }) => session.facts) : ready.session.facts;
   }
 
   /**
@@ -103,29 +105,25 @@ export class Link {
    * @throws {AbortSignal["reason"]} When the call's signal aborts
    */
   async request(call: UpstreamCall): Promise<JsonObject> {
-    const live = await this.#ready(call);
-    await this.#adoptLevel(live, call.request);
-    call.signal.throwIfAborted();
+    const ready = this.#ready(call);
+    const live = isPromise(ready) ? await ready : ready;
+    const adopting = this.#adoptLevel(live, call.request);
+    if (adopting !== undefined) await adopting;
+    const { signal } = call;
+    signal.throwIfAborted();
     this.#running.add(call);
     if (ASKING.has(call.method)) this.#owner.reached();
     try {
-      return await this.#send(live, call);
+      // It fails with its session, even where the session itself doesn't see to it.
+      return await raced(live.session.request(call), signal, live.calls);
     } catch (error) {
-      if (call.signal.aborted || error instanceof McpError) throw error;
+      if (signal.aborted || error instanceof McpError) throw error;
       void this.#evict(live, "failed");
       throw this.#failed(call.method, error);
     } finally {
       this.#running.delete(call);
       this.#touch();
     }
-  }
-
-  /** Sends a request that fails with its session, even where the session itself doesn't see to it. */
-  #send(live: Live, call: UpstreamCall): Promise<JsonObject> {
-    const { promise, reject } = Promise.withResolvers<never>();
-    live.calls.add(reject);
-    return raced(Promise.race([live.session.request(call), promise]), call.signal)
-      .finally(() => live.calls.delete(reject));
   }
 
   /** Sends a notification, if there is a session. */
@@ -155,10 +153,15 @@ export class Link {
     await this.#evict(live, reason);
   }
 
-  async #ready(errand: Errand): Promise<Live> {
+  /** The session, at once where it is there and was used a moment ago. */
+  #ready(errand: Errand): MaybePromise<Live> {
     if (this.#end.signal.aborted) throw this.#failed("using", this.#end.signal.reason);
     const { settings: { clock, probeAfterMs } } = this.#owner;
     const idle = this.#running.size === 0 && clock.now() - this.#usedAt >= probeAfterMs;
+    return this.#live === undefined || idle ? this.#prepare(errand, idle) : this.#live;
+  }
+
+  async #prepare(errand: Errand, idle: boolean): Promise<Live> {
     if (this.#live !== undefined && idle) {
       this.#checking ??= this.#check(this.#live, errand.request)
         .finally(() => this.#checking = undefined);
@@ -217,18 +220,19 @@ export class Link {
         attempt.over = true;
         if (this.#live?.attempt !== attempt) return;
         this.#failed("being there", error);
-        void this.#evict(this.#live, "failed");
+        void this.#evict(this.#live, "failed", error);
       },
     };
   }
 
-  async #adoptLevel(live: Live, request: Request): Promise<void> {
-    const level = this.#owner.logLevel;
+  /** Tells a session the level of log messages that the client wants, unless it knows. */
+  #adoptLevel(live: Live, request: Request): Promise<void> | undefined {
+    const { logLevel: level } = this.#owner;
     const { capabilities, protocolVersion } = live.session.facts;
-    if (level === undefined || live.level === level) return;
-    if (capabilities.logging === undefined || isModern(protocolVersion)) return;
+    if (level === undefined || live.level === level) return undefined;
+    if (capabilities.logging === undefined || isModern(protocolVersion)) return undefined;
     live.level = level;
-    await this.#quietly(live.session, "logging/setLevel", { level }, request);
+    return this.#quietly(live.session, "logging/setLevel", { level }, request);
   }
 
   /** A session that takes the place of another one is told what the client is subscribed to. */
@@ -261,14 +265,15 @@ export class Link {
     }
   }
 
-  #evict(live: Live, reason: UpstreamCloseReason): Promise<void> {
+  /** Ends a session, and lets what still runs in it fail with an error. */
+  #evict(live: Live, reason: UpstreamCloseReason, error?: unknown): Promise<void> {
     if (this.#live !== live) return Promise.resolve();
     this.#live = undefined;
     live.attempt.over = true;
     if (reason === "failed" || reason === "probe-failed") this.#owner.forget(this.name);
     this.#owner.report({ type: "upstream-closed", upstream: this.name, reason });
     const closed = closeBounded(live.session, this.#closing);
-    for (const fail of [...live.calls]) fail(new UpstreamError("closed"));
+    for (const fail of [...live.calls]) fail(error ?? new UpstreamError("closed"));
     return closed;
   }
 

@@ -17,7 +17,6 @@ import type { LinkOwner } from "./link_owner.ts";
 import { LIST_KINDS, type ListKind, LISTS } from "./list_kinds.ts";
 import { fetchList, type ListCache } from "./lists.ts";
 import type { GatewaySettings } from "./options.ts";
-import { ownerOf } from "./owner.ts";
 import { checkQuestion, passedCapabilities } from "./translate.ts";
 import type { UpstreamCall } from "./types.ts";
 
@@ -56,8 +55,6 @@ export class Links implements LinkOwner {
   readonly client: ClientFacts;
   readonly version: ProtocolVersion;
   readonly report: (event: McpEvent) => void;
-  /** Who owns it. */
-  readonly owner: string;
   logLevel: LogLevel | undefined;
   /** What resolves when it has ended, once it does. */
   ending: Promise<void> | undefined;
@@ -76,7 +73,6 @@ export class Links implements LinkOwner {
     this.settings = host.settings;
     this.report = host.report;
     this.principal = Object.freeze({ ...principal });
-    this.owner = ownerOf(principal);
     this.version = version;
     this.client = {
       ...client.info && { info: client.info },

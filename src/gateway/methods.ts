@@ -181,12 +181,12 @@ async function linkOf({ exchange, links }: Asked, uri: unknown): Promise<Link> {
   return link;
 }
 
-async function pass(
+function pass(
   { exchange, state, holds, settings: { info }, retain }: Asked,
   link: Link,
   params: JsonObject,
 ): Promise<JsonObject> {
-  return await relay({ exchange, link, params, state, holds, info, retain });
+  return relay({ exchange, link, params, state, holds, info, retain });
 }
 
 function invalid(message: string): McpError {

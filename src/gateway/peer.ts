@@ -21,6 +21,7 @@ import {
   messageKind,
   type RequestId,
 } from "../protocol/jsonrpc.ts";
+import { onAbort } from "../requests/scope.ts";
 import type { Channel, Message, PeerOptions } from "./channel.ts";
 import { PeerQuestions } from "./peer_questions.ts";
 import type { Downstream, UpstreamCall } from "./types.ts";
@@ -48,7 +49,7 @@ interface Running {
   readonly token: unknown;
   readonly resolve: (result: JsonObject) => void;
   readonly reject: (error: unknown) => void;
-  readonly stop: () => void;
+  readonly ignore: () => void;
   readonly delay: Delay;
   asking: number;
 }
@@ -123,13 +124,12 @@ export class Peer {
       const params = token === undefined
         ? call.params
         : { ...call.params, _meta: { ...meta as JsonObject, progressToken: id } }; // a token was in it
-      const stop = () => this.#abandon(id, call.signal.reason);
       const delay = this.#delays.add(() =>
         this.#abandon(id, new McpError(ErrorCode.NotAvailable, "Request timed out"))
       );
       if (call.method === LISTEN) delay.cancel();
-      this.#calls.set(id, { id, call, token, resolve, reject, stop, delay, asking: 0 });
-      call.signal.addEventListener("abort", stop, { once: true });
+      const ignore = onAbort(call.signal, () => this.#abandon(id, call.signal.reason));
+      this.#calls.set(id, { id, call, token, resolve, reject, ignore, delay, asking: 0 });
       this.#send({ jsonrpc: "2.0", id, method: call.method, params }, id);
     });
   }
@@ -188,7 +188,7 @@ export class Peer {
     if (running === undefined) return undefined;
     this.#calls.delete(id);
     running.delay.cancel();
-    running.call.signal.removeEventListener("abort", running.stop);
+    running.ignore();
     return running;
   }
 

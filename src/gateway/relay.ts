@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isPromise } from "../internal/types.ts";
 import { ErrorCode, McpError } from "../protocol/errors.ts";
 import type { Exchange, Notification } from "../protocol/exchange.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
@@ -49,7 +50,8 @@ export interface Relayed {
  */
 export async function relay(relayed: Relayed): Promise<JsonObject> {
   const { exchange, link } = relayed;
-  const facts = await link.reach(exchange);
+  const reached = link.reach(exchange);
+  const facts = isPromise(reached) ? await reached : reached;
   const sent = outgoing(relayed.params, facts, exchange.logLevel);
   if (!isModern(exchange.protocolVersion)) return await askingLive(relayed, facts, sent);
   if (isModern(facts.protocolVersion)) return await passingRounds(relayed, facts, sent);
@@ -124,9 +126,9 @@ async function holding(
   return await holds.begin(exchange, { link, method, params, notify, complete }, retain());
 }
 
-async function send(exchange: Exchange, link: Link, params: JsonObject): Promise<JsonObject> {
+function send(exchange: Exchange, link: Link, params: JsonObject): Promise<JsonObject> {
   const { method, signal, request, protocolVersion } = exchange;
-  return await link.request({
+  return link.request({
     method,
     params,
     signal,

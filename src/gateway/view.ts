@@ -27,7 +27,7 @@ import { ListCache } from "./lists.ts";
 import { type Asked, hideTool, type Method, METHODS } from "./methods.ts";
 import { prefixed, split } from "./names.ts";
 import type { GatewaySettings } from "./options.ts";
-import { ownerOf } from "./owner.ts";
+import { isSameOwner } from "./owner.ts";
 import { ASKING, completed, isModern } from "./translate.ts";
 
 /** What a view shows. */
@@ -232,7 +232,7 @@ export class View implements Dispatcher, LinksHost {
       this.#sessions.set(session.id, links);
     }
     // The endpoint has made sure of it; but what would be another's here is everything.
-    if (links.owner !== ownerOf(principal)) {
+    if (!isSameOwner(links.principal, principal)) {
       throw new McpError(ErrorCode.NotAvailable, "Session not found", { retry: "re-initialize" });
     }
     links.reached();

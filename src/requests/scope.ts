@@ -7,6 +7,27 @@ import { Linked } from "../internal/linked_list.ts";
 import type { RequestId } from "../protocol/jsonrpc.ts";
 import type { StopError } from "./stop.ts";
 
+const SCOPE = Symbol("scope");
+
+/** A signal that knows what it is the signal of, where that is a request. */
+interface ScopeSignal extends AbortSignal {
+  [SCOPE]?: RequestScope;
+}
+
+/**
+ * Calls a listener once when a signal aborts which has not aborted yet. What listens to a request is
+ * told by the request, without an event: each event listener costs 3 % of a call through the gateway
+ * on Bun.
+ *
+ * @returns Takes the listener back
+ */
+export function onAbort(signal: ScopeSignal, listener: () => void): () => void {
+  const scope = signal[SCOPE];
+  if (scope !== undefined) return scope.onOver(() => signal.aborted && listener());
+  signal.addEventListener("abort", listener, { once: true });
+  return () => signal.removeEventListener("abort", listener);
+}
+
 /**
  * A running request. Its signal is made when somebody asks for it, because most requests finish
  * before anybody does.
@@ -39,6 +60,8 @@ export abstract class RequestScope extends Linked<RequestScope> {
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
+      const { signal }: { readonly signal: ScopeSignal } = this.#controller;
+      signal[SCOPE] = this;
       if (this.#reason !== undefined) this.#controller.abort(this.#reason);
     }
     return this.#controller.signal;

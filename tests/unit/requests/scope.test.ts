@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { InFlight } from "../../../src/requests/inflight.ts";
-import { RequestScope } from "../../../src/requests/scope.ts";
+import { onAbort, RequestScope } from "../../../src/requests/scope.ts";
 import { StopError } from "../../../src/requests/stop.ts";
 
 class Scope extends RequestScope {
   readonly seen: string[] = [];
-  done(): boolean {
-    return this.finish();
+  done(reason?: StopError): boolean {
+    return this.finish(reason);
   }
   protected override stopped(reason: StopError): void {
     this.seen.push(reason.kind);
@@ -46,6 +46,40 @@ describe("RequestScope", () => {
     scope.done();
     scope.stop(new StopError("shutdown"));
     assert.deepEqual(told, ["kept"]);
+  });
+});
+
+describe("onAbort()", () => {
+  const told: string[] = [];
+  const listen = (signal: AbortSignal) => {
+    told.length = 0;
+    onAbort(signal, () => told.push("taken back"))();
+    onAbort(signal, () => told.push(`kept: ${signal.aborted}`));
+  };
+
+  test("[CAN-2] tells of a request that is stopped, or over with a reason, once the signal has it", () => {
+    for (const end of ["stop", "done"] as const) {
+      const scope = new Scope(1);
+      listen(scope.signal);
+      scope[end](new StopError("timeout"));
+      scope.stop(new StopError("shutdown"));
+      assert.deepEqual(told, ["kept: true"]);
+    }
+  });
+
+  test("doesn't tell of a request that finished", () => {
+    const scope = new Scope(1);
+    listen(scope.signal);
+    scope.done();
+    assert.deepEqual(told, []);
+  });
+
+  test("tells of any other signal, once", () => {
+    const controller = new AbortController();
+    listen(controller.signal);
+    controller.abort();
+    controller.signal.dispatchEvent(new Event("abort"));
+    assert.deepEqual(told, ["kept: true"]);
   });
 });
 
