@@ -25,8 +25,12 @@ export function notificationText({ method, params }: Notification): string {
   return JSON.stringify({ jsonrpc: "2.0", method, params });
 }
 
-/** Sends a message on the server-to-client stream; it is kept until the client reads it. */
-export function push(endpoint: Endpoint, id: string, text: string): MaybePromise<unknown> {
+/**
+ * Sends a message on the server-to-client stream; it is kept until the client reads it.
+ *
+ * @returns Whether there is such a session: nothing is kept for one that is over
+ */
+export function push(endpoint: Endpoint, id: string, text: string): MaybePromise<boolean> {
   const record = endpoint.backplane.sessions.peek(id);
   return isPromise(record)
     ? record.then((found) => pushTo(endpoint, id, found, text))
@@ -38,11 +42,13 @@ function pushTo(
   id: string,
   record: SessionRecord | undefined,
   text: string,
-): MaybePromise<unknown> {
-  // Nothing is kept for a session that is over.
-  if (record === undefined) return undefined;
+): MaybePromise<boolean> {
+  if (record === undefined) return false;
   const { log } = endpoint.backplane;
-  return record.initialized ? log.append(id, SERVER_STREAM, text) : hold(endpoint, id, text);
+  const sent: MaybePromise<unknown> = record.initialized
+    ? log.append(id, SERVER_STREAM, text)
+    : hold(endpoint, id, text);
+  return isPromise(sent) ? sent.then(() => true) : true;
 }
 
 /** Keeps a message until the client is ready, which it may have become meanwhile. */

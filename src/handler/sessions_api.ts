@@ -64,10 +64,10 @@ async function begin(endpoint: Endpoint, id: string): Promise<boolean> {
 export function notifySession(endpoint: Endpoint): McpHandler["notify"] {
   return async (sessionId, notification) => {
     checkNotification(notification);
-    if (await endpoint.backplane.sessions.peek(sessionId) === undefined) return false;
-    const { method, params } = notification;
-    await push(endpoint, sessionId, notificationText({ method, params }));
-    return true;
+    const text = notificationText(notification);
+    // What the dispatcher has just told goes first.
+    await undefined;
+    return await push(endpoint, sessionId, text);
   };
 }
 

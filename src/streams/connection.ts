@@ -29,6 +29,8 @@ export class Connection {
   readonly #quiet: Delay;
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   #unwatch: (() => void) | undefined;
+  /** Lets the reader tell when it has room again. */
+  #askAgain: (() => void) | undefined;
   #cursor: number;
   /** The message that was handed over last. */
   #newest: string | undefined;
@@ -53,7 +55,7 @@ export class Connection {
       start: (controller) => {
         this.#controller = controller;
       },
-      pull: () => this.#pump(),
+      pull: () => this.#pull(),
       cancel: () => this.#finish("disconnected"),
     }, { highWaterMark: this.#bufferBytes, size: byteLength });
     this.#quiet = options.keepAlive.add(() => this.#keepAlive());
@@ -89,6 +91,16 @@ export class Connection {
       this.#enqueue(frame(undefined, last));
     }
     this.#finish(reason, retryMs);
+  }
+
+  /**
+   * The reader has room. On a stream with messages it isn't asked again before there was none: a question
+   * after each would be a tenth of what a message costs, and the promise is half a kilobyte.
+   */
+  #pull(): Promise<void> | undefined {
+    this.#pump();
+    if (this.#newest === undefined || this.#room <= 0) return undefined;
+    return new Promise((resolve) => this.#askAgain = resolve);
   }
 
   #begin(): void {
@@ -228,6 +240,9 @@ export class Connection {
 
   #enqueue(text: string): void {
     this.#controller?.enqueue(encoder.encode(text));
+    if (this.#room > 0) return;
+    this.#askAgain?.();
+    this.#askAgain = undefined;
   }
 
   #tooSlow(): void {

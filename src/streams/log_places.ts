@@ -10,18 +10,16 @@ import type { StreamLog } from "./stream_log.ts";
 import type { LoggedEvent } from "./types.ts";
 
 /** A place in the list. */
-export type Place = EventPlace | WholePlace;
+export type Place = StreamPlace | WholePlace;
 
-/** An event, or what stands for an ended stream without any. */
-export class EventPlace {
+/** A place of a stream: what stands for an ended stream without any events, if it isn't an event. */
+export class StreamPlace {
   readonly stream: StreamLog;
-  readonly event: LoggedEvent | undefined;
   /** Its bytes as UTF-8, once they were measured. */
   bytes: number | undefined;
 
-  constructor(stream: StreamLog, event: LoggedEvent | undefined) {
+  constructor(stream: StreamLog) {
     this.stream = stream;
-    this.event = event;
   }
 
   /** How many events it counts as. */
@@ -31,12 +29,32 @@ export class EventPlace {
 
   /** How many characters it has. */
   get chars(): number {
-    return this.event?.data.length ?? 0;
+    return 0;
   }
 
   /** Finds out its bytes. */
   measure(): number {
-    return this.bytes = this.event === undefined ? 0 : utf8Length(this.event.data);
+    return this.bytes = 0;
+  }
+}
+
+/** An event. It is its own place, since there may be very many. */
+export class EventPlace extends StreamPlace implements LoggedEvent {
+  readonly n: number;
+  readonly data: string;
+
+  constructor(stream: StreamLog, n: number, data: string) {
+    super(stream);
+    this.n = n;
+    this.data = data;
+  }
+
+  override get chars(): number {
+    return this.data.length;
+  }
+
+  override measure(): number {
+    return this.bytes = utf8Length(this.data);
   }
 }
 

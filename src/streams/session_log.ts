@@ -5,7 +5,7 @@
  * @module
  */
 import type { DelayLine } from "../internal/delay_line.ts";
-import { EventPlace, type Place, WholePlace } from "./log_places.ts";
+import { EventPlace, type Place, StreamPlace, WholePlace } from "./log_places.ts";
 import { framedData } from "./sse.ts";
 import { StreamLog } from "./stream_log.ts";
 import type { EventLogLimits, LoggedEvent, Slice } from "./types.ts";
@@ -69,8 +69,8 @@ export class SessionLog {
   append(stream: StreamLog, data: string): LoggedEvent {
     stream.known = true;
     stream.last += 1;
-    const event = { n: stream.last, data };
-    this.#append(new EventPlace(stream, event));
+    const event = new EventPlace(stream, stream.last, data);
+    this.#append(event);
     return event;
   }
 
@@ -85,7 +85,7 @@ export class SessionLog {
   /** Ends a stream. */
   end(stream: StreamLog): void {
     stream.known = stream.ended = true;
-    if (stream.places === 0) this.#append(new EventPlace(stream, undefined));
+    if (stream.places === 0) this.#append(new StreamPlace(stream));
     this.#retain(stream);
   }
 
@@ -104,7 +104,8 @@ export class SessionLog {
     for (let at = this.#places.length - 1; missing > 0 && at >= this.#begin; at--) {
       const place = this.#places[at];
       if (!(place instanceof EventPlace) || place.stream !== stream) continue;
-      if (place.event !== undefined) events[--missing] = place.event;
+      const { n, data } = place;
+      events[--missing] = { n, data };
     }
     return { events, ended, gap: after < first - 1, last };
   }
@@ -147,7 +148,7 @@ export class SessionLog {
     if (this.#streams.get(stream.id) === stream) this.#streams.delete(stream.id);
     for (let at = this.#places.length - 1; stream.places > 0 && at >= this.#begin; at--) {
       const place = this.#places[at];
-      if (place instanceof EventPlace && place.stream === stream) this.#remove(at, place);
+      if (place instanceof StreamPlace && place.stream === stream) this.#remove(at, place);
     }
     stream.first = stream.last + 1;
   }
@@ -156,7 +157,7 @@ export class SessionLog {
     this.#places.push(place);
     this.#count += place.count;
     this.#chars += place.chars;
-    if (place instanceof EventPlace) place.stream.places += 1;
+    if (place instanceof StreamPlace) place.stream.places += 1;
     while (this.#count > this.#limits.events || this.#tooLong()) {
       const oldest = this.#places[this.#begin];
       const last = this.#begin === this.#places.length - 1;
@@ -176,7 +177,7 @@ export class SessionLog {
         at += place.count - 1;
         place = this.#places[at];
       }
-      if (!(place instanceof EventPlace) || place.bytes !== undefined) break;
+      if (!(place instanceof StreamPlace) || place.bytes !== undefined) break;
       this.#chars -= place.chars;
       this.#bytes += place.measure();
     }
@@ -185,7 +186,7 @@ export class SessionLog {
 
   /** Throws the oldest event away. */
   #throwAway(oldest: Place): void {
-    if (oldest instanceof EventPlace) {
+    if (oldest instanceof StreamPlace) {
       this.#remove(this.#begin, oldest);
       this.tidy(oldest.stream);
     } else if (oldest.count === 1) {
@@ -209,7 +210,7 @@ export class SessionLog {
     this.#streams.set(id, stream);
     this.#discount(whole);
     const places = framedData(frames).slice(-count)
-      .map((data, index) => new EventPlace(stream, { n: stream.first + index, data }));
+      .map((data, index) => new EventPlace(stream, stream.first + index, data));
     this.#places.splice(at, 1, ...places);
     for (const { chars } of places) this.#chars += chars;
     this.#count += count;
@@ -228,10 +229,11 @@ export class SessionLog {
     this.#chars -= whole.chars;
   }
 
-  #remove(at: number, { stream, event, bytes, chars }: EventPlace): void {
+  #remove(at: number, place: StreamPlace): void {
+    const { stream, bytes, chars } = place;
     this.#cut(at);
     stream.places -= 1;
-    if (event !== undefined) stream.first = event.n + 1;
+    if (place instanceof EventPlace) stream.first = place.n + 1;
     this.#count -= 1;
     if (bytes === undefined) this.#chars -= chars;
     else this.#bytes -= bytes;

@@ -59,7 +59,10 @@ export class StreamLog extends Wait {
 
   /** Calls everybody who waits. */
   wake(appended?: LoggedEvent): void {
-    for (const watcher of this.#watchers) {
+    const watchers = this.#watchers;
+    const [only] = watchers;
+    if (watchers.length === 1) return only?.wake(this.first, appended);
+    for (const watcher of watchers) {
       if (this.#watchers.includes(watcher)) watcher.wake(this.first, appended);
     }
   }

@@ -220,7 +220,6 @@ describe("cluster: streams", () => {
   });
 
   test("[CLU-2, SES-9] what was held until the client is ready is sent once, whoever sends it", async () => {
-    const clock = new FakeClock();
     const slow = new SharedStore();
     const store = {
       shared: true,
@@ -248,8 +247,7 @@ describe("cluster: streams", () => {
         };
       },
     };
-    const make = () =>
-      createMcpHandler(new Stub(), { clock, store, requests: { stateKeys: [KEY] } });
+    const make = () => createMcpHandler(new Stub(), { store, requests: { stateKeys: [KEY] } });
     const [a, b] = [make(), make()];
     const here = await initialize(a, { ready: false });
     const id = String(here.sessionId);
@@ -258,12 +256,12 @@ describe("cluster: streams", () => {
     await stream.next();
     for (let n = 0; n < 5; n++) await a.notify(id, logMessage(n));
     // Both say that it is ready, while the last one is being told.
-    await Promise.all([
+    await soon(Promise.all([
       here.notify("notifications/initialized"),
       there.notify("notifications/initialized"),
       a.notify(id, logMessage(5)),
       b.notify(id, logMessage(6)),
-    ]);
+    ]));
     const heard: unknown[] = [];
     while (heard.length < 7) heard.push(logData(await stream.message()));
     await settle();
