@@ -136,6 +136,7 @@ const auth = object({
 
 const limits = object({
   bodyBytes: integer(1).optional(),
+  bodyMs: integer(1).optional(),
   jsonDepth: integer(1).optional(),
   batch: integer(1).optional(),
   sessions: integer(1).optional(),

@@ -1,8 +1,10 @@
 /**
- * The body gate: reads a request's body as text, up to a number of bytes.
+ * The body gate: reads a request's body as text, up to a number of bytes, and for a while only.
  *
  * @module
  */
+import type { CoarseLine } from "../internal/coarse_line.ts";
+import { Wait } from "../internal/delay_line.ts";
 import { isWithinBytes, utf8Length } from "../internal/utf8.ts";
 import type { MaybePromise } from "../internal/types.ts";
 import { ErrorCode } from "../protocol/errors.ts";
@@ -16,28 +18,65 @@ const lenient = new TextDecoder();
 const strict = new TextDecoder("utf-8", { fatal: true });
 
 /** Why there is no body. */
-export type NoBody = { readonly missing: "too-large" | "unreadable" };
+export type NoBody = { readonly missing: "too-large" | "too-slow" | "unreadable" };
 
 /** A request's body: text, or bytes where its length was not declared. */
 export type Body = string | Uint8Array | NoBody;
 
 const TOO_LARGE: NoBody = { missing: "too-large" };
-/** What a body is that couldn't be read. */
-export const UNREADABLE: NoBody = { missing: "unreadable" };
+const TOO_SLOW: NoBody = { missing: "too-slow" };
+const UNREADABLE: NoBody = { missing: "unreadable" };
+
+/** A body on its way. */
+class Arrival extends Wait {
+  /** The body, or why there is none. It never rejects. */
+  readonly body: Promise<Body>;
+  readonly #reader: ReadableStreamDefaultReader<unknown> | undefined;
+  #resolve: ((body: Body) => void) | undefined;
+
+  /** @param reader What it is read with, where that can be cancelled */
+  constructor(reading: Promise<Body>, reader?: ReadableStreamDefaultReader<unknown>) {
+    super();
+    this.#reader = reader;
+    this.body = new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+    reading.then((body) => this.#end(body), () => this.#end(UNREADABLE));
+  }
+
+  /** It took too long. Nobody looks at what is still to come of it. */
+  over(): void {
+    this.#end(TOO_SLOW);
+    this.#reader?.cancel().catch(() => {});
+  }
+
+  #end(body: Body): void {
+    this.cancel();
+    this.#resolve?.(body);
+  }
+}
 
 /**
- * Reads a body up to a number of bytes.
+ * Reads a body up to a number of bytes, for as long as the line lets it be on its way.
  *
  * The HTTP server frames by a declared length, so that such a body may be read in one go, as text, which
  * costs half of reading bytes and making text of them. Its length may lie where there is no server:
  * {@linkcode checkBody} takes the second look.
  *
- * @returns Rejects when the body can't be read
+ * @returns The body, or why there is none; it doesn't reject
  */
-export function readBody(request: Request, limit: number): MaybePromise<Body> {
+export function readBody(request: Request, limit: number, line: CoarseLine): MaybePromise<Body> {
   const declared = declaredLength(request);
-  if (declared === undefined) return readCounted(request, limit);
-  return declared > limit ? TOO_LARGE : request.text();
+  if (declared !== undefined && declared > limit) return TOO_LARGE;
+  try {
+    const reader = declared === undefined ? request.body?.getReader() : undefined;
+    const reading = declared === undefined ? readCounted(reader, limit) : request.text();
+    const arrival = new Arrival(reading, reader);
+    line.begin(arrival);
+    return arrival.body;
+  } catch {
+    return UNREADABLE;
+  }
 }
 
 function declaredLength({ headers }: Request): number | undefined {
@@ -57,6 +96,7 @@ export function checkBody(
     return isWithinBytes(body, limit) ? body : tooLarge(limit, report);
   }
   if (body instanceof Uint8Array) return decode(body) ?? notUtf8(report);
+  if (body === TOO_SLOW) return tooSlow(report);
   return body === UNREADABLE ? unreadable(report) : tooLarge(limit, report);
 }
 
@@ -73,10 +113,12 @@ function hasReplaced(text: string, request: Request): boolean {
 }
 
 /** Reads a body of unknown length. The rest of one that is over the limit is not read. */
-async function readCounted(request: Request, limit: number): Promise<Uint8Array | NoBody> {
+async function readCounted(
+  reader: ReadableStreamDefaultReader<unknown> | undefined,
+  limit: number,
+): Promise<Uint8Array | NoBody> {
   let bytes: Uint8Array = new Uint8Array(0);
-  if (request.body === null) return bytes;
-  const reader = request.body.getReader();
+  if (reader === undefined) return bytes;
   let size = 0;
   for (;;) {
     const { done, value } = await reader.read();
@@ -128,6 +170,17 @@ function tooLarge(limit: number, report: Report): Response {
     code: ErrorCode.Refused,
     message: `Send a smaller body, or raise the option limits.bodyBytes: ${limit}`,
     reason: "body-size",
+  }, report);
+}
+
+function tooSlow(report: Report): Response {
+  return refusal({
+    status: 408,
+    code: ErrorCode.Refused,
+    message: "Send the whole body sooner",
+    reason: "body-time",
+    // Whoever drips would go on, and the host would go on reading (RFC 9110, §15.5.9).
+    headers: { connection: "close" },
   }, report);
 }
 

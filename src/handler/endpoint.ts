@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { CoarseLine } from "../internal/coarse_line.ts";
 import { DelayLine } from "../internal/delay_line.ts";
 import { Recent } from "../internal/recent.ts";
 import { randomText, shortHash } from "../internal/random.ts";
@@ -78,6 +79,8 @@ export class Endpoint {
   stopSweep: (() => void) | undefined;
   /** Whether somebody wants to be told: events are only built when this is true. */
   readonly watched: boolean;
+  /** How long bodies may be on their way. */
+  readonly bodies: CoarseLine;
   /** Seals what 2026 clients carry from round to round. */
   readonly states: StateSealer;
   /** What finding out who sends a request needs. */
@@ -129,6 +132,7 @@ export class Endpoint {
       updates: new DelayLine(clock, 250),
       gone: new DelayLine(clock, Math.min(streams.sseAfterMs, 500)),
     };
+    this.bodies = new CoarseLine(clock, limits.bodyMs);
     this.pinned = dispatcher.pinned === true && settings.sessions && !settings.ownStore;
     this.post = new Post({
       bus: this.backplane.bus,
@@ -224,6 +228,7 @@ export class Endpoint {
     this.stopSweep?.();
     this.shares.close();
     for (const line of Object.values(this.lines)) line.clear();
+    this.bodies.clear();
     this.background("leaving the other nodes", () => this.post.leave());
   }
 }

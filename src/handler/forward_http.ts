@@ -30,7 +30,8 @@ export function overHttp(endpoint: Endpoint, handle: McpHandler["fetch"]): McpHa
 async function take(endpoint: Endpoint, pins: Pins, request: Request): Promise<Response> {
   try {
     const limit = endpoint.settings.gates.bodyBytes * MORE + MORE_BYTES;
-    const text = checkBody(await readBody(request, limit), request, limit, endpoint.report);
+    const body = await readBody(request, limit, endpoint.bodies);
+    const text = checkBody(body, request, limit, endpoint.report);
     if (text instanceof Response) return refused();
     const opened = await endpoint.post.open(text);
     if (opened?.message.kind !== "forward") return refused();

@@ -6,7 +6,7 @@
 import { isPromise, type MaybePromise } from "../internal/types.ts";
 import { principalOf } from "../auth/authenticate.ts";
 import { withCors } from "../gates/cors.ts";
-import { type Body, readBody, UNREADABLE } from "../gates/body.ts";
+import { readBody } from "../gates/body.ts";
 import { passBody, type Passed, passHead } from "../gates/order.ts";
 import { refusal } from "../gates/refusal.ts";
 import { ErrorCode } from "../protocol/errors.ts";
@@ -127,12 +127,7 @@ async function answer(
       const response = serve(endpoint, request, context, head);
       return isPromise(response) ? await response : response;
     }
-    let body: Body;
-    try {
-      body = await readBody(request, gates.bodyBytes);
-    } catch {
-      body = UNREADABLE;
-    }
+    const body = await readBody(request, gates.bodyBytes, endpoint.bodies);
     const passed = passBody(body, request, head, gates, report);
     if (passed instanceof Response) return passed;
     const response = serve(endpoint, request, context, passed);

@@ -36,6 +36,7 @@ export interface Settings {
     readonly stateKeys: readonly (string | Uint8Array)[];
   };
   readonly limits: {
+    readonly bodyMs: number;
     readonly streams: number;
     readonly streamsPerPrincipal: number;
     readonly requests: number;
@@ -89,6 +90,7 @@ export function settingsOf(options: McpHandlerOptions): Settings {
       stateKeys: keysOption("requests.stateKeys", requests.stateKeys ?? []),
     },
     limits: {
+      bodyMs: integerOption("limits.bodyMs", limits.bodyMs, 30_000),
       streams: integerOption("limits.streams", limits.streams, 1_000, 0),
       streamsPerPrincipal: integerOption(
         "limits.streamsPerPrincipal",

@@ -22,6 +22,13 @@ export interface HandlerLimits {
    */
   readonly bodyBytes?: number;
   /**
+   * How long the whole of a request's body may take to come, in milliseconds; it may take up to twice
+   * as long where nobody looks sooner. `Infinity` leaves that to the host.
+   *
+   * @default {30000}
+   */
+  readonly bodyMs?: number;
+  /**
    * Levels of nesting in a request's JSON.
    *
    * @default {64}
@@ -258,7 +265,13 @@ export interface HandlerSessions {
 
 /** An endpoint: one function from `Request` to `Response`, and what belongs to it. */
 export interface McpHandler extends AsyncDisposable {
-  /** Answers a request. `context` is handed on to `authenticate` and the rate limiter. */
+  /**
+   * Answers a request. `context` is handed on to `authenticate` and the rate limiter.
+   *
+   * On Node, a response that is one text is a light one, which becomes Node's own when somebody reads
+   * more of it than its text, status and headers. It does all that a response does; `clone()` it for
+   * what takes nothing but Node's own, such as a cache of `undici`.
+   */
   (request: Request, context?: unknown): Promise<Response>;
   /** The same function, for hosts that take an object with `fetch`. */
   readonly fetch: (request: Request, context?: unknown) => Promise<Response>;

@@ -61,6 +61,7 @@ export type RefusalReason =
   | "required-header"
   | "path"
   | "body-size"
+  | "body-time"
   | "json"
   | "envelope"
   | "batch"

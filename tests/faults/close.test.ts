@@ -139,6 +139,8 @@ class World {
     this.handler = createMcpHandler(stub, {
       clock: this.clock,
       store: this.store,
+      // Whoever comes after the end has only so long, too.
+      limits: { bodyMs: 5_000 },
       onEvent: (event) => this.#tell(event),
       rateLimit: {
         check: () => {

@@ -6,9 +6,10 @@ import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import * as fc from "fast-check";
 import type { RunningServer } from "../../src/adapters/drain.ts";
+import type { HandlerLimits } from "../../src/handler/types.ts";
 import { McpServer } from "../../src/server/server.ts";
 import { callText, RawConnection, requestText } from "../runtimes/raw.ts";
-import { serve } from "../runtimes/runtime.ts";
+import { runtime, serve } from "../runtimes/runtime.ts";
 import { ModernPeer } from "../support/modern.ts";
 import { BOTH, Peer } from "../support/wire.ts";
 import { NOTHING } from "./invariants.ts";
@@ -29,7 +30,7 @@ class Shore implements AsyncDisposable {
     this.#gates = gates;
   }
 
-  static async open(): Promise<Shore> {
+  static async open(limits?: HandlerLimits): Promise<Shore> {
     const called: string[] = [];
     const gates: (() => void)[] = [];
     const tools = new McpServer({ name: "sockets", version: "1.0.0" });
@@ -44,7 +45,7 @@ class Shore implements AsyncDisposable {
       return "done";
     });
     tools.registerTool("large", {}, () => "x".repeat(3_000_000));
-    const server = await serve(tools, { port: 0, signals: false, sessions: false });
+    const server = await serve(tools, { port: 0, signals: false, sessions: false, limits });
     return new Shore(server, called, gates);
   }
 
@@ -83,8 +84,11 @@ class Shore implements AsyncDisposable {
   }
 }
 
-async function ashore(act: (shore: Shore) => Promise<void>): Promise<void> {
-  const shore = await Shore.open();
+async function ashore(
+  act: (shore: Shore) => Promise<void>,
+  limits?: HandlerLimits,
+): Promise<void> {
+  const shore = await Shore.open(limits);
   try {
     await act(shore);
   } finally {
@@ -106,19 +110,20 @@ function modernText(name: string): string {
   return requestText("POST", headers, JSON.stringify(message));
 }
 
+/** The beginning of a request whose body comes in chunks. */
+const CHUNKED = requestText("POST", {
+  "content-type": "application/json",
+  "accept": BOTH,
+  "transfer-encoding": "chunked",
+}) + '5\r\n{"jso';
+
 describe("GATE: bodies that come slowly, over a socket", () => {
   test("[GATE-8, STR-11] fifty that stall take nobody's place, and leave nothing when they are cut", async () => {
     await ashore(async (shore) => {
       const half = callText("echo").slice(0, -10);
       const stalled = await Promise.all(Array.from({ length: 50 }, () => shore.connect()));
       for (const [n, connection] of stalled.entries()) {
-        await connection.write(
-          n % 2 === 0 ? half : requestText("POST", {
-            "content-type": "application/json",
-            "accept": BOTH,
-            "transfer-encoding": "chunked",
-          }) + '5\r\n{"jso',
-        );
+        await connection.write(n % 2 === 0 ? half : CHUNKED);
       }
       await shore.assertServes();
       assert.deepEqual(shore.server.handler.stats(), NOTHING);
@@ -128,6 +133,35 @@ describe("GATE: bodies that come slowly, over a socket", () => {
       await shore.assertServes();
     });
   });
+
+  for (const [way, begun] of [["declared", callText("echo").slice(0, -40)], ["chunked", CHUNKED]]) {
+    test(`[GATE-8] a ${way} one that stalls, or drips, gets 408 in time`, async () => {
+      await ashore(async (shore) => {
+        const [stalled, dripping] = [await shore.connect(), await shore.connect()];
+        for (const connection of [stalled, dripping]) await connection.write(String(begun));
+        const drip = setInterval(() => {
+          dripping.write(way === "declared" ? " " : "\r\n1\r\n ").catch(() => {});
+        }, 100);
+        try {
+          for (const connection of [stalled, dripping]) {
+            await connection.until(/^HTTP\/1\.1 408 [^]*"Send the whole body sooner"/);
+            const ends = connection.text.match(/^connection: close\r$/gim) ?? [];
+            // Deno may add its own.
+            assert.ok(ends.length === 1 || (runtime === "deno" && ends.length === 2));
+          }
+          // Deno ends no connection before the whole body has come.
+          for (const connection of runtime === "deno" ? [] : [stalled, dripping]) {
+            await connection.untilClosed();
+          }
+        } finally {
+          clearInterval(drip);
+        }
+        await shore.assertServes();
+        await shore.assertNothingLeft();
+        assert.deepEqual(shore.called, ["echo"]);
+      }, { bodyMs: 300 });
+    });
+  }
 
   test("[GATE-8] one that comes byte by byte is answered once, when it is whole", async () => {
     await ashore(async (shore) => {

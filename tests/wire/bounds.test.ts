@@ -425,6 +425,58 @@ describe("bounds: bodies", () => {
     await handler.close();
   });
 
+  for (const declared of [true, false]) {
+    const way = declared ? "declared" : "chunked";
+    test(`[GATE-8] a ${way} body that isn't whole in time → 408, and what comes later is nothing`, async () => {
+      const { handler, clock, events, stub } = endpoint({
+        sessions: false,
+        limits: { bodyMs: 1_000 },
+      });
+      let cancelled = 0;
+      const slow = (text: string) => {
+        let send: ReadableStreamDefaultController<Uint8Array> | undefined;
+        const body = new ReadableStream<Uint8Array>({
+          start: (controller) => {
+            send = controller;
+          },
+          cancel: () => {
+            cancelled++;
+            send = undefined;
+          },
+        });
+        const bytes = new TextEncoder().encode(text);
+        send?.enqueue(bytes.subarray(0, 10));
+        const headers = {
+          "content-type": "application/json",
+          ...declared && { "content-length": `${bytes.length}` },
+        };
+        const init = { method: "POST", headers, body, duplex: "half" };
+        const answered = handler(new Request(URL_2025, init));
+        const finish = () => {
+          send?.enqueue(bytes.subarray(10));
+          send?.close();
+        };
+        return { answered, finish };
+      };
+      const ping = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "ping" });
+      const [late, inTime] = [slow(ping), slow(ping)];
+      await clock.advance(999);
+      inTime.finish();
+      assert.equal((await inTime.answered).status, 200);
+      await clock.advance(1_001);
+      await refused(await late.answered, 408, -32000);
+      assert.deepEqual(events.refusals, ["body-time"]);
+      // What is read as text can't be cancelled.
+      assert.equal(cancelled, declared ? 0 : 1);
+      const count = stub.exchanges.length;
+      late.finish();
+      await flush();
+      assert.equal(stub.exchanges.length, count);
+      await handler.close();
+      assert.equal(clock.pending, 0);
+    });
+  }
+
   test("[GATE-8] a chunked body without end is cut off at the limit", async () => {
     const { handler } = endpoint();
     let sent = 0;

@@ -172,7 +172,8 @@ describe("cluster: draining", () => {
   test("[CLU-9] a handler alone drains too, and needs no timer for it", async () => {
     const clock = new FakeClock();
     for (const store of [undefined, memoryStore()]) {
-      const handler = createMcpHandler(new Stub(), { clock, store });
+      const limits = { bodyMs: Infinity };
+      const handler = createMcpHandler(new Stub(), { clock, store, limits });
       await handler.drain(true);
       const peer = new Peer(handler);
       await refused(await peer.post(peer.initializeRequest()), 503, -32000, 0);

@@ -325,7 +325,10 @@ describe("SES: lifetimes", () => {
   });
 
   test("[SES-4] expired sessions are swept every 60 s without anybody's asking", async () => {
-    const { handler, clock, stub } = endpoint({ sessions: { idleMs: 1_000 } });
+    const { handler, clock, stub } = endpoint({
+      sessions: { idleMs: 1_000 },
+      limits: { bodyMs: Infinity },
+    });
     const peer = await initialize(handler);
     await clock.advance(MINUTE - 1);
     assert.equal(handler.stats().sessions, 1);

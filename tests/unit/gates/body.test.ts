@@ -3,6 +3,8 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import { checkBody, readBody } from "../../../src/gates/body.ts";
 import { gateSettings } from "../../../src/gates/options.ts";
+import { CoarseLine } from "../../../src/internal/coarse_line.ts";
+import { FakeClock } from "../../support/clock.ts";
 import { assertPassed, assertRefused, pass, PING, post } from "./support.ts";
 
 const encoder = new TextEncoder();
@@ -299,7 +301,8 @@ describe("the body's text", () => {
           const headers: Record<string, string> = {};
           if (declared) headers["content-length"] = `${whole.byteLength}`;
           const request = streamed(source.stream, headers);
-          const text = checkBody(await readBody(request, limit), request, limit, () => {});
+          const body = await readBody(request, limit, new CoarseLine(new FakeClock(), 30_000));
+          const text = checkBody(body, request, limit, () => {});
           if (whole.byteLength > limit) {
             assert.ok(text instanceof Response && text.status === 413);
             return;

@@ -5,7 +5,9 @@
  */
 import assert from "node:assert/strict";
 import { gateSettings } from "../../../src/gates/options.ts";
-import { readBody, UNREADABLE } from "../../../src/gates/body.ts";
+import { readBody } from "../../../src/gates/body.ts";
+import { CoarseLine } from "../../../src/internal/coarse_line.ts";
+import { FakeClock } from "../../support/clock.ts";
 import { passBody, type Passed, passHead } from "../../../src/gates/order.ts";
 import type { GateSettings } from "../../../src/gates/options.ts";
 import type { Report } from "../../../src/gates/refusal.ts";
@@ -60,11 +62,7 @@ export async function passGates(
   const origin = request.headers.get("origin");
   const head = await passHead(request, context, origin, settings, report);
   if (head instanceof Response || head.verb !== "POST") return head;
-  // It may fail at once as well as later.
-  const reading = new Promise<Awaited<ReturnType<typeof readBody>>>((resolve) =>
-    resolve(readBody(request, settings.bodyBytes))
-  );
-  const body = await reading.catch(() => UNREADABLE);
+  const body = await readBody(request, settings.bodyBytes, new CoarseLine(new FakeClock(), 30_000));
   return passBody(body, request, head, settings, report);
 }
 
