@@ -16,6 +16,7 @@ import { tasks } from "../../src/tasks/mod.ts";
 import { callText, chunk, RawConnection, requestText } from "../runtimes/raw.ts";
 import { serve } from "../runtimes/runtime.ts";
 import { FakeClock } from "../support/clock.ts";
+import { assertLinear } from "../support/growth.ts";
 import { MODERN, ModernPeer } from "../support/modern.ts";
 import {
   as,
@@ -150,14 +151,14 @@ describe("CVE-2026-25536: replies to the wrong client", () => {
 
 describe("CVE-2026-0621: templates that take for ever", () => {
   // The expression made of `{/list*}` could split a text at its commas in exponentially many ways.
-  const hostile = [
-    `/users/${"user1,user2,user3,".repeat(400)}X/`,
-    `/users/${",".repeat(8_000)}`,
-    `/users${"/a".repeat(4_000)}!`,
-    `/users/${"a,".repeat(4_000)}\u0000`,
-    `/users?${"tag=a&".repeat(1_300)}#`,
-    `/users/${"%2C".repeat(2_600)}/`,
-    `/users/${"a".repeat(900_000)}`,
+  const hostile: readonly (readonly [number, (size: number) => string])[] = [
+    [400, (size) => `/users/${"user1,user2,user3,".repeat(size)}X/`],
+    [8_000, (size) => `/users/${",".repeat(size)}`],
+    [4_000, (size) => `/users${"/a".repeat(size)}!`],
+    [4_000, (size) => `/users/${"a,".repeat(size)}\u0000`],
+    [1_300, (size) => `/users?${"tag=a&".repeat(size)}#`],
+    [2_600, (size) => `/users/${"%2C".repeat(size)}/`],
+    [900_000, (size) => `/users/${"a".repeat(size)}`],
   ];
 
   test("[SRV-4] CVE-2026-0621 the templates that it needed are refused", () => {
@@ -176,7 +177,7 @@ describe("CVE-2026-0621: templates that take for ever", () => {
       "/users/{a}{b}{c}{d}{e}{f}{g}{h}/",
     ]
   ) {
-    test(`[SRV-4] CVE-2026-0621 ${template} takes no longer for a hostile URI than for an honest one`, async () => {
+    test(`[SRV-4] CVE-2026-0621 ${template} is matched in the time that a URI's length takes`, async () => {
       const server = new McpServer({ name: "templates", version: "1.0.0" });
       const complete = { a: () => ["x"] };
       server.registerResource(
@@ -188,19 +189,16 @@ describe("CVE-2026-0621: templates that take for ever", () => {
       const handler = createMcpHandler(server);
       const peer = await initialize(handler);
       const modern = new ModernPeer(handler);
-      for (const path of hostile) {
-        const uri = `test:${path}`;
-        const began = performance.now();
-        await (await peer.request(1, "resources/read", { uri })).text();
-        await (await peer.request(2, "resources/subscribe", { uri })).text();
-        if (uri.length < 10_000) await (await modern.request("resources/read", { uri })).text();
-        const ref = { type: "ref/resource", uri };
-        await (await peer.request(3, "completion/complete", {
-          ref,
-          argument: { name: "a", value: uri },
-        })).text();
-        const ms = performance.now() - began;
-        assert.ok(ms < 1_000, `${ms} ms for ${path.slice(0, 40)}`);
+      for (const [size, path] of hostile) {
+        await assertLinear(path(1), size, async (size) => {
+          const uri = `test:${path(size)}`;
+          await (await peer.request(1, "resources/read", { uri })).text();
+          await (await peer.request(2, "resources/subscribe", { uri })).text();
+          if (uri.length < 10_000) await (await modern.request("resources/read", { uri })).text();
+          const ref = { type: "ref/resource", uri };
+          const argument = { name: "a", value: uri };
+          await (await peer.request(3, "completion/complete", { ref, argument })).text();
+        });
       }
       await handler.close();
     });

@@ -10,6 +10,7 @@ import { completable } from "../../src/server/completable.ts";
 import { ResourceTemplate } from "../../src/server/resource_template.ts";
 import { McpServer } from "../../src/server/server.ts";
 import { FakeClock, flush } from "../support/clock.ts";
+import { assertLinear } from "../support/growth.ts";
 import { Events, Gate, initialize, Peer, text, textOf } from "../support/wire.ts";
 
 const ALL = { roots: {}, sampling: {}, elicitation: { form: {}, url: {} } };
@@ -429,16 +430,6 @@ describe("SRV: lists", () => {
     }
     const { handler } = endpoint(server);
     const peer = await initialize(handler);
-    const read = async (uri: string) => {
-      const times = [];
-      for (let i = 0; i < 3; i++) {
-        const begin = performance.now();
-        await peer.json(await peer.request(1, "resources/read", { uri }));
-        times.push(performance.now() - begin);
-      }
-      // The quickest of three: a busy machine slows down some.
-      return Math.min(...times);
-    };
     for (
       const make of [
         (n: number) => `x://${"a".repeat(n)}/`,
@@ -446,11 +437,9 @@ describe("SRV: lists", () => {
         (n: number) => `z://${"/a".repeat(n / 2)}#`,
       ]
     ) {
-      await read(make(1_000));
-      const short = Math.max(await read(make(20_000)), 1);
-      const long = await read(make(400_000));
-      // Twenty times as much; quadratic would be four hundred times.
-      assert.ok(long < short * 100, `${short} ms and ${long} ms for ${make(10)}`);
+      await assertLinear(make(10), 400_000, async (size) => {
+        await peer.json(await peer.request(1, "resources/read", { uri: make(size) }));
+      });
     }
     await handler.close();
   });

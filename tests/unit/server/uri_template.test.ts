@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { UriTemplate } from "../../../src/server/uri_template.ts";
+import { assertLinear } from "../../support/growth.ts";
 
 /** RFC 6570 §3.2, those of levels 1 to 3. */
 const values = {
@@ -190,20 +191,19 @@ describe("UriTemplate.match()", () => {
     );
   });
 
-  test("[SRV-4] takes no longer for a URI made to be slow", () => {
+  test("[SRV-4] takes no longer for a URI made to be slow", async () => {
     const names = Array.from({ length: 20 }, (_, i) => `{+v${i}}`).join("");
     const evil: readonly [string, string][] = [
-      [`${names}!`, "a".repeat(8_000)],
-      ["{a}{b}{c}{d}{e}{f}{g}/", "a".repeat(8_000)],
-      ["{+a},{+b},{+c},{+d}!", ",".repeat(8_000)],
-      ["{?a,b,c,d,e}!", "?a=".repeat(2_000)],
+      [`${names}!`, "a"],
+      ["{a}{b}{c}{d}{e}{f}{g}/", "a"],
+      ["{+a},{+b},{+c},{+d}!", ","],
+      ["{?a,b,c,d,e}!", "?a="],
     ];
-    for (const [template, uri] of evil) {
+    for (const [template, part] of evil) {
       const compiled = new UriTemplate(template);
-      const start = performance.now();
-      assert.equal(compiled.match(uri), undefined);
-      const ms = performance.now() - start;
-      assert.ok(ms < 2_000, `${template}: ${ms} ms`);
+      await assertLinear(template, 8_000, (length) => {
+        assert.equal(compiled.match(part.repeat(length / part.length)), undefined);
+      });
     }
   });
 
