@@ -388,8 +388,8 @@ const endings: readonly Case[] = [
         const before = Date.now();
         await server.close({ graceMs: 200 });
         const took = Date.now() - before;
-        assert.ok(took >= 150 && took < 1_200, `close() took ${took} ms`);
-        for (const connection of [hanging, streaming, idle]) await connection.untilClosed(1_000);
+        assert.ok(took >= 150 && took < 5_000, `close() took ${took} ms`);
+        for (const connection of [hanging, streaming, idle]) await connection.untilClosed(5_000);
       }),
   },
   {
@@ -416,8 +416,8 @@ const endings: readonly Case[] = [
         const before = Date.now();
         await server.close({ graceMs: 60_000 });
         const took = Date.now() - before;
-        assert.ok(took < 1_000, `close() took ${took} ms`);
-        for (const connection of [headless, bodiless]) await connection.untilClosed(1_000);
+        assert.ok(took < 5_000, `close() took ${took} ms`);
+        for (const connection of [headless, bodiless]) await connection.untilClosed(5_000);
       }),
   },
   {

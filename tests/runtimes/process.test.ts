@@ -48,7 +48,7 @@ describe(`a serving process on ${runtime}`, () => {
       child.signal("SIGTERM");
       assert.equal(await child.exited, 0, child.errors);
       const took = Date.now() - before;
-      assert.ok(took >= 450 && took < 1_500, `The process took ${took} ms`);
+      assert.ok(took >= 450 && took < 5_000, `The process took ${took} ms`);
     }));
 
   test(
@@ -64,7 +64,7 @@ describe(`a serving process on ${runtime}`, () => {
         const before = Date.now();
         child.signal("SIGTERM");
         assert.notEqual(await child.exited, 0);
-        assert.ok(Date.now() - before < 500);
+        assert.ok(Date.now() - before < 5_000);
       }),
   );
 
@@ -78,7 +78,7 @@ describe(`a serving process on ${runtime}`, () => {
       await child.until(/finished\n/);
       const before = Date.now();
       assert.equal(await child.exited, 0, child.errors);
-      assert.ok(Date.now() - before < 1_000);
+      assert.ok(Date.now() - before < 5_000);
     }));
 
   test("[END-2] a handler that is dropped leaves nothing that keeps the process alive", {
@@ -88,7 +88,7 @@ describe(`a serving process on ${runtime}`, () => {
       await child.until(/dropped\n/);
       const before = Date.now();
       assert.equal(await child.exited, 0, child.errors);
-      assert.ok(Date.now() - before < 1_000);
+      assert.ok(Date.now() - before < 5_000);
     }));
 });
 
