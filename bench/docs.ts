@@ -3,17 +3,17 @@
  *
  * @module
  */
-const BEGIN = "<!-- tables -->";
-const END = "<!-- end of tables -->";
 
 /**
  * A page with other tables between its markers.
  *
+ * @param what What the markers call the tables
  * @throws {TypeError} If the page has no such markers
  */
-export function withTables(page: string, tables: string): string {
-  const begin = page.indexOf(BEGIN);
-  const end = page.indexOf(END, begin);
-  if (begin === -1 || end === -1) throw new TypeError(`Put ${BEGIN} and ${END} into the page`);
-  return `${page.slice(0, begin + BEGIN.length)}\n\n${tables}\n\n${page.slice(end)}`;
+export function withTables(page: string, what: string, tables: string): string {
+  const [before, after] = [`<!-- ${what} -->`, `<!-- end of ${what} -->`];
+  const begin = page.indexOf(before);
+  const end = page.indexOf(after, begin);
+  if (begin === -1 || end === -1) throw new TypeError(`Put ${before} and ${after} into the page`);
+  return `${page.slice(0, begin + before.length)}\n\n${tables}\n\n${page.slice(end)}`;
 }

@@ -10,7 +10,7 @@ import { install, type Runtime } from "../tools/runtimes.ts";
 import { measureHttpGateway } from "./gateway_http.ts";
 import { measureStdioGateway } from "./gateway_stdio.ts";
 import { NETWORK_USAGE, type NetworkKind, readNetworkOptions } from "./network_options.ts";
-import { networkTable, type Row, wordsFor } from "./network_table.ts";
+import { type Measured, networkTable, type Row, wordsFor } from "./network_table.ts";
 import { whyNoRedis } from "./redis_client.ts";
 import { measureCalls, measureEvents } from "./redis_measure.ts";
 
@@ -29,7 +29,7 @@ async function main(args: readonly string[]): Promise<number> {
   const noRedis = await whyNoRedis();
   if (noRedis !== undefined && kinds.some(needsRedis)) console.error(noRedis);
   const possible = kinds.filter((kind) => noRedis === undefined || !needsRedis(kind));
-  const all: { readonly runtime: Runtime; readonly rows: Row[] }[] = [];
+  const all: Measured[] = [];
   let failed = 0;
   for (const runtime of runtimes) {
     const rows: Row[] = [];

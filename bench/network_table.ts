@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Runtime } from "../tools/runtimes.ts";
 
 /** What a figure is. */
 export type RowUnit = "number" | "share" | "times" | "rate" | "ms";
@@ -16,6 +17,12 @@ export interface Row {
   readonly most?: number;
   /** What it should be at least. */
   readonly least?: number;
+}
+
+/** What was measured on a runtime. */
+export interface Measured {
+  readonly runtime: Runtime;
+  readonly rows: readonly Row[];
 }
 
 const WORDS: Readonly<Record<RowUnit, (value: number) => string>> = {

@@ -165,8 +165,8 @@ test("figures are said in their unit", () => {
 
 test("tables take the place of those that were there", () => {
   const page = "a\n<!-- tables -->\nold\n<!-- end of tables -->\nb\n";
-  const renewed = withTables(page, "new");
+  const renewed = withTables(page, "tables", "new");
   assert.equal(renewed, "a\n<!-- tables -->\n\nnew\n\n<!-- end of tables -->\nb\n");
-  assert.equal(withTables(renewed, "new"), renewed);
-  assert.throws(() => withTables("nothing", "new"), TypeError);
+  assert.equal(withTables(renewed, "tables", "new"), renewed);
+  assert.throws(() => withTables(page, "others", "new"), TypeError);
 });
