@@ -42,7 +42,7 @@ const USAGE = `Usage: deno task test [--only PART,…] [--filter TEXT] [--jobs N
 
   --only    ${PARTS.join(", ")}: these parts instead of all
   --filter  only the test files whose path contains the text
-  --jobs    how many parts run at a time, 2 by default`;
+  --jobs    how many parts run at a time, 3 by default`;
 
 /** How each runtime runs test files and writes a JUnit report. */
 const TEST_ARGS = {
@@ -155,7 +155,7 @@ async function main(): Promise<number> {
     options: {
       only: { type: "string" },
       filter: { type: "string", default: "" },
-      jobs: { type: "string", default: "2" },
+      jobs: { type: "string", default: "3" },
       help: { type: "boolean", default: false },
     },
   });

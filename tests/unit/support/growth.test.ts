@@ -8,7 +8,7 @@ function spin(ms: number): void {
 }
 
 test("what takes the square of its size explodes", async () => {
-  await assert.rejects(assertLinear("squares", 80, (size) => spin(size ** 2 / 200)), {
+  await assert.rejects(assertLinear("squares", 160, (size) => spin(size ** 2 / 200)), {
     message: /^squares: 16 times as much takes /,
   });
 });
