@@ -155,13 +155,19 @@ export class HeldCall {
     }
   }
 
-  /** Ends the round with questions, after the turn in which the upstream may ask more. */
+  /**
+   * Ends the round with questions, after the turn in which the upstream may ask more. A call is held in
+   * one place at a time.
+   */
   #conclude(): void {
     if (this.#concluding || this.#round === undefined) return;
     this.#concluding = true;
     setTimeout(() => {
-      this.#concluding = false;
-      this.#hold().catch((error) => this.cancel(error));
+      this.#hold().catch((error) => this.cancel(error)).finally(() => {
+        this.#concluding = false;
+        // What is asked while a round ends is asked in the next.
+        if (this.#questions.size > 0) this.#conclude();
+      });
     }, 0);
   }
 

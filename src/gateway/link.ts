@@ -111,6 +111,8 @@ export class Link {
     if (adopting !== undefined) await adopting;
     const { signal } = call;
     signal.throwIfAborted();
+    // It may have ended since it was ready, and told those that it had.
+    if (live.attempt.over) throw this.#failed(call.method, new UpstreamError("closed"));
     this.#running.add(call);
     if (ASKING.has(call.method)) this.#owner.reached();
     try {

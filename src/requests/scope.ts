@@ -109,9 +109,9 @@ export abstract class RequestScope extends Linked<RequestScope> {
   }
 
   #tell(): void {
-    const listeners = this.#listeners;
+    // One that is taken back meanwhile is not told.
+    for (const listener of this.#listeners ?? []) listener();
     this.#listeners = undefined;
-    for (const listener of listeners ?? []) listener();
   }
 
   /** Called once when the request is stopped, before its signal aborts. */

@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 import { gateway } from "../../src/gateway/mod.ts";
 import { UpstreamError } from "../../src/gateway/upstream_error.ts";
 import { ErrorCode, McpError } from "../../src/protocol/errors.ts";
+import type { JsonObject } from "../../src/protocol/jsonrpc.ts";
 import { FakeClock, flush } from "../support/clock.ts";
 import { FakeHost, type FakeSession } from "../support/exchange.ts";
 import {
@@ -208,6 +209,23 @@ describe("sessions with upstreams", () => {
     assert.equal(upstream.sessions.length, 2);
     await clock.advance(1000);
     assert.deepEqual(host.told, []);
+    await gw.close();
+  });
+
+  test("[GTW-2] a call that was to begin in a session as it ended fails with it", async () => {
+    const { promise: setting, resolve } = Promise.withResolvers<JsonObject>();
+    const { upstream, gw, say } = over({
+      capabilities: { tools: {}, logging: {} },
+      answers: { ...tools({ count: hang }), "logging/setLevel": () => setting },
+    });
+    const session = sessionOf("a");
+    session.logLevel = "info";
+    const failed = assert.rejects(say(session), /can't be used now/);
+    await flush();
+    upstream.session().opened.downstream.ended(new UpstreamError("closed"));
+    resolve({});
+    await failed;
+    assert.deepEqual(upstream.session().methods, ["logging/setLevel"]);
     await gw.close();
   });
 

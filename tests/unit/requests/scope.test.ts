@@ -49,6 +49,26 @@ describe("RequestScope", () => {
   });
 });
 
+test("a listener that another one takes back is not told", () => {
+  for (
+    const listen of [
+      (scope: Scope, listener: () => void) => scope.onOver(listener),
+      (scope: Scope, listener: () => void) => onAbort(scope.signal, listener),
+    ]
+  ) {
+    const scope = new Scope(1);
+    const told: string[] = [];
+    const first = listen(scope, () => {
+      told.push("first");
+      takeBack();
+    });
+    const takeBack = listen(scope, () => told.push("second"));
+    scope.stop(new StopError("shutdown"));
+    first();
+    assert.deepEqual(told, ["first"]);
+  }
+});
+
 describe("onAbort()", () => {
   const told: string[] = [];
   const listen = (signal: AbortSignal) => {
