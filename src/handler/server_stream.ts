@@ -44,11 +44,9 @@ function pushTo(
   text: string,
 ): MaybePromise<boolean> {
   if (record === undefined) return false;
-  const { log } = endpoint.backplane;
-  const sent: MaybePromise<unknown> = record.initialized
-    ? log.append(id, SERVER_STREAM, text)
-    : hold(endpoint, id, text);
-  return isPromise(sent) ? sent.then(() => true) : true;
+  if (!record.initialized) return hold(endpoint, id, text).then(() => true);
+  const number = endpoint.backplane.log.append(id, SERVER_STREAM, text);
+  return isPromise(number) ? number.then((number) => number > 0) : number > 0;
 }
 
 /** Keeps a message until the client is ready, which it may have become meanwhile. */

@@ -915,6 +915,15 @@ describe("STR: pushing", () => {
     await handler.close();
   });
 
+  test("[STR-12] what is told as its session ends is false: nobody keeps it", async () => {
+    const { handler } = endpoint();
+    const peer = await initialize(handler);
+    const told = handler.notify(String(peer.sessionId), logMessage(1));
+    const ended = handler.sessions.end(String(peer.sessionId));
+    assert.deepEqual([await told, await ended], [false, true]);
+    await handler.close();
+  });
+
   test("[STR-12] misuse throws, an unknown session is false", async () => {
     const { handler } = endpoint();
     const peer = await initialize(handler);
