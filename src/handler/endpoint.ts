@@ -228,7 +228,8 @@ export class Endpoint {
     this.stopSweep?.();
     this.shares.close();
     for (const line of Object.values(this.lines)) line.clear();
-    this.bodies.clear();
+    // Bodies that are on their way still get an answer.
+    this.bodies.rest();
     this.background("leaving the other nodes", () => this.post.leave());
   }
 }

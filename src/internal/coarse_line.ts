@@ -36,11 +36,9 @@ export class CoarseLine {
     if (this.#stop === undefined && this.#ms !== Infinity) this.#start();
   }
 
-  /** Ends every wait and the timer. The line can be used again. */
-  clear(): void {
-    for (const waits of [this.#older, this.#newer]) {
-      for (let wait = waits.first; wait !== undefined; wait = waits.first) wait.cancel();
-    }
+  /** Stops the timer unless somebody waits. The line can be used again. */
+  rest(): void {
+    if (this.#older.first !== undefined || this.#newer.first !== undefined) return;
     this.#stop?.();
     this.#stop = undefined;
   }

@@ -425,6 +425,22 @@ describe("bounds: bodies", () => {
     await handler.close();
   });
 
+  test("[GATE-8, END-1] a body that is on its way at the end gets an answer all the same", async () => {
+    const { handler, clock } = endpoint({ sessions: false, limits: { bodyMs: 1_000 } });
+    let cancelled = 0;
+    const body = new ReadableStream<Uint8Array>({ cancel: () => void cancelled++ });
+    const headers = { "content-type": "application/json" };
+    const answered = handler(
+      new Request(URL_2025, { method: "POST", headers, body, duplex: "half" } as RequestInit),
+    );
+    await clock.advance(100);
+    await handler.close();
+    await clock.advance(2_000);
+    assert.equal((await answered).status, 408);
+    assert.equal(cancelled, 1);
+    assert.equal(clock.pending, 0);
+  });
+
   for (const declared of [true, false]) {
     const way = declared ? "declared" : "chunked";
     test(`[GATE-8] a ${way} body that isn't whole in time → 408, and what comes later is nothing`, async () => {

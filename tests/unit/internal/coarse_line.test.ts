@@ -89,17 +89,22 @@ describe("CoarseLine", () => {
     await clock.advance(1e12);
   });
 
-  test("can be cleared, and used again", async () => {
+  test("rests only when nobody waits, and can be used again", async () => {
     const { clock, line, over, begin } = lineOf();
-    begin("older");
+    const wait = begin("older");
     await clock.advance(100);
     begin("newer");
-    line.clear();
+    line.rest();
+    wait.cancel();
+    await clock.advance(200);
+    assert.deepEqual(over, ["newer"]);
+
+    begin("alone").cancel();
+    assert.equal(clock.pending, 1);
+    line.rest();
     assert.equal(clock.pending, 0);
-    await clock.advance(1_000);
-    assert.deepEqual(over, []);
     begin("again");
     await clock.advance(200);
-    assert.deepEqual(over, ["again"]);
+    assert.deepEqual(over, ["newer", "again"]);
   });
 });
