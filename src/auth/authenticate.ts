@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isResponse } from "../internal/whole.ts";
 import type { Clock } from "../internal/clock.ts";
 import { isPromise, type MaybePromise } from "../internal/types.ts";
 import { ErrorCode } from "../protocol/errors.ts";
@@ -60,7 +61,7 @@ export function principalOf(
   const { rateLimit, report } = settings;
   if (rateLimit === undefined) return known;
   const limit = (principal: Principal | Response) => {
-    if (principal instanceof Response) return principal;
+    if (isResponse(principal)) return principal;
     const limited = checkRateLimit(request, context, rateLimit, report, principal);
     if (!isPromise(limited)) return limited ?? principal;
     return limited.then((response) => response ?? principal);

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isResponse } from "../internal/whole.ts";
 import { ErrorCode } from "../protocol/errors.ts";
 import type { RefusalReason } from "../protocol/events.ts";
 import { type Classified, messageKind } from "../protocol/jsonrpc.ts";
@@ -38,9 +39,7 @@ export function checkEnvelope(
 ): PassedPost | Response {
   if (Array.isArray(value)) {
     const batch = checkBatch(value, maxBatch, report);
-    return batch instanceof Response
-      ? batch
-      : { verb: "POST", json, sse, length, kind: "batch", batch };
+    return isResponse(batch) ? batch : { verb: "POST", json, sse, length, kind: "batch", batch };
   }
   const kind = messageKind(value);
   if (kind === undefined) {

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { isResponse } from "../internal/whole.ts";
 import { isPromise, type MaybePromise } from "../internal/types.ts";
 import { HeaderName } from "../protocol/headers.ts";
 import { type Accepts, checkAccept, parseAccept } from "./accept.ts";
@@ -68,16 +69,16 @@ export function passBody(
   report: Report,
 ): Response | PassedPost {
   const text = checkBody(body, request, settings.bodyBytes, report);
-  if (text instanceof Response) return text;
+  if (typeof text !== "string") return text;
   const { length } = text;
   const message = settings.familiar.find(text);
   if (message !== undefined) {
     return { verb: "POST", json: head.json, sse: head.sse, length, kind: "request", message };
   }
   const value = parseJson(text, settings.jsonDepth, report);
-  if (value instanceof Response) return value;
+  if (isResponse(value)) return value;
   const passed = checkEnvelope(value, length, head, settings.batch, report);
-  if (!(passed instanceof Response)) settings.familiar.note(text, passed);
+  if ("verb" in passed) settings.familiar.note(text, passed);
   return passed;
 }
 
@@ -101,7 +102,7 @@ function passVerb(
 ): Response | Head {
   const { headers } = request;
   const verb = checkMethod(request, origin, settings, report);
-  if (verb instanceof Response) return verb;
+  if (typeof verb !== "string") return verb;
   if (verb === "DELETE") {
     return checkRequiredHeader(headers, settings.requiredHeader, report) ?? DELETE;
   }

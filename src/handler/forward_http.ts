@@ -32,7 +32,7 @@ async function take(endpoint: Endpoint, pins: Pins, request: Request): Promise<R
     const limit = endpoint.settings.gates.bodyBytes * MORE + MORE_BYTES;
     const body = await readBody(request, limit, endpoint.bodies);
     const text = checkBody(body, request, limit, endpoint.report);
-    if (text instanceof Response) return refused();
+    if (typeof text !== "string") return refused();
     const opened = await endpoint.post.open(text);
     if (opened?.message.kind !== "forward") return refused();
     const response = await pins.answer(opened.message.request);

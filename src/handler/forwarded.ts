@@ -54,5 +54,5 @@ async function answer(
   const value: unknown = JSON.parse(text);
   const { batch } = endpoint.settings.gates;
   const passed = checkEnvelope(value, text.length, { json, sse }, batch, endpoint.report);
-  return passed instanceof Response ? passed : await route(endpoint, request, passed, principal);
+  return "verb" in passed ? await route(endpoint, request, passed, principal) : passed;
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isResponse } from "../internal/whole.ts";
 import { isPromise, type MaybePromise } from "../internal/types.ts";
 import { principalOf } from "../auth/authenticate.ts";
 import { withCors } from "../gates/cors.ts";
@@ -122,14 +123,14 @@ async function answer(
     if (described !== undefined) return described;
     const checked = passHead(request, context, origin, gates, report);
     const head = isPromise(checked) ? await checked : checked;
-    if (head instanceof Response) return head;
+    if (!("verb" in head)) return head;
     if (head.verb !== "POST") {
       const response = serve(endpoint, request, context, head);
       return isPromise(response) ? await response : response;
     }
     const body = await readBody(request, gates.bodyBytes, endpoint.bodies);
     const passed = passBody(body, request, head, gates, report);
-    if (passed instanceof Response) return passed;
+    if (!("verb" in passed)) return passed;
     const response = serve(endpoint, request, context, passed);
     return isPromise(response) ? await response : response;
   } catch (error) {
@@ -158,7 +159,7 @@ function serveTo(
   passed: Passed,
   principal: Principal | Response,
 ): MaybePromise<Response> {
-  if (principal instanceof Response) return principal;
+  if (isResponse(principal)) return principal;
   const response = route(endpoint, request, passed, principal);
   const { keepAliveMs } = endpoint.settings.streams;
   return context === undefined ? response : holdOpen(request, context, response, keepAliveMs);
@@ -189,7 +190,7 @@ function route(
 }
 
 function answerPost(endpoint: Endpoint, init: PostInit | Response): MaybePromise<Response> {
-  if (init instanceof Response) return init;
+  if (!("posted" in init)) return init;
   const era = eraOf(init.posted, init.versionHeader, endpoint.settings);
   return era === "2026" ? postModern(endpoint, init) : post(endpoint, init);
 }

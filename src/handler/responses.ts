@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { textResponse } from "../internal/whole.ts";
+import { newResponse, textResponse } from "../internal/whole.ts";
 import { ErrorCode, errorObject } from "../protocol/errors.ts";
 import type { RefusalReason } from "../protocol/events.ts";
 import type { JsonRpcError, RequestId } from "../protocol/jsonrpc.ts";
@@ -43,7 +43,7 @@ const SSE_INIT = readyInit(ON_DENO ? { "content-type": EVENTS } : SSE_HEADERS);
 export function sseResponse(body: ReadableStream<Uint8Array> | string): Response {
   const response = typeof body === "string"
     ? textResponse(body, SSE_INIT)
-    : new Response(body, SSE_INIT);
+    : newResponse(body, SSE_INIT);
   // Deno takes six times as long for a response that begins with more than its content type.
   if (ON_DENO) {
     for (const [name, value] of MORE_SSE) response.headers.append(name, value);

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isResponse } from "../internal/whole.ts";
 import { endSession } from "./end_session.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { SentInit } from "./forward.ts";
@@ -15,9 +16,9 @@ export async function remove(
   init: SentInit,
 ): Promise<Response> {
   const session = await findSession(endpoint, init);
-  if (session instanceof Response) return session;
+  if (isResponse(session)) return session;
   const version = versionOf(endpoint, versionHeader(init.request), session);
-  if (version instanceof Response) return version;
+  if (typeof version !== "string") return version;
   try {
     if (await endSession(endpoint, session.id, "deleted")) {
       return new Response(null, { status: 204 });

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isResponse } from "../internal/whole.ts";
 import type { Lease } from "../cluster/types.ts";
 import { ErrorCode } from "../protocol/errors.ts";
 import type { Principal } from "../protocol/exchange.ts";
@@ -38,9 +39,9 @@ export async function get(endpoint: Endpoint, init: GetInit): Promise<Response> 
   if (endpoint.closing) return shuttingDown(endpoint);
   const { request, owner, principal } = init;
   const session = await findSession(endpoint, init);
-  if (session instanceof Response) return session;
+  if (isResponse(session)) return session;
   const version = versionOf(endpoint, versionHeader(request), session);
-  if (version instanceof Response) return version;
+  if (typeof version !== "string") return version;
   const opening: Opening = { session, owner, expiresAt: principal.expiresAt, version };
   const lastEventId = request.headers.get(HeaderName.LastEventId);
   try {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isResponse } from "../internal/whole.ts";
 import { isPromise, type MaybePromise } from "../internal/types.ts";
 import { ErrorCode } from "../protocol/errors.ts";
 import type { ClientFacts, Principal } from "../protocol/exchange.ts";
@@ -61,7 +62,7 @@ function postFound(
   init: PostInit,
   found: LiveSession | Response,
 ): MaybePromise<Response> {
-  return found instanceof Response ? found : postIn(endpoint, init, found);
+  return isResponse(found) ? found : postIn(endpoint, init, found);
 }
 
 function postIn(
@@ -72,7 +73,7 @@ function postIn(
   const { posted, request, principal } = init;
   const id = posted.kind === "request" ? posted.message.id : null;
   const version = versionOf(endpoint, init.versionHeader, session, id);
-  if (version instanceof Response) return version;
+  if (typeof version !== "string") return version;
   // The endpoint may have closed while the session was looked up.
   if (endpoint.closing && posted.kind === "request") return shuttingDown(endpoint, id);
   const { owner, hidden } = init;
