@@ -270,7 +270,8 @@ export interface McpHandler extends AsyncDisposable {
    *
    * On Node, a response that is one text is a light one, which becomes Node's own when somebody reads
    * more of it than its text, status and headers. It does all that a response does; `clone()` it for
-   * what takes nothing but Node's own, such as a cache of `undici`.
+   * what takes nothing but Node's own, such as a cache of `undici`. Where a host has put a class of its
+   * own into the place of `Response`, it is of that class.
    */
   (request: Request, context?: unknown): Promise<Response>;
   /** The same function, for hosts that take an object with `fetch`. */
