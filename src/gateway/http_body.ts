@@ -3,12 +3,15 @@
  *
  * @module
  */
+import { isObject, messageKind, type RequestId } from "../protocol/jsonrpc.ts";
 import { UpstreamError } from "./upstream_error.ts";
 
 /** How many bytes an answer may have: as many as a line of a child process. */
 export const MOST_BYTES = 16 * 1024 * 1024;
 /** How many bytes of an error's body are looked at. */
 const MOST_ERROR_BYTES = 64 * 1024;
+/** How long the rest of a response may take that nobody waits for, in milliseconds. */
+const DISCARD_MS = 1_000;
 
 /** Whether a response is a stream of events. */
 export function isStream(response: Response): boolean {
@@ -69,11 +72,31 @@ async function readText(response: Response, most: number): Promise<string | unde
   return text + decoder.decode();
 }
 
-/** Lets go of a response that nobody reads; a short one is read, so that its connection is kept. */
+/**
+ * Lets go of a response that nobody reads; a short one is read, so that its connection is kept, unless
+ * that takes long.
+ */
 export function discard(response: Response): void {
   const { body } = response;
   if (body === null) return;
   const length = Number(response.headers.get("content-length") ?? Infinity);
-  const done = length <= MOST_ERROR_BYTES ? response.text() : body.cancel();
-  done.catch(() => {});
+  const reader = body.getReader();
+  const cancel = () => void reader.cancel().catch(() => {});
+  if (length > MOST_ERROR_BYTES || isStream(response)) return cancel();
+  const late = setTimeout(cancel, DISCARD_MS);
+  void drain(reader).finally(() => clearTimeout(late));
+}
+
+async function drain(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+  try {
+    while (!(await reader.read()).done);
+  } catch {
+    // It broke: there is nothing to keep.
+  }
+}
+
+/** Whether a message, or one of a batch, answers a request. */
+export function isAnswer(message: unknown, id: RequestId): boolean {
+  if (Array.isArray(message)) return message.some((each) => isAnswer(each, id));
+  return isObject(message) && message.id === id && messageKind(message) === "response";
 }

@@ -8,12 +8,12 @@ import type { Clock } from "../internal/clock.ts";
 import { type Delay, DelayLine } from "../internal/delay_line.ts";
 import { ErrorCode, McpError } from "../protocol/errors.ts";
 import { HeaderName } from "../protocol/headers.ts";
-import { isObject, type JsonRpcRequest, messageKind, type RequestId } from "../protocol/jsonrpc.ts";
+import type { JsonRpcRequest, RequestId } from "../protocol/jsonrpc.ts";
 import type { ProtocolVersion } from "../protocol/versions.ts";
 import { parseEvents } from "../streams/sse_parser.ts";
 import { deadline } from "./bounded.ts";
 import type { Channel, Message } from "./channel.ts";
-import { discard, isStream, readJson } from "./http_body.ts";
+import { discard, isAnswer, isStream, readJson } from "./http_body.ts";
 import { HttpExchange } from "./http_exchange.ts";
 import { type HeaderFields, type HeaderParams, mirroredHeaders } from "./http_headers.ts";
 import type { HttpSettings } from "./http_options.ts";
@@ -22,7 +22,7 @@ import { fetchError, UpstreamError } from "./upstream_error.ts";
 
 /** How long a stream may go on after its answer, in milliseconds. Read to its end it can be reused. */
 const DRAIN_MS = 1000;
-/** How long the upstream has to answer the GET that opens its own stream, in milliseconds. */
+/** How long the upstream has to answer a GET with a stream, in milliseconds. */
 const LISTEN_MS = 1000;
 /** How long the upstream has to end the session, in milliseconds. */
 const DELETE_MS = 2000;
@@ -33,6 +33,8 @@ const LONGEST_WAIT_MS = 30_000;
 const TELL_MS = 10_000;
 /** How often in a row that may lead to nothing. */
 const MOST_TRIES = 6;
+/** How long the upstream has to answer each time, in milliseconds. */
+const RESUME_MS = 10_000;
 
 /** How far a stream was read, over all connections. */
 interface Cursor {
@@ -211,14 +213,21 @@ export class HttpChannel implements Channel {
       cursor.tries++;
       await this.#pause(Math.min(wait, LONGEST_WAIT_MS), signal);
       let gone = false;
-      const response = await this.#exchange.send({ method: "GET", request, signal, own })
-        .catch((error: unknown) => void (gone = isGone(error)));
-      signal.throwIfAborted();
-      if (gone) return undefined;
-      if (response === undefined) continue;
-      if (response.status < 300 && isStream(response)) return response;
-      const error = await this.#exchange.refusal(response);
-      if (response.status < 500) throw error;
+      const late = new AbortController();
+      const stop = this.#clock.timer(RESUME_MS, () => late.abort(new UpstreamError("timeout")));
+      const either = AbortSignal.any([signal, late.signal]);
+      try {
+        const response = await this.#exchange.send({ method: "GET", request, signal: either, own })
+          .catch((error: unknown) => void (gone = isGone(error)));
+        signal.throwIfAborted();
+        if (gone) return undefined;
+        if (response === undefined) continue;
+        if (response.status < 300 && isStream(response)) return response;
+        const error = await this.#exchange.refusal(response);
+        if (response.status < 500) throw error;
+      } finally {
+        stop();
+      }
     }
     return undefined;
   }
@@ -288,10 +297,4 @@ function parse(data: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-/** Whether a message, or one of a batch, answers a request. */
-function isAnswer(message: unknown, id: RequestId): boolean {
-  if (Array.isArray(message)) return message.some((each) => isAnswer(each, id));
-  return isObject(message) && message.id === id && messageKind(message) === "response";
 }

@@ -117,13 +117,15 @@ export class HttpExchange {
     };
     const init = { method, headers, signal, redirect: "manual" as const, ...body && { body } };
     const context = { principal: this.#principal, request };
+    // Other requests may be sent elsewhere meanwhile: a redirect is from where this one was sent to.
+    let url = this.#url;
     try {
       for (let redirects = 0;; redirects++) {
-        const response = await this.#authorizing.send(this.#url, init, context);
-        const next = this.#redirected(response, redirects);
+        const response = await this.#authorizing.send(url, init, context);
+        const next = this.#redirected(response, url, redirects);
         if (next === undefined) return response;
         discard(response);
-        this.#url = next;
+        this.#url = url = next;
       }
     } catch (error) {
       if (error instanceof McpError) throw error;
@@ -132,9 +134,9 @@ export class HttpExchange {
   }
 
   /** Where a response sends the request, or `undefined` when it is an answer. */
-  #redirected(response: Response, redirects: number): string | undefined {
+  #redirected(response: Response, url: string, redirects: number): string | undefined {
     if (response.status < 300 || response.status >= 400) return undefined;
-    const to = URL.parse(response.headers.get("location") ?? "", this.#url);
+    const to = URL.parse(response.headers.get("location") ?? "", url);
     const follow = REDIRECTS.has(response.status) && to?.origin === this.#settings.origin;
     if (follow && redirects < MOST_REDIRECTS) return to.href;
     discard(response);

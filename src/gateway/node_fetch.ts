@@ -51,6 +51,7 @@ const NOT_HERE: ReadonlySet<string> = new Set([
 const NAME = /^[!#$%&'*+.^`|~0-9a-z_-]+$/;
 const VALUE = /^[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?$/;
 const REASON = /^[\t\x20-\x7e\x80-\xff]*$/;
+const UNUSABLE = { detail: "a status or header that is none" };
 
 /** A request as it is sent. */
 interface Outgoing {
@@ -200,6 +201,8 @@ class Exchange {
     incoming.on("data", this.#received);
     incoming.on("end", this.#ended);
     const { statusCode: status = 0, headers } = incoming;
+    // What comes after it is the answer, and would be taken for that to the connection's next request.
+    if (status < 200) return this.#fail(new UpstreamError("protocol", UNUSABLE));
     const { "content-encoding": coding = "", "content-type": type = "" } = headers;
     this.#compressed = !/^\s*(?:identity\s*)?$/i.test(coding);
     this.#failed = status >= 400;
@@ -268,9 +271,10 @@ class Exchange {
       }
       this.#resolve(response);
     } catch {
-      const error = new UpstreamError("protocol", { detail: "a status or header that is none" });
+      const error = new UpstreamError("protocol", UNUSABLE);
       this.#reject(error);
       this.#fail(error);
+      this.#request.destroy();
     }
   }
 

@@ -333,6 +333,20 @@ test("[GTW-4] redirects are followed within the origin alone, and only those tha
   }
 });
 
+test("[GTW-4] requests that are redirected at once go to one place", async () => {
+  let moved = false;
+  const inside = older(({ url }) =>
+    moved && url === URL_HERE
+      ? new Response(null, { status: 307, headers: { location: "v2/mcp" } })
+      : undefined
+  );
+  const session = await inside.open();
+  moved = true;
+  await Promise.all([1, 2, 3].map(() => session.call("a")));
+  const urls = new Set(inside.got.map(({ url }) => url));
+  assert.deepEqual([...urls], [URL_HERE, new URL("v2/mcp", URL_HERE).href]);
+});
+
 test("[GTW-8] JSON and streams pass unchanged, with what belongs to the call before its answer", async () => {
   const odd = { content: [], own: { deep: [null, 1e300, "\u2028"] }, _meta: { "x/y": 1 } };
   const { got, open } = older((one) => {
@@ -480,6 +494,27 @@ for (const [what, answer] of HOSTILE) {
     assert.equal(session.recorder.ends.length, 1);
   });
 }
+
+test("[GTW-2] a stream that nobody answers for is given up in its time", async () => {
+  const clock = new FakeClock();
+  const { got, open } = older(({ headers, message, signal }) => {
+    if (message.method === "tools/call") return events([["one", ""]], { retry: 0 });
+    if (!headers.has("last-event-id")) return undefined;
+    return new Promise((_, reject) => {
+      signal.addEventListener("abort", () => reject(signal.reason));
+    });
+  });
+  const session = await open({}, { clock });
+  const failed = assert.rejects(session.call("a"), isUpstream("closed"));
+  const resuming = () => got.filter(({ headers }) => headers.has("last-event-id"));
+  for (let n = 1; n <= 6; n++) {
+    await clock.advance(1);
+    assert.equal(resuming().length, n);
+    await clock.advance(10_000);
+  }
+  await failed;
+  assert.ok(resuming().every(({ signal }) => signal.aborted));
+});
 
 test("[GTW-2] a body and an event over 16 MiB are cut off while they arrive", async () => {
   for (const type of ["application/json", "text/event-stream"]) {

@@ -573,6 +573,23 @@ describe("failures", () => {
     });
   });
 
+  test("[GTW-1, GTW-4] what follows an answer that is none is nobody else's", () => {
+    const answer = (socket: Socket, body: string) =>
+      socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
+    return answering((socket, count) => {
+      if (count > 1) return void answer(socket, "yours");
+      socket.write("HTTP/1.1 101 Switching\r\nupgrade: a\r\n\r\n");
+      setTimeout(() => answer(socket, "another's"), 30);
+    }, async (origin) => {
+      const fetch = alone();
+      await assert.rejects(async () => await (await fetch(origin, post("{}"))).text());
+      for (let n = 0; n < 3; n++) {
+        assert.equal(await (await fetch(origin, post("{}"))).text(), "yours");
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    });
+  });
+
   const lenient = "Bun" in globalThis ? "its node:http drops the body" : undefined;
   const strange: readonly (readonly [string, string, string?])[] = [
     ["no HTTP", "hush hush\r\n\r\n"],
