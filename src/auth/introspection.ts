@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { freezeDeep } from "../internal/freeze.ts";
 import { functionOption, integerOption } from "../internal/check.ts";
 import { type Clock, systemClock } from "../internal/clock.ts";
 import type { Principal } from "../protocol/exchange.ts";
@@ -198,7 +199,7 @@ function principalOf(answer: unknown, expected: Expected): Principal {
     ...typeof clientId === "string" && { clientId },
     scopes: Object.freeze(readScopes(expected.implied, scope)),
     ...typeof exp === "number" && { expiresAt: exp * 1000 },
-    claims: Object.freeze(answer),
+    claims: freezeDeep(answer),
   });
 }
 

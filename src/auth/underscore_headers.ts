@@ -95,6 +95,10 @@ export function dropUnderscoreHeaders(request: Request): Request {
   return request;
 }
 
+/** Arguments that are repeated as headers may be called anything: they are compared with the body. */
+const REPEATED = /^mcp-param-/i;
+
 function hidden(name: string): boolean {
-  return (typeof name === "string" ? name : String(name)).includes("_");
+  const text = typeof name === "string" ? name : String(name);
+  return text.includes("_") && !REPEATED.test(text);
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { freezeDeep } from "../internal/freeze.ts";
 import type { JsonRpcRequest } from "../protocol/jsonrpc.ts";
 import type { PassedPost } from "./envelope.ts";
 
@@ -36,13 +37,6 @@ export class FamiliarBodies {
   note(text: string, passed: PassedPost): void {
     if (passed.kind !== "request" || passed.message.method !== "initialize") return;
     if (text.length > MOST_CHARACTERS) return;
-    this.#byLength.set(text.length, { text, message: freeze(passed.message) });
+    this.#byLength.set(text.length, { text, message: freezeDeep(passed.message) });
   }
-}
-
-/** Freezes a JSON value with everything in it. */
-function freeze<T>(value: T): T {
-  if (typeof value !== "object" || value === null) return value;
-  for (const part of Object.values(value)) freeze(part);
-  return Object.freeze(value);
 }
