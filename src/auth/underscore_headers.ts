@@ -1,6 +1,7 @@
 /**
  * Hides header names with an underscore. Programs that turn both `-` and `_` into the same thing, as
- * CGI does, would take a forged `x_user` for the `x-user` that a proxy vouches for.
+ * CGI does, would take a forged `x_user` for the `x-user` that a proxy vouches for. Arguments that are
+ * repeated as `Mcp-Param-…` are seen: they are compared with the body.
  *
  * @module
  */
@@ -95,7 +96,7 @@ export function dropUnderscoreHeaders(request: Request): Request {
   return request;
 }
 
-/** Arguments that are repeated as headers may be called anything: they are compared with the body. */
+/** Arguments may be called anything. */
 const REPEATED = /^mcp-param-/i;
 
 function hidden(name: string): boolean {

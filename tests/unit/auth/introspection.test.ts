@@ -166,6 +166,17 @@ describe("introspection(): what is remembered", () => {
     assert.deepEqual((await authenticate(withToken(TOKEN))).scopes, ["a", "b"]);
   });
 
+  test("[AUTH-4] as it was found out in all its depth, for the next request too", async () => {
+    const { authenticate, endpoint, says } = bench();
+    says({ realm_access: { roles: ["user"] } });
+    const { claims } = await authenticate(withToken(TOKEN));
+    const { realm_access: access } = claims as { realm_access: { roles: string[] } }; // as it says
+    assert.throws(() => access.roles.push("admin"), TypeError);
+    const next = await authenticate(withToken(TOKEN));
+    assert.deepEqual(next.claims?.realm_access, { roles: ["user"] });
+    assert.equal(endpoint.asked.length, 1);
+  });
+
   test("[AUTH-4] not for longer when the clock is set back", async () => {
     const { clock, known, check } = bench();
     assert.equal(await check(), "ada");
