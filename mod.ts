@@ -61,11 +61,11 @@
  */
 export { Forbidden, Unauthorized, Unavailable } from "./src/auth/errors.ts";
 export { memoryStore } from "./src/cluster/memory_store.ts";
-export { tokenBucket } from "./src/gates/token_bucket.ts";
+export { tokenBucket } from "./src/http/gates/token_bucket.ts";
 export { createMcpHandler } from "./src/handler/handler.ts";
 export { ErrorCode, McpError, MissingCapabilityError } from "./src/protocol/errors.ts";
 export { LOG_LEVELS } from "./src/protocol/shapes.ts";
-export { StopError } from "./src/requests/stop.ts";
+export { StopError } from "./src/calls/stop.ts";
 export { completable } from "./src/server/completable.ts";
 export { ResourceTemplate } from "./src/server/resource_template.ts";
 export { McpServer } from "./src/server/server.ts";
@@ -88,8 +88,8 @@ export type {
   Store,
   StoreSettings,
 } from "./src/cluster/types.ts";
-export type { TokenBucketOptions } from "./src/gates/token_bucket.ts";
-export type { RateLimitDecision, RateLimiter, RequiredHeader } from "./src/gates/types.ts";
+export type { TokenBucketOptions } from "./src/http/gates/token_bucket.ts";
+export type { RateLimitDecision, RateLimiter, RequiredHeader } from "./src/http/gates/types.ts";
 export type { AccessOptions, Authorize, AuthorizeMessage } from "./src/handler/access_options.ts";
 export type {
   HandlerLimits,
@@ -161,7 +161,7 @@ export type {
   ToolAnnotations,
 } from "./src/protocol/shapes.ts";
 export type { ProtocolVersion } from "./src/protocol/versions.ts";
-export type { StopKind } from "./src/requests/stop.ts";
+export type { StopKind } from "./src/calls/stop.ts";
 export type { Approval } from "./src/server/approval.ts";
 export type { Extension, ToolCall } from "./src/server/extension.ts";
 export type { Method } from "./src/server/feature.ts";

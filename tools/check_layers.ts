@@ -15,11 +15,11 @@ import { run } from "./process.ts";
 const ORDER = [
   "internal",
   "protocol",
-  "gates",
+  "http",
   "auth",
   "streams",
+  "calls",
   "sessions",
-  "requests",
   "cluster",
   "server",
   "tasks",
@@ -34,11 +34,11 @@ const ORDER = [
 
 /** Folders that may import from fewer places than their rank allows, or stand beside the order. */
 const ONLY: Readonly<Record<string, readonly string[]>> = {
-  tasks: ["internal", "protocol", "sessions", "requests", "server"],
+  tasks: ["internal", "protocol", "calls", "sessions", "server"],
   skills: ["internal", "protocol", "server"],
   handler: before("server"),
   redis: ["internal", "protocol", "streams", "sessions", "cluster"],
-  gateway: ["internal", "protocol", "streams", "requests"],
+  gateway: ["internal", "protocol", "streams", "calls"],
   testing: ["internal", "protocol", "streams"],
   // What is an entry point of its own costs nobody anything who doesn't import it.
   "mod.ts": [...before("tasks"), "handler"],

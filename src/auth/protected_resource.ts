@@ -5,7 +5,7 @@
  * @module
  */
 import type { JsonObject } from "../protocol/jsonrpc.ts";
-import { pathOf } from "../gates/path.ts";
+import { pathOf } from "../http/gates/path.ts";
 import { bearerChallenge } from "./challenge.ts";
 import { textOption, textsOption } from "./check.ts";
 import { checkScopes } from "./scopes.ts";

@@ -4,8 +4,8 @@
  * @module
  */
 import type { HttpBindings } from "@hono/node-server";
-import { tokenBucket } from "../gates/token_bucket.ts";
-import type { RateLimiter } from "../gates/types.ts";
+import { tokenBucket } from "../http/gates/token_bucket.ts";
+import type { RateLimiter } from "../http/gates/types.ts";
 import type { Config } from "./config_schema.ts";
 
 /** What a handler is given beside the request: Hono's context of a request of `node:http`. */

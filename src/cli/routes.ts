@@ -7,8 +7,8 @@
 import { type Context, Hono } from "hono";
 import { mcp } from "../adapters/hono.ts";
 import { internalError } from "../adapters/failure.ts";
-import { pathOf } from "../gates/path.ts";
-import { refusal } from "../gates/refusal.ts";
+import { pathOf } from "../http/gates/path.ts";
+import { refusal } from "../http/reply.ts";
 import { createMcpHandler } from "../handler/handler.ts";
 import type { McpHandler, McpHandlerOptions } from "../handler/types.ts";
 import { ErrorCode } from "../protocol/errors.ts";

@@ -5,7 +5,7 @@
  */
 import type { Clock } from "../internal/clock.ts";
 import type { McpEvent } from "../protocol/events.ts";
-import { onAbort } from "../requests/scope.ts";
+import { onAbort } from "../calls/scope.ts";
 import { UpstreamError } from "./upstream_error.ts";
 import type { OpenInit, Upstream, UpstreamSession } from "./types.ts";
 

@@ -21,7 +21,7 @@ import {
   messageKind,
   type RequestId,
 } from "../protocol/jsonrpc.ts";
-import { onAbort } from "../requests/scope.ts";
+import { onAbort } from "../calls/scope.ts";
 import type { Channel, Message, PeerOptions } from "./channel.ts";
 import { PeerQuestions } from "./peer_questions.ts";
 import type { Downstream, UpstreamCall } from "./types.ts";

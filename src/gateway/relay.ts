@@ -8,7 +8,7 @@ import { ErrorCode, McpError } from "../protocol/errors.ts";
 import type { Exchange, Notification } from "../protocol/exchange.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
 import type { Implementation } from "../protocol/shapes.ts";
-import { progressToken } from "../requests/progress.ts";
+import { progressToken } from "../calls/progress.ts";
 import type { Holds } from "./holds.ts";
 import type { Link } from "./link.ts";
 import {

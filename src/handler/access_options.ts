@@ -7,7 +7,7 @@ import type { MaybePromise } from "../internal/types.ts";
 import type { Principal } from "../protocol/exchange.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 import type { ProtectedResource } from "../auth/protected_resource.ts";
-import type { RateLimiter } from "../gates/types.ts";
+import type { RateLimiter } from "../http/gates/types.ts";
 
 /** A request, as far as it matters to who may make it. */
 export interface AuthorizeMessage {

@@ -8,7 +8,7 @@ import type { TurnWait } from "../internal/turn.ts";
 import type { MaybePromise } from "../internal/types.ts";
 import { ErrorCode, errorObject, errorText } from "../protocol/errors.ts";
 import { isModern } from "../protocol/versions.ts";
-import type { StopError } from "../requests/stop.ts";
+import type { StopError } from "../calls/stop.ts";
 import type { Call, CallInit } from "./call.ts";
 import {
   accepted,

@@ -9,7 +9,7 @@ import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
 import { methodFacts } from "../protocol/methods.ts";
 import { ASSUMED_VERSION, VERSIONS } from "../protocol/versions.ts";
 import { isPromise, type MaybePromise } from "../internal/types.ts";
-import type { OpenQuestion } from "../requests/questions.ts";
+import type { OpenQuestion } from "../calls/questions.ts";
 import type { Call } from "./call.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { LiveSession } from "./live_session.ts";

@@ -12,11 +12,11 @@ import type { ClientFacts, Exchange, Notification, Principal } from "../protocol
 import type { JsonObject, JsonRpcRequest } from "../protocol/jsonrpc.ts";
 import type { LogLevel } from "../protocol/shapes.ts";
 import { type ProtocolVersion, VERSIONS } from "../protocol/versions.ts";
-import { watchDisconnect } from "../requests/disconnect.ts";
-import { Progress, progressToken } from "../requests/progress.ts";
-import { RequestScope } from "../requests/scope.ts";
-import type { StateBinding } from "../requests/state.ts";
-import { StopError } from "../requests/stop.ts";
+import { watchDisconnect } from "../calls/disconnect.ts";
+import { Progress, progressToken } from "../calls/progress.ts";
+import { RequestScope } from "../calls/scope.ts";
+import type { StateBinding } from "../calls/state.ts";
+import { StopError } from "../calls/stop.ts";
 import type { Answer } from "./answer.ts";
 import { ask } from "./ask.ts";
 import { type Endpoint, sessionName } from "./endpoint.ts";

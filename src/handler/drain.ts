@@ -5,7 +5,7 @@
  */
 import { ErrorCode } from "../protocol/errors.ts";
 import type { RequestId } from "../protocol/jsonrpc.ts";
-import { refusal } from "../gates/refusal.ts";
+import { refusal } from "../http/reply.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { McpHandler } from "./types.ts";
 

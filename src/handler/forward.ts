@@ -10,7 +10,7 @@ import type { NodeFacts } from "../cluster/types.ts";
 import { ErrorCode } from "../protocol/errors.ts";
 import type { Principal } from "../protocol/exchange.ts";
 import type { RequestId } from "../protocol/jsonrpc.ts";
-import { refusal } from "../gates/refusal.ts";
+import { refusal } from "../http/reply.ts";
 import { endSession } from "./end_session.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { Pins } from "./pins.ts";

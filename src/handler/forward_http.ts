@@ -4,7 +4,7 @@
  * @module
  */
 import { ENVELOPE_TYPE, NODE_HEADER, REFUSED } from "../cluster/http_calls.ts";
-import { checkBody, readBody } from "../gates/body.ts";
+import { checkBody, readBody } from "../http/gates/body.ts";
 import { HeaderName } from "../protocol/headers.ts";
 import type { McpHandler } from "./types.ts";
 import type { Endpoint } from "./endpoint.ts";

@@ -5,8 +5,8 @@
  */
 import type { MaybePromise } from "../internal/types.ts";
 import type { ForwardedRequest } from "../cluster/messages.ts";
-import { checkEnvelope } from "../gates/envelope.ts";
-import type { Passed } from "../gates/order.ts";
+import { checkEnvelope } from "../http/gates/envelope.ts";
+import type { Passed } from "../http/gates/order.ts";
 import type { Principal } from "../protocol/exchange.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { Pins } from "./pins.ts";

@@ -6,10 +6,10 @@
 import { isResponse } from "../internal/whole.ts";
 import { isPromise, type MaybePromise } from "../internal/types.ts";
 import { principalOf } from "../auth/authenticate.ts";
-import { withCors } from "../gates/cors.ts";
-import { readBody } from "../gates/body.ts";
-import { passBody, type Passed, passHead } from "../gates/order.ts";
-import { refusal } from "../gates/refusal.ts";
+import { withCors } from "../http/cors.ts";
+import { readBody } from "../http/gates/body.ts";
+import { passBody, type Passed, passHead } from "../http/gates/order.ts";
+import { refusal } from "../http/reply.ts";
 import { ErrorCode } from "../protocol/errors.ts";
 import type { Dispatcher, Principal } from "../protocol/exchange.ts";
 import { ownerKey } from "../sessions/owner.ts";

@@ -13,7 +13,7 @@ import {
   type RequestId,
 } from "../protocol/jsonrpc.ts";
 import type { StreamCloseReason } from "../protocol/events.ts";
-import { refusal } from "../gates/refusal.ts";
+import { refusal } from "../http/reply.ts";
 import { DirectConnection } from "../streams/direct.ts";
 import { callAt } from "./call_at.ts";
 import type { Endpoint } from "./endpoint.ts";

@@ -8,7 +8,7 @@ import { ErrorCode } from "../protocol/errors.ts";
 import { HeaderName } from "../protocol/headers.ts";
 import type { RequestId } from "../protocol/jsonrpc.ts";
 import { ASSUMED_VERSION, isVersion, type ProtocolVersion } from "../protocol/versions.ts";
-import { refusal } from "../gates/refusal.ts";
+import { refusal } from "../http/reply.ts";
 import { isSessionId } from "../sessions/id.ts";
 import type { Found } from "../sessions/types.ts";
 import { endedByStore } from "./end_session.ts";

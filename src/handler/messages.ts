@@ -12,7 +12,7 @@ import {
   type JsonRpcResponse,
 } from "../protocol/jsonrpc.ts";
 import type { ProtocolVersion } from "../protocol/versions.ts";
-import { askerOf } from "../requests/questions.ts";
+import { askerOf } from "../calls/questions.ts";
 import { type Endpoint, sessionName } from "./endpoint.ts";
 import type { LiveSession } from "./live_session.ts";
 import { pushHeld } from "./server_stream.ts";

@@ -12,8 +12,8 @@ import { checkParamHeaders, checkStandardHeaders } from "../protocol/headers.ts"
 import type { JsonRpcRequest } from "../protocol/jsonrpc.ts";
 import { methodFacts } from "../protocol/methods.ts";
 import type { ProtocolVersion } from "../protocol/versions.ts";
-import { refusal } from "../gates/refusal.ts";
-import { StopError } from "../requests/stop.ts";
+import { refusal } from "../http/reply.ts";
+import { StopError } from "../calls/stop.ts";
 import { Answer } from "./answer.ts";
 import { Call, type CallInit } from "./call.ts";
 import { openDirectStream } from "./direct_stream.ts";

@@ -7,7 +7,7 @@ import { functionOption, integerOption } from "../internal/check.ts";
 import { type Clock, systemClock } from "../internal/clock.ts";
 import { memoryStore } from "../cluster/memory_store.ts";
 import type { StoreSettings } from "../cluster/types.ts";
-import { type GateSettings, gateSettings, rateLimiterOption } from "../gates/options.ts";
+import { type GateSettings, gateSettings, rateLimiterOption } from "../http/gates/options.ts";
 import type { McpEvent } from "../protocol/events.ts";
 import { isVersion, type ProtocolVersion, VERSIONS } from "../protocol/versions.ts";
 import type { ClusterOptions } from "./cluster_options.ts";

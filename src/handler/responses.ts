@@ -7,7 +7,7 @@ import { newResponse, textResponse } from "../internal/whole.ts";
 import { ErrorCode, errorObject } from "../protocol/errors.ts";
 import type { RefusalReason } from "../protocol/events.ts";
 import type { JsonRpcError, RequestId } from "../protocol/jsonrpc.ts";
-import { refusal } from "../gates/refusal.ts";
+import { refusal } from "../http/reply.ts";
 import { frame, SSE_HEADERS } from "../streams/sse.ts";
 import type { Endpoint } from "./endpoint.ts";
 

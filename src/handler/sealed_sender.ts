@@ -6,7 +6,7 @@
  */
 import type { Principal } from "../protocol/exchange.ts";
 import { isObject } from "../protocol/jsonrpc.ts";
-import type { StateBinding, StateSealer } from "../requests/state.ts";
+import type { StateBinding, StateSealer } from "../calls/state.ts";
 
 /** A request's headers and its sender. */
 export interface Sender {

@@ -9,7 +9,7 @@ import { ErrorCode } from "../protocol/errors.ts";
 import type { Principal } from "../protocol/exchange.ts";
 import { HeaderName } from "../protocol/headers.ts";
 import type { ProtocolVersion } from "../protocol/versions.ts";
-import { refusal } from "../gates/refusal.ts";
+import { refusal } from "../http/reply.ts";
 import { findCursor } from "../streams/replay.ts";
 import { connect } from "./connect.ts";
 import { type Endpoint, sessionName } from "./endpoint.ts";

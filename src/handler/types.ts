@@ -7,7 +7,7 @@ import type { Clock } from "../internal/clock.ts";
 import type { McpEvent } from "../protocol/events.ts";
 import type { Notification } from "../protocol/exchange.ts";
 import type { ProtocolVersion } from "../protocol/versions.ts";
-import type { RateLimiter, RequiredHeader } from "../gates/types.ts";
+import type { RateLimiter, RequiredHeader } from "../http/gates/types.ts";
 import type { Store } from "../cluster/types.ts";
 import type { AccessOptions } from "./access_options.ts";
 import type { ClusterOptions } from "./cluster_options.ts";

@@ -12,7 +12,7 @@ import type { McpEvent } from "../protocol/events.ts";
 import type { DispatcherHost, Exchange } from "../protocol/exchange.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
 import { VERSIONS } from "../protocol/versions.ts";
-import { StopError } from "../requests/stop.ts";
+import { StopError } from "../calls/stop.ts";
 import type { Extension, ToolCall } from "../server/extension.ts";
 import { sortFailure } from "../server/failure.ts";
 import { quote } from "../server/issues.ts";

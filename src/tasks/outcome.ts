@@ -7,7 +7,7 @@ import { isWithinBytes } from "../internal/utf8.ts";
 import { ErrorCode, errorObject, McpError, modernCode } from "../protocol/errors.ts";
 import type { McpEvent } from "../protocol/events.ts";
 import type { JsonObject, JsonRpcError } from "../protocol/jsonrpc.ts";
-import { StopError } from "../requests/stop.ts";
+import { StopError } from "../calls/stop.ts";
 import { errorResult } from "../server/result.ts";
 import type { TaskState } from "./types.ts";
 

@@ -5,7 +5,7 @@ import type { McpHandlerOptions } from "../../src/handler/types.ts";
 import { McpError, MissingCapabilityError } from "../../src/protocol/errors.ts";
 import type { JsonObject } from "../../src/protocol/jsonrpc.ts";
 import type { ClientCapabilities } from "../../src/protocol/shapes.ts";
-import { StopError } from "../../src/requests/stop.ts";
+import { StopError } from "../../src/calls/stop.ts";
 import type { Approval } from "../../src/server/approval.ts";
 import { McpServer } from "../../src/server/server.ts";
 import { FakeClock, flush } from "../support/clock.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { tokenBucket } from "../../src/gates/token_bucket.ts";
+import { tokenBucket } from "../../src/http/gates/token_bucket.ts";
 import { createMcpHandler } from "../../src/handler/handler.ts";
 import type { McpHandlerOptions } from "../../src/handler/types.ts";
 import { FakeClock } from "../support/clock.ts";

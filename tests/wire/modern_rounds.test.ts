@@ -6,7 +6,7 @@ import type { McpHandler, McpHandlerOptions } from "../../src/handler/types.ts";
 import { MissingCapabilityError } from "../../src/protocol/errors.ts";
 import { isObject, type JsonObject } from "../../src/protocol/jsonrpc.ts";
 import type { ClientCapabilities } from "../../src/protocol/shapes.ts";
-import { StopError } from "../../src/requests/stop.ts";
+import { StopError } from "../../src/calls/stop.ts";
 import { completable } from "../../src/server/completable.ts";
 import { ResourceTemplate } from "../../src/server/resource_template.ts";
 import { McpServer } from "../../src/server/server.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { isObject, type JsonObject } from "../../../src/protocol/jsonrpc.ts";
-import { StopError } from "../../../src/requests/stop.ts";
+import { StopError } from "../../../src/calls/stop.ts";
 import { Rounds } from "../../../src/server/rounds.ts";
 import { FakeExchange } from "../../support/exchange.ts";
 

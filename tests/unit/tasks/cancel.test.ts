@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { z } from "zod";
 import { createMcpHandler } from "../../../src/handler/handler.ts";
-import { StopError } from "../../../src/requests/stop.ts";
+import { StopError } from "../../../src/calls/stop.ts";
 import type { RequestContext } from "../../../src/server/types.ts";
 import { ownerKey } from "../../../src/sessions/owner.ts";
 import { MemoryTaskStore } from "../../../src/tasks/memory_store.ts";

@@ -1,0 +1,77 @@
+/**
+ * Hosts with their ports: how they are read, compared, and known to be this very machine.
+ *
+ * @module
+ */
+import { HeaderName } from "../../protocol/headers.ts";
+
+/** A host and its port. */
+export interface Authority {
+  /** In lower case, IPv6 in brackets. */
+  readonly host: string;
+  /** `undefined` when it isn't named. */
+  readonly port: number | undefined;
+}
+
+/** Which hosts an entry of `allowedHosts` or `allowedOrigins` stands for. */
+export interface HostRule extends Authority {
+  /** The host behind a dot when everything below it is meant too. */
+  readonly below: string | undefined;
+}
+
+const NAME = /^[a-z0-9._-]+$/;
+const IPV6 = /^\[[0-9a-f:.]+\]$/;
+const PORT = /^:[0-9]{1,5}$/;
+const IPV4_LOOPBACK = /^127\.([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})$/;
+
+/** Reads `host` or `host:port`, as the Host header has it. `undefined` when it is neither. */
+export function parseAuthority(text: string): Authority | undefined {
+  const lower = text.toLowerCase();
+  const colon = lower.indexOf(":", lower.indexOf("]") + 1);
+  const host = colon === -1 ? lower : lower.slice(0, colon);
+  if (!NAME.test(host) && !IPV6.test(host)) return undefined;
+  if (colon === -1) return { host, port: undefined };
+  const port = lower.slice(colon);
+  return PORT.test(port) ? { host, port: Number(port.slice(1)) } : undefined;
+}
+
+/** Reads an entry of `allowedHosts`, or what follows the scheme in one of `allowedOrigins`. */
+export function parseHostRule(text: string): HostRule | undefined {
+  const dotted = text.startsWith(".");
+  const rest = dotted ? text.slice(1) : text;
+  const [, name, colonPort] = /^(\[[^\]]*\]|[^:]*)(:.*)?$/.exec(rest) ?? [];
+  if (name === undefined || name === "" || (colonPort && !PORT.test(colonPort))) return undefined;
+  const host = canonicalHost(name);
+  if (host === undefined) return undefined;
+  const port = colonPort ? Number(colonPort.slice(1)) : undefined;
+  return { host, port, below: dotted ? `.${host}` : undefined };
+}
+
+/** Whether a rule stands for a host. `port` is the one in use, a scheme's own one included. */
+export function matchesHost(rule: HostRule, host: string, port: number | undefined): boolean {
+  if (rule.port !== undefined && rule.port !== port) return false;
+  return host === rule.host || (rule.below !== undefined && host.endsWith(rule.below));
+}
+
+/** Whether a host is this very machine: `localhost`, 127.0.0.0/8 or `[::1]`, and nothing like them. */
+export function isLoopback(host: string): boolean {
+  if (host === "localhost" || host === "127.0.0.1" || host === "[::1]") return true;
+  const bytes = IPV4_LOOPBACK.exec(host);
+  return bytes !== null && bytes.slice(1).every((byte) => Number(byte) <= 255);
+}
+
+/** The host that a request was sent to: its Host header, else the authority of its URL. */
+export function hostOf(request: Request): string {
+  return request.headers.get(HeaderName.Host) ?? new URL(request.url).host;
+}
+
+/** The host as clients send it: in ASCII, IP addresses in their shortest form. */
+function canonicalHost(name: string): string | undefined {
+  if (/[\s/?#@\\%]/.test(name)) return undefined;
+  try {
+    const { host } = new URL(`http://${name}`);
+    return NAME.test(host) || IPV6.test(host) ? host : undefined;
+  } catch {
+    return undefined;
+  }
+}

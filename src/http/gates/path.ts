@@ -1,0 +1,30 @@
+/**
+ * The path gate: one path is served, if one was named.
+ *
+ * @module
+ */
+import { ErrorCode } from "../../protocol/errors.ts";
+import type { GateSettings } from "./options.ts";
+import { refusal, type Report } from "../reply.ts";
+
+/** The path of an absolute URL, without query and fragment, as it stands there. */
+export function pathOf(url: string): string {
+  const authority = url.indexOf("://") + 3;
+  let end = url.indexOf("?", authority);
+  const fragment = url.indexOf("#", authority);
+  if (end === -1 || (fragment !== -1 && fragment < end)) end = fragment;
+  if (end === -1) end = url.length;
+  const start = url.indexOf("/", authority);
+  return start === -1 || start >= end ? "/" : url.slice(start, end);
+}
+
+/** Refuses a request to another path than the one that is served. */
+export function checkPath(
+  pathname: string,
+  settings: GateSettings,
+  report: Report,
+): Response | undefined {
+  if (settings.path === undefined || pathname === settings.path) return undefined;
+  const message = "Use the path that the endpoint is served under";
+  return refusal({ status: 404, code: ErrorCode.Refused, message, reason: "path" }, report);
+}
