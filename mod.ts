@@ -60,7 +60,6 @@
  * @module
  */
 export { Forbidden, Unauthorized, Unavailable } from "./src/auth/errors.ts";
-export { memoryStore } from "./src/cluster/memory_store.ts";
 export { tokenBucket } from "./src/http/gates/token_bucket.ts";
 export { createMcpHandler } from "./src/handler/handler.ts";
 export { ErrorCode, McpError, MissingCapabilityError } from "./src/protocol/errors.ts";
@@ -74,34 +73,25 @@ export { UriTemplate } from "./src/server/uri_template.ts";
 
 export type { ForbiddenOptions, UnauthorizedOptions } from "./src/auth/errors.ts";
 export type { ProtectedResource } from "./src/auth/protected_resource.ts";
-export type {
-  Backplane,
-  Bus,
-  BusMember,
-  Claims,
-  Documents,
-  Lease,
-  Leases,
-  NodeFacts,
-  Nodes,
-  SharedDocument,
-  Store,
-  StoreSettings,
-} from "./src/cluster/types.ts";
+export type { Store } from "./src/cluster/types.ts";
 export type { TokenBucketOptions } from "./src/http/gates/token_bucket.ts";
-export type { RateLimitDecision, RateLimiter, RequiredHeader } from "./src/http/gates/types.ts";
-export type { AccessOptions, Authorize, AuthorizeMessage } from "./src/handler/access_options.ts";
+export type { RateLimitDecision, RateLimiter } from "./src/http/gates/rate_limit.ts";
+export type { RequiredHeader } from "./src/http/gates/required_header.ts";
+export type { GateLimits, GateOptions } from "./src/http/gates/options.ts";
+export type { Reply, ReplyBody, ReplyHeaders } from "./src/http/reply.ts";
+export type { Authorize, AuthorizeMessage } from "./src/auth/authorize.ts";
 export type {
+  AccessOptions,
+  ClusterOptions,
   HandlerLimits,
   HandlerSessions,
+  HandlerStats,
   McpHandler,
   McpHandlerOptions,
   RequestOptions,
   SessionOptions,
   StreamOptions,
 } from "./src/handler/types.ts";
-export type { ClusterOptions } from "./src/handler/cluster_options.ts";
-export type { HandlerStats } from "./src/handler/stats.ts";
 export type { Clock } from "./src/internal/clock.ts";
 export type { MaybePromise } from "./src/internal/types.ts";
 export type {
@@ -206,14 +196,3 @@ export type {
   ToolReturn,
 } from "./src/server/types.ts";
 export type { Variables } from "./src/server/uri_template.ts";
-export type {
-  EndedSession,
-  Found,
-  Reservation,
-  SessionCaps,
-  SessionLifetimes,
-  SessionPatch,
-  SessionRecord,
-  SessionStore,
-} from "./src/sessions/types.ts";
-export type { EventLog, EventLogLimits, LoggedEvent, Slice } from "./src/streams/types.ts";

@@ -30,8 +30,16 @@ export interface RunningServer extends AsyncDisposable {
   close(options?: { readonly graceMs?: number }): Promise<void>;
 }
 
-/** Answers a request; `context` is whatever the runtime passes along. */
-export type Fetch = (request: Request, context?: unknown) => Promise<Response>;
+/**
+ * Answers a request; `context` is what the runtime passes beside it. What `createMcpHandler` returns
+ * also answers as data, which a host can write without a `Response`.
+ */
+export interface Fetch {
+  /** Answers a request with a response. */
+  (request: Request, context?: unknown): Promise<Response>;
+  /** Answers a request with data. */
+  readonly reply?: McpHandler["reply"];
+}
 
 /** What to listen with. */
 export interface ListenInit {

@@ -1,21 +1,24 @@
 /**
- * Answers for when a runtime has to give one itself. They tell nothing.
+ * Replies for when a runtime has to answer by itself. They tell nothing.
  *
  * @module
  */
-import { ErrorCode, errorObject, errorText } from "../protocol/errors.ts";
+import { internalError as internalErrorReply } from "../http/refusals.ts";
+import { refusal } from "../http/reply.ts";
+import { respond } from "../http/respond.ts";
+import { ErrorCode } from "../protocol/errors.ts";
 
-/** The answer to a request whose handler failed. */
+/** Answers a request whose handler failed. */
 export function internalError(): Response {
-  return failure(500, ErrorCode.InternalError, "Internal error");
+  return respond(internalErrorReply(undefined));
 }
 
-/** The answer to what is no proper HTTP request. */
+/** Answers what is no valid HTTP request. */
 export function badRequest(): Response {
-  return failure(400, ErrorCode.InvalidRequest, "Send a valid HTTP request");
-}
-
-function failure(status: number, code: number, message: string): Response {
-  const text = errorText(null, errorObject(code, message));
-  return new Response(text, { status, headers: { "content-type": "application/json" } });
+  return respond(refusal({
+    status: 400,
+    code: ErrorCode.InvalidRequest,
+    message: "Send a valid HTTP request",
+    reason: "envelope",
+  }));
 }

@@ -8,7 +8,7 @@ import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { Fetch, Listener, ListenInit } from "./drain.ts";
 import { badRequest, internalError } from "./failure.ts";
-import { sendResponse } from "./node_response.ts";
+import { sendReply, sendResponse } from "./node_send.ts";
 import { bareHostname } from "./serve_options.ts";
 
 /** A listener for the requests of `node:http`, also what Express and its like call a handler. */
@@ -34,9 +34,12 @@ export function nodeHandler(handler: Fetch, failed: (error: unknown) => void): N
   const listener = getRequestListener(async (request, bindings) => {
     // HTTP/2 never comes here: the listener is typed for node:http.
     const { incoming, outgoing } = bindings as NodeBindings;
-    const response = await handler(request, bindings);
     try {
-      await sendResponse(response, incoming, outgoing);
+      if (handler.reply !== undefined) {
+        await sendReply(await handler.reply(request, bindings), incoming, outgoing);
+      } else {
+        await sendResponse(await handler(request, bindings), incoming, outgoing);
+      }
     } catch (error) {
       failed(error);
       outgoing.destroy();

@@ -1,42 +1,36 @@
 /**
- * Finds out who sends a request, or turns the sender away.
+ * Finds out who sends a request, or refuses it.
  *
  * @module
  */
-import { isResponse } from "../internal/whole.ts";
 import type { Clock } from "../internal/clock.ts";
 import { isPromise, type MaybePromise } from "../internal/types.ts";
+import { checkRateLimit, type RateLimiter } from "../http/gates/rate_limit.ts";
+import type { Inbound } from "../http/inbound.ts";
+import { type Refusal, refusal } from "../http/reply.ts";
 import { ErrorCode } from "../protocol/errors.ts";
 import type { RefusalReason } from "../protocol/events.ts";
 import type { Principal } from "../protocol/exchange.ts";
 import { isObject, type RequestId } from "../protocol/jsonrpc.ts";
-import { checkRateLimit } from "../http/gates/rate_limit.ts";
-import { refusal, type Report } from "../http/reply.ts";
-import type { RateLimiter } from "../http/gates/types.ts";
 import { bearerChallenge, joinChallenges } from "./challenge.ts";
 import { Forbidden, Unauthorized, Unavailable } from "./errors.ts";
 import { scopesToAskFor } from "./scopes.ts";
 import { dropUnderscoreHeaders } from "./underscore_headers.ts";
 
-export { Forbidden, Unauthorized, Unavailable } from "./errors.ts";
-export type { ForbiddenOptions, UnauthorizedOptions } from "./errors.ts";
-
-/** What is needed to find out who sends a request. */
+/** How requests are authenticated. */
 export interface AuthSettings {
   /** Tells who sends a request. Without it everybody is {@linkcode ANONYMOUS}. */
   readonly authenticate?: (request: Request, context: unknown) => MaybePromise<Principal>;
-  /** What expiry goes by. */
+  /** The clock that credentials expire by. */
   readonly clock: Clock;
-  /** Told of refusals and of what `authenticate` threw. */
-  readonly report: Report;
-  /** Asked once it is known who sends a request. */
+  /** Limits requests once their principal is known. */
   readonly rateLimit?: RateLimiter;
   /** What every challenge of the scheme `Bearer` says besides its error. */
   readonly challenge?: string;
 }
 
-/** What was being done for a request when it was turned away. */
-export interface TurnedAway {
+/** What was being done for a request when the application's function threw. */
+export interface AuthFailure {
   /** The function that threw. */
   readonly during: "authenticate" | "authorize";
   /** Who asks, once that is known. */
@@ -49,97 +43,98 @@ export interface TurnedAway {
 export const ANONYMOUS: Principal = Object.freeze({ id: "anonymous" });
 
 const EXPIRED = bearerChallenge({ error: "invalid_token" });
-const AUTHENTICATE: TurnedAway = { during: "authenticate" };
+const AUTHENTICATE: AuthFailure = { during: "authenticate" };
 
-/** Who sends a request, or the response that turns the sender away. Never throws or rejects. */
-export function principalOf(
-  request: Request,
-  context: unknown,
+/** Fills in who sends a request, or refuses it. Never throws or rejects. */
+export function authenticate(
+  inbound: Inbound,
   settings: AuthSettings,
-): MaybePromise<Principal | Response> {
-  const known = identify(request, context, settings);
-  const { rateLimit, report } = settings;
-  if (rateLimit === undefined) return known;
-  const limit = (principal: Principal | Response) => {
-    if (isResponse(principal)) return principal;
-    const limited = checkRateLimit(request, context, rateLimit, report, principal);
-    if (!isPromise(limited)) return limited ?? principal;
-    return limited.then((response) => response ?? principal);
-  };
-  return isPromise(known) ? known.then(limit) : limit(known);
+): MaybePromise<Refusal | undefined> {
+  const refused = identify(inbound, settings);
+  const { rateLimit } = settings;
+  if (rateLimit === undefined) return refused;
+  const limit = (refused: Refusal | undefined) =>
+    refused ?? checkRateLimit(inbound, rateLimit, inbound.principal);
+  return isPromise(refused) ? refused.then(limit) : limit(refused);
 }
 
-function identify(
-  request: Request,
-  context: unknown,
-  settings: AuthSettings,
-): MaybePromise<Principal | Response> {
-  const { authenticate } = settings;
-  if (authenticate === undefined) return ANONYMOUS;
+function identify(inbound: Inbound, settings: AuthSettings): MaybePromise<Refusal | undefined> {
+  if (settings.authenticate === undefined) {
+    inbound.principal = ANONYMOUS;
+    return undefined;
+  }
   try {
-    const principal = authenticate(dropUnderscoreHeaders(request), context);
-    if (!isPromise(principal)) return admit(principal, settings);
-    return principal.then((value) => admit(value, settings))
-      .then(undefined, (error: unknown) => turnAway(error, settings));
+    const { request, context } = inbound;
+    const principal = settings.authenticate(dropUnderscoreHeaders(request), context);
+    if (!isPromise(principal)) return admit(inbound, principal, settings);
+    return principal.then((value) => admit(inbound, value, settings))
+      .then(undefined, (error: unknown) => refuseFor(error, settings));
   } catch (error) {
-    return turnAway(error, settings);
+    return refuseFor(error, settings);
   }
 }
 
-function admit(principal: Principal, settings: AuthSettings): Principal | Response {
+/** Checks what the application's `authenticate` returned: nothing but a principal passes. */
+function admit(
+  inbound: Inbound,
+  principal: unknown,
+  settings: AuthSettings,
+): Refusal | undefined {
   if (!isPrincipal(principal)) {
     throw new TypeError("Return a principal from authenticate: an object with a non-empty id");
   }
   const { expiresAt } = principal;
-  if (expiresAt === undefined || expiresAt > settings.clock.now()) return principal;
-  return refuse(settings, {
-    status: 401,
-    message: "Send new credentials: these have expired",
-    reason: "credentials-expired",
-    challenge: EXPIRED,
-  });
+  if (expiresAt !== undefined && expiresAt <= settings.clock.now()) {
+    return refuse(settings, {
+      status: 401,
+      message: "Send new credentials: these have expired",
+      reason: "credentials-expired",
+      challenge: EXPIRED,
+    });
+  }
+  inbound.principal = principal;
+  return undefined;
 }
 
-/** Whether a value is a principal, in all that decides about owning and expiry. */
+/** Tells whether a value is a principal, in everything that decides about ownership and expiry. */
 function isPrincipal(value: unknown): value is Principal {
   if (!isObject(value)) return false;
   const { id, issuer, clientId, scopes, expiresAt } = value;
   return typeof id === "string" && id !== "" &&
     (issuer === undefined || typeof issuer === "string") &&
     (clientId === undefined || typeof clientId === "string") &&
-    // A text has `includes` too, and would find half a scope in it.
+    // A string has `includes` too, and would find half a scope in it.
     (scopes === undefined || Array.isArray(scopes)) &&
     (expiresAt === undefined || (typeof expiresAt === "number" && !Number.isNaN(expiresAt)));
 }
 
-/** The response to a request for which `authenticate` or `authorize` threw. */
-export function turnAway(
+/** Refuses a request for which `authenticate` or `authorize` threw. */
+export function refuseFor(
   error: unknown,
   settings: AuthSettings,
-  where: TurnedAway = AUTHENTICATE,
-): Response {
+  failure: AuthFailure = AUTHENTICATE,
+): Refusal {
+  const { during, id } = failure;
   if (error instanceof Unauthorized) {
     const { message, challenge } = error;
-    return refuse(settings, { status: 401, message, reason: "unauthorized", challenge }, where.id);
+    return refuse(settings, { status: 401, message, reason: "unauthorized", challenge }, id);
   }
   if (error instanceof Forbidden) {
     const { message } = error;
-    const challenge = challengeOf(error, where.principal);
-    return refuse(settings, { status: 403, message, reason: "forbidden", challenge }, where.id);
+    const challenge = challengeOf(error, failure.principal);
+    return refuse(settings, { status: 403, message, reason: "forbidden", challenge }, id);
   }
-  const { during, id } = where;
-  settings.report({ type: "error", during, error });
   const reason = `${during}-failed` as const;
   const code = ErrorCode.InternalError;
+  const common = { code, reason, id, failure: { during, error } };
   if (error instanceof Unavailable) {
     const { message } = error;
-    const headers = { "retry-after": "1" };
-    return refusal({ status: 503, code, message, reason, id, headers }, settings.report);
+    return refusal({ ...common, status: 503, message, headers: { "retry-after": "1" } });
   }
-  return refusal({ status: 500, code, message: "Internal error", reason, id }, settings.report);
+  return refusal({ ...common, status: 500, message: "Internal error" });
 }
 
-/** What a client is to ask for: not only what it lacks, but also what it has. */
+/** Names the scopes to ask for: those that the principal has, and those that it lacks. */
 function challengeOf({ challenge, scopes }: Forbidden, principal: Principal | undefined): string {
   if (scopes.length === 0 || principal === undefined) return challenge;
   return bearerChallenge({
@@ -159,11 +154,11 @@ function refuse(
   settings: AuthSettings,
   { challenge, ...refused }: Refused,
   id?: RequestId | null,
-): Response {
+): Refusal {
   return refusal({
     ...refused,
     id,
     code: ErrorCode.NotAvailable,
     headers: { "www-authenticate": joinChallenges(settings.challenge, challenge) },
-  }, settings.report);
+  });
 }

@@ -6,6 +6,8 @@
  */
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 import { pathOf } from "../http/gates/path.ts";
+import { type Reply, reply } from "../http/reply.ts";
+import { respond } from "../http/respond.ts";
 import { bearerChallenge } from "./challenge.ts";
 import { textOption, textsOption } from "./check.ts";
 import { checkScopes } from "./scopes.ts";
@@ -41,8 +43,13 @@ export interface ProtectedResource {
   /** What every challenge says. */
   readonly challenge: string;
   /**
-   * Answers a request for the metadata; `undefined` to every other request. A handler with this
-   * option calls it first. Call it yourself where the well-known path doesn't lead to the handler.
+   * Answers a request for the metadata as data; `undefined` to every other request. A handler with this
+   * option calls it first.
+   */
+  reply(request: Request): Reply | undefined;
+  /**
+   * Answers a request for the metadata; `undefined` to every other request. Call it yourself where the
+   * well-known path doesn't lead to the handler.
    */
   respond(request: Request): Response | undefined;
 }
@@ -113,27 +120,32 @@ export function protectedResource(options: ProtectedResourceOptions): ProtectedR
   const path = `${WELL_KNOWN}${url.pathname === "/" ? "" : url.pathname}`;
   const metadataUrl = `${url.origin}${path}${url.search}`;
   const text = JSON.stringify(metadata);
+  const replyTo = (request: Request): Reply | undefined => {
+    const asked = pathOf(request.url);
+    return asked === path || asked === WELL_KNOWN ? answer(request, text) : undefined;
+  };
   return {
     metadata,
     metadataUrl,
     challenge: bearerChallenge({ resourceMetadata: metadataUrl }),
+    reply: replyTo,
     respond(request) {
-      const asked = pathOf(request.url);
-      return asked === path || asked === WELL_KNOWN ? answer(request, text) : undefined;
+      const described = replyTo(request);
+      return described && respond(described);
     },
   };
 }
 
-function answer({ method, headers: asked }: Request, text: string): Response {
+function answer({ method, headers: asked }: Request, text: string): Reply {
   if (method === "GET" || method === "HEAD") {
     const headers = {
       ...CORS,
       "content-type": "application/json",
       "cache-control": "public, max-age=3600",
     };
-    return new Response(method === "GET" ? text : null, { headers });
+    return reply(200, headers, method === "GET" ? text : null);
   }
-  if (method !== "OPTIONS") return new Response(null, { status: 405, headers: { allow: METHODS } });
+  if (method !== "OPTIONS") return reply(405, { allow: METHODS }, null);
   // Official clients send MCP-Protocol-Version, which makes browsers ask first.
   const wanted = asked.get("access-control-request-headers");
   const headers = {
@@ -144,5 +156,5 @@ function answer({ method, headers: asked }: Request, text: string): Response {
     "vary": "Access-Control-Request-Headers",
     ...wanted !== null && { "access-control-allow-headers": wanted },
   };
-  return new Response(null, { status: 204, headers });
+  return reply(204, headers, null);
 }

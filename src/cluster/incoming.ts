@@ -1,45 +1,46 @@
 /**
- * Requests that other nodes have handed on to this one over the bus.
+ * Answers requests that other nodes forward to this one, and sends the replies back in parts.
  *
  * @module
  */
+import type { Reply } from "../http/reply.ts";
 import type { MaybePromise } from "../internal/types.ts";
 import type { ForwardedRequest, ForwardMessage } from "./messages.ts";
 import { PART, partsOf, WINDOW } from "./parts.ts";
-import type { Post } from "./post.ts";
+import type { NodeMessenger } from "./messenger.ts";
 
-/** Nobody waits for the response any more. */
+/** The forwarding node no longer waits for the reply. */
 class Gone extends Error {}
 
-/** Answers requests that other nodes hand on, and sends the responses back. */
+/** The forwarded requests that this node answers. */
 export class Incoming {
-  readonly #post: Post;
-  readonly #answer: (request: ForwardedRequest) => MaybePromise<Response>;
+  readonly #messenger: NodeMessenger;
+  readonly #answer: (request: ForwardedRequest) => MaybePromise<Reply>;
   readonly #serving = new Map<string, Serving>();
 
   /** @param answer Answers a request. It must not reject */
-  constructor(post: Post, answer: (request: ForwardedRequest) => MaybePromise<Response>) {
-    this.#post = post;
+  constructor(messenger: NodeMessenger, answer: (request: ForwardedRequest) => MaybePromise<Reply>) {
+    this.#messenger = messenger;
     this.#answer = answer;
   }
 
-  /** The nodes that wait for responses. */
+  /** The nodes that wait for replies. */
   get nodes(): ReadonlySet<string> {
     return new Set([...this.#serving.values()].map(({ from }) => from));
   }
 
-  /** How many responses are not whole yet. */
+  /** How many replies are not complete yet. */
   get size(): number {
     return this.#serving.size;
   }
 
-  /** Takes what another node says of a request that it hands on. */
-  hear(message: ForwardMessage, from: string): void {
+  /** Handles a message about a request that another node forwards. */
+  onMessage(message: ForwardMessage, from: string): void {
     if (message.kind === "forward-check") return this.#check(message.room, from);
     if (!("id" in message)) return;
     const key = `${from} ${message.id}`;
     if (message.kind === "forward") {
-      // A node's messages come once, but a request that came twice must run once all the same.
+      // A node's messages arrive once, but a request that arrived twice must still run once.
       if (!this.#serving.has(key)) this.#serve(key, message.id, message.request, from);
       return;
     }
@@ -53,17 +54,17 @@ export class Incoming {
     for (const serving of [...this.#serving.values()]) if (serving.from === node) serving.end();
   }
 
-  /** Resolves when every response has been sent that is under way now. */
+  /** Resolves when every reply that is being sent now has been sent. */
   async settled(): Promise<void> {
     await Promise.all([...this.#serving.values()].map(({ done }) => done));
   }
 
-  /** Stops sending to all, and tells them. */
+  /** Stops sending to all nodes, and tells them. */
   async close(): Promise<void> {
     const all = [...this.#serving.values()];
     for (const serving of all) serving.end();
     await Promise.allSettled(all.map((serving) =>
-      this.#post.send(serving.from, {
+      this.#messenger.send(serving.from, {
         kind: "forward-end",
         id: serving.id,
         n: serving.sent,
@@ -74,7 +75,7 @@ export class Incoming {
 
   #serve(key: string, id: string, request: ForwardedRequest, from: string): void {
     const serving = new Serving(from, id, async (message) => {
-      if (!await this.#post.send(from, message)) throw new Gone();
+      if (!await this.#messenger.send(from, message)) throw new Gone();
     });
     this.#serving.set(key, serving);
     serving.done = this.#run(serving, request).finally(() => this.#serving.delete(key));
@@ -85,7 +86,7 @@ export class Incoming {
     try {
       await Promise.all([
         serving.tell({ kind: "forward-taken", id }),
-        Promise.resolve(this.#answer(request)).then((response) => serving.send(response)),
+        Promise.resolve(this.#answer(request)).then((reply) => serving.send(reply)),
       ]);
     } catch (error) {
       if (!(error instanceof Gone)) await this.#failed(serving);
@@ -96,9 +97,9 @@ export class Incoming {
 
   async #failed({ from, id, sent: n }: Serving): Promise<void> {
     try {
-      await this.#post.send(from, { kind: "forward-end", id, n, failed: true });
+      await this.#messenger.send(from, { kind: "forward-end", id, n, failed: true });
     } catch {
-      // The other node learns of it by its next check.
+      // The other node notices with its next check.
     }
   }
 
@@ -112,12 +113,12 @@ export class Incoming {
       else serving.grant(granted);
     }
     if (unknown.length === 0) return;
-    void Promise.resolve(this.#post.send(from, { kind: "forward-unknown", ids: unknown }))
+    void Promise.resolve(this.#messenger.send(from, { kind: "forward-unknown", ids: unknown }))
       .catch(() => {});
   }
 }
 
-/** One response on its way to another node. */
+/** One reply that is being sent to another node. */
 class Serving {
   readonly from: string;
   readonly id: string;
@@ -142,17 +143,15 @@ class Serving {
     await this.#tell(message);
   }
 
-  /** Sends a response, as fast as there is room for it. */
-  async send(response: Response): Promise<void> {
+  /** Sends a reply, as fast as the other node has room for it. */
+  async send({ status, headers, body }: Reply): Promise<void> {
     const { id } = this;
-    const { status, body } = response;
-    if (this.#ended) return await body?.cancel();
-    const headers = [...response.headers];
-    if (headers.some(([name, value]) => name === "content-type" && value === "text/event-stream")) {
+    if (typeof body === "object" && body !== null) {
+      if (this.#ended) return await body.cancel();
       await this.tell({ kind: "forward-head", id, status, headers });
-      if (body !== null) await this.#stream(body.getReader());
+      await this.#stream(body.getReader());
     } else {
-      const text = await response.text();
+      const text = body ?? "";
       if (text.length <= PART) {
         return await this.tell({ kind: "forward-head", id, status, headers, whole: text });
       }
@@ -168,7 +167,7 @@ class Serving {
     this.#wake?.();
   }
 
-  /** Sends no more. The client of the request is as good as gone. */
+  /** Stops sending: the forwarding node no longer waits. */
   end(): void {
     if (this.#ended) return;
     this.#ended = true;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Lease, Leases } from "./types.ts";
+import type { Lease, Leases } from "../streams/leases.ts";
 
 /** Who holds a key. */
 interface Holder extends Lease {

@@ -1,5 +1,5 @@
 /**
- * What nodes tell each other.
+ * The messages that nodes send each other.
  *
  * @module
  */
@@ -7,7 +7,7 @@ import type { JsonRpcResponse, RequestId } from "../protocol/jsonrpc.ts";
 import type { Notification } from "../protocol/exchange.ts";
 import type { SessionEndReason } from "../protocol/events.ts";
 
-/** What a node tells all others. */
+/** A message for all other nodes. */
 export type BusMessage =
   /** A client cancelled a request of its session. */
   | {
@@ -20,36 +20,36 @@ export type BusMessage =
   | { readonly kind: "reply"; readonly session: string; readonly response: JsonRpcResponse }
   /** A session ended. */
   | { readonly kind: "ended"; readonly session: string; readonly reason: SessionEndReason }
-  /** A client came back to a stream: whatever else reads it is an old connection. */
+  /** A client resumed a stream: another connection that reads it is an old one. */
   | { readonly kind: "resumed"; readonly session: string; readonly stream: string }
-  /** Something for every session. */
+  /** A notification for every session. */
   | { readonly kind: "broadcast"; readonly notification: Notification }
-  /** A document that all nodes go by was put. */
+  /** A shared document was replaced. */
   | { readonly kind: "document"; readonly name: string };
 
-/** What two nodes tell each other about a request that one hands on to the other. */
+/** Messages about a request that one node forwards to another. */
 export type ForwardMessage =
   /** A request for a session that the other node holds. */
   | { readonly kind: "forward"; readonly id: string; readonly request: ForwardedRequest }
-  /** The request has arrived and is being answered. */
+  /** The request has arrived and is handled. */
   | { readonly kind: "forward-taken"; readonly id: string }
-  /** The response has begun. */
+  /** The reply has begun. */
   | {
     readonly kind: "forward-head";
     readonly id: string;
     readonly status: number;
-    readonly headers: readonly (readonly [string, string])[];
-    /** The whole body, where it is short; else parts of it follow. */
+    readonly headers: Readonly<Record<string, string>>;
+    /** The whole body, where it is short; otherwise parts follow. */
     readonly whole?: string;
   }
-  /** A part of the response's body: 1, 2, 3, … */
+  /** A part of the reply's body: 1, 2, 3, … */
   | {
     readonly kind: "forward-part";
     readonly id: string;
     readonly n: number;
     readonly text: string;
   }
-  /** The response ends after `n` parts: it is whole, or it never will be. */
+  /** The reply ends after `n` parts, complete unless it failed. */
   | {
     readonly kind: "forward-end";
     readonly id: string;
@@ -58,26 +58,26 @@ export type ForwardMessage =
   }
   /** There is room for the parts up to `n`. */
   | { readonly kind: "forward-more"; readonly id: string; readonly n: number }
-  /** Nobody waits for the response any more. */
+  /** The forwarding node no longer waits for the reply. */
   | { readonly kind: "forward-gone"; readonly id: string }
-  /** These are waited for, with room up to so many parts of each. Messages may have got lost. */
+  /** These replies are waited for, with room up to so many parts of each: messages may be lost. */
   | { readonly kind: "forward-check"; readonly room: Readonly<Record<string, number>> }
-  /** Of these nothing is known. */
+  /** These requests are unknown. */
   | { readonly kind: "forward-unknown"; readonly ids: readonly string[] };
 
-/** A request on its way to another node, as the node that got it has understood it. */
+/** A forwarded request, as the node that received it has parsed it. */
 export interface ForwardedRequest {
   readonly verb: "POST" | "GET" | "DELETE";
   readonly url: string;
-  /** Headers and principal, sealed: they may hold what nobody else may see. */
+  /** Headers and principal, encrypted: they may hold secrets. */
   readonly sealed: string;
-  /** The body: JSON that has been checked. */
+  /** The body: JSON that has passed the gates. */
   readonly body?: string;
-  /** Whether the client takes JSON. */
+  /** Whether the client accepts JSON. */
   readonly json: boolean;
-  /** Whether the client takes a stream. */
+  /** Whether the client accepts an event stream. */
   readonly sse: boolean;
 }
 
-/** Anything that nodes tell each other. */
+/** Any message between nodes. */
 export type NodeMessage = BusMessage | ForwardMessage;

@@ -1,34 +1,35 @@
 /**
- * Requests that this node has handed on to others over the bus, and whose responses it waits for.
+ * Forwards requests to other nodes, and puts their replies together.
  *
  * @module
  */
+import { type Reply, reply } from "../http/reply.ts";
 import type { Clock } from "../internal/clock.ts";
 import { randomText } from "../internal/random.ts";
 import { retryFrame } from "../streams/sse.ts";
 import type { ForwardedRequest, ForwardMessage } from "./messages.ts";
 import { WINDOW } from "./parts.ts";
-import type { Post } from "./post.ts";
+import type { NodeMessenger } from "./messenger.ts";
 
-/** How long the other node has to say that a request has arrived, in milliseconds. */
+/** How long the other node may take to confirm that a request has arrived, in milliseconds. */
 const TAKEN_MS = 5_000;
 
-/** The other node has not got the request, and never will. */
+/** The other node has not received the request, and never will. */
 export class NotDelivered extends Error {}
 
-/** The other node doesn't answer. It may have got the request. */
+/** The other node doesn't answer. It may have received the request. */
 export class NoAnswer extends Error {}
 
 const encoder = new TextEncoder();
 
-/** Hands requests on, and puts the responses together. */
+/** The requests that this node has forwarded. */
 export class Outgoing {
-  readonly #post: Post;
+  readonly #messenger: NodeMessenger;
   readonly #clock: Clock;
   readonly #waiting = new Map<string, Waiting>();
 
-  constructor(post: Post, clock: Clock) {
-    this.#post = post;
+  constructor(messenger: NodeMessenger, clock: Clock) {
+    this.#messenger = messenger;
     this.#clock = clock;
   }
 
@@ -37,19 +38,19 @@ export class Outgoing {
     return new Set([...this.#waiting.values()].map(({ to }) => to));
   }
 
-  /** How many responses are not whole yet. */
+  /** How many replies are not complete yet. */
   get size(): number {
     return this.#waiting.size;
   }
 
   /**
-   * Hands a request on.
+   * Forwards a request.
    *
-   * @param over Called once when the response is whole or has broken off, if it began
-   * @throws {NotDelivered} If the other node has not got it
-   * @throws {NoAnswer} If nobody knows whether it has
+   * @param over Called once when the reply is complete or has broken off, if it began
+   * @throws {NotDelivered} If the other node has not received it
+   * @throws {NoAnswer} If it is unknown whether the other node has received it
    */
-  async send(to: string, request: ForwardedRequest, over: () => void): Promise<Response> {
+  async send(to: string, request: ForwardedRequest, over: () => void): Promise<Reply> {
     const id = randomText(16);
     const tell = (message: ForwardMessage) => void this.#tell(to, message);
     const waiting = new Waiting(to, id, request.verb, tell, (begun) => {
@@ -60,47 +61,47 @@ export class Outgoing {
     waiting.expect(this.#clock, TAKEN_MS);
     // Not awaited: a bus that stalls must not keep the wait from ending.
     void this.#deliver(waiting, { kind: "forward", id, request });
-    return await waiting.response;
+    return await waiting.reply;
   }
 
   async #deliver(waiting: Waiting, message: ForwardMessage): Promise<void> {
     try {
-      if (await this.#post.send(waiting.to, message)) return;
+      if (await this.#messenger.send(waiting.to, message)) return;
       waiting.fail(new NotDelivered("The node is not there"));
     } catch (error) {
-      waiting.fail(new NoAnswer("Nobody knows whether the node has it", { cause: error }));
+      waiting.fail(new NoAnswer("It is unknown whether the node has received the request", { cause: error }));
     }
   }
 
-  /** Takes what another node says of a request that was handed on to it. */
-  hear(message: ForwardMessage, from: string): void {
+  /** Handles a message about a request that was forwarded. */
+  onMessage(message: ForwardMessage, from: string): void {
     if (message.kind === "forward-unknown") {
       for (const id of message.ids) {
         const waiting = this.#waiting.get(id);
-        if (waiting?.to === from) waiting.fail(new NoAnswer("The node knows nothing of it"));
+        if (waiting?.to === from) waiting.fail(new NoAnswer("The node doesn't know the request"));
       }
       return;
     }
     if (!("id" in message)) return;
     const waiting = this.#waiting.get(message.id);
-    if (waiting?.to === from) waiting.hear(message);
+    if (waiting?.to === from) waiting.onMessage(message);
   }
 
-  /** Gives up what a node was to answer. */
+  /** Gives up the requests that a node was to answer. */
   lost(node: string): void {
     for (const waiting of [...this.#waiting.values()]) {
       if (waiting.to === node) waiting.fail(new NoAnswer("The node is gone"));
     }
   }
 
-  /** Asks a node whether it still knows of what it is to answer, since messages may get lost. */
+  /** Asks a node whether it still knows what it is to answer: messages may be lost. */
   check(node: string): void {
     const room: Record<string, number> = {};
     for (const [id, { to, granted }] of this.#waiting) if (to === node) room[id] = granted;
     void this.#tell(node, { kind: "forward-check", room });
   }
 
-  /** Gives up what is waited for; the clients of streams are told to come back after `retryMs`. */
+  /** Gives up waiting; the clients of streams are told to reconnect after `retryMs` milliseconds. */
   close(retryMs: number, which: (verb: ForwardedRequest["verb"]) => boolean): void {
     for (const waiting of [...this.#waiting.values()]) {
       if (which(waiting.verb)) waiting.close(retryMs);
@@ -109,26 +110,26 @@ export class Outgoing {
 
   async #tell(to: string, message: ForwardMessage): Promise<void> {
     try {
-      await this.#post.send(to, message);
+      await this.#messenger.send(to, message);
     } catch {
-      // What gets lost is noticed by the next check.
+      // A lost message is noticed by the next check.
     }
   }
 }
 
-/** One response that is waited for. */
+/** One reply that is waited for. */
 class Waiting {
   readonly to: string;
   readonly verb: ForwardedRequest["verb"];
-  readonly response: Promise<Response>;
+  readonly reply: Promise<Reply>;
   readonly #id: string;
   readonly #tell: (message: ForwardMessage) => void;
   readonly #over: (begun: boolean) => void;
-  readonly #resolve: (response: Response) => void;
+  readonly #resolve: (reply: Reply) => void;
   readonly #reject: (error: Error) => void;
   #stopWaiting: (() => void) | undefined;
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
-  /** Whether the other node has said anything. */
+  /** Whether the other node has confirmed the request. */
   #taken = false;
   #begun = false;
   #ended = false;
@@ -150,29 +151,29 @@ class Waiting {
     this.#tell = tell;
     this.#id = id;
     this.#over = over;
-    const { promise, resolve, reject } = Promise.withResolvers<Response>();
-    this.response = promise;
+    const { promise, resolve, reject } = Promise.withResolvers<Reply>();
+    this.reply = promise;
     // It may fail while the request is still being sent.
     promise.catch(() => {});
     this.#resolve = resolve;
     this.#reject = reject;
   }
 
-  /** Up to which part there is room. */
+  /** The number of the last part that there is room for. */
   get granted(): number {
     return this.#granted;
   }
 
-  /** Gives the other node a time to say that it has got the request. */
+  /** Limits how long the other node may take to confirm the request. */
   expect(clock: Clock, ms: number): void {
     if (this.#taken || this.#ended) return;
     this.#stopWaiting = clock.timer(ms, () => {
       this.#tell({ kind: "forward-gone", id: this.#id });
-      this.fail(new NoAnswer("The node doesn't say that it has it"));
+      this.fail(new NoAnswer("The node doesn't confirm the request"));
     });
   }
 
-  hear(message: ForwardMessage): void {
+  onMessage(message: ForwardMessage): void {
     this.#taken = true;
     this.#stopWaiting?.();
     switch (message.kind) {
@@ -189,12 +190,12 @@ class Waiting {
     }
   }
 
-  /** Gives up: the client gets an error, or its stream breaks off so that it comes back. */
+  /** Gives up: the client gets an error, or its stream breaks off so that it resumes. */
   fail(error: Error): void {
     if (this.#ended) return;
     this.#finish();
     if (!this.#begun) return this.#reject(error);
-    // A stream just ends, as it does when a connection breaks; anything else would be taken for whole.
+    // A stream just ends, as with a broken connection; any other body would be taken for complete.
     if (this.#stream) this.#controller?.close();
     else this.#controller?.error(error);
   }
@@ -203,23 +204,18 @@ class Waiting {
     if (this.#ended) return;
     this.#tell({ kind: "forward-gone", id: this.#id });
     if (this.#stream && this.#between) this.#enqueue(retryFrame(retryMs));
-    this.fail(new NoAnswer("The node that handed it on closes"));
+    this.fail(new NoAnswer("The forwarding node closes"));
   }
 
   #begin({ status, headers, whole }: Extract<ForwardMessage, { kind: "forward-head" }>): void {
     if (this.#begun) return;
     this.#begun = true;
-    const init = {
-      status,
-      headers: headers.map(([name, value]): [string, string] => [name, value]),
-    };
     if (whole !== undefined) {
       this.#finish();
-      return this.#resolve(new Response(whole === "" ? null : whole, init));
+      return this.#resolve(reply(status, headers, whole === "" ? null : whole));
     }
-    const response = new Response(this.#body(), init);
-    this.#stream = response.headers.get("content-type") === "text/event-stream";
-    this.#resolve(response);
+    this.#stream = headers["content-type"] === "text/event-stream";
+    this.#resolve(reply(status, headers, this.#body()));
   }
 
   #body(): ReadableStream<Uint8Array> {

@@ -5,7 +5,7 @@
  */
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import type { Clock } from "../internal/clock.ts";
-import { Turn } from "../internal/turn.ts";
+import { EndOfTurn } from "../internal/end_of_turn.ts";
 import { ErrorCode, McpError } from "../protocol/errors.ts";
 import { childEnv } from "./child_env.ts";
 import { childGroups, HAS_GROUPS, killGroup } from "./child_groups.ts";
@@ -35,7 +35,7 @@ export class Child {
   readonly #process: ChildProcessWithoutNullStreams;
   readonly #exited = Promise.withResolvers<void>();
   readonly #encoder = new TextEncoder();
-  readonly #turn = new Turn();
+  readonly #endOfTurn = new EndOfTurn();
   /** Lines that are written together when this turn ends; `undefined` when nothing waits for that. */
   #together: string | undefined;
   #queuedBytes = 0;
@@ -105,7 +105,7 @@ export class Child {
     }
     // The first line goes at once, those that follow in the same turn as one: a write costs more than a call.
     this.#together = "";
-    this.#turn.end(() => this.#flush());
+    this.#endOfTurn.defer(() => this.#flush());
     this.#write(`${line}\n`);
   }
 

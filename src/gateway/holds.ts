@@ -7,7 +7,7 @@ import { randomText } from "../internal/random.ts";
 import { ErrorCode, McpError } from "../protocol/errors.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
-import { Slots } from "../calls/slots.ts";
+import { Slots } from "../internal/slots.ts";
 import { HeldCall, type HeldCallInit, type HoldingPlace } from "./held.ts";
 import type { GatewaySettings } from "./options.ts";
 import { ownerOf } from "./owner.ts";

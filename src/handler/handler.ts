@@ -3,35 +3,24 @@
  *
  * @module
  */
-import { isResponse } from "../internal/whole.ts";
+import { authenticate } from "../auth/authenticate.ts";
+import { authorize } from "../auth/authorize.ts";
+import { Inbound } from "../http/inbound.ts";
+import { internalError } from "../http/refusals.ts";
+import type { Refusal, Reply } from "../http/reply.ts";
+import { complete, respond } from "../http/respond.ts";
 import { isPromise, type MaybePromise } from "../internal/types.ts";
-import { principalOf } from "../auth/authenticate.ts";
-import { withCors } from "../http/cors.ts";
-import { readBody } from "../http/gates/body.ts";
-import { passBody, type Passed, passHead } from "../http/gates/order.ts";
-import { refusal } from "../http/reply.ts";
-import { ErrorCode } from "../protocol/errors.ts";
-import type { Dispatcher, Principal } from "../protocol/exchange.ts";
+import type { Dispatcher } from "../protocol/exchange.ts";
 import { ownerKey } from "../sessions/owner.ts";
-import { drainOf } from "./drain.ts";
-import { Endpoint } from "./endpoint.ts";
-import { eraOf } from "./era.ts";
-import { overHttp } from "./forward_http.ts";
-import { pin } from "./forwarded.ts";
+import { ERAS, Eras } from "./eras.ts";
 import { holdOpen } from "./hold_open.ts";
-import { hostOf } from "./host.ts";
-import { postModern } from "./modern_post.ts";
-import { versionHeader } from "./lookup.ts";
-import { settingsOf } from "./options.ts";
-import { hear } from "./peers.ts";
-import { permit } from "./permit.ts";
-import { remove } from "./sessionful_delete.ts";
-import { get } from "./sessionful_get.ts";
-import { post, type PostInit } from "./sessionful_post.ts";
-import { countLive, notifySession, sessionsOf } from "./sessions_api.ts";
-import { internalError } from "./responses.ts";
+import { Host } from "./host.ts";
+import { onNodeMessage } from "./node_messages.ts";
+import { type HandlerParts, makeParts } from "./parts.ts";
+import { notifySession, sessionsOf } from "./sessions_api.ts";
+import { settingsOf } from "./settings.ts";
 import { shutDown } from "./shutdown.ts";
-import type { McpHandler, McpHandlerOptions } from "./types.ts";
+import type { HandlerStats, McpHandler, McpHandlerOptions } from "./types.ts";
 
 /** How long running requests may go on after `close()`, in milliseconds. */
 const GRACE_MS = 5_000;
@@ -76,131 +65,114 @@ export function createMcpHandler(
   dispatcher: Dispatcher,
   options: McpHandlerOptions = {},
 ): McpHandler {
-  const settings = settingsOf(options);
-  const endpoint: Endpoint = new Endpoint(
-    dispatcher,
-    settings,
-    (message, from) => hear(endpoint, message, from),
-  );
-  pin(endpoint, route);
-  if (settings.authenticate === undefined) endpoint.report({ type: "anonymous" });
-  const detach = dispatcher.attach?.(hostOf(endpoint));
-  let closed: Promise<void> | undefined;
+  return makeHandler(dispatcher, options, ERAS);
+}
 
-  const handle = overHttp(endpoint, (request: Request, context?: unknown): Promise<Response> => {
-    const { headers } = request;
-    // Deno has all headers made ready for `has`, where `get` would fetch each of them by itself: over
-    // HTTP that is 3 % of a call.
-    const origin = headers.has("Origin") ? headers.get("Origin") : null;
-    const answered = answer(endpoint, request, context, origin);
-    if (origin === null) return answered;
-    return answered.then((response) => withCors(request, response, settings.gates));
+/** Makes an endpoint that serves the eras that have a row. */
+export function makeHandler(
+  dispatcher: Dispatcher,
+  options: McpHandlerOptions,
+  rows: typeof ERAS,
+): McpHandler {
+  const parts: HandlerParts = makeParts(dispatcher, settingsOf(options), {
+    onNodeMessage: (message, from) => onNodeMessage(parts, eras, message, from),
+    route: (inbound) => route(parts, eras, inbound),
   });
+  const eras: Eras = new Eras(rows, parts);
+  if (parts.settings.authenticate === undefined) parts.reporter.report({ type: "anonymous" });
+  const host = new Host(parts, eras);
+  const detach = dispatcher.attach?.(host);
+  let closed: Promise<void> | undefined;
   const close = ({ graceMs = GRACE_MS }: { readonly graceMs?: number } = {}): Promise<void> =>
-    closed ??= shutDown(endpoint, graceMs).finally(() => detach?.());
+    closed ??= shutDown(parts, eras, host, graceMs).finally(() => detach?.());
+  const fetch = (request: Request, context?: unknown): Promise<Response> =>
+    answer(parts, eras, new Inbound(request, context), respond);
 
-  return Object.assign(handle, {
-    fetch: handle,
-    sessions: sessionsOf(endpoint),
-    notify: notifySession(endpoint),
-    stats: () => countLive(endpoint),
-    drain: drainOf(endpoint),
+  return Object.assign(fetch, {
+    fetch,
+    reply: (request: Request, context?: unknown): Promise<Reply> =>
+      answer(parts, eras, new Inbound(request, context), asData),
+    sessions: sessionsOf(parts),
+    notify: notifySession(parts),
+    stats: () => stats(parts, eras),
+    drain: (draining = true) => parts.cluster.drain(draining),
     close,
     [Symbol.asyncDispose]: () => close(),
   });
 }
 
-/** The one turn that every request takes is for its body. */
-async function answer(
-  endpoint: Endpoint,
-  request: Request,
-  context: unknown,
-  origin: string | null,
-): Promise<Response> {
-  const { settings: { resource, gates }, report } = endpoint;
+function asData(reply: Reply): Reply {
+  return reply;
+}
+
+/**
+ * Answers a request, and leaves by the one exit. The one turn that every POST takes is for its body.
+ *
+ * @param exit Makes the host's form of the reply
+ */
+async function answer<T>(
+  parts: HandlerParts,
+  eras: Eras,
+  inbound: Inbound,
+  exit: (reply: Reply) => T,
+): Promise<T> {
+  const { settings, gates, reporter } = parts;
+  let reply: Reply | undefined;
   try {
-    const described = resource?.respond(request);
-    if (described !== undefined) return described;
-    const checked = passHead(request, context, origin, gates, report);
-    const head = isPromise(checked) ? await checked : checked;
-    if (!("verb" in head)) return head;
-    if (head.verb !== "POST") {
-      const response = serve(endpoint, request, context, head);
-      return isPromise(response) ? await response : response;
+    reply = settings.resource?.reply(inbound.request);
+    if (reply === undefined) {
+      const stopped = gates.passHead(inbound);
+      reply = isPromise(stopped) ? await stopped : stopped;
     }
-    const body = await readBody(request, gates.bodyBytes, endpoint.bodies);
-    const passed = passBody(body, request, head, gates, report);
-    if (!("verb" in passed)) return passed;
-    const response = serve(endpoint, request, context, passed);
-    return isPromise(response) ? await response : response;
+    if (reply === undefined && inbound.method === "POST") {
+      reply = gates.passBody(inbound, await gates.readBody(inbound));
+    }
+    if (reply === undefined) {
+      const served = serve(parts, eras, inbound);
+      reply = isPromise(served) ? await served : served;
+    }
   } catch (error) {
-    return internalError(endpoint, error);
+    reply = internalError(error);
   }
+  return exit(complete(inbound, reply, settings.gates, reporter));
 }
 
 /** Finds out who asks, and answers. */
-function serve(
-  endpoint: Endpoint,
-  request: Request,
-  context: unknown,
-  passed: Passed,
-): MaybePromise<Response> {
-  const principal = principalOf(request, context, endpoint.auth);
-  if (isPromise(principal)) {
-    return principal.then((known) => serveTo(endpoint, request, context, passed, known));
+function serve(parts: HandlerParts, eras: Eras, inbound: Inbound): MaybePromise<Reply> {
+  const refused = authenticate(inbound, parts.auth);
+  if (isPromise(refused)) {
+    return refused.then((refused) => refused ?? serveKnown(parts, eras, inbound));
   }
-  return serveTo(endpoint, request, context, passed, principal);
+  return refused ?? serveKnown(parts, eras, inbound);
 }
 
-function serveTo(
-  endpoint: Endpoint,
-  request: Request,
-  context: unknown,
-  passed: Passed,
-  principal: Principal | Response,
-): MaybePromise<Response> {
-  if (isResponse(principal)) return principal;
-  const response = route(endpoint, request, passed, principal);
-  const { keepAliveMs } = endpoint.settings.streams;
-  return context === undefined ? response : holdOpen(request, context, response, keepAliveMs);
+function serveKnown(parts: HandlerParts, eras: Eras, inbound: Inbound): MaybePromise<Reply> {
+  const reply = route(parts, eras, inbound);
+  const { request, context } = inbound;
+  if (context === undefined) return reply;
+  return holdOpen(request, context, reply, parts.settings.streams.keepAliveMs);
 }
 
-function route(
-  endpoint: Endpoint,
-  request: Request,
-  passed: Passed,
-  principal: Principal,
-): MaybePromise<Response> {
-  const owner = ownerKey(principal);
-  if (passed.verb === "POST") {
-    const init = permit(endpoint, {
-      request,
-      posted: passed,
-      principal,
-      owner,
-      versionHeader: versionHeader(request),
-    });
-    if (isPromise(init)) return init.then((init) => answerPost(endpoint, init));
-    return answerPost(endpoint, init);
-  }
-  const { sessions, versions2025 } = endpoint.settings;
-  if (!sessions || versions2025.length === 0) return sessionsOff(endpoint);
-  if (passed.verb === "GET") return get(endpoint, { request, principal, owner });
-  return remove(endpoint, { request, principal, owner });
+/** Answers a request whose principal is known. */
+function route(parts: HandlerParts, eras: Eras, inbound: Inbound): MaybePromise<Reply> {
+  inbound.owner = ownerKey(inbound.principal);
+  if (inbound.method === "GET") return eras.get(inbound);
+  if (inbound.method === "DELETE") return eras.delete(inbound);
+  inbound.era = eras.pick(inbound);
+  const post = (refused: Refusal | undefined) => refused ?? eras.post(inbound);
+  const refused = authorize(inbound, parts.auth);
+  return isPromise(refused) ? refused.then(post) : post(refused);
 }
 
-function answerPost(endpoint: Endpoint, init: PostInit | Response): MaybePromise<Response> {
-  if (!("posted" in init)) return init;
-  const era = eraOf(init.posted, init.versionHeader, endpoint.settings);
-  return era === "2026" ? postModern(endpoint, init) : post(endpoint, init);
-}
-
-function sessionsOff(endpoint: Endpoint): Response {
-  return refusal({
-    status: 405,
-    code: ErrorCode.Refused,
-    message: "Use POST: this endpoint keeps no sessions",
-    reason: "sessions-off",
-    headers: { allow: "POST" },
-  }, endpoint.report);
+function stats({ sessions, streams, calls, cluster }: HandlerParts, eras: Eras): HandlerStats {
+  const { unapplied } = cluster.documents;
+  return {
+    sessions: sessions.store.size,
+    streams: streams.slots.taken,
+    requests: calls.slots.taken,
+    questions: sessions.openQuestions,
+    listens: eras.listens,
+    ...cluster.draining && { draining: 1 },
+    ...unapplied > 0 && { unapplied },
+  };
 }

@@ -1,59 +1,58 @@
 /**
- * Keeps a connection open while an answer takes its time, on hosts that end quiet connections.
+ * Keeps a connection open while its reply is made, on hosts that end quiet connections.
  *
  * @module
  */
+import type { Reply } from "../http/reply.ts";
 import { isPromise, type MaybePromise } from "../internal/types.ts";
-import { unreadText } from "../internal/whole.ts";
 
-/** A host that ends quiet connections unless told otherwise. `Bun.serve` hands itself over as context. */
+/** A host that ends quiet connections unless told otherwise. `Bun.serve` passes itself as context. */
 interface IdleHost {
-  /** Sets how many seconds a request's connection may be quiet; 0 is for ever. */
+  /** Sets how many seconds a request's connection may be quiet; 0 is without limit. */
   timeout(request: Request, seconds: number): void;
 }
 
-/** How long a connection may be quiet when nothing is under way on it, in seconds: Bun's default. */
+/** How long an idle connection may be quiet, in seconds: Bun's default. */
 const IDLE_S = 10;
 
-/** The most seconds that Bun counts. */
+/** The longest time that Bun counts, in seconds. */
 const MOST_S = 255;
 
 /**
- * Holds the connection open until the answer is there. A request that is answered at once costs a look
- * at the context and no more.
+ * Holds the connection open until the reply is there. A request that is answered at once only costs a
+ * check of the context.
  *
- * @param context What the host handed over beside the request, or a Hono context around that
- * @param keepAliveMs How far the comments of a quiet stream are apart, in milliseconds
+ * @param context What the host passed beside the request, or a Hono context around that
+ * @param keepAliveMs How often a quiet stream gets a comment, in milliseconds
  */
 export function holdOpen(
   request: Request,
   context: unknown,
-  answer: MaybePromise<Response>,
+  reply: MaybePromise<Reply>,
   keepAliveMs: number,
-): MaybePromise<Response> {
+): MaybePromise<Reply> {
   const host = idleHost(context);
-  if (host === undefined) return answer;
-  if (!isPromise(answer)) {
-    if (isStream(answer)) host.timeout(request, streamIdleS(keepAliveMs));
-    return answer;
+  if (host === undefined) return reply;
+  if (!isPromise(reply)) {
+    if (isStream(reply)) host.timeout(request, streamIdleS(keepAliveMs));
+    return reply;
   }
   host.timeout(request, 0);
-  return answer.then((response) => {
-    host.timeout(request, isStream(response) ? streamIdleS(keepAliveMs) : IDLE_S);
-    return response;
+  return reply.then((reply) => {
+    host.timeout(request, isStream(reply) ? streamIdleS(keepAliveMs) : IDLE_S);
+    return reply;
   });
 }
 
-/** Longer than comments are apart, so that only a connection whose stream has ended is ever ended. */
+/** A time longer than the pause between comments: only connections whose stream has ended time out. */
 function streamIdleS(keepAliveMs: number): number {
   const seconds = 3 * Math.ceil(keepAliveMs / 1_000);
   return seconds > MOST_S ? 0 : seconds;
 }
 
-/** Whether more may come. What was made of one text has no more to say, and is told sooner. */
-function isStream(response: Response): boolean {
-  return unreadText(response) === undefined &&
-    response.headers.get("content-type") === "text/event-stream";
+/** Tells whether more may follow the reply's head. */
+function isStream({ body }: Reply): boolean {
+  return typeof body === "object" && body !== null;
 }
 
 /** The host: the context itself, or what a Hono context has as `env` or `env.server`. */

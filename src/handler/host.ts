@@ -3,35 +3,93 @@
  *
  * @module
  */
-import type { DispatcherHost } from "../protocol/exchange.ts";
-import { askSession } from "./ask.ts";
-import type { Endpoint } from "./endpoint.ts";
-import { tellListeners } from "./listen.ts";
-import { notificationText, push, pushToAll } from "./server_stream.ts";
-import { Updates } from "./updates.ts";
+import { askSession } from "../calls/ask.ts";
+import { type Delay, DelayLine } from "../internal/delay_line.ts";
+import type { MaybePromise } from "../internal/types.ts";
+import { type DispatcherHost, type Notification, notificationText } from "../protocol/exchange.ts";
+import { ASSUMED_VERSION } from "../protocol/versions.ts";
+import type { Eras } from "./eras.ts";
+import type { HandlerParts } from "./parts.ts";
 
-/** The dispatcher's view of an endpoint. */
-export function hostOf(endpoint: Endpoint): DispatcherHost {
-  const updates = new Updates(endpoint);
-  return {
-    clock: endpoint.settings.clock,
-    report: endpoint.report,
-    broadcast(notification) {
-      if (endpoint.closed) return;
-      tellListeners(endpoint, notification);
-      endpoint.publish({ kind: "broadcast", notification });
-      endpoint.background(
-        notification.method,
-        () => pushToAll(endpoint, endpoint.backplane.sessions.ids(), notification),
-      );
-    },
-    resourceUpdated: (uri) => updates.add(uri),
-    notify(sessionId, notification) {
-      const text = notificationText(notification);
-      endpoint.background(notification.method, () => push(endpoint, sessionId, text));
-    },
-    share: (name, apply) => endpoint.shares.share(name, apply),
-    ask: (sessionId, method, params, signal) =>
-      askSession(endpoint, sessionId, method, params, signal),
+/** How long updates of one resource are collected into one notification, in milliseconds. */
+const BURST_MS = 250;
+
+/** The dispatcher's view of a handler. */
+export class Host implements DispatcherHost {
+  readonly clock: DispatcherHost["clock"];
+  readonly report: DispatcherHost["report"];
+  readonly #parts: HandlerParts;
+  readonly #eras: Eras;
+  readonly #bursts: DelayLine;
+  /** The end of each resource's burst of updates. */
+  readonly #updated = new Map<string, Delay>();
+  #disposed = false;
+
+  /** Makes the view; no timer runs until a resource is updated. */
+  constructor(parts: HandlerParts, eras: Eras) {
+    this.#parts = parts;
+    this.#eras = eras;
+    this.clock = parts.settings.clock;
+    this.report = parts.reporter.report;
+    this.#bursts = new DelayLine(this.clock, BURST_MS);
+  }
+
+  broadcast(notification: Notification): void {
+    if (this.#disposed) return;
+    const { store } = this.#parts.sessions;
+    this.#send(notification, notification.method, () => store.ids());
+  }
+
+  /**
+   * Notes an update. The first of a burst decides when it is sent, so that a resource that changes all
+   * the time is reported all the time.
+   */
+  resourceUpdated(uri: string): void {
+    if (this.#disposed || this.#updated.has(uri)) return;
+    this.#updated.set(
+      uri,
+      this.#bursts.add(() => {
+        this.#updated.delete(uri);
+        const { store } = this.#parts.sessions;
+        const notification = { method: "notifications/resources/updated", params: { uri } };
+        this.#send(notification, "sending a resource update", () => store.subscribers(uri));
+      }),
+    );
+  }
+
+  notify(sessionId: string, notification: Notification): void {
+    const { reporter, sessions } = this.#parts;
+    const text = notificationText(notification);
+    reporter.background(
+      notification.method,
+      () => sessions.serverStreams.push(sessionId, text),
+    );
+  }
+
+  share: DispatcherHost["share"] = (name, apply) =>
+    this.#parts.cluster.documents.share(name, apply);
+
+  ask: DispatcherHost["ask"] = (sessionId, method, params, signal) => {
+    const session = this.#parts.sessions.live.get(sessionId);
+    if (session?.record === undefined) return undefined;
+    const { client, protocolVersion = ASSUMED_VERSION } = session.record;
+    return askSession(session, { client, protocolVersion }, method, params, signal);
   };
+
+  /** Sends nothing any more. */
+  dispose(): void {
+    this.#disposed = true;
+    this.#bursts.clear();
+  }
+
+  #send(
+    notification: Notification,
+    during: string,
+    ids: () => MaybePromise<Iterable<string>>,
+  ): void {
+    const { cluster, reporter, sessions } = this.#parts;
+    this.#eras.broadcast(notification);
+    cluster.publish({ kind: "broadcast", notification });
+    reporter.background(during, () => sessions.serverStreams.pushToAll(ids(), notification));
+  }
 }

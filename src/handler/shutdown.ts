@@ -1,69 +1,86 @@
 /**
- * Closes a handler: nothing new, a time to finish, then the end of everything.
+ * Closes a handler: refuses new requests, lets running ones finish for a time, then ends everything.
  *
  * @module
  */
-import { endSession } from "./end_session.ts";
-import { type Endpoint, serverMeta } from "./endpoint.ts";
-import type { Pins } from "./pins.ts";
-import { SERVER_STREAM } from "./server_stream.ts";
+import type { PinnedSessions } from "../cluster/pinned_sessions.ts";
+import { SERVER_STREAM } from "../sessions/server_streams.ts";
+import type { Eras } from "./eras.ts";
+import type { Host } from "./host.ts";
+import type { HandlerParts } from "./parts.ts";
 
-/** How long a closing handler waits until it has given up its pinned sessions, in milliseconds. */
+/** How long giving up pinned sessions may take, in milliseconds. */
 const UNPIN_MS = 500;
 
-/** Closes an endpoint. It settles soon after `graceMs`, whatever handlers do. */
-export async function shutDown(endpoint: Endpoint, graceMs: number): Promise<void> {
-  endpoint.closing = true;
-  const { clock, ownStore } = endpoint.settings;
-  // Clients go elsewhere for what they listen to; what they wait for may still be answered here.
-  closeStreams(endpoint, (stream) => stream === SERVER_STREAM);
-  endpoint.pins?.giveUp((verb) => verb === "GET");
-  for (const listen of [...endpoint.listens]) listen.end("shutdown", serverMeta(endpoint));
+/** Closes a handler. It settles soon after `graceMs`, whatever tool handlers do. */
+export async function shutDown(
+  parts: HandlerParts,
+  eras: Eras,
+  host: Host,
+  graceMs: number,
+): Promise<void> {
+  const { calls, streams, sessions, cluster, settings: { clock, shared } } = parts;
+  calls.closing = streams.closing = sessions.closing = true;
+  // Clients reconnect elsewhere for what they listen to; what they wait for may still be answered here.
+  closeStreams(parts, (stream) => stream === SERVER_STREAM);
+  cluster.pinned?.giveUp((verb) => verb === "GET");
+  eras.endListens();
   await new Promise<void>((resolve) => {
     const stop = clock.timer(graceMs, resolve);
-    endpoint.requests.whenFree(() => {
+    calls.slots.whenFree(() => {
       stop();
       resolve();
     });
   });
-  for (const session of endpoint.live.values()) session.inflight.stopAll("shutdown");
-  endpoint.stray.stopAll("shutdown");
-  closeStreams(endpoint, () => true);
-  if (ownStore) await endSessions(endpoint);
-  if (endpoint.pins !== undefined) await unpin(endpoint, endpoint.pins);
-  endpoint.dispose();
+  for (const session of sessions.live.values()) session.inflight.stopAll("shutdown");
+  calls.sessionless.stopAll("shutdown");
+  closeStreams(parts, () => true);
+  // The sessions of a store that no other handler has end with this one.
+  if (!shared) {
+    for (const id of [...await sessions.store.ids()]) await sessions.end(id, "shutdown");
+  }
+  if (cluster.pinned !== undefined) await unpin(parts, cluster.pinned);
+  dispose(parts, host);
+}
+
+/** Ends all waits and leaves the other nodes. */
+function dispose({ gates, calls, streams, sessions, cluster }: HandlerParts, host: Host): void {
+  host.dispose();
+  sessions.dispose();
+  cluster.dispose();
+  calls.dispose();
+  streams.dispose();
+  gates.close();
 }
 
 /**
- * The sessions whose live state is here end with it, and the others learn that the node is gone. A
- * store that fails or takes too long is left to notice by itself.
+ * Ends the sessions whose live state is here, and tells the other nodes that this one is gone. Where
+ * the store fails or is slow, they notice by themselves.
  */
-async function unpin(endpoint: Endpoint, pins: Pins): Promise<void> {
-  const held = [...endpoint.live.values()].filter(({ claimed }) => claimed);
+async function unpin(
+  { sessions, reporter, settings: { clock } }: HandlerParts,
+  pinned: PinnedSessions,
+): Promise<void> {
+  const held = [...sessions.live.values()].filter(({ claimed }) => claimed);
   const work = [
-    pins.close(),
-    ...held.map(({ id }) => endSession(endpoint, id, "shutdown")),
+    pinned.close(),
+    ...held.map(({ id }) => sessions.end(id, "shutdown")),
   ].map((done) =>
-    done.catch((error: unknown) => endpoint.failed("giving up pinned sessions", error))
+    done.catch((error: unknown) => reporter.failed("giving up pinned sessions", error))
   );
   const { promise: late, resolve } = Promise.withResolvers<void>();
-  const stop = endpoint.settings.clock.timer(UNPIN_MS, resolve);
+  const stop = clock.timer(UNPIN_MS, resolve);
   await Promise.race([Promise.all(work), late]);
   stop();
 }
 
-function closeStreams(endpoint: Endpoint, which: (stream: string) => boolean): void {
-  const { retryMs } = endpoint.settings.streams;
-  for (const session of endpoint.live.values()) {
+function closeStreams(
+  { sessions, settings: { streams: { retryMs } } }: HandlerParts,
+  which: (stream: string) => boolean,
+): void {
+  for (const session of sessions.live.values()) {
     for (const [stream, connection] of [...session.connections]) {
       if (which(stream)) connection.close("shutdown", { retryMs });
     }
-  }
-}
-
-/** The sessions of a store that nobody else has end with their handler. */
-async function endSessions(endpoint: Endpoint): Promise<void> {
-  for (const id of [...await endpoint.backplane.sessions.ids()]) {
-    await endSession(endpoint, id, "shutdown");
   }
 }

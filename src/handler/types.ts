@@ -3,43 +3,20 @@
  *
  * @module
  */
-import type { Clock } from "../internal/clock.ts";
-import type { McpEvent } from "../protocol/events.ts";
-import type { Notification } from "../protocol/exchange.ts";
-import type { ProtocolVersion } from "../protocol/versions.ts";
-import type { RateLimiter, RequiredHeader } from "../http/gates/types.ts";
+import type { Authorize } from "../auth/authorize.ts";
+import type { ProtectedResource } from "../auth/protected_resource.ts";
 import type { Store } from "../cluster/types.ts";
-import type { AccessOptions } from "./access_options.ts";
-import type { ClusterOptions } from "./cluster_options.ts";
-import type { HandlerStats } from "./stats.ts";
+import type { GateLimits, GateOptions } from "../http/gates/options.ts";
+import type { RateLimiter } from "../http/gates/rate_limit.ts";
+import type { Reply } from "../http/reply.ts";
+import type { Clock } from "../internal/clock.ts";
+import type { MaybePromise } from "../internal/types.ts";
+import type { McpEvent } from "../protocol/events.ts";
+import type { Notification, Principal } from "../protocol/exchange.ts";
+import type { ProtocolVersion } from "../protocol/versions.ts";
 
-/** How much of everything there may be. */
-export interface HandlerLimits {
-  /**
-   * Bytes of a request's body.
-   *
-   * @default {1048576}
-   */
-  readonly bodyBytes?: number;
-  /**
-   * How long the whole of a request's body may take to come, in milliseconds; it may take up to twice
-   * as long where nobody looks sooner. `Infinity` leaves that to the host.
-   *
-   * @default {30000}
-   */
-  readonly bodyMs?: number;
-  /**
-   * Levels of nesting in a request's JSON.
-   *
-   * @default {64}
-   */
-  readonly jsonDepth?: number;
-  /**
-   * Messages in one batch (2025-03-26 only).
-   *
-   * @default {100}
-   */
-  readonly batch?: number;
+/** How many of everything there may be, and how large. */
+export interface HandlerLimits extends GateLimits {
   /**
    * Sessions in all.
    *
@@ -111,13 +88,13 @@ export interface HandlerLimits {
 /** How long sessions last. */
 export interface SessionOptions {
   /**
-   * Since the last use, in milliseconds. A running request or an open stream counts as use.
+   * How long a session lasts after its last use, in milliseconds. A running request or an open stream counts as use.
    *
    * @default {1800000}
    */
   readonly idleMs?: number;
   /**
-   * Since the beginning, in milliseconds.
+   * How long a session lasts after it began, in milliseconds.
    *
    * @default {14400000}
    */
@@ -127,8 +104,8 @@ export interface SessionOptions {
 /** How streams behave. */
 export interface StreamOptions {
   /**
-   * How long a request may run before its answer becomes a stream, in milliseconds. Clients of
-   * 2026-07-28, whose going away only a stream shows, wait for 500 at most.
+   * How long a request may run before its answer becomes a stream, in milliseconds. At most 500 for
+   * clients of 2026-07-28: only a stream shows that they disconnected.
    *
    * @default {1000}
    */
@@ -159,13 +136,14 @@ export interface StreamOptions {
    */
   readonly retryMs?: number;
   /**
-   * Whether 2026 clients may listen for changes. Turn it off where nothing lives as long as a stream.
+   * Whether 2026 clients may subscribe to changes. Turn it off on hosts that end long responses.
    *
    * @default {true}
    */
   readonly listen?: boolean;
   /**
-   * What a second GET stream of a session does to the first.
+   * What happens to a session's open GET stream when the client opens another: `"replace"` ends it,
+   * `"reject"` refuses the other with a 409.
    *
    * @default {"replace"}
    */
@@ -175,13 +153,13 @@ export interface StreamOptions {
 /** How requests behave. */
 export interface RequestOptions {
   /**
-   * How long a request may take, in milliseconds; 0 is for ever. Progress starts it anew.
+   * How long a request may run, in milliseconds; 0 is without limit. Progress restarts the time.
    *
    * @default {0}
    */
   readonly timeoutMs?: number;
   /**
-   * How long a request may take although it makes progress, in milliseconds; 0 is for ever.
+   * How long a request may run although it reports progress, in milliseconds; 0 is without limit.
    *
    * @default {0}
    */
@@ -193,44 +171,77 @@ export interface RequestOptions {
    */
   readonly askTimeoutMs?: number;
   /**
-   * Secrets of 32 bytes or more that seal what 2026 clients carry from one round of a request to the
-   * next. The first seals, all open. To change one, give all nodes the new one as the last first, and
-   * then as the first. Handlers that share a store need the same ones. Random when left out, which
-   * handlers whose store other processes can have refuse to start with.
+   * Secrets of 32 bytes or more that encrypt what 2026 clients carry from one round of a request to the
+   * next. The first encrypts, all decrypt: to change a secret, first add the new one as the last at all
+   * nodes, then move it to the front. Handlers that share a store need the same secrets. Random when
+   * left out; handlers whose store other processes can use refuse to start without.
    */
   readonly stateKeys?: readonly (string | Uint8Array)[];
 }
 
-/** Options for {@linkcode createMcpHandler}. */
-export interface McpHandlerOptions extends AccessOptions {
+/** The options that say who may do what. */
+export interface AccessOptions {
   /**
-   * The one path that is served; others get a 404. Any path when left out.
+   * Tells who sends a request: returns a principal, or throws `Unauthorized` or `Forbidden`. Anything
+   * else that it returns or throws is a 500. Called for POST, GET and DELETE alike. Without it everybody
+   * is one anonymous principal. For tokens of an authorization server take `jwt` or `introspection` of
+   * `@mooring/mcp/auth`.
    */
-  readonly path?: string;
+  readonly authenticate?: (request: Request, context: unknown) => MaybePromise<Principal>;
   /**
-   * A path whose GET always answers 200 with `{"status":"ok"}`. Off when left out.
-   */
-  readonly healthPath?: string;
-  /**
-   * Web origins whose pages may call: `"https://app.example"`; without a port any port matches, and
-   * `"https://.example.com"` means the domain and everything below it.
-   */
-  readonly allowedOrigins?: readonly string[];
-  /** Host names that the endpoint is reached under; without a port any port matches. */
-  readonly allowedHosts?: readonly string[];
-  /**
-   * Whether pages of `allowedOrigins` may read the answers (CORS).
+   * Says whether a principal may make a request. What it refuses doesn't exist for that principal: the
+   * answer is that of an unknown tool, or of an unknown method, and `tools/list` leaves the tool out.
+   * To filter the list it is asked about each tool, with the name alone: `{ method: "tools/call",
+   * params: { name } }`, so don't decide by the arguments. It isn't asked about notifications and
+   * replies. Everything is allowed when left out.
    *
-   * @default {true}
+   * @example
+   * ```ts
+   * import { createMcpHandler, McpServer } from "@mooring/mcp";
+   * import { connect } from "@mooring/mcp/testing";
+   *
+   * const server = new McpServer({ name: "demo", version: "1.0.0" });
+   * server.registerTool("look", {}, () => "Looked");
+   * server.registerTool("purge", {}, () => "Purged");
+   *
+   * await using handler = createMcpHandler(server, {
+   *   authenticate: () => ({ id: "ada", scopes: ["user"] }),
+   *   authorize: ({ scopes }, { method, params }) =>
+   *     method !== "tools/call" || params.name !== "purge" || scopes?.includes("admin") === true,
+   * });
+   * await using client = await connect(handler);
+   * const tools = await client.listTools();
+   * console.assert(tools.length === 1 && tools[0]?.name === "look");
+   * ```
    */
-  readonly cors?: boolean;
-  /** A header that every request must carry: its name, or its name and value. */
-  readonly requiredHeader?: string | RequiredHeader;
-  /** Asked before each request is looked at. */
-  readonly rateLimit?: RateLimiter;
+  readonly authorize?: Authorize;
+  /**
+   * Limits requests once `authenticate` has told who sends them, on every verb; a refusal is a 429. A
+   * batch is one request. `tokenBucket` makes one: `key` gets the principal.
+   */
+  readonly principalRateLimit?: RateLimiter;
+  /**
+   * Where clients get tokens: made by `protectedResource` of `@mooring/mcp/auth`. It is served at its
+   * well-known path, before all gates, and named in every challenge.
+   */
+  readonly resource?: ProtectedResource;
+}
+
+/** How handlers that share a store authenticate each other. */
+export interface ClusterOptions {
+  /**
+   * Secrets of 32 bytes or more that nodes sign their messages with: the first signs, all verify. To
+   * change a secret, first add the new one as the last at all nodes, then move it to the front. Derived
+   * from `requests.stateKeys` when left out.
+   */
+  readonly keys?: readonly (string | Uint8Array)[];
+}
+
+/** Options for {@linkcode createMcpHandler}. */
+export interface McpHandlerOptions extends GateOptions, AccessOptions {
   /** The protocol versions to serve. All when left out. */
   readonly versions?: readonly ProtocolVersion[];
-  /** How much of everything there may be. */
+  /** How many of everything there may be, and how large. */
   readonly limits?: HandlerLimits;
   /** How long 2025 sessions last; `false` serves 2025 clients without sessions. */
   readonly sessions?: false | SessionOptions;
@@ -240,12 +251,30 @@ export interface McpHandlerOptions extends AccessOptions {
   readonly requests?: RequestOptions;
   /** Where sessions and streams are kept; in memory when left out. */
   readonly store?: Store;
-  /** How handlers that share a store find and believe each other. */
+  /** How handlers that share a store authenticate each other. */
   readonly cluster?: ClusterOptions;
-  /** Told of everything that happens. It MUST NOT throw; what it throws is ignored. */
+  /** Called with everything that happens. It MUST NOT throw; an error that it throws is ignored. */
   readonly onEvent?: (event: McpEvent) => void;
   /** Where the time comes from; the machine's clock when left out. */
   readonly clock?: Clock;
+}
+
+/** What an endpoint holds at this moment. */
+export interface HandlerStats {
+  /** Sessions. */
+  readonly sessions: number;
+  /** Open connections of streams. */
+  readonly streams: number;
+  /** Running requests. */
+  readonly requests: number;
+  /** Questions to clients that wait for a reply. */
+  readonly questions: number;
+  /** Open `subscriptions/listen` requests. */
+  readonly listens: number;
+  /** 1 while new sessions are refused, on every node; absent otherwise. */
+  readonly draining?: number;
+  /** Shared documents that this node can't apply, or has not applied yet; absent where there are none. */
+  readonly unapplied?: number;
 }
 
 /** The sessions of an endpoint. */
@@ -253,10 +282,10 @@ export interface HandlerSessions {
   /** How many there are. */
   readonly size: number;
   /**
-   * Begins a session without a handshake, for pushing to a client of the application's own. The first
-   * authenticated principal that uses it owns it.
+   * Begins a session without a handshake, to push messages to a client of the application's own. The
+   * first authenticated principal that uses it owns it.
    *
-   * @returns Its id: a secret to be handed to that client alone
+   * @returns Its id: a secret, for that client alone
    */
   open(): Promise<string>;
   /** Ends a session. `false` when there was none. */
@@ -266,16 +295,17 @@ export interface HandlerSessions {
 /** An endpoint: one function from `Request` to `Response`, and what belongs to it. */
 export interface McpHandler extends AsyncDisposable {
   /**
-   * Answers a request. `context` is handed on to `authenticate` and the rate limiter.
-   *
-   * On Node, a response that is one text is a light one, which becomes Node's own when somebody reads
-   * more of it than its text, status and headers. It does all that a response does; `clone()` it for
-   * what takes nothing but Node's own, such as a cache of `undici`. Where a host has put a class of its
-   * own into the place of `Response`, it is of that class.
+   * Answers a request. `context` is passed to `authenticate` and the rate limiters. The response is of
+   * the class `Response` that the host has at that moment.
    */
   (request: Request, context?: unknown): Promise<Response>;
   /** The same function, for hosts that take an object with `fetch`. */
   readonly fetch: (request: Request, context?: unknown) => Promise<Response>;
+  /**
+   * Answers a request as data, for hosts that write text without a `Response`. The headers have their
+   * names in lower case.
+   */
+  readonly reply: (request: Request, context?: unknown) => Promise<Reply>;
   /** The sessions. */
   readonly sessions: HandlerSessions;
   /**
@@ -285,16 +315,16 @@ export interface McpHandler extends AsyncDisposable {
    * @throws {TypeError} If the method is empty
    */
   notify(sessionId: string, notification: Notification): Promise<boolean>;
-  /** What is there now. */
+  /** Counts what the endpoint holds at this moment. */
   stats(): HandlerStats;
   /**
-   * Has every handler with the same store refuse new sessions, also those that join later, until
-   * `drain(false)`. Sessions that are there go on.
+   * Makes every handler with the same store refuse new sessions, also handlers that join later, until
+   * `drain(false)`. Present sessions continue.
    */
   drain(draining?: boolean): Promise<void>;
   /**
-   * Stops: refuses what is new, lets what runs finish for `graceMs` milliseconds, then cancels it and
-   * ends all streams. Doing it again changes nothing.
+   * Closes: refuses new requests, lets running ones finish for `graceMs` milliseconds, then cancels them
+   * and ends all streams. Closing again does nothing.
    */
   close(options?: { readonly graceMs?: number }): Promise<void>;
 }

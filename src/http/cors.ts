@@ -1,10 +1,12 @@
 /**
- * What lets pages of allowed origins call the endpoint and read its answers (Fetch, CORS protocol).
+ * Lets pages of allowed origins call the endpoint and read its answers (Fetch, CORS protocol).
  *
  * @module
  */
 import type { GateSettings } from "./gates/options.ts";
 import { originAllowed } from "./gates/origin.ts";
+import type { Inbound } from "./inbound.ts";
+import { type Reply, reply } from "./reply.ts";
 
 const METHODS = "GET, POST, DELETE";
 const REQUEST_HEADERS = [
@@ -18,59 +20,50 @@ const REQUEST_HEADERS = [
   "mcp-session-id",
 ];
 const EXPOSED_HEADERS = "Mcp-Session-Id, WWW-Authenticate, Retry-After";
-/** Headers that tools name in their input schemas (2026-07-28), so nobody can list them ahead. */
+/** Headers that tools name in their input schemas (2026-07-28), which can't be listed in advance. */
 const PARAM_HEADER = /^mcp-param-[a-z0-9_-]+$/;
 const MAX_AGE_S = 600;
 
-/** The Allow header's value. */
+/** Gives the value of the Allow header. */
 export function allowedMethods(cors: boolean): string {
   return cors ? `${METHODS}, OPTIONS` : METHODS;
 }
 
-/** What pages may send, besides the headers that the Fetch standard lets everybody send. */
+/** Lists what pages may send, besides the headers that the Fetch standard always allows. */
 export function allowedRequestHeaders(required: string | undefined): string {
   const names = new Set(REQUEST_HEADERS);
   if (required !== undefined) names.add(required);
   return [...names].join(", ");
 }
 
-/** Answers an OPTIONS request. The origin, where there is one, has passed its gate. */
-export function preflight(
-  request: Request,
-  origin: string | null,
-  settings: GateSettings,
-): Response {
-  const headers = new Headers({ "allow": settings.allow });
-  if (origin === null) return new Response(null, { status: 204, headers });
-  const asked = request.headers.get("access-control-request-headers")?.toLowerCase().split(",");
+/** Answers an OPTIONS request. Its origin, where there is one, has passed the Origin gate. */
+export function preflight(inbound: Inbound, settings: GateSettings): Reply {
+  const { origin } = inbound;
+  const { allow } = settings;
+  if (origin === null) return reply(204, { allow }, null);
+  const asked = inbound.header("access-control-request-headers")?.toLowerCase().split(",");
   const params = asked?.map((name) => name.trim()).filter((name) => PARAM_HEADER.test(name)) ?? [];
-  headers.set("access-control-allow-origin", origin);
-  headers.set("access-control-allow-methods", METHODS);
-  headers.set("access-control-allow-headers", [settings.requestHeaders, ...params].join(", "));
-  headers.set("access-control-max-age", `${MAX_AGE_S}`);
-  headers.set("vary", "Origin, Access-Control-Request-Headers");
-  return new Response(null, { status: 204, headers });
+  return reply(204, {
+    allow,
+    "access-control-allow-origin": origin,
+    "access-control-allow-methods": METHODS,
+    "access-control-allow-headers": [settings.requestHeaders, ...params].join(", "),
+    "access-control-max-age": `${MAX_AGE_S}`,
+    "vary": "Origin, Access-Control-Request-Headers",
+  }, null);
 }
 
-/** Lets the page that sent a request read the response, if its origin is allowed. */
-export function withCors(request: Request, response: Response, settings: GateSettings): Response {
-  if (!settings.cors) return response;
-  const origin = request.headers.get("origin");
-  if (origin === null || !originAllowed(request, origin, settings)) return response;
-  try {
-    expose(response.headers, origin);
-    return response;
-  } catch {
-    // A response that came from `fetch` has headers that can't be changed.
-    const copy = new Response(response.body, response);
-    expose(copy.headers, origin);
-    return copy;
-  }
-}
-
-function expose(headers: Headers, origin: string): void {
-  headers.set("access-control-allow-origin", origin);
-  headers.set("access-control-expose-headers", EXPOSED_HEADERS);
-  const vary = headers.get("vary");
-  if (vary === null || !/(^|,)\s*(origin|\*)\s*(,|$)/i.test(vary)) headers.append("vary", "Origin");
+/** Lets the page that sent a request read the reply, if its origin is allowed. */
+export function withCors<R extends Reply>(inbound: Inbound, reply: R, settings: GateSettings): R {
+  const { origin } = inbound;
+  if (origin === null || !settings.cors || !originAllowed(inbound, origin, settings)) return reply;
+  const { vary } = reply.headers;
+  const varies = vary !== undefined && /(^|,)\s*(origin|\*)\s*(,|$)/i.test(vary);
+  const headers = {
+    ...reply.headers,
+    "access-control-allow-origin": origin,
+    "access-control-expose-headers": EXPOSED_HEADERS,
+    ...!varies && { vary: vary === undefined ? "Origin" : `${vary}, Origin` },
+  };
+  return { ...reply, headers };
 }

@@ -1,49 +1,106 @@
 /**
- * What a request that is turned away gets: plain JSON that holds a JSON-RPC error.
+ * Answers as data: a {@linkcode Reply} is what the endpoint sends, a {@linkcode Refusal} is a reply with
+ * its true reason. Only `respond()` makes a `Response` of one.
  *
  * @module
  */
-import { textResponse } from "../internal/whole.ts";
 import { errorObject, errorText } from "../protocol/errors.ts";
-import type { McpEvent, RefusalReason } from "../protocol/events.ts";
+import type { RefusalReason } from "../protocol/events.ts";
 import type { RequestId } from "../protocol/jsonrpc.ts";
 
-/** Takes an event for the application's `onEvent`. It never throws. */
-export type Report = (event: McpEvent) => void;
+/** Headers of a reply, by their names in lower case. Shared between replies: never changed. */
+export type ReplyHeaders = Readonly<Record<string, string>>;
 
-/** How a request is turned away. */
+/** The body of a reply. */
+export type ReplyBody = string | ReadableStream<Uint8Array> | null;
+
+/** An answer to an HTTP request. */
+export interface Reply {
+  /** Tells a reply from a refusal. */
+  readonly kind: "reply" | "refusal";
+  /** The HTTP status. */
+  readonly status: number;
+  /** The headers. */
+  readonly headers: ReplyHeaders;
+  /** A whole text, a stream, or nothing. */
+  readonly body: ReplyBody;
+}
+
+/** Something that failed while a request was handled: for the operator alone. */
+export interface Failure {
+  /** What was being done. */
+  readonly during: string;
+  /** What was thrown. */
+  readonly error: unknown;
+}
+
+/** A reply that turns a request away, with its true reason, which only the operator learns. */
+export interface Refusal extends Reply {
+  readonly kind: "refusal";
+  /** Why the request is refused. */
+  readonly reason: RefusalReason;
+  /** The failure behind the refusal, if there is one. */
+  readonly failure: Failure | undefined;
+}
+
+/** How a request is refused. */
 export interface RefusalInit {
   /** The HTTP status. */
   readonly status: number;
   /** The JSON-RPC error code. */
   readonly code: number;
-  /** What the client is told. */
+  /** The message for the client. */
   readonly message: string;
-  /** The true reason, which goes to the operator alone. */
+  /** The true reason, for the operator alone. */
   readonly reason: RefusalReason;
   /**
-   * The id of the request that is refused, where it is known.
+   * The id of the refused request, where it is known.
    *
    * @default {null}
    */
   readonly id?: RequestId | null;
-  /** What else the client is told: any JSON value. */
+  /** The error's `data`: any JSON value. */
   readonly data?: unknown;
-  /** Headers besides the content type and the cache control. */
-  readonly headers?: Readonly<Record<string, string>>;
+  /** Headers besides the content type and the cache control, by their names in lower case. */
+  readonly headers?: ReplyHeaders;
+  /** The failure behind the refusal, for the operator alone. */
+  readonly failure?: Failure;
 }
 
-/** Reports that a request is turned away, and makes its response. */
-export function refusal(init: RefusalInit, report: Report): Response {
-  const { status, code, message, reason, id = null, data, headers } = init;
-  report({ type: "refused", status, reason });
-  return textResponse(errorText(id, errorObject(code, message, data)), {
+const JSON_HEADERS: ReplyHeaders = { "content-type": "application/json" };
+const REFUSAL_HEADERS: ReplyHeaders = { ...JSON_HEADERS, "cache-control": "no-store" };
+const NO_HEADERS: ReplyHeaders = {};
+const ACCEPTED: Reply = reply(202, NO_HEADERS, null);
+
+/** Makes a reply. */
+export function reply(status: number, headers: ReplyHeaders, body: ReplyBody): Reply {
+  return { kind: "reply", status, headers, body };
+}
+
+/** Makes a reply that turns a request away: plain JSON that holds a JSON-RPC error. */
+export function refusal(init: RefusalInit): Refusal {
+  const { status, code, message, reason, id = null, data, headers, failure } = init;
+  return {
+    kind: "refusal",
     status,
-    headers: { "content-type": "application/json", "cache-control": "no-store", ...headers },
-  });
+    headers: headers === undefined ? REFUSAL_HEADERS : { ...REFUSAL_HEADERS, ...headers },
+    body: errorText(id, errorObject(code, message, data)),
+    reason,
+    failure,
+  };
 }
 
-/** A caller's own words as they may stand in a message back to it: never long. */
-export function quoted(text: string): string {
-  return text.length <= 100 ? text : `${text.slice(0, 100)}…`;
+/** Tells whether a reply turns its request away. */
+export function isRefusal(reply: Reply): reply is Refusal {
+  return reply.kind === "refusal";
+}
+
+/** Sends one JSON-RPC message, or a batch of them, as JSON. */
+export function jsonReply(text: string, status = 200): Reply {
+  return reply(status, JSON_HEADERS, text);
+}
+
+/** Acknowledges a message that gets no answer. */
+export function accepted(): Reply {
+  return ACCEPTED;
 }

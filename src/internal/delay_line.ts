@@ -76,7 +76,7 @@ export class DelayLine {
    * Makes a line without a wait, and without a timer until there is one.
    *
    * @param clock Where the time comes from
-   * @param ms How long every wait lasts, in milliseconds; at least 1
+   * @param ms How long every wait lasts, in milliseconds, at least 1; `Infinity` waits for ever
    */
   constructor(clock: Clock, ms: number) {
     this.#clock = clock;
@@ -94,8 +94,16 @@ export class DelayLine {
   begin(wait: Wait): void {
     wait.due = this.#clock.now() + this.#ms;
     this.#waits.append(wait);
+    if (this.#ms === Infinity) return;
     // Behind others, there is a timer already, or there will be one when those have been called.
     if (this.#waits.first === wait) this.#stop ??= this.#timer(this.#ms);
+  }
+
+  /** Stops the timer unless a wait is pending. The line can be used again. */
+  rest(): void {
+    if (this.#waits.first !== undefined) return;
+    this.#stop?.();
+    this.#stop = undefined;
   }
 
   /** Ends every wait and the timer. The line can be used again. */

@@ -76,16 +76,18 @@ export interface Notification {
   readonly params?: JsonObject;
 }
 
+/** Writes a notification as JSON text. */
+export function notificationText({ method, params }: Notification): string {
+  return JSON.stringify({ jsonrpc: "2.0", method, params });
+}
+
 /** One request on its way: everything a dispatcher may know and do while it answers. */
 export interface Exchange {
   /** The request's id. */
   readonly id: RequestId;
   /** The request's method. */
   readonly method: string;
-  /**
-   * The request's parameters; an empty object when there were none. Those of `initialize` are frozen:
-   * all clients that say the same share them.
-   */
+  /** The request's parameters; an empty object when there were none. */
   readonly params: JsonObject;
   /** The version that the client speaks. For `initialize`, the one that was agreed on. */
   readonly protocolVersion: ProtocolVersion;

@@ -15,8 +15,10 @@ import { isObject, type JsonObject } from "./jsonrpc.ts";
 export const HeaderName = {
   Accept: "Accept",
   Authorization: "Authorization",
+  ContentLength: "content-length",
   ContentType: "Content-Type",
   Host: "Host",
+  Origin: "Origin",
   SessionId: "mcp-session-id",
   ProtocolVersion: "mcp-protocol-version",
   LastEventId: "last-event-id",

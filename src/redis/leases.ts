@@ -4,7 +4,7 @@
  * @module
  */
 import type { Clock } from "../internal/clock.ts";
-import { type Lease, LEASE_RENEW_MS, LEASE_TTL_MS, type Leases } from "../cluster/types.ts";
+import { type Lease, LEASE_RENEW_MS, LEASE_TTL_MS, type Leases } from "../streams/leases.ts";
 import { HELD, LET_GO, RENEW, TAKE } from "./cluster_scripts.ts";
 import { type Commands, timeFor } from "./commands.ts";
 import type { Keys } from "./keys.ts";

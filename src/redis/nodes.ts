@@ -36,9 +36,9 @@ export class RedisNodes implements Nodes {
     this.#init = init;
   }
 
-  async beat({ id, url }: NodeFacts, ttlMs: number): Promise<void> {
+  async beat({ id }: NodeFacts, ttlMs: number): Promise<void> {
     const { commands, keys, clock } = this.#init;
-    const value = JSON.stringify({ id, url });
+    const value = JSON.stringify({ id });
     await commands.run(PUT, [keys.node(id)], [timeFor(clock), value, String(ttlMs)]);
   }
 
@@ -48,9 +48,7 @@ export class RedisNodes implements Nodes {
     if (text === undefined) return undefined;
     const facts = json(text, "node");
     if (!isObject(facts) || facts.id !== id) throw strange("node");
-    if (facts.url === undefined) return { id };
-    if (typeof facts.url !== "string") throw strange("node");
-    return { id, url: facts.url };
+    return { id };
   }
 
   async leave(id: string): Promise<void> {

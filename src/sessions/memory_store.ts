@@ -5,7 +5,6 @@
  */
 import type { Clock } from "../internal/clock.ts";
 import { LinkedList } from "../internal/linked_list.ts";
-import { ShardedMap } from "../internal/sharded_map.ts";
 import { Entry, Owner } from "./memory_entry.ts";
 import { Subscribers } from "./subscriptions.ts";
 import type {
@@ -34,8 +33,8 @@ export class MemorySessionStore implements SessionStore {
   readonly #caps: SessionCaps;
   readonly #lifetimes: SessionLifetimes;
   readonly #clock: Clock;
-  /** Sessions, oldest first in each part. */
-  readonly #entries = new ShardedMap<Entry>();
+  /** Sessions, oldest first. */
+  readonly #entries = new Map<string, Entry>();
   readonly #reserved = new Map<string, Owner | undefined>();
   readonly #owners = new Map<string, Owner>();
   /** Sessions that are not held, least recently used first. */
@@ -142,11 +141,8 @@ export class MemorySessionStore implements SessionStore {
     while (idle !== undefined && ended.length < limit && this.#expire(idle, now, ended)) {
       idle = this.#free.first;
     }
-    for (const shard of this.#entries.shards) {
-      for (const entry of shard.values()) {
-        if (ended.length >= limit) return ended;
-        if (!this.#expire(entry, now, ended)) break;
-      }
+    for (const entry of this.#entries.values()) {
+      if (ended.length >= limit || !this.#expire(entry, now, ended)) return ended;
     }
     return ended;
   }

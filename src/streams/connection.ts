@@ -1,25 +1,57 @@
 /**
- * One HTTP connection that reads one stream: a cursor in the log, and as much in its buffer as the
- * reader may lag behind.
+ * One HTTP connection that reads one stream: a cursor in the log and a bounded buffer.
  *
  * @module
  */
-import type { Delay } from "../internal/delay_line.ts";
+import type { Delay, DelayLine } from "../internal/delay_line.ts";
 import { shortHash } from "../internal/random.ts";
 import { isPromise } from "../internal/types.ts";
-import type { StreamCloseReason } from "../protocol/events.ts";
-import type { ConnectionOptions } from "./connection_options.ts";
+import type { McpEvent, StreamCloseReason } from "../protocol/events.ts";
 import { eventId } from "./replay.ts";
 import { frame, KEEP_ALIVE, primingFrame, retryFrame } from "./sse.ts";
-import type { LoggedEvent, Slice } from "./types.ts";
+import type { EventLog, LoggedEvent, Slice } from "./types.ts";
 
 const DEFAULT_BUFFER_BYTES = 65_536;
 const encoder = new TextEncoder();
 
+/** Options for a {@linkcode Connection}. */
+export interface ConnectionOptions {
+  /** The log to read from. */
+  readonly log: EventLog;
+  /** The session's id. */
+  readonly session: string;
+  /** The stream's name in its session. */
+  readonly stream: string;
+  /** The number of the last event that the client has; reading begins after it. */
+  readonly after: number;
+  /** Whether to send a priming event first (2025-11-25). */
+  readonly priming: boolean;
+  /** The `retry` time sent to the client, in milliseconds. */
+  readonly retryMs: number;
+  /** The keep-alive waits that all connections share. */
+  readonly keepAlive: DelayLine;
+  /**
+   * Bytes that the response's own buffer holds; it may exceed them by one event.
+   *
+   * @default {65536}
+   */
+  readonly bufferBytes?: number;
+  /**
+   * Called exactly once when the connection is over, never before the constructor has returned. It
+   * must not throw.
+   */
+  readonly onClose: (reason: StreamCloseReason) => void;
+  /**
+   * Takes events: a log that fails, and log entries that were dropped before the connection began. It
+   * must not throw.
+   */
+  readonly report: (event: McpEvent) => void;
+}
+
 /**
- * Hands a stream's events over as fast as they are read and no faster: what the reader has no room
- * for waits in the log, and when the log has to throw it away the connection closes, so that the
- * client learns of it by coming back.
+ * Sends a stream's events as fast as the client reads them: events without room in the buffer stay in
+ * the log. When the log drops an event that wasn't sent yet the connection closes, so that the client
+ * resumes and learns of the gap.
  */
 export class Connection {
   /** The response's body. */
@@ -29,24 +61,24 @@ export class Connection {
   readonly #quiet: Delay;
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   #unwatch: (() => void) | undefined;
-  /** Lets the reader tell when it has room again. */
+  /** Resolves the pending `pull`, so that the stream pulls again once it has room. */
   #askAgain: (() => void) | undefined;
   #cursor: number;
-  /** The message that was handed over last. */
+  /** The message that was sent last. */
   #newest: string | undefined;
   #open = true;
   /** Whether the constructor has returned. */
   #made = false;
   /** Whether there may be something to read. */
   #news = true;
-  /** Whether a read, or the handing over of what it brought, is under way. */
+  /** Whether a read, or sending what it returned, is in progress. */
   #busy = false;
   /** Whether the log has answered before. */
   #answered = false;
   /** Whether the stream was known then. */
   #known = false;
 
-  /** Begins to read: what the log can tell at once is in the body when this returns. */
+  /** Begins to read: events that the log returns synchronously are in the body when this returns. */
   constructor(options: ConnectionOptions) {
     this.#options = options;
     this.#bufferBytes = options.bufferBytes ?? DEFAULT_BUFFER_BYTES;
@@ -63,24 +95,23 @@ export class Connection {
     this.#made = true;
   }
 
-  /** Whether the connection still hands events over. */
+  /** Whether the connection still sends events. */
   get open(): boolean {
     return this.#open;
   }
 
-  /** The number of the last event handed over. */
+  /** The number of the last event sent. */
   get cursor(): number {
     return this.#cursor;
   }
 
   /**
-   * Ends the connection, not the stream, after what has been handed over. Doing it again changes
-   * nothing.
+   * Ends the connection, not the stream, after the events already sent. Closing again does nothing.
    *
    * @param reason Why, for `onClose`
-   * @param options `retryMs` is how long the client is told to wait before it comes back, in
-   * milliseconds; it is told nothing when this is left out. `last` is a message that the log couldn't
-   * take, and that is handed over without it unless it has been all the same
+   * @param options `retryMs` is a `retry` time for the client, in milliseconds; none is sent when it is
+   * left out. `last` is a message that the log failed to take: it is sent without an id, unless it was
+   * the last one sent
    */
   close(
     reason: StreamCloseReason,
@@ -94,8 +125,8 @@ export class Connection {
   }
 
   /**
-   * The reader has room. On a stream with messages it isn't asked again before there was none: a question
-   * after each would be a tenth of what a message costs, and the promise is half a kilobyte.
+   * Reads on when the buffer has room. After a message, the returned promise stays pending until the
+   * buffer was full: a `pull` after each message would be a tenth of its cost.
    */
   #pull(): Promise<void> | undefined {
     this.#pump();
@@ -108,7 +139,7 @@ export class Connection {
     try {
       if (priming) {
         this.#enqueue(primingFrame(eventId(stream, after), retryMs));
-        // From here on the client may come back to the stream, even before its first event.
+        // From here on the client may resume the stream, even before its first event.
         if (after === 0) this.#settle(log.open(session, stream));
       }
       this.#unwatch = log.watch(session, stream, this.#wake);
@@ -116,24 +147,24 @@ export class Connection {
     } catch (error) {
       this.#fail(error);
     }
-    // The log may have woken it, and so ended it, before it said how to stop watching.
+    // The log may have woken and ended the connection before it returned how to stop watching.
     if (!this.#open) this.#stopWatching();
   }
 
   readonly #wake = (oldest = 0, appended?: LoggedEvent): void => {
-    // What comes next is gone already: no need to wait until the reader has room for it.
+    // The next event has been dropped already: don't wait until the buffer has room for it.
     if (this.#answered && oldest > this.#cursor + 1) return this.#tooSlow();
     const next = appended?.n === this.#cursor + 1 && this.#known && !this.#news && !this.#busy;
-    if (next && this.#open && this.#room > 0) return this.#takeNext(appended);
+    if (next && this.#open && this.#room > 0) return this.#sendNext(appended);
     this.#news = true;
     this.#pump();
   };
 
-  /** Hands over what comes next, without reading it: that would be a quarter of what an event costs. */
-  #takeNext(event: LoggedEvent): void {
+  /** Sends the event that was just appended without reading it back: a quarter of the cost of an event. */
+  #sendNext(event: LoggedEvent): void {
     this.#busy = true;
     try {
-      this.#handOver(event);
+      this.#send(event);
       this.#noteDelivered();
     } catch (error) {
       this.#fail(error);
@@ -142,7 +173,7 @@ export class Connection {
     if (this.#news) this.#pump();
   }
 
-  /** Reads and hands over while there are news and room for them. */
+  /** Reads and sends while there may be events and the buffer has room. */
   #pump(): void {
     if (this.#busy) return;
     this.#busy = true;
@@ -160,7 +191,7 @@ export class Connection {
     this.#busy = false;
   }
 
-  /** Goes on when the log has answered. Until then the connection stays busy, and news are noted. */
+  /** Continues when the log has answered. Until then the connection is busy, and wake-ups are noted. */
   #later(slice: Promise<Slice | undefined>): void {
     const goOn = (take: () => void) => {
       try {
@@ -181,7 +212,7 @@ export class Connection {
     const first = !this.#answered;
     this.#answered = true;
     if (slice === undefined) {
-      // A stream that was there and is gone went with its session.
+      // A known stream that is gone was dropped with its session.
       if (this.#known) this.#finish("session-ended");
       return;
     }
@@ -197,19 +228,19 @@ export class Connection {
         this.#news = true;
         break;
       }
-      this.#handOver(event);
+      this.#send(event);
     }
     if (this.#cursor > begin) this.#noteDelivered();
     if (slice.ended && this.#cursor >= slice.last) this.#finish("ended");
   }
 
-  #handOver({ n, data }: LoggedEvent): void {
+  #send({ n, data }: LoggedEvent): void {
     this.#enqueue(frame(eventId(this.#options.stream, n), data));
     this.#cursor = n;
     this.#newest = data;
   }
 
-  /** Begins after what was thrown away before anybody could have read it here. */
+  /** Begins after events that were dropped before the connection could read them. */
   #skip({ events, last }: Slice): void {
     const [oldest] = events;
     this.#cursor = oldest === undefined ? last : oldest.n - 1;
@@ -228,12 +259,12 @@ export class Connection {
   }
 
   #keepAlive(): void {
-    // With something unread in the buffer a comment would only join the queue.
+    // With unread bytes in the buffer a comment would only join the queue.
     if (this.#room >= this.#bufferBytes) this.#enqueue(KEEP_ALIVE);
     this.#quiet.restart();
   }
 
-  /** The bytes for which the buffer has room; more than nothing is enough for an event. */
+  /** The bytes that the buffer has room for; any positive number is enough for one event. */
   get #room(): number {
     return this.#controller?.desiredSize ?? 0;
   }
@@ -274,7 +305,7 @@ export class Connection {
         if (retryMs !== undefined) this.#enqueue(retryFrame(retryMs));
         this.#controller?.close();
       } catch {
-        // The body is closed already, which is all that was wanted.
+        // The body is closed already.
       }
     }
     const { onClose } = this.#options;

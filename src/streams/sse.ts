@@ -1,9 +1,9 @@
 /**
- * Server-sent events as text (HTML Living Standard, §9.2): how messages, comments and waits look on
- * the wire.
+ * Writes server-sent events as text (HTML Living Standard, §9.2): messages, comments and retry times.
  *
  * @module
  */
+import { type Reply, reply } from "../http/reply.ts";
 
 /** The headers of every response that is a stream of events. */
 export const SSE_HEADERS = Object.freeze({
@@ -29,6 +29,16 @@ export function frame(id: string | undefined, data: string): string {
   const line = data.includes("\n") || data.includes("\r") ? data.replace(/[\r\n]+/g, " ") : data;
   const head = id === undefined ? "" : `id: ${id}\n`;
   return `${head}event: message${DATA}${line}\n\n`;
+}
+
+/** Sends a stream of events, or the whole text of one that has ended. */
+export function sseReply(body: ReadableStream<Uint8Array> | string): Reply {
+  return reply(200, SSE_HEADERS, body);
+}
+
+/** Sends whole JSON-RPC messages as an event stream, to a client that doesn't accept JSON. */
+export function sseReplyOf(...texts: readonly string[]): Reply {
+  return sseReply(texts.map((text) => frame(undefined, text)).join(""));
 }
 
 /** The data of messages that {@linkcode frame} made, one after the other. */

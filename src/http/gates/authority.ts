@@ -1,9 +1,10 @@
 /**
- * Hosts with their ports: how they are read, compared, and known to be this very machine.
+ * Parses and compares hosts with their ports, and recognizes loopback hosts.
  *
  * @module
  */
 import { HeaderName } from "../../protocol/headers.ts";
+import type { Inbound } from "../inbound.ts";
 
 /** A host and its port. */
 export interface Authority {
@@ -13,9 +14,9 @@ export interface Authority {
   readonly port: number | undefined;
 }
 
-/** Which hosts an entry of `allowedHosts` or `allowedOrigins` stands for. */
+/** The hosts that an entry of `allowedHosts` or `allowedOrigins` matches. */
 export interface HostRule extends Authority {
-  /** The host behind a dot when everything below it is meant too. */
+  /** The host after a dot, when the entry matches its subdomains too. */
   readonly below: string | undefined;
 }
 
@@ -47,25 +48,25 @@ export function parseHostRule(text: string): HostRule | undefined {
   return { host, port, below: dotted ? `.${host}` : undefined };
 }
 
-/** Whether a rule stands for a host. `port` is the one in use, a scheme's own one included. */
+/** Tells whether a rule matches a host. `port` is the one in use, a scheme's default included. */
 export function matchesHost(rule: HostRule, host: string, port: number | undefined): boolean {
   if (rule.port !== undefined && rule.port !== port) return false;
   return host === rule.host || (rule.below !== undefined && host.endsWith(rule.below));
 }
 
-/** Whether a host is this very machine: `localhost`, 127.0.0.0/8 or `[::1]`, and nothing like them. */
+/** Tells whether a host is loopback: `localhost`, 127.0.0.0/8 or `[::1]`. */
 export function isLoopback(host: string): boolean {
   if (host === "localhost" || host === "127.0.0.1" || host === "[::1]") return true;
   const bytes = IPV4_LOOPBACK.exec(host);
   return bytes !== null && bytes.slice(1).every((byte) => Number(byte) <= 255);
 }
 
-/** The host that a request was sent to: its Host header, else the authority of its URL. */
-export function hostOf(request: Request): string {
-  return request.headers.get(HeaderName.Host) ?? new URL(request.url).host;
+/** Reads the host that a request was sent to: its Host header, else the authority of its URL. */
+export function hostOf(inbound: Inbound): string {
+  return inbound.header(HeaderName.Host) ?? new URL(inbound.request.url).host;
 }
 
-/** The host as clients send it: in ASCII, IP addresses in their shortest form. */
+/** Writes a host as clients send it: in ASCII, IP addresses in their shortest form. */
 function canonicalHost(name: string): string | undefined {
   if (/[\s/?#@\\%]/.test(name)) return undefined;
   try {

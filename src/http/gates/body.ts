@@ -1,40 +1,41 @@
 /**
- * The body gate: reads a request's body as text, up to a number of bytes, and for a while only.
+ * The body gate: reads a request's body as text, up to a number of bytes and for a limited time.
  *
  * @module
  */
-import type { CoarseLine } from "../../internal/coarse_line.ts";
-import { Wait } from "../../internal/delay_line.ts";
-import { isWithinBytes, utf8Length } from "../../internal/utf8.ts";
+import { type DelayLine, Wait } from "../../internal/delay_line.ts";
 import type { MaybePromise } from "../../internal/types.ts";
+import { isWithinBytes, utf8Length } from "../../internal/utf8.ts";
 import { ErrorCode } from "../../protocol/errors.ts";
-import { refusal, type Report } from "../reply.ts";
+import { HeaderName } from "../../protocol/headers.ts";
+import type { Inbound } from "../inbound.ts";
+import { type Refusal, refusal } from "../reply.ts";
 
 const DIGITS = /^[0-9]+$/;
 const REPLACEMENT = "\ufffd";
-/** How long a byte order mark is. */
+/** The length of a byte order mark in UTF-8. */
 const MARK_BYTES = 3;
 const lenient = new TextDecoder();
 const strict = new TextDecoder("utf-8", { fatal: true });
 
-/** Why there is no body. */
+/** Why a body could not be read. */
 export type NoBody = { readonly missing: "too-large" | "too-slow" | "unreadable" };
 
-/** A request's body: text, or bytes where its length was not declared. */
+/** What came of reading a body: text, or bytes where its length was not declared, or a failure. */
 export type Body = string | Uint8Array | NoBody;
 
 const TOO_LARGE: NoBody = { missing: "too-large" };
 const TOO_SLOW: NoBody = { missing: "too-slow" };
 const UNREADABLE: NoBody = { missing: "unreadable" };
 
-/** A body on its way. */
+/** A body that is being received, and the wait after which it is given up. */
 class Arrival extends Wait {
-  /** The body, or why there is none. It never rejects. */
+  /** What comes of it. Never rejects. */
   readonly body: Promise<Body>;
   readonly #reader: ReadableStreamDefaultReader<unknown> | undefined;
   #resolve: ((body: Body) => void) | undefined;
 
-  /** @param reader What it is read with, where that can be cancelled */
+  /** @param reader The reader to cancel when time is up; a body read in one go has none */
   constructor(reading: Promise<Body>, reader?: ReadableStreamDefaultReader<unknown>) {
     super();
     this.#reader = reader;
@@ -44,7 +45,7 @@ class Arrival extends Wait {
     reading.then((body) => this.#end(body), () => this.#end(UNREADABLE));
   }
 
-  /** It took too long. Nobody looks at what is still to come of it. */
+  /** Gives the body up: time is up. */
   over(): void {
     this.#end(TOO_SLOW);
     this.#reader?.cancel().catch(() => {});
@@ -57,15 +58,15 @@ class Arrival extends Wait {
 }
 
 /**
- * Reads a body up to a number of bytes, for as long as the line lets it be on its way.
+ * Reads a body up to a number of bytes, within the time of a delay line.
  *
- * The HTTP server frames by a declared length, so that such a body may be read in one go, as text, which
- * costs half of reading bytes and making text of them. Its length may lie where there is no server:
- * {@linkcode checkBody} takes the second look.
+ * The HTTP server frames the body by a declared length, so that such a body may be read in one go, as
+ * text, at half the cost of reading bytes and decoding them. Without a server in front the declared
+ * length may be wrong: {@linkcode checkBody} checks the true one.
  *
- * @returns The body, or why there is none; it doesn't reject
+ * @returns The body, or why it could not be read; it doesn't reject
  */
-export function readBody(request: Request, limit: number, line: CoarseLine): MaybePromise<Body> {
+export function readBody({ request }: Inbound, limit: number, line: DelayLine): MaybePromise<Body> {
   const declared = declaredLength(request);
   if (declared !== undefined && declared > limit) return TOO_LARGE;
   try {
@@ -80,30 +81,26 @@ export function readBody(request: Request, limit: number, line: CoarseLine): May
 }
 
 function declaredLength({ headers }: Request): number | undefined {
-  const declared = headers.get("content-length");
+  const declared = headers.get(HeaderName.ContentLength);
   return declared !== null && DIGITS.test(declared) ? Number(declared) : undefined;
 }
 
 /** The body as text, or the refusal of one that is too large, can't be read, or isn't UTF-8. */
-export function checkBody(
-  body: Body,
-  request: Request,
-  limit: number,
-  report: Report,
-): string | Response {
+export function checkBody(body: Body, { request }: Inbound, limit: number): string | Refusal {
   if (typeof body === "string") {
-    if (hasReplaced(body, request)) return notUtf8(report);
-    return isWithinBytes(body, limit) ? body : tooLarge(limit, report);
+    if (hasReplaced(body, request)) return notUtf8();
+    return isWithinBytes(body, limit) ? body : tooLarge(limit);
   }
-  if (body instanceof Uint8Array) return decode(body) ?? notUtf8(report);
-  if (body === TOO_SLOW) return tooSlow(report);
-  return body === UNREADABLE ? unreadable(report) : tooLarge(limit, report);
+  if (body instanceof Uint8Array) return decode(body) ?? notUtf8();
+  if (body === TOO_SLOW) return tooSlow();
+  return body === UNREADABLE ? unreadable() : tooLarge(limit);
 }
 
 /**
- * Whether bytes that are no UTF-8 were replaced when a text was read: each replacement is longer than
- * what it stands for. Only a character of four bytes that was cut after its third is as long, and is
- * taken for the replacement that it has become. A byte order mark is in the bytes, but not in the text.
+ * Tells whether invalid UTF-8 was replaced when a text was decoded: each replacement character is
+ * longer than the bytes it replaces. Only a four-byte character cut after its third byte is as long,
+ * and passes as the replacement character that it has become. A byte order mark counts as bytes of the
+ * body, but is not in the text.
  */
 function hasReplaced(text: string, request: Request): boolean {
   if (!text.includes(REPLACEMENT)) return false;
@@ -112,7 +109,7 @@ function hasReplaced(text: string, request: Request): boolean {
   return length !== declared && length !== declared - MARK_BYTES;
 }
 
-/** Reads a body of unknown length. The rest of one that is over the limit is not read. */
+/** Reads a body of unknown length, and stops at the limit. */
 async function readCounted(
   reader: ReadableStreamDefaultReader<unknown> | undefined,
   limit: number,
@@ -150,9 +147,9 @@ function appended(bytes: Uint8Array, size: number, chunk: Uint8Array, limit: num
 }
 
 /**
- * The text of UTF-8 bytes, without a byte order mark; `undefined` when they are none. The strict
- * decoder is far slower on some runtimes, so it is only asked whether a replacement character was
- * there from the beginning.
+ * Decodes UTF-8, without a byte order mark; `undefined` for invalid bytes. The strict decoder is far
+ * slower on some runtimes, so that it only runs where the lenient one gave a replacement character,
+ * which may be in the bytes themselves.
  */
 function decode(bytes: Uint8Array): string | undefined {
   const text = lenient.decode(bytes);
@@ -164,40 +161,40 @@ function decode(bytes: Uint8Array): string | undefined {
   }
 }
 
-function tooLarge(limit: number, report: Report): Response {
+function tooLarge(limit: number): Refusal {
   return refusal({
     status: 413,
     code: ErrorCode.Refused,
     message: `Send a smaller body, or raise the option limits.bodyBytes: ${limit}`,
     reason: "body-size",
-  }, report);
+  });
 }
 
-function tooSlow(report: Report): Response {
+function tooSlow(): Refusal {
   return refusal({
     status: 408,
     code: ErrorCode.Refused,
     message: "Send the whole body sooner",
     reason: "body-time",
-    // Whoever drips would go on, and the host would go on reading (RFC 9110, §15.5.9).
+    // The client may go on sending, and the host would go on reading (RFC 9110, §15.5.9).
     headers: { connection: "close" },
-  }, report);
+  });
 }
 
-function unreadable(report: Report): Response {
+function unreadable(): Refusal {
   return refusal({
     status: 400,
     code: ErrorCode.InvalidRequest,
     message: "Send a whole body, and leave it to the endpoint to read it",
     reason: "envelope",
-  }, report);
+  });
 }
 
-function notUtf8(report: Report): Response {
+function notUtf8(): Refusal {
   return refusal({
     status: 400,
     code: ErrorCode.ParseError,
     message: "Send the body in UTF-8",
     reason: "json",
-  }, report);
+  });
 }

@@ -1,20 +1,23 @@
 /**
- * The content type gate: POST carries JSON.
+ * The content type gate: a POST carries JSON.
  *
  * @module
  */
 import { ErrorCode } from "../../protocol/errors.ts";
-import { refusal, type Report } from "../reply.ts";
+import { HeaderName } from "../../protocol/headers.ts";
+import type { Inbound } from "../inbound.ts";
+import { type Refusal, refusal } from "../reply.ts";
 
-/** Refuses a POST whose body doesn't say that it is JSON. `value` is the Content-Type header. */
-export function checkContentType(value: string | null, report: Report): Response | undefined {
+/** Refuses a POST whose Content-Type isn't JSON. Parameters are ignored. */
+export function checkContentType(inbound: Inbound): Refusal | undefined {
+  const value = inbound.header(HeaderName.ContentType);
   if (value === "application/json" || (value !== null && isJson(value))) return undefined;
   return refusal({
     status: 415,
     code: ErrorCode.Refused,
     message: "Send the header Content-Type: application/json",
     reason: "content-type",
-  }, report);
+  });
 }
 
 function isJson(value: string): boolean {

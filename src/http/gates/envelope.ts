@@ -3,75 +3,58 @@
  *
  * @module
  */
-import { isResponse } from "../../internal/whole.ts";
 import { ErrorCode } from "../../protocol/errors.ts";
 import type { RefusalReason } from "../../protocol/events.ts";
 import { type Classified, messageKind } from "../../protocol/jsonrpc.ts";
-import type { Accepts } from "./accept.ts";
-import { refusal, type Report } from "../reply.ts";
-
-/** A POST that passed every gate: one message, or a batch of at least one. */
-export type PassedPost =
-  & {
-    readonly verb: "POST";
-    readonly json: boolean;
-    readonly sse: boolean;
-    /** How many characters the body has. */
-    readonly length: number;
-  }
-  & (
-    | (Classified & { readonly batch?: undefined })
-    | { readonly kind: "batch"; readonly batch: readonly Classified[] }
-  );
+import type { Inbound } from "../inbound.ts";
+import { type Refusal, refusal } from "../reply.ts";
 
 /**
- * Lets messages through, in their types. Whether the client may send a batch is decided where its
- * version is known.
- *
- * @param length How many characters the body has
+ * Fills in the messages of a POST, or refuses what is no JSON-RPC. Whether the client may send a batch
+ * is decided once its protocol version is known.
  */
 export function checkEnvelope(
+  inbound: Inbound,
   value: unknown,
-  length: number,
-  { json, sse }: Accepts,
   maxBatch: number,
-  report: Report,
-): PassedPost | Response {
-  if (Array.isArray(value)) {
-    const batch = checkBatch(value, maxBatch, report);
-    return isResponse(batch) ? batch : { verb: "POST", json, sse, length, kind: "batch", batch };
+): Refusal | undefined {
+  if (Array.isArray(value)) return checkBatch(inbound, value, maxBatch);
+  const message = classify(value);
+  if (message === undefined) {
+    return invalid("Send a JSON-RPC 2.0 request, notification or response", "envelope");
   }
-  const kind = messageKind(value);
-  if (kind === undefined) {
-    return invalid("Send a JSON-RPC 2.0 request, notification or response", "envelope", report);
-  }
-  // `messageKind` looked at everything that the message's type promises.
-  return { verb: "POST", json, sse, length, kind, message: value } as PassedPost;
+  inbound.content = message;
+  return undefined;
 }
 
 function checkBatch(
+  inbound: Inbound,
   values: readonly unknown[],
   maxBatch: number,
-  report: Report,
-): readonly Classified[] | Response {
-  if (values.length === 0) return invalid("Send at least one message", "batch", report);
+): Refusal | undefined {
+  if (values.length === 0) return invalid("Send at least one message", "batch");
   if (values.length > maxBatch) {
     const message = `Send fewer messages, or raise the option limits.batch: ${maxBatch}`;
-    return invalid(message, "batch", report);
+    return invalid(message, "batch");
   }
   const batch: Classified[] = [];
   for (const value of values) {
-    const kind = messageKind(value);
-    if (kind === undefined) {
-      const message = `Send JSON-RPC 2.0 messages only, unlike this one: ${batch.length}`;
-      return invalid(message, "envelope", report);
+    const message = classify(value);
+    if (message === undefined) {
+      return invalid(`Send JSON-RPC 2.0 messages only, not like entry ${batch.length}`, "envelope");
     }
-    // `messageKind` looked at everything that the message's type promises.
-    batch.push({ kind, message: value } as Classified);
+    batch.push(message);
   }
-  return batch;
+  inbound.content = { kind: "batch", batch };
+  return undefined;
 }
 
-function invalid(message: string, reason: RefusalReason, report: Report): Response {
-  return refusal({ status: 400, code: ErrorCode.InvalidRequest, message, reason }, report);
+function classify(value: unknown): Classified | undefined {
+  const kind = messageKind(value);
+  // `messageKind` has checked everything that the message's type promises.
+  return kind === undefined ? undefined : { kind, message: value } as Classified;
+}
+
+function invalid(message: string, reason: RefusalReason): Refusal {
+  return refusal({ status: 400, code: ErrorCode.InvalidRequest, message, reason });
 }

@@ -1,18 +1,23 @@
 /**
- * The health path: says that the process answers, and nothing about it.
+ * The health path: tells that the process answers, and nothing about it.
  *
  * @module
  */
+import type { Inbound } from "../inbound.ts";
+import { type Reply, reply } from "../reply.ts";
 import type { GateSettings } from "./options.ts";
 
-/** Answers a GET of the health path. Everything else goes on. */
+const HEALTHY = reply(
+  200,
+  { "content-type": "application/json", "cache-control": "no-store" },
+  '{"status":"ok"}',
+);
+
+/** Answers a GET of the health path; lets everything else pass. */
 export function checkHealth(
-  request: Request,
-  pathname: string,
-  settings: GateSettings,
-): Response | undefined {
-  if (pathname !== settings.healthPath || request.method !== "GET") return undefined;
-  return new Response('{"status":"ok"}', {
-    headers: { "content-type": "application/json", "cache-control": "no-store" },
-  });
+  inbound: Inbound,
+  path: string,
+  { healthPath }: GateSettings,
+): Reply | undefined {
+  return path === healthPath && inbound.method === "GET" ? HEALTHY : undefined;
 }

@@ -3,26 +3,24 @@
  *
  * @module
  */
+import { clip } from "../../internal/quote.ts";
 import { ErrorCode } from "../../protocol/errors.ts";
+import type { Inbound } from "../inbound.ts";
+import { type Refusal, refusal } from "../reply.ts";
 import { hostOf, type HostRule, matchesHost, parseAuthority } from "./authority.ts";
 import type { GateSettings } from "./options.ts";
-import { quoted, refusal, type Report } from "../reply.ts";
 
 /** Refuses a request that was sent to a host outside `allowedHosts`. */
-export function checkHost(
-  request: Request,
-  settings: GateSettings,
-  report: Report,
-): Response | undefined {
-  if (settings.hosts === undefined) return undefined;
-  const host = hostOf(request);
-  if (hostAllowed(host, settings.hosts)) return undefined;
+export function checkHost(inbound: Inbound, { hosts }: GateSettings): Refusal | undefined {
+  if (hosts === undefined) return undefined;
+  const host = hostOf(inbound);
+  if (hostAllowed(host, hosts)) return undefined;
   return refusal({
     status: 403,
     code: ErrorCode.Refused,
-    message: `Add the host to the option allowedHosts to be reached under it: ${quoted(host)}`,
+    message: `Add the host to the option allowedHosts to be reached under it: ${clip(host, 100)}`,
     reason: "host",
-  }, report);
+  });
 }
 
 function hostAllowed(text: string, rules: readonly HostRule[]): boolean {

@@ -1,10 +1,10 @@
 /**
- * The JSON gate: the body is JSON, and nests only so deep.
+ * The JSON gate: the body is JSON, and nests no deeper than a limit.
  *
  * @module
  */
 import { ErrorCode } from "../../protocol/errors.ts";
-import { refusal, type Report } from "../reply.ts";
+import { type Refusal, refusal } from "../reply.ts";
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -13,25 +13,30 @@ const BRACKET_BIT = 0x20;
 const OPEN = 0x5b | BRACKET_BIT;
 const CLOSE = 0x5d | BRACKET_BIT;
 
-/** The value of a text that the gate lets through: anything but `undefined`; else the refusal. */
-export function parseJson(text: string, maxDepth: number, report: Report): unknown {
-  if (nestsDeeper(text, maxDepth)) return tooDeep(maxDepth, report);
+/** What came of parsing: a value, or the refusal of a text that is no JSON or nests too deep. */
+export type Parsed =
+  | { readonly value: unknown; readonly refusal?: undefined }
+  | { readonly refusal: Refusal };
+
+/** Parses a body. */
+export function parseJson(text: string, maxDepth: number): Parsed {
+  if (nestsDeeper(text, maxDepth)) return { refusal: tooDeep(maxDepth) };
   try {
-    return JSON.parse(text);
+    return { value: JSON.parse(text) };
   } catch {
-    // What the parser says would quote the body.
-    return notJson(report);
+    // The parser's own message would quote the body.
+    return { refusal: notJson() };
   }
 }
 
 /**
- * Whether objects and arrays nest deeper than `maxDepth` levels. What isn't JSON may be taken for
- * deep or not; what the parser would have to go down into is always counted.
+ * Tells whether objects and arrays nest deeper than `maxDepth` levels. Of text that isn't JSON the
+ * answer may be either; every level that a JSON parser would enter is counted.
  */
 export function nestsDeeper(text: string, maxDepth: number): boolean {
   // Every level takes two characters.
   if (text.length < 2 * (maxDepth + 1)) return false;
-  // Most texts have fewer brackets than levels allowed, which is found out without walking them.
+  // Most texts have fewer brackets than levels allowed: counting them is faster than walking the text.
   const arrays = count(text, "[", maxDepth + 1);
   if (arrays + count(text, "{", maxDepth + 1 - arrays) <= maxDepth) return false;
   let depth = 0;
@@ -52,7 +57,7 @@ export function nestsDeeper(text: string, maxDepth: number): boolean {
   return false;
 }
 
-/** How often a character is in a text, counted up to `most`. */
+/** Counts a character in a text, up to `most`. */
 function count(text: string, char: string, most: number): number {
   let found = 0;
   let at = -1;
@@ -60,20 +65,20 @@ function count(text: string, char: string, most: number): number {
   return found;
 }
 
-function tooDeep(maxDepth: number, report: Report): Response {
+function tooDeep(maxDepth: number): Refusal {
   return refusal({
     status: 400,
     code: ErrorCode.ParseError,
     message: `Nest the JSON less deeply, or raise the option limits.jsonDepth: ${maxDepth}`,
     reason: "json",
-  }, report);
+  });
 }
 
-function notJson(report: Report): Response {
+function notJson(): Refusal {
   return refusal({
     status: 400,
     code: ErrorCode.ParseError,
     message: "Send valid JSON",
     reason: "json",
-  }, report);
+  });
 }

@@ -5,27 +5,23 @@
  */
 import { ErrorCode } from "../../protocol/errors.ts";
 import { preflight } from "../cors.ts";
+import type { Inbound } from "../inbound.ts";
+import { type Refusal, refusal, type Reply } from "../reply.ts";
 import type { GateSettings } from "./options.ts";
-import { refusal, type Report } from "../reply.ts";
 
-/** The methods that mean something to MCP. */
-export type Verb = "POST" | "GET" | "DELETE";
-
-/** The method, if it is one of MCP's; else the response: to a preflight, or a refusal. */
+/** Lets POST, GET and DELETE pass, answers a CORS preflight, and refuses other methods. */
 export function checkMethod(
-  request: Request,
-  origin: string | null,
+  inbound: Inbound,
   settings: GateSettings,
-  report: Report,
-): Verb | Response {
-  const { method } = request;
-  if (method === "POST" || method === "GET" || method === "DELETE") return method;
-  if (method === "OPTIONS" && settings.cors) return preflight(request, origin, settings);
+): Reply | Refusal | undefined {
+  const { method } = inbound;
+  if (method === "POST" || method === "GET" || method === "DELETE") return undefined;
+  if (method === "OPTIONS" && settings.cors) return preflight(inbound, settings);
   return refusal({
     status: 405,
     code: ErrorCode.Refused,
     message: `Use one of the methods ${settings.allow}`,
     reason: "method",
     headers: { allow: settings.allow },
-  }, report);
+  });
 }

@@ -1,16 +1,76 @@
 /**
- * The gates' options, checked and made ready once for each endpoint.
+ * The options of the gates, and their checked form, made once for each endpoint.
  *
  * @module
  */
 import { integerOption } from "../../internal/check.ts";
 import { type HostRule, parseHostRule } from "./authority.ts";
 import { allowedMethods, allowedRequestHeaders } from "../cors.ts";
-import { FamiliarBodies } from "./familiar.ts";
 import { exactOrigins, type OriginRule, parseOriginRule } from "./origin.ts";
-import type { GateOptions, RateLimiter, RequiredHeader } from "./types.ts";
+import type { RateLimiter } from "./rate_limit.ts";
+import type { RequiredHeader } from "./required_header.ts";
 
-/** What the gates work with. */
+/** The limits that the gates keep. */
+export interface GateLimits {
+  /**
+   * Bytes of a request's body.
+   *
+   * @default {1048576}
+   */
+  readonly bodyBytes?: number;
+  /**
+   * How long a whole request body may take to arrive, in milliseconds. `Infinity` leaves that to the
+   * host.
+   *
+   * @default {30000}
+   */
+  readonly bodyMs?: number;
+  /**
+   * Levels of nesting in a request's JSON.
+   *
+   * @default {64}
+   */
+  readonly jsonDepth?: number;
+  /**
+   * Messages in one batch (2025-03-26 only).
+   *
+   * @default {100}
+   */
+  readonly batch?: number;
+}
+
+/** The options of the gates. */
+export interface GateOptions {
+  /** The one path that is served; others get a 404. Any path when left out. */
+  readonly path?: string;
+  /** A path whose GET always answers 200 with `{"status":"ok"}`. Off when left out. */
+  readonly healthPath?: string;
+  /**
+   * Web origins whose pages may call, such as `"https://app.example"`. Case doesn't matter; without
+   * a port any port matches; a leading dot (`"https://.example.com"`) means the domain and everything
+   * below it; without a scheme (`"app.example"`) both `http` and `https` match.
+   */
+  readonly allowedOrigins?: readonly string[];
+  /**
+   * Host names that the endpoint is reached under, written like origins without their scheme; without a
+   * port any port matches. Any host when left out.
+   */
+  readonly allowedHosts?: readonly string[];
+  /**
+   * Whether pages of `allowedOrigins` may read the answers (CORS).
+   *
+   * @default {true}
+   */
+  readonly cors?: boolean;
+  /** A header that every request must carry: its name, or its name and value. */
+  readonly requiredHeader?: string | RequiredHeader;
+  /** Limits requests before anything else of them is looked at; a refusal is a 429. */
+  readonly rateLimit?: RateLimiter;
+  /** The limits that the gates keep. */
+  readonly limits?: GateLimits;
+}
+
+/** The checked options of the gates. */
 export interface GateSettings {
   /** The one path that is served. */
   readonly path: string | undefined;
@@ -32,10 +92,10 @@ export interface GateSettings {
   readonly requiredHeader: RequiredHeader | undefined;
   /** What decides how many requests may pass. */
   readonly rateLimit: RateLimiter | undefined;
-  /** Bodies that come again and again. */
-  readonly familiar: FamiliarBodies;
   /** The most bytes in a body. */
   readonly bodyBytes: number;
+  /** How long a body may take to arrive, in milliseconds. */
+  readonly bodyMs: number;
   /** The most levels in a body's JSON. */
   readonly jsonDepth: number;
   /** The most messages in a batch. */
@@ -88,8 +148,8 @@ export function gateSettings(options: GateOptions): GateSettings {
     requestHeaders: allowedRequestHeaders(requiredHeader?.name),
     requiredHeader,
     rateLimit: rateLimiterOption("rateLimit", options.rateLimit),
-    familiar: new FamiliarBodies(),
     bodyBytes: integerOption("limits.bodyBytes", limits.bodyBytes, 1024 * 1024),
+    bodyMs: integerOption("limits.bodyMs", limits.bodyMs, 30_000),
     jsonDepth: integerOption("limits.jsonDepth", limits.jsonDepth, 64),
     batch: integerOption("limits.batch", limits.batch, 100),
   };

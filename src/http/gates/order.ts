@@ -1,16 +1,18 @@
 /**
- * The order of the gates, the cheap ones first: each answers the request or lets it through, and
- * nothing is known of the sender until it is through them all.
+ * Sends a request through the gates, the cheap ones first. Each answers the request or lets it pass;
+ * nothing is known of the principal until it has passed them all.
  *
  * @module
  */
-import { isResponse } from "../../internal/whole.ts";
+import type { Clock } from "../../internal/clock.ts";
+import { DelayLine } from "../../internal/delay_line.ts";
 import { isPromise, type MaybePromise } from "../../internal/types.ts";
-import { HeaderName } from "../../protocol/headers.ts";
-import { type Accepts, checkAccept, parseAccept } from "./accept.ts";
-import { type Body, checkBody } from "./body.ts";
+import type { Inbound } from "../inbound.ts";
+import type { Refusal, Reply } from "../reply.ts";
+import { checkAccept } from "./accept.ts";
+import { type Body, checkBody, readBody } from "./body.ts";
 import { checkContentType } from "./content_type.ts";
-import { checkEnvelope, type PassedPost } from "./envelope.ts";
+import { checkEnvelope } from "./envelope.ts";
 import { checkHealth } from "./health.ts";
 import { checkHost } from "./host.ts";
 import { parseJson } from "./json.ts";
@@ -19,101 +21,76 @@ import type { GateSettings } from "./options.ts";
 import { checkOrigin } from "./origin.ts";
 import { checkPath, pathOf } from "./path.ts";
 import { checkRateLimit } from "./rate_limit.ts";
-import type { Report } from "../reply.ts";
 import { checkRequiredHeader } from "./required_header.ts";
 
-/** A request whose head passed: only a POST's body is left to be looked at. */
-export type Head = PostHead | { readonly verb: "GET" | "DELETE" };
+/** The gates of one endpoint. */
+export class Gates {
+  readonly #settings: GateSettings;
+  /** The waits after which bodies are given up. */
+  readonly #arrivals: DelayLine;
 
-/** A POST whose head passed. */
-export interface PostHead extends Accepts {
-  readonly verb: "POST";
-}
-
-/** A request that passed every gate, with what they learned of it. */
-export type Passed = PassedPost | { readonly verb: "GET" | "DELETE" };
-
-const GET: Head = { verb: "GET" };
-const DELETE: Head = { verb: "DELETE" };
-const POST_BOTH: Head = { verb: "POST", json: true, sse: true };
-
-/**
- * Sends a request through the gates that come before the body. It takes a promise only to ask a rate
- * limiter that takes its time.
- *
- * @param context What the host handed over beside the request
- * @param origin The Origin header
- */
-export function passHead(
-  request: Request,
-  context: unknown,
-  origin: string | null,
-  settings: GateSettings,
-  report: Report,
-): MaybePromise<Response | Head> {
-  const refused = checkTarget(request, settings, report) ??
-    checkOrigin(request, origin, settings, report) ??
-    checkHost(request, settings, report);
-  if (refused !== undefined) return refused;
-  const limited = checkRateLimit(request, context, settings.rateLimit, report);
-  if (!isPromise(limited)) return limited ?? passVerb(request, origin, settings, report);
-  return limited.then((response) => response ?? passVerb(request, origin, settings, report));
-}
-
-/** Sends a POST through the gates that look into its body. */
-export function passBody(
-  body: Body,
-  request: Request,
-  head: PostHead,
-  settings: GateSettings,
-  report: Report,
-): Response | PassedPost {
-  const text = checkBody(body, request, settings.bodyBytes, report);
-  if (typeof text !== "string") return text;
-  const { length } = text;
-  const message = settings.familiar.find(text);
-  if (message !== undefined) {
-    return { verb: "POST", json: head.json, sse: head.sse, length, kind: "request", message };
+  /** Makes the gates; no timer runs until a body is read. */
+  constructor(settings: GateSettings, clock: Clock) {
+    this.#settings = settings;
+    this.#arrivals = new DelayLine(clock, settings.bodyMs);
   }
-  const value = parseJson(text, settings.jsonDepth, report);
-  if (isResponse(value)) return value;
-  const passed = checkEnvelope(value, length, head, settings.batch, report);
-  if ("verb" in passed) settings.familiar.note(text, passed);
-  return passed;
-}
 
-/** The gates that look at the path. Its text is only cut out for them. */
-function checkTarget(
-  request: Request,
-  settings: GateSettings,
-  report: Report,
-): Response | undefined {
-  if (settings.path === undefined && settings.healthPath === undefined) return undefined;
-  const pathname = pathOf(request.url);
-  return checkHealth(request, pathname, settings) ?? checkPath(pathname, settings, report);
-}
+  /**
+   * Sends a request through the gates that come before the body. It takes a promise only to ask an
+   * asynchronous rate limiter.
+   *
+   * @returns The reply that answers the request, or `undefined` when it passes
+   */
+  passHead(inbound: Inbound): MaybePromise<Reply | undefined> {
+    const settings = this.#settings;
+    const stopped = this.#checkTarget(inbound) ??
+      checkOrigin(inbound, settings) ??
+      checkHost(inbound, settings);
+    if (stopped !== undefined) return stopped;
+    const limited = checkRateLimit(inbound, settings.rateLimit);
+    if (!isPromise(limited)) return limited ?? this.#passMethod(inbound);
+    return limited.then((refused) => refused ?? this.#passMethod(inbound));
+  }
 
-/** The gates between the rate limit and the body. */
-function passVerb(
-  request: Request,
-  origin: string | null,
-  settings: GateSettings,
-  report: Report,
-): Response | Head {
-  const { headers } = request;
-  const verb = checkMethod(request, origin, settings, report);
-  if (typeof verb !== "string") return verb;
-  if (verb === "DELETE") {
-    return checkRequiredHeader(headers, settings.requiredHeader, report) ?? DELETE;
+  /** Reads a POST's body. It never rejects. */
+  readBody(inbound: Inbound): MaybePromise<Body> {
+    return readBody(inbound, this.#settings.bodyBytes, this.#arrivals);
   }
-  if (verb === "GET") {
-    return checkAccept(parseAccept(headers.get(HeaderName.Accept)), verb, report) ??
-      checkRequiredHeader(headers, settings.requiredHeader, report) ?? GET;
+
+  /** Sends a POST through the gates that look into its body. */
+  passBody(inbound: Inbound, body: Body): Refusal | undefined {
+    const { bodyBytes, jsonDepth, batch } = this.#settings;
+    const text = checkBody(body, inbound, bodyBytes);
+    if (typeof text !== "string") return text;
+    inbound.bodyLength = text.length;
+    const parsed = parseJson(text, jsonDepth);
+    if (parsed.refusal !== undefined) return parsed.refusal;
+    return checkEnvelope(inbound, parsed.value, batch);
   }
-  const wrongType = checkContentType(headers.get(HeaderName.ContentType), report);
-  if (wrongType !== undefined) return wrongType;
-  const accepts = parseAccept(headers.get(HeaderName.Accept));
-  return checkAccept(accepts, verb, report) ??
-    checkRequiredHeader(headers, settings.requiredHeader, report) ??
-    (accepts.json && accepts.sse ? POST_BOTH : { verb, json: accepts.json, sse: accepts.sse });
+
+  /** Stops the timer, unless a body is being received: that one keeps its limit. */
+  close(): void {
+    this.#arrivals.rest();
+  }
+
+  /** The gates that look at the path, which is only cut out where an option needs it. */
+  #checkTarget(inbound: Inbound): Reply | undefined {
+    const settings = this.#settings;
+    if (settings.path === undefined && settings.healthPath === undefined) return undefined;
+    const path = pathOf(inbound.request.url);
+    return checkHealth(inbound, path, settings) ?? checkPath(path, settings);
+  }
+
+  /** The gates between the rate limit and the body. */
+  #passMethod(inbound: Inbound): Reply | undefined {
+    const settings = this.#settings;
+    const stopped = checkMethod(inbound, settings);
+    if (stopped !== undefined) return stopped;
+    if (inbound.method === "DELETE") return checkRequiredHeader(inbound, settings);
+    if (inbound.method === "GET") {
+      return checkAccept(inbound) ?? checkRequiredHeader(inbound, settings);
+    }
+    return checkContentType(inbound) ?? checkAccept(inbound) ??
+      checkRequiredHeader(inbound, settings);
+  }
 }

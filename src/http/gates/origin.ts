@@ -1,10 +1,13 @@
 /**
- * The Origin gate: pages of foreign sites can't call, whatever name they reach the endpoint under
+ * The Origin gate: pages of other sites can't call, whatever host name they reach the endpoint under
  * (DNS rebinding).
  *
  * @module
  */
+import { clip } from "../../internal/quote.ts";
 import { ErrorCode } from "../../protocol/errors.ts";
+import type { Inbound } from "../inbound.ts";
+import { type Refusal, refusal } from "../reply.ts";
 import {
   hostOf,
   type HostRule,
@@ -14,9 +17,8 @@ import {
   parseHostRule,
 } from "./authority.ts";
 import type { GateSettings } from "./options.ts";
-import { quoted, refusal, type Report } from "../reply.ts";
 
-/** Which origins an entry of `allowedOrigins` stands for. */
+/** The origins that an entry of `allowedOrigins` matches. */
 export interface OriginRule {
   /** Without its colon; `undefined` stands for `http` and `https`. */
   readonly scheme: string | undefined;
@@ -27,7 +29,7 @@ export interface OriginRule {
 const DEFAULT_PORTS: ReadonlyMap<string, number> = new Map([["http", 80], ["https", 443]]);
 const SCHEME = /^[a-z][a-z0-9+.-]*$/;
 
-/** Reads an entry of `allowedOrigins`. `undefined` when it is none. */
+/** Parses an entry of `allowedOrigins`; `undefined` when it can't be parsed. */
 export function parseOriginRule(text: string): OriginRule | undefined {
   const at = text.indexOf("://");
   const scheme = at === -1 ? undefined : text.slice(0, at).toLowerCase();
@@ -49,8 +51,8 @@ export function exactOrigins(rules: readonly OriginRule[]): ReadonlySet<string> 
   return exact;
 }
 
-/** Whether pages of an origin may call the endpoint. */
-export function originAllowed(request: Request, origin: string, settings: GateSettings): boolean {
+/** Tells whether pages of the request's origin may call the endpoint. */
+export function originAllowed(inbound: Inbound, origin: string, settings: GateSettings): boolean {
   if (settings.exactOrigins.has(origin)) return true;
   const at = origin.indexOf("://");
   if (at === -1) return false;
@@ -63,19 +65,15 @@ export function originAllowed(request: Request, origin: string, settings: GateSe
     if (rule.scheme === undefined ? !web : rule.scheme !== scheme) continue;
     if (matchesHost(rule.host, host, port)) return true;
   }
-  return web && isLoopback(host) && isLoopback(parseAuthority(hostOf(request))?.host ?? "");
+  return web && isLoopback(host) && isLoopback(parseAuthority(hostOf(inbound))?.host ?? "");
 }
 
-/** Refuses a request from a page whose origin may not call. `origin` is its Origin header. */
-export function checkOrigin(
-  request: Request,
-  origin: string | null,
-  settings: GateSettings,
-  report: Report,
-): Response | undefined {
-  if (origin === null || originAllowed(request, origin, settings)) return undefined;
+/** Refuses a request from a page whose origin may not call. */
+export function checkOrigin(inbound: Inbound, settings: GateSettings): Refusal | undefined {
+  const { origin } = inbound;
+  if (origin === null || originAllowed(inbound, origin, settings)) return undefined;
   const message = origin === "null"
     ? "Call from a page that has an origin: null is never allowed"
-    : `Add the origin to the option allowedOrigins to let its pages call: ${quoted(origin)}`;
-  return refusal({ status: 403, code: ErrorCode.Refused, message, reason: "origin" }, report);
+    : `Add the origin to the option allowedOrigins to let its pages call: ${clip(origin, 100)}`;
+  return refusal({ status: 403, code: ErrorCode.Refused, message, reason: "origin" });
 }

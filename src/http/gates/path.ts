@@ -4,10 +4,10 @@
  * @module
  */
 import { ErrorCode } from "../../protocol/errors.ts";
+import { type Refusal, refusal } from "../reply.ts";
 import type { GateSettings } from "./options.ts";
-import { refusal, type Report } from "../reply.ts";
 
-/** The path of an absolute URL, without query and fragment, as it stands there. */
+/** Cuts the path out of an absolute URL, without query and fragment, as it is written there. */
 export function pathOf(url: string): string {
   const authority = url.indexOf("://") + 3;
   let end = url.indexOf("?", authority);
@@ -19,12 +19,8 @@ export function pathOf(url: string): string {
 }
 
 /** Refuses a request to another path than the one that is served. */
-export function checkPath(
-  pathname: string,
-  settings: GateSettings,
-  report: Report,
-): Response | undefined {
-  if (settings.path === undefined || pathname === settings.path) return undefined;
+export function checkPath(path: string, settings: GateSettings): Refusal | undefined {
+  if (settings.path === undefined || path === settings.path) return undefined;
   const message = "Use the path that the endpoint is served under";
-  return refusal({ status: 404, code: ErrorCode.Refused, message, reason: "path" }, report);
+  return refusal({ status: 404, code: ErrorCode.Refused, message, reason: "path" });
 }

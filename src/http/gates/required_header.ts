@@ -1,20 +1,28 @@
 /**
- * The required header gate: a header that no page can send unasked, or that a proxy adds.
+ * The required header gate: a header that no web page can send unasked, or that a proxy adds.
  *
  * @module
  */
 import { ErrorCode } from "../../protocol/errors.ts";
-import { refusal, type Report } from "../reply.ts";
-import type { RequiredHeader } from "./types.ts";
+import type { Inbound } from "../inbound.ts";
+import { type Refusal, refusal } from "../reply.ts";
+import type { GateSettings } from "./options.ts";
+
+/** A header that every request must carry. */
+export interface RequiredHeader {
+  /** Its name; case doesn't matter. */
+  readonly name: string;
+  /** The value it must have; any when left out. */
+  readonly value?: string;
+}
 
 /** Refuses a request that lacks the header, or has another value in it. */
 export function checkRequiredHeader(
-  headers: Headers,
-  required: RequiredHeader | undefined,
-  report: Report,
-): Response | undefined {
+  inbound: Inbound,
+  { requiredHeader: required }: GateSettings,
+): Refusal | undefined {
   if (required === undefined) return undefined;
-  const value = headers.get(required.name);
+  const value = inbound.header(required.name);
   if (value !== null && (required.value === undefined || value === required.value)) {
     return undefined;
   }
@@ -23,5 +31,5 @@ export function checkRequiredHeader(
     code: ErrorCode.Refused,
     message: `Send the header that the endpoint requires: ${required.name}`,
     reason: "required-header",
-  }, report);
+  });
 }

@@ -5,7 +5,7 @@
  */
 import { type Clock, systemClock } from "../../internal/clock.ts";
 import type { Principal } from "../../protocol/exchange.ts";
-import type { RateLimitDecision, RateLimiter } from "./types.ts";
+import type { RateLimitDecision, RateLimiter } from "./rate_limit.ts";
 
 /** Options for {@linkcode tokenBucket}. */
 export interface TokenBucketOptions {

@@ -1,0 +1,155 @@
+/**
+ * Writes replies and responses to a `ServerResponse` of `node:http`: at the pace of the client, and so
+ * that the connection stays usable or is visibly broken.
+ *
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { setImmediate } from "node:timers";
+import type { Reply } from "../http/reply.ts";
+
+/** How long the rest of a refused body is read and dropped before its connection ends, in milliseconds. */
+const DROP_MS = 500;
+
+/** A body as it is sent: whole, as a stream, or none. */
+type Body = string | Uint8Array | ReadableStream<Uint8Array> | null;
+
+/**
+ * Writes a reply. A stream is pulled only as fast as the client reads, and cancelled as soon as the
+ * client disconnects. A stream that fails breaks the connection, so that nobody takes a part for the
+ * whole.
+ *
+ * @throws {Error} If a header can't be sent, or the stream fails
+ */
+export async function sendReply(
+  { status, headers, body }: Reply,
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+): Promise<void> {
+  // Most requests have arrived as a whole, and so are their replies.
+  if (typeof body === "string" && incoming.complete && !outgoing.destroyed) {
+    const length = Buffer.byteLength(body);
+    outgoing.writeHead(status, { ...headers, "content-length": length });
+    outgoing.end(body);
+    return;
+  }
+  await send(status, Object.entries(headers), body, incoming, outgoing);
+}
+
+/**
+ * Writes a response of any class, as {@linkcode sendReply} writes a reply. JSON is read as a whole and
+ * sent with its length.
+ *
+ * @throws {Error} If a header can't be sent, or the body fails
+ */
+export async function sendResponse(
+  { status, headers, body }: Response,
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+): Promise<void> {
+  const isJson = body !== null && headers.get("content-type")?.startsWith("application/json");
+  const whole = isJson ? await read(body.getReader()) : body;
+  await send(status, [...headers], whole, incoming, outgoing);
+}
+
+async function send(
+  status: number,
+  headers: [string, string][],
+  body: Body,
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+): Promise<void> {
+  const early = await isEarly(incoming);
+  const stream = body instanceof ReadableStream ? body : undefined;
+  if (outgoing.destroyed) {
+    await stream?.cancel();
+    return;
+  }
+  const has = (wanted: string) => headers.some(([name]) => name === wanted);
+  // Nobody knows how long the rest of the body will take: the connection isn't kept for another request.
+  if (early && !has("connection")) headers.push(["connection", "close"]);
+  const whole = stream === undefined ? body as string | Uint8Array | null : null;
+  if (whole !== null && !has("content-length")) {
+    headers.push(["content-length", String(Buffer.byteLength(whole))]);
+  }
+  outgoing.writeHead(status, headers.flat());
+  if (stream !== undefined) {
+    outgoing.flushHeaders();
+    await pump(stream.getReader(), outgoing);
+  } else if (whole !== null) {
+    if (!early) {
+      outgoing.end(whole);
+      return;
+    }
+    outgoing.write(whole);
+  }
+  if (early) await dropRest(incoming, outgoing);
+  outgoing.end();
+}
+
+/** Tells whether the request is still arriving. One that has arrived, but is unread, takes a moment. */
+async function isEarly(incoming: IncomingMessage): Promise<boolean> {
+  if (incoming.complete) return false;
+  await new Promise((resolve) => setImmediate(resolve));
+  return !incoming.complete;
+}
+
+/** Reads everything, at a lower cost than `arrayBuffer()`. */
+async function read(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (!done) {
+      chunks.push(value);
+      continue;
+    }
+    const [only] = chunks;
+    return only !== undefined && chunks.length === 1 ? only : Buffer.concat(chunks);
+  }
+}
+
+/** Writes a stream, waiting whenever the client lags behind. */
+async function pump(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+  outgoing: ServerResponse,
+): Promise<void> {
+  let wake: (() => void) | undefined;
+  const drained = () => wake?.();
+  const gone = () => {
+    // A stream that fails to cancel has nobody left to report to.
+    reader.cancel(new Error("The client closed the connection")).catch(() => {});
+    wake?.();
+  };
+  outgoing.on("drain", drained);
+  outgoing.on("close", gone);
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done || outgoing.destroyed) return;
+      if (outgoing.write(value)) continue;
+      await new Promise<void>((resolve) => wake = resolve);
+    }
+  } finally {
+    outgoing.off("drain", drained);
+    outgoing.off("close", gone);
+  }
+}
+
+/**
+ * Lets the client finish sending, for a limited time: a connection that ended before would make it miss
+ * the reply.
+ */
+async function dropRest(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+  if (incoming.complete || outgoing.destroyed) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, DROP_MS);
+  incoming.once("close", resolve);
+  incoming.once("end", resolve);
+  incoming.removeAllListeners("data");
+  incoming.resume();
+  await promise;
+  clearTimeout(timer);
+  incoming.off("close", resolve);
+  incoming.off("end", resolve);
+}

@@ -1,0 +1,67 @@
+/**
+ * Filters what a principal sees of a dispatcher, where `authorize` hides something.
+ *
+ * @module
+ */
+import { type Authorize, isAllowed } from "../auth/authorize.ts";
+import { Forbidden, Unauthorized } from "../auth/errors.ts";
+import { isPromise, type MaybePromise } from "../internal/types.ts";
+import type { Dispatcher, Exchange, Principal } from "../protocol/exchange.ts";
+import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
+import { unknownMethod, unknownTool } from "../protocol/unknown.ts";
+
+/**
+ * Lets the dispatcher answer a call, and takes out of its result what the principal may not know of.
+ *
+ * @param hidden Whether the principal may not even know of what it calls
+ */
+export function dispatchFor(
+  dispatcher: Dispatcher,
+  authorize: Authorize | undefined,
+  call: Exchange,
+  hidden: boolean,
+): MaybePromise<JsonObject> {
+  if (authorize === undefined) return dispatcher.dispatch(call);
+  const result = hidden ? hide(dispatcher, call) : dispatcher.dispatch(call);
+  return isPromise(result) ? result.then((value) => shown(call, value)) : shown(call, result);
+}
+
+function hide(dispatcher: Dispatcher, call: Exchange): MaybePromise<JsonObject> {
+  if (dispatcher.hide !== undefined) return dispatcher.hide(call);
+  const { method, params } = call;
+  throw method === "tools/call" ? unknownTool(params.name) : unknownMethod(method);
+}
+
+/** Takes hidden tools out of a list, and marks results that differ by principal as private. */
+function shown({ method, mayCall }: Exchange, given: JsonObject): MaybePromise<JsonObject> {
+  const result = given.cacheScope === "public" ? { ...given, cacheScope: "private" } : given;
+  const { tools } = result;
+  if (method !== "tools/list" || mayCall === undefined || !Array.isArray(tools)) return result;
+  const names = tools.map((tool) => isObject(tool) ? tool.name : undefined);
+  const verdicts = names.map((name) => typeof name === "string" && mayCall(name));
+  return Promise.all(verdicts).then((verdicts) => {
+    if (verdicts.every((verdict) => verdict)) return result;
+    return { ...result, tools: tools.filter((_, index) => verdicts[index]) };
+  });
+}
+
+/** Makes the function that tells whether a principal may know of a tool, asking once for each name. */
+export function mayCallOf(
+  authorize: Authorize | undefined,
+  principal: Principal,
+): Exchange["mayCall"] {
+  if (authorize === undefined) return undefined;
+  const verdicts = new Map<string, Promise<boolean>>();
+  return (name) => {
+    let verdict = verdicts.get(name);
+    if (verdict === undefined) {
+      verdict = isAllowed(authorize, principal, "tools/call", { name }).catch((error: unknown) => {
+        // A principal that is told which scopes a tool needs may see it.
+        if (error instanceof Forbidden || error instanceof Unauthorized) return true;
+        throw error;
+      });
+      verdicts.set(name, verdict);
+    }
+    return verdict;
+  };
+}

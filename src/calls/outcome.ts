@@ -1,0 +1,99 @@
+/**
+ * Writes a dispatcher's result or failure as a JSON-RPC response.
+ *
+ * @module
+ */
+import { isWithinBytes } from "../internal/utf8.ts";
+import { ErrorCode, errorObject, errorText, McpError, modernCode } from "../protocol/errors.ts";
+import type { RequestOutcome } from "../protocol/events.ts";
+import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
+import { preparedText } from "../protocol/prepared.ts";
+import type { Exchange } from "../protocol/exchange.ts";
+import { isModern } from "../protocol/versions.ts";
+import type { Calls } from "./calls.ts";
+
+const INTERNAL_ERROR = errorObject(ErrorCode.InternalError, "Internal error");
+
+/** The outcome of a call, ready to be sent. */
+export interface Outcome {
+  readonly text: string;
+  readonly outcome: RequestOutcome;
+  /** The HTTP status, unless it is 200 or a stream has begun. */
+  readonly status?: number;
+}
+
+/** What the outcome needs to know of a call. */
+type AnsweredCall = Pick<Exchange, "id" | "method" | "protocolVersion">;
+
+/** HTTP statuses of errors in the 2026 era (2026-07-28, Streamable HTTP, Basic). */
+const MODERN_STATUS: ReadonlyMap<number, number> = new Map([
+  [ErrorCode.MethodNotFound, 404],
+  [ErrorCode.HeaderMismatch, 400],
+  [ErrorCode.MissingClientCapability, 400],
+  [ErrorCode.UnsupportedVersion, 400],
+]);
+
+/** Writes a result as a response; an error instead where it is no JSON object, or is too large. */
+export function resultAnswer(
+  calls: Calls,
+  call: AnsweredCall,
+  result: JsonObject,
+): Outcome {
+  let json: string;
+  try {
+    if (!isObject(result)) throw new TypeError("Return an object as the result of a request");
+    const text: string | undefined = preparedText(result) ?? JSON.stringify(result);
+    // A `toJSON` may return anything.
+    if (!text?.startsWith("{")) throw new TypeError("Return a result that is an object as JSON");
+    json = text;
+  } catch (error) {
+    return errorAnswer(calls, call, error);
+  }
+  const most = calls.settings.resultBytes;
+  if (!isWithinBytes(json, most)) {
+    return { text: tooLarge(calls, call, most), outcome: "error" };
+  }
+  const { id } = call;
+  const idText = typeof id === "number" ? id : JSON.stringify(id);
+  return {
+    text: `{"jsonrpc":"2.0","id":${idText},"result":${json}}`,
+    outcome: "result",
+  };
+}
+
+/** Writes a failure as a response: an {@linkcode McpError} as it is, anything else as "Internal error". */
+export function errorAnswer(calls: Calls, call: AnsweredCall, error: unknown): Outcome {
+  let reason = error;
+  // Anything may have been thrown, also something that throws when it is read.
+  try {
+    if (error instanceof McpError) return mcpErrorAnswer(calls, call, error);
+  } catch (unusable) {
+    reason = unusable;
+  }
+  calls.reporter.failed(call.method, reason);
+  return { text: errorText(call.id, INTERNAL_ERROR), outcome: "error" };
+}
+
+/** @throws If the error can't be sent */
+function mcpErrorAnswer(calls: Calls, call: AnsweredCall, error: McpError): Outcome {
+  const modern = isModern(call.protocolVersion);
+  const code = modern ? modernCode(error.code) : error.code;
+  const text = errorText(call.id, errorObject(code, error.message, error.data));
+  const most = calls.settings.resultBytes;
+  if (!isWithinBytes(text, most)) throw new RangeError(`Throw an error of at most ${most} bytes`);
+  return { text, outcome: "error", status: modern ? MODERN_STATUS.get(code) : undefined };
+}
+
+function tooLarge(calls: Calls, call: AnsweredCall, most: number): string {
+  const message = `The result is larger than ${most} bytes: ask for less`;
+  if (call.method !== "tools/call") {
+    return errorText(call.id, errorObject(ErrorCode.InternalError, message));
+  }
+  const result = { content: [{ type: "text", text: message }], isError: true };
+  const modern = isModern(call.protocolVersion);
+  return JSON.stringify({
+    jsonrpc: "2.0",
+    id: call.id,
+    result: modern ? { resultType: "complete", ...result, _meta: calls.serverMeta } : result,
+  });
+}

@@ -1,0 +1,214 @@
+/**
+ * Forwards a request to the node that holds its session's live state, and answers requests that other
+ * nodes forward.
+ *
+ * @module
+ */
+import type { Calls } from "../calls/calls.ts";
+import type { Clock } from "../internal/clock.ts";
+import type { MaybePromise } from "../internal/types.ts";
+import { checkEnvelope } from "../http/gates/envelope.ts";
+import { Inbound } from "../http/inbound.ts";
+import {
+  internalError,
+  serverBusy,
+  sessionNotFound,
+  storeUnavailable,
+} from "../http/refusals.ts";
+import { type Refusal, refusal, type Reply } from "../http/reply.ts";
+import { reportRefusal } from "../http/respond.ts";
+import { ErrorCode } from "../protocol/errors.ts";
+import type { RequestId } from "../protocol/jsonrpc.ts";
+import type { Reporter } from "../protocol/reporter.ts";
+import type { Sessions } from "../sessions/sessions.ts";
+import type { Streams } from "../streams/streams.ts";
+import type { ForwardedRequest } from "./messages.ts";
+import { NoAnswer, NotDelivered } from "./outgoing.ts";
+import type { PinnedSessions } from "./pinned_sessions.ts";
+import { openSender, sealSender } from "./sealed_sender.ts";
+import type { Claims, Nodes } from "./types.ts";
+
+/** How often a request is sent that the other node has certainly not received. */
+const TRIES = 3;
+/** How long to wait before it is sent again, in milliseconds. */
+const WAIT_MS = 250;
+
+/** What forwarding needs. */
+export interface ForwardingInit {
+  /** This node's id. */
+  readonly node: string;
+  readonly claims: Claims;
+  readonly nodes: Nodes;
+  readonly calls: Calls;
+  readonly streams: Streams;
+  readonly sessions: Sessions;
+  readonly clock: Clock;
+  readonly reporter: Reporter;
+  /** Messages in one batch. */
+  readonly mostBatch: number;
+  /** Answers a request whose principal is known. */
+  readonly route: (inbound: Inbound) => MaybePromise<Reply>;
+}
+
+/** Forwards requests, and answers forwarded ones. */
+export class Forwarding {
+  readonly #init: ForwardingInit;
+
+  /** Makes the two ways; it holds no state of its own. */
+  constructor(init: ForwardingInit) {
+    this.#init = init;
+  }
+
+  /**
+   * Answers a request of a session that another node holds, as that node answers it. The request is
+   * sent again only when that node has certainly not received it.
+   */
+  async forward(pinned: PinnedSessions, inbound: Inbound, session: string): Promise<Reply> {
+    let node: string | undefined;
+    try {
+      // The other node answers only while it knows that this one is alive.
+      await pinned.live();
+      node = await this.#holderOf(session);
+    } catch (error) {
+      return storeUnavailable("looking up a session's node", error);
+    }
+    // The forwarding node has looked it up too: the session ended in between.
+    if (inbound.forwarded) return sessionNotFound("session-unknown");
+    if (node === undefined) {
+      return pinned.sure ? await this.#lost(session) : unreachable(inbound.requestId);
+    }
+    const giveBack = this.#takeSlot(inbound);
+    if (giveBack === undefined) {
+      const reason = inbound.method === "GET" ? "stream-limit" : "request-limit";
+      return serverBusy(reason, inbound.requestId);
+    }
+    try {
+      return await this.#deliver(pinned, node, await this.#pack(inbound), giveBack);
+    } catch (error) {
+      giveBack();
+      if (error instanceof NotDelivered) return unreachable(inbound.requestId);
+      if (!(error instanceof NoAnswer)) this.#init.reporter.failed("forwarding a request", error);
+      return unanswered(inbound.requestId);
+    }
+  }
+
+  /** Answers a request that another node has forwarded. Its principal has been checked there. */
+  async answer(request: ForwardedRequest): Promise<Reply> {
+    const { reporter } = this.#init;
+    let answered: Reply;
+    try {
+      answered = await this.#answer(request);
+    } catch (error) {
+      answered = internalError(error);
+    }
+    reportRefusal(answered, reporter);
+    return answered;
+  }
+
+  async #answer(forwarded: ForwardedRequest): Promise<Reply> {
+    const { calls, mostBatch, route } = this.#init;
+    const { verb, url, sealed, body, json, sse } = forwarded;
+    const sender = await openSender(calls.states, sealed);
+    if (sender === undefined) {
+      throw new Error(
+        "Give all nodes the same requests.stateKeys: a forwarded sender can't be opened",
+      );
+    }
+    const { headers, principal } = sender;
+    const inbound = new Inbound(new Request(url, { method: verb, headers }));
+    inbound.forwarded = true;
+    inbound.principal = principal;
+    inbound.accepts = { json, sse };
+    if (verb !== "POST") return await route(inbound);
+    const text = body ?? "";
+    inbound.bodyLength = text.length;
+    return checkEnvelope(inbound, JSON.parse(text), mostBatch) ?? await route(inbound);
+  }
+
+  async #holderOf(session: string): Promise<string | undefined> {
+    const { node, claims, nodes } = this.#init;
+    const holder = await claims.holder(session);
+    // This node would know a session that it holds.
+    if (holder === undefined || holder === node) return undefined;
+    return (await nodes.find(holder))?.id;
+  }
+
+  /** Ends a session whose node is gone. */
+  async #lost(session: string): Promise<Refusal> {
+    try {
+      await this.#init.sessions.end(session, "lost");
+    } catch (error) {
+      return storeUnavailable("ending a session", error);
+    }
+    return sessionNotFound("session-unknown");
+  }
+
+  /** Sends until the node has received the request, or may have. */
+  async #deliver(
+    { outgoing }: PinnedSessions,
+    node: string,
+    request: ForwardedRequest,
+    over: () => void,
+  ): Promise<Reply> {
+    const { calls, clock } = this.#init;
+    for (let left = TRIES;;) {
+      try {
+        return await outgoing.send(node, request, over);
+      } catch (error) {
+        if (!(error instanceof NotDelivered) || --left === 0 || calls.closing) throw error;
+        const { promise, resolve } = Promise.withResolvers<void>();
+        clock.timer(WAIT_MS, resolve);
+        await promise;
+      }
+    }
+  }
+
+  async #pack(inbound: Inbound): Promise<ForwardedRequest> {
+    const { request: { url, headers }, principal, method, accepts: { json, sse } } = inbound;
+    const sealed = await sealSender(this.#init.calls.states, { headers, principal });
+    if (method !== "POST") {
+      const verb = method === "GET" ? "GET" : "DELETE";
+      return { verb, url, sealed, json: false, sse: verb === "GET" };
+    }
+    const { content } = inbound;
+    const message = content.kind === "batch"
+      ? content.batch.map(({ message }) => message)
+      : content.message;
+    return { verb: "POST", url, sealed, body: JSON.stringify(message), json, sse };
+  }
+
+  /**
+   * Takes the slot that a request needs here while another node answers it. A message without an answer
+   * takes none, nor does a DELETE: they must get through when everything is busy.
+   */
+  #takeSlot({ method, owner, requests }: Inbound): (() => void) | undefined {
+    const { calls, streams } = this.#init;
+    if (method === "GET") {
+      return streams.slots.take(owner) ? () => streams.slots.give(owner) : undefined;
+    }
+    if (requests.length === 0) return () => {};
+    return calls.slots.take() ? () => calls.slots.give() : undefined;
+  }
+}
+
+function unreachable(id: RequestId | null): Refusal {
+  return refusal({
+    status: 503,
+    code: ErrorCode.Refused,
+    message: "The node that holds the session can't be reached: try again",
+    reason: "node-unreachable",
+    id,
+    headers: { "retry-after": "1" },
+  });
+}
+
+function unanswered(id: RequestId | null): Refusal {
+  return refusal({
+    status: 504,
+    code: ErrorCode.InternalError,
+    message:
+      "The node that holds the session doesn't answer: the request may have been carried out",
+    reason: "node-silent",
+    id,
+  });
+}

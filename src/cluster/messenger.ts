@@ -1,0 +1,142 @@
+/**
+ * Sends one node's messages to other nodes and receives theirs, in signed envelopes where processes
+ * share the store.
+ *
+ * @module
+ */
+import type { Clock } from "../internal/clock.ts";
+import { isPromise, type MaybePromise } from "../internal/types.ts";
+import type { McpEvent } from "../protocol/events.ts";
+import { Envelopes, EVERYBODY, type Opened } from "./envelope.ts";
+import type { NodeMessage } from "./messages.ts";
+import type { Bus, BusMember } from "./types.ts";
+
+/** Characters that may wait to be signed or verified. */
+const MOST_WAITING = 64 * 1024 * 1024;
+/** What a message counts besides its characters. */
+const EACH = 1_024;
+
+/** Options for a {@linkcode NodeMessenger}. */
+export interface NodeMessengerInit {
+  readonly bus: Bus;
+  readonly node: string;
+  readonly clock: Clock;
+  /** The secrets of the cluster; none where no other process can use the bus. */
+  readonly keys: readonly (string | Uint8Array)[] | undefined;
+  /** Called with each message of another node. An error it throws is reported. */
+  readonly onMessage: (message: NodeMessage, from: string) => void;
+  /** Takes an event for each message that is ignored, with the reason. */
+  readonly report: (event: McpEvent) => void;
+}
+
+/** Sends and receives messages, in order. */
+export class NodeMessenger {
+  readonly #init: NodeMessengerInit;
+  readonly #envelopes: Envelopes | undefined;
+  readonly #member: BusMember;
+  readonly #out = new OrderedQueue();
+  readonly #in = new OrderedQueue();
+
+  constructor(init: NodeMessengerInit) {
+    const { node, keys, clock, bus } = init;
+    this.#init = init;
+    this.#envelopes = keys && new Envelopes({ node, keys, clock });
+    this.#member = bus.join(node, (text) => this.#take(text));
+  }
+
+  /** Sends a message to all other nodes. */
+  publish(message: NodeMessage): MaybePromise<void> {
+    return this.#send(EVERYBODY, message, (text) => this.#member.publish(text));
+  }
+
+  /**
+   * Sends a message to one other node.
+   *
+   * @returns `false` when it is certain that the node doesn't get the message
+   */
+  send(to: string, message: NodeMessage): MaybePromise<boolean> {
+    return this.#send(to, message, (text) => this.#member.send(to, text));
+  }
+
+  /** Resolves when every message sent before has been handed to the bus. */
+  async drain(): Promise<void> {
+    await this.#out.drained;
+  }
+
+  /** Leaves the bus. Safe to call twice. */
+  leave(): void {
+    this.#member.leave();
+  }
+
+  #send<T>(
+    to: string,
+    message: NodeMessage,
+    hand: (text: string) => MaybePromise<T>,
+  ): MaybePromise<T> {
+    const text = JSON.stringify(message);
+    if (this.#envelopes === undefined) return hand(plain(this.#init.node, text));
+    return this.#out.add(text.length, this.#envelopes.seal(to, text), hand);
+  }
+
+  #take(envelope: string): void {
+    const fail = (error: unknown) => {
+      this.#init.report({ type: "error", during: "receiving a message of another node", error });
+    };
+    const deliver = (opened: Opened) => {
+      const read = this.#read(opened);
+      if (read !== undefined) this.#init.onMessage(read.message, read.from);
+    };
+    try {
+      const opened = this.#envelopes?.open(envelope) ?? readPlain(envelope);
+      if (!isPromise(opened)) return deliver(opened);
+      this.#in.add(envelope.length, opened, deliver).catch(fail);
+    } catch (error) {
+      fail(error);
+    }
+  }
+
+  #read(opened: Opened): { message: NodeMessage; from: string } | undefined {
+    if (opened.problem !== undefined) {
+      this.#init.report({ type: "message-ignored", reason: opened.problem });
+      return undefined;
+    }
+    // A node of this or another version wrote it: receivers ignore kinds that they don't know.
+    const message = JSON.parse(opened.text) as NodeMessage;
+    return { message, from: opened.from };
+  }
+}
+
+/** Delivers values in the order in which they were added, whenever each becomes ready. */
+class OrderedQueue {
+  #last: Promise<unknown> = Promise.resolve();
+  #waiting = 0;
+
+  /** Resolves when everything added before has been delivered. */
+  drained: Promise<unknown> = Promise.resolve();
+
+  /** @throws {Error} If too much waits already */
+  add<T, R>(size: number, ready: Promise<T>, hand: (value: T) => MaybePromise<R>): Promise<R> {
+    if (this.#waiting > MOST_WAITING) {
+      ready.catch(() => {});
+      throw new Error("Send less to other nodes: too many messages wait already");
+    }
+    this.#waiting += size + EACH;
+    const turn = Promise.all([ready, this.#last]).finally(() => {
+      this.#waiting -= size + EACH;
+    });
+    this.#last = turn.catch(() => {});
+    const handed = turn.then(([value]) => hand(value));
+    this.drained = handed.catch(() => {});
+    return handed;
+  }
+}
+
+function plain(from: string, text: string): string {
+  return `${from}\n${text}`;
+}
+
+function readPlain(envelope: string): Opened {
+  const end = envelope.indexOf("\n");
+  if (end < 0) return { problem: "malformed" };
+  return { from: envelope.slice(0, end), text: envelope.slice(end + 1) };
+}

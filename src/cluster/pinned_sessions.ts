@@ -1,0 +1,196 @@
+/**
+ * Pinned sessions: each is served by the one node that holds its live state. That node claims the
+ * session and beats, so that other nodes forward the session's requests to it.
+ *
+ * @module
+ */
+import type { Clock } from "../internal/clock.ts";
+import { shortHash } from "../internal/random.ts";
+import type { Reply } from "../http/reply.ts";
+import type { Reporter } from "../protocol/reporter.ts";
+import type { LiveSession } from "../sessions/live_session.ts";
+import type { Sessions } from "../sessions/sessions.ts";
+import { Incoming } from "./incoming.ts";
+import type { ForwardedRequest, ForwardMessage } from "./messages.ts";
+import type { NodeMessenger } from "./messenger.ts";
+import { Outgoing } from "./outgoing.ts";
+import { CLAIM_TTL_MS, type Claims, NODE_BEAT_MS, NODE_TTL_MS, type Nodes } from "./types.ts";
+
+/** How old a claim may become before it is renewed, in milliseconds. */
+const RENEW_MS = CLAIM_TTL_MS / 3;
+/** How long after an outage of the store an unknown node may still be alive, in milliseconds. */
+const RETURN_MS = NODE_BEAT_MS * 1.5;
+/** How many claims are renewed at a time. */
+const RENEW_BATCH = 100;
+/** How long a closing node waits until its replies have been sent, in milliseconds. */
+const FLUSH_MS = 250;
+
+/** What pinned sessions need. */
+export interface PinnedSessionsInit {
+  /** This node's id. */
+  readonly node: string;
+  readonly messenger: NodeMessenger;
+  readonly nodes: Nodes;
+  readonly claims: Claims;
+  readonly sessions: Sessions;
+  readonly clock: Clock;
+  readonly reporter: Reporter;
+  /** The `retry` time for clients of streams that are forwarded, in milliseconds. */
+  readonly retryMs: number;
+  /** Answers a request that another node has forwarded. It must not reject. */
+  readonly answer: (request: ForwardedRequest) => Promise<Reply>;
+}
+
+/** One node's part in serving pinned sessions. */
+export class PinnedSessions {
+  /** Requests that this node has forwarded. */
+  readonly outgoing: Outgoing;
+  /** Requests that other nodes have forwarded to this one. */
+  readonly incoming: Incoming;
+  readonly #init: PinnedSessionsInit;
+  #alive: Promise<void> | undefined;
+  #beatAt: number;
+  #sureFrom = 0;
+  #stop: (() => void) | undefined;
+  #checking = false;
+
+  /** Begins to beat. */
+  constructor(init: PinnedSessionsInit) {
+    this.#init = init;
+    this.#beatAt = init.clock.now();
+    this.outgoing = new Outgoing(init.messenger, init.clock);
+    this.incoming = new Incoming(init.messenger, init.answer);
+    this.#arm();
+  }
+
+  /** Handles another node's message about a forwarded request. */
+  onMessage(message: ForwardMessage, from: string): void {
+    this.incoming.onMessage(message, from);
+    this.outgoing.onMessage(message, from);
+  }
+
+  /**
+   * Claims a new session for this node, after a beat.
+   *
+   * @returns `false` when another node has it
+   */
+  async claim(session: LiveSession): Promise<boolean> {
+    // A beat for each, since the store may have lost the ones before.
+    this.#alive = this.#beat();
+    await this.live();
+    return await this.#claim(session);
+  }
+
+  async #claim(session: LiveSession): Promise<boolean> {
+    const { node, claims, clock } = this.#init;
+    const now = clock.now();
+    if (await claims.claim(session.id, node, CLAIM_TTL_MS) !== node) return false;
+    session.claimed = true;
+    session.renewedAt = now;
+    return true;
+  }
+
+  /** Gives up the claim to a session that has ended. */
+  release(session: string): void {
+    const { node, claims, reporter } = this.#init;
+    reporter.background("giving up a session", () => claims.release(session, node));
+  }
+
+  /** Makes sure that the other nodes know that this one is alive, or rejects. */
+  async live(): Promise<void> {
+    this.#alive ??= this.#beat();
+    try {
+      await this.#alive;
+    } catch (error) {
+      this.#alive = undefined;
+      throw error;
+    }
+  }
+
+  /**
+   * Whether a node that the store doesn't know is certainly dead. After an outage the store may have
+   * forgotten nodes that are alive and have yet to beat again.
+   */
+  get sure(): boolean {
+    return this.#init.clock.now() >= this.#sureFrom;
+  }
+
+  /** Gives up waiting for forwarded requests; their clients reconnect to another node. */
+  giveUp(which: (verb: ForwardedRequest["verb"]) => boolean): void {
+    this.outgoing.close(this.#init.retryMs, which);
+  }
+
+  /** Takes the node out of the cluster: nothing is forwarded, and its sessions are lost. */
+  async close(): Promise<void> {
+    const { nodes, node, clock, messenger } = this.#init;
+    this.#stop?.();
+    this.giveUp(() => true);
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const stop = clock.timer(FLUSH_MS, resolve);
+    await Promise.race([this.incoming.settled(), late]);
+    stop();
+    await this.incoming.close();
+    await messenger.drain();
+    await nodes.leave(node);
+  }
+
+  #arm(): void {
+    const { clock, reporter } = this.#init;
+    this.#stop = clock.timer(NODE_BEAT_MS, () => {
+      this.#arm();
+      this.#alive = this.#beat();
+      reporter.background("beating", () => this.#alive);
+      reporter.background("checking pinned sessions", () => this.#check());
+    });
+  }
+
+  async #beat(): Promise<void> {
+    const { node: id, nodes, clock } = this.#init;
+    await nodes.beat({ id }, NODE_TTL_MS);
+    const now = clock.now();
+    if (now - this.#beatAt > 2 * NODE_BEAT_MS) this.#sureFrom = now + RETURN_MS;
+    this.#beatAt = now;
+  }
+
+  async #check(): Promise<void> {
+    if (this.#checking) return;
+    this.#checking = true;
+    try {
+      await this.#checkPeers();
+      await this.#renew();
+    } finally {
+      this.#checking = false;
+    }
+  }
+
+  async #checkPeers(): Promise<void> {
+    const { nodes, reporter } = this.#init;
+    for (const node of this.outgoing.nodes.union(this.incoming.nodes)) {
+      if (this.sure && await nodes.find(node) === undefined) {
+        reporter.report({ type: "node-lost", node: shortHash(node) });
+        this.outgoing.lost(node);
+        this.incoming.lost(node);
+      } else this.outgoing.check(node);
+    }
+  }
+
+  async #renew(): Promise<void> {
+    const { sessions, clock } = this.#init;
+    const due = clock.now() - RENEW_MS;
+    const old = [...sessions.live.values()].filter(({ claimed, renewedAt }) =>
+      claimed && renewedAt <= due
+    );
+    while (old.length > 0) {
+      await Promise.all(old.splice(0, RENEW_BATCH).map((session) => this.#renewOne(session)));
+    }
+  }
+
+  /** Renews a claim, unless the session has ended without this node's knowledge. */
+  async #renewOne(session: LiveSession): Promise<void> {
+    const { sessions } = this.#init;
+    const present = await sessions.store.peek(session.id) !== undefined;
+    if (session.ended) return;
+    if (present && await this.#claim(session)) return;
+    sessions.endedElsewhere(session.id, "lost");
+  }
+}

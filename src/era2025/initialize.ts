@@ -1,0 +1,188 @@
+/**
+ * The handshake of the 2025 era: negotiates a version and, unless sessions are off, begins a session.
+ *
+ * @module
+ */
+import { Answer } from "../calls/answer.ts";
+import { Call } from "../calls/call.ts";
+import type { Inbound } from "../http/inbound.ts";
+import { serverBusy, storeUnavailable } from "../http/refusals.ts";
+import { jsonReply, type Refusal, refusal, type Reply } from "../http/reply.ts";
+import { attempt, isPromise, type MaybePromise } from "../internal/types.ts";
+import { isWithinBytes } from "../internal/utf8.ts";
+import { ErrorCode, errorObject, errorText } from "../protocol/errors.ts";
+import type { ClientFacts } from "../protocol/exchange.ts";
+import { HeaderName } from "../protocol/headers.ts";
+import { isObject, type JsonObject, type JsonRpcRequest } from "../protocol/jsonrpc.ts";
+import type { Implementation } from "../protocol/shapes.ts";
+import type { ProtocolVersion } from "../protocol/versions.ts";
+import { mintSessionId } from "../sessions/id.ts";
+import type { LiveSession } from "../sessions/live_session.ts";
+import type { SessionRecord } from "../sessions/types.ts";
+import { sseReplyOf } from "../streams/sse.ts";
+import type { Era2025Parts } from "./parts.ts";
+
+/** What a client says in its handshake. */
+interface Handshake {
+  readonly version: ProtocolVersion;
+  readonly client: ClientFacts;
+}
+
+/** Bytes that a client may say about itself: they are kept as long as its session. */
+const MOST_CLIENT_BYTES = 16 * 1024;
+
+/** Answers `initialize`. A session exists only once the dispatcher has answered with a result. */
+export function initialize(
+  parts: Era2025Parts,
+  inbound: Inbound,
+  message: JsonRpcRequest,
+): MaybePromise<Reply> {
+  const { calls, sessions, cluster, sessionful } = parts;
+  const handshake = readHandshake(message.params, inbound.bodyLength, parts.versions);
+  if (typeof handshake === "string") {
+    const text = errorText(message.id, errorObject(ErrorCode.InvalidParams, handshake));
+    return inbound.accepts.json ? jsonReply(text) : sseReplyOf(text);
+  }
+  inbound.version = handshake.version;
+  inbound.client = handshake.client;
+  if (cluster.draining && sessionful) return draining(inbound);
+  if (!calls.slots.take()) return serverBusy("request-limit", message.id);
+  if (!sessionful) return call(parts, inbound, message).answer.reply();
+  const id = mintSessionId();
+  return attempt(
+    () => sessions.reserve(id, inbound.owner),
+    (admitted) => {
+      if (admitted) return initializeIn(parts, inbound, message, id);
+      calls.slots.give();
+      return serverBusy("session-limit", message.id, 30);
+    },
+    (error) => {
+      calls.slots.give();
+      return storeUnavailable("reserving a session", error);
+    },
+  );
+}
+
+/** Lets the dispatcher answer, and begins the session when it answers with a result. */
+function initializeIn(
+  parts: Era2025Parts,
+  inbound: Inbound,
+  message: JsonRpcRequest,
+  id: string,
+): MaybePromise<Reply> {
+  const { sessions, cluster } = parts;
+  // A session whose answer is there at once needs no entry: nobody can ask for it before it has begun.
+  const session = cluster.pinned === undefined ? sessions.make(id) : sessions.part(id);
+  const { call: handshake, answer } = call(parts, inbound, message, session);
+  const conclude = (reply: Reply): MaybePromise<Reply> =>
+    attempt(
+      () => handshake.outcome === "result" && begin(parts, inbound, session),
+      (begun) => {
+        if (!begun) return giveUp(parts, session).then(() => reply);
+        return { ...reply, headers: { ...reply.headers, [HeaderName.SessionId]: id } };
+      },
+      async (error) => {
+        await giveUp(parts, session);
+        return storeUnavailable("beginning a session", error);
+      },
+    );
+  const reply = answer.reply();
+  if (!isPromise(reply)) return conclude(reply);
+  sessions.live.set(id, session);
+  return reply.then(conclude);
+}
+
+/** Starts the call in the slot that was taken for it. */
+function call(
+  { calls }: Era2025Parts,
+  inbound: Inbound,
+  message: JsonRpcRequest,
+  session?: LiveSession,
+): { readonly call: Call; readonly answer: Answer } {
+  // Its reply carries the session id, which exists only afterwards: so it is never a stream.
+  const answer = new Answer(calls, inbound);
+  const call = new Call(calls, inbound, session, message, answer);
+  call.start();
+  return { call, answer };
+}
+
+/** Begins the session. `false` when its place is gone: the endpoint closed meanwhile. */
+function begin(
+  { sessions, cluster, calls }: Era2025Parts,
+  { owner, version, client, principal }: Inbound,
+  session: LiveSession,
+): MaybePromise<boolean> {
+  if (sessions.closing) return false;
+  const record: SessionRecord = {
+    id: session.id,
+    owner,
+    createdAt: calls.clock.now(),
+    protocolVersion: version,
+    client,
+    initialized: false,
+    logLevel: undefined,
+  };
+  const { pinned } = cluster;
+  if (pinned === undefined) return sessions.begin(session, record, principal.id);
+  return pinned.claim(session).then((claimed) =>
+    claimed && sessions.begin(session, record, principal.id)
+  );
+}
+
+/** Takes back what was prepared for a session that didn't begin. */
+async function giveUp(
+  { sessions, cluster, reporter, calls: { dispatcher } }: Era2025Parts,
+  session: LiveSession,
+): Promise<void> {
+  session.end("session-ended");
+  sessions.live.delete(session.id);
+  if (session.claimed) cluster.pinned?.release(session.id);
+  reporter.background("ending a session", () => dispatcher.sessionEnded?.(session.id, "ended"));
+  try {
+    await sessions.store.release(session.id);
+  } catch (error) {
+    reporter.failed("releasing a session's place", error);
+  }
+}
+
+/** Reads what the client says, or what is wrong with it (2025-11-25, Lifecycle). */
+function readHandshake(
+  params: JsonObject = {},
+  bodyLength: number,
+  versions: readonly ProtocolVersion[],
+): Handshake | string {
+  const { protocolVersion, capabilities, clientInfo } = params;
+  if (typeof protocolVersion !== "string") return 'Give a text as "protocolVersion"';
+  if (!isObject(capabilities)) return 'Give an object as "capabilities"';
+  if (!isObject(clientInfo)) return 'Give an object as "clientInfo"';
+  if (!isImplementation(clientInfo)) {
+    const missing = typeof clientInfo.name === "string" ? "version" : "name";
+    return `Give a text as "clientInfo.${missing}"`;
+  }
+  // What is in a short body need not be measured by itself.
+  const long = bodyLength * 3 > MOST_CLIENT_BYTES &&
+    !isWithinBytes(JSON.stringify({ capabilities, clientInfo }), MOST_CLIENT_BYTES);
+  if (long) {
+    return `Say less in "capabilities" and "clientInfo": at most ${MOST_CLIENT_BYTES} bytes`;
+  }
+  const [latest] = versions;
+  const version = versions.find((served) => served === protocolVersion) ?? latest;
+  if (version === undefined) return "Speak another protocol version";
+  return { version, client: { info: clientInfo, capabilities } };
+}
+
+function isImplementation(info: JsonObject): info is JsonObject & Implementation {
+  return typeof info.name === "string" && typeof info.version === "string";
+}
+
+/** Refuses a new session while the endpoint drains. */
+function draining({ requestId }: Inbound): Refusal {
+  return refusal({
+    status: 503,
+    code: ErrorCode.Refused,
+    message: "The server takes no new sessions: try again later",
+    reason: "draining",
+    id: requestId,
+    headers: { "retry-after": "30" },
+  });
+}

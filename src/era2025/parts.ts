@@ -1,0 +1,32 @@
+/**
+ * The parts of an endpoint that the 2025 era works with.
+ *
+ * @module
+ */
+import type { Calls } from "../calls/calls.ts";
+import type { Cluster } from "../cluster/cluster.ts";
+import type { Inbound } from "../http/inbound.ts";
+import type { Reply } from "../http/reply.ts";
+import type { Reporter } from "../protocol/reporter.ts";
+import type { ProtocolVersion } from "../protocol/versions.ts";
+import type { Sessions } from "../sessions/sessions.ts";
+import type { Leases } from "../streams/leases.ts";
+import type { Streams } from "../streams/streams.ts";
+
+/** What the era works with. */
+export interface Era2025Parts {
+  readonly calls: Calls;
+  readonly streams: Streams;
+  readonly sessions: Sessions;
+  readonly cluster: Cluster;
+  readonly leases: Leases;
+  readonly reporter: Reporter;
+  /** Answers a request of a session that another node holds. */
+  readonly forward: (inbound: Inbound, session: string) => Promise<Reply>;
+  /** The served versions of the era, newest first. */
+  readonly versions: readonly ProtocolVersion[];
+  /** `false` serves clients without sessions. */
+  readonly sessionful: boolean;
+  /** What a second GET stream of a session does to the first. */
+  readonly secondGet: "replace" | "reject";
+}

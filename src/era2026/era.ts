@@ -1,0 +1,30 @@
+/**
+ * The 2026 era: every request describes its client and is answered by itself.
+ *
+ * @module
+ */
+import type { Calls } from "../calls/calls.ts";
+import type { EraEndpoint } from "../http/era.ts";
+import type { Reporter } from "../protocol/reporter.ts";
+import type { Streams } from "../streams/streams.ts";
+import { post } from "./post.ts";
+import { type ListenSettings, Subscriptions } from "./subscriptions.ts";
+
+/** Makes the endpoint of the era. */
+export function era2026(
+  calls: Calls,
+  streams: Streams,
+  listen: ListenSettings,
+  reporter: Reporter,
+): EraEndpoint {
+  const subscriptions = new Subscriptions(calls.dispatcher, listen, streams, reporter);
+  const parts = { calls, streams, subscriptions };
+  return {
+    post: (inbound) => post(parts, inbound),
+    broadcast: (notification) => subscriptions.broadcast(notification),
+    get listens() {
+      return subscriptions.size;
+    },
+    endListens: () => subscriptions.end(calls.serverMeta),
+  };
+}

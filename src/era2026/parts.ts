@@ -1,0 +1,15 @@
+/**
+ * The parts of an endpoint that the 2026 era works with.
+ *
+ * @module
+ */
+import type { Calls } from "../calls/calls.ts";
+import type { Streams } from "../streams/streams.ts";
+import type { Subscriptions } from "./subscriptions.ts";
+
+/** What the era works with. */
+export interface Era2026Parts {
+  readonly calls: Calls;
+  readonly streams: Streams;
+  readonly subscriptions: Subscriptions;
+}

@@ -1,0 +1,129 @@
+/**
+ * POST in the 2026 era: checks the envelope and the headers that repeat it, then answers the request.
+ *
+ * @module
+ */
+import { Answer } from "../calls/answer.ts";
+import { Call } from "../calls/call.ts";
+import { StopError } from "../calls/stop.ts";
+import type { Inbound } from "../http/inbound.ts";
+import { serverBusy, shuttingDown } from "../http/refusals.ts";
+import { accepted, type Refusal, refusal, type Reply } from "../http/reply.ts";
+import { unsupportedVersion } from "../http/version.ts";
+import type { MaybePromise } from "../internal/types.ts";
+import { envelopeVersion, readEnvelope } from "../protocol/envelope.ts";
+import { ErrorCode } from "../protocol/errors.ts";
+import type { Dispatcher } from "../protocol/exchange.ts";
+import { checkParamHeaders, checkStandardHeaders } from "../protocol/headers.ts";
+import type { JsonRpcRequest, RequestId } from "../protocol/jsonrpc.ts";
+import { methodFacts } from "../protocol/methods.ts";
+import type { ProtocolVersion } from "../protocol/versions.ts";
+import { openDirectReply } from "../streams/direct_reply.ts";
+import type { Era2026Parts } from "./parts.ts";
+
+const VERSION: ProtocolVersion = "2026-07-28";
+
+/** Answers a POST. */
+export function post(parts: Era2026Parts, inbound: Inbound): MaybePromise<Reply> {
+  const { content } = inbound;
+  if (content.kind === "batch") return invalid("Send one message in a POST");
+  if (content.kind === "response") {
+    return invalid("Send answers as inputResponses of the request");
+  }
+  // No notification from the client has a meaning over HTTP in this era.
+  if (content.kind === "notification") return accepted();
+  const { message } = content;
+  const { calls, subscriptions } = parts;
+  const refused = checkRequest(inbound, message, calls.dispatcher, calls.settings.versions);
+  if (refused !== undefined) return refused;
+  if (calls.closing) return shuttingDown(message.id);
+  if (message.method === "subscriptions/listen") {
+    return inbound.hidden === undefined
+      ? subscriptions.listen(inbound, message)
+      : methodNotFound(message.id);
+  }
+  return answer(parts, inbound, message);
+}
+
+function answer(
+  { calls, streams }: Era2026Parts,
+  inbound: Inbound,
+  message: JsonRpcRequest,
+): MaybePromise<Reply> {
+  if (!calls.slots.take()) return serverBusy("request-limit", message.id);
+  const { owner, principal: { expiresAt }, accepts } = inbound;
+  const onLost = () => call.stop(new StopError("disconnected"));
+  const open = () => {
+    const stream = openDirectReply(streams, { owner, expiresAt, onLost });
+    // Without a slot for a stream the request's own signal has to show that the client disconnected.
+    if (stream === undefined) call.watchClient();
+    return stream;
+  };
+  const answer = new Answer(calls, inbound, accepts.sse ? open : undefined);
+  const call = new Call(calls, inbound, undefined, message, answer);
+  call.start();
+  return answer.reply();
+}
+
+/** Fills in what a request says of its client, or refuses the request. */
+function checkRequest(
+  inbound: Inbound,
+  message: JsonRpcRequest,
+  dispatcher: Dispatcher,
+  versions: readonly ProtocolVersion[],
+): Refusal | undefined {
+  const { id, method, params } = message;
+  const envelope = readEnvelope(params);
+  if (typeof envelope === "string") {
+    // A client that shakes hands where only this era is served learns which version to speak.
+    return method === "initialize" && envelopeVersion(params) === undefined
+      ? unsupportedVersion(id, params?.protocolVersion, versions)
+      : refuse(id, ErrorCode.InvalidParams, envelope);
+  }
+  const { version, client, logLevel } = envelope;
+  if (inbound.versionHeader !== version) {
+    const hint = "Send the version in _meta as the MCP-Protocol-Version header too";
+    return refuse(id, ErrorCode.HeaderMismatch, hint);
+  }
+  if (version !== VERSION) return unsupportedVersion(id, version, versions);
+  const mismatch = headerMismatch(inbound, message, dispatcher);
+  if (mismatch !== undefined) return refuse(id, ErrorCode.HeaderMismatch, mismatch);
+  if (isForeignMethod(method)) return methodNotFound(id);
+  inbound.version = VERSION;
+  inbound.client = client;
+  inbound.logLevel = logLevel;
+  return undefined;
+}
+
+/** Tells which header doesn't match the body, if there is one. */
+function headerMismatch(
+  { request: { headers }, hidden }: Inbound,
+  { method, params = {} }: JsonRpcRequest,
+  dispatcher: Dispatcher,
+): string | undefined {
+  const mismatch = checkStandardHeaders(headers, method, params);
+  // The arguments of a hidden tool must stay unknown too.
+  const known = hidden === undefined && method === "tools/call";
+  if (mismatch !== undefined || !known || typeof params.name !== "string") return mismatch;
+  const repeated = dispatcher.headerParams?.(params.name);
+  return repeated && checkParamHeaders(headers, params.arguments, repeated);
+}
+
+/** Tells whether a method belongs to the other era alone: it is as unknown as any other. */
+function isForeignMethod(method: string): boolean {
+  const facts = methodFacts(method);
+  if (facts === undefined) return false;
+  return !facts.eras.includes("2026") || facts.from === "server" || facts.kind !== "request";
+}
+
+function methodNotFound(id: RequestId): Refusal {
+  return refuse(id, ErrorCode.MethodNotFound, "Method not found", 404);
+}
+
+function invalid(message: string): Refusal {
+  return refuse(null, ErrorCode.InvalidRequest, message);
+}
+
+function refuse(id: RequestId | null, code: number, message: string, status = 400): Refusal {
+  return refusal({ status, code, message, id, reason: "envelope" });
+}

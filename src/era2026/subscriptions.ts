@@ -1,0 +1,235 @@
+/**
+ * `subscriptions/listen`: a stream of the changes that a 2026 client subscribed to.
+ *
+ * @module
+ */
+import type { Inbound } from "../http/inbound.ts";
+import { serverBusy } from "../http/refusals.ts";
+import { type Refusal, refusal, type Reply } from "../http/reply.ts";
+import { callAt } from "../internal/call_at.ts";
+import { Slots } from "../internal/slots.ts";
+import { MetaKey } from "../protocol/envelope.ts";
+import { ErrorCode, MissingCapabilityError } from "../protocol/errors.ts";
+import type { StreamCloseReason } from "../protocol/events.ts";
+import type { ClientFacts, Dispatcher, Notification } from "../protocol/exchange.ts";
+import {
+  isObject,
+  type JsonObject,
+  type JsonRpcRequest,
+  type RequestId,
+} from "../protocol/jsonrpc.ts";
+import type { Reporter } from "../protocol/reporter.ts";
+import { DirectConnection } from "../streams/direct_connection.ts";
+import { sseReply } from "../streams/sse.ts";
+import type { Streams } from "../streams/streams.ts";
+
+/** The member of the filter that subscribes to each notification. */
+const LIST_CHANGED = {
+  "notifications/tools/list_changed": "toolsListChanged",
+  "notifications/prompts/list_changed": "promptsListChanged",
+  "notifications/resources/list_changed": "resourcesListChanged",
+} as const;
+
+/** Members of the filter that only clients with an extension may use. */
+const EXTENSIONS: Readonly<Record<string, string>> = {
+  taskIds: "io.modelcontextprotocol/tasks",
+};
+
+/** What a client subscribed to. */
+interface Filter {
+  readonly methods: ReadonlySet<string>;
+  readonly uris: ReadonlySet<string>;
+}
+
+/** The checked options of subscriptions. */
+export interface ListenSettings {
+  /** Whether clients may subscribe. */
+  readonly enabled: boolean;
+  /** Subscriptions that may be open. */
+  readonly most: number;
+  /** Subscriptions that one principal may have open. */
+  readonly mostPerPrincipal: number;
+  /** Resources that one subscription may name. */
+  readonly mostResources: number;
+}
+
+/** One open `subscriptions/listen` request. */
+class Subscription {
+  readonly #id: RequestId;
+  readonly #filter: Filter;
+  readonly #connection: DirectConnection;
+
+  constructor(id: RequestId, filter: Filter, connection: DirectConnection) {
+    this.#id = id;
+    this.#filter = filter;
+    this.#connection = connection;
+  }
+
+  /** Sends a notification, if the client subscribed to its kind. */
+  notify({ method, params }: Notification): void {
+    const { methods, uris } = this.#filter;
+    const uri = params?.uri;
+    const wanted = method === "notifications/resources/updated"
+      ? typeof uri === "string" && uris.has(uri)
+      : methods.has(method);
+    if (wanted) this.send(method, params);
+  }
+
+  /** Sends a notification with the id of this subscription. */
+  send(method: string, params: JsonObject = {}): void {
+    const meta = isObject(params._meta) ? params._meta : {};
+    const _meta = { ...meta, ...this.#meta };
+    this.#connection.send(
+      JSON.stringify({ jsonrpc: "2.0", method, params: { ...params, _meta } }),
+    );
+  }
+
+  /**
+   * Ends the subscription with a result.
+   *
+   * @param serverMeta What the result's `_meta` says of the server
+   */
+  end(reason: StreamCloseReason, serverMeta: JsonObject): void {
+    const result = { resultType: "complete", _meta: { ...serverMeta, ...this.#meta } };
+    this.#connection.send(JSON.stringify({ jsonrpc: "2.0", id: this.#id, result }));
+    this.#connection.close(reason);
+  }
+
+  get #meta(): JsonObject {
+    return { [MetaKey.SubscriptionId]: this.#id };
+  }
+}
+
+/** The open subscriptions of an endpoint. */
+export class Subscriptions {
+  readonly #dispatcher: Dispatcher;
+  readonly #settings: ListenSettings;
+  readonly #streams: Streams;
+  readonly #reporter: Reporter;
+  readonly #slots: Slots;
+  readonly #open = new Set<Subscription>();
+
+  /** Makes the owner of subscriptions, without any. */
+  constructor(
+    dispatcher: Dispatcher,
+    settings: ListenSettings,
+    streams: Streams,
+    reporter: Reporter,
+  ) {
+    this.#dispatcher = dispatcher;
+    this.#settings = settings;
+    this.#streams = streams;
+    this.#reporter = reporter;
+    this.#slots = new Slots(settings.most, settings.mostPerPrincipal);
+  }
+
+  /** How many are open. */
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /** Sends a notification to every subscription that its client made for it. */
+  broadcast(notification: Notification): void {
+    for (const subscription of this.#open) subscription.notify(notification);
+  }
+
+  /** Ends all subscriptions, because the endpoint closes. */
+  end(serverMeta: JsonObject): void {
+    for (const subscription of [...this.#open]) subscription.end("shutdown", serverMeta);
+  }
+
+  /** Answers `subscriptions/listen`: opens a subscription, or refuses it. */
+  listen(inbound: Inbound, message: JsonRpcRequest): Reply {
+    const filter = this.#check(inbound, message);
+    if ("kind" in filter) return filter;
+    const { owner, principal } = inbound;
+    if (!this.#slots.take(owner)) return serverBusy("stream-limit", message.id);
+    const { report } = this.#reporter;
+    const { settings: { bufferBytes }, keepAlive, clock } = this.#streams;
+    let stopExpiry: (() => void) | undefined = undefined;
+    const connection = new DirectConnection({
+      bufferBytes,
+      keepAlive,
+      onClose: (reason) => {
+        stopExpiry?.();
+        this.#open.delete(subscription);
+        this.#slots.give(owner);
+        report({ type: "stream-closed", session: undefined, stream: "listen", reason });
+      },
+    });
+    const subscription = new Subscription(message.id, filter, connection);
+    this.#open.add(subscription);
+    stopExpiry = callAt(clock, principal.expiresAt, () => connection.close("unauthorized"));
+    report({ type: "stream-opened", session: undefined, stream: "listen" });
+    const notifications = acknowledged(filter);
+    subscription.send("notifications/subscriptions/acknowledged", { notifications });
+    return sseReply(connection.body);
+  }
+
+  /** Reads the filter of a request, or refuses the request. */
+  #check({ accepts, client }: Inbound, message: JsonRpcRequest): Filter | Refusal {
+    const { enabled, mostResources } = this.#settings;
+    if (!enabled) return refuse(message, 404, ErrorCode.MethodNotFound, "Method not found");
+    if (!accepts.sse) {
+      return refuse(message, 406, ErrorCode.Refused, "Accept text/event-stream to listen");
+    }
+    const notifications = message.params?.notifications;
+    const missing = missingExtension(notifications, client);
+    if (missing !== undefined) {
+      const { code, message: hint, data } = new MissingCapabilityError(`extensions.${missing}`);
+      return refuse(message, 400, code, hint, data);
+    }
+    const filter = readFilter(this.#dispatcher, mostResources, notifications);
+    if (typeof filter !== "string") return filter;
+    return refuse(message, 400, ErrorCode.InvalidParams, filter);
+  }
+}
+
+/** Finds the extension that a filter needs and that the client lacks. */
+function missingExtension(given: unknown, { capabilities }: ClientFacts): string | undefined {
+  if (!isObject(given)) return undefined;
+  const asked = Object.keys(EXTENSIONS).find((key) => Object.hasOwn(given, key));
+  const extension = asked === undefined ? undefined : EXTENSIONS[asked];
+  if (extension === undefined || isObject(capabilities.extensions?.[extension])) return undefined;
+  return extension;
+}
+
+/** Reads the part of a filter that is served here, or what is wrong with it. */
+function readFilter(dispatcher: Dispatcher, most: number, given: unknown): Filter | string {
+  if (!isObject(given)) return 'Give an object as "notifications"';
+  const offered = new Set(dispatcher.listChanged ?? []);
+  const methods = new Set<string>();
+  for (const [method, key] of Object.entries(LIST_CHANGED)) {
+    const wanted = given[key];
+    if (wanted !== undefined && typeof wanted !== "boolean") {
+      return `Give true or false as "${key}"`;
+    }
+    if (wanted === true && offered.has(method)) methods.add(method);
+  }
+  const uris = given.resourceSubscriptions ?? [];
+  if (!Array.isArray(uris) || !uris.every((uri) => typeof uri === "string")) {
+    return 'Give texts as "resourceSubscriptions"';
+  }
+  if (uris.length > most) return `Give at most ${most} "resourceSubscriptions"`;
+  return { methods, uris: new Set(dispatcher.resourceUpdates === true ? uris : []) };
+}
+
+/** Writes a filter as the acknowledgement shows it. */
+function acknowledged({ methods, uris }: Filter): JsonObject {
+  const shown: Record<string, unknown> = {};
+  for (const [method, key] of Object.entries(LIST_CHANGED)) {
+    if (methods.has(method)) shown[key] = true;
+  }
+  if (uris.size > 0) shown.resourceSubscriptions = [...uris];
+  return shown;
+}
+
+function refuse(
+  { id }: JsonRpcRequest,
+  status: number,
+  code: number,
+  message: string,
+  data?: unknown,
+): Refusal {
+  return refusal({ status, code, message, data, id, reason: "envelope" });
+}

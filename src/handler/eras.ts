@@ -1,0 +1,127 @@
+/**
+ * The era table: which era answers a request, and how each is made. To drop an era, delete its row and
+ * its folder.
+ *
+ * @module
+ */
+import { era2025 } from "../era2025/era.ts";
+import { era2026 } from "../era2026/era.ts";
+import type { EraEndpoint } from "../http/era.ts";
+import type { Inbound } from "../http/inbound.ts";
+import { type Refusal, refusal, type Reply } from "../http/reply.ts";
+import { unsupportedVersion } from "../http/version.ts";
+import type { MaybePromise } from "../internal/types.ts";
+import { envelopeVersion } from "../protocol/envelope.ts";
+import { ErrorCode } from "../protocol/errors.ts";
+import type { Notification } from "../protocol/exchange.ts";
+import { type Era, isModern } from "../protocol/versions.ts";
+import type { HandlerParts } from "./parts.ts";
+import { versionsOfEra } from "./settings.ts";
+
+/** Makes the endpoint of one era. */
+export type EraRow = (parts: HandlerParts) => EraEndpoint;
+
+/** How each era is made. */
+export const ERAS: Readonly<Partial<Record<Era, EraRow>>> = {
+  "2025": (parts) => {
+    const { calls, streams, sessions, cluster, backplane, forwarding, settings, reporter } = parts;
+    return era2025({
+      calls,
+      streams,
+      sessions,
+      cluster,
+      reporter,
+      leases: backplane.leases,
+      forward: (inbound, session) =>
+        cluster.pinned === undefined
+          ? Promise.reject(new TypeError("Forward a request only where sessions are pinned"))
+          : forwarding.forward(cluster.pinned, inbound, session),
+      versions: versionsOfEra(settings.versions, "2025"),
+      sessionful: settings.sessionful,
+      secondGet: settings.secondGet,
+    });
+  },
+  "2026": ({ calls, streams, settings, reporter }) =>
+    era2026(calls, streams, settings.listen, reporter),
+};
+
+/** The eras that an endpoint serves. */
+export class Eras {
+  readonly #endpoints: Readonly<Partial<Record<Era, EraEndpoint>>>;
+  readonly #parts: HandlerParts;
+
+  /** Makes the endpoint of each era that has a row and a served version. */
+  constructor(rows: Readonly<Partial<Record<Era, EraRow>>>, parts: HandlerParts) {
+    this.#parts = parts;
+    const served = (era: Era) =>
+      versionsOfEra(parts.settings.versions, era).length > 0 ? rows[era]?.(parts) : undefined;
+    this.#endpoints = { "2025": served("2025"), "2026": served("2026") };
+  }
+
+  /**
+   * Picks the era that a POST belongs to: a request with the `_meta` envelope is 2026, one without is
+   * 2025 (2026-07-28, Versioning, Backward Compatibility). A request whose envelope is missing belongs
+   * to the era that its header names.
+   */
+  pick(inbound: Inbound): Era {
+    if (this.#endpoints["2025"] === undefined) return "2026";
+    const { content } = inbound;
+    if (content.kind === "request" || content.kind === "notification") {
+      const { method, params } = content.message;
+      if (envelopeVersion(params) !== undefined) return "2026";
+      // Only the handshake says in its own params which version it wants.
+      if (method === "initialize") return "2025";
+    }
+    // Where the era isn't served, its header is as wrong as an unknown one.
+    if (this.#endpoints["2026"] === undefined) return "2025";
+    const header = inbound.versionHeader;
+    return header !== null && isModern(header) ? "2026" : "2025";
+  }
+
+  /** Answers a POST of the era that was picked. */
+  post(inbound: Inbound): MaybePromise<Reply> {
+    const endpoint = this.#endpoints[inbound.era];
+    if (endpoint !== undefined) return endpoint.post(inbound);
+    const { content, requestId } = inbound;
+    const params = content.kind === "request" || content.kind === "notification"
+      ? content.message.params
+      : undefined;
+    const { versions } = this.#parts.settings;
+    return unsupportedVersion(requestId, envelopeVersion(params), versions);
+  }
+
+  /** Answers a GET: only the 2025 era has them. */
+  get(inbound: Inbound): MaybePromise<Reply> {
+    return this.#endpoints["2025"]?.get?.(inbound) ?? sessionsOff();
+  }
+
+  /** Answers a DELETE: only the 2025 era has them. */
+  delete(inbound: Inbound): MaybePromise<Reply> {
+    return this.#endpoints["2025"]?.delete?.(inbound) ?? sessionsOff();
+  }
+
+  /** Sends a notification to the clients that subscribed to it at this node. */
+  broadcast(notification: Notification): void {
+    for (const endpoint of Object.values(this.#endpoints)) endpoint?.broadcast?.(notification);
+  }
+
+  /** How many subscription requests are open. */
+  get listens(): number {
+    return Object.values(this.#endpoints).reduce((sum, era) => sum + (era?.listens ?? 0), 0);
+  }
+
+  /** Ends subscriptions, because the endpoint closes. */
+  endListens(): void {
+    for (const endpoint of Object.values(this.#endpoints)) endpoint?.endListens?.();
+  }
+}
+
+function sessionsOff(): Refusal {
+  return refusal({
+    status: 405,
+    code: ErrorCode.Refused,
+    message: "Use POST: this endpoint keeps no sessions",
+    reason: "sessions-off",
+    headers: { allow: "POST" },
+  });
+}

@@ -1,0 +1,37 @@
+/**
+ * Handles the messages of other nodes.
+ *
+ * @module
+ */
+import type { NodeMessage } from "../cluster/messages.ts";
+import { settleReply } from "../cluster/replies.ts";
+import type { Eras } from "./eras.ts";
+import type { HandlerParts } from "./parts.ts";
+
+/** Handles a message of another node. */
+export function onNodeMessage(
+  { sessions, cluster, reporter }: HandlerParts,
+  eras: Eras,
+  message: NodeMessage,
+  from: string,
+): void {
+  switch (message.kind) {
+    case "cancel":
+      sessions.live.get(message.session)?.inflight.cancel(message.request, message.reason);
+      return;
+    case "reply":
+      return settleReply(cluster, sessions, reporter, message.session, message.response);
+    case "ended":
+      return sessions.endedElsewhere(message.session, message.reason);
+    case "resumed":
+      sessions.live.get(message.session)?.connections.get(message.stream)?.close("replaced");
+      return;
+    case "broadcast":
+      // The publishing node has written to the sessions' streams, which all nodes share.
+      return eras.broadcast(message.notification);
+    case "document":
+      return cluster.documents.refresh(message.name);
+    default:
+      cluster.pinned?.onMessage(message, from);
+  }
+}

@@ -1,0 +1,211 @@
+/**
+ * Checks a handler's options and fills in the defaults, in the form that each part needs.
+ *
+ * @module
+ */
+import type { Authorize } from "../auth/authorize.ts";
+import type { CallSettings } from "../calls/calls.ts";
+import { memoryStore } from "../cluster/memory_store.ts";
+import type { StoreSettings } from "../cluster/types.ts";
+import type { ListenSettings } from "../era2026/subscriptions.ts";
+import { type GateSettings, gateSettings, rateLimiterOption } from "../http/gates/options.ts";
+import { functionOption, integerOption } from "../internal/check.ts";
+import { type Clock, systemClock } from "../internal/clock.ts";
+import type { McpEvent } from "../protocol/events.ts";
+import { type Era, isVersion, type ProtocolVersion, VERSIONS } from "../protocol/versions.ts";
+import type { StreamSettings } from "../streams/streams.ts";
+import type { McpHandlerOptions } from "./types.ts";
+
+/** The checked options of a handler. */
+export interface Settings {
+  readonly gates: GateSettings;
+  readonly authenticate: McpHandlerOptions["authenticate"];
+  readonly authorize: Authorize | undefined;
+  readonly principalRateLimit: McpHandlerOptions["principalRateLimit"];
+  readonly resource: McpHandlerOptions["resource"];
+  /** The served versions, newest first. */
+  readonly versions: readonly ProtocolVersion[];
+  readonly calls: CallSettings;
+  readonly streams: StreamSettings;
+  readonly listen: ListenSettings;
+  /** `false` serves 2025 clients without sessions. */
+  readonly sessionful: boolean;
+  /** What a second GET stream of a session does to the first. */
+  readonly secondGet: "replace" | "reject";
+  /** Resources that one session may be subscribed to. */
+  readonly mostSubscriptions: number;
+  /** Secrets that seal the state of 2026 requests; none when they are random. */
+  readonly stateKeys: readonly (string | Uint8Array)[];
+  readonly store: NonNullable<McpHandlerOptions["store"]>;
+  readonly storeSettings: StoreSettings;
+  /** Whether other handlers may have the store: its sessions then outlive the handler. */
+  readonly shared: boolean;
+  /** Secrets that nodes sign with, where other processes may have the store. */
+  readonly nodeKeys: readonly (string | Uint8Array)[] | undefined;
+  readonly clock: Clock;
+  readonly onEvent: ((event: McpEvent) => void) | undefined;
+}
+
+const MINUTE = 60_000;
+
+/** Lists the served versions of an era, newest first. */
+export function versionsOfEra(
+  versions: readonly ProtocolVersion[],
+  era: Era,
+): readonly ProtocolVersion[] {
+  return versions.filter((version) => VERSIONS[version].era === era);
+}
+
+/**
+ * Checks the options.
+ *
+ * @throws {TypeError} If an option has the wrong type
+ * @throws {RangeError} If a number is out of range
+ */
+export function settingsOf(options: McpHandlerOptions): Settings {
+  const { limits = {}, requests = {}, streams = {}, clock = systemClock } = options;
+  const versions = versionsOf(options.versions);
+  const authorize = functionOption("authorize", options.authorize);
+  const stored = storeSettings(options, clock);
+  const mostSubscriptions = integerOption("limits.subscriptions", limits.subscriptions, 100, 0);
+  return {
+    gates: gateSettings(options),
+    authenticate: functionOption("authenticate", options.authenticate),
+    authorize,
+    principalRateLimit: rateLimiterOption("principalRateLimit", options.principalRateLimit),
+    resource: resourceOption(options.resource),
+    versions,
+    calls: { ...callSettings(options), versions, authorize },
+    streams: {
+      most: integerOption("limits.streams", limits.streams, 1_000, 0),
+      mostPerPrincipal: integerOption(
+        "limits.streamsPerPrincipal",
+        limits.streamsPerPrincipal,
+        100,
+        0,
+      ),
+      keepAliveMs: integerOption("streams.keepAliveMs", streams.keepAliveMs, 15_000),
+      retryMs: retryOption(options),
+      bufferBytes: stored.log.eventBytes,
+    },
+    listen: {
+      enabled: streams.listen !== false,
+      most: integerOption("limits.listens", limits.listens, 1_000, 0),
+      mostPerPrincipal: integerOption(
+        "limits.listensPerPrincipal",
+        limits.listensPerPrincipal,
+        50,
+        0,
+      ),
+      mostResources: mostSubscriptions,
+    },
+    sessionful: options.sessions !== false,
+    secondGet: secondGetOption(streams.secondGet),
+    mostSubscriptions,
+    stateKeys: keysOption("requests.stateKeys", requests.stateKeys ?? []),
+    store: options.store ?? memoryStore(),
+    storeSettings: stored,
+    shared: options.store !== undefined,
+    nodeKeys: nodeKeysOf(options),
+    clock,
+    onEvent: functionOption("onEvent", options.onEvent),
+  };
+}
+
+function callSettings(
+  { limits = {}, requests = {}, streams = {}, ...options }: McpHandlerOptions,
+): Omit<CallSettings, "versions" | "authorize"> {
+  return {
+    most: integerOption("limits.requests", limits.requests, 1_000),
+    sseAfterMs: integerOption("streams.sseAfterMs", streams.sseAfterMs, 1_000, 0),
+    progressHeartbeatMs: integerOption(
+      "streams.progressHeartbeatMs",
+      streams.progressHeartbeatMs,
+      2_000,
+      0,
+    ),
+    retryMs: retryOption({ streams, ...options }),
+    timeoutMs: integerOption("requests.timeoutMs", requests.timeoutMs, 0, 0),
+    maxTimeoutMs: integerOption("requests.maxTimeoutMs", requests.maxTimeoutMs, 0, 0),
+    askTimeoutMs: integerOption("requests.askTimeoutMs", requests.askTimeoutMs, 5 * MINUTE),
+    resultBytes: integerOption("limits.resultBytes", limits.resultBytes, 4 * 1024 * 1024),
+    page: integerOption("limits.page", limits.page, 100),
+  };
+}
+
+function retryOption({ streams }: McpHandlerOptions): number {
+  return integerOption("streams.retryMs", streams?.retryMs, 1_000, 0);
+}
+
+function secondGetOption(value: "replace" | "reject" = "replace"): "replace" | "reject" {
+  if (value === "replace" || value === "reject") return value;
+  throw new TypeError(`Give "replace" or "reject" as "streams.secondGet": ${String(value)}`);
+}
+
+function resourceOption(given: McpHandlerOptions["resource"]): McpHandlerOptions["resource"] {
+  if (given === undefined || typeof given?.reply === "function") return given;
+  throw new TypeError('Give what protectedResource() returns as "resource"');
+}
+
+function storeSettings(options: McpHandlerOptions, clock: Clock): StoreSettings {
+  const { limits = {}, streams = {} } = options;
+  const sessions = options.sessions || {};
+  return {
+    clock,
+    caps: {
+      sessions: integerOption("limits.sessions", limits.sessions, 10_000),
+      sessionsPerPrincipal: integerOption(
+        "limits.sessionsPerPrincipal",
+        limits.sessionsPerPrincipal,
+        1_000,
+      ),
+    },
+    lifetimes: {
+      idleMs: integerOption("sessions.idleMs", sessions.idleMs, 30 * MINUTE),
+      absoluteMs: integerOption("sessions.absoluteMs", sessions.absoluteMs, 240 * MINUTE),
+    },
+    log: {
+      events: 256,
+      eventBytes: integerOption("limits.eventBytes", limits.eventBytes, 1024 * 1024),
+      retainMs: integerOption("streams.retainMs", streams.retainMs, MINUTE, 0),
+    },
+  };
+}
+
+/** The served versions, newest first. */
+function versionsOf(given: readonly ProtocolVersion[] | undefined): readonly ProtocolVersion[] {
+  const known = Object.keys(VERSIONS).filter(isVersion);
+  for (const version of given ?? []) {
+    if (isVersion(version)) continue;
+    throw new RangeError(`Give versions out of ${known.join(", ")} as "versions": ${version}`);
+  }
+  const served = known.filter((version) => given?.includes(version) ?? true);
+  if (served.length === 0) throw new RangeError('Give at least one version as "versions"');
+  return served;
+}
+
+/** Checks that keys are too long to be guessed. */
+function keysOption(
+  name: string,
+  keys: readonly (string | Uint8Array)[],
+): readonly (string | Uint8Array)[] {
+  if (!Array.isArray(keys)) throw new TypeError(`Give a list of keys as "${name}": ${typeof keys}`);
+  for (const key of keys) {
+    if (typeof key !== "string" && !(key instanceof Uint8Array)) {
+      throw new TypeError(`Give texts or bytes as "${name}"`);
+    }
+    if (key.length < 32) {
+      throw new RangeError(`Give keys of 32 bytes or more as "${name}": ${key.length}`);
+    }
+  }
+  return keys;
+}
+
+/** The keys that nodes sign with. Random ones are no use where other processes may have the store. */
+function nodeKeysOf({ store, cluster, requests }: McpHandlerOptions): Settings["nodeKeys"] {
+  const keys = keysOption("cluster.keys", cluster?.keys ?? []);
+  if (store?.shared !== true) return undefined;
+  const { stateKeys = [] } = requests ?? {};
+  if (stateKeys.length > 0) return keys.length > 0 ? keys : stateKeys;
+  throw new TypeError('Give "requests.stateKeys", the same for all handlers that share the store');
+}

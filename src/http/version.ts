@@ -1,0 +1,32 @@
+/**
+ * Refuses a protocol version that the endpoint doesn't serve (2026-07-28, Versioning).
+ *
+ * @module
+ */
+import { clip } from "../internal/quote.ts";
+import { ErrorCode } from "../protocol/errors.ts";
+import type { RequestId } from "../protocol/jsonrpc.ts";
+import type { ProtocolVersion } from "../protocol/versions.ts";
+import { type Refusal, refusal } from "./reply.ts";
+
+/**
+ * Refuses a version, and lists those that are served.
+ *
+ * @param requested The version that the request names, as it was sent
+ */
+export function unsupportedVersion(
+  id: RequestId | null,
+  requested: unknown,
+  versions: readonly ProtocolVersion[],
+): Refusal {
+  // A value that is no text may not even convert to one.
+  const named = typeof requested === "string" ? clip(requested, 100) : typeof requested;
+  return refusal({
+    status: 400,
+    code: ErrorCode.UnsupportedVersion,
+    message: `Speak a supported protocol version: ${versions.join(", ")}`,
+    data: { supported: versions, requested: named },
+    reason: "version",
+    id,
+  });
+}

@@ -1,0 +1,316 @@
+/**
+ * Owns the sessions of the 2025 era: looks them up for their owner, begins them, ends them.
+ *
+ * @module
+ */
+import type { Inbound } from "../http/inbound.ts";
+import { sessionNotFound, storeUnavailable } from "../http/refusals.ts";
+import { type Refusal, refusal } from "../http/reply.ts";
+import type { Clock } from "../internal/clock.ts";
+import { shortHash } from "../internal/random.ts";
+import { Recent } from "../internal/recent.ts";
+import { isPromise, type MaybePromise } from "../internal/types.ts";
+import { ErrorCode } from "../protocol/errors.ts";
+import type { SessionEndReason } from "../protocol/events.ts";
+import { HeaderName } from "../protocol/headers.ts";
+import type { Reporter } from "../protocol/reporter.ts";
+import type { EventLog } from "../streams/types.ts";
+import { isSessionId } from "./id.ts";
+import { LiveSession, type LiveSessionInit } from "./live_session.ts";
+import type { ServerStreams } from "./server_streams.ts";
+import type { EndedSession, Found, SessionRecord, SessionStore } from "./types.ts";
+
+/** How often expired sessions are looked for, in milliseconds. */
+const SWEEP_MS = 60_000;
+/** How many sessions a sweep ends without a pause, so that nothing else waits long. */
+const SWEEP_BATCH = 100;
+/** How long an ended session is remembered at least, in milliseconds. */
+const REMEMBER_MS = 60_000;
+/** How many ended sessions are remembered at least. */
+const REMEMBER_MOST = 5_000;
+
+/** What the sessions of an endpoint need. */
+export interface SessionsInit extends Omit<LiveSessionInit, "store" | "serverStreams"> {
+  readonly store: SessionStore;
+  readonly log: EventLog;
+  readonly serverStreams: ServerStreams;
+  readonly clock: Clock;
+  readonly reporter: Reporter;
+  /** Whether other nodes may have the store. */
+  readonly shared: boolean;
+  /** Whether a session is served by the one node that holds its live state. */
+  readonly pinned: boolean;
+  /** Called when a session has ended whose live state, if there is any, was in this process. */
+  readonly onEnd: (id: string, reason: SessionEndReason) => void;
+  /** Called when this process has ended a session for the whole cluster. */
+  readonly announceEnd: (id: string, reason: SessionEndReason) => void;
+}
+
+/** A session whose live state another node holds. */
+export interface SessionElsewhere {
+  readonly kind: "elsewhere";
+  /** The session's id. */
+  readonly id: string;
+}
+
+/** What came of looking a session up. */
+export type Lookup = LiveSession | SessionElsewhere | Refusal;
+
+/** The sessions of one endpoint. */
+export class Sessions {
+  readonly store: SessionStore;
+  readonly serverStreams: ServerStreams;
+  /** The sessions that this process has to do with. */
+  readonly live = new Map<string, LiveSession>();
+  /** Whether no session may begin any more. */
+  closing = false;
+  readonly #init: SessionsInit;
+  /** Sessions that ended, while the store may still be about to say that they exist. */
+  readonly #ended: Recent;
+  #stopSweep: (() => void) | undefined;
+  #disposed = false;
+
+  /** Makes the owner; no timer runs until there is a session. */
+  constructor(init: SessionsInit) {
+    this.#init = init;
+    this.store = init.store;
+    this.serverStreams = init.serverStreams;
+    this.#ended = new Recent(init.clock, REMEMBER_MS, REMEMBER_MOST);
+  }
+
+  /** This process's part of a session, made where there is none. */
+  part(id: string): LiveSession {
+    let session = this.live.get(id);
+    if (session === undefined) {
+      session = this.make(id);
+      this.live.set(id, session);
+    }
+    return session;
+  }
+
+  /** Makes this process's part of a session that is about to begin, without entering it. */
+  make(id: string): LiveSession {
+    return new LiveSession(this.#init, id);
+  }
+
+  /**
+   * Looks up the session that a request names, for the request's owner.
+   *
+   * @returns The session; or the refusal, which is the same for a session that is unknown, over, expired
+   * or another principal's
+   */
+  find(inbound: Inbound): MaybePromise<Lookup> {
+    const id = inbound.header(HeaderName.SessionId);
+    if (id === null) return sessionMissing(inbound);
+    const live = this.live.get(id);
+    // An id that is known here needs no syntax check, which costs as much as the lookup.
+    if (live === undefined && !isSessionId(id)) return sessionNotFound("session-unknown");
+    try {
+      const found = this.store.use(id, inbound.owner);
+      if (!isPromise(found)) return this.#found(id, found, live);
+      return found.then(
+        (value) => {
+          // The store may have answered just before the session ended.
+          if (this.#ended.has(id)) return sessionNotFound("session-unknown");
+          return this.#found(id, value, this.live.get(id));
+        },
+        (error) => storeUnavailable("looking up a session", error),
+      );
+    } catch (error) {
+      return storeUnavailable("looking up a session", error);
+    }
+  }
+
+  #found(id: string, found: Found, live: LiveSession | undefined): Lookup {
+    if (found.record !== undefined) {
+      if (this.#init.pinned && live?.claimed !== true) return { kind: "elsewhere", id };
+      const session = live ?? this.part(id);
+      if (live === undefined) this.#armSweep();
+      if (session.ended) return sessionNotFound("session-unknown");
+      session.record = found.record;
+      session.used = true;
+      return session;
+    }
+    if (found.refusal === "expired") this.endedByStore([found.ended]);
+    return sessionNotFound(`session-${found.refusal}`);
+  }
+
+  /**
+   * Reserves the place of a session that is about to begin, which may evict others.
+   *
+   * @returns `false` when every place is taken by a session in use
+   */
+  reserve(id: string, owner: string | undefined): MaybePromise<boolean> {
+    const reserved = this.store.reserve(id, owner);
+    if (isPromise(reserved)) {
+      return reserved.then(({ admitted, ended }) => {
+        this.endedByStore(ended);
+        return admitted;
+      });
+    }
+    if (reserved.ended.length > 0) this.endedByStore(reserved.ended);
+    return reserved.admitted;
+  }
+
+  /**
+   * Begins a session in its reserved place.
+   *
+   * @param principal The owner's id, for the event
+   * @returns `false` when the place is gone: the endpoint closed meanwhile
+   */
+  begin(
+    session: LiveSession,
+    record: SessionRecord,
+    principal: string | undefined,
+  ): MaybePromise<boolean> {
+    if (this.closing) return false;
+    const created = this.store.create(record);
+    if (isPromise(created)) {
+      return created.then((created) => created && this.#begun(session, record, principal));
+    }
+    return created && this.#begun(session, record, principal);
+  }
+
+  #begun(session: LiveSession, record: SessionRecord, principal: string | undefined): true {
+    session.record = record;
+    // Many sessions are never used: this process's part is made again with the first use.
+    if (session.idle) this.live.delete(session.id);
+    else this.live.set(session.id, session);
+    this.#armSweep();
+    const { reporter } = this.#init;
+    if (reporter.enabled) {
+      const { protocolVersion } = record;
+      const name = shortHash(session.id);
+      reporter.report({ type: "session-opened", session: name, principal, protocolVersion });
+    }
+    return true;
+  }
+
+  /**
+   * Ends a session that the store still has.
+   *
+   * @returns `false` when there was none, or it is ending already
+   * @throws What the store throws; the session can then be ended again
+   */
+  async end(id: string, reason: SessionEndReason): Promise<boolean> {
+    const live = this.live.get(id);
+    if (live?.ended) return false;
+    // From here on no request finds it, and no running call can bring it back.
+    live?.end(reason === "shutdown" ? "shutdown" : "session-ended");
+    let known: boolean;
+    try {
+      await this.#init.log.drop(id);
+      known = await this.store.end(id);
+    } catch (error) {
+      // The store may still have it: it must be possible to end it again.
+      if (live !== undefined && this.live.get(id) === live) this.#remake(live);
+      throw error;
+    }
+    // A request may have come in between, into a session that was not in use here.
+    const held = this.#forget(id);
+    if (known) this.#finish(id, reason, held);
+    // Another node was quicker. What this one holds must end all the same.
+    else if (held) this.#init.onEnd(id, reason);
+    return known;
+  }
+
+  /** Cleans up after sessions that the store ended by itself. */
+  endedByStore(sessions: readonly EndedSession[]): void {
+    const { log, reporter } = this.#init;
+    for (const { id, reason } of sessions) {
+      const held = this.#forget(id);
+      reporter.background("dropping a session's events", () => log.drop(id));
+      this.#finish(id, reason, held);
+    }
+  }
+
+  /** Cleans up this process's part of a session that ended on another node. */
+  endedElsewhere(id: string, reason: SessionEndReason): void {
+    if (this.#forget(id)) this.#init.onEnd(id, reason);
+  }
+
+  /** How many questions to clients wait for a reply. */
+  get openQuestions(): number {
+    let questions = 0;
+    for (const session of this.live.values()) questions += session.openQuestions;
+    return questions;
+  }
+
+  /** Ends the sweep. */
+  dispose(): void {
+    this.#disposed = true;
+    this.#stopSweep?.();
+  }
+
+  /**
+   * Forgets this process's part of a session.
+   *
+   * @returns Whether it held the session's live state
+   */
+  #forget(id: string): boolean {
+    const live = this.live.get(id);
+    if (this.#init.shared) this.#ended.add(id);
+    this.live.delete(id);
+    live?.end("session-ended");
+    return live?.claimed === true;
+  }
+
+  #finish(id: string, reason: SessionEndReason, held: boolean): void {
+    const { pinned, reporter, onEnd, announceEnd } = this.#init;
+    // Only the node that holds a pinned session's live state ends it.
+    if (held || !pinned) onEnd(id, reason);
+    if (reporter.enabled) {
+      reporter.report({ type: "session-ended", session: shortHash(id), reason });
+    }
+    announceEnd(id, reason);
+  }
+
+  /** Starts over with a session that could not be ended, keeping only the claim to it. */
+  #remake({ id, claimed, renewedAt }: LiveSession): void {
+    this.live.delete(id);
+    if (claimed) Object.assign(this.part(id), { claimed, renewedAt });
+  }
+
+  /** Makes sure that expired sessions are looked for as long as there are any sessions. */
+  #armSweep(): void {
+    this.#stopSweep ??= this.#init.clock.timer(SWEEP_MS, () => void this.#sweep());
+  }
+
+  async #sweep(): Promise<void> {
+    let more = false;
+    // A store that can't tell may well have sessions.
+    let any = true;
+    try {
+      const ended = await this.store.sweep(SWEEP_BATCH);
+      this.endedByStore(ended);
+      this.#dropUnused();
+      more = ended.length >= SWEEP_BATCH;
+      any = this.store.size > 0 || this.live.size > 0;
+    } catch (error) {
+      this.#init.reporter.failed("looking for expired sessions", error);
+    }
+    this.#stopSweep = undefined;
+    if (this.#disposed || !any) return;
+    this.#stopSweep = this.#init.clock.timer(more ? 0 : SWEEP_MS, () => void this.#sweep());
+  }
+
+  /** Drops this process's part of sessions that it holds nothing of, unused since the last sweep. */
+  #dropUnused(): void {
+    if (!this.#init.shared) return;
+    for (const session of this.live.values()) {
+      if (session.used) session.used = false;
+      else if (session.idle) this.live.delete(session.id);
+    }
+  }
+}
+
+function sessionMissing({ method }: Inbound): Refusal {
+  const hint = "Send the Mcp-Session-Id header that the initialize response carried";
+  return refusal({
+    status: 400,
+    code: ErrorCode.Refused,
+    // Clients of the old HTTP+SSE transport (2024-11-05) begin with a GET.
+    message: method === "GET" ? `${hint}: begin by POSTing initialize to this URL` : hint,
+    reason: "session-missing",
+  });
+}

@@ -1,0 +1,89 @@
+/**
+ * The stream that an answer becomes where there is no session to keep it.
+ *
+ * @module
+ */
+import { callAt } from "../internal/call_at.ts";
+import type { Reply } from "../http/reply.ts";
+import { DirectConnection } from "./direct_connection.ts";
+import type { ReplyStream } from "./reply_stream.ts";
+import { sseReply, sseReplyOf } from "./sse.ts";
+import type { Streams } from "./streams.ts";
+
+/** Whom a stream without a session serves. */
+export interface DirectReplyInit {
+  /** The owner's key, for counting connections. */
+  readonly owner: string;
+  /** When the owner's credentials expire, in milliseconds since the epoch. */
+  readonly expiresAt: number | undefined;
+  /** Called when the client can't get the rest: it disconnected, reads too slowly, or lost its rights. */
+  readonly onLost?: () => void;
+}
+
+/**
+ * Begins a stream that lives as long as its one connection.
+ *
+ * @returns `undefined` when too many connections are open
+ */
+export function openDirectReply(streams: Streams, init: DirectReplyInit): ReplyStream | undefined {
+  return streams.slots.take(init.owner) ? new DirectReply(streams, init) : undefined;
+}
+
+class DirectReply implements ReplyStream {
+  readonly #streams: Streams;
+  readonly #init: DirectReplyInit;
+  /** Messages that were sent before there was a connection. */
+  #pending: string[] = [];
+  #ended = false;
+  #connection: DirectConnection | undefined;
+
+  constructor(streams: Streams, init: DirectReplyInit) {
+    this.#streams = streams;
+    this.#init = init;
+  }
+
+  reply(): Reply {
+    const pending = this.#pending;
+    this.#pending = [];
+    if (this.#ended) {
+      this.#streams.slots.give(this.#init.owner);
+      return sseReplyOf(...pending);
+    }
+    const connection = this.#connect();
+    for (const text of pending) connection.send(text);
+    return sseReply(connection.body);
+  }
+
+  send(text: string): void {
+    if (this.#connection === undefined) this.#pending.push(text);
+    else this.#connection.send(text);
+  }
+
+  answer(text: string): void {
+    this.send(text);
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.#connection?.close("ended");
+  }
+
+  /** Does nothing: without a log the client couldn't resume. */
+  release(): void {}
+
+  #connect(): DirectConnection {
+    const { settings, keepAlive, slots, clock } = this.#streams;
+    const { owner, expiresAt, onLost } = this.#init;
+    const connection = this.#connection = new DirectConnection({
+      bufferBytes: settings.bufferBytes,
+      keepAlive,
+      onClose(reason) {
+        stopExpiry?.();
+        slots.give(owner);
+        if (reason !== "ended") onLost?.();
+      },
+    });
+    const stopExpiry = callAt(clock, expiresAt, () => connection.close("unauthorized"));
+    return connection;
+  }
+}

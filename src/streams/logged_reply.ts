@@ -1,0 +1,149 @@
+/**
+ * The stream that the answer to a POST of a session becomes: a stream in the session's event log.
+ *
+ * @module
+ */
+import { shortHash } from "../internal/random.ts";
+import type { Reply } from "../http/reply.ts";
+import { VERSIONS } from "../protocol/versions.ts";
+import { eventId } from "./replay.ts";
+import type { ReplyStream } from "./reply_stream.ts";
+import { frame, primingFrame, sseReply } from "./sse.ts";
+import type { Reader, Streams } from "./streams.ts";
+
+/**
+ * Begins a stream in the session's event log.
+ *
+ * @returns `undefined` when too many connections are open
+ */
+export function openLoggedReply(streams: Streams, reader: Reader): ReplyStream | undefined {
+  return streams.slots.take(reader.owner) ? new LoggedReply(streams, reader) : undefined;
+}
+
+/** A message that was sent before the reply was made. */
+interface Pending {
+  readonly data: string;
+  /** Whether it answers a request. */
+  readonly answer: boolean;
+}
+
+/** A stream in the log: its messages are in the log before a client connects. */
+class LoggedReply implements ReplyStream {
+  readonly #streams: Streams;
+  readonly #reader: Reader;
+  readonly #stream: string;
+  /** The messages sent before the reply was made, where the log takes whole streams. */
+  #pending: Pending[] | undefined;
+  /** An answer that the log failed to take before there was a connection. */
+  #unlogged: string | undefined;
+  #ended = false;
+  #answering: Promise<unknown> | undefined;
+
+  constructor(streams: Streams, reader: Reader) {
+    this.#streams = streams;
+    this.#reader = reader;
+    this.#stream = reader.session.nameStream();
+    if (streams.log.addWhole !== undefined) this.#pending = [];
+  }
+
+  reply(): Reply {
+    const pending = this.#pending ?? [];
+    if (this.#ended && pending.length > 0) return this.#whole(pending);
+    this.#pending = undefined;
+    for (const { data, answer } of pending) this.#append(data, answer);
+    if (this.#ended) this.end();
+    const stream = this.#stream;
+    const { reply } = this.#streams.connectInSlot({
+      ...this.#reader,
+      stream,
+      after: 0,
+      kind: "request",
+    });
+    if (this.#unlogged !== undefined) this.#connection?.close("failed", { last: this.#unlogged });
+    return reply;
+  }
+
+  send(text: string): void {
+    this.#append(text, false);
+  }
+
+  answer(text: string): void {
+    this.#append(text, true);
+  }
+
+  end({ retryMs }: { readonly retryMs?: number } = {}): void {
+    this.#ended = true;
+    if (this.#pending !== undefined) return;
+    if (retryMs !== undefined) this.#connection?.close("shutdown", { retryMs });
+    if (this.#answering === undefined) this.#end();
+    else this.#answering.then(() => this.#end());
+  }
+
+  release(retryMs: number): void {
+    // The client may have resumed since: it is the present connection that ends.
+    const present = this.#connection;
+    // Without any event id the client has nothing to resume with.
+    const resumable = VERSIONS[this.#reader.version].priming || (present?.cursor ?? 0) > 0;
+    if (resumable) present?.close("released", { retryMs });
+  }
+
+  get #connection() {
+    return this.#reader.session.connections.get(this.#stream);
+  }
+
+  #append(data: string, answer: boolean): void {
+    if (this.#pending !== undefined) {
+      this.#pending.push({ data, answer });
+      return;
+    }
+    const { log, reporter } = this.#streams;
+    const appended = reporter.background(
+      "appending to a stream",
+      () => log.append(this.#reader.session.id, this.#stream, data),
+      answer ? () => this.#sendUnlogged(data) : undefined,
+    );
+    if (answer) this.#answering = appended;
+  }
+
+  /** Sends an answer that the log failed to take to the client that is connected. */
+  #sendUnlogged(answer: string): void {
+    this.#unlogged = answer;
+    this.#connection?.close("failed", { last: answer });
+  }
+
+  #end(): void {
+    const { log, reporter } = this.#streams;
+    reporter.background(
+      "ending a stream",
+      () => log.end(this.#reader.session.id, this.#stream),
+      () => this.#connection?.close("failed"),
+    );
+  }
+
+  /**
+   * Makes the reply of a stream that has ended already: one text, at half the cost of a connection. It
+   * is sent even where the log fails to take it.
+   */
+  #whole(pending: readonly Pending[]): Reply {
+    const { session, owner, version } = this.#reader;
+    const { log, slots, settings, reporter } = this.#streams;
+    const stream = this.#stream;
+    let frames = "";
+    let n = 0;
+    for (const { data } of pending) frames += frame(eventId(stream, ++n), data);
+    reporter.background(
+      "appending to a stream",
+      () => log.addWhole?.(session.id, stream, frames, n),
+    );
+    slots.give(owner);
+    if (reporter.enabled) this.#reportWhole(shortHash(session.id));
+    if (!VERSIONS[version].priming) return sseReply(frames);
+    return sseReply(primingFrame(eventId(stream, 0), settings.retryMs) + frames);
+  }
+
+  #reportWhole(session: string): void {
+    const { report } = this.#streams.reporter;
+    report({ type: "stream-opened", session, stream: "request" });
+    report({ type: "stream-closed", session, stream: "request", reason: "ended" });
+  }
+}
