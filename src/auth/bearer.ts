@@ -1,5 +1,5 @@
 /**
- * Bearer tokens: takes the token out of a request, and has somebody say whose it is (RFC 6750).
+ * Bearer tokens: reads the token from a request and has it verified (RFC 6750).
  *
  * @module
  */
@@ -11,16 +11,17 @@ import { Forbidden, Unauthorized } from "./errors.ts";
 import { checkScopes, hasScopes, scopesToAskFor } from "./scopes.ts";
 
 /**
- * Tells who sends a request: what the option `authenticate` of a handler takes. It may be called
- * outside a handler too, to guard other routes with the same tokens.
+ * Returns the principal that sends a request: the type of a handler's option `authenticate`. It can be
+ * called outside a handler too, to protect other routes with the same tokens.
  */
 export type Authenticate = (request: Request, context?: unknown) => MaybePromise<Principal>;
 
 /** Options for {@linkcode bearer}. */
 export interface BearerOptions {
   /**
-   * Says whose a token is. Nothing, or a thrown `Unauthorized`, means that it is no good: a 401. A
-   * thrown `Unavailable` is a 503, and everything else a 500, of which the client learns nothing.
+   * Returns the principal of a token. The response is a 401 if this returns nothing or throws
+   * `Unauthorized`, a 503 if it throws `Unavailable`, and a 500 without details if it throws anything
+   * else.
    */
   readonly verify: (
     token: string,
@@ -28,21 +29,21 @@ export interface BearerOptions {
     context: unknown,
   ) => MaybePromise<Principal | null | undefined>;
   /**
-   * The scopes that every token needs. Without them the answer is a 403 that names them.
+   * The scopes that every token needs. Without them the response is a 403 that names them.
    *
    * @default {[]}
    */
   readonly requiredScopes?: readonly string[];
 }
 
-/** A token's characters (RFC 6750 §2.1), in the one header that may carry it. */
+/** An Authorization header with a token (RFC 6750 §2.1). */
 const BEARER = /^bearer +([A-Za-z0-9\-._~+/]+=*) *$/i;
-/** How long a header with a token may be. */
-const LONGEST = 16 * 1024;
+/** How many characters an Authorization header may have. */
+const MAX_LENGTH = 16 * 1024;
 
 /**
- * Makes an `authenticate` for bearer tokens of any kind. For tokens of an authorization server there
- * are `jwt` and `introspection`.
+ * Makes an `authenticate` for bearer tokens of any kind. For tokens of an authorization server, use
+ * `jwt` or `introspection`.
  *
  * @example
  * ```ts
@@ -77,21 +78,21 @@ export function bearer(options: BearerOptions): Authenticate {
   };
 }
 
-/** The token of a request. */
+/** Reads the token from a request. */
 function tokenOf({ headers }: Request, required: readonly string[]): string {
   const header = headers.get(HeaderName.Authorization);
   if (header === null || !/^bearer(?: |$)/i.test(header)) {
     const challenge = bearerChallenge({ scopes: required });
     throw new Unauthorized("Send a bearer token as the Authorization header", { challenge });
   }
-  const [, token] = header.length > LONGEST ? [] : BEARER.exec(header) ?? [];
-  if (token === undefined) throw invalidToken("Send a token that is well-formed", required);
+  const [, token] = header.length > MAX_LENGTH ? [] : BEARER.exec(header) ?? [];
+  if (token === undefined) throw invalidToken("Send a well-formed token", required);
   return token;
 }
 
 function admit(principal: Principal | null | undefined, required: readonly string[]): Principal {
   if (principal === null || principal === undefined) {
-    throw invalidToken("Send a token that is valid", required);
+    throw invalidToken("Send a valid token", required);
   }
   if (hasScopes(principal, required)) return principal;
   throw new Forbidden("Send a token with the scopes that this server needs", {
@@ -100,12 +101,12 @@ function admit(principal: Principal | null | undefined, required: readonly strin
 }
 
 /**
- * What is said to a token that only the holder of a key may use (RFC 9449 §6, RFC 8705 §3). Nobody
- * here asks for a proof of the key, so that whoever stole the token could use it.
+ * Describes why a token is refused that is bound to a key of the client (RFC 9449 §6, RFC 8705 §3).
+ * This server doesn't verify proofs of the key, so a stolen token would work.
  */
-export const BOUND = "Send a token that is not bound to a key";
+export const KEY_BOUND = "Send a token that is not bound to a key";
 
-/** What a token that is no good is refused with. The description never has anything of the token. */
+/** Makes the error that refuses a token. The description must not contain any part of the token. */
 export function invalidToken(description: string, scopes: readonly string[] = []): Unauthorized {
   return new Unauthorized(description, {
     challenge: bearerChallenge({ error: "invalid_token", description, scopes }),

@@ -5,9 +5,9 @@
  */
 
 /**
- * The given text.
+ * Returns the given text.
  *
- * @throws {TypeError} If it is none, or empty
+ * @throws {TypeError} If it is not a string, or empty
  */
 export function textOption(name: string, given: unknown): string {
   if (typeof given === "string" && given !== "") return given;
@@ -15,12 +15,37 @@ export function textOption(name: string, given: unknown): string {
 }
 
 /**
- * The given texts: one, or an array of them.
+ * Returns the given texts, one or an array of them, as an array.
  *
- * @throws {TypeError} If there is none, or one is empty
+ * @throws {TypeError} If there is none, or one of them is not a string or empty
  */
 export function textsOption(name: string, given: unknown): string[] {
   const list = Array.isArray(given) ? given : [given];
   if (list.length === 0) throw new TypeError(`Give at least one text as "${name}"`);
   return list.map((one) => textOption(name, one));
+}
+
+/**
+ * Returns the given URL of an authorization server, normalized.
+ *
+ * @throws {TypeError} If it is not an HTTP URL, has credentials, or uses plain HTTP to another machine
+ * without `allowHttp`
+ */
+export function serverUrlOption(name: string, given: unknown, allowHttp: boolean): string {
+  const url = given instanceof URL || typeof given === "string" ? URL.parse(String(given)) : null;
+  if (url === null || (url.protocol !== "https:" && url.protocol !== "http:")) {
+    throw new TypeError(`Give a URL as "${name}": ${String(given)}`);
+  }
+  if (url.username !== "" || url.password !== "") {
+    throw new TypeError(`Leave user and password out of "${name}": ${url.host}`);
+  }
+  if (url.protocol === "http:" && !allowHttp && !isLoopback(url.hostname)) {
+    throw new TypeError(`Use https, or set "allowHttp", for "${name}": ${url.host}`);
+  }
+  return url.href;
+}
+
+function isLoopback(hostname: string): boolean {
+  return hostname === "localhost" || hostname.endsWith(".localhost") || hostname === "[::1]" ||
+    /^127(\.\d+){3}$/.test(hostname);
 }

@@ -1,5 +1,5 @@
 /**
- * What `authenticate` and `authorize` throw to turn somebody away.
+ * The errors that `authenticate` and `authorize` throw to refuse a request.
  *
  * @module
  */
@@ -18,16 +18,16 @@ export interface UnauthorizedOptions extends ErrorOptions {
 /** Options for {@linkcode Forbidden}. */
 export interface ForbiddenOptions extends ErrorOptions {
   /**
-   * The value of the WWW-Authenticate header. When left out it says that the scope is insufficient
+   * The value of the WWW-Authenticate header. When left out, it is an `insufficient_scope` challenge
    * (RFC 6750 §3.1).
    */
   readonly challenge?: string;
-  /** The scopes that would do, named in the challenge unless that is given. */
+  /** The scopes that the request needs. They are in the challenge unless `challenge` is given. */
   readonly scopes?: readonly string[];
 }
 
 /**
- * Thrown by `authenticate` when a request has no valid credentials: the answer is a 401.
+ * Refuses a request without valid credentials, when thrown by `authenticate`: the response is a 401.
  *
  * @example
  * ```ts
@@ -46,10 +46,10 @@ export class Unauthorized extends Error {
   readonly challenge: string;
 
   /**
-   * Makes the error that turns a sender without valid credentials away.
+   * Makes the error.
    *
-   * @param message What the client is told
-   * @throws {TypeError} If the challenge can't stand in a header
+   * @param message The message for the client
+   * @throws {TypeError} If the challenge is no valid header value
    */
   constructor(message = "Send valid credentials", options: UnauthorizedOptions = {}) {
     super(message, options);
@@ -59,20 +59,21 @@ export class Unauthorized extends Error {
 }
 
 /**
- * Thrown by `authenticate` or `authorize` when the credentials are valid but don't allow the request:
- * the answer is a 403. A client that can asks its user for the scopes that it names, and tries again.
+ * Refuses a request that the credentials don't allow, although they are valid, when thrown by
+ * `authenticate` or `authorize`: the response is a 403. Clients that support it ask their user for the
+ * named scopes and try again.
  */
 export class Forbidden extends Error {
   /** The value of the WWW-Authenticate header. */
   readonly challenge: string;
-  /** The scopes that would do, where the challenge follows from them. */
+  /** The scopes that the request needs; empty if the challenge was given as a text. */
   readonly scopes: readonly string[];
 
   /**
-   * Makes the error that turns a sender with too few rights away.
+   * Makes the error.
    *
-   * @param message What the client is told
-   * @throws {TypeError} If the challenge can't stand in a header, or a scope in a challenge
+   * @param message The message for the client
+   * @throws {TypeError} If the challenge is no valid header value, or a scope is malformed
    */
   constructor(message = "Send credentials that allow this", options: ForbiddenOptions = {}) {
     super(message, options);
@@ -85,15 +86,15 @@ export class Forbidden extends Error {
 }
 
 /**
- * Thrown by `authenticate` or `authorize` when nobody can tell now whether credentials are valid,
- * because what would know can't be reached: the answer is a 503, and the client keeps its credentials.
- * Its `cause` is for `onEvent`.
+ * Tells that credentials can't be checked now, for example because the authorization server can't be
+ * reached, when thrown by `authenticate` or `authorize`: the response is a 503, so that clients keep
+ * their credentials. The `cause` is reported to `onEvent` only.
  */
 export class Unavailable extends Error {
   /**
-   * Makes the error that puts a sender off.
+   * Makes the error.
    *
-   * @param message What the client is told
+   * @param message The message for the client
    */
   constructor(
     message = "The server can't check credentials now: try again",

@@ -1,78 +1,89 @@
 /**
- * Access tokens of any form, checked by asking the authorization server about them (RFC 7662).
+ * Access tokens of any form, checked by token introspection at the authorization server (RFC 7662).
  *
  * @module
  */
-import { freezeDeep } from "../internal/freeze.ts";
-import { functionOption, integerOption } from "../internal/check.ts";
+import {
+  allowInsecureRequests,
+  type AuthorizationServer,
+  type Client,
+  type ClientAuth,
+  ClientSecretPost,
+  customFetch,
+  introspectionRequest,
+  type IntrospectionRequestOptions,
+  processIntrospectionResponse,
+} from "oauth4webapi";
+import { integerOption } from "../internal/check.ts";
 import { type Clock, systemClock } from "../internal/clock.ts";
+import { freezeDeep } from "../internal/freeze.ts";
 import type { Principal } from "../protocol/exchange.ts";
-import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
-import { type Authenticate, bearer, BOUND, invalidToken } from "./bearer.ts";
-import { textOption, textsOption } from "./check.ts";
-import { Unavailable } from "./errors.ts";
-import { type Asking, type Fetch, fetchJson, serverUrl } from "./fetch_json.ts";
+import type { JsonObject } from "../protocol/jsonrpc.ts";
+import { type Authenticate, bearer, invalidToken, KEY_BOUND } from "./bearer.ts";
+import { boundedFetch, type Fetch, requestFailure } from "./bounded_fetch.ts";
+import { serverUrlOption, textOption, textsOption } from "./check.ts";
 import { checkScopes, type ImpliedScopes, impliedScopes, readScopes } from "./scopes.ts";
 import { TokenCache } from "./token_cache.ts";
 
 /** Options for {@linkcode introspection}. */
 export interface IntrospectionOptions {
-  /** Where the authorization server answers questions about tokens. */
+  /** The introspection endpoint of the authorization server. */
   readonly endpoint: string | URL;
-  /** As whom this server asks. */
+  /** The client id of this server at the authorization server. */
   readonly clientId: string;
-  /** Its secret. */
+  /** The client secret of this server. */
   readonly clientSecret: string;
   /**
-   * How the secret is sent: in the header (`"basic"`), or in the body (`"post"`).
+   * How this server authenticates: with the secret in the Authorization header (`"basic"`), or in the
+   * body (`"post"`).
    *
    * @default {"basic"}
    */
   readonly clientAuthentication?: "basic" | "post";
-  /** Who issues the tokens: the principals' issuer, and their `iss` where the answer has one. */
+  /** The issuer of the tokens, which principals get. A response with another `iss` is refused. */
   readonly issuer: string;
-  /** Whom the tokens must be for: one of these in the answer's `aud` (RFC 8707). */
+  /** The audience of the tokens: one of these must be in the response's `aud` (RFC 8707). */
   readonly audience: string | readonly string[];
   /**
-   * The scopes that every token needs. Without them the answer is a 403 that names them.
+   * The scopes that every token needs. Without them the response is a 403 that names them.
    *
    * @default {[]}
    */
   readonly requiredScopes?: readonly string[];
-  /** Scopes that stand for others too: `{ "notes:write": ["notes:read"] }`. */
+  /** Scopes that include others: `{ "notes:write": ["notes:read"] }`. */
   readonly implies?: ImpliedScopes;
   /**
-   * How long a token that was good counts as good, in milliseconds, and so how long one that was
-   * revoked still works; 0 asks every time. Never longer than the token lasts.
+   * How long a valid token is cached, in milliseconds, and so how long a revoked one still works; 0
+   * turns the cache off. A token is never cached past its expiry.
    *
    * @default {30000}
    */
   readonly cacheMs?: number;
   /**
-   * How many good tokens are remembered.
+   * How many valid tokens are cached.
    *
    * @default {1000}
    */
   readonly cacheEntries?: number;
   /**
-   * How long an answer may take, in milliseconds. Then the answer here is a 503.
+   * How long the authorization server may take, in milliseconds. After that the response is a 503.
    *
    * @default {5000}
    */
   readonly timeoutMs?: number;
   /**
-   * Whether the endpoint may be asked over plain HTTP on another machine.
+   * Whether the endpoint may be on another machine and use plain HTTP.
    *
    * @default {false}
    */
   readonly allowHttp?: boolean;
-  /** Asks the endpoint; the global `fetch` when left out. */
+  /** Sends the introspection requests; the global `fetch` when left out. */
   readonly fetch?: Fetch;
-  /** Where the time comes from; the machine's clock when left out. */
+  /** The source of the time; the machine's clock when left out. */
   readonly clock?: Clock;
 }
 
-/** What answers are held against. */
+/** What introspection responses are checked against. */
 interface Expected {
   readonly issuer: string;
   readonly audience: readonly string[];
@@ -81,23 +92,23 @@ interface Expected {
   readonly clock: Clock;
 }
 
-/** How the endpoint is asked about a token. */
-type Ask = (token: string) => Promise<unknown>;
+/** Asks the authorization server about a token. */
+type Introspect = (token: string) => Promise<JsonObject>;
 
-/** Where servers say what kind of token it is: refresh tokens are active too. */
-const KINDS = ["token_type", "token_use", "typ"] as const;
-/** How many questions may be open at a time. */
-const MOST_OPEN = 1_000;
+/** Members by which servers tell the kind of token: refresh tokens are active too. */
+const TOKEN_KINDS = ["token_type", "token_use", "typ"] as const;
+/** How many introspection requests may be open at a time. */
+const MAX_PENDING = 1_000;
 
 /**
  * Makes an `authenticate` that asks the authorization server about each token. The principal is
- * `sub`, through the client `client_id`, with the scopes of `scope`, until `exp`. What was good is
- * remembered for a while by the token's hash; what wasn't is asked again.
+ * `sub`, through the client `client_id`, with the scopes of `scope`, until `exp`. Valid tokens are
+ * cached for a while by their hash; invalid ones are asked about every time.
  *
- * Refused with 401 are tokens that aren't active, are for another audience or of another issuer, are
- * refresh tokens, are bound to a key of the client (`cnf`), or whose answer has no `sub` or no `aud`.
- * Where the endpoint can't be reached, or doesn't let this server ask, the answer is a 503, so that
- * clients keep their tokens and try again.
+ * Tokens are refused with 401 if they are not active, have another audience or issuer, are refresh
+ * tokens, are bound to a key of the client (`cnf`), or if the response has no `sub` or no `aud`. If
+ * the endpoint can't be reached or refuses this server, the response is a 503, so that clients keep
+ * their tokens and try again.
  *
  * @example
  * ```ts
@@ -132,89 +143,96 @@ export function introspection(options: IntrospectionOptions): Authenticate {
     implied: impliedScopes(options.implies),
     clock,
   };
-  const ask = askerOf(options, clock);
+  const introspect = makeIntrospect(options, expected);
   const cache = new TokenCache({
     clock,
     ttlMs: integerOption("cacheMs", options.cacheMs, 30_000, 0),
-    most: integerOption("cacheEntries", options.cacheEntries, 1_000),
-    mostOpen: MOST_OPEN,
-    find: async (token) => principalOf(await ask(token), expected),
+    maxEntries: integerOption("cacheEntries", options.cacheEntries, 1_000),
+    maxPending: MAX_PENDING,
+    verify: async (token) => principalOf(await introspect(token), expected),
   });
   return bearer({ requiredScopes, verify: (token) => cache.get(token) });
 }
 
-function askerOf(options: IntrospectionOptions, clock: Clock): Ask {
-  const { clientSecret, clientAuthentication = "basic", allowHttp = false } = options;
-  const clientId = textOption("clientId", options.clientId);
+function makeIntrospect(options: IntrospectionOptions, { issuer, clock }: Expected): Introspect {
+  const url = serverUrlOption("endpoint", options.endpoint, options.allowHttp ?? false);
+  const server: AuthorizationServer = { issuer, introspection_endpoint: url };
+  const client: Client = { client_id: textOption("clientId", options.clientId) };
+  const clientAuth = clientAuthOption(options);
+  const requestOptions: IntrospectionRequestOptions = {
+    additionalParameters: { token_type_hint: "access_token" },
+    [allowInsecureRequests]: url.startsWith("http:"),
+    [customFetch]: boundedFetch(options, clock),
+  };
+  return async (token) => {
+    const response = await introspectionRequest(server, client, clientAuth, token, requestOptions);
+    try {
+      return await processIntrospectionResponse(server, client, response);
+    } catch {
+      // The library's error holds the response's body, which must not get into events.
+      throw requestFailure('Expected a JSON object with a boolean "active"', url);
+    }
+  };
+}
+
+function clientAuthOption(options: IntrospectionOptions): ClientAuth {
+  const { clientSecret, clientAuthentication = "basic" } = options;
   if (typeof clientSecret !== "string" || clientSecret === "") {
     throw new TypeError(`Give a text as "clientSecret": ${typeof clientSecret}`);
   }
-  if (clientAuthentication !== "basic" && clientAuthentication !== "post") {
-    const given = String(clientAuthentication);
-    throw new TypeError(`Give "basic" or "post" as "clientAuthentication": ${given}`);
-  }
-  const asking: Asking = {
-    url: serverUrl("endpoint", options.endpoint, allowHttp),
-    fetch: functionOption("fetch", options.fetch) ?? ((url, init) => fetch(url, init)),
-    clock,
-    timeoutMs: integerOption("timeoutMs", options.timeoutMs, 5_000),
-  };
-  const basic = clientAuthentication === "basic";
-  const credentials = { client_id: clientId, client_secret: clientSecret };
-  const headers = {
-    "accept": "application/json",
-    "content-type": "application/x-www-form-urlencoded",
-    ...basic && { authorization: basicCredentials(clientId, clientSecret) },
-  };
-  return (token) => {
-    const form = { token, token_type_hint: "access_token", ...!basic && credentials };
-    const body = new URLSearchParams(form).toString();
-    return fetchJson(asking, { method: "POST", headers, body });
+  if (clientAuthentication === "basic") return clientSecretBasic(clientSecret);
+  if (clientAuthentication === "post") return ClientSecretPost(clientSecret);
+  const given = String(clientAuthentication);
+  throw new TypeError(`Give "basic" or "post" as "clientAuthentication": ${given}`);
+}
+
+/**
+ * Authenticates with HTTP Basic. The id and the secret are form-encoded first (RFC 6749 §2.3.1). The
+ * library's own `ClientSecretBasic` also encodes `-`, `_`, `.` and `*`, which breaks generated ids and
+ * secrets at servers that don't decode. URLSearchParams leaves these characters as they are.
+ */
+function clientSecretBasic(clientSecret: string): ClientAuth {
+  return (_server, { client_id }, _body, headers) => {
+    const [user, password] = [client_id, clientSecret].map((text) => {
+      return new URLSearchParams({ "": text }).toString().slice(1);
+    });
+    headers.set("authorization", `Basic ${btoa(`${user}:${password}`)}`);
   };
 }
 
-/** The id and the secret are encoded as in a form before they are joined (RFC 6749 §2.3.1). */
-function basicCredentials(id: string, secret: string): string {
-  const [user, password] = [id, secret].map((text) => {
-    return new URLSearchParams({ "": text }).toString().slice(1);
-  });
-  return `Basic ${btoa(`${user}:${password}`)}`;
-}
-
-/** Whose a token is, by what the server says of it (RFC 7662 §2.2). */
-function principalOf(answer: unknown, expected: Expected): Principal {
-  if (!isObject(answer) || typeof answer.active !== "boolean") {
-    const cause = new Error('The answer has no "active"');
-    throw new Unavailable(undefined, { cause });
+/** Reads the principal from an introspection response (RFC 7662 §2.2), or refuses the token. */
+function principalOf(response: JsonObject, expected: Expected): Principal {
+  const { sub, exp, client_id: clientId, scope } = response;
+  const problem = findProblem(response, expected);
+  if (problem !== undefined) throw invalidToken(problem, expected.requiredScopes);
+  if (typeof sub !== "string" || sub === "") {
+    throw invalidToken("Send a token that has a subject", expected.requiredScopes);
   }
-  const { sub, exp, client_id: clientId, scope } = answer;
-  const wrong = wrongWith(answer, expected);
-  if (wrong !== undefined || typeof sub !== "string") {
-    throw invalidToken(wrong ?? "Send a token of somebody", expected.requiredScopes);
-  }
-  // Many requests get the same one: what one of them does to it must not help the others.
+  // Many requests share this object: no request may change it for the others.
   return Object.freeze({
     id: sub,
     issuer: expected.issuer,
     ...typeof clientId === "string" && { clientId },
     scopes: Object.freeze(readScopes(expected.implied, scope)),
     ...typeof exp === "number" && { expiresAt: exp * 1000 },
-    claims: freezeDeep(answer),
+    claims: freezeDeep(response),
   });
 }
 
-function wrongWith(answer: JsonObject, { issuer, audience, clock }: Expected): string | undefined {
-  const { active, sub, iss, aud, exp, nbf } = answer;
-  const now = clock.now() / 1000;
-  if (active !== true) return "Send a new token: this one is over, or none of its issuer";
-  if (typeof sub !== "string" || sub === "") return "Send a token of somebody";
-  if (answer.cnf !== undefined) return BOUND;
-  if (KINDS.some((name) => /^refresh/i.test(String(answer[name])))) return "Send an access token";
-  if (iss !== undefined && iss !== issuer) {
+/** Says what the client should send instead of the token, if it must be refused. */
+function findProblem(response: JsonObject, expected: Expected): string | undefined {
+  const { active, iss, aud, exp, nbf, cnf } = response;
+  const now = expected.clock.now() / 1000;
+  if (active !== true) return "Send a new token: this one is not active";
+  if (cnf !== undefined) return KEY_BOUND;
+  if (TOKEN_KINDS.some((name) => /^refresh/i.test(String(response[name])))) {
+    return "Send an access token";
+  }
+  if (iss !== undefined && iss !== expected.issuer) {
     return "Send a token of the issuer that this server trusts";
   }
   const audiences: readonly unknown[] = Array.isArray(aud) ? aud : [aud];
-  if (!audiences.some((one) => typeof one === "string" && audience.includes(one))) {
+  if (!audiences.some((one) => typeof one === "string" && expected.audience.includes(one))) {
     return "Send a token for this server: this one is for another audience";
   }
   if (exp !== undefined && !(typeof exp === "number" && exp > now)) {

@@ -1,27 +1,105 @@
 /**
- * Access tokens that are JWTs, checked by the keys of their issuer (RFC 9068, RFC 8725).
+ * Access tokens that are JWTs, verified with the keys of their issuer (RFC 9068, RFC 8725).
  *
  * @module
  */
-import { errors, jwtVerify } from "jose";
-import type { JWTPayload, JWTVerifyOptions } from "jose";
+import { createLocalJWKSet, errors, jwtVerify } from "jose";
+import type { JSONWebKeySet, JWTPayload, JWTVerifyOptions } from "jose";
+import { functionOption, integerOption } from "../internal/check.ts";
+import { type Clock, systemClock } from "../internal/clock.ts";
 import type { Principal } from "../protocol/exchange.ts";
-import { type Authenticate, bearer, BOUND, invalidToken } from "./bearer.ts";
-import { type JwtOptions, jwtSettings } from "./jwt_options.ts";
-import type { FindKey } from "./remote_keys.ts";
-import { readScopes } from "./scopes.ts";
+import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
+import { type Authenticate, bearer, invalidToken, KEY_BOUND } from "./bearer.ts";
+import { boundedFetch, type Fetch } from "./bounded_fetch.ts";
+import { serverUrlOption, textOption, textsOption } from "./check.ts";
+import { type FindKey, RemoteKeys } from "./remote_keys.ts";
+import { checkScopes, type ImpliedScopes, impliedScopes, readScopes } from "./scopes.ts";
 
-/** How many keys are tried for a token that names none. */
-const MOST_TRIES = 10;
+/** A JSON Web Key Set (RFC 7517 §5). */
+export interface JwkSet {
+  /** Public keys. */
+  readonly keys: readonly JsonObject[];
+}
+
+/** Options for {@linkcode jwt}. Either `jwks` or `jwksUri` gives the issuer's keys. */
+export interface JwtOptions {
+  /** The issuer of the tokens: exactly what their `iss` says. */
+  readonly issuer: string;
+  /**
+   * The audience of the tokens: one of these must be in their `aud`. It is the resource that clients
+   * request tokens for (RFC 8707), so usually the URL of the endpoint.
+   */
+  readonly audience: string | readonly string[];
+  /** The issuer's public keys. */
+  readonly jwks?: JwkSet;
+  /** The URL of the issuer's public keys. They are fetched when the first token comes. */
+  readonly jwksUri?: string | URL;
+  /**
+   * The algorithms that tokens may be signed with: asymmetric ones only.
+   *
+   * @default {["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"]}
+   */
+  readonly algorithms?: readonly string[];
+  /**
+   * How far the issuer's clock may be off, in seconds. Tokens are valid for as much longer.
+   *
+   * @default {0}
+   */
+  readonly clockToleranceS?: number;
+  /**
+   * The scopes that every token needs. Without them the response is a 403 that names them.
+   *
+   * @default {[]}
+   */
+  readonly requiredScopes?: readonly string[];
+  /** Scopes that include others: `{ "notes:write": ["notes:read"] }`. */
+  readonly implies?: ImpliedScopes;
+  /** The required `typ` of tokens, such as `"at+jwt"` (RFC 9068). Any when left out. */
+  readonly typ?: string;
+  /**
+   * How long fetched keys are used before they are fetched again, in milliseconds. If that fails, they
+   * are used six times as long. A token with an unknown key id has them fetched at once.
+   *
+   * @default {600000}
+   */
+  readonly cacheMs?: number;
+  /**
+   * How long fetching keys may take, in milliseconds. After that the response is a 503.
+   *
+   * @default {5000}
+   */
+  readonly timeoutMs?: number;
+  /**
+   * Whether `jwksUri` may be on another machine and use plain HTTP.
+   *
+   * @default {false}
+   */
+  readonly allowHttp?: boolean;
+  /** Fetches keys; the global `fetch` when left out. */
+  readonly fetch?: Fetch;
+  /** Called when fetching keys fails in the background, while older keys are used. */
+  readonly onError?: (error: unknown) => void;
+  /** The source of the time; the machine's clock when left out. */
+  readonly clock?: Clock;
+}
+
+/** All algorithms that sign with a private key and verify with a public one. */
+const ALGORITHMS: readonly string[] = [
+  ...["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"],
+  ...["ES256", "ES384", "ES512", "EdDSA", "Ed25519"],
+];
+const POST_QUANTUM: readonly string[] = ["ML-DSA-44", "ML-DSA-65", "ML-DSA-87"];
+/** How many keys are tried for a token without a key id. */
+const MAX_TRIES = 10;
 
 /**
  * Makes an `authenticate` for access tokens that are signed JWTs. The principal is `sub`, issued by
  * `iss`, through the client `client_id` or `azp`, with the scopes of `scope` and `scp`, until `exp`.
  *
- * Refused with 401 are tokens that are unsigned, signed by an algorithm or a key that isn't the
- * issuer's, expired, from another issuer, for another audience, bound to a key of the client (`cnf`),
- * or without `sub` or `exp`. Where the issuer's keys can't be had the answer is a 503, so that clients
- * keep their tokens and try again.
+ * Tokens are refused with 401 if they are unsigned, signed with another algorithm or another key than
+ * the issuer's, expired, from another issuer, for another audience, bound to a key of the client
+ * (`cnf`), or without `sub` or `exp`. If the issuer's keys can't be fetched, the response is a 503, so
+ * that clients keep their tokens and try again.
  *
  * @example
  * ```ts
@@ -50,14 +128,26 @@ const MOST_TRIES = 10;
  * @throws {RangeError} If a number is out of range
  */
 export function jwt(options: JwtOptions): Authenticate {
-  const { find, expected, toleranceS, requiredScopes, implied, clock } = jwtSettings(options);
+  const { clock = systemClock, requiredScopes = [], typ } = options;
+  checkScopes("requiredScopes", requiredScopes);
+  const implied = impliedScopes(options.implies);
+  const toleranceS = integerOption("clockToleranceS", options.clockToleranceS, 0, 0);
+  const find = keysOption(options, clock);
+  const expected: JWTVerifyOptions = {
+    issuer: textOption("issuer", options.issuer),
+    audience: textsOption("audience", options.audience),
+    algorithms: algorithmsOption(options.algorithms),
+    clockTolerance: toleranceS,
+    requiredClaims: ["sub", "exp"],
+    ...typ !== undefined && { typ: textOption("typ", typ) },
+  };
   return bearer({
     requiredScopes,
     async verify(token) {
       try {
         const currentDate = new Date(clock.now());
-        const claims = await claimsOf(token, find, { ...expected, currentDate });
-        if (claims.cnf !== undefined) throw invalidToken(BOUND, requiredScopes);
+        const claims = await verifyToken(token, find, { ...expected, currentDate });
+        if (claims.cnf !== undefined) throw invalidToken(KEY_BOUND, requiredScopes);
         return principalOf(claims, readScopes(implied, claims.scope, claims.scp), toleranceS);
       } catch (error) {
         throw refusalOf(error, requiredScopes);
@@ -66,7 +156,48 @@ export function jwt(options: JwtOptions): Authenticate {
   });
 }
 
-async function claimsOf(
+function keysOption(options: JwtOptions, clock: Clock): FindKey {
+  const { jwks, jwksUri, allowHttp = false } = options;
+  if ((jwks === undefined) === (jwksUri === undefined)) {
+    throw new TypeError('Give either "jwks" or "jwksUri"');
+  }
+  if (jwks !== undefined) return localKeys(jwks);
+  const { find } = new RemoteKeys({
+    url: serverUrlOption("jwksUri", jwksUri, allowHttp),
+    fetch: boundedFetch(options, clock),
+    clock,
+    cacheMs: integerOption("cacheMs", options.cacheMs, 600_000),
+    onError: functionOption("onError", options.onError) ?? (() => {}),
+  });
+  return find;
+}
+
+function localKeys(jwks: JwkSet): FindKey {
+  const secret = Array.isArray(jwks?.keys) && jwks.keys.some((key) => {
+    return isObject(key) && (key.kty === "oct" || key.d !== undefined || key.priv !== undefined);
+  });
+  if (secret) throw new TypeError('Give public keys alone as "jwks"');
+  try {
+    // jose checks the shape
+    return createLocalJWKSet(jwks as unknown as JSONWebKeySet);
+  } catch (cause) {
+    throw new TypeError('Give a JSON Web Key Set as "jwks"', { cause });
+  }
+}
+
+function algorithmsOption(given: readonly string[] = ALGORITHMS): string[] {
+  if (!Array.isArray(given) || given.length === 0) {
+    throw new TypeError('Name at least one algorithm as "algorithms", or leave it out');
+  }
+  for (const name of given) {
+    if (ALGORITHMS.includes(name) || POST_QUANTUM.includes(name)) continue;
+    throw new TypeError(`Name asymmetric algorithms as "algorithms": ${String(name)}`);
+  }
+  return [...given];
+}
+
+/** Verifies a token and returns its claims. Without a key id, all keys that fit are tried. */
+async function verifyToken(
   token: string,
   find: FindKey,
   expected: JWTVerifyOptions,
@@ -77,11 +208,11 @@ async function claimsOf(
     if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error;
     let tries = 0;
     for await (const key of error) {
-      if (++tries > MOST_TRIES) break;
+      if (++tries > MAX_TRIES) break;
       try {
         return (await jwtVerify(token, key, expected)).payload;
-      } catch (wrong) {
-        if (!(wrong instanceof errors.JWSSignatureVerificationFailed)) throw wrong;
+      } catch (failure) {
+        if (!(failure instanceof errors.JWSSignatureVerificationFailed)) throw failure;
       }
     }
     throw new errors.JWSSignatureVerificationFailed();
@@ -101,33 +232,36 @@ function principalOf(
     issuer: iss,
     ...typeof clientId === "string" && { clientId },
     scopes,
-    // The handler refuses what is past this, so what is tolerated has to be in it.
+    // The handler refuses requests after this time, so it includes the tolerance.
     expiresAt: (exp + toleranceS) * 1000,
     claims,
   };
 }
 
-/** What the ways in which a token can be no good are called. */
-const WRONG: Readonly<Record<string, string>> = {
+/** What clients are told, by the code of jose's error. */
+const DESCRIPTIONS: Readonly<Record<string, string>> = {
   ERR_JWT_EXPIRED: "Send a new token: this one has expired",
-  ERR_JOSE_ALG_NOT_ALLOWED: "Send a token that is signed with an algorithm of its issuer",
-  ERR_JWKS_NO_MATCHING_KEY: "Send a token that is signed with a key of its issuer",
-  ERR_JWS_SIGNATURE_VERIFICATION_FAILED: "Send a token that is signed with a key of its issuer",
-  ERR_JWT_CLAIM_VALIDATION_FAILED: "Send a token that says all that it has to",
+  ERR_JOSE_ALG_NOT_ALLOWED: "Send a token signed with an allowed algorithm",
+  ERR_JWKS_NO_MATCHING_KEY: "Send a token signed with a key of its issuer",
+  ERR_JWS_SIGNATURE_VERIFICATION_FAILED: "Send a token signed with a key of its issuer",
+  ERR_JWT_CLAIM_VALIDATION_FAILED: "Send a token with all required claims",
   ERR_JWT_INVALID: "Send a token that is a signed JWT",
   ERR_JWS_INVALID: "Send a token that is a signed JWT",
   ERR_JOSE_NOT_SUPPORTED: "Send a token that is a signed JWT",
 };
-const WRONG_CLAIM: Readonly<Record<string, string>> = {
+/** What clients are told if a claim has the wrong value. */
+const CLAIM_DESCRIPTIONS: Readonly<Record<string, string>> = {
   aud: "Send a token for this server: this one is for another audience",
   iss: "Send a token of the issuer that this server trusts",
   nbf: "Send this token later: it is not valid yet",
 };
 
-/** What a failure means for the sender: only what is the token's own fault is a 401. */
+/** Turns a fault of the token into the error for a 401; every other error stays what it is. */
 function refusalOf(error: unknown, scopes: readonly string[]): unknown {
   if (!(error instanceof errors.JOSEError)) return error;
-  const claim = error instanceof errors.JWTClaimValidationFailed ? WRONG_CLAIM[error.claim] : "";
-  const description = claim || WRONG[error.code];
+  const claim = error instanceof errors.JWTClaimValidationFailed
+    ? CLAIM_DESCRIPTIONS[error.claim]
+    : undefined;
+  const description = claim ?? DESCRIPTIONS[error.code];
   return description === undefined ? error : invalidToken(description, scopes);
 }

@@ -1,6 +1,6 @@
 /**
- * Who may call an endpoint, and what with: bearer tokens, JWTs of an authorization server,
- * introspection, and the description by which clients find out where to get tokens.
+ * Authentication of callers: bearer tokens, JWTs and token introspection, and the metadata that tells
+ * clients where to get tokens.
  *
  * @example
  * ```ts
@@ -16,8 +16,8 @@
  * });
  * ```
  *
- * What a principal may do once it is known is for the handler's option `authorize`, and the `scopes`
- * of tools.
+ * What an authenticated principal may do is decided by the handler's option `authorize` and by the
+ * `scopes` of tools.
  *
  * @module
  */
@@ -29,9 +29,9 @@ export { protectedResource } from "./protected_resource.ts";
 
 export type { Authenticate, BearerOptions } from "./bearer.ts";
 export type { ForbiddenOptions, UnauthorizedOptions } from "./errors.ts";
-export type { Fetch } from "./fetch_json.ts";
+export type { Fetch } from "./bounded_fetch.ts";
 export type { IntrospectionOptions } from "./introspection.ts";
-export type { JwkSet, JwtOptions } from "./jwt_options.ts";
+export type { JwkSet, JwtOptions } from "./jwt.ts";
 export type { ProtectedResource, ProtectedResourceOptions } from "./protected_resource.ts";
 export type { ImpliedScopes } from "./scopes.ts";
 export type { Clock } from "../internal/clock.ts";

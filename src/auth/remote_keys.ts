@@ -1,127 +1,140 @@
 /**
- * The keys of an issuer, fetched when they are needed and kept for a while.
+ * The keys of an issuer, fetched when they are needed and cached.
+ *
+ * jose's `createRemoteJWKSet` is not used because it can't keep keys through an outage of the issuer,
+ * refuses new keys during its cooldown, and goes by the machine's clock, also when that is set back.
  *
  * @module
  */
 import { createLocalJWKSet, errors } from "jose";
 import type { CryptoKey, JSONWebKeySet, JWSHeaderParameters } from "jose";
+import type { Clock } from "../internal/clock.ts";
 import type { MaybePromise } from "../internal/types.ts";
 import { isObject } from "../protocol/jsonrpc.ts";
+import { type Fetch, requestFailure } from "./bounded_fetch.ts";
 import { Unavailable } from "./errors.ts";
-import { type Asking, fetchJson } from "./fetch_json.ts";
 
-/** Finds the key that a token names. */
+/** Finds the key that signed a token, by the token's header. */
 export type FindKey = (header: JWSHeaderParameters) => Promise<CryptoKey>;
 
-/** Where the keys are, and for how long they are good. */
-export interface RemoteKeysInit extends Asking {
+/** Options for {@linkcode RemoteKeys}. */
+export interface RemoteKeysInit {
+  /** The URL of the JSON Web Key Set. */
+  readonly url: string;
+  /** Sends the requests; bounded in time and in size. */
+  readonly fetch: Fetch;
+  /** The source of the time. */
+  readonly clock: Clock;
   /** How long keys are used before they are fetched again, in milliseconds. */
   readonly cacheMs: number;
-  /** Told when keys could not be fetched although nobody waits for them. */
+  /** Called when fetching keys fails in the background, while older keys are used. */
   readonly onError: (error: unknown) => void;
 }
 
-/** How many times `cacheMs` keys are used at most, while newer ones can't be had. */
-const STALE = 6;
-/** How long it takes after a failure until newer keys are looked for again, in milliseconds. */
+/** During an outage of the issuer, keys are used for this many times `cacheMs`. */
+const STALE_FACTOR = 6;
+/** Time from one background fetch of stale keys to the next, in milliseconds. */
 const RETRY_MS = 5_000;
 /**
- * Keys may be looked for so many times in a row because a token names an unknown one, and once more
- * every so many milliseconds: new keys are found at once, and made-up names cost the issuer nothing.
+ * A token with an unknown key id has the keys fetched at once: up to this many times in a row, plus
+ * once every `LOOKUP_REFILL_MS`. So new keys are found at once, and made-up ids cost the issuer little.
  */
-const SEARCHES = 5;
-const SEARCH_MS = 10_000;
+const MAX_LOOKUPS = 5;
+const LOOKUP_REFILL_MS = 10_000;
 /** How many keys an issuer may have. */
-const MOST_KEYS = 100;
+const MAX_KEYS = 100;
 
-interface Keys {
+interface KeySet {
   readonly find: FindKey;
-  readonly at: number;
+  readonly fetchedAt: number;
 }
 
-/** The keys behind a URL. One request at a time fetches them, for everybody who waits. */
+/** The key set at a URL. All waiting requests share one fetch. */
 export class RemoteKeys {
   readonly #init: RemoteKeysInit;
-  #keys: Keys | undefined;
-  #pending: Promise<Keys> | undefined;
+  #keys: KeySet | undefined;
+  #pending: Promise<KeySet> | undefined;
   #triedAt = -Infinity;
-  #searches = SEARCHES;
-  #searchedAt = -Infinity;
+  #lookups = MAX_LOOKUPS;
+  #refilledAt = -Infinity;
 
   constructor(init: RemoteKeysInit) {
     this.#init = init;
   }
 
   /**
-   * The key for a token.
+   * Finds the key that signed a token.
    *
-   * @throws {Unavailable} If the keys can't be fetched, or the right one might be among those that
-   * can't
-   * @throws {errors.JWKSNoMatchingKey} If there is none
+   * @throws {Unavailable} If the keys can't be fetched, and the cached ones are too old or don't have
+   * the key
+   * @throws {errors.JWKSNoMatchingKey} If the issuer has no such key
    */
   readonly find: FindKey = async (header) => {
-    const keys = await this.#current();
+    const keys = await this.#usable();
     try {
       return await keys.find(header);
     } catch (error) {
       if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
-      const newer = await this.#search(keys);
+      const newer = await this.#newerThan(keys);
       if (newer === undefined) throw error;
       return await newer.find(header);
     }
   };
 
-  async #current(): Promise<Keys> {
+  /** Returns the cached keys, unless they are too old; old ones are replaced in the background. */
+  async #usable(): Promise<KeySet> {
     const { cacheMs, onError } = this.#init;
     const keys = this.#keys;
-    const age = keys === undefined ? Infinity : this.#since(keys.at);
-    if (keys === undefined || age >= cacheMs * STALE) return await this.#load();
+    const age = keys === undefined ? Infinity : this.#since(keys.fetchedAt);
+    if (keys === undefined || age >= cacheMs * STALE_FACTOR) return await this.#load();
     if (age >= cacheMs && this.#since(this.#triedAt) >= RETRY_MS) this.#load().catch(onError);
     return keys;
   }
 
-  /** Newer keys than these, unless they have been looked for too often. */
-  #search(keys: Keys): MaybePromise<Keys | undefined> {
+  /** Returns newer keys, or `undefined` if they have been fetched too often. */
+  #newerThan(keys: KeySet): MaybePromise<KeySet | undefined> {
     if (this.#pending !== undefined) return this.#pending;
     if (this.#keys !== keys) return this.#keys;
-    const more = Math.floor(this.#since(this.#searchedAt) / SEARCH_MS);
-    if (more > 0) {
-      this.#searches = Math.min(SEARCHES, this.#searches + more);
-      this.#searchedAt = this.#init.clock.now();
+    const refill = Math.floor(this.#since(this.#refilledAt) / LOOKUP_REFILL_MS);
+    if (refill > 0) {
+      this.#lookups = Math.min(MAX_LOOKUPS, this.#lookups + refill);
+      this.#refilledAt = this.#init.clock.now();
     }
-    if (this.#searches > 0) {
-      this.#searches--;
+    if (this.#lookups > 0) {
+      this.#lookups--;
       return this.#load();
     }
-    if (this.#triedAt > keys.at) throw new Unavailable();
+    // The last fetch failed: the key could be a new one.
+    if (this.#triedAt > keys.fetchedAt) throw new Unavailable();
     return undefined;
   }
 
-  /** Milliseconds since then. What lies ahead, since the clock was set back, is as old as it is far. */
+  /** Returns the milliseconds since then. A time in the future, after the clock was set back, is old too. */
   #since(then: number): number {
     return Math.abs(this.#init.clock.now() - then);
   }
 
-  #load(): Promise<Keys> {
+  #load(): Promise<KeySet> {
     return this.#pending ??= this.#fetch().finally(() => this.#pending = undefined);
   }
 
-  async #fetch(): Promise<Keys> {
-    const { clock } = this.#init;
-    const at = this.#triedAt = clock.now();
-    const body = await fetchJson(this.#init, { headers: { accept: "application/json" } });
-    return this.#keys = { find: readKeys(body), at };
+  async #fetch(): Promise<KeySet> {
+    const { url, fetch, clock } = this.#init;
+    const fetchedAt = this.#triedAt = clock.now();
+    const response = await fetch(url, { headers: { accept: "application/json" } });
+    return this.#keys = { find: await readKeys(response, url), fetchedAt };
   }
 }
 
-function readKeys(body: unknown): FindKey {
+async function readKeys(response: Response, url: string): Promise<FindKey> {
   try {
-    if (!isObject(body) || !Array.isArray(body.keys) || body.keys.length > MOST_KEYS) {
-      throw new TypeError(`Expected a JSON Web Key Set with at most ${MOST_KEYS} keys`);
+    const body: unknown = await response.json();
+    if (isObject(body) && Array.isArray(body.keys) && body.keys.length <= MAX_KEYS) {
+      // jose checks the members
+      return createLocalJWKSet(body as unknown as JSONWebKeySet);
     }
-    // What else there is to check, this checks
-    return createLocalJWKSet(body as unknown as JSONWebKeySet);
-  } catch (cause) {
-    throw new Unavailable(undefined, { cause });
+  } catch {
+    // The error could quote the body, which must not get into events.
   }
+  throw requestFailure(`Expected a JSON Web Key Set of at most ${MAX_KEYS} keys`, url);
 }

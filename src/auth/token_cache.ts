@@ -1,5 +1,5 @@
 /**
- * What is known of tokens, for a while and within bounds, without keeping the tokens.
+ * A bounded cache of the principals of valid tokens, which does not keep the tokens themselves.
  *
  * @module
  */
@@ -7,20 +7,21 @@ import type { Clock } from "../internal/clock.ts";
 import type { Principal } from "../protocol/exchange.ts";
 import { Unavailable } from "./errors.ts";
 
-/** What a {@linkcode TokenCache} goes by. */
+/** Options for {@linkcode TokenCache}. */
 export interface TokenCacheInit {
+  /** The source of the time. */
   readonly clock: Clock;
-  /** How long a principal is remembered, in milliseconds; 0 is not at all. */
+  /** How long a principal is cached, in milliseconds; 0 turns the cache off. */
   readonly ttlMs: number;
-  /** How many are remembered. */
-  readonly most: number;
-  /** How many may be looked for at a time. */
-  readonly mostOpen: number;
-  /** Finds out whose a token is. */
-  readonly find: (token: string) => Promise<Principal>;
+  /** How many principals are cached. */
+  readonly maxEntries: number;
+  /** How many tokens may be verified at a time. */
+  readonly maxPending: number;
+  /** Returns the principal of a token that is not in the cache. */
+  readonly verify: (token: string) => Promise<Principal>;
 }
 
-interface Known {
+interface Entry {
   readonly principal: Principal;
   readonly at: number;
   readonly until: number;
@@ -28,57 +29,52 @@ interface Known {
 
 const encoder = new TextEncoder();
 
-/** Remembers whose tokens are, by their hashes. Requests with one token at a time share one search. */
+/** Caches principals by the hash of their token. Requests with the same token share one verification. */
 export class TokenCache {
   readonly #init: TokenCacheInit;
-  /** The one used longest ago comes first. */
-  readonly #known = new Map<string, Known>();
-  readonly #open = new Map<string, Promise<Principal>>();
+  /** The least recently used entry comes first. */
+  readonly #entries = new Map<string, Entry>();
+  readonly #pending = new Map<string, Promise<Principal>>();
 
   constructor(init: TokenCacheInit) {
     this.#init = init;
   }
 
-  /** How many are remembered. */
-  get size(): number {
-    return this.#known.size;
-  }
-
   /**
-   * Whose a token is. What can't be found out is not remembered.
+   * Returns the principal of a token. Failures are not cached.
    *
-   * @throws {Unavailable} If too many are looked for
+   * @throws {Unavailable} If too many tokens are being verified
    */
   async get(token: string): Promise<Principal> {
     const key = await hash(token);
-    const known = this.#known.get(key);
-    if (known !== undefined) {
-      this.#known.delete(key);
+    const entry = this.#entries.get(key);
+    if (entry !== undefined) {
+      this.#entries.delete(key);
       const now = this.#init.clock.now();
-      // A clock that was set back must not make it good for longer.
-      if (known.at <= now && now < known.until) {
-        this.#known.set(key, known);
-        return known.principal;
+      // A clock that was set back must not extend the entry's life.
+      if (entry.at <= now && now < entry.until) {
+        this.#entries.set(key, entry);
+        return entry.principal;
       }
     }
-    const open = this.#open.get(key);
-    if (open !== undefined) return await open;
-    if (this.#open.size >= this.#init.mostOpen) throw new Unavailable();
-    const found = this.#find(key, token).finally(() => this.#open.delete(key));
-    this.#open.set(key, found);
-    return await found;
+    const pending = this.#pending.get(key);
+    if (pending !== undefined) return await pending;
+    if (this.#pending.size >= this.#init.maxPending) throw new Unavailable();
+    const verified = this.#verify(key, token).finally(() => this.#pending.delete(key));
+    this.#pending.set(key, verified);
+    return await verified;
   }
 
-  async #find(key: string, token: string): Promise<Principal> {
-    const { clock, ttlMs, most, find } = this.#init;
-    const principal = await find(token);
+  async #verify(key: string, token: string): Promise<Principal> {
+    const { clock, ttlMs, maxEntries, verify } = this.#init;
+    const principal = await verify(token);
     const at = clock.now();
     const until = Math.min(at + ttlMs, principal.expiresAt ?? Infinity);
     if (until <= at) return principal;
-    this.#known.set(key, { principal, at, until });
-    for (const oldest of this.#known.keys()) {
-      if (this.#known.size <= most) break;
-      this.#known.delete(oldest);
+    this.#entries.set(key, { principal, at, until });
+    for (const oldest of this.#entries.keys()) {
+      if (this.#entries.size <= maxEntries) break;
+      this.#entries.delete(oldest);
     }
     return principal;
   }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Fetch } from "../../src/auth/fetch_json.ts";
+import type { Fetch } from "../../src/auth/bounded_fetch.ts";
 
 /** What was asked. */
 export interface Asked {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { base64url } from "jose";
 import { Forbidden, Unauthorized, Unavailable } from "../../../src/auth/errors.ts";
 import { introspection, type IntrospectionOptions } from "../../../src/auth/introspection.ts";
 import type { JsonObject } from "../../../src/protocol/jsonrpc.ts";
@@ -61,7 +62,8 @@ describe("introspection(): the question", () => {
       assert.equal(init.method, "POST");
       assert.equal(init.redirect, "manual");
       const headers = new Headers(init.headers);
-      assert.equal(headers.get("content-type"), "application/x-www-form-urlencoded");
+      const type = "application/x-www-form-urlencoded;charset=UTF-8";
+      assert.equal(headers.get("content-type"), type);
       const form = Object.fromEntries(new URLSearchParams(String(init.body)));
       const question = { token: TOKEN, token_type_hint: "access_token" };
       if (clientAuthentication === "post") {
@@ -73,6 +75,21 @@ describe("introspection(): the question", () => {
         // RFC 6749 §2.3.1: both are encoded as in a form
         assert.equal(atob(credentials), "mcp+server:s3cr%3Aet+%26%2B%25%C3%BC");
       }
+    }
+  });
+
+  test("[AUTH-4] leaves generated ids and secrets readable for servers that don't decode them", async () => {
+    const { endpoint, check } = bench({ clientId: "mcp-server_1.x*", clientSecret: "a-b_c.d*" });
+    assert.equal(await check(), "ada");
+    const headers = new Headers(endpoint.asked[0]?.init.headers);
+    assert.equal(headers.get("authorization"), `Basic ${btoa("mcp-server_1.x*:a-b_c.d*")}`);
+  });
+
+  test("[AUTH-4] goes over plain HTTP where that is allowed", async () => {
+    for (const url of ["http://localhost:1/x", "http://login.example/x"]) {
+      const { endpoint, check } = bench({ endpoint: url, allowHttp: !url.includes("localhost") });
+      assert.equal(await check(), "ada");
+      assert.equal(endpoint.asked[0]?.url, url);
     }
   });
 });
@@ -102,7 +119,12 @@ describe("introspection(): the answer", () => {
     ["for another audience", { aud: "https://other.example" }],
     ["for no audience", { aud: undefined }],
     ["for a list of others", { aud: ["x", `${AUDIENCE}/`] }],
+    ["for an audience that only begins alike", { aud: `${AUDIENCE}.evil` }],
+    ["for an empty list", { aud: [] }],
     ["of another issuer", { iss: "https://other.example" }],
+    ["of an issuer that only begins alike", { iss: `${ISSUER}.evil` }],
+    ["of a path below the issuer", { iss: `${ISSUER}/` }],
+    ["of a list of issuers", { iss: [ISSUER] }],
     ["without sub", { sub: undefined }],
     ["with an empty sub", { sub: "" }],
     ["that has expired", { exp: 1 }],
@@ -238,11 +260,29 @@ describe("introspection(): what is remembered", () => {
   });
 });
 
+const JWT_RESPONSE = "application/token-introspection+jwt";
+/** A JWT response that says the token is good (RFC 9701), signed by nobody. */
+const UNSIGNED = [
+  { alg: "RS256", typ: "token-introspection+jwt" },
+  {
+    ...{ iss: ISSUER, aud: "mcp server", iat: Math.floor(Date.now() / 1000) },
+    token_introspection: { active: true, sub: "ada", aud: AUDIENCE },
+  },
+  {},
+].map((part) => base64url.encode(JSON.stringify(part))).join(".");
+
 describe("introspection(): failures", () => {
   const broken: typeof BROKEN = {
     ...BROKEN,
     "wrong credentials": () => Response.json({ error: "invalid_client" }, { status: 401 }),
+    "wrong credentials, with a challenge": ({ init }) => {
+      const headers = { "www-authenticate": 'Basic realm="0paque-t0ken"' };
+      return Response.json({ error: String(init.body) }, { status: 401, headers });
+    },
     "no answer in it": () => Response.json({}),
+    "a text as active": () => Response.json({ active: "true", sub: "0paque-t0ken" }),
+    // Nobody would verify its signature
+    "a JWT": () => new Response(UNSIGNED, { headers: { "content-type": JWT_RESPONSE } }),
     "an answer that echoes": ({ init }) => new Response(String(init.body)),
   };
   for (const [name, answer] of Object.entries(broken)) {
@@ -256,6 +296,27 @@ describe("introspection(): failures", () => {
       assert.equal(await bed.check(), "ada");
     });
   }
+
+  test("[AUTH-4] an answer without an end is read no further than its limit", async () => {
+    const { endpoint, check } = bench();
+    let sent = 0;
+    let cancelled = false;
+    endpoint.answer = () =>
+      new Response(
+        new ReadableStream({
+          pull(controller) {
+            sent += 64 * 1024;
+            controller.enqueue(new Uint8Array(64 * 1024).fill(0x20));
+          },
+          cancel() {
+            cancelled = true;
+          },
+        }),
+      );
+    assert.ok(await check() instanceof Unavailable);
+    assert.ok(cancelled);
+    assert.ok(sent <= 512 * 1024, `${sent}`);
+  });
 
   test("[AUTH-4] no answer is waited for no longer than is allowed", async () => {
     const { clock, endpoint, check } = bench({ timeoutMs: 100 });

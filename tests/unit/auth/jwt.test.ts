@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { CompactSign, exportSPKI, importJWK, type JWK, SignJWT } from "jose";
-import { jwt } from "../../../src/auth/jwt.ts";
-import type { JwtOptions } from "../../../src/auth/jwt_options.ts";
+import { jwt, type JwtOptions } from "../../../src/auth/jwt.ts";
 import { Forbidden, Unauthorized } from "../../../src/auth/errors.ts";
 import { AUDIENCE, ISSUER, Issuer, makeKey, type Minting, withToken } from "../../auth/issuer.ts";
 import { FakeClock } from "../../support/clock.ts";
@@ -126,11 +125,13 @@ describe("jwt(): tokens that are no good", () => {
     ["for another audience", { claims: { aud: "https://other.example/mcp" } }, /audience/],
     ["for a path below", { claims: { aud: `${AUDIENCE}/` } }, /audience/],
     ["for nobody", { claims: { aud: undefined } }, /audience/],
+    ["for an audience that only begins alike", { claims: { aud: `${AUDIENCE}.evil` } }, /audience/],
     ["of another issuer", { claims: { iss: `${ISSUER}/` } }, /issuer/],
+    ["of an issuer that only begins alike", { claims: { iss: `${ISSUER}.evil` } }, /issuer/],
     ["of no issuer", { claims: { iss: undefined } }, /issuer/],
-    ["without exp", { claims: { exp: undefined } }, /all that it has to/],
+    ["without exp", { claims: { exp: undefined } }, /all required claims/],
     ["with a text as exp", { claims: { exp: "2099" as unknown as number } }, /./],
-    ["without sub", { claims: { sub: undefined } }, /all that it has to/],
+    ["without sub", { claims: { sub: undefined } }, /all required claims/],
     ["with an empty sub", { claims: { sub: "" } }, /./],
     ["with a number as sub", { claims: { sub: 7 as unknown as string } }, /./],
     ["that has expired", { forS: -1 }, /expired/],
