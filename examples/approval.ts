@@ -1,6 +1,6 @@
 /**
- * A tool that does nothing before the user has said yes. A no, no answer, or a client that can't ask
- * its user: nothing happens.
+ * A tool that asks the user before it runs. Without an explicit yes (a no, no answer, or a client that
+ * can't ask its user) it does not run.
  *
  *     deno run -A examples/approval.ts
  *
@@ -29,7 +29,7 @@ server.registerTool("delete_file", {
   description: "Deletes a file for good.",
   inputSchema: z.object({ name: z.string() }),
   annotations: { destructiveHint: true },
-  // The question, or false when there is nothing to ask. The arguments are shown below it.
+  // The question, or false to run without one. The client shows the arguments below it.
   approval: ({ name }) => name.endsWith(".tmp") ? false : `Delete "${name}" for good?`,
 }, ({ name }) => {
   if (!files.delete(name)) throw new McpError(ErrorCode.InvalidParams, `No such file: ${name}`);
@@ -40,7 +40,7 @@ if (import.meta.main) {
   const { values } = parseArgs({
     options: { port: { type: "string", default: process.env.PORT ?? "8000" } },
   });
-  // An application needs only the one of its runtime.
+  // An application imports only the one for its runtime.
   const { serve } = "Deno" in globalThis
     ? await import("@mooring/mcp/deno")
     : "Bun" in globalThis
@@ -51,7 +51,7 @@ if (import.meta.main) {
   const hello = '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":' +
     '"2025-11-25","capabilities":{},"clientInfo":{"name":"curl","version":"1.0.0"}}}';
   console.log(
-    `Listening at ${url}. Try it: the first file goes, the second stays, as nobody is asked.
+    `Listening at ${url}. Try it: the first file is deleted, the second is kept, because this client can't be asked.
 
   curl -si ${url} -H 'content-type: application/json' -d '${hello}'
 

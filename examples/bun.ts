@@ -3,8 +3,8 @@
  *
  *     bun examples/bun.ts
  *
- * `serve` listens on this machine alone, at `/mcp`, and lets running calls finish before it stops. A
- * handler needs none of that to work: `Bun.serve({ fetch: handler })` and `export default handler` do.
+ * `serve` listens on this machine only, at `/mcp`, and waits for running calls before it stops. Without
+ * `serve`, use `Bun.serve({ fetch: handler })` or `export default handler`.
  *
  * @module
  */

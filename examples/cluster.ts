@@ -1,6 +1,6 @@
 /**
- * One of many nodes: start as many as you like, with the same Redis and the same secret, behind any
- * proxy. Whichever gets a request answers it.
+ * One of several nodes with the same Redis and the same secret, behind any proxy. Each node can answer
+ * any request.
  *
  *     export STATE_KEY=$(openssl rand -base64 32)
  *     deno run -A examples/cluster.ts --port 8001 &
@@ -19,21 +19,21 @@ import { redisStore } from "@mooring/mcp/redis";
 import { createClient } from "redis";
 import { z } from "zod";
 
-/** Makes the server of a node. It keeps nothing in its process, so that any node may serve any session. */
+/** Makes the server of a node. It stores nothing in its process, so any node can serve any session. */
 export function serverOf(node: string): McpServer {
   const server = new McpServer({ name: "cluster", version: "1.0.0" });
 
   server.registerTool("visit", {
-    description: "Counts the visits of this session, and tells which node counted.",
+    description: "Counts the visits of this session, and says which node counted.",
   }, async (_args, ctx) => {
-    // Kept in Redis, with the session.
+    // Stored in Redis, with the session.
     const visits = Number(await ctx.session?.state.get("visits") ?? 0) + 1;
     await ctx.session?.state.set("visits", visits);
     return `Visit ${visits}, at ${node}`;
   });
 
   server.registerTool("count", {
-    description: "Counts slowly: end the node that streams, and come back for the rest at another.",
+    description: "Counts slowly: stop the node that streams, and resume at another node.",
     inputSchema: z.object({
       to: z.number().int().min(1).max(100).default(20),
       everyMs: z.number().int().min(1).max(5_000).default(500),
@@ -49,14 +49,14 @@ export function serverOf(node: string): McpServer {
   return server;
 }
 
-/** What all nodes have in common: a Redis, and a secret by which they know each other. */
+/** Makes what all nodes share: a Redis, and the secret with which they sign their messages. */
 export async function common(env: Readonly<Record<string, string | undefined>>) {
   const { REDIS_URL: url = "redis://127.0.0.1:6379", STATE_KEY: key, PREFIX: prefix } = env;
   if (key === undefined) {
     throw new Error("Set STATE_KEY to a secret of 32 bytes or more, the same for all nodes");
   }
   const client = createClient({ url });
-  // The client connects again by itself; until then requests are answered with 503.
+  // The client reconnects by itself; until then requests get 503.
   client.on("error", (error: Error) => console.error(`Redis: ${error.message}`));
   await client.connect();
   const options: McpHandlerOptions = {
@@ -75,7 +75,7 @@ if (import.meta.main) {
     },
   });
   const { client, options } = await common(process.env);
-  // An application needs only the one of its runtime.
+  // An application imports only the one for its runtime.
   const { serve } = "Deno" in globalThis
     ? await import("@mooring/mcp/deno")
     : "Bun" in globalThis
@@ -84,7 +84,7 @@ if (import.meta.main) {
   const { port, hostname: bound } = { port: Number(values.port), hostname: values.hostname };
   const node = `${hostname()}:${process.pid}`;
   const { url, finished } = await serve(serverOf(node), { ...options, port, hostname: bound });
-  console.log(`Listening at ${url}. Start another with --port, and give both the same session:
+  console.log(`Listening at ${url}. Start another with --port, and send both the same session id:
 
   curl -si ${url} -H 'content-type: application/json' -d '${hello()}'
 `);

@@ -1,9 +1,9 @@
 /**
- * A demo: tools that compute, take their time and ask something, a resource and a prompt.
+ * A demo: tools that compute, report progress and ask a question, a resource and a prompt.
  *
  *     deno task start
  *
- * Runs on Bun and Node, too: `bun examples/demo.ts`, `node examples/demo.ts`.
+ * It runs on Bun and Node too: `bun examples/demo.ts`, `node examples/demo.ts`.
  *
  * @module
  */
@@ -26,7 +26,7 @@ server.registerTool("add", {
 }, ({ a, b }) => ({ structuredContent: { sum: a + b } }));
 
 server.registerTool("brew_tea", {
-  description: "Brews tea and tells how far it is. Can be cancelled.",
+  description: "Brews tea and reports progress. Can be cancelled.",
   inputSchema: z.object({
     cups: z.number().int().min(1).max(10).default(3),
     msPerCup: z.number().int().min(1).max(5_000).default(500),
@@ -59,7 +59,7 @@ server.registerTool("greet", {
 server.registerResource(
   "time",
   "demo://time",
-  { description: "What time it is.", mimeType: "text/plain" },
+  { description: "The current time.", mimeType: "text/plain" },
   () => new Date().toISOString(),
 );
 
@@ -79,7 +79,7 @@ if (import.meta.main) {
   const { values } = parseArgs({
     options: { port: { type: "string", default: process.env.PORT ?? "8000" } },
   });
-  // An application needs only the one of its runtime.
+  // An application imports only the one for its runtime.
   const { serve } = "Deno" in globalThis
     ? await import("@mooring/mcp/deno")
     : "Bun" in globalThis

@@ -1,11 +1,10 @@
 /**
- * Several servers behind one endpoint: a server of this package, and one of the official SDK that is
- * hosted as it is. Each client gets a session of its own with each of them.
+ * Two servers behind one endpoint: one of this package, and one of the official SDK that is hosted
+ * unchanged. Each client's session has its own session with each of them.
  *
  *     deno run -A examples/gateway.ts
  *
- * Servers elsewhere are added the same way: `http({ url })` for one with an endpoint, `stdio({ command })`
- * for a program.
+ * Other servers are added the same way: `http({ url })` for a URL, `stdio({ command })` for a program.
  *
  * @module
  */
@@ -17,7 +16,7 @@ import { gateway, local, sdk } from "@mooring/mcp/gateway";
 import { z } from "zod";
 
 const clock = new McpServer({ name: "clock", version: "1.0.0" }, {
-  instructions: "Ask for the time rather than guess it.",
+  instructions: "Call the tool for the time; don't guess it.",
 });
 
 clock.registerTool("now", {
@@ -26,7 +25,7 @@ clock.registerTool("now", {
   annotations: { readOnlyHint: true },
 }, ({ timeZone }) => new Date().toLocaleString("en-GB", { timeZone }));
 
-/** A server that remembers something: made anew for each session. */
+/** Makes a server with state of its own, one for each session. */
 function counter(): SdkServer {
   const server = new SdkServer({ name: "counter", version: "1.0.0" });
   let count = 0;
@@ -36,7 +35,7 @@ function counter(): SdkServer {
   return server;
 }
 
-/** The gateway: it offers the tools `clock__now` and `counter__up`. */
+/** The gateway, with the tools `clock__now` and `counter__up`. */
 export const gw = gateway({
   upstreams: { clock: local(clock), counter: sdk(counter) },
 });
@@ -45,7 +44,7 @@ if (import.meta.main) {
   const { values } = parseArgs({
     options: { port: { type: "string", default: process.env.PORT ?? "8000" } },
   });
-  // An application needs only the one of its runtime.
+  // An application imports only the one for its runtime.
   const { serve } = "Deno" in globalThis
     ? await import("@mooring/mcp/deno")
     : "Bun" in globalThis
@@ -56,7 +55,7 @@ if (import.meta.main) {
   const hello = '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":' +
     '"2025-11-25","capabilities":{},"clientInfo":{"name":"curl","version":"1.0.0"}}}';
   console.log(
-    `Listening at ${url}. Try it: both servers' tools are there.
+    `Listening at ${url}. Try it: it lists the tools of both servers.
 
   curl -si ${url} -H 'content-type: application/json' -d '${hello}'
 

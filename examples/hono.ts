@@ -1,10 +1,10 @@
 /**
- * An endpoint inside of a Hono app, which has its own routes and knows its own users.
+ * An endpoint in a Hono app that has its own routes and authenticates its own users.
  *
  *     deno run -A examples/hono.ts
  *
- * `node:http` is there on Deno, Bun and Node alike. On Deno `Deno.serve(app.fetch)` does as well, and on
- * Bun `export default app`.
+ * It listens with `node:http`, which Deno, Bun and Node have. On Deno you can use
+ * `Deno.serve(app.fetch)` instead, on Bun `export default app`.
  *
  * @module
  */
@@ -20,7 +20,7 @@ const keys = new Map([[process.env.API_KEY ?? "demo-key", "ada"]]);
 
 const server = new McpServer({ name: "hono", version: "1.0.0" });
 server.registerTool("whoami", {
-  description: "Tells who you are.",
+  description: "Says who you are.",
 }, (_args, ctx) => `You are ${ctx.principal.id}`);
 
 /** The endpoint. */

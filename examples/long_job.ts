@@ -1,7 +1,7 @@
 /**
- * A job that takes its time. The tool reports progress and stops when it is cancelled. Nothing in it
- * is about broken connections: when one breaks the job runs on, and the client comes back for the rest
- * with the id of the last event that it got.
+ * A long job. The tool reports progress and stops when it is cancelled. It has no code for broken
+ * connections: when one breaks, the job runs on, and the client resumes with the id of the last event
+ * that it received.
  *
  *     deno run -A examples/long_job.ts
  *
@@ -13,14 +13,14 @@ import { parseArgs } from "node:util";
 import { type McpHandlerOptions, McpServer, StopError } from "@mooring/mcp";
 import { z } from "zod";
 
-/** How many reports are being written, and how many were given up. */
+/** How many reports are being written, and how many were stopped. */
 export const jobs = { running: 0, stopped: 0 };
 
-/** How it is served. */
+/** The options of the handler. */
 export const options: McpHandlerOptions = {
-  // A job that reports no progress for 30 seconds is stuck, one that takes 10 minutes is lost.
+  // Stop a job without progress for 30 seconds, and any job after 10 minutes.
   requests: { timeoutMs: 30_000, maxTimeoutMs: 600_000 },
-  // A client that was away may come back for a result this long after it got there.
+  // Store a finished stream for 5 minutes, for clients that reconnect late.
   streams: { retainMs: 300_000 },
 };
 
@@ -37,7 +37,7 @@ server.registerTool("write_report", {
   jobs.running++;
   try {
     for (let page = 1; page <= pages; page++) {
-      // Whatever takes time gets the signal, and stops with it.
+      // Pass the signal to everything that takes time.
       await pause(msPerPage, undefined, { signal: ctx.signal });
       ctx.progress(page, pages, `Page ${page} is written`);
     }
@@ -55,7 +55,7 @@ if (import.meta.main) {
   const { values } = parseArgs({
     options: { port: { type: "string", default: process.env.PORT ?? "8000" } },
   });
-  // An application needs only the one of its runtime.
+  // An application imports only the one for its runtime.
   const { serve } = "Deno" in globalThis
     ? await import("@mooring/mcp/deno")
     : "Bun" in globalThis
@@ -71,11 +71,13 @@ if (import.meta.main) {
     params: { name: "write_report", arguments: {}, _meta: { progressToken: "report" } },
   });
   const json = "-H 'content-type: application/json'";
-  console.log(`Listening at ${url}. Open a session and start a job, break it off with Ctrl+C, and
-come back for the rest with the last id that you saw:
+  console.log(
+    `Listening at ${url}. Open a session and start a job, break the connection with Ctrl+C,
+and resume with the last event id that you saw:
 
   SESSION=$(curl -si ${url} ${json} -d '${hello}' | sed -n 's/^mcp-session-id: //ip' | tr -d '\\r')
   curl -N ${url} ${json} -H "mcp-session-id: $SESSION" -d '${job}'
   curl -N ${url} -H "mcp-session-id: $SESSION" -H 'last-event-id: …'
-`);
+`,
+  );
 }

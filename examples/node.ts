@@ -1,9 +1,9 @@
 /**
- * An endpoint inside of a Node server that does other things, too.
+ * An endpoint in a Node server that has other routes too.
  *
  *     node examples/node.ts
  *
- * Where it is all that is served, `serve` from `@mooring/mcp/node` does the listening.
+ * For a server with this endpoint only, use `serve` of `@mooring/mcp/node`.
  *
  * @module
  */

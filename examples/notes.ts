@@ -1,10 +1,10 @@
 /**
- * Notes, each user's own. A bearer token says who asks; the session of one user is to any other as
- * unknown as an id that nobody was given.
+ * Notes that only their user sees. A bearer token says who sends a request. The session of one user does
+ * not exist for any other user.
  *
  *     deno run -A examples/notes.ts
  *
- * The tokens here are for trying it out. In earnest `authenticate` asks whoever gave them out.
+ * The tokens here are for a demo. A real `authenticate` checks them: see `@mooring/mcp/auth`.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { parseArgs } from "node:util";
 import { ErrorCode, McpError, type McpHandlerOptions, McpServer, Unauthorized } from "@mooring/mcp";
 import { z } from "zod";
 
-/** How many notes a user can have. */
+/** The maximum number of notes of one user. */
 const MOST = 100;
 
 const users = new Map([
@@ -22,7 +22,7 @@ const users = new Map([
 ]);
 const notes = new Map<string, string[]>();
 
-/** How it is served. */
+/** The options of the handler. */
 export const options: McpHandlerOptions = {
   authenticate(request) {
     const [, token = ""] = request.headers.get("authorization")?.match(/^Bearer (.+)$/i) ?? [];
@@ -36,7 +36,7 @@ export const options: McpHandlerOptions = {
 export const server = new McpServer({ name: "notes", version: "1.0.0" });
 
 server.registerTool("add_note", {
-  description: "Keeps a note.",
+  description: "Adds a note.",
   inputSchema: z.object({ text: z.string().min(1).max(1_000) }),
 }, ({ text }, ctx) => {
   const own = notes.get(ctx.principal.id) ?? [];
@@ -52,7 +52,7 @@ server.registerTool("list_notes", {
 }, (_args, ctx) => ({ structuredContent: { notes: notes.get(ctx.principal.id) ?? [] } }));
 
 server.registerTool("delete_note", {
-  description: "Deletes a note by its number, from 1 on.",
+  description: "Deletes a note by its number, which starts at 1.",
   inputSchema: z.object({ number: z.number().int().min(1) }),
 }, ({ number }, ctx) => {
   const own = notes.get(ctx.principal.id) ?? [];
@@ -73,7 +73,7 @@ if (import.meta.main) {
   const { values } = parseArgs({
     options: { port: { type: "string", default: process.env.PORT ?? "8000" } },
   });
-  // An application needs only the one of its runtime.
+  // An application imports only the one for its runtime.
   const { serve } = "Deno" in globalThis
     ? await import("@mooring/mcp/deno")
     : "Bun" in globalThis
