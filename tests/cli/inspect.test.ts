@@ -99,7 +99,7 @@ test("tokens come from the environment and are never shown", () =>
     const wrong = await run(["inspect", url, "--token-env", "WRONG"], env);
     assert.deepEqual([wrong.code, wrong.err], [
       1,
-      `Send a token with --token-env NAME: the server asks for one: ${url}\n`,
+      `Send a token with --token-env NAME: the server requires one: ${url}\n`,
     ]);
     const unset = await run(["inspect", url, "--token-env", "NOT_SET_ANYWHERE"]);
     assert.deepEqual([unset.code, unset.err], [
