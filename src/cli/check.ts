@@ -23,7 +23,7 @@ export interface CheckOptions {
   readonly connect?: boolean;
 }
 
-/** Characters of what is shown of one server's trial. */
+/** Characters of a server's result that are shown. */
 const MAX_LENGTH = 1_000;
 /** Servers that are tried at the same time. */
 const MAX_TRIALS = 8;

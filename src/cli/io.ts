@@ -74,7 +74,7 @@ interface Writable {
 }
 
 function sinkOf(stream: Writable, redact: Redact, maxBuffered = Infinity): Sink {
-  // The command goes on when its reader has gone
+  // A closed pipe must not end the command
   stream.on("error", () => {});
   return {
     write(line): void {

@@ -30,7 +30,7 @@ const COMMANDS: Commands = {
 
 /** Columns of the help. */
 const HELP_WIDTH = 100;
-/** Seconds that `mooring inspect` waits for an answer unless told otherwise, and at most. */
+/** Seconds that `mooring inspect` waits for an answer: the default and the maximum of --timeout. */
 const TIMEOUT_S = 30;
 const MAX_TIMEOUT_S = 86_400;
 
@@ -240,9 +240,9 @@ function plainFlags({ flags }: Option): string {
 }
 
 /**
- * Makes misuse of a command a usage error with our own words, and adds checks that the parser doesn't have.
+ * Replaces the parser's errors with usage errors, and adds checks that the parser doesn't have.
  *
- * The parser by itself would write to the console, end the process, show whole arguments, which may hold
+ * On its own the parser would write to the console, end the process, show whole arguments, which may hold
  * secrets, and take the next option for a missing value.
  */
 function refuseMisuse(command: Command, args: readonly string[]): void {

@@ -65,7 +65,7 @@ export class Reloader {
   #closed = false;
 
   /**
-   * @param text The text that is in force
+   * @param text The text that is applied already
    */
   constructor(init: ReloaderInit, text: string) {
     this.#init = init;

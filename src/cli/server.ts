@@ -37,7 +37,7 @@ export class Server {
   readonly #gateway: Gateway;
   readonly #routes: Routes;
   readonly #listener: BoundListener;
-  /** The configuration in force. */
+  /** The configuration that is applied. */
   #config: Config;
   #closed: Promise<void> | undefined;
 

@@ -1,5 +1,5 @@
 /**
- * Suggests the known name that somebody probably meant.
+ * Suggests the known name nearest to an unknown one.
  *
  * @module
  */
