@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * The `mooring` command of the npm package. The package holds TypeScript; Node runs that, but not
- * under `node_modules`, and neither does Deno, so there its types are taken out here, for the files of this package alone.
+ * Runs the `mooring` command of the npm package. The package holds TypeScript, and neither Node nor
+ * Deno strips the types of files under `node_modules`. So this file strips them, for this package only.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { fileURLToPath } from "node:url";
 
 const ROOT = new URL("../", import.meta.url).href;
 
-/** Takes the types out of a module without the warning that this is a young feature of Node. */
+/** Strips the types of a module, without Node's warning that the feature is experimental. */
 function strip(source) {
   const { emitWarning } = process;
   process.emitWarning = () => {};
@@ -23,7 +23,7 @@ function strip(source) {
   }
 }
 
-/** Loads this package's modules; everything else is loaded as ever. */
+/** Loads this package's modules, and leaves all others to the runtime. */
 function load(url, context, next) {
   if (!url.startsWith(ROOT) || !url.endsWith(".ts")) return next(url, context);
   return {
@@ -33,7 +33,7 @@ function load(url, context, next) {
   };
 }
 
-// Bun runs TypeScript wherever it is.
+// Bun runs TypeScript in any folder
 if (process.versions.bun === undefined) {
   if (module.registerHooks === undefined || module.stripTypeScriptTypes === undefined) {
     console.error(`Run mooring with Node 22.18 or newer: ${process.version}`);

@@ -1,19 +1,19 @@
 /**
  * Splits a command line into a program and its arguments, without a shell: nothing in it is expanded,
- * piped or run but that one program.
+ * piped or redirected.
  *
  * Blanks separate arguments. `'…'` keeps everything as it is. `"…"` keeps everything but `\"` and
  * `\\`. Outside of quotes a backslash stands for itself, except before a blank, a quote or another
- * backslash, so that paths of Windows may be written as they are.
+ * backslash, so that Windows paths need no escapes.
  *
  * @module
  */
 import { quote } from "../internal/quote.ts";
-import { CliError, ExitCode } from "./errors.ts";
+import { usageError } from "./errors.ts";
 
 /** One piece: a blank, a quoted text, an escaped character, or plain characters. */
 const PIECE = /(\s+)|'([^']*)'|"((?:[^"\\]|\\[\s\S])*)"|\\([\s'"\\])|([^\s'"\\]+|\\)/y;
-/** What only a shell understands when it stands alone. */
+/** An argument that is an operator of a shell. */
 const OPERATOR = /^(?:[|&;<>]+|\d?>{1,2}(?:&\d)?|\d?<)$/;
 const ASSIGNMENT = /^[A-Za-z_][A-Za-z0-9_]*=/;
 
@@ -38,7 +38,7 @@ export function splitArgv(line: string): [string, ...string[]] {
     const at = PIECE.lastIndex;
     const piece = PIECE.exec(line);
     if (piece === null) {
-      throw usage(`Close the quote that begins at character ${at + 1}: ${quote(line)}`);
+      throw usageError(`Close the quote that begins at character ${at + 1}: ${quote(line)}`);
     }
     const [, blank, single, double, escaped, rest] = piece;
     if (blank !== undefined) {
@@ -52,21 +52,17 @@ export function splitArgv(line: string): [string, ...string[]] {
   finish();
   const [program, ...rest] = args;
   if (program === undefined || program === "") {
-    throw usage(`Give a program and its arguments: ${quote(line)}`);
+    throw usageError(`Give a program and its arguments: ${quote(line)}`);
   }
   return [program, ...rest];
 }
 
 function refuseShell(word: string, first: boolean): void {
   if (OPERATOR.test(word)) {
-    throw usage(`No shell runs the command: leave this out, or put it in quotes: ${word}`);
+    throw usageError(`No shell runs the command. Leave this out, or put it in quotes: ${word}`);
   }
   if (first && ASSIGNMENT.test(word)) {
-    // What follows the sign may be a secret.
-    throw usage(`Set a variable with --env before the command: ${word.replace(/=.*/s, "=…")}`);
+    // The value may be a secret
+    throw usageError(`Set a variable with --env before the command: ${word.replace(/=.*/s, "=…")}`);
   }
-}
-
-function usage(message: string): CliError {
-  return new CliError(message, ExitCode.Usage);
 }

@@ -1,23 +1,23 @@
 /**
- * What is said when a server has started: where it is, and what to paste into a client.
+ * Writes what is shown when the server has started: its URLs, and what to paste into a client.
  *
  * @module
  */
 import { SERVERS_PATH } from "./routes.ts";
 import { VERSION } from "./version.ts";
 
-/** What the words are made of. */
+/** What {@linkcode banner} shows. */
 export interface BannerInit {
-  /** Where clients reach all servers together. */
+  /** The URL of the endpoint for all servers together. */
   readonly url: string;
-  /** Where clients reach the server, without a path. */
+  /** The same URL without a path. */
   readonly base: string;
   readonly names: readonly string[];
-  /** Whether clients need a token of their own. */
+  /** Whether clients need a configured token. */
   readonly tokens: boolean;
 }
 
-/** The words. */
+/** Writes the banner. */
 export function banner({ url, base, names, tokens }: BannerInit): string {
   const width = Math.max(0, ...names.map((name) => name.length));
   const headers = tokens ? { headers: { Authorization: "Bearer YOUR-TOKEN" } } : {};

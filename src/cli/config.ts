@@ -1,5 +1,5 @@
 /**
- * Reads a configuration file, and says all that is wrong with it at once.
+ * Reads a configuration file, and reports everything that is wrong with it at once.
  *
  * @module
  */
@@ -7,31 +7,32 @@ import { readFile } from "node:fs/promises";
 import type { z } from "zod";
 import { isObject } from "../protocol/jsonrpc.ts";
 import { type Config, configSchema } from "./config_schema.ts";
+import type { OptionValues } from "./config_from_options.ts";
 import { type Env, expand, type Problem } from "./env.ts";
 import { CliError, ExitCode } from "./errors.ts";
-import type { FlagValues } from "./flag_values.ts";
-import { jsonProblem } from "./json_source.ts";
+import { JsonError, parseJson } from "./json.ts";
 
-/** The longest file that is read, in characters. */
-const LONGEST = 1024 * 1024;
+/** Characters that a file may have. */
+const MAX_LENGTH = 1024 * 1024;
 
-/** A configuration, and what of it must never be shown. */
-export interface Loaded {
+/** What {@linkcode parseConfig} returns. */
+export interface ParsedConfig {
   readonly config: Config;
+  /** The texts in it that must never be written. */
   readonly secrets: readonly string[];
 }
 
-/** Where a configuration comes from. */
+/** What {@linkcode parseConfig} reads. */
 export interface ConfigSource {
   /** The file's name, for messages. */
   readonly file: string;
   readonly text: string;
   readonly env: Env;
-  /** What flags say: it takes the place of what the file says. */
-  readonly flags?: FlagValues;
+  /** The command line's options. They replace keys of the file. */
+  readonly options?: OptionValues;
 }
 
-/** A configuration that can't be used. */
+/** Thrown for a configuration that can't be used; one line for each mistake. */
 export class ConfigError extends CliError {
   constructor(lines: readonly string[], exitCode?: ExitCode) {
     super(lines.join("\n"), exitCode);
@@ -39,58 +40,78 @@ export class ConfigError extends CliError {
 }
 
 /**
- * The text of a configuration file.
+ * Reads the text of a configuration file.
  *
- * @throws {CliError} If it can't be read
+ * @throws {CliError} If the file can't be read
  */
 export async function readConfig(file: string): Promise<string> {
   try {
     return await readFile(file, "utf8");
   } catch (cause) {
-    // Looking for a property harms nothing, whatever was thrown
+    // Reading a property works on anything that `readFile` throws
     const { code } = cause as { readonly code?: unknown };
-    const why = code === "ENOENT" ? "Name a file that exists" : "Name a file that can be read";
-    throw new CliError(`${why}: ${file}`, ExitCode.Failed, { cause });
+    const advice = code === "ENOENT" ? "Name a file that exists" : "Name a file that can be read";
+    throw new CliError(`${advice}: ${file}`, ExitCode.Failed, { cause });
   }
 }
 
 /**
- * Checks the text of a configuration file.
+ * Parses and checks the text of a configuration file.
  *
- * @throws {ConfigError} If something in it is wrong
+ * @throws {ConfigError} If something in it is wrong; with the exit code for usage if only options are
  */
-export function parseConfig({ file, text, env, flags }: ConfigSource): Loaded {
-  const said = parseText(file, text);
-  const raw = isObject(said) ? { ...said, ...flags?.values } : said;
-  const { value, secrets, problems } = expand(raw, env);
-  const { data, error } = problems.length > 0 ? NOTHING : configSchema.safeParse(value);
-  if (data !== undefined) return { config: data, secrets: [...secrets, ...secretsOf(data)] };
-  const found = [...problems, ...(error?.issues ?? []).flatMap(issueProblems)];
+export function parseConfig({ file, text, env, options }: ConfigSource): ParsedConfig {
+  const parsed = parseText(file, text);
+  const merged = isObject(parsed) ? { ...parsed, ...options?.values } : parsed;
+  const { value, secrets, problems } = expand(merged, env);
+  const { data, error } = configSchema.safeParse(value);
+  if (data !== undefined && problems.length === 0) {
+    return { config: data, secrets: [...secrets, ...secretsOf(data)] };
+  }
+  const found = [...problems, ...schemaProblems(error?.issues ?? [], problems)];
   const lines = found.map(({ path, message }) => {
-    const where = flags?.flagOf(path) ??
+    const place = options?.optionAt(path) ??
       [file, ...path.length === 0 ? [] : [pathText(path)]].join(": ");
-    return `${where}: ${message}`;
+    return `${place}: ${message}`;
   });
-  const usage = found.every(({ path }) => flags?.flagOf(path) !== undefined);
+  const usage = found.every(({ path }) => options?.optionAt(path) !== undefined);
   throw new ConfigError(lines, usage ? ExitCode.Usage : ExitCode.Failed);
 }
 
-const NOTHING = { data: undefined, error: undefined };
-
 function parseText(file: string, text: string): unknown {
-  if (text.length > LONGEST) {
-    throw new ConfigError([`${file}: Write at most ${LONGEST} characters`]);
+  if (text.length > MAX_LENGTH) {
+    throw new ConfigError([`${file}: Write at most ${MAX_LENGTH} characters`]);
   }
-  const json = text.replace(/^\uFEFF/, "");
-  const broken = jsonProblem(json);
-  if (broken === undefined) return JSON.parse(json);
-  throw new ConfigError([`${file}:${broken.line}:${broken.column}: ${broken.message}`]);
+  try {
+    return parseJson(text.replace(/^\uFEFF/, ""));
+  } catch (error) {
+    if (!(error instanceof JsonError)) throw error;
+    throw new ConfigError([`${file}:${error.line}:${error.column}: ${error.message}`]);
+  }
+}
+
+/** Returns the problems that the schema found, without those of variables that have no value. */
+function schemaProblems(
+  issues: readonly z.core.$ZodIssue[],
+  unexpanded: readonly Problem[],
+): Problem[] {
+  const paths = unexpanded.map(({ path }) => pathText(path));
+  return issues.flatMap((issue) =>
+    issueProblems(issue).filter(({ path }) => {
+      const place = pathText(path);
+      // A union reports its own path for a problem in one of its keys
+      const inside = issue.code === "invalid_union" ? `${place}.` : undefined;
+      return !paths.some((known) =>
+        known === place || (inside !== undefined && known.startsWith(inside))
+      );
+    })
+  );
 }
 
 function issueProblems(issue: z.core.$ZodIssue): Problem[] {
   const path = issue.path.map((key) => typeof key === "symbol" ? String(key) : key);
-  const messages = issue.message.split("\n");
   if (issue.code === "unrecognized_keys") {
+    const messages = issue.message.split("\n");
     return issue.keys.map((key, at) => ({ path: [...path, key], message: messages[at] ?? "" }));
   }
   if (issue.code === "invalid_key") {
@@ -99,7 +120,7 @@ function issueProblems(issue: z.core.$ZodIssue): Problem[] {
   return [{ path, message: issue.message }];
 }
 
-/** A path the way that JavaScript writes it. */
+/** Writes a path as JavaScript does. */
 export function pathText(path: readonly (string | number)[]): string {
   return path.map((key, at) => {
     if (typeof key === "number") return `[${key}]`;
@@ -108,8 +129,8 @@ export function pathText(path: readonly (string | number)[]): string {
   }).join("");
 }
 
-/** What people write into such files that nobody else should see. */
-export function secretsOf(config: Config): string[] {
+/** Returns the texts in a configuration that are secrets, or may hold one. */
+function secretsOf(config: Config): string[] {
   const { auth, redis, secret } = config;
   const redisUrl = typeof redis === "string" ? redis : redis?.url;
   return [
@@ -125,16 +146,17 @@ export function secretsOf(config: Config): string[] {
   ];
 }
 
-/** A header's value, and what follows the scheme in one like `Bearer 123`. */
+/** Returns a header's value, and the credentials after the scheme in one like `Bearer 123`. */
 function headerSecrets(value: string): string[] {
   return [value, ...value.split(" ").slice(1)];
 }
 
-/** The parts of a URL that may be secrets: the password, and the values of its query. */
-export function urlSecrets(text: string): string[] {
+/** Returns the parts of a URL that may be secrets: the password, and the values of the query. */
+function urlSecrets(text: string): string[] {
   const url = URL.parse(text);
   if (url === null) return [];
   const { password, searchParams } = url;
+  // As it stands in the text: the parsed one is percent-encoded
   const [, plain = ""] = /^[^/]*\/\/[^/]*?:([^/@]*)@/.exec(text) ?? [];
   return [password, plain, ...searchParams.values()];
 }

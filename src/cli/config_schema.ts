@@ -1,5 +1,6 @@
 /**
- * What a configuration file may say.
+ * The schema of the configuration file. Its messages say what to do and never show a value: it may be a
+ * secret.
  *
  * @module
  */
@@ -7,66 +8,130 @@ import { z } from "zod";
 import { isObject } from "../protocol/jsonrpc.ts";
 import { isVersion, VERSIONS } from "../protocol/versions.ts";
 import { LEVELS } from "./log.ts";
-import {
-  flag,
-  httpUrl,
-  integer,
-  nearestKey,
-  object,
-  oneOf,
-  text,
-  texts,
-  textsByName,
-} from "./schema_parts.ts";
+import { suggest } from "./suggest.ts";
 
-/** How many servers one endpoint may have. */
-const MOST_SERVERS = 100;
-/** Shorter tokens can be guessed. */
-const SHORTEST_TOKEN = 16;
+/** Servers that one configuration may have. */
+const MAX_SERVERS = 100;
+/** Characters that a token must have: shorter ones can be guessed. */
+const MIN_TOKEN = 16;
+/** Characters that the secret must have. */
+const MIN_SECRET = 32;
 
-/** Paths that have a meaning of their own. */
-const TAKEN = /^\/(?:health$|servers(?:\/|$)|\.)/;
+/** Paths with a meaning of their own. */
+const RESERVED_PATH = /^\/(?:health$|servers(?:\/|$)|\.)/;
 
-const OLD_SSE =
-  'Give the URL of its Streamable HTTP endpoint, and "http": "sse" is the old transport';
+const SEPARATOR = /^[A-Za-z0-9_.-]{1,8}$/;
 
-/** What both kinds of server may have. */
-const shared = {
+/** Keys of other programs' configurations, and their names here. */
+const OTHER_KEYS: Readonly<Record<string, string>> = {
+  servers: "mcpServers",
+  hostname: "host",
+  origins: "allowedOrigins",
+  hosts: "allowedHosts",
+  serverUrl: "url",
+  transport: "type",
+  cmd: "command",
+  environment: "env",
+  workingDirectory: "cwd",
+};
+
+/** Makes the schema of an object that has these keys and no others. */
+function object<T extends z.core.$ZodLooseShape>(shape: T): z.ZodObject<T, z.core.$strict> {
+  const known = Object.keys(shape);
+  return z.strictObject(shape, {
+    error: (issue) =>
+      issue.code === "unrecognized_keys"
+        // One line for each key, in the order of `issue.keys`
+        ? issue.keys.map((key) => unknownKey(key, known)).join("\n")
+        : "Give an object",
+  });
+}
+
+function unknownKey(key: string, known: readonly string[]): string {
+  const meant = suggestKey(key, known);
+  return meant === undefined
+    ? `Unknown key. Use one of ${known.join(", ")}`
+    : `Unknown key. Did you mean "${meant}"?`;
+}
+
+function suggestKey(key: string, known: readonly string[]): string | undefined {
+  const other = Object.hasOwn(OTHER_KEYS, key) ? OTHER_KEYS[key] : undefined;
+  return other !== undefined && known.includes(other) ? other : suggest(key, known);
+}
+
+const text = z.string({ error: "Give a text" }).min(1, {
+  error: "Give a text that isn't empty",
+});
+const texts = z.array(text, { error: "Give a list of texts" });
+const textsByName = z.record(z.string(), z.string({ error: "Give a text" }), {
+  error: "Give an object of texts",
+});
+const boolean = z.boolean({ error: "Give true or false" });
+
+/** Makes the schema of a whole number. A text of digits is one too: variables are texts. */
+function integer(min: number, max = Number.MAX_SAFE_INTEGER) {
+  const range = max === Number.MAX_SAFE_INTEGER ? `${min} or more` : `${min} to ${max}`;
+  const error = `Give a whole number, ${range}`;
+  return z.preprocess(
+    (value) => typeof value === "string" && /^\d{1,15}$/.test(value) ? Number(value) : value,
+    z.int({ error }).min(min, { error }).max(max, { error }),
+  );
+}
+
+function oneOf<const T extends readonly string[]>(values: T, error?: string) {
+  return z.enum(values, { error: error ?? `Give one of ${values.join(", ")}` });
+}
+
+const httpUrl = text.refine(
+  (value) => /^https?:\/\//i.test(value) && URL.canParse(value) && !value.includes("#"),
+  { error: 'Give a URL that begins with "https://" or "http://"' },
+);
+const redisUrl = text.regex(/^rediss?:\/\/./, {
+  error: 'Give a URL that begins with "redis://" or "rediss://"',
+});
+const positive = z.number({ error: "Give a number above 0" }).positive({
+  error: "Give a number above 0",
+});
+const audience = z.union([text, texts.min(1)], { error: "Give a text, or a list of texts" });
+
+/** The keys of both kinds of server. */
+const sharedKeys = {
   timeoutMs: integer(1).optional(),
   versions: z.array(oneOf(Object.keys(VERSIONS).filter(isVersion)), {
     error: "Give a list of protocol versions",
-  }).min(1, { error: "Give at least one version, or leave it out" }).optional(),
-  disabled: flag.optional(),
+  }).min(1, { error: "Give at least one version, or leave the key out" }).optional(),
+  disabled: boolean.optional(),
 };
 
-/** A server that is a program. */
-const program = object({
-  type: oneOf(["stdio"], 'Leave out the type, or give "stdio": there is a command').optional(),
+const programServer = object({
+  type: oneOf(["stdio"], 'Leave the type out, or give "stdio": there is a command').optional(),
   command: text,
   args: z.array(z.string({ error: "Give a text" }), { error: "Give a list of texts" }).optional(),
   env: textsByName.optional(),
   cwd: text.optional(),
-  ...shared,
+  ...sharedKeys,
 });
 
-/** A server that is reached at a URL. */
-const remote = object({
+const httpServer = object({
   type: z.enum(["http", "streamable-http", "streamableHttp"], {
-    error: ({ input }) => input === "sse" ? OLD_SSE : 'Leave out the type, or give "http"',
+    error: ({ input }) =>
+      input === "sse"
+        ? 'Give "http" and the URL of the Streamable HTTP endpoint: "sse" is the old transport'
+        : 'Leave the type out, or give "http": there is a URL',
   }).optional(),
   url: httpUrl.refine((url) => !/^[^/]*\/\/[^/]*@/.test(url), {
     error: "Give the user and password as an authorization header, not in the URL",
   }),
   headers: textsByName.optional(),
   forwardHeaders: z.union([texts, textsByName], {
-    error: "Give a list of headers, or an object of headers and what they become",
+    error: "Give a list of header names, or an object from names to new names",
   }).optional(),
-  ...shared,
+  ...sharedKeys,
 });
 
-/** Tells the two kinds apart before either is looked at closely, so that messages fit. */
+/** A server of either kind. Only the schema of its own kind checks it, so that the messages fit. */
 const server = z.unknown().transform((value, context): ServerEntry => {
-  const schema = isObject(value) ? schemaOf(Object.keys(value)) : undefined;
+  const schema = isObject(value) ? serverSchema(Object.keys(value)) : undefined;
   if (schema === undefined) {
     const message = 'Give an object with a "command" or a "url"';
     context.issues.push({ code: "custom", message, input: value });
@@ -74,34 +139,35 @@ const server = z.unknown().transform((value, context): ServerEntry => {
   }
   const { data, error } = schema.safeParse(value);
   for (const issue of error?.issues ?? []) {
-    // What was an issue when it was found is one when it is handed on
+    // The types differ between an issue that was found and one that is reported; the values don't
     context.issues.push({ ...issue, input: undefined } as z.core.$ZodRawIssue);
   }
   return data ?? z.NEVER;
 });
 
-function schemaOf(keys: readonly string[]): typeof program | typeof remote | undefined {
-  if (keys.includes("command")) return program;
-  if (keys.includes("url")) return remote;
-  const meant = new Set(keys.map((key) => nearestKey(key, ["command", "url"])));
-  if (meant.has("command")) return program;
-  return meant.has("url") ? remote : undefined;
+function serverSchema(
+  keys: readonly string[],
+): typeof programServer | typeof httpServer | undefined {
+  if (keys.includes("command")) return programServer;
+  if (keys.includes("url")) return httpServer;
+  const meant = new Set(keys.map((key) => suggestKey(key, ["command", "url"])));
+  if (meant.has("command")) return programServer;
+  return meant.has("url") ? httpServer : undefined;
 }
 
-/** How the gateway tells its servers apart: by this and the separator before every name. */
 const serverName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/, {
-  error: "Name it with letters, digits, -, _ and dots, 64 at most",
+  error: "Use letters, digits, -, _ and dots in the name, 64 at most",
 });
 
 const jwt = object({
   issuer: httpUrl,
   jwksUri: httpUrl,
-  audience: z.union([text, texts.min(1)], { error: "Give a text, or a list of texts" }).optional(),
+  audience: audience.optional(),
   algorithms: texts.min(1, { error: "Name at least one algorithm" }).optional(),
   clockToleranceS: integer(0, 600).optional(),
   requiredScopes: texts.optional(),
   typ: text.optional(),
-  allowHttp: flag.optional(),
+  allowHttp: boolean.optional(),
 });
 
 const introspection = object({
@@ -110,18 +176,16 @@ const introspection = object({
   clientSecret: text,
   clientAuthentication: oneOf(["basic", "post"]).optional(),
   issuer: httpUrl,
-  audience: z.union([text, texts.min(1)], { error: "Give a text, or a list of texts" }).optional(),
+  audience: audience.optional(),
   requiredScopes: texts.optional(),
   cacheMs: integer(0).optional(),
-  allowHttp: flag.optional(),
+  allowHttp: boolean.optional(),
 });
 
 const token = object({
   id: text,
-  token: text.min(SHORTEST_TOKEN, { error: `Give a token of ${SHORTEST_TOKEN} characters or more` })
-    .regex(/^[A-Za-z0-9\-._~+/]+=*$/, {
-      error: "Give a token of letters, digits and -._~+/ alone",
-    }),
+  token: text.min(MIN_TOKEN, { error: `Give a token of ${MIN_TOKEN} characters or more` })
+    .regex(/^[A-Za-z0-9\-._~+/]+=*$/, { error: "Give a token of letters, digits and -._~+/ only" }),
   scopes: texts.optional(),
 });
 
@@ -152,22 +216,14 @@ const limits = object({
   subscriptions: integer(0).optional(),
 });
 
-const positive = z.number({ error: "Give a number above 0" }).positive({
-  error: "Give a number above 0",
-});
-
-const redisUrl = text.regex(/^rediss?:\/\/./, {
-  error: 'Give a URL that begins with "redis://" or "rediss://"',
-});
-
-/** The whole file. */
+/** The schema of the whole file. */
 export const configSchema = object({
   $schema: z.string().optional(),
   mcpServers: z.record(serverName, server, { error: "Give an object of servers by name" })
-    .refine((servers) => Object.keys(servers).length <= MOST_SERVERS, {
-      error: `Give at most ${MOST_SERVERS} servers`,
+    .refine((servers) => Object.keys(servers).length <= MAX_SERVERS, {
+      error: `Give at most ${MAX_SERVERS} servers`,
     }),
-  separator: text.regex(/^[A-Za-z0-9_.-]{1,8}$/, {
+  separator: text.regex(SEPARATOR, {
     error: "Give 1 to 8 letters, digits, -, _ and dots",
   }).optional(),
   stateless: oneOf(["request", "principal"]).optional(),
@@ -175,13 +231,13 @@ export const configSchema = object({
   port: integer(0, 65_535).optional(),
   path: text.regex(/^(?:\/|(?:\/[A-Za-z0-9._~-]+)+)$/, {
     error: 'Give a path of letters, digits and -._~ that begins with "/"',
-  }).refine((path) => !TAKEN.test(path), {
-    error: "Give another path: /health, /servers and /.well-known are taken",
+  }).refine((path) => !RESERVED_PATH.test(path), {
+    error: "Give another path: /health, /servers and /.well-known are reserved",
   }).optional(),
   publicUrl: httpUrl.optional(),
   auth: auth.optional(),
   allowedOrigins: texts.optional(),
-  allowedHosts: texts.min(1, { error: "Name at least one host, or leave it out" }).optional(),
+  allowedHosts: texts.min(1, { error: "Name at least one host, or leave the key out" }).optional(),
   rateLimit: object({
     perSecond: positive,
     burst: integer(1).optional(),
@@ -204,28 +260,44 @@ export const configSchema = object({
   ], {
     error: 'Give a URL that begins with "redis://" or "rediss://"',
   }).optional(),
-  secret: text.min(32, { error: "Give a secret of 32 characters or more" }).optional(),
+  secret: text.min(MIN_SECRET, { error: `Give a secret of ${MIN_SECRET} characters or more` })
+    .optional(),
   log: oneOf(["json", "text"]).optional(),
   logLevel: oneOf(LEVELS).optional(),
-}).superRefine(({ mcpServers, separator = "__" }, context) => {
-  for (const name of Object.keys(mcpServers)) {
+}).superRefine((config, context) => {
+  for (const { path, message } of conflicts(config)) {
+    context.addIssue({ code: "custom", path: [...path], message });
+  }
+  // Also when other checks have failed: one run reports everything
+}, { when: ({ value }) => isObject(value) });
+
+/** Finds keys that don't fit each other, in an object whose values may not be checked yet. */
+function conflicts(
+  { mcpServers, separator = "__", redis, secret, auth, publicUrl }: Readonly<
+    Record<string, unknown>
+  >,
+): { path: string[]; message: string }[] {
+  const found = [];
+  for (const name of isObject(mcpServers) ? Object.keys(mcpServers) : []) {
+    if (typeof separator !== "string" || !SEPARATOR.test(separator)) break;
     if (!name.includes(separator)) continue;
     const message = `Leave the separator out of the name, or choose another one: ${separator}`;
-    context.addIssue({ code: "custom", path: ["mcpServers", name], message });
+    found.push({ path: ["mcpServers", name], message });
   }
-}).superRefine(({ redis, secret }, context) => {
-  if (redis === undefined || secret !== undefined) return;
-  const message =
-    "Give a secret of 32 characters or more, the same on all nodes: they sign with it";
-  context.addIssue({ code: "custom", path: ["secret"], message });
-}).superRefine(({ auth, publicUrl }, context) => {
-  if (publicUrl !== undefined || (auth?.jwt ?? auth?.introspection) === undefined) return;
-  const message = "Give the URL that clients reach this at, without the path: their tokens name it";
-  context.addIssue({ code: "custom", path: ["publicUrl"], message });
-});
+  if (redis !== undefined && secret === undefined) {
+    const message = `Give a secret of ${MIN_SECRET} characters or more, the same on all nodes`;
+    found.push({ path: ["secret"], message: `${message}: they sign with it` });
+  }
+  const namesAudience = isObject(auth) && (auth["jwt"] ?? auth["introspection"]) !== undefined;
+  if (namesAudience && publicUrl === undefined) {
+    const message = "Give the URL that clients use, without the path: their tokens name it";
+    found.push({ path: ["publicUrl"], message });
+  }
+  return found;
+}
 
 /** A checked configuration. */
 export type Config = z.output<typeof configSchema>;
 
-/** One of its servers. */
-export type ServerEntry = z.output<typeof program> | z.output<typeof remote>;
+/** One server of a configuration. */
+export type ServerEntry = z.output<typeof programServer> | z.output<typeof httpServer>;

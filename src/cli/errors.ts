@@ -1,16 +1,16 @@
 /**
- * What the command says when it can't go on.
+ * The errors of the command, and its exit codes.
  *
  * @module
  */
 
-/** Exit codes: what was asked failed, or it was asked in a way that can't be understood. */
+/** Exit codes: the command succeeded, it failed, or the command line can't be understood. */
 export const ExitCode = { Ok: 0, Failed: 1, Usage: 2 } as const;
 
 /** One of {@linkcode ExitCode}. */
 export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
 
-/** A failure that its message explains: it is shown without a stack. */
+/** Thrown for an expected failure: its message is shown without a stack. */
 export class CliError extends Error {
   override readonly name = "CliError";
   /** What the process exits with. */
@@ -22,7 +22,12 @@ export class CliError extends Error {
   }
 }
 
-/** The words of whatever was thrown. */
+/** Makes the error for a command line that can't be understood. */
+export function usageError(message: string): CliError {
+  return new CliError(message, ExitCode.Usage);
+}
+
+/** Returns the message of any thrown value. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message || error.name : String(error);
 }

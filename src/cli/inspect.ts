@@ -1,42 +1,45 @@
 /**
- * `mooring inspect`: shows what a server has, or calls one of its tools, with the official client.
+ * Runs `mooring inspect`: shows what a server offers, or calls one of its tools.
  *
  * @module
  */
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
-import type { Given } from "./args.ts";
 import { expand } from "./env.ts";
-import { CliError, ExitCode } from "./errors.ts";
-import { readHeaders } from "./flag_values.ts";
+import { ExitCode, usageError } from "./errors.ts";
+import { type Connection, withConnection } from "./inspect_client.ts";
 import type { Io } from "./io.ts";
-import { jsonProblem } from "./json_source.ts";
-import { type Connection, inspecting } from "./inspect_client.ts";
-import { callText, surveyText } from "./inspect_text.ts";
-import { survey } from "./survey.ts";
+import { JsonError, parseJson } from "./json.ts";
+import { printable, printableLines } from "./log.ts";
+import { survey, surveyText } from "./survey.ts";
 
-/** How long an answer may take unless said otherwise, in seconds. */
-const TIMEOUT_S = 30;
-/** The longest that may be said, in seconds. */
-const MOST_S = 86_400;
+/** The options of `mooring inspect`. */
+export interface InspectOptions {
+  readonly call?: string;
+  readonly args?: string;
+  readonly header?: Readonly<Record<string, string>>;
+  readonly tokenEnv?: string;
+  /** In seconds. */
+  readonly timeout: number;
+  readonly json?: boolean;
+}
 
 /**
  * Inspects a server.
  *
- * @throws {CliError} If it can't be reached, or what was asked can't be understood
+ * @throws {CliError} If the server can't be reached, or an option can't be read
  */
-export async function inspect(given: Given, io: Io): Promise<ExitCode> {
-  const url = URL.parse(given.operand ?? "");
+export async function inspect(text: string, options: InspectOptions, io: Io): Promise<ExitCode> {
+  const url = URL.parse(text);
   if (url === null || !/^https?:$/.test(url.protocol)) {
-    throw usage('Give a URL that begins with "https://" or "http://"');
+    throw usageError('Give a URL that begins with "https://" or "http://"');
   }
   io.secrets.add([url.password, ...url.searchParams.values()]);
-  const headers = headersOf(given, io);
-  const tool = given.text("call");
-  const args = argsOf(given);
-  const timeoutMs = (given.integer("timeout", 1, MOST_S) ?? TIMEOUT_S) * 1_000;
-  const json = given.has("json");
+  const headers = headersOf(options, io);
+  const args = argsOf(options);
+  const { call: tool, json = false } = options;
+  const timeoutMs = options.timeout * 1_000;
   const { redact } = io.secrets;
-  return await inspecting({ url, headers, timeoutMs, redact }, async (connection) => {
+  return await withConnection({ url, headers, timeoutMs, redact }, async (connection) => {
     if (tool !== undefined) return await call(connection, { tool, args, json, io });
     const found = await survey(connection);
     io.out.write(json ? `${JSON.stringify(found, null, 2)}\n` : surveyText(found));
@@ -58,48 +61,66 @@ async function call(connection: Connection, { tool, args, json, io }: CallInit):
       resetTimeoutOnProgress: true,
       onprogress({ progress, total, message }) {
         const of = total === undefined ? "" : ` of ${total}`;
-        io.err.write(`${progress}${of}${message === undefined ? "" : `: ${message}`}\n`);
+        io.err.write(`${progress}${of}${message === undefined ? "" : `: ${printable(message)}`}\n`);
       },
     })
   );
-  io.out.write(json ? `${JSON.stringify({ result, ms }, null, 2)}\n` : callText(result));
+  io.out.write(json ? `${JSON.stringify({ result, ms }, null, 2)}\n` : resultText(result));
   if (!json) io.err.write(`${result.isError === true ? "Failed" : "Answered"} in ${ms} ms\n`);
   return result.isError === true ? ExitCode.Failed : ExitCode.Ok;
 }
 
-function headersOf(given: Given, io: Io): Record<string, string> {
-  const variable = given.text("token-env");
+/** The part of a tool's result that is shown. */
+interface CallResult {
+  readonly content?: readonly { readonly type: string; readonly text?: unknown }[];
+  readonly structuredContent?: unknown;
+}
+
+/** Writes a tool's result: texts as they are, everything else as JSON. */
+function resultText({ content = [], structuredContent }: CallResult): string {
+  const parts = content.map((block) =>
+    typeof block.text === "string" ? printableLines(block.text) : JSON.stringify(block)
+  );
+  if (parts.length === 0 && structuredContent !== undefined) {
+    parts.push(JSON.stringify(structuredContent, null, 2));
+  }
+  return parts.map((part) => `${part}\n`).join("");
+}
+
+/** Returns the headers to send, their variables replaced. All of their values count as secrets. */
+function headersOf({ header, tokenEnv }: InspectOptions, io: Io): Record<string, string> {
   const written = {
-    ...readHeaders(given.texts("header")),
-    ...variable !== undefined && { authorization: `Bearer \${${variable}}` },
+    ...header,
+    ...tokenEnv !== undefined && { authorization: `Bearer \${${tokenEnv}}` },
   };
   const { value, secrets, problems } = expand(written, io.env);
   const [problem] = problems;
   if (problem !== undefined) {
     const flag = problem.path[0] === "authorization" ? "--token-env" : "--header";
-    throw usage(`${flag}: ${problem.message}`);
+    throw usageError(`${flag}: ${problem.message}`);
   }
-  // Expanding texts leaves texts
+  // Texts stay texts when they are expanded
   const headers = value as Record<string, string>;
   io.secrets.add([...secrets, ...Object.values(headers)]);
   return headers;
 }
 
-function argsOf(given: Given): JsonObject {
-  const text = given.text("args");
-  if (text === undefined) return {};
-  if (!given.has("call")) throw usage("Give --args only with --call");
-  const broken = jsonProblem(text);
-  if (broken !== undefined) {
-    throw usage(
-      `Give JSON to --args: line ${broken.line}, column ${broken.column}: ${broken.message}`,
-    );
+function argsOf({ call, args }: InspectOptions): JsonObject {
+  if (args === undefined) return {};
+  if (call === undefined) throw usageError("Give --args only with --call");
+  const value = readArgs(args);
+  if (!isObject(value)) {
+    throw usageError('Give an object to --args, such as \'{"name": "value"}\'');
   }
-  const value: unknown = JSON.parse(text);
-  if (!isObject(value)) throw usage('Give an object to --args, such as \'{"name": "value"}\'');
   return value;
 }
 
-function usage(message: string): CliError {
-  return new CliError(message, ExitCode.Usage);
+function readArgs(text: string): unknown {
+  try {
+    return parseJson(text);
+  } catch (error) {
+    if (!(error instanceof JsonError)) throw error;
+    const { line, column, message } = error;
+    throw usageError(`Give JSON to --args: line ${line}, column ${column}: ${message}`);
+  }
 }

@@ -1,13 +1,13 @@
 /**
- * A connection of the official client, with the time that its answers take.
+ * Connects to a server with the official client, measures its answers, and explains its failures.
  *
  * @module
  */
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
-import { CliError, messageOf } from "./errors.ts";
-import { printable } from "./log.ts";
 import { fetchError } from "../gateway/upstream_error.ts";
 import { clip } from "../internal/quote.ts";
+import { CliError, messageOf } from "./errors.ts";
+import { printable } from "./log.ts";
 import type { Redact } from "./redact.ts";
 import { VERSION } from "./version.ts";
 
@@ -16,14 +16,14 @@ export interface ConnectInit {
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
-  /** Takes secrets out of what a server says about a failure. */
+  /** Takes secrets out of the server's own error messages. */
   readonly redact: Redact;
 }
 
-/** What something took. */
+/** A result, and how long it took. */
 export interface Timed<T> {
   readonly value: T;
-  /** In milliseconds, with one digit behind the point. */
+  /** In milliseconds, with one decimal place. */
   readonly ms: number;
 }
 
@@ -31,36 +31,38 @@ export interface Timed<T> {
 export interface Connection {
   readonly url: URL;
   readonly client: Client;
-  /** How long it took to connect, in milliseconds. */
+  /** Time that it took to connect, in milliseconds. */
   readonly connectMs: number;
-  /** Does something with the client's time limit, and measures it. */
+  /** Runs `work` with the options that limit its time, and measures it. */
   timed<T>(work: (options: { timeout: number }) => Promise<T>): Promise<Timed<T>>;
 }
 
-const STATUS: Readonly<Record<number, string>> = {
-  401: "Send a token with --token-env NAME: the server asks for one",
-  403: "Send a token that allows this: the server refuses",
+/** What to do about a response's status. */
+const STATUS_ADVICE: Readonly<Record<number, string>> = {
+  401: "Send a token with --token-env NAME: the server requires one",
+  403: "Send a token that allows this: the server refuses this one",
   404: "Correct the path: nothing speaks MCP there",
   405: "Correct the path: nothing speaks MCP there",
-  429: "Try again later: the server takes no more requests now",
+  429: "Try again later: the server accepts no more requests now",
 };
 
-const KINDS: Readonly<Record<string, string>> = {
+/** What to do about a failed connection. */
+const FAILURE_ADVICE: Readonly<Record<string, string>> = {
   refused: "Start the server, or correct the URL: nothing listens there",
   dns: "Correct the URL: its host has no address",
   tls: "Give the server a certificate that is trusted here",
-  timeout: "Give the server more time with --timeout: it said nothing",
+  timeout: "Give the server more time with --timeout: it didn't answer",
 };
 
-/** The longest message of others that is shown, in characters. */
-const LONGEST = 300;
+/** Characters that are shown of a server's message. */
+const MAX_LENGTH = 300;
 
 /**
- * Connects, does something with the connection, and ends it.
+ * Opens a connection for `use`, and closes it.
  *
- * @throws {CliError} If the server can't be reached or answers with an error
+ * @throws {CliError} If the server can't be reached, or answers with an error
  */
-export async function inspecting<T>(
+export async function withConnection<T>(
   { url, headers, timeoutMs, redact }: ConnectInit,
   use: (connection: Connection) => Promise<T>,
 ): Promise<T> {
@@ -88,13 +90,13 @@ async function measured<T>(work: () => Promise<T>): Promise<Timed<T>> {
   return { value, ms: Math.round((performance.now() - start) * 10) / 10 };
 }
 
-/** What to do about a failure; the server's own words when nothing is known about it. */
+/** Returns what to do about a failure, or the server's own message if there is no advice. */
 function adviceOn(error: unknown, url: URL, redact: Redact): string {
-  // Looking for properties harms nothing, whatever was thrown
+  // Reading a property works on anything that the client throws
   const { status, code } = error as { readonly status?: unknown; readonly code?: unknown };
-  const byStatus = typeof status === "number" ? STATUS[status] : undefined;
+  const byStatus = typeof status === "number" ? STATUS_ADVICE[status] : undefined;
   if (byStatus !== undefined) return byStatus;
   const { kind } = fetchError(error, url.origin);
-  const advice = code === "REQUEST_TIMEOUT" ? KINDS["timeout"] : KINDS[kind];
-  return advice ?? clip(printable(redact(messageOf(error))), LONGEST);
+  const advice = code === "REQUEST_TIMEOUT" ? FAILURE_ADVICE["timeout"] : FAILURE_ADVICE[kind];
+  return advice ?? clip(printable(redact(messageOf(error))), MAX_LENGTH);
 }

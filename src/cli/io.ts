@@ -1,5 +1,5 @@
 /**
- * The process that the command runs in, as far as the command has to do with it.
+ * Gives the command its environment, its output and its signals.
  *
  * @module
  */
@@ -8,31 +8,31 @@ import type { Env } from "./env.ts";
 import type { Sink } from "./log.ts";
 import { type Redact, Secrets } from "./redact.ts";
 
-/** A signal that the command listens to. */
+/** A signal that the command handles. */
 export type Signal = "SIGINT" | "SIGTERM" | "SIGHUP";
 
-/** What the command reads and writes. */
+/** The parts of the process that the command uses. */
 export interface Io {
   readonly env: Env;
-  /** What must not be written. Both sinks keep to it. */
+  /** The secrets that both sinks replace. */
   readonly secrets: Secrets;
   readonly out: Sink;
   readonly err: Sink;
-  /** Whether the log is read on a terminal. */
+  /** Whether stderr is a terminal. */
   readonly terminal: boolean;
-  /** Whether that terminal wants colours. */
+  /** Whether that terminal shows colours. */
   readonly color: boolean;
-  /** Calls `heard` on each of the signals, until the returned function is called. */
-  onSignal(names: readonly Signal[], heard: () => void): () => void;
+  /** Calls `listener` on each of the signals, until the returned function is called. */
+  onSignal(names: readonly Signal[], listener: () => void): () => void;
 }
 
-/** How much may wait to be written, in bytes: where nobody reads the log, it isn't kept. */
-const MOST_WAITING = 1024 * 1024;
+/** Bytes that may wait to be written to the log. Lines beyond that are dropped. */
+const MAX_BUFFERED = 1024 * 1024;
 
-/** How long a reader may take for what was written last, in milliseconds. */
+/** Time for the last output to be read, in milliseconds. */
 const FLUSH_MS = 2_000;
 
-/** The process as it is. */
+/** Returns the real process. */
 export function processIo(): Io {
   const { env, stdout, stderr } = process;
   const terminal = stderr.isTTY === true;
@@ -42,19 +42,19 @@ export function processIo(): Io {
     env,
     secrets,
     out: sinkOf(stdout, redact),
-    err: sinkOf(stderr, redact, MOST_WAITING),
+    err: sinkOf(stderr, redact, MAX_BUFFERED),
     terminal,
     color: terminal && !env["NO_COLOR"] && env["TERM"] !== "dumb",
-    onSignal(names, heard) {
-      for (const name of names) process.on(name, heard);
+    onSignal(names, listener) {
+      for (const name of names) process.on(name, listener);
       return () => {
-        for (const name of names) process.off(name, heard);
+        for (const name of names) process.off(name, listener);
       };
     },
   };
 }
 
-/** Resolves when everything that was written has left the process. */
+/** Resolves when all output has left the process, or too much time has passed. */
 export async function flush(): Promise<void> {
   const { stdout, stderr } = process;
   const { promise, resolve } = Promise.withResolvers<void>();
@@ -66,19 +66,19 @@ export async function flush(): Promise<void> {
   clearTimeout(late);
 }
 
-/** The part of a stream of the process that is used here. */
+/** The part of stdout and stderr that is used here. */
 interface Writable {
   readonly writableLength: number;
   write(text: string): unknown;
-  on(event: "error", heard: () => void): unknown;
+  on(event: "error", listener: () => void): unknown;
 }
 
-function sinkOf(stream: Writable, redact: Redact, mostWaiting = Infinity): Sink {
-  // A reader that went away is no reason to fail.
+function sinkOf(stream: Writable, redact: Redact, maxBuffered = Infinity): Sink {
+  // A closed pipe must not end the command
   stream.on("error", () => {});
   return {
     write(line): void {
-      if (stream.writableLength <= mostWaiting) stream.write(redact(line));
+      if (stream.writableLength <= maxBuffered) stream.write(redact(line));
     },
   };
 }

@@ -1,6 +1,6 @@
 /**
- * Listens, with `node:http`, which Deno, Bun and Node all have: so clients' addresses, slow readers and
- * the end are the same on each.
+ * Listens with `node:http`, which Deno, Bun and Node all have, so that clients' addresses, slow readers
+ * and shutdown work the same on each.
  *
  * @module
  */
@@ -8,26 +8,26 @@ import type { Listener, ListenInit } from "../adapters/drain.ts";
 import { listen as listenNode } from "../adapters/node_server.ts";
 import { CliError, messageOf } from "./errors.ts";
 
-/** What listens, and stops within a bounded time by itself. */
+/** A listener that stops within a bounded time. */
 export type BoundListener = Pick<Listener, "port" | "stop">;
 
-/** How long the last answers may take to leave, in milliseconds. */
+/** Time for the last responses to be sent, in milliseconds. */
 const LINGER_MS = 400;
 
-/** What to do about the failures that people meet. */
+/** What to do about the common failures. */
 const ADVICE: Readonly<Record<string, string>> = {
   EADDRINUSE: "Choose another port with --port, or stop what listens on this one",
   EACCES: "Choose a port above 1023 with --port: this one needs more rights",
   EADDRNOTAVAIL: "Choose an address of this machine with --host",
-  // What Deno calls the same
+  // Deno's code for the same failure
   EINVAL: "Choose an address of this machine with --host",
   ENOTFOUND: "Choose an address of this machine with --host",
 };
 
 /**
- * Listens.
+ * Listens on an address.
  *
- * @throws {CliError} If it can't
+ * @throws {CliError} If it can't, with what to do
  */
 export async function listen(init: ListenInit): Promise<BoundListener> {
   const { port, stop, kill } = await listenNode(init).catch((cause: unknown) => {
@@ -44,8 +44,8 @@ export async function listen(init: ListenInit): Promise<BoundListener> {
 }
 
 function adviceOn(error: unknown): string {
-  // Looking for a property harms nothing, whatever was thrown
+  // Reading a property works on anything that is thrown here
   const { code } = error as { readonly code?: unknown };
   const advice = typeof code === "string" ? ADVICE[code] : undefined;
-  return advice ?? `Can't listen there: ${messageOf(error)}`;
+  return advice ?? `Choose another address or port: ${messageOf(error)}`;
 }

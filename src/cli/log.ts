@@ -1,8 +1,10 @@
 /**
- * The log: one line an event, on stderr. JSON for machines, plain words on a terminal.
+ * Writes the log: one line for each event, as JSON for machines or as text for terminals.
  *
  * @module
  */
+import type { McpEvent } from "../protocol/events.ts";
+import { messageOf } from "./errors.ts";
 import type { Redact } from "./redact.ts";
 
 /** The levels of the log, the least severe first. */
@@ -11,18 +13,18 @@ export const LEVELS = ["debug", "info", "warn", "error"] as const;
 /** One of {@linkcode LEVELS}. */
 export type Level = (typeof LEVELS)[number];
 
-/** What is said about an event besides its name. */
+/** The fields of an event besides its name. */
 export type Fields = Readonly<Record<string, unknown>>;
 
 /** Writes an event to the log. */
 export type Log = (level: Level, event: string, fields?: Fields) => void;
 
-/** Where the lines go. */
+/** What lines are written to. */
 export interface Sink {
   write(line: string): void;
 }
 
-/** How the log is written. */
+/** How {@linkcode makeLog} writes. */
 export interface LogInit {
   readonly format: "json" | "text";
   /** Less severe events are left out. */
@@ -30,14 +32,14 @@ export interface LogInit {
   /** Whether text may have colours. */
   readonly color: boolean;
   readonly sink: Sink;
-  /** Takes secrets out of a field, before it is cut: half a secret would not be known any more. */
+  /** Takes secrets out of a field before it is cut: half of a secret would not be recognized. */
   readonly redact: Redact;
-  /** The time, in milliseconds since the epoch. */
+  /** Returns the time, in milliseconds since the epoch. */
   readonly now: () => number;
 }
 
-/** The longest text that a field may have. */
-const LONGEST = 2_000;
+/** Characters that a text in a field may have. */
+const MAX_LENGTH = 2_000;
 const COLORS: Readonly<Record<Level, string>> = {
   debug: "\x1b[2m",
   info: "\x1b[32m",
@@ -64,7 +66,7 @@ interface Entry {
 
 function jsonLine({ level, event, fields }: Entry, { now, redact }: LogInit): string {
   const time = new Date(now()).toISOString();
-  const replacer = (_key: string, value: unknown): unknown => tidy(value, redact);
+  const replacer = (_key: string, value: unknown): unknown => clean(value, redact);
   return JSON.stringify({ time, level, event, ...fields }, replacer);
 }
 
@@ -73,26 +75,78 @@ function textLine({ level, event, fields }: Entry, { now, color, redact }: LogIn
   const name = color ? `${COLORS[level]}${level.padEnd(5)}${RESET}` : level.padEnd(5);
   const { message, ...rest } = fields;
   const words = Object.entries(rest).filter(([, value]) => value !== undefined)
-    .map(([key, value]) => ` ${key}=${wordOf(tidy(value, redact))}`);
-  const said = message === undefined ? "" : `: ${printable(String(tidy(message, redact)))}`;
-  return `${time} ${name} ${event}${said}${words.join("")}`;
+    .map(([key, value]) => ` ${key}=${fieldText(clean(value, redact))}`);
+  const shown = message === undefined ? "" : `: ${printable(String(clean(message, redact)))}`;
+  return `${time} ${name} ${event}${shown}${words.join("")}`;
 }
 
-function wordOf(value: unknown): string {
-  if (Array.isArray(value)) return wordOf(value.join(","));
+function fieldText(value: unknown): string {
+  if (Array.isArray(value)) return fieldText(value.join(","));
   const text = typeof value === "string" ? value : JSON.stringify(value) ?? "";
   return /^[^\s"=]+$/.test(text) ? printable(text) : JSON.stringify(printable(text));
 }
 
-function tidy(value: unknown, redact: Redact): unknown {
+/** Redacts and cuts a text; other values stay as they are, but big integers become texts. */
+function clean(value: unknown, redact: Redact): unknown {
   if (typeof value === "bigint") return String(value);
   if (typeof value !== "string") return value;
-  const clean = redact(value);
-  return clean.length <= LONGEST ? clean : `${clean.slice(0, LONGEST).toWellFormed()}…`;
+  const redacted = redact(value);
+  if (redacted.length <= MAX_LENGTH) return redacted;
+  return `${redacted.slice(0, MAX_LENGTH).toWellFormed()}…`;
 }
 
-/** What a terminal shows as it is: nobody's words may move the cursor or change the colours. */
+/** Replaces control characters, so that a text from outside can't control the terminal. */
 export function printable(text: string): string {
   // deno-lint-ignore no-control-regex
   return text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, " ");
+}
+
+/** Replaces control characters but newlines and tabs. */
+export function printableLines(text: string): string {
+  // deno-lint-ignore no-control-regex
+  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]+/g, " ");
+}
+
+/** The levels of the endpoints' events. All others have the level info. */
+const EVENT_LEVELS: Partial<Record<McpEvent["type"], Level>> = {
+  "request-started": "debug",
+  "stream-opened": "debug",
+  "stream-resumed": "debug",
+  "stream-closed": "debug",
+  "message-dropped": "debug",
+  "reply-unmatched": "debug",
+  "refused": "warn",
+  "resume-failed": "warn",
+  "upstream-abandoned": "warn",
+  "upstream-failed": "warn",
+  "upstream-entries-dropped": "warn",
+  "message-ignored": "warn",
+  "node-lost": "warn",
+  "error": "error",
+};
+
+/** The name of the endpoint for all servers together. */
+export const ALL = "all";
+
+/** Makes an `onEvent` that writes the events of one endpoint to the log. */
+export function eventLogger(log: Log, endpoint: string): (event: McpEvent) => void {
+  return (event) => {
+    const { type, ...fields } = event;
+    // `mooring serve` says it once for all endpoints
+    if (type === "anonymous") return;
+    // The gateway reports its upstreams to every endpoint
+    const upstream = type.startsWith("upstream-");
+    if (upstream && endpoint !== ALL) return;
+    const { error, ...rest } = { error: undefined, ...fields };
+    log(EVENT_LEVELS[type] ?? "info", type, {
+      ...!upstream && { endpoint },
+      ...rest,
+      ...error !== undefined && { message: messageOf(error), cause: causeOf(error) },
+    });
+  };
+}
+
+function causeOf(error: unknown): string | undefined {
+  if (!(error instanceof Error) || error.cause === undefined) return undefined;
+  return messageOf(error.cause);
 }

@@ -1,5 +1,5 @@
 /**
- * The `mooring` command: MCP servers behind one safe endpoint, without writing code.
+ * The `mooring` command, which puts MCP servers behind one safe endpoint without code.
  *
  * ```sh
  * mooring serve --stdio "npx -y @modelcontextprotocol/server-everything"
@@ -8,7 +8,7 @@
  * mooring inspect http://127.0.0.1:8000/mcp
  * ```
  *
- * Run as a program it does what the command line says. Imported it does nothing by itself.
+ * As a program this module runs the command line. Imported, it does nothing by itself.
  *
  * @module
  */
@@ -16,14 +16,13 @@ import { realpathSync } from "node:fs";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
 import { flush, processIo } from "./io.ts";
-import { run } from "./run.ts";
+import { run } from "./program.ts";
 
 /**
  * Runs the command.
  *
- * @param args The command line, without the names of the runtime and the program
- * @returns What the process should exit with: 0, 1 when what was asked failed, 2 when it could not be
- * understood
+ * @param args The arguments, without the names of the runtime and the program
+ * @returns The exit code: 0, 1 if the command failed, 2 if the command line can't be understood
  *
  * @example
  * ```ts
@@ -38,9 +37,9 @@ export async function main(args: readonly string[]): Promise<number> {
   return code;
 }
 
-/** Whether this module is the program. Node knows that by itself from 24.2 on. */
+/** Whether this module is the program. Node before 24.2 doesn't say so itself. */
 function isProgram(): boolean {
-  // Older runtimes leave it out, whatever the types say
+  // Older runtimes leave it out, though the types don't say so
   const { main } = import.meta as { readonly main?: boolean };
   if (main !== undefined) return main;
   const [, script] = process.argv;
@@ -51,5 +50,5 @@ function isProgram(): boolean {
   }
 }
 
-// Connections that are kept for a next request must not keep the process.
+// Exits explicitly: idle connections would keep the process alive
 if (isProgram()) process.exit(await main(process.argv.slice(2)));

@@ -1,5 +1,5 @@
 /**
- * How many requests everybody may make, as the configuration says.
+ * Makes the rate limiter of the endpoints from a configuration.
  *
  * @module
  */
@@ -8,29 +8,29 @@ import { tokenBucket } from "../http/gates/token_bucket.ts";
 import type { RateLimiter } from "../http/gates/types.ts";
 import type { Config } from "./config_schema.ts";
 
-/** What a handler is given beside the request: Hono's context of a request of `node:http`. */
+/** What a handler gets beside the request: Hono's context of a request of `node:http`. */
 interface Context {
   readonly env: Pick<HttpBindings, "incoming">;
 }
 
-/** The longest key that is told apart, in characters. */
-const LONGEST = 200;
+/** Characters of an address that count. */
+const MAX_LENGTH = 200;
 
 /**
- * A limiter that counts by the address of the connection, or by the last entry of a header: the one
- * that the nearest proxy wrote.
+ * Makes a limiter that counts by the address of the connection, or by the last entry of a header, which
+ * is the one that the nearest proxy wrote.
  */
-export function rateLimiter(given: NonNullable<Config["rateLimit"]>): RateLimiter {
-  const { perSecond, burst, header } = given;
+export function rateLimiter(config: NonNullable<Config["rateLimit"]>): RateLimiter {
+  const { perSecond, burst, header } = config;
   return tokenBucket({
     perSecond,
     ...burst !== undefined && { burst },
     key(request, context) {
-      const named = header === undefined ? undefined : request.headers.get(header);
-      const last = named?.split(",").at(-1)?.trim();
-      // Routes hand over nothing else
+      const value = header === undefined ? undefined : request.headers.get(header);
+      const last = value?.split(",").at(-1)?.trim();
+      // The endpoints pass no other context
       const { env: { incoming } } = context as Context;
-      return (last || incoming.socket.remoteAddress || "nobody").slice(0, LONGEST);
+      return (last || incoming.socket.remoteAddress || "unknown").slice(0, MAX_LENGTH);
     },
   });
 }

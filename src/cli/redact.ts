@@ -1,41 +1,41 @@
 /**
- * Keeps secrets out of everything that is written.
+ * Replaces secrets in everything that is written.
  *
  * @module
  */
 
-/** Takes the secrets out of a text. */
+/** Replaces the secrets in a text. */
 export type Redact = (text: string) => string;
 
-/** Shorter texts are no secrets, and would take words out of every line. */
-const SHORTEST = 6;
+/** Characters that a secret must have: replacing shorter ones would garble every line. */
+const MIN_LENGTH = 6;
 
-/** How many are known at a time. A file that is changed again and again brings new ones. */
-const MOST = 10_000;
+/** Texts that are known at a time. A file that changes again and again brings new ones. */
+const MAX_KNOWN = 10_000;
 
-/** Secrets, as they become known, and what replaces them. */
+/** The secrets that are known. */
 export class Secrets {
   readonly #known = new Set<string>();
-  /** The longest first, so that none is left half covered by a shorter one. */
+  /** The longest first, so that a shorter one doesn't leave half of it. */
   #ordered: readonly string[] | undefined;
 
-  /** Learns secrets, also as they look in JSON and in URLs. */
+  /** Adds secrets, and how they look in JSON and in URLs. */
   add(secrets: Iterable<string>): void {
     for (const secret of secrets) {
-      if (secret.length < SHORTEST) continue;
+      if (secret.length < MIN_LENGTH) continue;
       for (const form of [secret, JSON.stringify(secret).slice(1, -1), encoded(secret)]) {
         this.#known.delete(form);
         this.#known.add(form);
       }
     }
     for (const oldest of this.#known) {
-      if (this.#known.size <= MOST) break;
+      if (this.#known.size <= MAX_KNOWN) break;
       this.#known.delete(oldest);
     }
     this.#ordered = undefined;
   }
 
-  /** Replaces every secret in a text. */
+  /** Replaces every known secret in a text. */
   readonly redact: Redact = (text) => {
     this.#ordered ??= [...this.#known].sort((a, b) => b.length - a.length);
     let clean = text;

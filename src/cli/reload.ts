@@ -1,5 +1,5 @@
 /**
- * Takes changes of the configuration file over while the server runs.
+ * Applies changes of the configuration file while the server runs.
  *
  * @module
  */
@@ -11,13 +11,13 @@ import type { Config, ServerEntry } from "./config_schema.ts";
 import { enabledServers } from "./settings.ts";
 import type { Log } from "./log.ts";
 
-/** What is different between two configurations. */
+/** The differences between two configurations. */
 export interface Changes {
-  /** Servers that are new or different. */
+  /** Servers that are new or changed. */
   readonly set: ReadonlyMap<string, ServerEntry>;
-  /** Servers that are gone. */
+  /** Names of servers that are gone. */
   readonly removed: readonly string[];
-  /** Keys whose change shows only after a restart. */
+  /** Keys whose change needs a restart. */
   readonly restart: readonly string[];
 }
 
@@ -38,42 +38,41 @@ function same(a: unknown, b: unknown): boolean {
   return JSON.stringify(a) === JSON.stringify(b);
 }
 
-/** What a {@linkcode Reloader} works with. */
+/** What a {@linkcode Reloader} is made from. */
 export interface ReloaderInit {
   readonly file: string;
-  /** The file's text as it is now. */
+  /** Returns the file's text. */
   readonly read: () => Promise<string>;
-  /** Takes a text over. What it throws is reported, and nothing has changed. */
+  /** Applies a text. An error is logged, and must leave everything as it was. */
   readonly apply: (text: string) => Promise<void>;
   readonly log: Log;
   readonly clock: Clock;
 }
 
-/** How long a file must be left alone before it is read, in milliseconds: editors write in steps. */
+/** Time without a change before the file is read, in milliseconds: editors write in steps. */
 const QUIET_MS = 200;
 
-/** Reads the file again when it has changed, or when it is told to. One thing at a time. */
+/** Reads the file again after a change or on request, one reading at a time. */
 export class Reloader {
   readonly #init: ReloaderInit;
   #text: string;
   #stopTimer: (() => void) | undefined;
   #stopWatching: (() => void) | undefined;
   #running: Promise<void> | undefined;
-  /** Whether something happened while it was busy. */
+  /** Whether something has changed since the current reading began. */
   #again = false;
   #forced = false;
   #closed = false;
 
   /**
-   * @param init What it works with
-   * @param text The text that is in force
+   * @param text The text that is applied already
    */
   constructor(init: ReloaderInit, text: string) {
     this.#init = init;
     this.#text = text;
   }
 
-  /** Looks at the file whenever something happens in its folder: files are replaced, and linked to. */
+  /** Watches the file's folder, because editors replace files and deployments change links. */
   watch(): void {
     const { file, log } = this.#init;
     try {
@@ -81,20 +80,20 @@ export class Reloader {
       watcher.on("error", (error) => this.#unwatched(error));
       this.#stopWatching = () => watcher.close();
       log("debug", "watching", { file: basename(file) });
-      // It may have changed since it was read.
+      // It may have changed since it was read
       this.#soon();
     } catch (error) {
       this.#unwatched(error);
     }
   }
 
-  /** Reads the file now, whether it has changed or not. */
+  /** Reads and applies the file now, even if its text hasn't changed. */
   now(): Promise<void> {
     this.#forced = true;
     return this.#run();
   }
 
-  /** Watches no longer. Resolves when nothing is under way any more. */
+  /** Stops watching. Resolves when the current reading has ended. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#stopTimer?.();
@@ -134,7 +133,7 @@ export class Reloader {
     try {
       const text = await read();
       if (this.#closed || (text === this.#text && !forced)) return;
-      // Also when it is no good: it is complained about once.
+      // Remembered before it is applied, so that its mistakes are logged only once
       this.#text = text;
       await apply(text);
     } catch (error) {

@@ -1,6 +1,6 @@
 /**
- * What is served under which path: all servers together, each one alone, and what is known about them
- * without a token.
+ * Routes requests by path: to all servers together, to one server, to the health check and to the
+ * metadata of the endpoints.
  *
  * @module
  */
@@ -15,45 +15,45 @@ import { ErrorCode } from "../protocol/errors.ts";
 import type { McpEvent } from "../protocol/events.ts";
 import type { Dispatcher } from "../protocol/exchange.ts";
 
-/** Where one server alone is served. */
+/** The path of a single server's endpoint, before its name. */
 export const SERVERS_PATH = "/servers/";
-/** Where it is told whether the process answers. */
+/** The path of the health check. */
 export const HEALTH_PATH = "/health";
 
 const WELL_KNOWN = "/.well-known/oauth-protected-resource";
 
-/** The servers that are served. */
+/** The dispatchers behind the endpoints. */
 export interface Servers {
-  /** All of them as one. */
+  /** All servers as one. */
   readonly all: Dispatcher;
-  /** Their names. */
+  /** Returns the names of the servers. */
   names(): readonly string[];
-  /** One of them. */
+  /** Returns a single server. */
   only(name: string): Dispatcher;
 }
 
-/** What {@linkcode Routes} are made of. */
+/** What {@linkcode Routes} are made from. */
 export interface RoutesInit {
   readonly servers: Servers;
-  /** The path of all servers together. */
+  /** The path of the endpoint for all servers together. */
   readonly path: string;
-  /** The options of an endpoint: that of one server, or of all when there is no name. */
+  /** Returns the options of a server's endpoint, or without a name those of all servers together. */
   options(name: string | undefined): McpHandlerOptions;
   readonly report: (event: McpEvent) => void;
 }
 
-/** An endpoint, and how it describes itself. */
+/** An endpoint, and its metadata for clients that need a token. */
 interface Endpoint {
   readonly handler: McpHandler;
   readonly resource: McpHandlerOptions["resource"];
 }
 
-/** The endpoints by their paths. Those of single servers are made when somebody first calls. */
+/** The endpoints by path. That of a single server is made by its first request. */
 export class Routes {
   readonly #init: RoutesInit;
   readonly #app = new Hono();
   readonly #whole: Endpoint;
-  /** Never more than there are servers. */
+  /** At most one for each server. */
   readonly #single = new Map<string, Endpoint>();
   #closed: Promise<void> | undefined;
 
@@ -68,7 +68,7 @@ export class Routes {
     app.all(`${SERVERS_PATH}:name`, (c) => this.#serveOne(c, c.req.param("name")));
     app.all(WELL_KNOWN, (c) => this.#describe(c.req.raw));
     app.all(`${WELL_KNOWN}/*`, (c) => this.#describe(c.req.raw));
-    app.notFound(() => this.#unknown("Use a path that something is served under"));
+    app.notFound(() => this.#unknown("Use the path of an endpoint"));
     app.onError((error) => {
       init.report({ type: "error", during: "answering a request", error });
       return internalError();
@@ -80,14 +80,14 @@ export class Routes {
     return await this.#app.fetch(request, context);
   };
 
-  /** Ends the endpoint of a server that is no longer there. */
+  /** Closes the endpoint of a server that was removed. */
   async drop(name: string): Promise<void> {
     const endpoint = this.#single.get(name);
     this.#single.delete(name);
     await endpoint?.handler.close({ graceMs: 0 });
   }
 
-  /** Ends every endpoint: what runs may finish for `graceMs` milliseconds. Safe to call twice. */
+  /** Closes every endpoint. Running calls may finish for `graceMs` milliseconds. Safe to call twice. */
   close(graceMs: number): Promise<void> {
     const all = [this.#whole, ...this.#single.values()];
     return this.#closed ??= Promise.all(all.map(({ handler }) => handler.close({ graceMs })))
@@ -114,14 +114,14 @@ export class Routes {
     return endpoint;
   }
 
-  /** The endpoint that a well-known path belongs to describes itself. */
+  /** Answers with the metadata of the endpoint that a well-known path belongs to. */
   #describe(request: Request): Response {
     const whole = this.#whole.resource?.respond(request);
     if (whole !== undefined) return whole;
     const name = pathOf(request.url).split("/").at(-1) ?? "";
     const single = this.#whole.resource === undefined ? undefined : this.#endpoint(name);
     return single?.resource?.respond(request) ??
-      this.#unknown("Use a path that something is served under");
+      this.#unknown("Use the path of an endpoint");
   }
 
   #unknown(message: string): Response {

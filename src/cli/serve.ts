@@ -1,39 +1,38 @@
 /**
- * `mooring serve`: from the command line to a server, and to its end.
+ * Runs `mooring serve`, from its options to the end of the server.
  *
  * @module
  */
 import { resolve } from "node:path";
 import { isLoopback } from "../adapters/serve_options.ts";
 import { systemClock } from "../internal/clock.ts";
-import type { Given } from "./args.ts";
+import { backend } from "./backend.ts";
 import { banner } from "./banner.ts";
 import { parseConfig, readConfig } from "./config.ts";
+import { configFromOptions, ONLY, type ServeOptions } from "./config_from_options.ts";
 import type { Config } from "./config_schema.ts";
 import { ExitCode, messageOf } from "./errors.ts";
-import { flagValues, ONLY } from "./flag_values.ts";
 import type { Io } from "./io.ts";
 import { type Log, makeLog } from "./log.ts";
 import { Reloader } from "./reload.ts";
-import { type Backend, Server } from "./server.ts";
-import { openStores } from "./stores.ts";
+import { Server } from "./server.ts";
 import { type Settings, settingsOf } from "./settings.ts";
+import { openStores } from "./stores.ts";
 
-/** How long the end may take beyond the grace period, in milliseconds. */
+/** Time to end within after the grace period, in milliseconds. */
 const END_MS = 15_000;
 
 /**
- * Serves until it is told to stop.
+ * Serves until a signal stops it.
  *
- * @throws {CliError} If it can't start
+ * @throws {CliError} If the server can't start
  */
-export async function serve(given: Given, io: Io, backend: Backend): Promise<ExitCode> {
-  const flags = flagValues(given);
-  const named = given.text("config");
-  const file = named === undefined ? undefined : resolve(named);
+export async function serve(given: ServeOptions, io: Io): Promise<ExitCode> {
+  const options = configFromOptions(given);
+  const file = given.config === undefined ? undefined : resolve(given.config);
   const text = file === undefined ? "{}" : await readConfig(file);
   const parse = (text: string): Config => {
-    const source = { file: named ?? "mooring serve", text, env: io.env, flags };
+    const source = { file: given.config ?? "mooring serve", text, env: io.env, options };
     const { config, secrets } = parseConfig(source);
     io.secrets.add(secrets);
     return config;
@@ -42,7 +41,7 @@ export async function serve(given: Given, io: Io, backend: Backend): Promise<Exi
   const settings = settingsOf({
     config,
     alone: file === undefined ? ONLY : undefined,
-    noAuth: given.has("no-auth"),
+    noAuth: given.auth === false,
   });
   const log = logOf(config, io);
   const stores = await openStores(config, log);
@@ -62,16 +61,26 @@ export async function serve(given: Given, io: Io, backend: Backend): Promise<Exi
   const signals = stopSignals(io);
   announce(server, settings, io, log);
   await signals.first;
-  log("info", "stopping", { message: "Stopping; once more to stop at once" });
+  log("info", "stopping", { message: "Stopping. Send the signal again to stop at once" });
   ignore?.();
   await reloader?.close();
   return await end(server, settings, signals.second, log);
 }
 
 function logOf({ log, logLevel = "info" }: Config, io: Io): Log {
-  const format = log ?? (io.terminal ? "text" : "json");
   const { color, err: sink, secrets: { redact } } = io;
-  return makeLog({ format, level: logLevel, color, sink, redact, now: Date.now });
+  return makeLog({
+    format: logFormat({ log }, io),
+    level: logLevel,
+    color,
+    sink,
+    redact,
+    now: Date.now,
+  });
+}
+
+function logFormat({ log }: Pick<Config, "log">, { terminal }: Io): "json" | "text" {
+  return log ?? (terminal ? "text" : "json");
 }
 
 function announce(server: Server, { config, host }: Settings, io: Io, log: Log): void {
@@ -79,41 +88,41 @@ function announce(server: Server, { config, host }: Settings, io: Io, log: Log):
   const names = server.names();
   log("info", "listening", { url, servers: names });
   if (config.auth === undefined) {
-    const [level, who] = isLoopback(host)
+    const [level, message] = isLoopback(host)
       ? ["info", "Everybody on this machine may call"] as const
       : ["warn", "Everybody who reaches the address may call"] as const;
-    log(level, "anonymous", { message: who });
+    log(level, "anonymous", { message });
   }
-  const text = (config.log ?? (io.terminal ? "text" : "json")) === "text";
-  if (text) io.out.write(banner({ url, base, names, tokens: config.auth?.tokens !== undefined }));
+  if (logFormat(config, io) === "json") return;
+  io.out.write(banner({ url, base, names, tokens: config.auth?.tokens !== undefined }));
 }
 
-/** When the process is asked to end, and when it is asked again. */
+/** The first and the second signal to stop. */
 interface StopSignals {
   readonly first: Promise<void>;
   readonly second: Promise<void>;
 }
 
-/** Listens from now on: between the two the signals must not do what they do by default. */
+/** Listens from now on: between the two the runtime must not end the process on a signal. */
 function stopSignals(io: Io): StopSignals {
   const first = Promise.withResolvers<void>();
   const second = Promise.withResolvers<void>();
-  let heard = 0;
-  io.onSignal(["SIGINT", "SIGTERM"], () => (heard++ === 0 ? first : second).resolve());
+  let received = 0;
+  io.onSignal(["SIGINT", "SIGTERM"], () => (received++ === 0 ? first : second).resolve());
   return { first: first.promise, second: second.promise };
 }
 
-/** Ends the server; a second signal doesn't wait for it, and neither does a server that hangs. */
+/** Closes the server, but waits neither after a second signal nor for longer than {@linkcode END_MS}. */
 async function end(
   server: Server,
   { graceMs }: Settings,
-  again: Promise<void>,
+  secondSignal: Promise<void>,
   log: Log,
 ): Promise<ExitCode> {
   const { promise, resolve } = Promise.withResolvers<ExitCode>();
-  again.then(() => resolve(ExitCode.Failed));
+  secondSignal.then(() => resolve(ExitCode.Failed));
   const late = setTimeout(() => {
-    log("error", "stopping", { message: "Something doesn't end: it is left to itself" });
+    log("error", "stopping", { message: "Something doesn't end: stopping without it" });
     resolve(ExitCode.Failed);
   }, graceMs + END_MS);
   server.close().then(() => {

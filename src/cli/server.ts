@@ -1,40 +1,25 @@
 /**
- * A server that runs: the gateway, its endpoints and what listens for them.
+ * Runs the server: the gateway, its endpoints and the listener.
  *
  * @module
  */
 import { endpointUrl } from "../adapters/serve_options.ts";
-import type { Store } from "../cluster/types.ts";
-import type { Gateway } from "../gateway/gateway.ts";
-import type { GatewayOptions } from "../gateway/options.ts";
-import type { Upstream } from "../gateway/types.ts";
+import type { Gateway } from "../gateway/mod.ts";
 import type { McpHandlerOptions } from "../handler/types.ts";
-import { accessOf } from "./access.ts";
-import type { Config, ServerEntry } from "./config_schema.ts";
+import { authOptions } from "./auth.ts";
+import type { Backend } from "./backend.ts";
+import type { Config } from "./config_schema.ts";
 import { messageOf } from "./errors.ts";
 import { type BoundListener, listen } from "./listen.ts";
-import type { Log } from "./log.ts";
-import { ALL, logEvents } from "./log_events.ts";
+import { ALL, eventLogger, type Log } from "./log.ts";
 import { rateLimiter } from "./rate_limit.ts";
 import { changesBetween } from "./reload.ts";
 import { Routes, SERVERS_PATH } from "./routes.ts";
 import { enabledServers, type Settings } from "./settings.ts";
+import type { Stores } from "./stores.ts";
 import { VERSION } from "./version.ts";
 
-/** What makes servers reachable. */
-export interface Backend {
-  gateway(options: GatewayOptions): Gateway;
-  upstream(entry: ServerEntry): Upstream;
-}
-
-/** Where what nodes share is kept. */
-export interface Stores {
-  /** The store of an endpoint: that of one server, or of all when there is no name. */
-  store(name: string | undefined): Store;
-  close(): Promise<void>;
-}
-
-/** What a {@linkcode Server} is made of. */
+/** What a {@linkcode Server} is made from. */
 export interface ServerInit {
   readonly settings: Settings;
   readonly backend: Backend;
@@ -42,17 +27,17 @@ export interface ServerInit {
   readonly log: Log;
 }
 
-/** A server that runs. */
+/** A running server. */
 export class Server {
-  /** Where clients reach all servers together. */
+  /** The URL of the endpoint for all servers together. */
   readonly url: string;
-  /** The same, without a path. */
+  /** The same URL without a path. */
   readonly base: string;
   readonly #init: ServerInit;
   readonly #gateway: Gateway;
   readonly #routes: Routes;
   readonly #listener: BoundListener;
-  /** What is in force. */
+  /** The configuration that is applied. */
   #config: Config;
   #closed: Promise<void> | undefined;
 
@@ -70,7 +55,7 @@ export class Server {
   /**
    * Starts a server.
    *
-   * @throws {CliError} If it can't listen
+   * @throws {CliError} If it can't listen on the address
    */
   static async start(init: ServerInit): Promise<Server> {
     const { settings, log } = init;
@@ -90,34 +75,34 @@ export class Server {
     }
   }
 
-  /** The names of the servers. */
+  /** Returns the names of the servers. */
   names(): readonly string[] {
     return this.#gateway.names();
   }
 
   /**
-   * Takes a new configuration over, as far as that goes while running.
+   * Applies the servers of a new configuration. Changes of anything else need a restart, and are logged.
    *
-   * @throws {TypeError} If one of its servers can't be one: then nothing has changed
+   * @throws {TypeError} If a server can't be reached as configured; nothing has changed then
    */
   async apply(config: Config): Promise<void> {
     const { backend, log } = this.#init;
     const { set, removed, restart } = changesBetween(this.#config, config);
     const upstreams = [...set].map(([name, entry]) => [name, backend.upstream(entry)] as const);
-    // What needs a restart stays what it was, so that the next change says so again.
+    // Keys that need a restart keep their old values, so that the next change logs them again
     this.#config = { ...this.#config, mcpServers: config.mcpServers };
     const done = [
       ...removed.flatMap((name) => [this.#gateway.remove(name), this.#routes.drop(name)]),
       ...upstreams.map(([name, upstream]) => this.#gateway.set(name, upstream)),
     ];
     if (restart.length > 0) {
-      log("warn", "restart-needed", { message: "Restart to change these", keys: restart });
+      log("warn", "restart-needed", { message: "Restart to apply these keys", keys: restart });
     }
     await Promise.all(done);
     log("info", "reloaded", { set: [...set.keys()], removed });
   }
 
-  /** Drains: what runs may finish for a while, then everything ends. Safe to call twice. */
+  /** Lets running calls finish within the grace period, then ends everything. Safe to call twice. */
   close(): Promise<void> {
     return this.#closed ??= this.#drain();
   }
@@ -156,7 +141,7 @@ function routesOf({ settings, stores, log }: ServerInit, gateway: Gateway): Rout
   const failed = (error: unknown): void => {
     log("error", "error", { during: "fetching keys", message: messageOf(error) });
   };
-  // Without its public URL nothing in a configuration needs to know it.
+  // Only configurations with a public URL use it
   const base = config.publicUrl?.replace(/\/$/, "") ?? "http://localhost";
   return new Routes({
     servers: {
@@ -167,22 +152,22 @@ function routesOf({ settings, stores, log }: ServerInit, gateway: Gateway): Rout
     path,
     options: (name) => ({
       ...shared,
-      ...accessOf(
+      ...authOptions(
         config.auth,
         `${base}${name === undefined ? path : SERVERS_PATH + name}`,
         failed,
       ),
       ...stores !== undefined && { store: stores.store(name) },
-      onEvent: logEvents(log, name ?? ALL),
+      onEvent: eventLogger(log, name ?? ALL),
     }),
-    report: logEvents(log, ALL),
+    report: eventLogger(log, ALL),
   });
 }
 
-/** Some keys of an object, as far as it has them. */
+/** Returns some keys of an object, without those that it doesn't have. */
 function pick<T extends object, K extends keyof T>(from: T, keys: readonly K[]): Pick<T, K> {
   return Object.fromEntries(
     keys.filter((key) => from[key] !== undefined).map((key) => [key, from[key]]),
-    // The keys are those that were asked for
+    // They are the keys of K
   ) as Pick<T, K>;
 }

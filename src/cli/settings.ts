@@ -1,5 +1,5 @@
 /**
- * What a configuration comes to: its defaults, and what is not safe without saying so.
+ * Fills in the defaults of a configuration, and refuses one that is unsafe by mistake.
  *
  * @module
  */
@@ -14,32 +14,34 @@ export interface Settings {
   readonly port: number;
   readonly path: string;
   readonly graceMs: number;
-  /** The host names to answer under; any when `undefined`. */
+  /** The host names to answer to; any name if `undefined`. */
   readonly allowedHosts: readonly string[] | undefined;
-  /** The one server that flags describe: its tools keep their names. */
+  /** The name of the one server that options describe: its tools keep their names. */
   readonly alone: string | undefined;
+}
+
+/** What {@linkcode settingsOf} reads. */
+export interface SettingsInit {
+  readonly config: Config;
+  readonly alone: string | undefined;
+  /** Whether to serve without authentication although other machines reach the address. */
+  readonly noAuth: boolean;
 }
 
 const LOOPBACK_HOSTS: readonly string[] = ["localhost", "127.0.0.1", "[::1]"];
 
-/** What only flags say. */
-export interface SettingsInit {
-  readonly config: Config;
-  readonly alone: string | undefined;
-  /** Whether everybody may call although others reach the address. */
-  readonly noAuth: boolean;
-}
-
 /**
  * Fills in the defaults.
  *
- * @throws {CliError} If others reach the address, nobody is asked who they are, and that isn't said to
- * be meant
+ * @throws {CliError} If other machines reach the address, and there is neither authentication nor
+ * `noAuth`
  */
 export function settingsOf({ config, alone, noAuth }: SettingsInit): Settings {
   const { host = "127.0.0.1", port = 8_000, path = "/mcp", graceMs = 10_000 } = config;
   if (noAuth && config.auth !== undefined) {
-    throw new CliError("Leave out either --no-auth or what says who may call");
+    throw new CliError(
+      "Give either --no-auth or authentication, which is --token-env or auth in the configuration",
+    );
   }
   if (!isLoopback(host) && config.auth === undefined && !noAuth) {
     throw new CliError(
@@ -50,14 +52,14 @@ export function settingsOf({ config, alone, noAuth }: SettingsInit): Settings {
   return { config, alone, host, port, path, graceMs, allowedHosts: hostsOf(config, host) };
 }
 
-/** Bound to this machine alone, or with a name of its own, no other name is answered to. */
+/** Returns the host names to answer to: only known ones on loopback, or with a public URL. */
 function hostsOf({ allowedHosts, publicUrl }: Config, host: string): readonly string[] | undefined {
   if (allowedHosts !== undefined) return allowedHosts;
   const own = publicUrl === undefined ? [] : [new URL(publicUrl).host];
   return isLoopback(host) || own.length > 0 ? [...LOOPBACK_HOSTS, ...own] : undefined;
 }
 
-/** The servers that aren't switched off, by their names. */
+/** Returns the servers that aren't disabled, by name. */
 export function enabledServers({ mcpServers }: Config): ReadonlyMap<string, ServerEntry> {
   return new Map(Object.entries(mcpServers).filter(([, entry]) => entry.disabled !== true));
 }

@@ -1,27 +1,36 @@
 /**
- * Where nodes keep what they share: nowhere, or in Redis, whose client is only loaded then.
+ * Opens the stores that nodes share, in Redis.
  *
  * @module
  */
+import type { Store } from "../cluster/types.ts";
 import type { Config } from "./config_schema.ts";
 import { CliError, ExitCode, messageOf } from "./errors.ts";
 import type { Log } from "./log.ts";
-import type { Stores } from "./server.ts";
+
+/** The stores of all endpoints. */
+export interface Stores {
+  /** Returns the store of one server's endpoint, or without a name that of all servers together. */
+  store(name: string | undefined): Store;
+  close(): Promise<void>;
+}
 
 /**
- * Connects to what the configuration names.
+ * Connects to the Redis server that the configuration names. Without one, each endpoint keeps its
+ * sessions in memory.
  *
  * @throws {CliError} If it can't be reached
  */
 export async function openStores({ redis }: Config, log: Log): Promise<Stores | undefined> {
   if (redis === undefined) return undefined;
   const { url, prefix = "mooring" } = typeof redis === "string" ? { url: redis } : redis;
+  // Loaded only here: most configurations have no Redis
   const [{ createClient }, { redisStore }] = await Promise.all([
     import("redis"),
     import("../redis/mod.ts"),
   ]);
   const client = createClient({ url });
-  // Every endpoint listens, and there is one for each server.
+  // Each endpoint adds a listener, and each server has an endpoint
   client.setMaxListeners(0);
   const { promise: failed, reject } = Promise.withResolvers<never>();
   let connected = false;
@@ -30,7 +39,7 @@ export async function openStores({ redis }: Config, log: Log): Promise<Stores | 
     else reject(error);
   });
   try {
-    // By itself the client would go on trying for ever.
+    // By itself the client would retry for ever
     await Promise.race([client.connect(), failed]);
     connected = true;
   } catch (cause) {

@@ -1,18 +1,25 @@
 /**
- * Everything that a server has.
+ * Asks a server for everything that it offers, and writes that as text.
  *
  * @module
  */
+import { clip } from "../internal/quote.ts";
 import type { Connection } from "./inspect_client.ts";
+import { printable } from "./log.ts";
 
-/** A tool, a resource or a prompt, as far as it is shown. */
+/** Characters of a description that are shown. */
+const MAX_DESCRIPTION = 100;
+/** Columns of the names in a list, unless one is longer. */
+const MAX_NAME_WIDTH = 40;
+
+/** The part of a tool, a resource or a prompt that is shown. */
 export interface Listed {
   /** Its name, or its URI. */
   readonly name: string;
   readonly description?: string;
 }
 
-/** What a server has. */
+/** What a server offers. */
 export interface Survey {
   readonly url: string;
   readonly server: { readonly name: string; readonly version: string } | undefined;
@@ -24,11 +31,11 @@ export interface Survey {
   readonly resources: readonly Listed[];
   readonly resourceTemplates: readonly Listed[];
   readonly prompts: readonly Listed[];
-  /** How long things took, in milliseconds. */
+  /** Time that each request took, in milliseconds. */
   readonly latencyMs: Readonly<Record<string, number>>;
 }
 
-/** Asks a server for all that it has; only for what it says that it has. */
+/** Asks a server for everything that it offers, as far as its capabilities say so. */
 export async function survey({ client, url, connectMs, timed }: Connection): Promise<Survey> {
   const capabilities = client.getServerCapabilities() ?? {};
   const modern = client.getProtocolEra() === "modern";
@@ -93,4 +100,41 @@ function listed({ name, title, description = title }: Described): Listed {
 
 function byUri({ uri, name, title, description }: Described & { readonly uri: string }): Listed {
   return { name: uri, description: description ?? title ?? name };
+}
+
+/** Writes a survey, with one line for each thing that the server offers. */
+export function surveyText(found: Survey): string {
+  const { server, url, protocolVersion, era, capabilities, instructions, latencyMs } = found;
+  const name = server === undefined ? "A server" : `${server.name} ${server.version}`;
+  const times = Object.entries(latencyMs).map(([what, ms]) => `${what} ${ms} ms`);
+  return [
+    `${printable(name)} at ${url}`,
+    "",
+    `  Protocol      ${protocolVersion ?? "unknown"}, ${era} era`,
+    `  Capabilities  ${printable(capabilities.join(", ")) || "none"}`,
+    `  Latency       ${times.join(", ")}`,
+    ...instructions === undefined ? [] : [`  Instructions  ${oneLine(instructions)}`],
+    ...section("Tools", found.tools),
+    ...section("Resources", found.resources),
+    ...section("Resource templates", found.resourceTemplates),
+    ...section("Prompts", found.prompts),
+    "",
+  ].join("\n");
+}
+
+function section(title: string, entries: readonly Listed[]): string[] {
+  if (entries.length === 0) return [];
+  const names = entries.map(({ name }) => printable(name));
+  const width = Math.min(MAX_NAME_WIDTH, Math.max(...names.map((name) => name.length)));
+  return [
+    "",
+    `${title} (${entries.length})`,
+    ...entries.map(({ description = "" }, at) =>
+      `  ${(names[at] ?? "").padEnd(width)}  ${oneLine(description)}`.trimEnd()
+    ),
+  ];
+}
+
+function oneLine(text: string): string {
+  return clip(printable(text).trim(), MAX_DESCRIPTION);
 }

@@ -37,7 +37,7 @@ const REFUSED: readonly (readonly [string, RegExp])[] = [
   ["'' a", /Give a program/],
   ["a 'b", /Close the quote that begins at character 3/],
   ['a "b\\"', /Close the quote that begins at character 3/],
-  ["a | b", /No shell runs the command: .*: \|$/],
+  ["a | b", /No shell runs the command\. .*: \|$/],
   ["a && b", /No shell/],
   ["a ; b", /No shell/],
   ["a > /tmp/x", /No shell/],

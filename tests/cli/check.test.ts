@@ -54,12 +54,12 @@ test("what is wrong is said with its path, and the exit code is 1", () =>
       unfit.err,
       /mooring\.json: mcpServers\.a: Leave a header .* out of "headers": host/,
     );
-    await write('{\n  "mcpServers": {},\n  "port": 1,\n}\n');
+    await write('{\n  "mcpServers": {},\n  "port": 1 // "yes"\n  "host": "::"\n}\n');
     const broken = await run(["check", file]);
     assert.deepEqual([broken.code, broken.out, broken.err], [
       1,
       "",
-      `${file}:3:12: Leave out the last comma\n`,
+      `${file}:4:3: Put a "," or "}" here\n`,
     ]);
     await write({ mcpServers: { a: { command: "x", env: { K: "${NOT_SET_ANYWHERE}" } } } });
     const missing = await run(["check", file]);

@@ -5,9 +5,10 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import fc from "fast-check";
 import { parseConfig } from "../../src/cli/config.ts";
 import { expand } from "../../src/cli/env.ts";
-import { jsonProblem } from "../../src/cli/json_source.ts";
+import { JsonError, parseJson } from "../../src/cli/json.ts";
 import { Secrets } from "../../src/cli/redact.ts";
 import { settingsOf } from "../../src/cli/settings.ts";
 
@@ -68,11 +69,11 @@ test("everything that may be said is taken", () => {
 const WRONG: readonly (readonly [unknown, RegExp])[] = [
   [[], /^m\.json: Give an object$/],
   [{}, /^m\.json: mcpServers: Give an object of servers by name$/],
-  [{ servers: {}, mcpServers: {} }, /servers: There is no such key\. Did you mean "mcpServers"\?/],
-  [{ mcpServers: {}, prot: 1 }, /prot: There is no such key\. Did you mean "port"\?/],
-  [{ mcpServers: {}, bananas: 1 }, /bananas: There is no such key\. Use \$schema, mcpServers/],
+  [{ servers: {}, mcpServers: {} }, /servers: Unknown key\. Did you mean "mcpServers"\?/],
+  [{ mcpServers: {}, prot: 1 }, /prot: Unknown key\. Did you mean "port"\?/],
+  [{ mcpServers: {}, bananas: 1 }, /bananas: Unknown key\. Use one of \$schema, mcpServers/],
   [{ mcpServers: { a: 1 } }, /mcpServers\.a: Give an object with a "command" or a "url"/],
-  [{ mcpServers: { "a b": {} } }, /mcpServers\["a b"\]: Name it with letters/],
+  [{ mcpServers: { "a b": {} } }, /mcpServers\["a b"\]: Use letters, digits/],
   [{ mcpServers: { a__b: { command: "x" } } }, /mcpServers\.a__b: Leave the separator out/],
   [{ mcpServers: { a: { comand: "x" } } }, /mcpServers\.a\.command: Give a text/],
   [
@@ -109,7 +110,37 @@ for (const [value, message] of WRONG) {
   });
 }
 
-test("all that is wrong is said at once, and servers are bounded", () => {
+test("everything that is wrong is reported at once", () => {
+  assert.deepEqual(
+    complaints({
+      mcpServers: { a: { comand: "x" }, b__c: { command: "${NOPE}" }, d: { url: "${NONE}" } },
+      port: "${NOPE}",
+      path: "x",
+      auth: { jwt: { issuer: "https://x", jwksUri: 1 } },
+      redis: { url: "${NOPE}" },
+      bananas: true,
+    }).map((line) => line.replace(/^m\.json: /, "").replace(/Use one of .*/, "Use one of")),
+    [
+      "mcpServers.b__c.command: Set the environment variable NOPE",
+      "mcpServers.d.url: Set the environment variable NONE",
+      "port: Set the environment variable NOPE",
+      "redis.url: Set the environment variable NOPE",
+      "mcpServers.a.command: Give a text",
+      'mcpServers.a.comand: Unknown key. Did you mean "command"?',
+      'path: Give a path of letters, digits and -._~ that begins with "/"',
+      "auth.jwt.jwksUri: Give a text",
+      "bananas: Unknown key. Use one of",
+      "mcpServers.b__c: Leave the separator out of the name, or choose another one: __",
+      "secret: Give a secret of 32 characters or more, the same on all nodes: they sign with it",
+      "publicUrl: Give the URL that clients use, without the path: their tokens name it",
+    ],
+  );
+  // A separator that is wrong itself isn't shown
+  const lines = complaints({ mcpServers: { a: { command: "x" } }, separator: "s3cret-separator" });
+  assert.deepEqual(lines, ["m.json: separator: Give 1 to 8 letters, digits, -, _ and dots"]);
+});
+
+test("servers and the file are bounded", () => {
   assert.equal(complaints({ mcpServers: { a: {}, b: {} }, port: -1, x: 1 }).length, 4);
   const many = Object.fromEntries(
     Array.from({ length: 101 }, (_, at) => [`s${at}`, { command: "x" }]),
@@ -122,27 +153,53 @@ test("all that is wrong is said at once, and servers are bounded", () => {
 });
 
 const BROKEN: readonly (readonly [string, string])[] = [
-  ['{\n "a": 1,\n}', "2:8: Leave out the last comma"],
-  ['{"a": [1, 2,]}', "1:12: Leave out the last comma"],
   ['{"a" 1}', '1:6: Put a ":" after the key'],
   ["{a: 1}", "1:2: Put a key in double quotes here"],
   ["{'a': 1}", "1:2: Put a key in double quotes here"],
+  ["{,}", "1:2: Put a key in double quotes here"],
+  ['{\n "a": 1,,\n}', "2:9: Put a key in double quotes here"],
   ['{"a": 1 "b": 2}', '1:9: Put a "," or "}" here'],
+  ["[1 2]", '1:4: Put a "," or "]" here'],
+  ["[1}", '1:3: Put a "," or "]" here'],
   ['{"a": x}', "1:7: Put a value here"],
-  ['{"a": 01}', "1:7: Put a value here"],
+  ['{"a": +1}', "1:7: Put a value here"],
+  ['{"a": }', "1:7: Put a value here"],
+  ["[1, , 2]", "1:5: Put a value here"],
+  ['{"a": 01}', '1:8: Put a "," or "}" here'],
+  ['{"a": 1.}', "1:7: Put digits where this number ends"],
   ['{"ä": "b\n"}', "1:7: Close this text with a double quote, on its line"],
-  ['{\n  // no\n  "a": 1}', "2:3: Leave out the comment: JSON has none"],
-  ['{"a": 1', '1:8: Put a "," or "}" here: the file ends'],
-  ["", "1:1: Put a value here: the file ends"],
+  ['{"😀": "b', "1:7: Close this text with a double quote, on its line"],
+  ['{"a": "C:\\Program Files"}', "1:7: Write each backslash in this text as \\\\"],
+  [
+    '{"a": "\\u12"}',
+    "1:7: Put four hexadecimal digits after \\u, or write each backslash here as \\\\",
+  ],
+  ['{"a": "\t"}', "1:7: Escape the control character in this text, such as a tab as \\t"],
+  ["{\n  // no\n  b: 1}", "3:3: Put a key in double quotes here"],
+  ["{} /* no", "1:4: Close this comment with */"],
+  ['{"a": 1', '1:8: Put a "}" here: the text ends'],
+  ['{"a": [1', '1:9: Put a "]" here: the text ends'],
+  ['{"a": [1,', "1:10: Put a value here: the text ends"],
+  ['{"a"', '1:5: Put a ":" after the key: the text ends'],
+  ["", "1:1: Put a value here: the text ends"],
+  ["// nothing", "1:11: Put a value here: the text ends"],
   ["{} x", "1:4: Leave out what follows the value"],
+  ["{} {}", "1:4: Leave out what follows the value"],
   ['{"a": 1, "a": 2}', '1:10: Leave out one of the two keys "a"'],
+  ['{"a": 1, "\\u0061": 2}', '1:10: Leave out one of the two keys "a"'],
+  ['{"__proto__": 1, "__proto__": 2}', '1:18: Leave out one of the two keys "__proto__"'],
   ["[".repeat(100), "1:66: Nest at most 64 levels"],
+  ["[".repeat(65) + "1", "1:66: Nest at most 64 levels"],
+  ['{"a":'.repeat(100_000), "1:326: Nest at most 64 levels"],
 ];
 
 for (const [text, message] of BROKEN) {
-  test(`jsonProblem() finds where ${JSON.stringify(text.slice(0, 30))} is broken`, () => {
-    const found = jsonProblem(text);
-    assert.equal(`${found?.line}:${found?.column}: ${found?.message}`, message);
+  test(`parseJson() finds where ${JSON.stringify(text.slice(0, 30))} is broken`, () => {
+    assert.throws(() => parseJson(text), (error) => {
+      assert.ok(error instanceof JsonError);
+      assert.equal(`${error.line}:${error.column}: ${error.message}`, message);
+      return true;
+    });
     const env = {};
     assert.throws(() => parseConfig({ file: "m.json", text, env }), {
       message: `m.json:${message}`,
@@ -150,11 +207,46 @@ for (const [text, message] of BROKEN) {
   });
 }
 
-test("jsonProblem() finds nothing wrong with any JSON", () => {
+test("parseJson() reads any JSON as JSON.parse() does", () => {
   const value = { a: [1, -0.5e-3, 'x"\\\n\u2028é😀', true, null, {}, []], "": { b: false } };
   for (const space of [0, 2, "\t"]) {
-    assert.equal(jsonProblem(JSON.stringify(value, null, space)), undefined);
+    const text = JSON.stringify(value, null, space);
+    assert.deepEqual(parseJson(text), JSON.parse(text));
   }
+  const levels = `${"[".repeat(64)}1${"]".repeat(64)}`;
+  assert.deepEqual(parseJson(levels), JSON.parse(levels));
+  fc.assert(fc.property(fc.json({ maxDepth: 6 }), (text) => {
+    assert.deepEqual(parseJson(text), JSON.parse(text));
+  }));
+});
+
+test("a configuration may have comments and trailing commas", () => {
+  const text = `\uFEFF// One server
+    {
+      /* Started by
+         itself */
+      "mcpServers": { "a": { "command": "x", "args": ["// no comment", "/* none */",], }, },
+      "port": 1, // The last
+    }`;
+  const { config } = parseConfig({ file: "m.json", text, env: {} });
+  assert.deepEqual(config, {
+    mcpServers: { a: { command: "x", args: ["// no comment", "/* none */"] } },
+    port: 1,
+  });
+});
+
+test("a key __proto__ is a key like any other", () => {
+  const text =
+    '{"__proto__": {"polluted": true}, "constructor": {"prototype": {"polluted": true}}}';
+  const value = parseJson(text);
+  assert.deepEqual(Object.keys(value ?? {}), ["__proto__", "constructor"]);
+  assert.equal(Object.getPrototypeOf(value), Object.prototype);
+  assert.ok(!("polluted" in {}));
+  const source = { file: "m.json", env: {} };
+  assert.throws(
+    () => parseConfig({ ...source, text: '{"mcpServers": {}, "__proto__": {"port": 1}}' }),
+    { message: /^m\.json: __proto__: Unknown key/ },
+  );
 });
 
 test("expand() fills in variables, defaults and plain signs, and tells what came from outside", () => {
@@ -228,7 +320,7 @@ test("an address that others reach needs to know who calls, or to be told that n
     assert.equal(settingsOf({ ...init, config: { ...config, auth: token } }).host, host);
   }
   const both = { config: { mcpServers: {}, auth: token }, alone: undefined, noAuth: true };
-  assert.throws(() => settingsOf(both), /Leave out either/);
+  assert.throws(() => settingsOf(both), /^CliError: Give either --no-auth or authentication/);
 });
 
 test("on loopback only loopback names and the public one are answered to", () => {

@@ -3,9 +3,8 @@
  *
  * @module
  */
-import type { Gateway } from "../../src/gateway/gateway.ts";
-import type { Upstream } from "../../src/gateway/types.ts";
-import type { Backend } from "../../src/cli/server.ts";
+import type { Gateway, Upstream } from "../../src/gateway/mod.ts";
+import type { Backend } from "../../src/cli/backend.ts";
 import type { ServerEntry } from "../../src/cli/config_schema.ts";
 import { McpServer } from "../../src/server/server.ts";
 

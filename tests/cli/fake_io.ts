@@ -4,13 +4,14 @@
  * @module
  */
 import type { Io } from "../../src/cli/io.ts";
+import { type Commands, run } from "../../src/cli/program.ts";
 import { Secrets } from "../../src/cli/redact.ts";
-import { run } from "../../src/cli/run.ts";
 
 /** Runs the command to its end. */
 export async function runHere(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  commands?: Commands,
 ): Promise<{ readonly code: number; readonly out: string; readonly err: string }> {
   const written = { out: "", err: "" };
   const secrets = new Secrets();
@@ -28,6 +29,6 @@ export async function runHere(
     color: false,
     onSignal: () => () => {},
   };
-  const code = await run(args, io);
+  const code = await run(args, io, commands);
   return { code, ...written };
 }

@@ -35,6 +35,10 @@ async function withServer(
     content: [{ type: "text" as const, text: "It\u001b[2J failed" }],
   }));
   server.registerTool("slow", {}, () => new Promise<string>(() => {}));
+  server.registerTool("steps", {}, async (_args, { progress }) => {
+    await progress(1, 2, "First\u001b[2J step");
+    return "done";
+  });
   server.registerResource("note", "note://one", { description: "A note" }, () => "Note");
   server.registerPrompt("hello", { description: "Greets" }, () => "Hello");
   const handler = createMcpHandler(server, { path: "/mcp", ...options });
@@ -60,7 +64,7 @@ for (const [era, version] of [["2025", "2025-11-25"], ["2026", "2026-07-28"]] as
       assert.match(out, new RegExp(`Protocol      ${version}, ${era} era`));
       assert.match(out, /Latency {7}connect [\d.]+ ms, (?:ping|discover) [\d.]+ ms, tools/);
       assert.match(out, /Instructions {2}Use it well$/m);
-      assert.match(out, /^Tools \(3\)\n {2}add {3}Adds {2}\[31mtwo numbers\.$/m);
+      assert.match(out, /^Tools \(4\)\n {2}add {4}Adds {2}\[31mtwo numbers\.$/m);
       assert.match(out, /^Resources \(1\)\n {2}note:\/\/one {2}A note$/m);
       assert.match(out, /^Prompts \(1\)\n {2}hello {2}Greets$/m);
 
@@ -80,6 +84,9 @@ test("--call calls a tool, and its failure is the exit code", () =>
     assert.deepEqual(JSON.parse(json.out).result.content, [{ type: "text", text: "5" }]);
     const failed = await run(["inspect", url, "--call", "fail"]);
     assert.deepEqual([failed.code, failed.out], [1, "It [2J failed\n"]);
+    const steps = await run(["inspect", url, "--call", "steps"]);
+    assert.deepEqual([steps.code, steps.out], [0, "done\n"]);
+    assert.match(steps.err, /^1 of 2: First \[2J step\nAnswered in [\d.]+ ms\n$/);
     const unknown = await run(["inspect", url, "--call", "nothing"]);
     assert.equal(unknown.code, 1);
     assert.match(unknown.err, /nothing/);
@@ -99,7 +106,7 @@ test("tokens come from the environment and are never shown", () =>
     const wrong = await run(["inspect", url, "--token-env", "WRONG"], env);
     assert.deepEqual([wrong.code, wrong.err], [
       1,
-      `Send a token with --token-env NAME: the server asks for one: ${url}\n`,
+      `Send a token with --token-env NAME: the server requires one: ${url}\n`,
     ]);
     const unset = await run(["inspect", url, "--token-env", "NOT_SET_ANYWHERE"]);
     assert.deepEqual([unset.code, unset.err], [

@@ -6,8 +6,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { banner } from "../../src/cli/banner.ts";
-import { makeLog } from "../../src/cli/log.ts";
-import { ALL, logEvents } from "../../src/cli/log_events.ts";
+import { ALL, eventLogger, makeLog } from "../../src/cli/log.ts";
 
 /** A log that is kept, at a fixed time. */
 function kept(init: Partial<Parameters<typeof makeLog>[0]> = {}) {
@@ -60,7 +59,7 @@ test("a long field is cut", () => {
 
 test("events are logged with their endpoint; those of upstreams once, those of errors by message", () => {
   const { lines, log } = kept({ level: "debug" });
-  const [all, one] = [logEvents(log, ALL), logEvents(log, "one")];
+  const [all, one] = [eventLogger(log, ALL), eventLogger(log, "one")];
   const error = new Error("Broke", { cause: new Error("Why") });
   for (const told of [all, one]) {
     told({ type: "anonymous" });

@@ -72,10 +72,10 @@ test("[GTW-11] a file that is wrong is reported, and what was in force stays so"
       serving(["--config", file], async (program, url) => {
         await using client = await reach(url);
         assert.equal(await textOf(client, "one__count"), "1");
-        await write('{"mcpServers": {}, }');
-        await program.until(/"reload-failed".*mooring\.json:1:18: Leave out the last comma/);
+        await write('{"mcpServers": {} "port": 1}');
+        await program.until(/"reload-failed".*mooring\.json:1:19: Put a /);
         await write({ mcpServers: { one: { command: "x", evn: { A: "s3cret-value" } } } });
-        await program.until(/"reload-failed".*one\.evn: There is no such key/);
+        await program.until(/"reload-failed".*one\.evn: Unknown key/);
         assert.doesNotMatch(program.err, /s3cret/);
         assert.equal(await textOf(client, "one__count"), "2");
         await write({ mcpServers: { one: counter("one"), two: counter("two") } });

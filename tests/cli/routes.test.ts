@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { test } from "node:test";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
-import { accessOf } from "../../src/cli/access.ts";
+import { authOptions } from "../../src/cli/auth.ts";
 import { rateLimiter } from "../../src/cli/rate_limit.ts";
 import { Routes } from "../../src/cli/routes.ts";
 import { Server } from "../../src/cli/server.ts";
@@ -124,7 +124,7 @@ const ISSUER = "https://login.example";
 test("[AUTH-4] every endpoint describes itself, and its challenge leads there", async () => {
   const auth = { jwt: { issuer: ISSUER, jwksUri: `${ISSUER}/jwks`, requiredScopes: ["use"] } };
   const path = (name?: string): string => name === undefined ? "/mcp" : `/servers/${name}`;
-  const { routes } = routesOf((name) => accessOf(auth, `${BASE}${path(name)}`, () => {}));
+  const { routes } = routesOf((name) => authOptions(auth, `${BASE}${path(name)}`, () => {}));
   for (const name of [undefined, "one"]) {
     const refused = await ask(routes, path(name), { method: "DELETE" });
     assert.equal(refused.status, 401);
@@ -162,7 +162,7 @@ test("[AUTH-4] a token for one endpoint is no good at another, unless the file n
   const jwt = { issuer: ISSUER, jwksUri: `http://127.0.0.1:${port}/jwks` };
   const [one, two] = [`${BASE}/servers/one`, `${BASE}/servers/two`];
   const who = async (given: typeof jwt & { audience?: string }, url: string, audience: string) => {
-    const { authenticate } = accessOf({ jwt: given }, url, () => {});
+    const { authenticate } = authOptions({ jwt: given }, url, () => {});
     const headers = { authorization: `Bearer ${await sign(audience)}` };
     return (await authenticate?.(new Request(url, { headers })))?.id;
   };
@@ -179,12 +179,12 @@ test("[AUTH-4] a token for one endpoint is no good at another, unless the file n
 test("without an authorization server there is nothing to describe", async () => {
   const token = "0123456789abcdef";
   const auth = { tokens: [{ id: "ada", token, scopes: ["a"] }] };
-  const { routes } = routesOf((name) => accessOf(auth, `${BASE}/${name}`, () => {}));
+  const { routes } = routesOf((name) => authOptions(auth, `${BASE}/${name}`, () => {}));
   for (const path of ["", "/mcp", "/servers/one"]) {
     const response = await ask(routes, `/.well-known/oauth-protected-resource${path}`);
     assert.equal(response.status, 404);
   }
-  const { authenticate } = accessOf(auth, BASE, () => {});
+  const { authenticate } = authOptions(auth, BASE, () => {});
   const request = (value: string) => new Request(BASE, { headers: { authorization: value } });
   assert.deepEqual(await authenticate?.(request(`Bearer ${token}`)), { id: "ada", scopes: ["a"] });
   for (const wrong of [`Bearer ${token}0`, "Bearer 0123456789abcde", "Bearer x", token]) {

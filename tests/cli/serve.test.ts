@@ -266,7 +266,7 @@ test("what is wrong is said without a stack, and the exit code tells how", async
   const flag = await runHere(["serve", "--sdtio", "x"]);
   assert.deepEqual([flag.code, flag.err], [
     2,
-    'There is no flag "--sdtio". Did you mean --stdio?\n',
+    'Unknown option "--sdtio". Did you mean --stdio?\n',
   ]);
   const value = await runHere(["serve", "--stdio", "x", "--port", "many"]);
   assert.deepEqual([value.code, value.err], [2, "--port: Give a whole number, 0 to 65535\n"]);

@@ -1,36 +1,40 @@
 /**
- * Who may use an endpoint, as the configuration says.
+ * Makes the authentication of an endpoint from a configuration.
  *
  * @module
  */
 import { createHash } from "node:crypto";
-import { type Authenticate, bearer } from "../auth/bearer.ts";
-import { introspection } from "../auth/introspection.ts";
-import { jwt } from "../auth/jwt.ts";
-import { type ProtectedResource, protectedResource } from "../auth/protected_resource.ts";
-import type { Principal } from "../protocol/exchange.ts";
+import {
+  type Authenticate,
+  bearer,
+  introspection,
+  jwt,
+  type Principal,
+  type ProtectedResource,
+  protectedResource,
+} from "../auth/mod.ts";
 import type { Config } from "./config_schema.ts";
 
-type Auth = NonNullable<Config["auth"]>;
+type AuthConfig = NonNullable<Config["auth"]>;
 
-/** What of an endpoint's options says who may use it. */
-export interface Access {
+/** The options of an endpoint that authenticate its callers. */
+export interface AuthOptions {
   readonly authenticate?: Authenticate;
   readonly resource?: ProtectedResource;
 }
 
 /**
- * Who may use an endpoint.
+ * Makes the authentication of an endpoint.
  *
- * @param url Where clients reach it: what their tokens must be for, unless the configuration names
- * another audience
- * @param onError Told when keys could not be fetched
+ * @param url Where clients reach the endpoint: the audience of their tokens, unless the configuration
+ * names another one
+ * @param onError Called when keys could not be fetched
  */
-export function accessOf(
-  auth: Auth | undefined,
+export function authOptions(
+  auth: AuthConfig | undefined,
   url: string,
   onError: (error: unknown) => void,
-): Access {
+): AuthOptions {
   if (auth?.tokens !== undefined) return { authenticate: fixedTokens(auth.tokens) };
   const server = auth?.jwt ?? auth?.introspection;
   if (auth === undefined || server === undefined) return {};
@@ -46,8 +50,8 @@ export function accessOf(
   return { ...authenticate && { authenticate }, resource };
 }
 
-/** Tokens that never change. They are compared by their digests, so that time tells nothing of them. */
-function fixedTokens(tokens: NonNullable<Auth["tokens"]>): Authenticate {
+/** Accepts the configured tokens. Looks them up by digest, so that the time reveals nothing of them. */
+function fixedTokens(tokens: NonNullable<AuthConfig["tokens"]>): Authenticate {
   const known = new Map<string, Principal>(
     tokens.map(({ id, token, scopes }) => [digest(token), { id, ...scopes && { scopes } }]),
   );

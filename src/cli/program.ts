@@ -1,0 +1,317 @@
+/**
+ * Defines the command line, which is the commands, their options and their help, and runs it.
+ *
+ * @module
+ */
+import { Command, CommanderError, Option } from "commander";
+import { quote } from "../internal/quote.ts";
+import { splitArgv } from "./argv_split.ts";
+import type { CheckOptions } from "./check.ts";
+import type { ServeOptions } from "./config_from_options.ts";
+import { CliError, ExitCode, messageOf, usageError } from "./errors.ts";
+import type { InspectOptions } from "./inspect.ts";
+import type { Io } from "./io.ts";
+import { suggest } from "./suggest.ts";
+import { VERSION } from "./version.ts";
+
+/** What each command does. */
+export interface Commands {
+  serve(options: ServeOptions, io: Io): Promise<ExitCode>;
+  check(file: string, options: CheckOptions, io: Io): Promise<ExitCode>;
+  inspect(url: string, options: InspectOptions, io: Io): Promise<ExitCode>;
+}
+
+/** Loads each command when it runs: the server needs far more than its help. */
+const COMMANDS: Commands = {
+  serve: async (options, io) => (await import("./serve.ts")).serve(options, io),
+  check: async (file, options, io) => (await import("./check.ts")).check(file, options, io),
+  inspect: async (url, options, io) => (await import("./inspect.ts")).inspect(url, options, io),
+};
+
+/** Columns of the help. */
+const HELP_WIDTH = 100;
+/** Seconds that `mooring inspect` waits for an answer: the default and the maximum of --timeout. */
+const TIMEOUT_S = 30;
+const MAX_TIMEOUT_S = 86_400;
+
+/** Options that other programs have, and their names here. */
+const OTHER_OPTIONS: Readonly<Record<string, string>> = {
+  address: "host",
+  auth: "token-env",
+  bind: "host",
+  command: "stdio",
+  cors: "allow-origin",
+  hostname: "host",
+  origin: "allow-origin",
+  token: "token-env",
+  url: "http",
+  verbose: "log-level",
+};
+
+/**
+ * Runs a command line, and writes errors to stderr.
+ *
+ * @param args The arguments, without the names of the runtime and the program
+ */
+export async function run(
+  args: readonly string[],
+  io: Io,
+  commands: Commands = COMMANDS,
+): Promise<ExitCode> {
+  let exitCode: ExitCode = ExitCode.Ok;
+  const finish = (code: ExitCode): void => void (exitCode = code);
+  const program = defineProgram(io);
+  defineServe(program).action(async (options: ServeOptions) => {
+    finish(await commands.serve(options, io));
+  });
+  defineCheck(program).action(async (file: string, options: CheckOptions) => {
+    finish(await commands.check(file, options, io));
+  });
+  defineInspect(program).action(async (url: string, options: InspectOptions) => {
+    finish(await commands.inspect(url, options, io));
+  });
+  for (const command of [program, ...program.commands]) refuseMisuse(command, args);
+  try {
+    await program.parseAsync(args.length === 0 ? ["help"] : args, { from: "user" });
+    return exitCode;
+  } catch (error) {
+    // Only --help and --version end so: refuseMisuse() replaces the parser's other errors
+    if (error instanceof CommanderError) return ExitCode.Ok;
+    io.err.write(`${messageOf(error)}\n`);
+    // An unexpected error is easier to find with its stack
+    if (!(error instanceof CliError) && io.env["MOORING_DEBUG"]) {
+      io.err.write(`${error instanceof Error ? error.stack : ""}\n`);
+    }
+    return error instanceof CliError ? error.exitCode : ExitCode.Failed;
+  }
+}
+
+function defineProgram(io: Io): Command {
+  const version = `mooring ${VERSION}`;
+  const program = new Command("mooring")
+    .description("Puts MCP servers behind one safe endpoint")
+    .version(version, "-v, --version", "Show the version")
+    .helpOption("-h, --help", "Show this help")
+    .helpCommand(false)
+    // An option of a command is never taken for one of the program
+    .enablePositionalOptions()
+    // refuseMisuse() suggests by our own rule
+    .showSuggestionAfterError(false)
+    .configureHelp({ optionTerm: plainFlags })
+    .configureOutput({
+      writeOut: (text) => io.out.write(text),
+      writeErr: () => {},
+      getOutHelpWidth: () => HELP_WIDTH,
+      getOutHasColors: () => false,
+    })
+    .addHelpText("after", examples([`mooring serve --config mooring.json`, `mooring help serve`]));
+  program.command("help [command]", { hidden: true }).action((name?: string) => {
+    const command = name === undefined
+      ? program
+      : program.commands.find((it) => it.name() === name);
+    if (command === undefined) throw unknownCommand(program, name ?? "");
+    command.outputHelp();
+  });
+  program.command("version", { hidden: true }).action(() => io.out.write(`${version}\n`));
+  return program;
+}
+
+function defineServe(program: Command): Command {
+  return program.command("serve")
+    .description("Serve MCP servers behind one endpoint")
+    .usage("(--config FILE | --stdio COMMAND | --http URL) [options]")
+    .option("--config <FILE>", "Serve what a configuration file says, and follow its changes")
+    .option("--stdio <COMMAND>", "Serve a program that speaks MCP on stdin and stdout", splitArgv)
+    .addOption(
+      new RepeatableOption("--env <NAME>", "Pass a variable to the program; NAME=VALUE sets one")
+        .argParser(addVariable),
+    )
+    .option("--cwd <DIR>", "Start the program in a folder")
+    .option("--http <URL>", "Serve a server that has a URL")
+    .addOption(headerOption())
+    .option("--host <ADDRESS>", "Listen on an address (default: 127.0.0.1)")
+    .option("--port <PORT>", "Listen on a port; 0 takes a free one (default: 8000)")
+    .option("--path <PATH>", "Serve the endpoint under a path (default: /mcp)")
+    .option("--public-url <URL>", "Name the URL that clients use, without the path")
+    .option("--token-env <NAME>", "Require the bearer token that is in a variable")
+    .option("--no-auth", "Let everybody call, although other machines reach the address")
+    .addOption(
+      new RepeatableOption("--allow-origin <ORIGIN>", "Let web pages of an origin call")
+        .argParser(addText),
+    )
+    .addOption(
+      new RepeatableOption("--allow-host <HOST>", "Answer requests to a host name")
+        .argParser(addText),
+    )
+    .option("--redis <URL>", "Share sessions with other nodes through Redis")
+    .option("--secret-env <NAME>", "Sign with the secret that is in a variable; for --redis")
+    .option("--log <FORMAT>", "Write the log as json or text (default: text on a terminal)")
+    .option("--log-level <LEVEL>", "Log from debug, info, warn or error upwards (default: info)")
+    .addHelpText(
+      "after",
+      examples([
+        'mooring serve --stdio "npx -y @modelcontextprotocol/server-everything"',
+        "mooring serve --config mooring.json --port 9000",
+        "mooring serve --http https://mcp.example/mcp --header 'Authorization: Bearer ${TOKEN}'",
+      ]),
+    );
+}
+
+function defineCheck(program: Command): Command {
+  return program.command("check")
+    .description("Report everything that is wrong with a configuration file")
+    .argument("<FILE>", "The configuration file")
+    .option("--connect", "Connect to each server, too")
+    .addHelpText("after", examples(["mooring check mooring.json --connect"]));
+}
+
+function defineInspect(program: Command): Command {
+  return program.command("inspect")
+    .description("Show what a server offers, or call one of its tools")
+    .argument("<URL>", "The URL of the server's endpoint")
+    .option("--call <TOOL>", "Call a tool instead of listing everything")
+    .option("--args <JSON>", "Pass arguments to the tool (default: {})")
+    .addOption(headerOption())
+    .option("--token-env <NAME>", "Send the bearer token that is in a variable")
+    .addOption(
+      new Option("--timeout <SECONDS>", "Wait this long for each answer")
+        .argParser(integerParser("--timeout", 1, MAX_TIMEOUT_S)).default(TIMEOUT_S),
+    )
+    .option("--json", "Write JSON")
+    .addHelpText(
+      "after",
+      examples([
+        "mooring inspect http://127.0.0.1:8000/mcp",
+        `mooring inspect http://127.0.0.1:8000/mcp --call add --args '{"a":2,"b":3}'`,
+      ]),
+    );
+}
+
+/** An option that may be given more than once. */
+class RepeatableOption extends Option {
+  constructor(flags: string, description: string) {
+    super(flags, `${description} (repeatable)`);
+  }
+}
+
+function headerOption(): Option {
+  return new RepeatableOption(
+    "--header <HEADER>",
+    'Send a header "NAME: VALUE"; ${NAME} is replaced by a variable',
+  ).argParser(addHeader);
+}
+
+function addText(text: string, earlier: readonly string[] = []): readonly string[] {
+  return [...earlier, text];
+}
+
+type TextsByName = Readonly<Record<string, string>>;
+
+/** Reads `NAME: VALUE`. An error doesn't show the text: it may be a secret. */
+function addHeader(text: string, earlier: TextsByName = {}): TextsByName {
+  const [, name, value] = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):\s*(.*)$/.exec(text) ?? [];
+  if (name === undefined || value === undefined) throw usageError('Give --header a "NAME: VALUE"');
+  return { ...earlier, [name]: value };
+}
+
+/** Reads `NAME=VALUE`, or `NAME` for the value that the variable has in this process. */
+function addVariable(text: string, earlier: TextsByName = {}): TextsByName {
+  const at = text.indexOf("=");
+  const name = at === -1 ? text : text.slice(0, at);
+  if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) throw usageError("Give --env a NAME, or NAME=VALUE");
+  return { ...earlier, [name]: at === -1 ? `\${${name}}` : text.slice(at + 1) };
+}
+
+function integerParser(flag: string, min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d{1,15}$/.test(text) ? Number(text) : NaN;
+    if (value >= min && value <= max) return value;
+    throw usageError(`Give a whole number from ${min} to ${max} to ${flag}: ${quote(text)}`);
+  };
+}
+
+function examples(lines: readonly string[]): string {
+  return ["", "Examples:", ...lines.map((line) => `  ${line}`)].join("\n");
+}
+
+/** Writes an option as `--port PORT`. */
+function plainFlags({ flags }: Option): string {
+  return flags.replace(/[<>]/g, "");
+}
+
+/**
+ * Replaces the parser's errors with usage errors, and adds checks that the parser doesn't have.
+ *
+ * On its own the parser would write to the console, end the process, show whole arguments, which may hold
+ * secrets, and take the next option for a missing value.
+ */
+function refuseMisuse(command: Command, args: readonly string[]): void {
+  command.exitOverride((error) => {
+    throw error.exitCode === 0 ? error : misuse(error.code, command, args);
+  });
+  for (const option of command.options) {
+    const { long = "", required } = option;
+    let times = 0;
+    command.on(`option:${option.name()}`, (value = "") => {
+      const isOption = value.startsWith("--") && !args.includes(`${long}=${value}`);
+      if (required && (value === "" || isOption)) throw missingValue(option);
+      if (++times > 1 && !(option instanceof RepeatableOption)) {
+        throw usageError(`Give ${long} only once`);
+      }
+    });
+  }
+}
+
+function missingValue(option: Option): CliError {
+  return usageError(`Give a value: ${plainFlags(option)}`);
+}
+
+/** Returns the usage error for an error of the parser. */
+function misuse(code: string, command: Command, args: readonly string[]): CliError {
+  const name = command.name();
+  const { options, registeredArguments, args: given } = command;
+  switch (code) {
+    case "commander.unknownOption":
+      return unknownOption(command, given.find((arg) => /^-./.test(arg)) ?? "");
+    case "commander.unknownCommand":
+      return unknownCommand(command, given[0] ?? "");
+    case "commander.optionMissingArgument": {
+      // A value is missing only at the end
+      const option = options.find(({ long }) => long === args.at(-1));
+      return option === undefined ? usageError(`See mooring ${name} --help`) : missingValue(option);
+    }
+    case "commander.missingArgument": {
+      const what = registeredArguments[0]?.name() ?? "";
+      return usageError(`Give what to ${name}: mooring ${name} ${what}`);
+    }
+    case "commander.excessArguments": {
+      const hint = name === "serve" ? ", or put it in quotes after --stdio" : "";
+      return usageError(`Leave this out${hint}: ${quote(given[registeredArguments.length] ?? "")}`);
+    }
+    default:
+      return usageError("Give a command. See mooring --help");
+  }
+}
+
+function unknownCommand(program: Command, name: string): CliError {
+  const meant = suggest(name, program.commands.map((command) => command.name()));
+  const hint = meant === undefined ? "See mooring --help" : `Did you mean mooring ${meant}?`;
+  return usageError(`Unknown command ${quote(name)}. ${hint}`);
+}
+
+function unknownOption(command: Command, given: string): CliError {
+  // What follows may be a value, and secret
+  const [flag = ""] = given.startsWith("--") ? given.split("=") : [given.slice(0, 2)];
+  const name = flag.replace(/^-+/, "");
+  if (command.options.some(({ long }) => long === flag)) {
+    return usageError(`Give ${flag} without a value`);
+  }
+  const names = [...command.options.map((option) => option.name()), "help"];
+  const other = Object.hasOwn(OTHER_OPTIONS, name) ? OTHER_OPTIONS[name] : undefined;
+  const meant = other !== undefined && names.includes(other) ? other : suggest(name, names);
+  const why = name === "token" ? ". Other users of this machine can read command lines" : "";
+  const hint = meant === undefined
+    ? `See ${command.parent === null ? "mooring" : `mooring ${command.name()}`} --help`
+    : `Did you mean --${meant}?`;
+  return usageError(`Unknown option ${quote(flag)}${why}. ${hint}`);
+}
