@@ -5,7 +5,7 @@
  */
 import type { HttpBindings } from "@hono/node-server";
 import { tokenBucket } from "../http/gates/token_bucket.ts";
-import type { RateLimiter } from "../http/gates/types.ts";
+import type { RateLimiter } from "../http/gates/rate_limit.ts";
 import type { Config } from "./config_schema.ts";
 
 /** What a handler gets beside the request: Hono's context of a request of `node:http`. */

@@ -9,6 +9,7 @@ import { mcp } from "../adapters/hono.ts";
 import { internalError } from "../adapters/failure.ts";
 import { pathOf } from "../http/gates/path.ts";
 import { refusal } from "../http/reply.ts";
+import { respond } from "../http/respond.ts";
 import { createMcpHandler } from "../handler/handler.ts";
 import type { McpHandler, McpHandlerOptions } from "../handler/types.ts";
 import { ErrorCode } from "../protocol/errors.ts";
@@ -125,7 +126,8 @@ export class Routes {
   }
 
   #unknown(message: string): Response {
-    const { report } = this.#init;
-    return refusal({ status: 404, code: ErrorCode.Refused, message, reason: "path" }, report);
+    const refused = refusal({ status: 404, code: ErrorCode.Refused, message, reason: "path" });
+    this.#init.report({ type: "refused", status: refused.status, reason: refused.reason });
+    return respond(refused);
   }
 }

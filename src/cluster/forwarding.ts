@@ -9,12 +9,7 @@ import type { Clock } from "../internal/clock.ts";
 import type { MaybePromise } from "../internal/types.ts";
 import { checkEnvelope } from "../http/gates/envelope.ts";
 import { Inbound } from "../http/inbound.ts";
-import {
-  internalError,
-  serverBusy,
-  sessionNotFound,
-  storeUnavailable,
-} from "../http/refusals.ts";
+import { internalError, serverBusy, sessionNotFound, storeUnavailable } from "../http/refusals.ts";
 import { type Refusal, refusal, type Reply } from "../http/reply.ts";
 import { reportRefusal } from "../http/respond.ts";
 import { ErrorCode } from "../protocol/errors.ts";

@@ -19,7 +19,10 @@ export class Incoming {
   readonly #serving = new Map<string, Serving>();
 
   /** @param answer Answers a request. It must not reject */
-  constructor(messenger: NodeMessenger, answer: (request: ForwardedRequest) => MaybePromise<Reply>) {
+  constructor(
+    messenger: NodeMessenger,
+    answer: (request: ForwardedRequest) => MaybePromise<Reply>,
+  ) {
     this.#messenger = messenger;
     this.#answer = answer;
   }

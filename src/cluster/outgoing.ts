@@ -69,7 +69,9 @@ export class Outgoing {
       if (await this.#messenger.send(waiting.to, message)) return;
       waiting.fail(new NotDelivered("The node is not there"));
     } catch (error) {
-      waiting.fail(new NoAnswer("It is unknown whether the node has received the request", { cause: error }));
+      waiting.fail(
+        new NoAnswer("It is unknown whether the node has received the request", { cause: error }),
+      );
     }
   }
 

@@ -4,12 +4,7 @@
  * @module
  */
 import type { Inbound } from "../http/inbound.ts";
-import {
-  serverBusy,
-  sessionNotFound,
-  shuttingDown,
-  storeUnavailable,
-} from "../http/refusals.ts";
+import { serverBusy, sessionNotFound, shuttingDown, storeUnavailable } from "../http/refusals.ts";
 import { type Refusal, refusal, type Reply } from "../http/reply.ts";
 import { shortHash } from "../internal/random.ts";
 import { ErrorCode } from "../protocol/errors.ts";

@@ -132,8 +132,10 @@ export class ServerStreams {
     const { id, connections, record } = session;
     const { log, reporter, shared } = this.#init;
     if (connections.has(SERVER_STREAM) && record?.initialized !== false) {
-      reporter.background("asking on the server's stream", () =>
-        log.append(id, SERVER_STREAM, text));
+      reporter.background(
+        "asking on the server's stream",
+        () => log.append(id, SERVER_STREAM, text),
+      );
       return true;
     }
     if (!shared) return false;

@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { z } from "zod";
 import { Forbidden, Unauthorized, Unavailable } from "../../src/auth/errors.ts";
 import { protectedResource } from "../../src/auth/protected_resource.ts";
-import type { Authorize } from "../../src/handler/access_options.ts";
+import type { Authorize } from "../../src/auth/authorize.ts";
 import { createMcpHandler } from "../../src/handler/handler.ts";
 import type { McpHandler, McpHandlerOptions } from "../../src/handler/types.ts";
 import { UnknownTool } from "./unknown_tool.ts";

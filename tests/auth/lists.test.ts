@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { Authorize } from "../../src/handler/access_options.ts";
+import type { Authorize } from "../../src/auth/authorize.ts";
 import { createMcpHandler } from "../../src/handler/handler.ts";
 import type { JsonObject } from "../../src/protocol/jsonrpc.ts";
 import { McpServer } from "../../src/server/server.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Unauthorized } from "../../src/auth/errors.ts";
 import { tokenBucket, type TokenBucketOptions } from "../../src/http/gates/token_bucket.ts";
-import type { RateLimiter } from "../../src/http/gates/types.ts";
+import type { RateLimiter } from "../../src/http/gates/rate_limit.ts";
 import { createMcpHandler } from "../../src/handler/handler.ts";
 import type { McpHandlerOptions } from "../../src/handler/types.ts";
 import { ownerKey } from "../../src/sessions/owner.ts";

@@ -6,7 +6,7 @@
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
 import type { MaybePromise } from "../../src/internal/types.ts";
-import type { Leases } from "../../src/cluster/types.ts";
+import type { Leases } from "../../src/streams/leases.ts";
 import { uniqueId } from "./unique.ts";
 
 /** Leases under test. */

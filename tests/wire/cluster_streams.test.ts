@@ -4,11 +4,11 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { ClusterOptions } from "../../src/handler/cluster_options.ts";
 import { createMcpHandler } from "../../src/handler/handler.ts";
-import { Endpoint } from "../../src/handler/endpoint.ts";
-import { findSession } from "../../src/handler/lookup.ts";
-import { settingsOf } from "../../src/handler/options.ts";
+import { makeParts } from "../../src/handler/parts.ts";
+import { settingsOf } from "../../src/handler/settings.ts";
+import type { ClusterOptions } from "../../src/handler/types.ts";
+import { Inbound } from "../../src/http/inbound.ts";
 import { alice, Cluster, KEY, SharedStore } from "../support/cluster.ts";
 import { FakeClock } from "../support/clock.ts";
 import { settle } from "../support/settle.ts";
@@ -303,24 +303,30 @@ describe("cluster: what each node keeps", () => {
     const requests = { stateKeys: [KEY] };
     const a = createMcpHandler(new Stub(), { clock, store, requests });
     const ids = await Promise.all(Array.from({ length: 1_000 }, () => a.sessions.open()));
-    const b = new Endpoint(new Stub(), settingsOf({ clock, store, requests }), () => {});
+    const { sessions, cluster, calls, streams } = makeParts(
+      new Stub(),
+      settingsOf({ clock, store, requests }),
+      { onNodeMessage: () => {}, route: () => assert.fail() },
+    );
     const use = (id: string) => {
       const request = new Request("http://localhost/mcp", { headers: { "mcp-session-id": id } });
-      return findSession(b, { request, owner: "alice", principal: { id: "alice" } });
+      const inbound = new Inbound(request);
+      inbound.owner = "alice";
+      return sessions.find(inbound);
     };
-    // Its ears are shut: it hears nothing of what ends at the other.
-    b.post.leave();
+    // It learns nothing of what ends at the other.
+    cluster.messenger.leave();
     for (const id of ids) await use(id);
-    assert.equal(b.live.size, 1_000);
+    assert.equal(sessions.live.size, 1_000);
     for (const id of ids.slice(1)) await a.sessions.end(id);
     await clock.advance(60_000);
     await use(String(ids[0]));
     await clock.advance(60_000);
-    assert.equal(b.live.size, 1);
+    assert.equal(sessions.live.size, 1);
     await clock.advance(120_000);
-    assert.equal(b.live.size, 0);
-    assert.notEqual((await use(String(ids[0]))) instanceof Response, true);
-    b.dispose();
+    assert.equal(sessions.live.size, 0);
+    assert.equal((await use(String(ids[0]))).kind, "session");
+    for (const part of [sessions, cluster, calls, streams]) part.dispose();
     await a.close();
   });
 
@@ -362,14 +368,11 @@ describe("cluster: keys", () => {
     await make({ requests: { stateKeys: [KEY] }, cluster: { keys: [`${KEY}.`] } })().close();
   });
 
-  test("[CLU-6] cluster.keys, cluster.url and cluster.fetch are checked", () => {
+  test("[CLU-6] cluster.keys are checked", () => {
     const requests = { stateKeys: [KEY] };
     const wrong = [
       [{ keys: ["short"] }, { name: "RangeError", message: /"cluster\.keys": 5/ }],
       [{ keys: "x".repeat(32) }, { name: "TypeError", message: /"cluster\.keys"/ }],
-      [{ url: "no URL" }, { name: "TypeError", message: /"cluster\.url": no URL/ }],
-      [{ url: "file:///etc" }, { name: "TypeError", message: /"cluster\.url"/ }],
-      [{ fetch: "x" }, { name: "TypeError", message: /"cluster\.fetch"/ }],
     ] as const;
     for (const [cluster, error] of wrong) {
       // Wrong types are what is tested.

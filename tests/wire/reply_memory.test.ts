@@ -5,15 +5,13 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { ANONYMOUS } from "../../src/auth/authenticate.ts";
-import { Answer } from "../../src/handler/answer.ts";
-import type { CallInit } from "../../src/handler/call.ts";
-import { openDirectStream } from "../../src/handler/direct_stream.ts";
-import { Endpoint } from "../../src/handler/endpoint.ts";
-import { LiveSession } from "../../src/handler/live_session.ts";
-import { settingsOf } from "../../src/handler/options.ts";
-import type { TurnWait } from "../../src/internal/turn.ts";
+import { Answer } from "../../src/calls/answer.ts";
+import { makeParts } from "../../src/handler/parts.ts";
+import { settingsOf } from "../../src/handler/settings.ts";
+import { Inbound } from "../../src/http/inbound.ts";
+import type { Deferred } from "../../src/internal/end_of_turn.ts";
 import type { Dispatcher } from "../../src/protocol/exchange.ts";
+import { openDirectReply } from "../../src/streams/direct_reply.ts";
 import { MemoryEventLog } from "../../src/streams/memory_log.ts";
 import { parseEventId } from "../../src/streams/replay.ts";
 import { frame } from "../../src/streams/sse.ts";
@@ -23,50 +21,43 @@ import { growthBy } from "./memory.ts";
 const BOUND = 2_000_000;
 const LIMITS = { events: 256, eventBytes: 1 << 20, retainMs: 60_000 };
 
+function parts() {
+  const dispatcher: Dispatcher = { dispatch: () => ({}) };
+  return makeParts(dispatcher, settingsOf({}), {
+    onNodeMessage: () => {},
+    route: () => assert.fail(),
+  });
+}
+
 describe("STR: memory of whole answers", () => {
   test("[STR-4] an answer that is over waits for no end of the turn, which may be far", () => {
-    const dispatcher: Dispatcher = { dispatch: () => ({}) };
-    const endpoint = new Endpoint(dispatcher, settingsOf({}), () => {});
-    const waits: TurnWait[] = [];
-    const { turn } = endpoint;
-    const end = turn.end.bind(turn);
-    turn.end = (callback) => {
-      const wait = end(callback);
-      waits.push(wait);
-      return wait;
+    const { calls, streams } = parts();
+    const deferred: Deferred[] = [];
+    const { endOfTurn } = calls;
+    const defer = endOfTurn.defer.bind(endOfTurn);
+    endOfTurn.defer = (callback) => {
+      const work = defer(callback);
+      deferred.push(work);
+      return work;
     };
-    const init: CallInit = {
-      endpoint,
-      request: new Request("http://localhost/mcp"),
-      principal: ANONYMOUS,
-      owner: "a",
-      session: undefined,
-      version: "2025-11-25",
-      client: { capabilities: {} },
-      json: true,
-      hidden: undefined,
-    };
-    const answer = new Answer(
-      init,
-      () => openDirectStream(endpoint, { owner: "a", expiresAt: undefined }),
-    );
+    const inbound = new Inbound(new Request("http://localhost/mcp"));
+    const open = () => openDirectReply(streams, { owner: "a", expiresAt: undefined });
+    const answer = new Answer(calls, inbound, open);
     answer.send("{}");
-    assert.deepEqual(waits.map(({ list }) => list !== undefined), [true]);
+    assert.deepEqual(deferred.map(({ list }) => list !== undefined), [true]);
     answer.deliver("{}");
-    assert.deepEqual(waits.map(({ list }) => list !== undefined), [false]);
-    endpoint.dispose();
+    assert.deepEqual(deferred.map(({ list }) => list !== undefined), [false]);
+    calls.dispose();
+    streams.dispose();
   });
 
   test("[STR-3] no two streams of a session have one name, whichever node they begin on", () => {
-    const nodes = [1, 2].map(() =>
-      new Endpoint({ dispatch: () => ({}) }, settingsOf({}), () => {})
-    );
-    // What a node knows of a session is forgotten where nobody uses it, and made anew.
-    const parts = [...nodes, ...nodes].map((node) => new LiveSession(node, "session"));
-    const names = parts.flatMap((part) => Array.from({ length: 50 }, () => part.nameStream()));
+    const nodes = [1, 2].map(parts);
+    // A node's part of a session is dropped when it is unused, and made again.
+    const made = [...nodes, ...nodes].map(({ sessions }) => sessions.make("session"));
+    const names = made.flatMap((part) => Array.from({ length: 50 }, () => part.nameStream()));
     assert.equal(new Set(names).size, names.length);
     for (const name of names) assert.deepEqual(parseEventId(`${name}.1`), { stream: name, n: 1 });
-    for (const node of nodes) node.dispose();
   });
 
   for (const size of [10, 400_000]) {

@@ -7,7 +7,8 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { createMcpHandler } from "../../src/handler/handler.ts";
 import type { McpHandler, McpHandlerOptions } from "../../src/handler/types.ts";
-import { unreadText } from "../../src/internal/whole.ts";
+import type { Reply } from "../../src/http/reply.ts";
+import { respond } from "../../src/http/respond.ts";
 import type { Exchange } from "../../src/protocol/exchange.ts";
 import type { JsonObject } from "../../src/protocol/jsonrpc.ts";
 import { type FaultKind, FaultyStore } from "../faults/faulty_store.ts";
@@ -72,6 +73,17 @@ function endpoint(options: McpHandlerOptions = {}, tools: Readonly<Record<string
   return { clock, events, store, stub, handler };
 }
 
+/** The replies to a peer, as data. */
+function recording(handler: McpHandler, peer: Peer): { peer: Peer; replies: Reply[] } {
+  const replies: Reply[] = [];
+  const fetch = async (request: Request) => {
+    const reply = await handler.reply(request);
+    replies.push(reply);
+    return respond(reply);
+  };
+  return { peer: peer.with({ fetch }), replies };
+}
+
 /** What a stream says, in short: the progress, or the result. */
 function said(frames: readonly Frame[]): unknown[] {
   return frames.flatMap(({ message }) => {
@@ -89,9 +101,9 @@ describe("STR: an answer that is over at once", () => {
   for (const name of ["atOnce", "soon"]) {
     test(`[STR-2, STR-3, STR-4] is one body: a priming event, and ids from 1 (${name})`, async () => {
       const { handler } = endpoint();
-      const peer = await initialize(handler);
+      const { peer, replies } = recording(handler, await initialize(handler));
       const response = await call(peer, 1, name, 20);
-      const body = unreadText(response) ?? "";
+      const body = replies.at(-1)?.body;
       const frames = await peer.frames(response).rest();
       assert.equal(frames.map(({ raw }) => `${raw}\n\n`).join(""), body);
       const [prime, ...messages] = frames;
@@ -107,9 +119,9 @@ describe("STR: an answer that is over at once", () => {
 
   test("[STR-1] one that is not over at the end of the turn is no such body", async () => {
     const { handler } = endpoint();
-    const peer = await initialize(handler);
+    const { peer, replies } = recording(handler, await initialize(handler));
     const response = await call(peer, 1, "later", 3);
-    assert.equal(unreadText(response), undefined);
+    assert.notEqual(typeof replies.at(-1)?.body, "string");
     assert.deepEqual(said(await peer.frames(response).rest()), steps(3));
     await handler.close();
   });
@@ -117,10 +129,10 @@ describe("STR: an answer that is over at once", () => {
   for (const version of ["2025-03-26", "2025-06-18", "2025-11-25"]) {
     test(`[STR-6] ${version}: resumes after each id with exactly the rest`, async () => {
       const { handler, events } = endpoint();
-      const peer = await initialize(handler, { version });
+      const { peer, replies } = recording(handler, await initialize(handler, { version }));
       const primed = version === "2025-11-25";
       const response = await call(peer, 1, "atOnce", 5);
-      assert.ok(unreadText(response));
+      assert.equal(typeof replies.at(-1)?.body, "string");
       const frames = await peer.frames(response).rest();
       assert.equal(frames.length, primed ? 7 : 6);
       for (const [place, { id }] of frames.entries()) {

@@ -2,7 +2,6 @@
  * The official clients behind a proxy, while the nodes that they speak to die.
  */
 import assert from "node:assert/strict";
-import process from "node:process";
 import { after, before, beforeEach, describe, test } from "node:test";
 import type { ClientKind } from "../../clients/client.ts";
 import { sdkV1 } from "../../clients/sdk_v1.ts";
@@ -14,13 +13,8 @@ import { Cluster, type ClusterNode, until } from "./cluster.ts";
 import { Front } from "./front.ts";
 import type { EndpointName } from "./node.ts";
 
-const LONG = process.env["MOORING_LONG"] === "1";
-
-/** Everyday, each way is tried by one of them. */
-const KINDS: readonly (ClientKind & { readonly endpoints: readonly EndpointName[] })[] = [
-  { ...sdkV1, endpoints: LONG ? ["shared", "bus", "http"] : ["shared", "bus"] },
-  { ...sdkV2, endpoints: LONG ? ["shared", "bus", "http"] : ["shared", "http"] },
-];
+const KINDS: readonly ClientKind[] = [sdkV1, sdkV2];
+const ENDPOINTS: readonly EndpointName[] = ["shared", "pinned"];
 
 describe("clients of others", { skip: noRedis }, () => {
   let redis: Server;
@@ -44,8 +38,8 @@ describe("clients of others", { skip: noRedis }, () => {
     await redis?.stop();
   });
 
-  for (const { name, connect, endpoints } of KINDS) {
-    for (const endpoint of endpoints) {
+  for (const { name, connect } of KINDS) {
+    for (const endpoint of ENDPOINTS) {
       test(`[CLU-3, CLU-5] ${name} gets the whole of a call although the node that streams dies (${endpoint})`, async () => {
         // What has live state is handed on from the beginning.
         const via = endpoint === "shared" ? works : streams;

@@ -5,7 +5,6 @@
  */
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
-import { createServer } from "node:net";
 import process from "node:process";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -67,11 +66,11 @@ export class ClusterNode {
   }
 
   /** Starts one, and waits until it serves. */
-  static async start(init: Omit<NodeInit, "redis" | "port">, redis: URL): Promise<ClusterNode> {
+  static async start(init: Omit<NodeInit, "redis">, redis: URL): Promise<ClusterNode> {
     const line = await Line.to(Number(redis.port || 6379));
     const url = new URL(redis);
     url.host = `127.0.0.1:${line.port}`;
-    const node = new ClusterNode({ ...init, redis: url.href, port: await freePort() }, line);
+    const node = new ClusterNode({ ...init, redis: url.href }, line);
     const late = Date.now() + READY_MS;
     while (node.#ports === undefined) {
       if (node.#gone || Date.now() > late) {
@@ -241,13 +240,4 @@ export async function until(
     if (Date.now() > late) throw new Error(`Waited ${ms} ms for ${what}`);
     await pause(20);
   }
-}
-
-async function freePort(): Promise<number> {
-  return await new Promise((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
-    });
-  });
 }

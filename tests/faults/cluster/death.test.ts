@@ -124,7 +124,7 @@ describe("kill -9", { skip: noRedis }, () => {
     assert.equal(textOf((await asking.messages()).at(-1)?.result), "accept eve");
   });
 
-  for (const way of ["bus", "http"] as const) {
+  for (const way of ["pinned"] as const) {
     test(`[CLU-5] of the node that has handed a call on: it runs once, and its answer is kept (${way})`, async () => {
       const [, other, holder] = nodes;
       assert.ok(other && holder);
@@ -177,7 +177,7 @@ interface Mourned {
 
 /** A session whose node is dead, and what its client waits for at other nodes. */
 interface Mourning {
-  readonly way: "bus" | "http";
+  readonly way: "pinned";
   readonly call: string;
   readonly there: Peer;
   readonly third: Peer;
@@ -190,7 +190,7 @@ interface Mourning {
 async function bereave(cluster: Cluster): Promise<readonly Mourning[]> {
   const [b, c, holder] = cluster.nodes;
   assert.ok(b && c && holder);
-  const sessions = await Promise.all((["bus", "http"] as const).map(async (way) => {
+  const sessions = await Promise.all((["pinned"] as const).map(async (way) => {
     const [, there, third] = await aliceAt([holder, b, c], way);
     assert.ok(there && third);
     const call = `slow ${way}`;

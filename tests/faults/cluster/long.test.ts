@@ -29,7 +29,7 @@ describe("for long", { skip: noBinary || !LONG }, () => {
       cluster = await Cluster.start(redis.url);
       const peers = await aliceAt(cluster.nodes, "shared");
       follower = new Follower(peers);
-      const live = await Promise.all((["bus", "http"] as const).map(async (way) => {
+      const live = await Promise.all((["pinned"] as const).map(async (way) => {
         const [here, ...there] = await aliceAt(cluster?.nodes ?? [], way);
         assert.equal(textOf(await here?.result(await here.call(1, "bump"))), "1");
         return { here: here ?? assert.fail(), there };

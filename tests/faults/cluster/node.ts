@@ -1,7 +1,7 @@
 /**
- * One node of a cluster, in a process of its own: an `McpServer` that any node may serve, and two
- * endpoints with live state, whose nodes reach each other over Redis and over HTTP. Takes
- * {@linkcode NodeInit} as JSON; each line that it writes is one {@linkcode Noted}.
+ * One node of a cluster, in a process of its own: an `McpServer` that any node may serve, and an
+ * endpoint with live state, whose sessions are pinned. Takes {@linkcode NodeInit} as JSON; each line
+ * that it writes is one {@linkcode Noted}.
  *
  * @module
  */
@@ -9,7 +9,6 @@ import { writeSync } from "node:fs";
 import process from "node:process";
 import { createClient } from "redis";
 import { Unauthorized } from "../../../src/auth/errors.ts";
-import type { McpHandlerOptions } from "../../../src/handler/types.ts";
 import type { Dispatcher } from "../../../src/protocol/exchange.ts";
 import { redisStore } from "../../../src/redis/mod.ts";
 import { serve } from "../../runtimes/runtime.ts";
@@ -22,8 +21,6 @@ export interface NodeInit {
   /** Where it reaches Redis. */
   readonly redis: string;
   readonly prefix: string;
-  /** The port of the endpoint whose nodes reach each other over HTTP. */
-  readonly port: number;
 }
 
 /** What a node says. */
@@ -34,12 +31,12 @@ export type Noted =
   | { readonly what: "ran" | "stopped" | "said"; readonly call: string };
 
 /** The endpoints of a node. */
-export type EndpointName = "shared" | "bus" | "http";
+export type EndpointName = "shared" | "pinned";
 
 /** Takes down what a tool does, before anything else can happen to the process. */
 export type Note = (what: "ran" | "stopped" | "said", call: string) => void;
 
-const { name, redis: url, prefix, port }: NodeInit = JSON.parse(process.argv[2] ?? "{}");
+const { name, redis: url, prefix }: NodeInit = JSON.parse(process.argv[2] ?? "{}");
 
 function write(noted: Noted): void {
   writeSync(1, `${JSON.stringify(noted)}\n`);
@@ -54,11 +51,7 @@ const client = createClient({
 client.on("error", () => {});
 await client.connect();
 
-async function begin(
-  endpoint: EndpointName,
-  tools: Dispatcher,
-  options: McpHandlerOptions & { readonly port?: number } = {},
-) {
+async function begin(endpoint: EndpointName, tools: Dispatcher) {
   return await serve(tools, {
     port: 0,
     graceMs: 1_000,
@@ -71,22 +64,18 @@ async function begin(
       if (id === undefined) throw new Unauthorized();
       return { id };
     },
-    ...options,
   });
 }
 
 const tools = sharedTools(name, note);
 const shared = await begin("shared", tools.server);
 tools.served(shared.handler);
-const [bus, http] = await Promise.all([
-  begin("bus", liveTools(name, note)),
-  begin("http", liveTools(name, note), { port, cluster: { url: `http://127.0.0.1:${port}/mcp` } }),
-]);
-write({ ports: { shared: shared.port, bus: bus.port, http: http.port } });
+const pinned = await begin("pinned", liveTools(name, note));
+write({ ports: { shared: shared.port, pinned: pinned.port } });
 // Whoever started it is gone: so is the node, whatever became of the test.
 process.stdin.on("end", () => process.exit(1)).resume();
 process.on("SIGTERM", async () => {
-  await Promise.all([shared, bus, http].map((server) => server.close()));
+  await Promise.all([shared, pinned].map((server) => server.close()));
   client.destroy();
   process.exit(0);
 });

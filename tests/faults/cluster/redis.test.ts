@@ -42,7 +42,7 @@ describe("Redis", { skip: noBinary }, () => {
 
   test("[CLU-8] paused: 503 within 2 s on every verb and node, nothing runs, and then all goes on", async () => {
     const peers = await aliceAt(nodes, "shared");
-    const pinned = await aliceAt(nodes, "http");
+    const pinned = await aliceAt(nodes, "pinned");
     const [here, there, third] = peers;
     assert.ok(here && there && third);
     const follower = new Follower(peers);
@@ -113,7 +113,7 @@ describe("Redis", { skip: noBinary }, () => {
 
   test("[CLU-8] restarted empty: sessions are unknown, and new ones work on all nodes", async () => {
     const old = await aliceAt(nodes, "shared");
-    const oldPinned = await aliceAt(nodes, "bus");
+    const oldPinned = await aliceAt(nodes, "pinned");
     const follower = new Follower(old);
     await until(() => follower.listening, "the stream");
     await redis.stop();
@@ -140,7 +140,7 @@ describe("Redis", { skip: noBinary }, () => {
     anew.stop();
     assert.deepEqual(follower.heard, []);
     follower.stop();
-    for (const way of ["bus", "http"] as const) {
+    for (const way of ["pinned"] as const) {
       for (const [n, peer] of (await aliceAt(nodes, way)).entries()) {
         assert.equal(textOf(await peer.result(await peer.call(3, "bump"))), String(n + 1));
       }
@@ -161,7 +161,7 @@ describe("Redis", { skip: noBinary }, () => {
       assert.equal(textOf(said.pop()?.result), "counted to 50");
       assert.deepEqual(said.map(logData), numbers(1, 50));
       for (const n of numbers(1, 10)) assert.equal(logData(await stream.message()), n);
-      const [, far] = await aliceAt(nodes, "bus");
+      const [, far] = await aliceAt(nodes, "pinned");
       assert.ok(far);
       const rest = await far.frames(await far.call(3, "count", { call: "far", to: 50 })).messages();
       assert.equal(textOf(rest.pop()?.result), "counted to 50");
@@ -180,8 +180,7 @@ describe("Redis", { skip: noBinary }, () => {
       assert.ok(here && there && third);
       const stream = await here.listen();
       await stream.next();
-      const held = await aliceAt(nodes, "bus");
-      const linked = await aliceAt(nodes, "http");
+      const held = await aliceAt(nodes, "pinned");
       const unsure: string[] = [];
       const refusals: string[] = [];
       lonely.line[how]();
@@ -189,7 +188,7 @@ describe("Redis", { skip: noBinary }, () => {
         const call = `lonely ${how}`;
         await away(() => here.call(1, "add", { call, a: 1, b: 1 }));
         // The sessions that it holds: where nobody knows, what was asked for may happen later.
-        await Promise.all([...held, ...linked].map(async (peer, n) => {
+        await Promise.all(held.map(async (peer, n) => {
           const { status, body } = await callPatiently(
             peer,
             "bump",
@@ -210,7 +209,7 @@ describe("Redis", { skip: noBinary }, () => {
       } finally {
         lonely.line.mend();
       }
-      await back([...peers, ...held, ...linked]);
+      await back([...peers, ...held]);
       // The old stream has lost its lease: what comes now comes on the new one alone.
       const last = await there.listen();
       await third.result(await third.call(4, "emit", { from: 6, to: 9 }));
@@ -221,7 +220,7 @@ describe("Redis", { skip: noBinary }, () => {
       for (const call of unsure) assert.ok(cluster.count("ran", call) <= 1, call);
       const late = unsure.filter((call) => cluster.count("ran", call) > 0).length;
       const counts = [];
-      for (const peer of [...linked, ...held]) {
+      for (const peer of held) {
         counts.push(Number(textOf(await peer.result(await peer.call(5, "bump")))));
       }
       assert.deepEqual(counts, [1, 2, 3, 1, 2, 3].map((n, at) => at < 3 ? n : n + late));

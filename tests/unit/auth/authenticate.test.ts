@@ -1,15 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import {
-  ANONYMOUS,
-  type AuthSettings,
-  Forbidden,
-  principalOf,
-  Unauthorized,
-  Unavailable,
-} from "../../../src/auth/authenticate.ts";
+import { ANONYMOUS, authenticate, type AuthSettings } from "../../../src/auth/authenticate.ts";
+import { Forbidden, Unauthorized, Unavailable } from "../../../src/auth/errors.ts";
+import { Inbound } from "../../../src/http/inbound.ts";
+import { reportRefusal, respond } from "../../../src/http/respond.ts";
+import { isPromise } from "../../../src/internal/types.ts";
 import type { McpEvent } from "../../../src/protocol/events.ts";
 import type { Principal } from "../../../src/protocol/exchange.ts";
+import { Reporter } from "../../../src/protocol/reporter.ts";
 import { FakeClock } from "../../support/clock.ts";
 
 interface Outcome {
@@ -22,14 +20,16 @@ const request = () =>
 
 /** Asks for the principal with `authenticate` answering at once, or later. */
 async function ask(
-  authenticate: AuthSettings["authenticate"],
+  given: AuthSettings["authenticate"],
   more: Partial<AuthSettings> = {},
 ): Promise<Outcome> {
   const events: McpEvent[] = [];
-  const clock = new FakeClock(1_000_000);
-  const report = (event: McpEvent) => void events.push(event);
-  const settings = { clock, report, authenticate, ...more };
-  return { result: await principalOf(request(), "context", settings), events };
+  const settings = { clock: new FakeClock(1_000_000), authenticate: given, ...more };
+  const inbound = new Inbound(request(), "context");
+  const refused = await authenticate(inbound, settings);
+  if (refused === undefined) return { result: inbound.principal, events };
+  reportRefusal(refused, new Reporter((event) => void events.push(event)));
+  return { result: respond(refused), events };
 }
 
 /** The same function, answering at once and later. */
@@ -58,7 +58,7 @@ const INTERNAL = {
   reason: "authenticate-failed",
 };
 
-describe("principalOf()", () => {
+describe("authenticate()", () => {
   test("[AUTH-1] is what authenticate returns, at once or later", async () => {
     const alice: Principal = {
       id: "alice",
@@ -76,17 +76,15 @@ describe("principalOf()", () => {
   });
 
   test("[AUTH-1] a principal that is there at once takes no promise", () => {
-    const settings = {
-      clock: new FakeClock(),
-      report: () => {},
-      authenticate: () => ({ id: "a" }),
-    };
-    assert.deepEqual(principalOf(request(), undefined, settings), { id: "a" });
+    const settings = { clock: new FakeClock(), authenticate: () => ({ id: "a" }) };
+    const inbound = new Inbound(request());
+    assert.equal(isPromise(authenticate(inbound, settings)), false);
+    assert.deepEqual(inbound.principal, { id: "a" });
   });
 
   test("[AUTH-1] authenticate gets the request and the host's context, on every verb", () => {
     const seen: unknown[] = [];
-    const authenticate = (...args: unknown[]) => {
+    const given = (...args: unknown[]) => {
       seen.push(args);
       return { id: "a" };
     };
@@ -95,7 +93,7 @@ describe("principalOf()", () => {
       new Request("http://a/", { method })
     );
     for (const one of requests) {
-      principalOf(one, context, { clock: new FakeClock(), report: () => {}, authenticate });
+      authenticate(new Inbound(one, context), { clock: new FakeClock(), authenticate: given });
     }
     assert.deepEqual(seen, requests.map((one) => [one, context]));
   });
@@ -223,7 +221,7 @@ describe("principalOf()", () => {
     assert.ok(Object.isFrozen(ANONYMOUS));
     assert.deepEqual(events, []);
     const untouched = request();
-    principalOf(untouched, undefined, { clock: new FakeClock(), report: () => {} });
+    authenticate(new Inbound(untouched), { clock: new FakeClock() });
     assert.ok(untouched.headers instanceof Headers);
   });
 

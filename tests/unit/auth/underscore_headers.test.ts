@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { principalOf } from "../../../src/auth/authenticate.ts";
+import { authenticate } from "../../../src/auth/authenticate.ts";
 import { dropUnderscoreHeaders } from "../../../src/auth/underscore_headers.ts";
+import { Inbound } from "../../../src/http/inbound.ts";
 import { FakeClock } from "../../support/clock.ts";
 
 const FORGED = {
@@ -19,9 +20,8 @@ describe("dropUnderscoreHeaders()", () => {
   test("[GATE-11] authenticate sees no header with an underscore, on any verb", () => {
     for (const method of ["POST", "GET", "DELETE"]) {
       let seen: unknown;
-      principalOf(forged(method), undefined, {
+      authenticate(new Inbound(forged(method)), {
         clock: new FakeClock(),
-        report: () => {},
         authenticate(request) {
           seen = [...request.headers].sort();
           assert.equal(request.headers.get("x_user"), null);

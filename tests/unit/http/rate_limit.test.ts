@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { gateSettings } from "../../../src/http/gates/options.ts";
-import { passHead } from "../../../src/http/gates/order.ts";
-import type { RateLimitDecision } from "../../../src/http/gates/types.ts";
-import { assertPassed, assertRefused, bare, pass, post } from "./support.ts";
+import { Inbound } from "../../../src/http/inbound.ts";
+import type { RateLimitDecision } from "../../../src/http/gates/rate_limit.ts";
+import { assertPassed, assertRefused, bare, pass, passHead, post } from "./support.ts";
 
 const says = (decision: RateLimitDecision) => ({ rateLimit: { check: () => decision } });
 const saysLater = (decision: RateLimitDecision) => ({
@@ -109,8 +109,7 @@ describe("the rate limit gate", () => {
 
   test("[GATE-4] a limiter that answers at once takes no promise", () => {
     const settings = gateSettings(says({ allowed: true }));
-    const passed = passHead(bare("DELETE"), undefined, null, settings, () => {});
-    assert.deepEqual(passed, { verb: "DELETE" });
+    assert.equal(passHead(new Inbound(bare("DELETE")), settings), undefined);
   });
 
   test("[GATE-4] a limiter without `check` is misuse", () => {

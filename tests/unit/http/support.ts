@@ -4,15 +4,28 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { gateSettings } from "../../../src/http/gates/options.ts";
-import { readBody } from "../../../src/http/gates/body.ts";
-import { CoarseLine } from "../../../src/internal/coarse_line.ts";
-import { FakeClock } from "../../support/clock.ts";
-import { passBody, type Passed, passHead } from "../../../src/http/gates/order.ts";
-import type { GateSettings } from "../../../src/http/gates/options.ts";
-import type { Report } from "../../../src/http/reply.ts";
-import type { GateOptions } from "../../../src/http/gates/types.ts";
+import {
+  type GateOptions,
+  type GateSettings,
+  gateSettings,
+} from "../../../src/http/gates/options.ts";
+import { Gates } from "../../../src/http/gates/order.ts";
+import { Inbound, type PostContent } from "../../../src/http/inbound.ts";
+import type { Reply } from "../../../src/http/reply.ts";
+import { complete, respond } from "../../../src/http/respond.ts";
 import type { McpEvent } from "../../../src/protocol/events.ts";
+import { type Report, Reporter } from "../../../src/protocol/reporter.ts";
+import { FakeClock } from "../../support/clock.ts";
+
+/** What the gates learned of a request that passed. */
+export type Passed =
+  | { readonly verb: "GET" | "DELETE" }
+  | (PostContent & {
+    readonly verb: "POST";
+    readonly json: boolean;
+    readonly sse: boolean;
+    readonly length: number;
+  });
 
 /** What the gates made of a request. */
 export interface Outcome {
@@ -52,18 +65,30 @@ export function bare(
   return new Request(url, { method, headers: given(headers) });
 }
 
-/** Sends a request through all the gates, as a handler does. */
+/** Sends a request through the gates that come before the body. */
+export function passHead(inbound: Inbound, settings: GateSettings) {
+  return new Gates(settings, new FakeClock()).passHead(inbound);
+}
+
+/** Sends a request through all the gates, as a handler does. The reply is that of the exit. */
 export async function passGates(
   request: Request,
   context: unknown,
   settings: GateSettings,
   report: Report,
-): Promise<Passed | Response> {
-  const origin = request.headers.get("origin");
-  const head = await passHead(request, context, origin, settings, report);
-  if (head instanceof Response || head.verb !== "POST") return head;
-  const body = await readBody(request, settings.bodyBytes, new CoarseLine(new FakeClock(), 30_000));
-  return passBody(body, request, head, settings, report);
+): Promise<Passed | Reply> {
+  const inbound = new Inbound(request, context);
+  const gates = new Gates(settings, new FakeClock());
+  let reply = await gates.passHead(inbound);
+  if (reply === undefined && inbound.method === "POST") {
+    reply = gates.passBody(inbound, await gates.readBody(inbound));
+  }
+  if (reply !== undefined) {
+    return complete(inbound, reply, { ...settings, cors: false }, new Reporter(report));
+  }
+  if (inbound.method !== "POST") return { verb: inbound.method === "GET" ? "GET" : "DELETE" };
+  const { accepts: { json, sse }, bodyLength: length } = inbound;
+  return { verb: "POST", json, sse, length, ...inbound.content };
 }
 
 /** Sends a request through the gates. */
@@ -75,8 +100,9 @@ export async function pass(
   const events: McpEvent[] = [];
   const settings = gateSettings(options);
   const result = await passGates(request, context, settings, (event) => void events.push(event));
-  const response = result instanceof Response ? result : undefined;
-  return { response, passed: result instanceof Response ? undefined : result, events };
+  return "status" in result
+    ? { response: respond(result), passed: undefined, events }
+    : { response: undefined, passed: result, events };
 }
 
 /** Asserts that a request was refused: with this status and code, for this reason, in plain JSON. */

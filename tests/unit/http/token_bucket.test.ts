@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { tokenBucket, type TokenBucketOptions } from "../../../src/http/gates/token_bucket.ts";
-import type { RateLimitDecision } from "../../../src/http/gates/types.ts";
+import type { RateLimitDecision } from "../../../src/http/gates/rate_limit.ts";
 import { FakeClock } from "../../support/clock.ts";
 import { assertPassed, assertRefused, bare, pass } from "./support.ts";
 

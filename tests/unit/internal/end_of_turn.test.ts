@@ -1,6 +1,6 @@
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
-import { EndOfTurn, type Deferred } from "../../../src/internal/end_of_turn.ts";
+import { type Deferred, EndOfTurn } from "../../../src/internal/end_of_turn.ts";
 import { flush } from "../../support/clock.ts";
 
 type Timers = "setImmediate" | "setTimeout";
@@ -27,7 +27,7 @@ class Loop {
     return this.#looks.length;
   }
 
-  end(callback: () => void): Deferred {
+  defer(callback: () => void): Deferred {
     return this.#hosting(() => this.turn.defer(callback));
   }
 
@@ -50,7 +50,7 @@ function assertLoose({ list, previous, next }: Deferred): void {
   });
 }
 
-describe("Turn", () => {
+describe("EndOfTurn", () => {
   test("calls each function once, in order, after all microtasks that are ready", async () => {
     const turn = new EndOfTurn();
     const calls: string[] = [];

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Slots } from "../../../src/calls/slots.ts";
+import { Slots } from "../../../src/internal/slots.ts";
 
 describe("Slots", () => {
   test("[STR-11] places are bounded in all", () => {

@@ -2,7 +2,7 @@ import { describe, test } from "node:test";
 import assert from "node:assert/strict";
 import { MemoryBus } from "../../../src/cluster/memory_bus.ts";
 import type { NodeMessage } from "../../../src/cluster/messages.ts";
-import { Post, type PostInit } from "../../../src/cluster/post.ts";
+import { NodeMessenger, type NodeMessengerInit } from "../../../src/cluster/messenger.ts";
 import type { BusMember } from "../../../src/cluster/types.ts";
 import type { McpEvent } from "../../../src/protocol/events.ts";
 import { FakeClock } from "../../support/clock.ts";
@@ -13,18 +13,22 @@ const KEYS = ["k".repeat(32)];
 function world() {
   const clock = new FakeClock();
   const bus = new MemoryBus();
-  const join = (node: string, keys: PostInit["keys"], more: Partial<PostInit> = {}) => {
-    const heard: { readonly name: string; readonly from: string }[] = [];
+  const join = (
+    node: string,
+    keys: NodeMessengerInit["keys"],
+    more: Partial<NodeMessengerInit> = {},
+  ) => {
+    const received: { readonly name: string; readonly from: string }[] = [];
     const events: McpEvent[] = [];
-    const post = new Post({
+    const messenger = new NodeMessenger({
       ...{ bus, node, clock, keys },
-      hear: (message, from) => {
-        if (message.kind === "document") heard.push({ name: message.name, from });
+      onMessage: (message, from) => {
+        if (message.kind === "document") received.push({ name: message.name, from });
       },
       report: (event) => void events.push(event),
       ...more,
     });
-    return { post, heard, events };
+    return { messenger, received, events };
   };
   return { bus, clock, join };
 }
@@ -35,64 +39,56 @@ function message(n: number): NodeMessage {
 }
 
 for (const keys of [undefined, KEYS]) {
-  describe(keys === undefined ? "Post, within a process" : "Post, signed", () => {
+  describe(keys === undefined ? "NodeMessenger, within a process" : "NodeMessenger, signed", () => {
     test("[CLU-2, CLU-6] messages arrive in the order in which they were sent", async () => {
       const { join } = world();
       const [a, b] = [join("a", keys), join("b", keys)];
       for (let n = 0; n < 30; n++) {
-        if (n % 2 === 0) void a.post.tell(message(n));
-        else void a.post.send("b", message(n));
+        if (n % 2 === 0) void a.messenger.publish(message(n));
+        else void a.messenger.send("b", message(n));
       }
       await settle();
-      assert.deepEqual(b.heard.map(({ name }) => parseInt(name)), [...Array(30).keys()]);
-      assert.deepEqual(new Set(b.heard.map(({ from }) => from)), new Set(["a"]));
-      assert.deepEqual(a.heard, []);
+      assert.deepEqual(b.received.map(({ name }) => parseInt(name)), [...Array(30).keys()]);
+      assert.deepEqual(new Set(b.received.map(({ from }) => from)), new Set(["a"]));
+      assert.deepEqual(a.received, []);
       assert.deepEqual([...a.events, ...b.events], []);
     });
 
     test("[CLU-5] it is known when nobody gets a message", async () => {
       const { join } = world();
       const [a, b] = [join("a", keys), join("b", keys)];
-      assert.equal(await a.post.send("c", message(1)), false);
-      b.post.leave();
-      assert.equal(await a.post.send("b", message(1)), false);
-    });
-
-    test("[CLU-5] an envelope may travel by another way", async () => {
-      const { join } = world();
-      const [a, b] = [join("a", keys), join("b", keys)];
-      const envelope = await a.post.seal("b", message(1));
-      assert.deepEqual(await b.post.open(envelope), { message: message(1), from: "a" });
-      assert.equal(await b.post.open("nothing"), undefined);
+      assert.equal(await a.messenger.send("c", message(1)), false);
+      b.messenger.leave();
+      assert.equal(await a.messenger.send("b", message(1)), false);
     });
 
     test("[CLU-2] what is no message, and what a listener throws, stops nothing", async () => {
       const { bus, join } = world();
-      let heard = 0;
+      let received = 0;
       const b = join("b", keys, {
-        hear() {
-          heard++;
+        onMessage() {
+          received++;
           throw new Error("no");
         },
       });
       const a = join("a", keys);
       bus.join("stranger", () => {}).publish("a\nno JSON");
-      void a.post.tell(message(1));
-      void a.post.tell(message(2));
+      void a.messenger.publish(message(1));
+      void a.messenger.publish(message(2));
       await settle();
-      assert.equal(heard, 2);
+      assert.equal(received, 2);
       assert.equal(b.events.filter(({ type }) => type === "error").length, keys ? 2 : 3);
     });
   });
 }
 
-describe("Post, signed", () => {
+describe("NodeMessenger, signed", () => {
   test("[CLU-6] what strangers say is ignored and told of, and so is what was said before", async () => {
     const { bus, join } = world();
     const spied: string[] = [];
     const stranger: BusMember = bus.join("stranger", (text) => spied.push(text));
     const [a, b, c] = [join("a", KEYS), join("b", KEYS), join("c", ["z".repeat(32)])];
-    await a.post.tell(message(1));
+    await a.messenger.publish(message(1));
     await settle();
     for (const text of spied) {
       await stranger.publish(text);
@@ -100,9 +96,9 @@ describe("Post, signed", () => {
     }
     await stranger.publish(JSON.stringify(message(3)));
     await stranger.publish(`a\n${JSON.stringify(message(3))}`);
-    await c.post.tell(message(4));
+    await c.messenger.publish(message(4));
     await settle();
-    assert.deepEqual(b.heard, [{ name: "1", from: "a" }]);
+    assert.deepEqual(b.received, [{ name: "1", from: "a" }]);
     const reasons = b.events.map((event) => event.type === "message-ignored" && event.reason);
     assert.deepEqual(reasons, ["replayed", "foreign", "malformed", "malformed", "foreign"]);
   });
@@ -112,13 +108,13 @@ describe("Post, signed", () => {
     const [a, b] = [join("a", KEYS), join("b", KEYS)];
     const large: NodeMessage = { kind: "document", name: "x".repeat(24 * 1024 * 1024) };
     const outcomes = await Promise.allSettled(
-      Array.from({ length: 5 }, async () => await a.post.tell(large)),
+      Array.from({ length: 5 }, async () => await a.messenger.publish(large)),
     );
     const refused = outcomes.filter(({ status }) => status === "rejected").length;
     assert.ok(refused >= 1 && refused < 5, String(refused));
     await settle();
-    await a.post.tell(message(1));
+    await a.messenger.publish(message(1));
     await settle();
-    assert.equal(b.heard.at(-1)?.name, "1");
+    assert.equal(b.received.at(-1)?.name, "1");
   });
 });
