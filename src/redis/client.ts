@@ -75,7 +75,7 @@ export interface IoRedisSubscriber {
 export type RedisClient = NodeRedisClient | IoRedisClient;
 
 /** Sends commands. */
-export interface Link {
+export interface RedisConnection {
   /** Whether commands go out at once. */
   readonly ready: boolean;
   /** Sends a command, behind those sent before. */
@@ -83,11 +83,11 @@ export interface Link {
   /** Calls `listener` each time that the link has become ready. */
   onReady(listener: () => void): void;
   /** Makes what subscribes. */
-  subscriber(heard: (channel: string, text: string) => void): SubscriberLink;
+  subscriber(heard: (channel: string, text: string) => void): SubscriberConnection;
 }
 
 /** Subscribes, on a connection of its own. */
-export interface SubscriberLink {
+export interface SubscriberConnection {
   /** Subscribes to channels; harmless where that is done already. */
   subscribe(channels: string[]): Promise<unknown>;
   /** Ends subscriptions. */
@@ -103,7 +103,7 @@ export interface SubscriberLink {
  *
  * @throws {TypeError} If it is no client that fits
  */
-export function linkOf(client: RedisClient): Link {
+export function connectionOf(client: RedisClient): RedisConnection {
   if (typeof client === "object" && client !== null) {
     if ("call" in client && typeof client.call === "function") return ioRedis(client);
     if ("sendCommand" in client && typeof client.sendCommand === "function") {
@@ -113,7 +113,7 @@ export function linkOf(client: RedisClient): Link {
   throw new TypeError('Give a client of "redis" or of "ioredis" as "client"');
 }
 
-function nodeRedis(client: NodeRedisClient): Link {
+function nodeRedis(client: NodeRedisClient): RedisConnection {
   return {
     get ready() {
       return client.isReady;
@@ -151,7 +151,7 @@ function nodeRedis(client: NodeRedisClient): Link {
   };
 }
 
-function ioRedis(client: IoRedisClient): Link {
+function ioRedis(client: IoRedisClient): RedisConnection {
   if (client.options?.keyPrefix) {
     throw new TypeError('Give the prefix as "prefix", not to the client as "keyPrefix"');
   }

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { type Clock, systemClock } from "../internal/clock.ts";
+import { systemClock } from "../internal/clock.ts";
 import { type Delay, DelayLine } from "../internal/delay_line.ts";
-import type { Link } from "./client.ts";
-import type { Script } from "./scripts.ts";
+import type { RedisConnection } from "./client.ts";
+import type { Script } from "./script.ts";
 
 /** How many commands may be under way, those included that nobody waits for any more. */
 const MOST_UNDER_WAY = 20_000;
@@ -24,22 +24,22 @@ interface Call {
  * once its time is over it is never sent.
  */
 export class Commands {
-  readonly #link: Link;
+  readonly #connection: RedisConnection;
   readonly #timeoutMs: number;
   readonly #deadlines: DelayLine;
   readonly #waiting = new Set<Call>();
   #underWay = 0;
 
   /**
-   * @param link Where commands go
+   * @param connection Where commands go
    * @param timeoutMs How long a call waits for its answer, in milliseconds
    */
-  constructor(link: Link, timeoutMs: number) {
-    this.#link = link;
+  constructor(connection: RedisConnection, timeoutMs: number) {
+    this.#connection = connection;
     this.#timeoutMs = timeoutMs;
     // The machine's clock: it bounds a wait for another machine, which no clock of a test moves on.
     this.#deadlines = new DelayLine(systemClock, timeoutMs);
-    link.onReady(() => this.#sendWaiting());
+    connection.onReady(() => this.#sendWaiting());
   }
 
   /** Calls `late` when the time for one call is over, unless cancelled. */
@@ -66,7 +66,7 @@ export class Commands {
       this.#waiting.delete(call);
       reject(error);
     });
-    if (this.#link.ready && this.#waiting.size === 0) this.#dispatch(call);
+    if (this.#connection.ready && this.#waiting.size === 0) this.#dispatch(call);
     else this.#waiting.add(call);
     return promise;
   }
@@ -85,7 +85,7 @@ export class Commands {
 
   #sendWaiting(): void {
     for (const call of this.#waiting) {
-      if (!this.#link.ready) return;
+      if (!this.#connection.ready) return;
       this.#waiting.delete(call);
       this.#dispatch(call);
     }
@@ -99,7 +99,7 @@ export class Commands {
     };
     let reply: Promise<unknown>;
     try {
-      reply = Promise.resolve(this.#link.send(args));
+      reply = Promise.resolve(this.#connection.send(args));
     } catch (error) {
       reply = Promise.reject(error);
     }
@@ -115,9 +115,4 @@ export class Commands {
 
 function isNoScript(error: unknown): boolean {
   return error instanceof Error && error.message.startsWith("NOSCRIPT");
-}
-
-/** The time for a script: empty for the server's own, which is what the machine's clock stands for. */
-export function timeFor(clock: Clock): string {
-  return clock === systemClock ? "" : String(clock.now());
 }

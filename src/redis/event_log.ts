@@ -5,13 +5,13 @@
  */
 import type { Clock } from "../internal/clock.ts";
 import type { EventLog, EventLogLimits, Slice } from "../streams/types.ts";
-import { type Commands, timeFor } from "./commands.ts";
+import type { Commands } from "./commands.ts";
 import type { Keys } from "./keys.ts";
 import { DROPPED, READ, WRITE } from "./log_scripts.ts";
-import { integer, strange, texts } from "./replies.ts";
-import { atMost } from "./session_index.ts";
+import { foreignData, integer, strings } from "./replies.ts";
+import { bounded, timeArgument } from "./script.ts";
 import type { Subscriber } from "./subscriber.ts";
-import { type LogAct, WriteLine } from "./write_line.ts";
+import { type LogAct, WriteQueue } from "./write_queue.ts";
 
 /** For how long a dropped session is remembered, in milliseconds. */
 const DROPPED_MS = 3_600_000;
@@ -40,13 +40,13 @@ export interface EventLogInit {
 export class RedisEventLog implements EventLog {
   readonly #init: EventLogInit;
   readonly #settings: readonly string[];
-  readonly #lines = new Map<string, WriteLine>();
+  readonly #queues = new Map<string, WriteQueue>();
   #batch = 0;
 
   constructor(init: EventLogInit) {
     this.#init = init;
     const { events, eventBytes, retainMs } = init.limits;
-    this.#settings = [init.absoluteMs, events, eventBytes, retainMs].map((n) => String(atMost(n)));
+    this.#settings = [init.absoluteMs, events, eventBytes, retainMs].map((n) => String(bounded(n)));
   }
 
   async open(session: string, stream: string): Promise<void> {
@@ -66,7 +66,7 @@ export class RedisEventLog implements EventLog {
     if (reply === undefined) return undefined;
     const { last, first, ended, events } = reply;
     const n = Math.max(after, first - 1) + 1;
-    if (events.length !== Math.max(0, last - n + 1)) throw strange("events");
+    if (events.length !== Math.max(0, last - n + 1)) throw foreignData("events");
     return {
       events: events.map((data, i) => ({ n: n + i, data })),
       ended,
@@ -119,23 +119,23 @@ export class RedisEventLog implements EventLog {
   }
 
   #write(session: string, act: LogAct, stream: string, value = ""): Promise<number> {
-    let line = this.#lines.get(session);
-    if (line === undefined) {
-      line = new WriteLine(
+    let queue = this.#queues.get(session);
+    if (queue === undefined) {
+      queue = new WriteQueue(
         this.#init.commands,
         (args) => this.#send(session, args),
-        () => this.#lines.delete(session),
+        () => this.#queues.delete(session),
       );
-      this.#lines.set(session, line);
+      this.#queues.set(session, queue);
     }
-    return line.add(act, stream, value);
+    return queue.add(act, stream, value);
   }
 
   async #send(session: string, args: readonly string[]): Promise<readonly number[]> {
     const { commands, keys, node, clock } = this.#init;
     const { streams, events, retention, channel } = keys.log(session);
     const answer = await commands.run(WRITE, [streams, events, retention], [
-      timeFor(clock),
+      timeArgument(clock),
       node,
       String(++this.#batch),
       ...this.#settings,
@@ -143,14 +143,14 @@ export class RedisEventLog implements EventLog {
       String(DROPPED_MS),
       ...args,
     ]);
-    if (typeof answer !== "string") throw strange("event log");
+    if (typeof answer !== "string") throw foreignData("event log");
     return answer.split(",").map((n) => integer(n, "event log"));
   }
 
   async #read(session: string, stream: string, after: number) {
     const reply = await this.#reply(session, stream, after);
     if (reply === null || reply === DROPPED) return undefined;
-    const [last, ended, first, delivered, ...data] = texts(reply, "events");
+    const [last, ended, first, delivered, ...data] = strings(reply, "events");
     return {
       last: integer(last, "events"),
       ended: ended === "1",
@@ -163,7 +163,7 @@ export class RedisEventLog implements EventLog {
   #reply(session: string, stream: string, after: number): Promise<unknown> {
     const { commands, keys, clock } = this.#init;
     const { streams, events, retention } = keys.log(session);
-    const args = [timeFor(clock), stream, String(after)];
+    const args = [timeArgument(clock), stream, String(after)];
     return commands.run(READ, [streams, events, retention], args);
   }
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { script } from "./scripts.ts";
+import { script } from "./script.ts";
 
 /** For how long a node's hold on a session lasts that isn't renewed, in milliseconds. */
 export const HOLD_MS = 30_000;

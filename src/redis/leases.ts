@@ -5,12 +5,66 @@
  */
 import type { Clock } from "../internal/clock.ts";
 import { type Lease, LEASE_RENEW_MS, LEASE_TTL_MS, type Leases } from "../cluster/types.ts";
-import { HELD, LET_GO, RENEW, TAKE } from "./cluster_scripts.ts";
-import { type Commands, timeFor } from "./commands.ts";
+import type { Commands } from "./commands.ts";
 import type { Keys } from "./keys.ts";
 import { integer } from "./replies.ts";
-import type { Script } from "./scripts.ts";
+import { type Script, script, timeArgument } from "./script.ts";
 import type { Subscriber } from "./subscriber.ts";
+
+/**
+ * A lease: KEYS is a hash of \`token\`, \`holder\` and \`until\`. The token only rises: it is never below the
+ * time, so that it rises even past the end of the key that kept it.
+ */
+const LEASE = `
+local key, now = KEYS[1], time(ARGV[1])
+local lease = redis.call('HMGET', key, 'token', 'holder', 'until')
+local token, holder = tonumber(lease[1] or 0), lease[2]
+local held = holder and tonumber(lease[3] or 0) > now
+local function hold(token, holder, ttl)
+  redis.call('HSET', key, 'token', int(token), 'holder', holder, 'until', int(now + ttl))
+  redis.call('PEXPIRE', key, int(2 * ttl))
+end
+`;
+
+/**
+ * Every lease has a higher token than any before it, and whoever held the key is told. ARGV: time, holder,
+ * ttl, what the channels of holders begin with, \`1\` to take only what nobody holds.
+ */
+const TAKE = script(
+  LEASE,
+  `
+if held and ARGV[5] == '1' then return false end
+token = math.max(token + 1, now)
+hold(token, ARGV[2], ARGV[3])
+if holder then
+  redis.call('PUBLISH', ARGV[4] .. holder:match('^[^/]*'), holder)
+end
+return int(token)`,
+);
+
+/**
+ * Only its holder keeps a lease; one that Redis has lost is as it was unless somebody took it meanwhile.
+ * ARGV: time, holder, ttl, token.
+ */
+const RENEW = script(
+  LEASE,
+  `
+if holder ~= ARGV[2] and (holder or token >= tonumber(ARGV[4])) then return 0 end
+hold(math.max(token, tonumber(ARGV[4])), ARGV[2], ARGV[3])
+return 1`,
+);
+
+/** Only its holder lets go; the token stays for who comes next. ARGV: time, holder. */
+const LET_GO = script(
+  LEASE,
+  `
+if holder ~= ARGV[2] then return 0 end
+redis.call('HDEL', key, 'holder', 'until')
+return 1`,
+);
+
+/** Whether somebody holds it. ARGV: time. */
+const HELD = script(LEASE, "return held and 1 or 0");
 
 /** After how many failed renewals in a row a lease is lost. */
 const MOST_FAILURES = 2;
@@ -150,6 +204,6 @@ export class RedisLeases implements Leases {
 
   #run(script: Script, key: string, ...args: readonly string[]): Promise<unknown> {
     const { commands, keys, clock } = this.#init;
-    return commands.run(script, [keys.lease(key)], [timeFor(clock), ...args]);
+    return commands.run(script, [keys.lease(key)], [timeArgument(clock), ...args]);
   }
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { script } from "./scripts.ts";
+import { script } from "./script.ts";
 
 /** What reading answers when the session was dropped. */
 export const DROPPED = "dropped";

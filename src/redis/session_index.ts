@@ -5,11 +5,11 @@
  */
 import type { Clock } from "../internal/clock.ts";
 import type { SessionCaps, SessionLifetimes } from "../sessions/types.ts";
-import { type Commands, timeFor } from "./commands.ts";
+import type { Commands } from "./commands.ts";
 import { ADMIT, DUE, NOTE, RELEASE, RESERVE } from "./index_scripts.ts";
 import { digest, type Keys } from "./keys.ts";
-import { integer, texts } from "./replies.ts";
-import type { Script } from "./scripts.ts";
+import { integer, strings } from "./replies.ts";
+import { bounded, type Script, timeArgument } from "./script.ts";
 
 /** How long notes may wait to be written together, in milliseconds. */
 const NOTE_MS = 1_000;
@@ -47,11 +47,6 @@ export function ownerDigest(owner: string | undefined): string {
   return owner === undefined ? "-" : digest(owner);
 }
 
-/** The longest time that keys are kept and that is counted with, in milliseconds: a year. */
-export function atMost(ms: number): number {
-  return Math.min(ms, 366 * 24 * 60 * 60 * 1_000);
-}
-
 /**
  * Asks the index, and tells it what became of sessions: not at once but with the next question, or a second
  * later, many at a time. Notes that get lost make the index lag, which the sessions themselves put right.
@@ -65,7 +60,7 @@ export class SessionIndex {
 
   constructor(init: SessionStoreInit) {
     this.#init = init;
-    this.#ttl = String(atMost(init.lifetimes.absoluteMs) + 2 * RESERVATION_MS);
+    this.#ttl = String(bounded(init.lifetimes.absoluteMs) + 2 * RESERVATION_MS);
   }
 
   /** How many sessions there were when the index was asked last. */
@@ -106,8 +101,8 @@ export class SessionIndex {
     const [answer, first = "", used] = await this.#run(RESERVE, [
       id,
       ownerDigest(owner),
-      String(atMost(sessions)),
-      String(atMost(sessionsPerPrincipal)),
+      String(bounded(sessions)),
+      String(bounded(sessionsPerPrincipal)),
       String(RESERVATION_MS),
     ]);
     if (answer === "proposed") return { id: first, used: integer(used, "index") };
@@ -129,7 +124,7 @@ export class SessionIndex {
   async due(limit: number): Promise<string[]> {
     void this.flush();
     const { idleMs, absoluteMs } = this.#init.lifetimes;
-    const times = [idleMs, absoluteMs, limit].map((ms) => String(atMost(ms)));
+    const times = [idleMs, absoluteMs, limit].map((ms) => String(bounded(ms)));
     return (await this.#run(DUE, times)).slice(0, limit);
   }
 
@@ -138,15 +133,15 @@ export class SessionIndex {
     void this.flush();
     const { commands, keys } = this.#init;
     const [, age = ""] = keys.index;
-    const ids = texts(await commands.send("ZRANGE", age, "0", "-1"), "index");
+    const ids = strings(await commands.send("ZRANGE", age, "0", "-1"), "index");
     this.#size = ids.length;
     return ids;
   }
 
   async #run(script: Script, args: readonly string[]): Promise<string[]> {
     const { commands, keys, clock } = this.#init;
-    const all = [timeFor(clock), this.#ttl, ...args];
-    const [size, ...rest] = texts(await commands.run(script, keys.index, all), "index");
+    const all = [timeArgument(clock), this.#ttl, ...args];
+    const [size, ...rest] = strings(await commands.run(script, keys.index, all), "index");
     this.#size = integer(size, "index");
     return rest;
   }

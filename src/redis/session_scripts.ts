@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { script } from "./scripts.ts";
+import { script } from "./script.ts";
 
 /**
  * Sessions: KEYS are record, state, uris. The record has `rec` (JSON), `owner` (absent while unclaimed),

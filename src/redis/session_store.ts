@@ -11,10 +11,11 @@ import type {
   SessionRecord,
   SessionStore,
 } from "../sessions/types.ts";
-import { timeFor } from "./commands.ts";
-import { Holds } from "./holds.ts";
-import { json, readRecord, strange, texts, writeRecord } from "./replies.ts";
-import { atMost, ownerDigest, SessionIndex, type SessionStoreInit } from "./session_index.ts";
+import { SessionHolds } from "./session_holds.ts";
+import { foreignData, parseJson, strings } from "./replies.ts";
+import { bounded, type Script, timeArgument } from "./script.ts";
+import { ownerDigest, SessionIndex, type SessionStoreInit } from "./session_index.ts";
+import { readRecord, writeRecord } from "./session_record.ts";
 import {
   ADD_SUBSCRIBER,
   CREATE,
@@ -25,7 +26,6 @@ import {
   UPDATE,
   USE,
 } from "./session_scripts.ts";
-import type { Script } from "./scripts.ts";
 
 /** For how much longer than its session a key may be kept, in milliseconds, so that its end is told. */
 const MARGIN_MS = 300_000;
@@ -42,7 +42,7 @@ const MOST_SWEEPS = 8;
 export class RedisSessionStore implements SessionStore {
   readonly #init: SessionStoreInit;
   readonly #index: SessionIndex;
-  readonly #holds: Holds;
+  readonly #holds: SessionHolds;
   readonly #limits: readonly [string, string];
   readonly #ttl: string;
 
@@ -50,9 +50,9 @@ export class RedisSessionStore implements SessionStore {
     const { idleMs, absoluteMs } = init.lifetimes;
     this.#init = init;
     this.#index = new SessionIndex(init);
-    this.#holds = new Holds(init, this.#index);
-    this.#limits = [String(atMost(idleMs)), String(atMost(absoluteMs))];
-    this.#ttl = String(atMost(absoluteMs) + MARGIN_MS);
+    this.#holds = new SessionHolds(init, this.#index);
+    this.#limits = [String(bounded(idleMs)), String(bounded(absoluteMs))];
+    this.#ttl = String(bounded(absoluteMs) + MARGIN_MS);
   }
 
   get size(): number {
@@ -91,17 +91,17 @@ export class RedisSessionStore implements SessionStore {
     let created = false;
     try {
       created =
-        await this.#run(CREATE, id, [timeFor(this.#init.clock), this.#ttl, ...fields]) === 1;
+        await this.#run(CREATE, id, [timeArgument(this.#init.clock), this.#ttl, ...fields]) === 1;
       return created;
     } finally {
-      this.#index.note(id, created ? "free" : "gone", timeFor(this.#init.clock));
+      this.#index.note(id, created ? "free" : "gone", timeArgument(this.#init.clock));
     }
   }
 
   async use(id: string, owner: string): Promise<Found> {
     const held = this.#holds.has(id) ? "1" : "";
-    const args = [timeFor(this.#init.clock), owner, ...this.#limits, held];
-    const [status, ...rest] = texts(await this.#run(USE, id, args), "session");
+    const args = [timeArgument(this.#init.clock), owner, ...this.#limits, held];
+    const [status, ...rest] = strings(await this.#run(USE, id, args), "session");
     if (status === "found") return { record: this.#found(id, rest) };
     if (status === "foreign" || status === "unknown") return { refusal: status };
     const [why, ...uris] = rest;
@@ -111,8 +111,8 @@ export class RedisSessionStore implements SessionStore {
 
   async peek(id: string): Promise<SessionRecord | undefined> {
     const held = this.#holds.has(id) ? "1" : "";
-    const args = [timeFor(this.#init.clock), ...this.#limits, held];
-    const [status, text = "", claimed, owner, init = "", level = ""] = texts(
+    const args = [timeArgument(this.#init.clock), ...this.#limits, held];
+    const [status, text = "", claimed, owner, init = "", level = ""] = strings(
       await this.#run(PEEK, id, args),
       "session",
     );
@@ -166,8 +166,8 @@ export class RedisSessionStore implements SessionStore {
     const { commands, keys } = this.#init;
     const text = await commands.send("HGET", keys.session(id).state, key);
     if (text === null) return undefined;
-    if (typeof text !== "string") throw strange("state");
-    return json(text, "state");
+    if (typeof text !== "string") throw foreignData("state");
+    return parseJson(text, "state");
   }
 
   async setState(id: string, key: string, value: unknown): Promise<void> {
@@ -187,8 +187,8 @@ export class RedisSessionStore implements SessionStore {
     const { commands, keys, clock } = this.#init;
     // First in the index, so that whoever ends the session meanwhile finds it there.
     const [, outcome] = await Promise.all([
-      commands.run(ADD_SUBSCRIBER, [keys.subscribers(uri)], [timeFor(clock), id, this.#ttl]),
-      this.#run(SUBSCRIBE, id, [uri, String(atMost(cap))]),
+      commands.run(ADD_SUBSCRIBER, [keys.subscribers(uri)], [timeArgument(clock), id, this.#ttl]),
+      this.#run(SUBSCRIBE, id, [uri, String(bounded(cap))]),
     ]);
     if (outcome === "subscribed") return outcome;
     await commands.send("ZREM", keys.subscribers(uri), id);
@@ -205,7 +205,7 @@ export class RedisSessionStore implements SessionStore {
 
   async subscribers(uri: string): Promise<string[]> {
     const { commands, keys } = this.#init;
-    return texts(await commands.send("ZRANGE", keys.subscribers(uri), "0", "-1"), "subscribers");
+    return strings(await commands.send("ZRANGE", keys.subscribers(uri), "0", "-1"), "subscribers");
   }
 
   /** Takes down a use, and what it found. */
@@ -224,8 +224,8 @@ export class RedisSessionStore implements SessionStore {
 
   /** Ends a session if the mode says so, and puts the index right if not. */
   async #endIf(id: string, mode: string): Promise<EndedSession | undefined> {
-    const args = [timeFor(this.#init.clock), ...this.#limits, mode];
-    const [status, first = "", ...rest] = texts(await this.#run(END, id, args), "session");
+    const args = [timeArgument(this.#init.clock), ...this.#limits, mode];
+    const [status, first = "", ...rest] = strings(await this.#run(END, id, args), "session");
     if (status === "ended") {
       await this.#forget(id, rest);
       return { id, reason: reasonOf(first) };

@@ -7,12 +7,13 @@ import { integerOption } from "../internal/check.ts";
 import { randomText } from "../internal/random.ts";
 import type { Backplane, Store, StoreSettings } from "../cluster/types.ts";
 import { RedisBus } from "./bus.ts";
-import { linkOf, type RedisClient } from "./client.ts";
+import { connectionOf, type RedisClient } from "./client.ts";
 import { Commands } from "./commands.ts";
+import { RedisDocuments } from "./documents.ts";
 import { RedisEventLog } from "./event_log.ts";
 import { Keys } from "./keys.ts";
 import { RedisLeases } from "./leases.ts";
-import { RedisClaims, RedisDocuments, RedisNodes } from "./nodes.ts";
+import { RedisClaims, RedisNodes } from "./nodes.ts";
 import { RedisSessionStore } from "./session_store.ts";
 import { Subscriber } from "./subscriber.ts";
 
@@ -62,7 +63,7 @@ export interface RedisStoreOptions {
  */
 export function redisStore(options: RedisStoreOptions): Store {
   const prefix = checkPrefix(options.prefix ?? "mooring");
-  const link = linkOf(options.client);
+  const connection = connectionOf(options.client);
   const timeoutMs = integerOption("timeoutMs", options.timeoutMs, 2_000);
   let backplane: Backplane | undefined;
   return {
@@ -73,8 +74,8 @@ export function redisStore(options: RedisStoreOptions): Store {
   function open({ caps, lifetimes, log, clock }: StoreSettings): Backplane {
     const keys = new Keys(prefix);
     const node = randomText(16);
-    const commands = new Commands(link, timeoutMs);
-    const subscriber = new Subscriber(link);
+    const commands = new Commands(connection, timeoutMs);
+    const subscriber = new Subscriber(connection);
     const { absoluteMs } = lifetimes;
     return {
       sessions: new RedisSessionStore({ commands, keys, node, caps, lifetimes, clock }),
@@ -83,7 +84,7 @@ export function redisStore(options: RedisStoreOptions): Store {
       leases: new RedisLeases({ commands, subscriber, keys, node, clock }),
       nodes: new RedisNodes({ commands, keys, clock }),
       claims: new RedisClaims({ commands, keys, clock }),
-      documents: new RedisDocuments({ commands, keys, clock }),
+      documents: new RedisDocuments({ commands, keys }),
     };
   }
 }

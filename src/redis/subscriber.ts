@@ -4,7 +4,7 @@
  * @module
  */
 import { systemClock } from "../internal/clock.ts";
-import type { Link, SubscriberLink } from "./client.ts";
+import type { RedisConnection, SubscriberConnection } from "./client.ts";
 
 /** Who listens to a channel. Neither may throw. */
 export interface ChannelListener {
@@ -27,17 +27,17 @@ const AGAIN_MS = 1_000;
  * there is anything to hear, so that nothing has to be closed.
  */
 export class Subscriber {
-  readonly #link: Link;
+  readonly #redis: RedisConnection;
   readonly #channels = new Map<string, Set<ChannelListener>>();
   /** Channels that are to be subscribed to with the next command. */
   readonly #wanted = new Set<string>();
   #scheduled = false;
-  #connection: SubscriberLink | undefined;
+  #connection: SubscriberConnection | undefined;
   #stopAgain: (() => void) | undefined;
 
-  /** @param link What makes the connection */
-  constructor(link: Link) {
-    this.#link = link;
+  /** @param redis What makes the connection */
+  constructor(redis: RedisConnection) {
+    this.#redis = redis;
   }
 
   /** Whether there is a connection. */
@@ -83,8 +83,8 @@ export class Subscriber {
     connection.close();
   }
 
-  #connect(): SubscriberLink {
-    const connection = this.#link.subscriber((channel, text) => {
+  #connect(): SubscriberConnection {
+    const connection = this.#redis.subscriber((channel, text) => {
       each(this.#channels.get(channel), (listener) => listener.heard(text));
     });
     let first = true;
@@ -100,7 +100,7 @@ export class Subscriber {
     return connection;
   }
 
-  #subscribe(connection: SubscriberLink): void {
+  #subscribe(connection: SubscriberConnection): void {
     if (this.#connection !== connection) return;
     const wanted = [...this.#wanted];
     this.#wanted.clear();
@@ -113,7 +113,7 @@ export class Subscriber {
     }
   }
 
-  #restored(connection: SubscriberLink, channels: readonly string[]): void {
+  #restored(connection: SubscriberConnection, channels: readonly string[]): void {
     if (this.#connection !== connection) return;
     for (const channel of channels) {
       const listeners = this.#channels.get(channel);
@@ -123,7 +123,7 @@ export class Subscriber {
     }
   }
 
-  #again(connection: SubscriberLink, channels: readonly string[]): void {
+  #again(connection: SubscriberConnection, channels: readonly string[]): void {
     if (this.#connection !== connection) return;
     for (const channel of channels) if (this.#channels.has(channel)) this.#wanted.add(channel);
     this.#stopAgain ??= systemClock.timer(AGAIN_MS, () => {

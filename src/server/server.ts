@@ -10,7 +10,7 @@ import type { JsonObject } from "../protocol/jsonrpc.ts";
 import type { Implementation, ServerCapabilities } from "../protocol/shapes.ts";
 import { unknownMethod, unknownTool } from "../protocol/unknown.ts";
 import { VERSIONS } from "../protocol/versions.ts";
-import { Announcer } from "./announcer.ts";
+import { ChangeNotifier } from "./change_notifier.ts";
 import { capabilitiesOf } from "./capabilities.ts";
 import { Completions } from "./completion.ts";
 import type { ContextSettings } from "./context.ts";
@@ -82,7 +82,7 @@ export type ReadHandlerFor<Uri extends string | ResourceTemplate> = Uri extends
 export class McpServer implements Dispatcher {
   /** What the server says of itself. */
   readonly serverInfo: Implementation;
-  readonly #announcer = new Announcer();
+  readonly #changes = new ChangeNotifier();
   readonly #methods = new Map<string, Method>();
   readonly #extensions = new Extensions(this);
   readonly #lifecycle: Lifecycle;
@@ -115,7 +115,7 @@ export class McpServer implements Dispatcher {
     const init: FeatureInit = {
       context,
       extensions: this.#extensions,
-      changed: (method) => this.#announcer.changed(method),
+      changed: (method) => this.#changes.changed(method),
       completable: () => this.#serve(this.#completions),
     };
     this.#extra = {
@@ -229,7 +229,7 @@ export class McpServer implements Dispatcher {
 
   /** Tells the clients that are subscribed to a resource that it changed. */
   resourceUpdated(uri: string): void {
-    this.#announcer.resourceUpdated(uri);
+    this.#changes.resourceUpdated(uri);
   }
 
   /** The `list_changed` notifications of what has been registered. */
@@ -275,7 +275,7 @@ export class McpServer implements Dispatcher {
 
   /** Tells an endpoint of changes from now on, until the returned function is called. */
   attach(host: DispatcherHost): () => void {
-    const detach = [this.#announcer.attach(host), this.#extensions.attach(host)];
+    const detach = [this.#changes.attach(host), this.#extensions.attach(host)];
     return () => detach.forEach((each) => each());
   }
 

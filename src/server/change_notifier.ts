@@ -6,7 +6,7 @@
 import type { DispatcherHost } from "../protocol/exchange.ts";
 
 /** Tells endpoints of changes: those of one turn once. */
-export class Announcer {
+export class ChangeNotifier {
   readonly #hosts = new Set<DispatcherHost>();
   readonly #methods = new Set<string>();
 

@@ -26,7 +26,7 @@ const MOST_WAITING = 4_096;
  * Writes one batch at a time, so that nothing overtakes anything, whatever becomes of a batch on its way;
  * what comes meanwhile is the next batch. Each call settles within its time.
  */
-export class WriteLine {
+export class WriteQueue {
   readonly #commands: Commands;
   readonly #write: (args: readonly string[]) => Promise<readonly number[]>;
   readonly #idle: () => void;

@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { type Commands, timeFor } from "./commands.ts";
+import type { Commands } from "./commands.ts";
 import { HOLD_MS } from "./index_scripts.ts";
+import { timeArgument } from "./script.ts";
 import type { SessionIndex, SessionStoreInit } from "./session_index.ts";
 import { MARK } from "./session_scripts.ts";
 
@@ -22,7 +23,7 @@ interface Hold {
  * next turn, so that a short one costs nothing. A hold that lasts is renewed until it ends, and lapses when
  * this node dies. Nobody waits for any of it; what gets lost is told with the next renewal.
  */
-export class Holds {
+export class SessionHolds {
   readonly #init: SessionStoreInit;
   readonly #commands: Commands;
   readonly #index: SessionIndex;
@@ -62,7 +63,7 @@ export class Holds {
     if (hold.count > 0) return;
     this.drop(id);
     if (!hold.told) return;
-    const now = timeFor(this.#init.clock);
+    const now = timeArgument(this.#init.clock);
     this.#mark(id, now, "");
     this.#index.note(id, "free", now);
     void this.#index.flush();
@@ -93,7 +94,7 @@ export class Holds {
   }
 
   #tell(ids: Iterable<string>): void {
-    const now = timeFor(this.#init.clock);
+    const now = timeArgument(this.#init.clock);
     for (const id of ids) {
       const hold = this.#holds.get(id);
       if (hold === undefined) continue;

@@ -6,6 +6,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
+import { type Clock, systemClock } from "../internal/clock.ts";
 
 /** A script that Redis runs in one step. */
 export interface Script {
@@ -29,4 +30,17 @@ local function int(number) return string.format('%.0f', number) end
 export function script(...parts: readonly string[]): Script {
   const text = [COMMON, ...parts].join("\n");
   return { text, sha: createHash("sha1").update(text).digest("hex") };
+}
+
+/** The longest time that a key is kept, in milliseconds: a year. */
+export const LONGEST_MS = 366 * 24 * 60 * 60 * 1_000;
+
+/** Bounds a time or a count to {@linkcode LONGEST_MS}, as scripts can't calculate with `Infinity`. */
+export function bounded(value: number): number {
+  return Math.min(value, LONGEST_MS);
+}
+
+/** Returns the time argument of a script: empty, for the time of Redis, unless a clock was given. */
+export function timeArgument(clock: Clock): string {
+  return clock === systemClock ? "" : String(clock.now());
 }

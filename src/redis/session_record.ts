@@ -1,0 +1,43 @@
+/**
+ * Encodes session records for Redis and decodes them.
+ *
+ * @module
+ */
+import { isObject } from "../protocol/jsonrpc.ts";
+import type { ClientFacts } from "../protocol/exchange.ts";
+import { LOG_LEVELS } from "../protocol/shapes.ts";
+import { isVersion } from "../protocol/versions.ts";
+import type { SessionRecord } from "../sessions/types.ts";
+import { foreignData, parseJson } from "./replies.ts";
+
+/** What is written of a session's record once and never changes. */
+export function writeRecord({ id, createdAt, protocolVersion, client }: SessionRecord): string {
+  return JSON.stringify({ id, createdAt, protocolVersion, client });
+}
+
+/** A record, from what was written once and what may have changed since. */
+export function readRecord(
+  id: string,
+  text: string,
+  owner: string | undefined,
+  init: string,
+  level: string,
+): SessionRecord {
+  const what = "session";
+  const value = parseJson(text, what);
+  if (!isObject(value) || value.id !== id) throw foreignData(what);
+  const { createdAt, protocolVersion, client } = value;
+  const logLevel = LOG_LEVELS.find((each) => each === level);
+  if (
+    typeof createdAt !== "number" || !isClient(client) ||
+    protocolVersion !== undefined && !isVersion(protocolVersion) ||
+    level !== "" && logLevel === undefined
+  ) throw foreignData(what);
+  return { id, owner, createdAt, protocolVersion, client, initialized: init === "1", logLevel };
+}
+
+function isClient(value: unknown): value is ClientFacts {
+  return isObject(value) && isObject(value.capabilities) &&
+    (value.info === undefined || isObject(value.info) && typeof value.info.name === "string" &&
+        typeof value.info.version === "string");
+}
