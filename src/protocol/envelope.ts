@@ -8,6 +8,7 @@ import { isObject, type JsonObject } from "./jsonrpc.ts";
 import {
   type ClientCapabilities,
   type Implementation,
+  isLogLevel,
   LOG_LEVELS,
   type LogLevel,
 } from "./shapes.ts";
@@ -52,12 +53,15 @@ export function readEnvelope(params: JsonObject | undefined): Envelope | string 
   if (info !== undefined && !isImplementation(info)) {
     return `Give a name and a version as "_meta.${MetaKey.ClientInfo}"`;
   }
-  const logLevel = LOG_LEVELS.find((known) => known === level);
-  if (level !== undefined && logLevel === undefined) {
+  if (level !== undefined && !isLogLevel(level)) {
     return `Give one of ${LOG_LEVELS.join(", ")} as "_meta.${MetaKey.LogLevel}"`;
   }
   // What the client says it can do is only ever looked up by name.
-  return { version, client: { info, capabilities: capabilities as ClientCapabilities }, logLevel };
+  return {
+    version,
+    client: { info, capabilities: capabilities as ClientCapabilities },
+    logLevel: level,
+  };
 }
 
 function isImplementation(value: unknown): value is Implementation {

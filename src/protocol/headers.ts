@@ -6,6 +6,7 @@
  */
 import { clip } from "../internal/quote.ts";
 import { isObject, type JsonObject } from "./jsonrpc.ts";
+import { nameParam } from "./methods.ts";
 
 /**
  * Names of headers. Case means nothing in them, but Deno finds a common one sooner under another
@@ -33,17 +34,6 @@ export interface HeaderParam {
   /** What it is. */
   readonly type: "string" | "integer" | "boolean";
 }
-
-/** Which parameter `Mcp-Name` repeats, for the methods that have one. */
-const NAMED: Readonly<Record<string, "name" | "uri" | "taskId">> = {
-  "tools/call": "name",
-  "prompts/get": "name",
-  "resources/read": "uri",
-  // Tasks extension, Routing Headers
-  "tasks/get": "taskId",
-  "tasks/update": "taskId",
-  "tasks/cancel": "taskId",
-};
 
 const PREFIX = "=?base64?";
 const SUFFIX = "?=";
@@ -74,7 +64,7 @@ export function checkStandardHeaders(
   if (headers.get(HeaderName.Method) !== method) {
     return `Send the method as the Mcp-Method header: ${clip(method, 100)}`;
   }
-  const key = Object.hasOwn(NAMED, method) ? NAMED[method] : undefined;
+  const key = nameParam(method);
   const name = key === undefined ? undefined : params[key];
   if (typeof name !== "string") return undefined;
   const header = headers.get(HeaderName.Name);

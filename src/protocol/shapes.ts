@@ -76,6 +76,18 @@ export const LOG_LEVELS = [
 /** How severe a log message is. */
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
+const RANKS: ReadonlyMap<unknown, number> = new Map(LOG_LEVELS.map((level, rank) => [level, rank]));
+
+/** Tells whether a value is a log level. */
+export function isLogLevel(value: unknown): value is LogLevel {
+  return RANKS.has(value);
+}
+
+/** Tells whether a level is at least as severe as another. */
+export function isAtLeast(level: LogLevel, least: LogLevel): boolean {
+  return (RANKS.get(level) ?? -1) >= (RANKS.get(least) ?? LOG_LEVELS.length);
+}
+
 /** What a tool is like, as a hint that nobody must rely on. */
 export interface ToolAnnotations {
   /** Its name for people. */

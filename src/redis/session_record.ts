@@ -5,7 +5,7 @@
  */
 import { isObject } from "../protocol/jsonrpc.ts";
 import type { ClientFacts } from "../protocol/exchange.ts";
-import { LOG_LEVELS } from "../protocol/shapes.ts";
+import { isLogLevel } from "../protocol/shapes.ts";
 import { isVersion } from "../protocol/versions.ts";
 import type { SessionRecord } from "../sessions/types.ts";
 import { foreignData, parseJson } from "./replies.ts";
@@ -27,7 +27,7 @@ export function readRecord(
   const value = parseJson(text, what);
   if (!isObject(value) || value.id !== id) throw foreignData(what);
   const { createdAt, protocolVersion, client } = value;
-  const logLevel = LOG_LEVELS.find((each) => each === level);
+  const logLevel = isLogLevel(level) ? level : undefined;
   if (
     typeof createdAt !== "number" || !isClient(client) ||
     protocolVersion !== undefined && !isVersion(protocolVersion) ||

@@ -3,10 +3,10 @@
  *
  * @module
  */
+import { clip } from "../internal/quote.ts";
 import type { MaybePromise } from "../internal/types.ts";
 import { McpError } from "../protocol/errors.ts";
 import type { Exchange } from "../protocol/exchange.ts";
-import { clip } from "./issues.ts";
 import type { RequestContext } from "./types.ts";
 
 /**

@@ -12,8 +12,8 @@ import { fail } from "./failure.ts";
 import type { Feature } from "./feature.ts";
 import { type Prompts, unknownPrompt } from "./prompts.ts";
 import { resourceNotFound, type Resources } from "./resources.ts";
-import { kindOf } from "./result.ts";
 import type { Completer } from "./types.ts";
+import { kindOf } from "./validation.ts";
 
 /** How many values one answer may hold (2025-11-25, Completion). */
 const MOST = 100;

@@ -7,9 +7,8 @@ import type { ClientFacts, Exchange, Notification, Principal } from "../protocol
 import { isObject } from "../protocol/jsonrpc.ts";
 import type { CreateMessageParams } from "../protocol/shapes.ts";
 import type { ProtocolVersion } from "../protocol/versions.ts";
-import { askModel, askRoots, askUser, type Elicitation } from "./elicit.ts";
 import { log } from "./logging.ts";
-import type { Questions } from "./questions.ts";
+import { askModel, askRoots, askUser, type Elicitation, type Questions } from "./questions.ts";
 import type { ContextSession, Elicit, RequestContext } from "./types.ts";
 
 /** What is the same for all contexts of a server. */

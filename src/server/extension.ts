@@ -4,15 +4,13 @@
  * @module
  */
 import type { MaybePromise } from "../internal/types.ts";
-import type { DispatcherHost, Exchange } from "../protocol/exchange.ts";
+import type { DispatcherHost } from "../protocol/exchange.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 import { methodFacts } from "../protocol/methods.ts";
 import { checkName } from "./definition.ts";
 import type { Method } from "./feature.ts";
-import type { Questions } from "./questions.ts";
 import type { McpServer } from "./server.ts";
-import type { ToolTask } from "./tool_task.ts";
-import type { RequestContext } from "./types.ts";
+import type { ToolCall } from "./tools.ts";
 
 /**
  * Something that a server can do beyond the protocol's own methods. Clients of the 2025 versions
@@ -34,27 +32,6 @@ export interface Extension {
    * closes.
    */
   readonly attach?: (host: DispatcherHost) => () => void;
-}
-
-/** The call of a tool, with arguments that have been checked. */
-export interface ToolCall {
-  /** The tool's name. */
-  readonly name: string;
-  /** Whether, and how, the tool runs as a task. */
-  readonly task: ToolTask | undefined;
-  /** The arguments. */
-  readonly args: unknown;
-  /** The request. It MUST NOT be kept after its answer. */
-  readonly exchange: Exchange;
-  /** The way of the call's questions to its client. */
-  questions(): Questions;
-  /** What a handler gets that runs for an exchange and asks by other questions. */
-  context(exchange: Exchange, questions: Questions): RequestContext;
-  /**
-   * Has the call approved, where it has to be, runs the tool and completes its result: for the call
-   * itself, unless other things are given.
-   */
-  run(exchange?: Exchange, ctx?: RequestContext): MaybePromise<JsonObject>;
 }
 
 /** The extensions of a server. */

@@ -7,7 +7,6 @@ import type { MaybePromise } from "../internal/types.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 import type { ContextSettings } from "./context.ts";
-import type { Extensions } from "./extension.ts";
 
 /** Answers the requests of one method. */
 export type Method = (exchange: Exchange) => MaybePromise<JsonObject>;
@@ -21,7 +20,6 @@ export interface Feature {
 /** What a part of a server is given. */
 export interface FeatureInit {
   readonly context: ContextSettings;
-  readonly extensions: Extensions;
   /** Tells the clients that a list changed, by the notification's method. */
   readonly changed: (method: string) => void;
   /** Called when there is something that can be completed. */

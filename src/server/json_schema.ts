@@ -6,7 +6,6 @@
  */
 import { dereference, type OutputUnit, type Schema, validate } from "@cfworker/json-schema";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
-import type { CompiledSchema } from "./schema.ts";
 import type { JsonSchema, StandardIssue, StandardResult } from "./standard_schema.ts";
 
 type Draft = "4" | "7" | "2019-09" | "2020-12";
@@ -50,7 +49,10 @@ const OUTER = new Set([
  * @throws {TypeError} If the dialect is unknown, a reference leads outside of the schema or nowhere,
  * or a pattern is no regular expression
  */
-export function compileJsonSchema(schema: JsonSchema, what: string): CompiledSchema {
+export function compileJsonSchema(schema: JsonSchema, what: string): {
+  readonly json: JsonObject;
+  validate(value: unknown): StandardResult<unknown>;
+} {
   const draft = dialect(schema, what);
   const text = JSON.stringify(schema);
   const json: JsonObject = JSON.parse(text);

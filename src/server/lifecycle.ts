@@ -8,16 +8,20 @@ import type { JsonObject } from "../protocol/jsonrpc.ts";
 import { prepare } from "../protocol/prepared.ts";
 import type { Implementation, ServerCapabilities } from "../protocol/shapes.ts";
 import { unknownMethod } from "../protocol/unknown.ts";
-import { type ProtocolVersion, VERSIONS } from "../protocol/versions.ts";
-import { checkName } from "./definition.ts";
+import { isModern, type ProtocolVersion } from "../protocol/versions.ts";
+import { checkName, compact } from "./definition.ts";
 import type { Feature } from "./feature.ts";
 
 /** What a server says of itself. */
 export interface Introduction {
   readonly info: Implementation;
   readonly instructions: string | undefined;
-  /** What it can do now, for a client that knows extensions or for one that doesn't. */
-  readonly capabilities: (extensions: boolean) => ServerCapabilities;
+  /** Tells whether the server answers a method now. */
+  readonly serves: (method: string) => boolean;
+  /** Holds what the application adds to the capabilities that follow from the methods. */
+  readonly extra: Pick<ServerCapabilities, "experimental" | "extensions">;
+  /** Returns the settings of the extensions in use, by their identifiers. */
+  readonly extensions: () => JsonObject | undefined;
 }
 
 /** The methods by which clients get to know a server. */
@@ -58,14 +62,31 @@ export class Lifecycle implements Feature {
   }
 
   #discover({ protocolVersion, supportedVersions, method }: Exchange): JsonObject {
-    if (VERSIONS[protocolVersion].era === "2025") throw unknownMethod(method);
+    if (!isModern(protocolVersion)) throw unknownMethod(method);
     const { serverInfo: _, ...known } = this.#introduce(true);
     return { supportedVersions, ...known };
   }
 
   #introduce(extensions: boolean): JsonObject {
-    const { info, instructions, capabilities } = this.#introduction;
-    const known = { capabilities: capabilities(extensions), serverInfo: info };
+    const { info, instructions } = this.#introduction;
+    const known = { capabilities: this.#capabilities(extensions), serverInfo: info };
     return instructions === undefined ? known : { ...known, instructions };
+  }
+
+  /** Derives the capabilities from the methods that are served. */
+  #capabilities(withExtensions: boolean): ServerCapabilities {
+    const { serves, extra: { experimental, extensions } } = this.#introduction;
+    const used = withExtensions ? this.#introduction.extensions() : undefined;
+    const changes = { listChanged: true };
+    const subscribe = serves("resources/subscribe") ? { subscribe: true } : {};
+    return compact({
+      tools: serves("tools/list") ? changes : undefined,
+      resources: serves("resources/list") ? { ...subscribe, ...changes } : undefined,
+      prompts: serves("prompts/list") ? changes : undefined,
+      completions: serves("completion/complete") ? {} : undefined,
+      logging: serves("logging/setLevel") ? {} : undefined,
+      experimental,
+      extensions: used === undefined ? extensions : { ...extensions, ...used },
+    });
   }
 }

@@ -3,23 +3,23 @@
  *
  * @module
  */
+import { quote } from "../internal/quote.ts";
 import { isPromise, type MaybePromise } from "../internal/types.ts";
 import type { Icon } from "../protocol/content.ts";
 import { ErrorCode, McpError } from "../protocol/errors.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
-import { checkArguments } from "./arguments.ts";
 import { completersOf } from "./completable.ts";
 import { ExchangeContext } from "./context.ts";
 import { checkName, compact, makeHandle } from "./definition.ts";
 import { fail } from "./failure.ts";
 import type { Feature, FeatureInit } from "./feature.ts";
-import { quote } from "./issues.ts";
 import { Registry } from "./registry.ts";
-import { blockFor, kindOf } from "./result.ts";
+import { toPromptResult } from "./results.ts";
 import { type CompiledSchema, compileSchema } from "./schema.ts";
 import type { Schema } from "./standard_schema.ts";
 import type { Completer, Handle, PromptHandler, RequestContext } from "./types.ts";
+import { checkArguments } from "./validation.ts";
 
 /** What there is to say about a prompt. */
 export interface PromptConfig<Args extends Schema | undefined = undefined> {
@@ -168,25 +168,4 @@ function listArguments({ properties, required }: JsonObject): JsonObject[] {
     const { title, description } = isObject(schema) ? schema : {};
     return compact({ name, title, description, required: needed.has(name) });
   });
-}
-
-function toPromptResult(returned: unknown, exchange: Exchange): JsonObject {
-  if (typeof returned === "string") {
-    return { messages: [{ role: "user", content: { type: "text", text: returned } }] };
-  }
-  const full = isObject(returned) && returned.role === undefined ? returned : {
-    messages: Array.isArray(returned) ? returned : [returned],
-  };
-  if (!Array.isArray(full.messages)) {
-    throw new TypeError(`Return an array as "messages": ${kindOf(full.messages)}`);
-  }
-  return { ...full, messages: full.messages.map((message) => toMessage(message, exchange)) };
-}
-
-function toMessage(message: unknown, exchange: Exchange): JsonObject {
-  if (!isObject(message) || !isObject(message.content)) {
-    throw new TypeError(`Return a text, or messages with a role and content: ${kindOf(message)}`);
-  }
-  const content = blockFor(exchange, message.content);
-  return content === message.content ? message : { ...message, content };
 }

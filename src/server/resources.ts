@@ -3,22 +3,22 @@
  *
  * @module
  */
+import { quote } from "../internal/quote.ts";
 import { isPromise, type MaybePromise } from "../internal/types.ts";
 import type { Annotations, Icon } from "../protocol/content.ts";
-import { ErrorCode, McpError } from "../protocol/errors.ts";
+import { ErrorCode, McpError, modernCode } from "../protocol/errors.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
-import { VERSIONS } from "../protocol/versions.ts";
-import { ExchangeContext } from "./context.ts";
+import { isModern } from "../protocol/versions.ts";
+import { type CacheHint, fullCacheHint } from "./cache_hint.ts";
+import { type ContextSettings, ExchangeContext } from "./context.ts";
 import { checkName, compact, makeHandle } from "./definition.ts";
 import { fail } from "./failure.ts";
 import type { Feature, FeatureInit } from "./feature.ts";
-import { type CacheHint, checkCacheHint } from "./modern.ts";
-import { quote } from "./issues.ts";
-import { Registry } from "./registry.ts";
-import { listResources } from "./resource_list.ts";
-import { toReadResult } from "./resource_result.ts";
+import { badCursor, type Position, toCursor, toPosition } from "./pagination.ts";
+import { type Entry, Registry } from "./registry.ts";
 import type { ResourceTemplate } from "./resource_template.ts";
+import { toReadResult } from "./results.ts";
 import type { Handle, ReadHandler, ReadTemplateHandler, RequestContext } from "./types.ts";
 
 /** What there is to say about a resource, or about those that fit a template. */
@@ -61,10 +61,10 @@ interface Definition<Callback> {
 }
 
 /** A resource that has a fixed URI. */
-export type FixedResource = Definition<ReadHandler>;
+type FixedResource = Definition<ReadHandler>;
 
 /** Resources whose URIs fit a template. */
-export type TemplateResource = Definition<ReadTemplateHandler> & {
+type TemplateResource = Definition<ReadTemplateHandler> & {
   readonly template: ResourceTemplate;
 };
 
@@ -191,6 +191,67 @@ export class Resources implements Feature {
   }
 }
 
+/** The letter of what templates list, in cursors. */
+const LISTED = "l";
+
+/** Answers `resources/list`. */
+function listResources(
+  exchange: Exchange,
+  fixed: Registry<FixedResource>,
+  templates: Registry<TemplateResource>,
+  context: ContextSettings,
+): MaybePromise<JsonObject> {
+  const position = toPosition(exchange.params, `r${LISTED}`);
+  const lists = templates.enabled.filter(({ definition }) =>
+    definition.template.list !== undefined
+  );
+  if (position?.list === LISTED) {
+    if (position.serial > templates.lastSerial) throw badCursor();
+    return gather(exchange, [], position, lists, context);
+  }
+  const page = fixed.page(exchange.params, exchange.pageSize);
+  if (lists.length === 0 || page.nextCursor !== undefined) return page;
+  const { entries } = fixed.slice(position?.serial ?? 0, exchange.pageSize);
+  const resources = entries.map(({ definition }) => definition.listed);
+  return gather(exchange, resources, { list: LISTED, serial: 0, offset: 0 }, lists, context);
+}
+
+/** Fills a page up with what templates list, from a position on. */
+async function gather(
+  exchange: Exchange,
+  resources: JsonObject[],
+  start: Position,
+  lists: readonly Entry<TemplateResource>[],
+  context: ContextSettings,
+): Promise<JsonObject> {
+  const rest = lists.filter(({ serial }) => serial >= start.serial);
+  for (const { serial, definition } of rest) {
+    const offset = serial === start.serial ? start.offset : 0;
+    const room = exchange.pageSize - resources.length;
+    if (room === 0) return { resources, nextCursor: toCursor({ list: LISTED, serial, offset }) };
+    const listed = await listOf(exchange, definition, context);
+    const end = offset + room;
+    resources.push(...listed.slice(offset, end));
+    if (listed.length > end) {
+      return { resources, nextCursor: toCursor({ list: LISTED, serial, offset: end }) };
+    }
+  }
+  return { resources };
+}
+
+async function listOf(
+  exchange: Exchange,
+  { name, config, template }: TemplateResource,
+  context: ContextSettings,
+): Promise<JsonObject[]> {
+  try {
+    const result = await template.list?.(new ExchangeContext(exchange, context));
+    return (result?.resources ?? []).map((resource) => ({ ...config, ...resource }));
+  } catch (error) {
+    return fail(exchange, `resources/list ${name}`, error);
+  }
+}
+
 /** The URI that a request names. */
 export function uriOf({ params }: Exchange): string {
   if (typeof params.uri === "string") return params.uri;
@@ -199,19 +260,22 @@ export function uriOf({ params }: Exchange): string {
 
 /** What an unknown resource is answered with: each era has its own code. */
 export function resourceNotFound({ protocolVersion }: Exchange, uri: string): McpError {
-  const { era } = VERSIONS[protocolVersion];
-  const code = era === "2025" ? ErrorCode.ResourceNotFound : ErrorCode.InvalidParams;
-  return new McpError(code, "Resource not found", { uri });
+  const code = ErrorCode.ResourceNotFound;
+  return new McpError(
+    isModern(protocolVersion) ? modernCode(code) : code,
+    "Resource not found",
+    { uri },
+  );
 }
 
 function listedAs(identity: JsonObject, { cache, ...config }: ResourceConfig): JsonObject {
-  if (cache !== undefined) checkCacheHint(cache);
+  if (cache !== undefined) fullCacheHint(cache);
   return compact({ ...identity, ...config });
 }
 
 /** Only the 2026 era knows how long a result may be kept. */
 function hinted(exchange: Exchange, result: JsonObject, cache: CacheHint | undefined): JsonObject {
-  if (cache === undefined || VERSIONS[exchange.protocolVersion].era === "2025") return result;
+  if (cache === undefined || !isModern(exchange.protocolVersion)) return result;
   return { ...cache, ...result };
 }
 

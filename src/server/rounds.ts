@@ -7,10 +7,8 @@
 import { shortHash } from "../internal/random.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
+import { methodFacts } from "../protocol/methods.ts";
 import type { Questions } from "./questions.ts";
-
-/** The requests that may end with questions (2026-07-28, Multi Round-Trip Requests). */
-const ASKING: ReadonlySet<string> = new Set(["tools/call", "prompts/get", "resources/read"]);
 
 /** What the client has answered, and the hash of the question, where it is known. */
 interface Answer {
@@ -62,7 +60,7 @@ export class Rounds implements Questions {
   }
 
   ask(key: string, method: string, params: JsonObject): Promise<JsonObject> {
-    if (!ASKING.has(this.#exchange.method)) {
+    if (!methodFacts(this.#exchange.method)?.asks) {
       const where = `not in ${this.#exchange.method}`;
       return Promise.reject(new TypeError(`Ask in tools, prompts and resources, ${where}`));
     }

@@ -9,16 +9,16 @@ import type { HeaderParam } from "../protocol/headers.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 import type { Implementation, ServerCapabilities } from "../protocol/shapes.ts";
 import { unknownMethod, unknownTool } from "../protocol/unknown.ts";
-import { VERSIONS } from "../protocol/versions.ts";
+import { isModern } from "../protocol/versions.ts";
+import type { CacheHint } from "./cache_hint.ts";
 import { ChangeNotifier } from "./change_notifier.ts";
-import { capabilitiesOf } from "./capabilities.ts";
 import { Completions } from "./completion.ts";
 import type { ContextSettings } from "./context.ts";
 import { type Extension, Extensions } from "./extension.ts";
 import type { Feature, FeatureInit, Method } from "./feature.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { setLevel } from "./logging.ts";
-import { type CacheHint, ModernResults } from "./modern.ts";
+import { ModernResults } from "./modern_results.ts";
 import { type PromptConfig, type PromptHandle, Prompts } from "./prompts.ts";
 import { liveQuestions } from "./questions.ts";
 import { ResourceTemplate } from "./resource_template.ts";
@@ -91,7 +91,6 @@ export class McpServer implements Dispatcher {
   readonly #prompts: Prompts;
   readonly #completions: Completions;
   readonly #subscriptions: Subscriptions | undefined;
-  readonly #extra: ServerCapabilities;
   readonly #modern: ModernResults;
 
   /**
@@ -108,21 +107,20 @@ export class McpServer implements Dispatcher {
     const context: ContextSettings = {
       logging,
       questions: (exchange) =>
-        VERSIONS[exchange.protocolVersion].era === "2025"
-          ? liveQuestions(exchange)
-          : this.#modern.rounds(exchange),
+        isModern(exchange.protocolVersion)
+          ? this.#modern.rounds(exchange)
+          : liveQuestions(exchange),
     };
     const init: FeatureInit = {
       context,
-      extensions: this.#extensions,
       changed: (method) => this.#changes.changed(method),
       completable: () => this.#serve(this.#completions),
     };
-    this.#extra = {
-      experimental: capabilities?.experimental,
-      extensions: capabilities?.extensions,
-    };
-    this.#tools = new Tools(init);
+    this.#tools = new Tools({
+      ...init,
+      uses: (extension) => this.#extensions.has(extension),
+      callTool: () => this.#extensions.callTool,
+    });
     this.#resources = new Resources(init);
     this.#prompts = new Prompts(init);
     this.#completions = new Completions({
@@ -134,12 +132,9 @@ export class McpServer implements Dispatcher {
     this.#lifecycle = new Lifecycle({
       info: this.serverInfo,
       instructions,
-      capabilities: (withExtensions) =>
-        capabilitiesOf(
-          (method) => this.#methods.has(method),
-          this.#extra,
-          withExtensions ? this.#extensions.settings : undefined,
-        ),
+      serves: (method) => this.#methods.has(method),
+      extra: { experimental: capabilities?.experimental, extensions: capabilities?.extensions },
+      extensions: () => this.#extensions.settings,
     });
     this.#serve(this.#lifecycle);
     if (logging) this.#methods.set("logging/setLevel", setLevel);
@@ -256,7 +251,7 @@ export class McpServer implements Dispatcher {
 
   /** Answers a request: at once where everything that takes part in it does. */
   dispatch(exchange: Exchange): MaybePromise<JsonObject> {
-    const modern = VERSIONS[exchange.protocolVersion].era === "2026";
+    const modern = isModern(exchange.protocolVersion);
     const method = this.#methods.get(exchange.method) ??
       (modern ? this.#extensions.method(exchange.method) : undefined);
     if (method === undefined) throw unknownMethod(exchange.method);
@@ -267,7 +262,7 @@ export class McpServer implements Dispatcher {
   hide(exchange: Exchange): MaybePromise<JsonObject> {
     const { method, params, protocolVersion } = exchange;
     if (method !== "tools/call" || !this.#methods.has(method)) throw unknownMethod(method);
-    if (VERSIONS[protocolVersion].era === "2025") throw unknownTool(params.name);
+    if (!isModern(protocolVersion)) throw unknownTool(params.name);
     return this.#modern.answer(exchange, () => {
       throw unknownTool(params.name);
     });

@@ -4,7 +4,6 @@
  * @module
  */
 import type { MaybePromise } from "../internal/types.ts";
-import type { Extensions } from "./extension.ts";
 import type { RequestContext } from "./types.ts";
 
 /** The identifier of the extension. */
@@ -35,14 +34,14 @@ export interface ToolTask<Args = unknown> {
 export function toolTaskOf(
   name: string,
   task: TaskSupport | ToolTask | undefined,
-  extensions: Extensions,
+  served: boolean,
 ): ToolTask | undefined {
   if (task === undefined) return undefined;
   const full = typeof task === "string" ? { support: task } : task;
   if (full.support !== "optional" && full.support !== "required") {
     throw new TypeError(`Give "optional" or "required" as "task" of "${name}": ${full.support}`);
   }
-  if (extensions.has(TASKS)) return full;
+  if (served) return full;
   throw new TypeError(
     `Call server.use(tasks()), of "@mooring/mcp/tasks", before a tool has "task": "${name}"`,
   );

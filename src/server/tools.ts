@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { quote } from "../internal/quote.ts";
 import { isPromise, type MaybePromise } from "../internal/types.ts";
 import type { Icon } from "../protocol/content.ts";
 import type { Exchange } from "../protocol/exchange.ts";
@@ -12,20 +13,19 @@ import type { ToolAnnotations } from "../protocol/shapes.ts";
 import { unknownTool } from "../protocol/unknown.ts";
 import { checkScopes } from "../auth/scopes.ts";
 import { type Approval, isApproved } from "./approval.ts";
-import { checkArguments } from "./arguments.ts";
 import { contextWith, ExchangeContext } from "./context.ts";
 import { checkName, compact, makeHandle } from "./definition.ts";
 import { fail, sortFailure } from "./failure.ts";
 import type { Feature, FeatureInit } from "./feature.ts";
-import type { Extensions } from "./extension.ts";
 import { headerParamsOf } from "../protocol/header_params.ts";
-import { describeIssues, quote } from "./issues.ts";
+import type { Questions } from "./questions.ts";
 import { Registry } from "./registry.ts";
-import { errorResult, toToolResult, withText } from "./result.ts";
+import { errorResult, toToolResult, withText } from "./results.ts";
 import { type CompiledSchema, compileSchema } from "./schema.ts";
 import type { Schema, StandardResult } from "./standard_schema.ts";
-import { type TaskSupport, type ToolTask, toolTaskOf } from "./tool_task.ts";
+import { TASKS, type TaskSupport, type ToolTask, toolTaskOf } from "./tool_task.ts";
 import type { ArgumentsOf, Handle, RequestContext, ToolHandler } from "./types.ts";
+import { checkArguments, describeIssues } from "./validation.ts";
 
 /** What there is to say about a tool. */
 export interface ToolConfig<
@@ -108,6 +108,35 @@ interface Tool {
   readonly handler: AnyHandler;
 }
 
+/** The call of a tool, with arguments that have been checked. */
+export interface ToolCall {
+  /** The tool's name. */
+  readonly name: string;
+  /** Whether, and how, the tool runs as a task. */
+  readonly task: ToolTask | undefined;
+  /** The arguments. */
+  readonly args: unknown;
+  /** The request. It MUST NOT be kept after its answer. */
+  readonly exchange: Exchange;
+  /** The way of the call's questions to its client. */
+  questions(): Questions;
+  /** What a handler gets that runs for an exchange and asks by other questions. */
+  context(exchange: Exchange, questions: Questions): RequestContext;
+  /**
+   * Has the call approved, where it has to be, runs the tool and completes its result: for the call
+   * itself, unless other things are given.
+   */
+  run(exchange?: Exchange, ctx?: RequestContext): MaybePromise<JsonObject>;
+}
+
+/** What a server's tools are given. */
+export interface ToolsInit extends FeatureInit {
+  /** Whether the server uses an extension. */
+  readonly uses: (extension: string) => boolean;
+  /** What answers calls instead of the tools themselves, if any extension does. */
+  readonly callTool: () => ((call: ToolCall) => MaybePromise<JsonObject>) | undefined;
+}
+
 /** A server's tools. */
 export class Tools implements Feature {
   readonly methods: Feature["methods"] = {
@@ -117,10 +146,10 @@ export class Tools implements Feature {
         : this.#registry.pageFor(params, pageSize, mayCall),
     "tools/call": (exchange) => this.#call(exchange),
   };
-  readonly #init: FeatureInit;
+  readonly #init: ToolsInit;
   readonly #registry: Registry<Tool>;
 
-  constructor(init: FeatureInit) {
+  constructor(init: ToolsInit) {
     this.#init = init;
     this.#registry = new Registry({
       field: "tools",
@@ -137,13 +166,11 @@ export class Tools implements Feature {
     handler: ToolHandler<I, O>,
   ): ToolHandle<I, O> {
     // The schemas let nothing pass but what these types say
-    const { extensions } = this.#init;
-    const tool = defineTool(name, config as AnyConfig, handler as AnyHandler, extensions);
+    const tool = this.#define(name, config as AnyConfig, handler as AnyHandler);
     const entry = this.#registry.add(name, tool);
     const redefine = ({ callback, enabled: _, ...changes }: AnyChanges): Tool => {
       const { config, handler } = entry.definition;
-      const changed = { ...config, ...compact(changes) };
-      return defineTool(name, changed, callback ?? handler, extensions);
+      return this.#define(name, { ...config, ...compact(changes) }, callback ?? handler);
     };
     // As above
     return makeHandle(this.#registry, entry, redefine) as ToolHandle<I, O>;
@@ -159,6 +186,32 @@ export class Tools implements Feature {
     return this.#registry.get(name)?.config.scopes;
   }
 
+  #define(name: string, config: AnyConfig, handler: AnyHandler): Tool {
+    checkName("tool", name);
+    if (config.scopes !== undefined) checkScopes(`scopes of "${name}"`, config.scopes);
+    if (typeof handler !== "function") {
+      throw new TypeError(`Give the tool "${name}" a handler: ${typeof handler}`);
+    }
+    const { title, description, inputSchema, outputSchema, annotations, icons, _meta } = config;
+    const input = inputSchema && compileSchema(inputSchema, "input", `inputSchema of "${name}"`);
+    const output = outputSchema &&
+      compileSchema(outputSchema, "output", `outputSchema of "${name}"`);
+    const headerParams = headerParamsOf(input?.json);
+    const listed = compact({
+      name,
+      title,
+      description,
+      inputSchema: input?.json ?? { type: "object", properties: {} },
+      outputSchema: output?.json,
+      annotations,
+      icons,
+      _meta,
+    });
+    const approval = config.approval ?? false;
+    const task = toolTaskOf(name, config.task, this.#init.uses(TASKS));
+    return { name, config, listed, input, output, headerParams, approval, task, handler };
+  }
+
   #call(exchange: Exchange): MaybePromise<JsonObject> {
     const { name } = exchange.params;
     const tool = typeof name === "string" ? this.#registry.get(name) : undefined;
@@ -170,8 +223,8 @@ export class Tools implements Feature {
   }
 
   #admit(tool: Tool, args: unknown, exchange: Exchange): MaybePromise<JsonObject> {
-    const { context, extensions } = this.#init;
-    const { callTool } = extensions;
+    const { context } = this.#init;
+    const callTool = this.#init.callTool();
     if (callTool === undefined) {
       return approveAndRun(tool, args, exchange, new ExchangeContext(exchange, context));
     }
@@ -260,34 +313,4 @@ function failed(tool: Tool, error: unknown, exchange: Exchange): JsonObject {
 function misfit(tool: Tool, what: string, exchange: Exchange): never {
   const message = `The result of the tool ${quote(tool.name)} doesn't fit its output schema`;
   return fail(exchange, `tools/call ${tool.name}`, new TypeError(what), message);
-}
-
-function defineTool(
-  name: string,
-  config: AnyConfig,
-  handler: AnyHandler,
-  extensions: Extensions,
-): Tool {
-  checkName("tool", name);
-  if (config.scopes !== undefined) checkScopes(`scopes of "${name}"`, config.scopes);
-  if (typeof handler !== "function") {
-    throw new TypeError(`Give the tool "${name}" a handler: ${typeof handler}`);
-  }
-  const { title, description, inputSchema, outputSchema, annotations, icons, _meta } = config;
-  const input = inputSchema && compileSchema(inputSchema, "input", `inputSchema of "${name}"`);
-  const output = outputSchema && compileSchema(outputSchema, "output", `outputSchema of "${name}"`);
-  const headerParams = headerParamsOf(input?.json);
-  const listed = compact({
-    name,
-    title,
-    description,
-    inputSchema: input?.json ?? { type: "object", properties: {} },
-    outputSchema: output?.json,
-    annotations,
-    icons,
-    _meta,
-  });
-  const approval = config.approval ?? false;
-  const task = toolTaskOf(name, config.task, extensions);
-  return { name, config, listed, input, output, headerParams, approval, task, handler };
 }

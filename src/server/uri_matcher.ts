@@ -4,13 +4,13 @@
  *
  * @module
  */
-import type { Expression, Variables } from "./uri_template.ts";
+import type { Expression } from "./uri_template_syntax.ts";
 
 /** How many characters a URI may have. */
 const LONGEST = 8_192;
 
 /** Finds the values of a template's variables in a URI. */
-export type Matcher = (uri: string) => Variables | undefined;
+export type Matcher = (uri: string) => Record<string, string> | undefined;
 
 type Instruction =
   /** Takes one character: exactly this one. */
@@ -194,7 +194,7 @@ function read(
   variables: readonly Variable[],
   notes: readonly number[],
   uri: string,
-): Variables | undefined {
+): Record<string, string> | undefined {
   const values: [string, string][] = [];
   for (const [slot, { name, reserved }] of variables.entries()) {
     const start = notes[slot * 2];

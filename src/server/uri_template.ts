@@ -4,46 +4,10 @@
  * @module
  */
 import { compileMatcher, type Matcher } from "./uri_matcher.ts";
+import { encodeReserved, type Expression, parseTemplate } from "./uri_template_syntax.ts";
 
 /** How many characters a template may have. */
 const LONGEST = 2_048;
-
-/** What an operator does to the variables after it (RFC 6570 §3.2, appendix A). */
-export interface Operator {
-  /** What stands before the first variable. */
-  readonly first: string;
-  /** What stands before every other variable. */
-  readonly separator: string;
-  /** Whether a variable's name stands before its value. */
-  readonly named: boolean;
-  /** Whether a name without a value stands without `=` too. */
-  readonly bare: boolean;
-  /** Whether reserved characters stay as they are. */
-  readonly reserved: boolean;
-  /** What a value never holds: the characters that end it. */
-  readonly ends: string;
-}
-
-function operator(first: string, separator: string, rest: Partial<Operator>): Operator {
-  return { first, separator, named: false, bare: false, reserved: false, ends: "/?#,&", ...rest };
-}
-
-const SIMPLE = operator("", ",", {});
-const OPERATORS: ReadonlyMap<string, Operator> = new Map([
-  ["+", operator("", ",", { reserved: true, ends: "" })],
-  ["#", operator("#", ",", { reserved: true, ends: "" })],
-  [".", operator(".", ".", {})],
-  ["/", operator("/", "/", {})],
-  [";", operator(";", ";", { named: true, bare: true, ends: "/?#,&;" })],
-  ["?", operator("?", "&", { named: true, ends: "#&" })],
-  ["&", operator("&", "&", { named: true, ends: "#&" })],
-]);
-
-/** Variables behind one operator. */
-export interface Expression {
-  readonly operator: Operator;
-  readonly names: readonly string[];
-}
 
 /** A template's variables and their values. */
 export type Variables = Record<string, string>;
@@ -82,7 +46,7 @@ export class UriTemplate {
       );
     }
     this.#text = template;
-    this.#parts = parse(template);
+    this.#parts = parseTemplate(template);
     this.variableNames = this.#parts.flatMap((part) => typeof part === "string" ? [] : part.names);
     const twice = this.variableNames.find((name, at, all) => all.indexOf(name) !== at);
     if (twice !== undefined) {
@@ -120,41 +84,6 @@ export class UriTemplate {
   }
 }
 
-function parse(template: string): (string | Expression)[] {
-  const parts: (string | Expression)[] = [];
-  let at = 0;
-  while (at < template.length) {
-    const open = template.indexOf("{", at);
-    const literal = template.slice(at, open === -1 ? undefined : open);
-    if (literal.includes("}")) throw new TypeError(`Open what is closed in "${template}": "}"`);
-    if (literal !== "") parts.push(encodeReserved(literal));
-    if (open === -1) break;
-    const close = template.indexOf("}", open);
-    if (close === -1) throw new TypeError(`Close what is open in "${template}": "{"`);
-    parts.push(parseExpression(template.slice(open + 1, close), template));
-    at = close + 1;
-  }
-  return parts;
-}
-
-function parseExpression(text: string, template: string): Expression {
-  const operator = OPERATORS.get(text.charAt(0));
-  const names = (operator === undefined ? text : text.slice(1)).split(",");
-  for (const name of names) {
-    if (/[*:]/.test(name)) {
-      throw new TypeError(
-        `Leave out the modifiers of RFC 6570 level 4 in "${template}": {${text}}`,
-      );
-    }
-    if (!/^(?:\w|%[\dA-Fa-f]{2})+(?:\.(?:\w|%[\dA-Fa-f]{2})+)*$/.test(name)) {
-      throw new TypeError(
-        `Name the variables by letters, digits and _ in "${template}": {${text}}`,
-      );
-    }
-  }
-  return { operator: operator ?? SIMPLE, names };
-}
-
 function expandExpression(
   { operator, names }: Expression,
   variables: Readonly<Record<string, string | undefined>>,
@@ -176,11 +105,4 @@ function encodeUnreserved(text: string): string {
   return encodeURIComponent(text).replace(/[!'()*]/g, (character) => {
     return `%${character.charCodeAt(0).toString(16).toUpperCase()}`;
   });
-}
-
-/** Leaves reserved characters and what is encoded already alone, too. */
-function encodeReserved(text: string): string {
-  return encodeURI(text)
-    .replaceAll("%5B", "[").replaceAll("%5D", "]")
-    .replace(/%25([\dA-Fa-f]{2})/g, "%$1");
 }

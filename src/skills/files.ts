@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { kindOf } from "../server/result.ts";
+import { kindOf } from "../server/validation.ts";
 
 /** A skill's files: texts or bytes by their paths in the skill, such as `"references/forms.md"`. */
 export type SkillFiles = Readonly<Record<string, string | Uint8Array>>;

@@ -8,7 +8,7 @@ import { ErrorCode, errorObject, McpError, modernCode } from "../protocol/errors
 import type { McpEvent } from "../protocol/events.ts";
 import type { JsonObject, JsonRpcError } from "../protocol/jsonrpc.ts";
 import { StopError } from "../calls/stop.ts";
-import { errorResult } from "../server/result.ts";
+import { errorResult } from "../server/results.ts";
 import type { TaskState } from "./types.ts";
 
 /** What the end of a task depends on. */

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Clock } from "../internal/clock.ts";
+import { clip } from "../internal/quote.ts";
 import { ErrorCode, McpError } from "../protocol/errors.ts";
 import type { McpEvent } from "../protocol/events.ts";
 import type { ClientFacts, Exchange, Notification, Principal } from "../protocol/exchange.ts";
@@ -11,8 +12,7 @@ import type { JsonObject } from "../protocol/jsonrpc.ts";
 import type { ProtocolVersion } from "../protocol/versions.ts";
 import { RequestScope } from "../calls/scope.ts";
 import { StopError } from "../calls/stop.ts";
-import type { ToolCall } from "../server/extension.ts";
-import { clip } from "../server/issues.ts";
+import type { ToolCall } from "../server/tools.ts";
 import { completed, failed } from "./outcome.ts";
 import { type Answer, TaskQuestions } from "./questions.ts";
 import type { TaskMessage, TaskRecord, TaskState, TaskStore } from "./types.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { z } from "zod";
 import * as mini from "zod/mini";
-import { describeIssues } from "../../../src/server/issues.ts";
+import { describeIssues } from "../../../src/server/validation.ts";
 import { compileSchema } from "../../../src/server/schema.ts";
 import {
   type Schema,

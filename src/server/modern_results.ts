@@ -8,42 +8,12 @@ import { isPromise, type MaybePromise } from "../internal/types.ts";
 import { MetaKey } from "../protocol/envelope.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
-import { CACHEABLE } from "../protocol/methods.ts";
+import { methodFacts } from "../protocol/methods.ts";
 import { prepare, preparedText } from "../protocol/prepared.ts";
 import type { Implementation } from "../protocol/shapes.ts";
+import { type CacheHint, fullCacheHint } from "./cache_hint.ts";
 import type { Method } from "./feature.ts";
 import { Rounds } from "./rounds.ts";
-
-/** How long, and by whom, a result may be kept. */
-export interface CacheHint {
-  /**
-   * Milliseconds for which the result counts as fresh; 0 is not at all.
-   *
-   * @default {0}
-   */
-  readonly ttlMs?: number;
-  /**
-   * Whether everybody gets the same result (`"public"`), or it is for its principal alone.
-   *
-   * @default {"private"}
-   */
-  readonly cacheScope?: "public" | "private";
-}
-
-/**
- * Checks a hint.
- *
- * @throws {TypeError} If the scope is none
- * @throws {RangeError} If the time is no integer of 0 or more
- */
-export function checkCacheHint({ ttlMs = 0, cacheScope = "private" }: CacheHint): void {
-  if (!Number.isSafeInteger(ttlMs) || ttlMs < 0) {
-    throw new RangeError(`Give an integer of 0 or more as "ttlMs": ${ttlMs}`);
-  }
-  if (cacheScope !== "public" && cacheScope !== "private") {
-    throw new TypeError(`Give "public" or "private" as "cacheScope": ${String(cacheScope)}`);
-  }
-}
 
 /** Completes results for the 2026 era. */
 export class ModernResults {
@@ -53,10 +23,9 @@ export class ModernResults {
   /** Prepared results, with what the era makes of them. */
   readonly #prepared = new WeakMap<JsonObject, JsonObject>();
 
-  constructor(info: Implementation, { ttlMs = 0, cacheScope = "private" }: CacheHint = {}) {
-    checkCacheHint({ ttlMs, cacheScope });
+  constructor(info: Implementation, cache: CacheHint = {}) {
     this.#info = info;
-    this.#cache = { ttlMs, cacheScope };
+    this.#cache = fullCacheHint(cache);
   }
 
   /**
@@ -93,7 +62,7 @@ export class ModernResults {
     const { _meta, resultType = "complete" } = result;
     const meta = { ...(isObject(_meta) ? _meta : {}), [MetaKey.ServerInfo]: this.#info };
     const completed = { resultType, ...result, _meta: meta };
-    if (!CACHEABLE.has(method) || resultType !== "complete") return completed;
+    if (!methodFacts(method)?.cacheable || resultType !== "complete") return completed;
     // What depends on answers to questions is nobody else's result, nor the same another time
     if (retried) return { ...completed, ttlMs: 0, cacheScope: "private" };
     const { ttlMs, cacheScope } = { ...this.#cache, ...result };

@@ -1,5 +1,5 @@
 /**
- * Brings what tools return into the form that goes on the wire.
+ * Turns what handlers return into results of the protocol.
  *
  * @module
  */
@@ -7,6 +7,7 @@ import type { ContentBlock } from "../protocol/content.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
 import { VERSIONS } from "../protocol/versions.ts";
+import { kindOf } from "./validation.ts";
 
 /** A tool's result that says what went wrong. */
 export function errorResult(text: string): JsonObject {
@@ -47,6 +48,62 @@ export function withText(result: JsonObject): JsonObject {
 }
 
 /**
+ * The full result for what reading a resource returned.
+ *
+ * @param uri The URI that was read, for contents that name none
+ * @param mimeType The resource's media type, for contents that name none
+ * @throws {TypeError} If it is nothing that reading may return
+ */
+export function toReadResult(
+  returned: unknown,
+  uri: string,
+  mimeType: string | undefined,
+): JsonObject {
+  const about = mimeType === undefined ? { uri } : { uri, mimeType };
+  if (isObject(returned) && Array.isArray(returned.contents)) {
+    const contents = returned.contents.map((piece) => toContents(piece, about));
+    return { ...returned, contents };
+  }
+  const pieces = Array.isArray(returned) ? returned : [returned];
+  return { contents: pieces.map((piece) => toContents(piece, about)) };
+}
+
+function toContents(piece: unknown, about: JsonObject): JsonObject {
+  if (typeof piece === "string") return { ...about, text: piece };
+  if (piece instanceof Uint8Array) return { ...about, blob: toBase64(piece) };
+  if (isObject(piece) && (typeof piece.text === "string" || typeof piece.blob === "string")) {
+    return { ...about, ...piece };
+  }
+  throw new TypeError(`Return a text, bytes, or contents with one of them: ${kindOf(piece)}`);
+}
+
+/**
+ * The result that what a prompt returned stands for.
+ *
+ * @throws {TypeError} If it is nothing that a prompt may return
+ */
+export function toPromptResult(returned: unknown, exchange: Exchange): JsonObject {
+  if (typeof returned === "string") {
+    return { messages: [{ role: "user", content: { type: "text", text: returned } }] };
+  }
+  const full = isObject(returned) && returned.role === undefined ? returned : {
+    messages: Array.isArray(returned) ? returned : [returned],
+  };
+  if (!Array.isArray(full.messages)) {
+    throw new TypeError(`Return an array as "messages": ${kindOf(full.messages)}`);
+  }
+  return { ...full, messages: full.messages.map((message) => toMessage(message, exchange)) };
+}
+
+function toMessage(message: unknown, exchange: Exchange): JsonObject {
+  if (!isObject(message) || !isObject(message.content)) {
+    throw new TypeError(`Return a text, or messages with a role and content: ${kindOf(message)}`);
+  }
+  const content = blockFor(exchange, message.content);
+  return content === message.content ? message : { ...message, content };
+}
+
+/**
  * Blocks that the client's version knows: links to resources become texts where they are unknown
  * (before 2025-06-18). The same array when nothing has to change.
  */
@@ -68,8 +125,14 @@ function isLink(block: unknown): block is { readonly name: unknown; readonly uri
   return isObject(block) && block.type === "resource_link";
 }
 
-/** What a value is, without telling the value. */
-export function kindOf(value: unknown): string {
-  if (value === null) return "null";
-  return Array.isArray(value) ? "array" : typeof value;
+/** How many bytes become characters at a time: functions take only so many arguments. */
+const CHUNK = 8_192;
+
+/** Bytes as Base64 (RFC 4648 §4). */
+export function toBase64(bytes: Uint8Array): string {
+  let binary = "";
+  for (let at = 0; at < bytes.length; at += CHUNK) {
+    binary += String.fromCharCode(...bytes.subarray(at, at + CHUNK));
+  }
+  return btoa(binary);
 }
