@@ -1,5 +1,5 @@
 /**
- * The methods of MCP and the facts about each.
+ * Lists the methods of MCP and the facts about each.
  *
  * @module
  */

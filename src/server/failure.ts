@@ -1,5 +1,6 @@
 /**
- * What becomes of an error that a handler throws: the client learns nothing of it, the operator all.
+ * Handles errors that application code throws: the client learns nothing about them, the operator
+ * everything.
  *
  * @module
  */
@@ -7,11 +8,11 @@ import { ErrorCode, McpError } from "../protocol/errors.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 
 /**
- * Sorts an error that application code threw. Returns only when it is the application's own failure,
- * after reporting it.
+ * Reports an error that application code threw, and returns. Rethrows errors that are not the
+ * application's failure.
  *
- * @throws {AbortSignal["reason"]} If the request was stopped
- * @throws {McpError} The error itself, if it is meant for the client
+ * @throws {AbortSignal["reason"]} When the request was stopped
+ * @throws {McpError} The error itself, when it is an `McpError`
  */
 export function sortFailure(exchange: Exchange, during: string, error: unknown): void {
   if (exchange.signal.aborted) throw exchange.signal.reason;
@@ -20,10 +21,11 @@ export function sortFailure(exchange: Exchange, during: string, error: unknown):
 }
 
 /**
- * Ends a request because application code threw.
+ * Fails a request because application code threw.
  *
- * @param message What the client is told, unless the error is meant for it
- * @throws {AbortSignal["reason"]} If the request was stopped
+ * @param during What failed, for the event
+ * @param message What the client learns of an error that is not an `McpError`
+ * @throws {AbortSignal["reason"]} When the request was stopped
  * @throws {McpError} In every other case
  */
 export function fail(

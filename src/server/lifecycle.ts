@@ -1,5 +1,6 @@
 /**
- * How a client and a server get to know each other: `initialize` and `ping`, or `server/discover`.
+ * Answers the methods by which a client gets to know a server: `initialize` and `ping` (2025-11-25,
+ * Lifecycle), and `server/discover` (2026-07-28, Discovery).
  *
  * @module
  */
@@ -12,7 +13,7 @@ import { isModern, type ProtocolVersion } from "../protocol/versions.ts";
 import { checkName, compact } from "./definition.ts";
 import type { Feature } from "./feature.ts";
 
-/** What a server says of itself. */
+/** Holds what a server says about itself. */
 export interface Introduction {
   readonly info: Implementation;
   readonly instructions: string | undefined;
@@ -24,16 +25,16 @@ export interface Introduction {
   readonly extensions: () => JsonObject | undefined;
 }
 
-/** The methods by which clients get to know a server. */
+/** Answers the methods by which clients get to know a server. */
 export class Lifecycle implements Feature {
   readonly methods: Feature["methods"] = {
-    "initialize": ({ protocolVersion }) => this.#greet(protocolVersion),
+    "initialize": ({ protocolVersion }) => this.#initialize(protocolVersion),
     "server/discover": (exchange) => this.#discover(exchange),
     "ping": () => ({}),
   };
   readonly #introduction: Introduction;
-  /** Answers to `initialize`, the same until something else is served. */
-  readonly #greetings = new Map<ProtocolVersion, JsonObject>();
+  /** Caches the answers to `initialize` until the capabilities change. */
+  readonly #answers = new Map<ProtocolVersion, JsonObject>();
 
   constructor(introduction: Introduction) {
     const { info, instructions } = introduction;
@@ -42,23 +43,23 @@ export class Lifecycle implements Feature {
       throw new TypeError(`Give the server a version: ${JSON.stringify(info.version)}`);
     }
     if (instructions !== undefined && typeof instructions !== "string") {
-      throw new TypeError(`Give a text as "instructions": ${typeof instructions}`);
+      throw new TypeError(`Give a string as "instructions": ${typeof instructions}`);
     }
     this.#introduction = introduction;
   }
 
-  /** Something else is served than before. */
+  /** Drops the cached answers, because other methods are served than before. */
   renew(): void {
-    this.#greetings.clear();
+    this.#answers.clear();
   }
 
-  #greet(protocolVersion: ProtocolVersion): JsonObject {
-    let greeting = this.#greetings.get(protocolVersion);
-    if (greeting === undefined) {
-      greeting = prepare({ protocolVersion, ...this.#introduce(false) });
-      this.#greetings.set(protocolVersion, greeting);
+  #initialize(protocolVersion: ProtocolVersion): JsonObject {
+    let answer = this.#answers.get(protocolVersion);
+    if (answer === undefined) {
+      answer = prepare({ protocolVersion, ...this.#introduce(false) });
+      this.#answers.set(protocolVersion, answer);
     }
-    return greeting;
+    return answer;
   }
 
   #discover({ protocolVersion, supportedVersions, method }: Exchange): JsonObject {

@@ -1,5 +1,5 @@
 /**
- * Log messages to the client, and the level from which on it wants them.
+ * Sends log messages to the client, and answers `logging/setLevel` (2025-11-25, Logging).
  *
  * @module
  */
@@ -14,7 +14,11 @@ import { kindOf } from "./validation.ts";
 
 const DEFAULT_LEVEL: LogLevel = "info";
 
-/** Sends a log message, if the client wants it. */
+/**
+ * Sends a log message, if the client wants its level.
+ *
+ * @throws {TypeError} If the level is unknown
+ */
 export function log(exchange: Exchange, level: LogLevel, data: unknown, logger?: string): void {
   if (!isLogLevel(level)) throw new TypeError(`Give a log level: ${String(level)}`);
   const least = exchange.logLevel ?? defaultLevel(exchange);
@@ -23,12 +27,19 @@ export function log(exchange: Exchange, level: LogLevel, data: unknown, logger?:
   exchange.notify({ method: "notifications/message", params });
 }
 
-/** The level until the client asks for one; in the 2026 era it gets nothing it didn't ask for. */
+/**
+ * Returns the level that applies until the client sets one; `undefined` in the 2026 era, where
+ * clients get no log messages that they didn't ask for.
+ */
 function defaultLevel({ protocolVersion }: Exchange): LogLevel | undefined {
   return isModern(protocolVersion) ? undefined : DEFAULT_LEVEL;
 }
 
-/** Answers `logging/setLevel`. Without a session there is nowhere to keep the level. */
+/**
+ * Answers `logging/setLevel`. Without a session the level can't be kept.
+ *
+ * @throws {McpError} With -32602, if the level is unknown
+ */
 export function setLevel(exchange: Exchange): MaybePromise<JsonObject> {
   const { level } = exchange.params;
   if (!isLogLevel(level)) {

@@ -1,6 +1,6 @@
 /**
- * What every result of the 2026 era says besides itself: what kind it is, who made it, and how long
- * it may be kept (2026-07-28, Basic and Caching).
+ * Completes results for the 2026 era: adds their type, the server's name and the cache hint
+ * (2026-07-28, Basic and Caching).
  *
  * @module
  */
@@ -15,12 +15,12 @@ import { type CacheHint, fullCacheHint } from "./cache_hint.ts";
 import type { Method } from "./feature.ts";
 import { Rounds } from "./rounds.ts";
 
-/** Completes results for the 2026 era. */
+/** Answers requests of the 2026 era: completes results, and holds the questions of each request. */
 export class ModernResults {
   readonly #info: Implementation;
   readonly #cache: Required<CacheHint>;
   readonly #rounds = new WeakMap<Exchange, Rounds>();
-  /** Prepared results, with what the era makes of them. */
+  /** Caches the completed form of prepared results. */
   readonly #prepared = new WeakMap<JsonObject, JsonObject>();
 
   constructor(info: Implementation, cache: CacheHint = {}) {
@@ -29,16 +29,16 @@ export class ModernResults {
   }
 
   /**
-   * Answers a request of the era.
+   * Answers a request of the 2026 era.
    *
-   * @throws {McpError} With -32602, if the request brings a state that isn't its own
+   * @throws {McpError} With -32602, if the request state is invalid
    */
   answer(exchange: Exchange, method: Method): MaybePromise<JsonObject> {
     if (exchange.params.requestState === undefined) return this.#run(exchange, method);
     return this.rounds(exchange).begin().then(() => this.#run(exchange, method));
   }
 
-  /** The questions of a request of the era, the same ones whenever they are asked for. */
+  /** Returns the questions of a request, always the same object. */
   rounds(exchange: Exchange): Rounds {
     let rounds = this.#rounds.get(exchange);
     if (rounds === undefined) {
@@ -54,7 +54,7 @@ export class ModernResults {
       : this.#complete(exchange, result);
   }
 
-  /** A result with everything that the era wants of it. */
+  /** Adds everything that the 2026 era requires of a result. */
   readonly #complete = ({ method, params }: Exchange, result: JsonObject): JsonObject => {
     const retried = params.requestState !== undefined || params.inputResponses !== undefined;
     const ready = retried ? undefined : this.#prepared.get(result);
@@ -63,7 +63,7 @@ export class ModernResults {
     const meta = { ...(isObject(_meta) ? _meta : {}), [MetaKey.ServerInfo]: this.#info };
     const completed = { resultType, ...result, _meta: meta };
     if (!methodFacts(method)?.cacheable || resultType !== "complete") return completed;
-    // What depends on answers to questions is nobody else's result, nor the same another time
+    // A result that depends on answers must not be shared or reused
     if (retried) return { ...completed, ttlMs: 0, cacheScope: "private" };
     const { ttlMs, cacheScope } = { ...this.#cache, ...result };
     const whole = { ...completed, ttlMs, cacheScope };

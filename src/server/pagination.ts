@@ -1,29 +1,33 @@
 /**
- * Cursors: opaque texts that say where in a list the next page begins.
+ * Encodes and decodes pagination cursors: opaque strings for the place where the next page begins
+ * (2025-11-25, Pagination).
  *
  * @module
  */
 import { ErrorCode, McpError } from "../protocol/errors.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 
-/** A place in a list: after the entry with that serial number, and that many entries further on. */
+/**
+ * Locates a place in a list: after the entry with a serial number, and `offset` entries further.
+ */
 export interface Position {
-  /** The list, as a single letter. */
+  /** Names the list by a single letter. */
   readonly list: string;
   readonly serial: number;
   readonly offset: number;
 }
 
-/** The cursor for a place. */
+/** Encodes a place as a cursor. */
 export function toCursor({ list, serial, offset }: Position): string {
   return btoa(`${list}.${serial}.${offset}`).replaceAll("=", "").replaceAll("+", "-");
 }
 
 /**
- * The place that a request's cursor stands for; `undefined` when there is none and the list begins.
+ * Decodes the cursor of a request. Returns `undefined` for a request without a cursor, which asks
+ * for the first page.
  *
- * @param lists The lists that the cursor may be of, as letters
- * @throws {McpError} With -32602, if the cursor was never given out
+ * @param lists The letters of the lists that the cursor may belong to
+ * @throws {McpError} With -32602, if the cursor is invalid
  */
 export function toPosition(params: JsonObject, lists: string): Position | undefined {
   const { cursor } = params;
@@ -33,11 +37,11 @@ export function toPosition(params: JsonObject, lists: string): Position | undefi
   throw badCursor();
 }
 
-/** What a cursor that was never given out is answered with. */
+/** Creates the error for a cursor that the server never issued. */
 export function badCursor(): McpError {
   return new McpError(
     ErrorCode.InvalidParams,
-    "Give a cursor that an earlier page ended with, or none",
+    'Give the "nextCursor" of an earlier page, or no cursor',
   );
 }
 

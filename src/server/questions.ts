@@ -1,5 +1,6 @@
 /**
- * The three things that a client can be asked: its user, its model, its folders.
+ * Asks the client: its user (elicitation), its model (sampling), and its roots (2025-11-25, Client
+ * Features).
  *
  * @module
  */
@@ -18,29 +19,31 @@ import { type CompiledSchema, compileSchema } from "./schema.ts";
 import type { Schema } from "./standard_schema.ts";
 import { describeIssues } from "./validation.ts";
 
-/** Takes a handler's questions to the client. */
+/** Asks the client the questions of one request. */
 export interface Questions {
   /**
-   * Asks a question. MUST answer with the client's result, reject with why there will be none, or,
-   * where the answer comes with a later call, never settle.
+   * Asks a question. MUST resolve with the client's result, reject with the reason why there will
+   * be none, or never settle when the answer comes with a later call.
    *
-   * @param key The question's name, the same whenever the handler is run again for the same call
+   * @param key The question's key, the same whenever the handler runs again for the same call
+   * @param method The request to the client, such as `"elicitation/create"`
+   * @param params Its parameters
    */
   ask(key: string, method: string, params: JsonObject): Promise<JsonObject>;
 }
 
-/** Asks while the call waits: what all versions until 2025-11-25 do. */
+/** Asks while the call waits, as all versions until 2025-11-25 do. */
 export function liveQuestions(exchange: Exchange): Questions {
   return { ask: (_key, method, params) => exchange.ask(method, params) };
 }
 
-/** The version from which on forms say that they are forms, and web pages can be visited. */
+/** Gives the first version with a `mode` in elicitations, and with URLs to visit. */
 const MODES_SINCE: ProtocolVersion = "2025-11-25";
 
 const ACTIONS: ReadonlySet<unknown> = new Set(["accept", "decline", "cancel"]);
 const FLAT_TYPES: ReadonlySet<unknown> = new Set(["string", "number", "integer", "boolean"]);
 
-/** What the user is asked: a form to fill in, or a page to visit. */
+/** Describes what to ask the user: to fill in a form, or to visit a URL. */
 export type Elicitation =
   | { readonly message: string; readonly schema: Schema }
   | { readonly message: string; readonly url: string | URL };
@@ -54,7 +57,7 @@ export async function askUser(
 ): Promise<{ readonly action: ElicitResult["action"]; readonly content?: unknown }> {
   checkKey(key);
   if (typeof what.message !== "string") {
-    throw new TypeError(`Give a text as the message: ${typeof what.message}`);
+    throw new TypeError(`Give a string as the message: ${typeof what.message}`);
   }
   if ("url" in what) {
     const params = visitParams(exchange, what.message, what.url);
@@ -67,7 +70,7 @@ export async function askUser(
   return action === "accept" ? { action, content: await contentOf(result, schema) } : { action };
 }
 
-/** Asks the model. */
+/** Asks the client's model. Implements `sample` of the request context. */
 export async function askModel(
   exchange: Exchange,
   questions: Questions,
@@ -81,13 +84,13 @@ export async function askModel(
   if (withTools && sampling.tools === undefined) throw new MissingCapabilityError("sampling.tools");
   const result = await questions.ask(key, "sampling/createMessage", { ...params });
   if (typeof result.role === "string" && typeof result.content === "object") {
-    // The two fields that every use of the result relies on have been looked at
+    // The fields that every use of the result relies on have been checked
     return result as unknown as CreateMessageResult;
   }
   throw badAnswer("with a role and content");
 }
 
-/** Asks for the folders and files. */
+/** Asks for the client's roots. Implements `roots` of the request context. */
 export async function askRoots(
   exchange: Exchange,
   questions: Questions,
@@ -106,7 +109,9 @@ function isRoot(value: unknown): value is Root {
 
 function checkKey(key: string): void {
   if (typeof key !== "string" || key === "") {
-    throw new TypeError(`Give a text as the question's key: ${JSON.stringify(key)}`);
+    throw new TypeError(
+      `Give a string of one character or more as the question's key: ${JSON.stringify(key)}`,
+    );
   }
 }
 
@@ -127,7 +132,7 @@ function formParams(exchange: Exchange, message: string, schema: CompiledSchema)
   if (!VERSIONS[exchange.protocolVersion].elicitation || elicitation === undefined) {
     throw new MissingCapabilityError("elicitation");
   }
-  // A client that names no mode at all means forms (2025-11-25, Elicitation, Capabilities)
+  // A client without any mode supports forms (2025-11-25, Elicitation, Capabilities)
   if (elicitation.form === undefined && elicitation.url !== undefined) {
     throw new MissingCapabilityError("elicitation.form");
   }
@@ -138,7 +143,9 @@ function formParams(exchange: Exchange, message: string, schema: CompiledSchema)
     : { mode: "form", message, requestedSchema };
 }
 
-/** Forms are flat objects of primitive fields and choices (2025-11-25, Elicitation). */
+/**
+ * Checks that a form is a flat object of primitive fields and choices (2025-11-25, Elicitation).
+ */
 function checkFlat({ properties = {} }: JsonObject): void {
   for (const [name, field] of Object.entries(isObject(properties) ? properties : {})) {
     const type = isObject(field) ? field.type : undefined;
@@ -146,7 +153,7 @@ function checkFlat({ properties = {} }: JsonObject): void {
     const choices = type === "array" && (items.enum !== undefined || items.anyOf !== undefined);
     if (FLAT_TYPES.has(type) || choices) continue;
     throw new TypeError(
-      `Ask only for texts, numbers, booleans and choices in a form: "${name}"`,
+      `Use only strings, numbers, booleans and choices in a form: "${name}"`,
     );
   }
 }

@@ -1,5 +1,6 @@
 /**
- * Resources: their registration, `resources/list`, `resources/templates/list` and `resources/read`.
+ * Registers resources, and answers `resources/list`, `resources/templates/list` and
+ * `resources/read` (2025-11-25, Resources).
  *
  * @module
  */
@@ -21,35 +22,41 @@ import type { ResourceTemplate } from "./resource_template.ts";
 import { toReadResult } from "./results.ts";
 import type { Handle, ReadHandler, ReadTemplateHandler, RequestContext } from "./types.ts";
 
-/** What there is to say about a resource, or about those that fit a template. */
+/** Configures a resource, or the resources of a template. */
 export interface ResourceConfig {
-  /** Its name for people. */
+  /** Names the resource, for people. */
   readonly title?: string;
-  /** What it is, for the model. */
+  /** Describes the resource, for the model. */
   readonly description?: string;
-  /** Its media type, also for contents that name none. */
+  /** Gives the media type, also of returned contents that name none. */
   readonly mimeType?: string;
-  /** Bytes. */
+  /** Gives the size in bytes. */
   readonly size?: number;
-  /** Who it is for, and how much it matters. */
+  /** Gives hints about audience and importance. */
   readonly annotations?: Annotations;
-  /** Pictures that stand for it. */
+  /** Lists icons for user interfaces. */
   readonly icons?: readonly Icon[];
-  /** Anything else that clients should see. */
+  /** Holds additional metadata for clients. */
   readonly _meta?: Record<string, unknown>;
-  /** How long clients of 2026-07-28 may keep its contents, where the server says otherwise. */
+  /**
+   * Says how long clients of the 2026 era may cache the contents; by default as
+   * `McpServerOptions.cache` says.
+   */
   readonly cache?: CacheHint;
 }
 
-/** What can be changed about a resource: what is left out stays. */
+/** Lists what to change about a resource; omitted fields stay as they are. */
 export type ResourceChanges<Callback> = ResourceConfig & {
   readonly callback?: Callback;
   readonly enabled?: boolean;
 };
 
-/** A registered resource, or template of resources. */
+/** Controls a registered resource or template. */
 export interface ResourceHandle<Callback = ReadHandler> extends Handle {
-  /** Changes what is given and leaves the rest. The resource keeps its name, URI and place. */
+  /**
+   * Changes the given fields and keeps the others. The resource keeps its name, URI and place in
+   * lists.
+   */
   update(changes: ResourceChanges<Callback>): void;
 }
 
@@ -60,22 +67,22 @@ interface Definition<Callback> {
   readonly callback: Callback;
 }
 
-/** A resource that has a fixed URI. */
+/** Defines a resource with a fixed URI. */
 type FixedResource = Definition<ReadHandler>;
 
-/** Resources whose URIs fit a template. */
+/** Defines the resources whose URIs match a template. */
 type TemplateResource = Definition<ReadTemplateHandler> & {
   readonly template: ResourceTemplate;
 };
 
-/** Something that can be read: a resource, and what to call to read it. */
+/** Pairs a resource with the function that reads it. */
 interface Readable {
   readonly name: string;
   readonly config: ResourceConfig;
   read(uri: URL, ctx: RequestContext): MaybePromise<unknown>;
 }
 
-/** A server's resources. */
+/** Holds the resources of a server. */
 export class Resources implements Feature {
   readonly methods: Feature["methods"] = {
     "resources/list": (exchange) =>
@@ -99,7 +106,11 @@ export class Resources implements Feature {
     });
   }
 
-  /** Registers a resource under its URI. */
+  /**
+   * Registers a resource under its URI.
+   *
+   * @throws {TypeError} If the URI is not absolute or is taken
+   */
   register(
     name: string,
     uri: string,
@@ -119,7 +130,11 @@ export class Resources implements Feature {
     });
   }
 
-  /** Registers a template. */
+  /**
+   * Registers a template.
+   *
+   * @throws {TypeError} If the template is registered already
+   */
   registerTemplate(
     name: string,
     template: ResourceTemplate,
@@ -141,12 +156,12 @@ export class Resources implements Feature {
     });
   }
 
-  /** The template that was registered under a text. */
+  /** Returns the template that was registered as a string. */
   template(uriTemplate: string): ResourceTemplate | undefined {
     return this.#templates.get(uriTemplate)?.template;
   }
 
-  /** Whether there is a resource that has the URI, or may have it. */
+  /** Tells whether a resource has the URI, or a template matches it. */
   has(uri: string): boolean {
     return this.#find(uri) !== undefined;
   }
@@ -191,10 +206,12 @@ export class Resources implements Feature {
   }
 }
 
-/** The letter of what templates list, in cursors. */
+/** Names the resources that templates list in cursors; `r` names those with fixed URIs. */
 const LISTED = "l";
 
-/** Answers `resources/list`. */
+/**
+ * Answers `resources/list`: first the resources with fixed URIs, then those that templates list.
+ */
 function listResources(
   exchange: Exchange,
   fixed: Registry<FixedResource>,
@@ -216,7 +233,7 @@ function listResources(
   return gather(exchange, resources, { list: LISTED, serial: 0, offset: 0 }, lists, context);
 }
 
-/** Fills a page up with what templates list, from a position on. */
+/** Fills up a page with the resources that templates list, from a position on. */
 async function gather(
   exchange: Exchange,
   resources: JsonObject[],
@@ -252,13 +269,17 @@ async function listOf(
   }
 }
 
-/** The URI that a request names. */
+/**
+ * Returns the URI that a request names.
+ *
+ * @throws {McpError} With -32602, if it names none
+ */
 export function uriOf({ params }: Exchange): string {
   if (typeof params.uri === "string") return params.uri;
   throw new McpError(ErrorCode.InvalidParams, 'Give a resource\'s URI as "uri"');
 }
 
-/** What an unknown resource is answered with: each era has its own code. */
+/** Creates the error for an unknown resource, with the code of the client's era. */
 export function resourceNotFound({ protocolVersion }: Exchange, uri: string): McpError {
   const code = ErrorCode.ResourceNotFound;
   return new McpError(
@@ -273,7 +294,7 @@ function listedAs(identity: JsonObject, { cache, ...config }: ResourceConfig): J
   return compact({ ...identity, ...config });
 }
 
-/** Only the 2026 era knows how long a result may be kept. */
+/** Adds a resource's own cache hint, which only the 2026 era has. */
 function hinted(exchange: Exchange, result: JsonObject, cache: CacheHint | undefined): JsonObject {
   if (cache === undefined || !isModern(exchange.protocolVersion)) return result;
   return { ...cache, ...result };

@@ -1,5 +1,5 @@
 /**
- * Turns what handlers return into results of the protocol.
+ * Converts what handlers return to results of the protocol.
  *
  * @module
  */
@@ -9,21 +9,22 @@ import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
 import { VERSIONS } from "../protocol/versions.ts";
 import { kindOf } from "./validation.ts";
 
-/** A tool's result that says what went wrong. */
+/** Creates the result of a failed tool. */
 export function errorResult(text: string): JsonObject {
   return { content: [{ type: "text", text }], isError: true };
 }
 
 /**
- * The result that what a tool returned stands for. One that is data may lack its text form.
+ * Converts what a tool returned. A result with only `structuredContent` stays without its text
+ * form, which {@linkcode withText} adds.
  *
- * @throws {TypeError} If it is nothing that a tool may return
+ * @throws {TypeError} If a tool may not return it
  */
 export function toToolResult(returned: unknown, exchange: Exchange): JsonObject {
   if (typeof returned === "string") return { content: [{ type: "text", text: returned }] };
   if (Array.isArray(returned)) return { content: blocksFor(exchange, returned) };
   if (!isObject(returned)) {
-    throw new TypeError(`Return a result, a text, or blocks of content: ${kindOf(returned)}`);
+    throw new TypeError(`Return a result, a string, or content blocks: ${kindOf(returned)}`);
   }
   const { content, structuredContent } = returned;
   if (structuredContent !== undefined && !isObject(structuredContent)) {
@@ -40,7 +41,7 @@ export function toToolResult(returned: unknown, exchange: Exchange): JsonObject 
   return blocks === content ? returned : { ...returned, content: blocks };
 }
 
-/** The result with a text form of its data, where it has no content of its own. */
+/** Adds the text form of the data to a result that has no content. */
 export function withText(result: JsonObject): JsonObject {
   if (result.content !== undefined) return result;
   const text = JSON.stringify(result.structuredContent);
@@ -48,11 +49,11 @@ export function withText(result: JsonObject): JsonObject {
 }
 
 /**
- * The full result for what reading a resource returned.
+ * Converts what the reading of a resource returned.
  *
- * @param uri The URI that was read, for contents that name none
- * @param mimeType The resource's media type, for contents that name none
- * @throws {TypeError} If it is nothing that reading may return
+ * @param uri The URI that was read, for contents without one
+ * @param mimeType The resource's media type, for contents without one
+ * @throws {TypeError} If reading may not return it
  */
 export function toReadResult(
   returned: unknown,
@@ -74,13 +75,15 @@ function toContents(piece: unknown, about: JsonObject): JsonObject {
   if (isObject(piece) && (typeof piece.text === "string" || typeof piece.blob === "string")) {
     return { ...about, ...piece };
   }
-  throw new TypeError(`Return a text, bytes, or contents with one of them: ${kindOf(piece)}`);
+  throw new TypeError(
+    `Return a string, bytes, or contents with "text" or "blob": ${kindOf(piece)}`,
+  );
 }
 
 /**
- * The result that what a prompt returned stands for.
+ * Converts what a prompt returned.
  *
- * @throws {TypeError} If it is nothing that a prompt may return
+ * @throws {TypeError} If a prompt may not return it
  */
 export function toPromptResult(returned: unknown, exchange: Exchange): JsonObject {
   if (typeof returned === "string") {
@@ -97,15 +100,15 @@ export function toPromptResult(returned: unknown, exchange: Exchange): JsonObjec
 
 function toMessage(message: unknown, exchange: Exchange): JsonObject {
   if (!isObject(message) || !isObject(message.content)) {
-    throw new TypeError(`Return a text, or messages with a role and content: ${kindOf(message)}`);
+    throw new TypeError(`Return a string, or messages with a role and content: ${kindOf(message)}`);
   }
   const content = blockFor(exchange, message.content);
   return content === message.content ? message : { ...message, content };
 }
 
 /**
- * Blocks that the client's version knows: links to resources become texts where they are unknown
- * (before 2025-06-18). The same array when nothing has to change.
+ * Replaces content blocks that the client's version doesn't know: before 2025-06-18, links to
+ * resources become texts. Returns the same array when nothing has to change.
  */
 export function blocksFor<Block>(
   exchange: Exchange,
@@ -115,7 +118,7 @@ export function blocksFor<Block>(
   return blocks.some(isLink) ? blocks.map((block) => blockFor(exchange, block)) : blocks;
 }
 
-/** One block that the client's version knows. */
+/** Replaces a content block that the client's version doesn't know. */
 export function blockFor<Block>(exchange: Exchange, block: Block): Block | ContentBlock {
   if (VERSIONS[exchange.protocolVersion].resourceLinks || !isLink(block)) return block;
   return { type: "text", text: `${block.name}: ${block.uri}` };
@@ -125,10 +128,10 @@ function isLink(block: unknown): block is { readonly name: unknown; readonly uri
   return isObject(block) && block.type === "resource_link";
 }
 
-/** How many bytes become characters at a time: functions take only so many arguments. */
+/** Limits the bytes of one conversion: function calls are limited in their number of arguments. */
 const CHUNK = 8_192;
 
-/** Bytes as Base64 (RFC 4648 §4). */
+/** Encodes bytes as Base64 (RFC 4648 §4). */
 export function toBase64(bytes: Uint8Array): string {
   let binary = "";
   for (let at = 0; at < bytes.length; at += CHUNK) {

@@ -1,5 +1,5 @@
 /**
- * Tools: their registration, `tools/list` and `tools/call`.
+ * Registers tools, and answers `tools/list` and `tools/call` (2025-11-25, Tools).
  *
  * @module
  */
@@ -27,49 +27,49 @@ import { TASKS, type TaskSupport, type ToolTask, toolTaskOf } from "./tool_task.
 import type { ArgumentsOf, Handle, RequestContext, ToolHandler } from "./types.ts";
 import { checkArguments, describeIssues } from "./validation.ts";
 
-/** What there is to say about a tool. */
+/** Configures a tool. */
 export interface ToolConfig<
   Input extends Schema | undefined = undefined,
   Output extends Schema | undefined = undefined,
 > {
-  /** Its name for people. */
+  /** Names the tool, for people. */
   readonly title?: string;
-  /** What it does, for the model. */
+  /** Describes what the tool does, for the model. */
   readonly description?: string;
-  /** What its arguments must be: an object. Without it the handler gets `{}`. */
+  /** Validates the arguments, an object. Without it the handler gets `{}`. */
   readonly inputSchema?: Input;
-  /** What its `structuredContent` must be: an object. */
+  /** Validates the `structuredContent` of results, an object. */
   readonly outputSchema?: Output;
-  /** Hints for the client. */
+  /** Gives hints for the client. */
   readonly annotations?: ToolAnnotations;
-  /** Pictures that stand for it. */
+  /** Lists icons for user interfaces. */
   readonly icons?: readonly Icon[];
-  /** Anything else that clients should see. */
+  /** Holds additional metadata for clients. */
   readonly _meta?: Record<string, unknown>;
   /**
-   * Whether the user is asked before it runs. Without an explicit yes (or a way to ask) the call ends
-   * as an error.
+   * Says whether to ask the user before the tool runs. Without an explicit yes, or without a way to
+   * ask, the call ends as an error.
    *
    * @default {false}
    */
   readonly approval?: Approval<ArgumentsOf<Input>>;
   /**
-   * The scopes that a principal needs to call it. It is listed all the same: the call of a principal
-   * that lacks one is answered 403 with a challenge that names them, so that its client can ask the
-   * user for more (2025-11-25 and 2026-07-28, Runtime Insufficient Scope Errors). What nobody may
-   * know of is for the handler's option `authorize` to hide.
+   * Lists the scopes that a principal needs to call the tool. The tool is listed all the same: a
+   * call without a scope is answered 403 with a challenge that names them all, so that the client
+   * can ask the user for more (2025-11-25 and 2026-07-28, Runtime Insufficient Scope Errors). To
+   * hide a tool use the handler's option `authorize`.
    *
    * @default {[]}
    */
   readonly scopes?: readonly string[];
   /**
-   * Whether clients that know tasks get one instead of the result, and the handler runs on by itself
-   * (2026-07-28, Tasks extension). Needs `server.use(tasks())`, of `@mooring/mcp/tasks`, before.
+   * Says whether clients that know tasks get a task instead of the result, while the handler runs
+   * on (2026-07-28, Tasks extension). Call `server.use(tasks())`, of `@mooring/mcp/tasks`, first.
    */
   readonly task?: TaskSupport | ToolTask<ArgumentsOf<Input>>;
 }
 
-/** What can be changed about a tool: what is left out stays. */
+/** Lists what to change about a tool; omitted fields stay as they are. */
 export type ToolChanges<
   Input extends Schema | undefined,
   Output extends Schema | undefined,
@@ -78,12 +78,16 @@ export type ToolChanges<
   readonly enabled?: boolean;
 };
 
-/** A registered tool. */
+/** Controls a registered tool. */
 export interface ToolHandle<
   Input extends Schema | undefined = undefined,
   Output extends Schema | undefined = undefined,
 > extends Handle {
-  /** Changes what is given and leaves the rest. The tool keeps its name and its place. */
+  /**
+   * Changes the given fields and keeps the others. The tool keeps its name and its place in lists.
+   *
+   * @throws {TypeError} If a schema can't be used
+   */
   update<I extends Schema | undefined = Input, O extends Schema | undefined = Output>(
     changes: ToolChanges<I, O>,
   ): void;
@@ -108,36 +112,38 @@ interface Tool {
   readonly handler: AnyHandler;
 }
 
-/** The call of a tool, with arguments that have been checked. */
+/** Represents a tool call whose arguments have been validated. */
 export interface ToolCall {
-  /** The tool's name. */
+  /** Names the tool. */
   readonly name: string;
-  /** Whether, and how, the tool runs as a task. */
+  /** Says how the tool runs as a task; `undefined` when it doesn't. */
   readonly task: ToolTask | undefined;
-  /** The arguments. */
+  /** Holds the validated arguments. */
   readonly args: unknown;
-  /** The request. It MUST NOT be kept after its answer. */
+  /** Holds the request. It MUST NOT be kept after its answer. */
   readonly exchange: Exchange;
-  /** The way of the call's questions to its client. */
+  /** Returns the {@linkcode Questions} of the call. */
   questions(): Questions;
-  /** What a handler gets that runs for an exchange and asks by other questions. */
+  /**
+   * Creates the context for a handler that runs for an exchange and asks by the given questions.
+   */
   context(exchange: Exchange, questions: Questions): RequestContext;
   /**
-   * Has the call approved, where it has to be, runs the tool and completes its result: for the call
-   * itself, unless other things are given.
+   * Asks for approval where it is needed, runs the tool and completes its result: for the call's
+   * own exchange and context, unless others are given.
    */
   run(exchange?: Exchange, ctx?: RequestContext): MaybePromise<JsonObject>;
 }
 
-/** What a server's tools are given. */
+/** Holds what {@linkcode Tools} get from the server. */
 export interface ToolsInit extends FeatureInit {
-  /** Whether the server uses an extension. */
+  /** Tells whether the server uses an extension. */
   readonly uses: (extension: string) => boolean;
-  /** What answers calls instead of the tools themselves, if any extension does. */
+  /** Returns the function that answers calls in place of the tools, if an extension has one. */
   readonly callTool: () => ((call: ToolCall) => MaybePromise<JsonObject>) | undefined;
 }
 
-/** A server's tools. */
+/** Holds the tools of a server. */
 export class Tools implements Feature {
   readonly methods: Feature["methods"] = {
     "tools/list": ({ params, pageSize, mayCall }) =>
@@ -159,13 +165,17 @@ export class Tools implements Feature {
     });
   }
 
-  /** Registers a tool. */
+  /**
+   * Registers a tool.
+   *
+   * @throws {TypeError} If the name is taken or a schema can't be used
+   */
   register<I extends Schema | undefined, O extends Schema | undefined>(
     name: string,
     config: ToolConfig<I, O>,
     handler: ToolHandler<I, O>,
   ): ToolHandle<I, O> {
-    // The schemas let nothing pass but what these types say
+    // The schemas validate what these types promise
     const tool = this.#define(name, config as AnyConfig, handler as AnyHandler);
     const entry = this.#registry.add(name, tool);
     const redefine = ({ callback, enabled: _, ...changes }: AnyChanges): Tool => {
@@ -176,12 +186,15 @@ export class Tools implements Feature {
     return makeHandle(this.#registry, entry, redefine) as ToolHandle<I, O>;
   }
 
-  /** The arguments of a tool that 2026 clients repeat in headers. */
+  /**
+   * Returns the arguments of a tool that clients of the 2026 era repeat in headers; `undefined` for
+   * an unknown tool.
+   */
   headerParams(name: string): readonly HeaderParam[] | undefined {
     return this.#registry.get(name)?.headerParams;
   }
 
-  /** The scopes that a principal needs to call a tool. */
+  /** Returns the scopes that a principal needs to call a tool. */
   scopes(name: string): readonly string[] | undefined {
     return this.#registry.get(name)?.config.scopes;
   }

@@ -1,19 +1,19 @@
 /**
- * URI templates (RFC 6570), levels 1 to 3.
+ * Implements URI templates (RFC 6570), levels 1 to 3: expansion and matching.
  *
  * @module
  */
 import { compileMatcher, type Matcher } from "./uri_matcher.ts";
 import { encodeReserved, type Expression, parseTemplate } from "./uri_template_syntax.ts";
 
-/** How many characters a template may have. */
+/** Limits the length of a template, in characters. */
 const LONGEST = 2_048;
 
-/** A template's variables and their values. */
+/** Maps the variables of a template to their values. */
 export type Variables = Record<string, string>;
 
 /**
- * A URI with variables in it, such as `"file:///{+path}"` or `"search://{index}{?q,limit}"`.
+ * Represents a URI with variables, such as `"file:///{+path}"` or `"search://{index}{?q,limit}"`.
  *
  * @example
  * ```ts
@@ -25,14 +25,14 @@ export type Variables = Record<string, string>;
  * ```
  */
 export class UriTemplate {
-  /** The variables' names, in order. */
+  /** Lists the names of the variables, in order. */
   readonly variableNames: readonly string[];
   readonly #text: string;
   readonly #parts: readonly (string | Expression)[];
   readonly #matcher: Matcher;
 
   /**
-   * Reads a template.
+   * Parses a template.
    *
    * @param template The template, of at most 2,048 characters
    * @throws {TypeError} If it is malformed, names a variable twice, or uses the modifiers of level 4
@@ -55,13 +55,13 @@ export class UriTemplate {
     this.#matcher = compileMatcher(this.#parts);
   }
 
-  /** The template as it was given. */
+  /** Returns the template as it was given. */
   toString(): string {
     return this.#text;
   }
 
   /**
-   * The URI with the variables filled in. Those that are missing leave nothing behind.
+   * Returns the URI with the variables filled in. Expressions without a value expand to nothing.
    *
    * @throws {URIError} If a value is not well-formed Unicode
    */
@@ -72,12 +72,13 @@ export class UriTemplate {
   }
 
   /**
-   * The variables' values in a URI, or `undefined` when it doesn't fit. Where several readings fit,
-   * earlier variables take as much as they can. Variables that the URI leaves out are missing; only
-   * those of `{name}` and `{+name}` are always there, and never empty.
+   * Returns the values of the variables in a URI, or `undefined` when it doesn't match. Where
+   * several matches are possible, earlier variables take as much as they can. Variables that the
+   * URI omits are missing; only those of `{name}` and `{+name}` are always present, and never
+   * empty.
    *
-   * Takes time in proportion to the length of the URI, and refuses one of more than 8,192 characters.
-   * Values are decoded, so `{name}` may well hold a slash that was encoded in the URI.
+   * Runs in time proportional to the length of the URI; a URI of more than 8,192 characters never
+   * matches. Values are decoded, so `{name}` may contain a slash that was encoded in the URI.
    */
   match(uri: string): Variables | undefined {
     return this.#matcher(uri);
@@ -100,7 +101,7 @@ function expandExpression(
   return values.length === 0 ? "" : first + values.join(separator);
 }
 
-/** Leaves unreserved characters alone (RFC 3986 §2.3). */
+/** Encodes everything except unreserved characters (RFC 3986 §2.3). */
 function encodeUnreserved(text: string): string {
   return encodeURIComponent(text).replace(/[!'()*]/g, (character) => {
     return `%${character.charCodeAt(0).toString(16).toUpperCase()}`;

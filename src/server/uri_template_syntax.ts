@@ -1,22 +1,22 @@
 /**
- * The syntax of URI templates (RFC 6570 §2): operators, expressions and literals.
+ * Parses URI templates: operators, expressions and literals (RFC 6570 §2).
  *
  * @module
  */
 
-/** What an operator does to the variables after it (RFC 6570 §3.2, appendix A). */
+/** Describes what an operator does to the variables after it (RFC 6570 §3.2, appendix A). */
 export interface Operator {
-  /** What stands before the first variable. */
+  /** Precedes the first variable. */
   readonly first: string;
-  /** What stands before every other variable. */
+  /** Precedes every other variable. */
   readonly separator: string;
-  /** Whether a variable's name stands before its value. */
+  /** Says whether the variable's name precedes its value. */
   readonly named: boolean;
-  /** Whether a name without a value stands without `=` too. */
+  /** Says whether a name without a value is written without `=`. */
   readonly bare: boolean;
-  /** Whether reserved characters stay as they are. */
+  /** Says whether reserved characters are left unencoded. */
   readonly reserved: boolean;
-  /** What a value never holds: the characters that end it. */
+  /** Lists the characters that end a value, which it can't contain. */
   readonly ends: string;
 }
 
@@ -35,7 +35,7 @@ const OPERATORS: ReadonlyMap<string, Operator> = new Map([
   ["&", operator("&", "&", { named: true, ends: "#&" })],
 ]);
 
-/** Variables behind one operator. */
+/** Represents the variables of one operator. */
 export interface Expression {
   readonly operator: Operator;
   readonly names: readonly string[];
@@ -52,11 +52,11 @@ export function parseTemplate(template: string): (string | Expression)[] {
   while (at < template.length) {
     const open = template.indexOf("{", at);
     const literal = template.slice(at, open === -1 ? undefined : open);
-    if (literal.includes("}")) throw new TypeError(`Open what is closed in "${template}": "}"`);
+    if (literal.includes("}")) throw new TypeError(`Add a "{" for every "}" in "${template}"`);
     if (literal !== "") parts.push(encodeReserved(literal));
     if (open === -1) break;
     const close = template.indexOf("}", open);
-    if (close === -1) throw new TypeError(`Close what is open in "${template}": "{"`);
+    if (close === -1) throw new TypeError(`Add a "}" for every "{" in "${template}"`);
     parts.push(parseExpression(template.slice(open + 1, close), template));
     at = close + 1;
   }
@@ -74,14 +74,14 @@ function parseExpression(text: string, template: string): Expression {
     }
     if (!/^(?:\w|%[\dA-Fa-f]{2})+(?:\.(?:\w|%[\dA-Fa-f]{2})+)*$/.test(name)) {
       throw new TypeError(
-        `Name the variables by letters, digits and _ in "${template}": {${text}}`,
+        `Use only letters, digits and "_" in variable names of "${template}": {${text}}`,
       );
     }
   }
   return { operator: operator ?? SIMPLE, names };
 }
 
-/** Leaves reserved characters and what is encoded already alone, too. */
+/** Encodes everything except reserved and unreserved characters and existing percent-encodings. */
 export function encodeReserved(text: string): string {
   return encodeURI(text)
     .replaceAll("%5B", "[").replaceAll("%5D", "]")

@@ -1,5 +1,5 @@
 /**
- * Checks values against schemas and describes what doesn't fit.
+ * Validates values against schemas, and describes what is wrong with them.
  *
  * @module
  */
@@ -10,16 +10,16 @@ import { isObject } from "../protocol/jsonrpc.ts";
 import type { CompiledSchema } from "./schema.ts";
 import type { StandardIssue, StandardResult } from "./standard_schema.ts";
 
-/** How many issues are told. */
+/** Limits the issues in one message. */
 const MOST = 3;
-/** How many characters of a message or a path are told. */
+/** Limits a message or path of an issue, in characters. */
 const LONGEST = 200;
 
 /**
- * The arguments that a handler gets: what the schema makes of the given ones, or `{}` without a
- * schema.
+ * Validates the arguments of a tool or prompt, and returns what the handler gets: the output of the
+ * schema, or `{}` without a schema.
  *
- * @throws {McpError} With -32602, if they don't fit
+ * @throws {McpError} With -32602, if they don't match the schema
  */
 export function checkArguments(
   schema: CompiledSchema | undefined,
@@ -39,9 +39,10 @@ function valueOf(checked: StandardResult<unknown>): unknown {
 }
 
 /**
- * Says what to fix, like `Fix "a.b[0]": Expected number`. Bounded, whatever the issues are.
+ * Describes issues as instructions, such as `Fix "a.b[0]": Expected number`. The length is bounded,
+ * whatever the issues are.
  *
- * @param whole What to call the value itself, where an issue has no path
+ * @param whole The name of the value itself, for issues without a path
  */
 export function describeIssues(issues: readonly StandardIssue[], whole: string): string {
   const told = issues.slice(0, MOST).map(({ message, path }) => {
@@ -61,7 +62,7 @@ function readablePath(path: StandardIssue["path"]): string {
   return text === "" ? "" : quote(text, LONGEST);
 }
 
-/** What a value is, without telling the value. */
+/** Names the type of a value for error messages, without revealing the value. */
 export function kindOf(value: unknown): string {
   if (value === null) return "null";
   return Array.isArray(value) ? "array" : typeof value;
