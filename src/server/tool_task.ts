@@ -31,7 +31,6 @@ export interface ToolTask<Args = unknown> {
  *
  * @param name The tool's name, in errors
  * @param served Whether the server uses the Tasks extension
- *
  * @throws {TypeError} If the value is unknown, or the server doesn't use the extension
  */
 export function toolTaskOf(

@@ -1,5 +1,5 @@
 /**
- * The files of all skills as resources of their server.
+ * Registers the files of all skills as resources of their server.
  *
  * @module
  */
@@ -10,17 +10,20 @@ import type { ResourceHandle } from "../server/resources.ts";
 import type { McpServer } from "../server/server.ts";
 import type { Skill, SkillFile } from "./skill.ts";
 
-/** The media type of directories (Skills extension, Directory Resources). */
+/** Gives the media type of directories (Skills extension, Directory Resources). */
 const DIRECTORY = "inode/directory";
 
 interface Registered {
   file: SkillFile;
-  /** How many skills have it: a nested skill's files are also those of the skill around it. */
+  /**
+   * Counts the skills that contain the file: a nested skill's files also belong to the skill around
+   * it.
+   */
   uses: number;
   readonly handle: ResourceHandle;
 }
 
-/** Keeps a server's resources and the files of its skills the same. */
+/** Keeps the resources of a server in step with the files of its skills. */
 export class SkillResources {
   readonly #server: McpServer;
   readonly #cache: CacheHint;
@@ -33,48 +36,53 @@ export class SkillResources {
   }
 
   /**
-   * Puts a skill's files on the shelf, in place of those of an earlier form of it.
+   * Registers a skill's files, in place of those of an earlier version of it.
    *
-   * @throws {TypeError} If a URI is taken by something else; then nothing has changed
+   * @throws {TypeError} If something else has the URI of a file; then nothing has changed
    */
   put(skill: Skill, earlier?: Skill): void {
     const own = new Set(earlier?.files.map(({ uri }) => uri));
     for (const { uri, digest } of skill.files) {
-      const there = this.#registered.get(uri);
-      const shared = there !== undefined && there.uses > (own.has(uri) ? 1 : 0);
-      if (!shared || there.file.digest === digest) continue;
-      throw new TypeError(`Remove the other skill with this file before changing it: ${uri}`);
+      const known = this.#registered.get(uri);
+      const shared = known !== undefined && known.uses > (own.has(uri) ? 1 : 0);
+      if (!shared || known.file.digest === digest) continue;
+      throw new TypeError(
+        `Remove the other skill that contains this file before changing it: ${uri}`,
+      );
     }
     const added: SkillFile[] = [];
     try {
       for (const file of skill.files) {
-        this.#add(file);
+        this.#addFile(file);
         added.push(file);
       }
     } catch (error) {
-      for (const file of added) this.#take(file);
+      for (const file of added) this.#removeFile(file);
       throw error;
     }
     if (earlier !== undefined) this.remove(earlier);
     this.#tree = undefined;
   }
 
-  /** Takes a skill's files off the shelf, except those that other skills have too. */
+  /** Removes a skill's files, except those that other skills also contain. */
   remove(skill: Skill): void {
-    for (const file of skill.files) this.#take(file);
+    for (const file of skill.files) this.#removeFile(file);
     this.#tree = undefined;
   }
 
-  /** What lies in a directory, or `undefined` when the URI is none of a directory. */
+  /**
+   * Returns the entries of a directory as resources, or `undefined` when the URI is not that of a
+   * directory.
+   */
   directory(uri: string): readonly JsonObject[] | undefined {
     this.#tree ??= treeOf([...this.#registered.values()].map(({ file }) => file));
     return this.#tree.get(uri);
   }
 
-  #add(file: SkillFile): void {
+  #addFile(file: SkillFile): void {
     const { uri, name, description, mimeType, size } = file;
-    const there = this.#registered.get(uri);
-    if (there === undefined) {
+    const known = this.#registered.get(uri);
+    if (known === undefined) {
       const config = { description, mimeType, size, cache: this.#cache };
       const handle = this.#server.registerResource(
         name,
@@ -86,24 +94,27 @@ export class SkillResources {
       this.#registered.set(uri, registered);
       return;
     }
-    there.uses += 1;
-    if (there.file.digest === file.digest) return;
-    there.file = file;
-    there.handle.update({ description, mimeType, size });
+    known.uses += 1;
+    if (known.file.digest === file.digest) return;
+    known.file = file;
+    known.handle.update({ description, mimeType, size });
     this.#server.resourceUpdated(uri);
   }
 
-  #take({ uri }: SkillFile): void {
-    const there = this.#registered.get(uri);
-    if (there === undefined) return;
-    there.uses -= 1;
-    if (there.uses > 0) return;
+  #removeFile({ uri }: SkillFile): void {
+    const known = this.#registered.get(uri);
+    if (known === undefined) return;
+    known.uses -= 1;
+    if (known.uses > 0) return;
     this.#registered.delete(uri);
-    there.handle.remove();
+    known.handle.remove();
   }
 }
 
-/** What lies in each directory, by the directory's URI: files and directories, in the order of URIs. */
+/**
+ * Returns the entries of each directory, by the directory's URI: files and directories, sorted by
+ * URI.
+ */
 function treeOf(files: Iterable<SkillFile>): ReadonlyMap<string, readonly JsonObject[]> {
   const tree = new Map<string, Map<string, JsonObject>>();
   for (const { uri, name, description, mimeType, size } of files) {
@@ -112,7 +123,7 @@ function treeOf(files: Iterable<SkillFile>): ReadonlyMap<string, readonly JsonOb
   return new Map([...tree].map(([uri, children]) => [uri, sorted(children)]));
 }
 
-/** Puts a resource into its directory, and that into its own where it is new. */
+/** Adds a resource to its directory, and a new directory to its own. */
 function put(tree: Map<string, Map<string, JsonObject>>, uri: string, resource: JsonObject): void {
   const parent = uri.slice(0, uri.lastIndexOf("/"));
   const known = tree.get(parent);
@@ -122,7 +133,7 @@ function put(tree: Map<string, Map<string, JsonObject>>, uri: string, resource: 
   }
   tree.set(parent, new Map([[uri, resource]]));
   const name = parent.slice(parent.lastIndexOf("/") + 1);
-  // The first part of the path, where a host would be, lies in nothing
+  // The root of a skill or prefix, where a host would be, has no parent
   if (parent.endsWith(`//${name}`)) return;
   put(tree, parent, { uri: parent, name: decodeURIComponent(name), mimeType: DIRECTORY });
 }

@@ -1,5 +1,6 @@
 /**
- * The Skills extension: skills and the methods to find them.
+ * Implements the Skills extension: registers skills, and answers the methods to find them
+ * (`io.modelcontextprotocol/skills`).
  *
  * @module
  */
@@ -18,73 +19,78 @@ import { filesInMemory, type SkillFiles } from "./files.ts";
 import { makeSkill, type Skill } from "./skill.ts";
 import { SkillResources } from "./skill_resources.ts";
 
-/** Options for {@linkcode skills}. */
+/** Configures {@linkcode skills}. */
 export interface SkillsOptions {
   /**
-   * How long clients may keep lists, entries and files.
+   * Says how long clients may cache lists, entries and files.
    *
    * @default {{ ttlMs: 0, cacheScope: "private" }}
    */
   readonly cache?: CacheHint;
-  /** How much there may be. */
+  /** Limits the skills. */
   readonly limits?: SkillsLimits;
 }
 
-/** How much there may be of skills. That one skill has at most 512 files and 16 MiB is a rule of MCP. */
+/**
+ * Limits the skills of one {@linkcode skills} extension. The Skills extension itself limits one
+ * skill to 512 files and 16 MiB.
+ */
 export interface SkillsLimits {
   /**
-   * How many skills there may be.
+   * Limits the number of skills.
    *
    * @default {1_000}
    */
   readonly skills?: number;
   /**
-   * How many bytes the files of all skills may have together; they are kept in memory.
+   * Limits the files of all skills together, in bytes; they are kept in memory.
    *
    * @default {268_435_456}
    */
   readonly bytes?: number;
   /**
-   * How many bytes one file may have. It is read in one result, which the handler's
-   * `limits.resultBytes` bounds.
+   * Limits one file, in bytes. A file is read in one result, which the handler's
+   * `limits.resultBytes` limits.
    *
    * @default {2_097_152}
    */
   readonly fileBytes?: number;
 }
 
-/** Options for {@linkcode Skills.registerSkill}. */
+/** Configures {@linkcode Skills.registerSkill}. */
 export interface RegisterSkillOptions {
-  /** What comes before the skill's name in its URIs, such as `"acme/billing"`. */
+  /** Gives the part of its URIs before the skill's name, such as `"acme/billing"`. */
   readonly prefix?: string;
 }
 
-/** A registered skill. */
+/** Controls a registered skill. */
 export interface SkillHandle {
-  /** The URI of its `SKILL.md`. */
+  /** Gives the URI of its `SKILL.md`. */
   readonly uri: string;
   /**
-   * Reads the skill again, from the same place unless another is given. Clients see the old one until
-   * all of the new one is there.
+   * Reads the skill again, from the same source unless another is given. Clients see the old
+   * version until the new one is complete.
    *
-   * @throws {TypeError} If it isn't a skill, or one of another name
+   * @throws {TypeError} If the source isn't a valid skill, or has another name
    * @throws {RangeError} If it is too large
    */
   update(source?: string | URL | SkillFiles): Promise<void>;
-  /** Takes it away for good; afterwards an update does nothing. Safe to call twice. */
+  /** Removes the skill for good; later updates do nothing. Safe to call twice. */
   remove(): void;
 }
 
-/** The Skills extension of one server. */
+/** Represents the Skills extension of one server. */
 export interface Skills extends Extension {
   /**
-   * Offers a skill, as it is now: `update` reads it again.
+   * Registers a skill in its current version; `update` on the handle reads it again.
    *
-   * @param source Where its files are: a directory, as a path or a `file:` URL, in which names that
-   * begin with a dot are left out; or the files themselves
-   * @throws {TypeError} If it isn't a skill, is registered already, or has links in its directory; or
-   * if no server uses the extension
-   * @throws {RangeError} If it is too large, or one too many
+   * @param source A directory, as a path or a `file:` URL, in which names that begin with a dot are
+   * skipped; or the files themselves
+   * @param options Settings of this skill
+   * @returns A handle to update or remove it
+   * @throws {TypeError} If the source isn't a valid skill, is registered already, or contains
+   * links; or if no server uses the extension
+   * @throws {RangeError} If it is too large, or exceeds the number of skills
    * @throws {Error} The system's own error, if the directory can't be read
    */
   registerSkill(
@@ -94,8 +100,10 @@ export interface Skills extends Extension {
 }
 
 /**
- * Makes the Skills extension (`io.modelcontextprotocol/skills`), for `server.use`.
+ * Creates the Skills extension (`io.modelcontextprotocol/skills`), for `server.use`.
  *
+ * @param options The options, all optional
+ * @returns The extension, for one server
  * @throws {TypeError} If an option has the wrong type
  * @throws {RangeError} If a number is out of range
  */
@@ -108,13 +116,13 @@ export function skills({ cache = {}, limits = {} }: SkillsOptions = {}): Skills 
   });
 }
 
-/** How many bytes of entries one page of the list has, if it has more than one entry. */
+/** Limits the entries of one page, in bytes, if it has more than one entry. */
 const PAGE_BYTES = 1024 * 1024;
-/** The list's letter in cursors, and that of directories. */
+/** Names the lists of skills and of directory entries in cursors. */
 const SKILLS = "k";
 const DIRECTORY = "d";
 
-/** What the extension works with: options checked, defaults filled in. */
+/** Holds the options of the extension, checked and with defaults. */
 interface SkillsSettings {
   readonly cache: Required<CacheHint>;
   readonly skills: number;
@@ -124,12 +132,12 @@ interface SkillsSettings {
 
 interface Registered {
   readonly listed: JsonObject;
-  /** Of the entry. */
+  /** Gives the size of the entry as JSON, in bytes. */
   readonly bytes: number;
   readonly skill: Skill;
 }
 
-/** The extension, as a server uses it. */
+/** Implements {@linkcode Skills}. */
 class SkillsExtension implements Skills {
   readonly id: string = "io.modelcontextprotocol/skills";
   readonly methods: Extension["methods"] = {
@@ -142,7 +150,7 @@ class SkillsExtension implements Skills {
     field: "skills",
     noun: "skill",
     letter: SKILLS,
-    // There is no notification of it
+    // The extension has no notification of changes
     changed() {},
   });
   #resources: SkillResources | undefined;
@@ -152,13 +160,18 @@ class SkillsExtension implements Skills {
     this.#settings = settings;
   }
 
-  /** Nothing until there is a skill: a server without resources can't offer any. */
+  /**
+   * Returns the settings once a skill has been registered: a server without resources can't offer
+   * any.
+   */
   get settings(): JsonObject | undefined {
     return this.#registry.lastSerial === 0 ? undefined : { directoryRead: true };
   }
 
   readonly install = (server: McpServer): void => {
-    if (this.#resources !== undefined) throw new TypeError("Make skills() anew for each server");
+    if (this.#resources !== undefined) {
+      throw new TypeError("Create a new skills() extension for each server");
+    }
     this.#resources = new SkillResources(server, this.#settings.cache);
   };
 
@@ -167,15 +180,19 @@ class SkillsExtension implements Skills {
     { prefix }: RegisterSkillOptions = {},
   ): Promise<SkillHandle> {
     const resources = this.#resources;
-    if (resources === undefined) throw new TypeError("Call server.use() with the skills first");
+    if (resources === undefined) {
+      throw new TypeError("Call server.use() with the extension before registering skills");
+    }
     const first = await this.#read(source, prefix);
     if (this.#registry.get(first.uri) !== undefined) {
       throw new TypeError(`Register each skill once: ${first.uri}`);
     }
     if (this.#registry.enabled.length >= this.#settings.skills) {
-      throw new RangeError(`Register at most "limits.skills" skills: ${this.#settings.skills}`);
+      throw new RangeError(
+        `Register at most as many skills as "limits.skills" allows: ${this.#settings.skills}`,
+      );
     }
-    this.#exchange(resources, first);
+    this.#registerFiles(resources, first);
     const entry = this.#registry.add(first.uri, registered(first));
     return {
       uri: first.uri,
@@ -195,14 +212,16 @@ class SkillsExtension implements Skills {
 
   #replace(resources: SkillResources, entry: Entry<Registered>, skill: Skill): void {
     if (skill.uri !== entry.key) {
-      throw new TypeError(`Keep the name of a skill, or register another: ${skill.name}`);
+      throw new TypeError(
+        `Keep the name of an updated skill, or register another one: ${skill.name}`,
+      );
     }
-    this.#exchange(resources, skill, entry.definition.skill);
+    this.#registerFiles(resources, skill, entry.definition.skill);
     this.#registry.change(entry, { definition: registered(skill) });
   }
 
-  /** Puts a skill on the shelf if there is room for it. */
-  #exchange(resources: SkillResources, skill: Skill, earlier?: Skill): void {
+  /** Registers the files of a skill if there is room for them. */
+  #registerFiles(resources: SkillResources, skill: Skill, earlier?: Skill): void {
     const bytes = this.#bytes + skill.bytes - (earlier?.bytes ?? 0);
     if (bytes > this.#settings.bytes) {
       const { bytes: most } = this.#settings;
@@ -217,12 +236,12 @@ class SkillsExtension implements Skills {
     if (typeof source !== "string" && !(source instanceof URL)) {
       return await makeSkill(filesInMemory(source, fileBytes), prefix);
     }
-    // Only who reads directories needs a file system
+    // Only reading directories needs a file system
     const { readDirectory } = await import("./directory.ts");
     const { name, files } = await readDirectory(source, fileBytes);
     const skill = await makeSkill(files, prefix);
     if (skill.name === name) return skill;
-    throw new TypeError(`Call the directory as the skill in it, "${skill.name}": ${name}`);
+    throw new TypeError(`Give the directory the name of its skill, "${skill.name}": ${name}`);
   }
 
   #list({ params, pageSize }: Exchange): JsonObject {
@@ -269,7 +288,7 @@ function registered(skill: Skill): Registered {
   return { listed: skill.entry, bytes: utf8Length(JSON.stringify(skill.entry)), skill };
 }
 
-/** As many entries as a page has room for, and at least one: an entry is never split. */
+/** Returns as many entries as fit on a page, and at least one: an entry is never split. */
 function withinBytes(entries: readonly Entry<Registered>[]): readonly Entry<Registered>[] {
   let bytes = 0;
   const end = entries.findIndex(({ definition }, at) => {

@@ -1,5 +1,6 @@
 /**
- * The Tasks extension: calls of tools that are answered with a task, and the methods to follow one.
+ * Implements the Tasks extension: answers tool calls with a task, and the methods to follow it
+ * (2026-07-28, Tasks extension).
  *
  * @module
  */
@@ -22,75 +23,77 @@ import { TASKS, type ToolTask } from "../server/tool_task.ts";
 import type { ToolCall } from "../server/tools.ts";
 import { ownerKey } from "../sessions/owner.ts";
 import { MemoryTaskStore } from "./memory_store.ts";
-import { type Answer, noting } from "./questions.ts";
+import { type Answer, recording } from "./questions.ts";
 import { TaskRun } from "./run.ts";
 import type { TaskCaps, TaskRecord, TaskStore } from "./types.ts";
 
-/** Options for {@linkcode tasks}. */
+/** Configures {@linkcode tasks}. */
 export interface TasksOptions {
   /**
-   * How long a task lasts and its result is kept, in milliseconds from the task's beginning. What
+   * Limits the life of a task and its result, in milliseconds from the task's creation. A tool that
    * still runs then is stopped.
    *
    * @default {900_000}
    */
   readonly ttlMs?: number;
   /**
-   * How often clients are to ask for a task, in milliseconds.
+   * Tells clients how often to poll a task, in milliseconds.
    *
    * @default {1_000}
    */
   readonly pollIntervalMs?: number;
-  /** How much there may be. */
+  /** Limits the tasks. */
   readonly limits?: TasksLimits;
   /**
-   * Where tasks are kept.
+   * Stores the tasks.
    *
    * @default in this process's memory
    */
   readonly store?: TaskStore;
   /**
-   * Where the time comes from.
+   * Gives the time.
    *
    * @default the machine's clock
    */
   readonly clock?: Clock;
 }
 
-/** How much there may be of tasks. */
+/** Limits the tasks of one {@linkcode tasks} extension. */
 export interface TasksLimits {
   /**
-   * How many tasks there may be in all, running or ended, until they expire. Past it an
-   * `"optional"` tool runs as an ordinary call, and a `"required"` one refuses.
+   * Limits all tasks, running or ended, until they expire. When it is reached, an `"optional"` tool
+   * runs as an ordinary call, and a `"required"` one fails.
    *
    * @default {1_000}
    */
   readonly tasks?: number;
   /**
-   * How many tasks one principal may have. Without `authenticate` everybody is one principal.
+   * Limits the tasks of one principal. Without `authenticate` everybody is one principal.
    *
    * @default {100}
    */
   readonly tasksPerPrincipal?: number;
   /**
-   * How many bytes the result of a task may have as JSON. A larger one becomes an error result.
+   * Limits the result of a task as JSON, in bytes. A larger one becomes an error result.
    *
    * @default {1_048_576}
    */
   readonly resultBytes?: number;
 }
 
-/** The Tasks extension of one server. */
+/** Represents the Tasks extension of one server. */
 export interface Tasks extends Extension {
-  /** How many tasks run in this process. */
+  /** Counts the tasks that run in this process. */
   readonly running: number;
 }
 
 /**
- * Makes the Tasks extension (`io.modelcontextprotocol/tasks`), for `server.use`.
+ * Creates the Tasks extension (`io.modelcontextprotocol/tasks`), for `server.use`.
  *
+ * @param options The options, all optional
+ * @returns The extension, for one server
  * @throws {TypeError} If an option has the wrong type
- * @throws {RangeError} If a number is out of range
+ * @throws {RangeError} If a number is not an integer of 1 or more
  */
 export function tasks(options: TasksOptions = {}): Tasks {
   const { limits = {}, clock = systemClock, store = new MemoryTaskStore(clock) } = options;
@@ -107,17 +110,20 @@ export function tasks(options: TasksOptions = {}): Tasks {
   });
 }
 
-/** An integer that is no infinity: tasks outlive the connection that could end them. */
+/**
+ * Checks a finite integer option: tasks outlive the connection that could end them, so `Infinity`
+ * is not allowed.
+ */
 function bounded(name: string, value: number | undefined, byDefault: number): number {
   const integer = integerOption(name, value, byDefault);
   if (integer !== Infinity) return integer;
   throw new RangeError(`Give an integer of 1 or more as "${name}": ${integer}`);
 }
 
-/** What a client says of itself that knows tasks. */
+/** Names the client capability of clients that know tasks. */
 const CAPABILITY = `extensions.${TASKS}`;
 
-/** What the extension works with: options checked, defaults filled in. */
+/** Holds the options of the extension, checked and with defaults. */
 interface TasksSettings {
   readonly ttlMs: number;
   readonly pollIntervalMs: number;
@@ -127,7 +133,7 @@ interface TasksSettings {
   readonly clock: Clock;
 }
 
-/** The extension, as a server uses it. */
+/** Implements {@linkcode Tasks}. */
 class TasksExtension implements Extension {
   readonly id: string = TASKS;
   readonly settings: JsonObject = {};
@@ -146,7 +152,7 @@ class TasksExtension implements Extension {
     this.#expiry = new DelayLine(settings.clock, settings.ttlMs);
   }
 
-  /** How many tasks run in this process. */
+  /** Counts the tasks that run in this process. */
   get running(): number {
     return this.#runs.size;
   }
@@ -161,7 +167,7 @@ class TasksExtension implements Extension {
   readonly attach = (host: DispatcherHost): () => void => {
     this.#hosts.add(host);
     return () => {
-      // Tasks belong to the server: they run as long as any endpoint serves it
+      // Tasks belong to the server: they run as long as an endpoint serves it
       if (!this.#hosts.delete(host) || this.#hosts.size > 0) return;
       this.#expiry.clear();
       for (const run of [...this.#runs.values()]) run.stop(new StopError("shutdown"));
@@ -173,7 +179,7 @@ class TasksExtension implements Extension {
     const { exchange, name } = call;
     const answers = new Map<string, Answer>();
     try {
-      await askFirst?.(call.args, call.context(exchange, noting(call.questions(), answers)));
+      await askFirst?.(call.args, call.context(exchange, recording(call.questions(), answers)));
     } catch (error) {
       sortFailure(exchange, `tools/call ${name}`, error);
       return errorResult(`The tool ${quote(name)} failed`);
@@ -189,7 +195,7 @@ class TasksExtension implements Extension {
     };
     if (!await store.create(record, caps)) {
       if (support === "optional") return call.run();
-      throw new McpError(ErrorCode.Refused, "Call again later: there are too many tasks");
+      throw new McpError(ErrorCode.Refused, "Call again later: the server has too many tasks");
     }
     this.#start(call, record, answers);
     return { resultType: "task", ...this.#show(record) };
@@ -202,7 +208,7 @@ class TasksExtension implements Extension {
     this.#runs.set(id, run);
     run.onOver(() => this.#runs.delete(id));
     this.#expiry.add(() => this.#expire(id));
-    // Nobody would ever ask for the task of a client that has gone
+    // A client that has disconnected would never ask for its task
     const { signal } = call.exchange;
     if (signal.aborted) run.stop(new StopError("cancelled"));
     else run.start(call);
@@ -219,7 +225,7 @@ class TasksExtension implements Extension {
     const { id, owner } = taskOf(exchange);
     const { inputResponses: answers } = exchange.params;
     if (!isObject(answers)) {
-      throw new McpError(ErrorCode.InvalidParams, 'Give answers by their keys as "inputResponses"');
+      throw new McpError(ErrorCode.InvalidParams, 'Give an object of answers as "inputResponses"');
     }
     if (await this.#settings.store.send(id, owner, { kind: "answers", answers })) return {};
     throw unknownTask();
@@ -231,7 +237,7 @@ class TasksExtension implements Extension {
     throw unknownTask();
   }
 
-  /** A task as it goes on the wire. */
+  /** Returns a task as it goes on the wire. */
   #show({ id, state, message, createdAt, updatedAt, ttlMs }: TaskRecord): JsonObject {
     return {
       taskId: id,
@@ -258,7 +264,12 @@ class TasksExtension implements Extension {
   }
 }
 
-/** The task that a request is about, to one who knows tasks. */
+/**
+ * Returns the id of the task that a request names, and the key of its owner.
+ *
+ * @throws {MissingCapabilityError} If the client doesn't know tasks
+ * @throws {McpError} With -32602, if the request names no task
+ */
 function taskOf(exchange: Exchange): { readonly id: string; readonly owner: string } {
   if (!knowsTasks(exchange)) throw new MissingCapabilityError(CAPABILITY);
   const { taskId: id } = exchange.params;
@@ -266,14 +277,20 @@ function taskOf(exchange: Exchange): { readonly id: string; readonly owner: stri
   throw new McpError(ErrorCode.InvalidParams, 'Give a task\'s id as "taskId"');
 }
 
-/** Whether a request says that its client knows tasks: no earlier request's word counts. */
+/**
+ * Tells whether a request declares that its client knows tasks: declarations of earlier requests
+ * don't count.
+ */
 function knowsTasks({ client, protocolVersion }: Exchange): boolean {
   const { extensions } = client.capabilities;
   return isModern(protocolVersion) && isObject(extensions) &&
     Object.hasOwn(extensions, TASKS);
 }
 
-/** The same for a task that never was, has expired, or is another principal's. */
+/**
+ * Creates the error for an unknown task, the same for one that never existed, has expired, or
+ * belongs to another principal.
+ */
 function unknownTask(): McpError {
   return new McpError(ErrorCode.InvalidParams, "Unknown task");
 }
