@@ -1,5 +1,5 @@
 /**
- * Documents that all nodes share.
+ * Stores documents that all nodes share.
  *
  * @module
  */
@@ -10,8 +10,8 @@ import { foreignData, integer } from "./replies.ts";
 import { LONGEST_MS, script } from "./script.ts";
 
 /**
- * A document is replaced only from the version that is expected, and versions rise by one: KEYS is a hash
- * of \`version\` and \`text\`. ARGV: time, text, ttl, expected version or nothing.
+ * Replaces a document only if it has the expected version; versions rise by one. KEYS is a hash of
+ * `version` and `text`. ARGV: time, text, ttl, expected version or an empty string.
  */
 const PUT_DOCUMENT = script(`
 local version = tonumber(redis.call('HGET', KEYS[1], 'version') or 0)
@@ -20,20 +20,20 @@ redis.call('HSET', KEYS[1], 'version', int(version + 1), 'text', ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return int(version + 1)`);
 
-/** Reading a document keeps it for longer. ARGV: time, ttl. */
+/** Reads a document and extends its life. ARGV: time, ttl. */
 const GET_DOCUMENT = script(`
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return redis.call('HMGET', KEYS[1], 'version', 'text')`);
 
-/** What {@linkcode RedisDocuments} are made with. */
+/** Configures {@linkcode RedisDocuments}. */
 export interface DocumentsInit {
   readonly commands: Commands;
   readonly keys: Keys;
 }
 
 /**
- * {@linkcode Documents} in Redis. They have an end as every key has: a year after they were put or read
- * last, and nodes read them when they join.
+ * Implements {@linkcode Documents} in Redis. A document expires a year after it was last written or
+ * read, as every key must expire; nodes read the documents when they join.
  */
 export class RedisDocuments implements Documents {
   readonly #init: DocumentsInit;

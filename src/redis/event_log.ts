@@ -1,5 +1,5 @@
 /**
- * The streams of all sessions, on Redis Streams.
+ * Stores the event logs of all sessions in Redis Streams.
  *
  * @module
  */
@@ -11,31 +11,31 @@ import { DROPPED, READ, WRITE } from "./log_scripts.ts";
 import { foreignData, integer, strings } from "./replies.ts";
 import { bounded, timeArgument } from "./script.ts";
 import type { Subscriber } from "./subscriber.ts";
-import { type LogAct, WriteQueue } from "./write_queue.ts";
+import { type LogOperation, WriteQueue } from "./write_queue.ts";
 
-/** For how long a dropped session is remembered, in milliseconds. */
+/** Gives the time for which a dropped session is remembered, in milliseconds. */
 const DROPPED_MS = 3_600_000;
 
-/** What a {@linkcode RedisEventLog} is made with. */
+/** Configures a {@linkcode RedisEventLog}. */
 export interface EventLogInit {
   readonly commands: Commands;
   readonly subscriber: Subscriber;
   readonly keys: Keys;
-  /** This process's name. */
+  /** Names this process. */
   readonly node: string;
   readonly limits: Required<EventLogLimits>;
-  /** How long a session lasts at most, in milliseconds: nothing is kept for longer. */
+  /** Gives the longest life of a session, in milliseconds: nothing is kept for longer. */
   readonly absoluteMs: number;
   readonly clock: Clock;
 }
 
 /**
- * An {@linkcode EventLog} in Redis: all events of a session are in one stream there, so that its limits hold
- * for all of its streams together. What has news is published; whoever watches hears it on the one
- * connection that the process has for that, and reads.
+ * Implements {@linkcode EventLog} in Redis. All events of a session are in one Redis stream, so
+ * that its limits hold for all of its streams together. Changes are published; watchers receive
+ * them on the one subscriber connection of the process, and then read.
  *
- * That a session was dropped is remembered for an hour: an append later than that would begin a log that
- * nobody drops, and that goes when its time is over.
+ * A dropped session is remembered for an hour: a later append would begin a log that nobody drops,
+ * and that expires by itself.
  */
 export class RedisEventLog implements EventLog {
   readonly #init: EventLogInit;
@@ -87,16 +87,16 @@ export class RedisEventLog implements EventLog {
     let first = true;
     let watching = true;
     const stop = this.#init.subscriber.listen(this.#init.keys.log(session).channel, {
-      heard: (text) => {
-        const news = readNews(text);
-        // Nothing in particular: the session was dropped, or somebody else wrote there.
-        if (news === undefined) wake();
-        else if (news.has(stream)) wake(news.get(stream));
+      onMessage: (text) => {
+        const changes = readChanges(text);
+        // No stream is named: the session was dropped, or another program published.
+        if (changes === undefined) wake();
+        else if (changes.has(stream)) wake(changes.get(stream));
       },
-      restored: () => {
+      onSubscribed: () => {
         if (!first) return wake();
         first = false;
-        this.#hasNews(session, stream).then((any) => any && watching && wake());
+        this.#mayHaveChanged(session, stream).then((changed) => changed && watching && wake());
       },
     });
     return () => {
@@ -109,8 +109,11 @@ export class RedisEventLog implements EventLog {
     await this.#write(session, "x", "");
   }
 
-  /** Whether anything may have happened before the session's channel was heard. */
-  async #hasNews(session: string, stream: string): Promise<boolean> {
+  /**
+   * Tells whether anything may have happened before the subscription to the session's channel
+   * began.
+   */
+  async #mayHaveChanged(session: string, stream: string): Promise<boolean> {
     try {
       return await this.#reply(session, stream, Number.MAX_SAFE_INTEGER) !== null;
     } catch {
@@ -118,7 +121,7 @@ export class RedisEventLog implements EventLog {
     }
   }
 
-  #write(session: string, act: LogAct, stream: string, value = ""): Promise<number> {
+  #write(session: string, act: LogOperation, stream: string, value = ""): Promise<number> {
     let queue = this.#queues.get(session);
     if (queue === undefined) {
       queue = new WriteQueue(
@@ -168,8 +171,11 @@ export class RedisEventLog implements EventLog {
   }
 }
 
-/** The streams that have news, each with its oldest kept event, or `undefined` when it says none. */
-function readNews(text: string): Map<string, number | undefined> | undefined {
+/**
+ * Decodes a message on a session's channel: the streams that changed, each with its oldest kept
+ * event where the message names one. Returns `undefined` for a message without streams.
+ */
+function readChanges(text: string): Map<string, number | undefined> | undefined {
   let list: unknown;
   try {
     list = JSON.parse(text);
@@ -177,10 +183,10 @@ function readNews(text: string): Map<string, number | undefined> | undefined {
     return undefined;
   }
   if (!Array.isArray(list) || list.length === 0) return undefined;
-  const news = new Map<string, number | undefined>();
+  const changes = new Map<string, number | undefined>();
   for (let i = 0; i + 1 < list.length; i += 2) {
     const oldest: unknown = list[i + 1];
-    news.set(String(list[i]), typeof oldest === "number" ? oldest : undefined);
+    changes.set(String(list[i]), typeof oldest === "number" ? oldest : undefined);
   }
-  return news;
+  return changes;
 }

@@ -1,19 +1,20 @@
 /**
- * What happens to one session's event log in one step.
+ * Defines the scripts of one session's event log.
  *
  * @module
  */
 import { script } from "./script.ts";
 
-/** What reading answers when the session was dropped. */
+/** Marks the answer of a read when the session was dropped. */
 export const DROPPED = "dropped";
 
 /**
- * KEYS are streams (hash), events (stream), retention (sorted set). \`streams\` has \`s:<stream>\`, which is
- * \`last|delivered|ended|until|kept|bytes|places\` with the places of its kept events, \`at\` (the newest
- * place), \`bytes\` (of all events), \`w:<writer>\` (a writer's last batch with its answers), and nothing but
- * \`dropped\` once the session was dropped. An event has its place as its id. \`ended\` is 2 for a stream that
- * ended without events: its one place holds none.
+ * Defines the event log of one session. KEYS are streams (hash), events (stream), retention (sorted
+ * set). `streams` has `s:<stream>`, which is `last|delivered|ended|until|kept|bytes|places`
+ * with the places of its kept events, `at` (the newest place), `bytes` (of all events),
+ * `w:<writer>` (a writer's last batch with its answers), and only `dropped` once the session
+ * was dropped. The id of an event is its place. `ended` is 2 for a stream that ended without
+ * events: it has one place without an event.
  */
 const LOG = `
 local streams, events, retention = KEYS[1], KEYS[2], KEYS[3]
@@ -29,11 +30,12 @@ end
 `;
 
 /**
- * An event gets its number and is kept in one step, in the order of the batch; the limits hold for all
- * streams of the session together; a batch that comes twice (sent again by a client whose connection broke)
- * happens once; a dropped session stays dropped. ARGV: time, writer, batch, ttl, most events, most bytes,
- * retention, channel, for how long a drop is remembered, and in threes \`a\` (append), \`o\` (open),
- * \`e\` (end), \`d\` (deliver) or \`x\` (drop), a stream, and the data or the number delivered.
+ * Numbers and stores events in one step, in the order of the batch. The limits hold for all streams
+ * of the session together; a batch that arrives twice (sent again by a client whose connection
+ * broke) is applied once; a dropped session stays dropped. ARGV: time, writer, batch, ttl, most
+ * events, most bytes, retention, channel, time for which a drop is remembered, and in groups of
+ * three `a` (append), `o` (open), `e` (end), `d` (deliver) or `x` (drop), a stream, and
+ * the data or the delivered number.
  */
 export const WRITE = script(
   LOG,
@@ -148,8 +150,9 @@ return text`,
 );
 
 /**
- * What a stream holds after a number: last, ended, oldest kept, delivered, and the events. Nothing for one
- * that is unknown or forgotten by now. Reading changes nothing. ARGV: time, stream, number.
+ * Reads a stream after a number: last, ended, oldest kept, delivered, and the events. Answers
+ * nothing for a stream that is unknown or past its retention. Changes nothing. ARGV: time, stream,
+ * number.
  */
 export const READ = script(
   LOG,

@@ -1,5 +1,5 @@
 /**
- * Which nodes live, what they hold, and what they go by.
+ * Stores which nodes are alive, and which node holds which pinned session.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import type { Keys } from "./keys.ts";
 import { foreignData, optionalString, parseJson } from "./replies.ts";
 import { script, timeArgument } from "./script.ts";
 
-/** A value with an end: KEYS is a hash of \`value\` and \`until\`. */
+/** Defines a value that expires. KEYS is a hash of `value` and `until`. */
 const DATED = `
 local key, now = KEYS[1], time(ARGV[1])
 local dated = redis.call('HMGET', key, 'value', 'until')
@@ -22,13 +22,16 @@ local function put(value, ttl)
 end
 `;
 
-/** The value until its end. ARGV: time. */
+/** Returns the value until it expires. ARGV: time. */
 const GET = script(DATED, "return value");
 
-/** Puts a value for a time. ARGV: time, value, ttl. */
+/** Stores a value for a time. ARGV: time, value, ttl. */
 const PUT = script(DATED, "put(ARGV[2], ARGV[3]) return 1");
 
-/** Absent is taken, one's own renewed, another's left: answers whose it is. ARGV: time, value, ttl. */
+/**
+ * Stores the value if there is none, renews it if it is the same, and leaves another one. Returns
+ * the value that is stored now. ARGV: time, value, ttl.
+ */
 const CLAIM = script(
   DATED,
   `
@@ -37,7 +40,7 @@ put(ARGV[2], ARGV[3])
 return ARGV[2]`,
 );
 
-/** Only one's own goes. ARGV: time, value. */
+/** Deletes the value if it is the given one. ARGV: time, value. */
 const UNCLAIM = script(
   DATED,
   `
@@ -45,14 +48,14 @@ if value == ARGV[2] then redis.call('DEL', key) end
 return 1`,
 );
 
-/** What these are made with. */
+/** Configures {@linkcode RedisNodes} and {@linkcode RedisClaims}. */
 export interface NodesInit {
   readonly commands: Commands;
   readonly keys: Keys;
   readonly clock: Clock;
 }
 
-/** {@linkcode Nodes} in Redis. */
+/** Implements {@linkcode Nodes} in Redis. */
 export class RedisNodes implements Nodes {
   readonly #init: NodesInit;
 
@@ -85,7 +88,7 @@ export class RedisNodes implements Nodes {
   }
 }
 
-/** {@linkcode Claims} in Redis. */
+/** Implements {@linkcode Claims} in Redis. */
 export class RedisClaims implements Claims {
   readonly #init: NodesInit;
 

@@ -1,16 +1,24 @@
 /**
- * Checks of what Redis answers: other programs may write under the same prefix, and nothing of theirs may
- * pass for ours.
+ * Checks the replies of Redis: other programs may write under the same prefix, and their data must
+ * not be taken for ours.
  *
  * @module
  */
 
-/** The error for something that can't be ours. */
+/**
+ * Creates the error for data that this store can't have written.
+ *
+ * @param what What was read, for the message
+ */
 export function foreignData(what: string): Error {
-  return new Error(`Keep other programs out of the prefix in Redis: strange ${what}`);
+  return new Error(`Keep other programs out of the prefix in Redis: unexpected ${what}`);
 }
 
-/** A list of strings, where numbers may stand for texts. */
+/**
+ * Checks a list of strings; numbers are converted.
+ *
+ * @throws {Error} If it is anything else
+ */
 export function strings(reply: unknown, what: string): string[] {
   if (!Array.isArray(reply)) throw foreignData(what);
   return reply.map((each: unknown) => {
@@ -20,7 +28,11 @@ export function strings(reply: unknown, what: string): string[] {
   });
 }
 
-/** A whole number that is not negative. */
+/**
+ * Checks an integer of 0 or more, as a number or a string.
+ *
+ * @throws {Error} If it is anything else
+ */
 export function integer(reply: unknown, what: string): number {
   const number = typeof reply === "string" && reply !== "" ? Number(reply) : reply;
   if (typeof number !== "number" || !Number.isSafeInteger(number) || number < 0) {
@@ -29,7 +41,11 @@ export function integer(reply: unknown, what: string): number {
   return number;
 }
 
-/** JSON. */
+/**
+ * Parses JSON.
+ *
+ * @throws {Error} If it is malformed
+ */
 export function parseJson(text: string, what: string): unknown {
   try {
     return JSON.parse(text);
@@ -38,7 +54,11 @@ export function parseJson(text: string, what: string): unknown {
   }
 }
 
-/** A text, or nothing. */
+/**
+ * Checks a string or `null`, which becomes `undefined`.
+ *
+ * @throws {Error} If it is anything else
+ */
 export function optionalString(reply: unknown, what: string): string | undefined {
   if (reply === null) return undefined;
   if (typeof reply !== "string") throw foreignData(what);

@@ -1,22 +1,22 @@
 /**
- * How scripts for Redis are made: everything that must happen in one step. Each keeps to the keys that it
- * is given, which are in one slot; times are in milliseconds, and the first argument is the time, empty for
- * the server's own.
+ * Builds the Lua scripts that Redis runs in one step. A script uses only the keys that it gets,
+ * which are in one slot. Times are in milliseconds; the first argument is the time, or empty for
+ * the time of the Redis server.
  *
  * @module
  */
 import { createHash } from "node:crypto";
 import { type Clock, systemClock } from "../internal/clock.ts";
 
-/** A script that Redis runs in one step. */
+/** Represents a script that Redis runs in one step. */
 export interface Script {
-  /** In Lua. */
+  /** Holds the Lua source. */
   readonly text: string;
-  /** What Redis knows it by, once it has had the text. */
+  /** Holds the SHA-1 of the source, by which Redis finds it again. */
   readonly sha: string;
 }
 
-/** What every script can use: the time, and numbers as Redis takes them. */
+/** Defines functions for all scripts: the time, and the format of integers. */
 const COMMON = `
 local function time(given)
   if given ~= '' then return tonumber(given) end
@@ -26,13 +26,13 @@ end
 local function int(number) return string.format('%.0f', number) end
 `;
 
-/** Makes a script. */
+/** Concatenates parts to a script. */
 export function script(...parts: readonly string[]): Script {
   const text = [COMMON, ...parts].join("\n");
   return { text, sha: createHash("sha1").update(text).digest("hex") };
 }
 
-/** The longest time that a key is kept, in milliseconds: a year. */
+/** Gives the longest time that a key is kept, in milliseconds: a year. */
 export const LONGEST_MS = 366 * 24 * 60 * 60 * 1_000;
 
 /** Bounds a time or a count to {@linkcode LONGEST_MS}, as scripts can't calculate with `Infinity`. */

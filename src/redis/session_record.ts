@@ -10,12 +10,16 @@ import { isVersion } from "../protocol/versions.ts";
 import type { SessionRecord } from "../sessions/types.ts";
 import { foreignData, parseJson } from "./replies.ts";
 
-/** What is written of a session's record once and never changes. */
+/** Encodes the fields of a session's record that never change. */
 export function writeRecord({ id, createdAt, protocolVersion, client }: SessionRecord): string {
   return JSON.stringify({ id, createdAt, protocolVersion, client });
 }
 
-/** A record, from what was written once and what may have changed since. */
+/**
+ * Decodes a record from its encoded fields and those that may have changed.
+ *
+ * @throws {Error} If the data can't be a record of this store
+ */
 export function readRecord(
   id: string,
   text: string,

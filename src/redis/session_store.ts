@@ -1,5 +1,5 @@
 /**
- * The sessions of all nodes.
+ * Stores the sessions of all nodes in Redis.
  *
  * @module
  */
@@ -27,17 +27,22 @@ import {
   USE,
 } from "./session_scripts.ts";
 
-/** For how much longer than its session a key may be kept, in milliseconds, so that its end is told. */
+/**
+ * Gives the time that a key is kept beyond the life of its session, in milliseconds, so that the
+ * session's end is still reported.
+ */
 const MARGIN_MS = 300_000;
-/** How often somebody else may take the place that was made before a reservation gives up. */
+/**
+ * Limits the attempts to reserve a place after an eviction, which another session may take first.
+ */
 const MOST_ROUNDS = 64;
-/** How often a sweep asks the index again. */
+/** Limits the queries of one sweep. */
 const MOST_SWEEPS = 8;
 
 /**
- * A {@linkcode SessionStore} in Redis: each session has keys of its own, and an index that all sessions
- * share decides who is admitted. `use` is one round trip; nobody waits for `hold` and `free`. `size` is as
- * new as the last answer of the index.
+ * Implements {@linkcode SessionStore} in Redis: each session has its own keys, and an index of all
+ * sessions decides about admission. `use` is one round trip; no caller waits for `hold` and `free`.
+ * `size` is that of the last answer of the index.
  */
 export class RedisSessionStore implements SessionStore {
   readonly #init: SessionStoreInit;
@@ -71,7 +76,7 @@ export class RedisSessionStore implements SessionStore {
         if (gone !== undefined) ended.push(gone);
       }
     } catch (error) {
-      // Whoever asked must learn of those that are gone already.
+      // The caller must learn of the sessions that have ended already.
       if (ended.length === 0) throw error;
     }
     return { admitted: false, ended };
@@ -174,7 +179,7 @@ export class RedisSessionStore implements SessionStore {
     if (value === undefined) return await this.deleteState(id, key);
     const text: string | undefined = JSON.stringify(value);
     if (text === undefined) {
-      throw new TypeError(`Keep a JSON value in the state: a ${typeof value}`);
+      throw new TypeError(`Give a JSON value as session state: ${typeof value}`);
     }
     await this.#run(SET_STATE, id, [key, text]);
   }
@@ -185,7 +190,7 @@ export class RedisSessionStore implements SessionStore {
 
   async subscribe(id: string, uri: string, cap: number): Promise<"subscribed" | "full" | "gone"> {
     const { commands, keys, clock } = this.#init;
-    // First in the index, so that whoever ends the session meanwhile finds it there.
+    // The index is written first, so that a concurrent end of the session finds the entry there.
     const [, outcome] = await Promise.all([
       commands.run(ADD_SUBSCRIBER, [keys.subscribers(uri)], [timeArgument(clock), id, this.#ttl]),
       this.#run(SUBSCRIBE, id, [uri, String(bounded(cap))]),
@@ -208,7 +213,7 @@ export class RedisSessionStore implements SessionStore {
     return strings(await commands.send("ZRANGE", keys.subscribers(uri), "0", "-1"), "subscribers");
   }
 
-  /** Takes down a use, and what it found. */
+  /** Notes a use in the index, and decodes the record. */
   #found(id: string, reply: readonly string[]): SessionRecord {
     const [text = "", , owner = "", init = "", level = "", at, claimed] = reply;
     this.#index.note(
@@ -217,12 +222,12 @@ export class RedisSessionStore implements SessionStore {
       this.#holds.has(id) ? "" : at,
       claimed === "1" ? ownerDigest(owner) : undefined,
     );
-    // What counts for a cap must be known before anybody else is admitted.
+    // The owner's count must be known before the next admission.
     if (claimed === "1") void this.#index.flush();
     return readRecord(id, text, owner, init, level);
   }
 
-  /** Ends a session if the mode says so, and puts the index right if not. */
+  /** Ends a session if the mode of {@linkcode END} says so, and corrects the index otherwise. */
   async #endIf(id: string, mode: string): Promise<EndedSession | undefined> {
     const args = [timeArgument(this.#init.clock), ...this.#limits, mode];
     const [status, first = "", ...rest] = strings(await this.#run(END, id, args), "session");
@@ -236,7 +241,7 @@ export class RedisSessionStore implements SessionStore {
     return undefined;
   }
 
-  /** Forgets what is kept elsewhere of a session that is gone. What fails here goes by itself in time. */
+  /** Deletes what other keys hold of an ended session. What fails here expires by itself. */
   async #forget(id: string, uris: readonly string[]): Promise<void> {
     const { commands, keys } = this.#init;
     this.#holds.drop(id);

@@ -1,5 +1,5 @@
 /**
- * The store that many processes share.
+ * Creates the store that many processes share.
  *
  * @module
  */
@@ -17,25 +17,25 @@ import { RedisClaims, RedisNodes } from "./nodes.ts";
 import { RedisSessionStore } from "./session_store.ts";
 import { Subscriber } from "./subscriber.ts";
 
-/** Options for {@linkcode redisStore}. */
+/** Configures {@linkcode redisStore}. */
 export interface RedisStoreOptions {
   /**
-   * A client of the package `redis` (6) or `ioredis` (6). It stays yours: connect it, listen to its
-   * `error` event, and close it after the handlers. A connection that breaks is made again by the
-   * client, so leave its reconnecting on. For what it subscribes to, the store makes a duplicate of it
-   * while a handler is open.
+   * Gives access to Redis: a client of the package `redis` (6) or `ioredis` (6). You keep control
+   * of it: connect it, listen to its `error` event, and close it after the handlers. Leave its
+   * reconnecting on. While a handler is open, the store also uses a duplicate of the client for its
+   * subscriptions.
    */
   readonly client: RedisClient;
   /**
-   * What all keys and channels begin with, without `{` and `}`. Handlers with the same prefix in the
-   * same Redis are one endpoint.
+   * Begins the name of every key and channel, without `{` and `}`. Handlers with the same prefix in
+   * the same Redis are one endpoint.
    *
    * @default {"mooring"}
    */
   readonly prefix?: string;
   /**
-   * How long each call waits for Redis, in milliseconds, whether it is slow or away; the request that
-   * needs it is then answered with 503. It may be that what was asked for happens all the same.
+   * Limits the wait for Redis in each call, in milliseconds, whether Redis is slow or unavailable;
+   * the request that needs it is then answered with 503. The command may still take effect.
    *
    * @default {2_000}
    */
@@ -43,13 +43,14 @@ export interface RedisStoreOptions {
 }
 
 /**
- * Makes a {@linkcode Store} in Redis 6.2 or newer, for handlers in any number of processes.
+ * Creates a {@linkcode Store} in Redis 6.2 or newer, for handlers in any number of processes.
  *
- * Expiry goes by the time of the Redis server, so that the clocks of processes may differ; a handler that is
- * given a `clock` of its own goes by that one. Every key has an expiry.
+ * Expiry uses the time of the Redis server, so that the clocks of processes may differ; a handler
+ * with its own `clock` uses that one. Every key expires.
  *
- * @throws {TypeError} If an option has the wrong type, or the client doesn't fit
- * @throws {RangeError} If a number is out of range, or the prefix is empty or has a brace
+ * @returns The store, for the option `store` of `createMcpHandler`
+ * @throws {TypeError} If an option has the wrong type, or the client is not supported
+ * @throws {RangeError} If a number is out of range, or the prefix is empty or contains a brace
  *
  * @example
  * ```ts
@@ -90,7 +91,9 @@ export function redisStore(options: RedisStoreOptions): Store {
 }
 
 function checkPrefix(prefix: string): string {
-  if (typeof prefix !== "string") throw new TypeError(`Give a text as "prefix": ${typeof prefix}`);
+  if (typeof prefix !== "string") {
+    throw new TypeError(`Give a string as "prefix": ${typeof prefix}`);
+  }
   if (!/^[^{}]+$/.test(prefix)) {
     throw new RangeError(`Give a "prefix" of one character or more without braces: "${prefix}"`);
   }

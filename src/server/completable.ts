@@ -4,7 +4,7 @@
  * @module
  */
 import { isObject } from "../protocol/jsonrpc.ts";
-import type { Shape, StandardSchema } from "./standard_schema.ts";
+import type { StandardSchema } from "./standard_schema.ts";
 import type { Completer } from "./types.ts";
 
 /** Keys the completer of a schema. Registered, so that two copies of the module share it. */
