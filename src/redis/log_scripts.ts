@@ -41,7 +41,7 @@ export const WRITE = script(
   LOG,
   `
 local now, writer, batch = time(ARGV[1]), 'w:' .. ARGV[2], ARGV[3]
-local answers, news, told = {}, {}, {}
+local answers, changes, positions = {}, {}, {}
 local earlier, text = (redis.call('HGET', streams, writer) or ''):match('^(%d+):(.*)$')
 if earlier == batch then return text end
 local bytes = tonumber(redis.call('HGET', streams, 'bytes') or 0)
@@ -50,12 +50,12 @@ local function save(name, s)
   redis.call('HSET', streams, 's:' .. name, table.concat({int(s.last), int(s.delivered), s.ended,
     int(s.till), s.kept, s.bytes, s.places}, '|'))
 end
-local function tell(name, s)
-  if not told[name] then
-    news[#news + 1] = name
-    told[name] = #news + 1
+local function notify(name, s)
+  if not positions[name] then
+    changes[#changes + 1] = name
+    positions[name] = #changes + 1
   end
-  news[told[name]] = s and first(s) or 0
+  changes[positions[name]] = s and first(s) or 0
 end
 local function forget(name, s)
   for place in s.places:gmatch('%d+') do redis.call('XDEL', events, place .. '-0') end
@@ -74,7 +74,7 @@ local function trim(newest)
     if s then
       s.kept, s.bytes, s.places = s.kept - 1, s.bytes - size, s.places:match('^%d+,?(.*)$')
       if s.ended > 0 and s.kept == 0 then forget(name, s) else save(name, s) end
-      if s.ended ~= 2 then tell(name, s) end
+      if s.ended ~= 2 then notify(name, s) end
     end
   end
 end
@@ -97,7 +97,7 @@ function act.a(name, s, data)
   if s.ended > 0 then return 0 end
   s.last, s.bytes, bytes = s.last + 1, s.bytes + #data, bytes + #data
   keep(name, s, 'd', data)
-  tell(name, load(name) or s)
+  notify(name, load(name) or s)
   return s.last
 end
 function act.e(name, s)
@@ -105,7 +105,7 @@ function act.e(name, s)
   s.ended = s.kept == 0 and 2 or 1
   retain(name, s)
   if s.ended == 2 then keep(name, s) else save(name, s) end
-  tell(name, s)
+  notify(name, s)
   return 0
 end
 function act.d(name, s, n)
@@ -118,14 +118,14 @@ end
 for _, name in ipairs(redis.call('ZRANGEBYSCORE', retention, '-inf', int(now))) do
   local s = load(name)
   if s then forget(name, s) end
-  tell(name)
+  notify(name)
 end
 for i = 10, #ARGV, 3 do
   local answer = 0
   if ARGV[i] == 'x' then
     redis.call('DEL', streams, events, retention)
     redis.call('HSET', streams, 'dropped', 1)
-    dropped, dropping, news, told = true, true, {}, {}
+    dropped, dropping, changes, positions = true, true, {}, {}
   elseif not dropped then
     local name = ARGV[i + 1]
     local s = load(name) or
@@ -145,7 +145,7 @@ redis.call('HSET', streams, 'bytes', int(bytes))
 for _, key in ipairs(KEYS) do
   if redis.call('PTTL', key) == -1 then redis.call('PEXPIRE', key, ARGV[4]) end
 end
-if #news > 0 then redis.call('PUBLISH', ARGV[8], cjson.encode(news)) end
+if #changes > 0 then redis.call('PUBLISH', ARGV[8], cjson.encode(changes)) end
 return text`,
 );
 

@@ -1,5 +1,5 @@
 /**
- * How long clients may cache a result (2026-07-28, Caching).
+ * Defines how long clients may cache a result (2026-07-28, Caching).
  *
  * @module
  */

@@ -18,7 +18,7 @@ export interface Position {
 }
 
 /** Encodes a place as a cursor. */
-export function toCursor({ list, serial, offset }: Position): string {
+export function encodeCursor({ list, serial, offset }: Position): string {
   return btoa(`${list}.${serial}.${offset}`).replaceAll("=", "").replaceAll("+", "-");
 }
 
@@ -29,23 +29,23 @@ export function toCursor({ list, serial, offset }: Position): string {
  * @param lists The letters of the lists that the cursor may belong to
  * @throws {McpError} With -32602, if the cursor is invalid
  */
-export function toPosition(params: JsonObject, lists: string): Position | undefined {
+export function decodeCursor(params: JsonObject, lists: string): Position | undefined {
   const { cursor } = params;
   if (cursor === undefined) return undefined;
-  const position = typeof cursor === "string" && cursor.length <= 100 ? decode(cursor) : undefined;
+  const position = typeof cursor === "string" && cursor.length <= 100 ? parse(cursor) : undefined;
   if (position !== undefined && lists.includes(position.list)) return position;
-  throw badCursor();
+  throw invalidCursor();
 }
 
 /** Creates the error for a cursor that the server never issued. */
-export function badCursor(): McpError {
+export function invalidCursor(): McpError {
   return new McpError(
     ErrorCode.InvalidParams,
     'Give the "nextCursor" of an earlier page, or no cursor',
   );
 }
 
-function decode(cursor: string): Position | undefined {
+function parse(cursor: string): Position | undefined {
   let text: string;
   try {
     text = atob(cursor.replaceAll("-", "+"));
@@ -56,5 +56,5 @@ function decode(cursor: string): Position | undefined {
   const [, list, serial, offset] = match ?? [];
   if (list === undefined) return undefined;
   const position = { list, serial: Number(serial), offset: Number(offset) };
-  return toCursor(position) === cursor ? position : undefined;
+  return encodeCursor(position) === cursor ? position : undefined;
 }

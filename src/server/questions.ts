@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { randomText } from "../internal/random.ts";
+import { randomText, shortHash } from "../internal/random.ts";
 import { ErrorCode, McpError, MissingCapabilityError } from "../protocol/errors.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
@@ -30,6 +30,11 @@ export interface Questions {
    * @param params Its parameters
    */
   ask(key: string, method: string, params: JsonObject): Promise<JsonObject>;
+}
+
+/** Returns a hash of a question, which tells whether a key was used for another question before. */
+export function hashQuestion(method: string, params: JsonObject): string {
+  return shortHash(JSON.stringify([method, params]));
 }
 
 /** Asks while the call waits, as all versions until 2025-11-25 do. */

@@ -6,7 +6,7 @@
 import type { MaybePromise } from "../internal/types.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 import { prepare } from "../protocol/prepared.ts";
-import { badCursor, toCursor, toPosition } from "./pagination.ts";
+import { decodeCursor, encodeCursor, invalidCursor } from "./pagination.ts";
 
 /** Limits the cached pages. */
 const MOST_PAGES = 100;
@@ -144,10 +144,10 @@ export class Registry<Definition extends Listable> {
   }
 
   #after(params: JsonObject): number {
-    const position = toPosition(params, this.#init.letter);
+    const position = decodeCursor(params, this.#init.letter);
     if (position === undefined) return 0;
     if (position.serial <= this.#serial && position.offset === 0) return position.serial;
-    throw badCursor();
+    throw invalidCursor();
   }
 
   #build(after: number, size: number): JsonObject {
@@ -159,7 +159,7 @@ export class Registry<Definition extends Listable> {
     const { field, letter } = this.#init;
     const listed = Object.freeze(entries.map(({ definition }) => definition.listed));
     if (last === undefined) return Object.freeze({ [field]: listed });
-    const nextCursor = toCursor({ list: letter, serial: last, offset: 0 });
+    const nextCursor = encodeCursor({ list: letter, serial: last, offset: 0 });
     return Object.freeze({ [field]: listed, nextCursor });
   }
 

@@ -16,7 +16,7 @@ import { type ContextSettings, ExchangeContext } from "./context.ts";
 import { checkName, compact, makeHandle } from "./definition.ts";
 import { fail } from "./failure.ts";
 import type { Feature, FeatureInit } from "./feature.ts";
-import { badCursor, type Position, toCursor, toPosition } from "./pagination.ts";
+import { decodeCursor, encodeCursor, invalidCursor, type Position } from "./pagination.ts";
 import { type Entry, Registry } from "./registry.ts";
 import type { ResourceTemplate } from "./resource_template.ts";
 import { toReadResult } from "./results.ts";
@@ -218,12 +218,12 @@ function listResources(
   templates: Registry<TemplateResource>,
   context: ContextSettings,
 ): MaybePromise<JsonObject> {
-  const position = toPosition(exchange.params, `r${LISTED}`);
+  const position = decodeCursor(exchange.params, `r${LISTED}`);
   const lists = templates.enabled.filter(({ definition }) =>
     definition.template.list !== undefined
   );
   if (position?.list === LISTED) {
-    if (position.serial > templates.lastSerial) throw badCursor();
+    if (position.serial > templates.lastSerial) throw invalidCursor();
     return gather(exchange, [], position, lists, context);
   }
   const page = fixed.page(exchange.params, exchange.pageSize);
@@ -245,12 +245,14 @@ async function gather(
   for (const { serial, definition } of rest) {
     const offset = serial === start.serial ? start.offset : 0;
     const room = exchange.pageSize - resources.length;
-    if (room === 0) return { resources, nextCursor: toCursor({ list: LISTED, serial, offset }) };
+    if (room === 0) {
+      return { resources, nextCursor: encodeCursor({ list: LISTED, serial, offset }) };
+    }
     const listed = await listOf(exchange, definition, context);
     const end = offset + room;
     resources.push(...listed.slice(offset, end));
     if (listed.length > end) {
-      return { resources, nextCursor: toCursor({ list: LISTED, serial, offset: end }) };
+      return { resources, nextCursor: encodeCursor({ list: LISTED, serial, offset: end }) };
     }
   }
   return { resources };

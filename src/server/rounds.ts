@@ -4,11 +4,10 @@
  *
  * @module
  */
-import { shortHash } from "../internal/random.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
 import { methodFacts } from "../protocol/methods.ts";
-import type { Questions } from "./questions.ts";
+import { hashQuestion, type Questions } from "./questions.ts";
 
 /** Holds an answer of the client, and the hash of its question where it is known. */
 interface Answer {
@@ -64,7 +63,7 @@ export class Rounds implements Questions {
       const where = `not in ${this.#exchange.method}`;
       return Promise.reject(new TypeError(`Ask only in tools, prompts and resources, ${where}`));
     }
-    const hash = shortHash(JSON.stringify([method, params]));
+    const hash = hashQuestion(method, params);
     const before = this.#asked.get(key);
     if (before !== undefined) {
       return before.hash === hash ? before.reply : Promise.reject(

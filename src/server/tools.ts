@@ -15,7 +15,7 @@ import { checkScopes } from "../auth/scopes.ts";
 import { type Approval, isApproved } from "./approval.ts";
 import { contextWith, ExchangeContext } from "./context.ts";
 import { checkName, compact, makeHandle } from "./definition.ts";
-import { fail, sortFailure } from "./failure.ts";
+import { fail, failedTool } from "./failure.ts";
 import type { Feature, FeatureInit } from "./feature.ts";
 import { headerParamsOf } from "../protocol/header_params.ts";
 import type { Questions } from "./questions.ts";
@@ -231,11 +231,11 @@ export class Tools implements Feature {
     if (tool === undefined) throw unknownTool(name);
     const args = checkArguments(tool.input, exchange.params.arguments);
     return isPromise(args)
-      ? args.then((args) => this.#admit(tool, args, exchange))
-      : this.#admit(tool, args, exchange);
+      ? args.then((args) => this.#answer(tool, args, exchange))
+      : this.#answer(tool, args, exchange);
   }
 
-  #admit(tool: Tool, args: unknown, exchange: Exchange): MaybePromise<JsonObject> {
+  #answer(tool: Tool, args: unknown, exchange: Exchange): MaybePromise<JsonObject> {
     const { context } = this.#init;
     const callTool = this.#init.callTool();
     if (callTool === undefined) {
@@ -279,51 +279,50 @@ function run(
   try {
     returned = tool.handler(args, ctx);
   } catch (error) {
-    return failed(tool, error, exchange);
+    return failedTool(exchange, tool.name, error);
   }
   return isPromise(returned)
     ? returned.then(
-      (value) => finish(tool, value, exchange),
-      (error) => failed(tool, error, exchange),
+      (value) => completeResult(tool, value, exchange),
+      (error) => failedTool(exchange, tool.name, error),
     )
-    : finish(tool, returned, exchange);
+    : completeResult(tool, returned, exchange);
 }
 
-function finish(tool: Tool, returned: unknown, exchange: Exchange): MaybePromise<JsonObject> {
+function completeResult(
+  tool: Tool,
+  returned: unknown,
+  exchange: Exchange,
+): MaybePromise<JsonObject> {
   let result: JsonObject;
   try {
     result = toToolResult(returned, exchange);
     if (tool.output === undefined || result.isError === true) return withText(result);
   } catch (error) {
-    return failed(tool, error, exchange);
+    return failedTool(exchange, tool.name, error);
   }
   if (result.structuredContent === undefined) {
-    return misfit(tool, 'Return "structuredContent"', exchange);
+    return failValidation(tool, 'Return "structuredContent"', exchange);
   }
   const checked = tool.output.validate(result.structuredContent);
   return isPromise(checked)
-    ? checked.then((outcome) => fit(tool, result, outcome, exchange))
-    : fit(tool, result, checked, exchange);
+    ? checked.then((outcome) => validated(tool, result, outcome, exchange))
+    : validated(tool, result, checked, exchange);
 }
 
-function fit(
+function validated(
   tool: Tool,
   result: JsonObject,
   checked: StandardResult<unknown>,
   exchange: Exchange,
 ): JsonObject {
   if (checked.issues !== undefined) {
-    return misfit(tool, describeIssues(checked.issues, "the result"), exchange);
+    return failValidation(tool, describeIssues(checked.issues, "the result"), exchange);
   }
   return withText({ ...result, structuredContent: checked.value });
 }
 
-function failed(tool: Tool, error: unknown, exchange: Exchange): JsonObject {
-  sortFailure(exchange, `tools/call ${tool.name}`, error);
-  return errorResult(`The tool ${quote(tool.name)} failed`);
-}
-
-function misfit(tool: Tool, what: string, exchange: Exchange): never {
+function failValidation(tool: Tool, what: string, exchange: Exchange): never {
   const message = `The result of the tool ${quote(tool.name)} doesn't fit its output schema`;
   return fail(exchange, `tools/call ${tool.name}`, new TypeError(what), message);
 }

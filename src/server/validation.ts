@@ -45,11 +45,11 @@ function valueOf(checked: StandardResult<unknown>): unknown {
  * @param whole The name of the value itself, for issues without a path
  */
 export function describeIssues(issues: readonly StandardIssue[], whole: string): string {
-  const told = issues.slice(0, MOST).map(({ message, path }) => {
+  const described = issues.slice(0, MOST).map(({ message, path }) => {
     return `${readablePath(path) || whole}: ${clip(message, LONGEST)}`;
   });
   const more = issues.length > MOST ? ` (and ${issues.length - MOST} more)` : "";
-  return `Fix ${told.join("; ")}${more}`;
+  return `Fix ${described.join("; ")}${more}`;
 }
 
 function readablePath(path: StandardIssue["path"]): string {

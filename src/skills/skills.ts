@@ -11,7 +11,7 @@ import type { Exchange } from "../protocol/exchange.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 import type { Extension } from "../server/extension.ts";
 import { type CacheHint, fullCacheHint } from "../server/cache_hint.ts";
-import { badCursor, toCursor, toPosition } from "../server/pagination.ts";
+import { decodeCursor, encodeCursor, invalidCursor } from "../server/pagination.ts";
 import { type Entry, Registry } from "../server/registry.ts";
 import { uriOf } from "../server/resources.ts";
 import type { McpServer } from "../server/server.ts";
@@ -245,9 +245,9 @@ class SkillsExtension implements Skills {
   }
 
   #list({ params, pageSize }: Exchange): JsonObject {
-    const position = toPosition(params, SKILLS);
+    const position = decodeCursor(params, SKILLS);
     const after = position?.serial ?? 0;
-    if (after > this.#registry.lastSerial || (position?.offset ?? 0) !== 0) throw badCursor();
+    if (after > this.#registry.lastSerial || (position?.offset ?? 0) !== 0) throw invalidCursor();
     const slice = this.#registry.slice(after, pageSize);
     const entries = withinBytes(slice.entries);
     const cut = entries.length < slice.entries.length;
@@ -256,7 +256,7 @@ class SkillsExtension implements Skills {
       skills: entries.map(({ definition }) => definition.listed),
       ...(last === undefined
         ? {}
-        : { nextCursor: toCursor({ list: SKILLS, serial: last, offset: 0 }) }),
+        : { nextCursor: encodeCursor({ list: SKILLS, serial: last, offset: 0 }) }),
       ...this.#settings.cache,
     };
   }
@@ -275,12 +275,12 @@ class SkillsExtension implements Skills {
     if (children === undefined) {
       throw new McpError(ErrorCode.InvalidParams, "Directory not found", { uri });
     }
-    const { serial, offset } = toPosition(params, DIRECTORY) ?? { serial: 0, offset: 0 };
-    if (serial !== 0 || offset > children.length) throw badCursor();
+    const { serial, offset } = decodeCursor(params, DIRECTORY) ?? { serial: 0, offset: 0 };
+    if (serial !== 0 || offset > children.length) throw invalidCursor();
     const end = offset + pageSize;
     const resources = children.slice(offset, end);
     if (end >= children.length) return { resources };
-    return { resources, nextCursor: toCursor({ list: DIRECTORY, serial: 0, offset: end }) };
+    return { resources, nextCursor: encodeCursor({ list: DIRECTORY, serial: 0, offset: end }) };
   }
 }
 

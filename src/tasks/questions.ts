@@ -4,10 +4,9 @@
  *
  * @module
  */
-import { shortHash } from "../internal/random.ts";
 import { ErrorCode, McpError } from "../protocol/errors.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
-import type { Questions } from "../server/questions.ts";
+import { hashQuestion, type Questions } from "../server/questions.ts";
 import type { TaskQuestion } from "./types.ts";
 
 /** Limits the open questions of one task. */
@@ -48,7 +47,7 @@ export class TaskQuestions implements Questions {
   }
 
   ask(key: string, method: string, params: JsonObject): Promise<JsonObject> {
-    const hash = hashOf(method, params);
+    const hash = hashQuestion(method, params);
     const known = this.#asked.get(key) ?? this.#answered(key);
     if (known !== undefined) {
       return known.hash === hash ? known.reply : Promise.reject(
@@ -110,12 +109,8 @@ export function recording(questions: Questions, answers: Map<string, Answer>): Q
   return {
     async ask(key, method, params) {
       const result = await questions.ask(key, method, params);
-      answers.set(key, { hash: hashOf(method, params), result });
+      answers.set(key, { hash: hashQuestion(method, params), result });
       return result;
     },
   };
-}
-
-function hashOf(method: string, params: JsonObject): string {
-  return shortHash(JSON.stringify([method, params]));
 }

@@ -7,7 +7,6 @@
 import { integerOption } from "../internal/check.ts";
 import { type Clock, systemClock } from "../internal/clock.ts";
 import { DelayLine } from "../internal/delay_line.ts";
-import { quote } from "../internal/quote.ts";
 import { randomText } from "../internal/random.ts";
 import type { MaybePromise } from "../internal/types.ts";
 import { ErrorCode, McpError, MissingCapabilityError } from "../protocol/errors.ts";
@@ -17,8 +16,7 @@ import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
 import { isModern } from "../protocol/versions.ts";
 import { StopError } from "../calls/stop.ts";
 import type { Extension } from "../server/extension.ts";
-import { sortFailure } from "../server/failure.ts";
-import { errorResult } from "../server/results.ts";
+import { failedTool } from "../server/failure.ts";
 import { TASKS, type ToolTask } from "../server/tool_task.ts";
 import type { ToolCall } from "../server/tools.ts";
 import { ownerKey } from "../sessions/owner.ts";
@@ -181,8 +179,7 @@ class TasksExtension implements Extension {
     try {
       await askFirst?.(call.args, call.context(exchange, recording(call.questions(), answers)));
     } catch (error) {
-      sortFailure(exchange, `tools/call ${name}`, error);
-      return errorResult(`The tool ${quote(name)} failed`);
+      return failedTool(exchange, name, error);
     }
     const now = clock.now();
     const record: TaskRecord = {
