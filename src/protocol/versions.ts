@@ -21,6 +21,8 @@ export interface VersionFacts {
   readonly resourceLinks: boolean;
   /** Says whether the version has elicitation. */
   readonly elicitation: boolean;
+  /** Says whether elicitations have a `mode`, and so can ask the user to visit a URL. */
+  readonly elicitationModes: boolean;
 }
 
 /** Names a protocol version that Mooring knows. */
@@ -33,16 +35,11 @@ export type ProtocolVersion =
 
 /** Holds the facts about every version that Mooring knows, newest first. */
 export const VERSIONS: Readonly<Record<ProtocolVersion, VersionFacts>> = {
-  "2026-07-28": facts("2026", { priming: false }),
-  "2025-11-25": facts("2025", {}),
-  "2025-06-18": facts("2025", { priming: false }),
-  "2025-03-26": facts("2025", {
-    batch: true,
-    priming: false,
-    resourceLinks: false,
-    elicitation: false,
-  }),
-  "2024-11-05": facts("2025", { priming: false, resourceLinks: false, elicitation: false }),
+  "2026-07-28": facts("2026", ["resourceLinks", "elicitation", "elicitationModes"]),
+  "2025-11-25": facts("2025", ["priming", "resourceLinks", "elicitation", "elicitationModes"]),
+  "2025-06-18": facts("2025", ["resourceLinks", "elicitation"]),
+  "2025-03-26": facts("2025", ["batch"]),
+  "2024-11-05": facts("2025", []),
 };
 
 /** Gives the version to assume for a 2025 client that names none (2025-11-25, Transports). */
@@ -53,14 +50,18 @@ export function isVersion(value: unknown): value is ProtocolVersion {
   return typeof value === "string" && Object.hasOwn(VERSIONS, value);
 }
 
-const MODERN: readonly string[] = Object.keys(VERSIONS)
-  .filter((version) => isVersion(version) && VERSIONS[version].era === "2026");
-
-/** Tells whether a version belongs to the 2026 era. */
+/** Tells whether a version belongs to the 2026 era; unknown versions don't. */
 export function isModern(version: string): boolean {
-  return MODERN.includes(version);
+  return isVersion(version) && VERSIONS[version].era === "2026";
 }
 
-function facts(era: Era, own: Partial<VersionFacts>): VersionFacts {
-  return { era, batch: false, priming: true, resourceLinks: true, elicitation: true, ...own };
+function facts(era: Era, features: readonly Exclude<keyof VersionFacts, "era">[]): VersionFacts {
+  return {
+    era,
+    batch: features.includes("batch"),
+    priming: features.includes("priming"),
+    resourceLinks: features.includes("resourceLinks"),
+    elicitation: features.includes("elicitation"),
+    elicitationModes: features.includes("elicitationModes"),
+  };
 }

@@ -8,11 +8,11 @@ import type { RedisConnection, SubscriberConnection } from "./client.ts";
 
 /** Receives the messages of a channel. Neither method may throw. */
 export interface ChannelListener {
-  /** Called with each message. */
+  /** Handles one message. */
   onMessage(text: string): void;
   /**
-   * Called when the subscription begins: at first, and each time after the connection was lost.
-   * Messages from before may have been missed.
+   * Handles the start of the subscription: the first one, and each one after the connection was
+   * lost. Messages from before may have been missed.
    */
   onSubscribed(): void;
 }

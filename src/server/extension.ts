@@ -32,11 +32,11 @@ export interface Extension {
    * server may have it.
    */
   readonly callTool?: (call: ToolCall) => MaybePromise<JsonObject>;
-  /** Called once with the server that uses the extension. */
+  /** Receives the server that uses the extension, once. */
   readonly install?: (server: McpServer) => void;
   /**
-   * Called once with each endpoint that serves the server. The returned function is called when
-   * that endpoint closes.
+   * Receives each endpoint that serves the server, once. The returned function is called when that
+   * endpoint closes.
    */
   readonly attach?: (host: DispatcherHost) => () => void;
 }

@@ -23,6 +23,6 @@ export interface FeatureInit {
   readonly context: ContextSettings;
   /** Notifies the clients that a list changed, by the given notification method. */
   readonly changed: (method: string) => void;
-  /** Called when something that has a completer is registered. */
+  /** Reports that something with a completer is registered. */
   readonly completable: () => void;
 }

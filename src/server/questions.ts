@@ -14,7 +14,7 @@ import type {
   ElicitResult,
   Root,
 } from "../protocol/shapes.ts";
-import { isModern, type ProtocolVersion, VERSIONS } from "../protocol/versions.ts";
+import { isModern, VERSIONS } from "../protocol/versions.ts";
 import { type CompiledSchema, compileSchema } from "./schema.ts";
 import type { Schema } from "./standard_schema.ts";
 import { describeIssues } from "./validation.ts";
@@ -41,9 +41,6 @@ export function hashQuestion(method: string, params: JsonObject): string {
 export function liveQuestions(exchange: Exchange): Questions {
   return { ask: (_key, method, params) => exchange.ask(method, params) };
 }
-
-/** Gives the first version with a `mode` in elicitations, and with URLs to visit. */
-const MODES_SINCE: ProtocolVersion = "2025-11-25";
 
 const ACTIONS: ReadonlySet<unknown> = new Set(["accept", "decline", "cancel"]);
 const FLAT_TYPES: ReadonlySet<unknown> = new Set(["string", "number", "integer", "boolean"]);
@@ -122,7 +119,7 @@ function checkKey(key: string): void {
 
 function visitParams(exchange: Exchange, message: string, url: string | URL): JsonObject {
   const { elicitation } = exchange.client.capabilities;
-  if (exchange.protocolVersion < MODES_SINCE || elicitation?.url === undefined) {
+  if (!VERSIONS[exchange.protocolVersion].elicitationModes || elicitation?.url === undefined) {
     throw new MissingCapabilityError("elicitation.url");
   }
   const href = String(url);
@@ -143,9 +140,9 @@ function formParams(exchange: Exchange, message: string, schema: CompiledSchema)
   }
   const { $schema: _, ...requestedSchema } = schema.json;
   checkFlat(requestedSchema);
-  return exchange.protocolVersion < MODES_SINCE
-    ? { message, requestedSchema }
-    : { mode: "form", message, requestedSchema };
+  return VERSIONS[exchange.protocolVersion].elicitationModes
+    ? { mode: "form", message, requestedSchema }
+    : { message, requestedSchema };
 }
 
 /**

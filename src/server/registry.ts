@@ -34,7 +34,7 @@ export interface RegistryInit {
   readonly noun: string;
   /** Names the list in cursors by a single letter. */
   readonly letter: string;
-  /** Called after every change that clients can see. */
+  /** Reports every change that clients can see. */
   readonly changed: () => void;
 }
 

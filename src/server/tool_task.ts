@@ -45,6 +45,7 @@ export function toolTaskOf(
   }
   if (served) return full;
   throw new TypeError(
-    `Call server.use(tasks()), of "@mooring/mcp/tasks", before registering a tool with "task": "${name}"`,
+    `Call server.use(tasks()), of "@mooring/mcp/tasks", before registering a tool with "task": ` +
+      `"${name}"`,
   );
 }

@@ -72,17 +72,17 @@ export type TaskMessage =
  *
  * An implementation MUST
  * - check both caps and store the task in one step, so that no burst exceeds a cap, and count every
- * task until it expires or is deleted, whether it runs or has ended;
+ *   task until it expires or is deleted, whether it runs or has ended;
  * - have stored a task, visible to every reader, before `create` settles;
  * - treat a task whose age has reached its `ttlMs` as unknown, everywhere;
  * - treat another owner's task as unknown, in every respect;
  * - never change a task that has `completed`, `failed` or was `cancelled`;
  * - apply changes in the order in which they were made;
  * - deliver a message to the listener at most once, in the order of sending, and never throw what
- * the listener throws;
+ *   the listener throws;
  * - store values as they were: later changes of a passed object change no task;
  * - accept every string as an id that may be unknown (`__proto__`, `constructor`, the empty
- * string).
+ *   string).
  */
 export interface TaskStore {
   /** Stores a new task. Returns `false` when a cap is reached or the id is taken. */
