@@ -153,9 +153,9 @@ export type {
 export type { ProtocolVersion } from "./src/protocol/versions.ts";
 export type { StopKind } from "./src/calls/stop.ts";
 export type { Approval } from "./src/server/approval.ts";
-export type { Extension, ToolCall } from "./src/server/extension.ts";
+export type { Extension } from "./src/server/extension.ts";
 export type { Method } from "./src/server/feature.ts";
-export type { CacheHint } from "./src/server/modern.ts";
+export type { CacheHint } from "./src/server/cache_hint.ts";
 export type { PromptChanges, PromptConfig, PromptHandle } from "./src/server/prompts.ts";
 export type { ListedResource, ResourceTemplateOptions } from "./src/server/resource_template.ts";
 export type { Questions } from "./src/server/questions.ts";
@@ -175,7 +175,7 @@ export type {
   StandardSchema,
 } from "./src/server/standard_schema.ts";
 export type { TaskSupport, ToolTask } from "./src/server/tool_task.ts";
-export type { ToolChanges, ToolConfig, ToolHandle } from "./src/server/tools.ts";
+export type { ToolCall, ToolChanges, ToolConfig, ToolHandle } from "./src/server/tools.ts";
 export type {
   ArgumentsOf,
   Completer,

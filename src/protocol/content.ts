@@ -1,88 +1,89 @@
 /**
- * Content blocks, resources' contents and prompt messages, as they are on the wire.
+ * Defines content blocks, resource contents, prompt messages and icons as they go on the wire
+ * (2025-11-25, Schema Reference, Content).
  *
  * @module
  */
 import type { JsonObject } from "./jsonrpc.ts";
 
-/** Who a piece of content is for, how much it matters, when it changed. */
+/** Gives a client hints about the use of a piece of content. */
 export interface Annotations {
-  /** Who it is for. */
+  /** Lists the intended readers. */
   readonly audience?: readonly Role[];
-  /** From 0 (optional) to 1 (required). */
+  /** Gives the importance, from 0 (optional) to 1 (required). */
   readonly priority?: number;
-  /** ISO 8601. */
+  /** Gives the time of the last change, in ISO 8601 format. */
   readonly lastModified?: string;
 }
 
-/** Who speaks. */
+/** Names the speaker of a message. */
 export type Role = "user" | "assistant";
 
-/** What every piece of content may have. */
+/** Holds what every content block may have. */
 export interface BaseContent {
-  /** Hints for the client. */
+  /** Gives hints for the client. */
   readonly annotations?: Annotations;
-  /** Anything else. */
+  /** Holds additional metadata. */
   readonly _meta?: JsonObject;
 }
 
-/** Text. */
+/** Represents a piece of text. */
 export interface TextContent extends BaseContent {
-  /** Tells the kinds of content apart. */
+  /** Identifies the kind of content. */
   readonly type: "text";
-  /** The text. */
+  /** Holds the text. */
   readonly text: string;
 }
 
-/** A picture: Base64 bytes and their media type. */
+/** Represents an image. */
 export interface ImageContent extends BaseContent {
-  /** Tells the kinds of content apart. */
+  /** Identifies the kind of content. */
   readonly type: "image";
-  /** The bytes, as Base64. */
+  /** Holds the bytes as Base64. */
   readonly data: string;
-  /** Their media type. */
+  /** Gives the media type of the bytes. */
   readonly mimeType: string;
 }
 
-/** Sound: Base64 bytes and their media type. */
+/** Represents a sound recording. */
 export interface AudioContent extends BaseContent {
-  /** Tells the kinds of content apart. */
+  /** Identifies the kind of content. */
   readonly type: "audio";
-  /** The bytes, as Base64. */
+  /** Holds the bytes as Base64. */
   readonly data: string;
-  /** Their media type. */
+  /** Gives the media type of the bytes. */
   readonly mimeType: string;
 }
 
-/** A resource that the client may read. */
+/** Links to a resource that the client may read. */
 export interface ResourceLink extends BaseContent {
-  /** Tells the kinds of content apart. */
+  /** Identifies the kind of content. */
   readonly type: "resource_link";
-  /** Where it is. */
+  /** Gives the URI of the resource. */
   readonly uri: string;
-  /** Its name. */
+  /** Names the resource, for programs. */
   readonly name: string;
-  /** Its name for people. */
+  /** Names the resource, for people. */
   readonly title?: string;
-  /** What it is. */
+  /** Describes the resource. */
   readonly description?: string;
-  /** The media type. */
+  /** Gives the media type of the resource. */
   readonly mimeType?: string;
-  /** Bytes. */
+  /** Gives the size in bytes. */
   readonly size?: number;
-  /** Pictures that stand for it. */
+  /** Lists icons for user interfaces. */
   readonly icons?: readonly Icon[];
 }
 
-/** A resource with its contents. */
+/** Embeds a resource with its contents. */
 export interface EmbeddedResource extends BaseContent {
-  /** Tells the kinds of content apart. */
+  /** Identifies the kind of content. */
   readonly type: "resource";
-  /** The contents. */
+  /** Holds the contents. */
   readonly resource: ResourceContents;
 }
 
-/** One piece of what a tool or a prompt says. */
+/** Represents one piece of a tool's result or of a prompt message. */
 export type ContentBlock =
   | TextContent
   | ImageContent
@@ -90,27 +91,27 @@ export type ContentBlock =
   | ResourceLink
   | EmbeddedResource;
 
-/** What a resource holds: text, or Base64 bytes. */
+/** Holds the contents of a resource: text, or bytes as Base64. */
 export type ResourceContents =
   & { readonly uri: string; readonly mimeType?: string; readonly _meta?: JsonObject }
   & ({ readonly text: string } | { readonly blob: string });
 
-/** One message of a prompt. */
+/** Represents one message of a prompt. */
 export interface PromptMessage {
-  /** Who says it. */
+  /** Names the speaker. */
   readonly role: Role;
-  /** What is said. */
+  /** Holds what is said. */
   readonly content: ContentBlock;
 }
 
-/** A picture that stands for something in a user interface. */
+/** Represents an icon for user interfaces. */
 export interface Icon {
-  /** An `https:` or `data:` URI. */
+  /** Gives the location of the image: an `https:` or `data:` URI. */
   readonly src: string;
-  /** The media type. */
+  /** Gives the media type of the image. */
   readonly mimeType?: string;
-  /** Such as `"48x48"` or `"any"`. */
+  /** Lists the sizes, such as `"48x48"` or `"any"`. */
   readonly sizes?: readonly string[];
-  /** The background that it is made for. */
+  /** Names the background color scheme that the icon is made for. */
   readonly theme?: "light" | "dark";
 }

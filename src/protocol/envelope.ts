@@ -1,5 +1,6 @@
 /**
- * What every request of the 2026 era says of its client in `_meta` (2026-07-28, Basic, `_meta`).
+ * Reads what every request of the 2026 era says about its client in `_meta` (2026-07-28, Basic,
+ * `_meta`).
  *
  * @module
  */
@@ -8,13 +9,14 @@ import { isObject, type JsonObject } from "./jsonrpc.ts";
 import {
   type ClientCapabilities,
   type Implementation,
+  isLogLevel,
   LOG_LEVELS,
   type LogLevel,
 } from "./shapes.ts";
 
 const PREFIX = "io.modelcontextprotocol/";
 
-/** The keys of `_meta` that the protocol reserves. */
+/** Lists the keys of `_meta` that the protocol reserves. */
 export const MetaKey = {
   ProtocolVersion: `${PREFIX}protocolVersion`,
   ClientInfo: `${PREFIX}clientInfo`,
@@ -24,22 +26,29 @@ export const MetaKey = {
   SubscriptionId: `${PREFIX}subscriptionId`,
 } as const;
 
-/** What a request says of its client. */
+/** Holds what a request says about its client. */
 export interface Envelope {
-  /** The version that the request names, whether it is served or not. */
+  /** Holds the version that the request names, whether the endpoint serves it or not. */
   readonly version: string;
   readonly client: ClientFacts;
-  /** The least severe level of log message that the client wants; none when it names none. */
+  /** Holds the least severe log level that the client wants; `undefined` for no log messages. */
   readonly logLevel: LogLevel | undefined;
 }
 
-/** The version that a request's parameters name, if they name one: what makes it a 2026 request. */
+/**
+ * Returns the protocol version that a request names in `_meta`, if any: naming one makes it a
+ * request of the 2026 era.
+ */
 export function envelopeVersion(params: JsonObject | undefined): unknown {
   const meta = params?._meta;
   return isObject(meta) ? meta[MetaKey.ProtocolVersion] : undefined;
 }
 
-/** Reads the envelope, or says what is wrong with it. */
+/**
+ * Reads the envelope.
+ *
+ * @returns The envelope, or a message that says how to correct the request
+ */
 export function readEnvelope(params: JsonObject | undefined): Envelope | string {
   const meta = params?._meta;
   if (!isObject(meta)) return 'Give an object as "params._meta"';
@@ -47,17 +56,20 @@ export function readEnvelope(params: JsonObject | undefined): Envelope | string 
   const info = meta[MetaKey.ClientInfo];
   const capabilities = meta[MetaKey.ClientCapabilities];
   const level = meta[MetaKey.LogLevel];
-  if (typeof version !== "string") return `Give a text as "_meta.${MetaKey.ProtocolVersion}"`;
+  if (typeof version !== "string") return `Give a string as "_meta.${MetaKey.ProtocolVersion}"`;
   if (!isObject(capabilities)) return `Give an object as "_meta.${MetaKey.ClientCapabilities}"`;
   if (info !== undefined && !isImplementation(info)) {
     return `Give a name and a version as "_meta.${MetaKey.ClientInfo}"`;
   }
-  const logLevel = LOG_LEVELS.find((known) => known === level);
-  if (level !== undefined && logLevel === undefined) {
+  if (level !== undefined && !isLogLevel(level)) {
     return `Give one of ${LOG_LEVELS.join(", ")} as "_meta.${MetaKey.LogLevel}"`;
   }
-  // What the client says it can do is only ever looked up by name.
-  return { version, client: { info, capabilities: capabilities as ClientCapabilities }, logLevel };
+  // Capabilities are only ever looked up by name.
+  return {
+    version,
+    client: { info, capabilities: capabilities as ClientCapabilities },
+    logLevel: level,
+  };
 }
 
 function isImplementation(value: unknown): value is Implementation {

@@ -1,44 +1,46 @@
 /**
- * The errors that go on the wire.
+ * Defines the errors that go on the wire.
  *
  * @module
  */
 import type { JsonRpcError, RequestId } from "./jsonrpc.ts";
 
-/** The codes of JSON-RPC and of MCP, by name. */
+/** Lists the error codes of JSON-RPC and MCP by name. */
 export const ErrorCode = {
-  /** The body is not JSON (JSON-RPC 2.0 §5.1). */
+  /** Reports a body that is not JSON (JSON-RPC 2.0 §5.1). */
   ParseError: -32700,
-  /** The JSON is not a valid message (JSON-RPC 2.0 §5.1). */
+  /** Reports JSON that is not a valid message (JSON-RPC 2.0 §5.1). */
   InvalidRequest: -32600,
-  /** Nobody serves the method (JSON-RPC 2.0 §5.1). */
+  /** Reports an unknown method (JSON-RPC 2.0 §5.1). */
   MethodNotFound: -32601,
-  /** The parameters don't fit the method (JSON-RPC 2.0 §5.1). */
+  /** Reports parameters that don't fit the method (JSON-RPC 2.0 §5.1). */
   InvalidParams: -32602,
-  /** Something failed that is not the caller's fault (JSON-RPC 2.0 §5.1). */
+  /** Reports a failure that the caller did not cause (JSON-RPC 2.0 §5.1). */
   InternalError: -32603,
-  /** Refused before or beside the protocol: an origin, a missing header, a full server. */
+  /** Reports a refusal outside the protocol: a foreign origin, a missing header, a full server. */
   Refused: -32000,
-  /** No such session, no valid credentials, or no answer in time. */
+  /** Reports an unknown session, invalid credentials, or no answer in time. */
   NotAvailable: -32001,
-  /** No such resource (until 2025-11-25; later versions use `InvalidParams`). */
+  /** Reports an unknown resource (until 2025-11-25; later versions use `InvalidParams`). */
   ResourceNotFound: -32002,
-  /** The user must visit a URL first (2025-11-25 only). */
+  /** Reports that the user must visit a URL first (2025-11-25 only). */
   UrlElicitationRequired: -32042,
-  /** Headers and body disagree (2026-07-28, Streamable HTTP). */
+  /** Reports headers that differ from the body (2026-07-28, Streamable HTTP). */
   HeaderMismatch: -32020,
-  /** The client lacks a capability that the request needs (2026-07-28, Basic). */
+  /**
+   * Reports a client capability that the request needs and the client lacks (2026-07-28, Basic).
+   */
   MissingClientCapability: -32021,
-  /** The server doesn't speak the protocol version (2026-07-28, Versioning). */
+  /** Reports a protocol version that the server doesn't support (2026-07-28, Versioning). */
   UnsupportedVersion: -32022,
 } as const;
 
-/** One of {@linkcode ErrorCode}'s numbers. */
+/** Represents one of the codes of {@linkcode ErrorCode}. */
 export type ErrorCode = (typeof ErrorCode)[keyof typeof ErrorCode];
 
 /**
- * An error whose code, message and data are sent to the client as they are. Thrown by a tool, a
- * resource or a prompt it makes the request fail with a JSON-RPC error.
+ * Represents an error whose code, message and data are sent to the client unchanged. Throw it in a
+ * tool, a resource or a prompt to fail the request with a JSON-RPC error.
  *
  * @example
  * ```ts
@@ -49,17 +51,17 @@ export type ErrorCode = (typeof ErrorCode)[keyof typeof ErrorCode];
  * ```
  */
 export class McpError extends Error {
-  /** The JSON-RPC error code. */
+  /** Holds the JSON-RPC error code. */
   readonly code: number;
-  /** What else the client is told, if anything: any JSON value. */
+  /** Holds additional data for the client: any JSON value, or `undefined`. */
   readonly data: unknown;
 
   /**
-   * Makes an error for the client.
+   * Creates an error for the client.
    *
    * @param code One of {@linkcode ErrorCode}, or an application's own integer outside -32768 … -32000
-   * @param message A sentence for the client: what to do differently
-   * @param data What else the client is told: any JSON value
+   * @param message A sentence for the client that says what to do differently
+   * @param data Additional data for the client: any JSON value
    * @throws {TypeError} If the code is not an integer
    */
   constructor(code: number, message: string, data?: unknown, options?: ErrorOptions) {
@@ -72,15 +74,15 @@ export class McpError extends Error {
 }
 
 /**
- * Thrown when a handler asks the client for something that the client never said it can do.
- * Catch it to go on without the answer.
+ * Reports that a handler asked the client for something that the client has not declared it can do.
+ * Catch it to continue without the answer.
  */
 export class MissingCapabilityError extends McpError {
-  /** The capability that the client lacks, such as `"sampling"` or `"elicitation.url"`. */
+  /** Names the missing capability, such as `"sampling"` or `"elicitation.url"`. */
   readonly capability: string;
 
   /**
-   * Makes the error.
+   * Creates the error.
    *
    * @param capability The missing capability, levels separated by a dot
    */
@@ -98,20 +100,20 @@ export class MissingCapabilityError extends McpError {
   }
 }
 
-/** The wire form of an error. */
+/** Returns the wire form of an error. */
 export function errorObject(code: number, message: string, data?: unknown): JsonRpcError {
   return data === undefined ? { code, message } : { code, message, data };
 }
 
-/** A response that carries an error, as JSON text. */
+/** Returns an error response as JSON text. */
 export function errorText(id: RequestId | null, error: JsonRpcError): string {
   return JSON.stringify({ jsonrpc: "2.0", id, error });
 }
 
 /**
- * The code that stands for an error in the 2026 era, which allows fewer: codes of earlier versions
- * become what replaced them, and reserved ones without a meaning an internal error (2026-07-28,
- * Basic, Error Codes).
+ * Returns the code that replaces an error code in the 2026 era: codes of earlier versions become
+ * their successors, and reserved codes without a meaning become `InternalError` (2026-07-28, Basic,
+ * Error Codes). Other codes stay as they are.
  */
 export function modernCode(code: number): number {
   if (code === ErrorCode.ResourceNotFound) return ErrorCode.InvalidParams;

@@ -1,36 +1,36 @@
 /**
- * The arguments of a tool that 2026 clients repeat in `Mcp-Param-*` headers, as its schema marks them
- * (2026-07-28, Streamable HTTP, Custom Headers from Tool Parameters).
+ * Finds the tool arguments that clients of the 2026 era repeat in `Mcp-Param-*` headers, as the
+ * tool's schema marks them (2026-07-28, Streamable HTTP, Custom Headers from Tool Parameters).
  *
  * @module
  */
 import type { HeaderParam } from "./headers.ts";
 import { isObject, type JsonObject } from "./jsonrpc.ts";
 
-/** The member of a property's schema that names the header. */
+/** Names the member of a property's schema that names the header. */
 const MARK = "x-mcp-header";
-/** A header's name is a token (RFC 9110 §5.6.2). */
+/** Matches a header name, which is a token (RFC 9110 §5.6.2). */
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
 /**
- * The marked arguments of a tool.
+ * Returns the marked arguments of a tool.
  *
- * @param schema The schema of its arguments
- * @throws {TypeError} If a mark is no header's name, is given twice, or marks something that is
- * neither a text, an integer nor a boolean
+ * @param schema The schema of the tool's arguments
+ * @throws {TypeError} If a mark is not a header name, is given twice, or is not on a property of
+ * type string, integer or boolean
  */
 export function headerParamsOf(schema: JsonObject | undefined): readonly HeaderParam[] {
   const found: HeaderParam[] = [];
   collect(schema, [], found);
   if (countMarks(schema) > found.length) {
     throw new TypeError(
-      `Mark only properties of the arguments, not what is in their parts: "${MARK}"`,
+      `Use "${MARK}" only on properties of the arguments and of their nested objects`,
     );
   }
   const names = new Set<string>();
   for (const { header } of found) {
     const name = header.toLowerCase();
-    if (names.has(name)) throw new TypeError(`Give each "${MARK}" once: ${header}`);
+    if (names.has(name)) throw new TypeError(`Use each "${MARK}" once: ${header}`);
     names.add(name);
   }
   return found;
@@ -51,7 +51,7 @@ function collect(
   }
 }
 
-/** How often anything in a schema is marked, wherever it is. */
+/** Counts the marks in a schema, at any depth. */
 function countMarks(part: unknown): number {
   if (typeof part !== "object" || part === null) return 0;
   const own = isObject(part) && typeof part[MARK] === "string" ? 1 : 0;
@@ -60,10 +60,14 @@ function countMarks(part: unknown): number {
 
 function paramOf({ [MARK]: header, type }: JsonObject, path: readonly string[]): HeaderParam {
   if (typeof header !== "string" || !TOKEN.test(header)) {
-    throw new TypeError(`Give a header's name as "${MARK}" of "${path.join(".")}"`);
+    throw new TypeError(
+      `Give a header name as "${MARK}" of "${path.join(".")}": ${JSON.stringify(header)}`,
+    );
   }
   if (type !== "string" && type !== "integer" && type !== "boolean") {
-    throw new TypeError(`Mark only texts, integers and booleans by "${MARK}": "${path.join(".")}"`);
+    throw new TypeError(
+      `Use "${MARK}" only on strings, integers and booleans: "${path.join(".")}"`,
+    );
   }
   return { header, path, type };
 }

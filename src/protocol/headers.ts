@@ -1,16 +1,17 @@
 /**
- * The headers that repeat parts of a 2026 request's body, so that what stands between client and
- * server can route by them (2026-07-28, Streamable HTTP, Request Metadata).
+ * Checks the headers that repeat parts of a 2026 request's body, so that intermediaries can route
+ * by them (2026-07-28, Streamable HTTP, Request Metadata).
  *
  * @module
  */
 import { clip } from "../internal/quote.ts";
 import { isObject, type JsonObject } from "./jsonrpc.ts";
+import { nameParam } from "./methods.ts";
 
 /**
- * Names of headers. Case means nothing in them, but Deno finds a common one sooner under another
- * spelling than its own lower case, under which it goes through all names of the request again: four
- * reads of these cost 4 % of a whole call less.
+ * Lists header names. Case has no meaning in them, but Deno's `Headers.get` is faster for the
+ * registered spelling of a common name: reading four of them in lower case costs 4 % of a whole
+ * call.
  */
 export const HeaderName = {
   Accept: "Accept",
@@ -26,26 +27,15 @@ export const HeaderName = {
   Name: "mcp-name",
 } as const;
 
-/** An argument of a tool that is repeated in a header. */
+/** Describes a tool argument that is repeated in a header. */
 export interface HeaderParam {
-  /** What follows `Mcp-Param-` in the header's name. */
+  /** Gives the part of the header name after `Mcp-Param-`. */
   readonly header: string;
-  /** Where the argument is: the property's name, after those of the objects around it. */
+  /** Locates the argument: the property names from the outermost object inwards. */
   readonly path: readonly string[];
-  /** What it is. */
+  /** Gives the JSON type of the argument. */
   readonly type: "string" | "integer" | "boolean";
 }
-
-/** Which parameter `Mcp-Name` repeats, for the methods that have one. */
-const NAMED: Readonly<Record<string, "name" | "uri" | "taskId">> = {
-  "tools/call": "name",
-  "prompts/get": "name",
-  "resources/read": "uri",
-  // Tasks extension, Routing Headers
-  "tasks/get": "taskId",
-  "tasks/update": "taskId",
-  "tasks/cancel": "taskId",
-};
 
 const PREFIX = "=?base64?";
 const SUFFIX = "?=";
@@ -54,7 +44,10 @@ const DECIMAL = /^-?[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?$/i;
 const VISIBLE = /^[\t\x20-\x7e]*$/;
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
-/** The value that a header stands for, or `undefined` when it stands for none. */
+/**
+ * Decodes a header value, which may be Base64 in `=?base64?…?=`. Returns `undefined` for a value
+ * that can't be decoded.
+ */
 export function decodeHeader(value: string): string | undefined {
   if (!VISIBLE.test(value)) return undefined;
   if (!value.startsWith(PREFIX) || !value.endsWith(SUFFIX)) return value;
@@ -67,7 +60,11 @@ export function decodeHeader(value: string): string | undefined {
   }
 }
 
-/** What is wrong with the standard headers of a request, or `undefined`. */
+/**
+ * Checks the `Mcp-Method` and `Mcp-Name` headers of a request.
+ *
+ * @returns A message that says what to send, or `undefined` when the headers match the body
+ */
 export function checkStandardHeaders(
   headers: Headers,
   method: string,
@@ -76,7 +73,7 @@ export function checkStandardHeaders(
   if (headers.get(HeaderName.Method) !== method) {
     return `Send the method as the Mcp-Method header: ${clip(method, 100)}`;
   }
-  const key = Object.hasOwn(NAMED, method) ? NAMED[method] : undefined;
+  const key = nameParam(method);
   const name = key === undefined ? undefined : params[key];
   if (typeof name !== "string") return undefined;
   const header = headers.get(HeaderName.Name);
@@ -84,7 +81,13 @@ export function checkStandardHeaders(
   return `Send params.${key} as the Mcp-Name header`;
 }
 
-/** What is wrong with the headers that repeat a tool's arguments, or `undefined`. */
+/**
+ * Checks the `Mcp-Param-*` headers of a tool call.
+ *
+ * @param args The arguments of the call
+ * @param params The arguments that headers repeat
+ * @returns A message that says what to send, or `undefined` when the headers match the arguments
+ */
 export function checkParamHeaders(
   headers: Headers,
   args: unknown,
@@ -95,7 +98,7 @@ export function checkParamHeaders(
     const sent = headers.get(name);
     const value = argumentAt(args, path);
     if (value === undefined || value === null) {
-      if (sent !== null) return `Leave the ${name} header out: its argument is missing`;
+      if (sent !== null) return `Leave out the ${name} header when its argument is missing`;
       continue;
     }
     const decoded = sent === null ? undefined : decodeHeader(sent);
@@ -106,7 +109,7 @@ export function checkParamHeaders(
   return undefined;
 }
 
-/** The argument at a path of property names; `undefined` where there is none. */
+/** Returns the argument at a path of property names, or `undefined` when there is none. */
 export function argumentAt(args: unknown, path: readonly string[]): unknown {
   let value: unknown = args;
   for (const key of path) {
@@ -120,8 +123,8 @@ function isSame(text: string, value: unknown, type: HeaderParam["type"]): boolea
   if (type === "integer" && typeof value === "number") {
     return DECIMAL.test(text) && Number(text) === value;
   }
-  // Nothing else can be said in a header, and it need not even have a text.
-  const sayable = typeof value === "string" || typeof value === "number" ||
+  // A header can't express any other value, and `String()` may throw for one.
+  const isPrimitive = typeof value === "string" || typeof value === "number" ||
     typeof value === "boolean";
-  return sayable && text === String(value);
+  return isPrimitive && text === String(value);
 }

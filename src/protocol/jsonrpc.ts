@@ -1,78 +1,78 @@
 /**
- * JSON-RPC 2.0 messages as MCP uses them, and the check that a parsed value is one.
+ * Defines JSON-RPC 2.0 messages as MCP uses them, and checks whether a parsed value is one.
  *
  * @module
  */
 
-/** Any JSON object. */
+/** Represents any JSON object. */
 export type JsonObject = { readonly [key: string]: unknown };
 
-/** The id of a request: a string or an integer. `1` and `"1"` are different ids. */
+/** Identifies a request: a string or an integer. `1` and `"1"` are different ids. */
 export type RequestId = string | number;
 
-/** A call that expects an answer. */
+/** Represents a call that expects an answer. */
 export interface JsonRpcRequest {
-  /** The version of JSON-RPC. */
+  /** Gives the version of JSON-RPC. */
   readonly jsonrpc: "2.0";
-  /** The request's id. */
+  /** Identifies the request. */
   readonly id: RequestId;
-  /** What is called. */
+  /** Names the method. */
   readonly method: string;
-  /** What it is called with. */
+  /** Holds the parameters. */
   readonly params?: JsonObject;
 }
 
-/** A message that expects no answer. */
+/** Represents a message that expects no answer. */
 export interface JsonRpcNotification {
-  /** The version of JSON-RPC. */
+  /** Gives the version of JSON-RPC. */
   readonly jsonrpc: "2.0";
-  /** What is called. */
+  /** Names the method. */
   readonly method: string;
-  /** What it is called with. */
+  /** Holds the parameters. */
   readonly params?: JsonObject;
 }
 
-/** The error of a failed request. */
+/** Represents the error of a failed request. */
 export interface JsonRpcError {
-  /** What kind of error it is. */
+  /** Gives the error code. */
   readonly code: number;
-  /** What went wrong, in a sentence. */
+  /** Says in one sentence what went wrong. */
   readonly message: string;
-  /** What else there is to say. */
+  /** Holds additional data. */
   readonly data?: unknown;
 }
 
-/** The answer to a request: exactly one of `result` and `error`. */
+/** Represents the answer to a request: exactly one of `result` and `error` is present. */
 export interface JsonRpcResponse {
-  /** The version of JSON-RPC. */
+  /** Gives the version of JSON-RPC. */
   readonly jsonrpc: "2.0";
-  /** The request's id; `null` where it couldn't be told. */
+  /** Repeats the request's id; `null` when the id is unknown. */
   readonly id: RequestId | null;
-  /** What it came to. */
+  /** Holds the result. */
   readonly result?: JsonObject;
-  /** Why it failed. */
+  /** Holds the error. */
   readonly error?: JsonRpcError;
 }
 
-/** What a message is, with the message in its own type. */
+/** Pairs a message with its kind. */
 export type Classified =
   | { readonly kind: "request"; readonly message: JsonRpcRequest }
   | { readonly kind: "notification"; readonly message: JsonRpcNotification }
   | { readonly kind: "response"; readonly message: JsonRpcResponse };
 
-/** Whether a value is a JSON object: neither null nor an array. */
+/** Tells whether a value is a JSON object: neither `null` nor an array. */
 export function isObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** Whether a value can be the id of a request: any string, or an integer that loses no digit. */
+/** Tells whether a value can be a request id: a string, or an integer in the safe range. */
 export function isRequestId(value: unknown): value is RequestId {
   return typeof value === "string" || Number.isSafeInteger(value);
 }
 
 /**
- * What kind of JSON-RPC message a value is, or `undefined` when it is none. Keys are compared
- * case-sensitively; `params`, where present, is an object, as MCP has it.
+ * Returns the kind of JSON-RPC message that a value is, or `undefined` when it is none. Keys are
+ * compared case-sensitively; `params`, where present, must be an object, as MCP requires.
  */
 export function messageKind(value: unknown): Classified["kind"] | undefined {
   if (!isObject(value) || value.jsonrpc !== "2.0") return undefined;

@@ -1,5 +1,6 @@
 /**
- * What servers and clients say of themselves, and the results of the core methods.
+ * Defines what servers and clients say about themselves, and the results of the core methods
+ * (2025-11-25, Schema Reference).
  *
  * @module
  */
@@ -13,55 +14,55 @@ import type {
 } from "./content.ts";
 import type { JsonObject } from "./jsonrpc.ts";
 
-/** A program: its name and version. */
+/** Describes a client or server program. */
 export interface Implementation {
-  /** Its name, for programs. */
+  /** Names the program, for programs. */
   readonly name: string;
-  /** Its version. */
+  /** Gives its version. */
   readonly version: string;
-  /** Its name for people. */
+  /** Names the program, for people. */
   readonly title?: string;
-  /** What it is. */
+  /** Describes the program. */
   readonly description?: string;
-  /** Where there is more about it. */
+  /** Gives the URL of its website. */
   readonly websiteUrl?: string;
-  /** Pictures that stand for it. */
+  /** Lists icons for user interfaces. */
   readonly icons?: readonly Icon[];
 }
 
-/** What a client can do. */
+/** Lists the capabilities of a client. */
 export interface ClientCapabilities {
-  /** It has folders to work on. */
+  /** Says that the client can list its roots. */
   readonly roots?: { readonly listChanged?: boolean };
-  /** It has a model that can be asked. */
+  /** Says that the client can sample from a model. */
   readonly sampling?: JsonObject;
-  /** It has a user who can be asked: by a form, or by being sent to a page. */
+  /** Says that the client can ask its user, by a form or by opening a URL. */
   readonly elicitation?: { readonly form?: JsonObject; readonly url?: JsonObject };
-  /** What is not in the protocol. */
+  /** Holds capabilities outside the protocol. */
   readonly experimental?: JsonObject;
-  /** Extensions of the protocol, with their settings. */
+  /** Holds the settings of extensions, by their identifiers. */
   readonly extensions?: JsonObject;
 }
 
-/** What a server can do. */
+/** Lists the capabilities of a server. */
 export interface ServerCapabilities {
-  /** It has tools. */
+  /** Says that the server offers tools. */
   readonly tools?: { readonly listChanged?: boolean };
-  /** It has resources. */
+  /** Says that the server offers resources. */
   readonly resources?: { readonly subscribe?: boolean; readonly listChanged?: boolean };
-  /** It has prompts. */
+  /** Says that the server offers prompts. */
   readonly prompts?: { readonly listChanged?: boolean };
-  /** It suggests values of arguments. */
+  /** Says that the server completes arguments. */
   readonly completions?: JsonObject;
-  /** It sends log messages. */
+  /** Says that the server sends log messages. */
   readonly logging?: JsonObject;
-  /** What is not in the protocol. */
+  /** Holds capabilities outside the protocol. */
   readonly experimental?: JsonObject;
-  /** Extensions of the protocol, with their settings. */
+  /** Holds the settings of extensions, by their identifiers. */
   readonly extensions?: JsonObject;
 }
 
-/** How severe log messages are, least severe first (RFC 5424 §6.2.1). */
+/** Lists the log levels, least severe first (RFC 5424 §6.2.1). */
 export const LOG_LEVELS = [
   "debug",
   "info",
@@ -73,101 +74,113 @@ export const LOG_LEVELS = [
   "emergency",
 ] as const;
 
-/** How severe a log message is. */
+/** Gives the severity of a log message. */
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** What a tool is like, as a hint that nobody must rely on. */
+const RANKS: ReadonlyMap<unknown, number> = new Map(LOG_LEVELS.map((level, rank) => [level, rank]));
+
+/** Tells whether a value is a log level. */
+export function isLogLevel(value: unknown): value is LogLevel {
+  return RANKS.has(value);
+}
+
+/** Tells whether a level is at least as severe as another. */
+export function isAtLeast(level: LogLevel, least: LogLevel): boolean {
+  return (RANKS.get(level) ?? -1) >= (RANKS.get(least) ?? LOG_LEVELS.length);
+}
+
+/** Gives untrusted hints about what a tool does. */
 export interface ToolAnnotations {
-  /** Its name for people. */
+  /** Names the tool, for people. */
   readonly title?: string;
-  /** It changes nothing. */
+  /** Says that the tool changes nothing. */
   readonly readOnlyHint?: boolean;
-  /** It may destroy something. */
+  /** Says that the tool may destroy something. */
   readonly destructiveHint?: boolean;
-  /** Doing it again changes nothing more. */
+  /** Says that a repeated call with the same arguments has no further effect. */
   readonly idempotentHint?: boolean;
-  /** It reaches beyond a closed set of things. */
+  /** Says that the tool interacts with an open world, such as the web. */
   readonly openWorldHint?: boolean;
 }
 
-/** What a tool call results in. */
+/** Represents the result of `tools/call`. */
 export interface CallToolResult {
-  /** What it says, for the model. */
+  /** Holds the content for the model. */
   readonly content: readonly ContentBlock[];
-  /** What it says, for programs. */
+  /** Holds the data for programs. */
   readonly structuredContent?: JsonObject;
-  /** Whether the tool failed. */
+  /** Says whether the tool failed. */
   readonly isError?: boolean;
-  /** Anything else. */
+  /** Holds additional metadata. */
   readonly _meta?: JsonObject;
 }
 
-/** What reading a resource results in. */
+/** Represents the result of `resources/read`. */
 export interface ReadResourceResult {
-  /** What the resource holds. */
+  /** Holds the contents of the resource. */
   readonly contents: readonly ResourceContents[];
-  /** Anything else. */
+  /** Holds additional metadata. */
   readonly _meta?: JsonObject;
 }
 
-/** What a prompt results in. */
+/** Represents the result of `prompts/get`. */
 export interface GetPromptResult {
-  /** What it is. */
+  /** Describes the prompt. */
   readonly description?: string;
-  /** Its messages. */
+  /** Lists the messages of the prompt. */
   readonly messages: readonly PromptMessage[];
-  /** Anything else. */
+  /** Holds additional metadata. */
   readonly _meta?: JsonObject;
 }
 
-/** What the user answered. */
+/** Represents the result of `elicitation/create`. */
 export interface ElicitResult {
-  /** What the user did. */
+  /** Says what the user did. */
   readonly action: "accept" | "decline" | "cancel";
-  /** With `"accept"`, the form's fields. */
+  /** Holds the fields of the form, with `"accept"`. */
   readonly content?: JsonObject;
 }
 
-/** What the client's model is asked. */
+/** Holds the parameters of `sampling/createMessage`. */
 export interface CreateMessageParams {
-  /** The conversation so far. */
+  /** Holds the conversation so far. */
   readonly messages: readonly { readonly role: Role; readonly content: unknown }[];
-  /** How many tokens the answer may have. */
+  /** Limits the answer, in tokens. */
   readonly maxTokens: number;
-  /** How the model is to behave. */
+  /** Tells the model how to behave. */
   readonly systemPrompt?: string;
-  /** Which context of the client is added. */
+  /** Says which context the client adds. */
   readonly includeContext?: "none" | "thisServer" | "allServers";
-  /** How freely the model answers. */
+  /** Sets the randomness of the answer. */
   readonly temperature?: number;
-  /** Texts at which the answer stops. */
+  /** Lists strings that end the answer. */
   readonly stopSequences?: readonly string[];
-  /** Which model is wanted. */
+  /** Describes the wanted model. */
   readonly modelPreferences?: JsonObject;
-  /** What is handed on to the provider of the model. */
+  /** Holds metadata for the provider of the model. */
   readonly metadata?: JsonObject;
-  /** Tools that the model may use. */
+  /** Lists tools that the model may call. */
   readonly tools?: readonly JsonObject[];
-  /** How the model uses tools. */
+  /** Controls how the model uses tools. */
   readonly toolChoice?: JsonObject;
 }
 
-/** What the client's model said. */
+/** Represents the result of `sampling/createMessage`. */
 export interface CreateMessageResult {
-  /** Who says it. */
+  /** Names the speaker. */
   readonly role: Role;
-  /** What is said. */
+  /** Holds the answer. */
   readonly content: TextContent | JsonObject | readonly JsonObject[];
-  /** The model that said it. */
+  /** Names the model. */
   readonly model: string;
-  /** Why it stopped. */
+  /** Says why the answer ended. */
   readonly stopReason?: string;
 }
 
-/** A folder or file that the client works on. */
+/** Represents a root: a directory or file that the client works on. */
 export interface Root {
-  /** A `file:` URI. */
+  /** Gives the location as a `file:` URI. */
   readonly uri: string;
-  /** Its name for people. */
+  /** Names the root, for people. */
   readonly name?: string;
 }

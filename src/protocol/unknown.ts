@@ -1,18 +1,18 @@
 /**
- * What is answered to a request for something that isn't there, or that isn't there for its principal:
- * nobody can tell the one from the other.
+ * Creates the errors for what does not exist. What a principal may not know of gets the same
+ * errors, so that nobody can tell the two cases apart.
  *
  * @module
  */
 import { quote } from "../internal/quote.ts";
 import { ErrorCode, McpError } from "./errors.ts";
 
-/** What a method that nobody serves is answered with. */
+/** Creates the error for an unknown method. */
 export function unknownMethod(method: string): McpError {
   return new McpError(ErrorCode.MethodNotFound, `Unknown method: ${quote(method)}`);
 }
 
-/** What the call of a tool that isn't there is answered with. */
+/** Creates the error for a call of an unknown tool, or for a name that is not a string. */
 export function unknownTool(name: unknown): McpError {
   const message = typeof name === "string"
     ? `Unknown tool: ${quote(name)}`

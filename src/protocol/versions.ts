@@ -1,29 +1,31 @@
 /**
- * The protocol versions and what is different about each.
+ * Lists the protocol versions and the differences between them.
  *
  * @module
  */
 
 /**
- * The two ways of speaking MCP: `"2025"` shakes hands with `initialize` and may keep a session,
- * `"2026"` carries everything in every request.
+ * Names one of the two ways of speaking MCP: `"2025"` begins with `initialize` and may keep a
+ * session, `"2026"` carries everything in every request.
  */
 export type Era = "2025" | "2026";
 
-/** What is particular to one version of the protocol. */
+/** Holds the facts about one protocol version. */
 export interface VersionFacts {
   readonly era: Era;
-  /** Whether a POST may carry an array of messages. */
+  /** Says whether a POST may carry an array of messages. */
   readonly batch: boolean;
-  /** Whether a stream begins with an event that has an id and no data. */
+  /** Says whether a stream begins with an event that has an id and no data. */
   readonly priming: boolean;
-  /** Whether a tool's result may hold a `resource_link`. */
+  /** Says whether a tool's result may contain a `resource_link`. */
   readonly resourceLinks: boolean;
-  /** Whether the client may be asked to elicit input from the user. */
+  /** Says whether the version has elicitation. */
   readonly elicitation: boolean;
+  /** Says whether elicitations have a `mode`, and so can ask the user to visit a URL. */
+  readonly elicitationModes: boolean;
 }
 
-/** A version that Mooring knows. */
+/** Names a protocol version that Mooring knows. */
 export type ProtocolVersion =
   | "2026-07-28"
   | "2025-11-25"
@@ -31,36 +33,35 @@ export type ProtocolVersion =
   | "2025-03-26"
   | "2024-11-05";
 
-/** Every version that Mooring knows, newest first. */
+/** Holds the facts about every version that Mooring knows, newest first. */
 export const VERSIONS: Readonly<Record<ProtocolVersion, VersionFacts>> = {
-  "2026-07-28": facts("2026", { priming: false }),
-  "2025-11-25": facts("2025", {}),
-  "2025-06-18": facts("2025", { priming: false }),
-  "2025-03-26": facts("2025", {
-    batch: true,
-    priming: false,
-    resourceLinks: false,
-    elicitation: false,
-  }),
-  "2024-11-05": facts("2025", { priming: false, resourceLinks: false, elicitation: false }),
+  "2026-07-28": facts("2026", ["resourceLinks", "elicitation", "elicitationModes"]),
+  "2025-11-25": facts("2025", ["priming", "resourceLinks", "elicitation", "elicitationModes"]),
+  "2025-06-18": facts("2025", ["resourceLinks", "elicitation"]),
+  "2025-03-26": facts("2025", ["batch"]),
+  "2024-11-05": facts("2025", []),
 };
 
-/** The version assumed of a 2025 client that never said one (2025-11-25, Transports). */
+/** Gives the version to assume for a 2025 client that names none (2025-11-25, Transports). */
 export const ASSUMED_VERSION: ProtocolVersion = "2025-03-26";
 
-/** Whether a text names a version that Mooring knows. */
+/** Tells whether a value names a version that Mooring knows. */
 export function isVersion(value: unknown): value is ProtocolVersion {
   return typeof value === "string" && Object.hasOwn(VERSIONS, value);
 }
 
-const MODERN: readonly string[] = Object.keys(VERSIONS)
-  .filter((version) => isVersion(version) && VERSIONS[version].era === "2026");
-
-/** Whether a text names a version of the 2026 era. */
+/** Tells whether a version belongs to the 2026 era; unknown versions don't. */
 export function isModern(version: string): boolean {
-  return MODERN.includes(version);
+  return isVersion(version) && VERSIONS[version].era === "2026";
 }
 
-function facts(era: Era, own: Partial<VersionFacts>): VersionFacts {
-  return { era, batch: false, priming: true, resourceLinks: true, elicitation: true, ...own };
+function facts(era: Era, features: readonly Exclude<keyof VersionFacts, "era">[]): VersionFacts {
+  return {
+    era,
+    batch: features.includes("batch"),
+    priming: features.includes("priming"),
+    resourceLinks: features.includes("resourceLinks"),
+    elicitation: features.includes("elicitation"),
+    elicitationModes: features.includes("elicitationModes"),
+  };
 }

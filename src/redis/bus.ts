@@ -1,5 +1,5 @@
 /**
- * The bus between nodes.
+ * Connects nodes by Redis channels.
  *
  * @module
  */
@@ -10,10 +10,10 @@ import type { Keys } from "./keys.ts";
 import { integer } from "./replies.ts";
 import type { Subscriber } from "./subscriber.ts";
 
-/** How many senders are remembered. */
+/** Limits the senders whose last message number is remembered. */
 const MOST_SENDERS = 4_096;
 
-/** What a {@linkcode RedisBus} is made with. */
+/** Configures a {@linkcode RedisBus}. */
 export interface BusInit {
   readonly commands: Commands;
   readonly subscriber: Subscriber;
@@ -21,13 +21,16 @@ export interface BusInit {
 }
 
 /**
- * A {@linkcode Bus} on Redis' channels: one that all nodes hear, and one for each node. Each text carries
- * its sender's name and number, so that nobody hears himself and nothing counts twice that a client sends
- * again when its connection breaks.
+ * Implements {@linkcode Bus} with one Redis channel for all nodes and one for each node. Each
+ * message carries its sender and a number, so that a member ignores its own messages, and a message
+ * counts once even when a client sends it again after its connection broke.
  */
 export class RedisBus implements Bus {
   readonly #init: BusInit;
-  /** Whether Redis tells how many hear a text: in a cluster it counts those of one server alone. */
+  /**
+   * Says whether the answer to `PUBLISH` counts all subscribers: in a Redis Cluster it counts those
+   * of one server only.
+   */
   #counts: boolean | undefined;
 
   constructor(init: BusInit) {
@@ -39,19 +42,20 @@ export class RedisBus implements Bus {
     const member = `${node}/${randomText(8)}`;
     const newest = new Map<string, number>();
     let number = 0;
-    let here = true;
-    const heard = (packed: string) => {
-      const letter = unpack(packed);
-      if (!here || letter === undefined || letter.from === member) return;
-      if (!isNews(newest, letter.from, letter.number)) return;
+    let joined = true;
+    const onMessage = (encoded: string) => {
+      const message = decode(encoded);
+      if (!joined || message === undefined || message.from === member) return;
+      if (!isNewer(newest, message.from, message.number)) return;
       try {
-        listener(letter.text);
+        listener(message.text);
       } catch {
-        // A member's own trouble: there is nobody here to tell, and it must hear the rest.
+        // A listener's failure is its own: it can't be reported here, and later messages must still
+        // arrive.
       }
     };
-    const stops = [keys.everybody, keys.inbox(node)].map((channel) =>
-      subscriber.listen(channel, { heard, restored() {} })
+    const stops = [keys.allNodes, keys.inbox(node)].map((channel) =>
+      subscriber.listen(channel, { onMessage, onSubscribed() {} })
     );
     const publish = async (channel: string, text: string) =>
       integer(
@@ -60,15 +64,15 @@ export class RedisBus implements Bus {
       );
     return {
       publish: async (text) => {
-        if (here) await publish(keys.everybody, text);
+        if (joined) await publish(keys.allNodes, text);
       },
       send: async (to, text) => {
-        if (!here || to === node) return false;
+        if (!joined || to === node) return false;
         if (await publish(keys.inbox(to), text) > 0) return true;
         return !(this.#counts ??= await this.#countsAll());
       },
       leave() {
-        here = false;
+        joined = false;
         for (const stop of stops) stop();
       },
     };
@@ -80,20 +84,23 @@ export class RedisBus implements Bus {
   }
 }
 
-interface Letter {
+interface BusMessage {
   readonly from: string;
   readonly number: number;
   readonly text: string;
 }
 
-function unpack(packed: string): Letter | undefined {
-  const [, from, digits, text] = /^([^\n]+)\n([1-9][0-9]{0,15})\n([^]*)$/.exec(packed) ?? [];
+function decode(encoded: string): BusMessage | undefined {
+  const [, from, digits, text] = /^([^\n]+)\n([1-9][0-9]{0,15})\n([^]*)$/.exec(encoded) ?? [];
   if (from === undefined || text === undefined) return undefined;
   return { from, number: Number(digits), text };
 }
 
-/** Whether a sender's number is higher than those before; the sender heard of last is remembered longest. */
-function isNews(newest: Map<string, number>, from: string, number: number): boolean {
+/**
+ * Tells whether a number is higher than the last one of its sender, and records it. The sender that
+ * was heard last is remembered longest.
+ */
+function isNewer(newest: Map<string, number>, from: string, number: number): boolean {
   const last = newest.get(from) ?? 0;
   if (number <= last) return false;
   newest.delete(from);

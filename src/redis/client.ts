@@ -1,25 +1,25 @@
 /**
- * The two clients for Redis that fit, as far as they are used here, and what they look like from here
- * on: one thing that sends commands, one that subscribes.
+ * Declares the two supported Redis clients, as far as they are used here, and adapts them to one
+ * interface to send commands and one to subscribe.
  *
  * @module
  */
 
-/** A client of the package `redis` (node-redis), as far as it is used here. */
+/** Represents a client of the package `redis` (node-redis), as far as it is used here. */
 export interface NodeRedisClient {
   /** Adds a listener for an event of the client. */
   on(event: string, listener: (...args: unknown[]) => void): unknown;
-  /** Whether the client is connected and commands go out at once. */
+  /** Says whether the client is connected, so that commands are sent at once. */
   readonly isReady: boolean;
   /** Sends a command. */
   sendCommand(args: readonly string[]): Promise<unknown>;
-  /** Makes a client of the same settings, for subscriptions. */
+  /** Creates a client with the same settings, for subscriptions. */
   duplicate(): NodeRedisSubscriber;
 }
 
-/** A duplicate of a {@linkcode NodeRedisClient}, which subscribes. */
+/** Represents a duplicate of a {@linkcode NodeRedisClient}, for subscriptions. */
 export interface NodeRedisSubscriber {
-  /** Whether the client is connected. */
+  /** Says whether the client is connected. */
   readonly isReady: boolean;
   /** Adds a listener for an event of the client. */
   on(event: string, listener: (...args: unknown[]) => void): unknown;
@@ -30,7 +30,7 @@ export interface NodeRedisSubscriber {
     channels: string[],
     listener: (message: string, channel: string) => void,
   ): Promise<unknown>;
-  /** Ends a listener's subscriptions. */
+  /** Ends a listener's subscriptions to channels. */
   unsubscribe(
     channels: string[],
     listener: (message: string, channel: string) => void,
@@ -39,71 +39,71 @@ export interface NodeRedisSubscriber {
   destroy(): unknown;
 }
 
-/** A client of the package `ioredis`, as far as it is used here. */
+/** Represents a client of the package `ioredis`, as far as it is used here. */
 export interface IoRedisClient {
   /** Adds a listener for an event of the client. */
   on(event: string, listener: (...args: unknown[]) => void): unknown;
-  /** Where the connection stands; `"ready"` when commands go out at once. */
+  /** Gives the state of the connection; `"ready"` when commands are sent at once. */
   readonly status: string;
-  /** The client's options, of which none may rename keys. */
+  /** Holds the client's options. `keyPrefix` must not be set. */
   readonly options: { readonly keyPrefix?: string | undefined };
   /** Connects. */
   connect(): Promise<unknown>;
   /** Sends a command. */
   call(command: string, args: string[]): Promise<unknown>;
-  /** Makes a client of the same settings, for subscriptions. */
+  /** Creates a client with the same settings, for subscriptions. */
   duplicate(): IoRedisSubscriber;
 }
 
-/** A duplicate of an {@linkcode IoRedisClient}, which subscribes. */
+/** Represents a duplicate of an {@linkcode IoRedisClient}, for subscriptions. */
 export interface IoRedisSubscriber {
   /** Adds a listener for an event of the client. */
   on(event: string, listener: (...args: unknown[]) => void): unknown;
-  /** Where the connection stands. */
+  /** Gives the state of the connection. */
   readonly status: string;
   /** Connects. */
   connect(): Promise<unknown>;
   /** Subscribes to channels. */
   subscribe(...channels: string[]): Promise<unknown>;
-  /** Ends subscriptions. */
+  /** Ends subscriptions to channels. */
   unsubscribe(...channels: string[]): Promise<unknown>;
   /** Disconnects for good. */
   disconnect(): void;
 }
 
-/** A client for Redis: of the package `redis` or of `ioredis`. */
+/** Represents a Redis client: of the package `redis` or `ioredis`. */
 export type RedisClient = NodeRedisClient | IoRedisClient;
 
-/** Sends commands. */
-export interface Link {
-  /** Whether commands go out at once. */
+/** Sends commands over a client. */
+export interface RedisConnection {
+  /** Says whether commands are sent at once. */
   readonly ready: boolean;
-  /** Sends a command, behind those sent before. */
+  /** Sends a command, after those sent before. */
   send(args: readonly string[]): Promise<unknown>;
-  /** Calls `listener` each time that the link has become ready. */
+  /** Calls `listener` each time that the connection becomes ready. */
   onReady(listener: () => void): void;
-  /** Makes what subscribes. */
-  subscriber(heard: (channel: string, text: string) => void): SubscriberLink;
+  /** Creates a connection for subscriptions. `onMessage` is called with every message. */
+  subscriber(onMessage: (channel: string, text: string) => void): SubscriberConnection;
 }
 
-/** Subscribes, on a connection of its own. */
-export interface SubscriberLink {
-  /** Subscribes to channels; harmless where that is done already. */
+/** Subscribes to channels on a connection of its own. */
+export interface SubscriberConnection {
+  /** Subscribes to channels. Repeating it is harmless. */
   subscribe(channels: string[]): Promise<unknown>;
-  /** Ends subscriptions. */
+  /** Ends subscriptions to channels. */
   unsubscribe(channels: string[]): Promise<unknown>;
-  /** Calls `listener` each time that the connection has become ready. */
+  /** Calls `listener` each time that the connection becomes ready. */
   onReady(listener: () => void): void;
   /** Disconnects for good. */
   close(): void;
 }
 
 /**
- * The link of a client.
+ * Adapts a client to {@linkcode RedisConnection}.
  *
- * @throws {TypeError} If it is no client that fits
+ * @throws {TypeError} If it is not a supported client, or has a key prefix
  */
-export function linkOf(client: RedisClient): Link {
+export function connectionOf(client: RedisClient): RedisConnection {
   if (typeof client === "object" && client !== null) {
     if ("call" in client && typeof client.call === "function") return ioRedis(client);
     if ("sendCommand" in client && typeof client.sendCommand === "function") {
@@ -113,16 +113,16 @@ export function linkOf(client: RedisClient): Link {
   throw new TypeError('Give a client of "redis" or of "ioredis" as "client"');
 }
 
-function nodeRedis(client: NodeRedisClient): Link {
+function nodeRedis(client: NodeRedisClient): RedisConnection {
   return {
     get ready() {
       return client.isReady;
     },
     send: (args) => client.sendCommand(args),
     onReady: (listener) => void client.on("ready", listener),
-    subscriber(heard) {
+    subscriber(onMessage) {
       const duplicate = client.duplicate();
-      const hear = (text: string, channel: string) => heard(channel, text);
+      const listener = (text: string, channel: string) => onMessage(channel, text);
       let closed = false;
       const close = () => {
         if (!closed) return;
@@ -132,18 +132,18 @@ function nodeRedis(client: NodeRedisClient): Link {
           // It is closed already.
         }
       };
-      // Without a listener an error would end the process; the client connects again by itself.
+      // An error without a listener would end the process. The client reconnects by itself.
       duplicate.on("error", close);
       duplicate.on("ready", close);
       duplicate.connect().catch(ignore);
       return {
-        subscribe: (channels) => duplicate.subscribe(channels, hear),
-        // Without the listener a subscription that begins anew meanwhile would be forgotten.
-        unsubscribe: (channels) => duplicate.unsubscribe(channels, hear),
+        subscribe: (channels) => duplicate.subscribe(channels, listener),
+        // Passing the listener keeps a subscription that begins anew meanwhile.
+        unsubscribe: (channels) => duplicate.unsubscribe(channels, listener),
         onReady: (listener) => void duplicate.on("ready", listener),
         close() {
           closed = true;
-          // Destroyed in the middle of connecting, the client would leave its socket open.
+          // Destroying the client while it connects would leave its socket open.
           if (duplicate.isReady) close();
         },
       };
@@ -151,7 +151,7 @@ function nodeRedis(client: NodeRedisClient): Link {
   };
 }
 
-function ioRedis(client: IoRedisClient): Link {
+function ioRedis(client: IoRedisClient): RedisConnection {
   if (client.options?.keyPrefix) {
     throw new TypeError('Give the prefix as "prefix", not to the client as "keyPrefix"');
   }
@@ -162,10 +162,10 @@ function ioRedis(client: IoRedisClient): Link {
     },
     send: ([command = "", ...args]) => client.call(command, args),
     onReady: (listener) => void client.on("ready", listener),
-    subscriber(heard) {
+    subscriber(onMessage) {
       const duplicate = client.duplicate();
       duplicate.on("error", ignore);
-      duplicate.on("message", (channel, text) => heard(String(channel), String(text)));
+      duplicate.on("message", (channel, text) => onMessage(String(channel), String(text)));
       connectLazy(duplicate);
       return {
         subscribe: (channels) => duplicate.subscribe(...channels),
@@ -177,7 +177,10 @@ function ioRedis(client: IoRedisClient): Link {
   };
 }
 
-/** A client made with `lazyConnect` waits for its first command, which would wait for it. */
+/**
+ * Connects a client that was created with `lazyConnect`. It would otherwise wait for its first
+ * command, which waits for the connection.
+ */
 function connectLazy(client: { readonly status: string; connect(): Promise<unknown> }): void {
   if (client.status === "wait") client.connect().catch(ignore);
 }

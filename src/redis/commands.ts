@@ -1,15 +1,15 @@
 /**
- * Sends commands to Redis, in order and never waiting for long.
+ * Sends commands to Redis, in order and with a time limit.
  *
  * @module
  */
-import { type Clock, systemClock } from "../internal/clock.ts";
+import { systemClock } from "../internal/clock.ts";
 import { type Delay, DelayLine } from "../internal/delay_line.ts";
-import type { Link } from "./client.ts";
-import type { Script } from "./scripts.ts";
+import type { RedisConnection } from "./client.ts";
+import type { Script } from "./script.ts";
 
-/** How many commands may be under way, those included that nobody waits for any more. */
-const MOST_UNDER_WAY = 20_000;
+/** Limits the commands in flight, including those whose callers have given up. */
+const MOST_IN_FLIGHT = 20_000;
 
 interface Call {
   readonly args: readonly string[];
@@ -19,30 +19,31 @@ interface Call {
 }
 
 /**
- * Sends commands in the order of the calls. Each call settles within its time, whatever the client does:
- * the client's own queues know no bound. What can't go out because the connection is away waits here, and
- * once its time is over it is never sent.
+ * Sends commands in the order of the calls. Each call settles within its time limit, whatever the
+ * client does: the queues of the clients have no bound. While the connection is down commands wait
+ * here, and are never sent once their time is over.
  */
 export class Commands {
-  readonly #link: Link;
+  readonly #connection: RedisConnection;
   readonly #timeoutMs: number;
   readonly #deadlines: DelayLine;
   readonly #waiting = new Set<Call>();
-  #underWay = 0;
+  #inFlight = 0;
 
   /**
-   * @param link Where commands go
-   * @param timeoutMs How long a call waits for its answer, in milliseconds
+   * @param connection Sends the commands
+   * @param timeoutMs The time that a call waits for its answer, in milliseconds
    */
-  constructor(link: Link, timeoutMs: number) {
-    this.#link = link;
+  constructor(connection: RedisConnection, timeoutMs: number) {
+    this.#connection = connection;
     this.#timeoutMs = timeoutMs;
-    // The machine's clock: it bounds a wait for another machine, which no clock of a test moves on.
+    // The system clock, as this limits the wait for another machine, which a test's clock doesn't
+    // control.
     this.#deadlines = new DelayLine(systemClock, timeoutMs);
-    link.onReady(() => this.#sendWaiting());
+    connection.onReady(() => this.#sendWaiting());
   }
 
-  /** Calls `late` when the time for one call is over, unless cancelled. */
+  /** Calls `late` when the time limit of one call is over, unless cancelled. */
   deadline(late: (error: Error) => void): Delay {
     return this.#deadlines.add(() => {
       late(new Error(`Redis has not answered within ${this.#timeoutMs} ms`));
@@ -52,13 +53,13 @@ export class Commands {
   /**
    * Sends one command.
    *
-   * @throws {Error} What Redis answers, or when it doesn't answer in time. The command may take effect all
-   * the same
+   * @throws {Error} If Redis answers with an error, or doesn't answer in time; then the command may
+   * still take effect
    */
   send(...args: string[]): Promise<unknown> {
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-    if (this.#underWay + this.#waiting.size >= MOST_UNDER_WAY) {
-      reject(new Error(`Redis is too slow: ${MOST_UNDER_WAY} commands are under way`));
+    if (this.#inFlight + this.#waiting.size >= MOST_IN_FLIGHT) {
+      reject(new Error(`Redis is too slow: ${MOST_IN_FLIGHT} commands are in flight`));
       return promise;
     }
     const call: Call = { args, resolve, reject };
@@ -66,18 +67,25 @@ export class Commands {
       this.#waiting.delete(call);
       reject(error);
     });
-    if (this.#link.ready && this.#waiting.size === 0) this.#dispatch(call);
+    if (this.#connection.ready && this.#waiting.size === 0) this.#dispatch(call);
     else this.#waiting.add(call);
     return promise;
   }
 
-  /** Runs a script by its hash, and by its text where Redis doesn't have it (any more). */
+  /**
+   * Runs a script by its hash, or by its text when Redis doesn't know the hash.
+   *
+   * @param keys The keys that the script uses, all in one slot
+   * @param args Its other arguments; most scripts take the time first, see `timeArgument`
+   * @throws {Error} As {@linkcode Commands.send} does
+   */
   async run(script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown> {
     const rest = [String(keys.length), ...keys, ...args];
     try {
       return await this.send("EVALSHA", script.sha, ...rest);
     } catch (error) {
-      // When it comes too late the call has failed before, and nothing happens behind what was called since.
+      // If this answer comes too late the call has failed already, so the script can't run after
+      // later commands.
       if (!isNoScript(error)) throw error;
       return await this.send("EVAL", script.text, ...rest);
     }
@@ -85,29 +93,29 @@ export class Commands {
 
   #sendWaiting(): void {
     for (const call of this.#waiting) {
-      if (!this.#link.ready) return;
+      if (!this.#connection.ready) return;
       this.#waiting.delete(call);
       this.#dispatch(call);
     }
   }
 
   #dispatch({ args, resolve, reject, delay }: Call): void {
-    this.#underWay += 1;
-    const over = () => {
-      this.#underWay -= 1;
+    this.#inFlight += 1;
+    const settle = () => {
+      this.#inFlight -= 1;
       delay?.cancel();
     };
     let reply: Promise<unknown>;
     try {
-      reply = Promise.resolve(this.#link.send(args));
+      reply = Promise.resolve(this.#connection.send(args));
     } catch (error) {
       reply = Promise.reject(error);
     }
     reply.then((value) => {
-      over();
+      settle();
       resolve(value);
     }, (error) => {
-      over();
+      settle();
       reject(error);
     });
   }
@@ -115,9 +123,4 @@ export class Commands {
 
 function isNoScript(error: unknown): boolean {
   return error instanceof Error && error.message.startsWith("NOSCRIPT");
-}
-
-/** The time for a script: empty for the server's own, which is what the machine's clock stands for. */
-export function timeFor(clock: Clock): string {
-  return clock === systemClock ? "" : String(clock.now());
 }

@@ -1,52 +1,52 @@
 /**
- * The streams of all sessions, on Redis Streams.
+ * Stores the event logs of all sessions in Redis Streams.
  *
  * @module
  */
 import type { Clock } from "../internal/clock.ts";
 import type { EventLog, EventLogLimits, Slice } from "../streams/types.ts";
-import { type Commands, timeFor } from "./commands.ts";
+import type { Commands } from "./commands.ts";
 import type { Keys } from "./keys.ts";
 import { DROPPED, READ, WRITE } from "./log_scripts.ts";
-import { integer, strange, texts } from "./replies.ts";
-import { atMost } from "./session_index.ts";
+import { foreignData, integer, strings } from "./replies.ts";
+import { bounded, timeArgument } from "./script.ts";
 import type { Subscriber } from "./subscriber.ts";
-import { type LogAct, WriteLine } from "./write_line.ts";
+import { type LogOperation, WriteQueue } from "./write_queue.ts";
 
-/** For how long a dropped session is remembered, in milliseconds. */
+/** Gives the time for which a dropped session is remembered, in milliseconds. */
 const DROPPED_MS = 3_600_000;
 
-/** What a {@linkcode RedisEventLog} is made with. */
+/** Configures a {@linkcode RedisEventLog}. */
 export interface EventLogInit {
   readonly commands: Commands;
   readonly subscriber: Subscriber;
   readonly keys: Keys;
-  /** This process's name. */
+  /** Names this process. */
   readonly node: string;
   readonly limits: Required<EventLogLimits>;
-  /** How long a session lasts at most, in milliseconds: nothing is kept for longer. */
+  /** Gives the longest life of a session, in milliseconds: nothing is kept for longer. */
   readonly absoluteMs: number;
   readonly clock: Clock;
 }
 
 /**
- * An {@linkcode EventLog} in Redis: all events of a session are in one stream there, so that its limits hold
- * for all of its streams together. What has news is published; whoever watches hears it on the one
- * connection that the process has for that, and reads.
+ * Implements {@linkcode EventLog} in Redis. All events of a session are in one Redis stream, so
+ * that its limits hold for all of its streams together. Changes are published; watchers receive
+ * them on the one subscriber connection of the process, and then read.
  *
- * That a session was dropped is remembered for an hour: an append later than that would begin a log that
- * nobody drops, and that goes when its time is over.
+ * A dropped session is remembered for an hour: a later append would begin a log that nobody drops,
+ * and that expires by itself.
  */
 export class RedisEventLog implements EventLog {
   readonly #init: EventLogInit;
   readonly #settings: readonly string[];
-  readonly #lines = new Map<string, WriteLine>();
+  readonly #queues = new Map<string, WriteQueue>();
   #batch = 0;
 
   constructor(init: EventLogInit) {
     this.#init = init;
     const { events, eventBytes, retainMs } = init.limits;
-    this.#settings = [init.absoluteMs, events, eventBytes, retainMs].map((n) => String(atMost(n)));
+    this.#settings = [init.absoluteMs, events, eventBytes, retainMs].map((n) => String(bounded(n)));
   }
 
   async open(session: string, stream: string): Promise<void> {
@@ -66,7 +66,7 @@ export class RedisEventLog implements EventLog {
     if (reply === undefined) return undefined;
     const { last, first, ended, events } = reply;
     const n = Math.max(after, first - 1) + 1;
-    if (events.length !== Math.max(0, last - n + 1)) throw strange("events");
+    if (events.length !== Math.max(0, last - n + 1)) throw foreignData("events");
     return {
       events: events.map((data, i) => ({ n: n + i, data })),
       ended,
@@ -87,16 +87,16 @@ export class RedisEventLog implements EventLog {
     let first = true;
     let watching = true;
     const stop = this.#init.subscriber.listen(this.#init.keys.log(session).channel, {
-      heard: (text) => {
-        const news = readNews(text);
-        // Nothing in particular: the session was dropped, or somebody else wrote there.
-        if (news === undefined) wake();
-        else if (news.has(stream)) wake(news.get(stream));
+      onMessage: (text) => {
+        const changes = readChanges(text);
+        // No stream is named: the session was dropped, or another program published.
+        if (changes === undefined) wake();
+        else if (changes.has(stream)) wake(changes.get(stream));
       },
-      restored: () => {
+      onSubscribed: () => {
         if (!first) return wake();
         first = false;
-        this.#hasNews(session, stream).then((any) => any && watching && wake());
+        this.#mayHaveChanged(session, stream).then((changed) => changed && watching && wake());
       },
     });
     return () => {
@@ -109,8 +109,11 @@ export class RedisEventLog implements EventLog {
     await this.#write(session, "x", "");
   }
 
-  /** Whether anything may have happened before the session's channel was heard. */
-  async #hasNews(session: string, stream: string): Promise<boolean> {
+  /**
+   * Tells whether anything may have happened before the subscription to the session's channel
+   * began.
+   */
+  async #mayHaveChanged(session: string, stream: string): Promise<boolean> {
     try {
       return await this.#reply(session, stream, Number.MAX_SAFE_INTEGER) !== null;
     } catch {
@@ -118,24 +121,24 @@ export class RedisEventLog implements EventLog {
     }
   }
 
-  #write(session: string, act: LogAct, stream: string, value = ""): Promise<number> {
-    let line = this.#lines.get(session);
-    if (line === undefined) {
-      line = new WriteLine(
+  #write(session: string, act: LogOperation, stream: string, value = ""): Promise<number> {
+    let queue = this.#queues.get(session);
+    if (queue === undefined) {
+      queue = new WriteQueue(
         this.#init.commands,
         (args) => this.#send(session, args),
-        () => this.#lines.delete(session),
+        () => this.#queues.delete(session),
       );
-      this.#lines.set(session, line);
+      this.#queues.set(session, queue);
     }
-    return line.add(act, stream, value);
+    return queue.add(act, stream, value);
   }
 
   async #send(session: string, args: readonly string[]): Promise<readonly number[]> {
     const { commands, keys, node, clock } = this.#init;
     const { streams, events, retention, channel } = keys.log(session);
     const answer = await commands.run(WRITE, [streams, events, retention], [
-      timeFor(clock),
+      timeArgument(clock),
       node,
       String(++this.#batch),
       ...this.#settings,
@@ -143,14 +146,14 @@ export class RedisEventLog implements EventLog {
       String(DROPPED_MS),
       ...args,
     ]);
-    if (typeof answer !== "string") throw strange("event log");
+    if (typeof answer !== "string") throw foreignData("event log");
     return answer.split(",").map((n) => integer(n, "event log"));
   }
 
   async #read(session: string, stream: string, after: number) {
     const reply = await this.#reply(session, stream, after);
     if (reply === null || reply === DROPPED) return undefined;
-    const [last, ended, first, delivered, ...data] = texts(reply, "events");
+    const [last, ended, first, delivered, ...data] = strings(reply, "events");
     return {
       last: integer(last, "events"),
       ended: ended === "1",
@@ -163,13 +166,16 @@ export class RedisEventLog implements EventLog {
   #reply(session: string, stream: string, after: number): Promise<unknown> {
     const { commands, keys, clock } = this.#init;
     const { streams, events, retention } = keys.log(session);
-    const args = [timeFor(clock), stream, String(after)];
+    const args = [timeArgument(clock), stream, String(after)];
     return commands.run(READ, [streams, events, retention], args);
   }
 }
 
-/** The streams that have news, each with its oldest kept event, or `undefined` when it says none. */
-function readNews(text: string): Map<string, number | undefined> | undefined {
+/**
+ * Decodes a message on a session's channel: the streams that changed, each with its oldest kept
+ * event where the message names one. Returns `undefined` for a message without streams.
+ */
+function readChanges(text: string): Map<string, number | undefined> | undefined {
   let list: unknown;
   try {
     list = JSON.parse(text);
@@ -177,10 +183,10 @@ function readNews(text: string): Map<string, number | undefined> | undefined {
     return undefined;
   }
   if (!Array.isArray(list) || list.length === 0) return undefined;
-  const news = new Map<string, number | undefined>();
+  const changes = new Map<string, number | undefined>();
   for (let i = 0; i + 1 < list.length; i += 2) {
     const oldest: unknown = list[i + 1];
-    news.set(String(list[i]), typeof oldest === "number" ? oldest : undefined);
+    changes.set(String(list[i]), typeof oldest === "number" ? oldest : undefined);
   }
-  return news;
+  return changes;
 }

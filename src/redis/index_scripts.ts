@@ -1,22 +1,23 @@
 /**
- * What happens to the index of all sessions in one step.
+ * Defines the scripts of the index of all sessions.
  *
  * @module
  */
-import { script } from "./scripts.ts";
+import { script } from "./script.ts";
 
-/** For how long a node's hold on a session lasts that isn't renewed, in milliseconds. */
+/** Gives the time after which a node's hold on a session lapses unless renewed, in milliseconds. */
 export const HOLD_MS = 30_000;
 
 /**
- * The index of all sessions: KEYS are owner (hash id → digest of its owner, or '-'), age (ids by when they
- * began), free (ids by last use), mine (the same for each owner: digest, use, id in this order), held (ids
- * by until when), reserved (ids by until when), count (hash owner → sessions and reservations). Every id is
- * in owner and in exactly one of free, held and reserved.
+ * Defines the index of all sessions. KEYS are owner (hash id → digest of its owner, or '-'), age
+ * (ids by start), free (ids by last use), mine (the same for each owner: digest, use and id in one
+ * member), held (ids by the end of their hold), reserved (ids by the end of their reservation),
+ * count (hash owner → sessions and reservations). Every id is in owner, and in exactly one of free,
+ * held and reserved.
  *
- * It decides who is admitted and proposes who goes; whether a session is there, is held and was used is
- * decided in the session's own slot. The index may lag behind: a use that it hasn't heard of makes it
- * propose a session too early, which is then not ended but put right.
+ * The index decides which sessions are admitted, and proposes sessions to evict; whether a session
+ * exists, is held and was used is decided in the session's own slot. The index may lag: when it has
+ * missed a use it proposes a session too early, which is then corrected instead of evicted.
  */
 const INDEX = `
 local owner, age, free, mine, held, reserved, count = unpack(KEYS)
@@ -76,8 +77,8 @@ end
 `;
 
 /**
- * Admits nobody beyond a cap: counts and reserves in one step, or proposes who should go first. ARGV: time,
- * ttl of keys, id, owner, cap, owner's cap, ttl of the reservation.
+ * Counts and reserves in one step, so that no cap is exceeded, or proposes a session to evict
+ * first. ARGV: time, ttl of keys, id, owner, cap, owner's cap, ttl of the reservation.
  */
 export const RESERVE = script(
   INDEX,
@@ -103,8 +104,8 @@ return done(ARGV[2], 'refused')`,
 );
 
 /**
- * Turns a reservation into a session that nobody proposes yet: its record comes only now. ARGV: time, ttl of
- * keys, id, owner, for how long it isn't proposed.
+ * Turns a reservation into a session, which is not proposed at first because its record is written
+ * afterwards. ARGV: time, ttl of keys, id, owner, time without proposals.
  */
 export const ADMIT = script(
   INDEX,
@@ -118,7 +119,7 @@ sethold(id, ARGV[4], now + ARGV[5])
 return done(ARGV[2], 'admitted')`,
 );
 
-/** Gives a reservation back, and nothing else. ARGV: time, ttl of keys, id. */
+/** Releases a reservation, and changes nothing else. ARGV: time, ttl of keys, id. */
 export const RELEASE = script(
   INDEX,
   `
@@ -127,8 +128,9 @@ return done(ARGV[2])`,
 );
 
 /**
- * Writes down what became of sessions; of unknown ones it writes nothing. ARGV: time, ttl of keys, and in
- * fours an id, `free` (since when), `held` (until when) or `gone`, the time or nothing, the owner or nothing.
+ * Records changes of sessions; ignores unknown ones. ARGV: time, ttl of keys, and in groups of four
+ * an id, `free` (since), `held` (until) or `gone`, the time or an empty string, the owner or an
+ * empty string.
  */
 export const NOTE = script(
   INDEX,
@@ -147,7 +149,7 @@ end
 return done(ARGV[2])`,
 );
 
-/** Proposes who may have expired. ARGV: time, ttl of keys, idle, absolute, limit. */
+/** Proposes sessions that may have expired. ARGV: time, ttl of keys, idle, absolute, limit. */
 export const DUE = script(
   INDEX,
   `

@@ -1,66 +1,69 @@
 /**
- * The names of everything kept in Redis.
+ * Names the keys and channels in Redis.
  *
- * All keys of one session have the same hash tag, so that a script finds them in one slot of a Redis
- * Cluster; what is kept of all sessions together has another one. Ids of sessions are secrets, and names
- * of keys show up where values don't (`MONITOR`, the slow log, metrics of the server): names are made of
- * a hash of the id.
+ * All keys of one session have the same hash tag, so that a script finds them in one slot of a
+ * Redis Cluster; the index of all sessions has another one. Session ids are secrets, and key names
+ * appear where values don't (`MONITOR`, the slow log, server metrics), so names contain a hash of
+ * the id.
  *
  * @module
  */
 import { createHash } from "node:crypto";
 
-/** The first 128 bits of a text's SHA-256, as hexadecimal digits: nobody finds the text from it. */
+/**
+ * Returns the first 128 bits of a string's SHA-256 as hexadecimal digits, which don't reveal the
+ * string.
+ */
 export function digest(text: string): string {
   return createHash("sha256").update(text).digest("hex").slice(0, 32);
 }
 
-/** The keys of one session. */
+/** Names the keys of one session. */
 export interface SessionKeys {
-  /** Hash: the session's record and marks. */
+  /** Names the hash of the session's record and its marks. */
   readonly record: string;
-  /** Hash: its state. */
+  /** Names the hash of its state. */
   readonly state: string;
-  /** Set: the URIs it is subscribed to. */
+  /** Names the set of URIs that it is subscribed to. */
   readonly uris: string;
 }
 
-/** The keys of one session's event log. */
+/** Names the keys of one session's event log. */
 export interface LogKeys {
-  /** Hash: counters for each stream. */
+  /** Names the hash of counters for each stream. */
   readonly streams: string;
-  /** Stream: the events of all of them. */
+  /** Names the Redis stream of all events. */
   readonly events: string;
-  /** Sorted set: when which stream is forgotten. */
+  /** Names the sorted set of ended streams by the time of their deletion. */
   readonly retention: string;
-  /** Channel: what has news. */
+  /** Names the channel for changes of the log. */
   readonly channel: string;
 }
 
 const INDEX = ["owner", "age", "free", "mine", "held", "reserved", "count"];
 
-/** Makes the names under one prefix. */
+/** Builds the names under one prefix. */
 export class Keys {
   readonly #prefix: string;
-  /** The keys of the index of all sessions, in the order in which its scripts expect them. */
+  /** Names the keys of the index of all sessions, in the order in which its scripts expect them. */
   readonly index: readonly string[];
-  /** Channel: what every node hears. */
-  readonly everybody: string;
+  /** Names the channel of all nodes. */
+  readonly allNodes: string;
 
-  /** @param prefix What all names begin with; without braces, which make hash tags */
+  /** @param prefix The start of all names, without braces, which would make hash tags */
   constructor(prefix: string) {
     this.#prefix = prefix;
     this.index = INDEX.map((name) => `${prefix}:{index}:${name}`);
-    this.everybody = `${prefix}:{nodes}:all`;
+    this.allNodes = `${prefix}:{nodes}:all`;
   }
 
-  /** The keys of a session. */
+  /** Returns the keys of a session. */
   session(id: string): SessionKeys {
     const tag = `${this.#prefix}:s:{${digest(id)}}`;
     return { record: `${tag}:record`, state: `${tag}:state`, uris: `${tag}:uris` };
   }
 
-  /** The keys of a session's event log. */
+  /** Returns the keys of a session's event log. */
   log(id: string): LogKeys {
     const tag = `${this.#prefix}:s:{${digest(id)}}`;
     return {
@@ -71,37 +74,40 @@ export class Keys {
     };
   }
 
-  /** Sorted set: the sessions subscribed to a resource. */
+  /** Returns the sorted set of the sessions subscribed to a resource. */
   subscribers(uri: string): string {
     return `${this.#prefix}:u:{${digest(uri)}}`;
   }
 
-  /** Hash: who holds something. */
+  /** Returns the hash of a lease. */
   lease(key: string): string {
     return `${this.#prefix}:l:{${digest(key)}}`;
   }
 
-  /** Hash: which node holds a pinned session. */
+  /** Returns the hash with the node that holds a pinned session. */
   claim(session: string): string {
     return `${this.#prefix}:c:{${digest(session)}}`;
   }
 
-  /** Hash: what a node says of itself. */
+  /** Returns the hash with what a node says about itself. */
   node(id: string): string {
     return `${this.#prefix}:n:{${digest(id)}}`;
   }
 
-  /** Hash: something that all nodes go by. */
+  /** Returns the hash of a document that all nodes share. */
   document(name: string): string {
     return `${this.#prefix}:d:{${digest(name)}}`;
   }
 
-  /** Channel: what one node hears. It has the tag of {@linkcode everybody}, so that order holds. */
+  /**
+   * Returns the channel of one node. It has the hash tag of {@linkcode allNodes}, so that Redis
+   * keeps the order of messages.
+   */
   inbox(node: string): string {
-    return `${this.everybody.slice(0, -"all".length)}${digest(node)}`;
+    return `${this.allNodes.slice(0, -"all".length)}${digest(node)}`;
   }
 
-  /** Channel: what one holder of leases hears. */
+  /** Returns the channel on which one holder of leases learns of lost leases. */
   leases(holder: string): string {
     return `${this.#prefix}:h:${holder}`;
   }

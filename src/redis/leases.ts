@@ -1,26 +1,80 @@
 /**
- * Leases between nodes.
+ * Implements leases between nodes.
  *
  * @module
  */
 import type { Clock } from "../internal/clock.ts";
 import { type Lease, LEASE_RENEW_MS, LEASE_TTL_MS, type Leases } from "../streams/leases.ts";
-import { HELD, LET_GO, RENEW, TAKE } from "./cluster_scripts.ts";
-import { type Commands, timeFor } from "./commands.ts";
+import type { Commands } from "./commands.ts";
 import type { Keys } from "./keys.ts";
 import { integer } from "./replies.ts";
-import type { Script } from "./scripts.ts";
+import { type Script, script, timeArgument } from "./script.ts";
 import type { Subscriber } from "./subscriber.ts";
 
-/** After how many failed renewals in a row a lease is lost. */
+/**
+ * Defines a lease. KEYS is a hash of `token`, `holder` and `until`. The token only rises: it
+ * is never below the time, so that it rises even after the key that kept it has expired.
+ */
+const LEASE = `
+local key, now = KEYS[1], time(ARGV[1])
+local lease = redis.call('HMGET', key, 'token', 'holder', 'until')
+local token, holder = tonumber(lease[1] or 0), lease[2]
+local held = holder and tonumber(lease[3] or 0) > now
+local function hold(token, holder, ttl)
+  redis.call('HSET', key, 'token', int(token), 'holder', holder, 'until', int(now + ttl))
+  redis.call('PEXPIRE', key, int(2 * ttl))
+end
+`;
+
+/**
+ * Takes a lease with a higher token than any before it, and notifies the previous holder. ARGV:
+ * time, holder, ttl, prefix of the channels of holders, `1` to take only a free lease.
+ */
+const TAKE = script(
+  LEASE,
+  `
+if held and ARGV[5] == '1' then return false end
+token = math.max(token + 1, now)
+hold(token, ARGV[2], ARGV[3])
+if holder then
+  redis.call('PUBLISH', ARGV[4] .. holder:match('^[^/]*'), holder)
+end
+return int(token)`,
+);
+
+/**
+ * Renews a lease for its holder. A lease that Redis has lost is restored unless somebody else took
+ * it meanwhile. ARGV: time, holder, ttl, token.
+ */
+const RENEW = script(
+  LEASE,
+  `
+if holder ~= ARGV[2] and (holder or token >= tonumber(ARGV[4])) then return 0 end
+hold(math.max(token, tonumber(ARGV[4])), ARGV[2], ARGV[3])
+return 1`,
+);
+
+/** Releases a lease for its holder; the token stays for the next holder. ARGV: time, holder. */
+const RELEASE = script(
+  LEASE,
+  `
+if holder ~= ARGV[2] then return 0 end
+redis.call('HDEL', key, 'holder', 'until')
+return 1`,
+);
+
+/** Tells whether a lease is held. ARGV: time. */
+const HELD = script(LEASE, "return held and 1 or 0");
+
+/** Limits the failed renewals in a row before a lease counts as lost. */
 const MOST_FAILURES = 2;
 
-/** What {@linkcode RedisLeases} are made with. */
+/** Configures {@linkcode RedisLeases}. */
 export interface LeasesInit {
   readonly commands: Commands;
   readonly subscriber: Subscriber;
   readonly keys: Keys;
-  /** This process's name. */
+  /** Names this process. */
   readonly node: string;
   readonly clock: Clock;
 }
@@ -28,20 +82,20 @@ export interface LeasesInit {
 interface Holding {
   readonly key: string;
   readonly lost: () => void;
-  /** 0 until it is known. */
+  /** Holds the lease's token; 0 until it is known. */
   token: number;
-  /** Whether it may have been taken over before anybody could tell. */
+  /** Says whether the lease may have been taken over before the subscription began. */
   doubtful: boolean;
   failures: number;
 }
 
 /**
- * {@linkcode Leases} in Redis. Whoever takes a key over tells the old holder's process at once; a process
- * that can't be told finds out when it renews.
+ * Implements {@linkcode Leases} in Redis. Taking a lease over notifies the process of the previous
+ * holder at once; a process that can't be notified finds out when it renews.
  */
 export class RedisLeases implements Leases {
   readonly #init: LeasesInit;
-  /** What this process holds or is about to, by the holder's name in Redis. */
+  /** Holds the leases that this process has or is taking, by the name of the holder in Redis. */
   readonly #held = new Map<string, Holding>();
   #holders = 0;
   #stopListening: (() => void) | undefined;
@@ -53,7 +107,7 @@ export class RedisLeases implements Leases {
 
   async take(key: string, lost: () => void): Promise<Lease> {
     const lease = await this.#take(key, lost, "");
-    if (lease === undefined) throw new Error("Redis did not give a lease that anybody may take");
+    if (lease === undefined) throw new Error("Redis refused a lease that is free to take");
     return lease;
   }
 
@@ -68,13 +122,13 @@ export class RedisLeases implements Leases {
   async #take(key: string, lost: () => void, onlyFree: "" | "1"): Promise<Lease | undefined> {
     const { node, keys } = this.#init;
     const holder = `${node}/${++this.#holders}`;
-    // Listed before Redis is asked: it may be taken over before the answer is here.
+    // Added before Redis is asked, because the lease may be taken over before the answer arrives.
     const holding: Holding = { key, lost, token: 0, doubtful: false, failures: 0 };
     this.#add(holder, holding);
     const release = () => {
       if (!this.#remove(holder)) return;
-      // If it gets lost, the lease ends with its time.
-      this.#run(LET_GO, key, holder).catch(() => {});
+      // If this command is lost, the lease expires.
+      this.#run(RELEASE, key, holder).catch(() => {});
     };
     try {
       const args = [holder, String(LEASE_TTL_MS), keys.leases(""), onlyFree];
@@ -87,7 +141,7 @@ export class RedisLeases implements Leases {
       if (holding.doubtful) this.#renewOne(holder, holding);
       return { token: holding.token, release };
     } catch (error) {
-      // It may have been taken all the same.
+      // The lease may have been taken all the same.
       release();
       throw error;
     }
@@ -98,13 +152,13 @@ export class RedisLeases implements Leases {
     this.#held.set(holder, holding);
     this.#stopRenewing ??= clock.timer(LEASE_RENEW_MS, () => this.#renewLater());
     this.#stopListening ??= subscriber.listen(keys.leases(node), {
-      heard: (lost) => this.#lose(lost),
-      // Who took something over meanwhile could not tell.
-      restored: () => this.#renew(),
+      onMessage: (lost) => this.#lose(lost),
+      // A takeover while the subscription was down was not notified.
+      onSubscribed: () => this.#renew(),
     });
   }
 
-  /** Takes one off the list. `false` when it isn't on it. */
+  /** Removes a holder. Returns `false` when it is unknown. */
   #remove(holder: string): boolean {
     if (!this.#held.delete(holder)) return false;
     if (this.#held.size > 0) return true;
@@ -121,7 +175,7 @@ export class RedisLeases implements Leases {
     try {
       holding.lost();
     } catch {
-      // The old holder's own trouble.
+      // A failure of the listener is its own.
     }
   }
 
@@ -150,6 +204,6 @@ export class RedisLeases implements Leases {
 
   #run(script: Script, key: string, ...args: readonly string[]): Promise<unknown> {
     const { commands, keys, clock } = this.#init;
-    return commands.run(script, [keys.lease(key)], [timeFor(clock), ...args]);
+    return commands.run(script, [keys.lease(key)], [timeArgument(clock), ...args]);
   }
 }

@@ -1,19 +1,20 @@
 /**
- * What happens to one session's event log in one step.
+ * Defines the scripts of one session's event log.
  *
  * @module
  */
-import { script } from "./scripts.ts";
+import { script } from "./script.ts";
 
-/** What reading answers when the session was dropped. */
+/** Marks the answer of a read when the session was dropped. */
 export const DROPPED = "dropped";
 
 /**
- * KEYS are streams (hash), events (stream), retention (sorted set). \`streams\` has \`s:<stream>\`, which is
- * \`last|delivered|ended|until|kept|bytes|places\` with the places of its kept events, \`at\` (the newest
- * place), \`bytes\` (of all events), \`w:<writer>\` (a writer's last batch with its answers), and nothing but
- * \`dropped\` once the session was dropped. An event has its place as its id. \`ended\` is 2 for a stream that
- * ended without events: its one place holds none.
+ * Defines the event log of one session. KEYS are streams (hash), events (stream), retention (sorted
+ * set). `streams` has `s:<stream>`, which is `last|delivered|ended|until|kept|bytes|places`
+ * with the places of its kept events, `at` (the newest place), `bytes` (of all events),
+ * `w:<writer>` (a writer's last batch with its answers), and only `dropped` once the session
+ * was dropped. The id of an event is its place. `ended` is 2 for a stream that ended without
+ * events: it has one place without an event.
  */
 const LOG = `
 local streams, events, retention = KEYS[1], KEYS[2], KEYS[3]
@@ -29,17 +30,18 @@ end
 `;
 
 /**
- * An event gets its number and is kept in one step, in the order of the batch; the limits hold for all
- * streams of the session together; a batch that comes twice (sent again by a client whose connection broke)
- * happens once; a dropped session stays dropped. ARGV: time, writer, batch, ttl, most events, most bytes,
- * retention, channel, for how long a drop is remembered, and in threes \`a\` (append), \`o\` (open),
- * \`e\` (end), \`d\` (deliver) or \`x\` (drop), a stream, and the data or the number delivered.
+ * Numbers and stores events in one step, in the order of the batch. The limits hold for all streams
+ * of the session together; a batch that arrives twice (sent again by a client whose connection
+ * broke) is applied once; a dropped session stays dropped. ARGV: time, writer, batch, ttl, most
+ * events, most bytes, retention, channel, time for which a drop is remembered, and in groups of
+ * three `a` (append), `o` (open), `e` (end), `d` (deliver) or `x` (drop), a stream, and
+ * the data or the delivered number.
  */
 export const WRITE = script(
   LOG,
   `
 local now, writer, batch = time(ARGV[1]), 'w:' .. ARGV[2], ARGV[3]
-local answers, news, told = {}, {}, {}
+local answers, changes, positions = {}, {}, {}
 local earlier, text = (redis.call('HGET', streams, writer) or ''):match('^(%d+):(.*)$')
 if earlier == batch then return text end
 local bytes = tonumber(redis.call('HGET', streams, 'bytes') or 0)
@@ -48,12 +50,12 @@ local function save(name, s)
   redis.call('HSET', streams, 's:' .. name, table.concat({int(s.last), int(s.delivered), s.ended,
     int(s.till), s.kept, s.bytes, s.places}, '|'))
 end
-local function tell(name, s)
-  if not told[name] then
-    news[#news + 1] = name
-    told[name] = #news + 1
+local function notify(name, s)
+  if not positions[name] then
+    changes[#changes + 1] = name
+    positions[name] = #changes + 1
   end
-  news[told[name]] = s and first(s) or 0
+  changes[positions[name]] = s and first(s) or 0
 end
 local function forget(name, s)
   for place in s.places:gmatch('%d+') do redis.call('XDEL', events, place .. '-0') end
@@ -72,7 +74,7 @@ local function trim(newest)
     if s then
       s.kept, s.bytes, s.places = s.kept - 1, s.bytes - size, s.places:match('^%d+,?(.*)$')
       if s.ended > 0 and s.kept == 0 then forget(name, s) else save(name, s) end
-      if s.ended ~= 2 then tell(name, s) end
+      if s.ended ~= 2 then notify(name, s) end
     end
   end
 end
@@ -95,7 +97,7 @@ function act.a(name, s, data)
   if s.ended > 0 then return 0 end
   s.last, s.bytes, bytes = s.last + 1, s.bytes + #data, bytes + #data
   keep(name, s, 'd', data)
-  tell(name, load(name) or s)
+  notify(name, load(name) or s)
   return s.last
 end
 function act.e(name, s)
@@ -103,7 +105,7 @@ function act.e(name, s)
   s.ended = s.kept == 0 and 2 or 1
   retain(name, s)
   if s.ended == 2 then keep(name, s) else save(name, s) end
-  tell(name, s)
+  notify(name, s)
   return 0
 end
 function act.d(name, s, n)
@@ -116,14 +118,14 @@ end
 for _, name in ipairs(redis.call('ZRANGEBYSCORE', retention, '-inf', int(now))) do
   local s = load(name)
   if s then forget(name, s) end
-  tell(name)
+  notify(name)
 end
 for i = 10, #ARGV, 3 do
   local answer = 0
   if ARGV[i] == 'x' then
     redis.call('DEL', streams, events, retention)
     redis.call('HSET', streams, 'dropped', 1)
-    dropped, dropping, news, told = true, true, {}, {}
+    dropped, dropping, changes, positions = true, true, {}, {}
   elseif not dropped then
     local name = ARGV[i + 1]
     local s = load(name) or
@@ -143,13 +145,14 @@ redis.call('HSET', streams, 'bytes', int(bytes))
 for _, key in ipairs(KEYS) do
   if redis.call('PTTL', key) == -1 then redis.call('PEXPIRE', key, ARGV[4]) end
 end
-if #news > 0 then redis.call('PUBLISH', ARGV[8], cjson.encode(news)) end
+if #changes > 0 then redis.call('PUBLISH', ARGV[8], cjson.encode(changes)) end
 return text`,
 );
 
 /**
- * What a stream holds after a number: last, ended, oldest kept, delivered, and the events. Nothing for one
- * that is unknown or forgotten by now. Reading changes nothing. ARGV: time, stream, number.
+ * Reads a stream after a number: last, ended, oldest kept, delivered, and the events. Answers
+ * nothing for a stream that is unknown or past its retention. Changes nothing. ARGV: time, stream,
+ * number.
  */
 export const READ = script(
   LOG,

@@ -1,10 +1,11 @@
 /**
- * Many processes as one endpoint: sessions, streams and what nodes tell each other, in Redis.
+ * Makes many processes one endpoint: keeps sessions, event logs and the messages between nodes in
+ * Redis.
  *
- * {@linkcode redisStore} makes the store from a client that you have, of the package `redis` or `ioredis`,
- * and every handler that is given one with the same prefix serves the same sessions. When Redis is away,
- * requests that need it are answered with 503 within two seconds, nothing falls back to memory, and
- * everything goes on by itself when it is back.
+ * {@linkcode redisStore} creates the store from your client of the package `redis` or `ioredis`.
+ * All handlers that get a store with the same prefix serve the same sessions. While Redis is
+ * unavailable, requests that need it are answered with 503 within two seconds (see `timeoutMs`),
+ * nothing falls back to memory, and everything recovers by itself when Redis is back.
  *
  * @example
  * ```ts ignore
@@ -19,7 +20,7 @@
  * const server = new McpServer({ name: "demo", version: "1.0.0" });
  * const handler = createMcpHandler(server, {
  *   store: redisStore({ client, prefix: "demo" }),
- *   // The same for all processes: they sign what they tell each other, and what clients carry
+ *   // The same keys in all processes: they sign messages between nodes and the state of clients
  *   requests: { stateKeys: [secret] },
  * });
  * ```

@@ -1,34 +1,61 @@
 /**
- * Which nodes live, what they hold, and what they go by.
+ * Stores which nodes are alive, and which node holds which pinned session.
  *
  * @module
  */
 import type { Clock } from "../internal/clock.ts";
 import { isObject } from "../protocol/jsonrpc.ts";
-import {
-  type Claims,
-  type Documents,
-  MOST_DOCUMENT_BYTES,
-  type NodeFacts,
-  type Nodes,
-  type SharedDocument,
-} from "../cluster/types.ts";
-import { CLAIM, GET, GET_DOCUMENT, PUT, PUT_DOCUMENT, UNCLAIM } from "./cluster_scripts.ts";
-import { type Commands, timeFor } from "./commands.ts";
+import type { Claims, NodeFacts, Nodes } from "../cluster/types.ts";
+import type { Commands } from "./commands.ts";
 import type { Keys } from "./keys.ts";
-import { integer, json, strange } from "./replies.ts";
+import { foreignData, optionalString, parseJson } from "./replies.ts";
+import { script, timeArgument } from "./script.ts";
 
-/** For how long a document is kept that nobody reads, in milliseconds: a year. */
-const DOCUMENT_MS = 366 * 24 * 60 * 60 * 1_000;
+/** Defines a value that expires. KEYS is a hash of `value` and `until`. */
+const DATED = `
+local key, now = KEYS[1], time(ARGV[1])
+local dated = redis.call('HMGET', key, 'value', 'until')
+local value = dated[1] and tonumber(dated[2] or 0) > now and dated[1]
+local function put(value, ttl)
+  redis.call('HSET', key, 'value', value, 'until', int(now + ttl))
+  redis.call('PEXPIRE', key, ttl)
+end
+`;
 
-/** What these are made with. */
+/** Returns the value until it expires. ARGV: time. */
+const GET = script(DATED, "return value");
+
+/** Stores a value for a time. ARGV: time, value, ttl. */
+const PUT = script(DATED, "put(ARGV[2], ARGV[3]) return 1");
+
+/**
+ * Stores the value if there is none, renews it if it is the same, and leaves another one. Returns
+ * the value that is stored now. ARGV: time, value, ttl.
+ */
+const CLAIM = script(
+  DATED,
+  `
+if value and value ~= ARGV[2] then return value end
+put(ARGV[2], ARGV[3])
+return ARGV[2]`,
+);
+
+/** Deletes the value if it is the given one. ARGV: time, value. */
+const UNCLAIM = script(
+  DATED,
+  `
+if value == ARGV[2] then redis.call('DEL', key) end
+return 1`,
+);
+
+/** Configures {@linkcode RedisNodes} and {@linkcode RedisClaims}. */
 export interface NodesInit {
   readonly commands: Commands;
   readonly keys: Keys;
   readonly clock: Clock;
 }
 
-/** {@linkcode Nodes} in Redis. */
+/** Implements {@linkcode Nodes} in Redis. */
 export class RedisNodes implements Nodes {
   readonly #init: NodesInit;
 
@@ -39,15 +66,18 @@ export class RedisNodes implements Nodes {
   async beat({ id }: NodeFacts, ttlMs: number): Promise<void> {
     const { commands, keys, clock } = this.#init;
     const value = JSON.stringify({ id });
-    await commands.run(PUT, [keys.node(id)], [timeFor(clock), value, String(ttlMs)]);
+    await commands.run(PUT, [keys.node(id)], [timeArgument(clock), value, String(ttlMs)]);
   }
 
   async find(id: string): Promise<NodeFacts | undefined> {
     const { commands, keys, clock } = this.#init;
-    const text = optional(await commands.run(GET, [keys.node(id)], [timeFor(clock)]), "node");
+    const text = optionalString(
+      await commands.run(GET, [keys.node(id)], [timeArgument(clock)]),
+      "node",
+    );
     if (text === undefined) return undefined;
-    const facts = json(text, "node");
-    if (!isObject(facts) || facts.id !== id) throw strange("node");
+    const facts = parseJson(text, "node");
+    if (!isObject(facts) || facts.id !== id) throw foreignData("node");
     return { id };
   }
 
@@ -56,7 +86,7 @@ export class RedisNodes implements Nodes {
   }
 }
 
-/** {@linkcode Claims} in Redis. */
+/** Implements {@linkcode Claims} in Redis. */
 export class RedisClaims implements Claims {
   readonly #init: NodesInit;
 
@@ -66,59 +96,22 @@ export class RedisClaims implements Claims {
 
   async claim(session: string, node: string, ttlMs: number): Promise<string> {
     const { commands, keys, clock } = this.#init;
-    const args = [timeFor(clock), node, String(ttlMs)];
-    const holder = optional(await commands.run(CLAIM, [keys.claim(session)], args), "claim");
-    if (holder === undefined) throw strange("claim");
+    const args = [timeArgument(clock), node, String(ttlMs)];
+    const holder = optionalString(await commands.run(CLAIM, [keys.claim(session)], args), "claim");
+    if (holder === undefined) throw foreignData("claim");
     return holder;
   }
 
   async holder(session: string): Promise<string | undefined> {
     const { commands, keys, clock } = this.#init;
-    return optional(await commands.run(GET, [keys.claim(session)], [timeFor(clock)]), "claim");
+    return optionalString(
+      await commands.run(GET, [keys.claim(session)], [timeArgument(clock)]),
+      "claim",
+    );
   }
 
   async release(session: string, node: string): Promise<void> {
     const { commands, keys, clock } = this.#init;
-    await commands.run(UNCLAIM, [keys.claim(session)], [timeFor(clock), node]);
+    await commands.run(UNCLAIM, [keys.claim(session)], [timeArgument(clock), node]);
   }
-}
-
-/**
- * {@linkcode Documents} in Redis. They have an end as every key has: a year after they were put or read
- * last, and nodes read them when they join.
- */
-export class RedisDocuments implements Documents {
-  readonly #init: NodesInit;
-
-  constructor(init: NodesInit) {
-    this.#init = init;
-  }
-
-  async get(name: string): Promise<SharedDocument | undefined> {
-    const { commands, keys } = this.#init;
-    const reply = await commands.run(GET_DOCUMENT, [keys.document(name)], ["", `${DOCUMENT_MS}`]);
-    if (!Array.isArray(reply)) throw strange("document");
-    const [version, text]: unknown[] = reply;
-    if (version === null) return undefined;
-    if (typeof text !== "string") throw strange("document");
-    return { version: integer(version, "document"), text };
-  }
-
-  async put(name: string, text: string, expected?: number): Promise<number | undefined> {
-    const { commands, keys } = this.#init;
-    const bytes = new TextEncoder().encode(text).length;
-    if (bytes > MOST_DOCUMENT_BYTES) {
-      throw new RangeError(`Put ${MOST_DOCUMENT_BYTES} bytes at most: ${bytes}`);
-    }
-    const args = ["", text, `${DOCUMENT_MS}`, expected === undefined ? "" : String(expected)];
-    const version = await commands.run(PUT_DOCUMENT, [keys.document(name)], args);
-    return version === null ? undefined : integer(version, "document");
-  }
-}
-
-/** A text, or nothing. */
-function optional(reply: unknown, what: string): string | undefined {
-  if (reply === null) return undefined;
-  if (typeof reply !== "string") throw strange(what);
-  return reply;
 }

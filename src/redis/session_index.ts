@@ -1,60 +1,59 @@
 /**
- * A node's view of the index of all sessions.
+ * Accesses the index of all sessions.
  *
  * @module
  */
 import type { Clock } from "../internal/clock.ts";
 import type { SessionCaps, SessionLifetimes } from "../sessions/types.ts";
-import { type Commands, timeFor } from "./commands.ts";
+import type { Commands } from "./commands.ts";
 import { ADMIT, DUE, NOTE, RELEASE, RESERVE } from "./index_scripts.ts";
 import { digest, type Keys } from "./keys.ts";
-import { integer, texts } from "./replies.ts";
-import type { Script } from "./scripts.ts";
+import { integer, strings } from "./replies.ts";
+import { bounded, type Script, timeArgument } from "./script.ts";
 
-/** How long notes may wait to be written together, in milliseconds. */
+/** Gives the longest delay before notes are written together, in milliseconds. */
 const NOTE_MS = 1_000;
-/** How many notes are written together at most. */
+/** Limits the notes that are written together. */
 const MOST_NOTES = 500;
-/** For how long a place is reserved, in milliseconds: longer than any session takes to begin. */
+/** Gives the life of a reservation, in milliseconds: longer than the start of any session takes. */
 const RESERVATION_MS = 120_000;
-/** For how long a new session isn't proposed to go, in milliseconds, until it is known to be there. */
+/**
+ * Gives the time for which a new session is not proposed for eviction, in milliseconds, as its
+ * record may not exist yet.
+ */
 const BEGIN_MS = 10_000;
 
-/** What became of a session. */
-type News = "free" | "held" | "gone";
+/** Names the new state of a session in the index. */
+type IndexState = "free" | "held" | "gone";
 
 interface Note {
-  readonly news: News;
-  /** A time, or nothing for now. */
+  readonly state: IndexState;
+  /** Holds the time of the change; empty for now. */
   readonly at: string;
-  /** The digest of an owner that is new, or nothing. */
+  /** Holds the digest of a new owner; empty for no change. */
   readonly owner: string;
 }
 
-/** What everything that keeps sessions is made with. */
+/** Configures the session store and its parts. */
 export interface SessionStoreInit {
   readonly commands: Commands;
   readonly keys: Keys;
-  /** This process's name. */
+  /** Names this process. */
   readonly node: string;
   readonly caps: SessionCaps;
   readonly lifetimes: SessionLifetimes;
   readonly clock: Clock;
 }
 
-/** How an owner is named in the index. */
+/** Returns the name of an owner in the index. */
 export function ownerDigest(owner: string | undefined): string {
   return owner === undefined ? "-" : digest(owner);
 }
 
-/** The longest time that keys are kept and that is counted with, in milliseconds: a year. */
-export function atMost(ms: number): number {
-  return Math.min(ms, 366 * 24 * 60 * 60 * 1_000);
-}
-
 /**
- * Asks the index, and tells it what became of sessions: not at once but with the next question, or a second
- * later, many at a time. Notes that get lost make the index lag, which the sessions themselves put right.
+ * Queries the index and notes changes of sessions, which are written with the next query or a
+ * second later, many at a time. Lost notes make the index lag, which is corrected when the session
+ * itself is read.
  */
 export class SessionIndex {
   readonly #init: SessionStoreInit;
@@ -65,38 +64,41 @@ export class SessionIndex {
 
   constructor(init: SessionStoreInit) {
     this.#init = init;
-    this.#ttl = String(atMost(init.lifetimes.absoluteMs) + 2 * RESERVATION_MS);
+    this.#ttl = String(bounded(init.lifetimes.absoluteMs) + 2 * RESERVATION_MS);
   }
 
-  /** How many sessions there were when the index was asked last. */
+  /** Returns the number of sessions at the last answer of the index. */
   get size(): number {
     return this.#size;
   }
 
-  /** Takes down what became of a session. */
-  note(id: string, news: News, at = "", owner = this.#notes.get(id)?.owner ?? ""): void {
-    // Written again where it comes in last, so that a full batch is the oldest.
+  /** Notes a change of a session. */
+  note(id: string, state: IndexState, at = "", owner = this.#notes.get(id)?.owner ?? ""): void {
+    // Re-inserted at the end, so that a full batch contains the oldest notes.
     this.#notes.delete(id);
-    this.#notes.set(id, { news, at, owner });
+    this.#notes.set(id, { state, at, owner });
     if (this.#notes.size >= MOST_NOTES) void this.flush();
     this.#stop ??= this.#init.clock.timer(NOTE_MS, () => void this.flush());
   }
 
-  /** Tells the index what has been taken down. Never fails. */
+  /** Writes the notes to the index. Never fails. */
   async flush(): Promise<void> {
     this.#stop?.();
     this.#stop = undefined;
     if (this.#notes.size === 0) return;
-    const args = [...this.#notes].flatMap(([id, { news, at, owner }]) => [id, news, at, owner]);
+    const args = [...this.#notes].flatMap(([id, { state, at, owner }]) => [id, state, at, owner]);
     this.#notes.clear();
     try {
       await this.#run(NOTE, args);
     } catch {
-      // Lost: the index lags.
+      // The notes are lost: the index lags.
     }
   }
 
-  /** Reserves a place, or says who should go first and since when the index believes it unused. */
+  /**
+   * Reserves a place for a session, or proposes a session to evict first, with the time of its last
+   * use that the index knows.
+   */
   async reserve(
     id: string,
     owner: string | undefined,
@@ -106,47 +108,50 @@ export class SessionIndex {
     const [answer, first = "", used] = await this.#run(RESERVE, [
       id,
       ownerDigest(owner),
-      String(atMost(sessions)),
-      String(atMost(sessionsPerPrincipal)),
+      String(bounded(sessions)),
+      String(bounded(sessionsPerPrincipal)),
       String(RESERVATION_MS),
     ]);
     if (answer === "proposed") return { id: first, used: integer(used, "index") };
     return answer === "admitted" ? "admitted" : "refused";
   }
 
-  /** Gives a reservation back. */
+  /** Releases a reservation. */
   async release(id: string): Promise<void> {
     await this.#run(RELEASE, [id]);
   }
 
-  /** Turns a reservation into a session whose record comes next. `false` when there is none. */
+  /**
+   * Turns a reservation into a session, whose record must be created next. Returns `false` when the
+   * reservation is gone.
+   */
   async admit(id: string, owner: string | undefined): Promise<boolean> {
     const [answer] = await this.#run(ADMIT, [id, ownerDigest(owner), String(BEGIN_MS)]);
     return answer === "admitted";
   }
 
-  /** Who may have expired. */
+  /** Returns sessions that may have expired. */
   async due(limit: number): Promise<string[]> {
     void this.flush();
     const { idleMs, absoluteMs } = this.#init.lifetimes;
-    const times = [idleMs, absoluteMs, limit].map((ms) => String(atMost(ms)));
+    const times = [idleMs, absoluteMs, limit].map((ms) => String(bounded(ms)));
     return (await this.#run(DUE, times)).slice(0, limit);
   }
 
-  /** The ids of all sessions. */
+  /** Returns the ids of all sessions. */
   async ids(): Promise<string[]> {
     void this.flush();
     const { commands, keys } = this.#init;
     const [, age = ""] = keys.index;
-    const ids = texts(await commands.send("ZRANGE", age, "0", "-1"), "index");
+    const ids = strings(await commands.send("ZRANGE", age, "0", "-1"), "index");
     this.#size = ids.length;
     return ids;
   }
 
   async #run(script: Script, args: readonly string[]): Promise<string[]> {
     const { commands, keys, clock } = this.#init;
-    const all = [timeFor(clock), this.#ttl, ...args];
-    const [size, ...rest] = texts(await commands.run(script, keys.index, all), "index");
+    const all = [timeArgument(clock), this.#ttl, ...args];
+    const [size, ...rest] = strings(await commands.run(script, keys.index, all), "index");
     this.#size = integer(size, "index");
     return rest;
   }

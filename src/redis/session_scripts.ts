@@ -1,14 +1,15 @@
 /**
- * What happens to one session in one step.
+ * Defines the scripts of one session.
  *
  * @module
  */
-import { script } from "./scripts.ts";
+import { script } from "./script.ts";
 
 /**
- * Sessions: KEYS are record, state, uris. The record has `rec` (JSON), `owner` (absent while unclaimed),
- * `born`, `used`, `init`, `level`, and for each node that holds the session `b:<node>`, the time until
- * which it does. A hold that has lapsed counts as a use at that time.
+ * Defines a session. KEYS are record, state, uris. The record has `rec` (JSON), `owner` (absent
+ * while unclaimed), `born`, `used`, `init`, `level`, and for each node that holds the session
+ * `b:<node>`, the time until which it does. A lapsed hold counts as a use at the time when it
+ * lapsed.
  */
 const SESSION = `
 local record, state, uris = KEYS[1], KEYS[2], KEYS[3]
@@ -41,7 +42,7 @@ local function found(s, now, claimed)
 end
 `;
 
-/** A record comes into being once: what is there already stays. ARGV: time, ttl, fields and values. */
+/** Creates a record unless there is one. ARGV: time, ttl, fields and values. */
 export const CREATE = script(
   SESSION,
   `
@@ -53,8 +54,9 @@ return 1`,
 );
 
 /**
- * Only the owner's use changes anything, an unclaimed session becomes the first user's, and an expired one
- * is gone with everything of it. ARGV: time, owner, idle, absolute, `1` when it is held for certain.
+ * Uses a session for an owner: an unclaimed session becomes the first user's, an expired one is
+ * deleted, and another owner's stays unchanged. ARGV: time, owner, idle, absolute, `1` when the
+ * caller holds it.
  */
 export const USE = script(
   SESSION,
@@ -72,7 +74,9 @@ redis.call('HSET', record, 'owner', s.owner, 'used', int(now))
 return found(s, now, claimed)`,
 );
 
-/** Looking changes nothing. ARGV: time, idle, absolute, `1` when it is held for certain. */
+/**
+ * Reads a session without changing it. ARGV: time, idle, absolute, `1` when the caller holds it.
+ */
 export const PEEK = script(
   SESSION,
   `
@@ -84,7 +88,10 @@ if over(s, now, ARGV[2], ARGV[3]) then return {'unknown'} end
 return found(s, now, '0')`,
 );
 
-/** Changes what is there and never makes a record. ARGV: fields and values; an empty value forgets. */
+/**
+ * Changes the fields of a record that exists. ARGV: fields and values; an empty value deletes the
+ * field.
+ */
 export const UPDATE = script(
   SESSION,
   `
@@ -96,7 +103,10 @@ end
 return 1`,
 );
 
-/** A node's hold lasts until its time or until it ends, which is a use. ARGV: time, node, ms or nothing. */
+/**
+ * Records a node's hold until a time, or its end, which counts as a use. ARGV: time, node,
+ * milliseconds or an empty string.
+ */
 export const MARK = script(
   SESSION,
   `
@@ -109,9 +119,9 @@ return 1`,
 );
 
 /**
- * A session ends once, by whoever gets 'ended' as the answer. ARGV: time, idle, absolute, mode: \`end\` ends
- * it in any case, \`reap\` when it has expired, and a number when it has expired, or was not used since then
- * and nobody holds it.
+ * Ends a session once: only one caller gets 'ended' as the answer. ARGV: time, idle, absolute,
+ * mode: `end` always ends it, `reap` only when it has expired, and a number only when it has
+ * expired, or was not used since that time and is not held.
  */
 export const END = script(
   SESSION,
@@ -126,7 +136,9 @@ if ARGV[4] ~= 'reap' and s.held == 0 and s.used <= tonumber(ARGV[4]) then return
 return {'kept', int(s.used), int(s.held)}`,
 );
 
-/** State is kept for a session that is there, and as long as it at most. ARGV: key, value. */
+/**
+ * Stores a state value for a session that exists, at most as long as the session. ARGV: key, value.
+ */
 export const SET_STATE = script(
   SESSION,
   `
@@ -137,7 +149,7 @@ redis.call('PEXPIRE', state, ttl)
 return 1`,
 );
 
-/** A session has at most so many subscriptions, and none once it is gone. ARGV: uri, cap. */
+/** Adds a subscription, up to a cap, to a session that exists. ARGV: uri, cap. */
 export const SUBSCRIBE = script(
   SESSION,
   `
@@ -151,8 +163,8 @@ return 'subscribed'`,
 );
 
 /**
- * The index of a resource's subscribers: KEYS is the sorted set of ids by the time when their sessions are
- * over at the latest, so that nothing stays for ever that nobody took out. ARGV: time, id, ttl.
+ * Adds a session to a resource's subscribers. KEYS is the sorted set of ids by the latest possible
+ * end of their sessions, so that entries which nobody removes expire. ARGV: time, id, ttl.
  */
 export const ADD_SUBSCRIBER = script(`
 local now = time(ARGV[1])

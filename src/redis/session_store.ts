@@ -1,5 +1,5 @@
 /**
- * The sessions of all nodes.
+ * Stores the sessions of all nodes in Redis.
  *
  * @module
  */
@@ -11,10 +11,11 @@ import type {
   SessionRecord,
   SessionStore,
 } from "../sessions/types.ts";
-import { timeFor } from "./commands.ts";
-import { Holds } from "./holds.ts";
-import { json, readRecord, strange, texts, writeRecord } from "./replies.ts";
-import { atMost, ownerDigest, SessionIndex, type SessionStoreInit } from "./session_index.ts";
+import { SessionHolds } from "./session_holds.ts";
+import { foreignData, parseJson, strings } from "./replies.ts";
+import { bounded, type Script, timeArgument } from "./script.ts";
+import { ownerDigest, SessionIndex, type SessionStoreInit } from "./session_index.ts";
+import { readRecord, writeRecord } from "./session_record.ts";
 import {
   ADD_SUBSCRIBER,
   CREATE,
@@ -25,24 +26,28 @@ import {
   UPDATE,
   USE,
 } from "./session_scripts.ts";
-import type { Script } from "./scripts.ts";
 
-/** For how much longer than its session a key may be kept, in milliseconds, so that its end is told. */
+/**
+ * Gives the time that a key is kept beyond the life of its session, in milliseconds, so that the
+ * session's end is still reported.
+ */
 const MARGIN_MS = 300_000;
-/** How often somebody else may take the place that was made before a reservation gives up. */
+/**
+ * Limits the attempts to reserve a place after an eviction, which another session may take first.
+ */
 const MOST_ROUNDS = 64;
-/** How often a sweep asks the index again. */
+/** Limits the queries of one sweep. */
 const MOST_SWEEPS = 8;
 
 /**
- * A {@linkcode SessionStore} in Redis: each session has keys of its own, and an index that all sessions
- * share decides who is admitted. `use` is one round trip; nobody waits for `hold` and `free`. `size` is as
- * new as the last answer of the index.
+ * Implements {@linkcode SessionStore} in Redis: each session has its own keys, and an index of all
+ * sessions decides about admission. `use` is one round trip; no caller waits for `hold` and `free`.
+ * `size` is that of the last answer of the index.
  */
 export class RedisSessionStore implements SessionStore {
   readonly #init: SessionStoreInit;
   readonly #index: SessionIndex;
-  readonly #holds: Holds;
+  readonly #holds: SessionHolds;
   readonly #limits: readonly [string, string];
   readonly #ttl: string;
 
@@ -50,9 +55,9 @@ export class RedisSessionStore implements SessionStore {
     const { idleMs, absoluteMs } = init.lifetimes;
     this.#init = init;
     this.#index = new SessionIndex(init);
-    this.#holds = new Holds(init, this.#index);
-    this.#limits = [String(atMost(idleMs)), String(atMost(absoluteMs))];
-    this.#ttl = String(atMost(absoluteMs) + MARGIN_MS);
+    this.#holds = new SessionHolds(init, this.#index);
+    this.#limits = [String(bounded(idleMs)), String(bounded(absoluteMs))];
+    this.#ttl = String(bounded(absoluteMs) + MARGIN_MS);
   }
 
   get size(): number {
@@ -71,7 +76,7 @@ export class RedisSessionStore implements SessionStore {
         if (gone !== undefined) ended.push(gone);
       }
     } catch (error) {
-      // Whoever asked must learn of those that are gone already.
+      // The caller must learn of the sessions that have ended already.
       if (ended.length === 0) throw error;
     }
     return { admitted: false, ended };
@@ -91,17 +96,17 @@ export class RedisSessionStore implements SessionStore {
     let created = false;
     try {
       created =
-        await this.#run(CREATE, id, [timeFor(this.#init.clock), this.#ttl, ...fields]) === 1;
+        await this.#run(CREATE, id, [timeArgument(this.#init.clock), this.#ttl, ...fields]) === 1;
       return created;
     } finally {
-      this.#index.note(id, created ? "free" : "gone", timeFor(this.#init.clock));
+      this.#index.note(id, created ? "free" : "gone", timeArgument(this.#init.clock));
     }
   }
 
   async use(id: string, owner: string): Promise<Found> {
     const held = this.#holds.has(id) ? "1" : "";
-    const args = [timeFor(this.#init.clock), owner, ...this.#limits, held];
-    const [status, ...rest] = texts(await this.#run(USE, id, args), "session");
+    const args = [timeArgument(this.#init.clock), owner, ...this.#limits, held];
+    const [status, ...rest] = strings(await this.#run(USE, id, args), "session");
     if (status === "found") return { record: this.#found(id, rest) };
     if (status === "foreign" || status === "unknown") return { refusal: status };
     const [why, ...uris] = rest;
@@ -111,8 +116,8 @@ export class RedisSessionStore implements SessionStore {
 
   async peek(id: string): Promise<SessionRecord | undefined> {
     const held = this.#holds.has(id) ? "1" : "";
-    const args = [timeFor(this.#init.clock), ...this.#limits, held];
-    const [status, text = "", claimed, owner, init = "", level = ""] = texts(
+    const args = [timeArgument(this.#init.clock), ...this.#limits, held];
+    const [status, text = "", claimed, owner, init = "", level = ""] = strings(
       await this.#run(PEEK, id, args),
       "session",
     );
@@ -166,15 +171,15 @@ export class RedisSessionStore implements SessionStore {
     const { commands, keys } = this.#init;
     const text = await commands.send("HGET", keys.session(id).state, key);
     if (text === null) return undefined;
-    if (typeof text !== "string") throw strange("state");
-    return json(text, "state");
+    if (typeof text !== "string") throw foreignData("state");
+    return parseJson(text, "state");
   }
 
   async setState(id: string, key: string, value: unknown): Promise<void> {
     if (value === undefined) return await this.deleteState(id, key);
     const text: string | undefined = JSON.stringify(value);
     if (text === undefined) {
-      throw new TypeError(`Keep a JSON value in the state: a ${typeof value}`);
+      throw new TypeError(`Give a JSON value as session state: ${typeof value}`);
     }
     await this.#run(SET_STATE, id, [key, text]);
   }
@@ -185,10 +190,10 @@ export class RedisSessionStore implements SessionStore {
 
   async subscribe(id: string, uri: string, cap: number): Promise<"subscribed" | "full" | "gone"> {
     const { commands, keys, clock } = this.#init;
-    // First in the index, so that whoever ends the session meanwhile finds it there.
+    // The index is written first, so that a concurrent end of the session finds the entry there.
     const [, outcome] = await Promise.all([
-      commands.run(ADD_SUBSCRIBER, [keys.subscribers(uri)], [timeFor(clock), id, this.#ttl]),
-      this.#run(SUBSCRIBE, id, [uri, String(atMost(cap))]),
+      commands.run(ADD_SUBSCRIBER, [keys.subscribers(uri)], [timeArgument(clock), id, this.#ttl]),
+      this.#run(SUBSCRIBE, id, [uri, String(bounded(cap))]),
     ]);
     if (outcome === "subscribed") return outcome;
     await commands.send("ZREM", keys.subscribers(uri), id);
@@ -205,10 +210,10 @@ export class RedisSessionStore implements SessionStore {
 
   async subscribers(uri: string): Promise<string[]> {
     const { commands, keys } = this.#init;
-    return texts(await commands.send("ZRANGE", keys.subscribers(uri), "0", "-1"), "subscribers");
+    return strings(await commands.send("ZRANGE", keys.subscribers(uri), "0", "-1"), "subscribers");
   }
 
-  /** Takes down a use, and what it found. */
+  /** Notes a use in the index, and decodes the record. */
   #found(id: string, reply: readonly string[]): SessionRecord {
     const [text = "", , owner = "", init = "", level = "", at, claimed] = reply;
     this.#index.note(
@@ -217,15 +222,15 @@ export class RedisSessionStore implements SessionStore {
       this.#holds.has(id) ? "" : at,
       claimed === "1" ? ownerDigest(owner) : undefined,
     );
-    // What counts for a cap must be known before anybody else is admitted.
+    // The owner's count must be known before the next admission.
     if (claimed === "1") void this.#index.flush();
     return readRecord(id, text, owner, init, level);
   }
 
-  /** Ends a session if the mode says so, and puts the index right if not. */
+  /** Ends a session if the mode of {@linkcode END} says so, and corrects the index otherwise. */
   async #endIf(id: string, mode: string): Promise<EndedSession | undefined> {
-    const args = [timeFor(this.#init.clock), ...this.#limits, mode];
-    const [status, first = "", ...rest] = texts(await this.#run(END, id, args), "session");
+    const args = [timeArgument(this.#init.clock), ...this.#limits, mode];
+    const [status, first = "", ...rest] = strings(await this.#run(END, id, args), "session");
     if (status === "ended") {
       await this.#forget(id, rest);
       return { id, reason: reasonOf(first) };
@@ -236,7 +241,7 @@ export class RedisSessionStore implements SessionStore {
     return undefined;
   }
 
-  /** Forgets what is kept elsewhere of a session that is gone. What fails here goes by itself in time. */
+  /** Deletes what other keys hold of an ended session. What fails here expires by itself. */
   async #forget(id: string, uris: readonly string[]): Promise<void> {
     const { commands, keys } = this.#init;
     this.#holds.drop(id);

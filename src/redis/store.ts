@@ -1,5 +1,5 @@
 /**
- * The store that many processes share.
+ * Creates the store that many processes share.
  *
  * @module
  */
@@ -7,34 +7,35 @@ import { integerOption } from "../internal/check.ts";
 import { randomText } from "../internal/random.ts";
 import type { Backplane, Store, StoreSettings } from "../cluster/types.ts";
 import { RedisBus } from "./bus.ts";
-import { linkOf, type RedisClient } from "./client.ts";
+import { connectionOf, type RedisClient } from "./client.ts";
 import { Commands } from "./commands.ts";
+import { RedisDocuments } from "./documents.ts";
 import { RedisEventLog } from "./event_log.ts";
 import { Keys } from "./keys.ts";
 import { RedisLeases } from "./leases.ts";
-import { RedisClaims, RedisDocuments, RedisNodes } from "./nodes.ts";
+import { RedisClaims, RedisNodes } from "./nodes.ts";
 import { RedisSessionStore } from "./session_store.ts";
 import { Subscriber } from "./subscriber.ts";
 
-/** Options for {@linkcode redisStore}. */
+/** Configures {@linkcode redisStore}. */
 export interface RedisStoreOptions {
   /**
-   * A client of the package `redis` (6) or `ioredis` (6). It stays yours: connect it, listen to its
-   * `error` event, and close it after the handlers. A connection that breaks is made again by the
-   * client, so leave its reconnecting on. For what it subscribes to, the store makes a duplicate of it
-   * while a handler is open.
+   * Gives access to Redis: a client of the package `redis` (6) or `ioredis` (6). You keep control
+   * of it: connect it, listen to its `error` event, and close it after the handlers. Leave its
+   * reconnecting on. While a handler is open, the store also uses a duplicate of the client for its
+   * subscriptions.
    */
   readonly client: RedisClient;
   /**
-   * What all keys and channels begin with, without `{` and `}`. Handlers with the same prefix in the
-   * same Redis are one endpoint.
+   * Begins the name of every key and channel, without `{` and `}`. Handlers with the same prefix in
+   * the same Redis are one endpoint.
    *
    * @default {"mooring"}
    */
   readonly prefix?: string;
   /**
-   * How long each call waits for Redis, in milliseconds, whether it is slow or away; the request that
-   * needs it is then answered with 503. It may be that what was asked for happens all the same.
+   * Limits the wait for Redis in each call, in milliseconds, whether Redis is slow or unavailable;
+   * the request that needs it is then answered with 503. The command may still take effect.
    *
    * @default {2_000}
    */
@@ -42,13 +43,14 @@ export interface RedisStoreOptions {
 }
 
 /**
- * Makes a {@linkcode Store} in Redis 6.2 or newer, for handlers in any number of processes.
+ * Creates a {@linkcode Store} in Redis 6.2 or newer, for handlers in any number of processes.
  *
- * Expiry goes by the time of the Redis server, so that the clocks of processes may differ; a handler that is
- * given a `clock` of its own goes by that one. Every key has an expiry.
+ * Expiry uses the time of the Redis server, so that the clocks of processes may differ; a handler
+ * with its own `clock` uses that one. Every key expires.
  *
- * @throws {TypeError} If an option has the wrong type, or the client doesn't fit
- * @throws {RangeError} If a number is out of range, or the prefix is empty or has a brace
+ * @returns The store, for the option `store` of `createMcpHandler`
+ * @throws {TypeError} If an option has the wrong type, or the client is not supported
+ * @throws {RangeError} If a number is out of range, or the prefix is empty or contains a brace
  *
  * @example
  * ```ts
@@ -62,7 +64,7 @@ export interface RedisStoreOptions {
  */
 export function redisStore(options: RedisStoreOptions): Store {
   const prefix = checkPrefix(options.prefix ?? "mooring");
-  const link = linkOf(options.client);
+  const connection = connectionOf(options.client);
   const timeoutMs = integerOption("timeoutMs", options.timeoutMs, 2_000);
   let backplane: Backplane | undefined;
   return {
@@ -73,8 +75,8 @@ export function redisStore(options: RedisStoreOptions): Store {
   function open({ caps, lifetimes, log, clock }: StoreSettings): Backplane {
     const keys = new Keys(prefix);
     const node = randomText(16);
-    const commands = new Commands(link, timeoutMs);
-    const subscriber = new Subscriber(link);
+    const commands = new Commands(connection, timeoutMs);
+    const subscriber = new Subscriber(connection);
     const { absoluteMs } = lifetimes;
     return {
       sessions: new RedisSessionStore({ commands, keys, node, caps, lifetimes, clock }),
@@ -83,13 +85,15 @@ export function redisStore(options: RedisStoreOptions): Store {
       leases: new RedisLeases({ commands, subscriber, keys, node, clock }),
       nodes: new RedisNodes({ commands, keys, clock }),
       claims: new RedisClaims({ commands, keys, clock }),
-      documents: new RedisDocuments({ commands, keys, clock }),
+      documents: new RedisDocuments({ commands, keys }),
     };
   }
 }
 
 function checkPrefix(prefix: string): string {
-  if (typeof prefix !== "string") throw new TypeError(`Give a text as "prefix": ${typeof prefix}`);
+  if (typeof prefix !== "string") {
+    throw new TypeError(`Give a string as "prefix": ${typeof prefix}`);
+  }
   if (!/^[^{}]+$/.test(prefix)) {
     throw new RangeError(`Give a "prefix" of one character or more without braces: "${prefix}"`);
   }

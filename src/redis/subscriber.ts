@@ -1,58 +1,58 @@
 /**
- * Everything that a process hears from Redis, on one connection of its own.
+ * Subscribes to Redis channels, on one connection for the whole process.
  *
  * @module
  */
 import { systemClock } from "../internal/clock.ts";
-import type { Link, SubscriberLink } from "./client.ts";
+import type { RedisConnection, SubscriberConnection } from "./client.ts";
 
-/** Who listens to a channel. Neither may throw. */
+/** Receives the messages of a channel. Neither method may throw. */
 export interface ChannelListener {
-  /** Called with what is published. */
-  heard(text: string): void;
+  /** Handles one message. */
+  onMessage(text: string): void;
   /**
-   * Called when the channel is heard from now on: at first, and each time that the connection has been
-   * away. What was published before may have been missed.
+   * Handles the start of the subscription: the first one, and each one after the connection was
+   * lost. Messages from before may have been missed.
    */
-  restored(): void;
+  onSubscribed(): void;
 }
 
-/** How many channels one command subscribes to at most. */
+/** Limits the channels of one command. */
 const AT_ONCE = 500;
-/** How long until a subscription that failed is tried again, in milliseconds. */
-const AGAIN_MS = 1_000;
+/** Gives the delay before a failed subscription is tried again, in milliseconds. */
+const RETRY_MS = 1_000;
 
 /**
- * Hears channels, and comes back by itself when the connection does. The connection is there only while
- * there is anything to hear, so that nothing has to be closed.
+ * Subscribes to channels, and again after the connection was lost. The connection exists only while
+ * there are subscriptions, so that nothing has to be closed.
  */
 export class Subscriber {
-  readonly #link: Link;
+  readonly #redis: RedisConnection;
   readonly #channels = new Map<string, Set<ChannelListener>>();
-  /** Channels that are to be subscribed to with the next command. */
+  /** Holds the channels to subscribe to with the next command. */
   readonly #wanted = new Set<string>();
   #scheduled = false;
-  #connection: SubscriberLink | undefined;
-  #stopAgain: (() => void) | undefined;
+  #connection: SubscriberConnection | undefined;
+  #stopRetry: (() => void) | undefined;
 
-  /** @param link What makes the connection */
-  constructor(link: Link) {
-    this.#link = link;
+  /** @param redis Creates the connection for subscriptions */
+  constructor(redis: RedisConnection) {
+    this.#redis = redis;
   }
 
-  /** Whether there is a connection. */
+  /** Tells whether there is a connection. */
   get connected(): boolean {
     return this.#connection !== undefined;
   }
 
-  /** Listens to a channel until the returned function is called. Safe to call that twice. */
+  /** Listens to a channel until the returned function is called, which is safe to call twice. */
   listen(channel: string, listener: ChannelListener): () => void {
     const listeners = this.#channels.get(channel) ?? new Set();
     const first = listeners.size === 0;
     listeners.add(listener);
     this.#channels.set(channel, listeners);
     if (first || this.#wanted.has(channel)) this.#want(channel);
-    else queueMicrotask(() => listeners.has(listener) && listener.restored());
+    else queueMicrotask(() => listeners.has(listener) && listener.onSubscribed());
     return () => {
       if (!listeners.delete(listener) || listeners.size > 0) return;
       this.#channels.delete(channel);
@@ -65,7 +65,7 @@ export class Subscriber {
     this.#connection ??= this.#connect();
     if (this.#scheduled) return;
     this.#scheduled = true;
-    // All channels that begin in one turn go out together.
+    // All subscriptions that begin in one turn share a command.
     queueMicrotask(() => {
       this.#scheduled = false;
       if (this.#connection !== undefined) this.#subscribe(this.#connection);
@@ -78,18 +78,18 @@ export class Subscriber {
     if (connection === undefined) return;
     if (this.#channels.size > 0) return void connection.unsubscribe([channel]).catch(ignore);
     this.#connection = undefined;
-    this.#stopAgain?.();
-    this.#stopAgain = undefined;
+    this.#stopRetry?.();
+    this.#stopRetry = undefined;
     connection.close();
   }
 
-  #connect(): SubscriberLink {
-    const connection = this.#link.subscriber((channel, text) => {
-      each(this.#channels.get(channel), (listener) => listener.heard(text));
+  #connect(): SubscriberConnection {
+    const connection = this.#redis.subscriber((channel, text) => {
+      each(this.#channels.get(channel), (listener) => listener.onMessage(text));
     });
     let first = true;
     connection.onReady(() => {
-      // What was asked for before the connection was there has waited for it.
+      // The first commands have waited in the client for the connection.
       if (first || this.#connection !== connection) {
         first = false;
         return;
@@ -100,40 +100,40 @@ export class Subscriber {
     return connection;
   }
 
-  #subscribe(connection: SubscriberLink): void {
+  #subscribe(connection: SubscriberConnection): void {
     if (this.#connection !== connection) return;
     const wanted = [...this.#wanted];
     this.#wanted.clear();
     for (let i = 0; i < wanted.length; i += AT_ONCE) {
       const channels = wanted.slice(i, i + AT_ONCE);
       connection.subscribe(channels).then(
-        () => this.#restored(connection, channels),
-        () => this.#again(connection, channels),
+        () => this.#subscribed(connection, channels),
+        () => this.#retry(connection, channels),
       );
     }
   }
 
-  #restored(connection: SubscriberLink, channels: readonly string[]): void {
+  #subscribed(connection: SubscriberConnection, channels: readonly string[]): void {
     if (this.#connection !== connection) return;
     for (const channel of channels) {
       const listeners = this.#channels.get(channel);
-      // It ended while it began, when there was nothing to end yet.
+      // The last listener left while the subscription began, when there was nothing to end yet.
       if (listeners === undefined) connection.unsubscribe([channel]).catch(ignore);
-      else each(listeners, (listener) => listener.restored());
+      else each(listeners, (listener) => listener.onSubscribed());
     }
   }
 
-  #again(connection: SubscriberLink, channels: readonly string[]): void {
+  #retry(connection: SubscriberConnection, channels: readonly string[]): void {
     if (this.#connection !== connection) return;
     for (const channel of channels) if (this.#channels.has(channel)) this.#wanted.add(channel);
-    this.#stopAgain ??= systemClock.timer(AGAIN_MS, () => {
-      this.#stopAgain = undefined;
+    this.#stopRetry ??= systemClock.timer(RETRY_MS, () => {
+      this.#stopRetry = undefined;
       this.#subscribe(connection);
     });
   }
 }
 
-/** Calls each listener that is there and still is when its turn comes. */
+/** Calls each listener that is still registered when its turn comes. */
 function each(
   listeners: ReadonlySet<ChannelListener> | undefined,
   call: (listener: ChannelListener) => void,

@@ -1,23 +1,23 @@
 /**
- * Asks the user before a tool runs. Nothing but an explicit yes lets it run.
+ * Asks the user before a tool runs. Only an explicit yes lets it run.
  *
  * @module
  */
+import { clip } from "../internal/quote.ts";
 import type { MaybePromise } from "../internal/types.ts";
 import { McpError } from "../protocol/errors.ts";
 import type { Exchange } from "../protocol/exchange.ts";
-import { clip } from "./issues.ts";
 import type { RequestContext } from "./types.ts";
 
 /**
- * Whether the user is asked before a tool runs: always, never, or as a function of the arguments
- * says. A text it returns is the question that is shown above the arguments.
+ * Says whether to ask the user before a tool runs: always, never, or as a function of the arguments
+ * decides. A string that it returns is the question to show above the arguments.
  */
 export type Approval<Args> = boolean | ((args: Args) => MaybePromise<boolean | string>);
 
-/** How many characters of the arguments the user is shown. */
+/** Limits the part of the arguments that the user sees, in characters. */
 const LONGEST = 2_000;
-/** The question's key, unlike any that a handler would choose. */
+/** Keys the question; handlers don't use this prefix. */
 const KEY = "mooring/approval";
 
 const SCHEMA = {
@@ -28,23 +28,23 @@ const SCHEMA = {
   required: ["approve"],
 };
 
-/** Characters that show nothing, or change the order of what is shown. */
+/** Matches characters that are invisible or change the order of the text. */
 const INVISIBLE = /[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
 
-/** A tool call that may have to be approved. */
+/** Describes a tool call that may need approval. */
 export interface PendingCall {
-  /** The tool's title or name. */
+  /** Holds the tool's title or name. */
   readonly label: string;
   readonly approval: Approval<unknown>;
-  /** The checked arguments. */
+  /** Holds the validated arguments. */
   readonly args: unknown;
   readonly ctx: RequestContext;
 }
 
 /**
- * Whether a call may run. Whatever goes wrong on the way to a yes is a no.
+ * Tells whether a call may run. Every failure to get a yes is a no.
  *
- * @throws {AbortSignal["reason"]} If the request was stopped
+ * @throws {AbortSignal["reason"]} When the request was stopped
  */
 export async function isApproved(exchange: Exchange, call: PendingCall): Promise<boolean> {
   const { label, approval, args, ctx } = call;
@@ -54,12 +54,12 @@ export async function isApproved(exchange: Exchange, call: PendingCall): Promise
     const question = typeof needed === "string" ? needed : `Run the tool "${label}"?`;
     const message = `${question}\n\n${preview(args)}`;
     const { action, content } = await ctx.elicit(KEY, { message, schema: SCHEMA });
-    // It may have been stopped while the answer was on its way
+    // The request may have been stopped while the client answered
     exchange.signal.throwIfAborted();
     return action === "accept" && content.approve === true;
   } catch (error) {
     if (exchange.signal.aborted) throw exchange.signal.reason;
-    // What the client does or can't do is no failure of the server
+    // An error of the client is not a failure of the server
     if (!(error instanceof McpError)) {
       exchange.report({ type: "error", during: `approval of ${label}`, error });
     }
@@ -67,7 +67,7 @@ export async function isApproved(exchange: Exchange, call: PendingCall): Promise
   }
 }
 
-/** The arguments as they can be shown: bounded, and nothing in them can hide. */
+/** Formats the arguments for the user: bounded, with invisible characters escaped. */
 function preview(args: unknown): string {
   const text = JSON.stringify(args, undefined, 2).replace(INVISIBLE, (character) => {
     return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;

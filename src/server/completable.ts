@@ -1,5 +1,5 @@
 /**
- * Schemas that know how to complete a value.
+ * Attaches completers to schemas.
  *
  * @module
  */
@@ -7,16 +7,17 @@ import { isObject } from "../protocol/jsonrpc.ts";
 import type { StandardSchema } from "./standard_schema.ts";
 import type { Completer } from "./types.ts";
 
-/** Where a schema keeps its completer. Registered, so that two copies of the module agree. */
+/** Keys the completer of a schema. Registered, so that two copies of the module share it. */
 const COMPLETER = Symbol.for("@mooring/mcp/completer");
 
 /**
- * Makes an argument of a prompt completable.
+ * Makes an argument of a prompt completable (2025-11-25, Completion).
  *
  * @param schema The argument's schema
  * @param complete Suggests values, the best first
- * @returns The same schema. What is derived from it afterwards, other than as optional, is not
- * completable any more
+ * @returns The same schema. A schema derived from it afterwards loses the completer, except by
+ * `optional()`
+ * @throws {TypeError} If `complete` is not a function
  *
  * @example
  * ```ts
@@ -34,13 +35,16 @@ const COMPLETER = Symbol.for("@mooring/mcp/completer");
  */
 export function completable<S extends StandardSchema>(schema: S, complete: Completer): S {
   if (typeof complete !== "function") {
-    throw new TypeError(`Give a function that completes: ${typeof complete}`);
+    throw new TypeError(`Give a function as the completer: ${typeof complete}`);
   }
   Object.defineProperty(schema, COMPLETER, { value: complete, configurable: true });
   return schema;
 }
 
-/** The completers of an object schema's fields: of a shape, or of a schema that has one. */
+/**
+ * Returns the completers of an object schema's fields, by name. Takes a {@linkcode Shape}, or a
+ * schema with a `shape`, as zod's have.
+ */
 export function completersOf(schema: object | undefined): Map<string, Completer> {
   const completers = new Map<string, Completer>();
   const fields: unknown = schema && "shape" in schema ? schema.shape : schema;
@@ -57,9 +61,9 @@ function completerOf(field: unknown): Completer | undefined {
     return undefined;
   }
   const own: unknown = Reflect.get(field, COMPLETER);
-  // Nobody but completable() sets it
+  // Only completable() sets it
   if (own !== undefined) return own as Completer;
-  // How zod tells what an optional schema is made of
+  // Where zod keeps the inner schema of an optional one
   const def: unknown = Reflect.get(field, "def");
   return isObject(def) && def.type === "optional" ? completerOf(def.innerType) : undefined;
 }

@@ -1,5 +1,6 @@
 /**
- * `completion/complete`: suggestions for prompts' arguments and templates' variables.
+ * Answers `completion/complete`: completes arguments of prompts and variables of resource templates
+ * (2025-11-25, Completion).
  *
  * @module
  */
@@ -12,20 +13,20 @@ import { fail } from "./failure.ts";
 import type { Feature } from "./feature.ts";
 import { type Prompts, unknownPrompt } from "./prompts.ts";
 import { resourceNotFound, type Resources } from "./resources.ts";
-import { kindOf } from "./result.ts";
 import type { Completer } from "./types.ts";
+import { kindOf } from "./validation.ts";
 
-/** How many values one answer may hold (2025-11-25, Completion). */
+/** Limits the values of one answer (2025-11-25, Completion). */
 const MOST = 100;
 
-/** What can be completed. */
+/** Holds what {@linkcode Completions} work with. */
 export interface CompletionInit {
   readonly context: ContextSettings;
   readonly prompts: Prompts;
   readonly resources: Resources;
 }
 
-/** A server's completions. */
+/** Answers the completion requests of a server. */
 export class Completions implements Feature {
   readonly methods: Feature["methods"] = {
     "completion/complete": (exchange) => this.#complete(exchange),
@@ -46,7 +47,7 @@ export class Completions implements Feature {
     const completer = this.#completers(exchange).get(argument.name);
     if (completer === undefined) return toResult([]);
     const during = `completion/complete ${argument.name}`;
-    const given = { arguments: textsOf(context) };
+    const given = { arguments: stringsOf(context) };
     const ctx = new ExchangeContext(exchange, this.#init.context);
     try {
       const values: MaybePromise<unknown> = completer(argument.value, given, ctx);
@@ -70,7 +71,7 @@ export class Completions implements Feature {
       const { resources } = this.#init;
       const template = resources.template(ref.uri);
       if (template !== undefined) return template.completers;
-      // A fixed resource has nothing to complete
+      // A resource with a fixed URI has nothing to complete
       if (resources.has(ref.uri)) return new Map();
       throw resourceNotFound(exchange, ref.uri);
     }
@@ -83,16 +84,16 @@ export class Completions implements Feature {
 
 function toResult(values: unknown): JsonObject {
   if (!Array.isArray(values) || !values.every((value) => typeof value === "string")) {
-    throw new TypeError(`Return an array of texts to complete with: ${kindOf(values)}`);
+    throw new TypeError(`Return an array of strings from the completer: ${kindOf(values)}`);
   }
   const total = values.length;
   return { completion: { values: values.slice(0, MOST), total, hasMore: total > MOST } };
 }
 
-function textsOf(context: unknown): Record<string, string> {
+function stringsOf(context: unknown): Record<string, string> {
   const given = isObject(context) && isObject(context.arguments) ? context.arguments : {};
-  const texts = Object.entries(given).filter((pair): pair is [string, string] => {
+  const strings = Object.entries(given).filter((pair): pair is [string, string] => {
     return typeof pair[1] === "string";
   });
-  return Object.fromEntries(texts);
+  return Object.fromEntries(strings);
 }

@@ -1,5 +1,6 @@
 /**
- * What a handler is given: a thin view of its request that builds nothing before it is asked for.
+ * Implements the context that handlers get: a thin view of the request that creates its parts on
+ * first use.
  *
  * @module
  */
@@ -7,20 +8,22 @@ import type { ClientFacts, Exchange, Notification, Principal } from "../protocol
 import { isObject } from "../protocol/jsonrpc.ts";
 import type { CreateMessageParams } from "../protocol/shapes.ts";
 import type { ProtocolVersion } from "../protocol/versions.ts";
-import { askModel, askRoots, askUser, type Elicitation } from "./elicit.ts";
 import { log } from "./logging.ts";
-import type { Questions } from "./questions.ts";
+import { askModel, askRoots, askUser, type Elicitation, type Questions } from "./questions.ts";
 import type { ContextSession, Elicit, RequestContext } from "./types.ts";
 
-/** What is the same for all contexts of a server. */
+/** Holds the settings that all contexts of a server share. */
 export interface ContextSettings {
-  /** Whether log messages are sent at all. */
+  /** Says whether the server sends log messages. */
   readonly logging: boolean;
-  /** Takes the questions of a request to its client. */
+  /** Returns the {@linkcode Questions} of a request. */
   readonly questions: (exchange: Exchange) => Questions;
 }
 
-/** A {@linkcode RequestContext} over an exchange. Its functions work when taken off it, too. */
+/**
+ * Implements {@linkcode RequestContext} for an exchange. Its methods also work when detached from
+ * it.
+ */
 export class ExchangeContext implements RequestContext {
   readonly #exchange: Exchange;
   readonly #settings: ContextSettings;
@@ -71,8 +74,8 @@ export class ExchangeContext implements RequestContext {
     const exchange = this.#exchange;
     const questions = this.#questions;
     const elicit = (key: string, what: Elicitation) =>
-      unhurried(askUser(exchange, questions(), key, what));
-    // The content that an overload promises is what its schema has let through
+      handled(askUser(exchange, questions(), key, what));
+    // The schema has validated the content that the overload promises
     return elicit as Elicit;
   }
 
@@ -80,14 +83,14 @@ export class ExchangeContext implements RequestContext {
     const exchange = this.#exchange;
     const questions = this.#questions;
     return (key: string, params: CreateMessageParams) => {
-      return unhurried(askModel(exchange, questions(), key, params));
+      return handled(askModel(exchange, questions(), key, params));
     };
   }
 
   get roots(): RequestContext["roots"] {
     const exchange = this.#exchange;
     const questions = this.#questions;
-    return (key = "roots") => unhurried(askRoots(exchange, questions(), key));
+    return (key = "roots") => handled(askRoots(exchange, questions(), key));
   }
 
   get notify(): RequestContext["notify"] {
@@ -107,7 +110,7 @@ export class ExchangeContext implements RequestContext {
   }
 }
 
-/** A context whose questions go another way than the server's. */
+/** Creates a context whose questions are asked by `questions` instead of the server's own way. */
 export function contextWith(
   exchange: Exchange,
   settings: ContextSettings,
@@ -116,15 +119,17 @@ export function contextWith(
   return new ExchangeContext(exchange, { ...settings, questions: () => questions });
 }
 
-/** An answer that a handler need not wait for: when none comes, that must not end the process. */
-function unhurried<T>(answer: Promise<T>): Promise<T> {
+/**
+ * Marks a rejection as handled: a handler that doesn't await an answer must not end the process.
+ */
+function handled<T>(answer: Promise<T>): Promise<T> {
   answer.catch(() => {});
   return answer;
 }
 
 function progress(exchange: Exchange, value: number, total?: number, message?: string): void {
   if (!Number.isFinite(value) || !Number.isFinite(total ?? 0)) {
-    throw new RangeError(`Give finite numbers of progress: ${value}, ${total}`);
+    throw new RangeError(`Give finite numbers as progress: ${value}, ${total}`);
   }
   const { _meta } = exchange.params;
   const token = isObject(_meta) ? _meta.progressToken : undefined;

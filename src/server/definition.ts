@@ -1,26 +1,35 @@
 /**
- * What registering a tool, a resource and a prompt have in common.
+ * Provides what the registration of tools, resources and prompts has in common.
  *
  * @module
  */
 import type { Entry, Listable, Registry } from "./registry.ts";
 import type { Handle } from "./types.ts";
 
-/** An object without the keys that hold `undefined`. */
+/** Returns a copy of an object without the keys whose value is `undefined`. */
 export function compact<T extends object>(value: T): { [Key in keyof T]: T[Key] } {
   const kept: Partial<T> = {};
   for (const key in value) if (value[key] !== undefined) kept[key] = value[key];
-  // What a type allows to be undefined it allows to be absent, here
+  // Every optional key of the types used here allows `undefined`
   return kept as T;
 }
 
-/** @throws {TypeError} If it is not a text of one character or more */
+/**
+ * Checks the name of something that is registered.
+ *
+ * @param noun What is named, for the error
+ * @throws {TypeError} If the name is not a string of one character or more
+ */
 export function checkName(noun: string, name: unknown): void {
   if (typeof name === "string" && name !== "") return;
   throw new TypeError(`Give each ${noun} a name: ${JSON.stringify(name)}`);
 }
 
-/** The handle of a registry's entry. */
+/**
+ * Creates the handle of an entry in a registry.
+ *
+ * @param redefine Builds the new definition from changes
+ */
 export function makeHandle<
   Definition extends Listable,
   Changes extends { readonly enabled?: boolean },

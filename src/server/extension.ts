@@ -1,63 +1,47 @@
 /**
- * Extensions: what a server can do beyond the protocol's own methods (2026-07-28, Extensions).
+ * Defines extensions, which add methods to a server beyond those of the protocol (2026-07-28,
+ * Extensions).
  *
  * @module
  */
 import type { MaybePromise } from "../internal/types.ts";
-import type { DispatcherHost, Exchange } from "../protocol/exchange.ts";
+import type { DispatcherHost } from "../protocol/exchange.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 import { methodFacts } from "../protocol/methods.ts";
 import { checkName } from "./definition.ts";
 import type { Method } from "./feature.ts";
-import type { Questions } from "./questions.ts";
 import type { McpServer } from "./server.ts";
-import type { ToolTask } from "./tool_task.ts";
-import type { RequestContext } from "./types.ts";
+import type { ToolCall } from "./tools.ts";
 
 /**
- * Something that a server can do beyond the protocol's own methods. Clients of the 2025 versions
- * don't know extensions: to them a server is as if it had none.
+ * Adds methods to a server beyond those of the protocol (2026-07-28, Extensions). Clients of the
+ * 2025 versions don't know extensions: for them the server behaves as if it had none.
  */
 export interface Extension {
-  /** Its identifier, such as `"io.modelcontextprotocol/tasks"`. */
+  /** Identifies the extension, such as `"io.modelcontextprotocol/tasks"`. */
   readonly id: string;
-  /** What the server's capabilities say of it; `undefined` for as long as it isn't offered. */
+  /**
+   * Holds what the server's capabilities say about the extension; `undefined` while it is not
+   * offered.
+   */
   readonly settings: JsonObject | undefined;
-  /** What it answers, by method. */
+  /** Holds the functions that answer its methods, by method name. */
   readonly methods: Readonly<Record<string, Method>>;
-  /** Answers the call of a tool, instead of its running at once. One extension of a server may. */
+  /**
+   * Answers a tool call in place of the tool, which `call.run()` runs. Only one extension of a
+   * server may have it.
+   */
   readonly callTool?: (call: ToolCall) => MaybePromise<JsonObject>;
-  /** Told once of the server that uses it. */
+  /** Receives the server that uses the extension, once. */
   readonly install?: (server: McpServer) => void;
   /**
-   * Told once of each endpoint that serves the server. The returned function is called when that
-   * closes.
+   * Receives each endpoint that serves the server, once. The returned function is called when that
+   * endpoint closes.
    */
   readonly attach?: (host: DispatcherHost) => () => void;
 }
 
-/** The call of a tool, with arguments that have been checked. */
-export interface ToolCall {
-  /** The tool's name. */
-  readonly name: string;
-  /** Whether, and how, the tool runs as a task. */
-  readonly task: ToolTask | undefined;
-  /** The arguments. */
-  readonly args: unknown;
-  /** The request. It MUST NOT be kept after its answer. */
-  readonly exchange: Exchange;
-  /** The way of the call's questions to its client. */
-  questions(): Questions;
-  /** What a handler gets that runs for an exchange and asks by other questions. */
-  context(exchange: Exchange, questions: Questions): RequestContext;
-  /**
-   * Has the call approved, where it has to be, runs the tool and completes its result: for the call
-   * itself, unless other things are given.
-   */
-  run(exchange?: Exchange, ctx?: RequestContext): MaybePromise<JsonObject>;
-}
-
-/** The extensions of a server. */
+/** Holds the extensions of a server. */
 export class Extensions {
   readonly #server: McpServer;
   readonly #used = new Map<string, Extension>();
@@ -72,7 +56,8 @@ export class Extensions {
   /**
    * Adds an extension.
    *
-   * @throws {TypeError} If it has been added, answers what is answered already, or comes too late
+   * @throws {TypeError} If it has been added before, has a method that is answered already, is the
+   * second with `callTool`, or the server is being served
    */
   add(extension: Extension): void {
     const { id, methods, callTool } = extension;
@@ -80,9 +65,11 @@ export class Extensions {
     if (this.#used.has(id)) throw new TypeError(`Use each extension once: "${id}"`);
     if (this.#served) throw new TypeError(`Use extensions before the server is served: "${id}"`);
     const taken = Object.keys(methods).find((name) => this.#methods.has(name) || methodFacts(name));
-    if (taken !== undefined) throw new TypeError(`Leave "${taken}" to who answers it: "${id}"`);
+    if (taken !== undefined) {
+      throw new TypeError(`Leave out the method "${taken}", which is answered already: "${id}"`);
+    }
     if (callTool !== undefined && this.#callTool !== undefined) {
-      throw new TypeError(`Use one extension that answers the calls of tools: "${id}"`);
+      throw new TypeError(`Use at most one extension with "callTool": "${id}"`);
     }
     this.#callTool ??= callTool;
     this.#used.set(id, extension);
@@ -90,29 +77,31 @@ export class Extensions {
     extension.install?.(this.#server);
   }
 
-  /** Whether an extension has been added. */
+  /** Tells whether an extension has been added. */
   has(id: string): boolean {
     return this.#used.has(id);
   }
 
-  /** What answers a method. */
+  /** Returns the function that answers a method, or `undefined`. */
   method(name: string): Method | undefined {
     return this.#methods.get(name);
   }
 
-  /** What answers the calls of tools, if any extension does. */
+  /** Returns the function that answers tool calls, if an extension has one. */
   get callTool(): Extension["callTool"] {
     return this.#callTool;
   }
 
-  /** What the server's capabilities say of each; `undefined` when there is nothing to say. */
+  /**
+   * Returns the settings of all offered extensions, by identifier; `undefined` when there are none.
+   */
   get settings(): JsonObject | undefined {
     const offered = [...this.#used.values()].filter(({ settings }) => settings !== undefined);
     if (offered.length === 0) return undefined;
     return Object.fromEntries(offered.map(({ id, settings }) => [id, settings]));
   }
 
-  /** Tells all extensions of an endpoint. */
+  /** Attaches all extensions to an endpoint. Returns a function that detaches them. */
   attach(host: DispatcherHost): () => void {
     this.#served = true;
     const detach = [...this.#used.values()].map((extension) => extension.attach?.(host));

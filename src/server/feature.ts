@@ -1,5 +1,6 @@
 /**
- * What the parts of a server have in common: the methods that they serve, and what they are given.
+ * Defines what the parts of a server have in common: the methods that they answer, and what they
+ * get from the server.
  *
  * @module
  */
@@ -7,23 +8,21 @@ import type { MaybePromise } from "../internal/types.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 import type { ContextSettings } from "./context.ts";
-import type { Extensions } from "./extension.ts";
 
-/** Answers the requests of one method. */
+/** Answers the requests of one method with their result. */
 export type Method = (exchange: Exchange) => MaybePromise<JsonObject>;
 
-/** A part of a server. */
+/** Represents a part of a server. */
 export interface Feature {
-  /** What it answers, by method. */
+  /** Holds the functions that answer its methods, by method name. */
   readonly methods: Readonly<Record<string, Method>>;
 }
 
-/** What a part of a server is given. */
+/** Holds what the parts of a server get from it. */
 export interface FeatureInit {
   readonly context: ContextSettings;
-  readonly extensions: Extensions;
-  /** Tells the clients that a list changed, by the notification's method. */
+  /** Notifies the clients that a list changed, by the given notification method. */
   readonly changed: (method: string) => void;
-  /** Called when there is something that can be completed. */
+  /** Reports that something with a completer is registered. */
   readonly completable: () => void;
 }

@@ -1,12 +1,11 @@
 /**
- * Plain JSON Schema: checked for what can't be honoured when it is given, then used without `eval`
- * and without ever fetching anything.
+ * Compiles plain JSON Schema: rejects what can't be honoured when it is given, then validates
+ * without `eval` and without network access.
  *
  * @module
  */
 import { dereference, type OutputUnit, type Schema, validate } from "@cfworker/json-schema";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
-import type { CompiledSchema } from "./schema.ts";
 import type { JsonSchema, StandardIssue, StandardResult } from "./standard_schema.ts";
 
 type Draft = "4" | "7" | "2019-09" | "2020-12";
@@ -18,10 +17,13 @@ const DIALECTS: ReadonlyMap<string, Draft> = new Map([
   ["http://json-schema.org/draft-04/schema", "4"],
 ]);
 
-/** Comparing all items with each other takes time that rises with the square of their number. */
+/**
+ * Limits arrays with `uniqueItems`: comparing all items takes time in proportion to the square of
+ * their number.
+ */
 const MOST_UNIQUE = 1_000;
 
-/** Keywords whose error only says that something inside them failed, which says it better itself. */
+/** Lists keywords whose error only says that a nested keyword failed, which has its own error. */
 const OUTER = new Set([
   "$ref",
   "$recursiveRef",
@@ -41,16 +43,19 @@ const OUTER = new Set([
 ]);
 
 /**
- * Makes a plain JSON Schema ready for use. Later changes to the given object change nothing.
+ * Compiles a plain JSON Schema. Later changes to the given object have no effect.
  *
- * An array whose items must be unique may have {@linkcode MOST_UNIQUE} of them.
+ * Arrays whose items must be unique may have at most {@linkcode MOST_UNIQUE} of them.
  *
  * @param schema A JSON Schema of draft 2020-12, 2019-09, 07 or 04; 2020-12 without a `$schema`
- * @param what What the schema is for, for errors
- * @throws {TypeError} If the dialect is unknown, a reference leads outside of the schema or nowhere,
- * or a pattern is no regular expression
+ * @param what What the schema is for, in errors
+ * @throws {TypeError} If the dialect is unknown, a reference points outside the schema or to
+ * nothing, or a pattern is not a regular expression
  */
-export function compileJsonSchema(schema: JsonSchema, what: string): CompiledSchema {
+export function compileJsonSchema(schema: JsonSchema, what: string): {
+  readonly json: JsonObject;
+  validate(value: unknown): StandardResult<unknown>;
+} {
   const draft = dialect(schema, what);
   const text = JSON.stringify(schema);
   const json: JsonObject = JSON.parse(text);
@@ -66,8 +71,8 @@ export function compileJsonSchema(schema: JsonSchema, what: string): CompiledSch
         const { valid, errors } = validate(value, checked, draft, lookup);
         return valid ? { value } : { issues: toIssues(errors, value) };
       } catch {
-        // The validator throws at keys that are not Unicode, for one
-        return { issues: [{ message: "Give another value, this one can't be checked" }] };
+        // The validator throws for keys that are not well-formed Unicode, for example
+        return { issues: [{ message: "Give another value: this one can't be validated" }] };
       }
     },
   };
@@ -85,7 +90,7 @@ function resolve(schema: Schema, what: string): Record<string, Schema | boolean>
     return dereference(schema);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new TypeError(`Mend the references in the ${what}: ${reason}`, { cause });
+    throw new TypeError(`Correct the references in the ${what}: ${reason}`, { cause });
   }
 }
 
@@ -94,7 +99,7 @@ function prepare(part: Schema, lookup: Record<string, unknown>, what: string): v
     throw new TypeError(`Use "$ref" in the ${what}: "$dynamicRef"`);
   }
   if (part.$ref !== undefined && lookup[part.__absolute_ref__ ?? part.$ref] === undefined) {
-    throw new TypeError(`Define in the ${what} itself what it refers to: "${part.$ref}"`);
+    throw new TypeError(`Define the target of the reference inside the ${what}: "${part.$ref}"`);
   }
   const patterns = part.pattern === undefined ? [] : [part.pattern];
   for (const pattern of [...patterns, ...Object.keys(part.patternProperties ?? {})]) {
@@ -133,7 +138,7 @@ function readable(error: string): string {
   return type === null ? error.replace(/\.$/, "") : `Expected ${type[2]}, received ${type[1]}`;
 }
 
-/** Turns a JSON pointer (RFC 6901 §6) into a path; what stands in an array becomes a number. */
+/** Converts a JSON pointer (RFC 6901 §6) to a path; array indexes become numbers. */
 function toPath(pointer: string, value: unknown): (string | number)[] {
   let current = value;
   return pointer.split("/").slice(1).map((part) => {

@@ -1,5 +1,6 @@
 /**
- * How a client and a server get to know each other: `initialize` and `ping`, or `server/discover`.
+ * Answers the methods by which a client gets to know a server: `initialize` and `ping` (2025-11-25,
+ * Lifecycle), and `server/discover` (2026-07-28, Discovery).
  *
  * @module
  */
@@ -8,28 +9,32 @@ import type { JsonObject } from "../protocol/jsonrpc.ts";
 import { prepare } from "../protocol/prepared.ts";
 import type { Implementation, ServerCapabilities } from "../protocol/shapes.ts";
 import { unknownMethod } from "../protocol/unknown.ts";
-import { type ProtocolVersion, VERSIONS } from "../protocol/versions.ts";
-import { checkName } from "./definition.ts";
+import { isModern, type ProtocolVersion } from "../protocol/versions.ts";
+import { checkName, compact } from "./definition.ts";
 import type { Feature } from "./feature.ts";
 
-/** What a server says of itself. */
+/** Holds what a server says about itself. */
 export interface Introduction {
   readonly info: Implementation;
   readonly instructions: string | undefined;
-  /** What it can do now, for a client that knows extensions or for one that doesn't. */
-  readonly capabilities: (extensions: boolean) => ServerCapabilities;
+  /** Tells whether the server answers a method now. */
+  readonly serves: (method: string) => boolean;
+  /** Holds what the application adds to the capabilities that follow from the methods. */
+  readonly extra: Pick<ServerCapabilities, "experimental" | "extensions">;
+  /** Returns the settings of the extensions in use, by their identifiers. */
+  readonly extensions: () => JsonObject | undefined;
 }
 
-/** The methods by which clients get to know a server. */
+/** Answers the methods by which clients get to know a server. */
 export class Lifecycle implements Feature {
   readonly methods: Feature["methods"] = {
-    "initialize": ({ protocolVersion }) => this.#greet(protocolVersion),
+    "initialize": ({ protocolVersion }) => this.#initialize(protocolVersion),
     "server/discover": (exchange) => this.#discover(exchange),
     "ping": () => ({}),
   };
   readonly #introduction: Introduction;
-  /** Answers to `initialize`, the same until something else is served. */
-  readonly #greetings = new Map<ProtocolVersion, JsonObject>();
+  /** Caches the answers to `initialize` until the capabilities change. */
+  readonly #answers = new Map<ProtocolVersion, JsonObject>();
 
   constructor(introduction: Introduction) {
     const { info, instructions } = introduction;
@@ -38,34 +43,51 @@ export class Lifecycle implements Feature {
       throw new TypeError(`Give the server a version: ${JSON.stringify(info.version)}`);
     }
     if (instructions !== undefined && typeof instructions !== "string") {
-      throw new TypeError(`Give a text as "instructions": ${typeof instructions}`);
+      throw new TypeError(`Give a string as "instructions": ${typeof instructions}`);
     }
     this.#introduction = introduction;
   }
 
-  /** Something else is served than before. */
+  /** Drops the cached answers, because other methods are served than before. */
   renew(): void {
-    this.#greetings.clear();
+    this.#answers.clear();
   }
 
-  #greet(protocolVersion: ProtocolVersion): JsonObject {
-    let greeting = this.#greetings.get(protocolVersion);
-    if (greeting === undefined) {
-      greeting = prepare({ protocolVersion, ...this.#introduce(false) });
-      this.#greetings.set(protocolVersion, greeting);
+  #initialize(protocolVersion: ProtocolVersion): JsonObject {
+    let answer = this.#answers.get(protocolVersion);
+    if (answer === undefined) {
+      answer = prepare({ protocolVersion, ...this.#introduce(false) });
+      this.#answers.set(protocolVersion, answer);
     }
-    return greeting;
+    return answer;
   }
 
   #discover({ protocolVersion, supportedVersions, method }: Exchange): JsonObject {
-    if (VERSIONS[protocolVersion].era === "2025") throw unknownMethod(method);
+    if (!isModern(protocolVersion)) throw unknownMethod(method);
     const { serverInfo: _, ...known } = this.#introduce(true);
     return { supportedVersions, ...known };
   }
 
   #introduce(extensions: boolean): JsonObject {
-    const { info, instructions, capabilities } = this.#introduction;
-    const known = { capabilities: capabilities(extensions), serverInfo: info };
+    const { info, instructions } = this.#introduction;
+    const known = { capabilities: this.#capabilities(extensions), serverInfo: info };
     return instructions === undefined ? known : { ...known, instructions };
+  }
+
+  /** Derives the capabilities from the methods that are served. */
+  #capabilities(withExtensions: boolean): ServerCapabilities {
+    const { serves, extra: { experimental, extensions } } = this.#introduction;
+    const used = withExtensions ? this.#introduction.extensions() : undefined;
+    const changes = { listChanged: true };
+    const subscribe = serves("resources/subscribe") ? { subscribe: true } : {};
+    return compact({
+      tools: serves("tools/list") ? changes : undefined,
+      resources: serves("resources/list") ? { ...subscribe, ...changes } : undefined,
+      prompts: serves("prompts/list") ? changes : undefined,
+      completions: serves("completion/complete") ? {} : undefined,
+      logging: serves("logging/setLevel") ? {} : undefined,
+      experimental,
+      extensions: used === undefined ? extensions : { ...extensions, ...used },
+    });
   }
 }

@@ -1,38 +1,45 @@
 /**
- * Log messages to the client, and the level from which on it wants them.
+ * Sends log messages to the client, and answers `logging/setLevel` (2025-11-25, Logging).
  *
  * @module
  */
-import type { MaybePromise } from "../internal/types.ts";
-import { isPromise } from "../internal/types.ts";
+import { quote } from "../internal/quote.ts";
+import { isPromise, type MaybePromise } from "../internal/types.ts";
 import { ErrorCode, McpError } from "../protocol/errors.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
-import { LOG_LEVELS, type LogLevel } from "../protocol/shapes.ts";
-import { VERSIONS } from "../protocol/versions.ts";
-import { quote } from "./issues.ts";
-import { kindOf } from "./result.ts";
+import { isAtLeast, isLogLevel, LOG_LEVELS, type LogLevel } from "../protocol/shapes.ts";
+import { isModern } from "../protocol/versions.ts";
+import { kindOf } from "./validation.ts";
 
 const DEFAULT_LEVEL: LogLevel = "info";
 
-const RANKS: ReadonlyMap<unknown, number> = new Map(LOG_LEVELS.map((level, rank) => [level, rank]));
-
-/** Sends a log message, if the client wants it. */
+/**
+ * Sends a log message, if the client wants its level.
+ *
+ * @throws {TypeError} If the level is unknown
+ */
 export function log(exchange: Exchange, level: LogLevel, data: unknown, logger?: string): void {
-  const rank = RANKS.get(level);
-  if (rank === undefined) throw new TypeError(`Give a level of log message: ${String(level)}`);
-  const wanted = RANKS.get(exchange.logLevel ?? defaultLevel(exchange));
-  if (wanted === undefined || rank < wanted) return;
+  if (!isLogLevel(level)) throw new TypeError(`Give a log level: ${String(level)}`);
+  const least = exchange.logLevel ?? defaultLevel(exchange);
+  if (least === undefined || !isAtLeast(level, least)) return;
   const params = logger === undefined ? { level, data } : { level, logger, data };
   exchange.notify({ method: "notifications/message", params });
 }
 
-/** The level until the client asks for one; in the 2026 era it gets nothing it didn't ask for. */
+/**
+ * Returns the level that applies until the client sets one; `undefined` in the 2026 era, where
+ * clients get no log messages that they didn't ask for.
+ */
 function defaultLevel({ protocolVersion }: Exchange): LogLevel | undefined {
-  return VERSIONS[protocolVersion].era === "2025" ? DEFAULT_LEVEL : undefined;
+  return isModern(protocolVersion) ? undefined : DEFAULT_LEVEL;
 }
 
-/** Answers `logging/setLevel`. Without a session there is nowhere to keep the level. */
+/**
+ * Answers `logging/setLevel`. Without a session the level can't be kept.
+ *
+ * @throws {McpError} With -32602, if the level is unknown
+ */
 export function setLevel(exchange: Exchange): MaybePromise<JsonObject> {
   const { level } = exchange.params;
   if (!isLogLevel(level)) {
@@ -44,8 +51,4 @@ export function setLevel(exchange: Exchange): MaybePromise<JsonObject> {
   }
   const kept = exchange.session?.setLogLevel(level);
   return isPromise(kept) ? kept.then(() => ({})) : {};
-}
-
-function isLogLevel(value: unknown): value is LogLevel {
-  return RANKS.has(value);
 }

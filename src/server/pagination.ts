@@ -1,47 +1,51 @@
 /**
- * Cursors: opaque texts that say where in a list the next page begins.
+ * Encodes and decodes pagination cursors: opaque strings for the place where the next page begins
+ * (2025-11-25, Pagination).
  *
  * @module
  */
 import { ErrorCode, McpError } from "../protocol/errors.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 
-/** A place in a list: after the entry with that serial number, and that many entries further on. */
+/**
+ * Locates a place in a list: after the entry with a serial number, and `offset` entries further.
+ */
 export interface Position {
-  /** The list, as a single letter. */
+  /** Names the list by a single letter. */
   readonly list: string;
   readonly serial: number;
   readonly offset: number;
 }
 
-/** The cursor for a place. */
-export function toCursor({ list, serial, offset }: Position): string {
+/** Encodes a place as a cursor. */
+export function encodeCursor({ list, serial, offset }: Position): string {
   return btoa(`${list}.${serial}.${offset}`).replaceAll("=", "").replaceAll("+", "-");
 }
 
 /**
- * The place that a request's cursor stands for; `undefined` when there is none and the list begins.
+ * Decodes the cursor of a request. Returns `undefined` for a request without a cursor, which asks
+ * for the first page.
  *
- * @param lists The lists that the cursor may be of, as letters
- * @throws {McpError} With -32602, if the cursor was never given out
+ * @param lists The letters of the lists that the cursor may belong to
+ * @throws {McpError} With -32602, if the cursor is invalid
  */
-export function toPosition(params: JsonObject, lists: string): Position | undefined {
+export function decodeCursor(params: JsonObject, lists: string): Position | undefined {
   const { cursor } = params;
   if (cursor === undefined) return undefined;
-  const position = typeof cursor === "string" && cursor.length <= 100 ? decode(cursor) : undefined;
+  const position = typeof cursor === "string" && cursor.length <= 100 ? parse(cursor) : undefined;
   if (position !== undefined && lists.includes(position.list)) return position;
-  throw badCursor();
+  throw invalidCursor();
 }
 
-/** What a cursor that was never given out is answered with. */
-export function badCursor(): McpError {
+/** Creates the error for a cursor that the server never issued. */
+export function invalidCursor(): McpError {
   return new McpError(
     ErrorCode.InvalidParams,
-    "Give a cursor that an earlier page ended with, or none",
+    'Give the "nextCursor" of an earlier page, or no cursor',
   );
 }
 
-function decode(cursor: string): Position | undefined {
+function parse(cursor: string): Position | undefined {
   let text: string;
   try {
     text = atob(cursor.replaceAll("-", "+"));
@@ -52,5 +56,5 @@ function decode(cursor: string): Position | undefined {
   const [, list, serial, offset] = match ?? [];
   if (list === undefined) return undefined;
   const position = { list, serial: Number(serial), offset: Number(offset) };
-  return toCursor(position) === cursor ? position : undefined;
+  return encodeCursor(position) === cursor ? position : undefined;
 }

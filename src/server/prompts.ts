@@ -1,51 +1,56 @@
 /**
- * Prompts: their registration, `prompts/list` and `prompts/get`.
+ * Registers prompts, and answers `prompts/list` and `prompts/get` (2025-11-25, Prompts).
  *
  * @module
  */
+import { quote } from "../internal/quote.ts";
 import { isPromise, type MaybePromise } from "../internal/types.ts";
 import type { Icon } from "../protocol/content.ts";
 import { ErrorCode, McpError } from "../protocol/errors.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
-import { checkArguments } from "./arguments.ts";
 import { completersOf } from "./completable.ts";
 import { ExchangeContext } from "./context.ts";
 import { checkName, compact, makeHandle } from "./definition.ts";
 import { fail } from "./failure.ts";
 import type { Feature, FeatureInit } from "./feature.ts";
-import { quote } from "./issues.ts";
 import { Registry } from "./registry.ts";
-import { blockFor, kindOf } from "./result.ts";
+import { toPromptResult } from "./results.ts";
 import { type CompiledSchema, compileSchema } from "./schema.ts";
 import type { Schema } from "./standard_schema.ts";
 import type { Completer, Handle, PromptHandler, RequestContext } from "./types.ts";
+import { checkArguments } from "./validation.ts";
 
-/** What there is to say about a prompt. */
+/** Configures a prompt. */
 export interface PromptConfig<Args extends Schema | undefined = undefined> {
-  /** Its name for people. */
+  /** Names the prompt, for people. */
   readonly title?: string;
-  /** What it is for. */
+  /** Describes what the prompt is for. */
   readonly description?: string;
-  /** What its arguments must be: an object, of texts as clients send them. */
+  /** Validates the arguments: an object whose fields are strings, as clients send them. */
   readonly argsSchema?: Args;
-  /** Suggests values for arguments, where their schemas aren't `completable` already. */
+  /** Completes arguments, by name. Adds to schemas that are `completable`. */
   readonly complete?: Readonly<Record<string, Completer>>;
-  /** Pictures that stand for it. */
+  /** Lists icons for user interfaces. */
   readonly icons?: readonly Icon[];
-  /** Anything else that clients should see. */
+  /** Holds additional metadata for clients. */
   readonly _meta?: Record<string, unknown>;
 }
 
-/** What can be changed about a prompt: what is left out stays. */
+/** Lists what to change about a prompt; omitted fields stay as they are. */
 export type PromptChanges<Args extends Schema | undefined> = PromptConfig<Args> & {
   readonly callback?: PromptHandler<Args>;
   readonly enabled?: boolean;
 };
 
-/** A registered prompt. */
+/** Controls a registered prompt. */
 export interface PromptHandle<Args extends Schema | undefined = undefined> extends Handle {
-  /** Changes what is given and leaves the rest. The prompt keeps its name and its place. */
+  /**
+   * Changes the given fields and keeps the others. The prompt keeps its name and its place in
+   * lists.
+   *
+   * @throws {TypeError} If the schema can't be used
+   */
   update<A extends Schema | undefined = Args>(changes: PromptChanges<A>): void;
 }
 
@@ -62,7 +67,7 @@ interface Prompt {
   readonly handler: AnyHandler;
 }
 
-/** A server's prompts. */
+/** Holds the prompts of a server. */
 export class Prompts implements Feature {
   readonly methods: Feature["methods"] = {
     "prompts/list": (exchange) => this.#registry.page(exchange.params, exchange.pageSize),
@@ -81,13 +86,17 @@ export class Prompts implements Feature {
     });
   }
 
-  /** Registers a prompt. */
+  /**
+   * Registers a prompt.
+   *
+   * @throws {TypeError} If the name is taken or the schema can't be used
+   */
   register<A extends Schema | undefined>(
     name: string,
     config: PromptConfig<A>,
     handler: PromptHandler<A>,
   ): PromptHandle<A> {
-    // The schema lets nothing pass but what these types say
+    // The schema validates what these types promise
     const prompt = definePrompt(name, config as AnyConfig, handler as AnyHandler);
     const entry = this.#registry.add(name, prompt);
     this.#offerCompletion(prompt);
@@ -101,7 +110,7 @@ export class Prompts implements Feature {
     return makeHandle(this.#registry, entry, redefine) as PromptHandle<A>;
   }
 
-  /** What can be completed of a prompt, or `undefined` when there is no such prompt. */
+  /** Returns the completers of a prompt by argument, or `undefined` for an unknown prompt. */
   completers(name: string): ReadonlyMap<string, Completer> | undefined {
     return this.#registry.get(name)?.completers;
   }
@@ -153,7 +162,7 @@ function definePrompt(name: string, config: AnyConfig, handler: AnyHandler): Pro
   return { name, config, listed, args, completers, handler };
 }
 
-/** What an unknown prompt is answered with. */
+/** Creates the error for an unknown prompt, or for a name that is not a string. */
 export function unknownPrompt(name: unknown): McpError {
   const message = typeof name === "string"
     ? `Unknown prompt: ${quote(name)}`
@@ -161,32 +170,11 @@ export function unknownPrompt(name: unknown): McpError {
   return new McpError(ErrorCode.InvalidParams, message);
 }
 
-/** A prompt's arguments are listed by name, not as a schema. */
+/** Lists a prompt's arguments by name, as the protocol has no schema for them. */
 function listArguments({ properties, required }: JsonObject): JsonObject[] {
   const needed = new Set(Array.isArray(required) ? required : []);
   return Object.entries(isObject(properties) ? properties : {}).map(([name, schema]) => {
     const { title, description } = isObject(schema) ? schema : {};
     return compact({ name, title, description, required: needed.has(name) });
   });
-}
-
-function toPromptResult(returned: unknown, exchange: Exchange): JsonObject {
-  if (typeof returned === "string") {
-    return { messages: [{ role: "user", content: { type: "text", text: returned } }] };
-  }
-  const full = isObject(returned) && returned.role === undefined ? returned : {
-    messages: Array.isArray(returned) ? returned : [returned],
-  };
-  if (!Array.isArray(full.messages)) {
-    throw new TypeError(`Return an array as "messages": ${kindOf(full.messages)}`);
-  }
-  return { ...full, messages: full.messages.map((message) => toMessage(message, exchange)) };
-}
-
-function toMessage(message: unknown, exchange: Exchange): JsonObject {
-  if (!isObject(message) || !isObject(message.content)) {
-    throw new TypeError(`Return a text, or messages with a role and content: ${kindOf(message)}`);
-  }
-  const content = blockFor(exchange, message.content);
-  return content === message.content ? message : { ...message, content };
 }

@@ -1,44 +1,44 @@
 /**
- * What has been registered, in the order in which it was, and the pages that list it.
+ * Keeps what is registered, in the order of registration, and lists it in pages.
  *
  * @module
  */
 import type { MaybePromise } from "../internal/types.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 import { prepare } from "../protocol/prepared.ts";
-import { badCursor, toCursor, toPosition } from "./pagination.ts";
+import { decodeCursor, encodeCursor, invalidCursor } from "./pagination.ts";
 
-/** How many pages are kept ready. */
+/** Limits the cached pages. */
 const MOST_PAGES = 100;
 
-/** Something that can be registered and listed. */
+/** Represents something that can be registered and listed. */
 export interface Listable {
-  /** What lists show of it. */
+  /** Holds the entry that lists show. */
   readonly listed: JsonObject;
 }
 
-/** What was registered under a key. */
+/** Represents what is registered under a key. */
 export interface Entry<Definition extends Listable> {
   readonly key: string;
-  /** Its place: rises with every registration, and is never given twice. */
+  /** Orders the entries: rises with every registration, and is never reused. */
   readonly serial: number;
   definition: Definition;
   enabled: boolean;
 }
 
-/** What a {@linkcode Registry} is for. */
+/** Configures a {@linkcode Registry}. */
 export interface RegistryInit {
-  /** The name of the list in a result, such as `"tools"`. */
+  /** Names the field of a result that holds the list, such as `"tools"`. */
   readonly field: string;
-  /** What one entry is called in errors. */
+  /** Names one entry in errors. */
   readonly noun: string;
-  /** The list's letter in cursors. */
+  /** Names the list in cursors by a single letter. */
   readonly letter: string;
-  /** Called after every change that clients can see. */
+  /** Reports every change that clients can see. */
   readonly changed: () => void;
 }
 
-/** Keeps definitions by key, and lists them by the order of their registration. */
+/** Keeps definitions by key, and lists them in the order of their registration. */
 export class Registry<Definition extends Listable> {
   readonly #init: RegistryInit;
   readonly #entries = new Map<string, Entry<Definition>>();
@@ -65,18 +65,18 @@ export class Registry<Definition extends Listable> {
     return entry;
   }
 
-  /** The enabled definition under a key. */
+  /** Returns the enabled definition under a key, or `undefined`. */
   get(key: string): Definition | undefined {
     const entry = this.#entries.get(key);
     return entry?.enabled ? entry.definition : undefined;
   }
 
-  /** Whether an entry is still registered. */
+  /** Tells whether an entry is still registered. */
   has(entry: Entry<Definition>): boolean {
     return this.#entries.get(entry.key) === entry;
   }
 
-  /** Changes an entry. Does nothing once it was removed. */
+  /** Changes an entry. Does nothing for a removed one. */
   change(entry: Entry<Definition>, patch: { definition?: Definition; enabled?: boolean }): void {
     if (!this.has(entry)) return;
     const { definition = entry.definition, enabled = entry.enabled } = patch;
@@ -93,20 +93,20 @@ export class Registry<Definition extends Listable> {
     this.#change();
   }
 
-  /** The enabled entries, in order. */
+  /** Returns the enabled entries, in order. */
   get enabled(): readonly Entry<Definition>[] {
     return this.#enabled ??= [...this.#entries.values()].filter(({ enabled }) => enabled);
   }
 
-  /** The serial number given last. */
+  /** Returns the last serial number. */
   get lastSerial(): number {
     return this.#serial;
   }
 
   /**
-   * One page of the list, the same frozen object until something changes.
+   * Returns one page of the list: the same frozen object until something changes.
    *
-   * @throws {McpError} With -32602, if the cursor was never given out
+   * @throws {McpError} With -32602, if the cursor is invalid
    */
   page(params: JsonObject, size: number): JsonObject {
     const after = this.#after(params);
@@ -120,10 +120,10 @@ export class Registry<Definition extends Listable> {
   }
 
   /**
-   * One page of a list that is shorter for some, as though the rest had never been registered: full,
-   * as long as enough entries follow.
+   * Returns one page of the entries that `shows` allows, as though the others had never been
+   * registered. A page is full while enough entries follow.
    *
-   * @throws {McpError} With -32602, if the cursor was never given out
+   * @throws {McpError} With -32602, if the cursor is invalid
    */
   async pageFor(
     params: JsonObject,
@@ -133,7 +133,7 @@ export class Registry<Definition extends Listable> {
     const after = this.#after(params);
     const all = this.enabled.filter(({ serial }) => serial > after);
     const shown: Entry<Definition>[] = [];
-    // One entry more tells whether there is another page.
+    // One more entry tells whether another page follows
     for (let at = 0; at < all.length && shown.length <= size; at += size) {
       const some = all.slice(at, at + size);
       const verdicts = await Promise.all(some.map(({ key }) => shows(key)));
@@ -144,10 +144,10 @@ export class Registry<Definition extends Listable> {
   }
 
   #after(params: JsonObject): number {
-    const position = toPosition(params, this.#init.letter);
+    const position = decodeCursor(params, this.#init.letter);
     if (position === undefined) return 0;
     if (position.serial <= this.#serial && position.offset === 0) return position.serial;
-    throw badCursor();
+    throw invalidCursor();
   }
 
   #build(after: number, size: number): JsonObject {
@@ -159,14 +159,14 @@ export class Registry<Definition extends Listable> {
     const { field, letter } = this.#init;
     const listed = Object.freeze(entries.map(({ definition }) => definition.listed));
     if (last === undefined) return Object.freeze({ [field]: listed });
-    const nextCursor = toCursor({ list: letter, serial: last, offset: 0 });
+    const nextCursor = encodeCursor({ list: letter, serial: last, offset: 0 });
     return Object.freeze({ [field]: listed, nextCursor });
   }
 
   /**
-   * Up to `size` enabled entries that follow a serial number.
+   * Returns up to `size` enabled entries after a serial number.
    *
-   * @returns The entries, and where the rest begins, if there is a rest
+   * @returns The entries, and in `last` the serial number after which the next page begins, if any
    */
   slice(
     after: number,

@@ -1,5 +1,5 @@
 /**
- * A resource whose URI has variables, as it is registered.
+ * Defines resources whose URIs have variables.
  *
  * @module
  */
@@ -7,35 +7,35 @@ import type { MaybePromise } from "../internal/types.ts";
 import type { Completer, RequestContext } from "./types.ts";
 import { UriTemplate } from "./uri_template.ts";
 
-/** One of the resources that a template lists. */
+/** Describes one of the resources that a template lists. */
 export interface ListedResource {
-  /** Where it is. */
+  /** Gives the URI. */
   readonly uri: string;
-  /** Its name. */
+  /** Names the resource, for programs. */
   readonly name: string;
-  /** Its name for people. */
+  /** Names the resource, for people. */
   readonly title?: string;
-  /** What it is, for the model. */
+  /** Describes the resource, for the model. */
   readonly description?: string;
-  /** Its media type. */
+  /** Gives the media type. */
   readonly mimeType?: string;
-  /** Bytes. */
+  /** Gives the size in bytes. */
   readonly size?: number;
 }
 
-/** What a {@linkcode ResourceTemplate} can do besides being read. */
+/** Configures a {@linkcode ResourceTemplate}. */
 export interface ResourceTemplateOptions {
-  /** Lists the resources that there are; `resources/list` shows them after the fixed ones. */
+  /** Lists the existing resources; `resources/list` shows them after those with fixed URIs. */
   readonly list?:
     | ((ctx: RequestContext) => MaybePromise<{ readonly resources: readonly ListedResource[] }>)
     | undefined;
-  /** Suggests values for variables. */
+  /** Completes variables, by name. */
   readonly complete?: Readonly<Record<string, Completer>> | undefined;
 }
 
 /**
- * A URI template with what belongs to it. A plain text does where there is nothing to list or to
- * complete.
+ * Combines a URI template with functions that list its resources and complete its variables. A
+ * plain string does where neither is needed.
  *
  * @example
  * ```ts
@@ -50,19 +50,19 @@ export interface ResourceTemplateOptions {
  * ```
  */
 export class ResourceTemplate {
-  /** The template. */
+  /** Holds the URI template. */
   readonly uriTemplate: UriTemplate;
-  /** Lists the resources that there are. */
+  /** Lists the existing resources, if given. */
   readonly list: ResourceTemplateOptions["list"];
-  /** Suggests values for variables, by their names. */
+  /** Holds the completers of variables, by name. */
   readonly completers: ReadonlyMap<string, Completer>;
 
   /**
-   * Makes a template.
+   * Creates a template.
    *
    * @param uriTemplate A template of RFC 6570, levels 1 to 3
-   * @param options What it can list and complete
-   * @throws {TypeError} If the template is malformed, or a variable to complete is none of its own
+   * @param options The functions that list and complete
+   * @throws {TypeError} If the template is malformed, or has no variable of a completer's name
    */
   constructor(uriTemplate: string | UriTemplate, options: ResourceTemplateOptions = {}) {
     this.uriTemplate = typeof uriTemplate === "string" ? new UriTemplate(uriTemplate) : uriTemplate;
@@ -70,7 +70,7 @@ export class ResourceTemplate {
     this.completers = new Map(Object.entries(options.complete ?? {}));
     for (const name of this.completers.keys()) {
       if (!this.uriTemplate.variableNames.includes(name)) {
-        throw new TypeError(`Complete a variable of "${this.uriTemplate}": "${name}"`);
+        throw new TypeError(`Complete only variables of "${this.uriTemplate}": "${name}"`);
       }
     }
   }

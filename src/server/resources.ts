@@ -1,55 +1,62 @@
 /**
- * Resources: their registration, `resources/list`, `resources/templates/list` and `resources/read`.
+ * Registers resources, and answers `resources/list`, `resources/templates/list` and
+ * `resources/read` (2025-11-25, Resources).
  *
  * @module
  */
+import { quote } from "../internal/quote.ts";
 import { isPromise, type MaybePromise } from "../internal/types.ts";
 import type { Annotations, Icon } from "../protocol/content.ts";
-import { ErrorCode, McpError } from "../protocol/errors.ts";
+import { ErrorCode, McpError, modernCode } from "../protocol/errors.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
-import { VERSIONS } from "../protocol/versions.ts";
-import { ExchangeContext } from "./context.ts";
+import { isModern } from "../protocol/versions.ts";
+import { type CacheHint, fullCacheHint } from "./cache_hint.ts";
+import { type ContextSettings, ExchangeContext } from "./context.ts";
 import { checkName, compact, makeHandle } from "./definition.ts";
 import { fail } from "./failure.ts";
 import type { Feature, FeatureInit } from "./feature.ts";
-import { type CacheHint, checkCacheHint } from "./modern.ts";
-import { quote } from "./issues.ts";
-import { Registry } from "./registry.ts";
-import { listResources } from "./resource_list.ts";
-import { toReadResult } from "./resource_result.ts";
+import { decodeCursor, encodeCursor, invalidCursor, type Position } from "./pagination.ts";
+import { type Entry, Registry } from "./registry.ts";
 import type { ResourceTemplate } from "./resource_template.ts";
+import { toReadResult } from "./results.ts";
 import type { Handle, ReadHandler, ReadTemplateHandler, RequestContext } from "./types.ts";
 
-/** What there is to say about a resource, or about those that fit a template. */
+/** Configures a resource, or the resources of a template. */
 export interface ResourceConfig {
-  /** Its name for people. */
+  /** Names the resource, for people. */
   readonly title?: string;
-  /** What it is, for the model. */
+  /** Describes the resource, for the model. */
   readonly description?: string;
-  /** Its media type, also for contents that name none. */
+  /** Gives the media type, also of returned contents that name none. */
   readonly mimeType?: string;
-  /** Bytes. */
+  /** Gives the size in bytes. */
   readonly size?: number;
-  /** Who it is for, and how much it matters. */
+  /** Gives hints about audience and importance. */
   readonly annotations?: Annotations;
-  /** Pictures that stand for it. */
+  /** Lists icons for user interfaces. */
   readonly icons?: readonly Icon[];
-  /** Anything else that clients should see. */
+  /** Holds additional metadata for clients. */
   readonly _meta?: Record<string, unknown>;
-  /** How long clients of 2026-07-28 may keep its contents, where the server says otherwise. */
+  /**
+   * Says how long clients of the 2026 era may cache the contents; by default as
+   * `McpServerOptions.cache` says.
+   */
   readonly cache?: CacheHint;
 }
 
-/** What can be changed about a resource: what is left out stays. */
+/** Lists what to change about a resource; omitted fields stay as they are. */
 export type ResourceChanges<Callback> = ResourceConfig & {
   readonly callback?: Callback;
   readonly enabled?: boolean;
 };
 
-/** A registered resource, or template of resources. */
+/** Controls a registered resource or template. */
 export interface ResourceHandle<Callback = ReadHandler> extends Handle {
-  /** Changes what is given and leaves the rest. The resource keeps its name, URI and place. */
+  /**
+   * Changes the given fields and keeps the others. The resource keeps its name, URI and place in
+   * lists.
+   */
   update(changes: ResourceChanges<Callback>): void;
 }
 
@@ -60,22 +67,22 @@ interface Definition<Callback> {
   readonly callback: Callback;
 }
 
-/** A resource that has a fixed URI. */
-export type FixedResource = Definition<ReadHandler>;
+/** Defines a resource with a fixed URI. */
+type FixedResource = Definition<ReadHandler>;
 
-/** Resources whose URIs fit a template. */
-export type TemplateResource = Definition<ReadTemplateHandler> & {
+/** Defines the resources whose URIs match a template. */
+type TemplateResource = Definition<ReadTemplateHandler> & {
   readonly template: ResourceTemplate;
 };
 
-/** Something that can be read: a resource, and what to call to read it. */
+/** Pairs a resource with the function that reads it. */
 interface Readable {
   readonly name: string;
   readonly config: ResourceConfig;
   read(uri: URL, ctx: RequestContext): MaybePromise<unknown>;
 }
 
-/** A server's resources. */
+/** Holds the resources of a server. */
 export class Resources implements Feature {
   readonly methods: Feature["methods"] = {
     "resources/list": (exchange) =>
@@ -99,7 +106,11 @@ export class Resources implements Feature {
     });
   }
 
-  /** Registers a resource under its URI. */
+  /**
+   * Registers a resource under its URI.
+   *
+   * @throws {TypeError} If the URI is not absolute or is taken
+   */
   register(
     name: string,
     uri: string,
@@ -119,7 +130,11 @@ export class Resources implements Feature {
     });
   }
 
-  /** Registers a template. */
+  /**
+   * Registers a template.
+   *
+   * @throws {TypeError} If the template is registered already
+   */
   registerTemplate(
     name: string,
     template: ResourceTemplate,
@@ -141,12 +156,12 @@ export class Resources implements Feature {
     });
   }
 
-  /** The template that was registered under a text. */
+  /** Returns the template that was registered as a string. */
   template(uriTemplate: string): ResourceTemplate | undefined {
     return this.#templates.get(uriTemplate)?.template;
   }
 
-  /** Whether there is a resource that has the URI, or may have it. */
+  /** Tells whether a resource has the URI, or a template matches it. */
   has(uri: string): boolean {
     return this.#find(uri) !== undefined;
   }
@@ -191,27 +206,99 @@ export class Resources implements Feature {
   }
 }
 
-/** The URI that a request names. */
+/** Names the resources that templates list in cursors; `r` names those with fixed URIs. */
+const LISTED = "l";
+
+/**
+ * Answers `resources/list`: first the resources with fixed URIs, then those that templates list.
+ */
+function listResources(
+  exchange: Exchange,
+  fixed: Registry<FixedResource>,
+  templates: Registry<TemplateResource>,
+  context: ContextSettings,
+): MaybePromise<JsonObject> {
+  const position = decodeCursor(exchange.params, `r${LISTED}`);
+  const lists = templates.enabled.filter(({ definition }) =>
+    definition.template.list !== undefined
+  );
+  if (position?.list === LISTED) {
+    if (position.serial > templates.lastSerial) throw invalidCursor();
+    return gather(exchange, [], position, lists, context);
+  }
+  const page = fixed.page(exchange.params, exchange.pageSize);
+  if (lists.length === 0 || page.nextCursor !== undefined) return page;
+  const { entries } = fixed.slice(position?.serial ?? 0, exchange.pageSize);
+  const resources = entries.map(({ definition }) => definition.listed);
+  return gather(exchange, resources, { list: LISTED, serial: 0, offset: 0 }, lists, context);
+}
+
+/** Fills up a page with the resources that templates list, from a position on. */
+async function gather(
+  exchange: Exchange,
+  resources: JsonObject[],
+  start: Position,
+  lists: readonly Entry<TemplateResource>[],
+  context: ContextSettings,
+): Promise<JsonObject> {
+  const rest = lists.filter(({ serial }) => serial >= start.serial);
+  for (const { serial, definition } of rest) {
+    const offset = serial === start.serial ? start.offset : 0;
+    const room = exchange.pageSize - resources.length;
+    if (room === 0) {
+      return { resources, nextCursor: encodeCursor({ list: LISTED, serial, offset }) };
+    }
+    const listed = await listOf(exchange, definition, context);
+    const end = offset + room;
+    resources.push(...listed.slice(offset, end));
+    if (listed.length > end) {
+      return { resources, nextCursor: encodeCursor({ list: LISTED, serial, offset: end }) };
+    }
+  }
+  return { resources };
+}
+
+async function listOf(
+  exchange: Exchange,
+  { name, config, template }: TemplateResource,
+  context: ContextSettings,
+): Promise<JsonObject[]> {
+  try {
+    const result = await template.list?.(new ExchangeContext(exchange, context));
+    return (result?.resources ?? []).map((resource) => ({ ...config, ...resource }));
+  } catch (error) {
+    return fail(exchange, `resources/list ${name}`, error);
+  }
+}
+
+/**
+ * Returns the URI that a request names.
+ *
+ * @throws {McpError} With -32602, if it names none
+ */
 export function uriOf({ params }: Exchange): string {
   if (typeof params.uri === "string") return params.uri;
   throw new McpError(ErrorCode.InvalidParams, 'Give a resource\'s URI as "uri"');
 }
 
-/** What an unknown resource is answered with: each era has its own code. */
+/** Creates the error for an unknown resource, with the code of the client's era. */
 export function resourceNotFound({ protocolVersion }: Exchange, uri: string): McpError {
-  const { era } = VERSIONS[protocolVersion];
-  const code = era === "2025" ? ErrorCode.ResourceNotFound : ErrorCode.InvalidParams;
-  return new McpError(code, "Resource not found", { uri });
+  const code = ErrorCode.ResourceNotFound;
+  return new McpError(
+    isModern(protocolVersion) ? modernCode(code) : code,
+    "Resource not found",
+    { uri },
+  );
 }
 
 function listedAs(identity: JsonObject, { cache, ...config }: ResourceConfig): JsonObject {
-  if (cache !== undefined) checkCacheHint(cache);
+  if (cache !== undefined) fullCacheHint(cache);
   return compact({ ...identity, ...config });
 }
 
-/** Only the 2026 era knows how long a result may be kept. */
+/** Adds a resource's own cache hint, which only the 2026 era has. */
 function hinted(exchange: Exchange, result: JsonObject, cache: CacheHint | undefined): JsonObject {
-  if (cache === undefined || VERSIONS[exchange.protocolVersion].era === "2025") return result;
+  if (cache === undefined || !isModern(exchange.protocolVersion)) return result;
   return { ...cache, ...result };
 }
 

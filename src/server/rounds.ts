@@ -1,30 +1,27 @@
 /**
- * Questions in the 2026 era: the request ends with what is asked, the client calls again with the
- * answers, and the handler runs again from its start (2026-07-28, Multi Round-Trip Requests).
+ * Asks the client in the 2026 era: the request ends with the questions, the client calls again with
+ * the answers, and the handler runs again from its start (2026-07-28, Multi Round-Trip Requests).
  *
  * @module
  */
-import { shortHash } from "../internal/random.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
-import type { Questions } from "./questions.ts";
+import { methodFacts } from "../protocol/methods.ts";
+import { hashQuestion, type Questions } from "./questions.ts";
 
-/** The requests that may end with questions (2026-07-28, Multi Round-Trip Requests). */
-const ASKING: ReadonlySet<string> = new Set(["tools/call", "prompts/get", "resources/read"]);
-
-/** What the client has answered, and the hash of the question, where it is known. */
+/** Holds an answer of the client, and the hash of its question where it is known. */
 interface Answer {
   readonly hash: string | undefined;
   readonly result: JsonObject;
 }
 
-/** What earlier rounds of a request have brought. */
+/** Holds the results of earlier rounds. */
 interface Earlier {
-  /** Answers by their questions' keys. */
+  /** Maps the keys of questions to their answers. */
   readonly answers: ReadonlyMap<string, Answer>;
 }
 
-/** A question of this round. */
+/** Represents a question of this round. */
 interface Pending {
   readonly hash: string;
   readonly method: string;
@@ -32,12 +29,12 @@ interface Pending {
   readonly reject: (reason: unknown) => void;
 }
 
-/** Makes a result of the era out of what there is to say. */
+/** Adds to a result what the 2026 era requires. */
 export type Complete = (exchange: Exchange, result: JsonObject) => JsonObject;
 
 /**
- * The questions of one run of a handler. Those that were answered in an earlier round are answered at
- * once; the others end the run, together, as soon as the handler does nothing but wait for them.
+ * Asks the questions of one run of a handler. A question that an earlier round answered resolves at
+ * once; the others end the run together, as soon as the handler does nothing but wait for them.
  */
 export class Rounds implements Questions {
   readonly #exchange: Exchange;
@@ -56,25 +53,25 @@ export class Rounds implements Questions {
     this.#complete = complete;
   }
 
-  /** Reads what earlier rounds brought. */
+  /** Reads the answers of earlier rounds. */
   begin(): Promise<Earlier> {
     return this.#earlier ??= readEarlier(this.#exchange);
   }
 
   ask(key: string, method: string, params: JsonObject): Promise<JsonObject> {
-    if (!ASKING.has(this.#exchange.method)) {
+    if (!methodFacts(this.#exchange.method)?.asks) {
       const where = `not in ${this.#exchange.method}`;
-      return Promise.reject(new TypeError(`Ask in tools, prompts and resources, ${where}`));
+      return Promise.reject(new TypeError(`Ask only in tools, prompts and resources, ${where}`));
     }
-    const hash = shortHash(JSON.stringify([method, params]));
+    const hash = hashQuestion(method, params);
     const before = this.#asked.get(key);
     if (before !== undefined) {
       return before.hash === hash ? before.reply : Promise.reject(
-        new TypeError(`Give each question of a call a key of its own: "${key}"`),
+        new TypeError(`Use a different key for each question of a call: "${key}"`),
       );
     }
     const reply = this.#answer(key, { hash, method, params });
-    // A handler that doesn't wait for it must not bring the process down
+    // A handler that doesn't await it must not end the process
     reply.catch(() => {});
     this.#asked.set(key, { hash, reply });
     return reply;
@@ -91,10 +88,10 @@ export class Rounds implements Questions {
       });
     }
     if (answer.hash === undefined || answer.hash === question.hash) return answer.result;
-    throw new TypeError(`Ask the same under one key whenever the handler runs: "${key}"`);
+    throw new TypeError(`Ask the same question under the same key in every run: "${key}"`);
   }
 
-  /** Ends the run, after the turn in which the handler may ask more. */
+  /** Ends the run after the current turn, in which the handler may ask more. */
   #conclude(): void {
     if (this.#concluding) return;
     this.#concluding = true;
@@ -127,19 +124,21 @@ export class Rounds implements Questions {
   }
 }
 
-/** What was answered before, and what the client answers now to what it was asked last. */
+/**
+ * Reads the answers of earlier rounds from the request state, and the new ones from the request.
+ */
 async function readEarlier(exchange: Exchange): Promise<Earlier> {
   const state = await exchange.openState();
   const answers = new Map<string, Answer>();
   for (const [key, answer] of entriesOf(state?.answers)) {
     if (!isObject(answer) || !isObject(answer.result)) continue;
-    answers.set(key, { hash: textOf(answer.hash), result: answer.result });
+    answers.set(key, { hash: stringOf(answer.hash), result: answer.result });
   }
   const asked = isObject(state?.asked) ? state.asked : {};
   for (const [key, result] of entriesOf(exchange.params.inputResponses)) {
-    const hash = Object.hasOwn(asked, key) ? textOf(asked[key]) : undefined;
-    // A client that was asked answers just that; one that left the state out answers what it knows.
-    // What is no answer is asked again
+    const hash = Object.hasOwn(asked, key) ? stringOf(asked[key]) : undefined;
+    // With the state, only answers to asked questions count; without it, the client may answer
+    // ahead. A value that is not an object is no answer: the question is asked again
     if (isObject(result) && (hash !== undefined || state === undefined)) {
       answers.set(key, { hash, result });
     }
@@ -147,7 +146,7 @@ async function readEarlier(exchange: Exchange): Promise<Earlier> {
   return { answers };
 }
 
-function textOf(value: unknown): string | undefined {
+function stringOf(value: unknown): string | undefined {
   return typeof value === "string" ? value : undefined;
 }
 

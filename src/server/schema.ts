@@ -1,5 +1,5 @@
 /**
- * Any schema, made ready once for all the checks to come.
+ * Compiles any supported schema once, for all later validations.
  *
  * @module
  */
@@ -14,21 +14,21 @@ import {
   type StandardSchema,
 } from "./standard_schema.ts";
 
-/** A schema that is ready for use. */
+/** Represents a compiled schema. */
 export interface CompiledSchema {
-  /** What clients are shown. */
+  /** Holds the JSON Schema that clients see. */
   readonly json: JsonObject;
-  /** Checks a value, at once where the schema allows it. */
+  /** Validates a value, synchronously where the schema can. */
   validate(value: unknown): MaybePromise<StandardResult<unknown>>;
 }
 
 /**
- * Makes a schema of an object ready for use.
+ * Compiles the schema of an object.
  *
- * @param schema A Standard Schema, an object of them, or a plain JSON Schema
- * @param side Whether clients are shown what goes in or what comes out
- * @param what What the schema is for, for errors
- * @throws {TypeError} If it is no schema, can't be told as JSON Schema, or isn't one of an object
+ * @param schema A Standard Schema, an object of Standard Schemas, or a plain JSON Schema
+ * @param side Whether clients see the schema of the input or of the output
+ * @param what What the schema is for, in errors
+ * @throws {TypeError} If it is not a schema, has no JSON Schema, or is not the schema of an object
  */
 export function compileSchema(
   schema: Schema,
@@ -59,7 +59,7 @@ function compileStandard(
   const standard = schema["~standard"];
   if (standard.jsonSchema === undefined) {
     throw new TypeError(
-      `Give a schema that tells its JSON Schema as the ${what}, such as zod's from 4.2 on, ` +
+      `Give a schema that has a JSON Schema as the ${what}, such as zod's from 4.2 on, ` +
         `or add it with withJsonSchema(): ${standard.vendor}`,
     );
   }
@@ -71,11 +71,13 @@ function compileStandard(
 
 function convert(tell: () => JsonObject, what: string): JsonObject {
   try {
-    // Without a dialect it is 2020-12 to those who know that one, and readable to those who don't
+    // Without a `$schema` clients that know 2020-12 assume it, and older ones can still read it
     const { $schema: _, ...json } = tell();
     return json;
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new TypeError(`Use only what JSON Schema can tell in the ${what}: ${reason}`, { cause });
+    throw new TypeError(`Use only what JSON Schema can express in the ${what}: ${reason}`, {
+      cause,
+    });
   }
 }

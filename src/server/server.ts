@@ -1,5 +1,5 @@
 /**
- * A server: what it offers, registered piece by piece, and answers to the requests for it.
+ * Implements `McpServer`: registers tools, resources and prompts, and answers requests.
  *
  * @module
  */
@@ -9,16 +9,16 @@ import type { HeaderParam } from "../protocol/headers.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 import type { Implementation, ServerCapabilities } from "../protocol/shapes.ts";
 import { unknownMethod, unknownTool } from "../protocol/unknown.ts";
-import { VERSIONS } from "../protocol/versions.ts";
-import { Announcer } from "./announcer.ts";
-import { capabilitiesOf } from "./capabilities.ts";
+import { isModern } from "../protocol/versions.ts";
+import type { CacheHint } from "./cache_hint.ts";
+import { ChangeNotifier } from "./change_notifier.ts";
 import { Completions } from "./completion.ts";
 import type { ContextSettings } from "./context.ts";
 import { type Extension, Extensions } from "./extension.ts";
 import type { Feature, FeatureInit, Method } from "./feature.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { setLevel } from "./logging.ts";
-import { type CacheHint, ModernResults } from "./modern.ts";
+import { ModernResults } from "./modern_results.ts";
 import { type PromptConfig, type PromptHandle, Prompts } from "./prompts.ts";
 import { liveQuestions } from "./questions.ts";
 import { ResourceTemplate } from "./resource_template.ts";
@@ -28,42 +28,43 @@ import { Subscriptions } from "./subscriptions.ts";
 import { type ToolConfig, type ToolHandle, Tools } from "./tools.ts";
 import type { PromptHandler, ReadHandler, ReadTemplateHandler, ToolHandler } from "./types.ts";
 
-/** Options for {@linkcode McpServer}. */
+/** Configures an {@linkcode McpServer}. */
 export interface McpServerOptions {
-  /** How the server is to be used, for the model. */
+  /** Tells the model how to use the server. */
   readonly instructions?: string;
   /**
-   * Whether handlers can send log messages.
+   * Says whether handlers can send log messages.
    *
    * @default {true}
    */
   readonly logging?: boolean;
   /**
-   * Whether clients can subscribe to resources, once there are any. Tell of changes by
-   * {@linkcode McpServer.resourceUpdated}.
+   * Says whether clients can subscribe to resources, once any are registered. Call {@linkcode
+   * McpServer.resourceUpdated} after a change.
    *
    * @default {true}
    */
   readonly resourceSubscriptions?: boolean;
   /**
-   * Capabilities beyond the protocol's own: only `experimental` and `extensions` are looked at. The
+   * Adds capabilities beyond the protocol's own: only `experimental` and `extensions` are used. The
    * others follow from what is registered.
    */
   readonly capabilities?: ServerCapabilities;
   /**
-   * How long clients of 2026-07-28 may keep lists and contents. A resource may say otherwise for
-   * itself.
+   * Says how long clients of 2026-07-28 may cache lists and contents. A resource may override it.
+   *
+   * @default {{ ttlMs: 0, cacheScope: "private" }}
    */
   readonly cache?: CacheHint;
 }
 
-/** What `read` gets: the variables too where the URI is a template. */
+/** Selects the type of `read`: with variables where the URI is a template. */
 export type ReadHandlerFor<Uri extends string | ResourceTemplate> = Uri extends
   ResourceTemplate | `${string}{${string}` ? ReadTemplateHandler : ReadHandler;
 
 /**
- * A server of tools, resources and prompts. It holds nothing of any client or session, so one serves
- * them all.
+ * Offers tools, resources and prompts. It keeps no state of clients or sessions, so one server
+ * serves them all.
  *
  * @example
  * ```ts
@@ -80,9 +81,9 @@ export type ReadHandlerFor<Uri extends string | ResourceTemplate> = Uri extends
  * ```
  */
 export class McpServer implements Dispatcher {
-  /** What the server says of itself. */
+  /** Holds what the server says about itself. */
   readonly serverInfo: Implementation;
-  readonly #announcer = new Announcer();
+  readonly #changes = new ChangeNotifier();
   readonly #methods = new Map<string, Method>();
   readonly #extensions = new Extensions(this);
   readonly #lifecycle: Lifecycle;
@@ -91,14 +92,14 @@ export class McpServer implements Dispatcher {
   readonly #prompts: Prompts;
   readonly #completions: Completions;
   readonly #subscriptions: Subscriptions | undefined;
-  readonly #extra: ServerCapabilities;
   readonly #modern: ModernResults;
 
   /**
-   * Makes a server that offers nothing yet.
+   * Creates a server that offers nothing yet.
    *
-   * @param info The server's name and version, and what else there is to say of it
-   * @throws {TypeError} If the name or the version is missing
+   * @param info The server's name and version, and optional descriptions
+   * @throws {TypeError} If the name or the version is missing, or an option has the wrong type
+   * @throws {RangeError} If `cache.ttlMs` is not an integer of 0 or more
    */
   constructor(info: Implementation, options: McpServerOptions = {}) {
     const { instructions, logging = true, resourceSubscriptions = true, capabilities, cache } =
@@ -108,21 +109,20 @@ export class McpServer implements Dispatcher {
     const context: ContextSettings = {
       logging,
       questions: (exchange) =>
-        VERSIONS[exchange.protocolVersion].era === "2025"
-          ? liveQuestions(exchange)
-          : this.#modern.rounds(exchange),
+        isModern(exchange.protocolVersion)
+          ? this.#modern.rounds(exchange)
+          : liveQuestions(exchange),
     };
     const init: FeatureInit = {
       context,
-      extensions: this.#extensions,
-      changed: (method) => this.#announcer.changed(method),
+      changed: (method) => this.#changes.changed(method),
       completable: () => this.#serve(this.#completions),
     };
-    this.#extra = {
-      experimental: capabilities?.experimental,
-      extensions: capabilities?.extensions,
-    };
-    this.#tools = new Tools(init);
+    this.#tools = new Tools({
+      ...init,
+      uses: (extension) => this.#extensions.has(extension),
+      callTool: () => this.#extensions.callTool,
+    });
     this.#resources = new Resources(init);
     this.#prompts = new Prompts(init);
     this.#completions = new Completions({
@@ -134,25 +134,23 @@ export class McpServer implements Dispatcher {
     this.#lifecycle = new Lifecycle({
       info: this.serverInfo,
       instructions,
-      capabilities: (withExtensions) =>
-        capabilitiesOf(
-          (method) => this.#methods.has(method),
-          this.#extra,
-          withExtensions ? this.#extensions.settings : undefined,
-        ),
+      serves: (method) => this.#methods.has(method),
+      extra: { experimental: capabilities?.experimental, extensions: capabilities?.extensions },
+      extensions: () => this.#extensions.settings,
     });
     this.#serve(this.#lifecycle);
     if (logging) this.#methods.set("logging/setLevel", setLevel);
   }
 
   /**
-   * Offers a tool. A handler may return a full result, a text, a block or blocks of content, or
-   * `{ structuredContent }`, whose text form is filled in. What it throws reaches the client only as a
-   * failure without details, except an `McpError`, which is sent as it is.
+   * Registers a tool (2025-11-25, Tools). A handler may return a full result, a string, one or more
+   * content blocks, or `{ structuredContent }`, whose text form is filled in. When it throws an
+   * `McpError`, the client gets that error; of any other error the client learns only that the tool
+   * failed.
    *
-   * @param name Its name, unique among the server's tools
-   * @param config What there is to say about it
-   * @param handler Does what the tool is for, with the checked arguments
+   * @param name The name, unique among the server's tools
+   * @param config The description and settings
+   * @param handler Runs the tool with the validated arguments
    * @returns A handle to change, hide or remove it
    * @throws {TypeError} If the name is taken or a schema can't be used
    */
@@ -170,17 +168,18 @@ export class McpServer implements Dispatcher {
   }
 
   /**
-   * Offers a resource, or all those that fit a template. `read` gets the URI and the context; for a
-   * template, the URI, its variables and the context. It may return a full result, a text, bytes, or
-   * contents without their URI, which is filled in.
+   * Registers a resource, or all resources of a template (2025-11-25, Resources). `read` gets the
+   * URI and the context; for a template, the URI, its variables and the context. It may return a
+   * full result, a string, bytes, or contents without their URI, which is filled in.
    *
-   * @param name Its name
-   * @param uri A URI, or a template: a text with `{…}` in it, or a {@linkcode ResourceTemplate}.
-   * A URI that fits several templates belongs to the first
-   * @param config What there is to say about it
-   * @param read Reads it
+   * @param name The name
+   * @param uri A URI, or a template: a string with `{…}` in it, or a {@linkcode ResourceTemplate}.
+   * A URI that matches several templates belongs to the first
+   * @param config The description and settings
+   * @param read Reads the resource
    * @returns A handle to change, hide or remove it
-   * @throws {TypeError} If the URI is none or is taken, or the template is malformed
+   * @throws {TypeError} If the URI is not absolute or is taken, or the template is malformed or
+   * taken
    */
   registerResource<Uri extends string | ResourceTemplate>(
     name: string,
@@ -191,16 +190,18 @@ export class McpServer implements Dispatcher {
     const handle = this.#registerResource(name, uri, config, read);
     this.#serve(this.#resources);
     if (this.#subscriptions !== undefined) this.#serve(this.#subscriptions);
-    // The kind of the URI has decided on the kind of the handler
+    // The type of the URI determines the type of the handler
     return handle as ResourceHandle<ReadHandlerFor<Uri>>;
   }
 
   /**
-   * Offers a prompt. A handler may return a full result, a text that the user says, or messages.
+   * Registers a prompt (2025-11-25, Prompts). A handler may return a full result, a string that the
+   * user says, or messages.
    *
-   * @param name Its name, unique among the server's prompts
-   * @param config What there is to say about it
-   * @param handler Makes its messages, with the checked arguments: `{}` without an `argsSchema`
+   * @param name The name, unique among the server's tools
+   * @param config The description and settings
+   * @param handler Creates the messages from the validated arguments, which are `{}` without an
+   * `argsSchema`
    * @returns A handle to change, hide or remove it
    * @throws {TypeError} If the name is taken or the schema can't be used
    */
@@ -215,67 +216,72 @@ export class McpServer implements Dispatcher {
   }
 
   /**
-   * Takes up an extension of the protocol, such as `tasks()` of `@mooring/mcp/tasks`. Clients of
-   * 2026-07-28 are told of it; to those of the 2025 versions nothing changes.
+   * Adds an extension, such as `tasks()` of `@mooring/mcp/tasks` (2026-07-28, Extensions). Clients
+   * of 2026-07-28 see it in the capabilities; clients of the 2025 versions see no difference.
    *
-   * @param extension The extension, before the server is served
+   * @param extension The extension
    * @returns The same extension
-   * @throws {TypeError} If it is used already, answers what is answered already, or comes too late
+   * @throws {TypeError} If it is used already, has a method that is answered already, or the server
+   * is being served
    */
   use<E extends Extension>(extension: E): E {
     this.#extensions.add(extension);
     return extension;
   }
 
-  /** Tells the clients that are subscribed to a resource that it changed. */
+  /** Notifies the clients that are subscribed to a resource that it changed. */
   resourceUpdated(uri: string): void {
-    this.#announcer.resourceUpdated(uri);
+    this.#changes.resourceUpdated(uri);
   }
 
-  /** The `list_changed` notifications of what has been registered. */
+  /** Lists the `list_changed` notifications of what has been registered. */
   get listChanged(): readonly string[] {
     return ["tools", "resources", "prompts"]
       .filter((kind) => this.#methods.has(`${kind}/list`))
       .map((kind) => `notifications/${kind}/list_changed`);
   }
 
-  /** Whether clients can be told that a resource changed. */
+  /** Says whether clients can subscribe to resources. */
   get resourceUpdates(): boolean {
     return this.#methods.has("resources/subscribe");
   }
 
-  /** The arguments of a tool that 2026 clients repeat in headers. */
+  /** Returns the arguments of a tool that clients of the 2026 era repeat in headers. */
   headerParams(tool: string): readonly HeaderParam[] | undefined {
     return this.#tools.headerParams(tool);
   }
 
-  /** The scopes that a principal needs to call a tool. */
+  /** Returns the scopes that a principal needs to call a tool. */
   toolScopes(tool: string): readonly string[] | undefined {
     return this.#tools.scopes(tool);
   }
 
-  /** Answers a request: at once where everything that takes part in it does. */
+  /**
+   * Answers a request, synchronously where everything involved is synchronous.
+   *
+   * @throws {McpError} With -32601, if the method is unknown, and what the handlers throw
+   */
   dispatch(exchange: Exchange): MaybePromise<JsonObject> {
-    const modern = VERSIONS[exchange.protocolVersion].era === "2026";
+    const modern = isModern(exchange.protocolVersion);
     const method = this.#methods.get(exchange.method) ??
       (modern ? this.#extensions.method(exchange.method) : undefined);
     if (method === undefined) throw unknownMethod(exchange.method);
     return modern ? this.#modern.answer(exchange, method) : method(exchange);
   }
 
-  /** Fails a request as though what it asks for weren't there: the same way, to the same words. */
+  /** Fails a request exactly as if the requested tool or method did not exist. */
   hide(exchange: Exchange): MaybePromise<JsonObject> {
     const { method, params, protocolVersion } = exchange;
     if (method !== "tools/call" || !this.#methods.has(method)) throw unknownMethod(method);
-    if (VERSIONS[protocolVersion].era === "2025") throw unknownTool(params.name);
+    if (!isModern(protocolVersion)) throw unknownTool(params.name);
     return this.#modern.answer(exchange, () => {
       throw unknownTool(params.name);
     });
   }
 
-  /** Tells an endpoint of changes from now on, until the returned function is called. */
+  /** Attaches an endpoint, which is notified of changes until the returned function is called. */
   attach(host: DispatcherHost): () => void {
-    const detach = [this.#announcer.attach(host), this.#extensions.attach(host)];
+    const detach = [this.#changes.attach(host), this.#extensions.attach(host)];
     return () => detach.forEach((each) => each());
   }
 
@@ -286,7 +292,7 @@ export class McpServer implements Dispatcher {
     read: unknown,
   ): ResourceHandle<ReadHandler> | ResourceHandle<ReadTemplateHandler> {
     if (typeof uri === "string" && !uri.includes("{")) {
-      // The kind of the URI has decided on the kind of the handler, here and below
+      // The type of the URI determines the type of the handler, here and below
       return this.#resources.register(name, uri, config, read as ReadHandler);
     }
     const template = typeof uri === "string" ? new ResourceTemplate(uri) : uri;

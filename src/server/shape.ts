@@ -1,5 +1,5 @@
 /**
- * An object's fields, each with its own schema, made into one schema.
+ * Combines an object of schemas, one for each field, into one schema.
  *
  * @module
  */
@@ -15,12 +15,17 @@ import {
 
 type Side = "input" | "output";
 
-/** Whether a value is a {@linkcode Shape}: an object that holds nothing but schemas, or nothing. */
+/**
+ * Tells whether a value is a {@linkcode Shape}: an object whose values are all Standard Schemas. An
+ * empty object is one.
+ */
 export function isShape(value: JsonObject): value is Shape {
   return Object.values(value).every(isStandardSchema);
 }
 
-/** One schema for an object with the given fields. What else a value holds is left out. */
+/**
+ * Creates one schema from the schemas of an object's fields. Validated values have no other fields.
+ */
 export function shapeSchema(shape: Shape): StandardSchema<unknown, JsonObject> {
   const fields = Object.entries(shape);
   return {
@@ -28,7 +33,10 @@ export function shapeSchema(shape: Shape): StandardSchema<unknown, JsonObject> {
       version: 1,
       vendor: "mooring",
       validate: (value) => validateShape(fields, value),
-      jsonSchema: { input: () => tell(fields, "input"), output: () => tell(fields, "output") },
+      jsonSchema: {
+        input: () => jsonSchema(fields, "input"),
+        output: () => jsonSchema(fields, "output"),
+      },
     },
   };
 }
@@ -41,7 +49,7 @@ function validateShape(fields: readonly [string, StandardSchema][], value: unkno
   if (results.some(isPromise)) {
     return Promise.all(results).then((settled) => gather(fields, settled));
   }
-  // The line above has seen that none is a promise
+  // The check above found no promise
   return gather(fields, results as StandardResult<unknown>[]);
 }
 
@@ -64,12 +72,15 @@ function gather(
   return issues.length > 0 ? { issues } : { value: Object.fromEntries(values) };
 }
 
-function tell(fields: readonly [string, StandardSchema][], side: Side): Record<string, unknown> {
+function jsonSchema(
+  fields: readonly [string, StandardSchema][],
+  side: Side,
+): Record<string, unknown> {
   const properties: [string, JsonObject][] = [];
   const required: string[] = [];
   for (const [name, schema] of fields) {
-    properties.push([name, tellField(name, schema, side)]);
-    if (!mayBeAbsent(schema)) required.push(name);
+    properties.push([name, fieldJsonSchema(name, schema, side)]);
+    if (!isOptional(schema)) required.push(name);
   }
   return {
     type: "object",
@@ -78,25 +89,25 @@ function tell(fields: readonly [string, StandardSchema][], side: Side): Record<s
   };
 }
 
-function tellField(name: string, schema: StandardSchema, side: Side): JsonObject {
+function fieldJsonSchema(name: string, schema: StandardSchema, side: Side): JsonObject {
   const convert = schema["~standard"].jsonSchema?.[side];
   if (convert === undefined) {
-    throw new TypeError(`Give the field a schema that tells its JSON Schema: "${name}"`);
+    throw new TypeError(`Give the field a schema that has a JSON Schema: "${name}"`);
   }
   const { $schema: _, ...json } = convert({ target: "draft-2020-12" });
-  // A reference points to the root of the document, which this field is not
+  // A reference is relative to the root of the document, which this field is not
   if (JSON.stringify(json).includes('"$ref":')) {
     throw new TypeError(
-      `Make the fields one object schema, as this one refers to itself: "${name}"`,
+      `Use one object schema for all fields, because this field's schema has references: "${name}"`,
     );
   }
   return json;
 }
 
-function mayBeAbsent(schema: StandardSchema): boolean {
+function isOptional(schema: StandardSchema): boolean {
   const result = schema["~standard"].validate(undefined);
   if (!isPromise(result)) return result.issues === undefined;
-  // Nobody waits for it, and a rejection must not go unhandled
+  // Its result is not needed, and a rejection must not be unhandled
   result.catch(() => {});
   return false;
 }

@@ -1,5 +1,5 @@
 /**
- * `resources/subscribe` and `resources/unsubscribe`.
+ * Answers `resources/subscribe` and `resources/unsubscribe` (2025-11-25, Resources, Subscriptions).
  *
  * @module
  */
@@ -9,7 +9,7 @@ import type { JsonObject } from "../protocol/jsonrpc.ts";
 import type { Feature } from "./feature.ts";
 import { resourceNotFound, type Resources, uriOf } from "./resources.ts";
 
-/** A server's subscriptions to resources. They are kept with the session, not here. */
+/** Answers the subscription requests of a server. Subscriptions are kept with the session. */
 export class Subscriptions implements Feature {
   readonly methods: Feature["methods"] = {
     "resources/subscribe": (exchange) => this.#subscribe(exchange),

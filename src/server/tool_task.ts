@@ -1,49 +1,51 @@
 /**
- * What a tool's registration says of tasks (2026-07-28, Tasks extension).
+ * Defines how a tool runs as a task (2026-07-28, Tasks extension).
  *
  * @module
  */
 import type { MaybePromise } from "../internal/types.ts";
-import type { Extensions } from "./extension.ts";
 import type { RequestContext } from "./types.ts";
 
-/** The identifier of the extension. */
+/** Identifies the Tasks extension. */
 export const TASKS = "io.modelcontextprotocol/tasks";
 
 /**
- * Whether a client can do without tasks: for one that doesn't know them an `"optional"` tool runs as
- * ever, and a `"required"` one refuses.
+ * Says whether a tool also serves clients that don't know tasks: an `"optional"` tool runs as an
+ * ordinary call for them, a `"required"` one fails.
  */
 export type TaskSupport = "optional" | "required";
 
-/** How a tool runs as a task, where there is more to say than whether. */
+/** Configures how a tool runs as a task. */
 export interface ToolTask<Args = unknown> {
-  /** Whether a client can do without tasks. */
+  /** Says whether the tool also serves clients that don't know tasks. */
   readonly support: TaskSupport;
   /**
-   * Asks, in the call itself, what has to be known before there is a task. The handler then asks the
-   * same under the same keys and has the answers at once.
+   * Asks the client in the call itself, before the task is created. The handler then asks the same
+   * questions under the same keys and gets the answers at once.
    */
   readonly askFirst?: (args: Args, ctx: RequestContext) => MaybePromise<unknown>;
 }
 
 /**
- * What a registration says, in its full form.
+ * Checks the `task` of a tool's configuration and returns its full form.
  *
- * @throws {TypeError} If it says nothing that is known, or the server doesn't use the extension
+ * @param name The tool's name, in errors
+ * @param served Whether the server uses the Tasks extension
+ * @throws {TypeError} If the value is unknown, or the server doesn't use the extension
  */
 export function toolTaskOf(
   name: string,
   task: TaskSupport | ToolTask | undefined,
-  extensions: Extensions,
+  served: boolean,
 ): ToolTask | undefined {
   if (task === undefined) return undefined;
   const full = typeof task === "string" ? { support: task } : task;
   if (full.support !== "optional" && full.support !== "required") {
     throw new TypeError(`Give "optional" or "required" as "task" of "${name}": ${full.support}`);
   }
-  if (extensions.has(TASKS)) return full;
+  if (served) return full;
   throw new TypeError(
-    `Call server.use(tasks()), of "@mooring/mcp/tasks", before a tool has "task": "${name}"`,
+    `Call server.use(tasks()), of "@mooring/mcp/tasks", before registering a tool with "task": ` +
+      `"${name}"`,
   );
 }

@@ -1,8 +1,9 @@
 /**
- * Tools: their registration, `tools/list` and `tools/call`.
+ * Registers tools, and answers `tools/list` and `tools/call` (2025-11-25, Tools).
  *
  * @module
  */
+import { quote } from "../internal/quote.ts";
 import { isPromise, type MaybePromise } from "../internal/types.ts";
 import type { Icon } from "../protocol/content.ts";
 import type { Exchange } from "../protocol/exchange.ts";
@@ -12,64 +13,63 @@ import type { ToolAnnotations } from "../protocol/shapes.ts";
 import { unknownTool } from "../protocol/unknown.ts";
 import { checkScopes } from "../auth/scopes.ts";
 import { type Approval, isApproved } from "./approval.ts";
-import { checkArguments } from "./arguments.ts";
 import { contextWith, ExchangeContext } from "./context.ts";
 import { checkName, compact, makeHandle } from "./definition.ts";
-import { fail, sortFailure } from "./failure.ts";
+import { fail, failedTool } from "./failure.ts";
 import type { Feature, FeatureInit } from "./feature.ts";
-import type { Extensions } from "./extension.ts";
 import { headerParamsOf } from "../protocol/header_params.ts";
-import { describeIssues, quote } from "./issues.ts";
+import type { Questions } from "./questions.ts";
 import { Registry } from "./registry.ts";
-import { errorResult, toToolResult, withText } from "./result.ts";
+import { errorResult, toToolResult, withText } from "./results.ts";
 import { type CompiledSchema, compileSchema } from "./schema.ts";
 import type { Schema, StandardResult } from "./standard_schema.ts";
-import { type TaskSupport, type ToolTask, toolTaskOf } from "./tool_task.ts";
+import { TASKS, type TaskSupport, type ToolTask, toolTaskOf } from "./tool_task.ts";
 import type { ArgumentsOf, Handle, RequestContext, ToolHandler } from "./types.ts";
+import { checkArguments, describeIssues } from "./validation.ts";
 
-/** What there is to say about a tool. */
+/** Configures a tool. */
 export interface ToolConfig<
   Input extends Schema | undefined = undefined,
   Output extends Schema | undefined = undefined,
 > {
-  /** Its name for people. */
+  /** Names the tool, for people. */
   readonly title?: string;
-  /** What it does, for the model. */
+  /** Describes what the tool does, for the model. */
   readonly description?: string;
-  /** What its arguments must be: an object. Without it the handler gets `{}`. */
+  /** Validates the arguments, an object. Without it the handler gets `{}`. */
   readonly inputSchema?: Input;
-  /** What its `structuredContent` must be: an object. */
+  /** Validates the `structuredContent` of results, an object. */
   readonly outputSchema?: Output;
-  /** Hints for the client. */
+  /** Gives hints for the client. */
   readonly annotations?: ToolAnnotations;
-  /** Pictures that stand for it. */
+  /** Lists icons for user interfaces. */
   readonly icons?: readonly Icon[];
-  /** Anything else that clients should see. */
+  /** Holds additional metadata for clients. */
   readonly _meta?: Record<string, unknown>;
   /**
-   * Whether the user is asked before it runs. Without an explicit yes (or a way to ask) the call ends
-   * as an error.
+   * Says whether to ask the user before the tool runs. Without an explicit yes, or without a way to
+   * ask, the call ends as an error.
    *
    * @default {false}
    */
   readonly approval?: Approval<ArgumentsOf<Input>>;
   /**
-   * The scopes that a principal needs to call it. It is listed all the same: the call of a principal
-   * that lacks one is answered 403 with a challenge that names them, so that its client can ask the
-   * user for more (2025-11-25 and 2026-07-28, Runtime Insufficient Scope Errors). What nobody may
-   * know of is for the handler's option `authorize` to hide.
+   * Lists the scopes that a principal needs to call the tool. The tool is listed all the same: a
+   * call without a scope is answered 403 with a challenge that names them all, so that the client
+   * can ask the user for more (2025-11-25 and 2026-07-28, Runtime Insufficient Scope Errors). To
+   * hide a tool use the handler's option `authorize`.
    *
    * @default {[]}
    */
   readonly scopes?: readonly string[];
   /**
-   * Whether clients that know tasks get one instead of the result, and the handler runs on by itself
-   * (2026-07-28, Tasks extension). Needs `server.use(tasks())`, of `@mooring/mcp/tasks`, before.
+   * Says whether clients that know tasks get a task instead of the result, while the handler runs
+   * on (2026-07-28, Tasks extension). Call `server.use(tasks())`, of `@mooring/mcp/tasks`, first.
    */
   readonly task?: TaskSupport | ToolTask<ArgumentsOf<Input>>;
 }
 
-/** What can be changed about a tool: what is left out stays. */
+/** Lists what to change about a tool; omitted fields stay as they are. */
 export type ToolChanges<
   Input extends Schema | undefined,
   Output extends Schema | undefined,
@@ -78,12 +78,16 @@ export type ToolChanges<
   readonly enabled?: boolean;
 };
 
-/** A registered tool. */
+/** Controls a registered tool. */
 export interface ToolHandle<
   Input extends Schema | undefined = undefined,
   Output extends Schema | undefined = undefined,
 > extends Handle {
-  /** Changes what is given and leaves the rest. The tool keeps its name and its place. */
+  /**
+   * Changes the given fields and keeps the others. The tool keeps its name and its place in lists.
+   *
+   * @throws {TypeError} If a schema can't be used
+   */
   update<I extends Schema | undefined = Input, O extends Schema | undefined = Output>(
     changes: ToolChanges<I, O>,
   ): void;
@@ -108,7 +112,38 @@ interface Tool {
   readonly handler: AnyHandler;
 }
 
-/** A server's tools. */
+/** Represents a tool call whose arguments have been validated. */
+export interface ToolCall {
+  /** Names the tool. */
+  readonly name: string;
+  /** Says how the tool runs as a task; `undefined` when it doesn't. */
+  readonly task: ToolTask | undefined;
+  /** Holds the validated arguments. */
+  readonly args: unknown;
+  /** Holds the request. It MUST NOT be kept after its answer. */
+  readonly exchange: Exchange;
+  /** Returns the {@linkcode Questions} of the call. */
+  questions(): Questions;
+  /**
+   * Creates the context for a handler that runs for an exchange and asks by the given questions.
+   */
+  context(exchange: Exchange, questions: Questions): RequestContext;
+  /**
+   * Asks for approval where it is needed, runs the tool and completes its result: for the call's
+   * own exchange and context, unless others are given.
+   */
+  run(exchange?: Exchange, ctx?: RequestContext): MaybePromise<JsonObject>;
+}
+
+/** Holds what {@linkcode Tools} get from the server. */
+export interface ToolsInit extends FeatureInit {
+  /** Tells whether the server uses an extension. */
+  readonly uses: (extension: string) => boolean;
+  /** Returns the function that answers calls in place of the tools, if an extension has one. */
+  readonly callTool: () => ((call: ToolCall) => MaybePromise<JsonObject>) | undefined;
+}
+
+/** Holds the tools of a server. */
 export class Tools implements Feature {
   readonly methods: Feature["methods"] = {
     "tools/list": ({ params, pageSize, mayCall }) =>
@@ -117,10 +152,10 @@ export class Tools implements Feature {
         : this.#registry.pageFor(params, pageSize, mayCall),
     "tools/call": (exchange) => this.#call(exchange),
   };
-  readonly #init: FeatureInit;
+  readonly #init: ToolsInit;
   readonly #registry: Registry<Tool>;
 
-  constructor(init: FeatureInit) {
+  constructor(init: ToolsInit) {
     this.#init = init;
     this.#registry = new Registry({
       field: "tools",
@@ -130,33 +165,64 @@ export class Tools implements Feature {
     });
   }
 
-  /** Registers a tool. */
+  /**
+   * Registers a tool.
+   *
+   * @throws {TypeError} If the name is taken or a schema can't be used
+   */
   register<I extends Schema | undefined, O extends Schema | undefined>(
     name: string,
     config: ToolConfig<I, O>,
     handler: ToolHandler<I, O>,
   ): ToolHandle<I, O> {
-    // The schemas let nothing pass but what these types say
-    const { extensions } = this.#init;
-    const tool = defineTool(name, config as AnyConfig, handler as AnyHandler, extensions);
+    // The schemas validate what these types promise
+    const tool = this.#define(name, config as AnyConfig, handler as AnyHandler);
     const entry = this.#registry.add(name, tool);
     const redefine = ({ callback, enabled: _, ...changes }: AnyChanges): Tool => {
       const { config, handler } = entry.definition;
-      const changed = { ...config, ...compact(changes) };
-      return defineTool(name, changed, callback ?? handler, extensions);
+      return this.#define(name, { ...config, ...compact(changes) }, callback ?? handler);
     };
     // As above
     return makeHandle(this.#registry, entry, redefine) as ToolHandle<I, O>;
   }
 
-  /** The arguments of a tool that 2026 clients repeat in headers. */
+  /**
+   * Returns the arguments of a tool that clients of the 2026 era repeat in headers; `undefined` for
+   * an unknown tool.
+   */
   headerParams(name: string): readonly HeaderParam[] | undefined {
     return this.#registry.get(name)?.headerParams;
   }
 
-  /** The scopes that a principal needs to call a tool. */
+  /** Returns the scopes that a principal needs to call a tool. */
   scopes(name: string): readonly string[] | undefined {
     return this.#registry.get(name)?.config.scopes;
+  }
+
+  #define(name: string, config: AnyConfig, handler: AnyHandler): Tool {
+    checkName("tool", name);
+    if (config.scopes !== undefined) checkScopes(`scopes of "${name}"`, config.scopes);
+    if (typeof handler !== "function") {
+      throw new TypeError(`Give the tool "${name}" a handler: ${typeof handler}`);
+    }
+    const { title, description, inputSchema, outputSchema, annotations, icons, _meta } = config;
+    const input = inputSchema && compileSchema(inputSchema, "input", `inputSchema of "${name}"`);
+    const output = outputSchema &&
+      compileSchema(outputSchema, "output", `outputSchema of "${name}"`);
+    const headerParams = headerParamsOf(input?.json);
+    const listed = compact({
+      name,
+      title,
+      description,
+      inputSchema: input?.json ?? { type: "object", properties: {} },
+      outputSchema: output?.json,
+      annotations,
+      icons,
+      _meta,
+    });
+    const approval = config.approval ?? false;
+    const task = toolTaskOf(name, config.task, this.#init.uses(TASKS));
+    return { name, config, listed, input, output, headerParams, approval, task, handler };
   }
 
   #call(exchange: Exchange): MaybePromise<JsonObject> {
@@ -165,13 +231,13 @@ export class Tools implements Feature {
     if (tool === undefined) throw unknownTool(name);
     const args = checkArguments(tool.input, exchange.params.arguments);
     return isPromise(args)
-      ? args.then((args) => this.#admit(tool, args, exchange))
-      : this.#admit(tool, args, exchange);
+      ? args.then((args) => this.#answer(tool, args, exchange))
+      : this.#answer(tool, args, exchange);
   }
 
-  #admit(tool: Tool, args: unknown, exchange: Exchange): MaybePromise<JsonObject> {
-    const { context, extensions } = this.#init;
-    const { callTool } = extensions;
+  #answer(tool: Tool, args: unknown, exchange: Exchange): MaybePromise<JsonObject> {
+    const { context } = this.#init;
+    const callTool = this.#init.callTool();
     if (callTool === undefined) {
       return approveAndRun(tool, args, exchange, new ExchangeContext(exchange, context));
     }
@@ -213,81 +279,50 @@ function run(
   try {
     returned = tool.handler(args, ctx);
   } catch (error) {
-    return failed(tool, error, exchange);
+    return failedTool(exchange, tool.name, error);
   }
   return isPromise(returned)
     ? returned.then(
-      (value) => finish(tool, value, exchange),
-      (error) => failed(tool, error, exchange),
+      (value) => completeResult(tool, value, exchange),
+      (error) => failedTool(exchange, tool.name, error),
     )
-    : finish(tool, returned, exchange);
+    : completeResult(tool, returned, exchange);
 }
 
-function finish(tool: Tool, returned: unknown, exchange: Exchange): MaybePromise<JsonObject> {
+function completeResult(
+  tool: Tool,
+  returned: unknown,
+  exchange: Exchange,
+): MaybePromise<JsonObject> {
   let result: JsonObject;
   try {
     result = toToolResult(returned, exchange);
     if (tool.output === undefined || result.isError === true) return withText(result);
   } catch (error) {
-    return failed(tool, error, exchange);
+    return failedTool(exchange, tool.name, error);
   }
   if (result.structuredContent === undefined) {
-    return misfit(tool, 'Return "structuredContent"', exchange);
+    return failValidation(tool, 'Return "structuredContent"', exchange);
   }
   const checked = tool.output.validate(result.structuredContent);
   return isPromise(checked)
-    ? checked.then((outcome) => fit(tool, result, outcome, exchange))
-    : fit(tool, result, checked, exchange);
+    ? checked.then((outcome) => validated(tool, result, outcome, exchange))
+    : validated(tool, result, checked, exchange);
 }
 
-function fit(
+function validated(
   tool: Tool,
   result: JsonObject,
   checked: StandardResult<unknown>,
   exchange: Exchange,
 ): JsonObject {
   if (checked.issues !== undefined) {
-    return misfit(tool, describeIssues(checked.issues, "the result"), exchange);
+    return failValidation(tool, describeIssues(checked.issues, "the result"), exchange);
   }
   return withText({ ...result, structuredContent: checked.value });
 }
 
-function failed(tool: Tool, error: unknown, exchange: Exchange): JsonObject {
-  sortFailure(exchange, `tools/call ${tool.name}`, error);
-  return errorResult(`The tool ${quote(tool.name)} failed`);
-}
-
-function misfit(tool: Tool, what: string, exchange: Exchange): never {
+function failValidation(tool: Tool, what: string, exchange: Exchange): never {
   const message = `The result of the tool ${quote(tool.name)} doesn't fit its output schema`;
   return fail(exchange, `tools/call ${tool.name}`, new TypeError(what), message);
-}
-
-function defineTool(
-  name: string,
-  config: AnyConfig,
-  handler: AnyHandler,
-  extensions: Extensions,
-): Tool {
-  checkName("tool", name);
-  if (config.scopes !== undefined) checkScopes(`scopes of "${name}"`, config.scopes);
-  if (typeof handler !== "function") {
-    throw new TypeError(`Give the tool "${name}" a handler: ${typeof handler}`);
-  }
-  const { title, description, inputSchema, outputSchema, annotations, icons, _meta } = config;
-  const input = inputSchema && compileSchema(inputSchema, "input", `inputSchema of "${name}"`);
-  const output = outputSchema && compileSchema(outputSchema, "output", `outputSchema of "${name}"`);
-  const headerParams = headerParamsOf(input?.json);
-  const listed = compact({
-    name,
-    title,
-    description,
-    inputSchema: input?.json ?? { type: "object", properties: {} },
-    outputSchema: output?.json,
-    annotations,
-    icons,
-    _meta,
-  });
-  const approval = config.approval ?? false;
-  const task = toolTaskOf(name, config.task, extensions);
-  return { name, config, listed, input, output, headerParams, approval, task, handler };
 }

@@ -1,5 +1,5 @@
 /**
- * What handlers are given, what they may return, and the handles that registration returns.
+ * Defines what handlers get, what they may return, and the handles that registration returns.
  *
  * @module
  */
@@ -19,73 +19,82 @@ import type {
 import type { ProtocolVersion } from "../protocol/versions.ts";
 import type { InferInput, InferOutput, Schema } from "./standard_schema.ts";
 
-/** What a tool, a resource or a prompt knows of the request that it answers, and can do for it. */
+/** Gives a handler access to the request that it answers. */
 export interface RequestContext {
   /** Aborts when the request should stop, with a `StopError` as its reason. */
   readonly signal: AbortSignal;
-  /** Who asks. */
+  /** Holds the principal that sent the request. */
   readonly principal: Principal;
-  /** The session and the values kept for it. There is none in 2026-07-28. */
+  /**
+   * Holds the session and its state; `undefined` in a request without a session, so always in
+   * 2026-07-28.
+   */
   readonly session: ContextSession | undefined;
-  /** The HTTP request that carried the call. Its body has been read. */
+  /** Holds the HTTP request that carried the call. Its body has been read. */
   readonly request: Request;
-  /** The version that the client speaks. */
+  /** Gives the protocol version of the request. */
   readonly protocolVersion: ProtocolVersion;
-  /** The client program. */
+  /** Describes the client program. */
   readonly client: ClientFacts;
   /**
-   * Tells how far the work is, if the client asked to know (it gave a progress token). `value` must
-   * rise with every call; `total`, if it is known, is what it rises to.
+   * Reports progress, if the client asked for it with a progress token. `value` must rise with
+   * every call; `total`, if known, is the value at the end.
    *
    * @throws {RangeError} If a number is not finite
    */
   readonly progress: (value: number, total?: number, message?: string) => void;
   /**
-   * Sends a log message, if the client wants messages of that level: from `"info"` on until it says
-   * otherwise. `data` is any JSON value.
+   * Sends a log message, if the client wants messages of that level: from `"info"` on until it sets
+   * a level, and in 2026-07-28 only where the request sets one. `data` is any JSON value.
    *
-   * @throws {TypeError} If the level is none
+   * @throws {TypeError} If the level is unknown
    */
   readonly log: (level: LogLevel, data: unknown, logger?: string) => void;
-  /** Asks the user something. See {@linkcode Elicit}. */
+  /** Asks the user. See {@linkcode Elicit}. */
   readonly elicit: Elicit;
   /**
-   * Asks the client's model. What {@linkcode Elicit} says about keys and being run again holds here.
+   * Asks the client's model. Choose keys, and expect repeated runs, as {@linkcode Elicit} says.
    *
-   * @throws {MissingCapabilityError} If the client can't be asked, or not with tools
-   * @throws {McpError} If the client answers with an error or not in time
+   * @throws {MissingCapabilityError} If the client doesn't support sampling, or not with tools
+   * @throws {McpError} If the client answers with an error, or not in time
    */
   readonly sample: (key: string, params: CreateMessageParams) => Promise<CreateMessageResult>;
   /**
-   * Asks the client for the folders and files that it works on. What {@linkcode Elicit} says about
-   * keys (`"roots"` when left out) and being run again holds here.
+   * Asks for the client's roots. Choose keys, which default to `"roots"`, and expect repeated runs,
+   * as {@linkcode Elicit} says.
    *
-   * @throws {MissingCapabilityError} If the client can't be asked
-   * @throws {McpError} If the client answers with an error or not in time
+   * @throws {MissingCapabilityError} If the client doesn't support roots
+   * @throws {McpError} If the client answers with an error, or not in time
    */
   readonly roots: (key?: string) => Promise<readonly Root[]>;
   /** Sends a notification to the client, on this call's own stream. */
   readonly notify: (notification: Notification) => void;
-  /** Ends the connection, not the call: the client comes back for the rest after `retryMs`. */
+  /**
+   * Closes the connection, not the call: the client reconnects for the rest after `retryMs`
+   * milliseconds.
+   */
   readonly closeStream: (options?: { readonly retryMs?: number }) => void;
 }
 
-/** What a handler sees of a session. */
+/** Gives a handler access to the session. */
 export interface ContextSession {
-  /** The session's id: a secret, as good as a password together with the owner's credentials. */
+  /**
+   * Identifies the session. Keep it secret: with the owner's credentials it gives access to the
+   * session.
+   */
   readonly id: string;
-  /** Values kept for the session. */
+  /** Holds values that live as long as the session. */
   readonly state: SessionState;
 }
 
 /**
- * Asks the user something: a form, or a visit to a web page.
+ * Asks the user to fill in a form or to visit a web page (2025-11-25, Elicitation).
  *
- * Until 2025-11-25 the question travels on the call's own stream and the handler waits for the
- * answer. From 2026-07-28 on the call ends here and the client calls again with the answer, so the
- * handler is run again from its start, and every question that has been answered returns at once. So a
- * handler must be safe to run again up to its last question: ask first, act afterwards, and give every
- * question of one call a key of its own, the same in every run.
+ * Until 2025-11-25 the question is sent on the call's own stream, and the handler waits for the
+ * answer. In 2026-07-28 the call ends here and the client calls again with the answer: the handler
+ * runs again from its start, and every question that has been answered returns at once (Multi
+ * Round-Trip Requests). So a handler must be safe to run again up to its last question: ask first,
+ * act afterwards, and give every question of one call a different key, the same in every run.
  *
  * @example
  * ```ts
@@ -105,25 +114,25 @@ export interface ContextSession {
  */
 export interface Elicit {
   /**
-   * Has the user fill in a form. Its fields are flat: texts, numbers, booleans, choices.
+   * Asks the user to fill in a form with flat fields: strings, numbers, booleans, choices.
    *
-   * @returns What the user did and, if accepted, the fields, checked against the schema
-   * @throws {TypeError} If the key is empty, or the schema is not one of a flat object
+   * @returns What the user did and, if accepted, the fields, validated by the schema
+   * @throws {TypeError} If the key is empty, or the schema is not that of a flat object
    * @throws {MissingCapabilityError} If the client can't show forms
-   * @throws {McpError} With -32602 if the answer doesn't fit the schema; or if the client answers with
-   * an error or not in time
+   * @throws {McpError} With -32602 if the answer doesn't match the schema; or if the client answers
+   * with an error, or not in time
    */
   <S extends Schema>(
     key: string,
     form: { readonly message: string; readonly schema: S },
   ): Promise<FormAnswer<InferOutput<S>>>;
   /**
-   * Has the user visit a web page (2025-11-25 on). `"accept"` means that the user agreed to go there,
-   * not that anything has happened there.
+   * Asks the user to visit a web page (from 2025-11-25 on). `"accept"` means that the user agreed
+   * to go there, not that anything has happened there.
    *
-   * @throws {TypeError} If the key is empty, or the URL is none
-   * @throws {MissingCapabilityError} If the client can't open pages
-   * @throws {McpError} If the client answers with an error or not in time
+   * @throws {TypeError} If the key is empty, or the URL is not absolute
+   * @throws {MissingCapabilityError} If the client can't open URLs
+   * @throws {McpError} If the client answers with an error, or not in time
    */
   (
     key: string,
@@ -131,58 +140,63 @@ export interface Elicit {
   ): Promise<{ readonly action: ElicitResult["action"] }>;
 }
 
-/** What the user did with a form. */
+/** Says what the user did with a form. */
 export type FormAnswer<Content> =
   | { readonly action: "accept"; readonly content: Content }
   | { readonly action: "decline" | "cancel"; readonly content?: undefined };
 
-/** The arguments that fit a schema; none without one. */
+/** Infers the arguments from a schema; without a schema there are none. */
 export type ArgumentsOf<S> = S extends Schema ? InferOutput<S> : Record<string, never>;
 
-/** A result that is data. Its text form is filled in when `content` is left out. */
+/**
+ * Represents a result with structured data. Its text form is filled in when `content` is omitted.
+ */
 export interface StructuredResult<Data> {
-  /** The data. */
+  /** Holds the data. */
   readonly structuredContent: Data;
-  /** What is said to the model; the data as JSON when left out. */
+  /** Holds the content for the model; by default the data as JSON. */
   readonly content?: readonly ContentBlock[];
-  /** Whether the tool failed. */
+  /** Says whether the tool failed. */
   readonly isError?: boolean;
-  /** Anything else. */
+  /** Holds additional metadata. */
   readonly _meta?: Record<string, unknown>;
 }
 
-/** A result that says what went wrong, to the model. */
+/** Represents a result that tells the model what went wrong. */
 export interface ErrorResult {
-  /** The tool failed. */
+  /** Marks the result as a failure. */
   readonly isError: true;
-  /** What went wrong. */
+  /** Describes what went wrong. */
   readonly content: readonly ContentBlock[];
-  /** Data about it, unchecked. */
+  /** Holds data about the failure, which is not validated. */
   readonly structuredContent?: object;
-  /** Anything else. */
+  /** Holds additional metadata. */
   readonly _meta?: Record<string, unknown>;
 }
 
 /**
- * What a tool's handler may return: a full result, or just a text, a block or blocks of content, or
- * data. With an output schema it is data that fits the schema, or an error.
+ * Represents what a tool's handler may return: a full result, a string, one or more content blocks,
+ * or data. With an output schema it is data that matches the schema, or an error.
  */
 export type ToolReturn<Output> = Output extends Schema
   ? StructuredResult<InferInput<Output>> | ErrorResult
   : string | ContentBlock | readonly ContentBlock[] | CallToolResult | StructuredResult<object>;
 
-/** Does what a tool is for. */
+/** Runs a tool. */
 export type ToolHandler<Input = undefined, Output = undefined> = (
   args: ArgumentsOf<Input>,
   ctx: RequestContext,
 ) => MaybePromise<ToolReturn<Output>>;
 
-/** One piece of a resource. The URI and the media type are filled in when they are left out. */
+/** Represents one piece of a resource. The URI and the media type are filled in when omitted. */
 export type Contents =
   & { readonly uri?: string; readonly mimeType?: string; readonly _meta?: Record<string, unknown> }
   & ({ readonly text: string } | { readonly blob: string });
 
-/** What reading a resource may return: a full result, a text, bytes, or pieces. */
+/**
+ * Represents what reading a resource may return: a full result, a string, bytes, or one or more
+ * pieces.
+ */
 export type ReadReturn =
   | string
   | Uint8Array
@@ -190,42 +204,48 @@ export type ReadReturn =
   | readonly Contents[]
   | ReadResourceResult;
 
-/** Reads a resource that has a fixed URI. */
+/** Reads a resource with a fixed URI. */
 export type ReadHandler = (uri: URL, ctx: RequestContext) => MaybePromise<ReadReturn>;
 
-/** Reads a resource whose URI fits a template. */
+/** Reads a resource whose URI matches a template. */
 export type ReadTemplateHandler = (
   uri: URL,
   variables: Record<string, string>,
   ctx: RequestContext,
 ) => MaybePromise<ReadReturn>;
 
-/** What a prompt may return: a full result, a text that the user says, or messages. */
+/**
+ * Represents what a prompt's handler may return: a full result, a string that the user says, or one
+ * or more messages.
+ */
 export type PromptReturn = string | PromptMessage | readonly PromptMessage[] | GetPromptResult;
 
-/** Makes a prompt's messages. Without an `argsSchema` the arguments are always `{}`. */
+/** Creates the messages of a prompt. Without an `argsSchema` the arguments are always `{}`. */
 export type PromptHandler<Args = undefined> = (
   args: ArgumentsOf<Args>,
   ctx: RequestContext,
 ) => MaybePromise<PromptReturn>;
 
-/** Suggests values for an argument of a prompt or a variable of a template, the best first. */
+/**
+ * Completes an argument of a prompt or a variable of a template: returns the possible values, the
+ * best first.
+ */
 export type Completer = (
-  /** What the user has typed so far. */
+  /** Holds the text that the user has typed so far. */
   value: string,
-  /** The arguments that have values already. */
+  /** Holds the arguments that already have values. */
   context: { readonly arguments: Readonly<Record<string, string>> },
   ctx: RequestContext,
 ) => MaybePromise<readonly string[]>;
 
-/** What every registration returns. Clients are told of every change. */
+/** Controls something that is registered. Clients are notified of every change. */
 export interface Handle {
-  /** Whether clients see it. */
+  /** Says whether clients see it. */
   readonly enabled: boolean;
   /** Shows it to clients again. */
   enable(): void;
-  /** Hides it from clients: it is not listed, and to them it doesn't exist. */
+  /** Hides it from clients: it is not listed, and requests for it fail as if it did not exist. */
   disable(): void;
-  /** Takes it away for good; the other methods do nothing afterwards. */
+  /** Removes it for good; the other methods do nothing afterwards. */
   remove(): void;
 }

@@ -1,31 +1,34 @@
 /**
- * Matches URIs against a template in linear time: all readings are followed side by side, one
- * character at a time, so that none is ever tried again.
+ * Matches URIs against a template in linear time: simulates a nondeterministic automaton, which
+ * follows all alternatives in parallel and never backtracks.
  *
  * @module
  */
-import type { Expression, Variables } from "./uri_template.ts";
+import type { Expression } from "./uri_template_syntax.ts";
 
-/** How many characters a URI may have. */
+/** Limits the length of a URI, in characters. */
 const LONGEST = 8_192;
 
-/** Finds the values of a template's variables in a URI. */
-export type Matcher = (uri: string) => Variables | undefined;
+/**
+ * Finds the values of a template's variables in a URI. Returns `undefined` when the URI doesn't
+ * match.
+ */
+export type Matcher = (uri: string) => Record<string, string> | undefined;
 
 type Instruction =
-  /** Takes one character: exactly this one. */
+  /** Consumes exactly this character. */
   | { readonly op: "char"; readonly code: number }
-  /** Takes one character: any but these. */
+  /** Consumes any character except these. */
   | { readonly op: "any"; readonly except: string }
-  /** Goes on at both places, and prefers the first. */
+  /** Continues at both places, and prefers the first. */
   | { readonly op: "fork"; readonly first: number; second: number }
   | { readonly op: "jump"; to: number }
-  /** Notes where a value begins or ends. */
+  /** Records where a value begins or ends. */
   | { readonly op: "note"; readonly slot: number }
   | { readonly op: "end" };
 
-/** A reading so far: where it stands in the program, and where it has noted what. */
-interface Reading {
+/** Represents one thread of the automaton: its place in the program, and the recorded positions. */
+interface Thread {
   readonly at: number;
   readonly notes: readonly number[];
 }
@@ -43,7 +46,7 @@ class Program {
     for (let i = 0; i < text.length; i++) this.code.push({ op: "char", code: text.charCodeAt(i) });
   }
 
-  /** What `body` adds may be left out, but only if it has to be. */
+  /** Makes what `body` adds optional, and prefers to match it. */
   optional(body: () => void): void {
     const fork = { op: "fork" as const, first: this.code.length + 1, second: 0 };
     this.code.push(fork);
@@ -51,7 +54,7 @@ class Program {
     fork.second = this.code.length;
   }
 
-  /** A variable's value, as long as it can be. */
+  /** Adds the value of a variable, which is matched as long as possible. */
   value(slot: number, except: string, mayBeEmpty: boolean): void {
     this.note(slot * 2);
     const some = () => {
@@ -69,7 +72,7 @@ class Program {
   }
 }
 
-/** Makes a matcher of a template's literals, already encoded, and expressions. */
+/** Compiles a template's literals, already encoded, and expressions into a matcher. */
 export function compileMatcher(parts: readonly (string | Expression)[]): Matcher {
   const program = new Program();
   for (const part of parts) {
@@ -87,7 +90,7 @@ export function compileMatcher(parts: readonly (string | Expression)[]): Matcher
   };
 }
 
-/** Values one after the other: what is left out is left out at the end. */
+/** Adds values without names. Missing values are missing at the end. */
 function addUnnamed(program: Program, { operator, names }: Expression): void {
   const { first, separator, reserved, ends } = operator;
   const except = names.length > 1 ? ends + separator : ends;
@@ -105,7 +108,7 @@ function addUnnamed(program: Program, { operator, names }: Expression): void {
   add(0);
 }
 
-/** Values with their names: any may be left out, so the first that is there has another prefix. */
+/** Adds values with names. Any may be missing, so the first present one gets the other prefix. */
 function addNamed(program: Program, { operator, names }: Expression): void {
   const { first, separator } = operator;
   const slots = names.map((name) => program.variables.push({ name, reserved: false }) - 1);
@@ -144,19 +147,21 @@ function addNamedValue(program: Program, { bare, ends }: Expression["operator"],
   program.optional(given);
 }
 
-/** Follows all readings through a URI. Returns the notes of the preferred one that fits. */
+/**
+ * Runs all threads through a URI. Returns the recorded positions of the preferred one that matches.
+ */
 function run(code: readonly Instruction[], uri: string): readonly number[] | undefined {
   const seen = new Int32Array(code.length).fill(-1);
-  let readings: Reading[] = [];
-  follow(code, readings, seen, 0, 0, []);
-  for (let i = 0; i < uri.length && readings.length > 0; i++) {
-    const next: Reading[] = [];
-    for (const { at, notes } of readings) {
+  let threads: Thread[] = [];
+  follow(code, threads, seen, 0, 0, []);
+  for (let i = 0; i < uri.length && threads.length > 0; i++) {
+    const next: Thread[] = [];
+    for (const { at, notes } of threads) {
       if (takes(code[at], uri, i)) follow(code, next, seen, at + 1, i + 1, notes);
     }
-    readings = next;
+    threads = next;
   }
-  return readings.find(({ at }) => code[at]?.op === "end")?.notes;
+  return threads.find(({ at }) => code[at]?.op === "end")?.notes;
 }
 
 function takes(instruction: Instruction | undefined, uri: string, i: number): boolean {
@@ -164,10 +169,10 @@ function takes(instruction: Instruction | undefined, uri: string, i: number): bo
   return instruction?.op === "any" && !instruction.except.includes(uri.charAt(i));
 }
 
-/** Adds the readings that begin at a place, the preferred one first, each place once. */
+/** Adds the threads that start at a place, the preferred one first and each place once. */
 function follow(
   code: readonly Instruction[],
-  readings: Reading[],
+  threads: Thread[],
   seen: Int32Array,
   at: number,
   i: number,
@@ -177,16 +182,16 @@ function follow(
   seen[at] = i;
   const instruction = code[at];
   if (instruction?.op === "fork") {
-    follow(code, readings, seen, instruction.first, i, notes);
-    follow(code, readings, seen, instruction.second, i, notes);
+    follow(code, threads, seen, instruction.first, i, notes);
+    follow(code, threads, seen, instruction.second, i, notes);
   } else if (instruction?.op === "jump") {
-    follow(code, readings, seen, instruction.to, i, notes);
+    follow(code, threads, seen, instruction.to, i, notes);
   } else if (instruction?.op === "note") {
     const noted = notes.slice();
     noted[instruction.slot] = i;
-    follow(code, readings, seen, at + 1, i, noted);
+    follow(code, threads, seen, at + 1, i, noted);
   } else {
-    readings.push({ at, notes });
+    threads.push({ at, notes });
   }
 }
 
@@ -194,7 +199,7 @@ function read(
   variables: readonly Variable[],
   notes: readonly number[],
   uri: string,
-): Variables | undefined {
+): Record<string, string> | undefined {
   const values: [string, string][] = [];
   for (const [slot, { name, reserved }] of variables.entries()) {
     const start = notes[slot * 2];

@@ -1,5 +1,5 @@
 /**
- * Reads a skill from a directory: the one place where the extension meets a file system.
+ * Reads a skill from a directory. Only this module of the extension accesses a file system.
  *
  * @module
  */
@@ -9,21 +9,25 @@ import { basename, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { FileSet, MOST_FILES } from "./files.ts";
 
-/** Neither follows a link that has just been put there, nor waits for what is no file. */
+/**
+ * Opens files so that a symbolic link that was just created is not followed, and a FIFO does not
+ * block.
+ */
 const FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
-/** What a directory holds. */
+/** Holds the contents of a directory. */
 export interface DirectoryFiles {
-  /** The directory's own name. */
+  /** Names the directory. */
   readonly name: string;
   readonly files: FileSet;
 }
 
 /**
- * Reads the files of a directory and of those in it. Names that begin with a dot are left out.
+ * Reads the files of a directory and its subdirectories. Names that begin with a dot are skipped.
  *
- * @throws {TypeError} If there is something in it that is neither a file nor a directory, such as a
- * symbolic link
+ * @param source A path or `file:` URL
+ * @param fileBytes The limit of one file, in bytes
+ * @throws {TypeError} If it contains anything but files and directories, such as a symbolic link
  * @throws {RangeError} If there are too many files or directories, or the files are too large
  * @throws {Error} The system's own error, if it can't be read
  */
@@ -45,7 +49,7 @@ export async function readDirectory(
         if (folders.push(path) <= MOST_FILES) continue;
         throw new RangeError(`Keep at most ${MOST_FILES} directories in a skill: "${path}"`);
       } else {
-        throw new TypeError(`Keep nothing but files and directories in a skill: "${path}"`);
+        throw new TypeError(`Keep only files and directories in a skill: "${path}"`);
       }
     }
   }
@@ -58,14 +62,14 @@ async function readFile(
   files: FileSet,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const place = join(root, path);
-  // A directory on the way may have become a link since it was listed
+  // A parent directory may have become a link since it was listed
   if (await realpath(place) !== place) throw notPlain(path);
   const file = await open(place, FLAGS);
   try {
     const stat = await file.stat();
     if (!stat.isFile()) throw notPlain(path);
     files.admit(path, stat.size);
-    // One byte more than it should have shows that it grows
+    // Reading one byte beyond the size shows whether the file grows
     const bytes = new Uint8Array(stat.size + 1);
     let length = 0;
     while (length < bytes.length) {
@@ -74,12 +78,12 @@ async function readFile(
       length += bytesRead;
     }
     if (length === stat.size) return bytes.slice(0, length);
-    throw new TypeError(`Change no file while it is being read: "${path}"`);
+    throw new TypeError(`Don't change a file while it is being read: "${path}"`);
   } finally {
     await file.close();
   }
 }
 
 function notPlain(path: string): TypeError {
-  return new TypeError(`Keep nothing but files and directories in a skill: "${path}"`);
+  return new TypeError(`Keep only files and directories in a skill: "${path}"`);
 }

@@ -1,17 +1,20 @@
 /**
- * The frontmatter of a `SKILL.md`: the YAML between two lines of three dashes (Agent Skills, SKILL.md
- * format).
+ * Reads the frontmatter of a `SKILL.md`: the YAML between two lines of three dashes (Agent Skills,
+ * SKILL.md format).
  *
  * @module
  */
 import { parseDocument } from "yaml";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
 
-/** What an author says of a skill. */
+/** Holds the fields that an author wrote about a skill. */
 export interface SkillFrontmatter extends JsonObject {
-  /** The skill's name: lowercase letters, digits and single hyphens between them, at most 64. */
+  /**
+   * Names the skill: lowercase letters, digits and single hyphens between them, at most 64
+   * characters.
+   */
   readonly name: string;
-  /** What the skill does and when to use it: at most 1,024 characters. */
+  /** Describes what the skill does and when to use it: at most 1,024 characters. */
   readonly description: string;
 }
 
@@ -23,10 +26,11 @@ const LONGEST_NAME = 64;
 const LONGEST_DESCRIPTION = 1_024;
 
 /**
- * The frontmatter of a `SKILL.md`, every field as its author wrote it.
+ * Reads the frontmatter of a `SKILL.md`, every field as its author wrote it.
  *
- * @throws {TypeError} If there is none, it isn't plain YAML, or the name or the description is missing
- * or not as it has to be
+ * @param text The whole file
+ * @throws {TypeError} If there is no frontmatter, it isn't plain YAML, or the name or description
+ * is missing or invalid
  */
 export function readFrontmatter(text: string): SkillFrontmatter {
   const fields = parse(yamlOf(text));
@@ -47,10 +51,12 @@ export function readFrontmatter(text: string): SkillFrontmatter {
 }
 
 function yamlOf(text: string): string {
-  // A byte order mark is no part of the text
+  // A byte order mark is not part of the text
   const whole = text.startsWith("\ufeff") ? text.slice(1) : text;
   const opening = OPENING.exec(whole)?.[0];
-  if (opening === undefined) throw new TypeError('Begin SKILL.md with a line of "---" and YAML');
+  if (opening === undefined) {
+    throw new TypeError('Begin SKILL.md with a line of "---", followed by YAML');
+  }
   const rest = whole.slice(opening.length, opening.length + LONGEST);
   const end = rest.search(CLOSING);
   if (end === -1) {
@@ -61,7 +67,10 @@ function yamlOf(text: string): string {
   return rest.slice(0, end);
 }
 
-/** YAML that is JSON by other means: no aliases, which can grow, and no types that JSON lacks. */
+/**
+ * Parses YAML that could be JSON: no aliases, which can grow without bound, and no types that JSON
+ * lacks.
+ */
 function parse(yaml: string): JsonObject {
   let value: unknown;
   try {
@@ -79,7 +88,7 @@ function parse(yaml: string): JsonObject {
   }
   if (isObject(value) && isJson(value)) return value;
   throw new TypeError(
-    "Write fields and their values at the top of SKILL.md, as JSON could hold them",
+    "Write only fields with JSON values at the top of SKILL.md",
   );
 }
 

@@ -1,10 +1,10 @@
 /**
- * Which media type a file has, as far as its name tells.
+ * Guesses the media type of a file from its name.
  *
  * @module
  */
 
-const BY_ENDING: Readonly<Record<string, string>> = {
+const BY_EXTENSION: Readonly<Record<string, string>> = {
   css: "text/css",
   csv: "text/csv",
   gif: "image/gif",
@@ -30,9 +30,14 @@ const BY_ENDING: Readonly<Record<string, string>> = {
   zip: "application/zip",
 };
 
-/** A file's media type. What has an unknown name is plain text, or bytes without a meaning. */
+/**
+ * Returns a file's media type. Unknown extensions are plain text or unspecified bytes.
+ *
+ * @param path The file's path
+ * @param isText Whether the file is valid UTF-8
+ */
 export function mediaType(path: string, isText: boolean): string {
-  const ending = /\.([a-z0-9]+)$/i.exec(path)?.[1]?.toLowerCase() ?? "";
-  const known = Object.hasOwn(BY_ENDING, ending) ? BY_ENDING[ending] : undefined;
+  const extension = /\.([a-z0-9]+)$/i.exec(path)?.[1]?.toLowerCase() ?? "";
+  const known = Object.hasOwn(BY_EXTENSION, extension) ? BY_EXTENSION[extension] : undefined;
   return known ?? (isText ? "text/plain" : "application/octet-stream");
 }

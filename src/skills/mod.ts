@@ -1,11 +1,12 @@
 /**
- * Skills: folders of instructions and what belongs to them, served beside the tools that they are
+ * Serves skills: directories of instructions and related files, beside the tools that they are
  * about (the Skills extension, `io.modelcontextprotocol/skills`).
  *
- * {@linkcode skills} makes the extension, `server.use` takes it up, and `registerSkill` offers a skill:
- * a directory with a `SKILL.md` as the Agent Skills specification has it, or the same in memory. Every
- * file becomes a resource, `skill://<name>/<path>`; clients find skills by `skills/list` and
- * `skills/get`, look into their directories, and check what they read by its SHA-256 digest.
+ * {@linkcode skills} creates the extension, `server.use` adds it, and `registerSkill` offers a
+ * skill: a directory with a `SKILL.md` as the Agent Skills specification defines it, or the same in
+ * memory. Every file becomes a resource, `skill://<name>/<path>`; clients find skills by
+ * `skills/list` and `skills/get`, list their directories, and verify what they read by its SHA-256
+ * digest.
  *
  * @example
  * ```ts

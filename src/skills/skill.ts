@@ -1,58 +1,58 @@
 /**
- * A skill, ready to be served: its entry, and every file with its digest (Skills extension, Skill
+ * Builds a skill from its files: its entry, and every file with its digest (Skills extension, Skill
  * Entries).
  *
  * @module
  */
 import type { JsonObject } from "../protocol/jsonrpc.ts";
-import { toBase64 } from "../server/resource_result.ts";
+import { toBase64 } from "../server/results.ts";
 import type { FileSet } from "./files.ts";
 import { readFrontmatter, type SkillFrontmatter } from "./frontmatter.ts";
 import { mediaType } from "./media_type.ts";
 
-/** A file of a skill. */
+/** Represents a file of a skill. */
 export interface SkillFile {
   readonly uri: string;
-  /** Its name in its directory; for `SKILL.md`, the skill's. */
+  /** Names the file in its directory; for `SKILL.md`, holds the skill's name. */
   readonly name: string;
   readonly description: string | undefined;
   readonly mimeType: string;
-  /** Bytes. */
+  /** Gives the size in bytes. */
   readonly size: number;
-  /** `sha256:` and 64 hexadecimal digits, over the file's bytes. */
+  /** Holds `sha256:` and 64 hexadecimal digits, computed over the file's bytes. */
   readonly digest: string;
   readonly contents: { readonly text: string } | { readonly blob: string };
 }
 
-/** A skill. */
+/** Represents a skill. */
 export interface Skill {
-  /** The URI of its `SKILL.md`. */
+  /** Gives the URI of its `SKILL.md`. */
   readonly uri: string;
   readonly name: string;
-  /** `SKILL.md` first. */
+  /** Lists the files, `SKILL.md` first. */
   readonly files: readonly SkillFile[];
-  /** Of all files. */
+  /** Gives the size of all files, in bytes. */
   readonly bytes: number;
-  /** What lists show of it. */
+  /** Holds the entry that lists show. */
   readonly entry: JsonObject;
 }
 
 const MANIFEST = "SKILL.md";
 const PREFIX = /^[A-Za-z0-9][\w.~-]*(?:\/[A-Za-z0-9][\w.~-]*)*$/;
-// The bytes must come out of the text again, a byte order mark included
+// Encoding the text must yield the same bytes, including a byte order mark
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
- * Makes a skill out of its files.
+ * Builds a skill from its files.
  *
- * @param prefix What comes before the skill's name in its URIs
- * @throws {TypeError} If there is no `SKILL.md`, or it isn't as it has to be
+ * @param prefix The part of its URIs before the skill's name
+ * @throws {TypeError} If `SKILL.md` is missing or invalid, or the prefix is not a path
  */
 export async function makeSkill(files: FileSet, prefix: string | undefined): Promise<Skill> {
   const { sorted } = files;
   const manifest = sorted.find(([path]) => path === MANIFEST)?.[1];
   const text = manifest && decode(manifest);
-  if (text === undefined) throw new TypeError(`Give the skill a text file "${MANIFEST}"`);
+  if (text === undefined) throw new TypeError(`Give the skill a UTF-8 file "${MANIFEST}"`);
   const frontmatter = readFrontmatter(text);
   const root = rootOf(prefix, frontmatter.name);
   const made = await Promise.all(

@@ -1,20 +1,20 @@
 /**
- * The tasks of a single process.
+ * Stores tasks in the memory of one process.
  *
  * @module
  */
 import type { Clock } from "../internal/clock.ts";
 import type { TaskCaps, TaskMessage, TaskProgress, TaskRecord, TaskStore } from "./types.ts";
 
-/** A {@linkcode TaskStore} in memory. It answers at once, never with a promise. */
+/** Implements {@linkcode TaskStore} in memory. Every method returns synchronously. */
 export class MemoryTaskStore implements TaskStore {
   readonly #clock: Clock;
   readonly #tasks = new Map<string, TaskRecord>();
-  /** How many tasks each owner has. */
+  /** Counts the tasks of each owner. */
   readonly #owners = new Map<string, number>();
   readonly #listeners = new Map<string, (message: TaskMessage) => void>();
 
-  /** @param clock Where the time comes from */
+  /** @param clock The source of the time */
   constructor(clock: Clock) {
     this.#clock = clock;
   }
@@ -55,7 +55,7 @@ export class MemoryTaskStore implements TaskStore {
   send(id: string, owner: string, message: TaskMessage): boolean {
     const task = this.get(id, owner);
     if (task === undefined) return false;
-    if (!hasEnded(task)) this.#tell(id, message);
+    if (!hasEnded(task)) this.#deliver(id, message);
     return true;
   }
 
@@ -66,11 +66,11 @@ export class MemoryTaskStore implements TaskStore {
     };
   }
 
-  #tell(id: string, message: TaskMessage): void {
+  #deliver(id: string, message: TaskMessage): void {
     try {
       this.#listeners.get(id)?.(message);
     } catch {
-      // Whoever listens reports what goes wrong there; the sender has nothing to do with it
+      // The listener reports its own failures; the sender is not concerned
     }
   }
 

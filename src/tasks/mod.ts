@@ -1,15 +1,16 @@
 /**
- * Tools that take long: a client gets a task at once, and asks for its result later (the Tasks
- * extension, `io.modelcontextprotocol/tasks`).
+ * Runs tools that take long: a client gets a task at once, and fetches its result later
+ * (2026-07-28, Tasks extension, `io.modelcontextprotocol/tasks`).
  *
- * {@linkcode tasks} makes the extension, `server.use` takes it up, and from then on a tool may be
- * registered with `task`. A client that knows tasks gets one for its call, and the handler runs on
- * without a connection: `ctx.progress` becomes the task's message, `ctx.elicit` and its like become
- * questions that the task shows and the client answers, and `ctx.signal` aborts when the client cancels
- * the task or the task has lasted too long. The handler is the same for clients that don't know tasks:
- * with `"optional"` they get the result of an ordinary call, with `"required"` an error.
+ * {@linkcode tasks} creates the extension, `server.use` adds it, and then a tool may be registered
+ * with `task`. A client that knows tasks gets one for its call, and the handler runs on without a
+ * connection: `ctx.progress` sets the task's status message, `ctx.elicit`, `ctx.sample` and
+ * `ctx.roots` become questions that the task shows and the client answers, and `ctx.signal` aborts
+ * when the client cancels the task or its time is over. The same handler serves clients that don't
+ * know tasks: with `"optional"` they get the result of an ordinary call, with `"required"` an
+ * error.
  *
- * A task belongs to the principal that began it. To anybody else its id is unknown.
+ * A task belongs to the principal that created it. For everybody else its id is unknown.
  *
  * @example
  * ```ts
@@ -66,8 +67,8 @@
  * console.assert(status === "completed" && result.content[0].text === "A good year");
  * ```
  *
- * What has to be known before there is a task is asked by `askFirst`, in the call itself. The handler
- * then asks the same under the same key, and has the answer at once.
+ * `askFirst` asks what must be known before the task is created, in the call itself. The handler
+ * then asks the same questions under the same keys, and gets the answers at once.
  *
  * @example
  * ```ts
@@ -79,14 +80,14 @@
  * server.use(tasks());
  *
  * const askYear = (ctx: RequestContext) =>
- *   ctx.elicit("year", { message: "Of which year?", schema: z.object({ year: z.number() }) });
+ *   ctx.elicit("year", { message: "For which year?", schema: z.object({ year: z.number() }) });
  *
  * server.registerTool("report", {
  *   description: "Writes a report.",
  *   task: { support: "required", askFirst: (_args, ctx) => askYear(ctx) },
  * }, async (_args, ctx) => {
  *   const { content } = await askYear(ctx);
- *   return content === undefined ? "Then not" : `The report of ${content.year}`;
+ *   return content === undefined ? "Cancelled" : `The report of ${content.year}`;
  * });
  * ```
  *

@@ -1,5 +1,5 @@
 /**
- * How a task ends: what its state says of a result or an error.
+ * Converts the result or error of a tool to the final state of its task.
  *
  * @module
  */
@@ -8,20 +8,21 @@ import { ErrorCode, errorObject, McpError, modernCode } from "../protocol/errors
 import type { McpEvent } from "../protocol/events.ts";
 import type { JsonObject, JsonRpcError } from "../protocol/jsonrpc.ts";
 import { StopError } from "../calls/stop.ts";
-import { errorResult } from "../server/result.ts";
+import { errorResult } from "../server/results.ts";
 import type { TaskState } from "./types.ts";
 
-/** What the end of a task depends on. */
+/** Holds what the final state depends on. */
 export interface OutcomeInit {
-  /** How many bytes the result, or what an error says besides, may have. */
+  /** Limits the result or the error as JSON, in bytes. */
   readonly resultBytes: number;
   readonly report: (event: McpEvent) => void;
 }
 
 /**
- * The state of a task whose tool has come to a result.
+ * Returns the state of a task whose tool returned a result. A result that is too large becomes an
+ * error result.
  *
- * @throws {TypeError} If the result can't be written as JSON
+ * @throws {TypeError} If the result can't be serialized as JSON
  */
 export function completed(result: JsonObject, { resultBytes }: OutcomeInit): TaskState {
   const whole = JSON.stringify({ resultType: "complete", ...result });
@@ -30,7 +31,10 @@ export function completed(result: JsonObject, { resultBytes }: OutcomeInit): Tas
   return { status: "completed", result: { resultType: "complete", ...errorResult(message) } };
 }
 
-/** The state of a task that came to none: the client learns what an {@linkcode McpError} says. */
+/**
+ * Returns the state of a task whose tool failed. The client learns only what an {@linkcode
+ * McpError} or `StopError` says.
+ */
 export function failed(error: unknown, init: OutcomeInit): TaskState {
   return { status: "failed", error: wireError(error, init) };
 }
@@ -41,7 +45,7 @@ function wireError(error: unknown, { resultBytes, report }: OutcomeInit): JsonRp
     try {
       const whole = JSON.stringify(errorObject(modernCode(error.code), error.message, error.data));
       if (isWithinBytes(whole, resultBytes)) return JSON.parse(whole);
-      return errorObject(ErrorCode.InternalError, "The error has too much to say");
+      return errorObject(ErrorCode.InternalError, `The error is larger than ${resultBytes} bytes`);
     } catch (unserializable) {
       error = unserializable;
     }

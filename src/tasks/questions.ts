@@ -1,21 +1,20 @@
 /**
- * What a tool asks while it runs as a task: `tasks/get` shows the questions, `tasks/update` brings the
- * answers.
+ * Asks the questions of a tool that runs as a task: `tasks/get` shows them, and `tasks/update`
+ * brings the answers (2026-07-28, Tasks extension).
  *
  * @module
  */
-import { shortHash } from "../internal/random.ts";
 import { ErrorCode, McpError } from "../protocol/errors.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
-import type { Questions } from "../server/questions.ts";
+import { hashQuestion, type Questions } from "../server/questions.ts";
 import type { TaskQuestion } from "./types.ts";
 
-/** How many questions of one task may be open. */
+/** Limits the open questions of one task. */
 const MOST_OPEN = 100;
-/** How many questions one task may ask in all: each key is remembered. */
+/** Limits the questions that one task asks in total, because each key is remembered. */
 const MOST = 1_000;
 
-/** An answer, and the hash of the question that it answers. */
+/** Holds an answer, and the hash of its question. */
 export interface Answer {
   readonly hash: string;
   readonly result: JsonObject;
@@ -27,7 +26,7 @@ interface Pending {
   readonly reject: (reason: unknown) => void;
 }
 
-/** The questions of one task. A key stands for one question as long as the task lasts. */
+/** Asks the questions of one task. A key stands for one question as long as the task lasts. */
 export class TaskQuestions implements Questions {
   readonly #earlier: ReadonlyMap<string, Answer>;
   readonly #changed: () => void;
@@ -39,8 +38,8 @@ export class TaskQuestions implements Questions {
   #over: { readonly reason: unknown } | undefined;
 
   /**
-   * @param earlier What has been answered before there was a task, by the questions' keys
-   * @param changed Called when there are other questions than before
+   * @param earlier The answers from before the task was created, by the keys of their questions
+   * @param changed Called when the open questions change
    */
   constructor(earlier: ReadonlyMap<string, Answer>, changed: () => void) {
     this.#earlier = earlier;
@@ -48,35 +47,38 @@ export class TaskQuestions implements Questions {
   }
 
   ask(key: string, method: string, params: JsonObject): Promise<JsonObject> {
-    const hash = hashOf(method, params);
+    const hash = hashQuestion(method, params);
     const known = this.#asked.get(key) ?? this.#answered(key);
     if (known !== undefined) {
       return known.hash === hash ? known.reply : Promise.reject(
-        new TypeError(`Give each question of a call a key of its own: "${key}"`),
+        new TypeError(`Use a different key for each question of a call: "${key}"`),
       );
     }
     if (this.#over !== undefined) return Promise.reject(this.#over.reason);
     if (this.#pending.size >= MOST_OPEN || this.#asked.size >= MOST) {
-      const message = `Ask at most ${MOST_OPEN} questions at a time, and ${MOST} in a task`;
+      const message = `Ask at most ${MOST_OPEN} questions at a time and ${MOST} in a task`;
       return Promise.reject(new McpError(ErrorCode.Refused, message));
     }
     const reply = new Promise<JsonObject>((resolve, reject) => {
       this.#pending.set(key, { question: { method, params }, resolve, reject });
     });
-    // A handler that doesn't wait for it must not bring the process down
+    // A handler that doesn't await it must not end the process
     reply.catch(() => {});
     this.#asked.set(key, { hash, reply });
     this.#changed();
     return reply;
   }
 
-  /** What is to be answered, by the questions' keys; `undefined` when there is nothing. */
+  /** Returns the open questions by their keys; `undefined` when there are none. */
   get open(): Readonly<Record<string, TaskQuestion>> | undefined {
     if (this.#pending.size === 0) return undefined;
     return Object.fromEntries([...this.#pending].map(([key, { question }]) => [key, question]));
   }
 
-  /** Takes answers. What answers no open question, or is no answer, is ignored. */
+  /**
+   * Resolves questions with answers. Ignores answers to no open question, and values that are not
+   * objects.
+   */
   answer(answers: JsonObject): void {
     let taken = false;
     for (const [key, result] of Object.entries(answers)) {
@@ -89,7 +91,7 @@ export class TaskQuestions implements Questions {
     if (taken) this.#changed();
   }
 
-  /** Ends all questions, also those to come. */
+  /** Rejects all questions, including future ones. */
   end(reason: unknown): void {
     this.#over ??= { reason };
     for (const { reject } of this.#pending.values()) reject(reason);
@@ -102,17 +104,13 @@ export class TaskQuestions implements Questions {
   }
 }
 
-/** Questions that go their own way, but whose answers are written down. */
-export function noting(questions: Questions, answers: Map<string, Answer>): Questions {
+/** Wraps questions so that their answers are recorded in `answers`. */
+export function recording(questions: Questions, answers: Map<string, Answer>): Questions {
   return {
     async ask(key, method, params) {
       const result = await questions.ask(key, method, params);
-      answers.set(key, { hash: hashOf(method, params), result });
+      answers.set(key, { hash: hashQuestion(method, params), result });
       return result;
     },
   };
-}
-
-function hashOf(method: string, params: JsonObject): string {
-  return shortHash(JSON.stringify([method, params]));
 }

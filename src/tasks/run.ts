@@ -1,9 +1,10 @@
 /**
- * A tool that runs as a task, after its call has been answered.
+ * Runs a tool as a task, after its call has been answered.
  *
  * @module
  */
 import type { Clock } from "../internal/clock.ts";
+import { clip } from "../internal/quote.ts";
 import { ErrorCode, McpError } from "../protocol/errors.ts";
 import type { McpEvent } from "../protocol/events.ts";
 import type { ClientFacts, Exchange, Notification, Principal } from "../protocol/exchange.ts";
@@ -11,37 +12,38 @@ import type { JsonObject } from "../protocol/jsonrpc.ts";
 import type { ProtocolVersion } from "../protocol/versions.ts";
 import { RequestScope } from "../calls/scope.ts";
 import { StopError } from "../calls/stop.ts";
-import type { ToolCall } from "../server/extension.ts";
-import { clip } from "../server/issues.ts";
+import type { ToolCall } from "../server/tools.ts";
 import { completed, failed } from "./outcome.ts";
 import { type Answer, TaskQuestions } from "./questions.ts";
 import type { TaskMessage, TaskRecord, TaskState, TaskStore } from "./types.ts";
 import { TaskWriter } from "./writer.ts";
 
-/** How many characters of a progress message are kept. */
+/** Limits a task's status message, in characters. */
 const LONGEST = 500;
 
-/** What a task runs with. */
+/** Configures a {@linkcode TaskRun}. */
 export interface TaskRunInit {
   readonly record: TaskRecord;
   readonly store: TaskStore;
   readonly clock: Clock;
-  /** How many bytes the result may have. */
+  /** Limits the result as JSON, in bytes. */
   readonly resultBytes: number;
-  /** What has been answered before there was a task. */
+  /** Holds the answers from before the task was created, by the keys of their questions. */
   readonly answers: ReadonlyMap<string, Answer>;
   readonly report: (event: McpEvent) => void;
 }
 
 /**
- * A running task: what its tool sees instead of the request that began it, and what becomes of it.
- * Nothing of that request's exchange is kept.
+ * Represents a running task: takes the place of the exchange that created it for the tool, and
+ * writes the task's states. Keeps nothing of that exchange.
  */
 export class TaskRun extends RequestScope implements Exchange {
   readonly method = "tools/call";
   readonly params: JsonObject;
   readonly session = undefined;
-  /** There are no log messages in a task (Tasks extension, Task Status Notifications). */
+  /**
+   * Disables log messages, which a task has none of (Tasks extension, Task Status Notifications).
+   */
   readonly logLevel = undefined;
   readonly protocolVersion: ProtocolVersion;
   readonly principal: Principal;
@@ -52,13 +54,13 @@ export class TaskRun extends RequestScope implements Exchange {
   readonly #init: TaskRunInit;
   readonly #questions: TaskQuestions;
   readonly #writer: TaskWriter;
-  readonly #deafen: () => void;
+  readonly #stopReceiving: () => void;
   #message: string | undefined;
 
   constructor({ exchange }: ToolCall, init: TaskRunInit) {
     super(exchange.id);
     const { record, store, answers, report } = init;
-    // With a token the tool's progress is told, here as the task's message
+    // The token makes the tool report progress, which becomes the task's message
     this.params = { ...exchange.params, _meta: { progressToken: record.id } };
     this.protocolVersion = exchange.protocolVersion;
     this.principal = exchange.principal;
@@ -67,35 +69,38 @@ export class TaskRun extends RequestScope implements Exchange {
     this.supportedVersions = exchange.supportedVersions;
     this.pageSize = exchange.pageSize;
     this.#init = init;
-    this.#questions = new TaskQuestions(answers, () => this.#tell());
+    this.#questions = new TaskQuestions(answers, () => this.#writeProgress());
     this.#writer = new TaskWriter(store, record.id, (error) => {
-      report({ type: "error", during: "keeping a task", error });
+      report({ type: "error", during: "storing a task", error });
     });
-    this.#deafen = store.receive(record.id, (message) => this.#hear(message));
+    this.#stopReceiving = store.receive(record.id, (message) => this.#receive(message));
   }
 
-  /** Runs the tool of the call, once the call has its answer. */
+  /** Starts the tool in the next microtask, so that the call is answered first. */
   start(call: ToolCall): void {
     this.#follow(Promise.resolve().then(() => call.run(this, call.context(this, this.#questions))));
   }
 
-  /** Progress becomes the task's message; there is no way to send anything else. */
+  /**
+   * Sets the task's status message to the progress. Drops all other notifications, as there is no
+   * stream to send them on.
+   */
   notify({ method, params }: Notification): void {
     if (this.over || method !== "notifications/progress") return;
     const { progress, total, message } = params ?? {};
     const numbers = total === undefined ? `${progress}` : `${progress} of ${total}`;
     this.#message = clip(typeof message === "string" ? message : numbers, LONGEST);
-    this.#tell();
+    this.#writeProgress();
   }
 
   ask(method: string): Promise<JsonObject> {
-    return Promise.reject(new TypeError(`Ask by ctx in a task: ${method}`));
+    return Promise.reject(new TypeError(`Use the methods of ctx to ask in a task: ${method}`));
   }
 
   async openState(): Promise<undefined> {}
 
   sealState(): Promise<string> {
-    return Promise.reject(new TypeError("Leave no state with the client in a task"));
+    return Promise.reject(new TypeError("Don't seal a request state in a task"));
   }
 
   requireInput(): void {}
@@ -108,10 +113,13 @@ export class TaskRun extends RequestScope implements Exchange {
 
   protected override stopped(reason: StopError): void {
     const cancelled = reason.kind === "cancelled";
-    this.#close(cancelled ? { status: "cancelled" } : failed(reason, this.#init), reason);
+    this.#conclude(cancelled ? { status: "cancelled" } : failed(reason, this.#init), reason);
   }
 
-  /** Its own function, so that what runs for hours holds on to nothing of the call. */
+  /**
+   * Awaits the result in its own function, so that a task that runs for hours retains nothing of
+   * the call.
+   */
   async #follow(result: Promise<JsonObject>): Promise<void> {
     let state: TaskState;
     try {
@@ -119,24 +127,24 @@ export class TaskRun extends RequestScope implements Exchange {
     } catch (error) {
       state = failed(error, this.#init);
     }
-    const over = new McpError(ErrorCode.Refused, "Ask before the task is over");
-    if (this.finish()) this.#close(state, over);
+    const over = new McpError(ErrorCode.Refused, "Ask before the task has ended");
+    if (this.finish()) this.#conclude(state, over);
   }
 
-  #close(state: TaskState, reason: Error): void {
-    this.#deafen();
+  #conclude(state: TaskState, reason: Error): void {
+    this.#stopReceiving();
     this.#questions.end(reason);
     this.#message = state.status === "failed" ? clip(state.error.message, LONGEST) : undefined;
     this.#write(state);
   }
 
-  #hear(message: TaskMessage): void {
+  #receive(message: TaskMessage): void {
     if (message.kind === "cancel") this.stop(new StopError("cancelled"));
     else this.#questions.answer(message.answers);
   }
 
-  /** Tells where the task stands while it runs. */
-  #tell(): void {
+  /** Writes the state of the running task. */
+  #writeProgress(): void {
     const { open } = this.#questions;
     this.#write(
       open === undefined

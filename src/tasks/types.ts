@@ -1,102 +1,106 @@
 /**
- * What a task is, and what a store of tasks must do.
+ * Defines what a task is, and the contract of a store for tasks.
  *
  * @module
  */
 import type { MaybePromise } from "../internal/types.ts";
 import type { JsonObject, JsonRpcError } from "../protocol/jsonrpc.ts";
 
-/** Where a task stands. Only the first two can still change. */
+/** Represents the state of a task. Only `working` and `input_required` can change. */
 export type TaskState =
-  /** It runs. */
+  /** Says that the tool runs. */
   | { readonly status: "working" }
-  /** It waits for answers. */
+  /** Says that the tool waits for answers. */
   | {
     readonly status: "input_required";
-    /** What is asked, by the questions' keys. */
+    /** Holds the open questions, by their keys. */
     readonly inputRequests: Readonly<Record<string, TaskQuestion>>;
   }
-  /** The tool has come to a result, which may say that it failed. */
+  /** Says that the tool returned a result, which may be an error result. */
   | { readonly status: "completed"; readonly result: JsonObject }
-  /** The request ended with an error. */
+  /** Says that the request ended with an error. */
   | { readonly status: "failed"; readonly error: JsonRpcError }
-  /** The client cancelled it. */
+  /** Says that the client cancelled the task. */
   | { readonly status: "cancelled" };
 
-/** What a task asks the client. */
+/** Represents a question of a task to the client. */
 export interface TaskQuestion {
-  /** A request to the client, such as `"elicitation/create"`. */
+  /** Names the request to the client, such as `"elicitation/create"`. */
   readonly method: string;
-  /** Its parameters. */
+  /** Holds the parameters. */
   readonly params: JsonObject;
 }
 
-/** What changes in a task. */
+/** Holds the part of a task that changes. */
 export interface TaskProgress {
-  /** Where the task stands. */
+  /** Holds the state. */
   readonly state: TaskState;
-  /** What there is to say about it, for people. */
+  /** Holds the status message, for people. */
   readonly message?: string;
-  /** When it came to stand there, in milliseconds since the epoch. */
+  /** Gives the time of the change, in milliseconds since the epoch. */
   readonly updatedAt: number;
 }
 
-/** What is kept of a task. */
+/** Represents a task in a store. */
 export interface TaskRecord extends TaskProgress {
-  /** Its id: 192 random bits. */
+  /** Identifies the task: 192 random bits. */
   readonly id: string;
-  /** The key of the principal that owns it. */
+  /** Holds the key of the principal that owns the task. */
   readonly owner: string;
-  /** When it was created, in milliseconds since the epoch. */
+  /** Gives the time of creation, in milliseconds since the epoch. */
   readonly createdAt: number;
-  /** How long it is kept from then on, in milliseconds. */
+  /** Gives the time for which the task is kept after its creation, in milliseconds. */
   readonly ttlMs: number;
 }
 
-/** How many tasks there may be. */
+/** Limits the tasks of a store. */
 export interface TaskCaps {
-  /** In all. */
+  /** Limits all tasks. */
   readonly tasks: number;
-  /** For each owner. */
+  /** Limits the tasks of each owner. */
   readonly tasksPerPrincipal: number;
 }
 
-/** What a client has to say to a running task. */
+/** Represents a message of the client to a running task. */
 export type TaskMessage =
   | { readonly kind: "cancel" }
-  /** Answers to what is asked, by the questions' keys. */
+  /** Brings answers to open questions, by the keys of the questions. */
   | { readonly kind: "answers"; readonly answers: JsonObject };
 
 /**
- * The tasks of all owners, and the way to the process that runs each.
+ * Stores the tasks of all owners, and routes messages to the process that runs each.
  *
  * An implementation MUST
- * - check both caps and keep the task in one step, so that no burst passes a cap, and count every task
- *   until it expires or is deleted, whether it runs or has ended;
- * - have kept a task, for everybody who may ask for it, before `create` answers;
- * - take a task that is as old as its `ttlMs` or older for unknown, everywhere;
- * - take another owner's task for unknown, in every respect;
- * - let nothing change a task that has `completed`, `failed` or was `cancelled`;
- * - keep changes in the order in which they were made;
- * - hand a message to the listener at most once, in the order of sending, and never throw what the
- *   listener throws;
- * - keep what it is given as it was: no later change of an object changes a task;
- * - treat every text as an id that may be unknown (`__proto__`, `constructor`, the empty text).
+ * - check both caps and store the task in one step, so that no burst exceeds a cap, and count every
+ *   task until it expires or is deleted, whether it runs or has ended;
+ * - have stored a task, visible to every reader, before `create` settles;
+ * - treat a task whose age has reached its `ttlMs` as unknown, everywhere;
+ * - treat another owner's task as unknown, in every respect;
+ * - never change a task that has `completed`, `failed` or was `cancelled`;
+ * - apply changes in the order in which they were made;
+ * - deliver a message to the listener at most once, in the order of sending, and never throw what
+ *   the listener throws;
+ * - store values as they were: later changes of a passed object change no task;
+ * - accept every string as an id that may be unknown (`__proto__`, `constructor`, the empty
+ *   string).
  */
 export interface TaskStore {
-  /** Keeps a new task. `false` when a cap is reached or the id is taken. */
+  /** Stores a new task. Returns `false` when a cap is reached or the id is taken. */
   create(task: TaskRecord, caps: TaskCaps): MaybePromise<boolean>;
-  /** An owner's task, or `undefined`. */
+  /** Returns a task of the owner, or `undefined`. */
   get(id: string, owner: string): MaybePromise<TaskRecord | undefined>;
-  /** Changes a task that hasn't ended. `false` when it has, or is unknown. */
+  /** Changes a task that has not ended. Returns `false` when it has ended or is unknown. */
   update(id: string, progress: TaskProgress): MaybePromise<boolean>;
-  /** Forgets a task. */
+  /** Deletes a task. */
   delete(id: string): MaybePromise<void>;
   /**
-   * Hands a message to whoever runs an owner's task; nobody does when it has ended. `false` when the
-   * task is unknown.
+   * Sends a message to the process that runs a task of the owner; nobody receives it when the task
+   * has ended. Returns `false` when the task is unknown.
    */
   send(id: string, owner: string, message: TaskMessage): MaybePromise<boolean>;
-  /** Hears the messages for a task that runs in this process, until the returned function is called. */
+  /**
+   * Receives the messages for a task that runs in this process, until the returned function is
+   * called.
+   */
   receive(id: string, listener: (message: TaskMessage) => void): () => void;
 }

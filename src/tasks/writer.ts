@@ -1,5 +1,5 @@
 /**
- * Brings what happens to a task into its store, in order.
+ * Writes the changes of a task to its store, in order.
  *
  * @module
  */
@@ -7,8 +7,8 @@ import { isPromise, type MaybePromise } from "../internal/types.ts";
 import type { TaskProgress, TaskStore } from "./types.ts";
 
 /**
- * Writes one change after the other. Of those that come while one is on its way only the newest is
- * written, so that a slow store never has more than one to come.
+ * Writes one change at a time. Of the changes that arrive meanwhile only the newest is written
+ * next, so that at most one waits for a slow store.
  */
 export class TaskWriter {
   readonly #store: TaskStore;
@@ -17,14 +17,14 @@ export class TaskWriter {
   #writing = false;
   #next: TaskProgress | undefined;
 
-  /** @param failed Told of what the store throws */
+  /** @param failed Called with the errors of the store */
   constructor(store: TaskStore, id: string, failed: (error: unknown) => void) {
     this.#store = store;
     this.#id = id;
     this.#failed = failed;
   }
 
-  /** Writes a change: at once, where the store does. */
+  /** Writes a change, synchronously where the store is synchronous. */
   write(progress: TaskProgress): void {
     if (this.#writing) {
       this.#next = progress;
@@ -38,10 +38,10 @@ export class TaskWriter {
     }
     if (!isPromise(written)) return;
     this.#writing = true;
-    written.then(undefined, this.#failed).then(() => this.#more());
+    written.then(undefined, this.#failed).then(() => this.#writeNext());
   }
 
-  #more(): void {
+  #writeNext(): void {
     const next = this.#next;
     this.#writing = false;
     this.#next = undefined;

@@ -1,15 +1,15 @@
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Link } from "../../src/redis/client.ts";
+import type { RedisConnection } from "../../src/redis/client.ts";
 import { Commands } from "../../src/redis/commands.ts";
-import { script } from "../../src/redis/scripts.ts";
-import { WriteLine } from "../../src/redis/write_line.ts";
+import { script } from "../../src/redis/script.ts";
+import { WriteQueue } from "../../src/redis/write_queue.ts";
 import { redisStore } from "../../src/redis/mod.ts";
 import { flush } from "../support/clock.ts";
 
-/** A link whose answers the test gives. */
-class FakeLink implements Link {
+/** A connection whose answers the test gives. */
+class FakeConnection implements RedisConnection {
   ready = true;
   readonly sent: string[] = [];
   readonly answers: ((reply: unknown) => void)[] = [];
@@ -55,16 +55,16 @@ describe("Commands", () => {
   test(
     "[CLU-8] what can't go out waits, goes out in order, and never once its time is over",
     awake(async () => {
-      const link = new FakeLink();
-      const commands = new Commands(link, 50);
-      link.ready = false;
+      const connection = new FakeConnection();
+      const commands = new Commands(connection, 50);
+      connection.ready = false;
       await assert.rejects(commands.send("LATE"), /not answered within 50 ms/);
       const waiting = [commands.send("A"), commands.send("B")];
-      assert.deepEqual(link.sent, []);
-      link.connect();
+      assert.deepEqual(connection.sent, []);
+      connection.connect();
       const last = commands.send("C");
-      assert.deepEqual(link.sent, ["A", "B", "C"]);
-      for (const answer of link.answers) answer("OK");
+      assert.deepEqual(connection.sent, ["A", "B", "C"]);
+      for (const answer of connection.answers) answer("OK");
       assert.deepEqual(await Promise.all([...waiting, last]), ["OK", "OK", "OK"]);
     }),
   );
@@ -72,46 +72,46 @@ describe("Commands", () => {
   test(
     "[CLU-8] a script is sent whole when Redis doesn't have it, but not when it is too late",
     awake(async () => {
-      const link = new FakeLink();
-      const commands = new Commands(link, 50);
+      const connection = new FakeConnection();
+      const commands = new Commands(connection, 50);
       const { sha, text } = script("return 1");
       const reply = commands.run(script("return 1"), ["k"], ["a"]);
-      link.failures[0]?.(new Error("NOSCRIPT No matching script"));
+      connection.failures[0]?.(new Error("NOSCRIPT No matching script"));
       await flush();
-      assert.deepEqual(link.sent, [`EVALSHA ${sha} 1 k a`, `EVAL ${text} 1 k a`]);
-      link.answers[1]?.(1);
+      assert.deepEqual(connection.sent, [`EVALSHA ${sha} 1 k a`, `EVAL ${text} 1 k a`]);
+      connection.answers[1]?.(1);
       assert.equal(await reply, 1);
       await assert.rejects(commands.run(script("return 1"), [], []), /not answered/);
-      link.failures[2]?.(new Error("NOSCRIPT No matching script"));
+      connection.failures[2]?.(new Error("NOSCRIPT No matching script"));
       await flush();
-      assert.equal(link.sent.length, 3);
+      assert.equal(connection.sent.length, 3);
     }),
   );
 
   test(
     "[CLU-8] a bounded number of commands is under way, those included that nobody waits for",
     awake(async () => {
-      const link = new FakeLink();
-      const commands = new Commands(link, 50);
+      const connection = new FakeConnection();
+      const commands = new Commands(connection, 50);
       const calls = Array.from({ length: 20_000 }, () => commands.send("PING"));
       await assert.rejects(commands.send("PING"), /too slow/);
       await Promise.allSettled(calls);
       await assert.rejects(commands.send("PING"), /too slow/);
-      for (const answer of link.answers) answer("PONG");
+      for (const answer of connection.answers) answer("PONG");
       await flush();
       const next = commands.send("PING");
-      link.answers.at(-1)?.("PONG");
+      connection.answers.at(-1)?.("PONG");
       assert.equal(await next, "PONG");
     }),
   );
 });
 
-describe("WriteLine", () => {
+describe("WriteQueue", () => {
   function line(timeoutMs = 1_000) {
     const batches: (readonly string[])[] = [];
     const answers: ((numbers: number[]) => void)[] = [];
     let idle = 0;
-    const commands = new Commands(new FakeLink(), timeoutMs);
+    const commands = new Commands(new FakeConnection(), timeoutMs);
     const write = (args: readonly string[]) => {
       batches.push(args);
       return new Promise<number[]>((resolve) => answers.push(resolve));
@@ -120,7 +120,7 @@ describe("WriteLine", () => {
       batches,
       answers,
       idle: () => idle,
-      line: new WriteLine(commands, write, () => idle++),
+      line: new WriteQueue(commands, write, () => idle++),
     };
   }
 

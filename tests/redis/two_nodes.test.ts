@@ -196,8 +196,8 @@ function sessions(connection: TestClient): void {
       const [key = ""] = keys;
       for (const rec of ["no JSON", "null", '{"id":"other"}', JSON.stringify({ id, client: 1 })]) {
         await connection.send("HSET", key, "rec", rec);
-        await assert.rejects(async () => await store.use(id, "o"), /strange session/);
-        await assert.rejects(async () => await store.peek(id), /strange session/);
+        await assert.rejects(async () => await store.use(id, "o"), /unexpected session/);
+        await assert.rejects(async () => await store.peek(id), /unexpected session/);
       }
       await connection.send("DEL", key);
       await connection.send("SET", key, "a text", "PX", "60000");

@@ -519,7 +519,7 @@ describe("ASK: what the client answers", () => {
     assert.equal(said.isError, true);
     const [failure] = events.of("error");
     assert.ok(failure?.error instanceof TypeError);
-    assert.match(failure.error.message, /Ask the same under one key .*: "name"/);
+    assert.match(failure.error.message, /Ask the same question under the same key .*: "name"/);
     await handler.close();
   });
 
@@ -530,7 +530,7 @@ describe("ASK: what the client answers", () => {
     assert.equal((await peer.say("tool")).isError, true);
     const [failure] = events.of("error");
     assert.ok(failure?.error instanceof TypeError);
-    assert.match(failure.error.message, /key of its own: "one"/);
+    assert.match(failure.error.message, /Use a different key for each question of a call: "one"/);
     await handler.close();
   });
 });
@@ -591,7 +591,7 @@ describe("ASK: where questions may be asked", () => {
     }
     const told = events.of("error").map(({ error }) => String(error));
     assert.equal(told.length, 2);
-    for (const error of told) assert.match(error, /Ask in tools, prompts and resources/);
+    for (const error of told) assert.match(error, /Ask only in tools, prompts and resources/);
     await handler.close();
   });
 });

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { z } from "zod";
 import type { JsonObject } from "../../../src/protocol/jsonrpc.ts";
-import type { Extension, ToolCall } from "../../../src/server/extension.ts";
+import type { Extension } from "../../../src/server/extension.ts";
+import type { ToolCall } from "../../../src/server/tools.ts";
 import type { McpServer } from "../../../src/server/server.ts";
 import { FakeExchange, FakeHost } from "../../support/exchange.ts";
 import { makeServer, rejectsWith, request } from "./helpers.ts";
@@ -68,10 +69,16 @@ describe("McpServer.use()", () => {
     "one without an id": [{ id: "" }, /^Give each extension a name/],
     "a method of the protocol": [
       { id: "y", methods: { "tools/list": () => ({}) } },
-      /^Leave "tools\/list"/,
+      /^Leave out the method "tools\/list"/,
     ],
-    "a method of another one": [{ id: "y", methods: { "x/get": () => ({}) } }, /^Leave "x\/get"/],
-    "a second one that answers calls": [{ id: "y", callTool: (call) => call.run() }, /^Use one/],
+    "a method of another one": [
+      { id: "y", methods: { "x/get": () => ({}) } },
+      /^Leave out the method "x\/get"/,
+    ],
+    "a second one that answers calls": [
+      { id: "y", callTool: (call) => call.run() },
+      /^Use at most one extension with "callTool"/,
+    ],
   };
   for (const [what, [more, message]] of Object.entries(refused)) {
     test(`[EXT-1] refuses ${what}`, async () => {

@@ -51,7 +51,7 @@ describe("headerParamsOf", () => {
   for (const type of ["number", "object", "array", "null", ["string", "null"], undefined]) {
     test(`[ERA-3] what is of type ${JSON.stringify(type)} can't be repeated`, () => {
       const marked = schema({ a: { type, [MARK]: "A" } });
-      assert.throws(() => headerParamsOf(marked), /texts, integers and booleans/);
+      assert.throws(() => headerParamsOf(marked), /only on strings, integers and booleans/);
     });
   }
 
@@ -78,7 +78,7 @@ describe("headerParamsOf", () => {
   };
   for (const [where, wrong] of Object.entries(elsewhere)) {
     test(`[ERA-3] a mark in ${where} is refused: nobody could tell which argument it means`, () => {
-      assert.throws(() => headerParamsOf(wrong), /only properties of the arguments/);
+      assert.throws(() => headerParamsOf(wrong), /only on properties of the arguments/);
     });
   }
 });

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { JsonObject } from "../../../src/protocol/jsonrpc.ts";
 import { preparedText } from "../../../src/protocol/prepared.ts";
-import type { ServerCapabilities } from "../../../src/protocol/shapes.ts";
 import type { ProtocolVersion } from "../../../src/protocol/versions.ts";
 import { Lifecycle } from "../../../src/server/lifecycle.ts";
 import type { McpServer } from "../../../src/server/server.ts";
@@ -22,15 +21,17 @@ function greet(server: McpServer, protocolVersion: ProtocolVersion): Promise<Jso
 
 describe("Lifecycle: the answer to initialize", () => {
   test("[SRV-1] is made once for each version, and anew once something else is served", async () => {
-    const asked: boolean[] = [];
-    let capabilities: ServerCapabilities = {};
+    let made = 0;
+    let hasTools = false;
     const lifecycle = new Lifecycle({
       info: { name: "test", version: "1.0.0" },
       instructions: undefined,
-      capabilities(extensions) {
-        asked.push(extensions);
-        return capabilities;
+      serves(method) {
+        if (method === "tools/list") made += 1;
+        return method === "tools/list" && hasTools;
       },
+      extra: {},
+      extensions: () => assert.fail("Extensions are for clients of the 2026 era"),
     });
     const answer = async (protocolVersion: ProtocolVersion) =>
       await lifecycle.methods.initialize?.(new FakeExchange("initialize", {}, { protocolVersion }));
@@ -39,20 +40,20 @@ describe("Lifecycle: the answer to initialize", () => {
       for (const version of VERSIONS_2025) first.add(await answer(version));
     }
     assert.equal(first.size, VERSIONS_2025.length);
-    assert.deepEqual(asked, VERSIONS_2025.map(() => false));
-    capabilities = { tools: {} };
+    assert.equal(made, VERSIONS_2025.length);
+    hasTools = true;
     lifecycle.renew();
     for (const protocolVersion of VERSIONS_2025) {
       const renewed = await answer(protocolVersion);
       assert.equal(first.has(renewed), false);
       assert.deepEqual(renewed, {
         protocolVersion,
-        capabilities,
+        capabilities: { tools: { listChanged: true } },
         serverInfo: { name: "test", version: "1.0.0" },
       });
       assert.equal(await answer(protocolVersion), renewed);
     }
-    assert.equal(asked.length, 2 * VERSIONS_2025.length);
+    assert.equal(made, 2 * VERSIONS_2025.length);
   });
 
   test("[SRV-1] has the version that was asked for, and its text with it", async () => {

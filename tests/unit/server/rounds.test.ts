@@ -103,14 +103,14 @@ describe("Rounds", () => {
       await ask("a", { x: 2 });
     });
     assert.ok(round.error instanceof TypeError);
-    assert.match(round.error.message, /key of its own: "a"/);
+    assert.match(round.error.message, /Use a different key for each question of a call: "a"/);
   });
 
   test("[ASK-5] another question under an answered key is misuse that names the key", async () => {
     const first = await run((ask) => ask("a", { x: 1 }));
     const second = await run((ask) => ask("a", { x: 2 }), reply(first, { a: {} }));
     assert.ok(second.error instanceof TypeError);
-    assert.match(second.error.message, /whenever the handler runs: "a"/);
+    assert.match(second.error.message, /under the same key in every run: "a"/);
     assert.equal(second.asked, undefined);
   });
 

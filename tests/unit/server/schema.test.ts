@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { z } from "zod";
 import * as mini from "zod/mini";
-import { describeIssues } from "../../../src/server/issues.ts";
+import { describeIssues } from "../../../src/server/validation.ts";
 import { compileSchema } from "../../../src/server/schema.ts";
 import {
   type Schema,
@@ -44,7 +44,7 @@ describe("compileSchema() with a Standard Schema", () => {
   test("refuses what can't be told as JSON Schema, and says what to do", () => {
     assert.throws(() => compile(z.object({ a: z.date() })), {
       name: "TypeError",
-      message: /^Use only what JSON Schema can tell in the inputSchema of "x": Date/,
+      message: /^Use only what JSON Schema can express in the inputSchema of "x": Date/,
     });
     assert.throws(() => compile(mini.object({ a: mini.string() })), {
       name: "TypeError",
@@ -219,10 +219,10 @@ describe("compileSchema() with a JSON Schema", () => {
     [
       "a reference elsewhere",
       { $ref: "https://a.example/schema" },
-      /itself .*"https:\/\/a\.example/,
+      /inside the .*"https:\/\/a\.example/,
     ],
-    ["a reference to a file", { $ref: "other.json" }, /itself .*"other.json"/],
-    ["a reference to nothing", { $ref: "#/$defs/none" }, /itself .*"#\/\$defs\/none"/],
+    ["a reference to a file", { $ref: "other.json" }, /inside the .*"other.json"/],
+    ["a reference to nothing", { $ref: "#/$defs/none" }, /inside the .*"#\/\$defs\/none"/],
     ["a malformed reference", { $ref: "http://[" }, /references/],
     ["a dynamic reference", { $dynamicRef: "#a" }, /"\$dynamicRef"/],
     ["a malformed pattern", { properties: { a: { pattern: "(" } } }, /regular expression.*"\("/],

@@ -62,7 +62,7 @@ describe("registerSkill() of a directory", () => {
       await rename(skill, other);
       await assert.rejects(new World().skills.registerSkill(other), {
         name: "TypeError",
-        message: 'Call the directory as the skill in it, "skill": other',
+        message: 'Give the directory the name of its skill, "skill": other',
       });
     });
   });
@@ -112,7 +112,7 @@ describe("readDirectory()", () => {
         await symlink(target, join(folder, path));
         await assert.rejects(readDirectory(skill, 1_000), {
           name: "TypeError",
-          message: /^Keep nothing but files and directories in a skill: ".*link"$/,
+          message: /^Keep only files and directories in a skill: ".*link"$/,
         });
       });
     });
@@ -132,7 +132,7 @@ describe("readDirectory()", () => {
   test("[EXT-10] doesn't wait for what is no file", { skip: windows }, async () => {
     await inFolder(SKILL, async (skill) => {
       execFileSync("mkfifo", [join(skill, "pipe")]);
-      await assert.rejects(readDirectory(skill, 1_000), /Keep nothing but files/);
+      await assert.rejects(readDirectory(skill, 1_000), /Keep only files/);
     });
   });
 

@@ -448,6 +448,6 @@ describe("skills()", () => {
     server.use(library);
     assert.throws(() => server.use(skills()), /Use each extension once/);
     const other = new McpServer({ name: "b", version: "1.0.0" });
-    assert.throws(() => other.use(library), /Make skills\(\) anew/);
+    assert.throws(() => other.use(library), /Create a new skills\(\) extension for each server/);
   });
 });

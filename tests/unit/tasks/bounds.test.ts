@@ -121,10 +121,10 @@ describe("a store that fails", () => {
       });
       await world.begin("breaks");
       assert.equal(world.tasks.running, 0);
-      assert.deepEqual(world.events.of("error").map(({ during }) => during), ["keeping a task"]);
+      assert.deepEqual(world.events.of("error").map(({ during }) => during), ["storing a task"]);
       await world.clock.advance(60_000);
       const during = world.events.of("error").map(({ during }) => during);
-      assert.deepEqual(during, ["keeping a task", "deleting a task"]);
+      assert.deepEqual(during, ["storing a task", "deleting a task"]);
     }, { store });
   });
 });

@@ -159,7 +159,7 @@ describe("a task that asks", () => {
       });
       await world.begin("many");
       assert.equal(thrown.length, 101);
-      assert.match(String(thrown[0]), /at most 100 questions at a time, and 1000 in a task/);
+      assert.match(String(thrown[0]), /at most 100 questions at a time and 1000 in a task/);
       const id = await world.begin("long");
       for (let n = 0; n < 1_000; n++) {
         await world.send("tasks/update", { taskId: id, inputResponses: { [n]: named("x") } });
@@ -177,7 +177,7 @@ describe("a task that asks", () => {
       });
       await world.begin("job");
       await assert.rejects(async () => await askName(contexts[0] as RequestContext), {
-        message: "Ask before the task is over",
+        message: "Ask before the task has ended",
       });
     });
   });

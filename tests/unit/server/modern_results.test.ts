@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { MetaKey } from "../../../src/protocol/envelope.ts";
 import type { JsonObject } from "../../../src/protocol/jsonrpc.ts";
-import { type CacheHint, checkCacheHint, ModernResults } from "../../../src/server/modern.ts";
+import { type CacheHint, fullCacheHint } from "../../../src/server/cache_hint.ts";
+import { ModernResults } from "../../../src/server/modern_results.ts";
 import { FakeExchange } from "../../support/exchange.ts";
 import { makeServer, request } from "./helpers.ts";
 
@@ -112,7 +113,7 @@ describe("cache hints", () => {
   ] as unknown as [CacheHint, ErrorConstructor][];
   for (const [hint, type] of wrong) {
     test(`[ERA-2] ${JSON.stringify(hint)} is misuse, for a server and for a resource`, () => {
-      assert.throws(() => checkCacheHint(hint), type);
+      assert.throws(() => fullCacheHint(hint), type);
       assert.throws(() => makeServer({ cache: hint }), type);
       const server = makeServer();
       const register = () => server.registerResource("r", "test://r", { cache: hint }, () => "");

@@ -1,32 +1,35 @@
 /**
- * What is written to one session's event log, in order.
+ * Writes to one session's event log, in order.
  *
  * @module
  */
 import type { Delay } from "../internal/delay_line.ts";
 import type { Commands } from "./commands.ts";
 
-/** What is done to a stream: `o`pen, `a`ppend, `e`nd, `d`eliver, or `x` to drop the whole session. */
-export type LogAct = "o" | "a" | "e" | "d" | "x";
+/**
+ * Names what to do with a stream: `o`pen, `a`ppend, `e`nd, `d`eliver, or `x` to drop the whole
+ * session.
+ */
+export type LogOperation = "o" | "a" | "e" | "d" | "x";
 
-/** One thing to write. */
+/** Represents one operation to write. */
 interface Op {
-  readonly args: readonly [LogAct, stream: string, value: string];
+  readonly args: readonly [LogOperation, stream: string, value: string];
   readonly resolve: (answer: number) => void;
   readonly reject: (error: unknown) => void;
   readonly delay: Delay;
 }
 
-/** How much is written together at most. */
+/** Limits the operations of one batch. */
 const AT_ONCE = 128;
-/** How much may wait. */
+/** Limits the waiting operations. */
 const MOST_WAITING = 4_096;
 
 /**
- * Writes one batch at a time, so that nothing overtakes anything, whatever becomes of a batch on its way;
- * what comes meanwhile is the next batch. Each call settles within its time.
+ * Writes one batch at a time, so that the order holds even when a batch fails or is slow;
+ * operations that arrive meanwhile form the next batch. Each call settles within its time limit.
  */
-export class WriteLine {
+export class WriteQueue {
   readonly #commands: Commands;
   readonly #write: (args: readonly string[]) => Promise<readonly number[]>;
   readonly #idle: () => void;
@@ -34,8 +37,9 @@ export class WriteLine {
   #busy = false;
 
   /**
-   * @param write Writes a batch: for each three arguments it answers one number
-   * @param idle Called when nothing is left to write
+   * @param commands Gives the time limit
+   * @param write Writes a batch: answers one number for each three arguments
+   * @param idle Called when no operation is left
    */
   constructor(
     commands: Commands,
@@ -47,8 +51,16 @@ export class WriteLine {
     this.#idle = idle;
   }
 
-  /** Writes one thing behind those before it. */
-  add(act: LogAct, stream: string, value: string): Promise<number> {
+  /**
+   * Writes one operation after those before it.
+   *
+   * @param act What to do
+   * @param stream The stream to do it to
+   * @param value The data of an event, or the delivered number
+   * @returns The number of an appended event, otherwise 0
+   * @throws {Error} If too many operations wait, or Redis fails or doesn't answer in time
+   */
+  add(act: LogOperation, stream: string, value: string): Promise<number> {
     if (this.#waiting.size >= MOST_WAITING) {
       return Promise.reject(new Error(`Redis is too slow: ${MOST_WAITING} events wait`));
     }

@@ -1,6 +1,6 @@
 /**
- * What every result of the 2026 era says besides itself: what kind it is, who made it, and how long
- * it may be kept (2026-07-28, Basic and Caching).
+ * Completes results for the 2026 era: adds their type, the server's name and the cache hint
+ * (2026-07-28, Basic and Caching).
  *
  * @module
  */
@@ -8,68 +8,37 @@ import { isPromise, type MaybePromise } from "../internal/types.ts";
 import { MetaKey } from "../protocol/envelope.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
-import { CACHEABLE } from "../protocol/methods.ts";
+import { methodFacts } from "../protocol/methods.ts";
 import { prepare, preparedText } from "../protocol/prepared.ts";
 import type { Implementation } from "../protocol/shapes.ts";
+import { type CacheHint, fullCacheHint } from "./cache_hint.ts";
 import type { Method } from "./feature.ts";
 import { Rounds } from "./rounds.ts";
 
-/** How long, and by whom, a result may be kept. */
-export interface CacheHint {
-  /**
-   * Milliseconds for which the result counts as fresh; 0 is not at all.
-   *
-   * @default {0}
-   */
-  readonly ttlMs?: number;
-  /**
-   * Whether everybody gets the same result (`"public"`), or it is for its principal alone.
-   *
-   * @default {"private"}
-   */
-  readonly cacheScope?: "public" | "private";
-}
-
-/**
- * Checks a hint.
- *
- * @throws {TypeError} If the scope is none
- * @throws {RangeError} If the time is no integer of 0 or more
- */
-export function checkCacheHint({ ttlMs = 0, cacheScope = "private" }: CacheHint): void {
-  if (!Number.isSafeInteger(ttlMs) || ttlMs < 0) {
-    throw new RangeError(`Give an integer of 0 or more as "ttlMs": ${ttlMs}`);
-  }
-  if (cacheScope !== "public" && cacheScope !== "private") {
-    throw new TypeError(`Give "public" or "private" as "cacheScope": ${String(cacheScope)}`);
-  }
-}
-
-/** Completes results for the 2026 era. */
+/** Answers requests of the 2026 era: completes results, and holds the questions of each request. */
 export class ModernResults {
   readonly #info: Implementation;
   readonly #cache: Required<CacheHint>;
   readonly #rounds = new WeakMap<Exchange, Rounds>();
-  /** Prepared results, with what the era makes of them. */
+  /** Caches the completed form of prepared results. */
   readonly #prepared = new WeakMap<JsonObject, JsonObject>();
 
-  constructor(info: Implementation, { ttlMs = 0, cacheScope = "private" }: CacheHint = {}) {
-    checkCacheHint({ ttlMs, cacheScope });
+  constructor(info: Implementation, cache: CacheHint = {}) {
     this.#info = info;
-    this.#cache = { ttlMs, cacheScope };
+    this.#cache = fullCacheHint(cache);
   }
 
   /**
-   * Answers a request of the era.
+   * Answers a request of the 2026 era.
    *
-   * @throws {McpError} With -32602, if the request brings a state that isn't its own
+   * @throws {McpError} With -32602, if the request state is invalid
    */
   answer(exchange: Exchange, method: Method): MaybePromise<JsonObject> {
     if (exchange.params.requestState === undefined) return this.#run(exchange, method);
     return this.rounds(exchange).begin().then(() => this.#run(exchange, method));
   }
 
-  /** The questions of a request of the era, the same ones whenever they are asked for. */
+  /** Returns the questions of a request, always the same object. */
   rounds(exchange: Exchange): Rounds {
     let rounds = this.#rounds.get(exchange);
     if (rounds === undefined) {
@@ -85,7 +54,7 @@ export class ModernResults {
       : this.#complete(exchange, result);
   }
 
-  /** A result with everything that the era wants of it. */
+  /** Adds everything that the 2026 era requires of a result. */
   readonly #complete = ({ method, params }: Exchange, result: JsonObject): JsonObject => {
     const retried = params.requestState !== undefined || params.inputResponses !== undefined;
     const ready = retried ? undefined : this.#prepared.get(result);
@@ -93,8 +62,8 @@ export class ModernResults {
     const { _meta, resultType = "complete" } = result;
     const meta = { ...(isObject(_meta) ? _meta : {}), [MetaKey.ServerInfo]: this.#info };
     const completed = { resultType, ...result, _meta: meta };
-    if (!CACHEABLE.has(method) || resultType !== "complete") return completed;
-    // What depends on answers to questions is nobody else's result, nor the same another time
+    if (!methodFacts(method)?.cacheable || resultType !== "complete") return completed;
+    // A result that depends on answers must not be shared or reused
     if (retried) return { ...completed, ttlMs: 0, cacheScope: "private" };
     const { ttlMs, cacheScope } = { ...this.#cache, ...result };
     const whole = { ...completed, ttlMs, cacheScope };

@@ -1,28 +1,30 @@
 /**
- * Which sessions a node holds, and how the others learn of it.
+ * Tracks which sessions a node holds, and records it in Redis.
  *
  * @module
  */
-import { type Commands, timeFor } from "./commands.ts";
+import type { Commands } from "./commands.ts";
 import { HOLD_MS } from "./index_scripts.ts";
+import { timeArgument } from "./script.ts";
 import type { SessionIndex, SessionStoreInit } from "./session_index.ts";
 import { MARK } from "./session_scripts.ts";
 
-/** How often a hold is renewed, in milliseconds. */
+/** Gives the interval between renewals of a hold, in milliseconds. */
 const RENEW_MS = 10_000;
 
 interface Hold {
   count: number;
-  /** Whether Redis has been told. */
-  told: boolean;
+  /** Says whether Redis knows of the hold. */
+  written: boolean;
 }
 
 /**
- * Counts holds here and tells Redis of the first and the last alone: of the first when it still lasts in the
- * next turn, so that a short one costs nothing. A hold that lasts is renewed until it ends, and lapses when
- * this node dies. Nobody waits for any of it; what gets lost is told with the next renewal.
+ * Counts holds in memory and writes only the first and the last of a session to Redis: the first
+ * only if it still lasts in the next turn, so that short holds cost nothing. A lasting hold is
+ * renewed until it ends, and lapses when this node dies. No caller waits for the writes; a lost
+ * write is made up for by the next renewal.
  */
-export class Holds {
+export class SessionHolds {
   readonly #init: SessionStoreInit;
   readonly #commands: Commands;
   readonly #index: SessionIndex;
@@ -37,7 +39,7 @@ export class Holds {
     this.#index = index;
   }
 
-  /** Whether this node holds a session. */
+  /** Tells whether this node holds a session. */
   has(id: string): boolean {
     return this.#holds.has(id);
   }
@@ -49,7 +51,7 @@ export class Holds {
       hold.count += 1;
       return;
     }
-    this.#holds.set(id, { count: 1, told: false });
+    this.#holds.set(id, { count: 1, written: false });
     this.#fresh.add(id);
     this.#stopSoon ??= this.#init.clock.timer(0, () => this.flush());
   }
@@ -61,8 +63,8 @@ export class Holds {
     hold.count -= 1;
     if (hold.count > 0) return;
     this.drop(id);
-    if (!hold.told) return;
-    const now = timeFor(this.#init.clock);
+    if (!hold.written) return;
+    const now = timeArgument(this.#init.clock);
     this.#mark(id, now, "");
     this.#index.note(id, "free", now);
     void this.#index.flush();
@@ -77,27 +79,27 @@ export class Holds {
     this.#stopRenewing = undefined;
   }
 
-  /** Tells of the holds that nobody has been told of. */
+  /** Writes the new holds to Redis. */
   flush(): void {
     this.#stopSoon?.();
     this.#stopSoon = undefined;
     if (this.#fresh.size === 0) return;
-    this.#tell(this.#fresh);
+    this.#write(this.#fresh);
     this.#fresh.clear();
     this.#stopRenewing ??= this.#init.clock.timer(RENEW_MS, () => this.#renew());
   }
 
   #renew(): void {
-    this.#tell(this.#holds.keys());
+    this.#write(this.#holds.keys());
     this.#stopRenewing = this.#init.clock.timer(RENEW_MS, () => this.#renew());
   }
 
-  #tell(ids: Iterable<string>): void {
-    const now = timeFor(this.#init.clock);
+  #write(ids: Iterable<string>): void {
+    const now = timeArgument(this.#init.clock);
     for (const id of ids) {
       const hold = this.#holds.get(id);
       if (hold === undefined) continue;
-      hold.told = true;
+      hold.written = true;
       this.#mark(id, now, String(HOLD_MS));
       this.#index.note(id, "held");
     }

@@ -1,16 +1,16 @@
 /**
- * Tells the endpoints that serve a server what has changed.
+ * Notifies the endpoints that serve a server of its changes.
  *
  * @module
  */
 import type { DispatcherHost } from "../protocol/exchange.ts";
 
-/** Tells endpoints of changes: those of one turn once. */
-export class Announcer {
+/** Notifies endpoints of changes: once for all changes of one turn. */
+export class ChangeNotifier {
   readonly #hosts = new Set<DispatcherHost>();
   readonly #methods = new Set<string>();
 
-  /** Adds an endpoint. The returned function takes it out again; it is safe to call twice. */
+  /** Adds an endpoint. Returns a function that removes it, which is safe to call twice. */
   attach(host: DispatcherHost): () => void {
     this.#hosts.add(host);
     return () => {
@@ -18,14 +18,14 @@ export class Announcer {
     };
   }
 
-  /** Sends a notification without parameters everywhere, once for all the calls of this turn. */
+  /** Broadcasts a notification without parameters, once for all calls of this turn. */
   changed(method: string): void {
     if (this.#hosts.size === 0) return;
     if (this.#methods.size === 0) queueMicrotask(() => this.#flush());
     this.#methods.add(method);
   }
 
-  /** Tells everywhere that a resource changed. */
+  /** Notifies every endpoint that a resource changed. */
   resourceUpdated(uri: string): void {
     this.#each("resourceUpdated", (host) => host.resourceUpdated(uri));
   }

@@ -1,0 +1,65 @@
+/**
+ * Stores documents that all nodes share.
+ *
+ * @module
+ */
+import { type Documents, MOST_DOCUMENT_BYTES, type SharedDocument } from "../cluster/types.ts";
+import type { Commands } from "./commands.ts";
+import type { Keys } from "./keys.ts";
+import { foreignData, integer } from "./replies.ts";
+import { LONGEST_MS, script } from "./script.ts";
+
+/**
+ * Replaces a document only if it has the expected version; versions rise by one. KEYS is a hash of
+ * `version` and `text`. ARGV: time, text, ttl, expected version or an empty string.
+ */
+const PUT_DOCUMENT = script(`
+local version = tonumber(redis.call('HGET', KEYS[1], 'version') or 0)
+if ARGV[4] ~= '' and tonumber(ARGV[4]) ~= version then return false end
+redis.call('HSET', KEYS[1], 'version', int(version + 1), 'text', ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return int(version + 1)`);
+
+/** Reads a document and extends its life. ARGV: time, ttl. */
+const GET_DOCUMENT = script(`
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return redis.call('HMGET', KEYS[1], 'version', 'text')`);
+
+/** Configures {@linkcode RedisDocuments}. */
+export interface DocumentsInit {
+  readonly commands: Commands;
+  readonly keys: Keys;
+}
+
+/**
+ * Implements {@linkcode Documents} in Redis. A document expires a year after it was last written or
+ * read, as every key must expire; nodes read the documents when they join.
+ */
+export class RedisDocuments implements Documents {
+  readonly #init: DocumentsInit;
+
+  constructor(init: DocumentsInit) {
+    this.#init = init;
+  }
+
+  async get(name: string): Promise<SharedDocument | undefined> {
+    const { commands, keys } = this.#init;
+    const reply = await commands.run(GET_DOCUMENT, [keys.document(name)], ["", `${LONGEST_MS}`]);
+    if (!Array.isArray(reply)) throw foreignData("document");
+    const [version, text]: unknown[] = reply;
+    if (version === null) return undefined;
+    if (typeof text !== "string") throw foreignData("document");
+    return { version: integer(version, "document"), text };
+  }
+
+  async put(name: string, text: string, expected?: number): Promise<number | undefined> {
+    const { commands, keys } = this.#init;
+    const bytes = new TextEncoder().encode(text).length;
+    if (bytes > MOST_DOCUMENT_BYTES) {
+      throw new RangeError(`Put ${MOST_DOCUMENT_BYTES} bytes at most: ${bytes}`);
+    }
+    const args = ["", text, `${LONGEST_MS}`, expected === undefined ? "" : String(expected)];
+    const version = await commands.run(PUT_DOCUMENT, [keys.document(name)], args);
+    return version === null ? undefined : integer(version, "document");
+  }
+}

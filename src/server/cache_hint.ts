@@ -1,0 +1,40 @@
+/**
+ * Defines how long clients may cache a result (2026-07-28, Caching).
+ *
+ * @module
+ */
+
+/** Says for how long, and for whom, a client may cache a result. */
+export interface CacheHint {
+  /**
+   * Gives the time for which the result counts as fresh, in milliseconds; 0 forbids caching.
+   *
+   * @default {0}
+   */
+  readonly ttlMs?: number;
+  /**
+   * Says whether everybody gets the same result (`"public"`) or it is for its principal alone
+   * (`"private"`).
+   *
+   * @default {"private"}
+   */
+  readonly cacheScope?: "public" | "private";
+}
+
+/**
+ * Checks a hint and fills in its defaults.
+ *
+ * @throws {TypeError} If the scope is neither `"public"` nor `"private"`
+ * @throws {RangeError} If the time is not an integer of 0 or more
+ */
+export function fullCacheHint(
+  { ttlMs = 0, cacheScope = "private" }: CacheHint,
+): Required<CacheHint> {
+  if (!Number.isSafeInteger(ttlMs) || ttlMs < 0) {
+    throw new RangeError(`Give an integer of 0 or more as "ttlMs": ${ttlMs}`);
+  }
+  if (cacheScope !== "public" && cacheScope !== "private") {
+    throw new TypeError(`Give "public" or "private" as "cacheScope": ${String(cacheScope)}`);
+  }
+  return { ttlMs, cacheScope };
+}
