@@ -7,7 +7,6 @@ import type { Authorize } from "../auth/authorize.ts";
 import type { CallSettings } from "../calls/calls.ts";
 import { memoryStore } from "../cluster/memory_store.ts";
 import type { StoreSettings } from "../cluster/types.ts";
-import type { ListenSettings } from "../era2026/subscriptions.ts";
 import { type GateSettings, gateSettings, rateLimiterOption } from "../http/gates/options.ts";
 import { functionOption, integerOption } from "../internal/check.ts";
 import { type Clock, systemClock } from "../internal/clock.ts";
@@ -27,7 +26,13 @@ export interface Settings {
   readonly versions: readonly ProtocolVersion[];
   readonly calls: CallSettings;
   readonly streams: StreamSettings;
-  readonly listen: ListenSettings;
+  /** Whether 2026 clients may subscribe, and how many subscriptions may be open. */
+  readonly listen: {
+    readonly enabled: boolean;
+    readonly most: number;
+    readonly mostPerPrincipal: number;
+    readonly mostResources: number;
+  };
   /** `false` serves 2025 clients without sessions. */
   readonly sessionful: boolean;
   /** What a second GET stream of a session does to the first. */
