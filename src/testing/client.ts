@@ -1,82 +1,117 @@
 /**
- * A client in the same process as the server that it tests.
+ * An in-process client with a friendly surface over the official one.
  *
  * @module
  */
+import {
+  type Client,
+  type CompleteRequestParams,
+  type CompleteResult,
+  type Implementation,
+  LOG_LEVEL_META_KEY,
+  type LoggingLevel,
+  type McpSubscription,
+  type Prompt,
+  ProtocolError,
+  type RequestMethod,
+  type RequestOptions as ClientRequestOptions,
+  type Resource,
+  type ResourceTemplateType,
+  type ResultTypeMap,
+  type ServerCapabilities,
+  type StandardSchemaV1,
+  type Tool,
+} from "@modelcontextprotocol/client";
+import { McpError } from "../protocol/errors.ts";
 import type { Notification } from "../protocol/exchange.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
-import type {
-  CallToolResult,
-  GetPromptResult,
-  Implementation,
-  LogLevel,
-  ReadResourceResult,
-  ServerCapabilities,
-} from "../protocol/shapes.ts";
+import type { CallToolResult, GetPromptResult, ReadResourceResult } from "../protocol/shapes.ts";
+import { RefusedError } from "./errors.ts";
 import type { Inbox } from "./inbox.ts";
-import { listAll } from "./paging.ts";
-import type {
-  Completion,
-  CompletionReference,
-  ListedPrompt,
-  ListedResource,
-  ListedResourceTemplate,
-  ListedTool,
-  RequestOptions,
-} from "./types.ts";
-import type { Wire } from "./wire.ts";
+import type { HandlerTransport } from "./transport.ts";
+import type { RequestOptions } from "./types.ts";
+import { within } from "./wait.ts";
+
+/** Pages of a list before giving up. */
+const MAX_PAGES = 1_000;
+/** Time for the end of the session and of the streams, in milliseconds. */
+const CLOSE_MS = 5_000;
+/** Longest timer. The official client's own limit must not end a wait before ours. */
+const NEVER_MS = 2 ** 31 - 1;
+
+/** Passes a result on unchecked. */
+const UNCHECKED: StandardSchemaV1<unknown, JsonObject> = {
+  "~standard": {
+    version: 1,
+    vendor: "mooring",
+    validate: (value) => ({ value: value as JsonObject }), // JSON-RPC allows objects only
+  },
+};
+
+type ListMethod = "tools/list" | "resources/list" | "resources/templates/list" | "prompts/list";
 
 /**
- * A connected client, made by {@linkcode connect}. What the server answers with an error rejects with
- * an `McpError` that carries its code, message and data; what it turns away before that, with a
- * {@linkcode RefusedError}. Results are handed over as they came, unchecked.
+ * A connected client, made by {@linkcode connect}. Its methods reject
+ * - with an `McpError` for a JSON-RPC error, with the server's code, message and data,
+ * - with a {@linkcode RefusedError} for an HTTP status of 400 or more,
+ * - with a `TimeoutError` or the reason of the caller's signal for a wait that ended early,
+ * - with an `SdkError` of the official client for a result that breaks the protocol, and for methods
+ *   that the protocol version doesn't have.
  */
 export class TestClient implements AsyncDisposable {
-  readonly #wire: Wire;
+  /**
+   * The official client, for everything that has no method here. Requests made through it reject with
+   * the errors of this class too.
+   */
+  readonly client: Client;
+  /** Session id; `undefined` from 2026-07-28 on, and if the server keeps no sessions. */
+  readonly sessionId: string | undefined;
+  /** Negotiated protocol version. */
+  readonly protocolVersion: string;
+  /** Name and version of the server; `undefined` if it doesn't tell, from 2026-07-28 on. */
+  readonly serverInfo: Implementation | undefined;
+  /** Capabilities of the server. */
+  readonly capabilities: ServerCapabilities;
+  /** The server's instructions for a model. */
+  readonly instructions: string | undefined;
+  readonly #transport: HandlerTransport;
   readonly #inbox: Inbox;
   readonly #timeoutMs: number;
+  readonly #modern: boolean;
+  readonly #closing = new AbortController();
+  readonly #subscriptions = new Map<string, McpSubscription>();
+  #logLevel: LoggingLevel | undefined;
+  #nextToken = 1;
+  #closed: Promise<void> | undefined;
 
   /** Called by {@linkcode connect}. */
-  constructor(wire: Wire, inbox: Inbox, timeoutMs: number) {
-    this.#wire = wire;
+  constructor(client: Client, transport: HandlerTransport, inbox: Inbox, timeoutMs: number) {
+    this.client = client;
+    this.sessionId = transport.sessionId;
+    this.protocolVersion = client.getNegotiatedProtocolVersion() ?? "";
+    this.serverInfo = client.getServerVersion();
+    this.capabilities = client.getServerCapabilities() ?? {};
+    this.instructions = client.getInstructions();
+    this.#transport = transport;
     this.#inbox = inbox;
     this.#timeoutMs = timeoutMs;
+    this.#modern = client.getProtocolEra() === "modern";
   }
 
-  /** The session's id; `undefined` where the server keeps no sessions. */
-  get sessionId(): string | undefined {
-    return this.#wire.sessionId;
-  }
-  /** The protocol version that was agreed on. */
-  get protocolVersion(): string {
-    return this.#wire.facts.protocolVersion;
-  }
-  /** What the server says it is. */
-  get serverInfo(): Implementation {
-    return this.#wire.facts.serverInfo;
-  }
-  /** What the server says it can do. */
-  get capabilities(): ServerCapabilities {
-    return this.#wire.facts.capabilities;
-  }
-  /** What the server tells a model about using it. */
-  get instructions(): string | undefined {
-    return this.#wire.facts.instructions;
-  }
   /**
-   * The notifications received so far, oldest first, besides the progress that a caller asked for. Of
-   * more than 1,000, the newest.
+   * Notifications received so far, oldest first, except progress of requests with `onProgress`. Keeps
+   * the newest 1,000.
    */
   get notifications(): readonly Notification[] {
     return this.#inbox.received;
   }
 
   /**
-   * Waits for a notification: the oldest of its method that no such call has returned before, or the
-   * next to come.
+   * Waits for a notification: the oldest of its method that no earlier call has returned, or the next
+   * to arrive.
    *
-   * @param options.timeoutMs How long to wait, in milliseconds; as long as for answers when left out
-   * @throws {DOMException} A `TimeoutError` when none comes in time
+   * @param options.timeoutMs Time limit in milliseconds; that of the client if left out
+   * @throws {DOMException} A `TimeoutError` if none arrives in time
    */
   async nextNotification(
     method: string,
@@ -85,117 +120,221 @@ export class TestClient implements AsyncDisposable {
     return await this.#inbox.next(method, options.timeoutMs ?? this.#timeoutMs);
   }
 
-  /** Calls a tool. A tool that fails gives a result with `isError`, which is no rejection. */
+  /** Calls a tool. A tool that fails resolves with `isError`. */
   async callTool(
     name: string,
     args?: JsonObject,
     options?: RequestOptions,
   ): Promise<CallToolResult> {
-    const params = args === undefined ? { name } : { name, arguments: args };
-    return await this.#typed<CallToolResult>("tools/call", params, options);
+    const params = { name, ...args && { arguments: args } };
+    const result = await this.#send("tools/call", params, options, (params, options) => {
+      return this.client.callTool(params, options);
+    });
+    // Only 2026-07-28 allows `structuredContent` of another type, and few servers send it.
+    return result as CallToolResult;
   }
 
   /** Lists all tools, page by page. */
-  async listTools(): Promise<readonly ListedTool[]> {
-    return await listAll<ListedTool>(this.#wire, "tools/list", "tools");
+  async listTools(): Promise<readonly Tool[]> {
+    return await this.#listAll<Tool>("tools/list", "tools");
   }
 
   /** Lists all resources, page by page. */
-  async listResources(): Promise<readonly ListedResource[]> {
-    return await listAll<ListedResource>(this.#wire, "resources/list", "resources");
+  async listResources(): Promise<readonly Resource[]> {
+    return await this.#listAll<Resource>("resources/list", "resources");
   }
 
   /** Lists all resource templates, page by page. */
-  async listResourceTemplates(): Promise<readonly ListedResourceTemplate[]> {
+  async listResourceTemplates(): Promise<readonly ResourceTemplateType[]> {
     const method = "resources/templates/list";
-    return await listAll<ListedResourceTemplate>(this.#wire, method, "resourceTemplates");
+    return await this.#listAll<ResourceTemplateType>(method, "resourceTemplates");
+  }
+
+  /** Lists all prompts, page by page. */
+  async listPrompts(): Promise<readonly Prompt[]> {
+    return await this.#listAll<Prompt>("prompts/list", "prompts");
   }
 
   /** Reads a resource. */
   async readResource(uri: string, options?: RequestOptions): Promise<ReadResourceResult> {
-    return await this.#typed<ReadResourceResult>("resources/read", { uri }, options);
+    return await this.#typed("resources/read", { uri }, options);
   }
 
-  /** Asks to be told when a resource changes. */
+  /** Subscribes to updates of a resource: `subscriptions/listen` from 2026-07-28 on. */
   async subscribe(uri: string): Promise<void> {
-    await this.request("resources/subscribe", { uri });
+    if (!this.#modern) {
+      await this.request("resources/subscribe", { uri });
+      return;
+    }
+    const filter = { resourceSubscriptions: [uri] };
+    const listening = this.#until("subscriptions/listen", {}, (options) => {
+      return this.client.listen(filter, options);
+    });
+    this.#subscriptions.set(uri, await listening);
   }
 
-  /** Asks not to be told any more. */
+  /** Ends a subscription. */
   async unsubscribe(uri: string): Promise<void> {
-    await this.request("resources/unsubscribe", { uri });
+    if (!this.#modern) await this.request("resources/unsubscribe", { uri });
+    await this.#subscriptions.get(uri)?.close();
+    this.#subscriptions.delete(uri);
   }
 
-  /** Lists all prompts, page by page. */
-  async listPrompts(): Promise<readonly ListedPrompt[]> {
-    return await listAll<ListedPrompt>(this.#wire, "prompts/list", "prompts");
-  }
-
-  /** Gets a prompt with its arguments filled in. */
+  /** Gets a prompt. */
   async getPrompt(
     name: string,
     args?: Readonly<Record<string, string>>,
     options?: RequestOptions,
   ): Promise<GetPromptResult> {
-    const params = args === undefined ? { name } : { name, arguments: args };
-    return await this.#typed<GetPromptResult>("prompts/get", params, options);
+    const params = { name, ...args && { arguments: args } };
+    return await this.#typed("prompts/get", params, options);
   }
 
   /**
-   * Asks how an argument may go on.
+   * Completes an argument of a prompt, or a variable of a resource template.
    *
-   * @param context The arguments that are known already
+   * @param context Arguments that are known already
    */
   async complete(
-    ref: CompletionReference,
-    argument: { readonly name: string; readonly value: string },
+    ref: CompleteRequestParams["ref"],
+    argument: CompleteRequestParams["argument"],
     context?: Readonly<Record<string, string>>,
-  ): Promise<Completion> {
+  ): Promise<CompleteResult["completion"]> {
     const params = { ref, argument, ...context && { context: { arguments: context } } };
-    const { completion } = await this.#typed<{ readonly completion: Completion }>(
-      "completion/complete",
-      params,
-    );
-    return completion;
+    return (await this.#typed("completion/complete", params)).completion;
   }
 
-  /** Asks for log messages from a level on. They arrive as notifications. */
-  async setLogLevel(level: LogLevel): Promise<void> {
-    await this.request("logging/setLevel", { level });
+  /**
+   * Sets the lowest level of log messages: with `logging/setLevel`, or from 2026-07-28 on in each
+   * request that follows.
+   */
+  async setLogLevel(level: LoggingLevel): Promise<void> {
+    if (this.#modern) this.#logLevel = level;
+    else await this.request("logging/setLevel", { level });
   }
 
-  /** Asks whether the server answers. */
+  /** Checks that the server answers. Sends `server/discover` from 2026-07-28 on, which has no `ping`. */
   async ping(): Promise<void> {
-    await this.request("ping");
+    await this.request(this.#modern ? "server/discover" : "ping");
   }
 
-  /** Sends any request and waits for its result. */
+  /** Sends any request. Its result is passed on unchecked. */
   async request(
     method: string,
     params: JsonObject = {},
     options: RequestOptions = {},
   ): Promise<JsonObject> {
-    return await this.#wire.request(method, params, options);
+    return await this.#send(method, params, options, (params, options) => {
+      return this.client.request({ method, params }, UNCHECKED, options);
+    });
   }
 
   /** Sends any notification. */
   async notify(method: string, params?: JsonObject): Promise<void> {
-    await this.#wire.notify(method, params);
+    await this.#until(method, {}, () => {
+      return this.client.notification({ method, ...params && { params } });
+    });
   }
 
-  /** Ends what waits, the stream and the session. Doing it again changes nothing. */
-  async close(): Promise<void> {
-    await this.#wire.close();
+  /** Ends pending requests, the streams and the session. Safe to call twice. */
+  close(): Promise<void> {
+    return this.#closed ??= this.#close();
   }
 
-  /** Does what {@linkcode TestClient.close} does. */
+  /** Closes the client. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
 
-  async #typed<T>(method: string, params: JsonObject, options?: RequestOptions): Promise<T> {
-    const result: unknown = await this.request(method, params, options);
-    // Handed on as it came: judging it is what the test is for.
-    return result as T;
+  async #close(): Promise<void> {
+    this.#closing.abort(new DOMException("The client was closed", "AbortError"));
+    try {
+      await within(this.#transport.terminateSession(), CLOSE_MS, "response to DELETE");
+    } catch (error) {
+      // 404: the session has ended already. 405: the server lets no client end one.
+      if (!(error instanceof RefusedError && [404, 405].includes(error.status))) throw error;
+    } finally {
+      await within(this.client.close(), CLOSE_MS, "end of the streams");
+    }
+  }
+
+  /** Reads every page. The official client takes a page that repeats for the last one. */
+  async #listAll<T>(method: ListMethod, key: string): Promise<readonly T[]> {
+    const items: T[] = [];
+    let cursor: string | undefined;
+    for (let n = 0; n < MAX_PAGES; n++) {
+      const page = await this.#typed(method, cursor === undefined ? {} : { cursor });
+      // The official client has checked the page by the schema of its method.
+      items.push(...(page as unknown as Readonly<Record<string, readonly T[]>>)[key] ?? []);
+      cursor = page.nextCursor;
+      if (cursor === undefined) return items;
+    }
+    throw new RangeError(`The server's list has more than ${MAX_PAGES} pages: ${method}`);
+  }
+
+  /** Sends a request of the protocol. The official client checks its result. */
+  async #typed<M extends RequestMethod>(
+    method: M,
+    params: JsonObject,
+    options?: RequestOptions,
+  ): Promise<ResultTypeMap[M]> {
+    return await this.#send(method, params, options, (params, options) => {
+      return this.client.request({ method, params }, options);
+    });
+  }
+
+  /** Sends a request, with a progress token and a log level where they are wanted. */
+  async #send<P extends JsonObject, T>(
+    method: string,
+    params: P & { readonly _meta?: JsonObject },
+    options: RequestOptions = {},
+    send: (params: P, options: ClientRequestOptions) => Promise<T>,
+  ): Promise<T> {
+    const { onProgress, signal, timeoutMs } = options;
+    const failed = new AbortController();
+    const stop = signal ? AbortSignal.any([signal, failed.signal]) : failed.signal;
+    const progressToken = `progress-${this.#nextToken++}`;
+    if (onProgress) {
+      this.#transport.progress.set(progressToken, (update) => {
+        try {
+          onProgress(update);
+        } catch (error) {
+          failed.abort(error); // An assertion there has to fail the test
+        }
+      });
+    }
+    const _meta = {
+      ...this.#logLevel && { [LOG_LEVEL_META_KEY]: this.#logLevel },
+      ...onProgress && { progressToken },
+      ...params._meta,
+    };
+    const full = Object.keys(_meta).length === 0 ? params : { ...params, _meta };
+    try {
+      const limits = { signal: stop, timeoutMs };
+      return await this.#until(method, limits, (options) => send(full, options));
+    } finally {
+      this.#transport.progress.delete(progressToken);
+    }
+  }
+
+  /** Waits for the official client, and cancels its request when the wait ends early. */
+  async #until<T>(
+    method: string,
+    { signal, timeoutMs = this.#timeoutMs }: RequestOptions,
+    work: (options: ClientRequestOptions) => Promise<T>,
+  ): Promise<T> {
+    const cancel = new AbortController();
+    const closing = this.#closing.signal;
+    const stop = signal ? AbortSignal.any([closing, signal]) : closing;
+    try {
+      stop.throwIfAborted();
+      const result = work({ signal: cancel.signal, timeout: NEVER_MS });
+      return await within(result, timeoutMs, `answer to ${method}`, stop);
+    } catch (error) {
+      // Closing ends the requests with the session.
+      if (!closing.aborted) cancel.abort(error instanceof Error ? error.message : error);
+      if (!(error instanceof ProtocolError)) throw error;
+      throw new McpError(error.code, error.message, error.data);
+    }
   }
 }
