@@ -4,38 +4,41 @@
  * @module
  */
 import {
-  type Client,
-  type CompleteRequestParams,
-  type CompleteResult,
-  type Implementation,
   LOG_LEVEL_META_KEY,
-  type LoggingLevel,
   type McpSubscription,
-  type Prompt,
   ProtocolError,
   type RequestMethod,
   type RequestOptions as ClientRequestOptions,
-  type Resource,
-  type ResourceTemplateType,
   type ResultTypeMap,
-  type ServerCapabilities,
   type StandardSchemaV1,
-  type Tool,
 } from "@modelcontextprotocol/client";
 import { McpError } from "../protocol/errors.ts";
 import type { Notification } from "../protocol/exchange.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
-import type { CallToolResult, GetPromptResult, ReadResourceResult } from "../protocol/shapes.ts";
-import { RefusedError } from "./errors.ts";
+import type {
+  CallToolResult,
+  GetPromptResult,
+  Implementation,
+  LogLevel,
+  ReadResourceResult,
+  ServerCapabilities,
+} from "../protocol/shapes.ts";
 import type { Inbox } from "./inbox.ts";
 import type { HandlerTransport } from "./transport.ts";
-import type { RequestOptions } from "./types.ts";
+import type {
+  Completion,
+  CompletionReference,
+  ListedPrompt,
+  ListedResource,
+  ListedResourceTemplate,
+  ListedTool,
+  OfficialClient,
+  RequestOptions,
+} from "./types.ts";
 import { within } from "./wait.ts";
 
 /** Pages of a list before giving up. */
 const MAX_PAGES = 1_000;
-/** Time for the end of the session and of the streams, in milliseconds. */
-const CLOSE_MS = 5_000;
 /** Longest timer. The official client's own limit must not end a wait before ours. */
 const NEVER_MS = 2 ** 31 - 1;
 
@@ -53,7 +56,7 @@ type ListMethod = "tools/list" | "resources/list" | "resources/templates/list" |
 /**
  * A connected client, made by {@linkcode connect}. Its methods reject
  * - with an `McpError` for a JSON-RPC error, with the server's code, message and data,
- * - with a {@linkcode RefusedError} for an HTTP status of 400 or more,
+ * - with a `RefusedError` for an HTTP status of 400 or more,
  * - with a `TimeoutError` or the reason of the caller's signal for a wait that ended early,
  * - with an `SdkError` of the official client for a result that breaks the protocol, and for methods
  *   that the protocol version doesn't have.
@@ -63,7 +66,7 @@ export class TestClient implements AsyncDisposable {
    * The official client, for everything that has no method here. Requests made through it reject with
    * the errors of this class too.
    */
-  readonly client: Client;
+  readonly client: OfficialClient;
   /** Session id; `undefined` from 2026-07-28 on, and if the server keeps no sessions. */
   readonly sessionId: string | undefined;
   /** Negotiated protocol version. */
@@ -80,12 +83,17 @@ export class TestClient implements AsyncDisposable {
   readonly #modern: boolean;
   readonly #closing = new AbortController();
   readonly #subscriptions = new Map<string, McpSubscription>();
-  #logLevel: LoggingLevel | undefined;
+  #logLevel: LogLevel | undefined;
   #nextToken = 1;
   #closed: Promise<void> | undefined;
 
   /** Called by {@linkcode connect}. */
-  constructor(client: Client, transport: HandlerTransport, inbox: Inbox, timeoutMs: number) {
+  constructor(
+    client: OfficialClient,
+    transport: HandlerTransport,
+    inbox: Inbox,
+    timeoutMs: number,
+  ) {
     this.client = client;
     this.sessionId = transport.sessionId;
     this.protocolVersion = client.getNegotiatedProtocolVersion() ?? "";
@@ -124,7 +132,7 @@ export class TestClient implements AsyncDisposable {
   async callTool(
     name: string,
     args?: JsonObject,
-    options?: RequestOptions,
+    options: RequestOptions = {},
   ): Promise<CallToolResult> {
     const params = { name, ...args && { arguments: args } };
     const result = await this.#send("tools/call", params, options, (params, options) => {
@@ -135,24 +143,24 @@ export class TestClient implements AsyncDisposable {
   }
 
   /** Lists all tools, page by page. */
-  async listTools(): Promise<readonly Tool[]> {
-    return await this.#listAll<Tool>("tools/list", "tools");
+  async listTools(): Promise<readonly ListedTool[]> {
+    return await this.#listAll<ListedTool>("tools/list", "tools");
   }
 
   /** Lists all resources, page by page. */
-  async listResources(): Promise<readonly Resource[]> {
-    return await this.#listAll<Resource>("resources/list", "resources");
+  async listResources(): Promise<readonly ListedResource[]> {
+    return await this.#listAll<ListedResource>("resources/list", "resources");
   }
 
   /** Lists all resource templates, page by page. */
-  async listResourceTemplates(): Promise<readonly ResourceTemplateType[]> {
+  async listResourceTemplates(): Promise<readonly ListedResourceTemplate[]> {
     const method = "resources/templates/list";
-    return await this.#listAll<ResourceTemplateType>(method, "resourceTemplates");
+    return await this.#listAll<ListedResourceTemplate>(method, "resourceTemplates");
   }
 
   /** Lists all prompts, page by page. */
-  async listPrompts(): Promise<readonly Prompt[]> {
-    return await this.#listAll<Prompt>("prompts/list", "prompts");
+  async listPrompts(): Promise<readonly ListedPrompt[]> {
+    return await this.#listAll<ListedPrompt>("prompts/list", "prompts");
   }
 
   /** Reads a resource. */
@@ -167,7 +175,7 @@ export class TestClient implements AsyncDisposable {
       return;
     }
     const filter = { resourceSubscriptions: [uri] };
-    const listening = this.#until("subscriptions/listen", {}, (options) => {
+    const listening = this.#send("subscriptions/listen", {}, {}, (_params, options) => {
       return this.client.listen(filter, options);
     });
     this.#subscriptions.set(uri, await listening);
@@ -196,10 +204,10 @@ export class TestClient implements AsyncDisposable {
    * @param context Arguments that are known already
    */
   async complete(
-    ref: CompleteRequestParams["ref"],
-    argument: CompleteRequestParams["argument"],
+    ref: CompletionReference,
+    argument: { readonly name: string; readonly value: string },
     context?: Readonly<Record<string, string>>,
-  ): Promise<CompleteResult["completion"]> {
+  ): Promise<Completion> {
     const params = { ref, argument, ...context && { context: { arguments: context } } };
     return (await this.#typed("completion/complete", params)).completion;
   }
@@ -208,7 +216,7 @@ export class TestClient implements AsyncDisposable {
    * Sets the lowest level of log messages: with `logging/setLevel`, or from 2026-07-28 on in each
    * request that follows.
    */
-  async setLogLevel(level: LoggingLevel): Promise<void> {
+  async setLogLevel(level: LogLevel): Promise<void> {
     if (this.#modern) this.#logLevel = level;
     else await this.request("logging/setLevel", { level });
   }
@@ -231,7 +239,7 @@ export class TestClient implements AsyncDisposable {
 
   /** Sends any notification. */
   async notify(method: string, params?: JsonObject): Promise<void> {
-    await this.#until(method, {}, () => {
+    await this.#send(method, {}, {}, () => {
       return this.client.notification({ method, ...params && { params } });
     });
   }
@@ -249,12 +257,9 @@ export class TestClient implements AsyncDisposable {
   async #close(): Promise<void> {
     this.#closing.abort(new DOMException("The client was closed", "AbortError"));
     try {
-      await within(this.#transport.terminateSession(), CLOSE_MS, "response to DELETE");
-    } catch (error) {
-      // 404: the session has ended already. 405: the server lets no client end one.
-      if (!(error instanceof RefusedError && [404, 405].includes(error.status))) throw error;
+      await this.#transport.end();
     } finally {
-      await within(this.client.close(), CLOSE_MS, "end of the streams");
+      await this.client.close();
     }
   }
 
@@ -276,24 +281,30 @@ export class TestClient implements AsyncDisposable {
   async #typed<M extends RequestMethod>(
     method: M,
     params: JsonObject,
-    options?: RequestOptions,
+    options: RequestOptions = {},
   ): Promise<ResultTypeMap[M]> {
     return await this.#send(method, params, options, (params, options) => {
       return this.client.request({ method, params }, options);
     });
   }
 
-  /** Sends a request, with a progress token and a log level where they are wanted. */
+  /** Waits for the official client, and cancels its request when the wait ends early. */
   async #send<P extends JsonObject, T>(
     method: string,
     params: P & { readonly _meta?: JsonObject },
-    options: RequestOptions = {},
+    { onProgress, signal, timeoutMs = this.#timeoutMs }: RequestOptions,
     send: (params: P, options: ClientRequestOptions) => Promise<T>,
   ): Promise<T> {
-    const { onProgress, signal, timeoutMs } = options;
+    const closing = this.#closing.signal;
+    const cancel = new AbortController();
     const failed = new AbortController();
-    const stop = signal ? AbortSignal.any([signal, failed.signal]) : failed.signal;
+    const stop = AbortSignal.any([closing, failed.signal, ...signal ? [signal] : []]);
     const progressToken = `progress-${this.#nextToken++}`;
+    const _meta = {
+      ...this.#logLevel && { [LOG_LEVEL_META_KEY]: this.#logLevel },
+      ...onProgress && { progressToken },
+      ...params._meta,
+    };
     if (onProgress) {
       this.#transport.progress.set(progressToken, (update) => {
         try {
@@ -303,38 +314,18 @@ export class TestClient implements AsyncDisposable {
         }
       });
     }
-    const _meta = {
-      ...this.#logLevel && { [LOG_LEVEL_META_KEY]: this.#logLevel },
-      ...onProgress && { progressToken },
-      ...params._meta,
-    };
-    const full = Object.keys(_meta).length === 0 ? params : { ...params, _meta };
-    try {
-      const limits = { signal: stop, timeoutMs };
-      return await this.#until(method, limits, (options) => send(full, options));
-    } finally {
-      this.#transport.progress.delete(progressToken);
-    }
-  }
-
-  /** Waits for the official client, and cancels its request when the wait ends early. */
-  async #until<T>(
-    method: string,
-    { signal, timeoutMs = this.#timeoutMs }: RequestOptions,
-    work: (options: ClientRequestOptions) => Promise<T>,
-  ): Promise<T> {
-    const cancel = new AbortController();
-    const closing = this.#closing.signal;
-    const stop = signal ? AbortSignal.any([closing, signal]) : closing;
     try {
       stop.throwIfAborted();
-      const result = work({ signal: cancel.signal, timeout: NEVER_MS });
+      const full = Object.keys(_meta).length === 0 ? params : { ...params, _meta };
+      const result = send(full, { signal: cancel.signal, timeout: NEVER_MS });
       return await within(result, timeoutMs, `answer to ${method}`, stop);
     } catch (error) {
       // Closing ends the requests with the session.
       if (!closing.aborted) cancel.abort(error instanceof Error ? error.message : error);
       if (!(error instanceof ProtocolError)) throw error;
       throw new McpError(error.code, error.message, error.data);
+    } finally {
+      this.#transport.progress.delete(progressToken);
     }
   }
 }

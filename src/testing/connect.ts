@@ -6,6 +6,9 @@
 import {
   Client,
   type ClientCapabilities,
+  type CreateMessageResult,
+  type ElicitResult,
+  type Implementation,
   SdkError,
   SUPPORTED_PROTOCOL_VERSIONS,
 } from "@modelcontextprotocol/client";
@@ -103,13 +106,13 @@ export async function connect(
     await within(Promise.resolve(opened), timeoutMs, "response to the stream's request");
     return new TestClient(client, transport, inbox, timeoutMs);
   } catch (error) {
-    await transport.terminateSession().catch(() => {});
-    await client.close();
+    await transport.end().catch(() => {});
     // The negotiation of 2026-07-28 wraps what the transport throws.
     throw error instanceof SdkError && error.cause instanceof Error ? error.cause : error;
   }
 }
 
+/** Makes the official client. Its own types are stricter than ours; it checks every value itself. */
 function officialClient(protocolVersion: string, options: ConnectOptions): Client {
   const { clientInfo = { name: "mooring-testing", version: "1.0.0" } } = options;
   const { onElicit, onSample, onRoots } = options;
@@ -117,19 +120,24 @@ function officialClient(protocolVersion: string, options: ConnectOptions): Clien
     ...onElicit && { elicitation: { form: {}, url: {} } },
     ...onSample && { sampling: {} },
     ...onRoots && { roots: {} },
-    // Declared as they are: judging them is what the server is tested for.
     ...options.capabilities as ClientCapabilities,
   };
   const modern = protocolVersion >= FIRST_MODERN_VERSION;
-  const client = new Client(clientInfo, {
+  const client = new Client(clientInfo as Implementation, {
     capabilities,
     // A version that nobody knows is proposed too: the server's answer is tested.
     supportedProtocolVersions: [protocolVersion, ...SUPPORTED_PROTOCOL_VERSIONS],
     versionNegotiation: { mode: modern ? { pin: protocolVersion } : "legacy" },
   });
-  if (onElicit) client.setRequestHandler("elicitation/create", ({ params }) => onElicit(params));
+  if (onElicit) {
+    client.setRequestHandler("elicitation/create", async ({ params }) => {
+      return await onElicit(params) as ElicitResult;
+    });
+  }
   if (onSample) {
-    client.setRequestHandler("sampling/createMessage", ({ params }) => onSample(params));
+    client.setRequestHandler("sampling/createMessage", async ({ params }) => {
+      return await onSample(params) as CreateMessageResult;
+    });
   }
   if (onRoots) {
     client.setRequestHandler("roots/list", async () => ({ roots: [...await onRoots()] }));

@@ -31,16 +31,17 @@ export { TestClient } from "./client.ts";
 export { RefusedError } from "./errors.ts";
 export { McpError } from "../protocol/errors.ts";
 export type { Notification } from "../protocol/exchange.ts";
-export type { ConnectOptions, RequestHandler, RequestOptions } from "./types.ts";
-export { SdkError } from "@modelcontextprotocol/client";
 export type {
-  CompleteRequestParams,
-  CreateMessageRequestParams,
-  ElicitRequestParams,
-  ElicitResult,
-  Progress,
-  Prompt,
-  Resource,
-  ResourceTemplateType,
-  Tool,
-} from "@modelcontextprotocol/client";
+  Completion,
+  CompletionReference,
+  ConnectOptions,
+  ElicitParams,
+  ListedPrompt,
+  ListedResource,
+  ListedResourceTemplate,
+  ListedTool,
+  OfficialClient,
+  ProgressUpdate,
+  RequestHandler,
+  RequestOptions,
+} from "./types.ts";

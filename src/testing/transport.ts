@@ -5,7 +5,6 @@
  */
 import {
   type JSONRPCMessage,
-  type Progress,
   type RequestId,
   StreamableHTTPClientTransport,
   type Transport,
@@ -13,7 +12,13 @@ import {
 } from "@modelcontextprotocol/client";
 import { ErrorCode, McpError } from "../protocol/errors.ts";
 import type { Notification } from "../protocol/exchange.ts";
+import { RefusedError } from "./errors.ts";
 import { HandlerFetch, type HandlerFetchOptions } from "./handler_fetch.ts";
+import type { ProgressUpdate } from "./types.ts";
+import { within } from "./wait.ts";
+
+/** Time for the end of the session, and for the end of the streams, in milliseconds. */
+const CLOSE_MS = 5_000;
 
 /** Options of a {@linkcode HandlerTransport}. */
 export interface HandlerTransportOptions extends HandlerFetchOptions {
@@ -36,7 +41,7 @@ export class HandlerTransport implements Transport {
   onerror: Transport["onerror"];
   onmessage: Transport["onmessage"];
   /** Receivers of progress by token. */
-  readonly progress = new Map<unknown, (update: Progress) => void>();
+  readonly progress: Map<unknown, (update: ProgressUpdate) => void> = new Map();
   readonly http: HandlerFetch;
   readonly #inner: StreamableHTTPClientTransport;
   readonly #onNotification: (notification: Notification) => void;
@@ -104,17 +109,25 @@ export class HandlerTransport implements Transport {
     }
   }
 
-  /** Ends the session, if there is one. */
-  async terminateSession(): Promise<void> {
+  /** Ends the session if there is one, then every stream and pending resume. */
+  async end(): Promise<void> {
+    if (this.#ending.signal.aborted) return;
     this.#ending.abort();
-    await this.#inner.terminateSession();
+    try {
+      await within(this.#inner.terminateSession(), CLOSE_MS, "response to DELETE");
+    } catch (error) {
+      // 404: the session has ended already. 405: the server lets no client end one.
+      if (!(error instanceof RefusedError && [404, 405].includes(error.status))) throw error;
+    } finally {
+      await this.close();
+    }
   }
 
-  /** Ends every stream, and cancels the pending resumes. */
+  /** Ends every stream and pending resume. */
   async close(): Promise<void> {
     this.#ending.abort();
     await this.#inner.close();
-    await this.http.settled();
+    await within(this.http.settled(), CLOSE_MS, "end of the streams");
   }
 
   #receive(message: JSONRPCMessage): void {
@@ -130,7 +143,7 @@ export class HandlerTransport implements Transport {
       const isProgress = method === "notifications/progress";
       const onProgress = isProgress ? this.progress.get(params?.progressToken) : undefined;
       // The server's params are passed on unchecked: judging them is what the test is for.
-      if (onProgress) return onProgress(params as unknown as Progress);
+      if (onProgress) return onProgress(params as unknown as ProgressUpdate);
       // An acknowledgement answers `subscriptions/listen`.
       if (method !== "notifications/subscriptions/acknowledged") {
         this.#onNotification({ method, ...params && { params } });

@@ -3,18 +3,59 @@
  *
  * @module
  */
+import type { Notification } from "../protocol/exchange.ts";
+import type { JsonObject } from "../protocol/jsonrpc.ts";
 import type {
-  CreateMessageRequestParams,
+  ClientCapabilities,
+  CreateMessageParams,
   CreateMessageResult,
-  CreateMessageResultWithTools,
-  ElicitRequestParams,
   ElicitResult,
   Implementation,
-  Progress,
   Root,
-} from "@modelcontextprotocol/client";
-import type { Notification } from "../protocol/exchange.ts";
-import type { ClientCapabilities } from "../protocol/shapes.ts";
+} from "../protocol/shapes.ts";
+
+/** The `Client` of `@modelcontextprotocol/client`. */
+export type OfficialClient = InstanceType<
+  (typeof import("@modelcontextprotocol/client"))["Client"]
+>;
+/** A tool in a list: the `Tool` of `@modelcontextprotocol/client`. */
+export type ListedTool = Awaited<ReturnType<OfficialClient["listTools"]>>["tools"][number];
+/** A resource in a list: the `Resource` of `@modelcontextprotocol/client`. */
+export type ListedResource = Awaited<
+  ReturnType<OfficialClient["listResources"]>
+>["resources"][number];
+/** A resource template in a list: the `ResourceTemplateType` of `@modelcontextprotocol/client`. */
+export type ListedResourceTemplate = Awaited<
+  ReturnType<OfficialClient["listResourceTemplates"]>
+>["resourceTemplates"][number];
+/** A prompt in a list: the `Prompt` of `@modelcontextprotocol/client`. */
+export type ListedPrompt = Awaited<ReturnType<OfficialClient["listPrompts"]>>["prompts"][number];
+/** A prompt or a resource template, of which a value is completed. */
+export type CompletionReference = Parameters<OfficialClient["complete"]>[0]["ref"];
+/** Values that a server proposes. */
+export type Completion = Awaited<ReturnType<OfficialClient["complete"]>>["completion"];
+
+/** Parameters of an elicitation: a form to fill in, or a URL to visit. */
+export interface ElicitParams extends JsonObject {
+  /** Text for the user. */
+  readonly message: string;
+  /** JSON Schema of the form's fields, unless the mode is `"url"`. */
+  readonly requestedSchema?: JsonObject;
+  /** Kind of the elicitation; a form if left out. */
+  readonly mode?: "form" | "url";
+  /** URL to visit. */
+  readonly url?: string;
+}
+
+/** Progress of a request. */
+export interface ProgressUpdate {
+  /** Amount of work done. */
+  readonly progress: number;
+  /** Amount of work in all, if known. */
+  readonly total?: number;
+  /** Current step. */
+  readonly message?: string;
+}
 
 /** The tested server: a handler, or any other function that answers requests as `fetch` does. */
 export type RequestHandler = (request: Request) => Response | Promise<Response>;
@@ -52,12 +93,11 @@ export interface ConnectOptions {
    */
   readonly accept?: string;
   /** Answers elicitations. Declares the capability `elicitation`, with forms and URLs. */
-  readonly onElicit?: (params: ElicitRequestParams) => ElicitResult | Promise<ElicitResult>;
+  readonly onElicit?: (params: ElicitParams) => ElicitResult | Promise<ElicitResult>;
   /** Answers sampling requests. Declares the capability `sampling`. */
-  readonly onSample?: (params: CreateMessageRequestParams) =>
-    | CreateMessageResult
-    | CreateMessageResultWithTools
-    | Promise<CreateMessageResult | CreateMessageResultWithTools>;
+  readonly onSample?: (
+    params: CreateMessageParams,
+  ) => CreateMessageResult | Promise<CreateMessageResult>;
   /** Lists the client's roots. Declares the capability `roots`. */
   readonly onRoots?: () => readonly Root[] | Promise<readonly Root[]>;
   /** Receives every notification, except progress of requests with `onProgress`. */
@@ -88,7 +128,7 @@ export interface ConnectOptions {
 /** Options for one request. */
 export interface RequestOptions {
   /** Receives the request's progress notifications. Sends a progress token with the request. */
-  readonly onProgress?: (update: Progress) => void;
+  readonly onProgress?: (update: ProgressUpdate) => void;
   /** Cancels the request, on the server too. The request rejects with the signal's reason. */
   readonly signal?: AbortSignal;
   /** Time limit for the answer, in milliseconds. */

@@ -41,12 +41,6 @@ describe("connect()", () => {
     await handler.close();
   });
 
-  test("connect() rejects for a version that the client can't speak yet", async () => {
-    const handler = createMcpHandler(new Stub());
-    await assert.rejects(connect(handler, { protocolVersion: "2026-07-28" }), RangeError);
-    await handler.close();
-  });
-
   test("connect() rejects with what the server refuses", async () => {
     const handler = createMcpHandler(new Stub(), { authenticate: byToken });
     await assert.rejects(connect(handler), (error) => {
@@ -97,6 +91,31 @@ describe("TestClient", () => {
       assert.equal(error.code, -32602);
       assert.equal(error.message, "Give a number");
       assert.deepEqual(error.data, { path: "a" });
+      return true;
+    });
+    await client.close();
+    await handler.close();
+  });
+
+  test("an error arrives as it was sent, where the official client has a class for it too", async () => {
+    const data = { uri: "a://b", hint: "c" };
+    const read = () => {
+      throw new McpError(-32002, "No such resource", data);
+    };
+    const handler = createMcpHandler(new Stub({}, { "resources/read": read }));
+    const client = await connect(handler);
+    await assert.rejects(client.readResource("a://b"), { name: "McpError", code: -32002, data });
+    await client.close();
+    await handler.close();
+  });
+
+  test("a session that has ended refuses requests, and lets the client close", async () => {
+    const handler = createMcpHandler(new Stub());
+    const client = await connect(handler);
+    await handler.sessions.end(client.sessionId ?? "");
+    await assert.rejects(client.ping(), (error) => {
+      assert.ok(error instanceof RefusedError);
+      assert.equal(error.status, 404);
       return true;
     });
     await client.close();
