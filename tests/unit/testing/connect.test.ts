@@ -239,6 +239,33 @@ describe("TestClient", () => {
     await handler.close();
   });
 
+  test("`maxRetryMs` bounds the pause that the server asks for", async () => {
+    const handler = createMcpHandler(
+      new Stub({
+        async release(exchange) {
+          exchange.closeStream({ retryMs: 60_000 });
+          await new Promise((resolve) => setTimeout(resolve, 5));
+          return text("back");
+        },
+      }),
+    );
+    const client = await connect(handler, { maxRetryMs: 10, timeoutMs: 2_000 });
+    assert.equal(textOf(await client.callTool("release")), "back");
+    await client.close();
+    await handler.close();
+  });
+
+  test("the official client is there for everything else, with the same errors", async () => {
+    const handler = createMcpHandler(new Stub(ECHO));
+    const client = await connect(handler);
+    assert.equal(client.client.getNegotiatedProtocolVersion(), "2025-11-25");
+    assert.equal(textOf(await client.client.callTool({ name: "echo" })), '{"name":"echo"}');
+    await assert.rejects(client.client.callTool({ name: "none" }), McpError);
+    await client.client.close();
+    await client.close();
+    await handler.close();
+  });
+
   test("a signal cancels the call on the server too", async () => {
     const blocker = new Blocker();
     const handler = createMcpHandler(new Stub({ block: blocker.act }));
