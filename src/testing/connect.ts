@@ -3,22 +3,27 @@
  *
  * @module
  */
-import { type Era, isVersion, VERSIONS } from "../protocol/versions.ts";
+import {
+  Client,
+  type ClientCapabilities,
+  type CreateMessageResult,
+  type ElicitResult,
+  type Implementation,
+  SdkError,
+  SUPPORTED_PROTOCOL_VERSIONS,
+} from "@modelcontextprotocol/client";
 import { TestClient } from "./client.ts";
 import { Inbox } from "./inbox.ts";
-import { capabilitiesOf } from "./questions.ts";
-import { connectWithSession } from "./session_wire.ts";
+import { HandlerTransport } from "./transport.ts";
 import type { ConnectOptions, RequestHandler } from "./types.ts";
-import type { Wire, WireOptions } from "./wire.ts";
+import { within } from "./wait.ts";
 
-/** How each era is spoken; what is missing here, the client can't speak yet. */
-const WIRES: Partial<Record<Era, (options: WireOptions) => Promise<Wire>>> = {
-  "2025": connectWithSession,
-};
+/** The first version without `initialize`. Versions are dates, so that they compare as texts. */
+const FIRST_MODERN_VERSION = "2026-07-28";
 
 /**
- * Connects a client to a handler in the same process: no port, no network, no fixed waits. Every wait
- * comes to an end, so that a test fails instead of hanging.
+ * Connects a client to a handler in the same process: no port, no network. Every wait is bounded, so
+ * that a test fails instead of hanging.
  *
  * @example A tool
  * ```ts
@@ -34,7 +39,7 @@ const WIRES: Partial<Record<Era, (options: WireOptions) => Promise<Wire>>> = {
  * console.assert(content[0]?.type === "text" && content[0].text === "Hello!");
  * ```
  *
- * @example A tool that asks the user
+ * @example A tool that asks the user, in both eras
  * ```ts
  * import { createMcpHandler, McpServer } from "@mooring/mcp";
  * import { connect } from "@mooring/mcp/testing";
@@ -49,17 +54,21 @@ const WIRES: Partial<Record<Era, (options: WireOptions) => Promise<Wire>>> = {
  * });
  *
  * await using handler = createMcpHandler(server);
- * await using client = await connect(handler, {
- *   onElicit: () => ({ action: "accept", content: { colour: "green" } }),
- * });
- * const { content } = await client.callTool("colour");
- * console.assert(content[0]?.type === "text" && content[0].text === "accept");
+ * for (const protocolVersion of ["2025-11-25", "2026-07-28"]) {
+ *   await using client = await connect(handler, {
+ *     protocolVersion,
+ *     onElicit: () => ({ action: "accept", content: { colour: "green" } }),
+ *   });
+ *   const { content } = await client.callTool("colour");
+ *   console.assert(content[0]?.type === "text" && content[0].text === "accept");
+ * }
  * ```
  *
- * @param handler What is tested: any function from `Request` to `Response`
- * @throws {RefusedError} If the server turns the handshake away
+ * @param handler Any function from `Request` to `Response`
+ * @throws {RefusedError} If the server refuses a request of the handshake
  * @throws {McpError} If the server answers the handshake with an error
- * @throws {RangeError} If the client can't speak the version yet
+ * @throws {DOMException} A `TimeoutError` if the handshake takes longer than `timeoutMs`
+ * @throws {SdkError} If the server doesn't offer the version, or breaks the protocol
  */
 export async function connect(
   handler: RequestHandler,
@@ -69,36 +78,80 @@ export async function connect(
     url = "http://localhost/mcp",
     headers = {},
     protocolVersion = "2025-11-25",
-    clientInfo = { name: "mooring-testing", version: "1.0.0" },
     accept = "application/json, text/event-stream",
     listen = /text\/event-stream|\*\/\*/i.test(accept),
     timeoutMs = 30_000,
     maxRetryMs = 50,
     onNotification,
   } = options;
-  // A version that nobody knows is proposed in a handshake: what the server says to it is tested.
-  const era = isVersion(protocolVersion) ? VERSIONS[protocolVersion].era : "2025";
-  const open = WIRES[era];
-  if (open === undefined) {
-    throw new RangeError(`Propose a version that the client can speak: ${protocolVersion}`);
-  }
   const inbox = new Inbox();
-  const wire = await open({
+  const client = officialClient(protocolVersion, options);
+  const transport = new HandlerTransport({
     handler,
-    url: String(url),
+    url: new URL(url),
     headers,
-    protocolVersion,
-    capabilities: capabilitiesOf(options, options.capabilities),
-    clientInfo,
     accept,
-    answers: options,
     listen,
-    timeoutMs,
     maxRetryMs,
-    notified(notification) {
+    onNotification(notification) {
       inbox.push(notification);
       onNotification?.(notification);
     },
   });
-  return new TestClient(wire, inbox, timeoutMs);
+  try {
+    await within(client.connect(transport), timeoutMs, "answer to the handshake");
+    const opened = client.getProtocolEra() === "legacy"
+      ? transport.http.opened
+      : listen && listenForChanges(client);
+    await within(Promise.resolve(opened), timeoutMs, "response to the stream's request");
+    return new TestClient(client, transport, inbox, timeoutMs);
+  } catch (error) {
+    await transport.end().catch(() => {});
+    // The negotiation of 2026-07-28 wraps what the transport throws.
+    throw error instanceof SdkError && error.cause instanceof Error ? error.cause : error;
+  }
+}
+
+/** Makes the official client. Its own types are stricter than ours; it checks every value itself. */
+function officialClient(protocolVersion: string, options: ConnectOptions): Client {
+  const { clientInfo = { name: "mooring-testing", version: "1.0.0" } } = options;
+  const { onElicit, onSample, onRoots } = options;
+  const capabilities: ClientCapabilities = {
+    ...onElicit && { elicitation: { form: {}, url: {} } },
+    ...onSample && { sampling: {} },
+    ...onRoots && { roots: {} },
+    ...options.capabilities as ClientCapabilities,
+  };
+  const modern = protocolVersion >= FIRST_MODERN_VERSION;
+  const client = new Client(clientInfo as Implementation, {
+    capabilities,
+    // A version that nobody knows is proposed too: the server's answer is tested.
+    supportedProtocolVersions: [protocolVersion, ...SUPPORTED_PROTOCOL_VERSIONS],
+    versionNegotiation: { mode: modern ? { pin: protocolVersion } : "legacy" },
+  });
+  if (onElicit) {
+    client.setRequestHandler("elicitation/create", async ({ params }) => {
+      return await onElicit(params) as ElicitResult;
+    });
+  }
+  if (onSample) {
+    client.setRequestHandler("sampling/createMessage", async ({ params }) => {
+      return await onSample(params) as CreateMessageResult;
+    });
+  }
+  if (onRoots) {
+    client.setRequestHandler("roots/list", async () => ({ roots: [...await onRoots()] }));
+  }
+  return client;
+}
+
+/** Subscribes to every `list_changed` notification that the server declares. */
+async function listenForChanges(client: Client): Promise<void> {
+  const { tools, prompts, resources } = client.getServerCapabilities() ?? {};
+  const filter = {
+    ...tools?.listChanged && { toolsListChanged: true },
+    ...prompts?.listChanged && { promptsListChanged: true },
+    ...resources?.listChanged && { resourcesListChanged: true },
+  };
+  if (Object.keys(filter).length > 0) await client.listen(filter);
 }

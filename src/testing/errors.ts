@@ -1,5 +1,5 @@
 /**
- * What the in-process client throws.
+ * Errors of the in-process client.
  *
  * @module
  */
@@ -7,26 +7,26 @@ import { ErrorCode, McpError } from "../protocol/errors.ts";
 import { isObject } from "../protocol/jsonrpc.ts";
 
 /**
- * The server turned an HTTP request away, before or instead of answering what it carries. Code,
- * message and data are those of the JSON-RPC error in its body.
+ * Reports an HTTP response with a status of 400 or more. Code, message and data are those of the
+ * JSON-RPC error in the body, if there is one.
  */
 export class RefusedError extends McpError {
-  /** The HTTP status. */
+  /** HTTP status. */
   readonly status: number;
-  /** The response's headers. */
+  /** Headers of the response. */
   readonly headers: Headers;
 
   /**
-   * Made by the client.
+   * Describes a refusal.
    *
-   * @param response The refusal; its body has been read
-   * @param body The parsed body, or `undefined` when it was no JSON
+   * @param response The refusal
+   * @param body Its parsed body, or `undefined` if that is not JSON
    */
   constructor(response: Response, body: unknown) {
     const error = isObject(body) && isObject(body.error) ? body.error : {};
     const { code, message, data } = error;
     super(
-      typeof code === "number" ? code : ErrorCode.Refused,
+      Number.isInteger(code) ? Number(code) : ErrorCode.Refused,
       typeof message === "string" ? message : `HTTP status ${response.status}`,
       data,
     );

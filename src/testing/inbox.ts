@@ -1,28 +1,28 @@
 /**
- * The notifications that a client has received.
+ * Received notifications.
  *
  * @module
  */
 import type { Notification } from "../protocol/exchange.ts";
 import { within } from "./wait.ts";
 
-/** How many notifications are kept; the oldest go first. */
-const MOST = 1_000;
+/** Notifications to keep. The oldest are dropped first. */
+const MAX_NOTIFICATIONS = 1_000;
 
 interface Waiter {
   readonly method: string;
   readonly resolve: (notification: Notification) => void;
 }
 
-/** Keeps notifications, and hands each to one who waits for it. */
+/** Records notifications, and resolves waits for the next of a method. */
 export class Inbox {
-  /** What was received, oldest first. */
+  /** Received notifications, oldest first. */
   readonly received: Notification[] = [];
-  /** What nobody has waited for yet, oldest first. */
+  /** Notifications that `next` has not returned yet, oldest first. */
   readonly #unclaimed: Notification[] = [];
   readonly #waiters = new Set<Waiter>();
 
-  /** Takes a notification. */
+  /** Records a notification. */
   push(notification: Notification): void {
     keep(this.received, notification);
     for (const waiter of this.#waiters) {
@@ -35,9 +35,9 @@ export class Inbox {
   }
 
   /**
-   * The next notification of a method: the oldest that was not handed out before, or the first to come.
+   * Waits for a notification of a method: the oldest not returned before, or the next to arrive.
    *
-   * @throws {DOMException} A `TimeoutError` when none comes in time
+   * @throws {DOMException} A `TimeoutError` if none arrives in time
    */
   async next(method: string, timeoutMs: number): Promise<Notification> {
     const index = this.#unclaimed.findIndex((notification) => notification.method === method);
@@ -56,5 +56,5 @@ export class Inbox {
 
 function keep(list: Notification[], notification: Notification): void {
   list.push(notification);
-  if (list.length > MOST) list.shift();
+  if (list.length > MAX_NOTIFICATIONS) list.shift();
 }

@@ -1,9 +1,10 @@
 /**
- * A client for tests, in the same process as the server that it tests.
+ * A client for tests, in the same process as the tested server.
  *
- * {@linkcode connect} shakes hands with a handler by calling it: nothing listens on a port, and nothing
- * is sent over a network. The client then does what a full MCP client does: it reads streams and comes
- * back to those that break, answers what the server asks, cancels, and collects notifications.
+ * {@linkcode connect} calls a handler the way `fetch` calls a server: nothing listens on a port, and
+ * nothing is sent over a network. Behind it is the official client, `@modelcontextprotocol/client`, so
+ * that a test sees the server as real clients do, in every protocol version: streams are read and
+ * resumed, questions answered, requests cancelled, notifications collected.
  *
  * @example
  * ```ts
@@ -35,11 +36,11 @@ export type {
   CompletionReference,
   ConnectOptions,
   ElicitParams,
-  ListedArgument,
   ListedPrompt,
   ListedResource,
   ListedResourceTemplate,
   ListedTool,
+  OfficialClient,
   ProgressUpdate,
   RequestHandler,
   RequestOptions,

@@ -1,16 +1,33 @@
 /**
- * Waits that come to an end.
+ * Bounded waits.
  *
  * @module
  */
 
 /**
- * Waits for a promise, but neither longer than `ms` milliseconds nor after `signal` has aborted.
- * Unlike the server's own timers, this one keeps the process alive: a test is waiting.
+ * Waits for a promise until `signal` aborts.
  *
- * @param what What is waited for, for the error's message
- * @throws {DOMException} A `TimeoutError` when the time is up
- * @throws {AbortSignal["reason"]} When the signal aborts
+ * @throws {AbortSignal["reason"]} If the signal aborts first
+ */
+export async function until<T>(promise: PromiseLike<T>, signal: AbortSignal): Promise<T> {
+  const aborted = Promise.withResolvers<never>();
+  const abort = () => aborted.reject(signal.reason);
+  if (signal.aborted) abort();
+  signal.addEventListener("abort", abort);
+  try {
+    return await Promise.race([aborted.promise, promise]);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}
+
+/**
+ * Waits for a promise, for `ms` milliseconds at most and until `signal` aborts. Unlike the server's own
+ * timers, this one keeps the process alive: a test is waiting.
+ *
+ * @param what The awaited thing, for the error's message
+ * @throws {DOMException} A `TimeoutError` after `ms` milliseconds
+ * @throws {AbortSignal["reason"]} If the signal aborts first
  */
 export async function within<T>(
   promise: PromiseLike<T>,
@@ -18,36 +35,13 @@ export async function within<T>(
   what: string,
   signal?: AbortSignal,
 ): Promise<T> {
-  signal?.throwIfAborted();
-  return await new Promise<T>((resolve, reject) => {
-    const abort = () => settle(() => reject(signal?.reason));
-    const timer = setTimeout(() => settle(() => reject(timedOut(ms, what))), ms);
-    const settle = (end: () => void) => {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", abort);
-      end();
-    };
-    signal?.addEventListener("abort", abort);
-    promise.then((value) => settle(() => resolve(value)), (error) => settle(() => reject(error)));
-  });
-}
-
-/**
- * Waits for `ms` milliseconds, or less when `signal` aborts. Never rejects.
- */
-export async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  await new Promise<void>((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done);
-  });
-}
-
-function timedOut(ms: number, what: string): DOMException {
-  return new DOMException(`No ${what} within ${ms} ms`, "TimeoutError");
+  const late = new AbortController();
+  const timeout = () => late.abort(new DOMException(`No ${what} within ${ms} ms`, "TimeoutError"));
+  const timer = setTimeout(timeout, ms);
+  try {
+    const either = signal ? AbortSignal.any([late.signal, signal]) : late.signal;
+    return await until(promise, either);
+  } finally {
+    clearTimeout(timer);
+  }
 }

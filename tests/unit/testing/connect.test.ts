@@ -41,12 +41,6 @@ describe("connect()", () => {
     await handler.close();
   });
 
-  test("connect() rejects for a version that the client can't speak yet", async () => {
-    const handler = createMcpHandler(new Stub());
-    await assert.rejects(connect(handler, { protocolVersion: "2026-07-28" }), RangeError);
-    await handler.close();
-  });
-
   test("connect() rejects with what the server refuses", async () => {
     const handler = createMcpHandler(new Stub(), { authenticate: byToken });
     await assert.rejects(connect(handler), (error) => {
@@ -97,6 +91,31 @@ describe("TestClient", () => {
       assert.equal(error.code, -32602);
       assert.equal(error.message, "Give a number");
       assert.deepEqual(error.data, { path: "a" });
+      return true;
+    });
+    await client.close();
+    await handler.close();
+  });
+
+  test("an error arrives as it was sent, where the official client has a class for it too", async () => {
+    const data = { uri: "a://b", hint: "c" };
+    const read = () => {
+      throw new McpError(-32002, "No such resource", data);
+    };
+    const handler = createMcpHandler(new Stub({}, { "resources/read": read }));
+    const client = await connect(handler);
+    await assert.rejects(client.readResource("a://b"), { name: "McpError", code: -32002, data });
+    await client.close();
+    await handler.close();
+  });
+
+  test("a session that has ended refuses requests, and lets the client close", async () => {
+    const handler = createMcpHandler(new Stub());
+    const client = await connect(handler);
+    await handler.sessions.end(client.sessionId ?? "");
+    await assert.rejects(client.ping(), (error) => {
+      assert.ok(error instanceof RefusedError);
+      assert.equal(error.status, 404);
       return true;
     });
     await client.close();
@@ -216,6 +235,33 @@ describe("TestClient", () => {
     const client = await connect(handler);
     assert.equal(textOf(await client.callTool("release")), "back");
     assert.deepEqual(client.notifications, [logMessage("while away")]);
+    await client.close();
+    await handler.close();
+  });
+
+  test("`maxRetryMs` bounds the pause that the server asks for", async () => {
+    const handler = createMcpHandler(
+      new Stub({
+        async release(exchange) {
+          exchange.closeStream({ retryMs: 60_000 });
+          await new Promise((resolve) => setTimeout(resolve, 5));
+          return text("back");
+        },
+      }),
+    );
+    const client = await connect(handler, { maxRetryMs: 10, timeoutMs: 2_000 });
+    assert.equal(textOf(await client.callTool("release")), "back");
+    await client.close();
+    await handler.close();
+  });
+
+  test("the official client is there for everything else, with the same errors", async () => {
+    const handler = createMcpHandler(new Stub(ECHO));
+    const client = await connect(handler);
+    assert.equal(client.client.getNegotiatedProtocolVersion(), "2025-11-25");
+    assert.equal(textOf(await client.client.callTool({ name: "echo" })), '{"name":"echo"}');
+    await assert.rejects(client.client.callTool({ name: "none" }), McpError);
+    await client.client.close();
     await client.close();
     await handler.close();
   });
