@@ -52,17 +52,25 @@ export function pinned(path: string): string {
   return `${PINNED}node_modules/${path}`;
 }
 
-/** Puts the project's packages and the pinned programs in place. Quick when they are there already. */
+/** Installs the project's packages, and takes some milliseconds when they are there already. */
+export function installPackages(): Promise<void> {
+  return installIn(ROOT);
+}
+
+/** Installs the project's packages and the pinned programs, which {@linkcode commandOf} then finds. */
 export async function install(): Promise<void> {
-  for (const [cwd, args] of [[ROOT, []], [PINNED, ["--frozen"]]] as const) {
-    const command = ["install", "--quiet", ...args];
-    const { code, output } = await run(process.execPath, command, { cwd, limitMs: INSTALL_MS });
-    if (code !== 0) throw new Error(`Could not install packages: ${output}`);
-  }
+  await installPackages();
+  await installIn(PINNED, "--frozen");
   for (const runtime of RUNTIMES) {
     const { program } = commandOf(runtime);
     if (program.startsWith(PINNED) && !existsSync(program)) {
       throw new Error(`Remove tools/pinned/node_modules and try again: no ${runtime} in it`);
     }
   }
+}
+
+async function installIn(cwd: string, ...flags: readonly string[]): Promise<void> {
+  const args = ["install", "--quiet", ...flags];
+  const { code, output } = await run(process.execPath, args, { cwd, limitMs: INSTALL_MS });
+  if (code !== 0) throw new Error(`Could not install packages: ${output}`);
 }
