@@ -1,7 +1,7 @@
 /**
- * Fails on a public symbol without its documentation, and on an example that doesn't type-check, doesn't
- * run, or doesn't come to an end. Examples are the `ts` blocks of doc comments, of the README and of
- * `docs/`; one fenced as `ts ignore` is none.
+ * Fails on a public symbol without documentation, and on an example that doesn't type-check, throws, or
+ * doesn't end. Examples are the `ts` blocks of doc comments, of the README and of `docs/`. Blocks marked
+ * `ts ignore` are skipped.
  *
  * @module
  */
@@ -12,17 +12,17 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { run } from "./process.ts";
 
-/** How long an example may run, in milliseconds. */
+/** The longest that an example may run, in milliseconds. */
 const EXAMPLE_MS = 10_000;
 const LIMIT_MS = 120_000;
 
-/** The files behind a project's exports. */
+/** Lists the files that a project exports. */
 export function entryPoints(denoJson: string): string[] {
   const { exports }: { exports: Record<string, string> } = JSON.parse(denoJson);
   return Object.values(exports);
 }
 
-/** Runs every example. A silence of {@linkcode EXAMPLE_MS} after one has begun ends the whole run. */
+/** Runs every example, and ends the run when one prints nothing for {@linkcode EXAMPLE_MS}. */
 async function runExamples(root: string): Promise<boolean> {
   const places = ["mod.ts", "src", "README.md", "docs"].filter((path) =>
     existsSync(join(root, path))
@@ -43,7 +43,7 @@ async function runExamples(root: string): Promise<boolean> {
     limitMs: LIMIT_MS,
     signal: abort.signal,
     onLine(line) {
-      // Until the first example begins, Deno type-checks them all and may be silent for longer.
+      // Before the first example begins, Deno type-checks all of them, which may take longer.
       example = line.match(/^running \d+ tests? from (.*)/)?.[1] ?? example;
       if (example === undefined) return;
       clearTimeout(timer);
@@ -52,7 +52,7 @@ async function runExamples(root: string): Promise<boolean> {
   });
   clearTimeout(timer);
   if (abort.signal.aborted) {
-    console.error(`${example}: still running after ${EXAMPLE_MS} ms. Let it close what it opens`);
+    console.error(`Close what the example opens, it still runs after ${EXAMPLE_MS} ms: ${example}`);
   } else if (code !== 0) console.error(output);
   else console.log(output.match(/\d+ passed/)?.[0] ?? "0 passed");
   return code === 0;

@@ -1,17 +1,20 @@
 /**
- * Fails on an import against the order of the folders, a cycle of imports at run time, a source file
- * that is too long, and anything that ties the root export to one runtime.
+ * Checks the imports of everything that ships. Fails on an import against the order of the folders, a
+ * circle of imports, a file that can't be read, and anything that ties the root export to one runtime.
  *
  * @module
  */
+import { existsSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, relative, sep } from "node:path";
 import process from "node:process";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { type Graph, groupsOf, loopIn } from "./circles.ts";
+import { KNOWN_CIRCLES } from "./known_circles.ts";
 import { run } from "./process.ts";
 
-/** The folders under `src/`, lowest first: each may import from those before it. */
+/** The folders under `src/`, lowest first. Each may import from those before it. */
 const ORDER = [
   "internal",
   "protocol",
@@ -21,6 +24,8 @@ const ORDER = [
   "calls",
   "sessions",
   "cluster",
+  "era2025",
+  "era2026",
   "server",
   "tasks",
   "skills",
@@ -28,39 +33,55 @@ const ORDER = [
   "redis",
   "gateway",
   "adapters",
+  "telemetry",
   "dashboard",
+  "testing",
   "cli",
 ];
 
-/** Folders that may import from fewer places than their rank allows, or stand beside the order. */
+/** Folders, and the root export, that may import from fewer places than their position allows. */
 const ONLY: Readonly<Record<string, readonly string[]>> = {
+  // To drop an era is to delete its folder, so neither imports the other, not even types.
+  era2026: before("era2025"),
   tasks: ["internal", "protocol", "calls", "sessions", "server"],
   skills: ["internal", "protocol", "server"],
   handler: before("server"),
   redis: ["internal", "protocol", "streams", "sessions", "cluster"],
   gateway: ["internal", "protocol", "streams", "calls"],
   testing: ["internal", "protocol", "streams"],
-  // What is an entry point of its own costs nobody anything who doesn't import it.
+  // An entry point of its own costs nothing to those who don't import it.
   "mod.ts": [...before("tasks"), "handler"],
 };
 
-/** What a folder may take types from, and nothing else. */
+/** Folders from which a folder may import types, but no values. */
 const TYPES_ONLY: Readonly<Record<string, readonly string[]>> = {
   testing: ["handler"],
 };
 
-const MOST_LINES = 300;
+/**
+ * The order inside a folder, lowest first, for the folders that have one. An entry is a sub-folder, a
+ * file that lies directly in the folder (`types.ts`), or `.` for all other files that do:
+ *
+ * `gateway: ["types.ts", "upstreams", "client", "session", "view", "."]`
+ */
+const INNER_ORDER: InnerOrder = {};
 
-/** Specifiers that work on some runtimes, or not without a network. */
+/** Files in a circle of imports that are still allowed when types count. */
+const MOST_IN_CIRCLE = 3;
+
+/** Specifiers that only some runtimes resolve, or only with a network. */
 const TIED = /^(node|bun|jsr|https?):|^bun$/;
+
+/** For each folder under `src/` that has an order of its own, what is in it, lowest first. */
+export type InnerOrder = Readonly<Record<string, readonly string[]>>;
 
 /** One import. */
 export interface Import {
-  /** A path from the project's root, or the specifier of what isn't the project's. */
+  /** A path from the project's root, or a specifier as written when it is not a file of the project. */
   readonly to: string;
-  /** Whether only types come through it, so that it is gone at run time. */
+  /** Whether only types are imported, so that nothing is loaded at run time. */
   readonly typeOnly: boolean;
-  /** Counted from 1. */
+  /** The line of the import, counted from 1. */
   readonly line: number;
 }
 
@@ -68,21 +89,33 @@ export interface Import {
 export interface Module {
   /** From the project's root, with slashes. */
   readonly path: string;
-  readonly lines: number;
   readonly imports: readonly Import[];
-  /** Why it could not be read. */
+  /** The reason why the file could not be read or parsed. */
   readonly error?: string;
 }
 
-/** Every rule that a graph of modules breaks, one message each. */
-export function layerProblems(modules: readonly Module[]): string[] {
+/** What {@linkcode layerProblems} compares the modules with. */
+export interface Expected {
+  /** The order inside folders. That of this project by default. */
+  readonly innerOrder?: InnerOrder;
+  /** Circles that are not reported, each as the paths of its files. None by default. */
+  readonly knownCircles?: readonly (readonly string[])[];
+}
+
+/** Returns one message for each rule that the modules break. */
+export function layerProblems(
+  modules: readonly Module[],
+  { innerOrder = INNER_ORDER, knownCircles = [] }: Expected = {},
+): string[] {
   return [
     ...modules.flatMap(({ path, error }) => error === undefined ? [] : [`${path}: ${error}`]),
     ...modules.flatMap((module) =>
-      module.imports.flatMap((edge) => orderProblem(module.path, edge) ?? [])
+      module.imports.flatMap((edge) =>
+        orderProblem(module.path, edge) ?? innerProblem(module.path, edge, innerOrder) ?? []
+      )
     ),
-    ...cycles(modules),
-    ...modules.flatMap(lengthProblem),
+    ...runtimeCycles(modules),
+    ...circles(modules, knownCircles),
     ...tiedProblems(modules),
   ];
 }
@@ -90,59 +123,90 @@ export function layerProblems(modules: readonly Module[]): string[] {
 function orderProblem(from: string, { to, typeOnly, line }: Import): string | undefined {
   if (!isOurs(from) || !isPath(to)) return undefined;
   const where = `${from}:${line} imports ${to}`;
-  if (!isOurs(to)) return `${where}: what ships imports nothing from outside src/`;
+  if (!isOurs(to)) return `${where}: Import only from src/ in what ships`;
   const [low, high] = [folderOf(from), folderOf(to)];
   if (low === high) return undefined;
   if (ONLY[low] === undefined && !ORDER.includes(low)) {
-    return `${from}: give the folder "${low}" its place in tools/check_layers.ts`;
+    return `${from}: Add the folder to ORDER in tools/check_layers.ts: ${low}`;
   }
   const allowed = ONLY[low] ?? before(low);
   if (allowed.includes(high)) return undefined;
   if (TYPES_ONLY[low]?.includes(high)) {
-    if (typeOnly) return undefined;
-    return `${where}: ${low}/ may only \`import type\` from ${high}/`;
+    return typeOnly ? undefined : `${where}: Use \`import type\` from ${low}/ to ${high}/`;
   }
-  if (allowed.length === 0) return `${where}: ${low} is the lowest. Move what both need into it`;
-  return `${where}: ${low} may only import from ${allowed.join(", ")}. ` +
-    `Move what both need into one of these, or hand it in from above`;
+  if (allowed.length === 0) return `${where}: Move what both need into ${low}/, the lowest folder`;
+  return `${where}: Move what both need into a folder that ${low} may import from, or pass it in ` +
+    `as an argument: ${allowed.join(", ")}`;
 }
 
-/** One message for each group of modules that need each other to be loaded first. */
-function cycles(modules: readonly Module[]): string[] {
-  const graph = new Map(
+/** Applies {@linkcode INNER_ORDER} to an import inside one folder. */
+function innerProblem(
+  from: string,
+  { to, line }: Import,
+  innerOrder: InnerOrder,
+): string | undefined {
+  const order = innerOrder[folderOf(from)];
+  if (!isOurs(from) || !isOurs(to) || folderOf(from) !== folderOf(to)) return undefined;
+  if (order === undefined || order.length === 0) return undefined;
+  for (const path of [from, to]) {
+    if (order.includes(innerEntry(path, order))) continue;
+    return `${path}: Add it to INNER_ORDER.${folderOf(path)} in tools/check_layers.ts: ` +
+      innerEntry(path, order);
+  }
+  const [low, high] = [innerEntry(from, order), innerEntry(to, order)];
+  if (order.indexOf(high) <= order.indexOf(low)) return undefined;
+  return `${from}:${line} imports ${to}: Import downwards inside ${folderOf(from)}/: ` +
+    order.join(", ");
+}
+
+/** The entry of an inner order that a file belongs to. */
+function innerEntry(path: string, order: readonly string[]): string {
+  const [, , entry = "", ...deeper] = path.split("/");
+  return deeper.length > 0 || order.includes(entry) ? entry : ".";
+}
+
+/** Returns one message for each group of modules that need each other to be loaded first. */
+function runtimeCycles(modules: readonly Module[]): string[] {
+  const graph = graphOf(modules, ({ typeOnly }) => !typeOnly);
+  return groupsOf(graph).map((group) =>
+    `${loopIn(graph, group).join(" → ")}: a cycle at run time. ` +
+    `Use \`import type\`, or move what both need into a file of its own`
+  );
+}
+
+/** Returns one message for each circle that is too large, types included, and each stale known one. */
+function circles(modules: readonly Module[], known: readonly (readonly string[])[]): string[] {
+  const graph = graphOf(modules, () => true);
+  const found = groupsOf(graph).filter(({ length }) => length > MOST_IN_CIRCLE);
+  return [
+    ...found.filter((group) => !known.some((one) => isSame(one, group))).map((group) =>
+      `${group.length} files import each other in a circle, types included, and ` +
+      `${MOST_IN_CIRCLE} may. Move what they share into a file that imports none of them.\n` +
+      `  Files: ${group.join(", ")}\n` +
+      `  One way round: ${loopIn(graph, group).join(" → ")}`
+    ),
+    ...known.filter((one) => !found.some((group) => isSame(one, group))).map((one) =>
+      `Remove the circle from tools/known_circles.ts, or correct it: these files do not make ` +
+      `exactly one circle any more: ${one.join(", ")}`
+    ),
+  ];
+}
+
+function isSame(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((path) => b.includes(path));
+}
+
+/** The modules and which of them each imports. */
+function graphOf(modules: readonly Module[], counts: (edge: Import) => boolean): Graph {
+  return new Map(
     modules.map(({ path, imports }) => [
       path,
-      imports.filter(({ to, typeOnly }) => !typeOnly && isPath(to)).map(({ to }) => to),
+      imports.filter((edge) => isPath(edge.to) && counts(edge)).map(({ to }) => to),
     ]),
   );
-  const found: string[] = [];
-  const done = new Set<string>();
-  const trail: string[] = [];
-  const visit = (path: string): void => {
-    const at = trail.indexOf(path);
-    if (at >= 0) {
-      const circle = [...trail.slice(at), path].join(" → ");
-      found.push(
-        `${circle}: a cycle at run time. Use \`import type\`, or split what both need off`,
-      );
-      return;
-    }
-    if (done.has(path)) return;
-    trail.push(path);
-    for (const next of graph.get(path) ?? []) visit(next);
-    trail.pop();
-    done.add(path);
-  };
-  for (const path of graph.keys()) visit(path);
-  return found;
 }
 
-function lengthProblem({ path, lines }: Module): string[] {
-  if (!isOurs(path) || lines <= MOST_LINES) return [];
-  return [`${path}: ${lines} lines, ${MOST_LINES} are the most. Move one of its ideas into a file`];
-}
-
-/** What the root export reaches and only some runtimes have. */
+/** Returns one message for each import, reached from the root export, that only some runtimes have. */
 function tiedProblems(modules: readonly Module[]): string[] {
   const byPath = new Map(modules.map((module) => [module.path, module]));
   const reached = new Set(["mod.ts"]);
@@ -152,7 +216,8 @@ function tiedProblems(modules: readonly Module[]): string[] {
       if (isPath(to)) reached.add(to);
       else if (TIED.test(to)) {
         found.push(
-          `${path}:${line} imports ${to}, and mod.ts reaches it: only adapters know a runtime`,
+          `${path}:${line} imports ${to}, and mod.ts reaches it: ` +
+            `Move what needs one runtime into src/adapters/`,
         );
       }
     }
@@ -194,11 +259,11 @@ interface Resolution {
   readonly span?: { readonly start: { readonly line: number } };
 }
 
-/** The project's modules, as `deno info --json` tells of them. */
+/** Reads the project's modules out of the output of `deno info --json`. */
 export function modulesOf(
   info: Info,
   root: string,
-  texts: ReadonlyMap<string, string | undefined>,
+  exists: (path: string) => boolean,
 ): Module[] {
   const local = (specifier: string): string =>
     specifier.startsWith("file:")
@@ -206,58 +271,45 @@ export function modulesOf(
       : specifier;
   return info.modules.filter(({ specifier }) => specifier.startsWith("file:")).map((module) => {
     const path = local(module.specifier);
-    const text = texts.get(path) ?? "";
     const imports = (module.dependencies ?? []).map(({ specifier, code, type }) => {
       const resolved = (code ?? type)?.specifier ?? specifier;
       const line = ((code ?? type)?.span?.start.line ?? 0) + 1;
       return { to: local(resolved), typeOnly: code === undefined, line };
     });
-    if (module.error === undefined) return { path, lines: countLines(text), imports };
-    // Deno's own message names the file by its full path, and may go on for lines.
-    const error = texts.get(path) === undefined
-      ? "something imports or exports this file, but it does not exist"
-      : "the file can't be parsed: run `deno check`";
-    return { path, lines: countLines(text), imports, error };
+    if (module.error === undefined) return { path, imports };
+    // Deno's own message names the file by its full path and may take several lines.
+    const error = exists(path)
+      ? "Run `deno check` to see why the file can't be parsed"
+      : "Create the file, or remove what imports or exports it";
+    return { path, imports, error };
   });
 }
 
-function countLines(text: string): number {
-  return text.replace(/\n$/, "").split("\n").length;
-}
-
-/** Every module of a project that ships: its entry points and all that is under `src/`. */
-async function sources(root: string): Promise<Map<string, string | undefined>> {
+/** Lists what ships: the entry points and every module under `src/`, as paths from the root. */
+async function sources(root: string): Promise<string[]> {
   const { exports } = JSON.parse(await readFile(join(root, "deno.json"), "utf8"));
   const paths = new Set(Object.values<string>(exports).map((path) => path.replace(/^\.\//, "")));
   for (const entry of await readdir(join(root, "src"), { recursive: true })) {
     if (/\.tsx?$/.test(entry)) paths.add(`src/${entry.split(sep).join("/")}`);
   }
-  return new Map(
-    await Promise.all(
-      [...paths].map(async (path) =>
-        [
-          path,
-          await readFile(join(root, path), "utf8").catch(() => undefined),
-        ] as const
-      ),
-    ),
-  );
+  return [...paths];
 }
 
 async function main(root: string): Promise<number> {
-  const texts = await sources(root);
+  const paths = await sources(root);
   const folder = await mkdtemp(join(tmpdir(), "layers-"));
   try {
     // `deno info` takes one module: one that imports all.
     const all = join(folder, "all.ts");
-    const lines = [...texts.keys()].map((path) => `import "${pathToFileURL(join(root, path))}";`);
+    const lines = paths.map((path) => `import "${pathToFileURL(join(root, path))}";`);
     await writeFile(all, lines.join("\n"));
     const args = ["info", "--json", "--no-lock", "--config", join(root, "deno.json"), all];
     const { code, output } = await run(process.execPath, args, { cwd: root, limitMs: 60_000 });
     if (code !== 0) throw new Error(`\`deno info\` failed: ${output}`);
     const info: Info = JSON.parse(output.slice(output.indexOf("{")));
-    const modules = modulesOf(info, root, texts).filter(({ path }) => !path.startsWith(".."));
-    const problems = layerProblems(modules);
+    const modules = modulesOf(info, root, (path) => existsSync(join(root, path)))
+      .filter(({ path }) => !path.startsWith(".."));
+    const problems = layerProblems(modules, { knownCircles: KNOWN_CIRCLES });
     problems.forEach((problem) => console.error(problem));
     if (problems.length === 0) console.log(`${modules.length} modules in their layers`);
     return problems.length === 0 ? 0 : 1;

@@ -1,23 +1,33 @@
 /**
- * Fails when a requirement that is served has no test, and when a test names one that doesn't exist.
+ * Fails when a served requirement has no test, when a test names a requirement that doesn't exist, and
+ * when `docs/requirements-tests.md` doesn't list the test files of each. `--write` writes that file.
  *
  * @module
  */
-import { readdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { join, sep } from "node:path";
 import process from "node:process";
+import { parseArgs } from "node:util";
 
-/** The ids of the requirements, in the order of the document. */
+const DOCUMENT = "docs/requirements.md";
+const LIST = "docs/requirements-tests.md";
+/** The command that writes {@linkcode LIST}. */
+const WRITE = "deno run -A tools/check_requirements.ts --write";
+/** The width at which `deno fmt` wraps lines. */
+const LINE_WIDTH = 100;
+
+/** The ids of the requirements, in the order of `docs/requirements.md`. */
 export interface Requirements {
   readonly served: readonly string[];
   readonly planned: readonly string[];
 }
 
-/** Where an id stands in a test's name. */
+/** An id in a test's name. */
 export interface Mention {
   readonly id: string;
+  /** The test file, from the project's root. */
   readonly file: string;
-  /** Counted from 1. */
+  /** The line of the name, counted from 1. */
   readonly line: number;
 }
 
@@ -30,8 +40,8 @@ export function requirementsOf(markdown: string): Requirements {
 }
 
 /**
- * The ids in the names of a file's tests. A name is any text that begins with ids in brackets, so
- * that tables of cases count too; comments and tests that are skipped don't.
+ * Finds the ids in the names of a file's tests. A name is any string that begins with ids in brackets, so
+ * that tables of cases count too. Comments and skipped tests don't count.
  */
 export function mentionsOf(file: string, source: string): Mention[] {
   const blank = (text: string): string => text.replace(/[^\n]/g, " ");
@@ -44,7 +54,7 @@ export function mentionsOf(file: string, source: string): Mention[] {
   });
 }
 
-/** What is wrong between the document and the tests, one message each. */
+/** Returns one message for each id that is used twice, unknown, or without a test. */
 export function requirementProblems(
   { served, planned }: Requirements,
   mentions: readonly Mention[],
@@ -55,27 +65,84 @@ export function requirementProblems(
   const twice = new Set(all.filter((id, at) => all.indexOf(id) !== at));
   const untested = served.filter((id) => !tested.has(id));
   return [
-    ...[...twice].map((id) => `docs/requirements.md: give one of the two ${id} a new number`),
+    ...[...twice].map((id) =>
+      `${DOCUMENT}: Give one of the requirements with this id another number: ${id}`
+    ),
     ...mentions.filter(({ id }) => !known.has(id)).map(({ id, file, line }) =>
-      `${file}:${line}: docs/requirements.md has no ${id}. Add it there, or mend the test's name`
+      `${file}:${line}: Correct the id in the test's name, or add it to ${DOCUMENT}: ${id}`
     ),
     ...untested.length === 0 ? [] : [
-      `No test proves ${untested.join(", ")}. Begin a test's name with "[${
-        untested[0]
-      }]", or move ` +
-      `what isn't served to "Planned" in docs/requirements.md`,
+      `Begin a test's name with the id in brackets, or move the requirement to "Planned" in ` +
+      `${DOCUMENT}: ${untested.join(", ")}`,
     ],
   ];
 }
 
-async function main(root: string): Promise<number> {
-  const requirements = requirementsOf(await readFile(join(root, "docs/requirements.md"), "utf8"));
-  const files = (await readdir(join(root, "tests"), { recursive: true }))
-    .filter((path) => path.endsWith(".ts")).map((path) => `tests/${path}`).sort();
-  const mentions = (await Promise.all(
+/**
+ * Makes the document that lists the test files of each requirement. Ids without a test are left out.
+ *
+ * @param requirements The ids, which give the order
+ * @param mentions Where tests name them
+ */
+export function testList(
+  { served, planned }: Requirements,
+  mentions: readonly Mention[],
+): string {
+  const lines = [
+    "# Requirements and their tests",
+    "",
+    "The test files that prove each requirement of [requirements.md](requirements.md).",
+    "",
+    `Don't edit this list: \`${WRITE}\` writes it.`,
+  ];
+  let section: string | undefined;
+  for (const id of new Set([...served, ...planned])) {
+    const files = new Set(mentions.filter((one) => one.id === id).map(({ file }) => `\`${file}\``));
+    if (files.size === 0) continue;
+    const [prefix] = id.split("-");
+    if (prefix !== section) lines.push("", `## ${prefix}`, "");
+    section = prefix;
+    lines.push(...wrapped(`- ${id}: ${[...files].sort().join(", ")}`, "  "));
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+/** Breaks a list item between words as `deno fmt` does. */
+function wrapped(text: string, indent: string): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(" ")) {
+    if (line !== "" && line.length + 1 + word.length > LINE_WIDTH) {
+      lines.push(line);
+      line = indent + word;
+    } else line += line === "" ? word : ` ${word}`;
+  }
+  return [...lines, line];
+}
+
+async function mentionsIn(root: string): Promise<Mention[]> {
+  const entries = await readdir(join(root, "tests"), { recursive: true });
+  const files = entries.filter((path) => path.endsWith(".ts"))
+    .map((path) => `tests/${path.split(sep).join("/")}`).sort();
+  const mentions = await Promise.all(
     files.map(async (file) => mentionsOf(file, await readFile(join(root, file), "utf8"))),
-  )).flat();
+  );
+  return mentions.flat();
+}
+
+async function main(): Promise<number> {
+  const { values, positionals: [root = process.cwd()] } = parseArgs({
+    allowPositionals: true,
+    options: { write: { type: "boolean", default: false } },
+  });
+  const requirements = requirementsOf(await readFile(join(root, DOCUMENT), "utf8"));
+  const mentions = await mentionsIn(root);
+  const list = testList(requirements, mentions);
+  if (values.write) await writeFile(join(root, LIST), list);
   const problems = requirementProblems(requirements, mentions);
+  if (await readFile(join(root, LIST), "utf8").catch(() => "") !== list) {
+    problems.push(`Write the list of tests again, it is out of date: ${LIST}: ${WRITE}`);
+  }
   problems.forEach((problem) => console.error(problem));
   const tested = new Set(mentions.map(({ id }) => id));
   for (const [name, ids] of Object.entries(requirements)) {
@@ -85,4 +152,4 @@ async function main(root: string): Promise<number> {
   return problems.length === 0 ? 0 : 1;
 }
 
-if (import.meta.main) process.exitCode = await main(process.argv[2] ?? process.cwd());
+if (import.meta.main) process.exitCode = await main();

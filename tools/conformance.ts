@@ -1,6 +1,6 @@
 /**
- * Runs the protocol's official conformance suite against the fixture server, strictly: every scenario
- * that there should be has run, and every one of its checks has passed, warnings included.
+ * Runs the protocol's official conformance suite against the fixture server, strictly: fails when a
+ * scenario is missing, and when a check of one doesn't pass or warns.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { run } from "./process.ts";
 import { commandOf, install, isRuntime, pinned, type Runtime } from "./runtimes.ts";
 import { judged, NOTHING, sum, type Tally, tallyLine } from "./tally.ts";
 
-/** The runs that must pass. A selection that matches nothing would pass too, hence the counts. */
+/** The runs that must pass, with their counts, because a selection that matches nothing would pass too. */
 const SELECTIONS: readonly { readonly args: readonly string[]; readonly scenarios: number }[] = [
   { args: ["--spec-version", "2025-11-25"], scenarios: 33 },
   { args: ["--spec-version", "2026-07-28"], scenarios: 40 },
@@ -22,12 +22,12 @@ const SELECTIONS: readonly { readonly args: readonly string[]; readonly scenario
   { args: [], scenarios: 65 },
 ];
 
-/** The one check that this version of the suite never makes, whatever the server. */
+/** The check that this version of the suite skips for every server. */
 const NEVER_MADE = "tasks-status-notifications";
 
 const LIMIT_MS = 120_000;
 
-/** What the suite says about one thing that it looked at. */
+/** The result of one check of the suite. */
 export interface Check {
   readonly id: string;
   readonly status: string;
@@ -42,13 +42,13 @@ export interface Scenario {
   readonly checks: readonly Check[];
 }
 
-/** What is wrong with a scenario, one line for each check that did not pass. */
+/** Returns one line for each check of a scenario that did not pass. */
 export function scenarioProblems({ name, checks }: Scenario): string[] {
   const [only] = checks;
   if (checks.length === 1 && only?.id === NEVER_MADE && only.status === "SKIPPED") return [];
   const bad = checks.filter(({ status }) => status !== "SUCCESS" && status !== "INFO");
   if (bad.length === 0 && !checks.some(({ status }) => status === "SUCCESS")) {
-    return [`${name}: nothing was checked`];
+    return [`${name}: No check was made`];
   }
   return bad.map(({ id, status, description, errorMessage, details }) => {
     const seen = JSON.stringify(details) ?? "";
@@ -57,12 +57,16 @@ export function scenarioProblems({ name, checks }: Scenario): string[] {
   });
 }
 
-/** The scenario that a folder of results belongs to: `server-<scenario>-<time>`. */
+/** Reads the scenario's name out of the name of its folder of results: `server-<scenario>-<time>`. */
 export function scenarioName(folder: string): string | undefined {
   return folder.match(/^server-(.+)-\d{4}-\d{2}-\d{2}T[\d-]+Z$/)?.[1];
 }
 
-/** Runs the whole suite against a server under one runtime. */
+/**
+ * Runs the whole suite against a server under one runtime.
+ *
+ * @param file The server's module, from the project's root. The fixture server by default
+ */
 export async function conformance(runtime: Runtime, file?: string): Promise<Tally> {
   let total = NOTHING;
   for (const { args, scenarios } of SELECTIONS) {
@@ -71,7 +75,7 @@ export async function conformance(runtime: Runtime, file?: string): Promise<Tall
     fixture.ended.then(({ output }) => crash = output);
     try {
       const tally = await runSelection(fixture.url, args, scenarios);
-      if (crash !== undefined) console.error(`The server did not live through it:\n${crash}`);
+      if (crash !== undefined) console.error(`The server crashed:\n${crash}`);
       total = sum(total, judged(tally, crash === undefined ? 0 : 1));
     } finally {
       await fixture.stop();
@@ -88,7 +92,7 @@ async function runSelection(
   const folder = await mkdtemp(join(tmpdir(), "conformance-"));
   try {
     const [results, known] = [join(folder, "results"), join(folder, "known.yml")];
-    // No failure is expected, and then the suite takes warnings for failures.
+    // With an empty list of expected failures the suite fails on warnings, too.
     await writeFile(known, "server: []\n");
     const { program, args } = commandOf("node");
     const { code, output } = await run(program, [
@@ -133,7 +137,9 @@ async function main(): Promise<number> {
   const { values } = parseArgs({
     options: { runtime: { type: "string", default: "deno" }, fixture: { type: "string" } },
   });
-  if (!isRuntime(values.runtime)) throw new RangeError(`No such runtime: ${values.runtime}`);
+  if (!isRuntime(values.runtime)) {
+    throw new RangeError(`Choose deno, bun or node: ${values.runtime}`);
+  }
   await install();
   const tally = await conformance(values.runtime, values.fixture);
   console.log(tallyLine(tally));

@@ -1,5 +1,5 @@
 /**
- * The fixture server, started on a free port under any runtime.
+ * Starts the fixture server on a free port under any runtime.
  *
  * @module
  */
@@ -11,22 +11,22 @@ import { commandOf, ROOT, type Runtime } from "./runtimes.ts";
 const READY_MS = 20_000;
 const LIFE_MS = 300_000;
 
-/** A server that runs. */
+/** A running server. */
 export interface Fixture {
   /** Its MCP endpoint. */
   readonly url: string;
-  /** Settles when its process ends: before {@linkcode stop} that is a crash. */
+  /** Settles when its process ends. Before {@linkcode stop}, that is a crash. */
   readonly ended: Promise<Outcome>;
-  /** Ends it. Safe to call twice. */
+  /** Kills its process. Safe to call twice. */
   stop(): Promise<Outcome>;
 }
 
 /**
  * Starts a server and waits until it answers.
  *
- * @param runtime Under what it runs
+ * @param runtime The runtime that runs it
  * @param file The server's module, from the project's root. It takes `--port N` and serves `/mcp`
- * @throws {Error} If it ends, or doesn't answer in time
+ * @throws {Error} If it ends, or doesn't answer within 20 s
  */
 export async function startFixture(
   runtime: Runtime,
@@ -40,7 +40,7 @@ export async function startFixture(
     limitMs: LIFE_MS,
   });
   const ended = service.ended.then(({ output }) => {
-    throw new Error(`${file} ended under ${runtime} instead of serving:\n${output}`);
+    throw new Error(`Look why the server ended under ${runtime}: ${file}\n${output}`);
   });
   try {
     await Promise.race([answers(url), ended]);
@@ -52,7 +52,7 @@ export async function startFixture(
   return { url, ended: service.ended, stop: service.stop };
 }
 
-/** Asks until there is an answer, whatever it says. */
+/** Sends requests until there is a response, of any status. */
 async function answers(url: string): Promise<void> {
   const deadline = Date.now() + READY_MS;
   while (Date.now() < deadline) {
@@ -64,7 +64,7 @@ async function answers(url: string): Promise<void> {
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }
-  throw new Error(`No answer from ${url} within ${READY_MS} ms`);
+  throw new Error(`Look why the server does not answer within ${READY_MS} ms: ${url}`);
 }
 
 async function freePort(): Promise<number> {

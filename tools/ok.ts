@@ -1,44 +1,56 @@
 /**
- * The everyday gate: every check that needs no test run, side by side, one line each.
+ * Runs every check that needs no test run, several at a time, and prints one line for each. Warnings come
+ * last and change nothing about the exit code.
  *
  * @module
  */
 import { availableParallelism } from "node:os";
 import process from "node:process";
+import { WARNING } from "./check_sizes.ts";
 import { run } from "./process.ts";
-import { ROOT } from "./runtimes.ts";
+import { installPackages, ROOT } from "./runtimes.ts";
 
 const LIMIT_MS = 180_000;
 
 /** The checks, as arguments of `deno`, the longest first. */
 const CHECKS: Readonly<Record<string, readonly string[]>> = {
   docs: ["run", "-A", "tools/check_docs.ts"],
-  types: ["check", "."],
+  types: ["check", "--quiet", "."],
   publish: ["publish", "--dry-run", "--allow-dirty"],
   lint: ["lint"],
   layers: ["run", "-A", "tools/check_layers.ts"],
+  sizes: ["run", "-A", "tools/check_sizes.ts"],
   requirements: ["run", "-A", "tools/check_requirements.ts"],
   format: ["fmt", "--check"],
 };
 
-async function check(name: string, args: readonly string[]): Promise<boolean> {
+/** How a check ended. */
+interface Result {
+  readonly passed: boolean;
+  readonly warnings: readonly string[];
+}
+
+async function check(name: string, args: readonly string[]): Promise<Result> {
   const { code, output, ms } = await run(process.execPath, args, { cwd: ROOT, limitMs: LIMIT_MS });
   const passed = code === 0;
   const seconds = (ms / 1000).toFixed(1).padStart(5);
   console.log(`${passed ? "ok    " : "FAILED"} ${name.padEnd(12)} ${seconds} s`);
   if (!passed) console.error(output.trimEnd());
-  return passed;
+  return { passed, warnings: output.split("\n").filter((line) => line.startsWith(WARNING)) };
 }
 
-/** Runs what is in the queue, one at a time, until it is empty. */
-async function work(queue: [string, readonly string[]][]): Promise<boolean> {
-  let passed = true;
+/** Takes checks off the queue and runs them, one at a time, until it is empty. */
+async function work(queue: [string, readonly string[]][]): Promise<Result[]> {
+  const results: Result[] = [];
   for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-    passed = await check(...next) && passed;
+    results.push(await check(...next));
   }
-  return passed;
+  return results;
 }
 
+await installPackages();
 const queue = Object.entries(CHECKS);
 const workers = Array.from({ length: Math.max(2, availableParallelism()) }, () => work(queue));
-process.exitCode = (await Promise.all(workers)).every(Boolean) ? 0 : 1;
+const results = (await Promise.all(workers)).flat();
+results.flatMap(({ warnings }) => warnings).forEach((warning) => console.log(warning));
+process.exitCode = results.every(({ passed }) => passed) ? 0 : 1;

@@ -1,40 +1,40 @@
 /**
- * Other programs, run with a limit, and never left behind.
+ * Runs other programs with a time limit, and kills them when this process ends.
  *
  * @module
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import process from "node:process";
 
-/** How to run a program. */
+/** Options of {@linkcode run} and {@linkcode start}. */
 export interface RunOptions {
-  /** Where. The current folder by default. */
+  /** The working folder. The current one by default. */
   readonly cwd?: string;
-  /** Environment variables to add. */
+  /** Environment variables to add to those of this process. */
   readonly env?: Readonly<Record<string, string>>;
-  /** After how many milliseconds it is killed with everything that it started. */
+  /** Milliseconds after which the program is killed with everything that it started. */
   readonly limitMs: number;
-  /** Called with every line of output, as it comes, without its end. */
+  /** Called with each line of output, without its line end. */
   readonly onLine?: (line: string) => void;
   /** Kills the program. */
   readonly signal?: AbortSignal;
 }
 
-/** What became of a program. */
+/** How a program ended. */
 export interface Outcome {
-  /** Its exit code; -1 when it was killed or could not be started. */
+  /** Its exit code. -1 when it was killed or could not be started. */
   readonly code: number;
-  /** Everything that it wrote to its output and its error output. */
+  /** What it wrote to its output and its error output. */
   readonly output: string;
-  /** How long it ran, in milliseconds. */
+  /** Milliseconds from its start to its end. */
   readonly ms: number;
-  /** Whether the limit ended it. */
+  /** Whether it was killed at its time limit. */
   readonly late: boolean;
 }
 
-/** A program that runs until it is told to stop. */
+/** A program that runs until it is stopped. */
 export interface Service {
-  /** Settles when the program has ended, by itself or not. */
+  /** Resolves when the program has ended. */
   readonly ended: Promise<Outcome>;
   /** Kills it with everything that it started, and waits for its end. Safe to call twice. */
   stop(): Promise<Outcome>;
@@ -43,7 +43,7 @@ export interface Service {
 const running = new Set<ChildProcess>();
 let guarded = false;
 
-/** Sees to it that nothing outlives this process. */
+/** Kills all programs when this process ends. */
 function guard(): void {
   if (guarded) return;
   guarded = true;
@@ -70,7 +70,7 @@ export function start(command: string, args: readonly string[], options: RunOpti
     cwd: options.cwd,
     env: { ...process.env, NO_COLOR: "1", ...options.env },
     stdio: ["ignore", "pipe", "pipe"],
-    // A group of its own, so that a kill reaches what the program started too.
+    // A process group of its own, so that a kill reaches what the program started, too.
     detached: true,
   });
   running.add(child);
@@ -104,7 +104,7 @@ export function start(command: string, args: readonly string[], options: RunOpti
       output += `${error.message}\n`;
       end(-1);
     });
-    // What it left behind would hold its output open.
+    // A child that the program left running would keep its output open.
     child.once("exit", () => kill(child));
     child.once("close", (code) => end(code ?? -1));
   });
@@ -117,7 +117,7 @@ export function start(command: string, args: readonly string[], options: RunOpti
   };
 }
 
-/** Ends a child's whole group. One that has ended already is no error. */
+/** Kills a child's whole process group, which may have ended already. */
 function kill(child: ChildProcess): void {
   if (child.pid === undefined) return;
   try {
@@ -127,7 +127,7 @@ function kill(child: ChildProcess): void {
   }
 }
 
-/** Cuts text that comes in pieces into lines. */
+/** Splits text that arrives in pieces into lines. */
 function lineSplitter(onLine: ((line: string) => void) | undefined): {
   push(text: string): void;
   end(): void;

@@ -1,5 +1,5 @@
 /**
- * Makes `console.assert` throw, so that an example whose claim is false fails. Loaded before examples.
+ * Makes `console.assert` throw, so that an example fails when an assertion does. Loaded before examples.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * Makes an uncaught error fail Deno's test run. With tests of `node:test`, Deno 2.9 passes over an error
- * that is thrown from a timer or an event, but never over an unhandled rejection. Loaded before tests.
+ * Makes an uncaught error fail Deno's test run. With tests of `node:test`, Deno 2.9 ignores an error thrown
+ * from a timer or an event listener, but not an unhandled rejection. Loaded before tests.
  *
  * @module
  */

@@ -1,20 +1,20 @@
 /**
- * Counts of tests.
+ * Counts tests by how they ended.
  *
  * @module
  */
 
-/** How many tests came to which end. */
+/** How many tests ended in which way. */
 export interface Tally {
   readonly passed: number;
   readonly failed: number;
   readonly skipped: number;
 }
 
-/** The tally of nothing. */
+/** No tests. */
 export const NOTHING: Tally = { passed: 0, failed: 0, skipped: 0 };
 
-/** Both tallies together. */
+/** Adds two tallies. */
 export function sum(a: Tally, b: Tally): Tally {
   return {
     passed: a.passed + b.passed,
@@ -23,12 +23,12 @@ export function sum(a: Tally, b: Tally): Tally {
   };
 }
 
-/** The tally as the line that a run ends with. */
+/** Formats a tally as the line that a run ends with. */
 export function tallyLine({ passed, failed, skipped }: Tally): string {
   return `${passed} passed, ${failed} failed` + (skipped === 0 ? "" : `, ${skipped} skipped`);
 }
 
-/** Reads the last such line out of a program's output. */
+/** Reads the last line of {@linkcode tallyLine} out of a program's output. */
 export function parseTallyLine(output: string): Tally {
   const found = [...output.matchAll(/^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$/gm)].at(-1);
   const [, passed = 0, failed = 0, skipped = 0] = found ?? [];
@@ -36,8 +36,10 @@ export function parseTallyLine(output: string): Tally {
 }
 
 /**
- * Never less than one failure for a program that failed, or that passed without a single test: a run
- * that tested nothing proves nothing.
+ * Adds a failure to a tally without one when the program failed or ran no test.
+ *
+ * @param tally What the program counted
+ * @param code Its exit code
  */
 export function judged(tally: Tally, code: number): Tally {
   const bad = code !== 0 || tally.passed === 0;
@@ -45,9 +47,9 @@ export function judged(tally: Tally, code: number): Tally {
 }
 
 /**
- * Counts the tests in a JUnit report of Deno, Bun or Node. Deno reports a group as a test of its own,
- * `a`, beside its members, `a > b`: only members count. Node reports a file without tests as one that
- * passed: it doesn't count.
+ * Counts the tests in a JUnit report of Deno, Bun or Node. Deno reports a group `a` as a test of its own
+ * beside its members `a > b`: only members count. Node reports a file without tests as a test that passed:
+ * it doesn't count.
  */
 export function junitTally(xml: string): Tally {
   const cases = [

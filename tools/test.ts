@@ -1,5 +1,5 @@
 /**
- * Runs every test there is, under every runtime, and ends with one line: `N passed, N failed`.
+ * Runs all tests under all runtimes. The last line is `N passed, N failed`.
  *
  * @module
  */
@@ -22,7 +22,7 @@ import {
   tallyLine,
 } from "./tally.ts";
 
-/** A part of the whole, chosen with `--only`. */
+/** A part of the run, chosen with `--only`. */
 type Part = Runtime | "conformance" | "clients";
 
 interface Stage {
@@ -32,7 +32,7 @@ interface Stage {
 }
 
 const PARTS: readonly Part[] = [...RUNTIMES, "conformance", "clients"];
-/** Whether the generated tests run at length, which takes many minutes. */
+/** Whether generated tests run in their long form, which takes many minutes. */
 const LONG = process.env["MOORING_LONG"] === "1";
 const STAGE_MS = LONG ? 3_600_000 : 1_200_000;
 const TEST_MS = LONG ? 1_800_000 : 60_000;
@@ -40,11 +40,11 @@ const CLIENTS = "tests/clients/run.ts";
 
 const USAGE = `Usage: deno task test [--only PART,…] [--filter TEXT] [--jobs N]
 
-  --only    ${PARTS.join(", ")}: these parts instead of all
+  --only    these parts instead of all: ${PARTS.join(", ")}
   --filter  only the test files whose path contains the text
-  --jobs    how many parts run at a time, 3 by default`;
+  --jobs    parts that run at a time, 3 by default`;
 
-/** How each runtime runs test files and writes a JUnit report. */
+/** The arguments with which each runtime runs test files and writes a JUnit report. */
 const TEST_ARGS = {
   deno: (report: string) => [
     "test",
@@ -68,8 +68,8 @@ const TEST_ARGS = {
 
 /** Runs the suite's files under one runtime. */
 async function runSuite(runtime: Runtime, files: readonly string[]): Promise<Tally> {
-  // Without a file, a runtime would look for tests of its own.
-  if (files.length === 0) throw new Error("Give a --filter that some test file's path contains");
+  // Without a file, a runtime would search the folder for tests.
+  if (files.length === 0) throw new Error("Change --filter, no path of a test file contains it");
   const folder = await mkdtemp(join(tmpdir(), "suite-"));
   try {
     const report = join(folder, "report.xml");
@@ -85,7 +85,7 @@ async function runSuite(runtime: Runtime, files: readonly string[]): Promise<Tal
   }
 }
 
-/** Runs the real clients of others against the fixture server under one runtime. */
+/** Runs published MCP clients against the fixture server under one runtime. */
 async function runClients(runtime: Runtime): Promise<Tally> {
   if (!existsSync(join(ROOT, CLIENTS))) {
     console.error(`  ${CLIENTS} is missing`);
@@ -99,7 +99,7 @@ async function runClients(runtime: Runtime): Promise<Tally> {
   return result;
 }
 
-/** Shows what a program that failed said, without the marks of the tests that passed. */
+/** Prints the output of a program that failed, without the marks of the tests that passed. */
 function explain({ output, late, ms }: Outcome): void {
   console.error(output.replace(/^[.,!X]+\n/gm, "").trimEnd());
   if (late) console.error(`  Killed after ${Math.round(ms / 1000)} s`);
@@ -134,7 +134,7 @@ function stagesOf(only: readonly Part[], files: readonly string[]): Stage[] {
   return stages.filter(({ part }) => only.includes(part));
 }
 
-/** Takes stages off the list and runs them, one at a time, until there are no more. */
+/** Takes stages off the list and runs them, one at a time, until the list is empty. */
 async function runInTurn(stages: Stage[]): Promise<Tally> {
   let total = NOTHING;
   for (let stage = stages.shift(); stage !== undefined; stage = stages.shift()) {

@@ -11,7 +11,7 @@ function type(to: string): Import {
 }
 
 function module(path: string, ...imports: Import[]): Module {
-  return { path, lines: 10, imports };
+  return { path, imports };
 }
 
 const internal = module("src/internal/a.ts");
@@ -39,6 +39,13 @@ describe("layerProblems()", () => {
     "a higher folder": ["src/internal/b.ts", code(server.path)],
     "types of a higher folder": ["src/protocol/b.ts", type(server.path)],
     "server from handler": ["src/handler/b.ts", type(server.path)],
+    "one era from the other": ["src/era2026/b.ts", code("src/era2025/a.ts")],
+    "types of one era from the other": ["src/era2026/b.ts", type("src/era2025/a.ts")],
+    "types of one era from the other, the other way": [
+      "src/era2025/b.ts",
+      type("src/era2026/a.ts"),
+    ],
+    "an era from cluster": ["src/cluster/b.ts", type("src/era2025/a.ts")],
     "tasks from server": ["src/server/b.ts", type("src/tasks/a.ts")],
     "tasks from handler": ["src/handler/b.ts", type("src/tasks/a.ts")],
     "tasks from skills": ["src/skills/b.ts", type("src/tasks/a.ts")],
@@ -58,17 +65,86 @@ describe("layerProblems()", () => {
     });
   }
 
-  test("refuses a cycle at run time and takes one of types", () => {
+  test("refuses a cycle at run time, of any size, and takes a small one of types", () => {
     const b = module("src/server/b.ts", code("src/server/c.ts"));
     assert.deepEqual(problems(b, module("src/server/c.ts", type("src/server/b.ts"))), []);
     const [found, ...more] = problems(b, module("src/server/c.ts", code("src/server/b.ts")));
     assert.match(found ?? "", /^src\/server\/b\.ts → src\/server\/c\.ts → src\/server\/b\.ts/);
     assert.deepEqual(more, []);
+    const [self] = problems(module("src/server/b.ts", code("src/server/b.ts")));
+    assert.match(self ?? "", /^src\/server\/b\.ts → src\/server\/b\.ts: a cycle at run time/);
   });
 
-  test("refuses a source file over 300 lines", () => {
-    assert.deepEqual(problems({ ...module("src/server/b.ts"), lines: 300 }), []);
-    assert.match(problems({ ...module("src/server/b.ts"), lines: 301 })[0] ?? "", /301 lines/);
+  describe("circles of types", () => {
+    const path = (name: string) => `src/server/${name}.ts`;
+    const ring = (...names: string[]) =>
+      names.map((name, at) =>
+        module(path(name), type(path(names[(at + 1) % names.length] ?? name)))
+      );
+
+    test("takes three files and refuses four, with their names and a way round", () => {
+      assert.deepEqual(problems(...ring("b", "c", "d")), []);
+      const [found, ...more] = problems(...ring("b", "c", "d", "e"));
+      assert.deepEqual(more, []);
+      assert.equal(
+        found?.slice(found.indexOf("\n")),
+        `\n  Files: ${["b", "c", "d", "e"].map(path).join(", ")}` +
+          `\n  One way round: ${["b", "c", "d", "e", "b"].map(path).join(" → ")}`,
+      );
+    });
+
+    test("counts small circles that share a file as one", () => {
+      const [b, ...others] = ring("b", "c", "d");
+      const shared = module(path("b"), ...b?.imports ?? [], type(path("e")));
+      const [found] = problems(shared, ...others, module(path("e"), type(path("b"))));
+      assert.match(found ?? "", /^4 files import each other/);
+      assert.match(found ?? "", /One way round: (\S+ → ){3}\S+$/);
+    });
+
+    test("takes a known circle, and refuses one that is not exactly as it is known", () => {
+      const modules = ring("b", "c", "d", "e");
+      const exact = [["e", "d", "c", "b"].map(path)];
+      assert.deepEqual(layerProblems(modules, { knownCircles: exact }), []);
+      const [gone, ...more] = layerProblems(ring("b", "c", "d"), { knownCircles: exact });
+      assert.match(gone ?? "", /^Remove the circle from tools\/known_circles\.ts/);
+      assert.deepEqual(more, []);
+      const grown = layerProblems(ring("b", "c", "d", "e", "f"), { knownCircles: exact });
+      assert.equal(grown.length, 2);
+    });
+  });
+
+  describe("an order inside a folder", () => {
+    const innerOrder = { gateway: ["types.ts", "upstreams", "view", "."] };
+    const inner = (from: string, to: string) =>
+      layerProblems([module(`src/gateway/${from}`, type(`src/gateway/${to}`))], { innerOrder });
+
+    test("takes imports downwards and inside one sub-folder", () => {
+      assert.deepEqual(inner("upstreams/a.ts", "types.ts"), []);
+      assert.deepEqual(inner("view/a.ts", "upstreams/b.ts"), []);
+      assert.deepEqual(inner("view/a.ts", "view/b.ts"), []);
+      assert.deepEqual(inner("gateway.ts", "view/a.ts"), []);
+      assert.deepEqual(inner("gateway.ts", "options.ts"), []);
+    });
+
+    test("refuses imports upwards, of types too", () => {
+      for (
+        const [from, to] of [
+          ["upstreams/a.ts", "view/a.ts"],
+          ["upstreams/a.ts", "options.ts"],
+          ["types.ts", "upstreams/a.ts"],
+        ] as const
+      ) {
+        const [found, ...more] = inner(from, to);
+        assert.match(found ?? "", /: Import downwards inside gateway\//);
+        assert.deepEqual(more, []);
+      }
+    });
+
+    test("refuses a sub-folder without a place, and leaves other folders alone", () => {
+      assert.match(inner("client/a.ts", "types.ts")[0] ?? "", /INNER_ORDER\.gateway .*: client$/);
+      const other = module("src/http/a.ts", type("src/http/gates/a.ts"));
+      assert.deepEqual(layerProblems([other], { innerOrder }), []);
+    });
   });
 
   test("refuses what ties the root export to a runtime, however far away", () => {
@@ -80,14 +156,14 @@ describe("layerProblems()", () => {
     }
   });
 
-  test("tells of a file that can't be read", () => {
+  test("reports a file that can't be read", () => {
     const found = problems({ ...module("src/server/b.ts"), error: "gone" });
     assert.deepEqual(found, ["src/server/b.ts: gone"]);
   });
 });
 
 describe("modulesOf()", () => {
-  test("reads what `deno info` says", () => {
+  test("reads the output of `deno info`", () => {
     const span = { start: { line: 4 } };
     const [a, b, ...more] = modulesOf(
       {
@@ -108,17 +184,16 @@ describe("modulesOf()", () => {
         ],
       },
       "/p",
-      new Map([["mod.ts", "one\ntwo\n"]]),
+      (path) => path === "mod.ts",
     );
     assert.deepEqual(a, {
       path: "mod.ts",
-      lines: 2,
       imports: [
         { to: "src/a.ts", typeOnly: false, line: 5 },
         { to: "node:fs", typeOnly: true, line: 5 },
       ],
     });
-    assert.match(b?.error ?? "", /does not exist/);
+    assert.match(b?.error ?? "", /^Create the file/);
     assert.deepEqual(more, []);
   });
 });

@@ -4,6 +4,7 @@ import {
   mentionsOf,
   requirementProblems,
   requirementsOf,
+  testList,
 } from "../../../tools/check_requirements.ts";
 
 const DOCUMENT = `# Requirements
@@ -54,7 +55,7 @@ describe("mentionsOf()", () => {
     assert.deepEqual(ids(`{ url: "http://x", name: ${named(["A-1"])} },`), ["A-1"]);
   });
 
-  test("passes over comments, other texts and skipped tests", () => {
+  test("ignores comments, other texts and skipped tests", () => {
     const name = named(["A-1"]);
     assert.deepEqual(ids(`// test(${name}, run);`), []);
     assert.deepEqual(ids(`run(); // ${name}`), []);
@@ -63,7 +64,7 @@ describe("mentionsOf()", () => {
     assert.deepEqual(ids(`test(${'"about [A-1]"'}, run);`), []);
   });
 
-  test("tells the line", () => {
+  test("returns the line", () => {
     const source = `/*\n*/\n\ntest(${named(["A-1"])}, run);`;
     assert.deepEqual(mentionsOf("a.test.ts", source), [{ id: "A-1", file: "a.test.ts", line: 4 }]);
   });
@@ -73,25 +74,63 @@ describe("requirementProblems()", () => {
   const mention = (id: string) => ({ id, file: "a.test.ts", line: 1 });
   const requirements = requirementsOf(DOCUMENT);
 
-  test("is content when all that is served is tested", () => {
+  test("returns nothing when everything served is tested", () => {
     assert.deepEqual(requirementProblems(requirements, [mention("A-1"), mention("A-2")]), []);
   });
 
-  test("tells what has no test", () => {
+  test("reports what has no test", () => {
     const [found, ...more] = requirementProblems(requirements, [mention("A-2")]);
-    assert.match(found ?? "", /^No test proves A-1\./);
+    assert.match(found ?? "", /in brackets.*: A-1$/);
     assert.deepEqual(more, []);
   });
 
-  test("tells of an id that isn't in the document", () => {
+  test("reports an id that isn't in the document", () => {
     const mentions = ["A-1", "A-2", "A-3", "A-9"].map(mention);
     const [found, ...more] = requirementProblems(requirements, mentions);
-    assert.match(found ?? "", /^a\.test\.ts:1: .* has no A-9\./);
+    assert.match(found ?? "", /^a\.test\.ts:1: .*: A-9$/);
     assert.deepEqual(more, []);
   });
 
-  test("tells of an id that stands twice in the document, once", () => {
+  test("reports an id that is in the document twice, once", () => {
     const twice = requirementsOf(`- A-1 x\n- A-1 y\n## Planned\n- A-1 z\n`);
     assert.equal(requirementProblems(twice, [mention("A-1")]).length, 1);
+  });
+});
+
+describe("testList()", () => {
+  const at = (id: string, file: string) => ({ id, file, line: 1 });
+  const items = (...mentions: ReturnType<typeof at>[]) =>
+    testList(requirementsOf(DOCUMENT), mentions).split("\n").slice(6);
+
+  test("lists each file once, by id in the order of the document, under a heading", () => {
+    const mentions = [
+      at("A-2", "tests/a.test.ts"),
+      at("A-1", "tests/b.test.ts"),
+      at("A-1", "tests/a.test.ts"),
+      at("A-1", "tests/b.test.ts"),
+    ];
+    assert.deepEqual(items(...mentions), [
+      "## A",
+      "",
+      "- A-1: `tests/a.test.ts`, `tests/b.test.ts`",
+      "- A-2: `tests/a.test.ts`",
+      "",
+    ]);
+  });
+
+  test("leaves out ids without a test, and takes planned ones that have one", () => {
+    assert.deepEqual(items(at("A-3", "tests/a.test.ts")), [
+      "## A",
+      "",
+      "- A-3: `tests/a.test.ts`",
+      "",
+    ]);
+  });
+
+  test("breaks lines at 100 columns", () => {
+    const file = `tests/${"x".repeat(40)}.ts`;
+    const [, , first, second] = items(at("A-1", file), at("A-1", `${file}x`));
+    assert.equal(first, `- A-1: \`${file}\`,`);
+    assert.equal(second, `  \`${file}x\``);
   });
 });

@@ -1,0 +1,122 @@
+/**
+ * Prints how one JSON `tools/call` in a warm session runs through the source: the files of `src/` in the
+ * order in which they are first entered, how many files and functions ran, and how often a room (a folder
+ * of `src/`) is entered again after the call had left it.
+ *
+ * @module
+ */
+import process from "node:process";
+import { parseArgs } from "node:util";
+import { fileURLToPath } from "node:url";
+import type { CalledFunction } from "./call_trace.ts";
+import { run } from "./process.ts";
+import { commandOf, install, ROOT } from "./runtimes.ts";
+
+const LIMIT_MS = 60_000;
+const TRACE = fileURLToPath(new URL("./call_trace.ts", import.meta.url));
+
+const USAGE = `Usage: deno task path [--json]
+
+  --json  the counts and files as JSON instead of a table`;
+
+/** A file that a call ran through. */
+export interface Step {
+  /** From the project's root. */
+  readonly path: string;
+  /** The folder of `src/` that the file is in, without sub-folders. */
+  readonly room: string;
+  /** Whether the call had been in this room and left it, so that the step is a return. */
+  readonly isReturn: boolean;
+  /** The functions that ran, in the order of their first entry. */
+  readonly functions: readonly string[];
+}
+
+/** How a call runs through the source. */
+export interface CallPath {
+  readonly files: number;
+  readonly functions: number;
+  readonly returns: number;
+  /** The files in the order in which they are first entered. */
+  readonly steps: readonly Step[];
+}
+
+/**
+ * Counts files, functions and returns.
+ *
+ * @param called The functions that ran, in the order of their first entry
+ */
+export function callPathOf(called: readonly CalledFunction[]): CallPath {
+  const byFile = new Map<string, string[]>();
+  for (const { path, name } of called) {
+    byFile.set(path, [...byFile.get(path) ?? [], name]);
+  }
+  const steps: Step[] = [];
+  const seen = new Set<string>();
+  for (const [path, functions] of byFile) {
+    const room = roomOf(path);
+    const isReturn = seen.has(room) && steps.at(-1)?.room !== room;
+    seen.add(room);
+    steps.push({ path, room, isReturn, functions });
+  }
+  return {
+    files: steps.length,
+    functions: called.length,
+    returns: steps.filter(({ isReturn }) => isReturn).length,
+    steps,
+  };
+}
+
+/** Formats a path as a Markdown table, and its counts as a sentence below. */
+export function callPathText({ files, functions, returns, steps }: CallPath): string {
+  const rows = steps.map((step, index) => [
+    String(index + 1),
+    step.isReturn ? `${step.room} (again)` : step.room,
+    `\`${step.path.replace(/^src\//, "")}\``,
+    step.functions.map(displayName).join(", "),
+  ]);
+  const table = [["", "Room", "File", "Functions"], ["-", "-", "-", "-"], ...rows];
+  const widths = [0, 1, 2].map((at) => Math.max(...table.map((row) => row[at]?.length ?? 0)));
+  const lines = table.map((row) => {
+    const cells = row.map((cell, at) => cell.padEnd(widths[at] ?? 0, cell === "-" ? "-" : " "));
+    return `| ${cells.join(" | ")} |`;
+  });
+  const counts = `${files} files, ${functions} functions, ` +
+    `${returns} returns to a room that the call had left already`;
+  return `${lines.join("\n")}\n\n${counts}`;
+}
+
+function roomOf(path: string): string {
+  return path.split("/")[1] ?? path;
+}
+
+/** Turns a name of V8's into one for a table: `#private` and `get x` stay as they are. */
+function displayName(name: string): string {
+  if (name === "") return "(anonymous)";
+  return name === "<instance_members_initializer>" ? "(fields)" : name;
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      json: { type: "boolean", default: false },
+      help: { type: "boolean", default: false },
+    },
+  });
+  if (values.help) {
+    console.log(USAGE);
+    return 0;
+  }
+  await install();
+  const { program, args } = commandOf("node");
+  const { code, output } = await run(program, [...args, TRACE], { cwd: ROOT, limitMs: LIMIT_MS });
+  if (code !== 0) {
+    console.error(output.trimEnd());
+    return 1;
+  }
+  const json = output.split("\n").find((line) => line.startsWith("[")) ?? "[]";
+  const path = callPathOf(JSON.parse(json));
+  console.log(values.json ? JSON.stringify(path, undefined, 2) : callPathText(path));
+  return 0;
+}
+
+if (import.meta.main) process.exitCode = await main();
