@@ -6,7 +6,7 @@
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { CliError, messageOf } from "./errors.ts";
 import { printable } from "./log.ts";
-import { fetchError } from "../gateway/upstream_error.ts";
+import { fetchError } from "../gateway/shared/upstream_error.ts";
 import { clip } from "../internal/quote.ts";
 import type { Redact } from "./redact.ts";
 import { VERSION } from "./version.ts";

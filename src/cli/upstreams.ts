@@ -4,8 +4,8 @@
  * @module
  */
 import { gateway } from "../gateway/gateway.ts";
-import { http } from "../gateway/http.ts";
-import { stdio } from "../gateway/stdio.ts";
+import { http } from "../gateway/upstreams/http.ts";
+import { stdio } from "../gateway/upstreams/stdio.ts";
 import type { Backend } from "./server.ts";
 
 /** Real servers behind a real gateway. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { discard } from "../../../src/gateway/http_body.ts";
+import { discard } from "../../../src/gateway/upstreams/http_body.ts";
 
 /** A response whose body never ends, and when it was cancelled. */
 function endless(type: string, length: string) {
