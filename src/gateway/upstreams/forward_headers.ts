@@ -108,7 +108,7 @@ function checkName(name: unknown): string {
     throw new TypeError(`Give names of headers as "forwardHeaders": ${String(name)}`);
   }
   if (!isForwardable(lower)) {
-    throw new TypeError(`Omit a header that is never forwarded from "forwardHeaders": ${lower}`);
+    throw new TypeError(`Leave a header that is never forwarded out of "forwardHeaders": ${lower}`);
   }
   return lower;
 }

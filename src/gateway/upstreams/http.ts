@@ -177,7 +177,7 @@ function checkHeaders(given: Readonly<Record<string, string>>): Readonly<Record<
     const lower = name.toLowerCase();
     if (!NAME.test(lower)) throw new TypeError(`Give names of headers as "headers": ${name}`);
     if (RESERVED.has(lower) || lower.startsWith("mcp-")) {
-      throw new TypeError(`Omit a header that the transport sets from "headers": ${lower}`);
+      throw new TypeError(`Leave a header that the transport sets out of "headers": ${lower}`);
     }
     if (typeof value !== "string" || !VALUE.test(value)) {
       throw new TypeError(`Give at most 4096 printable characters as the header "${lower}"`);

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { abortable } from "../../../src/gateway/shared/deadline.ts";
+import { abortable, withDeadline } from "../../../src/gateway/shared/deadline.ts";
+import { UpstreamError } from "../../../src/gateway/shared/upstream_error.ts";
+import { FakeClock } from "../../support/clock.ts";
 
 const NEVER = new Promise<never>(() => {});
 
@@ -64,5 +66,44 @@ describe("abortable()", () => {
     );
     assert.equal(listeners(), 0);
     assert.equal(rejects.size, 0);
+  });
+});
+
+describe("withDeadline()", () => {
+  const ms = 100;
+
+  test("ends with its work, and leaves no timer or listener", async () => {
+    const clock = new FakeClock();
+    const { signal, listeners } = counted();
+    assert.equal(await withDeadline({ clock, ms, signal }, async () => "value"), "value");
+    const failed = withDeadline({ clock, ms, signal }, () => Promise.reject(new Error("failed")));
+    await assert.rejects(failed, /failed/);
+    assert.equal(clock.pending, 0);
+    assert.equal(listeners(), 0);
+  });
+
+  test("ends at the limit, even if the work ignores its signal", async () => {
+    const clock = new FakeClock();
+    let given: AbortSignal | undefined;
+    const failed = assert.rejects(
+      withDeadline({ clock, ms }, (signal) => (given = signal, NEVER)),
+      (error) => error instanceof UpstreamError && error.kind === "timeout",
+    );
+    await clock.advance(ms - 1);
+    assert.equal(given?.aborted, false);
+    await clock.advance(1);
+    await failed;
+    assert.equal(given?.aborted, true);
+  });
+
+  test("ends with its parent signal, with the same reason", async () => {
+    const clock = new FakeClock();
+    const { signal, abort, listeners } = counted();
+    const failed = assert.rejects(withDeadline({ clock, ms, signal }, () => NEVER), /^aborted$/);
+    abort();
+    await failed;
+    assert.equal(clock.pending, 0);
+    assert.equal(listeners(), 0);
+    await assert.rejects(withDeadline({ clock, ms, signal }, () => NEVER), /^aborted$/);
   });
 });
