@@ -34,16 +34,13 @@ export function nodeHandler(handler: Fetch, failed: (error: unknown) => void): N
   const listener = getRequestListener(async (request, bindings) => {
     // HTTP/2 never comes here: the listener is typed for node:http.
     const { incoming, outgoing } = bindings as NodeBindings;
-    try {
-      if (handler.reply !== undefined) {
-        await sendReply(await handler.reply(request, bindings), incoming, outgoing);
-      } else {
-        await sendResponse(await handler(request, bindings), incoming, outgoing);
-      }
-    } catch (error) {
+    const sent = handler.reply === undefined
+      ? sendResponse(await handler(request, bindings), incoming, outgoing)
+      : sendReply(await handler.reply(request, bindings), incoming, outgoing);
+    await sent.catch((error) => {
       failed(error);
       outgoing.destroy();
-    }
+    });
     return RESPONSE_ALREADY_SENT;
   }, {
     overrideGlobalObjects: false,

@@ -4,7 +4,7 @@
  * @module
  */
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
-import { fetchError } from "../gateway/upstream_error.ts";
+import { fetchError } from "../gateway/shared/upstream_error.ts";
 import { clip } from "../internal/quote.ts";
 import { CliError, messageOf } from "./errors.ts";
 import { printable } from "./log.ts";

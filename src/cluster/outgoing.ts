@@ -96,11 +96,19 @@ export class Outgoing {
     }
   }
 
-  /** Asks a node whether it still knows what it is to answer: messages may be lost. */
-  check(node: string): void {
+  /**
+   * Asks a node whether it still knows what it is to answer: messages may be lost.
+   *
+   * @returns `false` when it is certain that the node doesn't get the question: it isn't there
+   */
+  async check(node: string): Promise<boolean> {
     const room: Record<string, number> = {};
     for (const [id, { to, granted }] of this.#waiting) if (to === node) room[id] = granted;
-    void this.#tell(node, { kind: "forward-check", room });
+    try {
+      return await this.#messenger.send(node, { kind: "forward-check", room });
+    } catch {
+      return true;
+    }
   }
 
   /** Gives up waiting; the clients of streams are told to reconnect after `retryMs` milliseconds. */

@@ -53,6 +53,8 @@ export class PinnedSessions {
   #sureFrom = 0;
   #stop: (() => void) | undefined;
   #checking = false;
+  /** Peers that the store didn't know at the last check, although they were reachable. */
+  #missing: ReadonlySet<string> = new Set();
 
   /** Begins to beat. */
   constructor(init: PinnedSessionsInit) {
@@ -163,15 +165,31 @@ export class PinnedSessions {
     }
   }
 
+  /**
+   * Finds peers that are gone: unknown to the store, and unreachable or unknown for the second time. A
+   * store that was emptied forgets nodes that are alive until they beat again.
+   */
   async #checkPeers(): Promise<void> {
-    const { nodes, reporter } = this.#init;
+    const { nodes } = this.#init;
+    const missing = new Set<string>();
     for (const node of this.outgoing.nodes.union(this.incoming.nodes)) {
-      if (this.sure && await nodes.find(node) === undefined) {
-        reporter.report({ type: "node-lost", node: shortHash(node) });
-        this.outgoing.lost(node);
-        this.incoming.lost(node);
-      } else this.outgoing.check(node);
+      const present = !this.sure || await nodes.find(node) !== undefined;
+      if (!present && this.#missing.has(node)) {
+        this.#lost(node);
+        continue;
+      }
+      if (!present) missing.add(node);
+      void this.outgoing.check(node).then((reached) => {
+        if (!present && !reached) this.#lost(node);
+      });
     }
+    this.#missing = missing;
+  }
+
+  #lost(node: string): void {
+    this.#init.reporter.report({ type: "node-lost", node: shortHash(node) });
+    this.outgoing.lost(node);
+    this.incoming.lost(node);
   }
 
   async #renew(): Promise<void> {

@@ -1,63 +1,65 @@
 /**
- * The public face of a gateway.
+ * Combines upstreams into one server.
  *
  * @module
  */
 import type { Dispatcher } from "../protocol/exchange.ts";
-import { Hub } from "./hub.ts";
-import type { GatewayOptions } from "./options.ts";
+import { checkOptions, type GatewayOptions } from "./options.ts";
+import type { RegisteredUpstream } from "./session/managed_session.ts";
 import type { Upstream } from "./types.ts";
+import { checkUpstreamName } from "./view/names.ts";
+import { View } from "./view/view.ts";
 
-/** What is there now. */
+/** Holds a gateway's gauges. */
 export interface GatewayStats {
-  /** Upstreams. */
+  /** Counts the upstreams. */
   readonly upstreams: number;
-  /** Sessions with upstreams that are open or begin. */
+  /** Counts the upstream sessions that are open or opening. */
   readonly sessions: number;
-  /** Calls of 2026 clients that are held while their client answers a question. */
+  /** Counts the calls of 2026 clients that are held until their client answers a question. */
   readonly held: number;
 }
 
-/** Upstreams as one server, which {@linkcode createMcpHandler} of `@mooring/mcp` serves. */
+/** Serves upstreams as one server, through {@linkcode createMcpHandler} of `@mooring/mcp`. */
 export interface Gateway extends Dispatcher, AsyncDisposable {
-  /** Every session is served where its upstream sessions are. */
+  /** Pins every session to the process that holds its upstream sessions. */
   readonly pinned: true;
-  /** The names of the upstreams, in their order. */
+  /** Returns the names of the upstreams, in their order. */
   names(): readonly string[];
   /**
-   * Adds an upstream, or puts it in the place of the one with its name. Where it differs from that
-   * one in something that sessions depend on, its sessions end. Clients are told that lists changed.
+   * Adds an upstream, or replaces the one with the same name. If they differ in a setting that
+   * sessions depend on, the sessions of the old one end. Clients are sent `list_changed`.
    *
-   * @returns What resolves when the sessions with the old one have ended
-   * @throws {TypeError} If the name can't be one, or it is no upstream
-   * @throws {RangeError} If there are as many as `limits.upstreams` allows
+   * @returns A promise that resolves when the sessions of the old upstream have ended
+   * @throws {TypeError} If the name isn't valid, or the value isn't an upstream
+   * @throws {RangeError} If there are `limits.upstreams` upstreams already
    */
   set(name: string, upstream: Upstream): Promise<void>;
   /**
-   * Takes an upstream out and ends all sessions with it. Clients are told that lists changed.
+   * Removes an upstream and ends all of its sessions. Clients are sent `list_changed`.
    *
-   * @returns What resolves, once those sessions have ended, to whether there was one
+   * @returns A promise that resolves, once those sessions have ended, to whether there was one
    */
   remove(name: string): Promise<boolean>;
   /**
-   * One upstream as a server of its own, whose tools and prompts keep their names. It is the same
-   * object at every call, and serves nothing while the gateway has no upstream of the name.
+   * Returns one upstream as a server of its own, whose tools and prompts keep their names. Returns
+   * the same object at every call; it serves nothing while the gateway has no such upstream.
    *
    * @throws {TypeError} If there is no such upstream
    */
   only(name: string): Dispatcher;
-  /** What is there now. */
+  /** Returns the gauges. */
   stats(): GatewayStats;
-  /** Ends every session with every upstream, and takes nothing new. Safe to call twice. */
+  /** Ends every upstream session and refuses new requests. Safe to call twice. */
   close(): Promise<void>;
 }
 
 /**
- * Makes a gateway: the tools, prompts and resources of several MCP servers as one. Tools and prompts
- * are prefixed with the name of their upstream; resources keep their URIs.
+ * Creates a gateway: the tools, prompts and resources of several MCP servers as one server. Tools
+ * and prompts are prefixed with the name of their upstream; resources keep their URIs.
  *
- * @param options The upstreams and how they are used
- * @throws {TypeError} If an option is of the wrong kind, or a name can't be an upstream's
+ * @param options Upstreams, time limits and bounds
+ * @throws {TypeError} If an option has the wrong type, or an upstream's name isn't valid
  * @throws {RangeError} If a number is out of range
  * @example
  * ```ts
@@ -74,5 +76,96 @@ export interface Gateway extends Dispatcher, AsyncDisposable {
  * ```
  */
 export function gateway(options: GatewayOptions = {}): Gateway {
-  return new Hub(options);
+  return new MergedView(options);
+}
+
+/** Serves all upstreams, keeps their registry, and owns the views that serve one upstream each. */
+class MergedView extends View implements Gateway {
+  readonly #registry: Map<string, RegisteredUpstream>;
+  readonly #single = new Map<string, View>();
+  #closing: Promise<void> | undefined;
+
+  constructor(options: GatewayOptions) {
+    const upstreams = new Map<string, RegisteredUpstream>();
+    super({ settings: checkOptions(options), upstreams });
+    this.#registry = upstreams;
+    for (const [name, upstream] of Object.entries(options.upstreams ?? {})) {
+      this.#register(name, upstream);
+    }
+  }
+
+  names(): readonly string[] {
+    return [...this.#registry.keys()];
+  }
+
+  async set(name: string, upstream: Upstream): Promise<void> {
+    if (this.#closing !== undefined) {
+      throw new TypeError(`Create a new gateway: this one is closed, and can't add "${name}"`);
+    }
+    const before = this.#register(name, upstream);
+    if (before?.identity === this.#registry.get(name)?.identity) return;
+    await Promise.all(this.#views.map((view) => view.upstreamChanged(name, "changed")));
+  }
+
+  async remove(name: string): Promise<boolean> {
+    if (!this.#registry.delete(name)) return false;
+    await Promise.all(this.#views.map((view) => view.upstreamChanged(name, "removed")));
+    // An endpoint that serves the view keeps it; otherwise `only()` creates it again.
+    if (this.#single.get(name)?.isServed === false) this.#single.delete(name);
+    return true;
+  }
+
+  only(name: string): Dispatcher {
+    if (!this.#registry.has(name)) {
+      throw new TypeError(`Add the upstream first, or correct its name: "${name}"`);
+    }
+    let view = this.#single.get(name);
+    if (view === undefined) {
+      view = new View({ settings: this.settings, upstreams: this.#registry, only: name });
+      this.#single.set(name, view);
+    }
+    return view;
+  }
+
+  stats(): GatewayStats {
+    const views = this.#views;
+    return {
+      upstreams: this.#registry.size,
+      sessions: views.reduce((sum, { openSessions }) => sum + openSessions, 0),
+      held: views.reduce((sum, { heldCalls }) => sum + heldCalls, 0),
+    };
+  }
+
+  override close(): Promise<void> {
+    return this.#closing ??= this.#closeAll();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  get #views(): readonly View[] {
+    return [this, ...this.#single.values()];
+  }
+
+  async #closeAll(): Promise<void> {
+    await Promise.all([super.close(), ...[...this.#single.values()].map((view) => view.close())]);
+  }
+
+  /** Registers an upstream under a name and returns the one that it replaces. */
+  #register(name: string, upstream: Upstream): RegisteredUpstream | undefined {
+    const { separator, limits } = this.settings;
+    checkUpstreamName(name, separator);
+    const { kind, identity, open } = upstream ?? {};
+    if (typeof open !== "function" || typeof identity !== "string" || typeof kind !== "string") {
+      throw new TypeError(`Give an upstream, such as http(…) or stdio(…), as "${name}"`);
+    }
+    const before = this.#registry.get(name);
+    if (before === undefined && this.#registry.size >= limits.upstreams) {
+      throw new RangeError(`Give at most ${limits.upstreams} upstreams: "${name}" is one more`);
+    }
+    // The identity is read once, so that an upstream can't change it while sessions depend on it.
+    this.#registry.set(name, { name, upstream, identity: `${kind} ${identity}` });
+    return before;
+  }
 }

@@ -1,5 +1,5 @@
 /**
- * The options of a gateway.
+ * Defines and checks the options of a gateway.
  *
  * @module
  */
@@ -8,53 +8,53 @@ import { type Clock, systemClock } from "../internal/clock.ts";
 import type { Implementation } from "../protocol/shapes.ts";
 import type { Upstream } from "./types.ts";
 
-/** How much of everything there may be in a gateway. */
+/** Bounds what a gateway keeps. */
 export interface GatewayLimits {
   /**
-   * Upstreams.
+   * Limits the upstreams.
    *
    * @default {100}
    */
   readonly upstreams?: number;
   /**
-   * Entries of one list of one upstream; what is beyond them is left out, with an event.
+   * Limits the entries of one list of one upstream; the rest is omitted, with an event.
    *
    * @default {5000}
    */
   readonly listEntries?: number;
   /**
-   * Bytes of one list of one upstream, as JSON; what is beyond them is left out, with an event.
+   * Limits the bytes of one list of one upstream, as JSON; the rest is omitted, with an event.
    *
    * @default {4194304}
    */
   readonly listBytes?: number;
   /**
-   * Pages of one list of one upstream; what is beyond them is left out, with an event.
+   * Limits the pages of one list of one upstream; the rest is omitted, with an event.
    *
    * @default {100}
    */
   readonly listPages?: number;
   /**
-   * Calls of 2026 clients that are held while their client answers a question.
+   * Limits the calls of 2026 clients that are held until their client answers a question.
    *
    * @default {1000}
    */
   readonly held?: number;
   /**
-   * Held calls of one principal.
+   * Limits the held calls of one principal.
    *
    * @default {20}
    */
   readonly heldPerPrincipal?: number;
   /**
-   * Principals of the 2026 era for whom something is kept: their sessions with upstreams, with
-   * `stateless: "principal"`, and what they were listed a moment ago.
+   * Limits the principals of the 2026 era that state is kept for: their upstream sessions, with
+   * `stateless: "principal"`, and their cached lists.
    *
    * @default {1000}
    */
   readonly principals?: number;
   /**
-   * Resources that one session may be subscribed to.
+   * Limits the resources that one session is subscribed to.
    *
    * @default {100}
    */
@@ -63,90 +63,90 @@ export interface GatewayLimits {
 
 /** Options for {@linkcode gateway}. */
 export interface GatewayOptions {
-  /** The upstreams by their names: up to 64 of the characters `A-Z a-z 0-9 _ - .` each. */
+  /** Maps names to upstreams. A name has 1 to 64 of the characters `A-Z a-z 0-9 _ - .`. */
   readonly upstreams?: Readonly<Record<string, Upstream>>;
   /**
-   * What stands between an upstream's name and the name of its tool or prompt. No upstream's name may
-   * hold it.
+   * Separates an upstream's name from the name of its tool or prompt. No upstream's name may
+   * contain it.
    *
    * @default {"__"}
    */
   readonly separator?: string;
   /**
-   * What the gateway says of itself.
+   * Sets the gateway's own name and version.
    *
    * @default {{ name: "mooring-gateway", version: "1.0.0" }}
    */
   readonly info?: Implementation;
-  /** How the whole is to be used, for the model. What the upstreams say when left out. */
+  /** Tells the model how to use the gateway; by default the upstreams' instructions, combined. */
   readonly instructions?: string;
   /**
-   * What 2026 clients, who have no session, share: `"request"` gives every request upstream sessions
-   * of its own, which end with it; `"principal"` keeps one for each principal and upstream, so that
-   * all programs of one principal share what is in it.
+   * Chooses what 2026 clients, which have no session, share: `"request"` opens upstream sessions for
+   * every request, and ends them with it; `"principal"` keeps one for each principal and upstream,
+   * whose state all programs of the principal share.
    *
    * @default {"request"}
    */
   readonly stateless?: "request" | "principal";
   /**
-   * How long beginning a session with an upstream may take, in milliseconds.
+   * Limits the time to open an upstream session, in milliseconds.
    *
    * @default {30000}
    */
   readonly openTimeoutMs?: number;
   /**
-   * How long ending one may take, in milliseconds; after twice as long it is left to itself.
+   * Limits the time to end an upstream session, in milliseconds. After twice as long it is abandoned.
    *
    * @default {5000}
    */
   readonly closeTimeoutMs?: number;
   /**
-   * How long a session with an upstream may be idle before it is looked whether it is still there, in
-   * milliseconds.
+   * Sets how long an upstream session may be idle, in milliseconds, before it is probed on reuse.
    *
    * @default {60000}
    */
   readonly probeAfterMs?: number;
   /**
-   * How long each question of that look may take, in milliseconds.
+   * Limits the time for each request of a probe, in milliseconds.
    *
    * @default {5000}
    */
   readonly probeTimeoutMs?: number;
   /**
-   * How long one list of one upstream may take, with all its pages, in milliseconds. Lists are given
-   * without those that take longer.
+   * Limits the time to fetch one list of one upstream with all its pages, in milliseconds. Merged
+   * lists omit upstreams that take longer.
    *
    * @default {10000}
    */
   readonly listTimeoutMs?: number;
   /**
-   * How long a call of a 2026 client is held while the client answers a question, in milliseconds.
-   * Best the same as the handler's `requests.askTimeoutMs`.
+   * Limits how long a call of a 2026 client is held until the client answers a question, in
+   * milliseconds. Use the value of the handler's `requests.askTimeoutMs`.
    *
    * @default {300000}
    */
   readonly askTimeoutMs?: number;
   /**
-   * How long a principal's sessions are kept unused with `stateless: "principal"`, in milliseconds.
+   * Sets how long a principal's unused upstream sessions are kept with `stateless: "principal"`, in
+   * milliseconds.
    *
    * @default {300000}
    */
   readonly principalIdleMs?: number;
   /**
-   * How long lists are kept that nobody tells the changes of, in milliseconds: those of 2026 clients,
-   * and of upstreams that don't say when they change.
+   * Sets how long lists are cached for which no `list_changed` will come, in milliseconds: those of
+   * 2026 clients, and of upstreams that don't send it. 0 turns the cache off.
    *
    * @default {5000}
    */
   readonly listCacheMs?: number;
-  /** How much of everything there may be. */
+  /** Bounds what the gateway keeps. */
   readonly limits?: GatewayLimits;
-  /** Where the time comes from; the machine's clock when left out. */
+  /** Provides the time; the system clock by default. */
   readonly clock?: Clock;
 }
 
-/** Options with nothing left out, except the instructions. */
+/** Holds {@linkcode GatewayOptions} with the defaults filled in. */
 export type GatewaySettings =
   & Required<Omit<GatewayOptions, "upstreams" | "limits" | "instructions">>
   & { readonly limits: Required<GatewayLimits>; readonly instructions: string | undefined };
@@ -174,9 +174,9 @@ const LIMITS: Required<GatewayLimits> = {
 };
 
 /**
- * Checks options and fills in what was left out.
+ * Checks options and fills in the defaults.
  *
- * @throws {TypeError} If one is of the wrong kind
+ * @throws {TypeError} If an option has the wrong type
  * @throws {RangeError} If a number is out of range
  */
 export function checkOptions(options: GatewayOptions): GatewaySettings {
@@ -204,7 +204,7 @@ export function checkOptions(options: GatewayOptions): GatewaySettings {
   return { separator, info: { ...info }, instructions, stateless, clock, ...times, limits };
 }
 
-/** Numbers that were given, or the defaults. A cache of 0 ms is none; everything else needs some. */
+/** Checks numbers and fills in the defaults. Only the list cache may be 0, which turns it off. */
 function numbers<Key extends string>(
   given: { readonly [name in NoInfer<Key>]?: number },
   defaults: Readonly<Record<Key, number>>,
@@ -212,8 +212,8 @@ function numbers<Key extends string>(
 ): Record<Key, number> {
   const checked: Record<Key, number> = { ...defaults };
   for (const key in defaults) {
-    const least = key === "listCacheMs" ? 0 : 1;
-    checked[key] = integerOption(`${prefix}${key}`, given[key], defaults[key], least);
+    const min = key === "listCacheMs" ? 0 : 1;
+    checked[key] = integerOption(`${prefix}${key}`, given[key], defaults[key], min);
   }
   return checked;
 }

@@ -1,6 +1,6 @@
 /**
- * What an upstream is to the gateway, whatever it is made of: an HTTP endpoint, a child process, an
- * official SDK server object, or a server of this package.
+ * Defines what an upstream is to the gateway: an HTTP endpoint, a child process, an official SDK
+ * server object, or a server of this package.
  *
  * @module
  */
@@ -12,127 +12,127 @@ import type { ProtocolVersion } from "../protocol/versions.ts";
 import type { Implementation } from "../protocol/shapes.ts";
 
 /**
- * What an upstream said of itself when its session began. Nothing of it is trusted: it decides on no
- * more than how this one upstream is spoken to.
+ * Holds what an upstream said about itself during the handshake. None of it is trusted: it only
+ * decides how this one upstream is spoken to.
  */
 export interface UpstreamFacts {
-  /** Its name and version. */
+  /** Holds its name and version. */
   readonly serverInfo: Implementation;
   /**
-   * What it can do, as it advertised it. `listChanged` of a list may only be there where the session
-   * does hand on that the list has changed: until then the gateway keeps it.
+   * Holds its advertised capabilities. `listChanged` of a list may only be there if the session
+   * delivers those notifications: until one arrives the gateway caches the list.
    */
   readonly capabilities: JsonObject;
-  /** The version that it speaks. */
+  /** Names the negotiated protocol version. */
   readonly protocolVersion: ProtocolVersion;
-  /** How to use it, if it told. */
+  /** Tells the model how to use the upstream, if the upstream said so. */
   readonly instructions?: string;
 }
 
-/** Where everything goes that an upstream says outside the calls made to it. */
+/** Receives the messages of an upstream that belong to no call. */
 export interface Downstream {
-  /** Takes a notification that belongs to no call: lists changed, a resource was updated, a log message. */
+  /** Takes a notification: lists changed, a resource was updated, a log message. */
   notified(notification: Notification): void;
   /**
-   * Asks the client something that belongs to no call that is known.
+   * Sends a request to the client.
    *
-   * @throws {McpError} When it can't be asked, or answers with an error
+   * @throws {McpError} If the client can't be asked, or answers with an error
    */
   ask(method: string, params: JsonObject, signal: AbortSignal): Promise<JsonObject>;
-  /** Told once when the session ended by itself, with what ended it; not after `close()`. */
+  /** Takes the error that ended the session. Called at most once, and not after `close()`. */
   ended(error: unknown): void;
 }
 
-/** Everything that an upstream needs to begin a session. */
+/** Holds everything that an upstream needs to open a session. */
 export interface OpenInit {
-  /** What the gateway calls the upstream, for events. */
+  /** Names the upstream, for events. */
   readonly name: string;
-  /** The client program that the session is for: what it can do is what the upstream is told. */
+  /** Describes the client program. Its capabilities are passed on to the upstream. */
   readonly client: ClientFacts;
-  /** Who the session is for. */
+  /** Identifies the session's owner. */
   readonly principal: Principal;
-  /** The HTTP request in whose course the session begins. */
+  /** Holds the HTTP request that caused the session to open. */
   readonly request: Request;
-  /** Where the upstream's own messages go. */
+  /** Receives the messages that belong to no call. */
   readonly downstream: Downstream;
-  /** Aborts when the session is not wanted any more, or took too long to begin. */
+  /** Aborts when the session is no longer needed, or took too long to open. */
   readonly signal: AbortSignal;
-  /** Where the time comes from. */
+  /** Provides the time. */
   readonly clock: Clock;
-  /** Hands an event to the application's `onEvent`. */
+  /** Passes an event to the application's `onEvent`. */
   readonly report: (event: McpEvent) => void;
 }
 
-/** One request to an upstream. */
+/** Describes one request to an upstream. */
 export interface UpstreamCall {
-  /** Its method. */
+  /** Names the method. */
   readonly method: string;
   /**
-   * Its parameters. A `progressToken` in `_meta` says that progress is wanted. For an upstream of
-   * 2026-07-28 a `logLevel` in `_meta` is the client's; what else the era wants there is up to the
-   * session.
+   * Holds the parameters. A `progressToken` in `_meta` asks for progress. For an upstream of
+   * 2026-07-28 a `logLevel` in `_meta` is the client's; the session adds everything else that the
+   * era requires in `_meta`.
    */
   readonly params: JsonObject;
-  /** Aborts when the answer is not wanted any more: the upstream is told so. */
+  /** Aborts when the result is no longer needed; the upstream is sent a cancellation. */
   readonly signal: AbortSignal;
-  /** The HTTP request in whose course it is sent: its headers may be handed on. */
+  /** Holds the HTTP request that caused this one: its headers may be forwarded. */
   readonly request: Request;
-  /** Takes a notification that belongs to this call: its progress, and log messages where that is known. */
+  /** Takes a notification of this call: progress, and log messages if their call is known. */
   notify(notification: Notification): void;
   /**
-   * Asks the client something in the course of this call.
+   * Sends a request to the client on behalf of this call.
    *
-   * @throws {McpError} When it can't be asked, or answers with an error
+   * @throws {McpError} If the client can't be asked, or answers with an error
    */
   ask(method: string, params: JsonObject): Promise<JsonObject>;
 }
 
 /**
- * A session with an upstream, for one session of one client alone.
+ * Represents one MCP session with an upstream, used by a single session of a single client.
  *
  * An implementation MUST
- * - answer every request with a result, or throw: an {@linkcode McpError} that the upstream answered
- *   with as it is (the session lives on), anything else when the connection failed (the session is
- *   over, and `ended` is called unless `close` was);
- * - tell the upstream when a call's signal aborts, and reject with the signal's reason at once;
- * - carry any number of calls at a time, and mix up neither their answers nor what belongs to them,
- *   whatever ids and progress tokens they came with: it uses its own towards the upstream, and hands
- *   progress over under the token of the call;
- * - hand on as it is a result that asks for input (2026-07-28), and what it is given for the retry;
- * - hand over what belongs to a call before the call's result, in the order in which it was said;
- * - be bounded in everything that it keeps for an upstream that doesn't read or that floods;
- * - settle every call when it ends, whatever the upstream does.
+ * - settle every request with a result or an error: an {@linkcode McpError} that the upstream
+ *   answered with, unchanged (the session stays open), or any other error if the connection failed
+ *   (the session is over, and `ended` is called unless `close` was);
+ * - notify the upstream when a call's signal aborts, and reject with the signal's reason at once;
+ * - run any number of calls concurrently without mixing up their answers or notifications,
+ *   whatever ids and progress tokens they came with: it uses its own ids and tokens towards the
+ *   upstream, and reports progress under the token of the call;
+ * - pass through unchanged a result that asks for input (2026-07-28), and the parameters of its retry;
+ * - deliver the notifications of a call before its result, in the order of their arrival;
+ * - bound everything that it buffers for an upstream that doesn't read or that floods;
+ * - settle every call when it ends.
  */
 export interface UpstreamSession {
-  /** What the upstream said of itself. */
+  /** Holds what the upstream said about itself. */
   readonly facts: UpstreamFacts;
   /** Sends a request and waits for its result. */
   request(call: UpstreamCall): Promise<JsonObject>;
   /** Sends a notification. */
   notify(notification: Notification): Promise<void>;
-  /** Ends the session, and with it whatever was started for it. Safe to call twice. */
+  /** Ends the session and frees its resources. Safe to call twice. */
   close(): Promise<void>;
 }
 
 /**
- * Somebody's MCP server, as the gateway reaches it.
+ * Opens sessions with one MCP server.
  *
- * An implementation MUST check its settings when it is made, begin a new session at every `open` and
- * share nothing between two of them, and leave nothing behind when `open` fails or is aborted.
+ * An implementation MUST check its settings at construction, create a new session at every `open`,
+ * share nothing between two sessions, and leave nothing behind when `open` fails or is aborted.
  */
 export interface Upstream {
-  /** What it is made of. */
+  /** Names how the server is reached. */
   readonly kind: "http" | "stdio" | "sdk" | "local";
   /**
-   * Changes with every setting that a session depends on, and with no other. Two with the same
-   * identity are interchangeable. Never shown to anybody.
+   * Changes with every setting that a session depends on, and with no other. Two upstreams with the
+   * same identity are interchangeable. Never shown in events or errors.
    */
   readonly identity: string;
   /**
-   * Begins a session.
+   * Opens a session.
    *
-   * @throws {UpstreamError} When it can't be reached or refuses
-   * @throws {AbortSignal["reason"]} When the signal aborts
+   * @throws {UpstreamError} If the server can't be reached or rejects the session
+   * @throws {AbortSignal["reason"]} If the signal aborts
    */
   open(init: OpenInit): Promise<UpstreamSession>;
 }

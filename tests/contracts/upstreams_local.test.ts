@@ -1,5 +1,5 @@
-import { local } from "../../src/gateway/local.ts";
-import { sdk } from "../../src/gateway/sdk.ts";
+import { local } from "../../src/gateway/upstreams/local.ts";
+import { sdk } from "../../src/gateway/upstreams/sdk.ts";
 import { upstreamContract } from "./upstream.ts";
 import { contractServer, sdkContractServer } from "./upstream_servers.ts";
 

@@ -1,8 +1,8 @@
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { createMcpHandler } from "../../mod.ts";
-import { http } from "../../src/gateway/http.ts";
-import { stdio } from "../../src/gateway/stdio.ts";
+import { http } from "../../src/gateway/upstreams/http.ts";
+import { stdio } from "../../src/gateway/upstreams/stdio.ts";
 import { childrenOf, runs } from "../gateway/children.ts";
 import { type Handler, listen, sdkHandler } from "../gateway/servers.ts";
 import { upstreamContract, type UpstreamUnderTest } from "./upstream.ts";

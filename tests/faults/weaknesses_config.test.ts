@@ -10,9 +10,9 @@ import process from "node:process";
 import { describe, test } from "node:test";
 import { splitArgv } from "../../src/cli/argv_split.ts";
 import { Routes, type Servers } from "../../src/cli/routes.ts";
-import { Child } from "../../src/gateway/child.ts";
+import { Child } from "../../src/gateway/upstreams/child.ts";
 import { type Gateway, gateway, stdio, type Upstream } from "../../src/gateway/mod.ts";
-import { checkStdioOptions, type StdioOptions } from "../../src/gateway/stdio_options.ts";
+import { checkStdioOptions, type StdioOptions } from "../../src/gateway/upstreams/stdio.ts";
 import { systemClock } from "../../src/internal/clock.ts";
 
 /** A gateway as the servers of a command. */

@@ -6,8 +6,8 @@
 import { execFileSync } from "node:child_process";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { stdio } from "../../src/gateway/stdio.ts";
-import type { StdioOptions } from "../../src/gateway/stdio_options.ts";
+import { stdio } from "../../src/gateway/upstreams/stdio.ts";
+import type { StdioOptions } from "../../src/gateway/upstreams/stdio.ts";
 import type { Upstream } from "../../src/gateway/types.ts";
 
 const CHILD = fileURLToPath(new URL("./fixtures/child.ts", import.meta.url));

@@ -353,7 +353,7 @@ describe("what upstreams say by the way", () => {
     await ask(gw, callOf("up__x", session, { ...init, answer: () => ({ roots: [2] }) }));
     assert.deepEqual(await second, { roots: [2] });
     // Neither: it is tried so often, and waits so long.
-    const often = assert.rejects(question(), /in the course of a call/);
+    const often = assert.rejects(question(), /during a call/);
     for (let n = 0; n < 9; n++) {
       await flush();
       await ask(gw, new GatewayExchange("ping", {}, init));
@@ -367,7 +367,7 @@ describe("what upstreams say by the way", () => {
     await stopped;
     await clock.advance(300_000);
     await long;
-    const ended = assert.rejects(question(), /in the course of a call/);
+    const ended = assert.rejects(question(), /during a call/);
     await flush();
     await gw.sessionEnded?.("a", "deleted");
     await ended;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { HOPS_HEADER, hopsOf, nextHops } from "../../src/gateway/hops.ts";
+import { HOPS_HEADER, hopsOf, nextHops } from "../../src/gateway/shared/hops.ts";
 import { gateway } from "../../src/gateway/mod.ts";
 import { McpError } from "../../src/protocol/errors.ts";
 import { ask, callOf, count, FakeUpstream, sessionOf, textOf, tools } from "./core_support.ts";

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { http } from "../../src/gateway/http.ts";
-import type { HttpOptions } from "../../src/gateway/http_options.ts";
-import { UpstreamError } from "../../src/gateway/upstream_error.ts";
+import { http } from "../../src/gateway/upstreams/http.ts";
+import type { HttpOptions } from "../../src/gateway/upstreams/http.ts";
+import { UpstreamError } from "../../src/gateway/shared/upstream_error.ts";
 import { McpError } from "../../src/protocol/errors.ts";
 import type { JsonObject } from "../../src/protocol/jsonrpc.ts";
 import { FakeClock } from "../support/clock.ts";

@@ -5,9 +5,9 @@ import {
   ClientCredentialsProvider,
   type OAuthClientProvider,
 } from "@modelcontextprotocol/client";
-import { http } from "../../src/gateway/http.ts";
-import type { HttpAuth } from "../../src/gateway/http_auth.ts";
-import { UpstreamError } from "../../src/gateway/upstream_error.ts";
+import { http } from "../../src/gateway/upstreams/http.ts";
+import type { HttpAuth } from "../../src/gateway/upstreams/http_auth.ts";
+import { UpstreamError } from "../../src/gateway/shared/upstream_error.ts";
 import { Session, textOf } from "./session.ts";
 
 const RESOURCE = "https://upstream.example/mcp";

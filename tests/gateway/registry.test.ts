@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { gateway } from "../../src/gateway/mod.ts";
-import { UpstreamError } from "../../src/gateway/upstream_error.ts";
+import { UpstreamError } from "../../src/gateway/shared/upstream_error.ts";
 import { ErrorCode, McpError } from "../../src/protocol/errors.ts";
 import type { JsonObject } from "../../src/protocol/jsonrpc.ts";
 import { FakeClock, flush } from "../support/clock.ts";
@@ -203,7 +203,7 @@ describe("sessions with upstreams", () => {
     downstream.notified({ method: "notifications/tools/list_changed" });
     await assert.rejects(
       downstream.ask("roots/list", {}, new AbortController().signal),
-      /after the end/,
+      /before the session ends/,
     );
     assert.equal(await say(session), "1");
     assert.equal(upstream.sessions.length, 2);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import * as fc from "fast-check";
 import { gateway } from "../../src/gateway/mod.ts";
-import { UpstreamError } from "../../src/gateway/upstream_error.ts";
+import { UpstreamError } from "../../src/gateway/shared/upstream_error.ts";
 import { McpError } from "../../src/protocol/errors.ts";
 import { property } from "../faults/runs.ts";
 import { FakeClock, flush } from "../support/clock.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Child } from "../../src/gateway/child.ts";
+import { Child } from "../../src/gateway/upstreams/child.ts";
 import { systemClock } from "../../src/internal/clock.ts";
 
 test("[GTW-7] lines that are written together arrive whole and in order, also right before the end", async () => {

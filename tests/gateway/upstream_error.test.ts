@@ -3,8 +3,8 @@ import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { http } from "../../src/gateway/http.ts";
-import { fetchError, statusError, UpstreamError } from "../../src/gateway/upstream_error.ts";
+import { http } from "../../src/gateway/upstreams/http.ts";
+import { fetchError, statusError, UpstreamError } from "../../src/gateway/shared/upstream_error.ts";
 import { Session } from "./session.ts";
 
 const SECRET = "hush-hush";

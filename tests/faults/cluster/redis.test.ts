@@ -223,7 +223,7 @@ describe("Redis", { skip: noBinary }, () => {
       for (const peer of held) {
         counts.push(Number(textOf(await peer.result(await peer.call(5, "bump")))));
       }
-      assert.deepEqual(counts, [1, 2, 3, 1, 2, 3].map((n, at) => at < 3 ? n : n + late));
+      assert.deepEqual(counts, [1, 2, 3].map((n) => n + late));
     });
   }
 });

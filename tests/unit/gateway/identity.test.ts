@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { identityOf } from "../../../src/gateway/identity.ts";
+import { identityOf } from "../../../src/gateway/upstreams/identity.ts";
 
 test("[GTW-4] equal settings have one identity, different ones have others", () => {
   const token = () => "a";

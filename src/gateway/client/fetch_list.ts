@@ -1,0 +1,125 @@
+/**
+ * Fetches all pages of an upstream's list, within bounds.
+ *
+ * @module
+ */
+import { isWithinBytes } from "../../internal/utf8.ts";
+import { ErrorCode, McpError } from "../../protocol/errors.ts";
+import type { McpEvent } from "../../protocol/events.ts";
+import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
+import type { GatewayLimits } from "../options.ts";
+import { type ListFacts, type ListKind, LISTS } from "../shared/list_kinds.ts";
+import type { UpstreamFacts } from "../types.ts";
+
+/** Options for {@linkcode fetchList}. */
+export interface FetchListOptions {
+  /** Names the upstream, for events. */
+  readonly upstream: string;
+  readonly facts: UpstreamFacts;
+  readonly kind: ListKind;
+  readonly limits: Required<GatewayLimits>;
+  /** Returns the name of an entry behind the gateway. */
+  readonly rename: (name: string) => string;
+  /** Sends a request to the upstream. */
+  readonly request: (method: string, params: JsonObject) => Promise<JsonObject>;
+  /** Takes an event for each reason why entries were dropped. */
+  readonly report: (event: McpEvent) => void;
+}
+
+/**
+ * Fetches all pages of a list. Drops invalid and duplicate entries, and everything over the limits.
+ *
+ * @throws {McpError} If the upstream answers with an error other than "method not found"
+ */
+export async function fetchList(
+  { upstream, facts, kind, limits, rename, request, report }: FetchListOptions,
+): Promise<readonly JsonObject[]> {
+  const list = LISTS[kind];
+  if (facts.capabilities[list.capability] === undefined) return [];
+  const entries = new Entries(list, limits, rename);
+  let cursor: string | undefined;
+  for (let pages = 0;; pages++) {
+    if (pages === limits.listPages) {
+      entries.truncate();
+      break;
+    }
+    const page = await fetchPage(list.method, cursor, request);
+    entries.addPage(page?.[list.key]);
+    const next = page?.nextCursor;
+    if (entries.isFull || typeof next !== "string" || next === cursor) break;
+    cursor = next;
+  }
+  for (const [reason, count] of entries.dropped) {
+    report({ type: "upstream-entries-dropped", upstream, list: list.method, reason, count });
+  }
+  return entries.kept;
+}
+
+/** Fetches a page; `undefined` if the upstream doesn't have the list at all. */
+async function fetchPage(
+  method: string,
+  cursor: string | undefined,
+  request: FetchListOptions["request"],
+): Promise<JsonObject | undefined> {
+  try {
+    return await request(method, cursor === undefined ? {} : { cursor });
+  } catch (error) {
+    if (error instanceof McpError && error.code === ErrorCode.MethodNotFound) return undefined;
+    throw error;
+  }
+}
+
+type DropReason = Extract<McpEvent, { type: "upstream-entries-dropped" }>["reason"];
+
+/** Collects the entries of a list. */
+class Entries {
+  readonly kept: JsonObject[] = [];
+  readonly dropped = new Map<DropReason, number>();
+  isFull = false;
+  readonly #list: ListFacts;
+  readonly #limits: Required<GatewayLimits>;
+  readonly #rename: (name: string) => string;
+  readonly #ids = new Set<string>();
+  #bytesLeft: number;
+
+  constructor(list: ListFacts, limits: Required<GatewayLimits>, rename: (name: string) => string) {
+    this.#list = list;
+    this.#limits = limits;
+    this.#rename = rename;
+    this.#bytesLeft = limits.listBytes;
+  }
+
+  addPage(page: unknown): void {
+    if (!Array.isArray(page)) return;
+    for (const entry of page) {
+      if (this.isFull) return;
+      this.#add(entry);
+    }
+  }
+
+  /** Drops the rest of the list. */
+  truncate(): void {
+    this.isFull = true;
+    this.#drop("limit");
+  }
+
+  #add(entry: unknown): void {
+    const { id, prefixed, valid } = this.#list;
+    const given = isObject(entry) ? entry[id] : undefined;
+    if (!isObject(entry) || typeof given !== "string") return this.#drop("invalid");
+    const name = prefixed ? this.#rename(given) : given;
+    if (given === "" || !valid(name)) return this.#drop("invalid");
+    if (this.#ids.has(name)) return this.#drop("duplicate");
+    const text = JSON.stringify(entry);
+    const fits = isWithinBytes(text, this.#bytesLeft);
+    if (!fits || this.kept.length === this.#limits.listEntries) return this.truncate();
+    // Each character has at least one byte, which is close enough for a limit.
+    this.#bytesLeft -= text.length;
+    this.#ids.add(name);
+    this.kept.push(name === given ? entry : { ...entry, [id]: name });
+  }
+
+  #drop(reason: DropReason): void {
+    this.dropped.set(reason, (this.dropped.get(reason) ?? 0) + 1);
+  }
+}

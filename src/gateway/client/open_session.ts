@@ -1,0 +1,150 @@
+/**
+ * Opens a session over a transport, in the era that the upstream speaks.
+ *
+ * Towards the gateway both eras offer the requests of 2025: `ping` and subscriptions to resources are
+ * translated here for upstreams of 2026.
+ *
+ * @module
+ */
+import { MetaKey } from "../../protocol/envelope.ts";
+import type { Notification } from "../../protocol/exchange.ts";
+import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
+import { methodFacts } from "../../protocol/methods.ts";
+import { isModern } from "../../protocol/versions.ts";
+import type { OpenInit, UpstreamCall, UpstreamFacts, UpstreamSession } from "../types.ts";
+import { Connection } from "./connection.ts";
+import { clientMeta, handshake, type HandshakeOptions, ownCall } from "./handshake.ts";
+import type { SessionSettings } from "./session_options.ts";
+import { ListenSubscription, notifyAllChanged, withListChanged } from "./subscription.ts";
+import type { Transport } from "./transport.ts";
+
+/**
+ * Opens a session over a transport.
+ *
+ * @throws {UpstreamError} If the upstream can't be reached or rejects the session
+ * @throws {AbortSignal["reason"]} If `init.signal` aborts
+ */
+export async function openSession(
+  transport: Transport,
+  init: OpenInit,
+  options: SessionSettings & Pick<HandshakeOptions, "onVersion">,
+): Promise<UpstreamSession> {
+  const { clock } = init;
+  let isOpen = false;
+  const downstream: OpenInit["downstream"] = {
+    notified: (notification) => init.downstream.notified(notification),
+    ask: (method, params, signal) => init.downstream.ask(method, params, signal),
+    // A session that never opened reports its failure by the error thrown here.
+    ended: (error) => isOpen && init.downstream.ended(error),
+  };
+  const { timeoutMs, probeTimeoutMs } = options;
+  const connection = new Connection(transport, { clock, downstream, timeoutMs });
+  try {
+    const facts = await handshake(connection, { ...init, downstream }, options);
+    const session = isModern(facts.protocolVersion)
+      ? await ModernSession.open(connection, facts, init, probeTimeoutMs)
+      : await legacySession(connection, facts, init, transport);
+    isOpen = true;
+    return session;
+  } catch (error) {
+    await connection.close().catch(() => {});
+    throw error;
+  }
+}
+
+async function legacySession(
+  connection: Connection,
+  facts: UpstreamFacts,
+  { downstream }: OpenInit,
+  transport: Transport,
+): Promise<UpstreamSession> {
+  const hasStream = await transport.openServerStream?.() ?? true;
+  const own = hasStream ? facts : withListChanged(facts, []);
+  transport.onlost = () => notifyAllChanged(own, downstream);
+  return {
+    facts: own,
+    request: (call) => connection.request(call),
+    notify: (notification) => connection.notify(notification),
+    close: () => connection.close(),
+  };
+}
+
+/** Represents a session of the 2026 era, in which every request describes its client. */
+class ModernSession implements UpstreamSession {
+  readonly facts: UpstreamFacts;
+  readonly #connection: Connection;
+  readonly #init: OpenInit;
+  readonly #meta: JsonObject;
+  readonly #subscription: ListenSubscription;
+
+  private constructor(
+    connection: Connection,
+    facts: UpstreamFacts,
+    init: OpenInit,
+    meta: JsonObject,
+    subscription: ListenSubscription,
+  ) {
+    this.facts = facts;
+    this.#connection = connection;
+    this.#init = init;
+    this.#meta = meta;
+    this.#subscription = subscription;
+  }
+
+  static async open(
+    connection: Connection,
+    facts: UpstreamFacts,
+    init: OpenInit,
+    timeoutMs: number,
+  ): Promise<ModernSession> {
+    const meta = clientMeta(init, facts.protocolVersion);
+    const subscription = new ListenSubscription(connection, init, facts, meta);
+    const lists = await subscription.open(timeoutMs);
+    return new ModernSession(connection, withListChanged(facts, lists), init, meta, subscription);
+  }
+
+  async request(call: UpstreamCall): Promise<JsonObject> {
+    switch (call.method) {
+      case "ping":
+        await this.#connection.request(
+          ownCall(this.#init, "server/discover", { _meta: this.#meta }, call.signal),
+        );
+        return {};
+      case "resources/subscribe":
+        await this.#subscription.subscribe(String(call.params.uri), call.signal);
+        return {};
+      case "resources/unsubscribe":
+        await this.#subscription.unsubscribe(String(call.params.uri), call.signal);
+        return {};
+      default:
+        return await this.#connection.request(this.#withMeta(call));
+    }
+  }
+
+  async notify(notification: Notification): Promise<void> {
+    // Clients of the 2026 era send no notifications that only exist in 2025.
+    if (methodFacts(notification.method)?.eras.includes("2026") === false) return;
+    await this.#connection.notify(notification);
+  }
+
+  async close(): Promise<void> {
+    this.#subscription.close();
+    await this.#connection.close();
+  }
+
+  /** Adds what the era requires in `_meta`; the call's own values win, except for the version. */
+  #withMeta(call: UpstreamCall): UpstreamCall {
+    const { method, params, signal, request } = call;
+    const own = isObject(params._meta) ? params._meta : {};
+    const version = { [MetaKey.ProtocolVersion]: this.facts.protocolVersion };
+    return {
+      method,
+      params: { ...params, _meta: { ...this.#meta, ...own, ...version } },
+      signal,
+      request,
+      // A spread of the call would lose the methods of a class.
+      notify: (notification) => call.notify(notification),
+      ask: (method, params) => call.ask(method, params),
+    };
+  }
+}

@@ -1,0 +1,65 @@
+/**
+ * Defines the options of every upstream that is reached over a transport.
+ *
+ * @module
+ */
+import { integerOption } from "../../internal/check.ts";
+import { isVersion, type ProtocolVersion, VERSIONS } from "../../protocol/versions.ts";
+
+/** Options of every upstream that is reached over a transport. */
+export interface SessionOptions {
+  /**
+   * Lists the acceptable protocol versions; all known ones by default. A single one pins the
+   * upstream to it.
+   */
+  readonly versions?: readonly ProtocolVersion[];
+  /**
+   * Limits how long a call may wait for its answer or any other message of its own, in milliseconds.
+   *
+   * @default {300000}
+   */
+  readonly timeoutMs?: number;
+  /**
+   * Limits the wait for an answer in the 2026 era before falling back to 2025, in milliseconds.
+   *
+   * @default {5000}
+   */
+  readonly probeTimeoutMs?: number;
+}
+
+/** Holds {@linkcode SessionOptions} with the defaults filled in. */
+export type SessionSettings = Required<SessionOptions>;
+
+/** Limits what a timer can wait, in milliseconds: 24 days. */
+const MAX_TIMEOUT_MS = 0x7fffffff;
+
+/**
+ * Checks options and fills in the defaults.
+ *
+ * @throws {TypeError} If an option has the wrong type
+ * @throws {RangeError} If a number is out of range
+ */
+export function checkSessionOptions(options: SessionOptions): SessionSettings {
+  const known = Object.keys(VERSIONS).filter(isVersion);
+  const { versions = known } = options;
+  if (!Array.isArray(versions) || versions.length === 0 || !versions.every(isVersion)) {
+    throw new TypeError(`Give some of ${known.join(", ")} as "versions": ${String(versions)}`);
+  }
+  return {
+    versions: known.filter((version) => versions.includes(version)),
+    timeoutMs: timeoutOption("timeoutMs", options.timeoutMs, 300_000),
+    probeTimeoutMs: timeoutOption("probeTimeoutMs", options.probeTimeoutMs, 5000),
+  };
+}
+
+/**
+ * Checks a time limit, in milliseconds.
+ *
+ * @throws {TypeError} If it isn't a number
+ * @throws {RangeError} If it isn't a positive integer that a timer can wait
+ */
+export function timeoutOption(name: string, value: number | undefined, byDefault: number): number {
+  const ms = integerOption(name, value, byDefault);
+  if (ms <= MAX_TIMEOUT_MS) return ms;
+  throw new RangeError(`Give at most ${MAX_TIMEOUT_MS} milliseconds as "${name}": ${ms}`);
+}

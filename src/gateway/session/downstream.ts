@@ -1,0 +1,139 @@
+/**
+ * Passes the messages of an upstream to the client: those of a call within that call, all others on
+ * the client's own stream or within the call that they most likely belong to.
+ *
+ * @module
+ */
+import { progressToken } from "../../calls/progress.ts";
+import { ErrorCode, McpError } from "../../protocol/errors.ts";
+import type { McpEvent } from "../../protocol/events.ts";
+import type { ClientFacts, Exchange, Notification, Principal } from "../../protocol/exchange.ts";
+import type { JsonObject } from "../../protocol/jsonrpc.ts";
+import type { LogLevel } from "../../protocol/shapes.ts";
+import type { ProtocolVersion } from "../../protocol/versions.ts";
+import type { GatewaySettings } from "../options.ts";
+import { abortable, deadline } from "../shared/deadline.ts";
+import { CHANGED_LISTS, type ListKind } from "../shared/list_kinds.ts";
+import type { UpstreamCall } from "../types.ts";
+import { ASKING_METHODS, checkQuestion, wantsLog } from "./translate.ts";
+
+/** Represents the client that an upstream session belongs to. */
+export interface DownstreamClient {
+  readonly settings: GatewaySettings;
+  readonly principal: Principal;
+  readonly version: ProtocolVersion;
+  /** Describes the client, as upstreams may know it. */
+  readonly facts: ClientFacts;
+  /** Holds the least severe log level that the client wants. */
+  readonly logLevel: LogLevel | undefined;
+  readonly report: (event: McpEvent) => void;
+  /** Sends a notification that belongs to no call. */
+  notify(notification: Notification): void;
+  /** Sends a request that belongs to no call; returns `undefined` if the client has no session. */
+  ask(method: string, params: JsonObject, signal: AbortSignal): Promise<JsonObject> | undefined;
+  /**
+   * Waits until the client may have become reachable; returns `undefined` if it never will.
+   *
+   * @throws {AbortSignal["reason"]} If the signal aborts first
+   */
+  whenReachable(signal: AbortSignal): Promise<void> | undefined;
+  /** Wakes what waits for the client to become reachable. */
+  markReachable(): void;
+  /** Returns the resources of an upstream that the client is subscribed to. */
+  subscribedUris(upstream: string): ReadonlySet<string>;
+  /** Invalidates cached lists of an upstream; all of them by default. */
+  invalidateLists(upstream: string, kinds?: readonly ListKind[]): void;
+}
+
+/** Passes on a notification of a call: progress, and log messages at the level that is wanted. */
+export function forwardCallNotification(
+  exchange: Exchange,
+  { method, params }: Notification,
+): void {
+  if (method === "notifications/progress") {
+    // A held call continues in another request, which has its own token.
+    const token = progressToken(exchange.params);
+    return exchange.notify({ method, params: { ...params, progressToken: token } });
+  }
+  if (method !== "notifications/message") return;
+  if (!wantsLog(params, exchange.logLevel, exchange.protocolVersion)) return;
+  exchange.notify({ method, params });
+}
+
+/**
+ * Passes on a notification that belongs to no call. Drops what the client must not get.
+ *
+ * @param running Calls that run in the upstream session
+ */
+export function forwardNotification(
+  client: DownstreamClient,
+  upstream: string,
+  running: ReadonlySet<UpstreamCall>,
+  notification: Notification,
+): void {
+  const { method, params } = notification;
+  const changed = CHANGED_LISTS.get(method);
+  if (changed !== undefined) {
+    client.invalidateLists(upstream, changed);
+    return client.notify({ method });
+  }
+  if (method === "notifications/message") {
+    if (!wantsLog(params, client.logLevel, client.version)) return;
+    const [call, ...others] = clientCalls(running);
+    if (call === undefined || others.length > 0) return client.notify(notification);
+    return call.notify(notification);
+  }
+  if (method === "notifications/resources/updated") {
+    const uri = params?.uri;
+    if (typeof uri !== "string" || !client.subscribedUris(upstream).has(uri)) return;
+    return client.notify({ method, params: { uri } });
+  }
+  if (method === "notifications/elicitation/complete") client.notify(notification);
+}
+
+/** Limits the attempts to reach a client that can't be asked yet. */
+const MAX_ATTEMPTS = 10;
+
+/**
+ * Asks the client a question that belongs to no call: within the latest call, which most likely needs
+ * the answer, otherwise on the client's own stream. Servers ask for roots right after the handshake,
+ * when the client has no stream yet: the question then waits for one.
+ *
+ * @param running Calls that run in the upstream session
+ * @throws {McpError} If the client can't be asked, or answers with an error
+ */
+export async function forwardQuestion(
+  client: DownstreamClient,
+  running: ReadonlySet<UpstreamCall>,
+  method: string,
+  params: JsonObject,
+  signal: AbortSignal,
+): Promise<JsonObject> {
+  checkQuestion(method, params, client.facts.capabilities);
+  const { settings: { clock, askTimeoutMs } } = client;
+  const limit = deadline(clock, askTimeoutMs, signal);
+  try {
+    for (let attempt = 1;; attempt++) {
+      const call = clientCalls(running).at(-1);
+      if (call !== undefined) return await abortable(call.ask(method, params), signal);
+      try {
+        const answer = client.ask(method, params, signal);
+        if (answer !== undefined) return await answer;
+      } catch (error) {
+        // A client without a stream can't be asked yet.
+        if (!(error instanceof McpError) || error.code !== ErrorCode.Refused) throw error;
+      }
+      const reachable = attempt < MAX_ATTEMPTS ? client.whenReachable(limit.signal) : undefined;
+      if (reachable === undefined) break;
+      await reachable;
+    }
+  } finally {
+    limit.clear();
+  }
+  throw new McpError(ErrorCode.Refused, "Ask during a call");
+}
+
+/** Returns the calls that messages outside calls may belong to: not the gateway's own. */
+function clientCalls(running: ReadonlySet<UpstreamCall>): readonly UpstreamCall[] {
+  return [...running].filter(({ method }) => ASKING_METHODS.has(method));
+}

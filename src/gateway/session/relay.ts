@@ -1,0 +1,172 @@
+/**
+ * Relays a client's request to an upstream, whatever eras the two speak.
+ *
+ * @module
+ */
+import { isPromise } from "../../internal/types.ts";
+import { ErrorCode, McpError } from "../../protocol/errors.ts";
+import type { Exchange } from "../../protocol/exchange.ts";
+import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
+import { isModern } from "../../protocol/versions.ts";
+import type { GatewaySettings } from "../options.ts";
+import type { UpstreamFacts } from "../types.ts";
+import { forwardCallNotification } from "./downstream.ts";
+import type { HeldCalls } from "./held_calls.ts";
+import type { ManagedSession } from "./managed_session.ts";
+import {
+  ASKING_METHODS,
+  checkQuestion,
+  modernResult,
+  toClient,
+  toUpstream,
+  withoutResultType,
+} from "./translate.ts";
+
+/** Limits how often an upstream may ask for input before it has to answer. */
+const MAX_ROUNDS = 20;
+/** Limits the questions of one round. */
+const MAX_QUESTIONS = 100;
+
+/** Represents a client's request, with what relaying it needs. */
+export interface ClientRequest {
+  readonly exchange: Exchange;
+  readonly settings: GatewaySettings;
+  readonly heldCalls: HeldCalls;
+  /** Holds what the round before left with the client (2026-07-28). */
+  readonly state: JsonObject | undefined;
+  /** Keeps the upstream sessions open until the returned function is called. */
+  readonly retain: () => () => void;
+}
+
+/**
+ * Relays a request and waits for its result.
+ *
+ * @param params Parameters with the names that the upstream knows
+ * @throws {McpError} If the upstream answers with an error or can't be used
+ * @throws {AbortSignal["reason"]} If the request is stopped
+ */
+export async function relay(
+  request: ClientRequest,
+  session: ManagedSession,
+  params: JsonObject,
+): Promise<JsonObject> {
+  const { exchange } = request;
+  const ready = session.ensureOpen(exchange);
+  const facts = isPromise(ready) ? await ready : ready;
+  const sent = toUpstream(params, facts, exchange.logLevel);
+  if (!isModern(exchange.protocolVersion)) return await askAtOnce(exchange, session, facts, sent);
+  if (isModern(facts.protocolVersion)) return await passRound(request, session, facts, sent);
+  return await holdWhileAsking(request, session, sent);
+}
+
+/** Serves a 2025 client: asks it at once when the upstream wants input, and calls the upstream again. */
+async function askAtOnce(
+  exchange: Exchange,
+  session: ManagedSession,
+  { protocolVersion: from }: UpstreamFacts,
+  sent: JsonObject,
+): Promise<JsonObject> {
+  let params = sent;
+  for (let round = 0; round <= MAX_ROUNDS; round++) {
+    const result = await send(exchange, session, params);
+    if (!isModern(from) || result.resultType !== "input_required") {
+      return toClient(result, from, exchange.protocolVersion);
+    }
+    const { requestState } = result;
+    const answers = questionsIn(result, session).map(async ([key, { method, params }]) =>
+      [key, await exchange.ask(method, params)] as const
+    );
+    const inputResponses = Object.fromEntries(await Promise.all(answers));
+    params = { ...sent, inputResponses, ...requestState !== undefined && { requestState } };
+  }
+  throw new McpError(ErrorCode.InternalError, "The upstream asked for input too often");
+}
+
+/** Serves a 2026 client of a 2026 upstream: passes one round of questions and answers on. */
+async function passRound(
+  { exchange, state, settings: { info } }: ClientRequest,
+  session: ManagedSession,
+  { protocolVersion: from }: UpstreamFacts,
+  sent: JsonObject,
+): Promise<JsonObject> {
+  if (state !== undefined && state.upstream !== session.name) throw invalidState();
+  const { method, params: { inputResponses } } = exchange;
+  const requestState = state?.requestState;
+  const result = await send(exchange, session, {
+    ...sent,
+    ...inputResponses !== undefined && ASKING_METHODS.has(method) && { inputResponses },
+    ...requestState !== undefined && { requestState },
+  });
+  if (result.resultType !== "input_required" || !ASKING_METHODS.has(method)) {
+    return toClient(result, from, exchange.protocolVersion);
+  }
+  const inputRequests = Object.fromEntries(questionsIn(result, session));
+  const next = { upstream: session.name, requestState: result.requestState };
+  const asked = modernResult(method, {
+    resultType: "input_required",
+    ...Object.keys(inputRequests).length > 0 && { inputRequests },
+    requestState: await exchange.sealState(next),
+  }, info);
+  exchange.requireInput(asked);
+  return asked;
+}
+
+/** Serves a 2026 client of a 2025 upstream: holds the call while the client is asked. */
+async function holdWhileAsking(
+  { exchange, heldCalls, retain, state }: ClientRequest,
+  session: ManagedSession,
+  params: JsonObject,
+): Promise<JsonObject> {
+  if (state !== undefined) throw invalidState();
+  if (!ASKING_METHODS.has(exchange.method)) {
+    return withoutResultType(await send(exchange, session, params));
+  }
+  return await heldCalls.start(exchange, { session, params, release: retain() });
+}
+
+function send(
+  exchange: Exchange,
+  session: ManagedSession,
+  params: JsonObject,
+): Promise<JsonObject> {
+  const { method, signal, request, protocolVersion } = exchange;
+  return session.request({
+    method,
+    params,
+    signal,
+    request,
+    notify: (notification) => forwardCallNotification(exchange, notification),
+    ask: async (method, params) => {
+      checkQuestion(method, params, session.client.capabilities);
+      if (!isModern(protocolVersion)) return await exchange.ask(method, params);
+      throw new McpError(ErrorCode.Refused, "Ask only during tools, prompts and resources");
+    },
+  });
+}
+
+/**
+ * Reads the questions in a result that asks for input, by key.
+ *
+ * @throws {McpError} If a question is invalid or not allowed, or there are too many
+ */
+function questionsIn(
+  { inputRequests }: JsonObject,
+  session: ManagedSession,
+): [string, { readonly method: string; readonly params: JsonObject }][] {
+  const entries = Object.entries(isObject(inputRequests) ? inputRequests : {});
+  if (entries.length > MAX_QUESTIONS) {
+    throw new McpError(ErrorCode.InternalError, "The upstream asked too many questions at a time");
+  }
+  return entries.map(([key, request]) => {
+    const { method, params = {} } = isObject(request) ? request : {};
+    if (typeof method !== "string" || !isObject(params)) {
+      throw new McpError(ErrorCode.InternalError, "The upstream asked an invalid question");
+    }
+    checkQuestion(method, params, session.client.capabilities);
+    return [key, { method, params }];
+  });
+}
+
+function invalidState(): McpError {
+  return new McpError(ErrorCode.InvalidParams, "Invalid requestState: retry without it");
+}

@@ -1,0 +1,183 @@
+/**
+ * Runs a child process and writes to its stdin.
+ *
+ * @module
+ */
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import type { Clock } from "../../internal/clock.ts";
+import { EndOfTurn } from "../../internal/end_of_turn.ts";
+import { ErrorCode, McpError } from "../../protocol/errors.ts";
+import { childEnv } from "./child_env.ts";
+import { childGroups, HAS_GROUPS, killGroup } from "./child_groups.ts";
+import { abortable, deadline } from "../shared/deadline.ts";
+import { UpstreamError } from "../shared/upstream_error.ts";
+
+/** Describes a program and the bounds of its process. */
+export interface ChildSettings {
+  readonly command: string;
+  readonly args: readonly string[];
+  /** Holds variables in addition to the inherited ones. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string | undefined;
+  /** Limits the bytes that wait to be read by the program. */
+  readonly maxQueueBytes: number;
+  /** Limits the wait for its exit, before and after SIGTERM, in milliseconds. */
+  readonly closeMs: number;
+}
+
+/** Options for {@linkcode Child.start}. */
+export interface ChildInit extends ChildSettings {
+  readonly clock: Clock;
+  /** Takes what the program writes. */
+  readonly onStdout: (chunk: Uint8Array) => void;
+  readonly onStderr: (chunk: Uint8Array) => void;
+  /** Called once when the process has exited and all of its output was delivered. */
+  readonly onExit: (error: UpstreamError) => void;
+}
+
+/** Limits the wait for the output of a process after its exit, in milliseconds. */
+const DRAIN_MS = 1000;
+
+/** Represents a running child process. */
+export class Child {
+  readonly #init: ChildInit;
+  readonly #process: ChildProcessWithoutNullStreams;
+  readonly #exited = Promise.withResolvers<void>();
+  readonly #encoder = new TextEncoder();
+  readonly #endOfTurn = new EndOfTurn();
+  /** Holds the lines to write together at the end of the turn; `undefined` if none was written yet. */
+  #batch: string | undefined;
+  #queuedBytes = 0;
+  #isOver = false;
+  #closed: Promise<void> | undefined;
+
+  private constructor(init: ChildInit, child: ChildProcessWithoutNullStreams) {
+    this.#init = init;
+    this.#process = child;
+    if (child.pid !== undefined) childGroups.add(child.pid);
+    child.stdout.on("data", init.onStdout);
+    child.stderr.on("data", init.onStderr);
+    // A broken stream is followed by the exit of the process, or by the timeout of a call.
+    for (const stream of [child.stdin, child.stdout, child.stderr]) stream.on("error", () => {});
+    child.on("error", () => {});
+    child.once("exit", (code, signal) => this.#onExit(code, signal));
+  }
+
+  /**
+   * Starts a program, never through a shell.
+   *
+   * @throws {UpstreamError} If it can't be started
+   */
+  static async start(init: ChildInit): Promise<Child> {
+    const { command, args, env, cwd } = init;
+    try {
+      const child = spawn(command, [...args], {
+        cwd,
+        env: childEnv(env),
+        shell: false,
+        detached: HAS_GROUPS,
+        windowsHide: true,
+        stdio: ["pipe", "pipe", "pipe"],
+      });
+      if (child.pid === undefined) {
+        throw await new Promise((resolve) => child.once("error", resolve));
+      }
+      return new Child(init, child);
+    } catch (error) {
+      const { code } = error as { code?: unknown }; // `spawn` throws objects only
+      const known = typeof code === "string" ? { code } : {};
+      const detail = "can't run the program, or can't use its working directory";
+      throw new UpstreamError("refused", { detail, ...known });
+    }
+  }
+
+  /** Holds the process id, which is also the id of its process group. */
+  get pid(): number {
+    return this.#process.pid ?? 0;
+  }
+
+  /**
+   * Writes a line to stdin.
+   *
+   * @throws {McpError} If `maxQueueBytes` wait already
+   * @throws {UpstreamError} If the process has exited
+   */
+  write(line: string): void {
+    if (this.#isOver || this.#closed !== undefined) throw new UpstreamError("closed");
+    if (this.#queuedBytes > this.#init.maxQueueBytes) {
+      throw new McpError(ErrorCode.Refused, "Call again later: the upstream doesn't read");
+    }
+    if (this.#batch !== undefined) {
+      this.#batch += `${line}\n`;
+      this.#queuedBytes += line.length + 1;
+      return;
+    }
+    // The first line of a turn is written at once, later ones together: a write costs more than a call.
+    this.#batch = "";
+    this.#endOfTurn.defer(() => this.#flush());
+    this.#write(`${line}\n`);
+  }
+
+  #flush(): void {
+    const lines = this.#batch ?? "";
+    this.#batch = undefined;
+    if (lines === "" || this.#isOver) return;
+    this.#queuedBytes -= lines.length;
+    this.#write(lines);
+  }
+
+  #write(lines: string): void {
+    const bytes = this.#encoder.encode(lines);
+    this.#queuedBytes += bytes.length;
+    this.#process.stdin.write(bytes, () => this.#queuedBytes -= bytes.length);
+  }
+
+  /**
+   * Ends the process: closes its stdin, then sends SIGTERM and then SIGKILL to its process group. Safe
+   * to call twice.
+   */
+  close(): Promise<void> {
+    return this.#closed ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
+    this.#flush();
+    this.#process.stdin.end();
+    if (await this.#exitsWithin(this.#init.closeMs)) return;
+    this.#kill("SIGTERM");
+    if (await this.#exitsWithin(this.#init.closeMs)) return;
+    this.#kill("SIGKILL");
+    await this.#exitsWithin(DRAIN_MS);
+  }
+
+  #kill(signal: "SIGTERM" | "SIGKILL"): void {
+    if (this.#isOver) return;
+    if (HAS_GROUPS) killGroup(this.pid, signal);
+    else this.#process.kill(signal);
+  }
+
+  async #exitsWithin(ms: number): Promise<boolean> {
+    if (this.#isOver) return true;
+    const { signal, clear } = deadline(this.#init.clock, ms);
+    await abortable(this.#exited.promise, signal).catch(() => {});
+    clear();
+    return this.#isOver;
+  }
+
+  #onExit(code: number | null, signal: string | null): void {
+    this.#isOver = true;
+    // Kills the child's own children, which may keep its output streams open.
+    childGroups.remove(this.pid);
+    this.#exited.resolve();
+    const detail = signal === null ? `it exited with ${code}` : `it was ended by ${signal}`;
+    const finish = () => {
+      stopTimer();
+      this.#process.off("close", finish);
+      this.#process.stdout.destroy();
+      this.#process.stderr.destroy();
+      this.#init.onExit(new UpstreamError("closed", { detail }));
+    };
+    const stopTimer = this.#init.clock.timer(DRAIN_MS, finish);
+    this.#process.once("close", finish);
+  }
+}

@@ -1,0 +1,182 @@
+/**
+ * Authorizes requests to an upstream, without using the client's own credentials.
+ *
+ * The official client's `withOAuth` implements OAuth: it requests tokens, refreshes them, and signs in
+ * again if the upstream answers 401. It is only loaded if an OAuth provider is given.
+ *
+ * @module
+ */
+import type { OAuthClientProvider } from "@modelcontextprotocol/client";
+import type { MaybePromise } from "../../internal/types.ts";
+import type { Principal } from "../../protocol/exchange.ts";
+import { UpstreamError } from "../shared/upstream_error.ts";
+import { discard } from "./http_body.ts";
+
+/** Sends an HTTP request, as `fetch` does. */
+export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
+
+/** Describes the request that a token is for. */
+export interface TokenContext {
+  /** Identifies the session's owner. */
+  readonly principal: Principal;
+  /** Holds the client's HTTP request that causes the request to the upstream. */
+  readonly request: Request;
+}
+
+/** Describes a rejected token to the official client's `AuthProvider`. */
+export interface RefusedToken {
+  /** Holds the response with status 401. */
+  readonly response: Response;
+  /** Holds the upstream's URL. */
+  readonly serverUrl: URL;
+  /** Sends requests to the authorization server. */
+  readonly fetchFn: (url: string | URL, init?: RequestInit) => Promise<Response>;
+}
+
+/** Provides tokens, like an `AuthProvider` of `@modelcontextprotocol/client`. */
+export interface TokenProvider {
+  /** Returns the current token, if there is one. Called for each request. */
+  token(): Promise<string | undefined>;
+  /** Gets another token after one was rejected. The request is then sent once more. */
+  onUnauthorized?(refused: RefusedToken): Promise<void>;
+}
+
+/**
+ * Signs in by OAuth: an `OAuthClientProvider` of `@modelcontextprotocol/client`, which documents all
+ * of its members. Those listed here distinguish it from other providers.
+ */
+export interface OAuthProvider {
+  /** Describes the client to the authorization server. */
+  readonly clientMetadata: object;
+  /** Returns the current tokens, if there are any. */
+  tokens(): unknown;
+}
+
+/** Authorizes requests: a bearer token, or a source of tokens. */
+export type HttpAuth =
+  | string
+  | ((context: TokenContext) => MaybePromise<string | undefined>)
+  | TokenProvider
+  | OAuthProvider;
+
+/** Adds credentials to the requests of one session. */
+export interface Authorizer {
+  /** Holds the headers that are the same for every request. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Sends a request with its credentials, and once more with others if these were rejected. */
+  readonly send: (url: string, init: AuthorizedInit, context: TokenContext) => Promise<Response>;
+}
+
+/** Describes a request whose headers are a plain object. */
+export type AuthorizedInit = RequestInit & { readonly headers: Readonly<Record<string, string>> };
+
+const TOKEN = /^[\x21-\x7e]{1,16384}$/;
+
+/**
+ * Checks the option `auth`.
+ *
+ * @throws {TypeError} If it is neither a token nor a source of tokens
+ */
+export function checkAuth(auth: HttpAuth | undefined): void {
+  if (auth === undefined || typeof auth === "function") return;
+  if (typeof auth === "string") {
+    // The message omits the token.
+    if (!TOKEN.test(auth)) throw new TypeError('Give a token without blanks as "auth"');
+    return;
+  }
+  const fits = typeof auth === "object" && auth !== null && ("token" in auth || "tokens" in auth);
+  if (!fits) {
+    throw new TypeError(`Give a token, a function or a provider as "auth": ${typeof auth}`);
+  }
+}
+
+/** Creates what authorizes the requests of a session. */
+export function createAuthorizer(
+  auth: HttpAuth | undefined,
+  url: string,
+  fetch: Fetch,
+): Authorizer {
+  const plain = (to: string, init: AuthorizedInit) => fetch(to, init);
+  if (auth === undefined) return { headers: {}, send: plain };
+  if (typeof auth === "string") return { headers: bearer(auth), send: plain };
+  if (typeof auth === "function") return { headers: {}, send: byFunction(auth, fetch) };
+  if (isOAuth(auth)) return { headers: {}, send: byOAuth(auth, url, fetch) };
+  return { headers: {}, send: byProvider(auth, url, fetch) };
+}
+
+function byFunction(
+  tokenFor: (context: TokenContext) => MaybePromise<string | undefined>,
+  fetch: Fetch,
+): Authorizer["send"] {
+  return async (url, init, context) => {
+    const token = await callProvider(() => tokenFor(context));
+    const response = await fetch(url, withToken(init, token));
+    if (response.status !== 401) return response;
+    const other = await callProvider(() => tokenFor(context));
+    if (other === token) return response;
+    discard(response);
+    return await fetch(url, withToken(init, other));
+  };
+}
+
+function byProvider(provider: TokenProvider, serverUrl: string, fetch: Fetch): Authorizer["send"] {
+  return async (url, init) => {
+    const token = () => callProvider(() => provider.token());
+    const response = await fetch(url, withToken(init, await token()));
+    if (response.status !== 401 || provider.onUnauthorized === undefined) return response;
+    const fetchFn = (to: string | URL, own: RequestInit = {}) => fetch(String(to), own);
+    const refused = { response, serverUrl: new URL(serverUrl), fetchFn };
+    await callProvider(() => provider.onUnauthorized?.(refused));
+    discard(response);
+    return await fetch(url, withToken(init, await token()));
+  };
+}
+
+function byOAuth(
+  provider: OAuthProvider,
+  serverUrl: string,
+  fetch: Fetch,
+): Authorizer["send"] {
+  return async (url, init) => {
+    const { withOAuth } = await import("@modelcontextprotocol/client");
+    // Signing in is bounded by the signal of the request that it is for.
+    const bounded = (to: string | URL, own: RequestInit = {}) =>
+      fetch(String(to), { signal: init.signal, ...own });
+    try {
+      // The official client validates its provider itself.
+      const oauth = provider as OAuthClientProvider;
+      return await withOAuth(oauth, new URL(serverUrl))(bounded)(url, init);
+    } catch (error) {
+      // Its message may contain the authorization server's answer.
+      if (error instanceof Error && error.name === "UnauthorizedError") {
+        throw new UpstreamError("unauthorized", { status: 401 });
+      }
+      throw error;
+    }
+  };
+}
+
+/** Calls a function of the application. Hides its errors, which may contain secrets. */
+async function callProvider<T>(get: () => MaybePromise<T>): Promise<T> {
+  try {
+    return await get();
+  } catch {
+    throw new UpstreamError("unauthorized", { detail: "the token provider failed" });
+  }
+}
+
+function isOAuth(auth: TokenProvider | OAuthProvider): auth is OAuthProvider {
+  return "tokens" in auth && "clientMetadata" in auth;
+}
+
+function withToken(init: AuthorizedInit, token: string | undefined): AuthorizedInit {
+  if (token === undefined) return init;
+  if (!TOKEN.test(token)) {
+    throw new UpstreamError("unauthorized", { detail: "the token isn't valid" });
+  }
+  return { ...init, headers: { ...init.headers, ...bearer(token) } };
+}
+
+function bearer(token: string): { readonly authorization: string } {
+  return { authorization: `Bearer ${token}` };
+}

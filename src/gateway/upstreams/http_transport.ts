@@ -1,0 +1,311 @@
+/**
+ * Carries the messages of one session over Streamable HTTP: each in a POST, whose response is JSON or
+ * a stream, and in the 2025 era also on a stream that a GET opens.
+ *
+ * @module
+ */
+import type { Clock } from "../../internal/clock.ts";
+import { type Delay, DelayLine } from "../../internal/delay_line.ts";
+import { ErrorCode, McpError } from "../../protocol/errors.ts";
+import { HeaderName } from "../../protocol/headers.ts";
+import type { JsonRpcRequest, RequestId } from "../../protocol/jsonrpc.ts";
+import type { ProtocolVersion } from "../../protocol/versions.ts";
+import type { Message, Transport } from "../client/transport.ts";
+import { abortable, deadline, withDeadline } from "../shared/deadline.ts";
+import { fetchError, UpstreamError } from "../shared/upstream_error.ts";
+import type { OpenInit, UpstreamCall } from "../types.ts";
+import { discard, isAnswer, isStream, readEvents, readJson } from "./http_body.ts";
+import { HttpRequests, type HttpTarget } from "./http_requests.ts";
+import { type HeaderFields, type HeaderParams, mirroredHeaders } from "./mirrored_headers.ts";
+
+/** Limits how long a stream is read after its answer, to reuse its connection, in milliseconds. */
+const DRAIN_MS = 1000;
+/** Limits the wait for the upstream's own stream, in milliseconds. */
+const SERVER_STREAM_MS = 1000;
+/** Limits the wait for the end of a session, in milliseconds. */
+const DELETE_MS = 2000;
+/** Limits the wait for the response to a notification or an answer, in milliseconds. */
+const NOTIFY_MS = 10_000;
+/** Delays the resumption of a broken stream, in milliseconds; doubled after each failure. */
+const FIRST_RESUME_MS = 500;
+const MAX_RESUME_MS = 30_000;
+/** Limits the wait for the response when resuming, in milliseconds. */
+const RESUME_TIMEOUT_MS = 10_000;
+/** Limits the resumptions in a row without a message. */
+const MAX_RESUMES = 6;
+
+/** Remembers how far a stream was read, over all of its connections. */
+class StreamPosition {
+  lastEventId: string | undefined;
+  /** Holds the delay before resuming that the upstream asked for, in milliseconds. */
+  retryMs: number | undefined;
+  /** Counts the resumptions since the last message. */
+  resumes = 0;
+  /** Stops reading a while after the answer; set once the answer has arrived. */
+  draining: Delay | undefined;
+}
+
+/** Carries the messages of one session over HTTP. */
+export class HttpTransport implements Transport {
+  onmessage: Transport["onmessage"];
+  onclose: Transport["onclose"];
+  onlost: Transport["onlost"];
+  readonly #init: OpenInit;
+  readonly #clock: Clock;
+  readonly #requests: HttpRequests;
+  readonly #params: HeaderParams;
+  /** Holds what aborts each request that waits for its answer. */
+  readonly #pending = new Map<RequestId, AbortController>();
+  readonly #closing = new AbortController();
+  readonly #drains: DelayLine;
+  #closed: Promise<void> | undefined;
+
+  constructor(target: HttpTarget, init: OpenInit, params: HeaderParams) {
+    this.#init = init;
+    this.#clock = init.clock;
+    this.#requests = new HttpRequests(target, init.principal);
+    this.#params = params;
+    this.#drains = new DelayLine(init.clock, DRAIN_MS);
+  }
+
+  get abortCancels(): boolean {
+    return this.#requests.isModern;
+  }
+
+  /** Keeps the negotiated version. */
+  setVersion(version: ProtocolVersion): void {
+    this.#requests.setVersion(version);
+  }
+
+  async send(message: Message, call?: UpstreamCall): Promise<void> {
+    if ("method" in message && "id" in message) return await this.#sendRequest(message, call);
+    const limit = { clock: this.#clock, ms: NOTIFY_MS, signal: this.#closing.signal };
+    await withDeadline(limit, async (signal) => {
+      const response = await this.#post(message, this.#init.request, signal);
+      if (response.status < 400) return discard(response);
+      const error = await this.#requests.errorOf(response);
+      if (error instanceof UpstreamError && error.kind === "not-found") this.onclose?.(error);
+      throw error;
+    });
+  }
+
+  abort(id: RequestId): void {
+    this.#pending.get(id)?.abort(new DOMException("The answer isn't awaited", "AbortError"));
+  }
+
+  close(): Promise<void> {
+    return this.#closed ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
+    const reason = new UpstreamError("closed");
+    this.#closing.abort(reason);
+    for (const controller of this.#pending.values()) controller.abort(reason);
+    this.#drains.clear();
+    if (!this.#requests.hasSession) return;
+    const { request } = this.#init;
+    try {
+      await withDeadline({ clock: this.#clock, ms: DELETE_MS }, async (signal) => {
+        discard(await this.#requests.send({ method: "DELETE", request, signal }));
+      });
+    } catch {
+      // The session is over already, or expires at the upstream.
+    }
+  }
+
+  async #post(message: Message, request: Request, signal: AbortSignal): Promise<Response> {
+    const headers = mirroredHeaders(message, (tool) => this.#params.of(tool));
+    const body = JSON.stringify(message);
+    return await this.#requests.send({ method: "POST", request, signal, headers, body });
+  }
+
+  async #sendRequest(message: JsonRpcRequest, call: UpstreamCall | undefined): Promise<void> {
+    const { id, method } = message;
+    this.#closing.signal.throwIfAborted();
+    const controller = new AbortController();
+    this.#pending.set(id, controller);
+    try {
+      const request = call?.request ?? this.#init.request;
+      const response = await this.#post(message, request, controller.signal);
+      if (response.status >= 400) throw await this.#requests.errorOf(response, id, method);
+      if (method === "initialize") this.#requests.setSession(response);
+      if (isStream(response)) return await this.#readToAnswer(message, response, controller);
+      const answer = await readJson(response);
+      this.onmessage?.(answer, id);
+      if (!isAnswer(answer, id)) {
+        throw new UpstreamError("protocol", { detail: "an answer to another request" });
+      }
+    } catch (error) {
+      throw error instanceof McpError ? error : fetchError(error, this.#requests.origin);
+    } finally {
+      this.#pending.delete(id);
+    }
+  }
+
+  /** Reads a stream until its answer, and to its end. Resumes it if it breaks before the answer. */
+  async #readToAnswer(
+    { id, method }: JsonRpcRequest,
+    first: Response,
+    controller: AbortController,
+  ): Promise<void> {
+    const { signal } = controller;
+    const position = new StreamPosition();
+    const onMessage = (data: string) => {
+      if (position.draining !== undefined) return;
+      const message = parse(data);
+      this.onmessage?.(message, id);
+      if (isAnswer(message, id)) position.draining = this.#drains.add(() => controller.abort());
+    };
+    for (let response = first;;) {
+      try {
+        await readConnection(response, position, onMessage);
+      } finally {
+        position.draining?.cancel();
+      }
+      if (position.draining !== undefined) return;
+      signal.throwIfAborted();
+      if (method === "subscriptions/listen") {
+        throw new McpError(ErrorCode.NotAvailable, "The subscription ended");
+      }
+      if (this.#requests.isModern || position.lastEventId === undefined) break;
+      const next = await this.#resume(position, signal);
+      if (next === undefined) break;
+      response = next;
+    }
+    throw new UpstreamError("closed", { detail: "the stream ended without an answer" });
+  }
+
+  /**
+   * Resumes a stream after a delay, and again until it works or was tried too often.
+   *
+   * @returns The response with the rest; `undefined` if the upstream is gone or too many tries failed
+   * @throws {UpstreamError} If the upstream rejects the resumption
+   */
+  async #resume(position: StreamPosition, signal: AbortSignal): Promise<Response | undefined> {
+    const { lastEventId } = position;
+    while (position.resumes < MAX_RESUMES) {
+      const ms = position.retryMs ?? FIRST_RESUME_MS * 2 ** position.resumes;
+      position.resumes++;
+      await this.#sleep(Math.min(ms, MAX_RESUME_MS), signal);
+      const outcome = await this.#tryResume(lastEventId, signal);
+      if (outcome === "gone") return undefined;
+      if (outcome !== "failed") return outcome;
+    }
+    return undefined;
+  }
+
+  async #tryResume(
+    lastEventId: string | undefined,
+    signal: AbortSignal,
+  ): Promise<Response | "gone" | "failed"> {
+    const { request } = this.#init;
+    const headers: HeaderFields = lastEventId === undefined
+      ? {}
+      : { [HeaderName.LastEventId]: lastEventId };
+    const limit = deadline(this.#clock, RESUME_TIMEOUT_MS);
+    // The limit is cleared with the response's headers; `signal` still aborts the body.
+    const either = AbortSignal.any([signal, limit.signal]);
+    try {
+      const response = await this.#requests
+        .send({ method: "GET", request, signal: either, headers })
+        .catch((error: unknown) => isGone(error) ? "gone" : "failed");
+      signal.throwIfAborted();
+      if (typeof response === "string") return response;
+      if (response.status < 300 && isStream(response)) return response;
+      const error = await this.#requests.errorOf(response);
+      if (response.status < 500) throw error;
+      return "failed";
+    } finally {
+      limit.clear();
+    }
+  }
+
+  async #sleep(ms: number, signal: AbortSignal): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const stopTimer = this.#clock.timer(ms, resolve);
+    try {
+      await abortable(promise, signal);
+    } finally {
+      stopTimer();
+    }
+  }
+
+  /** Opens the upstream's own stream. An upstream that rejects it, or answers late, has none. */
+  async openServerStream(): Promise<boolean> {
+    const { request } = this.#init;
+    const limit = deadline(this.#clock, SERVER_STREAM_MS);
+    const signal = AbortSignal.any([this.#closing.signal, limit.signal]);
+    try {
+      const response = await this.#requests.send({ method: "GET", request, signal });
+      if (response.status >= 300 || !isStream(response)) {
+        discard(response);
+        return false;
+      }
+      void this.#readServerStream(response, signal);
+      return true;
+    } catch {
+      return false;
+    } finally {
+      limit.clear();
+    }
+  }
+
+  /** Reads the upstream's own stream until the session is over. */
+  async #readServerStream(first: Response, signal: AbortSignal): Promise<void> {
+    const position = new StreamPosition();
+    const onMessage = (data: string) => this.onmessage?.(parse(data));
+    try {
+      for (let response = first;;) {
+        await readConnection(response, position, onMessage);
+        const isReplayed = position.lastEventId !== undefined;
+        const next = await this.#resume(position, signal);
+        if (next === undefined) throw new UpstreamError("closed");
+        response = next;
+        // A connection that opens is a success, even if no message arrives on it.
+        position.resumes = Math.min(position.resumes, 1);
+        if (!isReplayed) this.onlost?.();
+      }
+    } catch (error) {
+      if (!signal.aborted) this.onclose?.(error);
+    }
+  }
+}
+
+/**
+ * Reads one connection of a stream to its end, whether it ends regularly or breaks.
+ *
+ * @throws {UpstreamError} If a message is too large
+ */
+async function readConnection(
+  { body }: Response,
+  position: StreamPosition,
+  onMessage: (data: string) => void,
+): Promise<void> {
+  if (body === null) return;
+  try {
+    await readEvents(body, {
+      onId: (id) => position.lastEventId = id || undefined,
+      onRetry: (ms) => position.retryMs = ms,
+      onMessage: (data) => {
+        position.resumes = 0;
+        onMessage(data);
+      },
+    });
+  } catch (error) {
+    if (error instanceof UpstreamError && error.kind === "protocol") throw error;
+    // A broken connection is resumed like one that ended.
+  }
+}
+
+/** Tells whether a failure means that the upstream is gone, not just that a connection broke. */
+function isGone(error: unknown): boolean {
+  return error instanceof UpstreamError && ["refused", "dns", "tls"].includes(error.kind);
+}
+
+function parse(data: string): unknown {
+  try {
+    return JSON.parse(data);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,257 @@
+/**
+ * Uses a server of this package, in the same process, as an upstream.
+ *
+ * @module
+ */
+import { randomText } from "../../internal/random.ts";
+import { ErrorCode, McpError } from "../../protocol/errors.ts";
+import type {
+  Dispatcher,
+  Exchange,
+  ExchangeSession,
+  Notification,
+  NotificationExchange,
+  SessionState,
+} from "../../protocol/exchange.ts";
+import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
+import type { Implementation, LogLevel } from "../../protocol/shapes.ts";
+import type { ProtocolVersion } from "../../protocol/versions.ts";
+import { abortable } from "../shared/deadline.ts";
+import { CHANGED_LISTS } from "../shared/list_kinds.ts";
+import { UpstreamError } from "../shared/upstream_error.ts";
+import type { OpenInit, Upstream, UpstreamCall, UpstreamFacts, UpstreamSession } from "../types.ts";
+
+/** Names the version spoken within the process: in its era a server can ask during a call. */
+const VERSION: ProtocolVersion = "2025-11-25";
+const PAGE_SIZE = 1000;
+const MAX_SUBSCRIPTIONS = 1000;
+const MAX_VALUES = 1000;
+
+/**
+ * Creates an upstream from a server of this package, such as an `McpServer` or another gateway. The
+ * gateway calls it within the process, as a client of 2025-11-25, and opens one session for every
+ * session of its own clients.
+ *
+ * @param server Server to use. The gateway doesn't close it
+ * @throws {TypeError} If `server` has no `dispatch()`
+ * @example
+ * ```ts
+ * import { McpServer } from "@mooring/mcp";
+ * import { gateway, local } from "@mooring/mcp/gateway";
+ *
+ * const server = new McpServer({ name: "echo", version: "1.0.0" });
+ * server.registerTool("hello", {}, () => "Hello");
+ * const gw = gateway({ upstreams: { echo: local(server) } }); // offers the tool "echo__hello"
+ * await gw.close();
+ * ```
+ */
+export function local(server: Dispatcher): Upstream {
+  if (typeof server?.dispatch !== "function") {
+    throw new TypeError(`Give a server with dispatch(), such as an McpServer: ${typeof server}`);
+  }
+  return {
+    kind: "local",
+    identity: randomText(22),
+    open: (init) => LocalSession.open(server, init),
+  };
+}
+
+/** Represents a session with a server in the process. */
+class LocalSession implements UpstreamSession {
+  readonly #server: Dispatcher;
+  readonly #init: OpenInit;
+  readonly #session = new LocalSessionState();
+  readonly #closing = new AbortController();
+  readonly #detach: (() => void) | undefined;
+  readonly #running = new Set<AbortController>();
+  #facts: UpstreamFacts | undefined;
+  #nextId = 1;
+  #closed: Promise<void> | undefined;
+
+  private constructor(server: Dispatcher, init: OpenInit) {
+    this.#server = server;
+    this.#init = init;
+    this.#detach = server.attach?.({
+      clock: init.clock,
+      report: init.report,
+      broadcast: (notification) => this.#deliver(notification),
+      resourceUpdated: (uri) => {
+        if (!this.#session.subscribed.has(uri)) return;
+        this.#deliver({ method: "notifications/resources/updated", params: { uri } });
+      },
+      notify: (id, notification) => {
+        if (id === this.#session.id) this.#deliver(notification);
+      },
+      ask: (id, method, params, signal) => {
+        if (id !== this.#session.id || this.#closing.signal.aborted) return undefined;
+        return init.downstream.ask(method, params, signal);
+      },
+    });
+  }
+
+  static async open(server: Dispatcher, init: OpenInit): Promise<LocalSession> {
+    const session = new LocalSession(server, init);
+    try {
+      await session.#initialize();
+      return session;
+    } catch (error) {
+      await session.close();
+      throw error;
+    }
+  }
+
+  get facts(): UpstreamFacts {
+    if (this.#facts === undefined) throw new UpstreamError("protocol");
+    return this.#facts;
+  }
+
+  async request(call: UpstreamCall): Promise<JsonObject> {
+    call.signal.throwIfAborted();
+    if (this.#closing.signal.aborted) throw this.#closing.signal.reason;
+    // The end of the call stops the server's work, and so does the end of the session.
+    const stop = new AbortController();
+    const { signal } = stop;
+    const follow = () => stop.abort(call.signal.reason);
+    call.signal.addEventListener("abort", follow, { once: true });
+    this.#running.add(stop);
+    try {
+      const exchange = this.#exchange(call, signal);
+      return await abortable((async () => await this.#server.dispatch(exchange))(), signal);
+    } catch (error) {
+      if (signal.aborted || error instanceof McpError) throw error;
+      this.#init.report({ type: "error", during: call.method, error });
+      throw new McpError(ErrorCode.InternalError, "Internal error");
+    } finally {
+      this.#running.delete(stop);
+      call.signal.removeEventListener("abort", follow);
+    }
+  }
+
+  async notify({ method, params = {} }: Notification): Promise<void> {
+    if (this.#closing.signal.aborted) return;
+    const { principal, request, client, report } = this.#init;
+    const exchange: NotificationExchange = {
+      method,
+      params,
+      protocolVersion: VERSION,
+      principal,
+      request,
+      session: this.#session,
+      client,
+      report,
+    };
+    await this.#server.notified?.(exchange);
+  }
+
+  close(): Promise<void> {
+    return this.#closed ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
+    const reason = new UpstreamError("closed");
+    this.#closing.abort(reason);
+    for (const stop of [...this.#running]) stop.abort(reason);
+    this.#detach?.();
+    await this.#server.sessionEnded?.(this.#session.id, "ended");
+  }
+
+  async #initialize(): Promise<void> {
+    const { client, signal, request } = this.#init;
+    const { info: clientInfo = { name: "unknown", version: "0" }, capabilities } = client;
+    const result = await this.request({
+      method: "initialize",
+      params: { protocolVersion: VERSION, capabilities, clientInfo },
+      signal,
+      request,
+      notify() {},
+      ask: () => Promise.reject(new McpError(ErrorCode.Refused, "Ask after initialize")),
+    });
+    this.#facts = factsOf(result);
+    await this.notify({ method: "notifications/initialized" });
+  }
+
+  #deliver(notification: Notification): void {
+    if (!this.#closing.signal.aborted) this.#init.downstream.notified(notification);
+  }
+
+  #exchange(call: UpstreamCall, signal: AbortSignal): Exchange {
+    const { principal, client, report } = this.#init;
+    const session = this.#session;
+    return {
+      id: this.#nextId++,
+      method: call.method,
+      params: call.params,
+      protocolVersion: VERSION,
+      principal,
+      request: call.request,
+      session,
+      client,
+      get logLevel() {
+        return session.logLevel;
+      },
+      supportedVersions: [VERSION],
+      signal,
+      pageSize: PAGE_SIZE,
+      notify: (notification) => {
+        if (signal.aborted) return;
+        if (CHANGED_LISTS.has(notification.method)) this.#deliver(notification);
+        else call.notify(notification);
+      },
+      ask: (method, params) => abortable(call.ask(method, params), signal),
+      openState: async () => undefined,
+      sealState: () => Promise.reject(new TypeError("Ask during the call")),
+      requireInput() {},
+      closeStream() {},
+      report,
+    };
+  }
+}
+
+/** Keeps the state of a session for the server, within bounds, until the session ends. */
+class LocalSessionState implements ExchangeSession {
+  readonly id: string = randomText(32);
+  readonly subscribed = new Set<string>();
+  logLevel: LogLevel | undefined;
+  readonly #values = new Map<string, unknown>();
+
+  readonly state: SessionState = {
+    get: async (key) => structuredClone(this.#values.get(key)),
+    set: async (key, value) => {
+      if (this.#values.size >= MAX_VALUES && !this.#values.has(key)) {
+        throw new RangeError(`Keep at most ${MAX_VALUES} values in a session`);
+      }
+      this.#values.set(key, structuredClone(value));
+    },
+    delete: async (key) => {
+      this.#values.delete(key);
+    },
+  };
+
+  setLogLevel(level: LogLevel): void {
+    this.logLevel = level;
+  }
+
+  subscribe(uri: string): "subscribed" | "full" {
+    if (this.subscribed.size >= MAX_SUBSCRIPTIONS && !this.subscribed.has(uri)) return "full";
+    this.subscribed.add(uri);
+    return "subscribed";
+  }
+
+  unsubscribe(uri: string): void {
+    this.subscribed.delete(uri);
+  }
+}
+
+function factsOf({ serverInfo, capabilities, instructions }: JsonObject): UpstreamFacts {
+  if (!isObject(capabilities)) throw new UpstreamError("protocol");
+  return {
+    serverInfo: isImplementation(serverInfo) ? serverInfo : { name: "unknown", version: "0" },
+    capabilities,
+    protocolVersion: VERSION,
+    ...typeof instructions === "string" && { instructions },
+  };
+}
+
+function isImplementation(value: unknown): value is Implementation {
+  return isObject(value) && typeof value.name === "string" && typeof value.version === "string";
+}

@@ -1,0 +1,61 @@
+/**
+ * Combines the capabilities and instructions of upstreams.
+ *
+ * @module
+ */
+import { clip } from "../../internal/quote.ts";
+import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
+import type { ServerCapabilities } from "../../protocol/shapes.ts";
+
+/** Holds what one upstream said about itself; `undefined` where it couldn't be reached. */
+export interface UpstreamSummary {
+  readonly name: string;
+  readonly capabilities: JsonObject | undefined;
+  readonly instructions: string | undefined;
+}
+
+/** Limits the characters of one upstream's instructions, and of all together. */
+const MAX_INSTRUCTIONS = 4096;
+const MAX_TOTAL_INSTRUCTIONS = 32 * 1024;
+
+/**
+ * Combines the capabilities of upstreams. An upstream that can't be reached now may return later with
+ * any list, so then all lists are advertised.
+ *
+ * @param modern Whether they are for the 2026 era, in which clients don't subscribe by a request
+ */
+export function mergedCapabilities(
+  upstreams: readonly UpstreamSummary[],
+  modern: boolean,
+): ServerCapabilities {
+  const unknown = upstreams.length === 0 ||
+    upstreams.some(({ capabilities }) => capabilities === undefined);
+  const has = (capability: string) =>
+    upstreams.some(({ capabilities }) => isObject(capabilities?.[capability]));
+  const subscribe = !modern &&
+    upstreams.some(({ capabilities }) =>
+      isObject(capabilities?.resources) && capabilities.resources.subscribe === true
+    );
+  const lists = { listChanged: true };
+  return {
+    ...(unknown || has("tools")) && { tools: lists },
+    ...(unknown || has("resources")) && {
+      resources: subscribe ? { subscribe, ...lists } : lists,
+    },
+    ...(unknown || has("prompts")) && { prompts: lists },
+    ...has("completions") && { completions: {} },
+    ...has("logging") && { logging: {} },
+  };
+}
+
+/** Combines the instructions of upstreams, each under its name if there are several upstreams. */
+export function mergedInstructions(upstreams: readonly UpstreamSummary[]): string | undefined {
+  const given = upstreams.flatMap(({ name, instructions }) =>
+    instructions ? [{ name, text: clip(instructions, MAX_INSTRUCTIONS) }] : []
+  );
+  if (given.length === 0) return undefined;
+  const texts = upstreams.length === 1
+    ? given.map(({ text }) => text)
+    : given.map(({ name, text }) => `# ${name}\n\n${text}`);
+  return clip(texts.join("\n\n"), MAX_TOTAL_INSTRUCTIONS);
+}
