@@ -76,8 +76,7 @@ export type { ProtectedResource } from "./src/auth/protected_resource.ts";
 export type { Store } from "./src/cluster/types.ts";
 export type { TokenBucketOptions } from "./src/http/gates/token_bucket.ts";
 export type { RateLimitDecision, RateLimiter } from "./src/http/gates/rate_limit.ts";
-export type { RequiredHeader } from "./src/http/gates/required_header.ts";
-export type { GateLimits, GateOptions } from "./src/http/gates/options.ts";
+export type { GateLimits, GateOptions, RequiredHeader } from "./src/http/gates/options.ts";
 export type { Reply, ReplyBody, ReplyHeaders } from "./src/http/reply.ts";
 export type { Authorize, AuthorizeMessage } from "./src/auth/authorize.ts";
 export type {

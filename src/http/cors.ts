@@ -24,30 +24,35 @@ const EXPOSED_HEADERS = "Mcp-Session-Id, WWW-Authenticate, Retry-After";
 const PARAM_HEADER = /^mcp-param-[a-z0-9_-]+$/;
 const MAX_AGE_S = 600;
 
-/** Gives the value of the Allow header. */
+/** Lists the served methods, for the Allow header. */
 export function allowedMethods(cors: boolean): string {
   return cors ? `${METHODS}, OPTIONS` : METHODS;
 }
 
 /** Lists what pages may send, besides the headers that the Fetch standard always allows. */
-export function allowedRequestHeaders(required: string | undefined): string {
+function allowedRequestHeaders(
+  asked: string | null,
+  { requiredHeader }: GateSettings,
+): string {
   const names = new Set(REQUEST_HEADERS);
-  if (required !== undefined) names.add(required);
+  if (requiredHeader !== undefined) names.add(requiredHeader.name);
+  for (const name of asked?.toLowerCase().split(",") ?? []) {
+    if (PARAM_HEADER.test(name.trim())) names.add(name.trim());
+  }
   return [...names].join(", ");
 }
 
 /** Answers an OPTIONS request. Its origin, where there is one, has passed the Origin gate. */
 export function preflight(inbound: Inbound, settings: GateSettings): Reply {
   const { origin } = inbound;
-  const { allow } = settings;
+  const allow = allowedMethods(settings.cors);
   if (origin === null) return reply(204, { allow }, null);
-  const asked = inbound.header("access-control-request-headers")?.toLowerCase().split(",");
-  const params = asked?.map((name) => name.trim()).filter((name) => PARAM_HEADER.test(name)) ?? [];
+  const asked = inbound.header("access-control-request-headers");
   return reply(204, {
     allow,
     "access-control-allow-origin": origin,
     "access-control-allow-methods": METHODS,
-    "access-control-allow-headers": [settings.requestHeaders, ...params].join(", "),
+    "access-control-allow-headers": allowedRequestHeaders(asked, settings),
     "access-control-max-age": `${MAX_AGE_S}`,
     "vary": "Origin, Access-Control-Request-Headers",
   }, null);

@@ -14,7 +14,7 @@ import type { GatewaySettings } from "../options.ts";
 import type { UpstreamCall } from "../types.ts";
 import { forwardCallNotification } from "./downstream.ts";
 import type { ManagedSession } from "./managed_session.ts";
-import { ownerKey } from "./owner.ts";
+import { ownerKey } from "../../sessions/owner.ts";
 import { checkQuestion, modernResult, withoutResultType } from "./translate.ts";
 
 /** Describes a call that may be held. */

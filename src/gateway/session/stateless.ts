@@ -9,7 +9,7 @@ import type { UpstreamCloseReason } from "../../protocol/events.ts";
 import type { Exchange } from "../../protocol/exchange.ts";
 import { isModern } from "../../protocol/versions.ts";
 import { ListCache } from "./list_cache.ts";
-import { ownerKey } from "./owner.ts";
+import { ownerKey } from "../../sessions/owner.ts";
 import { upstreamCapabilities } from "./translate.ts";
 import { type SessionsHost, UpstreamSessions } from "./upstream_sessions.ts";
 

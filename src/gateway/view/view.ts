@@ -21,7 +21,7 @@ import type { GatewaySettings } from "../options.ts";
 import { HeldCalls } from "../session/held_calls.ts";
 import { ListCache } from "../session/list_cache.ts";
 import type { RegisteredUpstream } from "../session/managed_session.ts";
-import { isSameOwner } from "../session/owner.ts";
+import { isSameOwner } from "../../sessions/owner.ts";
 import { type AcquiredSessions, StatelessClients } from "../session/stateless.ts";
 import { ASKING_METHODS, modernResult } from "../session/translate.ts";
 import { type SessionsHost, UpstreamSessions } from "../session/upstream_sessions.ts";

@@ -20,6 +20,9 @@ export interface HostRule extends Authority {
   readonly below: string | undefined;
 }
 
+/** The default port of each scheme. */
+export const DEFAULT_PORTS: ReadonlyMap<string, number> = new Map([["http", 80], ["https", 443]]);
+
 const NAME = /^[a-z0-9._-]+$/;
 const IPV6 = /^\[[0-9a-f:.]+\]$/;
 const PORT = /^:[0-9]{1,5}$/;

@@ -4,7 +4,7 @@
  * @module
  */
 import { ErrorCode } from "../../protocol/errors.ts";
-import { preflight } from "../cors.ts";
+import { allowedMethods, preflight } from "../cors.ts";
 import type { Inbound } from "../inbound.ts";
 import { type Refusal, refusal, type Reply } from "../reply.ts";
 import type { GateSettings } from "./options.ts";
@@ -17,11 +17,12 @@ export function checkMethod(
   const { method } = inbound;
   if (method === "POST" || method === "GET" || method === "DELETE") return undefined;
   if (method === "OPTIONS" && settings.cors) return preflight(inbound, settings);
+  const allow = allowedMethods(settings.cors);
   return refusal({
     status: 405,
     code: ErrorCode.Refused,
-    message: `Use one of the methods ${settings.allow}`,
+    message: `Use one of the methods ${allow}`,
     reason: "method",
-    headers: { allow: settings.allow },
+    headers: { allow },
   });
 }

@@ -5,10 +5,16 @@
  */
 import { integerOption } from "../../internal/check.ts";
 import { type HostRule, parseHostRule } from "./authority.ts";
-import { allowedMethods, allowedRequestHeaders } from "../cors.ts";
-import { exactOrigins, type OriginRule, parseOriginRule } from "./origin.ts";
+import { exactOrigins, type OriginRule, parseOriginRule } from "./origin_rule.ts";
 import type { RateLimiter } from "./rate_limit.ts";
-import type { RequiredHeader } from "./required_header.ts";
+
+/** A header that every request must carry. */
+export interface RequiredHeader {
+  /** Its name; case doesn't matter. */
+  readonly name: string;
+  /** The value it must have; any when left out. */
+  readonly value?: string;
+}
 
 /** The limits that the gates keep. */
 export interface GateLimits {
@@ -84,10 +90,6 @@ export interface GateSettings {
   readonly hosts: readonly HostRule[] | undefined;
   /** Whether pages of other origins may read the answers. */
   readonly cors: boolean;
-  /** The methods that are served: the value of the Allow header. */
-  readonly allow: string;
-  /** What a page may send: the value of the Access-Control-Allow-Headers header. */
-  readonly requestHeaders: string;
   /** The header that every request must carry, its name in lower case. */
   readonly requiredHeader: RequiredHeader | undefined;
   /** What decides how many requests may pass. */
@@ -144,8 +146,6 @@ export function gateSettings(options: GateOptions): GateSettings {
     origins,
     hosts: entries("allowedHosts", allowedHosts, parseHostRule),
     cors: readable,
-    allow: allowedMethods(readable),
-    requestHeaders: allowedRequestHeaders(requiredHeader?.name),
     requiredHeader,
     rateLimit: rateLimiterOption("rateLimit", options.rateLimit),
     bodyBytes: integerOption("limits.bodyBytes", limits.bodyBytes, 1024 * 1024),

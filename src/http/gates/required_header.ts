@@ -8,14 +8,6 @@ import type { Inbound } from "../inbound.ts";
 import { type Refusal, refusal } from "../reply.ts";
 import type { GateSettings } from "./options.ts";
 
-/** A header that every request must carry. */
-export interface RequiredHeader {
-  /** Its name; case doesn't matter. */
-  readonly name: string;
-  /** The value it must have; any when left out. */
-  readonly value?: string;
-}
-
 /** Refuses a request that lacks the header, or has another value in it. */
 export function checkRequiredHeader(
   inbound: Inbound,

@@ -1,12 +1,12 @@
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
+import { EventSourceParserStream } from "eventsource-parser/stream";
 import fc from "fast-check";
 import { DelayLine } from "../../../src/internal/delay_line.ts";
 import type { McpEvent } from "../../../src/protocol/events.ts";
 import { Connection, type ConnectionOptions } from "../../../src/streams/connection.ts";
 import { MemoryEventLog } from "../../../src/streams/memory_log.ts";
 import { frame, KEEP_ALIVE, primingFrame, retryFrame } from "../../../src/streams/sse.ts";
-import { parseEvents } from "../../../src/streams/sse_parser.ts";
 import type { EventLog, EventLogLimits } from "../../../src/streams/types.ts";
 import { FakeClock, flush } from "../../support/clock.ts";
 import { AsyncLog } from "./async_log.ts";
@@ -49,6 +49,14 @@ class Bench {
   end(): void {
     this.memory.end(SESSION, STREAM);
   }
+}
+
+/** The events of a body. */
+function eventsOf(body: ReadableStream<Uint8Array>) {
+  return body.pipeThrough(
+    new TextDecoderStream() as unknown as ReadableWritablePair<string, Uint8Array>,
+  )
+    .pipeThrough(new EventSourceParserStream());
 }
 
 /** A log like another one, some of whose methods may be replaced. */
@@ -234,7 +242,7 @@ describe("Connection: a slow reader", () => {
     assert.ok(connection.cursor * size < 1_000 + 2 * size, `handed ${connection.cursor} over`);
     bench.end();
     const events = [];
-    for await (const event of parseEvents(connection.body)) events.push(event.id);
+    for await (const event of eventsOf(connection.body)) events.push(event.id);
     assert.deepEqual(events, Array.from({ length: 100 }, (_, i) => `s.${i + 1}`));
     assert.deepEqual(bench.closed, ["ended"]);
   });
@@ -246,7 +254,7 @@ describe("Connection: a slow reader", () => {
     assert.ok(connection.cursor < 15, `handed ${connection.cursor} over`);
     bench.end();
     const events = [];
-    for await (const event of parseEvents(connection.body)) events.push(event.id);
+    for await (const event of eventsOf(connection.body)) events.push(event.id);
     assert.deepEqual(events, Array.from({ length: 100 }, (_, i) => `s.${i + 1}`));
   });
 

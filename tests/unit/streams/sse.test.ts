@@ -1,5 +1,6 @@
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
+import { createParser, type EventSourceMessage } from "eventsource-parser";
 import fc from "fast-check";
 import { eventId } from "../../../src/streams/replay.ts";
 import {
@@ -96,5 +97,31 @@ describe("framedData()", () => {
     assert.deepEqual(framedData(""), []);
     assert.deepEqual(framedData(KEEP_ALIVE + retryFrame(1)), []);
     assert.deepEqual(framedData(KEEP_ALIVE + frame("s.1", "{}") + retryFrame(1)), ["{}"]);
+  });
+
+  test("[STR-2, STR-3] a parser reads what is written", () => {
+    const events: EventSourceMessage[] = [];
+    const comments: string[] = [];
+    const waits: number[] = [];
+    const parser = createParser({
+      onEvent: (event) => events.push(event),
+      onComment: (text) => comments.push(text),
+      onRetry: (ms) => waits.push(ms),
+    });
+    parser.feed(primingFrame("s.0", 1_000));
+    parser.feed(frame("s.1", '{"a":"😀"}'));
+    parser.feed(KEEP_ALIVE);
+    parser.feed(frame(undefined, "{}"));
+    parser.feed(retryFrame(50));
+    assert.deepEqual(
+      events.map(({ id, event, data }) => ({ id, event, data })),
+      [
+        { id: "s.0", event: undefined, data: "" },
+        { id: "s.1", event: "message", data: '{"a":"😀"}' },
+        { id: undefined, event: "message", data: "{}" },
+      ],
+    );
+    assert.deepEqual(comments, ["keep-alive"]);
+    assert.deepEqual(waits, [1_000, 50]);
   });
 });
