@@ -150,6 +150,37 @@ describe("pinned: what is handed on runs once or not at all", () => {
     await cluster.close();
   });
 
+  test("[CLU-5, CLU-8] a node that an emptied store has forgotten is not taken for dead", async () => {
+    const { cluster, a, b } = pair();
+    const { there } = await alice(a, b);
+    const stream = there.frames(await there.call(1, "speak"));
+    await stream.next();
+    assert.equal(logData(await stream.message()), 1);
+    assert.equal(logData(await stream.message()), 2);
+    await cluster.advance(9_000);
+    for (const text of cluster.store.texts) await cluster.store.inside.nodes.leave(text.from);
+    await cluster.advance(1_000);
+    for (const text of cluster.store.texts) await cluster.store.inside.nodes.leave(text.from);
+    a.finish.open("done");
+    assert.equal(textOf((await stream.messages()).at(-1)?.result), "done");
+    for (const { events } of [a, b]) assert.deepEqual(events.of("node-lost"), []);
+    await cluster.close();
+  });
+
+  test("[CLU-5, CLU-7] a node that is unknown and unreachable is dead at the next check", async () => {
+    const { cluster, a, b } = pair();
+    const { there } = await alice(a, b, JSON_ONLY);
+    const node = await holder(cluster, there);
+    const call = there.call(1, "block");
+    await a.blocker.running();
+    cluster.store.dead.add(node);
+    await cluster.store.inside.nodes.leave(node);
+    await cluster.advance(10_000);
+    await refused(await soon(call), 504, -32603, 1);
+    assert.equal(b.events.of("node-lost").length, 1);
+    await cluster.close();
+  });
+
   test("[CLU-5] a store that fails while a session's node is looked up hands nothing on", async () => {
     const { cluster, a, b } = pair();
     const { there } = await alice(a, b, JSON_ONLY);
