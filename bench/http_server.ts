@@ -43,7 +43,7 @@ async function listen(stack: Stack): Promise<Listening> {
   if ("Bun" in globalThis) return Bun.serve({ hostname, port: 0, fetch: answer });
   const { serve } = await import("@hono/node-server");
   return await new Promise((resolve) => {
-    serve({ fetch: answer, hostname, port: 0, overrideGlobalObjects: false }, resolve);
+    serve({ fetch: answer, hostname, port: 0 }, resolve);
   });
 }
 

@@ -24,12 +24,17 @@ export const PRINCIPALS: readonly Sender[] = Array.from({ length: 1000 }, (_, i)
 const CLIENT = { name: "bench", version: "1.0.0" };
 const BOTH = "application/json, text/event-stream";
 
+/** The body of an `initialize`: bodies with different numbers differ. */
+export function initializeOf(n: number): string {
+  return request("initialize", {
+    protocolVersion: "2025-11-25",
+    capabilities: { roots: {}, sampling: {} },
+    clientInfo: { ...CLIENT, version: `1.0.${n}` },
+  });
+}
+
 /** The body of `initialize`. */
-export const INITIALIZE = request("initialize", {
-  protocolVersion: "2025-11-25",
-  capabilities: { roots: {}, sampling: {} },
-  clientInfo: CLIENT,
-});
+export const INITIALIZE = initializeOf(0);
 
 /** The body of `notifications/initialized`. */
 export const INITIALIZED = JSON.stringify({

@@ -13,6 +13,7 @@ export const NOTHING = "–";
 export const TITLES: Readonly<Record<StackName, string>> = {
   "floor": "floor",
   "mooring": "Mooring",
+  "mooring-hosted": "Mooring, hosted",
   "checks": "checks alone",
   "sdk-v1": "SDK v1",
   "sdk-v2": "SDK v2",

@@ -11,7 +11,7 @@ import {
   CALL,
   COUNTING,
   ENDPOINT,
-  INITIALIZE,
+  initializeOf,
   LIST,
   MODERN_CALL,
   MODERN_HEADERS,
@@ -49,7 +49,10 @@ export async function prepare(init: WorkInit): Promise<Work> {
   if (kind === "modern") {
     return asking(init, senders().map((sender) => post(MODERN_CALL, sender, MODERN_HEADERS)));
   }
-  if (kind === "initialize") return asking(init, senders().map((one) => post(INITIALIZE, one)));
+  if (kind === "initialize") {
+    // No two clients in a row say the same.
+    return asking(init, senders().map((sender, n) => post(initializeOf(n), sender)));
+  }
   const body = kind === "progress" ? COUNTING : kind.startsWith("list-") ? LIST : CALL;
   const accept = acceptOf(kind, module);
   if (module.title === "floor") {

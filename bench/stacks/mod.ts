@@ -9,6 +9,7 @@ import type { StackModule } from "./types.ts";
 const STACKS = {
   "floor": async () => (await import("./floor.ts")).floor,
   "mooring": async () => (await import("./mooring.ts")).mooring,
+  "mooring-hosted": async () => (await import("./mooring.ts")).mooringHosted,
   "checks": async () => (await import("./checks.ts")).checks,
   "sdk-v1": async () => (await import("./sdk_v1.ts")).sdkV1,
   "sdk-v2": async () => (await import("./sdk_v2.ts")).sdkV2,

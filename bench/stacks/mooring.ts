@@ -74,6 +74,13 @@ export function adapter(): Promise<Pick<typeof import("../../src/adapters/node.t
   return import("../../src/adapters/node.ts");
 }
 
+/** Mooring behind what its users have anyway: on Node `@hono/node-server`, else the runtime's server. */
+export const mooringHosted: StackModule = {
+  title: "Mooring, without its adapter",
+  kinds: ["http"],
+  make,
+};
+
 /** Mooring. */
 export const mooring: StackModule = {
   title: "Mooring",
