@@ -28,7 +28,17 @@ export function complete(
   return inbound.origin === null ? reply : withCors(inbound, reply, settings);
 }
 
+const ON_DENO = "Deno" in globalThis;
+
 /** Makes a `Response` of the class that the host has at this moment. */
 export function respond(reply: Reply): Response {
-  return new Response(reply.body, reply);
+  if (!ON_DENO) return new Response(reply.body, reply);
+  const [first, ...others] = Object.keys(reply.headers);
+  if (first === undefined || others.length === 0) return new Response(reply.body, reply);
+  // On Deno a response that begins with more than one header takes six times as long as one to which
+  // the others are added.
+  const { status, headers, body } = reply;
+  const response = new Response(body, { status, headers: { [first]: headers[first] ?? "" } });
+  for (const name of others) response.headers.set(name, headers[name] ?? "");
+  return response;
 }

@@ -147,8 +147,7 @@ describe("WriteQueue", () => {
       const { batches, answers, line: writes } = line(50);
       const first = writes.add("a", "s", "x");
       const late = writes.add("a", "s", "late");
-      await assert.rejects(late, /not answered/);
-      await assert.rejects(first, /not answered/);
+      await Promise.all([first, late].map((write) => assert.rejects(write, /not answered/)));
       answers[0]?.([1]);
       await sleep(0);
       assert.equal(batches.length, 1);
