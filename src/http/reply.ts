@@ -8,7 +8,7 @@ import { errorObject, errorText } from "../protocol/errors.ts";
 import type { RefusalReason } from "../protocol/events.ts";
 import type { RequestId } from "../protocol/jsonrpc.ts";
 
-/** Headers of a reply, by their names in lower case. Shared between replies: never changed. */
+/** Headers of a reply, by their names in lower case. Never changed; those that replies share are frozen. */
 export type ReplyHeaders = Readonly<Record<string, string>>;
 
 /** The body of a reply. */
@@ -67,8 +67,11 @@ export interface RefusalInit {
   readonly failure?: Failure;
 }
 
-const JSON_HEADERS: ReplyHeaders = { "content-type": "application/json" };
-const REFUSAL_HEADERS: ReplyHeaders = { ...JSON_HEADERS, "cache-control": "no-store" };
+const JSON_HEADERS: ReplyHeaders = Object.freeze({ "content-type": "application/json" });
+const REFUSAL_HEADERS: ReplyHeaders = Object.freeze({
+  ...JSON_HEADERS,
+  "cache-control": "no-store",
+});
 const NO_HEADERS: ReplyHeaders = {};
 const ACCEPTED: Reply = reply(202, NO_HEADERS, null);
 
