@@ -15,13 +15,11 @@ import { unknownMethod, unknownTool } from "../protocol/unknown.ts";
  *
  * @param hidden Whether the principal may not even know of what it calls
  */
-export function dispatchFor(
+export function dispatchVisible(
   dispatcher: Dispatcher,
-  authorize: Authorize | undefined,
   call: Exchange,
   hidden: boolean,
 ): MaybePromise<JsonObject> {
-  if (authorize === undefined) return dispatcher.dispatch(call);
   const result = hidden ? hide(dispatcher, call) : dispatcher.dispatch(call);
   return isPromise(result) ? result.then((value) => shown(call, value)) : shown(call, result);
 }
@@ -47,10 +45,9 @@ function shown({ method, mayCall }: Exchange, given: JsonObject): MaybePromise<J
 
 /** Makes the function that tells whether a principal may know of a tool, asking once for each name. */
 export function mayCallOf(
-  authorize: Authorize | undefined,
+  authorize: Authorize,
   principal: Principal,
 ): Exchange["mayCall"] {
-  if (authorize === undefined) return undefined;
   const verdicts = new Map<string, Promise<boolean>>();
   return (name) => {
     let verdict = verdicts.get(name);

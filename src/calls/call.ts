@@ -1,13 +1,15 @@
 /**
- * One request on its way through a dispatcher.
+ * One request on its way through a dispatcher, and how the requests of a POST start.
  *
  * @module
  */
 import type { Inbound } from "../http/inbound.ts";
+import { serverBusy } from "../http/refusals.ts";
+import type { Reply } from "../http/reply.ts";
 import type { Delay } from "../internal/delay_line.ts";
 import { clip } from "../internal/quote.ts";
 import { shortHash } from "../internal/random.ts";
-import { isPromise } from "../internal/types.ts";
+import { isPromise, type MaybePromise } from "../internal/types.ts";
 import { ErrorCode, McpError } from "../protocol/errors.ts";
 import type { McpEvent, RequestOutcome } from "../protocol/events.ts";
 import {
@@ -20,9 +22,10 @@ import {
 import type { JsonObject, JsonRpcRequest } from "../protocol/jsonrpc.ts";
 import type { LogLevel } from "../protocol/shapes.ts";
 import { type ProtocolVersion, VERSIONS } from "../protocol/versions.ts";
-import type { Answer } from "./answer.ts";
+import type { OpenReplyStream } from "../streams/reply_stream.ts";
+import { Answer } from "./answer.ts";
 import { ask } from "./ask.ts";
-import { dispatchFor, mayCallOf } from "./authorize_filter.ts";
+import { dispatchVisible, mayCallOf } from "./authorize_filter.ts";
 import type { Calls } from "./calls.ts";
 import { watchDisconnect } from "./disconnect.ts";
 import type { InFlight } from "./inflight.ts";
@@ -101,7 +104,8 @@ export class Call extends RequestScope implements Exchange {
     return this.#calls.settings.page;
   }
   get mayCall(): Exchange["mayCall"] {
-    return this.#mayCall ??= mayCallOf(this.#calls.settings.authorize, this.principal);
+    const { authorize } = this.#calls.settings;
+    return authorize && (this.#mayCall ??= mayCallOf(authorize, this.principal));
   }
 
   /** How the call came to its end; `undefined` while it runs. */
@@ -118,8 +122,9 @@ export class Call extends RequestScope implements Exchange {
     if (this.#session?.ended) this.stop(new StopError("session-ended"));
     if (this.over) return;
     try {
-      const hidden = this.#inbound.hidden?.has(this.#message) === true;
-      const result = dispatchFor(dispatcher, settings.authorize, this, hidden);
+      const result = settings.authorize === undefined
+        ? dispatcher.dispatch(this)
+        : dispatchVisible(dispatcher, this, this.#inbound.hidden?.has(this.#message) === true);
       if (!isPromise(result)) return this.#succeed(result);
       this.#wait();
       result.then((value) => this.#succeed(value), (error) => this.#fail(error));
@@ -291,4 +296,48 @@ export class Call extends RequestScope implements Exchange {
   get #sessionName(): string | undefined {
     return this.#session === undefined ? undefined : shortHash(this.#session.id);
   }
+}
+
+/**
+ * Starts the one call of a POST.
+ *
+ * @param open Opens a stream for its answer, if the client accepts one
+ */
+export function startCall(
+  calls: Calls,
+  inbound: Inbound,
+  message: JsonRpcRequest,
+  session: CallSession | undefined,
+  open: OpenReplyStream | undefined,
+): MaybePromise<Reply> {
+  if (!calls.slots.take()) return serverBusy("request-limit", message.id);
+  const answer = new Answer(calls, inbound, open);
+  new Call(calls, inbound, session, message, answer).start();
+  return answer.reply();
+}
+
+/**
+ * Starts the calls of a batch, all or none.
+ *
+ * @param open Opens a stream for their answers, if the client accepts one
+ * @param begin Called once all have their slots, before the first starts
+ */
+export function startBatch(
+  calls: Calls,
+  inbound: Inbound,
+  messages: readonly JsonRpcRequest[],
+  session: CallSession | undefined,
+  open: OpenReplyStream | undefined,
+  begin: () => void,
+): MaybePromise<Reply> {
+  let taken = 0;
+  while (taken < messages.length && calls.slots.take()) taken++;
+  if (taken < messages.length) {
+    for (; taken > 0; taken--) calls.slots.give();
+    return serverBusy("request-limit");
+  }
+  begin();
+  const answer = new Answer(calls, inbound, open, messages.length);
+  for (const message of messages) new Call(calls, inbound, session, message, answer).start();
+  return answer.reply();
 }

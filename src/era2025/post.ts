@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { startBatch, startCall } from "../calls/start.ts";
+import { startBatch, startCall } from "../calls/call.ts";
 import { type Inbound, UNKNOWN_CLIENT } from "../http/inbound.ts";
 import { shuttingDown, storeUnavailable } from "../http/refusals.ts";
 import { accepted, type Refusal, refusal, type Reply } from "../http/reply.ts";

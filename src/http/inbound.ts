@@ -9,7 +9,17 @@ import { HeaderName } from "../protocol/headers.ts";
 import type { Classified, JsonRpcRequest, RequestId } from "../protocol/jsonrpc.ts";
 import type { LogLevel } from "../protocol/shapes.ts";
 import { ASSUMED_VERSION, type Era, type ProtocolVersion } from "../protocol/versions.ts";
-import { type Accepts, EITHER_FORM } from "./accept.ts";
+
+/** The forms of an answer that the client accepts. */
+export interface Accepts {
+  /** Whether `application/json` is accepted. */
+  readonly json: boolean;
+  /** Whether `text/event-stream` is accepted. */
+  readonly sse: boolean;
+}
+
+/** Accepts both forms of an answer. */
+export const EITHER_FORM: Accepts = { json: true, sse: true };
 
 /** What a POST carries: one message, or a batch of at least one. */
 export type PostContent =

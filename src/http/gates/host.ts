@@ -8,11 +8,9 @@ import { ErrorCode } from "../../protocol/errors.ts";
 import type { Inbound } from "../inbound.ts";
 import { type Refusal, refusal } from "../reply.ts";
 import { hostOf, type HostRule, matchesHost, parseAuthority } from "./authority.ts";
-import type { GateSettings } from "./options.ts";
 
 /** Refuses a request that was sent to a host outside `allowedHosts`. */
-export function checkHost(inbound: Inbound, { hosts }: GateSettings): Refusal | undefined {
-  if (hosts === undefined) return undefined;
+export function checkHost(inbound: Inbound, hosts: readonly HostRule[]): Refusal | undefined {
   const host = hostOf(inbound);
   if (hostAllowed(host, hosts)) return undefined;
   return refusal({

@@ -42,12 +42,12 @@ export class Gates {
    * @returns The reply that answers the request, or `undefined` when it passes
    */
   passHead(inbound: Inbound): MaybePromise<Reply | undefined> {
-    const settings = this.#settings;
+    const { hosts, rateLimit } = this.#settings;
     const stopped = this.#checkTarget(inbound) ??
-      checkOrigin(inbound, settings) ??
-      checkHost(inbound, settings);
+      checkOrigin(inbound, this.#settings) ??
+      (hosts && checkHost(inbound, hosts));
     if (stopped !== undefined) return stopped;
-    const limited = checkRateLimit(inbound, settings.rateLimit);
+    const limited = rateLimit && checkRateLimit(inbound, rateLimit);
     if (!isPromise(limited)) return limited ?? this.#passMethod(inbound);
     return limited.then((refused) => refused ?? this.#passMethod(inbound));
   }
@@ -83,14 +83,11 @@ export class Gates {
 
   /** The gates between the rate limit and the body. */
   #passMethod(inbound: Inbound): Reply | undefined {
-    const settings = this.#settings;
-    const stopped = checkMethod(inbound, settings);
-    if (stopped !== undefined) return stopped;
-    if (inbound.method === "DELETE") return checkRequiredHeader(inbound, settings);
-    if (inbound.method === "GET") {
-      return checkAccept(inbound) ?? checkRequiredHeader(inbound, settings);
-    }
-    return checkContentType(inbound) ?? checkAccept(inbound) ??
-      checkRequiredHeader(inbound, settings);
+    const { requiredHeader } = this.#settings;
+    const { method } = inbound;
+    return checkMethod(inbound, this.#settings) ??
+      (method === "POST" ? checkContentType(inbound) : undefined) ??
+      (method === "DELETE" ? undefined : checkAccept(inbound)) ??
+      (requiredHeader && checkRequiredHeader(inbound, requiredHeader));
   }
 }

@@ -38,10 +38,9 @@ export interface RateLimiter {
 /** Refuses a request that the limiter doesn't allow. At once, unless the limiter is asynchronous. */
 export function checkRateLimit(
   { request, context }: Inbound,
-  limiter: RateLimiter | undefined,
+  limiter: RateLimiter,
   principal?: Principal,
 ): MaybePromise<Refusal | undefined> {
-  if (limiter === undefined) return undefined;
   try {
     const decision = limiter.check(request, context, principal);
     if (!isPromise(decision)) return decide(decision);

@@ -6,14 +6,13 @@
 import { ErrorCode } from "../../protocol/errors.ts";
 import type { Inbound } from "../inbound.ts";
 import { type Refusal, refusal } from "../reply.ts";
-import type { GateSettings } from "./options.ts";
+import type { RequiredHeader } from "./options.ts";
 
 /** Refuses a request that lacks the header, or has another value in it. */
 export function checkRequiredHeader(
   inbound: Inbound,
-  { requiredHeader: required }: GateSettings,
+  required: RequiredHeader,
 ): Refusal | undefined {
-  if (required === undefined) return undefined;
   const value = inbound.header(required.name);
   if (value !== null && (required.value === undefined || value === required.value)) {
     return undefined;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { parseAccept } from "../../../src/http/accept.ts";
+import { parseAccept } from "../../../src/http/gates/accept.ts";
 import { assertLinear } from "../../support/growth.ts";
 import { assertPassed, assertRefused, bare, pass, post } from "./support.ts";
 
