@@ -1,6 +1,6 @@
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
-import { callPathOf, callPathText } from "../../../tools/call_path.ts";
+import { callPathOf, callPathText, withCallPath } from "../../../tools/call_path.ts";
 
 const CALLED = [
   ["src/handler/handler.ts", "serve"],
@@ -48,5 +48,38 @@ describe("callPathText()", () => {
       lines.at(-1),
       "6 files, 7 functions, 2 returns to a room that the call had left already",
     );
+  });
+});
+
+describe("withCallPath()", () => {
+  const markers = "<!-- way of a call -->\nOld\n<!-- end of way of a call -->";
+
+  test("puts the counts and a row for each stay in a room between the markers", () => {
+    const text = withCallPath(`# Title\n\n${markers}\n\nEnd\n`, callPathOf(CALLED));
+    assert.equal(
+      text,
+      `# Title
+
+<!-- way of a call -->
+
+6 files, 7 functions, 2 returns to a room that the call had left already.
+
+| Room | Files |
+| - | - |
+| \`handler\` | \`handler.ts\` |
+| \`http\` | \`gates/order.ts\`, \`body.ts\` |
+| \`auth\` | \`identify.ts\` |
+| \`http\`, again | \`respond.ts\` |
+| \`handler\`, again | \`close.ts\` |
+
+<!-- end of way of a call -->
+
+End
+`,
+    );
+  });
+
+  test("refuses a document without markers", () => {
+    assert.throws(() => withCallPath("# Title", callPathOf(CALLED)), /Put the markers/);
   });
 });
