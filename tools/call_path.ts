@@ -11,6 +11,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { fileURLToPath } from "node:url";
+import { withTables } from "../bench/docs.ts";
 import type { CalledFunction } from "./call_trace.ts";
 import { run } from "./process.ts";
 import { commandOf, install, ROOT } from "./runtimes.ts";
@@ -19,8 +20,8 @@ const LIMIT_MS = 60_000;
 const TRACE = fileURLToPath(new URL("./call_trace.ts", import.meta.url));
 
 const DOCUMENT = "docs/architecture.md";
-/** What stands before and after the table in {@linkcode DOCUMENT}. */
-const MARKERS = ["<!-- way of a call -->", "<!-- end of way of a call -->"] as const;
+/** What the markers in {@linkcode DOCUMENT} call the table. */
+const TABLE = "way of a call";
 
 const USAGE = `Usage: deno task path [--json | --write]
 
@@ -92,19 +93,8 @@ export function callPathText(path: CallPath): string {
   return `${lines.join("\n")}\n\n${countsText(path)}`;
 }
 
-/**
- * Replaces what a document has between its markers with a path: its counts, and a Markdown table with
- * one row for each stay in a room.
- *
- * @param document The document
- * @param path The path
- * @throws {Error} If the document has no markers
- */
-export function withCallPath(document: string, path: CallPath): string {
-  const [begin, end] = MARKERS;
-  const [before = "", rest] = document.split(begin);
-  const after = rest?.split(end)[1];
-  if (after === undefined) throw new Error(`Put the markers into the document: ${begin} ${end}`);
+/** Formats a path for a document: its counts, and a Markdown table with a row for each stay in a room. */
+export function callPathSummary(path: CallPath): string {
   const stays: Step[][] = [];
   for (const step of path.steps) {
     const stay = stays.at(-1);
@@ -113,13 +103,11 @@ export function withCallPath(document: string, path: CallPath): string {
   }
   const rows = stays.map((stay) => {
     const room = stay[0]?.room ?? "";
-    const name = stay[0]?.isReturn ? `\`${room}\`, again` : `\`${room}\``;
-    return `| ${name} | ${
-      stay.map((step) => `\`${step.path.split("/").slice(2).join("/")}\``).join(", ")
-    } |`;
+    const files = stay.map(({ path }) => `\`${path.split("/").slice(2).join("/")}\``);
+    return `| \`${room}\`${stay[0]?.isReturn ? ", again" : ""} | ${files.join(", ")} |`;
   });
   const table = ["| Room | Files |", "| - | - |", ...rows].join("\n");
-  return `${before}${begin}\n\n${countsText(path)}.\n\n${table}\n\n${end}${after}`;
+  return `${countsText(path)}.\n\n${table}`;
 }
 
 function countsText({ files, functions, returns }: CallPath): string {
@@ -164,7 +152,8 @@ async function main(): Promise<number> {
 }
 
 async function writeInto(document: string, path: CallPath): Promise<number> {
-  await writeFile(document, withCallPath(await readFile(document, "utf8"), path));
+  const page = await readFile(document, "utf8");
+  await writeFile(document, withTables(page, TABLE, callPathSummary(path)));
   const { code, output } = await run(process.execPath, ["fmt", "--quiet", document], {
     cwd: ROOT,
     limitMs: LIMIT_MS,

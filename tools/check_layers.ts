@@ -14,7 +14,7 @@ import { type Graph, groupsOf, loopIn } from "./circles.ts";
 import { run } from "./process.ts";
 
 /** The folders under `src/`, lowest first. Each may import from those before it. */
-const ORDER = [
+export const ORDER: readonly string[] = [
   "internal",
   "protocol",
   "http",

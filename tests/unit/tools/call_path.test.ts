@@ -1,6 +1,6 @@
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
-import { callPathOf, callPathText, withCallPath } from "../../../tools/call_path.ts";
+import { callPathOf, callPathSummary, callPathText } from "../../../tools/call_path.ts";
 
 const CALLED = [
   ["src/handler/handler.ts", "serve"],
@@ -51,18 +51,11 @@ describe("callPathText()", () => {
   });
 });
 
-describe("withCallPath()", () => {
-  const markers = "<!-- way of a call -->\nOld\n<!-- end of way of a call -->";
-
-  test("puts the counts and a row for each stay in a room between the markers", () => {
-    const text = withCallPath(`# Title\n\n${markers}\n\nEnd\n`, callPathOf(CALLED));
+describe("callPathSummary()", () => {
+  test("has the counts and a row for each stay in a room", () => {
     assert.equal(
-      text,
-      `# Title
-
-<!-- way of a call -->
-
-6 files, 7 functions, 2 returns to a room that the call had left already.
+      callPathSummary(callPathOf(CALLED)),
+      `6 files, 7 functions, 2 returns to a room that the call had left already.
 
 | Room | Files |
 | - | - |
@@ -70,16 +63,7 @@ describe("withCallPath()", () => {
 | \`http\` | \`gates/order.ts\`, \`body.ts\` |
 | \`auth\` | \`identify.ts\` |
 | \`http\`, again | \`respond.ts\` |
-| \`handler\`, again | \`close.ts\` |
-
-<!-- end of way of a call -->
-
-End
-`,
+| \`handler\`, again | \`close.ts\` |`,
     );
-  });
-
-  test("refuses a document without markers", () => {
-    assert.throws(() => withCallPath("# Title", callPathOf(CALLED)), /Put the markers/);
   });
 });
