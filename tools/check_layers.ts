@@ -115,8 +115,8 @@ export function layerProblems(
         orderProblem(module.path, edge) ?? innerProblem(module.path, edge, innerOrder) ?? []
       )
     ),
-    ...runtimeCycles(modules),
-    ...circles(modules),
+    ...runtimeCircles(modules),
+    ...typeCircles(modules),
     ...tiedProblems(modules),
   ];
 }
@@ -163,17 +163,17 @@ function innerEntry(path: string, order: readonly string[]): string {
   return deeper.length > 0 || order.includes(entry) ? entry : ".";
 }
 
-/** Returns one message for each group of modules that need each other to be loaded first. */
-function runtimeCycles(modules: readonly Module[]): string[] {
+/** Returns one message for each circle of imports at run time: each module would have to load first. */
+function runtimeCircles(modules: readonly Module[]): string[] {
   const graph = graphOf(modules, ({ typeOnly }) => !typeOnly);
   return groupsOf(graph).map((group) =>
-    `${loopIn(graph, group).join(" → ")}: a cycle at run time. ` +
+    `${loopIn(graph, group).join(" → ")}: a circle at run time. ` +
     `Use \`import type\`, or move what both need into a file of its own`
   );
 }
 
 /** Returns one message for each circle of too many files, types included. */
-function circles(modules: readonly Module[]): string[] {
+function typeCircles(modules: readonly Module[]): string[] {
   const graph = graphOf(modules, () => true);
   return groupsOf(graph).filter(({ length }) => length > MOST_IN_CIRCLE).map((group) =>
     `${group.length} files import each other in a circle, types included, and ` +

@@ -24,7 +24,7 @@ function problems(...modules: Module[]): string[] {
 }
 
 describe("layerProblems()", () => {
-  test("takes imports of lower folders and of the same", () => {
+  test("accepts imports of lower folders and of the same", () => {
     const modules = [
       module("mod.ts", code(server.path), code(handler.path), type("npm:zod@4.0.0")),
       module("src/protocol/a.ts", code("src/protocol/b.ts"), type(internal.path)),
@@ -65,14 +65,14 @@ describe("layerProblems()", () => {
     });
   }
 
-  test("refuses a cycle at run time, of any size, and takes a small one of types", () => {
+  test("refuses a circle at run time, of any size, and accepts a small one of types", () => {
     const b = module("src/server/b.ts", code("src/server/c.ts"));
     assert.deepEqual(problems(b, module("src/server/c.ts", type("src/server/b.ts"))), []);
     const [found, ...more] = problems(b, module("src/server/c.ts", code("src/server/b.ts")));
     assert.match(found ?? "", /^src\/server\/b\.ts → src\/server\/c\.ts → src\/server\/b\.ts/);
     assert.deepEqual(more, []);
     const [self] = problems(module("src/server/b.ts", code("src/server/b.ts")));
-    assert.match(self ?? "", /^src\/server\/b\.ts → src\/server\/b\.ts: a cycle at run time/);
+    assert.match(self ?? "", /^src\/server\/b\.ts → src\/server\/b\.ts: a circle at run time/);
   });
 
   describe("circles of types", () => {
@@ -82,7 +82,7 @@ describe("layerProblems()", () => {
         module(path(name), type(path(names[(at + 1) % names.length] ?? name)))
       );
 
-    test("takes three files and refuses four, with their names and a way round", () => {
+    test("accepts three files and refuses four, with their names and a way round", () => {
       assert.deepEqual(problems(...ring("b", "c", "d")), []);
       const [found, ...more] = problems(...ring("b", "c", "d", "e"));
       assert.deepEqual(more, []);
@@ -107,7 +107,7 @@ describe("layerProblems()", () => {
     const inner = (from: string, to: string) =>
       layerProblems([module(`src/gateway/${from}`, type(`src/gateway/${to}`))], innerOrder);
 
-    test("takes imports downwards and inside one sub-folder", () => {
+    test("accepts imports downwards and inside one sub-folder", () => {
       assert.deepEqual(inner("upstreams/a.ts", "types.ts"), []);
       assert.deepEqual(inner("view/a.ts", "upstreams/b.ts"), []);
       assert.deepEqual(inner("view/a.ts", "view/b.ts"), []);
