@@ -2,7 +2,7 @@
  * A tool that asks the user before it runs. Without an explicit yes (a no, no answer, or a client that
  * can't ask its user) it does not run.
  *
- *     deno run -A examples/approval.ts
+ *     deno task run examples/approval.ts
  *
  * @module
  */

@@ -1,6 +1,7 @@
 /**
  * A server on Bun.
  *
+ *     npm install --omit=dev
  *     bun examples/bun.ts
  *
  * `serve` listens on this machine only, at `/mcp`, and waits for running calls before it stops. Without

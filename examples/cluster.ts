@@ -3,8 +3,8 @@
  * any request.
  *
  *     export STATE_KEY=$(openssl rand -base64 32)
- *     deno run -A examples/cluster.ts --port 8001 &
- *     deno run -A examples/cluster.ts --port 8002
+ *     deno task run examples/cluster.ts --port 8001 &
+ *     deno task run examples/cluster.ts --port 8002
  *
  * `examples/cluster/` has a compose file for three nodes, Redis and a proxy.
  *

@@ -3,7 +3,8 @@
  *
  *     deno task start
  *
- * It runs on Bun and Node too: `bun examples/demo.ts`, `node examples/demo.ts`.
+ * After `npm install --omit=dev` it runs on Bun and Node too: `bun examples/demo.ts`,
+ * `node examples/demo.ts`.
  *
  * @module
  */

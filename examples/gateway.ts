@@ -2,8 +2,9 @@
  * Two servers behind one endpoint: one of this package, and one of the official SDK that is hosted
  * unchanged. Each client's session has its own session with each of them.
  *
- *     deno run -A examples/gateway.ts
+ *     deno task run examples/gateway.ts
  *
+ * The official SDK is a package for development here, so the first run downloads all of these.
  * Other servers are added the same way: `http({ url })` for a URL, `stdio({ command })` for a program.
  *
  * @module

@@ -1,7 +1,7 @@
 /**
  * An endpoint in a Hono app that has its own routes and authenticates its own users.
  *
- *     deno run -A examples/hono.ts
+ *     deno task run examples/hono.ts
  *
  * It listens with `node:http`, which Deno, Bun and Node have. On Deno you can use
  * `Deno.serve(app.fetch)` instead, on Bun `export default app`.

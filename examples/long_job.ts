@@ -3,7 +3,7 @@
  * connections: when one breaks, the job runs on, and the client resumes with the id of the last event
  * that it received.
  *
- *     deno run -A examples/long_job.ts
+ *     deno task run examples/long_job.ts
  *
  * @module
  */

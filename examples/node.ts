@@ -1,6 +1,7 @@
 /**
  * An endpoint in a Node server that has other routes too.
  *
+ *     npm install --omit=dev
  *     node examples/node.ts
  *
  * For a server with this endpoint only, use `serve` of `@mooring/mcp/node`.

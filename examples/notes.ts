@@ -2,7 +2,7 @@
  * Notes that only their user sees. A bearer token says who sends a request. The session of one user does
  * not exist for any other user.
  *
- *     deno run -A examples/notes.ts
+ *     deno task run examples/notes.ts
  *
  * The tokens here are for a demo. A real `authenticate` checks them: see `@mooring/mcp/auth`.
  *

@@ -1,7 +1,7 @@
 /**
  * The smallest server: one tool, for everybody on this machine.
  *
- *     deno run -A examples/smallest.ts
+ *     deno task run examples/smallest.ts
  *
  * On Bun import `serve` from `@mooring/mcp/bun`, on Node from `@mooring/mcp/node`.
  *

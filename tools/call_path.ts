@@ -1,13 +1,17 @@
 /**
  * Prints how one JSON `tools/call` in a warm session runs through the source: the files of `src/` in the
- * order in which they are first entered, how many files and functions ran, and how often a room (a folder
- * of `src/`) is entered again after the call had left it.
+ * order in which they are first entered, how many files and functions ran, and how often the call enters
+ * a new file in a room (a folder of `src/`) that it had left. `--write` writes that into
+ * `docs/architecture.md`, without the functions.
  *
  * @module
  */
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { fileURLToPath } from "node:url";
+import { withTables } from "../bench/docs.ts";
 import type { CalledFunction } from "./call_trace.ts";
 import { run } from "./process.ts";
 import { commandOf, install, ROOT } from "./runtimes.ts";
@@ -15,9 +19,14 @@ import { commandOf, install, ROOT } from "./runtimes.ts";
 const LIMIT_MS = 60_000;
 const TRACE = fileURLToPath(new URL("./call_trace.ts", import.meta.url));
 
-const USAGE = `Usage: deno task path [--json]
+const DOCUMENT = "docs/architecture.md";
+/** What the markers in {@linkcode DOCUMENT} call the table. */
+const TABLE = "way of a call";
 
-  --json  the counts and files as JSON instead of a table`;
+const USAGE = `Usage: deno task path [--json | --write]
+
+  --json   the counts and files as JSON instead of a table
+  --write  into ${DOCUMENT} instead`;
 
 /** A file that a call ran through. */
 export interface Step {
@@ -25,7 +34,7 @@ export interface Step {
   readonly path: string;
   /** The folder of `src/` that the file is in, without sub-folders. */
   readonly room: string;
-  /** Whether the call had been in this room and left it, so that the step is a return. */
+  /** Whether the call had been in this room before and left it. */
   readonly isReturn: boolean;
   /** The functions that ran, in the order of their first entry. */
   readonly functions: readonly string[];
@@ -66,8 +75,9 @@ export function callPathOf(called: readonly CalledFunction[]): CallPath {
   };
 }
 
-/** Formats a path as a Markdown table, and its counts as a sentence below. */
-export function callPathText({ files, functions, returns, steps }: CallPath): string {
+/** Formats a path as a Markdown table of files and functions, and its counts as a line below. */
+export function callPathText(path: CallPath): string {
+  const { steps } = path;
   const rows = steps.map((step, index) => [
     String(index + 1),
     step.isReturn ? `${step.room} (again)` : step.room,
@@ -80,9 +90,29 @@ export function callPathText({ files, functions, returns, steps }: CallPath): st
     const cells = row.map((cell, at) => cell.padEnd(widths[at] ?? 0, cell === "-" ? "-" : " "));
     return `| ${cells.join(" | ")} |`;
   });
-  const counts = `${files} files, ${functions} functions, ` +
+  return `${lines.join("\n")}\n\n${countsText(path)}`;
+}
+
+/** Formats a path for a document: its counts, and a Markdown table with a row for each stay in a room. */
+export function callPathSummary(path: CallPath): string {
+  const stays: Step[][] = [];
+  for (const step of path.steps) {
+    const stay = stays.at(-1);
+    if (stay?.[0]?.room === step.room) stay.push(step);
+    else stays.push([step]);
+  }
+  const rows = stays.map((stay) => {
+    const room = stay[0]?.room ?? "";
+    const files = stay.map(({ path }) => `\`${path.split("/").slice(2).join("/")}\``);
+    return `| \`${room}\`${stay[0]?.isReturn ? ", again" : ""} | ${files.join(", ")} |`;
+  });
+  const table = ["| Room | Files |", "| - | - |", ...rows].join("\n");
+  return `${countsText(path)}.\n\n${table}`;
+}
+
+function countsText({ files, functions, returns }: CallPath): string {
+  return `${files} files, ${functions} functions, ` +
     `${returns} returns to a room that the call had left already`;
-  return `${lines.join("\n")}\n\n${counts}`;
 }
 
 function roomOf(path: string): string {
@@ -99,6 +129,7 @@ async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
       json: { type: "boolean", default: false },
+      write: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
   });
@@ -115,8 +146,20 @@ async function main(): Promise<number> {
   }
   const json = output.split("\n").find((line) => line.startsWith("[")) ?? "[]";
   const path = callPathOf(JSON.parse(json));
+  if (values.write) return await writeInto(join(ROOT, DOCUMENT), path);
   console.log(values.json ? JSON.stringify(path, undefined, 2) : callPathText(path));
   return 0;
+}
+
+async function writeInto(document: string, path: CallPath): Promise<number> {
+  const page = await readFile(document, "utf8");
+  await writeFile(document, withTables(page, TABLE, callPathSummary(path)));
+  const { code, output } = await run(process.execPath, ["fmt", "--quiet", document], {
+    cwd: ROOT,
+    limitMs: LIMIT_MS,
+  });
+  if (code !== 0) console.error(output.trimEnd());
+  return code === 0 ? 0 : 1;
 }
 
 if (import.meta.main) process.exitCode = await main();

@@ -11,11 +11,10 @@ import { join, relative, sep } from "node:path";
 import process from "node:process";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { type Graph, groupsOf, loopIn } from "./circles.ts";
-import { KNOWN_CIRCLES } from "./known_circles.ts";
 import { run } from "./process.ts";
 
 /** The folders under `src/`, lowest first. Each may import from those before it. */
-const ORDER = [
+export const ORDER: readonly string[] = [
   "internal",
   "protocol",
   "http",
@@ -33,8 +32,6 @@ const ORDER = [
   "redis",
   "gateway",
   "adapters",
-  "telemetry",
-  "dashboard",
   "testing",
   "cli",
 ];
@@ -52,9 +49,6 @@ const ONLY: Readonly<Record<string, readonly string[]>> = {
   // An entry point of its own costs nothing to those who don't import it.
   "mod.ts": [...before("tasks"), "handler"],
 };
-
-/** Folders from which a folder may import types, but no values. */
-const TYPES_ONLY: Readonly<Record<string, readonly string[]>> = {};
 
 /**
  * The order inside a folder, lowest first, for the folders that have one. An entry is a sub-folder, a
@@ -76,20 +70,20 @@ const INNER_ORDER: InnerOrder = {
   ],
 };
 
-/** Files in a circle of imports that are still allowed when types count. */
+/** Files that may import each other in a circle, when imports of types count. */
 const MOST_IN_CIRCLE = 3;
 
-/** Specifiers that only some runtimes resolve, or only with a network. */
+/** Specifiers that only some runtimes resolve, or that need a network. */
 const TIED = /^(node|bun|jsr|https?):|^bun$/;
 
-/** For each folder under `src/` that has an order of its own, what is in it, lowest first. */
+/** Folders under `src/`, each with the order of what is in it, lowest first. */
 export type InnerOrder = Readonly<Record<string, readonly string[]>>;
 
 /** One import. */
 export interface Import {
   /** A path from the project's root, or a specifier as written when it is not a file of the project. */
   readonly to: string;
-  /** Whether only types are imported, so that nothing is loaded at run time. */
+  /** Whether it imports types alone, so that nothing is loaded at run time. */
   readonly typeOnly: boolean;
   /** The line of the import, counted from 1. */
   readonly line: number;
@@ -104,18 +98,15 @@ export interface Module {
   readonly error?: string;
 }
 
-/** What {@linkcode layerProblems} compares the modules with. */
-export interface Expected {
-  /** The order inside folders. That of this project by default. */
-  readonly innerOrder?: InnerOrder;
-  /** Circles that are not reported, each as the paths of its files. None by default. */
-  readonly knownCircles?: readonly (readonly string[])[];
-}
-
-/** Returns one message for each rule that the modules break. */
+/**
+ * Returns one message for each rule that the modules break.
+ *
+ * @param modules The modules, with what they import
+ * @param innerOrder The order inside folders
+ */
 export function layerProblems(
   modules: readonly Module[],
-  { innerOrder = INNER_ORDER, knownCircles = [] }: Expected = {},
+  innerOrder: InnerOrder = INNER_ORDER,
 ): string[] {
   return [
     ...modules.flatMap(({ path, error }) => error === undefined ? [] : [`${path}: ${error}`]),
@@ -124,13 +115,13 @@ export function layerProblems(
         orderProblem(module.path, edge) ?? innerProblem(module.path, edge, innerOrder) ?? []
       )
     ),
-    ...runtimeCycles(modules),
-    ...circles(modules, knownCircles),
+    ...runtimeCircles(modules),
+    ...typeCircles(modules),
     ...tiedProblems(modules),
   ];
 }
 
-function orderProblem(from: string, { to, typeOnly, line }: Import): string | undefined {
+function orderProblem(from: string, { to, line }: Import): string | undefined {
   if (!isOurs(from) || !isPath(to)) return undefined;
   const where = `${from}:${line} imports ${to}`;
   if (!isOurs(to)) return `${where}: Import only from src/ in what ships`;
@@ -141,9 +132,6 @@ function orderProblem(from: string, { to, typeOnly, line }: Import): string | un
   }
   const allowed = ONLY[low] ?? before(low);
   if (allowed.includes(high)) return undefined;
-  if (TYPES_ONLY[low]?.includes(high)) {
-    return typeOnly ? undefined : `${where}: Use \`import type\` from ${low}/ to ${high}/`;
-  }
   if (allowed.length === 0) return `${where}: Move what both need into ${low}/, the lowest folder`;
   return `${where}: Move what both need into a folder that ${low} may import from, or pass it in ` +
     `as an argument: ${allowed.join(", ")}`;
@@ -175,35 +163,24 @@ function innerEntry(path: string, order: readonly string[]): string {
   return deeper.length > 0 || order.includes(entry) ? entry : ".";
 }
 
-/** Returns one message for each group of modules that need each other to be loaded first. */
-function runtimeCycles(modules: readonly Module[]): string[] {
+/** Returns one message for each circle of imports at run time: each module would have to load first. */
+function runtimeCircles(modules: readonly Module[]): string[] {
   const graph = graphOf(modules, ({ typeOnly }) => !typeOnly);
   return groupsOf(graph).map((group) =>
-    `${loopIn(graph, group).join(" → ")}: a cycle at run time. ` +
+    `${loopIn(graph, group).join(" → ")}: a circle at run time. ` +
     `Use \`import type\`, or move what both need into a file of its own`
   );
 }
 
-/** Returns one message for each circle that is too large, types included, and each stale known one. */
-function circles(modules: readonly Module[], known: readonly (readonly string[])[]): string[] {
+/** Returns one message for each circle of too many files, types included. */
+function typeCircles(modules: readonly Module[]): string[] {
   const graph = graphOf(modules, () => true);
-  const found = groupsOf(graph).filter(({ length }) => length > MOST_IN_CIRCLE);
-  return [
-    ...found.filter((group) => !known.some((one) => isSame(one, group))).map((group) =>
-      `${group.length} files import each other in a circle, types included, and ` +
-      `${MOST_IN_CIRCLE} may. Move what they share into a file that imports none of them.\n` +
-      `  Files: ${group.join(", ")}\n` +
-      `  One way round: ${loopIn(graph, group).join(" → ")}`
-    ),
-    ...known.filter((one) => !found.some((group) => isSame(one, group))).map((one) =>
-      `Remove the circle from tools/known_circles.ts, or correct it: these files do not make ` +
-      `exactly one circle any more: ${one.join(", ")}`
-    ),
-  ];
-}
-
-function isSame(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((path) => b.includes(path));
+  return groupsOf(graph).filter(({ length }) => length > MOST_IN_CIRCLE).map((group) =>
+    `${group.length} files import each other in a circle, types included, and ` +
+    `${MOST_IN_CIRCLE} may. Move what they share into a file that imports none of them.\n` +
+    `  Files: ${group.join(", ")}\n` +
+    `  One way round: ${loopIn(graph, group).join(" → ")}`
+  );
 }
 
 /** The modules and which of them each imports. */
@@ -319,7 +296,7 @@ async function main(root: string): Promise<number> {
     const info: Info = JSON.parse(output.slice(output.indexOf("{")));
     const modules = modulesOf(info, root, (path) => existsSync(join(root, path)))
       .filter(({ path }) => !path.startsWith(".."));
-    const problems = layerProblems(modules, { knownCircles: KNOWN_CIRCLES });
+    const problems = layerProblems(modules);
     problems.forEach((problem) => console.error(problem));
     if (problems.length === 0) console.log(`${modules.length} modules in their layers`);
     return problems.length === 0 ? 0 : 1;

@@ -1,6 +1,6 @@
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
-import { callPathOf, callPathText } from "../../../tools/call_path.ts";
+import { callPathOf, callPathSummary, callPathText } from "../../../tools/call_path.ts";
 
 const CALLED = [
   ["src/handler/handler.ts", "serve"],
@@ -47,6 +47,23 @@ describe("callPathText()", () => {
     assert.equal(
       lines.at(-1),
       "6 files, 7 functions, 2 returns to a room that the call had left already",
+    );
+  });
+});
+
+describe("callPathSummary()", () => {
+  test("has the counts and a row for each stay in a room", () => {
+    assert.equal(
+      callPathSummary(callPathOf(CALLED)),
+      `6 files, 7 functions, 2 returns to a room that the call had left already.
+
+| Room | Files |
+| - | - |
+| \`handler\` | \`handler.ts\` |
+| \`http\` | \`gates/order.ts\`, \`body.ts\` |
+| \`auth\` | \`identify.ts\` |
+| \`http\`, again | \`respond.ts\` |
+| \`handler\`, again | \`close.ts\` |`,
     );
   });
 });

@@ -5,7 +5,7 @@ import { scenarioName, scenarioProblems } from "../../../tools/conformance.ts";
 describe("scenarioProblems()", () => {
   const good = { id: "a", status: "SUCCESS" };
 
-  test("takes passes and information", () => {
+  test("accepts passes and information", () => {
     const checks = [good, { id: "b", status: "INFO" }];
     assert.deepEqual(scenarioProblems({ name: "s", checks }), []);
   });
@@ -19,7 +19,7 @@ describe("scenarioProblems()", () => {
     });
   }
 
-  test("takes the one check that the suite never makes", () => {
+  test("accepts the one check that the suite skips for every server", () => {
     const skipped = { id: "tasks-status-notifications", status: "SKIPPED" };
     assert.deepEqual(scenarioProblems({ name: "s", checks: [skipped] }), []);
     assert.equal(scenarioProblems({ name: "s", checks: [skipped, good] }).length, 1);
@@ -34,7 +34,7 @@ describe("scenarioProblems()", () => {
 });
 
 describe("scenarioName()", () => {
-  test("takes the suite's prefix and the time away", () => {
+  test("removes the suite's prefix and the time", () => {
     assert.equal(
       scenarioName("server-server-sse-polling-2026-11-21T10-33-58-022Z"),
       "server-sse-polling",

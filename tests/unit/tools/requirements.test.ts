@@ -78,7 +78,7 @@ describe("requirementProblems()", () => {
     assert.deepEqual(requirementProblems(requirements, [mention("A-1"), mention("A-2")]), []);
   });
 
-  test("reports what has no test", () => {
+  test("reports ids without a test", () => {
     const [found, ...more] = requirementProblems(requirements, [mention("A-2")]);
     assert.match(found ?? "", /in brackets.*: A-1$/);
     assert.deepEqual(more, []);
@@ -118,7 +118,7 @@ describe("testList()", () => {
     ]);
   });
 
-  test("leaves out ids without a test, and takes planned ones that have one", () => {
+  test("leaves out ids without a test, and lists planned ones that have one", () => {
     assert.deepEqual(items(at("A-3", "tests/a.test.ts")), [
       "## A",
       "",

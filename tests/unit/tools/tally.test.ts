@@ -78,21 +78,21 @@ describe("junitTally()", () => {
 });
 
 describe("judged()", () => {
-  test("leaves a good run and a counted failure alone", () => {
+  test("doesn't change a good run or a counted failure", () => {
     const good = { passed: 1, failed: 0, skipped: 2 };
     const bad = { passed: 0, failed: 3, skipped: 0 };
     assert.deepEqual(judged(good, 0), good);
     assert.deepEqual(judged(bad, 1), bad);
   });
 
-  test("takes a run that failed without a failure, or tested nothing, for one failure", () => {
+  test("adds a failure for a program that failed without one, or ran no test", () => {
     assert.equal(judged({ passed: 5, failed: 0, skipped: 0 }, 1).failed, 1);
     assert.equal(judged({ passed: 0, failed: 0, skipped: 4 }, 0).failed, 1);
   });
 });
 
 describe("tallyLine()", () => {
-  test("names what was skipped only when something was", () => {
+  test("counts skipped tests only when there are any", () => {
     assert.equal(tallyLine({ passed: 2, failed: 0, skipped: 0 }), "2 passed, 0 failed");
     assert.equal(tallyLine({ passed: 2, failed: 1, skipped: 3 }), "2 passed, 1 failed, 3 skipped");
   });
