@@ -28,7 +28,11 @@ export function complete(
   return inbound.origin === null ? reply : withCors(inbound, reply, settings);
 }
 
-/** Makes a `Response` of the class that the host has at this moment. */
-export function respond(reply: Reply): Response {
-  return new Response(reply.body, reply);
+/**
+ * Makes a `Response` of the class that the host has at this moment. It gets headers of its own: the class
+ * that `@hono/node-server` puts in the place of Node's keeps the object that it is given, and some of its
+ * versions add the body's length to it, while replies share their headers.
+ */
+export function respond({ status, headers, body }: Reply): Response {
+  return new Response(body, { status, headers: { ...headers } });
 }
