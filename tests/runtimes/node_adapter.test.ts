@@ -7,6 +7,8 @@ import assert from "node:assert/strict";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { describe, test } from "node:test";
 import { type Fetch, toNodeHandler } from "../../src/adapters/node.ts";
+import { createMcpHandler } from "../../src/handler/handler.ts";
+import { McpServer } from "../../src/server/server.ts";
 import { chunk, RawConnection, requestText } from "./raw.ts";
 
 // As they were before any handler was made.
@@ -264,6 +266,24 @@ describe("toNodeHandler: bodies", () => {
 });
 
 const CHUNKED = { "transfer-encoding": "chunked" };
+
+describe("toNodeHandler: what is around a handler", () => {
+  const handler = createMcpHandler(new McpServer({ name: "guarded", version: "1.0.0" }));
+  const refuse: Fetch = async () => new Response("guarded", { status: 403 });
+  const guards: Readonly<Record<string, Fetch>> = {
+    "a function with the handler's members": Object.assign(refuse, handler),
+    "a proxy of the handler": new Proxy(handler, { apply: () => refuse(new Request("http://x")) }),
+  };
+  for (const [what, guarded] of Object.entries(guards)) {
+    test(`[AUTH-1] ${what} is asked about every request`, () =>
+      withServer(guarded, async (connect) => {
+        const connection = await connect();
+        await connection.write(requestText("DELETE"));
+        await connection.until("guarded");
+        assert.match(connection.text, /^HTTP\/1\.1 403 /);
+      }));
+  }
+});
 
 describe("toNodeHandler: requests and responses", () => {
   test("[GATE-3] the Host header is there as it was sent, whatever the request line says", () => {
