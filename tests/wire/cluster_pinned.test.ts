@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import type { Authorize } from "../../src/auth/authorize.ts";
 import { isObject } from "../../src/protocol/jsonrpc.ts";
 import { alice, Cluster, type TestNode } from "../support/cluster.ts";
 import { settle } from "../support/settle.ts";
@@ -214,6 +215,19 @@ describe("pinned: who asks", () => {
     const near = await seen(await here.call(1, "hello"));
     assert.deepEqual(await seen(await there.call(1, "hello")), near);
     assert.equal(a.stub.exchanges.length, 1);
+    await cluster.close();
+  });
+});
+
+describe("pinned: what is reported", () => {
+  test("[CLU-5, AUTH-5] what is hidden and forwarded is reported once", async () => {
+    const authorize: Authorize = (_, { method, params }) =>
+      method !== "tools/call" || params.name !== "hello";
+    const cluster = new Cluster({ pinned: true, authorize });
+    const [a, b] = [cluster.add(), cluster.add()];
+    const { there } = await alice(a, b);
+    await there.json(await there.call(1, "hello"));
+    assert.deepEqual([...a.events.refusals, ...b.events.refusals], ["hidden"]);
     await cluster.close();
   });
 });
