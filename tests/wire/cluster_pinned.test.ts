@@ -230,6 +230,44 @@ describe("pinned: what is reported", () => {
     assert.deepEqual([...a.events.refusals, ...b.events.refusals], ["hidden"]);
     await cluster.close();
   });
+
+  test("[CLU-5, STR-11] what the other node refuses is reported there, once", async () => {
+    const { cluster, a, b } = pair({ limits: { requests: 1 } });
+    const { here, there } = await alice(a, b, { accept: "application/json" });
+    const call = here.call(1, "block");
+    await a.blocker.running();
+    await refused(await there.call(2, "hello"), 503, -32000, 2);
+    assert.deepEqual(a.events.refusals, ["request-limit"]);
+    assert.deepEqual(b.events.refusals, []);
+    a.blocker.gate.open("done");
+    await here.result(await call);
+    await cluster.close();
+  });
+
+  test("[CLU-5, STR-1] the answer is in the form that the client reads", async () => {
+    const { cluster, a, b } = pair();
+    for (const accept of ["application/json", "text/event-stream"]) {
+      const { there } = await alice(a, b, { accept });
+      const response = await there.call(1, "hello");
+      assert.equal(response.headers.get("content-type"), accept);
+      await there.result(response);
+    }
+    await cluster.close();
+  });
+
+  test("[ASK-1, CLU-2] a late reply stays where its question was asked", async () => {
+    const cluster = new Cluster();
+    const a = cluster.add();
+    const { here } = await alice(a, a);
+    const stream = here.frames(await here.call(1, "ask"));
+    const question = await stream.message();
+    await here.cancel(1);
+    await here.reply(question?.id, { roots: [] });
+    await settle();
+    assert.equal(a.events.of("reply-unmatched").length, 1);
+    assert.deepEqual(cluster.store.texts.filter(({ to }) => to !== undefined), []);
+    await cluster.close();
+  });
 });
 
 describe("pinned: streams", () => {

@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 import { createMcpHandler } from "../../src/handler/handler.ts";
 import type { McpHandlerOptions } from "../../src/handler/types.ts";
 import { ErrorCode, McpError } from "../../src/protocol/errors.ts";
+import { FaultyStore } from "../faults/faulty_store.ts";
 import { FakeClock, flush } from "../support/clock.ts";
 import {
   accepted,
@@ -521,6 +522,26 @@ describe("SES: DELETE", () => {
     assert.deepEqual(await seen(await peer.delete()), { status: 204, headers: [], body: "" });
     for (const send of Object.values(KINDS)) await refused(await send(peer), 404, -32001);
     assert.equal(handler.stats().sessions, 0);
+    await handler.close();
+  });
+
+  test("[SES-6, OWN-2] while it ends, a session is as unknown as any other", async () => {
+    const store = new FaultyStore();
+    const events = new Events();
+    const { handler } = endpoint({ store, onEvent: events.onEvent });
+    const peer = await initialize(handler);
+    store.fault = (name) => name === "log.drop" ? "late" : undefined;
+    const deleted = peer.delete();
+    await flush();
+    const unknown = new Peer(handler);
+    unknown.sessionId = "U".repeat(32);
+    for (const send of Object.values(KINDS)) {
+      assert.deepEqual(await seen(await send(peer)), await seen(await send(unknown)));
+    }
+    assert.deepEqual(new Set(events.refusals), new Set(["session-unknown"]));
+    assert.equal(events.refusals.length, 2 * Object.keys(KINDS).length);
+    store.release();
+    assert.equal((await deleted).status, 204);
     await handler.close();
   });
 
