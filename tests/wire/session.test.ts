@@ -180,6 +180,31 @@ describe("SES: beginning", () => {
     });
   }
 
+  test("[SES-1, SES-5] a client says at most 16 KiB about itself: a session keeps it", async () => {
+    const { handler } = endpoint();
+    const about = (text: string) => ({
+      ...handshake,
+      capabilities: { experimental: { about: { text } } },
+    });
+    const { capabilities, clientInfo } = about("");
+    const room = 16 * 1024 - JSON.stringify({ capabilities, clientInfo }).length;
+    const long: readonly [string, boolean][] = [
+      ["x".repeat(room), true],
+      ["x".repeat(room + 1), false],
+      // Few characters, many bytes
+      ["\u20ac".repeat(room / 3), true],
+      ["\u20ac".repeat(room / 3 + 1), false],
+    ];
+    for (const [text, fits] of long) {
+      const response = await new Peer(handler).request(1, "initialize", about(text));
+      assert.equal(response.headers.has("mcp-session-id"), fits);
+      const { error } = await response.json();
+      assert.equal(error?.code, fits ? undefined : -32602);
+    }
+    assert.equal(handler.stats().sessions, 2);
+    await handler.close();
+  });
+
   test("[SES-2] only the initialize response carries Mcp-Session-Id", async () => {
     const { handler } = endpoint({ streams: { sseAfterMs: 1 } });
     const peer = await initialize(handler);
