@@ -244,6 +244,39 @@ describe("pinned: what is reported", () => {
     await cluster.close();
   });
 
+  test("[CLU-5] a node that forwards is known to be alive, however new it is", async () => {
+    const { cluster, a, b } = pair({});
+    const { there } = await alice(a, b);
+    await there.result(await there.call(1, "hello"));
+    const forwarding = cluster.store.texts.find(({ to }) => to !== undefined)?.from;
+    assert.ok(await cluster.store.inside.nodes.find(String(forwarding)));
+    await cluster.close();
+  });
+
+  test("[CLU-5, SES-1] a session that could not begin is claimed by nobody", async () => {
+    const { cluster, a } = pair();
+    const { sessions, claims } = cluster.store.inside;
+    const claimed: string[] = [];
+    const { claim } = claims;
+    Object.assign(sessions, {
+      create() {
+        throw new Error("The store is away");
+      },
+    });
+    Object.assign(claims, {
+      claim(session: string, node: string, ttlMs: number) {
+        claimed.push(session);
+        return claim.call(claims, session, node, ttlMs);
+      },
+    });
+    const peer = new Peer(a.handler, { headers: as("alice") });
+    assert.equal((await peer.post(peer.initializeRequest())).status, 503);
+    await settle();
+    assert.equal(claimed.length, 1);
+    assert.equal(await claims.holder(String(claimed[0])), undefined);
+    await cluster.close();
+  });
+
   test("[CLU-5, STR-1] the answer is in the form that the client reads", async () => {
     const { cluster, a, b } = pair();
     for (const accept of ["application/json", "text/event-stream"]) {

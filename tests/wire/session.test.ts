@@ -1,8 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { ERAS } from "../../src/handler/eras.ts";
 import { createMcpHandler } from "../../src/handler/handler.ts";
+import { type HandlerParts, makeParts } from "../../src/handler/parts.ts";
+import { settingsOf } from "../../src/handler/settings.ts";
 import type { McpHandlerOptions } from "../../src/handler/types.ts";
+import { Inbound } from "../../src/http/inbound.ts";
 import { ErrorCode, McpError } from "../../src/protocol/errors.ts";
+import type { Dispatcher } from "../../src/protocol/exchange.ts";
 import { FaultyStore } from "../faults/faulty_store.ts";
 import { FakeClock, flush } from "../support/clock.ts";
 import {
@@ -203,6 +208,31 @@ describe("SES: beginning", () => {
     }
     assert.equal(handler.stats().sessions, 2);
     await handler.close();
+  });
+
+  test("[SES-1] nothing is left of an initialize that fails late", async () => {
+    const dispatcher: Dispatcher = {
+      dispatch: async () => {
+        await flush();
+        throw new McpError(ErrorCode.Refused, "Not now");
+      },
+    };
+    const parts: HandlerParts = makeParts(dispatcher, settingsOf({}, ERAS), {
+      onNodeMessage: () => {},
+      route: () => assert.fail(),
+    });
+    const request = new Request("http://localhost/mcp", { method: "POST" });
+    const inbound = new Inbound(request);
+    inbound.principal = { id: "alice" };
+    inbound.owner = "alice";
+    const message = { jsonrpc: "2.0", id: 1, method: "initialize", params: handshake } as const;
+    inbound.content = { kind: "request", message };
+    const { status, headers } = await ERAS["2025"]?.(parts).post(inbound) ?? assert.fail();
+    assert.deepEqual([status, headers["mcp-session-id"]], [200, undefined]);
+    assert.equal(parts.sessions.live.size, 0);
+    assert.equal(parts.calls.slots.taken, 0);
+    // Its place is free again.
+    assert.equal(parts.sessions.store.size, 0);
   });
 
   test("[SES-2] only the initialize response carries Mcp-Session-Id", async () => {
