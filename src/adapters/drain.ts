@@ -37,7 +37,9 @@ export interface RunningServer extends AsyncDisposable {
 export interface Fetch {
   /** Answers a request with a response. */
   (request: Request, context?: unknown): Promise<Response>;
-  /** Answers a request with data. */
+  /** The function itself. Anything else shows that another function has a handler's members. */
+  readonly fetch?: Fetch;
+  /** Answers a request with data. Used only where `fetch` is the function itself. */
   readonly reply?: McpHandler["reply"];
 }
 

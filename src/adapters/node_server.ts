@@ -31,12 +31,14 @@ const KEEP_ALIVE_TIMEOUT_MS = 65_000;
 
 /** Turns a handler into a listener; `failed` is told of what fails outside of any answer. */
 export function nodeHandler(handler: Fetch, failed: (error: unknown) => void): NodeHandler {
+  // A function or proxy around a handler may have its members, but may refuse what they would answer.
+  const reply = handler.fetch === handler ? handler.reply : undefined;
   const listener = getRequestListener(async (request, bindings) => {
     // HTTP/2 never comes here: the listener is typed for node:http.
     const { incoming, outgoing } = bindings as NodeBindings;
-    const sent = handler.reply === undefined
+    const sent = reply === undefined
       ? sendResponse(await handler(request, bindings), incoming, outgoing)
-      : sendReply(await handler.reply(request, bindings), incoming, outgoing);
+      : sendReply(await reply(request, bindings), incoming, outgoing);
     await sent.catch((error) => {
       failed(error);
       outgoing.destroy();

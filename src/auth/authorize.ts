@@ -9,7 +9,6 @@ import type { Refusal } from "../http/reply.ts";
 import type { MaybePromise } from "../internal/types.ts";
 import type { Dispatcher, Principal } from "../protocol/exchange.ts";
 import type { JsonObject, JsonRpcRequest } from "../protocol/jsonrpc.ts";
-import type { Reporter } from "../protocol/reporter.ts";
 import { type AuthSettings, refuseFor } from "./authenticate.ts";
 import { Forbidden } from "./errors.ts";
 import { hasScopes } from "./scopes.ts";
@@ -38,13 +37,14 @@ export interface AuthorizeSettings extends AuthSettings {
   readonly authorize?: Authorize;
   /** What is served: it knows the scopes of its tools. */
   readonly dispatcher: Dispatcher;
-  /** Takes an event for each hidden request. */
-  readonly reporter: Reporter;
 }
 
 const NO_PARAMS: JsonObject = {};
 
-/** Fills in which requests of a POST are hidden from its principal, or refuses the POST. */
+/**
+ * Fills in which requests of a POST are hidden from its principal, or refuses the POST. A hidden request
+ * is reported where it is answered as unknown: until then it may be refused for another reason.
+ */
 export function authorize(
   inbound: Inbound,
   settings: AuthorizeSettings,
@@ -74,10 +74,6 @@ async function decide(
   const refused = lackingScopes(inbound, settings, allowed);
   if (refused !== undefined || allowed.length === requests.length) return refused;
   inbound.hidden = new Set(requests.filter((_, index) => !verdicts[index]));
-  for (const { method } of inbound.hidden) {
-    const status = inbound.era === "2026" && method !== "tools/call" ? 404 : 200;
-    settings.reporter.report({ type: "refused", status, reason: "hidden" });
-  }
   return undefined;
 }
 

@@ -122,9 +122,11 @@ export class Call extends RequestScope implements Exchange {
     if (this.#session?.ended) this.stop(new StopError("session-ended"));
     if (this.over) return;
     try {
+      const hidden = this.#inbound.hidden?.has(this.#message) === true;
+      if (hidden) this.#reportHidden();
       const result = settings.authorize === undefined
         ? dispatcher.dispatch(this)
-        : dispatchVisible(dispatcher, this, this.#inbound.hidden?.has(this.#message) === true);
+        : dispatchVisible(dispatcher, this, hidden);
       if (!isPromise(result)) return this.#succeed(result);
       this.#wait();
       result.then((value) => this.#succeed(value), (error) => this.#fail(error));
@@ -279,6 +281,13 @@ export class Call extends RequestScope implements Exchange {
     this.#startedAt = clock.now();
     const method = clip(this.method, MOST_REPORTED);
     reporter.report({ type: "request-started", session: this.#sessionName, method });
+  }
+
+  /** Reports that the call is answered as if its method or tool didn't exist. */
+  #reportHidden(): void {
+    const modern = VERSIONS[this.protocolVersion].era === "2026";
+    const status = modern && this.method !== "tools/call" ? 404 : 200;
+    this.#calls.reporter.report({ type: "refused", status, reason: "hidden" });
   }
 
   #reportFinished(outcome: RequestOutcome): void {

@@ -150,9 +150,10 @@ class Serving {
   async send({ status, headers, body }: Reply): Promise<void> {
     const { id } = this;
     if (typeof body === "object" && body !== null) {
-      if (this.#ended) return await body.cancel();
+      const reader = this.#reader = body.getReader();
+      if (this.#ended) return await reader.cancel();
       await this.tell({ kind: "forward-head", id, status, headers });
-      await this.#stream(body.getReader());
+      await this.#stream(reader);
     } else {
       const text = body ?? "";
       if (text.length <= PART) {
@@ -179,8 +180,6 @@ class Serving {
   }
 
   async #stream(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
-    this.#reader = reader;
-    if (this.#ended) return await reader.cancel();
     const decoder = new TextDecoder();
     for (let read = await reader.read(); !read.done; read = await reader.read()) {
       await this.#parts(decoder.decode(read.value, { stream: true }));

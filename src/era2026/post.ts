@@ -13,6 +13,7 @@ import { unsupportedVersion } from "../http/version.ts";
 import type { MaybePromise } from "../internal/types.ts";
 import { envelopeVersion, readEnvelope } from "../protocol/envelope.ts";
 import { ErrorCode } from "../protocol/errors.ts";
+import type { RefusalReason } from "../protocol/events.ts";
 import type { Dispatcher } from "../protocol/exchange.ts";
 import { checkParamHeaders, checkStandardHeaders } from "../protocol/headers.ts";
 import type { JsonRpcRequest, RequestId } from "../protocol/jsonrpc.ts";
@@ -40,7 +41,7 @@ export function post(parts: Era2026Parts, inbound: Inbound): MaybePromise<Reply>
   if (message.method === "subscriptions/listen") {
     return inbound.hidden === undefined
       ? subscriptions.listen(inbound, message)
-      : methodNotFound(message.id);
+      : methodNotFound(message.id, "hidden");
   }
   return answer(parts, inbound, message);
 }
@@ -116,14 +117,15 @@ function isForeignMethod(method: string): boolean {
   return !facts.eras.includes("2026") || facts.from === "server" || facts.kind !== "request";
 }
 
-function methodNotFound(id: RequestId): Refusal {
-  return refuse(id, ErrorCode.MethodNotFound, "Method not found", 404);
+function methodNotFound(id: RequestId, reason: RefusalReason = "envelope"): Refusal {
+  const message = "Method not found";
+  return refusal({ status: 404, code: ErrorCode.MethodNotFound, message, id, reason });
 }
 
 function invalid(message: string): Refusal {
   return refuse(null, ErrorCode.InvalidRequest, message);
 }
 
-function refuse(id: RequestId | null, code: number, message: string, status = 400): Refusal {
-  return refusal({ status, code, message, id, reason: "envelope" });
+function refuse(id: RequestId | null, code: number, message: string): Refusal {
+  return refusal({ status: 400, code, message, id, reason: "envelope" });
 }

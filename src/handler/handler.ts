@@ -74,7 +74,7 @@ export function makeHandler(
   options: McpHandlerOptions,
   rows: typeof ERAS,
 ): McpHandler {
-  const parts: HandlerParts = makeParts(dispatcher, settingsOf(options), {
+  const parts: HandlerParts = makeParts(dispatcher, settingsOf(options, rows), {
     onNodeMessage: (message, from) => onNodeMessage(parts, eras, message, from),
     route: (inbound) => route(parts, eras, inbound),
   });

@@ -14,7 +14,7 @@ import type { HandlerParts } from "./parts.ts";
 /** How long updates of one resource are collected into one notification, in milliseconds. */
 const BURST_MS = 250;
 
-/** The dispatcher's view of a handler. */
+/** The dispatcher's view of a handler. Its functions are bound: a dispatcher may copy or wrap them. */
 export class Host implements DispatcherHost {
   readonly clock: DispatcherHost["clock"];
   readonly report: DispatcherHost["report"];
@@ -34,17 +34,17 @@ export class Host implements DispatcherHost {
     this.#bursts = new DelayLine(this.clock, BURST_MS);
   }
 
-  broadcast(notification: Notification): void {
+  broadcast = (notification: Notification): void => {
     if (this.#disposed) return;
     const { store } = this.#parts.sessions;
     this.#send(notification, notification.method, () => store.ids());
-  }
+  };
 
   /**
    * Notes an update. The first of a burst decides when it is sent, so that a resource that changes all
    * the time is reported all the time.
    */
-  resourceUpdated(uri: string): void {
+  resourceUpdated = (uri: string): void => {
     if (this.#disposed || this.#updated.has(uri)) return;
     this.#updated.set(
       uri,
@@ -55,16 +55,16 @@ export class Host implements DispatcherHost {
         this.#send(notification, "sending a resource update", () => store.subscribers(uri));
       }),
     );
-  }
+  };
 
-  notify(sessionId: string, notification: Notification): void {
+  notify = (sessionId: string, notification: Notification): void => {
     const { reporter, sessions } = this.#parts;
     const text = notificationText(notification);
     reporter.background(
       notification.method,
       () => sessions.serverStreams.push(sessionId, text),
     );
-  }
+  };
 
   share: DispatcherHost["share"] = (name, apply) =>
     this.#parts.cluster.documents.share(name, apply);

@@ -102,7 +102,7 @@ export function makeParts(
     settings,
     reporter,
     gates: new Gates(settings.gates, clock),
-    auth: authSettings(dispatcher, settings, reporter),
+    auth: authSettings(dispatcher, settings),
     calls,
     streams,
     sessions,
@@ -115,7 +115,6 @@ export function makeParts(
 function authSettings(
   dispatcher: Dispatcher,
   { authenticate, authorize, principalRateLimit, resource, clock }: Settings,
-  reporter: Reporter,
 ): AuthorizeSettings {
   return {
     authenticate,
@@ -124,6 +123,5 @@ function authSettings(
     challenge: resource?.challenge,
     clock,
     dispatcher,
-    reporter,
   };
 }

@@ -64,12 +64,16 @@ export function versionsOfEra(
 /**
  * Checks the options.
  *
+ * @param eras The eras that can be served
  * @throws {TypeError} If an option has the wrong type
  * @throws {RangeError} If a number is out of range
  */
-export function settingsOf(options: McpHandlerOptions): Settings {
+export function settingsOf(
+  options: McpHandlerOptions,
+  eras: Readonly<Partial<Record<Era, unknown>>>,
+): Settings {
   const { limits = {}, requests = {}, streams = {}, clock = systemClock } = options;
-  const versions = versionsOf(options.versions);
+  const versions = versionsOf(options.versions, eras);
   const authorize = functionOption("authorize", options.authorize);
   const stored = storeSettings(options, clock);
   const mostSubscriptions = integerOption("limits.subscriptions", limits.subscriptions, 100, 0);
@@ -178,10 +182,14 @@ function storeSettings(options: McpHandlerOptions, clock: Clock): StoreSettings 
 }
 
 /** The served versions, newest first. */
-function versionsOf(given: readonly ProtocolVersion[] | undefined): readonly ProtocolVersion[] {
-  const known = Object.keys(VERSIONS).filter(isVersion);
+function versionsOf(
+  given: readonly ProtocolVersion[] | undefined,
+  eras: Readonly<Partial<Record<Era, unknown>>>,
+): readonly ProtocolVersion[] {
+  const known = Object.keys(VERSIONS).filter(isVersion)
+    .filter((version) => eras[VERSIONS[version].era] !== undefined);
   for (const version of given ?? []) {
-    if (isVersion(version)) continue;
+    if (known.includes(version)) continue;
     throw new RangeError(`Give versions out of ${known.join(", ")} as "versions": ${version}`);
   }
   const served = known.filter((version) => given?.includes(version) ?? true);

@@ -150,6 +150,30 @@ describe("AUTH: what is hidden isn't there", () => {
     await handler.close();
   });
 
+  test("[AUTH-5] a request that is refused for another reason is reported with that one alone", async () => {
+    const events = new Events();
+    const authorize: Authorize = (_, { method }) => method === "initialize";
+    const handler = endpoint({ authorize, onEvent: events.onEvent });
+    const peer = await initialize(handler, { headers: as("ben") });
+    const modern = new ModernPeer(handler, { headers: as("ben") });
+    const foreign = peer.with({ headers: as("root") });
+    await refused(await foreign.call(1, SECRET), 404, -32001);
+    await modern.call(SECRET, {}, {}, { headers: { "mcp-name": "other" } });
+    assert.deepEqual(events.refusals, ["session-foreign", "envelope"]);
+    await handler.close();
+  });
+
+  test("[AUTH-5] a hidden subscription is reported once, with its true reason", async () => {
+    const events = new Events();
+    const authorize: Authorize = (_, { method }) => method !== "subscriptions/listen";
+    const handler = endpoint({ authorize, onEvent: events.onEvent });
+    const modern = new ModernPeer(handler, { headers: as("ben") });
+    const response = await modern.request("subscriptions/listen", { notifications: {} });
+    assert.equal(response.status, 404);
+    assert.deepEqual(events.of("refused"), [{ type: "refused", status: 404, reason: "hidden" }]);
+    await handler.close();
+  });
+
   test("[AUTH-5] in a batch only what is hidden isn't there", async () => {
     const handler = endpoint();
     const peer = await initialize(handler, { headers: as("ben"), version: "2025-03-26" });

@@ -463,8 +463,12 @@ describe("CLU: a store that is away", () => {
         assert.equal(response.headers.get("retry-after"), "1", name);
         assertNothingInside(await response.text());
       }
-      const refusals = world.events.refusals.filter((reason) => reason !== "store-failed");
-      assert.deepEqual(refusals, []);
+      // Each is reported once, after the failure behind it.
+      const { refusals, all } = world.events;
+      assert.deepEqual(refusals, Object.keys(asked).map(() => "store-failed"));
+      for (const [index, { type }] of all.entries()) {
+        if (type === "refused") assert.equal(all[index - 1]?.type, "error");
+      }
       await clearUp(world);
     });
   }

@@ -7,6 +7,8 @@ import assert from "node:assert/strict";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { describe, test } from "node:test";
 import { type Fetch, toNodeHandler } from "../../src/adapters/node.ts";
+import { createMcpHandler } from "../../src/handler/handler.ts";
+import { McpServer } from "../../src/server/server.ts";
 import { chunk, RawConnection, requestText } from "./raw.ts";
 
 // As they were before any handler was made.
@@ -60,6 +62,20 @@ async function soon<T>(promise: Promise<T>, ms = 1_000): Promise<T> {
 const ok: Fetch = async (request) => Response.json({ path: new URL(request.url).pathname });
 const sse = { headers: { "content-type": "text/event-stream" } };
 const encoder = new TextEncoder();
+
+/** The forms that a handler answers in: a response, or data as the handlers of `createMcpHandler`. */
+const FORMS: Readonly<Record<string, (handler: Fetch) => Fetch>> = {
+  "a response": (handler) => handler,
+  "a reply": (handler) => {
+    const fetch: Fetch = (request, context) => handler(request, context);
+    const reply: Fetch["reply"] = async (request, context) => {
+      const { status, headers, body } = await handler(request, context);
+      const text = body && await new OwnResponse(body).text();
+      return { kind: "reply", status, headers: Object.fromEntries(headers), body: text };
+    };
+    return Object.assign(fetch, { fetch, reply });
+  },
+};
 
 describe("toNodeHandler: connections", () => {
   test("a client that goes away cancels the stream and aborts the request, at once", () => {
@@ -184,51 +200,53 @@ describe("toNodeHandler: bodies", () => {
     });
   }
 
-  test("[GATE-8] an answer while the body is still being sent arrives, and ends the connection", () => {
-    const handler: Fetch = async (request) => {
-      const reader = request.body?.getReader();
-      await reader?.read();
-      await reader?.cancel();
-      return Response.json({ refused: true }, { status: 413 });
-    };
-    return withServer(handler, async (connect) => {
-      const connection = await connect();
-      await connection.write(requestText("POST", CHUNKED));
-      const piece = chunk("x".repeat(60_000));
-      for (let i = 0; i < 40 && !connection.closed; i++) await connection.write(piece);
-      const answer = await connection.until('{"refused":true}');
-      assert.match(answer, /^HTTP\/1\.1 413 /);
-      assert.match(answer, /connection: close/i);
-      await connection.untilClosed();
-      assert.equal(connection.text.split("HTTP/1.1").length, 2);
-    });
-  });
-
-  for (const half of [false, true]) {
-    const read = half ? "half read" : "unread";
-    test(`[GATE-8] the refusal of an ${read} body reaches a client that sends it all before it reads`, () => {
+  for (const [form, answering] of Object.entries(FORMS)) {
+    test(`[GATE-8] ${form} while the body is still being sent arrives, and ends the connection`, () => {
       const handler: Fetch = async (request) => {
-        if (half) {
-          const reader = request.body?.getReader();
-          await reader?.read();
-          await reader?.cancel();
-        }
+        const reader = request.body?.getReader();
+        await reader?.read();
+        await reader?.cancel();
         return Response.json({ refused: true }, { status: 413 });
       };
-      return withServer(handler, async (connect) => {
+      return withServer(answering(handler), async (connect) => {
         const connection = await connect();
-        connection.pause();
-        await connection.write(requestText("POST", { "content-length": "3000000" }, ""));
-        for (let i = 0; i < 20 && !connection.closed; i++) {
-          await connection.write("x".repeat(150_000));
-          await new Promise((resolve) => setTimeout(resolve, 5));
-        }
-        connection.resume();
-        await connection.until('{"refused":true}');
-        // All of it was swallowed, so nothing had to be waited for.
-        await connection.untilClosed(300);
+        await connection.write(requestText("POST", CHUNKED));
+        const piece = chunk("x".repeat(60_000));
+        for (let i = 0; i < 40 && !connection.closed; i++) await connection.write(piece);
+        const answer = await connection.until('{"refused":true}');
+        assert.match(answer, /^HTTP\/1\.1 413 /);
+        assert.match(answer, /connection: close/i);
+        await connection.untilClosed();
+        assert.equal(connection.text.split("HTTP/1.1").length, 2);
       });
     });
+
+    for (const half of [false, true]) {
+      const read = half ? "half read" : "unread";
+      test(`[GATE-8] ${form} to an ${read} body reaches a client that sends it all before it reads`, () => {
+        const handler: Fetch = async (request) => {
+          if (half) {
+            const reader = request.body?.getReader();
+            await reader?.read();
+            await reader?.cancel();
+          }
+          return Response.json({ refused: true }, { status: 413 });
+        };
+        return withServer(answering(handler), async (connect) => {
+          const connection = await connect();
+          connection.pause();
+          await connection.write(requestText("POST", { "content-length": "3000000" }, ""));
+          for (let i = 0; i < 20 && !connection.closed; i++) {
+            await connection.write("x".repeat(150_000));
+            await new Promise((resolve) => setTimeout(resolve, 5));
+          }
+          connection.resume();
+          await connection.until('{"refused":true}');
+          // All of it was swallowed, so nothing had to be waited for.
+          await connection.untilClosed(300);
+        });
+      });
+    }
   }
 
   test("an answer to a body that was not read leaves the connection to the next request", () => {
@@ -264,6 +282,24 @@ describe("toNodeHandler: bodies", () => {
 });
 
 const CHUNKED = { "transfer-encoding": "chunked" };
+
+describe("toNodeHandler: what is around a handler", () => {
+  const handler = createMcpHandler(new McpServer({ name: "guarded", version: "1.0.0" }));
+  const refuse: Fetch = async () => new Response("guarded", { status: 403 });
+  const guards: Readonly<Record<string, Fetch>> = {
+    "a function with the handler's members": Object.assign(refuse, handler),
+    "a proxy of the handler": new Proxy(handler, { apply: () => refuse(new Request("http://x")) }),
+  };
+  for (const [what, guarded] of Object.entries(guards)) {
+    test(`[AUTH-1] ${what} is asked about every request`, () =>
+      withServer(guarded, async (connect) => {
+        const connection = await connect();
+        await connection.write(requestText("DELETE"));
+        await connection.until("guarded");
+        assert.match(connection.text, /^HTTP\/1\.1 403 /);
+      }));
+  }
+});
 
 describe("toNodeHandler: requests and responses", () => {
   test("[GATE-3] the Host header is there as it was sent, whatever the request line says", () => {

@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import type { Authorize } from "../../src/auth/authorize.ts";
 import { isObject } from "../../src/protocol/jsonrpc.ts";
 import { alice, Cluster, type TestNode } from "../support/cluster.ts";
 import { settle } from "../support/settle.ts";
@@ -214,6 +215,90 @@ describe("pinned: who asks", () => {
     const near = await seen(await here.call(1, "hello"));
     assert.deepEqual(await seen(await there.call(1, "hello")), near);
     assert.equal(a.stub.exchanges.length, 1);
+    await cluster.close();
+  });
+});
+
+describe("pinned: what is reported", () => {
+  test("[CLU-5, AUTH-5] what is hidden and forwarded is reported once", async () => {
+    const authorize: Authorize = (_, { method, params }) =>
+      method !== "tools/call" || params.name !== "hello";
+    const cluster = new Cluster({ pinned: true, authorize });
+    const [a, b] = [cluster.add(), cluster.add()];
+    const { there } = await alice(a, b);
+    await there.json(await there.call(1, "hello"));
+    assert.deepEqual([...a.events.refusals, ...b.events.refusals], ["hidden"]);
+    await cluster.close();
+  });
+
+  test("[CLU-5, STR-11] what the other node refuses is reported there, once", async () => {
+    const { cluster, a, b } = pair({ limits: { requests: 1 } });
+    const { here, there } = await alice(a, b, { accept: "application/json" });
+    const call = here.call(1, "block");
+    await a.blocker.running();
+    await refused(await there.call(2, "hello"), 503, -32000, 2);
+    assert.deepEqual(a.events.refusals, ["request-limit"]);
+    assert.deepEqual(b.events.refusals, []);
+    a.blocker.gate.open("done");
+    await here.result(await call);
+    await cluster.close();
+  });
+
+  test("[CLU-5] a node that forwards is known to be alive, however new it is", async () => {
+    const { cluster, a, b } = pair({});
+    const { there } = await alice(a, b);
+    await there.result(await there.call(1, "hello"));
+    const forwarding = cluster.store.texts.find(({ to }) => to !== undefined)?.from;
+    assert.ok(await cluster.store.inside.nodes.find(String(forwarding)));
+    await cluster.close();
+  });
+
+  test("[CLU-5, SES-1] a session that could not begin is claimed by nobody", async () => {
+    const { cluster, a } = pair();
+    const { sessions, claims } = cluster.store.inside;
+    const claimed: string[] = [];
+    const { claim } = claims;
+    Object.assign(sessions, {
+      create() {
+        throw new Error("The store is away");
+      },
+    });
+    Object.assign(claims, {
+      claim(session: string, node: string, ttlMs: number) {
+        claimed.push(session);
+        return claim.call(claims, session, node, ttlMs);
+      },
+    });
+    const peer = new Peer(a.handler, { headers: as("alice") });
+    assert.equal((await peer.post(peer.initializeRequest())).status, 503);
+    await settle();
+    assert.equal(claimed.length, 1);
+    assert.equal(await claims.holder(String(claimed[0])), undefined);
+    await cluster.close();
+  });
+
+  test("[CLU-5, STR-1] the answer is in the form that the client reads", async () => {
+    const { cluster, a, b } = pair();
+    for (const accept of ["application/json", "text/event-stream"]) {
+      const { there } = await alice(a, b, { accept });
+      const response = await there.call(1, "hello");
+      assert.equal(response.headers.get("content-type"), accept);
+      await there.result(response);
+    }
+    await cluster.close();
+  });
+
+  test("[ASK-1, CLU-2] a late reply stays where its question was asked", async () => {
+    const cluster = new Cluster();
+    const a = cluster.add();
+    const { here } = await alice(a, a);
+    const stream = here.frames(await here.call(1, "ask"));
+    const question = await stream.message();
+    await here.cancel(1);
+    await here.reply(question?.id, { roots: [] });
+    await settle();
+    assert.equal(a.events.of("reply-unmatched").length, 1);
+    assert.deepEqual(cluster.store.texts.filter(({ to }) => to !== undefined), []);
     await cluster.close();
   });
 });

@@ -8,6 +8,7 @@ import { createMcpHandler } from "../../src/handler/handler.ts";
 import type { JsonObject } from "../../src/protocol/jsonrpc.ts";
 import { alice, Cluster, type TestNode } from "../support/cluster.ts";
 import { FakeClock } from "../support/clock.ts";
+import { ModernPeer } from "../support/modern.ts";
 import { settle } from "../support/settle.ts";
 import { as, Gate, initialize, Peer, refused, Stub } from "../support/wire.ts";
 
@@ -20,6 +21,27 @@ function follow({ stub }: TestNode, name = "upstreams") {
   });
   return { heard, shared: shared ?? assert.fail() };
 }
+
+describe("cluster: subscriptions of the 2026 era", () => {
+  test("[CLU-2, ERA-5] a notification of one node reaches those who listen at another, once", async () => {
+    const cluster = new Cluster();
+    const [a, b] = [cluster.add(), cluster.add()];
+    const method = "notifications/tools/list_changed";
+    Object.assign(b.stub, { listChanged: [method], resourceUpdates: true });
+    const modern = new ModernPeer(b.handler, { headers: as("alice") });
+    const resourceSubscriptions = ["test://a"];
+    const frames = await modern.listen({ toolsListChanged: true, resourceSubscriptions });
+    await frames.message();
+    a.stub.host?.broadcast({ method });
+    a.stub.host?.resourceUpdated("test://a");
+    a.stub.host?.resourceUpdated("test://b");
+    await cluster.advance(250);
+    const closed = cluster.close();
+    const methods = (await frames.messages()).map(({ method }) => method);
+    assert.deepEqual(methods, [method, "notifications/resources/updated", undefined]);
+    await closed;
+  });
+});
 
 describe("cluster: shared documents", () => {
   test("[CLU-9] a change at one node reaches all, and one that joins later", async () => {

@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { createMcpHandler } from "../../src/handler/handler.ts";
 import { makeParts } from "../../src/handler/parts.ts";
+import { ERAS } from "../../src/handler/eras.ts";
 import { settingsOf } from "../../src/handler/settings.ts";
 import type { ClusterOptions } from "../../src/handler/types.ts";
 import { Inbound } from "../../src/http/inbound.ts";
@@ -305,7 +306,7 @@ describe("cluster: what each node keeps", () => {
     const ids = await Promise.all(Array.from({ length: 1_000 }, () => a.sessions.open()));
     const { sessions, cluster, calls, streams } = makeParts(
       new Stub(),
-      settingsOf({ clock, store, requests }),
+      settingsOf({ clock, store, requests }, ERAS),
       { onNodeMessage: () => {}, route: () => assert.fail() },
     );
     const use = (id: string) => {

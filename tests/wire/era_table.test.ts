@@ -1,84 +1,91 @@
 /**
- * The era table: an endpoint serves either era with the other's row removed.
+ * One era without the other: what an endpoint is whose era table lacks a row.
+ *
+ * @module
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { ERAS } from "../../src/handler/eras.ts";
 import { makeHandler } from "../../src/handler/handler.ts";
-import type { McpHandlerOptions } from "../../src/handler/types.ts";
-import type { JsonObject } from "../../src/protocol/jsonrpc.ts";
-import { Events, initialize, Peer, refused, Stub, text, textOf } from "../support/wire.ts";
+import type { McpHandler, McpHandlerOptions } from "../../src/handler/types.ts";
+import { ErrorCode } from "../../src/protocol/errors.ts";
+import type { Era } from "../../src/protocol/versions.ts";
+import { McpServer } from "../../src/server/server.ts";
+import { MODERN, ModernPeer } from "../support/modern.ts";
+import { Events, initialize, LATEST, Peer, refused } from "../support/wire.ts";
 
-const MODERN = "2026-07-28";
-const ENVELOPE: JsonObject = {
-  "io.modelcontextprotocol/protocolVersion": MODERN,
-  "io.modelcontextprotocol/clientCapabilities": {},
-};
-const HEADERS = {
-  "mcp-protocol-version": MODERN,
-  "mcp-method": "tools/call",
-  "mcp-name": "hello",
-};
-
-function endpoint(era: "2025" | "2026", options: McpHandlerOptions = {}) {
-  const events = new Events();
-  const stub = new Stub({ hello: () => text("Hello") });
-  const rows = { [era]: ERAS[era] };
-  return {
-    stub,
-    events,
-    handler: makeHandler(stub, { onEvent: events.onEvent, ...options }, rows),
-  };
+/** An endpoint whose era table has one row. */
+function only(era: Era, options: McpHandlerOptions = {}): McpHandler {
+  const server = new McpServer({ name: "one era", version: "1.0.0" });
+  server.registerTool("hello", {}, () => "Hello");
+  return makeHandler(server, options, { [era]: ERAS[era] });
 }
 
-function callModern(peer: Peer): Promise<Response> {
-  return peer.request(1, "tools/call", { name: "hello", _meta: ENVELOPE }, HEADERS);
-}
+const HELLO = [{ type: "text", text: "Hello" }];
 
-describe("ERA: one row of the table", () => {
-  test("[ERA-1] without the 2026 row, 2025 clients are served whole, and 2026 ones learn the versions", async () => {
-    const { handler, stub, events } = endpoint("2025");
+describe("ERA: the 2025 row alone", () => {
+  test("[ERA-1] serves 2025 clients in full", async () => {
+    await using handler = only("2025");
     const peer = await initialize(handler);
-    assert.equal(textOf(await peer.result(await peer.call(1, "hello"))), "Hello");
+    assert.deepEqual((await peer.result(await peer.call(1, "hello"))).content, HELLO);
     const stream = await peer.listen();
-    await stream.next();
-    assert.ok(
-      await handler.notify(String(peer.sessionId), { method: "notifications/tools/list_changed" }),
-    );
-    assert.equal((await stream.message())?.method, "notifications/tools/list_changed");
-    const called = stub.exchanges.length;
-    const { data } = await refused(await callModern(new Peer(handler)), 400, -32022, 1);
-    assert.equal((data as JsonObject).requested, MODERN);
-    assert.equal(stub.exchanges.length, called);
-    assert.deepEqual(events.refusals, ["version"]);
-    assert.equal((await peer.delete()).status, 204);
     await stream.cancel();
-    await handler.close();
+    assert.equal((await peer.delete()).status, 204);
   });
 
-  test("[ERA-1] without the 2025 row, 2026 clients are served whole, and others refused", async () => {
-    const { handler, stub, events } = endpoint("2026");
+  test("[ERA-1, ERA-3] refuses 2026 requests once, and offers no version of theirs", async () => {
+    const events = new Events();
+    await using handler = only("2025", { onEvent: events.onEvent });
+    const modern = new ModernPeer(handler);
+    for (const method of ["server/discover", "tools/list", "subscriptions/listen"]) {
+      const response = await modern.request(method);
+      assert.equal(response.status, 400);
+      const { error } = await response.json();
+      assert.equal(error.code, ErrorCode.UnsupportedVersion);
+      assert.equal(error.data.requested, MODERN);
+      assert.ok(error.data.supported.includes(LATEST));
+      assert.ok(!error.data.supported.includes(MODERN), String(error.data.supported));
+    }
+    assert.deepEqual(events.refusals, ["version", "version", "version"]);
+    assert.equal(handler.stats().listens, 0);
+  });
+});
+
+describe("ERA: the 2026 row alone", () => {
+  test("[ERA-1] serves 2026 clients in full, and says so", async () => {
+    await using handler = only("2026");
+    const modern = new ModernPeer(handler);
+    assert.deepEqual((await modern.say("hello")).content, HELLO);
+    const { supportedVersions } = await modern.ask("server/discover");
+    assert.deepEqual(supportedVersions, [MODERN]);
+    const frames = await modern.listen({ toolsListChanged: true });
+    assert.equal(handler.stats().listens, 1);
+    await frames.cancel();
+  });
+
+  test("[ERA-1, SES-11] has neither handshake nor sessions", async () => {
+    const events = new Events();
+    await using handler = only("2026", { onEvent: events.onEvent });
     const peer = new Peer(handler);
-    assert.equal(textOf(await peer.result(await callModern(peer))), "Hello");
-    const called = stub.exchanges.length;
-    await refused(await peer.post(peer.initializeRequest()), 400, -32022, 0);
-    const get = await peer.get();
-    assert.equal(get.headers.get("allow"), "POST");
-    await refused(get, 405, -32000);
-    await refused(await peer.delete(), 405, -32000);
-    assert.equal(stub.exchanges.length, called);
+    const { data } = await refused(
+      await peer.post(peer.initializeRequest()),
+      400,
+      ErrorCode.UnsupportedVersion,
+      0,
+    );
+    assert.deepEqual(data, { supported: [MODERN], requested: LATEST });
+    for (const response of [await peer.get(), await peer.delete()]) {
+      await refused(response, 405, ErrorCode.Refused);
+      assert.equal(response.headers.get("allow"), "POST");
+    }
     assert.deepEqual(events.refusals, ["version", "sessions-off", "sessions-off"]);
-    assert.deepEqual([handler.stats().sessions, handler.stats().requests], [0, 0]);
-    await handler.close();
+    assert.equal(handler.stats().sessions, 0);
   });
+});
 
-  test("[ERA-1] with no row at all, nobody is served and nothing is thrown", async () => {
-    const stub = new Stub();
-    const handler = makeHandler(stub, {}, {});
-    const peer = new Peer(handler);
-    await refused(await callModern(peer), 400, -32022, 1);
-    await refused(await peer.get(), 405, -32000);
-    assert.equal(stub.exchanges.length, 0);
-    await handler.close();
+describe("ERA: versions without a row", () => {
+  test("[ERA-1] can't be asked for", () => {
+    assert.throws(() => only("2025", { versions: [MODERN] }), RangeError);
+    assert.throws(() => only("2026", { versions: [LATEST, MODERN] }), RangeError);
   });
 });

@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Answer } from "../../src/calls/answer.ts";
 import { makeParts } from "../../src/handler/parts.ts";
+import { ERAS } from "../../src/handler/eras.ts";
 import { settingsOf } from "../../src/handler/settings.ts";
 import { Inbound } from "../../src/http/inbound.ts";
 import type { Deferred } from "../../src/internal/end_of_turn.ts";
@@ -23,7 +24,7 @@ const LIMITS = { events: 256, eventBytes: 1 << 20, retainMs: 60_000 };
 
 function parts() {
   const dispatcher: Dispatcher = { dispatch: () => ({}) };
-  return makeParts(dispatcher, settingsOf({}), {
+  return makeParts(dispatcher, settingsOf({}, ERAS), {
     onNodeMessage: () => {},
     route: () => assert.fail(),
   });

@@ -1,8 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { ERAS } from "../../src/handler/eras.ts";
 import { createMcpHandler } from "../../src/handler/handler.ts";
+import { type HandlerParts, makeParts } from "../../src/handler/parts.ts";
+import { settingsOf } from "../../src/handler/settings.ts";
 import type { McpHandlerOptions } from "../../src/handler/types.ts";
+import { Inbound } from "../../src/http/inbound.ts";
 import { ErrorCode, McpError } from "../../src/protocol/errors.ts";
+import type { Dispatcher } from "../../src/protocol/exchange.ts";
+import { FaultyStore } from "../faults/faulty_store.ts";
 import { FakeClock, flush } from "../support/clock.ts";
 import {
   accepted,
@@ -178,6 +184,56 @@ describe("SES: beginning", () => {
       await handler.close();
     });
   }
+
+  test("[SES-1, SES-5] a client says at most 16 KiB about itself: a session keeps it", async () => {
+    const { handler } = endpoint();
+    const about = (text: string) => ({
+      ...handshake,
+      capabilities: { experimental: { about: { text } } },
+    });
+    const { capabilities, clientInfo } = about("");
+    const room = 16 * 1024 - JSON.stringify({ capabilities, clientInfo }).length;
+    const long: readonly [string, boolean][] = [
+      ["x".repeat(room), true],
+      ["x".repeat(room + 1), false],
+      // Few characters, many bytes
+      ["\u20ac".repeat(room / 3), true],
+      ["\u20ac".repeat(room / 3 + 1), false],
+    ];
+    for (const [text, fits] of long) {
+      const response = await new Peer(handler).request(1, "initialize", about(text));
+      assert.equal(response.headers.has("mcp-session-id"), fits);
+      const { error } = await response.json();
+      assert.equal(error?.code, fits ? undefined : -32602);
+    }
+    assert.equal(handler.stats().sessions, 2);
+    await handler.close();
+  });
+
+  test("[SES-1] nothing is left of an initialize that fails late", async () => {
+    const dispatcher: Dispatcher = {
+      dispatch: async () => {
+        await flush();
+        throw new McpError(ErrorCode.Refused, "Not now");
+      },
+    };
+    const parts: HandlerParts = makeParts(dispatcher, settingsOf({}, ERAS), {
+      onNodeMessage: () => {},
+      route: () => assert.fail(),
+    });
+    const request = new Request("http://localhost/mcp", { method: "POST" });
+    const inbound = new Inbound(request);
+    inbound.principal = { id: "alice" };
+    inbound.owner = "alice";
+    const message = { jsonrpc: "2.0", id: 1, method: "initialize", params: handshake } as const;
+    inbound.content = { kind: "request", message };
+    const { status, headers } = await ERAS["2025"]?.(parts).post(inbound) ?? assert.fail();
+    assert.deepEqual([status, headers["mcp-session-id"]], [200, undefined]);
+    assert.equal(parts.sessions.live.size, 0);
+    assert.equal(parts.calls.slots.taken, 0);
+    // Its place is free again.
+    assert.equal(parts.sessions.store.size, 0);
+  });
 
   test("[SES-2] only the initialize response carries Mcp-Session-Id", async () => {
     const { handler } = endpoint({ streams: { sseAfterMs: 1 } });
@@ -521,6 +577,26 @@ describe("SES: DELETE", () => {
     assert.deepEqual(await seen(await peer.delete()), { status: 204, headers: [], body: "" });
     for (const send of Object.values(KINDS)) await refused(await send(peer), 404, -32001);
     assert.equal(handler.stats().sessions, 0);
+    await handler.close();
+  });
+
+  test("[SES-6, OWN-2] while it ends, a session is as unknown as any other", async () => {
+    const store = new FaultyStore();
+    const events = new Events();
+    const { handler } = endpoint({ store, onEvent: events.onEvent });
+    const peer = await initialize(handler);
+    store.fault = (name) => name === "log.drop" ? "late" : undefined;
+    const deleted = peer.delete();
+    await flush();
+    const unknown = new Peer(handler);
+    unknown.sessionId = "U".repeat(32);
+    for (const send of Object.values(KINDS)) {
+      assert.deepEqual(await seen(await send(peer)), await seen(await send(unknown)));
+    }
+    assert.deepEqual(new Set(events.refusals), new Set(["session-unknown"]));
+    assert.equal(events.refusals.length, 2 * Object.keys(KINDS).length);
+    store.release();
+    assert.equal((await deleted).status, 204);
     await handler.close();
   });
 

@@ -6,9 +6,12 @@ import { fileURLToPath } from "node:url";
 import { createMcpHandler } from "../../src/handler/handler.ts";
 import type { McpHandlerOptions } from "../../src/handler/types.ts";
 import { memoryStore } from "../../src/cluster/memory_store.ts";
+import { FaultyStore } from "../faults/faulty_store.ts";
 import { FakeClock, flush } from "../support/clock.ts";
+import { settle } from "../support/settle.ts";
 import {
   Blocker,
+  BOTH,
   Events,
   Gate,
   initialize,
@@ -36,6 +39,11 @@ function endpoint(options: McpHandlerOptions = {}) {
     async chatty(exchange) {
       exchange.notify(logMessage("hi"));
       return await blocker.act(exchange);
+    },
+  }, {
+    async "resources/subscribe"({ session, params }) {
+      await session?.subscribe(String(params.uri));
+      return {};
     },
   });
   const handler = createMcpHandler(stub, { clock, onEvent: events.onEvent, ...options });
@@ -251,6 +259,103 @@ describe("END: close()", () => {
     assert.equal(logData(await again.message()), "elsewhere");
     assert.deepEqual(first.stub.ended, []);
     await second.handler.close();
+  });
+});
+
+describe("END: what comes while close() waits", () => {
+  /** A handler over a slow store, with a call that `close()` waits for. */
+  async function closing() {
+    const store = new FaultyStore();
+    const world = endpoint({ store });
+    const { handler, blocker } = world;
+    const peer = await initialize(handler);
+    const call = peer.call("running", "chatty");
+    await blocker.running();
+    const stream = peer.frames(await call);
+    const first = await stream.messageFrame();
+    return { ...world, store, peer, stream, first };
+  }
+
+  test("[END-1] a request whose session was being looked up is refused", async () => {
+    const { handler, store, peer, stub, blocker } = await closing();
+    store.fault = (name) => name === "sessions.use" ? "late" : undefined;
+    const late = peer.call(7, "hello");
+    await settle();
+    const closed = handler.close({ graceMs: 10_000 });
+    store.release();
+    await refused(await late, 503, -32000, 7);
+    assert.equal(stub.exchanges.filter(({ id }) => id === 7).length, 0);
+    blocker.gate.open("done");
+    await soon(closed);
+  });
+
+  test("[END-1] a stream that was being looked up in the log is not resumed", async () => {
+    const { handler, store, peer, stream, first, events, blocker } = await closing();
+    await stream.cancel();
+    store.fault = (name) => name.startsWith("log.") ? "late" : undefined;
+    const resumed = peer.get(first?.id);
+    await settle();
+    const closed = handler.close({ graceMs: 10_000 });
+    store.fault = () => undefined;
+    store.release();
+    await refused(await resumed, 503, -32000);
+    assert.deepEqual(events.of("stream-resumed"), []);
+    blocker.gate.open("done");
+    await soon(closed);
+  });
+
+  test("[END-1, GATE-10] a batch of requests is refused, messages without answers are not", async () => {
+    const { handler, blocker, stub } = endpoint();
+    const options = { ...JSON_ONLY, version: "2025-03-26" };
+    const peer = await initialize(handler, options);
+    const call = peer.call(1, "block");
+    await blocker.running();
+    const closed = handler.close({ graceMs: 10_000 });
+    const ping = { jsonrpc: "2.0", id: 2, method: "ping" };
+    const cancelled = {
+      jsonrpc: "2.0",
+      method: "notifications/cancelled",
+      params: { requestId: 1 },
+    };
+    await refused(await peer.post([ping, cancelled]), 503, -32000);
+    assert.ok(stub.exchanges.every(({ method }) => method !== "ping"));
+    assert.equal(blocker.reasons.length, 0);
+    assert.equal((await peer.post([cancelled])).status, 202);
+    assert.equal((await soon(call)).status, 202);
+    await soon(closed);
+  });
+});
+
+describe("END: what is left after close()", () => {
+  test("[END-1, END-2] no timer of a call that would have streamed", async () => {
+    const { handler, blocker, clock } = endpoint();
+    const peer = await initialize(handler);
+    const call = peer.call(1, "block", {}, { accept: BOTH });
+    await blocker.running();
+    blocker.gate.open("done");
+    await peer.result(await call);
+    assert.ok(clock.pending > 0);
+    await handler.close();
+    assert.equal(clock.pending, 0);
+  });
+
+  test("[END-1, END-2] a dispatcher that goes on talking reaches nobody and begins no timer", async () => {
+    const store = memoryStore();
+    const [a, b] = [endpoint({ store }), endpoint({ store })];
+    const peer = await initialize(b.handler);
+    await peer.result(await peer.request(1, "resources/subscribe", { uri: "test://a" }));
+    const stream = await peer.listen();
+    const { host } = a.stub;
+    host?.resourceUpdated("test://a");
+    await a.handler.close({ graceMs: 0 });
+    const before = a.clock.pending;
+    host?.broadcast({ method: "notifications/tools/list_changed" });
+    host?.resourceUpdated("test://b");
+    assert.equal(a.clock.pending, before);
+    await a.clock.advance(1_000);
+    await b.handler.notify(String(peer.sessionId), logMessage("the first"));
+    assert.equal(logData(await stream.message()), "the first");
+    await b.handler.close();
   });
 });
 

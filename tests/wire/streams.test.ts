@@ -941,6 +941,27 @@ describe("STR: pushing", () => {
     await handler.close();
   });
 
+  test("[STR-12, STR-13] a dispatcher may copy what its host offers, or take functions out of it", async () => {
+    const { handler, stub, clock } = endpoint();
+    const peer = await initialize(handler);
+    await peer.result(await peer.request(1, "resources/subscribe", { uri: "test://a" }));
+    const stream = await peer.listen();
+    const copy = stub.host && { ...stub.host };
+    assert.ok(copy?.notify);
+    const { broadcast, resourceUpdated, notify } = copy;
+    broadcast({ method: "notifications/tools/list_changed" });
+    notify(String(peer.sessionId), logMessage(1));
+    resourceUpdated("test://a");
+    await clock.advance(250);
+    const methods = [await stream.message(), await stream.message(), await stream.message()];
+    assert.deepEqual(methods.map((message) => message?.method), [
+      "notifications/tools/list_changed",
+      "notifications/message",
+      "notifications/resources/updated",
+    ]);
+    await handler.close();
+  });
+
   test("[STR-13] list_changed goes once to each session, on the server's stream", async () => {
     const { handler, stub, speaker } = endpoint();
     const peers = [await initialize(handler), await initialize(handler)];
