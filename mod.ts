@@ -126,7 +126,7 @@ export type {
   NotificationExchange,
   Principal,
   SessionState,
-  Shared,
+  SharedDocumentHandle,
 } from "./src/protocol/exchange.ts";
 export type { HeaderParam } from "./src/protocol/headers.ts";
 export type {
@@ -156,7 +156,10 @@ export type { Extension } from "./src/server/extension.ts";
 export type { Method } from "./src/server/feature.ts";
 export type { CacheHint } from "./src/server/cache_hint.ts";
 export type { PromptChanges, PromptConfig, PromptHandle } from "./src/server/prompts.ts";
-export type { ListedResource, ResourceTemplateOptions } from "./src/server/resource_template.ts";
+export type {
+  ListedTemplateResource,
+  ResourceTemplateOptions,
+} from "./src/server/resource_template.ts";
 export type { Questions } from "./src/server/questions.ts";
 export type { ResourceChanges, ResourceConfig, ResourceHandle } from "./src/server/resources.ts";
 export type { McpServerOptions, ReadHandlerFor } from "./src/server/server.ts";

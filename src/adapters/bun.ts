@@ -16,11 +16,11 @@
  */
 import type { McpHandlerOptions } from "../handler/types.ts";
 import type { Dispatcher } from "../protocol/exchange.ts";
-import { type Listener, type ListenInit, run, type RunningServer } from "./drain.ts";
-import { internalError } from "./failure.ts";
+import { type Listener, type ListenInit, run, type RunningServer } from "./running_server.ts";
+import { internalError } from "./error_responses.ts";
 import { bareHostname, type ServeOptions } from "./serve_options.ts";
 
-export type { RunningServer } from "./drain.ts";
+export type { RunningServer } from "./running_server.ts";
 export type { ServeOptions } from "./serve_options.ts";
 
 interface BunServer {

@@ -17,11 +17,11 @@
  */
 import type { McpHandlerOptions } from "../handler/types.ts";
 import type { Dispatcher } from "../protocol/exchange.ts";
-import { type Fetch, run, type RunningServer } from "./drain.ts";
+import { type FetchHandler, run, type RunningServer } from "./running_server.ts";
 import { listen, type NodeHandler, nodeHandler } from "./node_server.ts";
 import type { ServeOptions } from "./serve_options.ts";
 
-export type { Fetch, RunningServer } from "./drain.ts";
+export type { FetchHandler, RunningServer } from "./running_server.ts";
 export type { NodeHandler } from "./node_server.ts";
 export type { ServeOptions } from "./serve_options.ts";
 
@@ -50,6 +50,6 @@ export function serve(
  * The handler's `Request` is a light one that reads the body from Node's stream. It does all that a
  * request does except `bytes()` and being given to `new Request()` or `fetch`: clone it for these.
  */
-export function toNodeHandler(handler: Fetch): NodeHandler {
+export function toNodeHandler(handler: FetchHandler): NodeHandler {
   return nodeHandler(handler, () => {});
 }

@@ -6,8 +6,8 @@
 import { getRequestListener, RequestError } from "@hono/node-server";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { Fetch, Listener, ListenInit } from "./drain.ts";
-import { badRequest, internalError } from "./failure.ts";
+import type { FetchHandler, Listener, ListenInit } from "./running_server.ts";
+import { badRequest, internalError } from "./error_responses.ts";
 import { sendReply, sendResponse } from "./node_send.ts";
 import { bareHostname } from "./serve_options.ts";
 
@@ -30,7 +30,7 @@ const REQUEST_TIMEOUT_MS = 60_000;
 const KEEP_ALIVE_TIMEOUT_MS = 65_000;
 
 /** Turns a handler into a listener; `failed` is told of what fails outside of any answer. */
-export function nodeHandler(handler: Fetch, failed: (error: unknown) => void): NodeHandler {
+export function nodeHandler(handler: FetchHandler, failed: (error: unknown) => void): NodeHandler {
   const listener = getRequestListener(async (request, bindings) => {
     // HTTP/2 never comes here: the listener is typed for node:http.
     const { incoming, outgoing } = bindings as NodeBindings;

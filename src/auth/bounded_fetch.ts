@@ -5,10 +5,8 @@
  */
 import { functionOption, integerOption } from "../internal/check.ts";
 import type { Clock } from "../internal/clock.ts";
+import type { Fetch } from "../internal/types.ts";
 import { Unavailable } from "./errors.ts";
-
-/** Sends a request: `fetch`, or a function that adds to it, such as a client certificate. */
-export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
 /** Options for {@linkcode boundedFetch}. */
 export interface BoundedFetchOptions {

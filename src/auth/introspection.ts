@@ -17,10 +17,11 @@ import {
 import { integerOption } from "../internal/check.ts";
 import { type Clock, systemClock } from "../internal/clock.ts";
 import { freezeDeep } from "../internal/freeze.ts";
+import type { Fetch } from "../internal/types.ts";
 import type { Principal } from "../protocol/exchange.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 import { type Authenticate, bearer, invalidToken, KEY_BOUND } from "./bearer.ts";
-import { boundedFetch, type Fetch, requestFailure } from "./bounded_fetch.ts";
+import { boundedFetch, requestFailure } from "./bounded_fetch.ts";
 import { serverUrlOption, textOption, textsOption } from "./check.ts";
 import { checkScopes, type ImpliedScopes, impliedScopes, readScopes } from "./scopes.ts";
 import { TokenCache } from "./token_cache.ts";

@@ -29,12 +29,11 @@ export { protectedResource } from "./protected_resource.ts";
 
 export type { Authenticate, BearerOptions } from "./bearer.ts";
 export type { ForbiddenOptions, UnauthorizedOptions } from "./errors.ts";
-export type { Fetch } from "./bounded_fetch.ts";
 export type { IntrospectionOptions } from "./introspection.ts";
 export type { JwkSet, JwtOptions } from "./jwt.ts";
 export type { ProtectedResource, ProtectedResourceOptions } from "./protected_resource.ts";
 export type { ImpliedScopes } from "./scopes.ts";
 export type { Clock } from "../internal/clock.ts";
-export type { MaybePromise } from "../internal/types.ts";
+export type { Fetch, MaybePromise } from "../internal/types.ts";
 export type { Principal } from "../protocol/exchange.ts";
 export type { JsonObject } from "../protocol/jsonrpc.ts";

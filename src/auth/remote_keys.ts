@@ -9,9 +9,9 @@
 import { createLocalJWKSet, errors } from "jose";
 import type { CryptoKey, JSONWebKeySet, JWSHeaderParameters } from "jose";
 import type { Clock } from "../internal/clock.ts";
-import type { MaybePromise } from "../internal/types.ts";
+import type { Fetch, MaybePromise } from "../internal/types.ts";
 import { isObject } from "../protocol/jsonrpc.ts";
-import { type Fetch, requestFailure } from "./bounded_fetch.ts";
+import { requestFailure } from "./bounded_fetch.ts";
 import { Unavailable } from "./errors.ts";
 
 /** Finds the key that signed a token, by the token's header. */

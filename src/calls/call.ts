@@ -26,7 +26,7 @@ import { dispatchFor, mayCallOf } from "./authorize_filter.ts";
 import type { Calls } from "./calls.ts";
 import { watchDisconnect } from "./disconnect.ts";
 import type { InFlight } from "./inflight.ts";
-import { errorAnswer, resultAnswer } from "./outcome.ts";
+import { encodeError, encodeResult } from "./encode_response.ts";
 import { Progress, progressToken } from "./progress.ts";
 import { RequestScope } from "./scope.ts";
 import type { CallSession } from "./session.ts";
@@ -163,7 +163,7 @@ export class Call extends RequestScope implements Exchange {
 
   requireInput(result: JsonObject): void {
     if (!this.finish(new StopError("input-required"))) return;
-    const { text, outcome, status } = resultAnswer(this.#calls, this, result);
+    const { text, outcome, status } = encodeResult(this.#calls, this, result);
     this.#release(outcome === "result" ? "input-required" : outcome);
     this.#answer.deliver(text, status);
   }
@@ -191,14 +191,14 @@ export class Call extends RequestScope implements Exchange {
 
   #succeed(result: JsonObject): void {
     if (!this.finish()) return;
-    const { text, outcome, status } = resultAnswer(this.#calls, this, result);
+    const { text, outcome, status } = encodeResult(this.#calls, this, result);
     this.#release(outcome);
     this.#answer.deliver(text, status);
   }
 
   #fail(error: unknown): void {
     if (!this.finish()) return;
-    const { text, outcome, status } = errorAnswer(this.#calls, this, error);
+    const { text, outcome, status } = encodeError(this.#calls, this, error);
     this.#release(outcome);
     this.#answer.deliver(text, status);
   }

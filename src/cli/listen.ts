@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Listener, ListenInit } from "../adapters/drain.ts";
+import type { Listener, ListenInit } from "../adapters/running_server.ts";
 import { listen as listenNode } from "../adapters/node_server.ts";
 import { CliError, messageOf } from "./errors.ts";
 

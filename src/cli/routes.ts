@@ -6,7 +6,7 @@
  */
 import { type Context, Hono } from "hono";
 import { mcp } from "../adapters/hono.ts";
-import { internalError } from "../adapters/failure.ts";
+import { internalError } from "../adapters/error_responses.ts";
 import { pathOf } from "../http/gates/path.ts";
 import { refusal } from "../http/reply.ts";
 import { respond } from "../http/respond.ts";

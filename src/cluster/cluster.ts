@@ -6,7 +6,7 @@
  */
 import type { Clock } from "../internal/clock.ts";
 import { randomText } from "../internal/random.ts";
-import type { Shared } from "../protocol/exchange.ts";
+import type { SharedDocumentHandle } from "../protocol/exchange.ts";
 import type { Reporter } from "../protocol/reporter.ts";
 import type { BusMessage, NodeMessage } from "./messages.ts";
 import { NodeMessenger } from "./messenger.ts";
@@ -43,7 +43,7 @@ export class Cluster {
   /** Whether new sessions are refused, on every node. */
   draining = false;
   readonly #init: ClusterInit;
-  readonly #drain: Shared;
+  readonly #drain: SharedDocumentHandle;
 
   /** Joins the cluster. */
   constructor(init: ClusterInit) {

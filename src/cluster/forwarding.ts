@@ -7,7 +7,7 @@
 import type { Calls } from "../calls/calls.ts";
 import type { Clock } from "../internal/clock.ts";
 import type { MaybePromise } from "../internal/types.ts";
-import { checkEnvelope } from "../http/gates/envelope.ts";
+import { checkJsonRpc } from "../http/gates/jsonrpc.ts";
 import { Inbound } from "../http/inbound.ts";
 import { internalError, serverBusy, sessionNotFound, storeUnavailable } from "../http/refusals.ts";
 import { type Refusal, refusal, type Reply } from "../http/reply.ts";
@@ -62,7 +62,7 @@ export class Forwarding {
     let node: string | undefined;
     try {
       // The other node answers only while it knows that this one is alive.
-      await pinned.live();
+      await pinned.ensureAlive();
       node = await this.#holderOf(session);
     } catch (error) {
       return storeUnavailable("looking up a session's node", error);
@@ -117,7 +117,7 @@ export class Forwarding {
     if (verb !== "POST") return await route(inbound);
     const text = body ?? "";
     inbound.bodyLength = text.length;
-    return checkEnvelope(inbound, JSON.parse(text), mostBatch) ?? await route(inbound);
+    return checkJsonRpc(inbound, JSON.parse(text), mostBatch) ?? await route(inbound);
   }
 
   async #holderOf(session: string): Promise<string | undefined> {

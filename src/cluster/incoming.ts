@@ -6,7 +6,7 @@
 import type { Reply } from "../http/reply.ts";
 import type { MaybePromise } from "../internal/types.ts";
 import type { ForwardedRequest, ForwardMessage } from "./messages.ts";
-import { PART, partsOf, WINDOW } from "./parts.ts";
+import { PART, partsOf, WINDOW } from "./body_parts.ts";
 import type { NodeMessenger } from "./messenger.ts";
 
 /** The forwarding node no longer waits for the reply. */

@@ -17,7 +17,7 @@ export type BusMessage =
     readonly reason?: string;
   }
   /** A client answered a question that was asked in its session. */
-  | { readonly kind: "reply"; readonly session: string; readonly response: JsonRpcResponse }
+  | { readonly kind: "response"; readonly session: string; readonly response: JsonRpcResponse }
   /** A session ended. */
   | { readonly kind: "ended"; readonly session: string; readonly reason: SessionEndReason }
   /** A client resumed a stream: another connection that reads it is an old one. */

@@ -7,7 +7,7 @@
 import type { Clock } from "../internal/clock.ts";
 import { isPromise, type MaybePromise } from "../internal/types.ts";
 import type { McpEvent } from "../protocol/events.ts";
-import { Envelopes, EVERYBODY, type Opened } from "./envelope.ts";
+import { EVERY_NODE, type Opened, SignedEnvelopes } from "./signed_envelope.ts";
 import type { NodeMessage } from "./messages.ts";
 import type { Bus, BusMember } from "./types.ts";
 
@@ -32,7 +32,7 @@ export interface NodeMessengerInit {
 /** Sends and receives messages, in order. */
 export class NodeMessenger {
   readonly #init: NodeMessengerInit;
-  readonly #envelopes: Envelopes | undefined;
+  readonly #envelopes: SignedEnvelopes | undefined;
   readonly #member: BusMember;
   readonly #out = new OrderedQueue();
   readonly #in = new OrderedQueue();
@@ -40,13 +40,13 @@ export class NodeMessenger {
   constructor(init: NodeMessengerInit) {
     const { node, keys, clock, bus } = init;
     this.#init = init;
-    this.#envelopes = keys && new Envelopes({ node, keys, clock });
+    this.#envelopes = keys && new SignedEnvelopes({ node, keys, clock });
     this.#member = bus.join(node, (text) => this.#take(text));
   }
 
   /** Sends a message to all other nodes. */
   publish(message: NodeMessage): MaybePromise<void> {
-    return this.#send(EVERYBODY, message, (text) => this.#member.publish(text));
+    return this.#send(EVERY_NODE, message, (text) => this.#member.publish(text));
   }
 
   /**
@@ -59,8 +59,8 @@ export class NodeMessenger {
   }
 
   /** Resolves when every message sent before has been handed to the bus. */
-  async drain(): Promise<void> {
-    await this.#out.drained;
+  async flush(): Promise<void> {
+    await this.#out.flushed;
   }
 
   /** Leaves the bus. Safe to call twice. */
@@ -112,7 +112,7 @@ class OrderedQueue {
   #waiting = 0;
 
   /** Resolves when everything added before has been delivered. */
-  drained: Promise<unknown> = Promise.resolve();
+  flushed: Promise<unknown> = Promise.resolve();
 
   /** @throws {Error} If too much waits already */
   add<T, R>(size: number, ready: Promise<T>, hand: (value: T) => MaybePromise<R>): Promise<R> {
@@ -126,7 +126,7 @@ class OrderedQueue {
     });
     this.#last = turn.catch(() => {});
     const handed = turn.then(([value]) => hand(value));
-    this.drained = handed.catch(() => {});
+    this.flushed = handed.catch(() => {});
     return handed;
   }
 }

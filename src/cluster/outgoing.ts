@@ -8,7 +8,7 @@ import type { Clock } from "../internal/clock.ts";
 import { randomText } from "../internal/random.ts";
 import { retryFrame } from "../streams/sse.ts";
 import type { ForwardedRequest, ForwardMessage } from "./messages.ts";
-import { WINDOW } from "./parts.ts";
+import { WINDOW } from "./body_parts.ts";
 import type { NodeMessenger } from "./messenger.ts";
 
 /** How long the other node may take to confirm that a request has arrived, in milliseconds. */

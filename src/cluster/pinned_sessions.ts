@@ -79,7 +79,7 @@ export class PinnedSessions {
   async claim(session: LiveSession): Promise<boolean> {
     // A beat for each, since the store may have lost the ones before.
     this.#alive = this.#beat();
-    await this.live();
+    await this.ensureAlive();
     return await this.#claim(session);
   }
 
@@ -99,7 +99,7 @@ export class PinnedSessions {
   }
 
   /** Makes sure that the other nodes know that this one is alive, or rejects. */
-  async live(): Promise<void> {
+  async ensureAlive(): Promise<void> {
     this.#alive ??= this.#beat();
     try {
       await this.#alive;
@@ -132,7 +132,7 @@ export class PinnedSessions {
     await Promise.race([this.incoming.settled(), late]);
     stop();
     await this.incoming.close();
-    await messenger.drain();
+    await messenger.flush();
     await nodes.leave(node);
   }
 

@@ -7,7 +7,7 @@ import type { Clock } from "../internal/clock.ts";
 import { isWithinBytes } from "../internal/utf8.ts";
 import type { MaybePromise } from "../internal/types.ts";
 
-import type { Shared } from "../protocol/exchange.ts";
+import type { SharedDocumentHandle } from "../protocol/exchange.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 import type { Reporter } from "../protocol/reporter.ts";
 import { type Documents, MOST_DOCUMENT_BYTES, type SharedDocument } from "./types.ts";
@@ -52,7 +52,7 @@ export class SharedDocuments {
    *
    * @throws {TypeError} If this node applies a document of that name already
    */
-  share(name: string, apply: Apply): Shared {
+  share(name: string, apply: Apply): SharedDocumentHandle {
     if (this.#applied.has(name)) throw new TypeError(`Share a document once: "${name}"`);
     const document = new AppliedDocument(this.#init, name, apply);
     this.#applied.set(name, document);

@@ -6,14 +6,17 @@
 import type { Inbound } from "../http/inbound.ts";
 import { sessionNotFound, storeUnavailable } from "../http/refusals.ts";
 import { type Reply, reply } from "../http/reply.ts";
-import type { Era2025Parts } from "./parts.ts";
+import type { Era2025Components } from "./components.ts";
 import { checkVersion } from "./version.ts";
 
 const ENDED: Reply = reply(204, {}, null);
 
 /** Answers a DELETE. */
-export async function deleteSession(parts: Era2025Parts, inbound: Inbound): Promise<Reply> {
-  const { sessions, versions, forward } = parts;
+export async function deleteSession(
+  components: Era2025Components,
+  inbound: Inbound,
+): Promise<Reply> {
+  const { sessions, versions, forward } = components;
   const session = await sessions.find(inbound);
   if (session.kind === "elsewhere") return await forward(inbound, session.id);
   if (session.kind === "refusal") return session;

@@ -13,10 +13,10 @@ import { HeaderName } from "../protocol/headers.ts";
 import type { LiveSession } from "../sessions/live_session.ts";
 import { SERVER_STREAM } from "../sessions/server_streams.ts";
 import type { Lease } from "../streams/leases.ts";
-import { findCursor } from "../streams/replay.ts";
+import { findResumePoint } from "../streams/replay.ts";
 import { sseReplyOf } from "../streams/sse.ts";
 import type { Connected, Reader } from "../streams/streams.ts";
-import type { Era2025Parts } from "./parts.ts";
+import type { Era2025Components } from "./components.ts";
 import { checkVersion } from "./version.ts";
 
 /** A reader whose session is in use here. */
@@ -25,8 +25,8 @@ interface SessionReader extends Reader {
 }
 
 /** Answers a GET. */
-export async function get(parts: Era2025Parts, inbound: Inbound): Promise<Reply> {
-  const { streams, sessions, versions, forward } = parts;
+export async function get(components: Era2025Components, inbound: Inbound): Promise<Reply> {
+  const { streams, sessions, versions, forward } = components;
   if (streams.closing) return shuttingDown();
   const session = await sessions.find(inbound);
   if (session.kind === "elsewhere") return await forward(inbound, session.id);
@@ -37,8 +37,8 @@ export async function get(parts: Era2025Parts, inbound: Inbound): Promise<Reply>
   const reader = { session, owner, expiresAt, version };
   const lastEventId = inbound.header(HeaderName.LastEventId);
   try {
-    if (lastEventId) return await resume(parts, reader, lastEventId);
-    return await openServerStream(parts, reader);
+    if (lastEventId) return await resume(components, reader, lastEventId);
+    return await openServerStream(components, reader);
   } catch (error) {
     return storeUnavailable("opening a stream", error);
   }
@@ -46,21 +46,21 @@ export async function get(parts: Era2025Parts, inbound: Inbound): Promise<Reply>
 
 /** Resumes a stream after the event that the client received last. */
 async function resume(
-  parts: Era2025Parts,
+  components: Era2025Components,
   reader: SessionReader,
   lastEventId: string,
 ): Promise<Reply> {
-  const { streams, cluster, reporter } = parts;
+  const { streams, cluster, reporter } = components;
   const { session } = reader;
-  const cursor = await findCursor(streams.log, session.id, lastEventId);
+  const cursor = await findResumePoint(streams.log, session.id, lastEventId);
   if ("failed" in cursor) {
     const reason = cursor.failed;
     reporter.report({ type: "resume-failed", session: shortHash(session.id), reason });
-    return await openWithHints(parts, reader);
+    return await openWithHints(components, reader);
   }
   const { stream, after, over } = cursor;
   if (over && !session.noteFinished(stream)) return nothingFollows();
-  if (stream === SERVER_STREAM) return await openServerStream(parts, reader, after);
+  if (stream === SERVER_STREAM) return await openServerStream(components, reader, after);
   // The endpoint may have closed, or the session ended, while the log was read.
   if (streams.closing) return shuttingDown();
   if (session.ended) return sessionNotFound("session-unknown");
@@ -78,7 +78,7 @@ async function resume(
  * the events that were delivered already
  */
 async function openServerStream(
-  { streams, leases, reporter, secondGet }: Era2025Parts,
+  { streams, leases, reporter, secondGet }: Era2025Components,
   reader: SessionReader,
   resumeAfter?: number,
 ): Promise<Reply> {
@@ -133,13 +133,13 @@ async function openServerStream(
  * Opens the server-to-client stream, unless the client has it already, with hints to fetch lists again:
  * nothing can be replayed.
  */
-async function openWithHints(parts: Era2025Parts, reader: SessionReader): Promise<Reply> {
+async function openWithHints(components: Era2025Components, reader: SessionReader): Promise<Reply> {
   const { session } = reader;
-  const { sessions, calls: { dispatcher } } = parts;
+  const { sessions, calls: { dispatcher } } = components;
   const hints = (dispatcher.listChanged ?? []).map((method) => notificationText({ method }));
   if (session.connections.has(SERVER_STREAM)) return sseReplyOf(...hints);
   for (const hint of hints) await sessions.serverStreams.push(session.id, hint);
-  return await openServerStream(parts, reader);
+  return await openServerStream(components, reader);
 }
 
 /**

@@ -20,7 +20,7 @@ import { mintSessionId } from "../sessions/id.ts";
 import type { LiveSession } from "../sessions/live_session.ts";
 import type { SessionRecord } from "../sessions/types.ts";
 import { sseReplyOf } from "../streams/sse.ts";
-import type { Era2025Parts } from "./parts.ts";
+import type { Era2025Components } from "./components.ts";
 
 /** What a client says in its handshake. */
 interface Handshake {
@@ -33,12 +33,12 @@ const MOST_CLIENT_BYTES = 16 * 1024;
 
 /** Answers `initialize`. A session exists only once the dispatcher has answered with a result. */
 export function initialize(
-  parts: Era2025Parts,
+  components: Era2025Components,
   inbound: Inbound,
   message: JsonRpcRequest,
 ): MaybePromise<Reply> {
-  const { calls, sessions, cluster, sessionful } = parts;
-  const handshake = readHandshake(message.params, inbound.bodyLength, parts.versions);
+  const { calls, sessions, cluster, sessionful } = components;
+  const handshake = readHandshake(message.params, inbound.bodyLength, components.versions);
   if (typeof handshake === "string") {
     const text = errorText(message.id, errorObject(ErrorCode.InvalidParams, handshake));
     return inbound.accepts.json ? jsonReply(text) : sseReplyOf(text);
@@ -47,12 +47,12 @@ export function initialize(
   inbound.client = handshake.client;
   if (cluster.draining && sessionful) return draining(inbound);
   if (!calls.slots.take()) return serverBusy("request-limit", message.id);
-  if (!sessionful) return call(parts, inbound, message).answer.reply();
+  if (!sessionful) return call(components, inbound, message).answer.reply();
   const id = mintSessionId();
   return attempt(
     () => sessions.reserve(id, inbound.owner),
     (admitted) => {
-      if (admitted) return initializeIn(parts, inbound, message, id);
+      if (admitted) return initializeIn(components, inbound, message, id);
       calls.slots.give();
       return serverBusy("session-limit", message.id, 30);
     },
@@ -65,24 +65,24 @@ export function initialize(
 
 /** Lets the dispatcher answer, and begins the session when it answers with a result. */
 function initializeIn(
-  parts: Era2025Parts,
+  components: Era2025Components,
   inbound: Inbound,
   message: JsonRpcRequest,
   id: string,
 ): MaybePromise<Reply> {
-  const { sessions, cluster } = parts;
+  const { sessions, cluster } = components;
   // A session whose answer is there at once needs no entry: nobody can ask for it before it has begun.
-  const session = cluster.pinned === undefined ? sessions.make(id) : sessions.part(id);
-  const { call: handshake, answer } = call(parts, inbound, message, session);
+  const session = cluster.pinned === undefined ? sessions.makeLive(id) : sessions.ensureLive(id);
+  const { call: handshake, answer } = call(components, inbound, message, session);
   const conclude = (reply: Reply): MaybePromise<Reply> =>
     attempt(
-      () => handshake.outcome === "result" && begin(parts, inbound, session),
+      () => handshake.outcome === "result" && begin(components, inbound, session),
       (begun) => {
-        if (!begun) return giveUp(parts, session).then(() => reply);
+        if (!begun) return giveUp(components, session).then(() => reply);
         return { ...reply, headers: { ...reply.headers, [HeaderName.SessionId]: id } };
       },
       async (error) => {
-        await giveUp(parts, session);
+        await giveUp(components, session);
         return storeUnavailable("beginning a session", error);
       },
     );
@@ -94,7 +94,7 @@ function initializeIn(
 
 /** Starts the call in the slot that was taken for it. */
 function call(
-  { calls }: Era2025Parts,
+  { calls }: Era2025Components,
   inbound: Inbound,
   message: JsonRpcRequest,
   session?: LiveSession,
@@ -108,7 +108,7 @@ function call(
 
 /** Begins the session. `false` when its place is gone: the endpoint closed meanwhile. */
 function begin(
-  { sessions, cluster, calls }: Era2025Parts,
+  { sessions, cluster, calls }: Era2025Components,
   { owner, version, client, principal }: Inbound,
   session: LiveSession,
 ): MaybePromise<boolean> {
@@ -131,7 +131,7 @@ function begin(
 
 /** Takes back what was prepared for a session that didn't begin. */
 async function giveUp(
-  { sessions, cluster, reporter, calls: { dispatcher } }: Era2025Parts,
+  { sessions, cluster, reporter, calls: { dispatcher } }: Era2025Components,
   session: LiveSession,
 ): Promise<void> {
   session.end("session-ended");

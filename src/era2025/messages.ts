@@ -3,13 +3,13 @@
  *
  * @module
  */
-import { settleReply } from "../cluster/replies.ts";
+import { settleResponse } from "../cluster/question_responses.ts";
 import type { Inbound } from "../http/inbound.ts";
 import { isPromise, type MaybePromise } from "../internal/types.ts";
 import type { NotificationExchange } from "../protocol/exchange.ts";
 import { type Classified, isRequestId, type JsonRpcNotification } from "../protocol/jsonrpc.ts";
 import type { LiveSession } from "../sessions/live_session.ts";
-import type { Era2025Parts } from "./parts.ts";
+import type { Era2025Components } from "./components.ts";
 
 /**
  * Takes a notification or a reply. The client learns nothing about what comes of it.
@@ -18,32 +18,32 @@ import type { Era2025Parts } from "./parts.ts";
  * say so again
  */
 export function takeMessage(
-  parts: Era2025Parts,
+  components: Era2025Components,
   inbound: Inbound,
   session: LiveSession | undefined,
   { kind, message }: Classified,
 ): MaybePromise<void> {
-  if (kind === "notification") return takeNotification(parts, inbound, session, message);
+  if (kind === "notification") return takeNotification(components, inbound, session, message);
   if (kind === "response" && session !== undefined) {
-    const { cluster, sessions, reporter } = parts;
-    settleReply(cluster, sessions, reporter, session.id, message);
+    const { cluster, sessions, reporter } = components;
+    settleResponse(cluster, sessions, reporter, session.id, message);
   }
 }
 
 function takeNotification(
-  parts: Era2025Parts,
+  components: Era2025Components,
   inbound: Inbound,
   session: LiveSession | undefined,
   message: JsonRpcNotification,
 ): MaybePromise<void> {
   if (message.method === "notifications/cancelled") {
-    if (session !== undefined) cancel(parts, session, message);
+    if (session !== undefined) cancel(components, session, message);
     return;
   }
   const noted = message.method === "notifications/initialized" && session !== undefined
-    ? noteInitialized(parts, session)
+    ? noteInitialized(components, session)
     : undefined;
-  const { reporter, calls: { dispatcher } } = parts;
+  const { reporter, calls: { dispatcher } } = components;
   if (dispatcher.notified === undefined) return noted;
   const exchange: NotificationExchange = {
     method: message.method,
@@ -61,7 +61,7 @@ function takeNotification(
 
 /** Cancels a request of the same session, on whatever node it runs. */
 function cancel(
-  { cluster }: Era2025Parts,
+  { cluster }: Era2025Components,
   session: LiveSession,
   { params }: JsonRpcNotification,
 ): void {
@@ -73,15 +73,18 @@ function cancel(
 }
 
 /** Notes that the client is initialized, and sends what was kept until then. */
-async function noteInitialized({ sessions }: Era2025Parts, session: LiveSession): Promise<void> {
+async function noteInitialized(
+  { sessions }: Era2025Components,
+  session: LiveSession,
+): Promise<void> {
   const { store, serverStreams } = sessions;
   const { record, id } = session;
   if (record === undefined || record.initialized) return;
   session.record = { ...record, initialized: true };
   // Messages sent once the store knows must not overtake those that were kept.
-  await serverStreams.pushHeld(id);
+  await serverStreams.sendQueued(id);
   const updated = store.update(id, { initialized: true });
   if (isPromise(updated)) await updated;
   // Messages that were kept meanwhile.
-  await serverStreams.pushHeld(id);
+  await serverStreams.sendQueued(id);
 }

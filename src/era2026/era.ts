@@ -18,9 +18,9 @@ export function era2026(
   reporter: Reporter,
 ): EraEndpoint {
   const subscriptions = new Subscriptions(calls.dispatcher, listen, streams, reporter);
-  const parts = { calls, streams, subscriptions };
+  const components = { calls, streams, subscriptions };
   return {
-    post: (inbound) => post(parts, inbound),
+    post: (inbound) => post(components, inbound),
     broadcast: (notification) => subscriptions.broadcast(notification),
     get listens() {
       return subscriptions.size;

@@ -19,12 +19,12 @@ import type { JsonRpcRequest, RequestId } from "../protocol/jsonrpc.ts";
 import { methodFacts } from "../protocol/methods.ts";
 import type { ProtocolVersion } from "../protocol/versions.ts";
 import { openDirectReply } from "../streams/direct_reply.ts";
-import type { Era2026Parts } from "./parts.ts";
+import type { Era2026Components } from "./components.ts";
 
 const VERSION: ProtocolVersion = "2026-07-28";
 
 /** Answers a POST. */
-export function post(parts: Era2026Parts, inbound: Inbound): MaybePromise<Reply> {
+export function post(components: Era2026Components, inbound: Inbound): MaybePromise<Reply> {
   const { content } = inbound;
   if (content.kind === "batch") return invalid("Send one message in a POST");
   if (content.kind === "response") {
@@ -33,7 +33,7 @@ export function post(parts: Era2026Parts, inbound: Inbound): MaybePromise<Reply>
   // No notification from the client has a meaning over HTTP in this era.
   if (content.kind === "notification") return accepted();
   const { message } = content;
-  const { calls, subscriptions } = parts;
+  const { calls, subscriptions } = components;
   const refused = checkRequest(inbound, message, calls.dispatcher, calls.settings.versions);
   if (refused !== undefined) return refused;
   if (calls.closing) return shuttingDown(message.id);
@@ -42,11 +42,11 @@ export function post(parts: Era2026Parts, inbound: Inbound): MaybePromise<Reply>
       ? subscriptions.listen(inbound, message)
       : methodNotFound(message.id);
   }
-  return answer(parts, inbound, message);
+  return answer(components, inbound, message);
 }
 
 function answer(
-  { calls, streams }: Era2026Parts,
+  { calls, streams }: Era2026Components,
   inbound: Inbound,
   message: JsonRpcRequest,
 ): MaybePromise<Reply> {

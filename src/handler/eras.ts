@@ -15,16 +15,17 @@ import { envelopeVersion } from "../protocol/envelope.ts";
 import { ErrorCode } from "../protocol/errors.ts";
 import type { Notification } from "../protocol/exchange.ts";
 import { type Era, isModern } from "../protocol/versions.ts";
-import type { HandlerParts } from "./parts.ts";
+import type { HandlerComponents } from "./components.ts";
 import { versionsOfEra } from "./settings.ts";
 
 /** Makes the endpoint of one era. */
-export type EraRow = (parts: HandlerParts) => EraEndpoint;
+export type EraRow = (components: HandlerComponents) => EraEndpoint;
 
 /** How each era is made. */
 export const ERAS: Readonly<Partial<Record<Era, EraRow>>> = {
-  "2025": (parts) => {
-    const { calls, streams, sessions, cluster, backplane, forwarding, settings, reporter } = parts;
+  "2025": (components) => {
+    const { calls, streams, sessions, cluster, backplane, forwarding, settings, reporter } =
+      components;
     return era2025({
       calls,
       streams,
@@ -48,13 +49,15 @@ export const ERAS: Readonly<Partial<Record<Era, EraRow>>> = {
 /** The eras that an endpoint serves. */
 export class Eras {
   readonly #endpoints: Readonly<Partial<Record<Era, EraEndpoint>>>;
-  readonly #parts: HandlerParts;
+  readonly #components: HandlerComponents;
 
   /** Makes the endpoint of each era that has a row and a served version. */
-  constructor(rows: Readonly<Partial<Record<Era, EraRow>>>, parts: HandlerParts) {
-    this.#parts = parts;
+  constructor(rows: Readonly<Partial<Record<Era, EraRow>>>, components: HandlerComponents) {
+    this.#components = components;
     const served = (era: Era) =>
-      versionsOfEra(parts.settings.versions, era).length > 0 ? rows[era]?.(parts) : undefined;
+      versionsOfEra(components.settings.versions, era).length > 0
+        ? rows[era]?.(components)
+        : undefined;
     this.#endpoints = { "2025": served("2025"), "2026": served("2026") };
   }
 
@@ -86,7 +89,7 @@ export class Eras {
     const params = content.kind === "request" || content.kind === "notification"
       ? content.message.params
       : undefined;
-    const { versions } = this.#parts.settings;
+    const { versions } = this.#components.settings;
     return unsupportedVersion(requestId, envelopeVersion(params), versions);
   }
 

@@ -13,10 +13,10 @@ import { isPromise, type MaybePromise } from "../internal/types.ts";
 import type { Dispatcher } from "../protocol/exchange.ts";
 import { ownerKey } from "../sessions/owner.ts";
 import { ERAS, Eras } from "./eras.ts";
-import { holdOpen } from "./hold_open.ts";
-import { Host } from "./host.ts";
+import { suspendIdleTimeout } from "./idle_timeout.ts";
+import { HandlerHost } from "./dispatcher_host.ts";
 import { onNodeMessage } from "./node_messages.ts";
-import { type HandlerParts, makeParts } from "./parts.ts";
+import { type HandlerComponents, makeComponents } from "./components.ts";
 import { notifySession, sessionsOf } from "./sessions_api.ts";
 import { settingsOf } from "./settings.ts";
 import { shutDown } from "./shutdown.ts";
@@ -74,28 +74,30 @@ export function makeHandler(
   options: McpHandlerOptions,
   rows: typeof ERAS,
 ): McpHandler {
-  const parts: HandlerParts = makeParts(dispatcher, settingsOf(options), {
-    onNodeMessage: (message, from) => onNodeMessage(parts, eras, message, from),
-    route: (inbound) => route(parts, eras, inbound),
+  const components: HandlerComponents = makeComponents(dispatcher, settingsOf(options), {
+    onNodeMessage: (message, from) => onNodeMessage(components, eras, message, from),
+    route: (inbound) => route(components, eras, inbound),
   });
-  const eras: Eras = new Eras(rows, parts);
-  if (parts.settings.authenticate === undefined) parts.reporter.report({ type: "anonymous" });
-  const host = new Host(parts, eras);
+  const eras: Eras = new Eras(rows, components);
+  if (components.settings.authenticate === undefined) {
+    components.reporter.report({ type: "anonymous" });
+  }
+  const host = new HandlerHost(components, eras);
   const detach = dispatcher.attach?.(host);
   let closed: Promise<void> | undefined;
   const close = ({ graceMs = GRACE_MS }: { readonly graceMs?: number } = {}): Promise<void> =>
-    closed ??= shutDown(parts, eras, host, graceMs).finally(() => detach?.());
+    closed ??= shutDown(components, eras, host, graceMs).finally(() => detach?.());
   const fetch = (request: Request, context?: unknown): Promise<Response> =>
-    answer(parts, eras, new Inbound(request, context), respond);
+    answer(components, eras, new Inbound(request, context), respond);
 
   return Object.assign(fetch, {
     fetch,
     reply: (request: Request, context?: unknown): Promise<Reply> =>
-      answer(parts, eras, new Inbound(request, context), asData),
-    sessions: sessionsOf(parts),
-    notify: notifySession(parts),
-    stats: () => stats(parts, eras),
-    drain: (draining = true) => parts.cluster.drain(draining),
+      answer(components, eras, new Inbound(request, context), asData),
+    sessions: sessionsOf(components),
+    notify: notifySession(components),
+    stats: () => stats(components, eras),
+    drain: (draining = true) => components.cluster.drain(draining),
     close,
     [Symbol.asyncDispose]: () => close(),
   });
@@ -111,12 +113,12 @@ function asData(reply: Reply): Reply {
  * @param exit Makes the host's form of the reply
  */
 async function answer<T>(
-  parts: HandlerParts,
+  components: HandlerComponents,
   eras: Eras,
   inbound: Inbound,
   exit: (reply: Reply) => T,
 ): Promise<T> {
-  const { settings, gates, reporter } = parts;
+  const { settings, gates, reporter } = components;
   let reply: Reply | undefined;
   try {
     reply = settings.resource?.reply(inbound.request);
@@ -128,7 +130,7 @@ async function answer<T>(
       reply = gates.passBody(inbound, await gates.readBody(inbound));
     }
     if (reply === undefined) {
-      const served = serve(parts, eras, inbound);
+      const served = serve(components, eras, inbound);
       reply = isPromise(served) ? await served : served;
     }
   } catch (error) {
@@ -138,33 +140,37 @@ async function answer<T>(
 }
 
 /** Finds out who asks, and answers. */
-function serve(parts: HandlerParts, eras: Eras, inbound: Inbound): MaybePromise<Reply> {
-  const refused = authenticate(inbound, parts.auth);
+function serve(components: HandlerComponents, eras: Eras, inbound: Inbound): MaybePromise<Reply> {
+  const refused = authenticate(inbound, components.auth);
   if (isPromise(refused)) {
-    return refused.then((refused) => refused ?? serveKnown(parts, eras, inbound));
+    return refused.then((refused) => refused ?? serveKnown(components, eras, inbound));
   }
-  return refused ?? serveKnown(parts, eras, inbound);
+  return refused ?? serveKnown(components, eras, inbound);
 }
 
-function serveKnown(parts: HandlerParts, eras: Eras, inbound: Inbound): MaybePromise<Reply> {
-  const reply = route(parts, eras, inbound);
+function serveKnown(
+  components: HandlerComponents,
+  eras: Eras,
+  inbound: Inbound,
+): MaybePromise<Reply> {
+  const reply = route(components, eras, inbound);
   const { request, context } = inbound;
   if (context === undefined) return reply;
-  return holdOpen(request, context, reply, parts.settings.streams.keepAliveMs);
+  return suspendIdleTimeout(request, context, reply, components.settings.streams.keepAliveMs);
 }
 
 /** Answers a request whose principal is known. */
-function route(parts: HandlerParts, eras: Eras, inbound: Inbound): MaybePromise<Reply> {
+function route(components: HandlerComponents, eras: Eras, inbound: Inbound): MaybePromise<Reply> {
   inbound.owner = ownerKey(inbound.principal);
   if (inbound.method === "GET") return eras.get(inbound);
   if (inbound.method === "DELETE") return eras.delete(inbound);
   inbound.era = eras.pick(inbound);
   const post = (refused: Refusal | undefined) => refused ?? eras.post(inbound);
-  const refused = authorize(inbound, parts.auth);
+  const refused = authorize(inbound, components.auth);
   return isPromise(refused) ? refused.then(post) : post(refused);
 }
 
-function stats({ sessions, streams, calls, cluster }: HandlerParts, eras: Eras): HandlerStats {
+function stats({ sessions, streams, calls, cluster }: HandlerComponents, eras: Eras): HandlerStats {
   const { unapplied } = cluster.documents;
   return {
     sessions: sessions.store.size,

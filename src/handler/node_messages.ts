@@ -4,13 +4,13 @@
  * @module
  */
 import type { NodeMessage } from "../cluster/messages.ts";
-import { settleReply } from "../cluster/replies.ts";
+import { settleResponse } from "../cluster/question_responses.ts";
 import type { Eras } from "./eras.ts";
-import type { HandlerParts } from "./parts.ts";
+import type { HandlerComponents } from "./components.ts";
 
 /** Handles a message of another node. */
 export function onNodeMessage(
-  { sessions, cluster, reporter }: HandlerParts,
+  { sessions, cluster, reporter }: HandlerComponents,
   eras: Eras,
   message: NodeMessage,
   from: string,
@@ -19,8 +19,8 @@ export function onNodeMessage(
     case "cancel":
       sessions.live.get(message.session)?.inflight.cancel(message.request, message.reason);
       return;
-    case "reply":
-      return settleReply(cluster, sessions, reporter, message.session, message.response);
+    case "response":
+      return settleResponse(cluster, sessions, reporter, message.session, message.response);
     case "ended":
       return sessions.endedElsewhere(message.session, message.reason);
     case "resumed":

@@ -5,27 +5,27 @@
  */
 import { type Notification, notificationText } from "../protocol/exchange.ts";
 import { mintSessionId } from "../sessions/id.ts";
-import type { HandlerParts } from "./parts.ts";
+import type { HandlerComponents } from "./components.ts";
 import type { HandlerSessions, McpHandler } from "./types.ts";
 
 /** Makes `handler.sessions`. */
-export function sessionsOf(parts: HandlerParts): HandlerSessions {
-  const { sessions } = parts;
+export function sessionsOf(components: HandlerComponents): HandlerSessions {
+  const { sessions } = components;
   return {
     get size() {
       return sessions.store.size;
     },
-    open: () => openSession(parts),
+    open: () => openSession(components),
     end: (sessionId) => sessions.end(sessionId, "ended"),
   };
 }
 
-async function openSession(parts: HandlerParts): Promise<string> {
-  const { sessions, cluster } = parts;
+async function openSession(components: HandlerComponents): Promise<string> {
+  const { sessions, cluster } = components;
   if (cluster.draining) throw new Error("Stop draining before you open a session");
   const id = mintSessionId();
   const admitted = await sessions.reserve(id, undefined);
-  if (!admitted || !await begin(parts, id)) {
+  if (!admitted || !await begin(components, id)) {
     sessions.live.delete(id);
     cluster.pinned?.release(id);
     await sessions.store.release(id);
@@ -35,10 +35,10 @@ async function openSession(parts: HandlerParts): Promise<string> {
 }
 
 async function begin(
-  { sessions, cluster: { pinned }, settings }: HandlerParts,
+  { sessions, cluster: { pinned }, settings }: HandlerComponents,
   id: string,
 ): Promise<boolean> {
-  const session = pinned === undefined ? sessions.make(id) : sessions.part(id);
+  const session = pinned === undefined ? sessions.makeLive(id) : sessions.ensureLive(id);
   if (pinned !== undefined && !await pinned.claim(session)) return false;
   const record = {
     id,
@@ -54,7 +54,7 @@ async function begin(
 }
 
 /** Makes `handler.notify`. */
-export function notifySession({ sessions }: HandlerParts): McpHandler["notify"] {
+export function notifySession({ sessions }: HandlerComponents): McpHandler["notify"] {
   return async (sessionId, notification) => {
     checkNotification(notification);
     const text = notificationText(notification);

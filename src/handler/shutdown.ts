@@ -6,23 +6,23 @@
 import type { PinnedSessions } from "../cluster/pinned_sessions.ts";
 import { SERVER_STREAM } from "../sessions/server_streams.ts";
 import type { Eras } from "./eras.ts";
-import type { Host } from "./host.ts";
-import type { HandlerParts } from "./parts.ts";
+import type { HandlerHost } from "./dispatcher_host.ts";
+import type { HandlerComponents } from "./components.ts";
 
 /** How long giving up pinned sessions may take, in milliseconds. */
 const UNPIN_MS = 500;
 
 /** Closes a handler. It settles soon after `graceMs`, whatever tool handlers do. */
 export async function shutDown(
-  parts: HandlerParts,
+  components: HandlerComponents,
   eras: Eras,
-  host: Host,
+  host: HandlerHost,
   graceMs: number,
 ): Promise<void> {
-  const { calls, streams, sessions, cluster, settings: { clock, shared } } = parts;
+  const { calls, streams, sessions, cluster, settings: { clock, shared } } = components;
   calls.closing = streams.closing = sessions.closing = true;
   // Clients reconnect elsewhere for what they listen to; what they wait for may still be answered here.
-  closeStreams(parts, (stream) => stream === SERVER_STREAM);
+  closeStreams(components, (stream) => stream === SERVER_STREAM);
   cluster.pinned?.giveUp((verb) => verb === "GET");
   eras.endListens();
   await new Promise<void>((resolve) => {
@@ -34,17 +34,20 @@ export async function shutDown(
   });
   for (const session of sessions.live.values()) session.inflight.stopAll("shutdown");
   calls.sessionless.stopAll("shutdown");
-  closeStreams(parts, () => true);
+  closeStreams(components, () => true);
   // The sessions of a store that no other handler has end with this one.
   if (!shared) {
     for (const id of [...await sessions.store.ids()]) await sessions.end(id, "shutdown");
   }
-  if (cluster.pinned !== undefined) await unpin(parts, cluster.pinned);
-  dispose(parts, host);
+  if (cluster.pinned !== undefined) await unpin(components, cluster.pinned);
+  dispose(components, host);
 }
 
 /** Ends all waits and leaves the other nodes. */
-function dispose({ gates, calls, streams, sessions, cluster }: HandlerParts, host: Host): void {
+function dispose(
+  { gates, calls, streams, sessions, cluster }: HandlerComponents,
+  host: HandlerHost,
+): void {
   host.dispose();
   sessions.dispose();
   cluster.dispose();
@@ -58,7 +61,7 @@ function dispose({ gates, calls, streams, sessions, cluster }: HandlerParts, hos
  * the store fails or is slow, they notice by themselves.
  */
 async function unpin(
-  { sessions, reporter, settings: { clock } }: HandlerParts,
+  { sessions, reporter, settings: { clock } }: HandlerComponents,
   pinned: PinnedSessions,
 ): Promise<void> {
   const held = [...sessions.live.values()].filter(({ claimed }) => claimed);
@@ -75,7 +78,7 @@ async function unpin(
 }
 
 function closeStreams(
-  { sessions, settings: { streams: { retryMs } } }: HandlerParts,
+  { sessions, settings: { streams: { retryMs } } }: HandlerComponents,
   which: (stream: string) => boolean,
 ): void {
   for (const session of sessions.live.values()) {

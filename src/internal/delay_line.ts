@@ -20,20 +20,20 @@ export abstract class Wait extends Linked<Wait> {
   due = 0;
 
   /** Called once when the time has passed. */
-  abstract over(): void;
+  abstract elapsed(): void;
 
   /** Whether it lasts. */
-  get lasts(): boolean {
+  get pending(): boolean {
     return this.list !== undefined;
   }
 
-  /** Ends the wait without {@linkcode over} being called. Safe to call at any time, more than once. */
+  /** Ends the wait without {@linkcode elapsed} being called. Safe to call at any time, more than once. */
   cancel(): void {
     this.list?.remove(this);
   }
 
   /** Lets another wait go on in its place, if it lasts. */
-  handOver(to: Wait): void {
+  replaceWith(to: Wait): void {
     to.due = this.due;
     this.list?.insert(to, this);
     this.cancel();
@@ -51,7 +51,7 @@ class CallbackWait extends Wait implements Delay {
     this.#callback = callback;
   }
 
-  over(): void {
+  elapsed(): void {
     this.#callback();
   }
 
@@ -126,7 +126,7 @@ export class DelayLine {
       let wait = this.#waits.first;
       while (wait !== undefined && wait.due <= now) {
         wait.cancel();
-        wait.over();
+        wait.elapsed();
         wait = this.#waits.first;
       }
     } finally {

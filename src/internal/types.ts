@@ -7,6 +7,9 @@
 /** A value now, or a promise of it: in-memory implementations answer at once, remote ones later. */
 export type MaybePromise<T> = T | Promise<T>;
 
+/** Sends an HTTP request, as the global `fetch` does. */
+export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
+
 /** Whether a value is a promise (or anything else with a `then`). */
 export function isPromise<T>(value: MaybePromise<T>): value is Promise<T> {
   return typeof value === "object" && value !== null &&

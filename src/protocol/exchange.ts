@@ -163,7 +163,7 @@ export type NotificationExchange = Pick<
 >;
 
 /** A document that all handlers of an endpoint go by, also those that join later. */
-export interface Shared {
+export interface SharedDocumentHandle {
   /**
    * Puts a JSON value in the place of the present one, for all.
    *
@@ -215,7 +215,7 @@ export interface DispatcherHost {
   share?(
     name: string,
     apply: (value: JsonObject, version: number) => MaybePromise<void>,
-  ): Shared;
+  ): SharedDocumentHandle;
   /** Hands an event to the application's `onEvent`. */
   report(event: McpEvent): void;
 }

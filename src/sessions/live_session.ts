@@ -13,7 +13,7 @@ import type { MaybePromise } from "../internal/types.ts";
 import type { SessionState } from "../protocol/exchange.ts";
 import type { Reporter } from "../protocol/reporter.ts";
 import type { LogLevel } from "../protocol/shapes.ts";
-import type { Connection } from "../streams/connection.ts";
+import type { LoggedConnection } from "../streams/logged_connection.ts";
 import type { StreamSession } from "../streams/streams.ts";
 import type { ServerStreams } from "./server_streams.ts";
 import type { SessionRecord, SessionStore } from "./types.ts";
@@ -50,7 +50,7 @@ export class LiveSession implements CallSession, StreamSession {
   readonly #init: LiveSessionInit;
   #inflight: InFlight | undefined;
   #questions: Questions | undefined;
-  #connections: Map<string, Connection> | undefined;
+  #connections: Map<string, LoggedConnection> | undefined;
   #finished: Set<string> | undefined;
   /** The common prefix of stream names that begin here; no other process has it. */
   #streamPrefix: string | undefined;
@@ -80,7 +80,7 @@ export class LiveSession implements CallSession, StreamSession {
     return this.#questions?.size ?? 0;
   }
 
-  get connections(): Map<string, Connection> {
+  get connections(): Map<string, LoggedConnection> {
     return this.#connections ??= new Map();
   }
 

@@ -6,7 +6,7 @@
 import type { Clock } from "../internal/clock.ts";
 import { LinkedList } from "../internal/linked_list.ts";
 import { Entry, Owner } from "./memory_entry.ts";
-import { Subscribers } from "./subscriptions.ts";
+import { Subscribers } from "./subscribers.ts";
 import type {
   EndedSession,
   Found,

@@ -15,7 +15,7 @@ import type { SessionRecord, SessionStore } from "./types.ts";
 export const SERVER_STREAM = "s";
 
 /** The stream that keeps messages until the client has said that it is initialized. */
-const HELD_STREAM = "h";
+const QUEUE_STREAM = "h";
 
 /** How long to wait between attempts while another node sends held messages, in milliseconds. */
 const RETRY_MS = 20;
@@ -63,20 +63,20 @@ export class ServerStreams {
 
   #pushTo(id: string, record: SessionRecord | undefined, text: string): MaybePromise<boolean> {
     if (record === undefined) return false;
-    if (!record.initialized) return this.#hold(id, text).then(() => true);
+    if (!record.initialized) return this.#queue(id, text).then(() => true);
     const number = this.#init.log.append(id, SERVER_STREAM, text);
     return isPromise(number) ? number.then((number) => number > 0) : number > 0;
   }
 
   /** Keeps a message until the client is initialized, which it may have become meanwhile. */
-  async #hold(id: string, text: string): Promise<void> {
+  async #queue(id: string, text: string): Promise<void> {
     const { log, store, clock } = this.#init;
-    const kept = log.append(id, HELD_STREAM, text);
+    const kept = log.append(id, QUEUE_STREAM, text);
     if (!isPromise(kept)) return;
     await kept;
     if (!(await store.peek(id))?.initialized) return;
     // Messages that follow must not overtake this one: wait while another node sends held messages.
-    for (let tries = 0; tries < MOST_TRIES && !await this.pushHeld(id); tries++) {
+    for (let tries = 0; tries < MOST_TRIES && !await this.sendQueued(id); tries++) {
       await new Promise<void>((resolve) => clock.timer(RETRY_MS, resolve));
     }
   }
@@ -86,7 +86,7 @@ export class ServerStreams {
    *
    * @returns Whether this node did
    */
-  async pushHeld(id: string): Promise<boolean> {
+  async sendQueued(id: string): Promise<boolean> {
     const { leases } = this.#init;
     let more = true;
     while (more) {
@@ -95,7 +95,7 @@ export class ServerStreams {
       // The node that has the lease checks once more after releasing it.
       if (lease === undefined) return false;
       try {
-        more = await this.#sendHeld(id);
+        more = await this.#sendQueuedOnce(id);
       } finally {
         lease.release();
       }
@@ -108,13 +108,13 @@ export class ServerStreams {
    *
    * @returns Whether there were any
    */
-  async #sendHeld(id: string): Promise<boolean> {
+  async #sendQueuedOnce(id: string): Promise<boolean> {
     const { log } = this.#init;
-    const delivered = log.delivered(id, HELD_STREAM);
-    const held = log.read(id, HELD_STREAM, isPromise(delivered) ? await delivered : delivered);
+    const delivered = log.delivered(id, QUEUE_STREAM);
+    const held = log.read(id, QUEUE_STREAM, isPromise(delivered) ? await delivered : delivered);
     const slice = isPromise(held) ? await held : held;
     if (slice === undefined || slice.events.length === 0) return false;
-    const noted = log.deliver(id, HELD_STREAM, slice.last);
+    const noted = log.deliver(id, QUEUE_STREAM, slice.last);
     if (isPromise(noted)) await noted;
     for (const { data } of slice.events) {
       const sent = log.append(id, SERVER_STREAM, data);
@@ -163,7 +163,7 @@ export class ServerStreams {
       // Without a promise there is no turn in between, so that messages keep the order of their causes.
       const unread = this.#isUnread(id, SERVER_STREAM, text);
       if (isPromise(unread) ? await unread : unread) continue;
-      const held = this.#isUnread(id, HELD_STREAM, text);
+      const held = this.#isUnread(id, QUEUE_STREAM, text);
       if (isPromise(held) ? await held : held) continue;
       const done = this.push(id, text);
       if (isPromise(done)) await done;

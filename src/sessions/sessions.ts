@@ -8,7 +8,7 @@ import { sessionNotFound, storeUnavailable } from "../http/refusals.ts";
 import { type Refusal, refusal } from "../http/reply.ts";
 import type { Clock } from "../internal/clock.ts";
 import { shortHash } from "../internal/random.ts";
-import { Recent } from "../internal/recent.ts";
+import { RecentKeys } from "../internal/recent_keys.ts";
 import { isPromise, type MaybePromise } from "../internal/types.ts";
 import { ErrorCode } from "../protocol/errors.ts";
 import type { SessionEndReason } from "../protocol/events.ts";
@@ -66,7 +66,7 @@ export class Sessions {
   closing = false;
   readonly #init: SessionsInit;
   /** Sessions that ended, while the store may still be about to say that they exist. */
-  readonly #ended: Recent;
+  readonly #ended: RecentKeys;
   #stopSweep: (() => void) | undefined;
   #disposed = false;
 
@@ -75,21 +75,21 @@ export class Sessions {
     this.#init = init;
     this.store = init.store;
     this.serverStreams = init.serverStreams;
-    this.#ended = new Recent(init.clock, REMEMBER_MS, REMEMBER_MOST);
+    this.#ended = new RecentKeys(init.clock, REMEMBER_MS, REMEMBER_MOST);
   }
 
   /** This process's part of a session, made where there is none. */
-  part(id: string): LiveSession {
+  ensureLive(id: string): LiveSession {
     let session = this.live.get(id);
     if (session === undefined) {
-      session = this.make(id);
+      session = this.makeLive(id);
       this.live.set(id, session);
     }
     return session;
   }
 
   /** Makes this process's part of a session that is about to begin, without entering it. */
-  make(id: string): LiveSession {
+  makeLive(id: string): LiveSession {
     return new LiveSession(this.#init, id);
   }
 
@@ -124,7 +124,7 @@ export class Sessions {
   #found(id: string, found: Found, live: LiveSession | undefined): Lookup {
     if (found.record !== undefined) {
       if (this.#init.pinned && live?.claimed !== true) return { kind: "elsewhere", id };
-      const session = live ?? this.part(id);
+      const session = live ?? this.ensureLive(id);
       if (live === undefined) this.#armSweep();
       if (session.ended) return sessionNotFound("session-unknown");
       session.record = found.record;
@@ -268,7 +268,7 @@ export class Sessions {
   /** Starts over with a session that could not be ended, keeping only the claim to it. */
   #remake({ id, claimed, renewedAt }: LiveSession): void {
     this.live.delete(id);
-    if (claimed) Object.assign(this.part(id), { claimed, renewedAt });
+    if (claimed) Object.assign(this.ensureLive(id), { claimed, renewedAt });
   }
 
   /** Makes sure that expired sessions are looked for as long as there are any sessions. */

@@ -43,7 +43,7 @@ class LoggedReply implements ReplyStream {
     this.#streams = streams;
     this.#reader = reader;
     this.#stream = reader.session.nameStream();
-    if (streams.log.addWhole !== undefined) this.#pending = [];
+    if (streams.log.appendStream !== undefined) this.#pending = [];
   }
 
   reply(): Reply {
@@ -83,7 +83,7 @@ class LoggedReply implements ReplyStream {
     // The client may have resumed since: it is the present connection that ends.
     const present = this.#connection;
     // Without any event id the client has nothing to resume with.
-    const resumable = VERSIONS[this.#reader.version].priming || (present?.cursor ?? 0) > 0;
+    const resumable = VERSIONS[this.#reader.version].priming || (present?.lastSent ?? 0) > 0;
     if (resumable) present?.close("released", { retryMs });
   }
 
@@ -133,7 +133,7 @@ class LoggedReply implements ReplyStream {
     for (const { data } of pending) frames += frame(eventId(stream, ++n), data);
     reporter.background(
       "appending to a stream",
-      () => log.addWhole?.(session.id, stream, frames, n),
+      () => log.appendStream?.(session.id, stream, frames, n),
     );
     slots.give(owner);
     if (reporter.enabled) this.#reportWhole(shortHash(session.id));

@@ -17,7 +17,7 @@ export interface EventId {
 }
 
 /** Where to go on reading. */
-export interface Cursor {
+export interface ResumePoint {
   /** The stream's name in its session. */
   readonly stream: string;
   /** The number of the last event that the client has. */
@@ -27,7 +27,7 @@ export interface Cursor {
 }
 
 /** Why there is nowhere to go on. */
-export interface NoCursor {
+export interface NoResumePoint {
   /** The reason. */
   readonly failed:
     /** It is no event id. */
@@ -57,19 +57,22 @@ export function parseEventId(text: string): EventId | undefined {
  *
  * @param lastEventId What the client sent as `Last-Event-ID`
  */
-export function findCursor(
+export function findResumePoint(
   log: EventLog,
   session: string,
   lastEventId: string,
-): MaybePromise<Cursor | NoCursor> {
+): MaybePromise<ResumePoint | NoResumePoint> {
   const id = parseEventId(lastEventId);
   if (id === undefined) return { failed: "malformed" };
   const slice = log.read(session, id.stream, id.n);
-  if (isPromise(slice)) return slice.then((value) => cursorIn(value, id));
-  return cursorIn(slice, id);
+  if (isPromise(slice)) return slice.then((value) => resumePointIn(value, id));
+  return resumePointIn(slice, id);
 }
 
-function cursorIn(slice: Slice | undefined, { stream, n }: EventId): Cursor | NoCursor {
+function resumePointIn(
+  slice: Slice | undefined,
+  { stream, n }: EventId,
+): ResumePoint | NoResumePoint {
   if (slice === undefined || n > slice.last) return { failed: "unknown" };
   if (slice.gap) return { failed: "gap" };
   return { stream, after: n, over: slice.ended && n === slice.last };

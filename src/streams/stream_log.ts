@@ -27,8 +27,8 @@ export class StreamLog extends Wait {
   last = 0;
   /** The oldest kept event's number, or one more than the newest's. */
   first = 1;
-  /** How many places of the session's list are its own. */
-  places = 0;
+  /** How many entries of the session's list are its own. */
+  entries = 0;
   /** Up to where it was delivered. */
   delivered = 0;
   readonly #log: SessionLog;
@@ -68,7 +68,7 @@ export class StreamLog extends Wait {
   }
 
   /** Its time is over. */
-  over(): void {
+  elapsed(): void {
     this.#log.expire(this);
     this.wake();
   }

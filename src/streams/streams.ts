@@ -11,7 +11,7 @@ import { Slots } from "../internal/slots.ts";
 import type { Reply } from "../http/reply.ts";
 import type { Reporter } from "../protocol/reporter.ts";
 import { type ProtocolVersion, VERSIONS } from "../protocol/versions.ts";
-import { Connection } from "./connection.ts";
+import { LoggedConnection } from "./logged_connection.ts";
 import { sseReply } from "./sse.ts";
 import type { EventLog } from "./types.ts";
 
@@ -34,7 +34,7 @@ export interface StreamSession {
   /** The session's id. */
   readonly id: string;
   /** The open connections of the session in this process, by the stream that each reads. */
-  readonly connections: Map<string, Connection>;
+  readonly connections: Map<string, LoggedConnection>;
   /** Makes a name that no other stream of the session has, on any node. */
   nameStream(): string;
   /** Keeps the session from expiring and from being evicted. */
@@ -74,7 +74,7 @@ export interface Connected {
   /** The reply. */
   readonly reply: Reply;
   /** Ends the connection, not the stream. */
-  readonly close: Connection["close"];
+  readonly close: LoggedConnection["close"];
 }
 
 /** The connections of streams of one endpoint. */
@@ -119,7 +119,7 @@ export class Streams {
     session.hold();
     reporter.background("opening a stream", () => log.open(session.id, stream));
     let stopExpiry: (() => void) | undefined = undefined;
-    const connection = new Connection({
+    const connection = new LoggedConnection({
       log,
       session: session.id,
       stream,

@@ -65,7 +65,7 @@ export interface EventLog {
    * @param frames Its messages, each as {@linkcode frame} makes it, with numbers from 1
    * @param count How many there are; at least 1
    */
-  addWhole?(session: string, stream: string, frames: string, count: number): MaybePromise<void>;
+  appendStream?(session: string, stream: string, frames: string, count: number): MaybePromise<void>;
   /** What a stream holds after event `after`, or `undefined` when the stream is unknown. */
   read(session: string, stream: string, after: number): MaybePromise<Slice | undefined>;
   /** Notes that a stream's events up to `n` have been handed to a connection. Never goes back. */

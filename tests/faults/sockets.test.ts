@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import * as fc from "fast-check";
-import type { RunningServer } from "../../src/adapters/drain.ts";
+import type { RunningServer } from "../../src/adapters/running_server.ts";
 import type { HandlerLimits } from "../../src/handler/types.ts";
 import { McpServer } from "../../src/server/server.ts";
 import { callText, RawConnection, requestText } from "../runtimes/raw.ts";

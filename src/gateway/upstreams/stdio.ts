@@ -8,9 +8,9 @@ import { integerOption } from "../../internal/check.ts";
 import { openSession } from "../client/open_session.ts";
 import {
   checkSessionOptions,
-  type SessionOptions,
   type SessionSettings,
   timeoutOption,
+  type UpstreamSessionOptions,
 } from "../client/session_options.ts";
 import type { Message, Transport } from "../client/transport.ts";
 import { UpstreamError } from "../shared/upstream_error.ts";
@@ -21,7 +21,7 @@ import { identityOf } from "./identity.ts";
 import { Lines } from "./lines.ts";
 
 /** Options for {@linkcode stdio}. */
-export interface StdioOptions extends SessionOptions {
+export interface StdioOptions extends UpstreamSessionOptions {
   /** Names the program: a path, or a name to look up in `PATH`. It is never passed to a shell. */
   readonly command: string;
   /** Lists its arguments, which are passed unchanged. */

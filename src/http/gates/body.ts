@@ -46,7 +46,7 @@ class Arrival extends Wait {
   }
 
   /** Gives the body up: time is up. */
-  over(): void {
+  elapsed(): void {
     this.#end(TOO_SLOW);
     this.#reader?.cancel().catch(() => {});
   }

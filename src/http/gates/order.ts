@@ -12,7 +12,7 @@ import type { Refusal, Reply } from "../reply.ts";
 import { checkAccept } from "./accept.ts";
 import { type Body, checkBody, readBody } from "./body.ts";
 import { checkContentType } from "./content_type.ts";
-import { checkEnvelope } from "./envelope.ts";
+import { checkJsonRpc } from "./jsonrpc.ts";
 import { checkHealth } from "./health.ts";
 import { checkHost } from "./host.ts";
 import { parseJson } from "./json.ts";
@@ -65,7 +65,7 @@ export class Gates {
     inbound.bodyLength = text.length;
     const parsed = parseJson(text, jsonDepth);
     if (parsed.refusal !== undefined) return parsed.refusal;
-    return checkEnvelope(inbound, parsed.value, batch);
+    return checkJsonRpc(inbound, parsed.value, batch);
   }
 
   /** Stops the timer, unless a body is being received: that one keeps its limit. */

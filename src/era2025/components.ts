@@ -1,5 +1,5 @@
 /**
- * The parts of an endpoint that the 2025 era works with.
+ * The components of an endpoint that the 2025 era works with.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import type { Leases } from "../streams/leases.ts";
 import type { Streams } from "../streams/streams.ts";
 
 /** What the era works with. */
-export interface Era2025Parts {
+export interface Era2025Components {
   readonly calls: Calls;
   readonly streams: Streams;
   readonly sessions: Sessions;

@@ -13,7 +13,7 @@ import { type Refusal, refusal } from "../reply.ts";
  * Fills in the messages of a POST, or refuses what is no JSON-RPC. Whether the client may send a batch
  * is decided once its protocol version is known.
  */
-export function checkEnvelope(
+export function checkJsonRpc(
   inbound: Inbound,
   value: unknown,
   maxBatch: number,

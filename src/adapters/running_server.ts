@@ -34,7 +34,7 @@ export interface RunningServer extends AsyncDisposable {
  * Answers a request; `context` is what the runtime passes beside it. What `createMcpHandler` returns
  * also answers as data, which a host can write without a `Response`.
  */
-export interface Fetch {
+export interface FetchHandler {
   /** Answers a request with a response. */
   (request: Request, context?: unknown): Promise<Response>;
   /** Answers a request with data. */
@@ -45,7 +45,7 @@ export interface Fetch {
 export interface ListenInit {
   readonly hostname: string;
   readonly port: number;
-  readonly fetch: Fetch;
+  readonly fetch: FetchHandler;
   /** Told of what fails outside of any request. MUST NOT throw. */
   readonly failed: (error: unknown) => void;
 }

@@ -15,7 +15,7 @@ import type { Calls } from "./calls.ts";
 const INTERNAL_ERROR = errorObject(ErrorCode.InternalError, "Internal error");
 
 /** The outcome of a call, ready to be sent. */
-export interface Outcome {
+export interface EncodedResponse {
   readonly text: string;
   readonly outcome: RequestOutcome;
   /** The HTTP status, unless it is 200 or a stream has begun. */
@@ -34,11 +34,11 @@ const MODERN_STATUS: ReadonlyMap<number, number> = new Map([
 ]);
 
 /** Writes a result as a response; an error instead where it is no JSON object, or is too large. */
-export function resultAnswer(
+export function encodeResult(
   calls: Calls,
   call: AnsweredCall,
   result: JsonObject,
-): Outcome {
+): EncodedResponse {
   let json: string;
   try {
     if (!isObject(result)) throw new TypeError("Return an object as the result of a request");
@@ -47,7 +47,7 @@ export function resultAnswer(
     if (!text?.startsWith("{")) throw new TypeError("Return a result that is an object as JSON");
     json = text;
   } catch (error) {
-    return errorAnswer(calls, call, error);
+    return encodeError(calls, call, error);
   }
   const most = calls.settings.resultBytes;
   if (!isWithinBytes(json, most)) {
@@ -62,11 +62,11 @@ export function resultAnswer(
 }
 
 /** Writes a failure as a response: an {@linkcode McpError} as it is, anything else as "Internal error". */
-export function errorAnswer(calls: Calls, call: AnsweredCall, error: unknown): Outcome {
+export function encodeError(calls: Calls, call: AnsweredCall, error: unknown): EncodedResponse {
   let reason = error;
   // Anything may have been thrown, also something that throws when it is read.
   try {
-    if (error instanceof McpError) return mcpErrorAnswer(calls, call, error);
+    if (error instanceof McpError) return encodeMcpError(calls, call, error);
   } catch (unusable) {
     reason = unusable;
   }
@@ -75,7 +75,7 @@ export function errorAnswer(calls: Calls, call: AnsweredCall, error: unknown): O
 }
 
 /** @throws If the error can't be sent */
-function mcpErrorAnswer(calls: Calls, call: AnsweredCall, error: McpError): Outcome {
+function encodeMcpError(calls: Calls, call: AnsweredCall, error: McpError): EncodedResponse {
   const modern = isModern(call.protocolVersion);
   const code = modern ? modernCode(error.code) : error.code;
   const text = errorText(call.id, errorObject(code, error.message, error.data));

@@ -25,7 +25,7 @@ const MOST_S = 255;
  * @param context What the host passed beside the request, or a Hono context around that
  * @param keepAliveMs How often a quiet stream gets a comment, in milliseconds
  */
-export function holdOpen(
+export function suspendIdleTimeout(
   request: Request,
   context: unknown,
   reply: MaybePromise<Reply>,

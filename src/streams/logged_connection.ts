@@ -14,8 +14,8 @@ import type { EventLog, LoggedEvent, Slice } from "./types.ts";
 const DEFAULT_BUFFER_BYTES = 65_536;
 const encoder = new TextEncoder();
 
-/** Options for a {@linkcode Connection}. */
-export interface ConnectionOptions {
+/** Options for a {@linkcode LoggedConnection}. */
+export interface LoggedConnectionOptions {
   /** The log to read from. */
   readonly log: EventLog;
   /** The session's id. */
@@ -53,24 +53,24 @@ export interface ConnectionOptions {
  * the log. When the log drops an event that wasn't sent yet the connection closes, so that the client
  * resumes and learns of the gap.
  */
-export class Connection {
+export class LoggedConnection {
   /** The response's body. */
   readonly body: ReadableStream<Uint8Array>;
-  readonly #options: ConnectionOptions;
+  readonly #options: LoggedConnectionOptions;
   readonly #bufferBytes: number;
-  readonly #quiet: Delay;
+  readonly #keepAliveDelay: Delay;
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   #unwatch: (() => void) | undefined;
   /** Resolves the pending `pull`, so that the stream pulls again once it has room. */
-  #askAgain: (() => void) | undefined;
-  #cursor: number;
+  #resumePull: (() => void) | undefined;
+  #lastSent: number;
   /** The message that was sent last. */
   #newest: string | undefined;
   #open = true;
   /** Whether the constructor has returned. */
-  #made = false;
+  #constructed = false;
   /** Whether there may be something to read. */
-  #news = true;
+  #mayHaveEvents = true;
   /** Whether a read, or sending what it returned, is in progress. */
   #busy = false;
   /** Whether the log has answered before. */
@@ -79,10 +79,10 @@ export class Connection {
   #known = false;
 
   /** Begins to read: events that the log returns synchronously are in the body when this returns. */
-  constructor(options: ConnectionOptions) {
+  constructor(options: LoggedConnectionOptions) {
     this.#options = options;
     this.#bufferBytes = options.bufferBytes ?? DEFAULT_BUFFER_BYTES;
-    this.#cursor = options.after;
+    this.#lastSent = options.after;
     this.body = new ReadableStream<Uint8Array>({
       start: (controller) => {
         this.#controller = controller;
@@ -90,9 +90,9 @@ export class Connection {
       pull: () => this.#pull(),
       cancel: () => this.#finish("disconnected"),
     }, { highWaterMark: this.#bufferBytes, size: byteLength });
-    this.#quiet = options.keepAlive.add(() => this.#keepAlive());
+    this.#keepAliveDelay = options.keepAlive.add(() => this.#keepAlive());
     this.#begin();
-    this.#made = true;
+    this.#constructed = true;
   }
 
   /** Whether the connection still sends events. */
@@ -101,8 +101,8 @@ export class Connection {
   }
 
   /** The number of the last event sent. */
-  get cursor(): number {
-    return this.#cursor;
+  get lastSent(): number {
+    return this.#lastSent;
   }
 
   /**
@@ -131,7 +131,7 @@ export class Connection {
   #pull(): Promise<void> | undefined {
     this.#pump();
     if (this.#newest === undefined || this.#room <= 0) return undefined;
-    return new Promise((resolve) => this.#askAgain = resolve);
+    return new Promise((resolve) => this.#resumePull = resolve);
   }
 
   #begin(): void {
@@ -153,10 +153,11 @@ export class Connection {
 
   readonly #wake = (oldest = 0, appended?: LoggedEvent): void => {
     // The next event has been dropped already: don't wait until the buffer has room for it.
-    if (this.#answered && oldest > this.#cursor + 1) return this.#tooSlow();
-    const next = appended?.n === this.#cursor + 1 && this.#known && !this.#news && !this.#busy;
+    if (this.#answered && oldest > this.#lastSent + 1) return this.#tooSlow();
+    const next = appended?.n === this.#lastSent + 1 && this.#known && !this.#mayHaveEvents &&
+      !this.#busy;
     if (next && this.#open && this.#room > 0) return this.#sendNext(appended);
-    this.#news = true;
+    this.#mayHaveEvents = true;
     this.#pump();
   };
 
@@ -170,7 +171,7 @@ export class Connection {
       this.#fail(error);
     }
     this.#busy = false;
-    if (this.#news) this.#pump();
+    if (this.#mayHaveEvents) this.#pump();
   }
 
   /** Reads and sends while there may be events and the buffer has room. */
@@ -178,10 +179,10 @@ export class Connection {
     if (this.#busy) return;
     this.#busy = true;
     try {
-      while (this.#open && this.#news && this.#room > 0) {
-        this.#news = false;
+      while (this.#open && this.#mayHaveEvents && this.#room > 0) {
+        this.#mayHaveEvents = false;
         const { log, session, stream } = this.#options;
-        const slice = log.read(session, stream, this.#cursor);
+        const slice = log.read(session, stream, this.#lastSent);
         if (isPromise(slice)) return this.#later(slice);
         this.#take(slice);
       }
@@ -221,37 +222,37 @@ export class Connection {
       if (!first) return this.#tooSlow();
       this.#skip(slice);
     }
-    const begin = this.#cursor;
+    const begin = this.#lastSent;
     for (const event of slice.events) {
       if (!this.#open) return;
       if (this.#room <= 0) {
-        this.#news = true;
+        this.#mayHaveEvents = true;
         break;
       }
       this.#send(event);
     }
-    if (this.#cursor > begin) this.#noteDelivered();
-    if (slice.ended && this.#cursor >= slice.last) this.#finish("ended");
+    if (this.#lastSent > begin) this.#noteDelivered();
+    if (slice.ended && this.#lastSent >= slice.last) this.#finish("ended");
   }
 
   #send({ n, data }: LoggedEvent): void {
     this.#enqueue(frame(eventId(this.#options.stream, n), data));
-    this.#cursor = n;
+    this.#lastSent = n;
     this.#newest = data;
   }
 
   /** Begins after events that were dropped before the connection could read them. */
   #skip({ events, last }: Slice): void {
     const [oldest] = events;
-    this.#cursor = oldest === undefined ? last : oldest.n - 1;
+    this.#lastSent = oldest === undefined ? last : oldest.n - 1;
     const { session, report } = this.#options;
     report({ type: "resume-failed", session: shortHash(session), reason: "gap" });
   }
 
   #noteDelivered(): void {
     const { log, session, stream } = this.#options;
-    this.#quiet.restart();
-    this.#settle(log.deliver(session, stream, this.#cursor));
+    this.#keepAliveDelay.restart();
+    this.#settle(log.deliver(session, stream, this.#lastSent));
   }
 
   #settle(done: void | Promise<void>): void {
@@ -261,7 +262,7 @@ export class Connection {
   #keepAlive(): void {
     // With unread bytes in the buffer a comment would only join the queue.
     if (this.#room >= this.#bufferBytes) this.#enqueue(KEEP_ALIVE);
-    this.#quiet.restart();
+    this.#keepAliveDelay.restart();
   }
 
   /** The bytes that the buffer has room for; any positive number is enough for one event. */
@@ -272,8 +273,8 @@ export class Connection {
   #enqueue(text: string): void {
     this.#controller?.enqueue(encoder.encode(text));
     if (this.#room > 0) return;
-    this.#askAgain?.();
-    this.#askAgain = undefined;
+    this.#resumePull?.();
+    this.#resumePull = undefined;
   }
 
   #tooSlow(): void {
@@ -298,7 +299,7 @@ export class Connection {
   #finish(reason: StreamCloseReason, retryMs?: number): void {
     if (!this.#open) return;
     this.#open = false;
-    this.#quiet.cancel();
+    this.#keepAliveDelay.cancel();
     this.#stopWatching();
     if (reason !== "disconnected") {
       try {
@@ -309,7 +310,7 @@ export class Connection {
       }
     }
     const { onClose } = this.#options;
-    if (this.#made) onClose(reason);
+    if (this.#constructed) onClose(reason);
     else queueMicrotask(() => onClose(reason));
   }
 }

@@ -11,7 +11,7 @@ import type { Sessions } from "../sessions/sessions.ts";
 import type { Cluster } from "./cluster.ts";
 
 /** Settles the question of a session that a reply answers; an unmatched reply becomes an event. */
-export function settleReply(
+export function settleResponse(
   cluster: Cluster,
   sessions: Sessions,
   reporter: Reporter,
@@ -29,7 +29,7 @@ export function settleReply(
   const asker = askerOf(response.id);
   if (asker === undefined || asker === cluster.node) return unmatched();
   reporter.background("forwarding a reply", async () => {
-    const message = { kind: "reply", session: id, response } as const;
+    const message = { kind: "response", session: id, response } as const;
     if (!await cluster.messenger.send(asker, message)) unmatched();
   });
 }

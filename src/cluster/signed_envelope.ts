@@ -6,12 +6,12 @@
  */
 import type { Clock } from "../internal/clock.ts";
 import type { MessageProblem } from "../protocol/events.ts";
-import { Numbers } from "./numbers.ts";
+import { SequenceNumbers } from "./sequence_numbers.ts";
 
 /** How far a sender's clock may be from the reader's, in milliseconds. */
 const WINDOW_MS = 30_000;
 /** Stands for every node. */
-export const EVERYBODY = "*";
+export const EVERY_NODE = "*";
 
 const LABEL = "mooring nodes 1";
 const encoder = new TextEncoder();
@@ -35,17 +35,17 @@ export interface EnvelopesInit {
 type Head = readonly [from: string, to: string, at: number, number: number];
 
 /** Signs and checks envelopes (HMAC-SHA-256 over every field). */
-export class Envelopes {
+export class SignedEnvelopes {
   readonly #node: string;
   readonly #clock: Clock;
   readonly #keys: Promise<readonly CryptoKey[]>;
-  readonly #numbers: Numbers;
+  readonly #numbers: SequenceNumbers;
   #number = 0;
 
   constructor({ node, keys, clock }: EnvelopesInit) {
     this.#node = node;
     this.#clock = clock;
-    this.#numbers = new Numbers(clock, 2 * WINDOW_MS);
+    this.#numbers = new SequenceNumbers(clock, 2 * WINDOW_MS);
     this.#keys = Promise.all(keys.map(deriveKey));
     // Whoever uses a key learns of it.
     this.#keys.catch(() => {});
@@ -69,7 +69,7 @@ export class Envelopes {
     const head = readHead(signed.slice(0, Math.max(0, signed.indexOf("\n"))));
     if (mac === undefined || head === undefined) return { problem: "malformed" };
     const [from, to, at, number] = head;
-    if (to !== this.#node && to !== EVERYBODY) return { problem: "misdirected" };
+    if (to !== this.#node && to !== EVERY_NODE) return { problem: "misdirected" };
     if (Math.abs(this.#clock.now() - at) >= WINDOW_MS) return { problem: "stale" };
     if (from === this.#node || !await this.#signed(mac, bytesOf(signed))) {
       return { problem: "foreign" };

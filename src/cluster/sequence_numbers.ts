@@ -19,7 +19,7 @@ interface Sender {
 }
 
 /** Takes each number of each sender once, in bounded memory. */
-export class Numbers {
+export class SequenceNumbers {
   readonly #clock: Clock;
   readonly #keepMs: number;
   /** Those who were heard of longest ago first. */

@@ -9,11 +9,11 @@ import type { SessionLog } from "./session_log.ts";
 import type { StreamLog } from "./stream_log.ts";
 import type { LoggedEvent } from "./types.ts";
 
-/** A place in the list. */
-export type Place = StreamPlace | WholePlace;
+/** A entry in the list. */
+export type LogEntry = StreamEntry | WholeStreamEntry;
 
-/** A place of a stream: what stands for an ended stream without any events, if it isn't an event. */
-export class StreamPlace {
+/** A entry of a stream: what stands for an ended stream without any events, if it isn't an event. */
+export class StreamEntry {
   readonly stream: StreamLog;
   /** Its bytes as UTF-8, once they were measured. */
   bytes: number | undefined;
@@ -38,8 +38,8 @@ export class StreamPlace {
   }
 }
 
-/** An event. It is its own place, since there may be very many. */
-export class EventPlace extends StreamPlace implements LoggedEvent {
+/** An event. It is its own entry, since there may be very many. */
+export class EventEntry extends StreamEntry implements LoggedEvent {
   readonly n: number;
   readonly data: string;
 
@@ -62,7 +62,7 @@ export class EventPlace extends StreamPlace implements LoggedEvent {
  * A stream that came whole, as its text, and the wait until it is forgotten: one object, since there is
  * one for each answer that was a stream. It is never measured.
  */
-export class WholePlace extends Wait {
+export class WholeStreamEntry extends Wait {
   /** The stream's name. */
   readonly id: string;
   /** All its events, as they were sent. */
@@ -92,7 +92,7 @@ export class WholePlace extends Wait {
   }
 
   /** Its time is over. */
-  over(): void {
+  elapsed(): void {
     this.#log.expire(this);
   }
 }

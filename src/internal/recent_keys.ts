@@ -6,7 +6,7 @@
 import type { Clock } from "./clock.ts";
 
 /** Remembers texts for a while, and only so many. */
-export class Recent {
+export class RecentKeys {
   readonly #clock: Clock;
   readonly #keepMs: number;
   readonly #most: number;

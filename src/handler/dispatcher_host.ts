@@ -9,16 +9,16 @@ import type { MaybePromise } from "../internal/types.ts";
 import { type DispatcherHost, type Notification, notificationText } from "../protocol/exchange.ts";
 import { ASSUMED_VERSION } from "../protocol/versions.ts";
 import type { Eras } from "./eras.ts";
-import type { HandlerParts } from "./parts.ts";
+import type { HandlerComponents } from "./components.ts";
 
 /** How long updates of one resource are collected into one notification, in milliseconds. */
 const BURST_MS = 250;
 
 /** The dispatcher's view of a handler. */
-export class Host implements DispatcherHost {
+export class HandlerHost implements DispatcherHost {
   readonly clock: DispatcherHost["clock"];
   readonly report: DispatcherHost["report"];
-  readonly #parts: HandlerParts;
+  readonly #components: HandlerComponents;
   readonly #eras: Eras;
   readonly #bursts: DelayLine;
   /** The end of each resource's burst of updates. */
@@ -26,17 +26,17 @@ export class Host implements DispatcherHost {
   #disposed = false;
 
   /** Makes the view; no timer runs until a resource is updated. */
-  constructor(parts: HandlerParts, eras: Eras) {
-    this.#parts = parts;
+  constructor(components: HandlerComponents, eras: Eras) {
+    this.#components = components;
     this.#eras = eras;
-    this.clock = parts.settings.clock;
-    this.report = parts.reporter.report;
+    this.clock = components.settings.clock;
+    this.report = components.reporter.report;
     this.#bursts = new DelayLine(this.clock, BURST_MS);
   }
 
   broadcast(notification: Notification): void {
     if (this.#disposed) return;
-    const { store } = this.#parts.sessions;
+    const { store } = this.#components.sessions;
     this.#send(notification, notification.method, () => store.ids());
   }
 
@@ -50,7 +50,7 @@ export class Host implements DispatcherHost {
       uri,
       this.#bursts.add(() => {
         this.#updated.delete(uri);
-        const { store } = this.#parts.sessions;
+        const { store } = this.#components.sessions;
         const notification = { method: "notifications/resources/updated", params: { uri } };
         this.#send(notification, "sending a resource update", () => store.subscribers(uri));
       }),
@@ -58,7 +58,7 @@ export class Host implements DispatcherHost {
   }
 
   notify(sessionId: string, notification: Notification): void {
-    const { reporter, sessions } = this.#parts;
+    const { reporter, sessions } = this.#components;
     const text = notificationText(notification);
     reporter.background(
       notification.method,
@@ -67,10 +67,10 @@ export class Host implements DispatcherHost {
   }
 
   share: DispatcherHost["share"] = (name, apply) =>
-    this.#parts.cluster.documents.share(name, apply);
+    this.#components.cluster.documents.share(name, apply);
 
   ask: DispatcherHost["ask"] = (sessionId, method, params, signal) => {
-    const session = this.#parts.sessions.live.get(sessionId);
+    const session = this.#components.sessions.live.get(sessionId);
     if (session?.record === undefined) return undefined;
     const { client, protocolVersion = ASSUMED_VERSION } = session.record;
     return askSession(session, { client, protocolVersion }, method, params, signal);
@@ -87,7 +87,7 @@ export class Host implements DispatcherHost {
     during: string,
     ids: () => MaybePromise<Iterable<string>>,
   ): void {
-    const { cluster, reporter, sessions } = this.#parts;
+    const { cluster, reporter, sessions } = this.#components;
     this.#eras.broadcast(notification);
     cluster.publish({ kind: "broadcast", notification });
     reporter.background(during, () => sessions.serverStreams.pushToAll(ids(), notification));
