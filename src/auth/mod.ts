@@ -1,6 +1,6 @@
 /**
- * Authentication of callers: bearer tokens, JWTs and token introspection, and the metadata that tells
- * clients where to get tokens.
+ * Authenticates requests by bearer tokens, JWTs or token introspection, and publishes the metadata from
+ * which clients learn where to get tokens.
  *
  * @example
  * ```ts

@@ -52,14 +52,14 @@ async function resume(
 ): Promise<Reply> {
   const { streams, cluster, reporter } = components;
   const { session } = reader;
-  const cursor = await findResumePoint(streams.log, session.id, lastEventId);
-  if ("failed" in cursor) {
-    const reason = cursor.failed;
+  const point = await findResumePoint(streams.log, session.id, lastEventId);
+  if ("failed" in point) {
+    const reason = point.failed;
     reporter.report({ type: "resume-failed", session: shortHash(session.id), reason });
     return await openWithHints(components, reader);
   }
-  const { stream, after, over } = cursor;
-  if (over && !session.noteFinished(stream)) return nothingFollows();
+  const { stream, after, complete } = point;
+  if (complete && !session.noteFinished(stream)) return nothingFollows();
   if (stream === SERVER_STREAM) return await openServerStream(components, reader, after);
   // The endpoint may have closed, or the session ended, while the log was read.
   if (streams.closing) return shuttingDown();

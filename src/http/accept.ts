@@ -4,7 +4,7 @@
  * @module
  */
 
-/** The forms of an answer that the client accepts. */
+/** The media types of a response that the client accepts. */
 export interface Accepts {
   /** Whether `application/json` is accepted. */
   readonly json: boolean;
@@ -18,12 +18,12 @@ interface Range {
   readonly weight: number;
 }
 
-/** Accepts both forms of an answer. */
+/** Accepts both media types. */
 export const EITHER_FORM: Accepts = { json: true, sse: true };
 const JSON_ONLY: Accepts = { json: true, sse: false };
 const SSE_ONLY: Accepts = { json: false, sse: true };
 
-/** Reads an Accept header. Without one, or with an empty one, everything is accepted. */
+/** Parses an Accept header. A missing or empty one accepts everything. */
 export function parseAccept(value: string | null): Accepts {
   switch (value) {
     case null:

@@ -1,5 +1,5 @@
 /**
- * The one exit: reports why a request was refused, adds CORS headers, and makes the `Response`.
+ * Completes every reply in one place: reports refusals, adds CORS headers, and creates the `Response`.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import type { GateSettings } from "./gates/options.ts";
 import type { Inbound } from "./inbound.ts";
 import { isRefusal, type Reply } from "./reply.ts";
 
-/** Reports a reply that refuses its request, with the failure behind it. */
+/** Reports a reply if it is a refusal, with the error that caused it. */
 export function reportRefusal(reply: Reply, reporter: Reporter): void {
   if (!isRefusal(reply)) return;
   const { status, reason, failure } = reply;
@@ -17,7 +17,7 @@ export function reportRefusal(reply: Reply, reporter: Reporter): void {
   reporter.report({ type: "refused", status, reason });
 }
 
-/** Completes a reply: what it returns is what the client gets. */
+/** Reports a refusal, and adds CORS headers. The client gets the returned reply. */
 export function complete(
   inbound: Inbound,
   reply: Reply,
@@ -28,7 +28,7 @@ export function complete(
   return inbound.origin === null ? reply : withCors(inbound, reply, settings);
 }
 
-/** Makes a `Response` of the class that the host has at this moment. */
+/** Creates a `Response` of the class that the host has at this moment: a host may replace the global. */
 export function respond(reply: Reply): Response {
   return new Response(reply.body, reply);
 }

@@ -1,5 +1,5 @@
 /**
- * One HTTP connection that reads one stream: a cursor in the log and a bounded buffer.
+ * Sends one stream of the event log over one HTTP connection.
  *
  * @module
  */
@@ -22,36 +22,36 @@ export interface LoggedConnectionOptions {
   readonly session: string;
   /** The stream's name in its session. */
   readonly stream: string;
-  /** The number of the last event that the client has; reading begins after it. */
+  /** The number of the last event that the client has received; reading begins after it. */
   readonly after: number;
   /** Whether to send a priming event first (2025-11-25). */
   readonly priming: boolean;
   /** The `retry` time sent to the client, in milliseconds. */
   readonly retryMs: number;
-  /** The keep-alive waits that all connections share. */
+  /** The delay line of keep-alive comments, shared by all connections. */
   readonly keepAlive: DelayLine;
   /**
-   * Bytes that the response's own buffer holds; it may exceed them by one event.
+   * Bytes of the response's buffer, which one event may exceed.
    *
    * @default {65536}
    */
   readonly bufferBytes?: number;
   /**
-   * Called exactly once when the connection is over, never before the constructor has returned. It
-   * must not throw.
+   * Called exactly once when the connection has closed, never before the constructor has returned. Must
+   * not throw.
    */
   readonly onClose: (reason: StreamCloseReason) => void;
   /**
-   * Takes events: a log that fails, and log entries that were dropped before the connection began. It
-   * must not throw.
+   * Receives events: failures of the log, and events that were dropped before the connection began. Must
+   * not throw.
    */
   readonly report: (event: McpEvent) => void;
 }
 
 /**
- * Sends a stream's events as fast as the client reads them: events without room in the buffer stay in
- * the log. When the log drops an event that wasn't sent yet the connection closes, so that the client
- * resumes and learns of the gap.
+ * Sends the events of a stream as fast as the client reads them: events that don't fit in the buffer stay
+ * in the log. When the log drops an event that has not been sent, the connection closes, so that the
+ * client resumes and detects the gap.
  */
 export class LoggedConnection {
   /** The response's body. */
@@ -61,24 +61,24 @@ export class LoggedConnection {
   readonly #keepAliveDelay: Delay;
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   #unwatch: (() => void) | undefined;
-  /** Resolves the pending `pull`, so that the stream pulls again once it has room. */
+  /** Resolves the pending `pull`, so that the body pulls again when it has room. */
   #resumePull: (() => void) | undefined;
   #lastSent: number;
-  /** The message that was sent last. */
+  /** The last message sent. */
   #newest: string | undefined;
   #open = true;
   /** Whether the constructor has returned. */
   #constructed = false;
-  /** Whether there may be something to read. */
+  /** Whether there may be unread events in the log. */
   #mayHaveEvents = true;
-  /** Whether a read, or sending what it returned, is in progress. */
+  /** Whether a read, or sending its result, is in progress. */
   #busy = false;
-  /** Whether the log has answered before. */
+  /** Whether a read has completed. */
   #answered = false;
-  /** Whether the stream was known then. */
+  /** Whether the stream was known at a read. */
   #known = false;
 
-  /** Begins to read: events that the log returns synchronously are in the body when this returns. */
+  /** Begins to read. Events of a synchronous log are in the body when this returns. */
   constructor(options: LoggedConnectionOptions) {
     this.#options = options;
     this.#bufferBytes = options.bufferBytes ?? DEFAULT_BUFFER_BYTES;
@@ -106,11 +106,11 @@ export class LoggedConnection {
   }
 
   /**
-   * Ends the connection, not the stream, after the events already sent. Closing again does nothing.
+   * Closes the connection, not the stream, after the events already sent. Closing again does nothing.
    *
-   * @param reason Why, for `onClose`
+   * @param reason The reason, for `onClose`
    * @param options `retryMs` is a `retry` time for the client, in milliseconds; none is sent when it is
-   * left out. `last` is a message that the log failed to take: it is sent without an id, unless it was
+   * left out. `last` is a message that the log failed to append: it is sent without an id, unless it was
    * the last one sent
    */
   close(
@@ -125,8 +125,8 @@ export class LoggedConnection {
   }
 
   /**
-   * Reads on when the buffer has room. After a message, the returned promise stays pending until the
-   * buffer was full: a `pull` after each message would be a tenth of its cost.
+   * Continues reading when the buffer has room. After the first message, the returned promise stays
+   * pending until the buffer is full, which saves a `pull` for each message.
    */
   #pull(): Promise<void> | undefined {
     this.#pump();
@@ -139,7 +139,7 @@ export class LoggedConnection {
     try {
       if (priming) {
         this.#enqueue(primingFrame(eventId(stream, after), retryMs));
-        // From here on the client may resume the stream, even before its first event.
+        // From now on the client may resume the stream, even before its first event.
         if (after === 0) this.#settle(log.open(session, stream));
       }
       this.#unwatch = log.watch(session, stream, this.#wake);
@@ -147,12 +147,12 @@ export class LoggedConnection {
     } catch (error) {
       this.#fail(error);
     }
-    // The log may have woken and ended the connection before it returned how to stop watching.
+    // The log may have ended the connection before `watch` returned.
     if (!this.#open) this.#stopWatching();
   }
 
   readonly #wake = (oldest = 0, appended?: LoggedEvent): void => {
-    // The next event has been dropped already: don't wait until the buffer has room for it.
+    // The next event has already been dropped: don't wait until the buffer has room for it.
     if (this.#answered && oldest > this.#lastSent + 1) return this.#tooSlow();
     const next = appended?.n === this.#lastSent + 1 && this.#known && !this.#mayHaveEvents &&
       !this.#busy;
@@ -161,7 +161,7 @@ export class LoggedConnection {
     this.#pump();
   };
 
-  /** Sends the event that was just appended without reading it back: a quarter of the cost of an event. */
+  /** Sends the event that was just appended, without reading it back from the log. */
   #sendNext(event: LoggedEvent): void {
     this.#busy = true;
     try {
@@ -192,9 +192,9 @@ export class LoggedConnection {
     this.#busy = false;
   }
 
-  /** Continues when the log has answered. Until then the connection is busy, and wake-ups are noted. */
+  /** Continues when an asynchronous read has completed. Until then the connection is busy. */
   #later(slice: Promise<Slice | undefined>): void {
-    const goOn = (take: () => void) => {
+    const proceed = (take: () => void) => {
       try {
         if (this.#open) take();
       } catch (error) {
@@ -204,8 +204,8 @@ export class LoggedConnection {
       this.#pump();
     };
     slice.then(
-      (value) => goOn(() => this.#take(value)),
-      (error) => goOn(() => this.#fail(error)),
+      (value) => proceed(() => this.#take(value)),
+      (error) => proceed(() => this.#fail(error)),
     );
   }
 
@@ -213,7 +213,7 @@ export class LoggedConnection {
     const first = !this.#answered;
     this.#answered = true;
     if (slice === undefined) {
-      // A known stream that is gone was dropped with its session.
+      // A stream that was known before was dropped with its session.
       if (this.#known) this.#finish("session-ended");
       return;
     }
@@ -241,7 +241,7 @@ export class LoggedConnection {
     this.#newest = data;
   }
 
-  /** Begins after events that were dropped before the connection could read them. */
+  /** Skips events that were dropped before the connection began. */
   #skip({ events, last }: Slice): void {
     const [oldest] = events;
     this.#lastSent = oldest === undefined ? last : oldest.n - 1;
@@ -260,12 +260,12 @@ export class LoggedConnection {
   }
 
   #keepAlive(): void {
-    // With unread bytes in the buffer a comment would only join the queue.
+    // With unread bytes in the buffer a comment is useless.
     if (this.#room >= this.#bufferBytes) this.#enqueue(KEEP_ALIVE);
     this.#keepAliveDelay.restart();
   }
 
-  /** The bytes that the buffer has room for; any positive number is enough for one event. */
+  /** The free bytes of the buffer; any positive number is enough for one event. */
   get #room(): number {
     return this.#controller?.desiredSize ?? 0;
   }

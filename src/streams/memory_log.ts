@@ -1,5 +1,5 @@
 /**
- * The event log of a single process.
+ * Implements the event log in memory.
  *
  * @module
  */
@@ -16,11 +16,11 @@ const REMEMBER_MS = 60_000;
 const REMEMBER_MOST = 5_000;
 
 /**
- * An {@linkcode EventLog} in memory. It answers at once, never with a promise.
+ * An {@linkcode EventLog} in memory. All its methods are synchronous.
  *
- * Nothing is kept for a session until one of its streams is used, and nothing for a stream that was
- * forgotten. That a session was dropped is remembered until a minute has passed or 5,000 others have
- * been dropped: an append later than that would begin a session that nobody drops.
+ * It keeps nothing for a session before one of its streams is used, and nothing for a forgotten stream.
+ * A dropped session is remembered for a minute, unless 5,000 others are dropped meanwhile: a later append
+ * would create a log that is never dropped.
  */
 export class MemoryEventLog implements EventLog {
   readonly #limits: Required<EventLogLimits>;
@@ -29,10 +29,10 @@ export class MemoryEventLog implements EventLog {
   readonly #dropped: RecentKeys;
 
   /**
-   * Makes an empty log.
+   * Creates an empty log.
    *
-   * @param limits How much to keep
-   * @param clock Where the time comes from
+   * @param limits The limits of each session
+   * @param clock The source of time
    */
   constructor(limits: Required<EventLogLimits>, clock: Clock) {
     this.#limits = limits;
@@ -104,7 +104,7 @@ export class MemoryEventLog implements EventLog {
     log.close();
   }
 
-  /** A session's log, made if need be, or `undefined` when the session was dropped. */
+  /** Returns a session's log, and creates it if there is none; `undefined` if the session was dropped. */
   #session(session: string): SessionLog | undefined {
     const known = this.#sessions.get(session);
     if (known !== undefined) return known;

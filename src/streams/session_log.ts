@@ -1,6 +1,6 @@
 /**
- * The events of one session's streams, in memory: one list in the order of their arrival, and a few
- * counters for each stream.
+ * Keeps the events of one session's streams in memory: one list in the order of arrival, and counters
+ * for each stream.
  *
  * @module
  */
@@ -13,61 +13,61 @@ import type { EventLogLimits, LoggedEvent, Slice } from "./types.ts";
 const NOTHING: readonly LoggedEvent[] = [];
 
 /**
- * One session's log. An ended stream without events takes one of the entries for events, so that
- * streams are bounded as events are.
+ * The log of one session. An ended stream without events counts as one event, so that the limit of
+ * events limits streams too.
  *
- * What is kept of a stream that came whole is its text, in one entry, until somebody asks for it or it
- * has to be looked at: most streams are, and nobody ever does. Its events are then put in its entry.
+ * A stream that was appended as a whole is kept as text, in one entry, until it is read or measured,
+ * which is rare. The entry is then replaced by its events.
  */
 export class SessionLog {
   readonly #limits: Required<EventLogLimits>;
   readonly #retention: DelayLine;
-  readonly #emptied: () => void;
-  /** Streams by their name, but for those that are kept as text. */
+  readonly #onEmpty: () => void;
+  /** The streams by name, except those that are kept as text. */
   readonly #streams = new Map<string, StreamLog>();
-  /** As many as the limit of events allows: few enough to look through. */
+  /** The entries: at most as many as the limit of events, so few that a linear search is fine. */
   #entries: (LogEntry | undefined)[] = [];
-  /** Where the oldest entry is: moving all the others up for each that goes would touch them all. */
+  /** The index of the oldest entry. Removing it doesn't move the others. */
   #begin = 0;
-  /** How many streams are kept as text. */
-  #wholes = 0;
+  /** The number of streams that are kept as text. */
+  #wholeStreams = 0;
   #count = 0;
-  /** Bytes of the events that were measured. */
+  /** The bytes of the measured entries. */
   #bytes = 0;
-  /** Characters of the rest, the newest ones: measuring takes time, and most logs are small. */
+  /** The characters of the other entries, the newest ones: most logs are too small to need measuring. */
   #chars = 0;
 
   /**
-   * Makes an empty log.
+   * Creates an empty log.
    *
-   * @param limits How much it keeps
-   * @param retention Where streams wait until they are forgotten
-   * @param emptied Called when nothing is left after a stream was forgotten
+   * @param limits The limits of the log
+   * @param retention The delay line whose waits end with a stream being forgotten
+   * @param onEmpty Called when nothing is left after a stream was forgotten
    */
-  constructor(limits: Required<EventLogLimits>, retention: DelayLine, emptied: () => void) {
+  constructor(limits: Required<EventLogLimits>, retention: DelayLine, onEmpty: () => void) {
     this.#limits = limits;
     this.#retention = retention;
-    this.#emptied = emptied;
+    this.#onEmpty = onEmpty;
   }
 
-  /** A stream by its name, whether known or only watched. */
+  /** Returns a stream by name, known or only watched. */
   get(id: string): StreamLog | undefined {
     const stream = this.#streams.get(id);
-    if (stream !== undefined || this.#wholes === 0) return stream;
+    if (stream !== undefined || this.#wholeStreams === 0) return stream;
     const at = this.#entries.findIndex((entry) =>
       entry instanceof WholeStreamEntry && entry.id === id
     );
-    return at === -1 ? undefined : this.#unfold(at);
+    return at === -1 ? undefined : this.#expand(at);
   }
 
-  /** A stream by its name, made if need be. */
+  /** Returns a stream by name, and creates it if there is none. */
   open(id: string): StreamLog {
     let stream = this.get(id);
     if (stream === undefined) this.#streams.set(id, stream = new StreamLog(this, id));
     return stream;
   }
 
-  /** Adds an event to a stream that has not ended, and throws away what is then too much. */
+  /** Appends an event to a stream that has not ended, and drops the oldest events above the limits. */
   append(stream: StreamLog, data: string): LoggedEvent {
     stream.known = true;
     stream.last += 1;
@@ -76,11 +76,11 @@ export class SessionLog {
     return event;
   }
 
-  /** Adds a stream that has ended and was delivered, as its text. */
+  /** Appends a whole stream, which has ended and was delivered, as its text. */
   appendStream(id: string, frames: string, count: number): void {
     const whole = new WholeStreamEntry(this, id, frames, count);
     this.#retention.begin(whole);
-    this.#wholes += 1;
+    this.#wholeStreams += 1;
     this.#append(whole);
   }
 
@@ -91,14 +91,14 @@ export class SessionLog {
     this.#retain(stream);
   }
 
-  /** Notes up to where a stream was delivered. */
+  /** Notes that a stream was delivered up to event `n`. */
   deliver(stream: StreamLog, n: number): void {
     if (n <= stream.delivered) return;
     stream.delivered = Math.min(n, stream.last);
     this.#retain(stream);
   }
 
-  /** What a stream holds after `after`: as many steps as the session has events since then. */
+  /** Returns the part of a stream after event `after`, in a linear scan of the newer entries. */
   read(stream: StreamLog, after: number): Slice {
     const { ended, first, last } = stream;
     let missing = last - Math.max(after, first - 1);
@@ -112,34 +112,34 @@ export class SessionLog {
     return { events, ended, gap: after < first - 1, last };
   }
 
-  /** Forgets a stream whose time is over. */
+  /** Forgets a stream whose retention has elapsed. */
   expire(stream: StreamLog | WholeStreamEntry): void {
     if (stream instanceof StreamLog) this.#forget(stream);
     else this.#removeWhole(this.#entries.indexOf(stream), stream);
-    this.#tell();
+    this.#notifyIfEmpty();
   }
 
-  /** Forgets a stream if nothing is left of it that anybody could want. */
+  /** Forgets a stream without watchers that is unknown, or that has ended and has no entries. */
   tidy(stream: StreamLog): void {
     if (stream.watched) return;
     const hollow = stream.ended && stream.entries === 0;
     if (hollow || !stream.known) this.#forget(stream);
-    this.#tell();
+    this.#notifyIfEmpty();
   }
 
-  /** Ends every wait, and wakes everybody. The log is not used after this. */
+  /** Cancels every wait, and wakes every watcher. The log must not be used after this. */
   close(): void {
     for (const entry of this.#entries) if (entry instanceof WholeStreamEntry) entry.cancel();
     for (const stream of this.#streams.values()) stream.cancel();
     for (const stream of this.#streams.values()) stream.wake();
   }
 
-  /** Says so when there is nothing worth keeping. */
-  #tell(): void {
-    if (this.#streams.size === 0 && this.#wholes === 0) this.#emptied();
+  /** Calls `onEmpty` if no stream is left. */
+  #notifyIfEmpty(): void {
+    if (this.#streams.size === 0 && this.#wholeStreams === 0) this.#onEmpty();
   }
 
-  /** Begins to forget a stream that has ended and was delivered. */
+  /** Begins the retention of a stream, if it has ended and was delivered. */
   #retain(stream: StreamLog): void {
     if (!stream.ended || stream.delivered < stream.last || stream.pending) return;
     this.#retention.begin(stream);
@@ -160,22 +160,22 @@ export class SessionLog {
     this.#count += entry.count;
     this.#chars += entry.chars;
     if (entry instanceof StreamEntry) entry.stream.entries += 1;
-    while (this.#count > this.#limits.events || this.#tooLong()) {
+    while (this.#count > this.#limits.events || this.#exceedsBytes()) {
       const oldest = this.#entries[this.#begin];
       const last = this.#begin === this.#entries.length - 1;
       if (oldest === undefined || (last && oldest.count === 1)) return;
-      this.#throwAway(oldest);
+      this.#dropOldest(oldest);
     }
   }
 
-  /** Whether there are too many bytes: measured only where there may be. */
-  #tooLong(): boolean {
+  /** Tells whether the log has too many bytes. Measures entries only if it may. */
+  #exceedsBytes(): boolean {
     const { eventBytes } = this.#limits;
     if (this.#bytes + 3 * this.#chars <= eventBytes) return false;
     for (let at = this.#entries.length - 1; at >= this.#begin; at--) {
       let entry = this.#entries[at];
       if (entry instanceof WholeStreamEntry) {
-        this.#unfold(at);
+        this.#expand(at);
         at += entry.count - 1;
         entry = this.#entries[at];
       }
@@ -186,8 +186,8 @@ export class SessionLog {
     return this.#bytes > eventBytes;
   }
 
-  /** Throws the oldest event away. */
-  #throwAway(oldest: LogEntry): void {
+  /** Drops the oldest event. */
+  #dropOldest(oldest: LogEntry): void {
     if (oldest instanceof StreamEntry) {
       this.#remove(this.#begin, oldest);
       this.tidy(oldest.stream);
@@ -200,9 +200,9 @@ export class SessionLog {
     }
   }
 
-  /** Puts the events of a stream that came whole in its entry. */
-  #unfold(at: number): StreamLog {
-    const whole = this.#entries[at] as WholeStreamEntry; // both who call this have looked
+  /** Replaces the entry of a whole stream by the entries of its events. */
+  #expand(at: number): StreamLog {
+    const whole = this.#entries[at] as WholeStreamEntry; // both callers have checked it
     const { id, frames, last, count } = whole;
     const stream = new StreamLog(this, id);
     stream.known = stream.ended = true;
@@ -226,7 +226,7 @@ export class SessionLog {
   }
 
   #discount(whole: WholeStreamEntry): void {
-    this.#wholes -= 1;
+    this.#wholeStreams -= 1;
     this.#count -= whole.count;
     this.#chars -= whole.chars;
   }
@@ -241,7 +241,7 @@ export class SessionLog {
     else this.#bytes -= bytes;
   }
 
-  /** Takes a entry out. Mostly it is the oldest that goes. */
+  /** Removes an entry: nearly always the oldest. */
   #cut(at: number): void {
     if (at !== this.#begin) {
       this.#entries.splice(at, 1);

@@ -1,5 +1,5 @@
 /**
- * The Accept gate: the client reads a form that the endpoint can answer in.
+ * Implements the Accept gate: the client must accept a media type that the endpoint can send.
  *
  * @module
  */
@@ -9,7 +9,10 @@ import { parseAccept } from "../accept.ts";
 import type { Inbound } from "../inbound.ts";
 import { type Refusal, refusal } from "../reply.ts";
 
-/** Fills in what the client accepts. Refuses a POST without JSON and SSE, and a GET without SSE. */
+/**
+ * Fills in the media types that the client accepts. Refuses a POST that accepts neither JSON nor SSE,
+ * and a GET that doesn't accept SSE.
+ */
 export function checkAccept(inbound: Inbound): Refusal | undefined {
   const accepts = inbound.accepts = parseAccept(inbound.header(HeaderName.Accept));
   const isPost = inbound.method === "POST";

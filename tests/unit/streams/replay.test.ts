@@ -42,7 +42,7 @@ describe("findResumePoint()", () => {
       assert.deepEqual(await findResumePoint(log, "session", `s.${after}`), {
         stream: "s",
         after,
-        over: false,
+        complete: false,
       });
     }
     log.end("session", "s");
@@ -57,7 +57,7 @@ describe("findResumePoint()", () => {
     assert.deepEqual(await findResumePoint(log, "session", "new.0"), {
       stream: "new",
       after: 0,
-      over: false,
+      complete: false,
     });
   });
 
@@ -79,7 +79,7 @@ describe("findResumePoint()", () => {
     assert.deepEqual(await findResumePoint(log, "session", "s.2"), {
       stream: "s",
       after: 2,
-      over: false,
+      complete: false,
     });
   });
 
@@ -97,7 +97,7 @@ describe("findResumePoint()", () => {
     assert.deepEqual(await findResumePoint(log, "session", "s.1"), {
       stream: "s",
       after: 1,
-      over: false,
+      complete: false,
     });
     assert.deepEqual(await findResumePoint(log, "session", "s.2"), { failed: "unknown" });
     log.failing = new Error("away");
