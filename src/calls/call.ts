@@ -1,5 +1,5 @@
 /**
- * One request on its way through a dispatcher.
+ * Runs one request through the dispatcher.
  *
  * @module
  */
@@ -34,10 +34,10 @@ import type { StateBinding } from "./state.ts";
 import { StopError } from "./stop.ts";
 
 const NO_PARAMS: JsonObject = {};
-/** Characters of a method in an event: a client may send one as long as a body. */
+/** The maximum number of characters of a method in an event: a client may send a very long one. */
 const MOST_REPORTED = 100;
 
-/** A running request: what a dispatcher sees of it, and what becomes of it. */
+/** A running request, and the dispatcher's view of it. */
 export class Call extends RequestScope implements Exchange {
   readonly #calls: Calls;
   readonly #inbound: Inbound;
@@ -50,11 +50,11 @@ export class Call extends RequestScope implements Exchange {
   #startedAt = 0;
   #outcome: RequestOutcome | undefined;
   #watching = false;
-  /** Whether the session is held while the call runs. */
+  /** Whether the call has a hold on its session. */
   #holding = false;
   #mayCall: Exchange["mayCall"];
 
-  /** Makes a call that hasn't started, in a slot that its caller has taken. */
+  /** Creates a call that hasn't started, in a slot that the caller has taken. */
   constructor(
     calls: Calls,
     inbound: Inbound,
@@ -104,12 +104,12 @@ export class Call extends RequestScope implements Exchange {
     return this.#mayCall ??= mayCallOf(this.#calls.settings.authorize, this.principal);
   }
 
-  /** How the call came to its end; `undefined` while it runs. */
+  /** The outcome; `undefined` while the call runs. */
   get outcome(): RequestOutcome | undefined {
     return this.#outcome;
   }
 
-  /** Hands the request to the dispatcher. */
+  /** Dispatches the request. */
   start(): void {
     const { dispatcher, settings, reporter } = this.#calls;
     this.#inflight.add(this);
@@ -141,10 +141,10 @@ export class Call extends RequestScope implements Exchange {
 
   ask(method: string, params: JsonObject): Promise<JsonObject> {
     const send = (text: string) => this.#answer.send(text);
-    const reply = ask(this, send, method, params);
-    // A handler that finishes without waiting must not bring the process down.
-    reply.catch(() => {});
-    return reply;
+    const response = ask(this, send, method, params);
+    // A handler may finish without awaiting it: its rejection must not end the process.
+    response.catch(() => {});
+    return response;
   }
 
   async openState(): Promise<JsonObject | undefined> {
@@ -168,7 +168,7 @@ export class Call extends RequestScope implements Exchange {
     this.#answer.deliver(text, status);
   }
 
-  /** Stops the call when its HTTP request is aborted: for an answer that isn't a stream. */
+  /** Stops the call when its HTTP request is aborted. For answers that are not streams. */
   watchClient(): void {
     if (this.#watching || this.over) return;
     this.#watching = true;
@@ -203,7 +203,7 @@ export class Call extends RequestScope implements Exchange {
     this.#answer.deliver(text, status);
   }
 
-  /** Gives back everything that the call holds. */
+  /** Releases everything that the call uses. */
   #release(outcome: RequestOutcome): void {
     const { slots, reporter } = this.#calls;
     this.#outcome = outcome;
@@ -216,7 +216,7 @@ export class Call extends RequestScope implements Exchange {
     if (reporter.enabled) this.#reportFinished(outcome);
   }
 
-  /** Begins what only a call needs that doesn't finish at once: its hold, its timeouts, its heartbeat. */
+  /** Sets up what only an asynchronous call needs: hold, timeouts, heartbeat. */
   #wait(): void {
     if (this.over) return;
     const { settings, delays } = this.#calls;
@@ -229,7 +229,7 @@ export class Call extends RequestScope implements Exchange {
     if (settings.maxTimeoutMs > 0) {
       this.#maxTimeout = delays.maxTimeout.add(() => this.stop(new StopError("timeout")));
     }
-    // A stream shows by itself that its client disconnected.
+    // On a stream, the connection detects that the client disconnected.
     if (VERSIONS[this.protocolVersion].era === "2026" && !answer.streams) {
       this.watchClient();
     }
@@ -247,7 +247,7 @@ export class Call extends RequestScope implements Exchange {
     else this.#timeout = delays.timeout.add(() => this.stop(new StopError("timeout")));
   }
 
-  /** What a state of this request is bound to. */
+  /** The binding of this request's state. */
   get #binding(): StateBinding {
     const { method, params } = this;
     return { owner: this.#inbound.owner, method, params };
@@ -283,7 +283,7 @@ export class Call extends RequestScope implements Exchange {
     reporter.report({ type: "request-finished", session: this.#sessionName, method, ms, outcome });
   }
 
-  /** The calls among which this one runs. */
+  /** The in-flight calls that this one belongs to. */
   get #inflight(): InFlight {
     return this.#session?.inflight ?? this.#calls.sessionless;
   }

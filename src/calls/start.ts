@@ -1,5 +1,5 @@
 /**
- * Starts the calls of a POST, each in a slot of its own.
+ * Starts the calls of a POST, each in its own slot.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import type { Calls } from "./calls.ts";
 import type { CallSession } from "./session.ts";
 
 /**
- * Starts the one call of a POST.
+ * Starts the call of a POST with one request.
  *
  * @param open Opens a stream for its answer, if the client accepts one
  */
@@ -33,10 +33,10 @@ export function startCall(
 }
 
 /**
- * Starts the calls of a batch, all or none.
+ * Starts all calls of a batch, or none if there are not enough slots.
  *
  * @param open Opens a stream for their answers, if the client accepts one
- * @param begin Called once all have their slots, before the first starts
+ * @param begin Called when all have their slots, before the first call starts
  */
 export function startBatch(
   calls: Calls,

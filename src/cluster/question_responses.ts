@@ -1,5 +1,5 @@
 /**
- * Hands a client's reply to the question that it answers, on whatever node that was asked.
+ * Settles questions with the responses of clients, on whatever node sent the question.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import type { Reporter } from "../protocol/reporter.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 import type { Cluster } from "./cluster.ts";
 
-/** Settles the question of a session that a reply answers; an unmatched reply becomes an event. */
+/** Settles the question that a client's response belongs to. Reports an event if there is none. */
 export function settleResponse(
   cluster: Cluster,
   sessions: Sessions,
@@ -25,7 +25,7 @@ export function settleResponse(
   const unmatched = () => {
     if (reporter.enabled) reporter.report({ type: "reply-unmatched", session: shortHash(id) });
   };
-  // Only where there are other nodes does the id name the node that asked.
+  // The id contains the asking node only if there are other nodes.
   const asker = askerOf(response.id);
   if (asker === undefined || asker === cluster.node) return unmatched();
   reporter.background("forwarding a reply", async () => {

@@ -1,53 +1,55 @@
 /**
- * Which of each sender's numbered envelopes have come, so that none counts twice.
+ * Detects replayed envelopes by the sequence numbers of their senders.
  *
  * @module
  */
 import type { Clock } from "../internal/clock.ts";
 
-/** How far behind a sender's newest number one may still come in: by another way it may take longer. */
+/** The number of older sequence numbers that are accepted out of order. */
 const BEHIND = 1_024;
-/** How many senders are remembered; others are turned away until one has been silent for long. */
+/** The maximum number of remembered senders; further ones are rejected until one is forgotten. */
 const MOST_SENDERS = 4_096;
 
 interface Sender {
-  /** When it was heard of last, in milliseconds since the epoch. */
-  heardAt: number;
+  /** When its last envelope arrived, in milliseconds since the epoch. */
+  lastAt: number;
   newest: number;
-  /** Those of the last numbers that have come. */
-  readonly came: Set<number>;
+  /** The recently received numbers. */
+  readonly received: Set<number>;
 }
 
-/** Takes each number of each sender once, in bounded memory. */
+/** Accepts each sequence number of each sender once, in bounded memory. */
 export class SequenceNumbers {
   readonly #clock: Clock;
   readonly #keepMs: number;
-  /** Those who were heard of longest ago first. */
+  /** The senders, least recently received first. */
   readonly #senders = new Map<string, Sender>();
 
   /**
-   * @param clock Where the time comes from
-   * @param keepMs For how long a sender is remembered that isn't heard of, in milliseconds
+   * Creates an empty record.
+   *
+   * @param clock The source of time
+   * @param keepMs The time for which a silent sender is remembered, in milliseconds
    */
   constructor(clock: Clock, keepMs: number) {
     this.#clock = clock;
     this.#keepMs = keepMs;
   }
 
-  /** How many senders are remembered. */
+  /** The number of remembered senders. */
   get size(): number {
     return this.#senders.size;
   }
 
-  /** Takes a number. `false` when it has been taken, or is so old that nobody knows. */
+  /** Accepts a number. Returns `false` if it was accepted before, or is too old to tell. */
   take(from: string, number: number): boolean {
     const sender = this.#sender(from);
     if (sender === undefined) return false;
-    const { came, newest } = sender;
-    if (number <= newest - BEHIND || came.has(number)) return false;
-    came.add(number);
+    const { received, newest } = sender;
+    if (number <= newest - BEHIND || received.has(number)) return false;
+    received.add(number);
     sender.newest = Math.max(newest, number);
-    if (came.size > 2 * BEHIND) this.#forget(sender);
+    if (received.size > 2 * BEHIND) this.#forget(sender);
     return true;
   }
 
@@ -55,18 +57,18 @@ export class SequenceNumbers {
     const now = this.#clock.now();
     const known = this.#senders.get(from);
     this.#senders.delete(from);
-    for (const [old, { heardAt }] of this.#senders) {
-      if (now - heardAt < this.#keepMs) break;
+    for (const [old, { lastAt }] of this.#senders) {
+      if (now - lastAt < this.#keepMs) break;
       this.#senders.delete(old);
     }
     if (this.#senders.size >= MOST_SENDERS) return undefined;
-    const sender = known ?? { heardAt: now, newest: 0, came: new Set<number>() };
-    sender.heardAt = now;
+    const sender = known ?? { lastAt: now, newest: 0, received: new Set<number>() };
+    sender.lastAt = now;
     this.#senders.set(from, sender);
     return sender;
   }
 
-  #forget({ came, newest }: Sender): void {
-    for (const number of came) if (number <= newest - BEHIND) came.delete(number);
+  #forget({ received, newest }: Sender): void {
+    for (const number of received) if (number <= newest - BEHIND) received.delete(number);
   }
 }

@@ -46,11 +46,11 @@ describe("findResumePoint()", () => {
       });
     }
     log.end("session", "s");
-    for (const [after, over] of [[1, false], [2, true]] as const) {
+    for (const [after, complete] of [[1, false], [2, true]] as const) {
       assert.deepEqual(await findResumePoint(log, "session", `s.${after}`), {
         stream: "s",
         after,
-        over,
+        complete,
       });
     }
     log.open("session", "new");
