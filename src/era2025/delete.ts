@@ -1,5 +1,5 @@
 /**
- * DELETE in the 2025 era: the owner ends a session.
+ * Answers DELETE in the 2025 era: ends a session.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { checkVersion } from "./version.ts";
 
 const ENDED: Reply = reply(204, {}, null);
 
-/** Answers a DELETE. */
+/** Answers a DELETE (2025-11-25, Transports, Session Management). */
 export async function deleteSession(
   components: Era2025Components,
   inbound: Inbound,

@@ -1,5 +1,5 @@
 /**
- * The 2025 era: a handshake with `initialize`, sessions, resumable streams.
+ * Implements the 2025 era: the handshake with `initialize`, sessions, and resumable streams.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { get } from "./get.ts";
 import type { Era2025Components } from "./components.ts";
 import { post } from "./post.ts";
 
-/** Makes the endpoint of the era. Without sessions there is nothing to GET or to DELETE. */
+/** Creates the endpoint of the era. Without sessions it has no GET and no DELETE. */
 export function era2025(components: Era2025Components): EraEndpoint {
   if (!components.sessionful) return { post: (inbound) => post(components, inbound) };
   return {

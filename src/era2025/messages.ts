@@ -1,5 +1,5 @@
 /**
- * Messages of the client that get no answer: notifications and replies.
+ * Handles the client's messages that get no response: notifications, and responses to questions.
  *
  * @module
  */
@@ -12,10 +12,10 @@ import type { LiveSession } from "../sessions/live_session.ts";
 import type { Era2025Components } from "./components.ts";
 
 /**
- * Takes a notification or a reply. The client learns nothing about what comes of it.
+ * Handles a notification or a response.
  *
- * @throws What the store throws when it fails to note that the client is initialized: the client must
- * say so again
+ * @throws The error of a store that fails to note that the client is initialized: the client must send
+ * the notification again
  */
 export function takeMessage(
   components: Era2025Components,
@@ -59,7 +59,7 @@ function takeNotification(
   return noted;
 }
 
-/** Cancels a request of the same session, on whatever node it runs. */
+/** Cancels a request of the same session, on any node. */
 function cancel(
   { cluster }: Era2025Components,
   session: LiveSession,
@@ -72,7 +72,7 @@ function cancel(
   cluster.publish({ kind: "cancel", session: session.id, request: requestId, reason: detail });
 }
 
-/** Notes that the client is initialized, and sends what was kept until then. */
+/** Notes that the client is initialized, and sends the messages that were queued until then. */
 async function noteInitialized(
   { sessions }: Era2025Components,
   session: LiveSession,
@@ -81,10 +81,10 @@ async function noteInitialized(
   const { record, id } = session;
   if (record === undefined || record.initialized) return;
   session.record = { ...record, initialized: true };
-  // Messages sent once the store knows must not overtake those that were kept.
+  // Messages sent after the update of the store must not overtake the queued ones.
   await serverStreams.sendQueued(id);
   const updated = store.update(id, { initialized: true });
   if (isPromise(updated)) await updated;
-  // Messages that were kept meanwhile.
+  // Messages may have been queued meanwhile.
   await serverStreams.sendQueued(id);
 }

@@ -1,5 +1,5 @@
 /**
- * POST in the 2025 era: a request, a notification, a reply, or a batch of them.
+ * Answers POST in the 2025 era: a request, a notification, a response, or a batch of them.
  *
  * @module
  */
@@ -21,7 +21,7 @@ import { takeMessage } from "./messages.ts";
 import type { Era2025Components } from "./components.ts";
 import { checkVersion } from "./version.ts";
 
-/** Answers a POST. */
+/** Answers a POST (2025-11-25, Transports, Sending Messages to the Server). */
 export function post(components: Era2025Components, inbound: Inbound): MaybePromise<Reply> {
   const { content } = inbound;
   if (content.kind === "request") {
@@ -72,7 +72,7 @@ function postIn(
   );
 }
 
-/** Opens the stream of an answer that isn't there at once, or that sends messages before. */
+/** Opens the stream of an answer, with an event log if there is a session. */
 function openStream(
   { streams }: Era2025Components,
   { owner, principal: { expiresAt }, version }: Inbound,

@@ -1,5 +1,5 @@
 /**
- * Makes the components of an endpoint, and hands each only what it needs.
+ * Creates the components of an endpoint, and passes each only what it needs.
  *
  * @module
  */
@@ -27,7 +27,7 @@ export interface HandlerComponents {
   readonly settings: Settings;
   readonly reporter: Reporter;
   readonly gates: Gates;
-  /** How requests are authenticated and authorized. */
+  /** The options of authentication and authorization. */
   readonly auth: AuthorizeSettings;
   readonly calls: Calls;
   readonly streams: Streams;
@@ -37,15 +37,15 @@ export interface HandlerComponents {
   readonly backplane: Backplane;
 }
 
-/** What the components call, once they are all made. */
+/** The functions that components call, once all are created. */
 export interface ComponentCallbacks {
-  /** Called with each message of another node. */
+  /** Called with each message from another node. */
   readonly onNodeMessage: (message: NodeMessage, from: string) => void;
-  /** Answers a request whose principal is known. */
+  /** Answers a request whose principal has been authenticated. */
   readonly route: (inbound: Inbound) => MaybePromise<Reply>;
 }
 
-/** Makes the components of an endpoint. */
+/** Creates the components of an endpoint. */
 export function makeComponents(
   dispatcher: Dispatcher,
   settings: Settings,

@@ -1,5 +1,5 @@
 /**
- * What a handler offers to its dispatcher.
+ * Implements the functions that a handler offers to its dispatcher.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { ASSUMED_VERSION } from "../protocol/versions.ts";
 import type { Eras } from "./eras.ts";
 import type { HandlerComponents } from "./components.ts";
 
-/** How long updates of one resource are collected into one notification, in milliseconds. */
+/** The time in which updates of one resource become one notification, in milliseconds. */
 const BURST_MS = 250;
 
 /** The dispatcher's view of a handler. */
@@ -21,11 +21,11 @@ export class HandlerHost implements DispatcherHost {
   readonly #components: HandlerComponents;
   readonly #eras: Eras;
   readonly #bursts: DelayLine;
-  /** The end of each resource's burst of updates. */
+  /** The pending notification of each updated resource. */
   readonly #updated = new Map<string, Delay>();
   #disposed = false;
 
-  /** Makes the view; no timer runs until a resource is updated. */
+  /** Creates the view; no timer runs until a resource is updated. */
   constructor(components: HandlerComponents, eras: Eras) {
     this.#components = components;
     this.#eras = eras;
@@ -41,8 +41,7 @@ export class HandlerHost implements DispatcherHost {
   }
 
   /**
-   * Notes an update. The first of a burst decides when it is sent, so that a resource that changes all
-   * the time is reported all the time.
+   * Notifies of an updated resource, after a delay that later updates don't extend.
    */
   resourceUpdated(uri: string): void {
     if (this.#disposed || this.#updated.has(uri)) return;
@@ -76,7 +75,7 @@ export class HandlerHost implements DispatcherHost {
     return askSession(session, { client, protocolVersion }, method, params, signal);
   };
 
-  /** Sends nothing any more. */
+  /** Stops sending. */
   dispose(): void {
     this.#disposed = true;
     this.#bursts.clear();

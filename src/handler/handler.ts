@@ -1,5 +1,5 @@
 /**
- * Makes the one function that answers every request of an endpoint.
+ * Creates handlers.
  *
  * @module
  */
@@ -22,12 +22,12 @@ import { settingsOf } from "./settings.ts";
 import { shutDown } from "./shutdown.ts";
 import type { HandlerStats, McpHandler, McpHandlerOptions } from "./types.ts";
 
-/** How long running requests may go on after `close()`, in milliseconds. */
+/** The default grace period of `close()`, in milliseconds. */
 const GRACE_MS = 5_000;
 
 /**
- * Makes an endpoint: one function from `Request` to `Response` that serves a dispatcher, such as an
- * `McpServer`, over Streamable HTTP.
+ * Creates a handler: a function from `Request` to `Response` that serves a dispatcher, such as an
+ * `McpServer`, over Streamable HTTP (2025-11-25 and 2026-07-28, Streamable HTTP).
  *
  * @example
  * ```ts
@@ -56,8 +56,8 @@ const GRACE_MS = 5_000;
  * console.assert(response.headers.has("mcp-session-id"));
  * ```
  *
- * @param dispatcher What is served
- * @param options How it is served
+ * @param dispatcher The server, gateway or other dispatcher to serve
+ * @param options Options for the endpoint; each has a default
  * @throws {TypeError} If an option has the wrong type
  * @throws {RangeError} If a number is out of range
  */
@@ -68,7 +68,7 @@ export function createMcpHandler(
   return makeHandler(dispatcher, options, ERAS);
 }
 
-/** Makes an endpoint that serves the eras that have a row. */
+/** Creates a handler that serves the eras of a table. */
 export function makeHandler(
   dispatcher: Dispatcher,
   options: McpHandlerOptions,
@@ -108,9 +108,9 @@ function asData(reply: Reply): Reply {
 }
 
 /**
- * Answers a request, and leaves by the one exit. The one turn that every POST takes is for its body.
+ * Answers a request. For a POST, only reading the body is always asynchronous.
  *
- * @param exit Makes the host's form of the reply
+ * @param exit Converts the reply to the host's form
  */
 async function answer<T>(
   components: HandlerComponents,
@@ -139,7 +139,7 @@ async function answer<T>(
   return exit(complete(inbound, reply, settings.gates, reporter));
 }
 
-/** Finds out who asks, and answers. */
+/** Authenticates and answers a request that has passed the gates. */
 function serve(components: HandlerComponents, eras: Eras, inbound: Inbound): MaybePromise<Reply> {
   const refused = authenticate(inbound, components.auth);
   if (isPromise(refused)) {
@@ -159,7 +159,7 @@ function serveKnown(
   return suspendIdleTimeout(request, context, reply, components.settings.streams.keepAliveMs);
 }
 
-/** Answers a request whose principal is known. */
+/** Answers a request whose principal has been authenticated. */
 function route(components: HandlerComponents, eras: Eras, inbound: Inbound): MaybePromise<Reply> {
   inbound.owner = ownerKey(inbound.principal);
   if (inbound.method === "GET") return eras.get(inbound);

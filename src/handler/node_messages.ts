@@ -1,5 +1,5 @@
 /**
- * Handles the messages of other nodes.
+ * Handles the messages from other nodes.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { settleResponse } from "../cluster/question_responses.ts";
 import type { Eras } from "./eras.ts";
 import type { HandlerComponents } from "./components.ts";
 
-/** Handles a message of another node. */
+/** Handles a message from another node. */
 export function onNodeMessage(
   { sessions, cluster, reporter }: HandlerComponents,
   eras: Eras,
@@ -27,7 +27,7 @@ export function onNodeMessage(
       sessions.live.get(message.session)?.connections.get(message.stream)?.close("replaced");
       return;
     case "broadcast":
-      // The publishing node has written to the sessions' streams, which all nodes share.
+      // The publishing node has appended it to the sessions' streams, which all nodes share.
       return eras.broadcast(message.notification);
     case "document":
       return cluster.documents.refresh(message.name);

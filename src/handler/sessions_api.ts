@@ -1,5 +1,5 @@
 /**
- * What an application can do with the sessions of its handler.
+ * Implements `handler.sessions` and `handler.notify`.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { mintSessionId } from "../sessions/id.ts";
 import type { HandlerComponents } from "./components.ts";
 import type { HandlerSessions, McpHandler } from "./types.ts";
 
-/** Makes `handler.sessions`. */
+/** Creates `handler.sessions`. */
 export function sessionsOf(components: HandlerComponents): HandlerSessions {
   const { sessions } = components;
   return {
@@ -46,19 +46,19 @@ async function begin(
     createdAt: settings.clock.now(),
     protocolVersion: undefined,
     client: { capabilities: {} },
-    // There is no handshake to wait for.
+    // Without a handshake there is nothing to wait for.
     initialized: true,
     logLevel: undefined,
   };
   return await sessions.begin(session, record, undefined);
 }
 
-/** Makes `handler.notify`. */
+/** Creates `handler.notify`. */
 export function notifySession({ sessions }: HandlerComponents): McpHandler["notify"] {
   return async (sessionId, notification) => {
     checkNotification(notification);
     const text = notificationText(notification);
-    // Messages that the dispatcher has just sent go first.
+    // Messages that the dispatcher has just sent must be first.
     await undefined;
     return await sessions.serverStreams.push(sessionId, text);
   };
@@ -66,9 +66,9 @@ export function notifySession({ sessions }: HandlerComponents): McpHandler["noti
 
 function checkNotification({ method, params }: Notification): void {
   if (typeof method !== "string" || method === "") {
-    throw new TypeError(`Give a method to notify: ${String(method)}`);
+    throw new TypeError(`Give a method as "notification.method": ${String(method)}`);
   }
   if (params !== undefined && (typeof params !== "object" || params === null)) {
-    throw new TypeError(`Give an object as the notification's params: ${String(params)}`);
+    throw new TypeError(`Give an object as "notification.params": ${String(params)}`);
   }
 }
