@@ -35,7 +35,7 @@ export interface IntrospectionOptions {
   /** The client secret of this server. */
   readonly clientSecret: string;
   /**
-   * How this server authenticates: with the secret in the Authorization header (`"basic"`), or in the
+   * The way in which this server sends its secret: in the Authorization header (`"basic"`), or in the
    * body (`"post"`).
    *
    * @default {"basic"}
@@ -54,20 +54,20 @@ export interface IntrospectionOptions {
   /** Scopes that include others: `{ "notes:write": ["notes:read"] }`. */
   readonly implies?: ImpliedScopes;
   /**
-   * How long a valid token is cached, in milliseconds, and so how long a revoked one still works; 0
+   * Time for which a valid token is cached, in milliseconds, and so for which a revoked one still works; 0
    * turns the cache off. A token is never cached past its expiry.
    *
    * @default {30000}
    */
   readonly cacheMs?: number;
   /**
-   * How many valid tokens are cached.
+   * Number of valid tokens that are cached.
    *
    * @default {1000}
    */
   readonly cacheEntries?: number;
   /**
-   * How long the authorization server may take, in milliseconds. After that the response is a 503.
+   * Time limit for the authorization server, in milliseconds. After that the response is a 503.
    *
    * @default {5000}
    */

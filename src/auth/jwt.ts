@@ -42,7 +42,7 @@ export interface JwtOptions {
    */
   readonly algorithms?: readonly string[];
   /**
-   * How far the issuer's clock may be off, in seconds. Tokens are valid for as much longer.
+   * Tolerated difference to the issuer's clock, in seconds. Tokens are valid for that much longer.
    *
    * @default {0}
    */
@@ -58,14 +58,14 @@ export interface JwtOptions {
   /** The required `typ` of tokens, such as `"at+jwt"` (RFC 9068). Any when left out. */
   readonly typ?: string;
   /**
-   * How long fetched keys are used before they are fetched again, in milliseconds. If that fails, they
-   * are used six times as long. A token with an unknown key id has them fetched at once.
+   * Time for which fetched keys are used before they are fetched again, in milliseconds. If fetching
+   * fails, they are used six times as long. A token with an unknown key id causes a fetch at once.
    *
    * @default {600000}
    */
   readonly cacheMs?: number;
   /**
-   * How long fetching keys may take, in milliseconds. After that the response is a 503.
+   * Time limit for fetching keys, in milliseconds. After that the response is a 503.
    *
    * @default {5000}
    */

@@ -16,7 +16,7 @@
  * });
  * ```
  *
- * What an authenticated principal may do is decided by the handler's option `authorize` and by the
+ * The rights of an authenticated principal are decided by the handler's option `authorize` and by the
  * `scopes` of tools.
  *
  * @module

@@ -25,7 +25,7 @@ export interface RemoteKeysInit {
   readonly fetch: Fetch;
   /** The source of time. */
   readonly clock: Clock;
-  /** How long keys are used before they are fetched again, in milliseconds. */
+  /** The time for which keys are used before they are fetched again, in milliseconds. */
   readonly cacheMs: number;
   /** Called when fetching keys fails in the background, while older keys are used. */
   readonly onError: (error: unknown) => void;

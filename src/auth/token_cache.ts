@@ -11,7 +11,7 @@ import { Unavailable } from "./errors.ts";
 export interface TokenCacheInit {
   /** The source of time. */
   readonly clock: Clock;
-  /** How long a principal is cached, in milliseconds; 0 turns the cache off. */
+  /** The time for which a principal is cached, in milliseconds; 0 turns the cache off. */
   readonly ttlMs: number;
   /** The maximum number of cached principals. */
   readonly maxEntries: number;

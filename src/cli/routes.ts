@@ -33,7 +33,7 @@ export interface Servers {
   only(name: string): Dispatcher;
 }
 
-/** What {@linkcode Routes} are made from. */
+/** Options for {@linkcode Routes}. */
 export interface RoutesInit {
   readonly servers: Servers;
   /** The path of the endpoint for all servers together. */

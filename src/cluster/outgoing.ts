@@ -92,7 +92,7 @@ export class Outgoing {
   /** Fails the requests to a node that is dead. */
   lost(node: string): void {
     for (const waiting of [...this.#waiting.values()]) {
-      if (waiting.to === node) waiting.fail(new NoAnswer("The node is gone"));
+      if (waiting.to === node) waiting.fail(new NoAnswer("The node is dead"));
     }
   }
 

@@ -1,5 +1,5 @@
 /**
- * Settles questions with the responses of clients, on whatever node sent the question.
+ * Settles questions with the responses of clients, on any node.
  *
  * @module
  */

@@ -28,9 +28,9 @@ export interface Reply {
 
 /** An error that occurred while a request was handled. Never sent to the client. */
 export interface Failure {
-  /** What was in progress. */
+  /** The operation that failed. */
   readonly during: string;
-  /** What was thrown. */
+  /** The thrown value. */
   readonly error: unknown;
 }
 

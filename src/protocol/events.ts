@@ -17,7 +17,7 @@ export type SessionEndReason =
   | "evicted"
   /** The application ended it. */
   | "ended"
-  /** The node that held its live state is gone. */
+  /** The node that held its live state is dead. */
   | "lost"
   /** The endpoint closes. */
   | "shutdown";
@@ -220,7 +220,7 @@ export type McpEvent =
   | { readonly type: "upstream-output"; readonly upstream: string; readonly text: string }
   /** A message from another node was ignored. */
   | { readonly type: "message-ignored"; readonly reason: MessageProblem }
-  /** A node is gone, and the sessions that it held. */
+  /** A node is dead, and its pinned sessions are lost. */
   | { readonly type: "node-lost"; readonly node: string }
   /** An error that is not sent to the client. */
   | { readonly type: "error"; readonly during: string; readonly error: unknown };

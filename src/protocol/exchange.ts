@@ -29,7 +29,7 @@ export interface Principal {
   readonly claims?: JsonObject;
 }
 
-/** What a client program says about itself. */
+/** A client program's description of itself. */
 export interface ClientFacts {
   /** Its name and version, if it sent them. */
   readonly info?: Implementation;
@@ -37,7 +37,7 @@ export interface ClientFacts {
   readonly capabilities: ClientCapabilities;
 }
 
-/** JSON values that are kept with a session, on whatever node it is served. */
+/** JSON values that are kept with a session, for all nodes that serve it. */
 export interface SessionState {
   /** Returns the value of a key, or `undefined`. */
   get(key: string): Promise<unknown>;

@@ -10,7 +10,7 @@ import { SessionLog } from "./session_log.ts";
 import type { Watcher } from "./stream_log.ts";
 import type { EventLog, EventLogLimits, Slice } from "./types.ts";
 
-/** How long a dropped session is remembered, in milliseconds. */
+/** The time for which a dropped session is remembered, in milliseconds. */
 const REMEMBER_MS = 60_000;
 /** The number of later dropped sessions after which one is forgotten before that time. */
 const REMEMBER_MOST = 5_000;

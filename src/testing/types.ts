@@ -117,7 +117,7 @@ export interface ConnectOptions {
    */
   readonly timeoutMs?: number;
   /**
-   * Longest pause before the client resumes a stream, in milliseconds, whatever `retry` the server
+   * Longest pause before the client resumes a stream, in milliseconds, for any `retry` that the server
    * sends.
    *
    * @default {50}

@@ -95,14 +95,14 @@ export function checkStdioOptions(options: StdioOptions): StdioSettings {
   if (!isText(command) || command === "") {
     throw new TypeError(`Give a program as "command": ${typeof command}`);
   }
-  if (!args.every(isText)) throw new TypeError('Give texts as "args"');
+  if (!args.every(isText)) throw new TypeError('Give an array of strings as "args"');
   if (cwd !== undefined && (!isText(cwd) || cwd === "")) {
     throw new TypeError(`Give a folder as "cwd": ${typeof cwd}`);
   }
   for (const [name, value] of Object.entries(env)) {
     // The message omits the value, which may be a secret.
     if (!/^[^=\0]+$/.test(name) || !isText(value)) {
-      throw new TypeError(`Give names and texts as "env": ${name}`);
+      throw new TypeError(`Give names and strings as "env": ${name}`);
     }
   }
   const maxQueueBytes = integerOption("maxQueueBytes", options.maxQueueBytes, 4_194_304);
