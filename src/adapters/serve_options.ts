@@ -62,7 +62,7 @@ export function serveSettings(options: ServeOptions & McpHandlerOptions): ServeS
     throw new TypeError(`Give an address as "hostname": ${JSON.stringify(hostname)}`);
   }
   if (typeof signals !== "boolean") {
-    throw new TypeError(`Give true or false as "signals": ${typeof signals}`);
+    throw new TypeError(`Give a boolean as "signals": ${typeof signals}`);
   }
   const { path = "/mcp", allowedHosts = isLoopback(hostname) ? LOOPBACK_HOSTS : undefined } = rest;
   return {

@@ -81,7 +81,7 @@ function admit(
   settings: AuthSettings,
 ): Refusal | undefined {
   if (!isPrincipal(principal)) {
-    throw new TypeError("Return a principal from authenticate: an object with a non-empty id");
+    throw new TypeError('Return a principal, an object with a non-empty id, from "authenticate"');
   }
   const { expiresAt } = principal;
   if (expiresAt !== undefined && expiresAt <= settings.clock.now()) {

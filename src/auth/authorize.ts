@@ -94,7 +94,7 @@ export async function isAllowed(
 ): Promise<boolean> {
   const verdict: unknown = await authorize(principal, { method, params });
   if (typeof verdict === "boolean") return verdict;
-  throw new TypeError(`Return true or false from authorize: ${typeof verdict}`);
+  throw new TypeError(`Return a boolean from "authorize": ${typeof verdict}`);
 }
 
 /** Refuses calls of tools whose scopes the principal lacks, with the scopes of all called tools. */

@@ -72,7 +72,7 @@ export class Cluster {
    */
   async drain(draining: boolean): Promise<void> {
     if (typeof draining !== "boolean") {
-      throw new TypeError(`Give true or false to drain: ${typeof draining}`);
+      throw new TypeError(`Give a boolean as "draining": ${typeof draining}`);
     }
     await this.#drain.put({ draining });
   }

@@ -13,16 +13,16 @@ import type { EventLog, EventLogLimits } from "../streams/types.ts";
 import type { SessionCaps, SessionLifetimes, SessionStore } from "../sessions/types.ts";
 
 /**
- * Delivers texts between nodes. It need not protect them: handlers of different processes sign their
- * texts.
+ * Delivers messages, which are strings, between nodes. It need not protect them: handlers of different
+ * processes sign their messages.
  *
  * An implementation MUST
- * - deliver a text to a listener at most once, and never to its sender;
- * - deliver the texts of one sender in the order of its `publish` and `send` calls, both together, also
+ * - deliver a message to a listener at most once, and never to its sender;
+ * - deliver the messages of one sender in the order of its `publish` and `send` calls, both together, also
  *   while earlier calls are pending;
  * - deliver nothing before `join` has returned, nor during a call of `publish` or `send`;
  * - continue if a listener throws;
- * - throw or reject within a limited time if it fails, and recover automatically: texts published
+ * - throw or reject within a limited time if it fails, and recover automatically: messages published
  *   meanwhile may be lost, but never delivered later.
  */
 export interface Bus {
@@ -30,19 +30,19 @@ export interface Bus {
    * Joins the bus.
    *
    * @param node The node's id, unique among the present nodes
-   * @param listener Called with each text that other nodes publish, or send to this node
+   * @param listener Called with each message that other nodes publish, or send to this node
    */
   join(node: string, listener: (text: string) => void): BusMember;
 }
 
 /** A node's membership of a {@linkcode Bus}. */
 export interface BusMember {
-  /** Sends a text to all other nodes. */
+  /** Sends a message to all other nodes. */
   publish(text: string): MaybePromise<void>;
   /**
-   * Sends a text to one other node.
+   * Sends a message to one other node.
    *
-   * @returns `false` if the node has certainly not received the text and never will, so that it may be
+   * @returns `false` if the node has certainly not received the message and never will, so that it may be
    * sent again; `true` if the node may have received it
    * @throws {Error} If neither is known
    */

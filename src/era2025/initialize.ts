@@ -168,7 +168,7 @@ function readHandshake(
   }
   const [latest] = versions;
   const version = versions.find((served) => served === protocolVersion) ?? latest;
-  if (version === undefined) return "Speak another protocol version";
+  if (version === undefined) return "Use another protocol version";
   return { version, client: { info: clientInfo, capabilities } };
 }
 

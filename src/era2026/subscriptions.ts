@@ -203,7 +203,7 @@ function readFilter(dispatcher: Dispatcher, most: number, given: unknown): Filte
   for (const [method, key] of Object.entries(LIST_CHANGED)) {
     const wanted = given[key];
     if (wanted !== undefined && typeof wanted !== "boolean") {
-      return `Give true or false as "${key}"`;
+      return `Give a boolean as "${key}"`;
     }
     if (wanted === true && offered.has(method)) methods.add(method);
   }

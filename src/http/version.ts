@@ -24,7 +24,7 @@ export function unsupportedVersion(
   return refusal({
     status: 400,
     code: ErrorCode.UnsupportedVersion,
-    message: `Speak a supported protocol version: ${versions.join(", ")}`,
+    message: `Use a supported protocol version: ${versions.join(", ")}`,
     data: { supported: versions, requested: named },
     reason: "version",
     id,

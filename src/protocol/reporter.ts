@@ -1,5 +1,5 @@
 /**
- * Hands events to the application's `onEvent`, and runs background work whose failures become events.
+ * Passes events to the application's `onEvent`, and runs background work whose failures become events.
  *
  * @module
  */

@@ -39,7 +39,7 @@ export class DirectConnection {
     this.#keepAlive();
   }
 
-  /** Sends a message. Returns `false` if the connection has closed, or closes because the client is too slow. */
+  /** Sends a message. Returns `false` if the connection is closed, or closes as the client is too slow. */
   send(text: string): boolean {
     const controller = this.#controller;
     if (this.#closed || controller === undefined) return false;

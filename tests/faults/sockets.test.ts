@@ -144,7 +144,7 @@ describe("GATE: bodies that come slowly, over a socket", () => {
         }, 100);
         try {
           for (const connection of [stalled, dripping]) {
-            await connection.until(/^HTTP\/1\.1 408 [^]*"Send the whole body sooner"/);
+            await connection.until(/^HTTP\/1\.1 408 [^]*"Send the whole body in less time"/);
             const ends = connection.text.match(/^connection: close\r$/gim) ?? [];
             // Deno may add its own.
             assert.ok(ends.length === 1 || (runtime === "deno" && ends.length === 2));

@@ -43,7 +43,9 @@ export function checkSessionOptions(options: UpstreamSessionOptions): SessionSet
   const known = Object.keys(VERSIONS).filter(isVersion);
   const { versions = known } = options;
   if (!Array.isArray(versions) || versions.length === 0 || !versions.every(isVersion)) {
-    throw new TypeError(`Give some of ${known.join(", ")} as "versions": ${String(versions)}`);
+    throw new TypeError(
+      `Give versions out of ${known.join(", ")} as "versions": ${String(versions)}`,
+    );
   }
   return {
     versions: known.filter((version) => versions.includes(version)),

@@ -173,7 +173,7 @@ function tooSlow(): Refusal {
   return refusal({
     status: 408,
     code: ErrorCode.Refused,
-    message: "Send the whole body sooner",
+    message: "Send the whole body in less time",
     reason: "body-time",
     // Otherwise the client could continue sending, and the host reading (RFC 9110 §15.5.9).
     headers: { connection: "close" },
@@ -184,7 +184,7 @@ function unreadable(): Refusal {
   return refusal({
     status: 400,
     code: ErrorCode.InvalidRequest,
-    message: "Send a whole body, and leave it to the endpoint to read it",
+    message: "Send a complete body, which nothing reads before the endpoint",
     reason: "envelope",
   });
 }

@@ -18,7 +18,7 @@ export function checkHost(inbound: Inbound, { hosts }: GateSettings): Refusal | 
   return refusal({
     status: 403,
     code: ErrorCode.Refused,
-    message: `Add the host to the option allowedHosts to be reached under it: ${clip(host, 100)}`,
+    message: `Add the host to the option allowedHosts: ${clip(host, 100)}`,
     reason: "host",
   });
 }

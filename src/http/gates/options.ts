@@ -183,7 +183,7 @@ function requiredHeaderOption(given: GateOptions["requiredHeader"]): RequiredHea
   if (given === undefined) return undefined;
   const { name, value } = typeof given === "string" ? { name: given, value: undefined } : given;
   if (typeof name !== "string" || !TOKEN.test(name)) {
-    throw new TypeError(`Give a header's name as "requiredHeader": ${String(name)}`);
+    throw new TypeError(`Give a header name as "requiredHeader": ${String(name)}`);
   }
   if (value !== undefined && typeof value !== "string") {
     throw new TypeError(`Give a string as the value of "requiredHeader": ${typeof value}`);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { RecentKeys } from "../../../src/internal/recent_keys.ts";
 import { FakeClock } from "../../support/clock.ts";
 
-describe("Recent", () => {
+describe("RecentKeys", () => {
   test("remembers a text for its time, and not for ever", async () => {
     const clock = new FakeClock();
     const recent = new RecentKeys(clock, 1_000, 100);

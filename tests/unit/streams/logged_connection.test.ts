@@ -107,7 +107,7 @@ function frames(from: number, ...texts: string[]): string {
   return texts.map((text, i) => frame(`${STREAM}.${from + i}`, text)).join("");
 }
 
-describe("Connection: what it sends", () => {
+describe("LoggedConnection: what it sends", () => {
   test("[STR-3] begins with the priming event where the version has it, and nothing else does", async () => {
     const bench = new Bench();
     const connection = bench.connect({ priming: true });
@@ -219,7 +219,7 @@ describe("Connection: what it sends", () => {
   });
 });
 
-describe("Connection: a slow reader", () => {
+describe("LoggedConnection: a slow reader", () => {
   test("[STR-10] 500 × 100 KB to an unread connection stay within the bounds, and close it", async () => {
     const bench = new Bench();
     const connection = bench.connect();
@@ -302,7 +302,7 @@ describe("Connection: a slow reader", () => {
   });
 });
 
-describe("Connection: closing", () => {
+describe("LoggedConnection: closing", () => {
   test("[STR-9] close() ends the connection, not the stream, after a wait to come back", async () => {
     const bench = new Bench();
     const connection = bench.connect();
@@ -399,7 +399,7 @@ describe("Connection: closing", () => {
   });
 });
 
-describe("Connection: keep-alive", () => {
+describe("LoggedConnection: keep-alive", () => {
   test("[STR-2] a comment follows each quiet time, and none any traffic", async () => {
     const bench = new Bench();
     const reader = new Reader(bench.connect());
@@ -428,7 +428,7 @@ describe("Connection: keep-alive", () => {
   });
 });
 
-describe("Connection: a log that answers later", () => {
+describe("LoggedConnection: an asynchronous log", () => {
   test("[STR-6] sends everything once and in order, with one read at a time", async () => {
     const bench = new Bench();
     const log = new AsyncLog(bench.memory);
@@ -517,7 +517,7 @@ describe("Connection: a log that answers later", () => {
   });
 });
 
-describe("Connection: a log that fails", () => {
+describe("LoggedConnection: a log that fails", () => {
   const failures: Record<string, () => Partial<EventLog>> = {
     read: () => ({
       read() {
@@ -555,7 +555,7 @@ describe("Connection: a log that fails", () => {
   }
 });
 
-describe("Connection: any history", () => {
+describe("LoggedConnection: any history", () => {
   const step = fc.constantFrom("append", "append", "read", "drop-connection", "flush");
 
   async function compare(steps: readonly string[], later: boolean): Promise<void> {
