@@ -1,11 +1,9 @@
 /**
- * MCP servers on the open internet, for Deno, Bun, Node and every other host that speaks `Request` and
- * `Response`.
+ * Serves MCP on the open internet, on Deno, Bun, Node and every other host with `Request` and `Response`.
  *
- * An {@linkcode McpServer} says what there is: tools, resources, prompts.
- * {@linkcode createMcpHandler} makes it an endpoint: one function from `Request` to
- * `Promise<Response>`, to be handed to `Deno.serve`, `Bun.serve`, a Hono app or, through
- * `@mooring/mcp/node`, to Node.
+ * An {@linkcode McpServer} has tools, resources and prompts. {@linkcode createMcpHandler} creates its
+ * endpoint: a function from `Request` to `Promise<Response>`, for `Deno.serve`, `Bun.serve`, a Hono app
+ * or, with `@mooring/mcp/node`, Node.
  *
  * @example
  * ```ts
@@ -31,14 +29,14 @@
  * await listener.shutdown();
  * ```
  *
- * What the handler adds to a server is what every public endpoint needs. A session belongs to the
- * {@linkcode Principal} that began it: to anybody else its id is unknown, on every verb. A stream
- * outlives its connection: the client comes back with `Last-Event-ID` and misses nothing. A cancelled
- * request stops: its tool's `ctx.signal` aborts with a {@linkcode StopError}. Everything has a bound,
- * and {@linkcode McpHandlerOptions} is where to change it.
+ * The handler adds what every public endpoint needs. A session belongs to the {@linkcode Principal} that
+ * began it: for other principals its id is unknown, for every HTTP method. A stream outlives its
+ * connection: a client that reconnects with `Last-Event-ID` misses nothing. A cancelled request stops:
+ * `ctx.signal` aborts with a {@linkcode StopError}. Everything has a limit, which
+ * {@linkcode McpHandlerOptions} can change.
  *
- * A tool is given a {@linkcode RequestContext} besides its arguments, to report progress, to log, and
- * to ask the user or the client's model something.
+ * Besides its arguments, a tool gets a {@linkcode RequestContext} to report progress, to log, and to ask
+ * the user or the client's model.
  *
  * @example Testing a server without a port or a network
  * ```ts
@@ -126,7 +124,7 @@ export type {
   NotificationExchange,
   Principal,
   SessionState,
-  Shared,
+  SharedDocumentHandle,
 } from "./src/protocol/exchange.ts";
 export type { HeaderParam } from "./src/protocol/headers.ts";
 export type {
@@ -156,7 +154,10 @@ export type { Extension } from "./src/server/extension.ts";
 export type { Method } from "./src/server/feature.ts";
 export type { CacheHint } from "./src/server/cache_hint.ts";
 export type { PromptChanges, PromptConfig, PromptHandle } from "./src/server/prompts.ts";
-export type { ListedResource, ResourceTemplateOptions } from "./src/server/resource_template.ts";
+export type {
+  ListedTemplateResource,
+  ResourceTemplateOptions,
+} from "./src/server/resource_template.ts";
 export type { Questions } from "./src/server/questions.ts";
 export type { ResourceChanges, ResourceConfig, ResourceHandle } from "./src/server/resources.ts";
 export type { McpServerOptions, ReadHandlerFor } from "./src/server/server.ts";

@@ -1,7 +1,7 @@
 /**
- * Serves an MCP endpoint on Bun. A handler needs no adapter there: `Bun.serve({ fetch: handler })` and
- * `export default handler` work as they are. {@linkcode serve} adds what these don't do: it binds to
- * this machine alone and drains before it stops.
+ * Serves an MCP endpoint on Bun. A handler also works without this adapter, with
+ * `Bun.serve({ fetch: handler })` or `export default handler`. {@linkcode serve} also binds to loopback by
+ * default, and lets running requests finish before it stops.
  *
  * @example
  * ```ts ignore
@@ -16,11 +16,11 @@
  */
 import type { McpHandlerOptions } from "../handler/types.ts";
 import type { Dispatcher } from "../protocol/exchange.ts";
-import { type Listener, type ListenInit, run, type RunningServer } from "./drain.ts";
-import { internalError } from "./failure.ts";
+import { type Listener, type ListenInit, run, type RunningServer } from "./running_server.ts";
+import { internalError } from "./error_responses.ts";
 import { bareHostname, type ServeOptions } from "./serve_options.ts";
 
-export type { RunningServer } from "./drain.ts";
+export type { RunningServer } from "./running_server.ts";
 export type { ServeOptions } from "./serve_options.ts";
 
 interface BunServer {
@@ -28,7 +28,7 @@ interface BunServer {
   stop(closeActiveConnections?: boolean): Promise<void>;
 }
 
-/** The part of Bun's global that is used here; its types are Bun's alone. */
+/** The part of Bun's global that is used here: Bun's types exist only on Bun. */
 declare const Bun: {
   serve(options: {
     readonly hostname: string;
@@ -42,20 +42,20 @@ declare const Bun: {
 };
 
 /**
- * How long a connection may be quiet, in seconds: the most that Bun counts. Its own 10 seconds are
- * shorter than the pause between two comments of a quiet stream.
+ * The idle timeout of connections, in seconds: Bun's maximum. Bun's default of 10 seconds is shorter
+ * than the time between two keep-alive comments.
  */
 const IDLE_TIMEOUT_S = 255;
 
 /**
- * Serves a dispatcher over HTTP, until it is closed or the process is asked to end.
+ * Serves a dispatcher over HTTP until it is closed or, unless `signals` is off, SIGINT or SIGTERM.
  *
- * @param source What is served: an `McpServer`, a gateway, or anything else that dispatches
- * @param options Where to listen, how to end, and the options of `createMcpHandler`; `path` is
- * `"/mcp"` by default, and `allowedHosts` the loopback names when bound to loopback
+ * @param source The dispatcher: an `McpServer`, a gateway, or an implementation of your own
+ * @param options Options for the server, and those of `createMcpHandler`; `path` is `"/mcp"` by default,
+ * and `allowedHosts` the loopback names if bound to loopback
  * @throws {TypeError} If an option has the wrong type
  * @throws {RangeError} If a number is out of range
- * @throws {Error} Bun's own error if it can't listen there
+ * @throws {Error} Bun's error if it can't listen at the address
  */
 export function serve(
   source: Dispatcher,
@@ -69,9 +69,9 @@ async function listen({ hostname, port, fetch, failed }: ListenInit): Promise<Li
     hostname: bareHostname(hostname),
     port,
     idleTimeout: IDLE_TIMEOUT_S,
-    // In development Bun shows errors, with source code, to whoever asks.
+    // In development mode Bun sends errors with source code to clients.
     development: false,
-    // Outside of development Bun would share the port with whoever binds to it next.
+    // Otherwise Bun shares the port with the next process that binds to it.
     reusePort: false,
     fetch,
     error(error) {

@@ -1,7 +1,7 @@
 /**
- * Serves an MCP endpoint on Deno. A handler needs no adapter there: `Deno.serve(handler)` and
- * `export default handler` with `deno serve` work as they are. {@linkcode serve} adds what these don't
- * do: it binds to this machine alone and drains before it stops.
+ * Serves an MCP endpoint on Deno. A handler also works without this adapter, with `Deno.serve(handler)`
+ * or `export default handler` and `deno serve`. {@linkcode serve} also binds to loopback by default, and
+ * lets running requests finish before it stops.
  *
  * @example
  * ```ts
@@ -18,22 +18,22 @@
  */
 import type { McpHandlerOptions } from "../handler/types.ts";
 import type { Dispatcher } from "../protocol/exchange.ts";
-import { type Listener, type ListenInit, run, type RunningServer } from "./drain.ts";
-import { internalError } from "./failure.ts";
+import { type Listener, type ListenInit, run, type RunningServer } from "./running_server.ts";
+import { internalError } from "./error_responses.ts";
 import { bareHostname, type ServeOptions } from "./serve_options.ts";
 
-export type { RunningServer } from "./drain.ts";
+export type { RunningServer } from "./running_server.ts";
 export type { ServeOptions } from "./serve_options.ts";
 
 /**
- * Serves a dispatcher over HTTP, until it is closed or the process is asked to end.
+ * Serves a dispatcher over HTTP until it is closed or, unless `signals` is off, SIGINT or SIGTERM.
  *
- * @param source What is served: an `McpServer`, a gateway, or anything else that dispatches
- * @param options Where to listen, how to end, and the options of `createMcpHandler`; `path` is
- * `"/mcp"` by default, and `allowedHosts` the loopback names when bound to loopback
+ * @param source The dispatcher: an `McpServer`, a gateway, or an implementation of your own
+ * @param options Options for the server, and those of `createMcpHandler`; `path` is `"/mcp"` by default,
+ * and `allowedHosts` the loopback names if bound to loopback
  * @throws {TypeError} If an option has the wrong type
  * @throws {RangeError} If a number is out of range
- * @throws {Error} Deno's own error if it can't listen there
+ * @throws {Error} Deno's error if it can't listen at the address
  */
 export function serve(
   source: Dispatcher,
@@ -43,8 +43,8 @@ export function serve(
 }
 
 /**
- * How long an answer may take to leave for its client, in milliseconds. Deno calls an answer completed
- * when it has handed it to the system's side of the connection.
+ * The time for a completed response to be sent, in milliseconds. For Deno a response is completed when
+ * it is in the socket's buffer.
  */
 const FLUSH_MS = 250;
 
@@ -63,7 +63,7 @@ async function listen({ hostname, port, fetch, failed }: ListenInit): Promise<Li
     port,
     signal: killer.signal,
     automaticCompression: false,
-    // Without this, Deno writes the address to the console.
+    // The default writes the address to the console.
     onListen() {},
     onError(error) {
       failed(error);
@@ -76,7 +76,7 @@ async function listen({ hostname, port, fetch, failed }: ListenInit): Promise<Li
   });
   server.finished.catch(failed);
 
-  // Deno's own shutdown() waits for clients without a limit, and nothing can end it once it has begun.
+  // Deno's `shutdown()` waits for clients without a time limit, and can't be aborted.
   async function stop(): Promise<void> {
     while (running > 0) await new Promise<void>((resolve) => wake = resolve);
     const left = lastAnswered + FLUSH_MS - performance.now();

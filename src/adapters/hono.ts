@@ -1,6 +1,6 @@
 /**
- * Puts an MCP endpoint into a Hono app: {@linkcode mcp} mounts a handler, {@linkcode fromHono} lets it
- * know whom the app has authenticated.
+ * Mounts an MCP endpoint in a Hono app: {@linkcode mcp} mounts a handler, {@linkcode fromHono} gives it
+ * the principal that the app has authenticated.
  *
  * @example
  * ```ts
@@ -39,36 +39,36 @@ export interface HonoContext {
   };
 }
 
-/** The part of a handler that is used here. */
+/** A handler, or any other function of this type. */
 export type HonoMountable = (request: Request, context?: unknown) => Promise<Response>;
 
 /**
  * Mounts a handler in a Hono app, for all methods: `app.all("/mcp", mcp(handler))`. The handler's
  * `context` is the Hono context. Middleware that changes bodies, such as compression, must leave the
- * path out: it would hold streams back.
+ * path out: it would delay streams.
  *
  * @param handler What `createMcpHandler` returned
  */
 export function mcp(handler: HonoMountable): (c: HonoContext) => Promise<Response> {
   return (c) => {
     const { raw } = c.req;
-    return raw.bodyUsed ? handAgain(handler, c) : handler(raw, c);
+    return raw.bodyUsed ? forwardBody(handler, c) : handler(raw, c);
   };
 }
 
 /**
- * Middleware has read the body through Hono, which keeps it. Its true size is looked at all the same:
- * the handler reads what is really there.
+ * Calls the handler with a body that middleware has already read through Hono, which keeps it. The
+ * handler checks its actual size.
  */
-async function handAgain(handler: HonoMountable, c: HonoContext): Promise<Response> {
+async function forwardBody(handler: HonoMountable, c: HonoContext): Promise<Response> {
   const { url, method, headers, signal } = c.req.raw;
   const body = await c.req.arrayBuffer();
   return await handler(new Request(url, { method, headers, body, signal }), c);
 }
 
 /**
- * An `authenticate` for a handler that is mounted with {@linkcode mcp}: whoever the app's own
- * middleware has authenticated is the principal. Nobody means 401.
+ * Creates an `authenticate` for a handler that is mounted with {@linkcode mcp}: the principal is the one
+ * that the app's middleware has authenticated. Without one the response is a 401.
  *
  * @example
  * ```ts
@@ -86,8 +86,7 @@ async function handAgain(handler: HonoMountable, c: HonoContext): Promise<Respon
  * });
  * ```
  *
- * @param pick Takes the principal from the Hono context. When left out it is the context's variable
- * `principal`
+ * @param pick Returns the principal from the Hono context; by default its variable `principal`
  * @throws {TypeError} If `pick` is not a function
  */
 export function fromHono<C extends HonoContext = HonoContext>(
@@ -95,14 +94,14 @@ export function fromHono<C extends HonoContext = HonoContext>(
 ): NonNullable<McpHandlerOptions["authenticate"]> {
   if (typeof pick !== "function") {
     throw new TypeError(
-      `Give a function that takes the principal from the context: ${typeof pick}`,
+      `Give a function that returns the principal from the context: ${typeof pick}`,
     );
   }
   return (_request, context) => {
     if (!isHonoContext(context)) {
       throw new TypeError("Mount the handler with mcp(): fromHono() needs a Hono context");
     }
-    // The type is what the caller says of their own app; nothing but `pick` relies on it.
+    // The caller declares the type of the app's context; only `pick` relies on it.
     const principal = pick(context as C);
     return isPromise(principal) ? principal.then(known) : known(principal);
   };
@@ -114,7 +113,7 @@ function known(principal: Principal | undefined): Principal {
 }
 
 function principalVariable(c: HonoContext): Principal | undefined {
-  // Hono's typed `get` fits no structural type; what comes out of it is checked by the handler.
+  // Hono's typed `get` matches no structural type. The handler checks the value.
   return (c as HonoContext & { get(key: string): Principal | undefined }).get("principal");
 }
 

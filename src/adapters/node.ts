@@ -1,6 +1,6 @@
 /**
- * Serves an MCP endpoint on Node: {@linkcode serve} runs a server of its own, {@linkcode toNodeHandler}
- * fits a handler into an existing one.
+ * Serves an MCP endpoint on Node: {@linkcode serve} runs a server, {@linkcode toNodeHandler} adds a handler
+ * to an existing one.
  *
  * @example
  * ```ts
@@ -17,23 +17,23 @@
  */
 import type { McpHandlerOptions } from "../handler/types.ts";
 import type { Dispatcher } from "../protocol/exchange.ts";
-import { type Fetch, run, type RunningServer } from "./drain.ts";
+import { type FetchHandler, run, type RunningServer } from "./running_server.ts";
 import { listen, type NodeHandler, nodeHandler } from "./node_server.ts";
 import type { ServeOptions } from "./serve_options.ts";
 
-export type { Fetch, RunningServer } from "./drain.ts";
+export type { FetchHandler, RunningServer } from "./running_server.ts";
 export type { NodeHandler } from "./node_server.ts";
 export type { ServeOptions } from "./serve_options.ts";
 
 /**
- * Serves a dispatcher over HTTP, until it is closed or the process is asked to end.
+ * Serves a dispatcher over HTTP until it is closed or, unless `signals` is off, SIGINT or SIGTERM.
  *
- * @param source What is served: an `McpServer`, a gateway, or anything else that dispatches
- * @param options Where to listen, how to end, and the options of `createMcpHandler`; `path` is
- * `"/mcp"` by default, and `allowedHosts` the loopback names when bound to loopback
+ * @param source The dispatcher: an `McpServer`, a gateway, or an implementation of your own
+ * @param options Options for the server, and those of `createMcpHandler`; `path` is `"/mcp"` by default,
+ * and `allowedHosts` the loopback names if bound to loopback
  * @throws {TypeError} If an option has the wrong type
  * @throws {RangeError} If a number is out of range
- * @throws {Error} Node's own error if it can't listen there
+ * @throws {Error} Node's error if it can't listen at the address
  */
 export function serve(
   source: Dispatcher,
@@ -43,13 +43,13 @@ export function serve(
 }
 
 /**
- * Turns a handler into a request listener for `node:http`, Express and the like. In front of it
- * nothing may read the body: mount it before any body parser. The handler's `context` is
+ * Converts a handler to a request listener for `node:http`, Express and similar frameworks. Mount it
+ * before any body parser: nothing may read the body before it. The handler's `context` is
  * `{ incoming, outgoing }`.
  *
- * The handler's `Request` is a light one that reads the body from Node's stream. It does all that a
- * request does except `bytes()` and being given to `new Request()` or `fetch`: clone it for these.
+ * The handler gets a `Request` that reads the body from Node's stream. It supports everything except
+ * `bytes()`, and can't be passed to `new Request()` or `fetch`: clone it for these.
  */
-export function toNodeHandler(handler: Fetch): NodeHandler {
+export function toNodeHandler(handler: FetchHandler): NodeHandler {
   return nodeHandler(handler, () => {});
 }

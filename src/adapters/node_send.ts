@@ -1,6 +1,5 @@
 /**
- * Writes replies and responses to a `ServerResponse` of `node:http`: at the pace of the client, and so
- * that the connection stays usable or is visibly broken.
+ * Writes replies and responses to a `ServerResponse` of `node:http`.
  *
  * @module
  */
@@ -9,16 +8,15 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { setImmediate } from "node:timers";
 import type { Reply } from "../http/reply.ts";
 
-/** How long the rest of a refused body is read and dropped before its connection ends, in milliseconds. */
+/** The time for which the rest of a refused body is read and discarded, in milliseconds. */
 const DROP_MS = 500;
 
-/** A body as it is sent: whole, as a stream, or none. */
+/** A body to send: complete, a stream, or none. */
 type Body = string | Uint8Array | ReadableStream<Uint8Array> | null;
 
 /**
- * Writes a reply. A stream is pulled only as fast as the client reads, and cancelled as soon as the
- * client disconnects. A stream that fails breaks the connection, so that nobody takes a part for the
- * whole.
+ * Writes a reply. A stream is only read as fast as the client reads, and is cancelled when the client
+ * disconnects. A stream that fails breaks the connection, so that the body doesn't look complete.
  *
  * @throws {Error} If a header can't be sent, or the stream fails
  */
@@ -27,7 +25,7 @@ export async function sendReply(
   incoming: IncomingMessage,
   outgoing: ServerResponse,
 ): Promise<void> {
-  // Most requests have arrived as a whole, and so are their replies.
+  // The common case: the request is complete, and the reply is a text.
   if (typeof body === "string" && incoming.complete && !outgoing.destroyed) {
     const length = Buffer.byteLength(body);
     outgoing.writeHead(status, { ...headers, "content-length": length });
@@ -38,8 +36,8 @@ export async function sendReply(
 }
 
 /**
- * Writes a response of any class, as {@linkcode sendReply} writes a reply. JSON is read as a whole and
- * sent with its length.
+ * Writes a response of any class, like {@linkcode sendReply}. JSON is read completely and sent with its
+ * length.
  *
  * @throws {Error} If a header can't be sent, or the body fails
  */
@@ -67,7 +65,7 @@ async function send(
     return;
   }
   const has = (wanted: string) => headers.some(([name]) => name === wanted);
-  // Nobody knows how long the rest of the body will take: the connection isn't kept for another request.
+  // The rest of the request's body may take long: the connection isn't kept for another request.
   if (early && !has("connection")) headers.push(["connection", "close"]);
   const whole = stream === undefined ? body as string | Uint8Array | null : null;
   if (whole !== null && !has("content-length")) {
@@ -88,14 +86,14 @@ async function send(
   outgoing.end();
 }
 
-/** Tells whether the request is still arriving. One that has arrived, but is unread, takes a moment. */
+/** Tells whether the request is incomplete. One that has arrived but is unread completes in a moment. */
 async function isEarly(incoming: IncomingMessage): Promise<boolean> {
   if (incoming.complete) return false;
   await new Promise((resolve) => setImmediate(resolve));
   return !incoming.complete;
 }
 
-/** Reads everything, at a lower cost than `arrayBuffer()`. */
+/** Reads a complete body; faster than `arrayBuffer()`. */
 async function read(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   for (;;) {
@@ -109,7 +107,7 @@ async function read(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<Ui
   }
 }
 
-/** Writes a stream, waiting whenever the client lags behind. */
+/** Writes a stream, with backpressure. */
 async function pump(
   reader: ReadableStreamDefaultReader<Uint8Array>,
   outgoing: ServerResponse,
@@ -117,7 +115,7 @@ async function pump(
   let wake: (() => void) | undefined;
   const drained = () => wake?.();
   const gone = () => {
-    // A stream that fails to cancel has nobody left to report to.
+    // The client is gone: a cancellation that fails can be ignored.
     reader.cancel(new Error("The client closed the connection")).catch(() => {});
     wake?.();
   };
@@ -137,8 +135,8 @@ async function pump(
 }
 
 /**
- * Lets the client finish sending, for a limited time: a connection that ended before would make it miss
- * the reply.
+ * Reads and discards the rest of the request for a limited time: closing the connection earlier could
+ * make the client miss the reply.
  */
 async function dropRest(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
   if (incoming.complete || outgoing.destroyed) return;

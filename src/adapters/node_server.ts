@@ -1,40 +1,40 @@
 /**
- * A server of `node:http`, which Deno and Bun have, too.
+ * Runs a server of `node:http`, which Deno and Bun have too.
  *
  * @module
  */
 import { getRequestListener, RequestError } from "@hono/node-server";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { Fetch, Listener, ListenInit } from "./drain.ts";
-import { badRequest, internalError } from "./failure.ts";
+import type { FetchHandler, Listener, ListenInit } from "./running_server.ts";
+import { badRequest, internalError } from "./error_responses.ts";
 import { sendReply, sendResponse } from "./node_send.ts";
 import { bareHostname } from "./serve_options.ts";
 
-/** A listener for the requests of `node:http`, also what Express and its like call a handler. */
+/** A request listener of `node:http`, which is also a handler of Express and similar frameworks. */
 export type NodeHandler = (incoming: IncomingMessage, outgoing: ServerResponse) => void;
 
 /**
- * How long a request's headers may take to arrive, in milliseconds. Neither this limit nor the next
- * one counts the time that an answer takes: a stream may be open for ever.
+ * The time within which a request's headers must arrive, in milliseconds. Neither this nor the next limit
+ * includes the response: a stream may stay open without limit.
  */
 const HEADERS_TIMEOUT_MS = 30_000;
 
-/** How long a whole request may take to arrive, in milliseconds. */
+/** The time within which a whole request must arrive, in milliseconds. */
 const REQUEST_TIMEOUT_MS = 60_000;
 
 /**
- * How long a connection is kept for the next request, in milliseconds. Proxies commonly keep theirs
- * for a minute: a server that closes first makes them send requests into closed connections.
+ * The time for which an idle connection is kept open, in milliseconds. Proxies commonly keep theirs for a
+ * minute: if the server closes first, they send requests on closed connections.
  */
 const KEEP_ALIVE_TIMEOUT_MS = 65_000;
 
-/** Turns a handler into a listener; `failed` is told of what fails outside of any answer. */
-export function nodeHandler(handler: Fetch, failed: (error: unknown) => void): NodeHandler {
+/** Converts a handler to a request listener; calls `failed` with errors outside of the handler. */
+export function nodeHandler(handler: FetchHandler, failed: (error: unknown) => void): NodeHandler {
   // A function or proxy around a handler may have its members, but may refuse what they would answer.
   const reply = handler.fetch === handler ? handler.reply : undefined;
   const listener = getRequestListener(async (request, bindings) => {
-    // HTTP/2 never comes here: the listener is typed for node:http.
+    // The listener is only typed for node:http, so these are never of HTTP/2.
     const { incoming, outgoing } = bindings as NodeBindings;
     const sent = reply === undefined
       ? sendResponse(await handler(request, bindings), incoming, outgoing)
@@ -66,9 +66,9 @@ interface NodeBindings {
 }
 
 /**
- * Listens.
+ * Starts the server.
  *
- * @throws {Error} Node's own error if it can't
+ * @throws {Error} Node's error if it can't listen at the address
  */
 export async function listen({ hostname, port, fetch, failed }: ListenInit): Promise<Listener> {
   const server = createServer({
@@ -81,7 +81,7 @@ export async function listen({ hostname, port, fetch, failed }: ListenInit): Pro
   server.listen(port, bareHostname(hostname), resolve);
   await promise;
   server.off("error", reject);
-  // A connection that can't be accepted, for want of file descriptors say, must not end the process.
+  // A connection that can't be accepted, for example without free file descriptors, must not end the process.
   server.on("error", failed);
   const address = server.address();
   return {

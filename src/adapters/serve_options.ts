@@ -1,29 +1,29 @@
 /**
- * Where a server listens, and how it ends: the options that every runtime's `serve` takes.
+ * Defines and checks the options of every runtime's `serve`.
  *
  * @module
  */
 import { integerOption } from "../internal/check.ts";
 import type { McpHandlerOptions } from "../handler/types.ts";
 
-/** Options for `serve`, beside those of the handler. */
+/** Options for `serve`, in addition to those of the handler. */
 export interface ServeOptions {
   /**
-   * The address to bind to. The default reaches no further than this machine. Before you bind to
-   * another one, give `authenticate`, and `allowedHosts` with the names that the endpoint is reached
-   * under: neither is asked for, and without them whoever reaches the address may call.
+   * The address to bind to. The default is only reachable from this machine. For another address, give
+   * `authenticate`, and `allowedHosts` with the host names of the endpoint: both are optional, and without
+   * them every client that reaches the address may send requests.
    *
    * @default {"127.0.0.1"}
    */
   readonly hostname?: string;
   /**
-   * The port to listen on; 0 takes a free one.
+   * The port to listen on; 0 for any free port.
    *
    * @default {8000}
    */
   readonly port?: number;
   /**
-   * How long running requests may take to finish when the server closes, in milliseconds.
+   * Time within which running requests may finish when the server closes, in milliseconds.
    *
    * @default {10000}
    */
@@ -36,7 +36,7 @@ export interface ServeOptions {
   readonly signals?: boolean;
 }
 
-/** Checked {@linkcode ServeOptions}, with the options that are left for the handler. */
+/** Checked {@linkcode ServeOptions}, with the remaining options for the handler. */
 export interface ServeSettings {
   readonly hostname: string;
   readonly port: number;
@@ -46,12 +46,12 @@ export interface ServeSettings {
   readonly handler: McpHandlerOptions;
 }
 
-/** The names that this machine has for itself. */
+/** The host names of loopback. */
 const LOOPBACK_HOSTS: readonly string[] = ["localhost", "127.0.0.1", "[::1]"];
 
 /**
- * Checks the options. Bound to loopback, the handler answers to loopback names alone unless
- * `allowedHosts` says otherwise, so that no web page reaches it by DNS rebinding.
+ * Checks the options. If bound to loopback without `allowedHosts`, the handler only answers under loopback
+ * names, so that web pages can't reach it by DNS rebinding.
  *
  * @throws {TypeError} If an option has the wrong type
  * @throws {RangeError} If the port is above 65535 or a number is negative
@@ -62,7 +62,7 @@ export function serveSettings(options: ServeOptions & McpHandlerOptions): ServeS
     throw new TypeError(`Give an address as "hostname": ${JSON.stringify(hostname)}`);
   }
   if (typeof signals !== "boolean") {
-    throw new TypeError(`Give true or false as "signals": ${typeof signals}`);
+    throw new TypeError(`Give a boolean as "signals": ${typeof signals}`);
   }
   const { path = "/mcp", allowedHosts = isLoopback(hostname) ? LOOPBACK_HOSTS : undefined } = rest;
   return {
@@ -81,13 +81,13 @@ function portOption(value: number | undefined): number {
   return port;
 }
 
-/** Whether an address reaches this machine alone. */
+/** Tells whether an address is loopback. */
 export function isLoopback(hostname: string): boolean {
   return hostname.toLowerCase() === "localhost" || hostname === "::1" || hostname === "[::1]" ||
     /^127(?:\.\d{1,3}){3}$/.test(hostname);
 }
 
-/** The URL under which this machine reaches an endpoint that is bound to an address. */
+/** Returns the URL on this machine of an endpoint that is bound to an address. */
 export function endpointUrl(hostname: string, port: number, path: string): string {
   return `http://${reachable(hostname)}:${port}${path}`;
 }
@@ -99,7 +99,7 @@ function reachable(hostname: string): string {
   return bare.includes(":") ? `[${bare}]` : bare;
 }
 
-/** An address without the brackets that URLs put around IPv6, as the runtimes want it. */
+/** Removes the brackets that URLs have around IPv6 addresses, which runtimes don't accept. */
 export function bareHostname(hostname: string): string {
   return hostname.replace(/^\[(.*)\]$/, "$1");
 }

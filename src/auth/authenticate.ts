@@ -1,5 +1,5 @@
 /**
- * Finds out who sends a request, or refuses it.
+ * Authenticates requests: calls the application's `authenticate`, and refuses what it rejects.
  *
  * @module
  */
@@ -17,35 +17,35 @@ import { Forbidden, Unauthorized, Unavailable } from "./errors.ts";
 import { scopesToAskFor } from "./scopes.ts";
 import { dropUnderscoreHeaders } from "./underscore_headers.ts";
 
-/** How requests are authenticated. */
+/** The checked options of authentication. */
 export interface AuthSettings {
-  /** Tells who sends a request. Without it everybody is {@linkcode ANONYMOUS}. */
+  /** Returns the sender of a request. Without it every request is sent by {@linkcode ANONYMOUS}. */
   readonly authenticate?: (request: Request, context: unknown) => MaybePromise<Principal>;
-  /** The clock that credentials expire by. */
+  /** The clock by which credentials expire. */
   readonly clock: Clock;
   /** Limits requests once their principal is known. */
   readonly rateLimit?: RateLimiter;
-  /** What every challenge of the scheme `Bearer` says besides its error. */
+  /** A challenge whose parameters are added to every challenge of the scheme `Bearer`. */
   readonly challenge?: string;
 }
 
-/** What was being done for a request when the application's function threw. */
+/** The context in which the application's function threw. */
 export interface AuthFailure {
   /** The function that threw. */
   readonly during: "authenticate" | "authorize";
-  /** Who asks, once that is known. */
+  /** The sender, once known. */
   readonly principal?: Principal;
-  /** The request's id, once that is known. */
+  /** The request's id, once known. */
   readonly id?: RequestId | null;
 }
 
-/** Everybody, where nothing authenticates requests. */
+/** The sender of all requests if there is no `authenticate`. */
 export const ANONYMOUS: Principal = Object.freeze({ id: "anonymous" });
 
 const EXPIRED = bearerChallenge({ error: "invalid_token" });
 const AUTHENTICATE: AuthFailure = { during: "authenticate" };
 
-/** Fills in who sends a request, or refuses it. Never throws or rejects. */
+/** Fills in the sender of a request, or refuses the request. Never throws or rejects. */
 export function authenticate(
   inbound: Inbound,
   settings: AuthSettings,
@@ -74,14 +74,14 @@ function identify(inbound: Inbound, settings: AuthSettings): MaybePromise<Refusa
   }
 }
 
-/** Checks what the application's `authenticate` returned: nothing but a principal passes. */
+/** Checks the value that the application's `authenticate` returned: only a valid principal passes. */
 function admit(
   inbound: Inbound,
   principal: unknown,
   settings: AuthSettings,
 ): Refusal | undefined {
   if (!isPrincipal(principal)) {
-    throw new TypeError("Return a principal from authenticate: an object with a non-empty id");
+    throw new TypeError('Return a principal, an object with a non-empty id, from "authenticate"');
   }
   const { expiresAt } = principal;
   if (expiresAt !== undefined && expiresAt <= settings.clock.now()) {
@@ -96,19 +96,19 @@ function admit(
   return undefined;
 }
 
-/** Tells whether a value is a principal, in everything that decides about ownership and expiry. */
+/** Tells whether the members of a value that decide about ownership, scopes and expiry are valid. */
 function isPrincipal(value: unknown): value is Principal {
   if (!isObject(value)) return false;
   const { id, issuer, clientId, scopes, expiresAt } = value;
   return typeof id === "string" && id !== "" &&
     (issuer === undefined || typeof issuer === "string") &&
     (clientId === undefined || typeof clientId === "string") &&
-    // A string has `includes` too, and would find half a scope in it.
+    // A string has `includes` too, which would match a part of a scope.
     (scopes === undefined || Array.isArray(scopes)) &&
     (expiresAt === undefined || (typeof expiresAt === "number" && !Number.isNaN(expiresAt)));
 }
 
-/** Refuses a request for which `authenticate` or `authorize` threw. */
+/** Refuses a request with the error that `authenticate` or `authorize` threw. */
 export function refuseFor(
   error: unknown,
   settings: AuthSettings,
@@ -134,7 +134,7 @@ export function refuseFor(
   return refusal({ ...common, status: 500, message: "Internal error" });
 }
 
-/** Names the scopes to ask for: those that the principal has, and those that it lacks. */
+/** Returns a challenge with the scopes to request: those that the principal has and those that it lacks. */
 function challengeOf({ challenge, scopes }: Forbidden, principal: Principal | undefined): string {
   if (scopes.length === 0 || principal === undefined) return challenge;
   return bearerChallenge({

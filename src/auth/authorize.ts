@@ -1,6 +1,6 @@
 /**
- * Decides what a principal may ask for, before anything is done: what it may not know of looks as if
- * it didn't exist, and for what it lacks scopes it is told which.
+ * Authorizes requests before they run: hides those that the application's `authorize` rejects, and
+ * refuses calls of tools whose scopes the principal lacks.
  *
  * @module
  */
@@ -13,37 +13,37 @@ import { type AuthSettings, refuseFor } from "./authenticate.ts";
 import { Forbidden } from "./errors.ts";
 import { hasScopes } from "./scopes.ts";
 
-/** A request, as far as it matters to who may make it. */
+/** The part of a request that an authorization depends on. */
 export interface AuthorizeMessage {
-  /** Its method. */
+  /** The method. */
   readonly method: string;
-  /** Its parameters; an empty object when there were none. */
+  /** The parameters; an empty object if there are none. */
   readonly params: JsonObject;
 }
 
 /**
- * Says whether a principal may make a request: `true` or `false`. It may throw `Forbidden`, whose
- * scopes the client can ask its user for, or `Unauthorized`. Anything else it throws fails the request
- * with "Internal error".
+ * Decides whether a principal may send a request: returns `true` or `false`. Throws `Forbidden` for a
+ * 403 that names the scopes to request, `Unauthorized` for a 401, or `Unavailable` for a 503; any other
+ * error is a 500.
  */
 export type Authorize = (
   principal: Principal,
   message: AuthorizeMessage,
 ) => MaybePromise<boolean>;
 
-/** How requests are authorized. */
+/** The checked options of authorization. */
 export interface AuthorizeSettings extends AuthSettings {
-  /** The application's decision; everything is allowed without one. */
+  /** The application's function; without it everything is allowed. */
   readonly authorize?: Authorize;
-  /** What is served: it knows the scopes of its tools. */
+  /** The dispatcher, which knows the scopes of its tools. */
   readonly dispatcher: Dispatcher;
 }
 
 const NO_PARAMS: JsonObject = {};
 
 /**
- * Fills in which requests of a POST are hidden from its principal, or refuses the POST. A hidden request
- * is reported where it is answered as unknown: until then it may be refused for another reason.
+ * Fills in the requests of a POST that are hidden from the principal, or refuses the POST. A hidden
+ * request is reported where it is answered as unknown: until then it may be refused for another reason.
  */
 export function authorize(
   inbound: Inbound,
@@ -78,9 +78,9 @@ async function decide(
 }
 
 /**
- * Asks the application whether a principal may make a request.
+ * Calls the application's `authorize`.
  *
- * @throws {TypeError} If its function returns anything but a boolean
+ * @throws {TypeError} If it returns anything but a boolean
  */
 export async function isAllowed(
   authorize: Authorize,
@@ -90,10 +90,10 @@ export async function isAllowed(
 ): Promise<boolean> {
   const verdict: unknown = await authorize(principal, { method, params });
   if (typeof verdict === "boolean") return verdict;
-  throw new TypeError(`Return true or false from authorize: ${typeof verdict}`);
+  throw new TypeError(`Return a boolean from "authorize": ${typeof verdict}`);
 }
 
-/** Refuses calls of tools whose scopes the principal lacks, and names all of them. */
+/** Refuses calls of tools whose scopes the principal lacks, with the scopes of all called tools. */
 function lackingScopes(
   { principal, requestId }: Inbound,
   settings: AuthorizeSettings,
@@ -114,7 +114,7 @@ function lackingScopes(
   return refuseFor(error, settings, { during: "authorize", principal, id: requestId });
 }
 
-/** The scopes that a request needs; `undefined` when it needs none. */
+/** Returns the scopes that a request needs, or `undefined` if it needs none. */
 function scopesOf(
   { dispatcher }: AuthorizeSettings,
   { method, params }: JsonRpcRequest,

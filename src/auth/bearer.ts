@@ -1,5 +1,5 @@
 /**
- * Bearer tokens: reads the token from a request and has it verified (RFC 6750).
+ * Authenticates requests with bearer tokens (RFC 6750).
  *
  * @module
  */
@@ -11,8 +11,12 @@ import { Forbidden, Unauthorized } from "./errors.ts";
 import { checkScopes, hasScopes, scopesToAskFor } from "./scopes.ts";
 
 /**
- * Returns the principal that sends a request: the type of a handler's option `authenticate`. It can be
- * called outside a handler too, to protect other routes with the same tokens.
+ * Returns the sender of a request: the type of a handler's option `authenticate`. It can also be called
+ * outside a handler, to protect other routes with the same tokens.
+ *
+ * @throws {Unauthorized} If the credentials are missing or invalid
+ * @throws {Forbidden} If the credentials lack a required scope
+ * @throws {Unavailable} If the credentials can't be checked now
  */
 export type Authenticate = (request: Request, context?: unknown) => MaybePromise<Principal>;
 
@@ -36,13 +40,13 @@ export interface BearerOptions {
   readonly requiredScopes?: readonly string[];
 }
 
-/** An Authorization header with a token (RFC 6750 §2.1). */
+/** Matches an Authorization header with a token (RFC 6750 §2.1). */
 const BEARER = /^bearer +([A-Za-z0-9\-._~+/]+=*) *$/i;
-/** How many characters an Authorization header may have. */
+/** The maximum number of characters of an Authorization header. */
 const MAX_LENGTH = 16 * 1024;
 
 /**
- * Makes an `authenticate` for bearer tokens of any kind. For tokens of an authorization server, use
+ * Creates an `authenticate` for bearer tokens of any kind. For tokens of an authorization server, use
  * `jwt` or `introspection`.
  *
  * @example
@@ -106,7 +110,7 @@ function admit(principal: Principal | null | undefined, required: readonly strin
  */
 export const KEY_BOUND = "Send a token that is not bound to a key";
 
-/** Makes the error that refuses a token. The description must not contain any part of the token. */
+/** Creates the error that refuses a token. The description must not contain any part of the token. */
 export function invalidToken(description: string, scopes: readonly string[] = []): Unauthorized {
   return new Unauthorized(description, {
     challenge: bearerChallenge({ error: "invalid_token", description, scopes }),

@@ -1,14 +1,12 @@
 /**
- * Requests to an authorization server, bounded in time and in size.
+ * Sends requests to an authorization server, limited in time and in size.
  *
  * @module
  */
 import { functionOption, integerOption } from "../internal/check.ts";
 import type { Clock } from "../internal/clock.ts";
+import type { Fetch } from "../internal/types.ts";
 import { Unavailable } from "./errors.ts";
-
-/** Sends a request: `fetch`, or a function that adds to it, such as a client certificate. */
-export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
 /** Options for {@linkcode boundedFetch}. */
 export interface BoundedFetchOptions {
@@ -23,7 +21,7 @@ export interface BoundedFetchOptions {
 }
 
 const MAX_BYTES = 256 * 1024;
-/** Keeps libraries from choosing a parser by what the server says, such as one for unsigned JWTs. */
+/** Replaces the server's content type, so that it can't make a library parse an unsigned JWT. */
 const HEADERS = { "content-type": "application/json" };
 
 /**
@@ -63,7 +61,7 @@ export function boundedFetch(options: BoundedFetchOptions, clock: Clock): Fetch 
 }
 
 /**
- * Makes the error for a request that failed. Its cause, which is for the operator, names the URL
+ * Creates the error for a request that failed. Its cause, which is only reported to `onEvent`, names the URL
  * without its query, which could hold a secret.
  */
 export function requestFailure(problem: string, url: string, cause?: unknown): Unavailable {

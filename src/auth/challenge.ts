@@ -1,6 +1,5 @@
 /**
- * Bearer challenges: the values of the WWW-Authenticate header that tell a client which token to get
- * (RFC 6750 §3, RFC 9728 §5.1).
+ * Writes Bearer challenges, the values of the WWW-Authenticate header (RFC 6750 §3, RFC 9728 §5.1).
  *
  * @module
  */
@@ -10,16 +9,16 @@ import { checkScopes } from "./scopes.ts";
 export interface BearerChallenge {
   /** The URL of the protected resource's metadata (RFC 9728 §5.1). */
   readonly resourceMetadata?: string;
-  /** Why the credentials were refused. Left out if there were none (RFC 6750 §3.1). */
+  /** The error code. Left out if the request had no credentials (RFC 6750 §3.1). */
   readonly error?: "invalid_token" | "insufficient_scope";
-  /** Why the credentials were refused, for people. */
+  /** A description of the error for people. */
   readonly description?: string;
   /** The scopes that the request needs. */
   readonly scopes?: readonly string[];
 }
 
 /**
- * Writes a challenge as a header's value.
+ * Writes a challenge as a header value.
  *
  * @throws {TypeError} If a scope is malformed (RFC 6749 §3.3)
  */

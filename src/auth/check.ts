@@ -5,24 +5,24 @@
  */
 
 /**
- * Returns the given text.
+ * Returns the given string.
  *
- * @throws {TypeError} If it is not a string, or empty
+ * @throws {TypeError} If it is not a string, or is empty
  */
-export function textOption(name: string, given: unknown): string {
+export function stringOption(name: string, given: unknown): string {
   if (typeof given === "string" && given !== "") return given;
-  throw new TypeError(`Give a text as "${name}": ${String(given)}`);
+  throw new TypeError(`Give a string as "${name}": ${String(given)}`);
 }
 
 /**
- * Returns the given texts, one or an array of them, as an array.
+ * Returns the given string or array of strings as an array.
  *
- * @throws {TypeError} If there is none, or one of them is not a string or empty
+ * @throws {TypeError} If the array is empty, or an entry is not a string or is empty
  */
-export function textsOption(name: string, given: unknown): string[] {
+export function stringsOption(name: string, given: unknown): string[] {
   const list = Array.isArray(given) ? given : [given];
-  if (list.length === 0) throw new TypeError(`Give at least one text as "${name}"`);
-  return list.map((one) => textOption(name, one));
+  if (list.length === 0) throw new TypeError(`Give at least one string as "${name}"`);
+  return list.map((one) => stringOption(name, one));
 }
 
 /**

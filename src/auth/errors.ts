@@ -1,5 +1,5 @@
 /**
- * The errors that `authenticate` and `authorize` throw to refuse a request.
+ * Defines the errors that `authenticate` and `authorize` throw to refuse a request.
  *
  * @module
  */
@@ -27,7 +27,8 @@ export interface ForbiddenOptions extends ErrorOptions {
 }
 
 /**
- * Refuses a request without valid credentials, when thrown by `authenticate`: the response is a 401.
+ * Refuses a request without valid credentials if thrown by `authenticate` or `authorize`: the response
+ * is a 401.
  *
  * @example
  * ```ts
@@ -46,10 +47,10 @@ export class Unauthorized extends Error {
   readonly challenge: string;
 
   /**
-   * Makes the error.
+   * Creates the error.
    *
    * @param message The message for the client
-   * @throws {TypeError} If the challenge is no valid header value
+   * @throws {TypeError} If the challenge is not a valid header value
    */
   constructor(message = "Send valid credentials", options: UnauthorizedOptions = {}) {
     super(message, options);
@@ -59,21 +60,20 @@ export class Unauthorized extends Error {
 }
 
 /**
- * Refuses a request that the credentials don't allow, although they are valid, when thrown by
- * `authenticate` or `authorize`: the response is a 403. Clients that support it ask their user for the
- * named scopes and try again.
+ * Refuses a request with valid credentials that don't allow it, if thrown by `authenticate` or
+ * `authorize`: the response is a 403. Clients that support it request the named scopes and try again.
  */
 export class Forbidden extends Error {
   /** The value of the WWW-Authenticate header. */
   readonly challenge: string;
-  /** The scopes that the request needs; empty if the challenge was given as a text. */
+  /** The scopes that the request needs; empty if `challenge` was given. */
   readonly scopes: readonly string[];
 
   /**
-   * Makes the error.
+   * Creates the error.
    *
    * @param message The message for the client
-   * @throws {TypeError} If the challenge is no valid header value, or a scope is malformed
+   * @throws {TypeError} If the challenge is not a valid header value, or a scope is malformed
    */
   constructor(message = "Send credentials that allow this", options: ForbiddenOptions = {}) {
     super(message, options);
@@ -86,13 +86,13 @@ export class Forbidden extends Error {
 }
 
 /**
- * Tells that credentials can't be checked now, for example because the authorization server can't be
- * reached, when thrown by `authenticate` or `authorize`: the response is a 503, so that clients keep
- * their credentials. The `cause` is reported to `onEvent` only.
+ * Says that credentials can't be checked now, for example because the authorization server can't be
+ * reached. If thrown by `authenticate` or `authorize`, the response is a 503, so that clients keep
+ * their credentials. The `cause` is only reported to `onEvent`.
  */
 export class Unavailable extends Error {
   /**
-   * Makes the error.
+   * Creates the error.
    *
    * @param message The message for the client
    */

@@ -1,5 +1,5 @@
 /**
- * Access tokens of any form, checked by token introspection at the authorization server (RFC 7662).
+ * Authenticates requests by token introspection at the authorization server (RFC 7662).
  *
  * @module
  */
@@ -17,11 +17,12 @@ import {
 import { integerOption } from "../internal/check.ts";
 import { type Clock, systemClock } from "../internal/clock.ts";
 import { freezeDeep } from "../internal/freeze.ts";
+import type { Fetch } from "../internal/types.ts";
 import type { Principal } from "../protocol/exchange.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 import { type Authenticate, bearer, invalidToken, KEY_BOUND } from "./bearer.ts";
-import { boundedFetch, type Fetch, requestFailure } from "./bounded_fetch.ts";
-import { serverUrlOption, textOption, textsOption } from "./check.ts";
+import { boundedFetch, requestFailure } from "./bounded_fetch.ts";
+import { serverUrlOption, stringOption, stringsOption } from "./check.ts";
 import { checkScopes, type ImpliedScopes, impliedScopes, readScopes } from "./scopes.ts";
 import { TokenCache } from "./token_cache.ts";
 
@@ -34,13 +35,13 @@ export interface IntrospectionOptions {
   /** The client secret of this server. */
   readonly clientSecret: string;
   /**
-   * How this server authenticates: with the secret in the Authorization header (`"basic"`), or in the
+   * The way in which this server sends its secret: in the Authorization header (`"basic"`), or in the
    * body (`"post"`).
    *
    * @default {"basic"}
    */
   readonly clientAuthentication?: "basic" | "post";
-  /** The issuer of the tokens, which principals get. A response with another `iss` is refused. */
+  /** The issuer of the tokens, and of the principals. A response with another `iss` is refused. */
   readonly issuer: string;
   /** The audience of the tokens: one of these must be in the response's `aud` (RFC 8707). */
   readonly audience: string | readonly string[];
@@ -53,20 +54,20 @@ export interface IntrospectionOptions {
   /** Scopes that include others: `{ "notes:write": ["notes:read"] }`. */
   readonly implies?: ImpliedScopes;
   /**
-   * How long a valid token is cached, in milliseconds, and so how long a revoked one still works; 0
+   * Time for which a valid token is cached, in milliseconds, and so for which a revoked one still works; 0
    * turns the cache off. A token is never cached past its expiry.
    *
    * @default {30000}
    */
   readonly cacheMs?: number;
   /**
-   * How many valid tokens are cached.
+   * Number of valid tokens that are cached.
    *
    * @default {1000}
    */
   readonly cacheEntries?: number;
   /**
-   * How long the authorization server may take, in milliseconds. After that the response is a 503.
+   * Time limit for the authorization server, in milliseconds. After that the response is a 503.
    *
    * @default {5000}
    */
@@ -79,11 +80,11 @@ export interface IntrospectionOptions {
   readonly allowHttp?: boolean;
   /** Sends the introspection requests; the global `fetch` when left out. */
   readonly fetch?: Fetch;
-  /** The source of the time; the machine's clock when left out. */
+  /** The source of time; the system clock when left out. */
   readonly clock?: Clock;
 }
 
-/** What introspection responses are checked against. */
+/** The values that introspection responses are checked against. */
 interface Expected {
   readonly issuer: string;
   readonly audience: readonly string[];
@@ -92,18 +93,18 @@ interface Expected {
   readonly clock: Clock;
 }
 
-/** Asks the authorization server about a token. */
+/** Introspects a token at the authorization server. */
 type Introspect = (token: string) => Promise<JsonObject>;
 
-/** Members by which servers tell the kind of token: refresh tokens are active too. */
+/** Members with the kind of the token: refresh tokens are active too. */
 const TOKEN_KINDS = ["token_type", "token_use", "typ"] as const;
-/** How many introspection requests may be open at a time. */
+/** The maximum number of introspection requests at a time. */
 const MAX_PENDING = 1_000;
 
 /**
- * Makes an `authenticate` that asks the authorization server about each token. The principal is
- * `sub`, through the client `client_id`, with the scopes of `scope`, until `exp`. Valid tokens are
- * cached for a while by their hash; invalid ones are asked about every time.
+ * Creates an `authenticate` that introspects tokens at the authorization server. The principal is `sub`,
+ * with the client `client_id` and the scopes of `scope`, until `exp`. Valid tokens are cached by their
+ * hash for `cacheMs`; invalid ones are introspected every time.
  *
  * Tokens are refused with 401 if they are not active, have another audience or issuer, are refresh
  * tokens, are bound to a key of the client (`cnf`), or if the response has no `sub` or no `aud`. If
@@ -137,8 +138,8 @@ export function introspection(options: IntrospectionOptions): Authenticate {
   const { clock = systemClock, requiredScopes = [] } = options;
   checkScopes("requiredScopes", requiredScopes);
   const expected: Expected = {
-    issuer: textOption("issuer", options.issuer),
-    audience: textsOption("audience", options.audience),
+    issuer: stringOption("issuer", options.issuer),
+    audience: stringsOption("audience", options.audience),
     requiredScopes,
     implied: impliedScopes(options.implies),
     clock,
@@ -157,7 +158,7 @@ export function introspection(options: IntrospectionOptions): Authenticate {
 function makeIntrospect(options: IntrospectionOptions, { issuer, clock }: Expected): Introspect {
   const url = serverUrlOption("endpoint", options.endpoint, options.allowHttp ?? false);
   const server: AuthorizationServer = { issuer, introspection_endpoint: url };
-  const client: Client = { client_id: textOption("clientId", options.clientId) };
+  const client: Client = { client_id: stringOption("clientId", options.clientId) };
   const clientAuth = clientAuthOption(options);
   const requestOptions: IntrospectionRequestOptions = {
     additionalParameters: { token_type_hint: "access_token" },
@@ -178,7 +179,7 @@ function makeIntrospect(options: IntrospectionOptions, { issuer, clock }: Expect
 function clientAuthOption(options: IntrospectionOptions): ClientAuth {
   const { clientSecret, clientAuthentication = "basic" } = options;
   if (typeof clientSecret !== "string" || clientSecret === "") {
-    throw new TypeError(`Give a text as "clientSecret": ${typeof clientSecret}`);
+    throw new TypeError(`Give a string as "clientSecret": ${typeof clientSecret}`);
   }
   if (clientAuthentication === "basic") return clientSecretBasic(clientSecret);
   if (clientAuthentication === "post") return ClientSecretPost(clientSecret);

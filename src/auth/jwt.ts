@@ -1,5 +1,5 @@
 /**
- * Access tokens that are JWTs, verified with the keys of their issuer (RFC 9068, RFC 8725).
+ * Authenticates requests with access tokens that are JWTs (RFC 9068, RFC 8725).
  *
  * @module
  */
@@ -7,11 +7,12 @@ import { createLocalJWKSet, errors, jwtVerify } from "jose";
 import type { JSONWebKeySet, JWTPayload, JWTVerifyOptions } from "jose";
 import { functionOption, integerOption } from "../internal/check.ts";
 import { type Clock, systemClock } from "../internal/clock.ts";
+import type { Fetch } from "../internal/types.ts";
 import type { Principal } from "../protocol/exchange.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
 import { type Authenticate, bearer, invalidToken, KEY_BOUND } from "./bearer.ts";
-import { boundedFetch, type Fetch } from "./bounded_fetch.ts";
-import { serverUrlOption, textOption, textsOption } from "./check.ts";
+import { boundedFetch } from "./bounded_fetch.ts";
+import { serverUrlOption, stringOption, stringsOption } from "./check.ts";
 import { type FindKey, RemoteKeys } from "./remote_keys.ts";
 import { checkScopes, type ImpliedScopes, impliedScopes, readScopes } from "./scopes.ts";
 
@@ -23,7 +24,7 @@ export interface JwkSet {
 
 /** Options for {@linkcode jwt}. Either `jwks` or `jwksUri` gives the issuer's keys. */
 export interface JwtOptions {
-  /** The issuer of the tokens: exactly what their `iss` says. */
+  /** The issuer of the tokens: the exact value of their `iss`. */
   readonly issuer: string;
   /**
    * The audience of the tokens: one of these must be in their `aud`. It is the resource that clients
@@ -32,7 +33,7 @@ export interface JwtOptions {
   readonly audience: string | readonly string[];
   /** The issuer's public keys. */
   readonly jwks?: JwkSet;
-  /** The URL of the issuer's public keys. They are fetched when the first token comes. */
+  /** The URL of the issuer's public keys. They are fetched for the first token. */
   readonly jwksUri?: string | URL;
   /**
    * The algorithms that tokens may be signed with: asymmetric ones only.
@@ -41,7 +42,7 @@ export interface JwtOptions {
    */
   readonly algorithms?: readonly string[];
   /**
-   * How far the issuer's clock may be off, in seconds. Tokens are valid for as much longer.
+   * Tolerated difference to the issuer's clock, in seconds. Tokens are valid for that much longer.
    *
    * @default {0}
    */
@@ -57,14 +58,14 @@ export interface JwtOptions {
   /** The required `typ` of tokens, such as `"at+jwt"` (RFC 9068). Any when left out. */
   readonly typ?: string;
   /**
-   * How long fetched keys are used before they are fetched again, in milliseconds. If that fails, they
-   * are used six times as long. A token with an unknown key id has them fetched at once.
+   * Time for which fetched keys are used before they are fetched again, in milliseconds. If fetching
+   * fails, they are used six times as long. A token with an unknown key id causes a fetch at once.
    *
    * @default {600000}
    */
   readonly cacheMs?: number;
   /**
-   * How long fetching keys may take, in milliseconds. After that the response is a 503.
+   * Time limit for fetching keys, in milliseconds. After that the response is a 503.
    *
    * @default {5000}
    */
@@ -79,7 +80,7 @@ export interface JwtOptions {
   readonly fetch?: Fetch;
   /** Called when fetching keys fails in the background, while older keys are used. */
   readonly onError?: (error: unknown) => void;
-  /** The source of the time; the machine's clock when left out. */
+  /** The source of time; the system clock when left out. */
   readonly clock?: Clock;
 }
 
@@ -89,12 +90,12 @@ const ALGORITHMS: readonly string[] = [
   ...["ES256", "ES384", "ES512", "EdDSA", "Ed25519"],
 ];
 const POST_QUANTUM: readonly string[] = ["ML-DSA-44", "ML-DSA-65", "ML-DSA-87"];
-/** How many keys are tried for a token without a key id. */
+/** The maximum number of keys that are tried for a token without a key id. */
 const MAX_TRIES = 10;
 
 /**
- * Makes an `authenticate` for access tokens that are signed JWTs. The principal is `sub`, issued by
- * `iss`, through the client `client_id` or `azp`, with the scopes of `scope` and `scp`, until `exp`.
+ * Creates an `authenticate` for access tokens that are signed JWTs. The principal is `sub` of the issuer
+ * `iss`, with the client `client_id` or `azp` and the scopes of `scope` and `scp`, until `exp`.
  *
  * Tokens are refused with 401 if they are unsigned, signed with another algorithm or another key than
  * the issuer's, expired, from another issuer, for another audience, bound to a key of the client
@@ -134,12 +135,12 @@ export function jwt(options: JwtOptions): Authenticate {
   const toleranceS = integerOption("clockToleranceS", options.clockToleranceS, 0, 0);
   const find = keysOption(options, clock);
   const expected: JWTVerifyOptions = {
-    issuer: textOption("issuer", options.issuer),
-    audience: textsOption("audience", options.audience),
+    issuer: stringOption("issuer", options.issuer),
+    audience: stringsOption("audience", options.audience),
     algorithms: algorithmsOption(options.algorithms),
     clockTolerance: toleranceS,
     requiredClaims: ["sub", "exp"],
-    ...typ !== undefined && { typ: textOption("typ", typ) },
+    ...typ !== undefined && { typ: stringOption("typ", typ) },
   };
   return bearer({
     requiredScopes,
@@ -238,7 +239,7 @@ function principalOf(
   };
 }
 
-/** What clients are told, by the code of jose's error. */
+/** The descriptions for clients, by the code of jose's error. */
 const DESCRIPTIONS: Readonly<Record<string, string>> = {
   ERR_JWT_EXPIRED: "Send a new token: this one has expired",
   ERR_JOSE_ALG_NOT_ALLOWED: "Send a token signed with an allowed algorithm",
@@ -249,14 +250,14 @@ const DESCRIPTIONS: Readonly<Record<string, string>> = {
   ERR_JWS_INVALID: "Send a token that is a signed JWT",
   ERR_JOSE_NOT_SUPPORTED: "Send a token that is a signed JWT",
 };
-/** What clients are told if a claim has the wrong value. */
+/** The descriptions for clients if a claim has the wrong value. */
 const CLAIM_DESCRIPTIONS: Readonly<Record<string, string>> = {
   aud: "Send a token for this server: this one is for another audience",
   iss: "Send a token of the issuer that this server trusts",
   nbf: "Send this token later: it is not valid yet",
 };
 
-/** Turns a fault of the token into the error for a 401; every other error stays what it is. */
+/** Turns jose's error about a token into the error for a 401. Returns other errors unchanged. */
 function refusalOf(error: unknown, scopes: readonly string[]): unknown {
   if (!(error instanceof errors.JOSEError)) return error;
   const claim = error instanceof errors.JWTClaimValidationFailed

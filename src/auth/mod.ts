@@ -1,6 +1,6 @@
 /**
- * Authentication of callers: bearer tokens, JWTs and token introspection, and the metadata that tells
- * clients where to get tokens.
+ * Authenticates requests by bearer tokens, JWTs or token introspection, and publishes the metadata from
+ * which clients learn where to get tokens.
  *
  * @example
  * ```ts
@@ -16,7 +16,7 @@
  * });
  * ```
  *
- * What an authenticated principal may do is decided by the handler's option `authorize` and by the
+ * The rights of an authenticated principal are decided by the handler's option `authorize` and by the
  * `scopes` of tools.
  *
  * @module
@@ -29,12 +29,11 @@ export { protectedResource } from "./protected_resource.ts";
 
 export type { Authenticate, BearerOptions } from "./bearer.ts";
 export type { ForbiddenOptions, UnauthorizedOptions } from "./errors.ts";
-export type { Fetch } from "./bounded_fetch.ts";
 export type { IntrospectionOptions } from "./introspection.ts";
 export type { JwkSet, JwtOptions } from "./jwt.ts";
 export type { ProtectedResource, ProtectedResourceOptions } from "./protected_resource.ts";
 export type { ImpliedScopes } from "./scopes.ts";
 export type { Clock } from "../internal/clock.ts";
-export type { MaybePromise } from "../internal/types.ts";
+export type { Fetch, MaybePromise } from "../internal/types.ts";
 export type { Principal } from "../protocol/exchange.ts";
 export type { JsonObject } from "../protocol/jsonrpc.ts";

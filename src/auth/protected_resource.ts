@@ -1,6 +1,6 @@
 /**
- * Tells clients where to get tokens for an endpoint: its metadata at a well-known path, and the
- * challenges that point there (RFC 9728).
+ * Publishes where clients get tokens for an endpoint: protected resource metadata at a well-known path,
+ * and its URL in challenges (RFC 9728).
  *
  * @module
  */
@@ -9,61 +9,61 @@ import { pathOf } from "../http/gates/path.ts";
 import { type Reply, reply } from "../http/reply.ts";
 import { respond } from "../http/respond.ts";
 import { bearerChallenge } from "./challenge.ts";
-import { textOption, textsOption } from "./check.ts";
+import { stringOption, stringsOption } from "./check.ts";
 import { checkScopes } from "./scopes.ts";
 
 /** Options for {@linkcode protectedResource}. */
 export interface ProtectedResourceOptions {
   /**
-   * The endpoint's URL, exactly as clients are to ask tokens for it (RFC 8707). Its path is the one
-   * that clients call, also where a proxy changes it on the way.
+   * The endpoint's URL, exactly as clients request tokens for it (RFC 8707). Its path is the one that
+   * clients use, even if a proxy rewrites it.
    */
   readonly resource: string;
-  /** The issuers of authorization servers that give tokens for it: at least one. */
+  /** The issuers of authorization servers that issue tokens for it: at least one. */
   readonly authorizationServers: readonly string[];
   /**
-   * The scopes that everybody needs for a start: what clients ask for unless a challenge says more.
-   * Scopes of single tools are better left to the moment when they are needed.
+   * The scopes that every client needs, and requests first. Leave out the scopes of single tools: a
+   * challenge names them when they are needed.
    */
   readonly scopes?: readonly string[];
   /** The endpoint's name for people. */
   readonly name?: string;
-  /** Where people read about it. */
+  /** The URL of its documentation for people. */
   readonly documentation?: string;
-  /** Anything else that the metadata should say (RFC 9728 §2). */
+  /** Additional members of the metadata (RFC 9728 §2). */
   readonly metadata?: JsonObject;
 }
 
-/** An endpoint's description of itself as a protected resource: a handler's option `resource`. */
+/** The protected resource metadata of an endpoint: the type of a handler's option `resource`. */
 export interface ProtectedResource {
-  /** What is served. */
+  /** The metadata. */
   readonly metadata: JsonObject;
-  /** Where it is served, as challenges say. */
+  /** The URL of the metadata, which challenges name. */
   readonly metadataUrl: string;
-  /** What every challenge says. */
+  /** The challenge that names the metadata: the value of a WWW-Authenticate header. */
   readonly challenge: string;
   /**
-   * Answers a request for the metadata as data; `undefined` to every other request. A handler with this
-   * option calls it first.
+   * Answers a request for the metadata as data; returns `undefined` for other requests. A handler calls
+   * this before anything else.
    */
   reply(request: Request): Reply | undefined;
   /**
-   * Answers a request for the metadata; `undefined` to every other request. Call it yourself where the
-   * well-known path doesn't lead to the handler.
+   * Answers a request for the metadata; returns `undefined` for other requests. Call it yourself if the
+   * well-known path is not routed to the handler.
    */
   respond(request: Request): Response | undefined;
 }
 
 const WELL_KNOWN = "/.well-known/oauth-protected-resource";
-/** Everybody may read it, from every page: it says nothing that isn't public. */
+/** Allows every origin: the metadata is public. */
 const CORS = { "access-control-allow-origin": "*" };
 const METHODS = "GET, HEAD, OPTIONS";
 
 /**
- * Describes an endpoint as a protected resource. Given to a handler as the option `resource`, the
- * description is served without authentication, both at the well-known path of the endpoint
- * (`/.well-known/oauth-protected-resource/mcp` for `/mcp`) and at that of its host, and every
- * challenge of the handler names it as `resource_metadata`.
+ * Creates the protected resource metadata of an endpoint. A handler with the option `resource` serves it
+ * without authentication, both at the well-known path of the endpoint
+ * (`/.well-known/oauth-protected-resource/mcp` for `/mcp`) and at that of the host, and names its URL in
+ * every challenge as `resource_metadata`.
  *
  * @example
  * ```ts
@@ -95,12 +95,12 @@ const METHODS = "GET, HEAD, OPTIONS";
  */
 export function protectedResource(options: ProtectedResourceOptions): ProtectedResource {
   const { scopes, name, documentation } = options;
-  const resource = textOption("resource", options.resource);
+  const resource = stringOption("resource", options.resource);
   const url = URL.parse(resource);
   if (url === null || !/^https?:$/.test(url.protocol) || resource.includes("#")) {
     throw new TypeError(`Give a URL without a fragment as "resource": ${resource}`);
   }
-  const servers = textsOption("authorizationServers", options.authorizationServers);
+  const servers = stringsOption("authorizationServers", options.authorizationServers);
   for (const server of servers) {
     if (/^https?:/.test(URL.parse(server)?.protocol ?? "")) continue;
     throw new TypeError(`Give URLs as "authorizationServers": ${server}`);
@@ -112,9 +112,9 @@ export function protectedResource(options: ProtectedResourceOptions): ProtectedR
     authorization_servers: servers,
     ...scopes !== undefined && { scopes_supported: [...scopes] },
     bearer_methods_supported: ["header"],
-    ...name !== undefined && { resource_name: textOption("name", name) },
+    ...name !== undefined && { resource_name: stringOption("name", name) },
     ...documentation !== undefined && {
-      resource_documentation: textOption("documentation", documentation),
+      resource_documentation: stringOption("documentation", documentation),
     },
   });
   const path = `${WELL_KNOWN}${url.pathname === "/" ? "" : url.pathname}`;
@@ -146,7 +146,7 @@ function answer({ method, headers: asked }: Request, text: string): Reply {
     return reply(200, headers, method === "GET" ? text : null);
   }
   if (method !== "OPTIONS") return reply(405, { allow: METHODS }, null);
-  // Official clients send MCP-Protocol-Version, which makes browsers ask first.
+  // Official clients send MCP-Protocol-Version, which makes browsers send a preflight.
   const wanted = asked.get("access-control-request-headers");
   const headers = {
     ...CORS,

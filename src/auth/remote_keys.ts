@@ -1,31 +1,31 @@
 /**
- * The keys of an issuer, fetched when they are needed and cached.
+ * Fetches and caches the keys of an issuer.
  *
- * jose's `createRemoteJWKSet` is not used because it can't keep keys through an outage of the issuer,
- * refuses new keys during its cooldown, and goes by the machine's clock, also when that is set back.
+ * jose's `createRemoteJWKSet` is not used because it can't keep keys during an outage of the issuer,
+ * refuses new keys during its cooldown, and depends on the system clock, even if that is set back.
  *
  * @module
  */
 import { createLocalJWKSet, errors } from "jose";
 import type { CryptoKey, JSONWebKeySet, JWSHeaderParameters } from "jose";
 import type { Clock } from "../internal/clock.ts";
-import type { MaybePromise } from "../internal/types.ts";
+import type { Fetch, MaybePromise } from "../internal/types.ts";
 import { isObject } from "../protocol/jsonrpc.ts";
-import { type Fetch, requestFailure } from "./bounded_fetch.ts";
+import { requestFailure } from "./bounded_fetch.ts";
 import { Unavailable } from "./errors.ts";
 
-/** Finds the key that signed a token, by the token's header. */
+/** Returns the key that signed a token, by the token's header. */
 export type FindKey = (header: JWSHeaderParameters) => Promise<CryptoKey>;
 
 /** Options for {@linkcode RemoteKeys}. */
 export interface RemoteKeysInit {
   /** The URL of the JSON Web Key Set. */
   readonly url: string;
-  /** Sends the requests; bounded in time and in size. */
+  /** Sends the requests; limited in time and in size. */
   readonly fetch: Fetch;
-  /** The source of the time. */
+  /** The source of time. */
   readonly clock: Clock;
-  /** How long keys are used before they are fetched again, in milliseconds. */
+  /** The time for which keys are used before they are fetched again, in milliseconds. */
   readonly cacheMs: number;
   /** Called when fetching keys fails in the background, while older keys are used. */
   readonly onError: (error: unknown) => void;
@@ -36,12 +36,12 @@ const STALE_FACTOR = 6;
 /** Time from one background fetch of stale keys to the next, in milliseconds. */
 const RETRY_MS = 5_000;
 /**
- * A token with an unknown key id has the keys fetched at once: up to this many times in a row, plus
- * once every `LOOKUP_REFILL_MS`. So new keys are found at once, and made-up ids cost the issuer little.
+ * A token with an unknown key id causes a fetch: up to this many times in a row, plus once every
+ * `LOOKUP_REFILL_MS`. So new keys are found at once, and invented key ids cause few requests.
  */
 const MAX_LOOKUPS = 5;
 const LOOKUP_REFILL_MS = 10_000;
-/** How many keys an issuer may have. */
+/** The maximum number of keys of an issuer. */
 const MAX_KEYS = 100;
 
 interface KeySet {
@@ -49,7 +49,7 @@ interface KeySet {
   readonly fetchedAt: number;
 }
 
-/** The key set at a URL. All waiting requests share one fetch. */
+/** The key set at a URL. Concurrent requests share one fetch. */
 export class RemoteKeys {
   readonly #init: RemoteKeysInit;
   #keys: KeySet | undefined;
@@ -63,7 +63,7 @@ export class RemoteKeys {
   }
 
   /**
-   * Finds the key that signed a token.
+   * Returns the key that signed a token.
    *
    * @throws {Unavailable} If the keys can't be fetched, and the cached ones are too old or don't have
    * the key
@@ -104,12 +104,12 @@ export class RemoteKeys {
       this.#lookups--;
       return this.#load();
     }
-    // The last fetch failed: the key could be a new one.
+    // The last fetch failed: the key may be a new one.
     if (this.#triedAt > keys.fetchedAt) throw new Unavailable();
     return undefined;
   }
 
-  /** Returns the milliseconds since then. A time in the future, after the clock was set back, is old too. */
+  /** Returns the milliseconds since a time; also positive if the clock was set back before it. */
   #since(then: number): number {
     return Math.abs(this.#init.clock.now() - then);
   }

@@ -1,13 +1,13 @@
 /**
- * Scopes: their syntax, which ones a principal has, and which ones a client should request.
+ * Checks scopes: their syntax, which ones a principal has, and which ones a client should request.
  *
  * @module
  */
 import type { Principal } from "../protocol/exchange.ts";
 
-/** A scope token: no spaces, no quotes, no backslash (RFC 6749 §3.3). */
+/** Matches a scope token: no spaces, quotes or backslashes (RFC 6749 §3.3). */
 const SCOPE = /^[!#-[\]-~]+$/;
-/** How many of the scopes that a principal has are named beside those that it lacks. */
+/** The maximum number of scopes that a challenge names because the principal already has them. */
 const MAX_GRANTED = 50;
 
 /** The scopes that each scope includes besides itself. */
@@ -32,15 +32,15 @@ export function impliedScopes(given: ImpliedScopes = {}): ReadonlyMap<string, re
   return new Map(Object.entries(given));
 }
 
-/** Returns whether a principal has all of the scopes. */
+/** Tells whether a principal has all of the scopes. */
 export function hasScopes({ scopes: granted }: Principal, needed: readonly string[]): boolean {
-  // Callers may break the type: a text has `includes` too, and would find half a scope in it.
+  // Applications may break the type: a string has `includes` too, which would match a part of a scope.
   return needed.every((scope) => Array.isArray(granted) && granted.includes(scope));
 }
 
 /**
- * Returns the scopes that a client should request: those that are needed and those that it has, since
- * some clients request exactly the scopes of the challenge and would lose the others (2025-11-25,
+ * Returns the scopes that a client should request: the needed ones and those that it has. Some clients
+ * request exactly the scopes of the challenge and would lose the others (2025-11-25,
  * Runtime Insufficient Scope Errors). A resource never names `offline_access` (2026-07-28, Refresh
  * Tokens).
  */
@@ -52,7 +52,7 @@ export function scopesToAskFor(
   return [...new Set([...needed, ...kept.slice(0, MAX_GRANTED)])];
 }
 
-/** Reads scopes from claims, each a text with spaces or an array, and adds the scopes they include. */
+/** Reads scopes from claims, each a space-separated string or an array, and adds the implied scopes. */
 export function readScopes(
   implied: ReadonlyMap<string, readonly string[]>,
   ...claims: readonly unknown[]

@@ -1,5 +1,5 @@
 /**
- * A bounded cache of the principals of valid tokens, which does not keep the tokens themselves.
+ * Caches the principals of valid tokens, without keeping the tokens themselves.
  *
  * @module
  */
@@ -9,13 +9,13 @@ import { Unavailable } from "./errors.ts";
 
 /** Options for {@linkcode TokenCache}. */
 export interface TokenCacheInit {
-  /** The source of the time. */
+  /** The source of time. */
   readonly clock: Clock;
-  /** How long a principal is cached, in milliseconds; 0 turns the cache off. */
+  /** The time for which a principal is cached, in milliseconds; 0 turns the cache off. */
   readonly ttlMs: number;
-  /** How many principals are cached. */
+  /** The maximum number of cached principals. */
   readonly maxEntries: number;
-  /** How many tokens may be verified at a time. */
+  /** The maximum number of tokens that are verified at a time. */
   readonly maxPending: number;
   /** Returns the principal of a token that is not in the cache. */
   readonly verify: (token: string) => Promise<Principal>;
@@ -29,7 +29,7 @@ interface Entry {
 
 const encoder = new TextEncoder();
 
-/** Caches principals by the hash of their token. Requests with the same token share one verification. */
+/** A bounded cache of principals by the hash of their token. Concurrent requests share a verification. */
 export class TokenCache {
   readonly #init: TokenCacheInit;
   /** The least recently used entry comes first. */

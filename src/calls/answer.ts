@@ -1,5 +1,5 @@
 /**
- * The answer to one POST: JSON or a stream, decided once.
+ * Decides once whether the response to a POST is JSON or a stream.
  *
  * @module
  */
@@ -17,20 +17,20 @@ import { sseReplyOf } from "../streams/sse.ts";
 import type { Calls } from "./calls.ts";
 import type { StopError } from "./stop.ts";
 
-/** Characters that may be sent on a stream before its reply goes out, although the turn isn't over. */
+/** Characters sent on a stream after which its reply is returned before the end of the turn. */
 const MOST_PENDING = 65_536;
 
 /**
- * Collects what is sent in answer to one POST. The first message that is no answer, or a wait that
- * lasts too long, makes it a stream; else it is JSON.
+ * The answer to one POST. It is JSON, unless a notification or a request to the client is sent before the
+ * response, or the response takes too long: then it is a stream.
  */
 export class Answer {
   readonly #calls: Calls;
   readonly #inbound: Inbound;
   readonly #open: OpenReplyStream | undefined;
-  /** The requests that have no answer yet. */
+  /** The number of requests without a response. */
   #left: number;
-  /** The answers to a batch. */
+  /** The responses of a batch. */
   #texts: string[] | undefined;
   #stream: ReplyStream | undefined;
   #reply: Reply | undefined;
@@ -38,14 +38,16 @@ export class Answer {
   #resolve: ((reply: Reply) => void) | undefined;
   #delay: Delay | undefined;
   #deferred: Deferred | undefined;
-  /** Characters that were sent before the reply went out. */
+  /** The number of characters sent before the reply. */
   #pending = 0;
 
   /**
-   * @param calls What all calls share
+   * Creates an answer to which nothing has been sent.
+   *
+   * @param calls The owner of the calls
    * @param inbound The POST
    * @param open Opens a stream, if the client accepts one
-   * @param batch How many requests are answered together, as an array; one by itself when left out
+   * @param batch The number of requests in a batch, whose responses are an array; no batch when left out
    */
   constructor(calls: Calls, inbound: Inbound, open?: OpenReplyStream, batch?: number) {
     this.#calls = calls;
@@ -55,12 +57,12 @@ export class Answer {
     if (batch !== undefined) this.#texts = [];
   }
 
-  /** Whether anything but JSON can be sent. */
+  /** Whether the answer can be a stream. */
   get streams(): boolean {
     return this.#open !== undefined;
   }
 
-  /** The reply, as soon as it is decided. */
+  /** Returns the reply when it is decided. */
   reply(): MaybePromise<Reply> {
     if (this.#reply !== undefined) return this.#reply;
     const { promise, resolve } = Promise.withResolvers<Reply>();
@@ -76,7 +78,7 @@ export class Answer {
     return promise;
   }
 
-  /** Sends a message before the answer. `false` when there is no stream for it. */
+  /** Sends a message before the response. Returns `false` if there is no stream for it. */
   send(text: string): boolean {
     const stream = this.#upgrade();
     if (stream === undefined) return false;
@@ -86,14 +88,14 @@ export class Answer {
     return true;
   }
 
-  /** Ends the connection, not the stream, so that the client resumes. */
+  /** Closes the connection, not the stream, so that the client resumes. */
   release(retryMs: number): void {
     const stream = this.#upgrade();
     this.#replyWithStream();
     stream?.release(retryMs);
   }
 
-  /** Answers one request, once. The status is only used where nothing has been sent before. */
+  /** Sends the response to one request, once. The status is only used if the answer is JSON. */
   deliver(text: string, status?: number): void {
     if (this.#stream !== undefined) {
       this.#stream.answer(text);
@@ -109,7 +111,7 @@ export class Answer {
     this.#decide(this.#inbound.accepts.json ? jsonReply(text, status) : this.#wholeStream(text));
   }
 
-  /** Ends one request that was stopped: with an error where the client waits for one. */
+  /** Ends one request that was stopped, with an error if the client expects a response. */
   stopped(id: RequestId, reason: StopError): void {
     const text = stopText(id, reason);
     if (this.#stream === undefined && this.#texts === undefined) {
@@ -138,7 +140,7 @@ export class Answer {
     else this.#decide(this.#wholeStream(...texts));
   }
 
-  /** The reply to a request that was stopped before anything was sent. */
+  /** Creates the reply for a request that was stopped before anything was sent. */
   #stopReply(id: RequestId, { kind }: StopError, text: string | undefined): Reply {
     if (kind === "shutdown") return shuttingDown(id);
     if (kind === "session-ended") return jsonReply(errorText(id, SESSION_NOT_FOUND), 404);
@@ -146,10 +148,10 @@ export class Answer {
     return this.#inbound.accepts.json ? jsonReply(text) : this.#wholeStream(text);
   }
 
-  /** A stream that holds nothing but answers, for a client that doesn't accept JSON. */
+  /** Creates a reply with responses as a stream, for a client that doesn't accept JSON. */
   #wholeStream(...texts: readonly string[]): Reply {
     const stream = this.#open?.();
-    // A whole text takes no slot for long, and what a tool has done must be answered.
+    // A complete text needs no connection, and the result of a tool that has run must be sent.
     if (stream === undefined) return sseReplyOf(...texts);
     for (const text of texts) stream.answer(text);
     stream.end();
@@ -162,14 +164,14 @@ export class Answer {
     if (stream === undefined) return undefined;
     this.#stream = stream;
     for (const text of this.#texts?.splice(0) ?? []) stream.answer(text);
-    // A stream that ends within this turn is sent as one text, at half the cost of a connection.
+    // A stream that ends within this turn is sent as one text, which is cheaper than a connection.
     this.#deferred = this.#calls.endOfTurn.defer(() => this.#replyWithStream());
     return stream;
   }
 
   #replyWithStream(): void {
     if (this.#reply !== undefined || this.#replying || this.#stream === undefined) return;
-    // Making the reply may stop the call, which comes back here.
+    // Creating the reply may stop the call, which calls this again.
     this.#replying = true;
     this.#decide(this.#stream.reply());
   }
@@ -183,7 +185,7 @@ export class Answer {
   }
 }
 
-/** The error for a request that was stopped; none when the client doesn't wait for one. */
+/** Returns the error for a stopped request, or `undefined` if the client expects no response. */
 function stopText(id: RequestId, { kind }: StopError): string | undefined {
   if (kind === "timeout") {
     return errorText(id, errorObject(ErrorCode.NotAvailable, "Request timed out"));

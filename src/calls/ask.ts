@@ -1,5 +1,5 @@
 /**
- * Asks the client something in the middle of a call (2025): on the call's own stream, else on the
+ * Sends questions, which are requests to the client (2025): on the call's own stream, else on the
  * session's server-to-client stream.
  *
  * @module
@@ -14,35 +14,39 @@ import type { OpenQuestion } from "./questions.ts";
 import type { RequestScope } from "./scope.ts";
 import type { CallSession } from "./session.ts";
 
-/** The client that is asked. */
+/** The client that a question is for. */
 interface Asked {
   readonly client: ClientFacts;
   readonly protocolVersion: ProtocolVersion;
 }
 
-/** A call that asks. */
+/** The call that a question belongs to. */
 interface AskingCall extends RequestScope, Asked {
   readonly session: CallSession | undefined;
 }
 
-/** How a question is asked. */
+/** The way in which a question is sent. */
 interface Asking {
-  /** @throws The reason not to ask */
+  /**
+   * Checks that the question may be sent.
+   *
+   * @throws The reason why not
+   */
   readonly check: () => void;
-  /** Sends a text to the client; `false` when there is no stream for it. */
+  /** Sends a message to the client. Returns `false` if there is no stream for it. */
   readonly send: (session: CallSession, text: string) => MaybePromise<boolean>;
-  /** Ends the question when what asks it ends; returns how to stop that. */
+  /** Aborts the question when the call or the signal ends, until the returned function is called. */
   readonly watch: (question: OpenQuestion) => () => void;
 }
 
 /**
- * Sends a request to the client and waits for its reply.
+ * Sends a request to the client and waits for its response.
  *
- * @param send Sends on the call's own stream; `false` when there is none
- * @throws {MissingCapabilityError} When the client lacks the capability
- * @throws {McpError} When there is no stream to ask on, the client answers with an error, or doesn't
- * answer in time
- * @throws {AbortSignal["reason"]} When the call is stopped
+ * @param send Sends on the call's own stream; returns `false` if there is none
+ * @throws {MissingCapabilityError} If the client lacks the capability
+ * @throws {McpError} If there is no stream to send on, the client responds with an error, or doesn't
+ * respond in time
+ * @throws {AbortSignal["reason"]} If the call is stopped
  */
 export function ask(
   call: AskingCall,
@@ -50,7 +54,7 @@ export function ask(
   method: string,
   params: JsonObject,
 ): Promise<JsonObject> {
-  return replyTo(call.session, method, params, {
+  return exchangeQuestion(call.session, method, params, {
     check() {
       requireCapability(call, method);
       if (call.reason !== undefined) throw call.reason;
@@ -62,9 +66,9 @@ export function ask(
 }
 
 /**
- * Asks the client of a session something outside any call, on its server-to-client stream.
+ * Sends a request to the client of a session outside any call, on its server-to-client stream.
  *
- * @throws As {@linkcode ask} does
+ * @throws The same errors as {@linkcode ask}
  */
 export function askSession(
   session: CallSession,
@@ -73,7 +77,7 @@ export function askSession(
   params: JsonObject,
   signal: AbortSignal,
 ): Promise<JsonObject> {
-  return replyTo(session, method, params, {
+  return exchangeQuestion(session, method, params, {
     check() {
       requireCapability(asked, method);
       signal.throwIfAborted();
@@ -87,7 +91,7 @@ export function askSession(
   });
 }
 
-async function replyTo(
+async function exchangeQuestion(
   session: CallSession | undefined,
   method: string,
   params: JsonObject,
@@ -106,7 +110,7 @@ async function replyTo(
     const sent = sendMessage({ id: question.id, method, params });
     if (isPromise(sent)) sent.then((done) => done || question.abort(noStream()));
     else if (!sent) question.abort(noStream());
-    return await question.reply;
+    return await question.response;
   } finally {
     unwatch();
   }

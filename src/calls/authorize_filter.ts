@@ -1,5 +1,5 @@
 /**
- * Filters what a principal sees of a dispatcher, where `authorize` hides something.
+ * Filters a dispatcher's results for a principal from whom `authorize` hides tools.
  *
  * @module
  */
@@ -11,9 +11,9 @@ import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
 import { unknownMethod, unknownTool } from "../protocol/unknown.ts";
 
 /**
- * Lets the dispatcher answer a call, and takes out of its result what the principal may not know of.
+ * Dispatches a call, and removes hidden tools from its result.
  *
- * @param hidden Whether the principal may not even know of what it calls
+ * @param hidden Whether the called tool or method itself is hidden from the principal
  */
 export function dispatchVisible(
   dispatcher: Dispatcher,
@@ -30,7 +30,7 @@ function hide(dispatcher: Dispatcher, call: Exchange): MaybePromise<JsonObject> 
   throw method === "tools/call" ? unknownTool(params.name) : unknownMethod(method);
 }
 
-/** Takes hidden tools out of a list, and marks results that differ by principal as private. */
+/** Removes hidden tools from a list, and marks results that differ by principal as private. */
 function shown({ method, mayCall }: Exchange, given: JsonObject): MaybePromise<JsonObject> {
   const result = given.cacheScope === "public" ? { ...given, cacheScope: "private" } : given;
   const { tools } = result;
@@ -43,7 +43,7 @@ function shown({ method, mayCall }: Exchange, given: JsonObject): MaybePromise<J
   });
 }
 
-/** Makes the function that tells whether a principal may know of a tool, asking once for each name. */
+/** Creates the function that tells whether a tool is visible to a principal. Caches each result. */
 export function mayCallOf(
   authorize: Authorize,
   principal: Principal,
@@ -53,7 +53,7 @@ export function mayCallOf(
     let verdict = verdicts.get(name);
     if (verdict === undefined) {
       verdict = isAllowed(authorize, principal, "tools/call", { name }).catch((error: unknown) => {
-        // A principal that is told which scopes a tool needs may see it.
+        // The tool is visible: a call gets a challenge with the scopes that it needs.
         if (error instanceof Forbidden || error instanceof Unauthorized) return true;
         throw error;
       });

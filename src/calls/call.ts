@@ -1,5 +1,5 @@
 /**
- * One request on its way through a dispatcher, and how the requests of a POST start.
+ * Starts the requests of a POST, and runs each through the dispatcher.
  *
  * @module
  */
@@ -29,7 +29,7 @@ import { dispatchVisible, mayCallOf } from "./authorize_filter.ts";
 import type { Calls } from "./calls.ts";
 import { watchDisconnect } from "./disconnect.ts";
 import type { InFlight } from "./inflight.ts";
-import { errorAnswer, resultAnswer } from "./outcome.ts";
+import { encodeError, encodeResult } from "./encode_response.ts";
 import { Progress, progressToken } from "./progress.ts";
 import { RequestScope } from "./scope.ts";
 import type { CallSession } from "./session.ts";
@@ -37,10 +37,10 @@ import type { StateBinding } from "./state.ts";
 import { StopError } from "./stop.ts";
 
 const NO_PARAMS: JsonObject = {};
-/** Characters of a method in an event: a client may send one as long as a body. */
+/** The maximum number of characters of a method in an event: a client may send a very long one. */
 const MOST_REPORTED = 100;
 
-/** A running request: what a dispatcher sees of it, and what becomes of it. */
+/** A running request, and the dispatcher's view of it. */
 export class Call extends RequestScope implements Exchange {
   readonly #calls: Calls;
   readonly #inbound: Inbound;
@@ -53,11 +53,11 @@ export class Call extends RequestScope implements Exchange {
   #startedAt = 0;
   #outcome: RequestOutcome | undefined;
   #watching = false;
-  /** Whether the session is held while the call runs. */
+  /** Whether the call has a hold on its session. */
   #holding = false;
   #mayCall: Exchange["mayCall"];
 
-  /** Makes a call that hasn't started, in a slot that its caller has taken. */
+  /** Creates a call that hasn't started, in a slot that the caller has taken. */
   constructor(
     calls: Calls,
     inbound: Inbound,
@@ -108,12 +108,12 @@ export class Call extends RequestScope implements Exchange {
     return authorize && (this.#mayCall ??= mayCallOf(authorize, this.principal));
   }
 
-  /** How the call came to its end; `undefined` while it runs. */
+  /** The outcome; `undefined` while the call runs. */
   get outcome(): RequestOutcome | undefined {
     return this.#outcome;
   }
 
-  /** Hands the request to the dispatcher. */
+  /** Dispatches the request. */
   start(): void {
     const { dispatcher, settings, reporter } = this.#calls;
     this.#inflight.add(this);
@@ -148,10 +148,10 @@ export class Call extends RequestScope implements Exchange {
 
   ask(method: string, params: JsonObject): Promise<JsonObject> {
     const send = (text: string) => this.#answer.send(text);
-    const reply = ask(this, send, method, params);
-    // A handler that finishes without waiting must not bring the process down.
-    reply.catch(() => {});
-    return reply;
+    const response = ask(this, send, method, params);
+    // A handler may finish without awaiting it: its rejection must not end the process.
+    response.catch(() => {});
+    return response;
   }
 
   async openState(): Promise<JsonObject | undefined> {
@@ -170,12 +170,12 @@ export class Call extends RequestScope implements Exchange {
 
   requireInput(result: JsonObject): void {
     if (!this.finish(new StopError("input-required"))) return;
-    const { text, outcome, status } = resultAnswer(this.#calls, this, result);
+    const { text, outcome, status } = encodeResult(this.#calls, this, result);
     this.#release(outcome === "result" ? "input-required" : outcome);
     this.#answer.deliver(text, status);
   }
 
-  /** Stops the call when its HTTP request is aborted: for an answer that isn't a stream. */
+  /** Stops the call when its HTTP request is aborted. For answers that are not streams. */
   watchClient(): void {
     if (this.#watching || this.over) return;
     this.#watching = true;
@@ -198,19 +198,19 @@ export class Call extends RequestScope implements Exchange {
 
   #succeed(result: JsonObject): void {
     if (!this.finish()) return;
-    const { text, outcome, status } = resultAnswer(this.#calls, this, result);
+    const { text, outcome, status } = encodeResult(this.#calls, this, result);
     this.#release(outcome);
     this.#answer.deliver(text, status);
   }
 
   #fail(error: unknown): void {
     if (!this.finish()) return;
-    const { text, outcome, status } = errorAnswer(this.#calls, this, error);
+    const { text, outcome, status } = encodeError(this.#calls, this, error);
     this.#release(outcome);
     this.#answer.deliver(text, status);
   }
 
-  /** Gives back everything that the call holds. */
+  /** Releases everything that the call uses. */
   #release(outcome: RequestOutcome): void {
     const { slots, reporter } = this.#calls;
     this.#outcome = outcome;
@@ -223,7 +223,7 @@ export class Call extends RequestScope implements Exchange {
     if (reporter.enabled) this.#reportFinished(outcome);
   }
 
-  /** Begins what only a call needs that doesn't finish at once: its hold, its timeouts, its heartbeat. */
+  /** Sets up what only an asynchronous call needs: hold, timeouts, heartbeat. */
   #wait(): void {
     if (this.over) return;
     const { settings, delays } = this.#calls;
@@ -236,7 +236,7 @@ export class Call extends RequestScope implements Exchange {
     if (settings.maxTimeoutMs > 0) {
       this.#maxTimeout = delays.maxTimeout.add(() => this.stop(new StopError("timeout")));
     }
-    // A stream shows by itself that its client disconnected.
+    // On a stream, the connection detects that the client disconnected.
     if (VERSIONS[this.protocolVersion].era === "2026" && !answer.streams) {
       this.watchClient();
     }
@@ -254,7 +254,7 @@ export class Call extends RequestScope implements Exchange {
     else this.#timeout = delays.timeout.add(() => this.stop(new StopError("timeout")));
   }
 
-  /** What a state of this request is bound to. */
+  /** The binding of this request's state. */
   get #binding(): StateBinding {
     const { method, params } = this;
     return { owner: this.#inbound.owner, method, params };
@@ -297,7 +297,7 @@ export class Call extends RequestScope implements Exchange {
     reporter.report({ type: "request-finished", session: this.#sessionName, method, ms, outcome });
   }
 
-  /** The calls among which this one runs. */
+  /** The in-flight calls that this one belongs to. */
   get #inflight(): InFlight {
     return this.#session?.inflight ?? this.#calls.sessionless;
   }
@@ -308,7 +308,7 @@ export class Call extends RequestScope implements Exchange {
 }
 
 /**
- * Starts the one call of a POST.
+ * Starts the call of a POST with one request.
  *
  * @param open Opens a stream for its answer, if the client accepts one
  */
@@ -326,10 +326,10 @@ export function startCall(
 }
 
 /**
- * Starts the calls of a batch, all or none.
+ * Starts all calls of a batch, or none if there are not enough slots.
  *
  * @param open Opens a stream for their answers, if the client accepts one
- * @param begin Called once all have their slots, before the first starts
+ * @param begin Called when all have their slots, before the first call starts
  */
 export function startBatch(
   calls: Calls,

@@ -1,5 +1,5 @@
 /**
- * Owns the calls that run: how many, for how long, and what all of them share.
+ * Owns the running calls: counts them, and holds what they share.
  *
  * @module
  */
@@ -18,47 +18,47 @@ import type { StateSealer } from "./state.ts";
 
 /** The checked options of calls. Times are in milliseconds. */
 export interface CallSettings {
-  /** Calls that may run. */
+  /** The maximum number of running calls. */
   readonly most: number;
-  /** How long a call may run before its answer becomes a stream. */
+  /** The time after which the answer of a call becomes a stream. */
   readonly sseAfterMs: number;
-  /** How often a silent call with a progress token reports that it is still running; 0 is never. */
+  /** The time between progress reports for a silent call with a progress token; 0 for none. */
   readonly progressHeartbeatMs: number;
   /** The `retry` time for clients. */
   readonly retryMs: number;
-  /** How long a call may run without progress; 0 is without limit. */
+  /** The time limit of a call, restarted by progress; 0 for none. */
   readonly timeoutMs: number;
-  /** How long a call may run in all; 0 is without limit. */
+  /** The total time limit of a call; 0 for none. */
   readonly maxTimeoutMs: number;
-  /** How long a question to the client may stay open. */
+  /** The time limit of a question to the client. */
   readonly askTimeoutMs: number;
-  /** Bytes of one result. */
+  /** The maximum number of bytes of a result. */
   readonly resultBytes: number;
-  /** Entries on one page of a list. */
+  /** The number of entries on one page of a list. */
   readonly page: number;
   /** The versions that the endpoint serves, newest first. */
   readonly versions: readonly ProtocolVersion[];
-  /** Decides what a principal may call. */
+  /** The application's `authorize`. */
   readonly authorize: Authorize | undefined;
 }
 
-/** Waits of one length each, shared by all calls. */
+/** The delay lines of all calls. */
 export interface CallDelays {
-  /** Until an answer becomes a stream (2025). */
+  /** Waits until an answer becomes a stream (2025). */
   readonly sseAfter: DelayLine;
-  /** Until a call's client is watched for its disconnection, or its answer becomes a stream (2026). */
+  /** Waits until a client is watched for disconnection, or an answer becomes a stream (2026). */
   readonly disconnect: DelayLine;
-  /** Until a silent call reports that it is still running. */
+  /** Waits until the next progress report for a silent call. */
   readonly heartbeat: DelayLine;
-  /** Until a call without progress has taken too long. */
+  /** Time limits of calls, restarted by progress. */
   readonly timeout: DelayLine;
-  /** Until any call has taken too long. */
+  /** Total time limits of calls. */
   readonly maxTimeout: DelayLine;
-  /** Until a question to the client is given up. */
+  /** Time limits of questions to the client. */
   readonly ask: DelayLine;
 }
 
-/** The longest wait before a 2026 client's disconnection is noticed, in milliseconds. */
+/** The maximum time until a 2026 client is watched for disconnection, in milliseconds. */
 const MOST_DISCONNECT_MS = 500;
 
 /** The calls of one endpoint. */
@@ -67,18 +67,18 @@ export class Calls {
   readonly settings: CallSettings;
   readonly clock: Clock;
   readonly reporter: Reporter;
-  /** Seals what 2026 clients carry from one round of a request to the next. */
+  /** Encrypts the state that 2026 clients send from one round of a request to the next. */
   readonly states: StateSealer;
-  /** Running calls. */
+  /** The slots for running calls. */
   readonly slots: Slots;
-  /** The calls that run outside any session. */
+  /** The running calls without a session. */
   readonly sessionless = new InFlight();
   readonly delays: CallDelays;
   readonly endOfTurn = new EndOfTurn();
-  /** Whether no call may begin any more. */
+  /** Whether new calls are refused because the endpoint closes. */
   closing = false;
 
-  /** Makes the owner; no timer runs until a call waits. */
+  /** Creates the owner; no timer runs until a call waits. */
   constructor(
     dispatcher: Dispatcher,
     settings: CallSettings,
@@ -102,13 +102,13 @@ export class Calls {
     };
   }
 
-  /** What the endpoint's own results of the 2026 era say of the server in `_meta`. */
+  /** The server's name and version as `_meta`, for results of the 2026 era that the endpoint creates. */
   get serverMeta(): JsonObject {
     const { serverInfo } = this.dispatcher;
     return serverInfo === undefined ? {} : { [MetaKey.ServerInfo]: serverInfo };
   }
 
-  /** Ends all waits. */
+  /** Cancels all waits. */
   dispose(): void {
     for (const line of Object.values(this.delays)) line.clear();
   }

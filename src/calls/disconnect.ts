@@ -1,5 +1,5 @@
 /**
- * Notices that the client of a request went away.
+ * Detects that the client of a request has disconnected.
  *
  * @module
  */
@@ -8,11 +8,11 @@ import type { RequestScope } from "./scope.ts";
 import { StopError } from "./stop.ts";
 
 /**
- * Stops a request when its HTTP request is aborted. It is watched only after a while: most requests
- * are over before, and a listener costs more than all else that is done for them.
+ * Stops a request when its HTTP request is aborted. Begins to watch after a delay: an abort listener is
+ * expensive, and most requests finish before.
  *
- * @param line The line of waits after which it is watched
- * @returns Ends the watching
+ * @param line The delay line of the waits until watching begins
+ * @returns Stops watching
  */
 export function watchDisconnect(
   scope: RequestScope,

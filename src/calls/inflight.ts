@@ -1,5 +1,5 @@
 /**
- * The requests that run in one session, and how a client cancels one.
+ * Keeps the running requests of one session, for cancellation.
  *
  * @module
  */
@@ -9,44 +9,44 @@ import type { RequestScope } from "./scope.ts";
 import { StopError } from "./stop.ts";
 
 /**
- * Requests by their own identity, not by their id: two may run under one id, and taking one out never
- * takes the other out. Bounded by the endpoint's limit of running requests.
+ * A set of running requests. Two requests may have the same id: each is added and deleted on its own. The
+ * endpoint's limit of running requests bounds its size.
  */
 export class InFlight {
   readonly #scopes = new LinkedList<RequestScope>();
   #size = 0;
 
-  /** How many run. */
+  /** The number of requests. */
   get size(): number {
     return this.#size;
   }
 
-  /** Enters a request. Called before its handler starts. */
+  /** Adds a request, before its handler starts. */
   add(scope: RequestScope): void {
     this.#scopes.append(scope);
     this.#size++;
   }
 
-  /** Takes a request out. */
+  /** Deletes a request. */
   delete(scope: RequestScope): void {
     if (scope.list !== this.#scopes) return;
     this.#scopes.remove(scope);
     this.#size--;
   }
 
-  /** Stops every request under an id, as its client asked. */
+  /** Stops every request with an id, because the client cancelled it. */
   cancel(id: RequestId, detail?: string): void {
     for (const scope of this.#all()) {
       if (scope.id === id) scope.stop(new StopError("cancelled", detail));
     }
   }
 
-  /** Stops everything. */
+  /** Stops every request. */
   stopAll(kind: "session-ended" | "shutdown"): void {
     for (const scope of this.#all()) scope.stop(new StopError(kind));
   }
 
-  /** Those that run now: who is stopped leaves the list. */
+  /** Copies the list: stopping a request removes it from the list. */
   #all(): RequestScope[] {
     const all: RequestScope[] = [];
     for (let scope = this.#scopes.first; scope !== undefined; scope = scope.next) all.push(scope);

@@ -1,6 +1,5 @@
 /**
- * Progress of one request: for the client's own token, strictly rising, and a sign of life while the
- * handler reports none.
+ * Checks the progress notifications of one request, and sends a heartbeat while the handler reports none.
  *
  * @module
  */
@@ -8,7 +7,7 @@ import type { Delay, DelayLine } from "../internal/delay_line.ts";
 import type { Notification } from "../protocol/exchange.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
 
-/** The client's progress token in a request's parameters, if it gave one. */
+/** Returns the progress token in a request's parameters, or `undefined`. */
 export function progressToken(params: JsonObject): string | number | undefined {
   const meta = params._meta;
   if (!isObject(meta)) return undefined;
@@ -24,12 +23,12 @@ export class Progress {
   #delay: Delay | undefined;
   #own = false;
 
-  /** @param token The client's token */
+  /** @param token The client's progress token */
   constructor(token: string | number) {
     this.#token = token;
   }
 
-  /** Whether a progress notification may go out, and if not, why. */
+  /** Checks a progress notification: returns `"ok"` if it may be sent, else the reason why not. */
   admit(params: JsonObject | undefined): "ok" | "no-progress-token" | "not-rising" {
     if (params?.progressToken !== this.#token) return "no-progress-token";
     this.#own = true;
@@ -43,8 +42,8 @@ export class Progress {
   }
 
   /**
-   * Sends "Still running" on every beat of a line until the handler reports its own progress. The
-   * values rise but stay below 0.001, so that whatever the handler reports first is likely higher.
+   * Sends "Still running" after every wait of a delay line, until the handler reports progress. The
+   * values increase but stay below 0.001, so that the first value of the handler is likely higher.
    */
   beat(line: DelayLine, send: (notification: Notification) => void): void {
     if (this.#own) return;
@@ -59,7 +58,7 @@ export class Progress {
     });
   }
 
-  /** Ends the beats. */
+  /** Stops the heartbeat. */
   stop(): void {
     this.#delay?.cancel();
     this.#delay = undefined;

@@ -1,5 +1,5 @@
 /**
- * Requests to the client that wait for its reply.
+ * Keeps the open questions of a session: requests to the client that wait for its response.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { randomText } from "../internal/random.ts";
 import { ErrorCode, McpError } from "../protocol/errors.ts";
 import type { JsonObject, JsonRpcResponse } from "../protocol/jsonrpc.ts";
 
-/** How many questions of one session may be open. */
+/** The maximum number of open questions of one session. */
 const MOST = 100;
 
 interface Question {
@@ -17,39 +17,41 @@ interface Question {
   readonly delay: Delay;
 }
 
-/** A question that has an id and waits. */
+/** An open question. */
 export interface OpenQuestion {
-  /** Unguessable, and unique across nodes. */
+  /** The id of the request: unguessable, and unique across nodes. */
   readonly id: string;
-  /** What the client answers. */
-  readonly reply: Promise<JsonObject>;
-  /** Ends the waiting, unless it has ended. */
+  /** Resolves with the result that the client sends. */
+  readonly response: Promise<JsonObject>;
+  /** Rejects `response` and closes the question, if it is open. */
   readonly abort: (reason: unknown) => void;
 }
 
 const ID = /^q-([\w-]{16})[\w-]{22}$/;
 
-/** The node that asked a question, as its id says; `undefined` where it says nothing. */
+/** Returns the node that sent a question, which is a part of its id, or `undefined`. */
 export function askerOf(id: unknown): string | undefined {
   return typeof id === "string" ? ID.exec(id)?.[1] : undefined;
 }
 
-/** The questions that are open in one session. A reply is matched here and nowhere else. */
+/** The open questions of one session. A client's response is only matched with these. */
 export class Questions {
   readonly #open = new Map<string, Question>();
   readonly #timeout: DelayLine;
   readonly #node: string;
 
   /**
-   * @param timeout The line of waits after which a question is given up
-   * @param node The node that asks, where there are others: an id of 16 characters
+   * Creates an empty set.
+   *
+   * @param timeout The delay line of the questions' time limit
+   * @param node The id of this node, of 16 characters; left out if there are no others
    */
   constructor(timeout: DelayLine, node = "") {
     this.#timeout = timeout;
     this.#node = node;
   }
 
-  /** How many are open. */
+  /** The number of open questions. */
   get size(): number {
     return this.#open.size;
   }
@@ -57,7 +59,7 @@ export class Questions {
   /**
    * Opens a question.
    *
-   * @param expired Called when the time is up, before the question rejects
+   * @param expired Called when the question times out, before it rejects
    * @throws {McpError} If too many questions are open in the session
    */
   open(expired: (id: string) => void): OpenQuestion {
@@ -73,13 +75,13 @@ export class Questions {
       );
     });
     this.#open.set(id, { resolve, reject, delay });
-    return { id, reply: promise, abort: (reason) => this.#take(id)?.reject(reason) };
+    return { id, response: promise, abort: (reason) => this.#take(id)?.reject(reason) };
   }
 
   /**
-   * Hands a client's reply to the question that it answers.
+   * Settles the question that a client's response belongs to.
    *
-   * @returns Whether there was one
+   * @returns Whether there is one
    */
   settle(response: JsonRpcResponse): boolean {
     const question = typeof response.id === "string" ? this.#take(response.id) : undefined;

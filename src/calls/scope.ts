@@ -1,5 +1,5 @@
 /**
- * One request's life: it runs until it is finished or stopped, whichever comes first, once.
+ * Tracks the lifetime of one request, which ends once: finished or stopped.
  *
  * @module
  */
@@ -9,17 +9,16 @@ import type { StopError } from "./stop.ts";
 
 const SCOPE = Symbol("scope");
 
-/** A signal that knows what it is the signal of, where that is a request. */
+/** A signal with a reference to its request, if it has one. */
 interface ScopeSignal extends AbortSignal {
   [SCOPE]?: RequestScope;
 }
 
 /**
- * Calls a listener once when a signal aborts which has not aborted yet. What listens to a request is
- * told by the request, without an event: each event listener costs 3 % of a call through the gateway
- * on Bun.
+ * Calls a listener once when a signal aborts that has not aborted yet. For the signal of a request it
+ * avoids an event listener, which is slow on some runtimes.
  *
- * @returns Takes the listener back
+ * @returns Removes the listener
  */
 export function onAbort(signal: ScopeSignal, listener: () => void): () => void {
   const scope = signal[SCOPE];
@@ -29,18 +28,17 @@ export function onAbort(signal: ScopeSignal, listener: () => void): () => void {
 }
 
 /**
- * A running request. Its signal is made when somebody asks for it, because most requests finish
- * before anybody does.
+ * A running request. Its signal is created when first read, since most requests never need it.
  */
 export abstract class RequestScope extends Linked<RequestScope> {
-  /** The id that the client gave it. Not unique: some clients give every request the same one. */
+  /** The id from the client. Not unique: some clients give all requests the same id. */
   readonly id: RequestId;
   #controller: AbortController | undefined;
   #reason: StopError | undefined;
   #over = false;
   #listeners: Set<() => void> | undefined;
 
-  /** @param id The id that the client gave the request */
+  /** @param id The id from the client */
   constructor(id: RequestId) {
     super();
     this.id = id;
@@ -51,7 +49,7 @@ export abstract class RequestScope extends Linked<RequestScope> {
     return this.#over;
   }
 
-  /** Why the request was stopped, or `undefined`. */
+  /** The reason why the request was stopped, or `undefined`. */
   get reason(): StopError | undefined {
     return this.#reason;
   }
@@ -68,9 +66,9 @@ export abstract class RequestScope extends Linked<RequestScope> {
   }
 
   /**
-   * Calls a listener once when the request is over, however that comes about.
+   * Calls a listener once when the request is over: finished or stopped.
    *
-   * @returns Takes the listener back
+   * @returns Removes the listener
    */
   onOver(listener: () => void): () => void {
     this.#listeners ??= new Set();
@@ -81,7 +79,7 @@ export abstract class RequestScope extends Linked<RequestScope> {
   /**
    * Stops the request, unless it is over.
    *
-   * @returns Whether this call stopped it: the first reason wins
+   * @returns Whether this call stopped it
    */
   stop(reason: StopError): boolean {
     if (this.#over) return false;
@@ -89,14 +87,14 @@ export abstract class RequestScope extends Linked<RequestScope> {
     this.#reason = reason;
     this.stopped(reason);
     this.#controller?.abort(reason);
-    this.#tell();
+    this.#notifyOver();
     return true;
   }
 
   /**
    * Marks the request as finished, unless it is over.
    *
-   * @param reason Why whatever still runs of it should stop, if something does
+   * @param reason The reason to abort `signal` with, for code that is still running
    * @returns Whether the request was still running
    */
   protected finish(reason?: StopError): boolean {
@@ -104,12 +102,12 @@ export abstract class RequestScope extends Linked<RequestScope> {
     this.#over = true;
     this.#reason = reason;
     if (reason !== undefined) this.#controller?.abort(reason);
-    this.#tell();
+    this.#notifyOver();
     return true;
   }
 
-  #tell(): void {
-    // One that is taken back meanwhile is not told.
+  #notifyOver(): void {
+    // A listener that is removed meanwhile is not called.
     for (const listener of this.#listeners ?? []) listener();
     this.#listeners = undefined;
   }

@@ -1,5 +1,5 @@
 /**
- * The part of a session that its calls need.
+ * Defines the part of a session that its calls need.
  *
  * @module
  */
@@ -8,22 +8,22 @@ import type { ExchangeSession } from "../protocol/exchange.ts";
 import type { InFlight } from "./inflight.ts";
 import type { Questions } from "./questions.ts";
 
-/** A session, as its calls see it. */
+/** A session, as seen by its calls. */
 export interface CallSession extends ExchangeSession {
-  /** Whether the session has ended: a call of it must stop. */
+  /** Whether the session has ended: its calls must stop. */
   readonly ended: boolean;
   /** The calls that run in the session. */
   readonly inflight: InFlight;
-  /** The questions that wait for the client's reply. */
+  /** The questions that wait for the client's response. */
   readonly questions: Questions;
-  /** Keeps the session from expiring and from being evicted. */
+  /** Prevents the session from expiring by idleness and from being evicted, until `release()`. */
   hold(): void;
   /** Ends one hold. */
   release(): void;
   /**
    * Sends a question on the session's server-to-client stream.
    *
-   * @returns `false` when the client has no such stream open, on any node
+   * @returns `false` if the client has no such stream open, on any node
    */
   sendQuestion(text: string): MaybePromise<boolean>;
 }

@@ -1,14 +1,14 @@
 /**
- * State that a client carries from one round of a request to the next, sealed so that only this
- * endpoint can read it, and only for the same request of the same principal (2026-07-28, Multi
- * Round-Trip Requests).
+ * Encrypts the state that a client sends from one round of a request to the next. Only this endpoint can
+ * decrypt it, and only for the same request of the same principal (2026-07-28, Multi Round-Trip
+ * Requests).
  *
  * @module
  */
 import type { Clock } from "../internal/clock.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
 
-/** What a state is good for: nothing else opens it. */
+/** The request that a state is bound to: it can't be decrypted for another one. */
 export interface StateBinding {
   /** The owner's key. */
   readonly owner: string;
@@ -16,11 +16,11 @@ export interface StateBinding {
   readonly params: JsonObject;
 }
 
-/** How keys, lifetime and time are given. */
+/** Options for {@linkcode StateSealer}. */
 export interface StateSealerOptions {
-  /** Secrets of 32 bytes or more: the first seals, all open. Random when there are none. */
+  /** Secrets of 32 bytes or more: the first encrypts, all decrypt. A random one if empty. */
   readonly keys: readonly (string | Uint8Array)[];
-  /** How long a state is good, in milliseconds. */
+  /** The time for which a state is valid, in milliseconds. */
   readonly ttlMs: number;
   readonly clock: Clock;
 }
@@ -29,7 +29,7 @@ const IV_BYTES = 12;
 /** Parameters that differ between the rounds of one request. */
 const PER_ROUND = new Set(["_meta", "inputResponses", "requestState"]);
 
-/** Seals and opens states with AES-GCM. */
+/** Encrypts and decrypts states with AES-GCM. */
 export class StateSealer {
   readonly #options: StateSealerOptions;
   #keys: Promise<readonly CryptoKey[]> | undefined;
@@ -38,7 +38,7 @@ export class StateSealer {
     this.#options = options;
   }
 
-  /** Seals a JSON object. */
+  /** Encrypts a JSON object. */
   async seal(data: JsonObject, binding: StateBinding): Promise<string> {
     const [key] = await this.#imported();
     if (key === undefined) throw new TypeError("Give a key to seal with");
@@ -54,8 +54,8 @@ export class StateSealer {
   }
 
   /**
-   * Opens a state: `undefined` when it was not sealed here, is for something or somebody else, or is
-   * too old.
+   * Decrypts a state. Returns `undefined` if it was encrypted with another key or for another request or
+   * principal, or is too old.
    */
   async open(state: string, binding: StateBinding): Promise<JsonObject | undefined> {
     const bytes = fromBase64Url(state);
@@ -95,14 +95,14 @@ async function importKey(secret: string | Uint8Array): Promise<CryptoKey> {
   return await crypto.subtle.importKey("raw", digest, "AES-GCM", false, ["encrypt", "decrypt"]);
 }
 
-/** What a state is bound to, as the cipher's additional data. */
+/** Encodes the binding as the cipher's additional authenticated data. */
 function boundTo({ owner, method, params }: StateBinding): Uint8Array<ArrayBuffer> {
   const same = Object.entries(params).filter(([key]) => !PER_ROUND.has(key));
   const text = canonical(["mooring state 1", owner, method, Object.fromEntries(same)]);
   return new TextEncoder().encode(text);
 }
 
-/** JSON whose objects have their keys in order, so that a client may write them in any. */
+/** Writes JSON with sorted keys, so that the order in which a client writes them doesn't matter. */
 function canonical(value: unknown): string {
   return JSON.stringify(value, (_key, part: unknown) => {
     if (!isObject(part)) return part;

@@ -1,12 +1,13 @@
 /**
- * Why a request stops before its answer.
+ * Defines the reasons why a request is stopped before its response.
  *
  * @module
  */
 
 /**
- * What stopped a request: the client cancelled it, the client went away (2026-07-28), the client has
- * to give input first (2026-07-28), it took too long, its session ended, or the endpoint closes.
+ * The reason why a request was stopped: the client has to give input first (2026-07-28), the client
+ * cancelled it, the client disconnected (2026-07-28), it timed out, its session ended, or the endpoint
+ * closes.
  */
 export type StopKind =
   | "input-required"
@@ -17,17 +18,16 @@ export type StopKind =
   | "shutdown";
 
 const MESSAGES: Readonly<Record<StopKind, string>> = {
-  "input-required": "The client is asked for input and calls again",
+  "input-required": "The client must give input and retry the request",
   "cancelled": "The client cancelled the request",
-  "disconnected": "The client went away",
+  "disconnected": "The client disconnected",
   "timeout": "Request timed out",
   "session-ended": "The session ended",
   "shutdown": "The server is shutting down",
 };
 
 /**
- * The reason of a handler's `signal`, and what a question to the client rejects with, once the
- * request has been stopped.
+ * The reason with which a stopped request aborts `signal` and rejects its questions to the client.
  *
  * @example
  * ```ts
@@ -44,14 +44,14 @@ const MESSAGES: Readonly<Record<StopKind, string>> = {
  * ```
  */
 export class StopError extends Error {
-  /** What stopped the request. */
+  /** The kind of reason. */
   readonly kind: StopKind;
 
   /**
-   * Makes the reason.
+   * Creates the reason.
    *
-   * @param kind What stopped the request
-   * @param detail What the client gave as its reason, if it gave one
+   * @param kind The kind of reason
+   * @param detail The reason that the client sent with its cancellation, if any
    */
   constructor(kind: StopKind, detail?: string) {
     super(detail ? `${MESSAGES[kind]}: ${detail}` : MESSAGES[kind]);

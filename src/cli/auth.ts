@@ -1,5 +1,5 @@
 /**
- * Makes the authentication of an endpoint from a configuration.
+ * Creates the authentication of an endpoint from a configuration.
  *
  * @module
  */
@@ -24,7 +24,7 @@ export interface AuthOptions {
 }
 
 /**
- * Makes the authentication of an endpoint.
+ * Creates the authentication of an endpoint.
  *
  * @param url Where clients reach the endpoint: the audience of their tokens, unless the configuration
  * names another one

@@ -1,5 +1,5 @@
 /**
- * Makes the gateway and its upstreams from a configuration.
+ * Creates the gateway and its upstreams from a configuration.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import {
 } from "../gateway/mod.ts";
 import type { ServerEntry } from "./config_schema.ts";
 
-/** Makes a gateway and its upstreams. Tests have one without processes and networks. */
+/** Creates a gateway and its upstreams. Tests have one without processes and networks. */
 export interface Backend {
   gateway(options: GatewayOptions): Gateway;
   /** Throws a `TypeError` for a server that can't be reached as configured. */

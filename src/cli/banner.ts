@@ -6,7 +6,7 @@
 import { SERVERS_PATH } from "./routes.ts";
 import { VERSION } from "./version.ts";
 
-/** What {@linkcode banner} shows. */
+/** The content of {@linkcode banner}. */
 export interface BannerInit {
   /** The URL of the endpoint for all servers together. */
   readonly url: string;

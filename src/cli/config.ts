@@ -15,14 +15,14 @@ import { JsonError, parseJson } from "./json.ts";
 /** Characters that a file may have. */
 const MAX_LENGTH = 1024 * 1024;
 
-/** What {@linkcode parseConfig} returns. */
+/** The result of {@linkcode parseConfig}. */
 export interface ParsedConfig {
   readonly config: Config;
   /** The texts in it that must never be written. */
   readonly secrets: readonly string[];
 }
 
-/** What {@linkcode parseConfig} reads. */
+/** The inputs of {@linkcode parseConfig}. */
 export interface ConfigSource {
   /** The file's name, for messages. */
   readonly file: string;

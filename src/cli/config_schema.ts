@@ -35,7 +35,7 @@ const OTHER_KEYS: Readonly<Record<string, string>> = {
   workingDirectory: "cwd",
 };
 
-/** Makes the schema of an object that has these keys and no others. */
+/** Creates the schema of an object that has these keys and no others. */
 function object<T extends z.core.$ZodLooseShape>(shape: T): z.ZodObject<T, z.core.$strict> {
   const known = Object.keys(shape);
   return z.strictObject(shape, {
@@ -54,21 +54,24 @@ function unknownKey(key: string, known: readonly string[]): string {
     : `Unknown key. Did you mean "${meant}"?`;
 }
 
-function suggestKey(key: string, known: readonly string[]): string | undefined {
+function suggestKey(
+  key: string,
+  known: readonly string[],
+): string | undefined {
   const other = Object.hasOwn(OTHER_KEYS, key) ? OTHER_KEYS[key] : undefined;
   return other !== undefined && known.includes(other) ? other : suggest(key, known);
 }
 
-const text = z.string({ error: "Give a text" }).min(1, {
-  error: "Give a text that isn't empty",
+const nonEmptyString = z.string({ error: "Give a string" }).min(1, {
+  error: "Give a string that isn't empty",
 });
-const texts = z.array(text, { error: "Give a list of texts" });
-const textsByName = z.record(z.string(), z.string({ error: "Give a text" }), {
-  error: "Give an object of texts",
+const strings = z.array(nonEmptyString, { error: "Give a list of strings" });
+const stringsByName = z.record(z.string(), z.string({ error: "Give a string" }), {
+  error: "Give an object of strings",
 });
 const boolean = z.boolean({ error: "Give true or false" });
 
-/** Makes the schema of a whole number. A text of digits is one too: variables are texts. */
+/** Creates the schema of a whole number. A string of digits is valid too: variables are strings. */
 function integer(min: number, max = Number.MAX_SAFE_INTEGER) {
   const range = max === Number.MAX_SAFE_INTEGER ? `${min} or more` : `${min} to ${max}`;
   const error = `Give a whole number, ${range}`;
@@ -82,17 +85,19 @@ function oneOf<const T extends readonly string[]>(values: T, error?: string) {
   return z.enum(values, { error: error ?? `Give one of ${values.join(", ")}` });
 }
 
-const httpUrl = text.refine(
+const httpUrl = nonEmptyString.refine(
   (value) => /^https?:\/\//i.test(value) && URL.canParse(value) && !value.includes("#"),
   { error: 'Give a URL that begins with "https://" or "http://"' },
 );
-const redisUrl = text.regex(/^rediss?:\/\/./, {
+const redisUrl = nonEmptyString.regex(/^rediss?:\/\/./, {
   error: 'Give a URL that begins with "redis://" or "rediss://"',
 });
 const positive = z.number({ error: "Give a number above 0" }).positive({
   error: "Give a number above 0",
 });
-const audience = z.union([text, texts.min(1)], { error: "Give a text, or a list of texts" });
+const audience = z.union([nonEmptyString, strings.min(1)], {
+  error: "Give a string, or a list of strings",
+});
 
 /** The keys of both kinds of server. */
 const sharedKeys = {
@@ -105,10 +110,11 @@ const sharedKeys = {
 
 const programServer = object({
   type: oneOf(["stdio"], 'Leave the type out, or give "stdio": there is a command').optional(),
-  command: text,
-  args: z.array(z.string({ error: "Give a text" }), { error: "Give a list of texts" }).optional(),
-  env: textsByName.optional(),
-  cwd: text.optional(),
+  command: nonEmptyString,
+  args: z.array(z.string({ error: "Give a string" }), { error: "Give a list of strings" })
+    .optional(),
+  env: stringsByName.optional(),
+  cwd: nonEmptyString.optional(),
   ...sharedKeys,
 });
 
@@ -122,8 +128,8 @@ const httpServer = object({
   url: httpUrl.refine((url) => !/^[^/]*\/\/[^/]*@/.test(url), {
     error: "Give the user and password as an authorization header, not in the URL",
   }),
-  headers: textsByName.optional(),
-  forwardHeaders: z.union([texts, textsByName], {
+  headers: stringsByName.optional(),
+  forwardHeaders: z.union([strings, stringsByName], {
     error: "Give a list of header names, or an object from names to new names",
   }).optional(),
   ...sharedKeys,
@@ -163,30 +169,30 @@ const jwt = object({
   issuer: httpUrl,
   jwksUri: httpUrl,
   audience: audience.optional(),
-  algorithms: texts.min(1, { error: "Name at least one algorithm" }).optional(),
+  algorithms: strings.min(1, { error: "Name at least one algorithm" }).optional(),
   clockToleranceS: integer(0, 600).optional(),
-  requiredScopes: texts.optional(),
-  typ: text.optional(),
+  requiredScopes: strings.optional(),
+  typ: nonEmptyString.optional(),
   allowHttp: boolean.optional(),
 });
 
 const introspection = object({
   endpoint: httpUrl,
-  clientId: text,
-  clientSecret: text,
+  clientId: nonEmptyString,
+  clientSecret: nonEmptyString,
   clientAuthentication: oneOf(["basic", "post"]).optional(),
   issuer: httpUrl,
   audience: audience.optional(),
-  requiredScopes: texts.optional(),
+  requiredScopes: strings.optional(),
   cacheMs: integer(0).optional(),
   allowHttp: boolean.optional(),
 });
 
 const token = object({
-  id: text,
-  token: text.min(MIN_TOKEN, { error: `Give a token of ${MIN_TOKEN} characters or more` })
+  id: nonEmptyString,
+  token: nonEmptyString.min(MIN_TOKEN, { error: `Give a token of ${MIN_TOKEN} characters or more` })
     .regex(/^[A-Za-z0-9\-._~+/]+=*$/, { error: "Give a token of letters, digits and -._~+/ only" }),
-  scopes: texts.optional(),
+  scopes: strings.optional(),
 });
 
 const auth = object({
@@ -223,25 +229,26 @@ export const configSchema = object({
     .refine((servers) => Object.keys(servers).length <= MAX_SERVERS, {
       error: `Give at most ${MAX_SERVERS} servers`,
     }),
-  separator: text.regex(SEPARATOR, {
+  separator: nonEmptyString.regex(SEPARATOR, {
     error: "Give 1 to 8 letters, digits, -, _ and dots",
   }).optional(),
   stateless: oneOf(["request", "principal"]).optional(),
-  host: text.optional(),
+  host: nonEmptyString.optional(),
   port: integer(0, 65_535).optional(),
-  path: text.regex(/^(?:\/|(?:\/[A-Za-z0-9._~-]+)+)$/, {
+  path: nonEmptyString.regex(/^(?:\/|(?:\/[A-Za-z0-9._~-]+)+)$/, {
     error: 'Give a path of letters, digits and -._~ that begins with "/"',
   }).refine((path) => !RESERVED_PATH.test(path), {
     error: "Give another path: /health, /servers and /.well-known are reserved",
   }).optional(),
   publicUrl: httpUrl.optional(),
   auth: auth.optional(),
-  allowedOrigins: texts.optional(),
-  allowedHosts: texts.min(1, { error: "Name at least one host, or leave the key out" }).optional(),
+  allowedOrigins: strings.optional(),
+  allowedHosts: strings.min(1, { error: "Name at least one host, or leave the key out" })
+    .optional(),
   rateLimit: object({
     perSecond: positive,
     burst: integer(1).optional(),
-    header: text.optional(),
+    header: nonEmptyString.optional(),
   }).optional(),
   limits: limits.optional(),
   sessions: object({ idleMs: integer(1).optional(), absoluteMs: integer(1).optional() }).optional(),
@@ -255,12 +262,15 @@ export const configSchema = object({
     redisUrl,
     object({
       url: redisUrl,
-      prefix: text.regex(/^[^{}]+$/, { error: "Give a text without braces" }).optional(),
+      prefix: nonEmptyString.regex(/^[^{}]+$/, { error: "Give a string without braces" })
+        .optional(),
     }),
   ], {
     error: 'Give a URL that begins with "redis://" or "rediss://"',
   }).optional(),
-  secret: text.min(MIN_SECRET, { error: `Give a secret of ${MIN_SECRET} characters or more` })
+  secret: nonEmptyString.min(MIN_SECRET, {
+    error: `Give a secret of ${MIN_SECRET} characters or more`,
+  })
     .optional(),
   log: oneOf(["json", "text"]).optional(),
   logLevel: oneOf(LEVELS).optional(),

@@ -12,11 +12,11 @@ export type Env = Readonly<Record<string, string | undefined>>;
 export interface Problem {
   /** The keys and indices that lead there from the top. */
   readonly path: readonly (string | number)[];
-  /** What to do. Never shows a value: it may be a secret. */
+  /** The message that says what to do. Never contains a value, which may be a secret. */
   readonly message: string;
 }
 
-/** What {@linkcode expand} returns. */
+/** The result of {@linkcode expand}. */
 export interface Expanded {
   /** The value with its variables replaced. */
   readonly value: unknown;

@@ -13,7 +13,7 @@ export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
 /** Thrown for an expected failure: its message is shown without a stack. */
 export class CliError extends Error {
   override readonly name = "CliError";
-  /** What the process exits with. */
+  /** The exit code of the process. */
   readonly exitCode: ExitCode;
 
   constructor(message: string, exitCode: ExitCode = ExitCode.Failed, options?: ErrorOptions) {
@@ -22,7 +22,7 @@ export class CliError extends Error {
   }
 }
 
-/** Makes the error for a command line that can't be understood. */
+/** Creates the error for a command line that can't be understood. */
 export function usageError(message: string): CliError {
   return new CliError(message, ExitCode.Usage);
 }

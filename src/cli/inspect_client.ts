@@ -11,7 +11,7 @@ import { printable } from "./log.ts";
 import type { Redact } from "./redact.ts";
 import { VERSION } from "./version.ts";
 
-/** Where to connect, and how. */
+/** The URL and options to connect with. */
 export interface ConnectInit {
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
@@ -37,7 +37,7 @@ export interface Connection {
   timed<T>(work: (options: { timeout: number }) => Promise<T>): Promise<Timed<T>>;
 }
 
-/** What to do about a response's status. */
+/** The advice for the status of a response. */
 const STATUS_ADVICE: Readonly<Record<number, string>> = {
   401: "Send a token with --token-env NAME: the server requires one",
   403: "Send a token that allows this: the server refuses this one",
@@ -46,7 +46,7 @@ const STATUS_ADVICE: Readonly<Record<number, string>> = {
   429: "Try again later: the server accepts no more requests now",
 };
 
-/** What to do about a failed connection. */
+/** The advice for a failed connection. */
 const FAILURE_ADVICE: Readonly<Record<string, string>> = {
   refused: "Start the server, or correct the URL: nothing listens there",
   dns: "Correct the URL: its host has no address",
@@ -90,7 +90,7 @@ async function measured<T>(work: () => Promise<T>): Promise<Timed<T>> {
   return { value, ms: Math.round((performance.now() - start) * 10) / 10 };
 }
 
-/** Returns what to do about a failure, or the server's own message if there is no advice. */
+/** Returns the advice for an error, or the server's own message if there is none. */
 function adviceOn(error: unknown, url: URL, redact: Redact): string {
   // Reading a property works on anything that the client throws
   const { status, code } = error as { readonly status?: unknown; readonly code?: unknown };

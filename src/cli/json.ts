@@ -27,7 +27,7 @@ export class JsonError extends Error {
   }
 }
 
-/** What the reader expects next, and what to do where something else stands. */
+/** The advice for each token that the parser expected but did not find. */
 const EXPECTED = {
   key: "Put a key in double quotes here",
   colon: 'Put a ":" after the key',
@@ -37,7 +37,7 @@ const EXPECTED = {
   end: "Leave out what follows the value",
 } as const;
 
-/** What to do about errors that are the same wherever they stand, by the parser's names. */
+/** The advice for other errors, by the parser's names. */
 const BROKEN: Readonly<Record<string, string>> = {
   CloseBraceExpected: 'Put a "}" here',
   CloseBracketExpected: 'Put a "]" here',
@@ -45,7 +45,7 @@ const BROKEN: Readonly<Record<string, string>> = {
   UnexpectedEndOfString: "Close this text with a double quote, on its line",
   UnexpectedEndOfNumber: "Put digits where this number ends",
   InvalidUnicode: "Put four hexadecimal digits after \\u, or write each backslash here as \\\\",
-  InvalidEscapeCharacter: "Write each backslash in this text as \\\\",
+  InvalidEscapeCharacter: "Write each backslash in this string as \\\\",
   InvalidCharacter: "Escape the control character in this text, such as a tab as \\t",
 };
 

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Listener, ListenInit } from "../adapters/drain.ts";
+import type { Listener, ListenInit } from "../adapters/running_server.ts";
 import { listen as listenNode } from "../adapters/node_server.ts";
 import { CliError, messageOf } from "./errors.ts";
 
@@ -14,7 +14,7 @@ export type BoundListener = Pick<Listener, "port" | "stop">;
 /** Time for the last responses to be sent, in milliseconds. */
 const LINGER_MS = 400;
 
-/** What to do about the common failures. */
+/** The advice for common errors. */
 const ADVICE: Readonly<Record<string, string>> = {
   EADDRINUSE: "Choose another port with --port, or stop what listens on this one",
   EACCES: "Choose a port above 1023 with --port: this one needs more rights",

@@ -19,12 +19,12 @@ export type Fields = Readonly<Record<string, unknown>>;
 /** Writes an event to the log. */
 export type Log = (level: Level, event: string, fields?: Fields) => void;
 
-/** What lines are written to. */
+/** A stream to write lines to. */
 export interface Sink {
   write(line: string): void;
 }
 
-/** How {@linkcode makeLog} writes. */
+/** Options for {@linkcode makeLog}. */
 export interface LogInit {
   readonly format: "json" | "text";
   /** Less severe events are left out. */
@@ -48,7 +48,7 @@ const COLORS: Readonly<Record<Level, string>> = {
 };
 const RESET = "\x1b[0m";
 
-/** Makes a log. */
+/** Creates a log. */
 export function makeLog(init: LogInit): Log {
   const least = LEVELS.indexOf(init.level);
   const line = init.format === "json" ? jsonLine : textLine;
@@ -128,7 +128,7 @@ const EVENT_LEVELS: Partial<Record<McpEvent["type"], Level>> = {
 /** The name of the endpoint for all servers together. */
 export const ALL = "all";
 
-/** Makes an `onEvent` that writes the events of one endpoint to the log. */
+/** Creates an `onEvent` that writes the events of one endpoint to the log. */
 export function eventLogger(log: Log, endpoint: string): (event: McpEvent) => void {
   return (event) => {
     const { type, ...fields } = event;

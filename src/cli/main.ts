@@ -8,7 +8,7 @@
  * mooring inspect http://127.0.0.1:8000/mcp
  * ```
  *
- * As a program this module runs the command line. Imported, it does nothing by itself.
+ * As a program this module runs the command line. Importing it has no effect.
  *
  * @module
  */

@@ -14,7 +14,7 @@ import type { Io } from "./io.ts";
 import { suggest } from "./suggest.ts";
 import { VERSION } from "./version.ts";
 
-/** What each command does. */
+/** The implementation of each command. */
 export interface Commands {
   serve(options: ServeOptions, io: Io): Promise<ExitCode>;
   check(file: string, options: CheckOptions, io: Io): Promise<ExitCode>;

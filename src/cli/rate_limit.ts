@@ -1,5 +1,5 @@
 /**
- * Makes the rate limiter of the endpoints from a configuration.
+ * Creates the rate limiter of the endpoints from a configuration.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { tokenBucket } from "../http/gates/token_bucket.ts";
 import type { RateLimiter } from "../http/gates/rate_limit.ts";
 import type { Config } from "./config_schema.ts";
 
-/** What a handler gets beside the request: Hono's context of a request of `node:http`. */
+/** The context of a handler: Hono's context of a request of `node:http`. */
 interface Context {
   readonly env: Pick<HttpBindings, "incoming">;
 }
@@ -17,7 +17,7 @@ interface Context {
 const MAX_LENGTH = 200;
 
 /**
- * Makes a limiter that counts by the address of the connection, or by the last entry of a header, which
+ * Creates a limiter that counts by the address of the connection, or by the last entry of a header, which
  * is the one that the nearest proxy wrote.
  */
 export function rateLimiter(config: NonNullable<Config["rateLimit"]>): RateLimiter {

@@ -15,7 +15,7 @@ import type { Log } from "./log.ts";
 export interface Changes {
   /** Servers that are new or changed. */
   readonly set: ReadonlyMap<string, ServerEntry>;
-  /** Names of servers that are gone. */
+  /** Names of servers that were removed. */
   readonly removed: readonly string[];
   /** Keys whose change needs a restart. */
   readonly restart: readonly string[];
@@ -38,7 +38,7 @@ function same(a: unknown, b: unknown): boolean {
   return JSON.stringify(a) === JSON.stringify(b);
 }
 
-/** What a {@linkcode Reloader} is made from. */
+/** Options for {@linkcode Reloader}. */
 export interface ReloaderInit {
   readonly file: string;
   /** Returns the file's text. */

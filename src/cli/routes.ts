@@ -6,7 +6,7 @@
  */
 import { type Context, Hono } from "hono";
 import { mcp } from "../adapters/hono.ts";
-import { internalError } from "../adapters/failure.ts";
+import { internalError } from "../adapters/error_responses.ts";
 import { pathOf } from "../http/gates/path.ts";
 import { refusal } from "../http/reply.ts";
 import { respond } from "../http/respond.ts";
@@ -33,7 +33,7 @@ export interface Servers {
   only(name: string): Dispatcher;
 }
 
-/** What {@linkcode Routes} are made from. */
+/** Options for {@linkcode Routes}. */
 export interface RoutesInit {
   readonly servers: Servers;
   /** The path of the endpoint for all servers together. */

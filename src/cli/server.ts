@@ -19,7 +19,7 @@ import { enabledServers, type Settings } from "./settings.ts";
 import type { Stores } from "./stores.ts";
 import { VERSION } from "./version.ts";
 
-/** What a {@linkcode Server} is made from. */
+/** Options for {@linkcode Server}. */
 export interface ServerInit {
   readonly settings: Settings;
   readonly backend: Backend;

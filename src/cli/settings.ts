@@ -7,7 +7,7 @@ import { isLoopback } from "../adapters/serve_options.ts";
 import type { Config, ServerEntry } from "./config_schema.ts";
 import { CliError } from "./errors.ts";
 
-/** Where and how to serve. */
+/** The address and options to serve with. */
 export interface Settings {
   readonly config: Config;
   readonly host: string;
@@ -20,7 +20,7 @@ export interface Settings {
   readonly alone: string | undefined;
 }
 
-/** What {@linkcode settingsOf} reads. */
+/** The inputs of {@linkcode settingsOf}. */
 export interface SettingsInit {
   readonly config: Config;
   readonly alone: string | undefined;

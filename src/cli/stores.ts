@@ -39,7 +39,7 @@ export async function openStores({ redis }: Config, log: Log): Promise<Stores | 
     else reject(error);
   });
   try {
-    // By itself the client would retry for ever
+    // By default the client would retry for ever
     await Promise.race([client.connect(), failed]);
     connected = true;
   } catch (cause) {

@@ -19,7 +19,7 @@ export interface Listed {
   readonly description?: string;
 }
 
-/** What a server offers. */
+/** The features of a server. */
 export interface Survey {
   readonly url: string;
   readonly server: { readonly name: string; readonly version: string } | undefined;

@@ -1,5 +1,5 @@
 /**
- * Which Mooring this is.
+ * Defines the version of this package.
  *
  * @module
  */

@@ -1,12 +1,12 @@
 /**
- * Owns a node's part in a cluster: its messages, its shared documents, its pinned sessions, and whether
- * the endpoint drains.
+ * Owns what a node needs in a cluster: messages, shared documents, pinned sessions, and whether the
+ * cluster drains.
  *
  * @module
  */
 import type { Clock } from "../internal/clock.ts";
 import { randomText } from "../internal/random.ts";
-import type { Shared } from "../protocol/exchange.ts";
+import type { SharedDocumentHandle } from "../protocol/exchange.ts";
 import type { Reporter } from "../protocol/reporter.ts";
 import type { BusMessage, NodeMessage } from "./messages.ts";
 import { NodeMessenger } from "./messenger.ts";
@@ -14,36 +14,36 @@ import type { PinnedSessions } from "./pinned_sessions.ts";
 import { SharedDocuments } from "./shared_documents.ts";
 import type { Backplane } from "./types.ts";
 
-/** The document that says whether the endpoint drains. */
+/** The name of the document that says whether the cluster drains: refuses new sessions. */
 const DRAIN = "mooring/drain";
 
-/** What a cluster needs. */
+/** Options for {@linkcode Cluster}. */
 export interface ClusterInit {
   readonly backplane: Pick<Backplane, "bus" | "documents">;
-  /** Whether other handlers may have the store. */
+  /** Whether other handlers may use the store. */
   readonly shared: boolean;
-  /** Whether other processes may have the store: documents are polled. */
+  /** Whether other processes may use the store: documents are polled. */
   readonly polled: boolean;
-  /** Secrets that nodes authenticate each other by, where other processes may have the store. */
+  /** Secrets that sign messages between nodes, if other processes may use the store. */
   readonly keys: readonly (string | Uint8Array)[] | undefined;
   readonly clock: Clock;
   readonly reporter: Reporter;
-  /** Called with each message of another node. */
+  /** Called with each message from another node. */
   readonly onMessage: (message: NodeMessage, from: string) => void;
 }
 
-/** One node's part in the cluster. */
+/** A node of a cluster. */
 export class Cluster {
   /** The node's id among the handlers that share its store. */
   readonly node = randomText(16);
   readonly messenger: NodeMessenger;
   readonly documents: SharedDocuments;
-  /** This node's part in serving pinned sessions, where sessions are pinned. */
+  /** The pinned sessions, if sessions are pinned. */
   pinned: PinnedSessions | undefined;
   /** Whether new sessions are refused, on every node. */
   draining = false;
   readonly #init: ClusterInit;
-  readonly #drain: Shared;
+  readonly #drain: SharedDocumentHandle;
 
   /** Joins the cluster. */
   constructor(init: ClusterInit) {
@@ -58,7 +58,7 @@ export class Cluster {
     });
   }
 
-  /** Sends a message to all other nodes, if there can be any. */
+  /** Publishes a message to all other nodes, if there may be any. */
   publish(message: BusMessage): void {
     if (!this.#init.shared) return;
     const { reporter } = this.#init;
@@ -66,13 +66,13 @@ export class Cluster {
   }
 
   /**
-   * Makes every node refuse new sessions, also nodes that join later, or admit them again.
+   * Makes every node refuse new sessions, also nodes that join later, or accept them again.
    *
-   * @throws {TypeError} If `draining` is no boolean
+   * @throws {TypeError} If `draining` is not a boolean
    */
   async drain(draining: boolean): Promise<void> {
     if (typeof draining !== "boolean") {
-      throw new TypeError(`Give true or false to drain: ${typeof draining}`);
+      throw new TypeError(`Give a boolean as "draining": ${typeof draining}`);
     }
     await this.#drain.put({ draining });
   }

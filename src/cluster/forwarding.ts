@@ -1,13 +1,13 @@
 /**
- * Forwards a request to the node that holds its session's live state, and answers requests that other
- * nodes forward.
+ * Forwards requests to the node that has claimed their session, and answers requests that other nodes
+ * forward.
  *
  * @module
  */
 import type { Calls } from "../calls/calls.ts";
 import type { Clock } from "../internal/clock.ts";
 import type { MaybePromise } from "../internal/types.ts";
-import { checkEnvelope } from "../http/gates/envelope.ts";
+import { checkJsonRpc } from "../http/gates/jsonrpc.ts";
 import { Inbound } from "../http/inbound.ts";
 import { internalError, serverBusy, sessionNotFound, storeUnavailable } from "../http/refusals.ts";
 import { type Refusal, refusal, type Reply } from "../http/reply.ts";
@@ -23,12 +23,12 @@ import type { PinnedSessions } from "./pinned_sessions.ts";
 import { openSender, sealSender } from "./sealed_sender.ts";
 import type { Claims, Nodes } from "./types.ts";
 
-/** How often a request is sent that the other node has certainly not received. */
+/** The maximum number of attempts to send a request that the other node has certainly not received. */
 const TRIES = 3;
-/** How long to wait before it is sent again, in milliseconds. */
+/** The time between two attempts, in milliseconds. */
 const WAIT_MS = 250;
 
-/** What forwarding needs. */
+/** Options for {@linkcode Forwarding}. */
 export interface ForwardingInit {
   /** This node's id. */
   readonly node: string;
@@ -39,9 +39,9 @@ export interface ForwardingInit {
   readonly sessions: Sessions;
   readonly clock: Clock;
   readonly reporter: Reporter;
-  /** Messages in one batch. */
+  /** The maximum number of messages in one batch. */
   readonly mostBatch: number;
-  /** Answers a request whose principal is known. */
+  /** Answers a request whose principal has been authenticated. */
   readonly route: (inbound: Inbound) => MaybePromise<Reply>;
 }
 
@@ -49,25 +49,25 @@ export interface ForwardingInit {
 export class Forwarding {
   readonly #init: ForwardingInit;
 
-  /** Makes the two ways; it holds no state of its own. */
+  /** Creates the forwarder, which has no state. */
   constructor(init: ForwardingInit) {
     this.#init = init;
   }
 
   /**
-   * Answers a request of a session that another node holds, as that node answers it. The request is
-   * sent again only when that node has certainly not received it.
+   * Forwards a request to the node that has claimed its session, and returns that node's reply. The
+   * request is only sent again if that node has certainly not received it.
    */
   async forward(pinned: PinnedSessions, inbound: Inbound, session: string): Promise<Reply> {
     let node: string | undefined;
     try {
-      // The other node answers only while it knows that this one is alive.
-      await pinned.live();
+      // The other node stops answering this one unless the store knows that this one is alive.
+      await pinned.ensureAlive();
       node = await this.#holderOf(session);
     } catch (error) {
       return storeUnavailable("looking up a session's node", error);
     }
-    // The forwarding node has looked it up too: the session ended in between.
+    // The forwarding node has looked it up before: the session has ended meanwhile.
     if (inbound.forwarded) return sessionNotFound("session-unknown");
     if (node === undefined) {
       return pinned.sure ? await this.#lost(session) : unreachable(inbound.requestId);
@@ -87,7 +87,7 @@ export class Forwarding {
     }
   }
 
-  /** Answers a request that another node has forwarded. Its principal has been checked there. */
+  /** Answers a request that another node has forwarded, and has authenticated. */
   async answer(request: ForwardedRequest): Promise<Reply> {
     const { reporter } = this.#init;
     let answered: Reply;
@@ -117,18 +117,18 @@ export class Forwarding {
     if (verb !== "POST") return await route(inbound);
     const text = body ?? "";
     inbound.bodyLength = text.length;
-    return checkEnvelope(inbound, JSON.parse(text), mostBatch) ?? await route(inbound);
+    return checkJsonRpc(inbound, JSON.parse(text), mostBatch) ?? await route(inbound);
   }
 
   async #holderOf(session: string): Promise<string | undefined> {
     const { node, claims, nodes } = this.#init;
     const holder = await claims.holder(session);
-    // This node would know a session that it holds.
+    // If this node had claimed the session, it would have found it here.
     if (holder === undefined || holder === node) return undefined;
     return (await nodes.find(holder))?.id;
   }
 
-  /** Ends a session whose node is gone. */
+  /** Ends a session whose node is dead. */
   async #lost(session: string): Promise<Refusal> {
     try {
       await this.#init.sessions.end(session, "lost");
@@ -138,7 +138,7 @@ export class Forwarding {
     return sessionNotFound("session-unknown");
   }
 
-  /** Sends until the node has received the request, or may have. */
+  /** Sends a request until the node has received it, or may have. */
   async #deliver(
     { outgoing }: PinnedSessions,
     node: string,
@@ -173,8 +173,8 @@ export class Forwarding {
   }
 
   /**
-   * Takes the slot that a request needs here while another node answers it. A message without an answer
-   * takes none, nor does a DELETE: they must get through when everything is busy.
+   * Takes the slot that a request uses here while another node answers it. Notifications, responses and
+   * DELETE take none: they must be forwarded even if all slots are taken.
    */
   #takeSlot({ method, owner, requests }: Inbound): (() => void) | undefined {
     const { calls, streams } = this.#init;

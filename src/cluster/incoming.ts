@@ -1,24 +1,24 @@
 /**
- * Answers requests that other nodes forward to this one, and sends the replies back in parts.
+ * Answers requests that other nodes forward, and sends the replies back in parts.
  *
  * @module
  */
 import type { Reply } from "../http/reply.ts";
 import type { MaybePromise } from "../internal/types.ts";
 import type { ForwardedRequest, ForwardMessage } from "./messages.ts";
-import { PART, partsOf, WINDOW } from "./parts.ts";
+import { PART, partsOf, WINDOW } from "./body_parts.ts";
 import type { NodeMessenger } from "./messenger.ts";
 
-/** The forwarding node no longer waits for the reply. */
+/** Says that the forwarding node no longer waits for the reply. */
 class Gone extends Error {}
 
-/** The forwarded requests that this node answers. */
+/** The requests of other nodes that this node answers. */
 export class Incoming {
   readonly #messenger: NodeMessenger;
   readonly #answer: (request: ForwardedRequest) => MaybePromise<Reply>;
   readonly #serving = new Map<string, Serving>();
 
-  /** @param answer Answers a request. It must not reject */
+  /** @param answer Answers a request. Must not reject */
   constructor(
     messenger: NodeMessenger,
     answer: (request: ForwardedRequest) => MaybePromise<Reply>,
@@ -32,7 +32,7 @@ export class Incoming {
     return new Set([...this.#serving.values()].map(({ from }) => from));
   }
 
-  /** How many replies are not complete yet. */
+  /** The number of incomplete replies. */
   get size(): number {
     return this.#serving.size;
   }
@@ -43,7 +43,7 @@ export class Incoming {
     if (!("id" in message)) return;
     const key = `${from} ${message.id}`;
     if (message.kind === "forward") {
-      // A node's messages arrive once, but a request that arrived twice must still run once.
+      // A request must run only once, even if it were delivered twice.
       if (!this.#serving.has(key)) this.#serve(key, message.id, message.request, from);
       return;
     }
@@ -52,17 +52,17 @@ export class Incoming {
     else if (message.kind === "forward-gone") serving?.end();
   }
 
-  /** Stops sending to a node. */
+  /** Stops sending to a node that is dead. */
   lost(node: string): void {
     for (const serving of [...this.#serving.values()]) if (serving.from === node) serving.end();
   }
 
-  /** Resolves when every reply that is being sent now has been sent. */
+  /** Resolves when every current reply has been sent. */
   async settled(): Promise<void> {
     await Promise.all([...this.#serving.values()].map(({ done }) => done));
   }
 
-  /** Stops sending to all nodes, and tells them. */
+  /** Stops sending to all nodes, and notifies them. */
   async close(): Promise<void> {
     const all = [...this.#serving.values()];
     for (const serving of all) serving.end();
@@ -102,7 +102,7 @@ export class Incoming {
     try {
       await this.#messenger.send(from, { kind: "forward-end", id, n, failed: true });
     } catch {
-      // The other node notices with its next check.
+      // The other node detects it at its next check.
     }
   }
 
@@ -121,13 +121,13 @@ export class Incoming {
   }
 }
 
-/** One reply that is being sent to another node. */
+/** A reply that is being sent to another node. */
 class Serving {
   readonly from: string;
   readonly id: string;
-  /** How many parts were sent. */
+  /** The number of sent parts. */
   sent = 0;
-  /** Resolves when nothing more is sent. */
+  /** Resolves when sending has ended. */
   done: Promise<void> = Promise.resolve();
   readonly #tell: (message: ForwardMessage) => Promise<void>;
   #granted = WINDOW;
@@ -146,7 +146,7 @@ class Serving {
     await this.#tell(message);
   }
 
-  /** Sends a reply, as fast as the other node has room for it. */
+  /** Sends a reply, as fast as the other node accepts its parts. */
   async send({ status, headers, body }: Reply): Promise<void> {
     const { id } = this;
     if (typeof body === "object" && body !== null) {
@@ -165,13 +165,13 @@ class Serving {
     await this.tell({ kind: "forward-end", id, n: this.sent });
   }
 
-  /** Notes that there is room for the parts up to `n`. */
+  /** Allows the parts up to `n` to be sent. */
   grant(n: number): void {
     this.#granted = Math.max(this.#granted, n);
     this.#wake?.();
   }
 
-  /** Stops sending: the forwarding node no longer waits. */
+  /** Stops sending, because the forwarding node no longer waits. */
   end(): void {
     if (this.#ended) return;
     this.#ended = true;

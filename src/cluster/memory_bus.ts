@@ -1,5 +1,5 @@
 /**
- * The bus between handlers of one process.
+ * Implements the bus between handlers of one process.
  *
  * @module
  */
@@ -8,9 +8,9 @@ import type { Bus, BusMember } from "./types.ts";
 type Listener = (text: string) => void;
 
 /**
- * A {@linkcode Bus} in memory. Texts arrive after the code that published them has given way, so a
- * listener never runs in the middle of somebody else's work, and what it publishes itself comes after
- * everything published before. What a listener throws is ignored: it can't stop the others.
+ * A {@linkcode Bus} in memory. Delivers texts in microtasks, so that a listener never runs during a call
+ * of `publish` or `send`, and texts that it publishes arrive after those published before. Errors that a
+ * listener throws are ignored.
  */
 export class MemoryBus implements Bus {
   readonly #members = new Map<string, Listener>();
@@ -22,14 +22,14 @@ export class MemoryBus implements Bus {
     return {
       publish(text) {
         if (!here()) return;
-        for (const [other, hear] of members) {
-          if (other !== node) queueMicrotask(() => deliver(members, other, hear, text));
+        for (const [other, receive] of members) {
+          if (other !== node) queueMicrotask(() => deliver(members, other, receive, text));
         }
       },
       send(to, text) {
-        const hear = members.get(to);
-        if (!here() || to === node || hear === undefined) return false;
-        queueMicrotask(() => deliver(members, to, hear, text));
+        const receive = members.get(to);
+        if (!here() || to === node || receive === undefined) return false;
+        queueMicrotask(() => deliver(members, to, receive, text));
         return true;
       },
       leave() {
@@ -39,17 +39,17 @@ export class MemoryBus implements Bus {
   }
 }
 
-/** Hands a text to a member that is still there. */
+/** Delivers a text to a member that has not left. */
 function deliver(
   members: ReadonlyMap<string, Listener>,
   node: string,
-  hear: Listener,
+  receive: Listener,
   text: string,
 ): void {
-  if (members.get(node) !== hear) return;
+  if (members.get(node) !== receive) return;
   try {
-    hear(text);
+    receive(text);
   } catch {
-    // A member's own trouble: there is nobody here to tell, and the others must hear the rest.
+    // A listener's error must not affect other members.
   }
 }

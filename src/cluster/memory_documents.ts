@@ -1,5 +1,5 @@
 /**
- * What the handlers of one process go by.
+ * Implements shared documents in memory.
  *
  * @module
  */

@@ -1,18 +1,18 @@
 /**
- * Leases between handlers of one process.
+ * Implements leases in memory.
  *
  * @module
  */
 import type { Lease, Leases } from "../streams/leases.ts";
 
-/** Who holds a key. */
+/** The holder of a key. */
 interface Holder extends Lease {
   readonly lost: () => void;
 }
 
 /**
- * {@linkcode Leases} in memory. A lease lasts until its release or until somebody takes over. What
- * `lost` throws is ignored: the old holder can't keep the new one out.
+ * {@linkcode Leases} in memory. A lease lasts until it is released or taken over. Errors that `lost`
+ * throws are ignored.
  */
 export class MemoryLeases implements Leases {
   readonly #holders = new Map<string, Holder>();
@@ -20,24 +20,24 @@ export class MemoryLeases implements Leases {
 
   take(key: string, lost: () => void): Lease {
     const old = this.#holders.get(key);
-    const lease = this.#give(key, lost);
+    const lease = this.#grant(key, lost);
     try {
       old?.lost();
     } catch {
-      // The old holder's own trouble.
+      // An error of the old holder must not affect the new one.
     }
     return lease;
   }
 
   tryTake(key: string, lost: () => void): Lease | undefined {
-    return this.#holders.has(key) ? undefined : this.#give(key, lost);
+    return this.#holders.has(key) ? undefined : this.#grant(key, lost);
   }
 
   held(key: string): boolean {
     return this.#holders.has(key);
   }
 
-  #give(key: string, lost: () => void): Lease {
+  #grant(key: string, lost: () => void): Lease {
     const holders = this.#holders;
     const holder: Holder = {
       token: ++this.#token,

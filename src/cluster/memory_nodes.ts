@@ -1,34 +1,34 @@
 /**
- * The nodes of one process, and what they hold.
+ * Implements the registries of nodes and claims in memory.
  *
  * @module
  */
 import type { Clock } from "../internal/clock.ts";
 import type { Claims, NodeFacts, Nodes } from "./types.ts";
 
-interface Dated<T> {
+interface Expirable<T> {
   readonly value: T;
-  /** When it is forgotten, in milliseconds since the epoch. */
+  /** When the value expires, in milliseconds since the epoch. */
   readonly until: number;
 }
 
-/** Values by key, each with its own end. What is over is thrown away as others are written. */
+/** Values by key that expire. Expired values are removed when others are set. */
 class Expiring<T> {
   readonly #clock: Clock;
-  readonly #values = new Map<string, Dated<T>>();
+  readonly #values = new Map<string, Expirable<T>>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
   get(key: string): T | undefined {
-    const dated = this.#values.get(key);
-    return dated !== undefined && dated.until > this.#clock.now() ? dated.value : undefined;
+    const entry = this.#values.get(key);
+    return entry !== undefined && entry.until > this.#clock.now() ? entry.value : undefined;
   }
 
   set(key: string, value: T, ttlMs: number): void {
     const now = this.#clock.now();
-    // Those written longest ago come first, so what is looked at is nearly always thrown away.
+    // The oldest values come first, so the loop stops at the first one that has not expired.
     this.#values.delete(key);
     for (const [old, { until }] of this.#values) {
       if (until > now) break;
@@ -46,7 +46,7 @@ class Expiring<T> {
 export class MemoryNodes implements Nodes {
   readonly #nodes: Expiring<NodeFacts>;
 
-  /** Makes a place where no node lives. */
+  /** Creates a registry without nodes. */
   constructor(clock: Clock) {
     this.#nodes = new Expiring(clock);
   }
@@ -68,7 +68,7 @@ export class MemoryNodes implements Nodes {
 export class MemoryClaims implements Claims {
   readonly #holders: Expiring<string>;
 
-  /** Makes a place where nothing is claimed. */
+  /** Creates a registry without claims. */
   constructor(clock: Clock) {
     this.#holders = new Expiring(clock);
   }

@@ -1,5 +1,5 @@
 /**
- * The store of a single process.
+ * Implements the store of a single process.
  *
  * @module
  */
@@ -12,14 +12,16 @@ import { MemoryClaims, MemoryNodes } from "./memory_nodes.ts";
 import type { Backplane, Store, StoreSettings } from "./types.ts";
 
 /**
- * Keeps sessions and streams in this process's memory. Handlers that are given the same store are one
- * endpoint; the settings of the one that was made first hold for all of them.
+ * Creates a store in the memory of this process: the default. Handlers with the same store are one
+ * endpoint; the settings of the first handler apply to all of them.
  *
  * @example
  * ```ts
- * import { memoryStore } from "./memory_store.ts";
+ * import { createMcpHandler, McpServer } from "@mooring/mcp";
+ * import { memoryStore } from "@mooring/mcp/store";
  *
  * const store = memoryStore();
+ * await using handler = createMcpHandler(new McpServer({ name: "demo", version: "1.0.0" }), { store });
  * ```
  */
 export function memoryStore(): Store {

@@ -1,5 +1,5 @@
 /**
- * The messages that nodes send each other.
+ * Defines the messages between nodes.
  *
  * @module
  */
@@ -7,7 +7,7 @@ import type { JsonRpcResponse, RequestId } from "../protocol/jsonrpc.ts";
 import type { Notification } from "../protocol/exchange.ts";
 import type { SessionEndReason } from "../protocol/events.ts";
 
-/** A message for all other nodes. */
+/** A message to all other nodes. */
 export type BusMessage =
   /** A client cancelled a request of its session. */
   | {
@@ -16,22 +16,22 @@ export type BusMessage =
     readonly request: RequestId;
     readonly reason?: string;
   }
-  /** A client answered a question that was asked in its session. */
-  | { readonly kind: "reply"; readonly session: string; readonly response: JsonRpcResponse }
+  /** A client responded to a question of its session. */
+  | { readonly kind: "response"; readonly session: string; readonly response: JsonRpcResponse }
   /** A session ended. */
   | { readonly kind: "ended"; readonly session: string; readonly reason: SessionEndReason }
-  /** A client resumed a stream: another connection that reads it is an old one. */
+  /** A client resumed a stream: another connection that reads the stream must close. */
   | { readonly kind: "resumed"; readonly session: string; readonly stream: string }
   /** A notification for every session. */
   | { readonly kind: "broadcast"; readonly notification: Notification }
   /** A shared document was replaced. */
   | { readonly kind: "document"; readonly name: string };
 
-/** Messages about a request that one node forwards to another. */
+/** A message about a request that one node forwards to another. */
 export type ForwardMessage =
-  /** A request for a session that the other node holds. */
+  /** A request of a session that the other node has claimed. */
   | { readonly kind: "forward"; readonly id: string; readonly request: ForwardedRequest }
-  /** The request has arrived and is handled. */
+  /** The request has been received. */
   | { readonly kind: "forward-taken"; readonly id: string }
   /** The reply has begun. */
   | {
@@ -39,10 +39,10 @@ export type ForwardMessage =
     readonly id: string;
     readonly status: number;
     readonly headers: Readonly<Record<string, string>>;
-    /** The whole body, where it is short; otherwise parts follow. */
+    /** The whole body if it is short; otherwise parts follow. */
     readonly whole?: string;
   }
-  /** A part of the reply's body: 1, 2, 3, … */
+  /** A part of the reply's body, numbered 1, 2, 3, … */
   | {
     readonly kind: "forward-part";
     readonly id: string;
@@ -56,22 +56,25 @@ export type ForwardMessage =
     readonly n: number;
     readonly failed?: boolean;
   }
-  /** There is room for the parts up to `n`. */
+  /** The forwarding node accepts the parts up to `n`. */
   | { readonly kind: "forward-more"; readonly id: string; readonly n: number }
   /** The forwarding node no longer waits for the reply. */
   | { readonly kind: "forward-gone"; readonly id: string }
-  /** These replies are waited for, with room up to so many parts of each: messages may be lost. */
+  /**
+   * The replies that the forwarding node waits for, each with the number of the last part that it accepts.
+   * Sent regularly, since messages may be lost.
+   */
   | { readonly kind: "forward-check"; readonly room: Readonly<Record<string, number>> }
-  /** These requests are unknown. */
+  /** The checked requests that are unknown. */
   | { readonly kind: "forward-unknown"; readonly ids: readonly string[] };
 
-/** A forwarded request, as the node that received it has parsed it. */
+/** A forwarded request, as parsed by the node that received it. */
 export interface ForwardedRequest {
   readonly verb: "POST" | "GET" | "DELETE";
   readonly url: string;
   /** Headers and principal, encrypted: they may hold secrets. */
   readonly sealed: string;
-  /** The body: JSON that has passed the gates. */
+  /** The body as JSON text, which has passed the gates. */
   readonly body?: string;
   /** Whether the client accepts JSON. */
   readonly json: boolean;

@@ -1,19 +1,18 @@
 /**
- * Sends one node's messages to other nodes and receives theirs, in signed envelopes where processes
- * share the store.
+ * Sends messages to other nodes and receives theirs, in signed envelopes if processes share the store.
  *
  * @module
  */
 import type { Clock } from "../internal/clock.ts";
 import { isPromise, type MaybePromise } from "../internal/types.ts";
 import type { McpEvent } from "../protocol/events.ts";
-import { Envelopes, EVERYBODY, type Opened } from "./envelope.ts";
+import { EVERY_NODE, type Opened, SignedEnvelopes } from "./signed_envelope.ts";
 import type { NodeMessage } from "./messages.ts";
 import type { Bus, BusMember } from "./types.ts";
 
-/** Characters that may wait to be signed or verified. */
+/** The maximum number of characters that wait to be signed or verified. */
 const MOST_WAITING = 64 * 1024 * 1024;
-/** What a message counts besides its characters. */
+/** The number of characters that each message counts in addition. */
 const EACH = 1_024;
 
 /** Options for a {@linkcode NodeMessenger}. */
@@ -21,18 +20,18 @@ export interface NodeMessengerInit {
   readonly bus: Bus;
   readonly node: string;
   readonly clock: Clock;
-  /** The secrets of the cluster; none where no other process can use the bus. */
+  /** The secrets that sign messages; `undefined` if no other process can use the bus. */
   readonly keys: readonly (string | Uint8Array)[] | undefined;
-  /** Called with each message of another node. An error it throws is reported. */
+  /** Called with each message from another node. An error that it throws is reported. */
   readonly onMessage: (message: NodeMessage, from: string) => void;
-  /** Takes an event for each message that is ignored, with the reason. */
+  /** Receives an event for each ignored message, with the reason. */
   readonly report: (event: McpEvent) => void;
 }
 
 /** Sends and receives messages, in order. */
 export class NodeMessenger {
   readonly #init: NodeMessengerInit;
-  readonly #envelopes: Envelopes | undefined;
+  readonly #envelopes: SignedEnvelopes | undefined;
   readonly #member: BusMember;
   readonly #out = new OrderedQueue();
   readonly #in = new OrderedQueue();
@@ -40,27 +39,27 @@ export class NodeMessenger {
   constructor(init: NodeMessengerInit) {
     const { node, keys, clock, bus } = init;
     this.#init = init;
-    this.#envelopes = keys && new Envelopes({ node, keys, clock });
+    this.#envelopes = keys && new SignedEnvelopes({ node, keys, clock });
     this.#member = bus.join(node, (text) => this.#take(text));
   }
 
   /** Sends a message to all other nodes. */
   publish(message: NodeMessage): MaybePromise<void> {
-    return this.#send(EVERYBODY, message, (text) => this.#member.publish(text));
+    return this.#send(EVERY_NODE, message, (text) => this.#member.publish(text));
   }
 
   /**
    * Sends a message to one other node.
    *
-   * @returns `false` when it is certain that the node doesn't get the message
+   * @returns `false` if the node has certainly not received the message, and never will
    */
   send(to: string, message: NodeMessage): MaybePromise<boolean> {
     return this.#send(to, message, (text) => this.#member.send(to, text));
   }
 
-  /** Resolves when every message sent before has been handed to the bus. */
-  async drain(): Promise<void> {
-    await this.#out.drained;
+  /** Resolves when every message sent before has been passed to the bus. */
+  async flush(): Promise<void> {
+    await this.#out.flushed;
   }
 
   /** Leaves the bus. Safe to call twice. */
@@ -71,11 +70,11 @@ export class NodeMessenger {
   #send<T>(
     to: string,
     message: NodeMessage,
-    hand: (text: string) => MaybePromise<T>,
+    deliver: (text: string) => MaybePromise<T>,
   ): MaybePromise<T> {
     const text = JSON.stringify(message);
-    if (this.#envelopes === undefined) return hand(plain(this.#init.node, text));
-    return this.#out.add(text.length, this.#envelopes.seal(to, text), hand);
+    if (this.#envelopes === undefined) return deliver(plain(this.#init.node, text));
+    return this.#out.add(text.length, this.#envelopes.seal(to, text), deliver);
   }
 
   #take(envelope: string): void {
@@ -100,22 +99,26 @@ export class NodeMessenger {
       this.#init.report({ type: "message-ignored", reason: opened.problem });
       return undefined;
     }
-    // A node of this or another version wrote it: receivers ignore kinds that they don't know.
+    // A node of another version may have written it: receivers ignore unknown kinds.
     const message = JSON.parse(opened.text) as NodeMessage;
     return { message, from: opened.from };
   }
 }
 
-/** Delivers values in the order in which they were added, whenever each becomes ready. */
+/** Delivers values in the order in which they were added, although each is ready at another time. */
 class OrderedQueue {
   #last: Promise<unknown> = Promise.resolve();
   #waiting = 0;
 
   /** Resolves when everything added before has been delivered. */
-  drained: Promise<unknown> = Promise.resolve();
+  flushed: Promise<unknown> = Promise.resolve();
 
-  /** @throws {Error} If too much waits already */
-  add<T, R>(size: number, ready: Promise<T>, hand: (value: T) => MaybePromise<R>): Promise<R> {
+  /**
+   * Adds a value, to be delivered when it is ready and all before it have been delivered.
+   *
+   * @throws {Error} If too much is waiting
+   */
+  add<T, R>(size: number, ready: Promise<T>, deliver: (value: T) => MaybePromise<R>): Promise<R> {
     if (this.#waiting > MOST_WAITING) {
       ready.catch(() => {});
       throw new Error("Send less to other nodes: too many messages wait already");
@@ -125,9 +128,9 @@ class OrderedQueue {
       this.#waiting -= size + EACH;
     });
     this.#last = turn.catch(() => {});
-    const handed = turn.then(([value]) => hand(value));
-    this.drained = handed.catch(() => {});
-    return handed;
+    const delivered = turn.then(([value]) => deliver(value));
+    this.flushed = delivered.catch(() => {});
+    return delivered;
   }
 }
 

@@ -1,7 +1,7 @@
 /**
- * The storage contracts of an endpoint, for a {@linkcode Store} of your own: sessions, event logs, and
- * what the nodes of a cluster share. {@linkcode memoryStore} keeps all of it in one process;
- * `@mooring/mcp/redis` keeps it in Redis.
+ * Defines the storage contracts, for a {@linkcode Store} of your own: sessions, event logs, and what the
+ * nodes of a cluster share. {@linkcode memoryStore} keeps all of it in the memory of one process,
+ * `@mooring/mcp/redis` in Redis.
  *
  * @example
  * ```ts

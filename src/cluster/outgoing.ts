@@ -1,5 +1,5 @@
 /**
- * Forwards requests to other nodes, and puts their replies together.
+ * Sends requests to other nodes, and assembles their replies.
  *
  * @module
  */
@@ -8,21 +8,21 @@ import type { Clock } from "../internal/clock.ts";
 import { randomText } from "../internal/random.ts";
 import { retryFrame } from "../streams/sse.ts";
 import type { ForwardedRequest, ForwardMessage } from "./messages.ts";
-import { WINDOW } from "./parts.ts";
+import { WINDOW } from "./body_parts.ts";
 import type { NodeMessenger } from "./messenger.ts";
 
-/** How long the other node may take to confirm that a request has arrived, in milliseconds. */
+/** The time within which the other node must confirm a request, in milliseconds. */
 const TAKEN_MS = 5_000;
 
-/** The other node has not received the request, and never will. */
+/** Says that the other node has not received the request, and never will. */
 export class NotDelivered extends Error {}
 
-/** The other node doesn't answer. It may have received the request. */
+/** Says that the other node doesn't respond. It may have received the request. */
 export class NoAnswer extends Error {}
 
 const encoder = new TextEncoder();
 
-/** The requests that this node has forwarded. */
+/** The requests that other nodes answer for this node. */
 export class Outgoing {
   readonly #messenger: NodeMessenger;
   readonly #clock: Clock;
@@ -33,12 +33,12 @@ export class Outgoing {
     this.#clock = clock;
   }
 
-  /** The nodes that are waited for. */
+  /** The nodes that this node waits for. */
   get nodes(): ReadonlySet<string> {
     return new Set([...this.#waiting.values()].map(({ to }) => to));
   }
 
-  /** How many replies are not complete yet. */
+  /** The number of incomplete replies. */
   get size(): number {
     return this.#waiting.size;
   }
@@ -46,7 +46,7 @@ export class Outgoing {
   /**
    * Forwards a request.
    *
-   * @param over Called once when the reply is complete or has broken off, if it began
+   * @param over Called once when a reply that has begun is complete or aborted
    * @throws {NotDelivered} If the other node has not received it
    * @throws {NoAnswer} If it is unknown whether the other node has received it
    */
@@ -59,7 +59,7 @@ export class Outgoing {
     });
     this.#waiting.set(id, waiting);
     waiting.expect(this.#clock, TAKEN_MS);
-    // Not awaited: a bus that stalls must not keep the wait from ending.
+    // Not awaited: a bus that stalls must not delay the timeout.
     void this.#deliver(waiting, { kind: "forward", id, request });
     return await waiting.reply;
   }
@@ -67,7 +67,7 @@ export class Outgoing {
   async #deliver(waiting: Waiting, message: ForwardMessage): Promise<void> {
     try {
       if (await this.#messenger.send(waiting.to, message)) return;
-      waiting.fail(new NotDelivered("The node is not there"));
+      waiting.fail(new NotDelivered("The node has left"));
     } catch (error) {
       waiting.fail(
         new NoAnswer("It is unknown whether the node has received the request", { cause: error }),
@@ -89,17 +89,17 @@ export class Outgoing {
     if (waiting?.to === from) waiting.onMessage(message);
   }
 
-  /** Gives up the requests that a node was to answer. */
+  /** Fails the requests to a node that is dead. */
   lost(node: string): void {
     for (const waiting of [...this.#waiting.values()]) {
-      if (waiting.to === node) waiting.fail(new NoAnswer("The node is gone"));
+      if (waiting.to === node) waiting.fail(new NoAnswer("The node is dead"));
     }
   }
 
   /**
-   * Asks a node whether it still knows what it is to answer: messages may be lost.
+   * Asks a node whether it still knows the requests that it answers, since messages may be lost.
    *
-   * @returns `false` when it is certain that the node doesn't get the question: it isn't there
+   * @returns `false` if the node certainly can't be reached
    */
   async check(node: string): Promise<boolean> {
     const room: Record<string, number> = {};
@@ -111,7 +111,7 @@ export class Outgoing {
     }
   }
 
-  /** Gives up waiting; the clients of streams are told to reconnect after `retryMs` milliseconds. */
+  /** Stops waiting; streams end with a `retry` time of `retryMs` milliseconds. */
   close(retryMs: number, which: (verb: ForwardedRequest["verb"]) => boolean): void {
     for (const waiting of [...this.#waiting.values()]) {
       if (which(waiting.verb)) waiting.close(retryMs);
@@ -122,12 +122,12 @@ export class Outgoing {
     try {
       await this.#messenger.send(to, message);
     } catch {
-      // A lost message is noticed by the next check.
+      // The next check detects a lost message.
     }
   }
 }
 
-/** One reply that is waited for. */
+/** A reply that this node waits for. */
 class Waiting {
   readonly to: string;
   readonly verb: ForwardedRequest["verb"];
@@ -163,18 +163,18 @@ class Waiting {
     this.#over = over;
     const { promise, resolve, reject } = Promise.withResolvers<Reply>();
     this.reply = promise;
-    // It may fail while the request is still being sent.
+    // It may reject while the request is still being sent.
     promise.catch(() => {});
     this.#resolve = resolve;
     this.#reject = reject;
   }
 
-  /** The number of the last part that there is room for. */
+  /** The number of the last part that is accepted. */
   get granted(): number {
     return this.#granted;
   }
 
-  /** Limits how long the other node may take to confirm the request. */
+  /** Starts the time limit for the confirmation of the request. */
   expect(clock: Clock, ms: number): void {
     if (this.#taken || this.#ended) return;
     this.#stopWaiting = clock.timer(ms, () => {
@@ -200,12 +200,12 @@ class Waiting {
     }
   }
 
-  /** Gives up: the client gets an error, or its stream breaks off so that it resumes. */
+  /** Fails the reply: the client gets an error, or its stream ends early so that it resumes. */
   fail(error: Error): void {
     if (this.#ended) return;
     this.#finish();
     if (!this.#begun) return this.#reject(error);
-    // A stream just ends, as with a broken connection; any other body would be taken for complete.
+    // A stream just ends, as with a broken connection; another body must not look complete.
     if (this.#stream) this.#controller?.close();
     else this.#controller?.error(error);
   }

@@ -1,6 +1,6 @@
 /**
- * Pinned sessions: each is served by the one node that holds its live state. That node claims the
- * session and beats, so that other nodes forward the session's requests to it.
+ * Serves pinned sessions, whose live state is at one node. That node claims the session and sends
+ * heartbeats to the store, so that other nodes forward the session's requests to it.
  *
  * @module
  */
@@ -16,16 +16,16 @@ import type { NodeMessenger } from "./messenger.ts";
 import { Outgoing } from "./outgoing.ts";
 import { CLAIM_TTL_MS, type Claims, NODE_BEAT_MS, NODE_TTL_MS, type Nodes } from "./types.ts";
 
-/** How old a claim may become before it is renewed, in milliseconds. */
+/** The age at which a claim is renewed, in milliseconds. */
 const RENEW_MS = CLAIM_TTL_MS / 3;
-/** How long after an outage of the store an unknown node may still be alive, in milliseconds. */
+/** The time after an outage of the store in which an unknown node may be alive, in milliseconds. */
 const RETURN_MS = NODE_BEAT_MS * 1.5;
-/** How many claims are renewed at a time. */
+/** The number of claims that are renewed at a time. */
 const RENEW_BATCH = 100;
-/** How long a closing node waits until its replies have been sent, in milliseconds. */
+/** The time that a closing node waits for its replies to be sent, in milliseconds. */
 const FLUSH_MS = 250;
 
-/** What pinned sessions need. */
+/** Options for {@linkcode PinnedSessions}. */
 export interface PinnedSessionsInit {
   /** This node's id. */
   readonly node: string;
@@ -35,13 +35,13 @@ export interface PinnedSessionsInit {
   readonly sessions: Sessions;
   readonly clock: Clock;
   readonly reporter: Reporter;
-  /** The `retry` time for clients of streams that are forwarded, in milliseconds. */
+  /** The `retry` time for clients of forwarded streams, in milliseconds. */
   readonly retryMs: number;
-  /** Answers a request that another node has forwarded. It must not reject. */
+  /** Answers a request that another node has forwarded. Must not reject. */
   readonly answer: (request: ForwardedRequest) => Promise<Reply>;
 }
 
-/** One node's part in serving pinned sessions. */
+/** The pinned sessions of a node. */
 export class PinnedSessions {
   /** Requests that this node has forwarded. */
   readonly outgoing: Outgoing;
@@ -53,10 +53,10 @@ export class PinnedSessions {
   #sureFrom = 0;
   #stop: (() => void) | undefined;
   #checking = false;
-  /** Peers that the store didn't know at the last check, although they were reachable. */
+  /** The peers that were unknown to the store at the last check, although they were reachable. */
   #missing: ReadonlySet<string> = new Set();
 
-  /** Begins to beat. */
+  /** Starts the heartbeats. */
   constructor(init: PinnedSessionsInit) {
     this.#init = init;
     this.#beatAt = init.clock.now();
@@ -65,21 +65,21 @@ export class PinnedSessions {
     this.#arm();
   }
 
-  /** Handles another node's message about a forwarded request. */
+  /** Handles a message about a forwarded request. */
   onMessage(message: ForwardMessage, from: string): void {
     this.incoming.onMessage(message, from);
     this.outgoing.onMessage(message, from);
   }
 
   /**
-   * Claims a new session for this node, after a beat.
+   * Claims a new session for this node, after a heartbeat.
    *
-   * @returns `false` when another node has it
+   * @returns `false` if another node has claimed it
    */
   async claim(session: LiveSession): Promise<boolean> {
-    // A beat for each, since the store may have lost the ones before.
+    // A heartbeat for each claim, since the store may have lost earlier ones.
     this.#alive = this.#beat();
-    await this.live();
+    await this.ensureAlive();
     return await this.#claim(session);
   }
 
@@ -92,14 +92,14 @@ export class PinnedSessions {
     return true;
   }
 
-  /** Gives up the claim to a session that has ended. */
+  /** Releases the claim to a session that has ended. */
   release(session: string): void {
     const { node, claims, reporter } = this.#init;
     reporter.background("giving up a session", () => claims.release(session, node));
   }
 
-  /** Makes sure that the other nodes know that this one is alive, or rejects. */
-  async live(): Promise<void> {
+  /** Ensures that the store knows that this node is alive; rejects if it can't be reached. */
+  async ensureAlive(): Promise<void> {
     this.#alive ??= this.#beat();
     try {
       await this.#alive;
@@ -110,19 +110,19 @@ export class PinnedSessions {
   }
 
   /**
-   * Whether a node that the store doesn't know is certainly dead. After an outage the store may have
-   * forgotten nodes that are alive and have yet to beat again.
+   * Whether a node that is unknown to the store is certainly dead. After an outage, the store may not know
+   * nodes that are alive until their next heartbeat.
    */
   get sure(): boolean {
     return this.#init.clock.now() >= this.#sureFrom;
   }
 
-  /** Gives up waiting for forwarded requests; their clients reconnect to another node. */
+  /** Stops waiting for the replies to forwarded requests; clients of streams reconnect. */
   giveUp(which: (verb: ForwardedRequest["verb"]) => boolean): void {
     this.outgoing.close(this.#init.retryMs, which);
   }
 
-  /** Takes the node out of the cluster: nothing is forwarded, and its sessions are lost. */
+  /** Removes the node from the cluster: nothing is forwarded any more, and its sessions are lost. */
   async close(): Promise<void> {
     const { nodes, node, clock, messenger } = this.#init;
     this.#stop?.();
@@ -132,7 +132,7 @@ export class PinnedSessions {
     await Promise.race([this.incoming.settled(), late]);
     stop();
     await this.incoming.close();
-    await messenger.drain();
+    await messenger.flush();
     await nodes.leave(node);
   }
 
@@ -166,8 +166,8 @@ export class PinnedSessions {
   }
 
   /**
-   * Finds peers that are gone: unknown to the store, and unreachable or unknown for the second time. A
-   * store that was emptied forgets nodes that are alive until they beat again.
+   * Detects peers that are dead: unknown to the store, and unreachable or unknown for the second time. A
+   * store that was emptied doesn't know nodes that are alive until their next heartbeat.
    */
   async #checkPeers(): Promise<void> {
     const { nodes } = this.#init;
@@ -203,7 +203,7 @@ export class PinnedSessions {
     }
   }
 
-  /** Renews a claim, unless the session has ended without this node's knowledge. */
+  /** Renews a claim, or ends the live session if the session has ended elsewhere. */
   async #renewOne(session: LiveSession): Promise<void> {
     const { sessions } = this.#init;
     const present = await sessions.store.peek(session.id) !== undefined;

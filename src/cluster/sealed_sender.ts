@@ -1,5 +1,5 @@
 /**
- * Encrypts the headers and the principal of a forwarded request: both may hold secrets.
+ * Encrypts the headers and the principal of a forwarded request, which may contain secrets.
  *
  * @module
  */
@@ -7,16 +7,16 @@ import type { Principal } from "../protocol/exchange.ts";
 import { isObject } from "../protocol/jsonrpc.ts";
 import type { StateBinding, StateSealer } from "../calls/state.ts";
 
-/** A request's headers and its sender. */
+/** The headers and the principal of a request. */
 export interface Sender {
   readonly headers: Headers;
   readonly principal: Principal;
 }
 
-/** A state that was sealed for a client can't be used as one of these. */
+/** Distinguishes these from the states that clients have. */
 const BINDING: StateBinding = { owner: "", method: "mooring/forward", params: {} };
 
-/** Headers of one connection (RFC 9110, section 7.6.1), or of a body that is sent apart. */
+/** Hop-by-hop headers (RFC 9110 §7.6.1), and headers of the body, which is sent separately. */
 const DROPPED: ReadonlySet<string> = new Set([
   "connection",
   "content-length",
@@ -41,14 +41,14 @@ export async function sealSender(
   return await sealer.seal({ headers: kept, principal: sender }, BINDING);
 }
 
-/** Decrypts a sender; `undefined` when no node of the cluster has encrypted it. */
+/** Decrypts a sender. Returns `undefined` if no node of the cluster encrypted it. */
 export async function openSender(
   sealer: StateSealer,
   sealed: string,
 ): Promise<Sender | undefined> {
   const opened = await sealer.open(sealed, BINDING);
   if (opened === undefined || !isObject(opened.principal)) return undefined;
-  // Only a node of the cluster can have written both.
+  // Decryption proves that a node of the cluster wrote both.
   const headers = new Headers(opened.headers as [string, string][]);
   const principal = opened.principal as unknown as Principal;
   return { headers, principal };

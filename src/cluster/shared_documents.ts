@@ -1,5 +1,5 @@
 /**
- * Documents that all nodes of a cluster apply: replaced at one node, applied at each.
+ * Applies documents that all nodes of a cluster share: replaced at one node, applied at all.
  *
  * @module
  */
@@ -7,40 +7,40 @@ import type { Clock } from "../internal/clock.ts";
 import { isWithinBytes } from "../internal/utf8.ts";
 import type { MaybePromise } from "../internal/types.ts";
 
-import type { Shared } from "../protocol/exchange.ts";
+import type { SharedDocumentHandle } from "../protocol/exchange.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 import type { Reporter } from "../protocol/reporter.ts";
 import { type Documents, MOST_DOCUMENT_BYTES, type SharedDocument } from "./types.ts";
 
-/** How often documents are read again without a message that they changed, in milliseconds. */
+/** The time between two polls of the documents, in milliseconds. */
 const POLL_MS = 1_000;
 
-/** Applies a document. It throws when this node can't apply it. */
+/** Applies a document. Throws if this node can't apply it. */
 type Apply = (value: JsonObject, version: number) => MaybePromise<void>;
 
-/** What shared documents need. */
+/** Options for {@linkcode SharedDocuments}. */
 export interface SharedDocumentsInit {
   readonly documents: Documents;
   readonly clock: Clock;
   readonly reporter: Reporter;
   /** Whether other processes may use the store: their messages may be lost, so documents are polled. */
   readonly shared: boolean;
-  /** Sends all other nodes the name of a document that was replaced. */
+  /** Notifies all other nodes that a document was replaced. */
   readonly announce: (name: string) => void;
 }
 
-/** The documents that one node applies. */
+/** The documents that a node applies. */
 export class SharedDocuments {
   readonly #init: SharedDocumentsInit;
   readonly #applied = new Map<string, AppliedDocument>();
   #stop: (() => void) | undefined;
 
-  /** Makes the set; nothing is read until a document is shared. */
+  /** Creates an empty set; nothing is read until a document is added. */
   constructor(init: SharedDocumentsInit) {
     this.#init = init;
   }
 
-  /** How many documents this node has not applied in their present version: it can't, or not yet. */
+  /** The number of documents whose current version this node can't apply, or has not applied yet. */
   get unapplied(): number {
     let count = 0;
     for (const { applied } of this.#applied.values()) if (!applied) count++;
@@ -48,12 +48,12 @@ export class SharedDocuments {
   }
 
   /**
-   * Applies a document from now on.
+   * Begins to apply a document.
    *
    * @throws {TypeError} If this node applies a document of that name already
    */
-  share(name: string, apply: Apply): Shared {
-    if (this.#applied.has(name)) throw new TypeError(`Share a document once: "${name}"`);
+  share(name: string, apply: Apply): SharedDocumentHandle {
+    if (this.#applied.has(name)) throw new TypeError(`Share each document only once: "${name}"`);
     const document = new AppliedDocument(this.#init, name, apply);
     this.#applied.set(name, document);
     this.refresh(name);
@@ -64,7 +64,7 @@ export class SharedDocuments {
     };
   }
 
-  /** Reads a document again, and applies it if it has changed. */
+  /** Reads a document, and applies it if it has changed. */
   refresh(name: string): void {
     const document = this.#applied.get(name);
     if (document === undefined) return;
@@ -88,9 +88,9 @@ export class SharedDocuments {
   }
 }
 
-/** One document that a node applies. */
+/** A document that a node applies. */
 class AppliedDocument {
-  /** Whether the present version is applied. */
+  /** Whether the current version is applied. */
   applied = true;
   readonly #init: SharedDocumentsInit;
   readonly #name: string;
@@ -109,7 +109,7 @@ class AppliedDocument {
   async put(value: JsonObject, expected?: number): Promise<number | undefined> {
     const text = JSON.stringify(value);
     if (!isWithinBytes(text, MOST_DOCUMENT_BYTES)) {
-      throw new RangeError(`Share a document of at most ${MOST_DOCUMENT_BYTES} bytes`);
+      throw new RangeError(`Share a smaller document: at most ${MOST_DOCUMENT_BYTES} bytes`);
     }
     const version = await this.#init.documents.put(this.#name, text, expected);
     if (version === undefined) return undefined;
@@ -118,7 +118,7 @@ class AppliedDocument {
     return version;
   }
 
-  /** Applies the document, if it has changed: one version at a time, and always the newest. */
+  /** Applies the newest version of the document if it has changed, one version at a time. */
   refresh(): Promise<void> {
     this.#again = true;
     if (!this.#reading) this.#read = this.#readAll();

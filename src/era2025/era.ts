@@ -1,20 +1,20 @@
 /**
- * The 2025 era: a handshake with `initialize`, sessions, resumable streams.
+ * Implements the 2025 era: the handshake with `initialize`, sessions, and resumable streams.
  *
  * @module
  */
 import type { EraEndpoint } from "../http/era.ts";
 import { deleteSession } from "./delete.ts";
 import { get } from "./get.ts";
-import type { Era2025Parts } from "./parts.ts";
+import type { Era2025Components } from "./components.ts";
 import { post } from "./post.ts";
 
-/** Makes the endpoint of the era. Without sessions there is nothing to GET or to DELETE. */
-export function era2025(parts: Era2025Parts): EraEndpoint {
-  if (!parts.sessionful) return { post: (inbound) => post(parts, inbound) };
+/** Creates the endpoint of the era. Without sessions it has no GET and no DELETE. */
+export function era2025(components: Era2025Components): EraEndpoint {
+  if (!components.sessionful) return { post: (inbound) => post(components, inbound) };
   return {
-    post: (inbound) => post(parts, inbound),
-    get: (inbound) => get(parts, inbound),
-    delete: (inbound) => deleteSession(parts, inbound),
+    post: (inbound) => post(components, inbound),
+    get: (inbound) => get(components, inbound),
+    delete: (inbound) => deleteSession(components, inbound),
   };
 }

@@ -1,5 +1,6 @@
 /**
- * The handshake of the 2025 era: negotiates a version and, unless sessions are off, begins a session.
+ * Answers `initialize` in the 2025 era: negotiates a version and, unless sessions are off, begins a
+ * session (2025-11-25, Lifecycle).
  *
  * @module
  */
@@ -20,25 +21,25 @@ import { mintSessionId } from "../sessions/id.ts";
 import type { LiveSession } from "../sessions/live_session.ts";
 import type { SessionRecord } from "../sessions/types.ts";
 import { sseReplyOf } from "../streams/sse.ts";
-import type { Era2025Parts } from "./parts.ts";
+import type { Era2025Components } from "./components.ts";
 
-/** What a client says in its handshake. */
+/** The parameters of a handshake. */
 interface Handshake {
   readonly version: ProtocolVersion;
   readonly client: ClientFacts;
 }
 
-/** Bytes that a client may say about itself: they are kept as long as its session. */
+/** The maximum number of bytes of a client's description, which is kept with its session. */
 const MOST_CLIENT_BYTES = 16 * 1024;
 
-/** Answers `initialize`. A session exists only once the dispatcher has answered with a result. */
+/** Answers `initialize`. The session begins after the dispatcher has returned a result. */
 export function initialize(
-  parts: Era2025Parts,
+  components: Era2025Components,
   inbound: Inbound,
   message: JsonRpcRequest,
 ): MaybePromise<Reply> {
-  const { calls, sessions, cluster, sessionful } = parts;
-  const handshake = readHandshake(message.params, inbound.bodyLength, parts.versions);
+  const { calls, sessions, cluster, sessionful } = components;
+  const handshake = readHandshake(message.params, inbound.bodyLength, components.versions);
   if (typeof handshake === "string") {
     const text = errorText(message.id, errorObject(ErrorCode.InvalidParams, handshake));
     return inbound.accepts.json ? jsonReply(text) : sseReplyOf(text);
@@ -47,12 +48,12 @@ export function initialize(
   inbound.client = handshake.client;
   if (cluster.draining && sessionful) return draining(inbound);
   if (!calls.slots.take()) return serverBusy("request-limit", message.id);
-  if (!sessionful) return call(parts, inbound, message).answer.reply();
+  if (!sessionful) return call(components, inbound, message).answer.reply();
   const id = mintSessionId();
   return attempt(
     () => sessions.reserve(id, inbound.owner),
     (admitted) => {
-      if (admitted) return initializeIn(parts, inbound, message, id);
+      if (admitted) return initializeIn(components, inbound, message, id);
       calls.slots.give();
       return serverBusy("session-limit", message.id, 30);
     },
@@ -63,26 +64,26 @@ export function initialize(
   );
 }
 
-/** Lets the dispatcher answer, and begins the session when it answers with a result. */
+/** Dispatches `initialize`, and begins the session if the dispatcher returns a result. */
 function initializeIn(
-  parts: Era2025Parts,
+  components: Era2025Components,
   inbound: Inbound,
   message: JsonRpcRequest,
   id: string,
 ): MaybePromise<Reply> {
-  const { sessions, cluster } = parts;
-  // A session whose answer is there at once needs no entry: nobody can ask for it before it has begun.
-  const session = cluster.pinned === undefined ? sessions.make(id) : sessions.part(id);
-  const { call: handshake, answer } = call(parts, inbound, message, session);
+  const { sessions, cluster } = components;
+  // With a synchronous result the session need not be in `live` before it has begun.
+  const session = cluster.pinned === undefined ? sessions.makeLive(id) : sessions.ensureLive(id);
+  const { call: handshake, answer } = call(components, inbound, message, session);
   const conclude = (reply: Reply): MaybePromise<Reply> =>
     attempt(
-      () => handshake.outcome === "result" && begin(parts, inbound, session),
+      () => handshake.outcome === "result" && begin(components, inbound, session),
       (begun) => {
-        if (!begun) return giveUp(parts, session).then(() => reply);
+        if (!begun) return giveUp(components, session).then(() => reply);
         return { ...reply, headers: { ...reply.headers, [HeaderName.SessionId]: id } };
       },
       async (error) => {
-        await giveUp(parts, session);
+        await giveUp(components, session);
         return storeUnavailable("beginning a session", error);
       },
     );
@@ -92,23 +93,23 @@ function initializeIn(
   return reply.then(conclude);
 }
 
-/** Starts the call in the slot that was taken for it. */
+/** Starts the call in the slot that has been taken. */
 function call(
-  { calls }: Era2025Parts,
+  { calls }: Era2025Components,
   inbound: Inbound,
   message: JsonRpcRequest,
   session?: LiveSession,
 ): { readonly call: Call; readonly answer: Answer } {
-  // Its reply carries the session id, which exists only afterwards: so it is never a stream.
+  // Never a stream: the session id in the reply's headers exists only after the result.
   const answer = new Answer(calls, inbound);
   const call = new Call(calls, inbound, session, message, answer);
   call.start();
   return { call, answer };
 }
 
-/** Begins the session. `false` when its place is gone: the endpoint closed meanwhile. */
+/** Begins the session. Returns `false` if the endpoint has closed meanwhile. */
 function begin(
-  { sessions, cluster, calls }: Era2025Parts,
+  { sessions, cluster, calls }: Era2025Components,
   { owner, version, client, principal }: Inbound,
   session: LiveSession,
 ): MaybePromise<boolean> {
@@ -129,9 +130,9 @@ function begin(
   );
 }
 
-/** Takes back what was prepared for a session that didn't begin. */
+/** Cleans up after a session that didn't begin. */
 async function giveUp(
-  { sessions, cluster, reporter, calls: { dispatcher } }: Era2025Parts,
+  { sessions, cluster, reporter, calls: { dispatcher } }: Era2025Components,
   session: LiveSession,
 ): Promise<void> {
   session.end("session-ended");
@@ -145,29 +146,29 @@ async function giveUp(
   }
 }
 
-/** Reads what the client says, or what is wrong with it (2025-11-25, Lifecycle). */
+/** Reads the parameters of a handshake, or returns a message that says how to correct them. */
 function readHandshake(
   params: JsonObject = {},
   bodyLength: number,
   versions: readonly ProtocolVersion[],
 ): Handshake | string {
   const { protocolVersion, capabilities, clientInfo } = params;
-  if (typeof protocolVersion !== "string") return 'Give a text as "protocolVersion"';
+  if (typeof protocolVersion !== "string") return 'Give a string as "protocolVersion"';
   if (!isObject(capabilities)) return 'Give an object as "capabilities"';
   if (!isObject(clientInfo)) return 'Give an object as "clientInfo"';
   if (!isImplementation(clientInfo)) {
     const missing = typeof clientInfo.name === "string" ? "version" : "name";
-    return `Give a text as "clientInfo.${missing}"`;
+    return `Give a string as "clientInfo.${missing}"`;
   }
-  // What is in a short body need not be measured by itself.
+  // In a short body the description can't be too long.
   const long = bodyLength * 3 > MOST_CLIENT_BYTES &&
     !isWithinBytes(JSON.stringify({ capabilities, clientInfo }), MOST_CLIENT_BYTES);
   if (long) {
-    return `Say less in "capabilities" and "clientInfo": at most ${MOST_CLIENT_BYTES} bytes`;
+    return `Send less in "capabilities" and "clientInfo": at most ${MOST_CLIENT_BYTES} bytes`;
   }
   const [latest] = versions;
   const version = versions.find((served) => served === protocolVersion) ?? latest;
-  if (version === undefined) return "Speak another protocol version";
+  if (version === undefined) return "Use another protocol version";
   return { version, client: { info: clientInfo, capabilities } };
 }
 

@@ -1,49 +1,49 @@
 /**
- * Messages of the client that get no answer: notifications and replies.
+ * Handles the client's messages that get no response: notifications, and responses to questions.
  *
  * @module
  */
-import { settleReply } from "../cluster/replies.ts";
+import { settleResponse } from "../cluster/question_responses.ts";
 import type { Inbound } from "../http/inbound.ts";
 import { isPromise, type MaybePromise } from "../internal/types.ts";
 import type { NotificationExchange } from "../protocol/exchange.ts";
 import { type Classified, isRequestId, type JsonRpcNotification } from "../protocol/jsonrpc.ts";
 import type { LiveSession } from "../sessions/live_session.ts";
-import type { Era2025Parts } from "./parts.ts";
+import type { Era2025Components } from "./components.ts";
 
 /**
- * Takes a notification or a reply. The client learns nothing about what comes of it.
+ * Handles a notification or a response.
  *
- * @throws What the store throws when it fails to note that the client is initialized: the client must
- * say so again
+ * @throws The error of a store that fails to note that the client is initialized: the client must send
+ * the notification again
  */
 export function takeMessage(
-  parts: Era2025Parts,
+  components: Era2025Components,
   inbound: Inbound,
   session: LiveSession | undefined,
   { kind, message }: Classified,
 ): MaybePromise<void> {
-  if (kind === "notification") return takeNotification(parts, inbound, session, message);
+  if (kind === "notification") return takeNotification(components, inbound, session, message);
   if (kind === "response" && session !== undefined) {
-    const { cluster, sessions, reporter } = parts;
-    settleReply(cluster, sessions, reporter, session.id, message);
+    const { cluster, sessions, reporter } = components;
+    settleResponse(cluster, sessions, reporter, session.id, message);
   }
 }
 
 function takeNotification(
-  parts: Era2025Parts,
+  components: Era2025Components,
   inbound: Inbound,
   session: LiveSession | undefined,
   message: JsonRpcNotification,
 ): MaybePromise<void> {
   if (message.method === "notifications/cancelled") {
-    if (session !== undefined) cancel(parts, session, message);
+    if (session !== undefined) cancel(components, session, message);
     return;
   }
   const noted = message.method === "notifications/initialized" && session !== undefined
-    ? noteInitialized(parts, session)
+    ? noteInitialized(components, session)
     : undefined;
-  const { reporter, calls: { dispatcher } } = parts;
+  const { reporter, calls: { dispatcher } } = components;
   if (dispatcher.notified === undefined) return noted;
   const exchange: NotificationExchange = {
     method: message.method,
@@ -59,9 +59,9 @@ function takeNotification(
   return noted;
 }
 
-/** Cancels a request of the same session, on whatever node it runs. */
+/** Cancels a request of the same session, on any node. */
 function cancel(
-  { cluster }: Era2025Parts,
+  { cluster }: Era2025Components,
   session: LiveSession,
   { params }: JsonRpcNotification,
 ): void {
@@ -72,16 +72,19 @@ function cancel(
   cluster.publish({ kind: "cancel", session: session.id, request: requestId, reason: detail });
 }
 
-/** Notes that the client is initialized, and sends what was kept until then. */
-async function noteInitialized({ sessions }: Era2025Parts, session: LiveSession): Promise<void> {
+/** Notes that the client is initialized, and sends the messages that were queued until then. */
+async function noteInitialized(
+  { sessions }: Era2025Components,
+  session: LiveSession,
+): Promise<void> {
   const { store, serverStreams } = sessions;
   const { record, id } = session;
   if (record === undefined || record.initialized) return;
   session.record = { ...record, initialized: true };
-  // Messages sent once the store knows must not overtake those that were kept.
-  await serverStreams.pushHeld(id);
+  // Messages sent after the update of the store must not overtake the queued ones.
+  await serverStreams.sendQueued(id);
   const updated = store.update(id, { initialized: true });
   if (isPromise(updated)) await updated;
-  // Messages that were kept meanwhile.
-  await serverStreams.pushHeld(id);
+  // Messages may have been queued meanwhile.
+  await serverStreams.sendQueued(id);
 }

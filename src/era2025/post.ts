@@ -1,5 +1,5 @@
 /**
- * POST in the 2025 era: a request, a notification, a reply, or a batch of them.
+ * Answers POST in the 2025 era: a request, a notification, a response, or a batch of them.
  *
  * @module
  */
@@ -18,49 +18,53 @@ import { openLoggedReply } from "../streams/logged_reply.ts";
 import type { OpenReplyStream } from "../streams/reply_stream.ts";
 import { initialize } from "./initialize.ts";
 import { takeMessage } from "./messages.ts";
-import type { Era2025Parts } from "./parts.ts";
+import type { Era2025Components } from "./components.ts";
 import { checkVersion } from "./version.ts";
 
-/** Answers a POST. */
-export function post(parts: Era2025Parts, inbound: Inbound): MaybePromise<Reply> {
+/** Answers a POST (2025-11-25, Transports, Sending Messages to the Server). */
+export function post(components: Era2025Components, inbound: Inbound): MaybePromise<Reply> {
   const { content } = inbound;
   if (content.kind === "request") {
-    if (parts.calls.closing) return shuttingDown(content.message.id);
+    if (components.calls.closing) return shuttingDown(content.message.id);
     if (content.message.method === "initialize") {
-      return initialize(parts, inbound, content.message);
+      return initialize(components, inbound, content.message);
     }
   }
-  if (!parts.sessionful) return postIn(parts, inbound, undefined);
-  const found = parts.sessions.find(inbound);
-  if (isPromise(found)) return found.then((session) => postFound(parts, inbound, session));
-  return postFound(parts, inbound, found);
+  if (!components.sessionful) return postIn(components, inbound, undefined);
+  const found = components.sessions.find(inbound);
+  if (isPromise(found)) return found.then((session) => postFound(components, inbound, session));
+  return postFound(components, inbound, found);
 }
 
-function postFound(parts: Era2025Parts, inbound: Inbound, found: Lookup): MaybePromise<Reply> {
-  if (found.kind === "session") return postIn(parts, inbound, found);
-  return found.kind === "elsewhere" ? parts.forward(inbound, found.id) : found;
+function postFound(
+  components: Era2025Components,
+  inbound: Inbound,
+  found: Lookup,
+): MaybePromise<Reply> {
+  if (found.kind === "session") return postIn(components, inbound, found);
+  return found.kind === "elsewhere" ? components.forward(inbound, found.id) : found;
 }
 
 function postIn(
-  parts: Era2025Parts,
+  components: Era2025Components,
   inbound: Inbound,
   session: LiveSession | undefined,
 ): MaybePromise<Reply> {
-  const { calls, versions } = parts;
+  const { calls, versions } = components;
   const { content, accepts } = inbound;
   const refused = checkVersion(inbound, session?.record?.protocolVersion, versions);
   if (refused !== undefined) return refused;
   inbound.client = session?.record?.client ?? UNKNOWN_CLIENT;
-  const open = accepts.sse ? () => openStream(parts, inbound, session) : undefined;
+  const open = accepts.sse ? () => openStream(components, inbound, session) : undefined;
   if (content.kind === "request") {
     // The endpoint may have closed while the session was looked up.
     if (calls.closing) return shuttingDown(content.message.id);
     return startCall(calls, inbound, content.message, session, open);
   }
   if (content.kind === "batch") {
-    return postBatch(parts, inbound, content.batch, session, open);
+    return postBatch(components, inbound, content.batch, session, open);
   }
-  const taken = takeMessage(parts, inbound, session, content);
+  const taken = takeMessage(components, inbound, session, content);
   if (!isPromise(taken)) return accepted();
   return taken.then(
     accepted,
@@ -68,9 +72,9 @@ function postIn(
   );
 }
 
-/** Opens the stream of an answer that isn't there at once, or that sends messages before. */
+/** Opens the stream of an answer, with an event log if there is a session. */
 function openStream(
-  { streams }: Era2025Parts,
+  { streams }: Era2025Components,
   { owner, principal: { expiresAt }, version }: Inbound,
   session: LiveSession | undefined,
 ): ReturnType<OpenReplyStream> {
@@ -80,13 +84,13 @@ function openStream(
 }
 
 function postBatch(
-  parts: Era2025Parts,
+  components: Era2025Components,
   inbound: Inbound,
   batch: readonly Classified[],
   session: LiveSession | undefined,
   open: OpenReplyStream | undefined,
 ): MaybePromise<Reply> {
-  const { calls, reporter } = parts;
+  const { calls, reporter } = components;
   if (!VERSIONS[inbound.version].batch) return batchRefused("Send one message in a POST");
   const { requests } = inbound;
   if (requests.some(({ method }) => method === "initialize")) {
@@ -96,7 +100,7 @@ function postBatch(
   const takeMessages = () => {
     for (const message of batch) {
       if (message.kind === "request") continue;
-      const take = () => takeMessage(parts, inbound, session, message);
+      const take = () => takeMessage(components, inbound, session, message);
       reporter.background("noting that a client is initialized", take);
     }
   };

@@ -1,5 +1,5 @@
 /**
- * The 2026 era: every request describes its client and is answered by itself.
+ * Implements the 2026 era: stateless requests, each of which describes its client.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import type { Streams } from "../streams/streams.ts";
 import { post } from "./post.ts";
 import { type ListenSettings, Subscriptions } from "./subscriptions.ts";
 
-/** Makes the endpoint of the era. */
+/** Creates the endpoint of the era. */
 export function era2026(
   calls: Calls,
   streams: Streams,
@@ -18,9 +18,9 @@ export function era2026(
   reporter: Reporter,
 ): EraEndpoint {
   const subscriptions = new Subscriptions(calls.dispatcher, listen, streams, reporter);
-  const parts = { calls, streams, subscriptions };
+  const components = { calls, streams, subscriptions };
   return {
-    post: (inbound) => post(parts, inbound),
+    post: (inbound) => post(components, inbound),
     broadcast: (notification) => subscriptions.broadcast(notification),
     get listens() {
       return subscriptions.size;

@@ -1,5 +1,6 @@
 /**
- * POST in the 2026 era: checks the envelope and the headers that repeat it, then answers the request.
+ * Answers POST in the 2026 era: checks the `_meta` envelope and the headers that repeat it, then runs
+ * the request.
  *
  * @module
  */
@@ -20,21 +21,21 @@ import type { JsonRpcRequest, RequestId } from "../protocol/jsonrpc.ts";
 import { methodFacts } from "../protocol/methods.ts";
 import type { ProtocolVersion } from "../protocol/versions.ts";
 import { openDirectReply } from "../streams/direct_reply.ts";
-import type { Era2026Parts } from "./parts.ts";
+import type { Era2026Components } from "./components.ts";
 
 const VERSION: ProtocolVersion = "2026-07-28";
 
-/** Answers a POST. */
-export function post(parts: Era2026Parts, inbound: Inbound): MaybePromise<Reply> {
+/** Answers a POST (2026-07-28, Streamable HTTP). */
+export function post(components: Era2026Components, inbound: Inbound): MaybePromise<Reply> {
   const { content } = inbound;
   if (content.kind === "batch") return invalid("Send one message in a POST");
   if (content.kind === "response") {
-    return invalid("Send answers as inputResponses of the request");
+    return invalid("Send responses as inputResponses of the request");
   }
-  // No notification from the client has a meaning over HTTP in this era.
+  // In this era no client notification has a meaning over HTTP.
   if (content.kind === "notification") return accepted();
   const { message } = content;
-  const { calls, subscriptions } = parts;
+  const { calls, subscriptions } = components;
   const refused = checkRequest(inbound, message, calls.dispatcher, calls.settings.versions);
   if (refused !== undefined) return refused;
   if (calls.closing) return shuttingDown(message.id);
@@ -43,11 +44,11 @@ export function post(parts: Era2026Parts, inbound: Inbound): MaybePromise<Reply>
       ? subscriptions.listen(inbound, message)
       : methodNotFound(message.id, "hidden");
   }
-  return answer(parts, inbound, message);
+  return answer(components, inbound, message);
 }
 
 function answer(
-  { calls, streams }: Era2026Parts,
+  { calls, streams }: Era2026Components,
   inbound: Inbound,
   message: JsonRpcRequest,
 ): MaybePromise<Reply> {
@@ -56,7 +57,7 @@ function answer(
   const onLost = () => call.stop(new StopError("disconnected"));
   const open = () => {
     const stream = openDirectReply(streams, { owner, expiresAt, onLost });
-    // Without a slot for a stream the request's own signal has to show that the client disconnected.
+    // Without a stream, a disconnection is only visible on the request's signal.
     if (stream === undefined) call.watchClient();
     return stream;
   };
@@ -66,7 +67,7 @@ function answer(
   return answer.reply();
 }
 
-/** Fills in what a request says of its client, or refuses the request. */
+/** Fills in the version, client and log level of a request, or refuses the request. */
 function checkRequest(
   inbound: Inbound,
   message: JsonRpcRequest,
@@ -76,7 +77,7 @@ function checkRequest(
   const { id, method, params } = message;
   const envelope = readEnvelope(params);
   if (typeof envelope === "string") {
-    // A client that shakes hands where only this era is served learns which version to speak.
+    // A 2025 client that sends `initialize` learns which versions are served.
     return method === "initialize" && envelopeVersion(params) === undefined
       ? unsupportedVersion(id, params?.protocolVersion, versions)
       : refuse(id, ErrorCode.InvalidParams, envelope);
@@ -96,21 +97,21 @@ function checkRequest(
   return undefined;
 }
 
-/** Tells which header doesn't match the body, if there is one. */
+/** Returns a message about the header that doesn't match the body, or `undefined`. */
 function headerMismatch(
   { request: { headers }, hidden }: Inbound,
   { method, params = {} }: JsonRpcRequest,
   dispatcher: Dispatcher,
 ): string | undefined {
   const mismatch = checkStandardHeaders(headers, method, params);
-  // The arguments of a hidden tool must stay unknown too.
+  // Checking would reveal the arguments of a hidden tool.
   const known = hidden === undefined && method === "tools/call";
   if (mismatch !== undefined || !known || typeof params.name !== "string") return mismatch;
   const repeated = dispatcher.headerParams?.(params.name);
   return repeated && checkParamHeaders(headers, params.arguments, repeated);
 }
 
-/** Tells whether a method belongs to the other era alone: it is as unknown as any other. */
+/** Tells whether a method is known but not a client request of this era: it is answered as unknown. */
 function isForeignMethod(method: string): boolean {
   const facts = methodFacts(method);
   if (facts === undefined) return false;

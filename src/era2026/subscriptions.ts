@@ -1,5 +1,6 @@
 /**
- * `subscriptions/listen`: a stream of the changes that a 2026 client subscribed to.
+ * Answers `subscriptions/listen` with a stream of the changes that a client subscribed to (2026-07-28,
+ * Subscriptions).
  *
  * @module
  */
@@ -23,19 +24,19 @@ import { DirectConnection } from "../streams/direct_connection.ts";
 import { sseReply } from "../streams/sse.ts";
 import type { Streams } from "../streams/streams.ts";
 
-/** The member of the filter that subscribes to each notification. */
+/** The member of the filter for each notification. */
 const LIST_CHANGED = {
   "notifications/tools/list_changed": "toolsListChanged",
   "notifications/prompts/list_changed": "promptsListChanged",
   "notifications/resources/list_changed": "resourcesListChanged",
 } as const;
 
-/** Members of the filter that only clients with an extension may use. */
+/** The extension that a client must declare for each of these members of the filter. */
 const EXTENSIONS: Readonly<Record<string, string>> = {
   taskIds: "io.modelcontextprotocol/tasks",
 };
 
-/** What a client subscribed to. */
+/** The notifications that a client subscribed to. */
 interface Filter {
   readonly methods: ReadonlySet<string>;
   readonly uris: ReadonlySet<string>;
@@ -45,15 +46,15 @@ interface Filter {
 export interface ListenSettings {
   /** Whether clients may subscribe. */
   readonly enabled: boolean;
-  /** Subscriptions that may be open. */
+  /** The maximum number of open subscriptions. */
   readonly most: number;
-  /** Subscriptions that one principal may have open. */
+  /** The maximum number of open subscriptions of one principal. */
   readonly mostPerPrincipal: number;
-  /** Resources that one subscription may name. */
+  /** The maximum number of resources of one subscription. */
   readonly mostResources: number;
 }
 
-/** One open `subscriptions/listen` request. */
+/** An open `subscriptions/listen` request. */
 class Subscription {
   readonly #id: RequestId;
   readonly #filter: Filter;
@@ -65,7 +66,7 @@ class Subscription {
     this.#connection = connection;
   }
 
-  /** Sends a notification, if the client subscribed to its kind. */
+  /** Sends a notification if the client subscribed to it. */
   notify({ method, params }: Notification): void {
     const { methods, uris } = this.#filter;
     const uri = params?.uri;
@@ -87,7 +88,7 @@ class Subscription {
   /**
    * Ends the subscription with a result.
    *
-   * @param serverMeta What the result's `_meta` says of the server
+   * @param serverMeta The members of the result's `_meta` that describe the server
    */
   end(reason: StreamCloseReason, serverMeta: JsonObject): void {
     const result = { resultType: "complete", _meta: { ...serverMeta, ...this.#meta } };
@@ -109,7 +110,7 @@ export class Subscriptions {
   readonly #slots: Slots;
   readonly #open = new Set<Subscription>();
 
-  /** Makes the owner of subscriptions, without any. */
+  /** Creates the owner of subscriptions, without any. */
   constructor(
     dispatcher: Dispatcher,
     settings: ListenSettings,
@@ -123,17 +124,17 @@ export class Subscriptions {
     this.#slots = new Slots(settings.most, settings.mostPerPrincipal);
   }
 
-  /** How many are open. */
+  /** The number of open subscriptions. */
   get size(): number {
     return this.#open.size;
   }
 
-  /** Sends a notification to every subscription that its client made for it. */
+  /** Sends a notification to every client that subscribed to it. */
   broadcast(notification: Notification): void {
     for (const subscription of this.#open) subscription.notify(notification);
   }
 
-  /** Ends all subscriptions, because the endpoint closes. */
+  /** Ends all subscriptions when the endpoint closes. */
   end(serverMeta: JsonObject): void {
     for (const subscription of [...this.#open]) subscription.end("shutdown", serverMeta);
   }
@@ -185,7 +186,7 @@ export class Subscriptions {
   }
 }
 
-/** Finds the extension that a filter needs and that the client lacks. */
+/** Returns the extension that a filter needs and that the client has not declared, or `undefined`. */
 function missingExtension(given: unknown, { capabilities }: ClientFacts): string | undefined {
   if (!isObject(given)) return undefined;
   const asked = Object.keys(EXTENSIONS).find((key) => Object.hasOwn(given, key));
@@ -194,7 +195,7 @@ function missingExtension(given: unknown, { capabilities }: ClientFacts): string
   return extension;
 }
 
-/** Reads the part of a filter that is served here, or what is wrong with it. */
+/** Reads the supported part of a filter, or returns a message that says how to correct it. */
 function readFilter(dispatcher: Dispatcher, most: number, given: unknown): Filter | string {
   if (!isObject(given)) return 'Give an object as "notifications"';
   const offered = new Set(dispatcher.listChanged ?? []);
@@ -202,19 +203,19 @@ function readFilter(dispatcher: Dispatcher, most: number, given: unknown): Filte
   for (const [method, key] of Object.entries(LIST_CHANGED)) {
     const wanted = given[key];
     if (wanted !== undefined && typeof wanted !== "boolean") {
-      return `Give true or false as "${key}"`;
+      return `Give a boolean as "${key}"`;
     }
     if (wanted === true && offered.has(method)) methods.add(method);
   }
   const uris = given.resourceSubscriptions ?? [];
   if (!Array.isArray(uris) || !uris.every((uri) => typeof uri === "string")) {
-    return 'Give texts as "resourceSubscriptions"';
+    return 'Give an array of strings as "resourceSubscriptions"';
   }
   if (uris.length > most) return `Give at most ${most} "resourceSubscriptions"`;
   return { methods, uris: new Set(dispatcher.resourceUpdates === true ? uris : []) };
 }
 
-/** Writes a filter as the acknowledgement shows it. */
+/** Returns a filter as the acknowledgement contains it. */
 function acknowledged({ methods, uris }: Filter): JsonObject {
   const shown: Record<string, unknown> = {};
   for (const [method, key] of Object.entries(LIST_CHANGED)) {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+export type { Fetch } from "../internal/types.ts";
 export { gateway } from "./gateway.ts";
 export type { Gateway, GatewayStats } from "./gateway.ts";
 export type { GatewayLimits, GatewayOptions } from "./options.ts";
@@ -10,14 +11,13 @@ export { http } from "./upstreams/http.ts";
 export type { HttpOptions } from "./upstreams/http.ts";
 export type { ForwardHeaders } from "./upstreams/forward_headers.ts";
 export type {
-  Fetch,
   HttpAuth,
   OAuthProvider,
   RefusedToken,
   TokenContext,
   TokenProvider,
 } from "./upstreams/http_auth.ts";
-export type { SessionOptions } from "./client/session_options.ts";
+export type { UpstreamSessionOptions } from "./client/session_options.ts";
 export { stdio } from "./upstreams/stdio.ts";
 export type { StdioOptions } from "./upstreams/stdio.ts";
 export { UpstreamError } from "./shared/upstream_error.ts";

@@ -194,7 +194,7 @@ export function checkOptions(options: GatewayOptions): GatewaySettings {
     throw new TypeError(`Give a name and a version as "info": ${JSON.stringify(info)}`);
   }
   if (instructions !== undefined && typeof instructions !== "string") {
-    throw new TypeError(`Give a text as "instructions": ${typeof instructions}`);
+    throw new TypeError(`Give a string as "instructions": ${typeof instructions}`);
   }
   if (stateless !== "request" && stateless !== "principal") {
     throw new TypeError(`Give "request" or "principal" as "stateless": ${String(stateless)}`);

@@ -96,7 +96,7 @@ export interface UpstreamCall {
  *   (the session is over, and `ended` is called unless `close` was);
  * - notify the upstream when a call's signal aborts, and reject with the signal's reason at once;
  * - run any number of calls concurrently without mixing up their answers or notifications,
- *   whatever ids and progress tokens they came with: it uses its own ids and tokens towards the
+ *   regardless of their ids and progress tokens: it uses its own ids and tokens towards the
  *   upstream, and reports progress under the token of the call;
  * - pass through unchanged a result that asks for input (2026-07-28), and the parameters of its retry;
  * - deliver the notifications of a call before its result, in the order of their arrival;

@@ -1,6 +1,5 @@
 /**
- * The era table: which era answers a request, and how each is made. To drop an era, delete its row and
- * its folder.
+ * Picks the era that answers a request, from a table. To remove an era, delete its row and its folder.
  *
  * @module
  */
@@ -15,16 +14,17 @@ import { envelopeVersion } from "../protocol/envelope.ts";
 import { ErrorCode } from "../protocol/errors.ts";
 import type { Notification } from "../protocol/exchange.ts";
 import { type Era, isModern } from "../protocol/versions.ts";
-import type { HandlerParts } from "./parts.ts";
+import type { HandlerComponents } from "./components.ts";
 import { versionsOfEra } from "./settings.ts";
 
-/** Makes the endpoint of one era. */
-export type EraRow = (parts: HandlerParts) => EraEndpoint;
+/** Creates the endpoint of one era. */
+export type EraRow = (components: HandlerComponents) => EraEndpoint;
 
-/** How each era is made. */
+/** The table of eras. */
 export const ERAS: Readonly<Partial<Record<Era, EraRow>>> = {
-  "2025": (parts) => {
-    const { calls, streams, sessions, cluster, backplane, forwarding, settings, reporter } = parts;
+  "2025": (components) => {
+    const { calls, streams, sessions, cluster, backplane, forwarding, settings, reporter } =
+      components;
     return era2025({
       calls,
       streams,
@@ -48,20 +48,22 @@ export const ERAS: Readonly<Partial<Record<Era, EraRow>>> = {
 /** The eras that an endpoint serves. */
 export class Eras {
   readonly #endpoints: Readonly<Partial<Record<Era, EraEndpoint>>>;
-  readonly #parts: HandlerParts;
+  readonly #components: HandlerComponents;
 
-  /** Makes the endpoint of each era that has a row and a served version. */
-  constructor(rows: Readonly<Partial<Record<Era, EraRow>>>, parts: HandlerParts) {
-    this.#parts = parts;
+  /** Creates the endpoint of each era that has a row and a served version. */
+  constructor(rows: Readonly<Partial<Record<Era, EraRow>>>, components: HandlerComponents) {
+    this.#components = components;
     const served = (era: Era) =>
-      versionsOfEra(parts.settings.versions, era).length > 0 ? rows[era]?.(parts) : undefined;
+      versionsOfEra(components.settings.versions, era).length > 0
+        ? rows[era]?.(components)
+        : undefined;
     this.#endpoints = { "2025": served("2025"), "2026": served("2026") };
   }
 
   /**
-   * Picks the era that a POST belongs to: a request with the `_meta` envelope is 2026, one without is
-   * 2025 (2026-07-28, Versioning, Backward Compatibility). A request whose envelope is missing belongs
-   * to the era that its header names.
+   * Picks the era of a POST: a request with the `_meta` envelope belongs to the 2026 era, others to the
+   * era of their MCP-Protocol-Version header, without one to the 2025 era (2026-07-28, Versioning,
+   * Backward Compatibility).
    */
   pick(inbound: Inbound): Era {
     if (this.#endpoints["2025"] === undefined) return "2026";
@@ -69,16 +71,16 @@ export class Eras {
     if (content.kind === "request" || content.kind === "notification") {
       const { method, params } = content.message;
       if (envelopeVersion(params) !== undefined) return "2026";
-      // Only the handshake says in its own params which version it wants.
+      // `initialize` has its version in its parameters.
       if (method === "initialize") return "2025";
     }
-    // Where the era isn't served, its header is as wrong as an unknown one.
+    // If the 2026 era isn't served, its header is refused like an unknown version.
     if (this.#endpoints["2026"] === undefined) return "2025";
     const header = inbound.versionHeader;
     return header !== null && isModern(header) ? "2026" : "2025";
   }
 
-  /** Answers a POST of the era that was picked. */
+  /** Answers a POST by its era. */
   post(inbound: Inbound): MaybePromise<Reply> {
     const endpoint = this.#endpoints[inbound.era];
     if (endpoint !== undefined) return endpoint.post(inbound);
@@ -86,31 +88,31 @@ export class Eras {
     const params = content.kind === "request" || content.kind === "notification"
       ? content.message.params
       : undefined;
-    const { versions } = this.#parts.settings;
+    const { versions } = this.#components.settings;
     return unsupportedVersion(requestId, envelopeVersion(params), versions);
   }
 
-  /** Answers a GET: only the 2025 era has them. */
+  /** Answers a GET, which only the 2025 era has. */
   get(inbound: Inbound): MaybePromise<Reply> {
     return this.#endpoints["2025"]?.get?.(inbound) ?? sessionsOff();
   }
 
-  /** Answers a DELETE: only the 2025 era has them. */
+  /** Answers a DELETE, which only the 2025 era has. */
   delete(inbound: Inbound): MaybePromise<Reply> {
     return this.#endpoints["2025"]?.delete?.(inbound) ?? sessionsOff();
   }
 
-  /** Sends a notification to the clients that subscribed to it at this node. */
+  /** Sends a notification to this node's clients that subscribed to it. */
   broadcast(notification: Notification): void {
     for (const endpoint of Object.values(this.#endpoints)) endpoint?.broadcast?.(notification);
   }
 
-  /** How many subscription requests are open. */
+  /** The number of open `subscriptions/listen` requests. */
   get listens(): number {
     return Object.values(this.#endpoints).reduce((sum, era) => sum + (era?.listens ?? 0), 0);
   }
 
-  /** Ends subscriptions, because the endpoint closes. */
+  /** Ends all subscriptions when the endpoint closes. */
   endListens(): void {
     for (const endpoint of Object.values(this.#endpoints)) endpoint?.endListens?.();
   }

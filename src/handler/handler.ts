@@ -1,5 +1,5 @@
 /**
- * Makes the one function that answers every request of an endpoint.
+ * Creates handlers.
  *
  * @module
  */
@@ -13,21 +13,21 @@ import { isPromise, type MaybePromise } from "../internal/types.ts";
 import type { Dispatcher } from "../protocol/exchange.ts";
 import { ownerKey } from "../sessions/owner.ts";
 import { ERAS, Eras } from "./eras.ts";
-import { holdOpen } from "./hold_open.ts";
-import { Host } from "./host.ts";
+import { suspendIdleTimeout } from "./idle_timeout.ts";
+import { HandlerHost } from "./dispatcher_host.ts";
 import { onNodeMessage } from "./node_messages.ts";
-import { type HandlerParts, makeParts } from "./parts.ts";
+import { type HandlerComponents, makeComponents } from "./components.ts";
 import { notifySession, sessionsOf } from "./sessions_api.ts";
 import { settingsOf } from "./settings.ts";
 import { shutDown } from "./shutdown.ts";
 import type { HandlerStats, McpHandler, McpHandlerOptions } from "./types.ts";
 
-/** How long running requests may go on after `close()`, in milliseconds. */
+/** The default grace period of `close()`, in milliseconds. */
 const GRACE_MS = 5_000;
 
 /**
- * Makes an endpoint: one function from `Request` to `Response` that serves a dispatcher, such as an
- * `McpServer`, over Streamable HTTP.
+ * Creates a handler: a function from `Request` to `Response` that serves a dispatcher, such as an
+ * `McpServer`, over Streamable HTTP (2025-11-25 and 2026-07-28, Streamable HTTP).
  *
  * @example
  * ```ts
@@ -56,8 +56,8 @@ const GRACE_MS = 5_000;
  * console.assert(response.headers.has("mcp-session-id"));
  * ```
  *
- * @param dispatcher What is served
- * @param options How it is served
+ * @param dispatcher The server, gateway or other dispatcher to serve
+ * @param options Options for the endpoint; each has a default
  * @throws {TypeError} If an option has the wrong type
  * @throws {RangeError} If a number is out of range
  */
@@ -68,34 +68,36 @@ export function createMcpHandler(
   return makeHandler(dispatcher, options, ERAS);
 }
 
-/** Makes an endpoint that serves the eras that have a row. */
+/** Creates a handler that serves the eras of a table. */
 export function makeHandler(
   dispatcher: Dispatcher,
   options: McpHandlerOptions,
   rows: typeof ERAS,
 ): McpHandler {
-  const parts: HandlerParts = makeParts(dispatcher, settingsOf(options, rows), {
-    onNodeMessage: (message, from) => onNodeMessage(parts, eras, message, from),
-    route: (inbound) => route(parts, eras, inbound),
+  const components: HandlerComponents = makeComponents(dispatcher, settingsOf(options, rows), {
+    onNodeMessage: (message, from) => onNodeMessage(components, eras, message, from),
+    route: (inbound) => route(components, eras, inbound),
   });
-  const eras: Eras = new Eras(rows, parts);
-  if (parts.settings.authenticate === undefined) parts.reporter.report({ type: "anonymous" });
-  const host = new Host(parts, eras);
+  const eras: Eras = new Eras(rows, components);
+  if (components.settings.authenticate === undefined) {
+    components.reporter.report({ type: "anonymous" });
+  }
+  const host = new HandlerHost(components, eras);
   const detach = dispatcher.attach?.(host);
   let closed: Promise<void> | undefined;
   const close = ({ graceMs = GRACE_MS }: { readonly graceMs?: number } = {}): Promise<void> =>
-    closed ??= shutDown(parts, eras, host, graceMs).finally(() => detach?.());
+    closed ??= shutDown(components, eras, host, graceMs).finally(() => detach?.());
   const fetch = (request: Request, context?: unknown): Promise<Response> =>
-    answer(parts, eras, new Inbound(request, context), respond);
+    answer(components, eras, new Inbound(request, context), respond);
 
   return Object.assign(fetch, {
     fetch,
     reply: (request: Request, context?: unknown): Promise<Reply> =>
-      answer(parts, eras, new Inbound(request, context), asData),
-    sessions: sessionsOf(parts),
-    notify: notifySession(parts),
-    stats: () => stats(parts, eras),
-    drain: (draining = true) => parts.cluster.drain(draining),
+      answer(components, eras, new Inbound(request, context), asData),
+    sessions: sessionsOf(components),
+    notify: notifySession(components),
+    stats: () => stats(components, eras),
+    drain: (draining = true) => components.cluster.drain(draining),
     close,
     [Symbol.asyncDispose]: () => close(),
   });
@@ -106,17 +108,17 @@ function asData(reply: Reply): Reply {
 }
 
 /**
- * Answers a request, and leaves by the one exit. The one turn that every POST takes is for its body.
+ * Answers a request. For a POST, only reading the body is always asynchronous.
  *
- * @param exit Makes the host's form of the reply
+ * @param exit Converts the reply to the host's form
  */
 async function answer<T>(
-  parts: HandlerParts,
+  components: HandlerComponents,
   eras: Eras,
   inbound: Inbound,
   exit: (reply: Reply) => T,
 ): Promise<T> {
-  const { settings, gates, reporter } = parts;
+  const { settings, gates, reporter } = components;
   let reply: Reply | undefined;
   try {
     reply = settings.resource?.reply(inbound.request);
@@ -128,7 +130,7 @@ async function answer<T>(
       reply = gates.passBody(inbound, await gates.readBody(inbound));
     }
     if (reply === undefined) {
-      const served = serve(parts, eras, inbound);
+      const served = serve(components, eras, inbound);
       reply = isPromise(served) ? await served : served;
     }
   } catch (error) {
@@ -137,34 +139,38 @@ async function answer<T>(
   return exit(complete(inbound, reply, settings.gates, reporter));
 }
 
-/** Finds out who asks, and answers. */
-function serve(parts: HandlerParts, eras: Eras, inbound: Inbound): MaybePromise<Reply> {
-  const refused = authenticate(inbound, parts.auth);
+/** Authenticates and answers a request that has passed the gates. */
+function serve(components: HandlerComponents, eras: Eras, inbound: Inbound): MaybePromise<Reply> {
+  const refused = authenticate(inbound, components.auth);
   if (isPromise(refused)) {
-    return refused.then((refused) => refused ?? serveKnown(parts, eras, inbound));
+    return refused.then((refused) => refused ?? serveKnown(components, eras, inbound));
   }
-  return refused ?? serveKnown(parts, eras, inbound);
+  return refused ?? serveKnown(components, eras, inbound);
 }
 
-function serveKnown(parts: HandlerParts, eras: Eras, inbound: Inbound): MaybePromise<Reply> {
-  const reply = route(parts, eras, inbound);
+function serveKnown(
+  components: HandlerComponents,
+  eras: Eras,
+  inbound: Inbound,
+): MaybePromise<Reply> {
+  const reply = route(components, eras, inbound);
   const { request, context } = inbound;
   if (context === undefined) return reply;
-  return holdOpen(request, context, reply, parts.settings.streams.keepAliveMs);
+  return suspendIdleTimeout(request, context, reply, components.settings.streams.keepAliveMs);
 }
 
-/** Answers a request whose principal is known. */
-function route(parts: HandlerParts, eras: Eras, inbound: Inbound): MaybePromise<Reply> {
+/** Answers a request whose principal has been authenticated. */
+function route(components: HandlerComponents, eras: Eras, inbound: Inbound): MaybePromise<Reply> {
   inbound.owner = ownerKey(inbound.principal);
   if (inbound.method === "GET") return eras.get(inbound);
   if (inbound.method === "DELETE") return eras.delete(inbound);
   inbound.era = eras.pick(inbound);
   const post = (refused: Refusal | undefined) => refused ?? eras.post(inbound);
-  const refused = authorize(inbound, parts.auth);
+  const refused = authorize(inbound, components.auth);
   return isPromise(refused) ? refused.then(post) : post(refused);
 }
 
-function stats({ sessions, streams, calls, cluster }: HandlerParts, eras: Eras): HandlerStats {
+function stats({ sessions, streams, calls, cluster }: HandlerComponents, eras: Eras): HandlerStats {
   const { unapplied } = cluster.documents;
   return {
     sessions: sessions.store.size,

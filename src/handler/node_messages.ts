@@ -1,16 +1,16 @@
 /**
- * Handles the messages of other nodes.
+ * Handles the messages from other nodes.
  *
  * @module
  */
 import type { NodeMessage } from "../cluster/messages.ts";
-import { settleReply } from "../cluster/replies.ts";
+import { settleResponse } from "../cluster/question_responses.ts";
 import type { Eras } from "./eras.ts";
-import type { HandlerParts } from "./parts.ts";
+import type { HandlerComponents } from "./components.ts";
 
-/** Handles a message of another node. */
+/** Handles a message from another node. */
 export function onNodeMessage(
-  { sessions, cluster, reporter }: HandlerParts,
+  { sessions, cluster, reporter }: HandlerComponents,
   eras: Eras,
   message: NodeMessage,
   from: string,
@@ -19,15 +19,15 @@ export function onNodeMessage(
     case "cancel":
       sessions.live.get(message.session)?.inflight.cancel(message.request, message.reason);
       return;
-    case "reply":
-      return settleReply(cluster, sessions, reporter, message.session, message.response);
+    case "response":
+      return settleResponse(cluster, sessions, reporter, message.session, message.response);
     case "ended":
       return sessions.endedElsewhere(message.session, message.reason);
     case "resumed":
       sessions.live.get(message.session)?.connections.get(message.stream)?.close("replaced");
       return;
     case "broadcast":
-      // The publishing node has written to the sessions' streams, which all nodes share.
+      // The publishing node has appended it to the sessions' streams, which all nodes share.
       return eras.broadcast(message.notification);
     case "document":
       return cluster.documents.refresh(message.name);

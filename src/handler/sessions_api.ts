@@ -1,31 +1,31 @@
 /**
- * What an application can do with the sessions of its handler.
+ * Implements `handler.sessions` and `handler.notify`.
  *
  * @module
  */
 import { type Notification, notificationText } from "../protocol/exchange.ts";
 import { mintSessionId } from "../sessions/id.ts";
-import type { HandlerParts } from "./parts.ts";
+import type { HandlerComponents } from "./components.ts";
 import type { HandlerSessions, McpHandler } from "./types.ts";
 
-/** Makes `handler.sessions`. */
-export function sessionsOf(parts: HandlerParts): HandlerSessions {
-  const { sessions } = parts;
+/** Creates `handler.sessions`. */
+export function sessionsOf(components: HandlerComponents): HandlerSessions {
+  const { sessions } = components;
   return {
     get size() {
       return sessions.store.size;
     },
-    open: () => openSession(parts),
+    open: () => openSession(components),
     end: (sessionId) => sessions.end(sessionId, "ended"),
   };
 }
 
-async function openSession(parts: HandlerParts): Promise<string> {
-  const { sessions, cluster } = parts;
+async function openSession(components: HandlerComponents): Promise<string> {
+  const { sessions, cluster } = components;
   if (cluster.draining) throw new Error("Stop draining before you open a session");
   const id = mintSessionId();
   const admitted = await sessions.reserve(id, undefined);
-  if (!admitted || !await begin(parts, id)) {
+  if (!admitted || !await begin(components, id)) {
     sessions.live.delete(id);
     cluster.pinned?.release(id);
     await sessions.store.release(id);
@@ -35,10 +35,10 @@ async function openSession(parts: HandlerParts): Promise<string> {
 }
 
 async function begin(
-  { sessions, cluster: { pinned }, settings }: HandlerParts,
+  { sessions, cluster: { pinned }, settings }: HandlerComponents,
   id: string,
 ): Promise<boolean> {
-  const session = pinned === undefined ? sessions.make(id) : sessions.part(id);
+  const session = pinned === undefined ? sessions.makeLive(id) : sessions.ensureLive(id);
   if (pinned !== undefined && !await pinned.claim(session)) return false;
   const record = {
     id,
@@ -46,19 +46,19 @@ async function begin(
     createdAt: settings.clock.now(),
     protocolVersion: undefined,
     client: { capabilities: {} },
-    // There is no handshake to wait for.
+    // Without a handshake there is nothing to wait for.
     initialized: true,
     logLevel: undefined,
   };
   return await sessions.begin(session, record, undefined);
 }
 
-/** Makes `handler.notify`. */
-export function notifySession({ sessions }: HandlerParts): McpHandler["notify"] {
+/** Creates `handler.notify`. */
+export function notifySession({ sessions }: HandlerComponents): McpHandler["notify"] {
   return async (sessionId, notification) => {
     checkNotification(notification);
     const text = notificationText(notification);
-    // Messages that the dispatcher has just sent go first.
+    // Messages that the dispatcher has just sent must be first.
     await undefined;
     return await sessions.serverStreams.push(sessionId, text);
   };
@@ -66,9 +66,9 @@ export function notifySession({ sessions }: HandlerParts): McpHandler["notify"] 
 
 function checkNotification({ method, params }: Notification): void {
   if (typeof method !== "string" || method === "") {
-    throw new TypeError(`Give a method to notify: ${String(method)}`);
+    throw new TypeError(`Give a method as "notification.method": ${String(method)}`);
   }
   if (params !== undefined && (typeof params !== "object" || params === null)) {
-    throw new TypeError(`Give an object as the notification's params: ${String(params)}`);
+    throw new TypeError(`Give an object as "notification.params": ${String(params)}`);
   }
 }

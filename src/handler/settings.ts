@@ -1,5 +1,5 @@
 /**
- * Checks a handler's options and fills in the defaults, in the form that each part needs.
+ * Checks a handler's options and fills in the defaults, in the form that each component needs.
  *
  * @module
  */
@@ -26,26 +26,26 @@ export interface Settings {
   readonly versions: readonly ProtocolVersion[];
   readonly calls: CallSettings;
   readonly streams: StreamSettings;
-  /** Whether 2026 clients may subscribe, and how many subscriptions may be open. */
+  /** The options of 2026 subscriptions. */
   readonly listen: {
     readonly enabled: boolean;
     readonly most: number;
     readonly mostPerPrincipal: number;
     readonly mostResources: number;
   };
-  /** `false` serves 2025 clients without sessions. */
+  /** Whether 2025 clients get sessions. */
   readonly sessionful: boolean;
-  /** What a second GET stream of a session does to the first. */
+  /** The effect of a second GET stream of a session on the first. */
   readonly secondGet: "replace" | "reject";
-  /** Resources that one session may be subscribed to. */
+  /** The maximum number of resources that one session may be subscribed to. */
   readonly mostSubscriptions: number;
-  /** Secrets that seal the state of 2026 requests; none when they are random. */
+  /** Secrets that encrypt the state of 2026 requests; empty for a random one. */
   readonly stateKeys: readonly (string | Uint8Array)[];
   readonly store: NonNullable<McpHandlerOptions["store"]>;
   readonly storeSettings: StoreSettings;
-  /** Whether other handlers may have the store: its sessions then outlive the handler. */
+  /** Whether other handlers may use the store: its sessions then outlive the handler. */
   readonly shared: boolean;
-  /** Secrets that nodes sign with, where other processes may have the store. */
+  /** Secrets that sign messages between nodes, if other processes may use the store. */
   readonly nodeKeys: readonly (string | Uint8Array)[] | undefined;
   readonly clock: Clock;
   readonly onEvent: ((event: McpEvent) => void) | undefined;
@@ -181,7 +181,7 @@ function storeSettings(options: McpHandlerOptions, clock: Clock): StoreSettings 
   };
 }
 
-/** The served versions, newest first. */
+/** Returns the served versions, newest first. */
 function versionsOf(
   given: readonly ProtocolVersion[] | undefined,
   eras: Readonly<Partial<Record<Era, unknown>>>,
@@ -197,15 +197,17 @@ function versionsOf(
   return served;
 }
 
-/** Checks that keys are too long to be guessed. */
+/** Checks that keys are long enough. */
 function keysOption(
   name: string,
   keys: readonly (string | Uint8Array)[],
 ): readonly (string | Uint8Array)[] {
-  if (!Array.isArray(keys)) throw new TypeError(`Give a list of keys as "${name}": ${typeof keys}`);
+  if (!Array.isArray(keys)) {
+    throw new TypeError(`Give an array of keys as "${name}": ${typeof keys}`);
+  }
   for (const key of keys) {
     if (typeof key !== "string" && !(key instanceof Uint8Array)) {
-      throw new TypeError(`Give texts or bytes as "${name}"`);
+      throw new TypeError(`Give strings or byte arrays as "${name}": ${typeof key}`);
     }
     if (key.length < 32) {
       throw new RangeError(`Give keys of 32 bytes or more as "${name}": ${key.length}`);
@@ -214,7 +216,7 @@ function keysOption(
   return keys;
 }
 
-/** The keys that nodes sign with. Random ones are no use where other processes may have the store. */
+/** Returns the keys that nodes sign with; required if other processes may use the store. */
 function nodeKeysOf({ store, cluster, requests }: McpHandlerOptions): Settings["nodeKeys"] {
   const keys = keysOption("cluster.keys", cluster?.keys ?? []);
   if (store?.shared !== true) return undefined;

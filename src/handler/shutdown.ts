@@ -1,28 +1,29 @@
 /**
- * Closes a handler: refuses new requests, lets running ones finish for a time, then ends everything.
+ * Closes a handler: refuses new requests, lets running ones finish for a limited time, then ends
+ * everything.
  *
  * @module
  */
 import type { PinnedSessions } from "../cluster/pinned_sessions.ts";
 import { SERVER_STREAM } from "../sessions/server_streams.ts";
 import type { Eras } from "./eras.ts";
-import type { Host } from "./host.ts";
-import type { HandlerParts } from "./parts.ts";
+import type { HandlerHost } from "./dispatcher_host.ts";
+import type { HandlerComponents } from "./components.ts";
 
-/** How long giving up pinned sessions may take, in milliseconds. */
+/** The time limit for releasing pinned sessions, in milliseconds. */
 const UNPIN_MS = 500;
 
-/** Closes a handler. It settles soon after `graceMs`, whatever tool handlers do. */
+/** Closes a handler. Settles soon after `graceMs`, even if tool handlers don't stop. */
 export async function shutDown(
-  parts: HandlerParts,
+  components: HandlerComponents,
   eras: Eras,
-  host: Host,
+  host: HandlerHost,
   graceMs: number,
 ): Promise<void> {
-  const { calls, streams, sessions, cluster, settings: { clock, shared } } = parts;
+  const { calls, streams, sessions, cluster, settings: { clock, shared } } = components;
   calls.closing = streams.closing = sessions.closing = true;
-  // Clients reconnect elsewhere for what they listen to; what they wait for may still be answered here.
-  closeStreams(parts, (stream) => stream === SERVER_STREAM);
+  // Clients can reconnect server-to-client streams elsewhere; running requests may still finish here.
+  closeStreams(components, (stream) => stream === SERVER_STREAM);
   cluster.pinned?.giveUp((verb) => verb === "GET");
   eras.endListens();
   await new Promise<void>((resolve) => {
@@ -34,17 +35,20 @@ export async function shutDown(
   });
   for (const session of sessions.live.values()) session.inflight.stopAll("shutdown");
   calls.sessionless.stopAll("shutdown");
-  closeStreams(parts, () => true);
-  // The sessions of a store that no other handler has end with this one.
+  closeStreams(components, () => true);
+  // Sessions of a store that no other handler uses end with this one.
   if (!shared) {
     for (const id of [...await sessions.store.ids()]) await sessions.end(id, "shutdown");
   }
-  if (cluster.pinned !== undefined) await unpin(parts, cluster.pinned);
-  dispose(parts, host);
+  if (cluster.pinned !== undefined) await unpin(components, cluster.pinned);
+  dispose(components, host);
 }
 
-/** Ends all waits and leaves the other nodes. */
-function dispose({ gates, calls, streams, sessions, cluster }: HandlerParts, host: Host): void {
+/** Cancels all waits and leaves the cluster. */
+function dispose(
+  { gates, calls, streams, sessions, cluster }: HandlerComponents,
+  host: HandlerHost,
+): void {
   host.dispose();
   sessions.dispose();
   cluster.dispose();
@@ -54,17 +58,17 @@ function dispose({ gates, calls, streams, sessions, cluster }: HandlerParts, hos
 }
 
 /**
- * Ends the sessions whose live state is here, and tells the other nodes that this one is gone. Where
- * the store fails or is slow, they notice by themselves.
+ * Ends the sessions that this node has claimed, and leaves the cluster. If the store fails or is slow,
+ * other nodes detect it later.
  */
 async function unpin(
-  { sessions, reporter, settings: { clock } }: HandlerParts,
+  { sessions, reporter, settings: { clock } }: HandlerComponents,
   pinned: PinnedSessions,
 ): Promise<void> {
-  const held = [...sessions.live.values()].filter(({ claimed }) => claimed);
+  const claimedHere = [...sessions.live.values()].filter(({ claimed }) => claimed);
   const work = [
     pinned.close(),
-    ...held.map(({ id }) => sessions.end(id, "shutdown")),
+    ...claimedHere.map(({ id }) => sessions.end(id, "shutdown")),
   ].map((done) =>
     done.catch((error: unknown) => reporter.failed("giving up pinned sessions", error))
   );
@@ -75,7 +79,7 @@ async function unpin(
 }
 
 function closeStreams(
-  { sessions, settings: { streams: { retryMs } } }: HandlerParts,
+  { sessions, settings: { streams: { retryMs } } }: HandlerComponents,
   which: (stream: string) => boolean,
 ): void {
   for (const session of sessions.live.values()) {

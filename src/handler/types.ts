@@ -1,5 +1,5 @@
 /**
- * The public face of an endpoint: its options, and the function that `createMcpHandler` returns.
+ * Defines the options of `createMcpHandler` and the handler that it returns.
  *
  * @module
  */
@@ -15,58 +15,61 @@ import type { McpEvent } from "../protocol/events.ts";
 import type { Notification, Principal } from "../protocol/exchange.ts";
 import type { ProtocolVersion } from "../protocol/versions.ts";
 
-/** How many of everything there may be, and how large. */
+/** The limits of an endpoint. */
 export interface HandlerLimits extends GateLimits {
   /**
-   * Sessions in all.
+   * Sessions in total. Above it, the least recently used idle session is evicted; if none is idle, a new
+   * session gets a 503.
    *
    * @default {10000}
    */
   readonly sessions?: number;
   /**
-   * Sessions of one principal.
+   * Sessions of one principal. Above it, the principal's least recently used idle session is evicted; if
+   * none is idle, a new session gets a 503.
    *
    * @default {1000}
    */
   readonly sessionsPerPrincipal?: number;
   /**
-   * Bytes of messages kept for resumption, for each session.
+   * Bytes of messages that each session keeps for resumption.
    *
    * @default {1048576}
    */
   readonly eventBytes?: number;
   /**
-   * Connections of streams that are open at a time.
+   * Open connections of streams. Above it, a GET gets a 503, and the response to a POST is JSON.
    *
    * @default {1000}
    */
   readonly streams?: number;
   /**
-   * Connections of streams that one principal has open at a time.
+   * Open connections of streams of one principal. Above it, a GET gets a 503, and the response to a POST
+   * is JSON.
    *
    * @default {100}
    */
   readonly streamsPerPrincipal?: number;
   /**
-   * Requests that run at a time.
+   * Running requests. Above it, another request gets a 503.
    *
    * @default {1000}
    */
   readonly requests?: number;
   /**
-   * Open `subscriptions/listen` requests.
+   * Open `subscriptions/listen` requests. Above it, another one gets a 503.
    *
    * @default {1000}
    */
   readonly listens?: number;
   /**
-   * Open `subscriptions/listen` requests of one principal.
+   * Open `subscriptions/listen` requests of one principal. Above it, another one gets a 503.
    *
    * @default {50}
    */
   readonly listensPerPrincipal?: number;
   /**
-   * Bytes of one result.
+   * Bytes of one result. A larger one becomes an error.
    *
    * @default {4194304}
    */
@@ -78,122 +81,125 @@ export interface HandlerLimits extends GateLimits {
    */
   readonly page?: number;
   /**
-   * Resources that one session, or one `subscriptions/listen` request, may be subscribed to.
+   * Resources to which one session, or one `subscriptions/listen` request, may be subscribed.
    *
    * @default {100}
    */
   readonly subscriptions?: number;
 }
 
-/** How long sessions last. */
+/** The lifetimes of 2025 sessions. */
 export interface SessionOptions {
   /**
-   * How long a session lasts after its last use, in milliseconds. A running request or an open stream counts as use.
+   * Time after the last use at which a session ends, in milliseconds. A running request or an open stream
+   * counts as use.
    *
    * @default {1800000}
    */
   readonly idleMs?: number;
   /**
-   * How long a session lasts after it began, in milliseconds.
+   * Time after its beginning at which a session ends, in milliseconds.
    *
    * @default {14400000}
    */
   readonly absoluteMs?: number;
 }
 
-/** How streams behave. */
+/** Options for streams. */
 export interface StreamOptions {
   /**
-   * How long a request may run before its answer becomes a stream, in milliseconds. At most 500 for
-   * clients of 2026-07-28: only a stream shows that they disconnected.
+   * Time after which the answer to a running request becomes a stream, in milliseconds. At most 500 for
+   * clients of 2026-07-28, since only a stream detects that a client disconnected.
    *
    * @default {1000}
    */
   readonly sseAfterMs?: number;
   /**
-   * How often a quiet stream gets a comment, in milliseconds.
+   * Time between keep-alive comments on an idle stream, in milliseconds.
    *
    * @default {15000}
    */
   readonly keepAliveMs?: number;
   /**
-   * How long a stream is kept after it has ended and was delivered, in milliseconds.
+   * Time for which a stream can be resumed after it has ended and was delivered, in milliseconds.
    *
    * @default {60000}
    */
   readonly retainMs?: number;
   /**
-   * How often a silent request with a progress token reports that it is still running, in
-   * milliseconds; 0 turns it off.
+   * Time between progress notifications of a silent request with a progress token, in milliseconds; 0 for
+   * none.
    *
    * @default {2000}
    */
   readonly progressHeartbeatMs?: number;
   /**
-   * How long clients are told to wait before they reconnect, in milliseconds.
+   * Time that clients wait before they reconnect, in milliseconds; sent as `retry`.
    *
    * @default {1000}
    */
   readonly retryMs?: number;
   /**
-   * Whether 2026 clients may subscribe to changes. Turn it off on hosts that end long responses.
+   * Whether 2026 clients may subscribe to changes with `subscriptions/listen`. Turn it off on hosts that
+   * end long responses.
    *
    * @default {true}
    */
   readonly listen?: boolean;
   /**
-   * What happens to a session's open GET stream when the client opens another: `"replace"` ends it,
-   * `"reject"` refuses the other with a 409.
+   * The effect of a second GET stream of a session: `"replace"` closes the first, `"reject"` refuses the
+   * second with a 409.
    *
    * @default {"replace"}
    */
   readonly secondGet?: "replace" | "reject";
 }
 
-/** How requests behave. */
+/** Options for requests. */
 export interface RequestOptions {
   /**
-   * How long a request may run, in milliseconds; 0 is without limit. Progress restarts the time.
+   * Time limit of a request, in milliseconds; 0 for none. Progress restarts it.
    *
    * @default {0}
    */
   readonly timeoutMs?: number;
   /**
-   * How long a request may run although it reports progress, in milliseconds; 0 is without limit.
+   * Total time limit of a request, in milliseconds; 0 for none. Progress doesn't restart it.
    *
    * @default {0}
    */
   readonly maxTimeoutMs?: number;
   /**
-   * How long a question to the client may stay open, in milliseconds.
+   * Time limit for the client's response to a question (elicitation, sampling or roots), in milliseconds;
+   * also the time for which the state of a 2026 request is valid.
    *
    * @default {300000}
    */
   readonly askTimeoutMs?: number;
   /**
-   * Secrets of 32 bytes or more that encrypt what 2026 clients carry from one round of a request to the
-   * next. The first encrypts, all decrypt: to change a secret, first add the new one as the last at all
-   * nodes, then move it to the front. Handlers that share a store need the same secrets. Random when
-   * left out; handlers whose store other processes can use refuse to start without.
+   * Secrets of 32 bytes or more that encrypt the `requestState` of 2026 requests. The first encrypts, all
+   * decrypt: to rotate, first add the new secret at the end at all nodes, then move it to the front.
+   * Handlers that share a store need the same secrets. Random when left out, but required if the store
+   * is shared with other processes.
    */
   readonly stateKeys?: readonly (string | Uint8Array)[];
 }
 
-/** The options that say who may do what. */
+/** Options for authentication and authorization. */
 export interface AccessOptions {
   /**
-   * Tells who sends a request: returns a principal, or throws `Unauthorized` or `Forbidden`. Anything
-   * else that it returns or throws is a 500. Called for POST, GET and DELETE alike. Without it everybody
-   * is one anonymous principal. For tokens of an authorization server take `jwt` or `introspection` of
-   * `@mooring/mcp/auth`.
+   * Authenticates a request: returns its sender, or throws `Unauthorized` (401), `Forbidden` (403) or
+   * `Unavailable` (503). Any other result or error is a 500. Called for every POST, GET and DELETE. When
+   * left out, all requests have the same anonymous principal. For tokens of an authorization server, use
+   * `jwt` or `introspection` of `@mooring/mcp/auth`. `context` is the value that the host passed beside
+   * the request.
    */
   readonly authenticate?: (request: Request, context: unknown) => MaybePromise<Principal>;
   /**
-   * Says whether a principal may make a request. What it refuses doesn't exist for that principal: the
-   * answer is that of an unknown tool, or of an unknown method, and `tools/list` leaves the tool out.
-   * To filter the list it is asked about each tool, with the name alone: `{ method: "tools/call",
-   * params: { name } }`, so don't decide by the arguments. It isn't asked about notifications and
-   * replies. Everything is allowed when left out.
+   * Decides whether a principal may send a request. For `false`, the response is that of an unknown tool
+   * or method, and `tools/list` leaves the tool out. To filter the list, this is called for each tool with
+   * only its name: `{ method: "tools/call", params: { name } }`, so don't decide by the arguments. It is
+   * not called for notifications and responses. Everything is allowed when left out.
    *
    * @example
    * ```ts
@@ -216,23 +222,23 @@ export interface AccessOptions {
    */
   readonly authorize?: Authorize;
   /**
-   * Limits requests once `authenticate` has told who sends them, on every verb; a refusal is a 429. A
-   * batch is one request. `tokenBucket` makes one: `key` gets the principal.
+   * Limits requests after authentication, for every HTTP method; a refused request gets a 429. A batch
+   * counts as one request. `tokenBucket` creates one, whose `key` gets the principal.
    */
   readonly principalRateLimit?: RateLimiter;
   /**
-   * Where clients get tokens: made by `protectedResource` of `@mooring/mcp/auth`. It is served at its
-   * well-known path, before all gates, and named in every challenge.
+   * The protected resource metadata (RFC 9728), from `protectedResource` of `@mooring/mcp/auth`. It is
+   * served at its well-known path, before all gates, and named in every challenge.
    */
   readonly resource?: ProtectedResource;
 }
 
-/** How handlers that share a store authenticate each other. */
+/** Options for handlers that share a store with other processes. */
 export interface ClusterOptions {
   /**
-   * Secrets of 32 bytes or more that nodes sign their messages with: the first signs, all verify. To
-   * change a secret, first add the new one as the last at all nodes, then move it to the front. Derived
-   * from `requests.stateKeys` when left out.
+   * Secrets of 32 bytes or more that sign messages between nodes. The first signs, all verify: to rotate,
+   * first add the new secret at the end at all nodes, then move it to the front. Derived from
+   * `requests.stateKeys` when left out.
    */
   readonly keys?: readonly (string | Uint8Array)[];
 }
@@ -241,25 +247,25 @@ export interface ClusterOptions {
 export interface McpHandlerOptions extends GateOptions, AccessOptions {
   /** The protocol versions to serve. All when left out. */
   readonly versions?: readonly ProtocolVersion[];
-  /** How many of everything there may be, and how large. */
+  /** The limits. */
   readonly limits?: HandlerLimits;
-  /** How long 2025 sessions last; `false` serves 2025 clients without sessions. */
+  /** The lifetimes of 2025 sessions; `false` serves 2025 clients without sessions. */
   readonly sessions?: false | SessionOptions;
-  /** How streams behave. */
+  /** Options for streams. */
   readonly streams?: StreamOptions;
-  /** How requests behave. */
+  /** Options for requests. */
   readonly requests?: RequestOptions;
-  /** Where sessions and streams are kept; in memory when left out. */
+  /** The store of sessions and streams; in memory when left out. */
   readonly store?: Store;
-  /** How handlers that share a store authenticate each other. */
+  /** Options for handlers that share a store with other processes. */
   readonly cluster?: ClusterOptions;
-  /** Called with everything that happens. It MUST NOT throw; an error that it throws is ignored. */
+  /** Called with each event. MUST NOT throw; an error that it throws is ignored. */
   readonly onEvent?: (event: McpEvent) => void;
-  /** Where the time comes from; the machine's clock when left out. */
+  /** The source of time; the system clock when left out. */
   readonly clock?: Clock;
 }
 
-/** What an endpoint holds at this moment. */
+/** The current numbers of what is open or running at an endpoint. */
 export interface HandlerStats {
   /** Sessions. */
   readonly sessions: number;
@@ -267,43 +273,44 @@ export interface HandlerStats {
   readonly streams: number;
   /** Running requests. */
   readonly requests: number;
-  /** Questions to clients that wait for a reply. */
+  /** Questions to clients that wait for a response. */
   readonly questions: number;
   /** Open `subscriptions/listen` requests. */
   readonly listens: number;
   /** 1 while new sessions are refused, on every node; absent otherwise. */
   readonly draining?: number;
-  /** Shared documents that this node can't apply, or has not applied yet; absent where there are none. */
+  /** Shared documents that this node can't apply, or has not applied yet; absent if there are none. */
   readonly unapplied?: number;
 }
 
 /** The sessions of an endpoint. */
 export interface HandlerSessions {
-  /** How many there are. */
+  /** The number of sessions. */
   readonly size: number;
   /**
-   * Begins a session without a handshake, to push messages to a client of the application's own. The
-   * first authenticated principal that uses it owns it.
+   * Begins a session without a handshake, to send messages to a client of the application's own. The
+   * first authenticated principal that uses it becomes its owner.
    *
-   * @returns Its id: a secret, for that client alone
+   * @returns The session's id: a secret, for that client only
+   * @throws {Error} If the limits allow no more sessions, or the endpoint drains
    */
   open(): Promise<string>;
-  /** Ends a session. `false` when there was none. */
+  /** Ends a session. Returns `false` if there is none. */
   end(sessionId: string): Promise<boolean>;
 }
 
-/** An endpoint: one function from `Request` to `Response`, and what belongs to it. */
+/** A handler: a function from `Request` to `Response`, with methods to manage the endpoint. */
 export interface McpHandler extends AsyncDisposable {
   /**
-   * Answers a request. `context` is passed to `authenticate` and the rate limiters. The response is of
-   * the class `Response` that the host has at that moment.
+   * Answers a request. `context` is passed to `authenticate` and the rate limiters. The
+   * response is an instance of the global `Response` at that moment.
    */
   (request: Request, context?: unknown): Promise<Response>;
-  /** The same function, for hosts that take an object with `fetch`. */
+  /** The same function, for hosts that need an object with `fetch`. */
   readonly fetch: (request: Request, context?: unknown) => Promise<Response>;
   /**
-   * Answers a request as data, for hosts that write text without a `Response`. The headers have their
-   * names in lower case.
+   * Answers a request as data, for hosts that write text without a `Response`. Header names are in lower
+   * case.
    */
   readonly reply: (request: Request, context?: unknown) => Promise<Reply>;
   /** The sessions. */
@@ -311,20 +318,22 @@ export interface McpHandler extends AsyncDisposable {
   /**
    * Sends a notification on a session's server-to-client stream: now, or when the client opens it.
    *
-   * @returns `false` when there is no such session
-   * @throws {TypeError} If the method is empty
+   * @returns `false` if there is no such session
+   * @throws {TypeError} If the method is empty or the parameters are not an object
    */
   notify(sessionId: string, notification: Notification): Promise<boolean>;
-  /** Counts what the endpoint holds at this moment. */
+  /** Returns the current numbers of sessions, streams, requests, questions and listens. */
   stats(): HandlerStats;
   /**
-   * Makes every handler with the same store refuse new sessions, also handlers that join later, until
-   * `drain(false)`. Present sessions continue.
+   * Drains the endpoint: every handler with the same store refuses new sessions, also handlers that join
+   * later, until `drain(false)`. Existing sessions continue.
+   *
+   * @throws {TypeError} If `draining` is not a boolean
    */
   drain(draining?: boolean): Promise<void>;
   /**
-   * Closes: refuses new requests, lets running ones finish for `graceMs` milliseconds, then cancels them
-   * and ends all streams. Closing again does nothing.
+   * Closes the handler: refuses new requests, lets running ones finish for `graceMs` milliseconds (5,000
+   * when left out), then cancels them and ends all streams. Closing again does nothing.
    */
   close(options?: { readonly graceMs?: number }): Promise<void>;
 }

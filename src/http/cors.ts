@@ -1,5 +1,5 @@
 /**
- * Lets pages of allowed origins call the endpoint and read its answers (Fetch, CORS protocol).
+ * Adds CORS: lets web pages of allowed origins read responses (Fetch Standard, CORS protocol).
  *
  * @module
  */
@@ -29,7 +29,7 @@ export function allowedMethods(cors: boolean): string {
   return cors ? `${METHODS}, OPTIONS` : METHODS;
 }
 
-/** Lists what pages may send, besides the headers that the Fetch standard always allows. */
+/** Lists the request headers that pages may send, besides those that the Fetch Standard always allows. */
 function allowedRequestHeaders(
   asked: string | null,
   { requiredHeader }: GateSettings,
@@ -42,7 +42,7 @@ function allowedRequestHeaders(
   return [...names].join(", ");
 }
 
-/** Answers an OPTIONS request. Its origin, where there is one, has passed the Origin gate. */
+/** Answers an OPTIONS request. Its origin, if any, has passed the Origin gate. */
 export function preflight(inbound: Inbound, settings: GateSettings): Reply {
   const { origin } = inbound;
   const allow = allowedMethods(settings.cors);

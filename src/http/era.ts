@@ -1,5 +1,5 @@
 /**
- * The contract of an era: how the requests of one way of speaking MCP are answered.
+ * Defines the contract of an era: it answers the requests of its protocol versions.
  *
  * @module
  */
@@ -8,18 +8,18 @@ import type { Notification } from "../protocol/exchange.ts";
 import type { Inbound } from "./inbound.ts";
 import type { Reply } from "./reply.ts";
 
-/** Answers the requests of one era. Their principal is known and authorized. */
+/** Answers the requests of one era. Their principal has been authenticated and authorized. */
 export interface EraEndpoint {
   /** Answers a POST. */
   post(inbound: Inbound): MaybePromise<Reply>;
-  /** Answers a GET. An era without one has no such requests. */
+  /** Answers a GET; absent if the era has none. */
   get?(inbound: Inbound): MaybePromise<Reply>;
-  /** Answers a DELETE. An era without one has no such requests. */
+  /** Answers a DELETE; absent if the era has none. */
   delete?(inbound: Inbound): MaybePromise<Reply>;
-  /** Sends a notification to the clients of this era that subscribed to it at this node. */
+  /** Sends a notification to this node's clients of the era that subscribed to it. */
   broadcast?(notification: Notification): void;
-  /** How many subscription requests are open. */
+  /** The number of open `subscriptions/listen` requests. */
   readonly listens?: number;
-  /** Ends subscriptions, because the endpoint closes. */
+  /** Ends all subscriptions when the endpoint closes. */
   endListens?(): void;
 }

@@ -1,6 +1,6 @@
 /**
- * The record of one HTTP request: filled step by step, the same object from the first gate to the
- * dispatcher.
+ * Holds what is known about one HTTP request: one object, filled step by step from the first gate to
+ * the dispatcher.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import type { Classified, JsonRpcRequest, RequestId } from "../protocol/jsonrpc.
 import type { LogLevel } from "../protocol/shapes.ts";
 import { ASSUMED_VERSION, type Era, type ProtocolVersion } from "../protocol/versions.ts";
 
-/** The forms of an answer that the client accepts. */
+/** The media types of a response that the client accepts. */
 export interface Accepts {
   /** Whether `application/json` is accepted. */
   readonly json: boolean;
@@ -18,60 +18,59 @@ export interface Accepts {
   readonly sse: boolean;
 }
 
-/** Accepts both forms of an answer. */
+/** Accepts both media types. */
 export const EITHER_FORM: Accepts = { json: true, sse: true };
 
-/** What a POST carries: one message, or a batch of at least one. */
+/** The content of a POST: one message, or a batch of at least one. */
 export type PostContent =
   | (Classified & { readonly batch?: undefined })
   | { readonly kind: "batch"; readonly batch: readonly Classified[] };
 
-/** The client program of a request that doesn't describe it. */
+/** The client of a request that doesn't describe its client. */
 export const UNKNOWN_CLIENT: ClientFacts = { capabilities: {} };
 
-/** One HTTP request on its way. A step reads what the steps before it have filled in. */
+/** An HTTP request in progress. A step reads what the steps before it have filled in. */
 export class Inbound {
   /** The HTTP request. */
   readonly request: Request;
-  /** What the host passed beside the request. */
+  /** The value that the host passed beside the request. */
   readonly context: unknown;
   /** The HTTP method. */
   readonly method: string;
   /** The Origin header. */
   readonly origin: string | null;
-  /** The forms of an answer that the client accepts. Filled by the accept gate. */
+  /** The media types of a response that the client accepts. Filled by the Accept gate. */
   accepts: Accepts = EITHER_FORM;
-  /** Characters in the body. Filled by the body gates. */
+  /** The number of characters in the body. Filled by the body gates. */
   bodyLength = 0;
-  /** The era that answers. Filled where the era table picks. */
+  /** The era that answers. Filled by the era table. */
   era: Era = "2025";
-  /** Requests that the principal may not know of. Filled by authorization. */
+  /** The requests whose tool or method is hidden from the principal. Filled by authorization. */
   hidden: ReadonlySet<JsonRpcRequest> | undefined;
-  /** The protocol version that the request is spoken in. Filled by the era. */
+  /** The protocol version of the request. Filled by the era. */
   version: ProtocolVersion = ASSUMED_VERSION;
   /** The client program. Filled by the era. */
   client: ClientFacts = UNKNOWN_CLIENT;
-  /** The least severe level of log messages that the request asks for (2026). Filled by the era. */
+  /** The least severe log level that the request asks for (2026). Filled by the era. */
   logLevel: LogLevel | undefined;
-  /** Whether another node has handed the request on: it is never handed on again. */
+  /** Whether another node has forwarded the request: it is never forwarded again. */
   forwarded = false;
   #content: PostContent | undefined;
   #principal: Principal | undefined;
   #owner: string | undefined;
   #versionHeader: string | null | undefined;
 
-  /** Begins a record; nothing but the method and the Origin header is read. */
+  /** Creates the record. Reads only the method and the Origin header. */
   constructor(request: Request, context?: unknown) {
     this.request = request;
     this.context = context;
     this.method = request.method;
     const { headers } = request;
-    // Deno prepares all headers for `has`, where `get` would fetch each by itself: 3 % of a call over
-    // HTTP.
+    // On Deno, `has` loads all headers at once, where each `get` would fetch its own.
     this.origin = headers.has(HeaderName.Origin) ? headers.get(HeaderName.Origin) : null;
   }
 
-  /** What the POST carries. Filled by the envelope gate. */
+  /** The content of a POST. Filled by the JSON-RPC gate. */
   get content(): PostContent {
     return this.#content ?? missing("content");
   }
@@ -79,7 +78,7 @@ export class Inbound {
     this.#content = content;
   }
 
-  /** Who sends the request. Filled by authentication. */
+  /** The sender of the request. Filled by authentication. */
   get principal(): Principal {
     return this.#principal ?? missing("principal");
   }
@@ -87,7 +86,7 @@ export class Inbound {
     this.#principal = principal;
   }
 
-  /** The principal's owner key. Filled after authentication. */
+  /** The owner key of the principal. Filled after authentication. */
   get owner(): string {
     return this.#owner ?? missing("owner");
   }
@@ -95,7 +94,7 @@ export class Inbound {
     this.#owner = owner;
   }
 
-  /** The MCP-Protocol-Version header, read once. */
+  /** The MCP-Protocol-Version header. Read once. */
   get versionHeader(): string | null {
     if (this.#versionHeader === undefined) {
       this.#versionHeader = this.header(HeaderName.ProtocolVersion);
@@ -103,12 +102,12 @@ export class Inbound {
     return this.#versionHeader;
   }
 
-  /** The id of the request that the POST carries; `null` for anything but a single request. */
+  /** The id of the JSON-RPC request in a POST; `null` for anything but a single request. */
   get requestId(): RequestId | null {
     return this.#content?.kind === "request" ? this.#content.message.id : null;
   }
 
-  /** The requests that the POST carries. */
+  /** The JSON-RPC requests in a POST. */
   get requests(): readonly JsonRpcRequest[] {
     const content = this.#content;
     if (content?.kind === "request") return [content.message];
@@ -116,13 +115,13 @@ export class Inbound {
     return content.batch.flatMap((one) => one.kind === "request" ? [one.message] : []);
   }
 
-  /** Reads one header, by its name. */
+  /** Reads a header. */
   header(name: string): string | null {
     return this.request.headers.get(name);
   }
 }
 
-/** Throws: a step ran before the one that fills what it reads. */
+/** Throws the error for a step that ran before the one that fills what it reads. */
 function missing(field: string): never {
   throw new TypeError(`Fill in the request's ${field} before it is read`);
 }

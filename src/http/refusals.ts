@@ -1,5 +1,5 @@
 /**
- * Refusals that several rooms give.
+ * Creates the refusals that more than one folder needs.
  *
  * @module
  */
@@ -8,20 +8,23 @@ import type { RefusalReason } from "../protocol/events.ts";
 import type { JsonRpcError, RequestId } from "../protocol/jsonrpc.ts";
 import { type Refusal, refusal } from "./reply.ts";
 
-/** The error that a client gets for a session that is unknown, over, or owned by another principal. */
+/** The error for a session that is unknown, has ended, or is owned by another principal. */
 export const SESSION_NOT_FOUND: JsonRpcError = errorObject(
   ErrorCode.NotAvailable,
   "Session not found",
   { retry: "re-initialize" },
 );
 
-/** Refuses a session that is unknown, over, or another principal's: the client can't tell which. */
+/**
+ * Refuses a session that is unknown, has ended, or is owned by another principal: the client can't tell
+ * which.
+ */
 export function sessionNotFound(reason: RefusalReason): Refusal {
   const { code, message, data } = SESSION_NOT_FOUND;
   return refusal({ status: 404, code, message, data, reason });
 }
 
-/** Refuses because as much runs or is open as the limits allow. */
+/** Refuses a request because a limit is reached. */
 export function serverBusy(
   reason: RefusalReason,
   id: RequestId | null = null,
@@ -37,10 +40,10 @@ export function serverBusy(
   });
 }
 
-/** The message for clients of an endpoint that closes. */
+/** The message for clients while the endpoint closes. */
 export const SHUTTING_DOWN = "The server is shutting down: try again";
 
-/** Refuses because the endpoint closes. */
+/** Refuses a request because the endpoint closes. */
 export function shuttingDown(id: RequestId | null = null): Refusal {
   return refusal({
     status: 503,
@@ -52,7 +55,7 @@ export function shuttingDown(id: RequestId | null = null): Refusal {
   });
 }
 
-/** Refuses because something failed that should not; the client learns nothing about it. */
+/** Refuses a request because of an unexpected error, which the client doesn't see. */
 export function internalError(error: unknown): Refusal {
   return refusal({
     status: 500,
@@ -63,7 +66,7 @@ export function internalError(error: unknown): Refusal {
   });
 }
 
-/** Refuses because the session store can't be reached. */
+/** Refuses a request because the session store failed. */
 export function storeUnavailable(during: string, error: unknown): Refusal {
   return refusal({
     status: 503,

@@ -1,6 +1,6 @@
 /**
- * Answers as data: a {@linkcode Reply} is what the endpoint sends, a {@linkcode Refusal} is a reply with
- * its true reason. Only `respond()` makes a `Response` of one.
+ * Defines HTTP responses as data: a {@linkcode Reply} has status, headers and body, a {@linkcode Refusal}
+ * is a reply with the true reason. Only `respond()` creates a `Response` from one.
  *
  * @module
  */
@@ -8,42 +8,42 @@ import { errorObject, errorText } from "../protocol/errors.ts";
 import type { RefusalReason } from "../protocol/events.ts";
 import type { RequestId } from "../protocol/jsonrpc.ts";
 
-/** Headers of a reply, by their names in lower case. Never changed; those that replies share are frozen. */
+/** The headers of a reply, by lower-case name. Never change one; objects that replies share are frozen. */
 export type ReplyHeaders = Readonly<Record<string, string>>;
 
-/** The body of a reply. */
+/** The body of a reply: a complete text, a stream, or none. */
 export type ReplyBody = string | ReadableStream<Uint8Array> | null;
 
-/** An answer to an HTTP request. */
+/** An HTTP response as data. */
 export interface Reply {
-  /** Tells a reply from a refusal. */
+  /** Distinguishes a refusal from other replies. */
   readonly kind: "reply" | "refusal";
   /** The HTTP status. */
   readonly status: number;
   /** The headers. */
   readonly headers: ReplyHeaders;
-  /** A whole text, a stream, or nothing. */
+  /** The body. */
   readonly body: ReplyBody;
 }
 
-/** Something that failed while a request was handled: for the operator alone. */
+/** An error that occurred while a request was handled. Never sent to the client. */
 export interface Failure {
-  /** What was being done. */
+  /** The operation that failed. */
   readonly during: string;
-  /** What was thrown. */
+  /** The thrown value. */
   readonly error: unknown;
 }
 
-/** A reply that turns a request away, with its true reason, which only the operator learns. */
+/** A reply that refuses a request, with the true reason, which is only reported to `onEvent`. */
 export interface Refusal extends Reply {
   readonly kind: "refusal";
-  /** Why the request is refused. */
+  /** The true reason. */
   readonly reason: RefusalReason;
-  /** The failure behind the refusal, if there is one. */
+  /** The error that caused the refusal, if any. */
   readonly failure: Failure | undefined;
 }
 
-/** How a request is refused. */
+/** Options for {@linkcode refusal}. */
 export interface RefusalInit {
   /** The HTTP status. */
   readonly status: number;
@@ -51,19 +51,19 @@ export interface RefusalInit {
   readonly code: number;
   /** The message for the client. */
   readonly message: string;
-  /** The true reason, for the operator alone. */
+  /** The true reason, which is only reported to `onEvent`. */
   readonly reason: RefusalReason;
   /**
-   * The id of the refused request, where it is known.
+   * The id of the refused request, if known.
    *
    * @default {null}
    */
   readonly id?: RequestId | null;
   /** The error's `data`: any JSON value. */
   readonly data?: unknown;
-  /** Headers besides the content type and the cache control, by their names in lower case. */
+  /** Headers besides Content-Type and Cache-Control, by lower-case name. */
   readonly headers?: ReplyHeaders;
-  /** The failure behind the refusal, for the operator alone. */
+  /** The error that caused the refusal, which is only reported to `onEvent`. */
   readonly failure?: Failure;
 }
 
@@ -75,12 +75,12 @@ const REFUSAL_HEADERS: ReplyHeaders = Object.freeze({
 const NO_HEADERS: ReplyHeaders = {};
 const ACCEPTED: Reply = reply(202, NO_HEADERS, null);
 
-/** Makes a reply. */
+/** Creates a reply. */
 export function reply(status: number, headers: ReplyHeaders, body: ReplyBody): Reply {
   return { kind: "reply", status, headers, body };
 }
 
-/** Makes a reply that turns a request away: plain JSON that holds a JSON-RPC error. */
+/** Creates a reply that refuses a request, with a JSON-RPC error as its body. */
 export function refusal(init: RefusalInit): Refusal {
   const { status, code, message, reason, id = null, data, headers, failure } = init;
   return {
@@ -93,17 +93,17 @@ export function refusal(init: RefusalInit): Refusal {
   };
 }
 
-/** Tells whether a reply turns its request away. */
+/** Tells whether a reply is a refusal. */
 export function isRefusal(reply: Reply): reply is Refusal {
   return reply.kind === "refusal";
 }
 
-/** Sends one JSON-RPC message, or a batch of them, as JSON. */
+/** Creates a reply with one JSON-RPC message, or a batch of them, as JSON. */
 export function jsonReply(text: string, status = 200): Reply {
   return reply(status, JSON_HEADERS, text);
 }
 
-/** Acknowledges a message that gets no answer. */
+/** Returns the reply to messages that get no response (202 Accepted). */
 export function accepted(): Reply {
   return ACCEPTED;
 }

@@ -1,5 +1,5 @@
 /**
- * The one exit: reports why a request was refused, adds CORS headers, and makes the `Response`.
+ * Completes every reply in one place: reports refusals, adds CORS headers, and creates the `Response`.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import type { GateSettings } from "./gates/options.ts";
 import type { Inbound } from "./inbound.ts";
 import { isRefusal, type Reply, type ReplyHeaders } from "./reply.ts";
 
-/** Reports a reply that refuses its request, with the failure behind it. */
+/** Reports a reply if it is a refusal, with the error that caused it. */
 export function reportRefusal(reply: Reply, reporter: Reporter): void {
   if (!isRefusal(reply)) return;
   const { status, reason, failure } = reply;
@@ -17,7 +17,7 @@ export function reportRefusal(reply: Reply, reporter: Reporter): void {
   reporter.report({ type: "refused", status, reason });
 }
 
-/** Completes a reply: what it returns is what the client gets. */
+/** Reports a refusal, and adds CORS headers. The client gets the returned reply. */
 export function complete(
   inbound: Inbound,
   reply: Reply,
@@ -30,13 +30,13 @@ export function complete(
 
 const ON_DENO = "Deno" in globalThis;
 const ON_BUN = "Bun" in globalThis;
-/** What replies with shared headers are made from on Bun. */
+/** On Bun, the response to copy headers from, for each headers object that replies share. */
 const templates = new WeakMap<ReplyHeaders, Response>();
 
 /**
- * Makes a `Response` of the class that the host has at this moment. It gets headers of its own: the class
- * that `@hono/node-server` puts in the place of Node's keeps the object that it is given, and some of its
- * versions add the body's length to it, while replies share their headers.
+ * Creates a `Response` of the class that the host has at this moment: a host may replace the global. It
+ * gets headers of its own: the class of `@hono/node-server` keeps the object that it is given, and some of
+ * its versions add the body's length to it, while replies share their headers.
  */
 export function respond(reply: Reply): Response {
   if (ON_DENO) return respondOnDeno(reply);

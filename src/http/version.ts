@@ -1,5 +1,5 @@
 /**
- * Refuses a protocol version that the endpoint doesn't serve (2026-07-28, Versioning).
+ * Refuses protocol versions that the endpoint doesn't serve (2026-07-28, Versioning).
  *
  * @module
  */
@@ -10,21 +10,21 @@ import type { ProtocolVersion } from "../protocol/versions.ts";
 import { type Refusal, refusal } from "./reply.ts";
 
 /**
- * Refuses a version, and lists those that are served.
+ * Refuses a version, and lists the served ones.
  *
- * @param requested The version that the request names, as it was sent
+ * @param requested The version that the client sent: any value
  */
 export function unsupportedVersion(
   id: RequestId | null,
   requested: unknown,
   versions: readonly ProtocolVersion[],
 ): Refusal {
-  // A value that is no text may not even convert to one.
+  // Converting a value that is not a string may throw.
   const named = typeof requested === "string" ? clip(requested, 100) : typeof requested;
   return refusal({
     status: 400,
     code: ErrorCode.UnsupportedVersion,
-    message: `Speak a supported protocol version: ${versions.join(", ")}`,
+    message: `Use a supported protocol version: ${versions.join(", ")}`,
     data: { supported: versions, requested: named },
     reason: "version",
     id,

@@ -9,9 +9,10 @@ import type { Clock } from "./clock.ts";
 const LONGEST_TIMER = 2 ** 31 - 1;
 
 /**
- * Calls `callback` once the clock shows `at`, unless the returned function is called first.
+ * Calls `callback` once the clock reaches `at`, unless the returned function is called first.
  *
- * @param at In milliseconds since the epoch; never when left out
+ * @param at The time, in milliseconds since the epoch; never when left out
+ * @returns Cancels the call; `undefined` when there is no time to wait for
  */
 export function callAt(
   clock: Clock,

@@ -5,10 +5,10 @@
  */
 
 /**
- * The given number, or the default when there is none.
+ * Returns the given number, or the default when it is `undefined`.
  *
  * @throws {TypeError} If it is not a number
- * @throws {RangeError} If it is not an integer from `min` on, where `Infinity` counts as one
+ * @throws {RangeError} If it is neither an integer of `min` or more nor `Infinity`
  */
 export function integerOption(
   name: string,
@@ -27,7 +27,7 @@ export function integerOption(
 }
 
 /**
- * The given function, or `undefined` when there is none.
+ * Returns the given function, or `undefined`.
  *
  * @throws {TypeError} If it is anything else
  */

@@ -1,25 +1,25 @@
 /**
- * Time, injected: everything that asks for the time or waits goes through a {@linkcode Clock}, so
- * that tests move it by hand and never sleep.
+ * Provides time: all code reads the time and sets timers through a {@linkcode Clock}, so that tests
+ * can advance it and never sleep.
  *
  * @module
  */
 
-/** Where the time and the timers come from. */
+/** A source of time and timers. */
 export interface Clock {
-  /** Milliseconds since the epoch. */
+  /** Returns the time, in milliseconds since the epoch. */
   now(): number;
   /**
    * Calls `callback` once, `ms` milliseconds from now, unless the returned function is called first.
-   * The timer MUST NOT keep the process alive by itself.
+   * A pending timer MUST NOT keep the process alive.
    */
   timer(ms: number, callback: () => void): () => void;
 }
 
-/** The longest wait that `setTimeout` knows; anything above fires at once. */
+/** The longest delay of `setTimeout`, in milliseconds; a longer one fires at once. */
 const LONGEST_MS = 0x7fffffff;
 
-/** The machine's clock. Its timers never keep a process alive. */
+/** The system clock. Its timers don't keep the process alive. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   timer(ms, callback) {
@@ -35,7 +35,7 @@ export const systemClock: Clock = {
   },
 };
 
-/** Lets the process end although the timer is pending, on any runtime that knows the idea. */
+/** Lets the process end while the timer is pending, where timers have `unref()`. */
 function release(timer: unknown): void {
   if (typeof timer !== "object" || timer === null) return;
   const { unref } = timer as { unref?: () => void };

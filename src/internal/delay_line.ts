@@ -1,5 +1,5 @@
 /**
- * Many waits of one length behind one timer.
+ * Runs many waits of the same length on one timer.
  *
  * @module
  */
@@ -8,39 +8,39 @@ import { Linked, LinkedList } from "./linked_list.ts";
 
 /** A wait in a {@linkcode DelayLine}. */
 export interface Delay {
-  /** Ends the wait without its callback being called. Safe to call at any time, more than once. */
+  /** Ends the wait without calling its callback. Safe to call at any time, more than once. */
   cancel(): void;
-  /** Begins the wait anew, whether it still lasts, is over or was cancelled. */
+  /** Restarts the wait, whether it is pending, has elapsed or was cancelled. */
   restart(): void;
 }
 
-/** A wait with its place in a line: for what waits often, and so is the wait itself. */
+/** A wait in a {@linkcode DelayLine}: a base class, so that an object that waits is its own list node. */
 export abstract class Wait extends Linked<Wait> {
-  /** When it is over. */
+  /** When the wait elapses, in milliseconds since the epoch. */
   due = 0;
 
-  /** Called once when the time has passed. */
-  abstract over(): void;
+  /** Called once when the wait has elapsed. */
+  abstract elapsed(): void;
 
-  /** Whether it lasts. */
-  get lasts(): boolean {
+  /** Whether the wait has neither elapsed nor been cancelled. */
+  get pending(): boolean {
     return this.list !== undefined;
   }
 
-  /** Ends the wait without {@linkcode over} being called. Safe to call at any time, more than once. */
+  /** Ends the wait without calling {@linkcode elapsed}. Safe to call at any time, more than once. */
   cancel(): void {
     this.list?.remove(this);
   }
 
-  /** Lets another wait go on in its place, if it lasts. */
-  handOver(to: Wait): void {
+  /** Puts another wait in the place of this one, with the time that is left, if this one is pending. */
+  replaceWith(to: Wait): void {
     to.due = this.due;
     this.list?.insert(to, this);
     this.cancel();
   }
 }
 
-/** A wait with a function. */
+/** A wait that calls a function. */
 class CallbackWait extends Wait implements Delay {
   readonly #line: DelayLine;
   readonly #callback: () => void;
@@ -51,7 +51,7 @@ class CallbackWait extends Wait implements Delay {
     this.#callback = callback;
   }
 
-  over(): void {
+  elapsed(): void {
     this.#callback();
   }
 
@@ -61,10 +61,10 @@ class CallbackWait extends Wait implements Delay {
 }
 
 /**
- * Waits that all last equally long stay in the order in which they began, so one timer for the
- * oldest serves them all: beginning and cancelling a wait costs a few pointers instead of a timer.
+ * Holds waits of the same length. They elapse in the order in which they began, so one timer for the
+ * oldest serves all of them: starting or cancelling a wait costs a few pointers instead of a timer.
  *
- * Setting the clock back makes no wait last longer than its time once more.
+ * When the clock is set back, a wait takes at most its length again.
  */
 export class DelayLine {
   readonly #clock: Clock;
@@ -73,29 +73,29 @@ export class DelayLine {
   #stop: (() => void) | undefined;
 
   /**
-   * Makes a line without a wait, and without a timer until there is one.
+   * Creates a line without waits; no timer runs until one begins.
    *
-   * @param clock Where the time comes from
-   * @param ms How long every wait lasts, in milliseconds, at least 1; `Infinity` waits for ever
+   * @param clock The source of time
+   * @param ms The length of every wait, in milliseconds, at least 1; with `Infinity` no wait elapses
    */
   constructor(clock: Clock, ms: number) {
     this.#clock = clock;
     this.#ms = Math.max(1, ms);
   }
 
-  /** Calls `callback` once when the line's time has passed, unless the wait is cancelled. */
+  /** Begins a wait that calls `callback` once when it elapses, unless it is cancelled. */
   add(callback: () => void): Delay {
     const wait = new CallbackWait(this, callback);
     this.begin(wait);
     return wait;
   }
 
-  /** Begins a wait, or begins it anew. */
+  /** Begins or restarts a wait. */
   begin(wait: Wait): void {
     wait.due = this.#clock.now() + this.#ms;
     this.#waits.append(wait);
     if (this.#ms === Infinity) return;
-    // Behind others, there is a timer already, or there will be one when those have been called.
+    // With older waits in front, a timer runs already, or is set when those have been called.
     if (this.#waits.first === wait) this.#stop ??= this.#timer(this.#ms);
   }
 
@@ -106,7 +106,7 @@ export class DelayLine {
     this.#stop = undefined;
   }
 
-  /** Ends every wait and the timer. The line can be used again. */
+  /** Cancels every wait and the timer. The line can be used again. */
   clear(): void {
     for (let wait = this.#waits.first; wait !== undefined; wait = this.#waits.first) wait.cancel();
     this.#stop?.();
@@ -126,20 +126,20 @@ export class DelayLine {
       let wait = this.#waits.first;
       while (wait !== undefined && wait.due <= now) {
         wait.cancel();
-        wait.over();
+        wait.elapsed();
         wait = this.#waits.first;
       }
     } finally {
       const oldest = this.#waits.first;
       if (oldest !== undefined) {
         if (oldest.due > now + this.#ms) this.#correct(now);
-        // A timer may fire a little early by the clock: waiting at least 1 ms keeps it from spinning.
+        // A timer may fire slightly early: waiting at least 1 ms prevents a busy loop.
         this.#stop ??= this.#timer(Math.max(1, oldest.due - now));
       }
     }
   }
 
-  /** After the clock was set back, lets the waits that began in what is now the future begin now. */
+  /** Shortens waits whose start is in the future because the clock was set back. */
   #correct(now: number): void {
     const latest = now + this.#ms;
     for (let wait = this.#waits.first; wait !== undefined; wait = wait.next) {

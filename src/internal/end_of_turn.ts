@@ -1,41 +1,41 @@
 /**
- * Work deferred to the end of the present turn of the event loop.
+ * Defers work to the end of the current turn of the event loop.
  *
  * @module
  */
 import { Linked, LinkedList } from "./linked_list.ts";
 
-/** What some hosts have besides timers. */
+/** The scheduling function that some runtimes have besides timers. */
 interface Host {
   readonly setImmediate?: (callback: () => void) => unknown;
 }
 
-/** Deferred work, with its place in the list. */
+/** Deferred work: a node of the list. */
 export class Deferred extends Linked<Deferred> {
   /** Called at the end of the turn. */
   readonly callback: () => void;
 
-  /** Makes work that is in no list yet. */
+  /** Creates work that is in no list yet. */
   constructor(callback: () => void) {
     super();
     this.callback = callback;
   }
 
-  /** Takes the work back: its callback is not called. */
+  /** Cancels the work: its callback is not called. */
   cancel(): void {
     this.list?.remove(this);
   }
 }
 
 /**
- * Calls functions once everything that is ready to run has run. A turn may be long: cancel work that
- * isn't needed any more, or it is kept until then.
+ * Calls functions when everything that is ready to run has run. A turn may be long: cancel work that
+ * is no longer needed, or it stays in memory until then.
  */
 export class EndOfTurn {
   #deferred = new LinkedList<Deferred>();
   #scheduled = false;
 
-  /** Defers a function to the end of the turn. It must not throw. */
+  /** Defers a function to the end of the turn. The function must not throw. */
   defer(callback: () => void): Deferred {
     const work = new Deferred(callback);
     this.#deferred.append(work);
@@ -49,7 +49,7 @@ export class EndOfTurn {
 
   #run(): void {
     const deferred = this.#deferred;
-    // Work deferred from here on waits for the next end.
+    // Work deferred from here on runs at the end of the next turn.
     this.#deferred = new LinkedList();
     this.#scheduled = false;
     for (let work = deferred.first; work !== undefined; work = deferred.first) {

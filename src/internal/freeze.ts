@@ -1,10 +1,10 @@
 /**
- * Makes JSON values unchangeable, in all their depth.
+ * Freezes JSON values deeply.
  *
  * @module
  */
 
-/** Freezes a JSON value with everything in it, and gives it back. However deep it is, it takes no stack. */
+/** Freezes a JSON value with everything in it, and returns it. Not recursive, so depth is no limit. */
 export function freezeDeep<T>(value: T): T {
   const left: unknown[] = [value];
   for (let one = left.pop(); one !== undefined; one = left.pop()) {

@@ -1,28 +1,28 @@
 /**
- * A doubly linked list through the things themselves: joining, leaving and moving to the end cost a
- * few pointers and nothing else.
+ * Implements an intrusive doubly linked list: the elements are the nodes, so adding, removing and moving
+ * to the end allocate nothing.
  *
  * @module
  */
 
-/** Something that can be in one {@linkcode LinkedList} at a time. The list alone writes its fields. */
+/** An element of at most one {@linkcode LinkedList} at a time. Only the list writes its fields. */
 export class Linked<N extends Linked<N>> {
-  /** The list that it is in. */
+  /** The list that contains the element. */
   list: LinkedList<N> | undefined;
-  /** What comes before it. */
+  /** The element before it. */
   previous: N | undefined;
-  /** What comes after it. */
+  /** The element after it. */
   next: N | undefined;
 }
 
-/** Things in the order in which they were appended. */
+/** Elements in the order in which they were appended. */
 export class LinkedList<N extends Linked<N>> {
-  /** The one that was appended longest ago. */
+  /** The element that was appended first. */
   first: N | undefined;
-  /** The one that was appended last. */
+  /** The element that was appended last. */
   last: N | undefined;
 
-  /** Puts `node` at the end, taking it out of the list that it was in. */
+  /** Moves `node` to the end, from this list or another. */
   append(node: N): void {
     if (this.last === node) return;
     node.list?.remove(node);
@@ -33,7 +33,7 @@ export class LinkedList<N extends Linked<N>> {
     this.last = node;
   }
 
-  /** Puts `node`, which is in no list, before one that is in this list. */
+  /** Inserts `node`, which is in no list, before an element of this list. */
   insert(node: N, next: N): void {
     node.list = this;
     node.previous = next.previous;
@@ -43,7 +43,7 @@ export class LinkedList<N extends Linked<N>> {
     next.previous = node;
   }
 
-  /** Takes `node` out. Nothing happens when it is not in this list. */
+  /** Removes `node`. Does nothing when it is not in this list. */
   remove(node: N): void {
     if (node.list !== this) return;
     if (node.previous === undefined) this.first = node.next;

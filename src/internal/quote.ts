@@ -1,15 +1,15 @@
 /**
- * Other people's words as they may stand in a message: never long.
+ * Shortens strings from outside for use in messages.
  *
  * @module
  */
 
-/** A text in quotes, cut where it is longer than `most` characters. */
+/** Returns a string in quotes, truncated to `most` characters. */
 export function quote(text: string, most = 100): string {
   return `"${clip(text, most)}"`;
 }
 
-/** A text, cut where it is longer than `most` characters. */
+/** Returns a string, truncated to `most` characters. */
 export function clip(text: string, most: number): string {
   return text.length <= most ? text : `${text.slice(0, most).toWellFormed()}…`;
 }

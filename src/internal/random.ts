@@ -1,5 +1,5 @@
 /**
- * Randomness and short names for secrets.
+ * Generates random strings, and short hashes that stand for secrets.
  *
  * @module
  */
@@ -9,19 +9,19 @@ const DIGITS = new TextEncoder().encode(
 );
 const decoder = new TextDecoder();
 
-/** Random bytes, fetched many at a time: one call for each text would cost ten times as much. */
+/** Random bytes, fetched in bulk: one call for each string costs about ten times as much. */
 const bytes = new Uint8Array(4096);
 let used = bytes.length;
 
 /**
- * Where texts of each length are put together. A view of the random bytes would be one more object
- * for each text, which takes twice as long as all the rest on Bun.
+ * Reused buffers, by the length of the string. A new view of the random bytes for each string takes
+ * longer than everything else on Bun.
  */
 const drafts: Uint8Array[] = [];
 
 /**
- * A random text of `length` characters from the URL-safe Base64 alphabet: 6 random bits each, from
- * the platform's cryptographic source.
+ * Returns a random string of `length` characters from the URL-safe Base64 alphabet: 6 random bits
+ * each, from `crypto.getRandomValues()`.
  */
 export function randomText(length: number): string {
   const draft = drafts[length] ??= new Uint8Array(length);
@@ -31,17 +31,16 @@ export function randomText(length: number): string {
       used = 0;
     }
     draft[i] = DIGITS[(bytes[used] ?? 0) & 63] ?? 0;
-    // Nothing is left of them to be used again.
+    // Used bytes are erased, so that they are never used again.
     bytes[used++] = 0;
   }
-  // Decoded in one go: a text put together piece by piece, or cut out of one that was made for many,
-  // keeps all of that in memory.
+  // Decoded in one call: a concatenated string, or a slice of a longer one, keeps its source in memory.
   return decoder.decode(draft);
 }
 
 /**
- * Eight hexadecimal digits that stand for a secret in events: the same for the same text, and too
- * short to tell anything about it (FNV-1a, 32 bits).
+ * Returns eight hexadecimal digits that stand for a secret in events: the same for the same string, and
+ * too short to reveal it (FNV-1a, 32 bits).
  */
 export function shortHash(text: string): string {
   let hash = 0x811c9dc5;

@@ -1,10 +1,10 @@
 /**
- * Places that are taken and given back, counted in all and for each owner.
+ * Counts slots in use, in total and for each owner.
  *
  * @module
  */
 
-/** A bounded number of places. */
+/** A limited number of slots. */
 export class Slots {
   readonly #most: number;
   readonly #mostEach: number;
@@ -13,20 +13,22 @@ export class Slots {
   #free: (() => void) | undefined;
 
   /**
-   * @param most How many places there are
-   * @param mostEach How many of them one owner may have
+   * Creates slots, none in use.
+   *
+   * @param most The number of slots
+   * @param mostEach The number of slots that one owner may have
    */
   constructor(most: number, mostEach: number = Infinity) {
     this.#most = most;
     this.#mostEach = mostEach;
   }
 
-  /** How many places are taken. */
+  /** The number of slots in use. */
   get taken(): number {
     return this.#taken;
   }
 
-  /** Takes a place, if there is one. */
+  /** Takes a slot. Returns `false` when none is free, or the owner has as many as it may. */
   take(owner?: string): boolean {
     if (this.#taken >= this.#most) return false;
     if (owner !== undefined) {
@@ -38,23 +40,23 @@ export class Slots {
     return true;
   }
 
-  /** Gives a place back. */
+  /** Gives a slot back. */
   give(owner?: string): void {
     this.#taken--;
-    if (this.#taken === 0 && this.#free !== undefined) this.#tellFree();
+    if (this.#taken === 0 && this.#free !== undefined) this.#notifyFree();
     if (owner === undefined) return;
     const count = (this.#each.get(owner) ?? 0) - 1;
     if (count > 0) this.#each.set(owner, count);
     else this.#each.delete(owner);
   }
 
-  /** Calls a listener once, when no place is taken: at once, if that is so now. One at a time. */
+  /** Calls a listener once when no slot is in use, which may be at once. Replaces an earlier listener. */
   whenFree(listener: () => void): void {
     this.#free = listener;
-    if (this.#taken === 0) this.#tellFree();
+    if (this.#taken === 0) this.#notifyFree();
   }
 
-  #tellFree(): void {
+  #notifyFree(): void {
     const listener = this.#free;
     this.#free = undefined;
     listener?.();

@@ -1,23 +1,26 @@
 /**
- * Small types used everywhere.
+ * Defines small types used everywhere.
  *
  * @module
  */
 
-/** A value now, or a promise of it: in-memory implementations answer at once, remote ones later. */
+/** A value or a promise of it: in-memory implementations return values, remote ones promises. */
 export type MaybePromise<T> = T | Promise<T>;
 
-/** Whether a value is a promise (or anything else with a `then`). */
+/** Sends an HTTP request, as the global `fetch` does. */
+export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
+
+/** Tells whether a value is a promise, or any other object with a `then` method. */
 export function isPromise<T>(value: MaybePromise<T>): value is Promise<T> {
   return typeof value === "object" && value !== null &&
     typeof (value as { then?: unknown }).then === "function";
 }
 
 /**
- * Does something that may take its time, and then what follows: at once where it took none.
+ * Runs work that may be asynchronous, then a continuation: synchronously when the work is synchronous.
  *
- * @param done What follows; what it throws is not caught
- * @param failed What follows instead when `work` throws or rejects
+ * @param done Called with the result; an error that it throws is not caught
+ * @param failed Called instead with the error when `work` throws or rejects
  */
 export function attempt<T, U>(
   work: () => MaybePromise<T>,

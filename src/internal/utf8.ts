@@ -1,10 +1,10 @@
 /**
- * How long text is on the wire.
+ * Measures strings as UTF-8.
  *
  * @module
  */
 
-/** The bytes of a text as UTF-8. A lone surrogate counts as the replacement character, as encoded. */
+/** Counts the bytes of a string as UTF-8. A lone surrogate counts as the replacement character. */
 export function utf8Length(text: string): number {
   let bytes = text.length;
   for (let i = 0; i < text.length; i++) {
@@ -16,12 +16,12 @@ export function utf8Length(text: string): number {
   return bytes;
 }
 
-/** Whether two UTF-16 code units are one character, which takes four bytes. */
+/** Tells whether two UTF-16 code units are a surrogate pair, which takes four bytes. */
 function isPair(high: number, low: number): boolean {
   return (high & 0xfc00) === 0xd800 && (low & 0xfc00) === 0xdc00;
 }
 
-/** Whether a text has at most so many bytes as UTF-8, without counting where its length tells. */
+/** Tells whether a string has at most `most` bytes as UTF-8. Counts only if the length doesn't tell. */
 export function isWithinBytes(text: string, most: number): boolean {
   if (text.length * 3 <= most) return true;
   return text.length <= most && utf8Length(text) <= most;

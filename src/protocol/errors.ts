@@ -19,7 +19,7 @@ export const ErrorCode = {
   InternalError: -32603,
   /** Reports a refusal outside the protocol: a foreign origin, a missing header, a full server. */
   Refused: -32000,
-  /** Reports an unknown session, invalid credentials, or no answer in time. */
+  /** Reports an unknown session, invalid credentials, or a timeout. */
   NotAvailable: -32001,
   /** Reports an unknown resource (until 2025-11-25; later versions use `InvalidParams`). */
   ResourceNotFound: -32002,

@@ -1,22 +1,28 @@
 /**
- * What an endpoint tells its operator: one closed union. No token, session id or body is ever in an
- * event; `session` is a short hash of the id, the same for the same session.
+ * Defines the events that an endpoint reports to `onEvent`: one closed union. An event never contains a
+ * token, a session id or a body; `session` is a short hash of the id, the same for the same session.
  *
  * @module
  */
 
-/** Why a session ended. */
+/** The reason why a session ended. */
 export type SessionEndReason =
+  /** Its owner sent a DELETE. */
   | "deleted"
+  /** It was not used for `sessions.idleMs`. */
   | "idle"
+  /** It was as old as `sessions.absoluteMs`. */
   | "expired"
+  /** A new session needed its place under a limit. */
   | "evicted"
+  /** The application ended it. */
   | "ended"
-  /** The node that held its live state is gone. */
+  /** The node that held its live state is dead. */
   | "lost"
+  /** The endpoint closes. */
   | "shutdown";
 
-/** How a request came to its end. */
+/** The outcome of a request. */
 export type RequestOutcome =
   | "result"
   | "input-required"
@@ -27,19 +33,19 @@ export type RequestOutcome =
   | "shutdown"
   | "disconnected";
 
-/** Why a connection of a stream closed. */
+/** The reason why a connection of a stream closed. */
 export type StreamCloseReason =
   /** The stream ended and everything was sent. */
   | "ended"
-  /** The client went away. */
+  /** The client disconnected. */
   | "disconnected"
-  /** A newer connection took the stream over. */
+  /** A newer connection reads the stream. */
   | "replaced"
   /** The client read too slowly. */
   | "slow"
-  /** A handler closed it so that the client comes back. */
+  /** The handler called `closeStream()`: the client reconnects. */
   | "released"
-  /** The principal's credentials ended. */
+  /** The principal's credentials expired. */
   | "unauthorized"
   /** The request was cancelled. */
   | "cancelled"
@@ -50,7 +56,7 @@ export type StreamCloseReason =
   /** The event log failed. */
   | "failed";
 
-/** Why a request was refused, for the operator alone. */
+/** The reason why a request was refused. The client may get a less specific one. */
 export type RefusalReason =
   | "origin"
   | "host"
@@ -85,47 +91,47 @@ export type RefusalReason =
   | "draining"
   | "shutdown"
   | "store-failed"
-  /** The node that holds the session could not be reached: it has not got the request. */
+  /** The node that holds the session could not be reached: it has not received the request. */
   | "node-unreachable"
-  /** The node that holds the session did not answer: it may have got the request. */
+  /** The node that holds the session did not respond: it may have received the request. */
   | "node-silent"
   | "internal";
 
-/** Why a message from another node was ignored. */
+/** The reason why a message from another node was ignored. */
 export type MessageProblem =
-  /** It is none. */
+  /** It could not be parsed. */
   | "malformed"
-  /** It is meant for another node. */
+  /** It is addressed to another node. */
   | "misdirected"
-  /** It was sent too long ago, or comes from the future. */
+  /** Its time differs too much from this node's clock. */
   | "stale"
-  /** Nobody who has a key has signed it. */
+  /** Its signature is invalid. */
   | "foreign"
-  /** It has come before. */
+  /** It was received before. */
   | "replayed";
 
-/** Why a gateway's session with an upstream ended. */
+/** The reason why a gateway's session with an upstream ended. */
 export type UpstreamCloseReason =
-  /** What it was for ended: the client's session, or a single request of the 2026 era. */
+  /** The client's session ended, or the single request of the 2026 era that it served. */
   | "ended"
-  /** The upstream was taken out of the gateway. */
+  /** The upstream was removed from the gateway. */
   | "removed"
   /** The upstream's settings changed. */
   | "changed"
   /** The connection failed, or the upstream ended the session. */
   | "failed"
-  /** It was idle, and then wasn't there any more. */
+  /** It was idle, and the upstream no longer knew it. */
   | "probe-failed"
-  /** Nobody used it for long. */
+  /** It was not used for a long time. */
   | "idle"
-  /** Others needed its place. */
+  /** A new session needed its place under a limit. */
   | "evicted"
   /** The gateway closes. */
   | "shutdown";
 
-/** Something that happened at an endpoint. */
+/** An event at an endpoint, for `onEvent`. */
 export type McpEvent =
-  /** Nothing authenticates requests: everybody is one anonymous principal. */
+  /** There is no `authenticate`: all requests have the same anonymous principal. */
   | { readonly type: "anonymous" }
   | {
     readonly type: "session-opened";
@@ -136,7 +142,7 @@ export type McpEvent =
   | { readonly type: "session-ended"; readonly session: string; readonly reason: SessionEndReason }
   | {
     readonly type: "stream-opened" | "stream-resumed";
-    /** `undefined` for a subscription, which belongs to no session. */
+    /** A hash of the session id; `undefined` for a subscription, which belongs to no session. */
     readonly session: string | undefined;
     readonly stream: "request" | "server" | "listen";
   }
@@ -146,7 +152,7 @@ export type McpEvent =
     readonly stream: "request" | "server" | "listen";
     readonly reason: StreamCloseReason;
   }
-  /** A resumption could not replay: the cursor was malformed, foreign or too old. */
+  /** A client could not resume a stream: its `Last-Event-ID` is malformed, unknown or too old. */
   | {
     readonly type: "resume-failed";
     readonly session: string;
@@ -161,7 +167,7 @@ export type McpEvent =
     readonly type: "request-finished";
     readonly session: string | undefined;
     readonly method: string;
-    /** How long it took, in milliseconds. */
+    /** The duration, in milliseconds. */
     readonly ms: number;
     readonly outcome: RequestOutcome;
   }
@@ -170,7 +176,7 @@ export type McpEvent =
     readonly session: string | undefined;
     readonly method: string;
   }
-  /** A request was turned away. */
+  /** A request was refused. */
   | { readonly type: "refused"; readonly status: number; readonly reason: RefusalReason }
   /** A message could not be sent to the client. */
   | {
@@ -184,25 +190,25 @@ export type McpEvent =
       | "not-rising"
       | "session-ended";
   }
-  /** A reply that answers nothing that was asked in its session. */
+  /** A client's response matches no open question of its session. */
   | { readonly type: "reply-unmatched"; readonly session: string }
-  /** A gateway began a session with an upstream, after so many milliseconds. */
+  /** A gateway opened a session with an upstream, which took `ms` milliseconds. */
   | { readonly type: "upstream-opened"; readonly upstream: string; readonly ms: number }
   | {
     readonly type: "upstream-closed";
     readonly upstream: string;
     readonly reason: UpstreamCloseReason;
   }
-  /** A session with an upstream didn't end in time and was left to itself. */
+  /** A session with an upstream didn't end in time: the gateway no longer waits for it. */
   | { readonly type: "upstream-abandoned"; readonly upstream: string }
-  /** An upstream couldn't be reached, or failed at something. */
+  /** An upstream couldn't be reached, or failed. */
   | {
     readonly type: "upstream-failed";
     readonly upstream: string;
     readonly during: string;
     readonly error: unknown;
   }
-  /** Entries of an upstream's list were left out: of no use, there already, or too many. */
+  /** Entries of an upstream's list were dropped: invalid, duplicate, or over a limit. */
   | {
     readonly type: "upstream-entries-dropped";
     readonly upstream: string;
@@ -210,11 +216,11 @@ export type McpEvent =
     readonly reason: "invalid" | "duplicate" | "limit";
     readonly count: number;
   }
-  /** An upstream said something that is for its operator: a line of a program's standard error. */
+  /** An upstream program wrote a line to its standard error. */
   | { readonly type: "upstream-output"; readonly upstream: string; readonly text: string }
-  /** Something came in the name of another node that this one doesn't believe. */
+  /** A message from another node was ignored. */
   | { readonly type: "message-ignored"; readonly reason: MessageProblem }
-  /** A node that held sessions is gone, and they with it. */
+  /** A node is dead, and its pinned sessions are lost. */
   | { readonly type: "node-lost"; readonly node: string }
-  /** Something failed that the client is told nothing about. */
+  /** An error that is not sent to the client. */
   | { readonly type: "error"; readonly during: string; readonly error: unknown };

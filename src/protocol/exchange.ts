@@ -1,7 +1,7 @@
 /**
- * The one seam between HTTP and meaning: a {@linkcode Dispatcher} knows what is served, an
- * {@linkcode Exchange} is all that it sees of a request, a {@linkcode DispatcherHost} is all that it
- * sees of the endpoint.
+ * Defines the contract between an endpoint and what it serves. The endpoint speaks HTTP; a
+ * {@linkcode Dispatcher} gives requests their results. It sees each request as an {@linkcode Exchange},
+ * and the endpoint as a {@linkcode DispatcherHost}.
  *
  * @module
  */
@@ -13,55 +13,59 @@ import type { JsonObject, RequestId } from "./jsonrpc.ts";
 import type { ProtocolVersion } from "./versions.ts";
 import type { McpEvent, SessionEndReason } from "./events.ts";
 
-/** Who sends a request. `issuer`, `id` and `clientId` together own what the request creates. */
+/** The sender of a request. `issuer`, `id` and `clientId` together own what the request creates. */
 export interface Principal {
   /** The subject: a user or a service, unique within its issuer. */
   readonly id: string;
-  /** Who vouches for the subject, usually the authorization server's URL. */
+  /** The issuer of the credentials, usually the authorization server's URL. */
   readonly issuer?: string;
   /** The OAuth client that acts for the subject. */
   readonly clientId?: string;
-  /** What the credentials allow. */
+  /** The scopes that the credentials grant. */
   readonly scopes?: readonly string[];
-  /** When the credentials end, in milliseconds since the epoch. */
+  /** When the credentials expire, in milliseconds since the epoch. */
   readonly expiresAt?: number;
-  /** Whatever else the credentials say. */
+  /** All claims of the credentials, such as those of a JWT. */
   readonly claims?: JsonObject;
 }
 
-/** What is known of the client program. */
+/** A client program's description of itself. */
 export interface ClientFacts {
-  /** Its name and version, if it told. */
+  /** Its name and version, if it sent them. */
   readonly info?: Implementation;
-  /** What it can do. */
+  /** Its capabilities. */
   readonly capabilities: ClientCapabilities;
 }
 
-/** Values that live as long as their session, wherever the session is served: any JSON value. */
+/** JSON values that are kept with a session, for all nodes that serve it. */
 export interface SessionState {
-  /** The value under a key, or `undefined`. */
+  /** Returns the value of a key, or `undefined`. */
   get(key: string): Promise<unknown>;
-  /** Keeps a value under a key. */
+  /**
+   * Sets the value of a key to a copy of a JSON value; `undefined` deletes the key.
+   *
+   * @throws {TypeError} If the value can't be written as JSON
+   */
   set(key: string, value: unknown): Promise<void>;
-  /** Forgets a key. */
+  /** Deletes a key. */
   delete(key: string): Promise<void>;
 }
 
-/** What a dispatcher sees of a 2025 session. */
+/** A dispatcher's view of a 2025 session. */
 export interface ExchangeSession {
-  /** The session's id: a secret, as good as a password together with the owner's credentials. */
+  /** The session's id: a secret, which only works together with the owner's credentials. */
   readonly id: string;
   /** Values kept for the session. */
   readonly state: SessionState;
-  /** The least severe level of log message that the client wants; `undefined` until it asked. */
+  /** The least severe log level that the client wants; `undefined` until it has set one. */
   readonly logLevel: LogLevel | undefined;
-  /** Keeps the level that the client asked for. */
+  /** Stores the log level that the client wants. */
   setLogLevel(level: LogLevel): MaybePromise<void>;
   /**
-   * Subscribes the session to a resource. Doing it again changes nothing.
+   * Subscribes the session to a resource. Subscribing again changes nothing.
    *
-   * @returns `"full"` when the session has as many subscriptions as it may, `"gone"` when the
-   * session ended meanwhile
+   * @returns `"full"` if the session has as many subscriptions as `limits.subscriptions` allows, `"gone"`
+   * if the session has ended meanwhile
    */
   subscribe(uri: string): MaybePromise<"subscribed" | "full" | "gone">;
   /** Ends a subscription, if there is one. */
@@ -81,75 +85,79 @@ export function notificationText({ method, params }: Notification): string {
   return JSON.stringify({ jsonrpc: "2.0", method, params });
 }
 
-/** One request on its way: everything a dispatcher may know and do while it answers. */
+/** A dispatcher's view of one request: its data, and what the dispatcher may do while it runs. */
 export interface Exchange {
   /** The request's id. */
   readonly id: RequestId;
   /** The request's method. */
   readonly method: string;
-  /** The request's parameters; an empty object when there were none. */
+  /** The request's parameters; an empty object if there are none. */
   readonly params: JsonObject;
-  /** The version that the client speaks. For `initialize`, the one that was agreed on. */
+  /** The protocol version of the request; for `initialize`, the negotiated one. */
   readonly protocolVersion: ProtocolVersion;
-  /** Who asks. */
+  /** The sender. */
   readonly principal: Principal;
-  /** The HTTP request that carried it. Its body has been read. */
+  /** The HTTP request that carried the message. Its body has been read. */
   readonly request: Request;
   /** The 2025 session, if there is one. */
   readonly session: ExchangeSession | undefined;
   /** The client program. */
   readonly client: ClientFacts;
-  /** The least severe level of log message that the client wants; `undefined` until it asked. */
+  /** The least severe log level that the client wants; `undefined` until it has set one. */
   readonly logLevel: LogLevel | undefined;
-  /** The versions that the endpoint serves, newest first. */
+  /** The protocol versions that the endpoint serves, newest first. */
   readonly supportedVersions: readonly ProtocolVersion[];
-  /** Aborts when the request should stop, with a `StopError` as its reason. Made when first read. */
+  /** Aborts when the request is stopped, with a `StopError` as its reason. */
   readonly signal: AbortSignal;
-  /** How many entries one page of a list may have. */
+  /** The number of entries that one page of a list may have. */
   readonly pageSize: number;
   /**
-   * Whether the principal may know of a tool, where it may not know of all: lists leave the others
-   * out. Calls of the others don't arrive.
+   * Tells whether a tool is visible to the principal, which lists must respect; all are if this is
+   * absent. Calls of hidden tools are never dispatched.
    *
-   * @throws What the application's `authorize` throws
+   * @throws The error that the application's `authorize` throws
    */
   readonly mayCall?: (tool: string) => MaybePromise<boolean>;
   /**
-   * Sends a notification on this request's own stream, which makes the answer a stream. Dropped,
-   * with an event, when the client takes no stream or the request is over. Progress is only sent
-   * for the client's own token and while it rises.
+   * Sends a notification on this request's own stream, which makes the response a stream. It is dropped,
+   * with an event, if the client accepts no stream or the request is over. Progress is only sent for
+   * the client's own progress token, and only if it has increased.
    */
   notify(notification: Notification): void;
   /**
    * Sends a request to the client and waits for its result.
    *
-   * @throws {MissingCapabilityError} When the client lacks the capability
-   * @throws {McpError} When the client answers with an error, has no stream to be asked on, or
-   * gives no answer in time
-   * @throws {AbortSignal["reason"]} When the request is stopped
+   * @throws {MissingCapabilityError} If the client lacks the capability
+   * @throws {McpError} If the client responds with an error, has no open stream for the request, or
+   * doesn't respond within `requests.askTimeoutMs`
+   * @throws {AbortSignal["reason"]} If the request is stopped
    */
   ask(method: string, params: JsonObject): Promise<JsonObject>;
   /**
-   * What the round before this one left with the client (2026-07-28); `undefined` in the first.
+   * Decrypts the state that the round before this one sent to the client as `requestState`; `undefined`
+   * in the first round (2026-07-28, Multi Round-Trip Requests).
    *
-   * @throws {McpError} With -32602, if it was changed, is too old, or was left for another request or
+   * @throws {McpError} With -32602, if the state was changed, is too old, or belongs to another request or
    * principal
    */
   openState(): Promise<JsonObject | undefined>;
-  /** Seals what is left with the client for the next round (2026-07-28). */
+  /** Encrypts the state for the next round, to be sent to the client as `requestState` (2026-07-28). */
   sealState(data: JsonObject): Promise<string>;
   /**
-   * Answers the request with a result that asks for input, and stops what still runs of it
-   * (2026-07-28). Does nothing when the request is over.
+   * Responds with a result that asks for input, and aborts `signal` (2026-07-28). Does nothing if the
+   * request is over.
    */
   requireInput(result: JsonObject): void;
-  /** Ends the connection, not the stream: the client comes back for the rest after `retryMs`. */
+  /**
+   * Closes the connection, not the stream: the client reconnects for the rest after `retryMs`
+   * milliseconds, by default `streams.retryMs`.
+   */
   closeStream(options?: { readonly retryMs?: number }): void;
-  /** Hands an event to the application's `onEvent`. */
+  /** Calls the application's `onEvent` with an event. */
   report(event: McpEvent): void;
 }
 
-/** A client's notification on its way. */
+/** A dispatcher's view of a client's notification. */
 export type NotificationExchange = Pick<
   Exchange,
   | "method"
@@ -162,41 +170,44 @@ export type NotificationExchange = Pick<
   | "report"
 >;
 
-/** A document that all handlers of an endpoint go by, also those that join later. */
-export interface Shared {
+/** A handle to a document that all handlers with the same store apply, also those that join later. */
+export interface SharedDocumentHandle {
   /**
-   * Puts a JSON value in the place of the present one, for all.
+   * Replaces the document, at all handlers.
    *
-   * @param expected Does so only when the present version is this one; 0 means none
-   * @returns The new version, which this handler has tried to apply; `undefined` when another than the
-   * expected one is there
-   * @throws {RangeError} If it is larger than 1 MiB
+   * @param value The new document
+   * @param expected The version to replace, 0 if there must be none yet; any when left out
+   * @returns The new version, which this handler has tried to apply; `undefined` if the current version
+   * is not the expected one
+   * @throws {RangeError} If the document is larger than 1 MiB
    */
   put(value: JsonObject, expected?: number): Promise<number | undefined>;
-  /** Goes by it no longer. */
+  /** Stops applying the document at this handler. */
   close(): void;
 }
 
-/** What an endpoint offers to the dispatcher that it serves. */
+/** The functions that an endpoint offers to its dispatcher. */
 export interface DispatcherHost {
   /** The endpoint's clock. */
   readonly clock: Clock;
   /** Sends a notification once to every session, on its server-to-client stream. */
   broadcast(notification: Notification): void;
-  /** Tells the sessions subscribed to a resource that it changed. */
+  /** Notifies the sessions that are subscribed to a resource that it changed. */
   resourceUpdated(uri: string): void;
   /**
-   * Sends a notification to one session, on its server-to-client stream. Nothing happens when there
-   * is no such session.
+   * Sends a notification to one session, on its server-to-client stream. Does nothing if there is no
+   * such session.
    */
   notify?(sessionId: string, notification: Notification): void;
   /**
-   * Asks the client of a session something that belongs to no request, on its server-to-client
-   * stream. `undefined` when the session isn't in use here.
+   * Sends a request to the client of a session, on its server-to-client stream, outside any request of
+   * the client.
    *
-   * @throws {McpError} When the client has no such stream open, answers with an error, or gives no
-   * answer in time
-   * @throws {AbortSignal["reason"]} When the signal aborts
+   * @returns The result; `undefined` if this node doesn't use the session
+   *
+   * @throws {McpError} If the client has no such stream open, responds with an error, or doesn't respond
+   * within `requests.askTimeoutMs`
+   * @throws {AbortSignal["reason"]} If the signal aborts
    */
   ask?(
     sessionId: string,
@@ -205,55 +216,57 @@ export interface DispatcherHost {
     signal: AbortSignal,
   ): Promise<JsonObject> | undefined;
   /**
-   * Goes by a document that all handlers with the same store share: small, and seldom changed. `apply`
-   * is called with what is there, and within two seconds of each change at any handler, with the
-   * newest version alone and one at a time; it must not wait for `put`. What it throws is reported, and
-   * `stats()` counts the document as one that this handler can't honour.
+   * Applies a document that all handlers with the same store share: small, and seldom changed. `apply`
+   * is called with the current version, and within two seconds of each change at any handler with the
+   * newest one, never twice at a time. It must not wait for `put`. An error that it throws is reported,
+   * and `stats()` counts the document as `unapplied`.
    *
-   * @throws {TypeError} If this handler goes by a document of that name already
+   * @throws {TypeError} If this handler already applies a document of that name
    */
   share?(
     name: string,
     apply: (value: JsonObject, version: number) => MaybePromise<void>,
-  ): Shared;
-  /** Hands an event to the application's `onEvent`. */
+  ): SharedDocumentHandle;
+  /** Calls the application's `onEvent` with an event. */
   report(event: McpEvent): void;
 }
 
 /**
- * Gives requests their meaning. A dispatcher MUST answer every request with a result or throw; an
- * {@linkcode McpError} is sent as it is, anything else becomes "Internal error" and an event. It
- * MUST NOT keep an exchange after its answer.
+ * Gives requests their results: an `McpServer`, a gateway, or an implementation of your own.
+ *
+ * An implementation MUST return a result for every request, or throw: an {@linkcode McpError} is sent
+ * unchanged, any other error becomes "Internal error" and an event. It MUST NOT use an exchange after it
+ * has responded.
  */
 export interface Dispatcher {
   /**
-   * Whether a session holds live state in this process, so that only this process can serve it.
+   * Whether a session has live state in this process, so that only this process can serve it.
    *
    * @default {false}
    */
   readonly pinned?: boolean;
-  /** What results of the 2026 era say of the server, for those that the endpoint makes itself. */
+  /** The server's name and version, for results of the 2026 era that the endpoint itself creates. */
   readonly serverInfo?: Implementation;
   /** The `list_changed` notifications that the dispatcher may send. */
   readonly listChanged?: readonly string[];
-  /** Whether the dispatcher tells when a resource changed. */
+  /** Whether the dispatcher notifies of changed resources. */
   readonly resourceUpdates?: boolean;
-  /** The arguments of a tool that 2026 clients repeat in headers. */
+  /** Returns the arguments of a tool that 2026 clients repeat in headers. */
   headerParams?(tool: string): readonly HeaderParam[] | undefined;
-  /** The scopes that a principal needs to call a tool. */
+  /** Returns the scopes that a principal needs to call a tool. */
   toolScopes?(tool: string): readonly string[] | undefined;
-  /** Answers a request with its result. */
+  /** Returns the result of a request. */
   dispatch(exchange: Exchange): MaybePromise<JsonObject>;
   /**
-   * Fails a request as though what it asks for weren't there, and does nothing else. A dispatcher
-   * whose own errors for unknown tools and methods differ from those of `McpServer` needs it: nobody
-   * may be able to tell what is hidden from what isn't there.
+   * Fails a request as if its tool or method were unknown, and does nothing else. Needed only if the
+   * dispatcher's errors for unknown tools and methods differ from those of `McpServer`: a client must not
+   * be able to tell what is hidden from what doesn't exist.
    */
   hide?(exchange: Exchange): MaybePromise<JsonObject>;
-  /** Takes a notification that the endpoint doesn't handle itself. */
+  /** Receives a notification that the endpoint doesn't handle itself. */
   notified?(exchange: NotificationExchange): MaybePromise<void>;
-  /** Told once of each endpoint that serves it. The returned function is called when that closes. */
+  /** Called once by each endpoint that serves it. The returned function is called when that closes. */
   attach?(host: DispatcherHost): () => void;
-  /** Told when a session has ended, after its requests and streams. */
+  /** Called when a session has ended, after its requests and streams. */
   sessionEnded?(sessionId: string, reason: SessionEndReason): MaybePromise<void>;
 }

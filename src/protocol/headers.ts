@@ -9,9 +9,8 @@ import { isObject, type JsonObject } from "./jsonrpc.ts";
 import { nameParam } from "./methods.ts";
 
 /**
- * Lists header names. Case has no meaning in them, but Deno's `Headers.get` is faster for the
- * registered spelling of a common name: reading four of them in lower case costs 4 % of a whole
- * call.
+ * Lists header names. They are case-insensitive, but Deno's `Headers.get` is faster for the registered
+ * spelling of a common name.
  */
 export const HeaderName = {
   Accept: "Accept",

@@ -10,7 +10,7 @@ export type JsonObject = { readonly [key: string]: unknown };
 /** Identifies a request: a string or an integer. `1` and `"1"` are different ids. */
 export type RequestId = string | number;
 
-/** Represents a call that expects an answer. */
+/** Represents a call that expects a response. */
 export interface JsonRpcRequest {
   /** Gives the version of JSON-RPC. */
   readonly jsonrpc: "2.0";
@@ -22,7 +22,7 @@ export interface JsonRpcRequest {
   readonly params?: JsonObject;
 }
 
-/** Represents a message that expects no answer. */
+/** Represents a message that expects no response. */
 export interface JsonRpcNotification {
   /** Gives the version of JSON-RPC. */
   readonly jsonrpc: "2.0";
@@ -42,7 +42,7 @@ export interface JsonRpcError {
   readonly data?: unknown;
 }
 
-/** Represents the answer to a request: exactly one of `result` and `error` is present. */
+/** Represents the response to a request: exactly one of `result` and `error` is present. */
 export interface JsonRpcResponse {
   /** Gives the version of JSON-RPC. */
   readonly jsonrpc: "2.0";
@@ -71,8 +71,8 @@ export function isRequestId(value: unknown): value is RequestId {
 }
 
 /**
- * Returns the kind of JSON-RPC message that a value is, or `undefined` when it is none. Keys are
- * compared case-sensitively; `params`, where present, must be an object, as MCP requires.
+ * Returns the kind of a JSON-RPC message, or `undefined` for a value that is not a valid message. Keys
+ * are compared case-sensitively; `params`, if present, must be an object, as MCP requires.
  */
 export function messageKind(value: unknown): Classified["kind"] | undefined {
   if (!isObject(value) || value.jsonrpc !== "2.0") return undefined;

@@ -11,7 +11,7 @@ export interface MethodFacts {
   readonly eras: readonly Era[];
   /** Says who sends it. */
   readonly from: "client" | "server" | "both";
-  /** Says whether it expects an answer (`"request"`). */
+  /** Says whether it expects a response (`"request"`). */
   readonly kind: "request" | "notification";
   /** Names the server capability that it belongs to, levels separated by a dot. */
   readonly serverCapability?: string;
@@ -20,7 +20,7 @@ export interface MethodFacts {
   /** Says whether clients of the 2026 era may cache its result (2026-07-28, Caching). */
   readonly cacheable?: boolean;
   /**
-   * Says whether the server may ask the client for input while it answers (2026-07-28, Multi
+   * Says whether the server may ask the client for input before it responds (2026-07-28, Multi
    * Round-Trip Requests).
    */
   readonly asks?: boolean;

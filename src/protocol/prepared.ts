@@ -1,5 +1,5 @@
 /**
- * Results that stay the same from request to request, with their text, which is made once.
+ * Caches the JSON text of results that never change.
  *
  * @module
  */
@@ -7,13 +7,13 @@ import type { JsonObject } from "./jsonrpc.ts";
 
 const texts = new WeakMap<JsonObject, string>();
 
-/** Makes the text of a result that will never change, so that nobody has to make it again. */
+/** Stores the JSON text of a result that must not change afterwards, and returns the result. */
 export function prepare(result: JsonObject): JsonObject {
   texts.set(result, JSON.stringify(result));
   return result;
 }
 
-/** The text of a prepared result; `undefined` for any other. */
+/** Returns the JSON text of a prepared result, or `undefined` for any other. */
 export function preparedText(result: JsonObject): string | undefined {
   return texts.get(result);
 }

@@ -1,48 +1,52 @@
 /**
- * Hands events to the application's `onEvent`, and runs background work whose failures become events.
+ * Passes events to the application's `onEvent`, and runs background work whose failures become events.
  *
  * @module
  */
 import { isPromise } from "../internal/types.ts";
 import type { McpEvent } from "./events.ts";
 
-/** Takes an event. It never throws. */
+/** Receives an event. Never throws. */
 export type Report = (event: McpEvent) => void;
 
-/** Reports to one `onEvent` function, which can neither throw into the library nor reject unhandled. */
+/** Calls the application's `onEvent`, and catches what it throws and what its promise rejects with. */
 export class Reporter {
-  /** Whether anybody listens: build an event only when this is true. */
+  /** Whether there is an `onEvent`: create an event only if this is true. */
   readonly enabled: boolean;
   readonly #onEvent: Report | undefined;
 
-  /** @param onEvent The application's function; events are dropped without one */
+  /**
+   * Creates a reporter.
+   *
+   * @param onEvent The application's function; without one events are dropped
+   */
   constructor(onEvent: Report | undefined) {
     this.#onEvent = onEvent;
     this.enabled = onEvent !== undefined;
   }
 
-  /** Hands an event to `onEvent`. Bound, so that it can be passed on by itself. */
+  /** Calls `onEvent` with an event. Bound, so that it can be passed as a function. */
   readonly report: Report = (event) => {
     try {
-      // An async function may be given all the same; nothing else would handle its rejection.
+      // It may be an async function: nothing else would handle its rejection.
       const done: unknown = this.#onEvent?.(event);
       if (isPromise(done)) done.then(undefined, () => {});
     } catch {
-      // The application's own listener failed: there is nowhere left to report to.
+      // The application's own function failed: it can't be reported anywhere else.
     }
   };
 
-  /** Reports a failure that the client learns nothing about. */
+  /** Reports an error that is not sent to the client. */
   failed(during: string, error: unknown): void {
     this.report({ type: "error", during, error });
   }
 
   /**
-   * Runs work that no request waits for, and reports its failure.
+   * Runs work that no request waits for, and reports its error.
    *
-   * @param during What the work is, for the event
-   * @param onFailure Called after the failure was reported
-   * @returns A promise that resolves when the work has settled, or `undefined` when it has already
+   * @param during The name of the work, for the event
+   * @param onFailure Called after an error was reported
+   * @returns A promise that resolves when the work has settled; `undefined` for synchronous work
    */
   background(
     during: string,

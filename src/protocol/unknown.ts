@@ -1,6 +1,6 @@
 /**
- * Creates the errors for what does not exist. What a principal may not know of gets the same
- * errors, so that nobody can tell the two cases apart.
+ * Creates the errors for unknown tools and methods. Those that are hidden from a principal get the
+ * same errors, so that a client can't tell the two cases apart.
  *
  * @module
  */

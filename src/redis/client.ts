@@ -132,7 +132,7 @@ function nodeRedis(client: NodeRedisClient): RedisConnection {
           // It is closed already.
         }
       };
-      // An error without a listener would end the process. The client reconnects by itself.
+      // An error without a listener would end the process. The client reconnects automatically.
       duplicate.on("error", close);
       duplicate.on("ready", close);
       duplicate.connect().catch(ignore);

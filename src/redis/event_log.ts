@@ -34,8 +34,8 @@ export interface EventLogInit {
  * that its limits hold for all of its streams together. Changes are published; watchers receive
  * them on the one subscriber connection of the process, and then read.
  *
- * A dropped session is remembered for an hour: a later append would begin a log that nobody drops,
- * and that expires by itself.
+ * A dropped session is remembered for an hour: a later append would begin a log that is never dropped,
+ * and that only its expiry deletes.
  */
 export class RedisEventLog implements EventLog {
   readonly #init: EventLogInit;

@@ -43,7 +43,7 @@ return int(token)`,
 );
 
 /**
- * Renews a lease for its holder. A lease that Redis has lost is restored unless somebody else took
+ * Renews a lease for its holder. A lease that Redis has lost is restored unless another holder took
  * it meanwhile. ARGV: time, holder, ttl, token.
  */
 const RENEW = script(
@@ -141,7 +141,7 @@ export class RedisLeases implements Leases {
       if (holding.doubtful) this.#renewOne(holder, holding);
       return { token: holding.token, release };
     } catch (error) {
-      // The lease may have been taken all the same.
+      // The lease may have been taken even so.
       release();
       throw error;
     }

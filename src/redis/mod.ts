@@ -5,7 +5,7 @@
  * {@linkcode redisStore} creates the store from your client of the package `redis` or `ioredis`.
  * All handlers that get a store with the same prefix serve the same sessions. While Redis is
  * unavailable, requests that need it are answered with 503 within two seconds (see `timeoutMs`),
- * nothing falls back to memory, and everything recovers by itself when Redis is back.
+ * nothing falls back to memory, and everything recovers when Redis is back.
  *
  * @example
  * ```ts ignore

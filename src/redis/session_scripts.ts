@@ -164,7 +164,7 @@ return 'subscribed'`,
 
 /**
  * Adds a session to a resource's subscribers. KEYS is the sorted set of ids by the latest possible
- * end of their sessions, so that entries which nobody removes expire. ARGV: time, id, ttl.
+ * end of their sessions, so that entries that are not removed expire. ARGV: time, id, ttl.
  */
 export const ADD_SUBSCRIBER = script(`
 local now = time(ARGV[1])

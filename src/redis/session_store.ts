@@ -241,7 +241,7 @@ export class RedisSessionStore implements SessionStore {
     return undefined;
   }
 
-  /** Deletes what other keys hold of an ended session. What fails here expires by itself. */
+  /** Deletes the other keys of an ended session. If this fails, they expire. */
   async #forget(id: string, uris: readonly string[]): Promise<void> {
     const { commands, keys } = this.#init;
     this.#holds.drop(id);

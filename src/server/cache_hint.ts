@@ -13,7 +13,7 @@ export interface CacheHint {
    */
   readonly ttlMs?: number;
   /**
-   * Says whether everybody gets the same result (`"public"`) or it is for its principal alone
+   * Says whether all principals get the same result (`"public"`) or it is for one principal only
    * (`"private"`).
    *
    * @default {"private"}

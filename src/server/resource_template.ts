@@ -8,7 +8,7 @@ import type { Completer, RequestContext } from "./types.ts";
 import { UriTemplate } from "./uri_template.ts";
 
 /** Describes one of the resources that a template lists. */
-export interface ListedResource {
+export interface ListedTemplateResource {
   /** Gives the URI. */
   readonly uri: string;
   /** Names the resource, for programs. */
@@ -27,7 +27,9 @@ export interface ListedResource {
 export interface ResourceTemplateOptions {
   /** Lists the existing resources; `resources/list` shows them after those with fixed URIs. */
   readonly list?:
-    | ((ctx: RequestContext) => MaybePromise<{ readonly resources: readonly ListedResource[] }>)
+    | ((
+      ctx: RequestContext,
+    ) => MaybePromise<{ readonly resources: readonly ListedTemplateResource[] }>)
     | undefined;
   /** Completes variables, by name. */
   readonly complete?: Readonly<Record<string, Completer>> | undefined;

@@ -54,7 +54,7 @@ export interface ToolConfig<
    */
   readonly approval?: Approval<ArgumentsOf<Input>>;
   /**
-   * Lists the scopes that a principal needs to call the tool. The tool is listed all the same: a
+   * Lists the scopes that a principal needs to call the tool. The tool is still listed: a
    * call without a scope is answered 403 with a challenge that names them all, so that the client
    * can ask the user for more (2025-11-25 and 2026-07-28, Runtime Insufficient Scope Errors). To
    * hide a tool use the handler's option `authorize`.

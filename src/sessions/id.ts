@@ -1,5 +1,5 @@
 /**
- * Session ids: how they are made and what they look like.
+ * Generates and checks session ids.
  *
  * @module
  */
@@ -8,12 +8,12 @@ import { randomText } from "../internal/random.ts";
 const LENGTH = 32;
 const SESSION_ID = /^[A-Za-z0-9_-]{32}$/;
 
-/** A new session id: 192 random bits as 32 characters that headers and URLs carry as they are. */
+/** Generates a session id: 192 random bits as 32 characters that need no escaping in headers and URLs. */
 export function mintSessionId(): string {
   return randomText(LENGTH);
 }
 
-/** Whether a text looks like an id that was minted here. Whether it was is for the store to say. */
+/** Tells whether a string has the syntax of a session id. Only the store knows whether it is one. */
 export function isSessionId(text: string): boolean {
   return text.length === LENGTH && SESSION_ID.test(text);
 }

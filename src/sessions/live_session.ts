@@ -1,5 +1,5 @@
 /**
- * One process's part of a session: its calls, questions and connections that are in this process.
+ * Represents a session in this process: its calls, questions and connections here.
  *
  * @module
  */
@@ -13,56 +13,56 @@ import type { MaybePromise } from "../internal/types.ts";
 import type { SessionState } from "../protocol/exchange.ts";
 import type { Reporter } from "../protocol/reporter.ts";
 import type { LogLevel } from "../protocol/shapes.ts";
-import type { Connection } from "../streams/connection.ts";
+import type { LoggedConnection } from "../streams/logged_connection.ts";
 import type { StreamSession } from "../streams/streams.ts";
 import type { ServerStreams } from "./server_streams.ts";
 import type { SessionRecord, SessionStore } from "./types.ts";
 
-/** What all live sessions of an endpoint share. */
+/** The values that all live sessions of an endpoint share. */
 export interface LiveSessionInit {
   readonly store: SessionStore;
   readonly serverStreams: ServerStreams;
   readonly reporter: Reporter;
-  /** Waits after which a question to the client is given up. */
+  /** The time limit of questions to the client. */
   readonly askDelay: DelayLine;
-  /** The node's id, where there are others. */
+  /** The node's id; `undefined` if there are no other nodes. */
   readonly node: string | undefined;
-  /** Resources that one session may be subscribed to. */
+  /** The maximum number of resources that one session may be subscribed to. */
   readonly mostSubscriptions: number;
 }
 
-/** Ended streams that a client resumed, as many as are remembered. */
+/** The maximum number of remembered streams that a client resumed after their end. */
 const MOST_FINISHED = 256;
 
-/** One process's part of a session. Also what a dispatcher sees of the session. */
+/** A session in this process; also the dispatcher's view of it. */
 export class LiveSession implements CallSession, StreamSession {
   readonly id: string;
-  /** What was last read of the session's record. */
+  /** The session's record, as last read from the store. */
   record: SessionRecord | undefined;
-  /** Whether the session has ended: nothing may begin in it any more. */
+  /** Whether the session has ended: nothing may begin in it. */
   ended = false;
-  /** Whether its live state is in this process, and nowhere else. */
+  /** Whether this node has claimed the session: its live state is in this process only. */
   claimed = false;
-  /** When the claim to it was renewed last, in milliseconds since the epoch. */
+  /** When the claim was last renewed, in milliseconds since the epoch. */
   renewedAt = 0;
-  /** Whether it was used since the last sweep. */
+  /** Whether the session was used since the last sweep. */
   used = true;
   readonly #init: LiveSessionInit;
   #inflight: InFlight | undefined;
   #questions: Questions | undefined;
-  #connections: Map<string, Connection> | undefined;
+  #connections: Map<string, LoggedConnection> | undefined;
   #finished: Set<string> | undefined;
-  /** The common prefix of stream names that begin here; no other process has it. */
+  /** The prefix of the names of streams that begin in this process; no other process has the same. */
   #streamPrefix: string | undefined;
   #streams = 0;
 
-  /** Makes this process's part of a session that isn't in use yet. */
+  /** Creates a live session with nothing in it. */
   constructor(init: LiveSessionInit, id: string) {
     this.#init = init;
     this.id = id;
   }
 
-  /** Tells a session from a refusal. */
+  /** Distinguishes a session from a refusal. */
   get kind(): "session" {
     return "session";
   }
@@ -75,12 +75,12 @@ export class LiveSession implements CallSession, StreamSession {
     return this.#questions ??= new Questions(this.#init.askDelay, this.#init.node);
   }
 
-  /** How many questions wait for a reply. */
+  /** The number of questions that wait for a response. */
   get openQuestions(): number {
     return this.#questions?.size ?? 0;
   }
 
-  get connections(): Map<string, Connection> {
+  get connections(): Map<string, LoggedConnection> {
     return this.#connections ??= new Map();
   }
 
@@ -89,7 +89,7 @@ export class LiveSession implements CallSession, StreamSession {
     return `${this.#streamPrefix}${++this.#streams}`;
   }
 
-  /** Whether this process holds nothing that another process couldn't read from the store. */
+  /** Whether this process has nothing of the session that is not in the store. */
   get idle(): boolean {
     return !this.claimed && (this.#inflight?.size ?? 0) === 0 && this.openQuestions === 0 &&
       (this.#connections?.size ?? 0) === 0;
@@ -126,7 +126,7 @@ export class LiveSession implements CallSession, StreamSession {
     try {
       this.#init.store.hold(this.id);
     } catch (error) {
-      // A store that fails must not keep a slot taken.
+      // An error of the store must not keep the caller from releasing its slot.
       this.#init.reporter.failed("holding a session", error);
     }
   }
@@ -144,9 +144,9 @@ export class LiveSession implements CallSession, StreamSession {
   }
 
   /**
-   * Notes that a client resumed a stream of which it has everything.
+   * Notes that a client resumed a stream of which it has received everything.
    *
-   * @returns Whether it did so for the first time
+   * @returns Whether it is the first time
    */
   noteFinished(stream: string): boolean {
     const finished = this.#finished ??= new Set();
@@ -156,7 +156,7 @@ export class LiveSession implements CallSession, StreamSession {
     return true;
   }
 
-  /** Ends everything of the session in this process: its calls, then its questions, then its streams. */
+  /** Ends everything of the session in this process: calls, then questions, then connections. */
   end(kind: "session-ended" | "shutdown"): void {
     this.ended = true;
     this.#inflight?.stopAll(kind);

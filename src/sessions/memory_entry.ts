@@ -1,56 +1,56 @@
 /**
- * What the in-memory store keeps of one session and of one owner.
+ * Defines the entries of the in-memory session store: sessions and owners.
  *
  * @module
  */
 import { Linked, LinkedList } from "../internal/linked_list.ts";
 import type { SessionRecord } from "./types.ts";
 
-/** A session's place among those of its owner that are not held. */
-export class OwnersPlace extends Linked<OwnersPlace> {
+/** A session in its owner's list of sessions without holds. */
+export class OwnerEntry extends Linked<OwnerEntry> {
   /** The session. */
   readonly entry: Entry;
 
-  /** Makes a place that is in no list yet. */
+  /** Creates an entry that is in no list yet. */
   constructor(entry: Entry) {
     super();
     this.entry = entry;
   }
 }
 
-/** An owner: how many sessions it has, and which of them could go. */
+/** An owner of sessions. */
 export class Owner {
-  /** Its key. */
+  /** The owner key. */
   readonly key: string;
-  /** Sessions and reservations. */
+  /** The number of its sessions and reservations. */
   count = 0;
-  /** Sessions that are not held, least recently used first. */
-  readonly free = new LinkedList<OwnersPlace>();
+  /** Its sessions without holds, which may be evicted, least recently used first. */
+  readonly free = new LinkedList<OwnerEntry>();
 
-  /** Makes an owner without sessions. */
+  /** Creates an owner without sessions. */
   constructor(key: string) {
     this.key = key;
   }
 }
 
-/** A session, and the answer to whoever looks it up. Where it is linked, it is not held. */
+/** A session; also the result of looking it up. It is in the store's list while it has no holds. */
 export class Entry extends Linked<Entry> {
-  /** Its owner, once it is claimed. */
+  /** The owner, if it has one yet. */
   owner: Owner | undefined;
-  /** When it was used last, in milliseconds since the epoch. */
+  /** When it was last used, in milliseconds since the epoch. */
   usedAt = 0;
-  /** How many holds it has. */
+  /** The number of holds, which prevent expiry by idleness and eviction. */
   holds = 0;
-  /** Its place among its owner's sessions that are not held. */
-  readonly ownersPlace = new OwnersPlace(this);
-  /** Values as JSON text: whoever gets or sets one shares nothing with the store. */
+  /** Its entry in the owner's list of sessions without holds. */
+  readonly ownerEntry = new OwnerEntry(this);
+  /** Values by key, as JSON text, so that callers share no objects with the store. */
   state: Map<string, string> | undefined;
-  /** URIs of resources. */
+  /** The URIs of the resources that it is subscribed to. */
   subscriptions: Set<string> | undefined;
-  /** What is kept of it. Replaced, never changed. */
+  /** The record. Replaced, never changed. */
   record: SessionRecord;
 
-  /** Makes a session that is in no list yet. */
+  /** Creates a session that is in no list yet. */
   constructor(record: SessionRecord, owner: Owner | undefined) {
     super();
     this.record = record;

@@ -1,12 +1,12 @@
 /**
- * The sessions of a single process.
+ * Implements the session store in memory.
  *
  * @module
  */
 import type { Clock } from "../internal/clock.ts";
 import { LinkedList } from "../internal/linked_list.ts";
 import { Entry, Owner } from "./memory_entry.ts";
-import { Subscribers } from "./subscriptions.ts";
+import { Subscribers } from "./subscribers.ts";
 import type {
   EndedSession,
   Found,
@@ -22,31 +22,30 @@ const UNKNOWN = Object.freeze<Found>({ refusal: "unknown" });
 const FOREIGN = Object.freeze<Found>({ refusal: "foreign" });
 
 /**
- * A {@linkcode SessionStore} in memory. It answers at once, never with a promise, and every call takes
- * the same time however many sessions there are.
+ * A {@linkcode SessionStore} in memory. All its methods are synchronous, and their time doesn't depend
+ * on the number of sessions.
  *
- * Ids of ended sessions are not remembered: an id of 192 random bits is never minted twice, so an
- * ended one is unknown for good. A session that is claimed counts for its owner's cap, but claiming is
- * never refused for it.
+ * It doesn't remember the ids of ended sessions: an id of 192 random bits is never generated twice. A
+ * session that gets its owner at its first use counts for the owner's cap, but is not refused for it.
  */
 export class MemorySessionStore implements SessionStore {
   readonly #caps: SessionCaps;
   readonly #lifetimes: SessionLifetimes;
   readonly #clock: Clock;
-  /** Sessions, oldest first. */
+  /** The sessions, oldest first. */
   readonly #entries = new Map<string, Entry>();
   readonly #reserved = new Map<string, Owner | undefined>();
   readonly #owners = new Map<string, Owner>();
-  /** Sessions that are not held, least recently used first. */
+  /** The sessions without holds, least recently used first. */
   readonly #free = new LinkedList<Entry>();
   readonly #subscribers = new Subscribers();
 
   /**
-   * Makes an empty store.
+   * Creates an empty store.
    *
-   * @param caps How many sessions there may be
-   * @param lifetimes How long they last
-   * @param clock Where the time comes from
+   * @param caps The maximum numbers of sessions
+   * @param lifetimes The lifetimes of sessions
+   * @param clock The source of time
    */
   constructor(caps: SessionCaps, lifetimes: SessionLifetimes, clock: Clock) {
     this.#caps = caps;
@@ -63,21 +62,21 @@ export class MemorySessionStore implements SessionStore {
     if (this.#entries.has(id) || this.#reserved.has(id)) return { admitted: false, ended };
     const known = owner === undefined ? undefined : this.#owners.get(owner);
     const admitted = this.#makeRoom(known, ended);
-    if (admitted) this.#reserved.set(id, this.#owned(owner));
+    if (admitted) this.#reserved.set(id, this.#addToOwner(owner));
     return { admitted, ended };
   }
 
   release(id: string): void {
     if (!this.#reserved.has(id)) return;
-    this.#disowned(this.#reserved.get(id));
+    this.#removeFromOwner(this.#reserved.get(id));
     this.#reserved.delete(id);
   }
 
   create(record: SessionRecord): boolean {
     const { id } = record;
     if (!this.#reserved.has(id)) return false;
-    // Counted before the reservation is given back, so that the owner is not forgotten in between.
-    const entry = new Entry(record, this.#owned(record.owner));
+    // Counted before the reservation is released, so that the owner is not forgotten in between.
+    const entry = new Entry(record, this.#addToOwner(record.owner));
     this.release(id);
     this.#entries.set(id, entry);
     this.#touch(entry, this.#clock.now());
@@ -87,15 +86,15 @@ export class MemorySessionStore implements SessionStore {
   use(id: string, owner: string): Found {
     const entry = this.#entries.get(id);
     if (entry === undefined) return UNKNOWN;
-    const claimed = entry.record.owner;
-    if (claimed !== undefined && claimed !== owner) return FOREIGN;
+    const current = entry.record.owner;
+    if (current !== undefined && current !== owner) return FOREIGN;
     const now = this.#clock.now();
     const reason = this.#expiry(entry, now);
     if (reason !== undefined) {
       this.#remove(entry);
       return { refusal: "expired", ended: { id, reason } };
     }
-    if (claimed === undefined) this.#claim(entry, owner);
+    if (current === undefined) this.#assignOwner(entry, owner);
     this.#touch(entry, now);
     return entry;
   }
@@ -118,7 +117,7 @@ export class MemorySessionStore implements SessionStore {
     if (entry === undefined) return;
     entry.holds += 1;
     this.#free.remove(entry);
-    entry.owner?.free.remove(entry.ownersPlace);
+    entry.owner?.free.remove(entry.ownerEntry);
   }
 
   free(id: string): void {
@@ -162,7 +161,7 @@ export class MemorySessionStore implements SessionStore {
     if (entry === undefined) return;
     const text: string | undefined = JSON.stringify(value);
     if (text === undefined) {
-      throw new TypeError(`Keep a JSON value in the state: a ${typeof value}`);
+      throw new TypeError(`Give a JSON value as session state: ${typeof value}`);
     }
     (entry.state ??= new Map()).set(key, text);
   }
@@ -190,7 +189,7 @@ export class MemorySessionStore implements SessionStore {
     return this.#subscribers.of(uri);
   }
 
-  /** Ends sessions until one more fits under both caps. `false` when too many are held. */
+  /** Ends sessions until one more fits under both caps. Returns `false` if too many have holds. */
   #makeRoom(owner: Owner | undefined, ended: EndedSession[]): boolean {
     const { sessions, sessionsPerPrincipal } = this.#caps;
     while (true) {
@@ -206,7 +205,7 @@ export class MemorySessionStore implements SessionStore {
     }
   }
 
-  /** Ends a session, if its time is over. */
+  /** Ends a session if it has expired. */
   #expire(entry: Entry, now: number, ended: EndedSession[]): boolean {
     const reason = this.#expiry(entry, now);
     if (reason === undefined) return false;
@@ -220,31 +219,31 @@ export class MemorySessionStore implements SessionStore {
     return holds === 0 && now - usedAt >= this.#lifetimes.idleMs ? "idle" : undefined;
   }
 
-  /** Gives a session that nobody owns to the first who uses it. */
-  #claim(entry: Entry, owner: string): void {
+  /** Assigns a session without an owner to the first principal that uses it. */
+  #assignOwner(entry: Entry, owner: string): void {
     entry.record = { ...entry.record, owner };
-    entry.owner = this.#owned(owner);
+    entry.owner = this.#addToOwner(owner);
   }
 
-  /** Marks a session as used and, unless it is held, puts it last among those that could go. */
+  /** Marks a session as used; without holds, it becomes the last one to be evicted. */
   #touch(entry: Entry, now: number): void {
     entry.usedAt = now;
     if (entry.holds > 0) return;
     this.#free.append(entry);
-    entry.owner?.free.append(entry.ownersPlace);
+    entry.owner?.free.append(entry.ownerEntry);
   }
 
   #remove(entry: Entry): void {
     const { id } = entry.record;
     this.#entries.delete(id);
     this.#free.remove(entry);
-    entry.owner?.free.remove(entry.ownersPlace);
-    this.#disowned(entry.owner);
+    entry.owner?.free.remove(entry.ownerEntry);
+    this.#removeFromOwner(entry.owner);
     for (const uri of entry.subscriptions ?? []) this.#subscribers.remove(uri, id);
   }
 
-  /** Counts one more session for an owner. */
-  #owned(key: string | undefined): Owner | undefined {
+  /** Counts one more session of an owner, and returns the owner. */
+  #addToOwner(key: string | undefined): Owner | undefined {
     if (key === undefined) return undefined;
     let owner = this.#owners.get(key);
     if (owner === undefined) this.#owners.set(key, owner = new Owner(key));
@@ -252,7 +251,7 @@ export class MemorySessionStore implements SessionStore {
     return owner;
   }
 
-  #disowned(owner: Owner | undefined): void {
+  #removeFromOwner(owner: Owner | undefined): void {
     if (owner === undefined) return;
     owner.count -= 1;
     if (owner.count === 0) this.#owners.delete(owner.key);

@@ -1,15 +1,15 @@
 /**
- * Compares the owners of sessions and calls.
+ * Identifies and compares the owners of sessions and calls.
  *
  * @module
  */
 import type { Principal } from "../protocol/exchange.ts";
 
 /**
- * Makes the owner key of a principal, of its issuer, id and client: credentials may change. Principals
- * that differ in one of them never have the same key, whatever characters they consist of: the lengths
- * in front tell where each part ends. Most principals are an id alone, which is its own key unless it
- * begins like a longer key.
+ * Returns the owner key of a principal: its issuer, id and client, without the credentials, which may
+ * change. Principals that differ in one of them never have the same key, since the key begins with the
+ * lengths of its parts. For a principal with an id only, the key is the id, unless that begins like such
+ * a key.
  */
 export function ownerKey({ issuer, id, clientId }: Principal): string {
   if (issuer === undefined && clientId === undefined && !id.startsWith(",")) return id;

@@ -1,5 +1,6 @@
 /**
- * Sends on the server-to-client streams of sessions, and keeps back what a client isn't ready for.
+ * Sends messages on the server-to-client streams of sessions, and queues them until the client is
+ * initialized.
  *
  * @module
  */
@@ -14,26 +15,26 @@ import type { SessionRecord, SessionStore } from "./types.ts";
 /** The name of the server-to-client stream in every session. */
 export const SERVER_STREAM = "s";
 
-/** The stream that keeps messages until the client has said that it is initialized. */
-const HELD_STREAM = "h";
+/** The name of the stream that queues messages until the client is initialized. */
+const QUEUE_STREAM = "h";
 
-/** How long to wait between attempts while another node sends held messages, in milliseconds. */
+/** The time between two attempts while another node sends queued messages, in milliseconds. */
 const RETRY_MS = 20;
-/** How many attempts are made. */
+/** The maximum number of attempts. */
 const MOST_TRIES = 50;
 
-/** What sending needs. */
+/** Options for {@linkcode ServerStreams}. */
 export interface ServerStreamsInit {
   readonly store: SessionStore;
   readonly log: EventLog;
   readonly leases: Leases;
   readonly clock: Clock;
   readonly reporter: Reporter;
-  /** Whether other nodes may have the store. */
+  /** Whether other nodes may use the store. */
   readonly shared: boolean;
 }
 
-/** The part of a session that a question is sent in. */
+/** The part of a session that sending a question needs. */
 interface QuestionSession {
   readonly id: string;
   readonly connections: ReadonlyMap<string, unknown>;
@@ -44,15 +45,15 @@ interface QuestionSession {
 export class ServerStreams {
   readonly #init: ServerStreamsInit;
 
-  /** Makes the sender; it holds no state of its own. */
+  /** Creates the sender, which has no state. */
   constructor(init: ServerStreamsInit) {
     this.#init = init;
   }
 
   /**
-   * Sends a message on a session's stream; the log keeps it until the client reads it.
+   * Sends a message on a session's stream. The log keeps it until the client reads it.
    *
-   * @returns Whether there is such a session: nothing is kept for one that has ended
+   * @returns `false` if there is no such session
    */
   push(id: string, text: string): MaybePromise<boolean> {
     const record = this.#init.store.peek(id);
@@ -63,39 +64,39 @@ export class ServerStreams {
 
   #pushTo(id: string, record: SessionRecord | undefined, text: string): MaybePromise<boolean> {
     if (record === undefined) return false;
-    if (!record.initialized) return this.#hold(id, text).then(() => true);
+    if (!record.initialized) return this.#queue(id, text).then(() => true);
     const number = this.#init.log.append(id, SERVER_STREAM, text);
     return isPromise(number) ? number.then((number) => number > 0) : number > 0;
   }
 
-  /** Keeps a message until the client is initialized, which it may have become meanwhile. */
-  async #hold(id: string, text: string): Promise<void> {
+  /** Queues a message until the client is initialized, which it may have become meanwhile. */
+  async #queue(id: string, text: string): Promise<void> {
     const { log, store, clock } = this.#init;
-    const kept = log.append(id, HELD_STREAM, text);
+    const kept = log.append(id, QUEUE_STREAM, text);
     if (!isPromise(kept)) return;
     await kept;
     if (!(await store.peek(id))?.initialized) return;
-    // Messages that follow must not overtake this one: wait while another node sends held messages.
-    for (let tries = 0; tries < MOST_TRIES && !await this.pushHeld(id); tries++) {
+    // Later messages must not overtake this one: wait while another node sends queued messages.
+    for (let tries = 0; tries < MOST_TRIES && !await this.sendQueued(id); tries++) {
       await new Promise<void>((resolve) => clock.timer(RETRY_MS, resolve));
     }
   }
 
   /**
-   * Sends the messages that were kept until the client was initialized. One node at a time does so.
+   * Sends the messages that were queued until the client was initialized. One node at a time does so.
    *
    * @returns Whether this node did
    */
-  async pushHeld(id: string): Promise<boolean> {
+  async sendQueued(id: string): Promise<boolean> {
     const { leases } = this.#init;
     let more = true;
     while (more) {
       const taken = leases.tryTake(`held ${id}`, () => {});
       const lease = isPromise(taken) ? await taken : taken;
-      // The node that has the lease checks once more after releasing it.
+      // The node that holds the lease checks once more after releasing it.
       if (lease === undefined) return false;
       try {
-        more = await this.#sendHeld(id);
+        more = await this.#sendQueuedOnce(id);
       } finally {
         lease.release();
       }
@@ -104,17 +105,17 @@ export class ServerStreams {
   }
 
   /**
-   * Sends held messages. With a synchronous log all are sent when this returns.
+   * Sends the queued messages; synchronously with a synchronous log.
    *
    * @returns Whether there were any
    */
-  async #sendHeld(id: string): Promise<boolean> {
+  async #sendQueuedOnce(id: string): Promise<boolean> {
     const { log } = this.#init;
-    const delivered = log.delivered(id, HELD_STREAM);
-    const held = log.read(id, HELD_STREAM, isPromise(delivered) ? await delivered : delivered);
-    const slice = isPromise(held) ? await held : held;
+    const delivered = log.delivered(id, QUEUE_STREAM);
+    const queued = log.read(id, QUEUE_STREAM, isPromise(delivered) ? await delivered : delivered);
+    const slice = isPromise(queued) ? await queued : queued;
     if (slice === undefined || slice.events.length === 0) return false;
-    const noted = log.deliver(id, HELD_STREAM, slice.last);
+    const noted = log.deliver(id, QUEUE_STREAM, slice.last);
     if (isPromise(noted)) await noted;
     for (const { data } of slice.events) {
       const sent = log.append(id, SERVER_STREAM, data);
@@ -126,7 +127,7 @@ export class ServerStreams {
   /**
    * Sends a question on a session's stream.
    *
-   * @returns `false` when the client has no such stream open, on any node
+   * @returns `false` if the client has no such stream open, on any node
    */
   sendQuestion(session: QuestionSession, text: string): MaybePromise<boolean> {
     const { id, connections, record } = session;
@@ -145,7 +146,7 @@ export class ServerStreams {
     });
   }
 
-  /** Sends a question where another node may hold the stream, or know that the client is initialized. */
+  /** Sends a question if another node has the stream open, or knows that the client is initialized. */
   async #sendElsewhere({ id, connections }: QuestionSession, text: string): Promise<boolean> {
     const { leases, log, store } = this.#init;
     if ((await store.peek(id))?.initialized !== true) return false;
@@ -154,23 +155,22 @@ export class ServerStreams {
   }
 
   /**
-   * Sends a notification to many sessions, once to each: a copy that still waits for the client is
-   * enough.
+   * Sends a notification to many sessions, except those with an undelivered copy of it.
    */
   async pushToAll(ids: MaybePromise<Iterable<string>>, notification: Notification): Promise<void> {
     const text = notificationText(notification);
     for (const id of isPromise(ids) ? await ids : ids) {
-      // Without a promise there is no turn in between, so that messages keep the order of their causes.
+      // Promises are only awaited if there are any, so that messages keep the order of their causes.
       const unread = this.#isUnread(id, SERVER_STREAM, text);
       if (isPromise(unread) ? await unread : unread) continue;
-      const held = this.#isUnread(id, HELD_STREAM, text);
-      if (isPromise(held) ? await held : held) continue;
+      const queued = this.#isUnread(id, QUEUE_STREAM, text);
+      if (isPromise(queued) ? await queued : queued) continue;
       const done = this.push(id, text);
       if (isPromise(done)) await done;
     }
   }
 
-  /** Tells whether a message is on a stream and has not been sent to the client yet. */
+  /** Tells whether a message is on a stream and has not been delivered yet. */
   #isUnread(id: string, stream: string, text: string): MaybePromise<boolean> {
     const { log } = this.#init;
     const among = (slice: Slice | undefined) =>

@@ -1,5 +1,5 @@
 /**
- * Owns the sessions of the 2025 era: looks them up for their owner, begins them, ends them.
+ * Owns the sessions of the 2025 era: looks them up for their owner, begins and ends them.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { sessionNotFound, storeUnavailable } from "../http/refusals.ts";
 import { type Refusal, refusal } from "../http/reply.ts";
 import type { Clock } from "../internal/clock.ts";
 import { shortHash } from "../internal/random.ts";
-import { Recent } from "../internal/recent.ts";
+import { RecentKeys } from "../internal/recent_keys.ts";
 import { isPromise, type MaybePromise } from "../internal/types.ts";
 import { ErrorCode } from "../protocol/errors.ts";
 import type { SessionEndReason } from "../protocol/events.ts";
@@ -20,97 +20,97 @@ import { LiveSession, type LiveSessionInit } from "./live_session.ts";
 import type { ServerStreams } from "./server_streams.ts";
 import type { EndedSession, Found, SessionRecord, SessionStore } from "./types.ts";
 
-/** How often expired sessions are looked for, in milliseconds. */
+/** The time between two sweeps for expired sessions, in milliseconds. */
 const SWEEP_MS = 60_000;
-/** How many sessions a sweep ends without a pause, so that nothing else waits long. */
+/** The maximum number of sessions that a sweep ends without a pause. */
 const SWEEP_BATCH = 100;
-/** How long an ended session is remembered at least, in milliseconds. */
+/** The time for which an ended session is remembered, in milliseconds. */
 const REMEMBER_MS = 60_000;
-/** How many ended sessions are remembered at least. */
+/** The number of later ended sessions after which one may be forgotten before that time. */
 const REMEMBER_MOST = 5_000;
 
-/** What the sessions of an endpoint need. */
+/** Options for {@linkcode Sessions}. */
 export interface SessionsInit extends Omit<LiveSessionInit, "store" | "serverStreams"> {
   readonly store: SessionStore;
   readonly log: EventLog;
   readonly serverStreams: ServerStreams;
   readonly clock: Clock;
   readonly reporter: Reporter;
-  /** Whether other nodes may have the store. */
+  /** Whether other nodes may use the store. */
   readonly shared: boolean;
-  /** Whether a session is served by the one node that holds its live state. */
+  /** Whether a session is served only by the node that has claimed it. */
   readonly pinned: boolean;
-  /** Called when a session has ended whose live state, if there is any, was in this process. */
+  /** Called when a session has ended, unless another node had claimed it. */
   readonly onEnd: (id: string, reason: SessionEndReason) => void;
-  /** Called when this process has ended a session for the whole cluster. */
+  /** Called when this process has ended a session, to notify the other nodes. */
   readonly announceEnd: (id: string, reason: SessionEndReason) => void;
 }
 
-/** A session whose live state another node holds. */
+/** A session that another node has claimed. */
 export interface SessionElsewhere {
   readonly kind: "elsewhere";
   /** The session's id. */
   readonly id: string;
 }
 
-/** What came of looking a session up. */
+/** The result of looking a session up. */
 export type Lookup = LiveSession | SessionElsewhere | Refusal;
 
 /** The sessions of one endpoint. */
 export class Sessions {
   readonly store: SessionStore;
   readonly serverStreams: ServerStreams;
-  /** The sessions that this process has to do with. */
+  /** The sessions that are in use in this process. */
   readonly live = new Map<string, LiveSession>();
-  /** Whether no session may begin any more. */
+  /** Whether new sessions are refused because the endpoint closes. */
   closing = false;
   readonly #init: SessionsInit;
-  /** Sessions that ended, while the store may still be about to say that they exist. */
-  readonly #ended: Recent;
+  /** Recently ended sessions: a pending lookup may still find them in the store. */
+  readonly #ended: RecentKeys;
   #stopSweep: (() => void) | undefined;
   #disposed = false;
 
-  /** Makes the owner; no timer runs until there is a session. */
+  /** Creates the owner; no timer runs until there is a session. */
   constructor(init: SessionsInit) {
     this.#init = init;
     this.store = init.store;
     this.serverStreams = init.serverStreams;
-    this.#ended = new Recent(init.clock, REMEMBER_MS, REMEMBER_MOST);
+    this.#ended = new RecentKeys(init.clock, REMEMBER_MS, REMEMBER_MOST);
   }
 
-  /** This process's part of a session, made where there is none. */
-  part(id: string): LiveSession {
+  /** Returns the live session of an id, and creates it if there is none. */
+  ensureLive(id: string): LiveSession {
     let session = this.live.get(id);
     if (session === undefined) {
-      session = this.make(id);
+      session = this.makeLive(id);
       this.live.set(id, session);
     }
     return session;
   }
 
-  /** Makes this process's part of a session that is about to begin, without entering it. */
-  make(id: string): LiveSession {
+  /** Creates the live session of a session that is about to begin, without adding it to `live`. */
+  makeLive(id: string): LiveSession {
     return new LiveSession(this.#init, id);
   }
 
   /**
    * Looks up the session that a request names, for the request's owner.
    *
-   * @returns The session; or the refusal, which is the same for a session that is unknown, over, expired
-   * or another principal's
+   * @returns The session or a refusal, which is the same for a session that is unknown, has ended, has
+   * expired, or is owned by another principal
    */
   find(inbound: Inbound): MaybePromise<Lookup> {
     const id = inbound.header(HeaderName.SessionId);
     if (id === null) return sessionMissing(inbound);
     const live = this.live.get(id);
-    // An id that is known here needs no syntax check, which costs as much as the lookup.
+    // An id that is in use here needs no syntax check.
     if (live === undefined && !isSessionId(id)) return sessionNotFound("session-unknown");
     try {
       const found = this.store.use(id, inbound.owner);
       if (!isPromise(found)) return this.#found(id, found, live);
       return found.then(
         (value) => {
-          // The store may have answered just before the session ended.
+          // The session may have ended after the store looked it up.
           if (this.#ended.has(id)) return sessionNotFound("session-unknown");
           return this.#found(id, value, this.live.get(id));
         },
@@ -124,7 +124,7 @@ export class Sessions {
   #found(id: string, found: Found, live: LiveSession | undefined): Lookup {
     if (found.record !== undefined) {
       if (this.#init.pinned && live?.claimed !== true) return { kind: "elsewhere", id };
-      const session = live ?? this.part(id);
+      const session = live ?? this.ensureLive(id);
       if (live === undefined) this.#armSweep();
       if (session.ended) return sessionNotFound("session-unknown");
       session.record = found.record;
@@ -136,9 +136,9 @@ export class Sessions {
   }
 
   /**
-   * Reserves the place of a session that is about to begin, which may evict others.
+   * Reserves a place for a session that is about to begin, which may evict others.
    *
-   * @returns `false` when every place is taken by a session in use
+   * @returns `false` if every place is taken by a session in use
    */
   reserve(id: string, owner: string | undefined): MaybePromise<boolean> {
     const reserved = this.store.reserve(id, owner);
@@ -155,8 +155,8 @@ export class Sessions {
   /**
    * Begins a session in its reserved place.
    *
-   * @param principal The owner's id, for the event
-   * @returns `false` when the place is gone: the endpoint closed meanwhile
+   * @param principal The principal's id, for the event
+   * @returns `false` if the reservation is gone because the endpoint has closed meanwhile
    */
   begin(
     session: LiveSession,
@@ -173,7 +173,7 @@ export class Sessions {
 
   #begun(session: LiveSession, record: SessionRecord, principal: string | undefined): true {
     session.record = record;
-    // Many sessions are never used: this process's part is made again with the first use.
+    // Many sessions are never used: their live session is created again at the first use.
     if (session.idle) this.live.delete(session.id);
     else this.live.set(session.id, session);
     this.#armSweep();
@@ -187,65 +187,65 @@ export class Sessions {
   }
 
   /**
-   * Ends a session that the store still has.
+   * Ends a session.
    *
-   * @returns `false` when there was none, or it is ending already
-   * @throws What the store throws; the session can then be ended again
+   * @returns `false` if there is none, or it is already ending
+   * @throws The error that the store throws; the session can then be ended again
    */
   async end(id: string, reason: SessionEndReason): Promise<boolean> {
     const live = this.live.get(id);
     if (live?.ended) return false;
-    // From here on no request finds it, and no running call can bring it back.
+    // From now on no request finds it, and no running call can create it again.
     live?.end(reason === "shutdown" ? "shutdown" : "session-ended");
     let known: boolean;
     try {
       await this.#init.log.drop(id);
       known = await this.store.end(id);
     } catch (error) {
-      // The store may still have it: it must be possible to end it again.
+      // The store may still have it: ending it again must be possible.
       if (live !== undefined && this.live.get(id) === live) this.#remake(live);
       throw error;
     }
-    // A request may have come in between, into a session that was not in use here.
-    const held = this.#forget(id);
-    if (known) this.#finish(id, reason, held);
-    // Another node was quicker. What this one holds must end all the same.
-    else if (held) this.#init.onEnd(id, reason);
+    // Meanwhile a request may have begun to use the session here.
+    const claimed = this.#forget(id);
+    if (known) this.#finish(id, reason, claimed);
+    // Another node has ended it: only the live state here is left to end.
+    else if (claimed) this.#init.onEnd(id, reason);
     return known;
   }
 
-  /** Cleans up after sessions that the store ended by itself. */
+  /** Cleans up after sessions that the store has ended. */
   endedByStore(sessions: readonly EndedSession[]): void {
     const { log, reporter } = this.#init;
     for (const { id, reason } of sessions) {
-      const held = this.#forget(id);
+      const claimed = this.#forget(id);
       reporter.background("dropping a session's events", () => log.drop(id));
-      this.#finish(id, reason, held);
+      this.#finish(id, reason, claimed);
     }
   }
 
-  /** Cleans up this process's part of a session that ended on another node. */
+  /** Ends the live session of a session that ended on another node. */
   endedElsewhere(id: string, reason: SessionEndReason): void {
     if (this.#forget(id)) this.#init.onEnd(id, reason);
   }
 
-  /** How many questions to clients wait for a reply. */
+  /** The number of questions to clients that wait for a response. */
   get openQuestions(): number {
     let questions = 0;
     for (const session of this.live.values()) questions += session.openQuestions;
     return questions;
   }
 
-  /** Ends the sweep. */
+  /** Stops the sweeps. */
   dispose(): void {
     this.#disposed = true;
     this.#stopSweep?.();
   }
 
   /**
-   * Forgets this process's part of a session.
+   * Ends and forgets the live session of an id.
    *
-   * @returns Whether it held the session's live state
+   * @returns Whether this node had claimed the session
    */
   #forget(id: string): boolean {
     const live = this.live.get(id);
@@ -255,30 +255,30 @@ export class Sessions {
     return live?.claimed === true;
   }
 
-  #finish(id: string, reason: SessionEndReason, held: boolean): void {
+  #finish(id: string, reason: SessionEndReason, claimed: boolean): void {
     const { pinned, reporter, onEnd, announceEnd } = this.#init;
-    // Only the node that holds a pinned session's live state ends it.
-    if (held || !pinned) onEnd(id, reason);
+    // A pinned session's live state is only at the node that has claimed it.
+    if (claimed || !pinned) onEnd(id, reason);
     if (reporter.enabled) {
       reporter.report({ type: "session-ended", session: shortHash(id), reason });
     }
     announceEnd(id, reason);
   }
 
-  /** Starts over with a session that could not be ended, keeping only the claim to it. */
+  /** Replaces the live session of a session that could not be ended, keeping only the claim. */
   #remake({ id, claimed, renewedAt }: LiveSession): void {
     this.live.delete(id);
-    if (claimed) Object.assign(this.part(id), { claimed, renewedAt });
+    if (claimed) Object.assign(this.ensureLive(id), { claimed, renewedAt });
   }
 
-  /** Makes sure that expired sessions are looked for as long as there are any sessions. */
+  /** Schedules a sweep, unless one is scheduled. */
   #armSweep(): void {
     this.#stopSweep ??= this.#init.clock.timer(SWEEP_MS, () => void this.#sweep());
   }
 
   async #sweep(): Promise<void> {
     let more = false;
-    // A store that can't tell may well have sessions.
+    // If the store fails, it may have sessions.
     let any = true;
     try {
       const ended = await this.store.sweep(SWEEP_BATCH);
@@ -294,7 +294,7 @@ export class Sessions {
     this.#stopSweep = this.#init.clock.timer(more ? 0 : SWEEP_MS, () => void this.#sweep());
   }
 
-  /** Drops this process's part of sessions that it holds nothing of, unused since the last sweep. */
+  /** Forgets live sessions that are idle and were not used since the last sweep. */
   #dropUnused(): void {
     if (!this.#init.shared) return;
     for (const session of this.live.values()) {
@@ -309,7 +309,7 @@ function sessionMissing({ method }: Inbound): Refusal {
   return refusal({
     status: 400,
     code: ErrorCode.Refused,
-    // Clients of the old HTTP+SSE transport (2024-11-05) begin with a GET.
+    // Clients of the HTTP+SSE transport (2024-11-05) begin with a GET.
     message: method === "GET" ? `${hint}: begin by POSTing initialize to this URL` : hint,
     reason: "session-missing",
   });

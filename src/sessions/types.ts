@@ -1,5 +1,5 @@
 /**
- * What a session is, and what a store of sessions must do.
+ * Defines sessions as they are stored, and the contract of the session store.
  *
  * @module
  */
@@ -9,129 +9,131 @@ import type { SessionEndReason } from "../protocol/events.ts";
 import type { LogLevel } from "../protocol/shapes.ts";
 import type { ProtocolVersion } from "../protocol/versions.ts";
 
-/** What is kept of a session. Callers never change a record; they call {@linkcode SessionStore.update}. */
+/** The stored data of a session. Callers never change a record; they call {@linkcode SessionStore.update}. */
 export interface SessionRecord {
-  /** Its id. */
+  /** The session's id. */
   readonly id: string;
-  /** The owner's key, or `undefined` while nobody has claimed the session. */
+  /** The owner key of its principal; `undefined` until its first use if no principal began it. */
   readonly owner: string | undefined;
-  /** When it began, in milliseconds since the epoch. */
+  /** When the session began, in milliseconds since the epoch. */
   readonly createdAt: number;
-  /** The version that was agreed on; `undefined` for a session without a handshake. */
+  /** The negotiated version; `undefined` for a session without a handshake. */
   readonly protocolVersion: ProtocolVersion | undefined;
   /** The client program. */
   readonly client: ClientFacts;
-  /** Whether the client has said that it is ready. */
+  /** Whether the client has sent `notifications/initialized`. */
   readonly initialized: boolean;
-  /** The least severe level of log message that the client wants. */
+  /** The least severe log level that the client wants; `undefined` until it has set one. */
   readonly logLevel: LogLevel | undefined;
 }
 
-/** What may change in a record. */
+/** Changes of a record. */
 export type SessionPatch = Partial<Pick<SessionRecord, "initialized" | "logLevel">>;
 
-/** How many sessions there may be. */
+/** The maximum numbers of sessions. */
 export interface SessionCaps {
-  /** In all. */
+  /** Sessions in total. */
   readonly sessions: number;
-  /** For each owner. */
+  /** Sessions of each owner. */
   readonly sessionsPerPrincipal: number;
 }
 
-/** How long sessions last, in milliseconds. */
+/** The lifetimes of sessions, in milliseconds. */
 export interface SessionLifetimes {
-  /** Since the last use. */
+  /** Milliseconds since the last use after which a session expires. */
   readonly idleMs: number;
-  /** Since the beginning. */
+  /** Milliseconds since its beginning after which a session expires. */
   readonly absoluteMs: number;
 }
 
-/** A session that the store ended by itself. */
+/** A session that the store has ended because it expired or was evicted. */
 export interface EndedSession {
-  /** Its id. */
+  /** The session's id. */
   readonly id: string;
-  /** Why. */
+  /** The reason. */
   readonly reason: Extract<SessionEndReason, "idle" | "expired" | "evicted">;
 }
 
-/** What came of a reservation. */
+/** The result of a reservation. */
 export interface Reservation {
-  /** Whether there is a place. */
+  /** Whether a place was reserved. */
   readonly admitted: boolean;
-  /** The sessions that had to go for it. The caller ends what is left of them elsewhere. */
+  /** The sessions that were ended for it. The caller cleans up what is left of them elsewhere. */
   readonly ended: readonly EndedSession[];
 }
 
-/** What came of looking a session up, to be read at once: the next call may change it. */
+/** The result of looking a session up. Read it synchronously: the next call may change it. */
 export type Found =
   | { readonly record: SessionRecord; readonly refusal?: undefined }
   | { readonly record?: undefined; readonly refusal: "unknown" | "foreign" }
   | { readonly record?: undefined; readonly refusal: "expired"; readonly ended: EndedSession };
 
 /**
- * Sessions and everything kept with them: owner, state, subscriptions.
+ * Stores sessions with their owner, state and subscriptions.
+ *
+ * A hold prevents a session from expiring by idleness and from being evicted, while a request runs or a
+ * stream is open: {@linkcode SessionStore.hold} adds one, {@linkcode SessionStore.free} removes one.
  *
  * An implementation MUST
- * - count a reservation like a session, atomically with the check of both caps, so that no burst
- *   passes a cap;
- * - make room, when a cap is reached, by ending the least recently used session that is not held: the
- *   owner's own first (always, where the owner's cap is the one reached), else anybody's; and admit
- *   nobody when all are held;
- * - check expiry on every use: idle for `idleMs` or more unless held, or as old as `absoluteMs` or more,
- *   the latter named when both are true;
- * - change nothing at all, neither last use nor order, when the session is another owner's;
- * - give an unclaimed session to the first owner that uses it, atomically, even when that is more than
- *   the owner's cap;
- * - treat every text as an id that may be unknown (`__proto__`, `constructor`, the empty text);
- * - never let an id that has ended be used, claimed or created again while anybody could remember it;
+ * - count a reservation like a session, atomically with the check of both caps, so that concurrent
+ *   reservations never exceed a cap;
+ * - make room, if a cap is reached, by ending the least recently used session without holds: of the
+ *   same owner first (only of the same owner if its own cap is reached), else of any owner; and refuse
+ *   the reservation if all have holds;
+ * - check expiry on every use: a session expires without holds when unused for `idleMs` or more, and
+ *   always at the age of `absoluteMs` or more, which is the reason if both apply;
+ * - change nothing, neither last use nor order, if the session belongs to another owner;
+ * - assign a session without an owner to the first owner that uses it, atomically, even above the
+ *   owner's cap;
+ * - accept every string as an id (`__proto__`, `constructor`, the empty string);
+ * - never use or create a session again under an id that has ended, while a client may remember it;
  * - ignore a call about an unknown session: neither throw nor create anything.
  */
 export interface SessionStore {
-  /** How many sessions there are, without reservations. */
+  /** The number of sessions, without reservations. */
   readonly size: number;
   /**
-   * Takes a place for a session that is about to begin, under the id that it will have. Nobody is
-   * admitted under an id that is taken.
+   * Reserves a place for a session that is about to begin, under its id. Refuses an id that is in use.
    */
   reserve(id: string, owner: string | undefined): MaybePromise<Reservation>;
-  /** Gives a reserved place back. */
+  /** Releases a reservation. */
   release(id: string): MaybePromise<void>;
-  /** Turns a reservation into a session, used now. `false` when the reservation is gone. */
+  /** Turns a reservation into a session, used now. Returns `false` if there is no reservation. */
   create(record: SessionRecord): MaybePromise<boolean>;
   /** Looks a session up for an owner, checks it, and marks it as used now. */
   use(id: string, owner: string): MaybePromise<Found>;
-  /** Looks a session up without using it and whoever owns it. An expired one is as good as unknown. */
+  /** Looks a session up for any owner, without using it. Returns `undefined` for an expired one. */
   peek(id: string): MaybePromise<SessionRecord | undefined>;
   /** Changes a record. */
   update(id: string, patch: SessionPatch): MaybePromise<void>;
-  /** While held, a session is neither idle nor in the way. Holds add up. */
+  /** Adds a hold: the session neither expires by idleness nor is evicted until all holds are freed. */
   hold(id: string): void;
-  /** Ends one hold; the session counts as used now. */
+  /** Removes one hold, and marks the session as used now. */
   free(id: string): void;
-  /** Ends a session and forgets everything kept with it. `false` when it was unknown. */
+  /** Ends a session and deletes everything kept with it. Returns `false` if it was unknown. */
   end(id: string): MaybePromise<boolean>;
   /**
-   * Ends the sessions that have expired, at most `limit` of them.
+   * Ends expired sessions, at most `limit` of them.
    *
-   * @returns The ended ones; fewer than `limit` when no more have expired
+   * @returns The ended ones; fewer than `limit` if no more have expired
    */
   sweep(limit: number): MaybePromise<readonly EndedSession[]>;
-  /** The ids of all sessions. */
+  /** Lists the ids of all sessions. */
   ids(): MaybePromise<Iterable<string>>;
-  /** A value of the session's state, or `undefined`. */
+  /** Returns a value of the session's state, or `undefined`. */
   getState(id: string, key: string): MaybePromise<unknown>;
   /**
-   * Keeps a copy of a JSON value in the session's state; `undefined` forgets the key.
+   * Stores a copy of a JSON value in the session's state; `undefined` deletes the key.
    *
    * @throws {TypeError} If the value can't be written as JSON
    */
   setState(id: string, key: string, value: unknown): MaybePromise<void>;
-  /** Forgets a key of the session's state. */
+  /** Deletes a key of the session's state. */
   deleteState(id: string, key: string): MaybePromise<void>;
-  /** Subscribes a session to a resource, up to `cap` of them. Doing it again changes nothing. */
+  /** Subscribes a session to a resource, up to `cap` resources. Subscribing again changes nothing. */
   subscribe(id: string, uri: string, cap: number): MaybePromise<"subscribed" | "full" | "gone">;
   /** Ends a subscription, if there is one. */
   unsubscribe(id: string, uri: string): MaybePromise<void>;
-  /** The ids of the sessions subscribed to a resource. */
+  /** Lists the ids of the sessions subscribed to a resource. */
   subscribers(uri: string): MaybePromise<Iterable<string>>;
 }

@@ -1,5 +1,5 @@
 /**
- * A connection without a log behind it: what is sent goes out now or never.
+ * Sends messages over one HTTP connection without an event log.
  *
  * @module
  */
@@ -7,39 +7,39 @@ import type { Delay, DelayLine } from "../internal/delay_line.ts";
 import type { StreamCloseReason } from "../protocol/events.ts";
 import { frame, KEEP_ALIVE } from "./sse.ts";
 
-/** What a direct connection needs. */
-export interface DirectOptions {
-  /** Bytes that may wait for a slow reader; one message always may. */
+/** Options for a {@linkcode DirectConnection}. */
+export interface DirectConnectionOptions {
+  /** Bytes of the response's buffer, which one message may exceed. */
   readonly bufferBytes: number;
-  /** Line of keep-alive waits shared by all connections. */
+  /** The delay line of keep-alive comments, shared by all connections. */
   readonly keepAlive: DelayLine;
-  /** Called exactly once when the connection is over. */
+  /** Called exactly once when the connection has closed. */
   readonly onClose: (reason: StreamCloseReason) => void;
 }
 
 const encoder = new TextEncoder();
 
-/** A stream of messages to one reader, without event ids, so nobody can come back for the rest. */
+/** A stream of messages to one client, without event ids: it can't be resumed. */
 export class DirectConnection {
   /** The body of the response. */
   readonly body: ReadableStream<Uint8Array>;
-  readonly #options: DirectOptions;
+  readonly #options: DirectConnectionOptions;
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   #delay: Delay | undefined;
   #closed = false;
 
-  constructor(options: DirectOptions) {
+  constructor(options: DirectConnectionOptions) {
     this.#options = options;
     this.body = new ReadableStream<Uint8Array>({
       start: (controller) => {
         this.#controller = controller;
       },
-      cancel: () => this.#over("disconnected"),
+      cancel: () => this.#finish("disconnected"),
     }, { highWaterMark: options.bufferBytes, size: (chunk) => chunk.byteLength });
-    this.#beat();
+    this.#keepAlive();
   }
 
-  /** Sends a message. `false` when the connection is over, or is now because its reader is too slow. */
+  /** Sends a message. Returns `false` if the connection is closed, or closes as the client is too slow. */
   send(text: string): boolean {
     const controller = this.#controller;
     if (this.#closed || controller === undefined) return false;
@@ -53,25 +53,25 @@ export class DirectConnection {
     return true;
   }
 
-  /** Ends the connection after what was sent. Safe to call twice. */
+  /** Closes the connection after the messages already sent. Closing again does nothing. */
   close(reason: StreamCloseReason): void {
     if (this.#closed) return;
     this.#controller?.close();
-    this.#over(reason);
+    this.#finish(reason);
   }
 
-  #over(reason: StreamCloseReason): void {
+  #finish(reason: StreamCloseReason): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#delay?.cancel();
     this.#options.onClose(reason);
   }
 
-  #beat(): void {
+  #keepAlive(): void {
     this.#delay = this.#options.keepAlive.add(() => {
       const room = this.#controller?.desiredSize ?? 0;
       if (room > KEEP_ALIVE.length) this.#controller?.enqueue(encoder.encode(KEEP_ALIVE));
-      this.#beat();
+      this.#keepAlive();
     });
   }
 }

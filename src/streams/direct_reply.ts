@@ -1,5 +1,5 @@
 /**
- * The stream that an answer becomes where there is no session to keep it.
+ * Sends the response to a POST as a stream, without an event log: it can't be resumed.
  *
  * @module
  */
@@ -10,20 +10,20 @@ import type { ReplyStream } from "./reply_stream.ts";
 import { sseReply, sseReplyOf } from "./sse.ts";
 import type { Streams } from "./streams.ts";
 
-/** Whom a stream without a session serves. */
+/** Options for {@linkcode openDirectReply}. */
 export interface DirectReplyInit {
   /** The owner's key, for counting connections. */
   readonly owner: string;
   /** When the owner's credentials expire, in milliseconds since the epoch. */
   readonly expiresAt: number | undefined;
-  /** Called when the client can't get the rest: it disconnected, reads too slowly, or lost its rights. */
+  /** Called if the client can't receive the rest: it disconnected, is too slow, or its credentials expired. */
   readonly onLost?: () => void;
 }
 
 /**
- * Begins a stream that lives as long as its one connection.
+ * Opens a stream that lasts as long as its one connection.
  *
- * @returns `undefined` when too many connections are open
+ * @returns `undefined` if too many connections are open
  */
 export function openDirectReply(streams: Streams, init: DirectReplyInit): ReplyStream | undefined {
   return streams.slots.take(init.owner) ? new DirectReply(streams, init) : undefined;
@@ -32,7 +32,7 @@ export function openDirectReply(streams: Streams, init: DirectReplyInit): ReplyS
 class DirectReply implements ReplyStream {
   readonly #streams: Streams;
   readonly #init: DirectReplyInit;
-  /** Messages that were sent before there was a connection. */
+  /** Messages that were sent before the connection. */
   #pending: string[] = [];
   #ended = false;
   #connection: DirectConnection | undefined;

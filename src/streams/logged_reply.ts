@@ -1,5 +1,5 @@
 /**
- * The stream that the answer to a POST of a session becomes: a stream in the session's event log.
+ * Sends the response to a POST of a session as a stream in the session's event log.
  *
  * @module
  */
@@ -12,29 +12,29 @@ import { frame, primingFrame, sseReply } from "./sse.ts";
 import type { Reader, Streams } from "./streams.ts";
 
 /**
- * Begins a stream in the session's event log.
+ * Opens a stream in the session's event log.
  *
- * @returns `undefined` when too many connections are open
+ * @returns `undefined` if too many connections are open
  */
 export function openLoggedReply(streams: Streams, reader: Reader): ReplyStream | undefined {
   return streams.slots.take(reader.owner) ? new LoggedReply(streams, reader) : undefined;
 }
 
-/** A message that was sent before the reply was made. */
+/** A message that was sent before the reply was created. */
 interface Pending {
   readonly data: string;
-  /** Whether it answers a request. */
+  /** Whether it is the response to a request. */
   readonly answer: boolean;
 }
 
-/** A stream in the log: its messages are in the log before a client connects. */
+/** A stream in the log: its messages are appended to the log before they are sent. */
 class LoggedReply implements ReplyStream {
   readonly #streams: Streams;
   readonly #reader: Reader;
   readonly #stream: string;
-  /** The messages sent before the reply was made, where the log takes whole streams. */
+  /** The messages sent before the reply was created, if the log accepts whole streams. */
   #pending: Pending[] | undefined;
-  /** An answer that the log failed to take before there was a connection. */
+  /** A response that the log failed to append before the connection. */
   #unlogged: string | undefined;
   #ended = false;
   #answering: Promise<unknown> | undefined;
@@ -43,7 +43,7 @@ class LoggedReply implements ReplyStream {
     this.#streams = streams;
     this.#reader = reader;
     this.#stream = reader.session.nameStream();
-    if (streams.log.addWhole !== undefined) this.#pending = [];
+    if (streams.log.appendStream !== undefined) this.#pending = [];
   }
 
   reply(): Reply {
@@ -80,10 +80,10 @@ class LoggedReply implements ReplyStream {
   }
 
   release(retryMs: number): void {
-    // The client may have resumed since: it is the present connection that ends.
+    // The client may have resumed meanwhile: the current connection is closed.
     const present = this.#connection;
-    // Without any event id the client has nothing to resume with.
-    const resumable = VERSIONS[this.#reader.version].priming || (present?.cursor ?? 0) > 0;
+    // Without an event id the client can't resume.
+    const resumable = VERSIONS[this.#reader.version].priming || (present?.lastSent ?? 0) > 0;
     if (resumable) present?.close("released", { retryMs });
   }
 
@@ -105,7 +105,7 @@ class LoggedReply implements ReplyStream {
     if (answer) this.#answering = appended;
   }
 
-  /** Sends an answer that the log failed to take to the client that is connected. */
+  /** Sends a response that the log failed to append to the connected client. */
   #sendUnlogged(answer: string): void {
     this.#unlogged = answer;
     this.#connection?.close("failed", { last: answer });
@@ -121,8 +121,8 @@ class LoggedReply implements ReplyStream {
   }
 
   /**
-   * Makes the reply of a stream that has ended already: one text, at half the cost of a connection. It
-   * is sent even where the log fails to take it.
+   * Creates the reply of a stream that has already ended: one text, which is cheaper than a connection. It
+   * is sent even if the log fails to append it.
    */
   #whole(pending: readonly Pending[]): Reply {
     const { session, owner, version } = this.#reader;
@@ -133,7 +133,7 @@ class LoggedReply implements ReplyStream {
     for (const { data } of pending) frames += frame(eventId(stream, ++n), data);
     reporter.background(
       "appending to a stream",
-      () => log.addWhole?.(session.id, stream, frames, n),
+      () => log.appendStream?.(session.id, stream, frames, n),
     );
     slots.give(owner);
     if (reporter.enabled) this.#reportWhole(shortHash(session.id));

@@ -1,45 +1,43 @@
 /**
- * The event log of a single process.
+ * Implements the event log in memory.
  *
  * @module
  */
 import type { Clock } from "../internal/clock.ts";
 import { DelayLine } from "../internal/delay_line.ts";
+import { RecentKeys } from "../internal/recent_keys.ts";
 import { SessionLog } from "./session_log.ts";
 import type { Watcher } from "./stream_log.ts";
 import type { EventLog, EventLogLimits, Slice } from "./types.ts";
 
-/** For how long at least a dropped session is remembered, in milliseconds. */
+/** The time for which a dropped session is remembered, in milliseconds. */
 const REMEMBER_MS = 60_000;
-/** How many more dropped sessions make it forgotten sooner. */
-const REMEMBER = 5_000;
+/** The number of later dropped sessions after which one is forgotten before that time. */
+const REMEMBER_MOST = 5_000;
 
 /**
- * An {@linkcode EventLog} in memory. It answers at once, never with a promise.
+ * An {@linkcode EventLog} in memory. All its methods are synchronous.
  *
- * Nothing is kept for a session until one of its streams is used, and nothing for a stream that was
- * forgotten. That a session was dropped is remembered until a minute has passed or 5,000 others have
- * been dropped: an append later than that would begin a session that nobody drops.
+ * It keeps nothing for a session before one of its streams is used, and nothing for a forgotten stream.
+ * A dropped session is remembered for a minute, unless 5,000 others are dropped meanwhile: a later append
+ * would create a log that is never dropped.
  */
 export class MemoryEventLog implements EventLog {
   readonly #limits: Required<EventLogLimits>;
-  readonly #clock: Clock;
   readonly #retention: DelayLine;
   readonly #sessions = new Map<string, SessionLog>();
-  #dropped = new Set<string>();
-  #droppedBefore = new Set<string>();
-  #droppedSince = 0;
+  readonly #dropped: RecentKeys;
 
   /**
-   * Makes an empty log.
+   * Creates an empty log.
    *
-   * @param limits How much to keep
-   * @param clock Where the time comes from
+   * @param limits The limits of each session
+   * @param clock The source of time
    */
   constructor(limits: Required<EventLogLimits>, clock: Clock) {
     this.#limits = limits;
-    this.#clock = clock;
     this.#retention = new DelayLine(clock, limits.retainMs);
+    this.#dropped = new RecentKeys(clock, REMEMBER_MS, REMEMBER_MOST);
   }
 
   open(session: string, stream: string): void {
@@ -65,8 +63,8 @@ export class MemoryEventLog implements EventLog {
     target.wake();
   }
 
-  addWhole(session: string, stream: string, frames: string, count: number): void {
-    this.#session(session)?.addWhole(stream, frames, count);
+  appendStream(session: string, stream: string, frames: string, count: number): void {
+    this.#session(session)?.appendStream(stream, frames, count);
   }
 
   read(session: string, stream: string, after: number): Slice | undefined {
@@ -99,32 +97,22 @@ export class MemoryEventLog implements EventLog {
   }
 
   drop(session: string): void {
-    this.#remember(session);
+    this.#dropped.add(session);
     const log = this.#sessions.get(session);
     if (log === undefined) return;
     this.#sessions.delete(session);
     log.close();
   }
 
-  /** A session's log, made if need be, or `undefined` when the session was dropped. */
+  /** Returns a session's log, and creates it if there is none; `undefined` if the session was dropped. */
   #session(session: string): SessionLog | undefined {
     const known = this.#sessions.get(session);
     if (known !== undefined) return known;
-    if (this.#dropped.has(session) || this.#droppedBefore.has(session)) return undefined;
+    if (this.#dropped.has(session)) return undefined;
     const log = new SessionLog(this.#limits, this.#retention, () => {
       if (this.#sessions.get(session) === log) this.#sessions.delete(session);
     });
     this.#sessions.set(session, log);
     return log;
-  }
-
-  #remember(session: string): void {
-    const now = this.#clock.now();
-    if (now - this.#droppedSince >= REMEMBER_MS || this.#dropped.size >= REMEMBER) {
-      this.#droppedBefore = this.#dropped;
-      this.#dropped = new Set();
-      this.#droppedSince = now;
-    }
-    this.#dropped.add(session);
   }
 }

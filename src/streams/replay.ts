@@ -1,5 +1,5 @@
 /**
- * Event ids, and where a client that comes back with one goes on reading (2025-11-25, Transports,
+ * Parses event ids, and finds the event after which a client resumes a stream (2025-11-25, Transports,
  * Resumability and Redelivery).
  *
  * @module
@@ -8,7 +8,7 @@ import { isPromise } from "../internal/types.ts";
 import type { MaybePromise } from "../internal/types.ts";
 import type { EventLog, Slice } from "./types.ts";
 
-/** A place in a stream. */
+/** The id of an event. */
 export interface EventId {
   /** The stream's name in its session. */
   readonly stream: string;
@@ -16,36 +16,36 @@ export interface EventId {
   readonly n: number;
 }
 
-/** Where to go on reading. */
-export interface Cursor {
+/** The event after which a client resumes. */
+export interface ResumePoint {
   /** The stream's name in its session. */
   readonly stream: string;
-  /** The number of the last event that the client has. */
+  /** The number of the last event that the client has received. */
   readonly after: number;
-  /** Whether the client has everything: the stream has ended, and nothing follows. */
-  readonly over: boolean;
+  /** Whether the client has received everything: the stream has ended, and nothing follows. */
+  readonly complete: boolean;
 }
 
-/** Why there is nowhere to go on. */
-export interface NoCursor {
+/** The reason why a client can't resume. */
+export interface NoResumePoint {
   /** The reason. */
   readonly failed:
-    /** It is no event id. */
+    /** The text is not an event id. */
     | "malformed"
-    /** The session has, or remembers, no such stream or event. */
+    /** The session's log has no such stream or event. */
     | "unknown"
-    /** What followed the event has been thrown away. */
+    /** Events after it have been dropped. */
     | "gap";
 }
 
 const EVENT_ID = /^([A-Za-z0-9_-]{1,32})\.(0|[1-9][0-9]{0,15})$/;
 
-/** The id of a stream's event. */
+/** Writes an event id. */
 export function eventId(stream: string, n: number): string {
   return `${stream}.${n}`;
 }
 
-/** The place that an event id names, or `undefined` when the text is none. */
+/** Parses an event id. Returns `undefined` for any other text. */
 export function parseEventId(text: string): EventId | undefined {
   const [, stream, digits] = EVENT_ID.exec(text) ?? [];
   const n = Number(digits);
@@ -53,24 +53,27 @@ export function parseEventId(text: string): EventId | undefined {
 }
 
 /**
- * Finds where a client goes on reading, in its own session alone.
+ * Finds the event after which a client resumes, in its own session only.
  *
- * @param lastEventId What the client sent as `Last-Event-ID`
+ * @param lastEventId The client's `Last-Event-ID` header
  */
-export function findCursor(
+export function findResumePoint(
   log: EventLog,
   session: string,
   lastEventId: string,
-): MaybePromise<Cursor | NoCursor> {
+): MaybePromise<ResumePoint | NoResumePoint> {
   const id = parseEventId(lastEventId);
   if (id === undefined) return { failed: "malformed" };
   const slice = log.read(session, id.stream, id.n);
-  if (isPromise(slice)) return slice.then((value) => cursorIn(value, id));
-  return cursorIn(slice, id);
+  if (isPromise(slice)) return slice.then((value) => resumePointIn(value, id));
+  return resumePointIn(slice, id);
 }
 
-function cursorIn(slice: Slice | undefined, { stream, n }: EventId): Cursor | NoCursor {
+function resumePointIn(
+  slice: Slice | undefined,
+  { stream, n }: EventId,
+): ResumePoint | NoResumePoint {
   if (slice === undefined || n > slice.last) return { failed: "unknown" };
   if (slice.gap) return { failed: "gap" };
-  return { stream, after: n, over: slice.ended && n === slice.last };
+  return { stream, after: n, complete: slice.ended && n === slice.last };
 }

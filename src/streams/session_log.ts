@@ -1,11 +1,11 @@
 /**
- * The events of one session's streams, in memory: one list in the order of their arrival, and a few
- * counters for each stream.
+ * Keeps the events of one session's streams in memory: one list in the order of arrival, and counters
+ * for each stream.
  *
  * @module
  */
 import type { DelayLine } from "../internal/delay_line.ts";
-import { EventPlace, type Place, StreamPlace, WholePlace } from "./log_places.ts";
+import { EventEntry, type LogEntry, StreamEntry, WholeStreamEntry } from "./log_entries.ts";
 import { framedData } from "./sse.ts";
 import { StreamLog } from "./stream_log.ts";
 import type { EventLogLimits, LoggedEvent, Slice } from "./types.ts";
@@ -13,180 +13,182 @@ import type { EventLogLimits, LoggedEvent, Slice } from "./types.ts";
 const NOTHING: readonly LoggedEvent[] = [];
 
 /**
- * One session's log. An ended stream without events takes one of the places for events, so that
- * streams are bounded as events are.
+ * The log of one session. An ended stream without events counts as one event, so that the limit of
+ * events limits streams too.
  *
- * What is kept of a stream that came whole is its text, in one place, until somebody asks for it or it
- * has to be looked at: most streams are, and nobody ever does. Its events are then put in its place.
+ * A stream that was appended as a whole is kept as text, in one entry, until it is read or measured,
+ * which is rare. The entry is then replaced by its events.
  */
 export class SessionLog {
   readonly #limits: Required<EventLogLimits>;
   readonly #retention: DelayLine;
-  readonly #emptied: () => void;
-  /** Streams by their name, but for those that are kept as text. */
+  readonly #onEmpty: () => void;
+  /** The streams by name, except those that are kept as text. */
   readonly #streams = new Map<string, StreamLog>();
-  /** As many as the limit of events allows: few enough to look through. */
-  #places: (Place | undefined)[] = [];
-  /** Where the oldest place is: moving all the others up for each that goes would touch them all. */
+  /** The entries: at most as many as the limit of events, so few that a linear search is fine. */
+  #entries: (LogEntry | undefined)[] = [];
+  /** The index of the oldest entry. Removing it doesn't move the others. */
   #begin = 0;
-  /** How many streams are kept as text. */
-  #wholes = 0;
+  /** The number of streams that are kept as text. */
+  #wholeStreams = 0;
   #count = 0;
-  /** Bytes of the events that were measured. */
+  /** The bytes of the measured entries. */
   #bytes = 0;
-  /** Characters of the rest, the newest ones: measuring takes time, and most logs are small. */
+  /** The characters of the other entries, the newest ones: most logs are too small to need measuring. */
   #chars = 0;
 
   /**
-   * Makes an empty log.
+   * Creates an empty log.
    *
-   * @param limits How much it keeps
-   * @param retention Where streams wait until they are forgotten
-   * @param emptied Called when nothing is left after a stream was forgotten
+   * @param limits The limits of the log
+   * @param retention The delay line whose waits end with a stream being forgotten
+   * @param onEmpty Called when nothing is left after a stream was forgotten
    */
-  constructor(limits: Required<EventLogLimits>, retention: DelayLine, emptied: () => void) {
+  constructor(limits: Required<EventLogLimits>, retention: DelayLine, onEmpty: () => void) {
     this.#limits = limits;
     this.#retention = retention;
-    this.#emptied = emptied;
+    this.#onEmpty = onEmpty;
   }
 
-  /** A stream by its name, whether known or only watched. */
+  /** Returns a stream by name, known or only watched. */
   get(id: string): StreamLog | undefined {
     const stream = this.#streams.get(id);
-    if (stream !== undefined || this.#wholes === 0) return stream;
-    const at = this.#places.findIndex((place) => place instanceof WholePlace && place.id === id);
-    return at === -1 ? undefined : this.#unfold(at);
+    if (stream !== undefined || this.#wholeStreams === 0) return stream;
+    const at = this.#entries.findIndex((entry) =>
+      entry instanceof WholeStreamEntry && entry.id === id
+    );
+    return at === -1 ? undefined : this.#expand(at);
   }
 
-  /** A stream by its name, made if need be. */
+  /** Returns a stream by name, and creates it if there is none. */
   open(id: string): StreamLog {
     let stream = this.get(id);
     if (stream === undefined) this.#streams.set(id, stream = new StreamLog(this, id));
     return stream;
   }
 
-  /** Adds an event to a stream that has not ended, and throws away what is then too much. */
+  /** Appends an event to a stream that has not ended, and drops the oldest events above the limits. */
   append(stream: StreamLog, data: string): LoggedEvent {
     stream.known = true;
     stream.last += 1;
-    const event = new EventPlace(stream, stream.last, data);
+    const event = new EventEntry(stream, stream.last, data);
     this.#append(event);
     return event;
   }
 
-  /** Adds a stream that has ended and was delivered, as its text. */
-  addWhole(id: string, frames: string, count: number): void {
-    const whole = new WholePlace(this, id, frames, count);
+  /** Appends a whole stream, which has ended and was delivered, as its text. */
+  appendStream(id: string, frames: string, count: number): void {
+    const whole = new WholeStreamEntry(this, id, frames, count);
     this.#retention.begin(whole);
-    this.#wholes += 1;
+    this.#wholeStreams += 1;
     this.#append(whole);
   }
 
   /** Ends a stream. */
   end(stream: StreamLog): void {
     stream.known = stream.ended = true;
-    if (stream.places === 0) this.#append(new StreamPlace(stream));
+    if (stream.entries === 0) this.#append(new StreamEntry(stream));
     this.#retain(stream);
   }
 
-  /** Notes up to where a stream was delivered. */
+  /** Notes that a stream was delivered up to event `n`. */
   deliver(stream: StreamLog, n: number): void {
     if (n <= stream.delivered) return;
     stream.delivered = Math.min(n, stream.last);
     this.#retain(stream);
   }
 
-  /** What a stream holds after `after`: as many steps as the session has events since then. */
+  /** Returns the part of a stream after event `after`, in a linear scan of the newer entries. */
   read(stream: StreamLog, after: number): Slice {
     const { ended, first, last } = stream;
     let missing = last - Math.max(after, first - 1);
     const events = missing > 0 ? new Array<LoggedEvent>(missing) : NOTHING as LoggedEvent[];
-    for (let at = this.#places.length - 1; missing > 0 && at >= this.#begin; at--) {
-      const place = this.#places[at];
-      if (!(place instanceof EventPlace) || place.stream !== stream) continue;
-      const { n, data } = place;
+    for (let at = this.#entries.length - 1; missing > 0 && at >= this.#begin; at--) {
+      const entry = this.#entries[at];
+      if (!(entry instanceof EventEntry) || entry.stream !== stream) continue;
+      const { n, data } = entry;
       events[--missing] = { n, data };
     }
     return { events, ended, gap: after < first - 1, last };
   }
 
-  /** Forgets a stream whose time is over. */
-  expire(stream: StreamLog | WholePlace): void {
+  /** Forgets a stream whose retention has elapsed. */
+  expire(stream: StreamLog | WholeStreamEntry): void {
     if (stream instanceof StreamLog) this.#forget(stream);
-    else this.#removeWhole(this.#places.indexOf(stream), stream);
-    this.#tell();
+    else this.#removeWhole(this.#entries.indexOf(stream), stream);
+    this.#notifyIfEmpty();
   }
 
-  /** Forgets a stream if nothing is left of it that anybody could want. */
+  /** Forgets a stream without watchers that is unknown, or that has ended and has no entries. */
   tidy(stream: StreamLog): void {
     if (stream.watched) return;
-    const hollow = stream.ended && stream.places === 0;
+    const hollow = stream.ended && stream.entries === 0;
     if (hollow || !stream.known) this.#forget(stream);
-    this.#tell();
+    this.#notifyIfEmpty();
   }
 
-  /** Ends every wait, and wakes everybody. The log is not used after this. */
+  /** Cancels every wait, and wakes every watcher. The log must not be used after this. */
   close(): void {
-    for (const place of this.#places) if (place instanceof WholePlace) place.cancel();
+    for (const entry of this.#entries) if (entry instanceof WholeStreamEntry) entry.cancel();
     for (const stream of this.#streams.values()) stream.cancel();
     for (const stream of this.#streams.values()) stream.wake();
   }
 
-  /** Says so when there is nothing worth keeping. */
-  #tell(): void {
-    if (this.#streams.size === 0 && this.#wholes === 0) this.#emptied();
+  /** Calls `onEmpty` if no stream is left. */
+  #notifyIfEmpty(): void {
+    if (this.#streams.size === 0 && this.#wholeStreams === 0) this.#onEmpty();
   }
 
-  /** Begins to forget a stream that has ended and was delivered. */
+  /** Begins the retention of a stream, if it has ended and was delivered. */
   #retain(stream: StreamLog): void {
-    if (!stream.ended || stream.delivered < stream.last || stream.lasts) return;
+    if (!stream.ended || stream.delivered < stream.last || stream.pending) return;
     this.#retention.begin(stream);
   }
 
   #forget(stream: StreamLog): void {
     stream.cancel();
     if (this.#streams.get(stream.id) === stream) this.#streams.delete(stream.id);
-    for (let at = this.#places.length - 1; stream.places > 0 && at >= this.#begin; at--) {
-      const place = this.#places[at];
-      if (place instanceof StreamPlace && place.stream === stream) this.#remove(at, place);
+    for (let at = this.#entries.length - 1; stream.entries > 0 && at >= this.#begin; at--) {
+      const entry = this.#entries[at];
+      if (entry instanceof StreamEntry && entry.stream === stream) this.#remove(at, entry);
     }
     stream.first = stream.last + 1;
   }
 
-  #append(place: Place): void {
-    this.#places.push(place);
-    this.#count += place.count;
-    this.#chars += place.chars;
-    if (place instanceof StreamPlace) place.stream.places += 1;
-    while (this.#count > this.#limits.events || this.#tooLong()) {
-      const oldest = this.#places[this.#begin];
-      const last = this.#begin === this.#places.length - 1;
+  #append(entry: LogEntry): void {
+    this.#entries.push(entry);
+    this.#count += entry.count;
+    this.#chars += entry.chars;
+    if (entry instanceof StreamEntry) entry.stream.entries += 1;
+    while (this.#count > this.#limits.events || this.#exceedsBytes()) {
+      const oldest = this.#entries[this.#begin];
+      const last = this.#begin === this.#entries.length - 1;
       if (oldest === undefined || (last && oldest.count === 1)) return;
-      this.#throwAway(oldest);
+      this.#dropOldest(oldest);
     }
   }
 
-  /** Whether there are too many bytes: measured only where there may be. */
-  #tooLong(): boolean {
+  /** Tells whether the log has too many bytes. Measures entries only if it may. */
+  #exceedsBytes(): boolean {
     const { eventBytes } = this.#limits;
     if (this.#bytes + 3 * this.#chars <= eventBytes) return false;
-    for (let at = this.#places.length - 1; at >= this.#begin; at--) {
-      let place = this.#places[at];
-      if (place instanceof WholePlace) {
-        this.#unfold(at);
-        at += place.count - 1;
-        place = this.#places[at];
+    for (let at = this.#entries.length - 1; at >= this.#begin; at--) {
+      let entry = this.#entries[at];
+      if (entry instanceof WholeStreamEntry) {
+        this.#expand(at);
+        at += entry.count - 1;
+        entry = this.#entries[at];
       }
-      if (!(place instanceof StreamPlace) || place.bytes !== undefined) break;
-      this.#chars -= place.chars;
-      this.#bytes += place.measure();
+      if (!(entry instanceof StreamEntry) || entry.bytes !== undefined) break;
+      this.#chars -= entry.chars;
+      this.#bytes += entry.measure();
     }
     return this.#bytes > eventBytes;
   }
 
-  /** Throws the oldest event away. */
-  #throwAway(oldest: Place): void {
-    if (oldest instanceof StreamPlace) {
+  /** Drops the oldest event. */
+  #dropOldest(oldest: LogEntry): void {
+    if (oldest instanceof StreamEntry) {
       this.#remove(this.#begin, oldest);
       this.tidy(oldest.stream);
     } else if (oldest.count === 1) {
@@ -198,57 +200,57 @@ export class SessionLog {
     }
   }
 
-  /** Puts the events of a stream that came whole in its place. */
-  #unfold(at: number): StreamLog {
-    const whole = this.#places[at] as WholePlace; // both who call this have looked
+  /** Replaces the entry of a whole stream by the entries of its events. */
+  #expand(at: number): StreamLog {
+    const whole = this.#entries[at] as WholeStreamEntry; // both callers have checked it
     const { id, frames, last, count } = whole;
     const stream = new StreamLog(this, id);
     stream.known = stream.ended = true;
     stream.last = stream.delivered = last;
     stream.first = last - count + 1;
-    whole.handOver(stream);
+    whole.replaceWith(stream);
     this.#streams.set(id, stream);
     this.#discount(whole);
-    const places = framedData(frames).slice(-count)
-      .map((data, index) => new EventPlace(stream, stream.first + index, data));
-    this.#places.splice(at, 1, ...places);
-    for (const { chars } of places) this.#chars += chars;
+    const entries = framedData(frames).slice(-count)
+      .map((data, index) => new EventEntry(stream, stream.first + index, data));
+    this.#entries.splice(at, 1, ...entries);
+    for (const { chars } of entries) this.#chars += chars;
     this.#count += count;
-    stream.places = count;
+    stream.entries = count;
     return stream;
   }
 
-  #removeWhole(at: number, whole: WholePlace): void {
+  #removeWhole(at: number, whole: WholeStreamEntry): void {
     this.#cut(at);
     this.#discount(whole);
   }
 
-  #discount(whole: WholePlace): void {
-    this.#wholes -= 1;
+  #discount(whole: WholeStreamEntry): void {
+    this.#wholeStreams -= 1;
     this.#count -= whole.count;
     this.#chars -= whole.chars;
   }
 
-  #remove(at: number, place: StreamPlace): void {
-    const { stream, bytes, chars } = place;
+  #remove(at: number, entry: StreamEntry): void {
+    const { stream, bytes, chars } = entry;
     this.#cut(at);
-    stream.places -= 1;
-    if (place instanceof EventPlace) stream.first = place.n + 1;
+    stream.entries -= 1;
+    if (entry instanceof EventEntry) stream.first = entry.n + 1;
     this.#count -= 1;
     if (bytes === undefined) this.#chars -= chars;
     else this.#bytes -= bytes;
   }
 
-  /** Takes a place out. Mostly it is the oldest that goes. */
+  /** Removes an entry: nearly always the oldest. */
   #cut(at: number): void {
     if (at !== this.#begin) {
-      this.#places.splice(at, 1);
+      this.#entries.splice(at, 1);
       return;
     }
-    this.#places[at] = undefined;
+    this.#entries[at] = undefined;
     this.#begin += 1;
-    if (this.#begin * 2 < this.#places.length) return;
-    this.#places = this.#places.slice(this.#begin);
+    if (this.#begin * 2 < this.#entries.length) return;
+    this.#entries = this.#entries.slice(this.#begin);
     this.#begin = 0;
   }
 }

@@ -1,5 +1,5 @@
 /**
- * What is known of one stream in memory, beside its events.
+ * Keeps the counters and watchers of one stream in memory.
  *
  * @module
  */
@@ -7,57 +7,57 @@ import { Wait } from "../internal/delay_line.ts";
 import type { SessionLog } from "./session_log.ts";
 import type { LoggedEvent } from "./types.ts";
 
-/** Somebody who waits for news of a stream. */
+/** A watcher of a stream. */
 export interface Watcher {
-  /** Called with the number of the stream's oldest kept event, and the one that was appended. */
+  /** Called with the number of the stream's oldest kept event, and the event that was appended. */
   readonly wake: (oldest: number, appended?: LoggedEvent) => void;
 }
 
-const NOBODY: readonly Watcher[] = [];
+const NO_WATCHERS: readonly Watcher[] = [];
 
-/** One stream's counters, and the wait until it is forgotten. The session's log alone changes them. */
+/** One stream, and the wait until it is forgotten. Only the session's log changes its counters. */
 export class StreamLog extends Wait {
-  /** Its name in the session. */
+  /** The stream's name in its session. */
   readonly id: string;
-  /** Whether it was opened, appended to or ended, not only watched. */
+  /** Whether the stream was opened, appended to or ended, not only watched. */
   known = false;
-  /** Whether nothing can be appended any more. */
+  /** Whether the stream has ended. */
   ended = false;
-  /** The newest event's number. */
+  /** The number of the newest event. */
   last = 0;
-  /** The oldest kept event's number, or one more than the newest's. */
+  /** The number of the oldest kept event, or of the next one if none is kept. */
   first = 1;
-  /** How many places of the session's list are its own. */
-  places = 0;
-  /** Up to where it was delivered. */
+  /** The number of its entries in the session's log. */
+  entries = 0;
+  /** The number of the last delivered event. */
   delivered = 0;
   readonly #log: SessionLog;
-  /** Replaced, never changed, so that waking goes on undisturbed; few, so that finding one is quick. */
-  #watchers = NOBODY;
+  /** The watchers. Replaced, never changed, so that a loop over them is not disturbed. */
+  #watchers = NO_WATCHERS;
 
-  /** Makes a stream that is not known yet. */
+  /** Creates a stream that is not known yet. */
   constructor(log: SessionLog, id: string) {
     super();
     this.#log = log;
     this.id = id;
   }
 
-  /** Whether somebody waits for news. */
+  /** Whether the stream has watchers. */
   get watched(): boolean {
     return this.#watchers.length > 0;
   }
 
-  /** Adds somebody who waits. */
+  /** Adds a watcher. */
   watch(watcher: Watcher): void {
     this.#watchers = this.#watchers.concat(watcher);
   }
 
-  /** Takes somebody out who waits no more. */
+  /** Removes a watcher. */
   unwatch(watcher: Watcher): void {
     this.#watchers = this.#watchers.filter((each) => each !== watcher);
   }
 
-  /** Calls everybody who waits. */
+  /** Calls every watcher. */
   wake(appended?: LoggedEvent): void {
     const watchers = this.#watchers;
     const [only] = watchers;
@@ -67,8 +67,8 @@ export class StreamLog extends Wait {
     }
   }
 
-  /** Its time is over. */
-  over(): void {
+  /** Forgets the stream. */
+  elapsed(): void {
     this.#log.expire(this);
     this.wake();
   }

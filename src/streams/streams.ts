@@ -1,5 +1,5 @@
 /**
- * Owns the connections of streams: how many are open, and what all of them share.
+ * Owns the connections of streams: counts them, and holds what they share.
  *
  * @module
  */
@@ -11,21 +11,21 @@ import { Slots } from "../internal/slots.ts";
 import type { Reply } from "../http/reply.ts";
 import type { Reporter } from "../protocol/reporter.ts";
 import { type ProtocolVersion, VERSIONS } from "../protocol/versions.ts";
-import { Connection } from "./connection.ts";
+import { LoggedConnection } from "./logged_connection.ts";
 import { sseReply } from "./sse.ts";
 import type { EventLog } from "./types.ts";
 
 /** The checked options of streams. */
 export interface StreamSettings {
-  /** Connections of streams that may be open. */
+  /** The maximum number of open connections. */
   readonly most: number;
-  /** Connections of streams that one principal may have open. */
+  /** The maximum number of open connections of one principal. */
   readonly mostPerPrincipal: number;
-  /** How often a quiet stream gets a comment, in milliseconds. */
+  /** The time between keep-alive comments on an idle stream, in milliseconds. */
   readonly keepAliveMs: number;
-  /** How long clients are told to wait before they reconnect, in milliseconds. */
+  /** The `retry` time for clients, in milliseconds. */
   readonly retryMs: number;
-  /** Bytes that wait for the slow reader of a stream without a log. */
+  /** Bytes of the buffer of a stream without a log. */
   readonly bufferBytes: number;
 }
 
@@ -33,35 +33,35 @@ export interface StreamSettings {
 export interface StreamSession {
   /** The session's id. */
   readonly id: string;
-  /** The open connections of the session in this process, by the stream that each reads. */
-  readonly connections: Map<string, Connection>;
-  /** Makes a name that no other stream of the session has, on any node. */
+  /** The open connections of the session in this process, by the name of their stream. */
+  readonly connections: Map<string, LoggedConnection>;
+  /** Returns a name that no other stream of the session has, on any node. */
   nameStream(): string;
-  /** Keeps the session from expiring and from being evicted. */
+  /** Prevents the session from expiring by idleness and from being evicted, until `release()`. */
   hold(): void;
   /** Ends one hold. */
   release(): void;
 }
 
-/** Whom a connection serves, and how it is spoken. */
+/** The client of a connection. */
 export interface Reader {
-  /** The session whose stream is read. */
+  /** The session. */
   readonly session: StreamSession;
   /** The owner's key, for counting connections. */
   readonly owner: string;
   /** When the owner's credentials expire, in milliseconds since the epoch. */
   readonly expiresAt: number | undefined;
-  /** The version that the client speaks. */
+  /** The protocol version of the client. */
   readonly version: ProtocolVersion;
 }
 
-/** What a connection reads. */
+/** Options for {@linkcode Streams.connect}. */
 export interface ConnectInit extends Reader {
   /** The stream's name in its session. */
   readonly stream: string;
-  /** The number of the last event that the client has. */
+  /** The number of the last event that the client has received. */
   readonly after: number;
-  /** Whether the stream answers a request, or is the session's server-to-client stream. */
+  /** Whether the stream responds to a request, or is the session's server-to-client stream. */
   readonly kind: "request" | "server";
   /** Whether the client resumes a stream. */
   readonly resumed?: boolean;
@@ -69,29 +69,29 @@ export interface ConnectInit extends Reader {
   readonly onClose?: () => void;
 }
 
-/** An open connection, as the reply that carries it. */
+/** An open connection. */
 export interface Connected {
-  /** The reply. */
+  /** The reply with the stream as its body. */
   readonly reply: Reply;
-  /** Ends the connection, not the stream. */
-  readonly close: Connection["close"];
+  /** Closes the connection, not the stream. */
+  readonly close: LoggedConnection["close"];
 }
 
 /** The connections of streams of one endpoint. */
 export class Streams {
-  /** The streams of sessions. */
+  /** The event log. */
   readonly log: EventLog;
   readonly settings: StreamSettings;
   readonly clock: Clock;
   readonly reporter: Reporter;
-  /** Open connections. */
+  /** The slots for open connections. */
   readonly slots: Slots;
-  /** Waits after which a quiet connection gets a comment. */
+  /** The delay line of keep-alive comments. */
   readonly keepAlive: DelayLine;
-  /** Whether no stream may be opened any more. */
+  /** Whether new streams are refused because the endpoint closes. */
   closing = false;
 
-  /** Makes the owner; no timer runs until a stream is open. */
+  /** Creates the owner; no timer runs until a stream is open. */
   constructor(log: EventLog, settings: StreamSettings, clock: Clock, reporter: Reporter) {
     this.log = log;
     this.settings = settings;
@@ -102,16 +102,16 @@ export class Streams {
   }
 
   /**
-   * Opens a connection to a stream. It replaces the connection that read the stream before.
+   * Opens a connection to a stream, and closes the connection that read the stream before.
    *
-   * @returns `undefined` when too many connections are open
+   * @returns `undefined` if too many connections are open
    */
   connect(init: ConnectInit): Connected | undefined {
     init.session.connections.get(init.stream)?.close("replaced");
     return this.slots.take(init.owner) ? this.connectInSlot(init) : undefined;
   }
 
-  /** Opens the first connection to a stream, in a slot that has been taken already. */
+  /** Opens the first connection to a stream, in a slot that has already been taken. */
   connectInSlot(init: ConnectInit): Connected {
     const { session, owner, stream, version } = init;
     const { log, reporter } = this;
@@ -119,7 +119,7 @@ export class Streams {
     session.hold();
     reporter.background("opening a stream", () => log.open(session.id, stream));
     let stopExpiry: (() => void) | undefined = undefined;
-    const connection = new Connection({
+    const connection = new LoggedConnection({
       log,
       session: session.id,
       stream,
@@ -140,7 +140,7 @@ export class Streams {
         reporter.report({ type: "stream-closed", session: name, stream: kind, reason });
       },
     });
-    // A stream that has ended is sent whole at once.
+    // A stream that has ended may be sent completely at once.
     if (connection.open) {
       session.connections.set(stream, connection);
       stopExpiry = callAt(this.clock, init.expiresAt, () => connection.close("unauthorized"));
@@ -155,7 +155,7 @@ export class Streams {
     };
   }
 
-  /** Ends the keep-alive waits. */
+  /** Cancels the keep-alive waits. */
   dispose(): void {
     this.keepAlive.clear();
   }

@@ -14,7 +14,7 @@ export class MemoryTaskStore implements TaskStore {
   readonly #owners = new Map<string, number>();
   readonly #listeners = new Map<string, (message: TaskMessage) => void>();
 
-  /** @param clock The source of the time */
+  /** @param clock The source of time */
   constructor(clock: Clock) {
     this.#clock = clock;
   }

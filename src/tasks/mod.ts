@@ -10,7 +10,7 @@
  * know tasks: with `"optional"` they get the result of an ordinary call, with `"required"` an
  * error.
  *
- * A task belongs to the principal that created it. For everybody else its id is unknown.
+ * A task belongs to the principal that created it. For other principals its id is unknown.
  *
  * @example
  * ```ts

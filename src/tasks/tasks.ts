@@ -51,7 +51,7 @@ export interface TasksOptions {
   /**
    * Gives the time.
    *
-   * @default the machine's clock
+   * @default the system clock
    */
   readonly clock?: Clock;
 }
@@ -66,7 +66,7 @@ export interface TasksLimits {
    */
   readonly tasks?: number;
   /**
-   * Limits the tasks of one principal. Without `authenticate` everybody is one principal.
+   * Limits the tasks of one principal. Without `authenticate` all requests have the same principal.
    *
    * @default {100}
    */

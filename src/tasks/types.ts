@@ -94,7 +94,7 @@ export interface TaskStore {
   /** Deletes a task. */
   delete(id: string): MaybePromise<void>;
   /**
-   * Sends a message to the process that runs a task of the owner; nobody receives it when the task
+   * Sends a message to the process that runs a task of the owner; it is dropped when the task
    * has ended. Returns `false` when the task is unknown.
    */
   send(id: string, owner: string, message: TaskMessage): MaybePromise<boolean>;

@@ -33,7 +33,7 @@ import type {
   ListedResourceTemplate,
   ListedTool,
   OfficialClient,
-  RequestOptions,
+  TestRequestOptions,
 } from "./types.ts";
 import { within } from "./wait.ts";
 
@@ -132,7 +132,7 @@ export class TestClient implements AsyncDisposable {
   async callTool(
     name: string,
     args?: JsonObject,
-    options: RequestOptions = {},
+    options: TestRequestOptions = {},
   ): Promise<CallToolResult> {
     const params = { name, ...args && { arguments: args } };
     const result = await this.#send("tools/call", params, options, (params, options) => {
@@ -164,7 +164,7 @@ export class TestClient implements AsyncDisposable {
   }
 
   /** Reads a resource. */
-  async readResource(uri: string, options?: RequestOptions): Promise<ReadResourceResult> {
+  async readResource(uri: string, options?: TestRequestOptions): Promise<ReadResourceResult> {
     return await this.#typed("resources/read", { uri }, options);
   }
 
@@ -192,7 +192,7 @@ export class TestClient implements AsyncDisposable {
   async getPrompt(
     name: string,
     args?: Readonly<Record<string, string>>,
-    options?: RequestOptions,
+    options?: TestRequestOptions,
   ): Promise<GetPromptResult> {
     const params = { name, ...args && { arguments: args } };
     return await this.#typed("prompts/get", params, options);
@@ -230,7 +230,7 @@ export class TestClient implements AsyncDisposable {
   async request(
     method: string,
     params: JsonObject = {},
-    options: RequestOptions = {},
+    options: TestRequestOptions = {},
   ): Promise<JsonObject> {
     return await this.#send(method, params, options, (params, options) => {
       return this.client.request({ method, params }, UNCHECKED, options);
@@ -281,7 +281,7 @@ export class TestClient implements AsyncDisposable {
   async #typed<M extends RequestMethod>(
     method: M,
     params: JsonObject,
-    options: RequestOptions = {},
+    options: TestRequestOptions = {},
   ): Promise<ResultTypeMap[M]> {
     return await this.#send(method, params, options, (params, options) => {
       return this.client.request({ method, params }, options);
@@ -292,7 +292,7 @@ export class TestClient implements AsyncDisposable {
   async #send<P extends JsonObject, T>(
     method: string,
     params: P & { readonly _meta?: JsonObject },
-    { onProgress, signal, timeoutMs = this.#timeoutMs }: RequestOptions,
+    { onProgress, signal, timeoutMs = this.#timeoutMs }: TestRequestOptions,
     send: (params: P, options: ClientRequestOptions) => Promise<T>,
   ): Promise<T> {
     const closing = this.#closing.signal;

@@ -112,7 +112,7 @@ export async function connect(
   }
 }
 
-/** Makes the official client. Its own types are stricter than ours; it checks every value itself. */
+/** Creates the official client. Its own types are stricter than ours; it checks every value itself. */
 function officialClient(protocolVersion: string, options: ConnectOptions): Client {
   const { clientInfo = { name: "mooring-testing", version: "1.0.0" } } = options;
   const { onElicit, onSample, onRoots } = options;
@@ -125,7 +125,7 @@ function officialClient(protocolVersion: string, options: ConnectOptions): Clien
   const modern = protocolVersion >= FIRST_MODERN_VERSION;
   const client = new Client(clientInfo as Implementation, {
     capabilities,
-    // A version that nobody knows is proposed too: the server's answer is tested.
+    // An unknown version is proposed too, so that tests can check the server's response.
     supportedProtocolVersions: [protocolVersion, ...SUPPORTED_PROTOCOL_VERSIONS],
     versionNegotiation: { mode: modern ? { pin: protocolVersion } : "legacy" },
   });

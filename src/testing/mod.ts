@@ -43,5 +43,5 @@ export type {
   OfficialClient,
   ProgressUpdate,
   RequestHandler,
-  RequestOptions,
+  TestRequestOptions,
 } from "./types.ts";

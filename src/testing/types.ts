@@ -117,7 +117,7 @@ export interface ConnectOptions {
    */
   readonly timeoutMs?: number;
   /**
-   * Longest pause before the client resumes a stream, in milliseconds, whatever `retry` the server
+   * Longest pause before the client resumes a stream, in milliseconds, for any `retry` that the server
    * sends.
    *
    * @default {50}
@@ -126,7 +126,7 @@ export interface ConnectOptions {
 }
 
 /** Options for one request. */
-export interface RequestOptions {
+export interface TestRequestOptions {
   /** Receives the request's progress notifications. Sends a progress token with the request. */
   readonly onProgress?: (update: ProgressUpdate) => void;
   /** Cancels the request, on the server too. The request rejects with the signal's reason. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Fetch } from "../../src/auth/bounded_fetch.ts";
+import type { Fetch } from "../../src/internal/types.ts";
 
 /** What was asked. */
 export interface Asked {

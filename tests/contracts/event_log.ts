@@ -416,9 +416,9 @@ export function eventLogContract(name: string, make: MakeEventLog): void {
   describe(`${name}: whole streams, where they can be added`, () => {
     test("[STR-7] has each message, is over, and was delivered to its end", async () => {
       await using(async (log, session) => {
-        if (log.addWhole === undefined) return;
+        if (log.appendStream === undefined) return;
         const messages = ['{"a":"\\n\\n: x"}', "{}", '{"data":"é€😀\u2028"}'];
-        await addWhole(log, session, "s", messages);
+        await appendStream(log, session, "s", messages);
         assert.equal(await log.delivered(session, "s"), 3);
         const slice = await log.read(session, "s", 0);
         assert.deepEqual(data(slice), messages);
@@ -436,9 +436,9 @@ export function eventLogContract(name: string, make: MakeEventLog): void {
 
     test("[STR-7] are forgotten after retainMs, whether somebody has looked or not", async () => {
       await using(async (log, session, advance) => {
-        if (log.addWhole === undefined) return;
-        await addWhole(log, session, "seen", ["{}"]);
-        await addWhole(log, session, "unseen", ["{}"]);
+        if (log.appendStream === undefined) return;
+        await appendStream(log, session, "seen", ["{}"]);
+        await appendStream(log, session, "unseen", ["{}"]);
         assert.deepEqual(data(await log.read(session, "seen", 0)), ["{}"]);
         await advance(LIMITS.retainMs);
         assert.equal(await log.read(session, "seen", 0), undefined);
@@ -448,13 +448,13 @@ export function eventLogContract(name: string, make: MakeEventLog): void {
 
     test("[STR-7] make room one event after the other, by number and by bytes", async () => {
       await using(async (log, session) => {
-        if (log.addWhole === undefined) return;
-        await addWhole(log, session, "old", ["1", "2", "3"]);
-        await addWhole(log, session, "new", ["4", "5", "6"]);
+        if (log.appendStream === undefined) return;
+        await appendStream(log, session, "old", ["1", "2", "3"]);
+        await appendStream(log, session, "new", ["4", "5", "6"]);
         assert.deepEqual(numbers(await log.read(session, "old", 0)), [3]);
         assert.deepEqual(numbers(await log.read(session, "new", 0)), [1, 2, 3]);
         // In UTF-8, two bytes each.
-        await addWhole(log, session, "long", ["é".repeat(30), "é".repeat(20)]);
+        await appendStream(log, session, "long", ["é".repeat(30), "é".repeat(20)]);
         assert.deepEqual(numbers(await log.read(session, "long", 0)), [1, 2]);
         assert.equal(await log.read(session, "old", 0), undefined);
         assert.equal(await log.read(session, "new", 0), undefined);
@@ -463,11 +463,11 @@ export function eventLogContract(name: string, make: MakeEventLog): void {
 
     test("[SES-6] are dropped with their session, and none comes after that", async () => {
       await using(async (log, session) => {
-        if (log.addWhole === undefined) return;
-        await addWhole(log, session, "s", ["{}"]);
+        if (log.appendStream === undefined) return;
+        await appendStream(log, session, "s", ["{}"]);
         await log.drop(session);
         assert.equal(await log.read(session, "s", 0), undefined);
-        await addWhole(log, session, "t", ["{}"]);
+        await appendStream(log, session, "t", ["{}"]);
         assert.equal(await log.read(session, "t", 0), undefined);
       });
     });
@@ -489,14 +489,14 @@ export function eventLogContract(name: string, make: MakeEventLog): void {
 }
 
 /** Adds a whole stream, as a response that is made of it does. */
-async function addWhole(
+async function appendStream(
   log: EventLog,
   session: string,
   stream: string,
   messages: readonly string[],
 ): Promise<void> {
   const frames = messages.map((data, index) => frame(eventId(stream, index + 1), data)).join("");
-  await log.addWhole?.(session, stream, frames, messages.length);
+  await log.appendStream?.(session, stream, frames, messages.length);
 }
 
 type Step =
@@ -537,8 +537,8 @@ async function compare(log: EventLog, session: string, model: Model, step: Step)
       model.end(step.stream);
       return;
     case "whole":
-      if (log.addWhole === undefined || model.read(step.stream, 0) !== undefined) return;
-      await addWhole(log, session, step.stream, step.sizes.map((size) => "x".repeat(size)));
+      if (log.appendStream === undefined || model.read(step.stream, 0) !== undefined) return;
+      await appendStream(log, session, step.stream, step.sizes.map((size) => "x".repeat(size)));
       for (const size of step.sizes) model.append(step.stream, "x".repeat(size));
       model.end(step.stream);
       return;

@@ -53,7 +53,7 @@ export const ASYNCHRONOUS = [
   "log.open",
   "log.append",
   "log.end",
-  "log.addWhole",
+  "log.appendStream",
   "log.read",
   "log.deliver",
   "log.delivered",

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import * as fc from "fast-check";
-import type { RunningServer } from "../../src/adapters/drain.ts";
+import type { RunningServer } from "../../src/adapters/running_server.ts";
 import type { HandlerLimits } from "../../src/handler/types.ts";
 import { McpServer } from "../../src/server/server.ts";
 import { callText, RawConnection, requestText } from "../runtimes/raw.ts";
@@ -144,7 +144,7 @@ describe("GATE: bodies that come slowly, over a socket", () => {
         }, 100);
         try {
           for (const connection of [stalled, dripping]) {
-            await connection.until(/^HTTP\/1\.1 408 [^]*"Send the whole body sooner"/);
+            await connection.until(/^HTTP\/1\.1 408 [^]*"Send the whole body in less time"/);
             const ends = connection.text.match(/^connection: close\r$/gim) ?? [];
             // Deno may add its own.
             assert.ok(ends.length === 1 || (runtime === "deno" && ends.length === 2));

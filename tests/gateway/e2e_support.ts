@@ -6,7 +6,7 @@
 import { type Gateway, gateway, type GatewayOptions } from "../../src/gateway/mod.ts";
 import type { McpHandlerOptions } from "../../src/handler/types.ts";
 import type { McpEvent } from "../../src/protocol/events.ts";
-import type { RunningServer } from "../../src/adapters/drain.ts";
+import type { RunningServer } from "../../src/adapters/running_server.ts";
 import type { ClientKind, Connected } from "../clients/client.ts";
 import { sdkV1 } from "../clients/sdk_v1.ts";
 import { sdkV2, sdkV2Auto } from "../clients/sdk_v2.ts";

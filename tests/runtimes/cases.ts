@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import process from "node:process";
 import type { McpHandlerOptions } from "../../src/handler/types.ts";
 import type { Dispatcher } from "../../src/protocol/exchange.ts";
-import type { RunningServer } from "../../src/adapters/drain.ts";
+import type { RunningServer } from "../../src/adapters/running_server.ts";
 import type { ServeOptions } from "../../src/adapters/serve_options.ts";
 import { callBody, callText, chunk, RawConnection, requestText } from "./raw.ts";
 import { type TestTools, testTools } from "./tools.ts";

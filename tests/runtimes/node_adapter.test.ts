@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { describe, test } from "node:test";
-import { type Fetch, toNodeHandler } from "../../src/adapters/node.ts";
+import { type FetchHandler, toNodeHandler } from "../../src/adapters/node.ts";
 import { createMcpHandler } from "../../src/handler/handler.ts";
 import { McpServer } from "../../src/server/server.ts";
 import { chunk, RawConnection, requestText } from "./raw.ts";
@@ -14,11 +14,13 @@ import { chunk, RawConnection, requestText } from "./raw.ts";
 // As they were before any handler was made.
 const { Request: OwnRequest, Response: OwnResponse } = globalThis;
 
-type Mount = (handler: Fetch) => (incoming: IncomingMessage, outgoing: ServerResponse) => void;
+type Mount = (
+  handler: FetchHandler,
+) => (incoming: IncomingMessage, outgoing: ServerResponse) => void;
 
 /** Runs a test's body with a server around a handler. Whatever is written to the console fails it. */
 async function withServer(
-  handler: Fetch,
+  handler: FetchHandler,
   body: (connect: () => Promise<RawConnection>) => Promise<void>,
   mount: Mount = toNodeHandler,
 ): Promise<void> {
@@ -59,16 +61,16 @@ async function soon<T>(promise: Promise<T>, ms = 1_000): Promise<T> {
   }
 }
 
-const ok: Fetch = async (request) => Response.json({ path: new URL(request.url).pathname });
+const ok: FetchHandler = async (request) => Response.json({ path: new URL(request.url).pathname });
 const sse = { headers: { "content-type": "text/event-stream" } };
 const encoder = new TextEncoder();
 
 /** The forms that a handler answers in: a response, or data as the handlers of `createMcpHandler`. */
-const FORMS: Readonly<Record<string, (handler: Fetch) => Fetch>> = {
+const FORMS: Readonly<Record<string, (handler: FetchHandler) => FetchHandler>> = {
   "a response": (handler) => handler,
   "a reply": (handler) => {
-    const fetch: Fetch = (request, context) => handler(request, context);
-    const reply: Fetch["reply"] = async (request, context) => {
+    const fetch: FetchHandler = (request, context) => handler(request, context);
+    const reply: FetchHandler["reply"] = async (request, context) => {
       const { status, headers, body } = await handler(request, context);
       const text = body && await new OwnResponse(body).text();
       return { kind: "reply", status, headers: Object.fromEntries(headers), body: text };
@@ -81,7 +83,7 @@ describe("toNodeHandler: connections", () => {
   test("a client that goes away cancels the stream and aborts the request, at once", () => {
     const cancelled = Promise.withResolvers<unknown>();
     const aborted = Promise.withResolvers<void>();
-    const handler: Fetch = async ({ signal }) => {
+    const handler: FetchHandler = async ({ signal }) => {
       signal.addEventListener("abort", () => aborted.resolve());
       const start = (controller: ReadableStreamDefaultController<Uint8Array>) =>
         controller.enqueue(encoder.encode("data: first\n\n"));
@@ -100,7 +102,7 @@ describe("toNodeHandler: connections", () => {
   test("a client that goes away before the answer aborts the request and cancels the late stream", () => {
     const cancelled = Promise.withResolvers<unknown>();
     const called = Promise.withResolvers<void>();
-    const handler: Fetch = async ({ signal }) => {
+    const handler: FetchHandler = async ({ signal }) => {
       called.resolve();
       await new Promise((resolve) => signal.addEventListener("abort", resolve));
       return new Response(new ReadableStream({ cancel: cancelled.resolve }), sse);
@@ -116,7 +118,7 @@ describe("toNodeHandler: connections", () => {
 
   test("a whole answer aborts nothing", () => {
     let aborted = false;
-    const handler: Fetch = async (request) => {
+    const handler: FetchHandler = async (request) => {
       request.signal.addEventListener("abort", () => aborted = true);
       return ok(request);
     };
@@ -136,7 +138,7 @@ describe("toNodeHandler: connections", () => {
     const frames = 500;
     let pulled = 0;
     const ended = Promise.withResolvers<void>();
-    const handler: Fetch = async () =>
+    const handler: FetchHandler = async () =>
       new Response(
         new ReadableStream({
           pull(controller) {
@@ -164,7 +166,7 @@ describe("toNodeHandler: connections", () => {
   });
 
   test("requests that are sent without waiting are answered in their order", () => {
-    const handler: Fetch = async (request) => {
+    const handler: FetchHandler = async (request) => {
       const text = await request.text();
       if (text === "1") await new Promise((resolve) => setTimeout(resolve, 50));
       return Response.json({ text });
@@ -186,7 +188,7 @@ describe("toNodeHandler: bodies", () => {
   };
   for (const [name, read] of Object.entries(readers)) {
     test(`a chunked body has no declared length and comes whole through ${name}`, () => {
-      const handler: Fetch = async (request) => {
+      const handler: FetchHandler = async (request) => {
         const declared = request.headers.get("content-length");
         return Response.json({ declared, text: await read(request) });
       };
@@ -202,7 +204,7 @@ describe("toNodeHandler: bodies", () => {
 
   for (const [form, answering] of Object.entries(FORMS)) {
     test(`[GATE-8] ${form} while the body is still being sent arrives, and ends the connection`, () => {
-      const handler: Fetch = async (request) => {
+      const handler: FetchHandler = async (request) => {
         const reader = request.body?.getReader();
         await reader?.read();
         await reader?.cancel();
@@ -224,7 +226,7 @@ describe("toNodeHandler: bodies", () => {
     for (const half of [false, true]) {
       const read = half ? "half read" : "unread";
       test(`[GATE-8] ${form} to an ${read} body reaches a client that sends it all before it reads`, () => {
-        const handler: Fetch = async (request) => {
+        const handler: FetchHandler = async (request) => {
           if (half) {
             const reader = request.body?.getReader();
             await reader?.read();
@@ -250,7 +252,7 @@ describe("toNodeHandler: bodies", () => {
   }
 
   test("an answer to a body that was not read leaves the connection to the next request", () => {
-    const handler: Fetch = async (request) =>
+    const handler: FetchHandler = async (request) =>
       request.headers.has("x-refuse") ? new Response(null, { status: 403 }) : ok(request);
     return withServer(handler, async (connect) => {
       const connection = await connect();
@@ -267,7 +269,7 @@ describe("toNodeHandler: bodies", () => {
 
   test("a client that goes away while it sends its body makes reading it fail", () => {
     const failed = Promise.withResolvers<unknown>();
-    const handler: Fetch = async (request) => {
+    const handler: FetchHandler = async (request) => {
       await request.text().catch(failed.resolve);
       return ok(request);
     };
@@ -285,8 +287,8 @@ const CHUNKED = { "transfer-encoding": "chunked" };
 
 describe("toNodeHandler: what is around a handler", () => {
   const handler = createMcpHandler(new McpServer({ name: "guarded", version: "1.0.0" }));
-  const refuse: Fetch = async () => new Response("guarded", { status: 403 });
-  const guards: Readonly<Record<string, Fetch>> = {
+  const refuse: FetchHandler = async () => new Response("guarded", { status: 403 });
+  const guards: Readonly<Record<string, FetchHandler>> = {
     "a function with the handler's members": Object.assign(refuse, handler),
     "a proxy of the handler": new Proxy(handler, { apply: () => refuse(new Request("http://x")) }),
   };
@@ -303,7 +305,8 @@ describe("toNodeHandler: what is around a handler", () => {
 
 describe("toNodeHandler: requests and responses", () => {
   test("[GATE-3] the Host header is there as it was sent, whatever the request line says", () => {
-    const handler: Fetch = async (request) => Response.json({ host: request.headers.get("host") });
+    const handler: FetchHandler = async (request) =>
+      Response.json({ host: request.headers.get("host") });
     const absolute = "GET http://localhost/mcp HTTP/1.1\r\nHost: evil.example\r\n\r\n";
     const twice = "GET /mcp HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n";
     return withServer(handler, async (connect) => {
@@ -323,7 +326,7 @@ describe("toNodeHandler: requests and responses", () => {
 
   test("what is no proper request gets a 400 and never reaches the handler", () => {
     let called = 0;
-    const handler: Fetch = async (request) => {
+    const handler: FetchHandler = async (request) => {
       called++;
       return ok(request);
     };
@@ -351,7 +354,7 @@ describe("toNodeHandler: requests and responses", () => {
   });
 
   test("a handler that throws or rejects gets a 500 that tells nothing", () => {
-    const handler: Fetch = (request) => {
+    const handler: FetchHandler = (request) => {
       if (request.method === "GET") throw new Error("secret");
       return Promise.reject(new Error("secret"));
     };
@@ -369,7 +372,7 @@ describe("toNodeHandler: requests and responses", () => {
 
   test("a stream that fails ends the connection, so that a part is not taken for the whole", () => {
     let pulls = 0;
-    const handler: Fetch = async () =>
+    const handler: FetchHandler = async () =>
       new Response(
         new ReadableStream({
           pull(controller) {
@@ -389,7 +392,8 @@ describe("toNodeHandler: requests and responses", () => {
   });
 
   test("a header that Node can't send gets a 500 or a closed connection", () => {
-    const handler: Fetch = async () => new Response("{}", { headers: { "x-odd": "a\u0001b" } });
+    const handler: FetchHandler = async () =>
+      new Response("{}", { headers: { "x-odd": "a\u0001b" } });
     return withServer(handler, async (connect) => {
       const connection = await connect();
       await connection.write(requestText("GET"));
@@ -398,7 +402,7 @@ describe("toNodeHandler: requests and responses", () => {
   });
 
   test("a stream's headers are sent before its first byte", () => {
-    const handler: Fetch = async () => new Response(new ReadableStream(), sse);
+    const handler: FetchHandler = async () => new Response(new ReadableStream(), sse);
     return withServer(handler, async (connect) => {
       const connection = await connect();
       await connection.write(requestText("GET"));
@@ -407,7 +411,7 @@ describe("toNodeHandler: requests and responses", () => {
   });
 
   test("JSON is sent with its length, and an empty answer without a body", () => {
-    const handler: Fetch = async ({ method }) =>
+    const handler: FetchHandler = async ({ method }) =>
       method === "GET" ? Response.json("ä") : new Response(null, { status: 202 });
     return withServer(handler, async (connect) => {
       const connection = await connect();
@@ -420,7 +424,7 @@ describe("toNodeHandler: requests and responses", () => {
   });
 
   test("several cookies stay several headers, beside what the framework has set", () => {
-    const handler: Fetch = async () => {
+    const handler: FetchHandler = async () => {
       const headers = new Headers({ "x-mine": "1" });
       headers.append("set-cookie", "a=1");
       headers.append("set-cookie", "b=2");
@@ -445,7 +449,7 @@ describe("toNodeHandler: requests and responses", () => {
 
   test("the globals stay the runtime's own, and the context is Node's request and response", () => {
     let context: unknown;
-    const handler: Fetch = async (request, given) => {
+    const handler: FetchHandler = async (request, given) => {
       context = given;
       return ok(request);
     };

@@ -5,7 +5,7 @@
  */
 import { createServer } from "node:http";
 import { type NodeHandler, toNodeHandler } from "../../src/adapters/node.ts";
-import type { RunningServer } from "../../src/adapters/drain.ts";
+import type { RunningServer } from "../../src/adapters/running_server.ts";
 import { createMcpHandler } from "../../src/handler/handler.ts";
 import type { McpHandler, McpHandlerOptions } from "../../src/handler/types.ts";
 import type { Dispatcher } from "../../src/protocol/exchange.ts";

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { createMcpHandler } from "../../src/handler/handler.ts";
-import { makeParts } from "../../src/handler/parts.ts";
+import { makeComponents } from "../../src/handler/components.ts";
 import { ERAS } from "../../src/handler/eras.ts";
 import { settingsOf } from "../../src/handler/settings.ts";
 import type { ClusterOptions } from "../../src/handler/types.ts";
@@ -304,7 +304,7 @@ describe("cluster: what each node keeps", () => {
     const requests = { stateKeys: [KEY] };
     const a = createMcpHandler(new Stub(), { clock, store, requests });
     const ids = await Promise.all(Array.from({ length: 1_000 }, () => a.sessions.open()));
-    const { sessions, cluster, calls, streams } = makeParts(
+    const { sessions, cluster, calls, streams } = makeComponents(
       new Stub(),
       settingsOf({ clock, store, requests }, ERAS),
       { onNodeMessage: () => {}, route: () => assert.fail() },

@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Answer } from "../../src/calls/answer.ts";
-import { makeParts } from "../../src/handler/parts.ts";
+import { makeComponents } from "../../src/handler/components.ts";
 import { ERAS } from "../../src/handler/eras.ts";
 import { settingsOf } from "../../src/handler/settings.ts";
 import { Inbound } from "../../src/http/inbound.ts";
@@ -22,9 +22,9 @@ import { growthBy } from "./memory.ts";
 const BOUND = 2_000_000;
 const LIMITS = { events: 256, eventBytes: 1 << 20, retainMs: 60_000 };
 
-function parts() {
+function components() {
   const dispatcher: Dispatcher = { dispatch: () => ({}) };
-  return makeParts(dispatcher, settingsOf({}, ERAS), {
+  return makeComponents(dispatcher, settingsOf({}, ERAS), {
     onNodeMessage: () => {},
     route: () => assert.fail(),
   });
@@ -32,7 +32,7 @@ function parts() {
 
 describe("STR: memory of whole answers", () => {
   test("[STR-4] an answer that is over waits for no end of the turn, which may be far", () => {
-    const { calls, streams } = parts();
+    const { calls, streams } = components();
     const deferred: Deferred[] = [];
     const { endOfTurn } = calls;
     const defer = endOfTurn.defer.bind(endOfTurn);
@@ -53,9 +53,9 @@ describe("STR: memory of whole answers", () => {
   });
 
   test("[STR-3] no two streams of a session have one name, whichever node they begin on", () => {
-    const nodes = [1, 2].map(parts);
+    const nodes = [1, 2].map(components);
     // A node's part of a session is dropped when it is unused, and made again.
-    const made = [...nodes, ...nodes].map(({ sessions }) => sessions.make("session"));
+    const made = [...nodes, ...nodes].map(({ sessions }) => sessions.makeLive("session"));
     const names = made.flatMap((part) => Array.from({ length: 50 }, () => part.nameStream()));
     assert.equal(new Set(names).size, names.length);
     for (const name of names) assert.deepEqual(parseEventId(`${name}.1`), { stream: name, n: 1 });
@@ -69,7 +69,7 @@ describe("STR: memory of whole answers", () => {
         for (let i = 0; i < 50; i++) {
           // A text of its own each time, of which engines can't keep one for all.
           const data = new TextDecoder().decode(new Uint8Array(size).fill(65 + i % 26));
-          log.addWhole(`session${++n}`, "s", frame("s.1", data), 1);
+          log.appendStream(`session${++n}`, "s", frame("s.1", data), 1);
           log.drop(`session${n}`);
         }
       }, BOUND);
@@ -79,7 +79,7 @@ describe("STR: memory of whole answers", () => {
     test(`[STR-7] a name is free again once a whole stream of ${size} characters is gone`, async () => {
       const clock = new FakeClock();
       const log = new MemoryEventLog({ ...LIMITS, events: 1 }, clock);
-      log.addWhole("session", "s", frame("s.1", "x".repeat(size)), 1);
+      log.appendStream("session", "s", frame("s.1", "x".repeat(size)), 1);
       log.append("session", "t", "1");
       await clock.advance(LIMITS.retainMs - 1);
       log.append("session", "s", "new");

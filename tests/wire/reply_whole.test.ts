@@ -208,7 +208,7 @@ describe("STR: an answer that is over at once, and can't be kept", () => {
     for (const { raw } of frames) assertNothingInside(raw);
     store.heal();
     await quiet();
-    assert.ok(store.calls.get("log.addWhole"));
+    assert.ok(store.calls.get("log.appendStream"));
     assert.deepEqual(handler.stats(), NOTHING);
     const during = events.of("error").map(({ during }) => during);
     return { handler, events, peer, frames, during };
@@ -226,7 +226,7 @@ describe("STR: an answer that is over at once, and can't be kept", () => {
   for (const [kind, told, kept] of kinds) {
     test(`[STR-4, STR-6] the client gets its answer, once, over a log: ${kind}`, async () => {
       const { handler, events, peer, frames, during } = await answeredOver({
-        "log.addWhole": kind,
+        "log.appendStream": kind,
       });
       assert.deepEqual(said(frames), steps(3));
       assert.deepEqual(during, told ? ["appending to a stream"] : []);
@@ -240,7 +240,7 @@ describe("STR: an answer that is over at once, and can't be kept", () => {
   }
 
   test("[STR-4] the client gets its answer where nothing can be kept at all", async () => {
-    const nothing = ["addWhole", "append", "open", "end", "deliver"].map((name) => [
+    const nothing = ["appendStream", "append", "open", "end", "deliver"].map((name) => [
       `log.${name}`,
       "throws" as const,
     ]);

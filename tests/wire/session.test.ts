@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { ERAS } from "../../src/handler/eras.ts";
 import { createMcpHandler } from "../../src/handler/handler.ts";
-import { type HandlerParts, makeParts } from "../../src/handler/parts.ts";
+import { type HandlerComponents, makeComponents } from "../../src/handler/components.ts";
 import { settingsOf } from "../../src/handler/settings.ts";
 import type { McpHandlerOptions } from "../../src/handler/types.ts";
 import { Inbound } from "../../src/http/inbound.ts";
@@ -217,7 +217,7 @@ describe("SES: beginning", () => {
         throw new McpError(ErrorCode.Refused, "Not now");
       },
     };
-    const parts: HandlerParts = makeParts(dispatcher, settingsOf({}, ERAS), {
+    const parts: HandlerComponents = makeComponents(dispatcher, settingsOf({}, ERAS), {
       onNodeMessage: () => {},
       route: () => assert.fail(),
     });

@@ -57,7 +57,7 @@ export interface ConnectionOptions {
 /** Names the only request that may stay unanswered forever (2026-07-28, Subscriptions). */
 const LISTEN = "subscriptions/listen";
 
-/** Names the notifications that belong to the session, on whichever stream they arrive. */
+/** Names the notifications that belong to the session, on any stream. */
 const SESSION_WIDE: ReadonlySet<string> = new Set([
   "notifications/tools/list_changed",
   "notifications/prompts/list_changed",

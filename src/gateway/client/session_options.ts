@@ -7,7 +7,7 @@ import { integerOption } from "../../internal/check.ts";
 import { isVersion, type ProtocolVersion, VERSIONS } from "../../protocol/versions.ts";
 
 /** Options of every upstream that is reached over a transport. */
-export interface SessionOptions {
+export interface UpstreamSessionOptions {
   /**
    * Lists the acceptable protocol versions; all known ones by default. A single one pins the
    * upstream to it.
@@ -27,8 +27,8 @@ export interface SessionOptions {
   readonly probeTimeoutMs?: number;
 }
 
-/** Holds {@linkcode SessionOptions} with the defaults filled in. */
-export type SessionSettings = Required<SessionOptions>;
+/** Holds {@linkcode UpstreamSessionOptions} with the defaults filled in. */
+export type SessionSettings = Required<UpstreamSessionOptions>;
 
 /** Limits what a timer can wait, in milliseconds: 24 days. */
 const MAX_TIMEOUT_MS = 0x7fffffff;
@@ -39,11 +39,13 @@ const MAX_TIMEOUT_MS = 0x7fffffff;
  * @throws {TypeError} If an option has the wrong type
  * @throws {RangeError} If a number is out of range
  */
-export function checkSessionOptions(options: SessionOptions): SessionSettings {
+export function checkSessionOptions(options: UpstreamSessionOptions): SessionSettings {
   const known = Object.keys(VERSIONS).filter(isVersion);
   const { versions = known } = options;
   if (!Array.isArray(versions) || versions.length === 0 || !versions.every(isVersion)) {
-    throw new TypeError(`Give some of ${known.join(", ")} as "versions": ${String(versions)}`);
+    throw new TypeError(
+      `Give versions out of ${known.join(", ")} as "versions": ${String(versions)}`,
+    );
   }
   return {
     versions: known.filter((version) => versions.includes(version)),

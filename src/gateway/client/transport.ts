@@ -22,7 +22,7 @@ export type Message = JsonRpcRequest | JsonRpcNotification | JsonRpcResponse;
  * - bound what it buffers for an upstream that doesn't read;
  * - throw or reject, if a request wasn't sent or can't be answered any more, an
  *   {@linkcode McpError} if only that request failed, any other error if the connection is over;
- * - call `onmessage` in the order of arrival, and `onclose` once, if it ended by itself.
+ * - call `onmessage` in the order of arrival, and `onclose` once, unless `close` ended it.
  */
 export interface Transport {
   /** Takes a message of the upstream, and the id of the request that it relates to, if known. */
@@ -45,7 +45,7 @@ export interface Transport {
   openServerStream?(): Promise<boolean>;
   /** Sends a message; for a request, with its call. */
   send(message: Message, call?: UpstreamCall): MaybePromise<void>;
-  /** Frees what is held for a request whose answer is no longer awaited. */
+  /** Frees the state of a request whose response is no longer awaited. */
   abort?(id: RequestId): void;
   /** Ends the connection. Safe to call twice. */
   close(): MaybePromise<void>;

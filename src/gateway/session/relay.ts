@@ -1,5 +1,5 @@
 /**
- * Relays a client's request to an upstream, whatever eras the two speak.
+ * Relays a client's request to an upstream, of the same era or the other.
  *
  * @module
  */

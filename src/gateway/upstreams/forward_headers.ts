@@ -85,7 +85,7 @@ export function checkForwardHeaders(
   const names = new Map<string, string>();
   if (given === undefined) return names;
   if (typeof given !== "object" || given === null) {
-    throw new TypeError(`Give a list or a map of names as "forwardHeaders": ${typeof given}`);
+    throw new TypeError(`Give an array or an object of names as "forwardHeaders": ${typeof given}`);
   }
   const isList = Array.isArray(given);
   // `Array.isArray` doesn't narrow readonly arrays.

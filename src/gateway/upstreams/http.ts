@@ -10,24 +10,25 @@
  * @module
  */
 import { functionOption } from "../../internal/check.ts";
+import type { Fetch } from "../../internal/types.ts";
 import { isModern } from "../../protocol/versions.ts";
 import { openSession } from "../client/open_session.ts";
 import {
   checkSessionOptions,
-  type SessionOptions,
   type SessionSettings,
+  type UpstreamSessionOptions,
 } from "../client/session_options.ts";
 import { HOPS_HEADER } from "../shared/hops.ts";
 import type { OpenInit, Upstream, UpstreamSession } from "../types.ts";
 import { checkForwardHeaders, type ForwardHeaders } from "./forward_headers.ts";
-import { checkAuth, type Fetch, type HttpAuth } from "./http_auth.ts";
+import { checkAuth, type HttpAuth } from "./http_auth.ts";
 import type { HttpTarget } from "./http_requests.ts";
 import { HttpTransport } from "./http_transport.ts";
 import { identityOf } from "./identity.ts";
 import { HeaderParams, MirroringSession } from "./mirrored_headers.ts";
 
 /** Options for {@linkcode http}. */
-export interface HttpOptions extends SessionOptions {
+export interface HttpOptions extends UpstreamSessionOptions {
   /** Sets the upstream's `http:` or `https:` URL, without a user and password. */
   readonly url: string | URL;
   /** Adds headers to every request. */

@@ -7,13 +7,10 @@
  * @module
  */
 import type { OAuthClientProvider } from "@modelcontextprotocol/client";
-import type { MaybePromise } from "../../internal/types.ts";
+import type { Fetch, MaybePromise } from "../../internal/types.ts";
 import type { Principal } from "../../protocol/exchange.ts";
 import { UpstreamError } from "../shared/upstream_error.ts";
 import { discard } from "./http_body.ts";
-
-/** Sends an HTTP request, as `fetch` does. */
-export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
 /** Describes the request that a token is for. */
 export interface TokenContext {

@@ -143,10 +143,10 @@ export function discard(response: Response): void {
   const cancel = () => void reader.cancel().catch(() => {});
   if (length > MAX_ERROR_BYTES || isStream(response)) return cancel();
   const timer = setTimeout(cancel, DISCARD_MS);
-  void drain(reader).finally(() => clearTimeout(timer));
+  void readToEnd(reader).finally(() => clearTimeout(timer));
 }
 
-async function drain(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+async function readToEnd(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
   try {
     while (!(await reader.read()).done);
   } catch {

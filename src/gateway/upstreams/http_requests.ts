@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { Fetch } from "../../internal/types.ts";
 import { ErrorCode, McpError } from "../../protocol/errors.ts";
 import type { Principal } from "../../protocol/exchange.ts";
 import { HeaderName } from "../../protocol/headers.ts";
@@ -17,7 +18,7 @@ import { isModern, type ProtocolVersion } from "../../protocol/versions.ts";
 import { HOPS_HEADER, nextHops } from "../shared/hops.ts";
 import { fetchError, statusError, UpstreamError } from "../shared/upstream_error.ts";
 import { forwardedHeaders } from "./forward_headers.ts";
-import { type Authorizer, createAuthorizer, type Fetch, type HttpAuth } from "./http_auth.ts";
+import { type Authorizer, createAuthorizer, type HttpAuth } from "./http_auth.ts";
 import { discard, readErrorJson } from "./http_body.ts";
 import type { HeaderFields } from "./mirrored_headers.ts";
 

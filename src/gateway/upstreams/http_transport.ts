@@ -19,7 +19,7 @@ import { HttpRequests, type HttpTarget } from "./http_requests.ts";
 import { type HeaderFields, type HeaderParams, mirroredHeaders } from "./mirrored_headers.ts";
 
 /** Limits how long a stream is read after its answer, to reuse its connection, in milliseconds. */
-const DRAIN_MS = 1000;
+const LINGER_MS = 1000;
 /** Limits the wait for the upstream's own stream, in milliseconds. */
 const SERVER_STREAM_MS = 1000;
 /** Limits the wait for the end of a session, in milliseconds. */
@@ -42,7 +42,7 @@ class StreamPosition {
   /** Counts the resumptions since the last message. */
   resumes = 0;
   /** Stops reading a while after the answer; set once the answer has arrived. */
-  draining: Delay | undefined;
+  lingering: Delay | undefined;
 }
 
 /** Carries the messages of one session over HTTP. */
@@ -57,7 +57,7 @@ export class HttpTransport implements Transport {
   /** Holds what aborts each request that waits for its answer. */
   readonly #pending = new Map<RequestId, AbortController>();
   readonly #closing = new AbortController();
-  readonly #drains: DelayLine;
+  readonly #lingers: DelayLine;
   #closed: Promise<void> | undefined;
 
   constructor(target: HttpTarget, init: OpenInit, params: HeaderParams) {
@@ -65,7 +65,7 @@ export class HttpTransport implements Transport {
     this.#clock = init.clock;
     this.#requests = new HttpRequests(target, init.principal);
     this.#params = params;
-    this.#drains = new DelayLine(init.clock, DRAIN_MS);
+    this.#lingers = new DelayLine(init.clock, LINGER_MS);
   }
 
   get abortCancels(): boolean {
@@ -101,7 +101,7 @@ export class HttpTransport implements Transport {
     const reason = new UpstreamError("closed");
     this.#closing.abort(reason);
     for (const controller of this.#pending.values()) controller.abort(reason);
-    this.#drains.clear();
+    this.#lingers.clear();
     if (!this.#requests.hasSession) return;
     const { request } = this.#init;
     try {
@@ -151,18 +151,18 @@ export class HttpTransport implements Transport {
     const { signal } = controller;
     const position = new StreamPosition();
     const onMessage = (data: string) => {
-      if (position.draining !== undefined) return;
+      if (position.lingering !== undefined) return;
       const message = parse(data);
       this.onmessage?.(message, id);
-      if (isAnswer(message, id)) position.draining = this.#drains.add(() => controller.abort());
+      if (isAnswer(message, id)) position.lingering = this.#lingers.add(() => controller.abort());
     };
     for (let response = first;;) {
       try {
         await readConnection(response, position, onMessage);
       } finally {
-        position.draining?.cancel();
+        position.lingering?.cancel();
       }
-      if (position.draining !== undefined) return;
+      if (position.lingering !== undefined) return;
       signal.throwIfAborted();
       if (method === "subscriptions/listen") {
         throw new McpError(ErrorCode.NotAvailable, "The subscription ended");

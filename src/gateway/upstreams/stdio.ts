@@ -8,9 +8,9 @@ import { integerOption } from "../../internal/check.ts";
 import { openSession } from "../client/open_session.ts";
 import {
   checkSessionOptions,
-  type SessionOptions,
   type SessionSettings,
   timeoutOption,
+  type UpstreamSessionOptions,
 } from "../client/session_options.ts";
 import type { Message, Transport } from "../client/transport.ts";
 import { UpstreamError } from "../shared/upstream_error.ts";
@@ -21,7 +21,7 @@ import { identityOf } from "./identity.ts";
 import { Lines } from "./lines.ts";
 
 /** Options for {@linkcode stdio}. */
-export interface StdioOptions extends SessionOptions {
+export interface StdioOptions extends UpstreamSessionOptions {
   /** Names the program: a path, or a name to look up in `PATH`. It is never passed to a shell. */
   readonly command: string;
   /** Lists its arguments, which are passed unchanged. */
@@ -95,14 +95,14 @@ export function checkStdioOptions(options: StdioOptions): StdioSettings {
   if (!isText(command) || command === "") {
     throw new TypeError(`Give a program as "command": ${typeof command}`);
   }
-  if (!args.every(isText)) throw new TypeError('Give texts as "args"');
+  if (!args.every(isText)) throw new TypeError('Give an array of strings as "args"');
   if (cwd !== undefined && (!isText(cwd) || cwd === "")) {
     throw new TypeError(`Give a folder as "cwd": ${typeof cwd}`);
   }
   for (const [name, value] of Object.entries(env)) {
     // The message omits the value, which may be a secret.
     if (!/^[^=\0]+$/.test(name) || !isText(value)) {
-      throw new TypeError(`Give names and texts as "env": ${name}`);
+      throw new TypeError(`Give names and strings as "env": ${name}`);
     }
   }
   const maxQueueBytes = integerOption("maxQueueBytes", options.maxQueueBytes, 4_194_304);

@@ -122,7 +122,7 @@ async function subscribe(request: ViewRequest): Promise<JsonObject> {
     throw new McpError(ErrorCode.InvalidRequest, "Open a session to subscribe to resources");
   }
   const session = await findByUri(request, uri);
-  if (typeof uri !== "string") throw invalid('Give a text as "uri"');
+  if (typeof uri !== "string") throw invalid('Give a string as "uri"');
   const wasSubscribed = sessions.subscribedUris(session.name).has(uri);
   sessions.subscribe(session.name, uri);
   try {
@@ -135,7 +135,7 @@ async function subscribe(request: ViewRequest): Promise<JsonObject> {
 
 async function unsubscribe(request: ViewRequest): Promise<JsonObject> {
   const { exchange: { params: { uri } }, sessions } = request;
-  if (typeof uri !== "string") throw invalid('Give a text as "uri"');
+  if (typeof uri !== "string") throw invalid('Give a string as "uri"');
   const upstream = sessions.unsubscribe(uri);
   const session = upstream === undefined ? undefined : sessions.get(upstream);
   return session === undefined ? {} : await relay(request, session, { uri });
@@ -181,7 +181,7 @@ async function findByUri(
   { exchange, sessions }: ViewRequest,
   uri: unknown,
 ): Promise<ManagedSession> {
-  if (typeof uri !== "string") throw invalid('Give a text as "uri"');
+  if (typeof uri !== "string") throw invalid('Give a string as "uri"');
   const session = sessions.get(await upstreamOfUri(sessions, uri, exchange));
   if (session === undefined) throw invalid("Give the URI of a resource that is listed");
   return session;

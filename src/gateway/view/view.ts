@@ -174,7 +174,7 @@ export class View implements Dispatcher, SessionsHost {
     ]);
   }
 
-  /** Makes `close` wait for something, too. */
+  /** Makes `close` wait for a promise, too. */
   async #tracked(closing: Promise<unknown>): Promise<void> {
     this.#pendingCloses.add(closing);
     await closing.finally(() => this.#pendingCloses.delete(closing));

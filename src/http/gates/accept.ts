@@ -1,5 +1,6 @@
 /**
- * The Accept gate: the client reads a form that the endpoint can answer in (RFC 9110 §12.5.1).
+ * Implements the Accept gate: the client must accept a media type that the endpoint can send (RFC 9110
+ * §12.5.1).
  *
  * @module
  */
@@ -17,7 +18,10 @@ interface Range {
 const JSON_ONLY: Accepts = { json: true, sse: false };
 const SSE_ONLY: Accepts = { json: false, sse: true };
 
-/** Fills in what the client accepts. Refuses a POST without JSON and SSE, and a GET without SSE. */
+/**
+ * Fills in the media types that the client accepts. Refuses a POST that accepts neither JSON nor SSE,
+ * and a GET that doesn't accept SSE.
+ */
 export function checkAccept(inbound: Inbound): Refusal | undefined {
   const accepts = inbound.accepts = parseAccept(inbound.header(HeaderName.Accept));
   const isPost = inbound.method === "POST";

@@ -6,17 +6,17 @@
 import { HeaderName } from "../../protocol/headers.ts";
 import type { Inbound } from "../inbound.ts";
 
-/** A host and its port. */
+/** A host with an optional port. */
 export interface Authority {
-  /** In lower case, IPv6 in brackets. */
+  /** The host in lower case, IPv6 in brackets. */
   readonly host: string;
-  /** `undefined` when it isn't named. */
+  /** The port, if given. */
   readonly port: number | undefined;
 }
 
 /** The hosts that an entry of `allowedHosts` or `allowedOrigins` matches. */
 export interface HostRule extends Authority {
-  /** The host after a dot, when the entry matches its subdomains too. */
+  /** The host after a dot, if the entry also matches subdomains. */
   readonly below: string | undefined;
 }
 
@@ -28,7 +28,7 @@ const IPV6 = /^\[[0-9a-f:.]+\]$/;
 const PORT = /^:[0-9]{1,5}$/;
 const IPV4_LOOPBACK = /^127\.([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})$/;
 
-/** Reads `host` or `host:port`, as the Host header has it. `undefined` when it is neither. */
+/** Parses `host` or `host:port`, as in the Host header. Returns `undefined` for anything else. */
 export function parseAuthority(text: string): Authority | undefined {
   const lower = text.toLowerCase();
   const colon = lower.indexOf(":", lower.indexOf("]") + 1);
@@ -39,7 +39,7 @@ export function parseAuthority(text: string): Authority | undefined {
   return PORT.test(port) ? { host, port: Number(port.slice(1)) } : undefined;
 }
 
-/** Reads an entry of `allowedHosts`, or what follows the scheme in one of `allowedOrigins`. */
+/** Parses an entry of `allowedHosts`, or the part after the scheme of an entry of `allowedOrigins`. */
 export function parseHostRule(text: string): HostRule | undefined {
   const dotted = text.startsWith(".");
   const rest = dotted ? text.slice(1) : text;
@@ -51,7 +51,7 @@ export function parseHostRule(text: string): HostRule | undefined {
   return { host, port, below: dotted ? `.${host}` : undefined };
 }
 
-/** Tells whether a rule matches a host. `port` is the one in use, a scheme's default included. */
+/** Tells whether a rule matches a host. `port` is the effective port, also if it is the scheme's default. */
 export function matchesHost(rule: HostRule, host: string, port: number | undefined): boolean {
   if (rule.port !== undefined && rule.port !== port) return false;
   return host === rule.host || (rule.below !== undefined && host.endsWith(rule.below));
@@ -64,12 +64,12 @@ export function isLoopback(host: string): boolean {
   return bytes !== null && bytes.slice(1).every((byte) => Number(byte) <= 255);
 }
 
-/** Reads the host that a request was sent to: its Host header, else the authority of its URL. */
+/** Returns the host that a request was sent to: its Host header, else the authority of its URL. */
 export function hostOf(inbound: Inbound): string {
   return inbound.header(HeaderName.Host) ?? new URL(inbound.request.url).host;
 }
 
-/** Writes a host as clients send it: in ASCII, IP addresses in their shortest form. */
+/** Normalizes a host as clients send it: in ASCII, IP addresses in their shortest form. */
 function canonicalHost(name: string): string | undefined {
   if (/[\s/?#@\\%]/.test(name)) return undefined;
   try {

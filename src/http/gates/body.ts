@@ -1,5 +1,5 @@
 /**
- * The body gate: reads a request's body as text, up to a number of bytes and for a limited time.
+ * Implements the body gate: reads a request's body as text, limited in bytes and in time.
  *
  * @module
  */
@@ -18,24 +18,24 @@ const MARK_BYTES = 3;
 const lenient = new TextDecoder();
 const strict = new TextDecoder("utf-8", { fatal: true });
 
-/** Why a body could not be read. */
+/** The reason why a body could not be read. */
 export type NoBody = { readonly missing: "too-large" | "too-slow" | "unreadable" };
 
-/** What came of reading a body: text, or bytes where its length was not declared, or a failure. */
+/** The result of reading a body: text, bytes if its length was not declared, or a failure. */
 export type Body = string | Uint8Array | NoBody;
 
 const TOO_LARGE: NoBody = { missing: "too-large" };
 const TOO_SLOW: NoBody = { missing: "too-slow" };
 const UNREADABLE: NoBody = { missing: "unreadable" };
 
-/** A body that is being received, and the wait after which it is given up. */
+/** A body that is being received, with its time limit. */
 class Arrival extends Wait {
-  /** What comes of it. Never rejects. */
+  /** The result. Never rejects. */
   readonly body: Promise<Body>;
   readonly #reader: ReadableStreamDefaultReader<unknown> | undefined;
   #resolve: ((body: Body) => void) | undefined;
 
-  /** @param reader The reader to cancel when time is up; a body read in one go has none */
+  /** @param reader The reader to cancel when the time is up; a body that is read in one call has none */
   constructor(reading: Promise<Body>, reader?: ReadableStreamDefaultReader<unknown>) {
     super();
     this.#reader = reader;
@@ -45,8 +45,8 @@ class Arrival extends Wait {
     reading.then((body) => this.#end(body), () => this.#end(UNREADABLE));
   }
 
-  /** Gives the body up: time is up. */
-  over(): void {
+  /** Stops reading when the time is up. */
+  elapsed(): void {
     this.#end(TOO_SLOW);
     this.#reader?.cancel().catch(() => {});
   }
@@ -58,13 +58,13 @@ class Arrival extends Wait {
 }
 
 /**
- * Reads a body up to a number of bytes, within the time of a delay line.
+ * Reads a body of at most `limit` bytes, within the time of a delay line.
  *
- * The HTTP server frames the body by a declared length, so that such a body may be read in one go, as
- * text, at half the cost of reading bytes and decoding them. Without a server in front the declared
- * length may be wrong: {@linkcode checkBody} checks the true one.
+ * The HTTP server enforces a declared length, so a body with one may be read as text in one call, which
+ * is faster than reading and decoding bytes. Without an HTTP server the declared length may be wrong:
+ * {@linkcode checkBody} checks the actual one.
  *
- * @returns The body, or why it could not be read; it doesn't reject
+ * @returns The body, or the reason why it could not be read; never rejects
  */
 export function readBody({ request }: Inbound, limit: number, line: DelayLine): MaybePromise<Body> {
   const declared = declaredLength(request);
@@ -85,7 +85,7 @@ function declaredLength({ headers }: Request): number | undefined {
   return declared !== null && DIGITS.test(declared) ? Number(declared) : undefined;
 }
 
-/** The body as text, or the refusal of one that is too large, can't be read, or isn't UTF-8. */
+/** Returns a body as text, or refuses one that is too large, can't be read, or isn't UTF-8. */
 export function checkBody(body: Body, { request }: Inbound, limit: number): string | Refusal {
   if (typeof body === "string") {
     if (hasReplaced(body, request)) return notUtf8();
@@ -97,10 +97,9 @@ export function checkBody(body: Body, { request }: Inbound, limit: number): stri
 }
 
 /**
- * Tells whether invalid UTF-8 was replaced when a text was decoded: each replacement character is
- * longer than the bytes it replaces. Only a four-byte character cut after its third byte is as long,
- * and passes as the replacement character that it has become. A byte order mark counts as bytes of the
- * body, but is not in the text.
+ * Tells whether decoding replaced invalid UTF-8: each replacement character is longer than the bytes
+ * that it replaces. Only a four-byte character without its last byte is as long, and passes as a
+ * replacement character. A byte order mark counts in the length of the body, but is not in the text.
  */
 function hasReplaced(text: string, request: Request): boolean {
   if (!text.includes(REPLACEMENT)) return false;
@@ -109,7 +108,7 @@ function hasReplaced(text: string, request: Request): boolean {
   return length !== declared && length !== declared - MARK_BYTES;
 }
 
-/** Reads a body of unknown length, and stops at the limit. */
+/** Reads a body of undeclared length, and stops at the limit. */
 async function readCounted(
   reader: ReadableStreamDefaultReader<unknown> | undefined,
   limit: number,
@@ -123,12 +122,12 @@ async function readCounted(
     if (!(value instanceof Uint8Array)) throw new TypeError("Give a body of bytes");
     const end = size + value.byteLength;
     if (end > limit) {
-      // Not awaited: a source that never finishes its cancellation must not hold up the answer.
+      // Not awaited: a source whose cancellation never settles must not delay the response.
       reader.cancel().catch(() => {});
       return TOO_LARGE;
     }
-    // A single chunk is used as it is. Many are copied together, since small ones cost far more
-    // than the bytes they hold.
+    // A single chunk is used without copying. Several are copied into one buffer, since each small
+    // chunk takes far more memory than its bytes.
     if (size === 0) bytes = value;
     else bytes = appended(bytes, size, value, limit);
     size = end;
@@ -147,9 +146,9 @@ function appended(bytes: Uint8Array, size: number, chunk: Uint8Array, limit: num
 }
 
 /**
- * Decodes UTF-8, without a byte order mark; `undefined` for invalid bytes. The strict decoder is far
- * slower on some runtimes, so that it only runs where the lenient one gave a replacement character,
- * which may be in the bytes themselves.
+ * Decodes UTF-8 without its byte order mark; returns `undefined` for invalid bytes. The strict decoder is
+ * far slower on some runtimes, so it only runs if the lenient one returned a replacement character,
+ * which may also be in the bytes themselves.
  */
 function decode(bytes: Uint8Array): string | undefined {
   const text = lenient.decode(bytes);
@@ -174,9 +173,9 @@ function tooSlow(): Refusal {
   return refusal({
     status: 408,
     code: ErrorCode.Refused,
-    message: "Send the whole body sooner",
+    message: "Send the whole body in less time",
     reason: "body-time",
-    // The client may go on sending, and the host would go on reading (RFC 9110, §15.5.9).
+    // Otherwise the client could continue sending, and the host reading (RFC 9110 §15.5.9).
     headers: { connection: "close" },
   });
 }
@@ -185,7 +184,7 @@ function unreadable(): Refusal {
   return refusal({
     status: 400,
     code: ErrorCode.InvalidRequest,
-    message: "Send a whole body, and leave it to the endpoint to read it",
+    message: "Send a complete body, which nothing reads before the endpoint",
     reason: "envelope",
   });
 }

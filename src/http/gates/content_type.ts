@@ -1,5 +1,5 @@
 /**
- * The content type gate: a POST carries JSON.
+ * Implements the Content-Type gate: the body of a POST must be JSON.
  *
  * @module
  */

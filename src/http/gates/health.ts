@@ -1,5 +1,5 @@
 /**
- * The health path: tells that the process answers, and nothing about it.
+ * Answers health checks: says that the process responds, and nothing else about it.
  *
  * @module
  */
@@ -13,7 +13,7 @@ const HEALTHY = reply(
   '{"status":"ok"}',
 );
 
-/** Answers a GET of the health path; lets everything else pass. */
+/** Answers a GET of the health path; passes every other request. */
 export function checkHealth(
   inbound: Inbound,
   path: string,

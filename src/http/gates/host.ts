@@ -1,5 +1,5 @@
 /**
- * The Host gate: the endpoint answers only under its own names.
+ * Implements the Host gate: the endpoint only answers under its own names (DNS rebinding).
  *
  * @module
  */
@@ -16,7 +16,7 @@ export function checkHost(inbound: Inbound, hosts: readonly HostRule[]): Refusal
   return refusal({
     status: 403,
     code: ErrorCode.Refused,
-    message: `Add the host to the option allowedHosts to be reached under it: ${clip(host, 100)}`,
+    message: `Add the host to the option allowedHosts: ${clip(host, 100)}`,
     reason: "host",
   });
 }
@@ -27,7 +27,7 @@ function hostAllowed(text: string, rules: readonly HostRule[]): boolean {
   const { host, port } = authority;
   for (const rule of rules) {
     if (matchesHost(rule, host, port)) return true;
-    // Behind a proxy the request's own scheme is unknown, so a host without a port may be on either.
+    // Behind a proxy the client's scheme is unknown, so a host without a port may be on either port.
     if (port === undefined && (matchesHost(rule, host, 80) || matchesHost(rule, host, 443))) {
       return true;
     }

@@ -1,5 +1,5 @@
 /**
- * The JSON gate: the body is JSON, and nests no deeper than a limit.
+ * Implements the JSON gate: the body must be JSON, nested no deeper than the limit.
  *
  * @module
  */
@@ -8,35 +8,35 @@ import { type Refusal, refusal } from "../reply.ts";
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
-/** `[` and `{`, `]` and `}`: each pair is one code apart in one bit. */
+/** The codes of `[` and `{`, and of `]` and `}`, differ only in this bit. */
 const BRACKET_BIT = 0x20;
 const OPEN = 0x5b | BRACKET_BIT;
 const CLOSE = 0x5d | BRACKET_BIT;
 
-/** What came of parsing: a value, or the refusal of a text that is no JSON or nests too deep. */
+/** The result of parsing: a value, or a refusal. */
 export type Parsed =
   | { readonly value: unknown; readonly refusal?: undefined }
   | { readonly refusal: Refusal };
 
-/** Parses a body. */
+/** Parses a body, or refuses text that is not JSON or is nested too deeply. */
 export function parseJson(text: string, maxDepth: number): Parsed {
   if (nestsDeeper(text, maxDepth)) return { refusal: tooDeep(maxDepth) };
   try {
     return { value: JSON.parse(text) };
   } catch {
-    // The parser's own message would quote the body.
+    // The parser's message would quote the body.
     return { refusal: notJson() };
   }
 }
 
 /**
- * Tells whether objects and arrays nest deeper than `maxDepth` levels. Of text that isn't JSON the
- * answer may be either; every level that a JSON parser would enter is counted.
+ * Tells whether objects and arrays are nested deeper than `maxDepth` levels. Counts every level that a
+ * JSON parser would enter; for text that isn't JSON the result may be either.
  */
 export function nestsDeeper(text: string, maxDepth: number): boolean {
-  // Every level takes two characters.
+  // Each level takes two characters.
   if (text.length < 2 * (maxDepth + 1)) return false;
-  // Most texts have fewer brackets than levels allowed: counting them is faster than walking the text.
+  // Most texts have fewer brackets than allowed levels: counting them is faster than scanning the text.
   const arrays = count(text, "[", maxDepth + 1);
   if (arrays + count(text, "{", maxDepth + 1 - arrays) <= maxDepth) return false;
   let depth = 0;
@@ -57,7 +57,7 @@ export function nestsDeeper(text: string, maxDepth: number): boolean {
   return false;
 }
 
-/** Counts a character in a text, up to `most`. */
+/** Counts the occurrences of a character, up to `most`. */
 function count(text: string, char: string, most: number): number {
   let found = 0;
   let at = -1;

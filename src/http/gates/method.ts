@@ -1,5 +1,5 @@
 /**
- * The method gate.
+ * Implements the method gate: only POST, GET, DELETE and CORS preflights are served.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import type { Inbound } from "../inbound.ts";
 import { type Refusal, refusal, type Reply } from "../reply.ts";
 import type { GateSettings } from "./options.ts";
 
-/** Lets POST, GET and DELETE pass, answers a CORS preflight, and refuses other methods. */
+/** Passes POST, GET and DELETE, answers a CORS preflight, and refuses other methods. */
 export function checkMethod(
   inbound: Inbound,
   settings: GateSettings,

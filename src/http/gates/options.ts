@@ -1,5 +1,5 @@
 /**
- * The options of the gates, and their checked form, made once for each endpoint.
+ * Defines the options of the gates, and checks them once for each endpoint.
  *
  * @module
  */
@@ -10,35 +10,35 @@ import type { RateLimiter } from "./rate_limit.ts";
 
 /** A header that every request must carry. */
 export interface RequiredHeader {
-  /** Its name; case doesn't matter. */
+  /** The header's name, case-insensitive. */
   readonly name: string;
-  /** The value it must have; any when left out. */
+  /** The value that it must have; any when left out. */
   readonly value?: string;
 }
 
-/** The limits that the gates keep. */
+/** The limits that the gates enforce. */
 export interface GateLimits {
   /**
-   * Bytes of a request's body.
+   * Bytes of a request's body. A larger body gets a 413.
    *
    * @default {1048576}
    */
   readonly bodyBytes?: number;
   /**
-   * How long a whole request body may take to arrive, in milliseconds. `Infinity` leaves that to the
-   * host.
+   * Time within which the whole request body must arrive, in milliseconds; later it gets a 408.
+   * `Infinity` leaves the limit to the host.
    *
    * @default {30000}
    */
   readonly bodyMs?: number;
   /**
-   * Levels of nesting in a request's JSON.
+   * Levels of nesting in a request's JSON. Deeper JSON gets a 400.
    *
    * @default {64}
    */
   readonly jsonDepth?: number;
   /**
-   * Messages in one batch (2025-03-26 only).
+   * Messages in one batch (2025-03-26 only). A larger batch gets a 400.
    *
    * @default {100}
    */
@@ -47,56 +47,56 @@ export interface GateLimits {
 
 /** The options of the gates. */
 export interface GateOptions {
-  /** The one path that is served; others get a 404. Any path when left out. */
+  /** The path to serve; other paths get a 404. Any path when left out. */
   readonly path?: string;
-  /** A path whose GET always answers 200 with `{"status":"ok"}`. Off when left out. */
+  /** A path whose GET gets a 200 with `{"status":"ok"}`. Off when left out. */
   readonly healthPath?: string;
   /**
-   * Web origins whose pages may call, such as `"https://app.example"`. Case doesn't matter; without
-   * a port any port matches; a leading dot (`"https://.example.com"`) means the domain and everything
-   * below it; without a scheme (`"app.example"`) both `http` and `https` match.
+   * Web origins whose pages may send requests, such as `"https://app.example"`; other origins get a 403.
+   * Case-insensitive. Without a port any port matches; a leading dot (`"https://.example.com"`) matches
+   * the domain and its subdomains; without a scheme (`"app.example"`) both `http` and `https` match.
    */
   readonly allowedOrigins?: readonly string[];
   /**
-   * Host names that the endpoint is reached under, written like origins without their scheme; without a
-   * port any port matches. Any host when left out.
+   * Host names of the endpoint, written like origins without their scheme; other hosts get a 403.
+   * Without a port any port matches. Any host when left out.
    */
   readonly allowedHosts?: readonly string[];
   /**
-   * Whether pages of `allowedOrigins` may read the answers (CORS).
+   * Whether pages of `allowedOrigins` may read responses (CORS).
    *
    * @default {true}
    */
   readonly cors?: boolean;
-  /** A header that every request must carry: its name, or its name and value. */
+  /** A header that every request must carry, by name or by name and value; others get a 403. */
   readonly requiredHeader?: string | RequiredHeader;
-  /** Limits requests before anything else of them is looked at; a refusal is a 429. */
+  /** Limits requests, after the checks of path, origin and host; a refused request gets a 429. */
   readonly rateLimit?: RateLimiter;
-  /** The limits that the gates keep. */
+  /** The limits that the gates enforce. */
   readonly limits?: GateLimits;
 }
 
-/** The checked options of the gates. */
+/** The checked options of the gates. See {@linkcode GateOptions}. */
 export interface GateSettings {
-  /** The one path that is served. */
+  /** The path to serve. */
   readonly path: string | undefined;
-  /** The path whose GET always answers. */
+  /** The path of health checks. */
   readonly healthPath: string | undefined;
-  /** Allowed origins that need no parsing. */
+  /** Allowed origins that match without parsing. */
   readonly exactOrigins: ReadonlySet<string>;
   /** The allowed origins. */
   readonly origins: readonly OriginRule[];
-  /** The allowed hosts; any when `undefined`. */
+  /** The allowed hosts; any if `undefined`. */
   readonly hosts: readonly HostRule[] | undefined;
-  /** Whether pages of other origins may read the answers. */
+  /** Whether pages of allowed origins may read responses. */
   readonly cors: boolean;
   /** The header that every request must carry, its name in lower case. */
   readonly requiredHeader: RequiredHeader | undefined;
-  /** What decides how many requests may pass. */
+  /** The rate limiter. */
   readonly rateLimit: RateLimiter | undefined;
   /** The most bytes in a body. */
   readonly bodyBytes: number;
-  /** How long a body may take to arrive, in milliseconds. */
+  /** The time within which a body must arrive, in milliseconds. */
   readonly bodyMs: number;
   /** The most levels in a body's JSON. */
   readonly jsonDepth: number;
@@ -105,9 +105,9 @@ export interface GateSettings {
 }
 
 /**
- * A limiter, if one is given.
+ * Returns the given rate limiter, or `undefined`.
  *
- * @throws {TypeError} If it is none
+ * @throws {TypeError} If it is anything else
  */
 export function rateLimiterOption(
   name: string,
@@ -122,8 +122,8 @@ const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 /**
  * Checks the options.
  *
- * @throws {TypeError} If an option has the wrong type or cannot be read
- * @throws {RangeError} If a limit is no positive integer
+ * @throws {TypeError} If an option has the wrong type or can't be parsed
+ * @throws {RangeError} If a limit is not a positive integer
  */
 export function gateSettings(options: GateOptions): GateSettings {
   const { allowedOrigins, allowedHosts, cors = true, limits = {} } = options;
@@ -155,7 +155,7 @@ export function gateSettings(options: GateOptions): GateSettings {
   };
 }
 
-/** A path as it stands in URLs: in ASCII, without dot segments. */
+/** Normalizes a path as in URLs: in ASCII, without dot segments. */
 function pathOption(name: string, path: string | undefined): string | undefined {
   if (path === undefined) return undefined;
   if (typeof path !== "string" || !path.startsWith("/") || /[?#]/.test(path)) {
@@ -183,10 +183,10 @@ function requiredHeaderOption(given: GateOptions["requiredHeader"]): RequiredHea
   if (given === undefined) return undefined;
   const { name, value } = typeof given === "string" ? { name: given, value: undefined } : given;
   if (typeof name !== "string" || !TOKEN.test(name)) {
-    throw new TypeError(`Give a header's name as "requiredHeader": ${String(name)}`);
+    throw new TypeError(`Give a header name as "requiredHeader": ${String(name)}`);
   }
   if (value !== undefined && typeof value !== "string") {
-    throw new TypeError(`Give a text as the value of "requiredHeader": ${typeof value}`);
+    throw new TypeError(`Give a string as the value of "requiredHeader": ${typeof value}`);
   }
   return { name: name.toLowerCase(), value };
 }

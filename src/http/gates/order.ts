@@ -1,6 +1,6 @@
 /**
- * Sends a request through the gates, the cheap ones first. Each answers the request or lets it pass;
- * nothing is known of the principal until it has passed them all.
+ * Sends a request through the gates in order, the cheap ones first. Each gate answers the request or
+ * passes it. They run before authentication.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import type { Refusal, Reply } from "../reply.ts";
 import { checkAccept } from "./accept.ts";
 import { type Body, checkBody, readBody } from "./body.ts";
 import { checkContentType } from "./content_type.ts";
-import { checkEnvelope } from "./envelope.ts";
+import { checkJsonRpc } from "./jsonrpc.ts";
 import { checkHealth } from "./health.ts";
 import { checkHost } from "./host.ts";
 import { parseJson } from "./json.ts";
@@ -26,18 +26,18 @@ import { checkRequiredHeader } from "./required_header.ts";
 /** The gates of one endpoint. */
 export class Gates {
   readonly #settings: GateSettings;
-  /** The waits after which bodies are given up. */
+  /** The time limits of bodies that are being received. */
   readonly #arrivals: DelayLine;
 
-  /** Makes the gates; no timer runs until a body is read. */
+  /** Creates the gates; no timer runs until a body is read. */
   constructor(settings: GateSettings, clock: Clock) {
     this.#settings = settings;
     this.#arrivals = new DelayLine(clock, settings.bodyMs);
   }
 
   /**
-   * Sends a request through the gates that come before the body. It takes a promise only to ask an
-   * asynchronous rate limiter.
+   * Sends a request through the gates that come before the body. Asynchronous only if the rate limiter
+   * is.
    *
    * @returns The reply that answers the request, or `undefined` when it passes
    */
@@ -52,12 +52,12 @@ export class Gates {
     return limited.then((refused) => refused ?? this.#passMethod(inbound));
   }
 
-  /** Reads a POST's body. It never rejects. */
+  /** Reads the body of a POST. Never rejects. */
   readBody(inbound: Inbound): MaybePromise<Body> {
     return readBody(inbound, this.#settings.bodyBytes, this.#arrivals);
   }
 
-  /** Sends a POST through the gates that look into its body. */
+  /** Sends a POST through the gates that check its body. */
   passBody(inbound: Inbound, body: Body): Refusal | undefined {
     const { bodyBytes, jsonDepth, batch } = this.#settings;
     const text = checkBody(body, inbound, bodyBytes);
@@ -65,15 +65,15 @@ export class Gates {
     inbound.bodyLength = text.length;
     const parsed = parseJson(text, jsonDepth);
     if (parsed.refusal !== undefined) return parsed.refusal;
-    return checkEnvelope(inbound, parsed.value, batch);
+    return checkJsonRpc(inbound, parsed.value, batch);
   }
 
-  /** Stops the timer, unless a body is being received: that one keeps its limit. */
+  /** Stops the timer, unless a body is being received: its time limit stays. */
   close(): void {
     this.#arrivals.rest();
   }
 
-  /** The gates that look at the path, which is only cut out where an option needs it. */
+  /** Runs the gates that check the path, which is only parsed if an option needs it. */
   #checkTarget(inbound: Inbound): Reply | undefined {
     const settings = this.#settings;
     if (settings.path === undefined && settings.healthPath === undefined) return undefined;
@@ -81,7 +81,7 @@ export class Gates {
     return checkHealth(inbound, path, settings) ?? checkPath(path, settings);
   }
 
-  /** The gates between the rate limit and the body. */
+  /** Runs the gates between the rate limit and the body. */
   #passMethod(inbound: Inbound): Reply | undefined {
     const { requiredHeader } = this.#settings;
     const { method } = inbound;

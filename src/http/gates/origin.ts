@@ -1,6 +1,6 @@
 /**
- * The Origin gate: pages of other sites can't call, whatever host name they reach the endpoint under
- * (DNS rebinding).
+ * Implements the Origin gate: pages of other sites can't send requests, under any host name of the
+ * endpoint (DNS rebinding).
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { type Refusal, refusal } from "../reply.ts";
 import { DEFAULT_PORTS, hostOf, isLoopback, matchesHost, parseAuthority } from "./authority.ts";
 import type { GateSettings } from "./options.ts";
 
-/** Tells whether pages of the request's origin may call the endpoint. */
+/** Tells whether pages of an origin may send this request. */
 export function originAllowed(inbound: Inbound, origin: string, settings: GateSettings): boolean {
   if (settings.exactOrigins.has(origin)) return true;
   const at = origin.indexOf("://");
@@ -28,7 +28,7 @@ export function originAllowed(inbound: Inbound, origin: string, settings: GateSe
   return web && isLoopback(host) && isLoopback(parseAuthority(hostOf(inbound))?.host ?? "");
 }
 
-/** Refuses a request from a page whose origin may not call. */
+/** Refuses a request from a page whose origin is not allowed. */
 export function checkOrigin(inbound: Inbound, settings: GateSettings): Refusal | undefined {
   const { origin } = inbound;
   if (origin === null || originAllowed(inbound, origin, settings)) return undefined;

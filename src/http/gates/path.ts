@@ -1,5 +1,5 @@
 /**
- * The path gate: one path is served, if one was named.
+ * Implements the path gate: only the path of the option `path` is served.
  *
  * @module
  */
@@ -7,7 +7,7 @@ import { ErrorCode } from "../../protocol/errors.ts";
 import { type Refusal, refusal } from "../reply.ts";
 import type { GateSettings } from "./options.ts";
 
-/** Cuts the path out of an absolute URL, without query and fragment, as it is written there. */
+/** Returns the path of an absolute URL as written, without query and fragment. */
 export function pathOf(url: string): string {
   const authority = url.indexOf("://") + 3;
   let end = url.indexOf("?", authority);
@@ -18,7 +18,7 @@ export function pathOf(url: string): string {
   return start === -1 || start >= end ? "/" : url.slice(start, end);
 }
 
-/** Refuses a request to another path than the one that is served. */
+/** Refuses a request to another path. */
 export function checkPath(path: string, settings: GateSettings): Refusal | undefined {
   if (settings.path === undefined || path === settings.path) return undefined;
   const message = "Use the path that the endpoint is served under";

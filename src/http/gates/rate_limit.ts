@@ -1,5 +1,5 @@
 /**
- * The rate limit gate: asks a limiter, and refuses when the limiter fails.
+ * Implements the rate limit gate: calls a rate limiter, and refuses the request if the limiter fails.
  *
  * @module
  */
@@ -13,20 +13,20 @@ import { type Failure, type Refusal, refusal } from "../reply.ts";
 export interface RateLimitDecision {
   /** Whether the request may pass. */
   readonly allowed: boolean;
-  /** When to come back, in milliseconds. */
+  /** The time after which the client may retry, in milliseconds; sent as Retry-After. */
   readonly retryAfterMs?: number;
 }
 
 /**
- * Decides whether a request may pass: as `rateLimit` before anything else of it is looked at, as
- * `principalRateLimit` once its principal is known.
+ * Decides whether a request may pass: as the option `rateLimit` before its body is read, as the option
+ * `principalRateLimit` after authentication. `tokenBucket` creates one.
  */
 export interface RateLimiter {
   /**
-   * Asked once for each request, where it is an option. A limiter that throws refuses the request.
+   * Called once for each request. If it throws or rejects, the request is refused with a 429.
    *
-   * @param context What the host passed to the endpoint beside the request
-   * @param principal Who sends the request, where that is known
+   * @param context The value that the host passed to the endpoint beside the request
+   * @param principal The sender, as `principalRateLimit`; `undefined` as `rateLimit`
    */
   check(
     request: Request,
@@ -35,7 +35,7 @@ export interface RateLimiter {
   ): MaybePromise<RateLimitDecision>;
 }
 
-/** Refuses a request that the limiter doesn't allow. At once, unless the limiter is asynchronous. */
+/** Refuses a request that the limiter doesn't allow. Asynchronous only if the limiter is. */
 export function checkRateLimit(
   { request, context }: Inbound,
   limiter: RateLimiter,

@@ -1,5 +1,6 @@
 /**
- * The required header gate: a header that no web page can send unasked, or that a proxy adds.
+ * Implements the required header gate: a header that makes browsers send a preflight, or that a proxy
+ * adds.
  *
  * @module
  */
@@ -8,7 +9,7 @@ import type { Inbound } from "../inbound.ts";
 import { type Refusal, refusal } from "../reply.ts";
 import type { RequiredHeader } from "./options.ts";
 
-/** Refuses a request that lacks the header, or has another value in it. */
+/** Refuses a request without the header, or with another value. */
 export function checkRequiredHeader(
   inbound: Inbound,
   required: RequiredHeader,

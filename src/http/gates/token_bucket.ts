@@ -1,5 +1,5 @@
 /**
- * A rate limiter that ships with the gates: a token bucket for each key.
+ * Implements a rate limiter with a token bucket for each key.
  *
  * @module
  */
@@ -9,18 +9,18 @@ import type { RateLimitDecision, RateLimiter } from "./rate_limit.ts";
 
 /** Options for {@linkcode tokenBucket}. */
 export interface TokenBucketOptions {
-  /** How many requests a key may make each second in the long run: above 0, fractions allowed. */
+  /** The sustained rate of a key, in requests per second: above 0, fractions allowed. */
   readonly perSecond: number;
   /**
-   * How many requests a key that has been quiet may make at once.
+   * The number of requests that an idle key may send at once.
    *
    * @default {Math.max(1, Math.ceil(perSecond))}
    */
   readonly burst?: number;
   /**
-   * Who makes a request: a text of up to 1,024 characters. `undefined` lets the request pass
-   * unlimited. `context` is what the host handed to the endpoint beside the request, and `principal`
-   * is there where the limiter is the option `principalRateLimit`.
+   * Returns the key of a request: a string of at most 1,024 characters, or `undefined` to pass the request
+   * without limit. `context` is the value that the host passed to the endpoint beside the request.
+   * `principal` is given if the limiter is the option `principalRateLimit`.
    */
   readonly key: (
     request: Request,
@@ -28,38 +28,38 @@ export interface TokenBucketOptions {
     principal?: Principal,
   ) => string | undefined;
   /**
-   * How many keys are remembered; past it the one that was quiet for longest is forgotten.
+   * The number of remembered keys; above it the least recently used one is forgotten.
    *
    * @default {10000}
    */
   readonly maxKeys?: number;
-  /** Where the time comes from; the machine's clock when left out. */
+  /** The source of time; the system clock when left out. */
   readonly clock?: Clock;
 }
 
 const ALLOWED: RateLimitDecision = { allowed: true };
 const LONGEST_KEY = 1024;
-/** Rounding of millisecond fractions must not add a whole millisecond to a wait. */
+/** Keeps rounding errors of fractions from adding a whole millisecond to a wait. */
 const ROUNDING_MS = 1e-6;
 
 /**
- * A rate limiter with a bucket of tokens for each key: a request takes one, and `perSecond` of them
- * flow back each second until there are `burst` again. Kept in this process alone.
+ * Creates a rate limiter with a token bucket for each key: a request takes one token, and `perSecond`
+ * tokens are added each second, up to `burst`. The buckets are in the memory of this process.
  *
  * @throws {TypeError} If `key` is not a function
- * @throws {RangeError} If a number is out of its range
+ * @throws {RangeError} If a number is out of range
  *
  * @example
  * ```ts
  * import { createMcpHandler, McpServer, tokenBucket } from "@mooring/mcp";
  *
  * createMcpHandler(new McpServer({ name: "demo", version: "1.0.0" }), {
- *   // Before it is known who calls: by what the proxy in front vouches for
+ *   // Before authentication: by an address that the proxy in front sets
  *   rateLimit: tokenBucket({
  *     perSecond: 50,
- *     key: (request) => request.headers.get("x-real-ip") ?? "nobody",
+ *     key: (request) => request.headers.get("x-real-ip") ?? "unknown",
  *   }),
- *   // And after
+ *   // After authentication: by principal
  *   principalRateLimit: tokenBucket({
  *     perSecond: 5,
  *     burst: 20,
@@ -77,15 +77,15 @@ export function tokenBucket(options: TokenBucketOptions): RateLimiter {
     clock = systemClock,
   } = options;
   if (!(perSecond > 0 && perSecond < Infinity)) {
-    throw new RangeError(`Give perSecond as a number above 0: ${perSecond}`);
+    throw new RangeError(`Give a number above 0 as "perSecond": ${perSecond}`);
   }
   if (!Number.isSafeInteger(burst) || burst < 1) {
-    throw new RangeError(`Give burst as a positive integer: ${burst}`);
+    throw new RangeError(`Give a positive integer as "burst": ${burst}`);
   }
   if (!Number.isSafeInteger(maxKeys) || maxKeys < 1) {
-    throw new RangeError(`Give maxKeys as a positive integer: ${maxKeys}`);
+    throw new RangeError(`Give a positive integer as "maxKeys": ${maxKeys}`);
   }
-  if (typeof key !== "function") throw new TypeError("Give a function as key");
+  if (typeof key !== "function") throw new TypeError(`Give a function as "key": ${typeof key}`);
   return new TokenBuckets(1000 / perSecond, burst, key, maxKeys, clock);
 }
 
@@ -117,13 +117,15 @@ class TokenBuckets implements RateLimiter {
   check(request: Request, context: unknown, principal?: Principal): RateLimitDecision {
     const key = this.#key(request, context, principal);
     if (key === undefined) return ALLOWED;
-    if (typeof key !== "string") throw new TypeError("Return a text or undefined as the key");
+    if (typeof key !== "string") {
+      throw new TypeError(`Return a string or undefined from "key": ${typeof key}`);
+    }
     if (key.length > LONGEST_KEY) {
       throw new RangeError(`Return a key of at most ${LONGEST_KEY} characters: ${key.length}`);
     }
-    // Counted from the start, the times are small enough to keep fractions of a millisecond.
+    // Relative to the start, times are small enough to keep fractions of a millisecond.
     const now = this.#clock.now() - this.#start;
-    // A clock that was set back must not make anybody wait longer than an empty bucket does.
+    // After the clock was set back, no key waits longer than with an empty bucket.
     const full = Math.min(Math.max(this.#full.get(key) ?? now, now), now + this.#fullMs);
     const waitMs = full + this.#tokenMs - this.#fullMs - now - ROUNDING_MS;
     const allowed = waitMs <= 0;

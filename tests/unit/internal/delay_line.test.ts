@@ -86,7 +86,7 @@ describe("DelayLine", () => {
     assert.equal(calls, 3);
   });
 
-  test("handOver() lets another wait go on in the same place, and no wait that doesn't last", async () => {
+  test("replaceWith() lets another wait go on in the same place, and no wait that doesn't last", async () => {
     const clock = new FakeClock();
     const line = new DelayLine(clock, 100);
     const calls: string[] = [];
@@ -96,7 +96,7 @@ describe("DelayLine", () => {
         super();
         this.name = name;
       }
-      over(): void {
+      elapsed(): void {
         calls.push(this.name);
       }
     }
@@ -105,10 +105,10 @@ describe("DelayLine", () => {
     line.begin(a);
     await clock.advance(60);
     line.begin(b);
-    a.handOver(c);
-    assert.deepEqual([a.lasts, b.lasts, c.lasts], [false, true, true]);
-    a.handOver(d);
-    assert.equal(d.lasts, false);
+    a.replaceWith(c);
+    assert.deepEqual([a.pending, b.pending, c.pending], [false, true, true]);
+    a.replaceWith(d);
+    assert.equal(d.pending, false);
     await clock.advance(40);
     assert.deepEqual(calls, ["c"]);
     await clock.advance(100);

@@ -108,9 +108,9 @@ describe("MemoryEventLog", () => {
 });
 
 /** Adds a whole stream, as a response that is made of it does. */
-function addWhole(log: MemoryEventLog, stream: string, messages: readonly string[]): void {
+function appendStream(log: MemoryEventLog, stream: string, messages: readonly string[]): void {
   const frames = messages.map((data, index) => frame(eventId(stream, index + 1), data));
-  log.addWhole("session", stream, frames.join(""), messages.length);
+  log.appendStream("session", stream, frames.join(""), messages.length);
 }
 
 /** The data that is kept of some streams, in their order. */
@@ -132,7 +132,7 @@ describe("MemoryEventLog: whole streams", () => {
       const all: string[] = [];
       for (const [i, name] of names.entries()) {
         const messages = messagesOf(i, "x");
-        addWhole(log, name, messages);
+        appendStream(log, name, messages);
         all.push(...messages);
         if (looks && i % 7 === 0) {
           assert.deepEqual(kept(log, names.slice(Math.max(0, i - 2), i + 1)).at(-1), all.at(-1));
@@ -151,7 +151,7 @@ describe("MemoryEventLog: whole streams", () => {
       const all: string[] = [];
       for (const [i, name] of names.entries()) {
         const messages = messagesOf(i, text);
-        addWhole(log, name, messages);
+        appendStream(log, name, messages);
         all.push(...messages);
         if (looks && i % 7 === 0) log.read("session", name, 0);
       }
@@ -164,18 +164,18 @@ describe("MemoryEventLog: whole streams", () => {
 
   test("[STR-7] one longer than all limits leaves its newest events alone", () => {
     const log = new MemoryEventLog({ ...LIMITS, events: 4, eventBytes: 100 }, new FakeClock());
-    addWhole(log, "old", ["old"]);
-    addWhole(log, "many", ["1", "2", "3", "4", "5", "6"]);
+    appendStream(log, "old", ["old"]);
+    appendStream(log, "many", ["1", "2", "3", "4", "5", "6"]);
     assert.deepEqual(kept(log, ["old", "many"]), ["3", "4", "5", "6"]);
-    addWhole(log, "long", ["x".repeat(99), "y".repeat(1_000)]);
+    appendStream(log, "long", ["x".repeat(99), "y".repeat(1_000)]);
     assert.deepEqual(kept(log, ["many", "long"]), ["y".repeat(1_000)]);
   });
 
   for (const after of [0, 1, 2, 3]) {
     test(`[STR-7] one that is thrown away in part has a gap after ${after} or none`, () => {
       const log = new MemoryEventLog({ ...LIMITS, events: 4 }, new FakeClock());
-      addWhole(log, "old", ["1", "2", "3"]);
-      addWhole(log, "new", ["4", "5", "6"]);
+      appendStream(log, "old", ["1", "2", "3"]);
+      appendStream(log, "new", ["4", "5", "6"]);
       assert.deepEqual(log.read("session", "old", after), {
         events: after < 3 ? [{ n: 3, data: "3" }] : [],
         ended: true,
@@ -183,7 +183,7 @@ describe("MemoryEventLog: whole streams", () => {
         last: 3,
       });
       assert.equal(log.delivered("session", "old"), 3);
-      addWhole(log, "newer", ["7"]);
+      appendStream(log, "newer", ["7"]);
       assert.equal(log.read("session", "old", after), undefined);
     });
   }
@@ -191,22 +191,22 @@ describe("MemoryEventLog: whole streams", () => {
   test("[STR-7] events that come one by one and whole streams share one bound", () => {
     const log = new MemoryEventLog({ ...LIMITS, events: 4 }, new FakeClock());
     log.append("session", "live", "1");
-    addWhole(log, "whole", ["2", "3"]);
+    appendStream(log, "whole", ["2", "3"]);
     log.append("session", "live", "4");
     assert.deepEqual(kept(log, ["live", "whole"]), ["1", "4", "2", "3"]);
     log.append("session", "live", "5");
     assert.deepEqual(kept(log, ["live", "whole"]), ["4", "5", "2", "3"]);
     log.append("session", "live", "6");
     assert.deepEqual(kept(log, ["live", "whole"]), ["4", "5", "6", "3"]);
-    addWhole(log, "next", ["7", "8"]);
+    appendStream(log, "next", ["7", "8"]);
     assert.deepEqual(kept(log, ["live", "whole", "next"]), ["5", "6", "7", "8"]);
   });
 
   test("[STR-7] has one timer, however many are to be forgotten", async () => {
     const clock = new FakeClock();
     const log = new MemoryEventLog(LIMITS, clock);
-    for (const name of names) addWhole(log, name, ["x"]);
-    for (const name of names) log.addWhole(name, "s", frame("s.1", "x"), 1);
+    for (const name of names) appendStream(log, name, ["x"]);
+    for (const name of names) log.appendStream(name, "s", frame("s.1", "x"), 1);
     for (const name of names.slice(-9)) assert.equal(log.read("session", name, 0)?.last, 1);
     assert.equal(clock.pending, 1);
     await clock.advance(LIMITS.retainMs - 1);
@@ -220,13 +220,13 @@ describe("MemoryEventLog: whole streams", () => {
   test("[STR-7] each is forgotten retainMs after it came, whatever came before and after", async () => {
     const clock = new FakeClock();
     const log = new MemoryEventLog(LIMITS, clock);
-    addWhole(log, "a", ["1"]);
+    appendStream(log, "a", ["1"]);
     await clock.advance(LIMITS.retainMs / 2);
-    addWhole(log, "b", ["2"]);
+    appendStream(log, "b", ["2"]);
     assert.deepEqual(kept(log, ["a"]), ["1"]);
     await clock.advance(LIMITS.retainMs / 2);
     assert.deepEqual(kept(log, ["a", "b"]), ["2"]);
-    addWhole(log, "c", ["3"]);
+    appendStream(log, "c", ["3"]);
     await clock.advance(LIMITS.retainMs / 2);
     assert.deepEqual(kept(log, ["a", "b", "c"]), ["3"]);
   });
@@ -238,7 +238,7 @@ describe("MemoryEventLog: whole streams", () => {
     let session = 0;
     const grown = await growthBy(async () => {
       for (let i = 0; i < 20_000; i++) {
-        log.addWhole(`session${++session}`, "s", frame("s.1", "{}"), 1);
+        log.appendStream(`session${++session}`, "s", frame("s.1", "{}"), 1);
         if (i % 2 === 0) log.read(`session${session}`, "s", 0);
       }
       await clock.advance(LIMITS.retainMs);
@@ -250,7 +250,7 @@ describe("MemoryEventLog: whole streams", () => {
     test(`a watcher of one that was ${read ? "" : "not "}read hears that it is forgotten`, async () => {
       const clock = new FakeClock();
       const log = new MemoryEventLog(LIMITS, clock);
-      addWhole(log, "s", ["1", "2"]);
+      appendStream(log, "s", ["1", "2"]);
       if (read) assert.deepEqual(kept(log, ["s"]), ["1", "2"]);
       const slices: unknown[] = [];
       const unwatch = log.watch("session", "s", () => slices.push(log.read("session", "s", 0)));
@@ -270,9 +270,9 @@ describe("MemoryEventLog: whole streams", () => {
   test("one that somebody watches shows its gap when all of it was thrown away", async () => {
     const clock = new FakeClock();
     const log = new MemoryEventLog({ ...LIMITS, events: 2 }, clock);
-    addWhole(log, "s", ["1", "2"]);
+    appendStream(log, "s", ["1", "2"]);
     const unwatch = log.watch("session", "s", () => {});
-    addWhole(log, "t", ["3", "4"]);
+    appendStream(log, "t", ["3", "4"]);
     assert.deepEqual(log.read("session", "s", 0), { events: [], ended: true, gap: true, last: 2 });
     unwatch();
     assert.equal(log.read("session", "s", 0), undefined);
@@ -282,10 +282,10 @@ describe("MemoryEventLog: whole streams", () => {
   test("one that was thrown away takes no new one of its name with it", async () => {
     const clock = new FakeClock();
     const log = new MemoryEventLog({ ...LIMITS, events: 2 }, clock);
-    addWhole(log, "s", ["1"]);
-    addWhole(log, "t", ["2", "3"]);
+    appendStream(log, "s", ["1"]);
+    appendStream(log, "t", ["2", "3"]);
     await clock.advance(LIMITS.retainMs - 1);
-    addWhole(log, "s", ["new"]);
+    appendStream(log, "s", ["new"]);
     await clock.advance(1);
     assert.deepEqual(kept(log, ["s", "t"]), ["new"]);
   });
@@ -293,15 +293,15 @@ describe("MemoryEventLog: whole streams", () => {
   test("[SES-6] a dropped session wakes whoever watches one, and waits for nothing", async () => {
     const clock = new FakeClock();
     const log = new MemoryEventLog(LIMITS, clock);
-    addWhole(log, "s", ["1"]);
-    addWhole(log, "t", ["2"]);
+    appendStream(log, "s", ["1"]);
+    appendStream(log, "t", ["2"]);
     const slices: unknown[] = [];
     log.watch("session", "s", () => slices.push(log.read("session", "s", 0)));
     log.drop("session");
     assert.deepEqual(slices, [undefined]);
     await clock.advance(LIMITS.retainMs);
     assert.deepEqual(slices, [undefined]);
-    addWhole(log, "t", ["3"]);
+    appendStream(log, "t", ["3"]);
     assert.deepEqual(kept(log, ["s", "t"]), []);
     assert.equal(log.delivered("session", "t"), 0);
   });

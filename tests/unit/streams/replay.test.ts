@@ -1,6 +1,6 @@
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
-import { eventId, findCursor, parseEventId } from "../../../src/streams/replay.ts";
+import { eventId, findResumePoint, parseEventId } from "../../../src/streams/replay.ts";
 import { MemoryEventLog } from "../../../src/streams/memory_log.ts";
 import { FakeClock } from "../../support/clock.ts";
 import { AsyncLog } from "./async_log.ts";
@@ -33,31 +33,31 @@ describe("event ids", () => {
   });
 });
 
-describe("findCursor()", () => {
+describe("findResumePoint()", () => {
   test("[STR-6] goes on after the event that the client has, also after the last and before the first", async () => {
     const log = makeLog();
     log.append("session", "s", "x");
     log.append("session", "s", "y");
     for (const after of [0, 1, 2]) {
-      assert.deepEqual(await findCursor(log, "session", `s.${after}`), {
+      assert.deepEqual(await findResumePoint(log, "session", `s.${after}`), {
         stream: "s",
         after,
-        over: false,
+        complete: false,
       });
     }
     log.end("session", "s");
-    for (const [after, over] of [[1, false], [2, true]] as const) {
-      assert.deepEqual(await findCursor(log, "session", `s.${after}`), {
+    for (const [after, complete] of [[1, false], [2, true]] as const) {
+      assert.deepEqual(await findResumePoint(log, "session", `s.${after}`), {
         stream: "s",
         after,
-        over,
+        complete,
       });
     }
     log.open("session", "new");
-    assert.deepEqual(await findCursor(log, "session", "new.0"), {
+    assert.deepEqual(await findResumePoint(log, "session", "new.0"), {
       stream: "new",
       after: 0,
-      over: false,
+      complete: false,
     });
   });
 
@@ -74,12 +74,12 @@ describe("findCursor()", () => {
       "s.0": "gap",
     };
     for (const [text, failed] of Object.entries(cases)) {
-      assert.deepEqual(await findCursor(log, "session", text), { failed }, text);
+      assert.deepEqual(await findResumePoint(log, "session", text), { failed }, text);
     }
-    assert.deepEqual(await findCursor(log, "session", "s.2"), {
+    assert.deepEqual(await findResumePoint(log, "session", "s.2"), {
       stream: "s",
       after: 2,
-      over: false,
+      complete: false,
     });
   });
 
@@ -87,20 +87,20 @@ describe("findCursor()", () => {
     const log = makeLog();
     log.append("session", "s", "x");
     log.append("other", "t", "x");
-    assert.deepEqual(await findCursor(log, "session", "t.1"), { failed: "unknown" });
-    assert.deepEqual(await findCursor(log, "nobody", "s.1"), { failed: "unknown" });
+    assert.deepEqual(await findResumePoint(log, "session", "t.1"), { failed: "unknown" });
+    assert.deepEqual(await findResumePoint(log, "nobody", "s.1"), { failed: "unknown" });
   });
 
   test("takes a log that answers later, and passes its failure on", async () => {
     const log = new AsyncLog(makeLog());
     await log.append("session", "s", "x");
-    assert.deepEqual(await findCursor(log, "session", "s.1"), {
+    assert.deepEqual(await findResumePoint(log, "session", "s.1"), {
       stream: "s",
       after: 1,
-      over: false,
+      complete: false,
     });
-    assert.deepEqual(await findCursor(log, "session", "s.2"), { failed: "unknown" });
+    assert.deepEqual(await findResumePoint(log, "session", "s.2"), { failed: "unknown" });
     log.failing = new Error("away");
-    await assert.rejects(async () => await findCursor(log, "session", "s.1"), /away/);
+    await assert.rejects(async () => await findResumePoint(log, "session", "s.1"), /away/);
   });
 });

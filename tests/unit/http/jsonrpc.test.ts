@@ -89,7 +89,7 @@ const KINDS = [["request", REQUESTS], ["notification", NOTIFICATIONS], [
   RESPONSES,
 ]] as const;
 
-describe("the envelope gate", () => {
+describe("the JSON-RPC gate", () => {
   for (const [kind, texts] of KINDS) {
     for (const text of texts) {
       test(`[GATE-10] ${text} is a ${kind}`, async () => {

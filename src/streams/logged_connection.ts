@@ -1,5 +1,5 @@
 /**
- * One HTTP connection that reads one stream: a cursor in the log and a bounded buffer.
+ * Sends one stream of the event log over one HTTP connection.
  *
  * @module
  */
@@ -14,75 +14,75 @@ import type { EventLog, LoggedEvent, Slice } from "./types.ts";
 const DEFAULT_BUFFER_BYTES = 65_536;
 const encoder = new TextEncoder();
 
-/** Options for a {@linkcode Connection}. */
-export interface ConnectionOptions {
+/** Options for a {@linkcode LoggedConnection}. */
+export interface LoggedConnectionOptions {
   /** The log to read from. */
   readonly log: EventLog;
   /** The session's id. */
   readonly session: string;
   /** The stream's name in its session. */
   readonly stream: string;
-  /** The number of the last event that the client has; reading begins after it. */
+  /** The number of the last event that the client has received; reading begins after it. */
   readonly after: number;
   /** Whether to send a priming event first (2025-11-25). */
   readonly priming: boolean;
   /** The `retry` time sent to the client, in milliseconds. */
   readonly retryMs: number;
-  /** The keep-alive waits that all connections share. */
+  /** The delay line of keep-alive comments, shared by all connections. */
   readonly keepAlive: DelayLine;
   /**
-   * Bytes that the response's own buffer holds; it may exceed them by one event.
+   * Bytes of the response's buffer, which one event may exceed.
    *
    * @default {65536}
    */
   readonly bufferBytes?: number;
   /**
-   * Called exactly once when the connection is over, never before the constructor has returned. It
-   * must not throw.
+   * Called exactly once when the connection has closed, never before the constructor has returned. Must
+   * not throw.
    */
   readonly onClose: (reason: StreamCloseReason) => void;
   /**
-   * Takes events: a log that fails, and log entries that were dropped before the connection began. It
-   * must not throw.
+   * Receives events: failures of the log, and events that were dropped before the connection began. Must
+   * not throw.
    */
   readonly report: (event: McpEvent) => void;
 }
 
 /**
- * Sends a stream's events as fast as the client reads them: events without room in the buffer stay in
- * the log. When the log drops an event that wasn't sent yet the connection closes, so that the client
- * resumes and learns of the gap.
+ * Sends the events of a stream as fast as the client reads them: events that don't fit in the buffer stay
+ * in the log. When the log drops an event that has not been sent, the connection closes, so that the
+ * client resumes and detects the gap.
  */
-export class Connection {
+export class LoggedConnection {
   /** The response's body. */
   readonly body: ReadableStream<Uint8Array>;
-  readonly #options: ConnectionOptions;
+  readonly #options: LoggedConnectionOptions;
   readonly #bufferBytes: number;
-  readonly #quiet: Delay;
+  readonly #keepAliveDelay: Delay;
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   #unwatch: (() => void) | undefined;
-  /** Resolves the pending `pull`, so that the stream pulls again once it has room. */
-  #askAgain: (() => void) | undefined;
-  #cursor: number;
-  /** The message that was sent last. */
+  /** Resolves the pending `pull`, so that the body pulls again when it has room. */
+  #resumePull: (() => void) | undefined;
+  #lastSent: number;
+  /** The last message sent. */
   #newest: string | undefined;
   #open = true;
   /** Whether the constructor has returned. */
-  #made = false;
-  /** Whether there may be something to read. */
-  #news = true;
-  /** Whether a read, or sending what it returned, is in progress. */
+  #constructed = false;
+  /** Whether there may be unread events in the log. */
+  #mayHaveEvents = true;
+  /** Whether a read, or sending its result, is in progress. */
   #busy = false;
-  /** Whether the log has answered before. */
+  /** Whether a read has completed. */
   #answered = false;
-  /** Whether the stream was known then. */
+  /** Whether the stream was known at a read. */
   #known = false;
 
-  /** Begins to read: events that the log returns synchronously are in the body when this returns. */
-  constructor(options: ConnectionOptions) {
+  /** Begins to read. Events of a synchronous log are in the body when this returns. */
+  constructor(options: LoggedConnectionOptions) {
     this.#options = options;
     this.#bufferBytes = options.bufferBytes ?? DEFAULT_BUFFER_BYTES;
-    this.#cursor = options.after;
+    this.#lastSent = options.after;
     this.body = new ReadableStream<Uint8Array>({
       start: (controller) => {
         this.#controller = controller;
@@ -90,9 +90,9 @@ export class Connection {
       pull: () => this.#pull(),
       cancel: () => this.#finish("disconnected"),
     }, { highWaterMark: this.#bufferBytes, size: byteLength });
-    this.#quiet = options.keepAlive.add(() => this.#keepAlive());
+    this.#keepAliveDelay = options.keepAlive.add(() => this.#keepAlive());
     this.#begin();
-    this.#made = true;
+    this.#constructed = true;
   }
 
   /** Whether the connection still sends events. */
@@ -101,16 +101,16 @@ export class Connection {
   }
 
   /** The number of the last event sent. */
-  get cursor(): number {
-    return this.#cursor;
+  get lastSent(): number {
+    return this.#lastSent;
   }
 
   /**
-   * Ends the connection, not the stream, after the events already sent. Closing again does nothing.
+   * Closes the connection, not the stream, after the events already sent. Closing again does nothing.
    *
-   * @param reason Why, for `onClose`
+   * @param reason The reason, for `onClose`
    * @param options `retryMs` is a `retry` time for the client, in milliseconds; none is sent when it is
-   * left out. `last` is a message that the log failed to take: it is sent without an id, unless it was
+   * left out. `last` is a message that the log failed to append: it is sent without an id, unless it was
    * the last one sent
    */
   close(
@@ -125,13 +125,13 @@ export class Connection {
   }
 
   /**
-   * Reads on when the buffer has room. After a message, the returned promise stays pending until the
-   * buffer was full: a `pull` after each message would be a tenth of its cost.
+   * Continues reading when the buffer has room. After the first message, the returned promise stays
+   * pending until the buffer is full, which saves a `pull` for each message.
    */
   #pull(): Promise<void> | undefined {
     this.#pump();
     if (this.#newest === undefined || this.#room <= 0) return undefined;
-    return new Promise((resolve) => this.#askAgain = resolve);
+    return new Promise((resolve) => this.#resumePull = resolve);
   }
 
   #begin(): void {
@@ -139,7 +139,7 @@ export class Connection {
     try {
       if (priming) {
         this.#enqueue(primingFrame(eventId(stream, after), retryMs));
-        // From here on the client may resume the stream, even before its first event.
+        // From now on the client may resume the stream, even before its first event.
         if (after === 0) this.#settle(log.open(session, stream));
       }
       this.#unwatch = log.watch(session, stream, this.#wake);
@@ -147,20 +147,21 @@ export class Connection {
     } catch (error) {
       this.#fail(error);
     }
-    // The log may have woken and ended the connection before it returned how to stop watching.
+    // The log may have ended the connection before `watch` returned.
     if (!this.#open) this.#stopWatching();
   }
 
   readonly #wake = (oldest = 0, appended?: LoggedEvent): void => {
-    // The next event has been dropped already: don't wait until the buffer has room for it.
-    if (this.#answered && oldest > this.#cursor + 1) return this.#tooSlow();
-    const next = appended?.n === this.#cursor + 1 && this.#known && !this.#news && !this.#busy;
+    // The next event has already been dropped: don't wait until the buffer has room for it.
+    if (this.#answered && oldest > this.#lastSent + 1) return this.#tooSlow();
+    const next = appended?.n === this.#lastSent + 1 && this.#known && !this.#mayHaveEvents &&
+      !this.#busy;
     if (next && this.#open && this.#room > 0) return this.#sendNext(appended);
-    this.#news = true;
+    this.#mayHaveEvents = true;
     this.#pump();
   };
 
-  /** Sends the event that was just appended without reading it back: a quarter of the cost of an event. */
+  /** Sends the event that was just appended, without reading it back from the log. */
   #sendNext(event: LoggedEvent): void {
     this.#busy = true;
     try {
@@ -170,7 +171,7 @@ export class Connection {
       this.#fail(error);
     }
     this.#busy = false;
-    if (this.#news) this.#pump();
+    if (this.#mayHaveEvents) this.#pump();
   }
 
   /** Reads and sends while there may be events and the buffer has room. */
@@ -178,10 +179,10 @@ export class Connection {
     if (this.#busy) return;
     this.#busy = true;
     try {
-      while (this.#open && this.#news && this.#room > 0) {
-        this.#news = false;
+      while (this.#open && this.#mayHaveEvents && this.#room > 0) {
+        this.#mayHaveEvents = false;
         const { log, session, stream } = this.#options;
-        const slice = log.read(session, stream, this.#cursor);
+        const slice = log.read(session, stream, this.#lastSent);
         if (isPromise(slice)) return this.#later(slice);
         this.#take(slice);
       }
@@ -191,9 +192,9 @@ export class Connection {
     this.#busy = false;
   }
 
-  /** Continues when the log has answered. Until then the connection is busy, and wake-ups are noted. */
+  /** Continues when an asynchronous read has completed. Until then the connection is busy. */
   #later(slice: Promise<Slice | undefined>): void {
-    const goOn = (take: () => void) => {
+    const proceed = (take: () => void) => {
       try {
         if (this.#open) take();
       } catch (error) {
@@ -203,8 +204,8 @@ export class Connection {
       this.#pump();
     };
     slice.then(
-      (value) => goOn(() => this.#take(value)),
-      (error) => goOn(() => this.#fail(error)),
+      (value) => proceed(() => this.#take(value)),
+      (error) => proceed(() => this.#fail(error)),
     );
   }
 
@@ -212,7 +213,7 @@ export class Connection {
     const first = !this.#answered;
     this.#answered = true;
     if (slice === undefined) {
-      // A known stream that is gone was dropped with its session.
+      // A stream that was known before was dropped with its session.
       if (this.#known) this.#finish("session-ended");
       return;
     }
@@ -221,37 +222,37 @@ export class Connection {
       if (!first) return this.#tooSlow();
       this.#skip(slice);
     }
-    const begin = this.#cursor;
+    const begin = this.#lastSent;
     for (const event of slice.events) {
       if (!this.#open) return;
       if (this.#room <= 0) {
-        this.#news = true;
+        this.#mayHaveEvents = true;
         break;
       }
       this.#send(event);
     }
-    if (this.#cursor > begin) this.#noteDelivered();
-    if (slice.ended && this.#cursor >= slice.last) this.#finish("ended");
+    if (this.#lastSent > begin) this.#noteDelivered();
+    if (slice.ended && this.#lastSent >= slice.last) this.#finish("ended");
   }
 
   #send({ n, data }: LoggedEvent): void {
     this.#enqueue(frame(eventId(this.#options.stream, n), data));
-    this.#cursor = n;
+    this.#lastSent = n;
     this.#newest = data;
   }
 
-  /** Begins after events that were dropped before the connection could read them. */
+  /** Skips events that were dropped before the connection began. */
   #skip({ events, last }: Slice): void {
     const [oldest] = events;
-    this.#cursor = oldest === undefined ? last : oldest.n - 1;
+    this.#lastSent = oldest === undefined ? last : oldest.n - 1;
     const { session, report } = this.#options;
     report({ type: "resume-failed", session: shortHash(session), reason: "gap" });
   }
 
   #noteDelivered(): void {
     const { log, session, stream } = this.#options;
-    this.#quiet.restart();
-    this.#settle(log.deliver(session, stream, this.#cursor));
+    this.#keepAliveDelay.restart();
+    this.#settle(log.deliver(session, stream, this.#lastSent));
   }
 
   #settle(done: void | Promise<void>): void {
@@ -259,12 +260,12 @@ export class Connection {
   }
 
   #keepAlive(): void {
-    // With unread bytes in the buffer a comment would only join the queue.
+    // With unread bytes in the buffer a comment is useless.
     if (this.#room >= this.#bufferBytes) this.#enqueue(KEEP_ALIVE);
-    this.#quiet.restart();
+    this.#keepAliveDelay.restart();
   }
 
-  /** The bytes that the buffer has room for; any positive number is enough for one event. */
+  /** The free bytes of the buffer; any positive number is enough for one event. */
   get #room(): number {
     return this.#controller?.desiredSize ?? 0;
   }
@@ -272,8 +273,8 @@ export class Connection {
   #enqueue(text: string): void {
     this.#controller?.enqueue(encoder.encode(text));
     if (this.#room > 0) return;
-    this.#askAgain?.();
-    this.#askAgain = undefined;
+    this.#resumePull?.();
+    this.#resumePull = undefined;
   }
 
   #tooSlow(): void {
@@ -298,7 +299,7 @@ export class Connection {
   #finish(reason: StreamCloseReason, retryMs?: number): void {
     if (!this.#open) return;
     this.#open = false;
-    this.#quiet.cancel();
+    this.#keepAliveDelay.cancel();
     this.#stopWatching();
     if (reason !== "disconnected") {
       try {
@@ -309,7 +310,7 @@ export class Connection {
       }
     }
     const { onClose } = this.#options;
-    if (this.#made) onClose(reason);
+    if (this.#constructed) onClose(reason);
     else queueMicrotask(() => onClose(reason));
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Replies for when a runtime has to answer by itself. They tell nothing.
+ * Creates the responses to requests that fail outside the handler, without details.
  *
  * @module
  */
@@ -13,7 +13,7 @@ export function internalError(): Response {
   return respond(internalErrorReply(undefined));
 }
 
-/** Answers what is no valid HTTP request. */
+/** Answers an invalid HTTP request. */
 export function badRequest(): Response {
   return respond(refusal({
     status: 400,

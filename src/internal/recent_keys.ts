@@ -1,12 +1,12 @@
 /**
- * Texts that were noted not long ago.
+ * Remembers recently added keys.
  *
  * @module
  */
 import type { Clock } from "./clock.ts";
 
-/** Remembers texts for a while, and only so many. */
-export class Recent {
+/** A set that remembers each key for a limited time, with a limited size. */
+export class RecentKeys {
   readonly #clock: Clock;
   readonly #keepMs: number;
   readonly #most: number;
@@ -15,9 +15,11 @@ export class Recent {
   #since = 0;
 
   /**
-   * @param clock Where the time comes from
-   * @param keepMs For how long at least a text is remembered, in milliseconds
-   * @param most How many more texts make it forgotten sooner
+   * Creates an empty set.
+   *
+   * @param clock The source of time
+   * @param keepMs The time for which a key is remembered at least, in milliseconds
+   * @param most The number of later keys after which a key may be forgotten before that time
    */
   constructor(clock: Clock, keepMs: number, most: number) {
     this.#clock = clock;
@@ -25,7 +27,7 @@ export class Recent {
     this.#most = most;
   }
 
-  /** Notes a text. */
+  /** Adds a key. */
   add(text: string): void {
     const now = this.#clock.now();
     if (now - this.#since >= this.#keepMs || this.#young.size >= this.#most) {
@@ -36,12 +38,12 @@ export class Recent {
     this.#young.add(text);
   }
 
-  /** Whether a text is remembered. */
+  /** Tells whether a key is remembered. */
   has(text: string): boolean {
     return this.#young.has(text) || this.#old.has(text);
   }
 
-  /** How many texts are remembered. */
+  /** The number of remembered keys. */
   get size(): number {
     return this.#young.size + this.#old.size;
   }

@@ -1,31 +1,31 @@
 /**
- * Keeps a connection open while its reply is made, on hosts that end quiet connections.
+ * Adjusts the idle timeout of connections, on hosts that have one.
  *
  * @module
  */
 import type { Reply } from "../http/reply.ts";
 import { isPromise, type MaybePromise } from "../internal/types.ts";
 
-/** A host that ends quiet connections unless told otherwise. `Bun.serve` passes itself as context. */
+/** A host with an idle timeout. `Bun.serve` passes its server as context. */
 interface IdleHost {
-  /** Sets how many seconds a request's connection may be quiet; 0 is without limit. */
+  /** Sets the idle timeout of a request's connection, in seconds; 0 for none. */
   timeout(request: Request, seconds: number): void;
 }
 
-/** How long an idle connection may be quiet, in seconds: Bun's default. */
+/** The idle timeout of a connection without a running request, in seconds: Bun's default. */
 const IDLE_S = 10;
 
-/** The longest time that Bun counts, in seconds. */
+/** The maximum idle timeout of Bun, in seconds. */
 const MOST_S = 255;
 
 /**
- * Holds the connection open until the reply is there. A request that is answered at once only costs a
- * check of the context.
+ * Suspends the idle timeout of a request's connection until its reply. For a synchronous reply, only the
+ * context is checked.
  *
- * @param context What the host passed beside the request, or a Hono context around that
- * @param keepAliveMs How often a quiet stream gets a comment, in milliseconds
+ * @param context The value that the host passed beside the request, or a Hono context that contains it
+ * @param keepAliveMs The time between keep-alive comments on an idle stream, in milliseconds
  */
-export function holdOpen(
+export function suspendIdleTimeout(
   request: Request,
   context: unknown,
   reply: MaybePromise<Reply>,
@@ -44,24 +44,24 @@ export function holdOpen(
   });
 }
 
-/** A time longer than the pause between comments: only connections whose stream has ended time out. */
+/** Returns an idle timeout that is longer than the time between comments, so that streams stay open. */
 function streamIdleS(keepAliveMs: number): number {
   const seconds = 3 * Math.ceil(keepAliveMs / 1_000);
   return seconds > MOST_S ? 0 : seconds;
 }
 
-/** Tells whether more may follow the reply's head. */
+/** Tells whether a reply is a stream. */
 function isStream({ body }: Reply): boolean {
   return typeof body === "object" && body !== null;
 }
 
-/** The host: the context itself, or what a Hono context has as `env` or `env.server`. */
+/** Returns the host: the context, or the `env` or `env.server` of a Hono context. */
 function idleHost(context: unknown): IdleHost | undefined {
   let host: unknown = context;
   for (const key of ["env", "server"]) {
     if (isIdleHost(host)) return host;
     if (typeof host !== "object" || host === null) return undefined;
-    // Any property of an object may be looked at.
+    // Reading any property of an object is safe.
     host = (host as Record<string, unknown>)[key];
   }
   return isIdleHost(host) ? host : undefined;

@@ -1,57 +1,57 @@
 /**
- * What makes nodes believe each other: each text travels in an envelope that says from whom, to whom
- * and when, signed with a key that only the nodes have, and good for one time.
+ * Authenticates messages between nodes: each text is sent in an envelope with sender, recipient, time and
+ * sequence number, signed with a key that only the nodes have, and accepted once.
  *
  * @module
  */
 import type { Clock } from "../internal/clock.ts";
 import type { MessageProblem } from "../protocol/events.ts";
-import { Numbers } from "./numbers.ts";
+import { SequenceNumbers } from "./sequence_numbers.ts";
 
-/** How far a sender's clock may be from the reader's, in milliseconds. */
+/** The maximum difference between the clocks of sender and recipient, in milliseconds. */
 const WINDOW_MS = 30_000;
-/** Stands for every node. */
-export const EVERYBODY = "*";
+/** The recipient of messages to every node. */
+export const EVERY_NODE = "*";
 
 const LABEL = "mooring nodes 1";
 const encoder = new TextEncoder();
 
-/** What an envelope held. */
+/** The result of opening an envelope. */
 export type Opened =
   | { readonly problem: MessageProblem }
   | { readonly problem?: undefined; readonly from: string; readonly text: string };
 
-/** How keys, node and time are given. */
+/** Options for {@linkcode SignedEnvelopes}. */
 export interface EnvelopesInit {
-  /** The reader's and writer's own id. */
+  /** This node's id. */
   readonly node: string;
-  /** Secrets of 32 bytes or more: the first signs, all are believed. */
+  /** Secrets of 32 bytes or more: the first signs, all verify. */
   readonly keys: readonly (string | Uint8Array)[];
-  /** Where the time comes from. */
+  /** The source of time. */
   readonly clock: Clock;
 }
 
-/** The first line of an envelope after its signature. */
+/** The header of an envelope: the line after its signature. */
 type Head = readonly [from: string, to: string, at: number, number: number];
 
-/** Signs and checks envelopes (HMAC-SHA-256 over every field). */
-export class Envelopes {
+/** Signs and verifies envelopes, with HMAC-SHA-256 over every field. */
+export class SignedEnvelopes {
   readonly #node: string;
   readonly #clock: Clock;
   readonly #keys: Promise<readonly CryptoKey[]>;
-  readonly #numbers: Numbers;
+  readonly #numbers: SequenceNumbers;
   #number = 0;
 
   constructor({ node, keys, clock }: EnvelopesInit) {
     this.#node = node;
     this.#clock = clock;
-    this.#numbers = new Numbers(clock, 2 * WINDOW_MS);
+    this.#numbers = new SequenceNumbers(clock, 2 * WINDOW_MS);
     this.#keys = Promise.all(keys.map(deriveKey));
-    // Whoever uses a key learns of it.
+    // The rejection is handled where a key is used.
     this.#keys.catch(() => {});
   }
 
-  /** Puts a text into an envelope. */
+  /** Signs a text, and returns its envelope. */
   async seal(to: string, text: string): Promise<string> {
     const head: Head = [this.#node, to, this.#clock.now(), ++this.#number];
     const signed = `${JSON.stringify(head)}\n${text}`;
@@ -61,7 +61,7 @@ export class Envelopes {
     return `${btoa(String.fromCharCode(...new Uint8Array(mac)))}\n${signed}`;
   }
 
-  /** Takes a text out of an envelope, unless there is something wrong with it. */
+  /** Verifies an envelope. Returns its sender and text, or the reason to ignore it. */
   async open(envelope: string): Promise<Opened> {
     const end = envelope.indexOf("\n");
     const signed = envelope.slice(end + 1);
@@ -69,12 +69,12 @@ export class Envelopes {
     const head = readHead(signed.slice(0, Math.max(0, signed.indexOf("\n"))));
     if (mac === undefined || head === undefined) return { problem: "malformed" };
     const [from, to, at, number] = head;
-    if (to !== this.#node && to !== EVERYBODY) return { problem: "misdirected" };
+    if (to !== this.#node && to !== EVERY_NODE) return { problem: "misdirected" };
     if (Math.abs(this.#clock.now() - at) >= WINDOW_MS) return { problem: "stale" };
     if (from === this.#node || !await this.#signed(mac, bytesOf(signed))) {
       return { problem: "foreign" };
     }
-    // Only of those who have a key anything is remembered.
+    // Sequence numbers are only remembered of senders whose signature is valid.
     if (!this.#numbers.take(from, number)) return { problem: "replayed" };
     return { from, text: signed.slice(signed.indexOf("\n") + 1) };
   }
@@ -87,7 +87,7 @@ export class Envelopes {
   }
 }
 
-/** A key for this purpose alone, so that a secret can serve others too (RFC 5869). */
+/** Derives a key for this purpose only, so that a secret may be used for others too (RFC 5869). */
 async function deriveKey(secret: string | Uint8Array): Promise<CryptoKey> {
   const bytes = typeof secret === "string" ? encoder.encode(secret) : secret.slice();
   const base = await crypto.subtle.importKey("raw", bytes, "HKDF", false, ["deriveKey"]);

@@ -1,5 +1,5 @@
 /**
- * Makes the parts of an endpoint, and hands each only what it needs.
+ * Creates the components of an endpoint, and passes each only what it needs.
  *
  * @module
  */
@@ -22,12 +22,12 @@ import { Sessions } from "../sessions/sessions.ts";
 import { Streams } from "../streams/streams.ts";
 import type { Settings } from "./settings.ts";
 
-/** The parts of one endpoint. */
-export interface HandlerParts {
+/** The components of one endpoint. */
+export interface HandlerComponents {
   readonly settings: Settings;
   readonly reporter: Reporter;
   readonly gates: Gates;
-  /** How requests are authenticated and authorized. */
+  /** The options of authentication and authorization. */
   readonly auth: AuthorizeSettings;
   readonly calls: Calls;
   readonly streams: Streams;
@@ -37,20 +37,20 @@ export interface HandlerParts {
   readonly backplane: Backplane;
 }
 
-/** What the parts call, once they are all made. */
-export interface PartsCallbacks {
-  /** Called with each message of another node. */
+/** The functions that components call, once all are created. */
+export interface ComponentCallbacks {
+  /** Called with each message from another node. */
   readonly onNodeMessage: (message: NodeMessage, from: string) => void;
-  /** Answers a request whose principal is known. */
+  /** Answers a request whose principal has been authenticated. */
   readonly route: (inbound: Inbound) => MaybePromise<Reply>;
 }
 
-/** Makes the parts of an endpoint. */
-export function makeParts(
+/** Creates the components of an endpoint. */
+export function makeComponents(
   dispatcher: Dispatcher,
   settings: Settings,
-  { onNodeMessage, route }: PartsCallbacks,
-): HandlerParts {
+  { onNodeMessage, route }: ComponentCallbacks,
+): HandlerComponents {
   const { clock, shared, stateKeys } = settings;
   const reporter = new Reporter(settings.onEvent);
   const backplane = settings.store.open(settings.storeSettings);

@@ -1,15 +1,15 @@
 /**
- * A response's body in parts that messages between nodes can carry.
+ * Splits the body of a reply into parts for messages between nodes.
  *
  * @module
  */
 
-/** The most characters of a part. */
+/** The maximum number of characters of a part. */
 export const PART = 64 * 1024;
-/** How many parts may be on their way, or wait to be read. */
+/** The maximum number of parts in transit or unread. */
 export const WINDOW = 8;
 
-/** Cuts a text into parts, none of which ends in the middle of a character. */
+/** Splits a text into parts, never inside a surrogate pair. */
 export function* partsOf(text: string): Generator<string> {
   for (let begin = 0; begin < text.length;) {
     let end = Math.min(begin + PART, text.length);

@@ -1,5 +1,5 @@
 /**
- * The envelope gate: the JSON is one JSON-RPC message, or a batch of them.
+ * Implements the JSON-RPC gate: the body must be one JSON-RPC message, or a batch of them.
  *
  * @module
  */
@@ -10,10 +10,10 @@ import type { Inbound } from "../inbound.ts";
 import { type Refusal, refusal } from "../reply.ts";
 
 /**
- * Fills in the messages of a POST, or refuses what is no JSON-RPC. Whether the client may send a batch
- * is decided once its protocol version is known.
+ * Fills in the messages of a POST, or refuses a body that is not JSON-RPC. Whether a batch is allowed is
+ * checked later, when the protocol version is known.
  */
-export function checkEnvelope(
+export function checkJsonRpc(
   inbound: Inbound,
   value: unknown,
   maxBatch: number,
@@ -51,7 +51,7 @@ function checkBatch(
 
 function classify(value: unknown): Classified | undefined {
   const kind = messageKind(value);
-  // `messageKind` has checked everything that the message's type promises.
+  // `messageKind` has checked all members of the type.
   return kind === undefined ? undefined : { kind, message: value } as Classified;
 }
 

@@ -1,5 +1,5 @@
 /**
- * A server from its beginning to its end, the same on every runtime: listens, serves, drains.
+ * Runs a server on any runtime, from listening to a graceful end.
  *
  * @module
  */
@@ -12,43 +12,49 @@ import { endpointUrl, type ServeOptions, serveSettings } from "./serve_options.t
 
 /** A server that answers requests. */
 export interface RunningServer extends AsyncDisposable {
-  /** Where this machine reaches the endpoint. */
+  /** The URL of the endpoint on this machine. */
   readonly url: string;
   /** The port that the server listens on. */
   readonly port: number;
   /** The address that the server is bound to. */
   readonly hostname: string;
-  /** The handler that answers. */
+  /** The handler. */
   readonly handler: McpHandler;
-  /** Resolves when the server has stopped, for whatever reason. Never rejects. */
+  /** Resolves when the server has stopped. Never rejects. */
   readonly finished: Promise<void>;
   /**
-   * Stops: refuses what is new, lets what runs finish for `graceMs` milliseconds (the server's own
-   * when left out), cancels the rest and closes all connections within another second. Doing it again
-   * changes nothing.
+   * Stops the server: refuses new requests, lets running ones finish for `graceMs` milliseconds (by
+   * default the `graceMs` of the server), cancels the rest and closes all connections within another
+   * second. Closing again does nothing.
+   *
+   * @throws {TypeError} If `graceMs` is not a number
+   * @throws {RangeError} If `graceMs` is not an integer of 0 or more
    */
   close(options?: { readonly graceMs?: number }): Promise<void>;
 }
 
 /**
- * Answers a request; `context` is what the runtime passes beside it. What `createMcpHandler` returns
- * also answers as data, which a host can write without a `Response`.
+ * Answers requests: a handler of `createMcpHandler`, or any other function of this type. `context` is the
+ * value that the runtime passes beside the request.
  */
-export interface Fetch {
+export interface FetchHandler {
   /** Answers a request with a response. */
   (request: Request, context?: unknown): Promise<Response>;
   /** The function itself. Anything else shows that another function has a handler's members. */
-  readonly fetch?: Fetch;
-  /** Answers a request with data. Used only where `fetch` is the function itself. */
+  readonly fetch?: FetchHandler;
+  /**
+   * Answers a request with data, which can be written without a `Response`. Used only where `fetch` is the
+   * function itself.
+   */
   readonly reply?: McpHandler["reply"];
 }
 
-/** What to listen with. */
+/** Options for {@linkcode Listen}. */
 export interface ListenInit {
   readonly hostname: string;
   readonly port: number;
-  readonly fetch: Fetch;
-  /** Told of what fails outside of any request. MUST NOT throw. */
+  readonly fetch: FetchHandler;
+  /** Called with errors outside of any request. MUST NOT throw. */
   readonly failed: (error: unknown) => void;
 }
 
@@ -56,22 +62,22 @@ export interface ListenInit {
 export interface Listener {
   /** The port that it listens on. */
   readonly port: number;
-  /** Takes no new connections; resolves when the open ones have ended. */
+  /** Refuses new connections; resolves when the open ones have closed. */
   stop(): Promise<void>;
-  /** Ends all connections at once. */
+  /** Closes all connections at once. */
   kill(): void;
 }
 
-/** How a runtime listens. */
+/** Starts a runtime's server. */
 export type Listen = (init: ListenInit) => Promise<Listener>;
 
-/** How long after the grace period a handler may take to give up, in milliseconds. */
+/** The time after the grace period within which a handler must close, in milliseconds. */
 const GIVE_UP_MS = 500;
 
-/** How long connections may take to end by themselves when nothing runs any more, in milliseconds. */
+/** The time within which clients may close their connections, in milliseconds. */
 const LINGER_MS = 400;
 
-/** The longest time that a timer holds, in milliseconds. */
+/** The maximum delay of a timer, in milliseconds. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
 /**
@@ -79,7 +85,7 @@ const LONGEST_TIMER = 2 ** 31 - 1;
  *
  * @throws {TypeError} If an option has the wrong type
  * @throws {RangeError} If a number is out of range
- * @throws {Error} The runtime's own error if it can't listen there
+ * @throws {Error} The runtime's error if it can't listen at the address
  */
 export async function run(
   listen: Listen,
@@ -92,7 +98,7 @@ export async function run(
     try {
       init.onEvent?.({ type: "error", during: "serving", error });
     } catch {
-      // Nobody is left to tell.
+      // The application's own function failed: it can't be reported anywhere else.
     }
   };
   let listener: Listener;
@@ -140,9 +146,9 @@ class Server implements RunningServer {
     const graceMs = integerOption("graceMs", options?.graceMs, this.#init.graceMs, 0);
     if (!this.#closing) {
       this.#closing = true;
-      // From here on a signal does again what it does by default: it ends the process.
+      // From now on a signal has its default effect: it ends the process.
       this.#forgetSignals?.();
-      await this.#drain(graceMs);
+      await this.#stop(graceMs);
       this.#finish();
     }
     await this.finished;
@@ -152,8 +158,8 @@ class Server implements RunningServer {
     await this.close();
   }
 
-  /** The endpoint goes on refusing politely until nothing runs; only then is nobody there any more. */
-  async #drain(graceMs: number): Promise<void> {
+  /** Closes the handler, which refuses new requests meanwhile, then the listener. */
+  async #stop(graceMs: number): Promise<void> {
     const { handler, listener, failed } = this.#init;
     await settled(() => handler.close({ graceMs }), graceMs + GIVE_UP_MS, failed);
     if (await settled(() => listener.stop(), LINGER_MS, failed)) return;
@@ -165,7 +171,7 @@ class Server implements RunningServer {
   }
 }
 
-/** Waits for some work, but no longer than `ms` milliseconds. `false` when it took longer. */
+/** Waits for work for at most `ms` milliseconds. Returns `false` if it takes longer. */
 async function settled(
   work: () => Promise<void>,
   ms: number,
@@ -181,7 +187,7 @@ async function settled(
   }
 }
 
-/** Calls `stop` on the first signal that asks the process to end, until the returned function is called. */
+/** Calls `stop` at each SIGINT and SIGTERM, until the returned function is called. */
 function onStopSignal(stop: () => void): () => void {
   process.on("SIGINT", stop);
   process.on("SIGTERM", stop);

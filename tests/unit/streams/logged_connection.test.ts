@@ -4,7 +4,10 @@ import { EventSourceParserStream } from "eventsource-parser/stream";
 import fc from "fast-check";
 import { DelayLine } from "../../../src/internal/delay_line.ts";
 import type { McpEvent } from "../../../src/protocol/events.ts";
-import { Connection, type ConnectionOptions } from "../../../src/streams/connection.ts";
+import {
+  LoggedConnection,
+  type LoggedConnectionOptions,
+} from "../../../src/streams/logged_connection.ts";
 import { MemoryEventLog } from "../../../src/streams/memory_log.ts";
 import { frame, KEEP_ALIVE, primingFrame, retryFrame } from "../../../src/streams/sse.ts";
 import type { EventLog, EventLogLimits } from "../../../src/streams/types.ts";
@@ -27,8 +30,8 @@ class Bench {
     this.memory = new MemoryEventLog(whole, this.clock);
   }
 
-  connect(options: Partial<ConnectionOptions> = {}): Connection {
-    return new Connection({
+  connect(options: Partial<LoggedConnectionOptions> = {}): LoggedConnection {
+    return new LoggedConnection({
       log: this.memory,
       session: SESSION,
       stream: STREAM,
@@ -78,7 +81,7 @@ class Reader {
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   readonly #decoder = new TextDecoder();
 
-  constructor({ body }: Connection) {
+  constructor({ body }: LoggedConnection) {
     this.#reader = body.getReader();
   }
 
@@ -104,7 +107,7 @@ function frames(from: number, ...texts: string[]): string {
   return texts.map((text, i) => frame(`${STREAM}.${from + i}`, text)).join("");
 }
 
-describe("Connection: what it sends", () => {
+describe("LoggedConnection: what it sends", () => {
   test("[STR-3] begins with the priming event where the version has it, and nothing else does", async () => {
     const bench = new Bench();
     const connection = bench.connect({ priming: true });
@@ -138,12 +141,12 @@ describe("Connection: what it sends", () => {
     assert.equal(await reader.next(), primingFrame("s.0", 1_000));
     const before = reads;
     bench.append("1", "2");
-    assert.equal(connection.cursor, 2);
+    assert.equal(connection.lastSent, 2);
     assert.equal(reads, before);
     assert.equal(bench.memory.delivered(SESSION, STREAM), 2);
     // One more than there is room for.
     bench.append(long, long, long, "6");
-    assert.equal(connection.cursor, 4);
+    assert.equal(connection.lastSent, 4);
     bench.end();
     assert.equal(await reader.rest(), frames(1, "1", "2", long, long, long, "6"));
     assert.ok(reads > before);
@@ -158,7 +161,7 @@ describe("Connection: what it sends", () => {
     assert.equal(await reader.next(), primingFrame("s.1", 1_000));
     assert.equal(await reader.next(), frames(2, "2"));
     assert.equal(await reader.next(), frames(3, "3"));
-    assert.equal(connection.cursor, 3);
+    assert.equal(connection.lastSent, 3);
     const next = reader.next();
     bench.append("4");
     assert.equal(await next, frames(4, "4"));
@@ -189,7 +192,7 @@ describe("Connection: what it sends", () => {
     const connection = bench.connect();
     for (let n = 1; n <= 3; n++) {
       bench.append("x");
-      assert.equal(connection.cursor, n);
+      assert.equal(connection.lastSent, n);
       assert.equal(bench.memory.delivered(SESSION, STREAM), n);
     }
   });
@@ -216,18 +219,18 @@ describe("Connection: what it sends", () => {
   });
 });
 
-describe("Connection: a slow reader", () => {
+describe("LoggedConnection: a slow reader", () => {
   test("[STR-10] 500 × 100 KB to an unread connection stay within the bounds, and close it", async () => {
     const bench = new Bench();
     const connection = bench.connect();
     const text = "x".repeat(100_000);
     for (let i = 0; i < 500; i++) bench.append(text);
     // The connection holds one event more than its buffer takes; the log, at most its bytes.
-    assert.equal(connection.cursor, 1);
+    assert.equal(connection.lastSent, 1);
     const kept = bench.memory.read(SESSION, STREAM, 0)?.events.length ?? 0;
     assert.ok(kept * text.length <= 1 << 20);
     await flush();
-    assert.equal(connection.cursor, 1);
+    assert.equal(connection.lastSent, 1);
     assert.deepEqual(bench.closed, ["slow"]);
     assert.equal(await new Reader(connection).rest(), frames(1, text) + retryFrame(1_000));
     assert.equal(bench.memory.append(SESSION, STREAM, "the stream goes on"), 501);
@@ -239,7 +242,7 @@ describe("Connection: a slow reader", () => {
     const text = "x".repeat(60);
     const size = frames(1, text).length;
     for (let i = 0; i < 100; i++) bench.append(text);
-    assert.ok(connection.cursor * size < 1_000 + 2 * size, `handed ${connection.cursor} over`);
+    assert.ok(connection.lastSent * size < 1_000 + 2 * size, `handed ${connection.lastSent} over`);
     bench.end();
     const events = [];
     for await (const event of eventsOf(connection.body)) events.push(event.id);
@@ -251,7 +254,7 @@ describe("Connection: a slow reader", () => {
     const bench = new Bench();
     for (let i = 0; i < 100; i++) bench.append("x".repeat(60));
     const connection = bench.connect({ bufferBytes: 1_000 });
-    assert.ok(connection.cursor < 15, `handed ${connection.cursor} over`);
+    assert.ok(connection.lastSent < 15, `handed ${connection.lastSent} over`);
     bench.end();
     const events = [];
     for await (const event of eventsOf(connection.body)) events.push(event.id);
@@ -267,7 +270,7 @@ describe("Connection: a slow reader", () => {
     const text = "x".repeat(100_000);
     for (let i = 0; i < 500; i++) bench.append(text);
     bench.end();
-    assert.ok(connection.cursor <= 3, `handed ${connection.cursor} over`);
+    assert.ok(connection.lastSent <= 3, `handed ${connection.lastSent} over`);
     assert.equal((await first)?.length, frames(1, text).length);
     let count = 1;
     for (let chunk = await reader.next(); chunk !== undefined; chunk = await reader.next()) {
@@ -299,7 +302,7 @@ describe("Connection: a slow reader", () => {
   });
 });
 
-describe("Connection: closing", () => {
+describe("LoggedConnection: closing", () => {
   test("[STR-9] close() ends the connection, not the stream, after a wait to come back", async () => {
     const bench = new Bench();
     const connection = bench.connect();
@@ -309,7 +312,7 @@ describe("Connection: closing", () => {
     bench.append("2");
     assert.equal(await new Reader(connection).rest(), frames(1, "1") + retryFrame(50));
     assert.deepEqual(bench.closed, ["released"]);
-    const again = bench.connect({ after: connection.cursor });
+    const again = bench.connect({ after: connection.lastSent });
     bench.end();
     assert.equal(await new Reader(again).rest(), frames(2, "2"));
   });
@@ -327,7 +330,7 @@ describe("Connection: closing", () => {
     bench.end();
     await bench.clock.advance(2 * KEEP_ALIVE_MS);
     assert.deepEqual(bench.closed, ["disconnected"]);
-    assert.equal(connection.cursor, 1);
+    assert.equal(connection.lastSent, 1);
     assert.equal(bench.memory.delivered(SESSION, STREAM), 1);
   });
 
@@ -350,7 +353,7 @@ describe("Connection: closing", () => {
   });
 
   test("nothing watches or waits any more after a connection closed, whatever closed it", async () => {
-    const ways: Record<string, (bench: Bench, connection: () => Connection) => unknown> = {
+    const ways: Record<string, (bench: Bench, connection: () => LoggedConnection) => unknown> = {
       close: (_, connect) => connect().close("replaced"),
       cancel: (_, connect) => connect().body.cancel(),
       end(bench, connect) {
@@ -396,7 +399,7 @@ describe("Connection: closing", () => {
   });
 });
 
-describe("Connection: keep-alive", () => {
+describe("LoggedConnection: keep-alive", () => {
   test("[STR-2] a comment follows each quiet time, and none any traffic", async () => {
     const bench = new Bench();
     const reader = new Reader(bench.connect());
@@ -425,7 +428,7 @@ describe("Connection: keep-alive", () => {
   });
 });
 
-describe("Connection: a log that answers later", () => {
+describe("LoggedConnection: an asynchronous log", () => {
   test("[STR-6] sends everything once and in order, with one read at a time", async () => {
     const bench = new Bench();
     const log = new AsyncLog(bench.memory);
@@ -455,7 +458,7 @@ describe("Connection: a log that answers later", () => {
     bench.append("1");
     bench.end();
     await flush();
-    assert.equal(connection.cursor, 0);
+    assert.equal(connection.lastSent, 0);
     log.release();
     assert.equal(await new Reader(connection).rest(), frames(1, "1"));
   });
@@ -508,13 +511,13 @@ describe("Connection: a log that answers later", () => {
     log.release();
     await flush();
     assert.equal(await new Reader(connection).rest(), "");
-    assert.equal(connection.cursor, 0);
+    assert.equal(connection.lastSent, 0);
     assert.deepEqual(bench.closed, ["released"]);
     assert.deepEqual(bench.reports, []);
   });
 });
 
-describe("Connection: a log that fails", () => {
+describe("LoggedConnection: a log that fails", () => {
   const failures: Record<string, () => Partial<EventLog>> = {
     read: () => ({
       read() {
@@ -552,7 +555,7 @@ describe("Connection: a log that fails", () => {
   }
 });
 
-describe("Connection: any history", () => {
+describe("LoggedConnection: any history", () => {
   const step = fc.constantFrom("append", "append", "read", "drop-connection", "flush");
 
   async function compare(steps: readonly string[], later: boolean): Promise<void> {

@@ -1,5 +1,5 @@
 /**
- * Writes a dispatcher's result or failure as a JSON-RPC response.
+ * Encodes a dispatcher's result or error as a JSON-RPC response.
  *
  * @module
  */
@@ -14,15 +14,15 @@ import type { Calls } from "./calls.ts";
 
 const INTERNAL_ERROR = errorObject(ErrorCode.InternalError, "Internal error");
 
-/** The outcome of a call, ready to be sent. */
-export interface Outcome {
+/** The JSON-RPC response of a call. */
+export interface EncodedResponse {
   readonly text: string;
   readonly outcome: RequestOutcome;
-  /** The HTTP status, unless it is 200 or a stream has begun. */
+  /** The HTTP status, if it is not 200 and the answer is JSON. */
   readonly status?: number;
 }
 
-/** What the outcome needs to know of a call. */
+/** The part of a call that encoding needs. */
 type AnsweredCall = Pick<Exchange, "id" | "method" | "protocolVersion">;
 
 /** HTTP statuses of errors in the 2026 era (2026-07-28, Streamable HTTP, Basic). */
@@ -33,21 +33,21 @@ const MODERN_STATUS: ReadonlyMap<number, number> = new Map([
   [ErrorCode.UnsupportedVersion, 400],
 ]);
 
-/** Writes a result as a response; an error instead where it is no JSON object, or is too large. */
-export function resultAnswer(
+/** Encodes a result; an error instead if the result is not a JSON object, or is too large. */
+export function encodeResult(
   calls: Calls,
   call: AnsweredCall,
   result: JsonObject,
-): Outcome {
+): EncodedResponse {
   let json: string;
   try {
     if (!isObject(result)) throw new TypeError("Return an object as the result of a request");
     const text: string | undefined = preparedText(result) ?? JSON.stringify(result);
-    // A `toJSON` may return anything.
+    // A `toJSON` method may return anything.
     if (!text?.startsWith("{")) throw new TypeError("Return a result that is an object as JSON");
     json = text;
   } catch (error) {
-    return errorAnswer(calls, call, error);
+    return encodeError(calls, call, error);
   }
   const most = calls.settings.resultBytes;
   if (!isWithinBytes(json, most)) {
@@ -61,12 +61,12 @@ export function resultAnswer(
   };
 }
 
-/** Writes a failure as a response: an {@linkcode McpError} as it is, anything else as "Internal error". */
-export function errorAnswer(calls: Calls, call: AnsweredCall, error: unknown): Outcome {
+/** Encodes an error: an {@linkcode McpError} unchanged, any other error as "Internal error". */
+export function encodeError(calls: Calls, call: AnsweredCall, error: unknown): EncodedResponse {
   let reason = error;
-  // Anything may have been thrown, also something that throws when it is read.
+  // The thrown value may itself throw when it is read.
   try {
-    if (error instanceof McpError) return mcpErrorAnswer(calls, call, error);
+    if (error instanceof McpError) return encodeMcpError(calls, call, error);
   } catch (unusable) {
     reason = unusable;
   }
@@ -74,13 +74,15 @@ export function errorAnswer(calls: Calls, call: AnsweredCall, error: unknown): O
   return { text: errorText(call.id, INTERNAL_ERROR), outcome: "error" };
 }
 
-/** @throws If the error can't be sent */
-function mcpErrorAnswer(calls: Calls, call: AnsweredCall, error: McpError): Outcome {
+/** @throws If the error can't be encoded, or is too large */
+function encodeMcpError(calls: Calls, call: AnsweredCall, error: McpError): EncodedResponse {
   const modern = isModern(call.protocolVersion);
   const code = modern ? modernCode(error.code) : error.code;
   const text = errorText(call.id, errorObject(code, error.message, error.data));
   const most = calls.settings.resultBytes;
-  if (!isWithinBytes(text, most)) throw new RangeError(`Throw an error of at most ${most} bytes`);
+  if (!isWithinBytes(text, most)) {
+    throw new RangeError(`Throw a smaller error: at most ${most} bytes`);
+  }
   return { text, outcome: "error", status: modern ? MODERN_STATUS.get(code) : undefined };
 }
 

@@ -1,5 +1,5 @@
 /**
- * What a session's log is a list of: single events, and streams that came whole.
+ * Defines the entries of a session's log: single events, and whole streams that are kept as text.
  *
  * @module
  */
@@ -9,37 +9,37 @@ import type { SessionLog } from "./session_log.ts";
 import type { StreamLog } from "./stream_log.ts";
 import type { LoggedEvent } from "./types.ts";
 
-/** A place in the list. */
-export type Place = StreamPlace | WholePlace;
+/** An entry of a session's log. */
+export type LogEntry = StreamEntry | WholeStreamEntry;
 
-/** A place of a stream: what stands for an ended stream without any events, if it isn't an event. */
-export class StreamPlace {
+/** An entry of a stream: the placeholder of an ended stream without events, or an {@linkcode EventEntry}. */
+export class StreamEntry {
   readonly stream: StreamLog;
-  /** Its bytes as UTF-8, once they were measured. */
+  /** The size in bytes as UTF-8, once measured. */
   bytes: number | undefined;
 
   constructor(stream: StreamLog) {
     this.stream = stream;
   }
 
-  /** How many events it counts as. */
+  /** The number of events that it counts as. */
   get count(): number {
     return 1;
   }
 
-  /** How many characters it has. */
+  /** The size in characters. */
   get chars(): number {
     return 0;
   }
 
-  /** Finds out its bytes. */
+  /** Measures and stores the size in bytes. */
   measure(): number {
     return this.bytes = 0;
   }
 }
 
-/** An event. It is its own place, since there may be very many. */
-export class EventPlace extends StreamPlace implements LoggedEvent {
+/** An event. The event object itself is the entry, since there may be very many. */
+export class EventEntry extends StreamEntry implements LoggedEvent {
   readonly n: number;
   readonly data: string;
 
@@ -59,17 +59,17 @@ export class EventPlace extends StreamPlace implements LoggedEvent {
 }
 
 /**
- * A stream that came whole, as its text, and the wait until it is forgotten: one object, since there is
- * one for each answer that was a stream. It is never measured.
+ * A stream that was appended as a whole, as its text, and the wait until it is forgotten: one object,
+ * since there is one for each response that was a stream. Its bytes are never measured.
  */
-export class WholePlace extends Wait {
+export class WholeStreamEntry extends Wait {
   /** The stream's name. */
   readonly id: string;
-  /** All its events, as they were sent. */
+  /** The text of all its events, as they were sent. */
   readonly frames: string;
-  /** How many events it had. */
+  /** The number of its events. */
   readonly last: number;
-  /** How many of them are kept: the newest ones. */
+  /** The number of events that are kept, the newest ones. */
   count: number;
   readonly #log: SessionLog;
 
@@ -81,18 +81,18 @@ export class WholePlace extends Wait {
     this.last = this.count = count;
   }
 
-  /** How many characters it has, at the most. */
+  /** An upper bound of the size in characters. */
   get chars(): number {
     return this.frames.length;
   }
 
-  /** Its bytes are not known. */
+  /** The size in bytes, which is unknown. */
   get bytes(): undefined {
     return undefined;
   }
 
-  /** Its time is over. */
-  over(): void {
+  /** Forgets the stream. */
+  elapsed(): void {
     this.#log.expire(this);
   }
 }

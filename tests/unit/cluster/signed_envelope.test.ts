@@ -1,6 +1,6 @@
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
-import { Envelopes, EVERYBODY } from "../../../src/cluster/envelope.ts";
+import { EVERY_NODE, SignedEnvelopes } from "../../../src/cluster/signed_envelope.ts";
 import { FakeClock } from "../../support/clock.ts";
 
 const KEY = "k".repeat(32);
@@ -8,15 +8,15 @@ const OTHER = "o".repeat(32);
 
 function pair(keys: readonly string[] = [KEY], theirs = keys) {
   const clock = new FakeClock();
-  const a = new Envelopes({ node: "a", keys, clock });
-  const b = new Envelopes({ node: "b", keys: theirs, clock });
+  const a = new SignedEnvelopes({ node: "a", keys, clock });
+  const b = new SignedEnvelopes({ node: "b", keys: theirs, clock });
   return { clock, a, b };
 }
 
-describe("Envelopes", () => {
+describe("SignedEnvelopes", () => {
   test("[CLU-6] what one seals the other opens, for it or for everybody", async () => {
     const { a, b } = pair();
-    for (const to of ["b", EVERYBODY]) {
+    for (const to of ["b", EVERY_NODE]) {
       for (const text of ["", "a\nb\n\nc", "ü😀\u2028\0", "x".repeat(2 ** 20)]) {
         assert.deepEqual(await b.open(await a.seal(to, text)), { from: "a", text });
       }
@@ -37,7 +37,7 @@ describe("Envelopes", () => {
     const { a, b } = pair();
     assert.deepEqual(await b.open(await a.seal("c", "x")), { problem: "misdirected" });
     // Sent back, it isn't the sender's own.
-    assert.deepEqual(await a.open(await a.seal(EVERYBODY, "x")), { problem: "foreign" });
+    assert.deepEqual(await a.open(await a.seal(EVERY_NODE, "x")), { problem: "foreign" });
   });
 
   test("[CLU-6] it is fresh: 30 seconds before and after", async () => {
@@ -51,7 +51,7 @@ describe("Envelopes", () => {
     const ahead = await a.seal("b", "3");
     clock.set(clock.now() - 29_999);
     assert.equal((await b.open(ahead)).problem, undefined);
-    const further = await new Envelopes({ node: "c", keys: [KEY], clock }).seal("b", "4");
+    const further = await new SignedEnvelopes({ node: "c", keys: [KEY], clock }).seal("b", "4");
     clock.set(clock.now() - 30_000);
     assert.deepEqual(await b.open(further), { problem: "stale" });
   });
@@ -94,7 +94,7 @@ describe("Envelopes", () => {
       ...new Uint8Array(await crypto.subtle.sign("HMAC", key, bytes)),
     ));
     assert.notEqual(own, mac);
-    const b = new Envelopes({ node: "b", keys: [KEY], clock });
+    const b = new SignedEnvelopes({ node: "b", keys: [KEY], clock });
     assert.deepEqual(await b.open([own, ...signed].join("\n")), { problem: "foreign" });
   });
 

@@ -1,17 +1,17 @@
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { Numbers } from "../../../src/cluster/numbers.ts";
+import { SequenceNumbers } from "../../../src/cluster/sequence_numbers.ts";
 import { FakeClock } from "../../support/clock.ts";
 
-describe("Numbers", () => {
+describe("SequenceNumbers", () => {
   test("[CLU-6] no number counts twice, in whatever order they come", () => {
     fc.assert(fc.property(
       fc.array(
         fc.record({ from: fc.constantFrom("a", "b"), n: fc.integer({ min: 1, max: 3_000 }) }),
       ),
       (steps) => {
-        const numbers = new Numbers(new FakeClock(), 60_000);
+        const numbers = new SequenceNumbers(new FakeClock(), 60_000);
         const taken = new Set<string>();
         for (const { from, n } of steps) {
           const key = `${from} ${n}`;
@@ -25,7 +25,7 @@ describe("Numbers", () => {
   });
 
   test("[CLU-6] numbers that rise are all taken, and so are those up to 1,023 behind", () => {
-    const numbers = new Numbers(new FakeClock(), 60_000);
+    const numbers = new SequenceNumbers(new FakeClock(), 60_000);
     for (let n = 1; n <= 10_000; n++) {
       if (n !== 8_977 && n !== 8_976) assert.ok(numbers.take("a", n));
     }
@@ -37,7 +37,7 @@ describe("Numbers", () => {
 
   test("[CLU-6] senders are forgotten when all that they sent is stale, and bounded before", async () => {
     const clock = new FakeClock();
-    const numbers = new Numbers(clock, 60_000);
+    const numbers = new SequenceNumbers(clock, 60_000);
     for (let i = 0; i < 4_096; i++) assert.ok(numbers.take(`node ${i}`, 1));
     // One more is turned away: to forget another would let its envelopes count again.
     assert.equal(numbers.take("one more", 1), false);

@@ -1,5 +1,5 @@
 /**
- * Hands a client's reply to the question that it answers, on whatever node that was asked.
+ * Settles questions with the responses of clients, on any node.
  *
  * @module
  */
@@ -10,8 +10,8 @@ import type { Reporter } from "../protocol/reporter.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 import type { Cluster } from "./cluster.ts";
 
-/** Settles the question of a session that a reply answers; an unmatched reply becomes an event. */
-export function settleReply(
+/** Settles the question that a client's response belongs to. Reports an event if there is none. */
+export function settleResponse(
   cluster: Cluster,
   sessions: Sessions,
   reporter: Reporter,
@@ -25,11 +25,11 @@ export function settleReply(
   const unmatched = () => {
     if (reporter.enabled) reporter.report({ type: "reply-unmatched", session: shortHash(id) });
   };
-  // Only where there are other nodes does the id name the node that asked.
+  // The id contains the asking node only if there are other nodes.
   const asker = askerOf(response.id);
   if (asker === undefined || asker === cluster.node) return unmatched();
   reporter.background("forwarding a reply", async () => {
-    const message = { kind: "reply", session: id, response } as const;
+    const message = { kind: "response", session: id, response } as const;
     if (!await cluster.messenger.send(asker, message)) unmatched();
   });
 }

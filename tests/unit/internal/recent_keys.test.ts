@@ -1,12 +1,12 @@
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
-import { Recent } from "../../../src/internal/recent.ts";
+import { RecentKeys } from "../../../src/internal/recent_keys.ts";
 import { FakeClock } from "../../support/clock.ts";
 
-describe("Recent", () => {
+describe("RecentKeys", () => {
   test("remembers a text for its time, and not for ever", async () => {
     const clock = new FakeClock();
-    const recent = new Recent(clock, 1_000, 100);
+    const recent = new RecentKeys(clock, 1_000, 100);
     recent.add("a");
     assert.equal(recent.has("a"), true);
     assert.equal(recent.has("b"), false);
@@ -22,7 +22,7 @@ describe("Recent", () => {
   });
 
   test("remembers the newest when there are too many", () => {
-    const recent = new Recent(new FakeClock(), 1_000, 100);
+    const recent = new RecentKeys(new FakeClock(), 1_000, 100);
     for (let i = 0; i < 10_000; i++) recent.add(`${i}`);
     assert.ok(recent.size <= 200);
     for (let i = 9_900; i < 10_000; i++) assert.equal(recent.has(`${i}`), true);

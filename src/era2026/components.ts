@@ -1,5 +1,5 @@
 /**
- * The parts of an endpoint that the 2026 era works with.
+ * Defines the components of an endpoint that the 2026 era uses.
  *
  * @module
  */
@@ -7,8 +7,8 @@ import type { Calls } from "../calls/calls.ts";
 import type { Streams } from "../streams/streams.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 
-/** What the era works with. */
-export interface Era2026Parts {
+/** The components that the era uses. */
+export interface Era2026Components {
   readonly calls: Calls;
   readonly streams: Streams;
   readonly subscriptions: Subscriptions;

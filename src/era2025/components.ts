@@ -1,5 +1,5 @@
 /**
- * The parts of an endpoint that the 2025 era works with.
+ * Defines the components of an endpoint that the 2025 era uses.
  *
  * @module
  */
@@ -13,20 +13,20 @@ import type { Sessions } from "../sessions/sessions.ts";
 import type { Leases } from "../streams/leases.ts";
 import type { Streams } from "../streams/streams.ts";
 
-/** What the era works with. */
-export interface Era2025Parts {
+/** The components that the era uses. */
+export interface Era2025Components {
   readonly calls: Calls;
   readonly streams: Streams;
   readonly sessions: Sessions;
   readonly cluster: Cluster;
   readonly leases: Leases;
   readonly reporter: Reporter;
-  /** Answers a request of a session that another node holds. */
+  /** Answers a request of a session that another node has claimed. */
   readonly forward: (inbound: Inbound, session: string) => Promise<Reply>;
   /** The served versions of the era, newest first. */
   readonly versions: readonly ProtocolVersion[];
-  /** `false` serves clients without sessions. */
+  /** Whether clients get sessions. */
   readonly sessionful: boolean;
-  /** What a second GET stream of a session does to the first. */
+  /** The effect of a second GET stream of a session on the first. */
   readonly secondGet: "replace" | "reject";
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import process from "node:process";
 import { describe, test } from "node:test";
-import { type Listener, type ListenInit, run } from "../../../src/adapters/drain.ts";
+import { type Listener, type ListenInit, run } from "../../../src/adapters/running_server.ts";
 import type { McpEvent } from "../../../src/protocol/events.ts";
 import type { Dispatcher } from "../../../src/protocol/exchange.ts";
 

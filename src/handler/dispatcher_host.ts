@@ -1,5 +1,5 @@
 /**
- * What a handler offers to its dispatcher.
+ * Implements the functions that a handler offers to its dispatcher.
  *
  * @module
  */
@@ -9,40 +9,39 @@ import type { MaybePromise } from "../internal/types.ts";
 import { type DispatcherHost, type Notification, notificationText } from "../protocol/exchange.ts";
 import { ASSUMED_VERSION } from "../protocol/versions.ts";
 import type { Eras } from "./eras.ts";
-import type { HandlerParts } from "./parts.ts";
+import type { HandlerComponents } from "./components.ts";
 
-/** How long updates of one resource are collected into one notification, in milliseconds. */
+/** The time in which updates of one resource become one notification, in milliseconds. */
 const BURST_MS = 250;
 
 /** The dispatcher's view of a handler. Its functions are bound: a dispatcher may copy or wrap them. */
-export class Host implements DispatcherHost {
+export class HandlerHost implements DispatcherHost {
   readonly clock: DispatcherHost["clock"];
   readonly report: DispatcherHost["report"];
-  readonly #parts: HandlerParts;
+  readonly #components: HandlerComponents;
   readonly #eras: Eras;
   readonly #bursts: DelayLine;
-  /** The end of each resource's burst of updates. */
+  /** The pending notification of each updated resource. */
   readonly #updated = new Map<string, Delay>();
   #disposed = false;
 
-  /** Makes the view; no timer runs until a resource is updated. */
-  constructor(parts: HandlerParts, eras: Eras) {
-    this.#parts = parts;
+  /** Creates the view; no timer runs until a resource is updated. */
+  constructor(components: HandlerComponents, eras: Eras) {
+    this.#components = components;
     this.#eras = eras;
-    this.clock = parts.settings.clock;
-    this.report = parts.reporter.report;
+    this.clock = components.settings.clock;
+    this.report = components.reporter.report;
     this.#bursts = new DelayLine(this.clock, BURST_MS);
   }
 
   broadcast = (notification: Notification): void => {
     if (this.#disposed) return;
-    const { store } = this.#parts.sessions;
+    const { store } = this.#components.sessions;
     this.#send(notification, notification.method, () => store.ids());
   };
 
   /**
-   * Notes an update. The first of a burst decides when it is sent, so that a resource that changes all
-   * the time is reported all the time.
+   * Notifies of an updated resource, after a delay that later updates don't extend.
    */
   resourceUpdated = (uri: string): void => {
     if (this.#disposed || this.#updated.has(uri)) return;
@@ -50,7 +49,7 @@ export class Host implements DispatcherHost {
       uri,
       this.#bursts.add(() => {
         this.#updated.delete(uri);
-        const { store } = this.#parts.sessions;
+        const { store } = this.#components.sessions;
         const notification = { method: "notifications/resources/updated", params: { uri } };
         this.#send(notification, "sending a resource update", () => store.subscribers(uri));
       }),
@@ -58,7 +57,7 @@ export class Host implements DispatcherHost {
   };
 
   notify = (sessionId: string, notification: Notification): void => {
-    const { reporter, sessions } = this.#parts;
+    const { reporter, sessions } = this.#components;
     const text = notificationText(notification);
     reporter.background(
       notification.method,
@@ -67,16 +66,16 @@ export class Host implements DispatcherHost {
   };
 
   share: DispatcherHost["share"] = (name, apply) =>
-    this.#parts.cluster.documents.share(name, apply);
+    this.#components.cluster.documents.share(name, apply);
 
   ask: DispatcherHost["ask"] = (sessionId, method, params, signal) => {
-    const session = this.#parts.sessions.live.get(sessionId);
+    const session = this.#components.sessions.live.get(sessionId);
     if (session?.record === undefined) return undefined;
     const { client, protocolVersion = ASSUMED_VERSION } = session.record;
     return askSession(session, { client, protocolVersion }, method, params, signal);
   };
 
-  /** Sends nothing any more. */
+  /** Stops sending. */
   dispose(): void {
     this.#disposed = true;
     this.#bursts.clear();
@@ -87,7 +86,7 @@ export class Host implements DispatcherHost {
     during: string,
     ids: () => MaybePromise<Iterable<string>>,
   ): void {
-    const { cluster, reporter, sessions } = this.#parts;
+    const { cluster, reporter, sessions } = this.#components;
     this.#eras.broadcast(notification);
     cluster.publish({ kind: "broadcast", notification });
     reporter.background(during, () => sessions.serverStreams.pushToAll(ids(), notification));
