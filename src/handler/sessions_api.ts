@@ -25,13 +25,28 @@ async function openSession(components: HandlerComponents): Promise<string> {
   if (cluster.draining) throw new Error("Stop draining before you open a session");
   const id = mintSessionId();
   const admitted = await sessions.reserve(id, undefined);
-  if (!admitted || !await begin(components, id)) {
-    sessions.live.delete(id);
-    cluster.pinned?.release(id);
-    await sessions.store.release(id);
-    throw new Error("End a session first: there are as many as limits.sessions allows");
+  let begun = false;
+  try {
+    begun = admitted && await begin(components, id);
+  } finally {
+    if (!begun) await giveUp(components, id);
   }
-  return id;
+  if (begun) return id;
+  throw new Error("End a session first: there are as many as limits.sessions allows");
+}
+
+/** Takes back what was prepared for a session that didn't begin. */
+async function giveUp(
+  { sessions, cluster, reporter }: HandlerComponents,
+  id: string,
+): Promise<void> {
+  sessions.live.delete(id);
+  cluster.pinned?.release(id);
+  try {
+    await sessions.store.release(id);
+  } catch (error) {
+    reporter.failed("releasing a session's place", error);
+  }
 }
 
 async function begin(

@@ -294,6 +294,48 @@ describe("pinned: nodes that die", () => {
     await cluster.close();
   });
 
+  test("[CLU-5, CLU-7] a node that the bus can't reach either is dead at once", async () => {
+    const { cluster, a, b } = pair();
+    const { there } = await alice(a, b, JSON_ONLY);
+    const call = there.call(1, "block");
+    await a.blocker.running();
+    cluster.store.dead.add(await holder(cluster, there));
+    await cluster.advance(30_000);
+    await refused(await soon(call), 504, -32603, 1);
+    await cluster.close();
+  });
+
+  for (const back of [false, true]) {
+    const what = back ? "lives when it says so again" : "is dead at the next check";
+    test(`[CLU-5, CLU-7] a node that the store forgot, but the bus may reach, ${what}`, async () => {
+      const { cluster, a, b } = pair();
+      const { there } = await alice(a, b, JSON_ONLY);
+      const call = there.call(1, "block");
+      await a.blocker.running();
+      const node = await holder(cluster, there);
+      const { nodes } = cluster.store.inside;
+      const { beat } = nodes;
+      Object.assign(nodes, {
+        beat: (facts: { readonly id: string }, ttlMs: number) =>
+          facts.id === node ? undefined : beat.call(nodes, facts, ttlMs),
+      });
+      cluster.store.fate = (_text, to) => to === node ? "lost" : "arrives";
+      await nodes.leave(node);
+      await cluster.advance(10_000);
+      assert.equal(await isPending(call), true);
+      if (back) await beat.call(nodes, { id: node }, 30_000);
+      await cluster.advance(10_000);
+      assert.equal(await isPending(call), back);
+      assert.equal(b.events.of("node-lost").length, back ? 0 : 1);
+      cluster.store.fate = () => "arrives";
+      a.blocker.gate.open("done");
+      await cluster.advance(0);
+      if (back) await there.result(await soon(call));
+      else await refused(await soon(call), 504, -32603, 1);
+      await cluster.close();
+    });
+  }
+
   test("[CLU-5] a node frees what it does for a dead one", async () => {
     const { cluster, a, b } = pair();
     const { there } = await alice(a, b);

@@ -271,9 +271,10 @@ describe("pinned: what is reported", () => {
     });
     const peer = new Peer(a.handler, { headers: as("alice") });
     assert.equal((await peer.post(peer.initializeRequest())).status, 503);
+    await assert.rejects(a.handler.sessions.open(), /The store is away/);
     await settle();
-    assert.equal(claimed.length, 1);
-    assert.equal(await claims.holder(String(claimed[0])), undefined);
+    assert.equal(claimed.length, 2);
+    for (const session of claimed) assert.equal(await claims.holder(session), undefined);
     await cluster.close();
   });
 

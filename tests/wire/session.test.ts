@@ -788,6 +788,17 @@ describe("SES: versions", () => {
 });
 
 describe("SES: opened by the application", () => {
+  test("[SES-5, SES-8] one that could not begin leaves its place to another", async () => {
+    const store = new FaultyStore();
+    const { handler } = endpoint({ store, limits: { sessions: 1 } });
+    store.fault = (name) => name === "sessions.create" ? "rejects" : undefined;
+    await assert.rejects(handler.sessions.open(), /sessions\.create/);
+    store.heal();
+    assert.ok(await handler.sessions.open());
+    assert.equal(handler.stats().sessions, 1);
+    await handler.close();
+  });
+
   test("[SES-8] the first principal that uses it owns it, nobody else ever can", async () => {
     for (const [name, send] of Object.entries(KINDS)) {
       if (name === "a DELETE") continue;
