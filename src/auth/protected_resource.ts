@@ -6,7 +6,7 @@
  */
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 import { pathOf } from "../http/gates/path.ts";
-import { type Reply, reply } from "../http/reply.ts";
+import { isReply, type Reply, reply } from "../http/reply.ts";
 import { respond } from "../http/respond.ts";
 import { bearerChallenge } from "./challenge.ts";
 import { stringOption, stringsOption } from "./check.ts";
@@ -52,6 +52,21 @@ export interface ProtectedResource {
    * well-known path is not routed to the handler.
    */
   respond(request: Request): Response | undefined;
+}
+
+/**
+ * Answers a request for the metadata of an endpoint with the option `resource`; `undefined` to every
+ * other request.
+ *
+ * @throws {TypeError} If the application's object returns anything but a reply or `undefined`
+ */
+export function resourceReply(
+  resource: ProtectedResource,
+  request: Request,
+): Reply | undefined {
+  const reply: unknown = resource.reply(request);
+  if (reply === undefined || isReply(reply)) return reply;
+  throw new TypeError(`Return a reply or undefined from resource.reply: ${typeof reply}`);
 }
 
 const WELL_KNOWN = "/.well-known/oauth-protected-resource";

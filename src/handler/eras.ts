@@ -60,29 +60,9 @@ export class Eras {
     this.#endpoints = { "2025": served("2025"), "2026": served("2026") };
   }
 
-  /**
-   * Picks the era of a POST: a request with the `_meta` envelope belongs to the 2026 era, others to the
-   * era of their MCP-Protocol-Version header, without one to the 2025 era (2026-07-28, Versioning,
-   * Backward Compatibility).
-   */
-  pick(inbound: Inbound): Era {
-    if (this.#endpoints["2025"] === undefined) return "2026";
-    const { content } = inbound;
-    if (content.kind === "request" || content.kind === "notification") {
-      const { method, params } = content.message;
-      if (envelopeVersion(params) !== undefined) return "2026";
-      // `initialize` has its version in its parameters.
-      if (method === "initialize") return "2025";
-    }
-    // If the 2026 era isn't served, its header is refused like an unknown version.
-    if (this.#endpoints["2026"] === undefined) return "2025";
-    const header = inbound.versionHeader;
-    return header !== null && isModern(header) ? "2026" : "2025";
-  }
-
   /** Answers a POST by its era. */
   post(inbound: Inbound): MaybePromise<Reply> {
-    const endpoint = this.#endpoints[inbound.era];
+    const endpoint = this.#endpoints[this.#pick(inbound)];
     if (endpoint !== undefined) return endpoint.post(inbound);
     const { content, requestId } = inbound;
     const params = content.kind === "request" || content.kind === "notification"
@@ -115,6 +95,26 @@ export class Eras {
   /** Ends all subscriptions when the endpoint closes. */
   endListens(): void {
     for (const endpoint of Object.values(this.#endpoints)) endpoint?.endListens?.();
+  }
+
+  /**
+   * Picks the era of a POST: a request with the `_meta` envelope belongs to the 2026 era, others to the
+   * era of their MCP-Protocol-Version header, without one to the 2025 era (2026-07-28, Versioning,
+   * Backward Compatibility).
+   */
+  #pick(inbound: Inbound): Era {
+    if (this.#endpoints["2025"] === undefined) return "2026";
+    const { content } = inbound;
+    if (content.kind === "request" || content.kind === "notification") {
+      const { method, params } = content.message;
+      if (envelopeVersion(params) !== undefined) return "2026";
+      // `initialize` has its version in its parameters.
+      if (method === "initialize") return "2025";
+    }
+    // If the 2026 era isn't served, its header is refused like an unknown version.
+    if (this.#endpoints["2026"] === undefined) return "2025";
+    const header = inbound.versionHeader;
+    return header !== null && isModern(header) ? "2026" : "2025";
   }
 }
 

@@ -5,9 +5,10 @@
  */
 import { authenticate } from "../auth/authenticate.ts";
 import { authorize } from "../auth/authorize.ts";
+import { resourceReply } from "../auth/protected_resource.ts";
 import { Inbound } from "../http/inbound.ts";
 import { internalError } from "../http/refusals.ts";
-import type { Refusal, Reply } from "../http/reply.ts";
+import type { Reply } from "../http/reply.ts";
 import { complete, respond } from "../http/respond.ts";
 import { isPromise, type MaybePromise } from "../internal/types.ts";
 import type { Dispatcher } from "../protocol/exchange.ts";
@@ -121,7 +122,7 @@ async function answer<T>(
   const { settings, gates, reporter } = components;
   let reply: Reply | undefined;
   try {
-    reply = settings.resource?.reply(inbound.request);
+    reply = settings.resource && resourceReply(settings.resource, inbound.request);
     if (reply === undefined) {
       const stopped = gates.passHead(inbound);
       reply = isPromise(stopped) ? await stopped : stopped;
@@ -161,13 +162,17 @@ function serveKnown(
 
 /** Answers a request whose principal has been authenticated. */
 function route(components: HandlerComponents, eras: Eras, inbound: Inbound): MaybePromise<Reply> {
+  const refused = inbound.method === "POST" ? authorize(inbound, components.auth) : undefined;
+  if (isPromise(refused)) return refused.then((refused) => refused ?? answerInEra(eras, inbound));
+  return refused ?? answerInEra(eras, inbound);
+}
+
+/** Answers an authorized request. */
+function answerInEra(eras: Eras, inbound: Inbound): MaybePromise<Reply> {
   inbound.owner = ownerKey(inbound.principal);
   if (inbound.method === "GET") return eras.get(inbound);
   if (inbound.method === "DELETE") return eras.delete(inbound);
-  inbound.era = eras.pick(inbound);
-  const post = (refused: Refusal | undefined) => refused ?? eras.post(inbound);
-  const refused = authorize(inbound, components.auth);
-  return isPromise(refused) ? refused.then(post) : post(refused);
+  return eras.post(inbound);
 }
 
 function stats({ sessions, streams, calls, cluster }: HandlerComponents, eras: Eras): HandlerStats {

@@ -8,7 +8,7 @@ import type { ClientFacts, Principal } from "../protocol/exchange.ts";
 import { HeaderName } from "../protocol/headers.ts";
 import type { Classified, JsonRpcRequest, RequestId } from "../protocol/jsonrpc.ts";
 import type { LogLevel } from "../protocol/shapes.ts";
-import { ASSUMED_VERSION, type Era, type ProtocolVersion } from "../protocol/versions.ts";
+import { ASSUMED_VERSION, type ProtocolVersion } from "../protocol/versions.ts";
 
 /** The media types of a response that the client accepts. */
 export interface Accepts {
@@ -43,8 +43,6 @@ export class Inbound {
   accepts: Accepts = EITHER_FORM;
   /** The number of characters in the body. Filled by the body gates. */
   bodyLength = 0;
-  /** The era that answers. Filled by the era table. */
-  era: Era = "2025";
   /** The requests whose tool or method is hidden from the principal. Filled by authorization. */
   hidden: ReadonlySet<JsonRpcRequest> | undefined;
   /** The protocol version of the request. Filled by the era. */

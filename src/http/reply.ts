@@ -6,7 +6,7 @@
  */
 import { errorObject, errorText } from "../protocol/errors.ts";
 import type { RefusalReason } from "../protocol/events.ts";
-import type { RequestId } from "../protocol/jsonrpc.ts";
+import { isObject, type RequestId } from "../protocol/jsonrpc.ts";
 
 /** The headers of a reply, by lower-case name. Never change one; objects that replies share are frozen. */
 export type ReplyHeaders = Readonly<Record<string, string>>;
@@ -91,6 +91,13 @@ export function refusal(init: RefusalInit): Refusal {
     reason,
     failure,
   };
+}
+
+/** Tells whether a value that an application returned is a reply. */
+export function isReply(value: unknown): value is Reply {
+  return isObject(value) && (value.kind === "reply" || value.kind === "refusal") &&
+    Number.isInteger(value.status) && isObject(value.headers) &&
+    (value.body === null || typeof value.body === "string" || value.body instanceof ReadableStream);
 }
 
 /** Tells whether a reply is a refusal. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Forbidden, Unauthorized } from "../../src/auth/errors.ts";
+import { protectedResource } from "../../src/auth/protected_resource.ts";
 import { createMcpHandler } from "../../src/handler/handler.ts";
 import type { Principal } from "../../src/protocol/exchange.ts";
 import { FakeClock } from "../support/clock.ts";
@@ -18,6 +19,10 @@ import {
 } from "../support/wire.ts";
 
 const UNKNOWN = "A".repeat(32);
+const METADATA = {
+  resource: "https://api.example/mcp",
+  authorizationServers: ["https://login.example"],
+};
 
 /** One request of each verb, with a session id that nobody has. */
 const VERBS: Readonly<Record<string, (peer: Peer) => Promise<Response>>> = {
@@ -124,6 +129,44 @@ describe("AUTH: authenticate", () => {
     const handler = createMcpHandler(stub, { authenticate: () => principal });
     await (await initialize(handler)).request(1, "ping");
     assert.deepEqual(stub.exchanges.map((exchange) => exchange.principal), [principal, principal]);
+    await handler.close();
+  });
+});
+
+describe("AUTH: what an application's functions return", () => {
+  const results: Readonly<Record<string, unknown>> = {
+    "null": null,
+    "a response": new Response("let me in", { status: 200 }),
+    "a promise": Promise.resolve(undefined),
+    "an object": { id: "mallory", status: 200, headers: {}, body: "in" },
+    "a reply without headers": { kind: "reply", status: 200, body: "in" },
+  };
+  for (const [what, result] of Object.entries(results)) {
+    test(`[AUTH-4] a resource that replies with ${what} → 500, and nothing runs`, async () => {
+      const events = new Events();
+      const stub = new Stub();
+      // JavaScript callers may return anything.
+      const reply = () => result as undefined;
+      const resource = { ...protectedResource(METADATA), reply };
+      const handler = createMcpHandler(stub, { resource, onEvent: events.onEvent });
+      await refused(await stranger(handler).request(1, "ping"), 500, -32603);
+      assert.equal(stub.exchanges.length, 0);
+      assert.deepEqual(events.refusals, ["internal"]);
+      await handler.close();
+    });
+  }
+
+  test("[AUTH-1] an authenticate that returns a response with an id lets nobody in as a response", async () => {
+    const response = Object.assign(new Response("let me in"), { id: "alice" });
+    const principals: unknown[] = [];
+    const stub = new Stub({
+      who: ({ principal }) => text(principals.push(principal) ? principal.id : ""),
+    });
+    const handler = createMcpHandler(stub, { authenticate: () => response });
+    const peer = await initialize(handler);
+    const answer = await peer.json(await peer.call(1, "who"));
+    assert.notEqual(answer.result, undefined);
+    assert.deepEqual(principals, [response]);
     await handler.close();
   });
 });
