@@ -55,7 +55,8 @@ const IDLE_TIMEOUT_S = 255;
  * and `allowedHosts` the loopback names if bound to loopback
  * @throws {TypeError} If an option has the wrong type
  * @throws {RangeError} If a number is out of range
- * @throws {Error} Bun's error if it can't listen at the address
+ * @throws {Error} If it can't listen at the address: says what to do, and has the `code` of Bun's error,
+ * such as `EADDRINUSE`
  */
 export function serve(
   source: Dispatcher,

@@ -33,7 +33,8 @@ export type { ServeOptions } from "./serve_options.ts";
  * and `allowedHosts` the loopback names if bound to loopback
  * @throws {TypeError} If an option has the wrong type
  * @throws {RangeError} If a number is out of range
- * @throws {Error} Deno's error if it can't listen at the address
+ * @throws {Error} If it can't listen at the address: says what to do, and has the `code` of Deno's error,
+ * such as `EADDRINUSE`
  */
 export function serve(
   source: Dispatcher,

@@ -25,10 +25,10 @@
  *
  * @module
  */
-import { Unauthorized } from "../auth/errors.ts";
 import type { McpHandlerOptions } from "../handler/types.ts";
-import { isPromise, type MaybePromise } from "../internal/types.ts";
+import type { MaybePromise } from "../internal/types.ts";
 import type { Principal } from "../protocol/exchange.ts";
+import { checkPick, required } from "./app_principal.ts";
 
 /** The part of a Hono context that is used here. */
 export interface HonoContext {
@@ -44,8 +44,8 @@ export type HonoMountable = (request: Request, context?: unknown) => Promise<Res
 
 /**
  * Mounts a handler in a Hono app, for all methods: `app.all("/mcp", mcp(handler))`. The handler's
- * `context` is the Hono context. Middleware that changes bodies, such as compression, must leave the
- * path out: it would delay streams.
+ * `context` is the Hono context. Middleware that reads responses to their end, such as `etag`, must leave
+ * the path out: it would delay streams. `compress` leaves streams as they are.
  *
  * @param handler What `createMcpHandler` returned
  */
@@ -92,24 +92,14 @@ async function forwardBody(handler: HonoMountable, c: HonoContext): Promise<Resp
 export function fromHono<C extends HonoContext = HonoContext>(
   pick: (c: C) => MaybePromise<Principal | undefined> = principalVariable,
 ): NonNullable<McpHandlerOptions["authenticate"]> {
-  if (typeof pick !== "function") {
-    throw new TypeError(
-      `Give a function that returns the principal from the context: ${typeof pick}`,
-    );
-  }
+  checkPick(pick, "the context");
   return (_request, context) => {
     if (!isHonoContext(context)) {
       throw new TypeError("Mount the handler with mcp(): fromHono() needs a Hono context");
     }
     // The caller declares the type of the app's context; only `pick` relies on it.
-    const principal = pick(context as C);
-    return isPromise(principal) ? principal.then(known) : known(principal);
+    return required(pick(context as C));
   };
-}
-
-function known(principal: Principal | undefined): Principal {
-  if (principal === undefined) throw new Unauthorized();
-  return principal;
 }
 
 function principalVariable(c: HonoContext): Principal | undefined {

@@ -7,6 +7,7 @@ import { Buffer } from "node:buffer";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { setImmediate } from "node:timers";
 import type { Reply } from "../http/reply.ts";
+import type { MaybePromise } from "../internal/types.ts";
 
 /** The time for which the rest of a refused body is read and discarded, in milliseconds. */
 const DROP_MS = 500;
@@ -20,19 +21,17 @@ type Body = string | Uint8Array | ReadableStream<Uint8Array> | null;
  *
  * @throws {Error} If a header can't be sent, or the stream fails
  */
-export async function sendReply(
+export function sendReply(
   { status, headers, body }: Reply,
   incoming: IncomingMessage,
   outgoing: ServerResponse,
-): Promise<void> {
-  // The common case: the request is complete, and the reply is a text.
-  if (typeof body === "string" && incoming.complete && !outgoing.destroyed) {
-    const length = Buffer.byteLength(body);
-    outgoing.writeHead(status, { ...headers, "content-length": length });
-    outgoing.end(body);
-    return;
+): MaybePromise<void> {
+  if (typeof body !== "string" || !incoming.complete || outgoing.destroyed) {
+    return send(status, Object.entries(headers), body, incoming, outgoing);
   }
-  await send(status, Object.entries(headers), body, incoming, outgoing);
+  // The common case: the request is complete, and the reply is a text.
+  outgoing.writeHead(status, { ...headers, "content-length": Buffer.byteLength(body) });
+  outgoing.end(body);
 }
 
 /**
@@ -71,7 +70,7 @@ async function send(
   if (whole !== null && !has("content-length")) {
     headers.push(["content-length", String(Buffer.byteLength(whole))]);
   }
-  outgoing.writeHead(status, headers.flat());
+  outgoing.writeHead(status, fieldsOf(headers));
   if (stream !== undefined) {
     outgoing.flushHeaders();
     await pump(stream.getReader(), outgoing);
@@ -84,6 +83,16 @@ async function send(
   }
   if (early) await dropRest(incoming, outgoing);
   outgoing.end();
+}
+
+/**
+ * Returns headers as an object. Middleware that wraps `writeHead`, such as compression and sessions, takes
+ * an array for something else in some versions.
+ */
+function fieldsOf(headers: readonly (readonly [string, string])[]): Record<string, string[]> {
+  const fields: Record<string, string[]> = {};
+  for (const [name, value] of headers) (fields[name] ??= []).push(value);
+  return fields;
 }
 
 /** Tells whether the request is incomplete. One that has arrived but is unread completes in a moment. */

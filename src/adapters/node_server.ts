@@ -7,7 +7,9 @@ import { getRequestListener, RequestError } from "@hono/node-server";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { FetchHandler, Listener, ListenInit } from "./running_server.ts";
-import { badRequest, internalError } from "./error_responses.ts";
+import { BAD_REQUEST, badRequest, internalError } from "./error_responses.ts";
+import { keepBodyReadBefore, wholeUrl } from "./framework_request.ts";
+import { NodeRequest } from "./node_request.ts";
 import { sendReply, sendResponse } from "./node_send.ts";
 import { bareHostname } from "./serve_options.ts";
 
@@ -32,17 +34,45 @@ const KEEP_ALIVE_TIMEOUT_MS = 65_000;
 /** Converts a handler to a request listener; calls `failed` with errors outside of the handler. */
 export function nodeHandler(handler: FetchHandler, failed: (error: unknown) => void): NodeHandler {
   // A function or proxy around a handler may have its members, but may refuse what they would answer.
-  const reply = handler.fetch === handler ? handler.reply : undefined;
-  const listener = getRequestListener(async (request, bindings) => {
+  if (handler.fetch === handler && handler.reply !== undefined) {
+    return replyListener(handler.reply, failed);
+  }
+  return fetchListener(handler, failed);
+}
+
+/** Returns a listener for a handler that answers with data: neither a `Request` nor a `Response` is made. */
+function replyListener(
+  reply: NonNullable<FetchHandler["reply"]>,
+  failed: (error: unknown) => void,
+): NodeHandler {
+  return (incoming, outgoing) => {
+    let source: NodeRequest;
+    keepBodyReadBefore(incoming);
+    try {
+      source = new NodeRequest(incoming, outgoing);
+    } catch {
+      void sendReply(BAD_REQUEST, incoming, outgoing);
+      return;
+    }
+    reply(source, { incoming, outgoing })
+      .then((reply) => sendReply(reply, incoming, outgoing))
+      .catch((error) => {
+        failed(error);
+        outgoing.destroy();
+      });
+  };
+}
+
+/** Returns a listener for any other function from `Request` to `Response`. */
+function fetchListener(handler: FetchHandler, failed: (error: unknown) => void): NodeHandler {
+  const listener = getRequestListener((request, bindings) => {
     // The listener is only typed for node:http, so these are never of HTTP/2.
-    const { incoming, outgoing } = bindings as NodeBindings;
-    const sent = reply === undefined
-      ? sendResponse(await handler(request, bindings), incoming, outgoing)
-      : sendReply(await reply(request, bindings), incoming, outgoing);
-    await sent.catch((error) => {
+    const { outgoing } = bindings as NodeBindings;
+    sendAnswerOf(handler, request, bindings as NodeBindings, failed).catch((error) => {
       failed(error);
       outgoing.destroy();
     });
+    // Not a promise: the response is written as soon as it is known, without the listener.
     return RESPONSE_ALREADY_SENT;
   }, {
     overrideGlobalObjects: false,
@@ -53,11 +83,34 @@ export function nodeHandler(handler: FetchHandler, failed: (error: unknown) => v
     },
   });
   return (incoming, outgoing) => {
-    listener(incoming, outgoing).catch((error) => {
+    const { url } = incoming;
+    keepBodyReadBefore(incoming);
+    incoming.url = wholeUrl(incoming);
+    // The listener takes the URL before it returns.
+    const handled = listener(incoming, outgoing);
+    incoming.url = url;
+    handled.catch((error) => {
       failed(error);
       outgoing.destroy();
     });
   };
+}
+
+/** Writes the response of a handler; 500 if it fails. */
+async function sendAnswerOf(
+  handler: FetchHandler,
+  request: Request,
+  bindings: NodeBindings,
+  failed: (error: unknown) => void,
+): Promise<void> {
+  let response: Response;
+  try {
+    response = await handler(request, bindings);
+  } catch (error) {
+    failed(error);
+    response = internalError();
+  }
+  await sendResponse(response, bindings.incoming, bindings.outgoing);
 }
 
 interface NodeBindings {

@@ -5,9 +5,12 @@
  */
 import process from "node:process";
 import { integerOption } from "../internal/check.ts";
+import { type Clock, systemClock } from "../internal/clock.ts";
 import type { McpHandler, McpHandlerOptions } from "../handler/types.ts";
 import { createMcpHandler } from "../handler/handler.ts";
 import type { Dispatcher } from "../protocol/exchange.ts";
+import { listenError } from "./listen_error.ts";
+import { onStopSignals } from "./stop_signals.ts";
 import { endpointUrl, type ServeOptions, serveSettings } from "./serve_options.ts";
 
 /** A server that answers requests. */
@@ -85,7 +88,8 @@ const LONGEST_TIMER = 2 ** 31 - 1;
  *
  * @throws {TypeError} If an option has the wrong type
  * @throws {RangeError} If a number is out of range
- * @throws {Error} The runtime's error if it can't listen at the address
+ * @throws {Error} If it can't listen at the address: says what to do, and has the `code` of the runtime's
+ * error, which is its `cause`
  */
 export async function run(
   listen: Listen,
@@ -106,16 +110,18 @@ export async function run(
     listener = await listen({ hostname, port, fetch: handler, failed });
   } catch (error) {
     await handler.close({ graceMs: 0 });
-    throw error;
+    throw listenError(error, { hostname, port }, { port: '"port"', hostname: '"hostname"' });
   }
   const url = endpointUrl(hostname, listener.port, path);
-  return new Server({ url, hostname, handler, listener, graceMs, signals, failed });
+  const { clock = systemClock } = init;
+  return new Server({ url, hostname, handler, listener, graceMs, signals, clock, failed });
 }
 
 interface ServerInit extends Pick<RunningServer, "url" | "hostname" | "handler"> {
   readonly listener: Listener;
   readonly graceMs: number;
   readonly signals: boolean;
+  readonly clock: Clock;
   readonly failed: (error: unknown) => void;
 }
 
@@ -128,6 +134,8 @@ class Server implements RunningServer {
   readonly #init: ServerInit;
   readonly #finish: () => void;
   #forgetSignals: (() => void) | undefined;
+  /** Whether a signal has stopped the server. */
+  #signalled = false;
   #closing = false;
 
   constructor(init: ServerInit) {
@@ -139,15 +147,23 @@ class Server implements RunningServer {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.finished = promise;
     this.#finish = resolve;
-    if (init.signals) this.#forgetSignals = onStopSignal(() => void this.close());
+    if (!init.signals) return;
+    this.#forgetSignals = onStopSignals({
+      listen: onSignals,
+      clock: init.clock,
+      stop: () => {
+        this.#signalled = true;
+        void this.close();
+      },
+    });
   }
 
   async close(options?: { readonly graceMs?: number }): Promise<void> {
     const graceMs = integerOption("graceMs", options?.graceMs, this.#init.graceMs, 0);
     if (!this.#closing) {
       this.#closing = true;
-      // From now on a signal has its default effect: it ends the process.
-      this.#forgetSignals?.();
+      // From now on a signal has its default effect, unless it repeats the one that stops the server.
+      if (!this.#signalled) this.#forgetSignals?.();
       await this.#stop(graceMs);
       this.#finish();
     }
@@ -187,12 +203,12 @@ async function settled(
   }
 }
 
-/** Calls `stop` at each SIGINT and SIGTERM, until the returned function is called. */
-function onStopSignal(stop: () => void): () => void {
-  process.on("SIGINT", stop);
-  process.on("SIGTERM", stop);
+/** Calls a listener at each SIGINT and SIGTERM, until the returned function is called. */
+export function onSignals(listener: () => void): () => void {
+  process.on("SIGINT", listener);
+  process.on("SIGTERM", listener);
   return () => {
-    process.off("SIGINT", stop);
-    process.off("SIGTERM", stop);
+    process.off("SIGINT", listener);
+    process.off("SIGTERM", listener);
   };
 }

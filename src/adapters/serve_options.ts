@@ -29,7 +29,8 @@ export interface ServeOptions {
    */
   readonly graceMs?: number;
   /**
-   * Whether SIGINT and SIGTERM close the server. A second signal ends the process at once.
+   * Whether SIGINT and SIGTERM close the server. A second signal, half a second or more after the first,
+   * ends the process at once; before that it counts as the same one.
    *
    * @default {true}
    */

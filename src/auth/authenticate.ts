@@ -10,7 +10,7 @@ import type { Inbound } from "../http/inbound.ts";
 import { type Refusal, refusal } from "../http/reply.ts";
 import { ErrorCode } from "../protocol/errors.ts";
 import type { RefusalReason } from "../protocol/events.ts";
-import type { Principal } from "../protocol/exchange.ts";
+import { ANONYMOUS, type Principal } from "../protocol/exchange.ts";
 import { isObject, type RequestId } from "../protocol/jsonrpc.ts";
 import { bearerChallenge, joinChallenges } from "./challenge.ts";
 import { Forbidden, Unauthorized, Unavailable } from "./errors.ts";
@@ -39,9 +39,6 @@ export interface AuthFailure {
   readonly id?: RequestId | null;
 }
 
-/** The sender of all requests if there is no `authenticate`. */
-export const ANONYMOUS: Principal = Object.freeze({ id: "anonymous" });
-
 const EXPIRED = bearerChallenge({ error: "invalid_token" });
 const AUTHENTICATE: AuthFailure = { during: "authenticate" };
 
@@ -64,8 +61,9 @@ function identify(inbound: Inbound, settings: AuthSettings): MaybePromise<Refusa
     return undefined;
   }
   try {
-    const { request, context } = inbound;
-    const principal = settings.authenticate(dropUnderscoreHeaders(request), context);
+    const { source, context } = inbound;
+    const request = "toRequest" in source ? source.toRequest() : dropUnderscoreHeaders(source);
+    const principal = settings.authenticate(request, context);
     if (!isPromise(principal)) return admit(inbound, principal, settings);
     return principal.then((value) => admit(inbound, value, settings))
       .then(undefined, (error: unknown) => refuseFor(error, settings));
@@ -111,7 +109,7 @@ function isPrincipal(value: unknown): value is Principal {
 /** Refuses a request with the error that `authenticate` or `authorize` threw. */
 export function refuseFor(
   error: unknown,
-  settings: AuthSettings,
+  settings: Pick<AuthSettings, "challenge">,
   failure: AuthFailure = AUTHENTICATE,
 ): Refusal {
   const { during, id } = failure;
@@ -151,7 +149,7 @@ interface Refused {
 }
 
 function refuse(
-  settings: AuthSettings,
+  settings: Pick<AuthSettings, "challenge">,
   { challenge, ...refused }: Refused,
   id?: RequestId | null,
 ): Refusal {

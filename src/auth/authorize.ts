@@ -6,9 +6,11 @@
  */
 import type { Inbound } from "../http/inbound.ts";
 import type { Refusal } from "../http/reply.ts";
-import type { MaybePromise } from "../internal/types.ts";
+import { isPromise, type MaybePromise } from "../internal/types.ts";
+import { MissingScopesError } from "../protocol/errors.ts";
 import type { Dispatcher, Principal } from "../protocol/exchange.ts";
-import type { JsonObject, JsonRpcRequest } from "../protocol/jsonrpc.ts";
+import { type Hidden, type ItemMethod, itemOf, itemParams } from "../protocol/items.ts";
+import type { JsonObject, JsonRpcRequest, RequestId } from "../protocol/jsonrpc.ts";
 import { type AuthSettings, refuseFor } from "./authenticate.ts";
 import { Forbidden } from "./errors.ts";
 import { hasScopes } from "./scopes.ts";
@@ -61,21 +63,52 @@ async function decide(
   authorize: Authorize,
 ): Promise<Refusal | undefined> {
   const { principal, requests } = inbound;
-  let verdicts: readonly boolean[];
+  let verdicts: readonly (Hidden | undefined)[];
   try {
     verdicts = await Promise.all(
-      requests.map(({ method, params }) => isAllowed(authorize, principal, method, params)),
+      requests.map((request) => hiddenIn(authorize, principal, request)),
     );
   } catch (error) {
     const failure = { during: "authorize", principal, id: inbound.requestId } as const;
     return refuseFor(error, settings, failure);
   }
-  const allowed = requests.filter((_, index) => verdicts[index]);
+  const allowed = requests.filter((_, index) => verdicts[index] === undefined);
   const refused = lackingScopes(inbound, settings, allowed);
   if (refused !== undefined || allowed.length === requests.length) return refused;
-  inbound.hidden = new Set(requests.filter((_, index) => !verdicts[index]));
+  const hidden = new Map<JsonRpcRequest, Hidden>();
+  for (const [index, request] of requests.entries()) {
+    const verdict = verdicts[index];
+    if (verdict !== undefined) hidden.set(request, verdict);
+  }
+  inbound.hidden = hidden;
   return undefined;
 }
+
+/**
+ * Tells what a principal must not know of a request: its item, if the request that uses the item is
+ * refused; else its method, if the request itself is.
+ */
+async function hiddenIn(
+  authorize: Authorize,
+  principal: Principal,
+  { method, params }: Pick<JsonRpcRequest, "method" | "params">,
+): Promise<Hidden | undefined> {
+  const item = itemOf(method, params);
+  const allowed = await isAllowed(authorize, principal, method, params);
+  if (ITEM_METHODS.has(method)) return allowed ? undefined : "item";
+  // Whoever may not read a resource may not learn by subscribing or completing that it exists.
+  if (item !== undefined && !await isAllowed(authorize, principal, item.method, itemParams(item))) {
+    return "item";
+  }
+  return allowed ? undefined : "method";
+}
+
+/** Lists the requests that use an item. */
+const ITEM_METHODS: ReadonlySet<string> = new Set<ItemMethod>([
+  "tools/call",
+  "prompts/get",
+  "resources/read",
+]);
 
 /**
  * Calls the application's `authorize`.
@@ -93,7 +126,10 @@ export async function isAllowed(
   throw new TypeError(`Return a boolean from "authorize": ${typeof verdict}`);
 }
 
-/** Refuses calls of tools whose scopes the principal lacks, with the scopes of all called tools. */
+/**
+ * Refuses calls of tools whose scopes the principal lacks, with the scopes of all called tools, before
+ * any of them runs. The server itself refuses a call that comes to a tool on any other way.
+ */
 function lackingScopes(
   { principal, requestId }: Inbound,
   settings: AuthorizeSettings,
@@ -108,16 +144,46 @@ function lackingScopes(
     lacking ||= !hasScopes(principal, scopes);
   }
   if (!lacking) return undefined;
-  const error = new Forbidden("Send a token with the scopes that this tool needs", {
-    scopes: needed,
-  });
-  return refuseFor(error, settings, { during: "authorize", principal, id: requestId });
+  return refuseMissingScopes(new MissingScopesError(needed), settings, principal, requestId);
+}
+
+/**
+ * Authorizes a request whose parameters middleware has changed, as if the client had sent them.
+ *
+ * @returns What is hidden from the principal, if anything
+ * @throws {MissingScopesError} If the principal lacks scopes of the tool
+ * @throws The error that the application's `authorize` throws
+ */
+export function authorizeAgain(
+  settings: Pick<AuthorizeSettings, "authorize" | "dispatcher">,
+  principal: Principal,
+  request: Pick<JsonRpcRequest, "method" | "params">,
+): MaybePromise<Hidden | undefined> {
+  const { authorize } = settings;
+  const withScopes = (hidden: Hidden | undefined): Hidden | undefined => {
+    const scopes = hidden === undefined ? scopesOf(settings, request) : undefined;
+    if (scopes === undefined || hasScopes(principal, scopes)) return hidden;
+    throw new MissingScopesError(scopes);
+  };
+  const hidden = authorize && hiddenIn(authorize, principal, request);
+  return isPromise(hidden) ? hidden.then(withScopes) : withScopes(hidden);
+}
+
+/** Refuses a request whose principal lacks scopes, with a challenge that names all that it needs. */
+export function refuseMissingScopes(
+  { message, scopes }: MissingScopesError,
+  settings: Pick<AuthSettings, "challenge">,
+  principal: Principal,
+  id: RequestId | null,
+): Refusal {
+  const error = new Forbidden(message, { scopes });
+  return refuseFor(error, settings, { during: "authorize", principal, id });
 }
 
 /** Returns the scopes that a request needs, or `undefined` if it needs none. */
 function scopesOf(
-  { dispatcher }: AuthorizeSettings,
-  { method, params }: JsonRpcRequest,
+  { dispatcher }: Pick<AuthorizeSettings, "dispatcher">,
+  { method, params }: Pick<JsonRpcRequest, "method" | "params">,
 ): readonly string[] | undefined {
   if (method !== "tools/call" || typeof params?.name !== "string") return undefined;
   return dispatcher.toolScopes?.(params.name);

@@ -49,3 +49,15 @@ function isLoopback(hostname: string): boolean {
   return hostname === "localhost" || hostname.endsWith(".localhost") || hostname === "[::1]" ||
     /^127(\.\d+){3}$/.test(hostname);
 }
+
+/**
+ * Returns a function from a request to the audiences of its token.
+ *
+ * @throws {TypeError} If the audience is neither a string, an array of strings nor a function
+ */
+export function audienceOption(given: unknown): (request: Request) => string[] {
+  // Its type says what it returns; a wrong value is no token's audience
+  if (typeof given === "function") return (request) => [given(request)];
+  const audiences = stringsOption("audience", given);
+  return () => audiences;
+}

@@ -22,7 +22,7 @@ import type { Principal } from "../protocol/exchange.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 import { type Authenticate, bearer, invalidToken, KEY_BOUND } from "./bearer.ts";
 import { boundedFetch, requestFailure } from "./bounded_fetch.ts";
-import { serverUrlOption, stringOption, stringsOption } from "./check.ts";
+import { audienceOption, serverUrlOption, stringOption } from "./check.ts";
 import { checkScopes, type ImpliedScopes, impliedScopes, readScopes } from "./scopes.ts";
 import { TokenCache } from "./token_cache.ts";
 
@@ -43,8 +43,11 @@ export interface IntrospectionOptions {
   readonly clientAuthentication?: "basic" | "post";
   /** The issuer of the tokens, and of the principals. A response with another `iss` is refused. */
   readonly issuer: string;
-  /** The audience of the tokens: one of these must be in the response's `aud` (RFC 8707). */
-  readonly audience: string | readonly string[];
+  /**
+   * The audience of the tokens: one of these must be in the response's `aud` (RFC 8707). A function returns
+   * that of each request, for endpoints that share this `authenticate`.
+   */
+  readonly audience: string | readonly string[] | ((request: Request) => string);
   /**
    * The scopes that every token needs. Without them the response is a 403 that names them.
    *
@@ -87,7 +90,6 @@ export interface IntrospectionOptions {
 /** The values that introspection responses are checked against. */
 interface Expected {
   readonly issuer: string;
-  readonly audience: readonly string[];
   readonly requiredScopes: readonly string[];
   readonly implied: ReadonlyMap<string, readonly string[]>;
   readonly clock: Clock;
@@ -139,20 +141,23 @@ export function introspection(options: IntrospectionOptions): Authenticate {
   checkScopes("requiredScopes", requiredScopes);
   const expected: Expected = {
     issuer: stringOption("issuer", options.issuer),
-    audience: stringsOption("audience", options.audience),
     requiredScopes,
     implied: impliedScopes(options.implies),
     clock,
   };
+  const audienceOf = audienceOption(options.audience);
   const introspect = makeIntrospect(options, expected);
   const cache = new TokenCache({
     clock,
     ttlMs: integerOption("cacheMs", options.cacheMs, 30_000, 0),
     maxEntries: integerOption("cacheEntries", options.cacheEntries, 1_000),
     maxPending: MAX_PENDING,
-    verify: async (token) => principalOf(await introspect(token), expected),
+    verify: async (token, audiences) => principalOf(await introspect(token), audiences, expected),
   });
-  return bearer({ requiredScopes, verify: (token) => cache.get(token) });
+  return bearer({
+    requiredScopes,
+    verify: (token, request) => cache.get(token, audienceOf(request)),
+  });
 }
 
 function makeIntrospect(options: IntrospectionOptions, { issuer, clock }: Expected): Introspect {
@@ -202,9 +207,13 @@ function clientSecretBasic(clientSecret: string): ClientAuth {
 }
 
 /** Reads the principal from an introspection response (RFC 7662 §2.2), or refuses the token. */
-function principalOf(response: JsonObject, expected: Expected): Principal {
+function principalOf(
+  response: JsonObject,
+  accepted: readonly string[],
+  expected: Expected,
+): Principal {
   const { sub, exp, client_id: clientId, scope } = response;
-  const problem = findProblem(response, expected);
+  const problem = findProblem(response, accepted, expected);
   if (problem !== undefined) throw invalidToken(problem, expected.requiredScopes);
   if (typeof sub !== "string" || sub === "") {
     throw invalidToken("Send a token that has a subject", expected.requiredScopes);
@@ -221,7 +230,11 @@ function principalOf(response: JsonObject, expected: Expected): Principal {
 }
 
 /** Says what the client should send instead of the token, if it must be refused. */
-function findProblem(response: JsonObject, expected: Expected): string | undefined {
+function findProblem(
+  response: JsonObject,
+  accepted: readonly string[],
+  expected: Expected,
+): string | undefined {
   const { active, iss, aud, exp, nbf, cnf } = response;
   const now = expected.clock.now() / 1000;
   if (active !== true) return "Send a new token: this one is not active";
@@ -233,7 +246,7 @@ function findProblem(response: JsonObject, expected: Expected): string | undefin
     return "Send a token of the issuer that this server trusts";
   }
   const audiences: readonly unknown[] = Array.isArray(aud) ? aud : [aud];
-  if (!audiences.some((one) => typeof one === "string" && expected.audience.includes(one))) {
+  if (!audiences.some((one) => typeof one === "string" && accepted.includes(one))) {
     return "Send a token for this server: this one is for another audience";
   }
   if (exp !== undefined && !(typeof exp === "number" && exp > now)) {

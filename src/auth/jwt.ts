@@ -12,7 +12,7 @@ import type { Principal } from "../protocol/exchange.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
 import { type Authenticate, bearer, invalidToken, KEY_BOUND } from "./bearer.ts";
 import { boundedFetch } from "./bounded_fetch.ts";
-import { serverUrlOption, stringOption, stringsOption } from "./check.ts";
+import { audienceOption, serverUrlOption, stringOption } from "./check.ts";
 import { type FindKey, RemoteKeys } from "./remote_keys.ts";
 import { checkScopes, type ImpliedScopes, impliedScopes, readScopes } from "./scopes.ts";
 
@@ -28,9 +28,10 @@ export interface JwtOptions {
   readonly issuer: string;
   /**
    * The audience of the tokens: one of these must be in their `aud`. It is the resource that clients
-   * request tokens for (RFC 8707), so usually the URL of the endpoint.
+   * request tokens for (RFC 8707), so usually the URL of the endpoint. A function returns that of each
+   * request, for endpoints that share this `authenticate`.
    */
-  readonly audience: string | readonly string[];
+  readonly audience: string | readonly string[] | ((request: Request) => string);
   /** The issuer's public keys. */
   readonly jwks?: JwkSet;
   /** The URL of the issuer's public keys. They are fetched for the first token. */
@@ -134,9 +135,9 @@ export function jwt(options: JwtOptions): Authenticate {
   const implied = impliedScopes(options.implies);
   const toleranceS = integerOption("clockToleranceS", options.clockToleranceS, 0, 0);
   const find = keysOption(options, clock);
+  const audienceOf = audienceOption(options.audience);
   const expected: JWTVerifyOptions = {
     issuer: stringOption("issuer", options.issuer),
-    audience: stringsOption("audience", options.audience),
     algorithms: algorithmsOption(options.algorithms),
     clockTolerance: toleranceS,
     requiredClaims: ["sub", "exp"],
@@ -144,10 +145,11 @@ export function jwt(options: JwtOptions): Authenticate {
   };
   return bearer({
     requiredScopes,
-    async verify(token) {
+    async verify(token, request) {
+      const audience = audienceOf(request);
       try {
         const currentDate = new Date(clock.now());
-        const claims = await verifyToken(token, find, { ...expected, currentDate });
+        const claims = await verifyToken(token, find, { ...expected, audience, currentDate });
         if (claims.cnf !== undefined) throw invalidToken(KEY_BOUND, requiredScopes);
         return principalOf(claims, readScopes(implied, claims.scope, claims.scp), toleranceS);
       } catch (error) {

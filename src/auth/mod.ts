@@ -32,6 +32,7 @@ export type { ForbiddenOptions, UnauthorizedOptions } from "./errors.ts";
 export type { IntrospectionOptions } from "./introspection.ts";
 export type { JwkSet, JwtOptions } from "./jwt.ts";
 export type { ProtectedResource, ProtectedResourceOptions } from "./protected_resource.ts";
+export type { RequestHead, RequestSource } from "../http/inbound.ts";
 export type { ImpliedScopes } from "./scopes.ts";
 export type { Clock } from "../internal/clock.ts";
 export type { Fetch, MaybePromise } from "../internal/types.ts";

@@ -5,7 +5,8 @@
  * @module
  */
 import type { JsonObject } from "../protocol/jsonrpc.ts";
-import { pathOf } from "../http/gates/path.ts";
+import { isSamePath, pathOf } from "../http/gates/path.ts";
+import type { RequestHead } from "../http/inbound.ts";
 import { isReply, type Reply, reply } from "../http/reply.ts";
 import { respond } from "../http/respond.ts";
 import { bearerChallenge } from "./challenge.ts";
@@ -46,7 +47,7 @@ export interface ProtectedResource {
    * Answers a request for the metadata as data; returns `undefined` for other requests. A handler calls
    * this before anything else.
    */
-  reply(request: Request): Reply | undefined;
+  reply(request: RequestHead): Reply | undefined;
   /**
    * Answers a request for the metadata; returns `undefined` for other requests. Call it yourself if the
    * well-known path is not routed to the handler.
@@ -62,7 +63,7 @@ export interface ProtectedResource {
  */
 export function resourceReply(
   resource: ProtectedResource,
-  request: Request,
+  request: RequestHead,
 ): Reply | undefined {
   const reply: unknown = resource.reply(request);
   if (reply === undefined || isReply(reply)) return reply;
@@ -135,9 +136,11 @@ export function protectedResource(options: ProtectedResourceOptions): ProtectedR
   const path = `${WELL_KNOWN}${url.pathname === "/" ? "" : url.pathname}`;
   const metadataUrl = `${url.origin}${path}${url.search}`;
   const text = JSON.stringify(metadata);
-  const replyTo = (request: Request): Reply | undefined => {
+  const replyTo = (request: RequestHead): Reply | undefined => {
     const asked = pathOf(request.url);
-    return asked === path || asked === WELL_KNOWN ? answer(request, text) : undefined;
+    return isSamePath(asked, path) || isSamePath(asked, WELL_KNOWN)
+      ? answer(request, text)
+      : undefined;
   };
   return {
     metadata,
@@ -151,7 +154,7 @@ export function protectedResource(options: ProtectedResourceOptions): ProtectedR
   };
 }
 
-function answer({ method, headers: asked }: Request, text: string): Reply {
+function answer({ method, headers: asked }: RequestHead, text: string): Reply {
   if (method === "GET" || method === "HEAD") {
     const headers = {
       ...CORS,

@@ -87,8 +87,13 @@ export class RemoteKeys {
     const keys = this.#keys;
     const age = keys === undefined ? Infinity : this.#since(keys.fetchedAt);
     if (keys === undefined || age >= cacheMs * STALE_FACTOR) return await this.#load();
-    if (age >= cacheMs && this.#since(this.#triedAt) >= RETRY_MS) this.#load().catch(onError);
-    return keys;
+    if (age < cacheMs || this.#since(this.#triedAt) < RETRY_MS) return keys;
+    const fresh = this.#load().catch((error) => {
+      onError(error);
+      return keys;
+    });
+    // In the background nothing outlives the request there.
+    return this.#init.clock.perRequest === true ? await fresh : keys;
   }
 
   /** Returns newer keys, or `undefined` if they have been fetched too often. */
@@ -115,6 +120,8 @@ export class RemoteKeys {
   }
 
   #load(): Promise<KeySet> {
+    // A request must not wait for another one, which may end before.
+    if (this.#init.clock.perRequest === true) return this.#fetch();
     return this.#pending ??= this.#fetch().finally(() => this.#pending = undefined);
   }
 

@@ -17,8 +17,8 @@ export interface TokenCacheInit {
   readonly maxEntries: number;
   /** The maximum number of tokens that are verified at a time. */
   readonly maxPending: number;
-  /** Returns the principal of a token that is not in the cache. */
-  readonly verify: (token: string) => Promise<Principal>;
+  /** Returns the principal of a token that is not in the cache, if it is for one of the audiences. */
+  readonly verify: (token: string, audiences: readonly string[]) => Promise<Principal>;
 }
 
 interface Entry {
@@ -41,12 +41,13 @@ export class TokenCache {
   }
 
   /**
-   * Returns the principal of a token. Failures are not cached.
+   * Returns the principal of a token for one of some audiences. Failures are not cached.
    *
    * @throws {Unavailable} If too many tokens are being verified
    */
-  async get(token: string): Promise<Principal> {
-    const key = await hash(token);
+  async get(token: string, audiences: readonly string[] = []): Promise<Principal> {
+    // A token has no spaces
+    const key = await hash([token, ...audiences].join(" "));
     const entry = this.#entries.get(key);
     if (entry !== undefined) {
       this.#entries.delete(key);
@@ -57,17 +58,19 @@ export class TokenCache {
         return entry.principal;
       }
     }
+    // A verification must not wait for another request, which may end before.
+    if (this.#init.clock.perRequest === true) return await this.#verify(key, token, audiences);
     const pending = this.#pending.get(key);
     if (pending !== undefined) return await pending;
     if (this.#pending.size >= this.#init.maxPending) throw new Unavailable();
-    const verified = this.#verify(key, token).finally(() => this.#pending.delete(key));
+    const verified = this.#verify(key, token, audiences).finally(() => this.#pending.delete(key));
     this.#pending.set(key, verified);
     return await verified;
   }
 
-  async #verify(key: string, token: string): Promise<Principal> {
+  async #verify(key: string, token: string, audiences: readonly string[]): Promise<Principal> {
     const { clock, ttlMs, maxEntries, verify } = this.#init;
-    const principal = await verify(token);
+    const principal = await verify(token, audiences);
     const at = clock.now();
     const until = Math.min(at + ttlMs, principal.expiresAt ?? Infinity);
     if (until <= at) return principal;

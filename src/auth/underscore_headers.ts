@@ -15,11 +15,11 @@ class HyphenHeaders implements Headers {
   }
 
   get(name: string): string | null {
-    return hidden(name) ? null : this.#headers.get(name);
+    return isHiddenHeader(name) ? null : this.#headers.get(name);
   }
 
   has(name: string): boolean {
-    return !hidden(name) && this.#headers.has(name);
+    return !isHiddenHeader(name) && this.#headers.has(name);
   }
 
   getSetCookie(): string[] {
@@ -46,7 +46,7 @@ class HyphenHeaders implements Headers {
   }
 
   *entries(): IterableIterator<[string, string]> {
-    for (const entry of this.#headers) if (!hidden(entry[0])) yield entry;
+    for (const entry of this.#headers) if (!isHiddenHeader(entry[0])) yield entry;
   }
 
   *keys(): IterableIterator<string> {
@@ -98,7 +98,8 @@ export function dropUnderscoreHeaders(request: Request): Request {
 /** Matches headers that stay visible: a tool's arguments may have any name. */
 const PARAM_HEADER = /^mcp-param-/i;
 
-function hidden(name: string): boolean {
+/** Tells whether a header is hidden from applications. */
+export function isHiddenHeader(name: string): boolean {
   const text = typeof name === "string" ? name : String(name);
   return text.includes("_") && !PARAM_HEADER.test(text);
 }

@@ -5,11 +5,11 @@
  */
 import type { Inbound } from "../http/inbound.ts";
 import { SESSION_NOT_FOUND, SHUTTING_DOWN, shuttingDown } from "../http/refusals.ts";
-import { accepted, jsonReply, type Reply } from "../http/reply.ts";
+import { accepted, jsonReply, type Refusal, type Reply } from "../http/reply.ts";
 import type { Delay } from "../internal/delay_line.ts";
 import type { Deferred } from "../internal/end_of_turn.ts";
 import type { MaybePromise } from "../internal/types.ts";
-import { ErrorCode, errorObject, errorText } from "../protocol/errors.ts";
+import { ErrorCode, errorObject, errorText, modernCode } from "../protocol/errors.ts";
 import type { RequestId } from "../protocol/jsonrpc.ts";
 import { isModern } from "../protocol/versions.ts";
 import type { OpenReplyStream, ReplyStream } from "../streams/reply_stream.ts";
@@ -95,8 +95,11 @@ export class Answer {
     stream?.release(retryMs);
   }
 
-  /** Sends the response to one request, once. The status is only used if the answer is JSON. */
-  deliver(text: string, status?: number): void {
+  /**
+   * Sends the response to one request, once. The status is only used if the answer is JSON, and a
+   * refusal replaces the answer if it is neither a stream nor a batch.
+   */
+  deliver(text: string, status?: number, refusal?: Refusal): void {
     if (this.#stream !== undefined) {
       this.#stream.answer(text);
       this.#done();
@@ -108,12 +111,13 @@ export class Answer {
       return;
     }
     this.#left--;
+    if (refusal !== undefined) return this.#decide(refusal);
     this.#decide(this.#inbound.accepts.json ? jsonReply(text, status) : this.#wholeStream(text));
   }
 
   /** Ends one request that was stopped, with an error if the client expects a response. */
   stopped(id: RequestId, reason: StopError): void {
-    const text = stopText(id, reason);
+    const text = stopText(id, reason, isModern(this.#inbound.version));
     if (this.#stream === undefined && this.#texts === undefined) {
       this.#left--;
       this.#decide(this.#stopReply(id, reason, text));
@@ -186,10 +190,12 @@ export class Answer {
 }
 
 /** Returns the error for a stopped request, or `undefined` if the client expects no response. */
-function stopText(id: RequestId, { kind }: StopError): string | undefined {
-  if (kind === "timeout") {
-    return errorText(id, errorObject(ErrorCode.NotAvailable, "Request timed out"));
+function stopText(id: RequestId, { kind }: StopError, modern: boolean): string | undefined {
+  const text = (code: number, message: string) =>
+    errorText(id, errorObject(modern ? modernCode(code) : code, message));
+  if (kind === "timeout") return text(ErrorCode.NotAvailable, "Request timed out");
+  if (kind === "operator-cancelled") {
+    return text(ErrorCode.NotAvailable, "An operator cancelled the request");
   }
-  if (kind !== "shutdown") return undefined;
-  return errorText(id, errorObject(ErrorCode.Refused, SHUTTING_DOWN));
+  return kind === "shutdown" ? text(ErrorCode.Refused, SHUTTING_DOWN) : undefined;
 }

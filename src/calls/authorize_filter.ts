@@ -1,5 +1,5 @@
 /**
- * Filters a dispatcher's results for a principal from whom `authorize` hides tools.
+ * Filters a dispatcher's results for a principal from whom `authorize` hides tools, prompts or resources.
  *
  * @module
  */
@@ -7,53 +7,70 @@ import { type Authorize, isAllowed } from "../auth/authorize.ts";
 import { Forbidden, Unauthorized } from "../auth/errors.ts";
 import { isPromise, type MaybePromise } from "../internal/types.ts";
 import type { Dispatcher, Exchange, Principal } from "../protocol/exchange.ts";
+import { type Hidden, ITEM_LISTS, itemOf, itemParams } from "../protocol/items.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
-import { unknownMethod, unknownTool } from "../protocol/unknown.ts";
+import { unknownMethod, unknownPrompt, unknownResource, unknownTool } from "../protocol/unknown.ts";
 
 /**
- * Dispatches a call, and removes hidden tools from its result.
+ * Dispatches a call, and removes hidden items from its result.
  *
- * @param hidden Whether the called tool or method itself is hidden from the principal
+ * @param hidden Whether the item that the call is about, or its method, is hidden from the principal
  */
 export function dispatchVisible(
   dispatcher: Dispatcher,
   call: Exchange,
-  hidden: boolean,
+  hidden: Hidden | undefined,
 ): MaybePromise<JsonObject> {
-  const result = hidden ? hide(dispatcher, call) : dispatcher.dispatch(call);
+  const result = hidden === undefined ? dispatcher.dispatch(call) : hide(dispatcher, call, hidden);
+  return visibleResult(call, result);
+}
+
+/** Removes items that are hidden from the principal from a result. */
+export function visibleResult(
+  call: Exchange,
+  result: MaybePromise<JsonObject>,
+): MaybePromise<JsonObject> {
   return isPromise(result) ? result.then((value) => shown(call, value)) : shown(call, result);
 }
 
-function hide(dispatcher: Dispatcher, call: Exchange): MaybePromise<JsonObject> {
-  if (dispatcher.hide !== undefined) return dispatcher.hide(call);
-  const { method, params } = call;
-  throw method === "tools/call" ? unknownTool(params.name) : unknownMethod(method);
+function hide(dispatcher: Dispatcher, call: Exchange, hidden: Hidden): MaybePromise<JsonObject> {
+  if (dispatcher.hide !== undefined) return dispatcher.hide(call, hidden);
+  const { method, params, protocolVersion } = call;
+  if (hidden === "method") throw unknownMethod(method);
+  const item = itemOf(method, params);
+  if (method === "tools/call") throw unknownTool(params.name);
+  const isPrompt = method === "prompts/get" || item?.method === "prompts/get";
+  throw isPrompt ? unknownPrompt(item?.key) : unknownResource(protocolVersion, item?.key);
 }
 
-/** Removes hidden tools from a list, and marks results that differ by principal as private. */
-function shown({ method, mayCall }: Exchange, given: JsonObject): MaybePromise<JsonObject> {
+/** Removes hidden items from a list, and marks results that differ by principal as private. */
+function shown({ method, mayUse }: Exchange, given: JsonObject): MaybePromise<JsonObject> {
   const result = given.cacheScope === "public" ? { ...given, cacheScope: "private" } : given;
-  const { tools } = result;
-  if (method !== "tools/list" || mayCall === undefined || !Array.isArray(tools)) return result;
-  const names = tools.map((tool) => isObject(tool) ? tool.name : undefined);
-  const verdicts = names.map((name) => typeof name === "string" && mayCall(name));
+  const list = ITEM_LISTS.get(method);
+  if (list === undefined || mayUse === undefined) return result;
+  const entries = result[list.field];
+  if (!Array.isArray(entries)) return result;
+  const keys = entries.map((entry) => isObject(entry) ? entry[list.id] : undefined);
+  const verdicts = keys.map((key) => typeof key === "string" && mayUse(list.method, key));
   return Promise.all(verdicts).then((verdicts) => {
     if (verdicts.every((verdict) => verdict)) return result;
-    return { ...result, tools: tools.filter((_, index) => verdicts[index]) };
+    return { ...result, [list.field]: entries.filter((_, index) => verdicts[index]) };
   });
 }
 
-/** Creates the function that tells whether a tool is visible to a principal. Caches each result. */
-export function mayCallOf(
+/** Creates the function that tells whether an item is visible to a principal. Caches each result. */
+export function mayUseOf(
   authorize: Authorize,
   principal: Principal,
-): Exchange["mayCall"] {
+): NonNullable<Exchange["mayUse"]> {
   const verdicts = new Map<string, Promise<boolean>>();
-  return (name) => {
+  return (method, key) => {
+    const name = `${method} ${key}`;
     let verdict = verdicts.get(name);
     if (verdict === undefined) {
-      verdict = isAllowed(authorize, principal, "tools/call", { name }).catch((error: unknown) => {
-        // The tool is visible: a call gets a challenge with the scopes that it needs.
+      const asked = isAllowed(authorize, principal, method, itemParams({ method, key }));
+      verdict = asked.catch((error: unknown) => {
+        // The item is visible: using it gets a challenge with the scopes that it needs.
         if (error instanceof Forbidden || error instanceof Unauthorized) return true;
         throw error;
       });

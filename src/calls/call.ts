@@ -3,15 +3,16 @@
  *
  * @module
  */
+import { authorizeAgain } from "../auth/authorize.ts";
+import { refuseFor } from "../auth/authenticate.ts";
 import type { Inbound } from "../http/inbound.ts";
-import { serverBusy } from "../http/refusals.ts";
 import type { Reply } from "../http/reply.ts";
+import { preciseTime } from "../internal/clock.ts";
 import type { Delay } from "../internal/delay_line.ts";
-import { clip } from "../internal/quote.ts";
-import { shortHash } from "../internal/random.ts";
+import { RequestContext } from "../internal/request_context.ts";
 import { isPromise, type MaybePromise } from "../internal/types.ts";
 import { ErrorCode, McpError } from "../protocol/errors.ts";
-import type { McpEvent, RequestOutcome } from "../protocol/events.ts";
+import type { McpEvent, RequestFacts, RequestOutcome } from "../protocol/events.ts";
 import {
   type ClientFacts,
   type Exchange,
@@ -19,26 +20,31 @@ import {
   notificationText,
   type Principal,
 } from "../protocol/exchange.ts";
-import type { JsonObject, JsonRpcRequest } from "../protocol/jsonrpc.ts";
+import type { Hidden } from "../protocol/items.ts";
+import { isObject, type JsonObject, type JsonRpcRequest } from "../protocol/jsonrpc.ts";
+import { methodFacts } from "../protocol/methods.ts";
+import type { Passage } from "../protocol/middleware.ts";
 import type { LogLevel } from "../protocol/shapes.ts";
-import { type ProtocolVersion, VERSIONS } from "../protocol/versions.ts";
+import type { RequestTarget } from "../protocol/target.ts";
+import { isModern, type ProtocolVersion, VERSIONS } from "../protocol/versions.ts";
 import type { OpenReplyStream } from "../streams/reply_stream.ts";
 import { Answer } from "./answer.ts";
 import { ask } from "./ask.ts";
-import { dispatchVisible, mayCallOf } from "./authorize_filter.ts";
+import { dispatchVisible, mayUseOf, visibleResult } from "./authorize_filter.ts";
+import { cancelledEvent, finishedEvent, startedEvent } from "./call_events.ts";
 import type { Calls } from "./calls.ts";
 import { watchDisconnect } from "./disconnect.ts";
+import { type EncodedResponse, encodeError, encodeResult } from "./encode_response.ts";
+import { ExchangeView } from "./exchange_view.ts";
 import type { InFlight } from "./inflight.ts";
-import { encodeError, encodeResult } from "./encode_response.ts";
 import { Progress, progressToken } from "./progress.ts";
 import { RequestScope } from "./scope.ts";
+import { RefusedError } from "./refused_error.ts";
 import type { CallSession } from "./session.ts";
 import type { StateBinding } from "./state.ts";
 import { StopError } from "./stop.ts";
 
 const NO_PARAMS: JsonObject = {};
-/** The maximum number of characters of a method in an event: a client may send a very long one. */
-const MOST_REPORTED = 100;
 
 /** A running request, and the dispatcher's view of it. */
 export class Call extends RequestScope implements Exchange {
@@ -51,11 +57,16 @@ export class Call extends RequestScope implements Exchange {
   #timeout: Delay | undefined;
   #maxTimeout: Delay | undefined;
   #startedAt = 0;
+  #begunAt = 0;
   #outcome: RequestOutcome | undefined;
-  #watching = false;
   /** Whether the call has a hold on its session. */
   #holding = false;
-  #mayCall: Exchange["mayCall"];
+  #mayUse: Exchange["mayUse"];
+  #serial = 0;
+  /** The parameters that middleware gave the request. */
+  #params: JsonObject | undefined;
+  #upstream: string | undefined;
+  #started: RequestFacts | undefined;
 
   /** Creates a call that hasn't started, in a slot that the caller has taken. */
   constructor(
@@ -65,7 +76,7 @@ export class Call extends RequestScope implements Exchange {
     message: JsonRpcRequest,
     answer: Answer,
   ) {
-    super(message.id);
+    super(message.id, calls.clock.perRequest === true ? new RequestContext() : undefined);
     this.#calls = calls;
     this.#inbound = inbound;
     this.#session = session;
@@ -73,6 +84,9 @@ export class Call extends RequestScope implements Exchange {
     this.#answer = answer;
   }
 
+  get serial(): number {
+    return this.#serial ||= ++this.#calls.serial;
+  }
   get method(): string {
     return this.#message.method;
   }
@@ -87,6 +101,9 @@ export class Call extends RequestScope implements Exchange {
   }
   get request(): Request {
     return this.#inbound.request;
+  }
+  get localPeer(): string | undefined {
+    return this.#inbound.localPeer;
   }
   get session(): CallSession | undefined {
     return this.#session;
@@ -103,9 +120,36 @@ export class Call extends RequestScope implements Exchange {
   get pageSize(): number {
     return this.#calls.settings.page;
   }
-  get mayCall(): Exchange["mayCall"] {
+  get facts(): RequestFacts | undefined {
+    if (!this.#calls.reporter.enabled) return undefined;
+    // Middleware may have called another tool, and a gateway learns names from the first call.
+    const isKnown = this.#params === undefined && this.#upstream === undefined;
+    return (isKnown ? this.#started : undefined) ??
+      startedEvent(this.#calls, this, this.#params ?? this.params);
+  }
+  get target(): RequestTarget | undefined {
+    return this.#targetOf(this.params);
+  }
+  get chain(): Exchange["chain"] {
+    return this.#calls.settings.middleware;
+  }
+  get mayUse(): Exchange["mayUse"] {
     const { authorize } = this.#calls.settings;
-    return authorize && (this.#mayCall ??= mayCallOf(authorize, this.principal));
+    return authorize && (this.#mayUse ??= mayUseOf(authorize, this.principal));
+  }
+
+  override belongsTo(request: Request): boolean {
+    return request === this.request;
+  }
+
+  /** When the call began, in milliseconds since the epoch; 0 if no operator watched then. */
+  get begunAt(): number {
+    return this.#begunAt;
+  }
+
+  /** The parameters of the latest progress notification, if there is one. */
+  get progress(): JsonObject | undefined {
+    return this.#progress?.latest;
   }
 
   /** The outcome; `undefined` while the call runs. */
@@ -115,18 +159,17 @@ export class Call extends RequestScope implements Exchange {
 
   /** Dispatches the request. */
   start(): void {
-    const { dispatcher, settings, reporter } = this.#calls;
+    const { reporter } = this.#calls;
     this.#inflight.add(this);
+    if (this.#calls.onFinished !== undefined) this.#begunAt = this.#calls.clock.now();
     if (reporter.enabled) this.#reportStarted();
     // Another call of the batch, or an event listener, may have ended the session.
     if (this.#session?.ended) this.stop(new StopError("session-ended"));
     if (this.over) return;
     try {
-      const hidden = this.#inbound.hidden?.has(this.#message) === true;
-      if (hidden) this.#reportHidden();
-      const result = settings.authorize === undefined
-        ? dispatcher.dispatch(this)
-        : dispatchVisible(dispatcher, this, hidden);
+      const hidden = this.#inbound.hidden?.get(this.#message);
+      if (hidden !== undefined) this.#reportHidden(hidden);
+      const result = this.#dispatch(hidden);
       if (!isPromise(result)) return this.#succeed(result);
       this.#wait();
       result.then((value) => this.#succeed(value), (error) => this.#fail(error));
@@ -134,6 +177,83 @@ export class Call extends RequestScope implements Exchange {
       this.#fail(error);
     }
   }
+
+  /** Passes the request through the middleware to the dispatcher. */
+  #dispatch(hidden: Hidden | undefined): MaybePromise<JsonObject> {
+    const { dispatcher, settings: { authorize, middleware } } = this.#calls;
+    // Middleware could tell about what is hidden, or even answer for it.
+    if (middleware === undefined || hidden !== undefined) {
+      return authorize === undefined
+        ? dispatcher.dispatch(this)
+        : dispatchVisible(dispatcher, this, hidden);
+    }
+    const result = middleware(this.passage);
+    const whole = isPromise(result)
+      ? result.then((value) => this.#complete(value))
+      : this.#complete(result);
+    return authorize === undefined ? whole : visibleResult(this, whole);
+  }
+
+  /** Adds to a result of middleware's own what the 2026 era requires. */
+  #complete(result: JsonObject): JsonObject {
+    if (result.resultType !== undefined || !isModern(this.protocolVersion)) return result;
+    const meta = isObject(result._meta) ? result._meta : {};
+    return {
+      resultType: "complete",
+      ...methodFacts(this.method)?.cacheable && { ttlMs: 0, cacheScope: "private" },
+      ...result,
+      _meta: { ...this.#calls.serverMeta, ...meta },
+    };
+  }
+
+  /** The way of the request through middleware. */
+  get passage(): Passage {
+    return {
+      exchange: this,
+      rewrite: (exchange, params) => new ExchangeView(exchange, params, this.#targetOf),
+      run: (exchange) => this.#run(exchange),
+    };
+  }
+
+  /** Dispatches the request as the last middleware has passed it on. */
+  #run(exchange: Exchange): MaybePromise<JsonObject> {
+    const { dispatcher } = this.#calls;
+    this.#checkRunning();
+    if (exchange === this) return dispatcher.dispatch(this);
+    this.#params = exchange.params;
+    const again = (hidden: Hidden | undefined) => {
+      this.#checkRunning();
+      if (hidden !== undefined) this.#reportHidden(hidden);
+      return dispatchVisible(dispatcher, exchange, hidden);
+    };
+    const hidden = this.authorizeAgain(exchange);
+    return isPromise(hidden) ? hidden.then(again) : again(hidden);
+  }
+
+  /**
+   * Authorizes the request with the parameters that middleware gave it.
+   *
+   * @returns What is hidden from the principal, if anything
+   * @throws {RefusedError} If the application's `authorize` throws
+   */
+  authorizeAgain({ method, params }: Exchange): MaybePromise<Hidden | undefined> {
+    const { dispatcher, settings } = this.#calls;
+    const { principal, id } = this;
+    const hidden = authorizeAgain({ ...settings, dispatcher }, principal, { method, params });
+    if (!isPromise(hidden)) return hidden;
+    return hidden.catch((error: unknown) => {
+      if (error instanceof McpError) throw error;
+      throw new RefusedError(refuseFor(error, settings, { during: "authorize", principal, id }));
+    });
+  }
+
+  /** Throws if the request was stopped while middleware ran. */
+  #checkRunning(): void {
+    if (this.over) throw this.reason ?? new TypeError("Call next() before the request is over");
+  }
+
+  readonly #targetOf = (params: JsonObject): RequestTarget | undefined =>
+    this.#calls.dispatcher.target?.(this.method, params);
 
   notify(notification: Notification): void {
     if (this.over) return this.#dropped(notification, "finished");
@@ -157,29 +277,34 @@ export class Call extends RequestScope implements Exchange {
   async openState(): Promise<JsonObject | undefined> {
     const { requestState } = this.params;
     if (requestState === undefined) return undefined;
+    const { states, singleUse } = this.#calls;
     const state = typeof requestState === "string"
-      ? await this.#calls.states.open(requestState, this.#binding)
+      ? await states.open(requestState, this.#binding)
       : undefined;
-    if (state !== undefined) return state;
-    throw new McpError(ErrorCode.InvalidParams, "Invalid requestState: retry without it");
+    if (state === undefined || !isObject(state.data)) {
+      throw new McpError(ErrorCode.InvalidParams, "Invalid requestState: retry without it");
+    }
+    const { data, pass } = state;
+    if (pass === undefined || await singleUse.use(pass, this.#inbound.share)) return data;
+    throw new McpError(
+      ErrorCode.InvalidParams,
+      "This requestState was used before: retry without it",
+    );
   }
 
-  sealState(data: JsonObject): Promise<string> {
-    return this.#calls.states.seal(data, this.#binding);
+  sealState(data: JsonObject, { once = false } = {}): Promise<string> {
+    const { states, singleUse } = this.#calls;
+    const state = once ? { data, pass: singleUse.issue() } : { data };
+    return states.seal(state, this.#binding);
   }
 
   requireInput(result: JsonObject): void {
     if (!this.finish(new StopError("input-required"))) return;
-    const { text, outcome, status } = encodeResult(this.#calls, this, result);
-    this.#release(outcome === "result" ? "input-required" : outcome);
+    const encoded = encodeResult(this.#calls, this, result);
+    const { text, outcome, errorType, status } = encoded;
+    const ended = outcome === "result" ? "input-required" : outcome;
+    this.#release(ended, errorType, text.length);
     this.#answer.deliver(text, status);
-  }
-
-  /** Stops the call when its HTTP request is aborted. For answers that are not streams. */
-  watchClient(): void {
-    if (this.#watching || this.over) return;
-    this.#watching = true;
-    this.onOver(watchDisconnect(this, this.request, this.#calls.delays.disconnect));
   }
 
   closeStream(options?: { readonly retryMs?: number }): void {
@@ -187,46 +312,56 @@ export class Call extends RequestScope implements Exchange {
     this.#answer.release(options?.retryMs ?? this.#calls.settings.retryMs);
   }
 
+  noteUpstream(upstream: string): void {
+    this.#upstream = upstream;
+  }
+
   report(event: McpEvent): void {
     this.#calls.reporter.report(event);
   }
 
   protected override stopped(reason: StopError): void {
-    this.#release(reason.kind);
+    const { kind } = reason;
+    if (kind === "cancelled" && this.#started !== undefined) {
+      this.report(cancelledEvent(this.#started));
+    }
+    this.#release(kind, kind === "input-required" ? undefined : kind);
     this.#answer.stopped(this.id, reason);
   }
 
   #succeed(result: JsonObject): void {
     if (!this.finish()) return;
-    const { text, outcome, status } = encodeResult(this.#calls, this, result);
-    this.#release(outcome);
-    this.#answer.deliver(text, status);
+    this.#respond(encodeResult(this.#calls, this, result));
   }
 
   #fail(error: unknown): void {
     if (!this.finish()) return;
-    const { text, outcome, status } = encodeError(this.#calls, this, error);
-    this.#release(outcome);
-    this.#answer.deliver(text, status);
+    this.#respond(encodeError(this.#calls, this, error));
+  }
+
+  #respond({ text, outcome, errorType, status, refusal }: EncodedResponse): void {
+    this.#release(outcome, errorType, text.length);
+    this.#answer.deliver(text, status, refusal);
   }
 
   /** Releases everything that the call uses. */
-  #release(outcome: RequestOutcome): void {
+  #release(outcome: RequestOutcome, errorType?: string, responseChars?: number): void {
     const { slots, reporter } = this.#calls;
     this.#outcome = outcome;
     this.#timeout?.cancel();
     this.#maxTimeout?.cancel();
     this.#progress?.stop();
-    slots.give();
+    slots.give(this.#inbound.share);
     this.#inflight.delete(this);
     if (this.#holding) this.#session?.release();
-    if (reporter.enabled) this.#reportFinished(outcome);
+    if (reporter.enabled) this.#reportFinished(outcome, errorType, responseChars);
+    this.#calls.onFinished?.(this, outcome, errorType === "tool_error");
   }
 
   /** Sets up what only an asynchronous call needs: hold, timeouts, heartbeat. */
   #wait(): void {
     if (this.over) return;
-    const { settings, delays } = this.#calls;
+    const { settings, delays, clock } = this.#calls;
     const answer = this.#answer;
     if (this.#session !== undefined) {
       this.#session.hold();
@@ -236,9 +371,10 @@ export class Call extends RequestScope implements Exchange {
     if (settings.maxTimeoutMs > 0) {
       this.#maxTimeout = delays.maxTimeout.add(() => this.stop(new StopError("timeout")));
     }
-    // On a stream, the connection detects that the client disconnected.
-    if (VERSIONS[this.protocolVersion].era === "2026" && !answer.streams) {
-      this.watchClient();
+    // A stream too: in process, and on some hosts, the signal aborts without a cancelled body.
+    // Where everything ends with the request, a call of a session can't run on either.
+    if (VERSIONS[this.protocolVersion].era === "2026" || clock.perRequest === true) {
+      this.onOver(watchDisconnect(this, this.#inbound.source, delays.disconnect));
     }
     if (answer.streams && settings.progressHeartbeatMs > 0) {
       this.#ownProgress()?.beat(delays.heartbeat, (notification) => {
@@ -256,8 +392,9 @@ export class Call extends RequestScope implements Exchange {
 
   /** The binding of this request's state. */
   get #binding(): StateBinding {
-    const { method, params } = this;
-    return { owner: this.#inbound.owner, method, params };
+    // An approval is for what middleware has made of the parameters.
+    const params = this.#params ?? this.params;
+    return { owner: this.#inbound.owner, method: this.method, params };
   }
 
   #ownProgress(): Progress | undefined {
@@ -273,37 +410,44 @@ export class Call extends RequestScope implements Exchange {
   ): void {
     const { reporter } = this.#calls;
     if (!reporter.enabled) return;
-    reporter.report({ type: "message-dropped", session: this.#sessionName, method, reason });
+    reporter.report({ type: "message-dropped", session: this.#session?.name, method, reason });
   }
 
   #reportStarted(): void {
     const { clock, reporter } = this.#calls;
-    this.#startedAt = clock.now();
-    const method = clip(this.method, MOST_REPORTED);
-    reporter.report({ type: "request-started", session: this.#sessionName, method });
+    this.#startedAt = preciseTime(clock);
+    const event = startedEvent(this.#calls, this, this.params);
+    this.#started = event;
+    reporter.report(event);
   }
 
-  /** Reports that the call is answered as if its method or tool didn't exist. */
-  #reportHidden(): void {
+  /** Reports that the call is answered as if its method or item didn't exist. */
+  #reportHidden(hidden: Hidden): void {
     const modern = VERSIONS[this.protocolVersion].era === "2026";
-    const status = modern && this.method !== "tools/call" ? 404 : 200;
-    this.#calls.reporter.report({ type: "refused", status, reason: "hidden" });
+    const status = modern && hidden === "method" ? 404 : 200;
+    const { reporter } = this.#calls;
+    if (!reporter.enabled) return;
+    reporter.report({ ...this.facts, type: "refused", status, reason: "hidden" });
   }
 
-  #reportFinished(outcome: RequestOutcome): void {
+  #reportFinished(
+    outcome: RequestOutcome,
+    errorType: string | undefined,
+    responseChars: number | undefined,
+  ): void {
     const { clock, reporter } = this.#calls;
-    const ms = clock.now() - this.#startedAt;
-    const method = clip(this.method, MOST_REPORTED);
-    reporter.report({ type: "request-finished", session: this.#sessionName, method, ms, outcome });
+    const { facts } = this;
+    if (facts === undefined) return;
+    const ms = preciseTime(clock) - this.#startedAt;
+    const { bodyLength } = this.#inbound;
+    reporter.report(
+      finishedEvent(facts, ms, outcome, errorType, bodyLength, responseChars, this.#upstream),
+    );
   }
 
   /** The in-flight calls that this one belongs to. */
   get #inflight(): InFlight {
     return this.#session?.inflight ?? this.#calls.sessionless;
-  }
-
-  get #sessionName(): string | undefined {
-    return this.#session === undefined ? undefined : shortHash(this.#session.id);
   }
 }
 
@@ -319,7 +463,7 @@ export function startCall(
   session: CallSession | undefined,
   open: OpenReplyStream | undefined,
 ): MaybePromise<Reply> {
-  if (!calls.slots.take()) return serverBusy("request-limit", message.id);
+  if (!calls.slots.take(inbound.share)) return calls.busy(message.id);
   const answer = new Answer(calls, inbound, open);
   new Call(calls, inbound, session, message, answer).start();
   return answer.reply();
@@ -340,10 +484,11 @@ export function startBatch(
   begin: () => void,
 ): MaybePromise<Reply> {
   let taken = 0;
-  while (taken < messages.length && calls.slots.take()) taken++;
+  while (taken < messages.length && calls.slots.take(inbound.share)) taken++;
   if (taken < messages.length) {
-    for (; taken > 0; taken--) calls.slots.give();
-    return serverBusy("request-limit");
+    const refused = calls.busy();
+    for (; taken > 0; taken--) calls.slots.give(inbound.share);
+    return refused;
   }
   begin();
   const answer = new Answer(calls, inbound, open, messages.length);

@@ -4,22 +4,30 @@
  * @module
  */
 import type { Authorize } from "../auth/authorize.ts";
+import { serverBusy } from "../http/refusals.ts";
+import type { Refusal } from "../http/reply.ts";
 import type { Clock } from "../internal/clock.ts";
 import { DelayLine } from "../internal/delay_line.ts";
 import { EndOfTurn } from "../internal/end_of_turn.ts";
 import { Slots } from "../internal/slots.ts";
 import { MetaKey } from "../protocol/envelope.ts";
+import type { RequestOutcome } from "../protocol/events.ts";
 import type { Dispatcher } from "../protocol/exchange.ts";
-import type { JsonObject } from "../protocol/jsonrpc.ts";
+import type { JsonObject, RequestId } from "../protocol/jsonrpc.ts";
+import type { Chain } from "../protocol/middleware.ts";
 import type { Reporter } from "../protocol/reporter.ts";
 import type { ProtocolVersion } from "../protocol/versions.ts";
 import { InFlight } from "./inflight.ts";
+import type { RequestScope } from "./scope.ts";
+import type { SingleUse } from "./single_use.ts";
 import type { StateSealer } from "./state.ts";
 
 /** The checked options of calls. Times are in milliseconds. */
 export interface CallSettings {
-  /** The maximum number of running calls. */
+  /** The maximum number of running calls, and of running notifications. */
   readonly most: number;
+  /** The same for each principal. */
+  readonly mostPerPrincipal: number;
   /** The time after which the answer of a call becomes a stream. */
   readonly sseAfterMs: number;
   /** The time between progress reports for a silent call with a progress token; 0 for none. */
@@ -40,6 +48,10 @@ export interface CallSettings {
   readonly versions: readonly ProtocolVersion[];
   /** The application's `authorize`. */
   readonly authorize: Authorize | undefined;
+  /** The middleware, combined; `undefined` if there is none. */
+  readonly middleware: Chain | undefined;
+  /** A challenge whose parameters are added to those of refused calls. */
+  readonly challenge: string | undefined;
 }
 
 /** The delay lines of all calls. */
@@ -69,29 +81,43 @@ export class Calls {
   readonly reporter: Reporter;
   /** Encrypts the state that 2026 clients send from one round of a request to the next. */
   readonly states: StateSealer;
+  /** Lets states be used once. */
+  readonly singleUse: SingleUse;
   /** The slots for running calls. */
   readonly slots: Slots;
+  /** The slots for notifications that the dispatcher still handles. */
+  readonly notifications: Slots;
   /** The running calls without a session. */
   readonly sessionless = new InFlight();
   readonly delays: CallDelays;
-  readonly endOfTurn = new EndOfTurn();
+  readonly endOfTurn: EndOfTurn;
+  /** The number of requests so far. */
+  serial = 0;
   /** Whether new calls are refused because the endpoint closes. */
   closing = false;
+  /** Called when a call is over, while an operator watches; `failed` for the result of a tool that failed. */
+  onFinished:
+    | ((call: RequestScope, outcome: RequestOutcome, failed: boolean) => void)
+    | undefined;
 
   /** Creates the owner; no timer runs until a call waits. */
   constructor(
     dispatcher: Dispatcher,
     settings: CallSettings,
     states: StateSealer,
+    singleUse: SingleUse,
     clock: Clock,
     reporter: Reporter,
   ) {
     this.dispatcher = dispatcher;
     this.settings = settings;
     this.states = states;
+    this.singleUse = singleUse;
     this.clock = clock;
     this.reporter = reporter;
-    this.slots = new Slots(settings.most);
+    this.endOfTurn = new EndOfTurn(clock.perRequest);
+    this.slots = new Slots(settings.most, settings.mostPerPrincipal);
+    this.notifications = new Slots(settings.most, settings.mostPerPrincipal);
     this.delays = {
       sseAfter: new DelayLine(clock, settings.sseAfterMs),
       disconnect: new DelayLine(clock, Math.min(settings.sseAfterMs, MOST_DISCONNECT_MS)),
@@ -108,8 +134,14 @@ export class Calls {
     return serverInfo === undefined ? {} : { [MetaKey.ServerInfo]: serverInfo };
   }
 
+  /** Refuses a request that found no slot, and names the limit. */
+  busy(id?: RequestId | null): Refusal {
+    return serverBusy(this.slots.full ? "request-limit" : "principal-request-limit", id);
+  }
+
   /** Cancels all waits. */
   dispose(): void {
     for (const line of Object.values(this.delays)) line.clear();
+    this.singleUse.dispose();
   }
 }

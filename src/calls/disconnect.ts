@@ -16,7 +16,7 @@ import { StopError } from "./stop.ts";
  */
 export function watchDisconnect(
   scope: RequestScope,
-  request: Request,
+  request: Pick<Request, "signal">,
   line: DelayLine,
 ): () => void {
   const stop = () => void scope.stop(new StopError("disconnected"));
@@ -25,7 +25,7 @@ export function watchDisconnect(
     watched = request.signal;
     if (watched.aborted) stop();
     else watched.addEventListener("abort", stop, { once: true });
-  });
+  }, stop);
   return () => {
     delay.cancel();
     watched?.removeEventListener("abort", stop);

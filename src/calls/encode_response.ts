@@ -3,27 +3,43 @@
  *
  * @module
  */
+import { refuseMissingScopes } from "../auth/authorize.ts";
+import type { Refusal } from "../http/reply.ts";
 import { isWithinBytes } from "../internal/utf8.ts";
-import { ErrorCode, errorObject, errorText, McpError, modernCode } from "../protocol/errors.ts";
+import {
+  ErrorCode,
+  errorObject,
+  errorText,
+  McpError,
+  MissingScopesError,
+  modernCode,
+} from "../protocol/errors.ts";
 import type { RequestOutcome } from "../protocol/events.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
 import { preparedText } from "../protocol/prepared.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import { isModern } from "../protocol/versions.ts";
 import type { Calls } from "./calls.ts";
+import { RefusedError } from "./refused_error.ts";
 
+/** The `error.type` of a result with `isError`. */
+const TOOL_ERROR = "tool_error";
 const INTERNAL_ERROR = errorObject(ErrorCode.InternalError, "Internal error");
 
 /** The JSON-RPC response of a call. */
 export interface EncodedResponse {
   readonly text: string;
   readonly outcome: RequestOutcome;
+  /** The `error.type` of a failure, for events. */
+  readonly errorType?: string;
   /** The HTTP status, if it is not 200 and the answer is JSON. */
   readonly status?: number;
+  /** The reply instead, if the call is refused and nothing has been sent for its POST. */
+  readonly refusal?: Refusal;
 }
 
 /** The part of a call that encoding needs. */
-type AnsweredCall = Pick<Exchange, "id" | "method" | "protocolVersion">;
+type AnsweredCall = Pick<Exchange, "id" | "method" | "principal" | "protocolVersion">;
 
 /** HTTP statuses of errors in the 2026 era (2026-07-28, Streamable HTTP, Basic). */
 const MODERN_STATUS: ReadonlyMap<number, number> = new Map([
@@ -51,13 +67,15 @@ export function encodeResult(
   }
   const most = calls.settings.resultBytes;
   if (!isWithinBytes(json, most)) {
-    return { text: tooLarge(calls, call, most), outcome: "error" };
+    const errorType = call.method === "tools/call" ? TOOL_ERROR : String(ErrorCode.InternalError);
+    return { text: tooLarge(calls, call, most), outcome: "error", errorType };
   }
   const { id } = call;
   const idText = typeof id === "number" ? id : JSON.stringify(id);
   return {
     text: `{"jsonrpc":"2.0","id":${idText},"result":${json}}`,
     outcome: "result",
+    errorType: result.isError === true && call.method === "tools/call" ? TOOL_ERROR : undefined,
   };
 }
 
@@ -71,7 +89,8 @@ export function encodeError(calls: Calls, call: AnsweredCall, error: unknown): E
     reason = unusable;
   }
   calls.reporter.failed(call.method, reason);
-  return { text: errorText(call.id, INTERNAL_ERROR), outcome: "error" };
+  const errorType = String(ErrorCode.InternalError);
+  return { text: errorText(call.id, INTERNAL_ERROR), outcome: "error", errorType };
 }
 
 /** @throws If the error can't be encoded, or is too large */
@@ -83,7 +102,14 @@ function encodeMcpError(calls: Calls, call: AnsweredCall, error: McpError): Enco
   if (!isWithinBytes(text, most)) {
     throw new RangeError(`Throw a smaller error: at most ${most} bytes`);
   }
-  return { text, outcome: "error", status: modern ? MODERN_STATUS.get(code) : undefined };
+  const status = modern ? MODERN_STATUS.get(code) : undefined;
+  const errorType = String(code);
+  const refusal = error instanceof RefusedError
+    ? error.refusal
+    : error instanceof MissingScopesError
+    ? refuseMissingScopes(error, calls.settings, call.principal, call.id)
+    : undefined;
+  return { text, outcome: "error", errorType, status, refusal };
 }
 
 function tooLarge(calls: Calls, call: AnsweredCall, most: number): string {

@@ -36,18 +36,25 @@ export class InFlight {
 
   /** Stops every request with an id, because the client cancelled it. */
   cancel(id: RequestId, detail?: string): void {
-    for (const scope of this.#all()) {
+    for (const scope of this.all()) {
       if (scope.id === id) scope.stop(new StopError("cancelled", detail));
+    }
+  }
+
+  /** Stops the calls of an HTTP request, whose client has disconnected. */
+  disconnected(request: Request): void {
+    for (const scope of this.all()) {
+      if (scope.belongsTo(request)) scope.stop(new StopError("disconnected"));
     }
   }
 
   /** Stops every request. */
   stopAll(kind: "session-ended" | "shutdown"): void {
-    for (const scope of this.#all()) scope.stop(new StopError(kind));
+    for (const scope of this.all()) scope.stop(new StopError(kind));
   }
 
   /** Copies the list: stopping a request removes it from the list. */
-  #all(): RequestScope[] {
+  all(): RequestScope[] {
     const all: RequestScope[] = [];
     for (let scope = this.#scopes.first; scope !== undefined; scope = scope.next) all.push(scope);
     return all;

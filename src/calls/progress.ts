@@ -22,10 +22,16 @@ export class Progress {
   #beats = 0;
   #delay: Delay | undefined;
   #own = false;
+  #latest: JsonObject | undefined;
 
   /** @param token The client's progress token */
   constructor(token: string | number) {
     this.#token = token;
+  }
+
+  /** The parameters of the latest notification that was sent, heartbeats apart. */
+  get latest(): JsonObject | undefined {
+    return this.#latest;
   }
 
   /** Checks a progress notification: returns `"ok"` if it may be sent, else the reason why not. */
@@ -38,6 +44,7 @@ export class Progress {
       return "not-rising";
     }
     this.#last = value;
+    this.#latest = params;
     return "ok";
   }
 

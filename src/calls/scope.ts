@@ -4,6 +4,7 @@
  * @module
  */
 import { Linked } from "../internal/linked_list.ts";
+import type { RequestContext } from "../internal/request_context.ts";
 import type { RequestId } from "../protocol/jsonrpc.ts";
 import type { StopError } from "./stop.ts";
 
@@ -37,11 +38,22 @@ export abstract class RequestScope extends Linked<RequestScope> {
   #reason: StopError | undefined;
   #over = false;
   #listeners: Set<() => void> | undefined;
+  readonly #context: RequestContext | undefined;
 
-  /** @param id The id from the client */
-  constructor(id: RequestId) {
+  /**
+   * @param id The id from the client
+   * @param context Where listeners are called that are to hear that the request was stopped, which
+   * another request may do; left out where requests are not kept apart
+   */
+  constructor(id: RequestId, context?: RequestContext) {
     super();
     this.id = id;
+    this.#context = context;
+  }
+
+  /** Tells whether it came in an HTTP request, and is not a task that outlives that. */
+  belongsTo(_request: Request): boolean {
+    return false;
   }
 
   /** Whether the request has finished or was stopped. */
@@ -86,8 +98,8 @@ export abstract class RequestScope extends Linked<RequestScope> {
     this.#over = true;
     this.#reason = reason;
     this.stopped(reason);
-    this.#controller?.abort(reason);
-    this.#notifyOver();
+    if (this.#context === undefined) this.#notifyStopped(reason);
+    else this.#context.run(() => this.#notifyStopped(reason));
     return true;
   }
 
@@ -104,6 +116,11 @@ export abstract class RequestScope extends Linked<RequestScope> {
     if (reason !== undefined) this.#controller?.abort(reason);
     this.#notifyOver();
     return true;
+  }
+
+  #notifyStopped(reason: StopError): void {
+    this.#controller?.abort(reason);
+    this.#notifyOver();
   }
 
   #notifyOver(): void {

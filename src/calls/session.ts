@@ -10,6 +10,8 @@ import type { Questions } from "./questions.ts";
 
 /** A session, as seen by its calls. */
 export interface CallSession extends ExchangeSession {
+  /** A hash of the id, for events. */
+  readonly name: string;
   /** Whether the session has ended: its calls must stop. */
   readonly ended: boolean;
   /** The calls that run in the session. */

@@ -6,8 +6,8 @@
 
 /**
  * The reason why a request was stopped: the client has to give input first (2026-07-28), the client
- * cancelled it, the client disconnected (2026-07-28), it timed out, its session ended, or the endpoint
- * closes.
+ * cancelled it, the client disconnected (2026-07-28), it timed out, its session ended, an operator
+ * cancelled it, or the endpoint closes.
  */
 export type StopKind =
   | "input-required"
@@ -15,7 +15,8 @@ export type StopKind =
   | "disconnected"
   | "timeout"
   | "session-ended"
-  | "shutdown";
+  | "shutdown"
+  | "operator-cancelled";
 
 const MESSAGES: Readonly<Record<StopKind, string>> = {
   "input-required": "The client must give input and retry the request",
@@ -24,6 +25,7 @@ const MESSAGES: Readonly<Record<StopKind, string>> = {
   "timeout": "Request timed out",
   "session-ended": "The session ended",
   "shutdown": "The server is shutting down",
+  "operator-cancelled": "An operator cancelled the request",
 };
 
 /**

@@ -1,5 +1,5 @@
 /**
- * Creates the authentication of an endpoint from a configuration.
+ * Creates the authentication of all endpoints from a configuration.
  *
  * @module
  */
@@ -17,37 +17,46 @@ import type { Config } from "./config_schema.ts";
 
 type AuthConfig = NonNullable<Config["auth"]>;
 
-/** The options of an endpoint that authenticate its callers. */
-export interface AuthOptions {
-  readonly authenticate?: Authenticate;
-  readonly resource?: ProtectedResource;
+/** The authentication of all endpoints. */
+export interface Auth {
+  /** Returns the sender of a request to any endpoint; `undefined` if everybody may call. */
+  readonly authenticate: Authenticate | undefined;
+  /** Returns the metadata of the endpoint at a URL, if clients get their tokens elsewhere. */
+  resource(url: string): ProtectedResource | undefined;
 }
 
 /**
- * Creates the authentication of an endpoint.
+ * Creates the authentication of all endpoints. They share it, and so the keys of an issuer and the tokens
+ * that are known: what is in a cache doesn't tell which endpoints there are.
  *
- * @param url Where clients reach the endpoint: the audience of their tokens, unless the configuration
- * names another one
+ * @param urlOf Returns the URL that clients reach the endpoint of a request at: the audience of its tokens,
+ * unless the configuration names another one
  * @param onError Called when keys could not be fetched
  */
-export function authOptions(
+export function authOf(
   auth: AuthConfig | undefined,
-  url: string,
+  urlOf: (request: Request) => string,
   onError: (error: unknown) => void,
-): AuthOptions {
-  if (auth?.tokens !== undefined) return { authenticate: fixedTokens(auth.tokens) };
+): Auth {
+  if (auth?.tokens !== undefined) {
+    return { authenticate: fixedTokens(auth.tokens), resource: () => undefined };
+  }
   const server = auth?.jwt ?? auth?.introspection;
-  if (auth === undefined || server === undefined) return {};
-  const { issuer, requiredScopes, audience = url } = server;
-  const authenticate = auth.jwt === undefined
-    ? auth.introspection && introspection({ ...auth.introspection, audience })
-    : jwt({ ...auth.jwt, audience, onError });
-  const resource = protectedResource({
-    resource: url,
-    authorizationServers: [issuer],
-    ...requiredScopes !== undefined && { scopes: requiredScopes },
-  });
-  return { ...authenticate && { authenticate }, resource };
+  if (auth === undefined || server === undefined) {
+    return { authenticate: undefined, resource: () => undefined };
+  }
+  const { issuer, requiredScopes, audience = urlOf } = server;
+  return {
+    authenticate: auth.jwt === undefined
+      ? auth.introspection && introspection({ ...auth.introspection, audience })
+      : jwt({ ...auth.jwt, audience, onError }),
+    resource: (url) =>
+      protectedResource({
+        resource: url,
+        authorizationServers: [issuer],
+        ...requiredScopes !== undefined && { scopes: requiredScopes },
+      }),
+  };
 }
 
 /** Accepts the configured tokens. Looks them up by digest, so that the time reveals nothing of them. */

@@ -41,6 +41,24 @@ export function banner({ url, base, names, tokens }: BannerInit): string {
   ].join("\n");
 }
 
+/**
+ * Writes the links to the dashboard.
+ *
+ * @param page A link for a browser
+ * @param top Another one, for `mooring top`
+ */
+export function dashboardText(page: string, top: string): string {
+  return [
+    "Open the dashboard with this link, which works once and for ten minutes:",
+    "",
+    `  ${page}`,
+    "",
+    `Or in a terminal: mooring top '${top}'`,
+    "",
+    "",
+  ].join("\n");
+}
+
 function count(names: readonly string[]): string {
   return names.length === 1 ? "1 server" : `${names.length} servers`;
 }

@@ -5,32 +5,30 @@
  * @module
  */
 import { endpointUrl, isLoopback } from "../adapters/serve_options.ts";
-import type { OpenInit, Upstream } from "../gateway/mod.ts";
-import { systemClock } from "../internal/clock.ts";
+import { startProblem } from "../gateway/upstreams/start_problem.ts";
 import { clip } from "../internal/quote.ts";
-import { McpError } from "../protocol/errors.ts";
-import type { JsonObject } from "../protocol/jsonrpc.ts";
+import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
 import { backend } from "./backend.ts";
-import { parseConfig, pathText, readConfig } from "./config.ts";
+import { configError, examineConfig, type Examined, pathText, readConfig } from "./config.ts";
 import type { Config, ServerEntry } from "./config_schema.ts";
-import { ExitCode, messageOf } from "./errors.ts";
+import type { Problem } from "./env.ts";
+import { ExitCode } from "./errors.ts";
 import type { Io } from "./io.ts";
+import { escapeInvisible } from "../internal/invisible.ts";
 import { printable } from "./log.ts";
 import { enabledServers, settingsOf } from "./settings.ts";
+import { tryServers } from "./trial.ts";
+import { writeWarnings } from "./warnings.ts";
 
 /** The options of `mooring check`. */
 export interface CheckOptions {
   readonly connect?: boolean;
+  /** The values of the file's inputs, by their ids. */
+  readonly input?: Readonly<Record<string, string>>;
 }
 
 /** Characters of a server's result that are shown. */
 const MAX_LENGTH = 1_000;
-/** Servers that are tried at the same time. */
-const MAX_TRIALS = 8;
-/** Time for one trial, in milliseconds. */
-const TRIAL_MS = 30_000;
-/** Lines of a failed program's output that are shown, the last ones. */
-const MAX_LINES = 3;
 
 /**
  * Checks a configuration file.
@@ -39,37 +37,63 @@ const MAX_LINES = 3;
  */
 export async function check(
   file: string,
-  { connect = false }: CheckOptions,
+  { connect = false, input: inputs }: CheckOptions,
   io: Io,
 ): Promise<ExitCode> {
-  const { config, secrets } = parseConfig({ file, text: await readConfig(file), env: io.env });
-  io.secrets.add(secrets);
-  const problems = serverProblems(config);
-  for (const problem of problems) io.err.write(`${file}: ${problem}\n`);
-  if (problems.length > 0) return ExitCode.Failed;
-  io.out.write(`${["OK", ...summary(config)].join("\n")}\n`);
+  const source = { file, text: await readConfig(file), env: io.env, inputs };
+  const examined = examineConfig(source);
+  io.secrets.add(examined.secrets);
+  writeWarnings(examined.warnings, io);
+  const { config } = examined;
+  // Connecting finds the programs that can't be started by itself
+  const tried = connect && config !== undefined && examined.problems.length === 0;
+  const problems = [...examined.problems, ...tried ? [] : await programProblems(examined)];
+  if (config === undefined || problems.length > 0) {
+    throw configError(source, problems, examined.originOf);
+  }
+  io.out.write(`${escapeInvisible(["OK", ...summary(config)].join("\n"))}\n`);
   if (!connect) return ExitCode.Ok;
   io.out.write("\n");
   let failed = 0;
-  await tryServers(config, ({ name, ok, text }) => {
-    if (!ok) failed++;
-    // Redacted before it is cut: half of a secret would not be recognized
-    const shown = clip(printable(io.secrets.redact(text)), MAX_LENGTH);
-    io.out.write(`${ok ? "ok    " : "FAILED"} ${name}: ${shown}\n`);
+  const servers = enabledServers(config);
+  await tryServers({
+    servers,
+    backend,
+    report({ name, ok, text }) {
+      if (!ok) failed++;
+      // Redacted before it is cut: half of a secret would not be recognized
+      const shown = clip(printable(io.secrets.redact(text)), MAX_LENGTH);
+      io.out.write(`${ok ? "ok    " : "FAILED"} ${name}: ${shown}\n`);
+    },
   });
   return failed === 0 ? ExitCode.Ok : ExitCode.Failed;
 }
 
-/** Finds the mistakes that the schema can't: options that an upstream refuses. */
-function serverProblems(config: Config): string[] {
-  return Object.entries(config.mcpServers).flatMap(([name, entry]) => {
-    try {
-      backend.upstream(entry);
-      return [];
-    } catch (error) {
-      return [`${pathText(["mcpServers", name])}: ${messageOf(error)}`];
-    }
-  });
+/** Finds the programs that can't be started, of all servers that are described well enough. */
+async function programProblems({ value, problems }: Examined): Promise<Problem[]> {
+  const servers = isObject(value) && isObject(value["mcpServers"]) ? value["mcpServers"] : {};
+  const wrong = new Set(problems.map(({ path }) => pathText(path)));
+  const found: Problem[] = [];
+  for (const [name, entry] of Object.entries(servers)) {
+    if (!isObject(entry) || entry["disabled"] === true || "url" in entry) continue;
+    const { command, cwd, env } = entry;
+    if (typeof command !== "string" || command === "") continue;
+    const at = (key: string) => ["mcpServers", name, key];
+    if (wrong.has(pathText(at("command"))) || wrong.has(pathText(at("cwd")))) continue;
+    const problem = await startProblem({
+      command,
+      env: isObject(env) ? textsOf(env) : {},
+      cwd: typeof cwd === "string" ? cwd : undefined,
+    });
+    if (problem !== undefined) found.push({ path: at(problem.option), message: problem.advice });
+  }
+  return found;
+}
+
+function textsOf(values: JsonObject): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(values).filter((pair): pair is [string, string] => typeof pair[1] === "string"),
+  );
 }
 
 /** Sums a configuration up in a few lines, without anything that may be secret. */
@@ -117,86 +141,4 @@ function authText(auth: Config["auth"]): string {
     ? ["introspection", auth.introspection?.issuer]
     : ["JWT", auth.jwt.issuer];
   return `${kind} of ${issuer}`;
-}
-
-/** The result of connecting to one server. */
-interface Trial {
-  readonly name: string;
-  readonly ok: boolean;
-  readonly text: string;
-}
-
-/** Connects to every enabled server once, and reports each result when it is known. */
-async function tryServers(config: Config, report: (trial: Trial) => void): Promise<void> {
-  const queue = [...enabledServers(config)];
-  const work = async (): Promise<void> => {
-    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-      const [name, entry] = next;
-      report({ name, ...await tryServer(name, backend.upstream(entry)) });
-    }
-  };
-  await Promise.all(Array.from({ length: MAX_TRIALS }, work));
-}
-
-async function tryServer(name: string, upstream: Upstream): Promise<Omit<Trial, "name">> {
-  const start = performance.now();
-  const limit = new AbortController();
-  const timer = setTimeout(
-    () => limit.abort(new Error(`It took longer than ${TRIAL_MS / 1_000} seconds`)),
-    TRIAL_MS,
-  );
-  const output: string[] = [];
-  try {
-    const session = await upstream.open(openInit(name, limit.signal, output));
-    try {
-      const { serverInfo, protocolVersion, capabilities } = session.facts;
-      const tools = capabilities.tools === undefined ? "no tools" : await session.request({
-        method: "tools/list",
-        params: {},
-        signal: limit.signal,
-        request: REQUEST,
-        notify() {},
-        ask,
-      }).then(countTools);
-      const ms = Math.round(performance.now() - start);
-      const title = `${serverInfo.name} ${serverInfo.version}`;
-      return { ok: true, text: `${title}, ${protocolVersion}, ${tools}, ${ms} ms` };
-    } finally {
-      await session.close();
-    }
-  } catch (error) {
-    return { ok: false, text: [messageOf(error), ...output].join(" | ") };
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-/** Stands for the client's request, which a session is opened for. */
-const REQUEST = new Request("http://localhost/");
-
-function openInit(name: string, signal: AbortSignal, output: string[]): OpenInit {
-  return {
-    name,
-    client: { capabilities: {} },
-    principal: { id: "check" },
-    request: REQUEST,
-    downstream: { notified() {}, ask, ended() {} },
-    signal,
-    clock: systemClock,
-    report(event) {
-      if (event.type !== "upstream-output") return;
-      output.push(event.text);
-      if (output.length > MAX_LINES) output.shift();
-    },
-  };
-}
-
-function ask(): Promise<JsonObject> {
-  return Promise.reject(new McpError(-32601, "There is no client to ask"));
-}
-
-function countTools({ tools, nextCursor }: JsonObject): string {
-  const count = Array.isArray(tools) ? tools.length : 0;
-  const more = nextCursor === undefined ? "" : " or more";
-  return count === 1 && more === "" ? "1 tool" : `${count}${more} tools`;
 }

@@ -26,8 +26,16 @@ export interface ServeOptions {
   readonly allowHost?: readonly string[];
   readonly redis?: string;
   readonly secretEnv?: string;
+  /** True without an address. */
+  readonly metrics?: string | true;
+  readonly audit?: string;
   readonly log?: string;
   readonly logLevel?: string;
+  readonly dashboard?: boolean;
+  readonly dashboardPort?: string;
+  readonly dashboardTokenEnv?: string;
+  /** The values of the file's inputs, by their ids. */
+  readonly input?: Readonly<Record<string, string>>;
 }
 
 /** The name of the one server that options describe. */
@@ -40,6 +48,8 @@ const OPTIONS: Readonly<Record<string, readonly [keyof ServeOptions, string]>> =
   path: ["path", "--path"],
   publicUrl: ["publicUrl", "--public-url"],
   redis: ["redis", "--redis"],
+  metrics: ["metrics", "--metrics"],
+  audit: ["audit", "--audit"],
   log: ["log", "--log"],
   logLevel: ["logLevel", "--log-level"],
   allowedOrigins: ["allowOrigin", "--allow-origin"],
@@ -78,15 +88,29 @@ export function configFromOptions(options: ServeOptions): OptionValues {
     values["auth"] = { tokens: [{ id: "token", token: `\${${tokenEnv}}` }] };
   }
   if (secretEnv !== undefined) values["secret"] = `\${${secretEnv}}`;
+  const { dashboard, dashboardPort: port, dashboardTokenEnv } = options;
+  if (port !== undefined || dashboardTokenEnv !== undefined) {
+    if (dashboard !== true) {
+      const option = port === undefined ? "--dashboard-token-env" : "--dashboard-port";
+      throw usageError(`Give ${option} only with --dashboard`);
+    }
+    values["dashboard"] = {
+      ...port !== undefined && { port },
+      ...dashboardTokenEnv !== undefined && { token: `\${${dashboardTokenEnv}}` },
+    };
+  } else if (dashboard === true) values["dashboard"] = true;
   const server = serverOf(options);
   if (server !== undefined) values["mcpServers"] = { [ONLY]: server };
   return {
     values,
-    optionAt([first = "", , key = ""]) {
+    optionAt([first = "", second = "", key = ""]) {
       // --redis makes it required
       if (first === "secret" && Object.hasOwn(values, "redis")) return "--secret-env";
       if (!Object.hasOwn(values, first)) return undefined;
       if (first === "auth") return "--token-env";
+      if (first === "dashboard") {
+        return second === "token" ? "--dashboard-token-env" : "--dashboard-port";
+      }
       return first === "mcpServers" ? SERVER_OPTIONS[key] : OPTIONS[first]?.[1];
     },
   };
@@ -103,7 +127,11 @@ function serverOf(options: ServeOptions): unknown {
   if (second !== undefined) {
     throw usageError(`Give either --${source} or --${second}; a file may describe many servers`);
   }
-  for (const [name, owner] of [["env", "stdio"], ["cwd", "stdio"], ["header", "http"]] as const) {
+  const owners = [["env", "stdio"], ["cwd", "stdio"], ["header", "http"], [
+    "input",
+    "config",
+  ]] as const;
+  for (const [name, owner] of owners) {
     if (options[name] !== undefined && source !== owner) {
       throw usageError(`Give --${name} only with --${owner}`);
     }

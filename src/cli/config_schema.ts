@@ -7,7 +7,14 @@
 import { z } from "zod";
 import { isObject } from "../protocol/jsonrpc.ts";
 import { isVersion, VERSIONS } from "../protocol/versions.ts";
+import { jwt as jwtOf } from "../auth/jwt.ts";
+import { introspection as introspectionOf } from "../auth/introspection.ts";
+import { parseHostRule } from "../http/gates/authority.ts";
+import { parseOriginRule } from "../http/gates/origin_rule.ts";
+import { backend } from "./backend.ts";
+import { messageOf } from "./errors.ts";
 import { LEVELS } from "./log.ts";
+import { ADDRESS_HELP, metricsAddress } from "./metrics_address.ts";
 import { suggest } from "./suggest.ts";
 
 /** Servers that one configuration may have. */
@@ -31,6 +38,8 @@ const OTHER_KEYS: Readonly<Record<string, string>> = {
   serverUrl: "url",
   transport: "type",
   cmd: "command",
+  arguments: "args",
+  prometheus: "metrics",
   environment: "env",
   workingDirectory: "cwd",
 };
@@ -120,10 +129,7 @@ const programServer = object({
 
 const httpServer = object({
   type: z.enum(["http", "streamable-http", "streamableHttp"], {
-    error: ({ input }) =>
-      input === "sse"
-        ? 'Give "http" and the URL of the Streamable HTTP endpoint: "sse" is the old transport'
-        : 'Leave the type out, or give "http": there is a URL',
+    error: 'Leave the type out, or give "http": there is a URL',
   }).optional(),
   url: httpUrl.refine((url) => !/^[^/]*\/\/[^/]*@/.test(url), {
     error: "Give the user and password as an authorization header, not in the URL",
@@ -148,8 +154,34 @@ const server = z.unknown().transform((value, context): ServerEntry => {
     // The types differ between an issue that was found and one that is reported; the values don't
     context.issues.push({ ...issue, input: undefined } as z.core.$ZodRawIssue);
   }
-  return data ?? z.NEVER;
+  if (data === undefined) return z.NEVER;
+  const message = refusalOf(() => backend.upstream(data));
+  if (message !== undefined) context.issues.push({ code: "custom", message, input: value });
+  return data;
 });
+
+/**
+ * Returns the message of the library's own check of an option, if it refuses the option. Such messages show
+ * names, never values.
+ */
+function refusalOf(make: () => unknown): string | undefined {
+  try {
+    make();
+    return undefined;
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
+/** The keys that a server of either kind may have. */
+export const SERVER_KEYS: readonly string[] = [
+  ...new Set([...Object.keys(programServer.shape), ...Object.keys(httpServer.shape)]),
+];
+
+/** Returns the key of a server that a similar one may stand for. */
+export function suggestServerKey(key: string): string | undefined {
+  return suggestKey(key, SERVER_KEYS);
+}
 
 function serverSchema(
   keys: readonly string[],
@@ -195,11 +227,20 @@ const token = object({
   scopes: strings.optional(),
 });
 
+/** Runs the library's own check of an option, once its parts are right. */
+function checked<T extends z.ZodType>(schema: T, make: (value: z.output<T>) => unknown): T {
+  return schema.superRefine((value, context) => {
+    const message = refusalOf(() => make(value));
+    if (message !== undefined) context.addIssue({ code: "custom", message });
+  });
+}
+
 const auth = object({
   tokens: z.array(token, { error: "Give a list of tokens" })
     .min(1, { error: "Give at least one token" }).optional(),
-  jwt: jwt.optional(),
-  introspection: introspection.optional(),
+  jwt: checked(jwt, (value) => jwtOf({ audience: "any", ...value })).optional(),
+  introspection: checked(introspection, (value) => introspectionOf({ audience: "any", ...value }))
+    .optional(),
 }).refine((value) => Object.values(value).filter((way) => way !== undefined).length === 1, {
   error: "Give exactly one of tokens, jwt and introspection",
 });
@@ -212,14 +253,28 @@ const limits = object({
   sessions: integer(1).optional(),
   sessionsPerPrincipal: integer(1).optional(),
   eventBytes: integer(1).optional(),
+  totalEventBytes: integer(1).optional(),
+  eventBytesPerPrincipal: integer(1).optional(),
   streams: integer(0).optional(),
   streamsPerPrincipal: integer(0).optional(),
   requests: integer(1).optional(),
+  requestsPerPrincipal: integer(1).optional(),
   listens: integer(0).optional(),
   listensPerPrincipal: integer(0).optional(),
   resultBytes: integer(1).optional(),
   page: integer(1).optional(),
   subscriptions: integer(0).optional(),
+  upstreamSessions: integer(1).optional(),
+  upstreamSessionsPerPrincipal: integer(1).optional(),
+  programs: integer(1).optional(),
+  programsPerPrincipal: integer(1).optional(),
+});
+
+const origin = nonEmptyString.refine((value) => parseOriginRule(value) !== undefined, {
+  error: 'Give an origin like "https://app.example", without a path',
+});
+const host = nonEmptyString.refine((value) => parseHostRule(value) !== undefined, {
+  error: 'Give a host name like "app.example", without "https://" and a path',
 });
 
 /** The schema of the whole file. */
@@ -233,6 +288,7 @@ export const configSchema = object({
     error: "Give 1 to 8 letters, digits, -, _ and dots",
   }).optional(),
   stateless: oneOf(["request", "principal"]).optional(),
+  listWaitMs: integer(1).optional(),
   host: nonEmptyString.optional(),
   port: integer(0, 65_535).optional(),
   path: nonEmptyString.regex(/^(?:\/|(?:\/[A-Za-z0-9._~-]+)+)$/, {
@@ -242,13 +298,15 @@ export const configSchema = object({
   }).optional(),
   publicUrl: httpUrl.optional(),
   auth: auth.optional(),
-  allowedOrigins: strings.optional(),
-  allowedHosts: strings.min(1, { error: "Name at least one host, or leave the key out" })
-    .optional(),
+  allowedOrigins: z.array(origin, { error: "Give a list of origins" }).optional(),
+  allowedHosts: z.array(host, { error: "Give a list of host names" })
+    .min(1, { error: "Name at least one host, or leave the key out" }).optional(),
   rateLimit: object({
     perSecond: positive,
     burst: integer(1).optional(),
-    header: nonEmptyString.optional(),
+    header: nonEmptyString.regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, {
+      error: "Give the name of a header",
+    }).optional(),
   }).optional(),
   limits: limits.optional(),
   sessions: object({ idleMs: integer(1).optional(), absoluteMs: integer(1).optional() }).optional(),
@@ -272,6 +330,29 @@ export const configSchema = object({
     error: `Give a secret of ${MIN_SECRET} characters or more`,
   })
     .optional(),
+  metrics: z.preprocess(
+    (value) => value === false ? undefined : value,
+    z.unknown().refine((value) => value === undefined || metricsAddress(value) !== undefined, {
+      error: ADDRESS_HELP,
+    }).transform(metricsAddress),
+  ).optional(),
+  audit: z.union([
+    nonEmptyString,
+    object({
+      file: nonEmptyString,
+      maxBytes: integer(4_096).optional(),
+      files: integer(1, 1_000).optional(),
+    }),
+  ], { error: 'Give a file name, or an object with "file"' }).optional(),
+  dashboard: z.union([
+    z.literal(true),
+    object({
+      port: integer(0, 65_535).optional(),
+      token: nonEmptyString.min(MIN_TOKEN, {
+        error: `Give a token of ${MIN_TOKEN} characters or more`,
+      }).optional(),
+    }),
+  ], { error: 'Give true, or an object such as {"port": 8001}' }).optional(),
   log: oneOf(["json", "text"]).optional(),
   logLevel: oneOf(LEVELS).optional(),
 }).superRefine((config, context) => {
@@ -305,6 +386,9 @@ function conflicts(
   }
   return found;
 }
+
+/** The keys that a configuration may have. */
+export const CONFIG_KEYS: readonly string[] = Object.keys(configSchema.shape);
 
 /** A checked configuration. */
 export type Config = z.output<typeof configSchema>;

@@ -14,6 +14,8 @@ export interface Problem {
   readonly path: readonly (string | number)[];
   /** The message that says what to do. Never contains a value, which may be a secret. */
   readonly message: string;
+  /** The place in the text, if it isn't that of the path. */
+  readonly offset?: number;
 }
 
 /** The result of {@linkcode expand}. */
@@ -29,13 +31,22 @@ export interface Expanded {
 const REFERENCE = /\$\$\{|\$\{([^}]*)(\}?)/g;
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
+/** What is known of variables that the environment may not have. */
+export interface Unset {
+  /** Returns the value of a variable without one. It is no secret. */
+  fallback?(name: string): string | undefined;
+  /** Returns what to do for a variable that has no value. */
+  advice?(name: string): string | undefined;
+}
+
 /** Replaces the variables in every text of a JSON value. Keys stay as they are. */
-export function expand(value: unknown, env: Env): Expanded {
+export function expand(value: unknown, env: Env, unset: Unset = {}): Expanded {
   const secrets: string[] = [];
   const problems: Problem[] = [];
   const walk = (value: unknown, path: readonly (string | number)[]): unknown => {
     if (typeof value === "string") {
-      return expandText(value, env, secrets, (message) => problems.push({ path, message }));
+      const report = (message: string): void => void problems.push({ path, message });
+      return expandText(value, { env, unset, secrets, report });
     }
     if (Array.isArray(value)) return value.map((entry, at) => walk(entry, [...path, at]));
     if (typeof value !== "object" || value === null) return value;
@@ -47,12 +58,14 @@ export function expand(value: unknown, env: Env): Expanded {
   return { value: walk(value, []), secrets, problems };
 }
 
-function expandText(
-  text: string,
-  env: Env,
-  secrets: string[],
-  report: (message: string) => void,
-): string {
+interface Expansion {
+  readonly env: Env;
+  readonly unset: Unset;
+  readonly secrets: string[];
+  readonly report: (message: string) => void;
+}
+
+function expandText(text: string, { env, unset, secrets, report }: Expansion): string {
   return text.replace(REFERENCE, (found, inside: string | undefined, end: string) => {
     if (inside === undefined) return "${";
     const [name = "", ...rest] = inside.split(":-");
@@ -66,7 +79,9 @@ function expandText(
       return value;
     }
     if (rest.length > 0) return rest.join(":-");
-    report(`Set the environment variable ${name}`);
+    const fallback = unset.fallback?.(name);
+    if (fallback !== undefined) return fallback;
+    report(unset.advice?.(name) ?? `Set the environment variable ${name}`);
     return found;
   });
 }

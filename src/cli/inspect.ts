@@ -3,13 +3,14 @@
  *
  * @module
  */
+import { escapeInvisible, escapeInvisibleJson } from "../internal/invisible.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
 import { expand } from "./env.ts";
 import { ExitCode, usageError } from "./errors.ts";
-import { type Connection, withConnection } from "./inspect_client.ts";
+import { type ConnectInit, type Connection, withConnection } from "./inspect_client.ts";
 import type { Io } from "./io.ts";
 import { JsonError, parseJson } from "./json.ts";
-import { printable, printableLines } from "./log.ts";
+import { printable } from "./log.ts";
 import { survey, surveyText } from "./survey.ts";
 
 /** The options of `mooring inspect`. */
@@ -21,6 +22,10 @@ export interface InspectOptions {
   /** In seconds. */
   readonly timeout: number;
   readonly json?: boolean;
+  /** The name of one server of a file. */
+  readonly server?: string;
+  /** The values of a file's inputs, by their ids. */
+  readonly input?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -29,22 +34,36 @@ export interface InspectOptions {
  * @throws {CliError} If the server can't be reached, or an option can't be read
  */
 export async function inspect(text: string, options: InspectOptions, io: Io): Promise<ExitCode> {
-  const url = URL.parse(text);
-  if (url === null || !/^https?:$/.test(url.protocol)) {
-    throw usageError('Give a URL that begins with "https://" or "http://"');
-  }
-  io.secrets.add([url.password, ...url.searchParams.values()]);
-  const headers = headersOf(options, io);
   const args = argsOf(options);
-  const { call: tool, json = false } = options;
-  const timeoutMs = options.timeout * 1_000;
-  const { redact } = io.secrets;
-  return await withConnection({ url, headers, timeoutMs, redact }, async (connection) => {
-    if (tool !== undefined) return await call(connection, { tool, args, json, io });
-    const found = await survey(connection);
-    io.out.write(json ? `${JSON.stringify(found, null, 2)}\n` : surveyText(found));
-    return ExitCode.Ok;
-  });
+  const { call: tool, json = false, server, input: inputs } = options;
+  const show = (target: Pick<ConnectInit, "url" | "fetch" | "shown">): Promise<ExitCode> => {
+    const timeoutMs = options.timeout * 1_000;
+    const headers = headersOf(options, io);
+    const init = { ...target, headers, timeoutMs, redact: io.secrets.redact };
+    return withConnection(init, async (connection) => {
+      if (tool !== undefined) return await call(connection, { tool, args, json, io });
+      const found = await survey(connection);
+      io.out.write(json ? `${jsonText(found)}\n` : surveyText(found));
+      return ExitCode.Ok;
+    });
+  };
+  const url = URL.parse(text);
+  if (url !== null && /^https?:$/.test(url.protocol)) {
+    if (server !== undefined) throw usageError("Give --server only with a file");
+    if (inputs !== undefined) throw usageError("Give --input only with a file");
+    io.secrets.add([url.password, ...url.searchParams.values()]);
+    return await show({ url });
+  }
+  if (!/\.jsonc?$/i.test(text)) {
+    throw usageError(
+      'Give a URL that begins with "https://" or "http://", or a file that ends with .json',
+    );
+  }
+  for (const [name, given] of [["--header", options.header], ["--token-env", options.tokenEnv]]) {
+    if (given !== undefined) throw usageError(`Give ${name} only with a URL`);
+  }
+  const { withServersOf } = await import("./inspect_file.ts");
+  return await withServersOf({ file: text, server, inputs, io }, show);
 }
 
 interface CallInit {
@@ -65,7 +84,7 @@ async function call(connection: Connection, { tool, args, json, io }: CallInit):
       },
     })
   );
-  io.out.write(json ? `${JSON.stringify({ result, ms }, null, 2)}\n` : resultText(result));
+  io.out.write(json ? `${jsonText({ result, ms })}\n` : resultText(result));
   if (!json) io.err.write(`${result.isError === true ? "Failed" : "Answered"} in ${ms} ms\n`);
   return result.isError === true ? ExitCode.Failed : ExitCode.Ok;
 }
@@ -79,16 +98,24 @@ interface CallResult {
 /** Writes a tool's result: texts as they are, everything else as JSON. */
 function resultText({ content = [], structuredContent }: CallResult): string {
   const parts = content.map((block) =>
-    typeof block.text === "string" ? printableLines(block.text) : JSON.stringify(block)
+    typeof block.text === "string" ? escapeInvisible(block.text) : jsonText(block, 0)
   );
   if (parts.length === 0 && structuredContent !== undefined) {
-    parts.push(JSON.stringify(structuredContent, null, 2));
+    parts.push(jsonText(structuredContent));
   }
   return parts.map((part) => `${part}\n`).join("");
 }
 
+/** Writes JSON in which nothing can hide from the reader of a terminal. */
+function jsonText(value: unknown, indent = 2): string {
+  return escapeInvisibleJson(JSON.stringify(value, null, indent));
+}
+
 /** Returns the headers to send, their variables replaced. All of their values count as secrets. */
-function headersOf({ header, tokenEnv }: InspectOptions, io: Io): Record<string, string> {
+export function headersOf(
+  { header, tokenEnv }: Pick<InspectOptions, "header" | "tokenEnv">,
+  io: Io,
+): Record<string, string> {
   const written = {
     ...header,
     ...tokenEnv !== undefined && { authorization: `Bearer \${${tokenEnv}}` },

@@ -24,6 +24,23 @@ export interface Io {
   readonly color: boolean;
   /** Calls `listener` on each of the signals, until the returned function is called. */
   onSignal(names: readonly Signal[], listener: () => void): () => void;
+  /** Returns the terminal for a program that fills it; `undefined` if stdin or stdout is none. */
+  openTerminal?(): Terminal | undefined;
+}
+
+/** A terminal that a program fills. */
+export interface Terminal {
+  /** Takes the screen, and the keys. */
+  begin(listeners: {
+    readonly onKeys: (keys: readonly string[]) => void;
+    readonly onResize: () => void;
+  }): void;
+  /** Returns the number of columns and lines. */
+  size(): { readonly columns: number; readonly rows: number };
+  /** Replaces what is on the screen. */
+  draw(lines: readonly string[]): void;
+  /** Gives the screen and the keys back. Safe to call twice. */
+  end(): void;
 }
 
 /** Bytes that may wait to be written to the log. Lines beyond that are dropped. */
@@ -51,7 +68,54 @@ export function processIo(): Io {
         for (const name of names) process.off(name, listener);
       };
     },
+    openTerminal: () =>
+      process.stdin.isTTY === true && stdout.isTTY === true ? processTerminal(redact) : undefined,
   };
+}
+
+/** Returns the terminal of this process. */
+function processTerminal(redact: Redact): Terminal {
+  const { stdin, stdout } = process;
+  let onKeys: ((text: string) => void) | undefined;
+  let onResize: (() => void) | undefined;
+  const write = (text: string): void => {
+    // A terminal that doesn't read gets fewer screens.
+    if (stdout.writableLength <= MAX_BUFFERED) stdout.write(text);
+  };
+  const end = (): void => {
+    if (onKeys === undefined || onResize === undefined) return;
+    stdin.off("data", onKeys);
+    stdout.off("resize", onResize);
+    onKeys = onResize = undefined;
+    stdin.setRawMode(false);
+    stdin.pause();
+    // Shows the cursor, and what was on the screen before
+    stdout.write("\x1b[?25h\x1b[?1049l");
+  };
+  return {
+    begin(listeners) {
+      onKeys = (text) => listeners.onKeys(splitKeys(text));
+      onResize = listeners.onResize;
+      stdin.setRawMode(true);
+      stdin.setEncoding("utf8");
+      stdin.on("data", onKeys);
+      stdout.on("resize", onResize);
+      stdin.resume();
+      write("\x1b[?1049h\x1b[?25l");
+    },
+    size: () => ({ columns: stdout.columns || 80, rows: stdout.rows || 24 }),
+    draw(lines) {
+      // Lines are written over each other, not erased first: nothing flickers.
+      write(`\x1b[H${lines.map((line) => `${redact(line)}\x1b[K`).join("\r\n")}\x1b[J`);
+    },
+    end,
+  };
+}
+
+/** Splits what a terminal sent at a time into keys: an escape sequence is one. */
+export function splitKeys(text: string): readonly string[] {
+  // deno-lint-ignore no-control-regex -- a terminal sends control characters
+  return text.match(/\x1b\[[0-9;]*[A-Za-z~]|\x1bO[A-Z]|[^]/gu) ?? [];
 }
 
 /** Resolves when all output has left the process, or too much time has passed. */

@@ -4,9 +4,10 @@
  *
  * @module
  */
+import { listenError } from "../adapters/listen_error.ts";
 import type { Listener, ListenInit } from "../adapters/running_server.ts";
 import { listen as listenNode } from "../adapters/node_server.ts";
-import { CliError, messageOf } from "./errors.ts";
+import { CliError } from "./errors.ts";
 
 /** A listener that stops within a bounded time. */
 export type BoundListener = Pick<Listener, "port" | "stop">;
@@ -14,24 +15,20 @@ export type BoundListener = Pick<Listener, "port" | "stop">;
 /** Time for the last responses to be sent, in milliseconds. */
 const LINGER_MS = 400;
 
-/** The advice for common errors. */
-const ADVICE: Readonly<Record<string, string>> = {
-  EADDRINUSE: "Choose another port with --port, or stop what listens on this one",
-  EACCES: "Choose a port above 1023 with --port: this one needs more rights",
-  EADDRNOTAVAIL: "Choose an address of this machine with --host",
-  // Deno's code for the same failure
-  EINVAL: "Choose an address of this machine with --host",
-  ENOTFOUND: "Choose an address of this machine with --host",
-};
-
 /**
  * Listens on an address.
  *
+ * @param options The options of the command that set the address, for errors
  * @throws {CliError} If it can't, with what to do
  */
-export async function listen(init: ListenInit): Promise<BoundListener> {
+export async function listen(
+  init: ListenInit,
+  options: { readonly port?: string; readonly hostname?: string } = {},
+): Promise<BoundListener> {
   const { port, stop, kill } = await listenNode(init).catch((cause: unknown) => {
-    throw new CliError(`${adviceOn(cause)}: ${init.hostname}:${init.port}`, undefined, { cause });
+    const { port = "--port", hostname = "--host" } = options;
+    const { message } = listenError(cause, init, { port, hostname });
+    throw new CliError(message, undefined, { cause });
   });
   return {
     port,
@@ -41,11 +38,4 @@ export async function listen(init: ListenInit): Promise<BoundListener> {
       clearTimeout(timer);
     },
   };
-}
-
-function adviceOn(error: unknown): string {
-  // Reading a property works on anything that is thrown here
-  const { code } = error as { readonly code?: unknown };
-  const advice = typeof code === "string" ? ADVICE[code] : undefined;
-  return advice ?? `Choose another address or port: ${messageOf(error)}`;
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { escapeInvisible, escapeInvisibleJson } from "../internal/invisible.ts";
 import type { McpEvent } from "../protocol/events.ts";
 import { messageOf } from "./errors.ts";
 import type { Redact } from "./redact.ts";
@@ -67,7 +68,7 @@ interface Entry {
 function jsonLine({ level, event, fields }: Entry, { now, redact }: LogInit): string {
   const time = new Date(now()).toISOString();
   const replacer = (_key: string, value: unknown): unknown => clean(value, redact);
-  return JSON.stringify({ time, level, event, ...fields }, replacer);
+  return escapeInvisibleJson(JSON.stringify({ time, level, event, ...fields }, replacer));
 }
 
 function textLine({ level, event, fields }: Entry, { now, color, redact }: LogInit): string {
@@ -95,16 +96,11 @@ function clean(value: unknown, redact: Redact): unknown {
   return `${redacted.slice(0, MAX_LENGTH).toWellFormed()}…`;
 }
 
-/** Replaces control characters, so that a text from outside can't control the terminal. */
+/**
+ * Writes a text from outside on one line, where it can neither control the terminal nor hide anything.
+ */
 export function printable(text: string): string {
-  // deno-lint-ignore no-control-regex
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, " ");
-}
-
-/** Replaces control characters but newlines and tabs. */
-export function printableLines(text: string): string {
-  // deno-lint-ignore no-control-regex
-  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]+/g, " ");
+  return escapeInvisible(text.replace(/[\t\r\n]+/g, " "));
 }
 
 /** The levels of the endpoints' events. All others have the level info. */
@@ -118,8 +114,12 @@ const EVENT_LEVELS: Partial<Record<McpEvent["type"], Level>> = {
   "refused": "warn",
   "resume-failed": "warn",
   "upstream-abandoned": "warn",
+  "upstream-crashed": "error",
   "upstream-failed": "warn",
+  "upstream-slow": "warn",
+  "upstream-busy": "warn",
   "upstream-entries-dropped": "warn",
+  "upstream-message-dropped": "warn",
   "message-ignored": "warn",
   "node-lost": "warn",
   "error": "error",
@@ -128,18 +128,30 @@ const EVENT_LEVELS: Partial<Record<McpEvent["type"], Level>> = {
 /** The name of the endpoint for all servers together. */
 export const ALL = "all";
 
+/** Options for {@linkcode eventLogger}. */
+export interface EventLoggerOptions {
+  /**
+   * Whether to log events of upstreams. Turn it off where another endpoint gets the same ones.
+   *
+   * @default {true}
+   */
+  readonly upstreams?: boolean;
+}
+
 /** Creates an `onEvent` that writes the events of one endpoint to the log. */
-export function eventLogger(log: Log, endpoint: string): (event: McpEvent) => void {
+export function eventLogger(
+  log: Log,
+  endpoint: string,
+  { upstreams = true }: EventLoggerOptions = {},
+): (event: McpEvent) => void {
   return (event) => {
     const { type, ...fields } = event;
     // `mooring serve` says it once for all endpoints
     if (type === "anonymous") return;
-    // The gateway reports its upstreams to every endpoint
-    const upstream = type.startsWith("upstream-");
-    if (upstream && endpoint !== ALL) return;
+    if (!upstreams && type.startsWith("upstream-")) return;
     const { error, ...rest } = { error: undefined, ...fields };
     log(EVENT_LEVELS[type] ?? "info", type, {
-      ...!upstream && { endpoint },
+      endpoint,
       ...rest,
       ...error !== undefined && { message: messageOf(error), cause: causeOf(error) },
     });

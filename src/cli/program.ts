@@ -6,28 +6,47 @@
 import { Command, CommanderError, Option } from "commander";
 import { quote } from "../internal/quote.ts";
 import { splitArgv } from "./argv_split.ts";
+import type { BundleOptions } from "./bundle.ts";
 import type { CheckOptions } from "./check.ts";
 import type { ServeOptions } from "./config_from_options.ts";
 import { CliError, ExitCode, messageOf, usageError } from "./errors.ts";
+import type { ImportOptions } from "./import.ts";
 import type { InspectOptions } from "./inspect.ts";
+import type { TopOptions } from "./top.ts";
 import type { Io } from "./io.ts";
+import type { StdioOptions } from "./stdio.ts";
+import { escapeInvisible } from "../internal/invisible.ts";
+import type { ServerJsonOptions } from "./server_json.ts";
 import { suggest } from "./suggest.ts";
 import { VERSION } from "./version.ts";
 
 /** The implementation of each command. */
 export interface Commands {
   serve(options: ServeOptions, io: Io): Promise<ExitCode>;
+  stdio(options: StdioOptions, io: Io): Promise<ExitCode>;
   check(file: string, options: CheckOptions, io: Io): Promise<ExitCode>;
   inspect(url: string, options: InspectOptions, io: Io): Promise<ExitCode>;
+  bundle(file: string, options: BundleOptions, io: Io): Promise<ExitCode>;
+  serverJson(url: string, options: ServerJsonOptions, io: Io): Promise<ExitCode>;
+  top?(url: string, options: TopOptions, io: Io): Promise<ExitCode>;
+  importServers(options: ImportOptions, io: Io): Promise<ExitCode>;
 }
 
 /** Loads each command when it runs: the server needs far more than its help. */
 const COMMANDS: Commands = {
   serve: async (options, io) => (await import("./serve.ts")).serve(options, io),
+  stdio: async (options, io) => (await import("./stdio.ts")).stdio(options, io),
   check: async (file, options, io) => (await import("./check.ts")).check(file, options, io),
   inspect: async (url, options, io) => (await import("./inspect.ts")).inspect(url, options, io),
+  bundle: async (file, options, io) => (await import("./bundle.ts")).bundle(file, options, io),
+  serverJson: async (url, options, io) =>
+    (await import("./server_json.ts")).serverJsonOf(url, options, io),
+  top: async (url, options, io) => (await import("./top.ts")).top(url, options, io),
+  importServers: async (options, io) => (await import("./import.ts")).importServers(options, io),
 };
 
+/** The commands that serve what a configuration file says. */
+const SERVES: ReadonlySet<string> = new Set(["serve", "stdio"]);
 /** Columns of the help. */
 const HELP_WIDTH = 100;
 /** Seconds that `mooring inspect` waits for an answer: the default and the maximum of --timeout. */
@@ -43,6 +62,7 @@ const OTHER_OPTIONS: Readonly<Record<string, string>> = {
   cors: "allow-origin",
   hostname: "host",
   origin: "allow-origin",
+  prometheus: "metrics",
   token: "token-env",
   url: "http",
   verbose: "log-level",
@@ -64,11 +84,26 @@ export async function run(
   defineServe(program).action(async (options: ServeOptions) => {
     finish(await commands.serve(options, io));
   });
+  defineStdio(program).action(async (options: StdioOptions) => {
+    finish(await commands.stdio(options, io));
+  });
   defineCheck(program).action(async (file: string, options: CheckOptions) => {
     finish(await commands.check(file, options, io));
   });
   defineInspect(program).action(async (url: string, options: InspectOptions) => {
     finish(await commands.inspect(url, options, io));
+  });
+  defineBundle(program).action(async (file: string, options: BundleOptions) => {
+    finish(await commands.bundle(file, options, io));
+  });
+  defineServerJson(program).action(async (url: string, options: ServerJsonOptions) => {
+    finish(await commands.serverJson(url, options, io));
+  });
+  defineTop(program).action(async (url: string, options: TopOptions) => {
+    finish(await commands.top?.(url, options, io) ?? ExitCode.Failed);
+  });
+  defineImport(program).action(async (options: ImportOptions) => {
+    finish(await commands.importServers(options, io));
   });
   for (const command of [program, ...program.commands]) refuseMisuse(command, args);
   try {
@@ -77,10 +112,11 @@ export async function run(
   } catch (error) {
     // Only --help and --version end so: refuseMisuse() replaces the parser's other errors
     if (error instanceof CommanderError) return ExitCode.Ok;
-    io.err.write(`${messageOf(error)}\n`);
+    // It may show names from a file, or from a server
+    io.err.write(`${escapeInvisible(messageOf(error))}\n`);
     // An unexpected error is easier to find with its stack
     if (!(error instanceof CliError) && io.env["MOORING_DEBUG"]) {
-      io.err.write(`${error instanceof Error ? error.stack : ""}\n`);
+      io.err.write(`${error instanceof Error ? escapeInvisible(error.stack ?? "") : ""}\n`);
     }
     return error instanceof CliError ? error.exitCode : ExitCode.Failed;
   }
@@ -116,18 +152,44 @@ function defineProgram(io: Io): Command {
   return program;
 }
 
+/** Options that `serve` and `stdio` have. */
+const CONFIG = [
+  "--config <FILE>",
+  "Serve what a configuration file says, and follow its changes",
+] as const;
+const CWD = ["--cwd <DIR>", "Start the program in a folder"] as const;
+const HTTP = ["--http <URL>", "Serve a server that has a URL"] as const;
+const LOG = [
+  "--log <FORMAT>",
+  "Write the log as json or text (default: text on a terminal)",
+] as const;
+const LOG_LEVEL = [
+  "--log-level <LEVEL>",
+  "Log from debug, info, warn or error upwards (default: info)",
+] as const;
+
+function envOption(): Option {
+  return new RepeatableOption("--env <NAME>", "Pass a variable to the program; NAME=VALUE sets one")
+    .argParser(addVariable);
+}
+
+function inputOption(): Option {
+  return new RepeatableOption(
+    "--input <ID=VALUE>",
+    "Give an input that the file asks for; ${NAME} is replaced by a variable",
+  ).argParser(addInput);
+}
+
 function defineServe(program: Command): Command {
   return program.command("serve")
     .description("Serve MCP servers behind one endpoint")
     .usage("(--config FILE | --stdio COMMAND | --http URL) [options]")
-    .option("--config <FILE>", "Serve what a configuration file says, and follow its changes")
+    .option(...CONFIG)
+    .addOption(inputOption())
     .option("--stdio <COMMAND>", "Serve a program that speaks MCP on stdin and stdout", splitArgv)
-    .addOption(
-      new RepeatableOption("--env <NAME>", "Pass a variable to the program; NAME=VALUE sets one")
-        .argParser(addVariable),
-    )
-    .option("--cwd <DIR>", "Start the program in a folder")
-    .option("--http <URL>", "Serve a server that has a URL")
+    .addOption(envOption())
+    .option(...CWD)
+    .option(...HTTP)
     .addOption(headerOption())
     .option("--host <ADDRESS>", "Listen on an address (default: 127.0.0.1)")
     .option("--port <PORT>", "Listen on a port; 0 takes a free one (default: 8000)")
@@ -145,8 +207,13 @@ function defineServe(program: Command): Command {
     )
     .option("--redis <URL>", "Share sessions with other nodes through Redis")
     .option("--secret-env <NAME>", "Sign with the secret that is in a variable; for --redis")
-    .option("--log <FORMAT>", "Write the log as json or text (default: text on a terminal)")
-    .option("--log-level <LEVEL>", "Log from debug, info, warn or error upwards (default: info)")
+    .option("--dashboard", "Serve the operator's page on this machine, by a link that works once")
+    .option("--dashboard-port <PORT>", "Serve the page on a port (default: 8001)")
+    .option("--dashboard-token-env <NAME>", "Let scripts use the page by the token in a variable")
+    .option("--audit <FILE>", "Write who did what to a file that rotates")
+    .option("--metrics [ADDRESS]", "Serve metrics for Prometheus (default: 127.0.0.1:9464)")
+    .option(...LOG)
+    .option(...LOG_LEVEL)
     .addHelpText(
       "after",
       examples([
@@ -157,26 +224,50 @@ function defineServe(program: Command): Command {
     );
 }
 
+function defineStdio(program: Command): Command {
+  return program.command("stdio")
+    .description("Serve MCP servers as one, on stdin and stdout, to the client that starts this")
+    .usage("(--config FILE | --stdio COMMAND | --http URL) [options]")
+    .option(...CONFIG)
+    .addOption(inputOption())
+    .option("--only <NAME>", "Serve one server of the file, as it is")
+    .option("--stdio <COMMAND>", "Serve a program that speaks MCP on stdin and stdout", splitArgv)
+    .addOption(envOption())
+    .option(...CWD)
+    .option(...HTTP)
+    .addOption(headerOption())
+    .option(...LOG)
+    .option(...LOG_LEVEL)
+    .addHelpText(
+      "after",
+      examples([
+        "mooring stdio --config mooring.json",
+        "mooring stdio --config mooring.json --only github",
+        "mooring stdio --http https://mcp.example/mcp --header 'Authorization: Bearer ${TOKEN}'",
+      ]),
+    );
+}
+
 function defineCheck(program: Command): Command {
   return program.command("check")
     .description("Report everything that is wrong with a configuration file")
     .argument("<FILE>", "The configuration file")
     .option("--connect", "Connect to each server, too")
+    .addOption(inputOption())
     .addHelpText("after", examples(["mooring check mooring.json --connect"]));
 }
 
 function defineInspect(program: Command): Command {
   return program.command("inspect")
     .description("Show what a server offers, or call one of its tools")
-    .argument("<URL>", "The URL of the server's endpoint")
+    .argument("<URL>", "The URL of the server's endpoint, or a configuration file")
+    .option("--server <NAME>", "Choose one of the file's servers")
+    .addOption(inputOption())
     .option("--call <TOOL>", "Call a tool instead of listing everything")
     .option("--args <JSON>", "Pass arguments to the tool (default: {})")
     .addOption(headerOption())
     .option("--token-env <NAME>", "Send the bearer token that is in a variable")
-    .addOption(
-      new Option("--timeout <SECONDS>", "Wait this long for each answer")
-        .argParser(integerParser("--timeout", 1, MAX_TIMEOUT_S)).default(TIMEOUT_S),
-    )
+    .addOption(timeoutOption())
     .option("--json", "Write JSON")
     .addHelpText(
       "after",
@@ -187,11 +278,74 @@ function defineInspect(program: Command): Command {
     );
 }
 
+function defineBundle(program: Command): Command {
+  return program.command("bundle")
+    .description("Pack a server as an .mcpb, which desktop clients install")
+    .argument("<FILE>", "The configuration file that has the server")
+    .option("--server <NAME>", "Choose one of the file's servers")
+    .option("--dir <DIR>", "Pack a folder (default: the server's cwd, or the file's folder)")
+    .option("--output <FILE>", "Write a file (default: NAME-VERSION.mcpb)")
+    .option("--release <VERSION>", "Name the version (default: that of package.json)")
+    .option("--description <TEXT>", "Say what the server does (default: that of package.json)")
+    .option("--author <NAME>", "Name the author (default: that of package.json)")
+    .option("--print", "Write the manifest to stdout, and pack nothing")
+    .addHelpText("after", examples(["mooring bundle mooring.json --server notes"]));
+}
+
+function defineServerJson(program: Command): Command {
+  return program.command("server-json")
+    .description("Write server.json of a running server, for the MCP registry")
+    .argument("<URL>", "The URL of the server's endpoint")
+    .requiredOption("--name <NAME>", "Name it in reverse-DNS form, such as com.example/library")
+    .option("--description <TEXT>", "Say what it does, in 100 characters or fewer")
+    .option("--release <VERSION>", "Name the version (default: what the server says)")
+    .option("--public-url <URL>", "Name the endpoint's URL that clients use")
+    .option("--npm <PACKAGE>", "Name the npm package that has the server")
+    .addOption(headerOption())
+    .option("--token-env <NAME>", "Send the bearer token that is in a variable")
+    .addOption(timeoutOption())
+    .addHelpText(
+      "after",
+      examples(["mooring server-json https://mcp.example/mcp --name com.example/library"]),
+    );
+}
+
+function defineTop(program: Command): Command {
+  return program.command("top")
+    .description("Show what runs at a server with a dashboard, and act on it")
+    .argument("<URL>", "A link to the dashboard, which works once, or its URL")
+    .option("--token-env <NAME>", "Sign in with the dashboard's token, which is in a variable")
+    .option("--once", "Write everything once, as plain text, and end")
+    .option("--json", "Write JSON, one line for each update")
+    .addHelpText(
+      "after",
+      examples([
+        "mooring top 'http://127.0.0.1:8001/#…'",
+        "mooring top http://127.0.0.1:8001/ --token-env OPERATOR_TOKEN --once --json",
+      ]),
+    );
+}
+
+function defineImport(program: Command): Command {
+  return program.command("import")
+    .description("Copy the servers of Claude, Cursor and VS Code on this machine into a file")
+    .option("--from <PROGRAM>", "Read claude, claude-code, cursor, vscode or a file (default: all)")
+    .option("--output <FILE>", "Write a file, or add to it (default: mooring.json)")
+    .option("--print", "Write the configuration to stdout, and no file")
+    .option("--force", "Replace servers of the file that have the same name")
+    .addHelpText("after", examples(["mooring import --from cursor --print"]));
+}
+
 /** An option that may be given more than once. */
 class RepeatableOption extends Option {
   constructor(flags: string, description: string) {
     super(flags, `${description} (repeatable)`);
   }
+}
+
+function timeoutOption(): Option {
+  return new Option("--timeout <SECONDS>", "Wait this long for each answer")
+    .argParser(integerParser("--timeout", 1, MAX_TIMEOUT_S)).default(TIMEOUT_S);
 }
 
 function headerOption(): Option {
@@ -212,6 +366,13 @@ function addHeader(text: string, earlier: TextsByName = {}): TextsByName {
   const [, name, value] = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):\s*(.*)$/.exec(text) ?? [];
   if (name === undefined || value === undefined) throw usageError('Give --header a "NAME: VALUE"');
   return { ...earlier, [name]: value };
+}
+
+/** Reads `ID=VALUE`. An error doesn't show the text: it may be a secret. */
+function addInput(text: string, earlier: TextsByName = {}): TextsByName {
+  const at = text.indexOf("=");
+  if (at < 1) throw usageError("Give --input an ID=VALUE");
+  return { ...earlier, [text.slice(0, at)]: text.slice(at + 1) };
 }
 
 /** Reads `NAME=VALUE`, or `NAME` for the value that the variable has in this process. */
@@ -280,13 +441,23 @@ function misuse(code: string, command: Command, args: readonly string[]): CliErr
       const option = options.find(({ long }) => long === args.at(-1));
       return option === undefined ? usageError(`See mooring ${name} --help`) : missingValue(option);
     }
+    case "commander.missingMandatoryOptionValue": {
+      const option = options.find((option) =>
+        option.mandatory && command.getOptionValue(option.attributeName()) === undefined
+      );
+      return option === undefined ? usageError(`See mooring ${name} --help`) : missingValue(option);
+    }
     case "commander.missingArgument": {
       const what = registeredArguments[0]?.name() ?? "";
       return usageError(`Give what to ${name}: mooring ${name} ${what}`);
     }
     case "commander.excessArguments": {
-      const hint = name === "serve" ? ", or put it in quotes after --stdio" : "";
-      return usageError(`Leave this out${hint}: ${quote(given[registeredArguments.length] ?? "")}`);
+      const extra = given[registeredArguments.length] ?? "";
+      if (SERVES.has(name) && /\.jsonc?$/i.test(extra)) {
+        return usageError(`Give a configuration file with --config: ${quote(extra)}`);
+      }
+      const hint = SERVES.has(name) ? ", or put it in quotes after --stdio" : "";
+      return usageError(`Leave this out${hint}: ${quote(extra)}`);
     }
     default:
       return usageError("Give a command. See mooring --help");

@@ -4,6 +4,7 @@
  * @module
  */
 import type { HttpBindings } from "@hono/node-server";
+import { addressKey } from "../http/gates/address_key.ts";
 import { tokenBucket } from "../http/gates/token_bucket.ts";
 import type { RateLimiter } from "../http/gates/rate_limit.ts";
 import type { Config } from "./config_schema.ts";
@@ -12,9 +13,6 @@ import type { Config } from "./config_schema.ts";
 interface Context {
   readonly env: Pick<HttpBindings, "incoming">;
 }
-
-/** Characters of an address that count. */
-const MAX_LENGTH = 200;
 
 /**
  * Creates a limiter that counts by the address of the connection, or by the last entry of a header, which
@@ -30,7 +28,7 @@ export function rateLimiter(config: NonNullable<Config["rateLimit"]>): RateLimit
       const last = value?.split(",").at(-1)?.trim();
       // The endpoints pass no other context
       const { env: { incoming } } = context as Context;
-      return (last || incoming.socket.remoteAddress || "unknown").slice(0, MAX_LENGTH);
+      return addressKey(last || incoming.socket.remoteAddress || "unknown");
     },
   });
 }

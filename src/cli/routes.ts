@@ -7,14 +7,13 @@
 import { type Context, Hono } from "hono";
 import { mcp } from "../adapters/hono.ts";
 import { internalError } from "../adapters/error_responses.ts";
-import { pathOf } from "../http/gates/path.ts";
-import { refusal } from "../http/reply.ts";
+import { pathOf, wrongPath } from "../http/gates/path.ts";
 import { respond } from "../http/respond.ts";
 import { createMcpHandler } from "../handler/handler.ts";
 import type { McpHandler, McpHandlerOptions } from "../handler/types.ts";
-import { ErrorCode } from "../protocol/errors.ts";
 import type { McpEvent } from "../protocol/events.ts";
 import type { Dispatcher } from "../protocol/exchange.ts";
+import { unknownServer } from "./unknown_server.ts";
 
 /** The path of a single server's endpoint, before its name. */
 export const SERVERS_PATH = "/servers/";
@@ -40,36 +39,62 @@ export interface RoutesInit {
   readonly path: string;
   /** Returns the options of a server's endpoint, or without a name those of all servers together. */
   options(name: string | undefined): McpHandlerOptions;
+  /** Returns the metadata of a server's endpoint, whether the server exists or not. */
+  resource(name: string): McpHandlerOptions["resource"];
   readonly report: (event: McpEvent) => void;
+  /**
+   * Called with each endpoint that is made, and the server's name.
+   *
+   * @returns A function to call when the endpoint is closed before the others
+   */
+  watch?(handler: McpHandler, name: string | undefined): (() => void) | undefined;
 }
 
-/** An endpoint, and its metadata for clients that need a token. */
-interface Endpoint {
-  readonly handler: McpHandler;
-  readonly resource: McpHandlerOptions["resource"];
+/** Returns the name of the server that a path asks for, or `undefined` for any other path. */
+export function serverNameIn(path: string): string | undefined {
+  const [, name] = SINGLE.exec(path) ?? [];
+  if (name === undefined) return undefined;
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name;
+  }
 }
+
+const SINGLE = new RegExp(`^${SERVERS_PATH}([^/]+)/?$`);
 
 /** The endpoints by path. That of a single server is made by its first request. */
 export class Routes {
   readonly #init: RoutesInit;
-  readonly #app = new Hono();
-  readonly #whole: Endpoint;
+  readonly #app = new Hono({ strict: false });
+  readonly #whole: McpHandler;
+  readonly #wholeResource: McpHandlerOptions["resource"];
   /** At most one for each server. */
-  readonly #single = new Map<string, Endpoint>();
+  readonly #single = new Map<string, McpHandler>();
+  readonly #unwatch = new Map<string, () => void>();
+  /** The endpoint of all servers that don't exist. */
+  readonly #unknown: McpHandler;
   #closed: Promise<void> | undefined;
 
   constructor(init: RoutesInit) {
     this.#init = init;
     const { servers, path, options } = init;
-    const whole = { ...options(undefined), healthPath: HEALTH_PATH };
-    this.#whole = { handler: createMcpHandler(servers.all, whole), resource: whole.resource };
+    const whole = options(undefined);
+    this.#wholeResource = whole.resource;
+    this.#whole = createMcpHandler(servers.all, { ...whole, path, healthPath: HEALTH_PATH });
+    init.watch?.(this.#whole, undefined);
+    this.#unknown = unknownServer({
+      options: { ...whole, onEvent: init.report },
+      nameIn: serverNameIn,
+      resource: (name) => init.resource(name),
+    });
     const app = this.#app;
-    app.all(path, mcp(this.#whole.handler));
-    app.get(HEALTH_PATH, mcp(this.#whole.handler));
-    app.all(`${SERVERS_PATH}:name`, (c) => this.#serveOne(c, c.req.param("name")));
+    app.all(path, mcp(this.#whole));
+    app.get(HEALTH_PATH, mcp(this.#whole));
+    app.all(`${SERVERS_PATH}:name`, (c) => this.#serveOne(c));
     app.all(WELL_KNOWN, (c) => this.#describe(c.req.raw));
     app.all(`${WELL_KNOWN}/*`, (c) => this.#describe(c.req.raw));
-    app.notFound(() => this.#unknown("Use the path of an endpoint"));
+    app.notFound(() => this.#notFound());
     app.onError((error) => {
       init.report({ type: "error", during: "answering a request", error });
       return internalError();
@@ -83,50 +108,55 @@ export class Routes {
 
   /** Closes the endpoint of a server that was removed. */
   async drop(name: string): Promise<void> {
-    const endpoint = this.#single.get(name);
+    const handler = this.#single.get(name);
     this.#single.delete(name);
-    await endpoint?.handler.close({ graceMs: 0 });
+    this.#unwatch.get(name)?.();
+    this.#unwatch.delete(name);
+    await handler?.close({ graceMs: 0 });
+  }
+
+  /** The number of calls that are running at all endpoints. */
+  get running(): number {
+    return [this.#whole, ...this.#single.values()]
+      .reduce((sum, handler) => sum + handler.stats().requests, 0);
   }
 
   /** Closes every endpoint. Running calls may finish for `graceMs` milliseconds. Safe to call twice. */
   close(graceMs: number): Promise<void> {
-    const all = [this.#whole, ...this.#single.values()];
-    return this.#closed ??= Promise.all(all.map(({ handler }) => handler.close({ graceMs })))
+    const all = [this.#whole, this.#unknown, ...this.#single.values()];
+    return this.#closed ??= Promise.all(all.map((handler) => handler.close({ graceMs })))
       .then(() => {});
   }
 
-  #serveOne(c: Context, name: string): Response | Promise<Response> {
-    const endpoint = this.#endpoint(name);
-    if (endpoint !== undefined) return mcp(endpoint.handler)(c);
-    return this.#unknown("Use the name of a server that is served here");
+  #serveOne(c: Context): Promise<Response> {
+    const name = serverNameIn(pathOf(c.req.raw.url)) ?? "";
+    return mcp(this.#handlerOf(name) ?? this.#unknown)(c);
   }
 
-  #endpoint(name: string): Endpoint | undefined {
+  #handlerOf(name: string): McpHandler | undefined {
     const { servers, options } = this.#init;
     if (!servers.names().includes(name)) return undefined;
     const known = this.#single.get(name);
     if (known !== undefined || this.#closed !== undefined) return known;
-    const own = options(name);
-    const endpoint = {
-      handler: createMcpHandler(servers.only(name), own),
-      resource: own.resource,
-    };
-    this.#single.set(name, endpoint);
-    return endpoint;
+    const handler = createMcpHandler(servers.only(name), options(name));
+    this.#single.set(name, handler);
+    const unwatch = this.#init.watch?.(handler, name);
+    if (unwatch !== undefined) this.#unwatch.set(name, unwatch);
+    return handler;
   }
 
-  /** Answers with the metadata of the endpoint that a well-known path belongs to. */
+  /**
+   * Answers with the metadata of the endpoint that a well-known path belongs to. It has nothing secret, so
+   * each server has it, whether it exists or not.
+   */
   #describe(request: Request): Response {
-    const whole = this.#whole.resource?.respond(request);
-    if (whole !== undefined) return whole;
-    const name = pathOf(request.url).split("/").at(-1) ?? "";
-    const single = this.#whole.resource === undefined ? undefined : this.#endpoint(name);
-    return single?.resource?.respond(request) ??
-      this.#unknown("Use the path of an endpoint");
+    const name = serverNameIn(pathOf(request.url).slice(WELL_KNOWN.length));
+    const resource = name === undefined ? this.#wholeResource : this.#init.resource(name);
+    return resource?.respond(request) ?? this.#notFound();
   }
 
-  #unknown(message: string): Response {
-    const refused = refusal({ status: 404, code: ErrorCode.Refused, message, reason: "path" });
+  #notFound(): Response {
+    const refused = wrongPath(this.#init.path);
     this.#init.report({ type: "refused", status: refused.status, reason: refused.reason });
     return respond(refused);
   }

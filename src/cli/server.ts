@@ -4,17 +4,23 @@
  * @module
  */
 import { endpointUrl } from "../adapters/serve_options.ts";
+import { pathOf } from "../http/gates/path.ts";
+import type { AuditTrail } from "../audit/types.ts";
 import type { Gateway } from "../gateway/mod.ts";
 import type { McpHandlerOptions } from "../handler/types.ts";
-import { authOptions } from "./auth.ts";
+import type { McpEvent } from "../protocol/events.ts";
+import { authOf } from "./auth.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
 import type { Backend } from "./backend.ts";
 import type { Config } from "./config_schema.ts";
 import { messageOf } from "./errors.ts";
 import { type BoundListener, listen } from "./listen.ts";
 import { ALL, eventLogger, type Log } from "./log.ts";
+import { DashboardServer } from "./dashboard.ts";
 import { rateLimiter } from "./rate_limit.ts";
+import type { Redact } from "./redact.ts";
 import { changesBetween } from "./reload.ts";
-import { Routes, SERVERS_PATH } from "./routes.ts";
+import { Routes, serverNameIn, SERVERS_PATH } from "./routes.ts";
 import { enabledServers, type Settings } from "./settings.ts";
 import type { Stores } from "./stores.ts";
 import { VERSION } from "./version.ts";
@@ -24,7 +30,12 @@ export interface ServerInit {
   readonly settings: Settings;
   readonly backend: Backend;
   readonly stores: Stores | undefined;
+  readonly audit?: AuditTrail | undefined;
   readonly log: Log;
+  /** Counts what happens, if metrics are served. */
+  readonly metrics?: Metrics | undefined;
+  /** Takes secrets out of what operators see. */
+  readonly redact?: Redact;
 }
 
 /** A running server. */
@@ -37,11 +48,20 @@ export class Server {
   readonly #gateway: Gateway;
   readonly #routes: Routes;
   readonly #listener: BoundListener;
+  /** The dashboard, if there is one. */
+  readonly dashboard: DashboardServer | undefined;
   /** The configuration that is applied. */
   #config: Config;
   #closed: Promise<void> | undefined;
 
-  private constructor(init: ServerInit, gateway: Gateway, routes: Routes, listener: BoundListener) {
+  private constructor(
+    init: ServerInit,
+    gateway: Gateway,
+    routes: Routes,
+    listener: BoundListener,
+    dashboard: DashboardServer | undefined,
+  ) {
+    this.dashboard = dashboard;
     const { config, host, path } = init.settings;
     this.#init = init;
     this.#config = config;
@@ -59,17 +79,29 @@ export class Server {
    */
   static async start(init: ServerInit): Promise<Server> {
     const { settings, log } = init;
-    const gateway = gatewayOf(init);
-    const routes = routesOf(init, gateway);
+    const gateway = gatewayOf(settings.config, init.backend, init.metrics);
+    init.metrics?.watch({ gateway });
+    let dashboard: DashboardServer | undefined;
+    let routes: Routes | undefined;
     const failed = (error: unknown): void => {
       log("error", "error", { during: "serving", message: messageOf(error) });
     };
     try {
-      const { host, port } = settings;
+      const { host, port, config } = settings;
+      if (config.dashboard !== undefined) {
+        const { redact = (text) => text } = init;
+        const { audit } = init;
+        dashboard = await DashboardServer.start({
+          config: config.dashboard,
+          ...{ port, redact, log, audit },
+        });
+      }
+      routes = routesOf(init, gateway, dashboard);
       const listener = await listen({ hostname: host, port, fetch: routes.fetch, failed });
-      return new Server(init, gateway, routes, listener);
+      return new Server(init, gateway, routes, listener, dashboard);
     } catch (error) {
-      await routes.close(0);
+      await dashboard?.close();
+      await routes?.close(0);
       await gateway.close();
       throw error;
     }
@@ -78,6 +110,11 @@ export class Server {
   /** Returns the names of the servers. */
   names(): readonly string[] {
     return this.#gateway.names();
+  }
+
+  /** The number of calls that are running. */
+  get running(): number {
+    return this.#routes.running;
   }
 
   /**
@@ -109,14 +146,28 @@ export class Server {
 
   async #drain(): Promise<void> {
     await this.#routes.close(this.#init.settings.graceMs);
+    await this.dashboard?.close();
     await this.#listener.stop();
     await this.#gateway.close();
     await this.#init.stores?.close();
   }
 }
 
-function gatewayOf({ settings: { config }, backend }: ServerInit): Gateway {
-  const { separator, stateless, requests } = config;
+/** The keys of `limits` that the gateway has; the others are of the endpoints. */
+const GATEWAY_LIMITS = [
+  "upstreamSessions",
+  "upstreamSessionsPerPrincipal",
+  "programs",
+  "programsPerPrincipal",
+] as const;
+
+/** Creates the gateway of a configuration. */
+export function gatewayOf(
+  config: Config,
+  backend: Backend,
+  metrics?: ServerInit["metrics"],
+): Gateway {
+  const { separator, stateless, requests, listWaitMs, limits } = config;
   const upstreams = Object.fromEntries(
     [...enabledServers(config)].map(([name, entry]) => [name, backend.upstream(entry)]),
   );
@@ -125,11 +176,18 @@ function gatewayOf({ settings: { config }, backend }: ServerInit): Gateway {
     info: { name: "mooring", version: VERSION },
     ...separator !== undefined && { separator },
     ...stateless !== undefined && { stateless },
+    ...listWaitMs !== undefined && { listWaitMs },
+    ...limits !== undefined && { limits: pick(limits, GATEWAY_LIMITS) },
     ...requests?.askTimeoutMs !== undefined && { askTimeoutMs: requests.askTimeoutMs },
+    ...metrics !== undefined && { middleware: [metrics.upstream] },
   });
 }
 
-function routesOf({ settings, stores, log }: ServerInit, gateway: Gateway): Routes {
+function routesOf(
+  { settings, stores, audit, metrics, log }: ServerInit,
+  gateway: Gateway,
+  dashboard: DashboardServer | undefined,
+): Routes {
   const { config, allowedHosts, path, alone } = settings;
   const { rateLimit, secret } = config;
   const shared: McpHandlerOptions = {
@@ -143,6 +201,14 @@ function routesOf({ settings, stores, log }: ServerInit, gateway: Gateway): Rout
   };
   // Only configurations with a public URL use it
   const base = config.publicUrl?.replace(/\/$/, "") ?? "http://localhost";
+  const urlOf = (name: string | undefined): string =>
+    `${base}${name === undefined ? path : SERVERS_PATH + encodeURIComponent(name)}`;
+  const { authenticate, resource } = authOf(
+    config.auth,
+    ({ url }) => urlOf(serverNameIn(pathOf(url))),
+    failed,
+  );
+  const counted = (logged: (event: McpEvent) => void) => both(logged, metrics?.onEvent);
   return new Routes({
     servers: {
       all: alone === undefined ? gateway : gateway.only(alone),
@@ -152,20 +218,46 @@ function routesOf({ settings, stores, log }: ServerInit, gateway: Gateway): Rout
     path,
     options: (name) => ({
       ...shared,
-      ...authOptions(
-        config.auth,
-        `${base}${name === undefined ? path : SERVERS_PATH + name}`,
-        failed,
-      ),
+      ...authenticate !== undefined && { authenticate },
+      resource: resource(urlOf(name)),
       ...stores !== undefined && { store: stores.store(name) },
-      onEvent: eventLogger(log, name ?? ALL),
+      // Where there is one server only, both of its paths have the same upstream
+      onEvent: both(
+        counted(
+          eventLogger(log, name ?? ALL, { upstreams: name === undefined || name !== alone }),
+        ),
+        audit?.onEvent,
+      ),
     }),
-    report: eventLogger(log, ALL),
+    resource: (name) => resource(urlOf(name)),
+    report: counted(eventLogger(log, ALL)),
+    watch: (handler, name) => {
+      const unwatch = metrics?.watch({ handler, endpoint: name ?? ALL });
+      const served = name === undefined ? path : `${SERVERS_PATH}${name}`;
+      dashboard?.add(served, handler);
+      return () => {
+        unwatch?.();
+        void dashboard?.remove(served);
+      };
+    },
   });
 }
 
+/** Returns a function that passes events to one function, and to another one if there is one. */
+function both(
+  first: (event: McpEvent) => void,
+  second: ((event: McpEvent) => void) | undefined,
+): (event: McpEvent) => void {
+  if (second === undefined) return first;
+  return (event) => {
+    // The trail is first: what the log does with the event must not keep it out.
+    second(event);
+    first(event);
+  };
+}
+
 /** Returns some keys of an object, without those that it doesn't have. */
-function pick<T extends object, K extends keyof T>(from: T, keys: readonly K[]): Pick<T, K> {
+export function pick<T extends object, K extends keyof T>(from: T, keys: readonly K[]): Pick<T, K> {
   return Object.fromEntries(
     keys.filter((key) => from[key] !== undefined).map((key) => [key, from[key]]),
     // They are the keys of K

@@ -26,7 +26,10 @@ export async function openStores({ redis }: Config, log: Log): Promise<Stores | 
   const { url, prefix = "mooring" } = typeof redis === "string" ? { url: redis } : redis;
   // Loaded only here: most configurations have no Redis
   const [{ createClient }, { redisStore }] = await Promise.all([
-    import("redis"),
+    import("redis").catch((cause: unknown) => {
+      const message = 'Install the package "redis" to use Redis: npm install redis';
+      throw new CliError(message, ExitCode.Failed, { cause });
+    }),
     import("../redis/mod.ts"),
   ]);
   const client = createClient({ url });

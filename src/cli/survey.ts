@@ -6,17 +6,38 @@
 import { clip } from "../internal/quote.ts";
 import type { Connection } from "./inspect_client.ts";
 import { printable } from "./log.ts";
+import { argumentLines, parameterLines, type PromptArgument } from "./parameters.ts";
 
 /** Characters of a description that are shown. */
 const MAX_DESCRIPTION = 100;
 /** Columns of the names in a list, unless one is longer. */
 const MAX_NAME_WIDTH = 40;
 
-/** The part of a tool, a resource or a prompt that is shown. */
+/** The part of a tool, a resource or a prompt that text shows; JSON shows all that the server said. */
 export interface Listed {
-  /** Its name, or its URI. */
   readonly name: string;
-  readonly description?: string;
+  readonly title?: string | undefined;
+  readonly description?: string | undefined;
+}
+
+/** A tool. */
+export interface ListedTool extends Listed {
+  readonly inputSchema: unknown;
+}
+
+/** A resource. */
+export interface ListedResource extends Listed {
+  readonly uri: string;
+}
+
+/** A resource template. */
+export interface ListedTemplate extends Listed {
+  readonly uriTemplate: string;
+}
+
+/** A prompt. */
+export interface ListedPrompt extends Listed {
+  readonly arguments?: readonly PromptArgument[] | undefined;
 }
 
 /** The features of a server. */
@@ -27,16 +48,16 @@ export interface Survey {
   readonly era: "2025" | "2026";
   readonly capabilities: readonly string[];
   readonly instructions?: string;
-  readonly tools: readonly Listed[];
-  readonly resources: readonly Listed[];
-  readonly resourceTemplates: readonly Listed[];
-  readonly prompts: readonly Listed[];
+  readonly tools: readonly ListedTool[];
+  readonly resources: readonly ListedResource[];
+  readonly resourceTemplates: readonly ListedTemplate[];
+  readonly prompts: readonly ListedPrompt[];
   /** Time that each request took, in milliseconds. */
   readonly latencyMs: Readonly<Record<string, number>>;
 }
 
 /** Asks a server for everything that it offers, as far as its capabilities say so. */
-export async function survey({ client, url, connectMs, timed }: Connection): Promise<Survey> {
+export async function survey({ client, shown, connectMs, timed }: Connection): Promise<Survey> {
   const capabilities = client.getServerCapabilities() ?? {};
   const modern = client.getProtocolEra() === "modern";
   const latencyMs: Record<string, number> = { connect: connectMs };
@@ -55,7 +76,7 @@ export async function survey({ client, url, connectMs, timed }: Connection): Pro
   const instructions = client.getInstructions();
   const { resources } = capabilities;
   return {
-    url: `${url.origin}${url.pathname}`,
+    url: shown,
     server: client.getServerVersion(),
     protocolVersion: client.getNegotiatedProtocolVersion(),
     era: modern ? "2026" : "2025",
@@ -64,45 +85,28 @@ export async function survey({ client, url, connectMs, timed }: Connection): Pro
     tools: await list(
       "tools",
       capabilities.tools,
-      async (options) => (await client.listTools(undefined, options)).tools.map(listed),
+      async (options) => (await client.listTools(undefined, options)).tools,
     ),
     resources: await list(
       "resources",
       resources,
-      async (options) => (await client.listResources(undefined, options)).resources.map(byUri),
+      async (options) => (await client.listResources(undefined, options)).resources,
     ),
     resourceTemplates: await list(
       "resourceTemplates",
       resources,
-      async (options) =>
-        (await client.listResourceTemplates(undefined, options)).resourceTemplates.map(
-          ({ uriTemplate, ...rest }) => byUri({ uri: uriTemplate, ...rest }),
-        ),
+      async (options) => (await client.listResourceTemplates(undefined, options)).resourceTemplates,
     ),
     prompts: await list(
       "prompts",
       capabilities.prompts,
-      async (options) => (await client.listPrompts(undefined, options)).prompts.map(listed),
+      async (options) => (await client.listPrompts(undefined, options)).prompts,
     ),
     latencyMs,
   };
 }
 
-interface Described {
-  readonly name: string;
-  readonly title?: string | undefined;
-  readonly description?: string | undefined;
-}
-
-function listed({ name, title, description = title }: Described): Listed {
-  return { name, ...description !== undefined && { description } };
-}
-
-function byUri({ uri, name, title, description }: Described & { readonly uri: string }): Listed {
-  return { name: uri, description: description ?? title ?? name };
-}
-
-/** Writes a survey, with one line for each thing that the server offers. */
+/** Writes a survey, with one line for each thing that the server offers, and for each of its parameters. */
 export function surveyText(found: Survey): string {
   const { server, url, protocolVersion, era, capabilities, instructions, latencyMs } = found;
   const name = server === undefined ? "A server" : `${server.name} ${server.version}`;
@@ -114,24 +118,52 @@ export function surveyText(found: Survey): string {
     `  Capabilities  ${printable(capabilities.join(", ")) || "none"}`,
     `  Latency       ${times.join(", ")}`,
     ...instructions === undefined ? [] : [`  Instructions  ${oneLine(instructions)}`],
-    ...section("Tools", found.tools),
-    ...section("Resources", found.resources),
-    ...section("Resource templates", found.resourceTemplates),
-    ...section("Prompts", found.prompts),
+    ...section("Tools", found.tools, ({ inputSchema, ...tool }) => ({
+      ...entryOf(tool),
+      lines: parameterLines(inputSchema),
+    })),
+    ...section("Resources", found.resources, byUri),
+    ...section(
+      "Resource templates",
+      found.resourceTemplates,
+      ({ uriTemplate, ...rest }) => byUri({ uri: uriTemplate, ...rest }),
+    ),
+    ...section("Prompts", found.prompts, ({ arguments: given, ...prompt }) => ({
+      ...entryOf(prompt),
+      lines: argumentLines(given),
+    })),
     "",
   ].join("\n");
 }
 
-function section(title: string, entries: readonly Listed[]): string[] {
-  if (entries.length === 0) return [];
+/** What is written of one thing that the server offers. */
+interface Entry {
+  readonly name: string;
+  readonly description: string;
+  /** The lines below it. */
+  readonly lines?: readonly string[];
+}
+
+function entryOf({ name, title = "", description = title }: Listed): Entry {
+  return { name, description };
+}
+
+function byUri({ uri, name, title = name, description = title }: ListedResource): Entry {
+  return { name: uri, description };
+}
+
+function section<T>(title: string, listed: readonly T[], write: (one: T) => Entry): string[] {
+  if (listed.length === 0) return [];
+  const entries = listed.map(write);
   const names = entries.map(({ name }) => printable(name));
   const width = Math.min(MAX_NAME_WIDTH, Math.max(...names.map((name) => name.length)));
   return [
     "",
     `${title} (${entries.length})`,
-    ...entries.map(({ description = "" }, at) =>
-      `  ${(names[at] ?? "").padEnd(width)}  ${oneLine(description)}`.trimEnd()
-    ),
+    ...entries.flatMap(({ description, lines = [] }, at) => [
+      `  ${(names[at] ?? "").padEnd(width)}  ${oneLine(description)}`.trimEnd(),
+      ...lines.map((line) => `      ${line}`),
+    ]),
   ];
 }
 

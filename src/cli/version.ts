@@ -1,8 +1,9 @@
 /**
- * Defines the version of this package.
+ * Reads the version of this package from `deno.json`, the one place that has it.
  *
  * @module
  */
+import project from "../../deno.json" with { type: "json" };
 
 /** The package's version. */
-export const VERSION = "0.1.0";
+export const VERSION: string = project.version;

@@ -1,68 +1,123 @@
 /**
- * Owns what a node needs in a cluster: messages, shared documents, pinned sessions, and whether the
- * cluster drains.
+ * Owns what a node needs in a cluster: its connection to the other nodes, shared documents, and whether
+ * the cluster drains.
  *
  * @module
  */
+import type { Inbound } from "../http/inbound.ts";
+import type { Reply } from "../http/reply.ts";
 import type { Clock } from "../internal/clock.ts";
 import { randomText } from "../internal/random.ts";
+import type { MaybePromise } from "../internal/types.ts";
 import type { SharedDocumentHandle } from "../protocol/exchange.ts";
 import type { Reporter } from "../protocol/reporter.ts";
-import type { BusMessage, NodeMessage } from "./messages.ts";
-import { NodeMessenger } from "./messenger.ts";
+import type { ConnectionInit, NodeConnection } from "./connect.ts";
+import type { BusMessage, NodeMessage, OperatorMessage } from "./messages.ts";
 import type { PinnedSessions } from "./pinned_sessions.ts";
 import { SharedDocuments } from "./shared_documents.ts";
-import type { Backplane } from "./types.ts";
+import type { Backplane, Documents } from "./types.ts";
 
 /** The name of the document that says whether the cluster drains: refuses new sessions. */
 const DRAIN = "mooring/drain";
 
 /** Options for {@linkcode Cluster}. */
 export interface ClusterInit {
-  readonly backplane: Pick<Backplane, "bus" | "documents">;
+  readonly documents: Documents;
   /** Whether other handlers may use the store. */
   readonly shared: boolean;
   /** Whether other processes may use the store: documents are polled. */
   readonly polled: boolean;
-  /** Secrets that sign messages between nodes, if other processes may use the store. */
-  readonly keys: readonly (string | Uint8Array)[] | undefined;
   readonly clock: Clock;
   readonly reporter: Reporter;
-  /** Called with each message from another node. */
-  readonly onMessage: (message: NodeMessage, from: string) => void;
 }
 
-/** A node of a cluster. */
+/** A node of a cluster. Without a connection, it is the only one. */
 export class Cluster {
-  /** The node's id among the handlers that share its store. */
-  readonly node = randomText(16);
-  readonly messenger: NodeMessenger;
+  /** The node's id among the handlers that share its store; `undefined` if it is the only one. */
+  readonly node: string | undefined;
   readonly documents: SharedDocuments;
-  /** The pinned sessions, if sessions are pinned. */
-  pinned: PinnedSessions | undefined;
-  /** Whether new sessions are refused, on every node. */
-  draining = false;
-  readonly #init: ClusterInit;
+  /** The connection to the other nodes. */
+  connection: NodeConnection | undefined;
+  /** Receives the messages of other nodes' operators, if there is an operator here. */
+  onOperatorMessage: ((message: OperatorMessage, from: string) => void) | undefined;
+  /** Whether this node alone refuses new sessions. */
+  drainingHere = false;
+  /** Whether every node does. */
+  drainingAll = false;
+  readonly #reporter: Reporter;
   readonly #drain: SharedDocumentHandle;
 
-  /** Joins the cluster. */
-  constructor(init: ClusterInit) {
-    const { backplane: { bus, documents }, polled, keys, clock, reporter, onMessage } = init;
-    this.#init = init;
-    const { report } = reporter;
-    this.messenger = new NodeMessenger({ bus, node: this.node, clock, keys, onMessage, report });
+  /** Begins to read what all nodes share. */
+  constructor({ documents, shared, polled, clock, reporter }: ClusterInit) {
+    this.node = shared ? randomText(16) : undefined;
+    this.#reporter = reporter;
     const announce = (name: string) => this.publish({ kind: "document", name });
     this.documents = new SharedDocuments({ documents, clock, reporter, shared: polled, announce });
     this.#drain = this.documents.share(DRAIN, ({ draining }) => {
-      this.draining = draining === true;
+      this.drainingAll = draining === true;
     });
   }
 
+  /** Whether this node refuses new sessions. */
+  get draining(): boolean {
+    return this.drainingHere || this.drainingAll;
+  }
+
+  /**
+   * Connects to the other nodes, with the code that the store brings: an application whose store has only
+   * one handler doesn't bundle it.
+   *
+   * @throws {TypeError} If the store doesn't bring it
+   */
+  connect(
+    { bus, nodes, claims, connect }: Backplane,
+    init: Omit<
+      ConnectionInit,
+      "node" | "bus" | "nodes" | "claims" | "documents" | "onOperatorMessage"
+    >,
+  ): void {
+    const { node, documents } = this;
+    if (typeof connect !== "function") {
+      throw new TypeError(
+        `Give connectNodes of @mooring/mcp/store as the store's "connect": ${typeof connect}`,
+      );
+    }
+    if (node === undefined) throw new TypeError("Connect only nodes that share their store");
+    // The contract of the store names the one implementation
+    const make = connect as (init: ConnectionInit) => NodeConnection;
+    const onOperatorMessage = (message: OperatorMessage, from: string) =>
+      this.onOperatorMessage?.(message, from);
+    this.connection = make({ ...init, node, bus, nodes, claims, documents, onOperatorMessage });
+  }
+
+  /** The pinned sessions, if sessions are pinned. */
+  get pinned(): PinnedSessions | undefined {
+    return this.connection?.pinned;
+  }
+
   /** Publishes a message to all other nodes, if there may be any. */
-  publish(message: BusMessage): void {
-    if (!this.#init.shared) return;
-    const { reporter } = this.#init;
-    reporter.background("publishing to the other nodes", () => this.messenger.publish(message));
+  publish(message: BusMessage | OperatorMessage): void {
+    const { connection } = this;
+    if (connection === undefined) return;
+    this.#reporter.background(
+      "publishing to the other nodes",
+      () => connection.messenger.publish(message),
+    );
+  }
+
+  /**
+   * Sends a message to one other node.
+   *
+   * @returns `false` if the node has certainly not received the message, and never will
+   */
+  send(to: string, message: NodeMessage): MaybePromise<boolean> {
+    return this.connection?.messenger.send(to, message) ?? false;
+  }
+
+  /** Forwards a request to the node that has claimed its session. */
+  forward(inbound: Inbound, session: string): Promise<Reply> {
+    if (this.connection?.forward !== undefined) return this.connection.forward(inbound, session);
+    return Promise.reject(new TypeError("Forward a request only where sessions are pinned"));
   }
 
   /**
@@ -79,7 +134,9 @@ export class Cluster {
 
   /** Leaves the cluster. */
   dispose(): void {
+    const { connection } = this;
     this.documents.close();
-    this.#init.reporter.background("leaving the other nodes", () => this.messenger.leave());
+    if (connection === undefined) return;
+    this.#reporter.background("leaving the other nodes", () => connection.messenger.leave());
   }
 }

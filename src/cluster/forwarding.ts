@@ -74,8 +74,9 @@ export class Forwarding {
     }
     const giveBack = this.#takeSlot(inbound);
     if (giveBack === undefined) {
-      const reason = inbound.method === "GET" ? "stream-limit" : "request-limit";
-      return serverBusy(reason, inbound.requestId);
+      return inbound.method === "GET"
+        ? serverBusy("stream-limit")
+        : this.#init.calls.busy(inbound.requestId);
     }
     try {
       return await this.#deliver(pinned, node, await this.#pack(inbound), giveBack);
@@ -159,7 +160,8 @@ export class Forwarding {
   }
 
   async #pack(inbound: Inbound): Promise<ForwardedRequest> {
-    const { request: { url, headers }, principal, method, accepts: { json, sse } } = inbound;
+    const { request: { headers }, source: { url }, principal, method, accepts: { json, sse } } =
+      inbound;
     const sealed = await sealSender(this.#init.calls.states, { headers, principal });
     if (method !== "POST") {
       const verb = method === "GET" ? "GET" : "DELETE";
@@ -176,13 +178,13 @@ export class Forwarding {
    * Takes the slot that a request uses here while another node answers it. Notifications, responses and
    * DELETE take none: they must be forwarded even if all slots are taken.
    */
-  #takeSlot({ method, owner, requests }: Inbound): (() => void) | undefined {
+  #takeSlot({ method, share, requests }: Inbound): (() => void) | undefined {
     const { calls, streams } = this.#init;
     if (method === "GET") {
-      return streams.slots.take(owner) ? () => streams.slots.give(owner) : undefined;
+      return streams.slots.take(share) ? () => streams.slots.give(share) : undefined;
     }
     if (requests.length === 0) return () => {};
-    return calls.slots.take() ? () => calls.slots.give() : undefined;
+    return calls.slots.take(share) ? () => calls.slots.give(share) : undefined;
   }
 }
 

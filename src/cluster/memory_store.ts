@@ -1,19 +1,17 @@
 /**
- * Implements the store of a single process.
+ * Implements the store of several handlers in a single process.
  *
  * @module
  */
-import { MemorySessionStore } from "../sessions/memory_store.ts";
-import { MemoryEventLog } from "../streams/memory_log.ts";
+import { connectNodes } from "./connect.ts";
+import { openLocal } from "./local_store.ts";
 import { MemoryBus } from "./memory_bus.ts";
-import { MemoryDocuments } from "./memory_documents.ts";
-import { MemoryLeases } from "./memory_leases.ts";
-import { MemoryClaims, MemoryNodes } from "./memory_nodes.ts";
+import { MemoryNodes } from "./memory_nodes.ts";
 import type { Backplane, Store, StoreSettings } from "./types.ts";
 
 /**
- * Creates a store in the memory of this process: the default. Handlers with the same store are one
- * endpoint; the settings of the first handler apply to all of them.
+ * Creates a store in the memory of this process. Handlers with the same store are one endpoint; the
+ * settings of the first handler apply to all of them. A handler without a store has memory of its own.
  *
  * @example
  * ```ts
@@ -27,17 +25,16 @@ import type { Backplane, Store, StoreSettings } from "./types.ts";
 export function memoryStore(): Store {
   let backplane: Backplane | undefined;
   return {
-    open({ caps, lifetimes, log, clock }: StoreSettings): Backplane {
-      return backplane ??= {
-        sessions: new MemorySessionStore(caps, lifetimes, clock),
-        log: new MemoryEventLog(log, clock),
-        bus: new MemoryBus(),
-        leases: new MemoryLeases(),
-        nodes: new MemoryNodes(clock),
-        claims: new MemoryClaims(clock),
-        documents: new MemoryDocuments(),
-        secret: crypto.getRandomValues(new Uint8Array(32)),
-      };
-    },
+    open: (settings) => backplane ??= open(settings),
+  };
+}
+
+function open(settings: StoreSettings): Backplane {
+  return {
+    ...openLocal(settings),
+    bus: new MemoryBus(),
+    nodes: new MemoryNodes(settings.clock),
+    connect: connectNodes,
+    secret: crypto.getRandomValues(new Uint8Array(32)),
   };
 }

@@ -82,5 +82,12 @@ export interface ForwardedRequest {
   readonly sse: boolean;
 }
 
+/** A message between the operators of two nodes. */
+export interface OperatorMessage {
+  readonly kind: "operator";
+  /** What is asked or answered as JSON text, encrypted if processes share the store. */
+  readonly text: string;
+}
+
 /** Any message between nodes. */
-export type NodeMessage = BusMessage | ForwardMessage;
+export type NodeMessage = BusMessage | ForwardMessage | OperatorMessage;

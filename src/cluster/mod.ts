@@ -19,12 +19,14 @@
  *
  * @module
  */
+export { connectNodes } from "./connect.ts";
 export { memoryStore } from "./memory_store.ts";
 export type {
   Backplane,
   Bus,
   BusMember,
   Claims,
+  ConnectNodes,
   Documents,
   NodeFacts,
   Nodes,
@@ -49,5 +51,7 @@ export type {
   SessionRecord,
   SessionStore,
 } from "../sessions/types.ts";
+export { shareKey } from "../sessions/owner.ts";
 export type { Lease, Leases } from "../streams/leases.ts";
+export type { EventBudgetLimits } from "../streams/event_budget.ts";
 export type { EventLog, EventLogLimits, LoggedEvent, Slice } from "../streams/types.ts";

@@ -5,14 +5,23 @@
  */
 import { askerOf } from "../calls/questions.ts";
 import { shortHash } from "../internal/random.ts";
+import type { MaybePromise } from "../internal/types.ts";
 import type { JsonRpcResponse } from "../protocol/jsonrpc.ts";
 import type { Reporter } from "../protocol/reporter.ts";
 import type { Sessions } from "../sessions/sessions.ts";
-import type { Cluster } from "./cluster.ts";
+import type { NodeMessage } from "./messages.ts";
+
+/** What reaches the node that has asked. */
+interface OtherNodes {
+  /** This node's id; `undefined` if it is the only one. */
+  readonly node: string | undefined;
+  /** Sends a message to one other node. Returns `false` if that node has certainly not received it. */
+  send(to: string, message: NodeMessage): MaybePromise<boolean>;
+}
 
 /** Settles the question that a client's response belongs to. Reports an event if there is none. */
 export function settleResponse(
-  cluster: Cluster,
+  nodes: OtherNodes,
   sessions: Sessions,
   reporter: Reporter,
   id: string,
@@ -27,9 +36,9 @@ export function settleResponse(
   };
   // The id contains the asking node only if there are other nodes.
   const asker = askerOf(response.id);
-  if (asker === undefined || asker === cluster.node) return unmatched();
+  if (asker === undefined || asker === nodes.node) return unmatched();
   reporter.background("forwarding a reply", async () => {
     const message = { kind: "response", session: id, response } as const;
-    if (!await cluster.messenger.send(asker, message)) unmatched();
+    if (!await nodes.send(asker, message)) unmatched();
   });
 }

@@ -6,6 +6,7 @@
 import type { Principal } from "../protocol/exchange.ts";
 import { isObject } from "../protocol/jsonrpc.ts";
 import type { StateBinding, StateSealer } from "../calls/state.ts";
+import { copyPrincipal } from "../sessions/owner.ts";
 
 /** The headers and the principal of a request. */
 export interface Sender {
@@ -35,9 +36,9 @@ export async function sealSender(
   { headers, principal }: Sender,
 ): Promise<string> {
   const kept = [...headers].filter(([name]) => !DROPPED.has(name));
+  const { expiresAt = Infinity, ...rest } = copyPrincipal(principal);
   // JSON has no infinite number.
-  const { expiresAt = Infinity, ...rest } = principal;
-  const sender = expiresAt === Infinity ? rest : principal;
+  const sender = expiresAt === Infinity ? rest : { ...rest, expiresAt };
   return await sealer.seal({ headers: kept, principal: sender }, BINDING);
 }
 

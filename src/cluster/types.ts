@@ -9,6 +9,7 @@
 import type { Clock } from "../internal/clock.ts";
 import type { MaybePromise } from "../internal/types.ts";
 import type { Leases } from "../streams/leases.ts";
+import type { EventBudgetLimits } from "../streams/event_budget.ts";
 import type { EventLog, EventLogLimits } from "../streams/types.ts";
 import type { SessionCaps, SessionLifetimes, SessionStore } from "../sessions/types.ts";
 
@@ -81,11 +82,13 @@ export interface Nodes {
 export const CLAIM_TTL_MS = 300_000;
 
 /**
- * A registry of pinned sessions, by the node that holds the live state of each. Unlike a lease, a claim
- * is never taken over.
+ * A registry of what only one may have: of pinned sessions, by the node that holds the live state of
+ * each; and of the states of 2026 requests that may be used once, by the use. Unlike a lease, a claim is
+ * never taken over.
  *
  * An implementation MUST make `claim` and `release` atomic, forget a claim `ttlMs` milliseconds after it
- * was made or last renewed, by the store's own clock, and accept every string as a session id.
+ * was made or last renewed, by the store's own clock, and accept every string as a session id and as a
+ * node.
  */
 export interface Claims {
   /**
@@ -130,6 +133,12 @@ export interface Documents {
   put(name: string, text: string, expected?: number): MaybePromise<number | undefined>;
 }
 
+/**
+ * Connects the handlers of a store with each other. Its parameter and its result are internal: use
+ * `connectNodes`.
+ */
+export type ConnectNodes = (handler: never) => object;
+
 /** The storage that the handlers of one endpoint share. */
 export interface Backplane {
   /** The sessions. */
@@ -146,6 +155,8 @@ export interface Backplane {
   readonly claims: Claims;
   /** Documents that all handlers apply. */
   readonly documents: Documents;
+  /** Connects the handlers over `bus` and `nodes`. MUST be `connectNodes` of `@mooring/mcp/store`. */
+  readonly connect: ConnectNodes;
   /**
    * A random secret of 32 bytes, the same for every handler of the store. A store that other processes can
    * use MUST NOT have one: its handlers are given keys as options.
@@ -163,6 +174,11 @@ export interface StoreSettings {
   readonly lifetimes: SessionLifetimes;
   /** The limits of the event log. */
   readonly log: Required<EventLogLimits>;
+  /**
+   * The memory of this process for the event logs of all sessions; not limited when left out. A store that
+   * keeps events elsewhere has no use for it.
+   */
+  readonly eventBudget?: EventBudgetLimits;
 }
 
 /** A store for what handlers share. Handlers with the same store are one endpoint. */

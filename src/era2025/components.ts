@@ -5,8 +5,6 @@
  */
 import type { Calls } from "../calls/calls.ts";
 import type { Cluster } from "../cluster/cluster.ts";
-import type { Inbound } from "../http/inbound.ts";
-import type { Reply } from "../http/reply.ts";
 import type { Reporter } from "../protocol/reporter.ts";
 import type { ProtocolVersion } from "../protocol/versions.ts";
 import type { Sessions } from "../sessions/sessions.ts";
@@ -21,8 +19,6 @@ export interface Era2025Components {
   readonly cluster: Cluster;
   readonly leases: Leases;
   readonly reporter: Reporter;
-  /** Answers a request of a session that another node has claimed. */
-  readonly forward: (inbound: Inbound, session: string) => Promise<Reply>;
   /** The served versions of the era, newest first. */
   readonly versions: readonly ProtocolVersion[];
   /** Whether clients get sessions. */

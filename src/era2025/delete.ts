@@ -16,9 +16,9 @@ export async function deleteSession(
   components: Era2025Components,
   inbound: Inbound,
 ): Promise<Reply> {
-  const { sessions, versions, forward } = components;
+  const { sessions, versions, cluster } = components;
   const session = await sessions.find(inbound);
-  if (session.kind === "elsewhere") return await forward(inbound, session.id);
+  if (session.kind === "elsewhere") return await cluster.forward(inbound, session.id);
   if (session.kind === "refusal") return session;
   const refused = checkVersion(inbound, session.record?.protocolVersion, versions);
   if (refused !== undefined) return refused;

@@ -10,12 +10,15 @@ import { shortHash } from "../internal/random.ts";
 import { ErrorCode } from "../protocol/errors.ts";
 import { notificationText } from "../protocol/exchange.ts";
 import { HeaderName } from "../protocol/headers.ts";
+import type { Reporter } from "../protocol/reporter.ts";
 import type { LiveSession } from "../sessions/live_session.ts";
 import { SERVER_STREAM } from "../sessions/server_streams.ts";
 import type { Lease } from "../streams/leases.ts";
-import { findResumePoint } from "../streams/replay.ts";
+import { followResponse } from "../streams/late_response.ts";
+import { type EventId, findResumePoint, parseEventId } from "../streams/replay.ts";
 import { sseReplyOf } from "../streams/sse.ts";
 import type { Connected, Reader } from "../streams/streams.ts";
+import type { EventLog } from "../streams/types.ts";
 import type { Era2025Components } from "./components.ts";
 import { checkVersion } from "./version.ts";
 
@@ -26,15 +29,15 @@ interface SessionReader extends Reader {
 
 /** Answers a GET. */
 export async function get(components: Era2025Components, inbound: Inbound): Promise<Reply> {
-  const { streams, sessions, versions, forward } = components;
+  const { streams, sessions, versions, cluster } = components;
   if (streams.closing) return shuttingDown();
   const session = await sessions.find(inbound);
-  if (session.kind === "elsewhere") return await forward(inbound, session.id);
+  if (session.kind === "elsewhere") return await cluster.forward(inbound, session.id);
   if (session.kind === "refusal") return session;
   const refused = checkVersion(inbound, session.record?.protocolVersion, versions);
   if (refused !== undefined) return refused;
-  const { owner, principal: { expiresAt }, version } = inbound;
-  const reader = { session, owner, expiresAt, version };
+  const { share, principal: { expiresAt }, version } = inbound;
+  const reader = { session, share, expiresAt, version };
   const lastEventId = inbound.header(HeaderName.LastEventId);
   try {
     if (lastEventId) return await resume(components, reader, lastEventId);
@@ -50,17 +53,51 @@ async function resume(
   reader: SessionReader,
   lastEventId: string,
 ): Promise<Reply> {
-  const { streams, cluster, reporter } = components;
+  const { streams, reporter } = components;
   const { session } = reader;
   const point = await findResumePoint(streams.log, session.id, lastEventId);
   if ("failed" in point) {
     const reason = point.failed;
+    const lost = reason === "gap" ? parseEventId(lastEventId) : undefined;
+    if (lost !== undefined && await skipsGap(streams.log, session, lost)) {
+      return connect(components, reader, lost.stream, lost.n);
+    }
     reporter.report({ type: "resume-failed", session: shortHash(session.id), reason });
     return await openWithHints(components, reader);
   }
   const { stream, after, complete } = point;
   if (complete && !session.noteFinished(stream)) return nothingFollows();
   if (stream === SERVER_STREAM) return await openServerStream(components, reader, after);
+  return connect(components, reader, stream, after);
+}
+
+/**
+ * Tells whether a client that can't resume a request's stream without a gap gets what is left of it: the
+ * response, unless the session has kept nothing. While the request runs, the client gets the response on
+ * the server-to-client stream, once it is there, unless it reads that one already.
+ */
+async function skipsGap(
+  log: EventLog,
+  session: LiveSession,
+  { stream, n }: EventId,
+): Promise<boolean> {
+  if (stream === SERVER_STREAM) return false;
+  const slice = await log.read(session.id, stream, n);
+  if (slice === undefined) return false;
+  if (slice.ended) return slice.events.length > 0;
+  if (session.connections.has(SERVER_STREAM)) return true;
+  session.noteLagging(stream);
+  return false;
+}
+
+/** Connects a client to a request's stream that it resumes. */
+function connect(
+  { streams, cluster }: Era2025Components,
+  reader: SessionReader,
+  stream: string,
+  after: number,
+): Reply {
+  const { session } = reader;
   // The endpoint may have closed, or the session may have ended, during the read.
   if (streams.closing) return shuttingDown();
   if (session.ended) return sessionNotFound("session-unknown");
@@ -84,6 +121,8 @@ async function openServerStream(
 ): Promise<Reply> {
   const { session } = reader;
   let connected: Connected | undefined = undefined;
+  let stopFollowing: (() => void) | undefined = undefined;
+  let closed = false;
   let replaced = false;
   const lost = () => {
     replaced = true;
@@ -120,13 +159,43 @@ async function openServerStream(
     after,
     kind: "server",
     resumed: resumeAfter !== undefined,
-    onClose: release,
+    onClose() {
+      closed = true;
+      release();
+      stopFollowing?.();
+    },
   });
   if (connected === undefined) {
     release();
     return serverBusy("stream-limit");
   }
+  // An event listener may have closed it already.
+  if (!closed) stopFollowing = sendLateResponses(streams.log, reporter, session, connected);
   return connected.reply;
+}
+
+/** Sends the responses of requests whose streams the client could not resume on a connection that it has. */
+function sendLateResponses(
+  log: EventLog,
+  reporter: Reporter,
+  session: LiveSession,
+  { sendOther }: Connected,
+): (() => void) | undefined {
+  if (session.lagging.size === 0) return undefined;
+  const stops = [...session.lagging].map((stream) =>
+    followResponse({
+      log,
+      reporter,
+      session: session.id,
+      stream,
+      // A connection to the stream itself sends its response.
+      send: (data) => session.connections.has(stream) || sendOther(data),
+      onSent: () => session.forgetLagging(stream),
+    })
+  );
+  return () => {
+    for (const stop of stops) stop();
+  };
 }
 
 /**
@@ -136,7 +205,8 @@ async function openServerStream(
 async function openWithHints(components: Era2025Components, reader: SessionReader): Promise<Reply> {
   const { session } = reader;
   const { sessions, calls: { dispatcher } } = components;
-  const hints = (dispatcher.listChanged ?? []).map((method) => notificationText({ method }));
+  const lists = dispatcher.listChangedIn?.(session.id) ?? dispatcher.listChanged ?? [];
+  const hints = lists.map((method) => notificationText({ method }));
   if (session.connections.has(SERVER_STREAM)) return sseReplyOf(...hints);
   for (const hint of hints) await sessions.serverStreams.push(session.id, hint);
   return await openServerStream(components, reader);

@@ -10,14 +10,13 @@ import type { Inbound } from "../http/inbound.ts";
 import { serverBusy, storeUnavailable } from "../http/refusals.ts";
 import { jsonReply, type Refusal, refusal, type Reply } from "../http/reply.ts";
 import { attempt, isPromise, type MaybePromise } from "../internal/types.ts";
-import { isWithinBytes } from "../internal/utf8.ts";
 import { ErrorCode, errorObject, errorText } from "../protocol/errors.ts";
 import type { ClientFacts } from "../protocol/exchange.ts";
 import { HeaderName } from "../protocol/headers.ts";
 import { isObject, type JsonObject, type JsonRpcRequest } from "../protocol/jsonrpc.ts";
+import { clientTooLong } from "../protocol/lengths.ts";
 import type { Implementation } from "../protocol/shapes.ts";
 import type { ProtocolVersion } from "../protocol/versions.ts";
-import { mintSessionId } from "../sessions/id.ts";
 import type { LiveSession } from "../sessions/live_session.ts";
 import type { SessionRecord } from "../sessions/types.ts";
 import { sseReplyOf } from "../streams/sse.ts";
@@ -28,9 +27,6 @@ interface Handshake {
   readonly version: ProtocolVersion;
   readonly client: ClientFacts;
 }
-
-/** The maximum number of bytes of a client's description, which is kept with its session. */
-const MOST_CLIENT_BYTES = 16 * 1024;
 
 /** Answers `initialize`. The session begins after the dispatcher has returned a result. */
 export function initialize(
@@ -47,18 +43,18 @@ export function initialize(
   inbound.version = handshake.version;
   inbound.client = handshake.client;
   if (cluster.draining && sessionful) return draining(inbound);
-  if (!calls.slots.take()) return serverBusy("request-limit", message.id);
+  if (!calls.slots.take(inbound.share)) return calls.busy(message.id);
   if (!sessionful) return call(components, inbound, message).answer.reply();
-  const id = mintSessionId();
+  const id = sessions.mintId();
   return attempt(
     () => sessions.reserve(id, inbound.owner),
     (admitted) => {
       if (admitted) return initializeIn(components, inbound, message, id);
-      calls.slots.give();
+      calls.slots.give(inbound.share);
       return serverBusy("session-limit", message.id, 30);
     },
     (error) => {
-      calls.slots.give();
+      calls.slots.give(inbound.share);
       return storeUnavailable("reserving a session", error);
     },
   );
@@ -124,9 +120,9 @@ function begin(
     logLevel: undefined,
   };
   const { pinned } = cluster;
-  if (pinned === undefined) return sessions.begin(session, record, principal.id);
+  if (pinned === undefined) return sessions.begin(session, record, principal);
   return pinned.claim(session).then((claimed) =>
-    claimed && sessions.begin(session, record, principal.id)
+    claimed && sessions.begin(session, record, principal)
   );
 }
 
@@ -160,16 +156,13 @@ function readHandshake(
     const missing = typeof clientInfo.name === "string" ? "version" : "name";
     return `Give a string as "clientInfo.${missing}"`;
   }
-  // In a short body the description can't be too long.
-  const long = bodyLength * 3 > MOST_CLIENT_BYTES &&
-    !isWithinBytes(JSON.stringify({ capabilities, clientInfo }), MOST_CLIENT_BYTES);
-  if (long) {
-    return `Send less in "capabilities" and "clientInfo": at most ${MOST_CLIENT_BYTES} bytes`;
-  }
+  const client = { info: clientInfo, capabilities };
+  const tooLong = clientTooLong(client, bodyLength);
+  if (tooLong !== undefined) return tooLong;
   const [latest] = versions;
   const version = versions.find((served) => served === protocolVersion) ?? latest;
   if (version === undefined) return "Use another protocol version";
-  return { version, client: { info: clientInfo, capabilities } };
+  return { version, client };
 }
 
 function isImplementation(info: JsonObject): info is JsonObject & Implementation {

@@ -5,6 +5,8 @@
  */
 import { settleResponse } from "../cluster/question_responses.ts";
 import type { Inbound } from "../http/inbound.ts";
+import { serverBusy } from "../http/refusals.ts";
+import type { Refusal } from "../http/reply.ts";
 import { isPromise, type MaybePromise } from "../internal/types.ts";
 import type { NotificationExchange } from "../protocol/exchange.ts";
 import { type Classified, isRequestId, type JsonRpcNotification } from "../protocol/jsonrpc.ts";
@@ -14,6 +16,7 @@ import type { Era2025Components } from "./components.ts";
 /**
  * Handles a notification or a response.
  *
+ * @returns A refusal of a notification if too many are still being handled
  * @throws The error of a store that fails to note that the client is initialized: the client must send
  * the notification again
  */
@@ -22,7 +25,7 @@ export function takeMessage(
   inbound: Inbound,
   session: LiveSession | undefined,
   { kind, message }: Classified,
-): MaybePromise<void> {
+): MaybePromise<Refusal | void> {
   if (kind === "notification") return takeNotification(components, inbound, session, message);
   if (kind === "response" && session !== undefined) {
     const { cluster, sessions, reporter } = components;
@@ -35,27 +38,35 @@ function takeNotification(
   inbound: Inbound,
   session: LiveSession | undefined,
   message: JsonRpcNotification,
-): MaybePromise<void> {
+): MaybePromise<Refusal | void> {
   if (message.method === "notifications/cancelled") {
     if (session !== undefined) cancel(components, session, message);
     return;
   }
+  const { reporter, calls: { dispatcher, notifications: slots } } = components;
+  const { share } = inbound;
+  if (dispatcher.notified !== undefined && !slots.take(share)) {
+    return serverBusy(slots.full ? "notification-limit" : "principal-notification-limit");
+  }
   const noted = message.method === "notifications/initialized" && session !== undefined
     ? noteInitialized(components, session)
     : undefined;
-  const { reporter, calls: { dispatcher } } = components;
   if (dispatcher.notified === undefined) return noted;
   const exchange: NotificationExchange = {
     method: message.method,
     params: message.params ?? {},
     protocolVersion: inbound.version,
     principal: inbound.principal,
-    request: inbound.request,
+    get request() {
+      return inbound.request;
+    },
     session,
     client: inbound.client,
     report: reporter.report,
   };
-  reporter.background(message.method, () => dispatcher.notified?.(exchange));
+  const handled = reporter.background(message.method, () => dispatcher.notified?.(exchange));
+  if (handled === undefined) slots.give(share);
+  else handled.then(() => slots.give(share));
   return noted;
 }
 

@@ -7,6 +7,7 @@ import { startBatch, startCall } from "../calls/call.ts";
 import { type Inbound, UNKNOWN_CLIENT } from "../http/inbound.ts";
 import { shuttingDown, storeUnavailable } from "../http/refusals.ts";
 import { accepted, type Refusal, refusal, type Reply } from "../http/reply.ts";
+import { reportRefusal } from "../http/respond.ts";
 import { isPromise, type MaybePromise } from "../internal/types.ts";
 import { ErrorCode } from "../protocol/errors.ts";
 import type { Classified } from "../protocol/jsonrpc.ts";
@@ -42,7 +43,7 @@ function postFound(
   found: Lookup,
 ): MaybePromise<Reply> {
   if (found.kind === "session") return postIn(components, inbound, found);
-  return found.kind === "elsewhere" ? components.forward(inbound, found.id) : found;
+  return found.kind === "elsewhere" ? components.cluster.forward(inbound, found.id) : found;
 }
 
 function postIn(
@@ -65,9 +66,9 @@ function postIn(
     return postBatch(components, inbound, content.batch, session, open);
   }
   const taken = takeMessage(components, inbound, session, content);
-  if (!isPromise(taken)) return accepted();
+  if (!isPromise(taken)) return taken ?? accepted();
   return taken.then(
-    accepted,
+    (refused) => refused ?? accepted(),
     (error) => storeUnavailable("noting that a client is initialized", error),
   );
 }
@@ -75,12 +76,16 @@ function postIn(
 /** Opens the stream of an answer, with an event log if there is a session. */
 function openStream(
   { streams }: Era2025Components,
-  { owner, principal: { expiresAt }, version }: Inbound,
+  { share, principal: { expiresAt }, version, request, requests }: Inbound,
   session: LiveSession | undefined,
 ): ReturnType<OpenReplyStream> {
-  return session === undefined
-    ? openDirectReply(streams, { owner, expiresAt })
-    : openLoggedReply(streams, { session, owner, expiresAt, version });
+  if (session === undefined) return openDirectReply(streams, { share, expiresAt });
+  const ids = requests.map(({ id }) => id);
+  const reader = { session, share, expiresAt, version, requests: ids };
+  if (streams.clock.perRequest !== true) return openLoggedReply(streams, reader);
+  // What the request runs ends with its connection.
+  const onClose = () => session.inflight.disconnected(request);
+  return openLoggedReply(streams, { ...reader, onClose });
 }
 
 function postBatch(
@@ -100,7 +105,12 @@ function postBatch(
   const takeMessages = () => {
     for (const message of batch) {
       if (message.kind === "request") continue;
-      const take = () => takeMessage(components, inbound, session, message);
+      const take = () => {
+        const taken = takeMessage(components, inbound, session, message);
+        // The other messages of the batch are answered: the refusal is only reported.
+        if (isPromise(taken) || taken === undefined) return taken;
+        reportRefusal(taken, reporter);
+      };
       reporter.background("noting that a client is initialized", take);
     }
   };

@@ -17,13 +17,16 @@ export function era2026(
   listen: ListenSettings,
   reporter: Reporter,
 ): EraEndpoint {
-  const subscriptions = new Subscriptions(calls.dispatcher, listen, streams, reporter);
+  const subscriptions = new Subscriptions(calls, listen, streams, reporter);
   const components = { calls, streams, subscriptions };
   return {
     post: (inbound) => post(components, inbound),
     broadcast: (notification) => subscriptions.broadcast(notification),
     get listens() {
       return subscriptions.size;
+    },
+    get listenFacts() {
+      return subscriptions.facts;
     },
     endListens: () => subscriptions.end(calls.serverMeta),
   };

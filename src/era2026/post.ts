@@ -8,7 +8,7 @@ import { Answer } from "../calls/answer.ts";
 import { Call } from "../calls/call.ts";
 import { StopError } from "../calls/stop.ts";
 import type { Inbound } from "../http/inbound.ts";
-import { serverBusy, shuttingDown } from "../http/refusals.ts";
+import { shuttingDown } from "../http/refusals.ts";
 import { accepted, type Refusal, refusal, type Reply } from "../http/reply.ts";
 import { unsupportedVersion } from "../http/version.ts";
 import type { MaybePromise } from "../internal/types.ts";
@@ -18,6 +18,7 @@ import type { RefusalReason } from "../protocol/events.ts";
 import type { Dispatcher } from "../protocol/exchange.ts";
 import { checkParamHeaders, checkStandardHeaders } from "../protocol/headers.ts";
 import type { JsonRpcRequest, RequestId } from "../protocol/jsonrpc.ts";
+import { clientTooLong } from "../protocol/lengths.ts";
 import { methodFacts } from "../protocol/methods.ts";
 import type { ProtocolVersion } from "../protocol/versions.ts";
 import { openDirectReply } from "../streams/direct_reply.ts";
@@ -52,15 +53,10 @@ function answer(
   inbound: Inbound,
   message: JsonRpcRequest,
 ): MaybePromise<Reply> {
-  if (!calls.slots.take()) return serverBusy("request-limit", message.id);
-  const { owner, principal: { expiresAt }, accepts } = inbound;
+  if (!calls.slots.take(inbound.share)) return calls.busy(message.id);
+  const { share, principal: { expiresAt }, accepts } = inbound;
   const onLost = () => call.stop(new StopError("disconnected"));
-  const open = () => {
-    const stream = openDirectReply(streams, { owner, expiresAt, onLost });
-    // Without a stream, a disconnection is only visible on the request's signal.
-    if (stream === undefined) call.watchClient();
-    return stream;
-  };
+  const open = () => openDirectReply(streams, { share, expiresAt, onLost });
   const answer = new Answer(calls, inbound, accepts.sse ? open : undefined);
   const call = new Call(calls, inbound, undefined, message, answer);
   call.start();
@@ -83,14 +79,18 @@ function checkRequest(
       : refuse(id, ErrorCode.InvalidParams, envelope);
   }
   const { version, client, logLevel } = envelope;
-  if (inbound.versionHeader !== version) {
+  if (inbound.repeatsInHeaders && inbound.versionHeader !== version) {
     const hint = "Send the version in _meta as the MCP-Protocol-Version header too";
     return refuse(id, ErrorCode.HeaderMismatch, hint);
   }
   if (version !== VERSION) return unsupportedVersion(id, version, versions);
-  const mismatch = headerMismatch(inbound, message, dispatcher);
+  const mismatch = inbound.repeatsInHeaders
+    ? headerMismatch(inbound, message, dispatcher)
+    : undefined;
   if (mismatch !== undefined) return refuse(id, ErrorCode.HeaderMismatch, mismatch);
   if (isForeignMethod(method)) return methodNotFound(id);
+  const tooLong = clientTooLong(client, inbound.bodyLength);
+  if (tooLong !== undefined) return refuse(id, ErrorCode.InvalidParams, tooLong);
   inbound.version = VERSION;
   inbound.client = client;
   inbound.logLevel = logLevel;
@@ -99,7 +99,7 @@ function checkRequest(
 
 /** Returns a message about the header that doesn't match the body, or `undefined`. */
 function headerMismatch(
-  { request: { headers }, hidden }: Inbound,
+  { source: { headers }, hidden }: Inbound,
   { method, params = {} }: JsonRpcRequest,
   dispatcher: Dispatcher,
 ): string | undefined {

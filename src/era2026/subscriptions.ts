@@ -4,15 +4,19 @@
  *
  * @module
  */
+import type { ListenFacts } from "../http/era.ts";
 import type { Inbound } from "../http/inbound.ts";
-import { serverBusy } from "../http/refusals.ts";
+import { serverBusy, shuttingDown } from "../http/refusals.ts";
 import { type Refusal, refusal, type Reply } from "../http/reply.ts";
+import { mayUseOf } from "../calls/authorize_filter.ts";
+import type { Calls } from "../calls/calls.ts";
 import { callAt } from "../internal/call_at.ts";
 import { Slots } from "../internal/slots.ts";
+import type { MaybePromise } from "../internal/types.ts";
 import { MetaKey } from "../protocol/envelope.ts";
 import { ErrorCode, MissingCapabilityError } from "../protocol/errors.ts";
 import type { StreamCloseReason } from "../protocol/events.ts";
-import type { ClientFacts, Dispatcher, Notification } from "../protocol/exchange.ts";
+import type { ClientFacts, Dispatcher, Exchange, Notification } from "../protocol/exchange.ts";
 import {
   isObject,
   type JsonObject,
@@ -23,6 +27,7 @@ import type { Reporter } from "../protocol/reporter.ts";
 import { DirectConnection } from "../streams/direct_connection.ts";
 import { sseReply } from "../streams/sse.ts";
 import type { Streams } from "../streams/streams.ts";
+import { listenThrough } from "./listen_middleware.ts";
 
 /** The member of the filter for each notification. */
 const LIST_CHANGED = {
@@ -59,11 +64,19 @@ class Subscription {
   readonly #id: RequestId;
   readonly #filter: Filter;
   readonly #connection: DirectConnection;
+  readonly #owner: string;
 
-  constructor(id: RequestId, filter: Filter, connection: DirectConnection) {
+  constructor(id: RequestId, filter: Filter, connection: DirectConnection, owner: string) {
     this.#id = id;
     this.#filter = filter;
     this.#connection = connection;
+    this.#owner = owner;
+  }
+
+  /** What the endpoint knows about it. */
+  get facts(): ListenFacts {
+    const { sent, buffered, full } = this.#connection;
+    return { owner: this.#owner, sent, buffered, full };
   }
 
   /** Sends a notification if the client subscribed to it. */
@@ -103,7 +116,7 @@ class Subscription {
 
 /** The open subscriptions of an endpoint. */
 export class Subscriptions {
-  readonly #dispatcher: Dispatcher;
+  readonly #calls: Calls;
   readonly #settings: ListenSettings;
   readonly #streams: Streams;
   readonly #reporter: Reporter;
@@ -112,12 +125,12 @@ export class Subscriptions {
 
   /** Creates the owner of subscriptions, without any. */
   constructor(
-    dispatcher: Dispatcher,
+    calls: Calls,
     settings: ListenSettings,
     streams: Streams,
     reporter: Reporter,
   ) {
-    this.#dispatcher = dispatcher;
+    this.#calls = calls;
     this.#settings = settings;
     this.#streams = streams;
     this.#reporter = reporter;
@@ -127,6 +140,11 @@ export class Subscriptions {
   /** The number of open subscriptions. */
   get size(): number {
     return this.#open.size;
+  }
+
+  /** What is known about each open subscription. */
+  get facts(): readonly ListenFacts[] {
+    return Array.from(this.#open, ({ facts }) => facts);
   }
 
   /** Sends a notification to every client that subscribed to it. */
@@ -140,30 +158,66 @@ export class Subscriptions {
   }
 
   /** Answers `subscriptions/listen`: opens a subscription, or refuses it. */
-  listen(inbound: Inbound, message: JsonRpcRequest): Reply {
+  listen(inbound: Inbound, message: JsonRpcRequest): MaybePromise<Reply> {
+    return this.#calls.settings.middleware === undefined
+      ? this.#listen(inbound, message)
+      : listenThrough(this.#calls, inbound, message, (message) => this.#listen(inbound, message));
+  }
+
+  #listen(inbound: Inbound, message: JsonRpcRequest): MaybePromise<Reply> {
     const filter = this.#check(inbound, message);
     if ("kind" in filter) return filter;
-    const { owner, principal } = inbound;
-    if (!this.#slots.take(owner)) return serverBusy("stream-limit", message.id);
+    const { authorize } = this.#calls.settings;
+    if (authorize === undefined || filter.uris.size === 0) {
+      return this.#begin(inbound, message, filter, filter.uris);
+    }
+    const mayUse = mayUseOf(authorize, inbound.principal);
+    return visibleUris(filter, mayUse).then((visible) =>
+      // The endpoint may have closed meanwhile, and has ended all that were open.
+      this.#calls.closing
+        ? shuttingDown(message.id)
+        : this.#begin(inbound, message, filter, visible)
+    );
+  }
+
+  /**
+   * Opens a subscription.
+   *
+   * @param visible The resources that the client is notified of: a hidden one is acknowledged like one
+   * that doesn't exist, and never changes
+   */
+  #begin(
+    inbound: Inbound,
+    message: JsonRpcRequest,
+    filter: Filter,
+    visible: Filter["uris"],
+  ): Reply {
+    const { owner, share, principal, source: { signal } } = inbound;
+    if (!this.#slots.take(share)) return serverBusy("stream-limit", message.id);
     const { report } = this.#reporter;
     const { settings: { bufferBytes }, keepAlive, clock } = this.#streams;
     let stopExpiry: (() => void) | undefined = undefined;
+    const leave = () => connection.close("disconnected");
     const connection = new DirectConnection({
       bufferBytes,
       keepAlive,
       onClose: (reason) => {
         stopExpiry?.();
+        signal.removeEventListener("abort", leave);
         this.#open.delete(subscription);
-        this.#slots.give(owner);
+        this.#slots.give(share);
         report({ type: "stream-closed", session: undefined, stream: "listen", reason });
       },
     });
-    const subscription = new Subscription(message.id, filter, connection);
+    const seen = { ...filter, uris: visible };
+    const subscription = new Subscription(message.id, seen, connection, owner);
     this.#open.add(subscription);
     stopExpiry = callAt(clock, principal.expiresAt, () => connection.close("unauthorized"));
     report({ type: "stream-opened", session: undefined, stream: "listen" });
     const notifications = acknowledged(filter);
     subscription.send("notifications/subscriptions/acknowledged", { notifications });
+    if (signal.aborted) leave();
+    else signal.addEventListener("abort", leave, { once: true });
     return sseReply(connection.body);
   }
 
@@ -180,7 +234,7 @@ export class Subscriptions {
       const { code, message: hint, data } = new MissingCapabilityError(`extensions.${missing}`);
       return refuse(message, 400, code, hint, data);
     }
-    const filter = readFilter(this.#dispatcher, mostResources, notifications);
+    const filter = readFilter(this.#calls.dispatcher, mostResources, notifications);
     if (typeof filter !== "string") return filter;
     return refuse(message, 400, ErrorCode.InvalidParams, filter);
   }
@@ -213,6 +267,16 @@ function readFilter(dispatcher: Dispatcher, most: number, given: unknown): Filte
   }
   if (uris.length > most) return `Give at most ${most} "resourceSubscriptions"`;
   return { methods, uris: new Set(dispatcher.resourceUpdates === true ? uris : []) };
+}
+
+/** Returns the resources of a filter that are visible to the principal. */
+async function visibleUris(
+  { uris }: Filter,
+  mayUse: NonNullable<Exchange["mayUse"]>,
+): Promise<ReadonlySet<string>> {
+  const all = [...uris];
+  const verdicts = await Promise.all(all.map((uri) => mayUse("resources/read", uri)));
+  return new Set(all.filter((_, index) => verdicts[index]));
 }
 
 /** Returns a filter as the acknowledgement contains it. */

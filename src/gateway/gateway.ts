@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { keepAliveDuring } from "../internal/keep_alive.ts";
 import type { Dispatcher } from "../protocol/exchange.ts";
 import { checkOptions, type GatewayOptions } from "./options.ts";
 import type { RegisteredUpstream } from "./session/managed_session.ts";
@@ -14,8 +15,10 @@ import { View } from "./view/view.ts";
 export interface GatewayStats {
   /** Counts the upstreams. */
   readonly upstreams: number;
-  /** Counts the upstream sessions that are open or opening. */
+  /** Counts the upstream sessions, with those that are opening and closing. */
   readonly sessions: number;
+  /** Counts the programs that run as upstreams, with those that are starting and ending. */
+  readonly programs: number;
   /** Counts the calls of 2026 clients that are held until their client answers a question. */
   readonly held: number;
 }
@@ -79,6 +82,9 @@ export function gateway(options: GatewayOptions = {}): Gateway {
   return new MergedView(options);
 }
 
+/** The time that closing may take beyond the time limits of sessions, in milliseconds. */
+const SLACK_MS = 1000;
+
 /** Serves all upstreams, keeps their registry, and owns the views that serve one upstream each. */
 class MergedView extends View implements Gateway {
   readonly #registry: Map<string, RegisteredUpstream>;
@@ -87,7 +93,7 @@ class MergedView extends View implements Gateway {
 
   constructor(options: GatewayOptions) {
     const upstreams = new Map<string, RegisteredUpstream>();
-    super({ settings: checkOptions(options), upstreams });
+    super({ settings: checkOptions(options), upstreams, views: () => this.#views });
     this.#registry = upstreams;
     for (const [name, upstream] of Object.entries(options.upstreams ?? {})) {
       this.#register(name, upstream);
@@ -121,23 +127,29 @@ class MergedView extends View implements Gateway {
     }
     let view = this.#single.get(name);
     if (view === undefined) {
-      view = new View({ settings: this.settings, upstreams: this.#registry, only: name });
+      const { settings, capacity } = this;
+      const views = () => this.#views;
+      view = new View({ settings, capacity, upstreams: this.#registry, only: name, views });
       this.#single.set(name, view);
     }
     return view;
   }
 
   stats(): GatewayStats {
-    const views = this.#views;
     return {
       upstreams: this.#registry.size,
-      sessions: views.reduce((sum, { openSessions }) => sum + openSessions, 0),
-      held: views.reduce((sum, { heldCalls }) => sum + heldCalls, 0),
+      sessions: this.capacity.taken("upstreamSessions"),
+      programs: this.capacity.taken("programs"),
+      held: this.#views.reduce((sum, { heldCalls }) => sum + heldCalls, 0),
     };
   }
 
   override close(): Promise<void> {
-    return this.#closing ??= this.#closeAll();
+    // Sessions that don't close are abandoned after twice the time limit.
+    return this.#closing ??= keepAliveDuring(
+      2 * this.settings.closeTimeoutMs + SLACK_MS,
+      () => this.#closeAll(),
+    );
   }
 
   [Symbol.asyncDispose](): Promise<void> {

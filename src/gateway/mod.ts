@@ -26,10 +26,13 @@ export { local } from "./upstreams/local.ts";
 export { sdk } from "./upstreams/sdk.ts";
 export type { SdkInit, SdkServer } from "./upstreams/sdk.ts";
 export type {
+  Caller,
   Downstream,
   OpenInit,
   Upstream,
   UpstreamCall,
   UpstreamFacts,
+  UpstreamMiddleware,
+  UpstreamRequest,
   UpstreamSession,
 } from "./types.ts";

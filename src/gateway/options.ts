@@ -6,7 +6,8 @@
 import { integerOption } from "../internal/check.ts";
 import { type Clock, systemClock } from "../internal/clock.ts";
 import type { Implementation } from "../protocol/shapes.ts";
-import type { Upstream } from "./types.ts";
+import { middlewareOption } from "../calls/middleware.ts";
+import type { Upstream, UpstreamMiddleware } from "./types.ts";
 
 /** Bounds what a gateway keeps. */
 export interface GatewayLimits {
@@ -47,8 +48,8 @@ export interface GatewayLimits {
    */
   readonly heldPerPrincipal?: number;
   /**
-   * Limits the principals of the 2026 era that state is kept for: their upstream sessions, with
-   * `stateless: "principal"`, and their cached lists.
+   * Limits the principals of the 2026 era that state is kept for: their upstream sessions, unless
+   * `stateless` is `"request"`, and their cached lists.
    *
    * @default {1000}
    */
@@ -59,6 +60,32 @@ export interface GatewayLimits {
    * @default {100}
    */
   readonly subscriptions?: number;
+  /**
+   * Limits the upstream sessions, with those that are opening and closing.
+   *
+   * @default {10000}
+   */
+  readonly upstreamSessions?: number;
+  /**
+   * Limits the upstream sessions of one user: of the principals with one issuer and id. Without
+   * authentication everybody shares `upstreamSessions`.
+   *
+   * @default {1000}
+   */
+  readonly upstreamSessionsPerPrincipal?: number;
+  /**
+   * Limits the programs that run as upstreams, with those that are starting and ending.
+   *
+   * @default {256}
+   */
+  readonly programs?: number;
+  /**
+   * Limits the programs of one user: of the principals with one issuer and id. Without authentication
+   * everybody shares `programs`.
+   *
+   * @default {64}
+   */
+  readonly programsPerPrincipal?: number;
 }
 
 /** Options for {@linkcode gateway}. */
@@ -81,11 +108,12 @@ export interface GatewayOptions {
   /** Tells the model how to use the gateway; by default the upstreams' instructions, combined. */
   readonly instructions?: string;
   /**
-   * Chooses what 2026 clients, which have no session, share: `"request"` opens upstream sessions for
-   * every request, and ends them with it; `"principal"` keeps one for each principal and upstream,
-   * whose state all programs of the principal share.
+   * Chooses what 2026 clients, which have no session, share: `"principal"` keeps one upstream session for
+   * each principal and upstream, whose state all clients of the principal share; `"request"` opens
+   * upstream sessions for every request, and ends them with it. Without authentication, requests from this
+   * machine share by the client's name, and others share nothing.
    *
-   * @default {"request"}
+   * @default {"principal"}
    */
   readonly stateless?: "request" | "principal";
   /**
@@ -94,6 +122,13 @@ export interface GatewayOptions {
    * @default {30000}
    */
   readonly openTimeoutMs?: number;
+  /**
+   * Limits how long a new upstream session or program waits, at one of their limits, for another one
+   * to end, in milliseconds.
+   *
+   * @default {2000}
+   */
+  readonly startWaitMs?: number;
   /**
    * Limits the time to end an upstream session, in milliseconds. After twice as long it is abandoned.
    *
@@ -113,12 +148,27 @@ export interface GatewayOptions {
    */
   readonly probeTimeoutMs?: number;
   /**
-   * Limits the time to fetch one list of one upstream with all its pages, in milliseconds. Merged
-   * lists omit upstreams that take longer.
+   * Limits how long a request for a list, `initialize` or `server/discover` waits for an upstream, in
+   * milliseconds. What isn't there by then is left out; the next request gets it, and sessions are
+   * sent `list_changed`. An upstream that is served alone is waited for as long as `listTimeoutMs`, and
+   * a program besides for its start.
+   *
+   * @default {2000}
+   */
+  readonly listWaitMs?: number;
+  /**
+   * Limits the time to fetch one list of one upstream with all its pages, in milliseconds.
    *
    * @default {10000}
    */
   readonly listTimeoutMs?: number;
+  /**
+   * Sets how long an upstream that failed isn't asked for its list again, in milliseconds. Lists omit
+   * it meanwhile.
+   *
+   * @default {10000}
+   */
+  readonly listRetryMs?: number;
   /**
    * Limits how long a call of a 2026 client is held until the client answers a question, in
    * milliseconds. Use the value of the handler's `requests.askTimeoutMs`.
@@ -127,19 +177,30 @@ export interface GatewayOptions {
    */
   readonly askTimeoutMs?: number;
   /**
-   * Sets how long a principal's unused upstream sessions are kept with `stateless: "principal"`, in
-   * milliseconds.
+   * Sets how long a 2026 principal's unused upstream sessions are kept, in milliseconds.
    *
    * @default {300000}
    */
   readonly principalIdleMs?: number;
   /**
+   * Limits the age of a 2026 principal's upstream sessions, in milliseconds. They end then, whatever runs in them, and the next request opens new ones.
+   *
+   * @default {14400000}
+   */
+  readonly principalAbsoluteMs?: number;
+  /**
    * Sets how long lists are cached for which no `list_changed` will come, in milliseconds: those of
-   * 2026 clients, and of upstreams that don't send it. 0 turns the cache off.
+   * 2026 clients, and of upstreams that don't send it. 0 turns the cache off. A list that comes too
+   * late for its request is kept for a minute.
    *
    * @default {5000}
    */
   readonly listCacheMs?: number;
+  /**
+   * Functions that wrap every request to an upstream, the first outermost: see
+   * {@linkcode UpstreamMiddleware}.
+   */
+  readonly middleware?: readonly UpstreamMiddleware[];
   /** Bounds what the gateway keeps. */
   readonly limits?: GatewayLimits;
   /** Provides the time; the system clock by default. */
@@ -148,17 +209,25 @@ export interface GatewayOptions {
 
 /** Holds {@linkcode GatewayOptions} with the defaults filled in. */
 export type GatewaySettings =
-  & Required<Omit<GatewayOptions, "upstreams" | "limits" | "instructions">>
-  & { readonly limits: Required<GatewayLimits>; readonly instructions: string | undefined };
+  & Required<Omit<GatewayOptions, "upstreams" | "limits" | "instructions" | "middleware">>
+  & {
+    readonly limits: Required<GatewayLimits>;
+    readonly instructions: string | undefined;
+    readonly middleware: readonly UpstreamMiddleware[] | undefined;
+  };
 
 const TIMES = {
   openTimeoutMs: 30_000,
+  startWaitMs: 2000,
   closeTimeoutMs: 5000,
   probeAfterMs: 60_000,
   probeTimeoutMs: 5000,
+  listWaitMs: 2000,
   listTimeoutMs: 10_000,
+  listRetryMs: 10_000,
   askTimeoutMs: 300_000,
   principalIdleMs: 300_000,
+  principalAbsoluteMs: 14_400_000,
   listCacheMs: 5000,
 } as const;
 
@@ -171,6 +240,10 @@ const LIMITS: Required<GatewayLimits> = {
   heldPerPrincipal: 20,
   principals: 1000,
   subscriptions: 100,
+  upstreamSessions: 10_000,
+  upstreamSessionsPerPrincipal: 1000,
+  programs: 256,
+  programsPerPrincipal: 64,
 };
 
 /**
@@ -184,7 +257,7 @@ export function checkOptions(options: GatewayOptions): GatewaySettings {
     separator = "__",
     info = { name: "mooring-gateway", version: "1.0.0" },
     instructions,
-    stateless = "request",
+    stateless = "principal",
     clock = systemClock,
   } = options;
   if (typeof separator !== "string" || !/^[A-Za-z0-9_.-]{1,8}$/.test(separator)) {
@@ -201,7 +274,9 @@ export function checkOptions(options: GatewayOptions): GatewaySettings {
   }
   const times = numbers(options, TIMES, "");
   const limits = numbers(options.limits ?? {}, LIMITS, "limits.");
-  return { separator, info: { ...info }, instructions, stateless, clock, ...times, limits };
+  const middleware = middlewareOption("middleware", options.middleware);
+  const own = { separator, info: { ...info }, instructions, stateless, middleware, clock };
+  return { ...own, ...times, limits };
 }
 
 /** Checks numbers and fills in the defaults. Only the list cache may be 0, which turns it off. */

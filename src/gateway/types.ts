@@ -5,6 +5,7 @@
  * @module
  */
 import type { Clock } from "../internal/clock.ts";
+import type { MaybePromise } from "../internal/types.ts";
 import type { McpEvent } from "../protocol/events.ts";
 import type { ClientFacts, Notification, Principal } from "../protocol/exchange.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
@@ -43,16 +44,26 @@ export interface Downstream {
   ended(error: unknown): void;
 }
 
-/** Holds everything that an upstream needs to open a session. */
-export interface OpenInit {
+/**
+ * Identifies the client's request on whose behalf a message is sent to an upstream. What the message may
+ * do is what this request's credentials allow, never those of an earlier request in the same session.
+ */
+export interface Caller {
+  /** Identifies the sender of the client's request. */
+  readonly principal: Principal;
+  /** Holds the client's HTTP request: its headers may be forwarded. */
+  readonly request: Request;
+}
+
+/**
+ * Holds everything that an upstream needs to open a session. The caller proves who owns the session,
+ * and what may be done to open it: every later message has a caller of its own.
+ */
+export interface OpenInit extends Caller {
   /** Names the upstream, for events. */
   readonly name: string;
   /** Describes the client program. Its capabilities are passed on to the upstream. */
   readonly client: ClientFacts;
-  /** Identifies the session's owner. */
-  readonly principal: Principal;
-  /** Holds the HTTP request that caused the session to open. */
-  readonly request: Request;
   /** Receives the messages that belong to no call. */
   readonly downstream: Downstream;
   /** Aborts when the session is no longer needed, or took too long to open. */
@@ -61,10 +72,61 @@ export interface OpenInit {
   readonly clock: Clock;
   /** Passes an event to the application's `onEvent`. */
   readonly report: (event: McpEvent) => void;
+  /**
+   * Takes a place for a program, within the gateway's `limits.programs`. Waits for one for a short
+   * time.
+   *
+   * @returns Gives the place back; safe to call twice
+   * @throws {Error} If there is no place
+   * @throws {AbortSignal["reason"]} If `signal` aborts
+   */
+  readonly takeProgram?: () => MaybePromise<() => void>;
 }
 
+/** Describes a request to an upstream, for {@linkcode UpstreamMiddleware}. */
+export interface UpstreamRequest extends Caller {
+  /** Names the upstream. */
+  readonly upstream: string;
+  /** Names how the upstream is reached. */
+  readonly kind: Upstream["kind"];
+  /** Names the method. */
+  readonly method: string;
+  /** Holds the parameters, with the names that the upstream knows, and `_meta`. */
+  readonly params: JsonObject;
+  /** Holds what the upstream said about itself; `undefined` while its session opens. */
+  readonly facts: UpstreamFacts | undefined;
+  /** Aborts when the result is no longer needed. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Wraps a request to an upstream: returns its result, usually that of `next()`, or throws an `McpError`
+ * to refuse it. Lists, subscriptions and log levels pass it too; the handshake and the pings of idle
+ * sessions don't.
+ *
+ * @param request The request, with the parameters that the middleware before has passed on
+ * @param next Continues with the request, also with other parameters; call it at most once. It throws a
+ * `TypeError` for parameters that name another tool, prompt or resource: the principal's rights are
+ * checked before, so rename it in the endpoint's middleware
+ * @example
+ * ```ts
+ * import { gateway, type UpstreamMiddleware } from "@mooring/mcp/gateway";
+ *
+ * const traced: UpstreamMiddleware = async ({ params }, next) => {
+ *   const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+ *   const meta = typeof params._meta === "object" ? params._meta : {};
+ *   return await next({ ...params, _meta: { ...meta, traceparent } });
+ * };
+ * await using gw = gateway({ middleware: [traced] });
+ * ```
+ */
+export type UpstreamMiddleware = (
+  request: UpstreamRequest,
+  next: (params?: JsonObject) => Promise<JsonObject>,
+) => MaybePromise<JsonObject>;
+
 /** Describes one request to an upstream. */
-export interface UpstreamCall {
+export interface UpstreamCall extends Caller {
   /** Names the method. */
   readonly method: string;
   /**
@@ -75,8 +137,6 @@ export interface UpstreamCall {
   readonly params: JsonObject;
   /** Aborts when the result is no longer needed; the upstream is sent a cancellation. */
   readonly signal: AbortSignal;
-  /** Holds the HTTP request that caused this one: its headers may be forwarded. */
-  readonly request: Request;
   /** Takes a notification of this call: progress, and log messages if their call is known. */
   notify(notification: Notification): void;
   /**
@@ -95,6 +155,8 @@ export interface UpstreamCall {
  *   answered with, unchanged (the session stays open), or any other error if the connection failed
  *   (the session is over, and `ended` is called unless `close` was);
  * - notify the upstream when a call's signal aborts, and reject with the signal's reason at once;
+ * - judge, authorize and describe each message by its own caller, and what belongs to none by the
+ *   latest one: the credentials of the session's first request may have lost rights since;
  * - run any number of calls concurrently without mixing up their answers or notifications,
  *   regardless of their ids and progress tokens: it uses its own ids and tokens towards the
  *   upstream, and reports progress under the token of the call;
@@ -108,8 +170,8 @@ export interface UpstreamSession {
   readonly facts: UpstreamFacts;
   /** Sends a request and waits for its result. */
   request(call: UpstreamCall): Promise<JsonObject>;
-  /** Sends a notification. */
-  notify(notification: Notification): Promise<void>;
+  /** Sends a notification, on behalf of the latest caller if none is given. */
+  notify(notification: Notification, caller?: Caller): Promise<void>;
   /** Ends the session and frees its resources. Safe to call twice. */
   close(): Promise<void>;
 }
@@ -118,7 +180,9 @@ export interface UpstreamSession {
  * Opens sessions with one MCP server.
  *
  * An implementation MUST check its settings at construction, create a new session at every `open`,
- * share nothing between two sessions, and leave nothing behind when `open` fails or is aborted.
+ * share nothing between two sessions, and leave nothing behind when `open` fails or is aborted. If it
+ * starts programs, it MUST take a place for each before its start, and give the place back when the
+ * program has exited.
  */
 export interface Upstream {
   /** Names how the server is reached. */
@@ -135,4 +199,9 @@ export interface Upstream {
    * @throws {AbortSignal["reason"]} If the signal aborts
    */
   open(init: OpenInit): Promise<UpstreamSession>;
+  /**
+   * Returns the scopes that a principal needs to call a tool, if that is known without a session: calls
+   * that lack one are then refused before any work is done for them.
+   */
+  toolScopes?(tool: string): readonly string[] | undefined;
 }

@@ -5,17 +5,15 @@
  */
 import type { AuthorizeSettings } from "../auth/authorize.ts";
 import { Calls } from "../calls/calls.ts";
+import { SingleUse } from "../calls/single_use.ts";
 import { StateSealer } from "../calls/state.ts";
 import { Cluster } from "../cluster/cluster.ts";
-import { Forwarding } from "../cluster/forwarding.ts";
-import type { NodeMessage } from "../cluster/messages.ts";
-import { PinnedSessions } from "../cluster/pinned_sessions.ts";
-import type { Backplane } from "../cluster/types.ts";
+import { type LocalBackplane, openLocal } from "../cluster/local_store.ts";
 import { Gates } from "../http/gates/order.ts";
 import type { Inbound } from "../http/inbound.ts";
 import type { Reply } from "../http/reply.ts";
 import type { MaybePromise } from "../internal/types.ts";
-import type { Dispatcher } from "../protocol/exchange.ts";
+import type { Dispatcher, Notification } from "../protocol/exchange.ts";
 import { Reporter } from "../protocol/reporter.ts";
 import { ServerStreams } from "../sessions/server_streams.ts";
 import { Sessions } from "../sessions/sessions.ts";
@@ -33,52 +31,58 @@ export interface HandlerComponents {
   readonly streams: Streams;
   readonly sessions: Sessions;
   readonly cluster: Cluster;
-  readonly forwarding: Forwarding;
-  readonly backplane: Backplane;
+  readonly backplane: LocalBackplane;
 }
 
 /** The functions that components call, once all are created. */
 export interface ComponentCallbacks {
-  /** Called with each message from another node. */
-  readonly onNodeMessage: (message: NodeMessage, from: string) => void;
+  /** Sends a notification to this node's clients that subscribed to it. */
+  readonly broadcast: (notification: Notification) => void;
   /** Answers a request whose principal has been authenticated. */
   readonly route: (inbound: Inbound) => MaybePromise<Reply>;
+}
+
+/** Creates the reporter of an endpoint. */
+export function reporterOf(dispatcher: Dispatcher, settings: Settings): Reporter {
+  return new Reporter(settings.onEvent, { dispatcher, principalName: settings.principalName });
 }
 
 /** Creates the components of an endpoint. */
 export function makeComponents(
   dispatcher: Dispatcher,
   settings: Settings,
-  { onNodeMessage, route }: ComponentCallbacks,
+  { broadcast, route }: ComponentCallbacks,
+  reporter = reporterOf(dispatcher, settings),
 ): HandlerComponents {
   const { clock, shared, stateKeys } = settings;
-  const reporter = new Reporter(settings.onEvent);
-  const backplane = settings.store.open(settings.storeSettings);
-  const { log, leases, sessions: store, claims, nodes, secret } = backplane;
+  const shareable = settings.store?.open(settings.storeSettings);
+  const backplane = shareable ?? openLocal(settings.storeSettings);
+  const { log, leases, sessions: store, claims, documents, secret } = backplane;
+  const ttlMs = settings.calls.askTimeoutMs;
   const states = new StateSealer({
     keys: stateKeys.length === 0 && secret !== undefined ? [secret] : stateKeys,
-    ttlMs: settings.calls.askTimeoutMs,
+    ttlMs,
     clock,
   });
-  const calls = new Calls(dispatcher, settings.calls, states, clock, reporter);
+  const singleUse = new SingleUse({
+    ttlMs,
+    clock,
+    claim: (key, holder, ttlMs) => claims.claim(key, holder, ttlMs),
+  });
+  const calls = new Calls(dispatcher, settings.calls, states, singleUse, clock, reporter);
   const streams = new Streams(log, settings.streams, clock, reporter);
-  const cluster = new Cluster({
-    backplane,
-    shared,
-    polled: settings.store.shared === true,
-    keys: settings.nodeKeys,
-    clock,
-    reporter,
-    onMessage: onNodeMessage,
-  });
+  const polled = settings.store?.shared === true;
+  const cluster = new Cluster({ documents, shared, polled, clock, reporter });
+  if (cluster.node !== undefined) reporter.node = cluster.node;
   const pinned = dispatcher.pinned === true && settings.sessionful && shared;
   const sessions = new Sessions({
     store,
     log,
     serverStreams: new ServerStreams({ store, log, leases, clock, reporter, shared }),
     askDelay: calls.delays.ask,
-    node: shared ? cluster.node : undefined,
+    node: cluster.node,
     mostSubscriptions: settings.mostSubscriptions,
+    stateBytes: settings.stateBytes,
     clock,
     reporter,
     shared,
@@ -89,14 +93,20 @@ export function makeComponents(
     },
     announceEnd: (id, reason) => cluster.publish({ kind: "ended", session: id, reason }),
   });
-  const { node, messenger } = cluster;
-  const common = { node, claims, nodes, sessions, clock, reporter };
-  const mostBatch = settings.gates.batch;
-  const forwarding = new Forwarding({ ...common, calls, streams, mostBatch, route });
-  if (pinned) {
-    const answer = forwarding.answer.bind(forwarding);
-    const { retryMs } = settings.streams;
-    cluster.pinned = new PinnedSessions({ ...common, messenger, retryMs, answer });
+  if (shareable !== undefined) {
+    cluster.connect(shareable, {
+      calls,
+      streams,
+      sessions,
+      clock,
+      reporter,
+      pinned,
+      keys: settings.nodeKeys,
+      retryMs: settings.streams.retryMs,
+      mostBatch: settings.gates.batch,
+      broadcast,
+      route,
+    });
   }
   return {
     settings,
@@ -107,7 +117,6 @@ export function makeComponents(
     streams,
     sessions,
     cluster,
-    forwarding,
     backplane,
   };
 }

@@ -4,60 +4,89 @@
  * @module
  */
 import { askSession } from "../calls/ask.ts";
+import type { Clock } from "../internal/clock.ts";
 import { type Delay, DelayLine } from "../internal/delay_line.ts";
-import type { MaybePromise } from "../internal/types.ts";
+import { isPromise, type MaybePromise } from "../internal/types.ts";
 import { type DispatcherHost, type Notification, notificationText } from "../protocol/exchange.ts";
+import type { Report } from "../protocol/reporter.ts";
 import { ASSUMED_VERSION } from "../protocol/versions.ts";
+import type { Sessions } from "../sessions/sessions.ts";
 import type { Eras } from "./eras.ts";
 import type { HandlerComponents } from "./components.ts";
 
 /** The time in which updates of one resource become one notification, in milliseconds. */
 const BURST_MS = 250;
 
-/** The dispatcher's view of a handler. Its functions are bound: a dispatcher may copy or wrap them. */
+/** What a dispatcher's view of a handler needs. */
+export interface HandlerHostInit {
+  readonly clock: Clock;
+  readonly report: Report;
+  /** Returns what the handler consists of, unless nothing has used it yet. */
+  readonly opened: () => HostedHandler | undefined;
+  /** Returns what the handler consists of, and creates it at the first call. */
+  readonly open: () => HostedHandler;
+}
+
+/** The part of a handler that its dispatcher reaches. */
+export interface HostedHandler {
+  readonly components: HandlerComponents;
+  readonly eras: Eras;
+}
+
+/**
+ * The dispatcher's view of a handler. Its functions are bound: a dispatcher may copy or wrap them. Nobody
+ * hears what is sent before the handler has been used.
+ */
 export class HandlerHost implements DispatcherHost {
   readonly clock: DispatcherHost["clock"];
   readonly report: DispatcherHost["report"];
-  readonly #components: HandlerComponents;
-  readonly #eras: Eras;
+  readonly #opened: HandlerHostInit["opened"];
+  readonly #open: HandlerHostInit["open"];
   readonly #bursts: DelayLine;
   /** The pending notification of each updated resource. */
   readonly #updated = new Map<string, Delay>();
   #disposed = false;
 
   /** Creates the view; no timer runs until a resource is updated. */
-  constructor(components: HandlerComponents, eras: Eras) {
-    this.#components = components;
-    this.#eras = eras;
-    this.clock = components.settings.clock;
-    this.report = components.reporter.report;
-    this.#bursts = new DelayLine(this.clock, BURST_MS);
+  constructor({ clock, report, opened, open }: HandlerHostInit) {
+    this.clock = clock;
+    this.report = report;
+    this.#opened = opened;
+    this.#open = open;
+    this.#bursts = new DelayLine(clock, BURST_MS);
   }
 
-  broadcast = (notification: Notification): void => {
-    if (this.#disposed) return;
-    const { store } = this.#components.sessions;
-    this.#send(notification, notification.method, () => store.ids());
+  broadcast: DispatcherHost["broadcast"] = (notification, wants = () => true) => {
+    const wanting = (ids: Iterable<string>) => [...ids].filter(wants);
+    this.#send(notification, notification.method, ({ store }) => {
+      const ids = store.ids();
+      return isPromise(ids) ? ids.then(wanting) : wanting(ids);
+    });
   };
 
   /**
    * Notifies of an updated resource, after a delay that later updates don't extend.
    */
   resourceUpdated = (uri: string): void => {
-    if (this.#disposed || this.#updated.has(uri)) return;
+    if (this.#disposed || this.#updated.has(uri) || this.#opened() === undefined) return;
+    // The request that a timer would end with may be over before.
+    if (this.clock.perRequest === true) return this.#sendUpdate(uri);
     this.#updated.set(
       uri,
       this.#bursts.add(() => {
         this.#updated.delete(uri);
-        const { store } = this.#components.sessions;
-        const notification = { method: "notifications/resources/updated", params: { uri } };
-        this.#send(notification, "sending a resource update", () => store.subscribers(uri));
+        this.#sendUpdate(uri);
       }),
     );
   };
 
+  #sendUpdate(uri: string): void {
+    const notification = { method: "notifications/resources/updated", params: { uri } };
+    this.#send(notification, "sending a resource update", ({ store }) => store.subscribers(uri));
+  }
+
   notify = (sessionId: string, notification: Notification): void => {
-    const { reporter, sessions } = this.#components;
+    const { reporter, sessions } = this.#open().components;
     const text = notificationText(notification);
     reporter.background(
       notification.method,
@@ -66,10 +95,10 @@ export class HandlerHost implements DispatcherHost {
   };
 
   share: DispatcherHost["share"] = (name, apply) =>
-    this.#components.cluster.documents.share(name, apply);
+    this.#open().components.cluster.documents.share(name, apply);
 
   ask: DispatcherHost["ask"] = (sessionId, method, params, signal) => {
-    const session = this.#components.sessions.live.get(sessionId);
+    const session = this.#opened()?.components.sessions.live.get(sessionId);
     if (session?.record === undefined) return undefined;
     const { client, protocolVersion = ASSUMED_VERSION } = session.record;
     return askSession(session, { client, protocolVersion }, method, params, signal);
@@ -84,11 +113,16 @@ export class HandlerHost implements DispatcherHost {
   #send(
     notification: Notification,
     during: string,
-    ids: () => MaybePromise<Iterable<string>>,
+    ids: (sessions: Sessions) => MaybePromise<Iterable<string>>,
   ): void {
-    const { cluster, reporter, sessions } = this.#components;
-    this.#eras.broadcast(notification);
+    const opened = this.#opened();
+    if (this.#disposed || opened === undefined) return;
+    const { components: { cluster, reporter, sessions }, eras } = opened;
+    eras.broadcast(notification);
     cluster.publish({ kind: "broadcast", notification });
-    reporter.background(during, () => sessions.serverStreams.pushToAll(ids(), notification));
+    reporter.background(
+      during,
+      () => sessions.serverStreams.pushToAll(ids(sessions), notification),
+    );
   }
 }

@@ -5,7 +5,7 @@
  */
 import { era2025 } from "../era2025/era.ts";
 import { era2026 } from "../era2026/era.ts";
-import type { EraEndpoint } from "../http/era.ts";
+import type { EraEndpoint, ListenFacts } from "../http/era.ts";
 import type { Inbound } from "../http/inbound.ts";
 import { type Refusal, refusal, type Reply } from "../http/reply.ts";
 import { unsupportedVersion } from "../http/version.ts";
@@ -23,8 +23,7 @@ export type EraRow = (components: HandlerComponents) => EraEndpoint;
 /** The table of eras. */
 export const ERAS: Readonly<Partial<Record<Era, EraRow>>> = {
   "2025": (components) => {
-    const { calls, streams, sessions, cluster, backplane, forwarding, settings, reporter } =
-      components;
+    const { calls, streams, sessions, cluster, backplane, settings, reporter } = components;
     return era2025({
       calls,
       streams,
@@ -32,10 +31,6 @@ export const ERAS: Readonly<Partial<Record<Era, EraRow>>> = {
       cluster,
       reporter,
       leases: backplane.leases,
-      forward: (inbound, session) =>
-        cluster.pinned === undefined
-          ? Promise.reject(new TypeError("Forward a request only where sessions are pinned"))
-          : forwarding.forward(cluster.pinned, inbound, session),
       versions: versionsOfEra(settings.versions, "2025"),
       sessionful: settings.sessionful,
       secondGet: settings.secondGet,
@@ -92,6 +87,11 @@ export class Eras {
     return Object.values(this.#endpoints).reduce((sum, era) => sum + (era?.listens ?? 0), 0);
   }
 
+  /** What is known about each open `subscriptions/listen` request. */
+  get listenFacts(): readonly ListenFacts[] {
+    return Object.values(this.#endpoints).flatMap((era) => era?.listenFacts ?? []);
+  }
+
   /** Ends all subscriptions when the endpoint closes. */
   endListens(): void {
     for (const endpoint of Object.values(this.#endpoints)) endpoint?.endListens?.();
@@ -105,11 +105,10 @@ export class Eras {
   #pick(inbound: Inbound): Era {
     if (this.#endpoints["2025"] === undefined) return "2026";
     const { content } = inbound;
+    if (inbound.isModern) return "2026";
     if (content.kind === "request" || content.kind === "notification") {
-      const { method, params } = content.message;
-      if (envelopeVersion(params) !== undefined) return "2026";
       // `initialize` has its version in its parameters.
-      if (method === "initialize") return "2025";
+      if (content.message.method === "initialize") return "2025";
     }
     // If the 2026 era isn't served, its header is refused like an unknown version.
     if (this.#endpoints["2026"] === undefined) return "2025";

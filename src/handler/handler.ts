@@ -6,25 +6,31 @@
 import { authenticate } from "../auth/authenticate.ts";
 import { authorize } from "../auth/authorize.ts";
 import { resourceReply } from "../auth/protected_resource.ts";
-import { Inbound } from "../http/inbound.ts";
+import type { ServerCard } from "../discovery/server_card.ts";
+import { type HostRequest, Inbound } from "../http/inbound.ts";
 import { internalError } from "../http/refusals.ts";
-import type { Reply } from "../http/reply.ts";
+import { accepted, isReply, type Reply } from "../http/reply.ts";
 import { complete, respond } from "../http/respond.ts";
+import { keepAliveDuring } from "../internal/keep_alive.ts";
 import { isPromise, type MaybePromise } from "../internal/types.ts";
 import type { Dispatcher } from "../protocol/exchange.ts";
-import { ownerKey } from "../sessions/owner.ts";
+import type { Report, Reporter } from "../protocol/reporter.ts";
+import { ownerKey, shareKey } from "../sessions/owner.ts";
 import { ERAS, Eras } from "./eras.ts";
 import { suspendIdleTimeout } from "./idle_timeout.ts";
 import { HandlerHost } from "./dispatcher_host.ts";
-import { onNodeMessage } from "./node_messages.ts";
-import { type HandlerComponents, makeComponents } from "./components.ts";
+import { OPERATOR_ACCESS } from "./operator_access.ts";
+import { type HandlerComponents, makeComponents, reporterOf } from "./components.ts";
 import { notifySession, sessionsOf } from "./sessions_api.ts";
-import { settingsOf } from "./settings.ts";
+import { type Settings, settingsOf } from "./settings.ts";
 import { shutDown } from "./shutdown.ts";
 import type { HandlerStats, McpHandler, McpHandlerOptions } from "./types.ts";
 
 /** The default grace period of `close()`, in milliseconds. */
 const GRACE_MS = 5_000;
+
+/** The time after the grace period within which `close()` settles, in milliseconds. */
+const SETTLE_MS = 1_000;
 
 /**
  * Creates a handler: a function from `Request` to `Response` that serves a dispatcher, such as an
@@ -69,38 +75,99 @@ export function createMcpHandler(
   return makeHandler(dispatcher, options, ERAS);
 }
 
+/** An endpoint without a transport: everything behind the gates and authentication. */
+export interface Endpoint {
+  readonly components: HandlerComponents;
+  readonly eras: Eras;
+  /** Closes the endpoint. Closing again does nothing. */
+  readonly close: McpHandler["close"];
+}
+
+/** Creates an endpoint that serves the eras of a table. */
+export function makeEndpoint(
+  dispatcher: Dispatcher,
+  options: McpHandlerOptions,
+  rows: typeof ERAS = ERAS,
+): Endpoint {
+  const { open, close } = prepareEndpoint(dispatcher, settingsOf(options, rows), rows);
+  return { ...open(), close };
+}
+
+/** What an endpoint consists of, once it is used. */
+type OpenEndpoint = Pick<Endpoint, "components" | "eras">;
+
+/** An endpoint that is created when it is used. */
+interface PreparedEndpoint {
+  /** Returns the endpoint, and creates it at the first call. */
+  readonly open: () => OpenEndpoint;
+  readonly report: Report;
+  readonly close: McpHandler["close"];
+}
+
+/**
+ * Prepares an endpoint. It is created at its first use, since some hosts allow neither randomness nor
+ * timers while a module is loaded. Only one that shares its store must be there for the others from the
+ * beginning.
+ */
+function prepareEndpoint(
+  dispatcher: Dispatcher,
+  settings: Settings,
+  rows: typeof ERAS,
+): PreparedEndpoint {
+  const reporter = reporterOf(dispatcher, settings);
+  const { report } = reporter;
+  let opened: OpenEndpoint | undefined;
+  const open = (): OpenEndpoint => opened ??= openEndpoint(dispatcher, settings, rows, reporter);
+  const host = new HandlerHost({ clock: settings.clock, report, opened: () => opened, open });
+  if (settings.shared) open();
+  const detach = dispatcher.attach?.(host);
+  let closed: Promise<void> | undefined;
+  const close: McpHandler["close"] = ({ graceMs = GRACE_MS } = {}) =>
+    closed ??= keepAliveDuring(graceMs + SETTLE_MS, () => {
+      const { components, eras } = open();
+      return shutDown(components, eras, host, graceMs).finally(() => detach?.());
+    });
+  return { open, report, close };
+}
+
+function openEndpoint(
+  dispatcher: Dispatcher,
+  settings: Settings,
+  rows: typeof ERAS,
+  reporter: Reporter,
+): OpenEndpoint {
+  const components: HandlerComponents = makeComponents(dispatcher, settings, {
+    broadcast: (notification) => eras.broadcast(notification),
+    route: (inbound) => route(components, eras, inbound),
+  }, reporter);
+  const eras: Eras = new Eras(rows, components);
+  return { components, eras };
+}
+
 /** Creates a handler that serves the eras of a table. */
 export function makeHandler(
   dispatcher: Dispatcher,
   options: McpHandlerOptions,
   rows: typeof ERAS,
 ): McpHandler {
-  const components: HandlerComponents = makeComponents(dispatcher, settingsOf(options, rows), {
-    onNodeMessage: (message, from) => onNodeMessage(components, eras, message, from),
-    route: (inbound) => route(components, eras, inbound),
-  });
-  const eras: Eras = new Eras(rows, components);
-  if (components.settings.authenticate === undefined) {
-    components.reporter.report({ type: "anonymous" });
-  }
-  const host = new HandlerHost(components, eras);
-  const detach = dispatcher.attach?.(host);
-  let closed: Promise<void> | undefined;
-  const close = ({ graceMs = GRACE_MS }: { readonly graceMs?: number } = {}): Promise<void> =>
-    closed ??= shutDown(components, eras, host, graceMs).finally(() => detach?.());
+  const settings = settingsOf(options, rows);
+  const { open, report, close } = prepareEndpoint(dispatcher, settings, rows);
+  if (settings.authenticate === undefined) report({ type: "anonymous" });
   const fetch = (request: Request, context?: unknown): Promise<Response> =>
-    answer(components, eras, new Inbound(request, context), respond);
+    answer(open(), new Inbound(request, context), respond);
+  const components = (): HandlerComponents => open().components;
 
   return Object.assign(fetch, {
     fetch,
-    reply: (request: Request, context?: unknown): Promise<Reply> =>
-      answer(components, eras, new Inbound(request, context), asData),
+    reply: (source: Request | HostRequest, context?: unknown): Promise<Reply> =>
+      answer(open(), new Inbound(source, context), asData),
     sessions: sessionsOf(components),
     notify: notifySession(components),
-    stats: () => stats(components, eras),
-    drain: (draining = true) => components.cluster.drain(draining),
+    stats: () => stats(open()),
+    drain: (draining = true) => components().cluster.drain(draining),
     close,
     [Symbol.asyncDispose]: () => close(),
+    [OPERATOR_ACCESS]: open,
   });
 }
 
@@ -114,15 +181,17 @@ function asData(reply: Reply): Reply {
  * @param exit Converts the reply to the host's form
  */
 async function answer<T>(
-  components: HandlerComponents,
-  eras: Eras,
+  { components, eras }: OpenEndpoint,
   inbound: Inbound,
   exit: (reply: Reply) => T,
 ): Promise<T> {
   const { settings, gates, reporter } = components;
   let reply: Reply | undefined;
   try {
-    reply = settings.resource && resourceReply(settings.resource, inbound.request);
+    reply = settings.resource && resourceReply(settings.resource, inbound.source);
+    if (reply === undefined && settings.serverCard !== undefined) {
+      reply = await cardReply(settings.serverCard, components, inbound);
+    }
     if (reply === undefined) {
       const stopped = gates.passHead(inbound);
       reply = isPromise(stopped) ? await stopped : stopped;
@@ -136,8 +205,25 @@ async function answer<T>(
     }
   } catch (error) {
     reply = internalError(error);
+  } finally {
+    gates.releaseBody(inbound);
   }
   return exit(complete(inbound, reply, settings.gates, reporter));
+}
+
+/** Answers a request for the server card, unless the rate limit refuses it. */
+function cardReply(
+  card: ServerCard,
+  { settings, gates }: HandlerComponents,
+  inbound: Inbound,
+): MaybePromise<Reply | undefined> {
+  const reply: unknown = card.reply(inbound.source, settings.gates.path);
+  if (reply === undefined) return undefined;
+  if (!isReply(reply)) {
+    throw new TypeError(`Return a reply or undefined from serverCard.reply: ${typeof reply}`);
+  }
+  const limited = gates.passRate(inbound);
+  return isPromise(limited) ? limited.then((refused) => refused ?? reply) : limited ?? reply;
 }
 
 /** Authenticates and answers a request that has passed the gates. */
@@ -154,28 +240,43 @@ function serveKnown(
   eras: Eras,
   inbound: Inbound,
 ): MaybePromise<Reply> {
+  components.gates.releaseBody(inbound);
   const reply = route(components, eras, inbound);
-  const { request, context } = inbound;
-  if (context === undefined) return reply;
-  return suspendIdleTimeout(request, context, reply, components.settings.streams.keepAliveMs);
+  if (inbound.context === undefined) return reply;
+  return suspendIdleTimeout(inbound, reply, components.settings.streams.keepAliveMs);
 }
 
-/** Answers a request whose principal has been authenticated. */
-function route(components: HandlerComponents, eras: Eras, inbound: Inbound): MaybePromise<Reply> {
-  const refused = inbound.method === "POST" ? authorize(inbound, components.auth) : undefined;
-  if (isPromise(refused)) return refused.then((refused) => refused ?? answerInEra(eras, inbound));
+/**
+ * Answers a request whose principal has been authenticated.
+ *
+ * @param cancelled Tells whether the client has cancelled the request before it was authorized
+ */
+export function route(
+  { auth }: Pick<HandlerComponents, "auth">,
+  eras: Eras,
+  inbound: Inbound,
+  cancelled: () => boolean = () => false,
+): MaybePromise<Reply> {
+  const refused = inbound.method === "POST" ? authorize(inbound, auth) : undefined;
+  if (isPromise(refused)) {
+    return refused.then((refused) =>
+      refused ?? (cancelled() ? accepted() : answerInEra(eras, inbound))
+    );
+  }
   return refused ?? answerInEra(eras, inbound);
 }
 
 /** Answers an authorized request. */
 function answerInEra(eras: Eras, inbound: Inbound): MaybePromise<Reply> {
   inbound.owner = ownerKey(inbound.principal);
+  inbound.share = shareKey(inbound.owner);
   if (inbound.method === "GET") return eras.get(inbound);
   if (inbound.method === "DELETE") return eras.delete(inbound);
   return eras.post(inbound);
 }
 
-function stats({ sessions, streams, calls, cluster }: HandlerComponents, eras: Eras): HandlerStats {
+function stats({ components, eras }: OpenEndpoint): HandlerStats {
+  const { sessions, streams, calls, cluster } = components;
   const { unapplied } = cluster.documents;
   return {
     sessions: sessions.store.size,

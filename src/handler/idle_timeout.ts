@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Inbound } from "../http/inbound.ts";
 import type { Reply } from "../http/reply.ts";
 import { isPromise, type MaybePromise } from "../internal/types.ts";
 
@@ -22,17 +23,17 @@ const MOST_S = 255;
  * Suspends the idle timeout of a request's connection until its reply. For a synchronous reply, only the
  * context is checked.
  *
- * @param context The value that the host passed beside the request, or a Hono context that contains it
+ * @param inbound The request, with the host's value, or a Hono context that contains it, as its context
  * @param keepAliveMs The time between keep-alive comments on an idle stream, in milliseconds
  */
 export function suspendIdleTimeout(
-  request: Request,
-  context: unknown,
+  inbound: Inbound,
   reply: MaybePromise<Reply>,
   keepAliveMs: number,
 ): MaybePromise<Reply> {
-  const host = idleHost(context);
+  const host = idleHost(inbound.context);
   if (host === undefined) return reply;
+  const { request } = inbound;
   if (!isPromise(reply)) {
     if (isStream(reply)) host.timeout(request, streamIdleS(keepAliveMs));
     return reply;

@@ -4,26 +4,28 @@
  * @module
  */
 import { type Notification, notificationText } from "../protocol/exchange.ts";
-import { mintSessionId } from "../sessions/id.ts";
 import type { HandlerComponents } from "./components.ts";
 import type { HandlerSessions, McpHandler } from "./types.ts";
 
-/** Creates `handler.sessions`. */
-export function sessionsOf(components: HandlerComponents): HandlerSessions {
-  const { sessions } = components;
+/**
+ * Creates `handler.sessions`.
+ *
+ * @param components Returns the components, and creates them at the first call
+ */
+export function sessionsOf(components: () => HandlerComponents): HandlerSessions {
   return {
     get size() {
-      return sessions.store.size;
+      return components().sessions.store.size;
     },
-    open: () => openSession(components),
-    end: (sessionId) => sessions.end(sessionId, "ended"),
+    open: () => openSession(components()),
+    end: (sessionId) => components().sessions.end(sessionId, "ended"),
   };
 }
 
 async function openSession(components: HandlerComponents): Promise<string> {
   const { sessions, cluster } = components;
   if (cluster.draining) throw new Error("Stop draining before you open a session");
-  const id = mintSessionId();
+  const id = sessions.mintId();
   const admitted = await sessions.reserve(id, undefined);
   let begun = false;
   try {
@@ -68,14 +70,18 @@ async function begin(
   return await sessions.begin(session, record, undefined);
 }
 
-/** Creates `handler.notify`. */
-export function notifySession({ sessions }: HandlerComponents): McpHandler["notify"] {
+/**
+ * Creates `handler.notify`.
+ *
+ * @param components Returns the components, and creates them at the first call
+ */
+export function notifySession(components: () => HandlerComponents): McpHandler["notify"] {
   return async (sessionId, notification) => {
     checkNotification(notification);
     const text = notificationText(notification);
     // Messages that the dispatcher has just sent must be first.
     await undefined;
-    return await sessions.serverStreams.push(sessionId, text);
+    return await components().sessions.serverStreams.push(sessionId, text);
   };
 }
 

@@ -5,13 +5,15 @@
  */
 import type { Authorize } from "../auth/authorize.ts";
 import type { CallSettings } from "../calls/calls.ts";
-import { memoryStore } from "../cluster/memory_store.ts";
+import { chainOf, middlewareOption } from "../calls/middleware.ts";
 import type { StoreSettings } from "../cluster/types.ts";
 import { type GateSettings, gateSettings, rateLimiterOption } from "../http/gates/options.ts";
 import { functionOption, integerOption } from "../internal/check.ts";
 import { type Clock, systemClock } from "../internal/clock.ts";
 import type { McpEvent } from "../protocol/events.ts";
+import type { NamePrincipal } from "../protocol/reporter.ts";
 import { type Era, isVersion, type ProtocolVersion, VERSIONS } from "../protocol/versions.ts";
+import { STATE_BYTES } from "../sessions/state_values.ts";
 import type { StreamSettings } from "../streams/streams.ts";
 import type { McpHandlerOptions } from "./types.ts";
 
@@ -22,6 +24,7 @@ export interface Settings {
   readonly authorize: Authorize | undefined;
   readonly principalRateLimit: McpHandlerOptions["principalRateLimit"];
   readonly resource: McpHandlerOptions["resource"];
+  readonly serverCard: McpHandlerOptions["serverCard"];
   /** The served versions, newest first. */
   readonly versions: readonly ProtocolVersion[];
   readonly calls: CallSettings;
@@ -39,9 +42,12 @@ export interface Settings {
   readonly secondGet: "replace" | "reject";
   /** The maximum number of resources that one session may be subscribed to. */
   readonly mostSubscriptions: number;
+  /** The maximum number of bytes of the state of one session. */
+  readonly stateBytes: number;
   /** Secrets that encrypt the state of 2026 requests; empty for a random one. */
   readonly stateKeys: readonly (string | Uint8Array)[];
-  readonly store: NonNullable<McpHandlerOptions["store"]>;
+  /** The store, if other handlers may use it. */
+  readonly store: McpHandlerOptions["store"];
   readonly storeSettings: StoreSettings;
   /** Whether other handlers may use the store: its sessions then outlive the handler. */
   readonly shared: boolean;
@@ -49,9 +55,14 @@ export interface Settings {
   readonly nodeKeys: readonly (string | Uint8Array)[] | undefined;
   readonly clock: Clock;
   readonly onEvent: ((event: McpEvent) => void) | undefined;
+  /** Returns the name of a principal in events; its id when left out. */
+  readonly principalName: NamePrincipal | undefined;
 }
 
 const MINUTE = 60_000;
+const MIB = 1024 * 1024;
+/** The least share of `limits.requests` that a principal has by default. */
+const LEAST_REQUESTS = 10;
 
 /** Lists the served versions of an era, newest first. */
 export function versionsOfEra(
@@ -75,6 +86,7 @@ export function settingsOf(
   const { limits = {}, requests = {}, streams = {}, clock = systemClock } = options;
   const versions = versionsOf(options.versions, eras);
   const authorize = functionOption("authorize", options.authorize);
+  const resource = resourceOption(options.resource);
   const stored = storeSettings(options, clock);
   const mostSubscriptions = integerOption("limits.subscriptions", limits.subscriptions, 100, 0);
   return {
@@ -82,9 +94,16 @@ export function settingsOf(
     authenticate: functionOption("authenticate", options.authenticate),
     authorize,
     principalRateLimit: rateLimiterOption("principalRateLimit", options.principalRateLimit),
-    resource: resourceOption(options.resource),
+    resource,
+    serverCard: serverCardOption(options.serverCard),
     versions,
-    calls: { ...callSettings(options), versions, authorize },
+    calls: {
+      ...callSettings(options),
+      versions,
+      authorize,
+      challenge: resource?.challenge,
+      middleware: chainOf(middlewareOption("middleware", options.middleware)),
+    },
     streams: {
       most: integerOption("limits.streams", limits.streams, 1_000, 0),
       mostPerPrincipal: integerOption(
@@ -111,21 +130,33 @@ export function settingsOf(
     sessionful: options.sessions !== false,
     secondGet: secondGetOption(streams.secondGet),
     mostSubscriptions,
+    stateBytes: integerOption("limits.stateBytes", limits.stateBytes, STATE_BYTES, 0),
     stateKeys: keysOption("requests.stateKeys", requests.stateKeys ?? []),
-    store: options.store ?? memoryStore(),
+    store: options.store,
     storeSettings: stored,
     shared: options.store !== undefined,
     nodeKeys: nodeKeysOf(options),
     clock,
     onEvent: functionOption("onEvent", options.onEvent),
+    principalName: functionOption("events.principalName", options.events?.principalName),
   };
 }
 
 function callSettings(
   { limits = {}, requests = {}, streams = {}, ...options }: McpHandlerOptions,
-): Omit<CallSettings, "versions" | "authorize"> {
+): Omit<CallSettings, "versions" | "authorize" | "challenge" | "middleware"> {
+  const most = integerOption("limits.requests", limits.requests, 1_000);
+  // Without authentication everybody is one principal, whose share is all.
+  const share = options.authenticate === undefined
+    ? most
+    : Math.min(most, Math.max(LEAST_REQUESTS, Math.ceil(most / 10)));
   return {
-    most: integerOption("limits.requests", limits.requests, 1_000),
+    most,
+    mostPerPrincipal: integerOption(
+      "limits.requestsPerPrincipal",
+      limits.requestsPerPrincipal,
+      share,
+    ),
     sseAfterMs: integerOption("streams.sseAfterMs", streams.sseAfterMs, 1_000, 0),
     progressHeartbeatMs: integerOption(
       "streams.progressHeartbeatMs",
@@ -137,7 +168,7 @@ function callSettings(
     timeoutMs: integerOption("requests.timeoutMs", requests.timeoutMs, 0, 0),
     maxTimeoutMs: integerOption("requests.maxTimeoutMs", requests.maxTimeoutMs, 0, 0),
     askTimeoutMs: integerOption("requests.askTimeoutMs", requests.askTimeoutMs, 5 * MINUTE),
-    resultBytes: integerOption("limits.resultBytes", limits.resultBytes, 4 * 1024 * 1024),
+    resultBytes: integerOption("limits.resultBytes", limits.resultBytes, 4 * MIB),
     page: integerOption("limits.page", limits.page, 100),
   };
 }
@@ -156,8 +187,14 @@ function resourceOption(given: McpHandlerOptions["resource"]): McpHandlerOptions
   throw new TypeError('Give what protectedResource() returns as "resource"');
 }
 
+function serverCardOption(given: McpHandlerOptions["serverCard"]): McpHandlerOptions["serverCard"] {
+  if (given === undefined || typeof given?.reply === "function") return given;
+  throw new TypeError('Give what serverCard() returns as "serverCard"');
+}
+
 function storeSettings(options: McpHandlerOptions, clock: Clock): StoreSettings {
   const { limits = {}, streams = {} } = options;
+  const totalBytes = integerOption("limits.totalEventBytes", limits.totalEventBytes, 64 * MIB);
   const sessions = options.sessions || {};
   return {
     clock,
@@ -175,8 +212,17 @@ function storeSettings(options: McpHandlerOptions, clock: Clock): StoreSettings 
     },
     log: {
       events: 256,
-      eventBytes: integerOption("limits.eventBytes", limits.eventBytes, 1024 * 1024),
+      eventBytes: integerOption("limits.eventBytes", limits.eventBytes, MIB),
       retainMs: integerOption("streams.retainMs", streams.retainMs, MINUTE, 0),
+    },
+    eventBudget: {
+      totalBytes,
+      bytesPerPrincipal: integerOption(
+        "limits.eventBytesPerPrincipal",
+        limits.eventBytesPerPrincipal,
+        // Without authentication everybody is one principal, whose share is all.
+        options.authenticate === undefined ? totalBytes : Math.ceil(totalBytes / 4),
+      ),
     },
   };
 }

@@ -6,13 +6,16 @@
 import type { Authorize } from "../auth/authorize.ts";
 import type { ProtectedResource } from "../auth/protected_resource.ts";
 import type { Store } from "../cluster/types.ts";
+import type { ServerCard } from "../discovery/server_card.ts";
 import type { GateLimits, GateOptions } from "../http/gates/options.ts";
 import type { RateLimiter } from "../http/gates/rate_limit.ts";
+import type { HostRequest } from "../http/inbound.ts";
 import type { Reply } from "../http/reply.ts";
 import type { Clock } from "../internal/clock.ts";
 import type { MaybePromise } from "../internal/types.ts";
 import type { McpEvent } from "../protocol/events.ts";
 import type { Notification, Principal } from "../protocol/exchange.ts";
+import type { Middleware } from "../protocol/middleware.ts";
 import type { ProtocolVersion } from "../protocol/versions.ts";
 
 /** The limits of an endpoint. */
@@ -32,11 +35,28 @@ export interface HandlerLimits extends GateLimits {
    */
   readonly sessionsPerPrincipal?: number;
   /**
-   * Bytes of messages that each session keeps for resumption.
+   * Bytes of messages that each session keeps for resumption, as UTF-8. A larger message that is not the
+   * response to a request is sent to the connected client, but not kept. A response is kept until it is
+   * delivered, whatever else the session has, while the two limits below allow it.
    *
    * @default {1048576}
    */
   readonly eventBytes?: number;
+  /**
+   * Bytes of memory that the messages of all sessions take in this process, for resumption. Above it, the
+   * oldest messages of the principal that takes most are dropped. A store that keeps messages elsewhere,
+   * such as Redis, only has `eventBytes`.
+   *
+   * @default {67108864}
+   */
+  readonly totalEventBytes?: number;
+  /**
+   * The same for one principal: above it, its oldest messages are dropped. By default a quarter of
+   * `totalEventBytes`; without `authenticate`, where everybody is one principal, all of it.
+   *
+   * @default {16777216}
+   */
+  readonly eventBytesPerPrincipal?: number;
   /**
    * Open connections of streams. Above it, a GET gets a 503, and the response to a POST is JSON.
    *
@@ -51,11 +71,21 @@ export interface HandlerLimits extends GateLimits {
    */
   readonly streamsPerPrincipal?: number;
   /**
-   * Running requests. Above it, another request gets a 503.
+   * Running requests. Above it, another request gets a 503. As many notifications may be handled at the
+   * same time.
    *
    * @default {1000}
    */
   readonly requests?: number;
+  /**
+   * Running requests of one principal, also those that no client is connected to. Above it, another
+   * request of the principal gets a 503, `initialize` too. The same number of its notifications may be
+   * handled at the same time. By default a tenth of `requests`, but at least 10; without `authenticate`,
+   * where everybody is one principal, all of them.
+   *
+   * @default {100}
+   */
+  readonly requestsPerPrincipal?: number;
   /**
    * Open `subscriptions/listen` requests. Above it, another one gets a 503.
    *
@@ -86,6 +116,13 @@ export interface HandlerLimits extends GateLimits {
    * @default {100}
    */
   readonly subscriptions?: number;
+  /**
+   * Bytes of the state of one session: all its keys and values, as JSON. `ctx.session.state.set` throws a
+   * `RangeError` above it.
+   *
+   * @default {65536}
+   */
+  readonly stateBytes?: number;
 }
 
 /** The lifetimes of 2025 sessions. */
@@ -196,10 +233,13 @@ export interface AccessOptions {
    */
   readonly authenticate?: (request: Request, context: unknown) => MaybePromise<Principal>;
   /**
-   * Decides whether a principal may send a request. For `false`, the response is that of an unknown tool
-   * or method, and `tools/list` leaves the tool out. To filter the list, this is called for each tool with
-   * only its name: `{ method: "tools/call", params: { name } }`, so don't decide by the arguments. It is
-   * not called for notifications and responses. Everything is allowed when left out.
+   * Decides whether a principal may send a request. For `false`, the response is that of an unknown tool,
+   * prompt, resource or method, and lists leave the item out. To filter a list, this is called for each of
+   * its items with only the name or URI: `{ method: "tools/call", params: { name } }`, the same with
+   * `prompts/get`, and `{ method: "resources/read", params: { uri } }`, where `uri` is the template as it
+   * is written for a resource template. So don't decide by the arguments. A subscription to a resource,
+   * and a completion for a prompt or resource, are also decided by the item's own request. It is not
+   * called for notifications and responses. Everything is allowed when left out.
    *
    * @example
    * ```ts
@@ -231,6 +271,12 @@ export interface AccessOptions {
    * served at its well-known path, before all gates, and named in every challenge.
    */
   readonly resource?: ProtectedResource;
+  /**
+   * Publishes a server card, from `serverCard` of `@mooring/mcp/discovery`: it is served to everybody,
+   * with the endpoint's path and `/server-card`, before all gates but `rateLimit`. Experimental
+   * (SEP-2127).
+   */
+  readonly serverCard?: ServerCard;
 }
 
 /** Options for handlers that share a store with other processes. */
@@ -241,6 +287,17 @@ export interface ClusterOptions {
    * `requests.stateKeys` when left out.
    */
   readonly keys?: readonly (string | Uint8Array)[];
+}
+
+/** Options for events. */
+export interface EventOptions {
+  /**
+   * Returns the name of a principal in events. `hashedPrincipals()` of `@mooring/mcp/audit` creates one
+   * that names no user. MUST return the same name for the same principal, and not throw.
+   *
+   * @default The principal's id
+   */
+  readonly principalName?: (principal: Principal) => string;
 }
 
 /** Options for {@linkcode createMcpHandler}. */
@@ -255,10 +312,22 @@ export interface McpHandlerOptions extends GateOptions, AccessOptions {
   readonly streams?: StreamOptions;
   /** Options for requests. */
   readonly requests?: RequestOptions;
-  /** The store of sessions and streams; in memory when left out. */
+  /**
+   * The store of sessions and streams, for handlers that share them; memory of its own when left out.
+   *
+   * @throws {TypeError} If the store lacks `connect`
+   */
   readonly store?: Store;
   /** Options for handlers that share a store with other processes. */
   readonly cluster?: ClusterOptions;
+  /**
+   * Functions that wrap every request, the first outermost: see {@linkcode Middleware}. They run after
+   * authentication, `authorize` and the scopes of tools, and not for a request that is hidden from its
+   * principal. Notifications don't pass them.
+   */
+  readonly middleware?: readonly Middleware[];
+  /** Options for events. */
+  readonly events?: EventOptions;
   /** Called with each event. MUST NOT throw; an error that it throws is ignored. */
   readonly onEvent?: (event: McpEvent) => void;
   /** The source of time; the system clock when left out. */
@@ -309,10 +378,10 @@ export interface McpHandler extends AsyncDisposable {
   /** The same function, for hosts that need an object with `fetch`. */
   readonly fetch: (request: Request, context?: unknown) => Promise<Response>;
   /**
-   * Answers a request as data, for hosts that write text without a `Response`. Header names are in lower
-   * case.
+   * Answers a request as data, for hosts that write text without a `Response`, and need no `Request`.
+   * Header names are in lower case.
    */
-  readonly reply: (request: Request, context?: unknown) => Promise<Reply>;
+  readonly reply: (request: Request | HostRequest, context?: unknown) => Promise<Reply>;
   /** The sessions. */
   readonly sessions: HandlerSessions;
   /**

@@ -62,6 +62,8 @@ export function preflight(inbound: Inbound, settings: GateSettings): Reply {
 export function withCors<R extends Reply>(inbound: Inbound, reply: R, settings: GateSettings): R {
   const { origin } = inbound;
   if (origin === null || !settings.cors || !originAllowed(inbound, origin, settings)) return reply;
+  // What is public is the same for every page, so that caches may keep it
+  if (reply.headers["access-control-allow-origin"] === "*") return reply;
   const { vary } = reply.headers;
   const varies = vary !== undefined && /(^|,)\s*(origin|\*)\s*(,|$)/i.test(vary);
   const headers = {

@@ -8,6 +8,18 @@ import type { Notification } from "../protocol/exchange.ts";
 import type { Inbound } from "./inbound.ts";
 import type { Reply } from "./reply.ts";
 
+/** What is known about an open `subscriptions/listen` request. */
+export interface ListenFacts {
+  /** The owner key of the principal. */
+  readonly owner: string;
+  /** The number of messages sent. */
+  readonly sent: number;
+  /** The bytes that the client has not read yet. */
+  readonly buffered: number;
+  /** Whether its buffer is half full. */
+  readonly full: boolean;
+}
+
 /** Answers the requests of one era. Their principal has been authenticated and authorized. */
 export interface EraEndpoint {
   /** Answers a POST. */
@@ -20,6 +32,8 @@ export interface EraEndpoint {
   broadcast?(notification: Notification): void;
   /** The number of open `subscriptions/listen` requests. */
   readonly listens?: number;
+  /** What is known about each of them. */
+  readonly listenFacts?: readonly ListenFacts[];
   /** Ends all subscriptions when the endpoint closes. */
   endListens?(): void;
 }

@@ -4,11 +4,14 @@
  *
  * @module
  */
+import { envelopeVersion } from "../protocol/envelope.ts";
 import type { ClientFacts, Principal } from "../protocol/exchange.ts";
 import { HeaderName } from "../protocol/headers.ts";
+import type { Hidden } from "../protocol/items.ts";
 import type { Classified, JsonRpcRequest, RequestId } from "../protocol/jsonrpc.ts";
 import type { LogLevel } from "../protocol/shapes.ts";
 import { ASSUMED_VERSION, type ProtocolVersion } from "../protocol/versions.ts";
+import { localPeer } from "./peer.ts";
 
 /** The media types of a response that the client accepts. */
 export interface Accepts {
@@ -29,10 +32,38 @@ export type PostContent =
 /** The client of a request that doesn't describe its client. */
 export const UNKNOWN_CLIENT: ClientFacts = { capabilities: {} };
 
+/** What an endpoint reads of an HTTP request. A `Request` has all of it. */
+export interface RequestSource {
+  /** The HTTP method. */
+  readonly method: string;
+  /** The absolute URL. */
+  readonly url: string;
+  /** The headers, read one at a time. */
+  readonly headers: Pick<Headers, "get" | "has">;
+  /** The body. Read once at most: as a stream, or by `text()`. */
+  readonly body: ReadableStream<Uint8Array> | null;
+  /** Aborts when the client disconnects before the response is complete. */
+  readonly signal: AbortSignal;
+  /** Reads the whole body, decoded like `Request.text()` does. */
+  text(): Promise<string>;
+}
+
+/** A request without its body. A `Request` has all of it. */
+export type RequestHead = Pick<RequestSource, "method" | "url" | "headers">;
+
+/** An HTTP request in the form that a host has it, of which a `Request` is only made if it is needed. */
+export interface HostRequest extends RequestSource {
+  /**
+   * Makes a `Request` without the body, and without the headers whose name has an underscore, other than
+   * `Mcp-Param-…`. MUST return the same object again when called again.
+   */
+  toRequest(): Request;
+}
+
 /** An HTTP request in progress. A step reads what the steps before it have filled in. */
 export class Inbound {
-  /** The HTTP request. */
-  readonly request: Request;
+  /** The HTTP request, in the form that the host has it. */
+  readonly source: Request | HostRequest;
   /** The value that the host passed beside the request. */
   readonly context: unknown;
   /** The HTTP method. */
@@ -43,29 +74,54 @@ export class Inbound {
   accepts: Accepts = EITHER_FORM;
   /** The number of characters in the body. Filled by the body gates. */
   bodyLength = 0;
-  /** The requests whose tool or method is hidden from the principal. Filled by authorization. */
-  hidden: ReadonlySet<JsonRpcRequest> | undefined;
+  /** The bytes that the body takes from the budget of bodies. Only the body gates write it. */
+  heldBytes = 0;
+  /** The requests of which the item or the method is hidden from the principal. Filled by authorization. */
+  hidden: ReadonlyMap<JsonRpcRequest, Hidden> | undefined;
   /** The protocol version of the request. Filled by the era. */
   version: ProtocolVersion = ASSUMED_VERSION;
   /** The client program. Filled by the era. */
   client: ClientFacts = UNKNOWN_CLIENT;
   /** The least severe log level that the request asks for (2026). Filled by the era. */
   logLevel: LogLevel | undefined;
+  /**
+   * Whether the transport has headers that repeat parts of the message, as HTTP has: they must match it
+   * (2026). Others have none.
+   */
+  repeatsInHeaders = true;
   /** Whether another node has forwarded the request: it is never forwarded again. */
   forwarded = false;
   #content: PostContent | undefined;
   #principal: Principal | undefined;
   #owner: string | undefined;
+  #share: string | undefined;
   #versionHeader: string | null | undefined;
+  #localPeer: string | undefined;
 
   /** Creates the record. Reads only the method and the Origin header. */
-  constructor(request: Request, context?: unknown) {
-    this.request = request;
+  constructor(source: Request | HostRequest, context?: unknown) {
+    this.source = source;
     this.context = context;
-    this.method = request.method;
-    const { headers } = request;
+    this.method = source.method;
+    const { headers } = source;
     // On Deno, `has` loads all headers at once, where each `get` would fetch its own.
     this.origin = headers.has(HeaderName.Origin) ? headers.get(HeaderName.Origin) : null;
+  }
+
+  /** The user of this machine that the request comes from; see `Exchange.localPeer`. */
+  get localPeer(): string | undefined {
+    return this.#localPeer ??= this.context === undefined
+      ? undefined
+      : localPeer(this.context, () => this.request);
+  }
+  set localPeer(peer: string) {
+    this.#localPeer = peer;
+  }
+
+  /** The HTTP request, for the application's functions. */
+  get request(): Request {
+    const { source } = this;
+    return "toRequest" in source ? source.toRequest() : source;
   }
 
   /** The content of a POST. Filled by the JSON-RPC gate. */
@@ -84,12 +140,27 @@ export class Inbound {
     this.#principal = principal;
   }
 
+  /** The sender of the request, if it has been authenticated. */
+  get sender(): Principal | undefined {
+    return this.#principal;
+  }
+
   /** The owner key of the principal. Filled after authentication. */
   get owner(): string {
     return this.#owner ?? missing("owner");
   }
   set owner(owner: string) {
     this.#owner = owner;
+  }
+
+  /**
+   * The share key of the owner, by which limits for each principal count. Filled after authentication.
+   */
+  get share(): string {
+    return this.#share ?? missing("share");
+  }
+  set share(share: string) {
+    this.#share = share;
   }
 
   /** The MCP-Protocol-Version header. Read once. */
@@ -105,7 +176,14 @@ export class Inbound {
     return this.#content?.kind === "request" ? this.#content.message.id : null;
   }
 
-  /** The JSON-RPC requests in a POST. */
+  /** Whether this is a POST of the 2026 era, as its `_meta` says: known once its content is. */
+  get isModern(): boolean {
+    const content = this.#content;
+    if (content?.kind !== "request" && content?.kind !== "notification") return false;
+    return envelopeVersion(content.message.params) !== undefined;
+  }
+
+  /** The JSON-RPC requests in a POST; none before its content is known. */
   get requests(): readonly JsonRpcRequest[] {
     const content = this.#content;
     if (content?.kind === "request") return [content.message];
@@ -115,7 +193,7 @@ export class Inbound {
 
   /** Reads a header. */
   header(name: string): string | null {
-    return this.request.headers.get(name);
+    return this.source.headers.get(name);
   }
 }
 

@@ -4,9 +4,9 @@
  *
  * @module
  */
-import { errorObject, errorText } from "../protocol/errors.ts";
+import { errorObject, errorText, modernCode } from "../protocol/errors.ts";
 import type { RefusalReason } from "../protocol/events.ts";
-import { isObject, type RequestId } from "../protocol/jsonrpc.ts";
+import { isObject, type JsonRpcError, type RequestId } from "../protocol/jsonrpc.ts";
 
 /** The headers of a reply, by lower-case name. Never change one; objects that replies share are frozen. */
 export type ReplyHeaders = Readonly<Record<string, string>>;
@@ -37,6 +37,10 @@ export interface Failure {
 /** A reply that refuses a request, with the true reason, which is only reported to `onEvent`. */
 export interface Refusal extends Reply {
   readonly kind: "refusal";
+  /** The id of the refused request; `null` if unknown. */
+  readonly id: RequestId | null;
+  /** The error in the body. */
+  readonly error: JsonRpcError;
   /** The true reason. */
   readonly reason: RefusalReason;
   /** The error that caused the refusal, if any. */
@@ -83,14 +87,26 @@ export function reply(status: number, headers: ReplyHeaders, body: ReplyBody): R
 /** Creates a reply that refuses a request, with a JSON-RPC error as its body. */
 export function refusal(init: RefusalInit): Refusal {
   const { status, code, message, reason, id = null, data, headers, failure } = init;
+  const error = errorObject(code, message, data);
   return {
     kind: "refusal",
     status,
     headers: headers === undefined ? REFUSAL_HEADERS : { ...REFUSAL_HEADERS, ...headers },
-    body: errorText(id, errorObject(code, message, data)),
+    body: errorText(id, error),
+    id,
+    error,
     reason,
     failure,
   };
+}
+
+/** Returns a refusal with a code that the 2026 era has. */
+export function modernRefusal(refusal: Refusal): Refusal {
+  const { id, error } = refusal;
+  const code = modernCode(error.code);
+  if (code === error.code) return refusal;
+  const modern = { ...error, code };
+  return { ...refusal, error: modern, body: errorText(id, modern) };
 }
 
 /** Tells whether a value that an application returned is a reply. */

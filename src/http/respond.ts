@@ -3,29 +3,44 @@
  *
  * @module
  */
+import type { RequestFacts } from "../protocol/events.ts";
 import type { Reporter } from "../protocol/reporter.ts";
 import { withCors } from "./cors.ts";
 import type { GateSettings } from "./gates/options.ts";
 import type { Inbound } from "./inbound.ts";
-import { isRefusal, type Reply, type ReplyHeaders } from "./reply.ts";
+import { isRefusal, modernRefusal, type Reply, type ReplyHeaders } from "./reply.ts";
 
 /** Reports a reply if it is a refusal, with the error that caused it. */
-export function reportRefusal(reply: Reply, reporter: Reporter): void {
+export function reportRefusal(reply: Reply, reporter: Reporter, inbound?: Inbound): void {
   if (!isRefusal(reply)) return;
   const { status, reason, failure } = reply;
   if (failure !== undefined) reporter.failed(failure.during, failure.error);
-  reporter.report({ type: "refused", status, reason });
+  if (!reporter.enabled) return;
+  reporter.report({ ...inbound && factsOf(inbound, reporter), type: "refused", status, reason });
 }
 
-/** Reports a refusal, and adds CORS headers. The client gets the returned reply. */
+/** Returns what is known of a refused request: its sender, and what it is about. */
+function factsOf({ sender, requests }: Inbound, reporter: Reporter): Partial<RequestFacts> {
+  const [request, ...others] = requests;
+  return {
+    ...sender && reporter.describeSender(sender),
+    ...request !== undefined && others.length === 0 && reporter.describe(request),
+  };
+}
+
+/**
+ * Reports a refusal, writes its code as the era of the request has it, and adds CORS headers. The client
+ * gets the returned reply.
+ */
 export function complete(
   inbound: Inbound,
   reply: Reply,
   settings: GateSettings,
   reporter: Reporter,
 ): Reply {
-  reportRefusal(reply, reporter);
-  return inbound.origin === null ? reply : withCors(inbound, reply, settings);
+  reportRefusal(reply, reporter, inbound);
+  const written = isRefusal(reply) && inbound.isModern ? modernRefusal(reply) : reply;
+  return inbound.origin === null ? written : withCors(inbound, written, settings);
 }
 
 const ON_DENO = "Deno" in globalThis;

@@ -18,9 +18,16 @@ export interface Delay {
 export abstract class Wait extends Linked<Wait> {
   /** When the wait elapses, in milliseconds since the epoch. */
   due = 0;
+  /** Whether it has a timer of its own. */
+  armed = false;
 
   /** Called once when the wait has elapsed. */
   abstract elapsed(): void;
+
+  /** Called instead of {@linkcode elapsed} if the request that began it is gone, with its timer. */
+  lost(): void {
+    this.elapsed();
+  }
 
   /** Whether the wait has neither elapsed nor been cancelled. */
   get pending(): boolean {
@@ -44,11 +51,17 @@ export abstract class Wait extends Linked<Wait> {
 class CallbackWait extends Wait implements Delay {
   readonly #line: DelayLine;
   readonly #callback: () => void;
+  readonly #onLost: () => void;
 
-  constructor(line: DelayLine, callback: () => void) {
+  constructor(line: DelayLine, callback: () => void, onLost: () => void) {
     super();
     this.#line = line;
     this.#callback = callback;
+    this.#onLost = onLost;
+  }
+
+  override lost(): void {
+    this.#onLost();
   }
 
   elapsed(): void {
@@ -61,8 +74,20 @@ class CallbackWait extends Wait implements Delay {
 }
 
 /**
+ * The time after which a wait whose timer has not fired has lost it, in milliseconds: the request that
+ * began it is gone.
+ */
+const LOST_MS = 1_000;
+
+/** The maximum number of lost waits that end when another one begins. */
+const MOST_LOST = 4;
+
+/**
  * Holds waits of the same length. They elapse in the order in which they began, so one timer for the
  * oldest serves all of them: starting or cancelling a wait costs a few pointers instead of a timer.
+ *
+ * Where timers end with the request that set them, each wait has its own. One that lost its timer elapses
+ * when a later one begins.
  *
  * When the clock is set back, a wait takes at most its length again.
  */
@@ -83,9 +108,13 @@ export class DelayLine {
     this.#ms = Math.max(1, ms);
   }
 
-  /** Begins a wait that calls `callback` once when it elapses, unless it is cancelled. */
-  add(callback: () => void): Delay {
-    const wait = new CallbackWait(this, callback);
+  /**
+   * Begins a wait that calls `callback` once when it elapses, unless it is cancelled.
+   *
+   * @param onLost Called instead if the request that began it is gone, with its timer
+   */
+  add(callback: () => void, onLost: () => void = callback): Delay {
+    const wait = new CallbackWait(this, callback, onLost);
     this.begin(wait);
     return wait;
   }
@@ -95,8 +124,14 @@ export class DelayLine {
     wait.due = this.#clock.now() + this.#ms;
     this.#waits.append(wait);
     if (this.#ms === Infinity) return;
+    if (this.#clock.perRequest === true) return this.#beginAlone(wait);
     // With older waits in front, a timer runs already, or is set when those have been called.
     if (this.#waits.first === wait) this.#stop ??= this.#timer(this.#ms);
+  }
+
+  /** The wait that began first. */
+  get oldest(): Wait | undefined {
+    return this.#waits.first;
   }
 
   /** Stops the timer unless a wait is pending. The line can be used again. */
@@ -111,6 +146,40 @@ export class DelayLine {
     for (let wait = this.#waits.first; wait !== undefined; wait = this.#waits.first) wait.cancel();
     this.#stop?.();
     this.#stop = undefined;
+  }
+
+  #beginAlone(wait: Wait): void {
+    this.#endLost();
+    this.#arm(wait, this.#ms);
+  }
+
+  /** Sets a wait's own timer. When it fires after the wait was restarted, it is set again. */
+  #arm(wait: Wait, ms: number): void {
+    if (wait.armed) return;
+    wait.armed = true;
+    this.#clock.timer(ms, () => {
+      wait.armed = false;
+      if (wait.list !== this.#waits) return;
+      const left = wait.due - this.#clock.now();
+      if (left > 0) return this.#arm(wait, Math.min(left, this.#ms));
+      wait.cancel();
+      wait.elapsed();
+    });
+  }
+
+  #endLost(): void {
+    const before = this.#clock.now() - LOST_MS;
+    for (let ended = 0; ended < MOST_LOST; ended++) {
+      const wait = this.#waits.first;
+      if (wait === undefined || wait.due > before) return;
+      wait.cancel();
+      wait.armed = false;
+      try {
+        wait.lost();
+      } catch {
+        // It has touched something of the request that is gone.
+      }
+    }
   }
 
   #timer(ms: number): () => void {

@@ -34,11 +34,25 @@ export class Deferred extends Linked<Deferred> {
 export class EndOfTurn {
   #deferred = new LinkedList<Deferred>();
   #scheduled = false;
+  readonly #perRequest: boolean;
+
+  /** @param perRequest Whether work must run during the request that deferred it: see `Clock` */
+  constructor(perRequest = false) {
+    this.#perRequest = perRequest;
+  }
 
   /** Defers a function to the end of the turn. The function must not throw. */
   defer(callback: () => void): Deferred {
     const work = new Deferred(callback);
     this.#deferred.append(work);
+    if (this.#perRequest) {
+      afterTurn(() => {
+        if (work.list === undefined) return;
+        work.cancel();
+        callback();
+      });
+      return work;
+    }
     // One callback serves all work deferred in the same turn.
     if (!this.#scheduled) {
       this.#scheduled = true;

@@ -1,5 +1,5 @@
 /**
- * Generates random strings, and short hashes that stand for secrets.
+ * Generates random strings and numbers, and short hashes that stand for secrets.
  *
  * @module
  */
@@ -36,6 +36,11 @@ export function randomText(length: number): string {
   }
   // Decoded in one call: a concatenated string, or a slice of a longer one, keeps its source in memory.
   return decoder.decode(draft);
+}
+
+/** Returns a random number from 0 to below 1. */
+export function randomFraction(): number {
+  return (crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) / 2 ** 32;
 }
 
 /**

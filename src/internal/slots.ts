@@ -20,7 +20,13 @@ export class Slots {
    */
   constructor(most: number, mostEach: number = Infinity) {
     this.#most = most;
-    this.#mostEach = mostEach;
+    // Owners that may have every slot need not be counted.
+    this.#mostEach = mostEach >= most ? Infinity : mostEach;
+  }
+
+  /** Whether all slots are in use. */
+  get full(): boolean {
+    return this.#taken >= this.#most;
   }
 
   /** The number of slots in use. */
@@ -30,8 +36,8 @@ export class Slots {
 
   /** Takes a slot. Returns `false` when none is free, or the owner has as many as it may. */
   take(owner?: string): boolean {
-    if (this.#taken >= this.#most) return false;
-    if (owner !== undefined) {
+    if (this.full) return false;
+    if (owner !== undefined && this.#mostEach !== Infinity) {
       const count = this.#each.get(owner) ?? 0;
       if (count >= this.#mostEach) return false;
       this.#each.set(owner, count + 1);
@@ -44,7 +50,7 @@ export class Slots {
   give(owner?: string): void {
     this.#taken--;
     if (this.#taken === 0 && this.#free !== undefined) this.#notifyFree();
-    if (owner === undefined) return;
+    if (owner === undefined || this.#mostEach === Infinity) return;
     const count = (this.#each.get(owner) ?? 0) - 1;
     if (count > 0) this.#each.set(owner, count);
     else this.#each.delete(owner);

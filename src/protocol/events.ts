@@ -5,6 +5,8 @@
  * @module
  */
 
+import type { Era, ProtocolVersion } from "./versions.ts";
+
 /** The reason why a session ended. */
 export type SessionEndReason =
   /** Its owner sent a DELETE. */
@@ -31,7 +33,9 @@ export type RequestOutcome =
   | "timeout"
   | "session-ended"
   | "shutdown"
-  | "disconnected";
+  | "disconnected"
+  /** An operator cancelled it. */
+  | "operator-cancelled";
 
 /** The reason why a connection of a stream closed. */
 export type StreamCloseReason =
@@ -68,8 +72,11 @@ export type RefusalReason =
   | "path"
   | "body-size"
   | "body-time"
+  | "body-budget"
   | "json"
   | "envelope"
+  /** An id or another text that would be kept is too long. */
+  | "length"
   | "batch"
   | "unauthorized"
   | "forbidden"
@@ -85,6 +92,9 @@ export type RefusalReason =
   | "sessions-off"
   | "version"
   | "request-limit"
+  | "principal-request-limit"
+  | "notification-limit"
+  | "principal-notification-limit"
   | "stream-limit"
   | "stream-taken"
   | "stream-over"
@@ -124,10 +134,72 @@ export type UpstreamCloseReason =
   | "probe-failed"
   /** It was not used for a long time. */
   | "idle"
+  /** It reached its absolute age. */
+  | "expired"
   /** A new session needed its place under a limit. */
   | "evicted"
+  /** An operator restarted the upstream. */
+  | "restarted"
   /** The gateway closes. */
   | "shutdown";
+
+/** What an operator can do, on the dashboard or with `mooring top`. */
+export type OperatorActKind =
+  | "cancel-call"
+  | "end-session"
+  | "end-principal"
+  | "drain-node"
+  | "drain-cluster"
+  | "restart-upstream"
+  | "new-link";
+
+/** A limit of a gateway on what it starts: the name of its option. */
+export type UpstreamLimit =
+  | "upstreamSessions"
+  | "upstreamSessionsPerPrincipal"
+  | "programs"
+  | "programsPerPrincipal";
+
+/** A client program's name and version, as it says: at most 100 characters each, safe to print. */
+export interface ClientProgram {
+  /** The name. */
+  readonly name: string;
+  /** The version. */
+  readonly version: string;
+}
+
+/** What every event about a request says about it. */
+export interface RequestFacts {
+  /** The number of the request at this endpoint in this process: the same in all of its events. */
+  readonly request: number;
+  /** A hash of the session id; `undefined` without a session. */
+  readonly session: string | undefined;
+  /** The method; `"(unknown)"` for every method that is not served. */
+  readonly method: string;
+  /** The called tool, if the server has it. */
+  readonly tool: string | undefined;
+  /** The prompt that the request is about, if the server has it. */
+  readonly prompt: string | undefined;
+  /** The URI of the resource as it is registered, or its template, if the server has it. */
+  readonly resource: string | undefined;
+  /** The gateway's upstream that the request goes to. */
+  readonly upstream: string | undefined;
+  /** The principal's id; or what `events.principalName` returns. */
+  readonly principal: string;
+  /** The issuer of the principal's credentials. */
+  readonly issuer: string | undefined;
+  /** The client program, if it has described itself. */
+  readonly client: ClientProgram | undefined;
+  /** The era of the protocol version. */
+  readonly era: Era;
+  /** The protocol version. */
+  readonly protocolVersion: ProtocolVersion;
+  /** The id of the node that runs the request. */
+  readonly node: string;
+}
+
+/** The answer to the question whether a tool may run. */
+export type ApprovalAnswer = "approved" | "denied" | "failed";
 
 /** An event at an endpoint, for `onEvent`. */
 export type McpEvent =
@@ -136,10 +208,23 @@ export type McpEvent =
   | {
     readonly type: "session-opened";
     readonly session: string;
+    /** The principal's id or hash; `undefined` for a session that the application began. */
     readonly principal: string | undefined;
+    readonly issuer: string | undefined;
+    readonly client: ClientProgram | undefined;
     readonly protocolVersion: string | undefined;
+    readonly node: string;
   }
-  | { readonly type: "session-ended"; readonly session: string; readonly reason: SessionEndReason }
+  | {
+    readonly type: "session-ended";
+    readonly session: string;
+    readonly reason: SessionEndReason;
+    /** The protocol version of the session; `undefined` if this node doesn't know. */
+    readonly protocolVersion: ProtocolVersion | undefined;
+    /** How long the session lasted, in milliseconds; `undefined` if this node doesn't know. */
+    readonly ms: number | undefined;
+    readonly node: string;
+  }
   | {
     readonly type: "stream-opened" | "stream-resumed";
     /** A hash of the session id; `undefined` for a subscription, which belongs to no session. */
@@ -158,26 +243,40 @@ export type McpEvent =
     readonly session: string;
     readonly reason: "malformed" | "unknown" | "gap";
   }
-  | {
-    readonly type: "request-started";
-    readonly session: string | undefined;
-    readonly method: string;
-  }
-  | {
+  | RequestFacts & { readonly type: "request-started" }
+  | RequestFacts & {
     readonly type: "request-finished";
-    readonly session: string | undefined;
-    readonly method: string;
-    /** The duration, in milliseconds. */
+    /** The duration, in milliseconds with a fraction. */
     readonly ms: number;
     readonly outcome: RequestOutcome;
+    /**
+     * Why the request failed, as OpenTelemetry's `error.type`: `"tool_error"` for a result with
+     * `isError`, the JSON-RPC code for an error, the outcome for a request that was stopped;
+     * `undefined` if it didn't fail.
+     */
+    readonly errorType: string | undefined;
+    /** The length of the POST's body in characters, which for ASCII are bytes. */
+    readonly requestChars: number;
+    /** The same for the JSON of the response; `undefined` if there is none. */
+    readonly responseChars: number | undefined;
   }
-  | {
-    readonly type: "request-cancelled";
-    readonly session: string | undefined;
-    readonly method: string;
+  /** The client cancelled a request. `"request-finished"` follows. */
+  | RequestFacts & { readonly type: "request-cancelled" }
+  /** A request was refused. What is known of it by then is there; nothing of it else. */
+  | Partial<RequestFacts> & {
+    readonly type: "refused";
+    readonly status: number;
+    readonly reason: RefusalReason;
   }
-  /** A request was refused. */
-  | { readonly type: "refused"; readonly status: number; readonly reason: RefusalReason }
+  /** The user is asked whether a tool may run. Facts are missing where an upstream's tool asks. */
+  | Partial<RequestFacts> & { readonly type: "approval-asked"; readonly tool: string }
+  /** What came of the question. */
+  | Partial<RequestFacts> & {
+    readonly type: "approval-answered";
+    readonly tool: string;
+    /** `"failed"` if there is no answer: the client could not be asked, or didn't answer. */
+    readonly answer: ApprovalAnswer;
+  }
   /** A message could not be sent to the client. */
   | {
     readonly type: "message-dropped";
@@ -188,7 +287,9 @@ export type McpEvent =
       | "finished"
       | "no-progress-token"
       | "not-rising"
-      | "session-ended";
+      | "session-ended"
+      /** Too many notifications of upstreams wait for the same client. */
+      | "too-many";
   }
   /** A client's response matches no open question of its session. */
   | { readonly type: "reply-unmatched"; readonly session: string }
@@ -197,7 +298,13 @@ export type McpEvent =
   | {
     readonly type: "upstream-closed";
     readonly upstream: string;
+    /** How the upstream is reached. */
+    readonly kind: "http" | "stdio" | "sdk" | "local";
     readonly reason: UpstreamCloseReason;
+    /** The protocol version of the session. */
+    readonly protocolVersion: ProtocolVersion;
+    /** How long the session lasted, in milliseconds with a fraction. */
+    readonly ms: number;
   }
   /** A session with an upstream didn't end in time: the gateway no longer waits for it. */
   | { readonly type: "upstream-abandoned"; readonly upstream: string }
@@ -208,6 +315,26 @@ export type McpEvent =
     readonly during: string;
     readonly error: unknown;
   }
+  /**
+   * The program of an upstream ended by itself three times in a row, or more often: `upstream-output`
+   * events before have what it printed. It isn't started again for `retryMs` milliseconds.
+   */
+  | {
+    readonly type: "upstream-crashed";
+    readonly upstream: string;
+    readonly crashes: number;
+    readonly retryMs: number;
+    readonly error: unknown;
+  }
+  /** A list, or what an upstream can do, was sent to a client without it: it didn't answer in time. */
+  | { readonly type: "upstream-slow"; readonly upstream: string; readonly during: string }
+  /** A session with an upstream wasn't opened: a limit of the gateway is reached. */
+  | { readonly type: "upstream-busy"; readonly upstream: string; readonly limit: UpstreamLimit }
+  /**
+   * A request of a 2026 client got upstream sessions of its own, which end with it: without authentication
+   * nothing tells its user from others. Reported once for each view of a gateway.
+   */
+  | { readonly type: "upstream-unshared" }
   /** Entries of an upstream's list were dropped: invalid, duplicate, or over a limit. */
   | {
     readonly type: "upstream-entries-dropped";
@@ -216,11 +343,29 @@ export type McpEvent =
     readonly reason: "invalid" | "duplicate" | "limit";
     readonly count: number;
   }
+  /** A notification or response between a client and an upstream was dropped: too many wait already. */
+  | {
+    readonly type: "upstream-message-dropped";
+    readonly upstream: string;
+    readonly method: string;
+  }
   /** An upstream program wrote a line to its standard error. */
   | { readonly type: "upstream-output"; readonly upstream: string; readonly text: string }
   /** A message from another node was ignored. */
   | { readonly type: "message-ignored"; readonly reason: MessageProblem }
   /** A node is dead, and its pinned sessions are lost. */
   | { readonly type: "node-lost"; readonly node: string }
+  /** An operator did something, or tried to. */
+  | {
+    readonly type: "operator-act";
+    readonly act: OperatorActKind;
+    /** The id of the operator. */
+    readonly operator: string;
+    /** What was acted on: the short hash of a session, a principal, a node, an upstream, a call. */
+    readonly target: string;
+    readonly outcome: "done" | "failed";
+    /** How many things were ended or changed. */
+    readonly count: number;
+  }
   /** An error that is not sent to the client. */
   | { readonly type: "error"; readonly during: string; readonly error: unknown };

@@ -9,9 +9,12 @@ import type { MaybePromise } from "../internal/types.ts";
 import type { Clock } from "../internal/clock.ts";
 import type { ClientCapabilities, Implementation, LogLevel } from "./shapes.ts";
 import type { HeaderParam } from "./headers.ts";
+import type { Hidden, ItemMethod } from "./items.ts";
 import type { JsonObject, RequestId } from "./jsonrpc.ts";
+import type { Chain } from "./middleware.ts";
+import type { RequestTarget } from "./target.ts";
 import type { ProtocolVersion } from "./versions.ts";
-import type { McpEvent, SessionEndReason } from "./events.ts";
+import type { McpEvent, RequestFacts, SessionEndReason } from "./events.ts";
 
 /** The sender of a request. `issuer`, `id` and `clientId` together own what the request creates. */
 export interface Principal {
@@ -27,6 +30,14 @@ export interface Principal {
   readonly expiresAt?: number;
   /** All claims of the credentials, such as those of a JWT. */
   readonly claims?: JsonObject;
+}
+
+/** The sender of all requests if there is no `authenticate`: everybody together. */
+export const ANONYMOUS: Principal = Object.freeze({ id: "anonymous" });
+
+/** Tells whether a principal is nobody in particular: {@linkcode ANONYMOUS}, or a copy of it. */
+export function isAnonymous({ id, issuer, clientId }: Principal): boolean {
+  return id === ANONYMOUS.id && issuer === undefined && clientId === undefined;
 }
 
 /** A client program's description of itself. */
@@ -45,6 +56,7 @@ export interface SessionState {
    * Sets the value of a key to a copy of a JSON value; `undefined` deletes the key.
    *
    * @throws {TypeError} If the value can't be written as JSON
+   * @throws {RangeError} If the session would keep more than `limits.stateBytes` bytes
    */
   set(key: string, value: unknown): Promise<void>;
   /** Deletes a key. */
@@ -89,6 +101,12 @@ export function notificationText({ method, params }: Notification): string {
 export interface Exchange {
   /** The request's id. */
   readonly id: RequestId;
+  /** The number of the request at its endpoint in this process: the same as in its events. */
+  readonly serial?: number;
+  /** The id of the task whose tool runs; `undefined` for a client's request. */
+  readonly task?: string;
+  /** What the request is about, in names that the server has registered. */
+  readonly target?: RequestTarget;
   /** The request's method. */
   readonly method: string;
   /** The request's parameters; an empty object if there are none. */
@@ -99,6 +117,12 @@ export interface Exchange {
   readonly principal: Principal;
   /** The HTTP request that carried the message. Its body has been read. */
   readonly request: Request;
+  /**
+   * Tells users of this machine apart: the loopback address that the request comes from directly, or
+   * `"pipe"` if it came through the standard input. Absent if it comes from elsewhere, through a proxy, or
+   * if that is unknown.
+   */
+  readonly localPeer?: string | undefined;
   /** The 2025 session, if there is one. */
   readonly session: ExchangeSession | undefined;
   /** The client program. */
@@ -112,12 +136,13 @@ export interface Exchange {
   /** The number of entries that one page of a list may have. */
   readonly pageSize: number;
   /**
-   * Tells whether a tool is visible to the principal, which lists must respect; all are if this is
-   * absent. Calls of hidden tools are never dispatched.
+   * Tells whether an item is visible to the principal, which lists must respect; all are if this is
+   * absent. A tool or prompt is asked about by its name, a resource by its URI, a resource template as
+   * it is written. Requests about hidden items are never dispatched.
    *
    * @throws The error that the application's `authorize` throws
    */
-  readonly mayCall?: (tool: string) => MaybePromise<boolean>;
+  readonly mayUse?: (method: ItemMethod, key: string) => MaybePromise<boolean>;
   /**
    * Sends a notification on this request's own stream, which makes the response a stream. It is dropped,
    * with an event, if the client accepts no stream or the request is over. Progress is only sent for
@@ -135,14 +160,18 @@ export interface Exchange {
   ask(method: string, params: JsonObject): Promise<JsonObject>;
   /**
    * Decrypts the state that the round before this one sent to the client as `requestState`; `undefined`
-   * in the first round (2026-07-28, Multi Round-Trip Requests).
+   * in the first round (2026-07-28, Multi Round-Trip Requests). Call it once: a state that was sealed
+   * with `once` is used by it.
    *
-   * @throws {McpError} With -32602, if the state was changed, is too old, or belongs to another request or
-   * principal
+   * @throws {McpError} With -32602, if the state was changed, is too old, was used before, or belongs to
+   * another request or principal
    */
   openState(): Promise<JsonObject | undefined>;
-  /** Encrypts the state for the next round, to be sent to the client as `requestState` (2026-07-28). */
-  sealState(data: JsonObject): Promise<string>;
+  /**
+   * Encrypts the state for the next round, to be sent to the client as `requestState` (2026-07-28). With
+   * `once`, a single request can open it, at any node that shares the store, and within an hour.
+   */
+  sealState(data: JsonObject, options?: { readonly once?: boolean }): Promise<string>;
   /**
    * Responds with a result that asks for input, and aborts `signal` (2026-07-28). Does nothing if the
    * request is over.
@@ -153,6 +182,15 @@ export interface Exchange {
    * milliseconds, by default `streams.retryMs`.
    */
   closeStream(options?: { readonly retryMs?: number }): void;
+  /**
+   * Passes work that is done for the request after its response, such as the run of a task, through the
+   * endpoint's middleware; absent if there is none.
+   */
+  readonly chain?: Chain;
+  /** Notes which upstream of a gateway the request goes to, for its events. */
+  noteUpstream?(upstream: string): void;
+  /** What events say about the request; `undefined` where nobody listens to events. */
+  readonly facts?: RequestFacts | undefined;
   /** Calls the application's `onEvent` with an event. */
   report(event: McpEvent): void;
 }
@@ -190,8 +228,13 @@ export interface SharedDocumentHandle {
 export interface DispatcherHost {
   /** The endpoint's clock. */
   readonly clock: Clock;
-  /** Sends a notification once to every session, on its server-to-client stream. */
-  broadcast(notification: Notification): void;
+  /**
+   * Sends a notification once to every session, on its server-to-client stream, and to every client that
+   * subscribed to it (2026-07-28).
+   *
+   * @param wants Tells whether a session gets it; by default all do
+   */
+  broadcast(notification: Notification, wants?: (sessionId: string) => boolean): void;
   /** Notifies the sessions that are subscribed to a resource that it changed. */
   resourceUpdated(uri: string): void;
   /**
@@ -231,6 +274,44 @@ export interface DispatcherHost {
   report(event: McpEvent): void;
 }
 
+/** What is known about a server that a dispatcher uses for its results. */
+export interface UpstreamStatus {
+  /** Its name. */
+  readonly name: string;
+  /** How it is reached: `http`, `stdio`, … */
+  readonly kind: string;
+  /** The number of open sessions with it. */
+  readonly sessions: number;
+  /** The number of requests that it is answering. */
+  readonly calls: number;
+}
+
+/** How full a limit is. */
+export interface LimitStatus {
+  /** The name of its option. */
+  readonly name: string;
+  /** How much is in use. */
+  readonly used: number;
+  /** The limit. */
+  readonly most: number;
+}
+
+/** What an operator sees of a dispatcher that uses other servers for its results, and may do to them. */
+export interface UpstreamControl {
+  /** Lists the upstreams. */
+  list(): readonly UpstreamStatus[];
+  /** Lists the limits on what is started for them. */
+  limits(): readonly LimitStatus[];
+  /** Returns the name of the upstream that answers a request about a tool or prompt, if it is known. */
+  nameOf(item: string): string | undefined;
+  /**
+   * Ends every session with an upstream; the next request opens a new one.
+   *
+   * @returns The number of sessions ended; `undefined` if there is no such upstream
+   */
+  restart(name: string): Promise<number | undefined>;
+}
+
 /**
  * Gives requests their results: an `McpServer`, a gateway, or an implementation of your own.
  *
@@ -249,20 +330,31 @@ export interface Dispatcher {
   readonly serverInfo?: Implementation;
   /** The `list_changed` notifications that the dispatcher may send. */
   readonly listChanged?: readonly string[];
+  /** Returns the `list_changed` notifications that a session may get, if they differ from the others'. */
+  listChangedIn?(sessionId: string): readonly string[] | undefined;
   /** Whether the dispatcher notifies of changed resources. */
   readonly resourceUpdates?: boolean;
   /** Returns the arguments of a tool that 2026 clients repeat in headers. */
   headerParams?(tool: string): readonly HeaderParam[] | undefined;
+  /** What an operator sees of the dispatcher's upstreams, if it has any. */
+  readonly upstreamControl?: UpstreamControl;
   /** Returns the scopes that a principal needs to call a tool. */
   toolScopes?(tool: string): readonly string[] | undefined;
+  /**
+   * Tells what a request is about, in names that are registered. Called for events and middleware, so it
+   * must be fast, and MUST NOT return a name that a client can make up.
+   */
+  target?(method: string, params: JsonObject): RequestTarget | undefined;
+  /** Tells whether a method that is not one of the protocol is served. Events name no other methods. */
+  serves?(method: string): boolean;
   /** Returns the result of a request. */
   dispatch(exchange: Exchange): MaybePromise<JsonObject>;
   /**
-   * Fails a request as if its tool or method were unknown, and does nothing else. Needed only if the
-   * dispatcher's errors for unknown tools and methods differ from those of `McpServer`: a client must not
-   * be able to tell what is hidden from what doesn't exist.
+   * Fails a request as if what it is about, or its method, were unknown, and does nothing else. Needed
+   * only if the dispatcher's errors for what is unknown differ from those of `McpServer`: a client must
+   * not be able to tell what is hidden from what doesn't exist.
    */
-  hide?(exchange: Exchange): MaybePromise<JsonObject>;
+  hide?(exchange: Exchange, hidden: Hidden): MaybePromise<JsonObject>;
   /** Receives a notification that the endpoint doesn't handle itself. */
   notified?(exchange: NotificationExchange): MaybePromise<void>;
   /** Called once by each endpoint that serves it. The returned function is called when that closes. */

@@ -65,7 +65,7 @@ export function decodeHeader(value: string): string | undefined {
  * @returns A message that says what to send, or `undefined` when the headers match the body
  */
 export function checkStandardHeaders(
-  headers: Headers,
+  headers: Pick<Headers, "get">,
   method: string,
   params: JsonObject,
 ): string | undefined {
@@ -88,7 +88,7 @@ export function checkStandardHeaders(
  * @returns A message that says what to send, or `undefined` when the headers match the arguments
  */
 export function checkParamHeaders(
-  headers: Headers,
+  headers: Pick<Headers, "get">,
   args: unknown,
   params: readonly HeaderParam[],
 ): string | undefined {

@@ -3,30 +3,114 @@
  *
  * @module
  */
+import { randomText } from "../internal/random.ts";
 import { isPromise } from "../internal/types.ts";
-import type { McpEvent } from "./events.ts";
+import { ClientPrograms, reportedMethod } from "./event_facts.ts";
+import type { ClientProgram, McpEvent, RequestFacts } from "./events.ts";
+import type { ClientFacts, Dispatcher, Principal } from "./exchange.ts";
+import type { JsonRpcRequest } from "./jsonrpc.ts";
+import type { RequestTarget } from "./target.ts";
+
+/** The number of characters of a node's id. */
+const NODE_ID_LENGTH = 16;
 
 /** Receives an event. Never throws. */
 export type Report = (event: McpEvent) => void;
 
+/** Returns the name of a principal in events. */
+export type NamePrincipal = (principal: Principal) => string;
+
+/** Options for {@linkcode Reporter}. */
+export interface ReporterInit {
+  /** Returns the name of a principal; its id when left out. */
+  readonly principalName?: NamePrincipal;
+  /** Knows the names that are registered; without it events have none. */
+  readonly dispatcher?: Pick<Dispatcher, "target" | "serves">;
+}
+
+/** What events say a request is about. */
+type RequestAbout = Pick<RequestFacts, "method"> & RequestTarget;
+
 /** Calls the application's `onEvent`, and catches what it throws and what its promise rejects with. */
 export class Reporter {
-  /** Whether there is an `onEvent`: create an event only if this is true. */
-  readonly enabled: boolean;
+  /** Whether anybody listens: create an event only if this is true. */
+  enabled: boolean;
+  /** Returns the name of a principal in events. */
+  readonly principalName: NamePrincipal;
+  #node: string | undefined;
   readonly #onEvent: Report | undefined;
+  #listeners: readonly Report[] = [];
+  readonly #dispatcher: Pick<Dispatcher, "target" | "serves">;
+  readonly #programs = new ClientPrograms();
 
   /**
    * Creates a reporter.
    *
    * @param onEvent The application's function; without one events are dropped
    */
-  constructor(onEvent: Report | undefined) {
+  constructor(
+    onEvent: Report | undefined,
+    { principalName = ({ id }) => id, dispatcher = {} }: ReporterInit = {},
+  ) {
     this.#onEvent = onEvent;
+    this.#dispatcher = dispatcher;
+    this.principalName = principalName;
     this.enabled = onEvent !== undefined;
+  }
+
+  /**
+   * The node's id in events. A handler that has its store to itself gets one with its first event of a
+   * request, since some hosts give no random values before.
+   */
+  get node(): string {
+    return this.#node ??= randomText(NODE_ID_LENGTH);
+  }
+  set node(node: string) {
+    this.#node = node;
+  }
+
+  /** Returns what events say about the sender of a request. */
+  describeSender(principal: Principal): Pick<RequestFacts, "principal" | "issuer" | "node"> {
+    const { issuer } = principal;
+    return { principal: this.principalName(principal), issuer, node: this.node };
+  }
+
+  /** Returns what events say a request is about. */
+  describe({ method, params = {} }: Pick<JsonRpcRequest, "method" | "params">): RequestAbout {
+    return {
+      method: reportedMethod(method, this.#dispatcher),
+      ...this.#dispatcher.target?.(method, params),
+    };
+  }
+
+  /** Returns the name and version of a client program, if it has described itself. */
+  programOf({ info }: ClientFacts): ClientProgram | undefined {
+    return info === undefined ? undefined : this.#programs.describe(info);
+  }
+
+  /**
+   * Calls a listener with each event, beside `onEvent`.
+   *
+   * @returns Removes the listener
+   */
+  listen(listener: Report): () => void {
+    this.#listeners = [...this.#listeners, listener];
+    this.enabled = true;
+    return () => {
+      this.#listeners = this.#listeners.filter((each) => each !== listener);
+      this.enabled = this.#onEvent !== undefined || this.#listeners.length > 0;
+    };
   }
 
   /** Calls `onEvent` with an event. Bound, so that it can be passed as a function. */
   readonly report: Report = (event) => {
+    for (const listener of this.#listeners) {
+      try {
+        listener(event);
+      } catch {
+        // A listener's error must not affect the others.
+      }
+    }
     try {
       // It may be an async function: nothing else would handle its rejection.
       const done: unknown = this.#onEvent?.(event);

@@ -17,8 +17,6 @@ export interface VersionFacts {
   readonly batch: boolean;
   /** Says whether a stream begins with an event that has an id and no data. */
   readonly priming: boolean;
-  /** Says whether a tool's result may contain a `resource_link`. */
-  readonly resourceLinks: boolean;
   /** Says whether the version has elicitation. */
   readonly elicitation: boolean;
   /** Says whether elicitations have a `mode`, and so can ask the user to visit a URL. */
@@ -35,9 +33,9 @@ export type ProtocolVersion =
 
 /** Holds the facts about every version that Mooring knows, newest first. */
 export const VERSIONS: Readonly<Record<ProtocolVersion, VersionFacts>> = {
-  "2026-07-28": facts("2026", ["resourceLinks", "elicitation", "elicitationModes"]),
-  "2025-11-25": facts("2025", ["priming", "resourceLinks", "elicitation", "elicitationModes"]),
-  "2025-06-18": facts("2025", ["resourceLinks", "elicitation"]),
+  "2026-07-28": facts("2026", ["elicitation", "elicitationModes"]),
+  "2025-11-25": facts("2025", ["priming", "elicitation", "elicitationModes"]),
+  "2025-06-18": facts("2025", ["elicitation"]),
   "2025-03-26": facts("2025", ["batch"]),
   "2024-11-05": facts("2025", []),
 };
@@ -60,7 +58,6 @@ function facts(era: Era, features: readonly Exclude<keyof VersionFacts, "era">[]
     era,
     batch: features.includes("batch"),
     priming: features.includes("priming"),
-    resourceLinks: features.includes("resourceLinks"),
     elicitation: features.includes("elicitation"),
     elicitationModes: features.includes("elicitationModes"),
   };

@@ -9,7 +9,8 @@ import { script } from "./script.ts";
 export const HOLD_MS = 30_000;
 
 /**
- * Defines the index of all sessions. KEYS are owner (hash id → digest of its owner, or '-'), age
+ * Defines the index of all sessions, in which an owner is a share: one user with all its clients.
+ * KEYS are owner (hash id → digest of its owner, or '-'), age
  * (ids by start), free (ids by last use), mine (the same for each owner: digest, use and id in one
  * member), held (ids by the end of their hold), reserved (ids by the end of their reservation),
  * count (hash owner → sessions and reservations). Every id is in owner, and in exactly one of free,
@@ -163,4 +164,16 @@ end
 look(age, ARGV[4])
 look(free, ARGV[3])
 return done(ARGV[2], unpack(list))`,
+);
+
+/** Lists the ids of all sessions, each with the time of its last use; an empty one while it is held. */
+export const USES = script(
+  INDEX,
+  `
+local list = redis.call('ZRANGE', free, 0, -1, 'WITHSCORES')
+for _, id in ipairs(redis.call('ZRANGE', held, 0, -1)) do
+  list[#list + 1] = id
+  list[#list + 1] = ''
+end
+return list`,
 );

@@ -4,9 +4,10 @@
  * @module
  */
 import type { Clock } from "../internal/clock.ts";
+import { shareKey } from "../sessions/owner.ts";
 import type { SessionCaps, SessionLifetimes } from "../sessions/types.ts";
 import type { Commands } from "./commands.ts";
-import { ADMIT, DUE, NOTE, RELEASE, RESERVE } from "./index_scripts.ts";
+import { ADMIT, DUE, NOTE, RELEASE, RESERVE, USES } from "./index_scripts.ts";
 import { digest, type Keys } from "./keys.ts";
 import { integer, strings } from "./replies.ts";
 import { bounded, type Script, timeArgument } from "./script.ts";
@@ -30,7 +31,7 @@ interface Note {
   readonly state: IndexState;
   /** Holds the time of the change; empty for now. */
   readonly at: string;
-  /** Holds the digest of a new owner; empty for no change. */
+  /** Holds the digest of a new owner's share; empty for no change. */
   readonly owner: string;
 }
 
@@ -45,9 +46,9 @@ export interface SessionStoreInit {
   readonly clock: Clock;
 }
 
-/** Returns the name of an owner in the index. */
-export function ownerDigest(owner: string | undefined): string {
-  return owner === undefined ? "-" : digest(owner);
+/** Returns the name in the index of the share that an owner's sessions count for. */
+export function shareDigest(owner: string | undefined): string {
+  return owner === undefined ? "-" : digest(shareKey(owner));
 }
 
 /**
@@ -107,7 +108,7 @@ export class SessionIndex {
     const { sessions, sessionsPerPrincipal } = this.#init.caps;
     const [answer, first = "", used] = await this.#run(RESERVE, [
       id,
-      ownerDigest(owner),
+      shareDigest(owner),
       String(bounded(sessions)),
       String(bounded(sessionsPerPrincipal)),
       String(RESERVATION_MS),
@@ -126,7 +127,7 @@ export class SessionIndex {
    * reservation is gone.
    */
   async admit(id: string, owner: string | undefined): Promise<boolean> {
-    const [answer] = await this.#run(ADMIT, [id, ownerDigest(owner), String(BEGIN_MS)]);
+    const [answer] = await this.#run(ADMIT, [id, shareDigest(owner), String(BEGIN_MS)]);
     return answer === "admitted";
   }
 
@@ -146,6 +147,21 @@ export class SessionIndex {
     const ids = strings(await commands.send("ZRANGE", age, "0", "-1"), "index");
     this.#size = ids.length;
     return ids;
+  }
+
+  /** Returns the ids of all sessions with the time of their last use; none while they are held. */
+  async uses(): Promise<Map<string, number | undefined>> {
+    void this.flush();
+    const { commands, keys } = this.#init;
+    // By a script: a client that speaks RESP3 gets the scores in another form.
+    const flat = strings(await commands.run(USES, keys.index, []), "index");
+    const all = new Map<string, number | undefined>();
+    for (let at = 0; at < flat.length; at += 2) {
+      const usedAt = flat[at + 1];
+      all.set(flat[at] ?? "", usedAt === "" ? undefined : Number(usedAt));
+    }
+    this.#size = all.size;
+    return all;
   }
 
   async #run(script: Script, args: readonly string[]): Promise<string[]> {

@@ -7,7 +7,7 @@ import { script } from "./script.ts";
 
 /**
  * Defines a session. KEYS are record, state, uris. The record has `rec` (JSON), `owner` (absent
- * while unclaimed), `born`, `used`, `init`, `level`, and for each node that holds the session
+ * while unclaimed), `born`, `used`, `init`, `level`, `bytes` (of the state), and for each node that holds the session
  * `b:<node>`, the time until which it does. A lapsed hold counts as a use at the time when it
  * lapsed.
  */
@@ -137,15 +137,35 @@ return {'kept', int(s.used), int(s.held)}`,
 );
 
 /**
- * Stores a state value for a session that exists, at most as long as the session. ARGV: key, value.
+ * Stores a state value for a session that exists, at most as long as the session. The record's
+ * `bytes` count the state's keys and values. Returns -1 if they would be too many. ARGV: key, value,
+ * maximum of the bytes.
  */
 export const SET_STATE = script(
   SESSION,
   `
 local ttl = redis.call('PTTL', record)
 if ttl <= 0 then return 0 end
+local old = redis.call('HGET', state, ARGV[1])
+local growth = old and #ARGV[2] - #old or #ARGV[1] + #ARGV[2]
+local bytes = tonumber(redis.call('HGET', record, 'bytes') or 0) + growth
+if growth > 0 and bytes > tonumber(ARGV[3]) then return -1 end
+redis.call('HSET', record, 'bytes', int(bytes))
 redis.call('HSET', state, ARGV[1], ARGV[2])
 redis.call('PEXPIRE', state, ttl)
+return 1`,
+);
+
+/** Deletes a state value. ARGV: key. */
+export const DELETE_STATE = script(
+  SESSION,
+  `
+local old = redis.call('HGET', state, ARGV[1])
+if not old then return 0 end
+redis.call('HDEL', state, ARGV[1])
+if redis.call('EXISTS', record) == 1 then
+  redis.call('HINCRBY', record, 'bytes', -(#ARGV[1] + #old))
+end
 return 1`,
 );
 

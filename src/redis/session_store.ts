@@ -11,14 +11,16 @@ import type {
   SessionRecord,
   SessionStore,
 } from "../sessions/types.ts";
+import { stateFull, stateText } from "../sessions/state_values.ts";
 import { SessionHolds } from "./session_holds.ts";
 import { foreignData, parseJson, strings } from "./replies.ts";
 import { bounded, type Script, timeArgument } from "./script.ts";
-import { ownerDigest, SessionIndex, type SessionStoreInit } from "./session_index.ts";
+import { SessionIndex, type SessionStoreInit, shareDigest } from "./session_index.ts";
 import { readRecord, writeRecord } from "./session_record.ts";
 import {
   ADD_SUBSCRIBER,
   CREATE,
+  DELETE_STATE,
   END,
   PEEK,
   SET_STATE,
@@ -167,6 +169,13 @@ export class RedisSessionStore implements SessionStore {
     return this.#index.ids();
   }
 
+  async uses(): Promise<Iterable<readonly [id: string, usedAt: number | undefined]>> {
+    const uses = await this.#index.uses();
+    // The index lags behind the holds of this process, too.
+    for (const id of uses.keys()) if (this.#holds.has(id)) uses.set(id, undefined);
+    return uses;
+  }
+
   async getState(id: string, key: string): Promise<unknown> {
     const { commands, keys } = this.#init;
     const text = await commands.send("HGET", keys.session(id).state, key);
@@ -175,17 +184,14 @@ export class RedisSessionStore implements SessionStore {
     return parseJson(text, "state");
   }
 
-  async setState(id: string, key: string, value: unknown): Promise<void> {
+  async setState(id: string, key: string, value: unknown, most = Infinity): Promise<void> {
     if (value === undefined) return await this.deleteState(id, key);
-    const text: string | undefined = JSON.stringify(value);
-    if (text === undefined) {
-      throw new TypeError(`Give a JSON value as session state: ${typeof value}`);
-    }
-    await this.#run(SET_STATE, id, [key, text]);
+    const outcome = await this.#run(SET_STATE, id, [key, stateText(value), String(bounded(most))]);
+    if (outcome === -1) throw stateFull(most);
   }
 
   async deleteState(id: string, key: string): Promise<void> {
-    await this.#init.commands.send("HDEL", this.#init.keys.session(id).state, key);
+    await this.#run(DELETE_STATE, id, [key]);
   }
 
   async subscribe(id: string, uri: string, cap: number): Promise<"subscribed" | "full" | "gone"> {
@@ -220,9 +226,9 @@ export class RedisSessionStore implements SessionStore {
       id,
       this.#holds.has(id) ? "held" : "free",
       this.#holds.has(id) ? "" : at,
-      claimed === "1" ? ownerDigest(owner) : undefined,
+      claimed === "1" ? shareDigest(owner) : undefined,
     );
-    // The owner's count must be known before the next admission.
+    // The share's count must be known before the next admission.
     if (claimed === "1") void this.#index.flush();
     return readRecord(id, text, owner, init, level);
   }

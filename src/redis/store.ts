@@ -5,6 +5,7 @@
  */
 import { integerOption } from "../internal/check.ts";
 import { randomText } from "../internal/random.ts";
+import { connectNodes } from "../cluster/connect.ts";
 import type { Backplane, Store, StoreSettings } from "../cluster/types.ts";
 import { RedisBus } from "./bus.ts";
 import { connectionOf, type RedisClient } from "./client.ts";
@@ -86,6 +87,7 @@ export function redisStore(options: RedisStoreOptions): Store {
       nodes: new RedisNodes({ commands, keys, clock }),
       claims: new RedisClaims({ commands, keys, clock }),
       documents: new RedisDocuments({ commands, keys }),
+      connect: connectNodes,
     };
   }
 }

@@ -3,10 +3,15 @@
  *
  * @module
  */
+import { StopError } from "../calls/stop.ts";
+import { escapeInvisible } from "../internal/invisible.ts";
 import { clip } from "../internal/quote.ts";
 import type { MaybePromise } from "../internal/types.ts";
 import { McpError } from "../protocol/errors.ts";
+import type { ApprovalAnswer } from "../protocol/events.ts";
 import type { Exchange } from "../protocol/exchange.ts";
+import { isObject } from "../protocol/jsonrpc.ts";
+import { isModern } from "../protocol/versions.ts";
 import type { RequestContext } from "./types.ts";
 
 /**
@@ -17,8 +22,11 @@ export type Approval<Args> = boolean | ((args: Args) => MaybePromise<boolean | s
 
 /** Limits the part of the arguments that the user sees, in characters. */
 const LONGEST = 2_000;
-/** Keys the question; handlers don't use this prefix. */
-const KEY = "mooring/approval";
+/**
+ * Keys the question; handlers don't use this prefix. Its answer counts only with the state that proves
+ * that it was asked, and once.
+ */
+export const APPROVAL_KEY = "mooring/approval";
 
 const SCHEMA = {
   type: "object",
@@ -28,11 +36,10 @@ const SCHEMA = {
   required: ["approve"],
 };
 
-/** Matches characters that are invisible or change the order of the text. */
-const INVISIBLE = /[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
-
 /** Describes a tool call that may need approval. */
 export interface PendingCall {
+  /** Holds the tool's name, for events. */
+  readonly name: string;
   /** Holds the tool's title or name. */
   readonly label: string;
   readonly approval: Approval<unknown>;
@@ -48,17 +55,29 @@ export interface PendingCall {
  */
 export async function isApproved(exchange: Exchange, call: PendingCall): Promise<boolean> {
   const { label, approval, args, ctx } = call;
+  let asked = false;
   try {
     const needed = typeof approval === "function" ? await approval(args) : approval;
     if (needed === false) return true;
     const question = typeof needed === "string" ? needed : `Run the tool "${label}"?`;
-    const message = `${question}\n\n${preview(args)}`;
-    const { action, content } = await ctx.elicit(KEY, { message, schema: SCHEMA });
+    const message = `${escapeInvisible(question)}\n\n${preview(args)}`;
+    asked = asksLive(exchange) || answersNow(exchange);
+    if (asksLive(exchange)) report(exchange, call, "approval-asked");
+    const { action, content } = await ctx.elicit(APPROVAL_KEY, { message, schema: SCHEMA });
     // The request may have been stopped while the client answered
     exchange.signal.throwIfAborted();
-    return action === "accept" && content.approve === true;
+    const approved = action === "accept" && content.approve === true;
+    if (asked) report(exchange, call, "approval-answered", approved ? "approved" : "denied");
+    return approved;
   } catch (error) {
-    if (exchange.signal.aborted) throw exchange.signal.reason;
+    if (exchange.signal.aborted) {
+      const { reason } = exchange.signal;
+      const isAsked = reason instanceof StopError && reason.kind === "input-required";
+      if (isAsked) report(exchange, call, "approval-asked");
+      else if (asked) report(exchange, call, "approval-answered", "failed");
+      throw reason;
+    }
+    if (asked) report(exchange, call, "approval-answered", "failed");
     // An error of the client is not a failure of the server
     if (!(error instanceof McpError)) {
       exchange.report({ type: "error", during: `approval of ${label}`, error });
@@ -67,11 +86,32 @@ export async function isApproved(exchange: Exchange, call: PendingCall): Promise
   }
 }
 
+/** Tells whether the client is asked while the request runs, and not by the end of a round. */
+function asksLive({ protocolVersion, task }: Exchange): boolean {
+  return !isModern(protocolVersion) || task !== undefined;
+}
+
+/** Tells whether a round brings the answer: later rounds have it in their state. */
+function answersNow({ params: { inputResponses } }: Exchange): boolean {
+  return isObject(inputResponses) && Object.hasOwn(inputResponses, APPROVAL_KEY);
+}
+
+function report(
+  exchange: Exchange,
+  { name: tool }: PendingCall,
+  type: "approval-asked" | "approval-answered",
+  answer: ApprovalAnswer = "failed",
+): void {
+  const { facts } = exchange;
+  if (type === "approval-asked") {
+    return exchange.report({ ...facts, type, tool: facts?.tool ?? tool });
+  }
+  exchange.report({ ...facts, type, tool: facts?.tool ?? tool, answer });
+}
+
 /** Formats the arguments for the user: bounded, with invisible characters escaped. */
 function preview(args: unknown): string {
-  const text = JSON.stringify(args, undefined, 2).replace(INVISIBLE, (character) => {
-    return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
-  });
+  const text = escapeInvisible(JSON.stringify(args, undefined, 2));
   const rest = text.length - LONGEST;
   return rest > 0 ? `${clip(text, LONGEST)} (${rest} more characters)` : text;
 }

@@ -8,13 +8,15 @@ import { isPromise, type MaybePromise } from "../internal/types.ts";
 import { ErrorCode, McpError } from "../protocol/errors.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
+import type { RequestTarget } from "../protocol/target.ts";
+import { unknownPrompt, unknownResource } from "../protocol/unknown.ts";
 import { type ContextSettings, ExchangeContext } from "./context.ts";
 import { fail } from "./failure.ts";
 import type { Feature } from "./feature.ts";
-import { type Prompts, unknownPrompt } from "./prompts.ts";
-import { resourceNotFound, type Resources } from "./resources.ts";
+import type { Prompts } from "./prompts.ts";
+import type { Resources } from "./resources.ts";
 import type { Completer } from "./types.ts";
-import { kindOf } from "./validation.ts";
+import { kindOf } from "./kind_of.ts";
 
 /** Limits the values of one answer (2025-11-25, Completion). */
 const MOST = 100;
@@ -31,19 +33,23 @@ export class Completions implements Feature {
   readonly methods: Feature["methods"] = {
     "completion/complete": (exchange) => this.#complete(exchange),
   };
+  readonly unknown: Feature["unknown"] = { "completion/complete": failUnknown };
   readonly #init: CompletionInit;
 
   constructor(init: CompletionInit) {
     this.#init = init;
   }
 
+  /** Returns the prompt or resource that a request refers to, if there is such a one. */
+  target(ref: unknown): RequestTarget | undefined {
+    if (!isObject(ref)) return undefined;
+    const { prompts, resources } = this.#init;
+    return ref.type === "ref/prompt" ? prompts.target(ref.name) : resources.target(ref.uri);
+  }
+
   #complete(exchange: Exchange): MaybePromise<JsonObject> {
-    const { argument, context } = exchange.params;
-    if (
-      !isObject(argument) || typeof argument.name !== "string" || typeof argument.value !== "string"
-    ) {
-      throw new McpError(ErrorCode.InvalidParams, 'Give "argument" a "name" and a "value"');
-    }
+    const argument = argumentOf(exchange);
+    const { context } = exchange.params;
     const completer = this.#completers(exchange).get(argument.name);
     if (completer === undefined) return toResult([]);
     const during = `completion/complete ${argument.name}`;
@@ -73,13 +79,36 @@ export class Completions implements Feature {
       if (template !== undefined) return template.completers;
       // A resource with a fixed URI has nothing to complete
       if (resources.has(ref.uri)) return new Map();
-      throw resourceNotFound(exchange, ref.uri);
+      throw unknownResource(exchange.protocolVersion, ref.uri);
     }
     throw new McpError(
       ErrorCode.InvalidParams,
       'Give "ref" the type "ref/prompt" and a "name", or "ref/resource" and a "uri"',
     );
   }
+}
+
+/** Fails a request as if what its `ref` names were unknown. */
+function failUnknown(exchange: Exchange): never {
+  argumentOf(exchange);
+  const { ref } = exchange.params;
+  const { type, name, uri } = isObject(ref) ? ref : {};
+  throw type === "ref/prompt"
+    ? unknownPrompt(name)
+    : unknownResource(exchange.protocolVersion, uri);
+}
+
+/**
+ * Returns the argument to complete.
+ *
+ * @throws {McpError} With -32602, if there is none
+ */
+function argumentOf(
+  { params: { argument } }: Exchange,
+): { readonly name: string; readonly value: string } {
+  const { name, value } = isObject(argument) ? argument : {};
+  if (typeof name === "string" && typeof value === "string") return { name, value };
+  throw new McpError(ErrorCode.InvalidParams, 'Give "argument" a "name" and a "value"');
 }
 
 function toResult(values: unknown): JsonObject {

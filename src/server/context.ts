@@ -5,7 +5,8 @@
  * @module
  */
 import type { ClientFacts, Exchange, Notification, Principal } from "../protocol/exchange.ts";
-import { isObject } from "../protocol/jsonrpc.ts";
+import { McpError, QuestionError } from "../protocol/errors.ts";
+import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
 import type { CreateMessageParams } from "../protocol/shapes.ts";
 import type { ProtocolVersion } from "../protocol/versions.ts";
 import { log } from "./logging.ts";
@@ -57,6 +58,11 @@ export class ExchangeContext implements RequestContext {
     return this.#exchange.client;
   }
 
+  get _meta(): JsonObject {
+    const { _meta } = this.#exchange.params;
+    return isObject(_meta) ? _meta : {};
+  }
+
   get progress(): RequestContext["progress"] {
     const exchange = this.#exchange;
     return (value, total, message) => progress(exchange, value, total, message);
@@ -74,7 +80,7 @@ export class ExchangeContext implements RequestContext {
     const exchange = this.#exchange;
     const questions = this.#questions;
     const elicit = (key: string, what: Elicitation) =>
-      handled(askUser(exchange, questions(), key, what));
+      answered(askUser(exchange, questions(), key, what));
     // The schema has validated the content that the overload promises
     return elicit as Elicit;
   }
@@ -83,14 +89,14 @@ export class ExchangeContext implements RequestContext {
     const exchange = this.#exchange;
     const questions = this.#questions;
     return (key: string, params: CreateMessageParams) => {
-      return handled(askModel(exchange, questions(), key, params));
+      return answered(askModel(exchange, questions(), key, params));
     };
   }
 
   get roots(): RequestContext["roots"] {
     const exchange = this.#exchange;
     const questions = this.#questions;
-    return (key = "roots") => handled(askRoots(exchange, questions(), key));
+    return (key = "roots") => answered(askRoots(exchange, questions(), key));
   }
 
   get notify(): RequestContext["notify"] {
@@ -120,11 +126,17 @@ export function contextWith(
 }
 
 /**
- * Marks a rejection as handled: a handler that doesn't await an answer must not end the process.
+ * Makes an answer that fails reject with a {@linkcode QuestionError}, so that the failure is not taken
+ * for an error that the handler itself threw. The rejection counts as handled: a handler that doesn't
+ * await an answer must not end the process.
  */
-function handled<T>(answer: Promise<T>): Promise<T> {
-  answer.catch(() => {});
-  return answer;
+function answered<T>(answer: Promise<T>): Promise<T> {
+  const outcome = answer.catch((error) => {
+    if (!(error instanceof McpError) || error instanceof QuestionError) throw error;
+    throw new QuestionError(error.code, error.message, error.data, { cause: error });
+  });
+  outcome.catch(() => {});
+  return outcome;
 }
 
 function progress(exchange: Exchange, value: number, total?: number, message?: string): void {

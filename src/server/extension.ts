@@ -46,7 +46,8 @@ export class Extensions {
   readonly #server: McpServer;
   readonly #used = new Map<string, Extension>();
   readonly #methods = new Map<string, Method>();
-  #callTool: Extension["callTool"];
+  /** Answers tool calls, if an extension does. */
+  callTool: Extension["callTool"];
   #served = false;
 
   constructor(server: McpServer) {
@@ -68,10 +69,10 @@ export class Extensions {
     if (taken !== undefined) {
       throw new TypeError(`Leave out the method "${taken}", which is answered already: "${id}"`);
     }
-    if (callTool !== undefined && this.#callTool !== undefined) {
+    if (callTool !== undefined && this.callTool !== undefined) {
       throw new TypeError(`Use at most one extension with "callTool": "${id}"`);
     }
-    this.#callTool ??= callTool;
+    this.callTool ??= callTool;
     this.#used.set(id, extension);
     for (const [name, method] of Object.entries(methods)) this.#methods.set(name, method);
     extension.install?.(this.#server);
@@ -85,11 +86,6 @@ export class Extensions {
   /** Returns the function that answers a method, or `undefined`. */
   method(name: string): Method | undefined {
     return this.#methods.get(name);
-  }
-
-  /** Returns the function that answers tool calls, if an extension has one. */
-  get callTool(): Extension["callTool"] {
-    return this.#callTool;
   }
 
   /**

@@ -4,21 +4,30 @@
  *
  * @module
  */
-import { quote } from "../internal/quote.ts";
-import { ErrorCode, McpError } from "../protocol/errors.ts";
+import { clip, quote } from "../internal/quote.ts";
+import { ErrorCode, McpError, MissingCapabilityError, QuestionError } from "../protocol/errors.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
+import { isModern } from "../protocol/versions.ts";
 import { errorResult } from "./results.ts";
+import { ToolError } from "./tool_error.ts";
+
+/** Limits the part of a message about a question, in characters. */
+const LONGEST = 1_000;
 
 /**
  * Reports an error that application code threw, and returns. Rethrows errors that are not the
  * application's failure.
  *
  * @throws {AbortSignal["reason"]} When the request was stopped
- * @throws {McpError} The error itself, when it is an `McpError`
+ * @throws {McpError} The error itself, when it is an `McpError`; for a question of a 2025 request,
+ * whose code says nothing about that request, with -32603
  */
 function sortFailure(exchange: Exchange, during: string, error: unknown): void {
   if (exchange.signal.aborted) throw exchange.signal.reason;
+  if (error instanceof QuestionError && !isModern(exchange.protocolVersion)) {
+    throw new McpError(ErrorCode.InternalError, error.message, undefined, { cause: error });
+  }
   if (error instanceof McpError) throw error;
   exchange.report({ type: "error", during, error });
 }
@@ -42,13 +51,28 @@ export function fail(
 }
 
 /**
- * Returns the result of a tool that threw.
+ * Returns the result of a tool that threw. A failed question is a failure of the tool, except that
+ * 2026-07-28 has an error of its own for a missing capability (Basic).
  *
  * @param name The tool's name
  * @throws {AbortSignal["reason"]} When the request was stopped
- * @throws {McpError} The error itself, when it is an `McpError`
+ * @throws {McpError} The error itself, when it is an `McpError` but no failed question
  */
 export function failedTool(exchange: Exchange, name: string, error: unknown): JsonObject {
-  sortFailure(exchange, `tools/call ${name}`, error);
+  const during = `tools/call ${name}`;
+  if (exchange.signal.aborted) throw exchange.signal.reason;
+  if (error instanceof ToolError) {
+    if (error.cause !== undefined) exchange.report({ type: "error", during, error });
+    return errorResult(error.message);
+  }
+  if (error instanceof QuestionError && !isProtocolError(exchange, error)) {
+    const message = clip(error.message, LONGEST);
+    return errorResult(`A question of the tool ${quote(name)} failed: ${message}`);
+  }
+  sortFailure(exchange, during, error);
   return errorResult(`The tool ${quote(name)} failed`);
+}
+
+function isProtocolError({ protocolVersion }: Exchange, error: QuestionError): boolean {
+  return error instanceof MissingCapabilityError && isModern(protocolVersion);
 }

@@ -16,6 +16,8 @@ export type Method = (exchange: Exchange) => MaybePromise<JsonObject>;
 export interface Feature {
   /** Holds the functions that answer its methods, by method name. */
   readonly methods: Readonly<Record<string, Method>>;
+  /** Holds functions that fail requests exactly as if the item that they are about didn't exist. */
+  readonly unknown?: Readonly<Record<string, Method>>;
 }
 
 /** Holds what the parts of a server get from it. */

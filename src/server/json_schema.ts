@@ -6,6 +6,8 @@
  */
 import { dereference, type OutputUnit, type Schema, validate } from "@cfworker/json-schema";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
+import { ReferenceBudget } from "./reference_budget.ts";
+import { RepeatingArrays } from "./repeating_arrays.ts";
 import type { JsonSchema, StandardIssue, StandardResult } from "./standard_schema.ts";
 
 type Draft = "4" | "7" | "2019-09" | "2020-12";
@@ -18,10 +20,15 @@ const DIALECTS: ReadonlyMap<string, Draft> = new Map([
 ]);
 
 /**
- * Limits arrays with `uniqueItems`: comparing all items takes time in proportion to the square of
- * their number.
+ * Lists formats of any length, whose check takes up to half a second for each text of some ten thousand
+ * characters on Bun.
  */
-const MOST_UNIQUE = 1_000;
+const LONG_FORMATS: ReadonlySet<string> = new Set(["uri", "uri-reference", "uri-template"]);
+/** Limits the characters of texts in these formats, unless the schema has a `maxLength`. */
+const MOST_URI_LENGTH = 8_192;
+
+/** Limits the issues of one value: describing one takes time in proportion to the length of its path. */
+const MOST_ISSUES = 20;
 
 /** Lists keywords whose error only says that a nested keyword failed, which has its own error. */
 const OUTER = new Set([
@@ -45,7 +52,9 @@ const OUTER = new Set([
 /**
  * Compiles a plain JSON Schema. Later changes to the given object have no effect.
  *
- * Arrays whose items must be unique may have at most {@linkcode MOST_UNIQUE} of them.
+ * A validation takes time in proportion to the size of the value, except for `pattern` and
+ * `patternProperties`: some regular expressions take exponential time. With a `maxLength`, longer texts
+ * are not matched.
  *
  * @param schema A JSON Schema of draft 2020-12, 2019-09, 07 or 04; 2020-12 without a `$schema`
  * @param what What the schema is for, in errors
@@ -61,18 +70,29 @@ export function compileJsonSchema(schema: JsonSchema, what: string): {
   const json: JsonObject = JSON.parse(text);
   const checked: Schema = JSON.parse(text);
   const lookup = resolve(checked, what);
-  for (const part of Object.values(lookup)) {
-    if (typeof part === "object") prepare(part, lookup, what);
-  }
+  const repeating = new RepeatingArrays();
+  const references = new ReferenceBudget();
+  // One part can be known under several URIs.
+  const parts = [...new Set(Object.values(lookup))].filter((part) => typeof part === "object");
+  for (const part of parts) check(part, lookup, what);
+  const hasUnique = parts.some(({ uniqueItems }) => uniqueItems === true);
+  const recursive = parts.filter((part) => isRecursive(part, lookup));
+  for (const part of parts) makeLinear(part, repeating);
+  for (const part of recursive) references.watch(part);
   return {
     json,
     validate(value): StandardResult<unknown> {
       try {
+        references.begin(value);
+        if (hasUnique) repeating.begin(value);
         const { valid, errors } = validate(value, checked, draft, lookup);
-        return valid ? { value } : { issues: toIssues(errors, value) };
+        return valid ? { value } : { issues: toIssues(errors, value, repeating) };
       } catch {
         // The validator throws for keys that are not well-formed Unicode, for example
         return { issues: [{ message: "Give another value: this one can't be validated" }] };
+      } finally {
+        references.end();
+        repeating.clear();
       }
     },
   };
@@ -94,7 +114,7 @@ function resolve(schema: Schema, what: string): Record<string, Schema | boolean>
   }
 }
 
-function prepare(part: Schema, lookup: Record<string, unknown>, what: string): void {
+function check(part: Schema, lookup: Record<string, unknown>, what: string): void {
   if (part.$dynamicRef !== undefined) {
     throw new TypeError(`Use "$ref" in the ${what}: "$dynamicRef"`);
   }
@@ -105,16 +125,45 @@ function prepare(part: Schema, lookup: Record<string, unknown>, what: string): v
   for (const pattern of [...patterns, ...Object.keys(part.patternProperties ?? {})]) {
     checkPattern(pattern, what);
   }
+}
+
+/** Replaces what takes more than linear time by what means the same. */
+function makeLinear(part: Schema, repeating: RepeatingArrays): void {
+  const instead: Schema[] = [];
   // Not a format of JSON Schema, and the validator's check of it takes exponential time
   if (part.format === "url") delete part.format;
   if (part.uniqueItems === true) {
     delete part.uniqueItems;
-    part.allOf = [...(part.allOf ?? []), {
-      if: { maxItems: MOST_UNIQUE },
-      then: { uniqueItems: true },
-      else: { maxItems: MOST_UNIQUE },
-    }];
+    instead.push({ if: { type: "array" }, then: { not: { enum: repeating } } });
   }
+  if (part.format !== undefined && LONG_FORMATS.has(part.format)) {
+    part.maxLength ??= MOST_URI_LENGTH;
+  }
+  const { pattern, format, maxLength } = part;
+  if (maxLength !== undefined && (pattern ?? format) !== undefined) {
+    // The validator matches a text that is too long as well
+    delete part.pattern;
+    delete part.format;
+    instead.push({ if: { maxLength }, then: { pattern, format } });
+  }
+  if (instead.length > 0) part.allOf = [...(part.allOf ?? []), ...instead];
+}
+
+/** Tells whether a part of a schema has a reference to what contains that part. */
+function isRecursive(part: Schema, lookup: Record<string, Schema | boolean>): boolean {
+  if (part.$recursiveRef !== undefined) return true;
+  if (part.$ref === undefined) return false;
+  const open: unknown[] = [lookup[part.__absolute_ref__ ?? part.$ref]];
+  const seen = new Set<unknown>();
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    if (typeof next !== "object" || next === null || seen.has(next)) continue;
+    if (next === part) return true;
+    seen.add(next);
+    for (const value of Object.values(next)) open.push(value);
+    const { $ref, __absolute_ref__ }: Schema = next;
+    if (typeof $ref === "string") open.push(lookup[__absolute_ref__ ?? $ref]);
+  }
+  return false;
 }
 
 function checkPattern(pattern: string, what: string): void {
@@ -125,12 +174,21 @@ function checkPattern(pattern: string, what: string): void {
   }
 }
 
-function toIssues(errors: readonly OutputUnit[], value: unknown): StandardIssue[] {
+function toIssues(
+  errors: readonly OutputUnit[],
+  value: unknown,
+  repeating: RepeatingArrays,
+): StandardIssue[] {
   const inner = errors.filter(({ keyword }) => !OUTER.has(keyword));
-  return (inner.length > 0 ? inner : errors).map(({ keyword, error, instanceLocation }) => ({
-    message: keyword === "false" ? "Leave this out" : readable(error),
-    path: toPath(instanceLocation, value),
-  }));
+  const told = (inner.length > 0 ? inner : errors).slice(0, MOST_ISSUES);
+  return told.map(({ keyword, error, instanceLocation }) => {
+    const { path, part } = locate(instanceLocation, value);
+    if (keyword === "false") return { message: "Leave this out", path };
+    const isRepeating = keyword === "not" && Array.isArray(part) &&
+      repeating.some((a) => a === part);
+    const message = isRepeating ? "Give items that are all different" : readable(error);
+    return { message, path };
+  });
 }
 
 function readable(error: string): string {
@@ -138,15 +196,17 @@ function readable(error: string): string {
   return type === null ? error.replace(/\.$/, "") : `Expected ${type[2]}, received ${type[1]}`;
 }
 
-/** Converts a JSON pointer (RFC 6901 §6) to a path; array indexes become numbers. */
-function toPath(pointer: string, value: unknown): (string | number)[] {
-  let current = value;
-  return pointer.split("/").slice(1).map((part) => {
-    const key = decodeURIComponent(part).replaceAll("~1", "/").replaceAll("~0", "~");
-    const segment = Array.isArray(current) ? Number(key) : key;
-    current = typeof current === "object" && current !== null
-      ? Reflect.get(current, segment)
-      : undefined;
+/** Follows a JSON pointer (RFC 6901 §6), and converts it to a path; array indexes become numbers. */
+function locate(
+  pointer: string,
+  value: unknown,
+): { readonly path: (string | number)[]; readonly part: unknown } {
+  let part = value;
+  const path = pointer.split("/").slice(1).map((text) => {
+    const key = decodeURIComponent(text).replaceAll("~1", "/").replaceAll("~0", "~");
+    const segment = Array.isArray(part) ? Number(key) : key;
+    part = typeof part === "object" && part !== null ? Reflect.get(part, segment) : undefined;
     return segment;
   });
+  return { path, part };
 }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { serverInfoFor } from "../protocol/downgrade.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 import { prepare } from "../protocol/prepared.ts";
@@ -56,7 +57,8 @@ export class Lifecycle implements Feature {
   #initialize(protocolVersion: ProtocolVersion): JsonObject {
     let answer = this.#answers.get(protocolVersion);
     if (answer === undefined) {
-      answer = prepare({ protocolVersion, ...this.#introduce(false) });
+      const serverInfo = serverInfoFor(protocolVersion, this.#introduction.info);
+      answer = prepare({ protocolVersion, ...this.#introduce(false), serverInfo });
       this.#answers.set(protocolVersion, answer);
     }
     return answer;

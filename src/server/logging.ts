@@ -10,7 +10,7 @@ import type { Exchange } from "../protocol/exchange.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 import { isAtLeast, isLogLevel, LOG_LEVELS, type LogLevel } from "../protocol/shapes.ts";
 import { isModern } from "../protocol/versions.ts";
-import { kindOf } from "./validation.ts";
+import { kindOf } from "./kind_of.ts";
 
 const DEFAULT_LEVEL: LogLevel = "info";
 

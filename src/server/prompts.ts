@@ -3,12 +3,13 @@
  *
  * @module
  */
-import { quote } from "../internal/quote.ts";
 import { isPromise, type MaybePromise } from "../internal/types.ts";
 import type { Icon } from "../protocol/content.ts";
-import { ErrorCode, McpError } from "../protocol/errors.ts";
+import { promptResultFor } from "../protocol/downgrade.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
+import type { RequestTarget } from "../protocol/target.ts";
+import { unknownPrompt } from "../protocol/unknown.ts";
 import { completersOf } from "./completable.ts";
 import { ExchangeContext } from "./context.ts";
 import { checkName, compact, makeHandle } from "./definition.ts";
@@ -70,8 +71,13 @@ interface Prompt {
 /** Holds the prompts of a server. */
 export class Prompts implements Feature {
   readonly methods: Feature["methods"] = {
-    "prompts/list": (exchange) => this.#registry.page(exchange.params, exchange.pageSize),
+    "prompts/list": (exchange) => this.#registry.pageFor(exchange, "prompts/get"),
     "prompts/get": (exchange) => this.#get(exchange),
+  };
+  readonly unknown: Feature["unknown"] = {
+    "prompts/get": ({ params }) => {
+      throw unknownPrompt(params.name);
+    },
   };
   readonly #init: FeatureInit;
   readonly #registry: Registry<Prompt>;
@@ -115,6 +121,12 @@ export class Prompts implements Feature {
     return this.#registry.get(name)?.completers;
   }
 
+  /** Returns a prompt's name, if there is such a prompt. */
+  target(name: unknown): RequestTarget | undefined {
+    const known = typeof name === "string" && this.#registry.get(name) !== undefined;
+    return known ? { prompt: name } : undefined;
+  }
+
   #offerCompletion({ completers }: Prompt): void {
     if (completers.size > 0) this.#init.completable();
   }
@@ -131,12 +143,13 @@ export class Prompts implements Feature {
 
   #run(prompt: Prompt, args: unknown, exchange: Exchange): MaybePromise<JsonObject> {
     const during = `prompts/get ${prompt.name}`;
+    const { protocolVersion } = exchange;
     try {
       const returned = prompt.handler(args, new ExchangeContext(exchange, this.#init.context));
       return isPromise(returned)
-        ? returned.then((value) => toPromptResult(value, exchange))
+        ? returned.then((value) => promptResultFor(protocolVersion, toPromptResult(value)))
           .catch((error) => fail(exchange, during, error))
-        : toPromptResult(returned, exchange);
+        : promptResultFor(protocolVersion, toPromptResult(returned));
     } catch (error) {
       return fail(exchange, during, error);
     }
@@ -160,14 +173,6 @@ function definePrompt(name: string, config: AnyConfig, handler: AnyHandler): Pro
     _meta,
   });
   return { name, config, listed, args, completers, handler };
-}
-
-/** Creates the error for an unknown prompt, or for a name that is not a string. */
-export function unknownPrompt(name: unknown): McpError {
-  const message = typeof name === "string"
-    ? `Unknown prompt: ${quote(name)}`
-    : 'Give a prompt\'s name as "name"';
-  return new McpError(ErrorCode.InvalidParams, message);
 }
 
 /** Lists a prompt's arguments by name, as the protocol has no schema for them. */

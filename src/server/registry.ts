@@ -4,8 +4,12 @@
  * @module
  */
 import type { MaybePromise } from "../internal/types.ts";
+import { entryFor } from "../protocol/downgrade.ts";
+import type { Exchange } from "../protocol/exchange.ts";
+import type { ItemMethod } from "../protocol/items.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 import { prepare } from "../protocol/prepared.ts";
+import type { ProtocolVersion } from "../protocol/versions.ts";
 import { decodeCursor, encodeCursor, invalidCursor } from "./pagination.ts";
 
 /** Limits the cached pages. */
@@ -104,30 +108,37 @@ export class Registry<Definition extends Listable> {
   }
 
   /**
-   * Returns one page of the list: the same frozen object until something changes.
+   * Returns the page of the list that a request asks for: the same frozen object until something changes.
    *
    * @throws {McpError} With -32602, if the cursor is invalid
    */
-  page(params: JsonObject, size: number): JsonObject {
+  page({ params, pageSize: size, protocolVersion: version }: Exchange): JsonObject {
     const after = this.#after(params);
-    const key = `${after}/${size}`;
+    const key = `${after}/${size}/${version}`;
     const ready = this.#pages.get(key);
     if (ready !== undefined) return ready;
-    const page = prepare(this.#build(after, size));
+    const { entries, last } = this.slice(after, size);
+    const page = prepare(this.#list(version, entries, last));
     if (this.#pages.size >= MOST_PAGES) this.#pages.clear();
     this.#pages.set(key, page);
     return page;
   }
 
   /**
-   * Returns one page of the entries that `shows` allows, as though the others had never been
-   * registered. A page is full while enough entries follow.
+   * Returns one page of the entries that are visible to the sender of a request, as though the others had
+   * never been registered. A page is full while enough entries follow.
    *
+   * @param method The request that uses an entry
    * @throws {McpError} With -32602, if the cursor is invalid
    */
-  async pageFor(
-    params: JsonObject,
-    size: number,
+  pageFor(exchange: Exchange, method: ItemMethod): MaybePromise<JsonObject> {
+    const { mayUse } = exchange;
+    if (mayUse === undefined) return this.page(exchange);
+    return this.#visiblePage(exchange, (key) => mayUse(method, key));
+  }
+
+  async #visiblePage(
+    { params, pageSize: size, protocolVersion: version }: Exchange,
     shows: (key: string) => MaybePromise<boolean>,
   ): Promise<JsonObject> {
     const after = this.#after(params);
@@ -140,7 +151,8 @@ export class Registry<Definition extends Listable> {
       shown.push(...some.filter((_, index) => verdicts[index]));
     }
     const entries = shown.slice(0, size);
-    return this.#list(entries, shown.length > size ? entries.at(-1)?.serial : undefined);
+    const last = shown.length > size ? entries.at(-1)?.serial : undefined;
+    return this.#list(version, entries, last);
   }
 
   #after(params: JsonObject): number {
@@ -150,14 +162,15 @@ export class Registry<Definition extends Listable> {
     throw invalidCursor();
   }
 
-  #build(after: number, size: number): JsonObject {
-    const { entries, last } = this.slice(after, size);
-    return this.#list(entries, last);
-  }
-
-  #list(entries: readonly Entry<Definition>[], last: number | undefined): JsonObject {
+  #list(
+    version: ProtocolVersion,
+    entries: readonly Entry<Definition>[],
+    last: number | undefined,
+  ): JsonObject {
     const { field, letter } = this.#init;
-    const listed = Object.freeze(entries.map(({ definition }) => definition.listed));
+    const listed = Object.freeze(
+      entries.map(({ definition }) => entryFor(version, field, definition.listed)),
+    );
     if (last === undefined) return Object.freeze({ [field]: listed });
     const nextCursor = encodeCursor({ list: letter, serial: last, offset: 0 });
     return Object.freeze({ [field]: listed, nextCursor });

@@ -7,9 +7,12 @@
 import { quote } from "../internal/quote.ts";
 import { isPromise, type MaybePromise } from "../internal/types.ts";
 import type { Annotations, Icon } from "../protocol/content.ts";
-import { ErrorCode, McpError, modernCode } from "../protocol/errors.ts";
+import { entryFor } from "../protocol/downgrade.ts";
+import { ErrorCode, McpError } from "../protocol/errors.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
+import type { RequestTarget } from "../protocol/target.ts";
+import { unknownResource } from "../protocol/unknown.ts";
 import { isModern } from "../protocol/versions.ts";
 import { type CacheHint, fullCacheHint } from "./cache_hint.ts";
 import { type ContextSettings, ExchangeContext } from "./context.ts";
@@ -87,8 +90,13 @@ export class Resources implements Feature {
   readonly methods: Feature["methods"] = {
     "resources/list": (exchange) =>
       listResources(exchange, this.#fixed, this.#templates, this.#init.context),
-    "resources/templates/list": ({ params, pageSize }) => this.#templates.page(params, pageSize),
+    "resources/templates/list": (exchange) => this.#templates.pageFor(exchange, "resources/read"),
     "resources/read": (exchange) => this.#read(exchange),
+  };
+  readonly unknown: Feature["unknown"] = {
+    "resources/read": (exchange) => {
+      throw unknownResource(exchange.protocolVersion, exchange.params.uri);
+    },
   };
   readonly #init: FeatureInit;
   readonly #fixed: Registry<FixedResource>;
@@ -166,10 +174,20 @@ export class Resources implements Feature {
     return this.#find(uri) !== undefined;
   }
 
+  /** Returns a resource's URI as it is registered, or its template, if there is such a resource. */
+  target(uri: unknown): RequestTarget | undefined {
+    if (typeof uri !== "string") return undefined;
+    if (this.#fixed.get(uri) !== undefined) return { resource: uri };
+    const matching = this.#templates.enabled.find(({ key, definition }) =>
+      key === uri || definition.template.uriTemplate.match(uri) !== undefined
+    );
+    return matching && { resource: matching.key };
+  }
+
   #read(exchange: Exchange): MaybePromise<JsonObject> {
     const uri = uriOf(exchange);
     const resource = this.#find(uri);
-    if (resource === undefined) throw resourceNotFound(exchange, uri);
+    if (resource === undefined) throw unknownResource(exchange.protocolVersion, uri);
     if (!URL.canParse(uri)) {
       throw new McpError(ErrorCode.InvalidParams, `Give an absolute URI: ${quote(uri)}`, { uri });
     }
@@ -226,11 +244,13 @@ function listResources(
     if (position.serial > templates.lastSerial) throw invalidCursor();
     return gather(exchange, [], position, lists, context);
   }
-  const page = fixed.page(exchange.params, exchange.pageSize);
-  if (lists.length === 0 || page.nextCursor !== undefined) return page;
-  const { entries } = fixed.slice(position?.serial ?? 0, exchange.pageSize);
-  const resources = entries.map(({ definition }) => definition.listed);
-  return gather(exchange, resources, { list: LISTED, serial: 0, offset: 0 }, lists, context);
+  const fill = (page: JsonObject): MaybePromise<JsonObject> => {
+    if (lists.length === 0 || page.nextCursor !== undefined) return page;
+    const resources = Array.isArray(page.resources) ? [...page.resources] : [];
+    return gather(exchange, resources, { list: LISTED, serial: 0, offset: 0 }, lists, context);
+  };
+  const page = fixed.pageFor(exchange, "resources/read");
+  return isPromise(page) ? page.then(fill) : fill(page);
 }
 
 /** Fills up a page with the resources that templates list, from a position on. */
@@ -263,12 +283,18 @@ async function listOf(
   { name, config, template }: TemplateResource,
   context: ContextSettings,
 ): Promise<JsonObject[]> {
+  const { mayUse } = exchange;
+  let listed: { readonly uri: string }[];
   try {
     const result = await template.list?.(new ExchangeContext(exchange, context));
-    return (result?.resources ?? []).map((resource) => ({ ...config, ...resource }));
+    listed = (result?.resources ?? []).map((resource) => ({ ...config, ...resource }));
   } catch (error) {
     return fail(exchange, `resources/list ${name}`, error);
   }
+  const verdicts = mayUse &&
+    await Promise.all(listed.map(({ uri }) => mayUse("resources/read", uri)));
+  return listed.filter((_, index) => verdicts?.[index] ?? true)
+    .map((entry) => entryFor(exchange.protocolVersion, "resources", entry));
 }
 
 /**
@@ -276,19 +302,9 @@ async function listOf(
  *
  * @throws {McpError} With -32602, if it names none
  */
-export function uriOf({ params }: Exchange): string {
-  if (typeof params.uri === "string") return params.uri;
-  throw new McpError(ErrorCode.InvalidParams, 'Give a resource\'s URI as "uri"');
-}
-
-/** Creates the error for an unknown resource, with the code of the client's era. */
-export function resourceNotFound({ protocolVersion }: Exchange, uri: string): McpError {
-  const code = ErrorCode.ResourceNotFound;
-  return new McpError(
-    isModern(protocolVersion) ? modernCode(code) : code,
-    "Resource not found",
-    { uri },
-  );
+export function uriOf({ params: { uri }, protocolVersion }: Exchange): string {
+  if (typeof uri === "string") return uri;
+  throw unknownResource(protocolVersion, uri);
 }
 
 function listedAs(identity: JsonObject, { cache, ...config }: ResourceConfig): JsonObject {

@@ -3,11 +3,8 @@
  *
  * @module
  */
-import type { ContentBlock } from "../protocol/content.ts";
-import type { Exchange } from "../protocol/exchange.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
-import { VERSIONS } from "../protocol/versions.ts";
-import { kindOf } from "./validation.ts";
+import { kindOf } from "./kind_of.ts";
 
 /** Creates the result of a failed tool. */
 export function errorResult(text: string): JsonObject {
@@ -20,25 +17,21 @@ export function errorResult(text: string): JsonObject {
  *
  * @throws {TypeError} If a tool may not return it
  */
-export function toToolResult(returned: unknown, exchange: Exchange): JsonObject {
+export function toToolResult(returned: unknown): JsonObject {
   if (typeof returned === "string") return { content: [{ type: "text", text: returned }] };
-  if (Array.isArray(returned)) return { content: blocksFor(exchange, returned) };
+  if (Array.isArray(returned)) return { content: returned };
   if (!isObject(returned)) {
     throw new TypeError(`Return a result, a string, or content blocks: ${kindOf(returned)}`);
   }
   const { content, structuredContent } = returned;
-  if (structuredContent !== undefined && !isObject(structuredContent)) {
-    throw new TypeError(`Return an object as "structuredContent": ${kindOf(structuredContent)}`);
-  }
   if (content === undefined) {
     if (structuredContent !== undefined) return returned;
-    if (typeof returned.type === "string") return { content: [blockFor(exchange, returned)] };
+    if (typeof returned.type === "string") return { content: [returned] };
   }
   if (!Array.isArray(content)) {
     throw new TypeError(`Return an array as "content": ${kindOf(content)}`);
   }
-  const blocks = blocksFor(exchange, content);
-  return blocks === content ? returned : { ...returned, content: blocks };
+  return returned;
 }
 
 /** Adds the text form of the data to a result that has no content. */
@@ -85,7 +78,7 @@ function toContents(piece: unknown, about: JsonObject): JsonObject {
  *
  * @throws {TypeError} If a prompt may not return it
  */
-export function toPromptResult(returned: unknown, exchange: Exchange): JsonObject {
+export function toPromptResult(returned: unknown): JsonObject {
   if (typeof returned === "string") {
     return { messages: [{ role: "user", content: { type: "text", text: returned } }] };
   }
@@ -95,37 +88,11 @@ export function toPromptResult(returned: unknown, exchange: Exchange): JsonObjec
   if (!Array.isArray(full.messages)) {
     throw new TypeError(`Return an array as "messages": ${kindOf(full.messages)}`);
   }
-  return { ...full, messages: full.messages.map((message) => toMessage(message, exchange)) };
-}
-
-function toMessage(message: unknown, exchange: Exchange): JsonObject {
-  if (!isObject(message) || !isObject(message.content)) {
+  for (const message of full.messages) {
+    if (isObject(message) && isObject(message.content)) continue;
     throw new TypeError(`Return a string, or messages with a role and content: ${kindOf(message)}`);
   }
-  const content = blockFor(exchange, message.content);
-  return content === message.content ? message : { ...message, content };
-}
-
-/**
- * Replaces content blocks that the client's version doesn't know: before 2025-06-18, links to
- * resources become texts. Returns the same array when nothing has to change.
- */
-export function blocksFor<Block>(
-  exchange: Exchange,
-  blocks: readonly Block[],
-): readonly (Block | ContentBlock)[] {
-  if (VERSIONS[exchange.protocolVersion].resourceLinks) return blocks;
-  return blocks.some(isLink) ? blocks.map((block) => blockFor(exchange, block)) : blocks;
-}
-
-/** Replaces a content block that the client's version doesn't know. */
-export function blockFor<Block>(exchange: Exchange, block: Block): Block | ContentBlock {
-  if (VERSIONS[exchange.protocolVersion].resourceLinks || !isLink(block)) return block;
-  return { type: "text", text: `${block.name}: ${block.uri}` };
-}
-
-function isLink(block: unknown): block is { readonly name: unknown; readonly uri: unknown } {
-  return isObject(block) && block.type === "resource_link";
+  return full;
 }
 
 /** Limits the bytes of one conversion: function calls are limited in their number of arguments. */

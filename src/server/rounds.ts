@@ -7,6 +7,7 @@
 import type { Exchange } from "../protocol/exchange.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
 import { methodFacts } from "../protocol/methods.ts";
+import { APPROVAL_KEY } from "./approval.ts";
 import { hashQuestion, type Questions } from "./questions.ts";
 
 /** Holds an answer of the client, and the hash of its question where it is known. */
@@ -103,10 +104,12 @@ export class Rounds implements Questions {
   async #end(): Promise<void> {
     const { answers } = await this.begin();
     const pending = [...this.#pending];
+    // A yes that could be sent again would run the tool again, which the user didn't agree to
+    const once = answers.has(APPROVAL_KEY) || this.#pending.has(APPROVAL_KEY);
     const requestState = await this.#exchange.sealState({
       answers: Object.fromEntries(answers),
       asked: Object.fromEntries(pending.map(([key, { hash }]) => [key, hash])),
-    });
+    }, { once });
     const inputRequests = Object.fromEntries(
       pending.map(([key, { method, params }]) => [key, { method, params }]),
     );
@@ -138,10 +141,9 @@ async function readEarlier(exchange: Exchange): Promise<Earlier> {
   for (const [key, result] of entriesOf(exchange.params.inputResponses)) {
     const hash = Object.hasOwn(asked, key) ? stringOf(asked[key]) : undefined;
     // With the state, only answers to asked questions count; without it, the client may answer
-    // ahead. A value that is not an object is no answer: the question is asked again
-    if (isObject(result) && (hash !== undefined || state === undefined)) {
-      answers.set(key, { hash, result });
-    }
+    // ahead, but not approve. A value that is not an object is no answer: the question is asked again
+    const ahead = state === undefined && key !== APPROVAL_KEY;
+    if (isObject(result) && (hash !== undefined || ahead)) answers.set(key, { hash, result });
   }
   return { answers };
 }

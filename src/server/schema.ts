@@ -5,13 +5,15 @@
  */
 import type { MaybePromise } from "../internal/types.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
-import { compileJsonSchema } from "./json_schema.ts";
+import { compileBasicJsonSchema } from "./basic_json_schema.ts";
 import { isShape, shapeSchema } from "./shape.ts";
 import {
   isStandardSchema,
   type Schema,
+  type StandardProps,
   type StandardResult,
   type StandardSchema,
+  WRITTEN_AS_JSON,
 } from "./standard_schema.ts";
 
 /** Represents a compiled schema. */
@@ -23,12 +25,12 @@ export interface CompiledSchema {
 }
 
 /**
- * Compiles the schema of an object.
+ * Compiles a schema: of an object if it is for input, of anything if it is for output.
  *
  * @param schema A Standard Schema, an object of Standard Schemas, or a plain JSON Schema
  * @param side Whether clients see the schema of the input or of the output
  * @param what What the schema is for, in errors
- * @throws {TypeError} If it is not a schema, has no JSON Schema, or is not the schema of an object
+ * @throws {TypeError} If it is not a schema, has no JSON Schema, or is for input and not of an object
  */
 export function compileSchema(
   schema: Schema,
@@ -36,7 +38,7 @@ export function compileSchema(
   what: string,
 ): CompiledSchema {
   const compiled = compileAny(schema, side, what);
-  if (compiled.json.type === "object") return compiled;
+  if (side === "output" || compiled.json.type === "object") return compiled;
   throw new TypeError(
     `Give an object at the root of the ${what}: ${String(JSON.stringify(compiled.json.type))}`,
   );
@@ -48,7 +50,7 @@ function compileAny(schema: Schema, side: "input" | "output", what: string): Com
     throw new TypeError(`Give a Standard Schema or a JSON Schema as the ${what}: ${typeof schema}`);
   }
   if (isShape(schema)) return compileStandard(shapeSchema(schema), side, what);
-  return compileJsonSchema(schema, what);
+  return compileBasicJsonSchema(schema, what);
 }
 
 function compileStandard(
@@ -64,16 +66,20 @@ function compileStandard(
     );
   }
   return {
-    json: convert(() => standard.jsonSchema?.[side]({ target: "draft-2020-12" }) ?? {}, what),
+    json: convert(standard, side, what),
     validate: (value) => standard.validate(value),
   };
 }
 
-function convert(tell: () => JsonObject, what: string): JsonObject {
+function convert(
+  { jsonSchema, vendor }: StandardProps,
+  side: "input" | "output",
+  what: string,
+): JsonObject {
   try {
+    const { $schema, ...json } = jsonSchema?.[side]({ target: "draft-2020-12" }) ?? {};
     // Without a `$schema` clients that know 2020-12 assume it, and older ones can still read it
-    const { $schema: _, ...json } = tell();
-    return json;
+    return $schema !== undefined && vendor === WRITTEN_AS_JSON ? { $schema, ...json } : json;
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new TypeError(`Use only what JSON Schema can express in the ${what}: ${reason}`, {

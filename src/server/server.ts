@@ -6,9 +6,11 @@
 import type { MaybePromise } from "../internal/types.ts";
 import type { Dispatcher, DispatcherHost, Exchange } from "../protocol/exchange.ts";
 import type { HeaderParam } from "../protocol/headers.ts";
+import type { Hidden } from "../protocol/items.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 import type { Implementation, ServerCapabilities } from "../protocol/shapes.ts";
-import { unknownMethod, unknownTool } from "../protocol/unknown.ts";
+import type { RequestTarget } from "../protocol/target.ts";
+import { unknownMethod } from "../protocol/unknown.ts";
 import { isModern } from "../protocol/versions.ts";
 import type { CacheHint } from "./cache_hint.ts";
 import { ChangeNotifier } from "./change_notifier.ts";
@@ -85,6 +87,8 @@ export class McpServer implements Dispatcher {
   readonly serverInfo: Implementation;
   readonly #changes = new ChangeNotifier();
   readonly #methods = new Map<string, Method>();
+  /** Holds functions that fail requests as if the item that they are about didn't exist. */
+  readonly #unknown = new Map<string, Method>();
   readonly #extensions = new Extensions(this);
   readonly #lifecycle: Lifecycle;
   readonly #tools: Tools;
@@ -144,9 +148,9 @@ export class McpServer implements Dispatcher {
 
   /**
    * Registers a tool (2025-11-25, Tools). A handler may return a full result, a string, one or more
-   * content blocks, or `{ structuredContent }`, whose text form is filled in. When it throws an
-   * `McpError`, the client gets that error; of any other error the client learns only that the tool
-   * failed.
+   * content blocks, or `{ structuredContent }`, whose text form is filled in. When it throws a
+   * `ToolError`, the model reads its message. When it throws an `McpError`, the client gets that error;
+   * of any other error the client learns only that the tool failed.
    *
    * @param name The name, unique among the server's tools
    * @param config The description and settings
@@ -234,6 +238,33 @@ export class McpServer implements Dispatcher {
     this.#changes.resourceUpdated(uri);
   }
 
+  /**
+   * Tells clients to list the tools again. Changes of what is registered are told without it: call it
+   * when something else decides what a client sees, such as `authorize`. Does nothing before the first
+   * tool is registered.
+   */
+  sendToolListChanged(): void {
+    this.#sendListChanged("tools");
+  }
+
+  /**
+   * Tells clients to list the resources again. Changes of what is registered are told without it: call
+   * it when the `list` function of a {@linkcode ResourceTemplate} would return something else. Does
+   * nothing before the first resource is registered.
+   */
+  sendResourceListChanged(): void {
+    this.#sendListChanged("resources");
+  }
+
+  /**
+   * Tells clients to list the prompts again. Changes of what is registered are told without it: call it
+   * when something else decides what a client sees, such as `authorize`. Does nothing before the first
+   * prompt is registered.
+   */
+  sendPromptListChanged(): void {
+    this.#sendListChanged("prompts");
+  }
+
   /** Lists the `list_changed` notifications of what has been registered. */
   get listChanged(): readonly string[] {
     return ["tools", "resources", "prompts"]
@@ -256,6 +287,28 @@ export class McpServer implements Dispatcher {
     return this.#tools.scopes(tool);
   }
 
+  /** Tells what a request is about, in names that are registered. */
+  target(method: string, params: JsonObject): RequestTarget | undefined {
+    switch (method) {
+      case "tools/call":
+        return this.#tools.target(params.name);
+      case "prompts/get":
+        return this.#prompts.target(params.name);
+      case "resources/read":
+      case "resources/subscribe":
+      case "resources/unsubscribe":
+        return this.#resources.target(params.uri);
+      case "completion/complete":
+        return this.#completions.target(params.ref);
+    }
+    return undefined;
+  }
+
+  /** Tells whether a method is served. */
+  serves(method: string): boolean {
+    return this.#methods.has(method) || this.#extensions.method(method) !== undefined;
+  }
+
   /**
    * Answers a request, synchronously where everything involved is synchronous.
    *
@@ -269,20 +322,23 @@ export class McpServer implements Dispatcher {
     return modern ? this.#modern.answer(exchange, method) : method(exchange);
   }
 
-  /** Fails a request exactly as if the requested tool or method did not exist. */
-  hide(exchange: Exchange): MaybePromise<JsonObject> {
-    const { method, params, protocolVersion } = exchange;
-    if (method !== "tools/call" || !this.#methods.has(method)) throw unknownMethod(method);
-    if (!isModern(protocolVersion)) throw unknownTool(params.name);
-    return this.#modern.answer(exchange, () => {
-      throw unknownTool(params.name);
-    });
+  /** Fails a request exactly as if what it is about, or its method, did not exist. */
+  hide(exchange: Exchange, hidden: Hidden): MaybePromise<JsonObject> {
+    const { method, protocolVersion } = exchange;
+    const unknown = hidden === "item" ? this.#unknown.get(method) : undefined;
+    if (unknown === undefined) throw unknownMethod(method);
+    return isModern(protocolVersion) ? this.#modern.answer(exchange, unknown) : unknown(exchange);
   }
 
   /** Attaches an endpoint, which is notified of changes until the returned function is called. */
   attach(host: DispatcherHost): () => void {
     const detach = [this.#changes.attach(host), this.#extensions.attach(host)];
     return () => detach.forEach((each) => each());
+  }
+
+  #sendListChanged(kind: "tools" | "resources" | "prompts"): void {
+    const method = `notifications/${kind}/list_changed`;
+    if (this.listChanged.includes(method)) this.#changes.changed(method);
   }
 
   #registerResource(
@@ -299,8 +355,9 @@ export class McpServer implements Dispatcher {
     return this.#resources.registerTemplate(name, template, config, read as ReadTemplateHandler);
   }
 
-  #serve({ methods }: Feature): void {
+  #serve({ methods, unknown = {} }: Feature): void {
     for (const [name, method] of Object.entries(methods)) this.#methods.set(name, method);
+    for (const [name, method] of Object.entries(unknown)) this.#unknown.set(name, method);
     this.#lifecycle.renew();
   }
 }

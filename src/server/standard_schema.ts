@@ -43,6 +43,9 @@ export type StandardResult<Output> =
   | { readonly value: Output; readonly issues?: undefined }
   | { readonly issues: readonly StandardIssue[] };
 
+/** The vendor of schemas whose JSON Schema is sent as it is written, with its dialect. */
+export const WRITTEN_AS_JSON = "json-schema";
+
 /** Describes what is wrong with a value, and where. */
 export interface StandardIssue {
   /** Says what is wrong. */
@@ -54,7 +57,13 @@ export interface StandardIssue {
 /** Maps the fields of an object to their schemas. Values of other fields are dropped. */
 export type Shape = { readonly [name: string]: StandardSchema };
 
-/** Represents a JSON Schema of draft 2020-12, unless its `$schema` says otherwise. */
+/**
+ * Represents a JSON Schema of draft 2020-12, unless its `$schema` says otherwise. Where a schema is
+ * expected, plain JSON Schema has these keywords: `type`, `enum` and `const` of primitive values,
+ * `properties`, `required`, `additionalProperties`, `items`, `allOf`, `anyOf`, `oneOf`, `pattern`, all
+ * limits (`minimum`, `maxLength` …) but `multipleOf`, the formats `date`, `date-time`, `email` and `uri`,
+ * annotations, and names that begin with `x-`. For others use `fromJsonSchema`.
+ */
 export type JsonSchema = JsonObject;
 
 /** Represents everything that is accepted as a schema. */

@@ -6,14 +6,20 @@
 import { ErrorCode, McpError } from "../protocol/errors.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
+import { unknownResource } from "../protocol/unknown.ts";
 import type { Feature } from "./feature.ts";
-import { resourceNotFound, type Resources, uriOf } from "./resources.ts";
+import { type Resources, uriOf } from "./resources.ts";
 
 /** Answers the subscription requests of a server. Subscriptions are kept with the session. */
 export class Subscriptions implements Feature {
   readonly methods: Feature["methods"] = {
     "resources/subscribe": (exchange) => this.#subscribe(exchange),
     "resources/unsubscribe": (exchange) => unsubscribe(exchange),
+  };
+  readonly unknown: Feature["unknown"] = {
+    "resources/subscribe": (exchange) => {
+      throw unknownResource(exchange.protocolVersion, exchange.params.uri);
+    },
   };
   readonly #resources: Resources;
 
@@ -23,7 +29,7 @@ export class Subscriptions implements Feature {
 
   async #subscribe(exchange: Exchange): Promise<JsonObject> {
     const uri = uriOf(exchange);
-    if (!this.#resources.has(uri)) throw resourceNotFound(exchange, uri);
+    if (!this.#resources.has(uri)) throw unknownResource(exchange.protocolVersion, uri);
     const { session } = exchange;
     if (session === undefined) {
       throw new McpError(ErrorCode.InvalidRequest, "Open a session to subscribe to resources");

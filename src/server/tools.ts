@@ -6,12 +6,16 @@
 import { quote } from "../internal/quote.ts";
 import { isPromise, type MaybePromise } from "../internal/types.ts";
 import type { Icon } from "../protocol/content.ts";
+import { MissingScopesError } from "../protocol/errors.ts";
+import { toolResultFor } from "../protocol/downgrade.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import type { HeaderParam } from "../protocol/headers.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
+import { wrapsOutput } from "../protocol/output_schema.ts";
 import type { ToolAnnotations } from "../protocol/shapes.ts";
+import type { RequestTarget } from "../protocol/target.ts";
 import { unknownTool } from "../protocol/unknown.ts";
-import { checkScopes } from "../auth/scopes.ts";
+import { checkScopes, hasScopes } from "../auth/scopes.ts";
 import { type Approval, isApproved } from "./approval.ts";
 import { contextWith, ExchangeContext } from "./context.ts";
 import { checkName, compact, makeHandle } from "./definition.ts";
@@ -22,10 +26,10 @@ import type { Questions } from "./questions.ts";
 import { Registry } from "./registry.ts";
 import { errorResult, toToolResult, withText } from "./results.ts";
 import { type CompiledSchema, compileSchema } from "./schema.ts";
-import type { Schema, StandardResult } from "./standard_schema.ts";
+import type { Schema, StandardIssue, StandardResult } from "./standard_schema.ts";
 import { TASKS, type TaskSupport, type ToolTask, toolTaskOf } from "./tool_task.ts";
 import type { ArgumentsOf, Handle, RequestContext, ToolHandler } from "./types.ts";
-import { checkArguments, describeIssues } from "./validation.ts";
+import { describeIssues, validateArguments } from "./validation.ts";
 
 /** Configures a tool. */
 export interface ToolConfig<
@@ -38,7 +42,11 @@ export interface ToolConfig<
   readonly description?: string;
   /** Validates the arguments, an object. Without it the handler gets `{}`. */
   readonly inputSchema?: Input;
-  /** Validates the `structuredContent` of results, an object. */
+  /**
+   * Validates the `structuredContent` of results, which may be of any type (2026-07-28, Tools, Output
+   * Schema). Clients of the 2025 versions, which know only objects, get any other schema and its values
+   * as the member `result` of an object.
+   */
   readonly outputSchema?: Output;
   /** Gives hints for the client. */
   readonly annotations?: ToolAnnotations;
@@ -102,10 +110,13 @@ type AnyHandler = (args: unknown, ctx: RequestContext) => MaybePromise<unknown>;
 
 interface Tool {
   readonly name: string;
+  readonly target: RequestTarget;
   readonly config: AnyConfig;
   readonly listed: JsonObject;
   readonly input: CompiledSchema | undefined;
   readonly output: CompiledSchema | undefined;
+  /** Says whether clients of the 2025 versions get the data wrapped. */
+  readonly wraps: boolean;
   readonly headerParams: readonly HeaderParam[];
   readonly approval: Approval<unknown>;
   readonly task: ToolTask | undefined;
@@ -146,11 +157,13 @@ export interface ToolsInit extends FeatureInit {
 /** Holds the tools of a server. */
 export class Tools implements Feature {
   readonly methods: Feature["methods"] = {
-    "tools/list": ({ params, pageSize, mayCall }) =>
-      mayCall === undefined
-        ? this.#registry.page(params, pageSize)
-        : this.#registry.pageFor(params, pageSize, mayCall),
+    "tools/list": (exchange) => this.#registry.pageFor(exchange, "tools/call"),
     "tools/call": (exchange) => this.#call(exchange),
+  };
+  readonly unknown: Feature["unknown"] = {
+    "tools/call": ({ params }) => {
+      throw unknownTool(params.name);
+    },
   };
   readonly #init: ToolsInit;
   readonly #registry: Registry<Tool>;
@@ -199,6 +212,11 @@ export class Tools implements Feature {
     return this.#registry.get(name)?.config.scopes;
   }
 
+  /** Returns a tool's name, if there is such a tool. */
+  target(name: unknown): RequestTarget | undefined {
+    return typeof name === "string" ? this.#registry.get(name)?.target : undefined;
+  }
+
   #define(name: string, config: AnyConfig, handler: AnyHandler): Tool {
     checkName("tool", name);
     if (config.scopes !== undefined) checkScopes(`scopes of "${name}"`, config.scopes);
@@ -222,20 +240,45 @@ export class Tools implements Feature {
     });
     const approval = config.approval ?? false;
     const task = toolTaskOf(name, config.task, this.#init.uses(TASKS));
-    return { name, config, listed, input, output, headerParams, approval, task, handler };
+    const wraps = wrapsOutput(output?.json);
+    const target = { tool: name };
+    return {
+      name,
+      target,
+      config,
+      listed,
+      input,
+      output,
+      wraps,
+      headerParams,
+      approval,
+      task,
+      handler,
+    };
   }
 
   #call(exchange: Exchange): MaybePromise<JsonObject> {
     const { name } = exchange.params;
     const tool = typeof name === "string" ? this.#registry.get(name) : undefined;
     if (tool === undefined) throw unknownTool(name);
-    const args = checkArguments(tool.input, exchange.params.arguments);
-    return isPromise(args)
-      ? args.then((args) => this.#answer(tool, args, exchange))
-      : this.#answer(tool, args, exchange);
+    const { scopes } = tool.config;
+    // Not every way to a tool passes an endpoint that has asked for its scopes: gateways call it too.
+    if (scopes !== undefined && !hasScopes(exchange.principal, scopes)) {
+      throw new MissingScopesError(scopes);
+    }
+    const checked = validateArguments(tool.input, exchange.params.arguments);
+    return isPromise(checked)
+      ? checked.then((checked) => this.#answer(tool, checked, exchange))
+      : this.#answer(tool, checked, exchange);
   }
 
-  #answer(tool: Tool, args: unknown, exchange: Exchange): MaybePromise<JsonObject> {
+  #answer(
+    tool: Tool,
+    checked: StandardResult<unknown>,
+    exchange: Exchange,
+  ): MaybePromise<JsonObject> {
+    if (checked.issues !== undefined) return invalidArguments(tool, checked.issues);
+    const args = checked.value;
     const { context } = this.#init;
     const callTool = this.#init.callTool();
     if (callTool === undefined) {
@@ -254,6 +297,15 @@ export class Tools implements Feature {
   }
 }
 
+/**
+ * Returns a result from which the model can correct its call (2025-11-25 and 2026-07-28, Tools, Error
+ * Handling).
+ */
+function invalidArguments({ name }: Tool, issues: readonly StandardIssue[]): JsonObject {
+  const what = describeIssues(issues, "the arguments");
+  return errorResult(`Invalid arguments for the tool ${quote(name)}. ${what}`);
+}
+
 function approveAndRun(
   tool: Tool,
   args: unknown,
@@ -263,7 +315,7 @@ function approveAndRun(
   const { approval, config, name } = tool;
   if (approval === false) return run(tool, args, exchange, ctx);
   const label = config.title ?? name;
-  return isApproved(exchange, { label, approval, args, ctx }).then((approved) => {
+  return isApproved(exchange, { name, label, approval, args, ctx }).then((approved) => {
     if (approved) return run(tool, args, exchange, ctx);
     return errorResult(`The tool ${quote(name)} was not approved`);
   });
@@ -296,8 +348,10 @@ function completeResult(
 ): MaybePromise<JsonObject> {
   let result: JsonObject;
   try {
-    result = toToolResult(returned, exchange);
-    if (tool.output === undefined || result.isError === true) return withText(result);
+    result = toToolResult(returned);
+    if (tool.output === undefined || result.isError === true) {
+      return finished(tool, result, exchange);
+    }
   } catch (error) {
     return failedTool(exchange, tool.name, error);
   }
@@ -319,7 +373,11 @@ function validated(
   if (checked.issues !== undefined) {
     return failValidation(tool, describeIssues(checked.issues, "the result"), exchange);
   }
-  return withText({ ...result, structuredContent: checked.value });
+  return finished(tool, { ...result, structuredContent: checked.value }, exchange);
+}
+
+function finished(tool: Tool, result: JsonObject, exchange: Exchange): JsonObject {
+  return toolResultFor(exchange.protocolVersion, withText(result), tool.wraps);
 }
 
 function failValidation(tool: Tool, what: string, exchange: Exchange): never {

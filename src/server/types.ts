@@ -6,6 +6,7 @@
 import type { MaybePromise } from "../internal/types.ts";
 import type { ContentBlock, PromptMessage } from "../protocol/content.ts";
 import type { ClientFacts, Notification, Principal, SessionState } from "../protocol/exchange.ts";
+import type { JsonObject } from "../protocol/jsonrpc.ts";
 import type {
   CallToolResult,
   CreateMessageParams,
@@ -17,7 +18,7 @@ import type {
   Root,
 } from "../protocol/shapes.ts";
 import type { ProtocolVersion } from "../protocol/versions.ts";
-import type { InferInput, InferOutput, Schema } from "./standard_schema.ts";
+import type { InferInput, InferOutput, Schema, Shape, StandardSchema } from "./standard_schema.ts";
 
 /** Gives a handler access to the request that it answers. */
 export interface RequestContext {
@@ -36,6 +37,8 @@ export interface RequestContext {
   readonly protocolVersion: ProtocolVersion;
   /** Describes the client program. */
   readonly client: ClientFacts;
+  /** Holds the request's `_meta`: what the client adds to its params, such as trace ids. */
+  readonly _meta: JsonObject;
   /**
    * Reports progress, if the client asked for it with a progress token. `value` must rise with
    * every call; `total`, if known, is the value at the end.
@@ -56,7 +59,7 @@ export interface RequestContext {
    * Asks the client's model. Choose keys, and expect repeated runs, as {@linkcode Elicit} says.
    *
    * @throws {MissingCapabilityError} If the client doesn't support sampling, or not with tools
-   * @throws {McpError} If the client answers with an error, or not in time
+   * @throws {QuestionError} If the client answers with an error, not as asked, or not in time
    */
   readonly sample: (key: string, params: CreateMessageParams) => Promise<CreateMessageResult>;
   /**
@@ -64,7 +67,7 @@ export interface RequestContext {
    * as {@linkcode Elicit} says.
    *
    * @throws {MissingCapabilityError} If the client doesn't support roots
-   * @throws {McpError} If the client answers with an error, or not in time
+   * @throws {QuestionError} If the client answers with an error, not as asked, or not in time
    */
   readonly roots: (key?: string) => Promise<readonly Root[]>;
   /** Sends a notification to the client, on this call's own stream. */
@@ -119,8 +122,8 @@ export interface Elicit {
    * @returns What the user did and, if accepted, the fields, validated by the schema
    * @throws {TypeError} If the key is empty, or the schema is not that of a flat object
    * @throws {MissingCapabilityError} If the client can't show forms
-   * @throws {McpError} With -32602 if the answer doesn't match the schema; or if the client answers
-   * with an error, or not in time
+   * @throws {QuestionError} With -32602 if the answer doesn't match the schema; or if the client
+   * answers with an error, or not in time
    */
   <S extends Schema>(
     key: string,
@@ -132,7 +135,7 @@ export interface Elicit {
    *
    * @throws {TypeError} If the key is empty, or the URL is not absolute
    * @throws {MissingCapabilityError} If the client can't open URLs
-   * @throws {McpError} If the client answers with an error, or not in time
+   * @throws {QuestionError} If the client answers with an error, or not in time
    */
   (
     key: string,
@@ -145,8 +148,11 @@ export type FormAnswer<Content> =
   | { readonly action: "accept"; readonly content: Content }
   | { readonly action: "decline" | "cancel"; readonly content?: undefined };
 
+/** Represents the arguments of a tool or prompt without a schema: an object without fields. */
+export type NoArguments = Readonly<Record<never, never>>;
+
 /** Infers the arguments from a schema; without a schema there are none. */
-export type ArgumentsOf<S> = S extends Schema ? InferOutput<S> : Record<string, never>;
+export type ArgumentsOf<S> = S extends Schema ? InferOutput<S> : NoArguments;
 
 /**
  * Represents a result with structured data. Its text form is filled in when `content` is omitted.
@@ -169,18 +175,26 @@ export interface ErrorResult {
   /** Describes what went wrong. */
   readonly content: readonly ContentBlock[];
   /** Holds data about the failure, which is not validated. */
-  readonly structuredContent?: object;
+  readonly structuredContent?: AnyData;
   /** Holds additional metadata. */
   readonly _meta?: Record<string, unknown>;
 }
+
+/** Represents a JSON value whose type isn't known to the compiler. */
+export type AnyData = object | string | number | boolean | null;
+
+/** Infers the data that matches an output schema; for a plain JSON Schema any JSON value. */
+export type DataOf<Output extends Schema> = Output extends StandardSchema | Shape
+  ? InferInput<Output>
+  : AnyData;
 
 /**
  * Represents what a tool's handler may return: a full result, a string, one or more content blocks,
  * or data. With an output schema it is data that matches the schema, or an error.
  */
 export type ToolReturn<Output> = Output extends Schema
-  ? StructuredResult<InferInput<Output>> | ErrorResult
-  : string | ContentBlock | readonly ContentBlock[] | CallToolResult | StructuredResult<object>;
+  ? StructuredResult<DataOf<Output>> | ErrorResult
+  : string | ContentBlock | readonly ContentBlock[] | CallToolResult | StructuredResult<AnyData>;
 
 /** Runs a tool. */
 export type ToolHandler<Input = undefined, Output = undefined> = (

@@ -11,25 +11,37 @@ import type { CompiledSchema } from "./schema.ts";
 import type { StandardIssue, StandardResult } from "./standard_schema.ts";
 
 /** Limits the issues in one message. */
-const MOST = 3;
+const MOST = 20;
 /** Limits a message or path of an issue, in characters. */
 const LONGEST = 200;
 
 /**
- * Validates the arguments of a tool or prompt, and returns what the handler gets: the output of the
+ * Validates the arguments of a tool or prompt. The value is what the handler gets: the output of the
  * schema, or `{}` without a schema.
  *
- * @throws {McpError} With -32602, if they don't match the schema
+ * @throws {McpError} With -32602, if they are not an object
  */
-export function checkArguments(
+export function validateArguments(
   schema: CompiledSchema | undefined,
   given: unknown = {},
-): MaybePromise<unknown> {
+): MaybePromise<StandardResult<unknown>> {
   if (!isObject(given)) {
     throw new McpError(ErrorCode.InvalidParams, 'Give an object as "arguments"');
   }
-  if (schema === undefined) return {};
-  const checked = schema.validate(given);
+  return schema === undefined ? { value: {} } : schema.validate(given);
+}
+
+/**
+ * Validates the arguments of a prompt, and returns what its handler gets.
+ *
+ * @throws {McpError} With -32602, if they don't match the schema (2025-11-25, Prompts, Error
+ * Handling)
+ */
+export function checkArguments(
+  schema: CompiledSchema | undefined,
+  given: unknown,
+): MaybePromise<unknown> {
+  const checked = validateArguments(schema, given);
   return isPromise(checked) ? checked.then(valueOf) : valueOf(checked);
 }
 
@@ -60,10 +72,4 @@ function readablePath(path: StandardIssue["path"]): string {
     else text += text === "" ? String(key) : `.${String(key)}`;
   }
   return text === "" ? "" : quote(text, LONGEST);
-}
-
-/** Names the type of a value for error messages, without revealing the value. */
-export function kindOf(value: unknown): string {
-  if (value === null) return "null";
-  return Array.isArray(value) ? "array" : typeof value;
 }

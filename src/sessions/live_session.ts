@@ -8,7 +8,7 @@ import { Questions } from "../calls/questions.ts";
 import type { CallSession } from "../calls/session.ts";
 import { StopError } from "../calls/stop.ts";
 import type { DelayLine } from "../internal/delay_line.ts";
-import { randomText } from "../internal/random.ts";
+import { randomText, shortHash } from "../internal/random.ts";
 import type { MaybePromise } from "../internal/types.ts";
 import type { SessionState } from "../protocol/exchange.ts";
 import type { Reporter } from "../protocol/reporter.ts";
@@ -29,10 +29,16 @@ export interface LiveSessionInit {
   readonly node: string | undefined;
   /** The maximum number of resources that one session may be subscribed to. */
   readonly mostSubscriptions: number;
+  /** The maximum number of bytes of the state of one session. */
+  readonly stateBytes: number;
 }
 
 /** The maximum number of remembered streams that a client resumed after their end. */
 const MOST_FINISHED = 256;
+/** The maximum number of remembered streams that a client was too slow to resume. */
+const MOST_LAGGING = 256;
+
+const NO_STREAMS: ReadonlySet<string> = new Set();
 
 /** A session in this process; also the dispatcher's view of it. */
 export class LiveSession implements CallSession, StreamSession {
@@ -48,10 +54,12 @@ export class LiveSession implements CallSession, StreamSession {
   /** Whether the session was used since the last sweep. */
   used = true;
   readonly #init: LiveSessionInit;
+  #name: string | undefined;
   #inflight: InFlight | undefined;
   #questions: Questions | undefined;
   #connections: Map<string, LoggedConnection> | undefined;
   #finished: Set<string> | undefined;
+  #lagging: Set<string> | undefined;
   /** The prefix of the names of streams that begin in this process; no other process has the same. */
   #streamPrefix: string | undefined;
   #streams = 0;
@@ -65,6 +73,10 @@ export class LiveSession implements CallSession, StreamSession {
   /** Distinguishes a session from a refusal. */
   get kind(): "session" {
     return "session";
+  }
+
+  get name(): string {
+    return this.#name ??= shortHash(this.id);
   }
 
   get inflight(): InFlight {
@@ -89,6 +101,16 @@ export class LiveSession implements CallSession, StreamSession {
     return `${this.#streamPrefix}${++this.#streams}`;
   }
 
+  /** The number of calls that run in it here. */
+  get runningCalls(): number {
+    return this.#inflight?.size ?? 0;
+  }
+
+  /** The number of its open connections here. */
+  get openStreams(): number {
+    return this.#connections?.size ?? 0;
+  }
+
   /** Whether this process has nothing of the session that is not in the store. */
   get idle(): boolean {
     return !this.claimed && (this.#inflight?.size ?? 0) === 0 && this.openQuestions === 0 &&
@@ -101,10 +123,10 @@ export class LiveSession implements CallSession, StreamSession {
 
   get state(): SessionState {
     const { id } = this;
-    const { store } = this.#init;
+    const { store, stateBytes } = this.#init;
     return {
       get: async (key) => await store.getState(id, key),
-      set: async (key, value) => await store.setState(id, key, value),
+      set: async (key, value) => await store.setState(id, key, value, stateBytes),
       delete: async (key) => await store.deleteState(id, key),
     };
   }
@@ -154,6 +176,23 @@ export class LiveSession implements CallSession, StreamSession {
     if (finished.size >= MOST_FINISHED) finished.clear();
     finished.add(stream);
     return true;
+  }
+
+  /** The streams of running requests that the client was too slow to resume: it still needs the response. */
+  get lagging(): ReadonlySet<string> {
+    return this.#lagging ?? NO_STREAMS;
+  }
+
+  /** Notes that the client was too slow to resume the stream of a running request. */
+  noteLagging(stream: string): void {
+    const lagging = this.#lagging ??= new Set();
+    if (lagging.size >= MOST_LAGGING) lagging.clear();
+    lagging.add(stream);
+  }
+
+  /** Forgets that the client was too slow to resume a stream. */
+  forgetLagging(stream: string): void {
+    this.#lagging?.delete(stream);
   }
 
   /** Ends everything of the session in this process: calls, then questions, then connections. */

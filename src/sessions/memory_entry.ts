@@ -1,13 +1,14 @@
 /**
- * Defines the entries of the in-memory session store: sessions and owners.
+ * Defines the entries of the in-memory session store: sessions and shares.
  *
  * @module
  */
 import { Linked, LinkedList } from "../internal/linked_list.ts";
+import type { StateValues } from "./state_values.ts";
 import type { SessionRecord } from "./types.ts";
 
-/** A session in its owner's list of sessions without holds. */
-export class OwnerEntry extends Linked<OwnerEntry> {
+/** A session in its share's list of sessions without holds. */
+export class ShareEntry extends Linked<ShareEntry> {
   /** The session. */
   readonly entry: Entry;
 
@@ -18,16 +19,16 @@ export class OwnerEntry extends Linked<OwnerEntry> {
   }
 }
 
-/** An owner of sessions. */
-export class Owner {
-  /** The owner key. */
+/** The sessions of one user, whose owners may be many: one for each client. */
+export class Share {
+  /** The share key. */
   readonly key: string;
   /** The number of its sessions and reservations. */
   count = 0;
   /** Its sessions without holds, which may be evicted, least recently used first. */
-  readonly free = new LinkedList<OwnerEntry>();
+  readonly free = new LinkedList<ShareEntry>();
 
-  /** Creates an owner without sessions. */
+  /** Creates a share without sessions. */
   constructor(key: string) {
     this.key = key;
   }
@@ -35,25 +36,25 @@ export class Owner {
 
 /** A session; also the result of looking it up. It is in the store's list while it has no holds. */
 export class Entry extends Linked<Entry> {
-  /** The owner, if it has one yet. */
-  owner: Owner | undefined;
+  /** The owner's share, if it has an owner yet. */
+  share: Share | undefined;
   /** When it was last used, in milliseconds since the epoch. */
   usedAt = 0;
   /** The number of holds, which prevent expiry by idleness and eviction. */
   holds = 0;
-  /** Its entry in the owner's list of sessions without holds. */
-  readonly ownerEntry = new OwnerEntry(this);
-  /** Values by key, as JSON text, so that callers share no objects with the store. */
-  state: Map<string, string> | undefined;
+  /** Its entry in the share's list of sessions without holds. */
+  readonly shareEntry = new ShareEntry(this);
+  /** Its state. */
+  state: StateValues | undefined;
   /** The URIs of the resources that it is subscribed to. */
   subscriptions: Set<string> | undefined;
   /** The record. Replaced, never changed. */
   record: SessionRecord;
 
   /** Creates a session that is in no list yet. */
-  constructor(record: SessionRecord, owner: Owner | undefined) {
+  constructor(record: SessionRecord, share: Share | undefined) {
     super();
     this.record = record;
-    this.owner = owner;
+    this.share = share;
   }
 }

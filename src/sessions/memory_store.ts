@@ -5,7 +5,9 @@
  */
 import type { Clock } from "../internal/clock.ts";
 import { LinkedList } from "../internal/linked_list.ts";
-import { Entry, Owner } from "./memory_entry.ts";
+import { Entry, Share } from "./memory_entry.ts";
+import { shareKey } from "./owner.ts";
+import { StateValues } from "./state_values.ts";
 import { Subscribers } from "./subscribers.ts";
 import type {
   EndedSession,
@@ -26,7 +28,7 @@ const FOREIGN = Object.freeze<Found>({ refusal: "foreign" });
  * on the number of sessions.
  *
  * It doesn't remember the ids of ended sessions: an id of 192 random bits is never generated twice. A
- * session that gets its owner at its first use counts for the owner's cap, but is not refused for it.
+ * session that gets its owner at its first use counts for the share's cap, but is not refused for it.
  */
 export class MemorySessionStore implements SessionStore {
   readonly #caps: SessionCaps;
@@ -34,8 +36,9 @@ export class MemorySessionStore implements SessionStore {
   readonly #clock: Clock;
   /** The sessions, oldest first. */
   readonly #entries = new Map<string, Entry>();
-  readonly #reserved = new Map<string, Owner | undefined>();
-  readonly #owners = new Map<string, Owner>();
+  readonly #reserved = new Map<string, Share | undefined>();
+  /** The shares of users with sessions, by their key. */
+  readonly #shares = new Map<string, Share>();
   /** The sessions without holds, least recently used first. */
   readonly #free = new LinkedList<Entry>();
   readonly #subscribers = new Subscribers();
@@ -57,26 +60,31 @@ export class MemorySessionStore implements SessionStore {
     return this.#entries.size;
   }
 
+  /** Returns the share key of a session's owner; `undefined` if there is no such session, or no owner yet. */
+  shareOf(id: string): string | undefined {
+    return this.#entries.get(id)?.share?.key;
+  }
+
   reserve(id: string, owner: string | undefined): Reservation {
     const ended: EndedSession[] = [];
     if (this.#entries.has(id) || this.#reserved.has(id)) return { admitted: false, ended };
-    const known = owner === undefined ? undefined : this.#owners.get(owner);
+    const known = owner === undefined ? undefined : this.#shares.get(shareKey(owner));
     const admitted = this.#makeRoom(known, ended);
-    if (admitted) this.#reserved.set(id, this.#addToOwner(owner));
+    if (admitted) this.#reserved.set(id, this.#addToShare(owner));
     return { admitted, ended };
   }
 
   release(id: string): void {
     if (!this.#reserved.has(id)) return;
-    this.#removeFromOwner(this.#reserved.get(id));
+    this.#removeFromShare(this.#reserved.get(id));
     this.#reserved.delete(id);
   }
 
   create(record: SessionRecord): boolean {
     const { id } = record;
     if (!this.#reserved.has(id)) return false;
-    // Counted before the reservation is released, so that the owner is not forgotten in between.
-    const entry = new Entry(record, this.#addToOwner(record.owner));
+    // Counted before the reservation is released, so that the share is not forgotten in between.
+    const entry = new Entry(record, this.#addToShare(record.owner));
     this.release(id);
     this.#entries.set(id, entry);
     this.#touch(entry, this.#clock.now());
@@ -117,7 +125,7 @@ export class MemorySessionStore implements SessionStore {
     if (entry === undefined) return;
     entry.holds += 1;
     this.#free.remove(entry);
-    entry.owner?.free.remove(entry.ownerEntry);
+    entry.share?.free.remove(entry.shareEntry);
   }
 
   free(id: string): void {
@@ -150,20 +158,19 @@ export class MemorySessionStore implements SessionStore {
     return this.#entries.keys();
   }
 
-  getState(id: string, key: string): unknown {
-    const text = this.#entries.get(id)?.state?.get(key);
-    return text === undefined ? undefined : JSON.parse(text);
+  *uses(): Iterable<readonly [id: string, usedAt: number | undefined]> {
+    for (const [id, { holds, usedAt }] of this.#entries) {
+      yield [id, holds > 0 ? undefined : usedAt];
+    }
   }
 
-  setState(id: string, key: string, value: unknown): void {
-    if (value === undefined) return this.deleteState(id, key);
+  getState(id: string, key: string): unknown {
+    return this.#entries.get(id)?.state?.get(key);
+  }
+
+  setState(id: string, key: string, value: unknown, most = Infinity): void {
     const entry = this.#entries.get(id);
-    if (entry === undefined) return;
-    const text: string | undefined = JSON.stringify(value);
-    if (text === undefined) {
-      throw new TypeError(`Give a JSON value as session state: ${typeof value}`);
-    }
-    (entry.state ??= new Map()).set(key, text);
+    if (entry !== undefined) (entry.state ??= new StateValues()).set(key, value, most);
   }
 
   deleteState(id: string, key: string): void {
@@ -190,14 +197,14 @@ export class MemorySessionStore implements SessionStore {
   }
 
   /** Ends sessions until one more fits under both caps. Returns `false` if too many have holds. */
-  #makeRoom(owner: Owner | undefined, ended: EndedSession[]): boolean {
+  #makeRoom(share: Share | undefined, ended: EndedSession[]): boolean {
     const { sessions, sessionsPerPrincipal } = this.#caps;
     while (true) {
-      const ownersCap = owner !== undefined && owner.count >= sessionsPerPrincipal;
+      const sharesCap = share !== undefined && share.count >= sessionsPerPrincipal;
       const count = this.#entries.size + this.#reserved.size;
-      if (!ownersCap && count < sessions) return true;
-      const own = owner?.free.first?.entry;
-      const victim = ownersCap ? own : own ?? this.#free.first;
+      if (!sharesCap && count < sessions) return true;
+      const own = share?.free.first?.entry;
+      const victim = sharesCap ? own : own ?? this.#free.first;
       if (victim === undefined) return false;
       const reason = this.#expiry(victim, this.#clock.now()) ?? "evicted";
       this.#remove(victim);
@@ -222,7 +229,7 @@ export class MemorySessionStore implements SessionStore {
   /** Assigns a session without an owner to the first principal that uses it. */
   #assignOwner(entry: Entry, owner: string): void {
     entry.record = { ...entry.record, owner };
-    entry.owner = this.#addToOwner(owner);
+    entry.share = this.#addToShare(owner);
   }
 
   /** Marks a session as used; without holds, it becomes the last one to be evicted. */
@@ -230,30 +237,31 @@ export class MemorySessionStore implements SessionStore {
     entry.usedAt = now;
     if (entry.holds > 0) return;
     this.#free.append(entry);
-    entry.owner?.free.append(entry.ownerEntry);
+    entry.share?.free.append(entry.shareEntry);
   }
 
   #remove(entry: Entry): void {
     const { id } = entry.record;
     this.#entries.delete(id);
     this.#free.remove(entry);
-    entry.owner?.free.remove(entry.ownerEntry);
-    this.#removeFromOwner(entry.owner);
+    entry.share?.free.remove(entry.shareEntry);
+    this.#removeFromShare(entry.share);
     for (const uri of entry.subscriptions ?? []) this.#subscribers.remove(uri, id);
   }
 
-  /** Counts one more session of an owner, and returns the owner. */
-  #addToOwner(key: string | undefined): Owner | undefined {
-    if (key === undefined) return undefined;
-    let owner = this.#owners.get(key);
-    if (owner === undefined) this.#owners.set(key, owner = new Owner(key));
-    owner.count += 1;
-    return owner;
+  /** Counts one more session of an owner, and returns the owner's share. */
+  #addToShare(owner: string | undefined): Share | undefined {
+    if (owner === undefined) return undefined;
+    const key = shareKey(owner);
+    let share = this.#shares.get(key);
+    if (share === undefined) this.#shares.set(key, share = new Share(key));
+    share.count += 1;
+    return share;
   }
 
-  #removeFromOwner(owner: Owner | undefined): void {
-    if (owner === undefined) return;
-    owner.count -= 1;
-    if (owner.count === 0) this.#owners.delete(owner.key);
+  #removeFromShare(share: Share | undefined): void {
+    if (share === undefined) return;
+    share.count -= 1;
+    if (share.count === 0) this.#shares.delete(share.key);
   }
 }

@@ -12,10 +12,11 @@ import { RecentKeys } from "../internal/recent_keys.ts";
 import { isPromise, type MaybePromise } from "../internal/types.ts";
 import { ErrorCode } from "../protocol/errors.ts";
 import type { SessionEndReason } from "../protocol/events.ts";
+import type { Principal } from "../protocol/exchange.ts";
 import { HeaderName } from "../protocol/headers.ts";
 import type { Reporter } from "../protocol/reporter.ts";
 import type { EventLog } from "../streams/types.ts";
-import { isSessionId } from "./id.ts";
+import { isSessionId, mintSessionId } from "./id.ts";
 import { LiveSession, type LiveSessionInit } from "./live_session.ts";
 import type { ServerStreams } from "./server_streams.ts";
 import type { EndedSession, Found, SessionRecord, SessionStore } from "./types.ts";
@@ -28,6 +29,9 @@ const SWEEP_BATCH = 100;
 const REMEMBER_MS = 60_000;
 /** The number of later ended sessions after which one may be forgotten before that time. */
 const REMEMBER_MOST = 5_000;
+
+/** The maximum number of sessions of which it is remembered when they began. */
+const CREATED_MOST = 20_000;
 
 /** Options for {@linkcode Sessions}. */
 export interface SessionsInit extends Omit<LiveSessionInit, "store" | "serverStreams"> {
@@ -67,7 +71,10 @@ export class Sessions {
   readonly #init: SessionsInit;
   /** Recently ended sessions: a pending lookup may still find them in the store. */
   readonly #ended: RecentKeys;
+  /** When sessions began that this node has used, and in which version, if somebody listens to events. */
+  readonly #began = new Map<string, Pick<SessionRecord, "createdAt" | "protocolVersion">>();
   #stopSweep: (() => void) | undefined;
+  #sweptAt = 0;
   #disposed = false;
 
   /** Creates the owner; no timer runs until there is a session. */
@@ -76,6 +83,11 @@ export class Sessions {
     this.store = init.store;
     this.serverStreams = init.serverStreams;
     this.#ended = new RecentKeys(init.clock, REMEMBER_MS, REMEMBER_MOST);
+  }
+
+  /** Returns the id of a session that is about to begin. */
+  mintId(): string {
+    return this.store.mintId?.() ?? mintSessionId();
   }
 
   /** Returns the live session of an id, and creates it if there is none. */
@@ -127,6 +139,7 @@ export class Sessions {
       const session = live ?? this.ensureLive(id);
       if (live === undefined) this.#armSweep();
       if (session.ended) return sessionNotFound("session-unknown");
+      if (this.#init.reporter.enabled && live === undefined) this.#noteCreated(found.record);
       session.record = found.record;
       session.used = true;
       return session;
@@ -155,13 +168,13 @@ export class Sessions {
   /**
    * Begins a session in its reserved place.
    *
-   * @param principal The principal's id, for the event
+   * @param principal The principal, for the event
    * @returns `false` if the reservation is gone because the endpoint has closed meanwhile
    */
   begin(
     session: LiveSession,
     record: SessionRecord,
-    principal: string | undefined,
+    principal: Principal | undefined,
   ): MaybePromise<boolean> {
     if (this.closing) return false;
     const created = this.store.create(record);
@@ -171,7 +184,7 @@ export class Sessions {
     return created && this.#begun(session, record, principal);
   }
 
-  #begun(session: LiveSession, record: SessionRecord, principal: string | undefined): true {
+  #begun(session: LiveSession, record: SessionRecord, principal: Principal | undefined): true {
     session.record = record;
     // Many sessions are never used: their live session is created again at the first use.
     if (session.idle) this.live.delete(session.id);
@@ -179,9 +192,16 @@ export class Sessions {
     this.#armSweep();
     const { reporter } = this.#init;
     if (reporter.enabled) {
-      const { protocolVersion } = record;
-      const name = shortHash(session.id);
-      reporter.report({ type: "session-opened", session: name, principal, protocolVersion });
+      this.#noteCreated(record);
+      reporter.report({
+        type: "session-opened",
+        session: shortHash(session.id),
+        principal: principal && reporter.principalName(principal),
+        issuer: principal?.issuer,
+        client: reporter.programOf(record.client),
+        protocolVersion: record.protocolVersion,
+        node: reporter.node,
+      });
     }
     return true;
   }
@@ -226,6 +246,7 @@ export class Sessions {
 
   /** Ends the live session of a session that ended on another node. */
   endedElsewhere(id: string, reason: SessionEndReason): void {
+    this.#began.delete(id);
     if (this.#forget(id)) this.#init.onEnd(id, reason);
   }
 
@@ -256,13 +277,33 @@ export class Sessions {
   }
 
   #finish(id: string, reason: SessionEndReason, claimed: boolean): void {
-    const { pinned, reporter, onEnd, announceEnd } = this.#init;
+    const { pinned, reporter, clock, onEnd, announceEnd } = this.#init;
     // A pinned session's live state is only at the node that has claimed it.
     if (claimed || !pinned) onEnd(id, reason);
     if (reporter.enabled) {
-      reporter.report({ type: "session-ended", session: shortHash(id), reason });
+      const { createdAt, protocolVersion } = this.#began.get(id) ?? {};
+      this.#began.delete(id);
+      const ms = createdAt === undefined ? undefined : Math.max(0, clock.now() - createdAt);
+      reporter.report({
+        type: "session-ended",
+        session: shortHash(id),
+        reason,
+        protocolVersion,
+        ms,
+        node: reporter.node,
+      });
     }
     announceEnd(id, reason);
+  }
+
+  /** Remembers when a session began, for the event at its end. */
+  #noteCreated({ id, createdAt, protocolVersion }: SessionRecord): void {
+    this.#began.set(id, { createdAt, protocolVersion });
+    if (this.#began.size <= CREATED_MOST) return;
+    for (const oldest of this.#began.keys()) {
+      this.#began.delete(oldest);
+      break;
+    }
   }
 
   /** Replaces the live session of a session that could not be ended, keeping only the claim. */
@@ -273,7 +314,16 @@ export class Sessions {
 
   /** Schedules a sweep, unless one is scheduled. */
   #armSweep(): void {
+    if (this.#init.clock.perRequest === true) return this.#sweepNow();
     this.#stopSweep ??= this.#init.clock.timer(SWEEP_MS, () => void this.#sweep());
+  }
+
+  /** Sweeps, unless that was done lately: where no timer outlives the request. */
+  #sweepNow(): void {
+    const now = this.#init.clock.now();
+    if (now - this.#sweptAt < SWEEP_MS) return;
+    this.#sweptAt = now;
+    void this.#sweep();
   }
 
   async #sweep(): Promise<void> {
@@ -290,7 +340,7 @@ export class Sessions {
       this.#init.reporter.failed("looking for expired sessions", error);
     }
     this.#stopSweep = undefined;
-    if (this.#disposed || !any) return;
+    if (this.#disposed || !any || this.#init.clock.perRequest === true) return;
     this.#stopSweep = this.#init.clock.timer(more ? 0 : SWEEP_MS, () => void this.#sweep());
   }
 
@@ -304,7 +354,8 @@ export class Sessions {
   }
 }
 
-function sessionMissing({ method }: Inbound): Refusal {
+/** Refuses a request without the id of a session. */
+export function sessionMissing({ method }: Inbound): Refusal {
   const hint = "Send the Mcp-Session-Id header that the initialize response carried";
   return refusal({
     status: 400,

@@ -34,7 +34,7 @@ export type SessionPatch = Partial<Pick<SessionRecord, "initialized" | "logLevel
 export interface SessionCaps {
   /** Sessions in total. */
   readonly sessions: number;
-  /** Sessions of each owner. */
+  /** Sessions of each share, which is one user with all its clients: see `shareKey`. */
   readonly sessionsPerPrincipal: number;
 }
 
@@ -75,16 +75,17 @@ export type Found =
  * stream is open: {@linkcode SessionStore.hold} adds one, {@linkcode SessionStore.free} removes one.
  *
  * An implementation MUST
+ * - count sessions by the `shareKey` of their owner, never by the owner: all clients of a user share;
  * - count a reservation like a session, atomically with the check of both caps, so that concurrent
  *   reservations never exceed a cap;
  * - make room, if a cap is reached, by ending the least recently used session without holds: of the
- *   same owner first (only of the same owner if its own cap is reached), else of any owner; and refuse
+ *   same share first (only of the same share if its own cap is reached), else of any share; and refuse
  *   the reservation if all have holds;
  * - check expiry on every use: a session expires without holds when unused for `idleMs` or more, and
  *   always at the age of `absoluteMs` or more, which is the reason if both apply;
  * - change nothing, neither last use nor order, if the session belongs to another owner;
  * - assign a session without an owner to the first owner that uses it, atomically, even above the
- *   owner's cap;
+ *   cap of the owner's share;
  * - accept every string as an id (`__proto__`, `constructor`, the empty string);
  * - never use or create a session again under an id that has ended, while a client may remember it;
  * - ignore a call about an unknown session: neither throw nor create anything.
@@ -92,6 +93,11 @@ export type Found =
 export interface SessionStore {
   /** The number of sessions, without reservations. */
   readonly size: number;
+  /**
+   * Returns the id of a session that is about to begin, for a store that finds a session's place by its id;
+   * `undefined` for a random one. It MUST have the syntax of a session id, and be as hard to guess.
+   */
+  mintId?(): string | undefined;
   /**
    * Reserves a place for a session that is about to begin, under its id. Refuses an id that is in use.
    */
@@ -120,14 +126,23 @@ export interface SessionStore {
   sweep(limit: number): MaybePromise<readonly EndedSession[]>;
   /** Lists the ids of all sessions. */
   ids(): MaybePromise<Iterable<string>>;
+  /**
+   * Lists the ids of all sessions with the time of their last use, in milliseconds since the epoch;
+   * `undefined` while a session has holds. It may lag by seconds behind other processes. Optional: the dashboard shows no idle times without it.
+   */
+  uses?(): MaybePromise<Iterable<readonly [id: string, usedAt: number | undefined]>>;
   /** Returns a value of the session's state, or `undefined`. */
   getState(id: string, key: string): MaybePromise<unknown>;
   /**
    * Stores a copy of a JSON value in the session's state; `undefined` deletes the key.
    *
+   * @param most The maximum number of bytes of all keys and values of the session, as JSON in UTF-8; any
+   * number when left out. MUST be checked atomically; a value that is not larger than the one before it
+   * MUST be stored all the same
    * @throws {TypeError} If the value can't be written as JSON
+   * @throws {RangeError} If there would be more bytes
    */
-  setState(id: string, key: string, value: unknown): MaybePromise<void>;
+  setState(id: string, key: string, value: unknown, most?: number): MaybePromise<void>;
   /** Deletes a key of the session's state. */
   deleteState(id: string, key: string): MaybePromise<void>;
   /** Subscribes a session to a resource, up to `cap` resources. Subscribing again changes nothing. */

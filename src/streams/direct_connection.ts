@@ -27,6 +27,7 @@ export class DirectConnection {
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   #delay: Delay | undefined;
   #closed = false;
+  #sent = 0;
 
   constructor(options: DirectConnectionOptions) {
     this.#options = options;
@@ -50,7 +51,23 @@ export class DirectConnection {
       return false;
     }
     controller.enqueue(bytes);
+    this.#sent += 1;
     return true;
+  }
+
+  /** The number of messages sent. */
+  get sent(): number {
+    return this.#sent;
+  }
+
+  /** The bytes that the client has not read yet. */
+  get buffered(): number {
+    return Math.max(0, this.#options.bufferBytes - (this.#controller?.desiredSize ?? 0));
+  }
+
+  /** Whether the client has left half of the buffer unread: more may close the connection. */
+  get full(): boolean {
+    return this.buffered * 2 >= this.#options.bufferBytes;
   }
 
   /** Closes the connection after the messages already sent. Closing again does nothing. */

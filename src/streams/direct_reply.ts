@@ -12,8 +12,8 @@ import type { Streams } from "./streams.ts";
 
 /** Options for {@linkcode openDirectReply}. */
 export interface DirectReplyInit {
-  /** The owner's key, for counting connections. */
-  readonly owner: string;
+  /** The share key of the owner, for counting connections. */
+  readonly share: string;
   /** When the owner's credentials expire, in milliseconds since the epoch. */
   readonly expiresAt: number | undefined;
   /** Called if the client can't receive the rest: it disconnected, is too slow, or its credentials expired. */
@@ -26,7 +26,7 @@ export interface DirectReplyInit {
  * @returns `undefined` if too many connections are open
  */
 export function openDirectReply(streams: Streams, init: DirectReplyInit): ReplyStream | undefined {
-  return streams.slots.take(init.owner) ? new DirectReply(streams, init) : undefined;
+  return streams.slots.take(init.share) ? new DirectReply(streams, init) : undefined;
 }
 
 class DirectReply implements ReplyStream {
@@ -46,7 +46,7 @@ class DirectReply implements ReplyStream {
     const pending = this.#pending;
     this.#pending = [];
     if (this.#ended) {
-      this.#streams.slots.give(this.#init.owner);
+      this.#streams.slots.give(this.#init.share);
       return sseReplyOf(...pending);
     }
     const connection = this.#connect();
@@ -73,13 +73,13 @@ class DirectReply implements ReplyStream {
 
   #connect(): DirectConnection {
     const { settings, keepAlive, slots, clock } = this.#streams;
-    const { owner, expiresAt, onLost } = this.#init;
+    const { share, expiresAt, onLost } = this.#init;
     const connection = this.#connection = new DirectConnection({
       bufferBytes: settings.bufferBytes,
       keepAlive,
       onClose(reason) {
         stopExpiry?.();
-        slots.give(owner);
+        slots.give(share);
         if (reason !== "ended") onLost?.();
       },
     });

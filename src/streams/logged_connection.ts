@@ -105,6 +105,27 @@ export class LoggedConnection {
     return this.#lastSent;
   }
 
+  /** The bytes that the client has not read yet. */
+  get buffered(): number {
+    return this.#open ? Math.max(0, this.#bufferBytes - this.#room) : 0;
+  }
+
+  /** Whether events wait in the log because the client reads too slowly. */
+  get behind(): boolean {
+    return this.#mayHaveEvents && this.#room <= 0;
+  }
+
+  /**
+   * Sends a message of another stream, whether the buffer has room or not. It has no event id, so that the
+   * client resumes this stream.
+   *
+   * @returns `false` if the connection is closed
+   */
+  sendOther(data: string): boolean {
+    if (this.#open) this.#enqueue(frame(undefined, data));
+    return this.#open;
+  }
+
   /**
    * Closes the connection, not the stream, after the events already sent. Closing again does nothing.
    *
@@ -152,11 +173,12 @@ export class LoggedConnection {
   }
 
   readonly #wake = (oldest = 0, appended?: LoggedEvent): void => {
-    // The next event has already been dropped: don't wait until the buffer has room for it.
-    if (this.#answered && oldest > this.#lastSent + 1) return this.#tooSlow();
     const next = appended?.n === this.#lastSent + 1 && this.#known && !this.#mayHaveEvents &&
       !this.#busy;
+    // This comes first: the log may not have kept the event, as it is too large.
     if (next && this.#open && this.#room > 0) return this.#sendNext(appended);
+    // The next event has already been dropped: don't wait until the buffer has room for it.
+    if (this.#answered && oldest > this.#lastSent + 1) return this.#tooSlow();
     this.#mayHaveEvents = true;
     this.#pump();
   };

@@ -11,13 +11,22 @@ import type { ReplyStream } from "./reply_stream.ts";
 import { frame, primingFrame, sseReply } from "./sse.ts";
 import type { Reader, Streams } from "./streams.ts";
 
+/** Options for {@linkcode openLoggedReply}. */
+export interface LoggedReplyInit extends Reader {
+  /** Called when the first connection has closed. */
+  readonly onClose?: () => void;
+}
+
 /**
  * Opens a stream in the session's event log.
  *
  * @returns `undefined` if too many connections are open
  */
-export function openLoggedReply(streams: Streams, reader: Reader): ReplyStream | undefined {
-  return streams.slots.take(reader.owner) ? new LoggedReply(streams, reader) : undefined;
+export function openLoggedReply(
+  streams: Streams,
+  reader: LoggedReplyInit,
+): ReplyStream | undefined {
+  return streams.slots.take(reader.share) ? new LoggedReply(streams, reader) : undefined;
 }
 
 /** A message that was sent before the reply was created. */
@@ -30,7 +39,7 @@ interface Pending {
 /** A stream in the log: its messages are appended to the log before they are sent. */
 class LoggedReply implements ReplyStream {
   readonly #streams: Streams;
-  readonly #reader: Reader;
+  readonly #reader: LoggedReplyInit;
   readonly #stream: string;
   /** The messages sent before the reply was created, if the log accepts whole streams. */
   #pending: Pending[] | undefined;
@@ -39,7 +48,7 @@ class LoggedReply implements ReplyStream {
   #ended = false;
   #answering: Promise<unknown> | undefined;
 
-  constructor(streams: Streams, reader: Reader) {
+  constructor(streams: Streams, reader: LoggedReplyInit) {
     this.#streams = streams;
     this.#reader = reader;
     this.#stream = reader.session.nameStream();
@@ -50,8 +59,6 @@ class LoggedReply implements ReplyStream {
     const pending = this.#pending ?? [];
     if (this.#ended && pending.length > 0) return this.#whole(pending);
     this.#pending = undefined;
-    for (const { data, answer } of pending) this.#append(data, answer);
-    if (this.#ended) this.end();
     const stream = this.#stream;
     const { reply } = this.#streams.connectInSlot({
       ...this.#reader,
@@ -59,6 +66,9 @@ class LoggedReply implements ReplyStream {
       after: 0,
       kind: "request",
     });
+    // The log doesn't keep a very large event: the connection must be there to send it.
+    for (const { data, answer } of pending) this.#append(data, answer);
+    if (this.#ended) this.end();
     if (this.#unlogged !== undefined) this.#connection?.close("failed", { last: this.#unlogged });
     return reply;
   }
@@ -99,7 +109,7 @@ class LoggedReply implements ReplyStream {
     const { log, reporter } = this.#streams;
     const appended = reporter.background(
       "appending to a stream",
-      () => log.append(this.#reader.session.id, this.#stream, data),
+      () => log.append(this.#reader.session.id, this.#stream, data, answer),
       answer ? () => this.#sendUnlogged(data) : undefined,
     );
     if (answer) this.#answering = appended;
@@ -125,7 +135,7 @@ class LoggedReply implements ReplyStream {
    * is sent even if the log fails to append it.
    */
   #whole(pending: readonly Pending[]): Reply {
-    const { session, owner, version } = this.#reader;
+    const { session, share, version } = this.#reader;
     const { log, slots, settings, reporter } = this.#streams;
     const stream = this.#stream;
     let frames = "";
@@ -135,7 +145,7 @@ class LoggedReply implements ReplyStream {
       "appending to a stream",
       () => log.appendStream?.(session.id, stream, frames, n),
     );
-    slots.give(owner);
+    slots.give(share);
     if (reporter.enabled) this.#reportWhole(shortHash(session.id));
     if (!VERSIONS[version].priming) return sseReply(frames);
     return sseReply(primingFrame(eventId(stream, 0), settings.retryMs) + frames);

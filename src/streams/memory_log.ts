@@ -6,6 +6,7 @@
 import type { Clock } from "../internal/clock.ts";
 import { DelayLine } from "../internal/delay_line.ts";
 import { RecentKeys } from "../internal/recent_keys.ts";
+import { EventBudget } from "./event_budget.ts";
 import { SessionLog } from "./session_log.ts";
 import type { Watcher } from "./stream_log.ts";
 import type { EventLog, EventLogLimits, Slice } from "./types.ts";
@@ -25,6 +26,8 @@ const REMEMBER_MOST = 5_000;
 export class MemoryEventLog implements EventLog {
   readonly #limits: Required<EventLogLimits>;
   readonly #retention: DelayLine;
+  readonly #budget: EventBudget;
+  readonly #shareOf: (session: string) => string | undefined;
   readonly #sessions = new Map<string, SessionLog>();
   readonly #dropped: RecentKeys;
 
@@ -33,11 +36,25 @@ export class MemoryEventLog implements EventLog {
    *
    * @param limits The limits of each session
    * @param clock The source of time
+   * @param budget The memory of all sessions; not limited when left out
+   * @param shareOf Returns the share key of a session's owner; `undefined` while it has none
    */
-  constructor(limits: Required<EventLogLimits>, clock: Clock) {
+  constructor(
+    limits: Required<EventLogLimits>,
+    clock: Clock,
+    budget: EventBudget = new EventBudget(),
+    shareOf: (session: string) => string | undefined = () => undefined,
+  ) {
     this.#limits = limits;
+    this.#budget = budget;
+    this.#shareOf = shareOf;
     this.#retention = new DelayLine(clock, limits.retainMs);
     this.#dropped = new RecentKeys(clock, REMEMBER_MS, REMEMBER_MOST);
+  }
+
+  /** The bytes of memory that its events take. */
+  get bytes(): number {
+    return this.#budget.bytes;
   }
 
   open(session: string, stream: string): void {
@@ -45,12 +62,12 @@ export class MemoryEventLog implements EventLog {
     if (log !== undefined) log.open(stream).known = true;
   }
 
-  append(session: string, stream: string, data: string): number {
+  append(session: string, stream: string, data: string, answer = false): number {
     const log = this.#session(session);
     if (log === undefined) return 0;
     const target = log.open(stream);
     if (target.ended) return 0;
-    const event = log.append(target, data);
+    const event = log.append(target, data, answer);
     target.wake(event);
     return event.n;
   }
@@ -106,13 +123,24 @@ export class MemoryEventLog implements EventLog {
 
   /** Returns a session's log, and creates it if there is none; `undefined` if the session was dropped. */
   #session(session: string): SessionLog | undefined {
-    const known = this.#sessions.get(session);
-    if (known !== undefined) return known;
-    if (this.#dropped.has(session)) return undefined;
-    const log = new SessionLog(this.#limits, this.#retention, () => {
-      if (this.#sessions.get(session) === log) this.#sessions.delete(session);
-    });
-    this.#sessions.set(session, log);
+    let log = this.#sessions.get(session);
+    if (log === undefined) {
+      if (this.#dropped.has(session)) return undefined;
+      const made = log = new SessionLog(this.#limits, this.#retention, this.#budget, () => {
+        if (this.#sessions.get(session) === made) this.#sessions.delete(session);
+      });
+      this.#sessions.set(session, log);
+    }
+    if (log.share === undefined) this.#findShare(session, log);
     return log;
+  }
+
+  /** Charges a log to its session's owner, once there is one. */
+  #findShare(session: string, log: SessionLog): void {
+    const share = this.#shareOf(session);
+    if (share === undefined) return;
+    log.share = share;
+    // If the share had no room, the log was forgotten as empty.
+    this.#sessions.set(session, log);
   }
 }

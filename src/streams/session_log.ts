@@ -5,6 +5,8 @@
  * @module
  */
 import type { DelayLine } from "../internal/delay_line.ts";
+import { isWithinBytes } from "../internal/utf8.ts";
+import type { EventBudget } from "./event_budget.ts";
 import { EventEntry, type LogEntry, StreamEntry, WholeStreamEntry } from "./log_entries.ts";
 import { framedData } from "./sse.ts";
 import { StreamLog } from "./stream_log.ts";
@@ -14,7 +16,8 @@ const NOTHING: readonly LoggedEvent[] = [];
 
 /**
  * The log of one session. An ended stream without events counts as one event, so that the limit of
- * events limits streams too.
+ * events limits streams too. Responses count once they were delivered: until then only the budget, which
+ * all sessions share, drops them.
  *
  * A stream that was appended as a whole is kept as text, in one entry, until it is read or measured,
  * which is rare. The entry is then replaced by its events.
@@ -22,10 +25,14 @@ const NOTHING: readonly LoggedEvent[] = [];
 export class SessionLog {
   readonly #limits: Required<EventLogLimits>;
   readonly #retention: DelayLine;
+  readonly #budget: EventBudget;
   readonly #onEmpty: () => void;
   /** The streams by name, except those that are kept as text. */
   readonly #streams = new Map<string, StreamLog>();
-  /** The entries: at most as many as the limit of events, so few that a linear search is fine. */
+  /**
+   * The entries except undelivered responses: at most as many as the limit of events, so few that a linear
+   * search is fine.
+   */
   #entries: (LogEntry | undefined)[] = [];
   /** The index of the oldest entry. Removing it doesn't move the others. */
   #begin = 0;
@@ -36,18 +43,38 @@ export class SessionLog {
   #bytes = 0;
   /** The characters of the other entries, the newest ones: most logs are too small to need measuring. */
   #chars = 0;
+  #share: string | undefined;
 
   /**
    * Creates an empty log.
    *
    * @param limits The limits of the log
    * @param retention The delay line whose waits end with a stream being forgotten
+   * @param budget The memory of all logs
    * @param onEmpty Called when nothing is left after a stream was forgotten
    */
-  constructor(limits: Required<EventLogLimits>, retention: DelayLine, onEmpty: () => void) {
+  constructor(
+    limits: Required<EventLogLimits>,
+    retention: DelayLine,
+    budget: EventBudget,
+    onEmpty: () => void,
+  ) {
     this.#limits = limits;
     this.#retention = retention;
+    this.#budget = budget;
     this.#onEmpty = onEmpty;
+  }
+
+  /** The share that the log takes memory from; `undefined` while its session has no owner. */
+  get share(): string | undefined {
+    return this.#share;
+  }
+  set share(share: string | undefined) {
+    this.#share = share;
+    for (const entry of this.#all()) {
+      this.#budget.give(entry);
+      this.#budget.take(entry, share);
+    }
   }
 
   /** Returns a stream by name, known or only watched. */
@@ -67,19 +94,28 @@ export class SessionLog {
     return stream;
   }
 
-  /** Appends an event to a stream that has not ended, and drops the oldest events above the limits. */
-  append(stream: StreamLog, data: string): LoggedEvent {
+  /**
+   * Appends an event to a stream that has not ended, and drops the oldest events above the limits. An event
+   * that is too large by itself is not kept, only returned.
+   *
+   * @param answer Whether it is a response
+   */
+  append(stream: StreamLog, data: string, answer: boolean): LoggedEvent {
     stream.known = true;
     stream.last += 1;
     const event = new EventEntry(stream, stream.last, data);
-    this.#append(event);
+    const fits = answer || isWithinBytes(data, this.#limits.eventBytes);
+    if (!fits || !this.#budget.fits(event.size)) stream.first = stream.last + 1;
+    else if (answer) this.#keepAnswer(event);
+    else this.#append(event);
     return event;
   }
 
   /** Appends a whole stream, which has ended and was delivered, as its text. */
   appendStream(id: string, frames: string, count: number): void {
     const whole = new WholeStreamEntry(this, id, frames, count);
-    this.#retention.begin(whole);
+    if (!this.#budget.fits(whole.size)) return this.#notifyIfEmpty();
+    this.#retention.begin(whole.retention);
     this.#wholeStreams += 1;
     this.#append(whole);
   }
@@ -87,35 +123,59 @@ export class SessionLog {
   /** Ends a stream. */
   end(stream: StreamLog): void {
     stream.known = stream.ended = true;
-    if (stream.entries === 0) this.#append(new StreamEntry(stream));
+    const placeholder = stream.entries === 0 ? new StreamEntry(stream) : undefined;
+    if (placeholder !== undefined && this.#budget.fits(placeholder.size)) this.#append(placeholder);
     this.#retain(stream);
+    this.tidy(stream);
   }
 
   /** Notes that a stream was delivered up to event `n`. */
   deliver(stream: StreamLog, n: number): void {
     if (n <= stream.delivered) return;
     stream.delivered = Math.min(n, stream.last);
+    if (stream.answers.length > 0) this.#countAnswers(stream);
     this.#retain(stream);
   }
 
   /** Returns the part of a stream after event `after`, in a linear scan of the newer entries. */
   read(stream: StreamLog, after: number): Slice {
     const { ended, first, last } = stream;
-    let missing = last - Math.max(after, first - 1);
-    const events = missing > 0 ? new Array<LoggedEvent>(missing) : NOTHING as LoggedEvent[];
-    for (let at = this.#entries.length - 1; missing > 0 && at >= this.#begin; at--) {
+    const gap = after < first - 1;
+    if (after >= last) return { events: NOTHING, ended, gap, last };
+    const events: LoggedEvent[] = [];
+    // Before `first` only responses are left; without any the number of events is known.
+    const most = Math.min(last - after, stream.entries);
+    for (const { n, data } of stream.answers) if (n > after) events.push({ n, data });
+    for (let at = this.#entries.length - 1; events.length < most && at >= this.#begin; at--) {
       const entry = this.#entries[at];
       if (!(entry instanceof EventEntry) || entry.stream !== stream) continue;
       const { n, data } = entry;
-      events[--missing] = { n, data };
+      if (n > after) events.push({ n, data });
     }
-    return { events, ended, gap: after < first - 1, last };
+    events.sort((one, other) => one.n - other.n);
+    return { events, ended, gap, last };
   }
 
   /** Forgets a stream whose retention has elapsed. */
   expire(stream: StreamLog | WholeStreamEntry): void {
     if (stream instanceof StreamLog) this.#forget(stream);
     else this.#removeWhole(this.#entries.indexOf(stream), stream);
+    this.#notifyIfEmpty();
+  }
+
+  /** Drops an entry whose memory is needed. */
+  evict(entry: StreamEntry): void {
+    const { stream } = entry;
+    const at = this.#entries.indexOf(entry, this.#begin);
+    if (at === -1) this.#removeAnswer(stream, entry);
+    else this.#remove(at, entry);
+    this.tidy(stream);
+  }
+
+  /** Drops a whole stream whose memory is needed. */
+  evictWhole(whole: WholeStreamEntry): void {
+    whole.retention.cancel();
+    this.#removeWhole(this.#entries.indexOf(whole, this.#begin), whole);
     this.#notifyIfEmpty();
   }
 
@@ -127,9 +187,15 @@ export class SessionLog {
     this.#notifyIfEmpty();
   }
 
-  /** Cancels every wait, and wakes every watcher. The log must not be used after this. */
+  /**
+   * Cancels every wait, gives all memory back, and wakes every watcher. The log must not be used after
+   * this.
+   */
   close(): void {
-    for (const entry of this.#entries) if (entry instanceof WholeStreamEntry) entry.cancel();
+    for (const entry of this.#all()) {
+      if (entry instanceof WholeStreamEntry) entry.retention.cancel();
+      this.#budget.give(entry);
+    }
     for (const stream of this.#streams.values()) stream.cancel();
     for (const stream of this.#streams.values()) stream.wake();
   }
@@ -145,9 +211,16 @@ export class SessionLog {
     this.#retention.begin(stream);
   }
 
+  /** Lists all entries, oldest first, apart from undelivered responses. */
+  #all(): LogEntry[] {
+    const kept = this.#entries.slice(this.#begin).filter((entry) => entry !== undefined);
+    return [...kept, ...[...this.#streams.values()].flatMap(({ answers }) => answers)];
+  }
+
   #forget(stream: StreamLog): void {
     stream.cancel();
     if (this.#streams.get(stream.id) === stream) this.#streams.delete(stream.id);
+    for (const answer of stream.answers) this.#removeAnswer(stream, answer);
     for (let at = this.#entries.length - 1; stream.entries > 0 && at >= this.#begin; at--) {
       const entry = this.#entries[at];
       if (entry instanceof StreamEntry && entry.stream === stream) this.#remove(at, entry);
@@ -156,10 +229,47 @@ export class SessionLog {
   }
 
   #append(entry: LogEntry): void {
-    this.#entries.push(entry);
     this.#count += entry.count;
     this.#chars += entry.chars;
+    this.#entries.push(entry);
     if (entry instanceof StreamEntry) entry.stream.entries += 1;
+    this.#budget.take(entry, this.#share);
+    this.#trim();
+  }
+
+  /** Keeps a response until it is delivered, however much the session has. */
+  #keepAnswer(answer: EventEntry): void {
+    const { stream } = answer;
+    stream.answers = [...stream.answers, answer];
+    stream.entries += 1;
+    this.#budget.take(answer, this.#share);
+  }
+
+  /** Counts responses for the limits, as the newest entries, once they were delivered. */
+  #countAnswers(stream: StreamLog): void {
+    const { answers, delivered } = stream;
+    if (answers.every(({ n }) => n > delivered)) return;
+    stream.answers = answers.filter(({ n }) => n > delivered);
+    for (const answer of answers) {
+      if (answer.n > delivered) continue;
+      this.#count += 1;
+      this.#chars += answer.chars;
+      this.#entries.push(answer);
+    }
+    this.#trim();
+  }
+
+  #removeAnswer(stream: StreamLog, answer: StreamEntry): void {
+    const { length } = stream.answers;
+    stream.answers = stream.answers.filter((each) => each !== answer);
+    if (stream.answers.length === length) return;
+    stream.entries -= 1;
+    if (answer instanceof EventEntry) stream.first = Math.max(stream.first, answer.n + 1);
+    this.#budget.give(answer);
+  }
+
+  /** Drops the oldest entries above the limits, but never the newest. */
+  #trim(): void {
     while (this.#count > this.#limits.events || this.#exceedsBytes()) {
       const oldest = this.#entries[this.#begin];
       const last = this.#begin === this.#entries.length - 1;
@@ -192,7 +302,7 @@ export class SessionLog {
       this.#remove(this.#begin, oldest);
       this.tidy(oldest.stream);
     } else if (oldest.count === 1) {
-      oldest.cancel();
+      oldest.retention.cancel();
       this.#removeWhole(this.#begin, oldest);
     } else {
       oldest.count -= 1;
@@ -208,12 +318,13 @@ export class SessionLog {
     stream.known = stream.ended = true;
     stream.last = stream.delivered = last;
     stream.first = last - count + 1;
-    whole.replaceWith(stream);
+    whole.retention.replaceWith(stream);
     this.#streams.set(id, stream);
     this.#discount(whole);
     const entries = framedData(frames).slice(-count)
       .map((data, index) => new EventEntry(stream, stream.first + index, data));
     this.#entries.splice(at, 1, ...entries);
+    this.#budget.replace(whole, entries);
     for (const { chars } of entries) this.#chars += chars;
     this.#count += count;
     stream.entries = count;
@@ -223,6 +334,7 @@ export class SessionLog {
   #removeWhole(at: number, whole: WholeStreamEntry): void {
     this.#cut(at);
     this.#discount(whole);
+    this.#budget.give(whole);
   }
 
   #discount(whole: WholeStreamEntry): void {
@@ -234,8 +346,9 @@ export class SessionLog {
   #remove(at: number, entry: StreamEntry): void {
     const { stream, bytes, chars } = entry;
     this.#cut(at);
+    this.#budget.give(entry);
     stream.entries -= 1;
-    if (entry instanceof EventEntry) stream.first = entry.n + 1;
+    if (entry instanceof EventEntry) stream.first = Math.max(stream.first, entry.n + 1);
     this.#count -= 1;
     if (bytes === undefined) this.#chars -= chars;
     else this.#bytes -= bytes;

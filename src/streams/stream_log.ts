@@ -4,16 +4,18 @@
  * @module
  */
 import { Wait } from "../internal/delay_line.ts";
+import type { EventEntry, StreamEntry } from "./log_entries.ts";
 import type { SessionLog } from "./session_log.ts";
 import type { LoggedEvent } from "./types.ts";
 
 /** A watcher of a stream. */
 export interface Watcher {
-  /** Called with the number of the stream's oldest kept event, and the event that was appended. */
+  /** Called with the number from which on all events are kept, and the event that was appended. */
   readonly wake: (oldest: number, appended?: LoggedEvent) => void;
 }
 
 const NO_WATCHERS: readonly Watcher[] = [];
+const NO_ANSWERS: readonly EventEntry[] = [];
 
 /** One stream, and the wait until it is forgotten. Only the session's log changes its counters. */
 export class StreamLog extends Wait {
@@ -25,10 +27,12 @@ export class StreamLog extends Wait {
   ended = false;
   /** The number of the newest event. */
   last = 0;
-  /** The number of the oldest kept event, or of the next one if none is kept. */
+  /** The number of the first event from which on all are kept, or of the next one if the last is not. */
   first = 1;
   /** The number of its entries in the session's log. */
   entries = 0;
+  /** Its responses that have not been delivered yet, which the session's own limits don't drop. */
+  answers: readonly EventEntry[] = NO_ANSWERS;
   /** The number of the last delivered event. */
   delivered = 0;
   readonly #log: SessionLog;
@@ -65,6 +69,11 @@ export class StreamLog extends Wait {
     for (const watcher of watchers) {
       if (this.#watchers.includes(watcher)) watcher.wake(this.first, appended);
     }
+  }
+
+  /** Drops an entry whose memory is needed. */
+  evict(entry: StreamEntry): void {
+    this.#log.evict(entry);
   }
 
   /** Forgets the stream. */

@@ -9,6 +9,7 @@ import { DelayLine } from "../internal/delay_line.ts";
 import { shortHash } from "../internal/random.ts";
 import { Slots } from "../internal/slots.ts";
 import type { Reply } from "../http/reply.ts";
+import type { RequestId } from "../protocol/jsonrpc.ts";
 import type { Reporter } from "../protocol/reporter.ts";
 import { type ProtocolVersion, VERSIONS } from "../protocol/versions.ts";
 import { LoggedConnection } from "./logged_connection.ts";
@@ -47,12 +48,14 @@ export interface StreamSession {
 export interface Reader {
   /** The session. */
   readonly session: StreamSession;
-  /** The owner's key, for counting connections. */
-  readonly owner: string;
+  /** The share key of the owner, for counting connections. */
+  readonly share: string;
   /** When the owner's credentials expire, in milliseconds since the epoch. */
   readonly expiresAt: number | undefined;
   /** The protocol version of the client. */
   readonly version: ProtocolVersion;
+  /** The ids of the requests that a new stream responds to. */
+  readonly requests?: readonly RequestId[];
 }
 
 /** Options for {@linkcode Streams.connect}. */
@@ -75,6 +78,8 @@ export interface Connected {
   readonly reply: Reply;
   /** Closes the connection, not the stream. */
   readonly close: LoggedConnection["close"];
+  /** Sends a message of another stream on it. */
+  readonly sendOther: LoggedConnection["sendOther"];
 }
 
 /** The connections of streams of one endpoint. */
@@ -108,16 +113,16 @@ export class Streams {
    */
   connect(init: ConnectInit): Connected | undefined {
     init.session.connections.get(init.stream)?.close("replaced");
-    return this.slots.take(init.owner) ? this.connectInSlot(init) : undefined;
+    return this.slots.take(init.share) ? this.connectInSlot(init) : undefined;
   }
 
   /** Opens the first connection to a stream, in a slot that has already been taken. */
   connectInSlot(init: ConnectInit): Connected {
-    const { session, owner, stream, version } = init;
+    const { session, share, stream, version } = init;
     const { log, reporter } = this;
     const { retryMs } = this.settings;
     session.hold();
-    reporter.background("opening a stream", () => log.open(session.id, stream));
+    reporter.background("opening a stream", () => log.open(session.id, stream, init.requests));
     let stopExpiry: (() => void) | undefined = undefined;
     const connection = new LoggedConnection({
       log,
@@ -131,7 +136,7 @@ export class Streams {
       onClose: (reason) => {
         stopExpiry?.();
         if (session.connections.get(stream)?.open === false) session.connections.delete(stream);
-        this.slots.give(owner);
+        this.slots.give(share);
         session.release();
         init.onClose?.();
         if (!reporter.enabled) return;
@@ -152,6 +157,7 @@ export class Streams {
     return {
       reply: sseReply(connection.body),
       close: (reason, options) => connection.close(reason, options),
+      sendOther: (data) => connection.sendOther(data),
     };
   }
 

@@ -4,6 +4,7 @@
  * @module
  */
 import type { MaybePromise } from "../internal/types.ts";
+import type { RequestId } from "../protocol/jsonrpc.ts";
 
 /** An event of a stream: one message. */
 export interface LoggedEvent {
@@ -33,7 +34,11 @@ export interface Slice {
  * - number and keep an event atomically, so that numbers increase by one without gaps
  *   in the order of the calls of `append`;
  * - keep at most as many events and bytes for each session as the limits allow, dropping the oldest of
- *   the whole session first, but never the newest;
+ *   the whole session first, but never the newest, unless that is larger than the limit by itself: then
+ *   it need not be kept, but reaches the watchers;
+ * - if it keeps events in this process's memory, bound that memory for all sessions together and for
+ *   each share, dropping the oldest of the heaviest share first; it may then keep an undelivered
+ *   response above the limits of its session;
  * - treat a stream that was never opened, appended to or ended, that was forgotten or that belongs to
  *   another session as unknown;
  * - wake the watchers of a stream after each append and at its end, on any node; it may wake them more
@@ -44,18 +49,29 @@ export interface Slice {
  *   create anything.
  */
 export interface EventLog {
+  /** The bytes that events take in this process's memory, if it keeps them there. Optional. */
+  readonly bytes?: number;
   /**
    * Makes a stream known before its first message, so that a client can resume it. Does nothing if it
    * is known.
+   *
+   * @param requests The ids of the requests that the stream responds to: a log that outlives the process
+   * may use them to tell the client that the process is gone
    */
-  open(session: string, stream: string): MaybePromise<void>;
+  open(session: string, stream: string, requests?: readonly RequestId[]): MaybePromise<void>;
   /**
    * Appends a message to a stream, which need not have been opened.
    *
    * @param data The message, as JSON text
+   * @param answer Whether the message is the response to a request, which the client must not lose
    * @returns The event's number, or 0 if the stream has ended or the session was dropped
    */
-  append(session: string, stream: string, data: string): MaybePromise<number>;
+  append(
+    session: string,
+    stream: string,
+    data: string,
+    answer?: boolean,
+  ): MaybePromise<number>;
   /** Ends a stream: nothing more can be appended. An unknown stream becomes known and ended. */
   end(session: string, stream: string): MaybePromise<void>;
   /**
@@ -76,8 +92,8 @@ export interface EventLog {
   /**
    * Calls `wake`, which must not throw, after every append to a stream and at its end, until the
    * returned function is called, which is safe to call twice. The stream may be unknown. A synchronous
-   * log passes the number of the oldest kept event, or of the next one if none is kept, and the
-   * appended event, so that a watcher that has all events before it need not read.
+   * log passes the number from which on all events are kept, or the next number if the last is not, and
+   * the appended event, so that a watcher that has all events before it need not read.
    */
   watch(
     session: string,

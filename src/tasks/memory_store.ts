@@ -4,14 +4,15 @@
  * @module
  */
 import type { Clock } from "../internal/clock.ts";
+import { shareKey } from "../sessions/owner.ts";
 import type { TaskCaps, TaskMessage, TaskProgress, TaskRecord, TaskStore } from "./types.ts";
 
 /** Implements {@linkcode TaskStore} in memory. Every method returns synchronously. */
 export class MemoryTaskStore implements TaskStore {
   readonly #clock: Clock;
   readonly #tasks = new Map<string, TaskRecord>();
-  /** Counts the tasks of each owner. */
-  readonly #owners = new Map<string, number>();
+  /** Counts the tasks of each share: of one user with all its clients. */
+  readonly #shares = new Map<string, number>();
   readonly #listeners = new Map<string, (message: TaskMessage) => void>();
 
   /** @param clock The source of time */
@@ -26,7 +27,7 @@ export class MemoryTaskStore implements TaskStore {
       if (this.#full(task.owner, caps)) return false;
     }
     this.#tasks.set(task.id, structuredClone(task));
-    this.#owners.set(task.owner, this.#count(task.owner) + 1);
+    this.#shares.set(shareKey(task.owner), this.#count(task.owner) + 1);
     return true;
   }
 
@@ -48,8 +49,9 @@ export class MemoryTaskStore implements TaskStore {
     if (task === undefined) return;
     this.#tasks.delete(id);
     const count = this.#count(task.owner) - 1;
-    if (count > 0) this.#owners.set(task.owner, count);
-    else this.#owners.delete(task.owner);
+    const share = shareKey(task.owner);
+    if (count > 0) this.#shares.set(share, count);
+    else this.#shares.delete(share);
   }
 
   send(id: string, owner: string, message: TaskMessage): boolean {
@@ -94,7 +96,7 @@ export class MemoryTaskStore implements TaskStore {
   }
 
   #count(owner: string): number {
-    return this.#owners.get(owner) ?? 0;
+    return this.#shares.get(shareKey(owner)) ?? 0;
   }
 }
 

@@ -40,7 +40,7 @@ export function failed(error: unknown, init: OutcomeInit): TaskState {
 }
 
 function wireError(error: unknown, { resultBytes, report }: OutcomeInit): JsonRpcError {
-  if (error instanceof StopError) return errorObject(ErrorCode.NotAvailable, error.message);
+  if (error instanceof StopError) return errorObject(ErrorCode.InternalError, error.message);
   if (error instanceof McpError) {
     try {
       const whole = JSON.stringify(errorObject(modernCode(error.code), error.message, error.data));

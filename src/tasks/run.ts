@@ -6,9 +6,10 @@
 import type { Clock } from "../internal/clock.ts";
 import { clip } from "../internal/quote.ts";
 import { ErrorCode, McpError } from "../protocol/errors.ts";
-import type { McpEvent } from "../protocol/events.ts";
+import type { McpEvent, RequestFacts } from "../protocol/events.ts";
 import type { ClientFacts, Exchange, Notification, Principal } from "../protocol/exchange.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
+import type { RequestTarget } from "../protocol/target.ts";
 import type { ProtocolVersion } from "../protocol/versions.ts";
 import { RequestScope } from "../calls/scope.ts";
 import { StopError } from "../calls/stop.ts";
@@ -41,6 +42,10 @@ export class TaskRun extends RequestScope implements Exchange {
   readonly method = "tools/call";
   readonly params: JsonObject;
   readonly session = undefined;
+  readonly serial: number | undefined;
+  readonly task: string;
+  readonly facts: RequestFacts | undefined;
+  readonly target: RequestTarget | undefined;
   /**
    * Disables log messages, which a task has none of (Tasks extension, Task Status Notifications).
    */
@@ -62,6 +67,10 @@ export class TaskRun extends RequestScope implements Exchange {
     const { record, store, answers, report } = init;
     // The token makes the tool report progress, which becomes the task's message
     this.params = { ...exchange.params, _meta: { progressToken: record.id } };
+    this.serial = exchange.serial;
+    this.facts = exchange.facts;
+    this.task = record.id;
+    this.target = exchange.target;
     this.protocolVersion = exchange.protocolVersion;
     this.principal = exchange.principal;
     this.request = exchange.request;
@@ -76,9 +85,19 @@ export class TaskRun extends RequestScope implements Exchange {
     this.#stopReceiving = store.receive(record.id, (message) => this.#receive(message));
   }
 
-  /** Starts the tool in the next microtask, so that the call is answered first. */
+  /**
+   * Starts the tool in the next microtask, so that the call is answered first. It passes the endpoint's
+   * middleware again, which sees its result here; its arguments are those that the call was checked with.
+   */
   start(call: ToolCall): void {
-    this.#follow(Promise.resolve().then(() => call.run(this, call.context(this, this.#questions))));
+    const { chain } = call.exchange;
+    const run = () => {
+      if (this.over) throw this.reason ?? new TypeError("Call next() before the task is over");
+      return call.run(this, call.context(this, this.#questions));
+    };
+    this.#follow(
+      Promise.resolve().then(() => chain?.({ exchange: this, rewrite: () => this, run }) ?? run()),
+    );
   }
 
   /**

@@ -57,7 +57,7 @@ export interface TaskRecord extends TaskProgress {
 export interface TaskCaps {
   /** Limits all tasks. */
   readonly tasks: number;
-  /** Limits the tasks of each owner. */
+  /** Limits the tasks of each share, which is one user with all its clients: see `shareKey`. */
   readonly tasksPerPrincipal: number;
 }
 
@@ -71,6 +71,7 @@ export type TaskMessage =
  * Stores the tasks of all owners, and routes messages to the process that runs each.
  *
  * An implementation MUST
+ * - count tasks by the `shareKey` of their owner, never by the owner: all clients of a user share;
  * - check both caps and store the task in one step, so that no burst exceeds a cap, and count every
  *   task until it expires or is deleted, whether it runs or has ended;
  * - have stored a task, visible to every reader, before `create` settles;

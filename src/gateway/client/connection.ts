@@ -24,7 +24,7 @@ import {
 } from "../../protocol/jsonrpc.ts";
 import { onAbort } from "../../calls/scope.ts";
 import { UpstreamError } from "../shared/upstream_error.ts";
-import type { Downstream, UpstreamCall } from "../types.ts";
+import type { Caller, Downstream, UpstreamCall } from "../types.ts";
 import { Questions } from "./questions.ts";
 import type { Message, Transport } from "./transport.ts";
 
@@ -163,9 +163,9 @@ export class Connection {
   }
 
   /** Sends a notification. */
-  async notify({ method, params }: Notification): Promise<void> {
+  async notify({ method, params }: Notification, caller?: Caller): Promise<void> {
     if (this.#ended !== undefined) return;
-    await this.#transport.send({ jsonrpc: "2.0", method, ...params && { params } });
+    await this.#transport.send({ jsonrpc: "2.0", method, ...params && { params } }, caller);
   }
 
   /** Ends the connection: rejects every call, cancels every question. Safe to call twice. */
@@ -189,10 +189,10 @@ export class Connection {
   }
 
   /** Sends a message whose failure can be ignored. */
-  #sendQuietly(message: Message): void {
+  #sendQuietly(message: Message, caller?: Caller): void {
     if (this.#ended !== undefined) return;
     // A broken connection shows in its calls.
-    (async () => await this.#transport.send(message))().catch(() => {});
+    (async () => await this.#transport.send(message, caller))().catch(() => {});
   }
 
   /** Rejects a call, and cancels it at the upstream. */
@@ -205,7 +205,7 @@ export class Connection {
         jsonrpc: "2.0",
         method: "notifications/cancelled",
         params: { requestId: id, reason: reason instanceof Error ? reason.message : "Cancelled" },
-      });
+      }, pending.call);
     }
     this.#transport.abort?.(id);
   }

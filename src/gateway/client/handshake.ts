@@ -17,9 +17,10 @@ import {
   type ProtocolVersion,
   VERSIONS,
 } from "../../protocol/versions.ts";
-import { abortable, deadline } from "../shared/deadline.ts";
+import { onAbort } from "../../calls/scope.ts";
+import { abortable, withDeadline } from "../shared/deadline.ts";
 import { UpstreamError } from "../shared/upstream_error.ts";
-import type { OpenInit, UpstreamCall, UpstreamFacts } from "../types.ts";
+import type { Caller, Downstream, OpenInit, UpstreamCall, UpstreamFacts } from "../types.ts";
 import type { Connection } from "./connection.ts";
 
 /** Options for {@linkcode handshake}. */
@@ -30,6 +31,8 @@ export interface HandshakeOptions {
   readonly probeTimeoutMs: number;
   /** Takes the negotiated version before anything else is sent. */
   readonly onVersion?: (version: ProtocolVersion) => void;
+  /** Called if the upstream was silent in the 2026 era, however the handshake ends. */
+  readonly onSilent?: () => void;
 }
 
 /** Lists the errors that only a server of the 2026 era sends (2026-07-28, Basic, Error Codes). */
@@ -54,13 +57,60 @@ export async function handshake(
   options: HandshakeOptions,
 ): Promise<UpstreamFacts> {
   try {
-    const facts = newestOf("2026", options.versions) === undefined
-      ? undefined
-      : await discover(connection, init, options);
-    return facts ?? await initialize(connection, init, options);
+    const version = newestOf("2026", options.versions);
+    return version === undefined
+      ? await initialize(connection, init, options)
+      : await probeFirst(connection, init, version, options);
   } catch (error) {
     if (!(error instanceof McpError)) throw error;
     throw new UpstreamError("rejected", { detail: `error ${error.code}` });
+  }
+}
+
+/**
+ * Tries the 2026 era, then the other. While there is no answer in the 2026 era, the request isn't
+ * cancelled: a slow upstream may still answer it, and some exit at a cancellation before `initialize`.
+ */
+async function probeFirst(
+  connection: Connection,
+  init: OpenInit,
+  version: ProtocolVersion,
+  options: HandshakeOptions,
+): Promise<UpstreamFacts> {
+  const { versions, probeTimeoutMs: ms, onVersion, onSilent } = options;
+  const { clock, signal } = init;
+  const mayFallBack = newestOf("2025", versions) !== undefined;
+  const probing = new AbortController();
+  const stop = onAbort(signal, () => probing.abort(signal.reason));
+  let isAnswered = false;
+  let isSilent = false;
+  const answer = discover(connection, init, version, versions, probing.signal)
+    .finally(() => isAnswered = !probing.signal.aborted);
+  const inTime = () => withDeadline({ clock, ms, signal }, () => answer);
+  try {
+    let facts = await inTime().catch((error) => {
+      signal.throwIfAborted();
+      if (isAnswered || !mayFallBack) throw error;
+      isSilent = true;
+      return undefined;
+    });
+    if (facts === undefined) {
+      try {
+        return await initialize(connection, init, options);
+      } catch (error) {
+        // It speaks, so it may answer what it was asked before.
+        const isAnswer = error instanceof McpError || error instanceof UpstreamError;
+        if (!isAnswer || signal.aborted) throw error;
+        facts = await inTime().catch(() => undefined);
+        if (facts === undefined) throw error;
+      }
+    }
+    onVersion?.(version);
+    return facts;
+  } finally {
+    if (isSilent && !isAnswered) onSilent?.();
+    stop();
+    probing.abort(new McpError(ErrorCode.NotAvailable, "The upstream was too slow to answer"));
   }
 }
 
@@ -73,9 +123,10 @@ export function clientMeta({ client }: OpenInit, version: ProtocolVersion): Json
   };
 }
 
-/** Creates a request that the gateway itself makes, for the HTTP request that opens the session. */
+/** Creates a request that the gateway itself makes on behalf of a caller. */
 export function ownCall(
-  { request, downstream }: Pick<OpenInit, "request" | "downstream">,
+  downstream: Downstream,
+  { principal, request }: Caller,
   method: string,
   params: JsonObject,
   signal: AbortSignal,
@@ -84,6 +135,7 @@ export function ownCall(
     method,
     params,
     signal,
+    principal,
     request,
     notify: (notification) => downstream.notified(notification),
     ask: (method, params) => downstream.ask(method, params, signal),
@@ -94,24 +146,23 @@ export function ownCall(
 async function discover(
   connection: Connection,
   init: OpenInit,
-  { versions, probeTimeoutMs, onVersion }: HandshakeOptions,
+  version: ProtocolVersion,
+  versions: readonly ProtocolVersion[],
+  signal: AbortSignal,
 ): Promise<UpstreamFacts | undefined> {
-  const version = newestOf("2026", versions) ?? "2026-07-28";
   const mayFallBack = newestOf("2025", versions) !== undefined;
-  const { signal, clear } = deadline(init.clock, probeTimeoutMs, init.signal);
   try {
     const params = { _meta: clientMeta(init, version) };
-    const result = await connection.request(ownCall(init, "server/discover", params, signal));
-    const { supportedVersions: supported } = result;
+    const call = ownCall(init.downstream, init, "server/discover", params, signal);
+    const result = await connection.request(call);
+    const { supportedVersions: supported, serverInfo } = result;
     if (!Array.isArray(supported)) return mayFallBack ? undefined : throwNoVersion();
     if (!supported.includes(version)) return fallBack(supported, versions);
-    onVersion?.(version);
     const info = isObject(result._meta) ? result._meta[MetaKey.ServerInfo] : undefined;
-    return factsOf(version, info, result);
+    // Some servers still say it where 2025 has it.
+    return factsOf(version, info ?? serverInfo, result);
   } catch (error) {
-    init.signal.throwIfAborted();
-    if (error === signal.reason && mayFallBack) return undefined;
-    if (!(error instanceof McpError)) throw error;
+    if (signal.aborted || !(error instanceof McpError)) throw error;
     if (MODERN_ERRORS.has(error.code)) {
       if (error.code !== ErrorCode.UnsupportedVersion) throw error;
       const supported = isObject(error.data) ? error.data.supported : undefined;
@@ -119,8 +170,6 @@ async function discover(
     }
     if (mayFallBack) return undefined;
     throw error;
-  } finally {
-    clear();
   }
 }
 
@@ -140,7 +189,8 @@ async function initialize(
     capabilities: init.client.capabilities,
     clientInfo: init.client.info ?? UNNAMED_CLIENT,
   };
-  const result = await connection.request(ownCall(init, "initialize", params, init.signal));
+  const call = ownCall(init.downstream, init, "initialize", params, init.signal);
+  const result = await connection.request(call);
   const { protocolVersion, serverInfo } = result;
   if (!isVersion(protocolVersion) || !versions.includes(protocolVersion)) throwNoVersion();
   if (isModern(protocolVersion)) throwNoVersion();

@@ -11,7 +11,7 @@ import type { Notification } from "../../protocol/exchange.ts";
 import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
 import { methodFacts } from "../../protocol/methods.ts";
 import { isModern } from "../../protocol/versions.ts";
-import type { OpenInit, UpstreamCall, UpstreamFacts, UpstreamSession } from "../types.ts";
+import type { Caller, OpenInit, UpstreamCall, UpstreamFacts, UpstreamSession } from "../types.ts";
 import { Connection } from "./connection.ts";
 import { clientMeta, handshake, type HandshakeOptions, ownCall } from "./handshake.ts";
 import type { SessionSettings } from "./session_options.ts";
@@ -27,7 +27,7 @@ import type { Transport } from "./transport.ts";
 export async function openSession(
   transport: Transport,
   init: OpenInit,
-  options: SessionSettings & Pick<HandshakeOptions, "onVersion">,
+  options: SessionSettings & Pick<HandshakeOptions, "onVersion" | "onSilent">,
 ): Promise<UpstreamSession> {
   const { clock } = init;
   let isOpen = false;
@@ -64,7 +64,7 @@ async function legacySession(
   return {
     facts: own,
     request: (call) => connection.request(call),
-    notify: (notification) => connection.notify(notification),
+    notify: (notification, caller) => connection.notify(notification, caller),
     close: () => connection.close(),
   };
 }
@@ -104,27 +104,29 @@ class ModernSession implements UpstreamSession {
   }
 
   async request(call: UpstreamCall): Promise<JsonObject> {
+    const { principal, request, signal } = call;
+    this.#subscription.caller = { principal, request };
     switch (call.method) {
       case "ping":
         await this.#connection.request(
-          ownCall(this.#init, "server/discover", { _meta: this.#meta }, call.signal),
+          ownCall(this.#init.downstream, call, "server/discover", { _meta: this.#meta }, signal),
         );
         return {};
       case "resources/subscribe":
-        await this.#subscription.subscribe(String(call.params.uri), call.signal);
+        await this.#subscription.subscribe(String(call.params.uri), signal);
         return {};
       case "resources/unsubscribe":
-        await this.#subscription.unsubscribe(String(call.params.uri), call.signal);
+        await this.#subscription.unsubscribe(String(call.params.uri), signal);
         return {};
       default:
         return await this.#connection.request(this.#withMeta(call));
     }
   }
 
-  async notify(notification: Notification): Promise<void> {
+  async notify(notification: Notification, caller?: Caller): Promise<void> {
     // Clients of the 2026 era send no notifications that only exist in 2025.
     if (methodFacts(notification.method)?.eras.includes("2026") === false) return;
-    await this.#connection.notify(notification);
+    await this.#connection.notify(notification, caller);
   }
 
   async close(): Promise<void> {
@@ -134,13 +136,14 @@ class ModernSession implements UpstreamSession {
 
   /** Adds what the era requires in `_meta`; the call's own values win, except for the version. */
   #withMeta(call: UpstreamCall): UpstreamCall {
-    const { method, params, signal, request } = call;
+    const { method, params, signal, principal, request } = call;
     const own = isObject(params._meta) ? params._meta : {};
     const version = { [MetaKey.ProtocolVersion]: this.facts.protocolVersion };
     return {
       method,
       params: { ...params, _meta: { ...this.#meta, ...own, ...version } },
       signal,
+      principal,
       request,
       // A spread of the call would lose the methods of a class.
       notify: (notification) => call.notify(notification),

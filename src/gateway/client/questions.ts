@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { ErrorCode, errorObject, McpError } from "../../protocol/errors.ts";
+import { ErrorCode, errorObject, McpError, MissingCapabilityError } from "../../protocol/errors.ts";
 import type {
   JsonObject,
   JsonRpcError,
@@ -65,7 +65,17 @@ export class Questions {
   }
 }
 
+/**
+ * Returns the error for an upstream that asked. Only those of the 2025 era do, so a client's missing
+ * capability has the code that a client would answer with: that of an unknown method, or of invalid
+ * parameters for a mode (2025-11-25, Roots and Elicitation, Error Handling).
+ */
 function wireError(error: unknown): JsonRpcError {
+  if (error instanceof MissingCapabilityError) {
+    const { capability } = error;
+    const code = capability.includes(".") ? ErrorCode.InvalidParams : ErrorCode.MethodNotFound;
+    return errorObject(code, `The client doesn't support "${capability}"`);
+  }
   if (error instanceof McpError) return errorObject(error.code, error.message, error.data);
   return errorObject(ErrorCode.InternalError, "Internal error");
 }

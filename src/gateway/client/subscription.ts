@@ -10,7 +10,7 @@ import type { Notification } from "../../protocol/exchange.ts";
 import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
 import { withDeadline } from "../shared/deadline.ts";
 import { UpstreamError } from "../shared/upstream_error.ts";
-import type { Downstream, OpenInit, UpstreamFacts } from "../types.ts";
+import type { Caller, Downstream, OpenInit, UpstreamFacts } from "../types.ts";
 import type { Connection } from "./connection.ts";
 import { ownCall } from "./handshake.ts";
 
@@ -37,6 +37,8 @@ const LIST_CAPABILITIES: readonly ListCapability[] = ["tools", "prompts", "resou
 
 /** Keeps one subscription open, and replaces it when its filter changes or when it ends. */
 export class ListenSubscription {
+  /** Holds the latest caller of the session, whose credentials the next subscription is sent with. */
+  caller: Caller;
   readonly #connection: Connection;
   readonly #init: OpenInit;
   readonly #meta: JsonObject;
@@ -55,6 +57,7 @@ export class ListenSubscription {
   #acknowledged: JsonObject = {};
 
   constructor(connection: Connection, init: OpenInit, facts: UpstreamFacts, meta: JsonObject) {
+    this.caller = { principal: init.principal, request: init.request };
     this.#connection = connection;
     this.#init = init;
     this.#meta = meta;
@@ -136,7 +139,9 @@ export class ListenSubscription {
     const stop = () => controller.abort(signal.reason);
     signal.addEventListener("abort", stop, { once: true });
     const params = { notifications: filter, _meta: this.#meta };
-    const call = ownCall(this.#init, "subscriptions/listen", params, controller.signal);
+    const { caller } = this;
+    const { downstream } = this.#init;
+    const call = ownCall(downstream, caller, "subscriptions/listen", params, controller.signal);
     const notify = (notification: Notification) => {
       const { method, params } = notification;
       if (method !== ACKNOWLEDGED) return this.#deliver(notification);

@@ -10,7 +10,7 @@ import type {
   JsonRpcResponse,
   RequestId,
 } from "../../protocol/jsonrpc.ts";
-import type { UpstreamCall } from "../types.ts";
+import type { Caller } from "../types.ts";
 
 /** Represents any JSON-RPC message. */
 export type Message = JsonRpcRequest | JsonRpcNotification | JsonRpcResponse;
@@ -43,8 +43,8 @@ export interface Transport {
    * whether there is one. Called once after the handshake, in the 2025 era only.
    */
   openServerStream?(): Promise<boolean>;
-  /** Sends a message; for a request, with its call. */
-  send(message: Message, call?: UpstreamCall): MaybePromise<void>;
+  /** Sends a message on behalf of its caller; on behalf of the latest one if none is given. */
+  send(message: Message, caller?: Caller): MaybePromise<void>;
   /** Frees the state of a request whose response is no longer awaited. */
   abort?(id: RequestId): void;
   /** Ends the connection. Safe to call twice. */

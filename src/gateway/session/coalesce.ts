@@ -15,22 +15,30 @@ const MAX_PENDING = 1000;
 export class NotificationCoalescer {
   readonly #clock: Clock;
   readonly #send: (notification: Notification) => void;
+  readonly #drop: (notification: Notification) => void;
   readonly #pending = new Map<string, () => void>();
 
   /**
    * Creates a coalescer.
    *
    * @param send Takes each notification after its delay
+   * @param drop Takes each notification that is dropped because too many are delayed already
    */
-  constructor(clock: Clock, send: (notification: Notification) => void) {
+  constructor(
+    clock: Clock,
+    send: (notification: Notification) => void,
+    drop: (notification: Notification) => void,
+  ) {
     this.#clock = clock;
     this.#send = send;
+    this.#drop = drop;
   }
 
   /** Sends a notification after the delay, unless the same one is pending already. */
   add(notification: Notification): void {
-    const key = JSON.stringify([notification.method, notification.params?.uri]);
-    if (this.#pending.has(key) || this.#pending.size >= MAX_PENDING) return;
+    const key = JSON.stringify([notification.method, notification.params]);
+    if (this.#pending.has(key)) return;
+    if (this.#pending.size >= MAX_PENDING) return this.#drop(notification);
     const stop = this.#clock.timer(DELAY_MS, () => {
       this.#pending.delete(key);
       this.#send(notification);

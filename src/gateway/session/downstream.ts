@@ -7,20 +7,29 @@
 import { progressToken } from "../../calls/progress.ts";
 import { ErrorCode, McpError } from "../../protocol/errors.ts";
 import type { McpEvent } from "../../protocol/events.ts";
-import type { ClientFacts, Exchange, Notification, Principal } from "../../protocol/exchange.ts";
+import type { ClientFacts, Exchange, Notification } from "../../protocol/exchange.ts";
 import type { JsonObject } from "../../protocol/jsonrpc.ts";
 import type { LogLevel } from "../../protocol/shapes.ts";
-import type { ProtocolVersion } from "../../protocol/versions.ts";
+import { type ProtocolVersion, VERSIONS } from "../../protocol/versions.ts";
 import type { GatewaySettings } from "../options.ts";
 import { abortable, deadline } from "../shared/deadline.ts";
 import { CHANGED_LISTS, type ListKind } from "../shared/list_kinds.ts";
 import type { UpstreamCall } from "../types.ts";
-import { ASKING_METHODS, checkQuestion, wantsLog } from "./translate.ts";
+import type { Capacity } from "./capacity.ts";
+import type { Crashes } from "./crashes.ts";
+import { ASKING_METHODS, questionFor, wantsLog } from "./translate.ts";
 
 /** Represents the client that an upstream session belongs to. */
 export interface DownstreamClient {
   readonly settings: GatewaySettings;
-  readonly principal: Principal;
+  /** Limits what is started for the client. */
+  readonly capacity: Capacity;
+  /** Names the share that this takes from, as `shareOf` returns it. */
+  readonly share: string | undefined;
+  /** Remembers which programs crash. */
+  readonly crashes: Crashes;
+  /** Identifies who crashes are counted for. */
+  readonly crashOwner: string;
   readonly version: ProtocolVersion;
   /** Describes the client, as upstreams may know it. */
   readonly facts: ClientFacts;
@@ -88,7 +97,8 @@ export function forwardNotification(
     if (typeof uri !== "string" || !client.subscribedUris(upstream).has(uri)) return;
     return client.notify({ method, params: { uri } });
   }
-  if (method === "notifications/elicitation/complete") client.notify(notification);
+  if (method !== "notifications/elicitation/complete") return;
+  if (VERSIONS[client.version].elicitationModes) client.notify(notification);
 }
 
 /** Limits the attempts to reach a client that can't be asked yet. */
@@ -109,15 +119,15 @@ export async function forwardQuestion(
   params: JsonObject,
   signal: AbortSignal,
 ): Promise<JsonObject> {
-  checkQuestion(method, params, client.facts.capabilities);
+  const shown = questionFor(method, params, client.facts.capabilities);
   const { settings: { clock, askTimeoutMs } } = client;
   const limit = deadline(clock, askTimeoutMs, signal);
   try {
     for (let attempt = 1;; attempt++) {
       const call = clientCalls(running).at(-1);
-      if (call !== undefined) return await abortable(call.ask(method, params), signal);
+      if (call !== undefined) return await abortable(call.ask(method, shown), signal);
       try {
-        const answer = client.ask(method, params, signal);
+        const answer = client.ask(method, shown, signal);
         if (answer !== undefined) return await answer;
       } catch (error) {
         // A client without a stream can't be asked yet.

@@ -14,8 +14,8 @@ import type { GatewaySettings } from "../options.ts";
 import type { UpstreamCall } from "../types.ts";
 import { forwardCallNotification } from "./downstream.ts";
 import type { ManagedSession } from "./managed_session.ts";
-import { ownerKey } from "../../sessions/owner.ts";
-import { checkQuestion, modernResult, withoutResultType } from "./translate.ts";
+import { ownerKey, shareKey } from "../../sessions/owner.ts";
+import { modernResult, questionFor, withoutResultType } from "./translate.ts";
 
 /** Describes a call that may be held. */
 export interface HeldCallInit {
@@ -50,7 +50,7 @@ export class HeldCalls {
     const call = new HeldCall(this, exchange, session, params);
     this.#calls.set(call, release);
     const answered = call.answer(exchange);
-    call.start(exchange.request);
+    call.start(exchange);
     return answered;
   }
 
@@ -77,7 +77,7 @@ export class HeldCalls {
 
   /** Keeps a call until its client returns. Returns its id; `undefined` if the limits are reached. */
   hold(call: HeldCall): string | undefined {
-    if (!this.#slots.take(call.owner)) return undefined;
+    if (!this.#slots.take(shareKey(call.owner))) return undefined;
     const id = randomText(22);
     const { clock, askTimeoutMs } = this.#settings;
     const stopTimer = clock.timer(askTimeoutMs, () => {
@@ -95,7 +95,7 @@ export class HeldCalls {
     this.#waiting.delete(call);
     this.#byId.delete(waiting.id);
     waiting.stopTimer();
-    this.#slots.give(call.owner);
+    this.#slots.give(shareKey(call.owner));
   }
 
   /** Removes a call that is over. */
@@ -159,10 +159,11 @@ class HeldCall {
   }
 
   /** Sends the call to the upstream. */
-  start(request: Request): void {
+  start({ principal, request }: Exchange): void {
     const call: UpstreamCall = {
       method: this.#method,
       params: this.#params,
+      principal,
       request,
       signal: this.#controller.signal,
       notify: (notification) => {
@@ -212,12 +213,12 @@ class HeldCall {
   }
 
   async #ask(method: string, params: JsonObject): Promise<JsonObject> {
-    checkQuestion(method, params, this.#session.client.capabilities);
+    const shown = questionFor(method, params, this.#session.client.capabilities);
     if (this.#isOver || this.#questions.size >= MAX_QUESTIONS) {
       throw new McpError(ErrorCode.Refused, "Ask when other questions are answered");
     }
     return await new Promise((resolve, reject) => {
-      this.#questions.set(`q${++this.#questionCount}`, { method, params, resolve, reject });
+      this.#questions.set(`q${++this.#questionCount}`, { method, params: shown, resolve, reject });
       this.#endRoundSoon();
     });
   }

@@ -6,37 +6,85 @@
 import type { Clock } from "../../internal/clock.ts";
 import type { JsonObject } from "../../protocol/jsonrpc.ts";
 import { LIST_KINDS, type ListKind } from "../shared/list_kinds.ts";
+import type { PendingAnswer } from "./in_time.ts";
+
+/** Represents a list of one upstream. */
+export type UpstreamList = readonly JsonObject[];
 
 /** Represents a cached list, and when it expires. */
 interface CacheEntry {
-  readonly list: CachedList;
+  readonly list: UpstreamList;
   readonly expiresAt: number;
 }
 
-/** Holds the entries of a list, or the error with which fetching it failed. */
-export type CachedList = { readonly entries: readonly JsonObject[] } | { readonly error: unknown };
+/** Sets how long a list is kept that came too late for its request, in milliseconds. */
+export const LATE_LIST_MS = 60_000;
 
-/** Caches the lists of several upstreams for one client. */
+/** Limits the rights of one client that lists are cached for at a time. */
+const MAX_RIGHTS = 4;
+/** Limits the rights of one client for which the same list is late: no running request limits those. */
+const MAX_LATE = 100;
+
+/**
+ * Caches the lists of several upstreams for one client, and those that are on their way: for each rights
+ * that its requests have had.
+ */
 export class ListCache {
   readonly #clock: Clock;
-  readonly #ttlMs: number;
-  readonly #entries = new Map<string, CacheEntry>();
+  /** Holds the cached lists by rights, those used least recently first. */
+  readonly #byRights = new Map<string, Map<string, CacheEntry>>();
+  /** Holds the lists on their way by list, then by rights. */
+  readonly #pending = new Map<string, Map<string, PendingAnswer<UpstreamList>>>();
   readonly #generations = new Map<string, number>();
 
-  /**
-   * Creates an empty cache.
-   *
-   * @param ttlMs How long lists are cached for which no `list_changed` will come, in milliseconds
-   */
-  constructor(clock: Clock, ttlMs: number) {
+  /** Creates an empty cache. */
+  constructor(clock: Clock) {
     this.#clock = clock;
-    this.#ttlMs = ttlMs;
   }
 
-  /** Returns a list if it is cached. */
-  get(upstream: string, kind: ListKind): CachedList | undefined {
-    const entry = this.#entries.get(keyOf(upstream, kind));
+  /** Returns a list if it is cached for the rights of a request. */
+  get(rights: string, upstream: string, kind: ListKind): UpstreamList | undefined {
+    const entries = this.#byRights.get(rights);
+    if (entries === undefined) return undefined;
+    // Those used last go to the end.
+    this.#byRights.delete(rights);
+    this.#byRights.set(rights, entries);
+    const entry = entries.get(keyOf(upstream, kind));
     return entry === undefined || entry.expiresAt <= this.#clock.now() ? undefined : entry.list;
+  }
+
+  /** Returns a list that is on its way for the rights of a request. */
+  getPending(
+    rights: string,
+    upstream: string,
+    kind: ListKind,
+  ): PendingAnswer<UpstreamList> | undefined {
+    const pending = this.#pending.get(keyOf(upstream, kind))?.get(rights);
+    return pending?.isAbandoned === true ? undefined : pending;
+  }
+
+  /** Tells whether a list may be fetched for more rights. */
+  hasRoom(upstream: string, kind: ListKind): boolean {
+    const byRights = this.#pending.get(keyOf(upstream, kind));
+    if (byRights === undefined || byRights.size < MAX_LATE) return true;
+    return [...byRights.values()].filter(({ isLate }) => isLate).length < MAX_LATE;
+  }
+
+  /** Keeps a list that is on its way, until it arrives or fails. */
+  setPending(
+    rights: string,
+    upstream: string,
+    kind: ListKind,
+    pending: PendingAnswer<UpstreamList>,
+  ): void {
+    const key = keyOf(upstream, kind);
+    const byRights = this.#pending.get(key) ?? new Map<string, PendingAnswer<UpstreamList>>();
+    this.#pending.set(key, byRights.set(rights, pending));
+    const settle = () => {
+      if (byRights.get(rights) === pending) byRights.delete(rights);
+      if (byRights.size === 0 && this.#pending.get(key) === byRights) this.#pending.delete(key);
+    };
+    pending.answer.then(settle, settle);
   }
 
   /** Returns a number that changes each time the list is invalidated. */
@@ -47,25 +95,31 @@ export class ListCache {
   /**
    * Caches a list, unless it was invalidated since its generation.
    *
-   * @param lasting Caches it until it is invalidated, and not just for a time
+   * @param rights The rights with which it was fetched
+   * @param ms How long, in milliseconds; until it is invalidated if that is `Infinity`
    */
   set(
+    rights: string,
     upstream: string,
     kind: ListKind,
     generation: number,
-    list: CachedList,
-    lasting = false,
+    list: UpstreamList,
+    ms: number,
   ): void {
     if (generation !== this.generation(upstream, kind)) return;
-    const expiresAt = lasting ? Infinity : this.#clock.now() + this.#ttlMs;
-    this.#entries.set(keyOf(upstream, kind), { list, expiresAt });
+    const entries = this.#byRights.get(rights) ?? new Map<string, CacheEntry>();
+    entries.set(keyOf(upstream, kind), { list, expiresAt: this.#clock.now() + ms });
+    this.#byRights.set(rights, entries);
+    const [oldest] = this.#byRights.keys();
+    if (this.#byRights.size > MAX_RIGHTS && oldest !== undefined) this.#byRights.delete(oldest);
   }
 
-  /** Invalidates lists of an upstream. */
+  /** Invalidates lists of an upstream. Those on their way are only for who waits for them already. */
   invalidate(upstream: string, kinds: readonly ListKind[]): void {
     for (const kind of kinds) {
       const key = keyOf(upstream, kind);
-      this.#entries.delete(key);
+      this.#delete(key);
+      this.#pending.delete(key);
       this.#generations.set(key, (this.#generations.get(key) ?? 0) + 1);
     }
   }
@@ -73,9 +127,14 @@ export class ListCache {
   /** Removes everything about an upstream that was removed. */
   remove(upstream: string): void {
     for (const kind of LIST_KINDS) {
-      this.#entries.delete(keyOf(upstream, kind));
+      this.#delete(keyOf(upstream, kind));
+      this.#pending.delete(keyOf(upstream, kind));
       this.#generations.delete(keyOf(upstream, kind));
     }
+  }
+
+  #delete(key: string): void {
+    for (const entries of this.#byRights.values()) entries.delete(key);
   }
 }
 

@@ -4,6 +4,8 @@
  *
  * @module
  */
+import { preciseTime } from "../../internal/clock.ts";
+import { keepAliveDuring } from "../../internal/keep_alive.ts";
 import { isPromise, type MaybePromise } from "../../internal/types.ts";
 import { ErrorCode, McpError } from "../../protocol/errors.ts";
 import type { UpstreamCloseReason } from "../../protocol/events.ts";
@@ -11,18 +13,29 @@ import type { ClientFacts, Notification } from "../../protocol/exchange.ts";
 import type { JsonObject } from "../../protocol/jsonrpc.ts";
 import type { LogLevel } from "../../protocol/shapes.ts";
 import { isModern } from "../../protocol/versions.ts";
+import { copyPrincipal } from "../../sessions/owner.ts";
 import { abortable, deadline, type Reject, withDeadline } from "../shared/deadline.ts";
+import type { ReleaseSlot } from "../shared/slot_queue.ts";
 import { UpstreamError } from "../shared/upstream_error.ts";
 import type {
+  Caller,
   Downstream,
   Upstream,
   UpstreamCall,
   UpstreamFacts,
+  UpstreamRequest,
   UpstreamSession,
 } from "../types.ts";
+import { BusyError } from "./capacity.ts";
+import { type Crash, crashError, isCrash, isHopeless } from "./crashes.ts";
 import { type DownstreamClient, forwardNotification, forwardQuestion } from "./downstream.ts";
 import { probe } from "./probe.ts";
 import { ASKING_METHODS } from "./translate.ts";
+import { throughMiddleware } from "./upstream_chain.ts";
+import { LimitReachedError, UnusableError } from "./unusable.ts";
+
+/** Limits the wait for a notification to be sent, in milliseconds. */
+const NOTIFY_MS = 10_000;
 
 /** Represents an upstream with its name, and the identity that it had when it was added. */
 export interface RegisteredUpstream {
@@ -31,12 +44,8 @@ export interface RegisteredUpstream {
   readonly identity: string;
 }
 
-/** Reports that an upstream can't be used, after the cause went to `onEvent`. */
-export class UnusableError extends McpError {}
-
 /** Represents the client's request that an upstream is used for. */
-export interface RequestContext {
-  readonly request: Request;
+export interface RequestContext extends Caller {
   readonly signal: AbortSignal;
 }
 
@@ -45,12 +54,20 @@ interface Liveness {
   ended: boolean;
 }
 
-/** Represents a session that is open. */
-interface OpenedSession {
+/** Represents a session with the place that it takes. */
+interface CountedSession {
   readonly session: UpstreamSession;
+  /** Gives the place back. Called when the session is really closed. */
+  readonly release: ReleaseSlot;
+}
+
+/** Represents a session that is open. */
+interface OpenedSession extends CountedSession {
   readonly liveness: Liveness;
   /** Holds functions that reject the running calls. */
   readonly rejects: Set<Reject>;
+  /** When it was opened, as {@linkcode preciseTime} says. */
+  readonly openedAt: number;
   logLevel: LogLevel | undefined;
 }
 
@@ -61,6 +78,8 @@ export class ManagedSession {
   readonly #client: DownstreamClient;
   readonly #running = new Set<UpstreamCall>();
   readonly #closing = new AbortController();
+  /** Holds, for each notification that is being sent, the caller for whom to send it again. */
+  readonly #repeats = new Map<string, Caller | undefined>();
   #opened: OpenedSession | undefined;
   #opening: Promise<OpenedSession> | undefined;
   #probing: Promise<void> | undefined;
@@ -73,14 +92,24 @@ export class ManagedSession {
     this.#client = client;
   }
 
+  /** Describes the client, as the upstream knows it. */
+  get client(): ClientFacts {
+    return this.#client.facts;
+  }
+
+  /** Counts the calls that the upstream is answering. */
+  get running(): number {
+    return this.#running.size;
+  }
+
   /** Tells whether a session is open or opening. */
   get isOpen(): boolean {
     return this.#opened !== undefined || this.#opening !== undefined;
   }
 
-  /** Describes the client, as the upstream knows it. */
-  get client(): ClientFacts {
-    return this.#client.facts;
+  /** Tells whether the upstream is a program. */
+  get isProgram(): boolean {
+    return this.#upstream.kind === "stdio";
   }
 
   /** Holds what the upstream said about itself, while a session is open. */
@@ -105,10 +134,27 @@ export class ManagedSession {
    * @throws {McpError} If the upstream answers with an error or fails
    * @throws {AbortSignal["reason"]} If the call's signal aborts
    */
-  async request(call: UpstreamCall): Promise<JsonObject> {
+  request(call: UpstreamCall): Promise<JsonObject> {
+    const { middleware } = this.#client.settings;
+    if (middleware === undefined) return this.#request(call);
+    return throughMiddleware(
+      middleware,
+      this.#described(call),
+      (params) => this.#request({ ...call, params }),
+    );
+  }
+
+  /** Returns a request as middleware sees it. */
+  #described({ method, params, principal, request, signal }: UpstreamCall): UpstreamRequest {
+    const { name: upstream, facts } = this;
+    const { kind } = this.#upstream;
+    return { upstream, kind, facts, method, params, principal, request, signal };
+  }
+
+  async #request(call: UpstreamCall): Promise<JsonObject> {
     const current = this.#current(call);
     const opened = isPromise(current) ? await current : current;
-    const levelSent = this.#sendLogLevel(opened, call.request);
+    const levelSent = this.#sendLogLevel(opened, call);
     if (levelSent !== undefined) await levelSent;
     const { signal } = call;
     signal.throwIfAborted();
@@ -118,7 +164,9 @@ export class ManagedSession {
     if (ASKING_METHODS.has(call.method)) this.#client.markReachable();
     try {
       // The call is rejected with its session, even if the session itself leaves it pending.
-      return await abortable(opened.session.request(call), signal, opened.rejects);
+      const result = await abortable(opened.session.request(call), signal, opened.rejects);
+      if (ASKING_METHODS.has(call.method)) this.#client.crashes.remove(this.name, this.#owner);
+      return result;
     } catch (error) {
       if (signal.aborted || error instanceof McpError) throw error;
       void this.#end(opened, "failed");
@@ -129,18 +177,34 @@ export class ManagedSession {
     }
   }
 
-  /** Sends a notification, if a session is open. */
-  async notify(notification: Notification): Promise<void> {
+  /**
+   * Sends a notification without parameters, if a session is open. While it is being sent, any number of
+   * repetitions are sent once, after it, for the caller of the last.
+   */
+  async notify(method: string, caller: Caller): Promise<void> {
+    if (this.#repeats.has(method)) return void this.#repeats.set(method, callerOf(caller));
+    for (let next: Caller | undefined = callerOf(caller); next !== undefined;) {
+      this.#repeats.set(method, undefined);
+      await this.#notifyInTime(method, next);
+      next = this.#repeats.get(method);
+    }
+    this.#repeats.delete(method);
+  }
+
+  async #notifyInTime(method: string, caller: Caller): Promise<void> {
+    const { session } = this.#opened ?? {};
+    if (session === undefined) return;
+    const { clock } = this.#client.settings;
     try {
-      await this.#opened?.session.notify(notification);
+      await withDeadline({ clock, ms: NOTIFY_MS }, () => session.notify({ method }, caller));
     } catch (error) {
-      this.#failed(notification.method, error);
+      this.#failed(method, error);
     }
   }
 
   /** Sends the log level that the client wants, if a session is open. */
-  async syncLogLevel(request: Request): Promise<void> {
-    if (this.#opened !== undefined) await this.#sendLogLevel(this.#opened, request);
+  async syncLogLevel(caller: Caller): Promise<void> {
+    if (this.#opened !== undefined) await this.#sendLogLevel(this.#opened, caller);
   }
 
   /** Ends the session for good, in bounded time. Safe to call twice. */
@@ -157,42 +221,56 @@ export class ManagedSession {
   /** Returns the session: at once if it is open and was used recently. */
   #current(context: RequestContext): MaybePromise<OpenedSession> {
     if (this.#closing.signal.aborted) throw this.#failed("using", this.#closing.signal.reason);
-    const { settings: { clock, probeAfterMs } } = this.#client;
-    const isIdle = this.#running.size === 0 && clock.now() - this.#usedAt >= probeAfterMs;
+    const { settings: { clock, probeAfterMs }, crashes } = this.#client;
+    const isIdle = this.#running.size === 0 && clock.now() - this.#usedAt >= probeAfterMs &&
+      !crashes.isProbeFatal(this.name);
     return this.#opened === undefined || isIdle ? this.#prepare(context, isIdle) : this.#opened;
   }
 
-  async #prepare({ request, signal }: RequestContext, isIdle: boolean): Promise<OpenedSession> {
+  async #prepare(context: RequestContext, isIdle: boolean): Promise<OpenedSession> {
+    const { signal } = context;
+    const caller = callerOf(context);
     if (this.#opened !== undefined && isIdle) {
-      this.#probing ??= this.#probe(this.#opened, request)
+      this.#probing ??= this.#probe(this.#opened, caller)
         .finally(() => this.#probing = undefined);
       await abortable(this.#probing, signal);
     }
     if (this.#opened !== undefined) return this.#opened;
-    this.#opening ??= this.#open(request).finally(() => this.#opening = undefined);
+    this.#opening ??= this.#open(caller).finally(() => this.#opening = undefined);
     return await abortable(this.#opening, signal);
   }
 
-  async #probe(opened: OpenedSession, request: Request): Promise<void> {
+  async #probe(opened: OpenedSession, caller: Caller): Promise<void> {
     const { clock, probeTimeoutMs } = this.#client.settings;
-    const isAlive = await probe(opened.session, request, clock, probeTimeoutMs);
+    const isAlive = await probe(opened.session, caller, clock, probeTimeoutMs);
     this.#markUsed();
-    if (!isAlive) void this.#end(opened, "probe-failed");
+    if (isAlive) return;
+    // Later programs of the upstream keep their state instead.
+    if (this.isProgram && opened.liveness.ended) this.#client.crashes.setProbeFatal(this.name);
+    void this.#end(opened, "probe-failed");
   }
 
-  async #open(request: Request): Promise<OpenedSession> {
+  async #open(caller: Caller): Promise<OpenedSession> {
     const { settings: { clock }, report } = this.#client;
     const { name: upstream } = this;
-    const startedAt = clock.now();
     const liveness: Liveness = { ended: false };
     const { signal } = this.#closing;
     try {
-      const session = await this.#openInTime(request, liveness);
+      if (this.isProgram) await this.#awaitRestart(signal);
+      const startedAt = clock.now();
+      const counted = await this.#openInTime(caller, liveness);
       const rejects = new Set<Reject>();
-      const opened: OpenedSession = { session, liveness, rejects, logLevel: undefined };
-      await this.#resubscribe(session, request);
+      const openedAt = preciseTime(clock);
+      const opened: OpenedSession = {
+        ...counted,
+        liveness,
+        rejects,
+        openedAt,
+        logLevel: undefined,
+      };
+      await this.#resubscribe(counted.session, caller);
       if (liveness.ended || signal.aborted) {
-        void this.#closeInTime(session);
+        void this.#closeInTime(counted);
         throw signal.aborted ? signal.reason : new UpstreamError("closed");
       }
       this.#opened = opened;
@@ -201,43 +279,104 @@ export class ManagedSession {
       return opened;
     } catch (error) {
       liveness.ended = true;
+      // A refusal isn't a failure of its own.
+      if (error instanceof UnusableError) throw error;
+      if (!signal.aborted) this.#countCrash(error);
       throw this.#failed("opening", error);
     }
   }
 
+  /**
+   * Waits until a program that ended by itself may be started again.
+   *
+   * @throws {UnusableError} At once, if it ended too often in a row
+   * @throws {AbortSignal["reason"]} If the signal aborts
+   */
+  async #awaitRestart(signal: AbortSignal): Promise<void> {
+    const { settings: { clock }, crashes } = this.#client;
+    const crash = crashes.get(this.name, this.#owner);
+    const ms = crash === undefined ? 0 : crash.retryAt - clock.now();
+    if (crash === undefined || ms <= 0) return;
+    if (isHopeless(crash)) throw crashError(this.name, crash, clock.now());
+    const over = Promise.withResolvers<void>();
+    const stopTimer = clock.timer(ms, over.resolve);
+    await keepAliveDuring(ms, () => abortable(over.promise, signal)).finally(stopTimer);
+  }
+
+  /** Counts the end of a program, unless it is no program or ended for another reason. */
+  #countCrash(error: unknown, ranMs = 0): void {
+    if (!this.isProgram || !isCrash(error)) return;
+    const { settings: { clock }, crashes, report } = this.#client;
+    const { name: upstream } = this;
+    const now = clock.now();
+    const crash = crashes.add(upstream, this.#owner, error, ranMs);
+    if (!isHopeless(crash)) return;
+    const retryMs = Math.ceil(crash.retryAt - now);
+    report({ type: "upstream-crashed", upstream, crashes: crash.count, retryMs, error });
+  }
+
+  /** Returns the crash that a failure is one of too many of. */
+  #crashBehind(error: unknown): Crash | undefined {
+    if (!this.isProgram || !isCrash(error)) return undefined;
+    const crash = this.#client.crashes.get(this.name, this.#owner);
+    return crash !== undefined && isHopeless(crash) ? crash : undefined;
+  }
+
+  /** Identifies who the crashes of programs are counted for. */
+  get #owner(): string {
+    return this.#client.crashOwner;
+  }
+
   /** Opens a session within the time limit. A session that opens too late is closed. */
-  async #openInTime(request: Request, liveness: Liveness): Promise<UpstreamSession> {
-    const { settings: { clock, openTimeoutMs }, facts, principal, report } = this.#client;
+  async #openInTime(
+    { principal, request }: Caller,
+    liveness: Liveness,
+  ): Promise<CountedSession> {
+    const { settings: { clock, openTimeoutMs }, facts, report } = this.#client;
+    const { capacity, share } = this.#client;
     const { signal, clear } = deadline(clock, openTimeoutMs, this.#closing.signal);
     const downstream = this.#downstream(liveness);
     const init = {
       name: this.name,
       client: facts,
-      principal,
+      principal: Object.freeze(copyPrincipal(principal)),
       request,
       downstream,
       signal,
       clock,
       report,
+      takeProgram: () => capacity.take("programs", share, signal),
     };
-    const opening = (async () => await this.#upstream.open(init))();
+    const open = async (): Promise<CountedSession> => {
+      const release = await capacity.take("upstreamSessions", share, signal);
+      try {
+        return { session: await this.#upstream.open(init), release };
+      } catch (error) {
+        release();
+        throw error;
+      }
+    };
+    const opening = open();
     try {
       return await abortable(opening, signal);
     } catch (error) {
-      opening.then((session) => this.#closeInTime(session), () => {});
+      opening.then((counted) => this.#closeInTime(counted), () => {});
       throw error;
     } finally {
       clear();
     }
   }
 
-  /** Closes a session. Abandons one that isn't closed within twice the time limit. Never rejects. */
-  async #closeInTime(session: UpstreamSession): Promise<void> {
+  /**
+   * Closes a session. Abandons one that isn't closed within twice the time limit, which still counts
+   * until it is. Never rejects.
+   */
+  async #closeInTime({ session, release }: CountedSession): Promise<void> {
     const { settings: { clock, closeTimeoutMs }, report } = this.#client;
     const { name: upstream } = this;
     const { signal, clear } = deadline(clock, 2 * closeTimeoutMs);
     try {
-      await abortable((async () => await session.close())(), signal);
+      await abortable((async () => await session.close())().finally(release), signal);
     } catch (error) {
       report(
         signal.aborted
@@ -264,6 +403,8 @@ export class ManagedSession {
         if (liveness.ended) return;
         liveness.ended = true;
         if (this.#opened?.liveness !== liveness) return;
+        const { settings: { clock } } = this.#client;
+        this.#countCrash(error, preciseTime(clock) - this.#opened.openedAt);
         this.#failed("session", error);
         void this.#end(this.#opened, "failed", error);
       },
@@ -271,20 +412,20 @@ export class ManagedSession {
   }
 
   /** Sends the log level that the client wants to a session, unless the session has it already. */
-  #sendLogLevel(opened: OpenedSession, request: Request): Promise<void> | undefined {
+  #sendLogLevel(opened: OpenedSession, caller: Caller): Promise<void> | undefined {
     const { logLevel: level } = this.#client;
     const { capabilities, protocolVersion } = opened.session.facts;
     if (level === undefined || opened.logLevel === level) return undefined;
     if (capabilities.logging === undefined || isModern(protocolVersion)) return undefined;
     opened.logLevel = level;
-    return this.#requestQuietly(opened.session, "logging/setLevel", { level }, request);
+    return this.#requestQuietly(opened.session, "logging/setLevel", { level }, caller);
   }
 
   /** Repeats the client's subscriptions in a new session. */
-  async #resubscribe(session: UpstreamSession, request: Request): Promise<void> {
+  async #resubscribe(session: UpstreamSession, caller: Caller): Promise<void> {
     const uris = [...this.#client.subscribedUris(this.name)];
     await Promise.all(
-      uris.map((uri) => this.#requestQuietly(session, "resources/subscribe", { uri }, request)),
+      uris.map((uri) => this.#requestQuietly(session, "resources/subscribe", { uri }, caller)),
     );
   }
 
@@ -293,18 +434,24 @@ export class ManagedSession {
     session: UpstreamSession,
     method: string,
     params: JsonObject,
-    request: Request,
+    { principal, request }: Caller,
   ): Promise<void> {
     const { clock, probeTimeoutMs: ms } = this.#client.settings;
     const ask = () => Promise.reject(new McpError(ErrorCode.Refused, "Ask during a call"));
     const notify = (notification: Notification) => {
       forwardNotification(this.#client, this.name, this.#running, notification);
     };
+    const { middleware } = this.#client.settings;
     try {
-      await withDeadline(
-        { clock, ms, signal: this.#closing.signal },
-        (signal) => session.request({ method, params, signal, request, notify, ask }),
-      );
+      await withDeadline({ clock, ms, signal: this.#closing.signal }, (signal) => {
+        const call = { method, params, signal, principal, request, notify, ask };
+        if (middleware === undefined) return session.request(call);
+        return throughMiddleware(
+          middleware,
+          { ...this.#described(call), facts: session.facts },
+          (params) => session.request({ ...call, params }),
+        );
+      });
     } catch (error) {
       this.#failed(method, error);
     }
@@ -316,8 +463,12 @@ export class ManagedSession {
     this.#opened = undefined;
     opened.liveness.ended = true;
     if (reason === "failed" || reason === "probe-failed") this.#client.invalidateLists(this.name);
-    this.#client.report({ type: "upstream-closed", upstream: this.name, reason });
-    const closed = this.#closeInTime(opened.session);
+    const { settings: { clock }, report } = this.#client;
+    const { kind } = this.#upstream;
+    const { protocolVersion } = opened.session.facts;
+    const ms = preciseTime(clock) - opened.openedAt;
+    report({ type: "upstream-closed", upstream: this.name, kind, reason, protocolVersion, ms });
+    const closed = this.#closeInTime(opened);
     for (const reject of [...opened.rejects]) reject(error ?? new UpstreamError("closed"));
     return closed;
   }
@@ -325,14 +476,31 @@ export class ManagedSession {
   /** Reports a failure, and returns the error that the client may see. */
   #failed(during: string, error: unknown): McpError {
     const { name: upstream } = this;
+    if (error instanceof BusyError) return this.#busy(error);
     this.#client.report({ type: "upstream-failed", upstream, during, error });
     if (error instanceof McpError) return error;
+    const crash = this.#crashBehind(error);
+    if (crash !== undefined) return crashError(upstream, crash, this.#client.settings.clock.now());
     const reason = error instanceof UpstreamError ? error.kind : "failed";
     const message = `Call again later: the upstream "${upstream}" can't be used now (${reason})`;
     return new UnusableError(ErrorCode.InternalError, message, { upstream, reason });
   }
 
+  /** Reports that a limit is reached, and returns the error that the client may see. */
+  #busy({ limit }: BusyError): McpError {
+    const { name: upstream } = this;
+    this.#client.report({ type: "upstream-busy", upstream, limit });
+    const code = isModern(this.#client.version) ? ErrorCode.InternalError : ErrorCode.Refused;
+    const message = `Call again later: the server is too busy to use the upstream "${upstream}"`;
+    return new LimitReachedError(code, message, { upstream, reason: "busy" });
+  }
+
   #markUsed(): void {
     this.#usedAt = this.#client.settings.clock.now();
   }
+}
+
+/** Returns what identifies a request, without the rest: the request's exchange must not be kept. */
+function callerOf({ principal, request }: Caller): Caller {
+  return { principal, request };
 }

@@ -6,7 +6,7 @@
 import type { Clock } from "../../internal/clock.ts";
 import { ErrorCode, McpError } from "../../protocol/errors.ts";
 import { abortable, deadline } from "../shared/deadline.ts";
-import type { UpstreamSession } from "../types.ts";
+import type { Caller, UpstreamSession } from "../types.ts";
 
 /** Lists requests without side effects, in the order in which servers are likely to support them. */
 const PROBES = ["ping", "tools/list", "prompts/list", "resources/list"] as const;
@@ -15,13 +15,13 @@ const PROBES = ["ping", "tools/list", "prompts/list", "resources/list"] as const
  * Sends one request after the other until one is answered. A timeout and "method not found" lead to
  * the next request; any other failure means that the session is dead.
  *
- * @param request HTTP request that causes the probe
+ * @param caller The request that causes the probe
  * @param timeoutMs Time limit for each request, in milliseconds
  * @returns Whether the session is alive
  */
 export async function probe(
   session: UpstreamSession,
-  request: Request,
+  { principal, request }: Caller,
   clock: Clock,
   timeoutMs: number,
 ): Promise<boolean> {
@@ -32,6 +32,7 @@ export async function probe(
       method,
       params: {},
       signal,
+      principal,
       request,
       notify() {},
       ask: () => Promise.reject(new McpError(ErrorCode.Refused, "Ask nothing during a probe")),

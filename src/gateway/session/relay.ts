@@ -4,7 +4,7 @@
  * @module
  */
 import { isPromise } from "../../internal/types.ts";
-import { ErrorCode, McpError } from "../../protocol/errors.ts";
+import { ErrorCode, McpError, QuestionError } from "../../protocol/errors.ts";
 import type { Exchange } from "../../protocol/exchange.ts";
 import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
 import { isModern } from "../../protocol/versions.ts";
@@ -15,8 +15,8 @@ import type { HeldCalls } from "./held_calls.ts";
 import type { ManagedSession } from "./managed_session.ts";
 import {
   ASKING_METHODS,
-  checkQuestion,
   modernResult,
+  questionFor,
   toClient,
   toUpstream,
   withoutResultType,
@@ -51,6 +51,7 @@ export async function relay(
   params: JsonObject,
 ): Promise<JsonObject> {
   const { exchange } = request;
+  exchange.noteUpstream?.(session.name);
   const ready = session.ensureOpen(exchange);
   const facts = isPromise(ready) ? await ready : ready;
   const sent = toUpstream(params, facts, exchange.logLevel);
@@ -68,18 +69,62 @@ async function askAtOnce(
 ): Promise<JsonObject> {
   let params = sent;
   for (let round = 0; round <= MAX_ROUNDS; round++) {
-    const result = await send(exchange, session, params);
+    const result = await send(exchange, session, params).catch((error) => {
+      if (isMissingCapability(error)) return failedQuestion(exchange, error);
+      throw error;
+    });
     if (!isModern(from) || result.resultType !== "input_required") {
       return toClient(result, from, exchange.protocolVersion);
     }
     const { requestState } = result;
-    const answers = questionsIn(result, session).map(async ([key, { method, params }]) =>
-      [key, await exchange.ask(method, params)] as const
-    );
-    const inputResponses = Object.fromEntries(await Promise.all(answers));
+    const questions = questionsIn(result);
+    let inputResponses: JsonObject;
+    try {
+      inputResponses = await answersTo(questionsFor(session, questions), exchange);
+    } catch (error) {
+      if (error instanceof QuestionError) return failedQuestion(exchange, error);
+      throw error;
+    }
     params = { ...sent, inputResponses, ...requestState !== undefined && { requestState } };
   }
   throw new McpError(ErrorCode.InternalError, "The upstream asked for input too often");
+}
+
+/**
+ * Asks the client all questions at a time.
+ *
+ * @throws {QuestionError} If one has no answer
+ */
+async function answersTo(
+  questions: readonly Question[],
+  exchange: Exchange,
+): Promise<JsonObject> {
+  const answers = questions.map(async ([key, { method, params }]) =>
+    [key, await exchange.ask(method, params)] as const
+  );
+  try {
+    return Object.fromEntries(await Promise.all(answers));
+  } catch (error) {
+    if (!(error instanceof McpError)) throw error;
+    throw new QuestionError(error.code, error.message, error.data, { cause: error });
+  }
+}
+
+/** Tells whether an upstream of the 2026 era needs a capability that the client lacks. */
+function isMissingCapability(error: unknown): error is McpError {
+  return error instanceof McpError && error.code === ErrorCode.MissingClientCapability;
+}
+
+/**
+ * Ends a request of a 2025 client because it wasn't able or willing to answer a question. That is a
+ * failure of the tool, and the error of the question is not the error of the request.
+ *
+ * @throws {McpError} With -32603, if the request isn't a tool's call
+ */
+function failedQuestion({ method }: Exchange, { message }: McpError): JsonObject {
+  if (method !== "tools/call") throw new McpError(ErrorCode.InternalError, message);
+  const text = `A question of the tool failed: ${message}`;
+  return { content: [{ type: "text", text }], isError: true };
 }
 
 /** Serves a 2026 client of a 2026 upstream: passes one round of questions and answers on. */
@@ -100,7 +145,7 @@ async function passRound(
   if (result.resultType !== "input_required" || !ASKING_METHODS.has(method)) {
     return toClient(result, from, exchange.protocolVersion);
   }
-  const inputRequests = Object.fromEntries(questionsIn(result, session));
+  const inputRequests = Object.fromEntries(questionsFor(session, questionsIn(result)));
   const next = { upstream: session.name, requestState: result.requestState };
   const asked = modernResult(method, {
     resultType: "input_required",
@@ -129,30 +174,31 @@ function send(
   session: ManagedSession,
   params: JsonObject,
 ): Promise<JsonObject> {
-  const { method, signal, request, protocolVersion } = exchange;
+  const { method, signal, principal, request, protocolVersion } = exchange;
   return session.request({
     method,
     params,
     signal,
+    principal,
     request,
     notify: (notification) => forwardCallNotification(exchange, notification),
     ask: async (method, params) => {
-      checkQuestion(method, params, session.client.capabilities);
-      if (!isModern(protocolVersion)) return await exchange.ask(method, params);
+      const shown = questionFor(method, params, session.client.capabilities);
+      if (!isModern(protocolVersion)) return await exchange.ask(method, shown);
       throw new McpError(ErrorCode.Refused, "Ask only during tools, prompts and resources");
     },
   });
 }
 
+/** Represents a question of an upstream, with its key. */
+type Question = readonly [string, { readonly method: string; readonly params: JsonObject }];
+
 /**
- * Reads the questions in a result that asks for input, by key.
+ * Reads the questions in a result that asks for input.
  *
- * @throws {McpError} If a question is invalid or not allowed, or there are too many
+ * @throws {McpError} If a question is invalid, or there are too many
  */
-function questionsIn(
-  { inputRequests }: JsonObject,
-  session: ManagedSession,
-): [string, { readonly method: string; readonly params: JsonObject }][] {
+function questionsIn({ inputRequests }: JsonObject): readonly Question[] {
   const entries = Object.entries(isObject(inputRequests) ? inputRequests : {});
   if (entries.length > MAX_QUESTIONS) {
     throw new McpError(ErrorCode.InternalError, "The upstream asked too many questions at a time");
@@ -162,9 +208,22 @@ function questionsIn(
     if (typeof method !== "string" || !isObject(params)) {
       throw new McpError(ErrorCode.InternalError, "The upstream asked an invalid question");
     }
-    checkQuestion(method, params, session.client.capabilities);
     return [key, { method, params }];
   });
+}
+
+/**
+ * Returns questions as the client gets them.
+ *
+ * @throws {McpError} If the client may not be asked one of them
+ */
+function questionsFor(
+  { client: { capabilities } }: ManagedSession,
+  questions: readonly Question[],
+): readonly Question[] {
+  return questions.map(([key, { method, params }]) =>
+    [key, { method, params: questionFor(method, params, capabilities) }] as const
+  );
 }
 
 function invalidState(): McpError {

@@ -1,16 +1,15 @@
 /**
- * Gives clients without a session (2026 era) upstream sessions: for one request, or for one principal
- * as long as it keeps sending requests.
+ * Gives clients without a session (2026 era) upstream sessions: for one principal as long as it keeps
+ * sending requests, or for one request.
  *
  * @module
  */
-import { shortHash } from "../../internal/random.ts";
 import type { UpstreamCloseReason } from "../../protocol/events.ts";
 import type { Exchange } from "../../protocol/exchange.ts";
 import { isModern } from "../../protocol/versions.ts";
-import { ListCache } from "./list_cache.ts";
-import { ownerKey } from "../../sessions/owner.ts";
-import { upstreamCapabilities } from "./translate.ts";
+import { type LimitedKind, shareOf } from "./capacity.ts";
+import { LATE_LIST_MS, ListCache } from "./list_cache.ts";
+import { listsKey, sharingKey } from "./sharing_key.ts";
 import { type SessionsHost, UpstreamSessions } from "./upstream_sessions.ts";
 
 /** Represents upstream sessions that a request may use. */
@@ -28,8 +27,15 @@ interface Expiring<T> {
 
 interface SharedSessions {
   readonly sessions: UpstreamSessions;
+  /** Holds when they end, whether they are in use or not. */
+  readonly endsAt: number;
+  /** Stops the timer for that. */
+  readonly stopLimit: () => void;
   users: number;
 }
+
+/** Limits how often one user's upstream sessions are kept: for so many clients with other capabilities. */
+const MOST_EACH = 16;
 
 /** Keeps the upstream sessions of clients without a session. */
 export class StatelessClients {
@@ -40,6 +46,7 @@ export class StatelessClients {
   readonly #shared = new Map<string, Expiring<SharedSessions>>();
   /** Holds the cached lists of principals, those used least recently first. */
   readonly #lists = new Map<string, Expiring<ListCache>>();
+  #hasReported = false;
 
   constructor(host: SessionsHost) {
     this.#host = host;
@@ -52,19 +59,23 @@ export class StatelessClients {
 
   /** Returns the sessions that a request may use. */
   acquire(exchange: Exchange): AcquiredSessions {
-    const { stateless, limits: { principals } } = this.#host.settings;
+    const { clock, stateless } = this.#host.settings;
     if (stateless === "request" || !isModern(exchange.protocolVersion)) {
       return this.#acquireSingle(exchange);
     }
-    const key = clientKey(exchange);
-    let shared = this.#shared.get(key);
-    if (shared === undefined) {
-      if (this.#shared.size >= principals && !this.#evictOne()) {
-        return this.#acquireSingle(exchange);
-      }
-      const sessions = this.#create(exchange, this.#createCache());
-      shared = { value: { sessions, users: 0 }, stopTimer() {} };
+    const key = sharingKey(exchange);
+    if (key === undefined) {
+      if (!this.#hasReported) this.#host.report({ type: "upstream-unshared" });
+      this.#hasReported = true;
+      return this.#acquireSingle(exchange);
     }
+    let shared = this.#shared.get(key);
+    if (shared !== undefined && shared.value.endsAt <= clock.now()) {
+      this.#closeShared(key, "expired");
+      shared = undefined;
+    }
+    shared ??= this.#createShared(key, exchange);
+    if (shared === undefined) return this.#acquireSingle(exchange);
     // The one used last goes to the end.
     this.#shared.delete(key);
     this.#shared.set(key, shared);
@@ -72,6 +83,29 @@ export class StatelessClients {
     sessions.logLevel = exchange.logLevel;
     return { sessions, retain: () => this.#retain(key, shared) };
   }
+
+  /** Creates sessions to keep; returns `undefined` if there is no room for them. */
+  #createShared(key: string, exchange: Exchange): Expiring<SharedSessions> | undefined {
+    const { clock, principalAbsoluteMs, limits: { principals } } = this.#host.settings;
+    const share = shareOf(exchange.principal);
+    const own = ({ sessions }: SharedSessions) => sessions.share === share;
+    let count = 0;
+    for (const { value } of this.#shared.values()) if (own(value)) count++;
+    // A user with many clients takes the place of its own ones.
+    if (share !== undefined && count >= MOST_EACH && !this.#evictOne(own)) return undefined;
+    if (this.#shared.size >= principals && !this.#evictOne()) return undefined;
+    const sessions = this.#create(exchange, this.#createCache(), key);
+    const endsAt = clock.now() + principalAbsoluteMs;
+    const stopLimit = clock.timer(principalAbsoluteMs, () => this.#closeShared(key, "expired"));
+    if (this.#shared.size === 0) this.#host.capacity.reclaimers.add(this.#reclaim);
+    return { value: { sessions, endsAt, stopLimit, users: 0 }, stopTimer() {} };
+  }
+
+  /** Closes sessions that aren't in use, because a place for something else is needed. */
+  readonly #reclaim = (kind: LimitedKind, share: string | undefined): boolean =>
+    this.#evictOne(({ sessions }) =>
+      (share === undefined || sessions.share === share) && sessions.holds(kind)
+    );
 
   /** Removes the cached lists of an upstream that was removed or replaced. */
   removeLists(upstream: string): void {
@@ -82,8 +116,10 @@ export class StatelessClients {
   async close(reason: UpstreamCloseReason): Promise<void> {
     const { all } = this;
     for (const { stopTimer } of [...this.#shared.values(), ...this.#lists.values()]) stopTimer();
+    for (const { value } of this.#shared.values()) value.stopLimit();
     this.#shared.clear();
     this.#lists.clear();
+    this.#host.capacity.reclaimers.delete(this.#reclaim);
     await Promise.all(all.map((sessions) => sessions.close(reason)));
   }
 
@@ -113,9 +149,9 @@ export class StatelessClients {
   }
 
   /** Closes the shared sessions that were used least recently and aren't in use now, if any. */
-  #evictOne(): boolean {
+  #evictOne(mayGo: (shared: SharedSessions) => boolean = () => true): boolean {
     for (const [key, { value }] of this.#shared) {
-      if (value.users > 0) continue;
+      if (value.users > 0 || !mayGo(value)) continue;
       this.#closeShared(key, "evicted");
       return true;
     }
@@ -127,6 +163,8 @@ export class StatelessClients {
     if (shared === undefined) return;
     this.#shared.delete(key);
     shared.stopTimer();
+    shared.value.stopLimit();
+    if (this.#shared.size === 0) this.#host.capacity.reclaimers.delete(this.#reclaim);
     this.#closeSingle(shared.value.sessions, reason);
   }
 
@@ -139,14 +177,12 @@ export class StatelessClients {
   #cacheFor(exchange: Exchange): ListCache {
     const { clock, listCacheMs, limits: { principals } } = this.#host.settings;
     if (listCacheMs === 0) return this.#createCache();
-    const { principal: { scopes }, request } = exchange;
-    // Lists may depend on what the credentials allow.
-    const authorization = shortHash(request.headers.get("authorization") ?? "");
-    const key = JSON.stringify([clientKey(exchange), scopes, authorization]);
+    const key = listsKey(exchange);
     const cached = this.#lists.get(key) ?? { value: this.#createCache(), stopTimer() {} };
     cached.stopTimer();
-    // No list is valid for longer, but some may be fetched after this request has begun.
-    cached.stopTimer = clock.timer(2 * listCacheMs, () => this.#lists.delete(key));
+    // No list is valid for much longer, but some may be fetched after this request has begun.
+    const ms = Math.max(2 * listCacheMs, LATE_LIST_MS);
+    cached.stopTimer = clock.timer(ms, () => this.#lists.delete(key));
     this.#lists.delete(key);
     this.#lists.set(key, cached);
     const [oldest] = this.#lists.keys();
@@ -158,20 +194,15 @@ export class StatelessClients {
   }
 
   #createCache(): ListCache {
-    const { clock, listCacheMs } = this.#host.settings;
-    return new ListCache(clock, listCacheMs);
+    return new ListCache(this.#host.settings.clock);
   }
 
-  #create(exchange: Exchange, lists: ListCache): UpstreamSessions {
+  #create(exchange: Exchange, lists: ListCache, key?: string): UpstreamSessions {
     const { principal, client, protocolVersion: version } = exchange;
     const host = this.#host;
-    return new UpstreamSessions({ host, sessionId: undefined, principal, client, version, lists });
+    const init = { host, sessionId: undefined, principal, client, version, lists };
+    return new UpstreamSessions({ ...init, ...key !== undefined && { stranger: key } });
   }
-}
-
-/** Returns a key that is equal for requests of one owner whose clients have equal capabilities. */
-function clientKey({ principal, client, protocolVersion: version }: Exchange): string {
-  return JSON.stringify([ownerKey(principal), version, upstreamCapabilities(client, version)]);
 }
 
 function once(act: () => void): () => void {

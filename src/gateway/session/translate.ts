@@ -17,6 +17,7 @@ import {
 } from "../../protocol/shapes.ts";
 import { isModern, type ProtocolVersion, VERSIONS } from "../../protocol/versions.ts";
 import type { UpstreamFacts } from "../types.ts";
+import { visibleQuestion } from "./visible_question.ts";
 
 /** Lists the `_meta` keys that concern only the client and the gateway. */
 const HOP_META: ReadonlySet<string> = new Set([
@@ -110,16 +111,17 @@ export function modernResult(
 }
 
 /**
- * Checks that an upstream may ask a client a question.
+ * Checks that an upstream may ask a client a question, and returns its parameters for the client: the
+ * user sees invisible characters in its texts.
  *
  * @throws {McpError} If clients don't answer the method
  * @throws {MissingCapabilityError} If the client lacks the capability
  */
-export function checkQuestion(
+export function questionFor(
   method: string,
   params: JsonObject,
   capabilities: ClientCapabilities,
-): void {
+): JsonObject {
   const facts = methodFacts(method);
   if (facts?.from !== "server" || facts.kind !== "request" || !facts.clientCapability) {
     throw new McpError(ErrorCode.MethodNotFound, "Ask only with methods that clients answer");
@@ -127,13 +129,14 @@ export function checkQuestion(
   const known: JsonObject = { ...capabilities };
   const capability = known[facts.clientCapability];
   if (!isObject(capability)) throw new MissingCapabilityError(facts.clientCapability);
-  if (method !== "elicitation/create") return;
+  if (method !== "elicitation/create") return visibleQuestion(params);
   // A client that lists no modes supports forms.
   const mode = params.mode === "url" ? "url" : "form";
   const formByDefault = mode === "form" && capability.url === undefined;
   if (capability[mode] === undefined && !formByDefault) {
     throw new MissingCapabilityError(`elicitation.${mode}`);
   }
+  return visibleQuestion(params);
 }
 
 const RANKS: ReadonlyMap<unknown, number> = new Map(LOG_LEVELS.map((level, rank) => [level, rank]));

@@ -5,31 +5,38 @@
  *
  * @module
  */
+import { shortHash } from "../../internal/random.ts";
 import { ErrorCode, McpError } from "../../protocol/errors.ts";
 import type { McpEvent, UpstreamCloseReason } from "../../protocol/events.ts";
 import type { ClientFacts, Notification, Principal } from "../../protocol/exchange.ts";
-import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
+import type { JsonObject } from "../../protocol/jsonrpc.ts";
 import type { LogLevel } from "../../protocol/shapes.ts";
 import type { ProtocolVersion } from "../../protocol/versions.ts";
-import { fetchList } from "../client/fetch_list.ts";
 import type { GatewaySettings } from "../options.ts";
-import { abortable, withDeadline } from "../shared/deadline.ts";
-import { LIST_KINDS, type ListKind, LISTS } from "../shared/list_kinds.ts";
-import type { UpstreamCall, UpstreamFacts } from "../types.ts";
+import { ownerKey } from "../../sessions/owner.ts";
+import type { KnownItems } from "../shared/known_items.ts";
+import { CHANGED_LISTS, LIST_KINDS, type ListKind } from "../shared/list_kinds.ts";
+import { type Capacity, type LimitedKind, shareOf } from "./capacity.ts";
 import { NotificationCoalescer } from "./coalesce.ts";
+import type { Crashes } from "./crashes.ts";
 import type { DownstreamClient } from "./downstream.ts";
 import type { ListCache } from "./list_cache.ts";
-import {
-  ManagedSession,
-  type RegisteredUpstream,
-  type RequestContext,
-  UnusableError,
-} from "./managed_session.ts";
-import { checkQuestion, upstreamCapabilities } from "./translate.ts";
+import { ManagedSession, type RegisteredUpstream } from "./managed_session.ts";
+import type { RecentFailures } from "./recent_failures.ts";
+import { upstreamCapabilities } from "./translate.ts";
+import { UpstreamLists } from "./upstream_lists.ts";
 
 /** Provides what upstream sessions need of the view that they are used by. */
 export interface SessionsHost {
   readonly settings: GatewaySettings;
+  /** Limits what is started, for all views of the gateway together. */
+  readonly capacity: Capacity;
+  /** Remembers which upstreams failed to tell something about themselves. */
+  readonly failures: RecentFailures;
+  /** Remembers which programs crash. */
+  readonly crashes: Crashes;
+  /** Remembers the names of what upstreams list, for events. */
+  readonly known: KnownItems;
   /** Holds the upstreams of the view, in their order. */
   readonly upstreams: ReadonlyMap<string, RegisteredUpstream>;
   readonly report: (event: McpEvent) => void;
@@ -55,32 +62,50 @@ export interface UpstreamSessionsInit {
   readonly client: ClientFacts;
   readonly version: ProtocolVersion;
   readonly lists: ListCache;
+  /** Tells requests without authentication apart that have no session, if anything does. */
+  readonly stranger?: string;
 }
 
 /** Holds one client's sessions with all upstreams of a view. */
 export class UpstreamSessions implements DownstreamClient {
   readonly settings: GatewaySettings;
-  readonly principal: Principal;
+  /** Identifies the owner of the sessions. What a request may do depends on its own principal. */
+  readonly owner: string;
+  readonly capacity: Capacity;
+  /** Remembers the names of what upstreams list, for events. */
+  readonly known: KnownItems;
+  readonly share: string | undefined;
+  readonly crashes: Crashes;
+  readonly crashOwner: string;
+  /** Holds what the client is told about its upstreams. */
+  readonly lists: UpstreamLists;
   readonly facts: ClientFacts;
   readonly version: ProtocolVersion;
   readonly report: (event: McpEvent) => void;
   logLevel: LogLevel | undefined;
+  /** Lists the `list_changed` notifications that were advertised; `undefined` if nothing was yet. */
+  advertised: readonly string[] | undefined;
   readonly #host: SessionsHost;
   readonly #sessionId: string | undefined;
-  readonly #lists: ListCache;
   readonly #sessions = new Map<string, ManagedSession>();
-  readonly #fetches = new Map<string, Promise<readonly JsonObject[]>>();
   readonly #subscriptions = new Map<string, Set<string>>();
   readonly #waiters = new Set<() => void>();
   readonly #coalescer: NotificationCoalescer;
-  readonly #reported = new WeakSet<readonly JsonObject[]>();
   readonly #closing = new AbortController();
   #closed: Promise<void> | undefined;
 
-  constructor({ host, sessionId, principal, client, version, lists }: UpstreamSessionsInit) {
+  constructor(
+    { host, sessionId, principal, client, version, lists, stranger }: UpstreamSessionsInit,
+  ) {
     this.settings = host.settings;
     this.report = host.report;
-    this.principal = Object.freeze({ ...principal });
+    this.owner = ownerKey(principal);
+    this.capacity = host.capacity;
+    this.known = host.known;
+    this.share = shareOf(principal);
+    this.crashes = host.crashes;
+    // Strangers share nothing but this: the crashes of one would delay the programs of all.
+    this.crashOwner = this.share ?? sessionId ?? stranger ?? this.owner;
     this.version = version;
     this.facts = {
       ...client.info && { info: client.info },
@@ -88,9 +113,16 @@ export class UpstreamSessions implements DownstreamClient {
     };
     this.#host = host;
     this.#sessionId = sessionId;
-    this.#lists = lists;
+    this.lists = new UpstreamLists({ host, sessions: this, cache: lists });
     const { clock } = host.settings;
-    this.#coalescer = new NotificationCoalescer(clock, (notification) => this.#send(notification));
+    this.#coalescer = new NotificationCoalescer(
+      clock,
+      (notification) => this.#send(notification),
+      ({ method }) => {
+        const session = sessionId && shortHash(sessionId);
+        this.report({ type: "message-dropped", session, method, reason: "too-many" });
+      },
+    );
   }
 
   /** Returns the names of the upstreams, in their order. */
@@ -98,11 +130,14 @@ export class UpstreamSessions implements DownstreamClient {
     return [...this.#host.upstreams.keys()];
   }
 
-  /** Counts the sessions that are open or opening. */
-  get openCount(): number {
-    let count = 0;
-    for (const session of this.#sessions.values()) if (session.isOpen) count++;
-    return count;
+  /** Tells whether the client has a session. Without one it can't be notified. */
+  get isSession(): boolean {
+    return this.#sessionId !== undefined;
+  }
+
+  /** Aborts when `close` is called. */
+  get closing(): AbortSignal {
+    return this.#closing.signal;
   }
 
   /** Tells whether `close` was called. */
@@ -121,48 +156,26 @@ export class UpstreamSessions implements DownstreamClient {
     return session;
   }
 
+  /** Returns the session with an upstream, if it was used so far. */
+  peek(name: string): ManagedSession | undefined {
+    return this.#sessions.get(name);
+  }
+
   /** Returns the sessions that were used so far. */
   get used(): readonly ManagedSession[] {
     return [...this.#sessions.values()];
   }
 
-  /**
-   * Returns a list of one upstream, with the names that the client knows.
-   *
-   * @throws {McpError} If the list can't be fetched
-   * @throws {AbortSignal["reason"]} If the signal of the context aborts
-   */
-  async list(
-    name: string,
-    kind: ListKind,
-    context: RequestContext,
-  ): Promise<readonly JsonObject[]> {
-    const cached = this.#lists.get(name, kind);
-    if (cached !== undefined) {
-      if ("error" in cached) throw cached.error;
-      return cached.entries;
-    }
-    const key = `${kind} ${name}`;
-    let fetching = this.#fetches.get(key);
-    if (fetching === undefined) {
-      fetching = this.#fetch(name, kind, context.request)
-        .finally(() => this.#fetches.delete(key));
-      fetching.catch(() => {});
-      this.#fetches.set(key, fetching);
-    }
-    return await abortable(fetching, context.signal);
-  }
-
-  /** Returns `true` at the first call for a list, so that its duplicates are reported once. */
-  isFirstReport(list: readonly JsonObject[]): boolean {
-    if (this.#reported.has(list)) return false;
-    this.#reported.add(list);
-    return true;
+  /** Tells whether something is open that takes a place of a kind. */
+  holds(kind: LimitedKind): boolean {
+    return this.used.some(({ facts, isProgram }) =>
+      facts !== undefined && (kind === "upstreamSessions" || isProgram)
+    );
   }
 
   /** Ends the session with an upstream that was removed or replaced. */
   async remove(name: string, reason: UpstreamCloseReason): Promise<void> {
-    this.#lists.remove(name);
+    this.lists.remove(name);
     const session = this.#sessions.get(name);
     this.#sessions.delete(name);
     if (reason === "removed") this.#subscriptions.delete(name);
@@ -183,8 +196,14 @@ export class UpstreamSessions implements DownstreamClient {
     await Promise.all(sessions.map((session) => session.close(reason)));
   }
 
+  /** Tells whether the client may get a notification: not of a list whose changes weren't advertised. */
+  wantsChange(method: string): boolean {
+    if (this.advertised === undefined || !CHANGED_LISTS.has(method)) return true;
+    return this.advertised.includes(method);
+  }
+
   notify(notification: Notification): void {
-    if (this.#sessionId === undefined) return;
+    if (this.#sessionId === undefined || !this.wantsChange(notification.method)) return;
     if (notification.method === "notifications/message") return this.#send(notification);
     this.#coalescer.add(notification);
   }
@@ -218,7 +237,22 @@ export class UpstreamSessions implements DownstreamClient {
   }
 
   invalidateLists(upstream: string, kinds: readonly ListKind[] = LIST_KINDS): void {
-    this.#lists.invalidate(upstream, kinds);
+    this.lists.invalidate(upstream, kinds);
+  }
+
+  /**
+   * Checks that the client may subscribe to a resource, or has.
+   *
+   * @throws {McpError} If the client has `limits.subscriptions` subscriptions already
+   */
+  checkRoom(uri: string): void {
+    let size = 0;
+    for (const uris of this.#subscriptions.values()) {
+      if (uris.has(uri)) return;
+      size += uris.size;
+    }
+    if (size < this.settings.limits.subscriptions) return;
+    throw new McpError(ErrorCode.InvalidParams, "Unsubscribe from another resource first");
   }
 
   /**
@@ -227,12 +261,8 @@ export class UpstreamSessions implements DownstreamClient {
    * @throws {McpError} If the client has `limits.subscriptions` subscriptions already
    */
   subscribe(upstream: string, uri: string): void {
+    this.checkRoom(uri);
     const uris = this.#subscriptions.get(upstream) ?? new Set();
-    let size = uris.has(uri) ? 0 : 1;
-    for (const each of this.#subscriptions.values()) size += each.size;
-    if (size > this.settings.limits.subscriptions) {
-      throw new McpError(ErrorCode.InvalidParams, "Unsubscribe from another resource first");
-    }
     this.#subscriptions.set(upstream, uris.add(uri));
   }
 
@@ -245,64 +275,6 @@ export class UpstreamSessions implements DownstreamClient {
   #send(notification: Notification): void {
     if (this.#sessionId === undefined || this.isClosed) return;
     this.#host.notify(this.#sessionId, notification);
-  }
-
-  async #fetch(name: string, kind: ListKind, request: Request): Promise<readonly JsonObject[]> {
-    const { clock, listTimeoutMs: ms } = this.settings;
-    const session = this.get(name);
-    if (session === undefined) return [];
-    const generation = this.#lists.generation(name, kind);
-    try {
-      return await withDeadline({ clock, ms, signal: this.#closing.signal }, async (signal) => {
-        const facts = await session.ensureOpen({ request, signal });
-        const entries = await this.#fetchFrom(session, facts, kind, { request, signal });
-        const can = facts.capabilities[LISTS[kind].capability];
-        const lasting = this.#sessionId !== undefined && isObject(can) && can.listChanged === true;
-        this.#lists.set(name, kind, generation, { entries }, lasting);
-        return entries;
-      });
-    } catch (error) {
-      throw this.#fetchFailed(name, kind, generation, error);
-    }
-  }
-
-  #fetchFrom(
-    session: ManagedSession,
-    facts: UpstreamFacts,
-    kind: ListKind,
-    { request, signal }: RequestContext,
-  ): Promise<readonly JsonObject[]> {
-    const { name } = session;
-    const ask: UpstreamCall["ask"] = async (method, params) => {
-      checkQuestion(method, params, this.facts.capabilities);
-      const answer = this.ask(method, params, signal);
-      if (answer !== undefined) return await answer;
-      throw new McpError(ErrorCode.Refused, "Ask during a call");
-    };
-    return fetchList({
-      upstream: name,
-      facts,
-      kind,
-      limits: this.settings.limits,
-      report: this.report,
-      rename: (own) => this.#host.rename(name, own),
-      request: (method, params) =>
-        session.request({ method, params, signal, request, notify() {}, ask }),
-    });
-  }
-
-  #fetchFailed(upstream: string, kind: ListKind, generation: number, error: unknown): unknown {
-    // That the client's session ended says nothing about the upstream.
-    if (this.#closing.signal.aborted) return error;
-    if (!(error instanceof UnusableError)) {
-      this.report({ type: "upstream-failed", upstream, during: LISTS[kind].method, error });
-    }
-    const shown = error instanceof McpError ? error : new McpError(
-      ErrorCode.InternalError,
-      `Ask again later: the upstream "${upstream}" gave no list that can be used in time`,
-    );
-    this.#lists.set(upstream, kind, generation, { error: shown });
-    return shown;
   }
 }
 

@@ -48,6 +48,8 @@ const ADVICE: Readonly<Record<UpstreamFailure, string>> = {
 export interface UpstreamErrorInit {
   /** Adds an origin, a status or an exit code to the message. Never a header, path or body. */
   readonly detail?: string;
+  /** Replaces the kind's own advice by one for the upstream at hand. */
+  readonly advice?: string;
   /** Holds the HTTP status, if the upstream answered with one. */
   readonly status?: number;
   /** Holds the system's error code, such as `ECONNREFUSED`. */
@@ -56,7 +58,7 @@ export interface UpstreamErrorInit {
 
 /**
  * Reports that an upstream can't be reached, rejects a request, or ended. Says the kind of failure
- * and the origin; holds no header, path, query, body or credential.
+ * and the origin, or the program; holds no header, path of a URL, query, body or credential.
  *
  * @example
  * ```ts
@@ -73,14 +75,18 @@ export class UpstreamError extends Error {
   readonly status: number | undefined;
   /** Holds the system's error code, if there is one. */
   readonly code: string | undefined;
+  /** Holds the detail in the message, if there is one. */
+  readonly detail: string | undefined;
 
   /** Creates an error of a kind. */
-  constructor(kind: UpstreamFailure, { detail, status, code }: UpstreamErrorInit = {}) {
-    super(detail === undefined ? ADVICE[kind] : `${ADVICE[kind]} (${detail})`);
+  constructor(kind: UpstreamFailure, init: UpstreamErrorInit = {}) {
+    const { detail, advice = ADVICE[kind], status, code } = init;
+    super(detail === undefined ? advice : `${advice} (${detail})`);
     this.name = "UpstreamError";
     this.kind = kind;
     this.status = status;
     this.code = code;
+    this.detail = detail;
   }
 }
 
@@ -104,7 +110,7 @@ export function statusError(status: number, origin: string): UpstreamError {
 const BY_SIGN: readonly (readonly [UpstreamFailure, RegExp])[] = [
   [
     "tls",
-    /CERT|SELF_SIGNED|UNABLE_TO_(?:VERIFY|GET)|ERR_TLS|ERR_SSL|EPROTO|invalid peer certificate|handshake/i,
+    /CERT|SELF_SIGNED|UNABLE_TO_(?:VERIFY|GET)|ERR_TLS|ERR_SSL|EPROTO|invalid peer certificate|handshake|SSL routines|InvalidContentType/i,
   ],
   ["dns", /ENOTFOUND|EAI_|dns error|FailedToResolve|NameResolution|ENODATA/i],
   ["timeout", /ETIMEDOUT|UND_ERR_\w*TIMEOUT|TimeoutError|timed out/i],

@@ -7,8 +7,10 @@ import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import type { Clock } from "../../internal/clock.ts";
 import { EndOfTurn } from "../../internal/end_of_turn.ts";
 import { ErrorCode, McpError } from "../../protocol/errors.ts";
+import { quote } from "../../internal/quote.ts";
 import { childEnv } from "./child_env.ts";
 import { childGroups, HAS_GROUPS, killGroup } from "./child_groups.ts";
+import { startProblem } from "./start_problem.ts";
 import { abortable, deadline } from "../shared/deadline.ts";
 import { UpstreamError } from "../shared/upstream_error.ts";
 
@@ -31,6 +33,8 @@ export interface ChildInit extends ChildSettings {
   /** Takes what the program writes. */
   readonly onStdout: (chunk: Uint8Array) => void;
   readonly onStderr: (chunk: Uint8Array) => void;
+  /** Called once when the process has exited. */
+  readonly onGone?: () => void;
   /** Called once when the process has exited and all of its output was delivered. */
   readonly onExit: (error: UpstreamError) => void;
 }
@@ -86,8 +90,10 @@ export class Child {
     } catch (error) {
       const { code } = error as { code?: unknown }; // `spawn` throws objects only
       const known = typeof code === "string" ? { code } : {};
-      const detail = "can't run the program, or can't use its working directory";
-      throw new UpstreamError("refused", { detail, ...known });
+      const problem = await startProblem(init);
+      const advice = problem?.advice ??
+        `Correct this program, or the interpreter in its first line: ${quote(command)}`;
+      throw new UpstreamError("refused", { advice, ...known });
     }
   }
 
@@ -169,6 +175,7 @@ export class Child {
     // Kills the child's own children, which may keep its output streams open.
     childGroups.remove(this.pid);
     this.#exited.resolve();
+    this.#init.onGone?.();
     const detail = signal === null ? `it exited with ${code}` : `it was ended by ${signal}`;
     const finish = () => {
       stopTimer();

@@ -4,7 +4,7 @@
  * @module
  */
 import type { OpenInit } from "../types.ts";
-import { Lines } from "./lines.ts";
+import { Lines } from "../../internal/lines.ts";
 
 /** Limits the bytes of a line that are reported. */
 const MAX_BYTES = 4096;

@@ -12,6 +12,7 @@
 import { functionOption } from "../../internal/check.ts";
 import type { Fetch } from "../../internal/types.ts";
 import { isModern } from "../../protocol/versions.ts";
+import { EraMemory } from "../client/era_memory.ts";
 import { openSession } from "../client/open_session.ts";
 import {
   checkSessionOptions,
@@ -79,19 +80,30 @@ interface HttpSettings extends SessionSettings, HttpTarget {
  */
 export function http(options: HttpOptions): Upstream {
   const settings = checkHttpOptions(options);
+  const eras = new EraMemory();
   return {
     kind: "http",
     identity: settings.identity,
-    open: (init) => open(settings, init),
+    open: (init) =>
+      eras.open({
+        ...settings,
+        ...init,
+        attempt: (versions, onSilent) => open({ ...settings, versions }, init, onSilent),
+      }),
   };
 }
 
-async function open(settings: HttpSettings, init: OpenInit): Promise<UpstreamSession> {
+async function open(
+  settings: HttpSettings,
+  init: OpenInit,
+  onSilent: () => void,
+): Promise<UpstreamSession> {
   const params = new HeaderParams();
   const transport = new HttpTransport(settings, init, params);
   const session = await openSession(transport, init, {
     ...settings,
     onVersion: (version) => transport.setVersion(version),
+    onSilent,
   });
   if (!isModern(session.facts.protocolVersion)) return session;
   return new MirroringSession(session, params, init);

@@ -14,7 +14,7 @@ import { discard } from "./http_body.ts";
 
 /** Describes the request that a token is for. */
 export interface TokenContext {
-  /** Identifies the session's owner. */
+  /** Identifies the sender of the client's request, with the rights that it has now. */
   readonly principal: Principal;
   /** Holds the client's HTTP request that causes the request to the upstream. */
   readonly request: Request;

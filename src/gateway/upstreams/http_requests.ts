@@ -6,7 +6,6 @@
  */
 import type { Fetch } from "../../internal/types.ts";
 import { ErrorCode, McpError } from "../../protocol/errors.ts";
-import type { Principal } from "../../protocol/exchange.ts";
 import { HeaderName } from "../../protocol/headers.ts";
 import {
   isObject,
@@ -17,6 +16,7 @@ import {
 import { isModern, type ProtocolVersion } from "../../protocol/versions.ts";
 import { HOPS_HEADER, nextHops } from "../shared/hops.ts";
 import { fetchError, statusError, UpstreamError } from "../shared/upstream_error.ts";
+import type { Caller } from "../types.ts";
 import { forwardedHeaders } from "./forward_headers.ts";
 import { type Authorizer, createAuthorizer, type HttpAuth } from "./http_auth.ts";
 import { discard, readErrorJson } from "./http_body.ts";
@@ -49,8 +49,8 @@ const MAX_SESSION_ID = 4096;
 /** Describes one HTTP request. */
 export interface HttpRequestInit {
   readonly method: "POST" | "GET" | "DELETE";
-  /** Holds the client's request that causes this one. */
-  readonly request: Request;
+  /** Holds the client's request that causes this one, and its sender. */
+  readonly caller: Caller;
   readonly signal: AbortSignal;
   /** Adds headers to this request only. */
   readonly headers?: HeaderFields;
@@ -60,7 +60,6 @@ export interface HttpRequestInit {
 /** Sends the HTTP requests of one session. */
 export class HttpRequests {
   readonly #target: HttpTarget;
-  readonly #principal: Principal;
   readonly #authorizer: Authorizer;
   /** Holds the headers that all requests of a method share. */
   #shared: Readonly<Record<HttpRequestInit["method"], HeaderFields>>;
@@ -68,9 +67,8 @@ export class HttpRequests {
   #sessionId: string | undefined;
   #version: ProtocolVersion | undefined;
 
-  constructor(target: HttpTarget, principal: Principal) {
+  constructor(target: HttpTarget) {
     this.#target = target;
-    this.#principal = principal;
     this.#url = target.url;
     this.#authorizer = createAuthorizer(target.auth, target.url, target.fetch);
     this.#shared = this.#sharedHeaders();
@@ -116,8 +114,9 @@ export class HttpRequests {
    *
    * @throws {UpstreamError} If there is no usable response
    */
-  async send({ method, request, signal, headers: own, body }: HttpRequestInit): Promise<Response> {
+  async send({ method, caller, signal, headers: own, body }: HttpRequestInit): Promise<Response> {
     const { forwarded, origin } = this.#target;
+    const { principal, request } = caller;
     const headers = {
       ...forwarded.size > 0 && forwardedHeaders(request.headers, forwarded),
       ...this.#shared[method],
@@ -125,7 +124,7 @@ export class HttpRequests {
       [HOPS_HEADER]: nextHops(request),
     };
     const init = { method, headers, signal, redirect: "manual" as const, ...body && { body } };
-    const context = { principal: this.#principal, request };
+    const context = { principal, request };
     // A redirect is relative to the URL of this request, which other requests don't change.
     let url = this.#url;
     try {
@@ -177,7 +176,7 @@ export class HttpRequests {
       return error.error;
     }
     // Servers of the 2025 era answer to an unknown method of 2026 in many ways.
-    if (method === "server/discover" && status < 500 && status !== 403 && status !== 429) {
+    if (method === "server/discover" && status <= 501 && status !== 403 && status !== 429) {
       return new McpError(ErrorCode.MethodNotFound, "The upstream has no server/discover");
     }
     if (status === 429) return new McpError(ErrorCode.Refused, "Call again later: 429");

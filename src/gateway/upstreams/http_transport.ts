@@ -6,14 +6,16 @@
  */
 import type { Clock } from "../../internal/clock.ts";
 import { type Delay, DelayLine } from "../../internal/delay_line.ts";
+import { randomFraction } from "../../internal/random.ts";
 import { ErrorCode, McpError } from "../../protocol/errors.ts";
 import { HeaderName } from "../../protocol/headers.ts";
 import type { JsonRpcRequest, RequestId } from "../../protocol/jsonrpc.ts";
 import type { ProtocolVersion } from "../../protocol/versions.ts";
 import type { Message, Transport } from "../client/transport.ts";
 import { abortable, deadline, withDeadline } from "../shared/deadline.ts";
+import { TaskQueue } from "../shared/task_queue.ts";
 import { fetchError, UpstreamError } from "../shared/upstream_error.ts";
-import type { OpenInit, UpstreamCall } from "../types.ts";
+import type { Caller, OpenInit } from "../types.ts";
 import { discard, isAnswer, isStream, readEvents, readJson } from "./http_body.ts";
 import { HttpRequests, type HttpTarget } from "./http_requests.ts";
 import { type HeaderFields, type HeaderParams, mirroredHeaders } from "./mirrored_headers.ts";
@@ -26,8 +28,14 @@ const SERVER_STREAM_MS = 1000;
 const DELETE_MS = 2000;
 /** Limits the wait for the response to a notification or an answer, in milliseconds. */
 const NOTIFY_MS = 10_000;
-/** Delays the resumption of a broken stream, in milliseconds; doubled after each failure. */
-const FIRST_RESUME_MS = 500;
+/** Limits the notifications and answers that are sent at a time, and those that wait. */
+const MAX_SENDS = 8;
+const MAX_WAITING_SENDS = 256;
+/**
+ * Delays the resumption of a stream, in milliseconds, for any `retry` that the upstream sends; doubled
+ * with each connection on which no message arrived.
+ */
+const FIRST_RESUME_MS = 1000;
 const MAX_RESUME_MS = 30_000;
 /** Limits the wait for the response when resuming, in milliseconds. */
 const RESUME_TIMEOUT_MS = 10_000;
@@ -39,8 +47,12 @@ class StreamPosition {
   lastEventId: string | undefined;
   /** Holds the delay before resuming that the upstream asked for, in milliseconds. */
   retryMs: number | undefined;
-  /** Counts the resumptions since the last message. */
+  /** Counts the resumptions since the last message, or since a connection opened. */
   resumes = 0;
+  /** Counts the connections in a row that were short and without a message. */
+  empty = 0;
+  /** Holds when the connection opened, in milliseconds since the epoch. */
+  openedAt = 0;
   /** Stops reading a while after the answer; set once the answer has arrived. */
   lingering: Delay | undefined;
 }
@@ -50,7 +62,9 @@ export class HttpTransport implements Transport {
   onmessage: Transport["onmessage"];
   onclose: Transport["onclose"];
   onlost: Transport["onlost"];
-  readonly #init: OpenInit;
+  /** Holds the latest caller, on whose behalf everything is sent that belongs to no other. */
+  #caller: Caller;
+  readonly #init: Pick<OpenInit, "name" | "report">;
   readonly #clock: Clock;
   readonly #requests: HttpRequests;
   readonly #params: HeaderParams;
@@ -58,12 +72,14 @@ export class HttpTransport implements Transport {
   readonly #pending = new Map<RequestId, AbortController>();
   readonly #closing = new AbortController();
   readonly #lingers: DelayLine;
+  readonly #sends = new TaskQueue(MAX_SENDS, MAX_WAITING_SENDS);
   #closed: Promise<void> | undefined;
 
   constructor(target: HttpTarget, init: OpenInit, params: HeaderParams) {
-    this.#init = init;
+    this.#caller = { principal: init.principal, request: init.request };
+    this.#init = { name: init.name, report: init.report };
     this.#clock = init.clock;
-    this.#requests = new HttpRequests(target, init.principal);
+    this.#requests = new HttpRequests(target);
     this.#params = params;
     this.#lingers = new DelayLine(init.clock, LINGER_MS);
   }
@@ -77,11 +93,25 @@ export class HttpTransport implements Transport {
     this.#requests.setVersion(version);
   }
 
-  async send(message: Message, call?: UpstreamCall): Promise<void> {
-    if ("method" in message && "id" in message) return await this.#sendRequest(message, call);
+  async send(message: Message, given: Caller = this.#caller): Promise<void> {
+    const { principal, request } = given;
+    const caller = { principal, request };
+    if ("method" in message && "id" in message) {
+      this.#caller = caller;
+      return await this.#sendRequest(message, caller);
+    }
+    const sent = this.#sends.run(() => this.#sendInTime(message, caller));
+    if (sent !== undefined) return await sent;
+    const method = "method" in message ? message.method : "response";
+    this.#init.report({ type: "upstream-message-dropped", upstream: this.#init.name, method });
+  }
+
+  /** Sends a notification or an answer. */
+  async #sendInTime(message: Message, caller: Caller): Promise<void> {
+    this.#closing.signal.throwIfAborted();
     const limit = { clock: this.#clock, ms: NOTIFY_MS, signal: this.#closing.signal };
     await withDeadline(limit, async (signal) => {
-      const response = await this.#post(message, this.#init.request, signal);
+      const response = await this.#post(message, caller, signal);
       if (response.status < 400) return discard(response);
       const error = await this.#requests.errorOf(response);
       if (error instanceof UpstreamError && error.kind === "not-found") this.onclose?.(error);
@@ -103,33 +133,34 @@ export class HttpTransport implements Transport {
     for (const controller of this.#pending.values()) controller.abort(reason);
     this.#lingers.clear();
     if (!this.#requests.hasSession) return;
-    const { request } = this.#init;
+    const caller = this.#caller;
     try {
       await withDeadline({ clock: this.#clock, ms: DELETE_MS }, async (signal) => {
-        discard(await this.#requests.send({ method: "DELETE", request, signal }));
+        discard(await this.#requests.send({ method: "DELETE", caller, signal }));
       });
     } catch {
       // The session is over already, or expires at the upstream.
     }
   }
 
-  async #post(message: Message, request: Request, signal: AbortSignal): Promise<Response> {
+  async #post(message: Message, caller: Caller, signal: AbortSignal): Promise<Response> {
     const headers = mirroredHeaders(message, (tool) => this.#params.of(tool));
     const body = JSON.stringify(message);
-    return await this.#requests.send({ method: "POST", request, signal, headers, body });
+    return await this.#requests.send({ method: "POST", caller, signal, headers, body });
   }
 
-  async #sendRequest(message: JsonRpcRequest, call: UpstreamCall | undefined): Promise<void> {
+  async #sendRequest(message: JsonRpcRequest, caller: Caller): Promise<void> {
     const { id, method } = message;
     this.#closing.signal.throwIfAborted();
     const controller = new AbortController();
     this.#pending.set(id, controller);
     try {
-      const request = call?.request ?? this.#init.request;
-      const response = await this.#post(message, request, controller.signal);
+      const response = await this.#post(message, caller, controller.signal);
       if (response.status >= 400) throw await this.#requests.errorOf(response, id, method);
       if (method === "initialize") this.#requests.setSession(response);
-      if (isStream(response)) return await this.#readToAnswer(message, response, controller);
+      if (isStream(response)) {
+        return await this.#readToAnswer(message, caller, response, controller);
+      }
       const answer = await readJson(response);
       this.onmessage?.(answer, id);
       if (!isAnswer(answer, id)) {
@@ -145,6 +176,7 @@ export class HttpTransport implements Transport {
   /** Reads a stream until its answer, and to its end. Resumes it if it breaks before the answer. */
   async #readToAnswer(
     { id, method }: JsonRpcRequest,
+    caller: Caller,
     first: Response,
     controller: AbortController,
   ): Promise<void> {
@@ -158,7 +190,7 @@ export class HttpTransport implements Transport {
     };
     for (let response = first;;) {
       try {
-        await readConnection(response, position, onMessage);
+        await this.#readConnection(response, position, onMessage);
       } finally {
         position.lingering?.cancel();
       }
@@ -168,7 +200,7 @@ export class HttpTransport implements Transport {
         throw new McpError(ErrorCode.NotAvailable, "The subscription ended");
       }
       if (this.#requests.isModern || position.lastEventId === undefined) break;
-      const next = await this.#resume(position, signal);
+      const next = await this.#resume(position, signal, caller);
       if (next === undefined) break;
       response = next;
     }
@@ -176,29 +208,73 @@ export class HttpTransport implements Transport {
   }
 
   /**
+   * Reads one connection of a stream to its end, whether it ends regularly or breaks.
+   *
+   * @throws {UpstreamError} If a message is too large
+   */
+  async #readConnection(
+    { body }: Response,
+    position: StreamPosition,
+    onMessage: (data: string) => void,
+  ): Promise<void> {
+    position.openedAt = this.#clock.now();
+    if (body === null) return;
+    try {
+      await readEvents(body, {
+        onId: (id) => position.lastEventId = id || undefined,
+        onRetry: (ms) => position.retryMs = ms,
+        onMessage: (data) => {
+          position.resumes = 0;
+          position.empty = 0;
+          onMessage(data);
+        },
+      });
+    } catch (error) {
+      if (error instanceof UpstreamError && error.kind === "protocol") throw error;
+      // A broken connection is resumed like one that ended.
+    }
+  }
+
+  /**
    * Resumes a stream after a delay, and again until it works or was tried too often.
    *
+   * @param caller Whose call the stream belongs to; by default the latest caller each time
    * @returns The response with the rest; `undefined` if the upstream is gone or too many tries failed
    * @throws {UpstreamError} If the upstream rejects the resumption
    */
-  async #resume(position: StreamPosition, signal: AbortSignal): Promise<Response | undefined> {
+  async #resume(
+    position: StreamPosition,
+    signal: AbortSignal,
+    caller?: Caller,
+  ): Promise<Response | undefined> {
     const { lastEventId } = position;
     while (position.resumes < MAX_RESUMES) {
-      const ms = position.retryMs ?? FIRST_RESUME_MS * 2 ** position.resumes;
       position.resumes++;
-      await this.#sleep(Math.min(ms, MAX_RESUME_MS), signal);
-      const outcome = await this.#tryResume(lastEventId, signal);
+      await this.#sleep(this.#resumeDelay(position), signal);
+      const outcome = await this.#tryResume(lastEventId, signal, caller ?? this.#caller);
       if (outcome === "gone") return undefined;
       if (outcome !== "failed") return outcome;
     }
     return undefined;
   }
 
+  /**
+   * Returns how long to wait before a stream is resumed: what the upstream asked for within bounds, and up
+   * to a quarter more, so that streams that broke together aren't resumed together.
+   */
+  #resumeDelay(position: StreamPosition): number {
+    const lasted = this.#clock.now() - position.openedAt;
+    if (lasted >= MAX_RESUME_MS && position.resumes === 1) position.empty = 0;
+    const least = Math.min(FIRST_RESUME_MS * 2 ** position.empty++, MAX_RESUME_MS);
+    const ms = Math.min(Math.max(position.retryMs ?? 0, least), MAX_RESUME_MS);
+    return ms * (1 + randomFraction() / 4);
+  }
+
   async #tryResume(
     lastEventId: string | undefined,
     signal: AbortSignal,
+    caller: Caller,
   ): Promise<Response | "gone" | "failed"> {
-    const { request } = this.#init;
     const headers: HeaderFields = lastEventId === undefined
       ? {}
       : { [HeaderName.LastEventId]: lastEventId };
@@ -207,7 +283,7 @@ export class HttpTransport implements Transport {
     const either = AbortSignal.any([signal, limit.signal]);
     try {
       const response = await this.#requests
-        .send({ method: "GET", request, signal: either, headers })
+        .send({ method: "GET", caller, signal: either, headers })
         .catch((error: unknown) => isGone(error) ? "gone" : "failed");
       signal.throwIfAborted();
       if (typeof response === "string") return response;
@@ -232,11 +308,11 @@ export class HttpTransport implements Transport {
 
   /** Opens the upstream's own stream. An upstream that rejects it, or answers late, has none. */
   async openServerStream(): Promise<boolean> {
-    const { request } = this.#init;
+    const caller = this.#caller;
     const limit = deadline(this.#clock, SERVER_STREAM_MS);
     const signal = AbortSignal.any([this.#closing.signal, limit.signal]);
     try {
-      const response = await this.#requests.send({ method: "GET", request, signal });
+      const response = await this.#requests.send({ method: "GET", caller, signal });
       if (response.status >= 300 || !isStream(response)) {
         discard(response);
         return false;
@@ -256,7 +332,7 @@ export class HttpTransport implements Transport {
     const onMessage = (data: string) => this.onmessage?.(parse(data));
     try {
       for (let response = first;;) {
-        await readConnection(response, position, onMessage);
+        await this.#readConnection(response, position, onMessage);
         const isReplayed = position.lastEventId !== undefined;
         const next = await this.#resume(position, signal);
         if (next === undefined) throw new UpstreamError("closed");
@@ -268,32 +344,6 @@ export class HttpTransport implements Transport {
     } catch (error) {
       if (!signal.aborted) this.onclose?.(error);
     }
-  }
-}
-
-/**
- * Reads one connection of a stream to its end, whether it ends regularly or breaks.
- *
- * @throws {UpstreamError} If a message is too large
- */
-async function readConnection(
-  { body }: Response,
-  position: StreamPosition,
-  onMessage: (data: string) => void,
-): Promise<void> {
-  if (body === null) return;
-  try {
-    await readEvents(body, {
-      onId: (id) => position.lastEventId = id || undefined,
-      onRetry: (ms) => position.retryMs = ms,
-      onMessage: (data) => {
-        position.resumes = 0;
-        onMessage(data);
-      },
-    });
-  } catch (error) {
-    if (error instanceof UpstreamError && error.kind === "protocol") throw error;
-    // A broken connection is resumed like one that ended.
   }
 }
 

@@ -16,21 +16,31 @@ import type {
 import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
 import type { Implementation, LogLevel } from "../../protocol/shapes.ts";
 import type { ProtocolVersion } from "../../protocol/versions.ts";
+import { STATE_BYTES, StateValues } from "../../sessions/state_values.ts";
 import { abortable } from "../shared/deadline.ts";
 import { CHANGED_LISTS } from "../shared/list_kinds.ts";
+import { withoutLogin } from "../shared/login.ts";
 import { UpstreamError } from "../shared/upstream_error.ts";
-import type { OpenInit, Upstream, UpstreamCall, UpstreamFacts, UpstreamSession } from "../types.ts";
+import type {
+  Caller,
+  OpenInit,
+  Upstream,
+  UpstreamCall,
+  UpstreamFacts,
+  UpstreamSession,
+} from "../types.ts";
+import { View } from "../view/view.ts";
 
 /** Names the version spoken within the process: in its era a server can ask during a call. */
 const VERSION: ProtocolVersion = "2025-11-25";
 const PAGE_SIZE = 1000;
 const MAX_SUBSCRIPTIONS = 1000;
-const MAX_VALUES = 1000;
 
 /**
  * Creates an upstream from a server of this package, such as an `McpServer` or another gateway. The
  * gateway calls it within the process, as a client of 2025-11-25, and opens one session for every
- * session of its own clients.
+ * session of its own clients. The server sees the requests of those clients without their login:
+ * credentials, cookies and session ids.
  *
  * @param server Server to use. The gateway doesn't close it
  * @throws {TypeError} If `server` has no `dispatch()`
@@ -53,6 +63,7 @@ export function local(server: Dispatcher): Upstream {
     kind: "local",
     identity: randomText(22),
     open: (init) => LocalSession.open(server, init),
+    toolScopes: (tool) => server.toolScopes?.(tool),
   };
 }
 
@@ -60,6 +71,8 @@ export function local(server: Dispatcher): Upstream {
 class LocalSession implements UpstreamSession {
   readonly #server: Dispatcher;
   readonly #init: OpenInit;
+  /** Returns a client's request as the server may see it. */
+  readonly #shown: (request: Request) => Request;
   readonly #session = new LocalSessionState();
   readonly #closing = new AbortController();
   readonly #detach: (() => void) | undefined;
@@ -71,6 +84,8 @@ class LocalSession implements UpstreamSession {
   private constructor(server: Dispatcher, init: OpenInit) {
     this.#server = server;
     this.#init = init;
+    // Another gateway removes it itself: its own upstreams may be given what is mapped on purpose.
+    this.#shown = server instanceof View ? (request) => request : withoutLogin;
     this.#detach = server.attach?.({
       clock: init.clock,
       report: init.report,
@@ -127,15 +142,18 @@ class LocalSession implements UpstreamSession {
     }
   }
 
-  async notify({ method, params = {} }: Notification): Promise<void> {
+  async notify(
+    { method, params = {} }: Notification,
+    { principal, request }: Caller = this.#init,
+  ): Promise<void> {
     if (this.#closing.signal.aborted) return;
-    const { principal, request, client, report } = this.#init;
+    const { client, report } = this.#init;
     const exchange: NotificationExchange = {
       method,
       params,
       protocolVersion: VERSION,
       principal,
-      request,
+      request: this.#shown(request),
       session: this.#session,
       client,
       report,
@@ -156,12 +174,13 @@ class LocalSession implements UpstreamSession {
   }
 
   async #initialize(): Promise<void> {
-    const { client, signal, request } = this.#init;
+    const { client, signal, principal, request } = this.#init;
     const { info: clientInfo = { name: "unknown", version: "0" }, capabilities } = client;
     const result = await this.request({
       method: "initialize",
       params: { protocolVersion: VERSION, capabilities, clientInfo },
       signal,
+      principal,
       request,
       notify() {},
       ask: () => Promise.reject(new McpError(ErrorCode.Refused, "Ask after initialize")),
@@ -175,15 +194,19 @@ class LocalSession implements UpstreamSession {
   }
 
   #exchange(call: UpstreamCall, signal: AbortSignal): Exchange {
-    const { principal, client, report } = this.#init;
+    const { client, report } = this.#init;
+    const { principal, request } = call;
     const session = this.#session;
+    const shown = this.#shown;
     return {
       id: this.#nextId++,
       method: call.method,
       params: call.params,
       protocolVersion: VERSION,
       principal,
-      request: call.request,
+      get request() {
+        return shown(request);
+      },
       session,
       client,
       get logLevel() {
@@ -212,19 +235,12 @@ class LocalSessionState implements ExchangeSession {
   readonly id: string = randomText(32);
   readonly subscribed = new Set<string>();
   logLevel: LogLevel | undefined;
-  readonly #values = new Map<string, unknown>();
+  readonly #values = new StateValues();
 
   readonly state: SessionState = {
-    get: async (key) => structuredClone(this.#values.get(key)),
-    set: async (key, value) => {
-      if (this.#values.size >= MAX_VALUES && !this.#values.has(key)) {
-        throw new RangeError(`Keep at most ${MAX_VALUES} values in a session`);
-      }
-      this.#values.set(key, structuredClone(value));
-    },
-    delete: async (key) => {
-      this.#values.delete(key);
-    },
+    get: async (key) => this.#values.get(key),
+    set: async (key, value) => this.#values.set(key, value, STATE_BYTES),
+    delete: async (key) => this.#values.delete(key),
   };
 
   setLogLevel(level: LogLevel): void {

@@ -12,7 +12,7 @@ import { argumentAt, HeaderName, type HeaderParam } from "../../protocol/headers
 import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
 import { ownCall } from "../client/handshake.ts";
 import type { Message } from "../client/transport.ts";
-import type { OpenInit, UpstreamCall, UpstreamSession } from "../types.ts";
+import type { Caller, OpenInit, UpstreamCall, UpstreamSession } from "../types.ts";
 
 /** Maps names of headers, in lower case, to their values. */
 export type HeaderFields = Readonly<Record<string, string>>;
@@ -130,23 +130,26 @@ export class MirroringSession implements UpstreamSession {
       const mismatch = error instanceof McpError && error.code === ErrorCode.HeaderMismatch;
       if (!mismatch || call.method !== "tools/call") throw error;
       // A call that is rejected for its headers has not run, so it is safe to send again.
-      await this.#relearn(call.signal);
+      await this.#relearn(call);
       return await this.#session.request(call);
     }
   }
 
-  async #relearn(signal: AbortSignal): Promise<void> {
+  async #relearn(call: UpstreamCall): Promise<void> {
+    const { downstream } = this.#init;
     let cursor: unknown;
     for (let page = 0; page < MAX_PAGES; page++) {
       const params = cursor === undefined ? {} : { cursor };
-      const result = await this.request(ownCall(this.#init, "tools/list", params, signal));
+      const result = await this.request(
+        ownCall(downstream, call, "tools/list", params, call.signal),
+      );
       cursor = result.nextCursor;
       if (typeof cursor !== "string") return;
     }
   }
 
-  notify(notification: Notification): Promise<void> {
-    return this.#session.notify(notification);
+  notify(notification: Notification, caller?: Caller): Promise<void> {
+    return this.#session.notify(notification, caller);
   }
 
   close(): Promise<void> {

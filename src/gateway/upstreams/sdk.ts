@@ -11,8 +11,9 @@ import type { RequestId } from "../../protocol/jsonrpc.ts";
 import { openSession } from "../client/open_session.ts";
 import { checkSessionOptions, type SessionSettings } from "../client/session_options.ts";
 import type { Message, Transport } from "../client/transport.ts";
+import { withoutLogin } from "../shared/login.ts";
 import { UpstreamError } from "../shared/upstream_error.ts";
-import type { OpenInit, Upstream, UpstreamCall } from "../types.ts";
+import type { Caller, OpenInit, Upstream } from "../types.ts";
 
 /** Carries messages for a server of an official SDK, as versions 1 and 2 both expect. */
 export interface ServerTransport {
@@ -43,9 +44,12 @@ export interface SdkServer {
 
 /** Describes the session that a server is created for. */
 export interface SdkInit {
-  /** Identifies the session's owner. */
+  /**
+   * Identifies the session's owner, with the rights of the request that opens the session. What a later
+   * call may do is told by its own `authInfo`.
+   */
   readonly principal: Principal;
-  /** Holds the HTTP request that caused the session to open. */
+  /** Holds the HTTP request that caused the session to open, without the client's login. */
   readonly request: Request;
 }
 
@@ -91,11 +95,11 @@ async function open(
   settings: SessionSettings,
 ): ReturnType<Upstream["open"]> {
   const { principal, request, signal } = init;
-  const server = await factory({ principal, request });
+  const server = await factory({ principal, request: withoutLogin(request) });
   if (typeof server?.connect !== "function") {
     throw new TypeError(`Return a server with connect() from the factory: ${typeof server}`);
   }
-  const transport = new SdkTransport(server, principal);
+  const transport = new SdkTransport(server);
   try {
     signal.throwIfAborted();
     await transport.connect();
@@ -113,14 +117,12 @@ class SdkTransport implements Transport {
   /** Servers don't always relate their messages to a request. */
   readonly singleStream = true;
   readonly #server: SdkServer;
-  readonly #principal: Principal;
   readonly #transport: ServerTransport;
   #over = false;
   #closed: Promise<void> | undefined;
 
-  constructor(server: SdkServer, principal: Principal) {
+  constructor(server: SdkServer) {
     this.#server = server;
-    this.#principal = principal;
     this.#transport = {
       start: async () => {},
       send: async (message, options) => {
@@ -136,10 +138,10 @@ class SdkTransport implements Transport {
     await this.#server.connect(this.#transport as never);
   }
 
-  send(message: Message, call?: UpstreamCall): void {
+  send(message: Message, caller?: Caller): void {
     if (this.#over) throw new UpstreamError("closed");
     // Each version has its own message types, and both validate messages.
-    this.#transport.onmessage?.(message as never, this.#extraOf(call) as never);
+    this.#transport.onmessage?.(message as never, extraOf(caller) as never);
   }
 
   close(): Promise<void> {
@@ -159,22 +161,23 @@ class SdkTransport implements Transport {
     this.#transport.onclose?.();
     if (!over) this.onclose?.(new UpstreamError("closed"));
   }
+}
 
-  /** Returns what the SDKs pass to handlers besides the request: its headers and its sender. */
-  #extraOf(call: UpstreamCall | undefined): unknown {
-    if (call === undefined) return undefined;
-    const { id, clientId, scopes = [], expiresAt } = this.#principal;
-    const principal = this.#principal;
-    return {
-      request: call.request,
-      requestInfo: { headers: Object.fromEntries(call.request.headers) },
-      authInfo: {
-        token: "",
-        clientId: clientId ?? id,
-        scopes: [...scopes],
-        ...expiresAt !== undefined && { expiresAt: Math.floor(expiresAt / 1000) },
-        extra: { principal },
-      },
-    };
-  }
+/** Returns what the SDKs pass to handlers besides the request: its headers and its sender. */
+function extraOf(caller: Caller | undefined): unknown {
+  if (caller === undefined) return undefined;
+  const { principal } = caller;
+  const request = withoutLogin(caller.request);
+  const { id, clientId, scopes = [], expiresAt } = principal;
+  return {
+    request,
+    requestInfo: { headers: Object.fromEntries(request.headers) },
+    authInfo: {
+      token: "",
+      clientId: clientId ?? id,
+      scopes: [...scopes],
+      ...expiresAt !== undefined && { expiresAt: Math.floor(expiresAt / 1000) },
+      extra: { principal },
+    },
+  };
 }

@@ -5,6 +5,7 @@
  * @module
  */
 import { integerOption } from "../../internal/check.ts";
+import { EraMemory } from "../client/era_memory.ts";
 import { openSession } from "../client/open_session.ts";
 import {
   checkSessionOptions,
@@ -18,7 +19,7 @@ import type { OpenInit, Upstream } from "../types.ts";
 import { Child, type ChildSettings } from "./child.ts";
 import { ChildOutput } from "./child_output.ts";
 import { identityOf } from "./identity.ts";
-import { Lines } from "./lines.ts";
+import { Lines } from "../../internal/lines.ts";
 
 /** Options for {@linkcode stdio}. */
 export interface StdioOptions extends UpstreamSessionOptions {
@@ -71,14 +72,20 @@ export interface StdioSettings extends SessionSettings, ChildSettings {
  */
 export function stdio(options: StdioOptions): Upstream {
   const settings = checkStdioOptions(options);
+  const eras = new EraMemory();
   return {
     kind: "stdio",
     identity: settings.identity,
-    async open(init) {
-      init.signal.throwIfAborted();
-      const transport = await StdioTransport.start(settings, init);
-      return await openSession(transport, init, settings);
-    },
+    open: (init) =>
+      eras.open({
+        ...settings,
+        ...init,
+        async attempt(versions, onSilent) {
+          init.signal.throwIfAborted();
+          const transport = await StdioTransport.start(settings, init);
+          return await openSession(transport, init, { ...settings, versions, onSilent });
+        },
+      }),
   };
 }
 
@@ -140,16 +147,26 @@ class StdioTransport implements Transport {
    * Starts the program.
    *
    * @throws {UpstreamError} If it can't be started
+   * @throws {Error} If too many programs run
+   * @throws {AbortSignal["reason"]} If `init.signal` aborts before
    */
   static async start(settings: StdioSettings, init: OpenInit): Promise<StdioTransport> {
     const transport = new StdioTransport(init);
-    transport.#child = await Child.start({
-      ...settings,
-      clock: init.clock,
-      onStdout: (chunk) => transport.#receive(chunk),
-      onStderr: (chunk) => transport.#output.push(chunk),
-      onExit: (error) => transport.#end(error),
-    });
+    const release = await init.takeProgram?.() ?? (() => {});
+    try {
+      init.signal.throwIfAborted();
+      transport.#child = await Child.start({
+        ...settings,
+        clock: init.clock,
+        onStdout: (chunk) => transport.#receive(chunk),
+        onStderr: (chunk) => transport.#output.push(chunk),
+        onGone: release,
+        onExit: (error) => transport.#end(error),
+      });
+    } catch (error) {
+      release();
+      throw error;
+    }
     return transport;
   }
 

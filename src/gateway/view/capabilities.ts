@@ -48,6 +48,14 @@ export function mergedCapabilities(
   };
 }
 
+/** Lists the `list_changed` notifications that capabilities advertise. */
+export function listChangedOf(capabilities: ServerCapabilities): readonly string[] {
+  const { tools, prompts, resources } = capabilities;
+  return Object.entries({ tools, prompts, resources })
+    .filter(([, own]) => own?.listChanged === true)
+    .map(([list]) => `notifications/${list}/list_changed`);
+}
+
 /** Combines the instructions of upstreams, each under its name if there are several upstreams. */
 export function mergedInstructions(upstreams: readonly UpstreamSummary[]): string | undefined {
   const given = upstreams.flatMap(({ name, instructions }) =>

@@ -3,16 +3,20 @@
  *
  * @module
  */
+import { entryFor } from "../../protocol/downgrade.ts";
 import { ErrorCode, McpError } from "../../protocol/errors.ts";
 import type { Exchange } from "../../protocol/exchange.ts";
 import type { JsonObject } from "../../protocol/jsonrpc.ts";
-import type { RequestContext } from "../session/managed_session.ts";
+import { LateError } from "../session/in_time.ts";
+import type { UpstreamList } from "../session/list_cache.ts";
+import type { ListContext } from "../session/upstream_lists.ts";
 import type { UpstreamSessions } from "../session/upstream_sessions.ts";
+import { matchedStart } from "../shared/known_items.ts";
 import { type ListFacts, type ListKind, LISTS } from "../shared/list_kinds.ts";
 
 /**
  * Merges one list of all upstreams, in the order of the upstreams. Omits upstreams whose list can't be
- * fetched, and resources with a URI that an earlier upstream lists.
+ * had in time, and resources with a URI that an earlier upstream lists.
  *
  * @throws {McpError} If no upstream's list can be fetched
  * @throws {AbortSignal["reason"]} If the signal of the context aborts
@@ -20,9 +24,9 @@ import { type ListFacts, type ListKind, LISTS } from "../shared/list_kinds.ts";
 export async function mergedList(
   sessions: UpstreamSessions,
   kind: ListKind,
-  context: RequestContext,
+  context: ListContext,
 ): Promise<readonly JsonObject[]> {
-  const lists = await fetchedLists(sessions, kind, context);
+  const { lists } = await listsInTime(sessions, kind, context);
   const { prefixed, id, method } = LISTS[kind];
   if (prefixed || lists.length < 2) return lists.flatMap(({ entries }) => entries);
   const seen = new Set<unknown>();
@@ -30,7 +34,7 @@ export async function mergedList(
     const own = entries.filter((entry) => !seen.has(entry[id]));
     const count = entries.length - own.length;
     for (const entry of own) seen.add(entry[id]);
-    if (count > 0 && sessions.isFirstReport(entries)) {
+    if (count > 0 && sessions.lists.isFirstReport(entries)) {
       const reason = "duplicate";
       sessions.report({ type: "upstream-entries-dropped", upstream, list: method, reason, count });
     }
@@ -38,16 +42,33 @@ export async function mergedList(
   });
 }
 
-/** Fetches one list of all upstreams, without those that fail. */
-async function fetchedLists(
+/** Holds one list of each upstream that gave it. */
+interface Lists {
+  readonly lists: { readonly name: string; readonly entries: UpstreamList }[];
+  /** Tells whether more of them may come later. */
+  readonly isPartial: boolean;
+}
+
+/**
+ * Fetches one list of all upstreams, without those that fail or aren't there in time.
+ *
+ * @param waits Whether to wait for those that may come later
+ */
+async function listsInTime(
   sessions: UpstreamSessions,
   kind: ListKind,
-  context: RequestContext,
-): Promise<{ readonly name: string; readonly entries: readonly JsonObject[] }[]> {
+  context: ListContext,
+  waits = false,
+): Promise<Lists> {
   const { names } = sessions;
-  const settled = await Promise.allSettled(
-    names.map((name) => sessions.list(name, kind, context)),
-  );
+  const settled = await Promise.allSettled(names.map(async (name) => {
+    try {
+      return await sessions.lists.getInTime(name, kind, context);
+    } catch (error) {
+      if (!waits || !(error instanceof LateError)) throw error;
+      return await sessions.lists.get(name, kind, context);
+    }
+  }));
   context.signal.throwIfAborted();
   const lists = settled.flatMap((outcome, index) => {
     const name = names[index];
@@ -55,23 +76,27 @@ async function fetchedLists(
     return [{ name, entries: outcome.value }];
   });
   const [first] = settled;
+  const isPartial = settled.some((outcome) =>
+    outcome.status === "rejected" && outcome.reason instanceof LateError
+  );
   if (lists.length === 0 && first?.status === "rejected") throw first.reason;
-  return lists;
+  return { lists, isPartial };
 }
 
 /**
- * Returns the page of a list that a request asks for.
+ * Returns the page of a list that a request asks for, with what the client's version knows.
  *
  * @throws {McpError} With -32602, if the cursor is invalid
  */
 export function pageOf(
-  { params: { cursor }, pageSize }: Exchange,
+  { params: { cursor }, pageSize, protocolVersion }: Exchange,
   { key, letter }: ListFacts,
   entries: readonly JsonObject[],
 ): JsonObject {
   const start = cursor === undefined ? 0 : offsetOf(cursor, letter);
   const end = start + pageSize;
-  const page = { [key]: entries.slice(start, end) };
+  const shown = entries.slice(start, end).map((entry) => entryFor(protocolVersion, key, entry));
+  const page = { [key]: shown };
   return end < entries.length ? { ...page, nextCursor: btoa(`${letter}.${end}`) } : page;
 }
 
@@ -93,42 +118,42 @@ function decode(cursor: string): string {
 
 /**
  * Finds the upstream that a URI belongs to: the first that lists it, otherwise the one whose template
- * matches the longest start of it, otherwise the only upstream.
+ * matches the longest start of it, otherwise the only upstream. Waits for upstreams that are slow if no
+ * other has it.
  *
+ * @param uri The URI; `undefined` for one that no upstream has
  * @throws {McpError} If there is none
  */
 export async function upstreamOfUri(
   sessions: UpstreamSessions,
-  uri: string,
-  context: RequestContext,
+  uri: string | undefined,
+  context: ListContext,
 ): Promise<string> {
-  const listed = (await fetchedLists(sessions, "resources", context))
-    .find(({ entries }) => entries.some((entry) => entry.uri === uri));
-  if (listed !== undefined) return listed.name;
-  const templates = await fetchedLists(sessions, "templates", context);
+  const { names: [only, ...others] } = sessions;
+  for (const waits of [false, true]) {
+    const resources = await listsInTime(sessions, "resources", context, waits);
+    const listed = resources.lists.find(({ entries }) =>
+      uri !== undefined && entries.some((entry) => entry.uri === uri)
+    );
+    if (listed !== undefined) return listed.name;
+    const templates = await listsInTime(sessions, "templates", context, waits);
+    const matching = uri === undefined ? undefined : bestMatch(templates, uri);
+    if (matching !== undefined) return matching;
+    if (!resources.isPartial && !templates.isPartial) break;
+  }
+  if (only !== undefined && others.length === 0) return only;
+  throw new McpError(ErrorCode.ResourceNotFound, "Give the URI of a resource that is listed");
+}
+
+/** Returns the upstream whose template matches the longest start of a URI. */
+function bestMatch({ lists }: Lists, uri: string): string | undefined {
   let best: string | undefined;
   let longest = -1;
-  for (const { name, entries } of templates) {
+  for (const { name, entries } of lists) {
     for (const { uriTemplate } of entries) {
       const length = matchedStart(uriTemplate, uri);
       if (length > longest) [best, longest] = [name, length];
     }
   }
-  const [only, ...others] = sessions.names;
-  const found = best ?? (others.length === 0 ? only : undefined);
-  if (found !== undefined) return found;
-  throw new McpError(ErrorCode.ResourceNotFound, "Give the URI of a resource that is listed");
-}
-
-/** Returns the length of a template's literal start if the URI matches the template, otherwise -1. */
-function matchedStart(template: unknown, uri: string): number {
-  if (typeof template !== "string") return -1;
-  if (template === uri) return Infinity;
-  const open = template.indexOf("{");
-  const close = template.lastIndexOf("}");
-  if (open < 0 || close < open) return -1;
-  const tail = template.slice(close + 1);
-  const matches = uri.startsWith(template.slice(0, open)) && uri.endsWith(tail) &&
-    uri.length >= open + tail.length;
-  return matches ? open : -1;
+  return best;
 }

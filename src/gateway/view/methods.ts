@@ -3,14 +3,17 @@
  *
  * @module
  */
+import { promptResultFor, serverInfoFor, toolResultFor } from "../../protocol/downgrade.ts";
 import { ErrorCode, McpError } from "../../protocol/errors.ts";
 import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
-import { LOG_LEVELS } from "../../protocol/shapes.ts";
-import { unknownTool } from "../../protocol/unknown.ts";
+import { wrapsOutput } from "../../protocol/output_schema.ts";
+import { LOG_LEVELS, type ServerCapabilities } from "../../protocol/shapes.ts";
+import { unknownPrompt, unknownResource, unknownTool } from "../../protocol/unknown.ts";
 import { isModern } from "../../protocol/versions.ts";
 import type { ManagedSession } from "../session/managed_session.ts";
 import { type ClientRequest, relay } from "../session/relay.ts";
 import { isLogLevel } from "../session/translate.ts";
+import type { ListContext } from "../session/upstream_lists.ts";
 import type { UpstreamSessions } from "../session/upstream_sessions.ts";
 import { type ListKind, LISTS } from "../shared/list_kinds.ts";
 import { mergedCapabilities, mergedInstructions, type UpstreamSummary } from "./capabilities.ts";
@@ -24,6 +27,14 @@ export interface ViewRequest extends ClientRequest {
   readonly locate: (
     name: string,
   ) => { readonly upstream: string; readonly name: string } | undefined;
+  /** Takes what the client is told about the upstreams. */
+  readonly described: (
+    sessions: UpstreamSessions,
+    upstreams: readonly UpstreamSummary[],
+    capabilities: ServerCapabilities,
+  ) => void;
+  /** Tells whether the view serves a single upstream as a server of its own. */
+  readonly isOnly: boolean;
 }
 
 /** Answers a request. */
@@ -48,26 +59,65 @@ export const METHODS: ReadonlyMap<string, Method> = new Map<string, Method>([
 ]);
 
 /**
- * Fails the call of a tool as if it didn't exist, after the same work as for one that doesn't.
- *
- * @throws {McpError} Always
+ * Maps methods to functions that fail a request as if what it is about didn't exist, after the same work
+ * as for what doesn't.
  */
-export async function hideTool(request: ViewRequest): Promise<never> {
-  const { exchange, sessions } = request;
-  const { name } = exchange.params;
-  const target = find(request, name);
-  if (target !== undefined) await sessions.list(target.session.name, "tools", exchange);
+export const HIDDEN: ReadonlyMap<string, Method> = new Map<string, Method>([
+  ["tools/call", hideTool],
+  ["prompts/get", hidePrompt],
+  ["resources/read", hideResource],
+  ["resources/subscribe", hideSubscription],
+  ["completion/complete", hideCompletion],
+]);
+
+async function hideTool(request: ViewRequest): Promise<never> {
+  const { name } = request.exchange.params;
+  await isListed(request, "tools", name);
   throw unknownTool(name);
 }
 
+async function hidePrompt(request: ViewRequest): Promise<never> {
+  const { name } = request.exchange.params;
+  await isListed(request, "prompts", name);
+  throw unknownPrompt(name);
+}
+
+async function hideResource(request: ViewRequest): Promise<never> {
+  const { uri } = request.exchange.params;
+  return await hideUri(request, uri);
+}
+
+async function hideSubscription(request: ViewRequest): Promise<never> {
+  checkSubscribing(request);
+  return await hideResource(request);
+}
+
+async function hideCompletion(request: ViewRequest): Promise<never> {
+  const { ref } = request.exchange.params;
+  const { type, name, uri } = isObject(ref) ? ref : {};
+  if (type === "ref/resource") return await hideUri(request, uri);
+  await isListed(request, "prompts", name);
+  throw unknownRef();
+}
+
+async function hideUri(request: ViewRequest, uri: unknown): Promise<never> {
+  return await throughUri(request, uri, async () => {
+    await upstreamOfUri(request.sessions, undefined, contextOf(request));
+    throw unknownResource(request.exchange.protocolVersion, uri);
+  });
+}
+
 function list(kind: ListKind): Method {
-  return async ({ exchange, sessions }) =>
-    pageOf(exchange, LISTS[kind], await mergedList(sessions, kind, exchange));
+  return async (request) => {
+    const { exchange, sessions } = request;
+    return pageOf(exchange, LISTS[kind], await mergedList(sessions, kind, contextOf(request)));
+  };
 }
 
 async function initialize(request: ViewRequest): Promise<JsonObject> {
   const { protocolVersion } = request.exchange;
-  return { protocolVersion, ...await describe(request), serverInfo: request.settings.info };
+  const serverInfo = serverInfoFor(protocolVersion, request.settings.info);
+  return { protocolVersion, ...await describe(request), serverInfo };
 }
 
 async function discover(request: ViewRequest): Promise<JsonObject> {
@@ -75,18 +125,26 @@ async function discover(request: ViewRequest): Promise<JsonObject> {
   return { supportedVersions, ...await describe(request) };
 }
 
-/** Opens the sessions with all upstreams concurrently, and combines what the upstreams can do. */
-async function describe({ exchange, sessions, settings }: ViewRequest): Promise<JsonObject> {
+/**
+ * Opens the sessions with all upstreams concurrently, and combines what those can do that say so in
+ * time.
+ */
+async function describe(request: ViewRequest): Promise<JsonObject> {
+  const { exchange, sessions, settings, isOnly } = request;
+  const context = contextOf(request);
   const upstreams = await Promise.all(sessions.names.map(async (name): Promise<UpstreamSummary> => {
     try {
-      const facts = await sessions.get(name)?.ensureOpen(exchange);
+      const facts = await sessions.lists.factsInTime(name, context, isOnly);
       return { name, capabilities: facts?.capabilities, instructions: facts?.instructions };
-    } catch {
+    } catch (error) {
+      // Alone there is nothing else to tell.
+      if (isOnly) throw error;
       return { name, capabilities: undefined, instructions: undefined };
     }
   }));
   exchange.signal.throwIfAborted();
   const capabilities = mergedCapabilities(upstreams, isModern(exchange.protocolVersion));
+  request.described(sessions, upstreams, capabilities);
   const instructions = settings.instructions ?? mergedInstructions(upstreams);
   return instructions === undefined ? { capabilities } : { capabilities, instructions };
 }
@@ -97,40 +155,83 @@ async function callTool(request: ViewRequest): Promise<JsonObject> {
   const target = find(request, name);
   if (target === undefined) throw unknownTool(name);
   // Where some tools are hidden, an unlisted tool must look like a hidden one.
-  if (exchange.mayCall !== undefined) {
-    const listed = await sessions.list(target.session.name, "tools", exchange);
-    if (!listed.some((tool) => tool.name === name)) throw unknownTool(name);
+  if (exchange.mayUse !== undefined && !await isListed(request, "tools", name)) {
+    throw unknownTool(name);
   }
-  return await relay(request, target.session, { ...exchange.params, name: target.name });
+  const result = await relay(request, target.session, { ...exchange.params, name: target.name });
+  if (result.isError !== true && typeof name === "string") {
+    sessions.known.add(target.session.name, "tools", name);
+  }
+  const wraps = await isOutputWrapped(request, target.session, name, result);
+  return toolResultFor(exchange.protocolVersion, result, wraps);
+}
+
+/**
+ * Tells whether a client knows the output schema of a tool wrapped. A 2025 upstream has no such schema, and
+ * data that isn't an object is wrapped anyway.
+ */
+async function isOutputWrapped(
+  request: ViewRequest,
+  { name: upstream, facts }: ManagedSession,
+  tool: unknown,
+  { structuredContent }: JsonObject,
+): Promise<boolean> {
+  const { exchange, sessions } = request;
+  if (isModern(exchange.protocolVersion) || !isObject(structuredContent)) return false;
+  if (facts === undefined || !isModern(facts.protocolVersion)) return false;
+  try {
+    const listed = await sessions.lists.get(upstream, "tools", contextOf(request));
+    return wrapsOutput(listed.find(({ name }) => name === tool)?.outputSchema);
+  } catch {
+    // The tool has run: its result must not be lost because of a list that can't be fetched.
+    return false;
+  }
 }
 
 async function getPrompt(request: ViewRequest): Promise<JsonObject> {
-  const { params } = request.exchange;
+  const { params, mayUse } = request.exchange;
   const target = find(request, params.name);
-  if (target === undefined) throw invalid("Give the name of a prompt that is listed");
-  return await relay(request, target.session, { ...params, name: target.name });
+  if (target === undefined) throw unknownPrompt(params.name);
+  if (mayUse !== undefined && !await isListed(request, "prompts", params.name)) {
+    throw unknownPrompt(params.name);
+  }
+  const result = await relay(request, target.session, { ...params, name: target.name });
+  if (typeof params.name === "string") {
+    request.sessions.known.add(target.session.name, "prompts", params.name);
+  }
+  return promptResultFor(request.exchange.protocolVersion, result);
 }
 
 async function readResource(request: ViewRequest): Promise<JsonObject> {
   const { params } = request.exchange;
-  return await relay(request, await findByUri(request, params.uri), params);
+  return await throughUri(
+    request,
+    params.uri,
+    async () => await relay(request, await findByUri(request, params.uri), params),
+  );
 }
 
 async function subscribe(request: ViewRequest): Promise<JsonObject> {
-  const { exchange: { params: { uri }, session: own }, sessions } = request;
-  if (own === undefined) {
-    throw new McpError(ErrorCode.InvalidRequest, "Open a session to subscribe to resources");
-  }
-  const session = await findByUri(request, uri);
+  const { exchange: { params: { uri } }, sessions } = request;
+  checkSubscribing(request);
+  const session = await throughUri(request, uri, () => findByUri(request, uri));
   if (typeof uri !== "string") throw invalid('Give a string as "uri"');
   const wasSubscribed = sessions.subscribedUris(session.name).has(uri);
   sessions.subscribe(session.name, uri);
   try {
-    return await relay(request, session, { uri });
+    return await throughUri(request, uri, () => relay(request, session, { uri }));
   } catch (error) {
     if (!wasSubscribed) sessions.unsubscribe(uri);
     throw error;
   }
+}
+
+/** Checks that the client can subscribe to a resource, before anything depends on which one that is. */
+function checkSubscribing({ exchange: { session, params: { uri } }, sessions }: ViewRequest): void {
+  if (session === undefined) {
+    throw new McpError(ErrorCode.InvalidRequest, "Open a session to subscribe to resources");
+  }
+  if (typeof uri === "string") sessions.checkRoom(uri);
 }
 
 async function unsubscribe(request: ViewRequest): Promise<JsonObject> {
@@ -142,23 +243,28 @@ async function unsubscribe(request: ViewRequest): Promise<JsonObject> {
 }
 
 async function complete(request: ViewRequest): Promise<JsonObject> {
-  const { params } = request.exchange;
+  const { params, mayUse } = request.exchange;
   const { ref } = params;
   if (!isObject(ref)) throw invalid('Give an object as "ref"');
   if (ref.type === "ref/resource") {
-    return await relay(request, await findByUri(request, ref.uri), params);
+    return await throughUri(
+      request,
+      ref.uri,
+      async () => await relay(request, await findByUri(request, ref.uri), params),
+    );
   }
   const target = ref.type === "ref/prompt" ? find(request, ref.name) : undefined;
-  if (target === undefined) throw invalid('Give a listed prompt or resource as "ref"');
+  if (target === undefined) throw unknownRef();
+  if (mayUse !== undefined && !await isListed(request, "prompts", ref.name)) throw unknownRef();
   return await relay(request, target.session, { ...params, ref: { ...ref, name: target.name } });
 }
 
 async function setLevel({ exchange, sessions }: ViewRequest): Promise<JsonObject> {
-  const { params: { level }, session, request } = exchange;
+  const { params: { level }, session } = exchange;
   if (!isLogLevel(level)) throw invalid(`Give one of ${LOG_LEVELS.join(", ")} as "level"`);
   await session?.setLogLevel(level);
   sessions.logLevel = level;
-  await Promise.all(sessions.used.map((each) => each.syncLogLevel(request)));
+  await Promise.all(sessions.used.map((each) => each.syncLogLevel(exchange)));
   return {};
 }
 
@@ -172,19 +278,64 @@ function find(
   return found === undefined || session === undefined ? undefined : { session, name: found.name };
 }
 
+/** Tells whether the upstream of a tool or prompt lists it. */
+async function isListed(
+  request: ViewRequest,
+  kind: "tools" | "prompts",
+  name: unknown,
+): Promise<boolean> {
+  const target = find(request, name);
+  if (target === undefined) return false;
+  const listed = await request.sessions.lists.get(target.session.name, kind, contextOf(request));
+  return listed.some((entry) => entry.name === name);
+}
+
+/**
+ * Runs a request for a resource. Where some resources are hidden, one that the upstream doesn't know must
+ * look like a hidden one, whatever the upstream says about it.
+ *
+ * @throws {McpError} If the request fails, or the URI is not a string
+ */
+async function throughUri<T>(
+  { exchange: { mayUse, protocolVersion } }: ViewRequest,
+  uri: unknown,
+  run: () => Promise<T>,
+): Promise<T> {
+  if (typeof uri !== "string") throw invalid('Give a string as "uri"');
+  try {
+    return await run();
+  } catch (error) {
+    const unknown = error instanceof McpError && UNKNOWN_RESOURCE.has(error.code);
+    throw mayUse !== undefined && unknown ? unknownResource(protocolVersion, uri) : error;
+  }
+}
+
+/** Lists the errors with which servers answer to an unknown resource. */
+const UNKNOWN_RESOURCE: ReadonlySet<number> = new Set([
+  ErrorCode.ResourceNotFound,
+  ErrorCode.InvalidParams,
+]);
+
 /**
  * Finds the upstream session that a URI belongs to.
  *
  * @throws {McpError} If there is none
  */
-async function findByUri(
-  { exchange, sessions }: ViewRequest,
-  uri: unknown,
-): Promise<ManagedSession> {
+async function findByUri(request: ViewRequest, uri: unknown): Promise<ManagedSession> {
+  const { sessions } = request;
   if (typeof uri !== "string") throw invalid('Give a string as "uri"');
-  const session = sessions.get(await upstreamOfUri(sessions, uri, exchange));
+  const session = sessions.get(await upstreamOfUri(sessions, uri, contextOf(request)));
   if (session === undefined) throw invalid("Give the URI of a resource that is listed");
   return session;
+}
+
+function unknownRef(): McpError {
+  return invalid('Give a listed prompt or resource as "ref"');
+}
+
+function contextOf({ exchange, retain }: ViewRequest): ListContext {
+  const { principal, request, signal } = exchange;
+  return { principal, request, signal, retain };
 }
 
 function invalid(message: string): McpError {

@@ -11,23 +11,31 @@ import type {
   Exchange,
   Notification,
   NotificationExchange,
+  UpstreamControl,
 } from "../../protocol/exchange.ts";
+import { type Hidden, itemOf } from "../../protocol/items.ts";
 import type { JsonObject } from "../../protocol/jsonrpc.ts";
 import { methodFacts } from "../../protocol/methods.ts";
 import type { Implementation } from "../../protocol/shapes.ts";
+import type { RequestTarget } from "../../protocol/target.ts";
 import { unknownMethod } from "../../protocol/unknown.ts";
 import { isModern, VERSIONS } from "../../protocol/versions.ts";
 import type { GatewaySettings } from "../options.ts";
+import { Capacity } from "../session/capacity.ts";
+import { Crashes } from "../session/crashes.ts";
 import { HeldCalls } from "../session/held_calls.ts";
 import { ListCache } from "../session/list_cache.ts";
-import type { RegisteredUpstream } from "../session/managed_session.ts";
-import { isSameOwner } from "../../sessions/owner.ts";
+import type { ManagedSession, RegisteredUpstream } from "../session/managed_session.ts";
+import { ownerKey } from "../../sessions/owner.ts";
+import { RecentFailures } from "../session/recent_failures.ts";
 import { type AcquiredSessions, StatelessClients } from "../session/stateless.ts";
 import { ASKING_METHODS, modernResult } from "../session/translate.ts";
 import { type SessionsHost, UpstreamSessions } from "../session/upstream_sessions.ts";
 import { hopsOf } from "../shared/hops.ts";
+import { KnownItems } from "../shared/known_items.ts";
 import { CHANGED_LISTS } from "../shared/list_kinds.ts";
-import { hideTool, type Method, METHODS, type ViewRequest } from "./methods.ts";
+import { listChangedOf, mergedCapabilities } from "./capabilities.ts";
+import { HIDDEN, type Method, METHODS, type ViewRequest } from "./methods.ts";
 import { prefixed, split } from "./names.ts";
 
 /** Options for {@linkcode View}. */
@@ -37,15 +45,22 @@ export interface ViewInit {
   readonly upstreams: ReadonlyMap<string, RegisteredUpstream>;
   /** Names the only upstream to serve; all of them by default. */
   readonly only?: string;
+  /** Limits what is started, together with other views; a new one by default. */
+  readonly capacity?: Capacity;
+  /** Returns all views of the gateway; by default this is the only one. */
+  readonly views?: () => readonly View[];
 }
 
 /** Serves the upstreams of a gateway to one endpoint. */
 export class View implements Dispatcher, SessionsHost {
   readonly pinned = true;
   readonly resourceUpdates = false;
-  readonly listChanged: readonly string[] = [...CHANGED_LISTS.keys()];
   readonly serverInfo: Implementation;
   readonly settings: GatewaySettings;
+  readonly capacity: Capacity;
+  readonly failures: RecentFailures;
+  readonly crashes: Crashes;
+  readonly known: KnownItems;
   readonly #upstreams: ReadonlyMap<string, RegisteredUpstream>;
   readonly #only: string | undefined;
   readonly #hosts = new Set<DispatcherHost>();
@@ -53,12 +68,21 @@ export class View implements Dispatcher, SessionsHost {
   readonly #sessions = new Map<string, UpstreamSessions>();
   readonly #stateless: StatelessClients;
   readonly #heldCalls: HeldCalls;
+  /** The capabilities that each upstream was last seen with. */
+  readonly #seen = new Map<string, JsonObject>();
   /** Holds what `close` waits for. */
   readonly #pendingCloses = new Set<Promise<unknown>>();
   #isClosed = false;
 
-  constructor({ settings, upstreams, only }: ViewInit) {
+  readonly #views: () => readonly View[];
+
+  constructor({ settings, upstreams, only, capacity, views }: ViewInit) {
     this.settings = settings;
+    this.#views = views ?? (() => [this]);
+    this.capacity = capacity ?? new Capacity(settings);
+    this.failures = new RecentFailures(settings.clock, { retryMs: settings.listRetryMs });
+    this.crashes = new Crashes(settings.clock);
+    this.known = new KnownItems(settings.limits.listEntries);
     this.serverInfo = settings.info;
     this.#upstreams = upstreams;
     this.#only = only;
@@ -72,9 +96,16 @@ export class View implements Dispatcher, SessionsHost {
     return new Map(registered === undefined ? [] : [[this.#only, registered]]);
   }
 
-  /** Counts the upstream sessions that are open or opening. */
-  get openSessions(): number {
-    return this.#allSessions.reduce((sum, { openCount }) => sum + openCount, 0);
+  /** Lists what is advertised to a client that asks now. */
+  get listChanged(): readonly string[] {
+    const upstreams = [...this.upstreams.keys()].map((name) => {
+      return { name, capabilities: this.#seen.get(name), instructions: undefined };
+    });
+    return listChangedOf(mergedCapabilities(upstreams, true));
+  }
+
+  listChangedIn(sessionId: string): readonly string[] | undefined {
+    return this.#sessions.get(sessionId)?.advertised;
   }
 
   /** Counts the held calls. */
@@ -87,23 +118,79 @@ export class View implements Dispatcher, SessionsHost {
     return this.#hosts.size > 0;
   }
 
+  /** What an operator sees of the upstreams, and may do to them in all views. */
+  readonly upstreamControl: UpstreamControl = {
+    list: () =>
+      [...this.upstreams].map(([name, { upstream: { kind } }]) => {
+        const sessions = this.#views().flatMap((view) => view.#sessionsWith(name));
+        const calls = sessions.reduce((sum, { running }) => sum + running, 0);
+        return { name, kind, sessions: sessions.length, calls };
+      }),
+    limits: () =>
+      (["upstreamSessions", "programs"] as const).map((name) => {
+        const { [name]: most } = this.settings.limits;
+        return { name: `limits.${name}`, used: this.capacity.taken(name), most };
+      }),
+    nameOf: (item) => {
+      const name = this.#locate(item)?.upstream;
+      return name !== undefined && this.upstreams.has(name) ? name : undefined;
+    },
+    restart: async (name) => {
+      if (!this.upstreams.has(name)) return undefined;
+      const ended = await Promise.all(this.#views().map((view) => view.#restart(name)));
+      return ended.reduce((sum, count) => sum + count, 0);
+    },
+  };
+
+  #sessionsWith(name: string): readonly ManagedSession[] {
+    return this.#allSessions.flatMap((sessions) => {
+      const session = sessions.peek(name);
+      return session?.isOpen === true ? [session] : [];
+    });
+  }
+
+  async #restart(name: string): Promise<number> {
+    const { length } = this.#sessionsWith(name);
+    this.failures.removeAll(name);
+    const closes = this.#allSessions.map((sessions) => sessions.remove(name, "restarted"));
+    await this.#tracked(Promise.all(closes));
+    return length;
+  }
+
   dispatch(exchange: Exchange): Promise<JsonObject> {
     return this.#answer(exchange, methodFor(exchange));
   }
 
-  hide(exchange: Exchange): Promise<JsonObject> {
-    if (exchange.method !== "tools/call") throw unknownMethod(exchange.method);
-    return this.#answer(exchange, hideTool);
+  toolScopes(tool: string): readonly string[] | undefined {
+    const found = this.#locate(tool);
+    return found && this.#upstreams.get(found.upstream)?.upstream.toolScopes?.(found.name);
   }
 
-  async notified({ method, session, protocolVersion }: NotificationExchange): Promise<void> {
+  target(method: string, params: JsonObject): RequestTarget | undefined {
+    const item = itemOf(method, params);
+    if (item === undefined) return undefined;
+    if (item.method === "resources/read") return this.known.resource(item.key);
+    const upstream = this.#locate(item.key)?.upstream;
+    if (upstream === undefined || !this.upstreams.has(upstream)) return undefined;
+    const kind = item.method === "tools/call" ? "tools" : "prompts";
+    return this.known.named(upstream, kind, item.key);
+  }
+
+  hide(exchange: Exchange, hidden: Hidden): Promise<JsonObject> {
+    const method = hidden === "item" ? HIDDEN.get(exchange.method) : undefined;
+    if (method === undefined) throw unknownMethod(exchange.method);
+    return this.#answer(exchange, method, true);
+  }
+
+  async notified(exchange: NotificationExchange): Promise<void> {
+    const { method, session, protocolVersion } = exchange;
     if (session === undefined) return;
     const sessions = this.#sessions.get(session.id);
     if (method === "notifications/initialized") sessions?.markReachable();
     if (method !== "notifications/roots/list_changed" || isModern(protocolVersion)) return;
     if (sessions?.facts.capabilities.roots?.listChanged !== true) return;
     const legacy = sessions.used.filter(({ facts }) => facts && !isModern(facts.protocolVersion));
-    await Promise.all(legacy.map((each) => each.notify({ method })));
+    await Promise.all(legacy.map((each) => each.notify(method, exchange)));
   }
 
   attach(host: DispatcherHost): () => void {
@@ -149,10 +236,16 @@ export class View implements Dispatcher, SessionsHost {
   /** Ends the sessions with an upstream that was replaced or removed, and notifies the clients. */
   async upstreamChanged(name: string, reason: UpstreamCloseReason): Promise<void> {
     if (this.#only !== undefined && this.#only !== name) return;
+    this.#seen.delete(name);
     this.#stateless.removeLists(name);
+    this.failures.removeAll(name);
+    this.crashes.removeAll(name);
+    this.known.remove(name);
     const closes = this.#allSessions.map((sessions) => sessions.remove(name, reason));
     for (const host of this.#hosts) {
-      for (const method of this.listChanged) host.broadcast({ method });
+      for (const method of CHANGED_LISTS.keys()) {
+        host.broadcast({ method }, (id) => this.#sessions.get(id)?.wantsChange(method) === true);
+      }
     }
     await this.#tracked(Promise.all(closes));
   }
@@ -184,14 +277,15 @@ export class View implements Dispatcher, SessionsHost {
     return [...this.#sessions.values(), ...this.#stateless.all];
   }
 
-  async #answer(exchange: Exchange, method: Method): Promise<JsonObject> {
+  async #answer(exchange: Exchange, method: Method, isHidden = false): Promise<JsonObject> {
     if (this.#isClosed) throw new McpError(ErrorCode.NotAvailable, "The gateway is shutting down");
     hopsOf(exchange.request.headers);
     const modern = isModern(exchange.protocolVersion);
     const isRetry = modern && ASKING_METHODS.has(exchange.method) &&
       exchange.params.requestState !== undefined;
     const state = isRetry ? await exchange.openState() : undefined;
-    const result = typeof state?.held === "string"
+    // What is hidden by now isn't known to run either.
+    const result = typeof state?.held === "string" && !isHidden
       ? await this.#heldCalls.resume(exchange, state.held)
       : await this.#answerNew(exchange, method, state);
     return modern ? modernResult(exchange.method, result, this.settings.info) : result;
@@ -214,6 +308,8 @@ export class View implements Dispatcher, SessionsHost {
         retain,
         sessions,
         locate: this.#locate,
+        described: this.#described,
+        isOnly: this.#only !== undefined,
       });
     } finally {
       release();
@@ -225,20 +321,27 @@ export class View implements Dispatcher, SessionsHost {
     if (session === undefined) return this.#stateless.acquire(exchange);
     let sessions = this.#sessions.get(session.id);
     if (sessions === undefined) {
-      const { clock, listCacheMs } = this.settings;
-      const lists = new ListCache(clock, listCacheMs);
+      const lists = new ListCache(this.settings.clock);
       const init = { host: this, sessionId: session.id, principal, client, version, lists };
       sessions = new UpstreamSessions(init);
       sessions.logLevel = session.logLevel;
       this.#sessions.set(session.id, sessions);
     }
     // The endpoint has checked it, but a mistake there would give away everything here.
-    if (!isSameOwner(sessions.principal, principal)) {
+    if (sessions.owner !== ownerKey(principal)) {
       throw new McpError(ErrorCode.NotAvailable, "Session not found", { retry: "re-initialize" });
     }
     sessions.markReachable();
     return { sessions, retain: () => () => {} };
   }
+
+  readonly #described: ViewRequest["described"] = (sessions, upstreams, capabilities) => {
+    for (const { name, capabilities } of upstreams) {
+      if (capabilities === undefined) this.#seen.delete(name);
+      else if (this.upstreams.has(name)) this.#seen.set(name, capabilities);
+    }
+    sessions.advertised = listChangedOf(capabilities);
+  };
 
   readonly #locate: ViewRequest["locate"] = (name) => {
     if (this.#only !== undefined) return { upstream: this.#only, name };

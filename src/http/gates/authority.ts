@@ -66,7 +66,7 @@ export function isLoopback(host: string): boolean {
 
 /** Returns the host that a request was sent to: its Host header, else the authority of its URL. */
 export function hostOf(inbound: Inbound): string {
-  return inbound.header(HeaderName.Host) ?? new URL(inbound.request.url).host;
+  return inbound.header(HeaderName.Host) ?? new URL(inbound.source.url).host;
 }
 
 /** Normalizes a host as clients send it: in ASCII, IP addresses in their shortest form. */

@@ -25,6 +25,15 @@ export interface GateLimits {
    */
   readonly bodyBytes?: number;
   /**
+   * Bytes of all bodies whose sender is not known yet: those that are being received, and those that wait
+   * for `authenticate`. Above it, the body that has been arriving for longest gets a 503. A body of at
+   * most 64 KiB counts by its declared length, any other by what has arrived. At least `bodyBytes`; the
+   * default is at least four times that.
+   *
+   * @default {67108864}
+   */
+  readonly totalBodyBytes?: number;
+  /**
    * Time within which the whole request body must arrive, in milliseconds; later it gets a 408.
    * `Infinity` leaves the limit to the host.
    *
@@ -47,7 +56,10 @@ export interface GateLimits {
 
 /** The options of the gates. */
 export interface GateOptions {
-  /** The path to serve; other paths get a 404. Any path when left out. */
+  /**
+   * The path to serve, with or without a slash at its end; other paths get a 404 that names it. Any path
+   * when left out.
+   */
   readonly path?: string;
   /** A path whose GET gets a 200 with `{"status":"ok"}`. Off when left out. */
   readonly healthPath?: string;
@@ -96,6 +108,8 @@ export interface GateSettings {
   readonly rateLimit: RateLimiter | undefined;
   /** The most bytes in a body. */
   readonly bodyBytes: number;
+  /** The most bytes in all bodies whose sender is not known yet. */
+  readonly totalBodyBytes: number;
   /** The time within which a body must arrive, in milliseconds. */
   readonly bodyMs: number;
   /** The most levels in a body's JSON. */
@@ -138,6 +152,7 @@ export function gateSettings(options: GateOptions): GateSettings {
   }
   const origins = entries("allowedOrigins", allowedOrigins, parseOriginRule) ?? [];
   const requiredHeader = requiredHeaderOption(options.requiredHeader);
+  const bodyBytes = integerOption("limits.bodyBytes", limits.bodyBytes, 1024 * 1024);
   const readable = cors && allowedOrigins !== undefined;
   return {
     path,
@@ -148,7 +163,13 @@ export function gateSettings(options: GateOptions): GateSettings {
     cors: readable,
     requiredHeader,
     rateLimit: rateLimiterOption("rateLimit", options.rateLimit),
-    bodyBytes: integerOption("limits.bodyBytes", limits.bodyBytes, 1024 * 1024),
+    bodyBytes,
+    totalBodyBytes: integerOption(
+      "limits.totalBodyBytes",
+      limits.totalBodyBytes,
+      Math.max(64 * 1024 * 1024, 4 * bodyBytes),
+      bodyBytes,
+    ),
     bodyMs: integerOption("limits.bodyMs", limits.bodyMs, 30_000),
     jsonDepth: integerOption("limits.jsonDepth", limits.jsonDepth, 64),
     batch: integerOption("limits.batch", limits.batch, 100),

@@ -5,12 +5,12 @@
  * @module
  */
 import type { Clock } from "../../internal/clock.ts";
-import { DelayLine } from "../../internal/delay_line.ts";
 import { isPromise, type MaybePromise } from "../../internal/types.ts";
 import type { Inbound } from "../inbound.ts";
 import type { Refusal, Reply } from "../reply.ts";
 import { checkAccept } from "./accept.ts";
-import { type Body, checkBody, readBody } from "./body.ts";
+import { Arrivals, type Body } from "./arrivals.ts";
+import { checkBody } from "./body.ts";
 import { checkContentType } from "./content_type.ts";
 import { checkJsonRpc } from "./jsonrpc.ts";
 import { checkHealth } from "./health.ts";
@@ -26,13 +26,12 @@ import { checkRequiredHeader } from "./required_header.ts";
 /** The gates of one endpoint. */
 export class Gates {
   readonly #settings: GateSettings;
-  /** The time limits of bodies that are being received. */
-  readonly #arrivals: DelayLine;
+  readonly #arrivals: Arrivals;
 
   /** Creates the gates; no timer runs until a body is read. */
   constructor(settings: GateSettings, clock: Clock) {
     this.#settings = settings;
-    this.#arrivals = new DelayLine(clock, settings.bodyMs);
+    this.#arrivals = new Arrivals(settings, clock);
   }
 
   /**
@@ -52,9 +51,20 @@ export class Gates {
     return limited.then((refused) => refused ?? this.#passMethod(inbound));
   }
 
-  /** Reads the body of a POST. Never rejects. */
+  /** Checks the rate limit alone, for what is answered before the other gates. */
+  passRate(inbound: Inbound): MaybePromise<Refusal | undefined> {
+    const { rateLimit } = this.#settings;
+    return rateLimit && checkRateLimit(inbound, rateLimit);
+  }
+
+  /** Reads the body of a POST. It counts until it is released. Never rejects. */
   readBody(inbound: Inbound): MaybePromise<Body> {
-    return readBody(inbound, this.#settings.bodyBytes, this.#arrivals);
+    return this.#arrivals.read(inbound);
+  }
+
+  /** Stops counting the body of a request. Safe to call at any time, more than once. */
+  releaseBody(inbound: Inbound): void {
+    this.#arrivals.release(inbound);
   }
 
   /** Sends a POST through the gates that check its body. */
@@ -77,7 +87,7 @@ export class Gates {
   #checkTarget(inbound: Inbound): Reply | undefined {
     const settings = this.#settings;
     if (settings.path === undefined && settings.healthPath === undefined) return undefined;
-    const path = pathOf(inbound.request.url);
+    const path = pathOf(inbound.source.url);
     return checkHealth(inbound, path, settings) ?? checkPath(path, settings);
   }
 

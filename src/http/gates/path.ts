@@ -18,9 +18,23 @@ export function pathOf(url: string): string {
   return start === -1 || start >= end ? "/" : url.slice(start, end);
 }
 
-/** Refuses a request to another path. */
+/** Refuses a request to another path. A slash at the end makes no difference: clients and proxies add it. */
 export function checkPath(path: string, settings: GateSettings): Refusal | undefined {
-  if (settings.path === undefined || path === settings.path) return undefined;
-  const message = "Use the path that the endpoint is served under";
+  if (settings.path === undefined || isSamePath(path, settings.path)) return undefined;
+  return wrongPath(settings.path);
+}
+
+/** Tells whether two paths are the same but for a slash at the end. */
+export function isSamePath(path: string, other: string): boolean {
+  return path === other || withoutEndSlash(path) === withoutEndSlash(other);
+}
+
+function withoutEndSlash(path: string): string {
+  return path.endsWith("/") ? path.slice(0, -1) : path;
+}
+
+/** Refuses a request to a path that nothing is served under, and names the right one. */
+export function wrongPath(path: string): Refusal {
+  const message = `Not found: the MCP endpoint is at ${path}`;
   return refusal({ status: 404, code: ErrorCode.Refused, message, reason: "path" });
 }

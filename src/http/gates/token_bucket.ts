@@ -51,13 +51,13 @@ const ROUNDING_MS = 1e-6;
  *
  * @example
  * ```ts
- * import { createMcpHandler, McpServer, tokenBucket } from "@mooring/mcp";
+ * import { addressKey, createMcpHandler, McpServer, tokenBucket } from "@mooring/mcp";
  *
  * createMcpHandler(new McpServer({ name: "demo", version: "1.0.0" }), {
  *   // Before authentication: by an address that the proxy in front sets
  *   rateLimit: tokenBucket({
  *     perSecond: 50,
- *     key: (request) => request.headers.get("x-real-ip") ?? "unknown",
+ *     key: (request) => addressKey(request.headers.get("x-real-ip") ?? "unknown"),
  *   }),
  *   // After authentication: by principal
  *   principalRateLimit: tokenBucket({

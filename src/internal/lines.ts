@@ -7,6 +7,9 @@
 const LF = 0x0a;
 const CR = 0x0d;
 
+/** The number of bytes that are kept of the end of a truncated line. */
+const END_BYTES = 256;
+
 /** Options for {@linkcode Lines}. */
 export interface LinesOptions {
   /** Limits the bytes of a line, without its end. */
@@ -25,12 +28,23 @@ export class Lines {
   readonly #cut: boolean;
   #pieces: Uint8Array[] = [];
   #length = 0;
-  /** Tells whether the rest of the line is skipped. */
-  #skipping = false;
+  /** The last bytes of the line, if its rest is skipped. */
+  #skipped: Uint8Array | undefined;
+  #cutEnd: Uint8Array | undefined;
 
   constructor({ maxBytes, cut = false }: LinesOptions) {
     this.#maxBytes = maxBytes;
     this.#cut = cut;
+  }
+
+  /** The last bytes, at most 256, of the line that was yielded last, if it was truncated. */
+  get cutEnd(): Uint8Array | undefined {
+    return this.#cutEnd;
+  }
+
+  /** Returns the incomplete line at the end of the input; empty if there is none. */
+  rest(): Uint8Array {
+    return this.#take();
   }
 
   /**
@@ -49,22 +63,30 @@ export class Lines {
   }
 
   #add(piece: Uint8Array): void {
-    if (this.#skipping || piece.length === 0) return;
+    if (piece.length === 0) return;
+    if (this.#skipped !== undefined) return this.#skip(piece);
     const room = this.#maxBytes - this.#length;
     if (piece.length > room) {
       if (!this.#cut) throw new RangeError(`Send lines of at most ${this.#maxBytes} bytes`);
-      this.#skipping = true;
+      this.#skip(piece);
       piece = piece.subarray(0, room);
     }
     this.#length += piece.length;
     this.#pieces.push(piece);
   }
 
+  #skip(piece: Uint8Array): void {
+    const before = this.#skipped ?? new Uint8Array();
+    const last = piece.subarray(-END_BYTES);
+    this.#skipped = joined([before, last], before.length + last.length).slice(-END_BYTES);
+  }
+
   #take(): Uint8Array {
     const line = joined(this.#pieces, this.#length);
+    this.#cutEnd = this.#skipped;
     this.#pieces = [];
     this.#length = 0;
-    this.#skipping = false;
+    this.#skipped = undefined;
     return line.at(-1) === CR ? line.subarray(0, -1) : line;
   }
 }

@@ -1,0 +1,175 @@
+/**
+ * Serves an MCP endpoint on Cloudflare Workers. Clients of 2026-07-28 need no sessions, and any isolate
+ * answers them; a session of an earlier client is a Durable Object of its own, so that it outlives the
+ * isolate, and its streams, questions and cancellations meet where they belong.
+ *
+ * @example
+ * ```ts
+ * import { McpServer } from "@mooring/mcp";
+ * import { mcpWorker } from "@mooring/mcp/workers";
+ *
+ * interface Env {
+ *   readonly STATE_KEY: string;
+ * }
+ *
+ * const server = new McpServer({ name: "demo", version: "1.0.0" });
+ * server.registerTool("hello", { description: "Greets." }, () => "Hello!");
+ *
+ * const worker = mcpWorker<Env>(server, (env) => ({
+ *   path: "/mcp",
+ *   requests: { stateKeys: [env.STATE_KEY] },
+ * }));
+ *
+ * export const McpSession = worker.McpSession; // The class of the sessions: see docs/workers.md
+ * export default worker;
+ * ```
+ *
+ * @module
+ */
+import { ERAS } from "../handler/eras.ts";
+import { createMcpHandler, makeHandler } from "../handler/handler.ts";
+import type { McpHandler, McpHandlerOptions } from "../handler/types.ts";
+import type { Dispatcher, Notification } from "../protocol/exchange.ts";
+import { isVersion, VERSIONS } from "../protocol/versions.ts";
+import { SignedIds } from "./workers_ids.ts";
+import { operationRequest, routeToObjects } from "./workers_routing.ts";
+import { SessionObject } from "./workers_session.ts";
+import type { DurableNamespace, DurableState, WorkerContext } from "./workers_types.ts";
+
+export type {
+  DurableId,
+  DurableNamespace,
+  DurableState,
+  DurableStorage,
+  DurableStub,
+  WorkerContext,
+} from "./workers_types.ts";
+export type { Sql, SqlValue } from "../durable/sql.ts";
+
+/** Options for {@linkcode mcpWorker}: those of `createMcpHandler` that a Worker can have, and its binding. */
+export interface McpWorkerOptions extends Omit<McpHandlerOptions, "store" | "cluster" | "clock"> {
+  /**
+   * The name of the binding to the Durable Objects that hold sessions. Not needed with `sessions: false`,
+   * nor if only 2026-07-28 is served.
+   *
+   * @default {"MCP_SESSION"}
+   */
+  readonly binding?: string;
+}
+
+/** The value that `authenticate` and the rate limiters get beside a request to a Worker. */
+export interface McpWorkerContext<Env = unknown> {
+  /** The bindings. */
+  readonly env: Env;
+  /** The context of the request. */
+  readonly ctx: WorkerContext | undefined;
+}
+
+/** The Durable Object of a session. */
+export interface McpSessionObject {
+  /** Answers a request that the Worker has authenticated. */
+  fetch(request: Request): Promise<Response>;
+  /** Ends the session if it has expired. */
+  alarm(): Promise<void>;
+}
+
+/** A Worker that serves MCP: its default export. */
+export interface McpWorker<Env = unknown> {
+  /** Answers a request. */
+  readonly fetch: (request: Request, env: Env, ctx?: WorkerContext) => Promise<Response>;
+  /** The class of the Durable Objects that hold sessions: export it under the name in the configuration. */
+  readonly McpSession: new (state: DurableState, env: Env) => McpSessionObject;
+  /**
+   * Sends a notification on a session's server-to-client stream: now, or when the client opens it.
+   *
+   * @returns `false` if there is no such session
+   */
+  notify(env: Env, sessionId: string, notification: Notification): Promise<boolean>;
+  /** Ends a session. Returns `false` if there is none. */
+  end(env: Env, sessionId: string): Promise<boolean>;
+}
+
+/** What a Worker needs for the requests with its bindings. */
+interface Front {
+  readonly handler: McpHandler;
+  /** The sessions, if there are any. */
+  readonly objects: { readonly ids: SignedIds; readonly namespace: DurableNamespace } | undefined;
+}
+
+/**
+ * Creates a Worker. Nothing happens before its first request, so call it at module scope.
+ *
+ * @param source The server, which all sessions in an isolate then share, or a function that makes one for
+ * each session, and one for the requests without a session
+ * @param options Options for the endpoint, or a function that returns them from the bindings.
+ * `requests.stateKeys` is required where sessions are served
+ * @throws {TypeError} If `source` is neither
+ */
+export function mcpWorker<Env = unknown>(
+  source: Dispatcher | ((env: Env) => Dispatcher),
+  options: McpWorkerOptions | ((env: Env) => McpWorkerOptions) = {},
+): McpWorker<Env> {
+  if (typeof source !== "function" && typeof source?.dispatch !== "function") {
+    throw new TypeError(`Give a server, or a function that returns one: ${typeof source}`);
+  }
+  const serverFor = (env: Env): Dispatcher => typeof source === "function" ? source(env) : source;
+  const optionsFor = once((env: Env) => typeof options === "function" ? options(env) : options);
+  const frontFor = once((env: Env) => frontOf(serverFor(env), optionsFor(env), env));
+  const operate = async (
+    env: Env,
+    session: string,
+    operation: "notify" | "end",
+    body?: unknown,
+  ): Promise<boolean> => {
+    const { objects } = frontFor(env);
+    if (objects === undefined || !await objects.ids.verify(session)) return false;
+    const { namespace } = objects;
+    const stub = namespace.get(namespace.idFromName(session));
+    return await (await stub.fetch(operationRequest(session, operation, body))).json() === true;
+  };
+  return {
+    fetch: async (request, env, ctx) => await frontFor(env).handler(request, { env, ctx }),
+    McpSession: class McpSession extends SessionObject {
+      constructor(state: DurableState, env: Env) {
+        const { binding: _, ...given } = optionsFor(env);
+        super(state, env, { dispatcher: serverFor(env), options: given });
+      }
+    },
+    notify: (env, session, notification) => operate(env, session, "notify", notification),
+    end: (env, session) => operate(env, session, "end"),
+  };
+}
+
+/** Calls a function once for each set of bindings: an isolate has one. */
+function once<Env, Value>(make: (env: Env) => Value): (env: Env) => Value {
+  let last: { readonly env: Env; readonly value: Value } | undefined;
+  return (env) => {
+    if (last === undefined || last.env !== env) last = { env, value: make(env) };
+    return last.value;
+  };
+}
+
+function frontOf(dispatcher: Dispatcher, given: McpWorkerOptions, env: unknown): Front {
+  const { binding = "MCP_SESSION", ...options } = given;
+  const { versions, sessions, requests: { stateKeys = [] } = {} } = options;
+  const legacy = (versions ?? Object.keys(VERSIONS)).filter(isVersion)
+    .some((version) => VERSIONS[version].era === "2025");
+  if (sessions === false || !legacy) {
+    return { handler: createMcpHandler(dispatcher, options), objects: undefined };
+  }
+  if (stateKeys.length === 0) {
+    throw new TypeError(
+      'Give "requests.stateKeys", from a secret of the Worker, or set "sessions" to false',
+    );
+  }
+  // The bindings have any type.
+  const namespace = (env as Record<string, DurableNamespace | undefined> | undefined)?.[binding];
+  if (typeof namespace?.idFromName !== "function") {
+    throw new TypeError(
+      `Bind the Durable Objects of sessions, or set "sessions" to false: no binding "${binding}"`,
+    );
+  }
+  const ids = new SignedIds(stateKeys);
+  const rows: typeof ERAS = { ...ERAS, "2025": () => routeToObjects(ids, namespace) };
+  return { handler: makeHandler(dispatcher, options, rows), objects: { ids, namespace } };
+}

@@ -1,0 +1,69 @@
+/**
+ * Lets several Durable Objects of one isolate serve the same dispatcher.
+ *
+ * @module
+ */
+import { RequestContext } from "../internal/request_context.ts";
+import type { Dispatcher, DispatcherHost } from "../protocol/exchange.ts";
+
+/**
+ * Returns a dispatcher for one object. What the given one sends to its hosts reaches this object in its own
+ * context, whichever object or request caused it, and nothing keeps an object that is gone in memory.
+ */
+export function objectDispatcher(dispatcher: Dispatcher): Dispatcher {
+  return {
+    pinned: dispatcher.pinned,
+    serverInfo: dispatcher.serverInfo,
+    get listChanged() {
+      return dispatcher.listChanged;
+    },
+    get resourceUpdates() {
+      return dispatcher.resourceUpdates;
+    },
+    listChangedIn: dispatcher.listChangedIn?.bind(dispatcher),
+    headerParams: dispatcher.headerParams?.bind(dispatcher),
+    toolScopes: dispatcher.toolScopes?.bind(dispatcher),
+    dispatch: dispatcher.dispatch.bind(dispatcher),
+    hide: dispatcher.hide?.bind(dispatcher),
+    notified: dispatcher.notified?.bind(dispatcher),
+    sessionEnded: dispatcher.sessionEnded?.bind(dispatcher),
+    attach(host) {
+      let detach: (() => void) | undefined = undefined;
+      const guarded = guardedHost(host, () => detach?.());
+      detach = dispatcher.attach?.(guarded);
+      return () => detach?.();
+    },
+  };
+}
+
+/** @param onGone Called when the host is no longer in memory */
+function guardedHost(host: DispatcherHost, onGone: () => void): DispatcherHost {
+  const context = new RequestContext();
+  const weak = new WeakRef(host);
+  const present = (): DispatcherHost | undefined => {
+    const found = weak.deref();
+    if (found === undefined) onGone();
+    return found;
+  };
+  const run = (task: (host: DispatcherHost) => void) => {
+    if (present() === undefined) return;
+    context.run(() => {
+      const found = present();
+      if (found !== undefined) task(found);
+    });
+  };
+  const { clock } = host;
+  return {
+    clock,
+    report: (event) => run(({ report }) => report(event)),
+    broadcast: (notification, wants) => run((host) => host.broadcast(notification, wants)),
+    resourceUpdated: (uri) => run((host) => host.resourceUpdated?.(uri)),
+    notify: (session, notification) => run((host) => host.notify?.(session, notification)),
+    ask: (session, method, params, signal) => present()?.ask?.(session, method, params, signal),
+    share: (name, apply) => {
+      const shared = present()?.share?.(name, apply);
+      if (shared === undefined) throw new TypeError("Share documents while the object is there");
+      return shared;
+    },
+  };
+}

@@ -1,0 +1,87 @@
+/**
+ * Hashes principals for events, so that who keeps these can tell users apart but not name them.
+ *
+ * @module
+ */
+import { hmac } from "@noble/hashes/hmac.js";
+import { sha256 } from "@noble/hashes/sha2.js";
+import { bytesToHex } from "@noble/hashes/utils.js";
+import type { Principal } from "../protocol/exchange.ts";
+
+/** The hexadecimal digits of a hash: 64 bits, so that two users hardly ever share one. */
+const DIGITS = 16;
+/** The number of remembered hashes. */
+const MOST = 1_000;
+
+/** The bytes of a key: as many as a hash has. */
+const KEY_BYTES = 32;
+/** What the key is for: the same secret may have other uses. */
+const PURPOSE = "mooring principals in events 1";
+const utf8 = new TextEncoder();
+
+/** Options for {@linkcode hashedPrincipals}. */
+export interface HashedPrincipalsOptions {
+  /**
+   * The secret, of 32 bytes or more. Nodes with the same one give a principal the same hash.
+   *
+   * @default A random one, so that hashes differ between processes
+   */
+  readonly secret?: string | Uint8Array;
+}
+
+/**
+ * Creates a function that names principals by a hash of issuer and id (HMAC-SHA-256, 16 hexadecimal
+ * digits), for the option `events.principalName` of a handler: events and the audit trail tell users apart
+ * and name none. Without the secret nobody can try out ids.
+ *
+ * @example
+ * ```ts
+ * import { createMcpHandler, McpServer } from "@mooring/mcp";
+ * import { hashedPrincipals } from "@mooring/mcp/audit";
+ *
+ * await using handler = createMcpHandler(new McpServer({ name: "demo", version: "1.0.0" }), {
+ *   events: { principalName: hashedPrincipals() },
+ * });
+ * ```
+ *
+ * @throws {TypeError} If the secret is neither a string nor bytes
+ * @throws {RangeError} If the secret is shorter than 32 bytes
+ */
+export function hashedPrincipals(
+  { secret }: HashedPrincipalsOptions = {},
+): (principal: Principal) => string {
+  const given = secretOption(secret);
+  let key: Uint8Array | undefined;
+  /** The hashes by issuer, then by id. */
+  const known = new Map<string | undefined, Map<string, string>>();
+  let size = 0;
+  return ({ issuer, id }) => {
+    const found = known.get(issuer)?.get(id);
+    if (found !== undefined) return found;
+    // Not before: some hosts give no random values while a module is loaded.
+    key ??= given === undefined
+      ? crypto.getRandomValues(new Uint8Array(KEY_BYTES))
+      : hmac(sha256, given, utf8.encode(PURPOSE));
+    const name = utf8.encode(JSON.stringify([issuer, id]));
+    const hash = bytesToHex(hmac(sha256, key, name)).slice(0, DIGITS);
+    if (++size > MOST) {
+      known.clear();
+      size = 1;
+    }
+    const ids = known.get(issuer) ?? new Map<string, string>();
+    known.set(issuer, ids.set(id, hash));
+    return hash;
+  };
+}
+
+function secretOption(secret: unknown): Uint8Array | undefined {
+  if (secret === undefined) return undefined;
+  const bytes = typeof secret === "string" ? utf8.encode(secret) : secret;
+  if (!(bytes instanceof Uint8Array)) {
+    throw new TypeError(`Give a string or bytes as "secret": ${typeof secret}`);
+  }
+  if (bytes.length < KEY_BYTES) {
+    throw new RangeError(`Give ${KEY_BYTES} bytes or more as "secret": ${bytes.length}`);
+  }
+  return bytes;
+}

@@ -1,0 +1,94 @@
+/**
+ * Creates the events of a call. They are object literals without spread: these cost a tenth.
+ *
+ * @module
+ */
+import { reportedMethod } from "../protocol/event_facts.ts";
+import type { McpEvent, RequestFacts, RequestOutcome } from "../protocol/events.ts";
+import type { Exchange } from "../protocol/exchange.ts";
+import type { JsonObject } from "../protocol/jsonrpc.ts";
+import { VERSIONS } from "../protocol/versions.ts";
+import type { Calls } from "./calls.ts";
+
+/** An event about one request. */
+type RequestEvent<Type extends McpEvent["type"]> = Extract<McpEvent, { type: Type }>;
+
+/** What events need to know of a call. */
+export interface ReportedCall
+  extends Pick<Exchange, "method" | "principal" | "client" | "protocolVersion"> {
+  readonly serial: number;
+  readonly session: { readonly name: string } | undefined;
+}
+
+/**
+ * Creates the event of a call that starts.
+ *
+ * @param params The parameters
+ */
+export function startedEvent(
+  { dispatcher, reporter }: Calls,
+  { serial, session, method, principal, client, protocolVersion }: ReportedCall,
+  params: JsonObject,
+): RequestEvent<"request-started"> {
+  const target = dispatcher.target?.(method, params);
+  return {
+    type: "request-started",
+    request: serial,
+    session: session?.name,
+    // What is about something that the server has is a method that it has.
+    method: target === undefined ? reportedMethod(method, dispatcher) : method,
+    tool: target?.tool,
+    prompt: target?.prompt,
+    resource: target?.resource,
+    upstream: target?.upstream,
+    principal: reporter.principalName(principal),
+    issuer: principal.issuer,
+    client: reporter.programOf(client),
+    era: VERSIONS[protocolVersion].era,
+    protocolVersion,
+    node: reporter.node,
+  };
+}
+
+/** Creates the event of a call that the client cancelled. */
+export function cancelledEvent(facts: RequestFacts): RequestEvent<"request-cancelled"> {
+  return { ...facts, type: "request-cancelled" };
+}
+
+/**
+ * Creates the event of a call that has ended.
+ *
+ * @param ms The duration, in milliseconds
+ * @param upstream The upstream that it went to, if that is known by now
+ */
+export function finishedEvent(
+  facts: RequestFacts,
+  ms: number,
+  outcome: RequestOutcome,
+  errorType: string | undefined,
+  requestChars: number,
+  responseChars: number | undefined,
+  upstream: string | undefined,
+): RequestEvent<"request-finished"> {
+  return {
+    type: "request-finished",
+    request: facts.request,
+    session: facts.session,
+    method: facts.method,
+    tool: facts.tool,
+    prompt: facts.prompt,
+    resource: facts.resource,
+    upstream: upstream ?? facts.upstream,
+    principal: facts.principal,
+    issuer: facts.issuer,
+    client: facts.client,
+    era: facts.era,
+    protocolVersion: facts.protocolVersion,
+    node: facts.node,
+    ms,
+    outcome,
+    errorType,
+    requestChars,
+    responseChars,
+  };
+}

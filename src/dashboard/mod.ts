@@ -1,0 +1,51 @@
+/**
+ * Lets an operator see and steer an endpoint: {@linkcode createDashboard} makes a page of it,
+ * {@linkcode createOperator} the same for programs.
+ *
+ * @example
+ * ```ts
+ * import { createMcpHandler, McpServer } from "@mooring/mcp";
+ * import { createDashboard, oneTimeLinks } from "@mooring/mcp/dashboard";
+ *
+ * await using handler = createMcpHandler(new McpServer({ name: "demo", version: "1.0.0" }));
+ * const links = oneTimeLinks();
+ * await using dashboard = createDashboard(handler, { authenticate: links });
+ * const { nodes } = await dashboard.snapshot();
+ * console.assert(nodes.length === 1);
+ * ```
+ *
+ * @module
+ */
+export { BOUNDS_MS, percentile } from "./operator/histogram.ts";
+export { createOperator, type Operator, type OperatorOptions } from "./operator/operator.ts";
+export type {
+  ActRow,
+  CallRow,
+  LimitRow,
+  NodeRow,
+  OperatorRequest,
+  OperatorResult,
+  OperatorSnapshot,
+  RefusalRow,
+  SessionRow,
+  StreamRow,
+  Tables,
+  ToolRow,
+  UpstreamRow,
+} from "./operator/types.ts";
+export {
+  type AuthenticateOperator,
+  createDashboard,
+  type Dashboard,
+  type DashboardOptions,
+  type OperatorPrincipal,
+} from "./page/dashboard.ts";
+export {
+  type OneTimeLinks,
+  oneTimeLinks,
+  type OneTimeLinksOptions,
+} from "./page/one_time_links.ts";
+export type { OperatorActKind } from "../protocol/events.ts";
+export type { McpHandler } from "../handler/types.ts";
+export type { Clock } from "../internal/clock.ts";
+export type { MaybePromise } from "../internal/types.ts";

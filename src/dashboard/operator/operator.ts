@@ -1,0 +1,426 @@
+/**
+ * Watches an endpoint, on every node of its cluster, and acts on it.
+ *
+ * @module
+ */
+import { StopError } from "../../calls/stop.ts";
+import type { Call } from "../../calls/call.ts";
+import { type OperatorAccess, operatorAccess } from "../../handler/operator_access.ts";
+import type { McpHandler } from "../../handler/types.ts";
+import { randomText } from "../../internal/random.ts";
+import { principalOf } from "../../sessions/owner.ts";
+import { clientName, MOST_ID, type NodeReport, NodeReporter, shown } from "./node_report.ts";
+import { failed, type PeerAct, Peers, uniqueName } from "./peers.ts";
+import { type ListedSession, SessionDirectory } from "./session_directory.ts";
+import { Statistics } from "./statistics.ts";
+import type {
+  CallRow,
+  LimitRow,
+  NodeRow,
+  OperatorRequest,
+  OperatorResult,
+  OperatorSnapshot,
+  RefusalRow,
+  SessionRow,
+  StreamRow,
+  ToolRow,
+  UpstreamRow,
+} from "./types.ts";
+
+/** The number of sessions that are ended at a time. */
+const END_BATCH = 50;
+
+/** Options for {@linkcode createOperator}. */
+export interface OperatorOptions {
+  /** The name of this node; give each node of a cluster another one. Random when left out. */
+  readonly node?: string;
+  /**
+   * The name of the endpoint, where there are several.
+   *
+   * @default {""}
+   */
+  readonly endpoint?: string;
+  /** Takes secrets out of what upstreams write to their standard error, and of their errors. */
+  readonly redact?: (text: string) => string;
+}
+
+/** Watches one endpoint, and acts on it. */
+export interface Operator {
+  /** The name of this node. */
+  readonly node: string;
+  /** The name of the endpoint. */
+  readonly endpoint: string;
+  /**
+   * Returns the state of every node. Waits for a second at most: a node that doesn't answer is shown as it
+   * was, and as `lost` after three seconds.
+   */
+  snapshot(): Promise<OperatorSnapshot>;
+  /**
+   * Acts on the endpoint. Never rejects: the result says what happened.
+   *
+   * @param request What to do
+   * @param operator The id of the operator, for the event `operator-act`
+   */
+  act(request: OperatorRequest, operator: string): Promise<OperatorResult>;
+  /** Stops watching, and tells the other nodes. Safe to call twice. */
+  close(): Promise<void>;
+}
+
+/**
+ * Begins to watch a handler: counts its calls and refusals from now on, and answers the operators of the
+ * other nodes of its cluster. Give every node one; a node without isn't seen by the others.
+ *
+ * @param handler A handler that `createMcpHandler` returned
+ * @throws {TypeError} If the value is not such a handler, or it has an operator already
+ *
+ * @example
+ * ```ts
+ * import { createMcpHandler, McpServer } from "@mooring/mcp";
+ * import { createOperator } from "@mooring/mcp/dashboard";
+ *
+ * await using handler = createMcpHandler(new McpServer({ name: "demo", version: "1.0.0" }));
+ * const operator = createOperator(handler, { node: "one" });
+ * await handler.sessions.open();
+ * const { nodes, sessions } = await operator.snapshot();
+ * console.assert(nodes[0]?.state === "healthy" && sessions.length === 1);
+ *
+ * const ended = await operator.act(
+ *   { act: "end-session", session: sessions[0]?.session ?? "" },
+ *   "ada",
+ * );
+ * console.assert(ended.ok && handler.sessions.size === 0);
+ * await operator.close();
+ * ```
+ */
+export function createOperator(handler: McpHandler, options: OperatorOptions = {}): Operator {
+  return new HandlerOperator(operatorAccess(handler), options);
+}
+
+class HandlerOperator implements Operator {
+  readonly node: string;
+  readonly endpoint: string;
+  readonly #access: OperatorAccess;
+  readonly #reporter: NodeReporter;
+  readonly #peers: Peers;
+  readonly #directory: SessionDirectory;
+  readonly #unlisten: () => void;
+  #closed: Promise<void> | undefined;
+
+  constructor(access: OperatorAccess, { node, endpoint = "", redact }: OperatorOptions) {
+    const { components } = access;
+    const { calls, reporter, sessions, settings: { clock } } = components;
+    if (calls.onFinished !== undefined) {
+      throw new TypeError("Close the handler's other operator or dashboard first");
+    }
+    this.node = node ?? `node-${randomText(4)}`;
+    this.endpoint = endpoint;
+    this.#access = access;
+    const statistics = new Statistics(() => clock.now(), redact ?? ((text) => text));
+    this.#reporter = new NodeReporter(access, statistics, this.node);
+    this.#directory = new SessionDirectory(sessions.store);
+    this.#unlisten = reporter.listen(statistics.onEvent);
+    // Only Call calls it.
+    calls.onFinished = (call, ...rest) => statistics.finished(call as Call, ...rest);
+    this.#peers = new Peers({
+      access,
+      report: () => this.#reporter.report(),
+      act: (act) => this.#actHere(act),
+    });
+  }
+
+  async snapshot(): Promise<OperatorSnapshot> {
+    const { clock } = this.#access.components.settings;
+    const [listed] = await Promise.all([this.#listSessions(), this.#peers.refresh()]);
+    const own = this.#reporter.report();
+    const at = clock.now();
+    const nodes: Reported[] = [{ name: this.node, report: own, seenAt: at, lost: false }];
+    const taken = new Set([this.node]);
+    for (const peer of this.#peers.all) {
+      const name = uniqueName(peer.report.node, peer.id, taken);
+      taken.add(name);
+      nodes.push({
+        name,
+        report: peer.report,
+        seenAt: peer.seenAt,
+        lost: this.#peers.isLost(peer),
+      });
+    }
+    const { endpoint } = this;
+    const alive = nodes.filter(({ lost }) => !lost);
+    /** Adds to each row of every node what makes it a row of the snapshot. */
+    const rows = <T>(of: (report: NodeReport) => readonly T[], keyOf: (row: T) => unknown) =>
+      alive.flatMap(({ name: node, report }) =>
+        of(report).map((row) => ({
+          ...row,
+          key: `${endpoint}/${node}/${keyOf(row)}`,
+          endpoint,
+          node,
+        }))
+      );
+    return {
+      at,
+      nodes: nodes.map((node) => this.#nodeRow(node)),
+      sessions: sessionRows(listed.sessions, alive, endpoint),
+      calls: rows((report) => report.calls, ({ id }) => id) satisfies CallRow[],
+      streams: rows((report) => report.streams, ({ id }) => id) satisfies StreamRow[],
+      refusals: rows(
+        (report) => report.refusals,
+        ({ reason, status }) => `${reason} ${status}`,
+      ) satisfies RefusalRow[],
+      tools: rows(
+        (report) => report.tools,
+        ({ method, tool }) => `${method} ${tool}`,
+      ) satisfies ToolRow[],
+      upstreams: rows(
+        (report) => report.upstreams,
+        ({ upstream }) => upstream,
+      ) satisfies UpstreamRow[],
+      limits: rows((report) => report.limits, ({ limit }) => limit) satisfies LimitRow[],
+      acts: [],
+      omitted: alive.reduce((sum, { report }) => sum + report.omitted, listed.omitted),
+    };
+  }
+
+  async act(request: OperatorRequest, operator: string): Promise<OperatorResult> {
+    let result: OperatorResult;
+    try {
+      result = await this.#act(request);
+    } catch (error) {
+      this.#access.components.reporter.failed(`acting for an operator (${request.act})`, error);
+      result = failed("The act failed: see the log of this node");
+    }
+    const { ok, count } = result;
+    this.#access.components.reporter.report({
+      type: "operator-act",
+      act: request.act,
+      operator,
+      target: targetOf(request),
+      outcome: ok ? "done" : "failed",
+      count,
+    });
+    return result;
+  }
+
+  close(): Promise<void> {
+    return this.#closed ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
+    this.#unlisten();
+    this.#access.components.calls.onFinished = undefined;
+    await this.#peers.close();
+  }
+
+  async #listSessions(): ReturnType<SessionDirectory["list"]> {
+    try {
+      return await this.#directory.list();
+    } catch (error) {
+      // The rest is worth seeing all the more while the store fails.
+      this.#access.components.reporter.failed("listing the sessions", error);
+      return { sessions: [], omitted: 0 };
+    }
+  }
+
+  #nodeRow({ name, report, seenAt, lost }: Reported): NodeRow {
+    const { state, drainingAll, watchedSince, counts } = report;
+    return {
+      key: `${this.endpoint}/${name}`,
+      endpoint: this.endpoint,
+      node: name,
+      state: lost ? "lost" : state,
+      self: name === this.node,
+      drainingAll,
+      ...counts,
+      watchedSince,
+      seenAt: lost ? seenAt : 0,
+    };
+  }
+
+  async #act(request: OperatorRequest): Promise<OperatorResult> {
+    const { cluster } = this.#access.components;
+    switch (request.act) {
+      case "cancel-call":
+        return await this.#at(request.node, { act: "cancel-call", id: request.id });
+      case "end-session":
+        return await this.#endSession(request.session);
+      case "end-principal":
+        return await this.#endPrincipal(request.principal, request.issuer ?? "");
+      case "drain-node":
+        return await this.#at(request.node, { act: "drain-node", on: request.on });
+      case "drain-cluster":
+        await cluster.drain(request.on);
+        return done(1, request.on ? "Every node refuses new sessions" : "Draining has ended");
+      case "restart-upstream":
+        return await this.#everywhere({ act: "restart-upstream", upstream: request.upstream });
+    }
+  }
+
+  /** Acts at a node, by its name. */
+  async #at(node: string, act: PeerAct): Promise<OperatorResult> {
+    if (node === this.node) return await this.#actHere(act);
+    const taken = new Set([this.node]);
+    for (const peer of this.#peers.all) {
+      const name = uniqueName(peer.report.node, peer.id, taken);
+      taken.add(name);
+      if (name !== node) continue;
+      return this.#peers.isLost(peer)
+        ? failed(`The node ${node} is lost`)
+        : await this.#peers.act(peer, act);
+    }
+    return failed("There is no such node");
+  }
+
+  /** Acts at every node that isn't lost. */
+  async #everywhere(act: PeerAct): Promise<OperatorResult> {
+    const peers = this.#peers.all.filter((peer) => !this.#peers.isLost(peer));
+    const results = await Promise.all([
+      this.#actHere(act),
+      ...peers.map((peer) => this.#peers.act(peer, act)),
+    ]);
+    const count = results.reduce((sum, { count }) => sum + count, 0);
+    const problem = results.find(({ ok }) => !ok);
+    if (problem !== undefined) return { ...problem, count };
+    return results.length === 1 && results[0] !== undefined
+      ? results[0]
+      : done(count, `Done at ${results.length} nodes: ${count}`);
+  }
+
+  async #actHere(act: PeerAct): Promise<OperatorResult> {
+    const { calls: { dispatcher }, cluster } = this.#access.components;
+    switch (act.act) {
+      case "cancel-call": {
+        const cancelled = cancel(this.#reporter.find(act.id));
+        return cancelled ? done(1, "The call is cancelled") : failed("The call has ended already");
+      }
+      case "cancel-calls": {
+        const of = this.#reporter.callsOf(ownerMatcher(act.principal, act.issuer));
+        const count = of.filter(cancel).length;
+        return done(count, `Cancelled ${count}`);
+      }
+      case "drain-node":
+        cluster.drainingHere = act.on;
+        return done(
+          1,
+          act.on
+            ? `${this.node} refuses new sessions`
+            : cluster.draining
+            ? `${this.node} no longer drains by itself, but the cluster does`
+            : `${this.node} accepts new sessions`,
+        );
+      case "restart-upstream": {
+        const ended = await dispatcher.upstreamControl?.restart(act.upstream);
+        if (ended === undefined) return failed("There is no such upstream");
+        return done(ended, `Ended ${ended} sessions: the next call opens a new one`);
+      }
+    }
+  }
+
+  async #endSession(hash: string): Promise<OperatorResult> {
+    const { sessions } = await this.#directory.list();
+    const [found, other] = sessions.filter((session) => session.hash === hash);
+    if (found === undefined) return failed("The session has ended already");
+    if (other !== undefined) {
+      return failed("Two sessions have this short hash: end all sessions of the principal instead");
+    }
+    const known = await this.#access.components.sessions.end(found.record.id, "ended");
+    return known ? done(1, "The session has ended") : failed("The session has ended already");
+  }
+
+  async #endPrincipal(principal: string, issuer: string): Promise<OperatorResult> {
+    const isOf = ownerMatcher(principal, issuer);
+    const { sessions } = await this.#directory.list();
+    const ids = sessions.filter(({ record: { owner } }) => owner !== undefined && isOf(owner))
+      .map(({ record: { id } }) => id);
+    let count = 0;
+    while (ids.length > 0) {
+      const ended = await Promise.all(
+        ids.splice(0, END_BATCH).map((id) => this.#access.components.sessions.end(id, "ended")),
+      );
+      count += ended.filter((known) => known).length;
+    }
+    // Calls of the 2026 era belong to no session.
+    const cancelled = await this.#everywhere({ act: "cancel-calls", principal, issuer });
+    const { ok } = cancelled;
+    const message = `Ended ${count} sessions, cancelled ${cancelled.count} other calls`;
+    return { ok, count: count + cancelled.count, message: ok ? message : cancelled.message };
+  }
+}
+
+/** What a node reported, under the name that it has in a snapshot. */
+interface Reported {
+  readonly name: string;
+  readonly report: NodeReport;
+  readonly seenAt: number;
+  readonly lost: boolean;
+}
+
+function cancel(call: Call | undefined): boolean {
+  return call?.stop(new StopError("operator-cancelled")) ?? false;
+}
+
+/** Returns a function that tells whether an owner key belongs to a user, as a snapshot shows the user. */
+function ownerMatcher(principal: string, issuer: string): (owner: string) => boolean {
+  return (owner) => {
+    const of = principalOf(owner);
+    return shown(of.id, MOST_ID) === principal && shown(of.issuer, MOST_ID) === issuer;
+  };
+}
+
+function sessionRows(
+  sessions: readonly ListedSession[],
+  nodes: readonly Reported[],
+  endpoint: string,
+): SessionRow[] {
+  const live = new Map<string, { nodes: string[]; calls: number; streams: number }>();
+  for (const { name, report } of nodes) {
+    for (const [hash, calls, streams] of report.live) {
+      let entry = live.get(hash);
+      if (entry === undefined) live.set(hash, entry = { nodes: [], calls: 0, streams: 0 });
+      entry.nodes.push(name);
+      entry.calls += calls;
+      entry.streams += streams;
+    }
+  }
+  return sessions.map(({ hash, record, usedAt }) => {
+    const { id, issuer = "", clientId = "" } = principalOf(record.owner ?? "");
+    const { protocolVersion = "", client: { info }, createdAt } = record;
+    const { nodes = [], calls = 0, streams = 0 } = live.get(hash) ?? {};
+    return {
+      key: `${endpoint}/${hash}/${createdAt}`,
+      endpoint,
+      session: hash,
+      principal: shown(id, MOST_ID),
+      issuer: shown(issuer, MOST_ID),
+      clientId: shown(clientId),
+      client: clientName(info),
+      version: protocolVersion,
+      beganAt: createdAt,
+      usedAt: calls > 0 || streams > 0 ? 0 : usedAt,
+      nodes,
+      calls,
+      streams,
+    };
+  });
+}
+
+function done(count: number, message: string): OperatorResult {
+  return { ok: true, count, message };
+}
+
+/** Names what a request acts on, for events. */
+export function targetOf(request: OperatorRequest): string {
+  switch (request.act) {
+    case "cancel-call":
+      return `${request.node}/${request.id}`;
+    case "end-session":
+      return request.session;
+    case "end-principal":
+      return request.principal;
+    case "drain-node":
+      return request.node;
+    case "drain-cluster":
+      return "cluster";
+    case "restart-upstream":
+      return request.upstream;
+  }
+}

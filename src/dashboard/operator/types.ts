@@ -1,0 +1,310 @@
+/**
+ * Defines what an operator sees of an endpoint, and can do.
+ *
+ * Every row of a snapshot has a `key` that stays the same while the thing exists. Sessions and streams are
+ * named by a short hash, calls by a serial number: a snapshot has no session id, token or body.
+ *
+ * @module
+ */
+import type { OperatorActKind } from "../../protocol/events.ts";
+
+/** A node of the cluster, as one endpoint has it. */
+export interface NodeRow {
+  /** Stays the same while the thing exists. */
+  readonly key: string;
+  /** The endpoint's name; empty if there is only one. */
+  readonly endpoint: string;
+  /** The node's name. */
+  readonly node: string;
+  /** `lost`: it answered before, and no longer does. */
+  readonly state: "healthy" | "draining" | "closing" | "lost";
+  /** Whether the snapshot comes from this node. */
+  readonly self: boolean;
+  /** Whether every node of the cluster refuses new sessions. */
+  readonly drainingAll: boolean;
+  /** The sessions that it has in memory. */
+  readonly sessions: number;
+  /** The running calls. */
+  readonly calls: number;
+  /** The open connections of streams. */
+  readonly streams: number;
+  /** When its operator began to watch, in milliseconds since the epoch. */
+  readonly watchedSince: number;
+  /** When a lost node answered last, in milliseconds since the epoch; 0 for the others. */
+  readonly seenAt: number;
+}
+
+/** A session of the 2025 era. */
+export interface SessionRow {
+  /** Stays the same while the thing exists. */
+  readonly key: string;
+  /** The endpoint's name; empty if there is only one. */
+  readonly endpoint: string;
+  /** The short hash of its id. */
+  readonly session: string;
+  /** The id of its owner; empty until it has one. */
+  readonly principal: string;
+  /** The issuer of the owner's credentials; empty if there is none. */
+  readonly issuer: string;
+  /** The OAuth client that acts for the owner; empty if there is none. */
+  readonly clientId: string;
+  /** The client program's name and version. */
+  readonly client: string;
+  /** The protocol version; empty for a session without a handshake. */
+  readonly version: string;
+  /** When it began, in milliseconds since the epoch. */
+  readonly beganAt: number;
+  /** When it was last used, in milliseconds since the epoch; 0 while it is in use. */
+  readonly usedAt: number;
+  /** The nodes that have it in memory. */
+  readonly nodes: readonly string[];
+  /** The number of running calls. */
+  readonly calls: number;
+  /** The number of open connections of streams. */
+  readonly streams: number;
+}
+
+/** A running call. */
+export interface CallRow {
+  /** Stays the same while the thing exists. */
+  readonly key: string;
+  /** The endpoint's name; empty if there is only one. */
+  readonly endpoint: string;
+  /** The name of the node. */
+  readonly node: string;
+  /** Its serial number at the node. */
+  readonly id: number;
+  /** The short hash of its session; empty in the 2026 era. */
+  readonly session: string;
+  /** The id of the principal. */
+  readonly principal: string;
+  /** The issuer of the principal's credentials; empty if there is none. */
+  readonly issuer: string;
+  /** The client program's name and version. */
+  readonly client: string;
+  /** The method. */
+  readonly method: string;
+  /** The name of the tool or prompt; empty for other methods. */
+  readonly tool: string;
+  /** The upstream that answers it, if that is known. */
+  readonly upstream: string;
+  /** The protocol era. */
+  readonly era: string;
+  /** When it started, in milliseconds since the epoch; 0 if that was before the operator watched. */
+  readonly startedAt: number;
+  /** The latest progress that was reported. */
+  readonly progress?: {
+    /** The value. */
+    readonly value: number;
+    /** The total, if it is known. */
+    readonly total?: number;
+    /** What happened, as a sentence. */
+    readonly message?: string;
+  };
+}
+
+/** An open connection of a stream. */
+export interface StreamRow {
+  /** Stays the same while the thing exists. */
+  readonly key: string;
+  /** The endpoint's name; empty if there is only one. */
+  readonly endpoint: string;
+  /** The name of the node. */
+  readonly node: string;
+  /** The short hash of its session; empty for a subscription of the 2026 era. */
+  readonly session: string;
+  /** The id of the principal. */
+  readonly principal: string;
+  /** The issuer of the principal's credentials; empty if there is none. */
+  readonly issuer: string;
+  /** The kind. */
+  readonly kind: "request" | "server" | "listen";
+  /** The number of the last event sent. */
+  readonly cursor: number;
+  /** Events that wait in the log. */
+  readonly backlog: number;
+  /** Bytes that the client has not read yet. */
+  readonly buffered: number;
+  /** Whether the client reads too slowly: its buffer is full. */
+  readonly slow: boolean;
+}
+
+/** Refused requests with the same true reason. */
+export interface RefusalRow {
+  /** Stays the same while the thing exists. */
+  readonly key: string;
+  /** The endpoint's name; empty if there is only one. */
+  readonly endpoint: string;
+  /** The name of the node. */
+  readonly node: string;
+  /** The true reason. */
+  readonly reason: string;
+  /** The HTTP status that clients get. */
+  readonly status: number;
+  /** The number since the operator began to watch. */
+  readonly count: number;
+  /** The number in the last whole minute and the current one. */
+  readonly lately: number;
+  /** When it was refused last, in milliseconds since the epoch. */
+  readonly lastAt: number;
+}
+
+/** The calls of a tool, prompt or other method since the operator began to watch. */
+export interface ToolRow {
+  /** Stays the same while the thing exists. */
+  readonly key: string;
+  /** The endpoint's name; empty if there is only one. */
+  readonly endpoint: string;
+  /** The name of the node. */
+  readonly node: string;
+  /** The method. */
+  readonly method: string;
+  /** The name of the tool or prompt; empty for other methods. */
+  readonly tool: string;
+  /** The upstream's name; empty if there is none, or it isn't known. */
+  readonly upstream: string;
+  /** The number of calls. */
+  readonly count: number;
+  /** Those that ended in an error, a failed tool, or not at all. */
+  readonly errors: number;
+  /** The number of calls by duration: see {@linkcode BOUNDS_MS}. */
+  readonly buckets: readonly number[];
+  /** The sum of the durations, in milliseconds. */
+  readonly ms: number;
+}
+
+/** A server that a gateway uses. */
+export interface UpstreamRow {
+  /** Stays the same while the thing exists. */
+  readonly key: string;
+  /** The endpoint's name; empty if there is only one. */
+  readonly endpoint: string;
+  /** The name of the node. */
+  readonly node: string;
+  /** The upstream's name; empty if there is none, or it isn't known. */
+  readonly upstream: string;
+  /** How it is reached. */
+  readonly kind: string;
+  /** `up` with an open session, `failing` if the last attempt failed, else `idle`. */
+  readonly health: "up" | "idle" | "failing";
+  /** The number of sessions. */
+  readonly sessions: number;
+  /** The number of running calls. */
+  readonly calls: number;
+  /** Sessions opened since the operator began to watch. */
+  readonly opened: number;
+  /** The number of failures since the operator began to watch. */
+  readonly failures: number;
+  /** What failed last. */
+  readonly failure: string;
+  /** When it failed last, in milliseconds since the epoch; 0 if it has not. */
+  readonly failedAt: number;
+  /** The last lines that it wrote to its standard error. */
+  readonly output: readonly string[];
+}
+
+/** A limit of an endpoint, and how full it is. */
+export interface LimitRow {
+  /** Stays the same while the thing exists. */
+  readonly key: string;
+  /** The endpoint's name; empty if there is only one. */
+  readonly endpoint: string;
+  /** The name of the node. */
+  readonly node: string;
+  /** The name of the option. */
+  readonly limit: string;
+  /** How much is in use. */
+  readonly used: number;
+  /** The limit. */
+  readonly most: number;
+}
+
+/** What an operator did. */
+export interface ActRow {
+  /** Stays the same while the thing exists. */
+  readonly key: string;
+  /** When it was done, in milliseconds since the epoch. */
+  readonly at: number;
+  /** The id of the operator. */
+  readonly operator: string;
+  /** What was asked for. */
+  readonly act: OperatorActKind;
+  /** What it was done to. */
+  readonly target: string;
+  /** Whether it was done. */
+  readonly outcome: "done" | "failed";
+  /** How many things were ended or changed. */
+  readonly count: number;
+  /** What happened, as a sentence. */
+  readonly message: string;
+}
+
+/** The tables of a snapshot. */
+export interface Tables {
+  /** The nodes. */
+  readonly nodes: readonly NodeRow[];
+  /** The sessions. */
+  readonly sessions: readonly SessionRow[];
+  /** The running calls. */
+  readonly calls: readonly CallRow[];
+  /** The open streams. */
+  readonly streams: readonly StreamRow[];
+  /** The refusals. */
+  readonly refusals: readonly RefusalRow[];
+  /** The tools. */
+  readonly tools: readonly ToolRow[];
+  /** The upstreams. */
+  readonly upstreams: readonly UpstreamRow[];
+  /** The limits. */
+  readonly limits: readonly LimitRow[];
+  /** What operators did lately. */
+  readonly acts: readonly ActRow[];
+}
+
+/** The state of every node at one time. */
+export interface OperatorSnapshot extends Tables {
+  /** When it was taken, in milliseconds since the epoch. */
+  readonly at: number;
+  /** The number of things that didn't fit in the tables. */
+  readonly omitted: number;
+}
+
+/** What an operator can do. Empty or missing `endpoint` means the only endpoint, or all of them. */
+export type OperatorRequest =
+  /** Cancels a running call: its client gets an error. */
+  | {
+    readonly act: "cancel-call";
+    readonly endpoint?: string;
+    readonly node: string;
+    readonly id: number;
+  }
+  /** Ends a session, named by its short hash. */
+  | { readonly act: "end-session"; readonly endpoint?: string; readonly session: string }
+  /** Ends every session of a user, whatever its client, and cancels its calls. */
+  | {
+    readonly act: "end-principal";
+    readonly endpoint?: string;
+    readonly principal: string;
+    readonly issuer?: string;
+  }
+  /** Makes one node refuse new sessions, or accept them again. */
+  | {
+    readonly act: "drain-node";
+    readonly endpoint?: string;
+    readonly node: string;
+    readonly on: boolean;
+  }
+  /** Makes every node refuse new sessions, or accept them again. */
+  | { readonly act: "drain-cluster"; readonly endpoint?: string; readonly on: boolean }
+  /** Ends every session with an upstream, at every node; the next call opens a new one. */
+  | { readonly act: "restart-upstream"; readonly endpoint?: string; readonly upstream: string };
+
+/** The result of an {@linkcode OperatorRequest}. */
+export interface OperatorResult {
+  /** Whether it was done, at every node concerned. */
+  readonly ok: boolean;
+  /** How many things were ended or changed. */
+  readonly count: number;
+  /** What happened, as a sentence. */
+  readonly message: string;
+}

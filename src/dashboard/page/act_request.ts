@@ -1,0 +1,46 @@
+/**
+ * Checks what an operator asks for.
+ *
+ * @module
+ */
+import { isObject } from "../../protocol/jsonrpc.ts";
+import type { OperatorRequest } from "../operator/types.ts";
+
+/** The characters of a text. */
+const MOST_CHARS = 1_000;
+
+type Check = (value: unknown) => boolean;
+
+const text: Check = (value) => typeof value === "string" && value.length <= MOST_CHARS;
+const optional: Check = (value) => value === undefined || text(value);
+const number: Check = (value) => Number.isSafeInteger(value);
+const flag: Check = (value) => typeof value === "boolean";
+
+/** The fields of each act besides `act` and `endpoint`. */
+const FIELDS: Readonly<Record<OperatorRequest["act"], Readonly<Record<string, Check>>>> = {
+  "cancel-call": { node: text, id: number },
+  "end-session": { session: text },
+  "end-principal": { principal: text, issuer: optional },
+  "drain-node": { node: text, on: flag },
+  "drain-cluster": { on: flag },
+  "restart-upstream": { upstream: text },
+};
+
+/** Returns a request to act, or a message that says what is wrong with it. */
+export function parseRequest(value: unknown): OperatorRequest | string {
+  if (!isObject(value)) return "Send a JSON object of at most 8,192 bytes";
+  const { act, endpoint } = value;
+  if (typeof act !== "string" || !Object.hasOwn(FIELDS, act)) {
+    return `Give one of ${Object.keys(FIELDS).join(", ")} as "act"`;
+  }
+  const fields = FIELDS[act as OperatorRequest["act"]];
+  const request: Record<string, unknown> = { act };
+  if (!optional(endpoint)) return 'Give the name of an endpoint as "endpoint"';
+  if (endpoint !== undefined) request.endpoint = endpoint;
+  for (const [name, check] of Object.entries(fields)) {
+    if (!check(value[name])) return `Correct "${name}": it is missing, or has the wrong type`;
+    if (value[name] !== undefined) request[name] = value[name];
+  }
+  // Every field was checked.
+  return request as unknown as OperatorRequest;
+}

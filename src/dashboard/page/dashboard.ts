@@ -1,0 +1,457 @@
+/**
+ * Serves the operator's page, and its interface for scripts.
+ *
+ * @module
+ */
+import { type Context, Hono } from "hono";
+import type { McpHandler } from "../../handler/types.ts";
+import { functionOption, integerOption } from "../../internal/check.ts";
+import { type Clock, systemClock } from "../../internal/clock.ts";
+import { randomText, shortHash } from "../../internal/random.ts";
+import type { MaybePromise } from "../../internal/types.ts";
+import type { OperatorActKind } from "../../protocol/events.ts";
+import { isObject } from "../../protocol/jsonrpc.ts";
+import { BOUNDS_MS } from "../operator/histogram.ts";
+import { createOperator, type Operator, targetOf } from "../operator/operator.ts";
+import { failed } from "../operator/peers.ts";
+import type {
+  ActRow,
+  OperatorRequest,
+  OperatorResult,
+  OperatorSnapshot,
+} from "../operator/types.ts";
+import { parseRequest } from "./act_request.ts";
+import { ASSETS } from "./assets.ts";
+import { readText } from "./body.ts";
+import { Feed } from "./feed.ts";
+import { hostAllowed, hostRules, isForeign, SECURITY_HEADERS } from "./guard.ts";
+import { cookieName, type OneTimeLinks } from "./one_time_links.ts";
+import { pageHtml, signInHtml } from "./shell.ts";
+
+/** The acts that the page's audit shows. */
+const MOST_ACTS = 200;
+/** The bytes that a request to act may have. */
+const MOST_BYTES = 8_192;
+
+/** An operator who has signed in. */
+export interface OperatorPrincipal {
+  /** The id, for the audit. */
+  readonly id: string;
+}
+
+/** Returns who sent a request; `undefined` for everybody who is no operator. */
+export type AuthenticateOperator = (
+  request: Request,
+  context: unknown,
+) => MaybePromise<OperatorPrincipal | undefined>;
+
+/** Options for {@linkcode createDashboard}. */
+export interface DashboardOptions {
+  /**
+   * Decides who is an operator: a function of your own, or {@linkcode oneTimeLinks}. An operator sees the
+   * names of all users and what they call, and can end their sessions: keep them apart from the users of the
+   * endpoint. An error that it throws is a 401.
+   */
+  readonly authenticate: AuthenticateOperator | OneTimeLinks;
+  /**
+   * The path under which the dashboard is served.
+   *
+   * @default {"/"}
+   */
+  readonly path?: string;
+  /** The host names of the dashboard; those of the same machine (`localhost`, 127.0.0.1) when left out. */
+  readonly allowedHosts?: readonly string[];
+  /** The name of this node; give each node of a cluster another one. Random when left out. */
+  readonly node?: string;
+  /** Takes secrets out of what upstreams write to their standard error, and of their errors. */
+  readonly redact?: (text: string) => string;
+  /**
+   * Called with everything that an operator does, for an audit. The handler's `onEvent` gets the same as
+   * `operator-act`.
+   */
+  readonly onAct?: (act: ActRow) => void;
+  /** Called with errors that no operator sees. */
+  readonly onError?: (error: unknown) => void;
+  /**
+   * The time between two updates of the page, in milliseconds.
+   *
+   * @default {1000}
+   */
+  readonly updateMs?: number;
+  /**
+   * The maximum number of pages and `mooring top` that watch at a time.
+   *
+   * @default {20}
+   */
+  readonly watchers?: number;
+  /** The source of time; the system clock when left out. */
+  readonly clock?: Clock;
+}
+
+/** A dashboard: a function from `Request` to `Response`. */
+export interface Dashboard extends AsyncDisposable {
+  /** Answers a request. `context` is passed to `authenticate`. */
+  (request: Request, context?: unknown): Promise<Response>;
+  /** The same function, for hosts that need an object with `fetch`. */
+  readonly fetch: (request: Request, context?: unknown) => Promise<Response>;
+  /**
+   * Adds an endpoint, or replaces the one with the same name.
+   *
+   * @throws {TypeError} If the value is not a handler, or another dashboard has it
+   */
+  add(endpoint: string, handler: McpHandler): void;
+  /** Removes an endpoint. Does nothing if there is none. */
+  remove(endpoint: string): Promise<void>;
+  /** Returns the state of every node of every endpoint. */
+  snapshot(): Promise<OperatorSnapshot>;
+  /** Acts for an operator: audited like an act of the page. Never rejects. */
+  act(request: OperatorRequest, operator: string): Promise<OperatorResult>;
+  /** Ends every page, and stops watching the endpoints. Safe to call twice. */
+  close(): Promise<void>;
+}
+
+/**
+ * Creates the operator's page: it shows what runs at every node of an endpoint, and cancels calls, ends
+ * sessions, drains nodes and restarts upstreams. Serve it apart from the endpoint, where only operators reach
+ * it. In a cluster, create one at every node, whether its page is served or not: nodes show each other.
+ *
+ * Nothing is collected before this is called. The page needs no other host: its script and its style are
+ * served by the dashboard itself.
+ *
+ * @param handlers A handler of `createMcpHandler`, or several by the names of their endpoints
+ * @throws {TypeError} If there is no `authenticate`, or an option has the wrong type
+ * @throws {RangeError} If a number is out of range
+ *
+ * @example
+ * ```ts
+ * import { createMcpHandler, McpServer } from "@mooring/mcp";
+ * import { createDashboard } from "@mooring/mcp/dashboard";
+ *
+ * await using handler = createMcpHandler(new McpServer({ name: "demo", version: "1.0.0" }));
+ * await using dashboard = createDashboard(handler, {
+ *   // Such as the user that a proxy has signed in
+ *   authenticate: ({ headers }) => {
+ *     const user = headers.get("x-forwarded-user");
+ *     return user === "ada" ? { id: user } : undefined;
+ *   },
+ *   allowedHosts: ["ops.example"],
+ * });
+ * const headers = { "x-forwarded-user": "ada" };
+ * const page = await dashboard(new Request("https://ops.example/", { headers }));
+ * console.assert(page.status === 200);
+ * ```
+ */
+export function createDashboard(
+  handlers: McpHandler | Readonly<Record<string, McpHandler>>,
+  options: DashboardOptions,
+): Dashboard {
+  const served = new ServedDashboard(options);
+  const named = typeof handlers === "function" ? { "": handlers } : handlers;
+  for (const [endpoint, handler] of Object.entries(named)) served.add(endpoint, handler);
+  const fetch = (request: Request, context?: unknown) => served.fetch(request, context);
+  return Object.assign(fetch, {
+    fetch,
+    add: (endpoint: string, handler: McpHandler) => served.add(endpoint, handler),
+    remove: (endpoint: string) => served.remove(endpoint),
+    snapshot: () => served.snapshot(),
+    act: (request: OperatorRequest, operator: string) => served.act(request, operator),
+    close: () => served.close(),
+    [Symbol.asyncDispose]: () => served.close(),
+  });
+}
+
+class ServedDashboard {
+  readonly #options: DashboardOptions;
+  readonly #authenticate: AuthenticateOperator;
+  readonly #links: OneTimeLinks | undefined;
+  readonly #clock: Clock;
+  readonly #path: string;
+  readonly #node: string;
+  readonly #operators = new Map<string, Operator>();
+  readonly #feed: Feed;
+  readonly #app: Hono;
+  readonly #hosts: ReturnType<typeof hostRules>;
+  /** Makes the token that an act needs, for each operator. */
+  readonly #secret = randomText(43);
+  #acts: readonly ActRow[] = [];
+  #actCount = 0;
+  #closed: Promise<void> | undefined;
+
+  constructor(options: DashboardOptions) {
+    const { authenticate, clock = systemClock, node, path = "/" } = options ?? {};
+    const links = typeof authenticate === "object" ? authenticate : undefined;
+    const given = links === undefined
+      ? functionOption("authenticate", authenticate as AuthenticateOperator | undefined)
+      : (request: Request) => links.authenticate(request);
+    if (given === undefined) {
+      throw new TypeError('Give a function, or oneTimeLinks(), as "authenticate"');
+    }
+    if (typeof path !== "string" || !path.startsWith("/")) {
+      throw new TypeError(`Give a path that begins with "/" as "path": ${String(path)}`);
+    }
+    this.#options = options;
+    this.#links = links;
+    this.#authenticate = given;
+    this.#clock = clock;
+    this.#node = node ?? `node-${randomText(4)}`;
+    this.#path = path.endsWith("/") ? path : `${path}/`;
+    this.#hosts = hostRules(options.allowedHosts);
+    this.#feed = new Feed({
+      clock,
+      tickMs: integerOption("updateMs", options.updateMs, 1_000, 10),
+      mostWatchers: integerOption("watchers", options.watchers, 20),
+      snapshot: () => this.snapshot(),
+      failed: (error) => this.#failed(error),
+    });
+    this.#app = this.#routes();
+  }
+
+  add(endpoint: string, handler: McpHandler): void {
+    if (this.#closed !== undefined) {
+      throw new TypeError("Create a new dashboard: this one is closed");
+    }
+    void this.remove(endpoint);
+    const { redact } = this.#options;
+    const operator = createOperator(handler, {
+      endpoint,
+      node: this.#node,
+      ...redact !== undefined && { redact },
+    });
+    this.#operators.set(endpoint, operator);
+    this.#feed.refresh();
+  }
+
+  async remove(endpoint: string): Promise<void> {
+    const operator = this.#operators.get(endpoint);
+    this.#operators.delete(endpoint);
+    await operator?.close();
+  }
+
+  async snapshot(): Promise<OperatorSnapshot> {
+    const all = await Promise.all([...this.#operators.values()].map((each) => each.snapshot()));
+    return {
+      at: this.#clock.now(),
+      nodes: all.flatMap(({ nodes }) => nodes),
+      sessions: all.flatMap(({ sessions }) => sessions),
+      calls: all.flatMap(({ calls }) => calls),
+      streams: all.flatMap(({ streams }) => streams),
+      refusals: all.flatMap(({ refusals }) => refusals),
+      tools: all.flatMap(({ tools }) => tools),
+      upstreams: all.flatMap(({ upstreams }) => upstreams),
+      limits: all.flatMap(({ limits }) => limits),
+      acts: this.#acts,
+      omitted: all.reduce((sum, { omitted }) => sum + omitted, 0),
+    };
+  }
+
+  async act(request: OperatorRequest, operator: string): Promise<OperatorResult> {
+    const concerned = [...this.#operators.values()].filter(({ endpoint }) =>
+      request.endpoint === undefined || request.endpoint === endpoint
+    );
+    let result = failed("There is no such endpoint");
+    if (concerned.length === 1 && concerned[0] !== undefined) {
+      result = await concerned[0].act(request, operator);
+    } else if (concerned.length > 1) {
+      const results = await Promise.all(concerned.map((each) => each.act(request, operator)));
+      const count = results.reduce((sum, each) => sum + each.count, 0);
+      // What one endpoint knows is unknown to the others.
+      const best = results.find(({ ok }) => ok) ?? results[0] ?? result;
+      result = { ...best, count };
+    }
+    this.#note(request.act, targetOf(request), operator, result);
+    this.#feed.refresh();
+    return result;
+  }
+
+  close(): Promise<void> {
+    return this.#closed ??= (async () => {
+      this.#feed.close();
+      await Promise.all([...this.#operators.keys()].map((endpoint) => this.remove(endpoint)));
+    })();
+  }
+
+  async fetch(request: Request, context?: unknown): Promise<Response> {
+    const response = await this.#answer(request, context);
+    for (const [name, value] of Object.entries(SECURITY_HEADERS)) {
+      response.headers.set(name, value);
+    }
+    if (!response.headers.has("cache-control")) response.headers.set("cache-control", "no-store");
+    return response;
+  }
+
+  async #answer(request: Request, context: unknown): Promise<Response> {
+    if (!hostAllowed(request, this.#hosts)) {
+      return text(403, "Add the host to the option allowedHosts to serve the dashboard under it");
+    }
+    return await this.#app.fetch(request, { context });
+  }
+
+  #routes(): Hono {
+    const app = new Hono();
+    const at = this.#path;
+    app.get(at, (c) => this.#page(c));
+    if (at !== "/") app.get(at.slice(0, -1), (c) => c.redirect(at, 308));
+    app.get(`${at}assets/:name`, (c) => asset(c.req.param("name")));
+    app.post(`${at}session`, (c) => this.#signIn(c.req.raw));
+    app.get(`${at}session`, (c) => this.#known(c, (by) => this.#hello(by)));
+    app.get(`${at}snapshot`, (c) => this.#known(c, () => this.snapshot()));
+    app.get(`${at}events`, (c) => this.#known(c, (by) => this.#events(c, by)));
+    app.post(`${at}act`, (c) => this.#known(c, (by) => this.#acted(c.req.raw, by)));
+    app.notFound(() => text(404, "There is nothing here"));
+    app.onError((error) => {
+      this.#failed(error);
+      return text(500, "Internal error");
+    });
+    return app;
+  }
+
+  async #page(c: Context): Promise<Response> {
+    const known = await this.#whoIs(c.req.raw, c.env);
+    if (known === undefined) return await c.html(signInHtml(this.#links !== undefined), 401);
+    return await c.html(pageHtml());
+  }
+
+  /** Answers an operator, unless a page of another origin sent the request. */
+  async #known(
+    c: Context,
+    answer: (by: OperatorPrincipal) => MaybePromise<object>,
+  ): Promise<Response> {
+    const request = c.req.raw;
+    if (isForeign(request)) return text(403, "Pages of other origins can't use the dashboard");
+    const by = await this.#whoIs(request, c.env);
+    if (by === undefined) return text(401, "Sign in as an operator");
+    const answered = await answer(by);
+    return answered instanceof Response ? answered : Response.json(answered);
+  }
+
+  async #whoIs(request: Request, env: unknown): Promise<OperatorPrincipal | undefined> {
+    try {
+      const { context } = env as { readonly context?: unknown };
+      const known = await this.#authenticate(request, context);
+      return typeof known?.id === "string" ? known : undefined;
+    } catch (error) {
+      this.#failed(error);
+      return undefined;
+    }
+  }
+
+  async #hello(by: OperatorPrincipal): Promise<object> {
+    return {
+      operator: by.id,
+      token: await this.#actToken(by),
+      bounds: BOUNDS_MS,
+      links: this.#links !== undefined,
+      node: this.#node,
+    };
+  }
+
+  async #events(c: Context, by: OperatorPrincipal): Promise<Response> {
+    const request = c.req.raw;
+    const still = async () => (await this.#whoIs(request, c.env))?.id === by.id;
+    const body = this.#feed.watch(await this.#hello(by), still);
+    if (body === undefined) return text(503, "Close another page first: too many watch");
+    return new Response(body, {
+      headers: { "content-type": "text/event-stream", "x-accel-buffering": "no" },
+    });
+  }
+
+  async #acted(request: Request, by: OperatorPrincipal): Promise<Response> {
+    const given = request.headers.get("x-mooring-operator");
+    if (given === null || given !== await this.#actToken(by)) {
+      return text(403, "Reload the page: the request has no valid token of it");
+    }
+    const body = await readJson(request, this.#clock);
+    if (isObject(body) && body.act === "new-link") return this.#newLink(by);
+    const parsed = parseRequest(body);
+    if (typeof parsed === "string") return text(400, parsed);
+    return Response.json(await this.act(parsed, by.id));
+  }
+
+  /** Uses a link: the response sets the cookie. */
+  async #signIn(request: Request): Promise<Response> {
+    if (isForeign(request)) return text(403, "Pages of other origins can't sign in");
+    const body = await readJson(request, this.#clock);
+    const link = isObject(body) && typeof body.link === "string" ? body.link : "";
+    const used = this.#links?.exchange(link);
+    if (used === undefined) return text(401, "The link was used already, or is too old");
+    const https = request.headers.get("origin")?.startsWith("https:") ??
+      request.url.startsWith("https:");
+    const cookie = [
+      `${cookieName(request)}=${used.secret}`,
+      `Path=${this.#path}`,
+      `Max-Age=${Math.floor(used.ms / 1_000)}`,
+      "HttpOnly",
+      "SameSite=Strict",
+      ...https ? ["Secure"] : [],
+    ].join("; ");
+    return new Response(null, { status: 204, headers: { "set-cookie": cookie } });
+  }
+
+  #newLink(by: OperatorPrincipal): Response {
+    if (this.#links === undefined) return text(400, "Operators don't sign in with links here");
+    const result = { ok: true, count: 1, message: "The link works once" };
+    this.#note("new-link", "", by.id, result);
+    return Response.json({ ...result, link: this.#links.issue() });
+  }
+
+  /** Returns the token that the page sends with an act, which no other page can read. */
+  async #actToken({ id }: OperatorPrincipal): Promise<string> {
+    const bytes = new TextEncoder().encode(`${this.#secret} ${id}`);
+    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+    return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  }
+
+  #note(act: OperatorActKind, target: string, operator: string, result: OperatorResult): void {
+    const { ok, count, message } = result;
+    const row: ActRow = {
+      key: `${shortHash(this.#secret)}-${++this.#actCount}`,
+      at: this.#clock.now(),
+      operator,
+      act,
+      target,
+      outcome: ok ? "done" : "failed",
+      count,
+      message,
+    };
+    this.#acts = [...this.#acts, row].slice(-MOST_ACTS);
+    try {
+      this.#options.onAct?.(row);
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  #failed(error: unknown): void {
+    try {
+      this.#options.onError?.(error);
+    } catch {
+      // The application's own function failed: it can't be reported anywhere else.
+    }
+  }
+}
+
+function asset(name: string): Response {
+  if (!Object.hasOwn(ASSETS, name)) return text(404, "There is nothing here");
+  const { type, text: content } = ASSETS[name as keyof typeof ASSETS];
+  return new Response(content, { headers: { "content-type": type, "cache-control": "no-cache" } });
+}
+
+/** Reads a JSON body; `undefined` if it is none, too long, or too slow. */
+async function readJson(request: Request, clock: Clock): Promise<unknown> {
+  const type = request.headers.get("content-type") ?? "";
+  if (!/^application\/json\s*(;|$)/i.test(type)) return undefined;
+  const content = await readText(request, MOST_BYTES, clock);
+  if (content === undefined) return undefined;
+  try {
+    return JSON.parse(content);
+  } catch {
+    return undefined;
+  }
+}
+
+function text(status: number, message: string): Response {
+  return new Response(`${message}\n`, {
+    status,
+    headers: { "content-type": "text/plain; charset=utf-8" },
+  });
+}

@@ -1,0 +1,168 @@
+/**
+ * Signs operators in with links that work once, and with a fixed token for scripts.
+ *
+ * @module
+ */
+import { type Clock, systemClock } from "../../internal/clock.ts";
+import { integerOption } from "../../internal/check.ts";
+import { randomText } from "../../internal/random.ts";
+import type { OperatorPrincipal } from "./dashboard.ts";
+
+/** The maximum number of unused links, and of sign-ins; the oldest is forgotten for another one. */
+const MOST_LINKS = 100;
+const MOST_SIGN_INS = 100;
+/** The characters of a token: 6 random bits each. */
+const TOKEN = 43;
+/** The least number of characters of a fixed token. */
+const LEAST_TOKEN = 16;
+
+/** Options for {@linkcode oneTimeLinks}. */
+export interface OneTimeLinksOptions {
+  /**
+   * A token that always works, as `Authorization: Bearer …`, for scripts and `mooring top`; 16 characters or
+   * more. None when left out.
+   */
+  readonly token?: string;
+  /**
+   * The time for which an unused link works, in milliseconds.
+   *
+   * @default {600000}
+   */
+  readonly linkMs?: number;
+  /**
+   * The time after which an operator has to sign in again, in milliseconds.
+   *
+   * @default {43200000}
+   */
+  readonly signInMs?: number;
+  /** The source of time; the system clock when left out. */
+  readonly clock?: Clock;
+}
+
+/** Signs operators in with links that work once. */
+export interface OneTimeLinks {
+  /** Creates the secret part of a new link. */
+  issue(): string;
+  /**
+   * Uses a link.
+   *
+   * @returns A secret for the cookie, and its time in milliseconds; `undefined` if the link is not valid
+   */
+  exchange(link: string): { readonly secret: string; readonly ms: number } | undefined;
+  /** Returns who sent a request, by its cookie or its bearer token. */
+  authenticate(request: Request): OperatorPrincipal | undefined;
+  /** Signs the sender of a request out. */
+  signOut(request: Request): void;
+}
+
+/** Returns the name of the cookie. Cookies don't tell ports apart, so it contains the port. */
+export function cookieName(request: Request): string {
+  const host = request.headers.get("host") ?? new URL(request.url).host;
+  return `mooring_operator_${/:(\d+)$/.exec(host)?.[1] ?? "0"}`;
+}
+
+/**
+ * Signs operators in with links that work once: opened in a browser, a link becomes a cookie that scripts of
+ * the page can't read.
+ *
+ * @throws {TypeError} If the token is not a text
+ * @throws {RangeError} If the token is too short, or a time is out of range
+ *
+ * @example
+ * ```ts
+ * import { createMcpHandler, McpServer } from "@mooring/mcp";
+ * import { createDashboard, oneTimeLinks } from "@mooring/mcp/dashboard";
+ *
+ * await using handler = createMcpHandler(new McpServer({ name: "demo", version: "1.0.0" }));
+ * const links = oneTimeLinks();
+ * await using dashboard = createDashboard(handler, { authenticate: links });
+ * // Serve it on 127.0.0.1:8001, and open http://127.0.0.1:8001/#… in a browser
+ * const link = `http://127.0.0.1:8001/#${links.issue()}`;
+ * const page = await dashboard(new Request("http://127.0.0.1:8001/"));
+ * console.assert(page.status === 401 && link.length > 60);
+ * ```
+ */
+export function oneTimeLinks(options: OneTimeLinksOptions = {}): OneTimeLinks {
+  const { token, clock = systemClock } = options;
+  const linkMs = integerOption("linkMs", options.linkMs, 600_000);
+  const signInMs = integerOption("signInMs", options.signInMs, 43_200_000);
+  if (token !== undefined && typeof token !== "string") {
+    throw new TypeError(`Give a string as "token": ${typeof token}`);
+  }
+  if (token !== undefined && token.length < LEAST_TOKEN) {
+    throw new RangeError(`Give a "token" of ${LEAST_TOKEN} characters or more: ${token.length}`);
+  }
+  const links = new ExpiringSecrets(clock, linkMs, MOST_LINKS);
+  const signIns = new ExpiringSecrets(clock, signInMs, MOST_SIGN_INS);
+  return {
+    issue: () => links.add("link"),
+    exchange(link) {
+      if (links.take(link) === undefined) return undefined;
+      return { secret: signIns.add(`operator-${randomText(4)}`), ms: signInMs };
+    },
+    authenticate(request) {
+      const [, bearer] = /^Bearer (.+)$/i.exec(request.headers.get("authorization") ?? "") ?? [];
+      if (bearer !== undefined && token !== undefined && sameText(bearer, token)) {
+        return { id: "token" };
+      }
+      const id = signIns.get(cookieOf(request) ?? "");
+      return id === undefined ? undefined : { id };
+    },
+    signOut: (request) => void signIns.take(cookieOf(request) ?? ""),
+  };
+}
+
+/** A limited number of random secrets, each with a name, that expire. */
+class ExpiringSecrets {
+  readonly #clock: Clock;
+  readonly #ms: number;
+  readonly #most: number;
+  /** Oldest first. */
+  readonly #kept = new Map<string, { readonly name: string; readonly until: number }>();
+
+  constructor(clock: Clock, ms: number, most: number) {
+    this.#clock = clock;
+    this.#ms = ms;
+    this.#most = most;
+  }
+
+  add(name: string): string {
+    const secret = randomText(TOKEN);
+    const [oldest] = this.#kept.keys();
+    if (this.#kept.size >= this.#most && oldest !== undefined) this.#kept.delete(oldest);
+    this.#kept.set(secret, { name, until: this.#clock.now() + this.#ms });
+    return secret;
+  }
+
+  get(secret: string): string | undefined {
+    const found = this.#kept.get(secret);
+    if (found === undefined) return undefined;
+    if (found.until > this.#clock.now()) return found.name;
+    this.#kept.delete(secret);
+    return undefined;
+  }
+
+  take(secret: string): string | undefined {
+    const found = this.get(secret);
+    this.#kept.delete(secret);
+    return found;
+  }
+}
+
+function cookieOf(request: Request): string | undefined {
+  const name = cookieName(request);
+  for (const part of (request.headers.get("cookie") ?? "").split(";")) {
+    const [key, value] = part.trim().split("=");
+    if (key === name) return value;
+  }
+  return undefined;
+}
+
+/** Compares two texts in a time that doesn't tell where they differ. */
+function sameText(one: string, other: string): boolean {
+  let difference = one.length ^ other.length;
+  for (let i = 0; i < one.length; i++) {
+    difference |= one.charCodeAt(i) ^ other.charCodeAt(i % other.length);
+  }
+  return difference === 0;
+}

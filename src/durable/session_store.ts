@@ -1,0 +1,250 @@
+/**
+ * Implements the session store in the SQLite storage of a Durable Object.
+ *
+ * @module
+ */
+import type { Clock } from "../internal/clock.ts";
+import { MemorySessionStore } from "../sessions/memory_store.ts";
+import { stateText } from "../sessions/state_values.ts";
+import type {
+  EndedSession,
+  Found,
+  Reservation,
+  SessionCaps,
+  SessionLifetimes,
+  SessionPatch,
+  SessionRecord,
+  SessionStore,
+} from "../sessions/types.ts";
+import type { Tables } from "./sql.ts";
+
+/** A use is stored when the last stored one is this old, in milliseconds. */
+const NOTE_MS = 1_000;
+
+/** What is known of a stored session. */
+interface Stored {
+  record: SessionRecord;
+  /** The last use, in milliseconds since the epoch. */
+  usedAt: number;
+  /** The last use that was stored. */
+  notedAt: number;
+}
+
+/**
+ * A {@linkcode SessionStore} in SQLite, for few sessions: the store in memory decides, and everything that
+ * it decides is stored, so that it can be there again when the object was not in memory. Of the uses of a
+ * session within a second only the first is stored.
+ */
+export class SqlSessionStore implements SessionStore {
+  readonly #tables: Tables;
+  readonly #clock: Clock;
+  readonly #lifetimes: SessionLifetimes;
+  readonly #memory: MemorySessionStore;
+  readonly #stored = new Map<string, Stored>();
+  /** The time that the store in memory sees while it is filled. */
+  #then: number | undefined;
+
+  /** The id of the next session; random when left out. */
+  nextId: string | undefined;
+
+  /**
+   * Opens the store, with the sessions that are in the database.
+   *
+   * @param tables The database
+   * @param caps The maximum numbers of sessions
+   * @param lifetimes The lifetimes of sessions
+   * @param clock The source of time
+   */
+  constructor(tables: Tables, caps: SessionCaps, lifetimes: SessionLifetimes, clock: Clock) {
+    this.#tables = tables;
+    this.#clock = clock;
+    this.#lifetimes = lifetimes;
+    this.#memory = new MemorySessionStore(caps, lifetimes, {
+      now: () => this.#then ?? clock.now(),
+      timer: (ms, callback) => clock.timer(ms, callback),
+    });
+    this.#load();
+  }
+
+  get size(): number {
+    return this.#memory.size;
+  }
+
+  /** When the first session can expire, in milliseconds since the epoch; `undefined` without one. */
+  get nextExpiry(): number | undefined {
+    const { idleMs, absoluteMs } = this.#lifetimes;
+    const times = [...this.#stored.values()].map(({ record, usedAt }) =>
+      Math.min(usedAt + idleMs, record.createdAt + absoluteMs)
+    );
+    return times.length === 0 ? undefined : Math.min(...times);
+  }
+
+  mintId(): string | undefined {
+    return this.nextId;
+  }
+
+  reserve(id: string, owner: string | undefined): Reservation {
+    const reservation = this.#memory.reserve(id, owner);
+    this.#forget(reservation.ended);
+    return reservation;
+  }
+
+  release(id: string): void {
+    this.#memory.release(id);
+  }
+
+  create(record: SessionRecord): boolean {
+    const created = this.#memory.create(record);
+    if (created) this.#save(record);
+    return created;
+  }
+
+  use(id: string, owner: string): Found {
+    const found = this.#memory.use(id, owner);
+    if (found.record !== undefined) {
+      if (found.record.owner === this.#stored.get(id)?.record.owner) this.#noteUse(id);
+      else this.#save(found.record);
+    } else if (found.refusal === "expired") this.#forget([found.ended]);
+    return found;
+  }
+
+  peek(id: string): SessionRecord | undefined {
+    return this.#memory.peek(id);
+  }
+
+  update(id: string, patch: SessionPatch): void {
+    this.#memory.update(id, patch);
+    const stored = this.#stored.get(id);
+    if (stored === undefined) return;
+    stored.record = { ...stored.record, ...patch };
+    this.#tables.change(
+      "UPDATE mooring_session SET record = ? WHERE id = ?",
+      JSON.stringify(stored.record),
+      id,
+    );
+  }
+
+  hold(id: string): void {
+    this.#memory.hold(id);
+  }
+
+  free(id: string): void {
+    this.#memory.free(id);
+    this.#noteUse(id);
+  }
+
+  end(id: string): boolean {
+    const known = this.#memory.end(id);
+    if (known) this.#delete(id);
+    return known;
+  }
+
+  sweep(limit: number): readonly EndedSession[] {
+    const ended = this.#memory.sweep(limit);
+    this.#forget(ended);
+    return ended;
+  }
+
+  ids(): Iterable<string> {
+    return this.#memory.ids();
+  }
+
+  uses(): Iterable<readonly [id: string, usedAt: number | undefined]> {
+    return this.#memory.uses();
+  }
+
+  getState(id: string, key: string): unknown {
+    return this.#memory.getState(id, key);
+  }
+
+  setState(id: string, key: string, value: unknown, most?: number): void {
+    if (value === undefined) return this.deleteState(id, key);
+    // It checks the value and the size, and what is not there is not stored.
+    this.#memory.setState(id, key, value, most);
+    if (!this.#stored.has(id)) return;
+    this.#tables.add(
+      "INSERT OR REPLACE INTO mooring_state VALUES (?, ?, ?)",
+      id,
+      key,
+      stateText(value),
+    );
+  }
+
+  deleteState(id: string, key: string): void {
+    this.#memory.deleteState(id, key);
+    this.#tables.change("DELETE FROM mooring_state WHERE session = ? AND key = ?", id, key);
+  }
+
+  subscribe(id: string, uri: string, cap: number): "subscribed" | "full" | "gone" {
+    const result = this.#memory.subscribe(id, uri, cap);
+    if (result === "subscribed") {
+      this.#tables.add("INSERT OR IGNORE INTO mooring_subscription VALUES (?, ?)", id, uri);
+    }
+    return result;
+  }
+
+  unsubscribe(id: string, uri: string): void {
+    this.#memory.unsubscribe(id, uri);
+    this.#tables.change("DELETE FROM mooring_subscription WHERE session = ? AND uri = ?", id, uri);
+  }
+
+  subscribers(uri: string): Iterable<string> {
+    return this.#memory.subscribers(uri);
+  }
+
+  #save(record: SessionRecord): void {
+    const usedAt = this.#clock.now();
+    this.#stored.set(record.id, { record, usedAt, notedAt: usedAt });
+    this.#tables.add(
+      "INSERT OR REPLACE INTO mooring_session VALUES (?, ?, ?)",
+      record.id,
+      JSON.stringify(record),
+      usedAt,
+    );
+  }
+
+  #noteUse(id: string): void {
+    const stored = this.#stored.get(id);
+    const now = this.#clock.now();
+    if (stored === undefined) return;
+    stored.usedAt = now;
+    if (Math.abs(now - stored.notedAt) < NOTE_MS) return;
+    stored.notedAt = now;
+    this.#tables.change("UPDATE mooring_session SET used_at = ? WHERE id = ?", now, id);
+  }
+
+  #forget(ended: readonly EndedSession[]): void {
+    for (const { id } of ended) this.#delete(id);
+  }
+
+  #delete(id: string): void {
+    this.#stored.delete(id);
+    this.#tables.change("DELETE FROM mooring_session WHERE id = ?", id);
+    this.#tables.change("DELETE FROM mooring_state WHERE session = ?", id);
+    this.#tables.change("DELETE FROM mooring_subscription WHERE session = ?", id);
+  }
+
+  #load(): void {
+    const sessions = this.#tables.rows(
+      "SELECT record, used_at FROM mooring_session ORDER BY used_at",
+    );
+    for (const { record: text, used_at } of sessions) {
+      const record = JSON.parse(String(text)) as SessionRecord; // #save() has written it
+      this.#then = Number(used_at);
+      this.#stored.set(record.id, { record, usedAt: this.#then, notedAt: this.#then });
+      const { admitted, ended } = this.#memory.reserve(record.id, record.owner);
+      if (admitted) this.#memory.create(record);
+      else this.#delete(record.id);
+      this.#forget(ended);
+    }
+    this.#then = undefined;
+    const state = this.#tables.rows("SELECT session, key, value FROM mooring_state");
+    for (const { session, key, value } of state) {
+      this.#memory.setState(String(session), String(key), JSON.parse(String(value)));
+    }
+    const subscriptions = this.#tables.rows("SELECT session, uri FROM mooring_subscription");
+    for (const { session, uri } of subscriptions) {
+      this.#memory.subscribe(String(session), String(uri), Infinity);
+    }
+  }
+}

@@ -1,0 +1,82 @@
+/**
+ * Defines the part of a Durable Object's storage that the stores here use, and the tables in it.
+ *
+ * @module
+ */
+
+/** A value in a row. */
+export type SqlValue = string | number | null | ArrayBuffer;
+
+/** A synchronous SQLite database: the `storage.sql` of a Durable Object, or one that a test brings. */
+export interface Sql {
+  /** Runs a statement, and returns its rows. */
+  exec(
+    query: string,
+    ...bindings: SqlValue[]
+  ): { toArray(): Record<string, SqlValue>[] };
+}
+
+/** Times are in milliseconds since the epoch. */
+const TABLES = [
+  `CREATE TABLE IF NOT EXISTS mooring_session (
+    id TEXT PRIMARY KEY, record TEXT NOT NULL, used_at INTEGER NOT NULL
+  ) WITHOUT ROWID`,
+  `CREATE TABLE IF NOT EXISTS mooring_state (
+    session TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (session, key)
+  ) WITHOUT ROWID`,
+  `CREATE TABLE IF NOT EXISTS mooring_subscription (
+    session TEXT NOT NULL, uri TEXT NOT NULL, PRIMARY KEY (session, uri)
+  ) WITHOUT ROWID`,
+  `CREATE TABLE IF NOT EXISTS mooring_stream (
+    session TEXT NOT NULL, name TEXT NOT NULL, last INTEGER NOT NULL, first INTEGER NOT NULL,
+    delivered INTEGER NOT NULL, ended INTEGER NOT NULL, done_at INTEGER, requests TEXT,
+    PRIMARY KEY (session, name)
+  ) WITHOUT ROWID`,
+  `CREATE TABLE IF NOT EXISTS mooring_event (
+    seq INTEGER PRIMARY KEY, session TEXT NOT NULL, stream TEXT NOT NULL, n INTEGER NOT NULL,
+    data TEXT, bytes INTEGER NOT NULL, held INTEGER NOT NULL
+  )`,
+  `CREATE INDEX IF NOT EXISTS mooring_event_of ON mooring_event (session, stream, n)`,
+];
+
+/** A database whose tables are created when something is first written: an unused object stores nothing. */
+export class Tables {
+  readonly #sql: Sql;
+  #exist: boolean | undefined;
+
+  /** Looks at nothing yet. */
+  constructor(sql: Sql) {
+    this.#sql = sql;
+  }
+
+  /** Whether the tables exist. */
+  get exist(): boolean {
+    return this.#exist ??= this.read(
+      "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'mooring_session'",
+    ).length > 0;
+  }
+
+  /** Returns the rows of a query. */
+  read(query: string, ...bindings: SqlValue[]): Record<string, SqlValue>[] {
+    return this.#sql.exec(query, ...bindings).toArray();
+  }
+
+  /** Returns the rows of a query about the tables: none if they don't exist. */
+  rows(query: string, ...bindings: SqlValue[]): Record<string, SqlValue>[] {
+    return this.exist ? this.read(query, ...bindings) : [];
+  }
+
+  /** Runs a statement that changes rows, if there can be any. */
+  change(statement: string, ...bindings: SqlValue[]): void {
+    if (this.exist) this.read(statement, ...bindings);
+  }
+
+  /** Runs a statement that adds rows, and creates the tables before the first one. */
+  add(statement: string, ...bindings: SqlValue[]): void {
+    if (!this.exist) {
+      for (const table of TABLES) this.read(table);
+      this.#exist = true;
+    }
+    this.read(statement, ...bindings);
+  }
+}

@@ -1,0 +1,38 @@
+/**
+ * Decides which requests of clients without a session share upstream sessions.
+ *
+ * @module
+ */
+import { type Exchange, isAnonymous } from "../../protocol/exchange.ts";
+import { ownerKey } from "../../sessions/owner.ts";
+import { HOPS_HEADER } from "../shared/hops.ts";
+import { upstreamCapabilities } from "./translate.ts";
+
+/** Limits the characters by which clients of one address are told apart. */
+const MOST_NAME = 200;
+
+/**
+ * Returns a key that is equal for requests of one owner whose clients have equal capabilities; `undefined`
+ * if the owner is unknown, so that nothing may be shared. Somebody who isn't authenticated is known by a
+ * program on this machine: by the loopback address of the connection and the client's name. Behind any
+ * other address there may be many users.
+ */
+export function sharingKey(exchange: Exchange): string | undefined {
+  const { principal, client, protocolVersion: version } = exchange;
+  const facts = [version, upstreamCapabilities(client, version)];
+  if (!isAnonymous(principal)) return JSON.stringify([ownerKey(principal), ...facts]);
+  const { localPeer: peer, request } = exchange;
+  // Another gateway speaks for many users.
+  if (peer === undefined || request.headers.has(HOPS_HEADER)) return undefined;
+  const { name = "", version: release = "" } = client.info ?? {};
+  const program = JSON.stringify([name, release]).slice(0, MOST_NAME);
+  return JSON.stringify([ownerKey(principal), ...facts, peer, program]);
+}
+
+/**
+ * Returns a key that is equal for requests of one owner, or of anybody who isn't authenticated, whose
+ * clients have equal capabilities. Lists may be shared by it, but no state.
+ */
+export function listsKey({ principal, client, protocolVersion: version }: Exchange): string {
+  return JSON.stringify([ownerKey(principal), version, upstreamCapabilities(client, version)]);
+}

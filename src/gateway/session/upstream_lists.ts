@@ -1,0 +1,291 @@
+/**
+ * Gets the lists of upstreams, and what upstreams say about themselves, for one client: from the cache,
+ * or within a short time.
+ *
+ * @module
+ */
+import { shortHash } from "../../internal/random.ts";
+import { ErrorCode, McpError } from "../../protocol/errors.ts";
+import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
+import { fetchList } from "../client/fetch_list.ts";
+import { withDeadline } from "../shared/deadline.ts";
+import { CHANGED_LISTS, LIST_KINDS, type ListKind, LISTS } from "../shared/list_kinds.ts";
+import type { UpstreamCall, UpstreamFacts } from "../types.ts";
+import { inTime, PendingAnswer, TimeoutError } from "./in_time.ts";
+import { LATE_LIST_MS, type ListCache, type UpstreamList } from "./list_cache.ts";
+import type { ManagedSession, RequestContext } from "./managed_session.ts";
+import { rightsKey } from "./rights.ts";
+import { questionFor } from "./translate.ts";
+import { LimitReachedError, UnusableError } from "./unusable.ts";
+import type { SessionsHost, UpstreamSessions } from "./upstream_sessions.ts";
+
+/** Represents a client's request for a list, or for what upstreams say about themselves. */
+export interface ListContext extends RequestContext {
+  /** Keeps the upstream sessions open until the returned function is called. */
+  readonly retain: () => () => void;
+}
+
+/** Options for {@linkcode UpstreamLists}. */
+export interface UpstreamListsInit {
+  readonly host: SessionsHost;
+  readonly sessions: UpstreamSessions;
+  readonly cache: ListCache;
+}
+
+/** Names the start of a session, in events and keys. */
+const OPENING = "opening";
+
+/** Gets what one client is told about the upstreams of a view. */
+export class UpstreamLists {
+  readonly #host: SessionsHost;
+  readonly #sessions: UpstreamSessions;
+  readonly #cache: ListCache;
+  /** Holds the sessions that are opening, by upstream. */
+  readonly #openings = new Map<string, PendingAnswer<UpstreamFacts>>();
+  readonly #reported = new WeakSet<UpstreamList>();
+
+  /** Creates it for the client that the sessions belong to. */
+  constructor({ host, sessions, cache }: UpstreamListsInit) {
+    this.#host = host;
+    this.#sessions = sessions;
+    this.#cache = cache;
+  }
+
+  /**
+   * Returns a list of one upstream, with the names that the client knows.
+   *
+   * @throws {McpError} If the list can't be fetched
+   * @throws {AbortSignal["reason"]} If the signal of the context aborts
+   */
+  async get(name: string, kind: ListKind, context: ListContext): Promise<UpstreamList> {
+    return this.#cache.get(rightsKey(context), name, kind) ??
+      await this.#fetching(name, kind, context).wait(context.signal);
+  }
+
+  /**
+   * Returns a list of one upstream, if it can be had within a short time.
+   *
+   * @throws {LateError} If it can't, but may come later
+   * @throws {McpError} If the list can't be fetched, or couldn't a short time ago
+   * @throws {AbortSignal["reason"]} If the signal of the context aborts
+   */
+  async getInTime(name: string, kind: ListKind, context: ListContext): Promise<UpstreamList> {
+    const cached = this.#cache.get(rightsKey(context), name, kind);
+    if (cached !== undefined) return cached;
+    const who = this.#credentialsKey(context);
+    return await inTime({
+      ...this.#waitFor(name, context, this.#host.upstreams.size === 1),
+      during: LISTS[kind].method,
+      isShared: true,
+      keys: [`${kind} ${who}`, `${OPENING} ${who}`],
+      start: () => this.#fetching(name, kind, context),
+    });
+  }
+
+  /**
+   * Returns what an upstream says about itself, if it can be had within a short time; `undefined` if
+   * there is no such upstream.
+   *
+   * @param isAlone Whether there is no other upstream to tell about
+   * @throws {LateError} If it can't, but may come later
+   * @throws {McpError} If the upstream can't be used, or couldn't a short time ago
+   * @throws {AbortSignal["reason"]} If the signal of the context aborts
+   */
+  async factsInTime(
+    name: string,
+    context: ListContext,
+    isAlone: boolean,
+  ): Promise<UpstreamFacts | undefined> {
+    const session = this.#sessions.get(name);
+    if (session === undefined || session.facts !== undefined) return session?.facts;
+    return await inTime({
+      ...this.#waitFor(name, context, isAlone),
+      during: OPENING,
+      isShared: this.#sessions.isSession,
+      keys: [`${OPENING} ${this.#credentialsKey(context)}`],
+      start: () => this.#opening(session, context),
+    });
+  }
+
+  /** Returns `true` at the first call for a list, so that its duplicates are reported once. */
+  isFirstReport(list: UpstreamList): boolean {
+    if (this.#reported.has(list)) return false;
+    this.#reported.add(list);
+    return true;
+  }
+
+  /** Invalidates cached lists of an upstream; all of them by default. */
+  invalidate(upstream: string, kinds: readonly ListKind[] = LIST_KINDS): void {
+    this.#cache.invalidate(upstream, kinds);
+  }
+
+  /** Removes everything about an upstream that was removed or replaced. */
+  remove(upstream: string): void {
+    this.#cache.remove(upstream);
+    this.#openings.delete(upstream);
+  }
+
+  /** Returns the settings of a wait for an upstream. */
+  #waitFor(upstream: string, { signal }: RequestContext, isAlone: boolean) {
+    const { clock, listWaitMs, listTimeoutMs, openTimeoutMs } = this.#host.settings;
+    const { failures, upstreams } = this.#host;
+    const isProgram = upstreams.get(upstream)?.upstream.kind === "stdio";
+    const aloneMs = isProgram ? openTimeoutMs + listTimeoutMs : listTimeoutMs;
+    const waitMs = isAlone ? aloneMs : listWaitMs;
+    return { upstream, signal, isAlone, waitMs, failures, clock, report: this.#host.report };
+  }
+
+  /** Returns a key for everything that one owner is told with the same credentials. */
+  #credentialsKey(context: RequestContext): string {
+    return `${shortHash(rightsKey(context))} ${this.#sessions.owner}`;
+  }
+
+  /** Opens the session with an upstream, unless that is happening already. */
+  #opening(session: ManagedSession, context: ListContext): PendingAnswer<UpstreamFacts> {
+    const { name } = session;
+    const known = this.#openings.get(name);
+    if (known !== undefined) return known;
+    const { principal, request } = context;
+    const { closing: signal } = this.#sessions;
+    const opening = new PendingAnswer<UpstreamFacts>(
+      async (pending) => {
+        const facts = await this.#remembering(session, OPENING, context, async () => {
+          return await session.ensureOpen({ principal, request, signal });
+        });
+        if (pending.isLate) this.#notifyChanged(facts);
+        return facts;
+      },
+      signal,
+      context.retain,
+    );
+    this.#openings.set(name, opening);
+    const settle = () => {
+      if (this.#openings.get(name) === opening) this.#openings.delete(name);
+    };
+    opening.answer.then(settle, settle);
+    return opening;
+  }
+
+  /**
+   * Fetches a list, unless that is happening already.
+   *
+   * @throws {TimeoutError} If it takes too long for too many other rights
+   */
+  #fetching(
+    name: string,
+    kind: ListKind,
+    context: ListContext,
+  ): PendingAnswer<UpstreamList> {
+    const rights = rightsKey(context);
+    const known = this.#cache.getPending(rights, name, kind);
+    if (known !== undefined) return known;
+    if (!this.#cache.hasRoom(name, kind)) throw new TimeoutError(name);
+    const fetching = new PendingAnswer<UpstreamList>(
+      (pending) => this.#fetch(name, kind, context, pending),
+      this.#sessions.closing,
+      context.retain,
+    );
+    this.#cache.setPending(rights, name, kind, fetching);
+    return fetching;
+  }
+
+  async #fetch(
+    name: string,
+    kind: ListKind,
+    context: ListContext,
+    pending: PendingAnswer<UpstreamList>,
+  ): Promise<UpstreamList> {
+    const { clock, listTimeoutMs: ms, listCacheMs } = this.#host.settings;
+    const { principal, request } = context;
+    const session = this.#sessions.get(name);
+    if (session === undefined) return [];
+    const generation = this.#cache.generation(name, kind);
+    const facts = session.facts ?? await this.#opening(session, context).answer;
+    const entries = await this.#remembering(session, kind, context, () =>
+      withDeadline(
+        { clock, ms, signal: this.#sessions.closing },
+        (signal) => this.#fetchFrom(session, facts, kind, { principal, request, signal }),
+      ));
+    if (this.#sessions.get(name) !== session) return entries;
+    this.#host.known.addAll(name, kind, entries);
+    const can = facts.capabilities[LISTS[kind].capability];
+    const isLasting = this.#sessions.isSession && isObject(can) && can.listChanged === true;
+    const keepMs = pending.isLate ? Math.max(listCacheMs, LATE_LIST_MS) : listCacheMs;
+    const rights = rightsKey(context);
+    this.#cache.set(rights, name, kind, generation, entries, isLasting ? Infinity : keepMs);
+    if (pending.isLate && entries.length > 0) this.#notifyChanged(facts, kind);
+    return entries;
+  }
+
+  #fetchFrom(
+    session: ManagedSession,
+    facts: UpstreamFacts,
+    kind: ListKind,
+    { principal, request, signal }: RequestContext,
+  ): Promise<readonly JsonObject[]> {
+    const { name } = session;
+    const ask: UpstreamCall["ask"] = async (method, params) => {
+      const shown = questionFor(method, params, this.#sessions.facts.capabilities);
+      const answer = this.#sessions.ask(method, shown, signal);
+      if (answer !== undefined) return await answer;
+      throw new McpError(ErrorCode.Refused, "Ask during a call");
+    };
+    return fetchList({
+      upstream: name,
+      facts,
+      kind,
+      limits: this.#host.settings.limits,
+      report: this.#host.report,
+      rename: (own) => this.#host.rename(name, own),
+      request: (method, params) =>
+        session.request({ method, params, signal, principal, request, notify() {}, ask }),
+    });
+  }
+
+  /** Does something with an upstream, and remembers for a while if that fails. */
+  async #remembering<T>(
+    session: ManagedSession,
+    what: ListKind | typeof OPENING,
+    context: RequestContext,
+    act: () => Promise<T>,
+  ): Promise<T> {
+    const { name } = session;
+    const { failures } = this.#host;
+    const { clock, listWaitMs } = this.#host.settings;
+    const key = `${what} ${this.#credentialsKey(context)}`;
+    const startedAt = clock.now();
+    try {
+      const value = await act();
+      failures.remove(name, key);
+      return value;
+    } catch (error) {
+      // That the client's session or the upstream is gone says nothing about the upstream.
+      if (this.#sessions.closing.aborted || this.#sessions.get(name) !== session) throw error;
+      const shown = this.#failed(name, what, error);
+      // A place may become free at any time.
+      const isBusy = error instanceof LimitReachedError;
+      const isSlow = !isBusy && clock.now() - startedAt >= listWaitMs;
+      failures.add(name, key, { error: shown, isSlow }, isBusy ? 0 : undefined);
+      throw shown;
+    }
+  }
+
+  /** Reports a failure, and returns the error that the client may see. */
+  #failed(upstream: string, what: ListKind | typeof OPENING, error: unknown): unknown {
+    if (!(error instanceof UnusableError)) {
+      const during = what === OPENING ? what : LISTS[what].method;
+      this.#host.report({ type: "upstream-failed", upstream, during, error });
+    }
+    return error instanceof McpError ? error : new TimeoutError(upstream);
+  }
+
+  /** Notifies the client that a list of an upstream is there; by default all that the upstream has. */
+  #notifyChanged({ capabilities }: UpstreamFacts, only?: ListKind): void {
+    for (const [method, kinds] of CHANGED_LISTS) {
+      const has = kinds.some((kind) =>
+        only === undefined ? capabilities[LISTS[kind].capability] !== undefined : only === kind
+      );
+      if (has) this.#sessions.notify({ method });
+    }
+  }
+}

@@ -1,0 +1,12 @@
+/**
+ * Loads the API of OpenTelemetry, which the application registers its SDK with.
+ *
+ * @module
+ */
+import { installed } from "./optional_package.ts";
+
+/** The API. */
+export const otel: typeof import("@opentelemetry/api") = await installed(
+  "@opentelemetry/api",
+  import("@opentelemetry/api"),
+);
