@@ -28,6 +28,9 @@ const USAGE = `Usage: deno task path [--json | --write]
   --json   the counts and files as JSON instead of a table
   --write  into ${DOCUMENT} instead`;
 
+/** The rooms whose functions have no state and are called from all others: each call is a way there and back. */
+const HELPERS: ReadonlySet<string> = new Set(["internal", "protocol"]);
+
 /** A file that a call ran through. */
 export interface Step {
   /** From the project's root. */
@@ -45,6 +48,8 @@ export interface CallPath {
   readonly files: number;
   readonly functions: number;
   readonly returns: number;
+  /** The returns without the rooms `internal` and `protocol`. */
+  readonly returnsOfOwners: number;
   /** The files in the order in which they are first entered. */
   readonly steps: readonly Step[];
 }
@@ -59,20 +64,33 @@ export function callPathOf(called: readonly CalledFunction[]): CallPath {
   for (const { path, name } of called) {
     byFile.set(path, [...byFile.get(path) ?? [], name]);
   }
-  const steps: Step[] = [];
-  const seen = new Set<string>();
-  for (const [path, functions] of byFile) {
-    const room = roomOf(path);
-    const isReturn = seen.has(room) && steps.at(-1)?.room !== room;
-    seen.add(room);
-    steps.push({ path, room, isReturn, functions });
-  }
+  const files = [...byFile];
+  const returned = returnsIn(files.map(([path]) => path));
+  const steps: Step[] = files.map(([path, functions]) => {
+    return { path, room: roomOf(path), isReturn: returned.has(path), functions };
+  });
+  const owners = files.map(([path]) => path).filter((path) => !HELPERS.has(roomOf(path)));
   return {
     files: steps.length,
     functions: called.length,
-    returns: steps.filter(({ isReturn }) => isReturn).length,
+    returns: returned.size,
+    returnsOfOwners: returnsIn(owners).size,
     steps,
   };
+}
+
+/** Returns the files in a room that had been left for another one. */
+function returnsIn(paths: readonly string[]): ReadonlySet<string> {
+  const seen = new Set<string>();
+  let last = "";
+  const returned = new Set<string>();
+  for (const path of paths) {
+    const room = roomOf(path);
+    if (room !== last && seen.has(room)) returned.add(path);
+    seen.add(room);
+    last = room;
+  }
+  return returned;
 }
 
 /** Formats a path as a Markdown table of files and functions, and its counts as a line below. */
@@ -110,9 +128,10 @@ export function callPathSummary(path: CallPath): string {
   return `${countsText(path)}.\n\n${table}`;
 }
 
-function countsText({ files, functions, returns }: CallPath): string {
+function countsText({ files, functions, returns, returnsOfOwners }: CallPath): string {
   return `${files} files, ${functions} functions, ` +
-    `${returns} returns to a room that the call had left already`;
+    `${returns} returns to a room that the call had left already, ` +
+    `${returnsOfOwners} without \`internal\` and \`protocol\``;
 }
 
 function roomOf(path: string): string {

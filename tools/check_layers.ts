@@ -19,6 +19,7 @@ export const ORDER: readonly string[] = [
   "protocol",
   "http",
   "auth",
+  "discovery",
   "streams",
   "calls",
   "sessions",
@@ -29,22 +30,31 @@ export const ORDER: readonly string[] = [
   "tasks",
   "skills",
   "handler",
+  "audit",
   "redis",
+  "durable",
   "gateway",
+  "telemetry",
   "adapters",
+  "dashboard",
   "testing",
   "cli",
 ];
 
 /** Folders, and the root export, that may import from fewer places than their position allows. */
 const ONLY: Readonly<Record<string, readonly string[]>> = {
+  // What is published depends on nothing that runs.
+  discovery: ["internal", "protocol", "http"],
   // To drop an era is to delete its folder, so neither imports the other, not even types.
   era2026: before("era2025"),
   tasks: ["internal", "protocol", "calls", "sessions", "server"],
   skills: ["internal", "protocol", "server"],
   handler: before("server"),
+  audit: ["internal", "protocol"],
   redis: ["internal", "protocol", "streams", "sessions", "cluster"],
+  durable: ["internal", "protocol", "streams", "sessions", "cluster"],
   gateway: ["internal", "protocol", "calls", "sessions"],
+  dashboard: before("redis"),
   testing: ["internal", "protocol"],
   // An entry point of its own costs nothing to those who don't import it.
   "mod.ts": [...before("tasks"), "handler"],
@@ -225,7 +235,8 @@ function isOurs(path: string): boolean {
 }
 
 function isPath(to: string): boolean {
-  return /^[^:]+\.tsx?$/.test(to);
+  // The types of a package may be a path, too
+  return /^[^:]+\.tsx?$/.test(to) && !to.startsWith("node_modules/");
 }
 
 /** The part of `deno info --json` that is used here. */

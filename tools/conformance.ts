@@ -12,15 +12,27 @@ import { parseArgs } from "node:util";
 import { startFixture } from "./fixture.ts";
 import { run } from "./process.ts";
 import { commandOf, install, isRuntime, pinned, type Runtime } from "./runtimes.ts";
+import { bundle, startWorker } from "./workerd.ts";
 import { judged, NOTHING, sum, type Tally, tallyLine } from "./tally.ts";
 
-/** The runs that must pass, with their counts, because a selection that matches nothing would pass too. */
-const SELECTIONS: readonly { readonly args: readonly string[]; readonly scenarios: number }[] = [
+/** A run that must pass, with its count, because a selection that matches nothing would pass too. */
+interface Selection {
+  readonly args: readonly string[];
+  readonly scenarios: number;
+}
+
+const PROTOCOL: readonly Selection[] = [
   { args: ["--spec-version", "2025-11-25"], scenarios: 33 },
   { args: ["--spec-version", "2026-07-28"], scenarios: 40 },
-  // With the extensions
-  { args: [], scenarios: 65 },
 ];
+const WITH_EXTENSIONS: readonly Selection[] = [...PROTOCOL, { args: [], scenarios: 65 }];
+
+/** A server for the suite, which the tool starts and stops. */
+interface Target {
+  readonly url: string;
+  readonly ended: Promise<{ readonly output: string }>;
+  stop(): Promise<unknown>;
+}
 
 /** The check that this version of the suite skips for every server. */
 const NEVER_MADE = "tasks-status-notifications";
@@ -67,10 +79,29 @@ export function scenarioName(folder: string): string | undefined {
  *
  * @param file The server's module, from the project's root. The fixture server by default
  */
-export async function conformance(runtime: Runtime, file?: string): Promise<Tally> {
+export function conformance(runtime: Runtime, file?: string): Promise<Tally> {
+  return runSelections(WITH_EXTENSIONS, () => startFixture(runtime, file));
+}
+
+/**
+ * Runs the suite against the fixture server in workerd, the runtime of Cloudflare Workers, with a Durable
+ * Object for each session. Without the extensions, of which some need a file system.
+ */
+export async function conformanceOnWorkers(): Promise<Tally> {
+  const script = await bundle("tests/fixtures/everything_worker.ts");
+  return await runSelections(PROTOCOL, async () => {
+    const worker = await startWorker(script, { sessions: "McpSession" });
+    return { url: `${worker.origin}/mcp`, ended: worker.ended, stop: () => worker.stop() };
+  });
+}
+
+async function runSelections(
+  selections: readonly Selection[],
+  begin: () => Promise<Target>,
+): Promise<Tally> {
   let total = NOTHING;
-  for (const { args, scenarios } of SELECTIONS) {
-    const fixture = await startFixture(runtime, file);
+  for (const { args, scenarios } of selections) {
+    const fixture = await begin();
     let crash: string | undefined;
     fixture.ended.then(({ output }) => crash = output);
     try {
@@ -137,11 +168,14 @@ async function main(): Promise<number> {
   const { values } = parseArgs({
     options: { runtime: { type: "string", default: "deno" }, fixture: { type: "string" } },
   });
-  if (!isRuntime(values.runtime)) {
-    throw new RangeError(`Choose deno, bun or node: ${values.runtime}`);
+  const { runtime, fixture } = values;
+  if (!isRuntime(runtime) && runtime !== "workerd") {
+    throw new RangeError(`Choose deno, bun, node or workerd: ${runtime}`);
   }
   await install();
-  const tally = await conformance(values.runtime, values.fixture);
+  const tally = runtime === "workerd"
+    ? await conformanceOnWorkers()
+    : await conformance(runtime, fixture);
   console.log(tallyLine(tally));
   return tally.failed === 0 ? 0 : 1;
 }

@@ -52,8 +52,12 @@ export async function startFixture(
   return { url, ended: service.ended, stop: service.stop };
 }
 
-/** Sends requests until there is a response, of any status. */
-async function answers(url: string): Promise<void> {
+/**
+ * Sends requests until there is a response, of any status.
+ *
+ * @throws {Error} If there is none within 20 s
+ */
+export async function answers(url: string): Promise<void> {
   const deadline = Date.now() + READY_MS;
   while (Date.now() < deadline) {
     try {
@@ -67,7 +71,8 @@ async function answers(url: string): Promise<void> {
   throw new Error(`Look why the server does not answer within ${READY_MS} ms: ${url}`);
 }
 
-async function freePort(): Promise<number> {
+/** Returns a port on which nothing listens. */
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const address = server.address();

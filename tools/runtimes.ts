@@ -19,6 +19,12 @@ export type Runtime = (typeof RUNTIMES)[number];
 export const ROOT = fileURLToPath(new URL("../", import.meta.url));
 
 const PINNED = fileURLToPath(new URL("./pinned/", import.meta.url));
+const PROGRAMS_OF_OTHERS = fileURLToPath(new URL("./programs/", import.meta.url));
+const PACKAGE_TOOLS = fileURLToPath(new URL("./package/", import.meta.url));
+/** The folder in which the frameworks of `examples/hosts/` are installed. */
+export const HOSTS = fileURLToPath(new URL("./hosts/", import.meta.url));
+/** The folder in which what the programs of `docs/clients.md` import is installed. */
+export const CLIENTS = fileURLToPath(new URL("./clients/", import.meta.url));
 const INSTALL_MS = 300_000;
 
 /** The programs in the packages for some machines. On others, those on the PATH are used. */
@@ -67,6 +73,31 @@ export async function install(): Promise<void> {
       throw new Error(`Remove tools/pinned/node_modules and try again: no ${runtime} in it`);
     }
   }
+}
+
+/** Installs what builds the npm package and tries it, which {@linkcode packageTool} then finds. */
+export function installPackageTools(): Promise<void> {
+  return installIn(PACKAGE_TOOLS, "--frozen");
+}
+
+/** Installs MCP servers in other languages, which `tests/programs` runs. */
+export function installPrograms(): Promise<void> {
+  return installIn(PROGRAMS_OF_OTHERS, "--frozen");
+}
+
+/** Returns the path of a file in one of the packages that build the npm package. */
+export function packageTool(path: string): string {
+  return `${PACKAGE_TOOLS}node_modules/${path}`;
+}
+
+/** Installs the frameworks of `examples/hosts/`, in {@linkcode HOSTS}. */
+export function installHosts(): Promise<void> {
+  return installIn(HOSTS, "--frozen");
+}
+
+/** Installs the packages that the programs of `docs/clients.md` import, in {@linkcode CLIENTS}. */
+export function installClients(): Promise<void> {
+  return installIn(CLIENTS, "--frozen");
 }
 
 async function installIn(cwd: string, ...flags: readonly string[]): Promise<void> {

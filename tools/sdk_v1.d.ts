@@ -4,6 +4,9 @@
  *
  * @module
  */
+declare module "@modelcontextprotocol/sdk/server/completable.js" {
+  export * from "@modelcontextprotocol/sdk/server/completable";
+}
 declare module "@modelcontextprotocol/sdk/server/mcp.js" {
   export * from "@modelcontextprotocol/sdk/server/mcp";
 }

@@ -9,9 +9,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { conformance } from "./conformance.ts";
+import { conformance, conformanceOnWorkers } from "./conformance.ts";
+import { consumers } from "./consumer.ts";
 import { type Outcome, run } from "./process.ts";
-import { commandOf, install, ROOT, type Runtime, RUNTIMES } from "./runtimes.ts";
+import { commandOf, install, installPrograms, ROOT, type Runtime, RUNTIMES } from "./runtimes.ts";
 import {
   judged,
   junitTally,
@@ -23,7 +24,7 @@ import {
 } from "./tally.ts";
 
 /** A part of the run, chosen with `--only`. */
-type Part = Runtime | "conformance" | "clients";
+type Part = Runtime | "conformance" | "clients" | "package" | "workers" | "programs";
 
 interface Stage {
   readonly part: Part;
@@ -31,16 +32,53 @@ interface Stage {
   run(): Promise<Tally>;
 }
 
-const PARTS: readonly Part[] = [...RUNTIMES, "conformance", "clients"];
+const EVERYDAY: readonly Part[] = [...RUNTIMES, "conformance", "clients"];
+const PARTS: readonly Part[] = [...EVERYDAY, "package", "workers", "programs"];
 /** Whether generated tests run in their long form, which takes many minutes. */
 const LONG = process.env["MOORING_LONG"] === "1";
 const STAGE_MS = LONG ? 3_600_000 : 1_200_000;
 const TEST_MS = LONG ? 1_800_000 : 60_000;
 const CLIENTS = "tests/clients/run.ts";
+/** Programs with stages of the part `package`, each with what they test. */
+const PACKAGE_RUNS: Readonly<Record<string, string>> = {
+  "tests/examples/hosts/run.ts": "frameworks with a build",
+  "tests/clients/page.ts": "programs of docs/clients.md",
+};
 
-const USAGE = `Usage: deno task test [--only PART,…] [--filter TEXT] [--jobs N]
+/**
+ * Test files that the everyday form runs under one runtime, or under none: those that no host makes
+ * different, and those that take long. A folder stands for its files, and the longest path counts.
+ * `--all`, `--only` and `--filter` run every file under every runtime.
+ */
+const EVERYDAY_RUNTIME: Readonly<Record<string, Runtime | "none" | "every">> = {
+  "./tests/unit/": "deno",
+  "./tests/unit/adapters/": "every",
+  "./tests/faults/": "bun",
+  "./tests/faults/cluster/death.test.ts": "bun",
+  "./tests/faults/cluster/redis.test.ts": "deno",
+  "./tests/faults/cluster/clients.test.ts": "bun",
+  "./tests/faults/cluster/chaos.test.ts": "deno",
+  "./tests/gateway/e2e_official.test.ts": "bun",
+  "./tests/gateway/e2e_churn.test.ts": "bun",
+  "./tests/gateway/real_servers.test.ts": "deno",
+  "./tests/redis/faults.test.ts": "bun",
+  "./tests/cli/bundle.test.ts": "bun",
+  "./tests/runtimes/workers.test.ts": "deno",
+  "./tests/examples/workers.test.ts": "bun",
+  // A browser for half a minute; tests/dashboard/http.test.ts has what needs none.
+  "./tests/dashboard/page.test.ts": "none",
+  "./tests/examples/readme.test.ts": "deno",
+  "./tests/examples/hosts/express.test.ts": "bun",
+  "./tests/examples/hosts/fastify.test.ts": "node",
+  "./tests/examples/hosts/lambda.test.ts": "bun",
+  "./tests/examples/hosts/proxy.test.ts": "deno",
+  "./tests/examples/moving.test.ts": "deno",
+};
 
-  --only    these parts instead of all: ${PARTS.join(", ")}
+const USAGE = `Usage: deno task test [--only PART,… | --all] [--filter TEXT] [--jobs N]
+
+  --only    these parts: ${PARTS.join(", ")}; without it all but package, workers and programs
+  --all     all parts, and every test file under every runtime
   --filter  only the test files whose path contains the text
   --jobs    parts that run at a time, 3 by default`;
 
@@ -101,6 +139,15 @@ async function runClients(runtime: Runtime): Promise<Tally> {
   return result;
 }
 
+/** Runs a program that ends with a tally. */
+async function runProgram(file: string): Promise<Tally> {
+  const { program, args } = commandOf("deno");
+  const outcome = await run(program, [...args, file], { cwd: ROOT, limitMs: STAGE_MS });
+  const result = judged(parseTallyLine(outcome.output), outcome.code);
+  if (result.failed > 0) explain(outcome);
+  return result;
+}
+
 /** Prints the output of a program that failed, without the marks of the tests that passed. */
 function explain({ output, late, ms }: Outcome): void {
   console.error(output.replace(/^[.,!X]+\n/gm, "").trimEnd());
@@ -113,11 +160,24 @@ async function testFiles(filter: string): Promise<string[]> {
     .filter((path) => path.includes(filter)).sort();
 }
 
-function stagesOf(only: readonly Part[], files: readonly string[]): Stage[] {
+/** Tells whether a runtime runs a test file, by the longest path in a table that stands for the file. */
+function runsUnder(runtime: Runtime, file: string, placed: typeof EVERYDAY_RUNTIME): boolean {
+  const [path] = Object.keys(placed)
+    .filter((path) => path === file || (path.endsWith("/") && file.startsWith(path)))
+    .sort((a, b) => b.length - a.length);
+  const place = path === undefined ? "every" : placed[path];
+  return place === "every" || place === runtime;
+}
+
+function stagesOf(
+  only: readonly Part[],
+  files: readonly string[],
+  placed: typeof EVERYDAY_RUNTIME,
+): Stage[] {
   const stages: Stage[] = RUNTIMES.map((runtime) => ({
     part: runtime,
     name: `suite under ${runtime}`,
-    run: () => runSuite(runtime, files),
+    run: () => runSuite(runtime, files.filter((file) => runsUnder(runtime, file, placed))),
   }));
   for (const runtime of RUNTIMES) {
     stages.push({
@@ -133,7 +193,38 @@ function stagesOf(only: readonly Part[], files: readonly string[]): Stage[] {
       run: () => runClients(runtime),
     });
   }
+  stages.push({ part: "workers", name: "conformance on Workers", run: conformanceOnWorkers });
+  let packed: Promise<unknown> = Promise.resolve();
+  const inTurn = (run: () => Promise<Tally>) => () => {
+    // One after the other: they make and use the same package.
+    const tally = packed.then(run);
+    packed = tally.catch(() => {});
+    return tally;
+  };
+  stages.push({ part: "package", name: "the npm package", run: inTurn(consumers) });
+  for (const [file, name] of Object.entries(PACKAGE_RUNS)) {
+    stages.push({ part: "package", name, run: inTurn(() => runProgram(file)) });
+  }
+  for (const runtime of RUNTIMES) {
+    stages.push({
+      part: "programs",
+      name: `programs under ${runtime}`,
+      run: () => runPrograms(runtime),
+    });
+  }
   return stages.filter(({ part }) => only.includes(part));
+}
+
+let programs: Promise<void> | undefined;
+
+/** Runs published programs in other languages behind a gateway. There are none for other systems. */
+async function runPrograms(runtime: Runtime): Promise<Tally> {
+  if (process.platform !== "linux" || process.arch !== "x64") {
+    console.error("  The programs are for Linux on x64");
+    return { ...NOTHING, skipped: 1 };
+  }
+  await (programs ??= installPrograms());
+  return await runSuite(runtime, ["./tests/programs/programs.ts"]);
 }
 
 /** Takes stages off the list and runs them, one at a time, until the list is empty. */
@@ -156,12 +247,14 @@ async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
       only: { type: "string" },
+      all: { type: "boolean", default: false },
       filter: { type: "string", default: "" },
       jobs: { type: "string", default: "3" },
       help: { type: "boolean", default: false },
     },
   });
-  const only = (values.only?.split(",") ?? PARTS) as Part[]; // checked on the next line
+  const everything = values.all ? PARTS : EVERYDAY;
+  const only = (values.only?.split(",") ?? everything) as Part[]; // checked on the next line but one
   const jobs = Number(values.jobs);
   if (values.help || !(jobs >= 1) || only.some((part) => !PARTS.includes(part))) {
     console.error(USAGE);
@@ -169,8 +262,13 @@ async function main(): Promise<number> {
   }
   await install();
   const files = await testFiles(values.filter);
+  const everyday = !values.all && values.only === undefined && values.filter === "" && !LONG;
+  const missing = Object.keys(EVERYDAY_RUNTIME).filter((file) => !existsSync(join(ROOT, file)));
+  if (missing.length > 0) {
+    throw new Error(`Correct EVERYDAY_RUNTIME in tools/test.ts: ${missing.join(", ")}`);
+  }
   console.log(`${files.length} test files`);
-  const stages = stagesOf(only, files);
+  const stages = stagesOf(only, files, everyday ? EVERYDAY_RUNTIME : {});
   const lanes = Array.from({ length: jobs }, () => runInTurn(stages));
   const total = (await Promise.all(lanes)).reduce(sum, NOTHING);
   console.log(tallyLine(total));

@@ -50,8 +50,12 @@ function optionsOf({ tools, room, clock, store }: StackInit): McpHandlerOptions 
   };
 }
 
-function make(init: StackInit): Stack {
-  const handler = createMcpHandler(serverOf(init), optionsOf(init));
+/** What observes an endpoint. */
+export type Observers = Pick<McpHandlerOptions, "middleware" | "onEvent">;
+
+/** Makes Mooring, and what observes it. */
+export function makeObserved(init: StackInit, observers: Observers): Stack {
+  const handler = createMcpHandler(serverOf(init), { ...optionsOf(init), ...observers });
   return {
     answer: handler,
     notify: (session) =>
@@ -60,6 +64,10 @@ function make(init: StackInit): Stack {
         params: { level: "info", data: "News" },
       }),
   };
+}
+
+function make(init: StackInit): Stack {
+  return makeObserved(init, {});
 }
 
 async function listen(init: StackInit): Promise<Listening> {

@@ -170,7 +170,10 @@ describe("AUTH: what is hidden isn't there", () => {
     const modern = new ModernPeer(handler, { headers: as("ben") });
     const response = await modern.request("subscriptions/listen", { notifications: {} });
     assert.equal(response.status, 404);
-    assert.deepEqual(events.of("refused"), [{ type: "refused", status: 404, reason: "hidden" }]);
+    const refused = events.of("refused").map((
+      { status, reason, method, principal },
+    ) => [status, reason, method, principal]);
+    assert.deepEqual(refused, [[404, "hidden", "subscriptions/listen", "ben"]]);
     await handler.close();
   });
 
@@ -192,7 +195,7 @@ describe("AUTH: what is hidden isn't there", () => {
     await handler.close();
   });
 
-  for (const method of ["prompts/get", "prompts/list", "tools/list", "completion/complete"]) {
+  for (const method of ["prompts/list", "tools/list", "completion/complete"]) {
     test(`[AUTH-5] refused, ${method} is as unknown as any method`, async () => {
       const handler = endpoint({ authorize: (_, message) => message.method !== method });
       const peer = await initialize(handler, { headers: as("ben") });
@@ -241,6 +244,17 @@ describe("AUTH: what is hidden isn't there", () => {
     const { error } = await peer.json(await peer.call(2, SECRET));
     assert.deepEqual(error, { code: -32602, message: `Unknown tool: "${SECRET}"` });
     assert.ok(!stub.exchanges.some(({ method }) => method === "tools/call"));
+    await handler.close();
+  });
+
+  test("[AUTH-5] nor is a method there that is refused, where the dispatcher hides nothing by itself", async () => {
+    const stub = new Stub({}, { "prompts/list": () => ({ prompts: [] }) });
+    const authorize: Authorize = ({ id }, { method }) => id === "root" || method !== "prompts/list";
+    const handler = createMcpHandler(stub, { authenticate, authorize });
+    const peer = await initialize(handler, { headers: as("ben") });
+    const { error } = await peer.json(await peer.request(1, "prompts/list"));
+    assert.deepEqual(error, { code: -32601, message: 'Unknown method: "prompts/list"' });
+    assert.ok(!stub.exchanges.some(({ method }) => method === "prompts/list"));
     await handler.close();
   });
 
@@ -317,7 +331,7 @@ describe("AUTH: lists that are shorter for some", () => {
     const ask = (more: object) =>
       server.dispatch({ ...exchange, protocolVersion: "2025-11-25", ...more } as never);
     const full = ask({});
-    const short = await ask({ mayCall: (name: string) => name !== SECRET });
+    const short = await ask({ mayUse: (_method: string, name: string) => name !== SECRET });
     assert.deepEqual(namesOf(short), ["look", "write"]);
     assert.equal(ask({}), full);
     assert.ok(Object.isFrozen(full));
@@ -385,6 +399,12 @@ describe("AUTH: authorize", () => {
       403,
       /^Bearer error="insufficient_scope", scope="admin notes:read"$/,
     ],
+    [
+      "Forbidden with a challenge of its own",
+      new Forbidden("No", { scopes: ["admin"], challenge: "DPoP" }),
+      403,
+      /^DPoP$/,
+    ],
     ["Unauthorized", new Unauthorized("Again", { challenge: "DPoP" }), 401, /^DPoP$/],
     ["Unavailable", new Unavailable(), 503, null],
     ["anything else", new Error("policy at 10.0.0.7"), 500, null],
@@ -405,7 +425,7 @@ describe("AUTH: authorize", () => {
         const header = response.headers.get("www-authenticate");
         if (challenge === null) assert.equal(header, null);
         else assert.match(header ?? "", challenge);
-        const { message } = await refused(response, status, status < 500 ? -32001 : -32603, "id-1");
+        const { message } = await refused(response, status, -32603, "id-1");
         assert.doesNotMatch(message, /10\.0\.0\.7/);
         const reported = events.of("error").map(({ during }) => during);
         assert.deepEqual(reported, status < 500 ? [] : ["authorize"]);
@@ -485,13 +505,13 @@ describe("AUTH: tools that need scopes", () => {
       await peer.call("id", "write"),
       await modern.post(modern.message("tools/call", { name: "write" }, "id")),
     ];
-    for (const response of responses) {
+    for (const [at, response] of responses.entries()) {
       assert.equal(
         response.headers.get("www-authenticate"),
         'Bearer resource_metadata="http://localhost/.well-known/oauth-protected-resource/mcp", ' +
           'error="insufficient_scope", scope="notes:read notes:write"',
       );
-      await refused(response, 403, -32001, "id");
+      await refused(response, 403, at === 0 ? -32001 : -32603, "id");
     }
     await handler.close();
   });

@@ -199,14 +199,14 @@ describe("AUTH: tokens that were made up", () => {
       const nobody = await new ModernPeer(bench.handler).call("whoami");
       const bare = `Bearer resource_metadata="${METADATA}", scope="use"`;
       assert.equal(nobody.headers.get("www-authenticate"), bare);
-      await refused(nobody, 401, -32001);
+      await refused(nobody, 401, -32603);
       const headers = await by(bench, { claims: { scope: "look" } });
       const poor = await new ModernPeer(bench.handler, { headers }).call("whoami");
       assert.equal(
         poor.headers.get("www-authenticate"),
         `Bearer resource_metadata="${METADATA}", error="insufficient_scope", scope="use look"`,
       );
-      await refused(poor, 403, -32001);
+      await refused(poor, 403, -32603);
     });
   });
 });

@@ -26,7 +26,7 @@ function endpoint(principalRateLimit: RateLimiter | undefined, more: McpHandlerO
 }
 
 describe("AUTH: requests by principal", () => {
-  test("[AUTH-6] each principal has a bucket of its own, whatever tokens and sessions it has", async () => {
+  test("[AUTH-8] each principal has a bucket of its own, whatever tokens and sessions it has", async () => {
     const clock = new FakeClock();
     const limiter = tokenBucket({ perSecond: 1, burst: 4, key: byPrincipal, clock });
     const { handler, events } = endpoint(limiter, { clock });
@@ -42,7 +42,7 @@ describe("AUTH: requests by principal", () => {
     await refused(
       await new ModernPeer(handler, { headers: as("alice") }).call("hello"),
       429,
-      -32000,
+      -32603,
     );
     assert.deepEqual(new Set(events.refusals), new Set(["rate-limit"]));
     const bob = await initialize(handler, { headers: as("bob") });
@@ -53,7 +53,7 @@ describe("AUTH: requests by principal", () => {
     await handler.close();
   });
 
-  test("[AUTH-6] nobody is charged for what others send in their name, nor for what no gate lets in", async () => {
+  test("[AUTH-8] nobody is charged for what others send in their name, nor for what no gate lets in", async () => {
     const clock = new FakeClock();
     const limiter = tokenBucket({ perSecond: 1, burst: 3, key: byPrincipal, clock });
     const { handler } = endpoint(limiter, {
@@ -75,7 +75,7 @@ describe("AUTH: requests by principal", () => {
     await handler.close();
   });
 
-  test("[AUTH-6] before it is known who calls, `rateLimit` is asked, and never with a principal", async () => {
+  test("[AUTH-8] before it is known who calls, `rateLimit` is asked, and never with a principal", async () => {
     const asked: unknown[] = [];
     const limiter = (name: string): RateLimiter => ({
       check(_request, context, principal) {
@@ -90,7 +90,7 @@ describe("AUTH: requests by principal", () => {
     await handler.close();
   });
 
-  test("[AUTH-6] a limiter that takes its time, or fails, decides all the same", async () => {
+  test("[AUTH-8] a limiter that takes its time, or fails, decides all the same", async () => {
     const failure = new Error("down");
     const checks: readonly [RateLimiter["check"], number][] = [
       [async () => ({ allowed: true }), 200],
@@ -116,7 +116,7 @@ describe("AUTH: requests by principal", () => {
     }
   });
 
-  test("[AUTH-6] what is no limiter is misuse", () => {
+  test("[AUTH-8] what is no limiter is misuse", () => {
     const options = { principalRateLimit: () => true } as unknown as McpHandlerOptions; // misuse
     assert.throws(() => createMcpHandler(new Stub(), options), /"check" as "principalRateLimit"/);
   });

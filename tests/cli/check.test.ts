@@ -4,10 +4,13 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { mkdir, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { runHere as run } from "./fake_io.ts";
 import { counter, withConfig } from "./program.ts";
 
+const ABSENT = "Install this program or correct its name: it isn't in PATH";
 const ENV = { KEY: "key-from-outside", TOKEN: "token-from-outside" };
 
 test("a good configuration is summed up without its secrets", () =>
@@ -52,7 +55,7 @@ test("what is wrong is said with its path, and the exit code is 1", () =>
     assert.equal(unfit.code, 1);
     assert.match(
       unfit.err,
-      /mooring\.json: mcpServers\.a: Leave a header .* out of "headers": host/,
+      /mooring\.json:1:16: mcpServers\.a: Leave a header .* out of "headers": host/,
     );
     await write('{\n  "mcpServers": {},\n  "port": 1 // "yes"\n  "host": "::"\n}\n');
     const broken = await run(["check", file]);
@@ -61,13 +64,54 @@ test("what is wrong is said with its path, and the exit code is 1", () =>
       "",
       `${file}:4:3: Put a "," or "}" here\n`,
     ]);
-    await write({ mcpServers: { a: { command: "x", env: { K: "${NOT_SET_ANYWHERE}" } } } });
+    const a = { command: "no-such-program-anywhere", env: { K: "${NOT_SET_ANYWHERE}" } };
+    await write({ mcpServers: { a } });
     const missing = await run(["check", file]);
     assert.deepEqual([missing.code, missing.err], [
       1,
-      `${file}: mcpServers.a.env.K: Set the environment variable NOT_SET_ANYWHERE\n`,
+      `${file}:1:21: mcpServers.a.command: ${ABSENT}: "no-such-program-anywhere"\n` +
+      `${file}:1:65: mcpServers.a.env.K: Set the environment variable NOT_SET_ANYWHERE\n`,
     ]);
     assert.doesNotMatch(unfit.err + broken.err + missing.err, /s3cret/);
+  }));
+
+test("[CMD-3] a program that can't be started is named with what to do", () =>
+  withConfig({}, async (file, write) => {
+    const folder = dirname(file);
+    await writeFile(join(folder, "plain.txt"), "x", { mode: 0o644 });
+    await mkdir(join(folder, "bin"));
+    await writeFile(join(folder, "bin", "tool"), "#!/bin/sh\n", { mode: 0o755 });
+    await writeFile(join(folder, "bin", "locked"), "#!/bin/sh\n", { mode: 0o644 });
+    const env = { PATH: join(folder, "bin") };
+    const PROGRAMS: readonly (readonly [object, string | undefined])[] = [
+      [{ command: "no-such-program" }, `command: ${ABSENT}: "no-such-program"`],
+      [
+        { command: "./none", cwd: folder },
+        'command: Correct the path .*: there is no .*: "./none"',
+      ],
+      [{ command: folder }, `command: Give a program, not a folder: "${folder}"`],
+      [
+        { command: "./plain.txt", cwd: folder },
+        'command: Make this file executable, as with chmod \\+x: "./plain.txt"',
+      ],
+      [{ command: "locked", env }, 'command: Make this file executable, .*: "locked"'],
+      [{ command: "npx", env }, `command: ${ABSENT}: "npx"`],
+      [{ command: "tool", env }, undefined],
+      [{ command: "./tool", cwd: join(folder, "bin") }, undefined],
+      [{ command: "no-such-program", disabled: true }, undefined],
+      [{ command: "sh", cwd: join(folder, "gone") }, 'cwd: Create this folder, .*: ".*gone"'],
+      [{ command: "sh", cwd: file }, 'cwd: Give a folder: ".*json"'],
+    ];
+    const mcpServers = Object.fromEntries(PROGRAMS.map(([entry], at) => [`s${at}`, entry]));
+    await write({ mcpServers });
+    const { code, err } = await run(["check", file]);
+    assert.equal(code, 1);
+    const lines = err.trimEnd().split("\n");
+    const expected = PROGRAMS.flatMap(([, text], at) => text === undefined ? [] : [[at, text]]);
+    assert.equal(lines.length, expected.length, err);
+    for (const [index, [at, text]] of expected.entries()) {
+      assert.match(lines[index] ?? "", new RegExp(`:1:\\d+: mcpServers\\.s${at}\\.${text}$`));
+    }
   }));
 
 test("--connect tries each server, and tells which fail and why, without secrets", () =>
@@ -87,8 +131,8 @@ test("--connect tries each server, and tells which fail and why, without secrets
     const { code, out } = await run(["check", file, "--connect"], ENV);
     assert.equal(code, 1, out);
     assert.match(out, /^ok {5}good: good 1\.0\.0, 2025-11-25, 6 tools, \d+ ms$/m);
-    assert.match(out, /^FAILED absent: /m);
+    assert.match(out, new RegExp(`^FAILED absent: ${ABSENT}: "no-such-program-anywhere"$`, "m"));
     assert.match(out, /^FAILED closed: .*refused/m);
-    assert.match(out, /^FAILED loud: /m);
+    assert.match(out, /^FAILED loud: Run this program by hand to see why .*: it exited with 3 \|/m);
     assert.doesNotMatch(out, /query-key|key-from|off:/);
   }));

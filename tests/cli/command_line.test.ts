@@ -21,8 +21,12 @@ async function parse(...args: string[]) {
   };
   const commands: Commands = {
     serve: record("serve"),
+    stdio: record("stdio"),
     check: record("check"),
     inspect: record("inspect"),
+    bundle: record("bundle"),
+    serverJson: record("server-json"),
+    importServers: record("import"),
   };
   return { calls, ...await runHere(args, {}, commands) };
 }
@@ -95,6 +99,8 @@ const REFUSED: readonly (readonly [readonly string[], RegExp])[] = [
   [["serve", "--stdio", "a | b"], /^No shell runs the command\. /],
   [["check"], /^Give what to check: mooring check FILE\n$/],
   [["check", "a", "b"], /^Leave this out: "b"\n$/],
+  [["bundle"], /^Give what to bundle: mooring bundle FILE\n$/],
+  [["server-json", "http://x"], /^Give a value: --name NAME\n$/],
   [["inspect"], /^Give what to inspect: mooring inspect URL\n$/],
   [["inspect", "http://x", "--timeout", "0"], /whole number from 1 to 86400 to --timeout: "0"\n$/],
 ];
@@ -173,12 +179,22 @@ for (const [args, message] of EXCLUSIVE) {
 
 const OPTIONS = {
   serve: [
-    ...["config", "stdio", "env", "cwd", "http", "header", "host", "port", "path", "public-url"],
-    ...["token-env", "no-auth", "allow-origin", "allow-host", "redis", "secret-env", "log"],
+    ...["config", "input", "stdio", "env", "cwd", "http", "header", "host", "port", "path"],
+    ...["public-url", "token-env", "no-auth", "allow-origin", "allow-host", "redis", "secret-env"],
+    ...["dashboard", "dashboard-port", "dashboard-token-env", "audit", "metrics", "log"],
     ...["log-level", "help"],
   ],
-  check: ["connect", "help"],
-  inspect: ["call", "args", "header", "token-env", "timeout", "json", "help"],
+  check: ["connect", "input", "help"],
+  inspect: [
+    ...["server", "input", "call", "args", "header", "token-env", "timeout", "json", "help"],
+  ],
+  bundle: ["server", "dir", "output", "release", "description", "author", "print", "help"],
+  import: ["from", "output", "print", "force", "help"],
+  "server-json": [
+    ...["name", "description", "release", "public-url", "npm", "header", "token-env", "timeout"],
+    "help",
+  ],
+  top: ["token-env", "once", "json", "help"],
 };
 
 test("every option and command is in the help, and in the documentation", async () => {
@@ -196,9 +212,9 @@ test("every option and command is in the help, and in the documentation", async 
   }
 });
 
-test("the version is the package's", async () => {
-  for (const file of ["deno.json", "package.json"]) {
-    const text = await readFile(new URL(`../../${file}`, import.meta.url), "utf8");
-    assert.equal(JSON.parse(text).version, VERSION);
-  }
+test("the version stands in one place", async () => {
+  const json = async (file: string) =>
+    JSON.parse(await readFile(new URL(`../../${file}`, import.meta.url), "utf8"));
+  assert.equal((await json("deno.json")).version, VERSION);
+  assert.ok(!("version" in await json("package.json")));
 });

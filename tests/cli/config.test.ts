@@ -67,8 +67,8 @@ test("everything that may be said is taken", () => {
 });
 
 const WRONG: readonly (readonly [unknown, RegExp])[] = [
-  [[], /^m\.json: Give an object$/],
-  [{}, /^m\.json: mcpServers: Give an object of servers by name$/],
+  [[], /^m\.json:1:1: Give an object$/],
+  [{}, /^m\.json:1:1: mcpServers: Give an object of servers by name$/],
   [{ servers: {}, mcpServers: {} }, /servers: Unknown key\. Did you mean "mcpServers"\?/],
   [{ mcpServers: {}, prot: 1 }, /prot: Unknown key\. Did you mean "port"\?/],
   [{ mcpServers: {}, bananas: 1 }, /bananas: Unknown key\. Use one of \$schema, mcpServers/],
@@ -83,8 +83,29 @@ const WRONG: readonly (readonly [unknown, RegExp])[] = [
   [{ mcpServers: { a: { url: "s3cret:x" } } }, /mcpServers\.a\.url: Give a URL/],
   [{ mcpServers: { a: { url: "https://u:s3cret@x" } } }, /Give the user and password as an/],
   [{ mcpServers: { a: { command: "x", versions: ["1"] } } }, /versions\[0\]: Give one of 2026/],
-  [{ mcpServers: { a: { url: "http://x", type: "sse" } } }, /the old transport/],
+  [{ mcpServers: { a: { url: "http://x", type: "pigeon" } } }, /a\.type: Leave the type out/],
   [{ mcpServers: { a: { url: "http://x", hedaers: {} } } }, /a\.hedaers: .* "headers"\?/],
+  [
+    { mcpServers: { a: { url: "https://x", headers: { host: "s3cret" } } } },
+    /mcpServers\.a: Leave a header that the transport sets out of "headers": host$/,
+  ],
+  [{ mcpServers: {}, allowedOrigins: ["https://a/b c"] }, /allowedOrigins\[0\]: Give an origin/],
+  [{ mcpServers: {}, allowedHosts: ["https://a"] }, /allowedHosts\[0\]: Give a host name/],
+  [
+    { mcpServers: {}, rateLimit: { perSecond: 1, header: "a b" } },
+    /rateLimit\.header: Give the name of a header/,
+  ],
+  [
+    { mcpServers: {}, auth: { jwt: { issuer: "https://x", jwksUri: "http://x.example" } } },
+    /auth\.jwt: Use https, or set "allowHttp", for "jwksUri": x\.example/,
+  ],
+  [
+    {
+      mcpServers: {},
+      auth: { jwt: { issuer: "https://x", jwksUri: "https://x", algorithms: ["HS256"] } },
+    },
+    /auth\.jwt: Name asymmetric algorithms/,
+  ],
   [{ mcpServers: {}, port: 65_536 }, /port: Give a whole number, 0 to 65535/],
   [{ mcpServers: {}, path: "/health" }, /path: Give another path/],
   [{ mcpServers: {}, path: "/servers/x" }, /path: Give another path/],
@@ -110,7 +131,7 @@ for (const [value, message] of WRONG) {
   });
 }
 
-test("everything that is wrong is reported at once", () => {
+test("[CMD-1] everything that is wrong is reported at once", () => {
   assert.deepEqual(
     complaints({
       mcpServers: { a: { comand: "x" }, b__c: { command: "${NOPE}" }, d: { url: "${NONE}" } },
@@ -119,25 +140,87 @@ test("everything that is wrong is reported at once", () => {
       auth: { jwt: { issuer: "https://x", jwksUri: 1 } },
       redis: { url: "${NOPE}" },
       bananas: true,
-    }).map((line) => line.replace(/^m\.json: /, "").replace(/Use one of .*/, "Use one of")),
+    }).map((line) => line.replace(/^m\.json:1:\d+: /, "").replace(/Use one of .*/, "Use one of")),
     [
+      "secret: Give a secret of 32 characters or more, the same on all nodes: they sign with it",
+      "publicUrl: Give the URL that clients use, without the path: their tokens name it",
+      "mcpServers.a.command: Give a string",
+      'mcpServers.a.comand: Unknown key. Did you mean "command"?',
+      "mcpServers.b__c: Leave the separator out of the name, or choose another one: __",
       "mcpServers.b__c.command: Set the environment variable NOPE",
       "mcpServers.d.url: Set the environment variable NONE",
       "port: Set the environment variable NOPE",
-      "redis.url: Set the environment variable NOPE",
-      "mcpServers.a.command: Give a string",
-      'mcpServers.a.comand: Unknown key. Did you mean "command"?',
       'path: Give a path of letters, digits and -._~ that begins with "/"',
       "auth.jwt.jwksUri: Give a string",
+      "redis.url: Set the environment variable NOPE",
       "bananas: Unknown key. Use one of",
-      "mcpServers.b__c: Leave the separator out of the name, or choose another one: __",
-      "secret: Give a secret of 32 characters or more, the same on all nodes: they sign with it",
-      "publicUrl: Give the URL that clients use, without the path: their tokens name it",
     ],
   );
   // A separator that is wrong itself isn't shown
   const lines = complaints({ mcpServers: { a: { command: "x" } }, separator: "s3cret-separator" });
-  assert.deepEqual(lines, ["m.json: separator: Give 1 to 8 letters, digits, -, _ and dots"]);
+  assert.deepEqual(lines, ["m.json:1:37: separator: Give 1 to 8 letters, digits, -, _ and dots"]);
+});
+
+test("[CMD-1] each mistake has its line, in the order of the file", () => {
+  const text = `{
+  // Comments count
+  "mcpServers": {
+    "files": {
+      "command": "npx",
+      "args": ["-y", 1],
+      "evn": {}
+    },
+    "files": { "command": 1 },
+    "far": { "url": "ftp://x" },
+    "a b": { "command": "x" }
+  },
+  "port": "many", "prot": 1,
+  "limits": { "sessions": 0 },
+  "redis": "redis://127.0.0.1"
+}`;
+  assert.throws(() => parseConfig({ file: "m.json", text, env: {} }), (error) => {
+    assert.ok(error instanceof Error);
+    assert.deepEqual(error.message.split("\n"), [
+      "m.json:1:1: secret: Give a secret of 32 characters or more, the same on all nodes: they " +
+      "sign with it",
+      "m.json:6:22: mcpServers.files.args[1]: Give a string",
+      'm.json:7:7: mcpServers.files.evn: Unknown key. Did you mean "env"?',
+      'm.json:9:5: Leave out one of the two keys "files"',
+      'm.json:10:14: mcpServers.far.url: Give a URL that begins with "https://" or "http://"',
+      'm.json:11:5: mcpServers["a b"]: Use letters, digits, -, _ and dots in the name, 64 at most',
+      "m.json:13:3: port: Give a whole number, 0 to 65535",
+      'm.json:13:19: prot: Unknown key. Did you mean "port"?',
+      "m.json:14:15: limits.sessions: Give a whole number, 1 or more",
+    ]);
+    return true;
+  });
+});
+
+test("[CMD-1] all broken places of a text are reported, one for each line", () => {
+  const text = '\uFEFF{\n  "mcpServers": {}\n  "port": 1,,,\n  path: "/x",\n  "log": "text\n}\n';
+  assert.throws(() => parseConfig({ file: "m.json", text, env: {} }), (error) => {
+    assert.ok(error instanceof Error);
+    assert.deepEqual(error.message.split("\n"), [
+      'm.json:3:3: Put a "," or "}" here',
+      "m.json:4:3: Put a key in double quotes here",
+      "m.json:5:10: Close this text with a double quote, on its line",
+    ]);
+    return true;
+  });
+  const commas = `[1${",\n".repeat(1_000)}1${" 1".repeat(100_000)}]`;
+  assert.throws(() => parseJson(commas), (error) => {
+    assert.ok(error instanceof JsonError);
+    assert.equal(error.faults.length, 20);
+    return true;
+  });
+  assert.throws(() => parseConfig({ file: "m.json", text: "\uFFFD\uFFFD{\0}\0", env: {} }), {
+    message: "m.json: Save the file as text in UTF-8",
+  });
+  for (const empty of ["", " \n\t", "\uFEFF"]) {
+    assert.throws(() => parseConfig({ file: "m.json", text: empty, env: {} }), {
+      message: 'm.json: Write a configuration, such as {"mcpServers": {}}: it is empty',
+    });
+  }
 });
 
 test("servers and the file are bounded", () => {
@@ -146,7 +229,7 @@ test("servers and the file are bounded", () => {
     Array.from({ length: 101 }, (_, at) => [`s${at}`, { command: "x" }]),
   );
   assert.deepEqual(complaints({ mcpServers: many }), [
-    "m.json: mcpServers: Give at most 100 servers",
+    "m.json:1:2: mcpServers: Give at most 100 servers",
   ]);
   const text = " ".repeat(1024 * 1024 + 1);
   assert.throws(() => parseConfig({ file: "m.json", text, env: {} }), /Write at most/);
@@ -201,8 +284,12 @@ for (const [text, message] of BROKEN) {
       return true;
     });
     const env = {};
-    assert.throws(() => parseConfig({ file: "m.json", text, env }), {
-      message: `m.json:${message}`,
+    // An empty file is told apart
+    if (text === "") return;
+    assert.throws(() => parseConfig({ file: "m.json", text, env }), (error) => {
+      assert.ok(error instanceof Error);
+      assert.ok(error.message.split("\n").includes(`m.json:${message}`), error.message);
+      return true;
     });
   });
 }
@@ -245,7 +332,7 @@ test("a key __proto__ is a key like any other", () => {
   const source = { file: "m.json", env: {} };
   assert.throws(
     () => parseConfig({ ...source, text: '{"mcpServers": {}, "__proto__": {"port": 1}}' }),
-    { message: /^m\.json: __proto__: Unknown key/ },
+    { message: /^m\.json:1:20: __proto__: Unknown key/ },
   );
 });
 

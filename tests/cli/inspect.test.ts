@@ -22,25 +22,8 @@ const TOKEN = "Token-0123456789";
 async function withServer(
   options: McpHandlerOptions,
   use: (url: string) => Promise<void>,
+  server: McpServer = shownServer(),
 ): Promise<void> {
-  const server = new McpServer({ name: "shown", version: "2.0.0" }, {
-    instructions: "Use it\nwell",
-  });
-  server.registerTool("add", {
-    description: "Adds \u001b[31mtwo numbers.",
-    inputSchema: z.object({ a: z.number(), b: z.number() }),
-  }, ({ a, b }) => `${a + b}`);
-  server.registerTool("fail", {}, () => ({
-    isError: true as const,
-    content: [{ type: "text" as const, text: "It\u001b[2J failed" }],
-  }));
-  server.registerTool("slow", {}, () => new Promise<string>(() => {}));
-  server.registerTool("steps", {}, async (_args, { progress }) => {
-    await progress(1, 2, "First\u001b[2J step");
-    return "done";
-  });
-  server.registerResource("note", "note://one", { description: "A note" }, () => "Note");
-  server.registerPrompt("hello", { description: "Greets" }, () => "Hello");
   const handler = createMcpHandler(server, { path: "/mcp", ...options });
   const http = createServer(toNodeHandler(handler));
   await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
@@ -55,8 +38,37 @@ async function withServer(
   }
 }
 
+function shownServer(): McpServer {
+  const server = new McpServer({ name: "shown", version: "2.0.0" }, {
+    instructions: "Use it\nwell",
+  });
+  server.registerTool("add", {
+    description: "Adds \u001b[31mtwo numbers.",
+    inputSchema: z.object({
+      a: z.number().describe("The first\u001b[2J one"),
+      b: z.number(),
+      round: z.enum(["up", "down"]).default("up").describe("Where to"),
+    }),
+  }, ({ a, b }) => `${a + b}`);
+  server.registerTool("fail", {}, () => ({
+    isError: true as const,
+    content: [{ type: "text" as const, text: "It\u001b[2J failed" }],
+  }));
+  server.registerTool("slow", {}, () => new Promise<string>(() => {}));
+  server.registerTool("steps", {}, async (_args, { progress }) => {
+    await progress(1, 2, "First\u001b[2J step");
+    return "done";
+  });
+  server.registerResource("note", "note://one", { description: "A note" }, () => "Note");
+  server.registerPrompt("hello", {
+    description: "Greets",
+    argsSchema: z.object({ who: z.string().describe("A name"), how: z.string().optional() }),
+  }, ({ who }) => `Hello, ${who}`);
+  return server;
+}
+
 for (const [era, version] of [["2025", "2025-11-25"], ["2026", "2026-07-28"]] as const) {
-  test(`a server of the ${era} era is shown with all that it has`, () =>
+  test(`[CMD-2] a server of the ${era} era is shown with all that it has`, () =>
     withServer({ versions: [version] }, async (url) => {
       const { code, out, err } = await run(["inspect", url]);
       assert.deepEqual([code, err], [0, ""]);
@@ -64,14 +76,40 @@ for (const [era, version] of [["2025", "2025-11-25"], ["2026", "2026-07-28"]] as
       assert.match(out, new RegExp(`Protocol      ${version}, ${era} era`));
       assert.match(out, /Latency {7}connect [\d.]+ ms, (?:ping|discover) [\d.]+ ms, tools/);
       assert.match(out, /Instructions {2}Use it well$/m);
-      assert.match(out, /^Tools \(4\)\n {2}add {4}Adds {2}\[31mtwo numbers\.$/m);
+      assert.ok(
+        out.includes([
+          "Tools (4)",
+          "  add    Adds \\u001b[31mtwo numbers.",
+          "      a      number, required  The first\\u001b[2J one",
+          "      b      number, required",
+          '      round  "up" | "down"     Where to (default "up")',
+          "  fail",
+          "  slow",
+          "  steps",
+          "",
+        ].join("\n")),
+        out,
+      );
       assert.match(out, /^Resources \(1\)\n {2}note:\/\/one {2}A note$/m);
-      assert.match(out, /^Prompts \(1\)\n {2}hello {2}Greets$/m);
+      assert.match(
+        out,
+        /^Prompts \(1\)\n {2}hello {2}Greets\n {6}who {2}required {2}A name\n {6}how$/m,
+      );
 
       const json = JSON.parse((await run(["inspect", url, "--json"])).out);
       assert.deepEqual([json.era, json.protocolVersion], [era, version]);
       assert.deepEqual(json.server.name, "shown");
-      assert.deepEqual(json.prompts, [{ name: "hello", description: "Greets" }]);
+      assert.deepEqual(json.prompts, [{
+        name: "hello",
+        description: "Greets",
+        arguments: [
+          { name: "who", description: "A name", required: true },
+          { name: "how", required: false },
+        ],
+      }]);
+      assert.deepEqual(json.tools[0].inputSchema.required, ["a", "b"]);
+      assert.deepEqual(json.tools[0].inputSchema.properties.b, { type: "number" });
+      assert.equal(json.resources[0].uri, "note://one");
       assert.equal(typeof json.latencyMs.tools, "number");
     }));
 }
@@ -83,14 +121,37 @@ test("--call calls a tool, and its failure is the exit code", () =>
     const json = await run(["inspect", url, "--call", "add", "--args", '{"a":2,"b":3}', "--json"]);
     assert.deepEqual(JSON.parse(json.out).result.content, [{ type: "text", text: "5" }]);
     const failed = await run(["inspect", url, "--call", "fail"]);
-    assert.deepEqual([failed.code, failed.out], [1, "It [2J failed\n"]);
+    assert.deepEqual([failed.code, failed.out], [1, "It\\u001b[2J failed\n"]);
     const steps = await run(["inspect", url, "--call", "steps"]);
     assert.deepEqual([steps.code, steps.out], [0, "done\n"]);
-    assert.match(steps.err, /^1 of 2: First \[2J step\nAnswered in [\d.]+ ms\n$/);
+    assert.match(steps.err, /^1 of 2: First\\u001b\[2J step\nAnswered in [\d.]+ ms\n$/);
     const unknown = await run(["inspect", url, "--call", "nothing"]);
     assert.equal(unknown.code, 1);
     assert.match(unknown.err, /nothing/);
   }));
+
+test("[GTW-8] what a server sends can't hide anything in a terminal", async () => {
+  const hidden = "a\u{e0041}\u3164\u180e\ufe0f\x9b\u202e\u200bb";
+  const shown = "a\\u{e0041}\\u3164\\u180e\\ufe0f\\u009b\\u202e\\u200bb";
+  const server = new McpServer({ name: hidden, version: hidden }, { instructions: hidden });
+  server.registerTool("tell", { title: hidden }, () => hidden);
+  server.registerTool("data", {}, () => ({ structuredContent: { hidden }, content: [] }));
+  server.registerTool("link", {}, () => ({ type: "resource_link", uri: "x:y", name: hidden }));
+  server.registerPrompt(hidden, { description: hidden }, () => hidden);
+  await withServer({}, async (url) => {
+    const seen = async (...args: string[]) => {
+      const { out, err } = await run(["inspect", url, ...args]);
+      assert.doesNotMatch(out + err, /[\u{e0041}\u3164\u180e\ufe0f\x80-\x9f\u202e\u200b]/u);
+      return out;
+    };
+    assert.equal((await seen()).split(shown).length, 7);
+    assert.equal(await seen("--call", "tell"), `${shown}\n`);
+    for (const args of [["--call", "data"], ["--call", "link"], ["--json"]]) await seen(...args);
+    const told = JSON.parse(await seen("--call", "tell", "--json"));
+    assert.deepEqual(told.result.content, [{ type: "text", text: hidden }]);
+    await seen("--call", hidden);
+  }, server);
+});
 
 test("tokens come from the environment and are never shown", () =>
   withServer({
@@ -106,7 +167,8 @@ test("tokens come from the environment and are never shown", () =>
     const wrong = await run(["inspect", url, "--token-env", "WRONG"], env);
     assert.deepEqual([wrong.code, wrong.err], [
       1,
-      `Send a token with --token-env NAME: the server requires one: ${url}\n`,
+      "Send a token with --token-env NAME: the server requires one. " +
+      `It says "Send valid credentials": ${url}\n`,
     ]);
     const unset = await run(["inspect", url, "--token-env", "NOT_SET_ANYWHERE"]);
     assert.deepEqual([unset.code, unset.err], [
@@ -141,6 +203,47 @@ test("a server that says nothing is given up, and one that isn't MCP is named", 
     assert.equal(path.code, 1);
     assert.match(path.err, /^Correct the path: nothing speaks MCP there/m);
   }));
+
+test("[CMD-2] what isn't an MCP endpoint is told apart, with the server's own words", async () => {
+  const answers: Readonly<Record<string, readonly [number, string]>> = {
+    "/404": [404, '{"error":{"message":"Not found: the MCP endpoint is at /mcp\\u001b[2J"}}'],
+    "/html": [200, "<!doctype html>"],
+    "/json": [200, '{"jsonrpc":"2.0","id":null,"error":1}'],
+    "/500": [500, "Oops"],
+  };
+  const http = createServer(({ url = "" }, response) => {
+    const [status, body] = answers[url] ?? [405, ""];
+    response.writeHead(status, { "content-type": "application/json" }).end(body);
+  });
+  await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
+  const address = http.address();
+  const host = `127.0.0.1:${typeof address === "object" && address !== null ? address.port : 0}`;
+  const ADVICE: readonly (readonly [string, RegExp])[] = [
+    [
+      "/404",
+      /^Correct the path: .* It says "Not found: the MCP endpoint is at \/mcp\\u001b\[2J": http:/,
+    ],
+    ["/html", /^Correct the URL: what answers there doesn't speak MCP: http:/],
+    ["/json", /^Correct the URL: what answers there doesn't speak MCP: http:/],
+    ["/500", /^Find out why the server failed, as in its log: http:/],
+  ];
+  try {
+    for (const [path, message] of ADVICE) {
+      const { code, err } = await run(["inspect", `http://${host}${path}`]);
+      assert.equal(code, 1);
+      assert.match(err, message);
+      assert.equal(err.trimEnd().split("\n").length, 1);
+    }
+    const { err } = await run(["inspect", `https://${host}/html`]);
+    assert.match(
+      err,
+      /^Give the server a certificate .* begin the URL with http: if it has none: /,
+    );
+  } finally {
+    http.closeAllConnections();
+    await new Promise((resolve) => http.close(resolve));
+  }
+});
 
 const EVERYTHING = fileURLToPath(
   new URL("../../node_modules/.bin/mcp-server-everything", import.meta.url),

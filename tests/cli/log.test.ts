@@ -6,6 +6,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { banner } from "../../src/cli/banner.ts";
+import { runHere } from "./fake_io.ts";
+import { withConfig } from "./program.ts";
 import { ALL, eventLogger, makeLog } from "../../src/cli/log.ts";
 
 /** A log that is kept, at a fixed time. */
@@ -32,8 +34,59 @@ test("as JSON each event is one line", () => {
 
 test("as text each event is one line that can't steer a terminal", () => {
   const { lines, log } = kept({ format: "text" });
-  log("warn", "a", { message: "It\u001b[2J is\nso", word: "x", words: "x y", list: ["a", "b"] });
-  assert.deepEqual(lines, ['03:04:05.006 warn  a: It [2J is so word=x words="x y" list=a,b\n']);
+  log("warn", "a", {
+    message: "It\u001b[2J\u202e is\nso",
+    word: "x",
+    words: "x y",
+    list: ["a", "b"],
+  });
+  assert.deepEqual(lines, [
+    '03:04:05.006 warn  a: It\\u001b[2J\\u202e is so word=x words="x y" list=a,b\n',
+  ]);
+});
+
+/** What a terminal might take for a command, in either form of C1. */
+const STEERING = "\u0000\u0007\b\r\u001b[2J\u007f\u009b2J\u009d0;x\u009c";
+
+for (const format of ["json", "text"] as const) {
+  test(`[CMD-7] nothing that is logged can steer a terminal, as ${format}`, () => {
+    const { lines, log } = kept({ format });
+    const nested = { [`k${STEERING}`]: [STEERING, { deep: STEERING }] };
+    log("info", "a", { message: STEERING, text: STEERING, list: [`a${STEERING}`], nested });
+    eventLogger(log, ALL)({ type: "upstream-output", upstream: "one", text: `x${STEERING}y` });
+    eventLogger(log, ALL)({
+      type: "upstream-failed",
+      upstream: "one",
+      during: "x",
+      error: new Error(`x${STEERING}`, { cause: new Error(STEERING) }),
+    });
+    assert.equal(lines.length, 3);
+    for (const line of lines) {
+      // deno-lint-ignore no-control-regex
+      assert.match(line, /^[^\u0000-\u001f\u007f-\u009f]+\n$/);
+      if (format === "json") JSON.parse(line);
+    }
+    // As JSON nothing is lost
+    if (format === "json") assert.equal(JSON.parse(lines[1] ?? "").text, `x${STEERING}y`);
+  });
+}
+
+test("[CMD-7] an error of the command can't steer a terminal", async () => {
+  const { code, err } = await runHere(["serve", "--stdio", `x`, "--path", `/${STEERING}`]);
+  assert.equal(code, 2);
+  const named = await runHere(["check", `/nowhere/${STEERING}.json`]);
+  assert.equal(named.code, 1);
+  const unknown = await runHere([`ser${STEERING}`]);
+  for (const text of [err, named.err, unknown.err]) {
+    // deno-lint-ignore no-control-regex
+    assert.match(text, /^[^\u0000-\u0009\u000b-\u001f\u007f-\u009f]+$/);
+  }
+  await withConfig(`{"mcpServers": {}, "a${"\\u009b2J\\u001b"}": 1, "port": "x"}`, async (file) => {
+    const { err } = await runHere(["check", file]);
+    // deno-lint-ignore no-control-regex
+    assert.match(err, /^[^\u0000-\u0009\u000b-\u001f\u007f-\u009f]+$/);
+    assert.equal(err.trimEnd().split("\n").length, 2);
+  });
 });
 
 test("colours only where they are wanted", () => {
@@ -57,7 +110,7 @@ test("a long field is cut", () => {
   assert.ok((lines[0] ?? "").length < 2_200);
 });
 
-test("events are logged with their endpoint; those of upstreams once, those of errors by message", () => {
+test("[GTW-8] events are logged with their endpoint, those of errors by message", () => {
   const { lines, log } = kept({ level: "debug" });
   const [all, one] = [eventLogger(log, ALL), eventLogger(log, "one")];
   const error = new Error("Broke", { cause: new Error("Why") });
@@ -72,6 +125,7 @@ test("events are logged with their endpoint; those of upstreams once, those of e
     return rest;
   });
   const refused = { level: "warn", event: "refused", status: 401, reason: "unauthorized" };
+  const opened = { level: "info", event: "upstream-opened", upstream: "one", ms: 5 };
   const failed = {
     level: "error",
     event: "error",
@@ -81,11 +135,28 @@ test("events are logged with their endpoint; those of upstreams once, those of e
   };
   assert.deepEqual(entries, [
     { ...refused, endpoint: "all" },
-    { level: "info", event: "upstream-opened", upstream: "one", ms: 5 },
+    { ...opened, endpoint: "all" },
     { ...failed, endpoint: "all" },
     { ...refused, endpoint: "one" },
+    { ...opened, endpoint: "one" },
     { ...failed, endpoint: "one" },
   ]);
+});
+
+test("[GTW-8] where two endpoints are told the same of upstreams, one logs it", () => {
+  const { lines, log } = kept();
+  const told = eventLogger(log, "one", { upstreams: false });
+  told({ type: "upstream-opened", upstream: "one", ms: 5 });
+  told({ type: "refused", status: 401, reason: "unauthorized" });
+  assert.deepEqual(lines.map((line) => JSON.parse(line).event), ["refused"]);
+});
+
+test("what holds clients up is a warning", () => {
+  const { lines, log } = kept();
+  const told = eventLogger(log, ALL);
+  told({ type: "upstream-slow", upstream: "one", during: "tools/list" });
+  told({ type: "upstream-busy", upstream: "one", limit: "programs" });
+  assert.deepEqual(lines.map((line) => JSON.parse(line).level), ["warn", "warn"]);
 });
 
 test("what is said at the start can be pasted into a client", () => {

@@ -5,8 +5,10 @@
  */
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
+import { tmpdir } from "node:os";
 import process from "node:process";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { RawConnection } from "../runtimes/raw.ts";
 import { runHere } from "./fake_io.ts";
 import {
@@ -64,6 +66,7 @@ test("[GTW-8] servers of a file are served together with prefixes, and each one 
         two: counter("two"),
         off: { command: "x", disabled: true },
       },
+      listWaitMs: 30_000,
     },
     (file) =>
       serving(["--config", file], async (_program, url) => {
@@ -81,13 +84,55 @@ test("[GTW-8] servers of a file are served together with prefixes, and each one 
         );
         assert.equal(await textOf(one, "count"), "1");
 
-        for (const name of ["three", "off", "one/", "one/x", "", "..", "constructor"]) {
+        for (const name of ["three", "off", "one/x", "", "..", "constructor"]) {
           const response = await fetch(alone(url, name), HELLO);
           assert.equal(response.status, 404, name);
           assert.equal(response.headers.get("mcp-session-id"), null);
           await response.body?.cancel();
         }
         assert.equal(await (await fetch(new URL("/health", url))).text(), '{"status":"ok"}');
+      }),
+  ));
+
+test("[GTW-8] the log has what a server that is used alone writes, each line once", () =>
+  withConfig(
+    { mcpServers: { one: counter("one"), two: counter("two") } },
+    (file) =>
+      serving(["--config", file], async (program, url) => {
+        const one = await reach(alone(url, "one"));
+        await textOf(one, "say", { text: "said alone" });
+        await one.close();
+        await program.until(/"event":"upstream-closed"/);
+        for (const event of ["opened", "output", "closed"]) {
+          const lines = program.err.match(new RegExp(`.*"event":"upstream-${event}".*`, "g")) ?? [];
+          assert.equal(lines.length, 1, event);
+          const { endpoint, upstream } = JSON.parse(lines[0] ?? "");
+          assert.deepEqual([endpoint, upstream], ["one", "one"]);
+        }
+      }),
+  ));
+
+test("[GTW-8] the log has each line once where the only server has two paths", () =>
+  serving(["--stdio", COUNTER_LINE], async (program, url) => {
+    for (const [index, endpoint] of [url, alone(url, "server")].entries()) {
+      const client = await reach(endpoint);
+      await textOf(client, "count");
+      await client.close();
+      await program.until(new RegExp(`(?:"event":"upstream-closed"[^]*){${index + 1}}`));
+      assert.equal(program.err.match(/"event":"upstream-opened"/g)?.length, index + 1);
+    }
+  }));
+
+test("[GTW-14] the limits of the gateway are those of the file", () =>
+  withConfig(
+    { mcpServers: { one: counter("one") }, limits: { programs: 1, upstreamSessions: 5 } },
+    (file) =>
+      serving(["--config", file], async (program, url) => {
+        await using first = await reach(alone(url, "one"));
+        assert.equal(await textOf(first, "count"), "1");
+        await assert.rejects(reach(alone(url, "one")), /too busy/);
+        await program.until(/"event":"upstream-busy".*"limit":"programs"/);
+        assert.equal(await textOf(first, "count"), "2");
       }),
   ));
 
@@ -203,15 +248,66 @@ test("[END-1] a signal lets a running call finish, ends the children, and exits 
     assert.match(program.err, /"event":"stopped"/);
   }));
 
-test("[END-1] a second signal ends it at once", () =>
+test("[CMD-5] draining says that it drains, and when it is done", () =>
+  serving(["--stdio", COUNTER_LINE], async (program, url) => {
+    const { answer } = await underWay(url, 500);
+    program.signal("SIGINT");
+    const drains = "Draining: waiting up to 10 s for 1 call. Press Ctrl-C again to stop at once";
+    await program.until(new RegExp(`"event":"stopping","message":"${drains}"`));
+    await answer;
+    assert.equal(await program.ended, 0, program.err);
+    assert.match(program.err, /"event":"stopped","message":"Stopped: everything has ended"/);
+  }));
+
+test("[CMD-3] programs that can't be started are named at the start, with what to do", () =>
+  withConfig({
+    mcpServers: {
+      good: counter("good"),
+      absent: { command: "no-such-program-anywhere" },
+      folder: { command: tmpdir() },
+      gone: { command: "sh", cwd: "/no/such/folder" },
+      quits: { command: "sh", args: ["-c", "echo 'Set API_KEY' >&2; exit 3"] },
+      off: { command: "no-such-program-either", disabled: true },
+      away: { url: "http://127.0.0.1:9/mcp" },
+    },
+    logLevel: "debug",
+  }, (file) =>
+    serving(["--config", file], async (program, url) => {
+      const failed = (server: string): Promise<RegExpExecArray> =>
+        program.until(
+          new RegExp(`"event":"program-failed","message":"([^\n]*)","server":"${server}"`),
+        );
+      const messageOf = async (server: string): Promise<string> =>
+        JSON.parse(`"${(await failed(server))[1]}"`);
+      assert.equal(
+        await messageOf("absent"),
+        'Install this program or correct its name: it isn\'t in PATH: "no-such-program-anywhere"',
+      );
+      assert.match(await messageOf("folder"), /^Give a program, not a folder: "/);
+      assert.match(await messageOf("gone"), /^Create this folder, or correct its name: "/);
+      assert.equal(
+        await messageOf("quits"),
+        "Run this program by hand to see why it ends at once: it exited with 3 | Set API_KEY",
+      );
+      await program.until(/"event":"program-works","server":"good"/);
+      assert.doesNotMatch(program.err, /"server":"(?:off|away)"/);
+      // The others are served all the same
+      await using client = await reach(url);
+      assert.equal(await textOf(client, "good__count"), "1");
+    })));
+
+test("[END-1] [END-3] a second signal ends it at once", () =>
   serving(
     ["--stdio", COUNTER_LINE],
     async (program, url) => {
       const { pid, answer } = await underWay(url, 60_000);
       program.signal("SIGINT");
       await program.until(/"event":"stopping"/);
+      // One within half a second is the same one
       program.signal("SIGINT");
+      const again = setInterval(() => program.signal("SIGINT"), 800);
       assert.equal(await program.ended, 1);
+      clearInterval(again);
       await assert.rejects(answer);
       await gone(pid);
     },
@@ -219,7 +315,7 @@ test("[END-1] a second signal ends it at once", () =>
     1,
   ));
 
-test("a port that is taken, and an address that isn't here, are said so", async () => {
+test("[CMD-4] a port that is taken, and an address that isn't here, are said so", async () => {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = server.address();
@@ -229,13 +325,13 @@ test("a port that is taken, and an address that isn't here, are said so", async 
   assert.equal(taken.code, 1);
   assert.equal(
     taken.err,
-    `Choose another port with --port, or stop what listens on this one: 127.0.0.1:${port}\n`,
+    `Port ${port} is in use: choose another with --port, or 0 for any free one\n`,
   );
   const elsewhere = ["--host", "192.0.2.1", "--port", "0", "--no-auth"];
   const absent = await run(["serve", "--stdio", COUNTER_LINE, ...elsewhere]);
   assert.deepEqual([absent.code, absent.err], [
     1,
-    "Choose an address of this machine with --host: 192.0.2.1:0\n",
+    "Address 192.0.2.1 isn't one of this machine: choose another with --host\n",
   ]);
 });
 
@@ -253,6 +349,12 @@ test("an address that others reach is refused unless somebody is asked who they 
   );
 });
 
+test("a configuration without servers is served, with a hint", () =>
+  withConfig({ mcpServers: {} }, (file) =>
+    serving(["--config", file], async (program) => {
+      await program.until(/"event":"no-servers","message":"Add a server to mcpServers: /);
+    })));
+
 test("what is wrong is said without a stack, and the exit code tells how", async () => {
   const version = await run(["--version"]);
   assert.deepEqual([version.code, version.err], [0, ""]);
@@ -262,6 +364,15 @@ test("what is wrong is said without a stack, and the exit code tells how", async
     1,
     "",
     "Name a file that exists: /nowhere/mooring.json\n",
+  ]);
+  const folder = await runHere(["serve", "--config", tmpdir()]);
+  assert.deepEqual([folder.code, folder.err], [1, `Name a file, not a folder: ${tmpdir()}\n`]);
+  const inside = await runHere(["check", `${fileURLToPath(import.meta.url)}/mooring.json`]);
+  assert.match(inside.err, /^Name a file that exists: /);
+  const bare = await runHere(["serve", "mooring.json"]);
+  assert.deepEqual([bare.code, bare.err], [
+    2,
+    'Give a configuration file with --config: "mooring.json"\n',
   ]);
   const flag = await runHere(["serve", "--sdtio", "x"]);
   assert.deepEqual([flag.code, flag.err], [

@@ -11,6 +11,8 @@ export interface ClientInit {
   readonly headers?: Readonly<Record<string, string>>;
   /** Sends the requests. */
   readonly fetch?: typeof fetch;
+  /** The program and arguments of a server to start, instead of the URL. */
+  readonly command?: readonly [string, ...string[]];
 }
 
 /** A notification that came. */

@@ -27,8 +27,12 @@ export async function canInspect(): Promise<boolean> {
   return code === 0;
 }
 
-async function inspect(url: string, ...args: readonly string[]): Promise<string> {
-  const command = ["-y", INSPECTOR, "--cli", url, "--transport", "http", ...args];
+function inspect(url: string, ...args: readonly string[]): Promise<string> {
+  return runInspector(url, "--transport", "http", ...args);
+}
+
+async function runInspector(...args: readonly string[]): Promise<string> {
+  const command = ["-y", INSPECTOR, "--cli", ...args];
   const { code, output } = await run("npx", [...command, "--format", "json", "--quiet"], {
     env: environment(),
     limitMs: LIMIT_MS,
@@ -36,6 +40,20 @@ async function inspect(url: string, ...args: readonly string[]): Promise<string>
   assert.equal(code, 0, output);
   return output;
 }
+
+/** What the inspector does with a server that it starts. */
+export const PIPE_INSPECTIONS: readonly Scenario[] = ["legacy", "modern"].map((era) => ({
+  limitMs: LIMIT_MS,
+  name: `[STD-1] calls a tool of a program, ${era}`,
+  async run({ command = [] }) {
+    const output = await runInspector(
+      ...command,
+      ...["--protocol-era", era],
+      ...["--method", "tools/call", "--tool-name", "test_simple_text"],
+    );
+    assert.match(output, /simple text response/);
+  },
+}));
 
 /** What the inspector does. */
 export const INSPECTIONS: readonly Scenario[] = [

@@ -7,11 +7,11 @@
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { startFixture } from "../../tools/fixture.ts";
-import { install, isRuntime } from "../../tools/runtimes.ts";
+import { commandOf, install, isRuntime, ROOT } from "../../tools/runtimes.ts";
 import { type Tally, tallyLine } from "../../tools/tally.ts";
-import { canInspect, INSPECTIONS } from "./inspector.ts";
+import { canInspect, INSPECTIONS, PIPE_INSPECTIONS } from "./inspector.ts";
 import { MODES_TOGETHER } from "./modern.ts";
-import { type Scenario, SCENARIOS, STATELESS, type World } from "./scenarios.ts";
+import { PIPES, type Scenario, SCENARIOS, STATELESS, type World } from "./scenarios.ts";
 import { sdkV1 } from "./sdk_v1.ts";
 import { sdkV2, sdkV2Auto } from "./sdk_v2.ts";
 
@@ -23,7 +23,11 @@ const PLAN = [
   { name: sdkV2Auto.name, kind: sdkV2Auto, scenarios: STATELESS },
   { name: "SDK v2 (all modes)", kind: sdkV2, scenarios: MODES_TOGETHER },
   { name: sdkV1.name, kind: sdkV1, scenarios: SCENARIOS },
+  { name: `${sdkV2.name} over stdio`, kind: sdkV2, scenarios: PIPES.slice(0, 4) },
+  { name: `${sdkV2Auto.name} over stdio`, kind: sdkV2Auto, scenarios: PIPES },
+  { name: `${sdkV1.name} over stdio`, kind: sdkV1, scenarios: PIPES },
   { name: "inspector", kind: sdkV2, scenarios: INSPECTIONS },
+  { name: "inspector over stdio", kind: sdkV2, scenarios: PIPE_INSPECTIONS },
 ] as const;
 
 /** Runs one scenario, no longer than it may take. */
@@ -53,20 +57,23 @@ async function main(): Promise<number> {
     startFixture(runtime, "examples/notes.ts"),
   ]);
   const inspecting = await canInspect();
+  const { program, args } = commandOf(runtime);
+  const command = [program, ...args, `${ROOT}tests/fixtures/everything.ts`, "--stdio"] as const;
   const tally = { passed: 0, failed: 0, skipped: 0 };
   try {
     for (const { name, kind, scenarios } of PLAN) {
       for (const scenario of scenarios) {
         const title = `${name}: ${scenario.name}`;
         if (!title.includes(filter)) continue;
-        if (scenarios === INSPECTIONS && !inspecting) {
+        if (name.startsWith("inspector") && !inspecting) {
           tally.skipped++;
           console.log(`ok ${sum(tally)} - ${title} # SKIP There is no npx`);
           continue;
         }
         const began = performance.now();
         try {
-          await prove(scenario, { kind, url: fixture.url, guardedUrl: guarded.url });
+          const world: World = { kind, url: fixture.url, guardedUrl: guarded.url };
+          await prove(scenario, name.endsWith("over stdio") ? { ...world, command } : world);
           tally.passed++;
           console.log(`ok ${sum(tally)} - ${title} # ${since(began)}`);
         } catch (error) {

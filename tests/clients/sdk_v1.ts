@@ -7,6 +7,8 @@ import { Client } from "@modelcontextprotocol/sdk/client";
 // The package maps the types of such paths to files that don't exist.
 // @ts-types="@modelcontextprotocol/sdk/client/streamableHttp"
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
+// @ts-types="@modelcontextprotocol/sdk/client/stdio"
+import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 // @ts-types="@modelcontextprotocol/sdk/types"
 import {
   CallToolResultSchema,
@@ -28,7 +30,7 @@ import {
 /** Version 1 of the SDK's client. */
 export const sdkV1: ClientKind = {
   name: "SDK v1",
-  async connect({ url, headers, fetch }: ClientInit): Promise<Connected> {
+  async connect({ url, headers, fetch, command }: ClientInit): Promise<Connected> {
     const client = new Client(INFO, { capabilities: { elicitation: {}, sampling: {}, roots: {} } });
     const errors: Error[] = [];
     const told: Told[] = [];
@@ -43,7 +45,8 @@ export const sdkV1: ClientKind = {
       requestInit: { headers },
       fetch,
     });
-    await client.connect(transport);
+    if (command === undefined) await client.connect(transport);
+    else await client.connect(programTransport(command));
     return {
       get sessionId() {
         return transport.sessionId;
@@ -89,3 +92,7 @@ export const sdkV1: ClientKind = {
     };
   },
 };
+
+function programTransport([program, ...args]: readonly [string, ...string[]]) {
+  return new StdioClientTransport({ command: program, args, stderr: "ignore" });
+}

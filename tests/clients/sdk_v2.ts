@@ -10,6 +10,7 @@ import {
   type McpSubscription,
   StreamableHTTPClientTransport,
 } from "@modelcontextprotocol/client";
+import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import {
   ANSWERS,
   type ClientInit,
@@ -33,7 +34,10 @@ export const sdkV2Auto: ClientKind = {
   connect: (init) => connect(init, "auto"),
 };
 
-async function connect({ url, headers, fetch }: ClientInit, mode: Mode): Promise<Connected> {
+async function connect(
+  { url, headers, fetch, command }: ClientInit,
+  mode: Mode,
+): Promise<Connected> {
   const client = new Client(INFO, {
     capabilities: { elicitation: {}, sampling: {}, roots: {} },
     versionNegotiation: { mode },
@@ -51,7 +55,8 @@ async function connect({ url, headers, fetch }: ClientInit, mode: Mode): Promise
     requestInit: { headers },
     fetch: abortable(fetch),
   });
-  await client.connect(transport);
+  if (command === undefined) await client.connect(transport);
+  else await client.connect(programTransport(command));
   // In 2026-07-28 a client listens instead of subscribing, and names the level with each request.
   const modern = client.getProtocolEra() === "modern";
   const subscriptions = new Map<string, McpSubscription>();
@@ -109,4 +114,8 @@ async function connect({ url, headers, fetch }: ClientInit, mode: Mode): Promise
     terminate: () => transport.terminateSession(),
     close: () => client.close(),
   };
+}
+
+function programTransport([program, ...args]: readonly [string, ...string[]]) {
+  return new StdioClientTransport({ command: program, args, stderr: "ignore" });
 }

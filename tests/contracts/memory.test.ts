@@ -40,7 +40,7 @@ busContract("MemoryBus", () => {
 
 leasesContract("MemoryLeases", () => {
   const leases = new MemoryLeases();
-  return { leases: () => leases, settle: flush, close() {} };
+  return { leases: () => leases, settle: flush, advance: flush, close() {} };
 });
 
 nodesContract("Memory", () => {

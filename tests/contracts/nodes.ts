@@ -51,6 +51,20 @@ export function nodesContract(name: string, make: MakeNodes): void {
       });
     });
 
+    test("[CLU-5] nodes and claims last for their time, to the millisecond", async () => {
+      await using(async (made) => {
+        const [nodes, claims, id] = [made.nodes(), made.claims(), uniqueId()];
+        await nodes.beat({ id }, 30_000);
+        await claims.claim(id, "a", 30_000);
+        await made.advance(29_999);
+        assert.deepEqual(await nodes.find(id), { id });
+        assert.equal(await claims.holder(id), "a");
+        await made.advance(1);
+        assert.equal(await nodes.find(id), undefined);
+        assert.equal(await claims.holder(id), undefined);
+      });
+    });
+
     test("[CLU-5] a node beats again and again, and may leave", async () => {
       await using(async (made) => {
         const [a, b] = [made.nodes(), made.nodes()];

@@ -83,7 +83,7 @@ function stores(name: string, connection: TestClient): void {
 
   leasesContract(name, () => {
     const { node, ...made } = makeNodes(connection);
-    return { ...made, leases: () => node().leases };
+    return { ...made, leases: () => node().leases, quiet: made.quietLeases };
   });
 
   nodesContract(name, () => {

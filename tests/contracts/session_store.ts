@@ -13,6 +13,7 @@ import type {
   SessionRecord,
   SessionStore,
 } from "../../src/sessions/types.ts";
+import { ownerKey } from "../../src/sessions/owner.ts";
 import { uniqueId } from "./unique.ts";
 
 /** A store under test. */
@@ -397,6 +398,24 @@ function expiry({ name, using }: Suite): void {
       });
     });
 
+    test("[OPR-1] uses() lists every session with its last use, and none while it is held", async () => {
+      await using(async ({ store, begin, tick, now }) => {
+        assert.ok(store.uses);
+        assert.deepEqual([...await store.uses()], []);
+        const [used, held] = [await begin("a"), await begin("b")];
+        const before = now();
+        await tick();
+        await store.use(used, "a");
+        store.hold(held);
+        const uses = new Map(await store.uses());
+        assert.equal(uses.size, 2);
+        assert.ok((uses.get(used) ?? 0) > before, `${uses.get(used)} > ${before}`);
+        assert.ok(uses.has(held) && uses.get(held) === undefined);
+        await store.end(held);
+        assert.deepEqual([...new Map(await store.uses()).keys()], [used]);
+      });
+    });
+
     test("[SES-4] a held session grows too old all the same", async () => {
       await using(async ({ store, begin, advance }) => {
         const used = await begin("o");
@@ -498,6 +517,27 @@ function caps({ name, using }: Suite): void {
         assert.deepEqual(await store.reserve(uniqueId(), "b"), { admitted: false, ended: [] });
         assert.equal(outcome(await store.use(other, "a")), "found");
       }, { sessions: 10 });
+    });
+
+    test("[SES-5] the clients of a user count as one, though each owns its sessions alone", async () => {
+      await using(async ({ store, begin, tick }) => {
+        const [one, two, three] = ["a", "b", undefined].map((clientId) =>
+          ownerKey({ id: "o", issuer: "i", ...clientId !== undefined && { clientId } })
+        );
+        const namesake = await begin(ownerKey({ id: "o", issuer: "j" }));
+        await tick();
+        const first = await begin(one);
+        assert.equal(outcome(await store.use(first, two ?? "")), "foreign");
+        await tick();
+        const second = await begin();
+        assert.equal(outcome(await store.use(second, two ?? "")), "found");
+        await tick();
+        const { admitted, ended } = await store.reserve(uniqueId(), three);
+        assert.deepEqual([admitted, ended], [true, [{ id: first, reason: "evicted" }]]);
+        store.hold(second);
+        assert.deepEqual(await store.reserve(uniqueId(), one), { admitted: false, ended: [] });
+        assert.notEqual(await store.peek(namesake), undefined);
+      }, { sessions: 10, sessionsPerPrincipal: 2 });
     });
 
     test("[SES-5] a held session never goes", async () => {
@@ -662,6 +702,56 @@ function state({ name, using }: Suite): void {
           await assert.rejects(async () => await store.setState(id, "k", value), TypeError);
         }
         assert.equal(await store.getState(id, "k"), 1);
+      });
+    });
+
+    test("[SES-12] all of a session's keys and values have one bound, in bytes", async () => {
+      await using(async ({ store, begin }) => {
+        const [id, other] = [await begin("o"), await begin("o")];
+        const set = async (key: string, value: unknown, most = 20, of = id) =>
+          await store.setState(of, key, value, most);
+        const full = async (key: string, value: unknown, most?: number) =>
+          await assert.rejects(set(key, value, most), {
+            name: "RangeError",
+            message: /session state.* bytes/,
+          });
+        await set("a", "ünï"); // 1 + 7 bytes
+        await set("b", 123456789); // 1 + 9
+        await full("c", 10);
+        await set("c", 1); // 1 + 1: full to the last byte
+        await full("", 0);
+        await full("a", "ünïc");
+        assert.equal(await store.getState(id, "a"), "ünï");
+        assert.equal(await store.getState(id, ""), undefined);
+        await set("a", "uni"); // 1 + 5
+        await set("d", 1);
+        await full("e", 1);
+        await set("e", 1, 20, other);
+        // What gets smaller is kept, even above a bound that is lower now
+        await set("b", 12345678, 10);
+        await full("e", 1, 10);
+        await store.deleteState(id, "b");
+        await store.deleteState(id, "b");
+        await store.deleteState(id, "nothing");
+        await set("e", 12345678);
+        await full("f", 1);
+        await set("e", undefined);
+        await set("f", 12345678);
+        await full("e", 1);
+        assert.equal(await store.getState(id, "f"), 12345678);
+      });
+    });
+
+    test("[SES-12] a burst doesn't pass the bound", async () => {
+      await using(async ({ store, begin }) => {
+        const id = await begin("o");
+        const outcomes = await Promise.allSettled(
+          Array.from(
+            { length: 10 },
+            async (_, n) => await store.setState(id, `${n}`, 12345678, 30),
+          ),
+        );
+        assert.equal(outcomes.filter(({ status }) => status === "fulfilled").length, 3);
       });
     });
   });

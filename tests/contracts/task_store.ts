@@ -15,6 +15,7 @@ import type {
   TaskState,
   TaskStore,
 } from "../../src/tasks/types.ts";
+import { ownerKey } from "../../src/sessions/owner.ts";
 import { uniqueId } from "./unique.ts";
 
 /** A store under test. */
@@ -184,6 +185,20 @@ function counting(using: Using): void {
         [true, true, false],
       );
       assert.deepEqual([await create("b"), await create("b")], [true, false]);
+    });
+  });
+
+  test("[SES-5, EXT-7] the clients of a user count as one, though each has its tasks alone", async () => {
+    await using(async ({ store, now }) => {
+      const caps = { tasks: 10, tasksPerPrincipal: 2 };
+      const [one, two, three] = ["a", "b", "c"].map((clientId) => ownerKey({ id: "o", clientId }));
+      const first = taskAt(now(), { owner: one });
+      assert.equal(await store.create(first, caps), true);
+      assert.equal(await store.create(taskAt(now(), { owner: two }), caps), true);
+      assert.equal(await store.create(taskAt(now(), { owner: three }), caps), false);
+      assert.equal(await store.get(first.id, two ?? ""), undefined);
+      await store.delete(first.id);
+      assert.equal(await store.create(taskAt(now(), { owner: three }), caps), true);
     });
   });
 

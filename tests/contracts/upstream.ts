@@ -94,6 +94,7 @@ export class Opened {
         method,
         params,
         signal: new AbortController().signal,
+        principal: { id: "alice" },
         request: new Request("http://gateway.example/mcp", { method: "POST" }),
         notify: (notification) => this.notified.push(notification),
         ask: answer,
@@ -226,6 +227,10 @@ export function upstreamContract(
         const opened = await open();
         const { isError } = await opened.request("tools/call", { name: "fail" });
         assert.equal(isError, true);
+        const misfit = { name: "echo", arguments: { text: 7 } };
+        const told = await opened.request("tools/call", misfit);
+        assert.equal(told.isError, true);
+        assert.match(JSON.stringify(told.content), /text.*string/);
         await assert.rejects(opened.request("no/such/method"), (error) => {
           assert.ok(error instanceof McpError);
           assert.equal(error.code, -32601);

@@ -29,13 +29,34 @@ export interface Program {
   readonly stop: () => Promise<number | null>;
 }
 
+/** A running example that nobody stops. */
+export interface StartedProgram extends Program {
+  /** Ends it at once, if it still runs, and waits until it has ended. */
+  readonly kill: () => Promise<void>;
+}
+
 /** Runs an example on a free port for as long as `use` takes. It must end by itself when asked to. */
 export async function running(
   file: string,
   use: (program: Program) => Promise<void>,
 ): Promise<void> {
+  const program = await start(file);
+  try {
+    await use(program);
+    assert.equal(await program.stop(), 0, program.output());
+  } finally {
+    await program.kill();
+  }
+}
+
+/** Starts an example on a free port. */
+export function start(file: string): Promise<StartedProgram> {
   const before = runtime === "deno" ? ["run", "-A", "--no-check"] : [];
-  const args = [...before, fileURLToPath(new URL(file, EXAMPLES)), "--port", "0"];
+  return startCommand([...before, fileURLToPath(new URL(file, EXAMPLES)), "--port", "0"]);
+}
+
+/** Starts the runtime with some arguments, and waits until it says where it listens. */
+export async function startCommand(args: readonly string[]): Promise<StartedProgram> {
   const child = spawn(process.execPath, args, {
     env: { ...process.env, NO_COLOR: "1" },
     stdio: ["ignore", "pipe", "pipe"],
@@ -47,6 +68,10 @@ export async function running(
   // Not the child's own kill(): under Deno that reports the signal as the child's end.
   const signal = (name: "SIGTERM" | "SIGKILL"): void => {
     if (child.pid !== undefined && !gone) process.kill(child.pid, name);
+  };
+  const kill = async (): Promise<void> => {
+    signal("SIGKILL");
+    await ended;
   };
   try {
     const output = collect(child);
@@ -60,11 +85,10 @@ export async function running(
       }
       return stopped;
     };
-    await use({ url, output, stop });
-    assert.equal(await stop(), 0, output());
-  } finally {
-    signal("SIGKILL");
-    await ended;
+    return { url, output, stop, kill };
+  } catch (error) {
+    await kill();
+    throw error;
   }
 }
 
@@ -100,10 +124,12 @@ function collect(child: ChildProcess): () => string {
 async function listening(child: ChildProcess, output: () => string): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   const look = () => {
-    const found = output().match(/Listening at (http:\S+\/mcp)\b[^]*\n/);
-    if (found?.[1] !== undefined) resolve(found[1]);
+    // `deno serve` writes "on", and an address that means any.
+    const found = output().match(/Listening (?:at|on) (http:\S+\/(?:mcp)?)[^]*\n/i);
+    if (found?.[1] !== undefined) resolve(found[1].replace("0.0.0.0", "127.0.0.1"));
   };
   child.stdout?.on("data", look);
+  child.stderr?.on("data", look);
   child.once("error", reject);
   child.once("exit", () => reject(new Error(`It ended instead of listening: ${output()}`)));
   const timer = setTimeout(() => reject(new Error(`It doesn't listen: ${output()}`)), READY_MS);

@@ -6,7 +6,8 @@ import { describe } from "node:test";
 import * as fc from "fast-check";
 import { as, logMessage, Peer, seen } from "../support/wire.ts";
 import { type Accept, type Call, type Limits, Reference, type Session } from "./model/reference.ts";
-import { type Client, type Run, World } from "./model/world.ts";
+import { type Flood, Flooder } from "./model/flooder.ts";
+import { CHALLENGE, type Client, type Run, World } from "./model/world.ts";
 import { property } from "./runs.ts";
 
 /** What happens next. Numbers choose among what there is at that time. */
@@ -31,6 +32,8 @@ type Step =
   }
   | { readonly do: "reply"; readonly of: number; readonly to: number; readonly node: number }
   | { readonly do: "steal"; readonly of: number; readonly how: number; readonly node: number }
+  | { readonly do: "rights"; readonly owner: string; readonly given: boolean }
+  | { readonly do: "flood"; readonly what: Flood; readonly node: number }
   | { readonly do: "wait"; readonly ms: number };
 
 const owner = fc.constantFrom("alice", "bob");
@@ -61,6 +64,18 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   }),
   { weight: 4, arbitrary: fc.record({ do: fc.constant("reply" as const), of, to: of, node }) },
   together,
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constant("rights" as const), owner, given: fc.boolean() }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant("flood" as const),
+      what: fc.constantFrom<Flood>("sessions", "calls", "streams"),
+      node,
+    }),
+  },
   fc.record({
     do: fc.constant("wait" as const),
     ms: fc.constantFrom(1_000, 1_000, 15_000, 59_000, 60_000, 300_000),
@@ -74,6 +89,10 @@ interface Plan {
   readonly tight: boolean;
   /** Whether the store takes its time. */
   readonly slow: boolean;
+  /** Whether the endpoint knows which scopes the tool needs, or only the tool itself. */
+  readonly early: boolean;
+  /** Whether somebody else takes all that it may have; else nobody takes part whom the reference ignores. */
+  readonly flooded: boolean;
 }
 
 const plan: fc.Arbitrary<Plan> = fc.record({
@@ -86,29 +105,43 @@ const plan: fc.Arbitrary<Plan> = fc.record({
   ),
   tight: fc.boolean(),
   slow: fc.boolean(),
+  early: fc.boolean(),
+  flooded: fc.boolean(),
 });
 
 const TIGHT: Limits = {
-  ...{ requests: 4, streams: 5, streamsPerPrincipal: 3 },
+  ...{ requests: 4, requestsPerPrincipal: 3, streams: 5, streamsPerPrincipal: 3 },
   ...{ idleMs: 60_000, absoluteMs: Infinity },
 };
 const SHORT: Limits = {
-  ...{ requests: 1_000, streams: 1_000, streamsPerPrincipal: 100 },
+  ...{ requests: 1_000, requestsPerPrincipal: 100, streams: 1_000, streamsPerPrincipal: 100 },
   ...{ idleMs: 60_000, absoluteMs: 600_000 },
+};
+
+/** How much there is of each. */
+type Counts = Readonly<Record<"sessions" | "streams" | "requests" | "questions", number>>;
+
+/** A share for each of three principals, of whom the reference knows two. */
+const SHARED: Limits = {
+  ...{ requests: 9, requestsPerPrincipal: 3, streams: 9, streamsPerPrincipal: 3 },
+  ...{ sessions: 60, sessionsPerPrincipal: 20 },
+  ...{ idleMs: 60_000, absoluteMs: Infinity },
 };
 
 /** Both sides, side by side. */
 class Trial {
   readonly reference: Reference;
   readonly world: World;
+  readonly #flooder: Flooder | undefined;
   readonly #clients = new Map<Session, Client>();
   readonly #runs = new Map<Call, Run>();
   #texts = 0;
 
-  constructor({ tight, slow }: Plan) {
-    const limits = tight ? TIGHT : SHORT;
-    this.reference = new Reference(limits);
-    this.world = new World(limits, slow);
+  constructor({ tight, slow, early, flooded }: Plan) {
+    const limits = flooded ? SHARED : tight ? TIGHT : SHORT;
+    this.reference = new Reference(limits, early);
+    this.world = new World(limits, slow, early);
+    if (flooded) this.#flooder = new Flooder(this.world);
   }
 
   get #sessions(): Session[] {
@@ -139,6 +172,8 @@ class Trial {
     const { reference, world } = this;
     if (step.do === "begin") return await this.#begin(step.owner, step.node);
     if (step.do === "wait") return await this.#wait(step.ms);
+    if (step.do === "rights") return this.#change(step.owner, step.given);
+    if (step.do === "flood") return await this.#flooder?.flood(step.what, step.node);
     if (step.do === "say" || step.do === "ask" || step.do === "finish" || step.do === "cut") {
       const call = pick(this.#calls.slice(-6), step.of);
       if (call !== undefined) await this.#tool(call, step.do);
@@ -190,10 +225,21 @@ class Trial {
   }
 
   async #begin(owner: string, node: number): Promise<void> {
+    const own = this.#sessions.filter((session) => session.alive && session.owner === owner);
+    // The reference knows of no eviction: nobody that it knows takes a whole share.
+    if (own.length >= (this.reference.limits.sessionsPerPrincipal ?? Infinity)) return;
     const session = this.reference.begin(owner, node);
     const client = await this.world.begin(owner, node);
     assert.equal(client !== undefined, session !== undefined);
     if (session !== undefined && client !== undefined) this.#clients.set(session, client);
+  }
+
+  /** A user gains or loses the scope of the tool, from the next request on. */
+  #change(owner: string, given: boolean): void {
+    for (const { rights } of [this.reference, this.world]) {
+      if (given) rights.add(owner);
+      else rights.delete(owner);
+    }
   }
 
   async #wait(ms: number): Promise<void> {
@@ -212,8 +258,9 @@ class Trial {
     const call = this.reference.call(session, node, id, accept);
     const run = this.world.call(this.#client(session), node, id, accept, this.#text());
     await this.world.settle();
-    if (typeof call === "number") assert.equal(run.status, call);
-    else this.#runs.set(call, run);
+    if (typeof call !== "number") return void this.#runs.set(call, run);
+    assert.equal(run.status, call);
+    assert.equal(run.challenge, call === 403 ? CHALLENGE : undefined);
   }
 
   async #tool(call: Call, what: "say" | "ask" | "finish" | "cut"): Promise<void> {
@@ -299,7 +346,8 @@ class Trial {
 
   /** Somebody else comes with the id of a session. */
   async #steal({ peer, owner }: Client, how: number, node: number): Promise<void> {
-    const headers = as(owner === "alice" ? "bob" : "alice");
+    const other = owner === "alice" ? "bob" : "alice";
+    const headers = as(other);
     const fetch = this.world.nodes[node];
     assert.ok(fetch);
     const attempt = async (id: string | undefined) => {
@@ -325,7 +373,8 @@ class Trial {
       return await answering;
     };
     const stolen = await attempt(peer.sessionId);
-    assert.equal(stolen.status, 404);
+    const refused = how === 0 && this.reference.refusedEarly(other);
+    assert.equal(stolen.status, refused ? 403 : 404);
     assert.deepEqual(stolen, await attempt("U".repeat(32)));
   }
 
@@ -340,12 +389,14 @@ class Trial {
       total.requests += requests;
       total.questions += questions;
     }
-    assert.deepEqual(total, {
+    const expected = {
       sessions: reference.sessions.filter(({ alive }) => alive).length,
       streams: reference.connections.length,
       requests: reference.running.length,
       questions: reference.running.flatMap(({ asking }) => [...asking]).length,
-    });
+    };
+    if (this.#flooder === undefined) assert.deepEqual(total, expected);
+    else this.#checkShare(total, expected);
     for (const call of this.#calls) this.#checkCall(call);
     for (const session of this.#sessions) {
       const messages = this.#client(session).server?.messages ?? [];
@@ -353,6 +404,22 @@ class Trial {
       assert.deepEqual(messages, session.pushed.slice(0, whole ? Infinity : messages.length));
     }
     assert.deepEqual(world.events.of("error").map(({ error }) => error), []);
+  }
+
+  /** Checks that the rest, which is the flooder's, is within its share at each node. */
+  #checkShare(total: Counts, expected: Counts): void {
+    const { sessionsPerPrincipal = 0, streamsPerPrincipal, requestsPerPrincipal } = SHARED;
+    const nodes = this.world.nodes.length;
+    const most = {
+      sessions: sessionsPerPrincipal,
+      streams: nodes * streamsPerPrincipal,
+      requests: nodes * requestsPerPrincipal,
+      questions: 0,
+    };
+    for (const what of ["sessions", "streams", "requests", "questions"] as const) {
+      const rest = total[what] - expected[what];
+      assert.ok(rest >= 0 && rest <= most[what], `${rest} ${what} are the flooder's`);
+    }
   }
 
   #checkCall(call: Call): void {
@@ -396,6 +463,8 @@ class Trial {
       await this.world.settle();
       this.check();
     }
+    await this.#flooder?.stop();
+    this.check();
     for (const node of this.world.nodes) {
       const closed = node.close({ graceMs: 0 });
       await this.world.clock.advance(1);
@@ -418,7 +487,7 @@ function pick<T>(from: readonly T[], at: number): T | undefined {
 
 describe("the whole against a reference", () => {
   property(
-    "[OWN-1, OWN-2, OWN-3, STR-4, STR-5, STR-6, STR-8, STR-11, CAN-2, ASK-1, SES-4, CLU-1, CLU-2] whatever clients do, both agree",
+    "[OWN-1, OWN-2, OWN-3, STR-4, STR-5, STR-6, STR-8, STR-11, STR-15, SES-5, CAN-2, ASK-1, AUTH-6, AUTH-7, SES-4, CLU-1, CLU-2] whatever clients do, both agree",
     plan,
     { everyday: 300, long: 10_000 },
     async (plan) => {

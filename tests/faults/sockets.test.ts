@@ -163,6 +163,44 @@ describe("GATE: bodies that come slowly, over a socket", () => {
     });
   }
 
+  for (const declared of [true, false]) {
+    const way = declared ? "declared" : "chunked";
+    test(`[STR-16] of 40 large ${way} ones that stall, no more than the budget wait, and others are served`, async () => {
+      await ashore(async (shore) => {
+        const half = "x".repeat(100_000);
+        const head = requestText("POST", {
+          "content-type": "application/json",
+          "accept": BOTH,
+          ...declared ? { "content-length": "130000" } : { "transfer-encoding": "chunked" },
+        });
+        const stalled = await Promise.all(Array.from({ length: 40 }, () => shore.connect()));
+        const refusals = () => stalled.filter(({ text }) => text.startsWith("HTTP/1.1 503")).length;
+        for (const connection of stalled) {
+          await connection.write(
+            `${head}${declared ? "" : `${(130_000).toString(16)}\r\n`}${half}`,
+          );
+          await shore.assertServes();
+        }
+        // Those that were first: each of the others takes 100 kB of 1 MB.
+        await Promise.all(
+          stalled.slice(0, 30).map((each) => each.until(/^HTTP\/1\.1 503 [^]*"Server busy"/)),
+        );
+        assert.match(stalled[0]?.text ?? "", /^retry-after: 1\r$/im);
+        assert.equal(refusals(), 30);
+        for (const connection of stalled) connection.destroy();
+        // All of it was given back: as many are served as it holds.
+        const whole = callText("echo", { half });
+        for (let n = 0; n < 12; n++) {
+          const connection = await shore.connect();
+          await connection.write(whole.slice(0, -10));
+          await connection.write(whole.slice(-10));
+          await connection.until("done");
+        }
+        await shore.assertNothingLeft();
+      }, { bodyBytes: 150_000, totalBodyBytes: 1_000_000 + 10_000 });
+    });
+  }
+
   test("[GATE-8] one that comes byte by byte is answered once, when it is whole", async () => {
     await ashore(async (shore) => {
       const connection = await shore.connect();

@@ -162,7 +162,7 @@ describe("AUTH: tokens that nobody issued for this", () => {
       assert.match(challenge, /^Bearer error="invalid_token", error_description="[A-Z][^"]+"$/);
       assertNothingInside(challenge);
       if (token.length > 20) assert.ok(!challenge.includes(token.slice(0, 20)));
-      await refused(response, 401, -32001);
+      await refused(response, 401, -32603);
       assert.deepEqual(events.of("error"), []);
       assert.ok(endpoint.asked.length <= 6, `${endpoint.asked.length}`);
       events.all.length = 0;

@@ -4,7 +4,7 @@ import { Connection, type ConnectionOptions } from "../../src/gateway/client/con
 import type { Message, Transport } from "../../src/gateway/client/transport.ts";
 import type { UpstreamCall } from "../../src/gateway/types.ts";
 import { UpstreamError } from "../../src/gateway/shared/upstream_error.ts";
-import { McpError } from "../../src/protocol/errors.ts";
+import { McpError, MissingCapabilityError } from "../../src/protocol/errors.ts";
 import type { JsonObject, RequestId } from "../../src/protocol/jsonrpc.ts";
 import { FakeClock, flush } from "../support/clock.ts";
 import { Recorder } from "./session.ts";
@@ -58,6 +58,7 @@ function connected(options: Partial<ConnectionOptions> = {}) {
       method,
       params: {},
       signal: new AbortController().signal,
+      principal: { id: "alice" },
       request: new Request("https://gateway.example/mcp"),
       notify: (notification) => recorder.notifications.push(notification),
       ask: async (asked, params) => {
@@ -253,6 +254,29 @@ test("[GTW-8] questions are answered once each; ping here, errors as errors, the
   await flush();
   assert.deepEqual(wire.trail, [{}, -32042, -32603, { own: true }]);
   assert.doesNotMatch(JSON.stringify(wire.sent), /secret/);
+});
+
+test("[GTW-8] a client's missing capability is written as a 2025 client would", async () => {
+  const { wire, recorder } = connected();
+  const codes: Record<string, number> = {
+    "roots": -32601,
+    "sampling": -32601,
+    "elicitation": -32601,
+    "elicitation.url": -32602,
+    "elicitation.form": -32602,
+    "sampling.tools": -32602,
+  };
+  recorder.answer = ({ method }) => {
+    throw new MissingCapabilityError(method);
+  };
+  for (const capability of Object.keys(codes)) wire.say({ id: capability, method: capability });
+  await flush();
+  assert.deepEqual(wire.trail, Object.values(codes));
+  for (const message of wire.sent) {
+    assert.ok(!("method" in message) && message.error !== undefined);
+    assert.equal(message.error.data, undefined);
+    assert.ok(message.error.message.includes(`"${message.id}"`), message.error.message);
+  }
 });
 
 test('[GTW-8] questions with the id of an open one are ignored, and `1` and "1" are two', async () => {

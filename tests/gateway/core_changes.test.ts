@@ -3,9 +3,11 @@ import { describe, test } from "node:test";
 import { createMcpHandler } from "../../mod.ts";
 import { gateway } from "../../src/gateway/mod.ts";
 import type { Notification } from "../../src/protocol/exchange.ts";
+import type { JsonObject } from "../../src/protocol/jsonrpc.ts";
 import { connect } from "../../src/testing/mod.ts";
 import { FakeClock, flush } from "../support/clock.ts";
-import { soon } from "../support/wire.ts";
+import { ModernPeer } from "../support/modern.ts";
+import { type Frames, initialize, logMessage, soon } from "../support/wire.ts";
 import {
   ask,
   callOf,
@@ -140,6 +142,8 @@ describe("changes while running", () => {
 
   test("[GTW-11] connected clients are told, and see what there is then", async () => {
     const { gw, upstream } = over("a");
+    const capabilities = { tools: {}, prompts: {}, resources: {} };
+    await gw.set("a", new FakeUpstream({ capabilities, answers: tools({ count }) }));
     const handler = createMcpHandler(gw);
     const told = new Set<string>();
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -158,6 +162,96 @@ describe("changes while running", () => {
     await gw.close();
   });
 
+  test("[GTW-8] a client hears only of changes that were advertised to it", async () => {
+    const { gw, clock, upstream } = over("a");
+    const handler = createMcpHandler(gw, { clock });
+    const methods = async (frames: Frames, many: number) => {
+      const heard: unknown[] = [];
+      while (heard.length < many) heard.push((await frames.message())?.method);
+      return heard;
+    };
+    const early = await initialize(handler);
+    const earlyStream = await early.listen();
+    const prompts = new FakeUpstream({ capabilities: { prompts: {} } });
+    await gw.set("b", prompts);
+    const late = await initialize(handler);
+    const lateStream = await late.listen();
+    // What an upstream says of a list that it didn't advertise itself doesn't count either
+    await early.result(await early.call(1, "a__count"));
+    await late.result(await late.request(1, "prompts/list"));
+    for (const session of prompts.sessions) {
+      for (const method of LISTS) session.opened.downstream.notified({ method });
+    }
+    await clock.advance(250);
+    await gw.set("c", upstream());
+    await handler.notify(String(early.sessionId), logMessage("last"));
+    await handler.notify(String(late.sessionId), logMessage("last"));
+    const [changedTools, changedPrompts] = LISTS;
+    const last = "notifications/message";
+    assert.deepEqual(await methods(earlyStream, 3), [changedTools, changedTools, last]);
+    assert.deepEqual(await methods(lateStream, 5), [
+      changedTools,
+      changedPrompts,
+      changedTools,
+      changedPrompts,
+      last,
+    ]);
+    await handler.close();
+    await gw.close();
+  });
+
+  test("[GTW-8] [STR-7] lost events are hinted at by what was advertised", async () => {
+    const { gw } = over("a");
+    const handler = createMcpHandler(gw);
+    const peer = await initialize(handler);
+    const stream = await peer.listen("lost.1");
+    await handler.notify(String(peer.sessionId), logMessage("last"));
+    assert.equal((await stream.message())?.method, LISTS[0]);
+    assert.equal((await stream.message())?.method, "notifications/message");
+    await handler.close();
+    await gw.close();
+  });
+
+  test("[GTW-8] [ERA-5] a subscription is acknowledged, and sent, only what is advertised", async () => {
+    const { gw, upstream } = over("a");
+    const handler = createMcpHandler(gw);
+    const peer = new ModernPeer(handler);
+    const all = { toolsListChanged: true, promptsListChanged: true, resourcesListChanged: true };
+    const acknowledged = async (frames: Frames) => {
+      const message = await frames.message();
+      assert.equal(message?.method, "notifications/subscriptions/acknowledged");
+      return (message?.params as JsonObject).notifications;
+    };
+    const keys = { tools: "toolsListChanged", prompts: "promptsListChanged" };
+    const advertised = async () => {
+      const { capabilities } = await peer.ask("server/discover");
+      return Object.fromEntries(
+        Object.entries(keys).filter(([key]) => key in (capabilities as JsonObject)).map((
+          [, key],
+        ) => [key, true]),
+      );
+    };
+    assert.deepEqual(await advertised(), { toolsListChanged: true });
+    const frames = await peer.listen(all);
+    assert.deepEqual(await acknowledged(frames), { toolsListChanged: true });
+    await gw.set("b", new FakeUpstream({ capabilities: { prompts: {} } }));
+    // Before anybody has seen the new one, anything may come of it
+    const before = await peer.listen(all);
+    assert.deepEqual(await acknowledged(before), all);
+    const both = await advertised();
+    assert.deepEqual(both, { toolsListChanged: true, promptsListChanged: true });
+    const later = await peer.listen(all);
+    assert.deepEqual(await acknowledged(later), both);
+    await gw.set("a", upstream());
+    const closed = handler.close({ graceMs: 0 });
+    const heard = async (frames: Frames) => (await frames.messages()).map(({ method }) => method);
+    assert.deepEqual(await heard(frames), [LISTS[0], LISTS[0], undefined]);
+    assert.deepEqual(await heard(later), [LISTS[0], LISTS[1], undefined]);
+    await closed;
+    await gw.remove("b");
+    await gw.close();
+  });
+
   test("[GTW-11] what upstreams of a moment ago listed isn't shown to 2026 clients either", async () => {
     const { gw, list, upstream } = over("a");
     const modern = async () => {
@@ -171,5 +265,35 @@ describe("changes while running", () => {
     await gw.set("a", other);
     assert.deepEqual(await modern(), [{ name: "a__other", inputSchema: { type: "object" } }]);
     await gw.set("a", upstream());
+  });
+
+  test("[GTW-8] a list that is asked for after a change doesn't come from before it", async () => {
+    let tool = "old";
+    const gates: (() => void)[] = [];
+    const up = new FakeUpstream({
+      capabilities: { tools: { listChanged: true } },
+      answers: {
+        "tools/list": async () => {
+          const tools = [{ name: tool, inputSchema: {} }];
+          await new Promise<void>((resolve) => gates.push(resolve));
+          return { tools };
+        },
+      },
+    });
+    const gw = gateway({ upstreams: { up }, clock: new FakeClock() });
+    const session = sessionOf("s");
+    const list = () => ask(gw, new GatewayExchange("tools/list", {}, { session }));
+    const first = list();
+    await flush();
+    tool = "new";
+    up.sessions.at(-1)?.opened.downstream.notified({ method: "notifications/tools/list_changed" });
+    const second = list();
+    await flush();
+    assert.equal(gates.length, 2);
+    for (const open of gates) open();
+    assert.match(JSON.stringify(await first), /"up__old"/);
+    assert.match(JSON.stringify(await second), /"up__new"/);
+    assert.match(JSON.stringify(await list()), /"up__new"/);
+    await gw.close();
   });
 });

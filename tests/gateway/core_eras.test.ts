@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 import { createMcpHandler, type McpServer } from "../../mod.ts";
 import { type Gateway, gateway, local } from "../../src/gateway/mod.ts";
 import { MetaKey } from "../../src/protocol/envelope.ts";
+import { McpError } from "../../src/protocol/errors.ts";
 import type { McpEvent } from "../../src/protocol/events.ts";
 import { contractServer } from "../contracts/upstream_servers.ts";
 import { FakeClock, flush } from "../support/clock.ts";
@@ -10,6 +11,7 @@ import { CAPABLE, ModernPeer, questionsOf, stateOf } from "../support/modern.ts"
 import { as, byToken, Events } from "../support/wire.ts";
 import {
   ask,
+  type AskInit,
   callOf,
   count,
   FakeUpstream,
@@ -36,7 +38,7 @@ async function modern(
   work: (made: Modern) => Promise<void>,
 ): Promise<void> {
   const clock = new FakeClock();
-  const gw = gateway({ clock, ...options });
+  const gw = gateway({ clock, stateless: "request", ...options });
   const events = new Events();
   const handler = createMcpHandler(gw, {
     authenticate: byToken,
@@ -115,7 +117,7 @@ describe("a 2026 client of a 2025 upstream", () => {
     });
   });
 
-  test("[GTW-1] every request has an upstream session of its own, which ends with it", async () => {
+  test("[GTW-1] every request can have an upstream session of its own, which ends with it", async () => {
     const up = asking();
     await modern({ upstreams: { up } }, async ({ alice, gw }) => {
       for (let n = 0; n < 3; n++) assert.equal(textOf(await alice.say("up__count")), "1");
@@ -226,7 +228,7 @@ describe("a 2026 client of a 2025 upstream", () => {
         method: "elicitation/create",
         params: QUESTION,
       });
-      assert.deepEqual(gw.stats(), { upstreams: 1, sessions: 1, held: 1 });
+      assert.deepEqual(gw.stats(), { upstreams: 1, sessions: 1, programs: 0, held: 1 });
       const second = await alice.say("up__ask", {}, {
         inputResponses: { [key]: NAME },
         requestState: stateOf(first),
@@ -574,6 +576,34 @@ describe("an upstream of the 2026 era", () => {
     await gw.close();
   });
 
+  test("[SRV-2] [GTW-10] what a 2025 client isn't able or willing to answer fails the tool", async () => {
+    const refused = new McpError(-32021, "Declare it", { requiredCapabilities: { roots: {} } });
+    const fails = new FakeUpstream({
+      version: "2026-07-28",
+      capabilities: { tools: {} },
+      answers: tools({ need: () => Promise.reject(refused) }),
+    });
+    const gw = gateway({ upstreams: { up: askingModern(), fails } });
+    const session = sessionOf("a");
+    const no = () => Promise.reject(new McpError(-1, "The user said no"));
+    const able = { capabilities: { elicitation: {} }, answer: no };
+    const cases: [string, AskInit, string][] = [
+      ["up__ask", able, "The user said no"],
+      ["fails__need", able, "Declare it"],
+    ];
+    await ask(gw, new GatewayExchange("initialize", {}, { session, ...able }));
+    for (const [name, init, told] of cases) {
+      const result = await ask(gw, callOf(name, session, init));
+      assert.equal(result.isError, true);
+      assert.ok(String(textOf(result)).includes(told), String(textOf(result)));
+    }
+    const other = sessionOf("b");
+    const result = await ask(gw, callOf("up__ask", other, { capabilities: {} }));
+    assert.equal(result.isError, true);
+    assert.match(String(textOf(result)), /"elicitation"/);
+    await gw.close();
+  });
+
   test("[GTW-10] asks a 2026 client by way of the gateway, which seals what is left with it", async () => {
     const up = askingModern();
     await modern({ upstreams: { up } }, async ({ alice, bob, gw }) => {
@@ -610,7 +640,9 @@ describe("an upstream of the 2026 era", () => {
       const init = protocolVersion === "2025-11-25" ? { session } : {};
       const call = (name: string) =>
         ask(gw, new GatewayExchange("tools/call", { name }, { ...init, protocolVersion }));
-      await assert.rejects(call("up__ask"), { code: -32021 });
+      if (protocolVersion === "2026-07-28") {
+        await assert.rejects(call("up__ask"), { code: -32021 });
+      }
       await assert.rejects(call("odd__ask"), { code: -32601 });
       await assert.rejects(call("none__ask"), { code: -32603 });
       await assert.rejects(call("many__ask"), { code: -32603 });

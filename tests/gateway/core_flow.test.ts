@@ -111,9 +111,11 @@ describe("a 2025 client of a gateway", () => {
     await gw.close();
   });
 
-  test("[GTW-8] nobody is asked who can't be", () =>
+  test("[SRV-2] [GTW-8] nobody is asked who can't be, which fails the tool", () =>
     connected({}, async (client) => {
-      await assert.rejects(client.callTool("up__ask"), /capability "elicitation"/);
+      const { content, isError } = await client.callTool("up__ask");
+      assert.equal(isError, true);
+      assert.match(JSON.stringify(content), /capability \\"elicitation\\"/);
     }));
 
   test("[GTW-8] the log level is passed on, and what is below it is not", async () => {
@@ -175,6 +177,34 @@ describe("a 2025 client of a gateway", () => {
     await handler.close();
     assert.equal(inner.stats().sessions, 0);
     await Promise.all([outer.close(), inner.close()]);
+  });
+
+  test("[GTW-8] the events of an upstream that is served alone go to its own endpoint", async () => {
+    let isDown = true;
+    const up = new FakeUpstream({
+      answers: tools({ x: () => text("") }),
+      opening: ({ report, name: upstream }) => {
+        report({ type: "upstream-output", upstream, text: "Starting" });
+        if (isDown) throw new Error("Down");
+      },
+    });
+    const gw = gateway({ upstreams: { up } });
+    const [whole, alone] = [new Events(), new Events()];
+    const handler = createMcpHandler(gw, { onEvent: whole.onEvent });
+    const only = createMcpHandler(gw.only("up"), { onEvent: alone.onEvent });
+    await assert.rejects(connect(only), /"up" can't be used now/);
+    isDown = false;
+    const client = await connect(only);
+    await client.callTool("x");
+    await client.close();
+    await connect(only);
+    await only.close({ graceMs: 0 });
+    const told = alone.all.map(({ type }) => type).filter((type) => type.startsWith("upstream-"));
+    const session = ["upstream-output", "upstream-opened", "upstream-closed"];
+    assert.deepEqual(told, ["upstream-output", "upstream-failed", ...session, ...session]);
+    assert.ok(whole.all.every(({ type }) => !type.startsWith("upstream-")));
+    await handler.close();
+    await gw.close();
   });
 
   test("[GTW-8] one endpoint for each upstream serves that one alone", async () => {

@@ -367,13 +367,13 @@ describe("merged lists", () => {
       }
       return assert.fail("It didn't fail");
     };
-    const init = { session, mayCall: () => true };
+    const init = { session, mayUse: () => true };
     const absent = await error(() => ask(gw, callOf("a__gone", session, init)));
-    const hidden = await error(() => gw.hide?.(callOf("a__gone", session, init)));
+    const hidden = await error(() => gw.hide?.(callOf("a__gone", session, init), "item"));
     assert.deepEqual(hidden, absent);
     assert.deepEqual(absent, [-32602, 'Unknown tool: "a__gone"', undefined]);
     assert.equal(textOf(await ask(gw, callOf("a__x", session, init))), "1");
-    await assert.rejects(async () => await gw.hide?.(new GatewayExchange("prompts/list")), {
+    await assert.rejects(async () => await gw.hide?.(new GatewayExchange("prompts/list"), "item"), {
       code: -32601,
     });
   });

@@ -143,19 +143,19 @@ export const count: Answer = (_call, session) => text(`${++session.count}`);
 export interface AskInit extends FakeExchangeInit {
   readonly principal?: Principal;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly mayCall?: Exchange["mayCall"];
+  readonly mayUse?: Exchange["mayUse"];
 }
 
 /** A request as a gateway gets it. */
 export class GatewayExchange extends FakeExchange {
   override readonly principal: Principal;
   override readonly request: Request;
-  readonly mayCall: Exchange["mayCall"];
+  readonly mayUse: Exchange["mayUse"];
 
   constructor(method: string, params: JsonObject = {}, init: AskInit = {}) {
     super(method, params, init);
     this.principal = init.principal ?? { id: "alice" };
-    this.mayCall = init.mayCall;
+    this.mayUse = init.mayUse;
     const { headers = {} } = init;
     this.request = new Request("http://gateway.example/mcp", { method: "POST", headers });
   }

@@ -66,6 +66,7 @@ test(
     const before = { processes: busy("ProcessWrap"), children: childrenOf(process.pid).length };
     await using farHandler = createMcpHandler(contractServer(), { versions: ["2025-11-25"] });
     const far = await listen(farHandler.fetch);
+    await using _stopped = { [Symbol.asyncDispose]: () => far.close() };
     let rounds = 0;
     await served({
       child: tinyChild([], { timeoutMs: 4_000, closeMs: 500 }),
@@ -85,8 +86,8 @@ test(
       assert.ok(rounds >= SESSIONS);
       const stats = () => {
         const { sessions, streams, requests, questions } = server.handler.stats();
-        const { sessions: upstream, held } = gw.stats();
-        return { sessions, streams, requests, questions, upstream, held };
+        const { sessions: upstream, programs, held } = gw.stats();
+        return { sessions, streams, requests, questions, upstream, programs, held };
       };
       await until(
         () => Object.values(stats()).every((each) => each === 0),

@@ -67,7 +67,7 @@ async function twoNodes(storeOf: () => Store): Promise<void> {
 
     await soon(client.close(), "the session's end");
     await until(() => !isAlive(pid), "the child's end");
-    assert.equal(a.gw.stats().sessions, 0);
+    await until(() => a.gw.stats().sessions === 0, "the end of the upstream sessions");
 
     at = a;
     const again = await connect((request) => at.handler.fetch(request), { headers: as("alice") });

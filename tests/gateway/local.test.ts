@@ -66,14 +66,15 @@ describe("local()", () => {
     await Promise.all([a.session.close(), b.session.close()]);
   });
 
-  test("[GTW-1] what is kept for a session is bounded", async () => {
+  test("[GTW-1] [SES-12] what is kept for a session is bounded", async () => {
     const upstream = serverOf(async ({ session }) => {
       assert.ok(session);
       for (let n = 0; n < 1000; n++) {
-        await session.state.set(`${n}`, n);
+        await session.state.set(`key ${n}`, "x".repeat(50));
         await session.subscribe(`r://${n}`);
       }
-      await session.state.set("0", "again");
+      await session.state.set("key 0", "y".repeat(50));
+      await session.state.set("rest", "x".repeat(65_536 - 6 - 1_000 * 52 - 6_890));
       await assert.rejects(session.state.set("more", 1), RangeError);
       return { more: await session.subscribe("r://more"), again: await session.subscribe("r://0") };
     });

@@ -103,6 +103,7 @@ export class Session {
         method,
         params,
         signal: new AbortController().signal,
+        principal: { id: "alice" },
         request: new Request("https://gateway.example/mcp", { method: "POST" }),
         notify: (notification) => this.recorder.notifications.push(notification),
         ask: async (asked, about) => {

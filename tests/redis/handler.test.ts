@@ -2,7 +2,9 @@ import { after, describe, test } from "node:test";
 import assert from "node:assert/strict";
 import { createMcpHandler } from "../../src/handler/handler.ts";
 import { redisStore } from "../../src/redis/mod.ts";
+import { McpServer } from "../../src/server/server.ts";
 import { FakeClock } from "../support/clock.ts";
+import { CAPABLE, ModernPeer, questionsOf, stateOf } from "../support/modern.ts";
 import {
   CLIENTS,
   deleteKeys,
@@ -74,6 +76,42 @@ function handlers(connection: TestClient): void {
     await refused(await here.request(2, "ping"), 404, -32001);
     await close();
     assert.equal(connection.duplicates.size, 0);
+  });
+
+  test("[ASK-5] a yes that was used at one node is refused at the other", async () => {
+    const { client } = connection;
+    const prefix = uniquePrefix();
+    const ran: string[] = [];
+    const node = (name: string) => {
+      const server = new McpServer({ name: "approval", version: "1.0.0" });
+      server.registerTool("delete", { approval: true }, () => {
+        ran.push(name);
+        return "Deleted";
+      });
+      return createMcpHandler(server, {
+        store: redisStore({ client, prefix }),
+        requests: { stateKeys: [STATE_KEY] },
+      });
+    };
+    const [a, b] = [node("a"), node("b")];
+    const [alice, there] = [a, b].map((to) => new ModernPeer(to, { capabilities: CAPABLE }));
+    assert.ok(alice !== undefined && there !== undefined);
+    const question = await alice.say("delete");
+    const [key = ""] = Object.keys(questionsOf(question));
+    const inputResponses = { [key]: { action: "accept", content: { approve: true } } };
+    const retry = { requestState: stateOf(question), inputResponses };
+    const answers = await Promise.all(
+      [alice, there, alice, there].map(async (peer) =>
+        (await peer.answer(await peer.call("delete", {}, retry))).message
+      ),
+    );
+    assert.equal(answers.filter(({ result }) => result !== undefined).length, 1);
+    assert.equal(ran.length, 1);
+    assert.equal((await there.error(await there.call("delete", {}, retry))).code, -32602);
+    await Promise.all([a.close({ graceMs: 0 }), b.close({ graceMs: 0 })]);
+    await connection.settle();
+    assert.deepEqual(await lastingKeys(connection, prefix), []);
+    await deleteKeys(connection, prefix);
   });
 
   test("[CLU-1] a call that is answered with JSON at once costs one command", async () => {

@@ -5,7 +5,13 @@
  */
 import assert from "node:assert/strict";
 import type { Backplane, StoreSettings } from "../../src/cluster/types.ts";
+import { connectionOf } from "../../src/redis/client.ts";
+import { Commands } from "../../src/redis/commands.ts";
+import { Keys } from "../../src/redis/keys.ts";
+import { RedisLeases } from "../../src/redis/leases.ts";
 import { redisStore, type RedisStoreOptions } from "../../src/redis/mod.ts";
+import { Subscriber } from "../../src/redis/subscriber.ts";
+import type { Leases } from "../../src/streams/leases.ts";
 import { FakeClock } from "../support/clock.ts";
 import { deleteKeys, lastingKeys, type TestClient, uniquePrefix } from "../support/redis.ts";
 
@@ -21,12 +27,21 @@ export interface RedisNodes {
   readonly clock: FakeClock;
   /** Begins one more. */
   node(): Backplane;
+  /** The leases as a node sees them whose takeovers no other node hears of. */
+  quietLeases(): Leases;
   /** Lets everything arrive. */
   settle(): Promise<void>;
   /** Lets `ms` milliseconds pass, and everything happen that is then due. */
   advance(ms: number): Promise<void>;
   /** Closes all, and fails when a key is left that never expires. */
   close(): Promise<void>;
+}
+
+/** Keys of a node that notifies nobody of the leases that it takes over. */
+class QuietKeys extends Keys {
+  override leases(holder: string): string {
+    return `${super.leases(holder)}:quiet`;
+  }
 }
 
 /** Makes a place for nodes. */
@@ -44,6 +59,13 @@ export function makeNodes(
     settle,
     node: () =>
       redisStore({ client, prefix, ...options }).open({ ...SETTINGS, clock, ...settings }),
+    quietLeases() {
+      const redis = connectionOf(client);
+      const commands = new Commands(redis, 2_000);
+      const subscriber = new Subscriber(redis);
+      const keys = new QuietKeys(prefix);
+      return new RedisLeases({ commands, subscriber, keys, node: "quiet", clock });
+    },
     async advance(ms) {
       await clock.advance(ms);
       await settle();

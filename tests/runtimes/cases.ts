@@ -349,10 +349,13 @@ const addresses: readonly Case[] = [
       }),
   },
   {
-    name: "a port that is taken rejects",
+    name: "[CMD-4] a port that is taken rejects, with what to do",
     run: (serve) =>
-      withServer(serve, async ({ server }) => {
-        await assert.rejects(serve(testTools(), { port: server.port }));
+      withServer(serve, async ({ server: { port } }) => {
+        await assert.rejects(serve(testTools(), { port }), {
+          message: `Port ${port} is in use: choose another with "port", or 0 for any free one`,
+          code: "EADDRINUSE",
+        });
       }),
   },
 ];

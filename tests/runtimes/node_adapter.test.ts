@@ -4,9 +4,10 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { describe, test } from "node:test";
-import { type FetchHandler, toNodeHandler } from "../../src/adapters/node.ts";
+import { type FetchHandler, fromNode, toNodeHandler } from "../../src/adapters/node.ts";
 import { createMcpHandler } from "../../src/handler/handler.ts";
 import { McpServer } from "../../src/server/server.ts";
 import { chunk, RawConnection, requestText } from "./raw.ts";
@@ -71,7 +72,7 @@ const FORMS: Readonly<Record<string, (handler: FetchHandler) => FetchHandler>> =
   "a reply": (handler) => {
     const fetch: FetchHandler = (request, context) => handler(request, context);
     const reply: FetchHandler["reply"] = async (request, context) => {
-      const { status, headers, body } = await handler(request, context);
+      const { status, headers, body } = await handler(request as Request, context); // they read what both have
       const text = body && await new OwnResponse(body).text();
       return { kind: "reply", status, headers: Object.fromEntries(headers), body: text };
     };
@@ -447,6 +448,27 @@ describe("toNodeHandler: requests and responses", () => {
     }, mount);
   });
 
+  test("[HOST-1] middleware that wraps writeHead finds no array, which some take for pairs", () => {
+    const given: unknown[] = [];
+    const mount: Mount = (inner) => {
+      const listener = toNodeHandler(inner);
+      return (incoming, outgoing) => {
+        const writeHead = outgoing.writeHead.bind(outgoing) as (...args: unknown[]) => never;
+        outgoing.writeHead = (...args: unknown[]) => {
+          given.push(...args);
+          return writeHead(...args);
+        };
+        listener(incoming, outgoing);
+      };
+    };
+    return withServer(ok, async (connect) => {
+      const connection = await connect();
+      await connection.write(requestText("POST", {}, "{}"));
+      await connection.until('"path":"/mcp"');
+      assert.ok(given.length > 1 && !given.some(Array.isArray));
+    }, mount);
+  });
+
   test("the globals stay the runtime's own, and the context is Node's request and response", () => {
     let context: unknown;
     const handler: FetchHandler = async (request, given) => {
@@ -462,5 +484,193 @@ describe("toNodeHandler: requests and responses", () => {
       assert.ok(typeof context === "object" && context !== null);
       assert.deepEqual(Object.keys(context), ["incoming", "outgoing"]);
     });
+  });
+});
+
+/** What frameworks put on Node's request. */
+interface FrameworkRequest extends IncomingMessage {
+  body?: unknown;
+  rawBody?: unknown;
+  baseUrl?: string;
+  originalUrl?: string;
+  auth?: { readonly userId: string };
+}
+
+/** Reads the whole body as a body parser does, keeps what `parse` makes of it, and then runs the handler. */
+function parsedBy(parse: (incoming: FrameworkRequest, bytes: Buffer) => void): Mount {
+  return (inner) => {
+    const listener = toNodeHandler(inner);
+    return (incoming, outgoing) => {
+      const chunks: Buffer[] = [];
+      incoming.on("data", (chunk: Buffer) => chunks.push(chunk));
+      incoming.on("end", () => {
+        parse(incoming, Buffer.concat(chunks));
+        listener(incoming, outgoing);
+      });
+    };
+  };
+}
+
+const ping = (id: string): string =>
+  JSON.stringify({ jsonrpc: "2.0", id, method: "ping" }, undefined, 1);
+
+describe("toNodeHandler: behind a framework's body parser", () => {
+  const echo: FetchHandler = async (request) => Response.json({ text: await request.text() });
+  const PARSERS: Readonly<Record<string, (incoming: FrameworkRequest, bytes: Buffer) => void>> = {
+    "an object": (incoming, bytes) => incoming.body = JSON.parse(bytes.toString()),
+    "a text": (incoming, bytes) => incoming.body = bytes.toString(),
+    "bytes": (incoming, bytes) => incoming.body = bytes,
+    "bytes of no buffer": (incoming, bytes) => incoming.body = new Uint8Array(bytes),
+    "bytes beside an object": (incoming, bytes) => {
+      incoming.body = { reviver: "has changed it" };
+      incoming.rawBody = bytes;
+    },
+  };
+  for (const [kept, parse] of Object.entries(PARSERS)) {
+    test(`[HOST-1] a body that was read before and kept as ${kept} is used`, () =>
+      withServer(echo, async (connect) => {
+        const connection = await connect();
+        await connection.write(requestText("POST", {}, '{"a": 1}'));
+        await connection.until(/"text":"{\\"a\\": ?1}"/);
+      }, parsedBy(parse)));
+
+    test(`[HOST-1, GATE-8] a body that was read before and kept as ${kept} has the same limit`, () => {
+      const server = new McpServer({ name: "limited", version: "1.0.0" });
+      const handler = createMcpHandler(server, { sessions: false, limits: { bodyBytes: 100 } });
+      return withServer(handler, async (connect) => {
+        for (
+          const [padding, status] of [["", 200], ["x".repeat(100), 413]] as const
+        ) {
+          const connection = await connect();
+          // A replacement character, in a text whose length is not that of what was sent
+          const body = ping(`\ufffd${padding}`);
+          const type = { "content-type": "application/json", "host": "localhost" };
+          await connection.write(requestText("POST", type, body));
+          await connection.until(new RegExp(`^HTTP/1.1 ${status} `));
+        }
+      }, parsedBy(parse));
+    });
+  }
+
+  test("[HOST-1] a body that was read before and not kept is refused with what to do", () => {
+    const handler = createMcpHandler(new McpServer({ name: "late", version: "1.0.0" }));
+    const circular: { self?: unknown } = {};
+    circular.self = circular;
+    return withServer(
+      handler,
+      async (connect) => {
+        const connection = await connect();
+        const type = { "content-type": "application/json", "host": "localhost" };
+        await connection.write(requestText("POST", type, ping("1")));
+        const answer = await connection.until('"error"');
+        assert.match(answer, /^HTTP\/1\.1 400 /);
+        assert.match(answer, /Mount the endpoint before/);
+        connection.forget();
+        await connection.write(requestText("POST", { ...type, "x-circular": "1" }, ping("1")));
+        assert.match(await connection.until('"error"'), /^HTTP\/1\.1 400 /);
+      },
+      parsedBy((incoming) => {
+        if ("x-circular" in incoming.headers) incoming.body = circular;
+      }),
+    );
+  });
+
+  test("[HOST-1] a body that nothing has read is read, whatever a parser has put there", () =>
+    withServer(echo, async (connect) => {
+      const connection = await connect();
+      await connection.write(requestText("POST", {}, '{"a": 1}'));
+      await connection.until('{"text":"{\\"a\\": 1}"}');
+    }, (inner) => {
+      const listener = toNodeHandler(inner);
+      return (incoming, outgoing) => listener(Object.assign(incoming, { body: {} }), outgoing);
+    }));
+
+  test("[HOST-1] a request without a body is not affected by what a parser made of it", () => {
+    const method: FetchHandler = async ({ method }) => Response.json({ method });
+    return withServer(method, async (connect) => {
+      const connection = await connect();
+      for (const name of ["GET", "DELETE"]) {
+        await connection.write(requestText(name));
+        await connection.until(`{"method":"${name}"}`);
+      }
+    }, parsedBy((incoming) => incoming.body = {}));
+  });
+});
+
+describe("toNodeHandler: below a path that a framework takes off", () => {
+  type Rewritten = Pick<FrameworkRequest, "url" | "baseUrl" | "originalUrl">;
+  const CASES: Readonly<Record<string, readonly [Rewritten, string]>> = {
+    "app.use of Express": [
+      { url: "/?a=1", baseUrl: "/api/mcp", originalUrl: "/api/mcp?a=1" },
+      "/api/mcp/?a=1",
+    ],
+    "app.use of Connect": [{ url: "/", originalUrl: "/api/mcp" }, "/api/mcp"],
+    "a URL that the app has replaced": [
+      { url: "/mcp", baseUrl: "", originalUrl: "/v1/mcp" },
+      "/mcp",
+    ],
+    "a URL with a host": [
+      { url: "http://a.example/", baseUrl: "/mcp", originalUrl: "http://a.example/mcp" },
+      "/mcp",
+    ],
+  };
+  for (const [name, [rewritten, path]] of Object.entries(CASES)) {
+    test(`[HOST-2] the request has the whole path: ${name}`, () => {
+      const where: FetchHandler = async ({ url }, context) => {
+        const { incoming } = context as { incoming: IncomingMessage };
+        await Promise.resolve();
+        const { pathname, search } = new URL(url);
+        return Response.json({ path: pathname + search, given: incoming.url });
+      };
+      const mount: Mount = (inner) => {
+        const listener = toNodeHandler(inner);
+        return (incoming, outgoing) => listener(Object.assign(incoming, rewritten), outgoing);
+      };
+      return withServer(where, async (connect) => {
+        const connection = await connect();
+        await connection.write(requestText("GET"));
+        // The framework gets its own URL back.
+        await connection.until(JSON.stringify({ path, given: rewritten.url }));
+      }, mount);
+    });
+  }
+});
+
+describe("fromNode", () => {
+  const signedIn = fromNode((incoming: FrameworkRequest) =>
+    incoming.auth && { id: incoming.auth.userId }
+  );
+
+  test("[HOST-4] the principal is the one that the app has authenticated; without one: 401", () => {
+    const server = new McpServer({ name: "app", version: "1.0.0" });
+    server.registerTool("whoami", {}, (_args, ctx) => `You are ${ctx.principal.id}`);
+    const handler = createMcpHandler(server, { authenticate: signedIn, sessions: false });
+    const mount: Mount = (inner) => {
+      const listener = toNodeHandler(inner);
+      return (incoming: FrameworkRequest, outgoing) => {
+        const { "x-user": userId } = incoming.headers;
+        if (typeof userId === "string") incoming.auth = { userId };
+        listener(incoming, outgoing);
+      };
+    };
+    const call = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"whoami"}}';
+    const type = { "content-type": "application/json", "host": "localhost" };
+    return withServer(handler, async (connect) => {
+      const connection = await connect();
+      await connection.write(requestText("POST", { ...type, "x-user": "ada" }, call));
+      await connection.until("You are ada");
+      connection.forget();
+      await connection.write(requestText("POST", type, call));
+      await connection.until(/^HTTP\/1\.1 401 /);
+    }, mount);
+  });
+
+  test("[HOST-4] says how to mount the handler, and what to give", () => {
+    const request = new OwnRequest("http://localhost/mcp");
+    for (const context of [undefined, null, {}, { incoming: 1 }]) {
+      assert.throws(() => signedIn(request, context), /toNodeHandler\(\)/);
+    }
+    // @ts-expect-error A function is required
+    assert.throws(() => fromNode(), TypeError);
   });
 });

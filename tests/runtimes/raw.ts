@@ -45,8 +45,8 @@ export class RawConnection {
     });
   }
 
-  /** Sends text, and resolves when the system has taken it. */
-  write(text: string): Promise<void> {
+  /** Sends text or bytes, and resolves when the system has taken it. */
+  write(text: string | Uint8Array): Promise<void> {
     return new Promise((resolve) => {
       this.#socket.write(text, () => resolve());
     });

@@ -8,7 +8,13 @@ import { readFileSync } from "node:fs";
 import { type OutputUnit, type Schema, Validator } from "@cfworker/json-schema";
 
 /** The versions that have a published schema. */
-export const SCHEMA_VERSIONS = ["2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28"] as const;
+export const SCHEMA_VERSIONS = [
+  "2024-11-05",
+  "2025-03-26",
+  "2025-06-18",
+  "2025-11-25",
+  "2026-07-28",
+] as const;
 
 /** A version that has a published schema. */
 export type SchemaVersion = (typeof SCHEMA_VERSIONS)[number];

@@ -58,9 +58,11 @@ describe("types of tools", () => {
       return "x";
     });
     server.registerTool("none", { description: "No arguments" }, (args) => {
-      same<Equal<typeof args, Record<string, never>>>();
+      same<Equal<keyof typeof args, never>>();
       return "x";
     });
+    // @ts-expect-error Without a schema the context is the second argument, too
+    server.registerTool("context", {}, ({ signal }) => `${signal}`);
     // @ts-expect-error The schema knows no such argument
     server.registerTool("wrong", { inputSchema: schema }, ({ nothing }) => `${nothing}`);
     // @ts-expect-error A schema is no text
@@ -123,6 +125,24 @@ describe("types of tools", () => {
     same<Equal<string extends ToolReturn<undefined> ? true : false, true>>();
   });
 
+  test("[SRV-7] data may be of any type that its schema has", () => {
+    const list = z.array(z.number());
+    server.registerTool("list", { outputSchema: list }, () => ({ structuredContent: [1] }));
+    server.registerTool("union", { outputSchema: z.union([list, z.null()]) }, () => ({
+      structuredContent: null,
+    }));
+    // @ts-expect-error The items are numbers
+    server.registerTool("list 1", { outputSchema: list }, () => ({ structuredContent: ["x"] }));
+    // @ts-expect-error The data is a list
+    server.registerTool("list 2", { outputSchema: list }, () => ({ structuredContent: {} }));
+    // The compiler doesn't read plain JSON Schema
+    const outputSchema = { type: "array", items: { type: "number" } };
+    server.registerTool("json list", { outputSchema }, () => ({ structuredContent: [1] }));
+    server.registerTool("no schema", {}, () => ({ structuredContent: [1] }));
+    // @ts-expect-error There is no data
+    server.registerTool("undefined", {}, () => ({ structuredContent: undefined }));
+  });
+
   test("[SRV-1] update() keeps to the schema that there is, or takes a new one", () => {
     const handle = server.registerTool("update", { inputSchema: schema }, () => "x");
     handle.update({ title: "New" });
@@ -169,7 +189,7 @@ describe("types of prompts", () => {
       return { messages: [{ role: "user", content: { type: "text", text: args.word } }] };
     });
     server.registerPrompt("none", {}, (args) => {
-      same<Equal<typeof args, Record<string, never>>>();
+      same<Equal<keyof typeof args, never>>();
       return [{ role: "assistant", content: { type: "text", text: "x" } }];
     });
     // @ts-expect-error A number is no prompt

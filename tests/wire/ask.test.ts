@@ -3,7 +3,8 @@ import { describe, test } from "node:test";
 import { createMcpHandler } from "../../src/handler/handler.ts";
 import type { McpHandlerOptions } from "../../src/handler/types.ts";
 import { McpError, MissingCapabilityError } from "../../src/protocol/errors.ts";
-import type { JsonObject } from "../../src/protocol/jsonrpc.ts";
+import type { Exchange } from "../../src/protocol/exchange.ts";
+import { isObject, type JsonObject } from "../../src/protocol/jsonrpc.ts";
 import type { ClientCapabilities } from "../../src/protocol/shapes.ts";
 import { StopError } from "../../src/calls/stop.ts";
 import type { Approval } from "../../src/server/approval.ts";
@@ -296,6 +297,74 @@ describe("ASK: how long", () => {
     });
   }
 
+  test("[ASK-3] a call that is over asks nothing, and is told why at once", async () => {
+    const clock = new FakeClock();
+    const calls: Exchange[] = [];
+    const stub = new Stub({
+      brief(exchange) {
+        calls.push(exchange);
+        return text("done");
+      },
+      async endless(exchange) {
+        calls.push(exchange);
+        return await new Promise<never>(() => {});
+      },
+    });
+    const handler = createMcpHandler(stub, { clock });
+    const peer = await initialize(handler, { capabilities: ALL });
+    const server = await peer.listen();
+    await server.next();
+    await peer.result(await peer.call(1, "brief"));
+    const endless = peer.call(2, "endless");
+    await flush();
+    await peer.cancel(2);
+    await accepted(await endless);
+    const [brief, cancelled] = calls;
+    await assert.rejects(brief?.ask("roots/list", {}) ?? assert.fail(), { name: "McpError" });
+    await assert.rejects(cancelled?.ask("roots/list", {}) ?? assert.fail(), (error) => {
+      return error instanceof StopError && error.kind === "cancelled";
+    });
+    assert.equal(handler.stats().questions, 0);
+    await peer.delete();
+    assert.deepEqual(await server.messages(), []);
+    await handler.close();
+  });
+
+  test("[ASK-3, SES-6] a dispatcher's own question is aborted when its session ends", async () => {
+    const { handler, stub } = endpoint();
+    const peer = await initialize(handler, { capabilities: ALL });
+    const stream = await peer.listen();
+    const { signal } = new AbortController();
+    const answer = stub.host?.ask?.(String(peer.sessionId), "roots/list", {}, signal);
+    const failed = assert.rejects(answer ?? assert.fail(), (error) => {
+      return error instanceof StopError && error.kind === "session-ended";
+    });
+    assert.equal((await stream.message())?.method, "roots/list");
+    await peer.delete();
+    await failed;
+    await handler.close();
+  });
+
+  test("[SES-9, ASK-1] nobody is asked on the GET stream before the client is ready", async () => {
+    const { handler, stub } = endpoint();
+    const peer = await initialize(handler, {
+      capabilities: ALL,
+      accept: "application/json",
+      ready: false,
+    });
+    const stream = await peer.listen();
+    const message = await peer.json(await peer.call(1, "ask"));
+    assert.match(JSON.stringify(message.error), /open a GET stream/);
+    await peer.notify("notifications/initialized");
+    const call = peer.call(2, "ask");
+    const question = await stream.message();
+    assert.equal(question?.method, "roots/list");
+    await peer.reply(question?.id, { roots: [] });
+    await peer.result(await call);
+    assert.equal(stub.exchanges.at(-1)?.session?.id, peer.sessionId);
+    await handler.close();
+  });
+
   test("[ASK-3] a handler that finishes without waiting for its question leaves none behind", async () => {
     const clock = new FakeClock();
     const stub = new Stub({
@@ -459,7 +528,8 @@ describe("ASK: approval", () => {
   test("[ASK-4] arguments that don't fit are refused before anybody is asked", async () => {
     const { handler, ran } = guarded(true);
     const peer = await initialize(handler, CAN);
-    assert.equal(codeOf(await peer.json(await peer.call(1, "remove", {}))), -32602);
+    const { result } = await peer.json(await peer.call(1, "remove", {}));
+    assert.ok(isObject(result) && result.isError === true, JSON.stringify(result));
     assert.deepEqual(ran, []);
     await handler.close();
   });

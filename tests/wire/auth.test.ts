@@ -276,6 +276,33 @@ describe("AUTH: expiry", () => {
     await handler.close();
   });
 
+  test("[AUTH-3] streams that are over no longer wait for the expiry of their credentials", async () => {
+    const clock = new FakeClock();
+    const expiresAt = clock.now() + 1_000_000;
+    const blocker = new Blocker();
+    const handler = createMcpHandler(new Stub({ block: blocker.act }), {
+      clock,
+      authenticate: () => ({ id: "alice", expiresAt }),
+    });
+    const peer = await initialize(handler);
+    const call = peer.call(1, "block");
+    await blocker.running();
+    await clock.advance(1_000);
+    const stream = peer.frames(await call);
+    const server = await peer.listen();
+    await server.cancel();
+    const again = await peer.listen();
+    await (await peer.listen()).cancel();
+    assert.equal((await again.messages()).length, 0);
+    blocker.gate.open("done");
+    assert.equal((await stream.messages()).length, 1);
+    assert.equal(handler.stats().streams, 0);
+    // Nothing else waits for more than a minute but the sweep for expired sessions.
+    await clock.advance(120_000);
+    assert.equal(clock.pending, 1);
+    await handler.close();
+  });
+
   test("[AUTH-3] open streams end within a second of expiry, not before; the session and the call live on", async () => {
     const { clock, events, handler, peer, refresh, blocker } = await endpoint();
     const server = await peer.listen();

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import * as fc from "fast-check";
+import { z } from "zod";
 import { createMcpHandler } from "../../src/handler/handler.ts";
 import type { McpHandlerOptions } from "../../src/handler/types.ts";
+import { gateway, local } from "../../src/gateway/mod.ts";
 import { McpError } from "../../src/protocol/errors.ts";
 import type { JsonObject } from "../../src/protocol/jsonrpc.ts";
 import { McpServer } from "../../src/server/server.ts";
@@ -359,6 +361,65 @@ describe("bounds: clients that leave things behind", () => {
   });
 });
 
+describe("bounds: the state of a session", () => {
+  /** How many characters a session may keep under the key `k`, and what happens to one more. */
+  async function check(options: McpHandlerOptions, most: number) {
+    const events = new Events();
+    const server = new McpServer({ name: "keeper", version: "1.0.0" });
+    server.registerTool(
+      "keep",
+      { inputSchema: z.object({ length: z.number() }) },
+      async (args, ctx) => {
+        await ctx.session?.state.set("k", "x".repeat(args.length));
+        return `${String(await ctx.session?.state.get("k")).length}`;
+      },
+    );
+    const handler = createMcpHandler(server, { onEvent: events.onEvent, ...options });
+    const peer = await initialize(handler);
+    const keep = async (length: number) =>
+      await peer.result(await peer.call(1, "keep", { length }));
+    assert.equal(textOf(await keep(most)), `${most}`);
+    assert.equal((await keep(most + 1)).isError, true);
+    const [error] = events.of("error");
+    assert.ok(error?.error instanceof RangeError);
+    assert.equal(error.error.message, `Keep less session state: at most ${most + 3} bytes`);
+    assert.equal(textOf(await keep(most - 1)), `${most - 1}`);
+    await handler.close();
+  }
+
+  test("[SES-12] limits.stateBytes bounds all keys and values together, 64 KiB without it", async () => {
+    await check({}, 65_536 - 3);
+    await check({ limits: { stateBytes: 100 } }, 97);
+    for (const wrong of [0.5, -1, NaN]) {
+      const make = () => createMcpHandler(new Stub({}), { limits: { stateBytes: wrong } });
+      assert.throws(make, { name: "RangeError", message: /"limits\.stateBytes"/ });
+    }
+  });
+
+  test("[SES-12] a server behind a gateway in the same process has 64 KiB as well", async () => {
+    const server = new McpServer({ name: "keeper", version: "1.0.0" });
+    server.registerTool(
+      "keep",
+      { inputSchema: z.object({ length: z.number() }) },
+      async (args, ctx) => {
+        await ctx.session?.state.set("k", "x".repeat(args.length));
+        await ctx.session?.state.set("gone", 1);
+        await ctx.session?.state.set("gone", undefined);
+        return JSON.stringify([await ctx.session?.state.get("gone")]);
+      },
+    );
+    const gw = gateway({ upstreams: { up: local(server) } });
+    const handler = createMcpHandler(gw);
+    const peer = await initialize(handler);
+    const keep = async (length: number) =>
+      await peer.result(await peer.call(1, "up__keep", { length }));
+    assert.equal(textOf(await keep(65_500)), "[null]");
+    assert.equal((await keep(65_536)).isError, true);
+    await handler.close();
+    await gw.close();
+  });
+});
+
 describe("bounds: bodies", () => {
   /** A request of exactly so many bytes. */
   function ofSize(bytes: number): string {
@@ -441,8 +502,7 @@ describe("bounds: bodies", () => {
     assert.equal(clock.pending, 0);
   });
 
-  for (const declared of [true, false]) {
-    const way = declared ? "declared" : "chunked";
+  for (const way of ["declared", "large declared", "chunked"]) {
     test(`[GATE-8] a ${way} body that isn't whole in time → 408, and what comes later is nothing`, async () => {
       const { handler, clock, events, stub } = endpoint({
         sessions: false,
@@ -460,11 +520,12 @@ describe("bounds: bodies", () => {
             send = undefined;
           },
         });
-        const bytes = new TextEncoder().encode(text);
+        const padded = way === "large declared" ? text.padEnd(100_000) : text;
+        const bytes = new TextEncoder().encode(padded);
         send?.enqueue(bytes.subarray(0, 10));
         const headers = {
           "content-type": "application/json",
-          ...declared && { "content-length": `${bytes.length}` },
+          ...way !== "chunked" && { "content-length": `${bytes.length}` },
         };
         const init = { method: "POST", headers, body, duplex: "half" };
         const answered = handler(new Request(URL_2025, init));
@@ -480,10 +541,13 @@ describe("bounds: bodies", () => {
       inTime.finish();
       assert.equal((await inTime.answered).status, 200);
       await clock.advance(1_001);
-      await refused(await late.answered, 408, -32000);
+      const response = await late.answered;
+      // The client would go on sending, and the host reading.
+      assert.equal(response.headers.get("connection"), "close");
+      await refused(response, 408, -32000);
       assert.deepEqual(events.refusals, ["body-time"]);
       // What is read as text can't be cancelled.
-      assert.equal(cancelled, declared ? 0 : 1);
+      assert.equal(cancelled, way === "declared" ? 0 : 1);
       const count = stub.exchanges.length;
       late.finish();
       await flush();
@@ -492,6 +556,58 @@ describe("bounds: bodies", () => {
       assert.equal(clock.pending, 0);
     });
   }
+
+  test("[STR-16] a body counts until its sender is known, not while it is answered", async () => {
+    const known = new Gate<void>();
+    const events = new Events();
+    const running = new Gate<string>();
+    const tools = new Stub({ wait: async () => text(await running.promise) });
+    const handler = createMcpHandler(tools, {
+      onEvent: events.onEvent,
+      sessions: false,
+      limits: { bodyBytes: 50_000, totalBodyBytes: 100_000 },
+      authenticate: async ({ headers }) => {
+        if (headers.get("x-known") === null) await known.promise;
+        return { id: "ada" };
+      },
+    });
+    const send = (headers: Record<string, string>) => {
+      const params = { name: "wait", arguments: { pad: "x".repeat(40_000) } };
+      const body = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call", params });
+      return handler(
+        new Request(URL_2025, {
+          method: "POST",
+          headers: {
+            "content-type": "application/json",
+            "content-length": `${body.length}`,
+            ...headers,
+          },
+          body,
+        }),
+      );
+    };
+    // What is answered counts no more.
+    const answered: Promise<Response>[] = [];
+    for (let n = 0; n < 5; n++) {
+      answered.push(send({ "x-known": "yes" }));
+      await flush();
+    }
+    assert.equal(handler.stats().requests, 5);
+    const waiting = [send({}), send({})];
+    await flush();
+    await refused(await send({ "x-known": "yes" }), 503, -32000);
+    assert.deepEqual(events.refusals, ["body-budget"]);
+    known.open();
+    await flush();
+    assert.equal(handler.stats().requests, 7);
+    answered.push(...waiting, send({ "x-known": "yes" }));
+    await flush();
+    running.open("done");
+    for (const response of await Promise.all(answered)) {
+      assert.equal(textOf((await response.json()).result), "done");
+    }
+    await handler.close();
+  });
 
   test("[GATE-8] a chunked body without end is cut off at the limit", async () => {
     const { handler } = endpoint();

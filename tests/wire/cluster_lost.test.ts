@@ -173,6 +173,8 @@ describe("pinned: what is handed on runs once or not at all", () => {
     const node = await holder(cluster, there);
     const call = there.call(1, "block");
     await a.blocker.running();
+    // The confirmation is on its way: without it the request would time out on its own.
+    await settle();
     cluster.store.dead.add(node);
     await cluster.store.inside.nodes.leave(node);
     await cluster.advance(10_000);
@@ -189,6 +191,20 @@ describe("pinned: what is handed on runs once or not at all", () => {
     Object.assign(claims, { holder: () => Promise.reject(new Error("away")) });
     await refused(await there.call(1, "hello"), 503, -32603);
     Object.assign(claims, { holder });
+    await there.result(await there.call(2, "hello"));
+    assert.equal(calls(a), 1);
+    await cluster.close();
+  });
+
+  test("[CLU-5, CLU-8] a heartbeat that failed is tried again with the next request", async () => {
+    const { cluster, a } = pair();
+    const c = cluster.add();
+    const { there } = await alice(a, c);
+    const { nodes } = cluster.store.inside;
+    const { beat } = nodes;
+    Object.assign(nodes, { beat: () => Promise.reject(new Error("away")) });
+    await refused(await there.call(1, "hello"), 503, -32603);
+    Object.assign(nodes, { beat });
     await there.result(await there.call(2, "hello"));
     assert.equal(calls(a), 1);
     await cluster.close();
@@ -299,6 +315,7 @@ describe("pinned: nodes that die", () => {
     const { there } = await alice(a, b, JSON_ONLY);
     const call = there.call(1, "block");
     await a.blocker.running();
+    await settle();
     cluster.store.dead.add(await holder(cluster, there));
     await cluster.advance(30_000);
     await refused(await soon(call), 504, -32603, 1);
@@ -312,6 +329,7 @@ describe("pinned: nodes that die", () => {
       const { there } = await alice(a, b, JSON_ONLY);
       const call = there.call(1, "block");
       await a.blocker.running();
+      await settle();
       const node = await holder(cluster, there);
       const { nodes } = cluster.store.inside;
       const { beat } = nodes;
@@ -396,6 +414,16 @@ describe("pinned: nodes that close", () => {
     await refused(await there.call(1, "hello"), 404, -32001);
     assert.equal(b.handler.stats().sessions, 0);
     assert.equal(await cluster.store.inside.claims.holder(String(here.sessionId)), undefined);
+    await cluster.close();
+  });
+
+  test("[CLU-7, END-1] a closed node counts as alive no longer", async () => {
+    const { cluster, a, b } = pair();
+    const { here } = await alice(a, b);
+    const node = await holder(cluster, here);
+    assert.ok(await cluster.store.inside.nodes.find(node));
+    await cluster.close([a]);
+    assert.equal(await cluster.store.inside.nodes.find(node), undefined);
     await cluster.close();
   });
 

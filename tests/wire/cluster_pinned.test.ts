@@ -181,6 +181,35 @@ describe("pinned: who asks", () => {
     await cluster.close();
   });
 
+  test("[CLU-5, AUTH-3] a principal whose fields are getters has its session on other nodes too", async () => {
+    const { cluster, a } = pair();
+    class User {
+      readonly #id: string;
+      constructor(id: string) {
+        this.#id = id;
+      }
+      get id(): string {
+        return this.#id;
+      }
+      get issuer(): string {
+        return "https://as.example";
+      }
+      get scopes(): readonly string[] {
+        return ["read"];
+      }
+    }
+    const authenticate = () => new User("alice");
+    const b = cluster.add({ authenticate });
+    const c = cluster.add({ authenticate });
+    const here = await initialize(b.handler, { headers: as("alice") });
+    const there = here.with({ fetch: c.handler });
+    await there.result(await there.call(1, "hello"));
+    const { principal } = b.stub.exchanges.at(-1) ?? {};
+    assert.deepEqual(principal, { id: "alice", issuer: "https://as.example", scopes: ["read"] });
+    void a;
+    await cluster.close();
+  });
+
   test("[CLU-5, OWN-2] a stranger is refused where it asks: nothing is handed on", async () => {
     const { cluster, a, b } = pair();
     const { here, there } = await alice(a, b);
@@ -194,6 +223,34 @@ describe("pinned: who asks", () => {
       assert.deepEqual(await seen(await send(mallory)), await seen(await send(unknown)));
     }
     assert.equal(cluster.store.texts.length, before);
+    await cluster.close();
+  });
+
+  test("[CLU-5, CLU-6] a request that is delivered again, while it runs or later, runs once", async () => {
+    const { cluster, a, b } = pair();
+    const { there } = await alice(a, b, { accept: "application/json" });
+    const { store } = cluster;
+    const again = store.inside.bus.join("again", () => {});
+    /** Delivers everything that has been sent to one node once more. */
+    const deliverAgain = async () => {
+      for (const { to, text } of [...store.texts]) if (to !== undefined) await again.send(to, text);
+      await settle();
+    };
+    const call = there.call(1, "block");
+    await a.blocker.running();
+    await deliverAgain();
+    a.blocker.gate.open("done");
+    assert.equal(textOf(await there.result(await call)), "done");
+    for (let i = 0; i < 3; i++) {
+      await deliverAgain();
+      // Longer than an envelope is fresh in the end; other nodes' messages come meanwhile.
+      await cluster.advance(15_000);
+    }
+    assert.equal(a.blocker.runs.length, 1);
+    const reasons = a.events.of("message-ignored").map(({ reason }) => reason);
+    assert.ok(reasons.includes("replayed"));
+    assert.ok(reasons.every((reason) => reason === "replayed" || reason === "stale"));
+    assert.equal(a.handler.stats().requests, 0);
     await cluster.close();
   });
 

@@ -73,7 +73,21 @@ describe("cluster: shared documents", () => {
     assert.deepEqual(b?.heard, []);
     await cluster.advance(1_000);
     assert.deepEqual(b?.heard.map(({ version }) => version), [1]);
+    for (const newest of [2, 3]) {
+      await a?.shared.put({ n: newest });
+      await cluster.advance(1_000);
+      assert.equal(b?.heard.map(({ version }) => version).at(-1), newest);
+    }
     await cluster.close();
+    assert.equal(cluster.clock.pending, 0);
+  });
+
+  test("[CLU-9, END-2] a closed node looks for no change any more", async () => {
+    const cluster = new Cluster();
+    const node = cluster.add();
+    follow(node);
+    await settle();
+    await node.handler.close({ graceMs: 0 });
     assert.equal(cluster.clock.pending, 0);
   });
 

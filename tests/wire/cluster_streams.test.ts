@@ -307,7 +307,7 @@ describe("cluster: what each node keeps", () => {
     const { sessions, cluster, calls, streams } = makeComponents(
       new Stub(),
       settingsOf({ clock, store, requests }, ERAS),
-      { onNodeMessage: () => {}, route: () => assert.fail() },
+      { broadcast: () => {}, route: () => assert.fail() },
     );
     const use = (id: string) => {
       const request = new Request("http://localhost/mcp", { headers: { "mcp-session-id": id } });
@@ -316,7 +316,7 @@ describe("cluster: what each node keeps", () => {
       return sessions.find(inbound);
     };
     // It learns nothing of what ends at the other.
-    cluster.messenger.leave();
+    cluster.connection?.messenger.leave();
     for (const id of ids) await use(id);
     assert.equal(sessions.live.size, 1_000);
     for (const id of ids.slice(1)) await a.sessions.end(id);
@@ -367,6 +367,23 @@ describe("cluster: keys", () => {
     assert.throws(make({ cluster: { keys: [KEY] } }), missing);
     await make({ requests: { stateKeys: [KEY] } })().close();
     await make({ requests: { stateKeys: [KEY] }, cluster: { keys: [`${KEY}.`] } })().close();
+  });
+
+  test("[CLU-13] a store that can't connect its handlers is refused, whatever it says it is", () => {
+    for (const shared of [true, false]) {
+      const inner = new SharedStore();
+      const store = {
+        shared,
+        open(settings: Parameters<SharedStore["open"]>[0]) {
+          const { connect: _, ...backplane } = inner.open(settings);
+          // A store that was written without types is what is tested.
+          return backplane as ReturnType<SharedStore["open"]>;
+        },
+      };
+      const name = "TypeError";
+      const message = /connectNodes of @mooring\/mcp\/store.*"connect": undefined/;
+      assert.throws(make({ store, requests: { stateKeys: [KEY] } }), { name, message });
+    }
   });
 
   test("[CLU-6] cluster.keys are checked", () => {

@@ -134,6 +134,93 @@ describe("CAN: the client of a call goes away", () => {
     await handler.close();
   });
 
+  for (const tool of ["wait", "talk"]) {
+    test(`[CAN-6] the request's own signal stops ${tool}, whose answer is a stream already`, async () => {
+      const { handler, peer, stops, clock, events } = world();
+      const controller = new AbortController();
+      const { signal } = controller;
+      const response = peer.call(tool, {}, TOKEN, { signal });
+      await clock.advance(60_000);
+      const frames = peer.frames(await response);
+      controller.abort();
+      await clock.advance(SECOND_MS);
+      disconnected(stops);
+      assert.deepEqual(handler.stats(), NOTHING);
+      assert.deepEqual(events.of("request-finished").map(({ outcome }) => outcome), [
+        "disconnected",
+      ]);
+      assert.equal((await frames.messages()).every(({ method }) => method !== undefined), true);
+      await handler.close();
+    });
+  }
+
+  test("[CAN-6] a signal that aborts before it is watched stops a stream within a second", async () => {
+    const { handler, peer, stops, clock } = world();
+    const controller = new AbortController();
+    const { signal } = controller;
+    const frames = peer.frames(await peer.call("talk", {}, TOKEN, { signal }));
+    controller.abort();
+    await clock.advance(SECOND_MS);
+    disconnected(stops);
+    assert.deepEqual(handler.stats(), NOTHING);
+    await frames.cancel();
+    await handler.close();
+  });
+
+  test("[CAN-6] no listener stays on the request's signal, and none is there while a call is quick", async () => {
+    const { handler, peer, started, clock, release } = world();
+    const { fetch } = peer;
+    const listeners: number[] = [];
+    const counting = new ModernPeer((request) => {
+      const at = listeners.push(0) - 1;
+      const { signal } = request;
+      const count = (method: "addEventListener" | "removeEventListener", by: number) => {
+        const original = signal[method].bind(signal);
+        Object.defineProperty(signal, method, {
+          value: (type: "abort", listener: () => void) => {
+            listeners[at] = (listeners[at] ?? 0) + by;
+            original(type, listener);
+          },
+        });
+      };
+      count("addEventListener", 1);
+      count("removeEventListener", -1);
+      Object.defineProperty(request, "signal", { value: signal });
+      return fetch(request);
+    });
+    await counting.say("quick", { n: 1 });
+    const stream = await counting.call("talk", {}, TOKEN);
+    while (started.length === 0) await flush();
+    assert.deepEqual(listeners, [0, 0]);
+    await clock.advance(SECOND_MS);
+    assert.deepEqual(listeners, [0, 1]);
+    release();
+    assert.equal(textOf(await counting.result(stream)), "Let go");
+    assert.deepEqual(listeners, [0, 0]);
+    await handler.close();
+  });
+
+  test("[CAN-6] [ERA-5] a subscription ends when its request's own signal aborts", async () => {
+    const { handler, peer } = world();
+    for (const early of [true, false]) {
+      const controller = new AbortController();
+      const { signal } = controller;
+      if (early) controller.abort();
+      const { fetch } = peer;
+      // An aborted signal would stop the test's own request before it is sent.
+      const aborted = new ModernPeer((request) => {
+        Object.defineProperty(request, "signal", { value: signal });
+        return fetch(request);
+      });
+      const frames = await aborted.listen({ toolsListChanged: true });
+      assert.equal((await frames.message())?.method, "notifications/subscriptions/acknowledged");
+      controller.abort();
+      assert.equal(await frames.message(), undefined);
+      assert.deepEqual(handler.stats(), NOTHING);
+    }
+    await handler.close();
+  });
+
   test("[CAN-6] [CAN-3] a handler that doesn't listen goes on, but has no place and no say", async () => {
     const { handler, peer, events, release } = world({ limits: { requests: 1 } });
     const frames = peer.frames(await peer.call("deaf", {}, TOKEN));
@@ -234,6 +321,21 @@ describe("CAN: the client of a call goes away", () => {
     await handler.close();
   });
 
+  test("[CAN-6] [AUTH-3] a stream that is over no longer waits for its principal's time", async () => {
+    const clock = new FakeClock();
+    const principal: Principal = { id: "alice", expiresAt: clock.now() + 3_600_000 };
+    const { handler, peer } = world({ clock, authenticate: () => principal });
+    for (let i = 0; i < 3; i++) {
+      const frames = peer.frames(await peer.call("talk", {}, TOKEN));
+      assert.equal((await frames.message())?.method, "notifications/progress");
+      await frames.cancel();
+    }
+    assert.deepEqual(handler.stats(), NOTHING);
+    await clock.advance(60_000);
+    assert.equal(clock.pending, 0);
+    await handler.close();
+  });
+
   test("[CAN-4] requests.timeoutMs ends a call with an error, JSON or stream", async () => {
     const { handler, peer, json, clock } = world({ requests: { timeoutMs: 300 } });
     const silent = json.call("wait");
@@ -241,7 +343,7 @@ describe("CAN: the client of a call goes away", () => {
     await clock.advance(300);
     for (const response of [await silent, stream]) {
       const { code, message } = await peer.error(response);
-      assert.deepEqual([code, message], [-32001, "Request timed out"]);
+      assert.deepEqual([code, message], [-32603, "Request timed out"]);
     }
     assert.deepEqual(handler.stats(), NOTHING);
     await handler.close();
@@ -254,7 +356,7 @@ describe("CAN: the client of a call goes away", () => {
     const closed = handler.close({ graceMs: 100 });
     await clock.advance(100);
     assert.equal((await silent).status, 503);
-    assert.equal((await peer.error(stream)).code, -32000);
+    assert.equal((await peer.error(stream)).code, -32603);
     await closed;
     assert.deepEqual(stops.map((reason) => (reason as StopError).kind), ["shutdown", "shutdown"]);
   });

@@ -153,12 +153,12 @@ describe("ERA: both on one endpoint", () => {
   test("[ERA-1] without sessions, both eras are served side by side all the same", async () => {
     const { handler, modern } = world({ sessions: false });
     const old = new Peer(handler);
-    assert.deepEqual(
-      (await old.result(await old.call(1, "add", { a: 1, b: 2 }))).structuredContent,
-      {
-        sum: 3,
-      },
-    );
+    const version = { "mcp-protocol-version": "2025-11-25" };
+    const result = await old.result(await old.call(1, "add", { a: 1, b: 2 }, version));
+    assert.deepEqual(result.structuredContent, { sum: 3 });
+    // Without a header the version is 2025-03-26, which has no structured content
+    const assumed = await old.result(await old.call(2, "add", { a: 1, b: 2 }));
+    assert.deepEqual(assumed, { content: [{ type: "text", text: '{"sum":3}' }] });
     assert.deepEqual((await modern.say("add", { a: 1, b: 2 })).structuredContent, { sum: 3 });
     await handler.close();
   });
@@ -223,6 +223,23 @@ describe("ERA: what is of which", () => {
       await handler.close();
     });
   }
+
+  test("[STR-16] [ERA-1] a client's description has at most 16 KiB, as in a handshake", async () => {
+    const handler = createMcpHandler(makeServer());
+    const peer = new ModernPeer(handler);
+    const described = (pad: string) => {
+      const meta = { [MetaKey.ClientInfo]: { name: "long", version: "1", title: pad } };
+      return peer.message("tools/list", { _meta: meta }, 5);
+    };
+    const client = { info: { name: "long", version: "1", title: "" }, capabilities: {} };
+    const room = 16 * 1024 - JSON.stringify(client).length;
+    assert.equal((await peer.post(described("x".repeat(room)))).status, 200);
+    for (const pad of ["x".repeat(room + 1), "é".repeat(room / 2 + 1), "x".repeat(1_000_000)]) {
+      const response = await peer.post(described(pad));
+      await refused(response, 400, -32602, 5);
+    }
+    await handler.close();
+  });
 
   test("[ERA-1] a notification with the envelope or the header is accepted and means nothing", async () => {
     const stub = new Stub();

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { createMcpHandler } from "../../src/handler/handler.ts";
+import { Forbidden, Unauthorized, Unavailable } from "../../src/auth/errors.ts";
+import type { McpHandlerOptions } from "../../src/handler/types.ts";
 import { MetaKey } from "../../src/protocol/envelope.ts";
 import { ErrorCode, McpError } from "../../src/protocol/errors.ts";
 import type { JsonObject } from "../../src/protocol/jsonrpc.ts";
@@ -43,6 +45,9 @@ describe("ERA: codes of errors that handlers throw", () => {
   const cases: readonly (readonly [number, number, number])[] = [
     [-32002, -32602, 200],
     [-32042, -32603, 200],
+    [-32000, -32603, 200],
+    [-32001, -32603, 200],
+    [-32019, -32603, 200],
     [-32023, -32603, 200],
     [-32050, -32603, 200],
     [-32099, -32603, 200],
@@ -143,6 +148,55 @@ describe("ERA: codes of errors that handlers throw", () => {
       const error = await peer.error(await peer.request(method, params), method);
       assert.deepEqual([error.code, error.status], [-32602, 200]);
     }
+    await handler.close();
+  });
+});
+
+describe("ERA: codes of refusals", () => {
+  const refuse = { check: () => ({ allowed: false, retryAfterMs: 1 }) };
+  const cases: Readonly<Record<string, readonly [McpHandlerOptions, number, JsonObject?]>> = {
+    "no credentials": [{
+      authenticate: () => {
+        throw new Unauthorized();
+      },
+    }, 401],
+    "too few rights": [{
+      authenticate: () => {
+        throw new Forbidden();
+      },
+    }, 403],
+    "a missing scope": [{ authenticate: () => ({ id: "ada", scopes: [] }) }, 403, {
+      name: "scoped",
+    }],
+    "credentials that can't be checked": [{
+      authenticate: () => {
+        throw new Unavailable();
+      },
+    }, 503],
+    "a principal's rate limit": [{ principalRateLimit: refuse }, 429],
+    "a version that isn't served": [{ versions: ["2025-11-25"] }, 400],
+  };
+  for (const [what, [options, status, params = { name: "tool" }]] of Object.entries(cases)) {
+    test(`[ERA-7] ${what} → ${status}, and a code that the era has`, async () => {
+      const server = new McpServer({ name: "refusing", version: "1.0.0" });
+      server.registerTool("tool", {}, () => "ran");
+      server.registerTool("scoped", { scopes: ["write"] }, () => "ran");
+      const handler = createMcpHandler(server, options);
+      const peer = new ModernPeer(handler);
+      const response = await peer.request("tools/call", params);
+      const error = await peer.error(response);
+      assert.equal(error.status, status);
+      assert.equal(error.code, status === 400 ? -32022 : -32603);
+      await handler.close();
+    });
+  }
+
+  test("[ERA-7] what is refused before the body is read has the older code: the era isn't known", async () => {
+    const { peer, handler } = throwing(() => new Error());
+    const foreign = await peer.request("tools/list", {}, {
+      headers: { origin: "https://evil.example" },
+    });
+    assert.deepEqual([foreign.status, (await foreign.json()).error.code], [403, -32000]);
     await handler.close();
   });
 });

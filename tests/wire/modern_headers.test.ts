@@ -531,7 +531,7 @@ describe("ERA: bounds", () => {
     await blocker.running();
     const response = await peer.post(peer.message("tools/call", { name: "add" }, "late"));
     assert.equal(response.headers.get("retry-after"), "1");
-    await refused(response, 503, -32000, "late");
+    await refused(response, 503, -32603, "late");
     blocker.gate.open("done");
     await first;
     assert.equal(handler.stats().requests, 0);
@@ -572,7 +572,7 @@ describe("ERA: bounds", () => {
       const params = { notifications: {} };
       const response = await peer.post(peer.message(method, params, "late"));
       assert.equal(response.headers.get("retry-after"), "1");
-      await refused(response, 503, -32000, "late");
+      await refused(response, 503, -32603, "late");
     }
     await closed;
   });

@@ -192,11 +192,37 @@ describe("ERA: subscriptions/listen opens", () => {
     });
   }
 
+  test("[ERA-5] as many resources as are allowed are listened to, and told of", async () => {
+    const { handler, peer, change, clock } = world();
+    const uris = Array.from({ length: 100 }, (_, n) => `test://${n}`);
+    const frames = await peer.listen({ resourceSubscriptions: uris }, 1);
+    assert.deepEqual(await acknowledged(frames, 1), { resourceSubscriptions: uris });
+    change.updated("test://99");
+    await clock.advance(250);
+    assert.deepEqual(tagged(await frames.message(), 1), { uri: "test://99" });
+    await handler.close();
+  });
+
+  test("[ERA-5] a notification can't pass itself off as another subscription's", async () => {
+    const method = "notifications/tools/list_changed";
+    const stub = new Stub({}, {}, [method]);
+    const handler = createMcpHandler(stub);
+    const frames = await new ModernPeer(handler).listen({ toolsListChanged: true }, "own");
+    await acknowledged(frames, "own");
+    const _meta = { [MetaKey.SubscriptionId]: "forged", "example.com/kept": 1 };
+    stub.host?.broadcast({ method, params: { _meta } });
+    const { params } = await frames.message() ?? {};
+    assert.deepEqual(params, {
+      _meta: { "example.com/kept": 1, [MetaKey.SubscriptionId]: "own" },
+    });
+    await handler.close();
+  });
+
   test("[ERA-5] a client that takes no stream → 406", async () => {
     const { handler, peer } = world();
     const json = peer.with({ accept: "application/json" });
     const message = json.message("subscriptions/listen", { notifications: EVERYTHING }, 1);
-    await refused(await json.post(message), 406, -32000, 1);
+    await refused(await json.post(message), 406, -32603, 1);
     assert.equal(handler.stats().listens, 0);
     await handler.close();
   });
@@ -382,6 +408,23 @@ describe("ERA: subscriptions/listen ends", () => {
     await closed;
   });
 
+  test("[ERA-5] [END-1] [AUTH-5] one that authorize decides about when the endpoint closes is refused", async () => {
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const { handler, peer, clock } = world({
+      authorize: (_, { method }) => method === "resources/read" ? promise : true,
+    });
+    const notifications = { resourceSubscriptions: ["test://a"] };
+    const response = peer.request("subscriptions/listen", { notifications });
+    await flush();
+    const closed = handler.close({ graceMs: 0 });
+    await flush();
+    resolve(true);
+    await refused(await response, 503, -32603, 1);
+    await clock.advance(1_000);
+    await closed;
+    assert.deepEqual([handler.stats().listens, clock.pending], [0, 0]);
+  });
+
   test("[ERA-5] the client goes away: the place is free again, and nothing is sent", async () => {
     const { handler, peer, change, events, clock } = world();
     const frames = await peer.listen(EVERYTHING, 1);
@@ -411,8 +454,31 @@ describe("ERA: subscriptions/listen ends", () => {
     assert.equal(await next, undefined);
     assert.equal(handler.stats().listens, 0);
     assert.deepEqual(events.of("stream-closed").map(({ reason }) => reason), ["unauthorized"]);
-    await refused(await peer.request("tools/list"), 401, -32001);
+    await refused(await peer.request("tools/list"), 401, -32603);
     await handler.close();
+  });
+
+  test("[ERA-5] [AUTH-3] one that is over no longer waits for its principal's time", async () => {
+    const clock = new FakeClock();
+    const principal: Principal = { id: "alice", expiresAt: clock.now() + 3_600_000 };
+    const limits = { eventBytes: 500 };
+    const { handler, peer, change } = world({ clock, limits, authenticate: () => principal });
+    const left = await peer.listen(EVERYTHING, 1);
+    await acknowledged(left, 1);
+    await left.cancel();
+    const uri = `test://${"x".repeat(300)}`;
+    await peer.listen({ resourceSubscriptions: [uri] }, "slow");
+    for (let n = 0; n < 3; n++) {
+      change.updated(uri);
+      await clock.advance(250);
+    }
+    assert.equal(handler.stats().listens, 0);
+    await clock.advance(30_000);
+    assert.equal(clock.pending, 0);
+    const ended = await peer.listen(EVERYTHING, 2);
+    await acknowledged(ended, 2);
+    await handler.close();
+    assert.equal(clock.pending, 0);
   });
 
   test("[ERA-5] [AUTH-3] one whose time has no end waits for no timer", async () => {
@@ -460,14 +526,14 @@ describe("ERA: how many may listen", () => {
       const message = alice.message("subscriptions/listen", { notifications: {} }, "full");
       const response = await alice.post(message);
       assert.equal(response.headers.get("retry-after"), "1");
-      await refused(response, 503, -32000, "full");
+      await refused(response, 503, -32603, "full");
     }
     open.push(await bob.listen({}, 1), await bob.listen({}, 2));
     assert.equal(handler.stats().listens, 5);
     // Now the endpoint is full, for everybody.
     const cyd = peer.with({ headers: as("cyd") });
     const message = cyd.message("subscriptions/listen", { notifications: {} }, 1);
-    await refused(await cyd.post(message), 503, -32000, 1);
+    await refused(await cyd.post(message), 503, -32603, 1);
     assert.deepEqual(new Set(events.refusals), new Set(["stream-limit"]));
     // Neither calls nor the streams of others are kept out by it.
     await cyd.ask("tools/list");
@@ -511,7 +577,7 @@ describe("ERA: how many may listen", () => {
     for (const limits of [{ listens: 0 }, { listensPerPrincipal: 0 }]) {
       const { handler, peer } = world({ limits });
       const message = peer.message("subscriptions/listen", { notifications: {} }, 1);
-      await refused(await peer.post(message), 503, -32000, 1);
+      await refused(await peer.post(message), 503, -32603, 1);
       await handler.close();
     }
   });

@@ -266,12 +266,12 @@ for (const player of PLAYERS) {
       assert.equal(textOf((await play(player, run, declined)).result), "m");
     });
 
-    test("[ASK-1] [ASK-5] content that doesn't fit the form is a protocol error with the path", async () => {
+    test("[SRV-2] [ASK-1] [ASK-5] content that doesn't fit the form fails the tool, with the path", async () => {
       const wrong: Answer = () => ({ action: "accept", content: { name: 7 } });
       const { error, result } = await play(player, (ctx) => ctx.elicit("name", NAME), wrong);
-      assert.equal(result, undefined);
-      assert.equal(error?.code, -32602);
-      assert.match(String(error?.message), /name/);
+      assert.equal(error, undefined);
+      assert.equal(result?.isError, true);
+      assert.match(String(textOf(result)), /^A question of the tool "\w+" failed: Fix "name": /);
     });
 
     const lacking: readonly (readonly [string, ClientCapabilities, Tool])[] = [
@@ -287,16 +287,22 @@ for (const player of PLAYERS) {
       ["roots", { elicitation: {}, sampling: {} }, (ctx) => ctx.roots()],
     ];
     for (const [capability, capabilities, run] of lacking) {
-      test(`[ASK-2] [ERA-3] a client without ${capability} isn't asked`, async () => {
-        const { error, asked, status } = await play(player, run, willing, capabilities);
+      test(`[SRV-2] [ASK-2] [ERA-3] a client without ${capability} isn't asked`, async () => {
+        const { error, result, asked, status } = await play(player, run, willing, capabilities);
+        if (player === oldPlayer) {
+          assert.equal(error, undefined);
+          assert.equal(result?.isError, true);
+          assert.ok(String(textOf(result)).includes(`"${capability}"`));
+          assert.deepEqual([asked, status], [[], 200]);
+          return;
+        }
         assert.equal(error?.code, -32021);
         const [first = "", second] = capability.split(".");
         assert.deepEqual(error?.data, {
           requiredCapabilities: { [first]: second === undefined ? {} : { [second]: {} } },
         });
         assert.deepEqual(asked, []);
-        assert.equal(status, player === oldPlayer ? 200 : 400);
-        if (player !== modernPlayer) return;
+        assert.equal(status, 400);
         const message = { jsonrpc: "2.0", id: 1, error };
         assertValid("2026-07-28", "MissingRequiredClientCapabilityError", message);
       });
@@ -321,13 +327,14 @@ for (const player of PLAYERS) {
     });
 
     test("[ASK-5] what was asked before a missing capability shows is asked nevertheless", async () => {
-      const { error, asked } = await play(
+      const { error, result, asked } = await play(
         player,
         async (ctx) => [await ctx.elicit("name", NAME), await ctx.roots()],
         willing,
         { elicitation: {} },
       );
-      assert.equal(error?.code, -32021);
+      if (player === oldPlayer) assert.equal(result?.isError, true);
+      else assert.equal(error?.code, -32021);
       assert.deepEqual(asked.map(({ method }) => method), ["elicitation/create"]);
     });
   });

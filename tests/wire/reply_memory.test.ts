@@ -25,7 +25,7 @@ const LIMITS = { events: 256, eventBytes: 1 << 20, retainMs: 60_000 };
 function components() {
   const dispatcher: Dispatcher = { dispatch: () => ({}) };
   return makeComponents(dispatcher, settingsOf({}, ERAS), {
-    onNodeMessage: () => {},
+    broadcast: () => {},
     route: () => assert.fail(),
   });
 }
@@ -42,7 +42,7 @@ describe("STR: memory of whole answers", () => {
       return work;
     };
     const inbound = new Inbound(new Request("http://localhost/mcp"));
-    const open = () => openDirectReply(streams, { owner: "a", expiresAt: undefined });
+    const open = () => openDirectReply(streams, { share: "a", expiresAt: undefined });
     const answer = new Answer(calls, inbound, open);
     answer.send("{}");
     assert.deepEqual(deferred.map(({ list }) => list !== undefined), [true]);

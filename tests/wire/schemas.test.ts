@@ -14,7 +14,7 @@ import { FakeClock } from "../support/clock.ts";
 import { assertValid, type SchemaVersion } from "../support/schema.ts";
 import { initialize, logMessage, Peer } from "../support/wire.ts";
 
-const VERSIONS: readonly SchemaVersion[] = ["2025-03-26", "2025-06-18", "2025-11-25"];
+const VERSIONS: readonly SchemaVersion[] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
 const ALL = { roots: { listChanged: true }, sampling: {}, elicitation: { form: {}, url: {} } };
 const ICONS = [{ src: "https://a.example/i.png", mimeType: "image/png", sizes: ["48x48"] }];
 
@@ -46,6 +46,13 @@ function verbose(): McpServer {
   server.registerTool("structured", {
     outputSchema: z.object({ list: z.array(z.number()) }),
   }, () => ({ structuredContent: { list: [1, 2] }, _meta: { "a.example/y": 2 } }));
+  server.registerTool("array", {
+    outputSchema: z.array(z.union([z.string(), z.null()])),
+  }, () => ({ structuredContent: ["a", null] }));
+  server.registerTool("anything", {
+    inputSchema: { type: "object", properties: { a: true, b: false } },
+    outputSchema: { type: "object", properties: { c: true } },
+  }, () => ({ structuredContent: { c: 1 } }));
   server.registerTool("fails", {}, () => {
     throw new Error("inside");
   });
@@ -117,6 +124,7 @@ function verbose(): McpServer {
   }, ({ topic }) => [
     { role: "user", content: { type: "text", text: topic } },
     { role: "assistant", content: { type: "image", data: "AQID", mimeType: "image/png" } },
+    { role: "user", content: { type: "audio", data: "AQID", mimeType: "audio/wav" } },
     { role: "user", content: { type: "resource_link", uri: "test://a", name: "a" } },
   ]);
   return server;
@@ -127,6 +135,8 @@ const REQUESTS: readonly (readonly [string, JsonObject | undefined])[] = [
   ["tools/list", undefined],
   ["tools/call", { name: "content" }],
   ["tools/call", { name: "structured" }],
+  ["tools/call", { name: "array" }],
+  ["tools/call", { name: "anything" }],
   ["tools/call", { name: "fails" }],
   ["resources/list", {}],
   ["resources/templates/list", {}],
@@ -252,7 +262,12 @@ for (const version of VERSIONS) {
       }
       const form = "elicitation/create";
       const rest = ["sampling/createMessage", "roots/list"];
-      const forms = { "2025-03-26": [], "2025-06-18": [form], "2025-11-25": [form, form] };
+      const forms = {
+        "2024-11-05": [],
+        "2025-03-26": [],
+        "2025-06-18": [form],
+        "2025-11-25": [form, form],
+      };
       assert.deepEqual(asked, [...forms[version as keyof typeof forms], ...rest]);
       assert.ok(last?.result);
       await handler.close();

@@ -11,6 +11,7 @@ import { ResourceTemplate } from "../../src/server/resource_template.ts";
 import { McpServer } from "../../src/server/server.ts";
 import { FakeClock, flush } from "../support/clock.ts";
 import { assertLinear } from "../support/growth.ts";
+import { ModernPeer } from "../support/modern.ts";
 import { Events, Gate, initialize, Peer, text, textOf } from "../support/wire.ts";
 
 const ALL = { roots: {}, sampling: {}, elicitation: { form: {}, url: {} } };
@@ -256,10 +257,9 @@ describe("SRV: what goes wrong", () => {
     const { handler } = endpoint();
     const peer = await initialize(handler);
     const wrong: readonly (readonly [string, JsonObject | undefined, RegExp])[] = [
-      ["tools/call", { name: "add", arguments: { a: 1, b: "2" } }, /\bb\b/],
-      ["tools/call", { name: "add", arguments: { a: 1 } }, /\bb\b/],
       ["tools/call", { name: "add", arguments: [1, 2] }, /arguments/],
-      ["tools/call", { name: "add" }, /\ba\b/],
+      ["tools/call", { name: "add", arguments: "1, 2" }, /arguments/],
+      ["tools/call", { name: "add", arguments: null }, /arguments/],
       ["tools/call", {}, /name/],
       ["tools/call", undefined, /name/],
       ["tools/call", { name: 7 }, /name/],
@@ -284,6 +284,32 @@ describe("SRV: what goes wrong", () => {
       const error = await errorOf(peer, method, params);
       assert.equal(error.code, -32602, `${method} ${JSON.stringify(params)}`);
       assert.match(error.message, message);
+    }
+    await handler.close();
+  });
+
+  test("[SRV-2] arguments that don't fit the schema are an error result, in every version", async () => {
+    const { handler } = endpoint();
+    const wrong: readonly (readonly [JsonObject | undefined, RegExp])[] = [
+      [{ a: 1, b: "2" }, /Fix "b": .*expected number/],
+      [{ a: 1 }, /Fix "b": /],
+      [undefined, /Fix "a": .*; "b": /],
+    ];
+    const check = (result: JsonObject, told: RegExp) => {
+      assert.equal(result.isError, true);
+      assert.match(String(textOf(result)), told);
+    };
+    for (const version of ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"]) {
+      const peer = await initialize(handler, { version });
+      for (const [args, told] of wrong) {
+        const params = { name: "add", ...args && { arguments: args } };
+        check(await resultOf(peer, "tools/call", params), told);
+      }
+    }
+    const modern = new ModernPeer(handler);
+    for (const [args, told] of wrong) {
+      const params = { name: "add", ...args && { arguments: args } };
+      check(await modern.ask("tools/call", params), told);
     }
     await handler.close();
   });
@@ -373,6 +399,26 @@ describe("SRV: what goes wrong", () => {
     const result = await peer.result(await peer.call(1, "big"));
     assert.equal(result.isError, true);
     assert.equal((await errorOf(peer, "resources/read", { uri: "test://big" })).code, -32603);
+    await handler.close();
+  });
+
+  test("[SRV-2] limits.resultBytes counts bytes, to the last one, of errors too", async () => {
+    const server = new McpServer(INFO);
+    const empty = JSON.stringify({ content: [{ type: "text", text: "" }] }).length;
+    const sized = (bytes: number) => "€".repeat((bytes - empty) / 3);
+    const most = empty + 900;
+    server.registerTool("whole", {}, () => sized(most));
+    server.registerTool("over", {}, () => sized(most + 3));
+    server.registerTool("refuses", {}, () => {
+      throw new McpError(-32000, "€".repeat(most / 3));
+    });
+    const { handler, events } = endpoint(server, { limits: { resultBytes: most } });
+    const peer = await initialize(handler);
+    assert.equal((await peer.result(await peer.call(1, "whole"))).isError, undefined);
+    assert.equal((await peer.result(await peer.call(2, "over"))).isError, true);
+    const { error } = await peer.json(await peer.call(3, "refuses"));
+    assert.deepEqual(error, { code: -32603, message: "Internal error" });
+    assert.equal(events.of("error").length, 1);
     await handler.close();
   });
 });

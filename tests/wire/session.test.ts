@@ -4,7 +4,7 @@ import { ERAS } from "../../src/handler/eras.ts";
 import { createMcpHandler } from "../../src/handler/handler.ts";
 import { type HandlerComponents, makeComponents } from "../../src/handler/components.ts";
 import { settingsOf } from "../../src/handler/settings.ts";
-import type { McpHandlerOptions } from "../../src/handler/types.ts";
+import type { McpHandler, McpHandlerOptions } from "../../src/handler/types.ts";
 import { Inbound } from "../../src/http/inbound.ts";
 import { ErrorCode, McpError } from "../../src/protocol/errors.ts";
 import type { Dispatcher } from "../../src/protocol/exchange.ts";
@@ -192,7 +192,7 @@ describe("SES: beginning", () => {
       capabilities: { experimental: { about: { text } } },
     });
     const { capabilities, clientInfo } = about("");
-    const room = 16 * 1024 - JSON.stringify({ capabilities, clientInfo }).length;
+    const room = 16 * 1024 - JSON.stringify({ capabilities, info: clientInfo }).length;
     const long: readonly [string, boolean][] = [
       ["x".repeat(room), true],
       ["x".repeat(room + 1), false],
@@ -218,13 +218,14 @@ describe("SES: beginning", () => {
       },
     };
     const parts: HandlerComponents = makeComponents(dispatcher, settingsOf({}, ERAS), {
-      onNodeMessage: () => {},
+      broadcast: () => {},
       route: () => assert.fail(),
     });
     const request = new Request("http://localhost/mcp", { method: "POST" });
     const inbound = new Inbound(request);
     inbound.principal = { id: "alice" };
     inbound.owner = "alice";
+    inbound.share = inbound.owner;
     const message = { jsonrpc: "2.0", id: 1, method: "initialize", params: handshake } as const;
     inbound.content = { kind: "request", message };
     const { status, headers } = await ERAS["2025"]?.(parts).post(inbound) ?? assert.fail();
@@ -870,6 +871,33 @@ describe("SES: opened by the application", () => {
   });
 });
 
+describe("SES: a batch", () => {
+  test("[SES-6] nothing of it runs in a session that an earlier call of it has ended", async () => {
+    const ran: string[] = [];
+    const stub = new Stub({
+      end({ session }) {
+        ran.push("end");
+        void handler.sessions.end(String(session?.id));
+        return text("ended");
+      },
+      hello() {
+        ran.push("hello");
+        return text("Hello");
+      },
+    });
+    const handler: McpHandler = createMcpHandler(stub);
+    const peer = await initialize(handler, { version: "2025-03-26" });
+    const call = (id: number, name: string) => {
+      return { jsonrpc: "2.0", id, method: "tools/call", params: { name } };
+    };
+    const batch = [call(1, "end"), call(2, "hello"), call(3, "hello")];
+    await (await peer.post(batch)).body?.cancel();
+    assert.deepEqual(ran, ["end"]);
+    assert.equal(handler.stats().requests, 0);
+    await handler.close();
+  });
+});
+
 describe("SES: before the client is ready", () => {
   test("[SES-9] requests are answered all the same", async () => {
     const { handler } = endpoint();
@@ -893,6 +921,25 @@ describe("SES: before the client is ready", () => {
     assert.equal((await stream.message())?.method, "notifications/tools/list_changed");
     await handler.notify(String(peer.sessionId), logMessage("at once"));
     assert.equal(logData(await stream.message()), "at once");
+    await handler.close();
+  });
+
+  test("[SES-9, STR-13] of many like notifications that wait for it one is sent", async () => {
+    const { handler, stub } = endpoint();
+    const peer = await initialize(handler, { ready: false });
+    for (let i = 0; i < 3; i++) {
+      stub.host?.broadcast({ method: "notifications/tools/list_changed" });
+      stub.host?.broadcast({ method: "notifications/prompts/list_changed" });
+      await flush();
+    }
+    await peer.notify("notifications/initialized");
+    const stream = await peer.listen();
+    await peer.delete();
+    const methods = (await stream.messages()).map(({ method }) => method);
+    assert.deepEqual(methods, [
+      "notifications/tools/list_changed",
+      "notifications/prompts/list_changed",
+    ]);
     await handler.close();
   });
 
@@ -956,6 +1003,24 @@ describe("SES: without sessions", () => {
     ]);
     const extra = { "mcp-protocol-version": "1999-01-01" };
     await refused(await peer.request(3, "ping", undefined, extra), 400, -32000, 3);
+    await handler.close();
+  });
+
+  test("[SES-11, SES-7] a version that isn't served is refused, without a session too", async () => {
+    const { handler } = endpoint({ sessions: false, versions: ["2025-11-25"] });
+    const peer = new Peer(handler);
+    const extra = { "mcp-protocol-version": "2025-06-18" };
+    const { data } = await refused(await peer.request(1, "ping", undefined, extra), 400, -32000, 1);
+    assert.deepEqual(data, { supported: ["2025-11-25"] });
+    await handler.close();
+  });
+
+  test("[SES-11, CLU-9] a drain refuses nobody where there are no sessions", async () => {
+    const { handler } = endpoint({ sessions: false });
+    await handler.drain();
+    const peer = new Peer(handler);
+    await peer.result(await peer.post(peer.initializeRequest()));
+    await peer.result(await peer.request(1, "ping"));
     await handler.close();
   });
 

@@ -225,6 +225,32 @@ describe("shared store: one endpoint", () => {
     await world.close();
   });
 
+  test("[SRV-6] a log level that is set at one holds at the other", async () => {
+    const world = pair();
+    const { here, there } = await client(world);
+    await here.result(await here.call(1, "hello"));
+    await there.result(await there.call(2, "hello"));
+    const [at] = world.a.stub.exchanges.slice(-1);
+    await at?.session?.setLogLevel("error");
+    assert.equal(at?.session?.logLevel, "error");
+    await there.result(await there.call(3, "hello"));
+    assert.equal(world.b.stub.exchanges.at(-1)?.session?.logLevel, "error");
+    await world.close();
+  });
+
+  test("[END-1, CLU-1] a stream that nobody has used for long still ends with its node's close", async () => {
+    const world = pair();
+    const { here, there } = await client(world);
+    const stream = await here.listen();
+    await world.clock.advance(5 * 60_000);
+    await there.result(await there.call(1, "hello"));
+    await world.a.handler.close({ graceMs: 0 });
+    assert.equal((await stream.rest()).at(-1)?.retry, 1_000);
+    assert.equal(world.a.handler.stats().streams, 0);
+    await there.result(await there.call(2, "hello"));
+    await world.close();
+  });
+
   test("[SES-9] what is pushed at one before the client is ready waits, wherever it says that it is", async () => {
     const world = pair();
     const here = await initialize(world.a.handler, { ...ALICE, ready: false });

@@ -536,12 +536,19 @@ describe("STR: what is kept", () => {
     await world.handler.close();
   });
 
-  test("[STR-7] one event larger than the limit is kept all the same", async () => {
-    const { handler } = endpoint({ limits: { eventBytes: 100 } });
+  test("[STR-14] one event larger than the limit reaches who is connected, and is a gap to others", async () => {
+    const { handler, events } = endpoint({ limits: { eventBytes: 100 } });
     const peer = await initialize(handler);
-    await handler.notify(String(peer.sessionId), logMessage("x".repeat(5_000)));
+    const id = String(peer.sessionId);
     const stream = await peer.listen();
+    await handler.notify(id, logMessage("x".repeat(5_000)));
     assert.equal(String(logData(await stream.message())).length, 5_000);
+    await stream.cancel();
+    await handler.notify(id, logMessage("y".repeat(5_000)));
+    await handler.notify(id, logMessage("z"));
+    const again = await peer.listen();
+    assert.equal(logData(await again.message()), "z");
+    assert.deepEqual(events.of("resume-failed").map(({ reason }) => reason), ["gap"]);
     await handler.close();
   });
 
@@ -753,6 +760,25 @@ describe("STR: the server's stream", () => {
     speaker.finish();
     heard.push(...said(await frames.messages()));
     assert.deepEqual(heard, [1, 2, 3, 4, "finished"]);
+    await handler.close();
+  });
+
+  test("[STR-9] a client that has no event id yet is not let go: it couldn't come back", async () => {
+    const { handler, clock, blocker } = endpoint();
+    const peer = await initialize(handler, { version: "2025-06-18" });
+    const call = peer.call(1, "block");
+    await blocker.running();
+    await clock.advance(1_000);
+    const frames = peer.frames(await call);
+    const [run] = blocker.runs;
+    run?.closeStream();
+    assert.equal(handler.stats().streams, 1);
+    run?.notify(logMessage("now it has one"));
+    assert.equal(logData(await frames.message()), "now it has one");
+    run?.closeStream();
+    assert.equal((await frames.rest()).at(-1)?.retry, 1_000);
+    assert.equal(handler.stats().streams, 0);
+    blocker.gate.open("done");
     await handler.close();
   });
 

@@ -181,6 +181,9 @@ export function to({ port }: { readonly port: number }): Fetch {
   return (request) => toUrl(`http://127.0.0.1:${port}/mcp`)(request);
 }
 
+/** What a copy was made of. Node's `fetch` cancels the body of a response that is garbage. */
+const received = new WeakMap<Response, Response>();
+
 /** Sends requests to a URL. */
 export function toUrl(url: string): Fetch {
   return async (request) => {
@@ -193,7 +196,9 @@ export function toUrl(url: string): Fetch {
       throw new TypeError("The connection broke");
     }
     const kept = [...response.headers].filter(([name]) => !OF_CONNECTION.has(name));
-    return new Response(response.body, { status: response.status, headers: kept });
+    const copy = new Response(response.body, { status: response.status, headers: kept });
+    received.set(copy, response);
+    return copy;
   };
 }
 

@@ -7,10 +7,14 @@
 /** The limits of each node, and of each session. */
 export interface Limits {
   readonly requests: number;
+  readonly requestsPerPrincipal: number;
   readonly streams: number;
   readonly streamsPerPrincipal: number;
   readonly idleMs: number;
   readonly absoluteMs: number;
+  /** So many that those of whom the reference knows never reach them. */
+  readonly sessions?: number;
+  readonly sessionsPerPrincipal?: number;
 }
 
 /** What a client takes. */
@@ -54,12 +58,22 @@ export const PATIENCE_MS = 1_000;
 /** All sessions and calls, and what has to become of them. */
 export class Reference {
   now = 0;
+  /** Who may call the tool at this moment. */
+  readonly rights = new Set(["alice", "bob"]);
   readonly sessions: Session[] = [];
   readonly calls: Call[] = [];
   readonly limits: Limits;
+  readonly #early: boolean;
 
-  constructor(limits: Limits) {
+  /** @param early Whether the endpoint knows what the tool needs, before the session is looked at */
+  constructor(limits: Limits, early: boolean) {
     this.limits = limits;
+    this.#early = early;
+  }
+
+  /** Whether somebody is refused by the endpoint, whatever the session. */
+  refusedEarly(owner: string): boolean {
+    return this.#early && !this.rights.has(owner);
   }
 
   get running(): Call[] {
@@ -81,12 +95,15 @@ export class Reference {
     return here.length < this.limits.streams && own.length < this.limits.streamsPerPrincipal;
   }
 
-  #busy(node: number): boolean {
-    return this.running.filter((call) => call.node === node).length >= this.limits.requests;
+  #busy(node: number, whose: string): boolean {
+    const here = this.running.filter((call) => call.node === node);
+    const own = here.filter(({ session: { owner } }) => owner === whose);
+    const { requests, requestsPerPrincipal } = this.limits;
+    return here.length >= requests || own.length >= requestsPerPrincipal;
   }
 
   begin(owner: string, node: number): Session | undefined {
-    if (this.#busy(node)) return undefined;
+    if (this.#busy(node, owner)) return undefined;
     const { now } = this;
     const session = { owner, createdAt: now, usedAt: now, alive: true, listening: undefined };
     return this.sessions[this.sessions.push({ ...session, pushed: [] }) - 1];
@@ -94,12 +111,15 @@ export class Reference {
 
   ping(session: Session, node: number): 200 | 404 | 503 {
     if (!this.use(session)) return 404;
-    return this.#busy(node) ? 503 : 200;
+    return this.#busy(node, session.owner) ? 503 : 200;
   }
 
-  call(session: Session, node: number, id: number, accept: Accept): Call | 404 | 503 {
+  call(session: Session, node: number, id: number, accept: Accept): Call | 403 | 404 | 503 {
+    if (this.refusedEarly(session.owner)) return 403;
     if (!this.use(session)) return 404;
-    if (this.#busy(node)) return 503;
+    if (this.#busy(node, session.owner)) return 503;
+    // What the session was opened with doesn't count, nor what earlier calls were allowed
+    if (!this.rights.has(session.owner)) return 403;
     const call: Call = {
       ...{ session, node, id, accept, startedAt: this.now, state: "running", stream: false },
       ...{ reader: undefined, said: [], asking: new Set<string>(), replies: [] },

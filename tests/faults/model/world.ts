@@ -4,8 +4,10 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { hasScopes } from "../../../src/auth/scopes.ts";
 import { createMcpHandler } from "../../../src/handler/handler.ts";
 import type { McpHandler } from "../../../src/handler/types.ts";
+import { MissingScopesError } from "../../../src/protocol/errors.ts";
 import type { Exchange } from "../../../src/protocol/exchange.ts";
 import { isObject, type JsonObject } from "../../../src/protocol/jsonrpc.ts";
 import { FakeClock, flush } from "../../support/clock.ts";
@@ -100,6 +102,8 @@ export interface Run {
   readonly accept: Accept;
   readonly response: Promise<Response>;
   status: number | undefined;
+  /** Which scopes it was told to ask for, if it was refused. */
+  challenge: string | undefined;
   /** What came instead of a stream. */
   body: string | undefined;
   reader: Reader | undefined;
@@ -111,8 +115,23 @@ const ACCEPT: Readonly<Record<Accept, string>> = {
   sse: "text/event-stream",
 };
 
+/** The scope that the tool needs. */
+const SCOPE = "work";
+
+/** What a client is told that lacks it. */
+export const CHALLENGE = `Bearer error="insufficient_scope", scope="${SCOPE} any"`;
+
+/** Says what its tool needs before it is called. */
+class ScopedStub extends Stub {
+  toolScopes(): readonly string[] {
+    return [SCOPE];
+  }
+}
+
 /** The endpoint. */
 export class World {
+  /** Who has the scope at this moment. */
+  readonly rights = new Set(["alice", "bob", "mallory"]);
   readonly clock = new FakeClock();
   readonly store = new FaultyStore();
   readonly events = new Events();
@@ -121,15 +140,22 @@ export class World {
   readonly #gates = new Map<string, Gate<string>>();
   readonly #replies = new Map<string, string[]>();
 
-  /** @param slow Whether the store takes its time for each of its answers */
-  constructor({ idleMs, absoluteMs, ...limits }: Limits, slow: boolean) {
+  /**
+   * @param slow Whether the store takes its time for each of its answers
+   * @param early Whether the endpoint knows what the tool needs, or only the tool itself
+   */
+  constructor({ idleMs, absoluteMs, ...limits }: Limits, slow: boolean, early: boolean) {
+    const Tools = early ? ScopedStub : Stub;
     const waits: ReadonlySet<string> = new Set(ASYNCHRONOUS);
     if (slow) this.store.fault = (call) => waits.has(call) ? "late" : undefined;
     this.nodes = [0, 1].map(() =>
-      createMcpHandler(new Stub({ work: (exchange) => this.#work(exchange) }), {
+      createMcpHandler(new Tools({ work: (exchange) => this.#work(exchange) }), {
         clock: this.clock,
         store: this.store,
-        authenticate: byToken,
+        authenticate: (request) => {
+          const { id } = byToken(request);
+          return { id, scopes: this.rights.has(id) ? ["any", SCOPE] : ["any"] };
+        },
         onEvent: this.events.onEvent,
         limits,
         sessions: { idleMs, absoluteMs },
@@ -185,11 +211,12 @@ export class World {
     const response = this.at(client, node).call(id, "work", { key }, { accept: ACCEPT[accept] });
     const run: Run = {
       ...{ client, key, id, accept, response },
-      ...{ status: undefined, body: undefined, reader: undefined },
+      ...{ status: undefined, challenge: undefined, body: undefined, reader: undefined },
     };
     response.then(async (response) => {
       await checkResponse(response, [503]);
       run.status = response.status;
+      run.challenge = response.headers.get("www-authenticate") ?? undefined;
       if (response.headers.get("content-type") !== "text/event-stream") {
         run.body = await response.text();
       } else run.reader = this.read(response, client, []);
@@ -230,6 +257,7 @@ export class World {
   }
 
   async #work(exchange: Exchange): Promise<JsonObject> {
+    if (!hasScopes(exchange.principal, [SCOPE])) throw new MissingScopesError([SCOPE]);
     const { arguments: args } = exchange.params;
     const key = isObject(args) ? String(args.key) : "";
     const gate = new Gate<string>();

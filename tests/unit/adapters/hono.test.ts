@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { type Context, Hono } from "hono";
+import { compress } from "hono/compress";
 import { describe, test } from "node:test";
 import { fromHono, mcp } from "../../../src/adapters/hono.ts";
 import { Unauthorized } from "../../../src/auth/errors.ts";
 import { createMcpHandler } from "../../../src/handler/handler.ts";
 import type { McpEvent } from "../../../src/protocol/events.ts";
 import type { Dispatcher, Principal } from "../../../src/protocol/exchange.ts";
+import { McpServer } from "../../../src/server/server.ts";
 import { callBody } from "../../runtimes/raw.ts";
 
 /** Answers every request with who asks. */
@@ -62,6 +64,41 @@ describe("mcp()", () => {
       assert.equal(response.status, 200, read);
       assert.deepEqual((await response.json()).result, { id: "anonymous" });
     }
+  });
+
+  test("[HOST-3] compress() leaves a stream as it is, and compresses JSON", async () => {
+    const told = Promise.withResolvers<void>();
+    const server = new McpServer({ name: "slow", version: "1.0.0" });
+    server.registerTool("long", {}, () => "a".repeat(5_000));
+    server.registerTool("slow", {}, async (_args, ctx) => {
+      ctx.progress(1, 2);
+      await told.promise;
+      return "Done";
+    });
+    const app = new Hono();
+    app.use(compress());
+    app.all("/mcp", mcp(createMcpHandler(server, { sessions: false })));
+    const ask = (name: string) =>
+      app.request("/mcp", {
+        ...call,
+        headers: { "content-type": "application/json", "accept-encoding": "gzip" },
+        body: JSON.stringify({
+          jsonrpc: "2.0",
+          id: 1,
+          method: "tools/call",
+          params: { name, _meta: { progressToken: 1 } },
+        }),
+      });
+    const stream = await ask("slow");
+    assert.equal(stream.headers.get("content-encoding"), null);
+    const reader = stream.body?.pipeThrough(new TextDecoderStream()).getReader();
+    let text = "";
+    // The tool ends only when its progress has arrived.
+    while (!text.includes("notifications/progress")) text += (await reader?.read())?.value;
+    told.resolve();
+    while (!text.includes("Done")) text += (await reader?.read())?.value;
+    await reader?.cancel();
+    assert.equal((await ask("long")).headers.get("content-encoding"), "gzip");
   });
 
   test("[GATE-8] a body that middleware has read is measured all the same", async () => {

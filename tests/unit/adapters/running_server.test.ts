@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import process from "node:process";
-import { describe, test } from "node:test";
+import { afterEach, beforeEach, describe, test } from "node:test";
 import { type Listener, type ListenInit, run } from "../../../src/adapters/running_server.ts";
 import type { McpEvent } from "../../../src/protocol/events.ts";
 import type { Dispatcher } from "../../../src/protocol/exchange.ts";
+import { FakeClock } from "../../support/clock.ts";
 
 /** A dispatcher that knows how many endpoints it is attached to. */
 function dispatcher(): Dispatcher & { attached: number } {
@@ -82,9 +83,35 @@ describe("run()", () => {
     const source = dispatcher();
     const error = new Error("taken");
     const before = process.listenerCount("SIGTERM");
-    await assert.rejects(run(() => Promise.reject(error), source, {}), error);
+    await assert.rejects(run(() => Promise.reject(error), source, {}), { cause: error });
     assert.equal(source.attached, 0);
     assert.equal(process.listenerCount("SIGTERM"), before);
+  });
+
+  test("[CMD-4] an address that can't be listened at is explained, with the runtime's code", async () => {
+    const address = { hostname: "192.0.2.1", port: 80 };
+    const EXPLAINED: readonly (readonly [string | undefined, string])[] = [
+      ["EADDRINUSE", 'Port 80 is in use: choose another with "port", or 0 for any free one'],
+      ["EACCES", 'Port 80 needs more rights: choose one above 1023 with "port"'],
+      [
+        "EADDRNOTAVAIL",
+        'Address 192.0.2.1 isn\'t one of this machine: choose another with "hostname"',
+      ],
+      [
+        "EOTHER",
+        'Choose another address with "hostname" or "port": 192.0.2.1:80: system words',
+      ],
+      [
+        undefined,
+        'Choose another address with "hostname" or "port": 192.0.2.1:80: system words',
+      ],
+    ];
+    for (const [code, message] of EXPLAINED) {
+      const cause = Object.assign(new Error("system words"), code !== undefined && { code });
+      const listen = () => Promise.reject(cause);
+      await assert.rejects(run(listen, dispatcher(), address), { message, cause });
+      if (code !== undefined) await assert.rejects(run(listen, dispatcher(), address), { code });
+    }
   });
 
   test("rejects what is out of range without listening", async () => {
@@ -103,16 +130,36 @@ describe("run()", () => {
 });
 
 describe("run(): signals", () => {
+  const SIGNALS = ["SIGINT", "SIGTERM"] as const;
+  let others: { name: (typeof SIGNALS)[number]; listeners: NodeJS.SignalsListener[] }[] = [];
+
+  // Where one process runs all tests, other modules may listen too, and end it.
+  beforeEach(() => {
+    others = SIGNALS.map((name) => ({ name, listeners: process.listeners(name) }));
+    for (const { name } of others) process.removeAllListeners(name);
+  });
+  afterEach(() => {
+    for (const { name, listeners } of others) {
+      for (const listener of listeners) process.on(name, listener);
+    }
+  });
+
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     test(`[END-1] ${signal} closes the server, and signals mean again what they did`, async () => {
       const before = [process.listenerCount("SIGINT"), process.listenerCount("SIGTERM")];
       const { listen, log } = runtime();
-      const server = await run(listen, dispatcher(), {});
-      assert.equal(process.listenerCount(signal), 1 + (before[0] ?? 0));
+      const clock = new FakeClock();
+      const server = await run(listen, dispatcher(), { clock });
+      const count = () => [process.listenerCount("SIGINT"), process.listenerCount("SIGTERM")];
+      assert.deepEqual(count(), before.map((each) => each + 1));
       process.emit(signal, signal);
-      const after = [process.listenerCount("SIGINT"), process.listenerCount("SIGTERM")];
-      assert.deepEqual(after, before);
       await server.finished;
+      // The same signal, forwarded by a parent
+      process.emit(signal, signal);
+      await clock.advance(499);
+      assert.deepEqual(count(), before.map((each) => each + 1));
+      await clock.advance(1);
+      assert.deepEqual(count(), before);
       assert.deepEqual(log.slice(1), ["stop"]);
     });
   }

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { ANONYMOUS, authenticate, type AuthSettings } from "../../../src/auth/authenticate.ts";
+import { authenticate, type AuthSettings } from "../../../src/auth/authenticate.ts";
 import { Forbidden, Unauthorized, Unavailable } from "../../../src/auth/errors.ts";
 import { Inbound } from "../../../src/http/inbound.ts";
 import { reportRefusal, respond } from "../../../src/http/respond.ts";
 import { isPromise } from "../../../src/internal/types.ts";
 import type { McpEvent } from "../../../src/protocol/events.ts";
-import type { Principal } from "../../../src/protocol/exchange.ts";
+import { ANONYMOUS, type Principal } from "../../../src/protocol/exchange.ts";
 import { Reporter } from "../../../src/protocol/reporter.ts";
 import { FakeClock } from "../../support/clock.ts";
 

@@ -168,6 +168,8 @@ describe("scopes", () => {
     for (const [claims, expected] of cases) {
       assert.deepEqual(readScopes(implied, ...claims), expected);
     }
+    const chain = impliedScopes({ a: ["b"], b: ["c"], c: ["d"] });
+    assert.deepEqual(readScopes(chain, "a"), ["a", "b", "c", "d"]);
     assert.throws(() => impliedScopes({ a: ["b c"] }), TypeError);
   });
 

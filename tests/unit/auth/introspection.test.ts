@@ -148,10 +148,34 @@ describe("introspection(): the answer", () => {
     });
   }
 
+  test("[AUTH-4] endpoints may share it, and a token that is cached for one is no good at others", async () => {
+    const { authenticate, says, endpoint } = bench({ audience: ({ url }) => url });
+    const at = (url: string): Request =>
+      new Request(url, { headers: { authorization: `Bearer ${TOKEN}` } });
+    says({ aud: "https://api.example/one" });
+    for (let call = 0; call < 2; call++) {
+      assert.equal((await authenticate(at("https://api.example/one"))).id, "ada");
+      await assert.rejects(async () => await authenticate(at("https://api.example/two")), {
+        name: "Unauthorized",
+      });
+    }
+    assert.equal(endpoint.asked.length, 3);
+  });
+
   test("[AUTH-4] a list of audiences and the right issuer are good", async () => {
     const { says, check } = bench();
     says({ aud: ["x", AUDIENCE], iss: ISSUER, nbf: 1 });
     assert.equal(await check(), "ada");
+  });
+
+  test("[AUTH-4] a token is good from its nbf on, and no more at its exp", async () => {
+    const { now, says, check } = bench({ cacheMs: 0 });
+    says({ nbf: now });
+    assert.equal(await check(), "ada");
+    says({ nbf: now + 1 });
+    assert.ok(await check() instanceof Unauthorized);
+    says({ nbf: undefined, exp: now });
+    assert.ok(await check() instanceof Unauthorized);
   });
 
   test("[AUTH-4] required scopes → 403, also for tokens that are remembered", async () => {

@@ -106,6 +106,16 @@ describe("jwt(): good tokens", () => {
     await jwt({ ...options, audience })(withToken(many));
   });
 
+  test("[AUTH-4] endpoints may share it, each with an audience of its own", async () => {
+    const { issuer, options } = await bench();
+    const authenticate = jwt({ ...options, audience: ({ url }) => url });
+    const token = await issuer.mint({ claims: { aud: "https://api.example/one" } });
+    const at = (url: string): Request =>
+      new Request(url, { headers: { authorization: `Bearer ${token}` } });
+    assert.equal((await authenticate(at("https://api.example/one"))).id, "ada");
+    await assert.rejects(async () => await authenticate(at("https://api.example/two")), /audience/);
+  });
+
   test("[AUTH-4] a token that names no key is tried with all of them", async () => {
     const { issuer, options } = await bench();
     issuer.keys.push(await makeKey("other"));
@@ -118,6 +128,26 @@ describe("jwt(): good tokens", () => {
     const foreign = await issuer.mint({ header: { kid: undefined } });
     await assertRefused({ ...options, jwks }, foreign, /key of its issuer/);
   });
+});
+
+describe("jwt(): tokens that name no key", () => {
+  for (const [position, good] of [[10, true], [11, false]] as const) {
+    test(`[AUTH-4] are tried with the first ten keys: the key number ${position}`, async () => {
+      const { issuer, options } = await bench();
+      const token = await issuer.mint({ header: { kid: undefined } });
+      const [own] = issuer.jwks.keys;
+      const others = await Promise.all(
+        Array.from({ length: position - 1 }, (_, n) => makeKey(`other-${n}`)),
+      );
+      const keys = [...others.map(({ jwk }) => jwk), own].map((jwk) => ({
+        ...jwk,
+        kid: undefined,
+      }));
+      const jwks = { keys: keys.map((jwk) => JSON.parse(JSON.stringify(jwk))) };
+      if (good) assert.equal((await jwt({ ...options, jwks })(withToken(token))).id, "ada");
+      else await assertRefused({ ...options, jwks }, token, /key of its issuer/);
+    });
+  }
 });
 
 describe("jwt(): tokens that are no good", () => {
@@ -312,7 +342,9 @@ describe("jwt(): options", () => {
     ["a URL of a file", { jwksUri: "file:///jwks" }, TypeError],
     ["plain HTTP", { jwksUri: "http://login.example/jwks" }, TypeError],
     ["a name that only looks like this machine", { jwksUri: "http://127.0.0.1.x/" }, TypeError],
+    ["a name that ends like this machine's", { jwksUri: "http://evillocalhost/" }, TypeError],
     ["a URL with a password", { jwksUri: "https://a:b@login.example/jwks" }, TypeError],
+    ["a URL with a password alone", { jwksUri: "https://:b@login.example/jwks" }, TypeError],
     ["no key set", { jwksUri: undefined, jwks: {} }, TypeError],
     ["a private key", { jwksUri: undefined, jwks: { keys: [{ kty: "EC", d: "x" }] } }, TypeError],
     ["a secret", { jwksUri: undefined, jwks: { keys: [{ kty: "oct", k: "x" }] } }, TypeError],

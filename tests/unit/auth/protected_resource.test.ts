@@ -61,6 +61,15 @@ describe("protectedResource()", () => {
     });
   }
 
+  test("[GATE-13] clients that add a slash to the path, or leave one out, find it", () => {
+    for (const resource of ["https://api.example/mcp", "https://api.example/mcp/"]) {
+      const described = protectedResource({ ...GOOD, resource });
+      for (const path of [`${WELL_KNOWN}/mcp`, `${WELL_KNOWN}/mcp/`, `${WELL_KNOWN}/`]) {
+        assert.equal(described.respond(new Request(`https://api.example${path}`))?.status, 200);
+      }
+    }
+  });
+
   test("[AUTH-4] every page may read it, also with headers that make browsers ask", async () => {
     const described = protectedResource(GOOD);
     const send = (method: string, headers: Record<string, string> = {}) => {

@@ -200,6 +200,32 @@ describe("jwt(): keys behind a URL", () => {
     assert.equal(await check(token), "ada");
   });
 
+  test("[AUTH-4] are as many as a hundred", async () => {
+    const { issuer, endpoint, check, mint } = await bench();
+    const token = await mint();
+    const [own] = issuer.jwks.keys;
+    const others = Array.from({ length: 99 }, (_, n) => ({ ...own, kid: `other-${n}` }));
+    endpoint.answer = () => Response.json({ keys: [...others, own] });
+    assert.equal(await check(token), "ada");
+  });
+
+  test("[AUTH-4] are asked for at a URL whose query stays out of the error", async () => {
+    const { clock, endpoint, mint } = await bench();
+    const authenticate = jwt({
+      issuer: ISSUER,
+      audience: AUDIENCE,
+      jwksUri: `${ISSUER}/jwks?key=s3cret`,
+      fetch: endpoint.fetch,
+      clock,
+    });
+    endpoint.answer = () => new Response(null, { status: 500 });
+    const token = await mint();
+    const error = await Promise.resolve(authenticate(withToken(token))).catch((e: unknown) => e);
+    assert.ok(error instanceof Unavailable && error.cause instanceof Error);
+    assert.match(error.cause.message, /login\.example\/jwks$/);
+    assert.doesNotMatch(String(error.cause.stack), /s3cret/);
+  });
+
   test("[AUTH-4] private keys there are the issuer's fault, not the token's", async () => {
     const { issuer, endpoint, check, mint } = await bench();
     const token = await mint();

@@ -92,7 +92,7 @@ describe("dropUnderscoreHeaders()", () => {
 });
 
 test("[GATE-11, ERA-3] an argument that is repeated as a header is seen, whatever it is called", () => {
-  const headers = { "Mcp-Param-User_Id": "7", "x_user": "forged" };
+  const headers = { "Mcp-Param-User_Id": "7", "x_user": "forged", "x_mcp-param-user": "forged" };
   const request = dropUnderscoreHeaders(new Request("http://localhost/mcp", { headers }));
   assert.equal(request.headers.get("Mcp-Param-User_Id"), "7");
   assert.deepEqual([...request.headers.keys()], ["mcp-param-user_id"]);

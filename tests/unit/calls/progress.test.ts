@@ -41,4 +41,13 @@ describe("Progress", () => {
     assert.equal(sent.length, 3);
     assert.equal(clock.pending, 0);
   });
+
+  test("[CAN-5] a request that has reported its own progress before shows no signs of life", async () => {
+    const clock = new FakeClock();
+    const progress = new Progress("t");
+    assert.equal(progress.admit({ progressToken: "t", progress: 0.5 }), "ok");
+    progress.beat(new DelayLine(clock, 2_000), () => assert.fail());
+    await clock.advance(6_000);
+    assert.equal(clock.pending, 0);
+  });
 });

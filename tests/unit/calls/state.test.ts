@@ -25,6 +25,17 @@ describe("StateSealer", () => {
     assert.deepEqual(await states.open(state, binding), { answers: { a: 1 } });
   });
 
+  test("[ASK-5] no two states begin alike: a nonce that repeats would give the key away", async () => {
+    const clock = new FakeClock();
+    // Two endpoints may have one key.
+    const sealers = [sealer(clock, KEY), sealer(clock, KEY)];
+    const states = await Promise.all(
+      Array.from({ length: 100 }, (_, n) => sealers[n % 2]?.seal({ same: true }, binding)),
+    );
+    // 12 bytes are 16 characters.
+    assert.equal(new Set(states.map((state) => state?.slice(0, 16))).size, 100);
+  });
+
   test("[ASK-5] the order of keys and what differs between rounds don't matter", async () => {
     const states = sealer(new FakeClock(), KEY);
     const state = await states.seal({}, binding);

@@ -33,6 +33,21 @@ describe("MemoryBus", () => {
     assert.deepEqual(heard, []);
   });
 
+  test("[CLU-2] leaving twice doesn't take a later member of the same name along", async () => {
+    const bus = new MemoryBus();
+    let heard = 0;
+    const a = bus.join("a", () => {});
+    const old = bus.join("b", () => assert.fail("it has left"));
+    old.leave();
+    bus.join("b", () => heard++);
+    old.leave();
+    void a.publish(MESSAGE);
+    assert.equal(await a.send("b", MESSAGE), true);
+    assert.equal(await old.send("a", MESSAGE), false);
+    await flush();
+    assert.equal(heard, 2);
+  });
+
   test("a listener may join twice, as two members", async () => {
     const bus = new MemoryBus();
     let heard = 0;

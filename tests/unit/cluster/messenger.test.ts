@@ -103,6 +103,25 @@ describe("NodeMessenger, signed", () => {
     assert.deepEqual(reasons, ["replayed", "foreign", "malformed", "malformed", "foreign"]);
   });
 
+  test("[CLU-2] a message that can't be signed fails alone, and those after it arrive", async () => {
+    const { join } = world();
+    const [a, b] = [join("a", KEYS), join("b", KEYS)];
+    await a.messenger.publish(message(1));
+    const { sign } = crypto.subtle;
+    Object.defineProperty(crypto.subtle, "sign", {
+      value: () => Promise.reject(new Error("no")),
+      configurable: true,
+    });
+    const failed = assert.rejects(async () => await a.messenger.publish(message(2)), /no/);
+    await settle();
+    Object.defineProperty(crypto.subtle, "sign", { value: sign, configurable: true });
+    await failed;
+    await a.messenger.publish(message(4));
+    assert.equal(await a.messenger.send("b", message(5)), true);
+    await settle();
+    assert.deepEqual(b.received.map(({ name }) => name), ["1", "4", "5"]);
+  });
+
   test("[CLU-6] what waits to be signed or checked is bounded", async () => {
     const { join } = world();
     const [a, b] = [join("a", KEYS), join("b", KEYS)];

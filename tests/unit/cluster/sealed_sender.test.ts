@@ -39,6 +39,35 @@ describe("sealSender() and openSender()", () => {
     }
   });
 
+  test("[CLU-5, AUTH-3] fields that are getters of a principal's class travel, its own properties too", async () => {
+    class User {
+      readonly tenant = "t";
+      get id(): string {
+        return "alice";
+      }
+      get issuer(): string {
+        return "https://as.example";
+      }
+      get clientId(): string {
+        return "app";
+      }
+      get scopes(): readonly string[] {
+        return ["a"];
+      }
+      get expiresAt(): number {
+        return 5;
+      }
+      get claims() {
+        return { role: "x" };
+      }
+    }
+    const keys = sealer("k");
+    const sealed = await sealSender(keys, { headers: new Headers(), principal: new User() });
+    const opened = await openSender(keys, sealed);
+    const expected = { ...PRINCIPAL, expiresAt: 5, claims: { role: "x" }, tenant: "t" };
+    assert.deepEqual(opened?.principal, expected);
+  });
+
   test("[CLU-6, ASK-5] nothing else opens as a sender", async () => {
     const keys = sealer("k");
     const sender = { headers: [], principal: PRINCIPAL };

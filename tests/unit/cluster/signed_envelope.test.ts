@@ -13,6 +13,14 @@ function pair(keys: readonly string[] = [KEY], theirs = keys) {
   return { clock, a, b };
 }
 
+/** Adds to a number in the header of an envelope. */
+function rewriteHead(envelope: string, index: number, by: number): string {
+  const [mac = "", head = "", ...rest] = envelope.split("\n");
+  const fields: unknown[] = JSON.parse(head);
+  fields[index] = Number(fields[index]) + by;
+  return [mac, JSON.stringify(fields), ...rest].join("\n");
+}
+
 describe("SignedEnvelopes", () => {
   test("[CLU-6] what one seals the other opens, for it or for everybody", async () => {
     const { a, b } = pair();
@@ -79,6 +87,48 @@ describe("SignedEnvelopes", () => {
     assert.equal((await b.open(envelope)).problem, undefined);
   });
 
+  const signature = "A".repeat(43) + "=";
+  const rewrites: readonly (readonly [field: string, rewrite: (envelope: string) => string])[] = [
+    ["sender", (envelope) => envelope.replace('["a"', '["c"')],
+    ["recipient", (envelope) => envelope.replace('"c"', '"b"')],
+    ["recipient, by all nodes", (envelope) => envelope.replace('"c"', `"${EVERY_NODE}"`)],
+    ["time, by a later one", (envelope) => rewriteHead(envelope, 2, 1)],
+    ["time, by an earlier one", (envelope) => rewriteHead(envelope, 2, -1)],
+    ["sequence number", (envelope) => rewriteHead(envelope, 3, 1)],
+    ["text", (envelope) => envelope.replace("text", "test")],
+    ["signature", (envelope) => signature + envelope.slice(envelope.indexOf("\n"))],
+  ];
+  for (const [field, rewrite] of rewrites) {
+    test(`[CLU-6] an envelope whose ${field} was replaced, all valid, is foreign`, async () => {
+      const { a, b } = pair();
+      const envelope = await a.seal(field.startsWith("recipient") ? "c" : "b", "text");
+      const rewritten = rewrite(envelope);
+      assert.notEqual(rewritten, envelope);
+      assert.deepEqual(await b.open(rewritten), { problem: "foreign" });
+      // It hasn't used up the sequence number either.
+      const own = await a.seal("b", "own");
+      assert.deepEqual(await b.open(own), { from: "a", text: "own" });
+    });
+  }
+
+  test("[CLU-6] a replay is refused while it is fresh, however long its sender says nothing", async () => {
+    const clock = new FakeClock();
+    const b = new SignedEnvelopes({ node: "b", keys: [KEY], clock });
+    const ahead = new FakeClock(clock.now() + 29_999);
+    const a = new SignedEnvelopes({ node: "a", keys: [KEY], clock: ahead });
+    const c = new SignedEnvelopes({ node: "c", keys: [KEY], clock });
+    const envelope = await a.seal("b", "once");
+    assert.equal((await b.open(envelope)).problem, undefined);
+    for (const ms of [31_000, 28_998]) {
+      await clock.advance(ms);
+      // Other senders' envelopes are when silent senders are forgotten.
+      assert.equal((await b.open(await c.seal("b", "other"))).problem, undefined);
+      assert.deepEqual(await b.open(envelope), { problem: "replayed" });
+    }
+    await clock.advance(1);
+    assert.deepEqual(await b.open(envelope), { problem: "stale" });
+  });
+
   test("[CLU-6] a key for states signs no envelope", async () => {
     const { a, clock } = pair();
     const [mac = "", ...signed] = (await a.seal("b", "x")).split("\n");
@@ -96,6 +146,26 @@ describe("SignedEnvelopes", () => {
     assert.notEqual(own, mac);
     const b = new SignedEnvelopes({ node: "b", keys: [KEY], clock });
     assert.deepEqual(await b.open([own, ...signed].join("\n")), { problem: "foreign" });
+  });
+
+  test("[CLU-6] a key that was derived for something else signs no envelope", async () => {
+    const { a, b } = pair();
+    const [, ...signed] = (await a.seal("b", "x")).split("\n");
+    const bytes = (text: string) => new TextEncoder().encode(text);
+    const base = await crypto.subtle.importKey("raw", bytes(KEY), "HKDF", false, ["deriveKey"]);
+    for (const info of ["", "mooring states 1"]) {
+      const key = await crypto.subtle.deriveKey(
+        { name: "HKDF", hash: "SHA-256", salt: new Uint8Array(), info: bytes(info) },
+        base,
+        { name: "HMAC", hash: "SHA-256", length: 256 },
+        false,
+        ["sign"],
+      );
+      const text = bytes(`mooring nodes 1\n${signed.join("\n")}`);
+      const mac = new Uint8Array(await crypto.subtle.sign("HMAC", key, text));
+      const forged = [btoa(String.fromCharCode(...mac)), ...signed].join("\n");
+      assert.deepEqual(await b.open(forged), { problem: "foreign" });
+    }
   });
 
   test("[CLU-6] anything else is malformed, and is answered, not thrown", async () => {

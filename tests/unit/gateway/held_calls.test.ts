@@ -53,7 +53,7 @@ function asking() {
   });
   const clock = new FakeClock();
   const limits = { held: 1, heldPerPrincipal: 1 };
-  const gw = gateway({ upstreams: { up: upstream }, clock, limits });
+  const gw = gateway({ upstreams: { up: upstream }, clock, limits, stateless: "request" });
   return { gw, clock, more: () => more(), finish: () => finish() };
 }
 

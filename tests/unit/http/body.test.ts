@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { checkBody, readBody } from "../../../src/http/gates/body.ts";
+import { Arrivals } from "../../../src/http/gates/arrivals.ts";
+import { checkBody } from "../../../src/http/gates/body.ts";
 import { gateSettings } from "../../../src/http/gates/options.ts";
 import { Inbound } from "../../../src/http/inbound.ts";
-import { DelayLine } from "../../../src/internal/delay_line.ts";
 import { FakeClock } from "../../support/clock.ts";
 import { assertPassed, assertRefused, pass, PING, post } from "./support.ts";
 
@@ -302,7 +302,8 @@ describe("the body's text", () => {
           const headers: Record<string, string> = {};
           if (declared) headers["content-length"] = `${whole.byteLength}`;
           const inbound = new Inbound(streamed(source.stream, headers));
-          const body = await readBody(inbound, limit, new DelayLine(new FakeClock(), 30_000));
+          const settings = gateSettings({ limits: { bodyBytes: limit } });
+          const body = await new Arrivals(settings, new FakeClock()).read(inbound);
           const text = checkBody(body, inbound, limit);
           if (whole.byteLength > limit) {
             assert.ok(typeof text !== "string" && text.status === 413);

@@ -140,6 +140,17 @@ describe("the order of the gates", () => {
     });
   }
 
+  test("[GATE-4, GATE-5] a limiter that answers later is no way around the gates after it", async () => {
+    const options: GateOptions = {
+      rateLimit: { check: () => Promise.resolve({ allowed: true }) },
+      requiredHeader: "x-required",
+    };
+    await assertRefused(await pass(bare("PUT"), options), 405, -32000, "method");
+    await assertRefused(await pass(bare("GET"), options), 403, -32000, "required-header");
+    const text = post(PING, { "content-type": "text/plain" });
+    await assertRefused(await pass(text, options), 415, -32000, "content-type");
+  });
+
   test("[GATE-10] what is mended at every gate passes", async () => {
     const { passed } = await send(FAULTS.reduce((worst, { mend }) => mend(worst), WORST));
     assert.deepEqual(passed, {

@@ -12,11 +12,23 @@ describe("the path gate", () => {
     const options = { path: "/mcp" };
     assertPassed(await pass(at("/mcp?x=1"), options));
     assertPassed(await pass(at("/mcp", "DELETE"), options));
-    for (const path of ["/", "/mcp/", "/mcp/x", "/MCP", "/?/mcp", "//mcp"]) {
+    for (const path of ["/", "/mcp//", "/mcp/x", "/mc", "/MCP", "/?/mcp", "//mcp"]) {
       for (const method of ["GET", "DELETE", "PUT", "OPTIONS"]) {
         await assertRefused(await pass(at(path, method), options), 404, -32000, "path");
       }
     }
+  });
+
+  test("[GATE-13] a slash at the end makes no difference, and any other path is told the right one", async () => {
+    for (const path of ["/mcp", "/mcp/"]) {
+      for (const asked of ["/mcp", "/mcp/", "/mcp?x=1", "/mcp/?x=1"]) {
+        assertPassed(await pass(at(asked), { path }));
+      }
+    }
+    assertPassed(await pass(at("/"), { path: "/" }));
+    const wrong = await pass(at("/sse"), { path: "/mcp" });
+    const message = await assertRefused(wrong, 404, -32000, "path");
+    assert.equal(message, "Not found: the MCP endpoint is at /mcp");
   });
 
   test("[GATE-1] paths are compared as they stand in URLs", async () => {

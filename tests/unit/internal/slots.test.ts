@@ -21,6 +21,16 @@ describe("Slots", () => {
     assert.ok(slots.take("a"));
   });
 
+  test("[STR-15] tells whether it is all places that are taken, or an owner's", () => {
+    const slots = new Slots(2, 1);
+    slots.take("a");
+    assert.ok(!slots.take("a"));
+    assert.equal(slots.full, false);
+    slots.take("b");
+    assert.ok(!slots.take("c"));
+    assert.equal(slots.full, true);
+  });
+
   test("whoever waits until nothing is taken is told once", () => {
     const slots = new Slots(2);
     let told = 0;

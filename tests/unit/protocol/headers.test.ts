@@ -104,7 +104,9 @@ describe("checkParamHeaders", () => {
   });
 
   test("[ERA-3] names that every object has are no arguments", () => {
-    const proto = [{ header: "X", path: ["constructor", "name"], type: "string" }] as const;
-    assert.equal(checkParamHeaders(new Headers(), {}, proto), undefined);
+    for (const path of [["constructor"], ["constructor", "name"], ["__proto__", "toString"]]) {
+      const inherited = [{ header: "X", path, type: "string" }] as const;
+      assert.equal(checkParamHeaders(new Headers(), {}, inherited), undefined, path.join("."));
+    }
   });
 });

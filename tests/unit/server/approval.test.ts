@@ -6,7 +6,7 @@ import { ErrorCode, McpError } from "../../../src/protocol/errors.ts";
 import type { JsonObject } from "../../../src/protocol/jsonrpc.ts";
 import type { Approval } from "../../../src/server/approval.ts";
 import { FakeExchange, type FakeExchangeInit } from "../../support/exchange.ts";
-import { makeServer, rejectsWith } from "./helpers.ts";
+import { errorTextOf, makeServer } from "./helpers.ts";
 
 type Args = { path: string; dry?: boolean | undefined };
 
@@ -96,7 +96,8 @@ describe("approval", () => {
       const { result, exchange, ran } = await call(true, init);
       assert.deepEqual(result, refusal);
       assert.deepEqual(ran, []);
-      assert.equal(exchange.reported.length, reports);
+      const errors = exchange.reported.filter(({ type }) => type === "error");
+      assert.equal(errors.length, reports);
     });
   }
 
@@ -169,11 +170,19 @@ describe("approval", () => {
     assert.match(message, /… \(30\d\d more characters\)$/);
   });
 
+  test("[ASK-4] invisible characters are shown in the question and in the preview", async () => {
+    const path = "a\u{e0041}\u3164\u180e\ufe0f\x9b\u2066b";
+    const { exchange } = await call(({ path }) => `Delete ${path}?`, yes, { path });
+    const message = String(exchange.asked[0]?.params.message);
+    const shown = "a\\u{e0041}\\u3164\\u180e\\ufe0f\\u009b\\u2066b";
+    assert.equal(message, `Delete ${shown}?\n\n{\n  "path": "${shown}"\n}`);
+  });
+
   test("[ASK-4] asks nobody about arguments that don't fit", async () => {
     const server = makeServer();
     server.registerTool("delete", { inputSchema: { path: z.string() }, approval: true }, () => "x");
     const exchange = new FakeExchange("tools/call", { name: "delete", arguments: {} }, yes);
-    await rejectsWith(-32602, /^Fix "path"/, () => server.dispatch(exchange));
+    assert.match(errorTextOf(await server.dispatch(exchange)), /Fix "path"/);
     assert.deepEqual(exchange.asked, []);
   });
 

@@ -45,6 +45,18 @@ describe("ctx", () => {
     assert.equal((await run((ctx) => ctx.session)).value, undefined);
   });
 
+  test("[MOV-3] has the request's _meta, and an empty one where the client sent none", async () => {
+    const { value } = await run((ctx) => ctx._meta, { progressToken: "p" });
+    assert.deepEqual(value, { progressToken: "p" });
+    for (const _meta of [undefined, null, "text", 1]) {
+      const server = makeServer();
+      let seen: unknown;
+      server.registerTool("look", {}, (_args, ctx) => `${seen = ctx._meta}`);
+      await server.dispatch(new FakeExchange("tools/call", { name: "look", _meta }));
+      assert.deepEqual(seen, {});
+    }
+  });
+
   test("its functions work when taken off it", async () => {
     const { exchange } = await run(({ notify, closeStream, progress, log }) => {
       notify({ method: "notifications/a", params: { b: 1 } });

@@ -24,6 +24,15 @@ export async function request(
   return await server.dispatch(new FakeExchange(method, params, init));
 }
 
+/** The text of a result that tells the model what went wrong. */
+export function errorTextOf({ content, isError }: JsonObject): string {
+  assert.equal(isError, true);
+  assert.ok(Array.isArray(content) && content.length === 1);
+  const [block] = content;
+  assert.equal(block.type, "text");
+  return block.text;
+}
+
 /** Runs something that must fail with an {@linkcode McpError}, which is returned. */
 export async function rejectsWith(
   code: number,

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { z } from "zod";
 import { isPromise } from "../../../src/internal/types.ts";
-import { McpError } from "../../../src/protocol/errors.ts";
+import { McpError, MissingCapabilityError } from "../../../src/protocol/errors.ts";
 import { completable } from "../../../src/server/completable.ts";
 import { ResourceTemplate } from "../../../src/server/resource_template.ts";
 import type { McpServer } from "../../../src/server/server.ts";
@@ -32,6 +32,24 @@ describe("prompts/get", () => {
       assert.deepEqual(await request(server, "prompts/get", { name: "p" }), expected);
     });
   }
+
+  test("[SRV-2] the code of a failed question is not the code of a 2025 request", async () => {
+    const server = makeServer();
+    const errors = [new McpError(-1, "The user said no"), new MissingCapabilityError("roots")];
+    server.registerPrompt("p", {}, async (_args, ctx) => `${await ctx.roots()}`);
+    server.registerResource("r", "r://1", {}, async (_uri, ctx) => `${await ctx.roots()}`);
+    for (const error of errors) {
+      const init = { capabilities: { roots: {} }, answer: () => Promise.reject(error) };
+      for (
+        const [method, params] of [["prompts/get", { name: "p" }], ["resources/read", {
+          uri: "r://1",
+        }]] as const
+      ) {
+        const message = new RegExp(`^${error.message}$`);
+        await rejectsWith(-32603, message, () => request(server, method, params, init));
+      }
+    }
+  });
 
   test("[SRV-1] gives the checked arguments and the context; `{}` without a schema", async () => {
     const server = makeServer();

@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 import { isObject, type JsonObject } from "../../../src/protocol/jsonrpc.ts";
 import { StopError } from "../../../src/calls/stop.ts";
 import { Rounds } from "../../../src/server/rounds.ts";
+import { flush } from "../../support/clock.ts";
 import { FakeExchange } from "../../support/exchange.ts";
 
 type Ask = (key: string, params?: JsonObject) => Promise<JsonObject>;
@@ -184,6 +185,16 @@ describe("Rounds", () => {
     const open = rounds.ask("a", METHOD, {});
     exchange.abort(new StopError("disconnected"));
     await assert.rejects(open, (error) => error instanceof StopError);
+  });
+
+  test("[ASK-5] a question that the handler doesn't wait for ends no process when it fails", async () => {
+    const exchange = new FakeExchange("tools/call", {}, { protocolVersion: "2026-07-28" });
+    const rounds = new Rounds(exchange, (_exchange, result) => result);
+    void rounds.ask("a", METHOD, {});
+    // An unhandled rejection would fail this file.
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    assert.equal(exchange.required.length, 1);
+    await flush();
   });
 
   for (const method of ["prompts/get", "resources/read"]) {

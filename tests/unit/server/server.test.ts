@@ -13,11 +13,17 @@ describe("initialize", () => {
   test("[SRV-1] answers with the version agreed on and what the server says of itself", async () => {
     const info = { name: "test", version: "1.0.0", title: "Test", websiteUrl: "https://a.example" };
     const server = new McpServer(info, { instructions: "Be kind" });
-    for (const protocolVersion of ["2025-11-25", "2024-11-05"] satisfies ProtocolVersion[]) {
+    const { name, version, title } = info;
+    const versions: readonly [ProtocolVersion, JsonObject][] = [
+      ["2025-11-25", info],
+      ["2025-06-18", { name, version, title }],
+      ["2024-11-05", { name, version }],
+    ];
+    for (const [protocolVersion, known] of versions) {
       assert.deepEqual(await request(server, "initialize", {}, { protocolVersion }), {
         protocolVersion,
         capabilities: { logging: {} },
-        serverInfo: info,
+        serverInfo: known,
         instructions: "Be kind",
       });
     }
@@ -168,6 +174,31 @@ describe("attach()", () => {
     tool.enable();
     await flush();
     assert.deepEqual(host.broadcasts, []);
+  });
+
+  test("[MOV-3] send…ListChanged() tells what only the application knows, of lists that there are", async () => {
+    const server = makeServer();
+    const host = new FakeHost();
+    server.attach(host);
+    server.registerResource("r", "a://b", {}, () => "x");
+    await flush();
+    host.broadcasts.length = 0;
+    const sendAll = () => {
+      server.sendToolListChanged();
+      server.sendResourceListChanged();
+      server.sendPromptListChanged();
+    };
+    sendAll();
+    sendAll();
+    await flush();
+    assert.deepEqual(host.broadcasts.splice(0), [changed("resources")]);
+    server.registerTool("t", {}, () => "x");
+    server.registerPrompt("p", {}, () => "x");
+    await flush();
+    host.broadcasts.length = 0;
+    sendAll();
+    await flush();
+    assert.deepEqual(host.broadcasts.sort(), ["prompts", "resources", "tools"].map(changed));
   });
 
   test("several endpoints are told, each until it leaves, and none stops another", async () => {

@@ -2,11 +2,14 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { z } from "zod";
 import { isPromise } from "../../../src/internal/types.ts";
-import { McpError } from "../../../src/protocol/errors.ts";
+import { McpError, QuestionError } from "../../../src/protocol/errors.ts";
 import type { JsonObject } from "../../../src/protocol/jsonrpc.ts";
+import { fromJsonSchema } from "../../../src/server/from_json_schema.ts";
 import type { McpServer } from "../../../src/server/server.ts";
+import { ToolError } from "../../../src/server/tool_error.ts";
+import type { RequestContext } from "../../../src/server/types.ts";
 import { FakeExchange, type FakeExchangeInit } from "../../support/exchange.ts";
-import { makeServer, rejectsWith } from "./helpers.ts";
+import { errorTextOf, makeServer, rejectsWith } from "./helpers.ts";
 
 function callOf(name: string, args?: unknown, init?: FakeExchangeInit): FakeExchange {
   return new FakeExchange("tools/call", { name, arguments: args }, init);
@@ -57,7 +60,7 @@ describe("tools/call", () => {
     });
   }
 
-  for (const returned of [undefined, null, 3, {}, { content: "text" }, { structuredContent: [] }]) {
+  for (const returned of [undefined, null, 3, {}, { content: "text" }]) {
     test(`[SRV-2] fails a tool that returns ${JSON.stringify(returned)}`, async () => {
       const server = makeServer();
       server.registerTool("odd", {}, () => returned as unknown as string);
@@ -99,6 +102,77 @@ describe("tools/call", () => {
       assert.equal(await rejectsWith(7, /^Try/, () => server.dispatch(exchange)), error);
       assert.deepEqual(exchange.reported, []);
     }
+  });
+
+  test("[SRV-2] tells the model what a ToolError says, and the operator its cause", async () => {
+    const server = makeServer();
+    const cause = new Error("ECONNREFUSED 10.0.0.7");
+    const thrown: Record<string, ToolError> = {
+      plain: new ToolError("Give a date after 1970"),
+      caused: new ToolError("The library is closed: try tomorrow", { cause }),
+    };
+    for (const [name, error] of Object.entries(thrown)) {
+      const now = () => {
+        throw error;
+      };
+      server.registerTool(`${name} now`, { outputSchema: { n: z.number() } }, now);
+      server.registerTool(`${name} later`, {}, async () => now());
+      for (const when of ["now", "later"]) {
+        const exchange = callOf(`${name} ${when}`);
+        const told = errorTextOf(await server.dispatch(exchange));
+        assert.equal(told, error.message);
+        const during = `tools/call ${name} ${when}`;
+        const reported = name === "plain" ? [] : [{ type: "error", during, error }];
+        assert.deepEqual(exchange.reported, reported);
+      }
+    }
+    assert.ok(thrown.plain instanceof Error && thrown.plain.name === "ToolError");
+    assert.equal(thrown.caused?.cause, cause);
+  });
+
+  test("[SRV-2] a question that failed is the tool's failure, unless the handler goes on", async () => {
+    const server = makeServer();
+    const said = new McpError(-1, "The user said no", { why: "busy" });
+    const caught: unknown[] = [];
+    const roots = (ctx: RequestContext) => ctx.roots();
+    const sample = (ctx: RequestContext) => ctx.sample("s", { messages: [], maxTokens: 1 });
+    const form = (ctx: RequestContext) =>
+      ctx.elicit("f", { message: "Who?", schema: z.object({ name: z.string() }) });
+    const cases: [(ctx: RequestContext) => Promise<unknown>, number, RegExp][] = [
+      [roots, -1, /^A question of the tool "ask" failed: The user said no$/],
+      [sample, -32602, /^A question of the tool "ask" failed: Answer the question with a role/],
+      [form, -32602, /^A question of the tool "ask" failed: Fix "name": /],
+    ];
+    const capabilities = { roots: {}, sampling: {}, elicitation: {} };
+    const answer = (method: string) => {
+      if (method === "roots/list") throw said;
+      return { action: "accept", content: { name: 7 } };
+    };
+    for (const [question, code, told] of cases) {
+      const ask = server.registerTool("ask", {}, async (_args, ctx) => {
+        await question(ctx);
+        return "never";
+      });
+      const params = { name: "ask", arguments: {} };
+      const exchange = new FakeExchange("tools/call", params, { capabilities, answer });
+      assert.match(errorTextOf(await server.dispatch(exchange)), told);
+      assert.deepEqual(exchange.reported, []);
+      ask.update({
+        callback: async (_args, ctx) => {
+          caught.push(await question(ctx).catch((error) => error));
+          return "went on";
+        },
+      });
+      const again = new FakeExchange("tools/call", params, { capabilities, answer });
+      assert.deepEqual((await server.dispatch(again)).isError, undefined);
+      const error = caught.at(-1);
+      assert.ok(error instanceof QuestionError && error instanceof McpError);
+      assert.equal(error.code, code);
+      ask.remove();
+    }
+    const [first] = caught;
+    assert.ok(first instanceof QuestionError);
+    assert.deepEqual([first.message, first.data, first.cause], [said.message, said.data, said]);
   });
 
   test("a stopped call ends with the reason it was stopped for, whatever its handler throws", async () => {
@@ -167,10 +241,10 @@ describe("tools/call", () => {
       await server.dispatch(callOf("sum", { a: { b: [1] } }));
       assert.deepEqual(seen, [{ a: { b: [1] } }]);
       const wrong = { a: { b: [1, "x"] } };
-      await rejectsWith(-32602, /^Fix "a\.b\[1\]": .*[eE]xpected number/, () => {
-        return server.dispatch(callOf("sum", wrong));
-      });
-      await rejectsWith(-32602, /^Fix .*a/, () => server.dispatch(callOf("sum")));
+      const told = errorTextOf(await server.dispatch(callOf("sum", wrong)));
+      assert.match(told, /^Invalid arguments for the tool "sum"\. Fix "a\.b\[1\]": /);
+      assert.match(told, /[eE]xpected number/);
+      assert.match(errorTextOf(await server.dispatch(callOf("sum"))), /Fix .*a/);
       for (const args of ["text", [], null]) {
         await rejectsWith(-32602, /^Give an object as "arguments"$/, () => {
           return server.dispatch(callOf("sum", args));
@@ -179,6 +253,21 @@ describe("tools/call", () => {
       assert.equal(seen.length, 1);
     });
   }
+
+  test("[SRV-2] names every path that is wrong, within a bound", async () => {
+    const server = makeServer();
+    const names = Array.from({ length: 40 }, (_, at) => `field${at}`);
+    const inputSchema = z.object(Object.fromEntries(names.map((name) => [name, z.number()])));
+    server.registerTool("sum", { inputSchema }, () => "ok");
+    const given = (count: number) =>
+      Object.fromEntries(names.map((name, at) => [name, at < count ? "x".repeat(10_000) : 1]));
+    const told = errorTextOf(await server.dispatch(callOf("sum", given(12))));
+    for (const name of names.slice(0, 12)) assert.ok(told.includes(`"${name}": `), name);
+    assert.doesNotMatch(told, /more\)/);
+    const most = errorTextOf(await server.dispatch(callOf("sum", given(40))));
+    assert.match(most, / \(and 20 more\)$/);
+    assert.ok(most.length < 10_000, `${most.length}`);
+  });
 
   test("gives the handler what the schema made of the arguments", async () => {
     const server = makeServer();
@@ -284,7 +373,7 @@ describe("registerTool()", () => {
     }, { name: "bare", inputSchema: { type: "object", properties: {} } }]);
   });
 
-  test("lists a plain JSON Schema as it was given", async () => {
+  test("lists JSON Schema as it was given", async () => {
     const server = makeServer();
     const inputSchema = {
       $schema: "https://json-schema.org/draft/2020-12/schema",
@@ -294,9 +383,12 @@ describe("registerTool()", () => {
       "x-anything": "else",
       additionalProperties: false,
     };
-    server.registerTool("verbatim", { inputSchema }, () => "x");
-    const [tool] = await listed(server);
-    assert.equal(JSON.stringify(tool?.inputSchema), JSON.stringify(inputSchema));
+    server.registerTool("verbatim", { inputSchema: fromJsonSchema(inputSchema) }, () => "x");
+    const { $defs: _, ...plain } = { ...inputSchema, properties: { a: { type: "string" } } };
+    server.registerTool("plain", { inputSchema: plain }, () => "x");
+    const tools = await listed(server);
+    assert.equal(JSON.stringify(tools[0]?.inputSchema), JSON.stringify(inputSchema));
+    assert.equal(JSON.stringify(tools[1]?.inputSchema), JSON.stringify(plain));
   });
 
   test("refuses a name that is taken, and one that is none", () => {
@@ -310,7 +402,7 @@ describe("registerTool()", () => {
     );
   });
 
-  test("refuses schemas that are not of an object", () => {
+  test("refuses input schemas that are not of an object", () => {
     const server = makeServer();
     for (
       const inputSchema of [z.string(), z.union([z.object({}), z.object({})]), { type: "array" }]
@@ -320,11 +412,6 @@ describe("registerTool()", () => {
         /^TypeError: Give an object at the root of the inputSchema of "a"/,
       );
     }
-    const outputSchema = { type: "string" };
-    assert.throws(
-      () => server.registerTool("a", { outputSchema }, () => ({ structuredContent: {} })),
-      /^TypeError: Give an object at the root of the outputSchema of "a"/,
-    );
   });
 
   test("update() changes what is given and leaves the rest and the place", async () => {
@@ -344,7 +431,7 @@ describe("registerTool()", () => {
     const call = () => server.dispatch(callOf("a", { n: 1 }));
     assert.deepEqual(await call(), { content: [{ type: "text", text: "new 1" }] });
     handle.update({ inputSchema: { n: z.string() }, callback: ({ n }) => n.trim() });
-    await rejectsWith(-32602, /^Fix "n"/, call);
+    assert.match(errorTextOf(await call()), /Fix "n"/);
     handle.update({ enabled: false });
     assert.deepEqual((await listed(server)).map(({ name }) => name), ["b"]);
     handle.remove();

@@ -11,6 +11,7 @@ import type {
 } from "../../../src/sessions/types.ts";
 import { FakeClock } from "../../support/clock.ts";
 import { assertLinear } from "../../support/growth.ts";
+import { growthBy } from "../../wire/memory.ts";
 
 const CAPS = { sessions: 5, sessionsPerPrincipal: 3 };
 const LIFETIMES = { idleMs: 50, absoluteMs: 200 };
@@ -294,5 +295,21 @@ describe("MemorySessionStore", () => {
       for (let i = cap; i < cap * 2; i++) add(i);
       assert.equal(store.size, cap);
     });
+  });
+
+  test("[SES-5] nothing is left of owners whose sessions have ended", async () => {
+    const clock = new FakeClock();
+    const store = new MemorySessionStore(CAPS, LIFETIMES, clock);
+    let n = 0;
+    const grown = await growthBy(async () => {
+      for (const last = n + 20_000; n < last; n++) {
+        const owner = `owner ${n} ${"x".repeat(50)}`;
+        store.reserve(`id${n}`, owner);
+        if (n % 2 === 0) store.release(`id${n}`);
+        else if (store.create(record(`id${n}`, owner, clock.now()))) store.end(`id${n}`);
+      }
+    }, 1_000_000);
+    assert.equal(store.size, 0);
+    assert.ok(grown < 1_000_000, `It grew by ${grown} bytes`);
   });
 });

@@ -280,6 +280,27 @@ describe("LoggedConnection: a slow reader", () => {
     assert.deepEqual(bench.closed, ["ended"]);
   });
 
+  test("[STR-10] a buffer that is exactly full takes no more, live or replayed", () => {
+    const size = frames(1, "x").length;
+    for (const replayed of [true, false]) {
+      const bench = new Bench();
+      if (replayed) bench.append("x", "x", "x");
+      const connection = bench.connect({ bufferBytes: 2 * size });
+      if (!replayed) bench.append("x", "x", "x");
+      assert.equal(connection.lastSent, 2);
+    }
+  });
+
+  test("[STR-10] the first event that is dropped unsent closes it at once", async () => {
+    const bench = new Bench({ events: 2 });
+    const connection = bench.connect({ bufferBytes: 10 });
+    bench.append("1", "2", "3");
+    assert.deepEqual(bench.closed, []);
+    bench.append("4");
+    assert.deepEqual(bench.closed, ["slow"]);
+    assert.equal(await new Reader(connection).rest(), frames(1, "1") + retryFrame(1_000));
+  });
+
   test("[STR-10] a gap after a burst that came before anything was read closes it as well", async () => {
     const bench = new Bench({ events: 2 });
     const connection = bench.connect({ bufferBytes: 10 });
@@ -315,6 +336,16 @@ describe("LoggedConnection: closing", () => {
     const again = bench.connect({ after: connection.lastSent });
     bench.end();
     assert.equal(await new Reader(again).rest(), frames(2, "2"));
+  });
+
+  test("[STR-6] a message that could not be logged is the last one sent, once", async () => {
+    for (const [last, sent] of [["2", frame(undefined, "2")], ["1", ""]] as const) {
+      const bench = new Bench();
+      const connection = bench.connect();
+      bench.append("1");
+      connection.close("failed", { last });
+      assert.equal(await new Reader(connection).rest(), frames(1, "1") + sent);
+    }
   });
 
   test("[STR-6] a reader that goes away leaves the stream as it is", async () => {

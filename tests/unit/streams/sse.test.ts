@@ -36,6 +36,13 @@ describe("server-sent events as text", () => {
     assert.equal(frame(undefined, "1\n\nid: forged"), "event: message\ndata: 1 id: forged\n\n");
   });
 
+  test("[STR-2] neither does any one kind of line end", () => {
+    for (const end of ["\n", "\r", "\r\n", "\n\r", "\n\n", "\r\r"]) {
+      const text = frame(undefined, `{"a":${end}1,${end}"b":2}`);
+      assert.equal(text, 'event: message\ndata: {"a": 1, "b":2}\n\n', JSON.stringify(end));
+    }
+  });
+
   test("[STR-2] a comment carries no id and no data", () => {
     assert.equal(KEEP_ALIVE, ": keep-alive\n\n");
   });

@@ -29,7 +29,7 @@ describe("the limits of tasks", () => {
         assert.equal(textOf(result), "Done");
         const { error, status } = await world.call("required");
         assert.equal(status, 200);
-        assert.equal(error.code, -32000);
+        assert.equal(error.code, -32603);
         await world.get(kept);
         const { result: others } = await world.call("optional", {}, { who: "bob" });
         assert.equal(others.resultType, name === "limits.tasks" ? "complete" : "task");

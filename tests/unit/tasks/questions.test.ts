@@ -120,16 +120,17 @@ describe("a task that asks", () => {
     });
   });
 
-  test("[EXT-6] fails by an answer that doesn't fit, unless its tool catches that", async () => {
+  test("[SRV-2, EXT-6] fails its tool by an answer that doesn't fit, unless its tool catches that", async () => {
     await inWorld(async (world) => {
       world.server.registerTool("job", { task: "required" }, async (_args, ctx) => {
         return `${(await askName(ctx)).content?.name}`;
       });
       const id = await world.begin("job");
       await world.update(id, { name: named(7) });
-      const { status, error } = await world.get(id);
-      assert.equal(status, "failed");
-      assert.equal((error as JsonObject).code, -32602);
+      const { status, result } = await world.get(id);
+      assert.equal(status, "completed");
+      assert.equal((result as JsonObject).isError, true);
+      assert.match(String(textOf(result)), /^A question of the tool "job" failed: Fix "name": /);
     });
   });
 
@@ -164,7 +165,7 @@ describe("a task that asks", () => {
       for (let n = 0; n < 1_000; n++) {
         await world.send("tasks/update", { taskId: id, inputResponses: { [n]: named("x") } });
       }
-      assert.equal(((await world.get(id)).error as JsonObject).code, -32000);
+      assert.match(String(textOf((await world.get(id)).result)), /1000 in a task$/);
     });
   });
 

@@ -103,7 +103,7 @@ describe("connect() in 2026-07-28", () => {
     const handler = createMcpHandler(demo(), { authenticate: byToken });
     await assert.rejects(connect(handler, { protocolVersion }), (error) => {
       assert.ok(error instanceof RefusedError);
-      assert.deepEqual([error.status, error.code], [401, -32001]);
+      assert.deepEqual([error.status, error.code], [401, -32603]);
       assert.ok(error.headers.has("www-authenticate"));
       return true;
     });

@@ -35,6 +35,13 @@ describe("callPathOf()", () => {
       "src/handler/close.ts",
     ]);
   });
+
+  test("counts also without the rooms that all others call", () => {
+    const called = ["http/a.ts", "internal/a.ts", "http/b.ts", "protocol/a.ts", "internal/b.ts"]
+      .map((path) => ({ path: `src/${path}`, name: "", calls: 1 }));
+    const { returns, returnsOfOwners } = callPathOf(called);
+    assert.deepEqual([returns, returnsOfOwners], [2, 0]);
+  });
 });
 
 describe("callPathText()", () => {
@@ -46,7 +53,8 @@ describe("callPathText()", () => {
     assert.equal(lines[6], "| 5 | http (again)    | `http/respond.ts`     | respond |");
     assert.equal(
       lines.at(-1),
-      "6 files, 7 functions, 2 returns to a room that the call had left already",
+      "6 files, 7 functions, 2 returns to a room that the call had left already, " +
+        "2 without `internal` and `protocol`",
     );
   });
 });
@@ -55,7 +63,7 @@ describe("callPathSummary()", () => {
   test("has the counts and a row for each stay in a room", () => {
     assert.equal(
       callPathSummary(callPathOf(CALLED)),
-      `6 files, 7 functions, 2 returns to a room that the call had left already.
+      `6 files, 7 functions, 2 returns to a room that the call had left already, 2 without \`internal\` and \`protocol\`.
 
 | Room | Files |
 | - | - |

@@ -31,6 +31,7 @@ describe("layerProblems()", () => {
       module("src/protocol/b.ts"),
       module("src/handler/b.ts", code("src/protocol/a.ts")),
       module("src/testing/mod.ts", type(internal.path), code("src/protocol/a.ts")),
+      module("src/redis/a.ts", type("node_modules/redis/index.d.ts")),
     ];
     assert.deepEqual(problems(...modules), []);
   });

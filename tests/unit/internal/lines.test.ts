@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { Lines } from "../../../src/gateway/upstreams/lines.ts";
+import { Lines } from "../../../src/internal/lines.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
 const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
@@ -48,4 +48,18 @@ test("[GTW-7] a line that is too long is an error, as soon as it is", () => {
 test("[GTW-7] or it is cut, its rest left out, and the next one is whole", () => {
   const lines = new Lines({ maxBytes: 3, cut: true });
   assert.deepEqual(read(lines, encode("abcd"), encode("efg"), encode("h\nij\n")), ["abc", "ij"]);
+});
+
+test("[STD-2] the end of a line that was cut is known, and the last line needs no end", () => {
+  const lines = new Lines({ maxBytes: 3, cut: true });
+  const ends: (string | undefined)[] = [];
+  const long = `${"x".repeat(300)}tail`;
+  for (const piece of ["abcd", long.slice(0, 200), `${long.slice(200)}\nok\nab`]) {
+    for (const _line of lines.push(encode(piece))) {
+      ends.push(lines.cutEnd && decode(lines.cutEnd));
+    }
+  }
+  assert.deepEqual(ends, [long.slice(-256), undefined]);
+  assert.equal(decode(lines.rest()), "ab");
+  assert.equal(decode(lines.rest()), "");
 });

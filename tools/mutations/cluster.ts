@@ -1,0 +1,329 @@
+/**
+ * Faults between nodes.
+ *
+ * @module
+ */
+import type { FaultsByFile } from "../mutations.ts";
+
+const PINNED = "wire/cluster_pinned.test.ts";
+const LOST = "wire/cluster_lost.test.ts";
+const SHARED = "wire/cluster_shared.test.ts";
+const STREAMS = "wire/cluster_streams.test.ts";
+const CONTRACT = "contracts/memory.test.ts";
+const SIGNED = "encoder.encode(`${LABEL}\\n${signed}`)";
+
+/** The faults of a cluster. */
+export const CLUSTER: FaultsByFile = {
+  "cluster/cluster.ts": {
+    tests: [SHARED, STREAMS],
+    faults: [
+      ["CLU-9", "this.drainingAll = draining === true;", "this.drainingAll ||= draining === true;"],
+      ["END-2", "    this.documents.close();\n", ""],
+    ],
+  },
+  "cluster/connect.ts": {
+    tests: [SHARED, STREAMS],
+    faults: [
+      [
+        "CLU-6",
+        "{ bus, node, clock, keys, onMessage",
+        "{ bus, node, clock, keys: undefined, onMessage",
+      ],
+    ],
+  },
+  "cluster/body_parts.ts": {
+    tests: ["unit/cluster/body_parts.test.ts"],
+    faults: [
+      [
+        "CLU-5",
+        "isHighSurrogate(text.charCodeAt(end - 1))) end--;",
+        "isHighSurrogate(text.charCodeAt(end))) end--;",
+      ],
+    ],
+  },
+  "cluster/forwarding.ts": {
+    tests: [
+      PINNED,
+      LOST,
+      "wire/cluster_outage.test.ts",
+      "wire/cluster_once.test.ts",
+      "wire/shares.test.ts",
+    ],
+    faults: [
+      ["CLU-5", 'if (inbound.forwarded) return sessionNotFound("session-unknown");', ""],
+      ["CLU-5", "!(error instanceof NotDelivered) || --left", "--left"],
+      ["CLU-5", "--left === 0 || calls.closing", "true"],
+      ["STR-11", "      giveBack();\n", ""],
+      [
+        "CLU-7",
+        "return pinned.sure ? await this.#lost(session) : unreachable",
+        "return unreachable",
+      ],
+      [
+        "CLU-5",
+        "return pinned.sure ? await this.#lost(session) : unreachable(inbound.requestId)",
+        "return await this.#lost(session)",
+      ],
+      ["CLU-5", "if (requests.length === 0) return () => {};", ""],
+      ["CLU-5", "if (error instanceof NotDelivered) return unreachable(inbound.requestId);", ""],
+      ["CLU-5", "      await pinned.ensureAlive();\n", ""],
+      ["CLU-5", "    inbound.accepts = { json, sse };\n", ""],
+      [
+        "STR-11",
+        "streams.slots.take(share) ? () => streams.slots.give(share) : undefined",
+        "() => {}",
+      ],
+      [
+        "STR-15",
+        "calls.slots.take(share) ? () => calls.slots.give(share) : undefined",
+        "calls.slots.take() ? () => calls.slots.give() : undefined",
+      ],
+    ],
+  },
+  "cluster/incoming.ts": {
+    tests: ["unit/cluster/incoming.test.ts", PINNED, LOST],
+    faults: [
+      ["CLU-5", "if (!this.#serving.has(key)) this.#serve", "this.#serve"],
+      ["CLU-5", "if (granted === undefined) serving.end();\n      else serving", "serving"],
+      ["CLU-5", "if (serving.from === node) serving.end();", "serving.end();"],
+      ["STR-10", "if (this.sent >= this.#granted) await this.#room();", ""],
+      ["CLU-5", "if (this.#ended) return await reader.cancel();", ""],
+      ["CLU-5", "    void this.#reader?.cancel().catch(() => {});\n", ""],
+      ["CLU-5", ".finally(() => this.#serving.delete(key))", ""],
+      ["CLU-5", "if (!(error instanceof Gone)) await this.#failed(serving);", ""],
+      ["CLU-5", "decoder.decode(read.value, { stream: true })", "decoder.decode(read.value)"],
+      ["CLU-5", "const key = `${from} ${message.id}`;", "const key = message.id;"],
+      [
+        "CLU-5",
+        '{ kind: "forward-unknown", ids: unknown }',
+        '{ kind: "forward-unknown", ids: [] }',
+      ],
+    ],
+  },
+  "cluster/memory_bus.ts": {
+    tests: [CONTRACT, "unit/cluster/memory_bus.test.ts"],
+    faults: [
+      ["CLU-2", "if (members.get(node) !== receive) return;", ""],
+      ["CLU-2", "if (other !== node) queueMicrotask", "queueMicrotask"],
+      ["CLU-2", "if (here()) members.delete(node);", "members.delete(node);"],
+    ],
+  },
+  "cluster/memory_documents.ts": {
+    tests: [CONTRACT],
+    faults: [[
+      "CLU-9",
+      "expected !== undefined && expected !== version",
+      "expected && expected !== version",
+    ]],
+  },
+  "cluster/memory_leases.ts": {
+    tests: [CONTRACT],
+    faults: [
+      ["CLU-4", "if (holders.get(key) === holder) holders.delete(key);", "holders.delete(key);"],
+      ["CLU-4", "token: ++this.#token,", "token: this.#token++ % 2,"],
+      ["CLU-4", "      old?.lost();\n", ""],
+      ["CLU-4", "this.#holders.has(key) ? undefined : this", "this"],
+    ],
+  },
+  "cluster/memory_nodes.ts": {
+    tests: [CONTRACT],
+    faults: [
+      ["CLU-5", "entry.until > this.#clock.now()", "entry.until >= this.#clock.now()"],
+      ["CLU-5", "this.#holders.get(session) ?? node;", "node;"],
+      ["CLU-5", "if (this.#holders.get(session) === node) this", "this"],
+      [
+        "CLU-5",
+        "if (holder === node) this.#holders.set",
+        "if (this.#holders.get(session) === undefined) this.#holders.set",
+      ],
+    ],
+  },
+  "cluster/messenger.ts": {
+    tests: ["unit/cluster/messenger.test.ts", SHARED],
+    faults: [
+      ["CLU-5", "Promise.all([ready, this.#last])", "Promise.all([ready])"],
+      ["CLU-6", "if (this.#waiting > MOST_WAITING) {", "if (this.#waiting < 0) {"],
+      ["CLU-6", "      this.#waiting -= size + EACH;\n", ""],
+      ["CLU-6", "this.#last = turn.catch(() => {});", "this.#last = turn;"],
+    ],
+  },
+  "cluster/outgoing.ts": {
+    tests: ["unit/cluster/outgoing.test.ts", LOST, PINNED, "wire/cluster_once.test.ts"],
+    faults: [
+      [
+        "CLU-6",
+        "if (waiting?.to === from) waiting.onMessage(message);",
+        "waiting?.onMessage(message);",
+      ],
+      ["CLU-5", "n !== this.#received + 1 || ", ""],
+      ["CLU-5", " || message.n !== this.#received", ""],
+      ["STR-11", "if (begun) over();", ""],
+      ["CLU-5", 'new NoAnswer("It is unknown', 'new NotDelivered("It is unknown'],
+      [
+        "CLU-5",
+        "new NoAnswer(\"The node doesn't confirm",
+        "new NotDelivered(\"The node doesn't confirm",
+      ],
+      ["CLU-7", 'new NoAnswer("The node is dead")', 'new NotDelivered("The node is dead")'],
+      ["CLU-5", '      waiting.fail(new NotDelivered("The node has left"));\n', ""],
+      ["CLU-5", "    this.#ended = true;\n    this.#stopWaiting?.();", "    this.#ended = true;"],
+      ["CLU-5", "if (this.#taken || this.#ended) return;", "if (!this.#taken) return;"],
+      ["CLU-5", "if (this.#stream) this.#controller?.close();\n    else this", "this"],
+      ["END-1", "if (this.#stream && this.#between) this.#enqueue(retryFrame(retryMs));", ""],
+      ["CLU-5", "      this.#waiting.delete(id);\n", ""],
+    ],
+  },
+  "cluster/pinned_sessions.ts": {
+    tests: [LOST, PINNED, "wire/cluster_outage.test.ts"],
+    faults: [
+      ["CLU-5", "claimed && renewedAt <= due", "claimed && renewedAt < 0"],
+      ["CLU-5", "this.#init.clock.now() >= this.#sureFrom", "true"],
+      ["CLU-5", "!== node) return false;", "=== undefined) return false;"],
+      ["CLU-7", "if (!present && !reached) this.#lost(node);", ""],
+      ["CLU-7", "if (!present && this.#missing.has(node)) {", "if (!present) {"],
+      ["CLU-7", "    await nodes.leave(node);\n", ""],
+      ["END-2", "    this.#stop?.();\n", ""],
+      [
+        "CLU-5",
+        "if (present && await this.#claim(session)) return;",
+        "if (await this.#claim(session)) return;",
+      ],
+      [
+        "CLU-5",
+        "    this.#alive = this.#beat();\n    await this.ensureAlive();",
+        "    await this.ensureAlive();",
+      ],
+      ["CLU-8", "      this.#alive = undefined;\n", ""],
+    ],
+  },
+  "cluster/question_responses.ts": {
+    tests: ["wire/ask.test.ts", SHARED, STREAMS, PINNED],
+    faults: [
+      [
+        "CLU-2",
+        "if (asker === undefined || asker === nodes.node) return unmatched();",
+        "return unmatched();",
+      ],
+      [
+        "ASK-1",
+        "if (!await nodes.send(asker, message)) unmatched();",
+        "await nodes.send(asker, message);",
+      ],
+    ],
+  },
+  "cluster/sealed_sender.ts": {
+    tests: ["unit/cluster/sealed_sender.test.ts", PINNED],
+    faults: [
+      ["CLU-5", "[...headers].filter(([name]) => !DROPPED.has(name))", "[...headers]"],
+      ["CLU-5", "expiresAt === Infinity ? rest : { ...rest, expiresAt }", "{ ...rest, expiresAt }"],
+    ],
+  },
+  "cluster/sequence_numbers.ts": {
+    tests: ["unit/cluster/sequence_numbers.test.ts"],
+    faults: [
+      [
+        "CLU-6",
+        "number <= newest - BEHIND || received.has(number)) return false;",
+        "received.has(number)) return false;",
+      ],
+      ["CLU-6", " || received.has(number)) return false;", ") return false;"],
+      [
+        "CLU-6",
+        "if (now - lastAt < this.#keepMs) break;",
+        "if (now - lastAt <= this.#keepMs) break;",
+      ],
+      ["CLU-6", "    sender.lastAt = now;\n", ""],
+      ["CLU-6", "this.#senders.size >= MOST_SENDERS", "this.#senders.size > MOST_SENDERS"],
+      ["CLU-6", "Math.max(newest, number)", "number"],
+      ["CLU-6", "if (received.size > 2 * BEHIND) this.#forget(sender);", ""],
+    ],
+  },
+  "cluster/shared_documents.ts": {
+    tests: [SHARED, "wire/cluster_outage.test.ts", "wire/shared_store.test.ts"],
+    faults: [
+      ["CLU-9", "    this.#init.announce(this.#name);\n", ""],
+      ["CLU-9", "if (version === this.#version) return;", ""],
+      ["CLU-9", "while (this.#again) {", "if (this.#again) {"],
+      ["CLU-9", "      if (this.#applied.size > 0) this.#arm();\n", ""],
+      ["CLU-9", "    this.refresh(name);\n    this.#arm();", "    this.#arm();"],
+      ["CLU-9", "    this.applied = false;\n", ""],
+      ["END-2", "    this.#stop?.();\n", ""],
+    ],
+  },
+  "cluster/signed_envelope.ts": {
+    tests: ["unit/cluster/signed_envelope.test.ts"],
+    faults: [
+      ["CLU-6", SIGNED, SIGNED.replace("signed}", String.raw`signed.replace(/^\["[^"]*"/, "[")}`)],
+      [
+        "CLU-6",
+        SIGNED,
+        SIGNED.replace("signed}", String.raw`signed.replace(/^(\["[^"]*",)"[^"]*"/, "$1")}`),
+      ],
+      [
+        "CLU-6",
+        SIGNED,
+        SIGNED.replace("signed}", String.raw`signed.replace(/,\d+(,\d+\]\n)/, "$1")}`),
+      ],
+      ["CLU-6", SIGNED, SIGNED.replace("signed}", String.raw`signed.replace(/,\d+\]\n/, "]\n")}`)],
+      [
+        "CLU-6",
+        SIGNED,
+        SIGNED.replace("signed}", String.raw`signed.slice(0, signed.indexOf("\n"))}`),
+      ],
+      [
+        "CLU-6",
+        "new SequenceNumbers(clock, 2 * WINDOW_MS)",
+        "new SequenceNumbers(clock, WINDOW_MS)",
+      ],
+      ["CLU-6", "at) >= WINDOW_MS", "at) > WINDOW_MS"],
+      ["CLU-6", "Math.abs(this.#clock.now() - at)", "this.#clock.now() - at"],
+      ["CLU-6", "if (to !== this.#node && to !== EVERY_NODE)", "if (to === undefined)"],
+      ["CLU-6", "if (from === this.#node || ", "if ("],
+      [
+        "CLU-6",
+        "const [from, to, at, number] = head;",
+        'const [from, to, at, number] = head;\n    if (!this.#numbers.take(from, number)) return { problem: "replayed" };',
+      ],
+      ["CLU-6", "if (!this.#numbers.take(from, number)) return", "if (from === undefined) return"],
+      [
+        "CLU-6",
+        'if (await crypto.subtle.verify("HMAC", key, mac, bytes)) return true;',
+        'return await crypto.subtle.verify("HMAC", key, mac, bytes);',
+      ],
+      ["CLU-6", "info: encoder.encode(LABEL)", "info: new Uint8Array()"],
+    ],
+  },
+  "redis/leases.ts": {
+    tests: ["contracts/redis.test.ts"],
+    faults: [
+      ["CLU-4", "if holder ~= ARGV[2] then return 0 end", ""],
+      [
+        "CLU-4",
+        "if holder ~= ARGV[2] and (holder or token >= tonumber(ARGV[4])) then",
+        "if holder and holder ~= ARGV[2] then",
+      ],
+      [
+        "CLU-4",
+        "if holder ~= ARGV[2] and (holder or token >= tonumber(ARGV[4])) then",
+        "if false then",
+      ],
+      ["CLU-4", "math.max(token + 1, now)", "math.max(token, now)"],
+      ["CLU-4", "if held and ARGV[5] == '1' then return false end", ""],
+      ["CLU-4", "else this.#lose(holder);\n    }, ", "}, "],
+      ["CLU-4", "    this.#remove(holder);\n    try {", "    try {"],
+    ],
+  },
+  "cluster/node_messages.ts": {
+    tests: [SHARED, STREAMS, PINNED, "wire/shared_store.test.ts"],
+    faults: [
+      [
+        "CLU-2",
+        "inflight.cancel(message.request, message.reason)",
+        "inflight.cancel(message.request)",
+      ],
+      ["CLU-3", '?.close("replaced");', ";"],
+      ["CLU-2", "return sessions.endedElsewhere(message.session, message.reason);", "return;"],
+      ["CLU-9", "return documents.refresh(message.name);", "return;"],
+    ],
+  },
+};

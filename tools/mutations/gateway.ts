@@ -1,0 +1,232 @@
+/**
+ * Faults in the gateway.
+ *
+ * @module
+ */
+import type { FaultsByFile } from "../mutations.ts";
+
+const RIGHTS_CHANGE = "gateway/rights_change.test.ts";
+const SLOW = "gateway/slow_upstreams.test.ts";
+const LIMITS = "gateway/limits.test.ts";
+
+const FRAGILE = "gateway/fragile_programs.test.ts";
+const KEPT = "gateway/kept_sessions.test.ts";
+
+/** The faults of the gateway. */
+export const GATEWAY: FaultsByFile = {
+  "gateway/client/era_memory.ts": {
+    tests: [FRAGILE],
+    faults: [
+      ["GTW-16", "    skip();\n", ""],
+      ["GTW-16", 'if (signal.aborted || !isKind(error, "closed")) throw error;', "throw error;"],
+    ],
+  },
+  "gateway/client/handshake.ts": {
+    tests: [FRAGILE],
+    faults: [
+      ["GTW-16", "if (isSilent && !isAnswered) onSilent?.();", ""],
+      ["GTW-16", "facts = await inTime().catch(() => undefined);", ""],
+    ],
+  },
+  "gateway/session/crashes.ts": {
+    tests: ["unit/gateway/crashes.test.ts", FRAGILE],
+    faults: [
+      ["GTW-17", "ranMs >= STABLE_MS ? 0 :", ""],
+      ["GTW-17", "return `${upstream} ${owner}`;", "return `${upstream} ${owner.length}`;"],
+      ["GTW-17", "this.#kept.size < this.#most", "true"],
+      ["GTW-17", "this.#unprobed.add(upstream);", ""],
+      ["GTW-17", "return count >= MANY;", "return count > MANY;"],
+    ],
+  },
+  "gateway/session/sharing_key.ts": {
+    tests: [KEPT],
+    faults: [
+      ["GTW-18", "if (!isAnonymous(principal)) return", "return"],
+      ["GTW-18", " || request.headers.has(HOPS_HEADER)", ""],
+      ["GTW-18", "[ownerKey(principal), ...facts, peer, program]", "[ownerKey(principal)]"],
+    ],
+  },
+  "gateway/session/stateless.ts": {
+    tests: [KEPT],
+    faults: [
+      ["GTW-18", "(share === undefined || sessions.share === share) && ", ""],
+      ["GTW-18", "count >= MOST_EACH && ", "false && "],
+      ["GTW-18", "value.users > 0 || !mayGo(value)", "!mayGo(value)"],
+      [
+        "GTW-18",
+        "if (this.#shared.size === 0) this.#host.capacity.reclaimers.add(this.#reclaim);",
+        "",
+      ],
+      ["GTW-18", "this.#hasReported = true;", ""],
+    ],
+  },
+  "gateway/session/rights.ts": {
+    tests: [RIGHTS_CHANGE],
+    faults: [
+      ["AUTH-7", "JSON.stringify([scopes, shortHash", "JSON.stringify([shortHash"],
+      ["AUTH-7", 'shortHash(JSON.stringify(claims) ?? "")', '""'],
+      ["AUTH-7", ", shortHash(token)]", "]"],
+      ["AUTH-7", "shortHash(token)", "token"],
+    ],
+  },
+  "gateway/session/list_cache.ts": {
+    tests: ["unit/gateway/list_cache.test.ts", RIGHTS_CHANGE, SLOW, "gateway/core_changes.test.ts"],
+    faults: [
+      [
+        "AUTH-7",
+        "const entries = this.#byRights.get(rights);",
+        "const [entries] = this.#byRights.values();",
+      ],
+      ["AUTH-7", "byRights.set(rights, pending)", 'byRights.set("", pending)'],
+      ["GTW-8", "      this.#pending.delete(key);\n", ""],
+      ["AUTH-7", "this.#byRights.size > MAX_RIGHTS", "this.#byRights.size > 2 * MAX_RIGHTS"],
+      ["AUTH-7", "    this.#byRights.delete(rights);\n", ""],
+      ["GTW-8", "if (generation !== this.generation(upstream, kind)) return;", ""],
+      [
+        "GTW-8",
+        "for (const entries of this.#byRights.values()) entries.delete(key);",
+        "this.#byRights.values().next().value?.delete(key);",
+      ],
+      ["GTW-14", "entry.expiresAt <= this.#clock.now()", "entry.expiresAt < this.#clock.now()"],
+      ["GTW-14", "pending?.isAbandoned === true ? undefined : pending", "pending"],
+      ["GTW-14", "if (byRights.get(rights) === pending) byRights.delete(rights);", ""],
+      ["GTW-11", "      this.#pending.delete(keyOf(upstream, kind));\n", ""],
+      ["GTW-11", "      this.#delete(keyOf(upstream, kind));\n", ""],
+    ],
+  },
+  "gateway/session/capacity.ts": {
+    tests: ["unit/gateway/capacity.test.ts", LIMITS],
+    faults: [
+      [
+        "GTW-14",
+        "queue(limits.upstreamSessions, limits.upstreamSessionsPerPrincipal)",
+        "queue(limits.upstreamSessions, limits.upstreamSessions)",
+      ],
+      [
+        "GTW-14",
+        "queue(limits.programs, limits.programsPerPrincipal)",
+        "queue(limits.programs, limits.programs)",
+      ],
+      ["GTW-14", "error.isShare ? `${kind}PerPrincipal` : kind", "kind"],
+      ["GTW-14", "shareKey(ownerKey(principal))", "ownerKey(principal)"],
+      ["GTW-14", "shareKey(ownerKey(principal))", "principal.id"],
+      ["GTW-14", "if (!(error instanceof NoSlotError)) throw error;", ""],
+      ["GTW-14", "isAnonymous(principal) ? undefined : ", ""],
+    ],
+  },
+  "gateway/session/in_time.ts": {
+    tests: ["unit/gateway/in_time.test.ts", SLOW],
+    faults: [
+      ["GTW-14", "if (isRecent && (!isAlone || failure.isSlow)) throw failure.error;", ""],
+      ["GTW-14", "(!isAlone || failure.isSlow)", "true"],
+      ["GTW-14", "clock.now() < failure.retryAt", "true"],
+      ["GTW-14", "if (failure !== undefined && !isAlone) {", "if (failure === null) {"],
+      ["GTW-14", "if (!pending.isLate) report(", "report("],
+      ["GTW-14", "  pending.leaveOut();\n  // While", "  // While"],
+      ["GTW-14", "isAlone ? undefined : 0", "undefined"],
+      ["GTW-14", "isAlone ? undefined : 0", "0"],
+      ["GTW-14", "{ error, isSlow: true }", "{ error, isSlow: false }"],
+      ["GTW-14", "      release();\n", ""],
+      ["GTW-14", "this.answer.then(release, release);", "this.answer.then(release);"],
+      ["GTW-14", "if (this.isLate) return;", ""],
+      ["GTW-14", "deadline(clock, waitMs, signal)", "deadline(clock, Infinity, signal)"],
+      ["GTW-14", " || signal.aborted) throw error;", ") throw error;"],
+    ],
+  },
+  "gateway/session/recent_failures.ts": {
+    tests: ["unit/gateway/recent_failures.test.ts", SLOW],
+    faults: [
+      [
+        "GTW-14",
+        "failure.forgetAt <= this.#clock.now() ? undefined",
+        "failure.forgetAt < this.#clock.now() ? undefined",
+      ],
+      ["GTW-14", "this.#kept.size < this.#most", "this.#kept.size <= this.#most"],
+      ["GTW-14", "if (forgetAt > now && this.#kept.size", "if (this.#kept.size"],
+      ["GTW-14", "    this.remove(upstream, key);\n", ""],
+      ["GTW-14", "now + this.#retryMs + KEPT_MS", "now + KEPT_MS"],
+      ["GTW-14", "retryAt: now + retryMs", "retryAt: now"],
+      ["GTW-14", "key.startsWith(`${upstream} `)", "key.startsWith(upstream)"],
+    ],
+  },
+  "gateway/session/upstream_lists.ts": {
+    tests: [SLOW, RIGHTS_CHANGE, "gateway/core_lists.test.ts"],
+    faults: [
+      [
+        "AUTH-7",
+        "return `${shortHash(rightsKey(context))} ${this.#sessions.owner}`;",
+        "return `${this.#sessions.owner}`;",
+      ],
+      ["GTW-14", "if (pending.isLate) this.#notifyChanged(facts);", ""],
+      ["GTW-14", "if (pending.isLate && entries.length > 0) this.#notifyChanged(facts, kind);", ""],
+      ["GTW-14", "if (this.#openings.get(name) === opening) this.#openings.delete(name);", ""],
+      ["GTW-14", "isProgram ? openTimeoutMs + listTimeoutMs : listTimeoutMs", "listTimeoutMs"],
+      ["GTW-14", "isAlone ? aloneMs : listWaitMs", "listWaitMs"],
+      ["GTW-8", "isLasting ? Infinity : keepMs", "Infinity"],
+      ["GTW-8", "isLasting ? Infinity : keepMs", "keepMs"],
+      [
+        "GTW-14",
+        "pending.isLate ? Math.max(listCacheMs, LATE_LIST_MS) : listCacheMs",
+        "listCacheMs",
+      ],
+    ],
+  },
+  "gateway/shared/login.ts": {
+    tests: ["gateway/login.test.ts"],
+    faults: [
+      ["GTW-15", '  "authorization",\n', ""],
+      ["GTW-15", '  "cookie",\n', ""],
+      ["GTW-15", '  "x-api-key",\n', ""],
+      ["GTW-15", '  "mcp-session-id",\n', ""],
+      ["GTW-15", '  "last-event-id",\n', ""],
+      ["GTW-15", '  "cf-access-",\n', ""],
+      ["GTW-15", '.replaceAll("_", "-")', ""],
+      ["GTW-15", "hyphened.startsWith(prefix)", "hyphened === prefix"],
+      ["GTW-15", "new Request(withoutToken(request.url)", "new Request(request.url"],
+      ["GTW-15", "    stripped.set(shown, shown);\n", ""],
+    ],
+  },
+  "gateway/shared/slot_queue.ts": {
+    tests: ["unit/gateway/slot_queue.test.ts", LIMITS],
+    faults: [
+      ["GTW-14", "new Slots(most, mostEach)", "new Slots(most)"],
+      [
+        "GTW-14",
+        "if (!this.#places.take(owner)) throw this.#refusal();",
+        "this.#places.take(owner);",
+      ],
+      ["GTW-14", "Math.min(most, MAX_WAITING), mostEach", "Math.min(most, MAX_WAITING)"],
+      ["GTW-14", "Math.min(most, MAX_WAITING)", "most"],
+      ["GTW-14", "if (waiter.isAdmitted) this.#give(owner);", ""],
+      ["GTW-14", "if (isReleased) return;", ""],
+      ["GTW-14", "      limit.clear();\n", ""],
+      ["GTW-14", "      this.#places.give(owner);\n", ""],
+      ["GTW-14", "      this.#waiting.delete(waiter);\n", ""],
+      ["GTW-14", "waiter.isAdmitted || !this.#slots.take", "!this.#slots.take"],
+      [
+        "GTW-14",
+        "!this.#slots.take(waiter.owner)) continue;",
+        "!this.#slots.take(waiter.owner)) return;",
+      ],
+      ["GTW-14", "new NoSlotError(!this.#slots.full)", "new NoSlotError(this.#slots.full)"],
+    ],
+  },
+  "gateway/shared/task_queue.ts": {
+    tests: ["unit/gateway/task_queue.test.ts", "gateway/outgoing_bounds.test.ts"],
+    faults: [
+      ["GTW-8", "this.#running < this.#most", "this.#running <= this.#most"],
+      [
+        "GTW-8",
+        "this.#waiting.length >= this.#mostWaiting",
+        "this.#waiting.length > this.#mostWaiting",
+      ],
+      [
+        "GTW-8",
+        "if (next === undefined) this.#running--;",
+        "this.#running--;\n      if (next === undefined) return;",
+      ],
+      ["GTW-8", "this.#waiting.shift()", "this.#waiting.pop()"],
+      ["GTW-8", "this.#run(task, true)", "this.#run(task)"],
+    ],
+  },
+};

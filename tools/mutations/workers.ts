@@ -1,0 +1,57 @@
+/**
+ * Faults in what serves on Cloudflare Workers.
+ *
+ * @module
+ */
+import type { FaultsByFile } from "../mutations.ts";
+
+const RESTART = "unit/durable/restart.test.ts";
+const CONTRACTS = "contracts/durable.test.ts";
+const UNIT = "unit/adapters/workers.test.ts";
+const PER_REQUEST = "unit/internal/per_request.test.ts";
+
+/** The faults of the Workers adapter and of its storage. */
+export const WORKERS: FaultsByFile = {
+  "durable/event_log.ts": {
+    tests: [RESTART, CONTRACTS],
+    faults: [
+      ["WRK-6", "if (!answered.has(request)) this.append", "this.append"],
+      ["STR-7", "held === 0 || (Number(row?.count)", "true || (Number(row?.count)"],
+      ["STR-7", "bytes <= MOST_BYTES && (", "("],
+      ["STR-7", "now - retainMs,", "now,"],
+    ],
+  },
+  "durable/session_store.ts": {
+    tests: [RESTART, CONTRACTS],
+    faults: [
+      ["WRK-3", "      this.#then = Number(used_at);\n", "      this.#then = this.#clock.now();\n"],
+      ["WRK-3", "    stored.notedAt = now;\n", "    return;\n"],
+      ["WRK-5", "    if (!this.#stored.has(id)) return;\n", ""],
+    ],
+  },
+  "adapters/workers_ids.ts": {
+    tests: [UNIT],
+    faults: [
+      ["WRK-5", "index < this.#secrets.length", "index < 1"],
+      ["WRK-5", "encoder.encode(`mooring session id\\0${random}`)", 'encoder.encode("")'],
+    ],
+  },
+  "adapters/workers_session.ts": {
+    tests: [UNIT],
+    faults: [
+      ["WRK-4", "    await this.#state.storage.deleteAll();\n", ""],
+      ["WRK-4", "    await this.#state.storage.deleteAlarm();\n", ""],
+    ],
+  },
+  "adapters/idle_clock.ts": {
+    tests: [UNIT],
+    faults: [
+      ["WRK-4", "if (this.#running) this.#start(timer);", "this.#start(timer);"],
+      ["WRK-4", "timer.due - this.now()", "timer.due"],
+    ],
+  },
+  "internal/end_of_turn.ts": {
+    tests: [PER_REQUEST],
+    faults: [["WRK-2", "        if (work.list === undefined) return;\n", ""]],
+  },
+};

@@ -1,0 +1,214 @@
+/**
+ * Makes the npm package: `deno pack` compiles each module and its declarations, then this adds what it
+ * leaves out: the bundled command, the dependencies, and the facts about the package. The last line that
+ * it prints is the path of the tarball.
+ *
+ * @module
+ */
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import process from "node:process";
+import { run } from "./process.ts";
+import { installPackages, installPackageTools, packageTool, ROOT } from "./runtimes.ts";
+
+const LIMIT_MS = 300_000;
+/** The folder for everything that this makes. */
+const DIST = join(ROOT, "dist");
+/** The folder that becomes the tarball. */
+const PACKAGE = join(DIST, "package");
+
+/** The module of the command, and the file that it is bundled into, from the package's root. */
+const COMMAND = { source: "src/cli/main.js", types: "./src/cli/main.d.ts", file: "bin/mooring.js" };
+
+/** The file for the licenses of what is bundled with the command, from the package's root. */
+const LICENSES = "bin/LICENSES.txt";
+/** The file in which the bundler lists what it bundled. */
+const METAFILE = join(DIST, "bundle.json");
+
+/** What a package of the registry says about itself, as far as this reads it. */
+interface Manifest {
+  readonly dependencies: Readonly<Record<string, string>>;
+  readonly engines: Readonly<Record<string, string>>;
+}
+
+/**
+ * What every server needs is installed with the package, at the versions that are tested, and so is what is
+ * small and may be in the application at another version.
+ */
+const DEPENDENCIES = [
+  "@cfworker/json-schema",
+  "@hono/node-server",
+  "@noble/hashes",
+  "eventsource-parser",
+  "hono",
+];
+
+/**
+ * What only some entry points need is installed by who uses them. A range, since the version must be the
+ * one that the application itself has.
+ */
+const PEERS = [
+  "@modelcontextprotocol/client",
+  "@opentelemetry/api",
+  "jose",
+  "oauth4webapi",
+  "prom-client",
+  "redis",
+  "yaml",
+  "zod",
+];
+
+/** Begins the bundle. Packages that are CommonJS need a `require` for the modules of Node. */
+const BANNER = `#!/usr/bin/env node
+import { createRequire } from "node:module";
+const require = createRequire(import.meta.url);`;
+
+/** What the bundled command contains, and nothing else imports. */
+const BUNDLED = ["commander", "jsonc-parser", "leven"];
+
+/**
+ * Returns the package's `package.json`.
+ *
+ * @param packed The one that `deno pack` made
+ * @param source The one of the source
+ * @throws {Error} If a dependency of the source is in none of the lists
+ */
+export function manifestOf(
+  packed: Readonly<Record<string, unknown>>,
+  source: Manifest,
+): Record<string, unknown> {
+  const versionOf = (name: string): string => {
+    const version = source.dependencies[name];
+    if (version === undefined) throw new Error(`Remove "${name}" from the lists of tools/pack.ts`);
+    return version;
+  };
+  const known = new Set([...DEPENDENCIES, ...PEERS, ...BUNDLED]);
+  const unknown = Object.keys(source.dependencies).filter((name) => !known.has(name));
+  if (unknown.length > 0) {
+    throw new Error(`Add to a list of tools/pack.ts who installs them: ${unknown.join(", ")}`);
+  }
+  // `deno pack` makes the exports from those of deno.json.
+  const exports = packed["exports"] as Record<string, unknown>;
+  const cli = { types: COMMAND.types, default: `./${COMMAND.file}` };
+  return {
+    name: packed["name"],
+    version: packed["version"],
+    description: "MCP servers on the web standards: one function from Request to Response, with " +
+      "sessions, owners, resumable streams and bounds that hold",
+    license: packed["license"],
+    keywords: ["mcp", "model context protocol", "server", "gateway", "fetch", "deno", "bun"],
+    type: "module",
+    engines: source.engines,
+    sideEffects: [`./${COMMAND.file}`],
+    main: packed["main"],
+    types: packed["types"],
+    exports: { ...exports, "./cli": cli, "./package.json": "./package.json" },
+    bin: { mooring: COMMAND.file },
+    dependencies: Object.fromEntries(DEPENDENCIES.map((name) => [name, versionOf(name)])),
+    peerDependencies: Object.fromEntries(PEERS.map((name) => [name, `^${versionOf(name)}`])),
+    peerDependenciesMeta: Object.fromEntries(PEERS.map((name) => [name, { optional: true }])),
+  };
+}
+
+async function succeed(program: string, args: readonly string[], cwd = ROOT): Promise<string> {
+  const { code, output } = await run(program, args, { cwd, limitMs: LIMIT_MS });
+  if (code === 0) return output;
+  throw new Error(`Look why ${program} ${args.join(" ")} failed:\n${output}`);
+}
+
+/** Compiles the modules into {@linkcode PACKAGE}. */
+async function compile(): Promise<void> {
+  const raw = join(DIST, "compiled.tgz");
+  const flags = ["--quiet", "--allow-dirty", "--no-source-maps"];
+  await succeed(process.execPath, ["pack", ...flags, "--output", raw]);
+  await succeed("tar", ["--extract", "--gzip", "--file", raw, "--directory", DIST]);
+  await rm(raw);
+  for (const file of await readdir(PACKAGE, { recursive: true })) {
+    if (!file.endsWith(".d.ts")) continue;
+    const path = join(PACKAGE, file);
+    await writeFile(path, repaired(await readFile(path, "utf8")));
+  }
+}
+
+/**
+ * Puts `readonly` behind a member's comment. `deno pack` writes it before, where a comment of several lines
+ * makes it the name of a member of its own.
+ */
+export function repaired(declarations: string): string {
+  return declarations.replace(/\breadonly (\/\*\*[^]*?\*\/) /g, "$1 readonly ");
+}
+
+/**
+ * Bundles the command with the packages that it needs, so that it runs without installing any of them, and
+ * puts their licenses beside it. Redis stays outside: few commands use it. The modules that are only the
+ * command's are not in the package a second time.
+ */
+async function bundleCommand(version: unknown): Promise<void> {
+  // The command reads its version from there.
+  const project = join(PACKAGE, "deno.json");
+  await writeFile(project, JSON.stringify({ version }));
+  await succeed(packageTool("esbuild/bin/esbuild"), [
+    join(PACKAGE, COMMAND.source),
+    ...[
+      "--bundle",
+      "--platform=node",
+      "--main-fields=module,main",
+      "--format=esm",
+      "--target=node22",
+      "--minify-syntax",
+    ],
+    ...["--external:redis", "--legal-comments=none", `--banner:js=${BANNER}`],
+    ...[`--outfile=${join(PACKAGE, COMMAND.file)}`, `--metafile=${METAFILE}`],
+  ]);
+  await rm(project);
+  const { inputs } = JSON.parse(await readFile(METAFILE, "utf8"));
+  await writeFile(join(PACKAGE, LICENSES), await licensesOf(Object.keys(inputs)));
+  const folder = dirname(join(PACKAGE, COMMAND.source));
+  for (const file of await readdir(folder)) {
+    if (file.endsWith(".js")) await rm(join(folder, file));
+  }
+}
+
+/** Returns the licenses of the packages that a bundle's modules are from, which must accompany it. */
+async function licensesOf(modules: readonly string[]): Promise<string> {
+  const folders = modules.flatMap((path) => {
+    const [, folder] = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(path) ?? [];
+    return folder === undefined ? [] : [join(ROOT, folder)];
+  });
+  const texts = await Promise.all(
+    [...new Set(folders)].sort().map(async (folder) => {
+      const { name, version } = JSON.parse(await readFile(join(folder, "package.json"), "utf8"));
+      const file = (await readdir(folder)).find((name) => /^licen[cs]e(\.\w+)?$/i.test(name));
+      if (file === undefined) {
+        throw new Error(`Find the license of ${name}, which has no such file`);
+      }
+      return `${name} ${version}\n\n${(await readFile(join(folder, file), "utf8")).trim()}\n`;
+    }),
+  );
+  return texts.join(`\n${"-".repeat(80)}\n\n`);
+}
+
+/** Makes the package and returns the tarball's path. */
+export async function pack(): Promise<string> {
+  await installPackages();
+  await installPackageTools();
+  await rm(DIST, { recursive: true, force: true });
+  await mkdir(DIST, { recursive: true });
+  await compile();
+  const file = join(PACKAGE, "package.json");
+  const packed = JSON.parse(await readFile(file, "utf8"));
+  await bundleCommand(packed.version);
+  const source = JSON.parse(await readFile(join(ROOT, "package.json"), "utf8"));
+  await writeFile(file, `${JSON.stringify(manifestOf(packed, source), null, 2)}\n`);
+  const made = await succeed("npm", ["pack", "--silent", "--pack-destination", DIST], PACKAGE);
+  return join(DIST, made.trim().split("\n").at(-1) ?? "");
+}
+
+if (import.meta.main) {
+  try {
+    console.log(await pack());
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    process.exitCode = 1;
+  }
+}

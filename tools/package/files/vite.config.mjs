@@ -1,0 +1,3 @@
+export default {
+  build: { lib: { entry: "edge.mjs", formats: ["es"], fileName: "edge" }, outDir: "vite" },
+};
