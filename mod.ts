@@ -58,28 +58,41 @@
  * @module
  */
 export { Forbidden, Unauthorized, Unavailable } from "./src/auth/errors.ts";
+export { addressKey } from "./src/http/gates/address_key.ts";
 export { tokenBucket } from "./src/http/gates/token_bucket.ts";
 export { createMcpHandler } from "./src/handler/handler.ts";
-export { ErrorCode, McpError, MissingCapabilityError } from "./src/protocol/errors.ts";
+export {
+  ErrorCode,
+  McpError,
+  MissingCapabilityError,
+  MissingScopesError,
+  QuestionError,
+} from "./src/protocol/errors.ts";
 export { LOG_LEVELS } from "./src/protocol/shapes.ts";
+export { onToolCall } from "./src/calls/on_tool_call.ts";
 export { StopError } from "./src/calls/stop.ts";
 export { completable } from "./src/server/completable.ts";
 export { ResourceTemplate } from "./src/server/resource_template.ts";
+export { fromJsonSchema } from "./src/server/from_json_schema.ts";
 export { McpServer } from "./src/server/server.ts";
 export { withJsonSchema } from "./src/server/standard_schema.ts";
+export { ToolError } from "./src/server/tool_error.ts";
 export { UriTemplate } from "./src/server/uri_template.ts";
 
 export type { ForbiddenOptions, UnauthorizedOptions } from "./src/auth/errors.ts";
 export type { ProtectedResource } from "./src/auth/protected_resource.ts";
+export type { ServerCard } from "./src/discovery/server_card.ts";
 export type { Store } from "./src/cluster/types.ts";
 export type { TokenBucketOptions } from "./src/http/gates/token_bucket.ts";
 export type { RateLimitDecision, RateLimiter } from "./src/http/gates/rate_limit.ts";
 export type { GateLimits, GateOptions, RequiredHeader } from "./src/http/gates/options.ts";
+export type { HostRequest, RequestHead, RequestSource } from "./src/http/inbound.ts";
 export type { Reply, ReplyBody, ReplyHeaders } from "./src/http/reply.ts";
 export type { Authorize, AuthorizeMessage } from "./src/auth/authorize.ts";
 export type {
   AccessOptions,
   ClusterOptions,
+  EventOptions,
   HandlerLimits,
   HandlerSessions,
   HandlerStats,
@@ -106,13 +119,18 @@ export type {
   TextContent,
 } from "./src/protocol/content.ts";
 export type {
+  ApprovalAnswer,
+  ClientProgram,
   McpEvent,
   MessageProblem,
+  OperatorActKind,
   RefusalReason,
+  RequestFacts,
   RequestOutcome,
   SessionEndReason,
   StreamCloseReason,
   UpstreamCloseReason,
+  UpstreamLimit,
 } from "./src/protocol/events.ts";
 export type {
   ClientFacts,
@@ -120,13 +138,25 @@ export type {
   DispatcherHost,
   Exchange,
   ExchangeSession,
+  LimitStatus,
   Notification,
   NotificationExchange,
   Principal,
   SessionState,
   SharedDocumentHandle,
+  UpstreamControl,
+  UpstreamStatus,
 } from "./src/protocol/exchange.ts";
+export type { Chain, Middleware, Next, Passage } from "./src/protocol/middleware.ts";
+export type { RequestTarget } from "./src/protocol/target.ts";
+export type {
+  NextToolCall,
+  ToolOutcome,
+  ToolRequest,
+  ToolRequestChanges,
+} from "./src/calls/on_tool_call.ts";
 export type { HeaderParam } from "./src/protocol/headers.ts";
+export type { Hidden, ItemMethod } from "./src/protocol/items.ts";
 export type {
   JsonObject,
   JsonRpcError,
@@ -147,7 +177,7 @@ export type {
   ServerCapabilities,
   ToolAnnotations,
 } from "./src/protocol/shapes.ts";
-export type { ProtocolVersion } from "./src/protocol/versions.ts";
+export type { Era, ProtocolVersion } from "./src/protocol/versions.ts";
 export type { StopKind } from "./src/calls/stop.ts";
 export type { Approval } from "./src/server/approval.ts";
 export type { Extension } from "./src/server/extension.ts";
@@ -177,14 +207,17 @@ export type {
 export type { TaskSupport, ToolTask } from "./src/server/tool_task.ts";
 export type { ToolCall, ToolChanges, ToolConfig, ToolHandle } from "./src/server/tools.ts";
 export type {
+  AnyData,
   ArgumentsOf,
   Completer,
   Contents,
   ContextSession,
+  DataOf,
   Elicit,
   ErrorResult,
   FormAnswer,
   Handle,
+  NoArguments,
   PromptHandler,
   PromptReturn,
   ReadHandler,

@@ -89,7 +89,7 @@ if (import.meta.main) {
   const { url } = await serve(server, { port: Number(values.port) });
   const hello = '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":' +
     '"2025-11-25","capabilities":{},"clientInfo":{"name":"curl","version":"1.0.0"}}}';
-  const inspect = `npx -y @modelcontextprotocol/inspector --cli ${url} --transport http`;
+  const inspect = `npx -y @modelcontextprotocol/inspector@2.12.0 --cli ${url} --transport http`;
   console.log(`Listening at ${url}. Try it:
 
   curl -si ${url} -H 'content-type: application/json' -d '${hello}'

@@ -52,7 +52,7 @@ if (import.meta.main) {
     ? await import("@mooring/mcp/bun")
     : await import("@mooring/mcp/node");
   const { url } = await serve(gw, { port: Number(values.port) });
-  const inspect = `npx -y @modelcontextprotocol/inspector --cli ${url} --transport http`;
+  const inspect = `npx -y @modelcontextprotocol/inspector@2.12.0 --cli ${url} --transport http`;
   const hello = '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":' +
     '"2025-11-25","capabilities":{},"clientInfo":{"name":"curl","version":"1.0.0"}}}';
   console.log(

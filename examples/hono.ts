@@ -55,7 +55,7 @@ if (import.meta.main) {
 
   curl -si ${url} -H 'content-type: application/json' -d '{"jsonrpc":"2.0","id":1,"method":"ping"}'
 
-  npx -y @modelcontextprotocol/inspector --cli ${url} --transport http \\
+  npx -y @modelcontextprotocol/inspector@2.12.0 --cli ${url} --transport http \\
     --header 'X-Api-Key: ${key}' --method tools/call --tool-name whoami
 `);
   });

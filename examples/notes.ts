@@ -81,7 +81,7 @@ if (import.meta.main) {
     : await import("@mooring/mcp/node");
   const { url } = await serve(server, { ...options, port: Number(values.port) });
   const [token] = users.keys();
-  const inspect = `npx -y @modelcontextprotocol/inspector --cli ${url} --transport http`;
+  const inspect = `npx -y @modelcontextprotocol/inspector@2.12.0 --cli ${url} --transport http`;
   console.log(`Listening at ${url}. Try it without a token, and with one:
 
   curl -si ${url} -H 'content-type: application/json' -d '{"jsonrpc":"2.0","id":1,"method":"ping"}'
