@@ -3,13 +3,16 @@
  *
  * @module
  */
-import { createMcpHandler, type McpHandlerOptions, McpServer, Unauthorized } from "../../mod.ts";
+import { createMcpHandler, type McpHandlerOptions, McpServer } from "../../mod.ts";
+import { bearer } from "../../src/auth/bearer.ts";
 import { KIND_NAMES } from "../kinds.ts";
 import { PRINCIPALS } from "../messages.ts";
 import { toolsFor } from "../tools.ts";
 import type { Listening, Stack, StackInit, StackModule } from "./types.ts";
 
-const principals = new Map(PRINCIPALS.map(({ id, authorization }) => [authorization, { id }]));
+const principals = new Map(
+  PRINCIPALS.map(({ id, authorization }) => [authorization.slice("Bearer ".length), { id }]),
+);
 
 function serverOf({ tools }: StackInit): McpServer {
   const server = new McpServer({ name: "bench", version: "1.0.0" });
@@ -26,11 +29,7 @@ const KEYS = ["a secret of a benchmark that nobody needs to keep"];
 
 function optionsOf({ tools, room, clock, store }: StackInit): McpHandlerOptions {
   return {
-    authenticate(request) {
-      const principal = principals.get(request.headers.get("Authorization") ?? "");
-      if (principal === undefined) throw new Unauthorized();
-      return principal;
-    },
+    authenticate: bearer({ verify: (token) => principals.get(token) }),
     allowedOrigins: ["https://app.example"],
     requests: {
       timeoutMs: 60_000,

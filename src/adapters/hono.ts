@@ -25,6 +25,7 @@
  *
  * @module
  */
+import { readsHead } from "../auth/authenticate.ts";
 import type { McpHandlerOptions } from "../handler/types.ts";
 import type { MaybePromise } from "../internal/types.ts";
 import type { Principal } from "../protocol/exchange.ts";
@@ -93,13 +94,13 @@ export function fromHono<C extends HonoContext = HonoContext>(
   pick: (c: C) => MaybePromise<Principal | undefined> = principalVariable,
 ): NonNullable<McpHandlerOptions["authenticate"]> {
   checkPick(pick, "the context");
-  return (_request, context) => {
+  return readsHead((_request, context) => {
     if (!isHonoContext(context)) {
       throw new TypeError("Mount the handler with mcp(): fromHono() needs a Hono context");
     }
     // The caller declares the type of the app's context; only `pick` relies on it.
     return required(pick(context as C));
-  };
+  });
 }
 
 function principalVariable(c: HonoContext): Principal | undefined {

@@ -16,6 +16,7 @@
  * @module
  */
 import type { IncomingMessage } from "node:http";
+import { readsHead } from "../auth/authenticate.ts";
 import type { McpHandlerOptions } from "../handler/types.ts";
 import type { MaybePromise } from "../internal/types.ts";
 import type { Dispatcher, Principal } from "../protocol/exchange.ts";
@@ -93,13 +94,13 @@ export function fromNode<I extends IncomingMessage = IncomingMessage>(
   pick: (incoming: I) => MaybePromise<Principal | undefined>,
 ): NonNullable<McpHandlerOptions["authenticate"]> {
   checkPick(pick, "Node's request");
-  return (_request, context) => {
+  return readsHead((_request, context) => {
     if (!isNodeContext(context)) {
       throw new TypeError("Mount the handler with toNodeHandler(): fromNode() needs its context");
     }
     // The caller declares the type of the framework's request; only `pick` relies on it.
     return required(pick(context.incoming as I));
-  };
+  });
 }
 
 function isNodeContext(context: unknown): context is { readonly incoming: IncomingMessage } {

@@ -6,7 +6,7 @@
 import type { Clock } from "../internal/clock.ts";
 import { isPromise, type MaybePromise } from "../internal/types.ts";
 import { checkRateLimit, type RateLimiter } from "../http/gates/rate_limit.ts";
-import type { Inbound } from "../http/inbound.ts";
+import type { Inbound, RequestHead } from "../http/inbound.ts";
 import { type Refusal, refusal } from "../http/reply.ts";
 import { ErrorCode } from "../protocol/errors.ts";
 import type { RefusalReason } from "../protocol/events.ts";
@@ -15,7 +15,18 @@ import { isObject, type RequestId } from "../protocol/jsonrpc.ts";
 import { bearerChallenge, joinChallenges } from "./challenge.ts";
 import { Forbidden, Unauthorized, Unavailable } from "./errors.ts";
 import { scopesToAskFor } from "./scopes.ts";
-import { dropUnderscoreHeaders } from "./underscore_headers.ts";
+import { dropUnderscoreHeaders, visibleHead } from "./underscore_headers.ts";
+
+/** Marks a function that authenticates by the head of a request. */
+const READS_HEAD = Symbol("Authenticates by the head of a request");
+
+/** Authenticates by the head of a request, for which hosts such as Node need not make a `Request`. */
+export type AuthenticateHead = (request: RequestHead, context?: unknown) => MaybePromise<Principal>;
+
+/** Marks a function, so that it is called with a head where the host has no `Request`. */
+export function readsHead<F extends AuthenticateHead>(authenticate: F): F {
+  return Object.assign(authenticate, { [READS_HEAD]: true });
+}
 
 /** The checked options of authentication. */
 export interface AuthSettings {
@@ -61,15 +72,29 @@ function identify(inbound: Inbound, settings: AuthSettings): MaybePromise<Refusa
     return undefined;
   }
   try {
-    const { source, context } = inbound;
-    const request = "toRequest" in source ? source.toRequest() : dropUnderscoreHeaders(source);
-    const principal = settings.authenticate(request, context);
+    const principal = ask(settings.authenticate, inbound);
     if (!isPromise(principal)) return admit(inbound, principal, settings);
     return principal.then((value) => admit(inbound, value, settings))
       .then(undefined, (error: unknown) => refuseFor(error, settings));
   } catch (error) {
     return refuseFor(error, settings);
   }
+}
+
+/** Calls a function with the least of a request that it needs. */
+function ask(
+  authenticate: NonNullable<AuthSettings["authenticate"]>,
+  { source, context }: Inbound,
+): MaybePromise<Principal> {
+  if (isHeadReader(authenticate)) return authenticate(visibleHead(source), context);
+  const request = "toRequest" in source ? source.toRequest() : dropUnderscoreHeaders(source);
+  return authenticate(request, context);
+}
+
+function isHeadReader(
+  authenticate: (...args: never[]) => unknown,
+): authenticate is AuthenticateHead {
+  return READS_HEAD in authenticate;
 }
 
 /** Checks the value that the application's `authenticate` returned: only a valid principal passes. */

@@ -5,31 +5,34 @@
  */
 import { isPromise, type MaybePromise } from "../internal/types.ts";
 import { HeaderName } from "../protocol/headers.ts";
+import type { RequestHead } from "../http/inbound.ts";
 import type { Principal } from "../protocol/exchange.ts";
+import { readsHead } from "./authenticate.ts";
 import { bearerChallenge } from "./challenge.ts";
 import { Forbidden, Unauthorized } from "./errors.ts";
 import { checkScopes, hasScopes, scopesToAskFor } from "./scopes.ts";
 
 /**
  * Returns the sender of a request: the type of a handler's option `authenticate`. It can also be called
- * outside a handler, to protect other routes with the same tokens.
+ * outside a handler, to protect other routes with the same tokens. It reads only the request's method, URL
+ * and headers.
  *
  * @throws {Unauthorized} If the credentials are missing or invalid
  * @throws {Forbidden} If the credentials lack a required scope
  * @throws {Unavailable} If the credentials can't be checked now
  */
-export type Authenticate = (request: Request, context?: unknown) => MaybePromise<Principal>;
+export type Authenticate = (request: RequestHead, context?: unknown) => MaybePromise<Principal>;
 
 /** Options for {@linkcode bearer}. */
 export interface BearerOptions {
   /**
    * Returns the principal of a token. The response is a 401 if this returns nothing or throws
    * `Unauthorized`, a 503 if it throws `Unavailable`, and a 500 without details if it throws anything
-   * else.
+   * else. `request` has the method, the URL and the headers, which are read one at a time.
    */
   readonly verify: (
     token: string,
-    request: Request,
+    request: RequestHead,
     context: unknown,
   ) => MaybePromise<Principal | null | undefined>;
   /**
@@ -74,16 +77,16 @@ export function bearer(options: BearerOptions): Authenticate {
   }
   checkScopes("requiredScopes", requiredScopes);
   const required = [...requiredScopes];
-  return (request, context) => {
+  return readsHead((request, context) => {
     const principal = verify(tokenOf(request, required), request, context);
     return isPromise(principal)
       ? principal.then((value) => admit(value, required))
       : admit(principal, required);
-  };
+  });
 }
 
 /** Reads the token from a request. */
-function tokenOf({ headers }: Request, required: readonly string[]): string {
+function tokenOf({ headers }: RequestHead, required: readonly string[]): string {
   const header = headers.get(HeaderName.Authorization);
   if (header === null || !/^bearer(?: |$)/i.test(header)) {
     const challenge = bearerChallenge({ scopes: required });

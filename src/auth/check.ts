@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { RequestHead } from "../http/inbound.ts";
 
 /**
  * Returns the given string.
@@ -55,7 +56,7 @@ function isLoopback(hostname: string): boolean {
  *
  * @throws {TypeError} If the audience is neither a string, an array of strings nor a function
  */
-export function audienceOption(given: unknown): (request: Request) => string[] {
+export function audienceOption(given: unknown): (request: RequestHead) => string[] {
   // Its type says what it returns; a wrong value is no token's audience
   if (typeof given === "function") return (request) => [given(request)];
   const audiences = stringsOption("audience", given);

@@ -18,6 +18,7 @@ import { integerOption } from "../internal/check.ts";
 import { type Clock, systemClock } from "../internal/clock.ts";
 import { freezeDeep } from "../internal/freeze.ts";
 import type { Fetch } from "../internal/types.ts";
+import type { RequestHead } from "../http/inbound.ts";
 import type { Principal } from "../protocol/exchange.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 import { type Authenticate, bearer, invalidToken, KEY_BOUND } from "./bearer.ts";
@@ -47,7 +48,7 @@ export interface IntrospectionOptions {
    * The audience of the tokens: one of these must be in the response's `aud` (RFC 8707). A function returns
    * that of each request, for endpoints that share this `authenticate`.
    */
-  readonly audience: string | readonly string[] | ((request: Request) => string);
+  readonly audience: string | readonly string[] | ((request: RequestHead) => string);
   /**
    * The scopes that every token needs. Without them the response is a 403 that names them.
    *

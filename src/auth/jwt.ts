@@ -8,6 +8,7 @@ import type { JSONWebKeySet, JWTPayload, JWTVerifyOptions } from "jose";
 import { functionOption, integerOption } from "../internal/check.ts";
 import { type Clock, systemClock } from "../internal/clock.ts";
 import type { Fetch } from "../internal/types.ts";
+import type { RequestHead } from "../http/inbound.ts";
 import type { Principal } from "../protocol/exchange.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
 import { type Authenticate, bearer, invalidToken, KEY_BOUND } from "./bearer.ts";
@@ -31,7 +32,7 @@ export interface JwtOptions {
    * request tokens for (RFC 8707), so usually the URL of the endpoint. A function returns that of each
    * request, for endpoints that share this `authenticate`.
    */
-  readonly audience: string | readonly string[] | ((request: Request) => string);
+  readonly audience: string | readonly string[] | ((request: RequestHead) => string);
   /** The issuer's public keys. */
   readonly jwks?: JwkSet;
   /** The URL of the issuer's public keys. They are fetched for the first token. */

@@ -6,6 +6,8 @@
  * @module
  */
 
+import type { RequestHead } from "../http/inbound.ts";
+
 /** A view of headers, without those whose name has an underscore. */
 class HyphenHeaders implements Headers {
   readonly #headers: Headers;
@@ -93,6 +95,18 @@ class RequestWithHeaderView extends ExistingObject {
 export function dropUnderscoreHeaders(request: Request): Request {
   if (!(request.headers instanceof HyphenHeaders)) new RequestWithHeaderView(request);
   return request;
+}
+
+/** Returns the head of a request with the same headers hidden. Leaves the request as it is. */
+export function visibleHead({ method, url, headers }: RequestHead): RequestHead {
+  return {
+    method,
+    url,
+    headers: {
+      get: (name) => isHiddenHeader(name) ? null : headers.get(name),
+      has: (name) => !isHiddenHeader(name) && headers.has(name),
+    },
+  };
 }
 
 /** Matches headers that stay visible: a tool's arguments may have any name. */

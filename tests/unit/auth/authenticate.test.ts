@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { authenticate, type AuthSettings } from "../../../src/auth/authenticate.ts";
+import { bearer } from "../../../src/auth/bearer.ts";
 import { Forbidden, Unauthorized, Unavailable } from "../../../src/auth/errors.ts";
-import { Inbound } from "../../../src/http/inbound.ts";
+import { type HostRequest, Inbound } from "../../../src/http/inbound.ts";
 import { reportRefusal, respond } from "../../../src/http/respond.ts";
 import { isPromise } from "../../../src/internal/types.ts";
 import type { McpEvent } from "../../../src/protocol/events.ts";
@@ -290,5 +291,66 @@ describe("Unauthorized and Forbidden", () => {
     for (const scope of ["", "a b", 'a"', "a\\", "é", "a\n"]) {
       assert.throws(() => new Forbidden("x", { scopes: [scope] }), TypeError, scope);
     }
+  });
+});
+
+describe("authenticate() with a host's request", () => {
+  const headers = new Headers({ "authorization": "Bearer t", "x_user": "forged", "x-user": "ada" });
+
+  function hostRequest(): HostRequest & { readonly made: number } {
+    const source = new Request("http://api.example/mcp", { headers });
+    let made = 0;
+    return {
+      method: "POST",
+      url: source.url,
+      headers: source.headers,
+      body: null,
+      signal: source.signal,
+      text: () => source.text(),
+      toRequest() {
+        made++;
+        return source;
+      },
+      get made() {
+        return made;
+      },
+    };
+  }
+
+  test("[GATE-11] bearer() reads the head, without hidden headers, and no Request is made", async () => {
+    const source = hostRequest();
+    const inbound = new Inbound(source, "context");
+    const given = bearer({
+      verify(token, { method, url, headers }, context) {
+        const hidden = [headers.get("x_user"), headers.has("X_User")];
+        assert.deepEqual([method, url, context], ["POST", "http://api.example/mcp", "context"]);
+        assert.deepEqual([...hidden, headers.get("x-user"), headers.has("x-user")], [
+          null,
+          false,
+          "ada",
+          true,
+        ]);
+        return { id: token };
+      },
+    });
+    const refused = await authenticate(inbound, { clock: new FakeClock(0), authenticate: given });
+    assert.equal(refused, undefined);
+    assert.equal(inbound.principal.id, "t");
+    assert.equal(source.made, 0);
+  });
+
+  test("[AUTH-1] any other function gets a Request", async () => {
+    const source = hostRequest();
+    const inbound = new Inbound(source);
+    const check = bearer({ verify: (token) => ({ id: token }) });
+    await authenticate(inbound, {
+      clock: new FakeClock(0),
+      authenticate(request, context) {
+        assert.ok(request instanceof Request);
+        return check(request, context);
+      },
+    });
+    assert.equal(inbound.principal.id, "t");
+    assert.equal(source.made, 1);
   });
 });
