@@ -60,7 +60,8 @@ async function connectionsFor(
       host: `127.0.0.1:${port}`,
     });
     const lines = Object.entries(headers ?? {}).map(([name, value]) => `${name}: ${value}\r\n`);
-    return new Connection(port, `POST /mcp HTTP/1.1\r\n${lines.join("")}\r\n${body}`);
+    const request = `POST /mcp HTTP/1.1\r\n${lines.join("")}\r\n${body}`;
+    return new Connection(port, () => request);
   });
   connections.set(`${tool} ${lanes}`, made);
   for (const [n, connection] of made.entries()) check(await connection.ask(), n + 1);

@@ -7,22 +7,39 @@ import { connect, type Socket } from "node:net";
 
 const END_OF_CHUNKS = "\r\n0\r\n\r\n";
 
-/** A connection that stays open, for one request that is sent over and over. */
+/** A connection that stays open, for one request at a time. Servers close those that are idle. */
 export class Connection {
-  readonly #socket: Socket;
-  readonly #request: string;
+  readonly #port: number;
+  readonly #next: () => string;
+  #socket: Socket;
   #received = "";
   #answered: ((text: string) => void) | undefined;
   #failed: ((error: Error) => void) | undefined;
   #over: Error | undefined;
 
-  constructor(port: number, request: string) {
-    this.#request = request;
-    this.#socket = connect({ host: "127.0.0.1", port, noDelay: true });
-    this.#socket.setEncoding("latin1");
-    this.#socket.on("data", (text: string) => this.#receive(text));
-    this.#socket.on("error", (error) => this.#end(error));
-    this.#socket.on("close", () => this.#end(new Error("The server closed a connection")));
+  /** @param next Returns the next request, head and body */
+  constructor(port: number, next: () => string) {
+    this.#port = port;
+    this.#next = next;
+    this.#socket = this.#connect();
+  }
+
+  #connect(): Socket {
+    const socket = connect({ host: "127.0.0.1", port: this.#port, noDelay: true });
+    socket.setEncoding("latin1");
+    socket.on("data", (text: string) => this.#receive(text));
+    socket.on("error", (error) => this.#end(error));
+    socket.on("close", () => this.#end(new Error("The server closed a connection")));
+    return socket;
+  }
+
+  /** Connects again if the server has closed the connection. */
+  renew(): void {
+    if (this.#over === undefined) return;
+    this.#over = undefined;
+    this.#failed = undefined;
+    this.#received = "";
+    this.#socket = this.#connect();
   }
 
   /** Whether the connection has ended. */
@@ -30,13 +47,13 @@ export class Connection {
     return this.#over !== undefined;
   }
 
-  /** Sends the request and waits for the whole answer, head and body. */
+  /** Sends the next request and waits for the whole answer, head and body. */
   ask(): Promise<string> {
     return new Promise((resolve, reject) => {
       this.#answered = resolve;
       this.#failed = reject;
       if (this.#over !== undefined) reject(this.#over);
-      this.#socket.write(this.#request);
+      this.#socket.write(this.#next());
     });
   }
 
@@ -80,11 +97,11 @@ function joined(chunks: string): string {
 }
 
 /** Sends a request to a server that listens on loopback. */
-export async function forward(request: Request, port: number): Promise<Response> {
+export async function forward(request: Request, port: number, path = "/mcp"): Promise<Response> {
   const headers = new Headers(request.headers);
   for (const name of ["host", "content-length"]) headers.delete(name);
   const { method } = request;
-  return await fetch(`http://127.0.0.1:${port}/mcp`, {
+  return await fetch(`http://127.0.0.1:${port}${path}`, {
     method,
     headers,
     body: await request.text(),

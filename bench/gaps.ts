@@ -18,8 +18,10 @@ const PER_SESSION: readonly Gap[] = [
 
 const GAPS: Readonly<Record<StackName, readonly Gap[]>> = {
   "floor": [["has no sessions that end", NEVER_ENDS]],
+  "node-http": [["is for HTTP alone, on Node"]],
   "mooring": [],
   "mooring-hosted": [["is the same but over HTTP"]],
+  "time-tools": [["is for comparing languages alone"]],
   "checks": [["does nothing but calls and the beginning of sessions"]],
   "sdk-v1": [...PER_SESSION, ["does not speak 2026-07-28", ["modern"]]],
   "sdk-v2": [["makes a server for each request and has no sessions"]],

@@ -5,16 +5,20 @@
  * @module
  */
 import type { Runtime } from "../tools/runtimes.ts";
-import type { Loaded, LoadInit, LoadOrder } from "./http_load.ts";
+import type { Loaded, LoadInit, LoadOrder, Served } from "./http_load.ts";
 import type { ServerInit, Serving } from "./http_server.ts";
 import type { Effort, Target } from "./measure.ts";
 import { alternate, median, spreadOf } from "./pairs.ts";
 import { Subordinate } from "./process.ts";
+import { loadStack, type StackName } from "./stacks/mod.ts";
 
 const CONNECTIONS = 64;
 
 /** Over the network a slice must be longer, or its begin and end are most of it. */
 const LONGER = 3;
+
+/** Servers without sessions. */
+const BARE: ReadonlySet<StackName> = new Set(["floor", "node-http"]);
 
 /** What a stack does over HTTP, compared with the floor. */
 export interface HttpFigure {
@@ -41,14 +45,15 @@ export async function measureHttp(
     await using floor = await start(runtime, { stack: "floor" });
     const init: LoadInit = {
       connections: CONNECTIONS,
-      servers: [{ stack, port: await portOf(subject) }, {
-        stack: "floor",
-        port: await portOf(floor),
-      }],
+      headers: "usual",
+      servers: [
+        await servedBy(stack, await portOf(subject)),
+        await servedBy("floor", await portOf(floor)),
+      ],
     };
     // Whoever sends costs as little as possible, and the same for all.
     await using load = await Subordinate.start("node", "http_load.ts", init);
-    const slicer = (server: number, ms: number) => async (): Promise<Served> => {
+    const slicer = (server: number, ms: number) => async (): Promise<Slice> => {
       const serving = server === 0 ? subject : floor;
       const { cpuMs } = await serving.order<Serving>({});
       const loaded = await load.order<Loaded>({ server, ms } satisfies LoadOrder);
@@ -71,9 +76,26 @@ export async function measureHttp(
 }
 
 /** What came of a slice, with what it cost the server. */
-interface Served extends Loaded {
+interface Slice extends Loaded {
   /** Milliseconds of processor time of the server's JavaScript thread. */
   readonly cpuMs: number;
+}
+
+/** Returns how a server of the benchmark is to be called, which listens at a port. */
+export async function servedBy(
+  stack: StackName,
+  port: number,
+  as: Served["as"] = BARE.has(stack) ? "floor" : "session",
+): Promise<Served> {
+  const { acceptJson } = await loadStack(stack);
+  const call = { name: "add", arguments: { a: 2, b: 3 }, varies: "a" };
+  return {
+    port,
+    as,
+    call,
+    expected: "^\\d+$",
+    ...acceptJson !== undefined && { accept: acceptJson },
+  };
 }
 
 function start(runtime: Runtime, init: ServerInit): Promise<Subordinate> {

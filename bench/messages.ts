@@ -55,15 +55,17 @@ export const COUNTING = request("tools/call", {
 /** The body of `tools/list`. */
 export const LIST = request("tools/list", {});
 
+const MODERN_META = {
+  "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+  "io.modelcontextprotocol/clientInfo": CLIENT,
+  "io.modelcontextprotocol/clientCapabilities": {},
+};
+
 /** The body of a `tools/call` of 2026-07-28 that adds 2 and 3. */
 export const MODERN_CALL = request("tools/call", {
   name: "add",
   arguments: { a: 2, b: 3 },
-  _meta: {
-    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-    "io.modelcontextprotocol/clientInfo": CLIENT,
-    "io.modelcontextprotocol/clientCapabilities": {},
-  },
+  _meta: MODERN_META,
 });
 
 /** Headers that only requests of 2026-07-28 have. */
@@ -113,6 +115,24 @@ export function get(session: Session, sender: Sender): RequestInit {
   return { method: "GET", headers };
 }
 
-function request(method: string, params: unknown): string {
-  return JSON.stringify({ jsonrpc: "2.0", id: 1, method, params });
+/** A tool, and arguments for it. */
+export interface ToolCall {
+  readonly name: string;
+  readonly arguments: Readonly<Record<string, unknown>>;
+  /** The argument that is another number in each call. */
+  readonly varies?: string;
+}
+
+/** Returns the body of the n-th call of a tool: ids differ, and the argument that varies. */
+export function callOf(
+  { name, arguments: args, varies }: ToolCall,
+  n: number,
+  modern = false,
+): string {
+  const params = { name, arguments: varies === undefined ? args : { ...args, [varies]: n } };
+  return request("tools/call", modern ? { ...params, _meta: MODERN_META } : params, n);
+}
+
+function request(method: string, params: unknown, id = 1): string {
+  return JSON.stringify({ jsonrpc: "2.0", id, method, params });
 }

@@ -56,6 +56,11 @@ export class Subordinate implements AsyncDisposable {
     this.#answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   }
 
+  /** The process's id. */
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
   /**
    * Gives an order and waits until it is done.
    *

@@ -12,8 +12,10 @@ export const NOTHING = "–";
 /** The names of the servers as they head columns. */
 export const TITLES: Readonly<Record<StackName, string>> = {
   "floor": "floor",
+  "node-http": "bare node:http",
   "mooring": "Mooring",
   "mooring-hosted": "Mooring, hosted",
+  "time-tools": "Mooring, time tools",
   "checks": "checks alone",
   "sdk-v1": "SDK v1",
   "sdk-v2": "SDK v2",

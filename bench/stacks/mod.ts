@@ -8,8 +8,10 @@ import type { StackModule } from "./types.ts";
 /** How to load each server, by its name. */
 const STACKS = {
   "floor": async () => (await import("./floor.ts")).floor,
+  "node-http": async () => (await import("./node_http.ts")).nodeHttp,
   "mooring": async () => (await import("./mooring.ts")).mooring,
   "mooring-hosted": async () => (await import("./mooring.ts")).mooringHosted,
+  "time-tools": async () => (await import("./time_tools.ts")).timeTools,
   "checks": async () => (await import("./checks.ts")).checks,
   "sdk-v1": async () => (await import("./sdk_v1.ts")).sdkV1,
   "sdk-v2": async () => (await import("./sdk_v2.ts")).sdkV2,

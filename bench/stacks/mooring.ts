@@ -27,7 +27,8 @@ function serverOf({ tools }: StackInit): McpServer {
 /** What all nodes of one endpoint know each other by. */
 const KEYS = ["a secret of a benchmark that nobody needs to keep"];
 
-function optionsOf({ tools, room, clock, store }: StackInit): McpHandlerOptions {
+/** Returns the options of an endpoint that is open to the internet. */
+export function optionsOf({ tools, room, clock, store }: StackInit): McpHandlerOptions {
   return {
     authenticate: bearer({ verify: (token) => principals.get(token) }),
     allowedOrigins: ["https://app.example"],

@@ -13,6 +13,7 @@ import {
   type ProtectedResource,
   protectedResource,
 } from "../auth/mod.ts";
+import type { RequestHead } from "../http/inbound.ts";
 import type { Config } from "./config_schema.ts";
 
 type AuthConfig = NonNullable<Config["auth"]>;
@@ -35,7 +36,7 @@ export interface Auth {
  */
 export function authOf(
   auth: AuthConfig | undefined,
-  urlOf: (request: Request) => string,
+  urlOf: (request: RequestHead) => string,
   onError: (error: unknown) => void,
 ): Auth {
   if (auth?.tokens !== undefined) {

@@ -6,7 +6,6 @@
  */
 import { joinChallenges } from "../auth/challenge.ts";
 import { Forbidden, Unauthorized } from "../auth/errors.ts";
-import type { Authenticate } from "../auth/mod.ts";
 import { makeHandler } from "../handler/handler.ts";
 import type { McpHandler, McpHandlerOptions } from "../handler/types.ts";
 import { pathOf } from "../http/gates/path.ts";
@@ -51,9 +50,9 @@ export function unknownServer({ options, nameIn, resource }: UnknownServerInit):
 
 /** Adds the challenge of the metadata that belongs to each request, which the option `resource` can't. */
 function withChallenge(
-  authenticate: Authenticate,
+  authenticate: NonNullable<McpHandlerOptions["authenticate"]>,
   resourceOf: (request: Request) => McpHandlerOptions["resource"],
-): Authenticate {
+): NonNullable<McpHandlerOptions["authenticate"]> {
   return async (request, context) => {
     try {
       return await authenticate(request, context);

@@ -3,9 +3,11 @@ import { test } from "node:test";
 import { withTables } from "../../../bench/docs.ts";
 import { expectedOf, regressions } from "../../../bench/expected.ts";
 import { gapOf } from "../../../bench/gaps.ts";
+import { drawCharts } from "../../../bench/growth_chart.ts";
 import { KIND_NAMES, kindOf } from "../../../bench/kinds.ts";
 import type { Figure } from "../../../bench/measure.ts";
 import { readOptions } from "../../../bench/options.ts";
+import { callOf } from "../../../bench/messages.ts";
 import { alternate, median, spreadOf } from "../../../bench/pairs.ts";
 import { STACK_NAMES } from "../../../bench/stacks/mod.ts";
 import { reportOf, tableOf } from "../../../bench/table.ts";
@@ -169,4 +171,26 @@ test("tables take the place of those that were there", () => {
   assert.equal(renewed, "a\n<!-- tables -->\n\nnew\n\n<!-- end of tables -->\nb\n");
   assert.equal(withTables(renewed, "tables", "new"), renewed);
   assert.throws(() => withTables(page, "others", "new"), TypeError);
+});
+
+test("curves are drawn within the picture, with a line for each runtime", () => {
+  const lines = [{ name: "deno", points: [1, 1.2, 6] }, { name: "<bun>", points: [1, 1, 1] }];
+  const picture = drawCharts([{ title: "tools", steps: [1, 10, 1_000], lines }]);
+  const [, ...points] = picture.match(/points="[^"]*"|viewBox="[^"]*"/g) ?? [];
+  assert.equal(points.length, 2);
+  for (const [x, y] of points.join(" ").matchAll(/([\d.]+),([\d.]+)/g).map((m) => [m[1], m[2]])) {
+    assert.ok(Number(x) >= 0 && Number(x) <= 760 && Number(y) >= 0 && Number(y) <= 220);
+  }
+  assert.match(picture, /1,000/);
+  assert.doesNotMatch(picture, /<bun>/);
+});
+
+test("no two calls have the same body, and both eras' have the same arguments", () => {
+  const call = { name: "add", arguments: { a: 2, b: 3 }, varies: "a" };
+  const [first, second] = [1, 2].map((n) => JSON.parse(callOf(call, n)));
+  assert.deepEqual([first.id, first.params.arguments], [1, { a: 1, b: 3 }]);
+  assert.deepEqual([second.id, second.params.arguments], [2, { a: 2, b: 3 }]);
+  const modern = JSON.parse(callOf(call, 1, true));
+  assert.deepEqual(modern.params.arguments, first.params.arguments);
+  assert.ok("_meta" in modern.params);
 });

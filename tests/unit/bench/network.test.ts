@@ -103,7 +103,7 @@ test("a connection gives whole answers, and fails when the server has closed it"
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", () => resolve()));
   const { port } = server.address() as AddressInfo; // it listens on a port
-  const connection = new Connection(port, "GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+  const connection = new Connection(port, () => "GET / HTTP/1.1\r\nhost: a\r\n\r\n");
   assert.equal(bodyOf(await connection.ask()), "data: one\n\ndata: two\n\n");
   assert.equal(bodyOf(await connection.ask()), "data: one\n\ndata: two\n\n");
   server.closeAllConnections();

@@ -1,0 +1,320 @@
+/**
+ * Measures calls over HTTP: every server of a runtime runs at the same time, and one process calls them in
+ * turn. With `--languages`, servers in other languages do too. Needs Linux, which tells the processor time
+ * of a whole process.
+ *
+ * @module
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import process from "node:process";
+import { setTimeout as pause } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import { PUBLISHED } from "../tests/programs/published.ts";
+import { install, installPrograms, isRuntime, type Runtime, RUNTIMES } from "../tools/runtimes.ts";
+import { servedBy } from "./http_measure.ts";
+import type { Headers, Loaded, LoadInit, LoadOrder, Served } from "./http_load.ts";
+import type { ServerInit, Serving } from "./http_server.ts";
+import type { ToolCall } from "./messages.ts";
+import { namesIn } from "./options.ts";
+import { median, spreadOf } from "./pairs.ts";
+import { Subordinate } from "./process.ts";
+import type { StackName } from "./stacks/mod.ts";
+
+const CONNECTIONS = 64;
+const WARM_UP_MS = 2_500;
+const SLICE_MS = 250;
+/** The part of the most that a server can answer at which its latency is measured. */
+const LOAD = 0.8;
+const LOADED_SLICES = 4;
+/** Linux counts processor time in hundredths of a second here. */
+const MS_PER_TICK = 10;
+
+const USAGE = `Usage: deno task bench:wire [options]
+
+  --runtime NAME,…  ${RUNTIMES.join(", ")}: these instead of all
+  --headers NAME    few, usual or many; usual when left out
+  --languages       beside servers in Go and Rust, on one core
+  --passes N        how often to begin with fresh processes; 3 when left out
+  --slices N        how often each server is called in a pass; 20 when left out
+  --json FILE       writes the figures there, too`;
+
+/** A server that takes part. */
+interface Lane extends AsyncDisposable {
+  readonly title: string;
+  readonly pid: number;
+  readonly served: Served;
+}
+
+/** What a server needs for a call, beside the first of the table. */
+interface Row {
+  readonly title: string;
+  /** Calls per second of the server's processor time, as a share of the floor's. */
+  readonly perCpu: number;
+  readonly spread: number;
+  /** Calls per second, as a share of the floor's. */
+  readonly rate: number;
+  /** The 99th percentile of the latency at 80 % of the server's own rate, as a multiple of the floor's. */
+  readonly p99: number;
+  /** Microseconds of processor time for a call. */
+  readonly us: number;
+}
+
+/** The figures of one runtime. */
+interface Table {
+  readonly runtime: Runtime;
+  readonly headers: Headers;
+  readonly rows: readonly Row[];
+}
+
+const STACKS: Readonly<Record<Runtime, readonly (readonly [string, StackName, Served["as"]?])[]>> =
+  {
+    deno: [["Deno.serve", "floor"], ...ours(), ["mcp-lite", "mcp-lite"]],
+    bun: [["Bun.serve", "floor"], ...ours(), ["mcp-lite", "mcp-lite"]],
+    node: [
+      ["@hono/node-server", "floor"],
+      ["bare node:http", "node-http"],
+      ...ours(),
+      ["Mooring inside @hono/node-server", "mooring-hosted"],
+      ["mcp-lite", "mcp-lite"],
+    ],
+  };
+
+function ours(): readonly (readonly [string, StackName, Served["as"]?])[] {
+  return [["Mooring", "mooring"], ["Mooring, 2026-07-28", "mooring", "modern"]];
+}
+
+async function lanesOf(runtime: Runtime): Promise<Lane[]> {
+  return await Promise.all(STACKS[runtime].map(async ([title, stack, as]): Promise<Lane> => {
+    const server = await Subordinate.start(
+      runtime,
+      "http_server.ts",
+      { stack } satisfies ServerInit,
+    );
+    const { port } = await server.order<Serving>({});
+    return {
+      title,
+      pid: server.pid,
+      served: await servedBy(stack, port, as),
+      [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+    };
+  }));
+}
+
+/** Servers in other languages that are called, by the name in `PUBLISHED`, and the call. */
+const OTHERS: readonly (readonly [string, ToolCall, string])[] = [
+  ["Go, mcp-go", { name: "current_time", arguments: { timezone: "UTC" } }, "^\\d{4}-"],
+  ["Rust, rmcp", {
+    name: "compute_duration",
+    arguments: { start: "2026-01-01T00:00:00Z", end: "2026-01-02T00:00:00Z" },
+  }, "86400"],
+];
+
+/** Starts each of the others, and Mooring with the same tool. */
+async function languageLanes(runtime: Runtime): Promise<Lane[]> {
+  const lanes: Lane[] = [];
+  for (const [name, call, expected] of OTHERS) {
+    const mine = await Subordinate.start(
+      runtime,
+      "http_server.ts",
+      { stack: "time-tools" } satisfies ServerInit,
+    );
+    const { port } = await mine.order<Serving>({});
+    lanes.push(await startOther(name, call, expected), {
+      title: `Mooring, ${call.name}`,
+      pid: mine.pid,
+      served: { port, as: "session", call, expected },
+      [Symbol.asyncDispose]: () => mine[Symbol.asyncDispose](),
+    });
+  }
+  return lanes;
+}
+
+async function startOther(name: string, call: ToolCall, expected: string): Promise<Lane> {
+  const published = PUBLISHED.find((one) => one.name === name);
+  if (published === undefined) throw new TypeError(`Name a published server: ${name}`);
+  const port = 20_000 + Math.floor(Math.random() * 20_000);
+  const { args, env, url } = published.http(port);
+  const child: ChildProcess = spawn(published.stdio.command, args, {
+    env: { PATH: process.env.PATH, ...published.stdio.env, ...env },
+    stdio: "ignore",
+  });
+  for (let i = 0; i < 200; i++) {
+    if (await fetch(url).then((found) => found.body?.cancel()).then(() => true, () => false)) break;
+    await pause(50);
+  }
+  return {
+    title: `${name}, ${call.name}`,
+    pid: child.pid ?? 0,
+    served: { port, path: new URL(url).pathname, as: "session", call, expected },
+    async [Symbol.asyncDispose]() {
+      const ended = new Promise((resolve) => child.once("exit", resolve));
+      if (child.kill("SIGKILL")) await ended;
+    },
+  };
+}
+
+/** Returns the processor time of a process with all its threads, in milliseconds. */
+function cpuOf(pid: number): number {
+  const text = readFileSync(`/proc/${pid}/stat`, "utf8");
+  // The name, in parentheses, may have spaces.
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) * MS_PER_TICK;
+}
+
+/** What the slices of one server have come to. */
+interface Sum {
+  readonly us: number[];
+  readonly rates: number[];
+  readonly p99: number[];
+}
+
+async function measure(lanes: readonly Lane[], headers: Headers, slices: number): Promise<Sum[]> {
+  const init: LoadInit = {
+    connections: CONNECTIONS,
+    headers,
+    servers: lanes.map(({ served }) => served),
+  };
+  await using load = await Subordinate.start("node", "http_load.ts", init);
+  const order = (order: LoadOrder) => load.order<Loaded>(order);
+  const sums = lanes.map((): Sum => ({ us: [], rates: [], p99: [] }));
+  for (const server of lanes.keys()) await order({ server, ms: WARM_UP_MS });
+  for (let slice = 0; slice < slices; slice++) {
+    for (const [server, { pid }] of lanes.entries()) {
+      const before = cpuOf(pid);
+      const { requests, ms } = await order({ server, ms: SLICE_MS });
+      sums[server]?.us.push((cpuOf(pid) - before) * 1000 / requests);
+      sums[server]?.rates.push(requests / ms * 1000);
+    }
+  }
+  for (let slice = 0; slice < LOADED_SLICES; slice++) {
+    for (const [server, sum] of sums.entries()) {
+      const perSecond = median(sum.rates) * LOAD;
+      sum.p99.push((await order({ server, ms: SLICE_MS * 4, perSecond })).p99);
+    }
+  }
+  return sums;
+}
+
+/** Takes the figures of a runtime, each beside the first lane in the same slice. */
+async function tableFor(runtime: Runtime, options: Options): Promise<Table> {
+  const { headers, languages, passes, slices } = options;
+  const pairs = new Map<string, { cpu: number[]; rate: number[]; p99: number[]; us: number[] }>();
+  for (let pass = 0; pass < passes; pass++) {
+    const lanes = await (languages ? languageLanes : lanesOf)(runtime);
+    try {
+      if (languages) { for (const { pid } of lanes) await pin(pid); }
+      const sums = await measure(lanes, headers, slices);
+      const [floor] = sums;
+      for (const [i, { title }] of lanes.entries()) {
+        const sum = sums[i];
+        if (sum === undefined || floor === undefined) continue;
+        const row = pairs.get(title) ?? { cpu: [], rate: [], p99: [], us: [] };
+        pairs.set(title, row);
+        // A tick is 4 % of a slice: what counts is the sum of a pass.
+        row.cpu.push(total(floor.us) / total(sum.us));
+        row.us.push(total(sum.us) / sum.us.length);
+        row.rate.push(...sum.rates.map((rate, n) => rate / (floor.rates[n] ?? NaN)));
+        row.p99.push(median(sum.p99) / median(floor.p99));
+      }
+    } finally {
+      await Promise.all(lanes.map((lane) => lane[Symbol.asyncDispose]()));
+    }
+  }
+  const rows = [...pairs].map(([title, { cpu, rate, p99, us }]): Row => ({
+    title,
+    perCpu: median(cpu),
+    spread: spreadOf(cpu),
+    rate: median(rate),
+    p99: median(p99),
+    us: median(us),
+  }));
+  return { runtime, headers, rows };
+}
+
+/** Lets a process run on the first core alone. */
+async function pin(pid: number): Promise<void> {
+  const child = spawn("taskset", ["-acp", "0", String(pid)], { stdio: "ignore" });
+  const code = await new Promise((resolve) => {
+    child.once("error", () => resolve(1));
+    child.once("exit", resolve);
+  });
+  if (code !== 0) throw new Error("Install taskset (util-linux), which pins servers to one core");
+}
+
+function total(numbers: readonly number[]): number {
+  return numbers.reduce((sum, number) => sum + number, 0);
+}
+
+/** Writes the figures as a table of Markdown. */
+function markdownOf({ runtime, headers, rows }: Table): string {
+  const percent = (share: number) => `${(share * 100).toFixed(0)} %`;
+  const lines = rows.map(({ title, perCpu, rate, p99, us }) =>
+    `| ${title} | ${percent(perCpu)} | ${percent(rate)} | × ${p99.toFixed(2)} | ${us.toFixed(1)} |`
+  );
+  return [
+    `| ${runtime}, ${headers} headers | calls per CPU second | calls per second | p99 at 80 % load | µs per call |`,
+    "| --- | ---: | ---: | ---: | ---: |",
+    ...lines,
+  ].join("\n");
+}
+
+interface Options {
+  readonly runtimes: readonly Runtime[];
+  readonly headers: Headers;
+  readonly languages: boolean;
+  readonly passes: number;
+  readonly slices: number;
+  readonly json: string | undefined;
+}
+
+/**
+ * Reads the command line.
+ *
+ * @throws {TypeError} If it can't be understood
+ */
+function readOptions(): Options {
+  const text = { type: "string" } as const;
+  const { values } = parseArgs({
+    options: {
+      runtime: text,
+      headers: text,
+      passes: text,
+      slices: text,
+      json: text,
+      languages: { type: "boolean", default: false },
+    },
+  });
+  const { headers = "usual", passes = "3", slices = "20", json, languages } = values;
+  if (headers !== "few" && headers !== "usual" && headers !== "many") throw new TypeError(USAGE);
+  if (!(Number(passes) >= 1) || !(Number(slices) >= 1)) throw new TypeError(USAGE);
+  return {
+    runtimes: namesIn(values.runtime, isRuntime, "runtime") ?? RUNTIMES,
+    headers,
+    languages,
+    passes: Number(passes),
+    slices: Number(slices),
+    json,
+  };
+}
+
+async function main(options: Options): Promise<void> {
+  await install();
+  if (options.languages) await installPrograms();
+  const tables: Table[] = [];
+  for (const runtime of options.runtimes) {
+    const table = await tableFor(runtime, options);
+    tables.push(table);
+    console.log(`\n${markdownOf(table)}`);
+    if (options.json !== undefined) await writeFile(options.json, JSON.stringify(tables, null, 2));
+  }
+}
+
+try {
+  await main(readOptions());
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+}
+process.exit();
