@@ -59,7 +59,8 @@ export interface Gateway extends Dispatcher, AsyncDisposable {
 
 /**
  * Creates a gateway: the tools, prompts and resources of several MCP servers as one server. Tools
- * and prompts are prefixed with the name of their upstream; resources keep their URIs.
+ * and prompts are prefixed with the name of their upstream, and so are resources where two upstreams may
+ * have the same address.
  *
  * @param options Upstreams, time limits and bounds
  * @throws {TypeError} If an option has the wrong type, or an upstream's name isn't valid

@@ -18,7 +18,8 @@ export interface GatewayLimits {
    */
   readonly upstreams?: number;
   /**
-   * Limits the entries of one list of one upstream; the rest is omitted, with an event.
+   * Limits the entries of one list of one upstream; the rest is omitted, with an event. Also limits the
+   * addresses of one upstream that one client is remembered to know.
    *
    * @default {5000}
    */

@@ -135,17 +135,20 @@ describe("merged lists", () => {
     }
   });
 
-  test("[GTW-8] a URI belongs to the first upstream that lists it, or to the closest template", async () => {
+  test("[GTW-8, APP-1] a URI belongs to the upstream that lists it, or to the closest template", async () => {
     const read = (name: string) => ({ "resources/read": () => ({ contents: [], from: name }) });
     const { gw, host } = over({
       a: {
         capabilities: resourceful,
-        answers: { ...resources(["r://1"], ["db://{table}", "x{y}"]), ...read("a") },
+        answers: {
+          ...resources(["r://1", "https://x.example"], ["db://{table}", "x{y}"]),
+          ...read("a"),
+        },
       },
       b: {
         capabilities: resourceful,
         answers: {
-          ...resources(["r://1", "r://2"], ["db://users/{id}", "f://{p}/end"]),
+          ...resources(["r://1", "https://x.example", "r://2"], ["db://users/{id}", "f://{p}/end"]),
           ...read("b"),
         },
       },
@@ -154,7 +157,12 @@ describe("merged lists", () => {
         answers: { ...resources([], ["db://{any}", "{+all}end"]), ...read("c") },
       },
     });
-    assert.deepEqual(await names(gw, "resources/list", "resources", "uri"), ["r://1", "r://2"]);
+    assert.deepEqual(await names(gw, "resources/list", "resources", "uri"), [
+      "r://a__1",
+      "https://x.example",
+      "r://b__1",
+      "r://2",
+    ]);
     await names(gw, "resources/list", "resources", "uri");
     assert.deepEqual(host.reported.filter(({ type }) => type === "upstream-entries-dropped"), [{
       type: "upstream-entries-dropped",
@@ -165,9 +173,12 @@ describe("merged lists", () => {
     }]);
     for (
       const [uri, from] of [
-        ["r://1", "a"],
+        ["r://a__1", "a"],
+        ["r://b__1", "b"],
+        ["https://x.example", "a"],
         ["r://2", "b"],
-        ["db://orders", "a"],
+        ["db://a__orders", "a"],
+        ["db://c__orders", "c"],
         ["db://users/1", "b"],
         ["f://a/b/end", "b"],
         ["g://end", "c"],
@@ -176,7 +187,8 @@ describe("merged lists", () => {
       const result = await ask(gw, new GatewayExchange("resources/read", { uri }, { session }));
       assert.equal(result.from, from, uri);
     }
-    for (const uri of ["no://where", "f://a"]) {
+    // What several have is nobody's: "r://1" and "db://orders".
+    for (const uri of ["no://where", "f://a", "r://1", "db://orders"]) {
       await assert.rejects(
         ask(gw, new GatewayExchange("resources/read", { uri }, { session })),
         { code: -32002 },

@@ -48,8 +48,10 @@ export interface DownstreamClient {
   whenReachable(signal: AbortSignal): Promise<void> | undefined;
   /** Wakes what waits for the client to become reachable. */
   markReachable(): void;
-  /** Returns the resources of an upstream that the client is subscribed to. */
+  /** Returns the resources of an upstream that the client is subscribed to, as the upstream knows them. */
   subscribedUris(upstream: string): ReadonlySet<string>;
+  /** Returns the addresses by which the client is subscribed to a resource of an upstream. */
+  subscribedAddresses(upstream: string, uri: string): readonly string[];
   /** Invalidates cached lists of an upstream; all of them by default. */
   invalidateLists(upstream: string, kinds?: readonly ListKind[]): void;
 }
@@ -94,8 +96,9 @@ export function forwardNotification(
   }
   if (method === "notifications/resources/updated") {
     const uri = params?.uri;
-    if (typeof uri !== "string" || !client.subscribedUris(upstream).has(uri)) return;
-    return client.notify({ method, params: { uri } });
+    if (typeof uri !== "string") return;
+    const addresses = client.subscribedAddresses(upstream, uri);
+    return addresses.forEach((uri) => client.notify({ method, params: { uri } }));
   }
   if (method !== "notifications/elicitation/complete") return;
   if (VERSIONS[client.version].elicitationModes) client.notify(notification);

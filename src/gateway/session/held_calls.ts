@@ -22,6 +22,8 @@ export interface HeldCallInit {
   readonly session: ManagedSession;
   /** Holds the parameters for the upstream. */
   readonly params: JsonObject;
+  /** Puts the names that the client knows into the result. */
+  readonly named: (result: JsonObject) => JsonObject;
   /** Frees what the call uses. Called once when the call is over. */
   readonly release: () => void;
 }
@@ -46,9 +48,9 @@ export class HeldCalls {
   }
 
   /** Starts a call, and answers the request that it starts with. */
-  start(exchange: Exchange, { session, params, release }: HeldCallInit): Promise<JsonObject> {
-    const call = new HeldCall(this, exchange, session, params);
-    this.#calls.set(call, release);
+  start(exchange: Exchange, init: HeldCallInit): Promise<JsonObject> {
+    const call = new HeldCall(this, exchange, init);
+    this.#calls.set(call, init.release);
     const answered = call.answer(exchange);
     call.start(exchange);
     return answered;
@@ -137,6 +139,7 @@ class HeldCall {
   readonly #session: ManagedSession;
   readonly #method: string;
   readonly #params: JsonObject;
+  readonly #named: HeldCallInit["named"];
   readonly #controller = new AbortController();
   readonly #questions = new Map<string, Question>();
   #questionCount = 0;
@@ -148,14 +151,14 @@ class HeldCall {
   constructor(
     calls: HeldCalls,
     { principal, method }: Exchange,
-    session: ManagedSession,
-    params: JsonObject,
+    { session, params, named }: HeldCallInit,
   ) {
     this.owner = ownerKey(principal);
     this.#calls = calls;
     this.#session = session;
     this.#method = method;
     this.#params = params;
+    this.#named = named;
   }
 
   /** Sends the call to the upstream. */
@@ -172,9 +175,8 @@ class HeldCall {
       ask: (method, params) => this.#ask(method, params),
     };
     this.#session.request(call).then(
-      (result) => this.#settle({ result: withoutResultType(result) }),
-      (error) => this.#settle({ error }),
-    );
+      (result) => this.#settle({ result: this.#named(withoutResultType(result)) }),
+    ).catch((error) => this.#settle({ error }));
   }
 
   /**

@@ -42,6 +42,7 @@ export interface ClientRequest {
  * Relays a request and waits for its result.
  *
  * @param params Parameters with the names that the upstream knows
+ * @param named Puts the names that the client knows into a complete result
  * @throws {McpError} If the upstream answers with an error or can't be used
  * @throws {AbortSignal["reason"]} If the request is stopped
  */
@@ -49,15 +50,21 @@ export async function relay(
   request: ClientRequest,
   session: ManagedSession,
   params: JsonObject,
+  named: (result: JsonObject) => JsonObject = (result) => result,
 ): Promise<JsonObject> {
   const { exchange } = request;
   exchange.noteUpstream?.(session.name);
   const ready = session.ensureOpen(exchange);
   const facts = isPromise(ready) ? await ready : ready;
   const sent = toUpstream(params, facts, exchange.logLevel);
-  if (!isModern(exchange.protocolVersion)) return await askAtOnce(exchange, session, facts, sent);
-  if (isModern(facts.protocolVersion)) return await passRound(request, session, facts, sent);
-  return await holdWhileAsking(request, session, sent);
+  if (!isModern(exchange.protocolVersion)) {
+    return named(await askAtOnce(exchange, session, facts, sent));
+  }
+  if (isModern(facts.protocolVersion)) {
+    const result = await passRound(request, session, facts, sent);
+    return result.resultType === "input_required" ? result : named(result);
+  }
+  return await holdWhileAsking(request, session, sent, named);
 }
 
 /** Serves a 2025 client: asks it at once when the upstream wants input, and calls the upstream again. */
@@ -161,12 +168,13 @@ async function holdWhileAsking(
   { exchange, heldCalls, retain, state }: ClientRequest,
   session: ManagedSession,
   params: JsonObject,
+  named: (result: JsonObject) => JsonObject,
 ): Promise<JsonObject> {
   if (state !== undefined) throw invalidState();
   if (!ASKING_METHODS.has(exchange.method)) {
-    return withoutResultType(await send(exchange, session, params));
+    return named(withoutResultType(await send(exchange, session, params)));
   }
-  return await heldCalls.start(exchange, { session, params, release: retain() });
+  return await heldCalls.start(exchange, { session, params, named, release: retain() });
 }
 
 function send(

@@ -16,6 +16,7 @@ import {
   type LogLevel,
 } from "../../protocol/shapes.ts";
 import { isModern, type ProtocolVersion, VERSIONS } from "../../protocol/versions.ts";
+import { extensionsForUpstreams } from "../shared/extensions.ts";
 import type { UpstreamFacts } from "../types.ts";
 import { visibleQuestion } from "./visible_question.ts";
 
@@ -34,12 +35,16 @@ export const ASKING_METHODS: ReadonlySet<string> = new Set([
   "resources/read",
 ]);
 
-/** Returns the client capabilities to send to an upstream: those whose questions the gateway passes on. */
+/**
+ * Returns the client capabilities to send to an upstream: those whose questions the gateway passes on, and
+ * extensions.
+ */
 export function upstreamCapabilities(
   { capabilities }: ClientFacts,
   version: ProtocolVersion,
 ): ClientCapabilities {
-  const { roots, sampling, elicitation } = capabilities;
+  const { roots, sampling, elicitation, extensions: given } = capabilities;
+  const extensions = given === undefined ? undefined : extensionsForUpstreams(given);
   return {
     ...isObject(roots) && {
       // A client without a session can't notify that they changed.
@@ -48,6 +53,7 @@ export function upstreamCapabilities(
     ...isObject(sampling) && { sampling: keep(sampling, ["context", "tools"]) },
     ...isObject(elicitation) && VERSIONS[version].elicitation &&
       { elicitation: keep(elicitation, ["form", "url"]) },
+    ...extensions !== undefined && { extensions },
   };
 }
 

@@ -217,7 +217,7 @@ export class UpstreamLists {
     return entries;
   }
 
-  #fetchFrom(
+  async #fetchFrom(
     session: ManagedSession,
     facts: UpstreamFacts,
     kind: ListKind,
@@ -230,7 +230,7 @@ export class UpstreamLists {
       if (answer !== undefined) return await answer;
       throw new McpError(ErrorCode.Refused, "Ask during a call");
     };
-    return fetchList({
+    const entries = await fetchList({
       upstream: name,
       facts,
       kind,
@@ -240,6 +240,7 @@ export class UpstreamLists {
       request: (method, params) =>
         session.request({ method, params, signal, principal, request, notify() {}, ask }),
     });
+    return kind === "tools" ? entries.map((tool) => this.#host.defined(name, tool)) : entries;
   }
 
   /** Does something with an upstream, and remembers for a while if that fails. */

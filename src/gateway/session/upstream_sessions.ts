@@ -15,6 +15,7 @@ import type { ProtocolVersion } from "../../protocol/versions.ts";
 import type { GatewaySettings } from "../options.ts";
 import { ownerKey } from "../../sessions/owner.ts";
 import type { KnownItems } from "../shared/known_items.ts";
+import { KnownAddresses } from "./known_addresses.ts";
 import { CHANGED_LISTS, LIST_KINDS, type ListKind } from "../shared/list_kinds.ts";
 import { type Capacity, type LimitedKind, shareOf } from "./capacity.ts";
 import { NotificationCoalescer } from "./coalesce.ts";
@@ -42,6 +43,8 @@ export interface SessionsHost {
   readonly report: (event: McpEvent) => void;
   /** Returns the name that a tool or prompt of an upstream has in the view. */
   rename(upstream: string, name: string): string;
+  /** Returns the definition of an upstream's tool with the addresses that it has in the view. */
+  defined(upstream: string, tool: JsonObject): JsonObject;
   /** Sends a notification on the stream of a client's session. */
   notify(sessionId: string, notification: Notification): void;
   /** Sends a request on the stream of a client's session; `undefined` if it isn't served here. */
@@ -66,6 +69,13 @@ export interface UpstreamSessionsInit {
   readonly stranger?: string;
 }
 
+/** Represents a resource that a client is subscribed to. */
+export interface Subscription {
+  readonly upstream: string;
+  /** Holds the address that the upstream knows. */
+  readonly uri: string;
+}
+
 /** Holds one client's sessions with all upstreams of a view. */
 export class UpstreamSessions implements DownstreamClient {
   readonly settings: GatewaySettings;
@@ -79,6 +89,8 @@ export class UpstreamSessions implements DownstreamClient {
   readonly crashOwner: string;
   /** Holds what the client is told about its upstreams. */
   readonly lists: UpstreamLists;
+  /** Remembers which upstreams the addresses belong to that the client knows. */
+  readonly addresses: KnownAddresses;
   readonly facts: ClientFacts;
   readonly version: ProtocolVersion;
   readonly report: (event: McpEvent) => void;
@@ -88,7 +100,8 @@ export class UpstreamSessions implements DownstreamClient {
   readonly #host: SessionsHost;
   readonly #sessionId: string | undefined;
   readonly #sessions = new Map<string, ManagedSession>();
-  readonly #subscriptions = new Map<string, Set<string>>();
+  /** Holds the resources that the client is subscribed to, by the addresses that it knows. */
+  readonly #subscriptions = new Map<string, Subscription>();
   readonly #waiters = new Set<() => void>();
   readonly #coalescer: NotificationCoalescer;
   readonly #closing = new AbortController();
@@ -102,6 +115,7 @@ export class UpstreamSessions implements DownstreamClient {
     this.owner = ownerKey(principal);
     this.capacity = host.capacity;
     this.known = host.known;
+    this.addresses = new KnownAddresses(host.settings.limits.listEntries);
     this.share = shareOf(principal);
     this.crashes = host.crashes;
     // Strangers share nothing but this: the crashes of one would delay the programs of all.
@@ -178,7 +192,7 @@ export class UpstreamSessions implements DownstreamClient {
     this.lists.remove(name);
     const session = this.#sessions.get(name);
     this.#sessions.delete(name);
-    if (reason === "removed") this.#subscriptions.delete(name);
+    if (reason === "removed") this.#unsubscribeAll(name);
     await session?.close(reason);
   }
 
@@ -233,7 +247,19 @@ export class UpstreamSessions implements DownstreamClient {
   }
 
   subscribedUris(upstream: string): ReadonlySet<string> {
-    return this.#subscriptions.get(upstream) ?? NONE;
+    const own = [...this.#subscriptions.values()].filter((each) => each.upstream === upstream);
+    return new Set(own.map(({ uri }) => uri));
+  }
+
+  subscribedAddresses(upstream: string, uri: string): readonly string[] {
+    return [...this.#subscriptions].flatMap(([address, each]) =>
+      each.upstream === upstream && each.uri === uri ? [address] : []
+    );
+  }
+
+  /** Returns what the client is subscribed to by an address. */
+  subscription(address: string): Subscription | undefined {
+    return this.#subscriptions.get(address);
   }
 
   invalidateLists(upstream: string, kinds: readonly ListKind[] = LIST_KINDS): void {
@@ -245,31 +271,34 @@ export class UpstreamSessions implements DownstreamClient {
    *
    * @throws {McpError} If the client has `limits.subscriptions` subscriptions already
    */
-  checkRoom(uri: string): void {
-    let size = 0;
-    for (const uris of this.#subscriptions.values()) {
-      if (uris.has(uri)) return;
-      size += uris.size;
-    }
-    if (size < this.settings.limits.subscriptions) return;
+  checkRoom(address: string): void {
+    if (this.#subscriptions.has(address)) return;
+    if (this.#subscriptions.size < this.settings.limits.subscriptions) return;
     throw new McpError(ErrorCode.InvalidParams, "Unsubscribe from another resource first");
   }
 
   /**
    * Records a subscription to a resource.
    *
+   * @param address The address that the client knows
    * @throws {McpError} If the client has `limits.subscriptions` subscriptions already
    */
-  subscribe(upstream: string, uri: string): void {
-    this.checkRoom(uri);
-    const uris = this.#subscriptions.get(upstream) ?? new Set();
-    this.#subscriptions.set(upstream, uris.add(uri));
+  subscribe(address: string, subscription: Subscription): void {
+    this.checkRoom(address);
+    this.#subscriptions.set(address, subscription);
   }
 
-  /** Removes a subscription, and returns the name of its upstream if there was one. */
-  unsubscribe(uri: string): string | undefined {
-    for (const [upstream, uris] of this.#subscriptions) if (uris.delete(uri)) return upstream;
-    return undefined;
+  /** Removes a subscription, and returns it if there was one. */
+  unsubscribe(address: string): Subscription | undefined {
+    const subscription = this.#subscriptions.get(address);
+    this.#subscriptions.delete(address);
+    return subscription;
+  }
+
+  #unsubscribeAll(upstream: string): void {
+    for (const [address, each] of this.#subscriptions) {
+      if (each.upstream === upstream) this.#subscriptions.delete(address);
+    }
   }
 
   #send(notification: Notification): void {
@@ -277,5 +306,3 @@ export class UpstreamSessions implements DownstreamClient {
     this.#host.notify(this.#sessionId, notification);
   }
 }
-
-const NONE: ReadonlySet<string> = new Set();

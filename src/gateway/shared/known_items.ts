@@ -57,10 +57,11 @@ export class KnownItems {
   }
 
   /** Returns the resource that has a URI or the template that matches it, if one is listed. */
-  resource(uri: string): RequestTarget | undefined {
+  resource(uri: string, only?: string): RequestTarget | undefined {
     let best: RequestTarget | undefined;
     let longest = -1;
     for (const [upstream, names] of this.#upstreams) {
+      if (only !== undefined && only !== upstream) continue;
       if (names.get("resources")?.has(uri) === true) return { resource: uri, upstream };
       for (const template of names.get("templates") ?? []) {
         const length = matchedStart(template, uri);
@@ -68,6 +69,32 @@ export class KnownItems {
       }
     }
     return best;
+  }
+
+  /** Returns what an upstream has listed. */
+  names(upstream: string, kind: ListKind): Iterable<string> {
+    return this.#upstreams.get(upstream)?.get(kind) ?? [];
+  }
+
+  /** Tells whether an upstream other than the given one lists a URI, or matches it at least as closely. */
+  isElsewhere(upstream: string, uri: string): boolean {
+    const own = this.#closeness(upstream, uri);
+    for (const other of this.#upstreams.keys()) {
+      if (other === upstream) continue;
+      const closeness = this.#closeness(other, uri);
+      if (closeness >= 0 && closeness >= own) return true;
+    }
+    return false;
+  }
+
+  #closeness(upstream: string, uri: string): number {
+    const names = this.#upstreams.get(upstream);
+    if (names?.get("resources")?.has(uri) === true) return Infinity;
+    let longest = -1;
+    for (const template of names?.get("templates") ?? []) {
+      longest = Math.max(longest, matchedStart(template, uri));
+    }
+    return longest;
   }
 
   #namesOf(upstream: string, kind: ListKind): Set<string> {

@@ -6,6 +6,7 @@
 import { clip } from "../../internal/quote.ts";
 import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
 import type { ServerCapabilities } from "../../protocol/shapes.ts";
+import { commonExtensions } from "../shared/extensions.ts";
 
 /** Holds what one upstream said about itself; `undefined` where it couldn't be reached. */
 export interface UpstreamSummary {
@@ -20,7 +21,7 @@ const MAX_TOTAL_INSTRUCTIONS = 32 * 1024;
 
 /**
  * Combines the capabilities of upstreams. An upstream that can't be reached now may return later with
- * any list, so then all lists are advertised.
+ * any list, so then all lists are advertised, but no extension: it may have none.
  *
  * @param modern Whether they are for the 2026 era, in which clients don't subscribe by a request
  */
@@ -37,6 +38,9 @@ export function mergedCapabilities(
       isObject(capabilities?.resources) && capabilities.resources.subscribe === true
     );
   const lists = { listChanged: true };
+  const extensions = commonExtensions(
+    upstreams.map(({ capabilities }) => capabilities?.extensions),
+  );
   return {
     ...(unknown || has("tools")) && { tools: lists },
     ...(unknown || has("resources")) && {
@@ -45,6 +49,7 @@ export function mergedCapabilities(
     ...(unknown || has("prompts")) && { prompts: lists },
     ...has("completions") && { completions: {} },
     ...has("logging") && { logging: {} },
+    ...extensions !== undefined && { extensions },
   };
 }
 

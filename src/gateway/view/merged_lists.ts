@@ -13,11 +13,13 @@ import type { ListContext } from "../session/upstream_lists.ts";
 import type { UpstreamSessions } from "../session/upstream_sessions.ts";
 import { matchedStart } from "../shared/known_items.ts";
 import { type ListFacts, type ListKind, LISTS } from "../shared/list_kinds.ts";
+import { type Addresses, isAppAddress, isWebAddress, templateStart } from "./addresses.ts";
 
 /**
  * Merges one list of all upstreams, in the order of the upstreams. Omits upstreams whose list can't be
- * had in time, and resources with a URI that an earlier upstream lists.
+ * had in time. Resources and templates get the addresses by which the client finds them again.
  *
+ * @param addresses Keeps addresses apart; `undefined` where one upstream is served alone
  * @throws {McpError} If no upstream's list can be fetched
  * @throws {AbortSignal["reason"]} If the signal of the context aborts
  */
@@ -25,26 +27,55 @@ export async function mergedList(
   sessions: UpstreamSessions,
   kind: ListKind,
   context: ListContext,
+  addresses?: Addresses,
 ): Promise<readonly JsonObject[]> {
   const { lists } = await listsInTime(sessions, kind, context);
   const { prefixed, id, method } = LISTS[kind];
-  if (prefixed || lists.length < 2) return lists.flatMap(({ entries }) => entries);
-  const seen = new Set<unknown>();
+  if (prefixed || addresses === undefined) return lists.flatMap(({ entries }) => entries);
+  const holderOf = holders(lists, kind);
+  const web = new Set<string>();
   return lists.flatMap(({ name: upstream, entries }) => {
-    const own = entries.filter((entry) => !seen.has(entry[id]));
-    const count = entries.length - own.length;
-    for (const entry of own) seen.add(entry[id]);
+    const shown = entries.flatMap((entry): JsonObject | readonly never[] => {
+      const uri = String(entry[id]);
+      if (isWebAddress(uri)) {
+        if (web.has(uri)) return [];
+        web.add(uri);
+        return entry;
+      }
+      const isOwn = !isAppAddress(uri) && holderOf(uri) === upstream &&
+        addresses.split(uri) === undefined && sessions.addresses.claim(uri, upstream);
+      if (isOwn) return entry;
+      const address = addresses.qualified({ upstream, uri });
+      return address === undefined ? [] : { ...entry, [id]: address };
+    });
+    const count = entries.length - shown.length;
     if (count > 0 && sessions.lists.isFirstReport(entries)) {
       const reason = "duplicate";
       sessions.report({ type: "upstream-entries-dropped", upstream, list: method, reason, count });
     }
-    return own;
+    return shown;
   });
 }
 
+/** Returns a function that tells which upstream has an address or template; `undefined` for several. */
+function holders(lists: Lists["lists"], kind: ListKind): (uri: string) => string | undefined {
+  const { id } = LISTS[kind];
+  const keyOf = (uri: string) => kind === "templates" ? templateStart(uri) : uri;
+  const known = new Map<string, string | undefined>();
+  for (const { name, entries } of lists) {
+    for (const { [id]: uri } of entries) {
+      const key = keyOf(String(uri));
+      known.set(key, !known.has(key) || known.get(key) === name ? name : undefined);
+    }
+  }
+  return (uri) => known.get(keyOf(uri));
+}
+
 /** Holds one list of each upstream that gave it. */
-interface Lists {
+export interface Lists {
   readonly lists: { readonly name: string; readonly entries: UpstreamList }[];
+  /** Names the upstreams whose list isn't there. */
+  readonly missing: readonly string[];
   /** Tells whether more of them may come later. */
   readonly isPartial: boolean;
 }
@@ -54,7 +85,7 @@ interface Lists {
  *
  * @param waits Whether to wait for those that may come later
  */
-async function listsInTime(
+export async function listsInTime(
   sessions: UpstreamSessions,
   kind: ListKind,
   context: ListContext,
@@ -80,7 +111,8 @@ async function listsInTime(
     outcome.status === "rejected" && outcome.reason instanceof LateError
   );
   if (lists.length === 0 && first?.status === "rejected") throw first.reason;
-  return { lists, isPartial };
+  const missing = names.filter((_, index) => settled[index]?.status === "rejected");
+  return { lists, missing, isPartial };
 }
 
 /**
@@ -117,9 +149,10 @@ function decode(cursor: string): string {
 }
 
 /**
- * Finds the upstream that a URI belongs to: the first that lists it, otherwise the one whose template
- * matches the longest start of it, otherwise the only upstream. Waits for upstreams that are slow if no
- * other has it.
+ * Finds the upstream that a URI belongs to: the only one that lists it, otherwise the one whose template
+ * matches the longest start of it, otherwise the only upstream. What several have belongs to none, except
+ * for addresses of the web: those belong to the first. Waits for upstreams that are slow if no other has
+ * it. One whose list isn't there has what it has listed before.
  *
  * @param uri The URI; `undefined` for one that no upstream has
  * @throws {McpError} If there is none
@@ -132,28 +165,45 @@ export async function upstreamOfUri(
   const { names: [only, ...others] } = sessions;
   for (const waits of [false, true]) {
     const resources = await listsInTime(sessions, "resources", context, waits);
-    const listed = resources.lists.find(({ entries }) =>
-      uri !== undefined && entries.some((entry) => entry.uri === uri)
-    );
-    if (listed !== undefined) return listed.name;
+    const listed = uri === undefined ? [] : namesWith(sessions, "resources", resources, uri);
+    if (listed.length > 0) return oneOf(uri, listed);
     const templates = await listsInTime(sessions, "templates", context, waits);
-    const matching = uri === undefined ? undefined : bestMatch(templates, uri);
-    if (matching !== undefined) return matching;
+    const matching = uri === undefined ? [] : namesWith(sessions, "templates", templates, uri);
+    if (matching.length > 0) return oneOf(uri, matching);
     if (!resources.isPartial && !templates.isPartial) break;
   }
   if (only !== undefined && others.length === 0) return only;
-  throw new McpError(ErrorCode.ResourceNotFound, "Give the URI of a resource that is listed");
+  throw notListed();
 }
 
-/** Returns the upstream whose template matches the longest start of a URI. */
-function bestMatch({ lists }: Lists, uri: string): string | undefined {
-  let best: string | undefined;
-  let longest = -1;
-  for (const { name, entries } of lists) {
-    for (const { uriTemplate } of entries) {
-      const length = matchedStart(uriTemplate, uri);
-      if (length > longest) [best, longest] = [name, length];
-    }
-  }
-  return best;
+/** Returns the upstream of a URI out of those that have it. */
+function oneOf(uri: string | undefined, [first, ...others]: readonly string[]): string {
+  const isClear = others.length === 0 || (uri !== undefined && isWebAddress(uri));
+  if (first === undefined || !isClear) throw notListed();
+  return first;
+}
+
+function notListed(): McpError {
+  return new McpError(ErrorCode.ResourceNotFound, "Give the URI of a resource that is listed");
+}
+
+/** Returns the upstreams that list a URI, or whose templates match the longest start of it. */
+function namesWith(
+  { names, known }: UpstreamSessions,
+  kind: "resources" | "templates",
+  { lists, missing }: Lists,
+  uri: string,
+): readonly string[] {
+  const { id } = LISTS[kind];
+  const closeness = kind === "resources"
+    ? (own: unknown) => own === uri ? Infinity : -1
+    : (own: unknown) => matchedStart(own, uri);
+  const longest = new Map<string, number>();
+  const add = (name: string, own: unknown) => {
+    longest.set(name, Math.max(longest.get(name) ?? -1, closeness(own)));
+  };
+  for (const { name, entries } of lists) for (const entry of entries) add(name, entry[id]);
+  for (const name of missing) for (const own of known.names(name, kind)) add(name, own);
+  const most = Math.max(...longest.values(), -1);
+  return most < 0 ? [] : names.filter((name) => longest.get(name) === most);
 }

@@ -17,7 +17,16 @@ import type { ListContext } from "../session/upstream_lists.ts";
 import type { UpstreamSessions } from "../session/upstream_sessions.ts";
 import { type ListKind, LISTS } from "../shared/list_kinds.ts";
 import { mergedCapabilities, mergedInstructions, type UpstreamSummary } from "./capabilities.ts";
+import type { Addresses } from "./addresses.ts";
+import { findAppTool } from "./app_tools.ts";
+import { findResource, mayUseAddress } from "./find_resource.ts";
 import { mergedList, pageOf, upstreamOfUri } from "./merged_lists.ts";
+import {
+  promptResultWithReferences,
+  readResultWithReferences,
+  type Refer,
+  toolResultWithReferences,
+} from "./references.ts";
 
 /** Represents a client's request to a view. */
 export interface ViewRequest extends ClientRequest {
@@ -27,6 +36,8 @@ export interface ViewRequest extends ClientRequest {
   readonly locate: (
     name: string,
   ) => { readonly upstream: string; readonly name: string } | undefined;
+  /** Keeps the addresses of resources apart; `undefined` where one upstream is served alone. */
+  readonly addresses: Addresses | undefined;
   /** Takes what the client is told about the upstreams. */
   readonly described: (
     sessions: UpstreamSessions,
@@ -72,6 +83,7 @@ export const HIDDEN: ReadonlyMap<string, Method> = new Map<string, Method>([
 
 async function hideTool(request: ViewRequest): Promise<never> {
   const { name } = request.exchange.params;
+  await findTool(request, name);
   await isListed(request, "tools", name);
   throw unknownTool(name);
 }
@@ -109,9 +121,24 @@ async function hideUri(request: ViewRequest, uri: unknown): Promise<never> {
 
 function list(kind: ListKind): Method {
   return async (request) => {
-    const { exchange, sessions } = request;
-    return pageOf(exchange, LISTS[kind], await mergedList(sessions, kind, contextOf(request)));
+    const { exchange, sessions, addresses } = request;
+    const entries = await mergedList(sessions, kind, contextOf(request), addresses);
+    return pageOf(exchange, LISTS[kind], await usable(request, kind, entries));
   };
+}
+
+/** Omits what the principal may not use by the address that its upstream knows. */
+async function usable(
+  { exchange: { mayUse }, addresses }: ViewRequest,
+  kind: ListKind,
+  entries: readonly JsonObject[],
+): Promise<readonly JsonObject[]> {
+  const { id, prefixed } = LISTS[kind];
+  if (mayUse === undefined || prefixed || addresses === undefined) return entries;
+  const verdicts = await Promise.all(
+    entries.map(({ [id]: address }) => mayUseAddress(mayUse, addresses, String(address))),
+  );
+  return entries.filter((_, index) => verdicts[index]);
 }
 
 async function initialize(request: ViewRequest): Promise<JsonObject> {
@@ -151,18 +178,22 @@ async function describe(request: ViewRequest): Promise<JsonObject> {
 
 async function callTool(request: ViewRequest): Promise<JsonObject> {
   const { exchange, sessions } = request;
-  const { name } = exchange.params;
-  const target = find(request, name);
-  if (target === undefined) throw unknownTool(name);
+  const target = await findTool(request, exchange.params.name);
+  if (target === undefined) throw unknownTool(exchange.params.name);
+  const { session, shown } = target;
   // Where some tools are hidden, an unlisted tool must look like a hidden one.
-  if (exchange.mayUse !== undefined && !await isListed(request, "tools", name)) {
-    throw unknownTool(name);
+  if (exchange.mayUse !== undefined && !await isListed(request, "tools", shown)) {
+    throw unknownTool(exchange.params.name);
   }
-  const result = await relay(request, target.session, { ...exchange.params, name: target.name });
-  if (result.isError !== true && typeof name === "string") {
-    sessions.known.add(target.session.name, "tools", name);
-  }
-  const wraps = await isOutputWrapped(request, target.session, name, result);
+  const params = { ...exchange.params, name: target.name };
+  const result = await relay(
+    request,
+    session,
+    params,
+    named(request, session, toolResultWithReferences),
+  );
+  if (result.isError !== true) sessions.known.add(session.name, "tools", shown);
+  const wraps = await isOutputWrapped(request, session, shown, result);
   return toolResultFor(exchange.protocolVersion, result, wraps);
 }
 
@@ -195,7 +226,12 @@ async function getPrompt(request: ViewRequest): Promise<JsonObject> {
   if (mayUse !== undefined && !await isListed(request, "prompts", params.name)) {
     throw unknownPrompt(params.name);
   }
-  const result = await relay(request, target.session, { ...params, name: target.name });
+  const result = await relay(
+    request,
+    target.session,
+    { ...params, name: target.name },
+    named(request, target.session, promptResultWithReferences),
+  );
   if (typeof params.name === "string") {
     request.sessions.known.add(target.session.name, "prompts", params.name);
   }
@@ -204,26 +240,39 @@ async function getPrompt(request: ViewRequest): Promise<JsonObject> {
 
 async function readResource(request: ViewRequest): Promise<JsonObject> {
   const { params } = request.exchange;
-  return await throughUri(
-    request,
-    params.uri,
-    async () => await relay(request, await findByUri(request, params.uri), params),
-  );
+  return await throughUri(request, params.uri, async (address) => {
+    const found = await findResource(request, contextOf(request), address);
+    return await relay(
+      request,
+      found.session,
+      found.uri === address ? params : { ...params, uri: found.uri },
+      named(
+        request,
+        found.session,
+        (result, refer) =>
+          readResultWithReferences(result, (uri) => uri === found.uri ? address : refer(uri)),
+      ),
+    );
+  });
 }
 
 async function subscribe(request: ViewRequest): Promise<JsonObject> {
-  const { exchange: { params: { uri } }, sessions } = request;
+  const { exchange: { params }, sessions } = request;
   checkSubscribing(request);
-  const session = await throughUri(request, uri, () => findByUri(request, uri));
-  if (typeof uri !== "string") throw invalid('Give a string as "uri"');
-  const wasSubscribed = sessions.subscribedUris(session.name).has(uri);
-  sessions.subscribe(session.name, uri);
-  try {
-    return await throughUri(request, uri, () => relay(request, session, { uri }));
-  } catch (error) {
-    if (!wasSubscribed) sessions.unsubscribe(uri);
-    throw error;
-  }
+  const find = (address: string) => findResource(request, contextOf(request), address);
+  const { session, uri } = await throughUri(request, params.uri, find);
+  return await throughUri(request, params.uri, async (address) => {
+    // A session that opens repeats the subscriptions that are recorded.
+    await session.ensureOpen(request.exchange);
+    const wasSubscribed = sessions.subscription(address) !== undefined;
+    sessions.subscribe(address, { upstream: session.name, uri });
+    try {
+      return await relay(request, session, { uri });
+    } catch (error) {
+      if (!wasSubscribed) sessions.unsubscribe(address);
+      throw error;
+    }
+  });
 }
 
 /** Checks that the client can subscribe to a resource, before anything depends on which one that is. */
@@ -235,10 +284,13 @@ function checkSubscribing({ exchange: { session, params: { uri } }, sessions }: 
 }
 
 async function unsubscribe(request: ViewRequest): Promise<JsonObject> {
-  const { exchange: { params: { uri } }, sessions } = request;
-  if (typeof uri !== "string") throw invalid('Give a string as "uri"');
-  const upstream = sessions.unsubscribe(uri);
-  const session = upstream === undefined ? undefined : sessions.get(upstream);
+  const { exchange: { params: { uri: address } }, sessions } = request;
+  if (typeof address !== "string") throw invalid('Give a string as "uri"');
+  const { upstream, uri } = sessions.unsubscribe(address) ?? {};
+  if (upstream === undefined || uri === undefined) return {};
+  // The client may be subscribed to it by another address, too.
+  if (sessions.subscribedAddresses(upstream, uri).length > 0) return {};
+  const session = sessions.get(upstream);
   return session === undefined ? {} : await relay(request, session, { uri });
 }
 
@@ -247,11 +299,10 @@ async function complete(request: ViewRequest): Promise<JsonObject> {
   const { ref } = params;
   if (!isObject(ref)) throw invalid('Give an object as "ref"');
   if (ref.type === "ref/resource") {
-    return await throughUri(
-      request,
-      ref.uri,
-      async () => await relay(request, await findByUri(request, ref.uri), params),
-    );
+    return await throughUri(request, ref.uri, async (address) => {
+      const { session, uri } = await findResource(request, contextOf(request), address);
+      return await relay(request, session, { ...params, ref: { ...ref, uri } });
+    });
   }
   const target = ref.type === "ref/prompt" ? find(request, ref.name) : undefined;
   if (target === undefined) throw unknownRef();
@@ -266,6 +317,35 @@ async function setLevel({ exchange, sessions }: ViewRequest): Promise<JsonObject
   sessions.logLevel = level;
   await Promise.all(sessions.used.map((each) => each.syncLogLevel(exchange)));
   return {};
+}
+
+/** Represents a tool that a request is about. */
+interface FoundTool {
+  readonly session: ManagedSession;
+  /** Holds the name that the upstream knows. */
+  readonly name: string;
+  /** Holds the name in the view. */
+  readonly shown: string;
+}
+
+/** Finds a tool by its name in the view, or by the name that an app of its server knows. */
+async function findTool(request: ViewRequest, name: unknown): Promise<FoundTool | undefined> {
+  if (typeof name !== "string") return undefined;
+  const found = find(request, name);
+  if (found !== undefined) return { ...found, shown: name };
+  const shown = await findAppTool(request, contextOf(request), name);
+  const own = shown === undefined ? undefined : find(request, shown);
+  return shown === undefined || own === undefined ? undefined : { ...own, shown };
+}
+
+/** Returns a function that puts the addresses that the client knows into a result of an upstream. */
+function named(
+  { addresses, sessions }: ViewRequest,
+  { name: upstream }: ManagedSession,
+  replace: (result: JsonObject, refer: Refer) => JsonObject,
+): ((result: JsonObject) => JsonObject) | undefined {
+  if (addresses === undefined) return undefined;
+  return (result) => replace(result, (uri) => addresses.reference(sessions, { upstream, uri }));
 }
 
 /** Finds the upstream session that a tool's or prompt's name refers to, and its name there. */
@@ -299,11 +379,11 @@ async function isListed(
 async function throughUri<T>(
   { exchange: { mayUse, protocolVersion } }: ViewRequest,
   uri: unknown,
-  run: () => Promise<T>,
+  run: (uri: string) => Promise<T>,
 ): Promise<T> {
   if (typeof uri !== "string") throw invalid('Give a string as "uri"');
   try {
-    return await run();
+    return await run(uri);
   } catch (error) {
     const unknown = error instanceof McpError && UNKNOWN_RESOURCE.has(error.code);
     throw mayUse !== undefined && unknown ? unknownResource(protocolVersion, uri) : error;
@@ -315,19 +395,6 @@ const UNKNOWN_RESOURCE: ReadonlySet<number> = new Set([
   ErrorCode.ResourceNotFound,
   ErrorCode.InvalidParams,
 ]);
-
-/**
- * Finds the upstream session that a URI belongs to.
- *
- * @throws {McpError} If there is none
- */
-async function findByUri(request: ViewRequest, uri: unknown): Promise<ManagedSession> {
-  const { sessions } = request;
-  if (typeof uri !== "string") throw invalid('Give a string as "uri"');
-  const session = sessions.get(await upstreamOfUri(sessions, uri, contextOf(request)));
-  if (session === undefined) throw invalid("Give the URI of a resource that is listed");
-  return session;
-}
 
 function unknownRef(): McpError {
   return invalid('Give a listed prompt or resource as "ref"');

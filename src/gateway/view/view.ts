@@ -34,9 +34,11 @@ import { type SessionsHost, UpstreamSessions } from "../session/upstream_session
 import { hopsOf } from "../shared/hops.ts";
 import { KnownItems } from "../shared/known_items.ts";
 import { CHANGED_LISTS } from "../shared/list_kinds.ts";
+import { Addresses } from "./addresses.ts";
 import { listChangedOf, mergedCapabilities } from "./capabilities.ts";
 import { HIDDEN, type Method, METHODS, type ViewRequest } from "./methods.ts";
 import { prefixed, split } from "./names.ts";
+import { toolWithReferences } from "./references.ts";
 
 /** Options for {@linkcode View}. */
 export interface ViewInit {
@@ -63,6 +65,8 @@ export class View implements Dispatcher, SessionsHost {
   readonly known: KnownItems;
   readonly #upstreams: ReadonlyMap<string, RegisteredUpstream>;
   readonly #only: string | undefined;
+  /** Keeps the addresses of resources apart by upstream, if there may be several. */
+  readonly #addresses: Addresses | undefined;
   readonly #hosts = new Set<DispatcherHost>();
   /** Maps the ids of clients' sessions to their upstream sessions. */
   readonly #sessions = new Map<string, UpstreamSessions>();
@@ -86,6 +90,7 @@ export class View implements Dispatcher, SessionsHost {
     this.serverInfo = settings.info;
     this.#upstreams = upstreams;
     this.#only = only;
+    this.#addresses = only === undefined ? new Addresses(settings.separator, upstreams) : undefined;
     this.#stateless = new StatelessClients(this);
     this.#heldCalls = new HeldCalls(settings);
   }
@@ -169,11 +174,26 @@ export class View implements Dispatcher, SessionsHost {
   target(method: string, params: JsonObject): RequestTarget | undefined {
     const item = itemOf(method, params);
     if (item === undefined) return undefined;
-    if (item.method === "resources/read") return this.known.resource(item.key);
+    if (item.method === "resources/read") {
+      const { uri = item.key, upstream } = this.#addresses?.split(item.key) ?? {};
+      return this.known.resource(uri, upstream);
+    }
     const upstream = this.#locate(item.key)?.upstream;
-    if (upstream === undefined || !this.upstreams.has(upstream)) return undefined;
-    const kind = item.method === "tools/call" ? "tools" : "prompts";
-    return this.known.named(upstream, kind, item.key);
+    const isTool = item.method === "tools/call";
+    if (upstream === undefined || !this.upstreams.has(upstream)) {
+      return isTool ? this.#appTool(item.key) : undefined;
+    }
+    return this.known.named(upstream, isTool ? "tools" : "prompts", item.key);
+  }
+
+  /** Returns the tool that an app calls by its server's own name, if only one upstream has listed it. */
+  #appTool(name: string): RequestTarget | undefined {
+    if (this.#addresses === undefined) return undefined;
+    const [found, ...others] = [...this.upstreams.keys()].flatMap((upstream) => {
+      const target = this.known.named(upstream, "tools", this.rename(upstream, name));
+      return target.tool === undefined ? [] : [target];
+    });
+    return others.length === 0 ? found : undefined;
   }
 
   hide(exchange: Exchange, hidden: Hidden): Promise<JsonObject> {
@@ -210,6 +230,12 @@ export class View implements Dispatcher, SessionsHost {
 
   rename(upstream: string, name: string): string {
     return this.#only === undefined ? prefixed(upstream, this.settings.separator, name) : name;
+  }
+
+  defined(upstream: string, tool: JsonObject): JsonObject {
+    const addresses = this.#addresses;
+    if (addresses === undefined) return tool;
+    return toolWithReferences(tool, (uri) => addresses.qualified({ upstream, uri }) ?? uri);
   }
 
   notify(sessionId: string, notification: Notification): void {
@@ -308,6 +334,7 @@ export class View implements Dispatcher, SessionsHost {
         retain,
         sessions,
         locate: this.#locate,
+        addresses: this.#addresses,
         described: this.#described,
         isOnly: this.#only !== undefined,
       });

@@ -1,0 +1,41 @@
+/**
+ * Remembers which upstream each address belongs to that a client got as it is, so that it never leads to
+ * another upstream later.
+ *
+ * @module
+ */
+
+/** Remembers the addresses that one client knows. */
+export class KnownAddresses {
+  readonly #most: number;
+  readonly #owners = new Map<string, string>();
+  /** Holds the addresses of each upstream, those that were claimed least recently first. */
+  readonly #byUpstream = new Map<string, Set<string>>();
+
+  /** @param most Limits the addresses of one upstream; the oldest are forgotten */
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  /** Returns the upstream of an address that the client knows. */
+  owner(uri: string): string | undefined {
+    return this.#owners.get(uri);
+  }
+
+  /** Remembers an address for an upstream. Returns `false` if the client knows it as another's. */
+  claim(uri: string, upstream: string): boolean {
+    const owner = this.#owners.get(uri);
+    if (owner !== undefined && owner !== upstream) return false;
+    const own = this.#byUpstream.get(upstream) ?? new Set();
+    own.delete(uri);
+    this.#byUpstream.set(upstream, own.add(uri));
+    this.#owners.set(uri, upstream);
+    // One upstream can't make the client forget what it knows of another.
+    for (const oldest of own) {
+      if (own.size <= this.#most) break;
+      own.delete(oldest);
+      this.#owners.delete(oldest);
+    }
+    return true;
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * Finds the resource that a client's address refers to.
+ *
+ * @module
+ */
+import type { Exchange } from "../../protocol/exchange.ts";
+import { unknownResource } from "../../protocol/unknown.ts";
+import type { ManagedSession } from "../session/managed_session.ts";
+import type { ListContext } from "../session/upstream_lists.ts";
+import type { UpstreamSessions } from "../session/upstream_sessions.ts";
+import { type Addresses, isAppAddress, isWebAddress, type UpstreamAddress } from "./addresses.ts";
+import { upstreamOfUri } from "./merged_lists.ts";
+
+/** Represents a resource that a request is about. */
+export interface FoundResource {
+  readonly session: ManagedSession;
+  /** Holds the address that the upstream knows. */
+  readonly uri: string;
+}
+
+/** Says who looks for a resource, and where. */
+export interface FindInit {
+  readonly exchange: Exchange;
+  readonly sessions: UpstreamSessions;
+  readonly addresses: Addresses | undefined;
+}
+
+/**
+ * Finds the upstream session that an address belongs to, and the address that the upstream knows.
+ *
+ * @throws {McpError} If there is none
+ */
+export async function findResource(
+  init: FindInit,
+  context: ListContext,
+  address: string,
+): Promise<FoundResource> {
+  const { exchange, sessions, addresses } = init;
+  const { upstream, uri } = addresses === undefined
+    ? { upstream: await upstreamOfUri(sessions, address, context), uri: address }
+    : await locate(sessions, addresses, context, address);
+  const isHidden = addresses !== undefined && exchange.mayUse !== undefined &&
+    !await mayUse(init, addresses, context, address, { upstream, uri });
+  const session = isHidden ? undefined : sessions.get(upstream);
+  if (session === undefined) throw unknownResource(exchange.protocolVersion, address);
+  return { session, uri };
+}
+
+async function locate(
+  sessions: UpstreamSessions,
+  addresses: Addresses,
+  context: ListContext,
+  address: string,
+): Promise<UpstreamAddress> {
+  // What the client knows is never taken for another upstream's that came later.
+  const owner = sessions.addresses.owner(address);
+  if (owner !== undefined) return { upstream: owner, uri: address };
+  const split = addresses.split(address);
+  if (split !== undefined) return split;
+  const upstream = await upstreamOfUri(sessions, address, context);
+  if (!isWebAddress(address)) sessions.addresses.claim(address, upstream);
+  return { upstream, uri: address };
+}
+
+/**
+ * Tells whether a principal may use a resource by its other address, too: `authorize` has judged the one
+ * that the client sent.
+ */
+async function mayUse(
+  { exchange, sessions }: FindInit,
+  addresses: Addresses,
+  context: ListContext,
+  address: string,
+  own: UpstreamAddress,
+): Promise<boolean> {
+  const { mayUse } = exchange;
+  if (mayUse === undefined || isWebAddress(address)) return true;
+  if (address !== own.uri) return await mayUseAddress(mayUse, addresses, address);
+  const qualified = addresses.qualified(own);
+  if (qualified === undefined) return true;
+  // The lists have it under this address.
+  if (isAppAddress(address)) return await mayUse("resources/read", qualified);
+  const only = await upstreamOfUri(sessions, address, context).catch(() => undefined);
+  return only === own.upstream || await mayUse("resources/read", qualified);
+}
+
+/**
+ * Tells whether a principal may use a resource by the address that its upstream knows, where that is
+ * another only because it collides: a rule about it must hold whichever upstreams come later.
+ */
+export async function mayUseAddress(
+  mayUse: NonNullable<Exchange["mayUse"]>,
+  addresses: Addresses,
+  address: string,
+): Promise<boolean> {
+  if (isAppAddress(address)) return true;
+  const own = addresses.split(address);
+  return own === undefined || await mayUse("resources/read", own.uri);
+}
