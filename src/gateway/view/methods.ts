@@ -18,6 +18,7 @@ import type { UpstreamSessions } from "../session/upstream_sessions.ts";
 import { type ListKind, LISTS } from "../shared/list_kinds.ts";
 import { mergedCapabilities, mergedInstructions, type UpstreamSummary } from "./capabilities.ts";
 import { mergedList, pageOf, upstreamOfUri } from "./merged_lists.ts";
+import { answerSearchTool, isSearchTool, searchTools, type ToolSearch } from "./tool_search.ts";
 
 /** Represents a client's request to a view. */
 export interface ViewRequest extends ClientRequest {
@@ -35,6 +36,8 @@ export interface ViewRequest extends ClientRequest {
   ) => void;
   /** Tells whether the view serves a single upstream as a server of its own. */
   readonly isOnly: boolean;
+  /** Says which tools are found in place of being listed; `undefined` if none are. */
+  readonly search: () => ToolSearch | undefined;
 }
 
 /** Answers a request. */
@@ -45,7 +48,7 @@ export const METHODS: ReadonlyMap<string, Method> = new Map<string, Method>([
   ["initialize", initialize],
   ["server/discover", discover],
   ["ping", async () => ({})],
-  ["tools/list", list("tools")],
+  ["tools/list", listTools],
   ["prompts/list", list("prompts")],
   ["resources/list", list("resources")],
   ["resources/templates/list", list("templates")],
@@ -114,6 +117,18 @@ function list(kind: ListKind): Method {
   };
 }
 
+async function listTools(request: ViewRequest): Promise<JsonObject> {
+  const { exchange, sessions } = request;
+  const context = contextOf(request);
+  const search = request.search();
+  const own = search === undefined ? [] : await searchTools({ ...request, search, context });
+  const others = search?.replacesAll ? [] : await mergedList(sessions, "tools", context);
+  const entries = own.length === 0
+    ? others
+    : [...own, ...others.filter(({ name }) => !isSearchTool(name))];
+  return pageOf(exchange, LISTS.tools, entries);
+}
+
 async function initialize(request: ViewRequest): Promise<JsonObject> {
   const { protocolVersion } = request.exchange;
   const serverInfo = serverInfoFor(protocolVersion, request.settings.info);
@@ -133,6 +148,7 @@ async function describe(request: ViewRequest): Promise<JsonObject> {
   const { exchange, sessions, settings, isOnly } = request;
   const context = contextOf(request);
   const upstreams = await Promise.all(sessions.names.map(async (name): Promise<UpstreamSummary> => {
+    if (sessions.isDormant(name)) return { name, capabilities: undefined, instructions: undefined };
     try {
       const facts = await sessions.lists.factsInTime(name, context, isOnly);
       return { name, capabilities: facts?.capabilities, instructions: facts?.instructions };
@@ -152,6 +168,10 @@ async function describe(request: ViewRequest): Promise<JsonObject> {
 async function callTool(request: ViewRequest): Promise<JsonObject> {
   const { exchange, sessions } = request;
   const { name } = exchange.params;
+  const search = isSearchTool(name) ? request.search() : undefined;
+  if (search !== undefined) {
+    return await answerSearchTool({ ...request, search, context: contextOf(request) });
+  }
   const target = find(request, name);
   if (target === undefined) throw unknownTool(name);
   // Where some tools are hidden, an unlisted tool must look like a hidden one.

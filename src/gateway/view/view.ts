@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { ExchangeView } from "../../calls/exchange_view.ts";
 import { ErrorCode, McpError } from "../../protocol/errors.ts";
 import type { McpEvent, UpstreamCloseReason } from "../../protocol/events.ts";
 import type {
@@ -18,7 +19,7 @@ import type { JsonObject } from "../../protocol/jsonrpc.ts";
 import { methodFacts } from "../../protocol/methods.ts";
 import type { Implementation } from "../../protocol/shapes.ts";
 import type { RequestTarget } from "../../protocol/target.ts";
-import { unknownMethod } from "../../protocol/unknown.ts";
+import { unknownMethod, unknownTool } from "../../protocol/unknown.ts";
 import { isModern, VERSIONS } from "../../protocol/versions.ts";
 import type { GatewaySettings } from "../options.ts";
 import { Capacity } from "../session/capacity.ts";
@@ -37,6 +38,7 @@ import { CHANGED_LISTS } from "../shared/list_kinds.ts";
 import { listChangedOf, mergedCapabilities } from "./capabilities.ts";
 import { HIDDEN, type Method, METHODS, type ViewRequest } from "./methods.ts";
 import { prefixed, split } from "./names.ts";
+import { callWithin, isSearchTool, type ToolSearch } from "./tool_search.ts";
 
 /** Options for {@linkcode View}. */
 export interface ViewInit {
@@ -45,6 +47,8 @@ export interface ViewInit {
   readonly upstreams: ReadonlyMap<string, RegisteredUpstream>;
   /** Names the only upstream to serve; all of them by default. */
   readonly only?: string;
+  /** Tells whether tools are found with one of the view's own in place of being listed. */
+  readonly toolSearch?: boolean;
   /** Limits what is started, together with other views; a new one by default. */
   readonly capacity?: Capacity;
   /** Returns all views of the gateway; by default this is the only one. */
@@ -63,6 +67,7 @@ export class View implements Dispatcher, SessionsHost {
   readonly known: KnownItems;
   readonly #upstreams: ReadonlyMap<string, RegisteredUpstream>;
   readonly #only: string | undefined;
+  readonly #isSearched: boolean;
   readonly #hosts = new Set<DispatcherHost>();
   /** Maps the ids of clients' sessions to their upstream sessions. */
   readonly #sessions = new Map<string, UpstreamSessions>();
@@ -76,7 +81,7 @@ export class View implements Dispatcher, SessionsHost {
 
   readonly #views: () => readonly View[];
 
-  constructor({ settings, upstreams, only, capacity, views }: ViewInit) {
+  constructor({ settings, upstreams, only, toolSearch = false, capacity, views }: ViewInit) {
     this.settings = settings;
     this.#views = views ?? (() => [this]);
     this.capacity = capacity ?? new Capacity(settings);
@@ -86,6 +91,7 @@ export class View implements Dispatcher, SessionsHost {
     this.serverInfo = settings.info;
     this.#upstreams = upstreams;
     this.#only = only;
+    this.#isSearched = toolSearch;
     this.#stateless = new StatelessClients(this);
     this.#heldCalls = new HeldCalls(settings);
   }
@@ -158,7 +164,34 @@ export class View implements Dispatcher, SessionsHost {
   }
 
   dispatch(exchange: Exchange): Promise<JsonObject> {
-    return this.#answer(exchange, methodFor(exchange));
+    const { method, params, mayUse } = exchange;
+    const inner = method === "tools/call" ? this.unwrapCall(params) : undefined;
+    if (inner === undefined) return this.#answer(exchange, methodFor(exchange));
+    // An endpoint that authorizes continues with this call itself: nobody has authorized it here.
+    if (mayUse !== undefined) throw unknownTool(inner.name);
+    const targetOf = (params: JsonObject) => this.target(method, params);
+    return this.#answer(new ExchangeView(exchange, inner, targetOf), methodFor(exchange));
+  }
+
+  unwrapCall(params: JsonObject): JsonObject | undefined {
+    const inner = callWithin(params);
+    return inner === undefined || this.#search === undefined ? undefined : inner;
+  }
+
+  isToolList(tool: string): boolean {
+    return isSearchTool(tool) && this.#search !== undefined;
+  }
+
+  isLazy(upstream: string): boolean {
+    return this.#only === undefined && this.#upstreams.get(upstream)?.upstream.lists === "lazy";
+  }
+
+  /** Says which tools are found in place of being listed. */
+  get #search(): ToolSearch | undefined {
+    const isOnly = this.#only !== undefined;
+    if (this.#isSearched) return { replacesAll: true, isOnly };
+    if (isOnly || ![...this.#upstreams.keys()].some((name) => this.isLazy(name))) return undefined;
+    return { replacesAll: false, isOnly };
   }
 
   toolScopes(tool: string): readonly string[] | undefined {
@@ -170,6 +203,7 @@ export class View implements Dispatcher, SessionsHost {
     const item = itemOf(method, params);
     if (item === undefined) return undefined;
     if (item.method === "resources/read") return this.known.resource(item.key);
+    if (item.method === "tools/call" && this.isToolList(item.key)) return { tool: item.key };
     const upstream = this.#locate(item.key)?.upstream;
     if (upstream === undefined || !this.upstreams.has(upstream)) return undefined;
     const kind = item.method === "tools/call" ? "tools" : "prompts";
@@ -310,6 +344,7 @@ export class View implements Dispatcher, SessionsHost {
         locate: this.#locate,
         described: this.#described,
         isOnly: this.#only !== undefined,
+        search: () => this.#search,
       });
     } finally {
       release();
