@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { unwrapCalls } from "../calls/unwrap.ts";
 import { type Endpoint, route } from "../handler/handler.ts";
 import { versionsOfEra } from "../handler/settings.ts";
 import type { Body } from "../http/gates/arrivals.ts";
@@ -182,6 +183,7 @@ export class StdioConnection {
     );
     inbound.content = content;
     inbound.bodyLength = bodyLength;
+    unwrapCalls(inbound, this.#init.endpoint.components.calls.dispatcher);
     if (content.kind === "notification" && method === "notifications/cancelled") {
       this.#cancel(content.message.params);
     }

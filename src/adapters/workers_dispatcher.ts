@@ -23,6 +23,8 @@ export function objectDispatcher(dispatcher: Dispatcher): Dispatcher {
     listChangedIn: dispatcher.listChangedIn?.bind(dispatcher),
     headerParams: dispatcher.headerParams?.bind(dispatcher),
     toolScopes: dispatcher.toolScopes?.bind(dispatcher),
+    unwrapCall: dispatcher.unwrapCall?.bind(dispatcher),
+    isToolList: dispatcher.isToolList?.bind(dispatcher),
     dispatch: dispatcher.dispatch.bind(dispatcher),
     hide: dispatcher.hide?.bind(dispatcher),
     notified: dispatcher.notified?.bind(dispatcher),

@@ -111,6 +111,22 @@ const ITEM_METHODS: ReadonlySet<string> = new Set<ItemMethod>([
 ]);
 
 /**
+ * Returns an `authorize` that decides about tools which only show and call others as about `tools/list`.
+ */
+export function authorizeFor(
+  dispatcher: Dispatcher,
+  authorize: Authorize | undefined,
+): Authorize | undefined {
+  if (authorize === undefined || dispatcher.isToolList === undefined) return authorize;
+  return (principal, message) => {
+    const { method, params: { name } } = message;
+    const isList = method === "tools/call" && typeof name === "string" &&
+      dispatcher.isToolList?.(name) === true;
+    return authorize(principal, isList ? { method: "tools/list", params: NO_PARAMS } : message);
+  };
+}
+
+/**
  * Calls the application's `authorize`.
  *
  * @throws {TypeError} If it returns anything but a boolean

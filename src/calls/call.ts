@@ -43,6 +43,7 @@ import { RefusedError } from "./refused_error.ts";
 import type { CallSession } from "./session.ts";
 import type { StateBinding } from "./state.ts";
 import { StopError } from "./stop.ts";
+import { unwrappedParams } from "./unwrap.ts";
 
 const NO_PARAMS: JsonObject = {};
 
@@ -210,7 +211,10 @@ export class Call extends RequestScope implements Exchange {
   get passage(): Passage {
     return {
       exchange: this,
-      rewrite: (exchange, params) => new ExchangeView(exchange, params, this.#targetOf),
+      rewrite: (exchange, params) => {
+        const meant = unwrappedParams(this.method, params, this.#calls.dispatcher);
+        return new ExchangeView(exchange, meant, this.#targetOf);
+      },
       run: (exchange) => this.#run(exchange),
     };
   }

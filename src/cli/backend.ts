@@ -8,6 +8,7 @@ import {
   gateway,
   type GatewayOptions,
   http,
+  lazy,
   stdio,
   type Upstream,
 } from "../gateway/mod.ts";
@@ -24,7 +25,8 @@ export interface Backend {
 export const backend: Backend = {
   gateway,
   upstream(entry) {
-    const { type: _type, disabled: _disabled, ...options } = entry;
-    return "url" in options ? http(options) : stdio(options);
+    const { type: _type, disabled: _disabled, lists, toolSearch: _search, ...options } = entry;
+    const upstream = "url" in options ? http(options) : stdio(options);
+    return lists === "lazy" ? lazy(upstream) : upstream;
   },
 };

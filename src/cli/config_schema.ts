@@ -114,6 +114,8 @@ const sharedKeys = {
   versions: z.array(oneOf(Object.keys(VERSIONS).filter(isVersion)), {
     error: "Give a list of protocol versions",
   }).min(1, { error: "Give at least one version, or leave the key out" }).optional(),
+  lists: oneOf(["lazy"], 'Leave the key out, or give "lazy"').optional(),
+  toolSearch: boolean.optional(),
   disabled: boolean.optional(),
 };
 
@@ -289,6 +291,7 @@ export const configSchema = object({
   }).optional(),
   stateless: oneOf(["request", "principal"]).optional(),
   listWaitMs: integer(1).optional(),
+  toolSearch: boolean.optional(),
   host: nonEmptyString.optional(),
   port: integer(0, 65_535).optional(),
   path: nonEmptyString.regex(/^(?:\/|(?:\/[A-Za-z0-9._~-]+)+)$/, {

@@ -9,6 +9,7 @@ import type { AuditTrail } from "../audit/types.ts";
 import type { Gateway } from "../gateway/mod.ts";
 import type { McpHandlerOptions } from "../handler/types.ts";
 import type { McpEvent } from "../protocol/events.ts";
+import type { Dispatcher } from "../protocol/exchange.ts";
 import { authOf } from "./auth.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Backend } from "./backend.ts";
@@ -38,6 +39,11 @@ export interface ServerInit {
   readonly redact?: Redact;
 }
 
+/** The configuration that is applied. */
+interface Applied {
+  config: Config;
+}
+
 /** A running server. */
 export class Server {
   /** The URL of the endpoint for all servers together. */
@@ -50,8 +56,7 @@ export class Server {
   readonly #listener: BoundListener;
   /** The dashboard, if there is one. */
   readonly dashboard: DashboardServer | undefined;
-  /** The configuration that is applied. */
-  #config: Config;
+  readonly #applied: Applied;
   #closed: Promise<void> | undefined;
 
   private constructor(
@@ -60,11 +65,12 @@ export class Server {
     routes: Routes,
     listener: BoundListener,
     dashboard: DashboardServer | undefined,
+    applied: Applied,
   ) {
     this.dashboard = dashboard;
     const { config, host, path } = init.settings;
     this.#init = init;
-    this.#config = config;
+    this.#applied = applied;
     this.#gateway = gateway;
     this.#routes = routes;
     this.#listener = listener;
@@ -81,6 +87,7 @@ export class Server {
     const { settings, log } = init;
     const gateway = gatewayOf(settings.config, init.backend, init.metrics);
     init.metrics?.watch({ gateway });
+    const applied: Applied = { config: settings.config };
     let dashboard: DashboardServer | undefined;
     let routes: Routes | undefined;
     const failed = (error: unknown): void => {
@@ -96,9 +103,9 @@ export class Server {
           ...{ port, redact, log, audit },
         });
       }
-      routes = routesOf(init, gateway, dashboard);
+      routes = routesOf(init, gateway, dashboard, applied);
       const listener = await listen({ hostname: host, port, fetch: routes.fetch, failed });
-      return new Server(init, gateway, routes, listener, dashboard);
+      return new Server(init, gateway, routes, listener, dashboard, applied);
     } catch (error) {
       await dashboard?.close();
       await routes?.close(0);
@@ -124,11 +131,17 @@ export class Server {
    */
   async apply(config: Config): Promise<void> {
     const { backend, log } = this.#init;
-    const { set, removed, restart } = changesBetween(this.#config, config);
+    const before = this.#applied.config;
+    const { set, removed, restart } = changesBetween(before, config);
     const upstreams = [...set].map(([name, entry]) => [name, backend.upstream(entry)] as const);
     // Keys that need a restart keep their old values, so that the next change logs them again
-    this.#config = { ...this.#config, mcpServers: config.mcpServers };
+    this.#applied.config = { ...before, mcpServers: config.mcpServers };
+    const offersOther = [...set].flatMap(([name, { toolSearch }]) =>
+      before.mcpServers[name]?.toolSearch === toolSearch ? [] : [name]
+    );
     const done = [
+      // The next request makes it again
+      ...offersOther.map((name) => this.#routes.drop(name)),
       ...removed.flatMap((name) => [this.#gateway.remove(name), this.#routes.drop(name)]),
       ...upstreams.map(([name, upstream]) => this.#gateway.set(name, upstream)),
     ];
@@ -183,10 +196,17 @@ export function gatewayOf(
   });
 }
 
+/** Returns all servers as one, or one of them, as its endpoint offers it. */
+export function viewOf(gateway: Gateway, config: Config, only: string | undefined): Dispatcher {
+  if (only === undefined) return gateway.view({ toolSearch: config.toolSearch === true });
+  return gateway.view({ only, toolSearch: config.mcpServers[only]?.toolSearch === true });
+}
+
 function routesOf(
   { settings, stores, audit, metrics, log }: ServerInit,
   gateway: Gateway,
   dashboard: DashboardServer | undefined,
+  applied: Applied,
 ): Routes {
   const { config, allowedHosts, path, alone } = settings;
   const { rateLimit, secret } = config;
@@ -211,9 +231,9 @@ function routesOf(
   const counted = (logged: (event: McpEvent) => void) => both(logged, metrics?.onEvent);
   return new Routes({
     servers: {
-      all: alone === undefined ? gateway : gateway.only(alone),
+      all: viewOf(gateway, config, alone),
       names: () => gateway.names(),
-      only: (name) => gateway.only(name),
+      only: (name) => viewOf(gateway, applied.config, name),
     },
     path,
     options: (name) => ({

@@ -17,7 +17,7 @@ import type { Io } from "./io.ts";
 import { eventLogger, type Log } from "./log.ts";
 import { changesBetween, Reloader } from "./reload.ts";
 import { logOf } from "./serve.ts";
-import { gatewayOf, pick } from "./server.ts";
+import { gatewayOf, pick, viewOf } from "./server.ts";
 import { enabledServers } from "./settings.ts";
 import { logWarnings } from "./warnings.ts";
 
@@ -69,7 +69,7 @@ export async function stdio(given: StdioOptions, io: Io): Promise<ExitCode> {
   const log = logOf(config, io);
   logWarnings(warnings, log);
   const gateway = gatewayOf(config, backend);
-  const server = serveStdio(alone === undefined ? gateway : gateway.only(alone), {
+  const server = serveStdio(viewOf(gateway, config, alone), {
     ...optionsOf(config, log),
     signals: true,
     exit: false,

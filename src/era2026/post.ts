@@ -99,10 +99,12 @@ function checkRequest(
 
 /** Returns a message about the header that doesn't match the body, or `undefined`. */
 function headerMismatch(
-  { source: { headers }, hidden }: Inbound,
+  { source: { headers }, hidden, wrapper }: Inbound,
   { method, params = {} }: JsonRpcRequest,
   dispatcher: Dispatcher,
 ): string | undefined {
+  // Headers repeat what the client has sent, and know nothing of the tool that it calls through another.
+  if (wrapper !== undefined) return checkStandardHeaders(headers, method, { name: wrapper });
   const mismatch = checkStandardHeaders(headers, method, params);
   // Checking would reveal the arguments of a hidden tool.
   const known = hidden === undefined && method === "tools/call";

@@ -51,10 +51,30 @@ export interface Gateway extends Dispatcher, AsyncDisposable {
    * @throws {TypeError} If there is no such upstream
    */
   only(name: string): Dispatcher;
+  /**
+   * Returns the upstreams as a server with other options than the gateway itself, for an endpoint of its
+   * own. Returns the same object at every call with the same options.
+   *
+   * @throws {TypeError} If an option has the wrong type, or there is no such upstream
+   */
+  view(options?: ViewOptions): Dispatcher;
   /** Returns the gauges. */
   stats(): GatewayStats;
   /** Ends every upstream session and refuses new requests. Safe to call twice. */
   close(): Promise<void>;
+}
+
+/** Options for {@linkcode Gateway.view}. */
+export interface ViewOptions {
+  /** Names the only upstream to serve, whose tools and prompts keep their names; all by default. */
+  readonly only?: string;
+  /**
+   * Lists two tools in place of all others, `search_tools` and `call_tool`, with which a model finds and
+   * calls the others.
+   *
+   * @default {false}
+   */
+  readonly toolSearch?: boolean;
 }
 
 /**
@@ -89,7 +109,8 @@ const SLACK_MS = 1000;
 /** Serves all upstreams, keeps their registry, and owns the views that serve one upstream each. */
 class MergedView extends View implements Gateway {
   readonly #registry: Map<string, RegisteredUpstream>;
-  readonly #single = new Map<string, View>();
+  /** Holds the views of one upstream, and those with options, by their options. */
+  readonly #others = new Map<string, { readonly only: string | undefined; readonly view: View }>();
   #closing: Promise<void> | undefined;
 
   constructor(options: GatewayOptions) {
@@ -117,22 +138,38 @@ class MergedView extends View implements Gateway {
   async remove(name: string): Promise<boolean> {
     if (!this.#registry.delete(name)) return false;
     await Promise.all(this.#views.map((view) => view.upstreamChanged(name, "removed")));
-    // An endpoint that serves the view keeps it; otherwise `only()` creates it again.
-    if (this.#single.get(name)?.isServed === false) this.#single.delete(name);
+    // An endpoint that serves a view keeps it; otherwise `view()` creates it again.
+    for (const [key, { only, view }] of this.#others) {
+      if (only === name && !view.isServed) this.#others.delete(key);
+    }
     return true;
   }
 
   only(name: string): Dispatcher {
-    if (!this.#registry.has(name)) {
-      throw new TypeError(`Add the upstream first, or correct its name: "${name}"`);
+    return this.view({ only: name });
+  }
+
+  view({ only, toolSearch = false }: ViewOptions = {}): Dispatcher {
+    if (typeof toolSearch !== "boolean") {
+      throw new TypeError(`Give a boolean as "toolSearch": ${typeof toolSearch}`);
     }
-    let view = this.#single.get(name);
-    if (view === undefined) {
-      const { settings, capacity } = this;
-      const views = () => this.#views;
-      view = new View({ settings, capacity, upstreams: this.#registry, only: name, views });
-      this.#single.set(name, view);
+    if (only !== undefined && !this.#registry.has(only)) {
+      throw new TypeError(`Add the upstream first, or correct its name: "${only}"`);
     }
+    if (only === undefined && !toolSearch) return this;
+    const key = `${toolSearch} ${only ?? ""}`;
+    const known = this.#others.get(key);
+    if (known !== undefined) return known.view;
+    const { settings, capacity } = this;
+    const view = new View({
+      settings,
+      capacity,
+      upstreams: this.#registry,
+      toolSearch,
+      views: () => this.#views,
+      ...only !== undefined && { only },
+    });
+    this.#others.set(key, { only, view });
     return view;
   }
 
@@ -158,18 +195,19 @@ class MergedView extends View implements Gateway {
   }
 
   get #views(): readonly View[] {
-    return [this, ...this.#single.values()];
+    return [this, ...[...this.#others.values()].map(({ view }) => view)];
   }
 
   async #closeAll(): Promise<void> {
-    await Promise.all([super.close(), ...[...this.#single.values()].map((view) => view.close())]);
+    const others = [...this.#others.values()].map(({ view }) => view.close());
+    await Promise.all([super.close(), ...others]);
   }
 
   /** Registers an upstream under a name and returns the one that it replaces. */
   #register(name: string, upstream: Upstream): RegisteredUpstream | undefined {
     const { separator, limits } = this.settings;
     checkUpstreamName(name, separator);
-    const { kind, identity, open } = upstream ?? {};
+    const { kind, identity, open, lists } = upstream ?? {};
     if (typeof open !== "function" || typeof identity !== "string" || typeof kind !== "string") {
       throw new TypeError(`Give an upstream, such as http(…) or stdio(…), as "${name}"`);
     }
@@ -178,7 +216,8 @@ class MergedView extends View implements Gateway {
       throw new RangeError(`Give at most ${limits.upstreams} upstreams: "${name}" is one more`);
     }
     // The identity is read once, so that an upstream can't change it while sessions depend on it.
-    this.#registry.set(name, { name, upstream, identity: `${kind} ${identity}` });
+    const own = `${kind} ${lists ?? ""} ${identity}`;
+    this.#registry.set(name, { name, upstream, identity: own });
     return before;
   }
 }

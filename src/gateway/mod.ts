@@ -5,7 +5,7 @@
  */
 export type { Fetch } from "../internal/types.ts";
 export { gateway } from "./gateway.ts";
-export type { Gateway, GatewayStats } from "./gateway.ts";
+export type { Gateway, GatewayStats, ViewOptions } from "./gateway.ts";
 export type { GatewayLimits, GatewayOptions } from "./options.ts";
 export { http } from "./upstreams/http.ts";
 export type { HttpOptions } from "./upstreams/http.ts";
@@ -22,6 +22,7 @@ export { stdio } from "./upstreams/stdio.ts";
 export type { StdioOptions } from "./upstreams/stdio.ts";
 export { UpstreamError } from "./shared/upstream_error.ts";
 export type { UpstreamErrorInit, UpstreamFailure } from "./shared/upstream_error.ts";
+export { lazy } from "./upstreams/lazy.ts";
 export { local } from "./upstreams/local.ts";
 export { sdk } from "./upstreams/sdk.ts";
 export type { SdkInit, SdkServer } from "./upstreams/sdk.ts";

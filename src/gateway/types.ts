@@ -187,6 +187,8 @@ export interface UpstreamSession {
 export interface Upstream {
   /** Names how the server is reached. */
   readonly kind: "http" | "stdio" | "sdk" | "local";
+  /** Is `"lazy"` for an upstream that is used when it is asked for; see {@linkcode lazy}. */
+  readonly lists?: "lazy";
   /**
    * Changes with every setting that a session depends on, and with no other. Two upstreams with the
    * same identity are interchangeable. Never shown in events or errors.

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { AuthorizeSettings } from "../auth/authorize.ts";
+import { authorizeFor, type AuthorizeSettings } from "../auth/authorize.ts";
 import { Calls } from "../calls/calls.ts";
 import { SingleUse } from "../calls/single_use.ts";
 import { StateSealer } from "../calls/state.ts";
@@ -69,7 +69,9 @@ export function makeComponents(
     clock,
     claim: (key, holder, ttlMs) => claims.claim(key, holder, ttlMs),
   });
-  const calls = new Calls(dispatcher, settings.calls, states, singleUse, clock, reporter);
+  const authorize = authorizeFor(dispatcher, settings.authorize);
+  const callSettings = { ...settings.calls, authorize };
+  const calls = new Calls(dispatcher, callSettings, states, singleUse, clock, reporter);
   const streams = new Streams(log, settings.streams, clock, reporter);
   const polled = settings.store?.shared === true;
   const cluster = new Cluster({ documents, shared, polled, clock, reporter });
@@ -112,7 +114,7 @@ export function makeComponents(
     settings,
     reporter,
     gates: new Gates(settings.gates, clock),
-    auth: authSettings(dispatcher, settings),
+    auth: authSettings(dispatcher, { ...settings, authorize }),
     calls,
     streams,
     sessions,

@@ -7,6 +7,7 @@ import { authenticate } from "../auth/authenticate.ts";
 import { authorize } from "../auth/authorize.ts";
 import { resourceReply } from "../auth/protected_resource.ts";
 import type { ServerCard } from "../discovery/server_card.ts";
+import { unwrapCalls } from "../calls/unwrap.ts";
 import { type HostRequest, Inbound } from "../http/inbound.ts";
 import { internalError } from "../http/refusals.ts";
 import { accepted, isReply, type Reply } from "../http/reply.ts";
@@ -257,6 +258,7 @@ export function route(
   inbound: Inbound,
   cancelled: () => boolean = () => false,
 ): MaybePromise<Reply> {
+  if (inbound.method === "POST") unwrapCalls(inbound, auth.dispatcher);
   const refused = inbound.method === "POST" ? authorize(inbound, auth) : undefined;
   if (isPromise(refused)) {
     return refused.then((refused) =>

@@ -91,6 +91,11 @@ export class Inbound {
   repeatsInHeaders = true;
   /** Whether another node has forwarded the request: it is never forwarded again. */
   forwarded = false;
+  /**
+   * The tool that the client has called to call the one that the content names: the name that its
+   * headers repeat (2026).
+   */
+  wrapper: string | undefined;
   #content: PostContent | undefined;
   #principal: Principal | undefined;
   #owner: string | undefined;

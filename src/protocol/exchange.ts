@@ -341,6 +341,17 @@ export interface Dispatcher {
   /** Returns the scopes that a principal needs to call a tool. */
   toolScopes?(tool: string): readonly string[] | undefined;
   /**
+   * Returns the parameters of the `tools/call` that one stands for, if its tool only calls another one.
+   * The endpoint continues with them: `authorize`, scopes, middleware and events know the other tool
+   * only. MUST return `undefined` for parameters that it has returned.
+   */
+  unwrapCall?(params: JsonObject): JsonObject | undefined;
+  /**
+   * Tells whether a tool does nothing but show and call other tools. It needs no right of its own:
+   * `authorize` is asked about `tools/list` in its place.
+   */
+  isToolList?(tool: string): boolean;
+  /**
    * Tells what a request is about, in names that are registered. Called for events and middleware, so it
    * must be fast, and MUST NOT return a name that a client can make up.
    */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Gateway, Upstream } from "../../src/gateway/mod.ts";
+import type { Gateway, Upstream, ViewOptions } from "../../src/gateway/mod.ts";
 import type { Backend } from "../../src/cli/backend.ts";
 import type { ServerEntry } from "../../src/cli/config_schema.ts";
 import { McpServer } from "../../src/server/server.ts";
@@ -32,6 +32,9 @@ export function fakeBackend(): FakeBackend {
         ...dispatcherOf("everything"),
         names: () => [...servers.keys()],
         only: (name: string) => servers.get(name),
+        view({ only }: ViewOptions = {}) {
+          return only === undefined ? this : servers.get(only);
+        },
         set(name: string) {
           done.push(`set ${name}`);
           servers.set(name, serverOf(name));

@@ -195,3 +195,49 @@ test("a folder that can't be watched is said so", async () => {
   );
   await made.close();
 });
+
+test("[SRCH-7] the file says where tools are searched, and which servers wait", () => {
+  const one = { ...counter("one"), toolSearch: true };
+  const two = { ...counter("two"), lists: "lazy" };
+  return withConfig(
+    { mcpServers: { one, two } },
+    (file, write) =>
+      serving(["--config", file], async (program, url) => {
+        const namesAt = async (at: string): Promise<readonly string[]> => {
+          await using client = await reach(at);
+          return (await client.listTools()).slice(0, 3).map(({ name }) => name);
+        };
+        const search = ["search_tools", "call_tool"];
+        assert.deepEqual(await namesAt(url), [...search, "one__count"]);
+        assert.deepEqual(await namesAt(alone(url, "one")), search);
+        assert.deepEqual((await namesAt(alone(url, "two")))[0], "count");
+        await using client = await reach(url);
+        const called = await client.callTool("call_tool", { name: "two__count" });
+        assert.match(JSON.stringify(called.content), /"1"/);
+
+        await write({ mcpServers: { one: counter("one"), two: counter("two") } });
+        await program.until(/"event":"reloaded","set":\["one","two"\]/);
+        for (const each of [url, alone(url, "one")]) {
+          const names = await namesAt(each);
+          assert.ok(names.length > 2 && !names.includes("search_tools"), names.join());
+        }
+        await write({ mcpServers: { one }, toolSearch: true });
+        await program.until(/"event":"restart-needed".*"keys":\["toolSearch"\]/);
+        await write({ mcpServers: { one: { ...one, lists: "late" } } });
+        await program.until(/one\.lists: Leave the key out, or give/);
+      }),
+  );
+});
+
+test("[SRCH-7] the endpoint of all servers, and one over pipes", () =>
+  withConfig(
+    { mcpServers: { one: counter("one") }, toolSearch: true },
+    (file) =>
+      serving(["--config", file], async (_program, url) => {
+        await using client = await reach(url);
+        const names = (await client.listTools()).map(({ name }) => name);
+        assert.deepEqual(names, ["search_tools", "call_tool"]);
+        const { content } = await client.callTool("search_tools", { query: "count" });
+        assert.match(JSON.stringify(content), /one__count/);
+      }),
+  ));

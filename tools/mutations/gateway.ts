@@ -11,6 +11,7 @@ const LIMITS = "gateway/limits.test.ts";
 
 const FRAGILE = "gateway/fragile_programs.test.ts";
 const KEPT = "gateway/kept_sessions.test.ts";
+const SEARCH = "gateway/tool_search.test.ts";
 
 /** The faults of the gateway. */
 export const GATEWAY: FaultsByFile = {
@@ -26,6 +27,21 @@ export const GATEWAY: FaultsByFile = {
     faults: [
       ["GTW-16", "if (isSilent && !isAnswered) onSilent?.();", ""],
       ["GTW-16", "facts = await inTime().catch(() => undefined);", ""],
+    ],
+  },
+  "gateway/view/tool_search.ts": {
+    tests: [SEARCH],
+    faults: [
+      ["SRCH-4", "if (mayUse === undefined) return tools;", "return tools;"],
+      ["SRCH-4", "tools.length === 0 && mayBeHidden ? undefined", "false ? undefined"],
+      ["SRCH-6", "tools.length + visible.length > MAX_TOOLS", "false"],
+    ],
+  },
+  "calls/unwrap.ts": {
+    tests: [SEARCH],
+    faults: [
+      ["SRCH-3", 'if (typeof name === "string") inbound.wrapper = name;', ""],
+      ["SRCH-3", "message: unwrapped(one.message, dispatcher)", "message: one.message"],
     ],
   },
   "gateway/session/crashes.ts": {

@@ -14,7 +14,7 @@ import { type ProtocolVersion, VERSIONS } from "../../protocol/versions.ts";
 import type { GatewaySettings } from "../options.ts";
 import { abortable, deadline } from "../shared/deadline.ts";
 import { CHANGED_LISTS, type ListKind } from "../shared/list_kinds.ts";
-import type { UpstreamCall } from "../types.ts";
+import type { UpstreamCall, UpstreamFacts } from "../types.ts";
 import type { Capacity } from "./capacity.ts";
 import type { Crashes } from "./crashes.ts";
 import { ASKING_METHODS, questionFor, wantsLog } from "./translate.ts";
@@ -52,6 +52,8 @@ export interface DownstreamClient {
   subscribedUris(upstream: string): ReadonlySet<string>;
   /** Returns the addresses by which the client is subscribed to a resource of an upstream. */
   subscribedAddresses(upstream: string, uri: string): readonly string[];
+  /** Called when a session with an upstream has opened. */
+  opened(upstream: string, facts: UpstreamFacts): void;
   /** Invalidates cached lists of an upstream; all of them by default. */
   invalidateLists(upstream: string, kinds?: readonly ListKind[]): void;
 }

@@ -276,6 +276,7 @@ export class ManagedSession {
       this.#opened = opened;
       this.#markUsed();
       report({ type: "upstream-opened", upstream, ms: clock.now() - startedAt });
+      this.#client.opened(upstream, counted.session.facts);
       return opened;
     } catch (error) {
       liveness.ended = true;

@@ -16,7 +16,8 @@ import type { GatewaySettings } from "../options.ts";
 import { ownerKey } from "../../sessions/owner.ts";
 import type { KnownItems } from "../shared/known_items.ts";
 import { KnownAddresses } from "./known_addresses.ts";
-import { CHANGED_LISTS, LIST_KINDS, type ListKind } from "../shared/list_kinds.ts";
+import { CHANGED_LISTS, LIST_KINDS, type ListKind, LISTS } from "../shared/list_kinds.ts";
+import type { UpstreamFacts } from "../types.ts";
 import { type Capacity, type LimitedKind, shareOf } from "./capacity.ts";
 import { NotificationCoalescer } from "./coalesce.ts";
 import type { Crashes } from "./crashes.ts";
@@ -41,6 +42,8 @@ export interface SessionsHost {
   /** Holds the upstreams of the view, in their order. */
   readonly upstreams: ReadonlyMap<string, RegisteredUpstream>;
   readonly report: (event: McpEvent) => void;
+  /** Tells whether an upstream is only started, and its tools only found, when it is asked for. */
+  isLazy(upstream: string): boolean;
   /** Returns the name that a tool or prompt of an upstream has in the view. */
   rename(upstream: string, name: string): string;
   /** Returns the definition of an upstream's tool with the addresses that it has in the view. */
@@ -142,6 +145,32 @@ export class UpstreamSessions implements DownstreamClient {
   /** Returns the names of the upstreams, in their order. */
   get names(): readonly string[] {
     return [...this.#host.upstreams.keys()];
+  }
+
+  /** Tells whether an upstream is only started, and its tools only found, when it is asked for. */
+  isLazy(name: string): boolean {
+    return this.#host.isLazy(name);
+  }
+
+  /** Tells whether an upstream waits to be asked for. */
+  isDormant(name: string): boolean {
+    return this.isLazy(name) && this.peek(name)?.facts === undefined;
+  }
+
+  /** Returns the names of the upstreams whose list the client sees: of a lazy one never the tools. */
+  listed(kind: ListKind): readonly string[] {
+    return this.names.filter((name) =>
+      kind === "tools" ? !this.isLazy(name) : !this.isDormant(name)
+    );
+  }
+
+  /** Notifies the client of what a lazy upstream has, now that it runs. */
+  opened(upstream: string, { capabilities }: UpstreamFacts): void {
+    if (!this.isLazy(upstream)) return;
+    for (const [method, [kind]] of CHANGED_LISTS) {
+      if (kind === undefined || kind === "tools") continue;
+      if (capabilities[LISTS[kind].capability] !== undefined) this.notify({ method });
+    }
   }
 
   /** Tells whether the client has a session. Without one it can't be notified. */

@@ -80,18 +80,28 @@ export interface Lists {
   readonly isPartial: boolean;
 }
 
+/** Options for {@linkcode listsInTime}. */
+interface ListsOptions {
+  /** Names the upstreams; by default all whose list the client sees. */
+  readonly names?: readonly string[];
+  /** Tells whether to wait for those that may come later. */
+  readonly waits?: boolean;
+  /** Tells whether there may be no list at all. */
+  readonly mayBeNone?: boolean;
+}
+
 /**
- * Fetches one list of all upstreams, without those that fail or aren't there in time.
+ * Fetches one list of several upstreams, without those that fail or aren't there in time.
  *
- * @param waits Whether to wait for those that may come later
+ * @throws {McpError} If no upstream's list can be fetched, unless there may be none
+ * @throws {AbortSignal["reason"]} If the signal of the context aborts
  */
 export async function listsInTime(
   sessions: UpstreamSessions,
   kind: ListKind,
   context: ListContext,
-  waits = false,
+  { names = sessions.listed(kind), waits = false, mayBeNone = false }: ListsOptions = {},
 ): Promise<Lists> {
-  const { names } = sessions;
   const settled = await Promise.allSettled(names.map(async (name) => {
     try {
       return await sessions.lists.getInTime(name, kind, context);
@@ -110,7 +120,7 @@ export async function listsInTime(
   const isPartial = settled.some((outcome) =>
     outcome.status === "rejected" && outcome.reason instanceof LateError
   );
-  if (lists.length === 0 && first?.status === "rejected") throw first.reason;
+  if (lists.length === 0 && first?.status === "rejected" && !mayBeNone) throw first.reason;
   const missing = names.filter((_, index) => settled[index]?.status === "rejected");
   return { lists, missing, isPartial };
 }
@@ -164,10 +174,10 @@ export async function upstreamOfUri(
 ): Promise<string> {
   const { names: [only, ...others] } = sessions;
   for (const waits of [false, true]) {
-    const resources = await listsInTime(sessions, "resources", context, waits);
+    const resources = await listsInTime(sessions, "resources", context, { waits });
     const listed = uri === undefined ? [] : namesWith(sessions, "resources", resources, uri);
     if (listed.length > 0) return oneOf(uri, listed);
-    const templates = await listsInTime(sessions, "templates", context, waits);
+    const templates = await listsInTime(sessions, "templates", context, { waits });
     const matching = uri === undefined ? [] : namesWith(sessions, "templates", templates, uri);
     if (matching.length > 0) return oneOf(uri, matching);
     if (!resources.isPartial && !templates.isPartial) break;

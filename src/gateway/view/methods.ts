@@ -27,6 +27,7 @@ import {
   type Refer,
   toolResultWithReferences,
 } from "./references.ts";
+import { answerSearchTool, isSearchTool, searchTools, type ToolSearch } from "./tool_search.ts";
 
 /** Represents a client's request to a view. */
 export interface ViewRequest extends ClientRequest {
@@ -46,6 +47,8 @@ export interface ViewRequest extends ClientRequest {
   ) => void;
   /** Tells whether the view serves a single upstream as a server of its own. */
   readonly isOnly: boolean;
+  /** Says which tools are found in place of being listed; `undefined` if none are. */
+  readonly search: () => ToolSearch | undefined;
 }
 
 /** Answers a request. */
@@ -56,7 +59,7 @@ export const METHODS: ReadonlyMap<string, Method> = new Map<string, Method>([
   ["initialize", initialize],
   ["server/discover", discover],
   ["ping", async () => ({})],
-  ["tools/list", list("tools")],
+  ["tools/list", listTools],
   ["prompts/list", list("prompts")],
   ["resources/list", list("resources")],
   ["resources/templates/list", list("templates")],
@@ -141,6 +144,18 @@ async function usable(
   return entries.filter((_, index) => verdicts[index]);
 }
 
+async function listTools(request: ViewRequest): Promise<JsonObject> {
+  const { exchange, sessions } = request;
+  const context = contextOf(request);
+  const search = request.search();
+  const own = search === undefined ? [] : await searchTools({ ...request, search, context });
+  const others = search?.replacesAll ? [] : await mergedList(sessions, "tools", context);
+  const entries = own.length === 0
+    ? others
+    : [...own, ...others.filter(({ name }) => !isSearchTool(name))];
+  return pageOf(exchange, LISTS.tools, entries);
+}
+
 async function initialize(request: ViewRequest): Promise<JsonObject> {
   const { protocolVersion } = request.exchange;
   const serverInfo = serverInfoFor(protocolVersion, request.settings.info);
@@ -160,6 +175,7 @@ async function describe(request: ViewRequest): Promise<JsonObject> {
   const { exchange, sessions, settings, isOnly } = request;
   const context = contextOf(request);
   const upstreams = await Promise.all(sessions.names.map(async (name): Promise<UpstreamSummary> => {
+    if (sessions.isDormant(name)) return { name, capabilities: undefined, instructions: undefined };
     try {
       const facts = await sessions.lists.factsInTime(name, context, isOnly);
       return { name, capabilities: facts?.capabilities, instructions: facts?.instructions };
@@ -178,8 +194,13 @@ async function describe(request: ViewRequest): Promise<JsonObject> {
 
 async function callTool(request: ViewRequest): Promise<JsonObject> {
   const { exchange, sessions } = request;
-  const target = await findTool(request, exchange.params.name);
-  if (target === undefined) throw unknownTool(exchange.params.name);
+  const { name } = exchange.params;
+  const search = isSearchTool(name) ? request.search() : undefined;
+  if (search !== undefined) {
+    return await answerSearchTool({ ...request, search, context: contextOf(request) });
+  }
+  const target = await findTool(request, name);
+  if (target === undefined) throw unknownTool(name);
   const { session, shown } = target;
   // Where some tools are hidden, an unlisted tool must look like a hidden one.
   if (exchange.mayUse !== undefined && !await isListed(request, "tools", shown)) {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { ExchangeView } from "../../calls/exchange_view.ts";
 import { ErrorCode, McpError } from "../../protocol/errors.ts";
 import type { McpEvent, UpstreamCloseReason } from "../../protocol/events.ts";
 import type {
@@ -18,7 +19,7 @@ import type { JsonObject } from "../../protocol/jsonrpc.ts";
 import { methodFacts } from "../../protocol/methods.ts";
 import type { Implementation } from "../../protocol/shapes.ts";
 import type { RequestTarget } from "../../protocol/target.ts";
-import { unknownMethod } from "../../protocol/unknown.ts";
+import { unknownMethod, unknownTool } from "../../protocol/unknown.ts";
 import { isModern, VERSIONS } from "../../protocol/versions.ts";
 import type { GatewaySettings } from "../options.ts";
 import { Capacity } from "../session/capacity.ts";
@@ -39,6 +40,7 @@ import { listChangedOf, mergedCapabilities } from "./capabilities.ts";
 import { HIDDEN, type Method, METHODS, type ViewRequest } from "./methods.ts";
 import { prefixed, split } from "./names.ts";
 import { toolWithReferences } from "./references.ts";
+import { callWithin, isSearchTool, type ToolSearch } from "./tool_search.ts";
 
 /** Options for {@linkcode View}. */
 export interface ViewInit {
@@ -47,6 +49,8 @@ export interface ViewInit {
   readonly upstreams: ReadonlyMap<string, RegisteredUpstream>;
   /** Names the only upstream to serve; all of them by default. */
   readonly only?: string;
+  /** Tells whether tools are found with one of the view's own in place of being listed. */
+  readonly toolSearch?: boolean;
   /** Limits what is started, together with other views; a new one by default. */
   readonly capacity?: Capacity;
   /** Returns all views of the gateway; by default this is the only one. */
@@ -67,6 +71,7 @@ export class View implements Dispatcher, SessionsHost {
   readonly #only: string | undefined;
   /** Keeps the addresses of resources apart by upstream, if there may be several. */
   readonly #addresses: Addresses | undefined;
+  readonly #isSearched: boolean;
   readonly #hosts = new Set<DispatcherHost>();
   /** Maps the ids of clients' sessions to their upstream sessions. */
   readonly #sessions = new Map<string, UpstreamSessions>();
@@ -80,7 +85,7 @@ export class View implements Dispatcher, SessionsHost {
 
   readonly #views: () => readonly View[];
 
-  constructor({ settings, upstreams, only, capacity, views }: ViewInit) {
+  constructor({ settings, upstreams, only, toolSearch = false, capacity, views }: ViewInit) {
     this.settings = settings;
     this.#views = views ?? (() => [this]);
     this.capacity = capacity ?? new Capacity(settings);
@@ -91,6 +96,7 @@ export class View implements Dispatcher, SessionsHost {
     this.#upstreams = upstreams;
     this.#only = only;
     this.#addresses = only === undefined ? new Addresses(settings.separator, upstreams) : undefined;
+    this.#isSearched = toolSearch;
     this.#stateless = new StatelessClients(this);
     this.#heldCalls = new HeldCalls(settings);
   }
@@ -163,7 +169,34 @@ export class View implements Dispatcher, SessionsHost {
   }
 
   dispatch(exchange: Exchange): Promise<JsonObject> {
-    return this.#answer(exchange, methodFor(exchange));
+    const { method, params, mayUse } = exchange;
+    const inner = method === "tools/call" ? this.unwrapCall(params) : undefined;
+    if (inner === undefined) return this.#answer(exchange, methodFor(exchange));
+    // An endpoint that authorizes continues with this call itself: nobody has authorized it here.
+    if (mayUse !== undefined) throw unknownTool(inner.name);
+    const targetOf = (params: JsonObject) => this.target(method, params);
+    return this.#answer(new ExchangeView(exchange, inner, targetOf), methodFor(exchange));
+  }
+
+  unwrapCall(params: JsonObject): JsonObject | undefined {
+    const inner = callWithin(params);
+    return inner === undefined || this.#search === undefined ? undefined : inner;
+  }
+
+  isToolList(tool: string): boolean {
+    return isSearchTool(tool) && this.#search !== undefined;
+  }
+
+  isLazy(upstream: string): boolean {
+    return this.#only === undefined && this.#upstreams.get(upstream)?.upstream.lists === "lazy";
+  }
+
+  /** Says which tools are found in place of being listed. */
+  get #search(): ToolSearch | undefined {
+    const isOnly = this.#only !== undefined;
+    if (this.#isSearched) return { replacesAll: true, isOnly };
+    if (isOnly || ![...this.#upstreams.keys()].some((name) => this.isLazy(name))) return undefined;
+    return { replacesAll: false, isOnly };
   }
 
   toolScopes(tool: string): readonly string[] | undefined {
@@ -178,6 +211,7 @@ export class View implements Dispatcher, SessionsHost {
       const { uri = item.key, upstream } = this.#addresses?.split(item.key) ?? {};
       return this.known.resource(uri, upstream);
     }
+    if (item.method === "tools/call" && this.isToolList(item.key)) return { tool: item.key };
     const upstream = this.#locate(item.key)?.upstream;
     const isTool = item.method === "tools/call";
     if (upstream === undefined || !this.upstreams.has(upstream)) {
@@ -337,6 +371,7 @@ export class View implements Dispatcher, SessionsHost {
         addresses: this.#addresses,
         described: this.#described,
         isOnly: this.#only !== undefined,
+        search: () => this.#search,
       });
     } finally {
       release();
