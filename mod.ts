@@ -138,6 +138,7 @@ export type {
   DispatcherHost,
   Exchange,
   ExchangeSession,
+  HostPeers,
   LimitStatus,
   Notification,
   NotificationExchange,

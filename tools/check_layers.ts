@@ -47,7 +47,7 @@ const ONLY: Readonly<Record<string, readonly string[]>> = {
   discovery: ["internal", "protocol", "http"],
   // To drop an era is to delete its folder, so neither imports the other, not even types.
   era2026: before("era2025"),
-  tasks: ["internal", "protocol", "calls", "sessions", "server"],
+  tasks: ["internal", "protocol", "calls", "sessions", "cluster", "server"],
   skills: ["internal", "protocol", "server"],
   handler: before("server"),
   audit: ["internal", "protocol"],

@@ -3,8 +3,10 @@
  *
  * @module
  */
+import { storeUnavailable } from "../http/refusals.ts";
 import type { Refusal } from "../http/reply.ts";
 import { McpError } from "../protocol/errors.ts";
+import type { Exchange } from "../protocol/exchange.ts";
 
 /** Refuses a call with a reply of its own, if nothing has been sent for its POST. */
 export class RefusedError extends McpError {
@@ -17,4 +19,17 @@ export class RefusedError extends McpError {
     this.name = "RefusedError";
     this.refusal = refusal;
   }
+}
+
+/**
+ * Refuses a request because a store of its dispatcher failed.
+ *
+ * @param store Names the store, for the client
+ */
+export function storeFailed(
+  { method, id }: Pick<Exchange, "method" | "id">,
+  error: unknown,
+  store: string,
+): RefusedError {
+  return new RefusedError(storeUnavailable(method, error, id, store));
 }

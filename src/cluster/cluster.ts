@@ -10,9 +10,10 @@ import type { Clock } from "../internal/clock.ts";
 import { randomText } from "../internal/random.ts";
 import type { MaybePromise } from "../internal/types.ts";
 import type { SharedDocumentHandle } from "../protocol/exchange.ts";
+import type { JsonObject } from "../protocol/jsonrpc.ts";
 import type { Reporter } from "../protocol/reporter.ts";
 import type { ConnectionInit, NodeConnection } from "./connect.ts";
-import type { BusMessage, NodeMessage, OperatorMessage } from "./messages.ts";
+import type { BusMessage, DispatcherMessage, NodeMessage, OperatorMessage } from "./messages.ts";
 import type { PinnedSessions } from "./pinned_sessions.ts";
 import { SharedDocuments } from "./shared_documents.ts";
 import type { Backplane, Documents } from "./types.ts";
@@ -40,6 +41,8 @@ export class Cluster {
   connection: NodeConnection | undefined;
   /** Receives the messages of other nodes' operators, if there is an operator here. */
   onOperatorMessage: ((message: OperatorMessage, from: string) => void) | undefined;
+  /** Receive the messages of the same dispatcher at other nodes. An error that one throws is reported. */
+  readonly dispatcherListeners = new Set<(value: JsonObject) => void>();
   /** Whether this node alone refuses new sessions. */
   drainingHere = false;
   /** Whether every node does. */
@@ -73,7 +76,13 @@ export class Cluster {
     { bus, nodes, claims, connect }: Backplane,
     init: Omit<
       ConnectionInit,
-      "node" | "bus" | "nodes" | "claims" | "documents" | "onOperatorMessage"
+      | "node"
+      | "bus"
+      | "nodes"
+      | "claims"
+      | "documents"
+      | "onOperatorMessage"
+      | "onDispatcherMessage"
     >,
   ): void {
     const { node, documents } = this;
@@ -87,7 +96,19 @@ export class Cluster {
     const make = connect as (init: ConnectionInit) => NodeConnection;
     const onOperatorMessage = (message: OperatorMessage, from: string) =>
       this.onOperatorMessage?.(message, from);
-    this.connection = make({ ...init, node, bus, nodes, claims, documents, onOperatorMessage });
+    const onDispatcherMessage = ({ value }: DispatcherMessage) => {
+      for (const listener of [...this.dispatcherListeners]) listener(value);
+    };
+    this.connection = make({
+      ...init,
+      node,
+      bus,
+      nodes,
+      claims,
+      documents,
+      onOperatorMessage,
+      onDispatcherMessage,
+    });
   }
 
   /** The pinned sessions, if sessions are pinned. */

@@ -10,7 +10,7 @@ import type { Inbound } from "../http/inbound.ts";
 import type { Reply } from "../http/reply.ts";
 import type { Notification } from "../protocol/exchange.ts";
 import { Forwarding, type ForwardingInit } from "./forwarding.ts";
-import type { NodeMessage, OperatorMessage } from "./messages.ts";
+import type { DispatcherMessage, NodeMessage, OperatorMessage } from "./messages.ts";
 import { NodeMessenger } from "./messenger.ts";
 import { onNodeMessage } from "./node_messages.ts";
 import { PinnedSessions } from "./pinned_sessions.ts";
@@ -29,6 +29,8 @@ export interface ConnectionInit extends ForwardingInit {
   readonly retryMs: number;
   /** Called with the messages of other nodes' operators. */
   readonly onOperatorMessage: (message: OperatorMessage, from: string) => void;
+  /** Called with the messages of dispatchers at other nodes. */
+  readonly onDispatcherMessage: (message: DispatcherMessage) => void;
   /** Sends a notification to this node's clients that subscribed to it. */
   readonly broadcast: (notification: Notification) => void;
 }

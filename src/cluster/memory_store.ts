@@ -6,6 +6,7 @@
 import { connectNodes } from "./connect.ts";
 import { openLocal } from "./local_store.ts";
 import { MemoryBus } from "./memory_bus.ts";
+import { MemoryTaskStore } from "./memory_tasks.ts";
 import { MemoryNodes } from "./memory_nodes.ts";
 import type { Backplane, Store, StoreSettings } from "./types.ts";
 
@@ -34,6 +35,7 @@ function open(settings: StoreSettings): Backplane {
     ...openLocal(settings),
     bus: new MemoryBus(),
     nodes: new MemoryNodes(settings.clock),
+    tasks: new MemoryTaskStore(settings.clock),
     connect: connectNodes,
     secret: crypto.getRandomValues(new Uint8Array(32)),
   };

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { JsonRpcResponse, RequestId } from "../protocol/jsonrpc.ts";
+import type { JsonObject, JsonRpcResponse, RequestId } from "../protocol/jsonrpc.ts";
 import type { Notification } from "../protocol/exchange.ts";
 import type { SessionEndReason } from "../protocol/events.ts";
 
@@ -89,5 +89,12 @@ export interface OperatorMessage {
   readonly text: string;
 }
 
+/** A message of a dispatcher to the same dispatcher at another node. */
+export interface DispatcherMessage {
+  readonly kind: "dispatcher";
+  /** What only dispatchers understand. */
+  readonly value: JsonObject;
+}
+
 /** Any message between nodes. */
-export type NodeMessage = BusMessage | ForwardMessage | OperatorMessage;
+export type NodeMessage = BusMessage | ForwardMessage | OperatorMessage | DispatcherMessage;

@@ -38,7 +38,18 @@ export type { Clock } from "../internal/clock.ts";
 export type { MaybePromise } from "../internal/types.ts";
 export type { SessionEndReason } from "../protocol/events.ts";
 export type { ClientFacts } from "../protocol/exchange.ts";
-export type { JsonObject } from "../protocol/jsonrpc.ts";
+export type { JsonObject, JsonRpcError } from "../protocol/jsonrpc.ts";
+export type {
+  LostTask,
+  TaskBeat,
+  TaskCaps,
+  TaskProgress,
+  TaskQuestion,
+  TaskRecord,
+  TaskRerun,
+  TaskState,
+  TaskStore,
+} from "../protocol/task_store.ts";
 export type { ClientCapabilities, Implementation, LogLevel } from "../protocol/shapes.ts";
 export type { ProtocolVersion } from "../protocol/versions.ts";
 export type {

@@ -6,7 +6,7 @@
 import type { Notification } from "../protocol/exchange.ts";
 import type { Reporter } from "../protocol/reporter.ts";
 import type { Sessions } from "../sessions/sessions.ts";
-import type { NodeMessage, OperatorMessage } from "./messages.ts";
+import type { DispatcherMessage, NodeMessage, OperatorMessage } from "./messages.ts";
 import type { NodeMessenger } from "./messenger.ts";
 import type { PinnedSessions } from "./pinned_sessions.ts";
 import { settleResponse } from "./question_responses.ts";
@@ -23,6 +23,8 @@ export interface NodeMessageTargets {
   readonly reporter: Reporter;
   /** Called with the messages of other nodes' operators. */
   readonly onOperatorMessage: (message: OperatorMessage, from: string) => void;
+  /** Called with the messages of dispatchers at other nodes. */
+  readonly onDispatcherMessage: (message: DispatcherMessage) => void;
   /** Sends a notification to this node's clients that subscribed to it. */
   readonly broadcast: (notification: Notification) => void;
 }
@@ -54,6 +56,8 @@ export function onNodeMessage(
       return documents.refresh(message.name);
     case "operator":
       return targets.onOperatorMessage(message, from);
+    case "dispatcher":
+      return targets.onDispatcherMessage(message);
     default:
       pinned?.onMessage(message, from);
   }

@@ -8,6 +8,7 @@
  */
 import type { Clock } from "../internal/clock.ts";
 import type { MaybePromise } from "../internal/types.ts";
+import type { TaskStore } from "../protocol/task_store.ts";
 import type { Leases } from "../streams/leases.ts";
 import type { EventBudgetLimits } from "../streams/event_budget.ts";
 import type { EventLog, EventLogLimits } from "../streams/types.ts";
@@ -155,6 +156,11 @@ export interface Backplane {
   readonly claims: Claims;
   /** Documents that all handlers apply. */
   readonly documents: Documents;
+  /**
+   * The tasks of the tasks extension. Without it, each process has its own: a task is unknown to the
+   * other handlers, and ends with its process.
+   */
+  readonly tasks?: TaskStore;
   /** Connects the handlers over `bus` and `nodes`. MUST be `connectNodes` of `@mooring/mcp/store`. */
   readonly connect: ConnectNodes;
   /**

@@ -7,7 +7,12 @@ import { askSession } from "../calls/ask.ts";
 import type { Clock } from "../internal/clock.ts";
 import { type Delay, DelayLine } from "../internal/delay_line.ts";
 import { isPromise, type MaybePromise } from "../internal/types.ts";
-import { type DispatcherHost, type Notification, notificationText } from "../protocol/exchange.ts";
+import {
+  type DispatcherHost,
+  type HostPeers,
+  type Notification,
+  notificationText,
+} from "../protocol/exchange.ts";
 import type { Report } from "../protocol/reporter.ts";
 import { ASSUMED_VERSION } from "../protocol/versions.ts";
 import type { Sessions } from "../sessions/sessions.ts";
@@ -103,6 +108,22 @@ export class HandlerHost implements DispatcherHost {
     const { client, protocolVersion = ASSUMED_VERSION } = session.record;
     return askSession(session, { client, protocolVersion }, method, params, signal);
   };
+
+  get peers(): HostPeers | undefined {
+    // A handler that shares its store is opened before its dispatcher is attached.
+    const { cluster, backplane } = this.#opened()?.components ?? {};
+    if (cluster?.node === undefined) return undefined;
+    const listeners = cluster.dispatcherListeners;
+    return {
+      node: cluster.node,
+      tasks: backplane?.tasks,
+      send: (node, value) => cluster.send(node, { kind: "dispatcher", value }),
+      receive(listener) {
+        listeners.add(listener);
+        return () => listeners.delete(listener);
+      },
+    };
+  }
 
   /** Stops sending. */
   dispose(): void {

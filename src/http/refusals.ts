@@ -66,13 +66,19 @@ export function internalError(error: unknown): Refusal {
   });
 }
 
-/** Refuses a request because the session store failed. */
-export function storeUnavailable(during: string, error: unknown): Refusal {
+/** Refuses a request because a store failed: the session store, if no other is named. */
+export function storeUnavailable(
+  during: string,
+  error: unknown,
+  id: RequestId | null = null,
+  store = "session store",
+): Refusal {
   return refusal({
     status: 503,
     code: ErrorCode.InternalError,
-    message: "The server can't reach its session store: try again",
+    message: `The server can't reach its ${store}: try again`,
     reason: "store-failed",
+    id,
     headers: { "retry-after": "1" },
     failure: { during, error },
   });

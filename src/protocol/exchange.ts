@@ -12,6 +12,7 @@ import type { HeaderParam } from "./headers.ts";
 import type { Hidden, ItemMethod } from "./items.ts";
 import type { JsonObject, RequestId } from "./jsonrpc.ts";
 import type { Chain } from "./middleware.ts";
+import type { TaskStore } from "./task_store.ts";
 import type { RequestTarget } from "./target.ts";
 import type { ProtocolVersion } from "./versions.ts";
 import type { McpEvent, RequestFacts, SessionEndReason } from "./events.ts";
@@ -224,6 +225,22 @@ export interface SharedDocumentHandle {
   close(): void;
 }
 
+/** What the handlers with the same store have in common, for a dispatcher that each of them serves. */
+export interface HostPeers {
+  /** The handler's id among them. */
+  readonly node: string;
+  /** The store of tasks that they share, if the handlers' store has one. */
+  readonly tasks: TaskStore | undefined;
+  /**
+   * Sends a value to the dispatcher at another handler, in a signed message if processes share the store.
+   *
+   * @returns `false` if it has certainly not arrived, and never will
+   */
+  send(node: string, value: JsonObject): MaybePromise<boolean>;
+  /** Receives what dispatchers at other handlers send, until the returned function is called. */
+  receive(listener: (value: JsonObject) => void): () => void;
+}
+
 /** The functions that an endpoint offers to its dispatcher. */
 export interface DispatcherHost {
   /** The endpoint's clock. */
@@ -270,6 +287,8 @@ export interface DispatcherHost {
     name: string,
     apply: (value: JsonObject, version: number) => MaybePromise<void>,
   ): SharedDocumentHandle;
+  /** The other handlers with the same store; `undefined` if the handler has its store to itself. */
+  readonly peers?: HostPeers | undefined;
   /** Calls the application's `onEvent` with an event. */
   report(event: McpEvent): void;
 }

@@ -40,6 +40,7 @@ export interface LogKeys {
   readonly channel: string;
 }
 
+const TASKS = ["running", "all", "shares", "count", "runners", "returned", "beat"];
 const INDEX = ["owner", "age", "free", "mine", "held", "reserved", "count"];
 
 /** Builds the names under one prefix. */
@@ -47,6 +48,8 @@ export class Keys {
   readonly #prefix: string;
   /** Names the keys of the index of all sessions, in the order in which its scripts expect them. */
   readonly index: readonly string[];
+  /** Names the keys of the index of all tasks, in the order in which its scripts expect them. */
+  readonly tasks: readonly string[];
   /** Names the channel of all nodes. */
   readonly allNodes: string;
 
@@ -54,6 +57,7 @@ export class Keys {
   constructor(prefix: string) {
     this.#prefix = prefix;
     this.index = INDEX.map((name) => `${prefix}:{index}:${name}`);
+    this.tasks = TASKS.map((name) => `${prefix}:{tasks}:${name}`);
     this.allNodes = `${prefix}:{nodes}:all`;
   }
 
@@ -72,6 +76,11 @@ export class Keys {
       retention: `${tag}:retention`,
       channel: `${tag}:news`,
     };
+  }
+
+  /** Returns the hash of a task, in the slot of the index of all tasks. */
+  task(id: string): string {
+    return `${this.#prefix}:{tasks}:t:${digest(id)}`;
   }
 
   /** Returns the sorted set of the sessions subscribed to a resource. */

@@ -16,6 +16,7 @@ import { Keys } from "./keys.ts";
 import { RedisLeases } from "./leases.ts";
 import { RedisClaims, RedisNodes } from "./nodes.ts";
 import { RedisSessionStore } from "./session_store.ts";
+import { RedisTaskStore } from "./task_store.ts";
 import { Subscriber } from "./subscriber.ts";
 
 /** Configures {@linkcode redisStore}. */
@@ -87,6 +88,7 @@ export function redisStore(options: RedisStoreOptions): Store {
       nodes: new RedisNodes({ commands, keys, clock }),
       claims: new RedisClaims({ commands, keys, clock }),
       documents: new RedisDocuments({ commands, keys }),
+      tasks: new RedisTaskStore({ commands, keys, clock }),
       connect: connectNodes,
     };
   }

@@ -75,6 +75,14 @@ export interface ToolConfig<
    * on (2026-07-28, Tasks extension). Call `server.use(tasks())`, of `@mooring/mcp/tasks`, first.
    */
   readonly task?: TaskSupport | ToolTask<ArgumentsOf<Input>>;
+  /**
+   * Says whether the tool may run again, once, at another node when the node that runs it dies: then
+   * it may have run before. Only for a tool with `annotations.idempotentHint`. Without it, the client
+   * gets an error that says so.
+   *
+   * @default {false}
+   */
+  readonly retryOnNodeLoss?: boolean;
 }
 
 /** Lists what to change about a tool; omitted fields stay as they are. */
@@ -129,6 +137,8 @@ export interface ToolCall {
   readonly name: string;
   /** Says how the tool runs as a task; `undefined` when it doesn't. */
   readonly task: ToolTask | undefined;
+  /** Says whether the tool may run again when the node that runs it dies. */
+  readonly retryOnNodeLoss: boolean;
   /** Holds the validated arguments. */
   readonly args: unknown;
   /** Holds the request. It MUST NOT be kept after its answer. */
@@ -220,6 +230,12 @@ export class Tools implements Feature {
   #define(name: string, config: AnyConfig, handler: AnyHandler): Tool {
     checkName("tool", name);
     if (config.scopes !== undefined) checkScopes(`scopes of "${name}"`, config.scopes);
+    const { retryOnNodeLoss } = config;
+    if (retryOnNodeLoss === true && config.annotations?.idempotentHint !== true) {
+      throw new TypeError(
+        `Give "annotations.idempotentHint" with "retryOnNodeLoss", if "${name}" may run twice`,
+      );
+    }
     if (typeof handler !== "function") {
       throw new TypeError(`Give the tool "${name}" a handler: ${typeof handler}`);
     }
@@ -287,6 +303,7 @@ export class Tools implements Feature {
     return callTool({
       name: tool.name,
       task: tool.task,
+      retryOnNodeLoss: tool.config.retryOnNodeLoss === true,
       args,
       exchange,
       questions: () => context.questions(exchange),

@@ -12,6 +12,10 @@
  *
  * A task belongs to the principal that created it. For other principals its id is unknown.
  *
+ * Where handlers share a store, such as `redisStore()`, they share the tasks too: each answers for
+ * all of them, and a task whose process died is `failed` within seconds, or runs again if its tool
+ * has `retryOnNodeLoss`.
+ *
  * @example
  * ```ts
  * import { createMcpHandler, McpServer } from "@mooring/mcp";
@@ -95,11 +99,13 @@
  */
 export { type Tasks, tasks, type TasksLimits, type TasksOptions } from "./tasks.ts";
 export type {
+  LostTask,
+  TaskBeat,
   TaskCaps,
-  TaskMessage,
   TaskProgress,
   TaskQuestion,
   TaskRecord,
+  TaskRerun,
   TaskState,
   TaskStore,
-} from "./types.ts";
+} from "../protocol/task_store.ts";

@@ -9,7 +9,7 @@ import type { McpEvent } from "../protocol/events.ts";
 import type { JsonObject, JsonRpcError } from "../protocol/jsonrpc.ts";
 import { StopError } from "../calls/stop.ts";
 import { errorResult } from "../server/results.ts";
-import type { TaskState } from "./types.ts";
+import type { TaskState } from "../protocol/task_store.ts";
 
 /** Holds what the final state depends on. */
 export interface OutcomeInit {

@@ -7,7 +7,7 @@
 import { ErrorCode, McpError } from "../protocol/errors.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
 import { hashQuestion, type Questions } from "../server/questions.ts";
-import type { TaskQuestion } from "./types.ts";
+import type { TaskQuestion } from "../protocol/task_store.ts";
 
 /** Limits the open questions of one task. */
 const MOST_OPEN = 100;
@@ -67,6 +67,11 @@ export class TaskQuestions implements Questions {
     this.#asked.set(key, { hash, reply });
     this.#changed();
     return reply;
+  }
+
+  /** Tells whether the client has been asked anything. */
+  get asked(): boolean {
+    return this.#asked.size > 0;
   }
 
   /** Returns the open questions by their keys; `undefined` when there are none. */

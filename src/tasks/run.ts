@@ -4,19 +4,20 @@
  * @module
  */
 import type { Clock } from "../internal/clock.ts";
+import type { DelayLine } from "../internal/delay_line.ts";
 import { clip } from "../internal/quote.ts";
 import { ErrorCode, McpError } from "../protocol/errors.ts";
 import type { McpEvent, RequestFacts } from "../protocol/events.ts";
 import type { ClientFacts, Exchange, Notification, Principal } from "../protocol/exchange.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 import type { RequestTarget } from "../protocol/target.ts";
+import type { TaskRecord, TaskState, TaskStore } from "../protocol/task_store.ts";
 import type { ProtocolVersion } from "../protocol/versions.ts";
 import { RequestScope } from "../calls/scope.ts";
 import { StopError } from "../calls/stop.ts";
 import type { ToolCall } from "../server/tools.ts";
 import { completed, failed } from "./outcome.ts";
 import { type Answer, TaskQuestions } from "./questions.ts";
-import type { TaskMessage, TaskRecord, TaskState, TaskStore } from "./types.ts";
 import { TaskWriter } from "./writer.ts";
 
 /** Limits a task's status message, in characters. */
@@ -27,6 +28,10 @@ export interface TaskRunInit {
   readonly record: TaskRecord;
   readonly store: TaskStore;
   readonly clock: Clock;
+  /** Delays the attempts to store the final state. */
+  readonly retries: DelayLine;
+  /** Tells whether the last endpoint has closed. */
+  readonly closed: () => boolean;
   /** Limits the result as JSON, in bytes. */
   readonly resultBytes: number;
   /** Holds the answers from before the task was created, by the keys of their questions. */
@@ -59,12 +64,12 @@ export class TaskRun extends RequestScope implements Exchange {
   readonly #init: TaskRunInit;
   readonly #questions: TaskQuestions;
   readonly #writer: TaskWriter;
-  readonly #stopReceiving: () => void;
   #message: string | undefined;
+  #abandoned = false;
 
   constructor({ exchange }: ToolCall, init: TaskRunInit) {
     super(exchange.id);
-    const { record, store, answers, report } = init;
+    const { record, store, clock, answers, report } = init;
     // The token makes the tool report progress, which becomes the task's message
     this.params = { ...exchange.params, _meta: { progressToken: record.id } };
     this.serial = exchange.serial;
@@ -79,10 +84,15 @@ export class TaskRun extends RequestScope implements Exchange {
     this.pageSize = exchange.pageSize;
     this.#init = init;
     this.#questions = new TaskQuestions(answers, () => this.#writeProgress());
-    this.#writer = new TaskWriter(store, record.id, (error) => {
-      report({ type: "error", during: "storing a task", error });
+    this.#writer = new TaskWriter({
+      store,
+      id: record.id,
+      runner: record.runner,
+      retries: init.retries,
+      useless: () => init.closed() || clock.now() - record.createdAt >= record.ttlMs,
+      failed: (error) => report({ type: "error", during: "storing a task", error }),
+      refused: () => this.abandon(),
     });
-    this.#stopReceiving = store.receive(record.id, (message) => this.#receive(message));
   }
 
   /**
@@ -110,6 +120,22 @@ export class TaskRun extends RequestScope implements Exchange {
     const numbers = total === undefined ? `${progress}` : `${progress} of ${total}`;
     this.#message = clip(typeof message === "string" ? message : numbers, LONGEST);
     this.#writeProgress();
+  }
+
+  /** Resolves open questions with answers of the client. */
+  answer(answers: JsonObject): void {
+    this.#questions.answer(answers);
+  }
+
+  /** Says whether another process may run the task again: the client has been asked nothing. */
+  get canRunAgain(): boolean {
+    return this.#init.record.rerun !== undefined && !this.#questions.asked;
+  }
+
+  /** Stops the tool without a change of the task, which has ended or runs elsewhere. */
+  abandon(reason: StopError = new StopError("cancelled")): void {
+    this.#abandoned = true;
+    this.stop(reason);
   }
 
   ask(method: string): Promise<JsonObject> {
@@ -151,15 +177,10 @@ export class TaskRun extends RequestScope implements Exchange {
   }
 
   #conclude(state: TaskState, reason: Error): void {
-    this.#stopReceiving();
     this.#questions.end(reason);
+    if (this.#abandoned) return;
     this.#message = state.status === "failed" ? clip(state.error.message, LONGEST) : undefined;
     this.#write(state);
-  }
-
-  #receive(message: TaskMessage): void {
-    if (message.kind === "cancel") this.stop(new StopError("cancelled"));
-    else this.#questions.answer(message.answers);
   }
 
   /** Writes the state of the running task. */

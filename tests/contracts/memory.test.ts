@@ -4,7 +4,7 @@ import { MemoryLeases } from "../../src/cluster/memory_leases.ts";
 import { MemoryClaims, MemoryNodes } from "../../src/cluster/memory_nodes.ts";
 import { MemorySessionStore } from "../../src/sessions/memory_store.ts";
 import { MemoryEventLog } from "../../src/streams/memory_log.ts";
-import { MemoryTaskStore } from "../../src/tasks/memory_store.ts";
+import { MemoryTaskStore } from "../../src/cluster/memory_tasks.ts";
 import { FakeClock, flush } from "../support/clock.ts";
 import { busContract } from "./bus.ts";
 import { documentsContract } from "./documents.ts";
@@ -62,11 +62,12 @@ documentsContract("MemoryDocuments", () => {
 
 taskStoreContract("MemoryTaskStore", () => {
   const clock = new FakeClock();
+  const store = new MemoryTaskStore(clock);
   return {
-    store: new MemoryTaskStore(clock),
+    store,
+    other: store,
     now: () => clock.now(),
     advance: (ms) => clock.advance(ms),
-    settle: flush,
     close() {},
   };
 });

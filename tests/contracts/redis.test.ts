@@ -17,6 +17,7 @@ import { eventLogContract } from "./event_log.ts";
 import { leasesContract } from "./leases.ts";
 import { nodesContract } from "./nodes.ts";
 import { sessionStoreContract } from "./session_store.ts";
+import { taskStoreContract } from "./task_store.ts";
 
 if (noRedis !== false) {
   test("Redis keeps every contract", { skip: noRedis }, () => {});
@@ -94,5 +95,12 @@ function stores(name: string, connection: TestClient): void {
   documentsContract(name, () => {
     const { node, ...made } = makeNodes(connection);
     return { ...made, documents: () => node().documents };
+  });
+
+  taskStoreContract(name, () => {
+    const { node, ...made } = makeNodes(connection);
+    const [store, other] = [node().tasks, node().tasks];
+    if (store === undefined || other === undefined) throw new Error("Redis stores no tasks");
+    return { ...made, store, other, now: () => made.clock.now() };
   });
 }

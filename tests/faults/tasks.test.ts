@@ -6,7 +6,7 @@ import { describe, test } from "node:test";
 import { createMcpHandler } from "../../src/handler/handler.ts";
 import { isObject, type JsonObject } from "../../src/protocol/jsonrpc.ts";
 import { McpServer } from "../../src/server/server.ts";
-import { MemoryTaskStore } from "../../src/tasks/memory_store.ts";
+import { MemoryTaskStore } from "../../src/cluster/memory_tasks.ts";
 import { tasks, type TaskStore } from "../../src/tasks/mod.ts";
 import { FakeClock } from "../support/clock.ts";
 import { ModernPeer } from "../support/modern.ts";
@@ -14,7 +14,7 @@ import { as, byToken } from "../support/wire.ts";
 import { StoreFailure } from "./faulty_store.ts";
 import { assertEmpty, checkResponse, outcomeOf, quiet } from "./invariants.ts";
 
-const CALLS = ["create", "get", "update", "delete", "send", "receive"] as const;
+const CALLS = ["create", "get", "update", "delete", "cancel"] as const;
 const KINDS = ["throws", "rejects", "lost", "stuck"] as const;
 
 /** A store that fails at one call while it is told to. */
@@ -29,7 +29,7 @@ function faulty(inner: TaskStore, fails: (call: string) => typeof KINDS[number] 
         const kind = fails(call);
         const work = (): unknown => Reflect.apply(value, target, args);
         if (kind === undefined) return work();
-        if (kind === "throws" || call === "receive") throw new StoreFailure(call);
+        if (kind === "throws") throw new StoreFailure(call);
         if (kind === "lost") work();
         if (kind !== "stuck") return Promise.reject(new StoreFailure(call));
         return new Promise((_, reject) => stuck.push(() => reject(new StoreFailure(call))));
@@ -69,7 +69,7 @@ describe("EXT: a store of tasks that fails at one call", () => {
           const outcome = await outcomeOf(sent);
           // What is stuck becomes a stream, which nobody reads here
           if (outcome === undefined || !("value" in outcome)) return {};
-          await checkResponse(outcome.value);
+          await checkResponse(outcome.value, [503]);
           if (outcome.value.headers.get("content-type") !== "application/json") return {};
           const message: unknown = await outcome.value.json();
           return isObject(message) && isObject(message.result) ? message.result : {};

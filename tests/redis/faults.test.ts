@@ -63,9 +63,12 @@ function faults(connect: (url: string) => Promise<TestClient>): void {
   for (const fault of ["stop", "pause"] as const) {
     test(`[CLU-8] while Redis is away (${fault}) every call fails within 2 s`, async () => {
       await using(async ({ server, nodes }) => {
-        const { sessions, log, leases, bus, nodes: live, claims, documents } = nodes.node();
+        const { sessions, log, leases, bus, nodes: live, claims, documents, tasks } = nodes.node();
         const member = bus.join("a", () => {});
         const id = uniqueId();
+        assert.ok(tasks);
+        const progress = { state: { status: "working" }, updatedAt: 1 } as const;
+        const task = { id, owner: "o", runner: "a", createdAt: 1, ttlMs: 9_000, ...progress };
         await log.append(id, "s", "x");
         await server[fault]();
         const begun = Date.now();
@@ -94,6 +97,15 @@ function faults(connect: (url: string) => Promise<TestClient>): void {
           claims.claim(id, "a", 1_000),
           documents.get("d"),
           documents.put("d", "1"),
+          tasks.create(task, { tasks: 1, tasksPerPrincipal: 1 }),
+          tasks.get(id, "o"),
+          tasks.update(id, "a", progress),
+          tasks.cancel(id, "o", progress),
+          tasks.take(id, "o", "b"),
+          tasks.lose(id, "a", progress),
+          tasks.delete(id),
+          tasks.beat("a", 4_000),
+          tasks.leave("a"),
         ]);
         const tookMs = Date.now() - begun;
         assert.deepEqual(results.map(({ status }) => status), results.map(() => "rejected"));

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { createMcpHandler } from "../../src/handler/handler.ts";
 import { redisStore } from "../../src/redis/mod.ts";
 import { McpServer } from "../../src/server/server.ts";
+import { tasks } from "../../src/tasks/mod.ts";
 import { FakeClock } from "../support/clock.ts";
 import { CAPABLE, ModernPeer, questionsOf, stateOf } from "../support/modern.ts";
 import {
@@ -143,5 +144,49 @@ function handlers(connection: TestClient): void {
     await here.result(await call);
     assert.equal(await held(), false);
     await close();
+  });
+
+  test("[CLU-11] a task takes a command for each step, and a call that is none takes none", async () => {
+    const prefix = uniquePrefix();
+    const clock = new FakeClock();
+    const server = new McpServer({ name: "test", version: "1.0.0" });
+    server.use(tasks({ clock }));
+    server.registerTool("hello", { task: "optional" }, () => "Hello");
+    const handler = createMcpHandler(server, {
+      store: redisStore({ client: connection.client, prefix }),
+      clock,
+      authenticate: byToken,
+      requests: { stateKeys: [STATE_KEY] },
+    });
+    const plain = new ModernPeer(handler, { headers: as("alice"), accept: "application/json" });
+    const peer = plain.with({
+      capabilities: { extensions: { "io.modelcontextprotocol/tasks": {} } },
+    });
+    const begin = async () => {
+      const { result } = await (await peer.request("tools/call", { name: "hello" })).json();
+      await connection.settle();
+      return result.taskId;
+    };
+    const poll = async (taskId: string) => {
+      const headers = { "mcp-name": taskId };
+      return (await (await peer.request("tasks/get", { taskId }, { headers })).json()).result;
+    };
+    // From then on Redis knows the scripts
+    await poll(await begin());
+    connection.sent.length = 0;
+    await plain.request("tools/call", { name: "hello" });
+    await connection.settle();
+    assert.equal(connection.sent.length, 0);
+    const taskId = await begin();
+    // Its creation and its end
+    assert.deepEqual(connection.sent.map(([command]) => command), ["EVALSHA", "EVALSHA"]);
+    assert.equal((await poll(taskId)).status, "completed");
+    assert.equal(connection.sent.length, 3);
+    const closed = handler.close({ graceMs: 0 });
+    await clock.advance(1_000);
+    await closed;
+    await connection.settle();
+    assert.deepEqual(await lastingKeys(connection, prefix), []);
+    await deleteKeys(connection, prefix);
   });
 }

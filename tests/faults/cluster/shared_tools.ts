@@ -7,6 +7,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { z } from "zod";
 import type { McpHandler } from "../../../src/handler/types.ts";
 import { McpServer } from "../../../src/server/server.ts";
+import { tasks } from "../../../src/tasks/mod.ts";
 import type { Note } from "./node.ts";
 
 /** A server, and what it needs to know of the handler that serves it. */
@@ -21,6 +22,7 @@ const STEP_MS = 20;
 /** Makes the tools of a node. */
 export function sharedTools(name: string, note: Note): SharedTools {
   const server = new McpServer({ name: "cluster", version: "1.0.0" });
+  server.use(tasks());
   let handler: McpHandler | undefined;
   const call = z.string().default("?");
 
@@ -82,6 +84,32 @@ export function sharedTools(name: string, note: Note): SharedTools {
     for (let left = ms; left > 0 && !signal.aborted; left -= STEP_MS) await pause(STEP_MS);
     if (signal.aborted) note("stopped", call);
     return "slept";
+  });
+
+  for (const [tool, retryOnNodeLoss] of [["job", false], ["job_again", true]] as const) {
+    server.registerTool(tool, {
+      inputSchema: z.object({ call, ms: z.number() }),
+      annotations: { idempotentHint: retryOnNodeLoss },
+      retryOnNodeLoss,
+      task: "required",
+    }, async ({ call, ms }, { signal }) => {
+      note("ran", call);
+      for (let left = ms; left > 0 && !signal.aborted; left -= STEP_MS) await pause(STEP_MS);
+      if (signal.aborted) note("stopped", call);
+      return `done at ${name}`;
+    });
+  }
+
+  server.registerTool("job_ask", { inputSchema: z.object({ call }), task: "required" }, async (
+    { call },
+    ctx,
+  ) => {
+    note("ran", call);
+    const { action, content } = await ctx.elicit("name", {
+      message: "Who are you?",
+      schema: z.object({ username: z.string() }),
+    });
+    return `${action} ${content?.username}`;
   });
 
   // Answers when the cluster has taken what it tells.

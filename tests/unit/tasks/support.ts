@@ -10,8 +10,8 @@ import { isObject, type JsonObject } from "../../../src/protocol/jsonrpc.ts";
 import type { ClientCapabilities } from "../../../src/protocol/shapes.ts";
 import { McpServer } from "../../../src/server/server.ts";
 import {
+  type TaskBeat,
   type TaskCaps,
-  type TaskMessage,
   type TaskProgress,
   type TaskRecord,
   type Tasks,
@@ -162,9 +162,24 @@ export class SlowStore implements TaskStore {
     return await this.store.get(id, owner);
   }
 
-  async update(id: string, progress: TaskProgress): Promise<boolean> {
+  async update(id: string, runner: string, progress: TaskProgress): Promise<boolean> {
     await this.#pause();
-    return await this.store.update(id, progress);
+    return await this.store.update(id, runner, progress);
+  }
+
+  async cancel(id: string, owner: string, progress: TaskProgress): Promise<TaskRecord | undefined> {
+    await this.#pause();
+    return await this.store.cancel(id, owner, progress);
+  }
+
+  async take(id: string, owner: string, runner: string): Promise<boolean> {
+    await this.#pause();
+    return await this.store.take(id, owner, runner);
+  }
+
+  async lose(id: string, runner: string, progress: TaskProgress): Promise<void> {
+    await this.#pause();
+    await this.store.lose(id, runner, progress);
   }
 
   async delete(id: string): Promise<void> {
@@ -172,13 +187,14 @@ export class SlowStore implements TaskStore {
     await this.store.delete(id);
   }
 
-  async send(id: string, owner: string, message: TaskMessage): Promise<boolean> {
+  async beat(runner: string, ttlMs: number): Promise<TaskBeat> {
     await this.#pause();
-    return await this.store.send(id, owner, message);
+    return await this.store.beat(runner, ttlMs);
   }
 
-  receive(id: string, listener: (message: TaskMessage) => void): () => void {
-    return this.store.receive(id, listener);
+  async leave(runner: string): Promise<void> {
+    await this.#pause();
+    await this.store.leave(runner);
   }
 }
 
