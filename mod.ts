@@ -83,7 +83,7 @@ export type { ForbiddenOptions, UnauthorizedOptions } from "./src/auth/errors.ts
 export type { ProtectedResource } from "./src/auth/protected_resource.ts";
 export type { ServerCard } from "./src/discovery/server_card.ts";
 export type { Store } from "./src/cluster/types.ts";
-export type { TokenBucketOptions } from "./src/http/gates/token_bucket.ts";
+export type { TokenBucketOptions, TokenBucketStore } from "./src/http/gates/token_bucket.ts";
 export type { RateLimitDecision, RateLimiter } from "./src/http/gates/rate_limit.ts";
 export type { GateLimits, GateOptions, RequiredHeader } from "./src/http/gates/options.ts";
 export type { HostRequest, RequestHead, RequestSource } from "./src/http/inbound.ts";

@@ -6,6 +6,7 @@
 import { authorizeAgain } from "../auth/authorize.ts";
 import { refuseFor } from "../auth/authenticate.ts";
 import type { Inbound } from "../http/inbound.ts";
+import { sessionNotFound } from "../http/refusals.ts";
 import type { Reply } from "../http/reply.ts";
 import { preciseTime } from "../internal/clock.ts";
 import type { Delay } from "../internal/delay_line.ts";
@@ -456,7 +457,7 @@ export class Call extends RequestScope implements Exchange {
 }
 
 /**
- * Starts the call of a POST with one request.
+ * Starts the call of a POST with one request, if there is a slot for it.
  *
  * @param open Opens a stream for its answer, if the client accepts one
  */
@@ -467,7 +468,23 @@ export function startCall(
   session: CallSession | undefined,
   open: OpenReplyStream | undefined,
 ): MaybePromise<Reply> {
-  if (!calls.slots.take(inbound.share)) return calls.busy(message.id);
+  const refused = calls.admit(inbound.share, message.id);
+  if (isPromise(refused)) {
+    return refused.then((refused) =>
+      refused ?? unlessEnded(calls, inbound, session) ??
+        startInSlot(calls, inbound, message, session, open)
+    );
+  }
+  return refused ?? startInSlot(calls, inbound, message, session, open);
+}
+
+function startInSlot(
+  calls: Calls,
+  inbound: Inbound,
+  message: JsonRpcRequest,
+  session: CallSession | undefined,
+  open: OpenReplyStream | undefined,
+): MaybePromise<Reply> {
   const answer = new Answer(calls, inbound, open);
   new Call(calls, inbound, session, message, answer).start();
   return answer.reply();
@@ -487,15 +504,29 @@ export function startBatch(
   open: OpenReplyStream | undefined,
   begin: () => void,
 ): MaybePromise<Reply> {
-  let taken = 0;
-  while (taken < messages.length && calls.slots.take(inbound.share)) taken++;
-  if (taken < messages.length) {
-    const refused = calls.busy();
-    for (; taken > 0; taken--) calls.slots.give(inbound.share);
-    return refused;
+  const start = () => {
+    begin();
+    const answer = new Answer(calls, inbound, open, messages.length);
+    for (const message of messages) new Call(calls, inbound, session, message, answer).start();
+    return answer.reply();
+  };
+  const refused = calls.admitBatch(inbound.share, messages.length);
+  if (isPromise(refused)) {
+    return refused.then((refused) =>
+      refused ?? unlessEnded(calls, inbound, session, messages.length) ?? start()
+    );
   }
-  begin();
-  const answer = new Answer(calls, inbound, open, messages.length);
-  for (const message of messages) new Call(calls, inbound, session, message, answer).start();
-  return answer.reply();
+  return refused ?? start();
+}
+
+/** Gives slots back and refuses the requests if their session has ended while the slots were asked for. */
+function unlessEnded(
+  { slots }: Calls,
+  { share }: Inbound,
+  session: CallSession | undefined,
+  count = 1,
+): Reply | undefined {
+  if (session?.ended !== true) return undefined;
+  for (let left = count; left > 0; left--) slots.give(share);
+  return sessionNotFound("session-unknown");
 }

@@ -4,12 +4,13 @@
  * @module
  */
 import type { Authorize } from "../auth/authorize.ts";
-import { serverBusy } from "../http/refusals.ts";
+import { serverBusy, shuttingDown, storeUnavailable } from "../http/refusals.ts";
 import type { Refusal } from "../http/reply.ts";
 import type { Clock } from "../internal/clock.ts";
 import { DelayLine } from "../internal/delay_line.ts";
 import { EndOfTurn } from "../internal/end_of_turn.ts";
 import { Slots } from "../internal/slots.ts";
+import { isPromise, type MaybePromise } from "../internal/types.ts";
 import { MetaKey } from "../protocol/envelope.ts";
 import type { RequestOutcome } from "../protocol/events.ts";
 import type { Dispatcher } from "../protocol/exchange.ts";
@@ -134,9 +135,56 @@ export class Calls {
     return serverInfo === undefined ? {} : { [MetaKey.ServerInfo]: serverInfo };
   }
 
+  /**
+   * Takes a slot for a request, and asks the other nodes if that is needed.
+   *
+   * @returns A refusal if there is none
+   */
+  admit(share: string, id?: RequestId | null): MaybePromise<Refusal | undefined> {
+    const admitted = this.slots.admit(share);
+    if (isPromise(admitted)) return this.#admitLater(share, admitted, id);
+    return admitted ? undefined : this.busy(id);
+  }
+
+  /**
+   * Takes slots for all requests of a batch, or none.
+   *
+   * @param taken The number of slots that have been taken
+   */
+  admitBatch(share: string, count: number, taken = 0): MaybePromise<Refusal | undefined> {
+    const undo = (refused: Refusal) => {
+      for (let left = taken; left > 0; left--) this.slots.give(share);
+      return refused;
+    };
+    for (; taken < count; taken++) {
+      const refused = this.admit(share);
+      if (isPromise(refused)) {
+        return refused.then((refused) =>
+          refused === undefined ? this.admitBatch(share, count, taken + 1) : undo(refused)
+        );
+      }
+      if (refused !== undefined) return undo(refused);
+    }
+  }
+
   /** Refuses a request that found no slot, and names the limit. */
   busy(id?: RequestId | null): Refusal {
     return serverBusy(this.slots.full ? "request-limit" : "principal-request-limit", id);
+  }
+
+  async #admitLater(
+    share: string,
+    admitted: Promise<boolean>,
+    id?: RequestId | null,
+  ): Promise<Refusal | undefined> {
+    try {
+      if (!await admitted) return this.busy(id);
+    } catch (error) {
+      return storeUnavailable("counting a principal's requests", error);
+    }
+    if (!this.closing) return undefined;
+    this.slots.give(share);
+    return shuttingDown(id);
   }
 
   /** Cancels all waits. */

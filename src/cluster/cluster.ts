@@ -158,6 +158,7 @@ export class Cluster {
     const { connection } = this;
     this.documents.close();
     if (connection === undefined) return;
+    connection.returnShares?.();
     this.#reporter.background("leaving the other nodes", () => connection.messenger.leave());
   }
 }

@@ -8,6 +8,8 @@
  */
 import type { Inbound } from "../http/inbound.ts";
 import type { Reply } from "../http/reply.ts";
+import type { QuotaStore } from "../internal/quota_store.ts";
+import type { Slots } from "../internal/slots.ts";
 import type { Notification } from "../protocol/exchange.ts";
 import { Forwarding, type ForwardingInit } from "./forwarding.ts";
 import type { DispatcherMessage, NodeMessage, OperatorMessage } from "./messages.ts";
@@ -15,12 +17,17 @@ import { NodeMessenger } from "./messenger.ts";
 import { onNodeMessage } from "./node_messages.ts";
 import { PinnedSessions } from "./pinned_sessions.ts";
 import type { SharedDocuments } from "./shared_documents.ts";
+import { shareSlots } from "./shares.ts";
 import type { Bus, ConnectNodes } from "./types.ts";
 
 /** What a connection needs of its handler and its store. */
 export interface ConnectionInit extends ForwardingInit {
   readonly bus: Bus;
   readonly documents: SharedDocuments;
+  /** What counts for all nodes together, if the store counts it. */
+  readonly quotas: QuotaStore | undefined;
+  /** The slots for open subscriptions. */
+  readonly listens: Slots;
   /** Secrets that sign messages between nodes, if other processes may use the store. */
   readonly keys: readonly (string | Uint8Array)[] | undefined;
   /** Whether a session is served only by the node that has claimed it. */
@@ -38,6 +45,8 @@ export interface ConnectionInit extends ForwardingInit {
 /** The connection of a handler to the others of its store. */
 export interface NodeConnection {
   readonly messenger: NodeMessenger;
+  /** Returns what this node has leased of principals' shares. */
+  readonly returnShares: (() => void) | undefined;
   /** The pinned sessions, if sessions are pinned. */
   readonly pinned: PinnedSessions | undefined;
   /** Forwards a request to the node that has claimed its session, if sessions are pinned. */
@@ -54,9 +63,13 @@ export const connectNodes: ConnectNodes = (init: ConnectionInit): NodeConnection
   const onMessage = (message: NodeMessage, from: string) =>
     onNodeMessage({ ...init, messenger, pinned }, message, from);
   const messenger = new NodeMessenger({ bus, node, clock, keys, onMessage, report });
-  if (!init.pinned) return { messenger, pinned, forward: undefined };
+  const { quotas: store, calls, streams, listens } = init;
+  const slots = { requests: calls.slots, streams: streams.slots, listens };
+  const returnShares = store && shareSlots({ store, node, slots, clock });
+  if (!init.pinned) return { messenger, returnShares, pinned, forward: undefined };
   const forwarding = new Forwarding(init);
   const answer = forwarding.answer.bind(forwarding);
   const claimed = pinned = new PinnedSessions({ ...init, messenger, answer });
-  return { messenger, pinned, forward: (inbound, id) => forwarding.forward(claimed, inbound, id) };
+  const forward = (inbound: Inbound, id: string) => forwarding.forward(claimed, inbound, id);
+  return { messenger, returnShares, pinned, forward };
 };

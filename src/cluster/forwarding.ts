@@ -175,16 +175,16 @@ export class Forwarding {
   }
 
   /**
-   * Takes the slot that a request uses here while another node answers it. Notifications, responses and
+   * Takes the slot that a request uses here while another node answers it, and counts it. Notifications, responses and
    * DELETE take none: they must be forwarded even if all slots are taken.
    */
   #takeSlot({ method, share, requests }: Inbound): (() => void) | undefined {
     const { calls, streams } = this.#init;
     if (method === "GET") {
-      return streams.slots.take(share) ? () => streams.slots.give(share) : undefined;
+      return streams.slots.takeHere(share) ? () => streams.slots.giveHere(share) : undefined;
     }
     if (requests.length === 0) return () => {};
-    return calls.slots.take(share) ? () => calls.slots.give(share) : undefined;
+    return calls.slots.takeHere(share) ? () => calls.slots.giveHere(share) : undefined;
   }
 }
 

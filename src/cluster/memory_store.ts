@@ -8,6 +8,7 @@ import { openLocal } from "./local_store.ts";
 import { MemoryBus } from "./memory_bus.ts";
 import { MemoryTaskStore } from "./memory_tasks.ts";
 import { MemoryNodes } from "./memory_nodes.ts";
+import { MemoryCounts, MemoryQuotas } from "./memory_quotas.ts";
 import type { Backplane, Store, StoreSettings } from "./types.ts";
 
 /**
@@ -24,9 +25,11 @@ import type { Backplane, Store, StoreSettings } from "./types.ts";
  * ```
  */
 export function memoryStore(): Store {
+  const counts = new MemoryCounts();
   let backplane: Backplane | undefined;
   return {
     open: (settings) => backplane ??= open(settings),
+    quotas: (clock) => new MemoryQuotas(clock, counts),
   };
 }
 

@@ -34,6 +34,12 @@ export type {
   Store,
   StoreSettings,
 } from "./types.ts";
+export type {
+  QuotaRequest,
+  QuotaStore,
+  TokenGrant,
+  TokenRequest,
+} from "../internal/quota_store.ts";
 export type { Clock } from "../internal/clock.ts";
 export type { MaybePromise } from "../internal/types.ts";
 export type { SessionEndReason } from "../protocol/events.ts";

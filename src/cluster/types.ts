@@ -7,6 +7,7 @@
  * @module
  */
 import type { Clock } from "../internal/clock.ts";
+import type { QuotaStore } from "../internal/quota_store.ts";
 import type { MaybePromise } from "../internal/types.ts";
 import type { TaskStore } from "../protocol/task_store.ts";
 import type { Leases } from "../streams/leases.ts";
@@ -198,4 +199,11 @@ export interface Store {
   readonly shared?: boolean;
   /** Opens the store for one handler. All calls on one store MUST return the same storage. */
   open(settings: StoreSettings): Backplane;
+  /**
+   * Returns what counts for all nodes together: limits for each principal, and the tokens of rate limits.
+   * All calls on one store MUST return the same counts. When left out, they count for each node alone.
+   *
+   * @param clock The source of time
+   */
+  quotas?(clock: Clock): QuotaStore;
 }

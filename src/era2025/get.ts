@@ -7,6 +7,7 @@ import type { Inbound } from "../http/inbound.ts";
 import { serverBusy, sessionNotFound, shuttingDown, storeUnavailable } from "../http/refusals.ts";
 import { type Refusal, refusal, type Reply } from "../http/reply.ts";
 import { shortHash } from "../internal/random.ts";
+import { isPromise } from "../internal/types.ts";
 import { ErrorCode } from "../protocol/errors.ts";
 import { notificationText } from "../protocol/exchange.ts";
 import { HeaderName } from "../protocol/headers.ts";
@@ -17,7 +18,7 @@ import type { Lease } from "../streams/leases.ts";
 import { followResponse } from "../streams/late_response.ts";
 import { type EventId, findResumePoint, parseEventId } from "../streams/replay.ts";
 import { sseReplyOf } from "../streams/sse.ts";
-import type { Connected, Reader } from "../streams/streams.ts";
+import type { Connected, Reader, Streams } from "../streams/streams.ts";
 import type { EventLog } from "../streams/types.ts";
 import type { Era2025Components } from "./components.ts";
 import { checkVersion } from "./version.ts";
@@ -60,7 +61,7 @@ async function resume(
     const reason = point.failed;
     const lost = reason === "gap" ? parseEventId(lastEventId) : undefined;
     if (lost !== undefined && await skipsGap(streams.log, session, lost)) {
-      return connect(components, reader, lost.stream, lost.n);
+      return await connect(components, reader, lost.stream, lost.n);
     }
     reporter.report({ type: "resume-failed", session: shortHash(session.id), reason });
     return await openWithHints(components, reader);
@@ -68,7 +69,7 @@ async function resume(
   const { stream, after, complete } = point;
   if (complete && !session.noteFinished(stream)) return nothingFollows();
   if (stream === SERVER_STREAM) return await openServerStream(components, reader, after);
-  return connect(components, reader, stream, after);
+  return await connect(components, reader, stream, after);
 }
 
 /**
@@ -91,21 +92,34 @@ async function skipsGap(
 }
 
 /** Connects a client to a request's stream that it resumes. */
-function connect(
+async function connect(
   { streams, cluster }: Era2025Components,
   reader: SessionReader,
   stream: string,
   after: number,
-): Reply {
+): Promise<Reply> {
   const { session } = reader;
   // The endpoint may have closed, or the session may have ended, during the read.
-  if (streams.closing) return shuttingDown();
-  if (session.ended) return sessionNotFound("session-unknown");
-  const connected = streams.connect({ ...reader, stream, after, kind: "request", resumed: true });
-  if (connected === undefined) return serverBusy("stream-limit");
+  const late = tooLate(streams, session);
+  if (late !== undefined) return late;
+  const admitted = streams.admit(reader, stream);
+  if (!(isPromise(admitted) ? await admitted : admitted)) return serverBusy("stream-limit");
+  const later = tooLate(streams, session);
+  if (later !== undefined) {
+    streams.slots.give(reader.share);
+    return later;
+  }
+  const init = { ...reader, stream, after, kind: "request", resumed: true } as const;
+  const connected = streams.connectInSlot(init);
   // The broken connection may still be open on another node.
   cluster.publish({ kind: "resumed", session: session.id, stream });
   return connected.reply;
+}
+
+/** Refuses a stream that would open although the endpoint closes, or the session has ended. */
+function tooLate(streams: Streams, session: LiveSession): Refusal | undefined {
+  if (streams.closing) return shuttingDown();
+  return session.ended ? sessionNotFound("session-unknown") : undefined;
 }
 
 /**
@@ -133,27 +147,33 @@ async function openServerStream(
     : await leases.take(session.id, lost);
   if (lease === undefined) return streamTaken();
   const release = () => reporter.background("releasing a stream", () => lease.release());
+  const isLate = () => tooLate(streams, session) ?? (replaced ? sseReplyOf() : undefined);
   let after: number;
   try {
     // Only now has the connection that held the lease before stopped delivering.
     after = resumeAfter ?? await streams.log.delivered(session.id, SERVER_STREAM);
+    // A stream that opened now would never close, or replace a newer one.
+    const late = isLate();
+    if (late !== undefined) {
+      release();
+      return late;
+    }
+    const admitted = streams.admit(reader, SERVER_STREAM);
+    if (!(isPromise(admitted) ? await admitted : admitted)) {
+      release();
+      return serverBusy("stream-limit");
+    }
   } catch (error) {
     release();
     throw error;
   }
-  // A stream that opened now would never close, or replace a newer one.
-  const late = streams.closing
-    ? shuttingDown()
-    : session.ended
-    ? sessionNotFound("session-unknown")
-    : replaced
-    ? sseReplyOf()
-    : undefined;
-  if (late !== undefined) {
+  const later = isLate();
+  if (later !== undefined) {
+    streams.slots.give(reader.share);
     release();
-    return late;
+    return later;
   }
-  connected = streams.connect({
+  connected = streams.connectInSlot({
     ...reader,
     stream: SERVER_STREAM,
     after,
@@ -165,10 +185,6 @@ async function openServerStream(
       stopFollowing?.();
     },
   });
-  if (connected === undefined) {
-    release();
-    return serverBusy("stream-limit");
-  }
   // An event listener may have closed it already.
   if (!closed) stopFollowing = sendLateResponses(streams.log, reporter, session, connected);
   return connected.reply;

@@ -34,7 +34,7 @@ export function initialize(
   inbound: Inbound,
   message: JsonRpcRequest,
 ): MaybePromise<Reply> {
-  const { calls, sessions, cluster, sessionful } = components;
+  const { calls, cluster, sessionful } = components;
   const handshake = readHandshake(message.params, inbound.bodyLength, components.versions);
   if (typeof handshake === "string") {
     const text = errorText(message.id, errorObject(ErrorCode.InvalidParams, handshake));
@@ -43,7 +43,19 @@ export function initialize(
   inbound.version = handshake.version;
   inbound.client = handshake.client;
   if (cluster.draining && sessionful) return draining(inbound);
-  if (!calls.slots.take(inbound.share)) return calls.busy(message.id);
+  const refused = calls.admit(inbound.share, message.id);
+  if (isPromise(refused)) {
+    return refused.then((refused) => refused ?? initializeInSlot(components, inbound, message));
+  }
+  return refused ?? initializeInSlot(components, inbound, message);
+}
+
+function initializeInSlot(
+  components: Era2025Components,
+  inbound: Inbound,
+  message: JsonRpcRequest,
+): MaybePromise<Reply> {
+  const { calls, sessions, sessionful } = components;
   if (!sessionful) return call(components, inbound, message).answer.reply();
   const id = sessions.mintId();
   return attempt(

@@ -5,7 +5,7 @@
  */
 import { startBatch, startCall } from "../calls/call.ts";
 import { type Inbound, UNKNOWN_CLIENT } from "../http/inbound.ts";
-import { shuttingDown, storeUnavailable } from "../http/refusals.ts";
+import { sessionNotFound, shuttingDown, storeUnavailable } from "../http/refusals.ts";
 import { accepted, type Refusal, refusal, type Reply } from "../http/reply.ts";
 import { reportRefusal } from "../http/respond.ts";
 import { isPromise, type MaybePromise } from "../internal/types.ts";
@@ -51,11 +51,27 @@ function postIn(
   inbound: Inbound,
   session: LiveSession | undefined,
 ): MaybePromise<Reply> {
-  const { calls, versions } = components;
-  const { content, accepts } = inbound;
+  const { versions } = components;
+  const { accepts } = inbound;
   const refused = checkVersion(inbound, session?.record?.protocolVersion, versions);
   if (refused !== undefined) return refused;
   inbound.client = session?.record?.client ?? UNKNOWN_CLIENT;
+  const { slots } = components.streams;
+  if (slots.shared !== undefined && accepts.sse && inbound.requests.length > 0) {
+    return slots.expecting(inbound.share, () => postReady(components, inbound, session));
+  }
+  return postReady(components, inbound, session);
+}
+
+/** Answers a POST for which a stream's slot is ready, if there is one. */
+function postReady(
+  components: Era2025Components,
+  inbound: Inbound,
+  session: LiveSession | undefined,
+): MaybePromise<Reply> {
+  const { calls } = components;
+  const { content, accepts } = inbound;
+  if (session?.ended === true) return sessionNotFound("session-unknown");
   const open = accepts.sse ? () => openStream(components, inbound, session) : undefined;
   if (content.kind === "request") {
     // The endpoint may have closed while the session was looked up.

@@ -5,6 +5,7 @@
  */
 import type { Calls } from "../calls/calls.ts";
 import type { EraEndpoint } from "../http/era.ts";
+import type { Slots } from "../internal/slots.ts";
 import type { Reporter } from "../protocol/reporter.ts";
 import type { Streams } from "../streams/streams.ts";
 import { post } from "./post.ts";
@@ -14,10 +15,11 @@ import { type ListenSettings, Subscriptions } from "./subscriptions.ts";
 export function era2026(
   calls: Calls,
   streams: Streams,
+  slots: Slots,
   listen: ListenSettings,
   reporter: Reporter,
 ): EraEndpoint {
-  const subscriptions = new Subscriptions(calls, listen, streams, reporter);
+  const subscriptions = new Subscriptions(calls, listen, streams, slots, reporter);
   const components = { calls, streams, subscriptions };
   return {
     post: (inbound) => post(components, inbound),

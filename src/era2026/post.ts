@@ -11,7 +11,7 @@ import type { Inbound } from "../http/inbound.ts";
 import { shuttingDown } from "../http/refusals.ts";
 import { accepted, type Refusal, refusal, type Reply } from "../http/reply.ts";
 import { unsupportedVersion } from "../http/version.ts";
-import type { MaybePromise } from "../internal/types.ts";
+import { isPromise, type MaybePromise } from "../internal/types.ts";
 import { envelopeVersion, readEnvelope } from "../protocol/envelope.ts";
 import { ErrorCode } from "../protocol/errors.ts";
 import type { RefusalReason } from "../protocol/events.ts";
@@ -49,11 +49,33 @@ export function post(components: Era2026Components, inbound: Inbound): MaybeProm
 }
 
 function answer(
+  components: Era2026Components,
+  inbound: Inbound,
+  message: JsonRpcRequest,
+): MaybePromise<Reply> {
+  const refused = components.calls.admit(inbound.share, message.id);
+  if (isPromise(refused)) {
+    return refused.then((refused) => refused ?? answerInSlot(components, inbound, message));
+  }
+  return refused ?? answerInSlot(components, inbound, message);
+}
+
+/** Answers a request in a slot that has been taken. */
+function answerInSlot(
+  components: Era2026Components,
+  inbound: Inbound,
+  message: JsonRpcRequest,
+): MaybePromise<Reply> {
+  const { slots } = components.streams;
+  if (slots.shared === undefined || !inbound.accepts.sse) return run(components, inbound, message);
+  return slots.expecting(inbound.share, () => run(components, inbound, message));
+}
+
+function run(
   { calls, streams }: Era2026Components,
   inbound: Inbound,
   message: JsonRpcRequest,
 ): MaybePromise<Reply> {
-  if (!calls.slots.take(inbound.share)) return calls.busy(message.id);
   const { share, principal: { expiresAt }, accepts } = inbound;
   const onLost = () => call.stop(new StopError("disconnected"));
   const open = () => openDirectReply(streams, { share, expiresAt, onLost });

@@ -6,13 +6,13 @@
  */
 import type { ListenFacts } from "../http/era.ts";
 import type { Inbound } from "../http/inbound.ts";
-import { serverBusy, shuttingDown } from "../http/refusals.ts";
+import { serverBusy, shuttingDown, storeUnavailable } from "../http/refusals.ts";
 import { type Refusal, refusal, type Reply } from "../http/reply.ts";
 import { mayUseOf } from "../calls/authorize_filter.ts";
 import type { Calls } from "../calls/calls.ts";
 import { callAt } from "../internal/call_at.ts";
-import { Slots } from "../internal/slots.ts";
-import type { MaybePromise } from "../internal/types.ts";
+import type { Slots } from "../internal/slots.ts";
+import { isPromise, type MaybePromise } from "../internal/types.ts";
 import { MetaKey } from "../protocol/envelope.ts";
 import { ErrorCode, MissingCapabilityError } from "../protocol/errors.ts";
 import type { StreamCloseReason } from "../protocol/events.ts";
@@ -128,13 +128,14 @@ export class Subscriptions {
     calls: Calls,
     settings: ListenSettings,
     streams: Streams,
+    slots: Slots,
     reporter: Reporter,
   ) {
     this.#calls = calls;
     this.#settings = settings;
     this.#streams = streams;
     this.#reporter = reporter;
-    this.#slots = new Slots(settings.most, settings.mostPerPrincipal);
+    this.#slots = slots;
   }
 
   /** The number of open subscriptions. */
@@ -169,19 +170,37 @@ export class Subscriptions {
     if ("kind" in filter) return filter;
     const { authorize } = this.#calls.settings;
     if (authorize === undefined || filter.uris.size === 0) {
-      return this.#begin(inbound, message, filter, filter.uris);
+      return this.#admit(inbound, message, filter, filter.uris);
     }
     const mayUse = mayUseOf(authorize, inbound.principal);
     return visibleUris(filter, mayUse).then((visible) =>
-      // The endpoint may have closed meanwhile, and has ended all that were open.
-      this.#calls.closing
-        ? shuttingDown(message.id)
-        : this.#begin(inbound, message, filter, visible)
+      this.#admit(inbound, message, filter, visible)
     );
   }
 
+  /** Opens a subscription if there is a slot for it. */
+  #admit(
+    inbound: Inbound,
+    message: JsonRpcRequest,
+    filter: Filter,
+    visible: Filter["uris"],
+  ): MaybePromise<Reply> {
+    // The endpoint may have closed meanwhile, and has ended all that were open.
+    if (this.#calls.closing) return shuttingDown(message.id);
+    const { share } = inbound;
+    const begin = (admitted: boolean): Reply => {
+      if (!admitted) return serverBusy("stream-limit", message.id);
+      if (!this.#calls.closing) return this.#begin(inbound, message, filter, visible);
+      this.#slots.give(share);
+      return shuttingDown(message.id);
+    };
+    const admitted = this.#slots.admit(share);
+    if (!isPromise(admitted)) return begin(admitted);
+    return admitted.then(begin, (error) => storeUnavailable("counting subscriptions", error));
+  }
+
   /**
-   * Opens a subscription.
+   * Opens a subscription, in a slot that has been taken.
    *
    * @param visible The resources that the client is notified of: a hidden one is acknowledged like one
    * that doesn't exist, and never changes
@@ -193,7 +212,6 @@ export class Subscriptions {
     visible: Filter["uris"],
   ): Reply {
     const { owner, share, principal, source: { signal } } = inbound;
-    if (!this.#slots.take(share)) return serverBusy("stream-limit", message.id);
     const { report } = this.#reporter;
     const { settings: { bufferBytes }, keepAlive, clock } = this.#streams;
     let stopExpiry: (() => void) | undefined = undefined;

@@ -12,6 +12,7 @@ import { type LocalBackplane, openLocal } from "../cluster/local_store.ts";
 import { Gates } from "../http/gates/order.ts";
 import type { Inbound } from "../http/inbound.ts";
 import type { Reply } from "../http/reply.ts";
+import { Slots } from "../internal/slots.ts";
 import type { MaybePromise } from "../internal/types.ts";
 import type { Dispatcher, Notification } from "../protocol/exchange.ts";
 import { Reporter } from "../protocol/reporter.ts";
@@ -29,6 +30,8 @@ export interface HandlerComponents {
   readonly auth: AuthorizeSettings;
   readonly calls: Calls;
   readonly streams: Streams;
+  /** The slots for open subscriptions. */
+  readonly listens: Slots;
   readonly sessions: Sessions;
   readonly cluster: Cluster;
   readonly backplane: LocalBackplane;
@@ -73,6 +76,7 @@ export function makeComponents(
   const callSettings = { ...settings.calls, authorize };
   const calls = new Calls(dispatcher, callSettings, states, singleUse, clock, reporter);
   const streams = new Streams(log, settings.streams, clock, reporter);
+  const listens = new Slots(settings.listen.most, settings.listen.mostPerPrincipal);
   const polled = settings.store?.shared === true;
   const cluster = new Cluster({ documents, shared, polled, clock, reporter });
   if (cluster.node !== undefined) reporter.node = cluster.node;
@@ -97,8 +101,10 @@ export function makeComponents(
   });
   if (shareable !== undefined) {
     cluster.connect(shareable, {
+      quotas: settings.store?.quotas?.(clock),
       calls,
       streams,
+      listens,
       sessions,
       clock,
       reporter,
@@ -117,6 +123,7 @@ export function makeComponents(
     auth: authSettings(dispatcher, { ...settings, authorize }),
     calls,
     streams,
+    listens,
     sessions,
     cluster,
     backplane,

@@ -36,8 +36,8 @@ export const ERAS: Readonly<Partial<Record<Era, EraRow>>> = {
       secondGet: settings.secondGet,
     });
   },
-  "2026": ({ calls, streams, settings, reporter }) =>
-    era2026(calls, streams, settings.listen, reporter),
+  "2026": ({ calls, streams, listens, settings, reporter }) =>
+    era2026(calls, streams, listens, settings.listen, reporter),
 };
 
 /** The eras that an endpoint serves. */

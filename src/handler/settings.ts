@@ -148,7 +148,7 @@ function callSettings(
   const most = integerOption("limits.requests", limits.requests, 1_000);
   // Without authentication everybody is one principal, whose share is all.
   const share = options.authenticate === undefined
-    ? most
+    ? Infinity
     : Math.min(most, Math.max(LEAST_REQUESTS, Math.ceil(most / 10)));
   return {
     most,

@@ -64,8 +64,8 @@ export interface HandlerLimits extends GateLimits {
    */
   readonly streams?: number;
   /**
-   * Open connections of streams of one principal. Above it, a GET gets a 503, and the response to a POST
-   * is JSON.
+   * Open connections of streams of one principal, at all handlers of the store together. Above it, a GET
+   * gets a 503, and the response to a POST is JSON.
    *
    * @default {100}
    */
@@ -78,10 +78,10 @@ export interface HandlerLimits extends GateLimits {
    */
   readonly requests?: number;
   /**
-   * Running requests of one principal, also those that no client is connected to. Above it, another
-   * request of the principal gets a 503, `initialize` too. The same number of its notifications may be
-   * handled at the same time. By default a tenth of `requests`, but at least 10; without `authenticate`,
-   * where everybody is one principal, all of them.
+   * Running requests of one principal at all handlers of the store together, also those that no client is
+   * connected to. Above it, another request of the principal gets a 503, `initialize` too. The same number
+   * of its notifications may be handled at the same time by each handler. By default a tenth of
+   * `requests`, but at least 10; without `authenticate`, where everybody is one principal, all of them.
    *
    * @default {100}
    */
@@ -93,7 +93,8 @@ export interface HandlerLimits extends GateLimits {
    */
   readonly listens?: number;
   /**
-   * Open `subscriptions/listen` requests of one principal. Above it, another one gets a 503.
+   * Open `subscriptions/listen` requests of one principal, at all handlers of the store together. Above
+   * it, another one gets a 503.
    *
    * @default {50}
    */

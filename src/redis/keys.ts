@@ -98,6 +98,16 @@ export class Keys {
     return `${this.#prefix}:c:{${digest(session)}}`;
   }
 
+  /** Returns the hash of what each node has of a quota. */
+  quota(name: string): string {
+    return `${this.#prefix}:q:{${digest(name)}}`;
+  }
+
+  /** Returns the time at which a token bucket is full. */
+  bucket(name: string): string {
+    return `${this.#prefix}:b:{${digest(name)}}`;
+  }
+
   /** Returns the hash with what a node says about itself. */
   node(id: string): string {
     return `${this.#prefix}:n:{${digest(id)}}`;

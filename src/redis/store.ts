@@ -4,6 +4,7 @@
  * @module
  */
 import { integerOption } from "../internal/check.ts";
+import type { Clock } from "../internal/clock.ts";
 import { randomText } from "../internal/random.ts";
 import { connectNodes } from "../cluster/connect.ts";
 import type { Backplane, Store, StoreSettings } from "../cluster/types.ts";
@@ -15,6 +16,7 @@ import { RedisEventLog } from "./event_log.ts";
 import { Keys } from "./keys.ts";
 import { RedisLeases } from "./leases.ts";
 import { RedisClaims, RedisNodes } from "./nodes.ts";
+import { RedisQuotas } from "./quotas.ts";
 import { RedisSessionStore } from "./session_store.ts";
 import { RedisTaskStore } from "./task_store.ts";
 import { Subscriber } from "./subscriber.ts";
@@ -68,16 +70,17 @@ export function redisStore(options: RedisStoreOptions): Store {
   const prefix = checkPrefix(options.prefix ?? "mooring");
   const connection = connectionOf(options.client);
   const timeoutMs = integerOption("timeoutMs", options.timeoutMs, 2_000);
+  const keys = new Keys(prefix);
+  const commands = new Commands(connection, timeoutMs);
   let backplane: Backplane | undefined;
   return {
     shared: true,
     open: (settings) => backplane ??= open(settings),
+    quotas: (clock: Clock) => new RedisQuotas({ commands, keys, clock }),
   };
 
   function open({ caps, lifetimes, log, clock }: StoreSettings): Backplane {
-    const keys = new Keys(prefix);
     const node = randomText(16);
-    const commands = new Commands(connection, timeoutMs);
     const subscriber = new Subscriber(connection);
     const { absoluteMs } = lifetimes;
     return {

@@ -8,6 +8,7 @@ import type { Clock } from "../internal/clock.ts";
 import { DelayLine } from "../internal/delay_line.ts";
 import { shortHash } from "../internal/random.ts";
 import { Slots } from "../internal/slots.ts";
+import type { MaybePromise } from "../internal/types.ts";
 import type { Reply } from "../http/reply.ts";
 import type { RequestId } from "../protocol/jsonrpc.ts";
 import type { Reporter } from "../protocol/reporter.ts";
@@ -107,18 +108,23 @@ export class Streams {
   }
 
   /**
-   * Opens a connection to a stream, and closes the connection that read the stream before.
+   * Takes a slot for a connection to a stream, and closes the connection that read the stream before.
    *
-   * @returns `undefined` if too many connections are open
+   * @returns `false` if too many connections are open
+   * @throws {Error} If the store fails
    */
-  connect(init: ConnectInit): Connected | undefined {
-    init.session.connections.get(init.stream)?.close("replaced");
-    return this.slots.take(init.share) ? this.connectInSlot(init) : undefined;
+  admit({ session, share }: Reader, stream: string): MaybePromise<boolean> {
+    session.connections.get(stream)?.close("replaced");
+    return this.slots.admit(share);
   }
 
-  /** Opens the first connection to a stream, in a slot that has already been taken. */
+  /**
+   * Opens a connection to a stream, in a slot that has already been taken, and closes one that has read
+   * the stream meanwhile.
+   */
   connectInSlot(init: ConnectInit): Connected {
     const { session, share, stream, version } = init;
+    session.connections.get(stream)?.close("replaced");
     const { log, reporter } = this;
     const { retryMs } = this.settings;
     session.hold();

@@ -2,6 +2,7 @@ import { MemoryBus } from "../../src/cluster/memory_bus.ts";
 import { MemoryDocuments } from "../../src/cluster/memory_documents.ts";
 import { MemoryLeases } from "../../src/cluster/memory_leases.ts";
 import { MemoryClaims, MemoryNodes } from "../../src/cluster/memory_nodes.ts";
+import { MemoryQuotas } from "../../src/cluster/memory_quotas.ts";
 import { MemorySessionStore } from "../../src/sessions/memory_store.ts";
 import { MemoryEventLog } from "../../src/streams/memory_log.ts";
 import { MemoryTaskStore } from "../../src/cluster/memory_tasks.ts";
@@ -11,6 +12,7 @@ import { documentsContract } from "./documents.ts";
 import { eventLogContract } from "./event_log.ts";
 import { leasesContract } from "./leases.ts";
 import { nodesContract } from "./nodes.ts";
+import { quotasContract } from "./quotas.ts";
 import { sessionStoreContract } from "./session_store.ts";
 import { taskStoreContract } from "./task_store.ts";
 
@@ -58,6 +60,12 @@ nodesContract("Memory", () => {
 documentsContract("MemoryDocuments", () => {
   const documents = new MemoryDocuments();
   return { documents: () => documents, close() {} };
+});
+
+quotasContract("MemoryQuotas", () => {
+  const clock = new FakeClock();
+  const quotas = new MemoryQuotas(clock);
+  return { quotas: () => quotas, advance: (ms) => clock.advance(ms), close() {} };
 });
 
 taskStoreContract("MemoryTaskStore", () => {

@@ -16,6 +16,7 @@ import { documentsContract } from "./documents.ts";
 import { eventLogContract } from "./event_log.ts";
 import { leasesContract } from "./leases.ts";
 import { nodesContract } from "./nodes.ts";
+import { quotasContract } from "./quotas.ts";
 import { sessionStoreContract } from "./session_store.ts";
 import { taskStoreContract } from "./task_store.ts";
 
@@ -91,6 +92,8 @@ function stores(name: string, connection: TestClient): void {
     const { node, ...made } = makeNodes(connection);
     return { ...made, nodes: () => node().nodes, claims: () => node().claims };
   });
+
+  quotasContract(name, () => makeNodes(connection));
 
   documentsContract(name, () => {
     const { node, ...made } = makeNodes(connection);

@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import type { Backplane, StoreSettings } from "../../src/cluster/types.ts";
+import type { QuotaStore } from "../../src/internal/quota_store.ts";
 import { connectionOf } from "../../src/redis/client.ts";
 import { Commands } from "../../src/redis/commands.ts";
 import { Keys } from "../../src/redis/keys.ts";
@@ -27,6 +28,8 @@ export interface RedisNodes {
   readonly clock: FakeClock;
   /** Begins one more. */
   node(): Backplane;
+  /** The quotas as one more node sees them. */
+  quotas(): QuotaStore;
   /** The leases as a node sees them whose takeovers no other node hears of. */
   quietLeases(): Leases;
   /** Lets everything arrive. */
@@ -59,6 +62,11 @@ export function makeNodes(
     settle,
     node: () =>
       redisStore({ client, prefix, ...options }).open({ ...SETTINGS, clock, ...settings }),
+    quotas() {
+      const quotas = redisStore({ client, prefix, ...options }).quotas?.(clock);
+      assert.ok(quotas);
+      return quotas;
+    },
     quietLeases() {
       const redis = connectionOf(client);
       const commands = new Commands(redis, 2_000);

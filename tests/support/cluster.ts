@@ -7,6 +7,7 @@
 import { memoryStore } from "../../src/cluster/memory_store.ts";
 import type { Backplane, BusMember, Store, StoreSettings } from "../../src/cluster/types.ts";
 import type { Clock } from "../../src/internal/clock.ts";
+import type { QuotaStore } from "../../src/internal/quota_store.ts";
 import { createMcpHandler } from "../../src/handler/handler.ts";
 import type { McpHandler, McpHandlerOptions } from "../../src/handler/types.ts";
 import { FakeClock } from "./clock.ts";
@@ -45,6 +46,8 @@ export class SharedStore implements Store {
   ) => "arrives" | "lost" | "refused" | "fails" | "stuck" = () => "arrives";
   /** Nodes that are dead: they say nothing any more, and nobody reaches them. */
   readonly dead = new Set<string>();
+  /** Counts for all nodes, instead of the store in memory: set it before the first handler. */
+  remote: QuotaStore | undefined;
   readonly #inner = memoryStore();
   #backplane: Backplane | undefined;
   #clock: Clock | undefined;
@@ -65,6 +68,12 @@ export class SharedStore implements Store {
         leave: (id) => backplane.nodes.leave(id),
       },
     };
+  }
+
+  quotas(clock: Clock): QuotaStore {
+    const quotas = this.remote ?? this.#inner.quotas?.(clock);
+    if (quotas === undefined) throw new Error("The store in memory counts for all nodes");
+    return quotas;
   }
 
   /** What is kept. */

@@ -1,11 +1,20 @@
 /**
- * Implements a rate limiter with a token bucket for each key.
+ * Implements a rate limiter with a token bucket for each key, in this process or for a whole cluster.
  *
  * @module
  */
 import { type Clock, systemClock } from "../../internal/clock.ts";
+import type { QuotaStore } from "../../internal/quota_store.ts";
+import type { MaybePromise } from "../../internal/types.ts";
 import type { Principal } from "../../protocol/exchange.ts";
 import type { RateLimitDecision, RateLimiter } from "./rate_limit.ts";
+import { SharedBuckets } from "./shared_buckets.ts";
+
+/** A store of token buckets: the `Store` of the handlers. */
+export interface TokenBucketStore {
+  /** Returns what counts for all nodes together. */
+  quotas?(clock: Clock): QuotaStore;
+}
 
 /** Options for {@linkcode tokenBucket}. */
 export interface TokenBucketOptions {
@@ -33,6 +42,22 @@ export interface TokenBucketOptions {
    * @default {10000}
    */
   readonly maxKeys?: number;
+  /**
+   * Counts the requests at all nodes together: the handler's `store`. Memory of this process when left out.
+   *
+   * A node takes tokens from the store in parts, a tenth of `burst` at a time, and returns what it doesn't
+   * use within two seconds. A request waits for the store when the node has no token; it is refused if the
+   * store fails then. From a `burst` of 20, each node has an allowance of a twentieth of `perSecond` and
+   * `burst` that needs no store: all nodes together let through at most that much more for each node.
+   */
+  readonly store?: TokenBucketStore;
+  /**
+   * The name of the rate limiter, for limiters with the same `store` that count apart. It is the same at
+   * all nodes, as are `perSecond` and `burst`.
+   *
+   * @default {""}
+   */
+  readonly name?: string;
   /** The source of time; the system clock when left out. */
   readonly clock?: Clock;
 }
@@ -44,9 +69,10 @@ const ROUNDING_MS = 1e-6;
 
 /**
  * Creates a rate limiter with a token bucket for each key: a request takes one token, and `perSecond`
- * tokens are added each second, up to `burst`. The buckets are in the memory of this process.
+ * tokens are added each second, up to `burst`. The buckets are in the memory of this process, unless a
+ * `store` is given.
  *
- * @throws {TypeError} If `key` is not a function
+ * @throws {TypeError} If `key` is not a function, `name` is not a string, or the store has no `quotas`
  * @throws {RangeError} If a number is out of range
  *
  * @example
@@ -74,6 +100,8 @@ export function tokenBucket(options: TokenBucketOptions): RateLimiter {
     burst = Math.max(1, Math.ceil(perSecond)),
     key,
     maxKeys = 10_000,
+    store,
+    name = "",
     clock = systemClock,
   } = options;
   if (!(perSecond > 0 && perSecond < Infinity)) {
@@ -86,13 +114,52 @@ export function tokenBucket(options: TokenBucketOptions): RateLimiter {
     throw new RangeError(`Give a positive integer as "maxKeys": ${maxKeys}`);
   }
   if (typeof key !== "function") throw new TypeError(`Give a function as "key": ${typeof key}`);
-  return new TokenBuckets(1000 / perSecond, burst, key, maxKeys, clock);
+  if (typeof name !== "string") throw new TypeError(`Give a string as "name": ${typeof name}`);
+  if (store === undefined) {
+    return new KeyedLimiter(key, new TokenBuckets(1000 / perSecond, burst, maxKeys, clock));
+  }
+  if (typeof store?.quotas !== "function") {
+    throw new TypeError('Give a store with the method "quotas" as "store"');
+  }
+  const quotas = store.quotas(clock);
+  const init = { store: quotas, name, perSecond, burst, maxKeys, clock };
+  return new KeyedLimiter(key, new SharedBuckets(init));
 }
 
-class TokenBuckets implements RateLimiter {
+/** Takes a token for each request that has a key. */
+class KeyedLimiter implements RateLimiter {
+  readonly #key: TokenBucketOptions["key"];
+  readonly #buckets: { take(key: string): MaybePromise<RateLimitDecision> };
+
+  constructor(
+    key: TokenBucketOptions["key"],
+    buckets: { take(key: string): MaybePromise<RateLimitDecision> },
+  ) {
+    this.#key = key;
+    this.#buckets = buckets;
+  }
+
+  check(
+    request: Request,
+    context: unknown,
+    principal?: Principal,
+  ): MaybePromise<RateLimitDecision> {
+    const key = this.#key(request, context, principal);
+    if (key === undefined) return ALLOWED;
+    if (typeof key !== "string") {
+      throw new TypeError(`Return a string or undefined from "key": ${typeof key}`);
+    }
+    if (key.length > LONGEST_KEY) {
+      throw new RangeError(`Return a key of at most ${LONGEST_KEY} characters: ${key.length}`);
+    }
+    return this.#buckets.take(key);
+  }
+}
+
+/** Buckets in the memory of this process. */
+class TokenBuckets {
   readonly #tokenMs: number;
   readonly #fullMs: number;
-  readonly #key: TokenBucketOptions["key"];
   readonly #maxKeys: number;
   readonly #clock: Clock;
   readonly #start: number;
@@ -102,27 +169,17 @@ class TokenBuckets implements RateLimiter {
   constructor(
     tokenMs: number,
     burst: number,
-    key: TokenBucketOptions["key"],
     maxKeys: number,
     clock: Clock,
   ) {
     this.#tokenMs = tokenMs;
     this.#fullMs = tokenMs * burst;
-    this.#key = key;
     this.#maxKeys = maxKeys;
     this.#clock = clock;
     this.#start = clock.now();
   }
 
-  check(request: Request, context: unknown, principal?: Principal): RateLimitDecision {
-    const key = this.#key(request, context, principal);
-    if (key === undefined) return ALLOWED;
-    if (typeof key !== "string") {
-      throw new TypeError(`Return a string or undefined from "key": ${typeof key}`);
-    }
-    if (key.length > LONGEST_KEY) {
-      throw new RangeError(`Return a key of at most ${LONGEST_KEY} characters: ${key.length}`);
-    }
+  take(key: string): RateLimitDecision {
     // Relative to the start, times are small enough to keep fractions of a millisecond.
     const now = this.#clock.now() - this.#start;
     // After the clock was set back, no key waits longer than with an empty bucket.

@@ -129,20 +129,25 @@ export class ClusterNode {
   }
 }
 
+/** What all nodes of a cluster are told. */
+type NodeOptions = Pick<NodeInit, "limits" | "pace">;
+
 /** Some nodes with one Redis. */
 export class Cluster {
   readonly #redis: URL;
   readonly #prefix = uniquePrefix();
   readonly #all: ClusterNode[] = [];
+  readonly #options: NodeOptions;
   #named = 0;
 
-  private constructor(redis: string) {
+  private constructor(redis: string, options: NodeOptions) {
     this.#redis = new URL(redis);
+    this.#options = options;
   }
 
   /** Starts three nodes, or as many as are asked for. */
-  static async start(redis: string, size = 3): Promise<Cluster> {
-    const cluster = new Cluster(redis);
+  static async start(redis: string, size = 3, options: NodeOptions = {}): Promise<Cluster> {
+    const cluster = new Cluster(redis, options);
     try {
       await Promise.all(Array.from({ length: size }, () => cluster.add()));
     } catch (error) {
@@ -160,7 +165,10 @@ export class Cluster {
   /** Adds a node. */
   async add(): Promise<ClusterNode> {
     const name = `node ${++this.#named}`;
-    const node = await ClusterNode.start({ name, prefix: this.#prefix }, this.#redis);
+    const node = await ClusterNode.start(
+      { ...this.#options, name, prefix: this.#prefix },
+      this.#redis,
+    );
     this.#all.push(node);
     return node;
   }

@@ -9,6 +9,8 @@ import { writeSync } from "node:fs";
 import process from "node:process";
 import { createClient } from "redis";
 import { Unauthorized } from "../../../src/auth/errors.ts";
+import type { HandlerLimits } from "../../../src/handler/types.ts";
+import { type Clock, systemClock } from "../../../src/internal/clock.ts";
 import type { Dispatcher } from "../../../src/protocol/exchange.ts";
 import { redisStore } from "../../../src/redis/mod.ts";
 import { serve } from "../../runtimes/runtime.ts";
@@ -21,6 +23,9 @@ export interface NodeInit {
   /** Where it reaches Redis. */
   readonly redis: string;
   readonly prefix: string;
+  readonly limits?: HandlerLimits;
+  /** How fast its clock runs: 10 makes a lease of 30 seconds last for 3. */
+  readonly pace?: number;
 }
 
 /** What a node says. */
@@ -36,11 +41,18 @@ export type EndpointName = "shared" | "pinned";
 /** Takes down what a tool does, before anything else can happen to the process. */
 export type Note = (what: "ran" | "stopped" | "said", call: string) => void;
 
-const { name, redis: url, prefix }: NodeInit = JSON.parse(process.argv[2] ?? "{}");
+const { name, redis: url, prefix, limits, pace = 1 }: NodeInit = JSON.parse(
+  process.argv[2] ?? "{}",
+);
 
 function write(noted: Noted): void {
   writeSync(1, `${JSON.stringify(noted)}\n`);
 }
+
+const clock: Clock = {
+  now: () => Date.now() * pace,
+  timer: (ms, callback) => systemClock.timer(ms / pace, callback),
+};
 
 const note: Note = (what, call) => write({ what, call });
 
@@ -59,6 +71,8 @@ async function begin(endpoint: EndpointName, tools: Dispatcher) {
     store: redisStore({ client, prefix: `${prefix}:${endpoint}` }),
     requests: { stateKeys: ["a secret that is long enough for all of them"] },
     streams: { sseAfterMs: 200 },
+    ...limits && { limits },
+    ...pace !== 1 && { clock },
     authenticate(request) {
       const [, id] = /^Bearer (\w+)$/.exec(request.headers.get("authorization") ?? "") ?? [];
       if (id === undefined) throw new Unauthorized();
