@@ -58,6 +58,7 @@ const EVERYDAY_RUNTIME: Readonly<Record<string, Runtime | "none" | "every">> = {
   "./tests/faults/cluster/redis.test.ts": "deno",
   "./tests/faults/cluster/clients.test.ts": "bun",
   "./tests/faults/cluster/chaos.test.ts": "deno",
+  "./tests/faults/cluster/rolling.test.ts": "node",
   "./tests/gateway/e2e_official.test.ts": "bun",
   "./tests/gateway/e2e_churn.test.ts": "bun",
   "./tests/gateway/real_servers.test.ts": "deno",
