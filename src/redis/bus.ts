@@ -59,7 +59,7 @@ export class RedisBus implements Bus {
     );
     const publish = async (channel: string, text: string) =>
       integer(
-        await commands.send("PUBLISH", channel, `${member}\n${++number}\n${text}`),
+        await commands.publish(channel, `${member}\n${++number}\n${text}`),
         "answer",
       );
     return {
@@ -79,6 +79,7 @@ export class RedisBus implements Bus {
   }
 
   async #countsAll(): Promise<boolean> {
+    if (this.#init.commands.cluster) return false;
     const info = await this.#init.commands.send("INFO", "cluster");
     return typeof info === "string" && /^cluster_enabled:0\b/m.test(info);
   }

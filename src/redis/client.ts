@@ -1,9 +1,24 @@
 /**
- * Declares the two supported Redis clients, as far as they are used here, and adapts them to one
- * interface to send commands and one to subscribe.
+ * Declares the supported Redis clients, as far as they are used here, and adapts them to one
+ * interface to send commands and one to subscribe. Clients of a Redis Cluster are adapted in
+ * `cluster_client.ts`, and those that ask Sentinel in `sentinel_client.ts`.
  *
  * @module
  */
+import {
+  ioRedisCluster,
+  type IoRedisClusterClient,
+  nodeRedisCluster,
+  type NodeRedisClusterClient,
+} from "./cluster_client.ts";
+import {
+  connectLazy,
+  type IoRedisSubscriber,
+  type NodeRedisSubscriber,
+  type RedisConnection,
+  refuseKeyPrefix,
+} from "./connection.ts";
+import { nodeRedisSentinel, type NodeRedisSentinelClient } from "./sentinel_client.ts";
 
 /** Represents a client of the package `redis` (node-redis), as far as it is used here. */
 export interface NodeRedisClient {
@@ -15,28 +30,6 @@ export interface NodeRedisClient {
   sendCommand(args: readonly string[]): Promise<unknown>;
   /** Creates a client with the same settings, for subscriptions. */
   duplicate(): NodeRedisSubscriber;
-}
-
-/** Represents a duplicate of a {@linkcode NodeRedisClient}, for subscriptions. */
-export interface NodeRedisSubscriber {
-  /** Says whether the client is connected. */
-  readonly isReady: boolean;
-  /** Adds a listener for an event of the client. */
-  on(event: string, listener: (...args: unknown[]) => void): unknown;
-  /** Connects. */
-  connect(): Promise<unknown>;
-  /** Subscribes to channels. */
-  subscribe(
-    channels: string[],
-    listener: (message: string, channel: string) => void,
-  ): Promise<unknown>;
-  /** Ends a listener's subscriptions to channels. */
-  unsubscribe(
-    channels: string[],
-    listener: (message: string, channel: string) => void,
-  ): Promise<unknown>;
-  /** Disconnects for good. */
-  destroy(): unknown;
 }
 
 /** Represents a client of the package `ioredis`, as far as it is used here. */
@@ -55,48 +48,16 @@ export interface IoRedisClient {
   duplicate(): IoRedisSubscriber;
 }
 
-/** Represents a duplicate of an {@linkcode IoRedisClient}, for subscriptions. */
-export interface IoRedisSubscriber {
-  /** Adds a listener for an event of the client. */
-  on(event: string, listener: (...args: unknown[]) => void): unknown;
-  /** Gives the state of the connection. */
-  readonly status: string;
-  /** Connects. */
-  connect(): Promise<unknown>;
-  /** Subscribes to channels. */
-  subscribe(...channels: string[]): Promise<unknown>;
-  /** Ends subscriptions to channels. */
-  unsubscribe(...channels: string[]): Promise<unknown>;
-  /** Disconnects for good. */
-  disconnect(): void;
-}
-
-/** Represents a Redis client: of the package `redis` or `ioredis`. */
-export type RedisClient = NodeRedisClient | IoRedisClient;
-
-/** Sends commands over a client. */
-export interface RedisConnection {
-  /** Says whether commands are sent at once. */
-  readonly ready: boolean;
-  /** Sends a command, after those sent before. */
-  send(args: readonly string[]): Promise<unknown>;
-  /** Calls `listener` each time that the connection becomes ready. */
-  onReady(listener: () => void): void;
-  /** Creates a connection for subscriptions. `onMessage` is called with every message. */
-  subscriber(onMessage: (channel: string, text: string) => void): SubscriberConnection;
-}
-
-/** Subscribes to channels on a connection of its own. */
-export interface SubscriberConnection {
-  /** Subscribes to channels. Repeating it is harmless. */
-  subscribe(channels: string[]): Promise<unknown>;
-  /** Ends subscriptions to channels. */
-  unsubscribe(channels: string[]): Promise<unknown>;
-  /** Calls `listener` each time that the connection becomes ready. */
-  onReady(listener: () => void): void;
-  /** Disconnects for good. */
-  close(): void;
-}
+/**
+ * Represents a Redis client: of the package `redis` (`createClient`, `createCluster` or
+ * `createSentinel`) or `ioredis` (`Redis`, also with `sentinels`, or `Cluster`).
+ */
+export type RedisClient =
+  | NodeRedisClient
+  | NodeRedisClusterClient
+  | NodeRedisSentinelClient
+  | IoRedisClient
+  | IoRedisClusterClient;
 
 /**
  * Adapts a client to {@linkcode RedisConnection}.
@@ -105,6 +66,10 @@ export interface SubscriberConnection {
  */
 export function connectionOf(client: RedisClient): RedisConnection {
   if (typeof client === "object" && client !== null) {
+    // The clients of a cluster have all methods of the others too.
+    if ("nodes" in client) return ioRedisCluster(client);
+    if ("masters" in client) return nodeRedisCluster(client);
+    if ("acquire" in client) return nodeRedisSentinel(client);
     if ("call" in client && typeof client.call === "function") return ioRedis(client);
     if ("sendCommand" in client && typeof client.sendCommand === "function") {
       return nodeRedis(client);
@@ -152,9 +117,7 @@ function nodeRedis(client: NodeRedisClient): RedisConnection {
 }
 
 function ioRedis(client: IoRedisClient): RedisConnection {
-  if (client.options?.keyPrefix) {
-    throw new TypeError('Give the prefix as "prefix", not to the client as "keyPrefix"');
-  }
+  refuseKeyPrefix(client.options?.keyPrefix);
   connectLazy(client);
   return {
     get ready() {
@@ -175,14 +138,6 @@ function ioRedis(client: IoRedisClient): RedisConnection {
       };
     },
   };
-}
-
-/**
- * Connects a client that was created with `lazyConnect`. It would otherwise wait for its first
- * command, which waits for the connection.
- */
-function connectLazy(client: { readonly status: string; connect(): Promise<unknown> }): void {
-  if (client.status === "wait") client.connect().catch(ignore);
 }
 
 function ignore(): void {}

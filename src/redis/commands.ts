@@ -5,7 +5,7 @@
  */
 import { systemClock } from "../internal/clock.ts";
 import { type Delay, DelayLine } from "../internal/delay_line.ts";
-import type { RedisConnection } from "./client.ts";
+import type { RedisConnection } from "./connection.ts";
 import type { Script } from "./script.ts";
 
 /** Limits the commands in flight, including those whose callers have given up. */
@@ -16,7 +16,12 @@ interface Call {
   readonly resolve: (reply: unknown) => void;
   readonly reject: (error: unknown) => void;
   delay?: Delay;
+  /** Aborted when the call's time is over, for a client that keeps commands. */
+  late?: AbortController;
 }
+
+/** Publishes where the channel's slot is, so that messages of one slot keep their order. */
+const PUBLISH = "return redis.call('PUBLISH', KEYS[1], ARGV[1])";
 
 /**
  * Sends commands in the order of the calls. Each call settles within its time limit, whatever the
@@ -65,6 +70,7 @@ export class Commands {
     const call: Call = { args, resolve, reject };
     call.delay = this.deadline((error) => {
       this.#waiting.delete(call);
+      call.late?.abort();
       reject(error);
     });
     if (this.#connection.ready && this.#waiting.size === 0) this.#dispatch(call);
@@ -91,6 +97,23 @@ export class Commands {
     }
   }
 
+  /** Tells whether the client sends commands to several servers. */
+  get cluster(): boolean {
+    return this.#connection.cluster === true;
+  }
+
+  /**
+   * Publishes a message, after those published before to channels of the same hash tag.
+   *
+   * @returns The answer of `PUBLISH`: how many subscribers one server has sent it to
+   * @throws {Error} As {@linkcode Commands.send} does
+   */
+  publish(channel: string, text: string): Promise<unknown> {
+    // Clients send a command without a key to any server of a cluster.
+    if (this.cluster) return this.send("EVAL", PUBLISH, "1", channel, text);
+    return this.send("PUBLISH", channel, text);
+  }
+
   #sendWaiting(): void {
     for (const call of this.#waiting) {
       if (!this.#connection.ready) return;
@@ -99,15 +122,17 @@ export class Commands {
     }
   }
 
-  #dispatch({ args, resolve, reject, delay }: Call): void {
+  #dispatch(call: Call): void {
+    const { args, resolve, reject, delay } = call;
     this.#inFlight += 1;
+    if (this.#connection.keepsCommands) call.late = new AbortController();
     const settle = () => {
       this.#inFlight -= 1;
       delay?.cancel();
     };
     let reply: Promise<unknown>;
     try {
-      reply = Promise.resolve(this.#connection.send(args));
+      reply = Promise.resolve(this.#connection.send(args, call.late?.signal));
     } catch (error) {
       reply = Promise.reject(error);
     }

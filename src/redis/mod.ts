@@ -28,10 +28,11 @@
  * @module
  */
 export { redisStore, type RedisStoreOptions } from "./store.ts";
+export type { IoRedisClient, NodeRedisClient, RedisClient } from "./client.ts";
+export type { IoRedisSubscriber, NodeRedisSubscriber } from "./connection.ts";
+export type { IoRedisClusterClient, NodeRedisClusterClient } from "./cluster_client.ts";
 export type {
-  IoRedisClient,
-  IoRedisSubscriber,
-  NodeRedisClient,
-  NodeRedisSubscriber,
-  RedisClient,
-} from "./client.ts";
+  NodeRedisLease,
+  NodeRedisSentinelClient,
+  NodeRedisSentinelSubscriber,
+} from "./sentinel_client.ts";

@@ -24,7 +24,8 @@ import { Subscriber } from "./subscriber.ts";
 /** Configures {@linkcode redisStore}. */
 export interface RedisStoreOptions {
   /**
-   * Gives access to Redis: a client of the package `redis` (6) or `ioredis` (6). You keep control
+   * Gives access to Redis: a client of the package `redis` (6) or `ioredis` (6), also one of a Redis
+   * Cluster or one that asks Sentinel. You keep control
    * of it: connect it, listen to its `error` event, and close it after the handlers. Leave its
    * reconnecting on. While a handler is open, the store also uses a duplicate of the client for its
    * subscriptions.

@@ -4,7 +4,7 @@
  * @module
  */
 import { systemClock } from "../internal/clock.ts";
-import type { RedisConnection, SubscriberConnection } from "./client.ts";
+import type { RedisConnection, SubscriberConnection } from "./connection.ts";
 
 /** Receives the messages of a channel. Neither method may throw. */
 export interface ChannelListener {

@@ -1,7 +1,7 @@
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { RedisConnection } from "../../src/redis/client.ts";
+import type { RedisConnection } from "../../src/redis/connection.ts";
 import { Commands } from "../../src/redis/commands.ts";
 import { script } from "../../src/redis/script.ts";
 import { WriteQueue } from "../../src/redis/write_queue.ts";

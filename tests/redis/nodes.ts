@@ -10,7 +10,7 @@ import { connectionOf } from "../../src/redis/client.ts";
 import { Commands } from "../../src/redis/commands.ts";
 import { Keys } from "../../src/redis/keys.ts";
 import { RedisLeases } from "../../src/redis/leases.ts";
-import { redisStore, type RedisStoreOptions } from "../../src/redis/mod.ts";
+import { type RedisClient, redisStore, type RedisStoreOptions } from "../../src/redis/mod.ts";
 import { Subscriber } from "../../src/redis/subscriber.ts";
 import type { Leases } from "../../src/streams/leases.ts";
 import { FakeClock } from "../support/clock.ts";
@@ -49,7 +49,7 @@ class QuietKeys extends Keys {
 
 /** Makes a place for nodes. */
 export function makeNodes(
-  connection: TestClient,
+  connection: TestClient<RedisClient>,
   settings: Partial<StoreSettings> = {},
   options: Partial<RedisStoreOptions> = {},
 ): RedisNodes {

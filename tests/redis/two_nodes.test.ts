@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { systemClock } from "../../src/internal/clock.ts";
 import type { StoreSettings } from "../../src/cluster/types.ts";
-import type { RedisClient } from "../../src/redis/mod.ts";
+import type { IoRedisClient, NodeRedisClient } from "../../src/redis/mod.ts";
 import type { SessionStore } from "../../src/sessions/types.ts";
 import { uniqueId } from "../contracts/unique.ts";
 import { CLIENTS, noRedis, type TestClient, useServer } from "../support/redis.ts";
@@ -286,7 +286,7 @@ function streams(connection: TestClient): void {
 
   test("[CLU-3] what a client sends again because its connection broke counts once", async () => {
     const { client } = connection;
-    const twice: RedisClient = "call" in client
+    const twice: NodeRedisClient | IoRedisClient = "call" in client
       ? {
         ...client,
         status: "ready",

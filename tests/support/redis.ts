@@ -5,7 +5,7 @@
  * @module
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,7 +14,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { createClient } from "redis";
 import { randomText } from "../../src/internal/random.ts";
-import type { RedisClient } from "../../src/redis/mod.ts";
+import type { IoRedisClient, NodeRedisClient, RedisClient } from "../../src/redis/mod.ts";
 import { flush } from "./clock.ts";
 
 /** A server that tests can use. */
@@ -68,7 +68,8 @@ export async function useServer(): Promise<Server> {
   return { url: own.url, stop: () => own.close() };
 }
 
-async function freePort(): Promise<number> {
+/** A port that nobody listens to. */
+export async function freePort(): Promise<number> {
   return await new Promise((resolve) => {
     const server = createServer().listen(0, "127.0.0.1", () => {
       const address = server.address();
@@ -82,18 +83,25 @@ export class OwnServer implements Server {
   readonly #port: number;
   readonly #folder: string;
   readonly #args: readonly string[];
+  readonly #binary: string;
   #child: ChildProcess | undefined;
 
-  private constructor(port: number, folder: string, args: readonly string[]) {
+  private constructor(port: number, folder: string, args: readonly string[], binary: string) {
     this.#port = port;
     this.#folder = folder;
     this.#args = args;
+    this.#binary = binary;
   }
 
   /** Starts one. */
-  static async start(...args: string[]): Promise<OwnServer> {
+  static start(...args: string[]): Promise<OwnServer> {
+    return OwnServer.startAs("redis-server", ...args);
+  }
+
+  /** Starts one with a program of another name, such as `valkey-server`. */
+  static async startAs(binary: string, ...args: string[]): Promise<OwnServer> {
     const folder = await mkdtemp(join(tmpdir(), "redis-"));
-    const server = new OwnServer(await freePort(), folder, args);
+    const server = new OwnServer(await freePort(), folder, args, binary);
     await server.begin();
     return server;
   }
@@ -102,19 +110,23 @@ export class OwnServer implements Server {
     return `redis://127.0.0.1:${this.#port}`;
   }
 
+  /** The port that it listens to. */
+  get port(): number {
+    return this.#port;
+  }
+
   /** Starts it again. */
   async begin(): Promise<void> {
-    const args = [
-      "--port",
-      `${this.#port}`,
-      "--bind",
-      "127.0.0.1",
-      "--save",
-      "",
-      "--dir",
-      this.#folder,
-    ];
-    this.#child = spawn("redis-server", [...args, ...this.#args], { stdio: "ignore" });
+    const args = ["--port", `${this.#port}`, "--bind", "127.0.0.1", "--dir", this.#folder];
+    if (this.#args.includes("--sentinel")) {
+      // Sentinel writes down what it learns.
+      const file = join(this.#folder, "sentinel.conf");
+      await writeFile(file, "");
+      args.unshift(file);
+    } else {
+      args.push("--save", "");
+    }
+    this.#child = spawn(this.#binary, [...args, ...this.#args], { stdio: "ignore" });
     for (let i = 0; i < 200 && !await answers("127.0.0.1", this.#port); i++) await sleep(25);
   }
 
@@ -133,6 +145,7 @@ export class OwnServer implements Server {
     const child = this.#child;
     if (child === undefined) return;
     this.#child = undefined;
+    if (child.exitCode !== null) return;
     await new Promise<void>((resolve) => {
       child.once("exit", () => resolve());
       if (child.pid !== undefined) process.kill(child.pid, "SIGKILL");
@@ -153,8 +166,8 @@ export class OwnServer implements Server {
 }
 
 /** A client under test, and what it has sent. */
-export interface TestClient {
-  readonly client: RedisClient;
+export interface TestClient<Client extends RedisClient = NodeRedisClient | IoRedisClient> {
+  readonly client: Client;
   /** The commands that went out. */
   readonly sent: (readonly string[])[];
   /** The duplicates that are open. */
@@ -177,7 +190,8 @@ export const CLIENTS: readonly {
   { name: "ioredis", connect: connectIoRedis },
 ];
 
-interface Pinged {
+/** A client's duplicate. */
+export interface Pinged {
   ping(): Promise<unknown>;
   /** Disconnects for good. */
   disconnect(): unknown;
@@ -253,7 +267,8 @@ export async function connectIoRedis(url: string): Promise<TestClient> {
   };
 }
 
-function testClient(
+/** What all clients under test have. */
+export function testClient(
   sent: (readonly string[])[],
   open: ReadonlySet<Pinged>,
   send: (...args: string[]) => Promise<unknown>,
@@ -285,7 +300,7 @@ export function uniquePrefix(): string {
 
 /** The keys under a prefix that scripts were given and that never expire. */
 export async function lastingKeys(
-  { sent, send }: TestClient,
+  { sent, send }: TestClient<RedisClient>,
   prefix: string,
 ): Promise<readonly string[]> {
   const keys = scriptKeys(sent, prefix);
@@ -294,7 +309,10 @@ export async function lastingKeys(
 }
 
 /** Deletes what a test has left, for a server that other tests use too. */
-export async function deleteKeys({ sent, send }: TestClient, prefix: string): Promise<void> {
+export async function deleteKeys(
+  { sent, send }: TestClient<RedisClient>,
+  prefix: string,
+): Promise<void> {
   await Promise.all(scriptKeys(sent, prefix).map((key) => send("DEL", key)));
 }
 

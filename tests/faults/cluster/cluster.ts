@@ -50,10 +50,10 @@ export class ClusterNode {
   #errors = "";
   #gone = false;
 
-  private constructor(init: NodeInit, line: Line) {
+  private constructor(init: NodeInit, line: Line, program: string) {
     this.name = init.name;
     this.line = line;
-    this.#child = spawn(process.execPath, [...BEFORE, PROGRAM, JSON.stringify(init)], {
+    this.#child = spawn(process.execPath, [...BEFORE, program, JSON.stringify(init)], {
       stdio: ["pipe", "pipe", "pipe"],
       env: { ...process.env, NO_COLOR: "1" },
     });
@@ -65,12 +65,20 @@ export class ClusterNode {
     });
   }
 
-  /** Starts one, and waits until it serves. */
-  static async start(init: Omit<NodeInit, "redis">, redis: URL): Promise<ClusterNode> {
+  /**
+   * Starts one, and waits until it serves.
+   *
+   * @param program The node's program, of this version unless another is given
+   */
+  static async start(
+    init: Omit<NodeInit, "redis">,
+    redis: URL,
+    program = PROGRAM,
+  ): Promise<ClusterNode> {
     const line = await Line.to(Number(redis.port || 6379));
     const url = new URL(redis);
     url.host = `127.0.0.1:${line.port}`;
-    const node = new ClusterNode({ ...init, redis: url.href }, line);
+    const node = new ClusterNode({ ...init, redis: url.href }, line, program);
     const late = Date.now() + READY_MS;
     while (node.#ports === undefined) {
       if (node.#gone || Date.now() > late) {
@@ -162,12 +170,13 @@ export class Cluster {
     return this.#all.filter(({ gone }) => !gone);
   }
 
-  /** Adds a node. */
-  async add(): Promise<ClusterNode> {
+  /** Adds a node, of this version unless the program of another is given. */
+  async add(program?: string): Promise<ClusterNode> {
     const name = `node ${++this.#named}`;
     const node = await ClusterNode.start(
       { ...this.#options, name, prefix: this.#prefix },
       this.#redis,
+      program,
     );
     this.#all.push(node);
     return node;

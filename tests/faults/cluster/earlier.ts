@@ -1,0 +1,57 @@
+/**
+ * The program of an earlier version, out of git's history.
+ *
+ * @module
+ */
+import { execFileSync } from "node:child_process";
+import { mkdtemp, rm, symlink } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
+/** What decides on the form of messages and records. */
+const SHARED = ["src/cluster", "src/redis", "src/sessions", "src/streams"];
+/** How far back to look. */
+const MOST_COMMITS = 100;
+
+function git(...args: string[]): string {
+  return execFileSync("git", args, { cwd: ROOT, encoding: "utf8", stdio: "pipe" }).trim();
+}
+
+/** The newest commit whose code for what nodes share is not this code, if this clone has one. */
+export function earlierCommit(): string | undefined {
+  try {
+    const commits = git("log", "--format=%H", "-n", String(MOST_COMMITS), "--", ...SHARED);
+    return commits.split("\n").find((commit) => {
+      try {
+        git("diff", "--quiet", commit, "--", ...SHARED);
+        return false;
+      } catch {
+        return true;
+      }
+    });
+  } catch {
+    return undefined;
+  }
+}
+
+/** A copy of an earlier version. */
+export interface Earlier {
+  /** The path of its node's program. */
+  readonly program: string;
+  remove(): Promise<void>;
+}
+
+/** Lays out a commit, with the packages of this one. */
+export async function layOut(commit: string): Promise<Earlier> {
+  const folder = await mkdtemp(join(tmpdir(), "earlier-"));
+  const archive = join(folder, "archive.tar");
+  git("archive", "--output", archive, commit);
+  execFileSync("tar", ["-xf", archive, "-C", folder]);
+  await symlink(join(ROOT, "node_modules"), join(folder, "node_modules"));
+  return {
+    program: join(folder, "tests/faults/cluster/node.ts"),
+    remove: () => rm(folder, { recursive: true, force: true }),
+  };
+}
