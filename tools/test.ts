@@ -10,6 +10,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { conformance, conformanceOnWorkers } from "./conformance.ts";
+import { conformanceOfGateway } from "./conformance_gateway.ts";
 import { consumers } from "./consumer.ts";
 import { type Outcome, run } from "./process.ts";
 import { commandOf, install, installPrograms, ROOT, type Runtime, RUNTIMES } from "./runtimes.ts";
@@ -24,7 +25,14 @@ import {
 } from "./tally.ts";
 
 /** A part of the run, chosen with `--only`. */
-type Part = Runtime | "conformance" | "clients" | "package" | "workers" | "programs";
+type Part =
+  | Runtime
+  | "conformance"
+  | "conformance-gateway"
+  | "clients"
+  | "package"
+  | "workers"
+  | "programs";
 
 interface Stage {
   readonly part: Part;
@@ -33,7 +41,13 @@ interface Stage {
 }
 
 const EVERYDAY: readonly Part[] = [...RUNTIMES, "conformance", "clients"];
-const PARTS: readonly Part[] = [...EVERYDAY, "package", "workers", "programs"];
+const PARTS: readonly Part[] = [
+  ...EVERYDAY,
+  "conformance-gateway",
+  "package",
+  "workers",
+  "programs",
+];
 /** Whether generated tests run in their long form, which takes many minutes. */
 const LONG = process.env["MOORING_LONG"] === "1";
 const STAGE_MS = LONG ? 3_600_000 : 1_200_000;
@@ -82,7 +96,7 @@ const EVERYDAY_RUNTIME: Readonly<Record<string, Runtime | "none" | "every">> = {
 
 const USAGE = `Usage: deno task test [--only PART,… | --all] [--filter TEXT] [--jobs N]
 
-  --only    these parts: ${PARTS.join(", ")}; without it all but package, workers and programs
+  --only    these parts: ${PARTS.join(", ")}; without it ${EVERYDAY.join(", ")}
   --all     all parts, and every test file under every runtime
   --filter  only the test files whose path contains the text
   --jobs    parts that run at a time, 3 by default`;
@@ -198,6 +212,11 @@ function stagesOf(
       run: () => runClients(runtime),
     });
   }
+  stages.push({
+    part: "conformance-gateway",
+    name: "conformance of a gateway",
+    run: () => conformanceOfGateway(),
+  });
   stages.push({ part: "workers", name: "conformance on Workers", run: conformanceOnWorkers });
   let packed: Promise<unknown> = Promise.resolve();
   const inTurn = (run: () => Promise<Tally>) => () => {

@@ -44,9 +44,10 @@ export interface WorkerOptions {
  * Bundles a module into one text.
  *
  * @param file The module, from the project's root or absolute
+ * @param platform Where it runs, in the words of esbuild
  * @throws {Error} If it can't be bundled
  */
-export async function bundle(file: string): Promise<string> {
+export async function bundle(file: string, platform?: "node"): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "bundle-"));
   try {
     const to = join(folder, "bundle.js");
@@ -55,6 +56,7 @@ export async function bundle(file: string): Promise<string> {
       pinned("esbuild/bin/esbuild"),
       join(ROOT, file),
       ...["--bundle", "--format=esm", "--log-level=warning", `--outfile=${to}`],
+      ...platform === undefined ? [] : [`--platform=${platform}`],
     ], { cwd: ROOT, limitMs: LIMIT_MS });
     if (code !== 0) throw new Error(`Look why ${file} can't be bundled:\n${output}`);
     return await readFile(to, "utf8");

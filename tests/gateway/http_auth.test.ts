@@ -125,3 +125,52 @@ test("[GTW-4] a function or provider that throws leaves the session without a to
     assert.deepEqual(asked, []);
   }
 });
+
+test("[GTW-31] a provider is asked for more scopes when an upstream's challenge names them", async () => {
+  const refusals: number[] = [];
+  let scopes = "read";
+  const sent: (string | null)[] = [];
+  let challenge = 'Bearer error="insufficient_scope", scope="write"';
+  const stepping = async (_: string, init: RequestInit): Promise<Response> => {
+    const authorization = new Headers(init.headers).get("authorization");
+    if (init.method !== "POST") return new Response(null, { status: 405 });
+    const { id, method } = JSON.parse(String(init.body));
+    if (id === undefined) return new Response(null, { status: 202 });
+    if (method === "initialize") {
+      const serverInfo = { name: "stepping", version: "1" };
+      const result = { protocolVersion: "2025-11-25", capabilities: {}, serverInfo };
+      return Response.json({ jsonrpc: "2.0", id, result });
+    }
+    sent.push(authorization);
+    if (authorization !== "Bearer write") {
+      return new Response(null, { status: 403, headers: { "www-authenticate": challenge } });
+    }
+    const content = [{ type: "text", text: "let in" }];
+    return Response.json({ jsonrpc: "2.0", id, result: { content } });
+  };
+  const auth: HttpAuth = {
+    token: async () => scopes,
+    onUnauthorized: async ({ response }) => {
+      refusals.push(response.status);
+      scopes = "write";
+    },
+  };
+  const open = () =>
+    Session.open(http({ url: RESOURCE, versions: ["2025-11-25"], auth, fetch: stepping }));
+  await using session = await open();
+  assert.equal(textOf(await session.call("a")), "let in");
+  assert.deepEqual([refusals, sent], [[403], ["Bearer read", "Bearer write"]]);
+  for (const other of ['Bearer error="invalid_token"', "Basic"]) {
+    scopes = "read";
+    challenge = other;
+    await using session = await open();
+    await assert.rejects(session.call("a"));
+    assert.deepEqual(refusals, [403]);
+  }
+  // One that stays too narrow is tried once more, and not again.
+  challenge = 'Bearer error="insufficient_scope"';
+  auth.onUnauthorized = async ({ response }) => void refusals.push(response.status);
+  await using narrow = await open();
+  await assert.rejects(narrow.call("a"));
+  assert.deepEqual(refusals, [403, 403]);
+});

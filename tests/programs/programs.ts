@@ -7,6 +7,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { createServer } from "node:net";
+import { join } from "node:path";
 import process from "node:process";
 import { describe, test } from "node:test";
 import { createMcpHandler } from "../../mod.ts";
@@ -14,12 +15,12 @@ import { gateway, http, stdio, type Upstream } from "../../src/gateway/mod.ts";
 import type { McpEvent } from "../../src/protocol/events.ts";
 import { MetaKey } from "../../src/protocol/envelope.ts";
 import { isObject, type JsonObject } from "../../src/protocol/jsonrpc.ts";
-import { childrenOf } from "../gateway/children.ts";
+import { binary, childrenOf, publishedServer } from "../gateway/children.ts";
 import { textOf } from "../gateway/core_support.ts";
 import { Session } from "../gateway/session.ts";
 import { MODERN } from "../support/modern.ts";
 import { as, byToken } from "../support/wire.ts";
-import { PUBLISHED, type Published } from "./published.ts";
+import { home, PUBLISHED, type Published } from "./published.ts";
 
 /** The time that a program may take, on a machine with other work. */
 const LONG = { timeout: 60_000 };
@@ -206,3 +207,128 @@ for (const published of PUBLISHED) {
     );
   });
 }
+
+/** Servers in JavaScript, and a call of each: `[tool, arguments, what the result contains]`. */
+const SCRIPTS: Readonly<
+  Record<string, readonly [Upstream, ...NonNullable<Published["call"]>]>
+> = {
+  everything: [
+    publishedServer("mcp-server-everything", "stdio"),
+    ...["echo", { message: "hi" }, /Echo: hi/] as const,
+  ],
+  files: [
+    publishedServer("mcp-server-filesystem", home),
+    ...["list_allowed_directories", {}, /programs-/] as const,
+  ],
+  memory: [
+    stdio({
+      command: binary("mcp-server-memory"),
+      env: { MEMORY_FILE_PATH: join(home, "memory.jsonl") },
+    }),
+    ...["read_graph", {}, /entities/] as const,
+  ],
+};
+
+/** Sends a client's request. */
+type Asking = (method: string, params?: JsonObject) => Promise<JsonObject>;
+
+/** A 2025 client that waits as long as programs take. */
+async function legacyClient(fetch: (request: Request) => Promise<Response>): Promise<Asking> {
+  let session: string | null = null;
+  const ask: Asking = async (method, params = {}) => {
+    const response = await fetch(
+      new Request("http://localhost/mcp", {
+        method: "POST",
+        headers: {
+          ...as("ada"),
+          "content-type": "application/json",
+          "accept": "application/json, text/event-stream",
+          ...session !== null && { "mcp-session-id": session },
+        },
+        body: JSON.stringify({ jsonrpc: "2.0", id: 1, method, params }),
+      }),
+    );
+    session ??= response.headers.get("mcp-session-id");
+    return resultIn(await response.text());
+  };
+  const clientInfo = { name: "test", version: "1" };
+  await ask("initialize", { protocolVersion: "2025-11-25", capabilities: {}, clientInfo });
+  return ask;
+}
+
+function resultIn(body: string): JsonObject {
+  const { result, error } = messageIn(body);
+  assert.ok(isObject(result), JSON.stringify(error));
+  return result;
+}
+
+describe("all of them behind one endpoint", () => {
+  test(
+    "[GTW-8, SRCH-1] each is listed, and one tool of each called, in both eras; searched, they are a tenth",
+    { timeout: 180_000 },
+    async () => {
+      const upstreams: Record<string, Upstream> = {};
+      const calls = new Map<string, NonNullable<Published["call"]> | undefined>();
+      PUBLISHED.forEach(({ stdio: options, call }, nth) => {
+        upstreams[`program${nth}`] = stdio(options);
+        calls.set(`program${nth}`, call);
+      });
+      for (const [name, [upstream, ...call]] of Object.entries(SCRIPTS)) {
+        upstreams[name] = upstream;
+        calls.set(name, call);
+      }
+      const gw = gateway({ upstreams, listWaitMs: 60_000, listTimeoutMs: 60_000 });
+      const handlers = [false, true].map((toolSearch) =>
+        createMcpHandler(gw.view({ toolSearch }), { authenticate: byToken })
+      );
+      const [handler, searching] = handlers;
+      assert.ok(handler !== undefined && searching !== undefined);
+      const modern = (fetch: typeof handler.fetch): Asking => async (method, params = {}) =>
+        resultIn(await (await fetch(modernRequest("bob", method, params))).text());
+      const allOf = async (ask: Asking): Promise<JsonObject[]> => {
+        const all: JsonObject[] = [];
+        let cursor: unknown;
+        do {
+          const page = await ask("tools/list", cursor === undefined ? {} : { cursor });
+          assert.ok(Array.isArray(page.tools));
+          all.push(...page.tools);
+          cursor = page.nextCursor;
+        } while (cursor !== undefined);
+        return all;
+      };
+      const bytes = (value: unknown) => new TextEncoder().encode(JSON.stringify(value)).length;
+      try {
+        for (const ask of [await legacyClient(handler.fetch), modern(handler.fetch)]) {
+          const listed = await allOf(ask);
+          PUBLISHED.forEach(({ tools }, nth) => {
+            const own = listed.filter(({ name }) => String(name).startsWith(`program${nth}__`));
+            assert.equal(own.length, tools, `program${nth}`);
+          });
+          for (const [upstream, call] of calls) {
+            if (call === undefined) continue;
+            const [tool, args, expected] = call;
+            const name = `${upstream}__${tool}`;
+            assert.ok(listed.some((each) => each.name === name), name);
+            const result = await ask("tools/call", { name, arguments: args });
+            assert.notEqual(result.isError, true, JSON.stringify(result));
+            assert.match(JSON.stringify(result.content), expected);
+          }
+        }
+        const whole = bytes(await allOf(modern(handler.fetch)));
+        for (const ask of [await legacyClient(searching.fetch), modern(searching.fetch)]) {
+          const short = bytes(await allOf(ask));
+          assert.ok(10 * short < whole, `${short} of ${whole}`);
+          const search = { name: "search_tools", arguments: { query: "current time in a zone" } };
+          const found = await ask("tools/call", search);
+          assert.match(String(textOf(found)), /program0__current_time/);
+          const inner = { name: "program0__current_time", arguments: { timezone: "UTC" } };
+          const called = await ask("tools/call", { name: "call_tool", arguments: inner });
+          assert.match(JSON.stringify(called.content), /\d{4}/);
+        }
+      } finally {
+        await Promise.all(handlers.map((each) => each.close()));
+        await gw.close();
+      }
+    },
+  );
+});

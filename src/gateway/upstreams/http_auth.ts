@@ -22,7 +22,7 @@ export interface TokenContext {
 
 /** Describes a rejected token to the official client's `AuthProvider`. */
 export interface RefusedToken {
-  /** Holds the response with status 401. */
+  /** Holds the response with status 401, or with 403 and a challenge that asks for more scopes. */
   readonly response: Response;
   /** Holds the upstream's URL. */
   readonly serverUrl: URL;
@@ -34,7 +34,10 @@ export interface RefusedToken {
 export interface TokenProvider {
   /** Returns the current token, if there is one. Called for each request. */
   token(): Promise<string | undefined>;
-  /** Gets another token after one was rejected. The request is then sent once more. */
+  /**
+   * Gets another token after one was rejected, or lacked a scope (2025-11-25, Authorization, Step-Up
+   * Authorization Flow). The request is then sent once more.
+   */
   onUnauthorized?(refused: RefusedToken): Promise<void>;
 }
 
@@ -120,7 +123,7 @@ function byProvider(provider: TokenProvider, serverUrl: string, fetch: Fetch): A
   return async (url, init) => {
     const token = () => callProvider(() => provider.token());
     const response = await fetch(url, withToken(init, await token()));
-    if (response.status !== 401 || provider.onUnauthorized === undefined) return response;
+    if (provider.onUnauthorized === undefined || !needsOtherToken(response)) return response;
     const fetchFn = (to: string | URL, own: RequestInit = {}) => fetch(String(to), own);
     const refused = { response, serverUrl: new URL(serverUrl), fetchFn };
     await callProvider(() => provider.onUnauthorized?.(refused));
@@ -128,6 +131,16 @@ function byProvider(provider: TokenProvider, serverUrl: string, fetch: Fetch): A
     return await fetch(url, withToken(init, await token()));
   };
 }
+
+/** Tells whether another token may be accepted where one was not. */
+function needsOtherToken({ status, headers }: Response): boolean {
+  if (status === 401) return true;
+  const challenge = status === 403 ? headers.get("www-authenticate") : null;
+  return challenge !== null && INSUFFICIENT_SCOPE.test(challenge);
+}
+
+/** Matches a challenge for more scopes (RFC 6750, section 3.1). */
+const INSUFFICIENT_SCOPE = /\berror="?insufficient_scope\b/i;
 
 function byOAuth(
   provider: OAuthProvider,
