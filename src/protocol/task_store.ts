@@ -94,8 +94,11 @@ export interface TaskBeat {
   readonly lost: readonly LostTask[];
 }
 
-/** Gives the time for which a runner is alive after its last beat, in milliseconds. */
-export const RUNNER_TTL_MS = 4_000;
+/**
+ * Gives the time for which a runner is alive after its last beat, in milliseconds: as long as tasks
+ * can still end within ten seconds of its death, since a tool may block the thread for a while.
+ */
+export const RUNNER_TTL_MS = 7_000;
 /** Gives the time between two beats of a runner, in milliseconds. */
 export const RUNNER_BEAT_MS = 1_000;
 

@@ -468,9 +468,12 @@ describe("a node that closes", () => {
   test("[EXT-5, CLU-11] fails its tasks, and leaves to others what may run again", async () => {
     await inWorld(async (world, a, b) => {
       const [id, again] = [await a.begin("work"), await a.begin("again")];
+      const asking = await a.begin("ask");
       await world.close(a);
-      const { status, statusMessage } = await b.get(id);
-      assert.deepEqual([status, statusMessage], ["failed", "The server is shutting down"]);
+      for (const task of [id, asking]) {
+        const { status, statusMessage } = await b.get(task);
+        assert.deepEqual([status, statusMessage], ["failed", "The server is shutting down"]);
+      }
       assert.equal(a.ran[1]?.signal.aborted, true);
       await world.advance(2_000);
       assert.equal((await b.get(again)).status, "working");

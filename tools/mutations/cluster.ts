@@ -326,4 +326,47 @@ export const CLUSTER: FaultsByFile = {
       ["CLU-9", "return documents.refresh(message.name);", "return;"],
     ],
   },
+  "redis/task_scripts.ts": {
+    tests: ["contracts/redis.test.ts"],
+    faults: [
+      ["CLU-11", "if not t or t.ended or t.runner ~= ARGV[3] then", "if not t or t.ended then"],
+      ["CLU-11", "> ttl / 2 then", "> ttl * 1000 then"],
+      ["CLU-11", "if status ~= 'working' then redis.call('HDEL', record, 'rerun') end", ""],
+      ["EXT-4", "if not t or t.owner ~= ARGV[2] then", "if not t then"],
+      ["CLU-11", "redis.call('ZADD', returned, int(now + ttl), runner)", ""],
+      [
+        "CLU-11",
+        "if tonumber(redis.call('ZSCORE', runners, runner) or 0) > now then return 0 end",
+        "",
+      ],
+      ["CLU-11", "or t.ended or t.runner ~= '' then return 0 end", "or t.ended then return 0 end"],
+    ],
+  },
+  "cluster/memory_tasks.ts": {
+    tests: ["contracts/memory.test.ts"],
+    faults: [
+      ["CLU-11", "if (this.#isAlive(runner)) return;", ""],
+      ["CLU-11", "if (now - this.#lastBeat > ttlMs / 2) {", "if (now < 0) {"],
+    ],
+  },
+  "tasks/extension.ts": {
+    tests: ["wire/shared_tasks.test.ts"],
+    faults: [
+      ["EXT-5", "run.canRunAgain) run.abandon(reason);", "run.canRunAgain) run.stop(reason);"],
+      ["CLU-11", "if (!arrived) throw unreachable();", ""],
+      ["CLU-11", "Math.max(0, createdAt + ttlMs - clock.now())", "ttlMs"],
+    ],
+  },
+  "tasks/beats.ts": {
+    tests: ["wire/shared_tasks.test.ts"],
+    faults: [["CLU-11", "if (lapsed) await onLapsed();", ""]],
+  },
+  "tasks/writer.ts": {
+    tests: ["wire/shared_tasks.test.ts"],
+    faults: [["CLU-8", "if (hasEnded(progress) && !useless()) retries", "if (false) retries"]],
+  },
+  "tasks/run.ts": {
+    tests: ["wire/shared_tasks.test.ts"],
+    faults: [["EXT-5", "rerun !== undefined && !this.#questions.asked", "rerun !== undefined"]],
+  },
 };
