@@ -42,8 +42,8 @@ export const ERAS: FaultsByFile = {
       ["CLU-3", 'cluster.publish({ kind: "resumed", session: session.id, stream });', ""],
       [
         "STR-8",
-        "  if (connected === undefined) {\n    release();\n",
-        "  if (connected === undefined) {\n",
+        "      release();\n      return serverBusy",
+        "      return serverBusy",
       ],
       [
         "STR-6",
@@ -227,7 +227,6 @@ export const ERAS: FaultsByFile = {
       ["ERA-5", "uris.has(uri)", "uris.size > 0"],
       ["ERA-5", " && offered.has(method)) methods", ") methods"],
       ["ERA-5", "uris.length > most", "uris.length >= most"],
-      ["ERA-5", "new Slots(settings.most, settings.mostPerPrincipal)", "new Slots(settings.most)"],
       ["ERA-5", "callAt(clock, principal.expiresAt, ", "callAt(clock, undefined, "],
       ["ERA-5", "{ ...meta, ...this.#meta }", "{ ...this.#meta, ...meta }"],
       ["ERA-5", "dispatcher.resourceUpdates === true ? uris : []", "uris"],
