@@ -50,11 +50,15 @@ export const ERAS: FaultsByFile = {
         "if (stream === SERVER_STREAM) return await openServerStream(components, reader, after);",
         "",
       ],
-      ["STR-8", "    ? sseReplyOf()\n", "    ? undefined\n"],
+      ["STR-8", "(replaced ? sseReplyOf() : undefined)", "undefined"],
       ["STR-8", "  } catch (error) {\n    release();\n", "  } catch (error) {\n"],
       ["SES-7", "if (refused !== undefined) return refused;", ""],
       ["STR-7", "if (session.connections.has(SERVER_STREAM)) return sseReplyOf(...hints);", ""],
-      ["STR-8", "  if (late !== undefined) {\n    release();\n", "  if (late !== undefined) {\n"],
+      [
+        "STR-8",
+        "    if (late !== undefined) {\n      release();\n",
+        "    if (late !== undefined) {\n",
+      ],
     ],
   },
   "era2025/initialize.ts": {
@@ -95,8 +99,8 @@ export const ERAS: FaultsByFile = {
       ["SES-1", "  sessions.live.delete(session.id);\n", ""],
       [
         "SES-5",
-        "if (!calls.slots.take(inbound.share)) return",
-        "if (calls.slots.taken < 0) return",
+        "calls.admit(inbound.share, message.id)",
+        "undefined",
       ],
       ["STR-16", "if (tooLong !== undefined) return tooLong;", ""],
     ],
@@ -202,7 +206,7 @@ export const ERAS: FaultsByFile = {
       ],
       ["AUTH-5", "const known = hidden === undefined && method", "const known = method"],
       ["END-1", "if (calls.closing) return shuttingDown(message.id);", ""],
-      ["STR-11", "if (!calls.slots.take(inbound.share)) return calls.busy(message.id);", ""],
+      ["STR-11", "components.calls.admit(inbound.share, message.id)", "undefined"],
       [
         "STR-16",
         "if (tooLong !== undefined) return refuse(id, ErrorCode.InvalidParams, tooLong);",
