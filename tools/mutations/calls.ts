@@ -122,7 +122,6 @@ export const CALLS: FaultsByFile = {
       ],
       ["CAN-5", "if (answer.streams && settings.progressHeartbeatMs > 0)", "if (answer.streams)"],
       ["ASK-1", "    response.catch(() => {});\n", ""],
-      ["STR-11", "for (; taken > 0; taken--) calls.slots.give(inbound.share);", ""],
       [
         "CAN-6",
         "this.onOver(watchDisconnect(this, this.#inbound.source, delays.disconnect));",
@@ -159,6 +158,11 @@ export const CALLS: FaultsByFile = {
       SHARES,
     ],
     faults: [
+      [
+        "STR-15",
+        "for (let left = taken; left > 0; left--) this.slots.give(share);",
+        "",
+      ],
       ["CAN-6", "Math.min(settings.sseAfterMs, MOST_DISCONNECT_MS)", "settings.sseAfterMs"],
       [
         "CAN-4",
@@ -307,7 +311,7 @@ export const CALLS: FaultsByFile = {
     tests: ["unit/internal/slots.test.ts", "wire/shutdown.test.ts"],
     faults: [
       ["STR-11", "this.#taken >= this.#most", "this.#taken > this.#most"],
-      ["STR-11", "count >= this.#mostEach", "count > this.#mostEach"],
+      ["STR-11", "count >= this.mostEach", "count > this.mostEach"],
       ["STR-11", "else this.#each.delete(owner);", ""],
       ["END-1", "if (this.#taken === 0 && this.#free !== undefined) this.#notifyFree();", ""],
     ],

@@ -31,6 +31,28 @@ export const CLUSTER: FaultsByFile = {
       ],
     ],
   },
+  "cluster/leased_slots.ts": {
+    tests: ["unit/cluster/leased_slots.test.ts"],
+    faults: [
+      ["CLU-14", "    if (share.leased > 0) share.leased = keep;\n", ""],
+      ["CLU-14", "until > this.#init.clock.now() ? leased", "true ? leased"],
+      ["CLU-14", "else if (peak < share.leased) this.#reduce(owner, share, peak);", ""],
+      ["CLU-14", "      else this.#reduce(owner, share, share.wanted);\n", ""],
+      ["CLU-14", "const WAIT_MS = 200;", "const WAIT_MS = 20;"],
+      ["CLU-15", "now - share.renewedAt >= QUOTA_RENEW_MS", "false"],
+      ["CLU-15", "for (const { reject } of share.waiters.splice(0)) reject(error);", ""],
+      ["CLU-17", "if (low && !share.scarce && !share.asking)", "if (low)"],
+      ["CLU-17", "share.used + share.waiters.length >= this.#init.limit", "false"],
+    ],
+  },
+  "cluster/memory_quotas.ts": {
+    tests: [CONTRACT],
+    faults: [
+      ["CLU-15", "if (until > now) free -= units;", "free -= units;"],
+      ["CLU-14", "Math.floor((free - needed) / 2)", "free - needed"],
+      ["CLU-16", ", now + 2 * fullMs)", ", now + fullMs)"],
+    ],
+  },
   "cluster/body_parts.ts": {
     tests: ["unit/cluster/body_parts.test.ts"],
     faults: [
@@ -70,13 +92,13 @@ export const CLUSTER: FaultsByFile = {
       ["CLU-5", "    inbound.accepts = { json, sse };\n", ""],
       [
         "STR-11",
-        "streams.slots.take(share) ? () => streams.slots.give(share) : undefined",
+        "streams.slots.takeHere(share) ? () => streams.slots.giveHere(share) : undefined",
         "() => {}",
       ],
       [
         "STR-15",
-        "calls.slots.take(share) ? () => calls.slots.give(share) : undefined",
-        "calls.slots.take() ? () => calls.slots.give() : undefined",
+        "calls.slots.takeHere(share) ? () => calls.slots.giveHere(share) : undefined",
+        "calls.slots.takeHere() ? () => calls.slots.giveHere() : undefined",
       ],
     ],
   },

@@ -177,7 +177,11 @@ export const STREAMS: FaultsByFile = {
       ["STR-11", "        this.slots.give(share);\n", ""],
       ["SES-4", "        session.release();\n", ""],
       ["SES-4", "    session.hold();\n", ""],
-      ["STR-6", 'init.session.connections.get(init.stream)?.close("replaced");', ""],
+      [
+        "STR-11",
+        '    session.connections.get(stream)?.close("replaced");\n    return this',
+        "    return this",
+      ],
       ["STR-11", "new Slots(settings.most, settings.mostPerPrincipal)", "new Slots(settings.most)"],
       ["AUTH-3", "callAt(this.clock, init.expiresAt, ", "callAt(this.clock, undefined, "],
       ["STR-8", "        init.onClose?.();\n", ""],

@@ -96,6 +96,33 @@ describe("LeasedSlots", () => {
     assert.equal(await takeAll(clock, b, 100), 100);
   });
 
+  test("[CLU-14] what is on its way back is not used any more", async () => {
+    const { clock, nodes: [a], store } = cluster(100);
+    assert.ok(a);
+    assert.equal(await takeAll(clock, a, 60), 60);
+    giveAll(a, 60);
+    // What was leased ahead goes first.
+    await clock.advance(1_000);
+    store.latencyMs = 100;
+    const before = store.commands;
+    for (let i = 0; i < 100 && store.commands === before; i++) await clock.advance(25);
+    assert.equal(Array.from({ length: 60 }, () => a.take("alice")).filter((yes) => yes).length, 5);
+  });
+
+  test("[CLU-17] where nothing is to be had, the store isn't asked for more each time", async () => {
+    const { clock, nodes: [a], store } = cluster(100);
+    assert.ok(a);
+    assert.equal(store.inner.hold("requests alice", "other", ask(100, 100)), 100);
+    assert.equal(await takeAll(clock, a, 5), 5);
+    const before = store.commands;
+    for (let i = 0; i < 100; i++) {
+      a.give("alice");
+      assert.equal(a.take("alice"), true);
+      await clock.advance(1);
+    }
+    assert.ok(store.commands - before <= 2, `${store.commands - before} commands`);
+  });
+
   test("[CLU-17] a principal far below its limit costs no command, and never waits", async () => {
     const { clock, nodes: [a], store } = cluster(100);
     assert.ok(a);
@@ -214,6 +241,16 @@ describe("LeasedSlots", () => {
     assert.equal(await takeAll(clock, b, 3), 0);
     giveAll(a, 1);
     assert.equal(await takeAll(clock, b, 3), 1);
+  });
+
+  test("[CLU-15] a node that slept for longer than a lease takes none of it before it has asked", async () => {
+    const { clock, nodes: [a] } = cluster(100);
+    assert.ok(a);
+    assert.equal(await takeAll(clock, a, 40), 40);
+    clock.set(clock.now() + 40_000);
+    giveAll(a, 30);
+    assert.equal(a.take("alice"), false);
+    assert.equal(await takeAll(clock, a, 10), 10);
   });
 
   test("[CLU-14] closing returns everything, and refuses what waits", async () => {
