@@ -86,6 +86,8 @@ const EVERYDAY_RUNTIME: Readonly<Record<string, Runtime | "none" | "every">> = {
   "./tests/examples/workers.test.ts": "bun",
   // A browser for half a minute; tests/dashboard/http.test.ts has what needs none.
   "./tests/dashboard/page.test.ts": "none",
+  // A browser too; tests/gateway/apps.test.ts has what needs none.
+  "./tests/gateway/apps_page.test.ts": "none",
   "./tests/examples/readme.test.ts": "deno",
   "./tests/examples/hosts/express.test.ts": "bun",
   "./tests/examples/hosts/fastify.test.ts": "node",

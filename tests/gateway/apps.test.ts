@@ -339,6 +339,8 @@ describe("addresses that collide", () => {
     assert.equal((await refer("https://x.example/")).address, "https://x.example/");
     await addresses(gw);
     assert.equal((await refer("memo://1")).address, "memo://b__1");
+    const later = { session: sessionOf("later") };
+    assert.equal((await refer("memo://1", later)).address, "memo://b__1");
     assert.equal((await refer("memo://a__1")).address, "memo://b__a__1");
     assert.equal(await ownerOf(gw, "memo://1"), "a");
     // A link that came before the list leads where it did.
@@ -348,6 +350,25 @@ describe("addresses that collide", () => {
     await ask(fresh, new GatewayExchange("tools/call", params, early));
     assert.deepEqual(await addresses(fresh, "resources", early), ["memo://a__1"]);
     assert.equal(await ownerOf(fresh, "memo://1", early), "b");
+  });
+
+  test("[APP-3] a result may have any number of links, of which a thousand are looked up", async () => {
+    const links = Array.from({ length: 1002 }, (_, n) => {
+      return { type: "resource_link", uri: `memo://${n}`, name: "link" };
+    });
+    const { answers } = app();
+    const { gw } = over({
+      a: { ...app(), answers: { ...answers, "tools/call": () => ({ content: links }) } },
+      b: app(),
+    });
+    const { content } = await ask(gw, callOf("a__show", session));
+    assert.ok(Array.isArray(content));
+    assert.deepEqual(content.slice(0, 1000), links.slice(0, 1000));
+    assert.deepEqual(content.slice(1000).map(({ uri }) => uri), [
+      "memo://a__1000",
+      "memo://a__1001",
+    ]);
+    assert.equal(await ownerOf(gw, "memo://a__1001"), "a");
   });
 
   test("[APP-2] prompts, contents, completions and errors have the addresses of the client", async () => {

@@ -12,6 +12,7 @@ const LIMITS = "gateway/limits.test.ts";
 const FRAGILE = "gateway/fragile_programs.test.ts";
 const KEPT = "gateway/kept_sessions.test.ts";
 const SEARCH = "gateway/tool_search.test.ts";
+const APPS = "gateway/apps.test.ts";
 
 /** The faults of the gateway. */
 export const GATEWAY: FaultsByFile = {
@@ -52,6 +53,76 @@ export const GATEWAY: FaultsByFile = {
       ["GTW-17", "this.#kept.size < this.#most", "true"],
       ["GTW-17", "this.#unprobed.add(upstream);", ""],
       ["GTW-17", "return count >= MANY;", "return count > MANY;"],
+    ],
+  },
+  "gateway/view/addresses.ts": {
+    tests: [APPS, "unit/gateway/addresses.test.ts"],
+    faults: [
+      [
+        "APP-1",
+        "return back?.upstream === upstream && back.uri === uri ? address : undefined;",
+        "return address;",
+      ],
+      ["APP-1", "&& isUpstream(found.upstream)", ""],
+      ["APP-3", "!sessions.known.isElsewhere(upstream, uri) &&", ""],
+      ["APP-3", "this.split(uri) === undefined &&", ""],
+      ["APP-3", "++lookups <= MAX_LOOKUPS && ", ""],
+    ],
+  },
+  "gateway/view/merged_lists.ts": {
+    tests: [APPS],
+    faults: [
+      ["APP-3", " && sessions.addresses.claim(uri, upstream)", ""],
+      ["APP-1", "addresses.split(uri) === undefined && ", ""],
+      ["APP-1", "const isOwn = !isAppAddress(uri) && ", "const isOwn = "],
+      ["APP-1", 'kind === "templates" ? templateStart(uri) : uri', "uri"],
+      ["APP-3", "for (const name of missing)", "for (const name of missing.slice(missing.length))"],
+    ],
+  },
+  "gateway/view/find_resource.ts": {
+    tests: [APPS],
+    faults: [
+      ["APP-3", "if (owner !== undefined) return { upstream: owner, uri: address };", ""],
+      ["APP-3", "if (!isWebAddress(address)) sessions.addresses.claim(address, upstream);", ""],
+      [
+        "APP-5",
+        "if (address !== own.uri) return await mayUseAddress(mayUse, addresses, address);",
+        "if (address !== own.uri) return true;",
+      ],
+      [
+        "APP-5",
+        'if (isAppAddress(address)) return await mayUse("resources/read", qualified);',
+        "if (isAppAddress(address)) return true;",
+      ],
+      ["APP-5", 'only === own.upstream || await mayUse("resources/read", qualified)', "true"],
+    ],
+  },
+  "gateway/view/app_tools.ts": {
+    tests: [APPS],
+    faults: [
+      ["APP-4", "if (!entries.some(hasPage)) return [];", ""],
+      ["APP-4", ".filter(isForApps)", ""],
+      ["APP-4", "if (!verdicts.every((verdict) => verdict)) return undefined;", ""],
+      [
+        "APP-4",
+        "for (const upstream of missing) {",
+        "for (const upstream of missing.slice(missing.length)) {",
+      ],
+    ],
+  },
+  "gateway/session/known_addresses.ts": {
+    tests: ["unit/gateway/addresses.test.ts"],
+    faults: [
+      ["APP-3", "if (own.size <= this.#most) break;", "break;"],
+      ["APP-3", "    own.delete(uri);\n", ""],
+    ],
+  },
+  "gateway/shared/extensions.ts": {
+    tests: [APPS, "unit/gateway/addresses.test.ts"],
+    faults: [
+      ["APP-6", "mimeTypes.length > 0 && ", ""],
+      ["APP-6", "passed.length > MAX_EXTENSIONS", "false"],
+      ["APP-6", " && !left.has(id)", ""],
     ],
   },
   "gateway/session/sharing_key.ts": {

@@ -17,6 +17,11 @@ export interface UpstreamAddress {
 /** RFC 3986 §3.1. The upstream's name follows the scheme, as a part of the host if there is one. */
 const SCHEME = /^[A-Za-z][A-Za-z0-9+.-]*:(?:\/\/)?/;
 
+const UPSTREAM = /^[A-Za-z0-9_.-]{1,64}$/;
+
+/** Limits the addresses of one result that all templates are compared with; more get the upstream's name. */
+const MAX_LOOKUPS = 1000;
+
 /** Matches the pages of MCP Apps (MCP Apps, UI Resource Format). */
 const APP = /^ui:\/\//i;
 
@@ -76,12 +81,16 @@ export class Addresses {
     return this.#parse(address, (name) => this.#upstreams.has(name));
   }
 
-  /** Returns the address that a client gets of what a result or a definition of an upstream refers to. */
-  reference(sessions: UpstreamSessions, { upstream, uri }: UpstreamAddress): string {
-    if (isWebAddress(uri)) return uri;
-    const isOwn = !isAppAddress(uri) && this.split(uri) === undefined &&
-      !sessions.known.isElsewhere(upstream, uri) && sessions.addresses.claim(uri, upstream);
-    return isOwn ? uri : this.qualified({ upstream, uri }) ?? uri;
+  /** Returns a function that returns the address which a client gets for one in a result of an upstream. */
+  references(sessions: UpstreamSessions, upstream: string): (uri: string) => string {
+    let lookups = 0;
+    return (uri) => {
+      if (isWebAddress(uri)) return uri;
+      const isOwn = !isAppAddress(uri) && this.split(uri) === undefined &&
+        ++lookups <= MAX_LOOKUPS && !sessions.known.isElsewhere(upstream, uri) &&
+        sessions.addresses.claim(uri, upstream);
+      return isOwn ? uri : this.qualified({ upstream, uri }) ?? uri;
+    };
   }
 
   #parse(address: string, isUpstream: (name: string) => boolean): UpstreamAddress | undefined {
@@ -96,5 +105,3 @@ export class Addresses {
     return undefined;
   }
 }
-
-const UPSTREAM = /^[A-Za-z0-9_.-]{1,64}$/;

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isPromise, type MaybePromise } from "../../internal/types.ts";
 import { promptResultFor, serverInfoFor, toolResultFor } from "../../protocol/downgrade.ts";
 import { ErrorCode, McpError } from "../../protocol/errors.ts";
 import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
@@ -199,7 +200,8 @@ async function callTool(request: ViewRequest): Promise<JsonObject> {
   if (search !== undefined) {
     return await answerSearchTool({ ...request, search, context: contextOf(request) });
   }
-  const target = await findTool(request, name);
+  const found = findTool(request, name);
+  const target = isPromise(found) ? await found : found;
   if (target === undefined) throw unknownTool(name);
   const { session, shown } = target;
   // Where some tools are hidden, an unlisted tool must look like a hidden one.
@@ -350,10 +352,13 @@ interface FoundTool {
 }
 
 /** Finds a tool by its name in the view, or by the name that an app of its server knows. */
-async function findTool(request: ViewRequest, name: unknown): Promise<FoundTool | undefined> {
+function findTool(request: ViewRequest, name: unknown): MaybePromise<FoundTool | undefined> {
   if (typeof name !== "string") return undefined;
   const found = find(request, name);
-  if (found !== undefined) return { ...found, shown: name };
+  return found === undefined ? findToolOfApp(request, name) : { ...found, shown: name };
+}
+
+async function findToolOfApp(request: ViewRequest, name: string): Promise<FoundTool | undefined> {
   const shown = await findAppTool(request, contextOf(request), name);
   const own = shown === undefined ? undefined : find(request, shown);
   return shown === undefined || own === undefined ? undefined : { ...own, shown };
@@ -366,7 +371,7 @@ function named(
   replace: (result: JsonObject, refer: Refer) => JsonObject,
 ): ((result: JsonObject) => JsonObject) | undefined {
   if (addresses === undefined) return undefined;
-  return (result) => replace(result, (uri) => addresses.reference(sessions, { upstream, uri }));
+  return (result) => replace(result, addresses.references(sessions, upstream));
 }
 
 /** Finds the upstream session that a tool's or prompt's name refers to, and its name there. */

@@ -90,6 +90,10 @@ function mapped(
   items: readonly unknown[],
   replace: (item: unknown) => unknown,
 ): readonly unknown[] {
-  const changed = items.map(replace);
-  return changed.every((item, index) => item === items[index]) ? items : changed;
+  let changed: unknown[] | undefined;
+  for (let index = 0; index < items.length; index++) {
+    const item = replace(items[index]);
+    if (item !== items[index]) (changed ??= [...items])[index] = item;
+  }
+  return changed ?? items;
 }
