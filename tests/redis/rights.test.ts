@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { createClient } from "redis";
-import type { Backplane } from "../../src/cluster/types.ts";
+import type { Backplane, Store } from "../../src/cluster/types.ts";
 import { systemClock } from "../../src/internal/clock.ts";
 import { type RedisClient, redisStore } from "../../src/redis/mod.ts";
 import { contracts } from "../contracts/redis_contracts.ts";
@@ -47,8 +47,10 @@ test("[RDS-3] the documented rights are the commands that the store sends, and t
 });
 
 /** Uses everything that a store can do. */
-async function everything(backplane: Backplane): Promise<void> {
-  const { sessions, log, leases, bus, nodes, claims, documents } = backplane;
+async function everything(store: Store): Promise<void> {
+  const backplane: Backplane = store.open(SETTINGS);
+  const quotas = store.quotas?.(systemClock);
+  const { sessions, log, leases, bus, nodes, claims, documents, tasks } = backplane;
   const [id, other, third] = [uniqueId(), uniqueId(), uniqueId()];
   const rest = { client: { capabilities: {} }, initialized: true, logLevel: undefined };
   const calls: (() => unknown)[] = [
@@ -109,6 +111,10 @@ async function everything(backplane: Backplane): Promise<void> {
     () => claims.release(id, "a"),
     () => documents.put("d", "1"),
     () => documents.get("d"),
+    () => tasks?.beat("a", 1_000),
+    () => tasks?.leave("a"),
+    () => quotas?.hold("q", "a", { limit: 5, keep: 0, need: 1, spare: 0, ttlMs: 1_000 }),
+    () => quotas?.spend("b", { perSecond: 1, burst: 5, charge: 0, need: 1, spare: 0 }),
   ];
   // Each one, whether or not those before it are allowed.
   for (const call of calls) await Promise.allSettled([call()]);
@@ -154,7 +160,7 @@ if (noBinary !== false) {
         await ask(server, "ACL", "SETUSER", name, "reset", ...without.slice(1));
         await ask(server, "SCRIPT", "FLUSH");
         await ask(server, "ACL", "LOG", "RESET");
-        await everything(redisStore({ client, prefix: `test:${right}` }).open(SETTINGS));
+        await everything(redisStore({ client, prefix: `test:${right}` }));
         const refused = async () => JSON.stringify(await ask(server, "ACL", "LOG"));
         const expected = right.startsWith("+")
           ? `"${right.slice(1)}"`
@@ -176,7 +182,7 @@ if (noBinary !== false) {
     const client = createClient({ url });
     client.on("error", () => {});
     await client.connect();
-    await everything(redisStore({ client, prefix: "test" }).open(SETTINGS));
+    await everything(redisStore({ client, prefix: "test" }));
     client.destroy();
     const log = await ask(server, "ACL", "LOG");
     assert.ok(Array.isArray(log));
