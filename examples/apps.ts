@@ -4,6 +4,8 @@
  *
  *     deno task run examples/apps.ts
  *
+ * The package of the helpers is one for development here, so the first run downloads all of these.
+ *
  * @module
  */
 import process from "node:process";
