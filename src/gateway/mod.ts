@@ -24,8 +24,9 @@ export { UpstreamError } from "./shared/upstream_error.ts";
 export type { UpstreamErrorInit, UpstreamFailure } from "./shared/upstream_error.ts";
 export { local } from "./upstreams/local.ts";
 export { sdk } from "./upstreams/sdk.ts";
-export type { SdkInit, SdkServer } from "./upstreams/sdk.ts";
+export type { HostedServer, SdkInit, SdkServer } from "./upstreams/sdk.ts";
 export type {
+  AloneInit,
   Caller,
   Downstream,
   OpenInit,

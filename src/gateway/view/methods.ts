@@ -16,6 +16,7 @@ import { isLogLevel } from "../session/translate.ts";
 import type { ListContext } from "../session/upstream_lists.ts";
 import type { UpstreamSessions } from "../session/upstream_sessions.ts";
 import { type ListKind, LISTS } from "../shared/list_kinds.ts";
+import type { UpstreamFacts } from "../types.ts";
 import { mergedCapabilities, mergedInstructions, type UpstreamSummary } from "./capabilities.ts";
 import { mergedList, pageOf, upstreamOfUri } from "./merged_lists.ts";
 
@@ -33,8 +34,8 @@ export interface ViewRequest extends ClientRequest {
     upstreams: readonly UpstreamSummary[],
     capabilities: ServerCapabilities,
   ) => void;
-  /** Tells whether the view serves a single upstream as a server of its own. */
-  readonly isOnly: boolean;
+  /** Takes what the upstream has said, each time it is used, if it is served alone. */
+  readonly opened: (facts: UpstreamFacts) => void;
 }
 
 /** Answers a request. */
@@ -130,15 +131,13 @@ async function discover(request: ViewRequest): Promise<JsonObject> {
  * time.
  */
 async function describe(request: ViewRequest): Promise<JsonObject> {
-  const { exchange, sessions, settings, isOnly } = request;
+  const { exchange, sessions, settings } = request;
   const context = contextOf(request);
   const upstreams = await Promise.all(sessions.names.map(async (name): Promise<UpstreamSummary> => {
     try {
-      const facts = await sessions.lists.factsInTime(name, context, isOnly);
+      const facts = await sessions.lists.factsInTime(name, context, false);
       return { name, capabilities: facts?.capabilities, instructions: facts?.instructions };
-    } catch (error) {
-      // Alone there is nothing else to tell.
-      if (isOnly) throw error;
+    } catch {
       return { name, capabilities: undefined, instructions: undefined };
     }
   }));
@@ -227,7 +226,9 @@ async function subscribe(request: ViewRequest): Promise<JsonObject> {
 }
 
 /** Checks that the client can subscribe to a resource, before anything depends on which one that is. */
-function checkSubscribing({ exchange: { session, params: { uri } }, sessions }: ViewRequest): void {
+export function checkSubscribing(
+  { exchange: { session, params: { uri } }, sessions }: ViewRequest,
+): void {
   if (session === undefined) {
     throw new McpError(ErrorCode.InvalidRequest, "Open a session to subscribe to resources");
   }
@@ -333,7 +334,8 @@ function unknownRef(): McpError {
   return invalid('Give a listed prompt or resource as "ref"');
 }
 
-function contextOf({ exchange, retain }: ViewRequest): ListContext {
+/** Returns what is needed to wait for an upstream on behalf of a request. */
+export function contextOf({ exchange, retain }: ViewRequest): ListContext {
   const { principal, request, signal } = exchange;
   return { principal, request, signal, retain };
 }
