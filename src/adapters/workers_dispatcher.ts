@@ -61,6 +61,7 @@ function guardedHost(host: DispatcherHost, onGone: () => void): DispatcherHost {
     broadcast: (notification, wants) => run((host) => host.broadcast(notification, wants)),
     resourceUpdated: (uri) => run((host) => host.resourceUpdated?.(uri)),
     notify: (session, notification) => run((host) => host.notify?.(session, notification)),
+    closeStream: (session, options) => run((host) => host.closeStream?.(session, options)),
     ask: (session, method, params, signal) => present()?.ask?.(session, method, params, signal),
     share: (name, apply) => {
       const shared = present()?.share?.(name, apply);

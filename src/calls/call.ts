@@ -317,6 +317,13 @@ export class Call extends RequestScope implements Exchange {
     this.#answer.release(options?.retryMs ?? this.#calls.settings.retryMs);
   }
 
+  negotiate(version: ProtocolVersion): boolean {
+    if (this.method !== "initialize" || isModern(version)) return false;
+    if (!this.supportedVersions.includes(version)) return false;
+    this.#inbound.version = version;
+    return true;
+  }
+
   noteUpstream(upstream: string): void {
     this.#upstream = upstream;
   }

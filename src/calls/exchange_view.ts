@@ -100,6 +100,9 @@ export class ExchangeView implements Exchange {
   closeStream(options?: { readonly retryMs?: number }): void {
     this.#exchange.closeStream(options);
   }
+  negotiate(version: ProtocolVersion): boolean {
+    return this.#exchange.negotiate?.(version) === true;
+  }
   noteUpstream(upstream: string): void {
     this.#exchange.noteUpstream?.(upstream);
   }

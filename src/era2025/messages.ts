@@ -3,12 +3,11 @@
  *
  * @module
  */
+import { dispatchNotification } from "../calls/notification.ts";
 import { settleResponse } from "../cluster/question_responses.ts";
 import type { Inbound } from "../http/inbound.ts";
-import { serverBusy } from "../http/refusals.ts";
 import type { Refusal } from "../http/reply.ts";
 import { isPromise, type MaybePromise } from "../internal/types.ts";
-import type { NotificationExchange } from "../protocol/exchange.ts";
 import { type Classified, isRequestId, type JsonRpcNotification } from "../protocol/jsonrpc.ts";
 import type { LiveSession } from "../sessions/live_session.ts";
 import type { Era2025Components } from "./components.ts";
@@ -43,31 +42,16 @@ function takeNotification(
     if (session !== undefined) cancel(components, session, message);
     return;
   }
-  const { reporter, calls: { dispatcher, notifications: slots } } = components;
-  const { share } = inbound;
-  if (dispatcher.notified !== undefined && !slots.take(share)) {
-    return serverBusy(slots.full ? "notification-limit" : "principal-notification-limit");
-  }
-  const noted = message.method === "notifications/initialized" && session !== undefined
-    ? noteInitialized(components, session)
-    : undefined;
-  if (dispatcher.notified === undefined) return noted;
-  const exchange: NotificationExchange = {
-    method: message.method,
-    params: message.params ?? {},
-    protocolVersion: inbound.version,
-    principal: inbound.principal,
-    get request() {
-      return inbound.request;
-    },
+  return dispatchNotification(
+    components.calls,
+    inbound,
+    message,
     session,
-    client: inbound.client,
-    report: reporter.report,
-  };
-  const handled = reporter.background(message.method, () => dispatcher.notified?.(exchange));
-  if (handled === undefined) slots.give(share);
-  else handled.then(() => slots.give(share));
-  return noted;
+    () =>
+      message.method === "notifications/initialized" && session !== undefined
+        ? noteInitialized(components, session)
+        : undefined,
+  );
 }
 
 /** Cancels a request of the same session, on any node. */

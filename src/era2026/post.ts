@@ -6,6 +6,8 @@
  */
 import { Answer } from "../calls/answer.ts";
 import { Call } from "../calls/call.ts";
+import type { Calls } from "../calls/calls.ts";
+import { dispatchNotification } from "../calls/notification.ts";
 import { StopError } from "../calls/stop.ts";
 import type { Inbound } from "../http/inbound.ts";
 import { shuttingDown } from "../http/refusals.ts";
@@ -17,7 +19,7 @@ import { ErrorCode } from "../protocol/errors.ts";
 import type { RefusalReason } from "../protocol/events.ts";
 import type { Dispatcher } from "../protocol/exchange.ts";
 import { checkParamHeaders, checkStandardHeaders } from "../protocol/headers.ts";
-import type { JsonRpcRequest, RequestId } from "../protocol/jsonrpc.ts";
+import type { JsonRpcNotification, JsonRpcRequest, RequestId } from "../protocol/jsonrpc.ts";
 import { clientTooLong } from "../protocol/lengths.ts";
 import { methodFacts } from "../protocol/methods.ts";
 import type { ProtocolVersion } from "../protocol/versions.ts";
@@ -33,10 +35,9 @@ export function post(components: Era2026Components, inbound: Inbound): MaybeProm
   if (content.kind === "response") {
     return invalid("Send responses as inputResponses of the request");
   }
-  // In this era no client notification has a meaning over HTTP.
-  if (content.kind === "notification") return accepted();
-  const { message } = content;
   const { calls, subscriptions } = components;
+  if (content.kind === "notification") return takeNotification(calls, inbound, content.message);
+  const { message } = content;
   const refused = checkRequest(inbound, message, calls.dispatcher, calls.settings.versions);
   if (refused !== undefined) return refused;
   if (calls.closing) return shuttingDown(message.id);
@@ -83,6 +84,23 @@ function run(
   const call = new Call(calls, inbound, undefined, message, answer);
   call.start();
   return answer.reply();
+}
+
+/**
+ * Passes a notification to the dispatcher. In this era no notification of the protocol has a meaning over
+ * HTTP, and others need the envelope, too.
+ */
+function takeNotification(calls: Calls, inbound: Inbound, message: JsonRpcNotification): Reply {
+  const { method, params } = message;
+  if (methodFacts(method) !== undefined || calls.dispatcher.notified === undefined) {
+    return accepted();
+  }
+  const envelope = readEnvelope(params);
+  if (typeof envelope === "string" || envelope.version !== VERSION) return accepted();
+  if (clientTooLong(envelope.client, inbound.bodyLength) !== undefined) return accepted();
+  inbound.version = VERSION;
+  inbound.client = envelope.client;
+  return dispatchNotification(calls, inbound, message, undefined, accepted);
 }
 
 /** Fills in the version, client and log level of a request, or refuses the request. */

@@ -25,8 +25,9 @@ export type { UpstreamErrorInit, UpstreamFailure } from "./shared/upstream_error
 export { lazy } from "./upstreams/lazy.ts";
 export { local } from "./upstreams/local.ts";
 export { sdk } from "./upstreams/sdk.ts";
-export type { SdkInit, SdkServer } from "./upstreams/sdk.ts";
+export type { HostedServer, SdkInit, SdkServer } from "./upstreams/sdk.ts";
 export type {
+  AloneInit,
   Caller,
   Downstream,
   OpenInit,

@@ -28,6 +28,8 @@ export interface UpstreamFacts {
   readonly protocolVersion: ProtocolVersion;
   /** Tells the model how to use the upstream, if the upstream said so. */
   readonly instructions?: string;
+  /** Holds the whole result of the handshake, for clients of an upstream that is served alone. */
+  readonly handshake?: JsonObject;
 }
 
 /** Receives the messages of an upstream that belong to no call. */
@@ -53,6 +55,24 @@ export interface Caller {
   readonly principal: Principal;
   /** Holds the client's HTTP request: its headers may be forwarded. */
   readonly request: Request;
+  /**
+   * Closes the connection of the request's stream, not the stream: the client reconnects for the rest.
+   * Absent if the client can't do that, and for an upstream that isn't served alone.
+   */
+  readonly closeStream?: (() => void) | undefined;
+}
+
+/**
+ * Describes the client's side of a session with an upstream that is served alone: as a server of its own,
+ * which is to see its client as if there were no gateway.
+ */
+export interface AloneInit {
+  /** Names the client's protocol version, in which the upstream should be spoken to. */
+  readonly version: ProtocolVersion;
+  /** Identifies the client's session, if it has one. A secret, which no other process may get. */
+  readonly sessionId: string | undefined;
+  /** Closes the connection of the client's server-to-client stream, not the stream. */
+  closeServerStream(): void;
 }
 
 /**
@@ -64,6 +84,8 @@ export interface OpenInit extends Caller {
   readonly name: string;
   /** Describes the client program. Its capabilities are passed on to the upstream. */
   readonly client: ClientFacts;
+  /** Describes the client's side, if the upstream is served alone. */
+  readonly alone?: AloneInit | undefined;
   /** Receives the messages that belong to no call. */
   readonly downstream: Downstream;
   /** Aborts when the session is no longer needed, or took too long to open. */
@@ -137,6 +159,11 @@ export interface UpstreamCall extends Caller {
   readonly params: JsonObject;
   /** Aborts when the result is no longer needed; the upstream is sent a cancellation. */
   readonly signal: AbortSignal;
+  /**
+   * Tells whether messages outside calls may belong to this one; by default those of a tool, a prompt or
+   * the reading of a resource do.
+   */
+  readonly isClients?: boolean;
   /** Takes a notification of this call: progress, and log messages if their call is known. */
   notify(notification: Notification): void;
   /**

@@ -15,6 +15,7 @@ import {
 } from "../protocol/exchange.ts";
 import type { Report } from "../protocol/reporter.ts";
 import { ASSUMED_VERSION } from "../protocol/versions.ts";
+import { SERVER_STREAM } from "../sessions/server_streams.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 import type { Eras } from "./eras.ts";
 import type { HandlerComponents } from "./components.ts";
@@ -124,6 +125,14 @@ export class HandlerHost implements DispatcherHost {
       },
     };
   }
+
+  closeStream: DispatcherHost["closeStream"] = (sessionId, options) => {
+    const opened = this.#opened();
+    if (opened === undefined) return;
+    const { sessions, settings } = opened.components;
+    const connection = sessions.live.get(sessionId)?.connections.get(SERVER_STREAM);
+    connection?.close("released", { retryMs: options?.retryMs ?? settings.streams.retryMs });
+  };
 
   /** Stops sending. */
   dispose(): void {

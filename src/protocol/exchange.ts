@@ -184,6 +184,13 @@ export interface Exchange {
    */
   closeStream(options?: { readonly retryMs?: number }): void;
   /**
+   * Sets the version that `initialize` negotiates, for a dispatcher that speaks another one than the
+   * endpoint has chosen.
+   *
+   * @returns Whether the endpoint serves the version
+   */
+  negotiate?(version: ProtocolVersion): boolean;
+  /**
    * Passes work that is done for the request after its response, such as the run of a task, through the
    * endpoint's middleware; absent if there is none.
    */
@@ -204,6 +211,7 @@ export type NotificationExchange = Pick<
   | "protocolVersion"
   | "principal"
   | "request"
+  | "localPeer"
   | "session"
   | "client"
   | "report"
@@ -275,6 +283,11 @@ export interface DispatcherHost {
     params: JsonObject,
     signal: AbortSignal,
   ): Promise<JsonObject> | undefined;
+  /**
+   * Closes the connection of a session's server-to-client stream, not the stream: the client reconnects
+   * after `retryMs` milliseconds, by default `streams.retryMs`. Does nothing if this node has none.
+   */
+  closeStream?(sessionId: string, options?: { readonly retryMs?: number }): void;
   /**
    * Applies a document that all handlers with the same store share: small, and seldom changed. `apply`
    * is called with the current version, and within two seconds of each change at any handler with the

@@ -52,6 +52,12 @@ export interface ConnectionOptions {
    * @default {300000}
    */
   readonly timeoutMs?: number;
+  /**
+   * Sets the id of the first request. Ids and progress tokens count up from it.
+   *
+   * @default {1}
+   */
+  readonly firstId?: number;
 }
 
 /** Names the only request that may stay unanswered forever (2026-07-28, Subscriptions). */
@@ -63,8 +69,9 @@ const SESSION_WIDE: ReadonlySet<string> = new Set([
   "notifications/prompts/list_changed",
   "notifications/resources/list_changed",
   "notifications/resources/updated",
-  "notifications/elicitation/complete",
 ]);
+/** Names a notification that belongs to the session unless it comes on the stream of a call. */
+const COMPLETE = "notifications/elicitation/complete";
 
 /** Represents a call that waits for its answer. */
 interface PendingCall {
@@ -110,7 +117,7 @@ export class Connection {
   readonly #calls = new Map<RequestId, PendingCall>();
   readonly #questions: Questions;
   readonly #timeouts: DelayLine;
-  #nextId = 1;
+  #nextId: number;
   /** Holds the error that ended the connection. */
   #ended: { readonly error: unknown } | undefined;
   #closed: Promise<void> | undefined;
@@ -119,6 +126,7 @@ export class Connection {
   constructor(transport: Transport, options: ConnectionOptions) {
     const { clock, downstream, maxCalls = 1000, maxQuestions = 100, timeoutMs = 300_000 } = options;
     this.#transport = transport;
+    this.#nextId = options.firstId ?? 1;
     this.#downstream = downstream;
     this.#maxCalls = maxCalls;
     this.#questions = new Questions(maxQuestions, (response) => this.#sendQuietly(response));
@@ -261,7 +269,8 @@ export class Connection {
     const notification = params === undefined ? { method } : { method, params };
     const subscription = this.#subscriptionOf(params);
     if (subscription !== undefined) return subscription.call.notify(notification);
-    const pending = SESSION_WIDE.has(method) ? undefined : this.#callOf(relatedId);
+    const isSessions = SESSION_WIDE.has(method) || (method === COMPLETE && relatedId === undefined);
+    const pending = isSessions ? undefined : this.#callOf(relatedId);
     if (pending === undefined) return this.#downstream.notified(notification);
     if (pending.questions === 0) pending.timeout.restart();
     pending.call.notify(notification);

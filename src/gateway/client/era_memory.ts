@@ -6,6 +6,8 @@
 import type { Clock } from "../../internal/clock.ts";
 import { isModern, type ProtocolVersion } from "../../protocol/versions.ts";
 import { UpstreamError } from "../shared/upstream_error.ts";
+import type { AloneInit } from "../types.ts";
+import { speaksFirst2025 } from "./handshake.ts";
 
 /** Sets how long an upstream that ended at the probe or left it unanswered isn't probed again, in milliseconds. */
 const SKIP_MS = 3_600_000;
@@ -14,6 +16,8 @@ const SKIP_MS = 3_600_000;
 export interface EraMemoryInit<T> {
   /** Lists the acceptable versions. */
   readonly versions: readonly ProtocolVersion[];
+  /** Describes the client's side, if the upstream is served alone. */
+  readonly alone?: AloneInit | undefined;
   readonly clock: Clock;
   /** Aborts when the session is no longer needed. */
   readonly signal: AbortSignal;
@@ -39,11 +43,13 @@ export class EraMemory {
    *
    * @throws The error of the last attempt
    */
-  async open<T>({ versions, clock, signal, attempt }: EraMemoryInit<T>): Promise<T> {
+  async open<T>({ versions, alone, clock, signal, attempt }: EraMemoryInit<T>): Promise<T> {
     const legacy = versions.filter((version) => !isModern(version));
     const skip = () => this.#skipUntil = clock.now() + SKIP_MS;
     const probed = () => attempt(versions, skip);
     if (legacy.length === 0 || legacy.length === versions.length) return await probed();
+    // The handshake begins with `initialize`, which costs no program its life.
+    if (speaksFirst2025({ alone }, versions)) return await probed();
     const unprobed = () => attempt(legacy, () => {});
     if (clock.now() < this.#skipUntil) {
       try {

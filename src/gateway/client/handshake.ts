@@ -58,12 +58,42 @@ export async function handshake(
 ): Promise<UpstreamFacts> {
   try {
     const version = newestOf("2026", options.versions);
-    return version === undefined
-      ? await initialize(connection, init, options)
+    if (version === undefined) return await initialize(connection, init, options);
+    return speaksFirst2025(init, options.versions)
+      ? await initializeFirst(connection, init, version, options)
       : await probeFirst(connection, init, version, options);
   } catch (error) {
     if (!(error instanceof McpError)) throw error;
     throw new UpstreamError("rejected", { detail: `error ${error.code}` });
+  }
+}
+
+/**
+ * Tells whether the 2025 era is tried first: for a client of that era whose upstream is served alone, and is
+ * to be spoken to in the client's own words.
+ */
+export function speaksFirst2025(
+  { alone }: Pick<OpenInit, "alone">,
+  versions: readonly ProtocolVersion[],
+): boolean {
+  return alone !== undefined && !isModern(alone.version) &&
+    newestOf("2025", versions) !== undefined;
+}
+
+/** Tries the 2025 era, then the other if the upstream answers with an error. */
+async function initializeFirst(
+  connection: Connection,
+  init: OpenInit,
+  version: ProtocolVersion,
+  options: HandshakeOptions,
+): Promise<UpstreamFacts> {
+  try {
+    return await initialize(connection, init, options);
+  } catch (error) {
+    if (!(error instanceof McpError) || init.signal.aborted) throw error;
+    const modern = { ...options, versions: [version] };
+    // What the upstream says about `initialize` is of more use than what it says about a second attempt.
+    return await probeFirst(connection, init, version, modern).catch(() => Promise.reject(error));
   }
 }
 
@@ -184,8 +214,11 @@ async function initialize(
   init: OpenInit,
   { versions, onVersion }: HandshakeOptions,
 ): Promise<UpstreamFacts> {
+  const own = init.alone?.version;
   const params = {
-    protocolVersion: newestOf("2025", versions) ?? throwNoVersion(),
+    protocolVersion: own !== undefined && !isModern(own) && versions.includes(own)
+      ? own
+      : newestOf("2025", versions) ?? throwNoVersion(),
     capabilities: init.client.capabilities,
     clientInfo: init.client.info ?? UNNAMED_CLIENT,
   };
@@ -202,8 +235,9 @@ async function initialize(
 function factsOf(
   protocolVersion: ProtocolVersion,
   info: unknown,
-  { capabilities, instructions }: JsonObject,
+  handshake: JsonObject,
 ): UpstreamFacts {
+  const { capabilities, instructions } = handshake;
   const { name, version } = isObject(info) ? info : {};
   const serverInfo = {
     ...isObject(info) ? info : {},
@@ -215,6 +249,7 @@ function factsOf(
     capabilities: isObject(capabilities) ? capabilities : {},
     protocolVersion,
     ...typeof instructions === "string" && { instructions },
+    handshake,
   };
 }
 

@@ -18,6 +18,9 @@ import type { SessionSettings } from "./session_options.ts";
 import { ListenSubscription, notifyAllChanged, withListChanged } from "./subscription.ts";
 import type { Transport } from "./transport.ts";
 
+/** Limits the id of a session's first request, so that all ids are small integers. */
+const MAX_FIRST_ID = 2 ** 30;
+
 /**
  * Opens a session over a transport.
  *
@@ -38,7 +41,9 @@ export async function openSession(
     ended: (error) => isOpen && init.downstream.ended(error),
   };
   const { timeoutMs, probeTimeoutMs } = options;
-  const connection = new Connection(transport, { clock, downstream, timeoutMs });
+  // A server that serves one client alone may compare what it sees in its sessions.
+  const firstId = init.alone === undefined ? 1 : 1 + Math.floor(Math.random() * MAX_FIRST_ID);
+  const connection = new Connection(transport, { clock, downstream, timeoutMs, firstId });
   try {
     const facts = await handshake(connection, { ...init, downstream }, options);
     const session = isModern(facts.protocolVersion)

@@ -74,7 +74,8 @@ function wireError(error: unknown): JsonRpcError {
   if (error instanceof MissingCapabilityError) {
     const { capability } = error;
     const code = capability.includes(".") ? ErrorCode.InvalidParams : ErrorCode.MethodNotFound;
-    return errorObject(code, `The client doesn't support "${capability}"`);
+    const cause = code === ErrorCode.MethodNotFound ? "Method not found: the" : "The";
+    return errorObject(code, `${cause} client doesn't support "${capability}"`);
   }
   if (error instanceof McpError) return errorObject(error.code, error.message, error.data);
   return errorObject(ErrorCode.InternalError, "Internal error");

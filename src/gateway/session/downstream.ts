@@ -9,12 +9,13 @@ import { ErrorCode, McpError } from "../../protocol/errors.ts";
 import type { McpEvent } from "../../protocol/events.ts";
 import type { ClientFacts, Exchange, Notification } from "../../protocol/exchange.ts";
 import type { JsonObject } from "../../protocol/jsonrpc.ts";
+import { methodFacts } from "../../protocol/methods.ts";
 import type { LogLevel } from "../../protocol/shapes.ts";
 import { type ProtocolVersion, VERSIONS } from "../../protocol/versions.ts";
 import type { GatewaySettings } from "../options.ts";
 import { abortable, deadline } from "../shared/deadline.ts";
 import { CHANGED_LISTS, type ListKind } from "../shared/list_kinds.ts";
-import type { UpstreamCall, UpstreamFacts } from "../types.ts";
+import type { AloneInit, UpstreamCall, UpstreamFacts } from "../types.ts";
 import type { Capacity } from "./capacity.ts";
 import type { Crashes } from "./crashes.ts";
 import { ASKING_METHODS, questionFor, wantsLog } from "./translate.ts";
@@ -30,7 +31,11 @@ export interface DownstreamClient {
   readonly crashes: Crashes;
   /** Identifies who crashes are counted for. */
   readonly crashOwner: string;
+  /** Tells whether the upstream is served alone: then everything that it sends is passed on. */
+  readonly isAlone: boolean;
   readonly version: ProtocolVersion;
+  /** Describes the client's side to an upstream that is served alone. */
+  readonly alone: AloneInit | undefined;
   /** Describes the client, as upstreams may know it. */
   readonly facts: ClientFacts;
   /** Holds the least severe log level that the client wants. */
@@ -58,19 +63,37 @@ export interface DownstreamClient {
   invalidateLists(upstream: string, kinds?: readonly ListKind[]): void;
 }
 
-/** Passes on a notification of a call: progress, and log messages at the level that is wanted. */
+/**
+ * Passes on a notification of a call: progress, log messages at the level that is wanted, and the end of
+ * what the user was asked to do elsewhere.
+ *
+ * @param isAlone Whether the upstream is served alone, so that any other notification is passed on, too
+ */
 export function forwardCallNotification(
   exchange: Exchange,
   { method, params }: Notification,
+  isAlone: boolean,
 ): void {
-  if (method === "notifications/progress") {
-    // A held call continues in another request, which has its own token.
-    const token = progressToken(exchange.params);
-    return exchange.notify({ method, params: { ...params, progressToken: token } });
+  switch (method) {
+    case "notifications/progress": {
+      // A held call continues in another request, which has its own token.
+      const token = progressToken(exchange.params);
+      return exchange.notify({ method, params: { ...params, progressToken: token } });
+    }
+    case "notifications/message":
+      if (!wantsLog(params, exchange.logLevel, exchange.protocolVersion)) return;
+      return exchange.notify({ method, params });
+    case "notifications/elicitation/complete":
+      if (!VERSIONS[exchange.protocolVersion].elicitationModes) return;
+      return exchange.notify({ method, params });
+    default:
+      if (isAlone && isUnknown(method)) exchange.notify({ method, params });
   }
-  if (method !== "notifications/message") return;
-  if (!wantsLog(params, exchange.logLevel, exchange.protocolVersion)) return;
-  exchange.notify({ method, params });
+}
+
+/** Tells whether the protocol doesn't know a notification, so that only its server and client do. */
+function isUnknown(method: string): boolean {
+  return methodFacts(method) === undefined;
 }
 
 /**
@@ -88,15 +111,17 @@ export function forwardNotification(
   const changed = CHANGED_LISTS.get(method);
   if (changed !== undefined) {
     client.invalidateLists(upstream, changed);
-    return client.notify({ method });
+    return client.notify(client.isAlone ? notification : { method });
   }
-  if (method === "notifications/message") {
-    if (!wantsLog(params, client.logLevel, client.version)) return;
+  const isMessage = method === "notifications/message";
+  if (isMessage || (client.isAlone && isUnknown(method))) {
+    if (isMessage && !wantsLog(params, client.logLevel, client.version)) return;
     const [call, ...others] = clientCalls(running);
     if (call === undefined || others.length > 0) return client.notify(notification);
     return call.notify(notification);
   }
   if (method === "notifications/resources/updated") {
+    if (client.isAlone) return client.notify(notification);
     const uri = params?.uri;
     if (typeof uri !== "string") return;
     const addresses = client.subscribedAddresses(upstream, uri);
@@ -124,7 +149,7 @@ export async function forwardQuestion(
   params: JsonObject,
   signal: AbortSignal,
 ): Promise<JsonObject> {
-  const shown = questionFor(method, params, client.facts.capabilities);
+  const shown = questionFor(method, params, client.facts.capabilities, client.isAlone);
   const { settings: { clock, askTimeoutMs } } = client;
   const limit = deadline(clock, askTimeoutMs, signal);
   try {
@@ -150,5 +175,5 @@ export async function forwardQuestion(
 
 /** Returns the calls that messages outside calls may belong to: not the gateway's own. */
 function clientCalls(running: ReadonlySet<UpstreamCall>): readonly UpstreamCall[] {
-  return [...running].filter(({ method }) => ASKING_METHODS.has(method));
+  return [...running].filter(({ method, isClients }) => isClients ?? ASKING_METHODS.has(method));
 }

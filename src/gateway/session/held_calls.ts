@@ -107,11 +107,6 @@ export class HeldCalls {
     this.#calls.delete(call);
     release?.();
   }
-
-  /** Adds to a result what the 2026 era requires. */
-  complete(method: string, result: JsonObject): JsonObject {
-    return modernResult(method, result, this.#settings.info);
-  }
 }
 
 /** Limits the questions of one call at a time. */
@@ -170,12 +165,17 @@ class HeldCall {
       request,
       signal: this.#controller.signal,
       notify: (notification) => {
-        if (this.#round !== undefined) forwardCallNotification(this.#round.exchange, notification);
+        const { isAlone } = this.#session;
+        if (this.#round === undefined) return;
+        forwardCallNotification(this.#round.exchange, notification, isAlone);
       },
       ask: (method, params) => this.#ask(method, params),
     };
     this.#session.request(call).then(
-      (result) => this.#settle({ result: this.#named(withoutResultType(result)) }),
+      (result) => {
+        const own = this.#named(withoutResultType(result));
+        this.#settle({ result: modernResult(this.#method, own, this.#session.info) });
+      },
     ).catch((error) => this.#settle({ error }));
   }
 
@@ -263,7 +263,7 @@ class HeldCall {
       [...this.#questions].map(([key, { method, params }]) => [key, { method, params }]),
     );
     const asked = { resultType: "input_required", inputRequests, requestState };
-    const result = this.#calls.complete(this.#method, asked);
+    const result = modernResult(this.#method, asked, this.#session.info);
     this.#round = undefined;
     round.resolve(result);
     round.exchange.requireInput(result);

@@ -11,7 +11,7 @@ import { ErrorCode, McpError } from "../../protocol/errors.ts";
 import type { UpstreamCloseReason } from "../../protocol/events.ts";
 import type { ClientFacts, Notification } from "../../protocol/exchange.ts";
 import type { JsonObject } from "../../protocol/jsonrpc.ts";
-import type { LogLevel } from "../../protocol/shapes.ts";
+import type { Implementation, LogLevel } from "../../protocol/shapes.ts";
 import { isModern } from "../../protocol/versions.ts";
 import { copyPrincipal } from "../../sessions/owner.ts";
 import { abortable, deadline, type Reject, withDeadline } from "../shared/deadline.ts";
@@ -97,6 +97,11 @@ export class ManagedSession {
     return this.#client.facts;
   }
 
+  /** Tells whether the upstream is served alone. */
+  get isAlone(): boolean {
+    return this.#client.isAlone;
+  }
+
   /** Counts the calls that the upstream is answering. */
   get running(): number {
     return this.#running.size;
@@ -110,6 +115,14 @@ export class ManagedSession {
   /** Tells whether the upstream is a program. */
   get isProgram(): boolean {
     return this.#upstream.kind === "stdio";
+  }
+
+  /**
+   * Describes the server that the client sees: the gateway, or an upstream that is served alone. `undefined`
+   * if it hasn't said so.
+   */
+  get info(): Implementation | undefined {
+    return this.isAlone ? this.facts?.serverInfo : this.#client.settings.info;
   }
 
   /** Holds what the upstream said about itself, while a session is open. */
@@ -185,21 +198,30 @@ export class ManagedSession {
     if (this.#repeats.has(method)) return void this.#repeats.set(method, callerOf(caller));
     for (let next: Caller | undefined = callerOf(caller); next !== undefined;) {
       this.#repeats.set(method, undefined);
-      await this.#notifyInTime(method, next);
+      await this.forward({ method }, next);
       next = this.#repeats.get(method);
     }
     this.#repeats.delete(method);
   }
 
-  async #notifyInTime(method: string, caller: Caller): Promise<void> {
+  /** Sends a notification as it is, if a session is open. */
+  async forward(notification: Notification, caller: Caller): Promise<void> {
     const { session } = this.#opened ?? {};
     if (session === undefined) return;
     const { clock } = this.#client.settings;
     try {
-      await withDeadline({ clock, ms: NOTIFY_MS }, () => session.notify({ method }, caller));
+      await withDeadline(
+        { clock, ms: NOTIFY_MS },
+        () => session.notify(notification, callerOf(caller)),
+      );
     } catch (error) {
-      this.#failed(method, error);
+      this.#failed(notification.method, error);
     }
+  }
+
+  /** Notes that a request of the client has set the log level. */
+  noteLogLevel(level: LogLevel): void {
+    if (this.#opened !== undefined) this.#opened.logLevel = level;
   }
 
   /** Sends the log level that the client wants, if a session is open. */
@@ -340,6 +362,7 @@ export class ManagedSession {
     const init = {
       name: this.name,
       client: facts,
+      alone: this.#client.alone,
       principal: Object.freeze(copyPrincipal(principal)),
       request,
       downstream,

@@ -7,7 +7,7 @@ import { isPromise } from "../../internal/types.ts";
 import { ErrorCode, McpError, QuestionError } from "../../protocol/errors.ts";
 import type { Exchange } from "../../protocol/exchange.ts";
 import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
-import { isModern } from "../../protocol/versions.ts";
+import { isModern, VERSIONS } from "../../protocol/versions.ts";
 import type { GatewaySettings } from "../options.ts";
 import type { UpstreamFacts } from "../types.ts";
 import { forwardCallNotification } from "./downstream.ts";
@@ -15,6 +15,7 @@ import type { HeldCalls } from "./held_calls.ts";
 import type { ManagedSession } from "./managed_session.ts";
 import {
   ASKING_METHODS,
+  isSameEra,
   modernResult,
   questionFor,
   toClient,
@@ -38,11 +39,18 @@ export interface ClientRequest {
   readonly retain: () => () => void;
 }
 
+/** Options for {@linkcode relay}. */
+export interface RelayOptions {
+  /** Puts the names that the client knows into a complete result. */
+  readonly named?: (result: JsonObject) => JsonObject;
+  /** Aborts when the result is no longer needed, for an upstream that is served alone. */
+  readonly signal?: AbortSignal;
+}
+
 /**
  * Relays a request and waits for its result.
  *
  * @param params Parameters with the names that the upstream knows
- * @param named Puts the names that the client knows into a complete result
  * @throws {McpError} If the upstream answers with an error or can't be used
  * @throws {AbortSignal["reason"]} If the request is stopped
  */
@@ -50,12 +58,15 @@ export async function relay(
   request: ClientRequest,
   session: ManagedSession,
   params: JsonObject,
-  named: (result: JsonObject) => JsonObject = (result) => result,
+  { named = (result) => result, signal = request.exchange.signal }: RelayOptions = {},
 ): Promise<JsonObject> {
   const { exchange } = request;
   exchange.noteUpstream?.(session.name);
   const ready = session.ensureOpen(exchange);
   const facts = isPromise(ready) ? await ready : ready;
+  if (session.isAlone && isSameEra(exchange.protocolVersion, facts.protocolVersion)) {
+    return await passOn(exchange, session, params, signal);
+  }
   const sent = toUpstream(params, facts, exchange.logLevel);
   if (!isModern(exchange.protocolVersion)) {
     return named(await askAtOnce(exchange, session, facts, sent));
@@ -65,6 +76,24 @@ export async function relay(
     return result.resultType === "input_required" ? result : named(result);
   }
   return await holdWhileAsking(request, session, sent, named);
+}
+
+/** Passes a request on to an upstream that is served alone in its client's era: nothing is translated. */
+async function passOn(
+  exchange: Exchange,
+  session: ManagedSession,
+  params: JsonObject,
+  signal: AbortSignal,
+): Promise<JsonObject> {
+  const result = await send(exchange, session, params, signal);
+  const asks = isModern(exchange.protocolVersion) && result.resultType === "input_required";
+  if (!asks || !ASKING_METHODS.has(exchange.method)) return result;
+  // The texts of its questions are shown to the user.
+  const { inputRequests } = result;
+  const shown = Object.fromEntries(questionsFor(session, questionsIn(result)));
+  const asked = inputRequests === undefined ? result : { ...result, inputRequests: shown };
+  exchange.requireInput(asked);
+  return asked;
 }
 
 /** Serves a 2025 client: asks it at once when the upstream wants input, and calls the upstream again. */
@@ -136,7 +165,7 @@ function failedQuestion({ method }: Exchange, { message }: McpError): JsonObject
 
 /** Serves a 2026 client of a 2026 upstream: passes one round of questions and answers on. */
 async function passRound(
-  { exchange, state, settings: { info } }: ClientRequest,
+  { exchange, state }: ClientRequest,
   session: ManagedSession,
   { protocolVersion: from }: UpstreamFacts,
   sent: JsonObject,
@@ -158,7 +187,7 @@ async function passRound(
     resultType: "input_required",
     ...Object.keys(inputRequests).length > 0 && { inputRequests },
     requestState: await exchange.sealState(next),
-  }, info);
+  }, session.info);
   exchange.requireInput(asked);
   return asked;
 }
@@ -181,21 +210,41 @@ function send(
   exchange: Exchange,
   session: ManagedSession,
   params: JsonObject,
+  signal: AbortSignal = exchange.signal,
 ): Promise<JsonObject> {
-  const { method, signal, principal, request, protocolVersion } = exchange;
+  const { method, principal, request, protocolVersion } = exchange;
+  const { isAlone } = session;
   return session.request({
     method,
     params,
     signal,
     principal,
     request,
-    notify: (notification) => forwardCallNotification(exchange, notification),
+    ...isAlone && { isClients: true, closeStream: streamCloser(exchange) },
+    notify: (notification) => forwardCallNotification(exchange, notification, isAlone),
     ask: async (method, params) => {
-      const shown = questionFor(method, params, session.client.capabilities);
+      const { capabilities } = session.client;
+      const shown = questionFor(
+        method,
+        params,
+        capabilities,
+        isAlone && !isModern(protocolVersion),
+      );
       if (!isModern(protocolVersion)) return await exchange.ask(method, shown);
       throw new McpError(ErrorCode.Refused, "Ask only during tools, prompts and resources");
     },
   });
+}
+
+/**
+ * Returns a function that closes the connection of a request's stream; `undefined` for a client that can't
+ * resume it before its first event.
+ */
+function streamCloser(exchange: Exchange): (() => void) | undefined {
+  if (exchange.session === undefined || !VERSIONS[exchange.protocolVersion].priming) {
+    return undefined;
+  }
+  return () => exchange.closeStream();
 }
 
 /** Represents a question of an upstream, with its key. */

@@ -8,6 +8,12 @@ import { ownerKey } from "../../sessions/owner.ts";
 import { HOPS_HEADER } from "../shared/hops.ts";
 import { upstreamCapabilities } from "./translate.ts";
 
+/** Holds what is known about the sender of a message. */
+export type SharingFacts = Pick<
+  Exchange,
+  "principal" | "client" | "protocolVersion" | "localPeer" | "request"
+>;
+
 /** Limits the characters by which clients of one address are told apart. */
 const MOST_NAME = 200;
 
@@ -17,11 +23,11 @@ const MOST_NAME = 200;
  * program on this machine: by the loopback address of the connection and the client's name. Behind any
  * other address there may be many users.
  */
-export function sharingKey(exchange: Exchange): string | undefined {
-  const { principal, client, protocolVersion: version } = exchange;
-  const facts = [version, upstreamCapabilities(client, version)];
+export function sharingKey(sender: SharingFacts, isAlone: boolean): string | undefined {
+  const { principal, client, protocolVersion: version } = sender;
+  const facts = [version, upstreamCapabilities(client, version, isAlone)];
   if (!isAnonymous(principal)) return JSON.stringify([ownerKey(principal), ...facts]);
-  const { localPeer: peer, request } = exchange;
+  const { localPeer: peer, request } = sender;
   // Another gateway speaks for many users.
   if (peer === undefined || request.headers.has(HOPS_HEADER)) return undefined;
   const { name = "", version: release = "" } = client.info ?? {};
@@ -33,6 +39,10 @@ export function sharingKey(exchange: Exchange): string | undefined {
  * Returns a key that is equal for requests of one owner, or of anybody who isn't authenticated, whose
  * clients have equal capabilities. Lists may be shared by it, but no state.
  */
-export function listsKey({ principal, client, protocolVersion: version }: Exchange): string {
-  return JSON.stringify([ownerKey(principal), version, upstreamCapabilities(client, version)]);
+export function listsKey(
+  { principal, client, protocolVersion: version }: Exchange,
+  isAlone: boolean,
+): string {
+  const capabilities = upstreamCapabilities(client, version, isAlone);
+  return JSON.stringify([ownerKey(principal), version, capabilities]);
 }

@@ -9,7 +9,7 @@ import type { Exchange } from "../../protocol/exchange.ts";
 import { isModern } from "../../protocol/versions.ts";
 import { type LimitedKind, shareOf } from "./capacity.ts";
 import { LATE_LIST_MS, ListCache } from "./list_cache.ts";
-import { listsKey, sharingKey } from "./sharing_key.ts";
+import { listsKey, type SharingFacts, sharingKey } from "./sharing_key.ts";
 import { type SessionsHost, UpstreamSessions } from "./upstream_sessions.ts";
 
 /** Represents upstream sessions that a request may use. */
@@ -57,13 +57,19 @@ export class StatelessClients {
     return [...this.#single, ...[...this.#shared.values()].map(({ value }) => value.sessions)];
   }
 
+  /** Returns the sessions that are kept for the sender of a notification, if any. */
+  peek(sender: SharingFacts): UpstreamSessions | undefined {
+    const key = sharingKey(sender, this.#host.isAlone);
+    return key === undefined ? undefined : this.#shared.get(key)?.value.sessions;
+  }
+
   /** Returns the sessions that a request may use. */
   acquire(exchange: Exchange): AcquiredSessions {
     const { clock, stateless } = this.#host.settings;
     if (stateless === "request" || !isModern(exchange.protocolVersion)) {
       return this.#acquireSingle(exchange);
     }
-    const key = sharingKey(exchange);
+    const key = sharingKey(exchange, this.#host.isAlone);
     if (key === undefined) {
       if (!this.#hasReported) this.#host.report({ type: "upstream-unshared" });
       this.#hasReported = true;
@@ -177,7 +183,7 @@ export class StatelessClients {
   #cacheFor(exchange: Exchange): ListCache {
     const { clock, listCacheMs, limits: { principals } } = this.#host.settings;
     if (listCacheMs === 0) return this.#createCache();
-    const key = listsKey(exchange);
+    const key = listsKey(exchange, this.#host.isAlone);
     const cached = this.#lists.get(key) ?? { value: this.#createCache(), stopTimer() {} };
     cached.stopTimer();
     // No list is valid for much longer, but some may be fetched after this request has begun.

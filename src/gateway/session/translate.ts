@@ -37,15 +37,18 @@ export const ASKING_METHODS: ReadonlySet<string> = new Set([
 
 /**
  * Returns the client capabilities to send to an upstream: those whose questions the gateway passes on, and
- * extensions.
+ * extensions; or all if it serves the upstream alone.
  */
 export function upstreamCapabilities(
   { capabilities }: ClientFacts,
   version: ProtocolVersion,
+  isAlone: boolean,
 ): ClientCapabilities {
-  const { roots, sampling, elicitation, extensions: given } = capabilities;
-  const extensions = given === undefined ? undefined : extensionsForUpstreams(given);
+  if (isAlone && !isModern(version)) return capabilities;
+  const { roots, sampling, elicitation, extensions: given, ...others } = capabilities;
+  const extensions = given === undefined || isAlone ? given : extensionsForUpstreams(given);
   return {
+    ...isAlone && others,
     ...isObject(roots) && {
       // A client without a session can't notify that they changed.
       roots: roots.listChanged === true && !isModern(version) ? { listChanged: true } : {},
@@ -101,14 +104,19 @@ export function withoutResultType({ resultType: _, ...result }: JsonObject): Jso
   return result;
 }
 
-/** Adds everything that the 2026 era requires of a result. */
+/**
+ * Adds everything that the 2026 era requires of a result.
+ *
+ * @param info Describes the server; `undefined` if that isn't known
+ */
 export function modernResult(
   method: string,
   { resultType = "complete", ...result }: JsonObject,
-  info: Implementation,
+  info: Implementation | undefined,
 ): JsonObject {
   const meta = isObject(result._meta) ? result._meta : {};
-  const whole = { ...result, resultType, _meta: { ...meta, [MetaKey.ServerInfo]: info } };
+  const own = info === undefined ? {} : { [MetaKey.ServerInfo]: info };
+  const whole = { ...result, resultType, _meta: { ...meta, ...own } };
   if (!CACHEABLE.has(method) || resultType !== "complete") return whole;
   const { ttlMs } = result;
   const fresh = typeof ttlMs === "number" && Number.isSafeInteger(ttlMs) && ttlMs > 0 ? ttlMs : 0;
@@ -116,10 +124,16 @@ export function modernResult(
   return { ...whole, ttlMs: fresh, cacheScope: "private" };
 }
 
+/** Tells whether a client and an upstream speak the same era, so that nothing has to be translated. */
+export function isSameEra(client: ProtocolVersion, upstream: ProtocolVersion): boolean {
+  return isModern(client) === isModern(upstream);
+}
+
 /**
  * Checks that an upstream may ask a client a question, and returns its parameters for the client: the
  * user sees invisible characters in its texts.
  *
+ * @param isAlone Whether the upstream is served alone, and may ask with methods of its own
  * @throws {McpError} If clients don't answer the method
  * @throws {MissingCapabilityError} If the client lacks the capability
  */
@@ -127,8 +141,10 @@ export function questionFor(
   method: string,
   params: JsonObject,
   capabilities: ClientCapabilities,
+  isAlone = false,
 ): JsonObject {
   const facts = methodFacts(method);
+  if (facts === undefined && isAlone) return params;
   if (facts?.from !== "server" || facts.kind !== "request" || !facts.clientCapability) {
     throw new McpError(ErrorCode.MethodNotFound, "Ask only with methods that clients answer");
   }

@@ -8,7 +8,7 @@ import { shortHash } from "../../internal/random.ts";
 import { ErrorCode, McpError } from "../../protocol/errors.ts";
 import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
 import { fetchList } from "../client/fetch_list.ts";
-import { withDeadline } from "../shared/deadline.ts";
+import { deadline, withDeadline } from "../shared/deadline.ts";
 import { CHANGED_LISTS, LIST_KINDS, type ListKind, LISTS } from "../shared/list_kinds.ts";
 import type { UpstreamCall, UpstreamFacts } from "../types.ts";
 import { inTime, PendingAnswer, TimeoutError } from "./in_time.ts";
@@ -80,6 +80,40 @@ export class UpstreamLists {
       keys: [`${kind} ${who}`, `${OPENING} ${who}`],
       start: () => this.#fetching(name, kind, context),
     });
+  }
+
+  /**
+   * Fetches a page of a list for a client, within the time limit of a list. If that was in vain a short time
+   * ago, fails at once.
+   *
+   * @param act Fetches it, until its signal aborts
+   * @throws {TimeoutError} If it can't be had in time
+   * @throws {AbortSignal["reason"]} If the signal of the context aborts
+   */
+  async passPage(
+    upstream: string,
+    kind: ListKind,
+    context: ListContext,
+    act: (signal: AbortSignal) => Promise<JsonObject>,
+  ): Promise<JsonObject> {
+    const { failures, report, settings: { clock, listTimeoutMs } } = this.#host;
+    const key = `${kind} ${this.#credentialsKey(context)}`;
+    const failure = failures.get(upstream, key);
+    if (failure?.isSlow === true && clock.now() < failure.retryAt) throw failure.error;
+    const limit = deadline(clock, listTimeoutMs, context.signal);
+    try {
+      const page = await act(limit.signal);
+      failures.remove(upstream, key);
+      return page;
+    } catch (error) {
+      if (error !== limit.signal.reason || context.signal.aborted) throw error;
+      const slow = new TimeoutError(upstream);
+      report({ type: "upstream-slow", upstream, during: LISTS[kind].method });
+      failures.add(upstream, key, { error: slow, isSlow: true });
+      throw slow;
+    } finally {
+      limit.clear();
+    }
   }
 
   /**

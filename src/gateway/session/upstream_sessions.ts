@@ -10,14 +10,15 @@ import { ErrorCode, McpError } from "../../protocol/errors.ts";
 import type { McpEvent, UpstreamCloseReason } from "../../protocol/events.ts";
 import type { ClientFacts, Notification, Principal } from "../../protocol/exchange.ts";
 import type { JsonObject } from "../../protocol/jsonrpc.ts";
+import { methodFacts } from "../../protocol/methods.ts";
 import type { LogLevel } from "../../protocol/shapes.ts";
 import type { ProtocolVersion } from "../../protocol/versions.ts";
 import type { GatewaySettings } from "../options.ts";
 import { ownerKey } from "../../sessions/owner.ts";
 import type { KnownItems } from "../shared/known_items.ts";
 import { KnownAddresses } from "./known_addresses.ts";
+import type { AloneInit, UpstreamFacts } from "../types.ts";
 import { CHANGED_LISTS, LIST_KINDS, type ListKind, LISTS } from "../shared/list_kinds.ts";
-import type { UpstreamFacts } from "../types.ts";
 import { type Capacity, type LimitedKind, shareOf } from "./capacity.ts";
 import { NotificationCoalescer } from "./coalesce.ts";
 import type { Crashes } from "./crashes.ts";
@@ -44,6 +45,10 @@ export interface SessionsHost {
   readonly report: (event: McpEvent) => void;
   /** Tells whether an upstream is only started, and its tools only found, when it is asked for. */
   isLazy(upstream: string): boolean;
+  /** Tells whether the view serves one upstream alone, as a server of its own. */
+  readonly isAlone: boolean;
+  /** Closes the connection of the server-to-client stream of a client's session. */
+  closeStream(sessionId: string): void;
   /** Returns the name that a tool or prompt of an upstream has in the view. */
   rename(upstream: string, name: string): string;
   /** Returns the definition of an upstream's tool with the addresses that it has in the view. */
@@ -95,8 +100,10 @@ export class UpstreamSessions implements DownstreamClient {
   /** Remembers which upstreams the addresses belong to that the client knows. */
   readonly addresses: KnownAddresses;
   readonly facts: ClientFacts;
-  readonly version: ProtocolVersion;
+  readonly isAlone: boolean;
   readonly report: (event: McpEvent) => void;
+  /** Names the version that the client speaks: another one once an upstream has negotiated it. */
+  version: ProtocolVersion;
   logLevel: LogLevel | undefined;
   /** Lists the `list_changed` notifications that were advertised; `undefined` if nothing was yet. */
   advertised: readonly string[] | undefined;
@@ -124,9 +131,10 @@ export class UpstreamSessions implements DownstreamClient {
     // Strangers share nothing but this: the crashes of one would delay the programs of all.
     this.crashOwner = this.share ?? sessionId ?? stranger ?? this.owner;
     this.version = version;
+    this.isAlone = host.isAlone;
     this.facts = {
       ...client.info && { info: client.info },
-      capabilities: upstreamCapabilities(client, version),
+      capabilities: upstreamCapabilities(client, version, host.isAlone),
     };
     this.#host = host;
     this.#sessionId = sessionId;
@@ -176,6 +184,18 @@ export class UpstreamSessions implements DownstreamClient {
   /** Tells whether the client has a session. Without one it can't be notified. */
   get isSession(): boolean {
     return this.#sessionId !== undefined;
+  }
+
+  get alone(): AloneInit | undefined {
+    if (!this.isAlone) return undefined;
+    const sessionId = this.#sessionId;
+    return {
+      version: this.version,
+      sessionId,
+      closeServerStream: () => {
+        if (sessionId !== undefined && !this.isClosed) this.#host.closeStream(sessionId);
+      },
+    };
   }
 
   /** Aborts when `close` is called. */
@@ -247,8 +267,9 @@ export class UpstreamSessions implements DownstreamClient {
 
   notify(notification: Notification): void {
     if (this.#sessionId === undefined || !this.wantsChange(notification.method)) return;
-    if (notification.method === "notifications/message") return this.#send(notification);
-    this.#coalescer.add(notification);
+    // A log message is sent each time, and so is what only the client can tell apart.
+    if (isRepeatable(notification)) this.#coalescer.add(notification);
+    else this.#send(notification);
   }
 
   ask(method: string, params: JsonObject, signal: AbortSignal): Promise<JsonObject> | undefined {
@@ -334,4 +355,9 @@ export class UpstreamSessions implements DownstreamClient {
     if (this.#sessionId === undefined || this.isClosed) return;
     this.#host.notify(this.#sessionId, notification);
   }
+}
+
+/** Tells whether repetitions of a notification may become one: it says no more than that something changed. */
+function isRepeatable({ method }: Notification): boolean {
+  return method !== "notifications/message" && methodFacts(method) !== undefined;
 }

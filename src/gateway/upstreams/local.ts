@@ -15,7 +15,7 @@ import type {
 } from "../../protocol/exchange.ts";
 import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
 import type { Implementation, LogLevel } from "../../protocol/shapes.ts";
-import type { ProtocolVersion } from "../../protocol/versions.ts";
+import { isModern, type ProtocolVersion } from "../../protocol/versions.ts";
 import { STATE_BYTES, StateValues } from "../../sessions/state_values.ts";
 import { abortable } from "../shared/deadline.ts";
 import { CHANGED_LISTS } from "../shared/list_kinds.ts";
@@ -31,7 +31,7 @@ import type {
 } from "../types.ts";
 import { View } from "../view/view.ts";
 
-/** Names the version spoken within the process: in its era a server can ask during a call. */
+/** Names the version spoken within the process by default: in its era a server can ask during a call. */
 const VERSION: ProtocolVersion = "2025-11-25";
 const PAGE_SIZE = 1000;
 const MAX_SUBSCRIPTIONS = 1000;
@@ -71,6 +71,7 @@ export function local(server: Dispatcher): Upstream {
 class LocalSession implements UpstreamSession {
   readonly #server: Dispatcher;
   readonly #init: OpenInit;
+  readonly #version: ProtocolVersion;
   /** Returns a client's request as the server may see it. */
   readonly #shown: (request: Request) => Request;
   readonly #session = new LocalSessionState();
@@ -84,6 +85,8 @@ class LocalSession implements UpstreamSession {
   private constructor(server: Dispatcher, init: OpenInit) {
     this.#server = server;
     this.#init = init;
+    const own = init.alone?.version;
+    this.#version = own === undefined || isModern(own) ? VERSION : own;
     // Another gateway removes it itself: its own upstreams may be given what is mapped on purpose.
     this.#shown = server instanceof View ? (request) => request : withoutLogin;
     this.#detach = server.attach?.({
@@ -151,7 +154,7 @@ class LocalSession implements UpstreamSession {
     const exchange: NotificationExchange = {
       method,
       params,
-      protocolVersion: VERSION,
+      protocolVersion: this.#version,
       principal,
       request: this.#shown(request),
       session: this.#session,
@@ -178,14 +181,14 @@ class LocalSession implements UpstreamSession {
     const { info: clientInfo = { name: "unknown", version: "0" }, capabilities } = client;
     const result = await this.request({
       method: "initialize",
-      params: { protocolVersion: VERSION, capabilities, clientInfo },
+      params: { protocolVersion: this.#version, capabilities, clientInfo },
       signal,
       principal,
       request,
       notify() {},
       ask: () => Promise.reject(new McpError(ErrorCode.Refused, "Ask after initialize")),
     });
-    this.#facts = factsOf(result);
+    this.#facts = factsOf(result, this.#version);
     await this.notify({ method: "notifications/initialized" });
   }
 
@@ -202,7 +205,7 @@ class LocalSession implements UpstreamSession {
       id: this.#nextId++,
       method: call.method,
       params: call.params,
-      protocolVersion: VERSION,
+      protocolVersion: this.#version,
       principal,
       get request() {
         return shown(request);
@@ -212,7 +215,7 @@ class LocalSession implements UpstreamSession {
       get logLevel() {
         return session.logLevel;
       },
-      supportedVersions: [VERSION],
+      supportedVersions: [this.#version],
       signal,
       pageSize: PAGE_SIZE,
       notify: (notification) => {
@@ -224,7 +227,7 @@ class LocalSession implements UpstreamSession {
       openState: async () => undefined,
       sealState: () => Promise.reject(new TypeError("Ask during the call")),
       requireInput() {},
-      closeStream() {},
+      closeStream: () => call.closeStream?.(),
       report,
     };
   }
@@ -258,13 +261,15 @@ class LocalSessionState implements ExchangeSession {
   }
 }
 
-function factsOf({ serverInfo, capabilities, instructions }: JsonObject): UpstreamFacts {
+function factsOf(handshake: JsonObject, protocolVersion: ProtocolVersion): UpstreamFacts {
+  const { serverInfo, capabilities, instructions } = handshake;
   if (!isObject(capabilities)) throw new UpstreamError("protocol");
   return {
     serverInfo: isImplementation(serverInfo) ? serverInfo : { name: "unknown", version: "0" },
     capabilities,
-    protocolVersion: VERSION,
+    protocolVersion,
     ...typeof instructions === "string" && { instructions },
+    handshake,
   };
 }
 

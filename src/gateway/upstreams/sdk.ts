@@ -6,14 +6,18 @@
 import { functionOption } from "../../internal/check.ts";
 import { randomText } from "../../internal/random.ts";
 import type { MaybePromise } from "../../internal/types.ts";
-import type { Principal } from "../../protocol/exchange.ts";
+import type { Dispatcher, Principal } from "../../protocol/exchange.ts";
 import type { RequestId } from "../../protocol/jsonrpc.ts";
+import { isModern } from "../../protocol/versions.ts";
 import { openSession } from "../client/open_session.ts";
-import { checkSessionOptions, type SessionSettings } from "../client/session_options.ts";
+import { checkSessionOptions } from "../client/session_options.ts";
 import type { Message, Transport } from "../client/transport.ts";
+import { checkOptions } from "../options.ts";
+import type { RegisteredUpstream } from "../session/managed_session.ts";
 import { withoutLogin } from "../shared/login.ts";
 import { UpstreamError } from "../shared/upstream_error.ts";
-import type { Caller, OpenInit, Upstream } from "../types.ts";
+import type { AloneInit, Caller, OpenInit, Upstream } from "../types.ts";
+import { View } from "../view/view.ts";
 
 /** Carries messages for a server of an official SDK, as versions 1 and 2 both expect. */
 export interface ServerTransport {
@@ -23,6 +27,8 @@ export interface ServerTransport {
   onclose?: () => void;
   /** Takes errors. */
   onerror?: (error: Error) => void;
+  /** Identifies the client's session, if the server is served alone. */
+  readonly sessionId?: string | undefined;
   /** Starts to carry messages. */
   start(): Promise<void>;
   /** Takes a message of the server, and the id of the request that it relates to. */
@@ -54,8 +60,9 @@ export interface SdkInit {
 }
 
 /**
- * Creates an upstream from a server of an official SDK. Every session gets its own server, which is
- * closed with the session.
+ * Creates an upstream from a server of an official SDK, which is also a dispatcher: pass it to `gateway`
+ * to serve it with others, or to `createMcpHandler` to serve it alone, as itself. Every session gets its own
+ * server, which is closed with the session.
  *
  * @param factory Creates a server that isn't connected yet
  * @throws {TypeError} If `factory` isn't a function
@@ -73,33 +80,76 @@ export interface SdkInit {
  * const gw = gateway({ upstreams: { counter } }); // offers the tool "counter__up"
  * await gw.close();
  * ```
+ *
+ * @example Alone
+ * ```ts
+ * import { McpServer } from "@modelcontextprotocol/sdk/server/mcp.js";
+ * import { createMcpHandler } from "@mooring/mcp";
+ * import { sdk } from "@mooring/mcp/gateway";
+ *
+ * const handler = createMcpHandler(sdk(() => new McpServer({ name: "mine", version: "1.0.0" })));
+ * await handler.close();
+ * ```
  */
-export function sdk(factory: (init: SdkInit) => MaybePromise<SdkServer>): Upstream {
+export function sdk(factory: (init: SdkInit) => MaybePromise<SdkServer>): HostedServer {
   if (functionOption("factory", factory) === undefined) {
     throw new TypeError("Give a function that creates a server: undefined");
   }
-  // Within a process a server asks during a call, as in the 2025 era.
-  const settings = checkSessionOptions({
-    versions: ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"],
-  });
-  return {
-    kind: "sdk",
-    identity: randomText(22),
-    open: (init) => open(factory, init, settings),
-  };
+  return new SdkView(factory);
 }
+
+/** Represents a server as an upstream of a gateway, and as a dispatcher that serves it alone. */
+export interface HostedServer extends Upstream, Dispatcher {
+  /** Pins every session to the process that holds its server. */
+  readonly pinned: true;
+}
+
+/** Names a server that is served alone, in events. */
+const ALONE = "server";
+
+/** Serves a server alone, and opens sessions with it for a gateway. */
+class SdkView extends View implements HostedServer {
+  readonly kind = "sdk";
+  readonly identity: string;
+  readonly #factory: Parameters<typeof sdk>[0];
+
+  constructor(factory: Parameters<typeof sdk>[0]) {
+    const upstreams = new Map<string, RegisteredUpstream>();
+    super({ settings: checkOptions({}), upstreams, only: ALONE });
+    const { kind } = this;
+    const identity = this.identity = randomText(22);
+    this.#factory = factory;
+    const upstream: Upstream = { kind, identity, open: (init) => this.open(init) };
+    upstreams.set(ALONE, { name: ALONE, upstream, identity });
+  }
+
+  open(init: OpenInit): ReturnType<Upstream["open"]> {
+    return open(this.#factory, init);
+  }
+}
+
+/**
+ * Lists the versions of the 2025 era, in which a server asks during a call. The other one is spoken only
+ * with a client of that era that has the server for itself.
+ */
+const SETTINGS_2025 = checkSessionOptions({
+  versions: ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"],
+});
+const SETTINGS = checkSessionOptions({});
 
 async function open(
   factory: Parameters<typeof sdk>[0],
   init: OpenInit,
-  settings: SessionSettings,
 ): ReturnType<Upstream["open"]> {
+  const settings = init.alone !== undefined && isModern(init.alone.version)
+    ? SETTINGS
+    : SETTINGS_2025;
   const { principal, request, signal } = init;
   const server = await factory({ principal, request: withoutLogin(request) });
   if (typeof server?.connect !== "function") {
     throw new TypeError(`Return a server with connect() from the factory: ${typeof server}`);
   }
-  const transport = new SdkTransport(server);
+  const transport = new SdkTransport(server, init.alone);
   try {
     signal.throwIfAborted();
     await transport.connect();
@@ -118,12 +168,15 @@ class SdkTransport implements Transport {
   readonly singleStream = true;
   readonly #server: SdkServer;
   readonly #transport: ServerTransport;
+  readonly #alone: AloneInit | undefined;
   #over = false;
   #closed: Promise<void> | undefined;
 
-  constructor(server: SdkServer) {
+  constructor(server: SdkServer, alone: AloneInit | undefined) {
     this.#server = server;
+    this.#alone = alone;
     this.#transport = {
+      ...alone?.sessionId !== undefined && { sessionId: alone.sessionId },
       start: async () => {},
       send: async (message, options) => {
         if (this.#over) throw new Error("Not connected");
@@ -141,7 +194,7 @@ class SdkTransport implements Transport {
   send(message: Message, caller?: Caller): void {
     if (this.#over) throw new UpstreamError("closed");
     // Each version has its own message types, and both validate messages.
-    this.#transport.onmessage?.(message as never, extraOf(caller) as never);
+    this.#transport.onmessage?.(message as never, extraOf(caller, this.#alone) as never);
   }
 
   close(): Promise<void> {
@@ -163,14 +216,21 @@ class SdkTransport implements Transport {
   }
 }
 
-/** Returns what the SDKs pass to handlers besides the request: its headers and its sender. */
-function extraOf(caller: Caller | undefined): unknown {
+/**
+ * Returns what the SDKs pass to handlers besides the request: its headers and its sender, and what closes
+ * the client's streams.
+ */
+function extraOf(caller: Caller | undefined, alone: AloneInit | undefined): unknown {
   if (caller === undefined) return undefined;
-  const { principal } = caller;
+  const { principal, closeStream } = caller;
   const request = withoutLogin(caller.request);
   const { id, clientId, scopes = [], expiresAt } = principal;
   return {
     request,
+    ...closeStream !== undefined && {
+      closeSSEStream: closeStream,
+      closeStandaloneSSEStream: () => alone?.closeServerStream(),
+    },
     requestInfo: { headers: Object.fromEntries(request.headers) },
     authInfo: {
       token: "",

@@ -12,11 +12,12 @@ import { LOG_LEVELS, type ServerCapabilities } from "../../protocol/shapes.ts";
 import { unknownPrompt, unknownResource, unknownTool } from "../../protocol/unknown.ts";
 import { isModern } from "../../protocol/versions.ts";
 import type { ManagedSession } from "../session/managed_session.ts";
-import { type ClientRequest, relay } from "../session/relay.ts";
+import { type ClientRequest, relay, type RelayOptions } from "../session/relay.ts";
 import { isLogLevel } from "../session/translate.ts";
 import type { ListContext } from "../session/upstream_lists.ts";
 import type { UpstreamSessions } from "../session/upstream_sessions.ts";
 import { type ListKind, LISTS } from "../shared/list_kinds.ts";
+import type { UpstreamFacts } from "../types.ts";
 import { mergedCapabilities, mergedInstructions, type UpstreamSummary } from "./capabilities.ts";
 import type { Addresses } from "./addresses.ts";
 import { findAppTool } from "./app_tools.ts";
@@ -46,10 +47,10 @@ export interface ViewRequest extends ClientRequest {
     upstreams: readonly UpstreamSummary[],
     capabilities: ServerCapabilities,
   ) => void;
-  /** Tells whether the view serves a single upstream as a server of its own. */
-  readonly isOnly: boolean;
   /** Says which tools are found in place of being listed; `undefined` if none are. */
   readonly search: () => ToolSearch | undefined;
+  /** Takes what the upstream has said, each time it is used, if it is served alone. */
+  readonly opened: (facts: UpstreamFacts) => void;
 }
 
 /** Answers a request. */
@@ -173,16 +174,14 @@ async function discover(request: ViewRequest): Promise<JsonObject> {
  * time.
  */
 async function describe(request: ViewRequest): Promise<JsonObject> {
-  const { exchange, sessions, settings, isOnly } = request;
+  const { exchange, sessions, settings } = request;
   const context = contextOf(request);
   const upstreams = await Promise.all(sessions.names.map(async (name): Promise<UpstreamSummary> => {
     if (sessions.isDormant(name)) return { name, capabilities: undefined, instructions: undefined };
     try {
-      const facts = await sessions.lists.factsInTime(name, context, isOnly);
+      const facts = await sessions.lists.factsInTime(name, context, false);
       return { name, capabilities: facts?.capabilities, instructions: facts?.instructions };
-    } catch (error) {
-      // Alone there is nothing else to tell.
-      if (isOnly) throw error;
+    } catch {
       return { name, capabilities: undefined, instructions: undefined };
     }
   }));
@@ -213,7 +212,7 @@ async function callTool(request: ViewRequest): Promise<JsonObject> {
     request,
     session,
     params,
-    named(request, session, toolResultWithReferences),
+    { named: named(request, session, toolResultWithReferences) },
   );
   if (result.isError !== true) sessions.known.add(session.name, "tools", shown);
   const wraps = await isOutputWrapped(request, session, shown, result);
@@ -253,7 +252,7 @@ async function getPrompt(request: ViewRequest): Promise<JsonObject> {
     request,
     target.session,
     { ...params, name: target.name },
-    named(request, target.session, promptResultWithReferences),
+    { named: named(request, target.session, promptResultWithReferences) },
   );
   if (typeof params.name === "string") {
     request.sessions.known.add(target.session.name, "prompts", params.name);
@@ -269,12 +268,14 @@ async function readResource(request: ViewRequest): Promise<JsonObject> {
       request,
       found.session,
       found.uri === address ? params : { ...params, uri: found.uri },
-      named(
-        request,
-        found.session,
-        (result, refer) =>
-          readResultWithReferences(result, (uri) => uri === found.uri ? address : refer(uri)),
-      ),
+      {
+        named: named(
+          request,
+          found.session,
+          (result, refer) =>
+            readResultWithReferences(result, (uri) => uri === found.uri ? address : refer(uri)),
+        ),
+      },
     );
   });
 }
@@ -299,7 +300,9 @@ async function subscribe(request: ViewRequest): Promise<JsonObject> {
 }
 
 /** Checks that the client can subscribe to a resource, before anything depends on which one that is. */
-function checkSubscribing({ exchange: { session, params: { uri } }, sessions }: ViewRequest): void {
+export function checkSubscribing(
+  { exchange: { session, params: { uri } }, sessions }: ViewRequest,
+): void {
   if (session === undefined) {
     throw new McpError(ErrorCode.InvalidRequest, "Open a session to subscribe to resources");
   }
@@ -369,8 +372,8 @@ function named(
   { addresses, sessions }: ViewRequest,
   { name: upstream }: ManagedSession,
   replace: (result: JsonObject, refer: Refer) => JsonObject,
-): ((result: JsonObject) => JsonObject) | undefined {
-  if (addresses === undefined) return undefined;
+): NonNullable<RelayOptions["named"]> {
+  if (addresses === undefined) return (result) => result;
   return (result) => replace(result, addresses.references(sessions, upstream));
 }
 
@@ -426,7 +429,8 @@ function unknownRef(): McpError {
   return invalid('Give a listed prompt or resource as "ref"');
 }
 
-function contextOf({ exchange, retain }: ViewRequest): ListContext {
+/** Returns what is needed to wait for an upstream on behalf of a request. */
+export function contextOf({ exchange, retain }: ViewRequest): ListContext {
   const { principal, request, signal } = exchange;
   return { principal, request, signal, retain };
 }

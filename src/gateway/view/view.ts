@@ -30,12 +30,13 @@ import type { ManagedSession, RegisteredUpstream } from "../session/managed_sess
 import { ownerKey } from "../../sessions/owner.ts";
 import { RecentFailures } from "../session/recent_failures.ts";
 import { type AcquiredSessions, StatelessClients } from "../session/stateless.ts";
-import { ASKING_METHODS, modernResult } from "../session/translate.ts";
+import { ASKING_METHODS, isSameEra, modernResult, toUpstream } from "../session/translate.ts";
 import { type SessionsHost, UpstreamSessions } from "../session/upstream_sessions.ts";
 import { hopsOf } from "../shared/hops.ts";
 import { KnownItems } from "../shared/known_items.ts";
 import { CHANGED_LISTS } from "../shared/list_kinds.ts";
 import { Addresses } from "./addresses.ts";
+import { answerAlone } from "./alone.ts";
 import { listChangedOf, mergedCapabilities } from "./capabilities.ts";
 import { HIDDEN, type Method, METHODS, type ViewRequest } from "./methods.ts";
 import { prefixed, split } from "./names.ts";
@@ -61,7 +62,9 @@ export interface ViewInit {
 export class View implements Dispatcher, SessionsHost {
   readonly pinned = true;
   readonly resourceUpdates = false;
-  readonly serverInfo: Implementation;
+  /** Describes the gateway. An upstream that is served alone says itself who it is. */
+  readonly serverInfo: Implementation | undefined;
+  readonly isAlone: boolean;
   readonly settings: GatewaySettings;
   readonly capacity: Capacity;
   readonly failures: RecentFailures;
@@ -79,6 +82,8 @@ export class View implements Dispatcher, SessionsHost {
   readonly #heldCalls: HeldCalls;
   /** The capabilities that each upstream was last seen with. */
   readonly #seen = new Map<string, JsonObject>();
+  /** Tells in which era an upstream that is served alone was spoken to last. */
+  #isModernUpstream: boolean | undefined;
   /** Holds what `close` waits for. */
   readonly #pendingCloses = new Set<Promise<unknown>>();
   #isClosed = false;
@@ -92,7 +97,9 @@ export class View implements Dispatcher, SessionsHost {
     this.failures = new RecentFailures(settings.clock, { retryMs: settings.listRetryMs });
     this.crashes = new Crashes(settings.clock);
     this.known = new KnownItems(settings.limits.listEntries);
-    this.serverInfo = settings.info;
+    // Where its tools are found in place of being listed, an upstream isn't seen as itself.
+    this.isAlone = only !== undefined && !toolSearch;
+    this.serverInfo = this.isAlone ? undefined : settings.info;
     this.#upstreams = upstreams;
     this.#only = only;
     this.#addresses = only === undefined ? new Addresses(settings.separator, upstreams) : undefined;
@@ -112,6 +119,8 @@ export class View implements Dispatcher, SessionsHost {
     const upstreams = [...this.upstreams.keys()].map((name) => {
       return { name, capabilities: this.#seen.get(name), instructions: undefined };
     });
+    const [alone] = upstreams;
+    if (this.isAlone && alone?.capabilities !== undefined) return listChangedOf(alone.capabilities);
     return listChangedOf(mergedCapabilities(upstreams, true));
   }
 
@@ -171,11 +180,15 @@ export class View implements Dispatcher, SessionsHost {
   dispatch(exchange: Exchange): Promise<JsonObject> {
     const { method, params, mayUse } = exchange;
     const inner = method === "tools/call" ? this.unwrapCall(params) : undefined;
-    if (inner === undefined) return this.#answer(exchange, methodFor(exchange));
+    if (inner === undefined) {
+      const method = methodFor(exchange, this.isAlone);
+      return this.isAlone ? this.#answerAlone(exchange) : this.#answer(exchange, method);
+    }
     // An endpoint that authorizes continues with this call itself: nobody has authorized it here.
     if (mayUse !== undefined) throw unknownTool(inner.name);
     const targetOf = (params: JsonObject) => this.target(method, params);
-    return this.#answer(new ExchangeView(exchange, inner, targetOf), methodFor(exchange));
+    const view = new ExchangeView(exchange, inner, targetOf);
+    return this.#answer(view, methodFor(exchange, this.isAlone));
   }
 
   unwrapCall(params: JsonObject): JsonObject | undefined {
@@ -238,6 +251,7 @@ export class View implements Dispatcher, SessionsHost {
 
   async notified(exchange: NotificationExchange): Promise<void> {
     const { method, session, protocolVersion } = exchange;
+    if (this.isAlone) return await this.#notifyAlone(exchange);
     if (session === undefined) return;
     const sessions = this.#sessions.get(session.id);
     if (method === "notifications/initialized") sessions?.markReachable();
@@ -245,6 +259,28 @@ export class View implements Dispatcher, SessionsHost {
     if (sessions?.facts.capabilities.roots?.listChanged !== true) return;
     const legacy = sessions.used.filter(({ facts }) => facts && !isModern(facts.protocolVersion));
     await Promise.all(legacy.map((each) => each.notify(method, exchange)));
+  }
+
+  /** Passes a notification on to an upstream that is served alone, if a session with it is open. */
+  async #notifyAlone(exchange: NotificationExchange): Promise<void> {
+    const { method, params, session, protocolVersion, principal } = exchange;
+    const sessions = session !== undefined
+      ? this.#sessions.get(session.id)
+      : isModern(protocolVersion)
+      ? this.#stateless.peek(exchange)
+      : undefined;
+    if (sessions === undefined || sessions.owner !== ownerKey(principal)) return;
+    if (method === "notifications/initialized") return sessions.markReachable();
+    const [upstream] = sessions.used;
+    const { facts } = upstream ?? {};
+    if (upstream === undefined || facts === undefined) return;
+    const sent = isSameEra(protocolVersion, facts.protocolVersion)
+      ? params
+      : toUpstream(params, facts, undefined);
+    if (Object.keys(sent).length > 0) await upstream.forward({ method, params: sent }, exchange);
+    else if (methodFacts(method) === undefined) await upstream.forward({ method }, exchange);
+    // Repetitions of it say no more.
+    else await upstream.notify(method, exchange);
   }
 
   attach(host: DispatcherHost): () => void {
@@ -287,6 +323,10 @@ export class View implements Dispatcher, SessionsHost {
       if (answer !== undefined) return answer;
     }
     return undefined;
+  }
+
+  closeStream(sessionId: string): void {
+    for (const host of this.#hosts) host.closeStream?.(sessionId);
   }
 
   readonly report = (event: McpEvent): void => {
@@ -338,17 +378,30 @@ export class View implements Dispatcher, SessionsHost {
   }
 
   async #answer(exchange: Exchange, method: Method, isHidden = false): Promise<JsonObject> {
-    if (this.#isClosed) throw new McpError(ErrorCode.NotAvailable, "The gateway is shutting down");
+    this.#checkOpen();
     hopsOf(exchange.request.headers);
     const modern = isModern(exchange.protocolVersion);
-    const isRetry = modern && ASKING_METHODS.has(exchange.method) &&
-      exchange.params.requestState !== undefined;
-    const state = isRetry ? await exchange.openState() : undefined;
+    const state = isRetry(exchange) ? await exchange.openState() : undefined;
     // What is hidden by now isn't known to run either.
     const result = typeof state?.held === "string" && !isHidden
       ? await this.#heldCalls.resume(exchange, state.held)
       : await this.#answerNew(exchange, method, state);
     return modern ? modernResult(exchange.method, result, this.settings.info) : result;
+  }
+
+  /** Answers a request to an upstream that is served alone. */
+  async #answerAlone(exchange: Exchange): Promise<JsonObject> {
+    this.#checkOpen();
+    hopsOf(exchange.request.headers);
+    // An upstream of the 2026 era keeps its own state with the client.
+    const isOwnState = isRetry(exchange) && this.#isModernUpstream === false;
+    const state = isOwnState ? await exchange.openState() : undefined;
+    if (typeof state?.held === "string") return await this.#heldCalls.resume(exchange, state.held);
+    return await this.#answerNew(exchange, answerAlone, state);
+  }
+
+  #checkOpen(): void {
+    if (this.#isClosed) throw new McpError(ErrorCode.NotAvailable, "The gateway is shutting down");
   }
 
   async #answerNew(
@@ -370,8 +423,8 @@ export class View implements Dispatcher, SessionsHost {
         locate: this.#locate,
         addresses: this.#addresses,
         described: this.#described,
-        isOnly: this.#only !== undefined,
         search: () => this.#search,
+        opened: ({ protocolVersion }) => this.#isModernUpstream = isModern(protocolVersion),
       });
     } finally {
       release();
@@ -411,9 +464,23 @@ export class View implements Dispatcher, SessionsHost {
   };
 }
 
-function methodFor({ method, protocolVersion }: Exchange): Method {
+/** Tells whether a client continues a request, with the state that it was given (2026-07-28). */
+function isRetry({ method, params, protocolVersion }: Exchange): boolean {
+  return isModern(protocolVersion) && ASKING_METHODS.has(method) &&
+    params.requestState !== undefined;
+}
+
+/**
+ * Finds the function that answers a request.
+ *
+ * @param isAlone Whether an upstream that is served alone may have methods of its own
+ * @throws {McpError} If the method isn't served
+ */
+function methodFor({ method, protocolVersion }: Exchange, isAlone: boolean): Method {
+  const facts = methodFacts(method);
+  if (facts === undefined && isAlone) return answerAlone;
   const found = METHODS.get(method);
-  const isServed = methodFacts(method)?.eras.includes(VERSIONS[protocolVersion].era);
+  const isServed = facts?.eras.includes(VERSIONS[protocolVersion].era);
   if (found === undefined || isServed !== true) throw unknownMethod(method);
   return found;
 }
