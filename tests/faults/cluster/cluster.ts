@@ -111,7 +111,7 @@ export class ClusterNode {
   /** Asks it to end, and waits until it has. */
   async drain(): Promise<void> {
     this.#signal("SIGTERM");
-    await soon(this.#exited, "the node to end", 10_000);
+    await soon(this.#exited, "the node to end", 20_000);
     await this.line.close();
   }
 
@@ -139,6 +139,8 @@ export class ClusterNode {
 
 /** Some nodes with one Redis. */
 export class Cluster {
+  /** How long running calls may take when a node ends that is added from now on. */
+  graceMs = 1_000;
   readonly #redis: URL;
   readonly #prefix = uniquePrefix();
   readonly #all: ClusterNode[] = [];
@@ -168,7 +170,11 @@ export class Cluster {
   /** Adds a node, of this version unless the program of another is given. */
   async add(program?: string): Promise<ClusterNode> {
     const name = `node ${++this.#named}`;
-    const node = await ClusterNode.start({ name, prefix: this.#prefix }, this.#redis, program);
+    const node = await ClusterNode.start(
+      { name, prefix: this.#prefix, graceMs: this.graceMs },
+      this.#redis,
+      program,
+    );
     this.#all.push(node);
     return node;
   }

@@ -21,6 +21,8 @@ export interface NodeInit {
   /** Where it reaches Redis. */
   readonly redis: string;
   readonly prefix: string;
+  /** How long running calls may take when it ends, in milliseconds; a second when left out. */
+  readonly graceMs?: number;
 }
 
 /** What a node says. */
@@ -36,7 +38,7 @@ export type EndpointName = "shared" | "pinned";
 /** Takes down what a tool does, before anything else can happen to the process. */
 export type Note = (what: "ran" | "stopped" | "said", call: string) => void;
 
-const { name, redis: url, prefix }: NodeInit = JSON.parse(process.argv[2] ?? "{}");
+const { name, redis: url, prefix, graceMs = 1_000 }: NodeInit = JSON.parse(process.argv[2] ?? "{}");
 
 function write(noted: Noted): void {
   writeSync(1, `${JSON.stringify(noted)}\n`);
@@ -54,7 +56,7 @@ await client.connect();
 async function begin(endpoint: EndpointName, tools: Dispatcher) {
   return await serve(tools, {
     port: 0,
-    graceMs: 1_000,
+    graceMs,
     signals: false,
     store: redisStore({ client, prefix: `${prefix}:${endpoint}` }),
     requests: { stateKeys: ["a secret that is long enough for all of them"] },
