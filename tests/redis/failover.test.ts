@@ -70,7 +70,7 @@ async function failover(
         },
       }),
       {
-        store: redisStore({ client, prefix, timeoutMs: 500 }),
+        store: redisStore({ client, prefix }),
         authenticate: byToken,
         requests: { stateKeys: [STATE_KEY] },
       },

@@ -111,7 +111,7 @@ export class ClusterNode {
   /** Asks it to end, and waits until it has. */
   async drain(): Promise<void> {
     this.#signal("SIGTERM");
-    await soon(this.#exited, "the node to end", 10_000);
+    await soon(this.#exited, "the node to end", 20_000);
     await this.line.close();
   }
 
@@ -142,6 +142,8 @@ type NodeOptions = Pick<NodeInit, "limits" | "pace">;
 
 /** Some nodes with one Redis. */
 export class Cluster {
+  /** How long running calls may take when a node ends that is added from now on. */
+  graceMs = 1_000;
   readonly #redis: URL;
   readonly #prefix = uniquePrefix();
   readonly #all: ClusterNode[] = [];
@@ -174,7 +176,7 @@ export class Cluster {
   async add(program?: string): Promise<ClusterNode> {
     const name = `node ${++this.#named}`;
     const node = await ClusterNode.start(
-      { ...this.#options, name, prefix: this.#prefix },
+      { ...this.#options, name, prefix: this.#prefix, graceMs: this.graceMs },
       this.#redis,
       program,
     );

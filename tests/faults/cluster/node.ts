@@ -26,6 +26,8 @@ export interface NodeInit {
   readonly limits?: HandlerLimits;
   /** How fast its clock runs: 10 makes a lease of 30 seconds last for 3. */
   readonly pace?: number;
+  /** How long running calls may take when it ends, in milliseconds; a second when left out. */
+  readonly graceMs?: number;
 }
 
 /** What a node says. */
@@ -41,9 +43,8 @@ export type EndpointName = "shared" | "pinned";
 /** Takes down what a tool does, before anything else can happen to the process. */
 export type Note = (what: "ran" | "stopped" | "said", call: string) => void;
 
-const { name, redis: url, prefix, limits, pace = 1 }: NodeInit = JSON.parse(
-  process.argv[2] ?? "{}",
-);
+const init: NodeInit = JSON.parse(process.argv[2] ?? "{}");
+const { name, redis: url, prefix, limits, pace = 1, graceMs = 1_000 } = init;
 
 function write(noted: Noted): void {
   writeSync(1, `${JSON.stringify(noted)}\n`);
@@ -66,7 +67,7 @@ await client.connect();
 async function begin(endpoint: EndpointName, tools: Dispatcher) {
   return await serve(tools, {
     port: 0,
-    graceMs: 1_000,
+    graceMs,
     signals: false,
     store: redisStore({ client, prefix: `${prefix}:${endpoint}` }),
     requests: { stateKeys: ["a secret that is long enough for all of them"] },
