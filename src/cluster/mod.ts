@@ -38,7 +38,7 @@ export type { Clock } from "../internal/clock.ts";
 export type { MaybePromise } from "../internal/types.ts";
 export type { SessionEndReason } from "../protocol/events.ts";
 export type { ClientFacts } from "../protocol/exchange.ts";
-export type { JsonObject } from "../protocol/jsonrpc.ts";
+export type { JsonObject, RequestId } from "../protocol/jsonrpc.ts";
 export type { ClientCapabilities, Implementation, LogLevel } from "../protocol/shapes.ts";
 export type { ProtocolVersion } from "../protocol/versions.ts";
 export type {
@@ -54,4 +54,11 @@ export type {
 export { shareKey } from "../sessions/owner.ts";
 export type { Lease, Leases } from "../streams/leases.ts";
 export type { EventBudgetLimits } from "../streams/event_budget.ts";
-export type { EventLog, EventLogLimits, LoggedEvent, Slice } from "../streams/types.ts";
+export type {
+  EventLog,
+  EventLogLimits,
+  LoggedEvent,
+  Slice,
+  StoredRun,
+  StreamRun,
+} from "../streams/types.ts";

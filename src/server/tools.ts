@@ -71,6 +71,15 @@ export interface ToolConfig<
    */
   readonly scopes?: readonly string[];
   /**
+   * Says whether a call of the tool is begun again, once, at another node if its node dies (2025). Its
+   * arguments, up to 64 KiB, are then kept encrypted in the store while its answer is a stream. The tool must
+   * say that this does no harm: `annotations.idempotentHint` must be `true`. Without it such a call ends
+   * with an error.
+   *
+   * @default {false}
+   */
+  readonly retryOnNodeLoss?: boolean;
+  /**
    * Says whether clients that know tasks get a task instead of the result, while the handler runs
    * on (2026-07-28, Tasks extension). Call `server.use(tasks())`, of `@mooring/mcp/tasks`, first.
    */
@@ -212,6 +221,11 @@ export class Tools implements Feature {
     return this.#registry.get(name)?.config.scopes;
   }
 
+  /** Tells whether a call of a tool may be begun again at another node. */
+  retriesOnNodeLoss(name: string): boolean {
+    return this.#registry.get(name)?.config.retryOnNodeLoss === true;
+  }
+
   /** Returns a tool's name, if there is such a tool. */
   target(name: unknown): RequestTarget | undefined {
     return typeof name === "string" ? this.#registry.get(name)?.target : undefined;
@@ -223,6 +237,7 @@ export class Tools implements Feature {
     if (typeof handler !== "function") {
       throw new TypeError(`Give the tool "${name}" a handler: ${typeof handler}`);
     }
+    checkRetry(name, config);
     const { title, description, inputSchema, outputSchema, annotations, icons, _meta } = config;
     const input = inputSchema && compileSchema(inputSchema, "input", `inputSchema of "${name}"`);
     const output = outputSchema &&
@@ -295,6 +310,19 @@ export class Tools implements Feature {
         approveAndRun(tool, args, own, ctx),
     });
   }
+}
+
+/** Checks that only a tool that says so is called again. */
+function checkRetry(name: string, { retryOnNodeLoss = false, annotations }: AnyConfig): void {
+  if (typeof retryOnNodeLoss !== "boolean") {
+    throw new TypeError(
+      `Give a boolean as "retryOnNodeLoss" of "${name}": ${typeof retryOnNodeLoss}`,
+    );
+  }
+  if (!retryOnNodeLoss || annotations?.idempotentHint === true) return;
+  throw new TypeError(
+    `Give the tool "${name}" annotations with "idempotentHint: true", or no "retryOnNodeLoss"`,
+  );
 }
 
 /**

@@ -14,6 +14,7 @@ import {
 import { busContract } from "./bus.ts";
 import { documentsContract } from "./documents.ts";
 import { eventLogContract } from "./event_log.ts";
+import { runsContract } from "./runs.ts";
 import { leasesContract } from "./leases.ts";
 import { nodesContract } from "./nodes.ts";
 import { sessionStoreContract } from "./session_store.ts";
@@ -74,6 +75,11 @@ function stores(name: string, connection: TestClient): void {
   eventLogContract(name, (log) => {
     const { node, ...made } = makeNodes(connection, { log });
     return { ...made, log: node().log };
+  });
+
+  runsContract(name, (log) => {
+    const { node, ...made } = makeNodes(connection, { log });
+    return { ...made, log: () => node().log };
   });
 
   sessionStoreContract(name, (settings) => {

@@ -100,6 +100,16 @@ export class ClusterNode {
     await this.line.close();
   }
 
+  /** Stops it in the middle of whatever it does, until it is resumed. */
+  pause(): void {
+    this.#signal("SIGSTOP");
+  }
+
+  /** Lets it go on. */
+  resume(): void {
+    this.#signal("SIGCONT");
+  }
+
   /** Asks it to end, and waits until it has. */
   async drain(): Promise<void> {
     this.#signal("SIGTERM");
@@ -112,7 +122,7 @@ export class ClusterNode {
     return this.#gone;
   }
 
-  #signal(name: "SIGKILL" | "SIGTERM"): void {
+  #signal(name: "SIGKILL" | "SIGTERM" | "SIGSTOP" | "SIGCONT"): void {
     const { pid } = this.#child;
     // Not the child's own kill(): under Deno that reports the signal as the child's end.
     if (pid !== undefined && !this.#gone) process.kill(pid, name);
@@ -132,7 +142,8 @@ export class ClusterNode {
 /** Some nodes with one Redis. */
 export class Cluster {
   readonly #redis: URL;
-  readonly #prefix = uniquePrefix();
+  /** The beginning of all its keys. */
+  readonly prefix: string = uniquePrefix();
   readonly #all: ClusterNode[] = [];
   #named = 0;
 
@@ -160,7 +171,7 @@ export class Cluster {
   /** Adds a node. */
   async add(): Promise<ClusterNode> {
     const name = `node ${++this.#named}`;
-    const node = await ClusterNode.start({ name, prefix: this.#prefix }, this.#redis);
+    const node = await ClusterNode.start({ name, prefix: this.prefix }, this.#redis);
     this.#all.push(node);
     return node;
   }
