@@ -38,11 +38,15 @@ export class StateSealer {
     this.#options = options;
   }
 
-  /** Encrypts a JSON object. */
-  async seal(data: JsonObject, binding: StateBinding): Promise<string> {
+  /** Encrypts a JSON object, valid for `ttlMs` milliseconds. */
+  async seal(
+    data: JsonObject,
+    binding: StateBinding,
+    ttlMs = this.#options.ttlMs,
+  ): Promise<string> {
     const [key] = await this.#imported();
     if (key === undefined) throw new TypeError("Give a key to seal with");
-    const { clock, ttlMs } = this.#options;
+    const { clock } = this.#options;
     const text = JSON.stringify({ until: clock.now() + ttlMs, data });
     const iv = crypto.getRandomValues(new Uint8Array(IV_BYTES));
     const sealed = await crypto.subtle.encrypt(

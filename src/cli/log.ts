@@ -122,6 +122,7 @@ const EVENT_LEVELS: Partial<Record<McpEvent["type"], Level>> = {
   "upstream-message-dropped": "warn",
   "message-ignored": "warn",
   "node-lost": "warn",
+  "request-lost": "warn",
   "error": "error",
 };
 

@@ -13,6 +13,8 @@ import type { SharedDocumentHandle } from "../protocol/exchange.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 import type { Reporter } from "../protocol/reporter.ts";
 import type { ConnectionInit, NodeConnection } from "./connect.ts";
+import type { ReplyStream } from "../streams/reply_stream.ts";
+import type { StreamSession } from "../streams/streams.ts";
 import type { BusMessage, DispatcherMessage, NodeMessage, OperatorMessage } from "./messages.ts";
 import type { PinnedSessions } from "./pinned_sessions.ts";
 import { SharedDocuments } from "./shared_documents.ts";
@@ -135,6 +137,24 @@ export class Cluster {
     return this.connection?.messenger.send(to, message) ?? false;
   }
 
+  /**
+   * Answers the requests of a stream that a client has resumed here if their node is lost, until the returned
+   * function is called, which is safe to call twice.
+   */
+  followRun(session: string, stream: string): () => void {
+    return this.connection?.lostRuns?.follow(session, stream) ?? (() => {});
+  }
+
+  /** Keeps what another node needs to run a request again, if its tool allows that. */
+  keepRequest(inbound: Inbound, session: string, stream: string): void {
+    this.connection?.retries?.keep(inbound, session, stream);
+  }
+
+  /** Returns the stream of a lost node's answer, if the request is being run again. */
+  continueReply(inbound: Inbound, session: StreamSession): ReplyStream | undefined {
+    return this.connection?.retries?.reply(inbound, session);
+  }
+
   /** Forwards a request to the node that has claimed its session. */
   forward(inbound: Inbound, session: string): Promise<Reply> {
     if (this.connection?.forward !== undefined) return this.connection.forward(inbound, session);
@@ -153,12 +173,18 @@ export class Cluster {
     await this.#drain.put({ draining });
   }
 
+  /** Tells the other nodes that this one runs nothing any more. */
+  async leave(): Promise<void> {
+    await this.connection?.presence?.close();
+  }
+
   /** Leaves the cluster. */
   dispose(): void {
     const { connection } = this;
     this.documents.close();
     if (connection === undefined) return;
     connection.returnShares?.();
+    connection.lostRuns?.close();
     this.#reporter.background("leaving the other nodes", () => connection.messenger.leave());
   }
 }

@@ -11,11 +11,16 @@ import type { Reply } from "../http/reply.ts";
 import type { QuotaStore } from "../internal/quota_store.ts";
 import type { Slots } from "../internal/slots.ts";
 import type { Notification } from "../protocol/exchange.ts";
+import type { StoredRun } from "../streams/types.ts";
+import { LateAnswers } from "../streams/late_answers.ts";
 import { Forwarding, type ForwardingInit } from "./forwarding.ts";
 import type { DispatcherMessage, NodeMessage, OperatorMessage } from "./messages.ts";
+import { LostRuns } from "./lost_runs.ts";
 import { NodeMessenger } from "./messenger.ts";
 import { onNodeMessage } from "./node_messages.ts";
 import { PinnedSessions } from "./pinned_sessions.ts";
+import { Presence } from "./presence.ts";
+import { Retries } from "./retries.ts";
 import type { SharedDocuments } from "./shared_documents.ts";
 import { shareSlots } from "./shares.ts";
 import type { Bus, ConnectNodes } from "./types.ts";
@@ -49,6 +54,12 @@ export interface NodeConnection {
   readonly returnShares: (() => void) | undefined;
   /** The pinned sessions, if sessions are pinned. */
   readonly pinned: PinnedSessions | undefined;
+  /** Which nodes are lost; `undefined` if no other process can use the store. */
+  readonly presence: Presence | undefined;
+  /** The streams of lost nodes; `undefined` if the log doesn't keep what runs where. */
+  readonly lostRuns: LostRuns | undefined;
+  /** The requests that may be run again; `undefined` as above, or if sessions are pinned. */
+  readonly retries: Retries | undefined;
   /** Forwards a request to the node that has claimed its session, if sessions are pinned. */
   readonly forward: ((inbound: Inbound, session: string) => Promise<Reply>) | undefined;
 }
@@ -58,18 +69,31 @@ export interface NodeConnection {
  * {@linkcode Backplane} has it as `connect`.
  */
 export const connectNodes: ConnectNodes = (init: ConnectionInit): NodeConnection => {
-  const { bus, node, clock, keys, reporter: { report } } = init;
+  const { bus, node, clock, keys, reporter: { report }, streams: { log } } = init;
   let pinned: PinnedSessions | undefined;
+  let presence: Presence | undefined;
   const onMessage = (message: NodeMessage, from: string) =>
-    onNodeMessage({ ...init, messenger, pinned }, message, from);
+    onNodeMessage({ ...init, messenger, pinned, presence }, message, from);
   const messenger = new NodeMessenger({ bus, node, clock, keys, onMessage, report });
-  const { quotas: store, calls, streams, listens } = init;
-  const slots = { requests: calls.slots, streams: streams.slots, listens };
+  if (keys !== undefined) presence = new Presence({ ...init, messenger, keys });
+  const { quotas: store, calls, listens } = init;
+  const slots = { requests: calls.slots, streams: init.streams.slots, listens };
   const returnShares = store && shareSlots({ store, node, slots, clock });
-  if (!init.pinned) return { messenger, returnShares, pinned, forward: undefined };
+  const runsHere = (session: string, { requests }: StoredRun) =>
+    init.sessions.live.get(session)?.inflight.all().some(({ id }) => requests.includes(id)) ??
+      false;
+  if (log.endRun !== undefined) {
+    init.streams.lateAnswers = new LateAnswers(log, clock, init.reporter);
+  }
+  const retries = log.run !== undefined && !init.pinned ? new Retries(init) : undefined;
+  const lostRuns = log.run !== undefined && presence !== undefined
+    ? new LostRuns({ ...init, log, presence, retries, runsHere })
+    : undefined;
+  const shared = { messenger, presence, lostRuns, retries, returnShares };
+  if (!init.pinned) return { ...shared, pinned, forward: undefined };
   const forwarding = new Forwarding(init);
   const answer = forwarding.answer.bind(forwarding);
-  const claimed = pinned = new PinnedSessions({ ...init, messenger, answer });
+  const claimed = pinned = new PinnedSessions({ ...init, messenger, presence, answer });
   const forward = (inbound: Inbound, id: string) => forwarding.forward(claimed, inbound, id);
-  return { messenger, returnShares, pinned, forward };
+  return { ...shared, pinned, forward };
 };

@@ -68,6 +68,13 @@ export type ForwardMessage =
   /** The checked requests that are unknown. */
   | { readonly kind: "forward-unknown"; readonly ids: readonly string[] };
 
+/** A message by which a node finds out whether another one is alive. */
+export type PresenceMessage =
+  /** Asks for a `pong`. */
+  | { readonly kind: "ping"; readonly id: string }
+  /** The answer to a `ping`. */
+  | { readonly kind: "pong"; readonly id: string };
+
 /** A forwarded request, as parsed by the node that received it. */
 export interface ForwardedRequest {
   readonly verb: "POST" | "GET" | "DELETE";
@@ -97,4 +104,9 @@ export interface DispatcherMessage {
 }
 
 /** Any message between nodes. */
-export type NodeMessage = BusMessage | ForwardMessage | OperatorMessage | DispatcherMessage;
+export type NodeMessage =
+  | BusMessage
+  | ForwardMessage
+  | PresenceMessage
+  | OperatorMessage
+  | DispatcherMessage;

@@ -44,7 +44,7 @@ export type { Clock } from "../internal/clock.ts";
 export type { MaybePromise } from "../internal/types.ts";
 export type { SessionEndReason } from "../protocol/events.ts";
 export type { ClientFacts } from "../protocol/exchange.ts";
-export type { JsonObject, JsonRpcError } from "../protocol/jsonrpc.ts";
+export type { JsonObject, JsonRpcError, RequestId } from "../protocol/jsonrpc.ts";
 export type {
   LostTask,
   TaskBeat,
@@ -71,4 +71,11 @@ export type {
 export { shareKey } from "../sessions/owner.ts";
 export type { Lease, Leases } from "../streams/leases.ts";
 export type { EventBudgetLimits } from "../streams/event_budget.ts";
-export type { EventLog, EventLogLimits, LoggedEvent, Slice } from "../streams/types.ts";
+export type {
+  EventLog,
+  EventLogLimits,
+  LoggedEvent,
+  Slice,
+  StoredRun,
+  StreamRun,
+} from "../streams/types.ts";

@@ -9,6 +9,7 @@ import type { Sessions } from "../sessions/sessions.ts";
 import type { DispatcherMessage, NodeMessage, OperatorMessage } from "./messages.ts";
 import type { NodeMessenger } from "./messenger.ts";
 import type { PinnedSessions } from "./pinned_sessions.ts";
+import type { Presence } from "./presence.ts";
 import { settleResponse } from "./question_responses.ts";
 import type { SharedDocuments } from "./shared_documents.ts";
 
@@ -20,6 +21,7 @@ export interface NodeMessageTargets {
   readonly sessions: Sessions;
   readonly documents: SharedDocuments;
   readonly pinned: PinnedSessions | undefined;
+  readonly presence: Presence | undefined;
   readonly reporter: Reporter;
   /** Called with the messages of other nodes' operators. */
   readonly onOperatorMessage: (message: OperatorMessage, from: string) => void;
@@ -54,6 +56,9 @@ export function onNodeMessage(
       return broadcast(message.notification);
     case "document":
       return documents.refresh(message.name);
+    case "ping":
+    case "pong":
+      return targets.presence?.onMessage(message, from);
     case "operator":
       return targets.onOperatorMessage(message, from);
     case "dispatcher":

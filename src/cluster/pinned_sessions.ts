@@ -14,7 +14,15 @@ import { Incoming } from "./incoming.ts";
 import type { ForwardedRequest, ForwardMessage } from "./messages.ts";
 import type { NodeMessenger } from "./messenger.ts";
 import { Outgoing } from "./outgoing.ts";
-import { CLAIM_TTL_MS, type Claims, NODE_BEAT_MS, NODE_TTL_MS, type Nodes } from "./types.ts";
+import type { Presence } from "./presence.ts";
+import {
+  CLAIM_TTL_MS,
+  type Claims,
+  NODE_BEAT_MS,
+  NODE_TTL_MS,
+  type Nodes,
+  PRESENT_MS,
+} from "./types.ts";
 
 /** The age at which a claim is renewed, in milliseconds. */
 const RENEW_MS = CLAIM_TTL_MS / 3;
@@ -30,6 +38,8 @@ export interface PinnedSessionsInit {
   /** This node's id. */
   readonly node: string;
   readonly messenger: NodeMessenger;
+  /** Which nodes are lost; `undefined` if no other process can use the store. */
+  readonly presence: Pick<Presence, "isLost"> | undefined;
   readonly nodes: Nodes;
   readonly claims: Claims;
   readonly sessions: Sessions;
@@ -52,6 +62,7 @@ export class PinnedSessions {
   #beatAt: number;
   #sureFrom = 0;
   #stop: (() => void) | undefined;
+  #stopWatch: (() => void) | undefined;
   #checking = false;
   /** The peers that were unknown to the store at the last check, although they were reachable. */
   #missing: ReadonlySet<string> = new Set();
@@ -63,6 +74,7 @@ export class PinnedSessions {
     this.outgoing = new Outgoing(init.messenger, init.clock);
     this.incoming = new Incoming(init.messenger, init.answer);
     this.#arm();
+    if (init.presence !== undefined) this.#watch(init.presence);
   }
 
   /** Handles a message about a forwarded request. */
@@ -126,6 +138,7 @@ export class PinnedSessions {
   async close(): Promise<void> {
     const { nodes, node, clock, messenger } = this.#init;
     this.#stop?.();
+    this.#stopWatch?.();
     this.giveUp(() => true);
     const { promise: late, resolve } = Promise.withResolvers<void>();
     const stop = clock.timer(FLUSH_MS, resolve);
@@ -143,6 +156,19 @@ export class PinnedSessions {
       this.#alive = this.#beat();
       reporter.background("beating", () => this.#alive);
       reporter.background("checking pinned sessions", () => this.#check());
+    });
+  }
+
+  /** Fails what this node has forwarded to nodes that are lost: their sessions may yet come back. */
+  #watch(presence: Pick<Presence, "isLost">): void {
+    const { clock, reporter } = this.#init;
+    this.#stopWatch = clock.timer(PRESENT_MS, () => {
+      this.#watch(presence);
+      for (const node of this.outgoing.nodes) {
+        reporter.background("checking a node", async () => {
+          if (await presence.isLost(node)) this.outgoing.lost(node);
+        });
+      }
     });
   }
 

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Principal } from "../protocol/exchange.ts";
-import { isObject } from "../protocol/jsonrpc.ts";
+import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
 import type { StateBinding, StateSealer } from "../calls/state.ts";
 import { copyPrincipal } from "../sessions/owner.ts";
 
@@ -31,15 +31,17 @@ const DROPPED: ReadonlySet<string> = new Set([
 ]);
 
 /** Encrypts a sender. */
-export async function sealSender(
-  sealer: StateSealer,
-  { headers, principal }: Sender,
-): Promise<string> {
+export async function sealSender(sealer: StateSealer, sender: Sender): Promise<string> {
+  return await sealer.seal(writeSender(sender), BINDING);
+}
+
+/** Writes a sender as JSON. */
+export function writeSender({ headers, principal }: Sender): JsonObject {
   const kept = [...headers].filter(([name]) => !DROPPED.has(name));
   const { expiresAt = Infinity, ...rest } = copyPrincipal(principal);
   // JSON has no infinite number.
   const sender = expiresAt === Infinity ? rest : { ...rest, expiresAt };
-  return await sealer.seal({ headers: kept, principal: sender }, BINDING);
+  return { headers: kept, principal: sender };
 }
 
 /** Decrypts a sender. Returns `undefined` if no node of the cluster encrypted it. */
@@ -48,7 +50,12 @@ export async function openSender(
   sealed: string,
 ): Promise<Sender | undefined> {
   const opened = await sealer.open(sealed, BINDING);
-  if (opened === undefined || !isObject(opened.principal)) return undefined;
+  return opened && readSender(opened);
+}
+
+/** Reads a sender that {@linkcode writeSender} wrote and this cluster encrypted. */
+export function readSender(opened: JsonObject): Sender | undefined {
+  if (!isObject(opened.principal)) return undefined;
   // Decryption proves that a node of the cluster wrote both.
   const headers = new Headers(opened.headers as [string, string][]);
   const principal = opened.principal as unknown as Principal;

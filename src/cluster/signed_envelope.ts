@@ -9,7 +9,7 @@ import type { MessageProblem } from "../protocol/events.ts";
 import { SequenceNumbers } from "./sequence_numbers.ts";
 
 /** The maximum difference between the clocks of sender and recipient, in milliseconds. */
-const WINDOW_MS = 30_000;
+export const WINDOW_MS = 30_000;
 /** The recipient of messages to every node. */
 export const EVERY_NODE = "*";
 
@@ -46,7 +46,7 @@ export class SignedEnvelopes {
     this.#node = node;
     this.#clock = clock;
     this.#numbers = new SequenceNumbers(clock, 2 * WINDOW_MS);
-    this.#keys = Promise.all(keys.map(deriveKey));
+    this.#keys = Promise.all(keys.map((key) => deriveKey(key, LABEL)));
     // The rejection is handled where a key is used.
     this.#keys.catch(() => {});
   }
@@ -87,12 +87,12 @@ export class SignedEnvelopes {
   }
 }
 
-/** Derives a key for this purpose only, so that a secret may be used for others too (RFC 5869). */
-async function deriveKey(secret: string | Uint8Array): Promise<CryptoKey> {
+/** Derives a key for one purpose only, so that a secret may be used for others too (RFC 5869). */
+export async function deriveKey(secret: string | Uint8Array, purpose: string): Promise<CryptoKey> {
   const bytes = typeof secret === "string" ? encoder.encode(secret) : secret.slice();
   const base = await crypto.subtle.importKey("raw", bytes, "HKDF", false, ["deriveKey"]);
   return await crypto.subtle.deriveKey(
-    { name: "HKDF", hash: "SHA-256", salt: new Uint8Array(), info: encoder.encode(LABEL) },
+    { name: "HKDF", hash: "SHA-256", salt: new Uint8Array(), info: encoder.encode(purpose) },
     base,
     { name: "HMAC", hash: "SHA-256", length: 256 },
     false,

@@ -58,6 +58,8 @@ export interface BusMember {
 export interface NodeFacts {
   /** The node's id. */
   readonly id: string;
+  /** The node's proof that it has written this itself. Handlers make and check it; stores keep it. */
+  readonly proof?: string;
 }
 
 /** The time for which a node is alive after its last heartbeat, in milliseconds. */
@@ -65,11 +67,16 @@ export const NODE_TTL_MS = 30_000;
 /** The time between two heartbeats of a node, in milliseconds. */
 export const NODE_BEAT_MS = 10_000;
 
+/** The time for which the calls of a node count as running after its last sign of life, in milliseconds. */
+export const SILENT_MS = 6_000;
+/** The time between two signs of life of a node, in milliseconds. */
+export const PRESENT_MS = 2_000;
+
 /**
  * A registry of the nodes that are alive.
  *
  * An implementation MUST forget a node `ttlMs` milliseconds after its last `beat`, by the store's own
- * clock, and accept every string as an id.
+ * clock, keep the `proof` of a description, and accept every string as an id.
  */
 export interface Nodes {
   /** Records a heartbeat: the node is alive for `ttlMs` milliseconds from now. */

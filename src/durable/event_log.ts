@@ -8,7 +8,8 @@ import { RecentKeys } from "../internal/recent_keys.ts";
 import { utf8Length } from "../internal/utf8.ts";
 import { ErrorCode, errorObject, errorText } from "../protocol/errors.ts";
 import type { RequestId } from "../protocol/jsonrpc.ts";
-import type { EventLog, EventLogLimits, LoggedEvent, Slice } from "../streams/types.ts";
+import { NODE_LOST } from "../protocol/node_loss.ts";
+import type { EventLog, EventLogLimits, LoggedEvent, Slice, StreamRun } from "../streams/types.ts";
 import type { Tables } from "./sql.ts";
 
 /** The time for which a dropped session is remembered, in milliseconds. */
@@ -23,6 +24,7 @@ const MOST_BYTES = 1_900_000;
 const INTERRUPTED = errorObject(
   ErrorCode.NotAvailable,
   "The server restarted while the request ran: nothing is known of its result",
+  NODE_LOST.data,
 );
 
 /** A stream as it is stored. */
@@ -74,13 +76,13 @@ export class SqlEventLog implements EventLog {
     this.#dropped = new RecentKeys(clock, REMEMBER_MS, REMEMBER_MOST);
   }
 
-  open(session: string, stream: string, requests?: readonly RequestId[]): void {
+  open(session: string, stream: string, run?: StreamRun): void {
     if (this.#dropped.has(session) || this.#find(session, stream) !== undefined) return;
     this.#tables.add(
       `INSERT INTO mooring_stream VALUES (?, ?, 0, 1, 0, 0, NULL, ?)`,
       session,
       stream,
-      requests === undefined ? null : JSON.stringify(requests),
+      run === undefined ? null : JSON.stringify(run.requests),
     );
   }
 

@@ -11,7 +11,6 @@ import { isPromise } from "../internal/types.ts";
 import { ErrorCode } from "../protocol/errors.ts";
 import { notificationText } from "../protocol/exchange.ts";
 import { HeaderName } from "../protocol/headers.ts";
-import type { Reporter } from "../protocol/reporter.ts";
 import type { LiveSession } from "../sessions/live_session.ts";
 import { SERVER_STREAM } from "../sessions/server_streams.ts";
 import type { Lease } from "../streams/leases.ts";
@@ -30,11 +29,39 @@ interface SessionReader extends Reader {
 
 /** Answers a GET. */
 export async function get(components: Era2025Components, inbound: Inbound): Promise<Reply> {
-  const { streams, sessions, versions, cluster } = components;
+  const { streams, sessions, cluster } = components;
   if (streams.closing) return shuttingDown();
   const session = await sessions.find(inbound);
-  if (session.kind === "elsewhere") return await cluster.forward(inbound, session.id);
+  if (session.kind === "session") return await getIn(components, inbound, session);
   if (session.kind === "refusal") return session;
+  const reply = await cluster.forward(inbound, session.id);
+  if (!isUnanswered(reply) || !resumesRequest(inbound)) return reply;
+  // The log has the stream of a request, and its end if its node is lost.
+  const here = sessions.ensureLive(session.id);
+  here.record = session.record;
+  return await getIn(components, inbound, here);
+}
+
+/** Tells whether the node that holds a session could not be reached, or didn't answer. */
+function isUnanswered(reply: Reply): boolean {
+  if (reply.kind !== "refusal") return false;
+  const { reason } = reply as Refusal; // as its kind says
+  return reason === "node-unreachable" || reason === "node-silent";
+}
+
+/** Tells whether a GET resumes the stream of a request. */
+function resumesRequest(inbound: Inbound): boolean {
+  const id = parseEventId(inbound.header(HeaderName.LastEventId) ?? "");
+  return id !== undefined && id.stream !== SERVER_STREAM;
+}
+
+/** Answers a GET of a session. */
+async function getIn(
+  components: Era2025Components,
+  inbound: Inbound,
+  session: LiveSession,
+): Promise<Reply> {
+  const { versions } = components;
   const refused = checkVersion(inbound, session.record?.protocolVersion, versions);
   if (refused !== undefined) return refused;
   const { share, principal: { expiresAt }, version } = inbound;
@@ -109,8 +136,15 @@ async function connect(
     streams.slots.give(reader.share);
     return later;
   }
-  const init = { ...reader, stream, after, kind: "request", resumed: true } as const;
+  let stopFollowing: (() => void) | undefined = undefined;
+  let closed = false;
+  const onClose = () => {
+    closed = true;
+    stopFollowing?.();
+  };
+  const init = { ...reader, stream, after, kind: "request", resumed: true, onClose } as const;
   const connected = streams.connectInSlot(init);
+  if (!closed) stopFollowing = cluster.followRun(session.id, stream);
   // The broken connection may still be open on another node.
   cluster.publish({ kind: "resumed", session: session.id, stream });
   return connected.reply;
@@ -129,10 +163,11 @@ function tooLate(streams: Streams, session: LiveSession): Refusal | undefined {
  * the stream begins after the last delivered event
  */
 async function openServerStream(
-  { streams, leases, reporter, secondGet }: Era2025Components,
+  components: Era2025Components,
   reader: SessionReader,
   resumeAfter?: number,
 ): Promise<Reply> {
+  const { streams, leases, reporter, secondGet } = components;
   const { session } = reader;
   let connected: Connected | undefined = undefined;
   let stopFollowing: (() => void) | undefined = undefined;
@@ -186,19 +221,18 @@ async function openServerStream(
     },
   });
   // An event listener may have closed it already.
-  if (!closed) stopFollowing = sendLateResponses(streams.log, reporter, session, connected);
+  if (!closed) stopFollowing = sendLateResponses(components, session, connected);
   return connected.reply;
 }
 
 /** Sends the responses of requests whose streams the client could not resume on a connection that it has. */
 function sendLateResponses(
-  log: EventLog,
-  reporter: Reporter,
+  { streams: { log }, reporter, cluster }: Era2025Components,
   session: LiveSession,
   { sendOther }: Connected,
 ): (() => void) | undefined {
   if (session.lagging.size === 0) return undefined;
-  const stops = [...session.lagging].map((stream) =>
+  const stops = [...session.lagging].flatMap((stream) => [
     followResponse({
       log,
       reporter,
@@ -207,8 +241,9 @@ function sendLateResponses(
       // A connection to the stream itself sends its response.
       send: (data) => session.connections.has(stream) || sendOther(data),
       onSent: () => session.forgetLagging(stream),
-    })
-  );
+    }),
+    cluster.followRun(session.id, stream),
+  ]);
   return () => {
     for (const stop of stops) stop();
   };

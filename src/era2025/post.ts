@@ -91,13 +91,17 @@ function postReady(
 
 /** Opens the stream of an answer, with an event log if there is a session. */
 function openStream(
-  { streams }: Era2025Components,
-  { share, principal: { expiresAt }, version, request, requests }: Inbound,
+  { streams, cluster }: Era2025Components,
+  inbound: Inbound,
   session: LiveSession | undefined,
 ): ReturnType<OpenReplyStream> {
+  const { share, principal: { expiresAt }, version, request, requests } = inbound;
   if (session === undefined) return openDirectReply(streams, { share, expiresAt });
-  const ids = requests.map(({ id }) => id);
-  const reader = { session, share, expiresAt, version, requests: ids };
+  const continued = cluster.continueReply(inbound, session);
+  if (continued !== undefined) return continued;
+  const run = { node: cluster.node, requests: requests.map(({ id }) => id) };
+  const onRun = (stream: string) => cluster.keepRequest(inbound, session.id, stream);
+  const reader = { session, share, expiresAt, version, run, onRun };
   if (streams.clock.perRequest !== true) return openLoggedReply(streams, reader);
   // What the request runs ends with its connection.
   const onClose = () => session.inflight.disconnected(request);

@@ -4,14 +4,13 @@
  *
  * @module
  */
-import type { PinnedSessions } from "../cluster/pinned_sessions.ts";
 import { SERVER_STREAM } from "../sessions/server_streams.ts";
 import type { Eras } from "./eras.ts";
 import type { HandlerHost } from "./dispatcher_host.ts";
 import type { HandlerComponents } from "./components.ts";
 
-/** The time limit for releasing pinned sessions, in milliseconds. */
-const UNPIN_MS = 500;
+/** The time limit for leaving the other nodes, in milliseconds. */
+const LEAVE_MS = 500;
 
 /** Closes a handler. Settles soon after `graceMs`, even if tool handlers don't stop. */
 export async function shutDown(
@@ -40,7 +39,7 @@ export async function shutDown(
   if (!shared) {
     for (const id of [...await sessions.store.ids()]) await sessions.end(id, "shutdown");
   }
-  if (cluster.pinned !== undefined) await unpin(components, cluster.pinned);
+  await leave(components);
   dispose(components, host);
 }
 
@@ -61,19 +60,20 @@ function dispose(
  * Ends the sessions that this node has claimed, and leaves the cluster. If the store fails or is slow,
  * other nodes detect it later.
  */
-async function unpin(
-  { sessions, reporter, settings: { clock } }: HandlerComponents,
-  pinned: PinnedSessions,
+async function leave(
+  { sessions, cluster, reporter, settings: { clock } }: HandlerComponents,
 ): Promise<void> {
+  if (cluster.connection === undefined) return;
   const claimedHere = [...sessions.live.values()].filter(({ claimed }) => claimed);
   const work = [
-    pinned.close(),
+    cluster.leave(),
+    cluster.pinned?.close(),
     ...claimedHere.map(({ id }) => sessions.end(id, "shutdown")),
   ].map((done) =>
-    done.catch((error: unknown) => reporter.failed("giving up pinned sessions", error))
+    done?.catch((error: unknown) => reporter.failed("leaving the other nodes", error))
   );
   const { promise: late, resolve } = Promise.withResolvers<void>();
-  const stop = clock.timer(UNPIN_MS, resolve);
+  const stop = clock.timer(LEAVE_MS, resolve);
   await Promise.race([Promise.all(work), late]);
   stop();
 }

@@ -353,8 +353,15 @@ export type McpEvent =
   | { readonly type: "upstream-output"; readonly upstream: string; readonly text: string }
   /** A message from another node was ignored. */
   | { readonly type: "message-ignored"; readonly reason: MessageProblem }
-  /** A node is dead, and its pinned sessions are lost. */
+  /** A node is dead, or without the store: its calls are lost, and its pinned sessions if it stays so. */
   | { readonly type: "node-lost"; readonly node: string }
+  /** A request whose node was lost was answered with an error, or begun again. */
+  | {
+    readonly type: "request-lost";
+    readonly session: string;
+    readonly node: string;
+    readonly outcome: "failed" | "retried";
+  }
   /** An operator did something, or tried to. */
   | {
     readonly type: "operator-act";

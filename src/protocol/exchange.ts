@@ -384,6 +384,11 @@ export interface Dispatcher {
    */
   isToolList?(tool: string): boolean;
   /**
+   * Tells whether a call of a tool may be begun again at another node if its node dies. MUST only be `true`
+   * for a tool that has no further effect when it runs again.
+   */
+  retriesOnNodeLoss?(tool: string): boolean;
+  /**
    * Tells what a request is about, in names that are registered. Called for events and middleware, so it
    * must be fast, and MUST NOT return a name that a client can make up.
    */

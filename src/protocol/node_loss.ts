@@ -3,8 +3,17 @@
  *
  * @module
  */
+import { ErrorCode, errorObject } from "./errors.ts";
+import type { JsonRpcError } from "./jsonrpc.ts";
 
-/** The message of the error for a call or a task whose node died, or was cut off from the store. */
-export const NODE_LOST =
-  "The server that ran this stopped responding: the tool may have run, in part or to its end. " +
-  "Check what it has done before you call it again";
+/**
+ * The error for a request or a task whose node died, or could not reach the store for so long that the
+ * others count it as dead. Nobody knows how much of it was done. For the 2026 era pass the code through
+ * `modernCode`.
+ */
+export const NODE_LOST: JsonRpcError = errorObject(
+  ErrorCode.NotAvailable,
+  "The node that ran this stopped responding: the tool may have run, and its result is lost. " +
+    "Find out what it has done before you call it again",
+  { reason: "node-lost", mayHaveRun: true },
+);

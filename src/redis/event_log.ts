@@ -4,11 +4,12 @@
  * @module
  */
 import type { Clock } from "../internal/clock.ts";
-import type { EventLog, EventLogLimits, Slice } from "../streams/types.ts";
+import type { RequestId } from "../protocol/jsonrpc.ts";
+import type { EventLog, EventLogLimits, Slice, StoredRun, StreamRun } from "../streams/types.ts";
 import type { Commands } from "./commands.ts";
 import type { Keys } from "./keys.ts";
-import { DROPPED, READ, WRITE } from "./log_scripts.ts";
-import { foreignData, integer, strings } from "./replies.ts";
+import { DROPPED, READ, RUN, WRITE } from "./log_scripts.ts";
+import { foreignData, integer, parseJson, strings } from "./replies.ts";
 import { bounded, timeArgument } from "./script.ts";
 import type { Subscriber } from "./subscriber.ts";
 import { type LogOperation, WriteQueue } from "./write_queue.ts";
@@ -49,12 +50,49 @@ export class RedisEventLog implements EventLog {
     this.#settings = [init.absoluteMs, events, eventBytes, retainMs].map((n) => String(bounded(n)));
   }
 
-  async open(session: string, stream: string): Promise<void> {
-    await this.#write(session, "o", stream);
+  async open(session: string, stream: string, run?: StreamRun): Promise<void> {
+    const lines = run?.node === undefined || run.requests.length === 0
+      ? []
+      : [run.node, ...run.requests.map((id) => JSON.stringify(id))];
+    await this.#write(session, "o", stream, lines.join("\n"));
   }
 
-  append(session: string, stream: string, data: string): Promise<number> {
-    return this.#write(session, "a", stream, data);
+  append(session: string, stream: string, data: string, answer = false): Promise<number> {
+    return this.#write(session, answer ? "r" : "a", stream, data);
+  }
+
+  async run(session: string, stream: string): Promise<StoredRun | undefined> {
+    const { commands, keys, clock } = this.#init;
+    const { streams, events, retention } = keys.log(session);
+    const args = [timeArgument(clock), stream];
+    const reply = await commands.run(RUN, [streams, events, retention], args);
+    if (reply === null) return undefined;
+    const [mark = "", again = ""] = strings(reply, "run");
+    const [, , node, ...ids] = mark.split("\n");
+    if (node === undefined) throw foreignData("run");
+    return { node, requests: ids.map(requestId), again: again || undefined, mark };
+  }
+
+  async keepRequest(session: string, stream: string, request: string): Promise<void> {
+    await this.#write(session, "k", stream, request);
+  }
+
+  async endRun(
+    session: string,
+    stream: string,
+    { mark }: StoredRun,
+    messages: readonly string[],
+  ): Promise<boolean> {
+    return await this.#write(session, "i", stream, JSON.stringify([mark, ...messages])) === 1;
+  }
+
+  async moveRun(
+    session: string,
+    stream: string,
+    { mark }: StoredRun,
+    node: string,
+  ): Promise<boolean> {
+    return await this.#write(session, "m", stream, JSON.stringify([mark, node])) === 1;
   }
 
   async end(session: string, stream: string): Promise<void> {
@@ -169,6 +207,12 @@ export class RedisEventLog implements EventLog {
     const args = [timeArgument(clock), stream, String(after)];
     return commands.run(READ, [streams, events, retention], args);
   }
+}
+
+function requestId(text: string): RequestId {
+  const id = parseJson(text, "run");
+  if (typeof id !== "string" && typeof id !== "number") throw foreignData("run");
+  return id;
 }
 
 /**

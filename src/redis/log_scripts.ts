@@ -12,8 +12,10 @@ export const DROPPED = "dropped";
  * Defines the event log of one session. KEYS are streams (hash), events (stream), retention (sorted
  * set). `streams` has `s:<stream>`, which is `last|delivered|ended|until|kept|bytes|places`
  * with the places of its kept events, `at` (the newest place), `bytes` (of all events),
- * `w:<writer>` (a writer's last batch with its answers), and only `dropped` once the session
- * was dropped. The id of an event is its place. `ended` is 2 for a stream that ended without
+ * `w:<writer>` (a writer's last batch with its answers), `r:<stream>` (the run of a stream that has
+ * not ended: its writer, the writer's last change of it, its node, and the ids of requests without a
+ * response as JSON, one a line), `k:<stream>` (what is kept to run its request again), `kept` (the bytes
+ * of those), and only `dropped` once the session was dropped. The id of an event is its place. `ended` is 2 for a stream that ended without
  * events: it has one place without an event.
  */
 const LOG = `
@@ -34,8 +36,11 @@ end
  * of the session together; a batch that arrives twice (sent again by a client whose connection
  * broke) is applied once; a dropped session stays dropped. ARGV: time, writer, batch, ttl, most
  * events, most bytes, retention, channel, time for which a drop is remembered, and in groups of
- * three `a` (append), `o` (open), `e` (end), `d` (deliver) or `x` (drop), a stream, and
- * the data or the delivered number.
+ * three an operation, a stream, and a value: `a` and `r` (append a message or a response), `o` (open;
+ * the node and the ids of a run, one a line, or nothing), `e` (end), `d` (deliver up to a number), `k`
+ * (keep a request), `i` (end a run: JSON array of the run and the messages to append), `m` (move a run:
+ * JSON array of the run and its next node) or `x` (drop). Only the writer of a run can append to its
+ * stream and end it.
  */
 export const WRITE = script(
   LOG,
@@ -57,7 +62,40 @@ local function notify(name, s)
   end
   changes[positions[name]] = s and first(s) or 0
 end
+local function unkeep(name)
+  local size = redis.call('HSTRLEN', streams, 'k:' .. name)
+  if size == 0 then return end
+  redis.call('HDEL', streams, 'k:' .. name)
+  redis.call('HINCRBY', streams, 'kept', -size)
+end
+local function unrun(name)
+  redis.call('HDEL', streams, 'r:' .. name)
+  unkeep(name)
+end
+local function fenced(name)
+  local run = redis.call('HGET', streams, 'r:' .. name)
+  return run and run:match('^[^\\n]*') ~= ARGV[2], run
+end
+local function setrun(name, rest)
+  redis.call('HSET', streams, 'r:' .. name, ARGV[2] .. '\\n' .. batch .. '\\n' .. rest)
+end
+local function decoded(text)
+  local ok, value = pcall(cjson.decode, text)
+  return ok and value or {}
+end
+local function answered(name, run, data)
+  local node, ids = run:match('^[^\\n]*\\n[^\\n]*\\n([^\\n]*)(.*)$')
+  local left, found = {}, false
+  local id = ids:find('\\n', 2, true) and decoded(data).id
+  for text in ids:gmatch('[^\\n]+') do
+    if not found and (not id or decoded('[' .. text .. ']')[1] == id) then found = true
+    else left[#left + 1] = '\\n' .. text end
+  end
+  setrun(name, node .. table.concat(left))
+  if #left == 0 then unkeep(name) end
+end
 local function forget(name, s)
+  unrun(name)
   for place in s.places:gmatch('%d+') do redis.call('XDEL', events, place .. '-0') end
   bytes = bytes - s.bytes
   redis.call('HDEL', streams, 's:' .. name)
@@ -92,21 +130,68 @@ local function retain(name, s)
   redis.call('ZADD', retention, int(s.till), name)
 end
 local act = {}
-function act.o(name, s) if s.new then save(name, s) end return 0 end
-function act.a(name, s, data)
-  if s.ended > 0 then return 0 end
+function act.o(name, s, run)
+  if s.new then save(name, s) end
+  if run ~= '' and s.ended == 0 and redis.call('HEXISTS', streams, 'r:' .. name) == 0 then
+    setrun(name, run)
+  end
+  return 0
+end
+local function append(name, s, data)
   s.last, s.bytes, bytes = s.last + 1, s.bytes + #data, bytes + #data
   keep(name, s, 'd', data)
   notify(name, load(name) or s)
   return s.last
 end
-function act.e(name, s)
-  if s.ended > 0 then return 0 end
+function act.a(name, s, data)
+  if s.ended > 0 or fenced(name) then return 0 end
+  return append(name, s, data)
+end
+function act.r(name, s, data)
+  local foreign, run = fenced(name)
+  if s.ended > 0 or foreign then return 0 end
+  if run then answered(name, run, data) end
+  return append(name, s, data)
+end
+local function finish(name, s)
+  unrun(name)
   s.ended = s.kept == 0 and 2 or 1
   retain(name, s)
   if s.ended == 2 then keep(name, s) else save(name, s) end
   notify(name, s)
   return 0
+end
+function act.e(name, s)
+  if s.ended > 0 or fenced(name) then return 0 end
+  return finish(name, s)
+end
+function act.k(name, s, request)
+  local foreign, run = fenced(name)
+  local size = tonumber(redis.call('HGET', streams, 'kept') or 0) + #request
+  if foreign or not run or run:match('^[^\\n]*\\n[^\\n]*\\n[^\\n]*$') or size > tonumber(ARGV[6]) then
+    return 0
+  end
+  unkeep(name)
+  redis.call('HSET', streams, 'k:' .. name, request)
+  redis.call('HINCRBY', streams, 'kept', #request)
+  return 0
+end
+function act.i(name, s, value)
+  local list = cjson.decode(value)
+  if s.ended > 0 or redis.call('HGET', streams, 'r:' .. name) ~= list[1] then return 0 end
+  for i = 2, #list do
+    append(name, s, list[i])
+    s = load(name) or s
+  end
+  finish(name, s)
+  return 1
+end
+function act.m(name, s, value)
+  local list = cjson.decode(value)
+  if s.ended > 0 or redis.call('HGET', streams, 'r:' .. name) ~= list[1] then return 0 end
+  unkeep(name)
+  setrun(name, list[2] .. list[1]:match('^[^\\n]*\\n[^\\n]*\\n[^\\n]*(.*)$'))
+  return 1
 end
 function act.d(name, s, n)
   if s.new or tonumber(n) <= s.delivered then return 0 end
@@ -147,6 +232,16 @@ for _, key in ipairs(KEYS) do
 end
 if #changes > 0 then redis.call('PUBLISH', ARGV[8], cjson.encode(changes)) end
 return text`,
+);
+
+/** Reads a stream's run, and what is kept to run its request again. ARGV: time, stream. */
+export const RUN = script(
+  LOG,
+  `
+if redis.call('HEXISTS', streams, 'dropped') == 1 then return false end
+local run = redis.call('HGET', streams, 'r:' .. ARGV[2])
+if not run then return false end
+return {run, redis.call('HGET', streams, 'k:' .. ARGV[2]) or ''}`,
 );
 
 /**

@@ -63,9 +63,9 @@ export class RedisNodes implements Nodes {
     this.#init = init;
   }
 
-  async beat({ id }: NodeFacts, ttlMs: number): Promise<void> {
+  async beat({ id, proof }: NodeFacts, ttlMs: number): Promise<void> {
     const { commands, keys, clock } = this.#init;
-    const value = JSON.stringify({ id });
+    const value = JSON.stringify({ id, proof });
     await commands.run(PUT, [keys.node(id)], [timeArgument(clock), value, String(ttlMs)]);
   }
 
@@ -78,7 +78,7 @@ export class RedisNodes implements Nodes {
     if (text === undefined) return undefined;
     const facts = parseJson(text, "node");
     if (!isObject(facts) || facts.id !== id) throw foreignData("node");
-    return { id };
+    return typeof facts.proof === "string" ? { id, proof: facts.proof } : { id };
   }
 
   async leave(id: string): Promise<void> {

@@ -7,10 +7,10 @@ import type { Delay } from "../internal/delay_line.ts";
 import type { Commands } from "./commands.ts";
 
 /**
- * Names what to do with a stream: `o`pen, `a`ppend, `e`nd, `d`eliver, or `x` to drop the whole
- * session.
+ * Names what to do with a stream: `o`pen, `a`ppend, append a `r`esponse, `e`nd, `d`eliver, `k`eep a request,
+ * `i`nterrupt (end) or `m`ove its run, or `x` to drop the whole session.
  */
-export type LogOperation = "o" | "a" | "e" | "d" | "x";
+export type LogOperation = "o" | "a" | "r" | "e" | "d" | "k" | "i" | "m" | "x";
 
 /** Represents one operation to write. */
 interface Op {
@@ -56,8 +56,8 @@ export class WriteQueue {
    *
    * @param act What to do
    * @param stream The stream to do it to
-   * @param value The data of an event, or the delivered number
-   * @returns The number of an appended event, otherwise 0
+   * @param value What the operation needs, as `WRITE` says
+   * @returns The number of an appended event; 1 if a run was ended or moved; otherwise 0
    * @throws {Error} If too many operations wait, or Redis fails or doesn't answer in time
    */
   add(act: LogOperation, stream: string, value: string): Promise<number> {

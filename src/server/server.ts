@@ -282,6 +282,11 @@ export class McpServer implements Dispatcher {
     return this.#tools.headerParams(tool);
   }
 
+  /** Tells whether a call of a tool may be begun again at another node. */
+  retriesOnNodeLoss(tool: string): boolean {
+    return this.#tools.retriesOnNodeLoss(tool);
+  }
+
   /** Returns the scopes that a principal needs to call a tool. */
   toolScopes(tool: string): readonly string[] | undefined {
     return this.#tools.scopes(tool);

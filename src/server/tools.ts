@@ -71,18 +71,19 @@ export interface ToolConfig<
    */
   readonly scopes?: readonly string[];
   /**
-   * Says whether clients that know tasks get a task instead of the result, while the handler runs
-   * on (2026-07-28, Tasks extension). Call `server.use(tasks())`, of `@mooring/mcp/tasks`, first.
-   */
-  readonly task?: TaskSupport | ToolTask<ArgumentsOf<Input>>;
-  /**
-   * Says whether the tool may run again, once, at another node when the node that runs it dies: then
-   * it may have run before. Only for a tool with `annotations.idempotentHint`. Without it, the client
-   * gets an error that says so.
+   * Says whether a call of the tool is begun again, once, at another node if its node dies: a call of 2025
+   * that is answered with a stream, or a task. The arguments of such a call, up to 64 KiB, are kept encrypted
+   * in the store, those of a task as they are. The tool must say that this does no harm:
+   * `annotations.idempotentHint` must be `true`. Without it such a call ends with an error.
    *
    * @default {false}
    */
   readonly retryOnNodeLoss?: boolean;
+  /**
+   * Says whether clients that know tasks get a task instead of the result, while the handler runs
+   * on (2026-07-28, Tasks extension). Call `server.use(tasks())`, of `@mooring/mcp/tasks`, first.
+   */
+  readonly task?: TaskSupport | ToolTask<ArgumentsOf<Input>>;
 }
 
 /** Lists what to change about a tool; omitted fields stay as they are. */
@@ -222,6 +223,11 @@ export class Tools implements Feature {
     return this.#registry.get(name)?.config.scopes;
   }
 
+  /** Tells whether a call of a tool may be begun again at another node. */
+  retriesOnNodeLoss(name: string): boolean {
+    return this.#registry.get(name)?.config.retryOnNodeLoss === true;
+  }
+
   /** Returns a tool's name, if there is such a tool. */
   target(name: unknown): RequestTarget | undefined {
     return typeof name === "string" ? this.#registry.get(name)?.target : undefined;
@@ -230,15 +236,10 @@ export class Tools implements Feature {
   #define(name: string, config: AnyConfig, handler: AnyHandler): Tool {
     checkName("tool", name);
     if (config.scopes !== undefined) checkScopes(`scopes of "${name}"`, config.scopes);
-    const { retryOnNodeLoss } = config;
-    if (retryOnNodeLoss === true && config.annotations?.idempotentHint !== true) {
-      throw new TypeError(
-        `Give "annotations.idempotentHint" with "retryOnNodeLoss", if "${name}" may run twice`,
-      );
-    }
     if (typeof handler !== "function") {
       throw new TypeError(`Give the tool "${name}" a handler: ${typeof handler}`);
     }
+    checkRetry(name, config);
     const { title, description, inputSchema, outputSchema, annotations, icons, _meta } = config;
     const input = inputSchema && compileSchema(inputSchema, "input", `inputSchema of "${name}"`);
     const output = outputSchema &&
@@ -312,6 +313,19 @@ export class Tools implements Feature {
         approveAndRun(tool, args, own, ctx),
     });
   }
+}
+
+/** Checks that only a tool that says so is called again. */
+function checkRetry(name: string, { retryOnNodeLoss = false, annotations }: AnyConfig): void {
+  if (typeof retryOnNodeLoss !== "boolean") {
+    throw new TypeError(
+      `Give a boolean as "retryOnNodeLoss" of "${name}": ${typeof retryOnNodeLoss}`,
+    );
+  }
+  if (!retryOnNodeLoss || annotations?.idempotentHint === true) return;
+  throw new TypeError(
+    `Give the tool "${name}" annotations with "idempotentHint: true", or no "retryOnNodeLoss"`,
+  );
 }
 
 /**

@@ -55,6 +55,7 @@ export interface SessionElsewhere {
   readonly kind: "elsewhere";
   /** The session's id. */
   readonly id: string;
+  readonly record: SessionRecord;
 }
 
 /** The result of looking a session up. */
@@ -135,7 +136,9 @@ export class Sessions {
 
   #found(id: string, found: Found, live: LiveSession | undefined): Lookup {
     if (found.record !== undefined) {
-      if (this.#init.pinned && live?.claimed !== true) return { kind: "elsewhere", id };
+      if (this.#init.pinned && live?.claimed !== true) {
+        return { kind: "elsewhere", id, record: found.record };
+      }
       const session = live ?? this.ensureLive(id);
       if (live === undefined) this.#armSweep();
       if (session.ended) return sessionNotFound("session-unknown");

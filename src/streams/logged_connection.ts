@@ -9,7 +9,7 @@ import { isPromise } from "../internal/types.ts";
 import type { McpEvent, StreamCloseReason } from "../protocol/events.ts";
 import { eventId } from "./replay.ts";
 import { frame, KEEP_ALIVE, primingFrame, retryFrame } from "./sse.ts";
-import type { EventLog, LoggedEvent, Slice } from "./types.ts";
+import type { EventLog, LoggedEvent, Slice, StreamRun } from "./types.ts";
 
 const DEFAULT_BUFFER_BYTES = 65_536;
 const encoder = new TextEncoder();
@@ -26,6 +26,8 @@ export interface LoggedConnectionOptions {
   readonly after: number;
   /** Whether to send a priming event first (2025-11-25). */
   readonly priming: boolean;
+  /** The requests that a new stream responds to. */
+  readonly run?: StreamRun | undefined;
   /** The `retry` time sent to the client, in milliseconds. */
   readonly retryMs: number;
   /** The delay line of keep-alive comments, shared by all connections. */
@@ -156,12 +158,13 @@ export class LoggedConnection {
   }
 
   #begin(): void {
-    const { log, session, stream, after, priming, retryMs } = this.#options;
+    const { log, session, stream, after, priming, run } = this.#options;
     try {
       if (priming) {
-        this.#enqueue(primingFrame(eventId(stream, after), retryMs));
-        // From now on the client may resume the stream, even before its first event.
-        if (after === 0) this.#settle(log.open(session, stream));
+        // From then on the client may resume the stream, even before its first event.
+        const opened = after === 0 ? log.open(session, stream, run) : undefined;
+        if (opened === undefined) this.#prime();
+        else opened.then(() => this.#prime(), (error: unknown) => this.#fail(error));
       }
       this.#unwatch = log.watch(session, stream, this.#wake);
       this.#pump();
@@ -170,6 +173,13 @@ export class LoggedConnection {
     }
     // The log may have ended the connection before `watch` returned.
     if (!this.#open) this.#stopWatching();
+  }
+
+  /** Sends the priming event, unless an event with an id was faster. */
+  #prime(): void {
+    const { stream, after, retryMs } = this.#options;
+    if (!this.#open || this.#lastSent !== after) return;
+    this.#enqueue(primingFrame(eventId(stream, after), retryMs));
   }
 
   readonly #wake = (oldest = 0, appended?: LoggedEvent): void => {

@@ -15,6 +15,8 @@ import type { Reader, Streams } from "./streams.ts";
 export interface LoggedReplyInit extends Reader {
   /** Called when the first connection has closed. */
   readonly onClose?: () => void;
+  /** Called with the stream's name when its run has been passed to a log of several processes. */
+  readonly onRun?: (stream: string) => void;
 }
 
 /**
@@ -46,6 +48,8 @@ class LoggedReply implements ReplyStream {
   /** A response that the log failed to append before the connection. */
   #unlogged: string | undefined;
   #ended = false;
+  /** Whether a response is appended later, which then ends the stream. */
+  #late = false;
   #answering: Promise<unknown> | undefined;
 
   constructor(streams: Streams, reader: LoggedReplyInit) {
@@ -53,13 +57,21 @@ class LoggedReply implements ReplyStream {
     this.#reader = reader;
     this.#stream = reader.session.nameStream();
     if (streams.log.appendStream !== undefined) this.#pending = [];
+    else {
+      // First of all: the responses that are appended are those of the run.
+      streams.openLog(reader.session, this.#stream, reader.run);
+      reader.onRun?.(this.#stream);
+    }
   }
 
   reply(): Reply {
     const pending = this.#pending ?? [];
     if (this.#ended && pending.length > 0) return this.#whole(pending);
-    this.#pending = undefined;
     const stream = this.#stream;
+    if (this.#pending !== undefined) {
+      this.#streams.openLog(this.#reader.session, stream, this.#reader.run);
+    }
+    this.#pending = undefined;
     const { reply } = this.#streams.connectInSlot({
       ...this.#reader,
       stream,
@@ -115,13 +127,19 @@ class LoggedReply implements ReplyStream {
     if (answer) this.#answering = appended;
   }
 
-  /** Sends a response that the log failed to append to the connected client. */
+  /**
+   * Sends a response that the log failed to append to the connected client. One that has resumed elsewhere
+   * gets it once the log is back.
+   */
   #sendUnlogged(answer: string): void {
+    const { lateAnswers } = this.#streams;
+    if (lateAnswers?.add(this.#reader.session.id, this.#stream, answer)) this.#late = true;
     this.#unlogged = answer;
     this.#connection?.close("failed", { last: answer });
   }
 
   #end(): void {
+    if (this.#late) return;
     const { log, reporter } = this.#streams;
     reporter.background(
       "ending a stream",

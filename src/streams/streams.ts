@@ -10,12 +10,12 @@ import { shortHash } from "../internal/random.ts";
 import { Slots } from "../internal/slots.ts";
 import type { MaybePromise } from "../internal/types.ts";
 import type { Reply } from "../http/reply.ts";
-import type { RequestId } from "../protocol/jsonrpc.ts";
 import type { Reporter } from "../protocol/reporter.ts";
 import { type ProtocolVersion, VERSIONS } from "../protocol/versions.ts";
+import type { LateAnswers } from "./late_answers.ts";
 import { LoggedConnection } from "./logged_connection.ts";
 import { sseReply } from "./sse.ts";
-import type { EventLog } from "./types.ts";
+import type { EventLog, StreamRun } from "./types.ts";
 
 /** The checked options of streams. */
 export interface StreamSettings {
@@ -55,8 +55,8 @@ export interface Reader {
   readonly expiresAt: number | undefined;
   /** The protocol version of the client. */
   readonly version: ProtocolVersion;
-  /** The ids of the requests that a new stream responds to. */
-  readonly requests?: readonly RequestId[];
+  /** The requests that a new stream responds to. */
+  readonly run?: StreamRun;
 }
 
 /** Options for {@linkcode Streams.connect}. */
@@ -94,6 +94,8 @@ export class Streams {
   readonly slots: Slots;
   /** The delay line of keep-alive comments. */
   readonly keepAlive: DelayLine;
+  /** The responses that the log could not take at first; `undefined` if no other process reads it. */
+  lateAnswers: LateAnswers | undefined;
   /** Whether new streams are refused because the endpoint closes. */
   closing = false;
 
@@ -118,9 +120,14 @@ export class Streams {
     return this.slots.admit(share);
   }
 
+  /** Makes a stream known to the log. */
+  openLog({ id }: StreamSession, stream: string, run?: StreamRun): void {
+    this.reporter.background("opening a stream", () => this.log.open(id, stream, run));
+  }
+
   /**
    * Opens a connection to a stream, in a slot that has already been taken, and closes one that has read
-   * the stream meanwhile.
+   * the stream meanwhile. A stream with a run is known to the log already.
    */
   connectInSlot(init: ConnectInit): Connected {
     const { session, share, stream, version } = init;
@@ -128,7 +135,7 @@ export class Streams {
     const { log, reporter } = this;
     const { retryMs } = this.settings;
     session.hold();
-    reporter.background("opening a stream", () => log.open(session.id, stream, init.requests));
+    if (init.run === undefined) this.openLog(session, stream);
     let stopExpiry: (() => void) | undefined = undefined;
     const connection = new LoggedConnection({
       log,
@@ -136,6 +143,7 @@ export class Streams {
       stream,
       after: init.after,
       priming: VERSIONS[version].priming,
+      run: init.run,
       retryMs,
       keepAlive: this.keepAlive,
       report: reporter.report,
@@ -170,5 +178,6 @@ export class Streams {
   /** Cancels the keep-alive waits. */
   dispose(): void {
     this.keepAlive.clear();
+    this.lateAnswers?.clear();
   }
 }

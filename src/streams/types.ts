@@ -26,6 +26,24 @@ export interface Slice {
   readonly last: number;
 }
 
+/** The requests that a stream responds to, and the node that runs them. */
+export interface StreamRun {
+  /** The node's id; `undefined` for a handler that has its store to itself. */
+  readonly node?: string | undefined;
+  /** The ids of the requests without a response. */
+  readonly requests: readonly RequestId[];
+}
+
+/** A {@linkcode StreamRun} as it is stored. */
+export interface StoredRun extends StreamRun {
+  /** The node's id. */
+  readonly node: string;
+  /** What another node needs to run the request again, if that is allowed. */
+  readonly again: string | undefined;
+  /** Differs from that of every other state of the stream's run. */
+  readonly mark: string;
+}
+
 /**
  * Append-only logs, one for each stream, with limits for each session. Connections read from the log,
  * which doesn't know them.
@@ -47,6 +65,10 @@ export interface Slice {
  *   without kept events as soon as it has no watchers;
  * - forget everything of a session in `drop`; later calls for the session must neither throw nor
  *   create anything.
+ *
+ * A log that other processes can use MUST have the methods about runs as well, since a process may die
+ * before it has ended its streams, and MUST accept what is appended to a stream with a run, and its end,
+ * only from the process that opened the run or moved it to itself: the calls of any other have no effect.
  */
 export interface EventLog {
   /** The bytes that events take in this process's memory, if it keeps them there. Optional. */
@@ -55,10 +77,10 @@ export interface EventLog {
    * Makes a stream known before its first message, so that a client can resume it. Does nothing if it
    * is known.
    *
-   * @param requests The ids of the requests that the stream responds to: a log that outlives the process
-   * may use them to tell the client that the process is gone
+   * @param run The requests that the stream responds to, at the first call for a stream that responds to
+   * any: a log that outlives the process keeps it, so that the client can be told that the process is gone
    */
-  open(session: string, stream: string, requests?: readonly RequestId[]): MaybePromise<void>;
+  open(session: string, stream: string, run?: StreamRun): MaybePromise<void>;
   /**
    * Appends a message to a stream, which need not have been opened.
    *
@@ -102,6 +124,33 @@ export interface EventLog {
   ): () => void;
   /** Forgets a session's streams and wakes their watchers. */
   drop(session: string): MaybePromise<void>;
+  /**
+   * Returns the run of a stream that has not ended: the requests that were passed to `open`, without those
+   * whose response was appended since; `undefined` if it has none.
+   */
+  run?(session: string, stream: string): MaybePromise<StoredRun | undefined>;
+  /**
+   * Keeps what another node needs to run a stream's request again, until its response is appended. Keeps
+   * nothing if the session would keep more of it than its limit of bytes.
+   */
+  keepRequest?(session: string, stream: string, request: string): MaybePromise<void>;
+  /**
+   * Appends messages to a stream and ends it, in one step, whoever runs it.
+   *
+   * @returns `false` if its run is no longer `run`; then nothing has changed
+   */
+  endRun?(
+    session: string,
+    stream: string,
+    run: StoredRun,
+    messages: readonly string[],
+  ): MaybePromise<boolean>;
+  /**
+   * Moves a stream's run to a node of this process, in one step; what is kept to run it again is deleted.
+   *
+   * @returns `false` if its run is no longer `run`; then nothing has changed
+   */
+  moveRun?(session: string, stream: string, run: StoredRun, node: string): MaybePromise<boolean>;
 }
 
 /** The limits of an {@linkcode EventLog}. */

@@ -20,8 +20,8 @@ const AT_ONCE = 50;
 
 /** Returns what becomes of a task whose runner is lost. */
 export function lostProgress(clock: Clock): TaskProgress {
-  const error = errorObject(ErrorCode.InternalError, NODE_LOST);
-  return { state: { status: "failed", error }, message: NODE_LOST, updatedAt: clock.now() };
+  const error = errorObject(ErrorCode.InternalError, NODE_LOST.message);
+  return { state: { status: "failed", error }, message: NODE_LOST.message, updatedAt: clock.now() };
 }
 
 /** Configures {@linkcode RunnerBeats}. */

@@ -80,6 +80,16 @@ export function nodesContract(name: string, make: MakeNodes): void {
       });
     });
 
+    test("[CLU-12] a proof is kept as it is, and goes with the next heartbeat", async () => {
+      await using(async (made) => {
+        const [a, b, id] = [made.nodes(), made.nodes(), uniqueId()];
+        await a.beat({ id, proof: 'now "é\n' }, 60_000);
+        assert.deepEqual(await b.find(id), { id, proof: 'now "é\n' });
+        await a.beat({ id }, 60_000);
+        assert.deepEqual(await b.find(id), { id });
+      });
+    });
+
     test("[CLU-5] ids like __proto__ are as unknown as any other", async () => {
       await using(async (made) => {
         for (const id of ["__proto__", "constructor", ""]) {

@@ -12,6 +12,7 @@ import { eventLogContract } from "./event_log.ts";
 import { leasesContract } from "./leases.ts";
 import { nodesContract } from "./nodes.ts";
 import { quotasContract } from "./quotas.ts";
+import { runsContract } from "./runs.ts";
 import { sessionStoreContract } from "./session_store.ts";
 import { taskStoreContract } from "./task_store.ts";
 
@@ -33,6 +34,11 @@ export function stores(name: string, connection: TestClient<RedisClient>): void 
   eventLogContract(name, (log) => {
     const { node, ...made } = makeNodes(connection, { log });
     return { ...made, log: node().log };
+  });
+
+  runsContract(name, (log) => {
+    const { node, ...made } = makeNodes(connection, { log });
+    return { ...made, log: () => node().log };
   });
 
   sessionStoreContract(name, (settings) => {

@@ -320,7 +320,7 @@ describe("a node that is lost", () => {
         status: "failed",
         result: undefined,
         error: { code: -32603, message: NODE_LOST },
-        statusMessage: NODE_LOST,
+        statusMessage: NODE_LOST.message,
       };
       // Nobody knows what the client has answered, so this one doesn't run again either
       for (const task of [id, asking]) assert.deepEqual(statusOf(await b.get(task)), lost);
@@ -372,7 +372,7 @@ describe("a node that is lost", () => {
       assert.equal(b.ran.length, 1);
       b.cut = true;
       await world.advance(9_000);
-      assert.equal((await c.get(id)).statusMessage, NODE_LOST);
+      assert.equal((await c.get(id)).statusMessage, NODE_LOST.message);
       assert.equal(c.ran.length, 0);
     });
   });
@@ -386,7 +386,7 @@ describe("a node that is lost", () => {
       a.cut = true;
       await world.advance(9_000);
       const [may = "", mayNot = ""] = ids;
-      assert.equal((await b.get(mayNot, "other")).statusMessage, NODE_LOST);
+      assert.equal((await b.get(mayNot, "other")).statusMessage, NODE_LOST.message);
       assert.equal(b.ran.length, 0);
       assert.equal((await b.get(may, "work")).status, "working");
       assert.equal(b.ran.length, 1);

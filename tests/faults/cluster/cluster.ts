@@ -108,6 +108,16 @@ export class ClusterNode {
     await this.line.close();
   }
 
+  /** Stops it in the middle of whatever it does, until it is resumed. */
+  pause(): void {
+    this.#signal("SIGSTOP");
+  }
+
+  /** Lets it go on. */
+  resume(): void {
+    this.#signal("SIGCONT");
+  }
+
   /** Asks it to end, and waits until it has. */
   async drain(): Promise<void> {
     this.#signal("SIGTERM");
@@ -120,7 +130,7 @@ export class ClusterNode {
     return this.#gone;
   }
 
-  #signal(name: "SIGKILL" | "SIGTERM"): void {
+  #signal(name: "SIGKILL" | "SIGTERM" | "SIGSTOP" | "SIGCONT"): void {
     const { pid } = this.#child;
     // Not the child's own kill(): under Deno that reports the signal as the child's end.
     if (pid !== undefined && !this.#gone) process.kill(pid, name);
@@ -145,7 +155,8 @@ export class Cluster {
   /** How long running calls may take when a node ends that is added from now on. */
   graceMs = 1_000;
   readonly #redis: URL;
-  readonly #prefix = uniquePrefix();
+  /** The beginning of all its keys. */
+  readonly prefix: string = uniquePrefix();
   readonly #all: ClusterNode[] = [];
   readonly #options: NodeOptions;
   #named = 0;
@@ -176,7 +187,7 @@ export class Cluster {
   async add(program?: string): Promise<ClusterNode> {
     const name = `node ${++this.#named}`;
     const node = await ClusterNode.start(
-      { ...this.#options, name, prefix: this.#prefix, graceMs: this.graceMs },
+      { ...this.#options, name, prefix: this.prefix, graceMs: this.graceMs },
       this.#redis,
       program,
     );

@@ -51,20 +51,34 @@ export function sharedTools(name: string, note: Note): SharedTools {
   server.registerTool("count", {
     inputSchema: z.object({
       call,
+      from: z.number().default(1),
       to: z.number(),
       everyMs: z.number().default(0),
       thenMs: z.number().default(0),
     }),
-  }, async ({ call, to, everyMs, thenMs }, ctx) => {
+  }, async ({ call, from, to, everyMs, thenMs }, ctx) => {
     note("ran", call);
-    for (let n = 1; n <= to; n++) {
-      if (n > 1 && everyMs > 0) await pause(everyMs);
+    for (let n = from; n <= to; n++) {
+      if (n > from && everyMs > 0) await pause(everyMs);
       ctx.notify({ method: "notifications/message", params: { level: "info", data: n } });
       ctx.progress(n, to);
       note("said", `${call} ${n}`);
     }
     if (thenMs > 0) await pause(thenMs);
     return `counted to ${to}`;
+  });
+
+  // The same, of a tool that may be begun again.
+  server.registerTool("again", {
+    inputSchema: z.object({ call, to: z.number(), thenMs: z.number().default(0) }),
+    annotations: { idempotentHint: true },
+    retryOnNodeLoss: true,
+  }, async ({ call, to, thenMs }, ctx) => {
+    note("ran", call);
+    for (let n = 1; n <= to; n++) ctx.progress(n, to);
+    ctx.notify({ method: "notifications/message", params: { level: "info", data: name } });
+    if (thenMs > 0) await pause(thenMs);
+    return `counted to ${to} at ${name}`;
   });
 
   server.registerTool("ask", { inputSchema: z.object({ call }) }, async ({ call }, ctx) => {

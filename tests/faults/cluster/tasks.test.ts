@@ -116,7 +116,7 @@ describe("tasks", { skip: noRedis }, () => {
     await dies.kill();
     for (const id of [running, late, long]) {
       const { status, error, statusMessage } = await d.end(id);
-      assert.deepEqual([status, statusMessage], ["failed", NODE_LOST]);
+      assert.deepEqual([status, statusMessage], ["failed", NODE_LOST.message]);
       assert.deepEqual(error, { code: -32603, message: NODE_LOST });
     }
     // What has ended is there, and does not run again
@@ -142,8 +142,8 @@ describe("tasks", { skip: noRedis }, () => {
     await until(() => cluster.count("stopped", "long") === 1, "the tool to stop", LOST_MS);
     await pause(1_200);
     for (const client of [b, c]) {
-      assert.equal((await client.get(late)).statusMessage, NODE_LOST);
-      assert.equal((await client.get(long)).statusMessage, NODE_LOST);
+      assert.equal((await client.get(late)).statusMessage, NODE_LOST.message);
+      assert.equal((await client.get(long)).statusMessage, NODE_LOST.message);
     }
     assert.equal(cluster.count("ran", "late"), 1);
   });

@@ -85,11 +85,11 @@ describe("SqlEventLog after a restart", () => {
     const sql = memorySql();
     const open = () => new SqlEventLog(new Tables(sql), { ...LIMITS, eventBytes: 1_000 }, clock);
     const before = open();
-    before.open("s", "batch", [1, "1"]);
+    before.open("s", "batch", { requests: [1, "1"] });
     before.append("s", "batch", '{"jsonrpc":"2.0","id":1,"result":{}}', true);
     before.open("s", "server");
     before.append("s", "server", '{"jsonrpc":"2.0","method":"a"}');
-    before.open("s", "over", [2]);
+    before.open("s", "over", { requests: [2] });
     before.end("s", "over");
     for (let starts = 0; starts < 2; starts++) {
       const after = open();

@@ -5,7 +5,7 @@ import { isPromise } from "../../../src/internal/types.ts";
 import { McpError, QuestionError } from "../../../src/protocol/errors.ts";
 import type { JsonObject } from "../../../src/protocol/jsonrpc.ts";
 import { fromJsonSchema } from "../../../src/server/from_json_schema.ts";
-import type { McpServer } from "../../../src/server/server.ts";
+import { McpServer } from "../../../src/server/server.ts";
 import { ToolError } from "../../../src/server/tool_error.ts";
 import type { RequestContext } from "../../../src/server/types.ts";
 import { FakeExchange, type FakeExchangeInit } from "../../support/exchange.ts";
@@ -400,6 +400,27 @@ describe("registerTool()", () => {
       () => server.registerTool("b", {}, undefined as unknown as () => string),
       TypeError,
     );
+  });
+
+  test("[CLU-10] only a tool that says that it may run again is begun again", () => {
+    const server = new McpServer({ name: "test", version: "1.0.0" });
+    const annotations = { idempotentHint: true };
+    assert.throws(
+      () => server.registerTool("a", { retryOnNodeLoss: true }, () => "x"),
+      /^TypeError: Give the tool "a" annotations with "idempotentHint: true"/,
+    );
+    assert.throws(
+      // @ts-expect-error: not a boolean
+      () => server.registerTool("a", { annotations, retryOnNodeLoss: "yes" }, () => "x"),
+      /^TypeError: Give a boolean as "retryOnNodeLoss" of "a"/,
+    );
+    server.registerTool("plain", { annotations }, () => "x");
+    const handle = server.registerTool("again", { annotations, retryOnNodeLoss: true }, () => "x");
+    const may = () => ["plain", "again", "unknown"].map((name) => server.retriesOnNodeLoss(name));
+    assert.deepEqual(may(), [false, true, false]);
+    assert.throws(() => handle.update({ annotations: { idempotentHint: false } }), TypeError);
+    handle.update({ retryOnNodeLoss: false });
+    assert.deepEqual(may(), [false, false, false]);
   });
 
   test("refuses input schemas that are not of an object", () => {
