@@ -117,7 +117,7 @@ describe("tasks", { skip: noRedis }, () => {
     for (const id of [running, late, long]) {
       const { status, error, statusMessage } = await d.end(id);
       assert.deepEqual([status, statusMessage], ["failed", NODE_LOST.message]);
-      assert.deepEqual(error, { code: -32603, message: NODE_LOST });
+      assert.deepEqual(error, { code: -32603, message: NODE_LOST.message });
     }
     // What has ended is there, and does not run again
     assert.match(textOf((await d.end(finished)).result) as string, /done at/);
