@@ -312,7 +312,7 @@ export const CLUSTER: FaultsByFile = {
         'if (await crypto.subtle.verify("HMAC", key, mac, bytes)) return true;',
         'return await crypto.subtle.verify("HMAC", key, mac, bytes);',
       ],
-      ["CLU-6", "info: encoder.encode(LABEL)", "info: new Uint8Array()"],
+      ["CLU-6", "deriveKey(key, LABEL)", 'deriveKey(key, "")'],
     ],
   },
   "redis/leases.ts": {

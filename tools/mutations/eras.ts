@@ -105,17 +105,10 @@ export const ERAS: FaultsByFile = {
       ["STR-16", "if (tooLong !== undefined) return tooLong;", ""],
     ],
   },
-  "era2025/messages.ts": {
-    tests: [
-      "wire/cancel.test.ts",
-      SESSION,
-      "wire/cluster_shared.test.ts",
-      "wire/cluster_streams.test.ts",
-      "wire/store_timing.test.ts",
-      "wire/shares.test.ts",
-    ],
+  "calls/notification.ts": {
+    tests: ["wire/shares.test.ts", SESSION, "gateway/alone.test.ts"],
     faults: [
-      ["STR-15", "undefined && !slots.take(share)", "undefined && !slots.take()"],
+      ["STR-15", "!slots.take(share)", "!slots.take()"],
       ["STR-15", "else handled.then(() => slots.give(share));", ""],
       [
         "STR-15",
@@ -127,6 +120,18 @@ export const ERAS: FaultsByFile = {
         'slots.full ? "notification-limit" : "principal-notification-limit"',
         '"notification-limit"',
       ],
+    ],
+  },
+  "era2025/messages.ts": {
+    tests: [
+      "wire/cancel.test.ts",
+      SESSION,
+      "wire/cluster_shared.test.ts",
+      "wire/cluster_streams.test.ts",
+      "wire/store_timing.test.ts",
+      "wire/shares.test.ts",
+    ],
+    faults: [
       [
         "CLU-2",
         'cluster.publish({ kind: "cancel", session: session.id, request: requestId, reason: detail });',
@@ -212,7 +217,11 @@ export const ERAS: FaultsByFile = {
         "if (tooLong !== undefined) return refuse(id, ErrorCode.InvalidParams, tooLong);",
         "",
       ],
-      ["ERA-3", 'if (content.kind === "notification") return accepted();', ""],
+      [
+        "ERA-3",
+        'if (content.kind === "notification") return takeNotification(calls, inbound, content.message);',
+        "",
+      ],
       ["ERA-3", "repeated && checkParamHeaders(headers, params.arguments, repeated)", "undefined"],
       ["ERA-6", "  inbound.logLevel = logLevel;\n", ""],
       [

@@ -54,7 +54,7 @@ export const STREAMS: FaultsByFile = {
       ],
       ["STR-6", " && last !== this.#newest", ""],
       ["STR-10", "      if (this.#room <= 0) {\n", "      if (this.#room < 0) {\n"],
-      ["STR-3", "if (after === 0) this", "if (after > 0) this"],
+      ["STR-3", "after === 0 ? log.open", "after > 0 ? log.open"],
       ["STR-6", "if (this.#lastSent > begin) this.#noteDelivered();", ""],
       ["STR-10", 'this.#finish("slow", this.#options.retryMs)', 'this.#finish("slow")'],
       ["STR-7", "if (!first) return this.#tooSlow();", ""],
