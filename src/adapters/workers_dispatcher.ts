@@ -56,7 +56,8 @@ function guardedHost(host: DispatcherHost, onGone: () => void): DispatcherHost {
   return {
     clock,
     report: (event) => run(({ report }) => report(event)),
-    broadcast: (notification, wants) => run((host) => host.broadcast(notification, wants)),
+    broadcast: (notification, wants, mayKnow) =>
+      run((host) => host.broadcast(notification, wants, mayKnow)),
     resourceUpdated: (uri) => run((host) => host.resourceUpdated?.(uri)),
     notify: (session, notification) => run((host) => host.notify?.(session, notification)),
     ask: (session, method, params, signal) => present()?.ask?.(session, method, params, signal),

@@ -24,7 +24,7 @@ export interface Backend {
 export const backend: Backend = {
   gateway,
   upstream(entry) {
-    const { type: _type, disabled: _disabled, ...options } = entry;
+    const { type: _type, disabled: _disabled, policy: _policy, ...options } = entry;
     return "url" in options ? http(options) : stdio(options);
   },
 };

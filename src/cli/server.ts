@@ -17,6 +17,7 @@ import { messageOf } from "./errors.ts";
 import { type BoundListener, listen } from "./listen.ts";
 import { ALL, eventLogger, type Log } from "./log.ts";
 import { DashboardServer } from "./dashboard.ts";
+import { policyOf, policyText } from "./policy.ts";
 import { rateLimiter } from "./rate_limit.ts";
 import type { Redact } from "./redact.ts";
 import { changesBetween } from "./reload.ts";
@@ -52,6 +53,8 @@ export class Server {
   readonly dashboard: DashboardServer | undefined;
   /** The configuration that is applied. */
   #config: Config;
+  /** The text of the policy that is applied. */
+  #policyText: string;
   #closed: Promise<void> | undefined;
 
   private constructor(
@@ -65,6 +68,7 @@ export class Server {
     const { config, host, path } = init.settings;
     this.#init = init;
     this.#config = config;
+    this.#policyText = policyText(config);
     this.#gateway = gateway;
     this.#routes = routes;
     this.#listener = listener;
@@ -121,13 +125,19 @@ export class Server {
    * Applies the servers of a new configuration. Changes of anything else need a restart, and are logged.
    *
    * @throws {TypeError} If a server can't be reached as configured; nothing has changed then
+   * @throws {CliError} If the file of pins can't be read; nothing has changed then
    */
   async apply(config: Config): Promise<void> {
     const { backend, log } = this.#init;
     const { set, removed, restart } = changesBetween(this.#config, config);
     const upstreams = [...set].map(([name, entry]) => [name, backend.upstream(entry)] as const);
     // Keys that need a restart keep their old values, so that the next change logs them again
-    this.#config = { ...this.#config, mcpServers: config.mcpServers };
+    const applied = withApplied(this.#config, config);
+    const text = policyText(applied);
+    // Before what it is about
+    if (text !== this.#policyText) this.#setPolicy(applied);
+    this.#policyText = text;
+    this.#config = applied;
     const done = [
       ...removed.flatMap((name) => [this.#gateway.remove(name), this.#routes.drop(name)]),
       ...upstreams.map(([name, upstream]) => this.#gateway.set(name, upstream)),
@@ -137,6 +147,12 @@ export class Server {
     }
     await Promise.all(done);
     log("info", "reloaded", { set: [...set.keys()], removed });
+  }
+
+  #setPolicy(config: Config): void {
+    const policy = policyOf(config);
+    this.#gateway.setPolicy(policy);
+    this.#routes.setPolicy(policy);
   }
 
   /** Lets running calls finish within the grace period, then ends everything. Safe to call twice. */
@@ -161,7 +177,24 @@ const GATEWAY_LIMITS = [
   "programsPerPrincipal",
 ] as const;
 
-/** Creates the gateway of a configuration. */
+/** Returns a configuration with those keys of another one that are applied without a restart. */
+export function withApplied(
+  { policy: _policy, pins: _pins, ...before }: Config,
+  { mcpServers, policy, pins }: Config,
+): Config {
+  return {
+    ...before,
+    mcpServers,
+    ...policy !== undefined && { policy },
+    ...pins !== undefined && { pins },
+  };
+}
+
+/**
+ * Creates the gateway of a configuration.
+ *
+ * @throws {CliError} If the file of pins can't be read
+ */
 export function gatewayOf(
   config: Config,
   backend: Backend,
@@ -171,8 +204,10 @@ export function gatewayOf(
   const upstreams = Object.fromEntries(
     [...enabledServers(config)].map(([name, entry]) => [name, backend.upstream(entry)]),
   );
+  const policy = policyOf(config);
   return backend.gateway({
     upstreams,
+    ...policy !== undefined && { policy },
     info: { name: "mooring", version: VERSION },
     ...separator !== undefined && { separator },
     ...stateless !== undefined && { stateless },
@@ -231,6 +266,8 @@ function routesOf(
     }),
     resource: (name) => resource(urlOf(name)),
     report: counted(eventLogger(log, ALL)),
+    policy: policyOf(config),
+    authenticate,
     watch: (handler, name) => {
       const unwatch = metrics?.watch({ handler, endpoint: name ?? ALL });
       const served = name === undefined ? path : `${SERVERS_PATH}${name}`;

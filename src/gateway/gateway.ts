@@ -6,6 +6,7 @@
 import { keepAliveDuring } from "../internal/keep_alive.ts";
 import type { Dispatcher } from "../protocol/exchange.ts";
 import { checkOptions, type GatewayOptions } from "./options.ts";
+import type { GatewayPolicy } from "./policy/types.ts";
 import type { RegisteredUpstream } from "./session/managed_session.ts";
 import type { Upstream } from "./types.ts";
 import { checkUpstreamName } from "./view/names.ts";
@@ -51,6 +52,13 @@ export interface Gateway extends Dispatcher, AsyncDisposable {
    * @throws {TypeError} If there is no such upstream
    */
   only(name: string): Dispatcher;
+  /**
+   * Replaces the policy; without one, everybody may use everything. Lists are fetched again, clients are
+   * sent `list_changed`, and calls that run continue.
+   *
+   * @throws {TypeError} If a rule has the wrong form; nothing has changed then
+   */
+  setPolicy(policy: GatewayPolicy | undefined): void;
   /** Returns the gauges. */
   stats(): GatewayStats;
   /** Ends every upstream session and refuses new requests. Safe to call twice. */
@@ -133,6 +141,11 @@ class MergedView extends View implements Gateway {
       this.#single.set(name, view);
     }
     return view;
+  }
+
+  setPolicy(policy: GatewayPolicy | undefined): void {
+    this.settings.policies.set(policy);
+    for (const view of this.#views) view.policyChanged();
   }
 
   stats(): GatewayStats {

@@ -52,6 +52,8 @@ export interface DownstreamClient {
   subscribedUris(upstream: string): ReadonlySet<string>;
   /** Invalidates cached lists of an upstream; all of them by default. */
   invalidateLists(upstream: string, kinds?: readonly ListKind[]): void;
+  /** Invalidates cached lists of an upstream that changed, and notifies the client if it may know. */
+  listsChanged(upstream: string, method: string, kinds: readonly ListKind[]): void;
 }
 
 /** Passes on a notification of a call: progress, and log messages at the level that is wanted. */
@@ -82,10 +84,7 @@ export function forwardNotification(
 ): void {
   const { method, params } = notification;
   const changed = CHANGED_LISTS.get(method);
-  if (changed !== undefined) {
-    client.invalidateLists(upstream, changed);
-    return client.notify({ method });
-  }
+  if (changed !== undefined) return client.listsChanged(upstream, method, changed);
   if (method === "notifications/message") {
     if (!wantsLog(params, client.logLevel, client.version)) return;
     const [call, ...others] = clientCalls(running);

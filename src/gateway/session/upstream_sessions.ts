@@ -13,9 +13,11 @@ import type { JsonObject } from "../../protocol/jsonrpc.ts";
 import type { LogLevel } from "../../protocol/shapes.ts";
 import type { ProtocolVersion } from "../../protocol/versions.ts";
 import type { GatewaySettings } from "../options.ts";
+import type { UpstreamRules } from "../policy/policies.ts";
 import { ownerKey } from "../../sessions/owner.ts";
 import type { KnownItems } from "../shared/known_items.ts";
 import { CHANGED_LISTS, LIST_KINDS, type ListKind } from "../shared/list_kinds.ts";
+import type { Caller } from "../types.ts";
 import { type Capacity, type LimitedKind, shareOf } from "./capacity.ts";
 import { NotificationCoalescer } from "./coalesce.ts";
 import type { Crashes } from "./crashes.ts";
@@ -85,11 +87,15 @@ export class UpstreamSessions implements DownstreamClient {
   logLevel: LogLevel | undefined;
   /** Lists the `list_changed` notifications that were advertised; `undefined` if nothing was yet. */
   advertised: readonly string[] | undefined;
+  /** Holds the client's latest request, where there is a policy: it judges what belongs to none. */
+  caller: Caller | undefined;
   readonly #host: SessionsHost;
   readonly #sessionId: string | undefined;
   readonly #sessions = new Map<string, ManagedSession>();
   readonly #subscriptions = new Map<string, Set<string>>();
   readonly #waiters = new Set<() => void>();
+  /** Holds the changes that are being compared, and whether there were more meanwhile. */
+  readonly #comparing = new Map<string, boolean>();
   readonly #coalescer: NotificationCoalescer;
   readonly #closing = new AbortController();
   #closed: Promise<void> | undefined;
@@ -128,6 +134,13 @@ export class UpstreamSessions implements DownstreamClient {
   /** Returns the names of the upstreams, in their order. */
   get names(): readonly string[] {
     return [...this.#host.upstreams.keys()];
+  }
+
+  /** Returns the names of the upstreams of which a principal may use anything, in their order. */
+  namesFor(principal: Principal): readonly string[] {
+    const { policies } = this.settings;
+    if (!policies.isSet) return this.names;
+    return this.names.filter((name) => policies.rulesOf(principal, name)?.isClosed !== true);
   }
 
   /** Tells whether the client has a session. Without one it can't be notified. */
@@ -233,7 +246,56 @@ export class UpstreamSessions implements DownstreamClient {
   }
 
   subscribedUris(upstream: string): ReadonlySet<string> {
-    return this.#subscriptions.get(upstream) ?? NONE;
+    const uris = this.#subscriptions.get(upstream) ?? NONE;
+    const rules = this.#rulesOf(upstream);
+    if (rules === undefined || uris.size === 0) return uris;
+    return new Set([...uris].filter((uri) => rules.resources.allowsUri(uri)));
+  }
+
+  /** Tells whether the client may know of a change of some lists of an upstream. */
+  maySee(upstream: string, kinds: readonly ListKind[]): boolean {
+    const rules = this.#rulesOf(upstream);
+    return rules === undefined || kinds.some((kind) => !rules[kind].isClosed);
+  }
+
+  #rulesOf(upstream: string): UpstreamRules | undefined {
+    return this.caller && this.settings.policies.rulesOf(this.caller.principal, upstream);
+  }
+
+  listsChanged(upstream: string, method: string, kinds: readonly ListKind[]): void {
+    const rules = this.#rulesOf(upstream);
+    if (rules === undefined || !kinds.some((kind) => rules[kind].restricts)) {
+      this.invalidateLists(upstream, kinds);
+      return this.notify({ method });
+    }
+    // Comparing runs once for each list at a time, and once more for all changes meanwhile.
+    const key = `${method} ${upstream}`;
+    if (this.#comparing.has(key)) return void this.#comparing.set(key, true);
+    this.#comparing.set(key, false);
+    void this.#compare(upstream, method, kinds).catch((error) => {
+      this.report({ type: "error", during: method, error });
+    }).finally(() => {
+      const again = this.#comparing.get(key);
+      this.#comparing.delete(key);
+      if (again === true) this.listsChanged(upstream, method, kinds);
+    });
+  }
+
+  /** Notifies the client if the part of a changed list changed that it may know. */
+  async #compare(upstream: string, method: string, kinds: readonly ListKind[]): Promise<void> {
+    const before = kinds.map((kind) => this.lists.shownLast(upstream, kind));
+    this.invalidateLists(upstream, kinds);
+    if (this.caller === undefined || this.isClosed) return;
+    const { principal, request } = this.caller;
+    const context = { principal, request, signal: this.closing, retain: () => () => {} };
+    for (const [index, kind] of kinds.entries()) {
+      // What it has not listed it needs no news of.
+      if (before[index] === undefined) continue;
+      const isKept = await this.lists.get(upstream, kind, context).then(() => true, () => false);
+      if (this.isClosed) return;
+      if (isKept && this.lists.shownLast(upstream, kind) === before[index]) continue;
+      return this.notify({ method });
+    }
   }
 
   invalidateLists(upstream: string, kinds: readonly ListKind[] = LIST_KINDS): void {

@@ -60,7 +60,7 @@ async function listsInTime(
   context: ListContext,
   waits = false,
 ): Promise<Lists> {
-  const { names } = sessions;
+  const names = sessions.namesFor(context.principal);
   const settled = await Promise.allSettled(names.map(async (name) => {
     try {
       return await sessions.lists.getInTime(name, kind, context);
@@ -116,6 +116,9 @@ function decode(cursor: string): string {
   }
 }
 
+/** Says what a URI is wanted for. Only a reference may be a template. */
+export type UriUse = "read" | "subscribe" | "reference";
+
 /**
  * Finds the upstream that a URI belongs to: the first that lists it, otherwise the one whose template
  * matches the longest start of it, otherwise the only upstream. Waits for upstreams that are slow if no
@@ -128,8 +131,9 @@ export async function upstreamOfUri(
   sessions: UpstreamSessions,
   uri: string | undefined,
   context: ListContext,
+  use: UriUse = "read",
 ): Promise<string> {
-  const { names: [only, ...others] } = sessions;
+  const [only, ...others] = sessions.namesFor(context.principal);
   for (const waits of [false, true]) {
     const resources = await listsInTime(sessions, "resources", context, waits);
     const listed = resources.lists.find(({ entries }) =>
@@ -137,23 +141,68 @@ export async function upstreamOfUri(
     );
     if (listed !== undefined) return listed.name;
     const templates = await listsInTime(sessions, "templates", context, waits);
-    const matching = uri === undefined ? undefined : bestMatch(templates, uri);
+    const matching = uri === undefined
+      ? undefined
+      : bestMatch(sessions, templates, uri, context, use);
     if (matching !== undefined) return matching;
     if (!resources.isPartial && !templates.isPartial) break;
   }
-  if (only !== undefined && others.length === 0) return only;
+  if (only !== undefined && others.length === 0 && mayPass(sessions, only, uri, context, use)) {
+    return only;
+  }
   throw new McpError(ErrorCode.ResourceNotFound, "Give the URI of a resource that is listed");
 }
 
+/** Tells whether the policy lets a URI pass to an upstream that doesn't list it. */
+function mayPass(
+  { settings: { policies } }: UpstreamSessions,
+  upstream: string,
+  uri: string | undefined,
+  { principal }: ListContext,
+  use: UriUse,
+): boolean {
+  const rules = policies.rulesOf(principal, upstream);
+  if (rules === undefined || uri === undefined) return true;
+  const { resources, templates } = rules;
+  // It may belong to a template that is withheld; and upstreams accept subscriptions to anything.
+  if (templates.restricts || (use !== "read" && resources.restricts)) return false;
+  return resources.allowsUri(uri);
+}
+
 /** Returns the upstream whose template matches the longest start of a URI. */
-function bestMatch({ lists }: Lists, uri: string): string | undefined {
+function bestMatch(
+  { lists: all, settings: { policies } }: UpstreamSessions,
+  { lists }: Lists,
+  uri: string,
+  { principal }: ListContext,
+  use: UriUse,
+): string | undefined {
   let best: string | undefined;
   let longest = -1;
   for (const { name, entries } of lists) {
-    for (const { uriTemplate } of entries) {
-      const length = matchedStart(uriTemplate, uri);
-      if (length > longest) [best, longest] = [name, length];
+    const { template, length } = longestMatch(entries.map(({ uriTemplate }) => uriTemplate), uri);
+    if (length <= longest) continue;
+    const rules = policies.rulesOf(principal, name);
+    if (rules !== undefined) {
+      // It belongs to a template that is withheld.
+      if (longestMatch(all.withheldTemplates(entries), uri).length >= length) continue;
+      const isTemplate = use === "reference" && template === uri;
+      if (!isTemplate && !rules.resources.allowsUri(uri)) continue;
     }
+    [best, longest] = [name, length];
+  }
+  return best;
+}
+
+/** Returns the template that matches the longest start of a URI, and its length; -1 if none does. */
+function longestMatch(
+  templates: readonly unknown[],
+  uri: string,
+): { readonly template: unknown; readonly length: number } {
+  let best = { template: undefined as unknown, length: -1 };
+  for (const template of templates) {
+    const length = matchedStart(template, uri);
+    if (length > best.length) best = { template, length };
   }
   return best;
 }

@@ -11,6 +11,7 @@ import type {
   Exchange,
   Notification,
   NotificationExchange,
+  Principal,
   UpstreamControl,
 } from "../../protocol/exchange.ts";
 import { type Hidden, itemOf } from "../../protocol/items.ts";
@@ -33,7 +34,7 @@ import { ASKING_METHODS, modernResult } from "../session/translate.ts";
 import { type SessionsHost, UpstreamSessions } from "../session/upstream_sessions.ts";
 import { hopsOf } from "../shared/hops.ts";
 import { KnownItems } from "../shared/known_items.ts";
-import { CHANGED_LISTS } from "../shared/list_kinds.ts";
+import { CHANGED_LISTS, type ListKind } from "../shared/list_kinds.ts";
 import { listChangedOf, mergedCapabilities } from "./capabilities.ts";
 import { HIDDEN, type Method, METHODS, type ViewRequest } from "./methods.ts";
 import { prefixed, split } from "./names.ts";
@@ -163,6 +164,8 @@ export class View implements Dispatcher, SessionsHost {
 
   toolScopes(tool: string): readonly string[] | undefined {
     const found = this.#locate(tool);
+    // Whose tools are withheld from some learn it from a refusal; the server itself checks scopes.
+    if (found && this.settings.policies.mayWithhold(found.upstream)) return undefined;
     return found && this.#upstreams.get(found.upstream)?.upstream.toolScopes?.(found.name);
   }
 
@@ -243,11 +246,37 @@ export class View implements Dispatcher, SessionsHost {
     this.known.remove(name);
     const closes = this.#allSessions.map((sessions) => sessions.remove(name, reason));
     for (const host of this.#hosts) {
+      for (const [method, kinds] of CHANGED_LISTS) {
+        host.broadcast({ method }, (id) => {
+          const sessions = this.#sessions.get(id);
+          return sessions?.wantsChange(method) === true && sessions.maySee(name, kinds);
+        }, this.#knowing(name, kinds));
+      }
+    }
+    await this.#tracked(Promise.all(closes));
+  }
+
+  /** Returns what tells whether a principal may know of changes of an upstream; `undefined` if all may. */
+  #knowing(upstream: string, kinds: readonly ListKind[]) {
+    const { policies } = this.settings;
+    if (!policies.mayWithhold(upstream)) return undefined;
+    return (principal: Principal) => {
+      const rules = policies.rulesOf(principal, upstream);
+      return rules === undefined || kinds.some((kind) => !rules[kind].isClosed);
+    };
+  }
+
+  /** Forgets all lists after a change of the policy, and notifies the clients. */
+  policyChanged(): void {
+    for (const name of this.upstreams.keys()) {
+      this.#stateless.removeLists(name);
+      for (const sessions of this.#allSessions) sessions.invalidateLists(name);
+    }
+    for (const host of this.#hosts) {
       for (const method of CHANGED_LISTS.keys()) {
         host.broadcast({ method }, (id) => this.#sessions.get(id)?.wantsChange(method) === true);
       }
     }
-    await this.#tracked(Promise.all(closes));
   }
 
   /** Ends all sessions, also those that are closing already, and refuses new requests. */
@@ -285,10 +314,23 @@ export class View implements Dispatcher, SessionsHost {
       exchange.params.requestState !== undefined;
     const state = isRetry ? await exchange.openState() : undefined;
     // What is hidden by now isn't known to run either.
-    const result = typeof state?.held === "string" && !isHidden
+    const result = typeof state?.held === "string" && !isHidden && !this.#isWithheld(exchange)
       ? await this.#heldCalls.resume(exchange, state.held)
       : await this.#answerNew(exchange, method, state);
     return modern ? modernResult(exchange.method, result, this.settings.info) : result;
+  }
+
+  /** Tells whether the policy withholds what a request is about, by its name alone. */
+  #isWithheld({ method, params, principal }: Exchange): boolean {
+    const item = itemOf(method, params);
+    if (!this.settings.policies.isSet || item === undefined) return false;
+    if (item.method === "resources/read") return false;
+    const found = this.#locate(item.key);
+    const rules = found && this.settings.policies.rulesOf(principal, found.upstream);
+    if (found === undefined || rules === undefined) return false;
+    const entries = item.method === "tools/call" ? rules.tools : rules.prompts;
+    const own = entries.ownName(found.name);
+    return own === undefined || !entries.allows(own);
   }
 
   async #answerNew(
@@ -308,6 +350,7 @@ export class View implements Dispatcher, SessionsHost {
         retain,
         sessions,
         locate: this.#locate,
+        toolScopes: (upstream, tool) => this.#upstreams.get(upstream)?.upstream.toolScopes?.(tool),
         described: this.#described,
         isOnly: this.#only !== undefined,
       });
@@ -332,6 +375,7 @@ export class View implements Dispatcher, SessionsHost {
       throw new McpError(ErrorCode.NotAvailable, "Session not found", { retry: "re-initialize" });
     }
     sessions.markReachable();
+    if (this.settings.policies.isSet) sessions.caller = { principal, request: exchange.request };
     return { sessions, retain: () => () => {} };
   }
 
