@@ -42,7 +42,9 @@ export function policyOf(config: Config): GatewayPolicy | undefined {
  * @throws {CliError} If the file of pins can't be read
  */
 export function policyText(config: Config): string {
-  const servers = Object.entries(config.mcpServers).map(([name, { policy }]) => [name, policy]);
+  const servers = Object.entries(config.mcpServers).flatMap(([name, { policy }]) =>
+    policy === undefined ? [] : [[name, policy]]
+  );
   const pins = config.pins === undefined ? undefined : readPins(config.pins);
   return JSON.stringify([servers, rulesFor(config), pins]);
 }
