@@ -7,6 +7,7 @@ import { describe, test } from "node:test";
 import { gateway } from "../../src/gateway/gateway.ts";
 import type { GatewayPolicy } from "../../src/gateway/mod.ts";
 import { definitionDigest, withoutArguments } from "../../src/gateway/policy/definition.ts";
+import { EntryRules } from "../../src/gateway/policy/entry_rules.ts";
 import { matcherOf, spellingsOf } from "../../src/gateway/policy/patterns.ts";
 import type { Upstream } from "../../src/gateway/types.ts";
 import { local } from "../../src/gateway/upstreams/local.ts";
@@ -133,6 +134,8 @@ describe("POL: the gateway's policy", () => {
     for (const inputSchema of schemas) {
       const shown = JSON.stringify(withoutArguments({ name: "x", inputSchema }, hidden));
       assert.ok(!shown.includes("key"), shown);
+      // What can't be followed may name it
+      assert.ok(!shown.includes("#unknown"), shown);
     }
     // A property of another object may have the same name
     const nested = { properties: { a: { properties: { key: {} } } } };
@@ -447,10 +450,17 @@ describe("POL: the gateway's policy", () => {
     assert.ok(!match("a*a", "a") && !match("a", "aa") && !match("a*b*c", "acb") && !match("", "a"));
     assert.ok(!match("*a".repeat(500), "a".repeat(499)));
     assert.ok(!match(`${"a*".repeat(1000)}b`, "a".repeat(2_000_000)));
+    const source = { principals: undefined, upstream: "files" };
+    const resources = new EntryRules(
+      [{ source, rules: { deny: ["file:///etc/*"] } }],
+      undefined,
+    );
+    assert.ok(resources.allowsUri("file:///srv/x"));
     for (
       const uri of ["FILE:///etc/x", "file:///srv/../etc/x", "file:///%65tc/x", "file:///%2565tc/x"]
     ) {
       assert.ok(spellingsOf(uri).includes("file:///etc/x"), uri);
+      assert.ok(!resources.allowsUri(uri), uri);
     }
   });
 });
