@@ -69,6 +69,7 @@ const ONLY: Readonly<Record<string, readonly string[]>> = {
 const INNER_ORDER: InnerOrder = {
   gateway: [
     "types.ts",
+    "policy",
     "options.ts",
     "shared",
     "client",

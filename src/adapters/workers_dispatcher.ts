@@ -58,7 +58,8 @@ function guardedHost(host: DispatcherHost, onGone: () => void): DispatcherHost {
   return {
     clock,
     report: (event) => run(({ report }) => report(event)),
-    broadcast: (notification, wants) => run((host) => host.broadcast(notification, wants)),
+    broadcast: (notification, wants, mayKnow) =>
+      run((host) => host.broadcast(notification, wants, mayKnow)),
     resourceUpdated: (uri) => run((host) => host.resourceUpdated?.(uri)),
     notify: (session, notification) => run((host) => host.notify?.(session, notification)),
     closeStream: (session, options) => run((host) => host.closeStream?.(session, options)),

@@ -107,7 +107,7 @@ function boundTo({ owner, method, params }: StateBinding): Uint8Array<ArrayBuffe
 }
 
 /** Writes JSON with sorted keys, so that the order in which a client writes them doesn't matter. */
-function canonical(value: unknown): string {
+export function canonical(value: unknown): string {
   return JSON.stringify(value, (_key, part: unknown) => {
     if (!isObject(part)) return part;
     return Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)));

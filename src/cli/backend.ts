@@ -25,7 +25,14 @@ export interface Backend {
 export const backend: Backend = {
   gateway,
   upstream(entry) {
-    const { type: _type, disabled: _disabled, lists, toolSearch: _search, ...options } = entry;
+    const {
+      type: _type,
+      disabled: _disabled,
+      policy: _policy,
+      lists,
+      toolSearch: _search,
+      ...options
+    } = entry;
     const upstream = "url" in options ? http(options) : stdio(options);
     return lists === "lazy" ? lazy(upstream) : upstream;
   },

@@ -12,7 +12,13 @@ import { backend } from "./backend.ts";
 import { configError, examineConfig, type Examined, pathText, readConfig } from "./config.ts";
 import type { Config, ServerEntry } from "./config_schema.ts";
 import type { Problem } from "./env.ts";
-import { ExitCode } from "./errors.ts";
+import { definitionsOf } from "./definitions.ts";
+import { ExitCode, messageOf } from "./errors.ts";
+import { explain, principalOf } from "./explain.ts";
+import { differences, pinsOf } from "./pin.ts";
+import type { Pins } from "./pins.ts";
+import { policyOf } from "./policy.ts";
+import type { Principal } from "../protocol/exchange.ts";
 import type { Io } from "./io.ts";
 import { escapeInvisible } from "../internal/invisible.ts";
 import { printable } from "./log.ts";
@@ -23,6 +29,8 @@ import { writeWarnings } from "./warnings.ts";
 /** The options of `mooring check`. */
 export interface CheckOptions {
   readonly connect?: boolean;
+  /** Says what the user with this id may use of each server, and why. */
+  readonly for?: string;
   /** The values of the file's inputs, by their ids. */
   readonly input?: Readonly<Record<string, string>>;
 }
@@ -37,7 +45,7 @@ const MAX_LENGTH = 1_000;
  */
 export async function check(
   file: string,
-  { connect = false, input: inputs }: CheckOptions,
+  { connect = false, for: user, input: inputs }: CheckOptions,
   io: Io,
 ): Promise<ExitCode> {
   const source = { file, text: await readConfig(file), env: io.env, inputs };
@@ -46,12 +54,17 @@ export async function check(
   writeWarnings(examined.warnings, io);
   const { config } = examined;
   // Connecting finds the programs that can't be started by itself
-  const tried = connect && config !== undefined && examined.problems.length === 0;
+  const tried = (connect || user !== undefined) && config !== undefined &&
+    examined.problems.length === 0;
   const problems = [...examined.problems, ...tried ? [] : await programProblems(examined)];
   if (config === undefined || problems.length > 0) {
     throw configError(source, problems, examined.originOf);
   }
+  const principal = user === undefined ? undefined : principalOf(user, config);
+  // Reads the pins
+  const policy = policyOf(config);
   io.out.write(`${escapeInvisible(["OK", ...summary(config)].join("\n"))}\n`);
+  if (principal !== undefined) return await explainAll(principal, config, io);
   if (!connect) return ExitCode.Ok;
   io.out.write("\n");
   let failed = 0;
@@ -66,7 +79,54 @@ export async function check(
       io.out.write(`${ok ? "ok    " : "FAILED"} ${name}: ${shown}\n`);
     },
   });
+  for (const line of await changedPins(servers, policy?.pins ?? {})) {
+    failed++;
+    io.out.write(`FAILED ${io.secrets.redact(line)}\n`);
+  }
   return failed === 0 ? ExitCode.Ok : ExitCode.Failed;
+}
+
+/** Writes what a user may use of each server, and why. */
+async function explainAll(principal: Principal, config: Config, io: Io): Promise<ExitCode> {
+  let failed = 0;
+  for (const [name, entry] of enabledServers(config)) {
+    io.out.write(`\n${name}\n`);
+    try {
+      const found = await definitionsOf(name, entry, backend);
+      const lines = explain(name, found, principal, config);
+      const shown = lines.length === 0 ? ["nothing is there to use"] : lines;
+      for (const line of shown) io.out.write(`  ${io.secrets.redact(line)}\n`);
+    } catch (error) {
+      failed++;
+      io.out.write(
+        `  FAILED ${clip(printable(io.secrets.redact(messageOf(error))), MAX_LENGTH)}\n`,
+      );
+    }
+  }
+  return failed === 0 ? ExitCode.Ok : ExitCode.Failed;
+}
+
+/** Returns a line for each definition that isn't as it was pinned. */
+async function changedPins(
+  servers: ReadonlyMap<string, ServerEntry>,
+  pins: Pins,
+): Promise<string[]> {
+  const found: string[] = [];
+  for (const [name, entry] of servers) {
+    const pinned = Object.hasOwn(pins, name) ? pins[name] : undefined;
+    if (pinned === undefined) continue;
+    // One that can't be reached has its own line
+    const now = await pinsOf(name, entry, backend).catch(() => undefined);
+    if (now === undefined) continue;
+    for (const { kind, own, change } of differences(pinned, now)) {
+      if (change === "gone") continue;
+      const text = change === "new"
+        ? "was not there when definitions were pinned"
+        : "has changed since it was pinned";
+      found.push(`${name}: withheld: ${kind} ${printable(own)} ${text}`);
+    }
+  }
+  return found;
 }
 
 /** Finds the programs that can't be started, of all servers that are described well enough. */

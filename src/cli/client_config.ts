@@ -50,7 +50,8 @@ const MAX_PATH = 300;
 /** Characters of a server's name. */
 const MAX_NAME = 64;
 
-const UNLISTED = "Not honoured: every tool of the server is served";
+const UNLISTED =
+  'Not honoured: every tool of the server is served. Say in its "policy" what may be used';
 const APPROVAL =
   "Not an approval policy here: which calls need no question is decided by each client";
 const SANDBOX = "Not honoured: the program runs with all rights of this user";

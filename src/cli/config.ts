@@ -4,7 +4,7 @@
  * @module
  */
 import { readFile } from "node:fs/promises";
-import { basename } from "node:path";
+import { basename, dirname, resolve } from "node:path";
 import process from "node:process";
 import type { z } from "zod";
 import { quote } from "../internal/quote.ts";
@@ -140,7 +140,7 @@ export function examineConfig(source: ConfigSource): Examined {
   const { data: config, error } = configSchema.safeParse(value);
   const wrong = [...unset, ...read.problems];
   return {
-    config,
+    config: config && withPlaces(config, file),
     value,
     problems: [
       ...expected,
@@ -156,6 +156,12 @@ export function examineConfig(source: ConfigSource): Examined {
     warnings: warningLines(source, [...read.warnings, ...given.warnings], read.originOf),
     originOf: read.originOf,
   };
+}
+
+/** Returns a configuration whose files have absolute paths. */
+function withPlaces(config: Config, file: string): Config {
+  const { pins } = config;
+  return pins === undefined ? config : { ...config, pins: resolve(dirname(file), pins) };
 }
 
 function isDisabled(value: unknown, name: string | number | undefined): boolean {

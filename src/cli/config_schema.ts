@@ -108,8 +108,91 @@ const audience = z.union([nonEmptyString, strings.min(1)], {
   error: "Give a string, or a list of strings",
 });
 
+/** Patterns of names or URIs that a list may have. */
+const MAX_PATTERNS = 1_000;
+
+const patterns = z.array(nonEmptyString.max(2_048, { error: "Give 2048 characters at most" }), {
+  error: "Give a list of strings",
+}).max(MAX_PATTERNS, { error: `Give at most ${MAX_PATTERNS}` });
+
+/** Creates the schema of an object from patterns to something. */
+function byPattern<T extends z.ZodType>(value: T, what: string) {
+  return z.record(z.string(), value, { error: `Give an object from names or patterns to ${what}` });
+}
+
+const entryRules = {
+  allow: patterns.optional(),
+  deny: patterns.optional(),
+  override: byPattern(
+    object({
+      title: z.string({ error: "Give a string" }).optional(),
+      description: z.string({ error: "Give a string" }).optional(),
+      annotations: z.record(z.string(), z.unknown(), { error: "Give an object" }).optional(),
+    }),
+    "what they are shown with",
+  ).optional(),
+};
+const resourceRules = {
+  ...entryRules,
+  rateLimit: byPattern(
+    object({ perSecond: positive, burst: integer(1).optional() }),
+    'rates, such as {"perSecond": 1}',
+  ).optional(),
+};
+const promptRules = {
+  ...resourceRules,
+  rename: byPattern(nonEmptyString, "new names").refine(
+    (names) => new Set(Object.values(names)).size === Object.keys(names).length,
+    { error: "Give each a name of its own" },
+  ).optional(),
+};
+
+const serverRules = object({
+  tools: object({
+    ...promptRules,
+    fix: byPattern(
+      z.record(z.string(), z.unknown(), { error: "Give an object of arguments" }),
+      "arguments",
+    ).optional(),
+    hide: byPattern(patterns, "lists of arguments").optional(),
+    approve: patterns.optional(),
+  }).optional(),
+  prompts: object(promptRules).optional(),
+  resources: object(resourceRules).optional(),
+  templates: object(entryRules).optional(),
+});
+
+/** What may be used of a server, and how it is shown. A union would hide what is wrong in the rules. */
+const serverPolicy = z.unknown().transform((value, context): ServerPolicy => {
+  if (value === false) return value;
+  if (!isObject(value)) {
+    const message = "Give false, or an object with tools, prompts, resources or templates";
+    context.issues.push({ code: "custom", message, input: value });
+    return z.NEVER;
+  }
+  const { data, error } = serverRules.safeParse(value);
+  for (const issue of error?.issues ?? []) {
+    // The types differ between an issue that was found and one that is reported; the values don't
+    context.issues.push({ ...issue, input: undefined } as z.core.$ZodRawIssue);
+  }
+  return data ?? z.NEVER;
+});
+
+const serverPolicies = z.record(z.string(), serverPolicy, {
+  error: "Give an object from names of servers to their rules",
+});
+
+/** Chooses users. */
+const userFilter = object({
+  ids: strings.optional(),
+  issuers: strings.optional(),
+  clientIds: strings.optional(),
+  scopes: strings.optional(),
+});
+
 /** The keys of both kinds of server. */
 const sharedKeys = {
+  policy: serverPolicy.optional(),
   timeoutMs: integer(1).optional(),
   versions: z.array(oneOf(Object.keys(VERSIONS).filter(isVersion)), {
     error: "Give a list of protocol versions",
@@ -227,6 +310,7 @@ const token = object({
   token: nonEmptyString.min(MIN_TOKEN, { error: `Give a token of ${MIN_TOKEN} characters or more` })
     .regex(/^[A-Za-z0-9\-._~+/]+=*$/, { error: "Give a token of letters, digits and -._~+/ only" }),
   scopes: strings.optional(),
+  policy: serverPolicies.optional(),
 });
 
 /** Runs the library's own check of an option, once its parts are right. */
@@ -301,6 +385,15 @@ export const configSchema = object({
   }).optional(),
   publicUrl: httpUrl.optional(),
   auth: auth.optional(),
+  policy: z.array(
+    object({
+      for: userFilter.optional(),
+      except: userFilter.optional(),
+      servers: serverPolicies,
+    }),
+    { error: "Give a list of rules, each with the servers that it is for" },
+  ).optional(),
+  pins: nonEmptyString.optional(),
   allowedOrigins: z.array(origin, { error: "Give a list of origins" }).optional(),
   allowedHosts: z.array(host, { error: "Give a list of host names" })
     .min(1, { error: "Name at least one host, or leave the key out" }).optional(),
@@ -367,11 +460,22 @@ export const configSchema = object({
 
 /** Finds keys that don't fit each other, in an object whose values may not be checked yet. */
 function conflicts(
-  { mcpServers, separator = "__", redis, secret, auth, publicUrl }: Readonly<
+  { mcpServers, separator = "__", redis, secret, auth, publicUrl, policy }: Readonly<
     Record<string, unknown>
   >,
-): { path: string[]; message: string }[] {
-  const found = [];
+): { path: (string | number)[]; message: string }[] {
+  const found: { path: (string | number)[]; message: string }[] = [];
+  const names = isObject(mcpServers) ? Object.keys(mcpServers) : [];
+  for (const { path, servers } of serversInPolicies(auth, policy)) {
+    for (const name of Object.keys(servers)) {
+      if (name === "*" || names.includes(name)) continue;
+      const meant = suggest(name, names);
+      const hint = meant === undefined
+        ? 'Name a server of the file, or "*"'
+        : `Did you mean "${meant}"?`;
+      found.push({ path: [...path, name], message: `Unknown server. ${hint}` });
+    }
+  }
   for (const name of isObject(mcpServers) ? Object.keys(mcpServers) : []) {
     if (typeof separator !== "string" || !SEPARATOR.test(separator)) break;
     if (!name.includes(separator)) continue;
@@ -390,11 +494,33 @@ function conflicts(
   return found;
 }
 
+/** Finds the rules by server in the policies of tokens and of the whole file. */
+function serversInPolicies(
+  auth: unknown,
+  policy: unknown,
+): { path: (string | number)[]; servers: object }[] {
+  const tokens = isObject(auth) && Array.isArray(auth["tokens"]) ? auth["tokens"] : [];
+  const rules = Array.isArray(policy) ? policy : [];
+  return [
+    ...tokens.map((given: unknown, at) => ({
+      path: ["auth", "tokens", at, "policy"],
+      servers: isObject(given) ? given["policy"] : undefined,
+    })),
+    ...rules.map((given: unknown, at) => ({
+      path: ["policy", at, "servers"],
+      servers: isObject(given) ? given["servers"] : undefined,
+    })),
+  ].flatMap(({ path, servers }) => isObject(servers) ? [{ path, servers }] : []);
+}
+
 /** The keys that a configuration may have. */
 export const CONFIG_KEYS: readonly string[] = Object.keys(configSchema.shape);
 
 /** A checked configuration. */
 export type Config = z.output<typeof configSchema>;
+
+/** The rules for one server. */
+export type ServerPolicy = false | z.output<typeof serverRules>;
 
 /** One server of a configuration. */
 export type ServerEntry = z.output<typeof programServer> | z.output<typeof httpServer>;

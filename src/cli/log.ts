@@ -119,6 +119,7 @@ const EVENT_LEVELS: Partial<Record<McpEvent["type"], Level>> = {
   "upstream-slow": "warn",
   "upstream-busy": "warn",
   "upstream-entries-dropped": "warn",
+  "upstream-definition-withheld": "warn",
   "upstream-message-dropped": "warn",
   "message-ignored": "warn",
   "node-lost": "warn",

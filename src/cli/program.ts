@@ -12,6 +12,7 @@ import type { ServeOptions } from "./config_from_options.ts";
 import { CliError, ExitCode, messageOf, usageError } from "./errors.ts";
 import type { ImportOptions } from "./import.ts";
 import type { InspectOptions } from "./inspect.ts";
+import type { PinOptions } from "./pin.ts";
 import type { TopOptions } from "./top.ts";
 import type { Io } from "./io.ts";
 import type { StdioOptions } from "./stdio.ts";
@@ -30,6 +31,7 @@ export interface Commands {
   serverJson(url: string, options: ServerJsonOptions, io: Io): Promise<ExitCode>;
   top?(url: string, options: TopOptions, io: Io): Promise<ExitCode>;
   importServers(options: ImportOptions, io: Io): Promise<ExitCode>;
+  pin?(file: string, options: PinOptions, io: Io): Promise<ExitCode>;
 }
 
 /** Loads each command when it runs: the server needs far more than its help. */
@@ -43,6 +45,7 @@ const COMMANDS: Commands = {
     (await import("./server_json.ts")).serverJsonOf(url, options, io),
   top: async (url, options, io) => (await import("./top.ts")).top(url, options, io),
   importServers: async (options, io) => (await import("./import.ts")).importServers(options, io),
+  pin: async (file, options, io) => (await import("./pin.ts")).pin(file, options, io),
 };
 
 /** The commands that serve what a configuration file says. */
@@ -104,6 +107,9 @@ export async function run(
   });
   defineImport(program).action(async (options: ImportOptions) => {
     finish(await commands.importServers(options, io));
+  });
+  definePin(program).action(async (file: string, options: PinOptions) => {
+    finish(await commands.pin?.(file, options, io) ?? ExitCode.Failed);
   });
   for (const command of [program, ...program.commands]) refuseMisuse(command, args);
   try {
@@ -253,8 +259,21 @@ function defineCheck(program: Command): Command {
     .description("Report everything that is wrong with a configuration file")
     .argument("<FILE>", "The configuration file")
     .option("--connect", "Connect to each server, too")
+    .option("--for <ID>", "Connect, and say what a user may use, and why")
     .addOption(inputOption())
-    .addHelpText("after", examples(["mooring check mooring.json --connect"]));
+    .addHelpText(
+      "after",
+      examples(["mooring check mooring.json --connect", "mooring check mooring.json --for ada"]),
+    );
+}
+
+function definePin(program: Command): Command {
+  return program.command("pin")
+    .description("Pin the definitions of servers: one that changes later is withheld")
+    .argument("<FILE>", "The configuration file")
+    .option("--server <NAME>", "Pin one of the file's servers (default: all)")
+    .addOption(inputOption())
+    .addHelpText("after", examples(["mooring pin mooring.json --server files"]));
 }
 
 function defineInspect(program: Command): Command {

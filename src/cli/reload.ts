@@ -21,6 +21,9 @@ export interface Changes {
   readonly restart: readonly string[];
 }
 
+/** Keys whose changes are applied, or mean nothing. */
+const APPLIED: readonly (keyof Config)[] = ["mcpServers", "policy", "pins", "$schema"];
+
 /** Compares two configurations. */
 export function changesBetween(before: Config, after: Config): Changes {
   const [old, now] = [enabledServers(before), enabledServers(after)];
@@ -28,9 +31,7 @@ export function changesBetween(before: Config, after: Config): Changes {
   return {
     set: new Map([...now].filter(([name, entry]) => !same(old.get(name), entry))),
     removed: [...old.keys()].filter((name) => !now.has(name)),
-    restart: [...keys].filter((key) =>
-      key !== "mcpServers" && key !== "$schema" && !same(before[key], after[key])
-    ),
+    restart: [...keys].filter((key) => !APPLIED.includes(key) && !same(before[key], after[key])),
   };
 }
 

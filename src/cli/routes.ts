@@ -12,7 +12,10 @@ import { respond } from "../http/respond.ts";
 import { createMcpHandler } from "../handler/handler.ts";
 import type { McpHandler, McpHandlerOptions } from "../handler/types.ts";
 import type { McpEvent } from "../protocol/events.ts";
-import type { Dispatcher } from "../protocol/exchange.ts";
+import type { Authenticate } from "../auth/mod.ts";
+import type { GatewayPolicy } from "../gateway/mod.ts";
+import { Policies } from "../gateway/policy/policies.ts";
+import { ANONYMOUS, type Dispatcher, type Principal } from "../protocol/exchange.ts";
 import { unknownServer } from "./unknown_server.ts";
 
 /** The path of a single server's endpoint, before its name. */
@@ -42,6 +45,10 @@ export interface RoutesInit {
   /** Returns the metadata of a server's endpoint, whether the server exists or not. */
   resource(name: string): McpHandlerOptions["resource"];
   readonly report: (event: McpEvent) => void;
+  /** Who may use which server: one that is denied as a whole is as one that doesn't exist. */
+  readonly policy?: GatewayPolicy | undefined;
+  /** Returns the sender of a request; everybody is the same without it. */
+  readonly authenticate?: Authenticate | undefined;
   /**
    * Called with each endpoint that is made, and the server's name.
    *
@@ -74,10 +81,12 @@ export class Routes {
   readonly #unwatch = new Map<string, () => void>();
   /** The endpoint of all servers that don't exist. */
   readonly #unknown: McpHandler;
+  readonly #policies: Policies;
   #closed: Promise<void> | undefined;
 
   constructor(init: RoutesInit) {
     this.#init = init;
+    this.#policies = new Policies(init.policy);
     const { servers, path, options } = init;
     const whole = options(undefined);
     this.#wholeResource = whole.resource;
@@ -115,6 +124,11 @@ export class Routes {
     await handler?.close({ graceMs: 0 });
   }
 
+  /** Replaces the policy. */
+  setPolicy(policy: GatewayPolicy | undefined): void {
+    this.#policies.set(policy);
+  }
+
   /** The number of calls that are running at all endpoints. */
   get running(): number {
     return [this.#whole, ...this.#single.values()]
@@ -128,9 +142,22 @@ export class Routes {
       .then(() => {});
   }
 
-  #serveOne(c: Context): Promise<Response> {
+  async #serveOne(c: Context): Promise<Response> {
     const name = serverNameIn(pathOf(c.req.raw.url)) ?? "";
-    return mcp(this.#handlerOf(name) ?? this.#unknown)(c);
+    const isDenied = this.#policies.mayWithhold(name) && await this.#isDenied(name, c);
+    return await mcp(isDenied ? this.#unknown : this.#handlerOf(name) ?? this.#unknown)(c);
+  }
+
+  /** Tells whether the sender of a request may use nothing of a server. */
+  async #isDenied(name: string, c: Context): Promise<boolean> {
+    const { authenticate } = this.#init;
+    let principal: Principal | null | undefined;
+    try {
+      principal = authenticate === undefined ? ANONYMOUS : await authenticate(c.req.raw, c);
+    } catch {
+      // The endpoint refuses it
+    }
+    return principal ? this.#policies.rulesOf(principal, name)?.isClosed === true : false;
   }
 
   #handlerOf(name: string): McpHandler | undefined {

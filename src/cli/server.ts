@@ -18,6 +18,7 @@ import { messageOf } from "./errors.ts";
 import { type BoundListener, listen } from "./listen.ts";
 import { ALL, eventLogger, type Log } from "./log.ts";
 import { DashboardServer } from "./dashboard.ts";
+import { policyOf, policyText } from "./policy.ts";
 import { rateLimiter } from "./rate_limit.ts";
 import type { Redact } from "./redact.ts";
 import { changesBetween } from "./reload.ts";
@@ -57,6 +58,8 @@ export class Server {
   /** The dashboard, if there is one. */
   readonly dashboard: DashboardServer | undefined;
   readonly #applied: Applied;
+  /** The text of the policy that is applied. */
+  #policyText: string;
   #closed: Promise<void> | undefined;
 
   private constructor(
@@ -71,6 +74,7 @@ export class Server {
     const { config, host, path } = init.settings;
     this.#init = init;
     this.#applied = applied;
+    this.#policyText = policyText(config);
     this.#gateway = gateway;
     this.#routes = routes;
     this.#listener = listener;
@@ -128,6 +132,7 @@ export class Server {
    * Applies the servers of a new configuration. Changes of anything else need a restart, and are logged.
    *
    * @throws {TypeError} If a server can't be reached as configured; nothing has changed then
+   * @throws {CliError} If the file of pins can't be read; nothing has changed then
    */
   async apply(config: Config): Promise<void> {
     const { backend, log } = this.#init;
@@ -135,7 +140,12 @@ export class Server {
     const { set, removed, restart } = changesBetween(before, config);
     const upstreams = [...set].map(([name, entry]) => [name, backend.upstream(entry)] as const);
     // Keys that need a restart keep their old values, so that the next change logs them again
-    this.#applied.config = { ...before, mcpServers: config.mcpServers };
+    const after = withApplied(before, config);
+    const text = policyText(after);
+    // Before what it is about
+    if (text !== this.#policyText) this.#setPolicy(after);
+    this.#policyText = text;
+    this.#applied.config = after;
     const offersOther = [...set].flatMap(([name, { toolSearch }]) =>
       before.mcpServers[name]?.toolSearch === toolSearch ? [] : [name]
     );
@@ -150,6 +160,12 @@ export class Server {
     }
     await Promise.all(done);
     log("info", "reloaded", { set: [...set.keys()], removed });
+  }
+
+  #setPolicy(config: Config): void {
+    const policy = policyOf(config);
+    this.#gateway.setPolicy(policy);
+    this.#routes.setPolicy(policy);
   }
 
   /** Lets running calls finish within the grace period, then ends everything. Safe to call twice. */
@@ -174,7 +190,24 @@ const GATEWAY_LIMITS = [
   "programsPerPrincipal",
 ] as const;
 
-/** Creates the gateway of a configuration. */
+/** Returns a configuration with those keys of another one that are applied without a restart. */
+export function withApplied(
+  { policy: _policy, pins: _pins, ...before }: Config,
+  { mcpServers, policy, pins }: Config,
+): Config {
+  return {
+    ...before,
+    mcpServers,
+    ...policy !== undefined && { policy },
+    ...pins !== undefined && { pins },
+  };
+}
+
+/**
+ * Creates the gateway of a configuration.
+ *
+ * @throws {CliError} If the file of pins can't be read
+ */
 export function gatewayOf(
   config: Config,
   backend: Backend,
@@ -184,8 +217,10 @@ export function gatewayOf(
   const upstreams = Object.fromEntries(
     [...enabledServers(config)].map(([name, entry]) => [name, backend.upstream(entry)]),
   );
+  const policy = policyOf(config);
   return backend.gateway({
     upstreams,
+    ...policy !== undefined && { policy },
     info: { name: "mooring", version: VERSION },
     ...separator !== undefined && { separator },
     ...stateless !== undefined && { stateless },
@@ -251,6 +286,8 @@ function routesOf(
     }),
     resource: (name) => resource(urlOf(name)),
     report: counted(eventLogger(log, ALL)),
+    policy: policyOf(config),
+    authenticate,
     watch: (handler, name) => {
       const unwatch = metrics?.watch({ handler, endpoint: name ?? ALL });
       const served = name === undefined ? path : `${SERVERS_PATH}${name}`;

@@ -17,7 +17,8 @@ import type { Io } from "./io.ts";
 import { eventLogger, type Log } from "./log.ts";
 import { changesBetween, Reloader } from "./reload.ts";
 import { logOf } from "./serve.ts";
-import { gatewayOf, pick, viewOf } from "./server.ts";
+import { policyOf, policyText } from "./policy.ts";
+import { gatewayOf, pick, viewOf, withApplied } from "./server.ts";
 import { enabledServers } from "./settings.ts";
 import { logWarnings } from "./warnings.ts";
 
@@ -123,7 +124,9 @@ function applierOf(
     const after = parse(text);
     const { set, removed, restart } = changesBetween(before, after);
     const upstreams = [...set].map(([name, entry]) => [name, backend.upstream(entry)] as const);
-    before = { ...before, mcpServers: after.mcpServers };
+    const applied = withApplied(before, after);
+    if (policyText(applied) !== policyText(before)) gateway.setPolicy(policyOf(applied));
+    before = applied;
     if (restart.length > 0) {
       log("warn", "restart-needed", { message: "Restart to apply these keys", keys: restart });
     }

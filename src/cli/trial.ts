@@ -7,6 +7,7 @@ import type { OpenInit, Upstream } from "../gateway/mod.ts";
 import { UpstreamError } from "../gateway/shared/upstream_error.ts";
 import { systemClock } from "../internal/clock.ts";
 import { McpError } from "../protocol/errors.ts";
+import type { Principal } from "../protocol/exchange.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 import type { Backend } from "./backend.ts";
 import type { ServerEntry } from "./config_schema.ts";
@@ -15,7 +16,7 @@ import { messageOf } from "./errors.ts";
 /** Servers that are tried at the same time. */
 const MAX_TRIALS = 8;
 /** Time for one trial, in milliseconds. */
-const TRIAL_MS = 30_000;
+export const TRIAL_MS = 30_000;
 /** Lines of a failed program's output that are shown, the last ones. */
 const MAX_LINES = 3;
 
@@ -101,10 +102,11 @@ function adviceOn(error: unknown, { kind }: Upstream): string {
 }
 
 /** Stand for the client's request and its sender, which a session is opened for. */
-const REQUEST = new Request("http://localhost/");
-const PRINCIPAL = { id: "check" };
+export const REQUEST: Request = new Request("http://localhost/");
+export const PRINCIPAL: Principal = { id: "check" };
 
-function openInit(name: string, signal: AbortSignal, output: string[]): OpenInit {
+/** Returns what a session is opened with. The last lines of a program's output are added to `output`. */
+export function openInit(name: string, signal: AbortSignal, output: string[]): OpenInit {
   return {
     name,
     client: { capabilities: {} },
@@ -122,7 +124,8 @@ function openInit(name: string, signal: AbortSignal, output: string[]): OpenInit
   };
 }
 
-function ask(): Promise<JsonObject> {
+/** Refuses the questions of a server. */
+export function ask(): Promise<JsonObject> {
   return Promise.reject(new McpError(-32601, "There is no client to ask"));
 }
 

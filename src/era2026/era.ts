@@ -23,7 +23,7 @@ export function era2026(
   const components = { calls, streams, subscriptions };
   return {
     post: (inbound) => post(components, inbound),
-    broadcast: (notification) => subscriptions.broadcast(notification),
+    broadcast: (notification, mayKnow) => subscriptions.broadcast(notification, mayKnow),
     get listens() {
       return subscriptions.size;
     },

@@ -16,7 +16,13 @@ import { isPromise, type MaybePromise } from "../internal/types.ts";
 import { MetaKey } from "../protocol/envelope.ts";
 import { ErrorCode, MissingCapabilityError } from "../protocol/errors.ts";
 import type { StreamCloseReason } from "../protocol/events.ts";
-import type { ClientFacts, Dispatcher, Exchange, Notification } from "../protocol/exchange.ts";
+import type {
+  ClientFacts,
+  Dispatcher,
+  Exchange,
+  Notification,
+  Principal,
+} from "../protocol/exchange.ts";
 import {
   isObject,
   type JsonObject,
@@ -65,8 +71,17 @@ class Subscription {
   readonly #filter: Filter;
   readonly #connection: DirectConnection;
   readonly #owner: string;
+  /** The principal that opened it. */
+  readonly principal: Principal;
 
-  constructor(id: RequestId, filter: Filter, connection: DirectConnection, owner: string) {
+  constructor(
+    id: RequestId,
+    filter: Filter,
+    connection: DirectConnection,
+    owner: string,
+    principal: Principal,
+  ) {
+    this.principal = principal;
     this.#id = id;
     this.#filter = filter;
     this.#connection = connection;
@@ -149,8 +164,13 @@ export class Subscriptions {
   }
 
   /** Sends a notification to every client that subscribed to it. */
-  broadcast(notification: Notification): void {
-    for (const subscription of this.#open) subscription.notify(notification);
+  broadcast(
+    notification: Notification,
+    mayKnow: (principal: Principal) => boolean = () => true,
+  ): void {
+    for (const subscription of this.#open) {
+      if (mayKnow(subscription.principal)) subscription.notify(notification);
+    }
   }
 
   /** Ends all subscriptions when the endpoint closes. */
@@ -228,7 +248,7 @@ export class Subscriptions {
       },
     });
     const seen = { ...filter, uris: visible };
-    const subscription = new Subscription(message.id, seen, connection, owner);
+    const subscription = new Subscription(message.id, seen, connection, owner, principal);
     this.#open.add(subscription);
     stopExpiry = callAt(clock, principal.expiresAt, () => connection.close("unauthorized"));
     report({ type: "stream-opened", session: undefined, stream: "listen" });

@@ -6,6 +6,7 @@
 import { keepAliveDuring } from "../internal/keep_alive.ts";
 import type { Dispatcher } from "../protocol/exchange.ts";
 import { checkOptions, type GatewayOptions } from "./options.ts";
+import type { GatewayPolicy } from "./policy/types.ts";
 import type { RegisteredUpstream } from "./session/managed_session.ts";
 import type { Upstream } from "./types.ts";
 import { checkUpstreamName } from "./view/names.ts";
@@ -58,6 +59,13 @@ export interface Gateway extends Dispatcher, AsyncDisposable {
    * @throws {TypeError} If an option has the wrong type, or there is no such upstream
    */
   view(options?: ViewOptions): Dispatcher;
+  /**
+   * Replaces the policy; without one, everybody may use everything. Lists are fetched again, clients are
+   * sent `list_changed`, and calls that run continue.
+   *
+   * @throws {TypeError} If a rule has the wrong form; nothing has changed then
+   */
+  setPolicy(policy: GatewayPolicy | undefined): void;
   /** Returns the gauges. */
   stats(): GatewayStats;
   /** Ends every upstream session and refuses new requests. Safe to call twice. */
@@ -171,6 +179,11 @@ class MergedView extends View implements Gateway {
     });
     this.#others.set(key, { only, view });
     return view;
+  }
+
+  setPolicy(policy: GatewayPolicy | undefined): void {
+    this.settings.policies.set(policy);
+    for (const view of this.#views) view.policyChanged();
   }
 
   stats(): GatewayStats {

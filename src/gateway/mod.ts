@@ -7,6 +7,22 @@ export type { Fetch } from "../internal/types.ts";
 export { gateway } from "./gateway.ts";
 export type { Gateway, GatewayStats, ViewOptions } from "./gateway.ts";
 export type { GatewayLimits, GatewayOptions } from "./options.ts";
+export { definitionDigest } from "./policy/definition.ts";
+export type {
+  DefinitionOverride,
+  EntryRules,
+  GatewayPolicy,
+  PinnedNames,
+  PrincipalFilter,
+  PrincipalPolicy,
+  PromptRules,
+  ResourceRules,
+  ToolRules,
+  UpstreamPins,
+  UpstreamPolicies,
+  UpstreamPolicy,
+  UseLimiter,
+} from "./policy/types.ts";
 export { http } from "./upstreams/http.ts";
 export type { HttpOptions } from "./upstreams/http.ts";
 export type { ForwardHeaders } from "./upstreams/forward_headers.ts";

@@ -7,6 +7,8 @@ import { integerOption } from "../internal/check.ts";
 import { type Clock, systemClock } from "../internal/clock.ts";
 import type { Implementation } from "../protocol/shapes.ts";
 import { middlewareOption } from "../calls/middleware.ts";
+import { Policies } from "./policy/policies.ts";
+import type { GatewayPolicy } from "./policy/types.ts";
 import type { Upstream, UpstreamMiddleware } from "./types.ts";
 
 /** Bounds what a gateway keeps. */
@@ -202,6 +204,8 @@ export interface GatewayOptions {
    * {@linkcode UpstreamMiddleware}.
    */
   readonly middleware?: readonly UpstreamMiddleware[];
+  /** Says who may use what of which upstream, and how it is shown; everybody everything by default. */
+  readonly policy?: GatewayPolicy;
   /** Bounds what the gateway keeps. */
   readonly limits?: GatewayLimits;
   /** Provides the time; the system clock by default. */
@@ -210,8 +214,12 @@ export interface GatewayOptions {
 
 /** Holds {@linkcode GatewayOptions} with the defaults filled in. */
 export type GatewaySettings =
-  & Required<Omit<GatewayOptions, "upstreams" | "limits" | "instructions" | "middleware">>
+  & Required<
+    Omit<GatewayOptions, "upstreams" | "limits" | "instructions" | "middleware" | "policy">
+  >
   & {
+    /** Holds the policy, which may be replaced. */
+    readonly policies: Policies;
     readonly limits: Required<GatewayLimits>;
     readonly instructions: string | undefined;
     readonly middleware: readonly UpstreamMiddleware[] | undefined;
@@ -276,7 +284,16 @@ export function checkOptions(options: GatewayOptions): GatewaySettings {
   const times = numbers(options, TIMES, "");
   const limits = numbers(options.limits ?? {}, LIMITS, "limits.");
   const middleware = middlewareOption("middleware", options.middleware);
-  const own = { separator, info: { ...info }, instructions, stateless, middleware, clock };
+  const policies = new Policies(options.policy);
+  const own = {
+    separator,
+    info: { ...info },
+    instructions,
+    stateless,
+    middleware,
+    policies,
+    clock,
+  };
   return { ...own, ...times, limits };
 }
 

@@ -12,6 +12,7 @@ import {
   type HostPeers,
   type Notification,
   notificationText,
+  type Principal,
 } from "../protocol/exchange.ts";
 import type { Report } from "../protocol/reporter.ts";
 import { ASSUMED_VERSION } from "../protocol/versions.ts";
@@ -62,12 +63,12 @@ export class HandlerHost implements DispatcherHost {
     this.#bursts = new DelayLine(clock, BURST_MS);
   }
 
-  broadcast: DispatcherHost["broadcast"] = (notification, wants = () => true) => {
+  broadcast: DispatcherHost["broadcast"] = (notification, wants = () => true, mayKnow) => {
     const wanting = (ids: Iterable<string>) => [...ids].filter(wants);
     this.#send(notification, notification.method, ({ store }) => {
       const ids = store.ids();
       return isPromise(ids) ? ids.then(wanting) : wanting(ids);
-    });
+    }, mayKnow);
   };
 
   /**
@@ -144,12 +145,14 @@ export class HandlerHost implements DispatcherHost {
     notification: Notification,
     during: string,
     ids: (sessions: Sessions) => MaybePromise<Iterable<string>>,
+    mayKnow?: (principal: Principal) => boolean,
   ): void {
     const opened = this.#opened();
     if (this.#disposed || opened === undefined) return;
     const { components: { cluster, reporter, sessions }, eras } = opened;
-    eras.broadcast(notification);
-    cluster.publish({ kind: "broadcast", notification });
+    eras.broadcast(notification, mayKnow);
+    // Other nodes can't ask who may know
+    if (mayKnow === undefined) cluster.publish({ kind: "broadcast", notification });
     reporter.background(
       during,
       () => sessions.serverStreams.pushToAll(ids(sessions), notification),

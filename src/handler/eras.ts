@@ -12,7 +12,7 @@ import { unsupportedVersion } from "../http/version.ts";
 import type { MaybePromise } from "../internal/types.ts";
 import { envelopeVersion } from "../protocol/envelope.ts";
 import { ErrorCode } from "../protocol/errors.ts";
-import type { Notification } from "../protocol/exchange.ts";
+import type { Notification, Principal } from "../protocol/exchange.ts";
 import { type Era, isModern } from "../protocol/versions.ts";
 import type { HandlerComponents } from "./components.ts";
 import { versionsOfEra } from "./settings.ts";
@@ -78,8 +78,10 @@ export class Eras {
   }
 
   /** Sends a notification to this node's clients that subscribed to it. */
-  broadcast(notification: Notification): void {
-    for (const endpoint of Object.values(this.#endpoints)) endpoint?.broadcast?.(notification);
+  broadcast(notification: Notification, mayKnow?: (principal: Principal) => boolean): void {
+    for (const endpoint of Object.values(this.#endpoints)) {
+      endpoint?.broadcast?.(notification, mayKnow);
+    }
   }
 
   /** The number of open `subscriptions/listen` requests. */

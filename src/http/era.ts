@@ -4,7 +4,7 @@
  * @module
  */
 import type { MaybePromise } from "../internal/types.ts";
-import type { Notification } from "../protocol/exchange.ts";
+import type { Notification, Principal } from "../protocol/exchange.ts";
 import type { Inbound } from "./inbound.ts";
 import type { Reply } from "./reply.ts";
 
@@ -29,7 +29,7 @@ export interface EraEndpoint {
   /** Answers a DELETE; absent if the era has none. */
   delete?(inbound: Inbound): MaybePromise<Reply>;
   /** Sends a notification to this node's clients of the era that subscribed to it. */
-  broadcast?(notification: Notification): void;
+  broadcast?(notification: Notification, mayKnow?: (principal: Principal) => boolean): void;
   /** The number of open `subscriptions/listen` requests. */
   readonly listens?: number;
   /** What is known about each of them. */

@@ -343,6 +343,20 @@ export type McpEvent =
     readonly reason: "invalid" | "duplicate" | "limit";
     readonly count: number;
   }
+  /**
+   * The definition of a tool, prompt or template is not as it was pinned, so clients don't see it.
+   * Reported once for each definition.
+   */
+  | {
+    readonly type: "upstream-definition-withheld";
+    readonly upstream: string;
+    /** The list that it is in, such as `"tools/list"`. */
+    readonly list: string;
+    /** Its name at the upstream, of at most 100 characters, safe to print. */
+    readonly name: string;
+    /** Whether it has changed, or was not there when definitions were pinned. */
+    readonly reason: "changed" | "new";
+  }
   /** A notification or response between a client and an upstream was dropped: too many wait already. */
   | {
     readonly type: "upstream-message-dropped";

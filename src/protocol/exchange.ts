@@ -258,8 +258,14 @@ export interface DispatcherHost {
    * subscribed to it (2026-07-28).
    *
    * @param wants Tells whether a session gets it; by default all do
+   * @param mayKnow Tells whether a principal without a session may get it; by default all may. With it,
+   * the notification goes to clients of this node only
    */
-  broadcast(notification: Notification, wants?: (sessionId: string) => boolean): void;
+  broadcast(
+    notification: Notification,
+    wants?: (sessionId: string) => boolean,
+    mayKnow?: (principal: Principal) => boolean,
+  ): void;
   /** Notifies the sessions that are subscribed to a resource that it changed. */
   resourceUpdated(uri: string): void;
   /**

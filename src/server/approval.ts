@@ -3,9 +3,8 @@
  *
  * @module
  */
+import { APPROVAL_KEY, APPROVAL_SCHEMA, approvalMessage } from "../calls/approval_question.ts";
 import { StopError } from "../calls/stop.ts";
-import { escapeInvisible } from "../internal/invisible.ts";
-import { clip } from "../internal/quote.ts";
 import type { MaybePromise } from "../internal/types.ts";
 import { McpError } from "../protocol/errors.ts";
 import type { ApprovalAnswer } from "../protocol/events.ts";
@@ -19,22 +18,6 @@ import type { RequestContext } from "./types.ts";
  * decides. A string that it returns is the question to show above the arguments.
  */
 export type Approval<Args> = boolean | ((args: Args) => MaybePromise<boolean | string>);
-
-/** Limits the part of the arguments that the user sees, in characters. */
-const LONGEST = 2_000;
-/**
- * Keys the question; handlers don't use this prefix. Its answer counts only with the state that proves
- * that it was asked, and once.
- */
-export const APPROVAL_KEY = "mooring/approval";
-
-const SCHEMA = {
-  type: "object",
-  properties: {
-    approve: { type: "boolean", title: "Approve", description: "Whether the tool may run" },
-  },
-  required: ["approve"],
-};
 
 /** Describes a tool call that may need approval. */
 export interface PendingCall {
@@ -60,10 +43,13 @@ export async function isApproved(exchange: Exchange, call: PendingCall): Promise
     const needed = typeof approval === "function" ? await approval(args) : approval;
     if (needed === false) return true;
     const question = typeof needed === "string" ? needed : `Run the tool "${label}"?`;
-    const message = `${escapeInvisible(question)}\n\n${preview(args)}`;
+    const message = approvalMessage(question, args);
     asked = asksLive(exchange) || answersNow(exchange);
     if (asksLive(exchange)) report(exchange, call, "approval-asked");
-    const { action, content } = await ctx.elicit(APPROVAL_KEY, { message, schema: SCHEMA });
+    const { action, content } = await ctx.elicit(APPROVAL_KEY, {
+      message,
+      schema: APPROVAL_SCHEMA,
+    });
     // The request may have been stopped while the client answered
     exchange.signal.throwIfAborted();
     const approved = action === "accept" && content.approve === true;
@@ -107,11 +93,4 @@ function report(
     return exchange.report({ ...facts, type, tool: facts?.tool ?? tool });
   }
   exchange.report({ ...facts, type, tool: facts?.tool ?? tool, answer });
-}
-
-/** Formats the arguments for the user: bounded, with invisible characters escaped. */
-function preview(args: unknown): string {
-  const text = escapeInvisible(JSON.stringify(args, undefined, 2));
-  const rest = text.length - LONGEST;
-  return rest > 0 ? `${clip(text, LONGEST)} (${rest} more characters)` : text;
 }

@@ -4,10 +4,10 @@
  *
  * @module
  */
+import { APPROVAL_KEY } from "../calls/approval_question.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
 import { methodFacts } from "../protocol/methods.ts";
-import { APPROVAL_KEY } from "./approval.ts";
 import { hashQuestion, type Questions } from "./questions.ts";
 
 /** Holds an answer of the client, and the hash of its question where it is known. */

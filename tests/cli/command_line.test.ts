@@ -184,7 +184,8 @@ const OPTIONS = {
     ...["dashboard", "dashboard-port", "dashboard-token-env", "audit", "metrics", "log"],
     ...["log-level", "help"],
   ],
-  check: ["connect", "input", "help"],
+  check: ["connect", "for", "input", "help"],
+  pin: ["server", "input", "help"],
   inspect: [
     ...["server", "input", "call", "args", "header", "token-env", "timeout", "json", "help"],
   ],

@@ -7,6 +7,7 @@ import type { FaultsByFile } from "../mutations.ts";
 
 const CANCEL = "wire/cancel.test.ts";
 const ASK = "wire/ask.test.ts";
+const POLICY = "gateway/policy.test.ts";
 const STATE = "wire/modern_state.test.ts";
 const SHARES = "wire/shares.test.ts";
 /** What every call leaves behind. */
@@ -14,6 +15,19 @@ const LEFT_OVER = "wire/left_over.test.ts";
 
 /** The faults of calls. */
 export const CALLS: FaultsByFile = {
+  "calls/approval_question.ts": {
+    tests: ["unit/server/approval.test.ts", POLICY],
+    faults: [
+      ["ASK-4", "${escapeInvisible(question)}", "${question}"],
+      [
+        "ASK-4",
+        "escapeInvisible(JSON.stringify(args, undefined, 2))",
+        "JSON.stringify(args, undefined, 2)",
+      ],
+      ["ASK-4", "${clip(text, LONGEST)} (", "${text} ("],
+      ["POL-5", "content.approve === true", "true"],
+    ],
+  },
   "calls/answer.ts": {
     tests: [
       CANCEL,

@@ -6,6 +6,8 @@
 import type { FaultsByFile } from "../mutations.ts";
 
 const RIGHTS_CHANGE = "gateway/rights_change.test.ts";
+const POLICY = "gateway/policy.test.ts";
+const REFERENCE = "faults/policy.test.ts";
 const SLOW = "gateway/slow_upstreams.test.ts";
 const LIMITS = "gateway/limits.test.ts";
 
@@ -31,8 +33,13 @@ export const GATEWAY: FaultsByFile = {
     ],
   },
   "gateway/view/tool_search.ts": {
-    tests: [SEARCH],
+    tests: [SEARCH, POLICY],
     faults: [
+      [
+        "POL-12",
+        "policies.rulesOf(principal, name)?.tools.isClosed !== true",
+        "true",
+      ],
       ["SRCH-4", "if (mayUse === undefined) return tools;", "return tools;"],
       ["SRCH-4", "tools.length === 0 && mayBeHidden ? undefined", "false ? undefined"],
       ["SRCH-6", "tools.length + visible.length > MAX_TOOLS", "false"],
@@ -43,6 +50,69 @@ export const GATEWAY: FaultsByFile = {
     faults: [
       ["SRCH-3", 'if (typeof name === "string") inbound.wrapper = name;', ""],
       ["SRCH-3", "message: unwrapped(one.message, dispatcher)", "message: one.message"],
+    ],
+  },
+  "gateway/policy/definition.ts": {
+    tests: [POLICY],
+    faults: [
+      [
+        "POL-4",
+        "if (target === undefined) return rest;",
+        "if (target === undefined) return result;",
+      ],
+      [
+        "POL-4",
+        "return { ...entry, inputSchema: withoutUnused(stripped) };",
+        "return { ...entry, inputSchema: stripped };",
+      ],
+    ],
+  },
+  "gateway/policy/entry_rules.ts": {
+    tests: [POLICY, REFERENCE],
+    faults: [
+      ["POL-3", "this.ownName(shown) !== own || ", ""],
+      ["POL-7", "if (pinned !== digest) return", "if (pinned === undefined) return"],
+      ["POL-1", "spellingsOf(uri).every((spelling) => this.allows(spelling))", "this.allows(uri)"],
+    ],
+  },
+  "gateway/session/relay.ts": {
+    tests: [POLICY],
+    faults: [
+      ["POL-5", " || passed?.approved !== true;", " || true;"],
+    ],
+  },
+  "gateway/session/upstream_sessions.ts": {
+    tests: [POLICY],
+    faults: [
+      [
+        "POL-2",
+        "if (rules === undefined || !kinds.some((kind) => rules[kind].restricts)) {",
+        "if (true) {",
+      ],
+      ["POL-2", "if (this.#comparing.has(key)) return void this.#comparing.set(key, true);", ""],
+    ],
+  },
+  "gateway/view/permitted_use.ts": {
+    tests: [POLICY],
+    faults: [
+      [
+        "POL-5",
+        "sealState({ asksApproval: true }, { once: true })",
+        "sealState({ asksApproval: true })",
+      ],
+      ["POL-5", "state?.asksApproval !== true || ", ""],
+      ["POL-6", "      decision = { allowed: false };\n", "      decision = { allowed: true };\n"],
+      ["POL-2", "  throw new MissingScopesError(needed);\n", ""],
+    ],
+  },
+  "gateway/view/methods.ts": {
+    tests: [POLICY, REFERENCE],
+    faults: [
+      [
+        "POL-2",
+        "exchange.mayUse === undefined && rules?.restricts !== true",
+        "exchange.mayUse === undefined",
+      ],
     ],
   },
   "gateway/session/crashes.ts": {
@@ -70,8 +140,14 @@ export const GATEWAY: FaultsByFile = {
     ],
   },
   "gateway/view/merged_lists.ts": {
-    tests: [APPS],
+    tests: [APPS, POLICY, REFERENCE],
     faults: [
+      ["POL-1", "if (!isTemplate && !rules.resources.allowsUri(uri)) return -1;", ""],
+      [
+        "POL-2",
+        'templates.restricts || (use !== "read" && resources.restricts)',
+        "templates.restricts",
+      ],
       ["APP-3", " && sessions.addresses.claim(uri, upstream)", ""],
       ["APP-1", "addresses.split(uri) === undefined && ", ""],
       ["APP-1", "const isOwn = !isAppAddress(uri) && ", "const isOwn = "],
@@ -244,8 +320,12 @@ export const GATEWAY: FaultsByFile = {
         "return `${shortHash(rightsKey(context))} ${this.#sessions.owner}`;",
         "return `${this.#sessions.owner}`;",
       ],
-      ["GTW-14", "if (pending.isLate) this.#notifyChanged(facts);", ""],
-      ["GTW-14", "if (pending.isLate && entries.length > 0) this.#notifyChanged(facts, kind);", ""],
+      ["GTW-14", "if (pending.isLate) this.#notifyChanged(name, facts);", ""],
+      [
+        "GTW-14",
+        "if (pending.isLate && entries.length > 0) this.#notifyChanged(name, facts, kind);",
+        "",
+      ],
       ["GTW-14", "if (this.#openings.get(name) === opening) this.#openings.delete(name);", ""],
       ["GTW-14", "isProgram ? openTimeoutMs + listTimeoutMs : listTimeoutMs", "listTimeoutMs"],
       ["GTW-14", "isAlone ? aloneMs : listWaitMs", "listWaitMs"],

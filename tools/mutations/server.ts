@@ -86,13 +86,6 @@ export const SERVER: FaultsByFile = {
       ["ASK-4", "    exchange.signal.throwIfAborted();\n", ""],
       ["ASK-4", "      throw reason;\n", ""],
       ["ASK-4", "if (needed === false) return true;", "if (!needed) return true;"],
-      ["ASK-4", "${escapeInvisible(question)}", "${question}"],
-      [
-        "ASK-4",
-        "escapeInvisible(JSON.stringify(args, undefined, 2))",
-        "JSON.stringify(args, undefined, 2)",
-      ],
-      ["ASK-4", "${clip(text, LONGEST)} (", "${text} ("],
       ["ASK-4", "if (!(error instanceof McpError)) {", "if (error instanceof McpError) {"],
     ],
   },

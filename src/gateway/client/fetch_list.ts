@@ -20,6 +20,8 @@ export interface FetchListOptions {
   readonly limits: Required<GatewayLimits>;
   /** Returns the name of an entry behind the gateway. */
   readonly rename: (name: string) => string;
+  /** Returns an entry as clients get it, before that; `undefined` if it is withheld. */
+  readonly present?: ((entry: JsonObject) => JsonObject | undefined) | undefined;
   /** Sends a request to the upstream. */
   readonly request: (method: string, params: JsonObject) => Promise<JsonObject>;
   /** Takes an event for each reason why entries were dropped. */
@@ -32,11 +34,11 @@ export interface FetchListOptions {
  * @throws {McpError} If the upstream answers with an error other than "method not found"
  */
 export async function fetchList(
-  { upstream, facts, kind, limits, rename, request, report }: FetchListOptions,
+  { upstream, facts, kind, limits, rename, present, request, report }: FetchListOptions,
 ): Promise<readonly JsonObject[]> {
   const list = LISTS[kind];
   if (facts.capabilities[list.capability] === undefined) return [];
-  const entries = new Entries(list, limits, rename);
+  const entries = new Entries(list, limits, rename, present);
   let cursor: string | undefined;
   for (let pages = 0;; pages++) {
     if (pages === limits.listPages) {
@@ -79,13 +81,20 @@ class Entries {
   readonly #list: ListFacts;
   readonly #limits: Required<GatewayLimits>;
   readonly #rename: (name: string) => string;
+  readonly #present: FetchListOptions["present"];
   readonly #ids = new Set<string>();
   #bytesLeft: number;
 
-  constructor(list: ListFacts, limits: Required<GatewayLimits>, rename: (name: string) => string) {
+  constructor(
+    list: ListFacts,
+    limits: Required<GatewayLimits>,
+    rename: (name: string) => string,
+    present: FetchListOptions["present"],
+  ) {
     this.#list = list;
     this.#limits = limits;
     this.#rename = rename;
+    this.#present = present;
     this.#bytesLeft = limits.listBytes;
   }
 
@@ -103,10 +112,13 @@ class Entries {
     this.#drop("limit");
   }
 
-  #add(entry: unknown): void {
+  #add(listed: unknown): void {
     const { id, prefixed, valid } = this.#list;
-    const given = isObject(entry) ? entry[id] : undefined;
-    if (!isObject(entry) || typeof given !== "string") return this.#drop("invalid");
+    if (!isObject(listed) || typeof listed[id] !== "string") return this.#drop("invalid");
+    const entry = this.#present === undefined ? listed : this.#present(listed);
+    if (entry === undefined) return;
+    const given = entry[id];
+    if (typeof given !== "string") return this.#drop("invalid");
     const name = prefixed ? this.#rename(given) : given;
     if (given === "" || !valid(name)) return this.#drop("invalid");
     if (this.#ids.has(name)) return this.#drop("duplicate");

@@ -7,7 +7,7 @@
 import { progressToken } from "../../calls/progress.ts";
 import { ErrorCode, McpError } from "../../protocol/errors.ts";
 import type { McpEvent } from "../../protocol/events.ts";
-import type { ClientFacts, Exchange, Notification } from "../../protocol/exchange.ts";
+import type { ClientFacts, Exchange, Notification, Principal } from "../../protocol/exchange.ts";
 import type { JsonObject } from "../../protocol/jsonrpc.ts";
 import { methodFacts } from "../../protocol/methods.ts";
 import type { LogLevel } from "../../protocol/shapes.ts";
@@ -33,6 +33,8 @@ export interface DownstreamClient {
   readonly crashOwner: string;
   /** Tells whether the upstream is served alone: then everything that it sends is passed on. */
   readonly isAlone: boolean;
+  /** Tells it for the requests of a principal, whose rights may be others than those of the one before. */
+  isAloneFor(principal: Principal): boolean;
   readonly version: ProtocolVersion;
   /** Describes the client's side to an upstream that is served alone. */
   readonly alone: AloneInit | undefined;
@@ -61,6 +63,8 @@ export interface DownstreamClient {
   opened(upstream: string, facts: UpstreamFacts): void;
   /** Invalidates cached lists of an upstream; all of them by default. */
   invalidateLists(upstream: string, kinds?: readonly ListKind[]): void;
+  /** Invalidates cached lists of an upstream that changed, and notifies the client if it may know. */
+  listsChanged(upstream: string, notification: Notification, kinds: readonly ListKind[]): void;
 }
 
 /**
@@ -109,10 +113,7 @@ export function forwardNotification(
 ): void {
   const { method, params } = notification;
   const changed = CHANGED_LISTS.get(method);
-  if (changed !== undefined) {
-    client.invalidateLists(upstream, changed);
-    return client.notify(client.isAlone ? notification : { method });
-  }
+  if (changed !== undefined) return client.listsChanged(upstream, notification, changed);
   const isMessage = method === "notifications/message";
   if (isMessage || (client.isAlone && isUnknown(method))) {
     if (isMessage && !wantsLog(params, client.logLevel, client.version)) return;

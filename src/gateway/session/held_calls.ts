@@ -72,6 +72,18 @@ export class HeldCalls {
     );
   }
 
+  /** Tells whether the policy withholds by now what a call is about, whatever name its client has used. */
+  isWithheld({ principal }: Exchange, id: string): boolean {
+    const call = this.#byId.get(id);
+    if (call === undefined) return false;
+    const { upstream, method, params: { name, uri } } = call;
+    const rules = this.#settings.policies.rulesOf(principal, upstream);
+    if (rules === undefined || rules.isClosed) return rules !== undefined;
+    if (typeof uri === "string") return !rules.resources.allowsUri(uri);
+    const entries = method === "tools/call" ? rules.tools : rules.prompts;
+    return typeof name === "string" && !entries.allows(name);
+  }
+
   /** Cancels every call. */
   close(reason: unknown): void {
     for (const call of [...this.#calls.keys()]) call.cancel(reason);
@@ -131,9 +143,10 @@ interface Round {
 class HeldCall {
   readonly owner: string;
   readonly #calls: HeldCalls;
+  readonly method: string;
+  /** Holds the parameters for the upstream. */
+  readonly params: JsonObject;
   readonly #session: ManagedSession;
-  readonly #method: string;
-  readonly #params: JsonObject;
   readonly #named: HeldCallInit["named"];
   readonly #controller = new AbortController();
   readonly #questions = new Map<string, Question>();
@@ -151,30 +164,36 @@ class HeldCall {
     this.owner = ownerKey(principal);
     this.#calls = calls;
     this.#session = session;
-    this.#method = method;
-    this.#params = params;
+    this.method = method;
+    this.params = params;
     this.#named = named;
+  }
+
+  /** Names the upstream. */
+  get upstream(): string {
+    return this.#session.name;
   }
 
   /** Sends the call to the upstream. */
   start({ principal, request }: Exchange): void {
     const call: UpstreamCall = {
-      method: this.#method,
-      params: this.#params,
+      method: this.method,
+      params: this.params,
       principal,
       request,
       signal: this.#controller.signal,
       notify: (notification) => {
-        const { isAlone } = this.#session;
         if (this.#round === undefined) return;
-        forwardCallNotification(this.#round.exchange, notification, isAlone);
+        const { exchange } = this.#round;
+        const isAlone = this.#session.isAloneFor(exchange.principal);
+        forwardCallNotification(exchange, notification, isAlone);
       },
       ask: (method, params) => this.#ask(method, params),
     };
     this.#session.request(call).then(
       (result) => {
         const own = this.#named(withoutResultType(result));
-        this.#settle({ result: modernResult(this.#method, own, this.#session.info) });
+        this.#settle({ result: modernResult(this.method, own, this.#session.info) });
       },
     ).catch((error) => this.#settle({ error }));
   }
@@ -263,7 +282,7 @@ class HeldCall {
       [...this.#questions].map(([key, { method, params }]) => [key, { method, params }]),
     );
     const asked = { resultType: "input_required", inputRequests, requestState };
-    const result = modernResult(this.#method, asked, this.#session.info);
+    const result = modernResult(this.method, asked, this.#session.info);
     this.#round = undefined;
     round.resolve(result);
     round.exchange.requireInput(result);

@@ -36,6 +36,8 @@ export class ListCache {
   /** Holds the lists on their way by list, then by rights. */
   readonly #pending = new Map<string, Map<string, PendingAnswer<UpstreamList>>>();
   readonly #generations = new Map<string, number>();
+  /** Holds the templates that the policy withheld from a list of templates. */
+  readonly withheldTemplates: WeakMap<UpstreamList, readonly string[]> = new WeakMap();
 
   /** Creates an empty cache. */
   constructor(clock: Clock) {

@@ -9,7 +9,7 @@ import { keepAliveDuring } from "../../internal/keep_alive.ts";
 import { isPromise, type MaybePromise } from "../../internal/types.ts";
 import { ErrorCode, McpError } from "../../protocol/errors.ts";
 import type { UpstreamCloseReason } from "../../protocol/events.ts";
-import type { ClientFacts, Notification } from "../../protocol/exchange.ts";
+import type { ClientFacts, Notification, Principal } from "../../protocol/exchange.ts";
 import type { JsonObject } from "../../protocol/jsonrpc.ts";
 import type { Implementation, LogLevel } from "../../protocol/shapes.ts";
 import { isModern } from "../../protocol/versions.ts";
@@ -100,6 +100,11 @@ export class ManagedSession {
   /** Tells whether the upstream is served alone. */
   get isAlone(): boolean {
     return this.#client.isAlone;
+  }
+
+  /** Tells whether a principal sees the upstream as itself. */
+  isAloneFor(principal: Principal): boolean {
+    return this.#client.isAloneFor(principal);
   }
 
   /** Counts the calls that the upstream is answering. */

@@ -37,6 +37,11 @@ export interface ClientRequest {
   readonly state: JsonObject | undefined;
   /** Keeps the upstream sessions open until the returned function is called. */
   readonly retain: () => () => void;
+  /**
+   * Holds what the state of the next round has besides, for a call that the policy has let pass. Then
+   * each state counts once.
+   */
+  readonly passed?: JsonObject;
 }
 
 /** Options for {@linkcode relay}. */
@@ -64,7 +69,8 @@ export async function relay(
   exchange.noteUpstream?.(session.name);
   const ready = session.ensureOpen(exchange);
   const facts = isPromise(ready) ? await ready : ready;
-  if (session.isAlone && isSameEra(exchange.protocolVersion, facts.protocolVersion)) {
+  const isSame = isSameEra(exchange.protocolVersion, facts.protocolVersion);
+  if (isSame && session.isAloneFor(exchange.principal)) {
     return await passOn(exchange, session, params, signal);
   }
   const sent = toUpstream(params, facts, exchange.logLevel);
@@ -165,7 +171,7 @@ function failedQuestion({ method }: Exchange, { message }: McpError): JsonObject
 
 /** Serves a 2026 client of a 2026 upstream: passes one round of questions and answers on. */
 async function passRound(
-  { exchange, state }: ClientRequest,
+  { exchange, state, passed }: ClientRequest,
   session: ManagedSession,
   { protocolVersion: from }: UpstreamFacts,
   sent: JsonObject,
@@ -173,20 +179,23 @@ async function passRound(
   if (state !== undefined && state.upstream !== session.name) throw invalidState();
   const { method, params: { inputResponses } } = exchange;
   const requestState = state?.requestState;
+  // Those of a first round that the policy has asked something in are not for the upstream.
+  const isForUpstream = state !== undefined || passed?.approved !== true;
   const result = await send(exchange, session, {
     ...sent,
-    ...inputResponses !== undefined && ASKING_METHODS.has(method) && { inputResponses },
+    ...inputResponses !== undefined && isForUpstream && ASKING_METHODS.has(method) &&
+      { inputResponses },
     ...requestState !== undefined && { requestState },
   });
   if (result.resultType !== "input_required" || !ASKING_METHODS.has(method)) {
     return toClient(result, from, exchange.protocolVersion);
   }
   const inputRequests = Object.fromEntries(questionsFor(session, questionsIn(result)));
-  const next = { upstream: session.name, requestState: result.requestState };
+  const next = { ...passed, upstream: session.name, requestState: result.requestState };
   const asked = modernResult(method, {
     resultType: "input_required",
     ...Object.keys(inputRequests).length > 0 && { inputRequests },
-    requestState: await exchange.sealState(next),
+    requestState: await exchange.sealState(next, { once: passed !== undefined }),
   }, session.info);
   exchange.requireInput(asked);
   return asked;
@@ -213,7 +222,7 @@ function send(
   signal: AbortSignal = exchange.signal,
 ): Promise<JsonObject> {
   const { method, principal, request, protocolVersion } = exchange;
-  const { isAlone } = session;
+  const isAlone = session.isAloneFor(principal);
   return session.request({
     method,
     params,

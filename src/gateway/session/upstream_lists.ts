@@ -6,6 +6,8 @@
  */
 import { shortHash } from "../../internal/random.ts";
 import { ErrorCode, McpError } from "../../protocol/errors.ts";
+import { shown } from "../../protocol/event_facts.ts";
+import type { Principal } from "../../protocol/exchange.ts";
 import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
 import { fetchList } from "../client/fetch_list.ts";
 import { deadline, withDeadline } from "../shared/deadline.ts";
@@ -43,6 +45,8 @@ export class UpstreamLists {
   /** Holds the sessions that are opening, by upstream. */
   readonly #openings = new Map<string, PendingAnswer<UpstreamFacts>>();
   readonly #reported = new WeakSet<UpstreamList>();
+  /** Holds texts that stand for the lists that the client got last, where there is a policy. */
+  readonly #shown = new Map<string, string>();
 
   /** Creates it for the client that the sessions belong to. */
   constructor({ host, sessions, cache }: UpstreamListsInit) {
@@ -58,6 +62,7 @@ export class UpstreamLists {
    * @throws {AbortSignal["reason"]} If the signal of the context aborts
    */
   async get(name: string, kind: ListKind, context: ListContext): Promise<UpstreamList> {
+    if (this.#isClosed(name, kind, context)) return [];
     return this.#cache.get(rightsKey(context), name, kind) ??
       await this.#fetching(name, kind, context).wait(context.signal);
   }
@@ -70,6 +75,7 @@ export class UpstreamLists {
    * @throws {AbortSignal["reason"]} If the signal of the context aborts
    */
   async getInTime(name: string, kind: ListKind, context: ListContext): Promise<UpstreamList> {
+    if (this.#isClosed(name, kind, context)) return [];
     const cached = this.#cache.get(rightsKey(context), name, kind);
     if (cached !== undefined) return cached;
     const who = this.#credentialsKey(context);
@@ -148,6 +154,16 @@ export class UpstreamLists {
     return true;
   }
 
+  /** Returns the templates that were withheld from a list of templates. */
+  withheldTemplates(list: UpstreamList): readonly string[] {
+    return this.#cache.withheldTemplates.get(list) ?? [];
+  }
+
+  /** Returns a text that is equal for equal lists: for the list that the client got last, if it got one. */
+  shownLast(upstream: string, kind: ListKind): string | undefined {
+    return this.#shown.get(`${kind} ${upstream}`);
+  }
+
   /** Invalidates cached lists of an upstream; all of them by default. */
   invalidate(upstream: string, kinds: readonly ListKind[] = LIST_KINDS): void {
     this.#cache.invalidate(upstream, kinds);
@@ -157,6 +173,12 @@ export class UpstreamLists {
   remove(upstream: string): void {
     this.#cache.remove(upstream);
     this.#openings.delete(upstream);
+    for (const kind of LIST_KINDS) this.#shown.delete(`${kind} ${upstream}`);
+  }
+
+  /** Tells whether the policy withholds a whole list, so that its upstream needn't be asked. */
+  #isClosed(name: string, kind: ListKind, { principal }: RequestContext): boolean {
+    return this.#host.settings.policies.rulesOf(principal, name)?.[kind].isClosed === true;
   }
 
   /** Returns the settings of a wait for an upstream. */
@@ -186,7 +208,7 @@ export class UpstreamLists {
         const facts = await this.#remembering(session, OPENING, context, async () => {
           return await session.ensureOpen({ principal, request, signal });
         });
-        if (pending.isLate) this.#notifyChanged(facts);
+        if (pending.isLate) this.#notifyChanged(name, facts);
         return facts;
       },
       signal,
@@ -241,13 +263,17 @@ export class UpstreamLists {
         (signal) => this.#fetchFrom(session, facts, kind, { principal, request, signal }),
       ));
     if (this.#sessions.get(name) !== session) return entries;
+    if (this.#host.settings.policies.isSet && this.#sessions.isSession) {
+      const text = JSON.stringify(entries);
+      this.#shown.set(`${kind} ${name}`, `${text.length} ${shortHash(text)}`);
+    }
     this.#host.known.addAll(name, kind, entries);
     const can = facts.capabilities[LISTS[kind].capability];
     const isLasting = this.#sessions.isSession && isObject(can) && can.listChanged === true;
     const keepMs = pending.isLate ? Math.max(listCacheMs, LATE_LIST_MS) : listCacheMs;
     const rights = rightsKey(context);
     this.#cache.set(rights, name, kind, generation, entries, isLasting ? Infinity : keepMs);
-    if (pending.isLate && entries.length > 0) this.#notifyChanged(facts, kind);
+    if (pending.isLate && entries.length > 0) this.#notifyChanged(name, facts, kind);
     return entries;
   }
 
@@ -259,14 +285,16 @@ export class UpstreamLists {
   ): Promise<readonly JsonObject[]> {
     const { name } = session;
     const ask: UpstreamCall["ask"] = async (method, params) => {
-      const shown = questionFor(method, params, this.#sessions.facts.capabilities);
-      const answer = this.#sessions.ask(method, shown, signal);
+      const visible = questionFor(method, params, this.#sessions.facts.capabilities);
+      const answer = this.#sessions.ask(method, visible, signal);
       if (answer !== undefined) return await answer;
       throw new McpError(ErrorCode.Refused, "Ask during a call");
     };
+    const withheld: string[] = [];
     const entries = await fetchList({
       upstream: name,
       facts,
+      present: this.#presenting(name, kind, principal, withheld),
       kind,
       limits: this.#host.settings.limits,
       report: this.#host.report,
@@ -274,7 +302,36 @@ export class UpstreamLists {
       request: (method, params) =>
         session.request({ method, params, signal, principal, request, notify() {}, ask }),
     });
+    if (withheld.length > 0) this.#cache.withheldTemplates.set(entries, withheld);
     return kind === "tools" ? entries.map((tool) => this.#host.defined(name, tool)) : entries;
+  }
+
+  /**
+   * Returns what shows entries as the policy says; `undefined` without rules.
+   *
+   * @param withheld Takes the templates that are withheld
+   */
+  #presenting(
+    upstream: string,
+    kind: ListKind,
+    principal: Principal,
+    withheld: string[],
+  ): ((entry: JsonObject) => JsonObject | undefined) | undefined {
+    const { settings: { policies, limits }, report } = this.#host;
+    const rules = policies.rulesOf(principal, upstream)?.[kind];
+    if (rules === undefined) return undefined;
+    const { id, method: list } = LISTS[kind];
+    return (entry) => {
+      const presented = rules.present(entry, id, (name, digest, isNew) => {
+        if (!policies.isFirstReport(upstream, list, name, digest)) return;
+        const reason = isNew ? "new" : "changed";
+        report({ type: "upstream-definition-withheld", upstream, list, name: shown(name), reason });
+      });
+      const own = entry[id];
+      const counts = kind === "templates" && withheld.length < limits.listEntries;
+      if (presented === undefined && counts && typeof own === "string") withheld.push(own);
+      return presented;
+    };
   }
 
   /** Does something with an upstream, and remembers for a while if that fails. */
@@ -296,12 +353,12 @@ export class UpstreamLists {
     } catch (error) {
       // That the client's session or the upstream is gone says nothing about the upstream.
       if (this.#sessions.closing.aborted || this.#sessions.get(name) !== session) throw error;
-      const shown = this.#failed(name, what, error);
+      const failure = this.#failed(name, what, error);
       // A place may become free at any time.
       const isBusy = error instanceof LimitReachedError;
       const isSlow = !isBusy && clock.now() - startedAt >= listWaitMs;
-      failures.add(name, key, { error: shown, isSlow }, isBusy ? 0 : undefined);
-      throw shown;
+      failures.add(name, key, { error: failure, isSlow }, isBusy ? 0 : undefined);
+      throw failure;
     }
   }
 
@@ -315,12 +372,12 @@ export class UpstreamLists {
   }
 
   /** Notifies the client that a list of an upstream is there; by default all that the upstream has. */
-  #notifyChanged({ capabilities }: UpstreamFacts, only?: ListKind): void {
+  #notifyChanged(name: string, { capabilities }: UpstreamFacts, only?: ListKind): void {
     for (const [method, kinds] of CHANGED_LISTS) {
       const has = kinds.some((kind) =>
         only === undefined ? capabilities[LISTS[kind].capability] !== undefined : only === kind
       );
-      if (has) this.#sessions.notify({ method });
+      if (has && this.#sessions.maySee(name, kinds)) this.#sessions.notify({ method });
     }
   }
 }

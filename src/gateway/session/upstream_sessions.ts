@@ -14,10 +14,11 @@ import { methodFacts } from "../../protocol/methods.ts";
 import type { LogLevel } from "../../protocol/shapes.ts";
 import type { ProtocolVersion } from "../../protocol/versions.ts";
 import type { GatewaySettings } from "../options.ts";
+import type { UpstreamRules } from "../policy/policies.ts";
 import { ownerKey } from "../../sessions/owner.ts";
 import type { KnownItems } from "../shared/known_items.ts";
 import { KnownAddresses } from "./known_addresses.ts";
-import type { AloneInit, UpstreamFacts } from "../types.ts";
+import type { AloneInit, Caller, UpstreamFacts } from "../types.ts";
 import { CHANGED_LISTS, LIST_KINDS, type ListKind, LISTS } from "../shared/list_kinds.ts";
 import { type Capacity, type LimitedKind, shareOf } from "./capacity.ts";
 import { NotificationCoalescer } from "./coalesce.ts";
@@ -47,6 +48,8 @@ export interface SessionsHost {
   isLazy(upstream: string): boolean;
   /** Tells whether the view serves one upstream alone, as a server of its own. */
   readonly isAlone: boolean;
+  /** Tells whether a principal sees it as itself: not where the policy has rules. */
+  isAloneFor(principal: Principal): boolean;
   /** Closes the connection of the server-to-client stream of a client's session. */
   closeStream(sessionId: string): void;
   /** Returns the name that a tool or prompt of an upstream has in the view. */
@@ -100,19 +103,23 @@ export class UpstreamSessions implements DownstreamClient {
   /** Remembers which upstreams the addresses belong to that the client knows. */
   readonly addresses: KnownAddresses;
   readonly facts: ClientFacts;
-  readonly isAlone: boolean;
   readonly report: (event: McpEvent) => void;
   /** Names the version that the client speaks: another one once an upstream has negotiated it. */
   version: ProtocolVersion;
   logLevel: LogLevel | undefined;
   /** Lists the `list_changed` notifications that were advertised; `undefined` if nothing was yet. */
   advertised: readonly string[] | undefined;
+  /** Holds the client's latest request, where there is a policy: it judges what belongs to none. */
+  caller: Caller | undefined;
   readonly #host: SessionsHost;
   readonly #sessionId: string | undefined;
+  readonly #principal: Principal;
   readonly #sessions = new Map<string, ManagedSession>();
   /** Holds the resources that the client is subscribed to, by the addresses that it knows. */
   readonly #subscriptions = new Map<string, Subscription>();
   readonly #waiters = new Set<() => void>();
+  /** Holds the changes that are being compared, and whether there were more meanwhile. */
+  readonly #comparing = new Map<string, boolean>();
   readonly #coalescer: NotificationCoalescer;
   readonly #closing = new AbortController();
   #closed: Promise<void> | undefined;
@@ -131,10 +138,10 @@ export class UpstreamSessions implements DownstreamClient {
     // Strangers share nothing but this: the crashes of one would delay the programs of all.
     this.crashOwner = this.share ?? sessionId ?? stranger ?? this.owner;
     this.version = version;
-    this.isAlone = host.isAlone;
+    this.#principal = principal;
     this.facts = {
       ...client.info && { info: client.info },
-      capabilities: upstreamCapabilities(client, version, host.isAlone),
+      capabilities: upstreamCapabilities(client, version, host.isAloneFor(principal)),
     };
     this.#host = host;
     this.#sessionId = sessionId;
@@ -175,15 +182,31 @@ export class UpstreamSessions implements DownstreamClient {
   /** Notifies the client of what a lazy upstream has, now that it runs. */
   opened(upstream: string, { capabilities }: UpstreamFacts): void {
     if (!this.isLazy(upstream)) return;
-    for (const [method, [kind]] of CHANGED_LISTS) {
-      if (kind === undefined || kind === "tools") continue;
+    for (const [method, kinds] of CHANGED_LISTS) {
+      const [kind] = kinds;
+      if (kind === undefined || kind === "tools" || !this.maySee(upstream, kinds)) continue;
       if (capabilities[LISTS[kind].capability] !== undefined) this.notify({ method });
     }
+  }
+
+  /** Returns the names of the upstreams of which a principal may use anything, in their order. */
+  namesFor(principal: Principal): readonly string[] {
+    const { policies } = this.settings;
+    if (!policies.isSet) return this.names;
+    return this.names.filter((name) => policies.rulesOf(principal, name)?.isClosed !== true);
   }
 
   /** Tells whether the client has a session. Without one it can't be notified. */
   get isSession(): boolean {
     return this.#sessionId !== undefined;
+  }
+
+  get isAlone(): boolean {
+    return this.isAloneFor(this.caller?.principal ?? this.#principal);
+  }
+
+  isAloneFor(principal: Principal): boolean {
+    return this.#host.isAloneFor(principal);
   }
 
   get alone(): AloneInit | undefined {
@@ -298,18 +321,74 @@ export class UpstreamSessions implements DownstreamClient {
 
   subscribedUris(upstream: string): ReadonlySet<string> {
     const own = [...this.#subscriptions.values()].filter((each) => each.upstream === upstream);
-    return new Set(own.map(({ uri }) => uri));
+    return new Set(own.map(({ uri }) => uri).filter((uri) => this.#maySubscribe(upstream, uri)));
   }
 
   subscribedAddresses(upstream: string, uri: string): readonly string[] {
+    if (!this.#maySubscribe(upstream, uri)) return [];
     return [...this.#subscriptions].flatMap(([address, each]) =>
       each.upstream === upstream && each.uri === uri ? [address] : []
     );
   }
 
+  #maySubscribe(upstream: string, uri: string): boolean {
+    return this.#rulesOf(upstream)?.resources.allowsUri(uri) !== false;
+  }
+
   /** Returns what the client is subscribed to by an address. */
   subscription(address: string): Subscription | undefined {
     return this.#subscriptions.get(address);
+  }
+
+  /** Tells whether the client may know of a change of some lists of an upstream. */
+  maySee(upstream: string, kinds: readonly ListKind[]): boolean {
+    const rules = this.#rulesOf(upstream);
+    return rules === undefined || kinds.some((kind) => !rules[kind].isClosed);
+  }
+
+  #rulesOf(upstream: string): UpstreamRules | undefined {
+    return this.caller && this.settings.policies.rulesOf(this.caller.principal, upstream);
+  }
+
+  listsChanged(
+    upstream: string,
+    notification: Notification,
+    kinds: readonly ListKind[],
+  ): void {
+    const { method } = notification;
+    const rules = this.#rulesOf(upstream);
+    if (rules === undefined || !kinds.some((kind) => rules[kind].restricts)) {
+      this.invalidateLists(upstream, kinds);
+      return this.notify(this.isAlone ? notification : { method });
+    }
+    // Comparing runs once for each list at a time, and once more for all changes meanwhile.
+    const key = `${method} ${upstream}`;
+    if (this.#comparing.has(key)) return void this.#comparing.set(key, true);
+    this.#comparing.set(key, false);
+    void this.#compare(upstream, method, kinds).catch((error) => {
+      this.report({ type: "error", during: method, error });
+    }).finally(() => {
+      const again = this.#comparing.get(key);
+      this.#comparing.delete(key);
+      if (again === true) this.listsChanged(upstream, notification, kinds);
+    });
+  }
+
+  /** Notifies the client if the part of a changed list changed that it may know. */
+  async #compare(upstream: string, method: string, kinds: readonly ListKind[]): Promise<void> {
+    const before = kinds.map((kind) => this.lists.shownLast(upstream, kind));
+    this.invalidateLists(upstream, kinds);
+    if (this.caller === undefined || this.isClosed) return;
+    const { principal, request } = this.caller;
+    const context = { principal, request, signal: this.closing, retain: () => () => {} };
+    for (const [index, kind] of kinds.entries()) {
+      // What it has not listed it needs no news of.
+      if (before[index] === undefined) continue;
+      const isKept = await this.lists.get(upstream, kind, context).then(() => true, () => false);
+      if (this.isClosed) return;
+      if (isKept && this.lists.shownLast(upstream, kind) === before[index]) continue;
+      return this.notify({ method });
+    }
   }
 
   invalidateLists(upstream: string, kinds: readonly ListKind[] = LIST_KINDS): void {

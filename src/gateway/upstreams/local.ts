@@ -92,7 +92,9 @@ class LocalSession implements UpstreamSession {
     this.#detach = server.attach?.({
       clock: init.clock,
       report: init.report,
-      broadcast: (notification) => this.#deliver(notification),
+      broadcast: (notification, wants) => {
+        if (wants?.(this.#session.id) !== false) this.#deliver(notification);
+      },
       resourceUpdated: (uri) => {
         if (!this.#session.subscribed.has(uri)) return;
         this.#deliver({ method: "notifications/resources/updated", params: { uri } });

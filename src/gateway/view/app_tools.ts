@@ -16,7 +16,9 @@ import { listsInTime } from "./merged_lists.ts";
 export interface AppToolInit {
   readonly exchange: Exchange;
   readonly sessions: UpstreamSessions;
-  readonly locate: (name: string) => { readonly name: string } | undefined;
+  readonly locate: (
+    name: string,
+  ) => { readonly upstream: string; readonly name: string } | undefined;
   readonly addresses: Addresses | undefined;
 }
 
@@ -37,9 +39,16 @@ export async function findAppTool(
   const { lists, missing } = await listsInTime(sessions, "tools", context).catch((error) => {
     context.signal.throwIfAborted();
     if (!(error instanceof McpError)) throw error;
-    return { lists: [], missing: sessions.names };
+    return { lists: [], missing: sessions.namesFor(context.principal) };
   });
-  const isNamed = (shown: string) => locate(shown)?.name === name;
+  const { settings: { policies } } = sessions;
+  const isNamed = (shown: string) => {
+    const found = locate(shown);
+    const rules = found && policies.rulesOf(context.principal, found.upstream)?.tools;
+    // An app knows no names but those of its server.
+    if (rules === undefined) return found?.name === name;
+    return rules.ownName(found?.name ?? "") === name && rules.allows(name);
+  };
   const found = lists.flatMap(({ entries }) => {
     if (!entries.some(hasPage)) return [];
     return entries.filter(isForApps).map((tool) => String(tool.name)).filter(isNamed);

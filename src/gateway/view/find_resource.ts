@@ -9,7 +9,7 @@ import type { ManagedSession } from "../session/managed_session.ts";
 import type { ListContext } from "../session/upstream_lists.ts";
 import type { UpstreamSessions } from "../session/upstream_sessions.ts";
 import { type Addresses, isAppAddress, isWebAddress, type UpstreamAddress } from "./addresses.ts";
-import { upstreamOfUri } from "./merged_lists.ts";
+import { isPermittedUri, upstreamOfUri, type UriUse } from "./merged_lists.ts";
 
 /** Represents a resource that a request is about. */
 export interface FoundResource {
@@ -34,14 +34,17 @@ export async function findResource(
   init: FindInit,
   context: ListContext,
   address: string,
+  use: UriUse = "read",
 ): Promise<FoundResource> {
   const { exchange, sessions, addresses } = init;
   const { upstream, uri } = addresses === undefined
-    ? { upstream: await upstreamOfUri(sessions, address, context), uri: address }
-    : await locate(sessions, addresses, context, address);
+    ? { upstream: await upstreamOfUri(sessions, address, context, use), uri: address }
+    : await locate(sessions, addresses, context, address, use);
   const isHidden = addresses !== undefined && exchange.mayUse !== undefined &&
     !await mayUse(init, addresses, context, address, { upstream, uri });
-  const session = isHidden ? undefined : sessions.get(upstream);
+  // An address may lead to its upstream without a list.
+  const isUsable = !isHidden && await isPermittedUri(sessions, upstream, uri, context, use);
+  const session = isUsable ? sessions.get(upstream) : undefined;
   if (session === undefined) throw unknownResource(exchange.protocolVersion, address);
   return { session, uri };
 }
@@ -51,13 +54,14 @@ async function locate(
   addresses: Addresses,
   context: ListContext,
   address: string,
+  use: UriUse,
 ): Promise<UpstreamAddress> {
   // What the client knows is never taken for another upstream's that came later.
   const owner = sessions.addresses.owner(address);
   if (owner !== undefined) return { upstream: owner, uri: address };
   const split = addresses.split(address);
   if (split !== undefined) return split;
-  const upstream = await upstreamOfUri(sessions, address, context);
+  const upstream = await upstreamOfUri(sessions, address, context, use);
   if (!isWebAddress(address)) sessions.addresses.claim(address, upstream);
   return { upstream, uri: address };
 }

@@ -100,8 +100,10 @@ export async function listsInTime(
   sessions: UpstreamSessions,
   kind: ListKind,
   context: ListContext,
-  { names = sessions.listed(kind), waits = false, mayBeNone = false }: ListsOptions = {},
+  { names: wanted = sessions.listed(kind), waits = false, mayBeNone = false }: ListsOptions = {},
 ): Promise<Lists> {
+  const permitted = new Set(sessions.namesFor(context.principal));
+  const names = wanted.filter((name) => permitted.has(name));
   const settled = await Promise.allSettled(names.map(async (name) => {
     try {
       return await sessions.lists.getInTime(name, kind, context);
@@ -158,6 +160,9 @@ function decode(cursor: string): string {
   }
 }
 
+/** Says what a URI is wanted for. Only a reference may be a template. */
+export type UriUse = "read" | "subscribe" | "reference";
+
 /**
  * Finds the upstream that a URI belongs to: the only one that lists it, otherwise the one whose template
  * matches the longest start of it, otherwise the only upstream. What several have belongs to none, except
@@ -171,18 +176,23 @@ export async function upstreamOfUri(
   sessions: UpstreamSessions,
   uri: string | undefined,
   context: ListContext,
+  use: UriUse = "read",
 ): Promise<string> {
-  const { names: [only, ...others] } = sessions;
+  const [only, ...others] = sessions.namesFor(context.principal);
   for (const waits of [false, true]) {
+    const find = (kind: "resources" | "templates", lists: Lists) =>
+      uri === undefined ? [] : namesWith(sessions, kind, lists, { uri, context, use });
     const resources = await listsInTime(sessions, "resources", context, { waits });
-    const listed = uri === undefined ? [] : namesWith(sessions, "resources", resources, uri);
+    const listed = find("resources", resources);
     if (listed.length > 0) return oneOf(uri, listed);
     const templates = await listsInTime(sessions, "templates", context, { waits });
-    const matching = uri === undefined ? [] : namesWith(sessions, "templates", templates, uri);
+    const matching = find("templates", templates);
     if (matching.length > 0) return oneOf(uri, matching);
     if (!resources.isPartial && !templates.isPartial) break;
   }
-  if (only !== undefined && others.length === 0) return only;
+  if (only !== undefined && others.length === 0 && mayPass(sessions, only, uri, context, use)) {
+    return only;
+  }
   throw notListed();
 }
 
@@ -197,23 +207,112 @@ function notListed(): McpError {
   return new McpError(ErrorCode.ResourceNotFound, "Give the URI of a resource that is listed");
 }
 
+/** Represents a URI that is looked for, by whom, and what for. */
+interface WantedUri {
+  readonly uri: string;
+  readonly context: ListContext;
+  readonly use: UriUse;
+}
+
 /** Returns the upstreams that list a URI, or whose templates match the longest start of it. */
 function namesWith(
-  { names, known }: UpstreamSessions,
+  sessions: UpstreamSessions,
   kind: "resources" | "templates",
   { lists, missing }: Lists,
-  uri: string,
+  wanted: WantedUri,
 ): readonly string[] {
-  const { id } = LISTS[kind];
-  const closeness = kind === "resources"
-    ? (own: unknown) => own === uri ? Infinity : -1
-    : (own: unknown) => matchedStart(own, uri);
+  const { names, known } = sessions;
+  const { uri } = wanted;
   const longest = new Map<string, number>();
-  const add = (name: string, own: unknown) => {
-    longest.set(name, Math.max(longest.get(name) ?? -1, closeness(own)));
-  };
-  for (const { name, entries } of lists) for (const entry of entries) add(name, entry[id]);
-  for (const name of missing) for (const own of known.names(name, kind)) add(name, own);
+  for (const { name, entries } of lists) {
+    const isListed = () => entries.some((entry) => entry.uri === uri);
+    const length = kind === "templates"
+      ? templateMatch(sessions, name, entries, wanted)
+      : isListed()
+      ? Infinity
+      : -1;
+    longest.set(name, length);
+  }
+  for (const name of missing) {
+    const own = [...known.names(name, kind)];
+    const length = kind === "templates"
+      ? longestMatch(own, uri).length
+      : own.includes(uri)
+      ? Infinity
+      : -1;
+    // What others have listed says nothing about what this principal may use.
+    if (mayPass(sessions, name, uri, wanted.context, wanted.use)) longest.set(name, length);
+  }
   const most = Math.max(...longest.values(), -1);
   return most < 0 ? [] : names.filter((name) => longest.get(name) === most);
+}
+
+/** Returns the length of the start of a URI that a template of an upstream matches; -1 if none may. */
+function templateMatch(
+  { lists, settings: { policies } }: UpstreamSessions,
+  upstream: string,
+  entries: UpstreamList,
+  { uri, context: { principal }, use }: WantedUri,
+): number {
+  const { template, length } = longestMatch(entries.map(({ uriTemplate }) => uriTemplate), uri);
+  const rules = policies.rulesOf(principal, upstream);
+  if (rules === undefined || length < 0) return length;
+  // It belongs to a template that is withheld.
+  if (longestMatch(lists.withheldTemplates(entries), uri).length >= length) return -1;
+  const isTemplate = use === "reference" && template === uri;
+  if (!isTemplate && !rules.resources.allowsUri(uri)) return -1;
+  return length;
+}
+
+/**
+ * Tells whether the policy lets a principal use a URI of an upstream, by the address that the upstream
+ * knows.
+ *
+ * @throws {McpError} If the upstream has rules for some of its resources, and can't list them
+ */
+export async function isPermittedUri(
+  sessions: UpstreamSessions,
+  upstream: string,
+  uri: string,
+  context: ListContext,
+  use: UriUse,
+): Promise<boolean> {
+  const rules = sessions.settings.policies.rulesOf(context.principal, upstream);
+  if (rules === undefined) return true;
+  if (rules.isClosed) return false;
+  if (!rules.resources.restricts && !rules.templates.restricts) return true;
+  const listed = await sessions.lists.get(upstream, "resources", context);
+  if (listed.some((entry) => entry.uri === uri)) return true;
+  const templates = await sessions.lists.get(upstream, "templates", context);
+  return templateMatch(sessions, upstream, templates, { uri, context, use }) >= 0 ||
+    mayPass(sessions, upstream, uri, context, use);
+}
+
+/** Tells whether the policy lets a URI pass to an upstream that doesn't list it. */
+function mayPass(
+  { settings: { policies } }: UpstreamSessions,
+  upstream: string,
+  uri: string | undefined,
+  { principal }: ListContext,
+  use: UriUse,
+): boolean {
+  const rules = policies.rulesOf(principal, upstream);
+  if (rules === undefined || uri === undefined) return true;
+  const { resources, templates } = rules;
+  // It may belong to a template that is withheld; and upstreams accept subscriptions to anything.
+  if (templates.restricts || (use !== "read" && resources.restricts)) return false;
+  return resources.allowsUri(uri);
+}
+
+/** Returns the template that matches the longest start of a URI, and its length; -1 if none does. */
+function longestMatch(
+  templates: readonly unknown[],
+  uri: string,
+): { readonly template: unknown; readonly length: number } {
+  let best = { template: undefined as unknown, length: -1 };
+  for (const template of templates) {
+    const length = matchedStart(template, uri);
+    if (length > best.length) best = { template, length };
+  }
+  return best;
 }

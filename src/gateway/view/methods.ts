@@ -11,6 +11,7 @@ import { wrapsOutput } from "../../protocol/output_schema.ts";
 import { LOG_LEVELS, type ServerCapabilities } from "../../protocol/shapes.ts";
 import { unknownPrompt, unknownResource, unknownTool } from "../../protocol/unknown.ts";
 import { isModern } from "../../protocol/versions.ts";
+import type { EntryRules, UseRules } from "../policy/entry_rules.ts";
 import type { ManagedSession } from "../session/managed_session.ts";
 import { type ClientRequest, relay, type RelayOptions } from "../session/relay.ts";
 import { isLogLevel } from "../session/translate.ts";
@@ -23,6 +24,7 @@ import type { Addresses } from "./addresses.ts";
 import { findAppTool } from "./app_tools.ts";
 import { findResource, mayUseAddress } from "./find_resource.ts";
 import { mergedList, pageOf, upstreamOfUri } from "./merged_lists.ts";
+import { approval, checkRate, checkScopes, permittedArguments } from "./permitted_use.ts";
 import {
   promptResultWithReferences,
   readResultWithReferences,
@@ -41,6 +43,8 @@ export interface ViewRequest extends ClientRequest {
   ) => { readonly upstream: string; readonly name: string } | undefined;
   /** Keeps the addresses of resources apart; `undefined` where one upstream is served alone. */
   readonly addresses: Addresses | undefined;
+  /** Returns the scopes that a tool of an upstream needs, if that is known. */
+  readonly toolScopes: (upstream: string, tool: string) => readonly string[] | undefined;
   /** Takes what the client is told about the upstreams. */
   readonly described: (
     sessions: UpstreamSessions,
@@ -176,7 +180,8 @@ async function discover(request: ViewRequest): Promise<JsonObject> {
 async function describe(request: ViewRequest): Promise<JsonObject> {
   const { exchange, sessions, settings } = request;
   const context = contextOf(request);
-  const upstreams = await Promise.all(sessions.names.map(async (name): Promise<UpstreamSummary> => {
+  const names = sessions.namesFor(exchange.principal);
+  const upstreams = await Promise.all(names.map(async (name): Promise<UpstreamSummary> => {
     if (sessions.isDormant(name)) return { name, capabilities: undefined, instructions: undefined };
     try {
       const facts = await sessions.lists.factsInTime(name, context, false);
@@ -186,10 +191,26 @@ async function describe(request: ViewRequest): Promise<JsonObject> {
     }
   }));
   exchange.signal.throwIfAborted();
-  const capabilities = mergedCapabilities(upstreams, isModern(exchange.protocolVersion));
+  const shown = upstreams.map((summary) => permittedSummary(request, summary));
+  const capabilities = mergedCapabilities(shown, isModern(exchange.protocolVersion));
   request.described(sessions, upstreams, capabilities);
   const instructions = settings.instructions ?? mergedInstructions(upstreams);
   return instructions === undefined ? { capabilities } : { capabilities, instructions };
+}
+
+/** Returns what an upstream says about itself, without lists that the policy withholds. */
+function permittedSummary({ exchange, settings }: ViewRequest, given: UpstreamSummary) {
+  const { name, capabilities } = given;
+  const rules = settings.policies.rulesOf(exchange.principal, name);
+  if (rules === undefined || capabilities === undefined) return given;
+  const { tools, prompts, resources, ...others } = capabilities;
+  const hasResources = !rules.resources.isClosed || !rules.templates.isClosed;
+  const lists = {
+    ...!rules.tools.isClosed && { tools },
+    ...!rules.prompts.isClosed && { prompts },
+    ...hasResources && { resources },
+  };
+  return { ...given, capabilities: { ...others, ...lists } };
 }
 
 async function callTool(request: ViewRequest): Promise<JsonObject> {
@@ -203,13 +224,13 @@ async function callTool(request: ViewRequest): Promise<JsonObject> {
   const target = isPromise(found) ? await found : found;
   if (target === undefined) throw unknownTool(name);
   const { session, shown } = target;
-  // Where some tools are hidden, an unlisted tool must look like a hidden one.
-  if (exchange.mayUse !== undefined && !await isListed(request, "tools", shown)) {
-    throw unknownTool(exchange.params.name);
-  }
-  const params = { ...exchange.params, name: target.name };
+  if (!await isUsable(request, "tools", target, shown)) throw unknownTool(name);
+  const use = target.rules?.useOf(target.name);
+  const passed = use === undefined ? undefined : await passTool(request, target, use);
+  if (passed !== undefined && "result" in passed) return passed.result;
+  const params = { ...passed?.params ?? exchange.params, name: target.name };
   const result = await relay(
-    request,
+    passed?.request ?? request,
     session,
     params,
     { named: named(request, session, toolResultWithReferences) },
@@ -242,12 +263,12 @@ async function isOutputWrapped(
 }
 
 async function getPrompt(request: ViewRequest): Promise<JsonObject> {
-  const { params, mayUse } = request.exchange;
-  const target = find(request, params.name);
+  const { params } = request.exchange;
+  const target = find(request, "prompts", params.name);
   if (target === undefined) throw unknownPrompt(params.name);
-  if (mayUse !== undefined && !await isListed(request, "prompts", params.name)) {
-    throw unknownPrompt(params.name);
-  }
+  if (!await isUsable(request, "prompts", target, params.name)) throw unknownPrompt(params.name);
+  const use = target.rules?.useOf(target.name);
+  if (use !== undefined) await checkRate(request, use);
   const result = await relay(
     request,
     target.session,
@@ -264,6 +285,9 @@ async function readResource(request: ViewRequest): Promise<JsonObject> {
   const { params } = request.exchange;
   return await throughUri(request, params.uri, async (address) => {
     const found = await findResource(request, contextOf(request), address);
+    const { settings: { policies }, exchange: { principal } } = request;
+    const use = policies.rulesOf(principal, found.session.name)?.resources.useOf(found.uri);
+    if (use !== undefined) await checkRate(request, use);
     return await relay(
       request,
       found.session,
@@ -283,7 +307,7 @@ async function readResource(request: ViewRequest): Promise<JsonObject> {
 async function subscribe(request: ViewRequest): Promise<JsonObject> {
   const { exchange: { params }, sessions } = request;
   checkSubscribing(request);
-  const find = (address: string) => findResource(request, contextOf(request), address);
+  const find = (address: string) => findResource(request, contextOf(request), address, "subscribe");
   const { session, uri } = await throughUri(request, params.uri, find);
   return await throughUri(request, params.uri, async (address) => {
     // A session that opens repeats the subscriptions that are recorded.
@@ -321,18 +345,19 @@ async function unsubscribe(request: ViewRequest): Promise<JsonObject> {
 }
 
 async function complete(request: ViewRequest): Promise<JsonObject> {
-  const { params, mayUse } = request.exchange;
+  const { params } = request.exchange;
   const { ref } = params;
   if (!isObject(ref)) throw invalid('Give an object as "ref"');
   if (ref.type === "ref/resource") {
     return await throughUri(request, ref.uri, async (address) => {
-      const { session, uri } = await findResource(request, contextOf(request), address);
+      const context = contextOf(request);
+      const { session, uri } = await findResource(request, context, address, "reference");
       return await relay(request, session, { ...params, ref: { ...ref, uri } });
     });
   }
-  const target = ref.type === "ref/prompt" ? find(request, ref.name) : undefined;
+  const target = ref.type === "ref/prompt" ? find(request, "prompts", ref.name) : undefined;
   if (target === undefined) throw unknownRef();
-  if (mayUse !== undefined && !await isListed(request, "prompts", ref.name)) throw unknownRef();
+  if (!await isUsable(request, "prompts", target, ref.name)) throw unknownRef();
   return await relay(request, target.session, { ...params, ref: { ...ref, name: target.name } });
 }
 
@@ -345,11 +370,19 @@ async function setLevel({ exchange, sessions }: ViewRequest): Promise<JsonObject
   return {};
 }
 
-/** Represents a tool that a request is about. */
-interface FoundTool {
+/** Represents a tool or prompt that a name refers to. */
+interface Target {
   readonly session: ManagedSession;
-  /** Holds the name that the upstream knows. */
+  /** Holds its name at the upstream; `undefined` if the name in the view stands for none. */
   readonly name: string;
+  /** Holds the rules for its list, if there are any. */
+  readonly rules: EntryRules | undefined;
+  /** Tells whether the policy withholds it, whether the upstream has it or not. */
+  readonly isWithheld: boolean;
+}
+
+/** Represents a tool that a request is about. */
+interface FoundTool extends Target {
   /** Holds the name in the view. */
   readonly shown: string;
 }
@@ -357,13 +390,13 @@ interface FoundTool {
 /** Finds a tool by its name in the view, or by the name that an app of its server knows. */
 function findTool(request: ViewRequest, name: unknown): MaybePromise<FoundTool | undefined> {
   if (typeof name !== "string") return undefined;
-  const found = find(request, name);
+  const found = find(request, "tools", name);
   return found === undefined ? findToolOfApp(request, name) : { ...found, shown: name };
 }
 
 async function findToolOfApp(request: ViewRequest, name: string): Promise<FoundTool | undefined> {
   const shown = await findAppTool(request, contextOf(request), name);
-  const own = shown === undefined ? undefined : find(request, shown);
+  const own = shown === undefined ? undefined : find(request, "tools", shown);
   return shown === undefined || own === undefined ? undefined : { ...own, shown };
 }
 
@@ -379,12 +412,67 @@ function named(
 
 /** Finds the upstream session that a tool's or prompt's name refers to, and its name there. */
 function find(
-  { sessions, locate }: ViewRequest,
+  { exchange: { principal }, settings, sessions, locate }: ViewRequest,
+  kind: "tools" | "prompts",
   name: unknown,
-): { readonly session: ManagedSession; readonly name: string } | undefined {
+): Target | undefined {
   const found = typeof name === "string" ? locate(name) : undefined;
-  const session = found === undefined ? undefined : sessions.get(found.upstream);
-  return found === undefined || session === undefined ? undefined : { session, name: found.name };
+  if (found === undefined) return undefined;
+  const rules = settings.policies.rulesOf(principal, found.upstream);
+  const session = rules?.isClosed === true ? undefined : sessions.get(found.upstream);
+  if (session === undefined) return undefined;
+  const own = rules === undefined ? found.name : rules[kind].ownName(found.name);
+  const isWithheld = own === undefined || rules?.[kind].allows(own) === false;
+  return { session, name: own ?? found.name, rules: rules?.[kind], isWithheld };
+}
+
+/**
+ * Tells whether a tool or prompt may be used. Where some are hidden, an unlisted one must look like a
+ * hidden one.
+ */
+async function isUsable(
+  request: ViewRequest,
+  kind: "tools" | "prompts",
+  { rules, isWithheld }: Target,
+  name: unknown,
+): Promise<boolean> {
+  const { exchange } = request;
+  if (exchange.mayUse === undefined && rules?.restricts !== true) return true;
+  const listed = await isListed(request, kind, name);
+  if (isWithheld && exchange.facts !== undefined) {
+    exchange.report({ ...exchange.facts, type: "refused", status: 200, reason: "hidden" });
+  }
+  return listed && !isWithheld;
+}
+
+/** Represents a call that may go to its upstream, or the result that it has instead. */
+type PassedCall =
+  | { readonly request: ViewRequest; readonly params: JsonObject }
+  | { readonly result: JsonObject };
+
+/**
+ * Does what the policy asks for before a tool runs.
+ *
+ * @throws {McpError} If the call is refused
+ */
+async function passTool(
+  request: ViewRequest,
+  { session, name, shown }: FoundTool,
+  use: UseRules,
+): Promise<PassedCall> {
+  const { exchange, state } = request;
+  const params = permittedArguments(exchange.params, use);
+  await checkRate(request, use);
+  if (!use.needsApproval) {
+    const isCounted = use.limiters.length > 0;
+    return { request: isCounted ? { ...request, passed: state ?? {} } : request, params };
+  }
+  checkScopes(exchange, request.toolScopes(session.name, name));
+  const asked = await approval(request, shown);
+  if (!("approved" in asked)) return asked;
+  // The state of the question is not the upstream's.
+  const own = state?.approved === true ? state : undefined;
+  return { request: { ...request, state: own, passed: { approved: true } }, params };
 }
 
 /** Tells whether the upstream of a tool or prompt lists it. */
@@ -393,7 +481,7 @@ async function isListed(
   kind: "tools" | "prompts",
   name: unknown,
 ): Promise<boolean> {
-  const target = find(request, name);
+  const target = find(request, kind, name);
   if (target === undefined) return false;
   const listed = await request.sessions.lists.get(target.session.name, kind, contextOf(request));
   return listed.some((entry) => entry.name === name);
@@ -406,7 +494,7 @@ async function isListed(
  * @throws {McpError} If the request fails, or the URI is not a string
  */
 async function throughUri<T>(
-  { exchange: { mayUse, protocolVersion } }: ViewRequest,
+  request: ViewRequest,
   uri: unknown,
   run: (uri: string) => Promise<T>,
 ): Promise<T> {
@@ -414,9 +502,20 @@ async function throughUri<T>(
   try {
     return await run(uri);
   } catch (error) {
-    const unknown = error instanceof McpError && UNKNOWN_RESOURCE.has(error.code);
-    throw mayUse !== undefined && unknown ? unknownResource(protocolVersion, uri) : error;
+    const isUnknown = error instanceof McpError && UNKNOWN_RESOURCE.has(error.code);
+    if (!isUnknown || !hidesResources(request)) throw error;
+    throw unknownResource(request.exchange.protocolVersion, uri);
   }
+}
+
+/** Tells whether some resources may be hidden from the principal. */
+function hidesResources({ exchange: { mayUse, principal }, settings, sessions }: ViewRequest) {
+  if (mayUse !== undefined) return true;
+  const { policies } = settings;
+  return policies.isSet && sessions.names.some((name) => {
+    const rules = policies.rulesOf(principal, name);
+    return rules !== undefined && (rules.resources.restricts || rules.templates.restricts);
+  });
 }
 
 /** Lists the errors with which servers answer to an unknown resource. */

@@ -152,8 +152,9 @@ interface Searchable {
 /** Returns the visible tools of all servers that run, as far as their lists are there in time. */
 async function searchable(request: ToolSearchRequest): Promise<Searchable> {
   const { sessions, search: { replacesAll }, context } = request;
-  const dormant = sessions.names.filter((name) => sessions.isDormant(name));
-  const names = sessions.names.filter((name) =>
+  const servers = searchedServers(request);
+  const dormant = servers.filter((name) => sessions.isDormant(name));
+  const names = servers.filter((name) =>
     !sessions.isDormant(name) && (replacesAll || sessions.isLazy(name))
   );
   const { lists } = await listsInTime(sessions, "tools", context, { names });
@@ -173,7 +174,7 @@ async function searchableIn(
   server: string,
 ): Promise<Searchable | undefined> {
   const { exchange, sessions, context, search: { isOnly } } = request;
-  if (isOnly || !sessions.names.includes(server)) return undefined;
+  if (isOnly || !searchedServers(request).includes(server)) return undefined;
   // The names of lazy servers are shown to everybody.
   const mayBeHidden = exchange.mayUse !== undefined && !sessions.isLazy(server);
   let entries: readonly JsonObject[];
@@ -188,10 +189,18 @@ async function searchableIn(
   return tools.length === 0 && mayBeHidden ? undefined : { tools, notSearched: [] };
 }
 
+/** Names the servers of which the policy lets the principal use any tool. */
+function searchedServers({ sessions, context: { principal } }: ToolSearchRequest) {
+  const { settings: { policies } } = sessions;
+  return sessions.names.filter((name) =>
+    policies.rulesOf(principal, name)?.tools.isClosed !== true
+  );
+}
+
 /** Names the servers that a search covers, without those of which the principal may see nothing. */
 async function visibleServers(request: ToolSearchRequest): Promise<readonly string[]> {
   const { exchange: { mayUse }, sessions, search: { replacesAll }, context } = request;
-  const covered = sessions.names.filter((name) => replacesAll || sessions.isLazy(name));
+  const covered = searchedServers(request).filter((name) => replacesAll || sessions.isLazy(name));
   if (mayUse === undefined) return covered;
   const names = covered.filter((name) => !sessions.isLazy(name));
   const { lists } = await listsInTime(sessions, "tools", context, { names, mayBeNone: true });

@@ -12,6 +12,7 @@ import type {
   Exchange,
   Notification,
   NotificationExchange,
+  Principal,
   UpstreamControl,
 } from "../../protocol/exchange.ts";
 import { type Hidden, itemOf } from "../../protocol/items.ts";
@@ -34,7 +35,7 @@ import { ASKING_METHODS, isSameEra, modernResult, toUpstream } from "../session/
 import { type SessionsHost, UpstreamSessions } from "../session/upstream_sessions.ts";
 import { hopsOf } from "../shared/hops.ts";
 import { KnownItems } from "../shared/known_items.ts";
-import { CHANGED_LISTS } from "../shared/list_kinds.ts";
+import { CHANGED_LISTS, type ListKind } from "../shared/list_kinds.ts";
 import { Addresses } from "./addresses.ts";
 import { answerAlone } from "./alone.ts";
 import { listChangedOf, mergedCapabilities } from "./capabilities.ts";
@@ -181,14 +182,15 @@ export class View implements Dispatcher, SessionsHost {
     const { method, params, mayUse } = exchange;
     const inner = method === "tools/call" ? this.unwrapCall(params) : undefined;
     if (inner === undefined) {
-      const method = methodFor(exchange, this.isAlone);
-      return this.isAlone ? this.#answerAlone(exchange) : this.#answer(exchange, method);
+      const isAlone = this.isAloneFor(exchange.principal);
+      const method = methodFor(exchange, isAlone);
+      return isAlone ? this.#answerAlone(exchange) : this.#answer(exchange, method);
     }
     // An endpoint that authorizes continues with this call itself: nobody has authorized it here.
     if (mayUse !== undefined) throw unknownTool(inner.name);
     const targetOf = (params: JsonObject) => this.target(method, params);
     const view = new ExchangeView(exchange, inner, targetOf);
-    return this.#answer(view, methodFor(exchange, this.isAlone));
+    return this.#answer(view, methodFor(exchange, false));
   }
 
   unwrapCall(params: JsonObject): JsonObject | undefined {
@@ -200,8 +202,25 @@ export class View implements Dispatcher, SessionsHost {
     return isSearchTool(tool) && this.#search !== undefined;
   }
 
+  /** An upstream that the policy has rules for isn't seen as itself: what it says is judged. */
+  isAloneFor(principal: Principal): boolean {
+    if (!this.isAlone || this.#only === undefined) return false;
+    return this.settings.policies.rulesOf(principal, this.#only) === undefined;
+  }
+
   isLazy(upstream: string): boolean {
     return this.#only === undefined && this.#upstreams.get(upstream)?.upstream.lists === "lazy";
+  }
+
+  /** Says which tools a principal finds in place of having them listed. */
+  #searchFor(principal: Principal): ToolSearch | undefined {
+    const search = this.#search;
+    if (search === undefined || search.replacesAll) return search;
+    const { policies } = this.settings;
+    const isOffered = [...this.#upstreams.keys()].some((name) =>
+      this.isLazy(name) && policies.rulesOf(principal, name)?.tools.isClosed !== true
+    );
+    return isOffered ? search : undefined;
   }
 
   /** Says which tools are found in place of being listed. */
@@ -214,6 +233,8 @@ export class View implements Dispatcher, SessionsHost {
 
   toolScopes(tool: string): readonly string[] | undefined {
     const found = this.#locate(tool);
+    // Whose tools are withheld from some learn it from a refusal; the server itself checks scopes.
+    if (found && this.settings.policies.mayWithhold(found.upstream)) return undefined;
     return found && this.#upstreams.get(found.upstream)?.upstream.toolScopes?.(found.name);
   }
 
@@ -251,7 +272,7 @@ export class View implements Dispatcher, SessionsHost {
 
   async notified(exchange: NotificationExchange): Promise<void> {
     const { method, session, protocolVersion } = exchange;
-    if (this.isAlone) return await this.#notifyAlone(exchange);
+    if (this.isAloneFor(exchange.principal)) return await this.#notifyAlone(exchange);
     if (session === undefined) return;
     const sessions = this.#sessions.get(session.id);
     if (method === "notifications/initialized") sessions?.markReachable();
@@ -343,11 +364,37 @@ export class View implements Dispatcher, SessionsHost {
     this.known.remove(name);
     const closes = this.#allSessions.map((sessions) => sessions.remove(name, reason));
     for (const host of this.#hosts) {
+      for (const [method, kinds] of CHANGED_LISTS) {
+        host.broadcast({ method }, (id) => {
+          const sessions = this.#sessions.get(id);
+          return sessions?.wantsChange(method) === true && sessions.maySee(name, kinds);
+        }, this.#knowing(name, kinds));
+      }
+    }
+    await this.#tracked(Promise.all(closes));
+  }
+
+  /** Returns what tells whether a principal may know of changes of an upstream; `undefined` if all may. */
+  #knowing(upstream: string, kinds: readonly ListKind[]) {
+    const { policies } = this.settings;
+    if (!policies.mayWithhold(upstream)) return undefined;
+    return (principal: Principal) => {
+      const rules = policies.rulesOf(principal, upstream);
+      return rules === undefined || kinds.some((kind) => !rules[kind].isClosed);
+    };
+  }
+
+  /** Forgets all lists after a change of the policy, and notifies the clients. */
+  policyChanged(): void {
+    for (const name of this.upstreams.keys()) {
+      this.#stateless.removeLists(name);
+      for (const sessions of this.#allSessions) sessions.invalidateLists(name);
+    }
+    for (const host of this.#hosts) {
       for (const method of CHANGED_LISTS.keys()) {
         host.broadcast({ method }, (id) => this.#sessions.get(id)?.wantsChange(method) === true);
       }
     }
-    await this.#tracked(Promise.all(closes));
   }
 
   /** Ends all sessions, also those that are closing already, and refuses new requests. */
@@ -383,8 +430,10 @@ export class View implements Dispatcher, SessionsHost {
     const modern = isModern(exchange.protocolVersion);
     const state = isRetry(exchange) ? await exchange.openState() : undefined;
     // What is hidden by now isn't known to run either.
-    const result = typeof state?.held === "string" && !isHidden
-      ? await this.#heldCalls.resume(exchange, state.held)
+    const isUsable = !isHidden && !this.#isWithheld(exchange);
+    const held = typeof state?.held === "string" && isUsable ? state.held : undefined;
+    const result = held !== undefined && !this.#heldCalls.isWithheld(exchange, held)
+      ? await this.#heldCalls.resume(exchange, held)
       : await this.#answerNew(exchange, method, state);
     return modern ? modernResult(exchange.method, result, this.settings.info) : result;
   }
@@ -402,6 +451,19 @@ export class View implements Dispatcher, SessionsHost {
 
   #checkOpen(): void {
     if (this.#isClosed) throw new McpError(ErrorCode.NotAvailable, "The gateway is shutting down");
+  }
+
+  /** Tells whether the policy withholds what a request is about, by its name alone. */
+  #isWithheld({ method, params, principal }: Exchange): boolean {
+    const item = itemOf(method, params);
+    if (!this.settings.policies.isSet || item === undefined) return false;
+    if (item.method === "resources/read") return false;
+    const found = this.#locate(item.key);
+    const rules = found && this.settings.policies.rulesOf(principal, found.upstream);
+    if (found === undefined || rules === undefined) return false;
+    const entries = item.method === "tools/call" ? rules.tools : rules.prompts;
+    const own = entries.ownName(found.name);
+    return own === undefined || !entries.allows(own);
   }
 
   async #answerNew(
@@ -422,8 +484,9 @@ export class View implements Dispatcher, SessionsHost {
         sessions,
         locate: this.#locate,
         addresses: this.#addresses,
+        toolScopes: (upstream, tool) => this.#upstreams.get(upstream)?.upstream.toolScopes?.(tool),
         described: this.#described,
-        search: () => this.#search,
+        search: () => this.#searchFor(exchange.principal),
         opened: ({ protocolVersion }) => this.#isModernUpstream = isModern(protocolVersion),
       });
     } finally {
@@ -447,6 +510,7 @@ export class View implements Dispatcher, SessionsHost {
       throw new McpError(ErrorCode.NotAvailable, "Session not found", { retry: "re-initialize" });
     }
     sessions.markReachable();
+    if (this.settings.policies.isSet) sessions.caller = { principal, request: exchange.request };
     return { sessions, retain: () => () => {} };
   }
 

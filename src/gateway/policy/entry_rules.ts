@@ -1,0 +1,246 @@
+/**
+ * Applies the rules for one list of an upstream, as they are for one principal.
+ *
+ * @module
+ */
+import type { JsonObject } from "../../protocol/jsonrpc.ts";
+import { definitionDigest, overridden, withoutArguments } from "./definition.ts";
+import { type Matcher, matcherOf, spellingsOf } from "./patterns.ts";
+import type {
+  DefinitionOverride,
+  EntryRules as GivenRules,
+  PinnedNames,
+  ToolRules,
+  UseLimiter,
+} from "./types.ts";
+
+/** Says where a rule stands in a policy. */
+export interface RuleSource {
+  /** Holds the index in `principals`; `undefined` for rules for everybody. */
+  readonly principals: number | undefined;
+  /** Names the upstream, or `"*"`. */
+  readonly upstream: string;
+}
+
+/** Represents the rules of one source for one list; `false` where all of it is denied. */
+export interface RuleLayer {
+  readonly source: RuleSource;
+  readonly rules: GivenRules & Partial<ToolRules> | false;
+}
+
+/** Says why something may be used or not. */
+export interface Reason {
+  readonly source: RuleSource;
+  /** Names the rule; `undefined` if all of the upstream is denied. */
+  readonly rule: string | undefined;
+  /** Holds the pattern that matched; `undefined` if none did. */
+  readonly pattern: string | undefined;
+}
+
+/** Says whether something may be used, and why. */
+export interface Verdict {
+  readonly allowed: boolean;
+  /** Lists the rules that decided it; empty if there is none. */
+  readonly reasons: readonly Reason[];
+}
+
+/** Says what happens when a tool is called, or something else is used. */
+export interface UseRules {
+  /** Holds the arguments that every call gets. */
+  readonly fixed: JsonObject;
+  /** Names the arguments that clients may not send. */
+  readonly withheld: ReadonlySet<string>;
+  /** Tells whether the user is asked before. */
+  readonly needsApproval: boolean;
+  readonly limiters: readonly UseLimiter[];
+}
+
+interface Pattern<T = undefined> {
+  readonly pattern: string;
+  readonly matches: Matcher;
+  readonly value: T;
+}
+
+/** A layer with its patterns compiled. */
+interface Layer {
+  readonly source: RuleSource;
+  /** Tells whether all of the upstream is denied. */
+  readonly isDenied: boolean;
+  readonly isClosed: boolean;
+  readonly allow: readonly Pattern[] | undefined;
+  readonly deny: readonly Pattern[];
+  readonly approve: readonly Pattern[];
+  readonly override: readonly Pattern<DefinitionOverride>[];
+  readonly fix: readonly Pattern<JsonObject>[];
+  readonly hide: readonly Pattern<readonly string[]>[];
+  readonly rateLimit: readonly Pattern<UseLimiter>[];
+}
+
+const OPEN: Verdict = { allowed: true, reasons: [] };
+
+/** Applies the rules for one list of an upstream, as they are for one principal. */
+export class EntryRules {
+  /** Tells whether nothing of the list may be used, whatever the upstream has. */
+  readonly isClosed: boolean;
+  /** Tells whether something of the list may be withheld or have another name. */
+  readonly restricts: boolean;
+  /** Tells whether entries are shown in another way. */
+  readonly #changes: boolean;
+  readonly #layers: readonly Layer[];
+  readonly #pins: PinnedNames | undefined;
+  /** Maps names of the upstream to those that clients see, and back. */
+  readonly #shownNames = new Map<string, string>();
+  readonly #ownNames = new Map<string, string>();
+
+  constructor(layers: readonly RuleLayer[], pins: PinnedNames | undefined) {
+    this.#layers = layers.map(compiled);
+    this.#pins = pins;
+    // Rules for some principals come after those for everybody, and replace their names.
+    for (const { rules } of layers) {
+      for (const [own, shown] of Object.entries(rules === false ? {} : rules.rename ?? {})) {
+        this.#shownNames.set(own, shown);
+      }
+    }
+    for (const [own, shown] of this.#shownNames) this.#ownNames.set(shown, own);
+    this.isClosed = this.#layers.some(({ isClosed }) => isClosed);
+    this.restricts = this.isClosed || pins !== undefined || this.#shownNames.size > 0 ||
+      this.#layers.some(({ allow, deny }) => allow !== undefined || deny.length > 0);
+    this.#changes = this.#layers.some(({ override, fix, hide }) =>
+      override.length + fix.length + hide.length > 0
+    );
+  }
+
+  /** Tells whether a name of the upstream may be used. */
+  allows(own: string): boolean {
+    return this.#layers.every((layer) => isAllowed(layer, own));
+  }
+
+  /** Tells whether a URI may be used, in every spelling that means the same. */
+  allowsUri(uri: string): boolean {
+    return !this.restricts || spellingsOf(uri).every((spelling) => this.allows(spelling));
+  }
+
+  /** Returns the upstream's name for the one that a client uses; `undefined` if it stands for nothing. */
+  ownName(shown: string): string | undefined {
+    return this.#ownNames.get(shown) ?? (this.#shownNames.has(shown) ? undefined : shown);
+  }
+
+  /**
+   * Returns an entry as clients get it; `undefined` if it is withheld.
+   *
+   * @param id The member that identifies it
+   * @param changed Called if it is withheld because it isn't as it was pinned
+   */
+  present(
+    entry: JsonObject,
+    id: string,
+    changed: (name: string, digest: string, isNew: boolean) => void,
+  ): JsonObject | undefined {
+    const own = entry[id];
+    if (typeof own !== "string") return entry;
+    const shown = this.#shownNames.get(own) ?? own;
+    // Another entry may have taken the name.
+    if (this.ownName(shown) !== own || !this.allows(own)) return undefined;
+    if (this.#pins !== undefined) {
+      const pinned = Object.hasOwn(this.#pins, own) ? this.#pins[own] : undefined;
+      const digest = definitionDigest(entry);
+      if (pinned !== digest) return void changed(own, digest, pinned === undefined);
+    }
+    const changedEntry = this.#changes ? this.#changed(entry, own) : entry;
+    return shown === own ? changedEntry : { ...changedEntry, [id]: shown };
+  }
+
+  /** Returns what happens when something is used; `undefined` if nothing but the use itself. */
+  useOf(own: string): UseRules | undefined {
+    const layers = this.#layers;
+    const fixed = layers.flatMap(({ fix }) => matching(fix, own)).map(({ value }) => value);
+    const hidden = layers.flatMap(({ hide }) => matching(hide, own)).flatMap(({ value }) => value);
+    const limiters = layers.flatMap(({ rateLimit }) => matching(rateLimit, own))
+      .map(({ value }) => value);
+    const needsApproval = layers.some(({ approve }) => matching(approve, own).length > 0);
+    if (fixed.length + hidden.length + limiters.length === 0 && !needsApproval) return undefined;
+    const all: JsonObject = Object.fromEntries(fixed.flatMap((each) => Object.entries(each)));
+    const withheld = new Set([...Object.keys(all), ...hidden]);
+    return { fixed: all, withheld, needsApproval, limiters };
+  }
+
+  /** Says whether a name of the upstream may be used, and why. */
+  verdict(own: string): Verdict {
+    const reasons: Reason[] = [];
+    for (const layer of this.#layers) {
+      const { source, allow, deny } = layer;
+      if (layer.isDenied) return denied(source, undefined, undefined);
+      const [refused] = matching(deny, own);
+      if (refused !== undefined) return denied(source, "deny", refused.pattern);
+      if (allow === undefined) continue;
+      const [allowed] = matching(allow, own);
+      if (allowed === undefined) return denied(source, "allow", undefined);
+      reasons.push({ source, rule: "allow", pattern: allowed.pattern });
+    }
+    return reasons.length === 0 ? OPEN : { allowed: true, reasons };
+  }
+
+  /** Returns the rules because of which the user is asked before a tool runs. */
+  approvalReasons(own: string): readonly Reason[] {
+    return this.#layers.flatMap(({ source, approve }) =>
+      matching(approve, own).map(({ pattern }) => ({ source, rule: "approve", pattern }))
+    );
+  }
+
+  #changed(entry: JsonObject, own: string): JsonObject {
+    let result = entry;
+    for (const { override } of this.#layers) {
+      for (const { value } of matching(override, own)) result = overridden(result, value);
+    }
+    const withheld = this.useOf(own)?.withheld;
+    return withheld === undefined ? result : withoutArguments(result, withheld);
+  }
+}
+
+function denied(
+  source: RuleSource,
+  rule: string | undefined,
+  pattern: string | undefined,
+): Verdict {
+  return { allowed: false, reasons: [{ source, rule, pattern }] };
+}
+
+function isAllowed({ isClosed, allow, deny }: Layer, own: string): boolean {
+  if (isClosed || deny.some(({ matches }) => matches(own))) return false;
+  return allow === undefined || allow.some(({ matches }) => matches(own));
+}
+
+function compiled({ source, rules }: RuleLayer): Layer {
+  const { allow, deny = [], approve = [], override, fix, hide, rateLimit } = rules === false
+    ? {} as Partial<ToolRules>
+    : rules;
+  const isEmpty = allow?.length === 0;
+  return {
+    source,
+    isDenied: rules === false,
+    isClosed: rules === false || isEmpty || deny.includes("*"),
+    allow: allow?.map(patternOf),
+    deny: deny.map(patternOf),
+    approve: approve.map(patternOf),
+    override: patternsOf(override),
+    fix: patternsOf(fix),
+    hide: patternsOf(hide),
+    rateLimit: patternsOf(rateLimit),
+  };
+}
+
+function patternOf(pattern: string): Pattern {
+  return { pattern, matches: matcherOf(pattern), value: undefined };
+}
+
+function patternsOf<T>(given: Readonly<Record<string, T>> = {}): Pattern<T>[] {
+  return Object.entries(given).map(([pattern, value]) => ({
+    pattern,
+    matches: matcherOf(pattern),
+    value,
+  }));
+}
+
+function matching<T>(patterns: readonly Pattern<T>[], own: string): readonly Pattern<T>[] {
+  return patterns.length === 0 ? [] : patterns.filter(({ matches }) => matches(own));
+}

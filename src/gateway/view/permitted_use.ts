@@ -1,0 +1,158 @@
+/**
+ * Does what the policy asks for before something is used: refuses withheld arguments, counts, and asks
+ * the user.
+ *
+ * @module
+ */
+import {
+  APPROVAL_KEY,
+  APPROVAL_SCHEMA,
+  approvalMessage,
+  isYes,
+} from "../../calls/approval_question.ts";
+import { quote } from "../../internal/quote.ts";
+import {
+  ErrorCode,
+  McpError,
+  MissingCapabilityError,
+  MissingScopesError,
+} from "../../protocol/errors.ts";
+import type { ApprovalAnswer } from "../../protocol/events.ts";
+import type { Exchange } from "../../protocol/exchange.ts";
+import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
+import { isModern } from "../../protocol/versions.ts";
+import type { UseRules } from "../policy/entry_rules.ts";
+import type { ClientRequest } from "../session/relay.ts";
+import { modernResult, questionFor } from "../session/translate.ts";
+
+/**
+ * Counts a use, unless it is a later round of one.
+ *
+ * @throws {McpError} If there were too many, or a limiter fails
+ */
+export async function checkRate(
+  { exchange, state }: Pick<ClientRequest, "exchange" | "state">,
+  { limiters }: UseRules,
+): Promise<void> {
+  if (state !== undefined) return;
+  const { request, principal } = exchange;
+  for (const limiter of limiters) {
+    let decision: Awaited<ReturnType<typeof limiter.check>>;
+    try {
+      decision = await limiter.check(request, undefined, principal);
+    } catch (error) {
+      exchange.report({ type: "error", during: "a rate limit of the policy", error });
+      decision = { allowed: false };
+    }
+    if (decision.allowed === true) continue;
+    const { retryAfterMs } = decision;
+    const when = retryAfterMs === undefined ? "later" : `in ${Math.ceil(retryAfterMs / 1000)} s`;
+    const data = { reason: "rate-limit", ...retryAfterMs !== undefined && { retryAfterMs } };
+    throw new McpError(ErrorCode.Refused, `Try again ${when}: this was used too often`, data);
+  }
+}
+
+/**
+ * Returns the arguments that an upstream gets.
+ *
+ * @throws {McpError} With -32602, if the client sent one that it doesn't see
+ */
+export function permittedArguments(
+  params: JsonObject,
+  { fixed, withheld }: UseRules,
+): JsonObject {
+  if (withheld.size === 0) return params;
+  const given = isObject(params.arguments) ? params.arguments : {};
+  const sent = Object.keys(given).find((name) => withheld.has(name));
+  if (sent !== undefined) {
+    const message = `Leave out the argument ${quote(sent)}: the tool doesn't take it`;
+    throw new McpError(ErrorCode.InvalidParams, message);
+  }
+  return { ...params, arguments: { ...given, ...fixed } };
+}
+
+/** Refuses a call before its user is asked, if the principal lacks scopes of the tool. */
+export function checkScopes(
+  { principal: { scopes: granted = [] } }: Exchange,
+  needed: readonly string[] = [],
+): void {
+  if (needed.every((scope) => granted.includes(scope))) return;
+  throw new MissingScopesError(needed);
+}
+
+/** Says what became of the question whether a tool may run: what the client gets if it may not. */
+export type Approval = { readonly approved: true } | { readonly result: JsonObject };
+
+/** Asks the user whether a tool may run. Every failure to get a yes is a no. */
+export async function approval(request: ClientRequest, tool: string): Promise<Approval> {
+  const { exchange, state, settings: { info } } = request;
+  const { params, protocolVersion, client: { capabilities } } = exchange;
+  if (state?.approved === true) return { approved: true };
+  const args = isObject(params.arguments) ? params.arguments : {};
+  const message = approvalMessage(`Run the tool ${quote(tool)}?`, args);
+  const method = "elicitation/create";
+  const question = { message, requestedSchema: APPROVAL_SCHEMA };
+  let isAsked = false;
+  try {
+    const shown = questionFor(method, question, capabilities);
+    if (!isModern(protocolVersion)) {
+      report(exchange, tool);
+      isAsked = true;
+      return answered(exchange, tool, await exchange.ask(method, shown));
+    }
+    const answer = answerIn(exchange, state);
+    if (answer !== undefined) return answered(exchange, tool, answer);
+    const asked = modernResult(exchange.method, {
+      resultType: "input_required",
+      inputRequests: { [APPROVAL_KEY]: { method, params: shown } },
+      requestState: await exchange.sealState({ asksApproval: true }, { once: true }),
+    }, info);
+    report(exchange, tool);
+    exchange.requireInput(asked);
+    return { result: asked };
+  } catch (error) {
+    if (exchange.signal.aborted) throw exchange.signal.reason;
+    if (isAsked) report(exchange, tool, "failed");
+    if (!(error instanceof McpError)) throw error;
+    return { result: failed(whyNot(tool, error)) };
+  }
+}
+
+/** Returns the answer that a round brings to the question of the round before. */
+function answerIn(
+  { params: { inputResponses } }: Exchange,
+  state: JsonObject | undefined,
+): JsonObject | undefined {
+  if (state?.asksApproval !== true || !isObject(inputResponses)) return undefined;
+  const answer = Object.hasOwn(inputResponses, APPROVAL_KEY)
+    ? inputResponses[APPROVAL_KEY]
+    : undefined;
+  return isObject(answer) ? answer : undefined;
+}
+
+function answered(exchange: Exchange, tool: string, answer: JsonObject): Approval {
+  exchange.signal.throwIfAborted();
+  const approved = isYes(answer);
+  report(exchange, tool, approved ? "approved" : "denied");
+  return approved ? { approved } : { result: failed(`The tool ${quote(tool)} was not approved`) };
+}
+
+function whyNot(tool: string, error: McpError): string {
+  const needs = `The tool ${quote(tool)} needs the user's approval`;
+  if (error instanceof MissingCapabilityError || error.code === ErrorCode.MissingClientCapability) {
+    return `${needs}, and this client can't ask for it: use one with the capability "elicitation"`;
+  }
+  return `${needs}, and the user could not be asked: ${error.message}`;
+}
+
+function failed(text: string): JsonObject {
+  return { content: [{ type: "text", text }], isError: true };
+}
+
+/** Reports that the user was asked, or the answer. */
+function report(exchange: Exchange, tool: string, answer?: ApprovalAnswer): void {
+  const { facts } = exchange;
+  const about = { ...facts, tool: facts?.tool ?? tool };
+  if (answer === undefined) exchange.report({ ...about, type: "approval-asked" });
+  else exchange.report({ ...about, type: "approval-answered", answer });
+}
