@@ -145,6 +145,8 @@ test(
       for (const [first, second] of [["alice", "bob"], ["alice", "alice"]] as const) {
         for (const kind of KINDS.slice(0, 2)) {
           const [a, b] = await Promise.all([connect(kind, first), connect(kind, second)]);
+          // A program may start later than a client waits for it when it connects.
+          await Promise.all([a, b].map((client) => client.call("up__echo", { message: "there" })));
           const opened = () => events.filter(({ type }) => type === "upstream-opened").length;
           const before = opened();
           const all = async (client: Connected, times: number) =>
