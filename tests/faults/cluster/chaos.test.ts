@@ -23,7 +23,7 @@ import { describePlan, type Fault, planOf, randomFrom } from "./plan.ts";
 
 const LONG = process.env["MOORING_LONG"] === "1";
 const SEED = Number(process.env["MOORING_SEED"]?.split(":")[0] ?? Date.now() % 100_000);
-const ROUNDS = LONG ? 40 : 3;
+const ROUNDS = LONG ? 40 : 2;
 /** The faults of one round, one after the other. */
 const FAULTS_EACH = 4;
 const CLIENTS = 5;
