@@ -179,6 +179,7 @@ async function discover(
   version: ProtocolVersion,
   versions: readonly ProtocolVersion[],
   signal: AbortSignal,
+  mayRetry = true,
 ): Promise<UpstreamFacts | undefined> {
   const mayFallBack = newestOf("2025", versions) !== undefined;
   try {
@@ -195,8 +196,13 @@ async function discover(
     if (signal.aborted || !(error instanceof McpError)) throw error;
     if (MODERN_ERRORS.has(error.code)) {
       if (error.code !== ErrorCode.UnsupportedVersion) throw error;
-      const supported = isObject(error.data) ? error.data.supported : undefined;
-      return fallBack(Array.isArray(supported) ? supported : [], versions);
+      const given = isObject(error.data) ? error.data.supported : undefined;
+      const supported = Array.isArray(given) ? given : [];
+      // It may have refused the version for the moment, as a node of another release does.
+      if (mayRetry && supported.includes(version)) {
+        return await discover(connection, init, version, versions, signal, false);
+      }
+      return fallBack(supported, versions);
     }
     if (mayFallBack) return undefined;
     throw error;
