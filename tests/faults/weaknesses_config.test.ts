@@ -149,7 +149,8 @@ describe("CVE-2026-30623: commands from a configuration", () => {
       assert.deepEqual(gw.names(), ["up"]);
       assert.ok(opened.length > 0);
       for (const keys of opened) {
-        const known = "alone client clock downstream name principal report request signal takeProgram";
+        const known =
+          "alone client clock downstream name principal report request signal takeProgram";
         assert.deepEqual(keys, known.split(" "));
       }
       await routes.close(0);
