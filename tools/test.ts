@@ -68,6 +68,8 @@ const EVERYDAY_RUNTIME: Readonly<Record<string, Runtime | "none" | "every">> = {
   "./tests/unit/": "deno",
   "./tests/unit/adapters/": "every",
   "./tests/faults/": "bun",
+  "./tests/gateway/": "bun",
+  "./tests/cli/": "node",
   "./tests/faults/cluster/death.test.ts": "bun",
   "./tests/faults/cluster/redis.test.ts": "deno",
   "./tests/faults/cluster/clients.test.ts": "bun",
