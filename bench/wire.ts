@@ -6,7 +6,7 @@
  * @module
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import process from "node:process";
 import { setTimeout as pause } from "node:timers/promises";
@@ -23,13 +23,11 @@ import { Subordinate } from "./process.ts";
 import type { StackName } from "./stacks/mod.ts";
 
 const CONNECTIONS = 64;
-const WARM_UP_MS = 2_500;
+const WARM_UP_MS = 5_000;
 const SLICE_MS = 250;
 /** The part of the most that a server can answer at which its latency is measured. */
 const LOAD = 0.8;
 const LOADED_SLICES = 4;
-/** Linux counts processor time in hundredths of a second here. */
-const MS_PER_TICK = 10;
 
 const USAGE = `Usage: deno task bench:wire [options]
 
@@ -157,10 +155,15 @@ async function startOther(name: string, call: ToolCall, expected: string): Promi
 
 /** Returns the processor time of a process with all its threads, in milliseconds. */
 function cpuOf(pid: number): number {
-  const text = readFileSync(`/proc/${pid}/stat`, "utf8");
-  // The name, in parentheses, may have spaces.
-  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-  return (Number(fields[11]) + Number(fields[12])) * MS_PER_TICK;
+  let ns = 0;
+  for (const thread of readdirSync(`/proc/${pid}/task`)) {
+    try {
+      ns += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]);
+    } catch {
+      // The thread has ended.
+    }
+  }
+  return ns / 1e6;
 }
 
 /** What the slices of one server have come to. */

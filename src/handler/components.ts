@@ -13,6 +13,7 @@ import { Gates } from "../http/gates/order.ts";
 import type { Inbound } from "../http/inbound.ts";
 import type { Reply } from "../http/reply.ts";
 import { Slots } from "../internal/slots.ts";
+import { TurnQueue } from "../internal/turn_queue.ts";
 import type { MaybePromise } from "../internal/types.ts";
 import type { Dispatcher, Notification } from "../protocol/exchange.ts";
 import { Reporter } from "../protocol/reporter.ts";
@@ -26,6 +27,8 @@ export interface HandlerComponents {
   readonly settings: Settings;
   readonly reporter: Reporter;
   readonly gates: Gates;
+  /** The requests whose bodies have arrived in this turn of the event loop. */
+  readonly arrived: TurnQueue;
   /** The options of authentication and authorization. */
   readonly auth: AuthorizeSettings;
   readonly calls: Calls;
@@ -120,6 +123,7 @@ export function makeComponents(
     settings,
     reporter,
     gates: new Gates(settings.gates, clock),
+    arrived: new TurnQueue(clock.perRequest),
     auth: authSettings(dispatcher, { ...settings, authorize }),
     calls,
     streams,

@@ -177,7 +177,8 @@ function asData(reply: Reply): Reply {
 }
 
 /**
- * Answers a request. For a POST, only reading the body is always asynchronous.
+ * Answers a request. For a POST, only reading the body is always asynchronous; what has arrived in the same
+ * turn of the event loop is then answered in a row.
  *
  * @param exit Converts the reply to the host's form
  */
@@ -186,7 +187,7 @@ async function answer<T>(
   inbound: Inbound,
   exit: (reply: Reply) => T,
 ): Promise<T> {
-  const { settings, gates, reporter } = components;
+  const { settings, gates, arrived, reporter } = components;
   let reply: Reply | undefined;
   try {
     reply = settings.resource && resourceReply(settings.resource, inbound.source);
@@ -198,7 +199,9 @@ async function answer<T>(
       reply = isPromise(stopped) ? await stopped : stopped;
     }
     if (reply === undefined && inbound.method === "POST") {
-      reply = gates.passBody(inbound, await gates.readBody(inbound));
+      const body = await gates.readBody(inbound);
+      await arrived.next();
+      reply = gates.passBody(inbound, body);
     }
     if (reply === undefined) {
       const served = serve(components, eras, inbound);

@@ -73,7 +73,8 @@ export class EndOfTurn {
   }
 }
 
-function afterTurn(callback: () => void): void {
+/** Calls a function when everything that is ready to run has run. */
+export function afterTurn(callback: () => void): void {
   const { setImmediate }: Host = globalThis;
   if (setImmediate === undefined) setTimeout(callback, 0);
   else setImmediate(callback);
