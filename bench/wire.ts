@@ -20,6 +20,7 @@ import type { ToolCall } from "./messages.ts";
 import { namesIn } from "./options.ts";
 import { median, spreadOf } from "./pairs.ts";
 import { Subordinate } from "./process.ts";
+import { RUNG_TITLES, RUNGS } from "./stacks/ladder.ts";
 import type { StackName } from "./stacks/mod.ts";
 
 const CONNECTIONS = 64;
@@ -34,6 +35,7 @@ const USAGE = `Usage: deno task bench:wire [options]
   --runtime NAME,…  ${RUNTIMES.join(", ")}: these instead of all
   --headers NAME    few, usual or many; usual when left out
   --languages       beside servers in Go and Rust, on one core
+  --ladder          what each step from the bare handler to Mooring costs
   --passes N        how often to begin with fresh processes; 3 when left out
   --slices N        how often each server is called in a pass; 20 when left out
   --json FILE       writes the figures there, too`;
@@ -66,38 +68,46 @@ interface Table {
   readonly rows: readonly Row[];
 }
 
-const STACKS: Readonly<Record<Runtime, readonly (readonly [string, StackName, Served["as"]?])[]>> =
-  {
-    deno: [["Deno.serve", "floor"], ...ours(), ["mcp-lite", "mcp-lite"]],
-    bun: [["Bun.serve", "floor"], ...ours(), ["mcp-lite", "mcp-lite"]],
-    node: [
-      ["@hono/node-server", "floor"],
-      ["bare node:http", "node-http"],
-      ...ours(),
-      ["Mooring inside @hono/node-server", "mooring-hosted"],
-      ["mcp-lite", "mcp-lite"],
-    ],
-  };
+/** A server to measure: what to call it in the table, which one, and how it is called. */
+type Entrant = readonly [string, StackName, Served["as"]?];
 
-function ours(): readonly (readonly [string, StackName, Served["as"]?])[] {
-  return [["Mooring", "mooring"], ["Mooring, 2026-07-28", "mooring", "modern"]];
+const FLOORS: Readonly<Record<Runtime, Entrant>> = {
+  deno: ["Deno.serve", "floor"],
+  bun: ["Bun.serve", "floor"],
+  node: ["@hono/node-server", "floor"],
+};
+const HOSTED: Entrant = ["Mooring inside @hono/node-server", "mooring-hosted"];
+const MOORING: Entrant = ["Mooring", "mooring"];
+const MODERN: Entrant = ["Mooring, 2026-07-28", "mooring", "modern"];
+const RIVAL: Entrant = ["mcp-lite", "mcp-lite"];
+
+function entrants(runtime: Runtime, ladder: boolean): readonly Entrant[] {
+  const floor = FLOORS[runtime];
+  if (ladder) {
+    const rungs = RUNGS.map((rung): Entrant => [RUNG_TITLES[rung], `ladder-${rung}`]);
+    return [floor, ...rungs, ...runtime === "node" ? [HOSTED] : [], MOORING];
+  }
+  if (runtime !== "node") return [floor, MOORING, MODERN, RIVAL];
+  return [floor, ["bare node:http", "node-http"], MOORING, MODERN, HOSTED, RIVAL];
 }
 
-async function lanesOf(runtime: Runtime): Promise<Lane[]> {
-  return await Promise.all(STACKS[runtime].map(async ([title, stack, as]): Promise<Lane> => {
-    const server = await Subordinate.start(
-      runtime,
-      "http_server.ts",
-      { stack } satisfies ServerInit,
-    );
-    const { port } = await server.order<Serving>({});
-    return {
-      title,
-      pid: server.pid,
-      served: await servedBy(stack, port, as),
-      [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
-    };
-  }));
+async function lanesOf(runtime: Runtime, ladder: boolean): Promise<Lane[]> {
+  return await Promise.all(
+    entrants(runtime, ladder).map(async ([title, stack, as]): Promise<Lane> => {
+      const server = await Subordinate.start(
+        runtime,
+        "http_server.ts",
+        { stack } satisfies ServerInit,
+      );
+      const { port } = await server.order<Serving>({});
+      return {
+        title,
+        pid: server.pid,
+        served: await servedBy(stack, port, as),
+        [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+      };
+    }),
+  );
 }
 
 /** Servers in other languages that are called, by the name in `PUBLISHED`, and the call. */
@@ -202,10 +212,10 @@ async function measure(lanes: readonly Lane[], headers: Headers, slices: number)
 
 /** Takes the figures of a runtime, each beside the first lane in the same slice. */
 async function tableFor(runtime: Runtime, options: Options): Promise<Table> {
-  const { headers, languages, passes, slices } = options;
+  const { headers, languages, ladder, passes, slices } = options;
   const pairs = new Map<string, { cpu: number[]; rate: number[]; p99: number[]; us: number[] }>();
   for (let pass = 0; pass < passes; pass++) {
-    const lanes = await (languages ? languageLanes : lanesOf)(runtime);
+    const lanes = languages ? await languageLanes(runtime) : await lanesOf(runtime, ladder);
     try {
       if (languages) { for (const { pid } of lanes) await pin(pid); }
       const sums = await measure(lanes, headers, slices);
@@ -267,6 +277,7 @@ interface Options {
   readonly runtimes: readonly Runtime[];
   readonly headers: Headers;
   readonly languages: boolean;
+  readonly ladder: boolean;
   readonly passes: number;
   readonly slices: number;
   readonly json: string | undefined;
@@ -287,15 +298,17 @@ function readOptions(): Options {
       slices: text,
       json: text,
       languages: { type: "boolean", default: false },
+      ladder: { type: "boolean", default: false },
     },
   });
-  const { headers = "usual", passes = "3", slices = "20", json, languages } = values;
+  const { headers = "usual", passes = "3", slices = "20", json, languages, ladder } = values;
   if (headers !== "few" && headers !== "usual" && headers !== "many") throw new TypeError(USAGE);
   if (!(Number(passes) >= 1) || !(Number(slices) >= 1)) throw new TypeError(USAGE);
   return {
     runtimes: namesIn(values.runtime, isRuntime, "runtime") ?? RUNTIMES,
     headers,
     languages,
+    ladder,
     passes: Number(passes),
     slices: Number(slices),
     json,

@@ -4,12 +4,17 @@
  * @module
  */
 import { afterTurn } from "./end_of_turn.ts";
+import type { MaybePromise } from "./types.ts";
 
 /**
  * The most work that runs in a row. What its first part sends leaves when its last part has run: a
  * function that blocks the thread delays at most this many others.
  */
 const MOST_IN_A_ROW = 16;
+/** The number of rows of one after which work is taken to come one at a time. */
+const ROWS_ALONE = 8;
+/** Of work that comes one at a time, one in so many waits, to notice when more comes together. */
+const PROBE_EVERY = 16;
 
 /**
  * Gathers what became ready in one turn of the event loop, and lets it continue in order at the end of
@@ -17,12 +22,16 @@ const MOST_IN_A_ROW = 16;
  *
  * A host that reads, answers and writes one request after the other spends most of its time on refilling
  * the processor's caches, since each system call evicts the code of the next step. Where requests come
- * together, each step runs for many of them in a row instead (cohort scheduling). A request that comes
- * alone waits for some microseconds.
+ * together, each step runs for many of them in a row instead (cohort scheduling). Where they come one at a
+ * time there is nothing to gain, and most of them don't wait.
  */
 export class TurnQueue {
   #waiting: (() => void)[] = [];
   #scheduled = false;
+  /** The number of rows of one since the last row of more. */
+  #alone = 0;
+  /** The number of works that didn't wait since the last row. */
+  #passed = 0;
   readonly #perRequest: boolean;
 
   /** @param perRequest Whether a request must not wait for another one's callback: see `Clock` */
@@ -33,11 +42,17 @@ export class TurnQueue {
   /**
    * Waits for the end of the turn, or for that of a later one if much is waiting. A promise rather than a
    * callback: what awaits it continues in its own asynchronous context.
+   *
+   * @returns `undefined` for work that need not wait
    */
-  next(): Promise<void> {
-    if (this.#perRequest) return Promise.resolve();
+  next(): MaybePromise<undefined> {
+    if (this.#perRequest) return undefined;
+    // What is waiting is not overtaken.
+    if (!this.#scheduled && this.#alone >= ROWS_ALONE && ++this.#passed < PROBE_EVERY) {
+      return undefined;
+    }
     return new Promise((resolve) => {
-      this.#waiting.push(resolve);
+      this.#waiting.push(() => resolve(undefined));
       if (!this.#scheduled) this.#schedule();
     });
   }
@@ -51,6 +66,8 @@ export class TurnQueue {
     const row = this.#waiting;
     this.#waiting = row.splice(MOST_IN_A_ROW);
     this.#scheduled = false;
+    this.#passed = 0;
+    this.#alone = row.length === 1 ? this.#alone + 1 : 0;
     if (this.#waiting.length > 0) this.#schedule();
     for (const resolve of row) resolve();
   }

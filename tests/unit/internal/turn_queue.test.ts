@@ -3,10 +3,15 @@ import assert from "node:assert/strict";
 import { setImmediate as turn } from "node:timers/promises";
 import { TurnQueue } from "../../../src/internal/turn_queue.ts";
 
+/** Waits as a request does. */
+async function pass(queue: TurnQueue): Promise<void> {
+  await queue.next();
+}
+
 /** Lets a number of works wait, and notes the order in which they continue. */
 function begin(queue: TurnQueue, count: number): number[] {
   const done: number[] = [];
-  for (let n = 0; n < count; n++) void queue.next().then(() => done.push(n));
+  for (let n = 0; n < count; n++) void pass(queue).then(() => done.push(n));
   return done;
 }
 
@@ -18,7 +23,6 @@ describe("TurnQueue", () => {
     for (let i = 0; i < 100; i++) await Promise.resolve();
     assert.deepEqual(done, []);
     await turn();
-    await Promise.resolve();
     assert.deepEqual(done, [0, 1, 2]);
   });
 
@@ -28,7 +32,6 @@ describe("TurnQueue", () => {
     const turns: number[] = [];
     for (let before = 0; done.length < 40; before = done.length) {
       await turn();
-      await Promise.resolve();
       if (done.length > before) turns.push(done.length - before);
     }
     assert.deepEqual(turns, [16, 16, 8]);
@@ -38,18 +41,36 @@ describe("TurnQueue", () => {
   test("[HOST-7] what begins to wait while a row runs continues in a later turn", async () => {
     const queue = new TurnQueue();
     const done: string[] = [];
-    void queue.next().then(() => {
+    void pass(queue).then(() => {
       done.push("first");
-      void queue.next().then(() => done.push("later"));
+      void pass(queue).then(() => done.push("later"));
     });
-    void queue.next().then(() => done.push("second"));
+    void pass(queue).then(() => done.push("second"));
     for (let i = 0; done.length < 3 && i < 100; i++) await turn();
     assert.deepEqual(done, ["first", "second", "later"]);
   });
 
+  test("[HOST-7] of requests that come one at a time, one in 16 waits; of those that come together, all", async () => {
+    const queue = new TurnQueue();
+    const waits = async (together: number) => {
+      const all = Array.from({ length: together }, () => queue.next());
+      await Promise.all(all);
+      return all.filter((one) => one !== undefined).length;
+    };
+    let waited = 0;
+    for (let n = 0; n < 8; n++) waited += await waits(1);
+    assert.equal(waited, 8);
+    for (let n = 0; n < 160; n++) waited += await waits(1);
+    assert.equal(waited, 8 + 10);
+    // The first that come together: those before the one that waits don't, the ones after it do.
+    assert.equal(await waits(40), 25);
+    assert.equal(await waits(40), 40);
+    assert.equal(await waits(1), 1);
+  });
+
   test("[HOST-7, WRK-2] where requests are kept apart, nothing waits for another's turn", async () => {
     const done = begin(new TurnQueue(true), 40);
-    await Promise.resolve();
+    for (let i = 0; i < 3; i++) await Promise.resolve();
     assert.deepEqual(done, upTo(40));
   });
 });
