@@ -30,6 +30,8 @@ export interface ClusterInit {
   readonly shared: boolean;
   /** Whether other processes may use the store: documents are polled. */
   readonly polled: boolean;
+  /** Secrets that seal documents, if other processes may use the store. */
+  readonly keys?: readonly (string | Uint8Array)[] | undefined;
   readonly clock: Clock;
   readonly reporter: Reporter;
 }
@@ -53,11 +55,18 @@ export class Cluster {
   readonly #drain: SharedDocumentHandle;
 
   /** Begins to read what all nodes share. */
-  constructor({ documents, shared, polled, clock, reporter }: ClusterInit) {
+  constructor({ documents, shared, polled, keys, clock, reporter }: ClusterInit) {
     this.node = shared ? randomText(16) : undefined;
     this.#reporter = reporter;
     const announce = (name: string) => this.publish({ kind: "document", name });
-    this.documents = new SharedDocuments({ documents, clock, reporter, shared: polled, announce });
+    this.documents = new SharedDocuments({
+      documents,
+      keys,
+      clock,
+      reporter,
+      shared: polled,
+      announce,
+    });
     this.#drain = this.documents.share(DRAIN, ({ draining }) => {
       this.drainingAll = draining === true;
     });

@@ -33,7 +33,7 @@ export interface ConnectionInit extends ForwardingInit {
   readonly quotas: QuotaStore | undefined;
   /** The slots for open subscriptions. */
   readonly listens: Slots;
-  /** Secrets that sign messages between nodes, if other processes may use the store. */
+  /** Secrets that seal messages between nodes, if other processes may use the store. */
   readonly keys: readonly (string | Uint8Array)[] | undefined;
   /** Whether a session is served only by the node that has claimed it. */
   readonly pinned: boolean;

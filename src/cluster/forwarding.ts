@@ -20,7 +20,7 @@ import type { Streams } from "../streams/streams.ts";
 import type { ForwardedRequest } from "./messages.ts";
 import { NoAnswer, NotDelivered } from "./outgoing.ts";
 import type { PinnedSessions } from "./pinned_sessions.ts";
-import { openSender, sealSender } from "./sealed_sender.ts";
+import { readSender, writeSender } from "./sender.ts";
 import type { Claims, Nodes } from "./types.ts";
 
 /** The maximum number of attempts to send a request that the other node has certainly not received. */
@@ -79,7 +79,7 @@ export class Forwarding {
         : this.#init.calls.busy(inbound.requestId);
     }
     try {
-      return await this.#deliver(pinned, node, await this.#pack(inbound), giveBack);
+      return await this.#deliver(pinned, node, this.#pack(inbound), giveBack);
     } catch (error) {
       giveBack();
       if (error instanceof NotDelivered) return unreachable(inbound.requestId);
@@ -102,15 +102,11 @@ export class Forwarding {
   }
 
   async #answer(forwarded: ForwardedRequest): Promise<Reply> {
-    const { calls, mostBatch, route } = this.#init;
-    const { verb, url, sealed, body, json, sse } = forwarded;
-    const sender = await openSender(calls.states, sealed);
-    if (sender === undefined) {
-      throw new Error(
-        "Give all nodes the same requests.stateKeys: a forwarded sender can't be opened",
-      );
-    }
-    const { headers, principal } = sender;
+    const { mostBatch, route } = this.#init;
+    const { verb, url, sender, body, json, sse } = forwarded;
+    const read = readSender(sender);
+    if (read === undefined) throw new Error("Run the same version at all nodes: no principal");
+    const { headers, principal } = read;
     const inbound = new Inbound(new Request(url, { method: verb, headers }));
     inbound.forwarded = true;
     inbound.principal = principal;
@@ -159,19 +155,19 @@ export class Forwarding {
     }
   }
 
-  async #pack(inbound: Inbound): Promise<ForwardedRequest> {
+  #pack(inbound: Inbound): ForwardedRequest {
     const { request: { headers }, source: { url }, principal, method, accepts: { json, sse } } =
       inbound;
-    const sealed = await sealSender(this.#init.calls.states, { headers, principal });
+    const sender = writeSender({ headers, principal });
     if (method !== "POST") {
       const verb = method === "GET" ? "GET" : "DELETE";
-      return { verb, url, sealed, json: false, sse: verb === "GET" };
+      return { verb, url, sender, json: false, sse: verb === "GET" };
     }
     const { content } = inbound;
     const message = content.kind === "batch"
       ? content.batch.map(({ message }) => message)
       : content.message;
-    return { verb: "POST", url, sealed, body: JSON.stringify(message), json, sse };
+    return { verb: "POST", url, sender, body: JSON.stringify(message), json, sse };
   }
 
   /**

@@ -79,8 +79,8 @@ export type PresenceMessage =
 export interface ForwardedRequest {
   readonly verb: "POST" | "GET" | "DELETE";
   readonly url: string;
-  /** Headers and principal, encrypted: they may hold secrets. */
-  readonly sealed: string;
+  /** Headers and principal. */
+  readonly sender: JsonObject;
   /** The body as JSON text, which has passed the gates. */
   readonly body?: string;
   /** Whether the client accepts JSON. */

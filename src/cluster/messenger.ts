@@ -1,16 +1,16 @@
 /**
- * Sends messages to other nodes and receives theirs, in signed envelopes if processes share the store.
+ * Sends messages to other nodes and receives theirs, in sealed envelopes if processes share the store.
  *
  * @module
  */
 import type { Clock } from "../internal/clock.ts";
 import { isPromise, type MaybePromise } from "../internal/types.ts";
 import type { McpEvent } from "../protocol/events.ts";
-import { EVERY_NODE, type Opened, SignedEnvelopes } from "./signed_envelope.ts";
+import { EVERY_NODE, type Opened, SealedEnvelopes } from "./sealed_envelope.ts";
 import type { NodeMessage } from "./messages.ts";
 import type { Bus, BusMember } from "./types.ts";
 
-/** The maximum number of characters that wait to be signed or verified. */
+/** The maximum number of characters that wait to be sealed or opened. */
 const MOST_WAITING = 64 * 1024 * 1024;
 /** The number of characters that each message counts in addition. */
 const EACH = 1_024;
@@ -20,7 +20,7 @@ export interface NodeMessengerInit {
   readonly bus: Bus;
   readonly node: string;
   readonly clock: Clock;
-  /** The secrets that sign messages; `undefined` if no other process can use the bus. */
+  /** The secrets that seal messages; `undefined` if no other process can use the bus. */
   readonly keys: readonly (string | Uint8Array)[] | undefined;
   /** Called with each message from another node. An error that it throws is reported. */
   readonly onMessage: (message: NodeMessage, from: string) => void;
@@ -31,7 +31,7 @@ export interface NodeMessengerInit {
 /** Sends and receives messages, in order. */
 export class NodeMessenger {
   readonly #init: NodeMessengerInit;
-  readonly #envelopes: SignedEnvelopes | undefined;
+  readonly #envelopes: SealedEnvelopes | undefined;
   readonly #member: BusMember;
   readonly #out = new OrderedQueue();
   readonly #in = new OrderedQueue();
@@ -39,7 +39,7 @@ export class NodeMessenger {
   constructor(init: NodeMessengerInit) {
     const { node, keys, clock, bus } = init;
     this.#init = init;
-    this.#envelopes = keys && new SignedEnvelopes({ node, keys, clock });
+    this.#envelopes = keys && new SealedEnvelopes({ node, keys, clock });
     this.#member = bus.join(node, (text) => this.#take(text));
   }
 

@@ -5,7 +5,8 @@
  * @module
  */
 import type { Clock } from "../internal/clock.ts";
-import { deriveKey, WINDOW_MS } from "./signed_envelope.ts";
+import { deriveKey } from "./node_keys.ts";
+import { WINDOW_MS } from "./sealed_envelope.ts";
 
 const LABEL = "mooring presence 1";
 const encoder = new TextEncoder();
@@ -18,7 +19,9 @@ export class PresenceProof {
   /** @param keys Secrets of 32 bytes or more: the first signs, all verify */
   constructor(keys: readonly (string | Uint8Array)[], clock: Clock) {
     this.#clock = clock;
-    this.#keys = Promise.all(keys.map((key) => deriveKey(key, LABEL)));
+    this.#keys = Promise.all(
+      keys.map((key) => deriveKey(key, { purpose: LABEL, algorithm: "HMAC" })),
+    );
     // The rejection is handled where a key is used.
     this.#keys.catch(() => {});
   }

@@ -12,6 +12,7 @@ import { internalError } from "../http/refusals.ts";
 import type { Reply } from "../http/reply.ts";
 import { reportRefusal } from "../http/respond.ts";
 import type { Clock } from "../internal/clock.ts";
+import { RecentKeys } from "../internal/recent_keys.ts";
 import type { MaybePromise } from "../internal/types.ts";
 import { errorText } from "../protocol/errors.ts";
 import type { Reporter } from "../protocol/reporter.ts";
@@ -20,12 +21,14 @@ import type { ReplyStream } from "../streams/reply_stream.ts";
 import type { Streams, StreamSession } from "../streams/streams.ts";
 import type { StoredRun } from "../streams/types.ts";
 import { NODE_LOST } from "../protocol/node_loss.ts";
-import { readSender, writeSender } from "./sealed_sender.ts";
+import { readSender, writeSender } from "./sender.ts";
 
 /** The maximum number of characters of a message that is kept; the call of a longer one is not begun again. */
 const MOST_CHARS = 65_536;
 /** The time after which a request is not begun again, in milliseconds. */
 const KEPT_MS = 24 * 60 * 60 * 1_000;
+/** The number of later requests after which one that was begun again may be forgotten. */
+const MOST_BEGUN = 10_000;
 
 /** Options for {@linkcode Retries}. */
 export interface RetriesInit {
@@ -46,14 +49,18 @@ export class Retries {
   /** The streams that requests continue which run again here. */
   readonly #continued = new WeakMap<Inbound, ContinuedStream>();
 
+  /** The streams whose requests were begun again here: not once more, if the store still has them. */
+  readonly #begun: RecentKeys;
+
   /** Creates the keeper. */
   constructor(init: RetriesInit) {
     this.#init = init;
+    this.#begun = new RecentKeys(init.clock, KEPT_MS, MOST_BEGUN);
   }
 
   /** Keeps a request with the stream of its answer, if it calls a tool that may be begun again. */
   keep(inbound: Inbound, session: string, stream: string): void {
-    const { calls: { dispatcher, states }, streams: { log }, reporter } = this.#init;
+    const { node, calls: { dispatcher, states }, streams: { log }, reporter } = this.#init;
     const { content } = inbound;
     if (content.kind !== "request" || content.message.method !== "tools/call") return;
     const name = content.message.params?.name;
@@ -62,7 +69,7 @@ export class Retries {
     if (body.length > MOST_CHARS) return;
     const { request: { headers }, source: { url }, principal } = inbound;
     reporter.background("keeping a request", async () => {
-      const data = { ...writeSender({ headers, principal }), url, body };
+      const data = { ...writeSender({ headers, principal }), url, body, node };
       const sealed = await states.seal(data, bindingOf(session, stream), KEPT_MS);
       await log.keepRequest?.(session, stream, sealed);
     });
@@ -80,7 +87,7 @@ export class Retries {
   ): Promise<"running" | "changed" | "refused"> {
     const { node, calls, streams: { log }, reporter } = this.#init;
     if (run.again === undefined || calls.closing) return "refused";
-    const inbound = await this.#open(session, stream, run.again);
+    const inbound = await this.#open(session, stream, run, run.again);
     if (inbound === undefined) return "refused";
     const slice = await log.read(session, stream, 0);
     const progress = Math.max(
@@ -89,6 +96,7 @@ export class Retries {
     );
     this.#continued.set(inbound, { stream, progress });
     if (await log.moveRun?.(session, stream, run, node) !== true) return "changed";
+    this.#begun.add(keyOf(session, stream));
     reporter.background("beginning a request again", () => this.#begin(inbound, session, stream));
     return "running";
   }
@@ -99,11 +107,18 @@ export class Retries {
     return continued && new ContinuedReply(this.#init.streams, session, continued);
   }
 
-  async #open(session: string, stream: string, again: string): Promise<Inbound | undefined> {
+  /** Opens a kept request: only that of this stream, by the node that kept it, and only once here. */
+  async #open(
+    session: string,
+    stream: string,
+    { node, requests }: StoredRun,
+    again: string,
+  ): Promise<Inbound | undefined> {
     const { calls, clock, mostBatch } = this.#init;
     const opened = await calls.states.open(again, bindingOf(session, stream));
     const sender = opened && readSender(opened);
-    if (sender === undefined) return undefined;
+    if (sender === undefined || opened?.node !== node) return undefined;
+    if (this.#begun.has(keyOf(session, stream))) return undefined;
     const { headers, principal } = sender;
     if ((principal.expiresAt ?? Infinity) <= clock.now()) return undefined;
     const inbound = new Inbound(new Request(String(opened?.url), { method: "POST", headers }));
@@ -112,7 +127,9 @@ export class Retries {
     inbound.accepts = { json: false, sse: true };
     const body = String(opened?.body);
     inbound.bodyLength = body.length;
-    return checkJsonRpc(inbound, JSON.parse(body), mostBatch) === undefined ? inbound : undefined;
+    if (checkJsonRpc(inbound, JSON.parse(body), mostBatch) !== undefined) return undefined;
+    const { requestId } = inbound;
+    return requestId !== null && requests.includes(requestId) ? inbound : undefined;
   }
 
   async #begin(inbound: Inbound, session: string, stream: string): Promise<void> {
@@ -129,6 +146,10 @@ export class Retries {
     const { requestId } = inbound;
     if (requestId !== null) lateAnswers?.add(session, stream, errorText(requestId, NODE_LOST));
   }
+}
+
+function keyOf(session: string, stream: string): string {
+  return JSON.stringify([session, stream]);
 }
 
 /** Distinguishes a kept request from what clients have, and from that of another stream. */

@@ -6,14 +6,17 @@
 import type { Clock } from "../internal/clock.ts";
 import { isWithinBytes } from "../internal/utf8.ts";
 import type { MaybePromise } from "../internal/types.ts";
-
 import type { SharedDocumentHandle } from "../protocol/exchange.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 import type { Reporter } from "../protocol/reporter.ts";
+import { SealedDocuments } from "./sealed_documents.ts";
 import { type Documents, MOST_DOCUMENT_BYTES, type SharedDocument } from "./types.ts";
 
 /** The time between two polls of the documents, in milliseconds. */
 const POLL_MS = 1_000;
+
+/** The maximum number of attempts to replace a document that other nodes replace meanwhile. */
+const TRIES = 10;
 
 /** Applies a document. Throws if this node can't apply it. */
 type Apply = (value: JsonObject, version: number) => MaybePromise<void>;
@@ -21,6 +24,8 @@ type Apply = (value: JsonObject, version: number) => MaybePromise<void>;
 /** Options for {@linkcode SharedDocuments}. */
 export interface SharedDocumentsInit {
   readonly documents: Documents;
+  /** Secrets that seal documents; `undefined` if no other process can use the store. */
+  readonly keys: readonly (string | Uint8Array)[] | undefined;
   readonly clock: Clock;
   readonly reporter: Reporter;
   /** Whether other processes may use the store: their messages may be lost, so documents are polled. */
@@ -32,12 +37,14 @@ export interface SharedDocumentsInit {
 /** The documents that a node applies. */
 export class SharedDocuments {
   readonly #init: SharedDocumentsInit;
+  readonly #sealed: SealedDocuments | undefined;
   readonly #applied = new Map<string, AppliedDocument>();
   #stop: (() => void) | undefined;
 
   /** Creates an empty set; nothing is read until a document is added. */
   constructor(init: SharedDocumentsInit) {
     this.#init = init;
+    this.#sealed = init.keys && new SealedDocuments(init.keys);
   }
 
   /** The number of documents whose current version this node can't apply, or has not applied yet. */
@@ -54,7 +61,7 @@ export class SharedDocuments {
    */
   share(name: string, apply: Apply): SharedDocumentHandle {
     if (this.#applied.has(name)) throw new TypeError(`Share each document only once: "${name}"`);
-    const document = new AppliedDocument(this.#init, name, apply);
+    const document = new AppliedDocument(this.#init, this.#sealed, name, apply);
     this.#applied.set(name, document);
     this.refresh(name);
     this.#arm();
@@ -93,29 +100,62 @@ class AppliedDocument {
   /** Whether the current version is applied. */
   applied = true;
   readonly #init: SharedDocumentsInit;
+  readonly #sealed: SealedDocuments | undefined;
   readonly #name: string;
   readonly #apply: Apply;
   #version = 0;
+  /** The number of the newest document that was opened: an older one is a replay. */
+  #newest = 0;
   #reading = false;
   #again = false;
   #read: Promise<void> = Promise.resolve();
 
-  constructor(init: SharedDocumentsInit, name: string, apply: Apply) {
+  constructor(
+    init: SharedDocumentsInit,
+    sealed: SealedDocuments | undefined,
+    name: string,
+    apply: Apply,
+  ) {
     this.#init = init;
+    this.#sealed = sealed;
     this.#name = name;
     this.#apply = apply;
   }
 
   async put(value: JsonObject, expected?: number): Promise<number | undefined> {
-    const text = JSON.stringify(value);
-    if (!isWithinBytes(text, MOST_DOCUMENT_BYTES)) {
-      throw new RangeError(`Share a smaller document: at most ${MOST_DOCUMENT_BYTES} bytes`);
-    }
-    const version = await this.#init.documents.put(this.#name, text, expected);
+    const version = this.#sealed === undefined
+      ? await this.#store(JSON.stringify(value), expected)
+      : await this.#replace(this.#sealed, value, expected);
     if (version === undefined) return undefined;
     this.#init.announce(this.#name);
     await this.refresh();
     return version;
+  }
+
+  async #store(text: string, expected?: number): Promise<number | undefined> {
+    if (!isWithinBytes(text, MOST_DOCUMENT_BYTES)) {
+      throw new RangeError(`Share a smaller document: at most ${MOST_DOCUMENT_BYTES} bytes`);
+    }
+    return await this.#init.documents.put(this.#name, text, expected);
+  }
+
+  /** Replaces the document by one with a higher number than that of any before. */
+  async #replace(
+    sealed: SealedDocuments,
+    value: JsonObject,
+    expected?: number,
+  ): Promise<number | undefined> {
+    const { documents, clock } = this.#init;
+    for (let left = TRIES; left > 0; left--) {
+      const current = await documents.get(this.#name);
+      const replaced = current?.version ?? 0;
+      if (expected !== undefined && expected !== replaced) return undefined;
+      const opened = current && await sealed.open(this.#name, current.text);
+      const number = Math.max(clock.now(), this.#newest + 1, (opened?.number ?? 0) + 1);
+      const version = await this.#store(await sealed.seal(this.#name, { number, value }), replaced);
+      if (version !== undefined || expected !== undefined) return version;
+    }
+    throw new Error(`Try again: other nodes keep replacing "${this.#name}"`);
   }
 
   /** Applies the newest version of the document if it has changed, one version at a time. */
@@ -143,10 +183,25 @@ class AppliedDocument {
     this.#version = version;
     this.applied = false;
     try {
-      await this.#apply(JSON.parse(text), version);
+      const value = await this.#open(text);
+      if (value === undefined) return;
+      await this.#apply(value, version);
       this.applied = true;
     } catch (error) {
       this.#init.reporter.failed(`applying ${this.#name}`, error);
     }
+  }
+
+  /** Opens a document, or reports why it is ignored. */
+  async #open(text: string): Promise<JsonObject | undefined> {
+    if (this.#sealed === undefined) return JSON.parse(text);
+    const opened = await this.#sealed.open(this.#name, text);
+    if (opened !== undefined && opened.number >= this.#newest) {
+      this.#newest = opened.number;
+      return opened.value;
+    }
+    const reason = opened === undefined ? "foreign" : "replayed";
+    this.#init.reporter.report({ type: "message-ignored", reason });
+    return undefined;
   }
 }

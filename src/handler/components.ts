@@ -80,8 +80,9 @@ export function makeComponents(
   const calls = new Calls(dispatcher, callSettings, states, singleUse, clock, reporter);
   const streams = new Streams(log, settings.streams, clock, reporter);
   const listens = new Slots(settings.listen.most, settings.listen.mostPerPrincipal);
+  const { nodeKeys: keys } = settings;
   const polled = settings.store?.shared === true;
-  const cluster = new Cluster({ documents, shared, polled, clock, reporter });
+  const cluster = new Cluster({ documents, shared, polled, keys, clock, reporter });
   if (cluster.node !== undefined) reporter.node = cluster.node;
   const pinned = dispatcher.pinned === true && settings.sessionful && shared;
   const sessions = new Sessions({
@@ -112,7 +113,7 @@ export function makeComponents(
       clock,
       reporter,
       pinned,
-      keys: settings.nodeKeys,
+      keys,
       retryMs: settings.streams.retryMs,
       mostBatch: settings.gates.batch,
       broadcast,

@@ -6,7 +6,7 @@ import { describe, test } from "node:test";
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import process from "node:process";
-import { SignedEnvelopes } from "../../src/cluster/signed_envelope.ts";
+import { SealedEnvelopes } from "../../src/cluster/sealed_envelope.ts";
 import type { Backplane } from "../../src/cluster/types.ts";
 import { isObject } from "../../src/protocol/jsonrpc.ts";
 import { redisStore } from "../../src/redis/mod.ts";
@@ -155,7 +155,7 @@ async function using(run: (server: OwnServer, backplane: Backplane) => Promise<v
 }
 
 const envelopes = (node: string) =>
-  new SignedEnvelopes({ node, keys: [KEY], clock: new FakeClock() });
+  new SealedEnvelopes({ node, keys: [KEY], clock: new FakeClock() });
 
 if (process.env["MOORING_WRITE_FORMS"] === "1") {
   await using(async (server, backplane) => {
@@ -190,7 +190,7 @@ describe("forms", () => {
     },
   );
 
-  test("[ROL-1, CLU-6] envelopes are opened that the first version sealed, and sealed alike", async () => {
+  test("[ROL-1, CLU-6] envelopes are opened that the first version of this form sealed, and sealed alike", async () => {
     const { envelope }: Forms = JSON.parse(await readFile(FIXTURE, "utf8"));
     assert.deepEqual(await envelopes("another").open(envelope), { from: "a node", text: MESSAGE });
     assert.equal(await envelopes("a node").seal("another", MESSAGE), envelope);

@@ -1,6 +1,6 @@
 /**
  * Several handlers in one process that share a store as several processes would: what they tell each
- * other is signed, and some sessions are held by one of them alone.
+ * other is sealed, and some sessions are held by one of them alone.
  *
  * @module
  */
@@ -11,6 +11,7 @@ import type { QuotaStore } from "../../src/internal/quota_store.ts";
 import { createMcpHandler } from "../../src/handler/handler.ts";
 import type { McpHandler, McpHandlerOptions } from "../../src/handler/types.ts";
 import { FakeClock } from "./clock.ts";
+import { readEnvelope } from "./envelope.ts";
 import { settle } from "./settle.ts";
 import {
   type Act,
@@ -38,8 +39,10 @@ export class SharedStore implements Store {
     readonly from: string;
     readonly to: string | undefined;
     readonly text: string;
+    /** What a node with the key reads. */
+    readonly opened: string;
   }[] = [];
-  /** Says what becomes of a text: it may be lost on its way, or known to be. */
+  /** Says what becomes of an opened text: it may be lost on its way, or known to be. */
   fate: (
     text: string,
     to: string | undefined,
@@ -93,13 +96,15 @@ export class SharedStore implements Store {
     return {
       publish: (text) => {
         if (this.dead.has(from)) return;
-        this.texts.push({ from, to: undefined, text });
-        if (this.fate(text, undefined) === "arrives") return member.publish(text);
+        const opened = readEnvelope(KEY, text);
+        this.texts.push({ from, to: undefined, text, opened });
+        if (this.fate(opened, undefined) === "arrives") return member.publish(text);
       },
       send: (to, text) => {
         if (this.dead.has(from) || this.dead.has(to)) return false;
-        this.texts.push({ from, to, text });
-        const fate = this.fate(text, to);
+        const opened = readEnvelope(KEY, text);
+        this.texts.push({ from, to, text, opened });
+        const fate = this.fate(opened, to);
         if (fate === "fails") throw new Error("The bus is away");
         if (fate === "stuck") return this.#stuck();
         return fate === "arrives" ? member.send(to, text) : fate === "lost";

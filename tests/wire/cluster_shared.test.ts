@@ -4,9 +4,10 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { memoryStore } from "../../src/cluster/memory_store.ts";
+import { SealedDocuments } from "../../src/cluster/sealed_documents.ts";
 import { createMcpHandler } from "../../src/handler/handler.ts";
 import type { JsonObject } from "../../src/protocol/jsonrpc.ts";
-import { alice, Cluster, type TestNode } from "../support/cluster.ts";
+import { alice, Cluster, KEY, type TestNode } from "../support/cluster.ts";
 import { FakeClock } from "../support/clock.ts";
 import { ModernPeer } from "../support/modern.ts";
 import { settle } from "../support/settle.ts";
@@ -168,11 +169,78 @@ describe("cluster: shared documents", () => {
     await settle();
     assert.ok(node.events.of("error").length > 0);
     Object.assign(documents, { get });
-    await documents.put("upstreams", "{}");
+    const sealed = new SealedDocuments([KEY]);
+    await documents.put("upstreams", await sealed.seal("upstreams", { number: 1, value: {} }));
     await cluster.advance(1_000);
     assert.equal(heard.length, 1);
     Object.assign(documents, { put: () => Promise.reject(new Error("away")) });
     await assert.rejects(shared.put({}), /away/);
+    await cluster.close();
+  });
+});
+
+describe("cluster: documents of strangers", () => {
+  test("[CLU-12] nothing of a document can be read, and none is applied without the key", async () => {
+    const cluster = new Cluster();
+    const [a, b] = [cluster.add(), cluster.add()];
+    const [one, two] = [follow(a), follow(b)];
+    follow(a, "other");
+    const { documents } = cluster.store.inside;
+    await one.shared.put({ secret: "marker" });
+    await settle();
+    const stored = await documents.get("upstreams");
+    assert.ok(stored);
+    assert.doesNotMatch(stored.text, /marker|secret/);
+    const foreign = await new SealedDocuments(["x".repeat(32)])
+      .seal("upstreams", { number: Date.now() * 2, value: { n: 1 } });
+    const forged = [
+      '{"n":1}',
+      "",
+      "AAAA",
+      stored.text.slice(0, -4),
+      `A${stored.text.slice(1)}`,
+      `B${stored.text.slice(1)}`,
+      foreign,
+    ].filter((text) => text !== stored.text);
+    for (const text of forged) {
+      await documents.put("upstreams", text);
+      await cluster.advance(1_000);
+      assert.equal(b.handler.stats().unapplied, 1, text);
+    }
+    // A document under another name is as good as forged.
+    await documents.put("other", stored.text);
+    await cluster.advance(1_000);
+    assert.equal(a.handler.stats().unapplied, 2);
+    assert.equal(one.heard.length, 1);
+    assert.equal(two.heard.length, 1);
+    const reasons = b.events.of("message-ignored").map(({ reason }) => reason);
+    assert.deepEqual(reasons, forged.map(() => "foreign"));
+    await two.shared.put({ n: 2 });
+    await settle();
+    assert.deepEqual(one.heard.at(-1)?.value, { n: 2 });
+    assert.equal(b.handler.stats().unapplied, undefined);
+    await cluster.close();
+  });
+
+  test("[CLU-12] an older document that is put back is not applied, so nothing is undone", async () => {
+    const cluster = new Cluster();
+    const [a, b] = [cluster.add(), cluster.add()];
+    const [one, two] = [follow(a), follow(b)];
+    const { documents } = cluster.store.inside;
+    await one.shared.put({ allowed: true });
+    const old = await documents.get("upstreams");
+    await one.shared.put({ allowed: false });
+    await settle();
+    await documents.put("upstreams", old?.text ?? assert.fail());
+    await cluster.advance(1_000);
+    for (const { heard } of [one, two]) assert.deepEqual(heard.at(-1)?.value, { allowed: false });
+    for (const { events, handler } of [a, b]) {
+      assert.deepEqual(events.of("message-ignored").map(({ reason }) => reason), ["replayed"]);
+      assert.equal(handler.stats().unapplied, 1);
+    }
+    await two.shared.put({ allowed: false, again: true });
+    await settle();
+    assert.deepEqual(one.heard.at(-1)?.value, { allowed: false, again: true });
     await cluster.close();
   });
 });

@@ -14,7 +14,7 @@ import { settle } from "../../support/settle.ts";
 const REQUEST: ForwardedRequest = {
   verb: "GET",
   url: "http://localhost/mcp",
-  sealed: "",
+  sender: {},
   json: false,
   sse: true,
 };

@@ -11,7 +11,7 @@ import { isPending } from "../../support/wire.ts";
 const REQUEST: ForwardedRequest = {
   verb: "POST",
   url: "http://localhost/mcp",
-  sealed: "",
+  sender: {},
   body: "{}",
   json: true,
   sse: true,
