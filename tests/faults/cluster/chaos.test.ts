@@ -35,6 +35,8 @@ const ANSWERED_MS = 10_000;
 const SLACK_MS = 3_000;
 /** The time between two rounds, in which each node renews what it has leased, in milliseconds. */
 const QUIET_MS = 2_000;
+/** The most streams of one client that are read again after each round. */
+const MOST_REPLAYS = 8;
 /** What a proxy and a node say that can't answer now. */
 const REFUSALS: readonly unknown[] = [undefined, "broken", 502, 503];
 
@@ -59,7 +61,7 @@ class Worker {
   readonly #cluster: Cluster;
   readonly #first: number;
   #next: number;
-  /** How many calls `checkLost` has seen. */
+  /** How many calls `checkResumed` has seen. */
   #checked = 0;
 
   constructor(cluster: Cluster, peer: Peer, index: number) {
@@ -156,13 +158,16 @@ class Worker {
     await this.#replay(kept.slice(-3));
   }
 
-  /** Checks that nothing came after the errors of lost nodes, which may have come back since. */
-  async checkLost(): Promise<void> {
-    const lost = this.made.slice(this.#checked).filter(({ outcome }) =>
-      outcome?.firstId !== undefined && outcome.responses[0]?.error !== undefined
+  /**
+   * Checks that nothing came after the answers for which clients came back: nodes that others took for dead
+   * may be there again.
+   */
+  async checkResumed(): Promise<void> {
+    const resumed = this.made.slice(this.#checked).filter(({ outcome }) =>
+      outcome?.resumed === true && outcome.refused === undefined
     );
     this.#checked = this.made.length;
-    await this.#replay(lost);
+    await this.#replay(resumed.slice(-MOST_REPLAYS));
   }
 
   async #replay(calls: readonly Made[]): Promise<void> {
@@ -357,7 +362,7 @@ describe("chaos", { skip: noBinary }, () => {
           for (const plan of plans) {
             slowest.push(await round(broken, plan, workers, metered));
             await pause(QUIET_MS);
-            await Promise.all(workers.map((worker) => worker.checkLost()));
+            await Promise.all(workers.map((worker) => worker.checkResumed()));
           }
           if (LONG) await metered.wholeAgain();
         } finally {

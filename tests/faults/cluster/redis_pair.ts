@@ -9,8 +9,11 @@ import { until } from "./cluster.ts";
 
 /** How long a replica may take until it has everything, and a failover, in milliseconds. */
 const READY_MS = 20_000;
-/** Each acknowledged write is on the disk, and a replica doesn't wait before it copies everything. */
-const ARGS = ["--appendonly", "yes", "--appendfsync", "always", "--repl-diskless-sync-delay", "0"];
+/**
+ * Each acknowledged write is in the file, where the end of the process can't undo it. Nobody waits for the disk,
+ * which other programs use too. A replica doesn't wait before it copies everything.
+ */
+const ARGS = ["--appendonly", "yes", "--appendfsync", "no", "--repl-diskless-sync-delay", "0"];
 
 /** Two servers. A program that uses them asks again for `primary` after a failover. */
 export class RedisPair {
