@@ -51,9 +51,13 @@ export class ContinuedReply implements ReplyStream {
   }
 
   end(): void {
-    const { log, reporter } = this.#streams;
-    const end = () => this.#late || log.end(this.#session.id, this.#stream);
-    void Promise.resolve(this.#answering).then(() => reporter.background("ending a stream", end));
+    const { log, reporter, lateAnswers } = this.#streams;
+    const { id } = this.#session;
+    const end = () => this.#late || log.end(id, this.#stream);
+    const failed = () => lateAnswers?.addEnd(id, this.#stream);
+    void Promise.resolve(this.#answering).then(() =>
+      reporter.background("ending a stream", end, failed)
+    );
   }
 
   release(retryMs: number): void {

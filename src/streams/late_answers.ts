@@ -1,6 +1,6 @@
 /**
- * Writes responses to the log that it could not take at first: their clients may have resumed elsewhere, and
- * the node is alive, so that nobody else answers for it.
+ * Writes responses, and the ends of streams, to the log that it could not take at first: their clients may
+ * have resumed elsewhere, and the node is alive, so that nobody else answers for it.
  *
  * @module
  */
@@ -12,10 +12,12 @@ import type { EventLog } from "./types.ts";
 const AGAIN_MS = 1_000;
 /** The maximum number of attempts. */
 const MOST_TRIES = 120;
+/** The maximum number of streams whose end is kept: with more that wait, it isn't. */
+const MOST_ENDS = 10_000;
 /** The maximum number of characters that wait. */
 const MOST_CHARS = 64 * 1024 * 1024;
 
-/** The responses of one stream that wait. */
+/** What waits for one stream: its end, after its responses unless they are in the log. */
 interface Late {
   readonly session: string;
   readonly stream: string;
@@ -23,7 +25,7 @@ interface Late {
   tries: number;
 }
 
-/** The responses that a log has failed to take. */
+/** The responses and ends that a log has failed to take. */
 export class LateAnswers {
   readonly #log: EventLog;
   readonly #clock: Clock;
@@ -52,13 +54,14 @@ export class LateAnswers {
    */
   add(session: string, stream: string, text: string): boolean {
     if (this.#log.endRun === undefined || this.#chars + text.length > MOST_CHARS) return false;
-    const key = JSON.stringify([session, stream]);
-    const late = this.#late.get(key) ?? { session, stream, texts: [], tries: 0 };
-    late.texts.push(text);
+    this.#keep(session, stream).texts.push(text);
     this.#chars += text.length;
-    this.#late.set(key, late);
-    this.#stop ??= this.#clock.timer(AGAIN_MS, () => this.#writeAll());
     return true;
+  }
+
+  /** Ends a stream whose end failed, once the log is back: its responses are in the log. */
+  addEnd(session: string, stream: string): void {
+    if (this.#late.size < MOST_ENDS) this.#keep(session, stream);
   }
 
   /** Keeps nothing any more. */
@@ -66,6 +69,14 @@ export class LateAnswers {
     this.#stop?.();
     this.#late.clear();
     this.#chars = 0;
+  }
+
+  #keep(session: string, stream: string): Late {
+    const key = JSON.stringify([session, stream]);
+    const late = this.#late.get(key) ?? { session, stream, texts: [], tries: 0 };
+    this.#late.set(key, late);
+    this.#stop ??= this.#clock.timer(AGAIN_MS, () => this.#writeAll());
+    return late;
   }
 
   #writeAll(): void {
@@ -85,8 +96,12 @@ export class LateAnswers {
     });
   }
 
-  /** Ends a stream with its responses. Returns `false` if it has requests that have none yet. */
+  /** Ends a stream, with its responses if any wait. Returns `false` if it has requests that have none yet. */
   async #write({ session, stream, texts }: Late): Promise<boolean> {
+    if (texts.length === 0) {
+      await this.#log.end(session, stream);
+      return true;
+    }
     const run = await this.#log.run?.(session, stream);
     // Without a run it was never opened, or has ended meanwhile.
     if (run === undefined) return true;

@@ -140,12 +140,13 @@ class LoggedReply implements ReplyStream {
 
   #end(): void {
     if (this.#late) return;
-    const { log, reporter } = this.#streams;
-    reporter.background(
-      "ending a stream",
-      () => log.end(this.#reader.session.id, this.#stream),
-      () => this.#connection?.close("failed"),
-    );
+    const { log, reporter, lateAnswers } = this.#streams;
+    const { id } = this.#reader.session;
+    reporter.background("ending a stream", () => log.end(id, this.#stream), () => {
+      // Readers at other nodes would wait for the end.
+      lateAnswers?.addEnd(id, this.#stream);
+      this.#connection?.close("failed");
+    });
   }
 
   /**

@@ -19,6 +19,8 @@ export interface Outcome {
   readonly heard: readonly JsonObject[];
   /** The first event id that it got; it has what came on the stream after it. */
   readonly firstId: string | undefined;
+  /** Whether it has come back for the rest. */
+  readonly resumed: boolean;
   /** Why there is no response: a status that refuses the call, or a connection that can't be resumed. */
   readonly refused: number | "broken" | undefined;
   /** When it ended, in milliseconds since the epoch. */
@@ -33,6 +35,7 @@ export class Caller {
   readonly #stop = new AbortController();
   #turn = 0;
   #leave: (() => void) | undefined;
+  #resumed = false;
   #firstId: string | undefined;
   #lastId: string | undefined;
   #refused: number | "broken" | undefined;
@@ -100,12 +103,14 @@ export class Caller {
       responses: this.#responses,
       heard: this.#heard,
       firstId: this.#firstId,
+      resumed: this.#resumed,
       refused: this.#refused,
       endedAt: Date.now(),
     };
   }
 
   async #resume(lastId: string): Promise<void> {
+    this.#resumed = true;
     await pause(AGAIN_MS);
     const headers = { accept: "text/event-stream", "last-event-id": lastId };
     await this.#take(() => this.#fetch("GET", headers), true);

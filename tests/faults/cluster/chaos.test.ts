@@ -1,38 +1,42 @@
 /**
  * Clients at work behind a proxy while nodes die, stand still and join, lines to Redis break, stall and slow
- * down, and Redis itself starts again, at random. Afterwards: nothing that was acknowledged is lost, nothing
- * came twice or to anybody else, no tool ran oftener than it may, every call has one answer in time, and
- * everything works.
+ * down, and Redis itself starts again and changes places with its replica, at random. Afterwards: nothing that
+ * was acknowledged is lost, nothing came twice or to anybody else, no tool ran oftener than it may, every call
+ * has one answer in time, no principal had more than its share by more than its margin, and everything works.
  *
  * Rounds of faults alternate with quiet ones, in which every call that was hit must end. `MOORING_SEED=…`
- * breaks the same things again; `MOORING_LONG=1` goes on for ten minutes.
+ * breaks the same things again in the same form; `MOORING_LONG=1` goes on for ten minutes.
  */
 import assert from "node:assert/strict";
 import process from "node:process";
 import { describe, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { SILENT_MS } from "../../../src/cluster/types.ts";
-import { connectIoRedis, noBinary, OwnServer } from "../../support/redis.ts";
+import { connectIoRedis, noBinary } from "../../support/redis.ts";
 import { as, initialize, logData, type Peer, textOf } from "../../support/wire.ts";
 import { Caller, type Outcome } from "./caller.ts";
 import { BACK_MS, works } from "./checks.ts";
 import { aliceAt, Cluster, type ClusterNode, toUrl, until } from "./cluster.ts";
 import { Follower } from "./follower.ts";
 import { Front } from "./front.ts";
-import { describePlan, type Fault, planOf, randomFrom } from "./plan.ts";
+import { Metered } from "./metered.ts";
+import { describePlan, type Fault, OUTAGES, planOf, randomFrom } from "./plan.ts";
+import { RedisPair } from "./redis_pair.ts";
 
 const LONG = process.env["MOORING_LONG"] === "1";
 const SEED = Number(process.env["MOORING_SEED"]?.split(":")[0] ?? Date.now() % 100_000);
-const ROUNDS = LONG ? 40 : 2;
+const ROUNDS = LONG ? 45 : 2;
 /** The faults of one round, one after the other. */
-const FAULTS_EACH = 4;
+const FAULTS_EACH = LONG ? 4 : 3;
 const CLIENTS = 5;
 /** The time within which every call has its answer after a fault, in milliseconds. */
 const ANSWERED_MS = 10_000;
 /** What a busy machine may add. */
 const SLACK_MS = 3_000;
-/** Faults in which a node doesn't reach Redis. Until it has done so for a while it is sure of no other. */
-const OUTAGES: ReadonlySet<Fault["kind"]> = new Set(["stall", "cut", "restart", "pause"]);
+/** The time between two rounds, in which each node renews what it has leased, in milliseconds. */
+const QUIET_MS = 2_000;
+/** The most streams of one client that are read again after each round. */
+const MOST_REPLAYS = 8;
 /** What a proxy and a node say that can't answer now. */
 const REFUSALS: readonly unknown[] = [undefined, "broken", 502, 503];
 
@@ -57,6 +61,8 @@ class Worker {
   readonly #cluster: Cluster;
   readonly #first: number;
   #next: number;
+  /** How many calls `checkResumed` has seen. */
+  #checked = 0;
 
   constructor(cluster: Cluster, peer: Peer, index: number) {
     this.#cluster = cluster;
@@ -112,7 +118,12 @@ class Worker {
   /** Checks that all promises were kept. */
   async check(): Promise<void> {
     const { follower, told } = this;
-    await until(() => told.every((n) => follower.heard.includes(n)), "what was told", BACK_MS);
+    const missing = () => told.filter((n) => !follower.heard.includes(n));
+    await until(() => missing().length === 0, "what was told", BACK_MS).catch((error: unknown) => {
+      const last = follower.heard.slice(-3);
+      const about = JSON.stringify({ missing: missing(), last, of: told.length });
+      throw new Error(`${about} (${follower.trail})`, { cause: error });
+    });
     const twice = follower.heard.filter((n, at) => follower.heard.indexOf(n) !== at);
     const ran = twice.map((n) => this.#cluster.count("ran", `emit ${n}`));
     assert.deepEqual({ twice, ran }, { twice: [], ran: [] });
@@ -144,7 +155,23 @@ class Worker {
     const kept = this.made.filter(({ outcome }) =>
       outcome?.firstId !== undefined && outcome.refused === undefined
     );
-    for (const { call, outcome } of kept.slice(-3)) {
+    await this.#replay(kept.slice(-3));
+  }
+
+  /**
+   * Checks that nothing came after the answers for which clients came back: nodes that others took for dead
+   * may be there again.
+   */
+  async checkResumed(): Promise<void> {
+    const resumed = this.made.slice(this.#checked).filter(({ outcome }) =>
+      outcome?.resumed === true && outcome.refused === undefined
+    );
+    this.#checked = this.made.length;
+    await this.#replay(resumed.slice(-MOST_REPLAYS));
+  }
+
+  async #replay(calls: readonly Made[]): Promise<void> {
+    for (const { call, outcome } of calls) {
       const caller = new Caller([this.peer]);
       // A stream whose time is over is none any more: its reader gets the session's own stream.
       const done = setTimeout(() => caller.stop(), 2_000);
@@ -170,16 +197,31 @@ class Worker {
 /** What is broken, and mended. */
 interface Broken {
   readonly cluster: Cluster;
-  readonly front: Front;
-  readonly redis: OwnServer;
+  /** What leads to each endpoint. */
+  readonly fronts: Readonly<Record<"shared" | "metered", Front>>;
+  readonly redis: RedisPair;
+}
+
+/** Sends clients to the nodes that are there, but for one that stands still. */
+function lead({ cluster, fronts }: Broken, still?: ClusterNode): void {
+  const nodes = cluster.nodes.filter((node) => node !== still);
+  for (const endpoint of ["shared", "metered"] as const) {
+    fronts[endpoint].targets = nodes.map((node) => node.target(endpoint));
+  }
+}
+
+/** Breaks the connections of all clients. */
+function cutFronts({ fronts }: Broken): void {
+  for (const front of Object.values(fronts)) front.cut();
 }
 
 /** Breaks one thing, and mends it. */
-async function breakOne({ cluster, front, redis }: Broken, fault: Fault): Promise<void> {
+async function breakOne(broken: Broken, fault: Fault): Promise<void> {
+  const { cluster, redis } = broken;
   const { nodes } = cluster;
   const node = nodes[Math.floor(fault.node * nodes.length)] ?? assert.fail("no node");
-  const during = async (broken: () => void, mend: () => void) => {
-    broken();
+  const during = async (begin: () => void, mend: () => void) => {
+    begin();
     await pause(fault.ms);
     mend();
   };
@@ -187,10 +229,17 @@ async function breakOne({ cluster, front, redis }: Broken, fault: Fault): Promis
     case "kill":
       await node.kill();
       await cluster.add();
-      front.targets = cluster.nodes.map((one: ClusterNode) => one.target("shared"));
-      return;
+      return lead(broken);
     case "pause":
-      return await during(() => node.pause(), () => node.resume());
+      // Its clients come back elsewhere meanwhile, so that others take it for dead.
+      return await during(() => {
+        node.pause();
+        lead(broken, node);
+        cutFronts(broken);
+      }, () => {
+        node.resume();
+        lead(broken);
+      });
     case "cut":
       return await during(() => node.line.cut(), () => node.line.mend());
     case "stall":
@@ -198,39 +247,58 @@ async function breakOne({ cluster, front, redis }: Broken, fault: Fault): Promis
     case "slow":
       return await during(() => node.line.delayMs = 40, () => node.line.delayMs = 0);
     case "front":
-      return front.cut();
+      return cutFronts(broken);
     case "restart":
-      await redis.stop();
+      await redis.primary.stop();
       await pause(fault.ms);
-      return await redis.begin();
+      return await redis.primary.begin();
+    case "failover":
+      await redis.failOver();
+      // Until then nodes write to a server that takes no writes.
+      await pause(fault.ms);
+      return cluster.redirect(redis.primary.url);
   }
 }
 
 /** Breaks what a plan says, one after the other, and then checks that every call ends in time. */
-async function round(broken: Broken, plan: readonly Fault[], workers: readonly Worker[]) {
+async function round(
+  broken: Broken,
+  plan: readonly Fault[],
+  workers: readonly Worker[],
+  metered: Metered,
+): Promise<number> {
   for (const fault of plan) {
     await breakOne(broken, fault);
-    // What breaks in between is a connection: clients come back elsewhere while a node stands still.
-    if (fault.kind === "pause" || fault.kind === "cut") broken.front.cut();
+    // Clients come back elsewhere, also those whose node has kept their connection.
+    if (fault.kind === "cut") cutFronts(broken);
     await pause(fault.thenMs);
   }
   const mendedAt = Date.now();
   const hit = workers.flatMap(({ open }) => open);
-  const late = () =>
-    hit.filter(({ outcome }) => outcome === undefined)
-      .map(({ call, caller }) => `${call} (${caller.trail})`);
+  const counted = metered.open;
+  const late = () => [
+    ...hit.filter(({ outcome }) => outcome === undefined)
+      .map(({ call, caller }) => `${call} (${caller.trail})`),
+    ...counted.filter(({ ended }) => !ended).map(({ call }) => call),
+  ];
   const unsureMs = plan.some(({ kind }) => OUTAGES.has(kind)) ? SILENT_MS : 0;
   const ms = ANSWERED_MS + unsureMs;
   await until(() => late().length === 0, `an answer, within ${ms} ms`, ms + SLACK_MS)
     .catch((error: unknown) => {
       throw new Error(`${late().join(", ")} after ${describePlan(plan)}`, { cause: error });
     });
-  return Date.now() - mendedAt;
+  const slowest = Date.now() - mendedAt;
+  try {
+    metered.check();
+  } catch (error) {
+    throw new Error(`A share is exceeded after ${describePlan(plan)}`, { cause: error });
+  }
+  return slowest;
 }
 
 /** Checks that every key of a cluster expires. */
-async function noKeyStays(redis: OwnServer, prefix: string): Promise<void> {
-  const { send, close } = await connectIoRedis(redis.url);
+async function noKeyStays(redis: RedisPair, prefix: string): Promise<void> {
+  const { send, close } = await connectIoRedis(redis.primary.url);
   try {
     const keys = (await send("KEYS", `${prefix}*`)) as string[]; // by KEYS
     assert.ok(keys.length > 0);
@@ -243,69 +311,89 @@ async function noKeyStays(redis: OwnServer, prefix: string): Promise<void> {
 }
 
 describe("chaos", { skip: noBinary }, () => {
-  test(`[CLU-1, CLU-2, CLU-3, CLU-8, CLU-10] every promise is kept (MOORING_SEED=${SEED})`, {
-    timeout: LONG ? 1_800_000 : 240_000,
-  }, async () => {
-    const random = randomFrom(SEED);
-    const plans = Array.from({ length: ROUNDS }, () => planOf(random, FAULTS_EACH));
-    const redis = await OwnServer.start("--appendonly", "yes", "--appendfsync", "always");
-    let cluster: Cluster | undefined;
-    let front: Front | undefined;
-    const workers: Worker[] = [];
-    let over = false;
-    try {
-      const { nodes } = cluster = await Cluster.start(redis.url);
-      front = await Front.before(nodes.map((node) => node.target("shared")));
-      for (let index = 0; index < CLIENTS; index++) {
-        const headers = as(`user${index}`);
-        const capabilities = { elicitation: { form: {} } };
-        const peer = await initialize(toUrl(front.url), { headers, capabilities });
-        workers.push(new Worker(cluster, peer, index));
-      }
-      const work = Promise.all(workers.map(async (worker, index) => {
-        const random = randomFrom(SEED + index);
-        const often = async (act: () => Promise<void>) => {
-          while (!over) {
-            await act();
-            await pause(random() * 50);
-          }
-        };
-        await Promise.all([
-          often(async () => {
-            await worker.add();
-            await worker.emit();
-            if (random() > 0.1) return;
-            await worker.trespass(workers[(index + 1) % workers.length] ?? worker);
-          }),
-          often(() => worker.count()),
-          often(() => worker.again()),
-        ]);
-      }));
-      const slowest = [];
-      const broken = { cluster, front, redis };
+  test(
+    `[CLU-1, CLU-2, CLU-3, CLU-8, CLU-10, CLU-14, CLU-15, CLU-16, RDS-2] every promise is kept (MOORING_SEED=${SEED})`,
+    {
+      timeout: LONG ? 1_800_000 : 240_000,
+    },
+    async () => {
+      const random = randomFrom(SEED);
+      const plans = Array.from({ length: ROUNDS }, () => planOf(random, FAULTS_EACH));
+      const redis = await RedisPair.start();
+      let cluster: Cluster | undefined;
+      let fronts: Broken["fronts"] | undefined;
+      let metered: Metered | undefined;
+      const workers: Worker[] = [];
+      let over = false;
       try {
-        for (const plan of plans) slowest.push(await round(broken, plan, workers));
+        cluster = await Cluster.start(redis.primary.url, 3, { metered: true });
+        fronts = { shared: await Front.before([]), metered: await Front.before([]) };
+        const broken = { cluster, fronts, redis };
+        lead(broken);
+        metered = new Metered(cluster, fronts.metered.url, randomFrom(SEED));
+        for (let index = 0; index < CLIENTS; index++) {
+          const headers = as(`user${index}`);
+          const capabilities = { elicitation: { form: {} } };
+          const peer = await initialize(toUrl(fronts.shared.url), { headers, capabilities });
+          workers.push(new Worker(cluster, peer, index));
+        }
+        const work = Promise.all(workers.map(async (worker, index) => {
+          const random = randomFrom(SEED + index);
+          const often = async (act: () => Promise<void>) => {
+            while (!over) {
+              await act();
+              await pause(random() * 50);
+            }
+          };
+          await Promise.all([
+            often(async () => {
+              await worker.add();
+              await worker.emit();
+              if (random() > 0.1) return;
+              await worker.trespass(workers[(index + 1) % workers.length] ?? worker);
+            }),
+            often(() => worker.count()),
+            often(() => worker.again()),
+          ]);
+        }));
+        const counted = metered.work();
+        const slowest = [];
+        try {
+          for (const plan of plans) {
+            slowest.push(await round(broken, plan, workers, metered));
+            await pause(QUIET_MS);
+            await Promise.all(workers.map((worker) => worker.checkResumed()));
+          }
+          if (LONG) await metered.wholeAgain();
+        } finally {
+          over = true;
+          metered.stop();
+        }
+        await Promise.all([work, counted]);
+        await Promise.all(workers.map((worker) => worker.check()));
+        const most = metered.check();
+        metered.checkCalls();
+        const made = workers.flatMap(({ made }) => made);
+        const lost = made.filter(({ outcome }) => outcome?.responses[0]?.error !== undefined);
+        console.log(
+          `# seed ${SEED}: ${made.length} calls, ${lost.length} lost with their node, the last ` +
+            `answered ${
+              Math.max(...slowest)
+            } ms after its fault; of one principal ${most.atOnce} ` +
+            `ran at once, and ${most.over.toFixed(1)} tokens were spent beyond the bucket`,
+        );
+        assert.ok(workers.flatMap(({ told }) => told).length > 30, "hardly anything was done");
+        await works(cluster, await aliceAt(cluster.nodes, "shared"));
+        await noKeyStays(redis, cluster.prefix);
       } finally {
         over = true;
+        metered?.stop();
+        for (const { follower } of workers) follower.stop();
+        for (const node of cluster?.nodes ?? []) node.resume();
+        await cluster?.stop();
+        await Promise.all(Object.values(fronts ?? {}).map((front) => front.close()));
+        await redis.close();
       }
-      await work;
-      await Promise.all(workers.map((worker) => worker.check()));
-      const made = workers.flatMap(({ made }) => made);
-      const lost = made.filter(({ outcome }) => outcome?.responses[0]?.error !== undefined);
-      console.log(
-        `# seed ${SEED}: ${made.length} calls, ${lost.length} lost with their node, the last ` +
-          `answered ${Math.max(...slowest)} ms after its fault`,
-      );
-      assert.ok(workers.flatMap(({ told }) => told).length > 30, "hardly anything was done");
-      await works(cluster, await aliceAt(cluster.nodes, "shared"));
-      await noKeyStays(redis, cluster.prefix);
-    } finally {
-      over = true;
-      for (const { follower } of workers) follower.stop();
-      for (const node of cluster?.nodes ?? []) node.resume();
-      await cluster?.stop();
-      await front?.close();
-      await redis.close();
-    }
-  });
+    },
+  );
 });

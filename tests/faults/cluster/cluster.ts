@@ -22,7 +22,9 @@ import {
 } from "../../support/wire.ts";
 import { SENT_HEADER } from "./front.ts";
 import { Line } from "./line.ts";
-import type { EndpointName, NodeInit, Noted } from "./node.ts";
+import type { EndpointName, NodeInit, Noted, Ports, Timed } from "./node.ts";
+
+export type { Timed };
 
 /** Headers that the runtimes' servers add. */
 const OF_CONNECTION: ReadonlySet<string> = new Set([
@@ -43,9 +45,13 @@ export class ClusterNode {
   /** Its way to Redis. */
   readonly line: Line;
   readonly #child: ChildProcess;
-  readonly #notes: string[] = [];
+  /** What was noted, and how often. */
+  readonly #notes = new Map<string, number>();
+  readonly #timed: Timed[] = [];
+  /** The calls that use what is counted. */
+  readonly #using = new Set<string>();
   readonly #exited: Promise<unknown>;
-  #ports: Readonly<Record<EndpointName, number>> | undefined;
+  #ports: Ports | undefined;
   #rest = "";
   #errors = "";
   #gone = false;
@@ -92,19 +98,27 @@ export class ClusterNode {
 
   /** Where one of its endpoints is. */
   target(endpoint: EndpointName): { readonly port: number } {
-    assert.ok(this.#ports);
-    return { port: this.#ports[endpoint] };
+    const port = this.#ports?.[endpoint];
+    assert.ok(port !== undefined);
+    return { port };
   }
 
   /** How often something was noted of a call. */
   count(what: "ran" | "stopped" | "said", call: string): number {
-    return this.#notes.filter((note) => note === `${what} ${call}`).length;
+    return this.#notes.get(`${what} ${call}`) ?? 0;
+  }
+
+  /** What was used of shares, and when. */
+  get timed(): readonly Timed[] {
+    return this.#timed;
   }
 
   /** Ends it at once, as `kill -9` does. */
   async kill(): Promise<void> {
+    const at = Date.now();
     this.#signal("SIGKILL");
     await this.#exited;
+    for (const call of this.#using) this.#timed.push({ what: "ended", call, at });
     await this.line.close();
   }
 
@@ -142,19 +156,29 @@ export class ClusterNode {
     for (const line of lines) {
       const noted = JSON.parse(line) as Noted; // as the node writes it
       if ("ports" in noted) this.#ports = noted.ports;
-      else this.#notes.push(`${noted.what} ${noted.call}`);
+      else if ("at" in noted) this.#take(noted);
+      else {
+        const note = `${noted.what} ${noted.call}`;
+        this.#notes.set(note, (this.#notes.get(note) ?? 0) + 1);
+      }
     }
+  }
+
+  #take(timed: Timed): void {
+    this.#timed.push(timed);
+    if (timed.what === "began") this.#using.add(timed.call);
+    if (timed.what === "ended") this.#using.delete(timed.call);
   }
 }
 
 /** What all nodes of a cluster are told. */
-type NodeOptions = Pick<NodeInit, "limits" | "pace">;
+type NodeOptions = Pick<NodeInit, "limits" | "pace" | "metered">;
 
 /** Some nodes with one Redis. */
 export class Cluster {
   /** How long running calls may take when a node ends that is added from now on. */
   graceMs = 1_000;
-  readonly #redis: URL;
+  #redis: URL;
   /** The beginning of all its keys. */
   readonly prefix: string = uniquePrefix();
   readonly #all: ClusterNode[] = [];
@@ -193,6 +217,17 @@ export class Cluster {
     );
     this.#all.push(node);
     return node;
+  }
+
+  /** Leads all nodes to another Redis, as an address does that moves from one server to the next. */
+  redirect(redis: string): void {
+    this.#redis = new URL(redis);
+    for (const { line } of this.nodes) line.redirect(Number(this.#redis.port));
+  }
+
+  /** What was used of shares, and when, of all nodes, the dead ones too; each node's in order. */
+  get timed(): readonly Timed[] {
+    return this.#all.flatMap(({ timed }) => timed);
   }
 
   /** How often something was noted of a call, by all nodes, the dead ones too. */

@@ -22,6 +22,8 @@ export class Follower {
   #last: string | undefined;
   #turn: number;
   #stopped = false;
+  /** What happened last, for messages about what did not. */
+  readonly #trail: string[] = [];
 
   /**
    * @param peers The client at each node
@@ -38,6 +40,11 @@ export class Follower {
     return this.#open !== undefined;
   }
 
+  /** What happened last. */
+  get trail(): string {
+    return [...this.#trail, `listening: ${this.listening}`].join(", ");
+  }
+
   /** Goes away. */
   stop(): void {
     this.#stopped = true;
@@ -50,14 +57,21 @@ export class Follower {
         const peer = this.#peers[this.#turn++ % this.#peers.length];
         const response = await peer?.get(this.#last);
         this.gone = response?.status === 404;
+        this.#note(`${response?.status} after ${this.#last}`);
         if (response?.status === 200) await this.#read(response);
         else await response?.body?.cancel();
-      } catch {
+      } catch (error) {
         // The node is dead, or died.
+        this.#note(String(error).slice(0, 60));
       }
       this.#open = undefined;
       await pause(AGAIN_MS);
     }
+  }
+
+  #note(what: string): void {
+    this.#trail.push(`${what} at ${Date.now()}`);
+    if (this.#trail.length > 12) this.#trail.shift();
   }
 
   async #read(response: Response): Promise<void> {

@@ -13,14 +13,16 @@ export class Line {
   delayMs = 0;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  #port: number;
   #cut = false;
   /** Settles when what is held back may go on. */
   #gate: PromiseWithResolvers<void> | undefined;
 
   private constructor(port: number) {
+    this.#port = port;
     this.#server = createServer({ allowHalfOpen: false }, (near) => {
       if (this.#cut) return void near.destroy();
-      const far = connect({ host: "127.0.0.1", port });
+      const far = connect({ host: "127.0.0.1", port: this.#port });
       this.#carry(near, far);
       this.#carry(far, near);
     });
@@ -44,7 +46,13 @@ export class Line {
   /** Breaks all connections, and lets none be made. */
   cut(): void {
     this.#cut = true;
-    for (const socket of this.#sockets) socket.destroy();
+    this.#break();
+  }
+
+  /** Breaks all connections. The next ones lead to another port. */
+  redirect(port: number): void {
+    this.#port = port;
+    this.#break();
   }
 
   /** Carries nothing more, without breaking anything. */
@@ -64,6 +72,10 @@ export class Line {
     this.cut();
     this.#server.close();
     await once(this.#server, "close");
+  }
+
+  #break(): void {
+    for (const socket of this.#sockets) socket.destroy();
   }
 
   #carry(from: Socket, to: Socket): void {

@@ -9,12 +9,14 @@ import { writeSync } from "node:fs";
 import process from "node:process";
 import { createClient } from "redis";
 import { Unauthorized } from "../../../src/auth/errors.ts";
-import type { HandlerLimits } from "../../../src/handler/types.ts";
+import type { HandlerLimits, McpHandlerOptions } from "../../../src/handler/types.ts";
 import { type Clock, systemClock } from "../../../src/internal/clock.ts";
 import type { Dispatcher } from "../../../src/protocol/exchange.ts";
+import { tokenBucket } from "../../../src/http/gates/token_bucket.ts";
 import { redisStore } from "../../../src/redis/mod.ts";
 import { serve } from "../../runtimes/runtime.ts";
 import { liveTools } from "./live_tools.ts";
+import { METERED, meteredTools, SPENDER } from "./metered_tools.ts";
 import { sharedTools } from "./shared_tools.ts";
 
 /** What a node is told. */
@@ -28,23 +30,37 @@ export interface NodeInit {
   readonly pace?: number;
   /** How long running calls may take when it ends, in milliseconds; a second when left out. */
   readonly graceMs?: number;
+  /** Whether it serves the endpoint `metered` too. */
+  readonly metered?: boolean;
 }
 
 /** What a node says. */
 export type Noted =
   /** It serves. */
-  | { readonly ports: Readonly<Record<EndpointName, number>> }
+  | { readonly ports: Ports }
   /** A tool began, was stopped, or has said this much. */
-  | { readonly what: "ran" | "stopped" | "said"; readonly call: string };
+  | { readonly what: "ran" | "stopped" | "said"; readonly call: string }
+  /** A call began and ended to use what is counted, or used it up: when, in milliseconds since the epoch. */
+  | Timed;
+
+/** What was used of a share, and when. */
+export interface Timed {
+  readonly what: "began" | "ended" | "spent";
+  readonly call: string;
+  readonly at: number;
+}
 
 /** The endpoints of a node. */
-export type EndpointName = "shared" | "pinned";
+export type EndpointName = "shared" | "pinned" | "metered";
+
+/** Where its endpoints are. */
+export type Ports = Readonly<Partial<Record<EndpointName, number>>>;
 
 /** Takes down what a tool does, before anything else can happen to the process. */
 export type Note = (what: "ran" | "stopped" | "said", call: string) => void;
 
 const init: NodeInit = JSON.parse(process.argv[2] ?? "{}");
-const { name, redis: url, prefix, limits, pace = 1, graceMs = 1_000 } = init;
+const { name, redis: url, prefix, limits, pace = 1, graceMs = 1_000, metered = false } = init;
 
 function write(noted: Noted): void {
   writeSync(1, `${JSON.stringify(noted)}\n`);
@@ -64,12 +80,14 @@ const client = createClient({
 client.on("error", () => {});
 await client.connect();
 
-async function begin(endpoint: EndpointName, tools: Dispatcher) {
+const storeOf = (endpoint: EndpointName) => redisStore({ client, prefix: `${prefix}:${endpoint}` });
+
+async function begin(endpoint: EndpointName, tools: Dispatcher, options: McpHandlerOptions = {}) {
   return await serve(tools, {
     port: 0,
     graceMs,
     signals: false,
-    store: redisStore({ client, prefix: `${prefix}:${endpoint}` }),
+    store: storeOf(endpoint),
     requests: { stateKeys: ["a secret that is long enough for all of them"] },
     streams: { sseAfterMs: 200 },
     ...limits && { limits },
@@ -79,6 +97,7 @@ async function begin(endpoint: EndpointName, tools: Dispatcher) {
       if (id === undefined) throw new Unauthorized();
       return { id };
     },
+    ...options,
   });
 }
 
@@ -86,11 +105,33 @@ const tools = sharedTools(name, note);
 const shared = await begin("shared", tools.server);
 tools.served(shared.handler);
 const pinned = await begin("pinned", liveTools(name, note));
-write({ ports: { shared: shared.port, pinned: pinned.port } });
+const servers = [shared, pinned];
+const ports: { -readonly [Name in keyof Ports]: Ports[Name] } = {
+  shared: shared.port,
+  pinned: pinned.port,
+};
+if (metered) {
+  const { requestsPerPrincipal, perSecond, burst } = METERED;
+  const store = storeOf("metered");
+  const timed = meteredTools((what, call) => write({ what, call, at: Date.now() }));
+  const server = await begin("metered", timed, {
+    store,
+    limits: { requestsPerPrincipal },
+    principalRateLimit: tokenBucket({
+      store,
+      perSecond,
+      burst,
+      key: (_request, _context, principal) => principal?.id === SPENDER ? SPENDER : undefined,
+    }),
+  });
+  servers.push(server);
+  ports.metered = server.port;
+}
+write({ ports });
 // Whoever started it is gone: so is the node, whatever became of the test.
 process.stdin.on("end", () => process.exit(1)).resume();
 process.on("SIGTERM", async () => {
-  await Promise.all([shared, pinned].map((server) => server.close()));
+  await Promise.all(servers.map((server) => server.close()));
   client.destroy();
   process.exit(0);
 });

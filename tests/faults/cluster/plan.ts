@@ -17,7 +17,16 @@ export function randomFrom(seed: number): () => number {
 }
 
 /** What can break. */
-export const FAULTS = ["kill", "pause", "cut", "stall", "slow", "front", "restart"] as const;
+export const FAULTS = [
+  "kill",
+  "pause",
+  "cut",
+  "stall",
+  "slow",
+  "front",
+  "restart",
+  "failover",
+] as const;
 
 /** One thing that breaks. */
 export interface Fault {
@@ -33,22 +42,41 @@ export interface Fault {
 /** How long a fault lasts at most, in milliseconds. A pause makes others take the node for dead. */
 const MOST_MS: Readonly<Record<Fault["kind"], number>> = {
   kill: 0,
-  pause: 8_000,
+  pause: 10_000,
   cut: 8_000,
   stall: 3_000,
   slow: 500,
   front: 0,
   restart: 300,
+  failover: 300,
 };
+
+/** Faults in which a node doesn't reach Redis. Until it has done so for a while it is sure of no other. */
+export const OUTAGES: ReadonlySet<Fault["kind"]> = new Set([
+  "stall",
+  "cut",
+  "restart",
+  "failover",
+  "pause",
+]);
+
+/**
+ * How long nodes may be without Redis in one round, in milliseconds: a share that a node has leased lasts
+ * for 30 seconds, of which 11 may have passed already.
+ */
+const MOST_AWAY_MS = 18_000;
 
 /** Draws the faults of one round. Every round has a node that dies. */
 export function planOf(random: () => number, count: number): readonly Fault[] {
   const deadly = Math.floor(random() * count);
+  let leftMs = MOST_AWAY_MS;
   return Array.from({ length: count }, (_, at) => {
     const [kind, node, ms, then] = [random(), random(), random(), random()];
     const drawn = FAULTS[Math.floor(kind * FAULTS.length)] ?? "kill";
     const chosen = at === deadly ? "kill" : drawn;
-    return { kind: chosen, node, ms: ms * MOST_MS[chosen], thenMs: then * 300 };
+    const lasts = Math.min(ms * MOST_MS[chosen], OUTAGES.has(chosen) ? leftMs : Infinity);
+    if (OUTAGES.has(chosen)) leftMs -= lasts;
+    return { kind: chosen, node, ms: lasts, thenMs: then * 300 };
   });
 }
 

@@ -3,11 +3,22 @@ import assert from "node:assert/strict";
 import { LostRuns, type LostRunsInit } from "../../../src/cluster/lost_runs.ts";
 import type { McpEvent } from "../../../src/protocol/events.ts";
 import { Reporter } from "../../../src/protocol/reporter.ts";
+import { ContinuedReply } from "../../../src/streams/continued_reply.ts";
 import { LateAnswers } from "../../../src/streams/late_answers.ts";
+import { openLoggedReply } from "../../../src/streams/logged_reply.ts";
 import { MemoryEventLog } from "../../../src/streams/memory_log.ts";
+import { Streams, type StreamSession } from "../../../src/streams/streams.ts";
 import type { StoredRun } from "../../../src/streams/types.ts";
 import { FakeClock } from "../../support/clock.ts";
 import { settle } from "../../support/settle.ts";
+
+const SETTINGS = {
+  most: 10,
+  mostPerPrincipal: 10,
+  keepAliveMs: 15_000,
+  retryMs: 1_000,
+  bufferBytes: 65_536,
+};
 
 /** A log with the runs that a test gives it. */
 class RunLog extends MemoryEventLog {
@@ -15,6 +26,12 @@ class RunLog extends MemoryEventLog {
   /** How often a run was read. */
   reads = 0;
   failing = false;
+  failingEnds = false;
+
+  override end(session: string, stream: string): void {
+    if (this.failingEnds) throw new Error("The store is away");
+    super.end(session, stream);
+  }
 
   run(_: string, stream: string): StoredRun | undefined {
     this.reads++;
@@ -204,6 +221,63 @@ describe("LateAnswers", () => {
     assert.equal(events.filter(({ type }) => type === "error").length, 1);
     assert.ok(late.add("s", "b", large));
     late.clear();
+    assert.deepEqual([late.size, clock.pending], [0, 0]);
+  });
+
+  test("[CLU-10, CLU-8] a stream whose end failed ends later, once", async () => {
+    const { clock, log, reporter, advance, messages } = world();
+    const late = new LateAnswers(log, clock, reporter);
+    const streams = new Streams(log, SETTINGS, clock, reporter);
+    streams.lateAnswers = late;
+    const session: StreamSession = {
+      id: "s",
+      connections: new Map(),
+      nameStream: () => "first",
+      hold() {},
+      release() {},
+    };
+    const reader = {
+      session,
+      share: "alice",
+      expiresAt: undefined,
+      version: "2025-11-25",
+    } as const;
+    const first = openLoggedReply(streams, reader);
+    log.open("s", "moved");
+    const replies = [first, new ContinuedReply(streams, session, { stream: "moved", progress: 0 })];
+    log.failingEnds = true;
+    for (const reply of replies) {
+      reply?.reply();
+      reply?.answer(answer(1));
+      reply?.end();
+    }
+    await advance(3_000);
+    for (const stream of ["first", "moved"]) {
+      assert.deepEqual(messages(stream).map(({ id }) => id), [1]);
+      assert.equal(log.read("s", stream, 0)?.ended, false);
+    }
+    log.failingEnds = false;
+    await advance(1_000);
+    for (const stream of ["first", "moved"]) {
+      assert.deepEqual(messages(stream).map(({ id }) => id), [1]);
+      assert.equal(log.read("s", stream, 0)?.ended, true);
+    }
+    streams.dispose();
+    assert.equal(late.size, 0);
+  });
+
+  test("[CLU-10] the ends that wait are bounded, in number and in time", async () => {
+    const { clock, log, reporter, advance } = world();
+    const many = new LateAnswers(log, clock, reporter);
+    log.failingEnds = true;
+    for (let n = 0; n < 10_001; n++) many.addEnd("s", `stream ${n}`);
+    assert.equal(many.size, 10_000);
+    many.clear();
+    const late = new LateAnswers(log, clock, reporter);
+    late.addEnd("s", "a");
+    late.addEnd("s", "a");
+    assert.equal(late.size, 1);
+    await advance(130_000);
     assert.deepEqual([late.size, clock.pending], [0, 0]);
   });
 });
