@@ -12,7 +12,7 @@ import { DROPPED, READ, RUN, WRITE } from "./log_scripts.ts";
 import { foreignData, integer, parseJson, strings } from "./replies.ts";
 import { bounded, timeArgument } from "./script.ts";
 import type { Sealer } from "./seal.ts";
-import { sizedText, textOf } from "./sized_text.ts";
+import { SealedEvents } from "./sealed_events.ts";
 import type { Subscriber } from "./subscriber.ts";
 import { type LogOperation, WriteQueue } from "./write_queue.ts";
 
@@ -45,11 +45,13 @@ export interface EventLogInit {
 export class RedisEventLog implements EventLog {
   readonly #init: EventLogInit;
   readonly #settings: readonly string[];
+  readonly #events: SealedEvents;
   readonly #queues = new Map<string, WriteQueue>();
   #batch = 0;
 
   constructor(init: EventLogInit) {
     this.#init = init;
+    this.#events = new SealedEvents(init.sealer);
     const { events, eventBytes, retainMs } = init.limits;
     this.#settings = [init.absoluteMs, events, eventBytes, retainMs].map((n) => String(bounded(n)));
   }
@@ -64,7 +66,7 @@ export class RedisEventLog implements EventLog {
   }
 
   append(session: string, stream: string, data: string, answer = false): Promise<number> {
-    const sealed = this.#seal(session, stream, data);
+    const sealed = this.#events.seal(session, stream, data);
     if (!answer) return this.#write(session, "a", stream, sealed);
     const id = responseId(data);
     const name = id === undefined ? "" : requestName(session, stream, id);
@@ -96,7 +98,7 @@ export class RedisEventLog implements EventLog {
     { mark }: StoredRun,
     messages: readonly string[],
   ): Promise<boolean> {
-    const sealed = messages.map((data) => this.#seal(session, stream, data));
+    const sealed = messages.map((data) => this.#events.seal(session, stream, data));
     return await this.#write(session, "i", stream, JSON.stringify([mark, ...sealed])) === 1;
   }
 
@@ -121,7 +123,10 @@ export class RedisEventLog implements EventLog {
     const n = Math.max(after, first - 1) + 1;
     if (events.length !== Math.max(0, last - n + 1)) throw foreignData("events");
     return {
-      events: events.map((text, i) => ({ n: n + i, data: this.#open(session, stream, text) })),
+      events: events.map((text, i) => ({
+        n: n + i,
+        data: this.#events.open(session, stream, text),
+      })),
       ended,
       gap: after < first - 1,
       last,
@@ -172,14 +177,6 @@ export class RedisEventLog implements EventLog {
     } catch {
       return true;
     }
-  }
-
-  #seal(session: string, stream: string, data: string): string {
-    return sizedText(data, this.#init.sealer.seal(data, "event", session, stream));
-  }
-
-  #open(session: string, stream: string, text: string): string {
-    return this.#init.sealer.open(textOf(text), "event", session, stream);
   }
 
   /** Returns what `WRITE` is given to open a stream: nothing if no node of others runs its requests. */

@@ -73,9 +73,13 @@ export class Keys {
     this.allNodes = `${start}:{nodes}:all`;
   }
 
-  /** Returns the keys of a session. */
-  session(id: string): SessionKeys {
-    const tag = `${this.#prefix}:s:{${digest(id)}}`;
+  /**
+   * Returns the keys of a session.
+   *
+   * @param name The digest of its id
+   */
+  session(name: string): SessionKeys {
+    const tag = `${this.#prefix}:s:{${name}}`;
     return { record: `${tag}:record`, state: `${tag}:state`, uris: `${tag}:uris` };
   }
 

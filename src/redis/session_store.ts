@@ -198,7 +198,11 @@ export class RedisSessionStore implements SessionStore {
 
   async getState(id: string, key: string): Promise<unknown> {
     const { commands, keys, sealer } = this.#init;
-    const text = await commands.send("HGET", keys.session(id).state, secretDigest(id, key));
+    const text = await commands.send(
+      "HGET",
+      keys.session(this.#index.names.name(id)).state,
+      secretDigest(id, key),
+    );
     if (text === null) return undefined;
     if (typeof text !== "string") throw foreignData("state");
     return parseJson(sealer.open(textOf(text), "state", id, key), "state");
@@ -238,7 +242,7 @@ export class RedisSessionStore implements SessionStore {
     const { commands, keys } = this.#init;
     const resource = digest(uri);
     await Promise.all([
-      commands.send("SREM", keys.session(id).uris, resource),
+      commands.send("SREM", keys.session(this.#index.names.name(id)).uris, resource),
       this.#removeSubscriber(id, resource),
     ]);
   }
@@ -298,7 +302,7 @@ export class RedisSessionStore implements SessionStore {
   }
 
   #run(script: Script, id: string, args: readonly string[]): Promise<unknown> {
-    const { record, state, uris } = this.#init.keys.session(id);
+    const { record, state, uris } = this.#init.keys.session(this.#index.names.name(id));
     return this.#init.commands.run(script, [record, state, uris], args);
   }
 }

@@ -1,6 +1,7 @@
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
 import { type About, Sealer } from "../../../src/redis/seal.ts";
+import { SealedEvents } from "../../../src/redis/sealed_events.ts";
 import { SessionNames } from "../../../src/redis/session_names.ts";
 import { SessionRecords } from "../../../src/redis/session_record.ts";
 import { digest } from "../../../src/redis/keys.ts";
@@ -99,6 +100,39 @@ describe("sealed texts", () => {
   test("[CLU-12] nobody seals without a key", () => {
     assert.throws(() => sealer([]), TypeError);
     assert.throws(() => new Sealer(undefined, "demo"), /Give "keys"/);
+  });
+});
+
+describe("messages of streams", () => {
+  test("[CLU-12] a message is opened in its stream alone, also by the process that has sealed it", () => {
+    const [one, other] = [new SealedEvents(sealer()), new SealedEvents(sealer())];
+    const text = () => one.seal("session", "s", "message");
+    assert.match(text(), /^7:/);
+    assert.throws(() => one.open("session", "t", text()), /unexpected event/);
+    assert.throws(() => one.open("other", "s", text()), /unexpected event/);
+    assert.throws(() => one.open("session", "s", text().slice(0, -4)), /unexpected event/);
+    const kept = text();
+    for (const events of [one, one, other]) {
+      assert.equal(events.open("session", "s", kept), "message");
+    }
+  });
+
+  test("[CLU-12] messages are remembered until they are read, up to a number and a size", () => {
+    const events = new SealedEvents(sealer());
+    const many = Array.from(
+      { length: 300 },
+      (_, i) => events.seal("session", "s", `${i}`.repeat(9)),
+    );
+    assert.equal(events.size.messages, 256);
+    for (const [i, text] of many.entries()) {
+      assert.equal(events.open("session", "s", text), `${i}`.repeat(9));
+    }
+    assert.deepEqual(events.size, { messages: 0, chars: 0 });
+    const long = [1, 2, 3].map(() => events.seal("session", "s", "x".repeat(500_000)));
+    assert.deepEqual(events.size, { messages: 2, chars: 1_000_000 });
+    for (const text of long) assert.equal(events.open("session", "s", text).length, 500_000);
+    events.seal("session", "s", "x".repeat(2_000_000));
+    assert.deepEqual(events.size, { messages: 0, chars: 0 });
   });
 });
 
