@@ -193,6 +193,12 @@ export interface StoreSettings {
    * keeps events elsewhere has no use for it.
    */
   readonly eventBudget?: EventBudgetLimits;
+  /**
+   * Secrets of 32 bytes or more, the same for all handlers of a store that other processes can use:
+   * `cluster.keys`, or `requests.stateKeys` without them. Such a store seals with keys that it derives from
+   * the first, opens with all, and MUST refuse to open without. `undefined` for a store of one process.
+   */
+  readonly keys?: readonly (string | Uint8Array)[] | undefined;
 }
 
 /** A store for what handlers share. Handlers with the same store are one endpoint. */

@@ -87,7 +87,8 @@ export function settingsOf(
   const versions = versionsOf(options.versions, eras);
   const authorize = functionOption("authorize", options.authorize);
   const resource = resourceOption(options.resource);
-  const stored = storeSettings(options, clock);
+  const nodeKeys = nodeKeysOf(options);
+  const stored = storeSettings(options, clock, nodeKeys);
   const mostSubscriptions = integerOption("limits.subscriptions", limits.subscriptions, 100, 0);
   return {
     gates: gateSettings(options),
@@ -135,7 +136,7 @@ export function settingsOf(
     store: options.store,
     storeSettings: stored,
     shared: options.store !== undefined,
-    nodeKeys: nodeKeysOf(options),
+    nodeKeys,
     clock,
     onEvent: functionOption("onEvent", options.onEvent),
     principalName: functionOption("events.principalName", options.events?.principalName),
@@ -192,12 +193,17 @@ function serverCardOption(given: McpHandlerOptions["serverCard"]): McpHandlerOpt
   throw new TypeError('Give what serverCard() returns as "serverCard"');
 }
 
-function storeSettings(options: McpHandlerOptions, clock: Clock): StoreSettings {
+function storeSettings(
+  options: McpHandlerOptions,
+  clock: Clock,
+  keys: Settings["nodeKeys"],
+): StoreSettings {
   const { limits = {}, streams = {} } = options;
   const totalBytes = integerOption("limits.totalEventBytes", limits.totalEventBytes, 64 * MIB);
   const sessions = options.sessions || {};
   return {
     clock,
+    keys,
     caps: {
       sessions: integerOption("limits.sessions", limits.sessions, 10_000),
       sessionsPerPrincipal: integerOption(

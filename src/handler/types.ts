@@ -283,9 +283,10 @@ export interface AccessOptions {
 /** Options for handlers that share a store with other processes. */
 export interface ClusterOptions {
   /**
-   * Secrets of 32 bytes or more that sign messages between nodes. The first signs, all verify: to rotate,
-   * first add the new secret at the end at all nodes, then move it to the front. Derived from
-   * `requests.stateKeys` when left out.
+   * Secrets of 32 bytes or more that protect messages between nodes, and what a shared store holds. The
+   * first signs and encrypts, all verify and decrypt: to rotate, first add the new secret at the end at all
+   * nodes, then move it to the front, and keep the old one for as long as what it has encrypted. Derived
+   * from `requests.stateKeys` when left out.
    */
   readonly keys?: readonly (string | Uint8Array)[];
 }

@@ -4,13 +4,15 @@
  * @module
  */
 import type { Clock } from "../internal/clock.ts";
-import type { RequestId } from "../protocol/jsonrpc.ts";
+import { isRequestId, type RequestId } from "../protocol/jsonrpc.ts";
 import type { EventLog, EventLogLimits, Slice, StoredRun, StreamRun } from "../streams/types.ts";
 import type { Commands } from "./commands.ts";
-import type { Keys } from "./keys.ts";
+import { type Keys, secretDigest } from "./keys.ts";
 import { DROPPED, READ, RUN, WRITE } from "./log_scripts.ts";
 import { foreignData, integer, parseJson, strings } from "./replies.ts";
 import { bounded, timeArgument } from "./script.ts";
+import type { Sealer } from "./seal.ts";
+import { SealedEvents } from "./sealed_events.ts";
 import type { Subscriber } from "./subscriber.ts";
 import { type LogOperation, WriteQueue } from "./write_queue.ts";
 
@@ -22,6 +24,7 @@ export interface EventLogInit {
   readonly commands: Commands;
   readonly subscriber: Subscriber;
   readonly keys: Keys;
+  readonly sealer: Sealer;
   /** Names this process. */
   readonly node: string;
   readonly limits: Required<EventLogLimits>;
@@ -33,7 +36,8 @@ export interface EventLogInit {
 /**
  * Implements {@linkcode EventLog} in Redis. All events of a session are in one Redis stream, so
  * that its limits hold for all of its streams together. Changes are published; watchers receive
- * them on the one subscriber connection of the process, and then read.
+ * them on the one subscriber connection of the process, and then read. Messages are sealed for their
+ * stream; the limits count them as they were.
  *
  * A dropped session is remembered for an hour: a later append would begin a log that is never dropped,
  * and that only its expiry deletes.
@@ -41,24 +45,32 @@ export interface EventLogInit {
 export class RedisEventLog implements EventLog {
   readonly #init: EventLogInit;
   readonly #settings: readonly string[];
+  readonly #events: SealedEvents;
   readonly #queues = new Map<string, WriteQueue>();
   #batch = 0;
 
   constructor(init: EventLogInit) {
     this.#init = init;
+    this.#events = new SealedEvents(init.sealer);
     const { events, eventBytes, retainMs } = init.limits;
     this.#settings = [init.absoluteMs, events, eventBytes, retainMs].map((n) => String(bounded(n)));
   }
 
   async open(session: string, stream: string, run?: StreamRun): Promise<void> {
-    const lines = run?.node === undefined || run.requests.length === 0
-      ? []
-      : [run.node, ...run.requests.map((id) => JSON.stringify(id))];
-    await this.#write(session, "o", stream, lines.join("\n"));
+    await this.#write(
+      session,
+      "o",
+      stream,
+      run === undefined ? "" : this.#runText(session, stream, run),
+    );
   }
 
   append(session: string, stream: string, data: string, answer = false): Promise<number> {
-    return this.#write(session, answer ? "r" : "a", stream, data);
+    const sealed = this.#events.seal(session, stream, data);
+    if (!answer) return this.#write(session, "a", stream, sealed);
+    const id = responseId(data);
+    const name = id === undefined ? "" : requestName(session, stream, id);
+    return this.#write(session, "r", stream, `${name}\n${sealed}`);
   }
 
   async run(session: string, stream: string): Promise<StoredRun | undefined> {
@@ -68,9 +80,12 @@ export class RedisEventLog implements EventLog {
     const reply = await commands.run(RUN, [streams, events, retention], args);
     if (reply === null) return undefined;
     const [mark = "", again = ""] = strings(reply, "run");
-    const [, , node, ...ids] = mark.split("\n");
-    if (node === undefined) throw foreignData("run");
-    return { node, requests: ids.map(requestId), again: again || undefined, mark };
+    const [, , sealed = "", ...left] = mark.split("\n");
+    const { node, requests } = this.#openRun(session, stream, sealed);
+    const byName = new Map(requests.map((id) => [requestName(session, stream, id), id]));
+    const unanswered = left.map((name) => byName.get(name));
+    if (!unanswered.every((id) => id !== undefined)) throw foreignData("run");
+    return { node, requests: unanswered, again: again || undefined, mark };
   }
 
   async keepRequest(session: string, stream: string, request: string): Promise<void> {
@@ -83,16 +98,18 @@ export class RedisEventLog implements EventLog {
     { mark }: StoredRun,
     messages: readonly string[],
   ): Promise<boolean> {
-    return await this.#write(session, "i", stream, JSON.stringify([mark, ...messages])) === 1;
+    const sealed = messages.map((data) => this.#events.seal(session, stream, data));
+    return await this.#write(session, "i", stream, JSON.stringify([mark, ...sealed])) === 1;
   }
 
   async moveRun(
     session: string,
     stream: string,
-    { mark }: StoredRun,
+    { mark, requests }: StoredRun,
     node: string,
   ): Promise<boolean> {
-    return await this.#write(session, "m", stream, JSON.stringify([mark, node])) === 1;
+    const run = this.#sealRun(session, stream, { node, requests });
+    return await this.#write(session, "m", stream, JSON.stringify([mark, run])) === 1;
   }
 
   async end(session: string, stream: string): Promise<void> {
@@ -106,7 +123,10 @@ export class RedisEventLog implements EventLog {
     const n = Math.max(after, first - 1) + 1;
     if (events.length !== Math.max(0, last - n + 1)) throw foreignData("events");
     return {
-      events: events.map((data, i) => ({ n: n + i, data })),
+      events: events.map((text, i) => ({
+        n: n + i,
+        data: this.#events.open(session, stream, text),
+      })),
       ended,
       gap: after < first - 1,
       last,
@@ -159,6 +179,24 @@ export class RedisEventLog implements EventLog {
     }
   }
 
+  /** Returns what `WRITE` is given to open a stream: nothing if no node of others runs its requests. */
+  #runText(session: string, stream: string, { node, requests }: StreamRun): string {
+    if (node === undefined || requests.length === 0) return "";
+    const names = requests.map((id) => requestName(session, stream, id));
+    return [this.#sealRun(session, stream, { node, requests }), ...names].join("\n");
+  }
+
+  #sealRun(session: string, stream: string, { node, requests }: StreamRun): string {
+    return this.#init.sealer.seal(JSON.stringify([node, ...requests]), "run", session, stream);
+  }
+
+  #openRun(session: string, stream: string, sealed: string) {
+    const opened = parseJson(this.#init.sealer.open(sealed, "run", session, stream), "run");
+    const [node, ...requests]: unknown[] = Array.isArray(opened) ? opened : [];
+    if (typeof node !== "string" || !requests.every(isRequestId)) throw foreignData("run");
+    return { node, requests };
+  }
+
   #write(session: string, act: LogOperation, stream: string, value = ""): Promise<number> {
     let queue = this.#queues.get(session);
     if (queue === undefined) {
@@ -209,10 +247,23 @@ export class RedisEventLog implements EventLog {
   }
 }
 
-function requestId(text: string): RequestId {
-  const id = parseJson(text, "run");
-  if (typeof id !== "string" && typeof id !== "number") throw foreignData("run");
-  return id;
+/** Names a request of a stream: the name can't be found without the session's id. */
+function requestName(session: string, stream: string, id: RequestId): string {
+  return secretDigest(session, stream, id);
+}
+
+/** Finds the id at the beginning of a response, where those of this package have it. */
+const RESPONSE_ID = /^\{"jsonrpc":"2\.0","id":(-?\d+|"(?:[^"\\]|\\.)*")[,}]/;
+
+/** Returns the id of a response; `undefined` if it has none. */
+function responseId(data: string): RequestId | undefined {
+  const [, text] = RESPONSE_ID.exec(data) ?? [];
+  try {
+    const id: unknown = text === undefined ? JSON.parse(data)?.id : JSON.parse(text);
+    return isRequestId(id) ? id : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /**

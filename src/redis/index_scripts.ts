@@ -10,10 +10,10 @@ export const HOLD_MS = 30_000;
 
 /**
  * Defines the index of all sessions, in which an owner is a share: one user with all its clients.
- * KEYS are owner (hash id → digest of its owner, or '-'), age
- * (ids by start), free (ids by last use), mine (the same for each owner: digest, use and id in one
+ * An id is the name of a session, which doesn't reveal it. KEYS are owner (hash id → digest of its
+ * owner, or '-'), age (ids by start), free (ids by last use), mine (the same for each owner: digest, use and id in one
  * member), held (ids by the end of their hold), reserved (ids by the end of their reservation),
- * count (hash owner → sessions and reservations). Every id is in owner, and in exactly one of free,
+ * count (hash owner → sessions and reservations), ids (hash id → the session's id, sealed). Every id is in owner, and in exactly one of free,
  * held and reserved.
  *
  * The index decides which sessions are admitted, and proposes sessions to evict; whether a session
@@ -21,7 +21,7 @@ export const HOLD_MS = 30_000;
  * missed a use it proposes a session too early, which is then corrected instead of evicted.
  */
 const INDEX = `
-local owner, age, free, mine, held, reserved, count = unpack(KEYS)
+local owner, age, free, mine, held, reserved, count, ids = unpack(KEYS)
 local function place(o, used, id) return o .. string.format('%016.0f', used) .. id end
 local function unfree(id, o)
   local used = redis.call('ZSCORE', free, id)
@@ -51,8 +51,10 @@ local function forget(id)
   redis.call('ZREM', reserved, id)
   redis.call('ZREM', age, id)
   redis.call('HDEL', owner, id)
+  redis.call('HDEL', ids, id)
   add(o, -1)
 end
+local function sealed(id) return redis.call('HGET', ids, id) or '' end
 local function setowner(id, o, new)
   if o == new then return end
   local used = redis.call('ZSCORE', free, id)
@@ -79,7 +81,8 @@ end
 
 /**
  * Counts and reserves in one step, so that no cap is exceeded, or proposes a session to evict
- * first. ARGV: time, ttl of keys, id, owner, cap, owner's cap, ttl of the reservation.
+ * first. ARGV: time, ttl of keys, id, owner, cap, owner's cap, ttl of the reservation,
+ * sealed id.
  */
 export const RESERVE = script(
   INDEX,
@@ -91,16 +94,20 @@ local own = o ~= '-' and tonumber(redis.call('HGET', count, o) or 0) or 0
 local full = own >= tonumber(ARGV[6])
 if not full and redis.call('HLEN', owner) < tonumber(ARGV[5]) then
   redis.call('HSET', owner, id, o)
+  redis.call('HSET', ids, id, ARGV[8])
   redis.call('ZADD', reserved, int(now + ARGV[7]), id)
   add(o, 1)
   return done(ARGV[2], 'admitted')
 end
 if o ~= '-' then
   local first = redis.call('ZRANGEBYLEX', mine, '[' .. o, '(' .. o .. 'g', 'LIMIT', 0, 1)[1]
-  if first then return done(ARGV[2], 'proposed', first:sub(49), first:sub(33, 48)) end
+  if first then
+    local found = first:sub(49)
+    return done(ARGV[2], 'proposed', found, first:sub(33, 48), sealed(found))
+  end
 end
 local first = not full and redis.call('ZRANGE', free, 0, 0, 'WITHSCORES') or {}
-if first[1] then return done(ARGV[2], 'proposed', first[1], first[2]) end
+if first[1] then return done(ARGV[2], 'proposed', first[1], first[2], sealed(first[1])) end
 return done(ARGV[2], 'refused')`,
 );
 
@@ -150,7 +157,7 @@ end
 return done(ARGV[2])`,
 );
 
-/** Proposes sessions that may have expired. ARGV: time, ttl of keys, idle, absolute, limit. */
+/** Proposes sessions that may have expired, each with its sealed id. ARGV: time, ttl of keys, idle, absolute, limit. */
 export const DUE = script(
   INDEX,
   `
@@ -158,7 +165,11 @@ local now, list, known = time(ARGV[1]), {}, {}
 lapse(now)
 local function look(set, ms)
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', set, '-inf', int(now - ms), 'LIMIT', 0, ARGV[5])) do
-    if not known[id] then known[id] = true list[#list + 1] = id end
+    if not known[id] then
+      known[id] = true
+      list[#list + 1] = id
+      list[#list + 1] = sealed(id)
+    end
   end
 end
 look(age, ARGV[4])
@@ -166,14 +177,33 @@ look(free, ARGV[3])
 return done(ARGV[2], unpack(list))`,
 );
 
-/** Lists the ids of all sessions, each with the time of its last use; an empty one while it is held. */
+/** Lists all sessions, each with its sealed id. */
+export const IDS = script(
+  INDEX,
+  `
+local list = {}
+for _, id in ipairs(redis.call('ZRANGE', age, 0, -1)) do
+  list[#list + 1] = id
+  list[#list + 1] = sealed(id)
+end
+return list`,
+);
+
+/**
+ * Lists all sessions, each with its sealed id and the time of its last use; an empty one while it is
+ * held.
+ */
 export const USES = script(
   INDEX,
   `
-local list = redis.call('ZRANGE', free, 0, -1, 'WITHSCORES')
-for _, id in ipairs(redis.call('ZRANGE', held, 0, -1)) do
+local list = {}
+local function add(id, used)
   list[#list + 1] = id
-  list[#list + 1] = ''
+  list[#list + 1] = sealed(id)
+  list[#list + 1] = used
 end
+local flat = redis.call('ZRANGE', free, 0, -1, 'WITHSCORES')
+for i = 1, #flat, 2 do add(flat[i], flat[i + 1]) end
+for _, id in ipairs(redis.call('ZRANGE', held, 0, -1)) do add(id, '') end
 return list`,
 );

@@ -18,13 +18,24 @@ export function digest(text: string): string {
   return createHash("sha256").update(text).digest("hex").slice(0, 32);
 }
 
+/**
+ * Gives the form of everything under a prefix: it begins all names after the prefix, so that nodes
+ * whose forms differ never meet. Tests of two versions read the number from the source.
+ */
+export const FORM = 2;
+
+/** Returns a name that can be found only with a secret, such as a session id, and the other parts. */
+export function secretDigest(secret: string, ...parts: readonly unknown[]): string {
+  return digest(JSON.stringify([secret, ...parts]));
+}
+
 /** Names the keys of one session. */
 export interface SessionKeys {
   /** Names the hash of the session's record and its marks. */
   readonly record: string;
   /** Names the hash of its state. */
   readonly state: string;
-  /** Names the set of URIs that it is subscribed to. */
+  /** Names the set of digests of the URIs that it is subscribed to. */
   readonly uris: string;
 }
 
@@ -41,7 +52,7 @@ export interface LogKeys {
 }
 
 const TASKS = ["running", "all", "shares", "count", "runners", "returned", "beat"];
-const INDEX = ["owner", "age", "free", "mine", "held", "reserved", "count"];
+const INDEX = ["owner", "age", "free", "mine", "held", "reserved", "count", "ids"];
 
 /** Builds the names under one prefix. */
 export class Keys {
@@ -55,15 +66,20 @@ export class Keys {
 
   /** @param prefix The start of all names, without braces, which would make hash tags */
   constructor(prefix: string) {
-    this.#prefix = prefix;
-    this.index = INDEX.map((name) => `${prefix}:{index}:${name}`);
-    this.tasks = TASKS.map((name) => `${prefix}:{tasks}:${name}`);
-    this.allNodes = `${prefix}:{nodes}:all`;
+    const start = `${prefix}:${FORM}`;
+    this.#prefix = start;
+    this.index = INDEX.map((name) => `${start}:{index}:${name}`);
+    this.tasks = TASKS.map((name) => `${start}:{tasks}:${name}`);
+    this.allNodes = `${start}:{nodes}:all`;
   }
 
-  /** Returns the keys of a session. */
-  session(id: string): SessionKeys {
-    const tag = `${this.#prefix}:s:{${digest(id)}}`;
+  /**
+   * Returns the keys of a session.
+   *
+   * @param name The digest of its id
+   */
+  session(name: string): SessionKeys {
+    const tag = `${this.#prefix}:s:{${name}}`;
     return { record: `${tag}:record`, state: `${tag}:state`, uris: `${tag}:uris` };
   }
 
@@ -83,9 +99,15 @@ export class Keys {
     return `${this.#prefix}:{tasks}:t:${digest(id)}`;
   }
 
-  /** Returns the sorted set of the sessions subscribed to a resource. */
-  subscribers(uri: string): string {
-    return `${this.#prefix}:u:{${digest(uri)}}`;
+  /**
+   * Returns the keys of the sessions subscribed to a resource, in the order in which the scripts
+   * expect them.
+   *
+   * @param uri The digest of the resource's URI
+   */
+  subscribers(uri: string): readonly string[] {
+    const tag = `${this.#prefix}:u:{${uri}}`;
+    return [tag, `${tag}:ids`];
   }
 
   /** Returns the hash of a lease. */

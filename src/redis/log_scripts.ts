@@ -13,14 +13,16 @@ export const DROPPED = "dropped";
  * set). `streams` has `s:<stream>`, which is `last|delivered|ended|until|kept|bytes|places`
  * with the places of its kept events, `at` (the newest place), `bytes` (of all events),
  * `w:<writer>` (a writer's last batch with its answers), `r:<stream>` (the run of a stream that has
- * not ended: its writer, the writer's last change of it, its node, and the ids of requests without a
- * response as JSON, one a line), `k:<stream>` (what is kept to run its request again), `kept` (the bytes
- * of those), and only `dropped` once the session was dropped. The id of an event is its place. `ended` is 2 for a stream that ended without
+ * not ended: its writer, the writer's last change of it, its node and requests, sealed, and the names
+ * of the requests without a response, one a line), `k:<stream>` (what is kept to run its request again), `kept` (the bytes
+ * of those), and only `dropped` once the session was dropped. The id of an event is its place. An
+ * event is the size of its message and the sealed message: `size:text`; the bytes above are sizes. `ended` is 2 for a stream that ended without
  * events: it has one place without an event.
  */
 const LOG = `
 local streams, events, retention = KEYS[1], KEYS[2], KEYS[3]
 local function first(s) return s.last - (s.ended == 2 and 0 or s.kept) + 1 end
+local function size(text) return tonumber((text or ''):match('^%d+')) or 0 end
 local function load(name)
   local text = redis.call('HGET', streams, 's:' .. name)
   if not text then return nil end
@@ -36,10 +38,11 @@ end
  * of the session together; a batch that arrives twice (sent again by a client whose connection
  * broke) is applied once; a dropped session stays dropped. ARGV: time, writer, batch, ttl, most
  * events, most bytes, retention, channel, time for which a drop is remembered, and in groups of
- * three an operation, a stream, and a value: `a` and `r` (append a message or a response), `o` (open;
- * the node and the ids of a run, one a line, or nothing), `e` (end), `d` (deliver up to a number), `k`
- * (keep a request), `i` (end a run: JSON array of the run and the messages to append), `m` (move a run:
- * JSON array of the run and its next node) or `x` (drop). Only the writer of a run can append to its
+ * three an operation, a stream, and a value: `a` (append an event) and `r` (append that of a response,
+ * behind a line with the name of its request or nothing), `o` (open; the node and the requests of a run,
+ * sealed, and the names of the requests, one a line, or nothing), `e` (end), `d` (deliver up to a number), `k`
+ * (keep a request), `i` (end a run: JSON array of the run and the events to append), `m` (move a run:
+ * JSON array of the run, and its next node with the requests, sealed) or `x` (drop). Only the writer of a run can append to its
  * stream and end it.
  */
 export const WRITE = script(
@@ -79,19 +82,14 @@ end
 local function setrun(name, rest)
   redis.call('HSET', streams, 'r:' .. name, ARGV[2] .. '\\n' .. batch .. '\\n' .. rest)
 end
-local function decoded(text)
-  local ok, value = pcall(cjson.decode, text)
-  return ok and value or {}
-end
-local function answered(name, run, data)
-  local node, ids = run:match('^[^\\n]*\\n[^\\n]*\\n([^\\n]*)(.*)$')
-  local left, found = {}, false
-  local id = ids:find('\\n', 2, true) and decoded(data).id
-  for text in ids:gmatch('[^\\n]+') do
-    if not found and (not id or decoded('[' .. text .. ']')[1] == id) then found = true
-    else left[#left + 1] = '\\n' .. text end
+local function answered(name, run, id)
+  local sealed, ids = run:match('^[^\\n]*\\n[^\\n]*\\n([^\\n]*)(.*)$')
+  local left, found = {}, id == '' or not ids:find('\\n', 2, true)
+  if found then ids = ids:gsub('^\\n[^\\n]*', '', 1) end
+  for each in ids:gmatch('[^\\n]+') do
+    if not found and each == id then found = true else left[#left + 1] = '\\n' .. each end
   end
-  setrun(name, node .. table.concat(left))
+  setrun(name, sealed .. table.concat(left))
   if #left == 0 then unkeep(name) end
 end
 local function forget(name, s)
@@ -106,11 +104,11 @@ local function trim(newest)
     local oldest = redis.call('XRANGE', events, '-', '+', 'COUNT', 1)[1]
     if not oldest or oldest[1] == newest then return end
     redis.call('XDEL', events, oldest[1])
-    local name, size = oldest[2][2], #(oldest[2][4] or '')
-    bytes = bytes - size
+    local name, freed = oldest[2][2], size(oldest[2][4])
+    bytes = bytes - freed
     local s = load(name)
     if s then
-      s.kept, s.bytes, s.places = s.kept - 1, s.bytes - size, s.places:match('^%d+,?(.*)$')
+      s.kept, s.bytes, s.places = s.kept - 1, s.bytes - freed, s.places:match('^%d+,?(.*)$')
       if s.ended > 0 and s.kept == 0 then forget(name, s) else save(name, s) end
       if s.ended ~= 2 then notify(name, s) end
     end
@@ -138,7 +136,7 @@ function act.o(name, s, run)
   return 0
 end
 local function append(name, s, data)
-  s.last, s.bytes, bytes = s.last + 1, s.bytes + #data, bytes + #data
+  s.last, s.bytes, bytes = s.last + 1, s.bytes + size(data), bytes + size(data)
   keep(name, s, 'd', data)
   notify(name, load(name) or s)
   return s.last
@@ -147,10 +145,11 @@ function act.a(name, s, data)
   if s.ended > 0 or fenced(name) then return 0 end
   return append(name, s, data)
 end
-function act.r(name, s, data)
+function act.r(name, s, value)
+  local id, data = value:match('^([^\\n]*)\\n(.*)$')
   local foreign, run = fenced(name)
   if s.ended > 0 or foreign then return 0 end
-  if run then answered(name, run, data) end
+  if run then answered(name, run, id) end
   return append(name, s, data)
 end
 local function finish(name, s)

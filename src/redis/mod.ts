@@ -20,7 +20,8 @@
  * const server = new McpServer({ name: "demo", version: "1.0.0" });
  * const handler = createMcpHandler(server, {
  *   store: redisStore({ client, prefix: "demo" }),
- *   // The same keys in all processes: they sign messages between nodes and the state of clients
+ *   // The same keys in all processes: they protect what Redis holds, messages between nodes, and the
+ *   // state of clients
  *   requests: { stateKeys: [secret] },
  * });
  * ```

@@ -108,7 +108,7 @@ export class SessionHolds {
 
   #mark(id: string, now: string, ms: string): void {
     const { keys, node } = this.#init;
-    const { record, state, uris } = keys.session(id);
+    const { record, state, uris } = keys.session(this.#index.names.name(id));
     this.#commands.run(MARK, [record, state, uris], [now, node, ms]).catch(() => {});
   }
 }

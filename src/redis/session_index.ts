@@ -7,10 +7,12 @@ import type { Clock } from "../internal/clock.ts";
 import { shareKey } from "../sessions/owner.ts";
 import type { SessionCaps, SessionLifetimes } from "../sessions/types.ts";
 import type { Commands } from "./commands.ts";
-import { ADMIT, DUE, NOTE, RELEASE, RESERVE, USES } from "./index_scripts.ts";
+import { ADMIT, DUE, IDS, NOTE, RELEASE, RESERVE, USES } from "./index_scripts.ts";
 import { digest, type Keys } from "./keys.ts";
 import { integer, strings } from "./replies.ts";
 import { bounded, type Script, timeArgument } from "./script.ts";
+import type { Sealer } from "./seal.ts";
+import { SessionNames } from "./session_names.ts";
 
 /** Gives the longest delay before notes are written together, in milliseconds. */
 const NOTE_MS = 1_000;
@@ -39,6 +41,7 @@ interface Note {
 export interface SessionStoreInit {
   readonly commands: Commands;
   readonly keys: Keys;
+  readonly sealer: Sealer;
   /** Names this process. */
   readonly node: string;
   readonly caps: SessionCaps;
@@ -59,12 +62,15 @@ export function shareDigest(owner: string | undefined): string {
 export class SessionIndex {
   readonly #init: SessionStoreInit;
   readonly #ttl: string;
+  /** Names the sessions, as the index knows only their names. */
+  readonly names: SessionNames;
   readonly #notes = new Map<string, Note>();
   #stop: (() => void) | undefined;
   #size = 0;
 
   constructor(init: SessionStoreInit) {
     this.#init = init;
+    this.names = new SessionNames(init.sealer);
     this.#ttl = String(bounded(init.lifetimes.absoluteMs) + 2 * RESERVATION_MS);
   }
 
@@ -74,10 +80,14 @@ export class SessionIndex {
   }
 
   /** Notes a change of a session. */
-  note(id: string, state: IndexState, at = "", owner = this.#notes.get(id)?.owner ?? ""): void {
+  note(id: string, state: IndexState, at = "", owner?: string): void {
+    this.#note(this.names.name(id), state, at, owner);
+  }
+
+  #note(name: string, state: IndexState, at = "", owner = this.#notes.get(name)?.owner ?? "") {
     // Re-inserted at the end, so that a full batch contains the oldest notes.
-    this.#notes.delete(id);
-    this.#notes.set(id, { state, at, owner });
+    this.#notes.delete(name);
+    this.#notes.set(name, { state, at, owner });
     if (this.#notes.size >= MOST_NOTES) void this.flush();
     this.#stop ??= this.#init.clock.timer(NOTE_MS, () => void this.flush());
   }
@@ -87,7 +97,9 @@ export class SessionIndex {
     this.#stop?.();
     this.#stop = undefined;
     if (this.#notes.size === 0) return;
-    const args = [...this.#notes].flatMap(([id, { state, at, owner }]) => [id, state, at, owner]);
+    const args = [...this.#notes].flatMap((
+      [name, { state, at, owner }],
+    ) => [name, state, at, owner]);
     this.#notes.clear();
     try {
       await this.#run(NOTE, args);
@@ -98,28 +110,36 @@ export class SessionIndex {
 
   /**
    * Reserves a place for a session, or proposes a session to evict first, with the time of its last
-   * use that the index knows.
+   * use that the index knows. An entry that no node has written is removed: then the answer is to
+   * try again.
    */
   async reserve(
     id: string,
     owner: string | undefined,
-  ): Promise<"admitted" | "refused" | { readonly id: string; readonly used: number }> {
+  ): Promise<"admitted" | "refused" | "again" | { readonly id: string; readonly used: number }> {
     void this.flush();
     const { sessions, sessionsPerPrincipal } = this.#init.caps;
-    const [answer, first = "", used] = await this.#run(RESERVE, [
-      id,
+    const [answer, first = "", used, sealed = ""] = await this.#run(RESERVE, [
+      this.names.name(id),
       shareDigest(owner),
       String(bounded(sessions)),
       String(bounded(sessionsPerPrincipal)),
       String(RESERVATION_MS),
+      this.names.seal(id),
     ]);
-    if (answer === "proposed") return { id: first, used: integer(used, "index") };
+    if (answer === "proposed") {
+      const proposed = this.names.id(first, sealed);
+      if (proposed !== undefined) return { id: proposed, used: integer(used, "index") };
+      this.#note(first, "gone");
+      await this.flush();
+      return "again";
+    }
     return answer === "admitted" ? "admitted" : "refused";
   }
 
   /** Releases a reservation. */
   async release(id: string): Promise<void> {
-    await this.#run(RELEASE, [id]);
+    await this.#run(RELEASE, [this.names.name(id)]);
   }
 
   /**
@@ -127,26 +147,34 @@ export class SessionIndex {
    * reservation is gone.
    */
   async admit(id: string, owner: string | undefined): Promise<boolean> {
-    const [answer] = await this.#run(ADMIT, [id, shareDigest(owner), String(BEGIN_MS)]);
+    const name = this.names.name(id);
+    const [answer] = await this.#run(ADMIT, [name, shareDigest(owner), String(BEGIN_MS)]);
     return answer === "admitted";
   }
 
-  /** Returns sessions that may have expired. */
+  /** Returns sessions that may have expired. Entries that no node has written are removed. */
   async due(limit: number): Promise<string[]> {
     void this.flush();
     const { idleMs, absoluteMs } = this.#init.lifetimes;
     const times = [idleMs, absoluteMs, limit].map((ms) => String(bounded(ms)));
-    return (await this.#run(DUE, times)).slice(0, limit);
+    const flat = await this.#run(DUE, times);
+    const ids: string[] = [];
+    for (let at = 0; at < flat.length; at += 2) {
+      const name = flat[at] ?? "";
+      const id = this.names.id(name, flat[at + 1] ?? "");
+      if (id === undefined) this.#note(name, "gone");
+      else if (ids.length < limit) ids.push(id);
+    }
+    return ids;
   }
 
   /** Returns the ids of all sessions. */
   async ids(): Promise<string[]> {
     void this.flush();
     const { commands, keys } = this.#init;
-    const [, age = ""] = keys.index;
-    const ids = strings(await commands.send("ZRANGE", age, "0", "-1"), "index");
-    this.#size = ids.length;
-    return ids;
+    const flat = strings(await commands.run(IDS, keys.index, []), "index");
+    this.#size = flat.length / 2;
+    return this.names.ids(flat);
   }
 
   /** Returns the ids of all sessions with the time of their last use; none while they are held. */
@@ -156,9 +184,10 @@ export class SessionIndex {
     // By a script: a client that speaks RESP3 gets the scores in another form.
     const flat = strings(await commands.run(USES, keys.index, []), "index");
     const all = new Map<string, number | undefined>();
-    for (let at = 0; at < flat.length; at += 2) {
-      const usedAt = flat[at + 1];
-      all.set(flat[at] ?? "", usedAt === "" ? undefined : Number(usedAt));
+    for (let at = 0; at < flat.length; at += 3) {
+      const [name = "", sealed = "", usedAt = ""] = flat.slice(at, at + 3);
+      const id = this.names.id(name, sealed);
+      if (id !== undefined) all.set(id, usedAt === "" ? undefined : Number(usedAt));
     }
     this.#size = all.size;
     return all;

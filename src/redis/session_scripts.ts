@@ -6,8 +6,8 @@
 import { script } from "./script.ts";
 
 /**
- * Defines a session. KEYS are record, state, uris. The record has `rec` (JSON), `owner` (absent
- * while unclaimed), `born`, `used`, `init`, `level`, `bytes` (of the state), and for each node that holds the session
+ * Defines a session. KEYS are record, state, uris. The record has `rec` (sealed), `owner` (a digest,
+ * absent while unclaimed), `born`, `used`, `init`, `level`, `bytes` (of the state, before it was sealed), and for each node that holds the session
  * `b:<node>`, the time until which it does. A lapsed hold counts as a use at the time when it
  * lapsed.
  */
@@ -36,10 +36,10 @@ local function remove(why)
   redis.call('DEL', record, state, uris)
   return {'ended', why, unpack(list)}
 end
-local function found(s, now, claimed)
-  return {'found', s.rec or '', s.owner and '1' or '0', s.owner or '', s.init or '', s.level or '',
-    int(now), claimed}
+local function shown(status, s, now, claimed)
+  return {status, s.rec or '', s.init or '', s.level or '', int(now), claimed}
 end
+local function size(text) return tonumber(text:match('^%d+')) or 0 end
 `;
 
 /** Creates a record unless there is one. ARGV: time, ttl, fields and values. */
@@ -54,9 +54,10 @@ return 1`,
 );
 
 /**
- * Uses a session for an owner: an unclaimed session becomes the first user's, an expired one is
- * deleted, and another owner's stays unchanged. ARGV: time, owner, idle, absolute, `1` when the
- * caller holds it.
+ * Uses a session for an owner: an expired one is deleted, and another owner's stays unchanged. An
+ * unclaimed one becomes the caller's if its record is the one that the caller has seen, and is
+ * returned otherwise. ARGV: time, digest of the owner, idle, absolute, `1` when the caller holds it,
+ * the record that the caller has seen and the one to replace it, or two empty strings.
  */
 export const USE = script(
   SESSION,
@@ -68,10 +69,14 @@ if s.owner and s.owner ~= ARGV[2] then return {'foreign'} end
 if ARGV[5] == '1' then s.held = now end
 local why = over(s, now, ARGV[3], ARGV[4])
 if why then return remove(why) end
-local claimed = s.owner and '0' or '1'
-s.owner = ARGV[2]
-redis.call('HSET', record, 'owner', s.owner, 'used', int(now))
-return found(s, now, claimed)`,
+if s.owner then
+  redis.call('HSET', record, 'used', int(now))
+  return shown('found', s, now, '0')
+end
+if ARGV[6] == '' or s.rec ~= ARGV[6] then return shown('unclaimed', s, now, '0') end
+s.rec = ARGV[7]
+redis.call('HSET', record, 'rec', s.rec, 'owner', ARGV[2], 'used', int(now))
+return shown('found', s, now, '1')`,
 );
 
 /**
@@ -85,7 +90,7 @@ local s = load(now)
 if not s then return {'unknown'} end
 if ARGV[4] == '1' then s.held = now end
 if over(s, now, ARGV[2], ARGV[3]) then return {'unknown'} end
-return found(s, now, '0')`,
+return shown('found', s, now, '0')`,
 );
 
 /**
@@ -138,8 +143,8 @@ return {'kept', int(s.used), int(s.held)}`,
 
 /**
  * Stores a state value for a session that exists, at most as long as the session. The record's
- * `bytes` count the state's keys and values. Returns -1 if they would be too many. ARGV: key, value,
- * maximum of the bytes.
+ * `bytes` count the state's keys and values. Returns -1 if they would be too many. ARGV: digest
+ * of the key, the bytes of key and value with the sealed value, maximum of the bytes.
  */
 export const SET_STATE = script(
   SESSION,
@@ -147,7 +152,7 @@ export const SET_STATE = script(
 local ttl = redis.call('PTTL', record)
 if ttl <= 0 then return 0 end
 local old = redis.call('HGET', state, ARGV[1])
-local growth = old and #ARGV[2] - #old or #ARGV[1] + #ARGV[2]
+local growth = size(ARGV[2]) - size(old or '')
 local bytes = tonumber(redis.call('HGET', record, 'bytes') or 0) + growth
 if growth > 0 and bytes > tonumber(ARGV[3]) then return -1 end
 redis.call('HSET', record, 'bytes', int(bytes))
@@ -156,7 +161,7 @@ redis.call('PEXPIRE', state, ttl)
 return 1`,
 );
 
-/** Deletes a state value. ARGV: key. */
+/** Deletes a state value. ARGV: digest of the key. */
 export const DELETE_STATE = script(
   SESSION,
   `
@@ -164,12 +169,12 @@ local old = redis.call('HGET', state, ARGV[1])
 if not old then return 0 end
 redis.call('HDEL', state, ARGV[1])
 if redis.call('EXISTS', record) == 1 then
-  redis.call('HINCRBY', record, 'bytes', -(#ARGV[1] + #old))
+  redis.call('HINCRBY', record, 'bytes', -size(old))
 end
 return 1`,
 );
 
-/** Adds a subscription, up to a cap, to a session that exists. ARGV: uri, cap. */
+/** Adds a subscription, up to a cap, to a session that exists. ARGV: digest of the URI, cap. */
 export const SUBSCRIBE = script(
   SESSION,
   `
@@ -183,12 +188,32 @@ return 'subscribed'`,
 );
 
 /**
- * Adds a session to a resource's subscribers. KEYS is the sorted set of ids by the latest possible
- * end of their sessions, so that entries that are not removed expire. ARGV: time, id, ttl.
+ * Defines the subscribers of a resource. KEYS are the sorted set of their names by the latest
+ * possible end of their sessions, so that entries that are not removed expire, and the hash of
+ * their sealed ids by name.
  */
-export const ADD_SUBSCRIBER = script(`
+const SUBSCRIBERS = `
+local ends, ids = KEYS[1], KEYS[2]
+local function remove(name)
+  redis.call('ZREM', ends, name)
+  redis.call('HDEL', ids, name)
+end
+`;
+
+/** Adds a session to a resource's subscribers. ARGV: time, name, sealed id, ttl. */
+export const ADD_SUBSCRIBER = script(
+  SUBSCRIBERS,
+  `
 local now = time(ARGV[1])
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', int(now))
-redis.call('ZADD', KEYS[1], int(now + ARGV[3]), ARGV[2])
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
-return 1`);
+for _, name in ipairs(redis.call('ZRANGEBYSCORE', ends, '-inf', int(now))) do remove(name) end
+redis.call('ZADD', ends, int(now + ARGV[4]), ARGV[2])
+redis.call('HSET', ids, ARGV[2], ARGV[3])
+for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, ARGV[4]) end
+return 1`,
+);
+
+/** Removes a session from a resource's subscribers. ARGV: name. */
+export const REMOVE_SUBSCRIBER = script(SUBSCRIBERS, "remove(ARGV[1]) return 1");
+
+/** Lists a resource's subscribers: names, each with its sealed id. */
+export const LIST_SUBSCRIBERS = script(SUBSCRIBERS, "return redis.call('HGETALL', ids)");

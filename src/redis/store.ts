@@ -17,6 +17,7 @@ import { Keys } from "./keys.ts";
 import { RedisLeases } from "./leases.ts";
 import { RedisClaims, RedisNodes } from "./nodes.ts";
 import { RedisQuotas } from "./quotas.ts";
+import { Sealer } from "./seal.ts";
 import { RedisSessionStore } from "./session_store.ts";
 import { RedisTaskStore } from "./task_store.ts";
 import { Subscriber } from "./subscriber.ts";
@@ -51,7 +52,8 @@ export interface RedisStoreOptions {
  * Creates a {@linkcode Store} in Redis 6.2 or newer, for handlers in any number of processes.
  *
  * Expiry uses the time of the Redis server, so that the clocks of processes may differ; a handler
- * with its own `clock` uses that one. Every key expires.
+ * with its own `clock` uses that one. Every key expires. What sessions, streams and tasks contain is
+ * encrypted with the handlers' keys.
  *
  * @returns The store, for the option `store` of `createMcpHandler`
  * @throws {TypeError} If an option has the wrong type, or the client is not supported
@@ -80,19 +82,23 @@ export function redisStore(options: RedisStoreOptions): Store {
     quotas: (clock: Clock) => new RedisQuotas({ commands, keys, clock }),
   };
 
-  function open({ caps, lifetimes, log, clock }: StoreSettings): Backplane {
+  function open({ caps, lifetimes, log, clock, keys: secrets }: StoreSettings): Backplane {
+    const sealer = new Sealer(secrets, prefix);
     const node = randomText(16);
     const subscriber = new Subscriber(connection);
     const { absoluteMs } = lifetimes;
     return {
-      sessions: new RedisSessionStore({ commands, keys, node, caps, lifetimes, clock }),
-      log: new RedisEventLog({ commands, subscriber, keys, node, limits: log, absoluteMs, clock }),
+      sessions: new RedisSessionStore({ commands, keys, sealer, node, caps, lifetimes, clock }),
+      log: new RedisEventLog({
+        ...{ commands, subscriber, keys, sealer, node, absoluteMs, clock },
+        limits: log,
+      }),
       bus: new RedisBus({ commands, subscriber, keys }),
       leases: new RedisLeases({ commands, subscriber, keys, node, clock }),
       nodes: new RedisNodes({ commands, keys, clock }),
       claims: new RedisClaims({ commands, keys, clock }),
       documents: new RedisDocuments({ commands, keys }),
-      tasks: new RedisTaskStore({ commands, keys, clock }),
+      tasks: new RedisTaskStore({ commands, keys, sealer, clock }),
       connect: connectNodes,
     };
   }

@@ -6,13 +6,14 @@
 import { script } from "./script.ts";
 
 /**
- * Defines tasks. KEYS are running (hash id → runner), all (ids by the time of their expiry), shares
+ * Defines tasks. An id is the digest of a task's id. KEYS are running (hash id → the task's id, sealed,
+ * a space, and its runner), all (ids by the time of their expiry), shares
  * (hash id → digest of the owner's share), count (hash share → tasks), runners (names by the time
  * until which they are alive), returned (lost runners by the time until which their tasks are not
  * returned again), beat (the time of the last beat of any runner), and the record of a task.
  *
- * The record is a hash of `owner`, `rec` (JSON of what never changes), `until`, `runner`, `progress`
- * (JSON), `ended`, and `rerun` (JSON, absent if the task can't run again).
+ * The record is a hash of `owner` (a digest), `rec` (what never changes, sealed), `until`, `runner`,
+ * `progress` (sealed), `ended`, and `rerun` (sealed, absent if the task can't run again).
  */
 const TASKS = `
 local running, all, shares, count, runners, returned, beat, record = unpack(KEYS)
@@ -49,7 +50,7 @@ end
 
 /**
  * Creates a task unless its id is taken or a cap is reached. ARGV: time, id, digest of the share,
- * cap, cap of the share, ttl, runner, and the fields and values of the record.
+ * cap, cap of the share, ttl, runner, sealed id, and the fields and values of the record.
  */
 export const CREATE_TASK = script(
   TASKS,
@@ -62,17 +63,17 @@ if load(now) then return 0 end
 if redis.call('ZCARD', all) >= tonumber(ARGV[4]) then return 0 end
 if tonumber(redis.call('HGET', count, share) or 0) >= tonumber(ARGV[5]) then return 0 end
 redis.call('DEL', record)
-redis.call('HSET', record, 'until', int(now + ttl), 'runner', runner, unpack(ARGV, 8))
+redis.call('HSET', record, 'until', int(now + ttl), 'runner', runner, unpack(ARGV, 9))
 redis.call('PEXPIRE', record, int(ttl))
 redis.call('ZADD', all, int(now + ttl), id)
 redis.call('HSET', shares, id, share)
 redis.call('HINCRBY', count, share, 1)
-redis.call('HSET', running, id, runner)
+redis.call('HSET', running, id, ARGV[8] .. ' ' .. runner)
 keep(ttl)
 return 1`,
 );
 
-/** Returns a task of an owner. ARGV: time, owner. */
+/** Returns a task of an owner. ARGV: time, digest of the owner. */
 export const GET_TASK = script(
   TASKS,
   `
@@ -95,8 +96,8 @@ return 1`,
 );
 
 /**
- * Changes a task that has not ended, for its owner, and returns it as it was. ARGV: time, id, owner,
- * progress, and `working`, `asking` or `ended`.
+ * Changes a task that has not ended, for its owner, and returns it as it was. ARGV: time, id, digest of
+ * the owner, progress, and `working`, `asking` or `ended`.
  */
 export const CANCEL_TASK = script(
   TASKS,
@@ -107,7 +108,10 @@ if not t.ended then change(ARGV[2], ARGV[4], ARGV[5]) end
 return shown(t)`,
 );
 
-/** Gives a task that waits for a runner to one. ARGV: time, id, owner, runner. */
+/**
+ * Gives a task that waits for a runner to one. ARGV: time, id, digest of the owner, runner, sealed
+ * id.
+ */
 export const TAKE_TASK = script(
   TASKS,
   `
@@ -115,7 +119,7 @@ local t = load(time(ARGV[1]))
 if not t or t.owner ~= ARGV[3] or t.ended or t.runner ~= '' then return 0 end
 redis.call('HDEL', record, 'rerun')
 redis.call('HSET', record, 'runner', ARGV[4])
-redis.call('HSET', running, ARGV[2], ARGV[4])
+redis.call('HSET', running, ARGV[2], ARGV[5] .. ' ' .. ARGV[4])
 keep(redis.call('PTTL', record))
 return 1`,
 );
@@ -148,8 +152,8 @@ return 1`,
 );
 
 /**
- * Records that a runner is alive. Returns whether it was not, and the tasks of lost runners with
- * their runners. ARGV: time, ttl of the runner, runner, ttl of the keys.
+ * Records that a runner is alive. Returns whether it was not, and the tasks of lost runners: ids,
+ * each with the sealed id and the runner. ARGV: time, ttl of the runner, runner, ttl of the keys.
  */
 export const BEAT = script(
   TASKS,
@@ -171,8 +175,10 @@ for _, runner in ipairs(redis.call('ZRANGEBYSCORE', runners, '-inf', int(now))) 
     tasks = tasks or redis.call('HGETALL', running)
     local before = #list
     for i = 1, #tasks, 2 do
-      if tasks[i + 1] == runner then
+      local sealed, its = tasks[i + 1]:match('^(%S*) (.*)$')
+      if its == runner then
         list[#list + 1] = tasks[i]
+        list[#list + 1] = sealed
         list[#list + 1] = runner
       end
     end

@@ -130,7 +130,7 @@ function handlers(connection: TestClient): void {
   test("[SES-4] a call that lasts tells that its session is held, and when it no more is", async () => {
     const { a, clock, prefix, close, later } = pair(connection);
     const here = await initialize(a, { headers: as("alice"), accept: "application/json" });
-    const [key = ""] = await connection.send("KEYS", `${prefix}:s:*:record`) as string[]; // by KEYS
+    const [key = ""] = await connection.send("KEYS", `${prefix}:*:s:*:record`) as string[]; // by KEYS
     const held = async () => {
       await connection.settle();
       return JSON.stringify(await connection.send("HGETALL", key)).includes('"b:');

@@ -17,6 +17,7 @@ import { FakeClock } from "../support/clock.ts";
 import { deleteKeys, lastingKeys, type TestClient, uniquePrefix } from "../support/redis.ts";
 
 const SETTINGS = {
+  keys: ["0123456789abcdef0123456789abcdef"],
   caps: { sessions: 10, sessionsPerPrincipal: 10 },
   lifetimes: { idleMs: 60_000, absoluteMs: 600_000 },
   log: { events: 256, eventBytes: 1_048_576, retainMs: 60_000 },

@@ -121,6 +121,7 @@ async function everything(store: Store): Promise<void> {
 }
 
 const SETTINGS = {
+  keys: ["0123456789abcdef0123456789abcdef"],
   clock: systemClock,
   caps: { sessions: 10, sessionsPerPrincipal: 2 },
   lifetimes: { idleMs: 60_000, absoluteMs: 600_000 },

@@ -192,7 +192,7 @@ function sessions(connection: TestClient): void {
     await using(connection, async ({ node, clock, prefix }) => {
       const store = node().sessions;
       const id = await begin(store, clock.now(), "o");
-      const keys = await connection.send("KEYS", `${prefix}:s:*:record`) as string[]; // by KEYS
+      const keys = await connection.send("KEYS", `${prefix}:*:s:*:record`) as string[]; // by KEYS
       const [key = ""] = keys;
       for (const rec of ["no JSON", "null", '{"id":"other"}', JSON.stringify({ id, client: 1 })]) {
         await connection.send("HSET", key, "rec", rec);
@@ -381,7 +381,7 @@ function others(connection: TestClient): void {
       let lost = 0;
       await leases.take(key, () => lost += 1);
       await advance(0);
-      const [name = ""] = await connection.send("KEYS", `${prefix}:l:*`) as string[]; // by KEYS
+      const [name = ""] = await connection.send("KEYS", `${prefix}:*:l:*`) as string[]; // by KEYS
       await connection.send("HSET", name, "holder", "somebody/1", "token", "9000000000000000");
       await advance(9_999);
       assert.equal(lost, 0);
@@ -399,7 +399,7 @@ function others(connection: TestClient): void {
       let lost = 0;
       const lease = await a.take(key, () => lost += 1);
       await advance(0);
-      const [name = ""] = await connection.send("KEYS", `${prefix}:l:*`) as string[]; // by KEYS
+      const [name = ""] = await connection.send("KEYS", `${prefix}:*:l:*`) as string[]; // by KEYS
       await connection.send("DEL", name);
       await advance(10_000);
       assert.equal(lost, 0);

@@ -318,13 +318,46 @@ export const CLUSTER: FaultsByFile = {
       ["CLU-9", "return documents.refresh(message.name);", "return;"],
     ],
   },
+  "redis/seal.ts": {
+    tests: ["unit/redis/seal.test.ts"],
+    faults: [
+      ["CLU-12", "this.#writer.left -= 1;", ""],
+      ["CLU-12", "if (this.#keys.size <= MOST_KEYS) return;", "return;"],
+      ["CLU-12", "if (text === undefined) continue;", "if (text === undefined) break;"],
+    ],
+  },
+  "redis/sealed_events.ts": {
+    tests: ["unit/redis/seal.test.ts"],
+    faults: [
+      [
+        "CLU-12",
+        "if (own?.session === session && own.stream === stream)",
+        "if (own !== undefined)",
+      ],
+      ["CLU-12", "this.#chars <= MOST_CHARS", "true"],
+    ],
+  },
+  "redis/session_record.ts": {
+    tests: ["unit/redis/seal.test.ts"],
+    faults: [["CLU-12", "known !== undefined && known.id !== id ||", ""]],
+  },
+  "redis/session_store.ts": {
+    tests: ["redis/attack.test.ts"],
+    faults: [
+      ["CLU-12", "if (record.owner !== undefined && record.owner !== owner)", "if (false)"],
+    ],
+  },
   "redis/task_scripts.ts": {
     tests: ["contracts/redis.test.ts"],
     faults: [
       ["CLU-11", "if not t or t.ended or t.runner ~= ARGV[3] then", "if not t or t.ended then"],
       ["CLU-11", "> ttl / 2 then", "> ttl * 1000 then"],
       ["CLU-11", "if status ~= 'working' then redis.call('HDEL', record, 'rerun') end", ""],
-      ["EXT-4", "if not t or t.owner ~= ARGV[2] then", "if not t then"],
+      [
+        "EXT-4",
+        "if not t or t.owner ~= ARGV[3] then return false end",
+        "if not t then return false end",
+      ],
       ["CLU-11", "redis.call('ZADD', returned, int(now + ttl), runner)", ""],
       [
         "CLU-11",

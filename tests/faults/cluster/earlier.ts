@@ -4,6 +4,7 @@
  * @module
  */
 import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { mkdtemp, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,6 +13,11 @@ import { fileURLToPath } from "node:url";
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 /** What decides on the form of messages and records. */
 const SHARED = ["src/cluster", "src/redis", "src/sessions", "src/streams"];
+/** Where the form of what nodes share is stated. Nodes of different forms don't meet. */
+const FORMS: readonly (readonly [path: string, form: RegExp])[] = [
+  ["src/redis/keys.ts", /\bFORM = (\d+);/],
+  ["src/cluster/signed_envelope.ts", /\bLABEL = "([^"]+)";/],
+];
 /** How far back to look. */
 const MOST_COMMITS = 100;
 
@@ -19,11 +25,27 @@ function git(...args: string[]): string {
   return execFileSync("git", args, { cwd: ROOT, encoding: "utf8", stdio: "pipe" }).trim();
 }
 
-/** The newest commit whose code for what nodes share is not this code, if this clone has one. */
+/** The form of what nodes share, where `read` finds its sources. */
+function formOf(read: (path: string) => string): string {
+  return FORMS.map(([path, form]) => {
+    try {
+      return form.exec(read(path))?.[1] ?? "none";
+    } catch {
+      return "none";
+    }
+  }).join(", ");
+}
+
+/**
+ * The newest commit whose code for what nodes share is not this code, but of the same form, if this clone
+ * has one.
+ */
 export function earlierCommit(): string | undefined {
   try {
+    const form = formOf((path) => readFileSync(join(ROOT, path), "utf8"));
     const commits = git("log", "--format=%H", "-n", String(MOST_COMMITS), "--", ...SHARED);
     return commits.split("\n").find((commit) => {
+      if (formOf((path) => git("show", `${commit}:${path}`)) !== form) return false;
       try {
         git("diff", "--quiet", commit, "--", ...SHARED);
         return false;
