@@ -18,7 +18,7 @@ const CONNECTIONS = 64;
 const LONGER = 3;
 
 /** Servers without sessions. */
-const BARE: ReadonlySet<StackName> = new Set(["floor", "node-http", "ladder-row", "ladder-head"]);
+const BARE: ReadonlySet<StackName> = new Set(["floor", "node-http"]);
 
 /** What a stack does over HTTP, compared with the floor. */
 export interface HttpFigure {

@@ -6,12 +6,15 @@
 import process from "node:process";
 import { cpuTime } from "./cpu_time.ts";
 import { tell } from "./serving.ts";
+import { type Rung, rungOf } from "./stacks/ladder.ts";
 import { loadStack, type StackName } from "./stacks/mod.ts";
 import type { Listening, Stack, StackInit } from "./stacks/types.ts";
 
 /** What it is started with. */
 export interface ServerInit {
   readonly stack: StackName;
+  /** A rung of the ladder, which takes the stack's place. */
+  readonly rung?: Rung;
 }
 
 /** What it answers to whatever it is told. */
@@ -47,8 +50,8 @@ async function listen(stack: Stack): Promise<Listening> {
   });
 }
 
-const { stack }: ServerInit = JSON.parse(process.argv[2] ?? "null");
-const module = await loadStack(stack);
+const { stack, rung }: ServerInit = JSON.parse(process.argv[2] ?? "null");
+const module = rung === undefined ? await loadStack(stack) : rungOf(rung);
 const init: StackInit = { kind: "http", tools: 3, room: 0 };
 const { port } = await (module.listen?.(init) ?? listen(await module.make(init)));
 await tell((): Serving => ({ port, cpuMs: cpuTime() }));

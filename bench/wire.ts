@@ -20,7 +20,7 @@ import type { ToolCall } from "./messages.ts";
 import { namesIn } from "./options.ts";
 import { median, spreadOf } from "./pairs.ts";
 import { Subordinate } from "./process.ts";
-import { RUNG_TITLES, RUNGS } from "./stacks/ladder.ts";
+import { type Rung, RUNG_TITLES, RUNGS } from "./stacks/ladder.ts";
 import type { StackName } from "./stacks/mod.ts";
 
 const CONNECTIONS = 64;
@@ -69,7 +69,7 @@ interface Table {
 }
 
 /** A server to measure: what to call it in the table, which one, and how it is called. */
-type Entrant = readonly [string, StackName, Served["as"]?];
+type Entrant = readonly [string, StackName, Served["as"]?, Rung?];
 
 const FLOORS: Readonly<Record<Runtime, Entrant>> = {
   deno: ["Deno.serve", "floor"],
@@ -84,7 +84,10 @@ const RIVAL: Entrant = ["mcp-lite", "mcp-lite"];
 function entrants(runtime: Runtime, ladder: boolean): readonly Entrant[] {
   const floor = FLOORS[runtime];
   if (ladder) {
-    const rungs = RUNGS.map((rung): Entrant => [RUNG_TITLES[rung], `ladder-${rung}`]);
+    const rungs = RUNGS.map((rung): Entrant => {
+      const as = rung === "row" || rung === "head" ? "floor" : "session";
+      return [RUNG_TITLES[rung], "floor", as, rung];
+    });
     return [floor, ...rungs, ...runtime === "node" ? [HOSTED] : [], MOORING];
   }
   if (runtime !== "node") return [floor, MOORING, MODERN, RIVAL];
@@ -93,11 +96,11 @@ function entrants(runtime: Runtime, ladder: boolean): readonly Entrant[] {
 
 async function lanesOf(runtime: Runtime, ladder: boolean): Promise<Lane[]> {
   return await Promise.all(
-    entrants(runtime, ladder).map(async ([title, stack, as]): Promise<Lane> => {
+    entrants(runtime, ladder).map(async ([title, stack, as, rung]): Promise<Lane> => {
       const server = await Subordinate.start(
         runtime,
         "http_server.ts",
-        { stack } satisfies ServerInit,
+        { stack, rung } satisfies ServerInit,
       );
       const { port } = await server.order<Serving>({});
       return {

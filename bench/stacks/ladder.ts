@@ -154,7 +154,7 @@ function refused(): Response {
 }
 
 /** Returns one rung. */
-export function rung(name: Rung): StackModule {
+export function rungOf(name: Rung): StackModule {
   return {
     title: RUNG_TITLES[name],
     kinds: ["http"],
