@@ -34,7 +34,7 @@ const MOST_BEGUN = 10_000;
 export interface RetriesInit {
   /** This node's id. */
   readonly node: string;
-  readonly calls: Calls;
+  readonly calls: Pick<Calls, "dispatcher" | "states" | "closing">;
   readonly streams: Streams;
   readonly clock: Clock;
   readonly reporter: Reporter;

@@ -10,10 +10,13 @@ import type { SharedDocumentHandle } from "../protocol/exchange.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 import type { Reporter } from "../protocol/reporter.ts";
 import { SealedDocuments } from "./sealed_documents.ts";
-import { type Documents, MOST_DOCUMENT_BYTES, type SharedDocument } from "./types.ts";
+import type { Documents, SharedDocument } from "./types.ts";
 
 /** The time between two polls of the documents, in milliseconds. */
 const POLL_MS = 1_000;
+
+/** The maximum number of bytes of a document as JSON, as UTF-8, before it is encrypted. */
+const MOST_BYTES = 1024 * 1024;
 
 /** The maximum number of attempts to replace a document that other nodes replace meanwhile. */
 const TRIES = 10;
@@ -103,6 +106,9 @@ class AppliedDocument {
   readonly #sealed: SealedDocuments | undefined;
   readonly #name: string;
   readonly #apply: Apply;
+  /** The document that was read last. */
+  #last: SharedDocument | undefined;
+  /** The version of the newest document that was opened. */
   #version = 0;
   /** The number of the newest document that was opened: an older one is a replay. */
   #newest = 0;
@@ -123,8 +129,13 @@ class AppliedDocument {
   }
 
   async put(value: JsonObject, expected?: number): Promise<number | undefined> {
+    const text = JSON.stringify(value);
+    if (!isWithinBytes(text, MOST_BYTES)) {
+      throw new RangeError(`Share a smaller document: at most ${MOST_BYTES} bytes`);
+    }
+    const { documents } = this.#init;
     const version = this.#sealed === undefined
-      ? await this.#store(JSON.stringify(value), expected)
+      ? await documents.put(this.#name, text, expected)
       : await this.#replace(this.#sealed, value, expected);
     if (version === undefined) return undefined;
     this.#init.announce(this.#name);
@@ -132,14 +143,10 @@ class AppliedDocument {
     return version;
   }
 
-  async #store(text: string, expected?: number): Promise<number | undefined> {
-    if (!isWithinBytes(text, MOST_DOCUMENT_BYTES)) {
-      throw new RangeError(`Share a smaller document: at most ${MOST_DOCUMENT_BYTES} bytes`);
-    }
-    return await this.#init.documents.put(this.#name, text, expected);
-  }
-
-  /** Replaces the document by one with a higher number than that of any before. */
+  /**
+   * Replaces the document by one with a higher number than that of any before. One that this node doesn't
+   * apply, since no node wrote it or it is older, counts as the version that it has taken the place of.
+   */
   async #replace(
     sealed: SealedDocuments,
     value: JsonObject,
@@ -149,11 +156,15 @@ class AppliedDocument {
     for (let left = TRIES; left > 0; left--) {
       const current = await documents.get(this.#name);
       const replaced = current?.version ?? 0;
-      if (expected !== undefined && expected !== replaced) return undefined;
       const opened = current && await sealed.open(this.#name, current.text);
+      const genuine = opened !== undefined && opened.number >= this.#newest;
+      const version = genuine ? replaced : this.#version;
+      if (expected !== undefined && expected !== version) return undefined;
       const number = Math.max(clock.now(), this.#newest + 1, (opened?.number ?? 0) + 1);
-      const version = await this.#store(await sealed.seal(this.#name, { number, value }), replaced);
-      if (version !== undefined || expected !== undefined) return version;
+      const text = await sealed.seal(this.#name, { number, value });
+      const next = await documents.put(this.#name, text, replaced);
+      // Another node, or a program without the key, was first: only the former makes a new version.
+      if (next !== undefined) return next;
     }
     throw new Error(`Try again: other nodes keep replacing "${this.#name}"`);
   }
@@ -178,12 +189,14 @@ class AppliedDocument {
     }
   }
 
-  async #applyVersion({ version, text }: SharedDocument): Promise<void> {
-    if (version === this.#version) return;
-    this.#version = version;
+  async #applyVersion(document: SharedDocument): Promise<void> {
+    const { version, text } = document;
+    // Programs without the key may write any text with any version.
+    if (version === this.#last?.version && text === this.#last.text) return;
+    this.#last = document;
     this.applied = false;
     try {
-      const value = await this.#open(text);
+      const value = await this.#open(document);
       if (value === undefined) return;
       await this.#apply(value, version);
       this.applied = true;
@@ -193,11 +206,12 @@ class AppliedDocument {
   }
 
   /** Opens a document, or reports why it is ignored. */
-  async #open(text: string): Promise<JsonObject | undefined> {
+  async #open({ version, text }: SharedDocument): Promise<JsonObject | undefined> {
     if (this.#sealed === undefined) return JSON.parse(text);
     const opened = await this.#sealed.open(this.#name, text);
     if (opened !== undefined && opened.number >= this.#newest) {
       this.#newest = opened.number;
+      this.#version = version;
       return opened.value;
     }
     const reason = opened === undefined ? "foreign" : "replayed";

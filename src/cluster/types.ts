@@ -17,7 +17,7 @@ import type { SessionCaps, SessionLifetimes, SessionStore } from "../sessions/ty
 
 /**
  * Delivers messages, which are strings, between nodes. It need not protect them: handlers of different
- * processes sign their messages.
+ * processes encrypt their messages.
  *
  * An implementation MUST
  * - deliver a message to a listener at most once, and never to its sender;
@@ -117,12 +117,15 @@ export interface Claims {
 export interface SharedDocument {
   /** The version: 1 for the first document of its name, increased by 1 with each replacement. */
   readonly version: number;
-  /** The document as JSON text. */
+  /** The document as JSON text, encrypted if processes share the store. */
   readonly text: string;
 }
 
-/** The maximum number of bytes of a {@linkcode SharedDocument}'s text, as UTF-8. */
-export const MOST_DOCUMENT_BYTES = 1024 * 1024;
+/**
+ * The maximum number of bytes of a {@linkcode SharedDocument}'s text, as UTF-8: a document of 1 MiB fits when
+ * it is encrypted and written as base64.
+ */
+export const MOST_DOCUMENT_BYTES = 1024 * 1024 * 3 / 2;
 
 /**
  * Stores documents that all nodes apply, also nodes that join later: few, small and seldom changed. They
@@ -204,7 +207,7 @@ export interface StoreSettings {
 /** A store for what handlers share. Handlers with the same store are one endpoint. */
 export interface Store {
   /**
-   * Whether other processes can use the same store. Handlers then sign what they send each other, and
+   * Whether other processes can use the same store. Handlers then encrypt what they send each other, and
    * refuse to start without `requests.stateKeys`.
    *
    * @default {false}

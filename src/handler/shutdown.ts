@@ -12,6 +12,9 @@ import type { HandlerComponents } from "./components.ts";
 /** The time limit for leaving the other nodes, in milliseconds. */
 const LEAVE_MS = 500;
 
+/** The time limit for storing the last responses, in milliseconds. */
+const STORE_MS = 2_500;
+
 /** Closes a handler. Settles soon after `graceMs`, even if tool handlers don't stop. */
 export async function shutDown(
   components: HandlerComponents,
@@ -34,6 +37,7 @@ export async function shutDown(
   });
   for (const session of sessions.live.values()) session.inflight.stopAll("shutdown");
   calls.sessionless.stopAll("shutdown");
+  await storeResponses(components);
   closeStreams(components, () => true);
   // Sessions of a store that no other handler uses end with this one.
   if (!shared) {
@@ -41,6 +45,21 @@ export async function shutDown(
   }
   await leave(components);
   dispose(components, host);
+}
+
+/**
+ * Waits until the log has the last responses. A client that resumes at another node would else be told that
+ * this one is lost, since it leaves the cluster next.
+ */
+async function storeResponses(
+  { backplane, settings: { clock } }: HandlerComponents,
+): Promise<void> {
+  const written = backplane.log.written?.();
+  if (written === undefined) return;
+  const { promise: late, resolve } = Promise.withResolvers<void>();
+  const stop = clock.timer(STORE_MS, resolve);
+  await Promise.race([written, late]);
+  stop();
 }
 
 /** Cancels all waits and leaves the cluster. */

@@ -115,7 +115,7 @@ export type MessageProblem =
   | "misdirected"
   /** Its time differs too much from this node's clock. */
   | "stale"
-  /** Its signature is invalid. */
+  /** No node with the key has sent it, or it was changed since. */
   | "foreign"
   /** It was received before. */
   | "replayed";

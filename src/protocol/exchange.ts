@@ -240,7 +240,7 @@ export interface HostPeers {
   /** The store of tasks that they share, if the handlers' store has one. */
   readonly tasks: TaskStore | undefined;
   /**
-   * Sends a value to the dispatcher at another handler, in a signed message if processes share the store.
+   * Sends a value to the dispatcher at another handler, encrypted if processes share the store.
    *
    * @returns `false` if it has certainly not arrived, and never will
    */

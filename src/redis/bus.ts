@@ -10,8 +10,10 @@ import type { Keys } from "./keys.ts";
 import { integer } from "./replies.ts";
 import type { Subscriber } from "./subscriber.ts";
 
-/** Limits the senders whose last message number is remembered. */
-const MOST_SENDERS = 4_096;
+/** Limits the messages that are remembered, so that each counts once. */
+const MOST_REMEMBERED = 8_192;
+/** Gives the characters at the end of a text that are remembered: more than the tag of a sealed one. */
+const TAIL_CHARS = 32;
 
 /** Configures a {@linkcode RedisBus}. */
 export interface BusInit {
@@ -40,13 +42,13 @@ export class RedisBus implements Bus {
   join(node: string, listener: (text: string) => void): BusMember {
     const { commands, subscriber, keys } = this.#init;
     const member = `${node}/${randomText(8)}`;
-    const newest = new Map<string, number>();
+    const remembered = new Set<string>();
     let number = 0;
     let joined = true;
     const onMessage = (encoded: string) => {
       const message = decode(encoded);
       if (!joined || message === undefined || message.from === member) return;
-      if (!isNewer(newest, message.from, message.number)) return;
+      if (!isNew(remembered, message)) return;
       try {
         listener(message.text);
       } catch {
@@ -98,19 +100,17 @@ function decode(encoded: string): BusMessage | undefined {
 }
 
 /**
- * Tells whether a number is higher than the last one of its sender, and records it. The sender that
- * was heard last is remembered longest.
+ * Tells whether a message arrives for the first time, and remembers it. What is remembered includes the
+ * end of its text, which nobody can guess of a sealed one: a program without the key that publishes in
+ * the name of a node can't keep others from hearing the node.
  */
-function isNewer(newest: Map<string, number>, from: string, number: number): boolean {
-  const last = newest.get(from) ?? 0;
-  if (number <= last) return false;
-  newest.delete(from);
-  newest.set(from, number);
-  if (newest.size > MOST_SENDERS) {
-    for (const oldest of newest.keys()) {
-      newest.delete(oldest);
-      break;
-    }
+function isNew(remembered: Set<string>, { from, number, text }: BusMessage): boolean {
+  const key = `${from}\n${number}\n${text.slice(-TAIL_CHARS)}`;
+  if (remembered.has(key)) return false;
+  remembered.add(key);
+  for (const oldest of remembered) {
+    if (remembered.size <= MOST_REMEMBERED) break;
+    remembered.delete(oldest);
   }
   return true;
 }

@@ -10,20 +10,38 @@ import { foreignData, integer } from "./replies.ts";
 import { LONGEST_MS, script } from "./script.ts";
 
 /**
- * Replaces a document only if it has the expected version; versions rise by one. KEYS is a hash of
- * `version` and `text`. ARGV: time, text, ttl, expected version or an empty string.
+ * Reads the version of a document. What no node writes is no obstacle to the next document: a key of
+ * another type is deleted, and what is no version counts as 0. KEYS is a hash of `version` and `text`.
  */
-const PUT_DOCUMENT = script(`
-local version = tonumber(redis.call('HGET', KEYS[1], 'version') or 0)
+const VERSION = `
+local version = redis.pcall('HGET', KEYS[1], 'version')
+if type(version) == 'table' then
+  redis.call('DEL', KEYS[1])
+  version = false
+end
+version = tonumber(version or 0) or 0
+if not (version >= 0 and version < 2 ^ 53 - 1 and version % 1 == 0) then version = 0 end
+`;
+
+/**
+ * Replaces a document only if it has the expected version; versions rise by one. ARGV: time, text, ttl, expected version or an empty string.
+ */
+const PUT_DOCUMENT = script(
+  VERSION,
+  `
 if ARGV[4] ~= '' and tonumber(ARGV[4]) ~= version then return false end
 redis.call('HSET', KEYS[1], 'version', int(version + 1), 'text', ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
-return int(version + 1)`);
+return int(version + 1)`,
+);
 
 /** Reads a document and extends its life. ARGV: time, ttl. */
-const GET_DOCUMENT = script(`
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
-return redis.call('HMGET', KEYS[1], 'version', 'text')`);
+const GET_DOCUMENT = script(
+  VERSION,
+  `
+if redis.call('PEXPIRE', KEYS[1], ARGV[2]) == 0 then return {false, false} end
+return {int(version), redis.call('HGET', KEYS[1], 'text') or ''}`,
+);
 
 /** Configures {@linkcode RedisDocuments}. */
 export interface DocumentsInit {

@@ -163,6 +163,10 @@ export class RedisEventLog implements EventLog {
     };
   }
 
+  async written(): Promise<void> {
+    await Promise.all([...this.#queues.values()].map((queue) => queue.written()));
+  }
+
   async drop(session: string): Promise<void> {
     await this.#write(session, "x", "");
   }

@@ -35,6 +35,8 @@ export class WriteQueue {
   readonly #idle: () => void;
   readonly #waiting = new Set<Op>();
   #busy = false;
+  /** Called when no operation is left. */
+  #written: (() => void)[] = [];
 
   /**
    * @param commands Gives the time limit
@@ -75,9 +77,18 @@ export class WriteQueue {
     return promise;
   }
 
+  /** Waits until no operation is left. */
+  written(): Promise<void> {
+    if (!this.#busy) return Promise.resolve();
+    return new Promise((resolve) => void this.#written.push(resolve));
+  }
+
   #next(): void {
     this.#busy = this.#waiting.size > 0;
-    if (!this.#busy) return this.#idle();
+    if (!this.#busy) {
+      for (const resolve of this.#written.splice(0)) resolve();
+      return this.#idle();
+    }
     const batch = [...this.#waiting].slice(0, AT_ONCE);
     for (const op of batch) this.#waiting.delete(op);
     this.#write(batch.flatMap(({ args }) => args)).then(

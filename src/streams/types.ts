@@ -125,6 +125,11 @@ export interface EventLog {
   /** Forgets a session's streams and wakes their watchers. */
   drop(session: string): MaybePromise<void>;
   /**
+   * Waits until everything that has been appended or ended is stored or has failed. Never rejects, and
+   * settles within the time limits of those. Optional: a synchronous log needs none.
+   */
+  written?(): Promise<void>;
+  /**
    * Returns the run of a stream that has not ended: the requests that were passed to `open`, without those
    * whose response was appended since; `undefined` if it has none.
    */

@@ -139,9 +139,12 @@ describe("cluster: shared documents", () => {
     await a?.shared.put({ n: 0 });
     const versions = await Promise.all([a?.shared.put({ n: 1 }, 1), b?.shared.put({ n: 2 }, 1)]);
     assert.deepEqual(versions.toSorted(), [2, undefined]);
-    await assert.rejects(a?.shared.put({ text: "x".repeat(1024 * 1024) }) ?? assert.fail(), {
+    // What counts is the JSON, not what is made of it to keep it secret.
+    const longest = 1024 * 1024 - '{"text":""}'.length;
+    await assert.rejects(a?.shared.put({ text: "x".repeat(longest + 1) }) ?? assert.fail(), {
       name: "RangeError",
     });
+    assert.equal(await a?.shared.put({ text: "x".repeat(longest) }), 3);
     await cluster.close();
   });
 
@@ -241,6 +244,48 @@ describe("cluster: documents of strangers", () => {
     await two.shared.put({ allowed: false, again: true });
     await settle();
     assert.deepEqual(one.heard.at(-1)?.value, { allowed: false, again: true });
+    await cluster.close();
+  });
+
+  test("[CLU-9, CLU-12] a document of a stranger counts as the one in whose place it is", async () => {
+    const cluster = new Cluster();
+    const [one, two] = [follow(cluster.add()), follow(cluster.add())];
+    const { documents } = cluster.store.inside;
+    await documents.put("upstreams", "x");
+    await cluster.advance(1_000);
+    assert.equal(await one.shared.put({ n: 0 }, 1), undefined);
+    assert.equal(await one.shared.put({ n: 1 }, 0), 2);
+    await settle();
+    await documents.put("upstreams", "x");
+    await cluster.advance(1_000);
+    assert.equal(await two.shared.put({ n: 2 }, 3), undefined);
+    // Of two nodes that replace the last one that both have applied, one does.
+    const versions = await Promise.all([one.shared.put({ n: 3 }, 2), two.shared.put({ n: 3 }, 2)]);
+    assert.deepEqual(versions.toSorted(), [4, undefined]);
+    await settle();
+    for (const { heard } of [one, two]) assert.deepEqual(heard.at(-1)?.value, { n: 3 });
+    await cluster.close();
+  });
+
+  test("[CLU-12] a document is applied although another text had its version before", async () => {
+    const cluster = new Cluster();
+    const [one, two] = [follow(cluster.add()), follow(cluster.add())];
+    const { documents } = cluster.store.inside;
+    await one.shared.put({ n: 1 });
+    await one.shared.put({ n: 2 });
+    await settle();
+    // Another program puts the first version back, and its number.
+    const { get, put } = documents;
+    let stored = { version: 1, text: "x" };
+    Object.assign(documents, {
+      get: () => stored,
+      put: (_name: string, text: string) =>
+        (stored = { version: stored.version + 1, text }).version,
+    });
+    assert.equal(await one.shared.put({ n: 3 }), 2);
+    await settle();
+    assert.deepEqual(two.heard.at(-1), { value: { n: 3 }, version: 2 });
+    Object.assign(documents, { get, put });
     await cluster.close();
   });
 });

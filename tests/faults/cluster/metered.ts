@@ -157,12 +157,17 @@ export function mostAtOnce(timed: readonly Timed[]): number {
   // What ended in the same millisecond may have made the room.
   const order = { ended: 0, began: 1, spent: 2 };
   const running = new Set<string>();
+  const over = new Set<string>();
   let most = 0;
   for (
     const { what, call } of timed.toSorted((a, b) => a.at - b.at || order[a.what] - order[b.what])
   ) {
-    if (what === "began") running.add(call);
-    if (what === "ended") running.delete(call);
+    // One that began and ended in the same millisecond is over already.
+    if (what === "began" && !over.has(call)) running.add(call);
+    if (what === "ended") {
+      over.add(call);
+      running.delete(call);
+    }
     most = Math.max(most, running.size);
   }
   return most;
