@@ -12,8 +12,8 @@ import type { HandlerComponents } from "./components.ts";
 /** The time limit for leaving the other nodes, in milliseconds. */
 const LEAVE_MS = 500;
 
-/** The time limit for storing the last responses, in milliseconds. */
-const STORE_MS = 2_500;
+/** The time limit for storing the last responses, beyond what is left of the grace time, in milliseconds. */
+const STORE_MS = 400;
 
 /** Closes a handler. Settles soon after `graceMs`, even if tool handlers don't stop. */
 export async function shutDown(
@@ -23,6 +23,7 @@ export async function shutDown(
   graceMs: number,
 ): Promise<void> {
   const { calls, streams, sessions, cluster, settings: { clock, shared } } = components;
+  const deadline = clock.now() + graceMs;
   calls.closing = streams.closing = sessions.closing = true;
   // Clients can reconnect server-to-client streams elsewhere; running requests may still finish here.
   closeStreams(components, (stream) => stream === SERVER_STREAM);
@@ -37,7 +38,7 @@ export async function shutDown(
   });
   for (const session of sessions.live.values()) session.inflight.stopAll("shutdown");
   calls.sessionless.stopAll("shutdown");
-  await storeResponses(components);
+  await storeResponses(components, deadline);
   closeStreams(components, () => true);
   // Sessions of a store that no other handler uses end with this one.
   if (!shared) {
@@ -53,12 +54,14 @@ export async function shutDown(
  */
 async function storeResponses(
   { backplane, settings: { clock } }: HandlerComponents,
+  deadline: number,
 ): Promise<void> {
-  const written = backplane.log.written?.();
-  if (written === undefined) return;
+  const { log } = backplane;
+  if (log.written === undefined) return;
   const { promise: late, resolve } = Promise.withResolvers<void>();
-  const stop = clock.timer(STORE_MS, resolve);
-  await Promise.race([written, late]);
+  const stop = clock.timer(Math.max(0, deadline - clock.now()) + STORE_MS, resolve);
+  // Streams end once their responses are there: that is a second round.
+  for (let round = 0; round < 2; round++) await Promise.race([log.written(), late]);
   stop();
 }
 

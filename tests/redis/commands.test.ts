@@ -142,6 +142,23 @@ describe("WriteQueue", () => {
   );
 
   test(
+    "[END-1, ROL-2] written() waits for what is on its way and for what waits behind it",
+    awake(async () => {
+      const { answers, line: writes } = line();
+      await writes.written();
+      const numbers = ["x", "y"].map((data) => writes.add("r", "s", data));
+      let done = false;
+      const written = writes.written().then(() => void (done = true));
+      answers[0]?.([1]);
+      await flush();
+      assert.equal(done, false);
+      answers[1]?.([2]);
+      await written;
+      assert.deepEqual(await Promise.all(numbers), [1, 2]);
+    }),
+  );
+
+  test(
     "[CLU-8] what waits too long fails and is not written",
     awake(async () => {
       const { batches, answers, line: writes } = line(50);

@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { createMcpHandler } from "../../src/handler/handler.ts";
 import type { McpHandlerOptions } from "../../src/handler/types.ts";
 import { memoryStore } from "../../src/cluster/memory_store.ts";
+import type { Store } from "../../src/cluster/types.ts";
 import { FaultyStore } from "../faults/faulty_store.ts";
 import { FakeClock, flush } from "../support/clock.ts";
 import { settle } from "../support/settle.ts";
@@ -259,6 +260,58 @@ describe("END: close()", () => {
     assert.equal(logData(await again.message()), "elsewhere");
     assert.deepEqual(first.stub.ended, []);
     await second.handler.close();
+  });
+});
+
+describe("END: leaving a shared store", () => {
+  /** A handler whose store says when it is left, and stores responses when a gate opens. */
+  function storing() {
+    const steps: string[] = [];
+    const stored = new Gate<void>();
+    const inner = memoryStore();
+    const store: Store = {
+      ...inner,
+      shared: true,
+      open(settings) {
+        const { log, nodes, ...others } = inner.open(settings);
+        const leave = nodes.leave.bind(nodes);
+        const written = () => stored.promise.then(() => void steps.push("stored"));
+        return {
+          ...others,
+          log: Object.assign(log, { written }),
+          nodes: Object.assign(nodes, {
+            leave: (id: string) => {
+              steps.push("left");
+              return leave(id);
+            },
+          }),
+        };
+      },
+    };
+    const keys = { requests: { stateKeys: ["a secret of a test that is long enough for it"] } };
+    return { ...endpoint({ store, ...keys }), steps, stored };
+  }
+
+  test("[END-1, ROL-2] a node leaves the others when the store has its responses", async () => {
+    const { handler, steps, stored } = storing();
+    await initialize(handler);
+    const closed = handler.close({ graceMs: 10_000 });
+    await settle();
+    assert.equal(steps.length, 0);
+    stored.open();
+    await soon(closed);
+    assert.deepEqual(steps.slice(0, 3), ["stored", "stored", "left"]);
+  });
+
+  test("[END-1] a store that never has them is left soon after the grace time", async () => {
+    const { handler, clock, steps } = storing();
+    await initialize(handler);
+    const closed = handler.close({ graceMs: 1_000 });
+    await clock.advance(1_399);
+    assert.equal(steps.length, 0);
+    await clock.advance(1);
+    await soon(closed);
+    assert.ok(steps.includes("left"));
   });
 });
 
