@@ -21,6 +21,7 @@ const GAPS: Readonly<Record<StackName, readonly Gap[]>> = {
   "node-http": [["is for HTTP alone, on Node"]],
   "mooring": [],
   "mooring-hosted": [["is the same but over HTTP"]],
+  "mooring-observed": [["is the same but over HTTP"]],
   "time-tools": [["is for comparing languages alone"]],
   "checks": [["does nothing but calls and the beginning of sessions"]],
   "sdk-v1": [...PER_SESSION, ["does not speak 2026-07-28", ["modern"]]],

@@ -26,7 +26,10 @@ import type { StackName } from "./stacks/mod.ts";
 const CONNECTIONS = 64;
 const WARM_UP_MS = 5_000;
 const SLICE_MS = 250;
-/** The part of the most that a server can answer at which its latency is measured. */
+/**
+ * The part of the most that a server can answer at which its latency is measured, or of the most that the
+ * floor can where that is less.
+ */
 const LOAD = 0.8;
 const LOADED_SLICES = 4;
 
@@ -55,7 +58,10 @@ interface Row {
   readonly spread: number;
   /** Calls per second, as a share of the floor's. */
   readonly rate: number;
-  /** The 99th percentile of the latency at 80 % of the server's own rate, as a multiple of the floor's. */
+  /**
+   * The 99th percentile of the latency at 80 % of the server's rate, or of the floor's if that is lower, as a
+   * multiple of the floor's.
+   */
   readonly p99: number;
   /** Microseconds of processor time for a call. */
   readonly us: number;
@@ -79,6 +85,7 @@ const FLOORS: Readonly<Record<Runtime, Entrant>> = {
 const HOSTED: Entrant = ["Mooring inside @hono/node-server", "mooring-hosted"];
 const MOORING: Entrant = ["Mooring", "mooring"];
 const MODERN: Entrant = ["Mooring, 2026-07-28", "mooring", "modern"];
+const OBSERVED: Entrant = ["Mooring with `onEvent`", "mooring-observed"];
 const RIVAL: Entrant = ["mcp-lite", "mcp-lite"];
 
 function entrants(runtime: Runtime, ladder: boolean): readonly Entrant[] {
@@ -90,8 +97,8 @@ function entrants(runtime: Runtime, ladder: boolean): readonly Entrant[] {
     });
     return [floor, ...rungs, ...runtime === "node" ? [HOSTED] : [], MOORING];
   }
-  if (runtime !== "node") return [floor, MOORING, MODERN, RIVAL];
-  return [floor, ["bare node:http", "node-http"], MOORING, MODERN, HOSTED, RIVAL];
+  if (runtime !== "node") return [floor, MOORING, OBSERVED, MODERN, RIVAL];
+  return [floor, ["bare node:http", "node-http"], MOORING, OBSERVED, MODERN, HOSTED, RIVAL];
 }
 
 async function lanesOf(runtime: Runtime, ladder: boolean): Promise<Lane[]> {
@@ -206,7 +213,8 @@ async function measure(lanes: readonly Lane[], headers: Headers, slices: number)
   }
   for (let slice = 0; slice < LOADED_SLICES; slice++) {
     for (const [server, sum] of sums.entries()) {
-      const perSecond = median(sum.rates) * LOAD;
+      const most = Math.min(median(sum.rates), median(sums[0]?.rates ?? sum.rates));
+      const perSecond = most * LOAD;
       sum.p99.push((await order({ server, ms: SLICE_MS * 4, perSecond })).p99);
     }
   }

@@ -15,6 +15,7 @@ export const TITLES: Readonly<Record<StackName, string>> = {
   "node-http": "bare node:http",
   "mooring": "Mooring",
   "mooring-hosted": "Mooring, hosted",
+  "mooring-observed": "Mooring, observed",
   "time-tools": "Mooring, time tools",
   "checks": "checks alone",
   "sdk-v1": "SDK v1",

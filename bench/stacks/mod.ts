@@ -11,6 +11,7 @@ const STACKS = {
   "node-http": async () => (await import("./node_http.ts")).nodeHttp,
   "mooring": async () => (await import("./mooring.ts")).mooring,
   "mooring-hosted": async () => (await import("./mooring.ts")).mooringHosted,
+  "mooring-observed": async () => (await import("./mooring.ts")).mooringObserved,
   "time-tools": async () => (await import("./time_tools.ts")).timeTools,
   "checks": async () => (await import("./checks.ts")).checks,
   "sdk-v1": async () => (await import("./sdk_v1.ts")).sdkV1,

@@ -70,9 +70,10 @@ function make(init: StackInit): Stack {
   return makeObserved(init, {});
 }
 
-async function listen(init: StackInit): Promise<Listening> {
+async function listen(init: StackInit, observers: Observers = {}): Promise<Listening> {
   const { serve } = await adapter();
-  return await serve(serverOf(init), { ...optionsOf(init), port: 0, signals: false });
+  const options = { ...optionsOf(init), ...observers };
+  return await serve(serverOf(init), { ...options, port: 0, signals: false });
 }
 
 /** What serves on this runtime: each has an adapter of its own, which only that runtime can load. */
@@ -89,10 +90,18 @@ export const mooringHosted: StackModule = {
   make,
 };
 
+/** Mooring, with a function that gets every event. */
+export const mooringObserved: StackModule = {
+  title: "Mooring, observed",
+  kinds: ["http"],
+  make: (init) => makeObserved(init, { onEvent() {} }),
+  listen: (init) => listen(init, { onEvent() {} }),
+};
+
 /** Mooring. */
 export const mooring: StackModule = {
   title: "Mooring",
   kinds: KIND_NAMES,
   make,
-  listen,
+  listen: (init) => listen(init),
 };
