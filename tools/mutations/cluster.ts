@@ -263,7 +263,7 @@ export const CLUSTER: FaultsByFile = {
     tests: [SHARED, "wire/cluster_outage.test.ts", "wire/shared_store.test.ts"],
     faults: [
       ["CLU-9", "    this.#init.announce(this.#name);\n", ""],
-      ["CLU-9", "if (version === this.#version) return;", ""],
+      ["CLU-9", "if (version === this.#last?.version && text === this.#last.text) return;", ""],
       ["CLU-9", "while (this.#again) {", "if (this.#again) {"],
       ["CLU-9", "      if (this.#applied.size > 0) this.#arm();\n", ""],
       ["CLU-9", "    this.refresh(name);\n    this.#arm();", "    this.#arm();"],
