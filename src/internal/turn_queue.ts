@@ -14,7 +14,7 @@ const MOST_IN_A_ROW = 16;
 /** The number of rows of one after which work is taken to come one at a time. */
 const ROWS_ALONE = 8;
 /** Of work that comes one at a time, one in so many waits, to notice when more comes together. */
-const PROBE_EVERY = 16;
+const PROBE_EVERY = 64;
 
 /**
  * Gathers what became ready in one turn of the event loop, and lets it continue in order at the end of
