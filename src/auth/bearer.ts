@@ -43,8 +43,10 @@ export interface BearerOptions {
   readonly requiredScopes?: readonly string[];
 }
 
+/** The scheme before the token (RFC 6750 §2.1). */
+const SCHEME = "bearer ";
 /** Matches an Authorization header with a token (RFC 6750 §2.1). */
-const BEARER = /^bearer +([A-Za-z0-9\-._~+/]+=*) *$/i;
+const BEARER = /^bearer +[A-Za-z0-9\-._~+/]+=* *$/i;
 /** The maximum number of characters of an Authorization header. */
 const MAX_LENGTH = 16 * 1024;
 
@@ -87,14 +89,11 @@ export function bearer(options: BearerOptions): Authenticate {
 
 /** Reads the token from a request. */
 function tokenOf({ headers }: RequestHead, required: readonly string[]): string {
-  const header = headers.get(HeaderName.Authorization);
-  if (header === null || !/^bearer(?: |$)/i.test(header)) {
-    const challenge = bearerChallenge({ scopes: required });
-    throw new Unauthorized("Send a bearer token as the Authorization header", { challenge });
-  }
-  const [, token] = header.length > MAX_LENGTH ? [] : BEARER.exec(header) ?? [];
-  if (token === undefined) throw invalidToken("Send a well-formed token", required);
-  return token;
+  const header = headers.get(HeaderName.Authorization) ?? "";
+  if (header.length <= MAX_LENGTH && BEARER.test(header)) return header.slice(SCHEME.length).trim();
+  if (/^bearer(?: |$)/i.test(header)) throw invalidToken("Send a well-formed token", required);
+  const challenge = bearerChallenge({ scopes: required });
+  throw new Unauthorized("Send a bearer token as the Authorization header", { challenge });
 }
 
 function admit(principal: Principal | null | undefined, required: readonly string[]): Principal {

@@ -35,7 +35,8 @@ export function impliedScopes(given: ImpliedScopes = {}): ReadonlyMap<string, re
 /** Tells whether a principal has all of the scopes. */
 export function hasScopes({ scopes: granted }: Principal, needed: readonly string[]): boolean {
   // Applications may break the type: a string has `includes` too, which would match a part of a scope.
-  return needed.every((scope) => Array.isArray(granted) && granted.includes(scope));
+  return needed.length === 0 ||
+    needed.every((scope) => Array.isArray(granted) && granted.includes(scope));
 }
 
 /**

@@ -8,11 +8,11 @@
 
 import type { RequestHead } from "../http/inbound.ts";
 
-/** A view of headers, without those whose name has an underscore. */
-class HyphenHeaders implements Headers {
-  readonly #headers: Headers;
+/** A view of headers that are read one at a time, without those whose name has an underscore. */
+class VisibleHeaders {
+  readonly #headers: RequestHead["headers"];
 
-  constructor(headers: Headers) {
+  constructor(headers: RequestHead["headers"]) {
     this.#headers = headers;
   }
 
@@ -22,6 +22,16 @@ class HyphenHeaders implements Headers {
 
   has(name: string): boolean {
     return !isHiddenHeader(name) && this.#headers.has(name);
+  }
+}
+
+/** A view of all headers, without those whose name has an underscore. */
+class HyphenHeaders extends VisibleHeaders implements Headers {
+  readonly #headers: Headers;
+
+  constructor(headers: Headers) {
+    super(headers);
+    this.#headers = headers;
   }
 
   getSetCookie(): string[] {
@@ -97,16 +107,28 @@ export function dropUnderscoreHeaders(request: Request): Request {
   return request;
 }
 
+/** The head of a request, which reads the URL only if it is asked for. */
+class VisibleHead implements RequestHead {
+  readonly headers: RequestHead["headers"];
+  readonly #head: RequestHead;
+
+  constructor(head: RequestHead) {
+    this.#head = head;
+    this.headers = new VisibleHeaders(head.headers);
+  }
+
+  get method(): string {
+    return this.#head.method;
+  }
+
+  get url(): string {
+    return this.#head.url;
+  }
+}
+
 /** Returns the head of a request with the same headers hidden. Leaves the request as it is. */
-export function visibleHead({ method, url, headers }: RequestHead): RequestHead {
-  return {
-    method,
-    url,
-    headers: {
-      get: (name) => isHiddenHeader(name) ? null : headers.get(name),
-      has: (name) => !isHiddenHeader(name) && headers.has(name),
-    },
-  };
+export function visibleHead(head: RequestHead): RequestHead {
+  return new VisibleHead(head);
 }
 
 /** Matches headers that stay visible: a tool's arguments may have any name. */

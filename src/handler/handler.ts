@@ -200,7 +200,8 @@ async function answer<T>(
     }
     if (reply === undefined && inbound.method === "POST") {
       const body = await gates.readBody(inbound);
-      await arrived.next();
+      const turn = arrived.next();
+      if (turn !== undefined) await turn;
       reply = gates.passBody(inbound, body);
     }
     if (reply === undefined) {

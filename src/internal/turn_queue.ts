@@ -4,7 +4,6 @@
  * @module
  */
 import { afterTurn } from "./end_of_turn.ts";
-import type { MaybePromise } from "./types.ts";
 
 /**
  * The most work that runs in a row. What its first part sends leaves when its last part has run: a
@@ -16,6 +15,14 @@ const ROWS_ALONE = 8;
 /** Of work that comes one at a time, one in so many waits, to notice when more comes together. */
 const PROBE_EVERY = 64;
 
+/** Works that continue one after the other. */
+class Row {
+  /** Resolves at their turn. */
+  readonly turn = Promise.withResolvers<void>();
+  /** The number of works. */
+  length = 0;
+}
+
 /**
  * Gathers what became ready in one turn of the event loop, and lets it continue in order at the end of
  * the turn.
@@ -26,8 +33,8 @@ const PROBE_EVERY = 64;
  * time there is nothing to gain, and most of them don't wait.
  */
 export class TurnQueue {
-  #waiting: (() => void)[] = [];
-  #scheduled = false;
+  /** The rows that wait, the next one first. Only the last has room. */
+  readonly #rows: Row[] = [];
   /** The number of rows of one since the last row of more. */
   #alone = 0;
   /** The number of works that didn't wait since the last row. */
@@ -41,34 +48,29 @@ export class TurnQueue {
 
   /**
    * Waits for the end of the turn, or for that of a later one if much is waiting. A promise rather than a
-   * callback: what awaits it continues in its own asynchronous context.
+   * callback: what awaits it continues in its own asynchronous context. A row shares one.
    *
    * @returns `undefined` for work that need not wait
    */
-  next(): MaybePromise<undefined> {
+  next(): Promise<void> | undefined {
     if (this.#perRequest) return undefined;
-    // What is waiting is not overtaken.
-    if (!this.#scheduled && this.#alone >= ROWS_ALONE && ++this.#passed < PROBE_EVERY) {
-      return undefined;
+    let row = this.#rows.at(-1);
+    if (row === undefined) {
+      // What is waiting is not overtaken.
+      if (this.#alone >= ROWS_ALONE && ++this.#passed < PROBE_EVERY) return undefined;
+      afterTurn(() => this.#run());
     }
-    return new Promise((resolve) => {
-      this.#waiting.push(() => resolve(undefined));
-      if (!this.#scheduled) this.#schedule();
-    });
-  }
-
-  #schedule(): void {
-    this.#scheduled = true;
-    afterTurn(() => this.#run());
+    if (row === undefined || row.length === MOST_IN_A_ROW) this.#rows.push(row = new Row());
+    row.length++;
+    return row.turn.promise;
   }
 
   #run(): void {
-    const row = this.#waiting;
-    this.#waiting = row.splice(MOST_IN_A_ROW);
-    this.#scheduled = false;
+    const row = this.#rows.shift();
+    if (row === undefined) return;
     this.#passed = 0;
     this.#alone = row.length === 1 ? this.#alone + 1 : 0;
-    if (this.#waiting.length > 0) this.#schedule();
-    for (const resolve of row) resolve();
+    if (this.#rows.length > 0) afterTurn(() => this.#run());
+    row.turn.resolve();
   }
 }

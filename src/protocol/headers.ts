@@ -8,17 +8,14 @@ import { clip } from "../internal/quote.ts";
 import { isObject, type JsonObject } from "./jsonrpc.ts";
 import { nameParam } from "./methods.ts";
 
-/**
- * Lists header names. They are case-insensitive, but Deno's `Headers.get` is faster for the registered
- * spelling of a common name.
- */
+/** Lists header names, in lower case: the form in which hosts keep them and find them fastest. */
 export const HeaderName = {
-  Accept: "Accept",
-  Authorization: "Authorization",
+  Accept: "accept",
+  Authorization: "authorization",
   ContentLength: "content-length",
-  ContentType: "Content-Type",
-  Host: "Host",
-  Origin: "Origin",
+  ContentType: "content-type",
+  Host: "host",
+  Origin: "origin",
   SessionId: "mcp-session-id",
   ProtocolVersion: "mcp-protocol-version",
   LastEventId: "last-event-id",
