@@ -24,6 +24,7 @@ const GAPS: Readonly<Record<StackName, readonly Gap[]>> = {
   "mooring-observed": [["is the same but over HTTP"]],
   "time-tools": [["is for comparing languages alone"]],
   "checks": [["does nothing but calls and the beginning of sessions"]],
+  "sketch": [["is compared over HTTP alone"]],
   "sdk-v1": [...PER_SESSION, ["does not speak 2026-07-28", ["modern"]]],
   "sdk-v2": [["makes a server for each request and has no sessions"]],
   "sdk-v2-sessions": [...PER_SESSION, ["2026-07-28 has no sessions: see SDK v2", ["modern"]]],

@@ -20,7 +20,7 @@ import type { ToolCall } from "./messages.ts";
 import { namesIn } from "./options.ts";
 import { median, spreadOf } from "./pairs.ts";
 import { Subordinate } from "./process.ts";
-import { type Rung, RUNG_TITLES, RUNGS } from "./stacks/ladder.ts";
+import { hasSessions, type Rung, RUNG_TITLES, RUNGS } from "./stacks/ladder.ts";
 import type { StackName } from "./stacks/mod.ts";
 
 const CONNECTIONS = 64;
@@ -82,23 +82,27 @@ const FLOORS: Readonly<Record<Runtime, Entrant>> = {
   bun: ["Bun.serve", "floor"],
   node: ["@hono/node-server", "floor"],
 };
-const HOSTED: Entrant = ["Mooring inside @hono/node-server", "mooring-hosted"];
+const HOSTED: Readonly<Record<Runtime, Entrant>> = {
+  deno: ["Mooring inside Deno.serve", "mooring-hosted"],
+  bun: ["Mooring inside Bun.serve", "mooring-hosted"],
+  node: ["Mooring inside @hono/node-server", "mooring-hosted"],
+};
 const MOORING: Entrant = ["Mooring", "mooring"];
 const MODERN: Entrant = ["Mooring, 2026-07-28", "mooring", "modern"];
 const OBSERVED: Entrant = ["Mooring with `onEvent`", "mooring-observed"];
 const RIVAL: Entrant = ["mcp-lite", "mcp-lite"];
+const SKETCH: Entrant = ["a sketch with the same checks", "sketch", "session"];
 
 function entrants(runtime: Runtime, ladder: boolean): readonly Entrant[] {
   const floor = FLOORS[runtime];
   if (ladder) {
     const rungs = RUNGS.map((rung): Entrant => {
-      const as = rung === "row" || rung === "head" ? "floor" : "session";
-      return [RUNG_TITLES[rung], "floor", as, rung];
+      return [RUNG_TITLES[rung], "floor", hasSessions(rung) ? "session" : "floor", rung];
     });
-    return [floor, ...rungs, ...runtime === "node" ? [HOSTED] : [], MOORING];
+    return [floor, ...rungs, HOSTED[runtime], MOORING, SKETCH];
   }
   if (runtime !== "node") return [floor, MOORING, OBSERVED, MODERN, RIVAL];
-  return [floor, ["bare node:http", "node-http"], MOORING, OBSERVED, MODERN, HOSTED, RIVAL];
+  return [floor, ["bare node:http", "node-http"], MOORING, OBSERVED, MODERN, HOSTED.node, RIVAL];
 }
 
 async function lanesOf(runtime: Runtime, ladder: boolean): Promise<Lane[]> {
@@ -193,7 +197,10 @@ interface Sum {
   readonly p99: number[];
 }
 
-async function measure(lanes: readonly Lane[], headers: Headers, slices: number): Promise<Sum[]> {
+async function measure(
+  lanes: readonly Lane[],
+  { headers, slices, ladder }: Options,
+): Promise<Sum[]> {
   const init: LoadInit = {
     connections: CONNECTIONS,
     headers,
@@ -211,7 +218,7 @@ async function measure(lanes: readonly Lane[], headers: Headers, slices: number)
       sums[server]?.rates.push(requests / ms * 1000);
     }
   }
-  for (let slice = 0; slice < LOADED_SLICES; slice++) {
+  for (let slice = 0; slice < (ladder ? 0 : LOADED_SLICES); slice++) {
     for (const [server, sum] of sums.entries()) {
       const most = Math.min(median(sum.rates), median(sums[0]?.rates ?? sum.rates));
       const perSecond = most * LOAD;
@@ -223,24 +230,24 @@ async function measure(lanes: readonly Lane[], headers: Headers, slices: number)
 
 /** Takes the figures of a runtime, each beside the first lane in the same slice. */
 async function tableFor(runtime: Runtime, options: Options): Promise<Table> {
-  const { headers, languages, ladder, passes, slices } = options;
+  const { headers, languages, ladder, passes } = options;
   const pairs = new Map<string, { cpu: number[]; rate: number[]; p99: number[]; us: number[] }>();
   for (let pass = 0; pass < passes; pass++) {
     const lanes = languages ? await languageLanes(runtime) : await lanesOf(runtime, ladder);
     try {
       if (languages) { for (const { pid } of lanes) await pin(pid); }
-      const sums = await measure(lanes, headers, slices);
+      const sums = await measure(lanes, options);
       const [floor] = sums;
       for (const [i, { title }] of lanes.entries()) {
         const sum = sums[i];
         if (sum === undefined || floor === undefined) continue;
         const row = pairs.get(title) ?? { cpu: [], rate: [], p99: [], us: [] };
         pairs.set(title, row);
-        // A tick is 4 % of a slice: what counts is the sum of a pass.
-        row.cpu.push(total(floor.us) / total(sum.us));
-        row.us.push(total(sum.us) / sum.us.length);
+        // Other programs slow single slices down, so the middle one of the pairs counts.
+        row.cpu.push(...sum.us.map((us, n) => (floor.us[n] ?? NaN) / us));
+        row.us.push(...sum.us);
         row.rate.push(...sum.rates.map((rate, n) => rate / (floor.rates[n] ?? NaN)));
-        row.p99.push(median(sum.p99) / median(floor.p99));
+        if (!ladder) row.p99.push(median(sum.p99) / median(floor.p99));
       }
     } finally {
       await Promise.all(lanes.map((lane) => lane[Symbol.asyncDispose]()));
@@ -267,16 +274,14 @@ async function pin(pid: number): Promise<void> {
   if (code !== 0) throw new Error("Install taskset (util-linux), which pins servers to one core");
 }
 
-function total(numbers: readonly number[]): number {
-  return numbers.reduce((sum, number) => sum + number, 0);
-}
-
 /** Writes the figures as a table of Markdown. */
 function markdownOf({ runtime, headers, rows }: Table): string {
   const percent = (share: number) => `${(share * 100).toFixed(0)} %`;
-  const lines = rows.map(({ title, perCpu, rate, p99, us }) =>
-    `| ${title} | ${percent(perCpu)} | ${percent(rate)} | × ${p99.toFixed(2)} | ${us.toFixed(1)} |`
-  );
+  const lines = rows.map(({ title, perCpu, spread, rate, p99, us }) => {
+    const latency = Number.isNaN(p99) ? "–" : `× ${p99.toFixed(2)}`;
+    const share = `${percent(perCpu)} ± ${(spread * 100).toFixed(0)} %`;
+    return `| ${title} | ${share} | ${percent(rate)} | ${latency} | ${us.toFixed(1)} |`;
+  });
   return [
     `| ${runtime}, ${headers} headers | calls per CPU second | calls per second | p99 at 80 % load | µs per call |`,
     "| --- | ---: | ---: | ---: | ---: |",

@@ -18,6 +18,7 @@ export const TITLES: Readonly<Record<StackName, string>> = {
   "mooring-observed": "Mooring, observed",
   "time-tools": "Mooring, time tools",
   "checks": "checks alone",
+  "sketch": "sketch",
   "sdk-v1": "SDK v1",
   "sdk-v2": "SDK v2",
   "sdk-v2-sessions": "SDK v2, sessions",

@@ -14,6 +14,7 @@ const STACKS = {
   "mooring-observed": async () => (await import("./mooring.ts")).mooringObserved,
   "time-tools": async () => (await import("./time_tools.ts")).timeTools,
   "checks": async () => (await import("./checks.ts")).checks,
+  "sketch": async () => (await import("./sketch.ts")).sketch,
   "sdk-v1": async () => (await import("./sdk_v1.ts")).sdkV1,
   "sdk-v2": async () => (await import("./sdk_v2.ts")).sdkV2,
   "sdk-v2-sessions": async () => (await import("./sdk_v2_sessions.ts")).sdkV2Sessions,

@@ -1,6 +1,6 @@
 /**
- * The way from the floor to Mooring in steps: each rung does what the one before it does, and one thing
- * more. The difference between two rungs is what that thing costs.
+ * The least that checks and bounds a session's calls as Mooring does: one function for one kind of request,
+ * without streams, tasks, middleware, events or other nodes.
  *
  * @module
  */
@@ -17,21 +17,6 @@ const VERSION = "2025-11-25";
 const MOST_BYTES = 1_048_576;
 const JSON_HEADERS = { "content-type": "application/json" };
 
-/** The rungs above the floor, the lowest first. */
-export const RUNGS = ["row", "head", "session", "schema", "bounds"] as const;
-
-/** The name of a rung. */
-export type Rung = typeof RUNGS[number];
-
-/** What each rung adds to the one before it. */
-export const RUNG_TITLES: Readonly<Record<Rung, string>> = {
-  row: "+ what arrives together in a row",
-  head: "+ origin, method, media types, length",
-  session: "+ token, session, owner, version",
-  schema: "+ JSON-RPC envelope, zod",
-  bounds: "+ shares, body budget, time limits, cancellation",
-};
-
 interface Message {
   readonly jsonrpc?: unknown;
   readonly id?: unknown;
@@ -47,53 +32,45 @@ interface Session {
 
 const owners = new Map(PRINCIPALS.map(({ id, authorization }) => [authorization, id]));
 
-/** The state of a server, and the steps of its rung. */
-class Ladder implements Stack {
+class Sketch implements Stack {
   readonly #tools: ReadonlyMap<string, Tool>;
   readonly #sessions = new Map<string, Session>();
   readonly #row = new TurnQueue();
   readonly #slots = new Slots(1_000, 100);
   readonly #bodies = new DelayLine(systemClock, 30_000);
   readonly #running = new Map<string, Set<unknown>>();
-  readonly #level: number;
   #held = 0;
 
-  constructor({ tools }: StackInit, rung: Rung) {
+  constructor({ tools }: StackInit) {
     this.#tools = new Map(toolsFor(tools).map((tool) => [tool.name, tool]));
-    this.#level = RUNGS.indexOf(rung);
   }
 
   async answer(request: Request): Promise<Response> {
-    const level = this.#level;
-    if (level >= 1 && !passesHead(request)) return refused();
+    if (!passesHead(request)) return refused();
     const text = await this.#read(request);
     await this.#row.next();
     const message: Message = JSON.parse(text);
     const { id, method, params } = message;
     const { headers } = request;
-    const owner = level >= 2 ? owners.get(headers.get("Authorization") ?? "") : "";
+    const owner = owners.get(headers.get("authorization") ?? "");
     if (owner === undefined) return refused();
     if (method === "initialize") return this.#begin(message, owner);
     if (method !== "tools/call") return new Response(null, { status: 202 });
-    const session = headers.get("Mcp-Session-Id") ?? "";
-    if (level >= 2 && !this.#passesSession(session, owner, request)) return refused();
-    if (level >= 3 && !passesEnvelope(message)) return refused();
+    const session = headers.get("mcp-session-id") ?? "";
+    if (!this.#passesSession(session, owner, request) || !passesEnvelope(message)) return refused();
     const tool = this.#tools.get(String(params?.name));
-    if (tool === undefined) return refused();
-    const args = level >= 3 ? tool.input.safeParse(params?.arguments) : undefined;
-    if (args?.success === false) return refused();
-    const run = () => tool.run(args === undefined ? params?.arguments : args.data, () => {});
-    const said = level >= 4 ? this.#runBounded(session, owner, id, run) : run();
+    const args = tool?.input.safeParse(params?.arguments);
+    if (tool === undefined || args?.success !== true) return refused();
+    const said = this.#runBounded(session, owner, id, () => tool.run(args.data, () => {}));
     if (said === undefined) return refused();
     const result = textResult(typeof said === "string" ? said : await said);
     const json = JSON.stringify({ jsonrpc: "2.0", id, result });
     return new Response(json, { headers: JSON_HEADERS });
   }
 
-  /** Reads the body; from a budget and within a time where there are bounds. */
+  /** Reads the body from a budget, within a time. */
   async #read(request: Request): Promise<string> {
-    if (this.#level < 4) return await request.text();
-    const bytes = Number(request.headers.get("Content-Length"));
+    const bytes = Number(request.headers.get("content-length"));
     this.#held += bytes;
     const wait = this.#bodies.add(() => {});
     try {
@@ -107,7 +84,7 @@ class Ladder implements Stack {
   #passesSession(id: string, owner: string, { headers }: Request): boolean {
     const session = this.#sessions.get(id);
     if (session?.owner !== owner) return false;
-    if (headers.get("MCP-Protocol-Version") !== session.version) return false;
+    if (headers.get("mcp-protocol-version") !== session.version) return false;
     session.usedAt = Date.now();
     return true;
   }
@@ -136,11 +113,11 @@ class Ladder implements Stack {
 }
 
 function passesHead({ method, headers }: Request): boolean {
-  const origin = headers.get("Origin");
+  const origin = headers.get("origin");
   if (origin !== null && origin !== ORIGIN) return false;
-  if (method !== "POST" || headers.get("Content-Type") !== "application/json") return false;
-  if (headers.get("Accept")?.includes("application/json") !== true) return false;
-  return Number(headers.get("Content-Length") ?? NaN) <= MOST_BYTES;
+  if (method !== "POST" || headers.get("content-type") !== "application/json") return false;
+  if (headers.get("accept")?.includes("application/json") !== true) return false;
+  return Number(headers.get("content-length") ?? NaN) <= MOST_BYTES;
 }
 
 function passesEnvelope({ jsonrpc, id, method, params }: Message): boolean {
@@ -153,14 +130,12 @@ function refused(): Response {
   return new Response(null, { status: 400 });
 }
 
-/** Returns one rung. */
-export function rungOf(name: Rung): StackModule {
-  return {
-    title: RUNG_TITLES[name],
-    kinds: ["http"],
-    make: (init) => {
-      const ladder = new Ladder(init, name);
-      return { answer: (request) => ladder.answer(request) };
-    },
-  };
-}
+/** The sketch. */
+export const sketch: StackModule = {
+  title: "sketch",
+  kinds: [],
+  make: (init) => {
+    const made = new Sketch(init);
+    return { answer: (request) => made.answer(request) };
+  },
+};
