@@ -108,9 +108,8 @@ export class Inbound {
     this.source = source;
     this.context = context;
     this.method = source.method;
-    const { headers } = source;
-    // On Deno, `has` loads all headers at once, where each `get` would fetch its own.
-    this.origin = headers.has(HeaderName.Origin) ? headers.get(HeaderName.Origin) : null;
+    // Not `has`, for which Deno reads all headers.
+    this.origin = source.headers.get(HeaderName.Origin);
   }
 
   /** The user of this machine that the request comes from; see `Exchange.localPeer`. */

@@ -279,6 +279,32 @@ describe("a server that is served alone", () => {
     await handler.close();
   });
 
+  test("[GTW-12] its handlers close the server's stream, which the client resumes", async () => {
+    const events: McpEvent[] = [];
+    const handler = createMcpHandler(sdk(aloneServer), {
+      onEvent: (event) => void events.push(event),
+      streams: { retryMs: 1 },
+    });
+    const resumedAfter: (string | null)[] = [];
+    const { client, until } = await connected((request) => {
+      if (request.method === "GET") resumedAfter.push(request.headers.get("last-event-id"));
+      return handler(request);
+    });
+    const call = (name: string) => soon(client.callTool({ name, arguments: {} }), name);
+    const streams = (type: McpEvent["type"]) => events.filter((event) => event.type === type);
+    while (streams("stream-opened").length === 0) await call("plain");
+    await call("close server stream");
+    const [closed] = streams("stream-closed");
+    assert.ok(closed?.type === "stream-closed" && closed.reason === "released");
+    // What is sent meanwhile is not lost.
+    await call("later");
+    await until("acme/later", 1);
+    assert.equal(resumedAfter.length, 2);
+    assert.match(String(resumedAfter[1]), /^s\.\d+$/);
+    await client.close();
+    await handler.close();
+  });
+
   test("[GTW-12] log messages below the level aren't passed on, even if the server sends them", async () => {
     const handler = createMcpHandler(sdk(aloneServer));
     const seen = await connected(handler);

@@ -89,6 +89,8 @@ export function aloneServer(): Server {
       return said({ found, steps });
     }
     if (name === "close") extra.closeSSEStream?.();
+    if (name === "close server stream") extra.closeStandaloneSSEStream?.();
+    if (name === "later") await server.notification(notification("acme/later", { n: 1 }));
     if (name === "session") {
       return said({ id: extra.sessionId, close: extra.closeSSEStream !== undefined });
     }
