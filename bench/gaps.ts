@@ -22,6 +22,8 @@ const GAPS: Readonly<Record<StackName, readonly Gap[]>> = {
   "mooring": [],
   "mooring-hosted": [["is the same but over HTTP"]],
   "mooring-observed": [["is the same but over HTTP"]],
+  "mooring-no-log": [["is for comparing notifications alone"]],
+  "mooring-broadcast": [["is for comparing notifications alone"]],
   "time-tools": [["is for comparing languages alone"]],
   "checks": [["does nothing but calls and the beginning of sessions"]],
   "sketch": [["is compared over HTTP alone"]],

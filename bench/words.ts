@@ -15,6 +15,8 @@ export const TITLES: Readonly<Record<StackName, string>> = {
   "node-http": "bare node:http",
   "mooring": "Mooring",
   "mooring-hosted": "Mooring, hosted",
+  "mooring-no-log": "Mooring, without a log",
+  "mooring-broadcast": "Mooring, to all streams",
   "mooring-observed": "Mooring, observed",
   "time-tools": "Mooring, time tools",
   "checks": "checks alone",

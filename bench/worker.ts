@@ -11,12 +11,15 @@ import { heapOf } from "./heap_work.ts";
 import { type KindName, kindOf } from "./kinds.ts";
 import { pauseOf } from "./pause_work.ts";
 import { loadStack, type StackName } from "./stacks/mod.ts";
+import { type NotifyRung, notifyRungOf } from "./stacks/notify_ladder.ts";
 import type { StackModule } from "./stacks/types.ts";
 import { prepare, type Work } from "./work.ts";
 
 /** What a worker is started with. */
 export interface WorkerInit {
   readonly stack: StackName;
+  /** A rung of the ladder of notifications, which takes the stack's place. */
+  readonly rung?: NotifyRung;
   readonly kind: KindName;
   /** How many sessions there are before the clock starts. */
   readonly sessions: number;
@@ -55,9 +58,9 @@ async function slice(work: Work, ms: number): Promise<Done> {
 
 /** Makes what takes orders. */
 async function begin(
-  { stack, kind, sessions }: WorkerInit,
+  { stack, rung, kind, sessions }: WorkerInit,
 ): Promise<(order: Order) => Promise<Done>> {
-  const module = await loadStack(stack);
+  const module = rung === undefined ? await loadStack(stack) : notifyRungOf(rung);
   const { unit } = kindOf(kind);
   if (unit === "bytes" || unit === "pause") {
     const measure = unit === "bytes" ? heapOf : pauseOf;

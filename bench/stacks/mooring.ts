@@ -55,7 +55,11 @@ export type Observers = Pick<McpHandlerOptions, "middleware" | "onEvent">;
 
 /** Makes Mooring, and what observes it. */
 export function makeObserved(init: StackInit, observers: Observers): Stack {
-  const handler = createMcpHandler(serverOf(init), { ...optionsOf(init), ...observers });
+  return make(init, { ...optionsOf(init), ...observers });
+}
+
+function make(init: StackInit, options = optionsOf(init)): Stack {
+  const handler = createMcpHandler(serverOf(init), options);
   return {
     answer: handler,
     notify: (session) =>
@@ -66,8 +70,19 @@ export function makeObserved(init: StackInit, observers: Observers): Stack {
   };
 }
 
-function make(init: StackInit): Stack {
-  return makeObserved(init, {});
+/** Makes Mooring, which sends one notification to everybody. */
+function makeBroadcasting(init: StackInit): Stack {
+  const server = serverOf(init);
+  return {
+    answer: createMcpHandler(server, optionsOf(init)),
+    broadcast: () => server.sendToolListChanged(),
+  };
+}
+
+/** Makes Mooring, which has no room for an event. */
+function makeWithoutLog(init: StackInit): Stack {
+  const options = optionsOf(init);
+  return make(init, { ...options, limits: { ...options.limits, totalEventBytes: 1 } });
 }
 
 async function listen(init: StackInit, observers: Observers = {}): Promise<Listening> {
@@ -87,7 +102,21 @@ export function adapter(): Promise<Pick<typeof import("../../src/adapters/node.t
 export const mooringHosted: StackModule = {
   title: "Mooring, without its adapter",
   kinds: ["http"],
-  make,
+  make: (init) => make(init),
+};
+
+/** Mooring, where a client can't resume a stream. */
+export const mooringWithoutLog: StackModule = {
+  title: "Mooring, without a log",
+  kinds: [],
+  make: makeWithoutLog,
+};
+
+/** Mooring, where a change is told to all streams at once. */
+export const mooringBroadcasting: StackModule = {
+  title: "Mooring, to all streams",
+  kinds: [],
+  make: makeBroadcasting,
 };
 
 /** Mooring, with a function that gets every event. */
@@ -102,6 +131,6 @@ export const mooringObserved: StackModule = {
 export const mooring: StackModule = {
   title: "Mooring",
   kinds: KIND_NAMES,
-  make,
+  make: (init) => make(init),
   listen: (init) => listen(init),
 };

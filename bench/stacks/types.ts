@@ -27,6 +27,8 @@ export interface Stack {
   answer(request: Request): MaybePromise<Response>;
   /** Sends one notification on a session's GET stream. */
   notify?(session: string): unknown;
+  /** Sends one notification on the GET streams of all sessions. Where there is this, it is measured. */
+  broadcast?(): void;
 }
 
 /** A server that listens. */
