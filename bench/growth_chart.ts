@@ -7,10 +7,12 @@
 /** Curves over the same steps. */
 export interface Chart {
   readonly title: string;
+  /** What the points are multiples of. */
+  readonly unit: string;
   readonly steps: readonly number[];
   readonly lines: readonly {
     readonly name: string;
-    /** A multiple of the reference, for each step. */
+    /** A multiple of the unit, for each step. */
     readonly points: readonly number[];
   }[];
 }
@@ -20,7 +22,7 @@ const HEIGHT = 220;
 const LEFT = 44;
 const BOTTOM = 40;
 const TOP = 28;
-const RIGHT = 14;
+const RIGHT = 28;
 const COLORS = ["#0b7285", "#c2255c", "#5f8a00"];
 
 /** Draws charts, two in a row. Steps are spaced evenly. */
@@ -46,15 +48,16 @@ function labelOf(charts: readonly Chart[]): string {
   return `Time of a call by ${charts.map(({ title }) => title).join("; by ")}`;
 }
 
-function draw({ title, steps, lines }: Chart): string {
+function draw({ title, unit, steps, lines }: Chart): string {
   const most = Math.max(1.5, ...lines.flatMap(({ points }) => points)) * 1.1;
   const x = (step: number) => LEFT + step * (WIDTH - LEFT - RIGHT) / Math.max(1, steps.length - 1);
   const y = (value: number) => HEIGHT - BOTTOM - value / most * (HEIGHT - BOTTOM - TOP);
   const parts = [
     `<text x="${LEFT}" y="16" font-weight="600">Time of a call by ${escaped(title)}</text>`,
+    `<text x="${WIDTH - RIGHT}" y="${HEIGHT - 8}" text-anchor="end">× ${escaped(unit)}</text>`,
   ];
-  const unit = most > 4 ? 1 : 0.5;
-  for (let value = 0; value < most; value += unit) {
+  const distance = most > 4 ? 1 : 0.5;
+  for (let value = 0; value < most; value += distance) {
     const at = y(value).toFixed(1);
     parts.push(
       `<path d="M${LEFT} ${at}H${WIDTH - RIGHT}" stroke="#e3e3e3"/>`,

@@ -175,7 +175,7 @@ test("tables take the place of those that were there", () => {
 
 test("curves are drawn within the picture, with a line for each runtime", () => {
   const lines = [{ name: "deno", points: [1, 1.2, 6] }, { name: "<bun>", points: [1, 1, 1] }];
-  const picture = drawCharts([{ title: "tools", steps: [1, 10, 1_000], lines }]);
+  const picture = drawCharts([{ title: "tools", unit: "one", steps: [1, 10, 1_000], lines }]);
   const [, ...points] = picture.match(/points="[^"]*"|viewBox="[^"]*"/g) ?? [];
   assert.equal(points.length, 2);
   for (const [x, y] of points.join(" ").matchAll(/([\d.]+),([\d.]+)/g).map((m) => [m[1], m[2]])) {
