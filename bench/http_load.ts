@@ -99,14 +99,14 @@ async function connections(
 
 /** Returns a request without its length and its body. */
 async function headOf(
-  { port, path = "/mcp", accept, as }: Served,
+  { port, path = "/mcp", accept, as, call }: Served,
   headers: Headers,
   n: number,
 ): Promise<string> {
   const sender = senderAt(n);
   const more: Record<string, string> = { host: `127.0.0.1:${port}`, ...MORE[headers] };
   if (accept !== undefined) more.accept = accept;
-  if (as === "modern") Object.assign(more, MODERN_HEADERS);
+  if (as === "modern") Object.assign(more, MODERN_HEADERS, { "mcp-name": call.name });
   else Object.assign(more, sessionHeaders(await sessionAt(port, path, as, n)));
   const { "content-length": _, ...sent } = post("", sender, more).headers as Record<string, string>; // as post() makes them
   if (headers === "few") delete sent["user-agent"];

@@ -16,12 +16,12 @@ import { install, installPrograms, isRuntime, type Runtime, RUNTIMES } from "../
 import { servedBy } from "./http_measure.ts";
 import type { Headers, Loaded, LoadInit, LoadOrder, Served } from "./http_load.ts";
 import type { ServerInit, Serving } from "./http_server.ts";
-import type { ToolCall } from "./messages.ts";
 import { namesIn } from "./options.ts";
 import { median, spreadOf } from "./pairs.ts";
 import { Subordinate } from "./process.ts";
 import { hasSessions, type Rung, RUNG_TITLES, RUNGS } from "./stacks/ladder.ts";
 import type { StackName } from "./stacks/mod.ts";
+import { MISSING } from "./stacks/time_tools.ts";
 
 const CONNECTIONS = 64;
 const WARM_UP_MS = 5_000;
@@ -37,7 +37,7 @@ const USAGE = `Usage: deno task bench:wire [options]
 
   --runtime NAME,…  ${RUNTIMES.join(", ")}: these instead of all
   --headers NAME    few, usual or many; usual when left out
-  --languages       beside servers in Go and Rust, on one core
+  --languages       beside servers in Go, Rust and C#, on one core
   --ladder          what each step from the bare handler to Mooring costs
   --passes N        how often to begin with fresh processes; 3 when left out
   --slices N        how often each server is called in a pass; 20 when left out
@@ -124,36 +124,54 @@ async function lanesOf(runtime: Runtime, ladder: boolean): Promise<Lane[]> {
   );
 }
 
-/** Servers in other languages that are called, by the name in `PUBLISHED`, and the call. */
-const OTHERS: readonly (readonly [string, ToolCall, string])[] = [
-  ["Go, mcp-go", { name: "current_time", arguments: { timezone: "UTC" } }, "^\\d{4}-"],
-  ["Rust, rmcp", {
-    name: "compute_duration",
-    arguments: { start: "2026-01-01T00:00:00Z", end: "2026-01-02T00:00:00Z" },
-  }, "86400"],
+/** A server in another language, by its name in `PUBLISHED`, and how it is called. */
+interface Other extends Pick<Served, "call" | "expected"> {
+  readonly name: string;
+  readonly as: "session" | "modern";
+}
+
+const OTHERS: readonly Other[] = [
+  {
+    name: "Go, mcp-go",
+    as: "session",
+    call: { name: "current_time", arguments: { timezone: "UTC" } },
+    expected: "^\\d{4}-",
+  },
+  {
+    name: "Rust, rmcp",
+    as: "session",
+    call: {
+      name: "compute_duration",
+      arguments: { start: "2026-01-01T00:00:00Z", end: "2026-01-02T00:00:00Z" },
+    },
+    expected: "86400",
+  },
+  // It has no sessions and no tools: its SDK says so in a result.
+  { name: "C#, the official SDK", as: "modern", call: MISSING, expected: "not found" },
 ];
 
 /** Starts each of the others, and Mooring with the same tool. */
 async function languageLanes(runtime: Runtime): Promise<Lane[]> {
   const lanes: Lane[] = [];
-  for (const [name, call, expected] of OTHERS) {
+  for (const other of OTHERS) {
+    const { as, call, expected } = other;
     const mine = await Subordinate.start(
       runtime,
       "http_server.ts",
       { stack: "time-tools" } satisfies ServerInit,
     );
     const { port } = await mine.order<Serving>({});
-    lanes.push(await startOther(name, call, expected), {
+    lanes.push(await startOther(other), {
       title: `Mooring, ${call.name}`,
       pid: mine.pid,
-      served: { port, as: "session", call, expected },
+      served: { port, as, call, expected },
       [Symbol.asyncDispose]: () => mine[Symbol.asyncDispose](),
     });
   }
   return lanes;
 }
 
-async function startOther(name: string, call: ToolCall, expected: string): Promise<Lane> {
+async function startOther({ name, as, call, expected }: Other): Promise<Lane> {
   const published = PUBLISHED.find((one) => one.name === name);
   if (published === undefined) throw new TypeError(`Name a published server: ${name}`);
   const port = 20_000 + Math.floor(Math.random() * 20_000);
@@ -169,7 +187,7 @@ async function startOther(name: string, call: ToolCall, expected: string): Promi
   return {
     title: `${name}, ${call.name}`,
     pid: child.pid ?? 0,
-    served: { port, path: new URL(url).pathname, as: "session", call, expected },
+    served: { port, path: new URL(url).pathname, as, call, expected },
     async [Symbol.asyncDispose]() {
       const ended = new Promise((resolve) => child.once("exit", resolve));
       if (child.kill("SIGKILL")) await ended;

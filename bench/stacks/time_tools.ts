@@ -9,6 +9,9 @@ import { textResult } from "../tools.ts";
 import { adapter, optionsOf } from "./mooring.ts";
 import type { Listening, StackInit, StackModule } from "./types.ts";
 
+/** The call of a tool that a server in another language doesn't have. */
+export const MISSING = { name: "missing", arguments: { n: 0 }, varies: "n" } as const;
+
 const UNITS: Readonly<Record<string, number>> = {
   days: 86_400,
   hours: 3_600,
@@ -26,6 +29,10 @@ function makeServer(): McpServer {
     description: "Computes the time between two moments.",
     inputSchema: z.object({ start: z.iso.datetime(), end: z.iso.datetime() }),
   }, ({ start, end }) => textResult(durationOf(Date.parse(end) - Date.parse(start))));
+  server.registerTool(MISSING.name, {
+    description: "Answers as a server does that has no such tool.",
+    inputSchema: z.object({ n: z.number() }),
+  }, () => ({ ...textResult(`The tool ${MISSING.name} was not found`), isError: true }));
   return server;
 }
 

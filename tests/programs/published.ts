@@ -106,7 +106,7 @@ export const PUBLISHED: readonly Published[] = [
         ...["server", "start", "--transport", "http"],
         "--dangerously-disable-http-incoming-auth",
       ],
-      env: { ASPNETCORE_URLS: `http://127.0.0.1:${port}` },
+      env: { ASPNETCORE_URLS: `http://127.0.0.1:${port}`, Logging__LogLevel__Default: "None" },
       url: `http://127.0.0.1:${port}/`,
     }),
     version: "2026-07-28",
