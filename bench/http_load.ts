@@ -11,7 +11,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { messagesIn } from "./answers.ts";
 import { open, senderAt } from "./client.ts";
 import { bodyOf, Connection, forward } from "./connection.ts";
-import { callOf, MODERN_HEADERS, post, sessionHeaders, type ToolCall } from "./messages.ts";
+import { callOf, modernHeaders, post, sessionHeaders, type ToolCall } from "./messages.ts";
 
 /** How many headers a request has: what a call needs, what SDKs send, or what proxies and browsers add. */
 export type Headers = "few" | "usual" | "many";
@@ -106,7 +106,7 @@ async function headOf(
   const sender = senderAt(n);
   const more: Record<string, string> = { host: `127.0.0.1:${port}`, ...MORE[headers] };
   if (accept !== undefined) more.accept = accept;
-  if (as === "modern") Object.assign(more, MODERN_HEADERS, { "mcp-name": call.name });
+  if (as === "modern") Object.assign(more, modernHeaders(call.name));
   else Object.assign(more, sessionHeaders(await sessionAt(port, path, as, n)));
   const { "content-length": _, ...sent } = post("", sender, more).headers as Record<string, string>; // as post() makes them
   if (headers === "few") delete sent["user-agent"];

@@ -68,12 +68,14 @@ export const MODERN_CALL = request("tools/call", {
   _meta: MODERN_META,
 });
 
-/** Headers that only requests of 2026-07-28 have. */
-export const MODERN_HEADERS = {
-  "mcp-protocol-version": "2026-07-28",
-  "mcp-method": "tools/call",
-  "mcp-name": "add",
-};
+/** Returns the headers that only requests of 2026-07-28 have, for a call of a tool. */
+export function modernHeaders(tool: string): Record<string, string> {
+  return {
+    "mcp-protocol-version": "2026-07-28",
+    "mcp-method": "tools/call",
+    "mcp-name": tool,
+  };
+}
 
 /** A session, as its client knows it. */
 export interface Session {

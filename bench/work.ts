@@ -14,7 +14,7 @@ import {
   initializeOf,
   LIST,
   MODERN_CALL,
-  MODERN_HEADERS,
+  modernHeaders,
   post,
   type Sender,
   sessionHeaders,
@@ -47,7 +47,8 @@ export async function prepare(init: WorkInit): Promise<Work> {
   const { kind, stack, sessions, module } = init;
   if (kind === "notify") return await notifying(stack, sessions);
   if (kind === "modern") {
-    return asking(init, senders().map((sender) => post(MODERN_CALL, sender, MODERN_HEADERS)));
+    const headers = modernHeaders("add");
+    return asking(init, senders().map((sender) => post(MODERN_CALL, sender, headers)));
   }
   if (kind === "initialize") {
     // No two clients in a row say the same.
@@ -122,6 +123,7 @@ async function notifying(stack: Stack, streams: number): Promise<Work> {
       if (--left === 0) all();
     });
   }
+  const method = stack.broadcast === undefined ? "message" : "tools/list_changed";
   // What the streams begin with is none of it.
   await new Promise((resolve) => setTimeout(resolve, 100));
   return {
@@ -134,7 +136,7 @@ async function notifying(stack: Stack, streams: number): Promise<Work> {
     },
     check() {
       const text = new TextDecoder().decode(last);
-      assert.ok(text.includes('"method":"notifications/'), text);
+      assert.ok(text.includes(`"method":"notifications/${method}"`), text);
       assert.equal(left, 0);
     },
   };

@@ -11,7 +11,7 @@ import { heapOf } from "./heap_work.ts";
 import { type KindName, kindOf } from "./kinds.ts";
 import { pauseOf } from "./pause_work.ts";
 import { loadStack, type StackName } from "./stacks/mod.ts";
-import { type NotifyRung, notifyRungOf } from "./stacks/notify_ladder.ts";
+import type { NotifyRung } from "./stacks/notify_ladder.ts";
 import type { StackModule } from "./stacks/types.ts";
 import { prepare, type Work } from "./work.ts";
 
@@ -60,7 +60,9 @@ async function slice(work: Work, ms: number): Promise<Done> {
 async function begin(
   { stack, rung, kind, sessions }: WorkerInit,
 ): Promise<(order: Order) => Promise<Done>> {
-  const module = rung === undefined ? await loadStack(stack) : notifyRungOf(rung);
+  const module = rung === undefined
+    ? await loadStack(stack)
+    : (await import("./stacks/notify_ladder.ts")).notifyRungOf(rung);
   const { unit } = kindOf(kind);
   if (unit === "bytes" || unit === "pause") {
     const measure = unit === "bytes" ? heapOf : pauseOf;

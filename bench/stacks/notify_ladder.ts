@@ -6,6 +6,8 @@
  */
 import { systemClock } from "../../src/internal/clock.ts";
 import { type Delay, DelayLine } from "../../src/internal/delay_line.ts";
+import type { MaybePromise } from "../../src/internal/types.ts";
+import { floor } from "./floor.ts";
 import type { Stack, StackModule } from "./types.ts";
 
 /** How high each rung is above the floor. */
@@ -39,16 +41,20 @@ const encoder = new TextEncoder();
 /** A session, with the stream that it has open. */
 class Session {
   readonly controller: ReadableStreamDefaultController<Uint8Array>;
-  readonly keepAlive: Delay;
+  /** The wait until a comment is due, from the rung on that has it. */
+  readonly keepAlive: Delay | undefined;
   last = 0;
   /** The texts of its events, the oldest at `begin`. */
   texts: string[] = [];
   begin = 0;
   bytes = 0;
 
-  constructor(controller: ReadableStreamDefaultController<Uint8Array>, line: DelayLine) {
+  constructor(
+    controller: ReadableStreamDefaultController<Uint8Array>,
+    line: DelayLine | undefined,
+  ) {
     this.controller = controller;
-    this.keepAlive = line.add(() => controller.enqueue(encoder.encode(": keep-alive\n\n")));
+    this.keepAlive = line?.add(() => controller.enqueue(encoder.encode(": keep-alive\n\n")));
   }
 
   keep(text: string): void {
@@ -66,20 +72,19 @@ class Session {
 
 class NotifyLadder implements Stack {
   readonly #level: number;
+  readonly #floor: Stack;
   readonly #sessions = new Map<string, Session>();
   readonly #keepAlive = new DelayLine(systemClock, KEEP_ALIVE_MS);
 
-  constructor(rung: NotifyRung) {
+  constructor(rung: NotifyRung, floor: Stack) {
     this.#level = LEVELS[rung];
+    this.#floor = floor;
   }
 
-  async answer(request: Request): Promise<Response> {
-    if (request.method === "GET") return this.#open(request.headers.get("mcp-session-id") ?? "");
-    const { id, method } = JSON.parse(await request.text());
-    if (method !== "initialize") return new Response(null, { status: 202 });
-    const result = { protocolVersion: "2025-11-25", serverInfo: { name: "bench" } };
-    const headers = { "mcp-session-id": crypto.randomUUID() };
-    return new Response(JSON.stringify({ jsonrpc: "2.0", id, result }), { headers });
+  /** Opens streams; what comes before them is as on the floor. */
+  answer(request: Request): MaybePromise<Response> {
+    if (request.method !== "GET") return this.#floor.answer(request);
+    return this.#open(request.headers.get("mcp-session-id") ?? "");
   }
 
   // Asynchronous, because this is what the rung adds.
@@ -95,13 +100,14 @@ class NotifyLadder implements Stack {
     if (this.#passes("room") && (controller.desiredSize ?? 0) <= 0) return true;
     const head = this.#passes("id") ? `id: ${id}.${n}\n` : "";
     controller.enqueue(encoder.encode(`${head}event: message\ndata: ${text}\n\n`));
-    if (this.#passes("keepAlive")) session.keepAlive.restart();
+    session.keepAlive?.restart();
     return true;
   }
 
   #open(id: string): Response {
+    const line = this.#passes("keepAlive") ? this.#keepAlive : undefined;
     const body = new ReadableStream<Uint8Array>({
-      start: (controller) => void this.#sessions.set(id, new Session(controller, this.#keepAlive)),
+      start: (controller) => void this.#sessions.set(id, new Session(controller, line)),
     }, this.#passes("room") ? { highWaterMark: BUFFER_BYTES, size: byteLength } : undefined);
     return new Response(body, SSE);
   }
@@ -120,6 +126,6 @@ export function notifyRungOf(name: NotifyRung): StackModule {
   return {
     title: NOTIFY_RUNG_TITLES[name],
     kinds: ["notify"],
-    make: () => new NotifyLadder(name),
+    make: async (init) => new NotifyLadder(name, await floor.make(init)),
   };
 }

@@ -49,27 +49,6 @@ async function works(published: Published, upstream: Upstream, version: string):
   assert.match(JSON.stringify(result.content), expected);
 }
 
-/** Calls `sent` when a request has been written to the program. */
-function noting(upstream: Upstream, sent: (method: string) => void): Upstream {
-  return {
-    ...upstream,
-    open: async (init) => {
-      const session = await upstream.open(init);
-      return {
-        facts: session.facts,
-        request: (call) => {
-          const result = session.request(call);
-          // What is written at once, or in a microtask, is written then.
-          setTimeout(() => sent(call.method));
-          return result;
-        },
-        notify: (notification, caller) => session.notify(notification, caller),
-        close: () => session.close(),
-      };
-    },
-  };
-}
-
 /** The processes of a program that run. */
 function running({ stdio: { command } }: Published): number[] {
   return childrenOf(process.pid).filter((line) => line.includes(command))
@@ -78,10 +57,15 @@ function running({ stdio: { command } }: Published): number[] {
 
 /** Tells whether all threads of a process have stopped: a signal may reach them after a request. */
 function isStopped(pid: number): boolean {
-  return readdirSync(`/proc/${pid}/task`).every((thread) => {
-    const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, "utf8");
-    return stat.slice(stat.lastIndexOf(")")).startsWith(") T ");
-  });
+  try {
+    return readdirSync(`/proc/${pid}/task`).every((thread) => {
+      const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, "utf8");
+      return stat.slice(stat.lastIndexOf(")")).startsWith(") T ");
+    });
+  } catch {
+    // A thread has ended meanwhile, so not all had stopped.
+    return false;
+  }
 }
 
 async function freePort(): Promise<number> {
@@ -187,10 +171,14 @@ for (const published of PUBLISHED) {
       "[GTW-17, GTW-18] is one program for each user, and killed while it is called, runs again",
       LONG,
       async () => {
+        const gw = gateway({ upstreams: { up: stdio(published.stdio) }, listWaitMs: 40_000 });
         let isCalled = false;
-        const up = noting(stdio(published.stdio), (method) => isCalled ||= method === "tools/call");
-        const gw = gateway({ upstreams: { up }, listWaitMs: 40_000 });
-        const handler = createMcpHandler(gw, { authenticate: byToken });
+        const handler = createMcpHandler(gw, {
+          authenticate: byToken,
+          onEvent: (event) => {
+            if (event.type === "request-started") isCalled ||= event.method === "tools/call";
+          },
+        });
         const ask = async (user: string, method: string, params: JsonObject = {}) => {
           const response = await handler.fetch(modernRequest(user, method, params));
           const { result, error } = messageIn(await response.text());

@@ -182,6 +182,7 @@ test("curves are drawn within the picture, with a line for each runtime", () => 
     assert.ok(Number(x) >= 0 && Number(x) <= 760 && Number(y) >= 0 && Number(y) <= 220);
   }
   assert.match(picture, /1,000/);
+  assert.match(picture, /× one</);
   assert.doesNotMatch(picture, /<bun>/);
 });
 
