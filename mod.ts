@@ -149,7 +149,7 @@ export type {
   UpstreamStatus,
 } from "./src/protocol/exchange.ts";
 export type { Chain, Middleware, Next, Passage } from "./src/protocol/middleware.ts";
-export type { RequestTarget } from "./src/protocol/target.ts";
+export type { RequestMessage, RequestTarget, Route } from "./src/protocol/route.ts";
 export type {
   NextToolCall,
   ToolOutcome,

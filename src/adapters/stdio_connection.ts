@@ -5,7 +5,6 @@
  *
  * @module
  */
-import { unwrapCalls } from "../calls/unwrap.ts";
 import { type Endpoint, route } from "../handler/handler.ts";
 import { versionsOfEra } from "../handler/settings.ts";
 import type { Body } from "../http/gates/arrivals.ts";
@@ -53,8 +52,8 @@ interface Running {
   /** Whether it is a `subscriptions/listen` request (2026). */
   readonly listen: boolean;
   readonly modern: boolean;
-  /** The scopes of the tool that it calls. */
-  readonly scopes: readonly string[] | undefined;
+  /** The line's messages, and what they are about. */
+  readonly inbound: Inbound;
   /** Aborts the request's signal. */
   readonly abort?: () => void;
   cancelled: boolean;
@@ -183,7 +182,6 @@ export class StdioConnection {
     );
     inbound.content = content;
     inbound.bodyLength = bodyLength;
-    unwrapCalls(inbound, this.#init.endpoint.components.calls.dispatcher);
     if (content.kind === "notification" && method === "notifications/cancelled") {
       this.#cancel(content.message.params);
     }
@@ -191,7 +189,7 @@ export class StdioConnection {
       ids: new Set(inbound.requests.map(({ id }) => id)),
       listen: modern && method === "subscriptions/listen",
       modern,
-      scopes: this.#scopesOf(inbound),
+      inbound,
       abort: aborter && (() => aborter.abort()),
       cancelled: false,
     };
@@ -201,13 +199,6 @@ export class StdioConnection {
       return Promise.resolve(reply).then((reply) => this.#begin(reply, running));
     }
     if (running.ids.size > 0) this.#deliver(reply, running);
-  }
-
-  #scopesOf({ content }: Inbound): readonly string[] | undefined {
-    if (content.kind !== "request" || content.message.method !== "tools/call") return undefined;
-    const name = content.message.params?.name;
-    const { dispatcher } = this.#init.endpoint.components.calls;
-    return typeof name === "string" ? dispatcher.toolScopes?.(name) : undefined;
   }
 
   #inbound(request: Request): Inbound {
@@ -334,7 +325,7 @@ export class StdioConnection {
   /** Returns the messages of a JSON reply. A refusal that names no request is that of all in the line. */
   #texts(reply: Reply, body: string, running: Running | undefined): string[] {
     if (!isRefusal(reply) || running === undefined) return [body];
-    const { scopes } = running;
+    const { scopes } = running.inbound.route ?? {};
     const error = reply.reason === "forbidden" && scopes !== undefined
       ? errorObject(reply.error.code, SCOPES_NEEDED, { requiredScopes: scopes })
       : reply.error;

@@ -109,7 +109,7 @@ export function mcpWorker<Env = unknown>(
   source: Dispatcher | ((env: Env) => Dispatcher),
   options: McpWorkerOptions | ((env: Env) => McpWorkerOptions) = {},
 ): McpWorker<Env> {
-  if (typeof source !== "function" && typeof source?.dispatch !== "function") {
+  if (typeof source !== "function" && typeof source?.route !== "function") {
     throw new TypeError(`Give a server, or a function that returns one: ${typeof source}`);
   }
   const serverFor = (env: Env): Dispatcher => typeof source === "function" ? source(env) : source;

@@ -21,12 +21,7 @@ export function objectDispatcher(dispatcher: Dispatcher): Dispatcher {
       return dispatcher.resourceUpdates;
     },
     listChangedIn: dispatcher.listChangedIn?.bind(dispatcher),
-    headerParams: dispatcher.headerParams?.bind(dispatcher),
-    toolScopes: dispatcher.toolScopes?.bind(dispatcher),
-    unwrapCall: dispatcher.unwrapCall?.bind(dispatcher),
-    isToolList: dispatcher.isToolList?.bind(dispatcher),
-    dispatch: dispatcher.dispatch.bind(dispatcher),
-    hide: dispatcher.hide?.bind(dispatcher),
+    route: dispatcher.route.bind(dispatcher),
     notified: dispatcher.notified?.bind(dispatcher),
     sessionEnded: dispatcher.sessionEnded?.bind(dispatcher),
     attach(host) {

@@ -10,7 +10,8 @@ import type { Principal } from "../protocol/exchange.ts";
 import { readsHead } from "./authenticate.ts";
 import { bearerChallenge } from "./challenge.ts";
 import { Forbidden, Unauthorized } from "./errors.ts";
-import { checkScopes, hasScopes, scopesToAskFor } from "./scopes.ts";
+import { hasScopes } from "../protocol/route.ts";
+import { checkScopes, scopesToAskFor } from "./scopes.ts";
 
 /**
  * Returns the sender of a request: the type of a handler's option `authenticate`. It can also be called

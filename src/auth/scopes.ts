@@ -3,8 +3,6 @@
  *
  * @module
  */
-import type { Principal } from "../protocol/exchange.ts";
-
 /** Matches a scope token: no spaces, quotes or backslashes (RFC 6749 §3.3). */
 const SCOPE = /^[!#-[\]-~]+$/;
 /** The maximum number of scopes that a challenge names because the principal already has them. */
@@ -30,13 +28,6 @@ export function checkScopes(name: string, scopes: unknown): asserts scopes is re
 export function impliedScopes(given: ImpliedScopes = {}): ReadonlyMap<string, readonly string[]> {
   for (const [scope, implied] of Object.entries(given)) checkScopes(`implies.${scope}`, implied);
   return new Map(Object.entries(given));
-}
-
-/** Tells whether a principal has all of the scopes. */
-export function hasScopes({ scopes: granted }: Principal, needed: readonly string[]): boolean {
-  // Applications may break the type: a string has `includes` too, which would match a part of a scope.
-  return needed.length === 0 ||
-    needed.every((scope) => Array.isArray(granted) && granted.includes(scope));
 }
 
 /**

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { authorizeAgain } from "../auth/authorize.ts";
+import { authorizeRoute } from "../auth/authorize.ts";
 import { refuseFor } from "../auth/authenticate.ts";
 import type { Inbound } from "../http/inbound.ts";
 import { sessionNotFound } from "../http/refusals.ts";
@@ -11,7 +11,7 @@ import type { Reply } from "../http/reply.ts";
 import { preciseTime } from "../internal/clock.ts";
 import type { Delay } from "../internal/delay_line.ts";
 import { RequestContext } from "../internal/request_context.ts";
-import { isPromise, type MaybePromise } from "../internal/types.ts";
+import { attempt, isPromise, type MaybePromise, then } from "../internal/types.ts";
 import { ErrorCode, McpError } from "../protocol/errors.ts";
 import type { McpEvent, RequestFacts, RequestOutcome } from "../protocol/events.ts";
 import {
@@ -26,17 +26,16 @@ import { isObject, type JsonObject, type JsonRpcRequest } from "../protocol/json
 import { methodFacts } from "../protocol/methods.ts";
 import type { Passage } from "../protocol/middleware.ts";
 import type { LogLevel } from "../protocol/shapes.ts";
-import type { RequestTarget } from "../protocol/target.ts";
+import { exchangeWith, hideRoute, type RequestTarget, type Route } from "../protocol/route.ts";
 import { isModern, type ProtocolVersion, VERSIONS } from "../protocol/versions.ts";
 import type { OpenReplyStream } from "../streams/reply_stream.ts";
 import { Answer } from "./answer.ts";
 import { ask } from "./ask.ts";
-import { dispatchVisible, mayUseOf, visibleResult } from "./authorize_filter.ts";
+import { mayUseOf, visibleResult } from "./authorize_filter.ts";
 import { cancelledEvent, finishedEvent, startedEvent } from "./call_events.ts";
 import type { Calls } from "./calls.ts";
 import { watchDisconnect } from "./disconnect.ts";
 import { type EncodedResponse, encodeError, encodeResult } from "./encode_response.ts";
-import { ExchangeView } from "./exchange_view.ts";
 import type { InFlight } from "./inflight.ts";
 import { Progress, progressToken } from "./progress.ts";
 import { RequestScope } from "./scope.ts";
@@ -44,9 +43,6 @@ import { RefusedError } from "./refused_error.ts";
 import type { CallSession } from "./session.ts";
 import type { StateBinding } from "./state.ts";
 import { StopError } from "./stop.ts";
-import { unwrappedParams } from "./unwrap.ts";
-
-const NO_PARAMS: JsonObject = {};
 
 /** A running request, and the dispatcher's view of it. */
 export class Call extends RequestScope implements Exchange {
@@ -65,8 +61,11 @@ export class Call extends RequestScope implements Exchange {
   #holding = false;
   #mayUse: Exchange["mayUse"];
   #serial = 0;
-  /** The parameters that middleware gave the request. */
-  #params: JsonObject | undefined;
+  #route: Route;
+  /** Whether the route was found while the request ran. */
+  #isSettled = false;
+  /** The route with the parameters that middleware gave the request. */
+  #changed: Route | undefined;
   #upstream: string | undefined;
   #started: RequestFacts | undefined;
 
@@ -83,6 +82,7 @@ export class Call extends RequestScope implements Exchange {
     this.#inbound = inbound;
     this.#session = session;
     this.#message = message;
+    this.#route = inbound.routeOf(message);
     this.#answer = answer;
   }
 
@@ -93,7 +93,7 @@ export class Call extends RequestScope implements Exchange {
     return this.#message.method;
   }
   get params(): JsonObject {
-    return this.#message.params ?? NO_PARAMS;
+    return this.#route.params;
   }
   get protocolVersion(): ProtocolVersion {
     return this.#inbound.version;
@@ -125,19 +125,22 @@ export class Call extends RequestScope implements Exchange {
   get facts(): RequestFacts | undefined {
     if (!this.#calls.reporter.enabled) return undefined;
     // Middleware may have called another tool, and a gateway learns names from the first call.
-    const isKnown = this.#params === undefined && this.#upstream === undefined;
+    const isKnown = this.#changed === undefined && !this.#isSettled && this.#upstream === undefined;
     return (isKnown ? this.#started : undefined) ??
-      startedEvent(this.#calls, this, this.#params ?? this.params);
+      startedEvent(this.#calls, this, this.#currentRoute);
   }
   get target(): RequestTarget | undefined {
-    return this.#targetOf(this.params);
+    return this.#route.target;
+  }
+  /** What the request is about now: middleware may have changed it. */
+  get #currentRoute(): Route {
+    return this.#changed ?? this.#route;
   }
   get chain(): Exchange["chain"] {
     return this.#calls.settings.middleware;
   }
   get mayUse(): Exchange["mayUse"] {
-    const { authorize } = this.#calls.settings;
-    return authorize && (this.#mayUse ??= mayUseOf(authorize, this.principal));
+    return this.#mayUse ??= mayUseOf(this.#calls, this.principal);
   }
 
   override belongsTo(request: Request): boolean {
@@ -170,8 +173,11 @@ export class Call extends RequestScope implements Exchange {
     if (this.over) return;
     try {
       const hidden = this.#inbound.hidden?.get(this.#message);
-      if (hidden !== undefined) this.#reportHidden(hidden);
-      const result = this.#dispatch(hidden);
+      const result = hidden !== undefined
+        ? this.#hide(this.#route, this, hidden)
+        : this.#route.settle === undefined
+        ? this.#dispatch()
+        : this.#settle();
       if (!isPromise(result)) return this.#succeed(result);
       this.#wait();
       result.then((value) => this.#succeed(value), (error) => this.#fail(error));
@@ -180,20 +186,33 @@ export class Call extends RequestScope implements Exchange {
     }
   }
 
+  /** Finds the rest of the route where only the session knows it, and continues as if that was sent. */
+  #settle(): MaybePromise<JsonObject> {
+    const proceed = (route: Route) => {
+      this.#checkRunning();
+      this.#route = route;
+      this.#isSettled = true;
+      return then(this.authorize(route), (hidden) => {
+        this.#checkRunning();
+        return hidden === undefined ? this.#dispatch() : this.#hide(route, this, hidden);
+      });
+    };
+    return this.#route.settle?.(this, proceed) ?? this.#dispatch();
+  }
+
   /** Passes the request through the middleware to the dispatcher. */
-  #dispatch(hidden: Hidden | undefined): MaybePromise<JsonObject> {
-    const { dispatcher, settings: { authorize, middleware } } = this.#calls;
-    // Middleware could tell about what is hidden, or even answer for it.
-    if (middleware === undefined || hidden !== undefined) {
-      return authorize === undefined
-        ? dispatcher.dispatch(this)
-        : dispatchVisible(dispatcher, this, hidden);
-    }
-    const result = middleware(this.passage);
-    const whole = isPromise(result)
-      ? result.then((value) => this.#complete(value))
-      : this.#complete(result);
-    return authorize === undefined ? whole : visibleResult(this, whole);
+  #dispatch(): MaybePromise<JsonObject> {
+    const { authorize, middleware } = this.#calls.settings;
+    const result = middleware === undefined
+      ? this.#route.run(this)
+      : then(middleware(this.passage()), (value) => this.#complete(value));
+    return authorize === undefined ? result : visibleResult(this, result);
+  }
+
+  /** Answers the request as if what it is about didn't exist: no middleware may tell of it. */
+  #hide(route: Route, exchange: Exchange, hidden: Hidden): MaybePromise<JsonObject> {
+    this.#reportHidden(hidden);
+    return visibleResult(exchange, hideRoute(route, exchange, hidden));
   }
 
   /** Adds to a result of middleware's own what the 2026 era requires. */
@@ -208,57 +227,62 @@ export class Call extends RequestScope implements Exchange {
     };
   }
 
-  /** The way of the request through middleware. */
-  get passage(): Passage {
-    return {
-      exchange: this,
-      rewrite: (exchange, params) => {
-        const meant = unwrappedParams(this.method, params, this.#calls.dispatcher);
-        return new ExchangeView(exchange, meant, this.#targetOf);
+  /**
+   * Returns the way of the request through middleware.
+   *
+   * @param run Runs the request as the last middleware has passed it on; by default its route does
+   */
+  passage(run = (route: Route, exchange: Exchange) => this.#run(route, exchange)): Passage {
+    const { dispatcher } = this.#calls;
+    const { method, principal } = this;
+    const along = (route: Route, exchange: Exchange): Passage => ({
+      exchange,
+      run: () => run(route, exchange),
+      rewrite: (params, proceed) => {
+        const route = dispatcher.route({ method, params }, principal);
+        const go = (route: Route) => proceed(along(route, exchangeWith(this, route)));
+        return route.settle === undefined ? go(route) : route.settle(exchangeWith(this, route), go);
       },
-      run: (exchange) => this.#run(exchange),
-    };
+    });
+    return along(this.#route, this);
   }
 
-  /** Dispatches the request as the last middleware has passed it on. */
-  #run(exchange: Exchange): MaybePromise<JsonObject> {
-    const { dispatcher } = this.#calls;
+  /** Runs the request as the last middleware has passed it on. */
+  #run(route: Route, exchange: Exchange): MaybePromise<JsonObject> {
     this.#checkRunning();
-    if (exchange === this) return dispatcher.dispatch(this);
-    this.#params = exchange.params;
-    const again = (hidden: Hidden | undefined) => {
+    if (route === this.#route) return route.run(this);
+    this.#changed = route;
+    return then(this.authorize(route), (hidden) => {
       this.#checkRunning();
-      if (hidden !== undefined) this.#reportHidden(hidden);
-      return dispatchVisible(dispatcher, exchange, hidden);
-    };
-    const hidden = this.authorizeAgain(exchange);
-    return isPromise(hidden) ? hidden.then(again) : again(hidden);
+      return hidden === undefined
+        ? visibleResult(exchange, route.run(exchange))
+        : this.#hide(route, exchange, hidden);
+    });
   }
 
   /**
-   * Authorizes the request with the parameters that middleware gave it.
+   * Authorizes the request with a route that was found while it ran.
    *
    * @returns What is hidden from the principal, if anything
    * @throws {RefusedError} If the application's `authorize` throws
    */
-  authorizeAgain({ method, params }: Exchange): MaybePromise<Hidden | undefined> {
-    const { dispatcher, settings } = this.#calls;
+  authorize(route: Route): MaybePromise<Hidden | undefined> {
+    const { settings } = this.#calls;
     const { principal, id } = this;
-    const hidden = authorizeAgain({ ...settings, dispatcher }, principal, { method, params });
-    if (!isPromise(hidden)) return hidden;
-    return hidden.catch((error: unknown) => {
-      if (error instanceof McpError) throw error;
-      throw new RefusedError(refuseFor(error, settings, { during: "authorize", principal, id }));
-    });
+    return attempt(
+      () => authorizeRoute(settings.authorize, principal, route),
+      (hidden) => hidden,
+      (error) => {
+        if (error instanceof McpError) throw error;
+        throw new RefusedError(refuseFor(error, settings, { during: "authorize", principal, id }));
+      },
+    );
   }
 
   /** Throws if the request was stopped while middleware ran. */
   #checkRunning(): void {
     if (this.over) throw this.reason ?? new TypeError("Call next() before the request is over");
   }
-
-  readonly #targetOf = (params: JsonObject): RequestTarget | undefined =>
-    this.#calls.dispatcher.target?.(this.method, params);
 
   notify(notification: Notification): void {
     if (this.over) return this.#dropped(notification, "finished");
@@ -405,8 +429,8 @@ export class Call extends RequestScope implements Exchange {
   /** The binding of this request's state. */
   get #binding(): StateBinding {
     // An approval is for what middleware has made of the parameters.
-    const params = this.#params ?? this.params;
-    return { owner: this.#inbound.owner, method: this.method, params };
+    const { method, params } = this.#currentRoute;
+    return { owner: this.#inbound.owner, method, params };
   }
 
   #ownProgress(): Progress | undefined {
@@ -428,7 +452,7 @@ export class Call extends RequestScope implements Exchange {
   #reportStarted(): void {
     const { clock, reporter } = this.#calls;
     this.#startedAt = preciseTime(clock);
-    const event = startedEvent(this.#calls, this, this.params);
+    const event = startedEvent(this.#calls, this, this.#route);
     this.#started = event;
     reporter.report(event);
   }

@@ -6,7 +6,7 @@
 import { reportedMethod } from "../protocol/event_facts.ts";
 import type { McpEvent, RequestFacts, RequestOutcome } from "../protocol/events.ts";
 import type { Exchange } from "../protocol/exchange.ts";
-import type { JsonObject } from "../protocol/jsonrpc.ts";
+import type { Route } from "../protocol/route.ts";
 import { VERSIONS } from "../protocol/versions.ts";
 import type { Calls } from "./calls.ts";
 
@@ -14,29 +14,23 @@ import type { Calls } from "./calls.ts";
 type RequestEvent<Type extends McpEvent["type"]> = Extract<McpEvent, { type: Type }>;
 
 /** What events need to know of a call. */
-export interface ReportedCall
-  extends Pick<Exchange, "method" | "principal" | "client" | "protocolVersion"> {
+export interface ReportedCall extends Pick<Exchange, "principal" | "client" | "protocolVersion"> {
   readonly serial: number;
   readonly session: { readonly name: string } | undefined;
 }
 
-/**
- * Creates the event of a call that starts.
- *
- * @param params The parameters
- */
+/** Creates the event of a call that starts. */
 export function startedEvent(
-  { dispatcher, reporter }: Calls,
-  { serial, session, method, principal, client, protocolVersion }: ReportedCall,
-  params: JsonObject,
+  { reporter }: Calls,
+  { serial, session, principal, client, protocolVersion }: ReportedCall,
+  route: Route,
 ): RequestEvent<"request-started"> {
-  const target = dispatcher.target?.(method, params);
+  const { target } = route;
   return {
     type: "request-started",
     request: serial,
     session: session?.name,
-    // What is about something that the server has is a method that it has.
-    method: target === undefined ? reportedMethod(method, dispatcher) : method,
+    method: reportedMethod(route),
     tool: target?.tool,
     prompt: target?.prompt,
     resource: target?.resource,

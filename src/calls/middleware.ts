@@ -3,8 +3,7 @@
  *
  * @module
  */
-import { isPromise, type MaybePromise } from "../internal/types.ts";
-import type { Exchange } from "../protocol/exchange.ts";
+import { type MaybePromise, then } from "../internal/types.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
 import type { Chain, Middleware, Passage } from "../protocol/middleware.ts";
 
@@ -30,23 +29,22 @@ export function middlewareOption<T>(
 
 /** Combines middleware: the first is the outermost. Returns `undefined` if there is none. */
 export function chainOf(middleware: readonly Middleware[] | undefined): Chain | undefined {
-  return middleware && ((passage) => pass(middleware, 0, passage, passage.exchange));
+  return middleware && ((passage) => pass(middleware, 0, passage));
 }
 
 function pass(
   middleware: readonly Middleware[],
   index: number,
   passage: Passage,
-  exchange: Exchange,
 ): MaybePromise<JsonObject> {
   const current = middleware[index];
-  if (current === undefined) return passage.run(exchange);
-  const next = once(`middleware[${index}]`, (params) => {
-    const seen = params === undefined ? exchange : passage.rewrite(exchange, params);
-    return pass(middleware, index + 1, passage, seen);
-  });
-  const result = current(exchange, next);
-  return isPromise(result) ? result.then((value) => checked(index, value)) : checked(index, result);
+  if (current === undefined) return passage.run();
+  const proceed = (passage: Passage) => pass(middleware, index + 1, passage);
+  const next = once(
+    `middleware[${index}]`,
+    (params) => params === undefined ? proceed(passage) : passage.rewrite(params, proceed),
+  );
+  return then(current(passage.exchange, next), (result) => checked(index, result));
 }
 
 /**

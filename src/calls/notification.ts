@@ -53,7 +53,7 @@ export function dispatchNotification<T>(
   const handled = reporter.background(
     method,
     authorize === undefined || methodFacts(method) !== undefined ? notify : async () => {
-      if (await isAllowed(authorize, principal, method, params)) await notify();
+      if (await isAllowed(authorize, principal, { method, params })) await notify();
     },
   );
   if (handled === undefined) slots.give(share);

@@ -14,6 +14,7 @@ import type { Inbound } from "../http/inbound.ts";
 import { type Refusal, refusal } from "../http/reply.ts";
 import { quote } from "../internal/quote.ts";
 import { ErrorCode } from "../protocol/errors.ts";
+import type { Dispatcher } from "../protocol/exchange.ts";
 
 /** Options for {@linkcode unknownServer}. */
 export interface UnknownServerInit {
@@ -66,6 +67,12 @@ function withChallenge(
 }
 
 /** The dispatcher, which no request reaches. */
-const NOBODY = {
-  dispatch: () => Promise.reject(new TypeError("Refuse requests to unknown servers")),
+const NOBODY: Dispatcher = {
+  route: ({ method, params }) => ({
+    method,
+    params,
+    run() {
+      throw new TypeError("Refuse requests to unknown servers");
+    },
+  }),
 };

@@ -34,7 +34,7 @@ const MOST_BEGUN = 10_000;
 export interface RetriesInit {
   /** This node's id. */
   readonly node: string;
-  readonly calls: Pick<Calls, "dispatcher" | "states" | "closing">;
+  readonly calls: Pick<Calls, "states" | "closing">;
   readonly streams: Streams;
   readonly clock: Clock;
   readonly reporter: Reporter;
@@ -60,11 +60,9 @@ export class Retries {
 
   /** Keeps a request with the stream of its answer, if it calls a tool that may be begun again. */
   keep(inbound: Inbound, session: string, stream: string): void {
-    const { node, calls: { dispatcher, states }, streams: { log }, reporter } = this.#init;
+    const { node, calls: { states }, streams: { log }, reporter } = this.#init;
     const { content } = inbound;
-    if (content.kind !== "request" || content.message.method !== "tools/call") return;
-    const name = content.message.params?.name;
-    if (typeof name !== "string" || dispatcher.retriesOnNodeLoss?.(name) !== true) return;
+    if (content.kind !== "request" || inbound.route?.retry !== true) return;
     const body = JSON.stringify(content.message);
     if (body.length > MOST_CHARS) return;
     const { request: { headers }, source: { url }, principal } = inbound;

@@ -14,6 +14,7 @@ import { isRefusal, jsonReply, type Reply } from "../http/reply.ts";
 import type { MaybePromise } from "../internal/types.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import type { JsonObject, JsonRpcRequest } from "../protocol/jsonrpc.ts";
+import type { Route } from "../protocol/route.ts";
 import { unknownMethod } from "../protocol/unknown.ts";
 
 /** What `next()` returns once the subscription is open. Its result is sent when the subscription ends. */
@@ -34,9 +35,9 @@ export async function listenThrough(
   // Never started: it only shows the request to the middleware.
   const call = new Call(calls, inbound, undefined, message, new Answer(calls, inbound));
   let opened: Reply | undefined;
-  const openFor = async (exchange: Exchange): Promise<JsonObject> => {
-    const { params } = exchange;
-    const hidden = exchange === call ? undefined : await call.authorizeAgain(exchange);
+  const openFor = async (route: Route, exchange: Exchange): Promise<JsonObject> => {
+    const { params } = route;
+    const hidden = exchange === call ? undefined : await call.authorize(route);
     if (hidden !== undefined) throw unknownMethod(message.method);
     if (calls.closing) throw new RefusedError(shuttingDown(message.id));
     const reply = await open(exchange === call ? message : { ...message, params });
@@ -46,7 +47,7 @@ export async function listenThrough(
   };
   try {
     const { middleware } = calls.settings;
-    const result = await middleware?.({ ...call.passage, run: openFor });
+    const result = await middleware?.(call.passage(openFor));
     return opened ?? replyOf(encodeResult(calls, call, result ?? OPEN));
   } catch (error) {
     if (opened?.body instanceof ReadableStream) await opened.body.cancel();

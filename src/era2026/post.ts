@@ -17,7 +17,6 @@ import { isPromise, type MaybePromise } from "../internal/types.ts";
 import { envelopeVersion, readEnvelope } from "../protocol/envelope.ts";
 import { ErrorCode } from "../protocol/errors.ts";
 import type { RefusalReason } from "../protocol/events.ts";
-import type { Dispatcher } from "../protocol/exchange.ts";
 import { checkParamHeaders, checkStandardHeaders } from "../protocol/headers.ts";
 import type { JsonRpcNotification, JsonRpcRequest, RequestId } from "../protocol/jsonrpc.ts";
 import { clientTooLong } from "../protocol/lengths.ts";
@@ -38,7 +37,7 @@ export function post(components: Era2026Components, inbound: Inbound): MaybeProm
   const { calls, subscriptions } = components;
   if (content.kind === "notification") return takeNotification(calls, inbound, content.message);
   const { message } = content;
-  const refused = checkRequest(inbound, message, calls.dispatcher, calls.settings.versions);
+  const refused = checkRequest(inbound, message, calls.settings.versions);
   if (refused !== undefined) return refused;
   if (calls.closing) return shuttingDown(message.id);
   if (message.method === "subscriptions/listen") {
@@ -107,7 +106,6 @@ function takeNotification(calls: Calls, inbound: Inbound, message: JsonRpcNotifi
 function checkRequest(
   inbound: Inbound,
   message: JsonRpcRequest,
-  dispatcher: Dispatcher,
   versions: readonly ProtocolVersion[],
 ): Refusal | undefined {
   const { id, method, params } = message;
@@ -124,9 +122,7 @@ function checkRequest(
     return refuse(id, ErrorCode.HeaderMismatch, hint);
   }
   if (version !== VERSION) return unsupportedVersion(id, version, versions);
-  const mismatch = inbound.repeatsInHeaders
-    ? headerMismatch(inbound, message, dispatcher)
-    : undefined;
+  const mismatch = inbound.repeatsInHeaders ? headerMismatch(inbound, message) : undefined;
   if (mismatch !== undefined) return refuse(id, ErrorCode.HeaderMismatch, mismatch);
   if (isForeignMethod(method)) return methodNotFound(id);
   const tooLong = clientTooLong(client, inbound.bodyLength);
@@ -139,18 +135,15 @@ function checkRequest(
 
 /** Returns a message about the header that doesn't match the body, or `undefined`. */
 function headerMismatch(
-  { source: { headers }, hidden, wrapper }: Inbound,
+  { source: { headers }, hidden, route }: Inbound,
   { method, params = {} }: JsonRpcRequest,
-  dispatcher: Dispatcher,
 ): string | undefined {
-  // Headers repeat what the client has sent, and know nothing of the tool that it calls through another.
-  if (wrapper !== undefined) return checkStandardHeaders(headers, method, { name: wrapper });
+  // Headers repeat what the client has sent, whatever that stands for.
   const mismatch = checkStandardHeaders(headers, method, params);
   // Checking would reveal the arguments of a hidden tool.
-  const known = hidden === undefined && method === "tools/call";
-  if (mismatch !== undefined || !known || typeof params.name !== "string") return mismatch;
-  const repeated = dispatcher.headerParams?.(params.name);
-  return repeated && checkParamHeaders(headers, params.arguments, repeated);
+  const repeated = hidden === undefined ? route?.headerParams : undefined;
+  if (mismatch !== undefined || repeated === undefined) return mismatch;
+  return checkParamHeaders(headers, params.arguments, repeated);
 }
 
 /** Tells whether a method is known but not a client request of this era: it is answered as unknown. */

@@ -188,11 +188,10 @@ export class Subscriptions {
   #listen(inbound: Inbound, message: JsonRpcRequest): MaybePromise<Reply> {
     const filter = this.#check(inbound, message);
     if ("kind" in filter) return filter;
-    const { authorize } = this.#calls.settings;
-    if (authorize === undefined || filter.uris.size === 0) {
+    const mayUse = mayUseOf(this.#calls, inbound.principal);
+    if (mayUse === undefined || filter.uris.size === 0) {
       return this.#admit(inbound, message, filter, filter.uris);
     }
-    const mayUse = mayUseOf(authorize, inbound.principal);
     return visibleUris(filter, mayUse).then((visible) =>
       this.#admit(inbound, message, filter, visible)
     );

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { authorizeFor, type AuthorizeSettings } from "../auth/authorize.ts";
+import type { AuthorizeSettings } from "../auth/authorize.ts";
 import { Calls } from "../calls/calls.ts";
 import { SingleUse } from "../calls/single_use.ts";
 import { StateSealer } from "../calls/state.ts";
@@ -49,8 +49,8 @@ export interface ComponentCallbacks {
 }
 
 /** Creates the reporter of an endpoint. */
-export function reporterOf(dispatcher: Dispatcher, settings: Settings): Reporter {
-  return new Reporter(settings.onEvent, { dispatcher, principalName: settings.principalName });
+export function reporterOf(settings: Settings): Reporter {
+  return new Reporter(settings.onEvent, { principalName: settings.principalName });
 }
 
 /** Creates the components of an endpoint. */
@@ -58,7 +58,7 @@ export function makeComponents(
   dispatcher: Dispatcher,
   settings: Settings,
   { broadcast, route }: ComponentCallbacks,
-  reporter = reporterOf(dispatcher, settings),
+  reporter = reporterOf(settings),
 ): HandlerComponents {
   const { clock, shared, stateKeys } = settings;
   const shareable = settings.store?.open(settings.storeSettings);
@@ -75,9 +75,7 @@ export function makeComponents(
     clock,
     claim: (key, holder, ttlMs) => claims.claim(key, holder, ttlMs),
   });
-  const authorize = authorizeFor(dispatcher, settings.authorize);
-  const callSettings = { ...settings.calls, authorize };
-  const calls = new Calls(dispatcher, callSettings, states, singleUse, clock, reporter);
+  const calls = new Calls(dispatcher, settings.calls, states, singleUse, clock, reporter);
   const streams = new Streams(log, settings.streams, clock, reporter);
   const listens = new Slots(settings.listen.most, settings.listen.mostPerPrincipal);
   const { nodeKeys: keys } = settings;
@@ -125,7 +123,7 @@ export function makeComponents(
     reporter,
     gates: new Gates(settings.gates, clock),
     arrived: new TurnQueue(clock.perRequest),
-    auth: authSettings(dispatcher, { ...settings, authorize }),
+    auth: authSettings(settings),
     calls,
     streams,
     listens,
@@ -136,7 +134,6 @@ export function makeComponents(
 }
 
 function authSettings(
-  dispatcher: Dispatcher,
   { authenticate, authorize, principalRateLimit, resource, clock }: Settings,
 ): AuthorizeSettings {
   return {
@@ -145,6 +142,5 @@ function authSettings(
     rateLimit: principalRateLimit,
     challenge: resource?.challenge,
     clock,
-    dispatcher,
   };
 }

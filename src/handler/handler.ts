@@ -7,13 +7,12 @@ import { authenticate } from "../auth/authenticate.ts";
 import { authorize } from "../auth/authorize.ts";
 import { resourceReply } from "../auth/protected_resource.ts";
 import type { ServerCard } from "../discovery/server_card.ts";
-import { unwrapCalls } from "../calls/unwrap.ts";
 import { type HostRequest, Inbound } from "../http/inbound.ts";
 import { internalError } from "../http/refusals.ts";
 import { accepted, isReply, type Reply } from "../http/reply.ts";
 import { complete, respond } from "../http/respond.ts";
 import { keepAliveDuring } from "../internal/keep_alive.ts";
-import { isPromise, type MaybePromise } from "../internal/types.ts";
+import { isPromise, type MaybePromise, then } from "../internal/types.ts";
 import type { Dispatcher } from "../protocol/exchange.ts";
 import type { Report, Reporter } from "../protocol/reporter.ts";
 import { ownerKey, shareKey } from "../sessions/owner.ts";
@@ -115,7 +114,7 @@ function prepareEndpoint(
   settings: Settings,
   rows: typeof ERAS,
 ): PreparedEndpoint {
-  const reporter = reporterOf(dispatcher, settings);
+  const reporter = reporterOf(settings);
   const { report } = reporter;
   let opened: OpenEndpoint | undefined;
   const open = (): OpenEndpoint => opened ??= openEndpoint(dispatcher, settings, rows, reporter);
@@ -233,22 +232,13 @@ function cardReply(
 
 /** Authenticates and answers a request that has passed the gates. */
 function serve(components: HandlerComponents, eras: Eras, inbound: Inbound): MaybePromise<Reply> {
-  const refused = authenticate(inbound, components.auth);
-  if (isPromise(refused)) {
-    return refused.then((refused) => refused ?? serveKnown(components, eras, inbound));
-  }
-  return refused ?? serveKnown(components, eras, inbound);
-}
-
-function serveKnown(
-  components: HandlerComponents,
-  eras: Eras,
-  inbound: Inbound,
-): MaybePromise<Reply> {
-  components.gates.releaseBody(inbound);
-  const reply = route(components, eras, inbound);
-  if (inbound.context === undefined) return reply;
-  return suspendIdleTimeout(inbound, reply, components.settings.streams.keepAliveMs);
+  return then(authenticate(inbound, components.auth), (refused) => {
+    if (refused !== undefined) return refused;
+    components.gates.releaseBody(inbound);
+    const reply = route(components, eras, inbound);
+    if (inbound.context === undefined) return reply;
+    return suspendIdleTimeout(inbound, reply, components.settings.streams.keepAliveMs);
+  });
 }
 
 /**
@@ -257,19 +247,18 @@ function serveKnown(
  * @param cancelled Tells whether the client has cancelled the request before it was authorized
  */
 export function route(
-  { auth }: Pick<HandlerComponents, "auth">,
+  { auth, calls: { dispatcher } }: Pick<HandlerComponents, "auth" | "calls">,
   eras: Eras,
   inbound: Inbound,
   cancelled: () => boolean = () => false,
 ): MaybePromise<Reply> {
-  if (inbound.method === "POST") unwrapCalls(inbound, auth.dispatcher);
-  const refused = inbound.method === "POST" ? authorize(inbound, auth) : undefined;
-  if (isPromise(refused)) {
-    return refused.then((refused) =>
-      refused ?? (cancelled() ? accepted() : answerInEra(eras, inbound))
-    );
-  }
-  return refused ?? answerInEra(eras, inbound);
+  if (inbound.method !== "POST") return answerInEra(eras, inbound);
+  inbound.findRoutes((message, principal) => dispatcher.route(message, principal));
+  const refused = authorize(inbound, auth);
+  if (!isPromise(refused)) return refused ?? answerInEra(eras, inbound);
+  return refused.then((refused) =>
+    refused ?? (cancelled() ? accepted() : answerInEra(eras, inbound))
+  );
 }
 
 /** Answers an authorized request. */

@@ -8,7 +8,8 @@ import { envelopeVersion } from "../protocol/envelope.ts";
 import type { ClientFacts, Principal } from "../protocol/exchange.ts";
 import { HeaderName } from "../protocol/headers.ts";
 import type { Hidden } from "../protocol/items.ts";
-import type { Classified, JsonRpcRequest, RequestId } from "../protocol/jsonrpc.ts";
+import type { Classified, JsonObject, JsonRpcRequest, RequestId } from "../protocol/jsonrpc.ts";
+import type { RequestMessage, Route } from "../protocol/route.ts";
 import type { LogLevel } from "../protocol/shapes.ts";
 import { ASSUMED_VERSION, type ProtocolVersion } from "../protocol/versions.ts";
 import { localPeer } from "./peer.ts";
@@ -28,6 +29,8 @@ export const EITHER_FORM: Accepts = { json: true, sse: true };
 export type PostContent =
   | (Classified & { readonly batch?: undefined })
   | { readonly kind: "batch"; readonly batch: readonly Classified[] };
+
+const NO_PARAMS: JsonObject = {};
 
 /** The client of a request that doesn't describe its client. */
 export const UNKNOWN_CLIENT: ClientFacts = { capabilities: {} };
@@ -91,12 +94,10 @@ export class Inbound {
   repeatsInHeaders = true;
   /** Whether another node has forwarded the request: it is never forwarded again. */
   forwarded = false;
-  /**
-   * The tool that the client has called to call the one that the content names: the name that its
-   * headers repeat (2026).
-   */
-  wrapper: string | undefined;
   #content: PostContent | undefined;
+  #route: Route | undefined;
+  /** The routes of a batch. */
+  #routes: ReadonlyMap<JsonRpcRequest, Route> | undefined;
   #principal: Principal | undefined;
   #owner: string | undefined;
   #share: string | undefined;
@@ -134,6 +135,26 @@ export class Inbound {
   }
   set content(content: PostContent) {
     this.#content = content;
+  }
+
+  /** Finds what each request of a POST is about. Called once the principal is known. */
+  findRoutes(find: (message: RequestMessage, principal: Principal) => Route): void {
+    const { content, principal } = this;
+    const routeOf = ({ method, params = NO_PARAMS }: JsonRpcRequest) =>
+      find({ method, params }, principal);
+    if (content.kind === "request") this.#route = routeOf(content.message);
+    if (content.kind !== "batch") return;
+    this.#routes = new Map(this.requests.map((request) => [request, routeOf(request)]));
+  }
+
+  /** What a request of a POST is about. */
+  routeOf(request: JsonRpcRequest): Route {
+    return this.#route ?? this.#routes?.get(request) ?? missing("route");
+  }
+
+  /** What the request of a POST is about; `undefined` for anything else, and while it is not known. */
+  get route(): Route | undefined {
+    return this.#route;
   }
 
   /** The sender of the request. Filled by authentication. */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { reportedMethod } from "../protocol/event_facts.ts";
 import type { RequestFacts } from "../protocol/events.ts";
 import type { Reporter } from "../protocol/reporter.ts";
 import { withCors } from "./cors.ts";
@@ -20,11 +21,13 @@ export function reportRefusal(reply: Reply, reporter: Reporter, inbound?: Inboun
 }
 
 /** Returns what is known of a refused request: its sender, and what it is about. */
-function factsOf({ sender, requests }: Inbound, reporter: Reporter): Partial<RequestFacts> {
+function factsOf({ sender, route, requests }: Inbound, reporter: Reporter): Partial<RequestFacts> {
   const [request, ...others] = requests;
+  // What a request is about is only found for a principal.
+  const about = route ?? (others.length === 0 ? request : undefined);
   return {
     ...sender && reporter.describeSender(sender),
-    ...request !== undefined && others.length === 0 && reporter.describe(request),
+    ...about && { method: reportedMethod(about), ...route?.target },
   };
 }
 

@@ -16,6 +16,14 @@ export function isPromise<T>(value: MaybePromise<T>): value is Promise<T> {
     typeof (value as { then?: unknown }).then === "function";
 }
 
+/** Continues with a value: at once, or once its promise resolves. */
+export function then<T, U>(
+  value: MaybePromise<T>,
+  next: (value: T) => MaybePromise<U>,
+): MaybePromise<U> {
+  return isPromise(value) ? value.then(next) : next(value);
+}
+
 /**
  * Runs work that may be asynchronous, then a continuation: synchronously when the work is synchronous.
  *

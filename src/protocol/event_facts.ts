@@ -7,8 +7,8 @@
 import { escapeInvisible } from "../internal/invisible.ts";
 import { clip } from "../internal/quote.ts";
 import type { ClientProgram } from "./events.ts";
-import type { Dispatcher } from "./exchange.ts";
 import { methodFacts } from "./methods.ts";
+import type { Route } from "./route.ts";
 import type { Implementation } from "./shapes.ts";
 
 /** The maximum number of characters of a text from outside. */
@@ -20,10 +20,13 @@ const UNKNOWN_METHOD = "(unknown)";
 /** The maximum number of remembered client programs. */
 const MOST_PROGRAMS = 256;
 
-/** Returns the name of a method for events. */
-export function reportedMethod(method: string, dispatcher: Pick<Dispatcher, "serves">): string {
-  if (methodFacts(method) !== undefined || dispatcher.serves?.(method) === true) return method;
-  return UNKNOWN_METHOD;
+/** Returns the name of a request's method for events. */
+export function reportedMethod(
+  { method, target, served }: Pick<Route, "method" | "target" | "served">,
+): string {
+  // What is about something that the server has is a method that it has.
+  const known = target !== undefined || served === true || methodFacts(method) !== undefined;
+  return known ? method : UNKNOWN_METHOD;
 }
 
 /** Describes client programs, and remembers the descriptions: most requests come from a few programs. */

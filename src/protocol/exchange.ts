@@ -8,12 +8,11 @@
 import type { MaybePromise } from "../internal/types.ts";
 import type { Clock } from "../internal/clock.ts";
 import type { ClientCapabilities, Implementation, LogLevel } from "./shapes.ts";
-import type { HeaderParam } from "./headers.ts";
-import type { Hidden, ItemMethod } from "./items.ts";
+import type { ItemMethod } from "./items.ts";
 import type { JsonObject, RequestId } from "./jsonrpc.ts";
 import type { Chain } from "./middleware.ts";
 import type { TaskStore } from "./task_store.ts";
-import type { RequestTarget } from "./target.ts";
+import type { RequestMessage, RequestTarget, Route } from "./route.ts";
 import type { ProtocolVersion } from "./versions.ts";
 import type { McpEvent, RequestFacts, SessionEndReason } from "./events.ts";
 
@@ -353,9 +352,10 @@ export interface UpstreamControl {
 /**
  * Gives requests their results: an `McpServer`, a gateway, or an implementation of your own.
  *
- * An implementation MUST return a result for every request, or throw: an {@linkcode McpError} is sent
- * unchanged, any other error becomes "Internal error" and an event. It MUST NOT use an exchange after it
- * has responded.
+ * It is asked two things about a request: what it is about, by `route()`, and then the route itself for the
+ * result. An implementation MUST find a route for every request. The route MUST return a result, or throw:
+ * an {@linkcode McpError} is sent unchanged, any other error becomes "Internal error" and an event. It MUST
+ * NOT use an exchange after it has responded.
  */
 export interface Dispatcher {
   /**
@@ -372,43 +372,13 @@ export interface Dispatcher {
   listChangedIn?(sessionId: string): readonly string[] | undefined;
   /** Whether the dispatcher notifies of changed resources. */
   readonly resourceUpdates?: boolean;
-  /** Returns the arguments of a tool that 2026 clients repeat in headers. */
-  headerParams?(tool: string): readonly HeaderParam[] | undefined;
   /** What an operator sees of the dispatcher's upstreams, if it has any. */
   readonly upstreamControl?: UpstreamControl;
-  /** Returns the scopes that a principal needs to call a tool. */
-  toolScopes?(tool: string): readonly string[] | undefined;
   /**
-   * Returns the parameters of the `tools/call` that one stands for, if its tool only calls another one.
-   * The endpoint continues with them: `authorize`, scopes, middleware and events know the other tool
-   * only. MUST return `undefined` for parameters that it has returned.
+   * Finds what a request is about. Called once for each request, and again when middleware changes its
+   * parameters, so it must be fast, and does nothing but look.
    */
-  unwrapCall?(params: JsonObject): JsonObject | undefined;
-  /**
-   * Tells whether a tool does nothing but show and call other tools. It needs no right of its own:
-   * `authorize` is asked about `tools/list` in its place.
-   */
-  isToolList?(tool: string): boolean;
-  /**
-   * Tells whether a call of a tool may be begun again at another node if its node dies. MUST only be `true`
-   * for a tool that has no further effect when it runs again.
-   */
-  retriesOnNodeLoss?(tool: string): boolean;
-  /**
-   * Tells what a request is about, in names that are registered. Called for events and middleware, so it
-   * must be fast, and MUST NOT return a name that a client can make up.
-   */
-  target?(method: string, params: JsonObject): RequestTarget | undefined;
-  /** Tells whether a method that is not one of the protocol is served. Events name no other methods. */
-  serves?(method: string): boolean;
-  /** Returns the result of a request. */
-  dispatch(exchange: Exchange): MaybePromise<JsonObject>;
-  /**
-   * Fails a request as if what it is about, or its method, were unknown, and does nothing else. Needed
-   * only if the dispatcher's errors for what is unknown differ from those of `McpServer`: a client must
-   * not be able to tell what is hidden from what doesn't exist.
-   */
-  hide?(exchange: Exchange, hidden: Hidden): MaybePromise<JsonObject>;
+  route(message: RequestMessage, principal: Principal): Route;
   /** Receives a notification that the endpoint doesn't handle itself. */
   notified?(exchange: NotificationExchange): MaybePromise<void>;
   /** Called once by each endpoint that serves it. The returned function is called when that closes. */

@@ -46,12 +46,15 @@ export type Middleware = (exchange: Exchange, next: Next) => MaybePromise<JsonOb
 
 /** A request that passes middleware. */
 export interface Passage {
-  /** The request, as the first middleware sees it. */
+  /** The request, as the next middleware sees it. */
   readonly exchange: Exchange;
-  /** Creates a view of the request with other parameters. */
-  readonly rewrite: (exchange: Exchange, params: JsonObject) => Exchange;
+  /** Finds the route of the request with other parameters, and continues with it. */
+  readonly rewrite: (
+    params: JsonObject,
+    proceed: (passage: Passage) => MaybePromise<JsonObject>,
+  ) => MaybePromise<JsonObject>;
   /** Runs the request after the last middleware. */
-  readonly run: (exchange: Exchange) => MaybePromise<JsonObject>;
+  readonly run: () => MaybePromise<JsonObject>;
 }
 
 /** Passes a request through middleware, and runs it. */

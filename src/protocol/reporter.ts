@@ -5,11 +5,9 @@
  */
 import { randomText } from "../internal/random.ts";
 import { isPromise } from "../internal/types.ts";
-import { ClientPrograms, reportedMethod } from "./event_facts.ts";
+import { ClientPrograms } from "./event_facts.ts";
 import type { ClientProgram, McpEvent, RequestFacts } from "./events.ts";
-import type { ClientFacts, Dispatcher, Principal } from "./exchange.ts";
-import type { JsonRpcRequest } from "./jsonrpc.ts";
-import type { RequestTarget } from "./target.ts";
+import type { ClientFacts, Principal } from "./exchange.ts";
 
 /** The number of characters of a node's id. */
 const NODE_ID_LENGTH = 16;
@@ -24,12 +22,7 @@ export type NamePrincipal = (principal: Principal) => string;
 export interface ReporterInit {
   /** Returns the name of a principal; its id when left out. */
   readonly principalName?: NamePrincipal;
-  /** Knows the names that are registered; without it events have none. */
-  readonly dispatcher?: Pick<Dispatcher, "target" | "serves">;
 }
-
-/** What events say a request is about. */
-type RequestAbout = Pick<RequestFacts, "method"> & RequestTarget;
 
 /** Calls the application's `onEvent`, and catches what it throws and what its promise rejects with. */
 export class Reporter {
@@ -40,7 +33,6 @@ export class Reporter {
   #node: string | undefined;
   readonly #onEvent: Report | undefined;
   #listeners: readonly Report[] = [];
-  readonly #dispatcher: Pick<Dispatcher, "target" | "serves">;
   readonly #programs = new ClientPrograms();
 
   /**
@@ -50,10 +42,9 @@ export class Reporter {
    */
   constructor(
     onEvent: Report | undefined,
-    { principalName = ({ id }) => id, dispatcher = {} }: ReporterInit = {},
+    { principalName = ({ id }) => id }: ReporterInit = {},
   ) {
     this.#onEvent = onEvent;
-    this.#dispatcher = dispatcher;
     this.principalName = principalName;
     this.enabled = onEvent !== undefined;
   }
@@ -73,14 +64,6 @@ export class Reporter {
   describeSender(principal: Principal): Pick<RequestFacts, "principal" | "issuer" | "node"> {
     const { issuer } = principal;
     return { principal: this.principalName(principal), issuer, node: this.node };
-  }
-
-  /** Returns what events say a request is about. */
-  describe({ method, params = {} }: Pick<JsonRpcRequest, "method" | "params">): RequestAbout {
-    return {
-      method: reportedMethod(method, this.#dispatcher),
-      ...this.#dispatcher.target?.(method, params),
-    };
   }
 
   /** Returns the name and version of a client program, if it has described itself. */

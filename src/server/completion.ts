@@ -8,12 +8,12 @@ import { isPromise, type MaybePromise } from "../internal/types.ts";
 import { ErrorCode, McpError } from "../protocol/errors.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
-import type { RequestTarget } from "../protocol/target.ts";
 import { unknownPrompt, unknownResource } from "../protocol/unknown.ts";
 import { type ContextSettings, ExchangeContext } from "./context.ts";
 import { fail } from "./failure.ts";
 import type { Feature } from "./feature.ts";
 import type { Prompts } from "./prompts.ts";
+import type { Found } from "./route.ts";
 import type { Resources } from "./resources.ts";
 import type { Completer } from "./types.ts";
 import { kindOf } from "./kind_of.ts";
@@ -41,10 +41,12 @@ export class Completions implements Feature {
   }
 
   /** Returns the prompt or resource that a request refers to, if there is such a one. */
-  target(ref: unknown): RequestTarget | undefined {
+  find(ref: unknown): Found | undefined {
     if (!isObject(ref)) return undefined;
     const { prompts, resources } = this.#init;
-    return ref.type === "ref/prompt" ? prompts.target(ref.name) : resources.target(ref.uri);
+    if (ref.type !== "ref/prompt") return resources.named(ref.uri);
+    const found = prompts.find(ref.name);
+    return found && { target: found.target };
   }
 
   #complete(exchange: Exchange): MaybePromise<JsonObject> {

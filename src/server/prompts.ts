@@ -3,18 +3,18 @@
  *
  * @module
  */
-import { isPromise, type MaybePromise } from "../internal/types.ts";
+import { isPromise, type MaybePromise, then } from "../internal/types.ts";
 import type { Icon } from "../protocol/content.ts";
 import { promptResultFor } from "../protocol/downgrade.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
-import type { RequestTarget } from "../protocol/target.ts";
 import { unknownPrompt } from "../protocol/unknown.ts";
 import { completersOf } from "./completable.ts";
 import { ExchangeContext } from "./context.ts";
 import { checkName, compact, makeHandle } from "./definition.ts";
 import { fail } from "./failure.ts";
 import type { Feature, FeatureInit } from "./feature.ts";
+import type { Found } from "./route.ts";
 import { Registry } from "./registry.ts";
 import { toPromptResult } from "./results.ts";
 import { type CompiledSchema, compileSchema } from "./schema.ts";
@@ -72,12 +72,11 @@ interface Prompt {
 export class Prompts implements Feature {
   readonly methods: Feature["methods"] = {
     "prompts/list": (exchange) => this.#registry.pageFor(exchange, "prompts/get"),
-    "prompts/get": (exchange) => this.#get(exchange),
+    // A prompt that there is answers itself.
+    "prompts/get": failUnknown,
   };
   readonly unknown: Feature["unknown"] = {
-    "prompts/get": ({ params }) => {
-      throw unknownPrompt(params.name);
-    },
+    "prompts/get": failUnknown,
   };
   readonly #init: FeatureInit;
   readonly #registry: Registry<Prompt>;
@@ -121,24 +120,22 @@ export class Prompts implements Feature {
     return this.#registry.get(name)?.completers;
   }
 
-  /** Returns a prompt's name, if there is such a prompt. */
-  target(name: unknown): RequestTarget | undefined {
-    const known = typeof name === "string" && this.#registry.get(name) !== undefined;
-    return known ? { prompt: name } : undefined;
+  /** Returns a prompt with all that its requests need. */
+  find(name: unknown): Found | undefined {
+    const prompt = typeof name === "string" ? this.#registry.get(name) : undefined;
+    if (prompt === undefined) return undefined;
+    return {
+      target: { prompt: prompt.name },
+      answer: (exchange) =>
+        then(
+          checkArguments(prompt.args, exchange.params.arguments),
+          (args) => this.#run(prompt, args, exchange),
+        ),
+    };
   }
 
   #offerCompletion({ completers }: Prompt): void {
     if (completers.size > 0) this.#init.completable();
-  }
-
-  #get(exchange: Exchange): MaybePromise<JsonObject> {
-    const { name } = exchange.params;
-    const prompt = typeof name === "string" ? this.#registry.get(name) : undefined;
-    if (prompt === undefined) throw unknownPrompt(name);
-    const args = checkArguments(prompt.args, exchange.params.arguments);
-    return isPromise(args)
-      ? args.then((args) => this.#run(prompt, args, exchange))
-      : this.#run(prompt, args, exchange);
   }
 
   #run(prompt: Prompt, args: unknown, exchange: Exchange): MaybePromise<JsonObject> {
@@ -154,6 +151,10 @@ export class Prompts implements Feature {
       return fail(exchange, during, error);
     }
   }
+}
+
+function failUnknown({ params }: Exchange): never {
+  throw unknownPrompt(params.name);
 }
 
 function definePrompt(name: string, config: AnyConfig, handler: AnyHandler): Prompt {

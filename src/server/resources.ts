@@ -11,7 +11,6 @@ import { entryFor } from "../protocol/downgrade.ts";
 import { ErrorCode, McpError } from "../protocol/errors.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
-import type { RequestTarget } from "../protocol/target.ts";
 import { unknownResource } from "../protocol/unknown.ts";
 import { isModern } from "../protocol/versions.ts";
 import { type CacheHint, fullCacheHint } from "./cache_hint.ts";
@@ -23,6 +22,7 @@ import { decodeCursor, encodeCursor, invalidCursor, type Position } from "./pagi
 import { type Entry, Registry } from "./registry.ts";
 import type { ResourceTemplate } from "./resource_template.ts";
 import { toReadResult } from "./results.ts";
+import type { Found } from "./route.ts";
 import type { Handle, ReadHandler, ReadTemplateHandler, RequestContext } from "./types.ts";
 
 /** Configures a resource, or the resources of a template. */
@@ -80,6 +80,8 @@ type TemplateResource = Definition<ReadTemplateHandler> & {
 
 /** Pairs a resource with the function that reads it. */
 interface Readable {
+  /** The URI as it is registered, or the template. */
+  readonly key: string;
   readonly name: string;
   readonly config: ResourceConfig;
   read(uri: URL, ctx: RequestContext): MaybePromise<unknown>;
@@ -91,13 +93,10 @@ export class Resources implements Feature {
     "resources/list": (exchange) =>
       listResources(exchange, this.#fixed, this.#templates, this.#init.context),
     "resources/templates/list": (exchange) => this.#templates.pageFor(exchange, "resources/read"),
-    "resources/read": (exchange) => this.#read(exchange),
+    // A resource that there is answers itself.
+    "resources/read": failUnknown,
   };
-  readonly unknown: Feature["unknown"] = {
-    "resources/read": (exchange) => {
-      throw unknownResource(exchange.protocolVersion, exchange.params.uri);
-    },
-  };
+  readonly unknown: Feature["unknown"] = { "resources/read": failUnknown };
   readonly #init: FeatureInit;
   readonly #fixed: Registry<FixedResource>;
   readonly #templates: Registry<TemplateResource>;
@@ -174,20 +173,25 @@ export class Resources implements Feature {
     return this.#find(uri) !== undefined;
   }
 
-  /** Returns a resource's URI as it is registered, or its template, if there is such a resource. */
-  target(uri: unknown): RequestTarget | undefined {
-    if (typeof uri !== "string") return undefined;
-    if (this.#fixed.get(uri) !== undefined) return { resource: uri };
-    const matching = this.#templates.enabled.find(({ key, definition }) =>
-      key === uri || definition.template.uriTemplate.match(uri) !== undefined
-    );
-    return matching && { resource: matching.key };
+  /** Returns a resource with all that reading it needs. */
+  find(uri: unknown): Found | undefined {
+    const resource = typeof uri === "string" ? this.#find(uri) : undefined;
+    if (resource === undefined) return undefined;
+    return {
+      target: { resource: resource.key },
+      answer: (exchange) => this.#read(resource, exchange),
+    };
   }
 
-  #read(exchange: Exchange): MaybePromise<JsonObject> {
+  /** Returns the resource or template that a URI names, or that is named as it is written. */
+  named(uri: unknown): Found | undefined {
+    if (typeof uri !== "string") return undefined;
+    const key = this.template(uri) === undefined ? this.#find(uri)?.key : uri;
+    return key === undefined ? undefined : { target: { resource: key } };
+  }
+
+  #read(resource: Readable, exchange: Exchange): MaybePromise<JsonObject> {
     const uri = uriOf(exchange);
-    const resource = this.#find(uri);
-    if (resource === undefined) throw unknownResource(exchange.protocolVersion, uri);
     if (!URL.canParse(uri)) {
       throw new McpError(ErrorCode.InvalidParams, `Give an absolute URI: ${quote(uri)}`, { uri });
     }
@@ -212,16 +216,20 @@ export class Resources implements Feature {
     const fixed = this.#fixed.get(uri);
     if (fixed !== undefined) {
       const { name, config, callback } = fixed;
-      return { name, config, read: (url, ctx) => callback(url, ctx) };
+      return { key: uri, name, config, read: (url, ctx) => callback(url, ctx) };
     }
-    for (const { definition } of this.#templates.enabled) {
+    for (const { key, definition } of this.#templates.enabled) {
       const variables = definition.template.uriTemplate.match(uri);
       if (variables === undefined) continue;
       const { name, config, callback } = definition;
-      return { name, config, read: (url, ctx) => callback(url, variables, ctx) };
+      return { key, name, config, read: (url, ctx) => callback(url, variables, ctx) };
     }
     return undefined;
   }
+}
+
+function failUnknown({ params, protocolVersion }: Exchange): never {
+  throw unknownResource(protocolVersion, params.uri);
 }
 
 /** Names the resources that templates list in cursors; `r` names those with fixed URIs. */

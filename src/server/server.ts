@@ -3,13 +3,9 @@
  *
  * @module
  */
-import type { MaybePromise } from "../internal/types.ts";
-import type { Dispatcher, DispatcherHost, Exchange } from "../protocol/exchange.ts";
-import type { HeaderParam } from "../protocol/headers.ts";
-import type { Hidden } from "../protocol/items.ts";
-import type { JsonObject } from "../protocol/jsonrpc.ts";
+import type { Dispatcher, DispatcherHost } from "../protocol/exchange.ts";
 import type { Implementation, ServerCapabilities } from "../protocol/shapes.ts";
-import type { RequestTarget } from "../protocol/target.ts";
+import type { RequestMessage, Route } from "../protocol/route.ts";
 import { unknownMethod } from "../protocol/unknown.ts";
 import { isModern } from "../protocol/versions.ts";
 import type { CacheHint } from "./cache_hint.ts";
@@ -26,6 +22,7 @@ import { liveQuestions } from "./questions.ts";
 import { ResourceTemplate } from "./resource_template.ts";
 import { type ResourceConfig, type ResourceHandle, Resources } from "./resources.ts";
 import type { Schema } from "./standard_schema.ts";
+import { type Answers, type Found, ServerRoute } from "./route.ts";
 import { Subscriptions } from "./subscriptions.ts";
 import { type ToolConfig, type ToolHandle, Tools } from "./tools.ts";
 import type { PromptHandler, ReadHandler, ReadTemplateHandler, ToolHandler } from "./types.ts";
@@ -97,6 +94,23 @@ export class McpServer implements Dispatcher {
   readonly #completions: Completions;
   readonly #subscriptions: Subscriptions | undefined;
   readonly #modern: ModernResults;
+  readonly #answers: Answers = {
+    run: (exchange, answer) => {
+      const { method, protocolVersion } = exchange;
+      const modern = isModern(protocolVersion);
+      const found = answer ?? this.#methods.get(method) ??
+        (modern ? this.#extensions.method(method) : undefined);
+      if (found === undefined) throw unknownMethod(method);
+      return modern ? this.#modern.answer(exchange, found) : found(exchange);
+    },
+    hide: (exchange, hidden) => {
+      const { method, protocolVersion } = exchange;
+      const unknown = hidden === "item" ? this.#unknown.get(method) : undefined;
+      if (unknown === undefined) throw unknownMethod(method);
+      return isModern(protocolVersion) ? this.#modern.answer(exchange, unknown) : unknown(exchange);
+    },
+    serves: (method) => this.#methods.has(method) || this.#extensions.method(method) !== undefined,
+  };
 
   /**
    * Creates a server that offers nothing yet.
@@ -277,68 +291,33 @@ export class McpServer implements Dispatcher {
     return this.#methods.has("resources/subscribe");
   }
 
-  /** Returns the arguments of a tool that clients of the 2026 era repeat in headers. */
-  headerParams(tool: string): readonly HeaderParam[] | undefined {
-    return this.#tools.headerParams(tool);
-  }
-
-  /** Tells whether a call of a tool may be begun again at another node. */
-  retriesOnNodeLoss(tool: string): boolean {
-    return this.#tools.retriesOnNodeLoss(tool);
-  }
-
-  /** Returns the scopes that a principal needs to call a tool. */
-  toolScopes(tool: string): readonly string[] | undefined {
-    return this.#tools.scopes(tool);
-  }
-
-  /** Tells what a request is about, in names that are registered. */
-  target(method: string, params: JsonObject): RequestTarget | undefined {
-    switch (method) {
-      case "tools/call":
-        return this.#tools.target(params.name);
-      case "prompts/get":
-        return this.#prompts.target(params.name);
-      case "resources/read":
-      case "resources/subscribe":
-      case "resources/unsubscribe":
-        return this.#resources.target(params.uri);
-      case "completion/complete":
-        return this.#completions.target(params.ref);
-    }
-    return undefined;
-  }
-
-  /** Tells whether a method is served. */
-  serves(method: string): boolean {
-    return this.#methods.has(method) || this.#extensions.method(method) !== undefined;
-  }
-
-  /**
-   * Answers a request, synchronously where everything involved is synchronous.
-   *
-   * @throws {McpError} With -32601, if the method is unknown, and what the handlers throw
-   */
-  dispatch(exchange: Exchange): MaybePromise<JsonObject> {
-    const modern = isModern(exchange.protocolVersion);
-    const method = this.#methods.get(exchange.method) ??
-      (modern ? this.#extensions.method(exchange.method) : undefined);
-    if (method === undefined) throw unknownMethod(exchange.method);
-    return modern ? this.#modern.answer(exchange, method) : method(exchange);
-  }
-
-  /** Fails a request exactly as if what it is about, or its method, did not exist. */
-  hide(exchange: Exchange, hidden: Hidden): MaybePromise<JsonObject> {
-    const { method, protocolVersion } = exchange;
-    const unknown = hidden === "item" ? this.#unknown.get(method) : undefined;
-    if (unknown === undefined) throw unknownMethod(method);
-    return isModern(protocolVersion) ? this.#modern.answer(exchange, unknown) : unknown(exchange);
+  /** Finds what a request is about. Its errors for what is hidden are those for what is unknown. */
+  route(message: RequestMessage): Route {
+    return new ServerRoute(message, this.#find(message), this.#answers);
   }
 
   /** Attaches an endpoint, which is notified of changes until the returned function is called. */
   attach(host: DispatcherHost): () => void {
     const detach = [this.#changes.attach(host), this.#extensions.attach(host)];
     return () => detach.forEach((each) => each());
+  }
+
+  /** Finds the tool, prompt or resource that a request is about. */
+  #find({ method, params }: RequestMessage): Found | undefined {
+    switch (method) {
+      case "tools/call":
+        return this.#tools.find(params.name);
+      case "prompts/get":
+        return this.#prompts.find(params.name);
+      case "resources/read":
+        return this.#resources.find(params.uri);
+      case "resources/subscribe":
+      case "resources/unsubscribe":
+        return this.#resources.named(params.uri);
+      case "completion/complete":
+        return this.#completions.find(params.ref);
+    }
+    return undefined;
   }
 
   #sendListChanged(kind: "tools" | "resources" | "prompts"): void {

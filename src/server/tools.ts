@@ -4,26 +4,24 @@
  * @module
  */
 import { quote } from "../internal/quote.ts";
-import { isPromise, type MaybePromise } from "../internal/types.ts";
+import { isPromise, type MaybePromise, then } from "../internal/types.ts";
 import type { Icon } from "../protocol/content.ts";
-import { MissingScopesError } from "../protocol/errors.ts";
 import { toolResultFor } from "../protocol/downgrade.ts";
 import type { Exchange } from "../protocol/exchange.ts";
-import type { HeaderParam } from "../protocol/headers.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 import { wrapsOutput } from "../protocol/output_schema.ts";
 import type { ToolAnnotations } from "../protocol/shapes.ts";
-import type { RequestTarget } from "../protocol/target.ts";
 import { unknownTool } from "../protocol/unknown.ts";
-import { checkScopes, hasScopes } from "../auth/scopes.ts";
+import { checkScopes } from "../auth/scopes.ts";
 import { type Approval, isApproved } from "./approval.ts";
 import { contextWith, ExchangeContext } from "./context.ts";
 import { checkName, compact, makeHandle } from "./definition.ts";
 import { fail, failedTool } from "./failure.ts";
-import type { Feature, FeatureInit } from "./feature.ts";
+import type { Feature, FeatureInit, Method } from "./feature.ts";
 import { headerParamsOf } from "../protocol/header_params.ts";
 import type { Questions } from "./questions.ts";
 import { Registry } from "./registry.ts";
+import type { Found } from "./route.ts";
 import { errorResult, toToolResult, withText } from "./results.ts";
 import { type CompiledSchema, compileSchema } from "./schema.ts";
 import type { Schema, StandardIssue, StandardResult } from "./standard_schema.ts";
@@ -117,16 +115,16 @@ type AnyConfig = Omit<ToolConfig<Schema, Schema>, "approval" | "task"> & {
 type AnyChanges = AnyConfig & { readonly callback?: AnyHandler; readonly enabled?: boolean };
 type AnyHandler = (args: unknown, ctx: RequestContext) => MaybePromise<unknown>;
 
-interface Tool {
+interface Tool extends Found {
   readonly name: string;
-  readonly target: RequestTarget;
+  readonly answer: Method;
+  readonly retry: boolean;
   readonly config: AnyConfig;
   readonly listed: JsonObject;
   readonly input: CompiledSchema | undefined;
   readonly output: CompiledSchema | undefined;
   /** Says whether clients of the 2025 versions get the data wrapped. */
   readonly wraps: boolean;
-  readonly headerParams: readonly HeaderParam[];
   readonly approval: Approval<unknown>;
   readonly task: ToolTask | undefined;
   readonly handler: AnyHandler;
@@ -169,13 +167,10 @@ export interface ToolsInit extends FeatureInit {
 export class Tools implements Feature {
   readonly methods: Feature["methods"] = {
     "tools/list": (exchange) => this.#registry.pageFor(exchange, "tools/call"),
-    "tools/call": (exchange) => this.#call(exchange),
+    // A tool that there is answers itself.
+    "tools/call": failUnknown,
   };
-  readonly unknown: Feature["unknown"] = {
-    "tools/call": ({ params }) => {
-      throw unknownTool(params.name);
-    },
-  };
+  readonly unknown: Feature["unknown"] = { "tools/call": failUnknown };
   readonly #init: ToolsInit;
   readonly #registry: Registry<Tool>;
 
@@ -210,27 +205,9 @@ export class Tools implements Feature {
     return makeHandle(this.#registry, entry, redefine) as ToolHandle<I, O>;
   }
 
-  /**
-   * Returns the arguments of a tool that clients of the 2026 era repeat in headers; `undefined` for
-   * an unknown tool.
-   */
-  headerParams(name: string): readonly HeaderParam[] | undefined {
-    return this.#registry.get(name)?.headerParams;
-  }
-
-  /** Returns the scopes that a principal needs to call a tool. */
-  scopes(name: string): readonly string[] | undefined {
-    return this.#registry.get(name)?.config.scopes;
-  }
-
-  /** Tells whether a call of a tool may be begun again at another node. */
-  retriesOnNodeLoss(name: string): boolean {
-    return this.#registry.get(name)?.config.retryOnNodeLoss === true;
-  }
-
-  /** Returns a tool's name, if there is such a tool. */
-  target(name: unknown): RequestTarget | undefined {
-    return typeof name === "string" ? this.#registry.get(name)?.target : undefined;
+  /** Returns a tool with all that its calls need. */
+  find(name: unknown): Found | undefined {
+    return typeof name === "string" ? this.#registry.get(name) : undefined;
   }
 
   #define(name: string, config: AnyConfig, handler: AnyHandler): Tool {
@@ -258,10 +235,12 @@ export class Tools implements Feature {
     const approval = config.approval ?? false;
     const task = toolTaskOf(name, config.task, this.#init.uses(TASKS));
     const wraps = wrapsOutput(output?.json);
-    const target = { tool: name };
-    return {
+    const tool: Tool = {
       name,
-      target,
+      target: { tool: name },
+      answer: (exchange) => this.#call(tool, exchange),
+      scopes: config.scopes,
+      retry: config.retryOnNodeLoss === true,
       config,
       listed,
       input,
@@ -272,21 +251,14 @@ export class Tools implements Feature {
       task,
       handler,
     };
+    return tool;
   }
 
-  #call(exchange: Exchange): MaybePromise<JsonObject> {
-    const { name } = exchange.params;
-    const tool = typeof name === "string" ? this.#registry.get(name) : undefined;
-    if (tool === undefined) throw unknownTool(name);
-    const { scopes } = tool.config;
-    // Not every way to a tool passes an endpoint that has asked for its scopes: gateways call it too.
-    if (scopes !== undefined && !hasScopes(exchange.principal, scopes)) {
-      throw new MissingScopesError(scopes);
-    }
-    const checked = validateArguments(tool.input, exchange.params.arguments);
-    return isPromise(checked)
-      ? checked.then((checked) => this.#answer(tool, checked, exchange))
-      : this.#answer(tool, checked, exchange);
+  #call(tool: Tool, exchange: Exchange): MaybePromise<JsonObject> {
+    return then(
+      validateArguments(tool.input, exchange.params.arguments),
+      (checked) => this.#answer(tool, checked, exchange),
+    );
   }
 
   #answer(
@@ -304,7 +276,7 @@ export class Tools implements Feature {
     return callTool({
       name: tool.name,
       task: tool.task,
-      retryOnNodeLoss: tool.config.retryOnNodeLoss === true,
+      retryOnNodeLoss: tool.retry,
       args,
       exchange,
       questions: () => context.questions(exchange),
@@ -313,6 +285,10 @@ export class Tools implements Feature {
         approveAndRun(tool, args, own, ctx),
     });
   }
+}
+
+function failUnknown({ params }: Exchange): never {
+  throw unknownTool(params.name);
 }
 
 /** Checks that only a tool that says so is called again. */

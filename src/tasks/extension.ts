@@ -18,8 +18,8 @@ import {
   type TaskRecord,
   type TaskStore,
 } from "../protocol/task_store.ts";
+import { exchangeWith, requireScopes } from "../protocol/route.ts";
 import { isModern } from "../protocol/versions.ts";
-import { ExchangeView } from "../calls/exchange_view.ts";
 import { storeFailed } from "../calls/refused_error.ts";
 import { StopError } from "../calls/stop.ts";
 import type { Extension } from "../server/extension.ts";
@@ -55,13 +55,6 @@ interface Place {
   /** Names this process: its handler's id, if there are others, and a random text. */
   readonly runner: string;
   readonly peers: HostPeers | undefined;
-}
-
-/** Shows a request for a task as the call of its tool. */
-class RerunCall extends ExchangeView {
-  override get method(): string {
-    return "tools/call";
-  }
 }
 
 /** Implements `Tasks`. */
@@ -254,21 +247,19 @@ export class TasksExtension implements Extension {
     const { store, runner } = this.#own;
     if (!await this.#stored(exchange, () => store.take(id, owner, runner))) return this.#show(task);
     const params = { name: rerun?.name, arguments: rerun?.arguments };
-    const call = new RerunCall(
-      exchange,
-      params,
-      (params) => this.#server?.target("tools/call", params),
-    );
+    const route = this.#server?.route({ method: "tools/call", params });
+    const call = route && exchangeWith(exchange, route);
     const taken = { ...task, runner };
-    this.#reruns.set(call, taken);
+    if (call !== undefined) this.#reruns.set(call, taken);
     try {
       if (await exchange.mayUse?.("tools/call", String(params.name)) !== false) {
-        await this.#server?.dispatch(call);
+        requireScopes(exchange.principal, route ?? {});
+        if (call !== undefined) await route?.run(call);
       }
     } catch (error) {
       this.#report({ type: "error", during: "running a task again", error });
     }
-    if (!this.#reruns.delete(call)) return this.#show(taken);
+    if (call !== undefined && !this.#reruns.delete(call)) return this.#show(taken);
     const lost = lostProgress(this.#settings.clock);
     await this.#stored(exchange, () => store.update(id, runner, lost));
     return this.#show({ ...task, ...lost });

@@ -10,7 +10,8 @@ import { ErrorCode, McpError } from "../protocol/errors.ts";
 import type { McpEvent, RequestFacts } from "../protocol/events.ts";
 import type { ClientFacts, Exchange, Notification, Principal } from "../protocol/exchange.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
-import type { RequestTarget } from "../protocol/target.ts";
+import type { Passage } from "../protocol/middleware.ts";
+import type { RequestTarget } from "../protocol/route.ts";
 import type { TaskRecord, TaskState, TaskStore } from "../protocol/task_store.ts";
 import type { ProtocolVersion } from "../protocol/versions.ts";
 import { RequestScope } from "../calls/scope.ts";
@@ -105,8 +106,11 @@ export class TaskRun extends RequestScope implements Exchange {
       if (this.over) throw this.reason ?? new TypeError("Call next() before the task is over");
       return call.run(this, call.context(this, this.#questions));
     };
+    // The arguments are those that the call was checked with.
+    const rewrite: Passage["rewrite"] = (_params, proceed) => proceed(passage);
+    const passage: Passage = { exchange: this, rewrite, run };
     this.#follow(
-      Promise.resolve().then(() => chain?.({ exchange: this, rewrite: () => this, run }) ?? run()),
+      Promise.resolve().then(() => chain?.(passage) ?? run()),
     );
   }
 

@@ -12,6 +12,7 @@ import type { Principal } from "../../src/protocol/exchange.ts";
 import { McpServer } from "../../src/server/server.ts";
 import { MODERN, ModernPeer } from "../support/modern.ts";
 import { as, Events, initialize, Peer, refused, seen, Stub, text } from "../support/wire.ts";
+import { dispatch } from "../../src/protocol/route.ts";
 
 const SECRET = "purge";
 const ROOT: Principal = { id: "root", scopes: ["notes:read", "admin"] };
@@ -329,7 +330,7 @@ describe("AUTH: lists that are shorter for some", () => {
     const exchange = { params: {}, pageSize: 100, method: "tools/list" };
     // Nothing else of an exchange is looked at here
     const ask = (more: object) =>
-      server.dispatch({ ...exchange, protocolVersion: "2025-11-25", ...more } as never);
+      dispatch(server, { ...exchange, protocolVersion: "2025-11-25", ...more } as never);
     const full = ask({});
     const short = await ask({ mayUse: (_method: string, name: string) => name !== SECRET });
     assert.deepEqual(namesOf(short), ["look", "write"]);

@@ -59,7 +59,7 @@ function serverOf(name: string): McpServer {
   return server;
 }
 
-function dispatcherOf(name: string): Pick<McpServer, "dispatch"> {
+function dispatcherOf(name: string): Pick<McpServer, "route"> {
   const server = serverOf(name);
-  return { dispatch: (exchange) => server.dispatch(exchange) };
+  return { route: (message) => server.route(message) };
 }

@@ -8,6 +8,7 @@ import { McpError } from "../../src/protocol/errors.ts";
 import type { Dispatcher } from "../../src/protocol/exchange.ts";
 import { isObject, type JsonObject } from "../../src/protocol/jsonrpc.ts";
 import { FakeClock } from "../support/clock.ts";
+import { targetOf } from "../support/routes.ts";
 import {
   type Answer,
   ask,
@@ -583,14 +584,17 @@ describe("tools that apps call", () => {
 
   test("[APP-4] are named in events as the lists have them", async () => {
     const { gw } = over({ a: app(), b: app({ extra: { own: {} } }) });
-    assert.equal(gw.target?.("tools/call", { name: "own" }), undefined);
+    assert.equal(targetOf(gw, "tools/call", { name: "own" }), undefined);
     await list(gw, "tools/list");
-    assert.deepEqual(gw.target?.("tools/call", { name: "own" }), { tool: "b__own", upstream: "b" });
-    assert.equal(gw.target?.("tools/call", { name: "refresh" }), undefined);
+    assert.deepEqual(targetOf(gw, "tools/call", { name: "own" }), {
+      tool: "b__own",
+      upstream: "b",
+    });
+    assert.equal(targetOf(gw, "tools/call", { name: "refresh" }), undefined);
     const uris = { a: app({ uris: ["memo://1"] }), b: app({ uris: ["memo://1"] }) };
     const { gw: other } = over(uris);
     await addresses(other);
-    assert.deepEqual(other.target?.("resources/read", { uri: "memo://b__1" }), {
+    assert.deepEqual(targetOf(other, "resources/read", { uri: "memo://b__1" }), {
       resource: "memo://1",
       upstream: "b",
     });

@@ -5,6 +5,7 @@ import { McpError } from "../../src/protocol/errors.ts";
 import type { Dispatcher } from "../../src/protocol/exchange.ts";
 import type { JsonObject } from "../../src/protocol/jsonrpc.ts";
 import { FakeClock, flush } from "../support/clock.ts";
+import { hide } from "../support/routes.ts";
 import {
   ask,
   type AskInit,
@@ -381,11 +382,11 @@ describe("merged lists", () => {
     };
     const init = { session, mayUse: () => true };
     const absent = await error(() => ask(gw, callOf("a__gone", session, init)));
-    const hidden = await error(() => gw.hide?.(callOf("a__gone", session, init), "item"));
+    const hidden = await error(() => hide(gw, callOf("a__gone", session, init), "item"));
     assert.deepEqual(hidden, absent);
     assert.deepEqual(absent, [-32602, 'Unknown tool: "a__gone"', undefined]);
     assert.equal(textOf(await ask(gw, callOf("a__x", session, init))), "1");
-    await assert.rejects(async () => await gw.hide?.(new GatewayExchange("prompts/list"), "item"), {
+    await assert.rejects(async () => await hide(gw, new GatewayExchange("prompts/list"), "item"), {
       code: -32601,
     });
   });

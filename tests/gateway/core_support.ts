@@ -10,6 +10,7 @@ import type { Dispatcher, Exchange, Notification, Principal } from "../../src/pr
 import { isObject, type JsonObject } from "../../src/protocol/jsonrpc.ts";
 import type { ProtocolVersion } from "../../src/protocol/versions.ts";
 import { FakeExchange, type FakeExchangeInit, FakeHost, FakeSession } from "../support/exchange.ts";
+import { dispatch } from "../../src/protocol/route.ts";
 
 /** Answers one method. */
 export type Answer = (call: UpstreamCall, session: FakeUpstreamSession) => MaybePromise<JsonObject>;
@@ -173,7 +174,7 @@ export function callOf(name: string, session: FakeSession, init: AskInit = {}): 
 
 /** What a dispatcher answers, however it does. */
 export async function ask(to: Dispatcher, exchange: Exchange): Promise<JsonObject> {
-  return await to.dispatch(exchange);
+  return await dispatch(to, exchange);
 }
 
 /** An endpoint that can reach single sessions. */

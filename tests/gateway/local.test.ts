@@ -10,11 +10,12 @@ import type {
   SessionState,
 } from "../../src/protocol/exchange.ts";
 import { Opened } from "../contracts/upstream.ts";
+import { routing } from "../support/routes.ts";
 
 /** A server that answers as it is told, besides its introduction. */
 function serverOf(answer: (exchange: Exchange) => unknown, more: Partial<Dispatcher> = {}) {
   return local({
-    dispatch: async (exchange) => {
+    route: routing(async (exchange) => {
       if (exchange.method !== "initialize") {
         return await answer(exchange) as Record<string, unknown>;
       }
@@ -23,7 +24,7 @@ function serverOf(answer: (exchange: Exchange) => unknown, more: Partial<Dispatc
         capabilities: {},
         serverInfo: { name: "told", version: "1.0.0" },
       };
-    },
+    }),
     ...more,
   });
 }
@@ -152,7 +153,7 @@ describe("local()", () => {
   test("[GTW-4] a server that can't begin leaves nothing behind", async () => {
     let attached = 0;
     const upstream = local({
-      dispatch: () => ({ capabilities: "none" }),
+      route: routing(() => ({ capabilities: "none" })),
       attach: () => {
         attached++;
         return () => attached--;

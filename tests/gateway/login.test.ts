@@ -10,6 +10,7 @@ import type { JsonObject } from "../../src/protocol/jsonrpc.ts";
 import { McpServer } from "../../src/server/server.ts";
 import { ModernPeer } from "../support/modern.ts";
 import { initialize } from "../support/wire.ts";
+import { routing } from "../support/routes.ts";
 import { text } from "./core_support.ts";
 
 const HEADERS = {
@@ -98,11 +99,11 @@ describe("GTW: nothing of a client's login passes", () => {
   test("[GTW-15] nor in notifications, nor when its session opens", async () => {
     const seen: string[] = [];
     const server: Dispatcher = {
-      dispatch({ method, protocolVersion, request }) {
+      route: routing(({ method, protocolVersion, request }) => {
         seen.push(told(request));
         if (method !== "initialize") return text("");
         return { protocolVersion, capabilities: {}, serverInfo: { name: "n", version: "1" } };
-      },
+      }),
       notified: ({ request }) => void seen.push(told(request)),
     };
     await check(gateway({ upstreams: { n: local(server) } }), "n__x", seen);

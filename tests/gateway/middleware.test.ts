@@ -21,10 +21,16 @@ function upstream(metas: unknown[] = []): McpServer {
   server.registerTool("echo", {}, () => "echo");
   server.registerTool("other", {}, () => "other");
   server.registerResource("note", "demo://notes/{id}", {}, () => "A note");
-  const dispatch = server.dispatch.bind(server);
-  server.dispatch = (exchange: Exchange) => {
-    if (exchange.method === "tools/call") metas.push(exchange.params._meta);
-    return dispatch(exchange);
+  const route = server.route.bind(server);
+  server.route = (message) => {
+    const found = route(message);
+    const run = found.run.bind(found);
+    return Object.assign(found, {
+      run: (exchange: Exchange) => {
+        if (exchange.method === "tools/call") metas.push(exchange.params._meta);
+        return run(exchange);
+      },
+    });
   };
   return server;
 }

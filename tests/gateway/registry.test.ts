@@ -6,6 +6,7 @@ import { ErrorCode, McpError } from "../../src/protocol/errors.ts";
 import type { JsonObject } from "../../src/protocol/jsonrpc.ts";
 import { FakeClock, flush } from "../support/clock.ts";
 import { FakeHost, type FakeSession } from "../support/exchange.ts";
+import { dispatch } from "../../src/protocol/route.ts";
 import {
   ask,
   callOf,
@@ -28,7 +29,7 @@ function over(init: FakeUpstreamInit = {}, options: Parameters<typeof gateway>[0
   const host = new GatewayHost();
   gw.attach?.(host);
   const say = async (session: FakeSession, name = "up__count") =>
-    textOf(await gw.dispatch(callOf(name, session)));
+    textOf(await dispatch(gw, callOf(name, session)));
   return { clock, upstream, gw, host, say };
 }
 
@@ -56,10 +57,14 @@ describe("sessions with upstreams", () => {
   test("[GTW-1] sessions that begin at once get one each, of one user or of several", async () => {
     const { upstream, gw } = over({ opening: flush });
     await Promise.all(
-      Array.from({ length: 20 }, (_, n) =>
-        gw.dispatch(
-          callOf("up__count", sessionOf(`s${n}`), { principal: { id: n % 2 ? "ann" : "bob" } }),
-        )),
+      Array.from(
+        { length: 20 },
+        (_, n) =>
+          dispatch(
+            gw,
+            callOf("up__count", sessionOf(`s${n}`), { principal: { id: n % 2 ? "ann" : "bob" } }),
+          ),
+      ),
     );
     assert.deepEqual(upstream.sessions.map(({ count }) => count), Array(20).fill(1));
     const owners = upstream.sessions.map(({ opened }) => opened.principal.id);
@@ -273,14 +278,14 @@ describe("sessions with upstreams", () => {
     const gw = gateway({ upstreams: { a, b, c }, clock });
     const [mine, other] = [sessionOf("mine"), sessionOf("other")];
     for (const session of [mine, other]) {
-      for (const name of ["a", "b", "c"]) await gw.dispatch(callOf(`${name}__count`, session));
+      for (const name of ["a", "b", "c"]) await dispatch(gw, callOf(`${name}__count`, session));
     }
     const ended = gw.sessionEnded?.("mine", "deleted");
     await flush();
     assert.deepEqual(ups.map(({ live }) => live), [1, 1, 1]);
     resolve();
     await ended;
-    assert.equal(textOf(await gw.dispatch(callOf("a__count", other))), "2");
+    assert.equal(textOf(await dispatch(gw, callOf("a__count", other))), "2");
     assert.equal(gw.stats().sessions, 3);
   });
 
@@ -359,7 +364,7 @@ describe("sessions with upstreams", () => {
     assert.equal(upstream.live, 1);
     const other = over();
     const detachOnly = other.gw.only("up").attach?.(new FakeHost());
-    await other.gw.only("up").dispatch(callOf("count", sessionOf("a")));
+    await dispatch(other.gw.only("up"), callOf("count", sessionOf("a")));
     detachOnly?.();
     await flush();
     assert.equal(other.upstream.live, 0);
@@ -428,7 +433,7 @@ describe("sessions with upstreams", () => {
     const session = sessionOf("a");
     assert.equal(await say(session), "1");
     const alone = gw.only("up");
-    assert.equal(textOf(await alone.dispatch(callOf("count", session))), "1");
+    assert.equal(textOf(await dispatch(alone, callOf("count", session))), "1");
     assert.equal(gw.only("up"), alone);
     assert.equal(upstream.sessions.length, 2);
   });
@@ -445,7 +450,7 @@ describe("sessions with upstreams", () => {
       }),
     });
     const session = sessionOf("a");
-    const slow = gw.dispatch(new GatewayExchange("tools/call", { name: "up__slow" }, { session }));
+    const slow = dispatch(gw, new GatewayExchange("tools/call", { name: "up__slow" }, { session }));
     await clock.advance(120_000);
     assert.equal(await say(session), "1");
     assert.deepEqual(upstream.session().methods, ["tools/call", "tools/call"]);

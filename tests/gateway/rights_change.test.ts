@@ -9,6 +9,7 @@ import type { ProtocolVersion } from "../../src/protocol/versions.ts";
 import { FakeClock, flush } from "../support/clock.ts";
 import { ModernPeer } from "../support/modern.ts";
 import { as, Events, initialize, textOf } from "../support/wire.ts";
+import { routing } from "../support/routes.ts";
 import {
   ask,
   callOf,
@@ -60,10 +61,11 @@ describe("AUTH: rights that change while sessions live", () => {
     const gw = gateway({
       upstreams: {
         n: local({
-          dispatch: ({ method, protocolVersion }) =>
+          route: routing(({ method, protocolVersion }) =>
             method === "initialize"
               ? { protocolVersion, capabilities: {}, serverInfo: { name: "n", version: "1" } }
-              : text(""),
+              : text("")
+          ),
           notified: ({ method, principal }) => void told.push([method, principal.scopes]),
         }),
       },

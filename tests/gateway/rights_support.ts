@@ -9,6 +9,7 @@ import type { McpHandler, McpHandlerOptions } from "../../src/handler/types.ts";
 import type { Dispatcher, Principal } from "../../src/protocol/exchange.ts";
 import { McpServer } from "../../src/server/server.ts";
 import { tasks } from "../../src/tasks/mod.ts";
+import { dispatch } from "../../src/protocol/route.ts";
 
 /** The scopes of each user at this moment. */
 export class Rights {
@@ -66,7 +67,10 @@ export function withoutScopes(dispatcher: Dispatcher): Dispatcher {
   const { listChanged, pinned, serverInfo } = dispatcher;
   return {
     ...{ listChanged, pinned, serverInfo },
-    dispatch: (exchange) => dispatcher.dispatch(exchange),
+    route: (message, principal) => {
+      const { scopes: _, ...route } = dispatcher.route(message, principal);
+      return { ...route, run: (exchange) => dispatch(dispatcher, exchange) };
+    },
     notified: (exchange) => dispatcher.notified?.(exchange),
     attach: (host) => dispatcher.attach?.(host) ?? (() => {}),
     sessionEnded: (id, reason) => dispatcher.sessionEnded?.(id, reason),

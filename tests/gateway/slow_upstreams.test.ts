@@ -10,6 +10,7 @@ import { McpError } from "../../src/protocol/errors.ts";
 import type { Dispatcher } from "../../src/protocol/exchange.ts";
 import type { JsonObject } from "../../src/protocol/jsonrpc.ts";
 import { FakeClock, flush } from "../support/clock.ts";
+import { hide } from "../support/routes.ts";
 import {
   ask,
   type AskInit,
@@ -511,7 +512,7 @@ test("[GTW-14, AUTH-5] a hidden resource is looked for as long as an unknown one
         ? { ref: { type: "ref/resource", uri } }
         : { uri };
       const mayUse = () => Promise.resolve(false);
-      const hidden = gw.hide?.(new GatewayExchange(method, params, { session, mayUse }), "item");
+      const hidden = hide(gw, new GatewayExchange(method, params, { session, mayUse }), "item");
       const began = clock.now();
       const refused = Promise.resolve(hidden).catch((
         error,

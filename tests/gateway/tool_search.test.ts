@@ -15,6 +15,7 @@ import { isObject, type JsonObject } from "../../src/protocol/jsonrpc.ts";
 import { McpServer } from "../../src/server/server.ts";
 import { ModernPeer, questionsOf, stateOf } from "../support/modern.ts";
 import { as, byToken, Events, Gate, initialize, textOf } from "../support/wire.ts";
+import { dispatch } from "../../src/protocol/route.ts";
 import { FakeUpstream, GatewayExchange, GatewayHost, sessionOf, tools } from "./core_support.ts";
 
 const NAMES = ["search_tools", "call_tool"];
@@ -142,8 +143,7 @@ describe("SRCH: two tools in place of many", () => {
     const gw = gateway({ upstreams });
     const init = { session: sessionOf("a"), pageSize: 1000 };
     const ask = async (searches: boolean, method: string, params: JsonObject) =>
-      await gw.view({ toolSearch: searches })
-        .dispatch(new GatewayExchange(method, params, init));
+      await dispatch(gw.view({ toolSearch: searches }), new GatewayExchange(method, params, init));
     const bytes = (value: unknown) => new TextEncoder().encode(JSON.stringify(value)).length;
     const whole = await ask(false, "tools/list", {});
     assert.equal(namesIn(whole).length, 186);
@@ -444,9 +444,10 @@ describe("SRCH: two tools in place of many", () => {
     const gw = gateway({ upstreams: { notes: local(notes()) } });
     const view = gw.view({ toolSearch: true });
     const call = { name: "call_tool", arguments: { name: "notes__purge_notes" } };
-    const init = { session: sessionOf("a"), mayUse: () => true };
+    const mayUse = (_: string, name: string) => name !== "notes__purge_notes";
+    const init = { session: sessionOf("a"), mayUse };
     await assert.rejects(
-      async () => await view.dispatch(new GatewayExchange("tools/call", call, init)),
+      async () => await dispatch(view, new GatewayExchange("tools/call", call, init)),
       /Unknown tool: "notes__purge_notes"/,
     );
     await gw.close();
@@ -484,7 +485,9 @@ describe("SRCH: two tools in place of many", () => {
     const search = async () => {
       const params = { name: "search_tools", arguments: { query: "first second" } };
       const init = { session: sessionOf("a") };
-      return namesIn(foundIn(await view.dispatch(new GatewayExchange("tools/call", params, init))));
+      return namesIn(
+        foundIn(await dispatch(view, new GatewayExchange("tools/call", params, init))),
+      );
     };
     assert.deepEqual(await search(), ["up__first"]);
     names = ["second"];
@@ -518,7 +521,7 @@ describe("SRCH: two tools in place of many", () => {
       const params = { name: "search_tools", arguments: args };
       const init = { session: sessionOf("a") };
       const view = gw.view({ toolSearch: true });
-      return foundIn(await view.dispatch(new GatewayExchange("tools/call", params, init)));
+      return foundIn(await dispatch(view, new GatewayExchange("tools/call", params, init)));
     };
     assert.deepEqual(
       await ask({ query: "t5" }).then(({ tools, notSearched }) => [
@@ -549,7 +552,7 @@ describe("SRCH: two tools in place of many", () => {
     const params = { name: "search_tools", arguments: { query: "note", limit: 10 } };
     const init = { session: sessionOf("a") };
     const view = gw.view({ toolSearch: true });
-    const found = foundIn(await view.dispatch(new GatewayExchange("tools/call", params, init)));
+    const found = foundIn(await dispatch(view, new GatewayExchange("tools/call", params, init)));
     assert.deepEqual([namesIn(found).length, found.more], [2, 8]);
     await gw.close();
   });

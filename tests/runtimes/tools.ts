@@ -5,6 +5,7 @@
  */
 import type { JsonObject } from "../../src/protocol/jsonrpc.ts";
 import type { Dispatcher, Exchange } from "../../src/protocol/exchange.ts";
+import { routing } from "../support/routes.ts";
 
 /** A dispatcher whose tools the test can hold and let go. */
 export interface TestTools extends Dispatcher {
@@ -43,14 +44,14 @@ export function testTools(called: (name: string) => void = () => {}): TestTools 
 
   return {
     release,
-    dispatch(exchange) {
+    route: routing((exchange) => {
       if (exchange.method === "tools/call") return callTool(exchange);
       return {
         protocolVersion: exchange.protocolVersion,
         capabilities: { tools: {} },
         serverInfo: { name: "runtimes", version: "1.0.0" },
       };
-    },
+    }),
   };
 }
 

@@ -18,6 +18,7 @@ import type {
 import type { McpEvent } from "../../src/protocol/events.ts";
 import { isObject, type JsonObject, type RequestId } from "../../src/protocol/jsonrpc.ts";
 import type { ClientCapabilities } from "../../src/protocol/shapes.ts";
+import type { RequestMessage, Route } from "../../src/protocol/route.ts";
 import { assertServerMessage, SCHEMA_VERSIONS, type SchemaVersion } from "./schema.ts";
 
 /** What answers requests: a handler. */
@@ -450,7 +451,11 @@ export class Stub implements Dispatcher {
     this.listChanged = listChanged;
   }
 
-  dispatch(exchange: Exchange): JsonObject | Promise<JsonObject> {
+  route(message: RequestMessage): Route {
+    return { ...message, run: (exchange) => this.#answer(exchange) };
+  }
+
+  #answer(exchange: Exchange): JsonObject | Promise<JsonObject> {
     if (this.noting) this.exchanges.push(exchange);
     const { method, params } = exchange;
     const act = Object.hasOwn(this.#methods, method) ? this.#methods[method] : undefined;

@@ -14,6 +14,7 @@ import { tasks } from "../../src/tasks/mod.ts";
 import { telemetry, type TelemetryOptions } from "../../src/telemetry/mod.ts";
 import type { ReceivedSpan } from "../support/otlp.ts";
 import { CAPABLE, ModernPeer } from "../support/modern.ts";
+import { routing } from "../support/routes.ts";
 import { type Sdk, startSdk } from "./sdk.ts";
 import { calculator, Caller, chain } from "./traced_servers.ts";
 
@@ -177,11 +178,11 @@ describe("spans", () => {
     const { middleware, onEvent } = telemetry();
     const error = new Error("The password is hunter2");
     const dispatchers = [
-      { dispatch: () => Promise.reject(error) },
+      { route: routing(() => Promise.reject(error)) },
       {
-        dispatch(): never {
+        route: routing(() => {
           throw error;
-        },
+        }),
       },
     ];
     for (const dispatcher of dispatchers) {

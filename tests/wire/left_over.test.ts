@@ -223,6 +223,7 @@ async function world(era: "2025" | "2026", act: Act) {
     inbound.share = "alice";
     inbound.accepts = accepts;
     assert.equal(checkJsonRpc(inbound, message, 1), undefined);
+    inbound.findRoutes((message) => stub.route(message));
     return eras.post(inbound);
   }
 

@@ -17,13 +17,14 @@ import { MemoryEventLog } from "../../src/streams/memory_log.ts";
 import { parseEventId } from "../../src/streams/replay.ts";
 import { frame } from "../../src/streams/sse.ts";
 import { FakeClock } from "../support/clock.ts";
+import { routing } from "../support/routes.ts";
 import { growthBy } from "./memory.ts";
 
 const BOUND = 2_000_000;
 const LIMITS = { events: 256, eventBytes: 1 << 20, retainMs: 60_000 };
 
 function components() {
-  const dispatcher: Dispatcher = { dispatch: () => ({}) };
+  const dispatcher: Dispatcher = { route: routing(() => ({})) };
   return makeComponents(dispatcher, settingsOf({}, ERAS), {
     broadcast: () => {},
     route: () => assert.fail(),

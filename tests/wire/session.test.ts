@@ -29,6 +29,7 @@ import {
   text,
   textOf,
 } from "../support/wire.ts";
+import { routing } from "../support/routes.ts";
 
 const MINUTE = 60_000;
 const UNKNOWN = "B".repeat(32);
@@ -212,10 +213,10 @@ describe("SES: beginning", () => {
 
   test("[SES-1] nothing is left of an initialize that fails late", async () => {
     const dispatcher: Dispatcher = {
-      dispatch: async () => {
+      route: routing(async () => {
         await flush();
         throw new McpError(ErrorCode.Refused, "Not now");
-      },
+      }),
     };
     const parts: HandlerComponents = makeComponents(dispatcher, settingsOf({}, ERAS), {
       broadcast: () => {},
@@ -228,6 +229,7 @@ describe("SES: beginning", () => {
     inbound.share = inbound.owner;
     const message = { jsonrpc: "2.0", id: 1, method: "initialize", params: handshake } as const;
     inbound.content = { kind: "request", message };
+    inbound.findRoutes((message, principal) => dispatcher.route(message, principal));
     const { status, headers } = await ERAS["2025"]?.(parts).post(inbound) ?? assert.fail();
     assert.deepEqual([status, headers["mcp-session-id"]], [200, undefined]);
     assert.equal(parts.sessions.live.size, 0);

@@ -30,25 +30,39 @@ export const AUTH: FaultsByFile = {
   "auth/authorize.ts": {
     tests: ["wire/auth.test.ts", "auth/authorize.test.ts", "auth/lists.test.ts"],
     faults: [
-      ["AUTH-5", "lacking ||= !hasScopes", "lacking = !hasScopes"],
+      ["AUTH-5", "routes.every(({ scopes = [] })", "routes.some(({ scopes = [] })"],
       ["AUTH-5", 'if (typeof verdict === "boolean") return verdict;', "if (verdict) return true;"],
       [
         "AUTH-5",
-        "if (verdict !== undefined) hidden.set(request, verdict);",
-        'hidden.set(request, verdict ?? "item");',
+        "else hidden.set(request, verdict);",
+        'else hidden.set(request, "item");',
       ],
       [
         "AUTH-5",
         "lackingScopes(inbound, settings, allowed)",
         "lackingScopes(inbound, settings, requests)",
       ],
-      ["AUTH-5", 'return allowed ? undefined : "method";', 'return allowed ? undefined : "item";'],
       [
         "AUTH-5",
-        "if (item !== undefined && !await isAllowed",
-        "if (item === null && !await isAllowed",
+        'const verdict = allowed ? undefined : "method";',
+        'const verdict = allowed ? undefined : "item";',
       ],
-      ["AUTH-5", "    needed.push(...scopes);\n", "    if (!lacking) needed.push(...scopes);\n"],
+      [
+        "AUTH-5",
+        "(settings.authorize !== undefined) return decide",
+        "(route === null) return decide",
+      ],
+      [
+        "AUTH-5",
+        '(usable) => usable ? verdict : "item"',
+        "() => verdict",
+      ],
+      [
+        "AUTH-5",
+        "new MissingScopesError(routes.flatMap",
+        "new MissingScopesError(routes.slice(0, 1).flatMap",
+      ],
+      ["MID-4", "if (hidden === undefined) requireScopes(principal, route);", ""],
     ],
   },
   "auth/bearer.ts": {
@@ -166,8 +180,8 @@ export const AUTH: FaultsByFile = {
       ["AUTH-4", "if (this.#pending !== undefined) return this.#pending;", ""],
     ],
   },
-  "auth/scopes.ts": {
-    tests: ["unit/auth", "auth/authorize.test.ts"],
+  "protocol/route.ts": {
+    tests: ["unit/auth", "auth/authorize.test.ts", "gateway/rights.test.ts"],
     faults: [
       ["AUTH-5", "needed.every(", "needed.some("],
       [
@@ -175,6 +189,18 @@ export const AUTH: FaultsByFile = {
         "Array.isArray(granted) && granted.includes(scope)",
         "String(granted).includes(scope)",
       ],
+      ["AUTH-6", "    requireScopes(principal, route);\n", ""],
+      [
+        "AUTH-5",
+        "if (route.hide !== undefined) return route.hide(exchange, hidden);",
+        "",
+      ],
+      ["AUTH-5", 'if (hidden === "method") throw unknownMethod(method);', ""],
+    ],
+  },
+  "auth/scopes.ts": {
+    tests: ["unit/auth", "auth/authorize.test.ts"],
+    faults: [
       ["AUTH-5", ' && scope !== "offline_access"', ""],
       ["AUTH-5", "kept.slice(0, MAX_GRANTED)", "kept"],
       ["AUTH-4", "of scopes) for (const other", "of [...scopes]) for (const other"],

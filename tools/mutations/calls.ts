@@ -91,14 +91,12 @@ export const CALLS: FaultsByFile = {
         "if (error instanceof Forbidden || error instanceof Unauthorized) return true;",
         "",
       ],
+      ["AUTH-5", "const name = `${method} ${key}`;", "const name = method;"],
       [
         "AUTH-5",
-        "hidden === undefined ? dispatcher.dispatch(call) : hide(dispatcher, call, hidden)",
-        "dispatcher.dispatch(call)",
+        "return await isAllowed(authorize, principal, authorizedAs);",
+        "return await isAllowed(authorize, principal, message);",
       ],
-      ["AUTH-5", 'if (hidden === "method") throw unknownMethod(method);', ""],
-      ["AUTH-5", "const name = `${method} ${key}`;", "const name = method;"],
-      ["AUTH-5", "if (dispatcher.hide !== undefined) return dispatcher.hide(call, hidden);", ""],
     ],
   },
   "calls/call.ts": {
@@ -143,16 +141,29 @@ export const CALLS: FaultsByFile = {
       ],
       [
         "ASK-5",
-        "return { owner: this.#inbound.owner, method: this.method, params };",
-        'return { owner: "", method: this.method, params };',
+        "return { owner: this.#inbound.owner, method, params };",
+        'return { owner: "", method, params };',
       ],
-      ["MID-4", "const params = this.#params ?? this.params;", "const { params } = this;"],
       [
         "MID-4",
-        "if (middleware === undefined || hidden !== undefined) {",
-        "if (middleware === undefined) {",
+        "const { method, params } = this.#currentRoute;",
+        "const { method, params } = this.#route;",
       ],
-      ["MID-4", "const hidden = this.authorizeAgain(exchange);", "const hidden = undefined;"],
+      [
+        "MID-4",
+        "const result = hidden !== undefined\n",
+        "const result = hidden === null\n",
+      ],
+      [
+        "MID-4",
+        "    this.#changed = route;\n    return then(this.authorize(route),",
+        "    this.#changed = route;\n    return then(undefined,",
+      ],
+      [
+        "APP-5",
+        "      return then(this.authorize(route),",
+        "      return then(undefined,",
+      ],
       [
         "CAN-6",
         'if (VERSIONS[this.protocolVersion].era === "2026" ||',

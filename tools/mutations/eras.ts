@@ -209,7 +209,7 @@ export const ERAS: FaultsByFile = {
         "openDirectReply(streams, { share, expiresAt, onLost })",
         "openDirectReply(streams, { share, expiresAt })",
       ],
-      ["AUTH-5", "const known = hidden === undefined && method", "const known = method"],
+      ["AUTH-5", "hidden === undefined ? route?.headerParams", "method ? route?.headerParams"],
       ["END-1", "if (calls.closing) return shuttingDown(message.id);", ""],
       ["STR-11", "components.calls.admit(inbound.share, message.id)", "undefined"],
       [
@@ -222,7 +222,11 @@ export const ERAS: FaultsByFile = {
         'if (content.kind === "notification") return takeNotification(calls, inbound, content.message);',
         "",
       ],
-      ["ERA-3", "repeated && checkParamHeaders(headers, params.arguments, repeated)", "undefined"],
+      [
+        "ERA-3",
+        "return checkParamHeaders(headers, params.arguments, repeated);",
+        "return undefined;",
+      ],
       ["ERA-6", "  inbound.logLevel = logLevel;\n", ""],
       [
         "AUTH-5",

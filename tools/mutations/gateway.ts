@@ -45,11 +45,11 @@ export const GATEWAY: FaultsByFile = {
       ["SRCH-6", "tools.length + visible.length > MAX_TOOLS", "false"],
     ],
   },
-  "calls/unwrap.ts": {
-    tests: [SEARCH],
+  "gateway/view/view.ts": {
+    tests: [SEARCH, APPS],
     faults: [
-      ["SRCH-3", 'if (typeof name === "string") inbound.wrapper = name;', ""],
-      ["SRCH-3", "message: unwrapped(one.message, dispatcher)", "message: one.message"],
+      ["SRCH-3", "search === undefined ? given : callWithin(given) ?? given;", "given;"],
+      ["APP-5", "if (!this.#isLate(message, principal)) return", "if (message) return"],
     ],
   },
   "gateway/policy/definition.ts": {
@@ -102,7 +102,6 @@ export const GATEWAY: FaultsByFile = {
       ],
       ["POL-5", "state?.asksApproval !== true || ", ""],
       ["POL-6", "      decision = { allowed: false };\n", "      decision = { allowed: true };\n"],
-      ["POL-2", "  throw new MissingScopesError(needed);\n", ""],
     ],
   },
   "gateway/view/methods.ts": {
@@ -162,8 +161,8 @@ export const GATEWAY: FaultsByFile = {
       ["APP-3", "if (!isWebAddress(address)) sessions.addresses.claim(address, upstream);", ""],
       [
         "APP-5",
-        "if (address !== own.uri) return await mayUseAddress(mayUse, addresses, address);",
-        "if (address !== own.uri) return true;",
+        "if (address !== own.uri) {",
+        "if (address !== own.uri) return true; else if (address === undefined) {",
       ],
       [
         "APP-5",

@@ -113,13 +113,7 @@ export const SERVER: FaultsByFile = {
       "auth/authorize.test.ts",
     ],
     faults: [
-      [
-        "AUTH-6",
-        "if (scopes !== undefined && !hasScopes(exchange.principal, scopes)) {",
-        "if (scopes === null) {",
-      ],
-      ["AUTH-6", "throw new MissingScopesError(scopes);", "throw unknownTool(name);"],
-      ["AUTH-6", "return this.#registry.get(name)?.config.scopes;", "return undefined;"],
+      ["AUTH-6", "      scopes: config.scopes,\n", ""],
       [
         "AUTH-6",
         'if (config.scopes !== undefined) checkScopes(`scopes of "${name}"`, config.scopes);',

@@ -5,7 +5,7 @@
  * @module
  */
 import type { JsonObject } from "../../protocol/jsonrpc.ts";
-import type { RequestTarget } from "../../protocol/target.ts";
+import type { RequestTarget } from "../../protocol/route.ts";
 import { type ListKind, LISTS } from "./list_kinds.ts";
 
 type Names = ReadonlyMap<ListKind, Set<string>>;

@@ -5,15 +5,17 @@
  */
 import { randomText } from "../../internal/random.ts";
 import { ErrorCode, McpError } from "../../protocol/errors.ts";
-import type {
-  Dispatcher,
-  Exchange,
-  ExchangeSession,
-  Notification,
-  NotificationExchange,
-  SessionState,
+import {
+  ANONYMOUS,
+  type Dispatcher,
+  type Exchange,
+  type ExchangeSession,
+  type Notification,
+  type NotificationExchange,
+  type SessionState,
 } from "../../protocol/exchange.ts";
 import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
+import { dispatch } from "../../protocol/route.ts";
 import type { Implementation, LogLevel } from "../../protocol/shapes.ts";
 import { isModern, type ProtocolVersion } from "../../protocol/versions.ts";
 import { STATE_BYTES, StateValues } from "../../sessions/state_values.ts";
@@ -43,7 +45,7 @@ const MAX_SUBSCRIPTIONS = 1000;
  * credentials, cookies and session ids.
  *
  * @param server Server to use. The gateway doesn't close it
- * @throws {TypeError} If `server` has no `dispatch()`
+ * @throws {TypeError} If `server` has no `route()`
  * @example
  * ```ts
  * import { McpServer } from "@mooring/mcp";
@@ -56,14 +58,15 @@ const MAX_SUBSCRIPTIONS = 1000;
  * ```
  */
 export function local(server: Dispatcher): Upstream {
-  if (typeof server?.dispatch !== "function") {
-    throw new TypeError(`Give a server with dispatch(), such as an McpServer: ${typeof server}`);
+  if (typeof server?.route !== "function") {
+    throw new TypeError(`Give a server with route(), such as an McpServer: ${typeof server}`);
   }
   return {
     kind: "local",
     identity: randomText(22),
     open: (init) => LocalSession.open(server, init),
-    toolScopes: (tool) => server.toolScopes?.(tool),
+    toolScopes: (tool) =>
+      server.route({ method: "tools/call", params: { name: tool } }, ANONYMOUS).scopes,
   };
 }
 
@@ -136,7 +139,7 @@ class LocalSession implements UpstreamSession {
     this.#running.add(stop);
     try {
       const exchange = this.#exchange(call, signal);
-      return await abortable((async () => await this.#server.dispatch(exchange))(), signal);
+      return await abortable((async () => await dispatch(this.#server, exchange))(), signal);
     } catch (error) {
       if (signal.aborted || error instanceof McpError) throw error;
       this.#init.report({ type: "error", during: call.method, error });

@@ -21,7 +21,7 @@ import { relay } from "../session/relay.ts";
 import { isLogLevel, isSameEra, modernResult } from "../session/translate.ts";
 import { LIST_KINDS, type ListKind, LISTS } from "../shared/list_kinds.ts";
 import type { UpstreamFacts } from "../types.ts";
-import { checkSubscribing, contextOf, HIDDEN, METHODS, type ViewRequest } from "./methods.ts";
+import { checkSubscribing, contextOf, METHODS, type Sent, type ViewRequest } from "./methods.ts";
 
 /** Passes a request on in the words of its client, and returns the answer in those of the upstream. */
 type Pass = (request: ViewRequest, session: ManagedSession) => Promise<JsonObject>;
@@ -43,7 +43,7 @@ const LIST_METHODS: ReadonlySet<string> = new Set(LIST_KINDS.map((kind) => LISTS
  *
  * @throws {McpError} If the upstream answers with an error or can't be used
  */
-export async function answerAlone(request: ViewRequest): Promise<JsonObject> {
+export async function answerAlone(request: ViewRequest, sent: Sent): Promise<JsonObject> {
   const { exchange, sessions } = request;
   const { method, protocolVersion: version } = exchange;
   const [name] = sessions.names;
@@ -51,7 +51,7 @@ export async function answerAlone(request: ViewRequest): Promise<JsonObject> {
   const translate = METHODS.get(method);
   if (session === undefined) {
     if (translate === undefined) throw unknownMethod(method);
-    return await translate(request);
+    return await translate.run(request, sent);
   }
   const isDescription = method === "initialize" || method === "server/discover";
   // Lists and descriptions have a time limit of their own.
@@ -63,9 +63,9 @@ export async function answerAlone(request: ViewRequest): Promise<JsonObject> {
   if (isDescription) return describe(request, session, facts);
   const sameEra = isSameEra(version, facts.protocolVersion);
   // Where something is hidden, what doesn't exist must look the same.
-  const isJudged = exchange.mayUse !== undefined && HIDDEN.has(method);
+  const isJudged = exchange.mayUse !== undefined && translate?.hide !== undefined;
   const result = translate !== undefined && (!sameEra || isJudged)
-    ? await translate(request)
+    ? await translate.run(request, sent)
     : await pass(request, session);
   return sameEra || !isModern(version) ? result : modernResult(method, result, facts.serverInfo);
 }
@@ -184,7 +184,7 @@ function knownEntry(
 async function subscribe(request: ViewRequest, session: ManagedSession): Promise<JsonObject> {
   const { exchange: { params: { uri } }, sessions } = request;
   if (typeof uri !== "string") return await passOn(request, session);
-  checkSubscribing(request);
+  checkSubscribing(request, request.exchange);
   const wasSubscribed = sessions.subscribedUris(session.name).has(uri);
   sessions.subscribe(uri, { upstream: session.name, uri });
   try {

@@ -67,8 +67,29 @@ async function locate(
 }
 
 /**
- * Tells whether a principal may use a resource by its other address, too: `authorize` has judged the one
- * that the client sent.
+ * Returns the address by which the client's lists show a resource, whatever address led to it: the
+ * upstream's own one, unless another upstream could be meant by that.
+ */
+export async function shownAddress(
+  { sessions, addresses }: FindInit,
+  context: ListContext,
+  { session: { name: upstream }, uri }: FoundResource,
+): Promise<string> {
+  if (addresses === undefined || isWebAddress(uri)) return uri;
+  const qualified = addresses.qualified({ upstream, uri });
+  if (qualified === undefined) return uri;
+  const owner = sessions.addresses.owner(uri);
+  if (owner === upstream) return uri;
+  const isOthers = owner !== undefined || isAppAddress(uri) || addresses.split(uri) !== undefined ||
+    sessions.known.isElsewhere(upstream, uri);
+  if (isOthers) return qualified;
+  const only = await upstreamOfUri(sessions, uri, context).catch(() => undefined);
+  return only === upstream ? uri : qualified;
+}
+
+/**
+ * Tells whether a principal may use a resource by its other address, too: `authorize` judges the one that
+ * lists show.
  */
 async function mayUse(
   { exchange, sessions }: FindInit,
@@ -79,7 +100,10 @@ async function mayUse(
 ): Promise<boolean> {
   const { mayUse } = exchange;
   if (mayUse === undefined || isWebAddress(address)) return true;
-  if (address !== own.uri) return await mayUseAddress(mayUse, addresses, address);
+  if (address !== own.uri) {
+    return await mayUse("resources/read", address) &&
+      await mayUseAddress(mayUse, addresses, address);
+  }
   const qualified = addresses.qualified(own);
   if (qualified === undefined) return true;
   // The lists have it under this address.

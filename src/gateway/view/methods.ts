@@ -3,11 +3,11 @@
  *
  * @module
  */
-import { isPromise, type MaybePromise } from "../../internal/types.ts";
 import { promptResultFor, serverInfoFor, toolResultFor } from "../../protocol/downgrade.ts";
 import { ErrorCode, McpError } from "../../protocol/errors.ts";
 import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
 import { wrapsOutput } from "../../protocol/output_schema.ts";
+import { requireScopes } from "../../protocol/route.ts";
 import { LOG_LEVELS, type ServerCapabilities } from "../../protocol/shapes.ts";
 import { unknownPrompt, unknownResource, unknownTool } from "../../protocol/unknown.ts";
 import { isModern } from "../../protocol/versions.ts";
@@ -21,10 +21,9 @@ import { type ListKind, LISTS } from "../shared/list_kinds.ts";
 import type { UpstreamFacts } from "../types.ts";
 import { mergedCapabilities, mergedInstructions, type UpstreamSummary } from "./capabilities.ts";
 import type { Addresses } from "./addresses.ts";
-import { findAppTool } from "./app_tools.ts";
-import { findResource, mayUseAddress } from "./find_resource.ts";
+import { findResource, type FoundResource, mayUseAddress } from "./find_resource.ts";
 import { mergedList, pageOf, upstreamOfUri } from "./merged_lists.ts";
-import { approval, checkRate, checkScopes, permittedArguments } from "./permitted_use.ts";
+import { approval, checkRate, permittedArguments } from "./permitted_use.ts";
 import {
   promptResultWithReferences,
   readResultWithReferences,
@@ -57,43 +56,44 @@ export interface ViewRequest extends ClientRequest {
   readonly opened: (facts: UpstreamFacts) => void;
 }
 
+/** The parameters of a request, as the client or middleware sent them. */
+export interface Sent {
+  readonly params: JsonObject;
+  /** The resource that they name, if it was found while the route was settled. */
+  readonly resource?: FoundResource;
+}
+
 /** Answers a request. */
-export type Method = (request: ViewRequest) => Promise<JsonObject>;
+export type Method = (request: ViewRequest, sent: Sent) => Promise<JsonObject>;
 
-/** Maps each method that a gateway serves to the function that answers it. */
-export const METHODS: ReadonlyMap<string, Method> = new Map<string, Method>([
-  ["initialize", initialize],
-  ["server/discover", discover],
-  ["ping", async () => ({})],
-  ["tools/list", listTools],
-  ["prompts/list", list("prompts")],
-  ["resources/list", list("resources")],
-  ["resources/templates/list", list("templates")],
-  ["tools/call", callTool],
-  ["prompts/get", getPrompt],
-  ["resources/read", readResource],
-  ["resources/subscribe", subscribe],
-  ["resources/unsubscribe", unsubscribe],
-  ["completion/complete", complete],
-  ["logging/setLevel", setLevel],
+/** What a gateway does with the requests of one method. */
+export interface MethodRow {
+  /** Answers a request. */
+  readonly run: Method;
+  /** Fails a request as if what it is about didn't exist, after the same work as for what doesn't. */
+  readonly hide?: Method;
+}
+
+/** The methods that a gateway serves. */
+export const METHODS: ReadonlyMap<string, MethodRow> = new Map<string, MethodRow>([
+  ["initialize", { run: initialize }],
+  ["server/discover", { run: discover }],
+  ["ping", { run: async () => ({}) }],
+  ["tools/list", { run: listTools }],
+  ["prompts/list", { run: list("prompts") }],
+  ["resources/list", { run: list("resources") }],
+  ["resources/templates/list", { run: list("templates") }],
+  ["tools/call", { run: callTool, hide: hideTool }],
+  ["prompts/get", { run: getPrompt, hide: hidePrompt }],
+  ["resources/read", { run: readResource, hide: hideResource }],
+  ["resources/subscribe", { run: subscribe, hide: hideSubscription }],
+  ["resources/unsubscribe", { run: unsubscribe }],
+  ["completion/complete", { run: complete, hide: hideCompletion }],
+  ["logging/setLevel", { run: setLevel }],
 ]);
 
-/**
- * Maps methods to functions that fail a request as if what it is about didn't exist, after the same work
- * as for what doesn't.
- */
-export const HIDDEN: ReadonlyMap<string, Method> = new Map<string, Method>([
-  ["tools/call", hideTool],
-  ["prompts/get", hidePrompt],
-  ["resources/read", hideResource],
-  ["resources/subscribe", hideSubscription],
-  ["completion/complete", hideCompletion],
-]);
-
-async function hideTool(request: ViewRequest): Promise<never> {
-  const { name } = request.exchange.params;
-  await findTool(request, name);
-  await isListed(request, "tools", name);
+async function hideTool(request: ViewRequest, { params: { name } }: Sent): Promise<never> {
+  await isListed(request, "tools", request.exchange.params.name);
   throw unknownTool(name);
 }
 
@@ -103,18 +103,16 @@ async function hidePrompt(request: ViewRequest): Promise<never> {
   throw unknownPrompt(name);
 }
 
-async function hideResource(request: ViewRequest): Promise<never> {
-  const { uri } = request.exchange.params;
+async function hideResource(request: ViewRequest, { params: { uri } }: Sent): Promise<never> {
   return await hideUri(request, uri);
 }
 
-async function hideSubscription(request: ViewRequest): Promise<never> {
-  checkSubscribing(request);
-  return await hideResource(request);
+async function hideSubscription(request: ViewRequest, sent: Sent): Promise<never> {
+  checkSubscribing(request, sent);
+  return await hideResource(request, sent);
 }
 
-async function hideCompletion(request: ViewRequest): Promise<never> {
-  const { ref } = request.exchange.params;
+async function hideCompletion(request: ViewRequest, { params: { ref } }: Sent): Promise<never> {
   const { type, name, uri } = isObject(ref) ? ref : {};
   if (type === "ref/resource") return await hideUri(request, uri);
   await isListed(request, "prompts", name);
@@ -213,20 +211,19 @@ function permittedSummary({ exchange, settings }: ViewRequest, given: UpstreamSu
   return { ...given, capabilities: { ...others, ...lists } };
 }
 
-async function callTool(request: ViewRequest): Promise<JsonObject> {
+async function callTool(request: ViewRequest, { params: sent }: Sent): Promise<JsonObject> {
   const { exchange, sessions } = request;
   const { name } = exchange.params;
   const search = isSearchTool(name) ? request.search() : undefined;
   if (search !== undefined) {
     return await answerSearchTool({ ...request, search, context: contextOf(request) });
   }
-  const found = findTool(request, name);
-  const target = isPromise(found) ? await found : found;
-  if (target === undefined) throw unknownTool(name);
-  const { session, shown } = target;
-  if (!await isUsable(request, "tools", target, shown)) throw unknownTool(name);
+  const target = find(request, "tools", name);
+  if (target === undefined || typeof name !== "string") throw unknownTool(sent.name);
+  const { session } = target;
+  if (!await isUsable(request, "tools", target, name)) throw unknownTool(sent.name);
   const use = target.rules?.useOf(target.name);
-  const passed = use === undefined ? undefined : await passTool(request, target, use);
+  const passed = use === undefined ? undefined : await passTool(request, target, use, name);
   if (passed !== undefined && "result" in passed) return passed.result;
   const params = { ...passed?.params ?? exchange.params, name: target.name };
   const result = await relay(
@@ -235,8 +232,8 @@ async function callTool(request: ViewRequest): Promise<JsonObject> {
     params,
     { named: named(request, session, toolResultWithReferences) },
   );
-  if (result.isError !== true) sessions.known.add(session.name, "tools", shown);
-  const wraps = await isOutputWrapped(request, session, shown, result);
+  if (result.isError !== true) sessions.known.add(session.name, "tools", name);
+  const wraps = await isOutputWrapped(request, session, name, result);
   return toolResultFor(exchange.protocolVersion, result, wraps);
 }
 
@@ -281,10 +278,12 @@ async function getPrompt(request: ViewRequest): Promise<JsonObject> {
   return promptResultFor(request.exchange.protocolVersion, result);
 }
 
-async function readResource(request: ViewRequest): Promise<JsonObject> {
-  const { params } = request.exchange;
+async function readResource(
+  request: ViewRequest,
+  { params, resource }: Sent,
+): Promise<JsonObject> {
   return await throughUri(request, params.uri, async (address) => {
-    const found = await findResource(request, contextOf(request), address);
+    const found = resource ?? await findResource(request, contextOf(request), address);
     const { settings: { policies }, exchange: { principal } } = request;
     const use = policies.rulesOf(principal, found.session.name)?.resources.useOf(found.uri);
     if (use !== undefined) await checkRate(request, use);
@@ -304,11 +303,16 @@ async function readResource(request: ViewRequest): Promise<JsonObject> {
   });
 }
 
-async function subscribe(request: ViewRequest): Promise<JsonObject> {
-  const { exchange: { params }, sessions } = request;
-  checkSubscribing(request);
-  const find = (address: string) => findResource(request, contextOf(request), address, "subscribe");
-  const { session, uri } = await throughUri(request, params.uri, find);
+async function subscribe(request: ViewRequest, sent: Sent): Promise<JsonObject> {
+  const { sessions } = request;
+  const { params, resource } = sent;
+  checkSubscribing(request, sent);
+  const { session, uri } = await throughUri(
+    request,
+    params.uri,
+    async (address) =>
+      resource ?? await findResource(request, contextOf(request), address, "subscribe"),
+  );
   return await throughUri(request, params.uri, async (address) => {
     // A session that opens repeats the subscriptions that are recorded.
     await session.ensureOpen(request.exchange);
@@ -325,7 +329,8 @@ async function subscribe(request: ViewRequest): Promise<JsonObject> {
 
 /** Checks that the client can subscribe to a resource, before anything depends on which one that is. */
 export function checkSubscribing(
-  { exchange: { session, params: { uri } }, sessions }: ViewRequest,
+  { exchange: { session }, sessions }: ViewRequest,
+  { params: { uri } }: Sent,
 ): void {
   if (session === undefined) {
     throw new McpError(ErrorCode.InvalidRequest, "Open a session to subscribe to resources");
@@ -344,14 +349,15 @@ async function unsubscribe(request: ViewRequest): Promise<JsonObject> {
   return session === undefined ? {} : await relay(request, session, { uri });
 }
 
-async function complete(request: ViewRequest): Promise<JsonObject> {
-  const { params } = request.exchange;
+async function complete(request: ViewRequest, sent: Sent): Promise<JsonObject> {
+  const { params, resource } = sent;
   const { ref } = params;
   if (!isObject(ref)) throw invalid('Give an object as "ref"');
   if (ref.type === "ref/resource") {
     return await throughUri(request, ref.uri, async (address) => {
       const context = contextOf(request);
-      const { session, uri } = await findResource(request, context, address, "reference");
+      const { session, uri } = resource ??
+        await findResource(request, context, address, "reference");
       return await relay(request, session, { ...params, ref: { ...ref, uri } });
     });
   }
@@ -379,25 +385,6 @@ interface Target {
   readonly rules: EntryRules | undefined;
   /** Tells whether the policy withholds it, whether the upstream has it or not. */
   readonly isWithheld: boolean;
-}
-
-/** Represents a tool that a request is about. */
-interface FoundTool extends Target {
-  /** Holds the name in the view. */
-  readonly shown: string;
-}
-
-/** Finds a tool by its name in the view, or by the name that an app of its server knows. */
-function findTool(request: ViewRequest, name: unknown): MaybePromise<FoundTool | undefined> {
-  if (typeof name !== "string") return undefined;
-  const found = find(request, "tools", name);
-  return found === undefined ? findToolOfApp(request, name) : { ...found, shown: name };
-}
-
-async function findToolOfApp(request: ViewRequest, name: string): Promise<FoundTool | undefined> {
-  const shown = await findAppTool(request, contextOf(request), name);
-  const own = shown === undefined ? undefined : find(request, "tools", shown);
-  return shown === undefined || own === undefined ? undefined : { ...own, shown };
 }
 
 /** Returns a function that puts the addresses that the client knows into a result of an upstream. */
@@ -457,8 +444,9 @@ type PassedCall =
  */
 async function passTool(
   request: ViewRequest,
-  { session, name, shown }: FoundTool,
+  { session, name }: Target,
   use: UseRules,
+  shown: string,
 ): Promise<PassedCall> {
   const { exchange, state } = request;
   const params = permittedArguments(exchange.params, use);
@@ -467,7 +455,8 @@ async function passTool(
     const isCounted = use.limiters.length > 0;
     return { request: isCounted ? { ...request, passed: state ?? {} } : request, params };
   }
-  checkScopes(exchange, request.toolScopes(session.name, name));
+  // The user is only asked about a call that may run.
+  requireScopes(exchange.principal, { scopes: request.toolScopes(session.name, name) });
   const asked = await approval(request, shown);
   if (!("approved" in asked)) return asked;
   // The state of the question is not the upstream's.
@@ -493,7 +482,7 @@ async function isListed(
  *
  * @throws {McpError} If the request fails, or the URI is not a string
  */
-async function throughUri<T>(
+export async function throughUri<T>(
   request: ViewRequest,
   uri: unknown,
   run: (uri: string) => Promise<T>,

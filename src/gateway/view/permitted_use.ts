@@ -11,12 +11,7 @@ import {
   isYes,
 } from "../../calls/approval_question.ts";
 import { quote } from "../../internal/quote.ts";
-import {
-  ErrorCode,
-  McpError,
-  MissingCapabilityError,
-  MissingScopesError,
-} from "../../protocol/errors.ts";
+import { ErrorCode, McpError, MissingCapabilityError } from "../../protocol/errors.ts";
 import type { ApprovalAnswer } from "../../protocol/events.ts";
 import type { Exchange } from "../../protocol/exchange.ts";
 import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
@@ -69,15 +64,6 @@ export function permittedArguments(
     throw new McpError(ErrorCode.InvalidParams, message);
   }
   return { ...params, arguments: { ...given, ...fixed } };
-}
-
-/** Refuses a call before its user is asked, if the principal lacks scopes of the tool. */
-export function checkScopes(
-  { principal: { scopes: granted = [] } }: Exchange,
-  needed: readonly string[] = [],
-): void {
-  if (needed.every((scope) => granted.includes(scope))) return;
-  throw new MissingScopesError(needed);
 }
 
 /** Says what became of the question whether a tool may run: what the client gets if it may not. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { ExchangeView } from "../../calls/exchange_view.ts";
+import type { MaybePromise } from "../../internal/types.ts";
 import { ErrorCode, McpError } from "../../protocol/errors.ts";
 import type { McpEvent, UpstreamCloseReason } from "../../protocol/events.ts";
 import type {
@@ -15,12 +15,12 @@ import type {
   Principal,
   UpstreamControl,
 } from "../../protocol/exchange.ts";
-import { type Hidden, itemOf } from "../../protocol/items.ts";
-import type { JsonObject } from "../../protocol/jsonrpc.ts";
+import { itemOf } from "../../protocol/items.ts";
+import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
 import { methodFacts } from "../../protocol/methods.ts";
 import type { Implementation } from "../../protocol/shapes.ts";
-import type { RequestTarget } from "../../protocol/target.ts";
-import { unknownMethod, unknownTool } from "../../protocol/unknown.ts";
+import type { RequestMessage, RequestTarget, Route } from "../../protocol/route.ts";
+import { unknownMethod } from "../../protocol/unknown.ts";
 import { isModern, VERSIONS } from "../../protocol/versions.ts";
 import type { GatewaySettings } from "../options.ts";
 import { Capacity } from "../session/capacity.ts";
@@ -36,13 +36,34 @@ import { type SessionsHost, UpstreamSessions } from "../session/upstream_session
 import { hopsOf } from "../shared/hops.ts";
 import { KnownItems } from "../shared/known_items.ts";
 import { CHANGED_LISTS, type ListKind } from "../shared/list_kinds.ts";
-import { Addresses } from "./addresses.ts";
+import { Addresses, isWebAddress } from "./addresses.ts";
 import { answerAlone } from "./alone.ts";
+import { findAppTool } from "./app_tools.ts";
 import { listChangedOf, mergedCapabilities } from "./capabilities.ts";
-import { HIDDEN, type Method, METHODS, type ViewRequest } from "./methods.ts";
+import { findResource, shownAddress } from "./find_resource.ts";
+import type { UriUse } from "./merged_lists.ts";
+import {
+  checkSubscribing,
+  contextOf,
+  type Method,
+  METHODS,
+  type Sent,
+  throughUri,
+  type ViewRequest,
+} from "./methods.ts";
 import { prefixed, split } from "./names.ts";
 import { toolWithReferences } from "./references.ts";
+import { ViewRoute, type ViewRouteInit } from "./route.ts";
 import { callWithin, isSearchTool, type ToolSearch } from "./tool_search.ts";
+
+/** The request about which `authorize` is asked in place of a tool that only shows others. */
+const TOOL_LIST: RequestMessage = { method: "tools/list", params: {} };
+
+/** What the requests for resources do with them. */
+const URI_USES: Readonly<Record<string, UriUse>> = {
+  "resources/subscribe": "subscribe",
+  "completion/complete": "reference",
+};
 
 /** Options for {@linkcode View}. */
 export interface ViewInit {
@@ -178,28 +199,120 @@ export class View implements Dispatcher, SessionsHost {
     return length;
   }
 
-  dispatch(exchange: Exchange): Promise<JsonObject> {
-    const { method, params, mayUse } = exchange;
-    const inner = method === "tools/call" ? this.unwrapCall(params) : undefined;
-    if (inner === undefined) {
-      const isAlone = this.isAloneFor(exchange.principal);
-      const method = methodFor(exchange, isAlone);
-      return isAlone ? this.#answerAlone(exchange) : this.#answer(exchange, method);
+  route({ method, params: given }: RequestMessage, principal: Principal): Route {
+    const search = method === "tools/call" ? this.#search : undefined;
+    const params = search === undefined ? given : callWithin(given) ?? given;
+    const message = { method, params };
+    if (search !== undefined && isSearchTool(params.name)) {
+      const target = { tool: String(params.name) };
+      return this.#route(message, principal, { target: () => target, authorizedAs: TOOL_LIST });
     }
-    // An endpoint that authorizes continues with this call itself: nobody has authorized it here.
-    if (mayUse !== undefined) throw unknownTool(inner.name);
-    const targetOf = (params: JsonObject) => this.target(method, params);
-    const view = new ExchangeView(exchange, inner, targetOf);
-    return this.#answer(view, methodFor(exchange, false));
+    if (!this.#isLate(message, principal)) return this.#route(message, principal);
+    return this.#route(message, principal, {
+      settle: (exchange, proceed) => this.#settle(exchange, message, proceed),
+    });
   }
 
-  unwrapCall(params: JsonObject): JsonObject | undefined {
-    const inner = callWithin(params);
-    return inner === undefined || this.#search === undefined ? undefined : inner;
+  /** @param sent The parameters that the client knows, where those of the message have other names */
+  #route(
+    message: RequestMessage,
+    principal: Principal,
+    own: Partial<ViewRouteInit> = {},
+    sent: Sent = message,
+  ): Route {
+    const { method } = message;
+    const isAlone = this.isAloneFor(principal);
+    return new ViewRoute(message, {
+      target: () => this.#target(message),
+      scopes: this.#scopes(message),
+      run: (exchange) => {
+        const answer = methodFor(exchange, isAlone);
+        return isAlone ? this.#answerAlone(exchange, sent) : this.#answer(exchange, answer, sent);
+      },
+      hide: (exchange, hidden) => {
+        const hide = hidden === "item" ? METHODS.get(method)?.hide : undefined;
+        if (hide === undefined) throw unknownMethod(method);
+        return this.#answer(exchange, hide, sent, true);
+      },
+      ...own,
+    });
   }
 
-  isToolList(tool: string): boolean {
-    return isSearchTool(tool) && this.#search !== undefined;
+  /**
+   * Tells whether only the lists of the client's session can tell what a request is about: a tool that an
+   * app calls by its server's own name, or a resource, which may have two addresses.
+   */
+  #isLate({ method, params }: RequestMessage, principal: Principal): boolean {
+    const item = this.#addresses && itemOf(method, params);
+    if (item === undefined || item.method === "prompts/get") return false;
+    if (item.method === "resources/read") return !isWebAddress(item.key);
+    const upstream = this.#locate(item.key)?.upstream;
+    if (upstream === undefined || !this.upstreams.has(upstream)) return true;
+    return this.settings.policies.rulesOf(principal, upstream)?.isClosed === true;
+  }
+
+  /** Finds what a request is about in the lists of its session, and continues with that. */
+  async #settle(
+    exchange: Exchange,
+    message: RequestMessage,
+    proceed: (route: Route) => MaybePromise<JsonObject>,
+  ): Promise<JsonObject> {
+    this.#checkOpen();
+    hopsOf(exchange.request.headers);
+    const { request, release } = this.#request(exchange, undefined);
+    try {
+      return await proceed(await this.#found(request, message));
+    } finally {
+      release();
+    }
+  }
+
+  /** Returns the route of a request under the name by which the client's lists show what it is about. */
+  async #found(request: ViewRequest, message: RequestMessage): Promise<Route> {
+    const { principal, signal } = request.exchange;
+    try {
+      const found = message.method === "tools/call"
+        ? await this.#foundTool(request, message)
+        : await this.#foundResource(request, message);
+      return found ?? this.#route(message, principal);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof McpError)) throw error;
+      // Whether the principal may know of the error is decided as for what there is.
+      return this.#route(message, principal, { run: () => Promise.reject(error) });
+    }
+  }
+
+  async #foundTool(
+    request: ViewRequest,
+    { method, params }: RequestMessage,
+  ): Promise<Route | undefined> {
+    const name = await findAppTool(request, contextOf(request), String(params.name));
+    if (name === undefined) return undefined;
+    const shown = { method, params: { ...params, name } };
+    return this.#route(shown, request.exchange.principal, {}, { params });
+  }
+
+  async #foundResource(
+    request: ViewRequest,
+    { method, params }: RequestMessage,
+  ): Promise<Route | undefined> {
+    const item = itemOf(method, params);
+    if (item === undefined) return undefined;
+    if (method === "resources/subscribe") checkSubscribing(request, { params });
+    const context = contextOf(request);
+    const use = URI_USES[method];
+    const resource = await throughUri(
+      request,
+      item.key,
+      (address) => findResource(request, context, address, use),
+    );
+    const uri = await shownAddress(request, context, resource);
+    const { ref } = params;
+    const shown = isObject(ref) ? { ...params, ref: { ...ref, uri } } : { ...params, uri };
+    const target = () => this.known.resource(resource.uri, resource.session.name);
+    const message = { method, params: shown };
+    return this.#route(message, request.exchange.principal, { target }, { params, resource });
   }
 
   /** An upstream that the policy has rules for isn't seen as itself: what it says is judged. */
@@ -231,21 +344,21 @@ export class View implements Dispatcher, SessionsHost {
     return { replacesAll: false, isOnly };
   }
 
-  toolScopes(tool: string): readonly string[] | undefined {
-    const found = this.#locate(tool);
+  #scopes({ method, params: { name } }: RequestMessage): readonly string[] | undefined {
+    if (method !== "tools/call" || typeof name !== "string") return undefined;
+    const found = this.#locate(name);
     // Whose tools are withheld from some learn it from a refusal; the server itself checks scopes.
     if (found && this.settings.policies.mayWithhold(found.upstream)) return undefined;
     return found && this.#upstreams.get(found.upstream)?.upstream.toolScopes?.(found.name);
   }
 
-  target(method: string, params: JsonObject): RequestTarget | undefined {
+  #target({ method, params }: RequestMessage): RequestTarget | undefined {
     const item = itemOf(method, params);
     if (item === undefined) return undefined;
     if (item.method === "resources/read") {
       const { uri = item.key, upstream } = this.#addresses?.split(item.key) ?? {};
       return this.known.resource(uri, upstream);
     }
-    if (item.method === "tools/call" && this.isToolList(item.key)) return { tool: item.key };
     const upstream = this.#locate(item.key)?.upstream;
     const isTool = item.method === "tools/call";
     if (upstream === undefined || !this.upstreams.has(upstream)) {
@@ -262,12 +375,6 @@ export class View implements Dispatcher, SessionsHost {
       return target.tool === undefined ? [] : [target];
     });
     return others.length === 0 ? found : undefined;
-  }
-
-  hide(exchange: Exchange, hidden: Hidden): Promise<JsonObject> {
-    const method = hidden === "item" ? HIDDEN.get(exchange.method) : undefined;
-    if (method === undefined) throw unknownMethod(exchange.method);
-    return this.#answer(exchange, method, true);
   }
 
   async notified(exchange: NotificationExchange): Promise<void> {
@@ -424,7 +531,12 @@ export class View implements Dispatcher, SessionsHost {
     return [...this.#sessions.values(), ...this.#stateless.all];
   }
 
-  async #answer(exchange: Exchange, method: Method, isHidden = false): Promise<JsonObject> {
+  async #answer(
+    exchange: Exchange,
+    method: Method,
+    sent: Sent,
+    isHidden = false,
+  ): Promise<JsonObject> {
     this.#checkOpen();
     hopsOf(exchange.request.headers);
     const modern = isModern(exchange.protocolVersion);
@@ -434,19 +546,19 @@ export class View implements Dispatcher, SessionsHost {
     const held = typeof state?.held === "string" && isUsable ? state.held : undefined;
     const result = held !== undefined && !this.#heldCalls.isWithheld(exchange, held)
       ? await this.#heldCalls.resume(exchange, held)
-      : await this.#answerNew(exchange, method, state);
+      : await this.#answerNew(exchange, method, sent, state);
     return modern ? modernResult(exchange.method, result, this.settings.info) : result;
   }
 
   /** Answers a request to an upstream that is served alone. */
-  async #answerAlone(exchange: Exchange): Promise<JsonObject> {
+  async #answerAlone(exchange: Exchange, sent: Sent): Promise<JsonObject> {
     this.#checkOpen();
     hopsOf(exchange.request.headers);
     // An upstream of the 2026 era keeps its own state with the client.
     const isOwnState = isRetry(exchange) && this.#isModernUpstream === false;
     const state = isOwnState ? await exchange.openState() : undefined;
     if (typeof state?.held === "string") return await this.#heldCalls.resume(exchange, state.held);
-    return await this.#answerNew(exchange, answerAlone, state);
+    return await this.#answerNew(exchange, answerAlone, sent, state);
   }
 
   #checkOpen(): void {
@@ -469,29 +581,39 @@ export class View implements Dispatcher, SessionsHost {
   async #answerNew(
     exchange: Exchange,
     method: Method,
+    sent: Sent,
     state: JsonObject | undefined,
   ): Promise<JsonObject> {
-    const { sessions, retain } = this.#sessionsFor(exchange);
-    const { settings } = this;
-    const release = retain();
+    const { request, release } = this.#request(exchange, state);
     try {
-      return await method({
-        exchange,
-        settings,
-        heldCalls: this.#heldCalls,
-        state,
-        retain,
-        sessions,
-        locate: this.#locate,
-        addresses: this.#addresses,
-        toolScopes: (upstream, tool) => this.#upstreams.get(upstream)?.upstream.toolScopes?.(tool),
-        described: this.#described,
-        search: () => this.#searchFor(exchange.principal),
-        opened: ({ protocolVersion }) => this.#isModernUpstream = isModern(protocolVersion),
-      });
+      return await method(request, sent);
     } finally {
       release();
     }
+  }
+
+  /** Returns what answering a request needs. The upstream sessions stay open until it is released. */
+  #request(exchange: Exchange, state: JsonObject | undefined): {
+    readonly request: ViewRequest;
+    readonly release: () => void;
+  } {
+    const { sessions, retain } = this.#sessionsFor(exchange);
+    const release = retain();
+    const request: ViewRequest = {
+      exchange,
+      settings: this.settings,
+      heldCalls: this.#heldCalls,
+      state,
+      retain,
+      sessions,
+      locate: this.#locate,
+      addresses: this.#addresses,
+      toolScopes: (upstream, tool) => this.#upstreams.get(upstream)?.upstream.toolScopes?.(tool),
+      described: this.#described,
+      search: () => this.#searchFor(exchange.principal),
+      opened: ({ protocolVersion }) => this.#isModernUpstream = isModern(protocolVersion),
+    };
+    return { request, release };
   }
 
   #sessionsFor(exchange: Exchange): AcquiredSessions {
@@ -543,7 +665,7 @@ function isRetry({ method, params, protocolVersion }: Exchange): boolean {
 function methodFor({ method, protocolVersion }: Exchange, isAlone: boolean): Method {
   const facts = methodFacts(method);
   if (facts === undefined && isAlone) return answerAlone;
-  const found = METHODS.get(method);
+  const found = METHODS.get(method)?.run;
   const isServed = facts?.eras.includes(VERSIONS[protocolVersion].era);
   if (found === undefined || isServed !== true) throw unknownMethod(method);
   return found;

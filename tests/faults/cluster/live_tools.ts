@@ -7,6 +7,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { Dispatcher, Exchange } from "../../../src/protocol/exchange.ts";
 import { ErrorCode, McpError } from "../../../src/protocol/errors.ts";
 import { isObject, type JsonObject } from "../../../src/protocol/jsonrpc.ts";
+import { routing } from "../../support/routes.ts";
 import type { Note } from "./node.ts";
 
 interface Args {
@@ -59,7 +60,7 @@ export function liveTools(name: string, note: Note): Dispatcher {
   };
   return {
     pinned: true,
-    dispatch(exchange) {
+    route: routing((exchange) => {
       const { method, params } = exchange;
       if (method === "initialize") {
         return {
@@ -71,7 +72,7 @@ export function liveTools(name: string, note: Note): Dispatcher {
       const tool = method === "tools/call" ? tools[String(params.name)] : undefined;
       if (tool === undefined) throw new McpError(ErrorCode.MethodNotFound, "Method not found");
       return answer(tool, exchange);
-    },
+    }),
     sessionEnded: (id) => void counts.delete(id),
   };
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { hasScopes } from "../../../src/auth/scopes.ts";
+import { hasScopes, type RequestMessage, type Route } from "../../../src/protocol/route.ts";
 import { createMcpHandler } from "../../../src/handler/handler.ts";
 import type { McpHandler } from "../../../src/handler/types.ts";
 import { MissingScopesError } from "../../../src/protocol/errors.ts";
@@ -123,8 +123,9 @@ export const CHALLENGE = `Bearer error="insufficient_scope", scope="${SCOPE} any
 
 /** Says what its tool needs before it is called. */
 class ScopedStub extends Stub {
-  toolScopes(): readonly string[] {
-    return [SCOPE];
+  override route(message: RequestMessage): Route {
+    const route = super.route(message);
+    return message.method === "tools/call" ? { ...route, scopes: [SCOPE] } : route;
   }
 }
 

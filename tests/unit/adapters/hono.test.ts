@@ -9,9 +9,10 @@ import type { McpEvent } from "../../../src/protocol/events.ts";
 import type { Dispatcher, Principal } from "../../../src/protocol/exchange.ts";
 import { McpServer } from "../../../src/server/server.ts";
 import { callBody } from "../../runtimes/raw.ts";
+import { routing } from "../../support/routes.ts";
 
 /** Answers every request with who asks. */
-const whoami: Dispatcher = { dispatch: ({ principal }) => ({ id: principal.id }) };
+const whoami: Dispatcher = { route: routing(({ principal }) => ({ id: principal.id })) };
 
 const call: RequestInit = {
   method: "POST",

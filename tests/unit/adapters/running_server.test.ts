@@ -5,12 +5,13 @@ import { type Listener, type ListenInit, run } from "../../../src/adapters/runni
 import type { McpEvent } from "../../../src/protocol/events.ts";
 import type { Dispatcher } from "../../../src/protocol/exchange.ts";
 import { FakeClock } from "../../support/clock.ts";
+import { routing } from "../../support/routes.ts";
 
 /** A dispatcher that knows how many endpoints it is attached to. */
 function dispatcher(): Dispatcher & { attached: number } {
   return {
     attached: 0,
-    dispatch: () => ({}),
+    route: routing(() => ({})),
     attach() {
       this.attached++;
       return () => this.attached--;

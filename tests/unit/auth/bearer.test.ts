@@ -3,7 +3,8 @@ import { describe, test } from "node:test";
 import { bearer, type BearerOptions } from "../../../src/auth/bearer.ts";
 import { bearerChallenge, joinChallenges } from "../../../src/auth/challenge.ts";
 import { Forbidden, Unauthorized, Unavailable } from "../../../src/auth/errors.ts";
-import { hasScopes, impliedScopes, readScopes, scopesToAskFor } from "../../../src/auth/scopes.ts";
+import { hasScopes } from "../../../src/protocol/route.ts";
+import { impliedScopes, readScopes, scopesToAskFor } from "../../../src/auth/scopes.ts";
 import type { Principal } from "../../../src/protocol/exchange.ts";
 
 const URL = "https://api.example/mcp";

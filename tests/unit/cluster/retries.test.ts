@@ -13,7 +13,7 @@ import { Streams } from "../../../src/streams/streams.ts";
 import type { StoredRun } from "../../../src/streams/types.ts";
 import { FakeClock } from "../../support/clock.ts";
 import { settle } from "../../support/settle.ts";
-import { as, Events, Stub } from "../../support/wire.ts";
+import { as, Events } from "../../support/wire.ts";
 
 const KEY = "0123456789abcdef0123456789abcdef";
 const SETTINGS = {
@@ -38,12 +38,6 @@ class OpenLog extends MemoryEventLog {
   }
 }
 
-class Again extends Stub {
-  retriesOnNodeLoss(name: string): boolean {
-    return name === "index";
-  }
-}
-
 /** Nodes that share a log. */
 function world() {
   const clock = new FakeClock();
@@ -55,7 +49,6 @@ function world() {
     new Retries({
       node: name,
       calls: {
-        dispatcher: new Again(),
         states: new StateSealer({ keys: [key], ttlMs: 1_000, clock }),
         closing: false,
       },
@@ -83,6 +76,7 @@ function world() {
     const params = { name, arguments: { word: "hush" } };
     const body = { jsonrpc: "2.0", id, method: "tools/call", params };
     assert.equal(checkJsonRpc(inbound, body, 1), undefined);
+    inbound.findRoutes((message) => ({ ...message, retry: name === "index", run: () => ({}) }));
     log.kept.clear();
     log.open("s", "a");
     at.keep(inbound, "s", "a");

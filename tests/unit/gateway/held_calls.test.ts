@@ -4,6 +4,7 @@ import { gateway } from "../../../src/gateway/mod.ts";
 import { isObject, type JsonObject } from "../../../src/protocol/jsonrpc.ts";
 import { FakeUpstream, GatewayExchange, text, tools } from "../../gateway/core_support.ts";
 import { FakeClock } from "../../support/clock.ts";
+import { dispatch } from "../../../src/protocol/route.ts";
 
 const QUESTION = { message: "Who?", requestedSchema: { type: "object", properties: {} } };
 const ANSWER = { action: "accept", content: {} };
@@ -72,7 +73,7 @@ describe("calls that are held", () => {
   test("[GTW-8, GTW-10] a question that comes while a round is sealed goes with it", async () => {
     const { gw, clock, more, finish } = asking();
     const first = new SealedExchange({});
-    const answered = gw.dispatch(first);
+    const answered = dispatch(gw, first);
     await first.sealing;
     const second = more();
     await turns();
@@ -85,13 +86,13 @@ describe("calls that are held", () => {
     const { requestState } = result;
     const inputResponses = Object.fromEntries(keys.map((key) => [key, ANSWER]));
     const back = new SealedExchange({ requestState, inputResponses });
-    const ended = gw.dispatch(back);
+    const ended = dispatch(gw, back);
     await second;
     await turns();
     assert.equal(gw.stats().held, 0);
     // Its name is good once, and its time doesn't run any more.
     const again = new SealedExchange({ requestState, inputResponses });
-    await assert.rejects(async () => await gw.dispatch(again), /Retry without requestState/);
+    await assert.rejects(async () => await dispatch(gw, again), /Retry without requestState/);
     await clock.advance(300_000);
     finish();
     assert.deepEqual((await ended).content, text("done").content);
@@ -101,14 +102,14 @@ describe("calls that are held", () => {
     // There is room again for as many as there were.
     const next = new SealedExchange({});
     next.seal();
-    questionsOf(await gw.dispatch(next));
+    questionsOf(await dispatch(gw, next));
     await gw.close();
   });
 
   test("[GTW-8, GTW-10] a question that comes as a round ends is asked in the next", async () => {
     const { gw, more, finish } = asking();
     const first = new SealedExchange({});
-    const answered = gw.dispatch(first);
+    const answered = dispatch(gw, first);
     await first.sealing;
     first.seal();
     const result = await answered;
@@ -119,14 +120,14 @@ describe("calls that are held", () => {
     const { requestState } = result;
     const back = new SealedExchange({ requestState, inputResponses: { [key]: ANSWER } });
     back.seal();
-    const asked = await gw.dispatch(back);
+    const asked = await dispatch(gw, back);
     const [next] = questionsOf(asked);
     assert.ok(next && next !== key);
     const last = new SealedExchange({
       requestState: asked.requestState,
       inputResponses: { [next]: ANSWER },
     });
-    const ended = gw.dispatch(last);
+    const ended = dispatch(gw, last);
     await second;
     finish();
     assert.deepEqual((await ended).content, text("done").content);

@@ -6,6 +6,7 @@ import { ErrorCode, McpError } from "../../../src/protocol/errors.ts";
 import type { JsonObject } from "../../../src/protocol/jsonrpc.ts";
 import type { Approval } from "../../../src/server/approval.ts";
 import { FakeExchange, type FakeExchangeInit } from "../../support/exchange.ts";
+import { dispatch } from "../../../src/protocol/route.ts";
 import { errorTextOf, makeServer } from "./helpers.ts";
 
 type Args = { path: string; dry?: boolean | undefined };
@@ -33,7 +34,7 @@ async function call(
     return "deleted";
   });
   const exchange = new FakeExchange("tools/call", { name: "delete", arguments: args }, init);
-  return { result: await server.dispatch(exchange), exchange, ran };
+  return { result: await dispatch(server, exchange), exchange, ran };
 }
 
 function answering(answer: FakeExchangeInit["answer"]): FakeExchangeInit {
@@ -119,7 +120,7 @@ describe("approval", () => {
           return { action: "accept", content: { approve: true } };
         }),
       );
-      await assert.rejects(async () => server.dispatch(exchange), reason);
+      await assert.rejects(async () => dispatch(server, exchange), reason);
       assert.deepEqual(ran, []);
     }
   });
@@ -182,13 +183,13 @@ describe("approval", () => {
     const server = makeServer();
     server.registerTool("delete", { inputSchema: { path: z.string() }, approval: true }, () => "x");
     const exchange = new FakeExchange("tools/call", { name: "delete", arguments: {} }, yes);
-    assert.match(errorTextOf(await server.dispatch(exchange)), /Fix "path"/);
+    assert.match(errorTextOf(await dispatch(server, exchange)), /Fix "path"/);
     assert.deepEqual(exchange.asked, []);
   });
 
   test("a tool without approval runs at once", () => {
     const server = makeServer();
     server.registerTool("now", { approval: false }, () => "x");
-    assert.ok(!isPromise(server.dispatch(new FakeExchange("tools/call", { name: "now" }))));
+    assert.ok(!isPromise(dispatch(server, new FakeExchange("tools/call", { name: "now" }))));
   });
 });

@@ -5,6 +5,7 @@ import { MissingCapabilityError } from "../../../src/protocol/errors.ts";
 import { LOG_LEVELS, type LogLevel } from "../../../src/protocol/shapes.ts";
 import type { RequestContext } from "../../../src/server/types.ts";
 import { FakeExchange, type FakeExchangeInit, FakeSession } from "../../support/exchange.ts";
+import { dispatch } from "../../../src/protocol/route.ts";
 import { makeServer, rejectsWith } from "./helpers.ts";
 
 /** Runs a handler in a tool and returns what it returned, and its exchange. */
@@ -26,7 +27,7 @@ async function run<T>(
     }
     return "done";
   });
-  await server.dispatch(exchange);
+  await dispatch(server, exchange);
   for (const error of errors) throw error;
   const [value] = values;
   return { value: value as Awaited<T>, exchange };
@@ -52,7 +53,7 @@ describe("ctx", () => {
       const server = makeServer();
       let seen: unknown;
       server.registerTool("look", {}, (_args, ctx) => `${seen = ctx._meta}`);
-      await server.dispatch(new FakeExchange("tools/call", { name: "look", _meta }));
+      await dispatch(server, new FakeExchange("tools/call", { name: "look", _meta }));
       assert.deepEqual(seen, {});
     }
   });
@@ -168,7 +169,7 @@ describe("ctx.log()", () => {
       return "done";
     });
     const exchange = new FakeExchange("tools/call", { name: "run" });
-    await server.dispatch(exchange);
+    await dispatch(server, exchange);
     assert.deepEqual(exchange.notified, []);
   });
 });

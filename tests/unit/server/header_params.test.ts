@@ -3,9 +3,14 @@ import { describe, test } from "node:test";
 import { z } from "zod";
 import type { JsonObject } from "../../../src/protocol/jsonrpc.ts";
 import { headerParamsOf } from "../../../src/protocol/header_params.ts";
+import type { McpServer } from "../../../src/server/server.ts";
 import { makeServer, request } from "./helpers.ts";
 
 const MARK = "x-mcp-header";
+
+function headerParams(server: McpServer, name: string) {
+  return server.route({ method: "tools/call", params: { name } }).headerParams;
+}
 
 function schema(properties: JsonObject, more: JsonObject = {}): JsonObject {
   return { type: "object", properties, ...more };
@@ -89,7 +94,7 @@ describe("McpServer and marked arguments", () => {
   test("[ERA-3] a mark in a zod schema is found, and clients see it in the list", async () => {
     const server = makeServer();
     server.registerTool("query", { inputSchema: region }, () => "");
-    assert.deepEqual(server.headerParams("query"), [
+    assert.deepEqual(headerParams(server, "query"), [
       { header: "Region", path: ["region"], type: "string" },
     ]);
     const { tools } = await request(server, "tools/list");
@@ -101,7 +106,7 @@ describe("McpServer and marked arguments", () => {
     const server = makeServer();
     const inputSchema = z.object({ size: z.number().int().optional().meta({ [MARK]: "Size" }) });
     server.registerTool("pack", { inputSchema }, () => "");
-    assert.deepEqual(server.headerParams("pack"), [
+    assert.deepEqual(headerParams(server, "pack"), [
       { header: "Size", path: ["size"], type: "integer" },
     ]);
   });
@@ -109,16 +114,16 @@ describe("McpServer and marked arguments", () => {
   test("[ERA-3] a tool that nobody registered, or that is hidden, repeats nothing", () => {
     const server = makeServer();
     const tool = server.registerTool("query", { inputSchema: region }, () => "");
-    assert.equal(server.headerParams("other"), undefined);
+    assert.equal(headerParams(server, "other"), undefined);
     tool.disable();
-    assert.equal(server.headerParams("query"), undefined);
+    assert.equal(headerParams(server, "query"), undefined);
   });
 
   test("[ERA-3] an update of the schema is an update of what is repeated", () => {
     const server = makeServer();
     const tool = server.registerTool("query", { inputSchema: region }, () => "");
     tool.update({ inputSchema: z.object({ zone: z.string().meta({ [MARK]: "Zone" }) }) });
-    assert.deepEqual(server.headerParams("query")?.map(({ header }) => header), ["Zone"]);
+    assert.deepEqual(headerParams(server, "query")?.map(({ header }) => header), ["Zone"]);
   });
 
   test("[ERA-3] a wrong mark is misuse, found when the tool is registered", () => {

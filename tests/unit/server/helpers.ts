@@ -8,6 +8,7 @@ import { McpError } from "../../../src/protocol/errors.ts";
 import type { JsonObject } from "../../../src/protocol/jsonrpc.ts";
 import { McpServer, type McpServerOptions } from "../../../src/server/server.ts";
 import { FakeExchange, type FakeExchangeInit } from "../../support/exchange.ts";
+import { dispatch } from "../../../src/protocol/route.ts";
 
 /** A server without anything. */
 export function makeServer(options?: McpServerOptions): McpServer {
@@ -21,7 +22,7 @@ export async function request(
   params: JsonObject = {},
   init?: FakeExchangeInit,
 ): Promise<JsonObject> {
-  return await server.dispatch(new FakeExchange(method, params, init));
+  return await dispatch(server, new FakeExchange(method, params, init));
 }
 
 /** The text of a result that tells the model what went wrong. */

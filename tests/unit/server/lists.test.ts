@@ -6,6 +6,7 @@ import { isObject, type JsonObject } from "../../../src/protocol/jsonrpc.ts";
 import { ResourceTemplate } from "../../../src/server/resource_template.ts";
 import type { McpServer } from "../../../src/server/server.ts";
 import { FakeExchange } from "../../support/exchange.ts";
+import { dispatch } from "../../../src/protocol/route.ts";
 import { makeServer, rejectsWith, request } from "./helpers.ts";
 
 /** All entries of a list, page by page; `between` runs after each page. */
@@ -134,9 +135,9 @@ describe("lists", () => {
 
   test("builds a page once, and anew when something changes", async () => {
     const server = withTools(1_000);
-    const first = server.dispatch(new FakeExchange("tools/list"));
+    const first = dispatch(server, new FakeExchange("tools/list"));
     assert.ok(!isPromise(first));
-    assert.equal(server.dispatch(new FakeExchange("tools/list")), first);
+    assert.equal(dispatch(server, new FakeExchange("tools/list")), first);
     assert.ok(Object.isFrozen(first));
     const handle = server.registerTool("new", {}, () => "x");
     const second = await request(server, "tools/list");
@@ -190,7 +191,7 @@ describe("lists", () => {
     const list = () => Promise.reject(error);
     server.registerResource("t", new ResourceTemplate("a://{x}", { list }), {}, () => "x");
     const exchange = new FakeExchange("resources/list");
-    await rejectsWith(-32603, /^Internal error$/, () => server.dispatch(exchange));
+    await rejectsWith(-32603, /^Internal error$/, () => dispatch(server, exchange));
     assert.deepEqual(exchange.reported, [{ type: "error", during: "resources/list t", error }]);
   });
 

@@ -7,6 +7,7 @@ import { completable } from "../../../src/server/completable.ts";
 import { ResourceTemplate } from "../../../src/server/resource_template.ts";
 import type { McpServer } from "../../../src/server/server.ts";
 import { FakeExchange } from "../../support/exchange.ts";
+import { dispatch } from "../../../src/protocol/route.ts";
 import { makeServer, rejectsWith, request } from "./helpers.ts";
 
 const hello = { role: "assistant" as const, content: { type: "text" as const, text: "hello" } };
@@ -25,7 +26,7 @@ describe("prompts/get", () => {
     test(`[SRV-1] takes ${what}, now or later`, async () => {
       const server = makeServer();
       const handle = server.registerPrompt("p", {}, () => returned as string);
-      const now = server.dispatch(new FakeExchange("prompts/get", { name: "p" }));
+      const now = dispatch(server, new FakeExchange("prompts/get", { name: "p" }));
       assert.ok(!isPromise(now));
       assert.deepEqual(now, expected);
       handle.update({ callback: async () => returned as string });
@@ -95,7 +96,7 @@ describe("prompts/get", () => {
     for (const [name, run] of Object.entries(failures)) {
       server.registerPrompt(name, {}, run as () => string);
       const exchange = new FakeExchange("prompts/get", { name });
-      await rejectsWith(-32603, /^Internal error$/, () => server.dispatch(exchange));
+      await rejectsWith(-32603, /^Internal error$/, () => dispatch(server, exchange));
       assert.equal(exchange.reported.length, 1);
     }
     server.registerPrompt("mcp", {}, () => Promise.reject(new McpError(7, "Not today")));
@@ -261,7 +262,7 @@ describe("completion/complete", () => {
         ref: { type: "ref/prompt", name },
         argument: { name: "a", value: "" },
       });
-      await rejectsWith(-32603, /^Internal error$/, () => server.dispatch(exchange));
+      await rejectsWith(-32603, /^Internal error$/, () => dispatch(server, exchange));
       assert.equal(exchange.reported.length, 1);
     }
   });

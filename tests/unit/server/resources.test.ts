@@ -6,6 +6,7 @@ import type { JsonObject } from "../../../src/protocol/jsonrpc.ts";
 import { toBase64 } from "../../../src/server/results.ts";
 import { ResourceTemplate } from "../../../src/server/resource_template.ts";
 import { FakeExchange, FakeSession } from "../../support/exchange.ts";
+import { dispatch } from "../../../src/protocol/route.ts";
 import { makeServer, rejectsWith, request } from "./helpers.ts";
 
 const uri = "test://one";
@@ -30,7 +31,7 @@ describe("resources/read", () => {
       const server = makeServer();
       const config = { mimeType: "text/plain" };
       const handle = server.registerResource("one", uri, config, () => returned as string);
-      const now = server.dispatch(new FakeExchange("resources/read", { uri }));
+      const now = dispatch(server, new FakeExchange("resources/read", { uri }));
       assert.ok(!isPromise(now));
       assert.deepEqual(now, { contents });
       handle.update({ callback: async () => returned as string });
@@ -108,7 +109,7 @@ describe("resources/read", () => {
     for (const [name, run] of Object.entries(failures)) {
       server.registerResource(name, `test://${name}`, {}, run as () => string);
       const exchange = new FakeExchange("resources/read", { uri: `test://${name}` });
-      await rejectsWith(-32603, /^Internal error$/, () => server.dispatch(exchange));
+      await rejectsWith(-32603, /^Internal error$/, () => dispatch(server, exchange));
       assert.equal(exchange.reported.length, 1);
     }
     const error = new McpError(7, "Not today");
@@ -126,7 +127,7 @@ describe("resources/read", () => {
       exchange.abort(reason);
       throw new Error("other");
     });
-    await assert.rejects(async () => server.dispatch(exchange), reason);
+    await assert.rejects(async () => dispatch(server, exchange), reason);
   });
 });
 

@@ -5,6 +5,7 @@ import type { ProtocolVersion } from "../../../src/protocol/versions.ts";
 import { McpServer, type McpServerOptions } from "../../../src/server/server.ts";
 import { flush } from "../../support/clock.ts";
 import { FakeExchange, FakeHost, FakeSession } from "../../support/exchange.ts";
+import { dispatch } from "../../../src/protocol/route.ts";
 import { makeServer, rejectsWith, request } from "./helpers.ts";
 
 const changed = (kind: string) => `notifications/${kind}/list_changed`;
@@ -97,7 +98,7 @@ describe("initialize", () => {
 
 describe("ping", () => {
   test("[SRV-1] is answered with nothing", () => {
-    assert.deepEqual(makeServer().dispatch(new FakeExchange("ping")), {});
+    assert.deepEqual(dispatch(makeServer(), new FakeExchange("ping")), {});
   });
 });
 

@@ -9,6 +9,7 @@ import { McpServer } from "../../../src/server/server.ts";
 import { ToolError } from "../../../src/server/tool_error.ts";
 import type { RequestContext } from "../../../src/server/types.ts";
 import { FakeExchange, type FakeExchangeInit } from "../../support/exchange.ts";
+import { dispatch } from "../../../src/protocol/route.ts";
 import { errorTextOf, makeServer, rejectsWith } from "./helpers.ts";
 
 function callOf(name: string, args?: unknown, init?: FakeExchangeInit): FakeExchange {
@@ -23,7 +24,7 @@ describe("tools/call", () => {
       outputSchema: z.object({ sum: z.number() }),
     }, ({ a, b }) => ({ structuredContent: { sum: a + b } }));
     const exchange = callOf("add", { a: 1, b: 2 });
-    const result = server.dispatch(exchange);
+    const result = dispatch(server, exchange);
     assert.ok(!isPromise(result));
     assert.deepEqual(result, {
       content: [{ type: "text", text: '{"sum":3}' }],
@@ -55,8 +56,8 @@ describe("tools/call", () => {
       const server = makeServer();
       server.registerTool("now", {}, () => returned as string);
       server.registerTool("later", {}, async () => returned as string);
-      assert.deepEqual(await server.dispatch(callOf("now")), expected);
-      assert.deepEqual(await server.dispatch(callOf("later")), expected);
+      assert.deepEqual(await dispatch(server, callOf("now")), expected);
+      assert.deepEqual(await dispatch(server, callOf("later")), expected);
     });
   }
 
@@ -65,7 +66,7 @@ describe("tools/call", () => {
       const server = makeServer();
       server.registerTool("odd", {}, () => returned as unknown as string);
       const exchange = callOf("odd");
-      const result = await server.dispatch(exchange);
+      const result = await dispatch(server, exchange);
       assert.equal(result.isError, true);
       assert.equal(exchange.reported.length, 1);
     });
@@ -80,7 +81,7 @@ describe("tools/call", () => {
     server.registerTool("later", {}, () => Promise.reject(error));
     for (const name of ["now", "later"]) {
       const exchange = callOf(name);
-      assert.deepEqual(await server.dispatch(exchange), {
+      assert.deepEqual(await dispatch(server, exchange), {
         content: [{ type: "text", text: `The tool "${name}" failed` }],
         isError: true,
       });
@@ -99,7 +100,7 @@ describe("tools/call", () => {
     server.registerTool("later", {}, () => Promise.reject(error));
     for (const name of ["now", "later"]) {
       const exchange = callOf(name);
-      assert.equal(await rejectsWith(7, /^Try/, () => server.dispatch(exchange)), error);
+      assert.equal(await rejectsWith(7, /^Try/, () => dispatch(server, exchange)), error);
       assert.deepEqual(exchange.reported, []);
     }
   });
@@ -119,7 +120,7 @@ describe("tools/call", () => {
       server.registerTool(`${name} later`, {}, async () => now());
       for (const when of ["now", "later"]) {
         const exchange = callOf(`${name} ${when}`);
-        const told = errorTextOf(await server.dispatch(exchange));
+        const told = errorTextOf(await dispatch(server, exchange));
         assert.equal(told, error.message);
         const during = `tools/call ${name} ${when}`;
         const reported = name === "plain" ? [] : [{ type: "error", during, error }];
@@ -155,7 +156,7 @@ describe("tools/call", () => {
       });
       const params = { name: "ask", arguments: {} };
       const exchange = new FakeExchange("tools/call", params, { capabilities, answer });
-      assert.match(errorTextOf(await server.dispatch(exchange)), told);
+      assert.match(errorTextOf(await dispatch(server, exchange)), told);
       assert.deepEqual(exchange.reported, []);
       ask.update({
         callback: async (_args, ctx) => {
@@ -164,7 +165,7 @@ describe("tools/call", () => {
         },
       });
       const again = new FakeExchange("tools/call", params, { capabilities, answer });
-      assert.deepEqual((await server.dispatch(again)).isError, undefined);
+      assert.deepEqual((await dispatch(server, again)).isError, undefined);
       const error = caught.at(-1);
       assert.ok(error instanceof QuestionError && error instanceof McpError);
       assert.equal(error.code, code);
@@ -183,7 +184,7 @@ describe("tools/call", () => {
       exchange.abort(reason);
       throw new McpError(1, "something else");
     });
-    await assert.rejects(async () => server.dispatch(exchange), reason);
+    await assert.rejects(async () => dispatch(server, exchange), reason);
     assert.deepEqual(exchange.reported, []);
   });
 
@@ -192,25 +193,25 @@ describe("tools/call", () => {
     const handle = server.registerTool("here", {}, () => "yes");
     const refused = () =>
       rejectsWith(-32602, /^Unknown tool: "here"$/, () => {
-        return server.dispatch(callOf("here"));
+        return dispatch(server, callOf("here"));
       });
     handle.disable();
     assert.equal(handle.enabled, false);
     await refused();
     handle.enable();
     assert.equal(handle.enabled, true);
-    await server.dispatch(callOf("here"));
+    await dispatch(server, callOf("here"));
     handle.remove();
     handle.enable();
     handle.remove();
     assert.equal(handle.enabled, false);
     await refused();
     await rejectsWith(-32602, /^Unknown tool: "constructor"$/, () => {
-      return server.dispatch(callOf("constructor"));
+      return dispatch(server, callOf("constructor"));
     });
-    await rejectsWith(-32602, /"name"/, () => server.dispatch(new FakeExchange("tools/call")));
+    await rejectsWith(-32602, /"name"/, () => dispatch(server, new FakeExchange("tools/call")));
     const long = "x".repeat(100_000);
-    const error = await rejectsWith(-32602, /^Unknown/, () => server.dispatch(callOf(long)));
+    const error = await rejectsWith(-32602, /^Unknown/, () => dispatch(server, callOf(long)));
     assert.ok(error.message.length < 200);
   });
 
@@ -238,16 +239,16 @@ describe("tools/call", () => {
         seen.push(args);
         return "ok";
       });
-      await server.dispatch(callOf("sum", { a: { b: [1] } }));
+      await dispatch(server, callOf("sum", { a: { b: [1] } }));
       assert.deepEqual(seen, [{ a: { b: [1] } }]);
       const wrong = { a: { b: [1, "x"] } };
-      const told = errorTextOf(await server.dispatch(callOf("sum", wrong)));
+      const told = errorTextOf(await dispatch(server, callOf("sum", wrong)));
       assert.match(told, /^Invalid arguments for the tool "sum"\. Fix "a\.b\[1\]": /);
       assert.match(told, /[eE]xpected number/);
-      assert.match(errorTextOf(await server.dispatch(callOf("sum"))), /Fix .*a/);
+      assert.match(errorTextOf(await dispatch(server, callOf("sum"))), /Fix .*a/);
       for (const args of ["text", [], null]) {
         await rejectsWith(-32602, /^Give an object as "arguments"$/, () => {
-          return server.dispatch(callOf("sum", args));
+          return dispatch(server, callOf("sum", args));
         });
       }
       assert.equal(seen.length, 1);
@@ -261,10 +262,10 @@ describe("tools/call", () => {
     server.registerTool("sum", { inputSchema }, () => "ok");
     const given = (count: number) =>
       Object.fromEntries(names.map((name, at) => [name, at < count ? "x".repeat(10_000) : 1]));
-    const told = errorTextOf(await server.dispatch(callOf("sum", given(12))));
+    const told = errorTextOf(await dispatch(server, callOf("sum", given(12))));
     for (const name of names.slice(0, 12)) assert.ok(told.includes(`"${name}": `), name);
     assert.doesNotMatch(told, /more\)/);
-    const most = errorTextOf(await server.dispatch(callOf("sum", given(40))));
+    const most = errorTextOf(await dispatch(server, callOf("sum", given(40))));
     assert.match(most, / \(and 20 more\)$/);
     assert.ok(most.length < 10_000, `${most.length}`);
   });
@@ -274,7 +275,7 @@ describe("tools/call", () => {
     server.registerTool("greet", {
       inputSchema: z.object({ name: z.string().default("you"), n: z.coerce.number().optional() }),
     }, (args) => JSON.stringify(args));
-    const result = await server.dispatch(callOf("greet", { n: "4", other: true }));
+    const result = await dispatch(server, callOf("greet", { n: "4", other: true }));
     assert.deepEqual(result, { content: [{ type: "text", text: '{"name":"you","n":4}' }] });
   });
 
@@ -282,7 +283,7 @@ describe("tools/call", () => {
     const server = makeServer();
     server.registerTool("plain", {}, (args) => JSON.stringify(args));
     for (const args of [undefined, {}, { a: 1 }]) {
-      const result = await server.dispatch(callOf("plain", args));
+      const result = await dispatch(server, callOf("plain", args));
       assert.deepEqual(result.content, [{ type: "text", text: "{}" }]);
     }
   });
@@ -298,7 +299,7 @@ describe("tools/call", () => {
     server.registerTool("missing", { outputSchema }, () => missing);
     for (const name of ["wrong", "wrong later", "missing"]) {
       const exchange = callOf(name);
-      const error = await rejectsWith(-32603, /output schema$/, () => server.dispatch(exchange));
+      const error = await rejectsWith(-32603, /output schema$/, () => dispatch(server, exchange));
       assert.doesNotMatch(error.message, /secret/);
       assert.equal(exchange.reported.length, 1);
     }
@@ -309,7 +310,7 @@ describe("tools/call", () => {
     const outputSchema = z.object({ sum: z.number() });
     const failed = { isError: true as const, content: [] };
     server.registerTool("fail", { outputSchema }, () => failed);
-    assert.deepEqual(await server.dispatch(callOf("fail")), failed);
+    assert.deepEqual(await dispatch(server, callOf("fail")), failed);
   });
 
   test("sends what the output schema lets through, as data and as text", async () => {
@@ -317,7 +318,7 @@ describe("tools/call", () => {
     const outputSchema = z.object({ sum: z.number(), unit: z.string().default("m") });
     const data = { sum: 1, secret: "hunter2" };
     server.registerTool("sum", { outputSchema }, () => ({ structuredContent: data }));
-    assert.deepEqual(await server.dispatch(callOf("sum")), {
+    assert.deepEqual(await dispatch(server, callOf("sum")), {
       content: [{ type: "text", text: '{"sum":1,"unit":"m"}' }],
       structuredContent: { sum: 1, unit: "m" },
     });
@@ -331,15 +332,17 @@ describe("tools/call", () => {
     server.registerTool("some", {}, () => ({ content: [text, link] }));
     const old: FakeExchangeInit = { protocolVersion: "2025-03-26" };
     const replaced = { type: "text", text: "B: a://b" };
-    assert.deepEqual(await server.dispatch(callOf("one", {}, old)), { content: [replaced] });
-    assert.deepEqual(await server.dispatch(callOf("some", {}, old)), { content: [text, replaced] });
-    assert.deepEqual(await server.dispatch(callOf("some")), { content: [text, link] });
+    assert.deepEqual(await dispatch(server, callOf("one", {}, old)), { content: [replaced] });
+    assert.deepEqual(await dispatch(server, callOf("some", {}, old)), {
+      content: [text, replaced],
+    });
+    assert.deepEqual(await dispatch(server, callOf("some")), { content: [text, link] });
   });
 });
 
 describe("registerTool()", () => {
   const listed = async (server: McpServer): Promise<JsonObject[]> => {
-    const { tools } = await server.dispatch(new FakeExchange("tools/list"));
+    const { tools } = await dispatch(server, new FakeExchange("tools/list"));
     assert.ok(Array.isArray(tools));
     return tools;
   };
@@ -416,7 +419,10 @@ describe("registerTool()", () => {
     );
     server.registerTool("plain", { annotations }, () => "x");
     const handle = server.registerTool("again", { annotations, retryOnNodeLoss: true }, () => "x");
-    const may = () => ["plain", "again", "unknown"].map((name) => server.retriesOnNodeLoss(name));
+    const may = () =>
+      ["plain", "again", "unknown"].map((name) =>
+        server.route({ method: "tools/call", params: { name } }).retry
+      );
     assert.deepEqual(may(), [false, true, false]);
     assert.throws(() => handle.update({ annotations: { idempotentHint: false } }), TypeError);
     handle.update({ retryOnNodeLoss: false });
@@ -449,7 +455,7 @@ describe("registerTool()", () => {
       }),
       [["a", "A", "new"], ["b", undefined, undefined]],
     );
-    const call = () => server.dispatch(callOf("a", { n: 1 }));
+    const call = () => dispatch(server, callOf("a", { n: 1 }));
     assert.deepEqual(await call(), { content: [{ type: "text", text: "new 1" }] });
     handle.update({ inputSchema: { n: z.string() }, callback: ({ n }) => n.trim() });
     assert.match(errorTextOf(await call()), /Fix "n"/);

@@ -7,6 +7,7 @@ import type { JsonObject } from "../../../src/protocol/jsonrpc.ts";
 import { McpServer } from "../../../src/server/server.ts";
 import { type Skills, skills, type SkillsOptions } from "../../../src/skills/mod.ts";
 import { FakeExchange, type FakeExchangeInit } from "../../support/exchange.ts";
+import { dispatch } from "../../../src/protocol/route.ts";
 
 /** The text of a `SKILL.md`. */
 export function manifest(name: string, more = "", body = "Do it well.\n"): string {
@@ -25,7 +26,7 @@ export class World {
   /** Answers a request of the 2026 era, unless something else is said. */
   async send(method: string, params?: JsonObject, init?: FakeExchangeInit): Promise<JsonObject> {
     const exchange = new FakeExchange(method, params, { protocolVersion: "2026-07-28", ...init });
-    const { _meta, ...result } = await this.server.dispatch(exchange);
+    const { _meta, ...result } = await dispatch(this.server, exchange);
     return result;
   }
 

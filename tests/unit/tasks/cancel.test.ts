@@ -9,6 +9,7 @@ import type { TaskProgress } from "../../../src/protocol/task_store.ts";
 import { FakeClock, flush } from "../../support/clock.ts";
 import { FakeExchange } from "../../support/exchange.ts";
 import { Gate } from "../../support/wire.ts";
+import { dispatch } from "../../../src/protocol/route.ts";
 import { inWorld, KNOWS, SlowStore, type World } from "./support.ts";
 
 /** Registers a tool that never looks at its signal, and tells what it saw. */
@@ -184,7 +185,7 @@ describe("a client that goes away before it has its handle", () => {
         protocolVersion: "2026-07-28",
         capabilities: KNOWS,
       });
-      const answer = world.server.dispatch(exchange);
+      const answer = dispatch(world.server, exchange);
       exchange.abort(new StopError("disconnected"));
       gate.open();
       await answer;
