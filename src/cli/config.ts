@@ -17,7 +17,7 @@ import {
 } from "./client_config.ts";
 import { inputAdvice } from "./client_variables.ts";
 import { type Config, configSchema } from "./config_schema.ts";
-import type { OptionValues } from "./config_from_options.ts";
+import type { OptionValues } from "./serve_options.ts";
 import { type Env, expand, type Problem } from "./env.ts";
 import { CliError, ExitCode, usageError } from "./errors.ts";
 import { JsonError, locator, positionAt, type ReadJson, readJson } from "./json.ts";

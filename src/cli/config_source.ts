@@ -5,7 +5,7 @@
  */
 import { resolve } from "node:path";
 import { parseConfig, readConfig } from "./config.ts";
-import { configFromOptions, type ServeOptions } from "./config_from_options.ts";
+import { configFromOptions, type ServeOptions } from "./serve_options.ts";
 import type { Config } from "./config_schema.ts";
 import type { Io } from "./io.ts";
 

@@ -5,26 +5,25 @@
  */
 import { Command, CommanderError, Option } from "commander";
 import { quote } from "../internal/quote.ts";
-import { splitArgv } from "./argv_split.ts";
 import type { BundleOptions } from "./bundle.ts";
 import type { CheckOptions } from "./check.ts";
-import type { ServeOptions } from "./config_from_options.ts";
 import { CliError, ExitCode, messageOf, usageError } from "./errors.ts";
 import type { ImportOptions } from "./import.ts";
 import type { InspectOptions } from "./inspect.ts";
 import type { PinOptions } from "./pin.ts";
 import type { TopOptions } from "./top.ts";
 import type { Io } from "./io.ts";
-import type { StdioOptions } from "./stdio.ts";
+import { addHeader, addInput } from "./option_values.ts";
 import { escapeInvisible } from "../internal/invisible.ts";
 import type { ServerJsonOptions } from "./server_json.ts";
-import { suggest } from "./suggest.ts";
+import { SERVE_OPTIONS, type ServeOption, type ServeOptions } from "./serve_options.ts";
+import { plainFlags, refuseMisuse, RepeatableOption, unknownCommand } from "./misuse.ts";
 import { VERSION } from "./version.ts";
 
 /** The implementation of each command. */
 export interface Commands {
   serve(options: ServeOptions, io: Io): Promise<ExitCode>;
-  stdio(options: StdioOptions, io: Io): Promise<ExitCode>;
+  stdio(options: ServeOptions, io: Io): Promise<ExitCode>;
   check(file: string, options: CheckOptions, io: Io): Promise<ExitCode>;
   inspect(url: string, options: InspectOptions, io: Io): Promise<ExitCode>;
   bundle(file: string, options: BundleOptions, io: Io): Promise<ExitCode>;
@@ -48,28 +47,11 @@ const COMMANDS: Commands = {
   pin: async (file, options, io) => (await import("./pin.ts")).pin(file, options, io),
 };
 
-/** The commands that serve what a configuration file says. */
-const SERVES: ReadonlySet<string> = new Set(["serve", "stdio"]);
 /** Columns of the help. */
 const HELP_WIDTH = 100;
 /** Seconds that `mooring inspect` waits for an answer: the default and the maximum of --timeout. */
 const TIMEOUT_S = 30;
 const MAX_TIMEOUT_S = 86_400;
-
-/** Options that other programs have, and their names here. */
-const OTHER_OPTIONS: Readonly<Record<string, string>> = {
-  address: "host",
-  auth: "token-env",
-  bind: "host",
-  command: "stdio",
-  cors: "allow-origin",
-  hostname: "host",
-  origin: "allow-origin",
-  prometheus: "metrics",
-  token: "token-env",
-  url: "http",
-  verbose: "log-level",
-};
 
 /**
  * Runs a command line, and writes errors to stderr.
@@ -87,7 +69,7 @@ export async function run(
   defineServe(program).action(async (options: ServeOptions) => {
     finish(await commands.serve(options, io));
   });
-  defineStdio(program).action(async (options: StdioOptions) => {
+  defineStdio(program).action(async (options: ServeOptions) => {
     finish(await commands.stdio(options, io));
   });
   defineCheck(program).action(async (file: string, options: CheckOptions) => {
@@ -158,68 +140,32 @@ function defineProgram(io: Io): Command {
   return program;
 }
 
-/** Options that `serve` and `stdio` have. */
-const CONFIG = [
-  "--config <FILE>",
-  "Serve what a configuration file says, and follow its changes",
-] as const;
-const CWD = ["--cwd <DIR>", "Start the program in a folder"] as const;
-const HTTP = ["--http <URL>", "Serve a server that has a URL"] as const;
-const LOG = [
-  "--log <FORMAT>",
-  "Write the log as json or text (default: text on a terminal)",
-] as const;
-const LOG_LEVEL = [
-  "--log-level <LEVEL>",
-  "Log from debug, info, warn or error upwards (default: info)",
-] as const;
-
-function envOption(): Option {
-  return new RepeatableOption("--env <NAME>", "Pass a variable to the program; NAME=VALUE sets one")
-    .argParser(addVariable);
+/** Adds the options of a command that serves, in the order of their table. */
+function addServeOptions(command: Command): Command {
+  const rows: readonly ServeOption<unknown>[] = Object.values(SERVE_OPTIONS);
+  for (const { flags, description, command: only, repeatable = false, parse } of rows) {
+    if (only !== undefined && only !== command.name()) continue;
+    const option = repeatable
+      ? new RepeatableOption(flags, description)
+      : new Option(flags, description);
+    // The parser passes no earlier value but one that this has returned
+    if (parse !== undefined) {
+      option.argParser(parse as (text: string, earlier?: unknown) => unknown);
+    }
+    command.addOption(option);
+  }
+  return command;
 }
 
 function inputOption(): Option {
-  return new RepeatableOption(
-    "--input <ID=VALUE>",
-    "Give an input that the file asks for; ${NAME} is replaced by a variable",
-  ).argParser(addInput);
+  const { flags, description } = SERVE_OPTIONS.input;
+  return new RepeatableOption(flags, description).argParser(addInput);
 }
 
 function defineServe(program: Command): Command {
-  return program.command("serve")
+  const command = program.command("serve")
     .description("Serve MCP servers behind one endpoint")
     .usage("(--config FILE | --stdio COMMAND | --http URL) [options]")
-    .option(...CONFIG)
-    .addOption(inputOption())
-    .option("--stdio <COMMAND>", "Serve a program that speaks MCP on stdin and stdout", splitArgv)
-    .addOption(envOption())
-    .option(...CWD)
-    .option(...HTTP)
-    .addOption(headerOption())
-    .option("--host <ADDRESS>", "Listen on an address (default: 127.0.0.1)")
-    .option("--port <PORT>", "Listen on a port; 0 takes a free one (default: 8000)")
-    .option("--path <PATH>", "Serve the endpoint under a path (default: /mcp)")
-    .option("--public-url <URL>", "Name the URL that clients use, without the path")
-    .option("--token-env <NAME>", "Require the bearer token that is in a variable")
-    .option("--no-auth", "Let everybody call, although other machines reach the address")
-    .addOption(
-      new RepeatableOption("--allow-origin <ORIGIN>", "Let web pages of an origin call")
-        .argParser(addText),
-    )
-    .addOption(
-      new RepeatableOption("--allow-host <HOST>", "Answer requests to a host name")
-        .argParser(addText),
-    )
-    .option("--redis <URL>", "Share sessions with other nodes through Redis")
-    .option("--secret-env <NAME>", "Sign with the secret that is in a variable; for --redis")
-    .option("--dashboard", "Serve the operator's page on this machine, by a link that works once")
-    .option("--dashboard-port <PORT>", "Serve the page on a port (default: 8001)")
-    .option("--dashboard-token-env <NAME>", "Let scripts use the page by the token in a variable")
-    .option("--audit <FILE>", "Write who did what to a file that rotates")
-    .option("--metrics [ADDRESS]", "Serve metrics for Prometheus (default: 127.0.0.1:9464)")
-    .option(...LOG)
-    .option(...LOG_LEVEL)
     .addHelpText(
       "after",
       examples([
@@ -228,22 +174,13 @@ function defineServe(program: Command): Command {
         "mooring serve --http https://mcp.example/mcp --header 'Authorization: Bearer ${TOKEN}'",
       ]),
     );
+  return addServeOptions(command);
 }
 
 function defineStdio(program: Command): Command {
-  return program.command("stdio")
+  const command = program.command("stdio")
     .description("Serve MCP servers as one, on stdin and stdout, to the client that starts this")
     .usage("(--config FILE | --stdio COMMAND | --http URL) [options]")
-    .option(...CONFIG)
-    .addOption(inputOption())
-    .option("--only <NAME>", "Serve one server of the file, as it is")
-    .option("--stdio <COMMAND>", "Serve a program that speaks MCP on stdin and stdout", splitArgv)
-    .addOption(envOption())
-    .option(...CWD)
-    .option(...HTTP)
-    .addOption(headerOption())
-    .option(...LOG)
-    .option(...LOG_LEVEL)
     .addHelpText(
       "after",
       examples([
@@ -252,6 +189,7 @@ function defineStdio(program: Command): Command {
         "mooring stdio --http https://mcp.example/mcp --header 'Authorization: Bearer ${TOKEN}'",
       ]),
     );
+  return addServeOptions(command);
 }
 
 function defineCheck(program: Command): Command {
@@ -355,51 +293,14 @@ function defineImport(program: Command): Command {
     .addHelpText("after", examples(["mooring import --from cursor --print"]));
 }
 
-/** An option that may be given more than once. */
-class RepeatableOption extends Option {
-  constructor(flags: string, description: string) {
-    super(flags, `${description} (repeatable)`);
-  }
-}
-
 function timeoutOption(): Option {
   return new Option("--timeout <SECONDS>", "Wait this long for each answer")
     .argParser(integerParser("--timeout", 1, MAX_TIMEOUT_S)).default(TIMEOUT_S);
 }
 
 function headerOption(): Option {
-  return new RepeatableOption(
-    "--header <HEADER>",
-    'Send a header "NAME: VALUE"; ${NAME} is replaced by a variable',
-  ).argParser(addHeader);
-}
-
-function addText(text: string, earlier: readonly string[] = []): readonly string[] {
-  return [...earlier, text];
-}
-
-type TextsByName = Readonly<Record<string, string>>;
-
-/** Reads `NAME: VALUE`. An error doesn't show the text: it may be a secret. */
-function addHeader(text: string, earlier: TextsByName = {}): TextsByName {
-  const [, name, value] = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):\s*(.*)$/.exec(text) ?? [];
-  if (name === undefined || value === undefined) throw usageError('Give --header a "NAME: VALUE"');
-  return { ...earlier, [name]: value };
-}
-
-/** Reads `ID=VALUE`. An error doesn't show the text: it may be a secret. */
-function addInput(text: string, earlier: TextsByName = {}): TextsByName {
-  const at = text.indexOf("=");
-  if (at < 1) throw usageError("Give --input an ID=VALUE");
-  return { ...earlier, [text.slice(0, at)]: text.slice(at + 1) };
-}
-
-/** Reads `NAME=VALUE`, or `NAME` for the value that the variable has in this process. */
-function addVariable(text: string, earlier: TextsByName = {}): TextsByName {
-  const at = text.indexOf("=");
-  const name = at === -1 ? text : text.slice(0, at);
-  if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) throw usageError("Give --env a NAME, or NAME=VALUE");
-  return { ...earlier, [name]: at === -1 ? `\${${name}}` : text.slice(at + 1) };
+  const { flags, description } = SERVE_OPTIONS.header;
+  return new RepeatableOption(flags, description).argParser(addHeader);
 }
 
 function integerParser(flag: string, min: number, max: number): (text: string) => number {
@@ -412,96 +313,4 @@ function integerParser(flag: string, min: number, max: number): (text: string) =
 
 function examples(lines: readonly string[]): string {
   return ["", "Examples:", ...lines.map((line) => `  ${line}`)].join("\n");
-}
-
-/** Writes an option as `--port PORT`. */
-function plainFlags({ flags }: Option): string {
-  return flags.replace(/[<>]/g, "");
-}
-
-/**
- * Replaces the parser's errors with usage errors, and adds checks that the parser doesn't have.
- *
- * On its own the parser would write to the console, end the process, show whole arguments, which may hold
- * secrets, and take the next option for a missing value.
- */
-function refuseMisuse(command: Command, args: readonly string[]): void {
-  command.exitOverride((error) => {
-    throw error.exitCode === 0 ? error : misuse(error.code, command, args);
-  });
-  for (const option of command.options) {
-    const { long = "", required } = option;
-    let times = 0;
-    command.on(`option:${option.name()}`, (value = "") => {
-      const isOption = value.startsWith("--") && !args.includes(`${long}=${value}`);
-      if (required && (value === "" || isOption)) throw missingValue(option);
-      if (++times > 1 && !(option instanceof RepeatableOption)) {
-        throw usageError(`Give ${long} only once`);
-      }
-    });
-  }
-}
-
-function missingValue(option: Option): CliError {
-  return usageError(`Give a value: ${plainFlags(option)}`);
-}
-
-/** Returns the usage error for an error of the parser. */
-function misuse(code: string, command: Command, args: readonly string[]): CliError {
-  const name = command.name();
-  const { options, registeredArguments, args: given } = command;
-  switch (code) {
-    case "commander.unknownOption":
-      return unknownOption(command, given.find((arg) => /^-./.test(arg)) ?? "");
-    case "commander.unknownCommand":
-      return unknownCommand(command, given[0] ?? "");
-    case "commander.optionMissingArgument": {
-      // A value is missing only at the end
-      const option = options.find(({ long }) => long === args.at(-1));
-      return option === undefined ? usageError(`See mooring ${name} --help`) : missingValue(option);
-    }
-    case "commander.missingMandatoryOptionValue": {
-      const option = options.find((option) =>
-        option.mandatory && command.getOptionValue(option.attributeName()) === undefined
-      );
-      return option === undefined ? usageError(`See mooring ${name} --help`) : missingValue(option);
-    }
-    case "commander.missingArgument": {
-      const what = registeredArguments[0]?.name() ?? "";
-      return usageError(`Give what to ${name}: mooring ${name} ${what}`);
-    }
-    case "commander.excessArguments": {
-      const extra = given[registeredArguments.length] ?? "";
-      if (SERVES.has(name) && /\.jsonc?$/i.test(extra)) {
-        return usageError(`Give a configuration file with --config: ${quote(extra)}`);
-      }
-      const hint = SERVES.has(name) ? ", or put it in quotes after --stdio" : "";
-      return usageError(`Leave this out${hint}: ${quote(extra)}`);
-    }
-    default:
-      return usageError("Give a command. See mooring --help");
-  }
-}
-
-function unknownCommand(program: Command, name: string): CliError {
-  const meant = suggest(name, program.commands.map((command) => command.name()));
-  const hint = meant === undefined ? "See mooring --help" : `Did you mean mooring ${meant}?`;
-  return usageError(`Unknown command ${quote(name)}. ${hint}`);
-}
-
-function unknownOption(command: Command, given: string): CliError {
-  // What follows may be a value, and secret
-  const [flag = ""] = given.startsWith("--") ? given.split("=") : [given.slice(0, 2)];
-  const name = flag.replace(/^-+/, "");
-  if (command.options.some(({ long }) => long === flag)) {
-    return usageError(`Give ${flag} without a value`);
-  }
-  const names = [...command.options.map((option) => option.name()), "help"];
-  const other = Object.hasOwn(OTHER_OPTIONS, name) ? OTHER_OPTIONS[name] : undefined;
-  const meant = other !== undefined && names.includes(other) ? other : suggest(name, names);
-  const why = name === "token" ? ". Other users of this machine can read command lines" : "";
-  const hint = meant === undefined
-    ? `See ${command.parent === null ? "mooring" : `mooring ${command.name()}`} --help`
-    : `Did you mean --${meant}?`;
-  return usageError(`Unknown option ${quote(flag)}${why}. ${hint}`);
 }

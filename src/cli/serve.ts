@@ -10,7 +10,7 @@ import { openAudit } from "./audit.ts";
 import { backend } from "./backend.ts";
 import { banner, dashboardText } from "./banner.ts";
 import { readConfig } from "./config.ts";
-import { ONLY, type ServeOptions } from "./config_from_options.ts";
+import { ONLY, type ServeOptions } from "./serve_options.ts";
 import type { Config } from "./config_schema.ts";
 import { configSource } from "./config_source.ts";
 import { ExitCode, messageOf } from "./errors.ts";

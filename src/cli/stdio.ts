@@ -3,16 +3,16 @@
  *
  * @module
  */
-import { serveStdio, type StdioOptions as ServeStdioOptions } from "../adapters/stdio.ts";
+import { serveStdio, type StdioOptions } from "../adapters/stdio.ts";
 import type { Gateway } from "../gateway/mod.ts";
 import { systemClock } from "../internal/clock.ts";
 import { quote } from "../internal/quote.ts";
 import { backend } from "./backend.ts";
 import { readConfig } from "./config.ts";
-import { ONLY, type ServeOptions } from "./config_from_options.ts";
+import { ONLY, type ServeOptions } from "./serve_options.ts";
 import type { Config } from "./config_schema.ts";
 import { configSource } from "./config_source.ts";
-import { CliError, ExitCode, usageError } from "./errors.ts";
+import { CliError, ExitCode } from "./errors.ts";
 import type { Io } from "./io.ts";
 import { eventLogger, type Log } from "./log.ts";
 import { changesBetween, Reloader } from "./reload.ts";
@@ -21,16 +21,6 @@ import { policyOf, policyText } from "./policy.ts";
 import { gatewayOf, pick, viewOf, withApplied } from "./server.ts";
 import { enabledServers } from "./settings.ts";
 import { logWarnings } from "./warnings.ts";
-
-/** The options of `mooring stdio`. */
-export interface StdioOptions extends
-  Pick<
-    ServeOptions,
-    "config" | "stdio" | "env" | "cwd" | "http" | "header" | "log" | "logLevel" | "input"
-  > {
-  /** The name of the one server of the file to serve. */
-  readonly only?: string;
-}
 
 /** The limits of a configuration that a server on pipes has. */
 const LIMITS = [
@@ -50,12 +40,9 @@ const LIMITS = [
  *
  * @throws {CliError} If the configuration is wrong
  */
-export async function stdio(given: StdioOptions, io: Io): Promise<ExitCode> {
-  const { only, ...serveOptions } = given;
-  if (only !== undefined && given.config === undefined) {
-    throw usageError("Give --only together with --config");
-  }
-  const { file, text, parse } = await configSource("mooring stdio", serveOptions, io);
+export async function stdio(given: ServeOptions, io: Io): Promise<ExitCode> {
+  const { only } = given;
+  const { file, text, parse } = await configSource("mooring stdio", given, io);
   const { config, warnings } = parse(text);
   const alone = file === undefined ? ONLY : only;
   const names = [...enabledServers(config).keys()];
@@ -102,7 +89,7 @@ export async function stdio(given: StdioOptions, io: Io): Promise<ExitCode> {
   return ExitCode.Ok;
 }
 
-function optionsOf(config: Config, log: Log): ServeStdioOptions {
+function optionsOf(config: Config, log: Log): StdioOptions {
   const { limits, requests, graceMs } = config;
   return {
     ...limits !== undefined && { limits: pick(limits, LIMITS) },

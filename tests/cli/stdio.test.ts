@@ -75,7 +75,7 @@ test("[STD-9] --only serves one server, and mistakes go to stderr", async () => 
     for (
       const [args, code, message] of [
         [["--config", file, "--only", "tow"], 1, /"one", "two": "tow"/],
-        [["--stdio", "x", "--only", "two"], 2, /--only together with --config/],
+        [["--stdio", "x", "--only", "two"], 2, /--only only with --config/],
         [["--config", `${file}.missing`], 1, /missing/],
         [[], 2, /Give what to serve/],
         [["--port", "1", "--stdio", "x"], 2, /--port/],
