@@ -69,15 +69,15 @@ export {
   QuestionError,
 } from "./src/protocol/errors.ts";
 export { LOG_LEVELS } from "./src/protocol/shapes.ts";
-export { onToolCall } from "./src/calls/on_tool_call.ts";
-export { StopError } from "./src/calls/stop.ts";
-export { completable } from "./src/server/completable.ts";
-export { ResourceTemplate } from "./src/server/resource_template.ts";
-export { fromJsonSchema } from "./src/server/from_json_schema.ts";
+export { onToolCall } from "./src/calls/middleware/on_tool_call.ts";
+export { StopError } from "./src/calls/lifetime/stop.ts";
+export { completable } from "./src/server/schemas/completable.ts";
+export { ResourceTemplate } from "./src/server/uris/resource_template.ts";
+export { fromJsonSchema } from "./src/server/schemas/from_json_schema.ts";
 export { McpServer } from "./src/server/server.ts";
-export { withJsonSchema } from "./src/server/standard_schema.ts";
+export { withJsonSchema } from "./src/server/schemas/standard_schema.ts";
 export { ToolError } from "./src/server/tool_error.ts";
-export { UriTemplate } from "./src/server/uri_template.ts";
+export { UriTemplate } from "./src/server/uris/uri_template.ts";
 
 export type { ForbiddenOptions, UnauthorizedOptions } from "./src/auth/errors.ts";
 export type { ProtectedResource } from "./src/auth/protected_resource.ts";
@@ -155,7 +155,7 @@ export type {
   ToolOutcome,
   ToolRequest,
   ToolRequestChanges,
-} from "./src/calls/on_tool_call.ts";
+} from "./src/calls/middleware/on_tool_call.ts";
 export type { HeaderParam } from "./src/protocol/headers.ts";
 export type { Hidden, ItemMethod } from "./src/protocol/items.ts";
 export type {
@@ -179,18 +179,22 @@ export type {
   ToolAnnotations,
 } from "./src/protocol/shapes.ts";
 export type { Era, ProtocolVersion } from "./src/protocol/versions.ts";
-export type { StopKind } from "./src/calls/stop.ts";
-export type { Approval } from "./src/server/approval.ts";
+export type { StopKind } from "./src/calls/lifetime/stop.ts";
+export type { Approval } from "./src/server/questions/approval.ts";
 export type { Extension } from "./src/server/extension.ts";
-export type { Method } from "./src/server/feature.ts";
+export type { Method } from "./src/server/features/feature.ts";
 export type { CacheHint } from "./src/server/cache_hint.ts";
-export type { PromptChanges, PromptConfig, PromptHandle } from "./src/server/prompts.ts";
+export type { PromptChanges, PromptConfig, PromptHandle } from "./src/server/features/prompts.ts";
 export type {
   ListedTemplateResource,
   ResourceTemplateOptions,
-} from "./src/server/resource_template.ts";
-export type { Questions } from "./src/server/questions.ts";
-export type { ResourceChanges, ResourceConfig, ResourceHandle } from "./src/server/resources.ts";
+} from "./src/server/uris/resource_template.ts";
+export type { Questions } from "./src/server/questions/questions.ts";
+export type {
+  ResourceChanges,
+  ResourceConfig,
+  ResourceHandle,
+} from "./src/server/features/resources.ts";
 export type { McpServerOptions, ReadHandlerFor } from "./src/server/server.ts";
 export type {
   InferInput,
@@ -204,9 +208,9 @@ export type {
   StandardProps,
   StandardResult,
   StandardSchema,
-} from "./src/server/standard_schema.ts";
+} from "./src/server/schemas/standard_schema.ts";
 export type { TaskSupport, ToolTask } from "./src/server/tool_task.ts";
-export type { ToolCall, ToolChanges, ToolConfig, ToolHandle } from "./src/server/tools.ts";
+export type { ToolCall, ToolChanges, ToolConfig, ToolHandle } from "./src/server/features/tools.ts";
 export type {
   AnyData,
   ArgumentsOf,
@@ -229,4 +233,4 @@ export type {
   ToolHandler,
   ToolReturn,
 } from "./src/server/types.ts";
-export type { Variables } from "./src/server/uri_template.ts";
+export type { Variables } from "./src/server/uris/uri_template.ts";

@@ -15,7 +15,7 @@ import { isModern } from "../protocol/versions.ts";
 import type { OpenReplyStream, ReplyStream } from "../streams/reply_stream.ts";
 import { sseReplyOf } from "../streams/sse.ts";
 import type { Calls } from "./calls.ts";
-import type { StopError } from "./stop.ts";
+import type { StopError } from "./lifetime/stop.ts";
 
 /** Characters sent on a stream after which its reply is returned before the end of the turn. */
 const MOST_PENDING = 65_536;

@@ -30,19 +30,19 @@ import { exchangeWith, hideRoute, type RequestTarget, type Route } from "../prot
 import { isModern, type ProtocolVersion, VERSIONS } from "../protocol/versions.ts";
 import type { OpenReplyStream } from "../streams/reply_stream.ts";
 import { Answer } from "./answer.ts";
-import { ask } from "./ask.ts";
+import { ask } from "./questions/ask.ts";
 import { mayUseOf, visibleResult } from "./authorize_filter.ts";
 import { cancelledEvent, finishedEvent, startedEvent } from "./call_events.ts";
 import type { Calls } from "./calls.ts";
-import { watchDisconnect } from "./disconnect.ts";
+import { watchDisconnect } from "./lifetime/disconnect.ts";
 import { type EncodedResponse, encodeError, encodeResult } from "./encode_response.ts";
-import type { InFlight } from "./inflight.ts";
+import type { InFlight } from "./lifetime/inflight.ts";
 import { Progress, progressToken } from "./progress.ts";
-import { RequestScope } from "./scope.ts";
+import { RequestScope } from "./lifetime/scope.ts";
 import { RefusedError } from "./refused_error.ts";
 import type { CallSession } from "./session.ts";
-import type { StateBinding } from "./state.ts";
-import { StopError } from "./stop.ts";
+import type { StateBinding } from "./state/state.ts";
+import { StopError } from "./lifetime/stop.ts";
 
 /** A running request, and the dispatcher's view of it. */
 export class Call extends RequestScope implements Exchange {

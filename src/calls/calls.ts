@@ -18,10 +18,10 @@ import type { JsonObject, RequestId } from "../protocol/jsonrpc.ts";
 import type { Chain } from "../protocol/middleware.ts";
 import type { Reporter } from "../protocol/reporter.ts";
 import type { ProtocolVersion } from "../protocol/versions.ts";
-import { InFlight } from "./inflight.ts";
-import type { RequestScope } from "./scope.ts";
-import type { SingleUse } from "./single_use.ts";
-import type { StateSealer } from "./state.ts";
+import { InFlight } from "./lifetime/inflight.ts";
+import type { RequestScope } from "./lifetime/scope.ts";
+import type { SingleUse } from "./state/single_use.ts";
+import type { StateSealer } from "./state/state.ts";
 
 /** The checked options of calls. Times are in milliseconds. */
 export interface CallSettings {

@@ -5,8 +5,8 @@
  */
 import type { MaybePromise } from "../internal/types.ts";
 import type { ExchangeSession } from "../protocol/exchange.ts";
-import type { InFlight } from "./inflight.ts";
-import type { Questions } from "./questions.ts";
+import type { InFlight } from "./lifetime/inflight.ts";
+import type { Questions } from "./questions/questions.ts";
 
 /** A session, as seen by its calls. */
 export interface CallSession extends ExchangeSession {

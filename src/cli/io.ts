@@ -4,7 +4,7 @@
  * @module
  */
 import process from "node:process";
-import type { Env } from "./env.ts";
+import type { Env } from "./config/env.ts";
 import type { Sink } from "./log.ts";
 import { type Redact, Secrets } from "./redact.ts";
 

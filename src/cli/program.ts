@@ -5,18 +5,18 @@
  */
 import { Command, CommanderError, Option } from "commander";
 import { quote } from "../internal/quote.ts";
-import type { BundleOptions } from "./bundle.ts";
-import type { CheckOptions } from "./check.ts";
+import type { BundleOptions } from "./publish/bundle.ts";
+import type { CheckOptions } from "./check/check.ts";
 import { CliError, ExitCode, messageOf, usageError } from "./errors.ts";
-import type { ImportOptions } from "./import.ts";
-import type { InspectOptions } from "./inspect.ts";
-import type { PinOptions } from "./pin.ts";
-import type { TopOptions } from "./top.ts";
+import type { ImportOptions } from "./import/import.ts";
+import type { InspectOptions } from "./inspect/inspect.ts";
+import type { PinOptions } from "./check/pin.ts";
+import type { TopOptions } from "./top/top.ts";
 import type { Io } from "./io.ts";
-import { addHeader, addInput } from "./option_values.ts";
+import { addHeader, addInput } from "./config/option_values.ts";
 import { escapeInvisible } from "../internal/invisible.ts";
-import type { ServerJsonOptions } from "./server_json.ts";
-import { SERVE_OPTIONS, type ServeOption, type ServeOptions } from "./serve_options.ts";
+import type { ServerJsonOptions } from "./publish/server_json.ts";
+import { SERVE_OPTIONS, type ServeOption, type ServeOptions } from "./config/serve_options.ts";
 import { plainFlags, refuseMisuse, RepeatableOption, unknownCommand } from "./misuse.ts";
 import { VERSION } from "./version.ts";
 
@@ -35,16 +35,19 @@ export interface Commands {
 
 /** Loads each command when it runs: the server needs far more than its help. */
 const COMMANDS: Commands = {
-  serve: async (options, io) => (await import("./serve.ts")).serve(options, io),
-  stdio: async (options, io) => (await import("./stdio.ts")).stdio(options, io),
-  check: async (file, options, io) => (await import("./check.ts")).check(file, options, io),
-  inspect: async (url, options, io) => (await import("./inspect.ts")).inspect(url, options, io),
-  bundle: async (file, options, io) => (await import("./bundle.ts")).bundle(file, options, io),
+  serve: async (options, io) => (await import("./serve/serve.ts")).serve(options, io),
+  stdio: async (options, io) => (await import("./serve/stdio.ts")).stdio(options, io),
+  check: async (file, options, io) => (await import("./check/check.ts")).check(file, options, io),
+  inspect: async (url, options, io) =>
+    (await import("./inspect/inspect.ts")).inspect(url, options, io),
+  bundle: async (file, options, io) =>
+    (await import("./publish/bundle.ts")).bundle(file, options, io),
   serverJson: async (url, options, io) =>
-    (await import("./server_json.ts")).serverJsonOf(url, options, io),
-  top: async (url, options, io) => (await import("./top.ts")).top(url, options, io),
-  importServers: async (options, io) => (await import("./import.ts")).importServers(options, io),
-  pin: async (file, options, io) => (await import("./pin.ts")).pin(file, options, io),
+    (await import("./publish/server_json.ts")).serverJsonOf(url, options, io),
+  top: async (url, options, io) => (await import("./top/top.ts")).top(url, options, io),
+  importServers: async (options, io) =>
+    (await import("./import/import.ts")).importServers(options, io),
+  pin: async (file, options, io) => (await import("./check/pin.ts")).pin(file, options, io),
 };
 
 /** Columns of the help. */

@@ -15,9 +15,14 @@ import type { Reporter } from "../protocol/reporter.ts";
 import type { ConnectionInit, NodeConnection } from "./connect.ts";
 import type { ReplyStream } from "../streams/reply_stream.ts";
 import type { StreamSession } from "../streams/streams.ts";
-import type { BusMessage, DispatcherMessage, NodeMessage, OperatorMessage } from "./messages.ts";
+import type {
+  BusMessage,
+  DispatcherMessage,
+  NodeMessage,
+  OperatorMessage,
+} from "./messages/messages.ts";
 import type { PinnedSessions } from "./pinned_sessions.ts";
-import { SharedDocuments } from "./shared_documents.ts";
+import { SharedDocuments } from "./documents/shared_documents.ts";
 import type { Backplane, Documents } from "./types.ts";
 
 /** The name of the document that says whether the cluster drains: refuses new sessions. */

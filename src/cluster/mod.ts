@@ -20,7 +20,7 @@
  * @module
  */
 export { connectNodes } from "./connect.ts";
-export { memoryStore } from "./memory_store.ts";
+export { memoryStore } from "./memory/store.ts";
 export type {
   Backplane,
   Bus,

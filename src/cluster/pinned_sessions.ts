@@ -10,11 +10,11 @@ import type { Reply } from "../http/reply.ts";
 import type { Reporter } from "../protocol/reporter.ts";
 import type { LiveSession } from "../sessions/live_session.ts";
 import type { Sessions } from "../sessions/sessions.ts";
-import { Incoming } from "./incoming.ts";
-import type { ForwardedRequest, ForwardMessage } from "./messages.ts";
-import type { NodeMessenger } from "./messenger.ts";
-import { Outgoing } from "./outgoing.ts";
-import type { Presence } from "./presence.ts";
+import { Incoming } from "./forwarding/incoming.ts";
+import type { ForwardedRequest, ForwardMessage } from "./messages/messages.ts";
+import type { NodeMessenger } from "./messages/messenger.ts";
+import { Outgoing } from "./forwarding/outgoing.ts";
+import type { Presence } from "./lost_nodes/presence.ts";
 import {
   CLAIM_TTL_MS,
   type Claims,

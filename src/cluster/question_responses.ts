@@ -3,13 +3,13 @@
  *
  * @module
  */
-import { askerOf } from "../calls/questions.ts";
+import { askerOf } from "../calls/questions/questions.ts";
 import { shortHash } from "../internal/random.ts";
 import type { MaybePromise } from "../internal/types.ts";
 import type { JsonRpcResponse } from "../protocol/jsonrpc.ts";
 import type { Reporter } from "../protocol/reporter.ts";
 import type { Sessions } from "../sessions/sessions.ts";
-import type { NodeMessage } from "./messages.ts";
+import type { NodeMessage } from "./messages/messages.ts";
 
 /** What reaches the node that has asked. */
 interface OtherNodes {

@@ -4,10 +4,10 @@
  * @module
  */
 import { connectNodes } from "../cluster/connect.ts";
-import { MemoryBus } from "../cluster/memory_bus.ts";
-import { MemoryDocuments } from "../cluster/memory_documents.ts";
-import { MemoryLeases } from "../cluster/memory_leases.ts";
-import { MemoryClaims, MemoryNodes } from "../cluster/memory_nodes.ts";
+import { MemoryBus } from "../cluster/memory/bus.ts";
+import { MemoryDocuments } from "../cluster/memory/documents.ts";
+import { MemoryLeases } from "../cluster/memory/leases.ts";
+import { MemoryClaims, MemoryNodes } from "../cluster/memory/nodes.ts";
 import type { Backplane, Store, StoreSettings } from "../cluster/types.ts";
 import { SqlEventLog } from "./event_log.ts";
 import { SqlSessionStore } from "./session_store.ts";

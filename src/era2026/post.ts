@@ -8,7 +8,7 @@ import { Answer } from "../calls/answer.ts";
 import { Call } from "../calls/call.ts";
 import type { Calls } from "../calls/calls.ts";
 import { dispatchNotification } from "../calls/notification.ts";
-import { StopError } from "../calls/stop.ts";
+import { StopError } from "../calls/lifetime/stop.ts";
 import type { Inbound } from "../http/inbound.ts";
 import { shuttingDown } from "../http/refusals.ts";
 import { accepted, type Refusal, refusal, type Reply } from "../http/reply.ts";

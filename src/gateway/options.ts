@@ -6,7 +6,7 @@
 import { integerOption } from "../internal/check.ts";
 import { type Clock, systemClock } from "../internal/clock.ts";
 import type { Implementation } from "../protocol/shapes.ts";
-import { middlewareOption } from "../calls/middleware.ts";
+import { middlewareOption } from "../calls/middleware/middleware.ts";
 import { Policies } from "./policy/policies.ts";
 import type { GatewayPolicy } from "./policy/types.ts";
 import type { Upstream, UpstreamMiddleware } from "./types.ts";

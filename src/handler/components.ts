@@ -5,10 +5,10 @@
  */
 import type { AuthorizeSettings } from "../auth/authorize.ts";
 import { Calls } from "../calls/calls.ts";
-import { SingleUse } from "../calls/single_use.ts";
-import { StateSealer } from "../calls/state.ts";
+import { SingleUse } from "../calls/state/single_use.ts";
+import { StateSealer } from "../calls/state/state.ts";
 import { Cluster } from "../cluster/cluster.ts";
-import { type LocalBackplane, openLocal } from "../cluster/local_store.ts";
+import { type LocalBackplane, openLocal } from "../cluster/memory/local_store.ts";
 import { Gates } from "../http/gates/order.ts";
 import type { Inbound } from "../http/inbound.ts";
 import type { Reply } from "../http/reply.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { askSession } from "../calls/ask.ts";
+import { askSession } from "../calls/questions/ask.ts";
 import type { Clock } from "../internal/clock.ts";
 import { type Delay, DelayLine } from "../internal/delay_line.ts";
 import { isPromise, type MaybePromise } from "../internal/types.ts";

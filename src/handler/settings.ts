@@ -5,7 +5,7 @@
  */
 import type { Authorize } from "../auth/authorize.ts";
 import type { CallSettings } from "../calls/calls.ts";
-import { chainOf, middlewareOption } from "../calls/middleware.ts";
+import { chainOf, middlewareOption } from "../calls/middleware/middleware.ts";
 import type { StoreSettings } from "../cluster/types.ts";
 import { type GateSettings, gateSettings, rateLimiterOption } from "../http/gates/options.ts";
 import { functionOption, integerOption } from "../internal/check.ts";

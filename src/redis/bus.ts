@@ -5,10 +5,10 @@
  */
 import { randomText } from "../internal/random.ts";
 import type { Bus, BusMember } from "../cluster/types.ts";
-import type { Commands } from "./commands.ts";
+import type { Commands } from "./clients/commands.ts";
 import type { Keys } from "./keys.ts";
 import { integer } from "./replies.ts";
-import type { Subscriber } from "./subscriber.ts";
+import type { Subscriber } from "./clients/subscriber.ts";
 
 /** Limits the messages that are remembered, so that each counts once. */
 const MOST_REMEMBERED = 8_192;

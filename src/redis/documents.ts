@@ -4,10 +4,10 @@
  * @module
  */
 import { type Documents, MOST_DOCUMENT_BYTES, type SharedDocument } from "../cluster/types.ts";
-import type { Commands } from "./commands.ts";
+import type { Commands } from "./clients/commands.ts";
 import type { Keys } from "./keys.ts";
 import { foreignData, integer } from "./replies.ts";
-import { LONGEST_MS, script } from "./script.ts";
+import { LONGEST_MS, script } from "./scripts/script.ts";
 
 /**
  * Reads the version of a document. What no node writes is no obstacle to the next document: a key of

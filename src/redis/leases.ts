@@ -5,11 +5,11 @@
  */
 import type { Clock } from "../internal/clock.ts";
 import { type Lease, LEASE_RENEW_MS, LEASE_TTL_MS, type Leases } from "../streams/leases.ts";
-import type { Commands } from "./commands.ts";
+import type { Commands } from "./clients/commands.ts";
 import type { Keys } from "./keys.ts";
 import { integer } from "./replies.ts";
-import { type Script, script, timeArgument } from "./script.ts";
-import type { Subscriber } from "./subscriber.ts";
+import { type Script, script, timeArgument } from "./scripts/script.ts";
+import type { Subscriber } from "./clients/subscriber.ts";
 
 /**
  * Defines a lease. KEYS is a hash of `token`, `holder` and `until`. The token only rises: it

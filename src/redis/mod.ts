@@ -29,11 +29,11 @@
  * @module
  */
 export { redisStore, type RedisStoreOptions } from "./store.ts";
-export type { IoRedisClient, NodeRedisClient, RedisClient } from "./client.ts";
-export type { IoRedisSubscriber, NodeRedisSubscriber } from "./connection.ts";
-export type { IoRedisClusterClient, NodeRedisClusterClient } from "./cluster_client.ts";
+export type { IoRedisClient, NodeRedisClient, RedisClient } from "./clients/client.ts";
+export type { IoRedisSubscriber, NodeRedisSubscriber } from "./clients/connection.ts";
+export type { IoRedisClusterClient, NodeRedisClusterClient } from "./clients/cluster_client.ts";
 export type {
   NodeRedisLease,
   NodeRedisSentinelClient,
   NodeRedisSentinelSubscriber,
-} from "./sentinel_client.ts";
+} from "./clients/sentinel_client.ts";

@@ -6,10 +6,10 @@
 import type { Clock } from "../internal/clock.ts";
 import { isObject } from "../protocol/jsonrpc.ts";
 import type { Claims, NodeFacts, Nodes } from "../cluster/types.ts";
-import type { Commands } from "./commands.ts";
+import type { Commands } from "./clients/commands.ts";
 import type { Keys } from "./keys.ts";
 import { foreignData, optionalString, parseJson } from "./replies.ts";
-import { script, timeArgument } from "./script.ts";
+import { script, timeArgument } from "./scripts/script.ts";
 
 /** Defines a value that expires. KEYS is a hash of `value` and `until`. */
 const DATED = `

@@ -10,10 +10,10 @@ import type {
   TokenGrant,
   TokenRequest,
 } from "../internal/quota_store.ts";
-import type { Commands } from "./commands.ts";
+import type { Commands } from "./clients/commands.ts";
 import type { Keys } from "./keys.ts";
 import { foreignData, integer } from "./replies.ts";
-import { bounded, script, timeArgument } from "./script.ts";
+import { bounded, script, timeArgument } from "./scripts/script.ts";
 
 /**
  * Sets the units that a node has, and returns them. KEYS is a hash of `units until` by node. ARGV: time,

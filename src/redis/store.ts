@@ -9,18 +9,18 @@ import { randomText } from "../internal/random.ts";
 import { connectNodes } from "../cluster/connect.ts";
 import type { Backplane, Store, StoreSettings } from "../cluster/types.ts";
 import { RedisBus } from "./bus.ts";
-import { connectionOf, type RedisClient } from "./client.ts";
-import { Commands } from "./commands.ts";
+import { connectionOf, type RedisClient } from "./clients/client.ts";
+import { Commands } from "./clients/commands.ts";
 import { RedisDocuments } from "./documents.ts";
-import { RedisEventLog } from "./event_log.ts";
+import { RedisEventLog } from "./events/event_log.ts";
 import { Keys } from "./keys.ts";
 import { RedisLeases } from "./leases.ts";
 import { RedisClaims, RedisNodes } from "./nodes.ts";
 import { RedisQuotas } from "./quotas.ts";
 import { Sealer } from "./seal.ts";
-import { RedisSessionStore } from "./session_store.ts";
+import { RedisSessionStore } from "./sessions/session_store.ts";
 import { RedisTaskStore } from "./task_store.ts";
-import { Subscriber } from "./subscriber.ts";
+import { Subscriber } from "./clients/subscriber.ts";
 
 /** Configures {@linkcode redisStore}. */
 export interface RedisStoreOptions {

@@ -14,12 +14,12 @@ import {
   type TaskRecord,
   type TaskStore,
 } from "../protocol/task_store.ts";
-import type { Commands } from "./commands.ts";
+import type { Commands } from "./clients/commands.ts";
 import { digest, type Keys, secretDigest } from "./keys.ts";
 import { foreignData, parseJson, strings } from "./replies.ts";
-import { bounded, type Script, timeArgument } from "./script.ts";
+import { bounded, type Script, timeArgument } from "./scripts/script.ts";
 import type { Sealer } from "./seal.ts";
-import { shareDigest } from "./session_index.ts";
+import { shareDigest } from "./sessions/session_index.ts";
 import {
   BEAT,
   CANCEL_TASK,
@@ -30,7 +30,7 @@ import {
   LOSE_TASK,
   TAKE_TASK,
   UPDATE_TASK,
-} from "./task_scripts.ts";
+} from "./scripts/tasks.ts";
 
 /**
  * Gives the time for which the runners are remembered when no task keeps the index longer, in

@@ -9,8 +9,14 @@ import { McpError, QuestionError } from "../protocol/errors.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
 import type { CreateMessageParams } from "../protocol/shapes.ts";
 import type { ProtocolVersion } from "../protocol/versions.ts";
-import { log } from "./logging.ts";
-import { askModel, askRoots, askUser, type Elicitation, type Questions } from "./questions.ts";
+import { log } from "./features/logging.ts";
+import {
+  askModel,
+  askRoots,
+  askUser,
+  type Elicitation,
+  type Questions,
+} from "./questions/questions.ts";
 import type { ContextSession, Elicit, RequestContext } from "./types.ts";
 
 /** Holds the settings that all contexts of a server share. */

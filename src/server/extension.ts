@@ -8,10 +8,10 @@ import type { MaybePromise } from "../internal/types.ts";
 import type { DispatcherHost } from "../protocol/exchange.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 import { methodFacts } from "../protocol/methods.ts";
-import { checkName } from "./definition.ts";
-import type { Method } from "./feature.ts";
+import { checkName } from "./features/definition.ts";
+import type { Method } from "./features/feature.ts";
 import type { McpServer } from "./server.ts";
-import type { ToolCall } from "./tools.ts";
+import type { ToolCall } from "./features/tools.ts";
 
 /**
  * Adds methods to a server beyond those of the protocol (2026-07-28, Extensions). Clients of the

@@ -12,8 +12,8 @@ import { methodFacts } from "../protocol/methods.ts";
 import { prepare, preparedText } from "../protocol/prepared.ts";
 import type { Implementation } from "../protocol/shapes.ts";
 import { type CacheHint, fullCacheHint } from "./cache_hint.ts";
-import type { Method } from "./feature.ts";
-import { Rounds } from "./rounds.ts";
+import type { Method } from "./features/feature.ts";
+import { Rounds } from "./questions/rounds.ts";
 
 /** Answers requests of the 2026 era: completes results, and holds the questions of each request. */
 export class ModernResults {

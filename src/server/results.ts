@@ -4,7 +4,7 @@
  * @module
  */
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
-import { kindOf } from "./kind_of.ts";
+import { kindOf } from "./schemas/kind_of.ts";
 
 /** Creates the result of a failed tool. */
 export function errorResult(text: string): JsonObject {

@@ -9,7 +9,7 @@ import type { HeaderParam } from "../protocol/headers.ts";
 import type { Hidden } from "../protocol/items.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 import type { RequestMessage, RequestTarget, Route } from "../protocol/route.ts";
-import type { Method } from "./feature.ts";
+import type { Method } from "./features/feature.ts";
 
 /** A tool, prompt or resource that a request is about. */
 export interface Found {

@@ -18,7 +18,13 @@ import type {
   Root,
 } from "../protocol/shapes.ts";
 import type { ProtocolVersion } from "../protocol/versions.ts";
-import type { InferInput, InferOutput, Schema, Shape, StandardSchema } from "./standard_schema.ts";
+import type {
+  InferInput,
+  InferOutput,
+  Schema,
+  Shape,
+  StandardSchema,
+} from "./schemas/standard_schema.ts";
 
 /** Gives a handler access to the request that it answers. */
 export interface RequestContext {

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { InFlight } from "../calls/inflight.ts";
-import { Questions } from "../calls/questions.ts";
+import { InFlight } from "../calls/lifetime/inflight.ts";
+import { Questions } from "../calls/questions/questions.ts";
 import type { CallSession } from "../calls/session.ts";
-import { StopError } from "../calls/stop.ts";
+import { StopError } from "../calls/lifetime/stop.ts";
 import type { DelayLine } from "../internal/delay_line.ts";
 import { randomText, shortHash } from "../internal/random.ts";
 import type { MaybePromise } from "../internal/types.ts";

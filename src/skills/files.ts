@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { kindOf } from "../server/kind_of.ts";
+import { kindOf } from "../server/schemas/kind_of.ts";
 
 /**
  * Holds a skill's files: strings or bytes, by their paths in the skill, such as

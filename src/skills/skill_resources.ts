@@ -5,8 +5,8 @@
  */
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 import type { CacheHint } from "../server/cache_hint.ts";
-import { compact } from "../server/definition.ts";
-import type { ResourceHandle } from "../server/resources.ts";
+import { compact } from "../server/features/definition.ts";
+import type { ResourceHandle } from "../server/features/resources.ts";
 import type { McpServer } from "../server/server.ts";
 import type { Skill, SkillFile } from "./skill.ts";
 

@@ -21,14 +21,14 @@ import {
 import { exchangeWith, requireScopes } from "../protocol/route.ts";
 import { isModern } from "../protocol/versions.ts";
 import { storeFailed } from "../calls/refused_error.ts";
-import { StopError } from "../calls/stop.ts";
+import { StopError } from "../calls/lifetime/stop.ts";
 import type { Extension } from "../server/extension.ts";
 import { failedTool } from "../server/failure.ts";
 import type { McpServer } from "../server/server.ts";
 import { TASKS, type ToolTask } from "../server/tool_task.ts";
-import type { ToolCall } from "../server/tools.ts";
+import type { ToolCall } from "../server/features/tools.ts";
 import { ownerKey } from "../sessions/owner.ts";
-import { MemoryTaskStore } from "../cluster/memory_tasks.ts";
+import { MemoryTaskStore } from "../cluster/memory/tasks.ts";
 import { lostProgress, RunnerBeats } from "./beats.ts";
 import { type Answer, recording } from "./questions.ts";
 import { TaskRun } from "./run.ts";

@@ -7,7 +7,7 @@ import { isWithinBytes } from "../internal/utf8.ts";
 import { ErrorCode, errorObject, McpError, modernCode } from "../protocol/errors.ts";
 import type { McpEvent } from "../protocol/events.ts";
 import type { JsonObject, JsonRpcError } from "../protocol/jsonrpc.ts";
-import { StopError } from "../calls/stop.ts";
+import { StopError } from "../calls/lifetime/stop.ts";
 import { errorResult } from "../server/results.ts";
 import type { TaskState } from "../protocol/task_store.ts";
 

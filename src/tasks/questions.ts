@@ -6,7 +6,7 @@
  */
 import { ErrorCode, McpError } from "../protocol/errors.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
-import { hashQuestion, type Questions } from "../server/questions.ts";
+import { hashQuestion, type Questions } from "../server/questions/questions.ts";
 import type { TaskQuestion } from "../protocol/task_store.ts";
 
 /** Limits the open questions of one task. */

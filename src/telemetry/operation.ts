@@ -7,7 +7,7 @@ import { clip } from "../internal/quote.ts";
 import { McpError } from "../protocol/errors.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 import { methodFacts } from "../protocol/methods.ts";
-import { StopError } from "../calls/stop.ts";
+import { StopError } from "../calls/lifetime/stop.ts";
 import { Attribute, CALLER_ERRORS, OTHER, TOOL_ERROR } from "./conventions.ts";
 
 /** The network under a session: TCP (HTTP/1.1, HTTP/2), QUIC (HTTP/3), or the pipes of a program. */

@@ -7,7 +7,7 @@ import { createMcpHandler } from "../../src/handler/handler.ts";
 import type { McpHandler, McpHandlerOptions } from "../../src/handler/types.ts";
 import type { Dispatcher } from "../../src/protocol/exchange.ts";
 import { isObject, type JsonObject } from "../../src/protocol/jsonrpc.ts";
-import { ResourceTemplate } from "../../src/server/resource_template.ts";
+import { ResourceTemplate } from "../../src/server/uris/resource_template.ts";
 import { McpServer } from "../../src/server/server.ts";
 import { FakeClock } from "../support/clock.ts";
 import { ModernPeer } from "../support/modern.ts";

@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { splitArgv } from "../../src/cli/argv_split.ts";
+import { splitArgv } from "../../src/cli/config/argv_split.ts";
 import { CliError } from "../../src/cli/errors.ts";
 
 const CASES: readonly (readonly [string, readonly string[]])[] = [

@@ -19,7 +19,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { describe, test } from "node:test";
-import { AuditFile } from "../../src/cli/audit_file.ts";
+import { AuditFile } from "../../src/cli/serve/audit_file.ts";
 import { runHere } from "./fake_io.ts";
 import { COUNTER_LINE, reach, serving, textOf } from "./program.ts";
 

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, beforeEach, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { bundle, type BundleOptions, type Pack, packWith } from "../../src/cli/bundle.ts";
+import { bundle, type BundleOptions, type Pack, packWith } from "../../src/cli/publish/bundle.ts";
 import type { Commands } from "../../src/cli/program.ts";
 import { runHere } from "./fake_io.ts";
 

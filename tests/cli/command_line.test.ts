@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import process from "node:process";
 import { test } from "node:test";
-import { configFromOptions, type ServeOptions } from "../../src/cli/serve_options.ts";
+import { configFromOptions, type ServeOptions } from "../../src/cli/config/serve_options.ts";
 import type { Commands } from "../../src/cli/program.ts";
 import { VERSION } from "../../src/cli/version.ts";
 import { runHere } from "./fake_io.ts";

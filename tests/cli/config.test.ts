@@ -6,11 +6,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { parseConfig } from "../../src/cli/config.ts";
-import { expand } from "../../src/cli/env.ts";
-import { JsonError, parseJson } from "../../src/cli/json.ts";
+import { parseConfig } from "../../src/cli/config/config.ts";
+import { expand } from "../../src/cli/config/env.ts";
+import { JsonError, parseJson } from "../../src/cli/config/json.ts";
 import { Secrets } from "../../src/cli/redact.ts";
-import { settingsOf } from "../../src/cli/settings.ts";
+import { settingsOf } from "../../src/cli/config/settings.ts";
 
 const ENV = { TOKEN: "s3cret-0123456789", EMPTY: "" };
 

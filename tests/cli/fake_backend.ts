@@ -4,8 +4,8 @@
  * @module
  */
 import type { Gateway, Upstream, ViewOptions } from "../../src/gateway/mod.ts";
-import type { Backend } from "../../src/cli/backend.ts";
-import type { ServerEntry } from "../../src/cli/config_schema.ts";
+import type { Backend } from "../../src/cli/serve/backend.ts";
+import type { ServerEntry } from "../../src/cli/config/schema.ts";
 import { McpServer } from "../../src/server/server.ts";
 
 /** A {@linkcode Backend} that writes down what is asked of it. */

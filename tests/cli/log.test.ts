@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { banner } from "../../src/cli/banner.ts";
+import { banner } from "../../src/cli/serve/banner.ts";
 import { runHere } from "./fake_io.ts";
 import { withConfig } from "./program.ts";
 import { ALL, eventLogger, makeLog } from "../../src/cli/log.ts";

@@ -7,7 +7,7 @@ import parse from "parse-prometheus-text-format";
 import assert from "node:assert/strict";
 import { request } from "node:http";
 import { test } from "node:test";
-import { metricsAddress } from "../../src/cli/metrics_address.ts";
+import { metricsAddress } from "../../src/cli/serve/metrics_address.ts";
 import { counter, COUNTER_LINE, reach, run, serving, textOf, withConfig } from "./program.ts";
 
 const SCRAPE = /"scrape":"([^"]+)"/;

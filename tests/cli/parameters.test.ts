@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { argumentLines, parameterLines } from "../../src/cli/parameters.ts";
+import { argumentLines, parameterLines } from "../../src/cli/inspect/parameters.ts";
 
 test("[CMD-2] parameters are shown with type, need and description, parts of objects too", () => {
   const schema = {

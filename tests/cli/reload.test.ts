@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { changesBetween, Reloader, type ReloaderInit } from "../../src/cli/reload.ts";
+import { changesBetween, Reloader, type ReloaderInit } from "../../src/cli/serve/reload.ts";
 import { systemClock } from "../../src/internal/clock.ts";
 import { counter, type Program, reach, serving, textOf, withConfig } from "./program.ts";
 

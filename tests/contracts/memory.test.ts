@@ -1,11 +1,11 @@
-import { MemoryBus } from "../../src/cluster/memory_bus.ts";
-import { MemoryDocuments } from "../../src/cluster/memory_documents.ts";
-import { MemoryLeases } from "../../src/cluster/memory_leases.ts";
-import { MemoryClaims, MemoryNodes } from "../../src/cluster/memory_nodes.ts";
-import { MemoryQuotas } from "../../src/cluster/memory_quotas.ts";
+import { MemoryBus } from "../../src/cluster/memory/bus.ts";
+import { MemoryDocuments } from "../../src/cluster/memory/documents.ts";
+import { MemoryLeases } from "../../src/cluster/memory/leases.ts";
+import { MemoryClaims, MemoryNodes } from "../../src/cluster/memory/nodes.ts";
+import { MemoryQuotas } from "../../src/cluster/memory/quotas.ts";
 import { MemorySessionStore } from "../../src/sessions/memory_store.ts";
 import { MemoryEventLog } from "../../src/streams/memory_log.ts";
-import { MemoryTaskStore } from "../../src/cluster/memory_tasks.ts";
+import { MemoryTaskStore } from "../../src/cluster/memory/tasks.ts";
 import { FakeClock, flush } from "../support/clock.ts";
 import { busContract } from "./bus.ts";
 import { documentsContract } from "./documents.ts";

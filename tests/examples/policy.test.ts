@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { parseConfig } from "../../src/cli/config.ts";
-import { policyOf } from "../../src/cli/policy.ts";
+import { parseConfig } from "../../src/cli/config/config.ts";
+import { policyOf } from "../../src/cli/config/policy.ts";
 import { Policies } from "../../src/gateway/policy/policies.ts";
 
 test("[POL-9] the configuration of docs/policy.md says what the page says", async () => {

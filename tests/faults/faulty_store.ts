@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { memoryStore } from "../../src/cluster/memory_store.ts";
+import { memoryStore } from "../../src/cluster/memory/store.ts";
 import type { Backplane, Store, StoreSettings } from "../../src/cluster/types.ts";
 import { isPromise } from "../../src/internal/types.ts";
 

@@ -6,7 +6,7 @@ import { describe, test } from "node:test";
 import { createMcpHandler } from "../../src/handler/handler.ts";
 import { isObject, type JsonObject } from "../../src/protocol/jsonrpc.ts";
 import { McpServer } from "../../src/server/server.ts";
-import { MemoryTaskStore } from "../../src/cluster/memory_tasks.ts";
+import { MemoryTaskStore } from "../../src/cluster/memory/tasks.ts";
 import { tasks, type TaskStore } from "../../src/tasks/mod.ts";
 import { FakeClock } from "../support/clock.ts";
 import { ModernPeer } from "../support/modern.ts";

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import process from "node:process";
 import { test } from "node:test";
 import { createMcpHandler } from "../../mod.ts";
-import { memoryStore } from "../../src/cluster/memory_store.ts";
+import { memoryStore } from "../../src/cluster/memory/store.ts";
 import type { Store } from "../../src/cluster/types.ts";
 import { gateway, local } from "../../src/gateway/mod.ts";
 import { redisStore } from "../../src/redis/mod.ts";

@@ -3,7 +3,7 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { onToolCall } from "../../src/calls/on_tool_call.ts";
+import { onToolCall } from "../../src/calls/middleware/on_tool_call.ts";
 import { gateway } from "../../src/gateway/gateway.ts";
 import type { UpstreamMiddleware } from "../../src/gateway/types.ts";
 import { local } from "../../src/gateway/upstreams/local.ts";

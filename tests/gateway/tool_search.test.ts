@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { z } from "zod";
 import { audit } from "../../src/audit/mod.ts";
-import { onToolCall } from "../../src/calls/on_tool_call.ts";
+import { onToolCall } from "../../src/calls/middleware/on_tool_call.ts";
 import { Forbidden } from "../../src/auth/errors.ts";
 import { gateway, type GatewayOptions, lazy, local } from "../../src/gateway/mod.ts";
 import type { ViewOptions } from "../../src/gateway/gateway.ts";

@@ -1,10 +1,10 @@
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { RedisConnection } from "../../src/redis/connection.ts";
-import { Commands } from "../../src/redis/commands.ts";
-import { script } from "../../src/redis/script.ts";
-import { WriteQueue } from "../../src/redis/write_queue.ts";
+import type { RedisConnection } from "../../src/redis/clients/connection.ts";
+import { Commands } from "../../src/redis/clients/commands.ts";
+import { script } from "../../src/redis/scripts/script.ts";
+import { WriteQueue } from "../../src/redis/events/write_queue.ts";
 import { redisStore } from "../../src/redis/mod.ts";
 import { flush } from "../support/clock.ts";
 

@@ -6,12 +6,12 @@
 import assert from "node:assert/strict";
 import type { Backplane, StoreSettings } from "../../src/cluster/types.ts";
 import type { QuotaStore } from "../../src/internal/quota_store.ts";
-import { connectionOf } from "../../src/redis/client.ts";
-import { Commands } from "../../src/redis/commands.ts";
+import { connectionOf } from "../../src/redis/clients/client.ts";
+import { Commands } from "../../src/redis/clients/commands.ts";
 import { Keys } from "../../src/redis/keys.ts";
 import { RedisLeases } from "../../src/redis/leases.ts";
 import { type RedisClient, redisStore, type RedisStoreOptions } from "../../src/redis/mod.ts";
-import { Subscriber } from "../../src/redis/subscriber.ts";
+import { Subscriber } from "../../src/redis/clients/subscriber.ts";
 import type { Leases } from "../../src/streams/leases.ts";
 import { FakeClock } from "../support/clock.ts";
 import { deleteKeys, lastingKeys, type TestClient, uniquePrefix } from "../support/redis.ts";

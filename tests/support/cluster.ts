@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { memoryStore } from "../../src/cluster/memory_store.ts";
+import { memoryStore } from "../../src/cluster/memory/store.ts";
 import type { Backplane, BusMember, Store, StoreSettings } from "../../src/cluster/types.ts";
 import type { Clock } from "../../src/internal/clock.ts";
 import type { QuotaStore } from "../../src/internal/quota_store.ts";

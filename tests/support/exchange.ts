@@ -17,7 +17,7 @@ import type {
 import type { JsonObject } from "../../src/protocol/jsonrpc.ts";
 import type { ClientCapabilities, LogLevel } from "../../src/protocol/shapes.ts";
 import type { ProtocolVersion } from "../../src/protocol/versions.ts";
-import { StopError } from "../../src/calls/stop.ts";
+import { StopError } from "../../src/calls/lifetime/stop.ts";
 import { FakeClock } from "./clock.ts";
 
 /** What a {@linkcode FakeExchange} is to be like. */

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { MemoryQuotas } from "../../src/cluster/memory_quotas.ts";
+import { MemoryQuotas } from "../../src/cluster/memory/quotas.ts";
 import type { Clock } from "../../src/internal/clock.ts";
 import type {
   QuotaRequest,

@@ -6,7 +6,7 @@
  */
 import assert from "node:assert/strict";
 import { Unauthorized } from "../../src/auth/errors.ts";
-import { memoryStore } from "../../src/cluster/memory_store.ts";
+import { memoryStore } from "../../src/cluster/memory/store.ts";
 import type { Backplane, Store } from "../../src/cluster/types.ts";
 import { ErrorCode, McpError } from "../../src/protocol/errors.ts";
 import type {

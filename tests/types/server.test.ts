@@ -6,14 +6,14 @@
 import { describe, test } from "node:test";
 import { z } from "zod";
 import type { ContentBlock } from "../../src/protocol/content.ts";
-import { completable } from "../../src/server/completable.ts";
-import { ResourceTemplate } from "../../src/server/resource_template.ts";
+import { completable } from "../../src/server/schemas/completable.ts";
+import { ResourceTemplate } from "../../src/server/uris/resource_template.ts";
 import { McpServer } from "../../src/server/server.ts";
 import {
   type InferInput,
   type InferOutput,
   withJsonSchema,
-} from "../../src/server/standard_schema.ts";
+} from "../../src/server/schemas/standard_schema.ts";
 import type { FormAnswer, RequestContext, ToolReturn } from "../../src/server/types.ts";
 
 /** Whether two types are the same, not only assignable to each other. */

@@ -6,8 +6,8 @@ import { McpError, MissingCapabilityError } from "../../src/protocol/errors.ts";
 import type { Exchange } from "../../src/protocol/exchange.ts";
 import { isObject, type JsonObject } from "../../src/protocol/jsonrpc.ts";
 import type { ClientCapabilities } from "../../src/protocol/shapes.ts";
-import { StopError } from "../../src/calls/stop.ts";
-import type { Approval } from "../../src/server/approval.ts";
+import { StopError } from "../../src/calls/lifetime/stop.ts";
+import type { Approval } from "../../src/server/questions/approval.ts";
 import { McpServer } from "../../src/server/server.ts";
 import { FakeClock, flush } from "../support/clock.ts";
 import {

@@ -3,8 +3,8 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { memoryStore } from "../../src/cluster/memory_store.ts";
-import { SealedDocuments } from "../../src/cluster/sealed_documents.ts";
+import { memoryStore } from "../../src/cluster/memory/store.ts";
+import { SealedDocuments } from "../../src/cluster/documents/sealed_documents.ts";
 import { createMcpHandler } from "../../src/handler/handler.ts";
 import type { JsonObject } from "../../src/protocol/jsonrpc.ts";
 import { alice, Cluster, KEY, type TestNode } from "../support/cluster.ts";

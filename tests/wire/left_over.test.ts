@@ -3,9 +3,9 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { askSession } from "../../src/calls/ask.ts";
-import { RequestScope } from "../../src/calls/scope.ts";
-import { StopError } from "../../src/calls/stop.ts";
+import { askSession } from "../../src/calls/questions/ask.ts";
+import { RequestScope } from "../../src/calls/lifetime/scope.ts";
+import { StopError } from "../../src/calls/lifetime/stop.ts";
 import { makeComponents } from "../../src/handler/components.ts";
 import { ERAS, Eras } from "../../src/handler/eras.ts";
 import { settingsOf } from "../../src/handler/settings.ts";

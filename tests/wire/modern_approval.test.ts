@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { z } from "zod";
-import { memoryStore } from "../../src/cluster/memory_store.ts";
+import { memoryStore } from "../../src/cluster/memory/store.ts";
 import { createMcpHandler } from "../../src/handler/handler.ts";
 import type { McpHandlerOptions } from "../../src/handler/types.ts";
 import type { JsonObject } from "../../src/protocol/jsonrpc.ts";

@@ -6,7 +6,7 @@ import type { McpHandlerOptions } from "../../src/handler/types.ts";
 import { MetaKey } from "../../src/protocol/envelope.ts";
 import type { Principal } from "../../src/protocol/exchange.ts";
 import type { JsonObject } from "../../src/protocol/jsonrpc.ts";
-import { StopError } from "../../src/calls/stop.ts";
+import { StopError } from "../../src/calls/lifetime/stop.ts";
 import { McpServer } from "../../src/server/server.ts";
 import { RawConnection, requestText } from "../runtimes/raw.ts";
 import { serve } from "../runtimes/runtime.ts";

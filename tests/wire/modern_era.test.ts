@@ -6,7 +6,7 @@ import type { McpHandlerOptions } from "../../src/handler/types.ts";
 import { MetaKey } from "../../src/protocol/envelope.ts";
 import type { JsonObject } from "../../src/protocol/jsonrpc.ts";
 import type { ProtocolVersion } from "../../src/protocol/versions.ts";
-import { completable } from "../../src/server/completable.ts";
+import { completable } from "../../src/server/schemas/completable.ts";
 import { McpServer, type McpServerOptions } from "../../src/server/server.ts";
 import { CAPABLE, envelope, headersFor, MODERN, ModernPeer } from "../support/modern.ts";
 import { accepted, BOTH, initialize, Peer, refused, Stub, text, textOf } from "../support/wire.ts";

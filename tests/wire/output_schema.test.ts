@@ -6,7 +6,7 @@ import { describe, test } from "node:test";
 import { z } from "zod";
 import { createMcpHandler } from "../../src/handler/handler.ts";
 import type { JsonObject } from "../../src/protocol/jsonrpc.ts";
-import { fromJsonSchema } from "../../src/server/from_json_schema.ts";
+import { fromJsonSchema } from "../../src/server/schemas/from_json_schema.ts";
 import { McpServer } from "../../src/server/server.ts";
 import { OFFICIAL } from "../clients/in_process.ts";
 import { ModernPeer } from "../support/modern.ts";

@@ -8,7 +8,7 @@ import { z } from "zod";
 import { createMcpHandler } from "../../src/handler/handler.ts";
 import { McpError } from "../../src/protocol/errors.ts";
 import type { JsonObject } from "../../src/protocol/jsonrpc.ts";
-import { ResourceTemplate } from "../../src/server/resource_template.ts";
+import { ResourceTemplate } from "../../src/server/uris/resource_template.ts";
 import { McpServer } from "../../src/server/server.ts";
 import { FakeClock } from "../support/clock.ts";
 import { assertValid, type SchemaVersion } from "../support/schema.ts";

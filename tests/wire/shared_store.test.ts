@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { createMcpHandler } from "../../src/handler/handler.ts";
 import type { McpHandlerOptions } from "../../src/handler/types.ts";
-import { memoryStore } from "../../src/cluster/memory_store.ts";
+import { memoryStore } from "../../src/cluster/memory/store.ts";
 import type { JsonObject } from "../../src/protocol/jsonrpc.ts";
 import { FakeClock, flush } from "../support/clock.ts";
 import { PinnedStub } from "../support/cluster.ts";

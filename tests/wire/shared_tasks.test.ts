@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { memoryStore } from "../../src/cluster/memory_store.ts";
+import { memoryStore } from "../../src/cluster/memory/store.ts";
 import type { Backplane, BusMember, Store } from "../../src/cluster/types.ts";
 import { createMcpHandler } from "../../src/handler/handler.ts";
 import type { McpHandler } from "../../src/handler/types.ts";

@@ -15,7 +15,7 @@ const LEFT_OVER = "wire/left_over.test.ts";
 
 /** The faults of calls. */
 export const CALLS: FaultsByFile = {
-  "calls/approval_question.ts": {
+  "calls/questions/approval_question.ts": {
     tests: ["unit/server/approval.test.ts", POLICY],
     faults: [
       ["ASK-4", "${escapeInvisible(question)}", "${question}"],
@@ -63,7 +63,7 @@ export const CALLS: FaultsByFile = {
       ["STR-1", "for (const text of this.#texts?.splice(0) ?? []) stream.answer(text);", ""],
     ],
   },
-  "calls/ask.ts": {
+  "calls/questions/ask.ts": {
     tests: [ASK, "wire/server.test.ts", LEFT_OVER],
     faults: [
       ["ASK-3", "    unwatch();\n", ""],
@@ -222,7 +222,7 @@ export const CALLS: FaultsByFile = {
       ],
     ],
   },
-  "calls/disconnect.ts": {
+  "calls/lifetime/disconnect.ts": {
     tests: ["unit/calls/disconnect.test.ts", "wire/modern_cancel.test.ts", LEFT_OVER],
     faults: [
       ["CAN-6", "    delay.cancel();\n", ""],
@@ -253,7 +253,7 @@ export const CALLS: FaultsByFile = {
       ["SRV-2", "if (!isWithinBytes(text, most)) {", "if (text.length < 0) {"],
     ],
   },
-  "calls/inflight.ts": {
+  "calls/lifetime/inflight.ts": {
     tests: [CANCEL, "wire/shutdown.test.ts", "wire/streams.test.ts"],
     faults: [
       ["CAN-2", "scope.id === id", "String(scope.id) === String(id)"],
@@ -277,7 +277,7 @@ export const CALLS: FaultsByFile = {
       ["CAN-5", "      this.beat(line, send);\n", ""],
     ],
   },
-  "calls/questions.ts": {
+  "calls/questions/questions.ts": {
     tests: ["unit/calls/questions.test.ts", ASK, LEFT_OVER],
     faults: [
       ["ASK-1", "this.#open.size >= MOST", "this.#open.size > MOST"],
@@ -288,7 +288,7 @@ export const CALLS: FaultsByFile = {
       ["ASK-3", "      expired(id);\n", ""],
     ],
   },
-  "calls/scope.ts": {
+  "calls/lifetime/scope.ts": {
     tests: ["unit/calls/scope.test.ts", CANCEL, ASK, LEFT_OVER],
     faults: [
       ["ASK-3", "return () => this.#listeners?.delete(listener);", "return () => {};"],
@@ -307,7 +307,7 @@ export const CALLS: FaultsByFile = {
       ["ASK-3", "() => signal.aborted && listener()", "listener"],
     ],
   },
-  "calls/state.ts": {
+  "calls/state/state.ts": {
     tests: ["unit/calls/state.test.ts", STATE],
     faults: [
       [
@@ -341,7 +341,7 @@ export const CALLS: FaultsByFile = {
       ["END-1", "if (this.#taken === 0 && this.#free !== undefined) this.#notifyFree();", ""],
     ],
   },
-  "calls/single_use.ts": {
+  "calls/state/single_use.ts": {
     tests: ["unit/calls/single_use.test.ts", "wire/modern_approval.test.ts"],
     faults: [
       ["ASK-5", "until <= clock.now()", "until < clock.now()"],

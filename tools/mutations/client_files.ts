@@ -7,7 +7,7 @@ import type { FaultsByFile } from "../mutations.ts";
 
 /** The faults of clients' files. */
 export const CLIENT_FILES: FaultsByFile = {
-  "cli/client_config.ts": {
+  "cli/import/client_config.ts": {
     tests: ["cli/client_config.test.ts"],
     faults: [
       ["CMD-10", "else if (!says(value)) continue;", "else continue;"],
@@ -23,7 +23,7 @@ export const CLIENT_FILES: FaultsByFile = {
       ["CMD-12", 'const shown = named.includes("${") ? named : found;', "const shown = found;"],
     ],
   },
-  "cli/client_variables.ts": {
+  "cli/import/client_variables.ts": {
     tests: ["cli/client_config.test.ts"],
     faults: [
       ["CMD-11", "if (dollar && bareNames) return found;", ""],
@@ -31,20 +31,20 @@ export const CLIENT_FILES: FaultsByFile = {
       ["CMD-11", "if (inputs.size < 2 * MAX_INPUTS) inputs.set(id, input);", ""],
     ],
   },
-  "cli/config.ts": {
+  "cli/config/config.ts": {
     tests: ["cli/client_config.test.ts"],
     faults: [
       ["CMD-11", "if (input.password && expanded.secrets.length === 0) {", "if (false) {"],
     ],
   },
-  "cli/env_file.ts": {
+  "cli/config/env_file.ts": {
     tests: ["cli/client_config.test.ts"],
     faults: [
       ["CMD-12", "line += plain.slice(at, end).split", 'line += "\\n".split'],
       ["CMD-12", "if (rest === null) return undefined;", ""],
     ],
   },
-  "cli/import.ts": {
+  "cli/import/import.ts": {
     tests: ["cli/import.test.ts"],
     faults: [
       [
@@ -57,7 +57,7 @@ export const CLIENT_FILES: FaultsByFile = {
       ["CMD-13", "if (named || !(error instanceof CliError)) throw error;", "throw error;"],
     ],
   },
-  "cli/import_secrets.ts": {
+  "cli/import/secrets.ts": {
     tests: ["cli/import.test.ts"],
     faults: [
       ["CMD-13", "if (known !== undefined && known !== value) continue;", ""],

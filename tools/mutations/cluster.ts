@@ -44,7 +44,7 @@ export const CLUSTER: FaultsByFile = {
       ["CLU-17", "share.used + share.waiters.length >= this.#init.limit", "false"],
     ],
   },
-  "cluster/memory_quotas.ts": {
+  "cluster/memory/quotas.ts": {
     tests: [CONTRACT],
     faults: [
       ["CLU-15", "if (until > now) free -= units;", "free -= units;"],
@@ -52,7 +52,7 @@ export const CLUSTER: FaultsByFile = {
       ["CLU-16", ", now + 2 * fullMs)", ", now + fullMs)"],
     ],
   },
-  "cluster/body_parts.ts": {
+  "cluster/forwarding/body_parts.ts": {
     tests: ["unit/cluster/body_parts.test.ts"],
     faults: [
       [
@@ -62,7 +62,7 @@ export const CLUSTER: FaultsByFile = {
       ],
     ],
   },
-  "cluster/forwarding.ts": {
+  "cluster/forwarding/forwarding.ts": {
     tests: [
       PINNED,
       LOST,
@@ -101,7 +101,7 @@ export const CLUSTER: FaultsByFile = {
       ],
     ],
   },
-  "cluster/incoming.ts": {
+  "cluster/forwarding/incoming.ts": {
     tests: ["unit/cluster/incoming.test.ts", PINNED, LOST],
     faults: [
       ["CLU-5", "if (!this.#serving.has(key)) this.#serve", "this.#serve"],
@@ -121,7 +121,7 @@ export const CLUSTER: FaultsByFile = {
       ],
     ],
   },
-  "cluster/memory_bus.ts": {
+  "cluster/memory/bus.ts": {
     tests: [CONTRACT, "unit/cluster/memory_bus.test.ts"],
     faults: [
       ["CLU-2", "if (members.get(node) !== receive) return;", ""],
@@ -129,7 +129,7 @@ export const CLUSTER: FaultsByFile = {
       ["CLU-2", "if (here()) members.delete(node);", "members.delete(node);"],
     ],
   },
-  "cluster/memory_documents.ts": {
+  "cluster/memory/documents.ts": {
     tests: [CONTRACT],
     faults: [[
       "CLU-9",
@@ -137,7 +137,7 @@ export const CLUSTER: FaultsByFile = {
       "expected && expected !== version",
     ]],
   },
-  "cluster/memory_leases.ts": {
+  "cluster/memory/leases.ts": {
     tests: [CONTRACT],
     faults: [
       ["CLU-4", "if (holders.get(key) === holder) holders.delete(key);", "holders.delete(key);"],
@@ -146,7 +146,7 @@ export const CLUSTER: FaultsByFile = {
       ["CLU-4", "this.#holders.has(key) ? undefined : this", "this"],
     ],
   },
-  "cluster/memory_nodes.ts": {
+  "cluster/memory/nodes.ts": {
     tests: [CONTRACT],
     faults: [
       ["CLU-5", "entry.until > this.#clock.now()", "entry.until >= this.#clock.now()"],
@@ -159,7 +159,7 @@ export const CLUSTER: FaultsByFile = {
       ],
     ],
   },
-  "cluster/messenger.ts": {
+  "cluster/messages/messenger.ts": {
     tests: ["unit/cluster/messenger.test.ts", SHARED],
     faults: [
       ["CLU-5", "Promise.all([ready, this.#last])", "Promise.all([ready])"],
@@ -168,7 +168,7 @@ export const CLUSTER: FaultsByFile = {
       ["CLU-6", "this.#last = turn.catch(() => {});", "this.#last = turn;"],
     ],
   },
-  "cluster/outgoing.ts": {
+  "cluster/forwarding/outgoing.ts": {
     tests: ["unit/cluster/outgoing.test.ts", LOST, PINNED, "wire/cluster_once.test.ts"],
     faults: [
       [
@@ -232,14 +232,14 @@ export const CLUSTER: FaultsByFile = {
       ],
     ],
   },
-  "cluster/sender.ts": {
+  "cluster/forwarding/sender.ts": {
     tests: ["unit/cluster/sender.test.ts", PINNED],
     faults: [
       ["CLU-5", "[...headers].filter(([name]) => !DROPPED.has(name))", "[...headers]"],
       ["CLU-5", "expiresAt === Infinity ? rest : { ...rest, expiresAt }", "{ ...rest, expiresAt }"],
     ],
   },
-  "cluster/sequence_numbers.ts": {
+  "cluster/messages/sequence_numbers.ts": {
     tests: ["unit/cluster/sequence_numbers.test.ts"],
     faults: [
       [
@@ -259,7 +259,7 @@ export const CLUSTER: FaultsByFile = {
       ["CLU-6", "if (received.size > 2 * BEHIND) this.#forget(sender);", ""],
     ],
   },
-  "cluster/shared_documents.ts": {
+  "cluster/documents/shared_documents.ts": {
     tests: [SHARED, "wire/cluster_outage.test.ts", "wire/shared_store.test.ts"],
     faults: [
       ["CLU-9", "    this.#init.announce(this.#name);\n", ""],
@@ -271,7 +271,7 @@ export const CLUSTER: FaultsByFile = {
       ["END-2", "    this.#stop?.();\n", ""],
     ],
   },
-  "cluster/sealed_envelope.ts": {
+  "cluster/messages/sealed_envelope.ts": {
     tests: ["unit/cluster/sealed_envelope.test.ts"],
     faults: [
       ["CLU-12", "return `${LABEL}\\n${line}`;", "return LABEL;"],
@@ -305,7 +305,7 @@ export const CLUSTER: FaultsByFile = {
       ["CLU-4", "    this.#remove(holder);\n    try {", "    try {"],
     ],
   },
-  "cluster/node_messages.ts": {
+  "cluster/messages/node_messages.ts": {
     tests: [SHARED, STREAMS, PINNED, "wire/shared_store.test.ts"],
     faults: [
       [
@@ -326,7 +326,7 @@ export const CLUSTER: FaultsByFile = {
       ["CLU-12", "if (text === undefined) continue;", "if (text === undefined) break;"],
     ],
   },
-  "redis/sealed_events.ts": {
+  "redis/events/sealed_events.ts": {
     tests: ["unit/redis/seal.test.ts"],
     faults: [
       [
@@ -337,17 +337,17 @@ export const CLUSTER: FaultsByFile = {
       ["CLU-12", "this.#chars <= MOST_CHARS", "true"],
     ],
   },
-  "redis/session_record.ts": {
+  "redis/sessions/session_record.ts": {
     tests: ["unit/redis/seal.test.ts"],
     faults: [["CLU-12", "known !== undefined && known.id !== id ||", ""]],
   },
-  "redis/session_store.ts": {
+  "redis/sessions/session_store.ts": {
     tests: ["redis/attack.test.ts"],
     faults: [
       ["CLU-12", "if (record.owner !== undefined && record.owner !== owner)", "if (false)"],
     ],
   },
-  "redis/task_scripts.ts": {
+  "redis/scripts/tasks.ts": {
     tests: ["contracts/redis.test.ts"],
     faults: [
       ["CLU-11", "if not t or t.ended or t.runner ~= ARGV[3] then", "if not t or t.ended then"],
@@ -367,7 +367,7 @@ export const CLUSTER: FaultsByFile = {
       ["CLU-11", "or t.ended or t.runner ~= '' then return 0 end", "or t.ended then return 0 end"],
     ],
   },
-  "cluster/memory_tasks.ts": {
+  "cluster/memory/tasks.ts": {
     tests: ["contracts/memory.test.ts"],
     faults: [
       ["CLU-11", "if (this.#isAlive(runner)) return;", ""],

@@ -42,7 +42,7 @@ export const SERVER: FaultsByFile = {
       ],
     ],
   },
-  "server/basic_json_schema.ts": {
+  "server/schemas/basic_json_schema.ts": {
     tests: ["unit/server/basic_json_schema.test.ts"],
     faults: [
       [
@@ -78,7 +78,7 @@ export const SERVER: FaultsByFile = {
       ["SRV-7", 'key === "$recursiveRef" ? "$ref" : key', "key"],
     ],
   },
-  "server/approval.ts": {
+  "server/questions/approval.ts": {
     tests: [APPROVAL, MODERN_APPROVAL],
     faults: [
       ["ASK-4", "content.approve === true", "true"],
@@ -89,7 +89,7 @@ export const SERVER: FaultsByFile = {
       ["ASK-4", "if (!(error instanceof McpError)) {", "if (error instanceof McpError) {"],
     ],
   },
-  "server/rounds.ts": {
+  "server/questions/rounds.ts": {
     tests: ["unit/server/rounds.test.ts", MODERN_APPROVAL],
     faults: [
       ["ASK-5", "state === undefined && key !== APPROVAL_KEY", "state === undefined"],
@@ -105,7 +105,7 @@ export const SERVER: FaultsByFile = {
       ["ASK-5", "    reply.catch(() => {});\n", ""],
     ],
   },
-  "server/tools.ts": {
+  "server/features/tools.ts": {
     tests: [
       "gateway/rights.test.ts",
       "unit/server/tools.test.ts",

@@ -70,7 +70,7 @@ export const TELEMETRY: FaultsByFile = {
     tests: [SCRAPE],
     faults: [["TEL-6", "    total += count;\n", "    total = count;\n"]],
   },
-  "cli/metrics.ts": {
+  "cli/serve/metrics.ts": {
     tests: ["cli/metrics.test.ts"],
     faults: [["TEL-9", "guarded && !isLoopbackHost(host)", "false"]],
   },

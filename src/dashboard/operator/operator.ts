@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { StopError } from "../../calls/stop.ts";
+import { StopError } from "../../calls/lifetime/stop.ts";
 import type { Call } from "../../calls/call.ts";
 import { type OperatorAccess, operatorAccess } from "../../handler/operator_access.ts";
 import type { McpHandler } from "../../handler/types.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { OperatorMessage } from "../../cluster/messages.ts";
+import type { OperatorMessage } from "../../cluster/messages/messages.ts";
 import type { OperatorAccess } from "../../handler/operator_access.ts";
 import { randomText, shortHash } from "../../internal/random.ts";
 import { isObject } from "../../protocol/jsonrpc.ts";

@@ -22,7 +22,7 @@ import {
   messageKind,
   type RequestId,
 } from "../../protocol/jsonrpc.ts";
-import { onAbort } from "../../calls/scope.ts";
+import { onAbort } from "../../calls/lifetime/scope.ts";
 import { UpstreamError } from "../shared/upstream_error.ts";
 import type { Caller, Downstream, UpstreamCall } from "../types.ts";
 import { Questions } from "./questions.ts";

@@ -17,7 +17,7 @@ import {
   type ProtocolVersion,
   VERSIONS,
 } from "../../protocol/versions.ts";
-import { onAbort } from "../../calls/scope.ts";
+import { onAbort } from "../../calls/lifetime/scope.ts";
 import { abortable, withDeadline } from "../shared/deadline.ts";
 import { UpstreamError } from "../shared/upstream_error.ts";
 import type { Caller, Downstream, OpenInit, UpstreamCall, UpstreamFacts } from "../types.ts";

@@ -5,7 +5,7 @@
  */
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex } from "@noble/hashes/utils.js";
-import { canonical } from "../../calls/state.ts";
+import { canonical } from "../../calls/state/state.ts";
 import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
 import type { DefinitionOverride } from "./types.ts";
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { once } from "../../calls/middleware.ts";
+import { once } from "../../calls/middleware/middleware.ts";
 import { itemOf } from "../../protocol/items.ts";
 import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
 import type { UpstreamMiddleware, UpstreamRequest } from "../types.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Clock } from "../../internal/clock.ts";
-import { onAbort } from "../../calls/scope.ts";
+import { onAbort } from "../../calls/lifetime/scope.ts";
 import { UpstreamError } from "./upstream_error.ts";
 
 /** Rejects one pending wait. */

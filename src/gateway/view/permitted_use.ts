@@ -9,7 +9,7 @@ import {
   APPROVAL_SCHEMA,
   approvalMessage,
   isYes,
-} from "../../calls/approval_question.ts";
+} from "../../calls/questions/approval_question.ts";
 import { quote } from "../../internal/quote.ts";
 import { ErrorCode, McpError, MissingCapabilityError } from "../../protocol/errors.ts";
 import type { ApprovalAnswer } from "../../protocol/events.ts";

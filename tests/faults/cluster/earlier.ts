@@ -16,7 +16,7 @@ const SHARED = ["src/cluster", "src/redis", "src/sessions", "src/streams"];
 /** Where the form of what nodes share is stated. Nodes of different forms don't meet. */
 const FORMS: readonly (readonly [path: string, form: RegExp])[] = [
   ["src/redis/keys.ts", /\bFORM = (\d+);/],
-  ["src/cluster/sealed_envelope.ts", /\bLABEL = "([^"]+)";/],
+  ["src/cluster/messages/sealed_envelope.ts", /\bLABEL = "([^"]+)";/],
 ];
 /** How far back to look. */
 const MOST_COMMITS = 100;

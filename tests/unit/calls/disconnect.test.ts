@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { watchDisconnect } from "../../../src/calls/disconnect.ts";
-import { RequestScope } from "../../../src/calls/scope.ts";
+import { watchDisconnect } from "../../../src/calls/lifetime/disconnect.ts";
+import { RequestScope } from "../../../src/calls/lifetime/scope.ts";
 import { DelayLine } from "../../../src/internal/delay_line.ts";
 import { FakeClock } from "../../support/clock.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { DelayLine } from "../../../src/internal/delay_line.ts";
-import { Questions } from "../../../src/calls/questions.ts";
+import { Questions } from "../../../src/calls/questions/questions.ts";
 import { FakeClock } from "../../support/clock.ts";
 
 function make() {

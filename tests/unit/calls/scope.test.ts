@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { InFlight } from "../../../src/calls/inflight.ts";
-import { onAbort, RequestScope } from "../../../src/calls/scope.ts";
-import { StopError } from "../../../src/calls/stop.ts";
+import { InFlight } from "../../../src/calls/lifetime/inflight.ts";
+import { onAbort, RequestScope } from "../../../src/calls/lifetime/scope.ts";
+import { StopError } from "../../../src/calls/lifetime/stop.ts";
 
 class Scope extends RequestScope {
   readonly seen: string[] = [];

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { SingleUse } from "../../../src/calls/single_use.ts";
-import { MemoryClaims } from "../../../src/cluster/memory_nodes.ts";
+import { SingleUse } from "../../../src/calls/state/single_use.ts";
+import { MemoryClaims } from "../../../src/cluster/memory/nodes.ts";
 import { FakeClock } from "../../support/clock.ts";
 
 const HOUR = 3_600_000;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { StateSealer } from "../../../src/calls/state.ts";
+import { StateSealer } from "../../../src/calls/state/state.ts";
 import { FakeClock } from "../../support/clock.ts";
 
 const KEY = "0123456789abcdef0123456789abcdef";

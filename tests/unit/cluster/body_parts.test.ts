@@ -1,6 +1,6 @@
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
-import { PART, partsOf } from "../../../src/cluster/body_parts.ts";
+import { PART, partsOf } from "../../../src/cluster/forwarding/body_parts.ts";
 
 describe("partsOf()", () => {
   test("[CLU-5] cuts a text into parts that put together are the text", () => {

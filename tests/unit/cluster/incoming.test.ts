@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Incoming } from "../../../src/cluster/incoming.ts";
-import { MemoryBus } from "../../../src/cluster/memory_bus.ts";
-import type { ForwardedRequest, ForwardMessage } from "../../../src/cluster/messages.ts";
-import { NodeMessenger } from "../../../src/cluster/messenger.ts";
+import { Incoming } from "../../../src/cluster/forwarding/incoming.ts";
+import { MemoryBus } from "../../../src/cluster/memory/bus.ts";
+import type { ForwardedRequest, ForwardMessage } from "../../../src/cluster/messages/messages.ts";
+import { NodeMessenger } from "../../../src/cluster/messages/messenger.ts";
 import type { Bus } from "../../../src/cluster/types.ts";
 import { type Reply, reply } from "../../../src/http/reply.ts";
 import type { MaybePromise } from "../../../src/internal/types.ts";

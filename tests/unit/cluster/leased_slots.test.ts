@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { LeasedSlots } from "../../../src/cluster/leased_slots.ts";
-import { MemoryQuotas } from "../../../src/cluster/memory_quotas.ts";
+import { MemoryQuotas } from "../../../src/cluster/memory/quotas.ts";
 import type { MaybePromise } from "../../../src/internal/types.ts";
 import { FakeClock, flush } from "../../support/clock.ts";
 import { RemoteQuotas } from "../../support/quotas.ts";

@@ -1,6 +1,6 @@
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
-import { LostRuns, type LostRunsInit } from "../../../src/cluster/lost_runs.ts";
+import { LostRuns, type LostRunsInit } from "../../../src/cluster/lost_nodes/lost_runs.ts";
 import type { McpEvent } from "../../../src/protocol/events.ts";
 import { Reporter } from "../../../src/protocol/reporter.ts";
 import { ContinuedReply } from "../../../src/streams/continued_reply.ts";

@@ -1,6 +1,6 @@
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
-import { MemoryBus } from "../../../src/cluster/memory_bus.ts";
+import { MemoryBus } from "../../../src/cluster/memory/bus.ts";
 import { flush } from "../../support/clock.ts";
 
 const MESSAGE = "hello";

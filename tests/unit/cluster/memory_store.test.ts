@@ -1,6 +1,6 @@
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
-import { memoryStore } from "../../../src/cluster/memory_store.ts";
+import { memoryStore } from "../../../src/cluster/memory/store.ts";
 import type { StoreSettings } from "../../../src/cluster/types.ts";
 import { FakeClock } from "../../support/clock.ts";
 

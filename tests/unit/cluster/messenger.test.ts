@@ -1,8 +1,8 @@
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
-import { MemoryBus } from "../../../src/cluster/memory_bus.ts";
-import type { NodeMessage } from "../../../src/cluster/messages.ts";
-import { NodeMessenger, type NodeMessengerInit } from "../../../src/cluster/messenger.ts";
+import { MemoryBus } from "../../../src/cluster/memory/bus.ts";
+import type { NodeMessage } from "../../../src/cluster/messages/messages.ts";
+import { NodeMessenger, type NodeMessengerInit } from "../../../src/cluster/messages/messenger.ts";
 import type { BusMember } from "../../../src/cluster/types.ts";
 import type { McpEvent } from "../../../src/protocol/events.ts";
 import { FakeClock } from "../../support/clock.ts";

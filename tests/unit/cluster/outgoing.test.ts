@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { MemoryBus } from "../../../src/cluster/memory_bus.ts";
-import type { ForwardedRequest, ForwardMessage } from "../../../src/cluster/messages.ts";
-import { NodeMessenger } from "../../../src/cluster/messenger.ts";
-import { NoAnswer, NotDelivered, Outgoing } from "../../../src/cluster/outgoing.ts";
+import { MemoryBus } from "../../../src/cluster/memory/bus.ts";
+import type { ForwardedRequest, ForwardMessage } from "../../../src/cluster/messages/messages.ts";
+import { NodeMessenger } from "../../../src/cluster/messages/messenger.ts";
+import { NoAnswer, NotDelivered, Outgoing } from "../../../src/cluster/forwarding/outgoing.ts";
 import { FakeClock } from "../../support/clock.ts";
 import { settle } from "../../support/settle.ts";
 import { isPending } from "../../support/wire.ts";

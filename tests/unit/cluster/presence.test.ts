@@ -1,10 +1,10 @@
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
-import { MemoryBus } from "../../../src/cluster/memory_bus.ts";
-import { MemoryNodes } from "../../../src/cluster/memory_nodes.ts";
-import { NodeMessenger } from "../../../src/cluster/messenger.ts";
-import { Presence } from "../../../src/cluster/presence.ts";
-import { PresenceProof } from "../../../src/cluster/presence_proof.ts";
+import { MemoryBus } from "../../../src/cluster/memory/bus.ts";
+import { MemoryNodes } from "../../../src/cluster/memory/nodes.ts";
+import { NodeMessenger } from "../../../src/cluster/messages/messenger.ts";
+import { Presence } from "../../../src/cluster/lost_nodes/presence.ts";
+import { PresenceProof } from "../../../src/cluster/lost_nodes/presence_proof.ts";
 import { PRESENT_MS, SILENT_MS } from "../../../src/cluster/types.ts";
 import type { McpEvent } from "../../../src/protocol/events.ts";
 import { Reporter } from "../../../src/protocol/reporter.ts";

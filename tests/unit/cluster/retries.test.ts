@@ -1,7 +1,7 @@
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
-import { StateSealer } from "../../../src/calls/state.ts";
-import { Retries } from "../../../src/cluster/retries.ts";
+import { StateSealer } from "../../../src/calls/state/state.ts";
+import { Retries } from "../../../src/cluster/lost_nodes/retries.ts";
 import { checkJsonRpc } from "../../../src/http/gates/jsonrpc.ts";
 import { Inbound } from "../../../src/http/inbound.ts";
 import { accepted } from "../../../src/http/reply.ts";

@@ -1,6 +1,6 @@
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
-import { EVERY_NODE, SealedEnvelopes } from "../../../src/cluster/sealed_envelope.ts";
+import { EVERY_NODE, SealedEnvelopes } from "../../../src/cluster/messages/sealed_envelope.ts";
 import { deriveKey, encrypt } from "../../../src/cluster/node_keys.ts";
 import { FakeClock } from "../../support/clock.ts";
 

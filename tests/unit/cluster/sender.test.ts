@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { readSender, type Sender, writeSender } from "../../../src/cluster/sender.ts";
+import { readSender, type Sender, writeSender } from "../../../src/cluster/forwarding/sender.ts";
 
 /** What another node reads, after a message. */
 function sent(sender: Sender): Sender | undefined {

@@ -1,7 +1,7 @@
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { SequenceNumbers } from "../../../src/cluster/sequence_numbers.ts";
+import { SequenceNumbers } from "../../../src/cluster/messages/sequence_numbers.ts";
 import { FakeClock } from "../../support/clock.ts";
 import { growthBy } from "../../wire/memory.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { memoryStore } from "../../../src/cluster/memory_store.ts";
+import { memoryStore } from "../../../src/cluster/memory/store.ts";
 import type { RateLimitDecision } from "../../../src/http/gates/rate_limit.ts";
 import { tokenBucket, type TokenBucketOptions } from "../../../src/http/gates/token_bucket.ts";
 import type { MaybePromise } from "../../../src/internal/types.ts";

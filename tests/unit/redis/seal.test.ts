@@ -1,9 +1,9 @@
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
 import { type About, Sealer } from "../../../src/redis/seal.ts";
-import { SealedEvents } from "../../../src/redis/sealed_events.ts";
-import { SessionNames } from "../../../src/redis/session_names.ts";
-import { SessionRecords } from "../../../src/redis/session_record.ts";
+import { SealedEvents } from "../../../src/redis/events/sealed_events.ts";
+import { SessionNames } from "../../../src/redis/sessions/session_names.ts";
+import { SessionRecords } from "../../../src/redis/sessions/session_record.ts";
 import { digest } from "../../../src/redis/keys.ts";
 
 const KEY = "0123456789abcdef0123456789abcdef";

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { isPromise } from "../../../src/internal/types.ts";
 import { ErrorCode, McpError } from "../../../src/protocol/errors.ts";
 import type { JsonObject } from "../../../src/protocol/jsonrpc.ts";
-import type { Approval } from "../../../src/server/approval.ts";
+import type { Approval } from "../../../src/server/questions/approval.ts";
 import { FakeExchange, type FakeExchangeInit } from "../../support/exchange.ts";
 import { dispatch } from "../../../src/protocol/route.ts";
 import { errorTextOf, makeServer } from "./helpers.ts";

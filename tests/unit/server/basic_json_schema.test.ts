@@ -5,10 +5,10 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import * as fc from "fast-check";
-import { compileBasicJsonSchema } from "../../../src/server/basic_json_schema.ts";
-import { compileJsonSchema } from "../../../src/server/json_schema.ts";
-import type { JsonSchema } from "../../../src/server/standard_schema.ts";
-import { describeIssues } from "../../../src/server/validation.ts";
+import { compileBasicJsonSchema } from "../../../src/server/schemas/basic_json_schema.ts";
+import { compileJsonSchema } from "../../../src/server/schemas/json_schema.ts";
+import type { JsonSchema } from "../../../src/server/schemas/standard_schema.ts";
+import { describeIssues } from "../../../src/server/schemas/validation.ts";
 import { property } from "../../faults/runs.ts";
 import { assertLinear } from "../../support/growth.ts";
 

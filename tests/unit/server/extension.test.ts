@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { z } from "zod";
 import type { JsonObject } from "../../../src/protocol/jsonrpc.ts";
 import type { Extension } from "../../../src/server/extension.ts";
-import type { ToolCall } from "../../../src/server/tools.ts";
+import type { ToolCall } from "../../../src/server/features/tools.ts";
 import type { McpServer } from "../../../src/server/server.ts";
 import { FakeExchange, FakeHost } from "../../support/exchange.ts";
 import { errorTextOf, makeServer, rejectsWith, request } from "./helpers.ts";

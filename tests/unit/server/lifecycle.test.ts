@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import type { JsonObject } from "../../../src/protocol/jsonrpc.ts";
 import { preparedText } from "../../../src/protocol/prepared.ts";
 import type { ProtocolVersion } from "../../../src/protocol/versions.ts";
-import { Lifecycle } from "../../../src/server/lifecycle.ts";
+import { Lifecycle } from "../../../src/server/features/lifecycle.ts";
 import type { McpServer } from "../../../src/server/server.ts";
 import { FakeExchange } from "../../support/exchange.ts";
 import { makeServer, rejectsWith, request } from "./helpers.ts";

@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import { isPromise } from "../../../src/internal/types.ts";
 import { isObject, type JsonObject } from "../../../src/protocol/jsonrpc.ts";
-import { ResourceTemplate } from "../../../src/server/resource_template.ts";
+import { ResourceTemplate } from "../../../src/server/uris/resource_template.ts";
 import type { McpServer } from "../../../src/server/server.ts";
 import { FakeExchange } from "../../support/exchange.ts";
 import { dispatch } from "../../../src/protocol/route.ts";

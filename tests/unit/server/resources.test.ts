@@ -4,7 +4,7 @@ import { isPromise } from "../../../src/internal/types.ts";
 import { McpError } from "../../../src/protocol/errors.ts";
 import type { JsonObject } from "../../../src/protocol/jsonrpc.ts";
 import { toBase64 } from "../../../src/server/results.ts";
-import { ResourceTemplate } from "../../../src/server/resource_template.ts";
+import { ResourceTemplate } from "../../../src/server/uris/resource_template.ts";
 import { FakeExchange, FakeSession } from "../../support/exchange.ts";
 import { dispatch } from "../../../src/protocol/route.ts";
 import { makeServer, rejectsWith, request } from "./helpers.ts";

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { isObject, type JsonObject } from "../../../src/protocol/jsonrpc.ts";
-import { StopError } from "../../../src/calls/stop.ts";
-import { Rounds } from "../../../src/server/rounds.ts";
+import { StopError } from "../../../src/calls/lifetime/stop.ts";
+import { Rounds } from "../../../src/server/questions/rounds.ts";
 import { flush } from "../../support/clock.ts";
 import { FakeExchange } from "../../support/exchange.ts";
 

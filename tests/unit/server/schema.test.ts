@@ -2,16 +2,16 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { z } from "zod";
 import * as mini from "zod/mini";
-import { describeIssues } from "../../../src/server/validation.ts";
-import { fromJsonSchema } from "../../../src/server/from_json_schema.ts";
-import { compileSchema } from "../../../src/server/schema.ts";
+import { describeIssues } from "../../../src/server/schemas/validation.ts";
+import { fromJsonSchema } from "../../../src/server/schemas/from_json_schema.ts";
+import { compileSchema } from "../../../src/server/schemas/schema.ts";
 import {
   type JsonSchema,
   type Schema,
   type StandardResult,
   type StandardSchema,
   withJsonSchema,
-} from "../../../src/server/standard_schema.ts";
+} from "../../../src/server/schemas/standard_schema.ts";
 import { assertLinear } from "../../support/growth.ts";
 
 function compile(schema: Schema, side: "input" | "output" = "input") {

@@ -4,8 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { compileJsonSchema } from "../../../src/server/json_schema.ts";
-import type { JsonSchema, StandardIssue } from "../../../src/server/standard_schema.ts";
+import { compileJsonSchema } from "../../../src/server/schemas/json_schema.ts";
+import type { JsonSchema, StandardIssue } from "../../../src/server/schemas/standard_schema.ts";
 import { assertLinear } from "../../support/growth.ts";
 
 function issuesOf(schema: JsonSchema, value: unknown): readonly StandardIssue[] {

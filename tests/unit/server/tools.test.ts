@@ -4,7 +4,7 @@ import { z } from "zod";
 import { isPromise } from "../../../src/internal/types.ts";
 import { McpError, QuestionError } from "../../../src/protocol/errors.ts";
 import type { JsonObject } from "../../../src/protocol/jsonrpc.ts";
-import { fromJsonSchema } from "../../../src/server/from_json_schema.ts";
+import { fromJsonSchema } from "../../../src/server/schemas/from_json_schema.ts";
 import { McpServer } from "../../../src/server/server.ts";
 import { ToolError } from "../../../src/server/tool_error.ts";
 import type { RequestContext } from "../../../src/server/types.ts";

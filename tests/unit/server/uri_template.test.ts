@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { UriTemplate } from "../../../src/server/uri_template.ts";
+import { UriTemplate } from "../../../src/server/uris/uri_template.ts";
 import { assertLinear } from "../../support/growth.ts";
 
 /** RFC 6570 §3.2, those of levels 1 to 3. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { ErrorCode, McpError } from "../../../src/protocol/errors.ts";
 import type { JsonObject } from "../../../src/protocol/jsonrpc.ts";
-import { MemoryTaskStore } from "../../../src/cluster/memory_tasks.ts";
+import { MemoryTaskStore } from "../../../src/cluster/memory/tasks.ts";
 import { tasks, type TasksOptions } from "../../../src/tasks/mod.ts";
 import { FakeClock, flush } from "../../support/clock.ts";
 import { inWorld, SlowStore, textOf, type World } from "./support.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { MemoryTaskStore } from "../../../src/cluster/memory_tasks.ts";
+import { MemoryTaskStore } from "../../../src/cluster/memory/tasks.ts";
 import type { TaskProgress } from "../../../src/protocol/task_store.ts";
 import { DelayLine } from "../../../src/internal/delay_line.ts";
 import type { TaskStore } from "../../../src/protocol/task_store.ts";

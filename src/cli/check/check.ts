@@ -1,0 +1,210 @@
+/**
+ * Runs `mooring check`: reports what is wrong with a configuration, or sums it up, and connects to its
+ * servers if asked to.
+ *
+ * @module
+ */
+import { endpointUrl, isLoopback } from "../../adapters/serve_options.ts";
+import { startProblem } from "../../gateway/upstreams/start_problem.ts";
+import { clip } from "../../internal/quote.ts";
+import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
+import { backend } from "../serve/backend.ts";
+import {
+  configError,
+  examineConfig,
+  type Examined,
+  pathText,
+  readConfig,
+} from "../config/config.ts";
+import type { Config, ServerEntry } from "../config/schema.ts";
+import type { Problem } from "../config/env.ts";
+import { definitionsOf } from "../inspect/definitions.ts";
+import { ExitCode, messageOf } from "../errors.ts";
+import { explain, principalOf } from "./explain.ts";
+import { differences, pinsOf } from "./pin.ts";
+import type { Pins } from "../config/pins.ts";
+import { policyOf } from "../config/policy.ts";
+import type { Principal } from "../../protocol/exchange.ts";
+import type { Io } from "../io.ts";
+import { escapeInvisible } from "../../internal/invisible.ts";
+import { printable } from "../log.ts";
+import { enabledServers, settingsOf } from "../config/settings.ts";
+import { tryServers } from "./trial.ts";
+import { writeWarnings } from "../serve/warnings.ts";
+
+/** The options of `mooring check`. */
+export interface CheckOptions {
+  readonly connect?: boolean;
+  /** Says what the user with this id may use of each server, and why. */
+  readonly for?: string;
+  /** The values of the file's inputs, by their ids. */
+  readonly input?: Readonly<Record<string, string>>;
+}
+
+/** Characters of a server's result that are shown. */
+const MAX_LENGTH = 1_000;
+
+/**
+ * Checks a configuration file.
+ *
+ * @throws {CliError} If the file can't be read, or something in it is wrong
+ */
+export async function check(
+  file: string,
+  { connect = false, for: user, input: inputs }: CheckOptions,
+  io: Io,
+): Promise<ExitCode> {
+  const source = { file, text: await readConfig(file), env: io.env, inputs };
+  const examined = examineConfig(source);
+  io.secrets.add(examined.secrets);
+  writeWarnings(examined.warnings, io);
+  const { config } = examined;
+  // Connecting finds the programs that can't be started by itself
+  const tried = (connect || user !== undefined) && config !== undefined &&
+    examined.problems.length === 0;
+  const problems = [...examined.problems, ...tried ? [] : await programProblems(examined)];
+  if (config === undefined || problems.length > 0) {
+    throw configError(source, problems, examined.originOf);
+  }
+  const principal = user === undefined ? undefined : principalOf(user, config);
+  // Reads the pins
+  const policy = policyOf(config);
+  io.out.write(`${escapeInvisible(["OK", ...summary(config)].join("\n"))}\n`);
+  if (principal !== undefined) return await explainAll(principal, config, io);
+  if (!connect) return ExitCode.Ok;
+  io.out.write("\n");
+  let failed = 0;
+  const servers = enabledServers(config);
+  await tryServers({
+    servers,
+    backend,
+    report({ name, ok, text }) {
+      if (!ok) failed++;
+      // Redacted before it is cut: half of a secret would not be recognized
+      const shown = clip(printable(io.secrets.redact(text)), MAX_LENGTH);
+      io.out.write(`${ok ? "ok    " : "FAILED"} ${name}: ${shown}\n`);
+    },
+  });
+  for (const line of await changedPins(servers, policy?.pins ?? {})) {
+    failed++;
+    io.out.write(`FAILED ${io.secrets.redact(line)}\n`);
+  }
+  return failed === 0 ? ExitCode.Ok : ExitCode.Failed;
+}
+
+/** Writes what a user may use of each server, and why. */
+async function explainAll(principal: Principal, config: Config, io: Io): Promise<ExitCode> {
+  let failed = 0;
+  for (const [name, entry] of enabledServers(config)) {
+    io.out.write(`\n${name}\n`);
+    try {
+      const found = await definitionsOf(name, entry, backend);
+      const lines = explain(name, found, principal, config);
+      const shown = lines.length === 0 ? ["nothing is there to use"] : lines;
+      for (const line of shown) io.out.write(`  ${io.secrets.redact(line)}\n`);
+    } catch (error) {
+      failed++;
+      io.out.write(
+        `  FAILED ${clip(printable(io.secrets.redact(messageOf(error))), MAX_LENGTH)}\n`,
+      );
+    }
+  }
+  return failed === 0 ? ExitCode.Ok : ExitCode.Failed;
+}
+
+/** Returns a line for each definition that isn't as it was pinned. */
+async function changedPins(
+  servers: ReadonlyMap<string, ServerEntry>,
+  pins: Pins,
+): Promise<string[]> {
+  const found: string[] = [];
+  for (const [name, entry] of servers) {
+    const pinned = Object.hasOwn(pins, name) ? pins[name] : undefined;
+    if (pinned === undefined) continue;
+    // One that can't be reached has its own line
+    const now = await pinsOf(name, entry, backend).catch(() => undefined);
+    if (now === undefined) continue;
+    for (const { kind, own, change } of differences(pinned, now)) {
+      if (change === "gone") continue;
+      const text = change === "new"
+        ? "was not there when definitions were pinned"
+        : "has changed since it was pinned";
+      found.push(`${name}: withheld: ${kind} ${printable(own)} ${text}`);
+    }
+  }
+  return found;
+}
+
+/** Finds the programs that can't be started, of all servers that are described well enough. */
+async function programProblems({ value, problems }: Examined): Promise<Problem[]> {
+  const servers = isObject(value) && isObject(value["mcpServers"]) ? value["mcpServers"] : {};
+  const wrong = new Set(problems.map(({ path }) => pathText(path)));
+  const found: Problem[] = [];
+  for (const [name, entry] of Object.entries(servers)) {
+    if (!isObject(entry) || entry["disabled"] === true || "url" in entry) continue;
+    const { command, cwd, env } = entry;
+    if (typeof command !== "string" || command === "") continue;
+    const at = (key: string) => ["mcpServers", name, key];
+    if (wrong.has(pathText(at("command"))) || wrong.has(pathText(at("cwd")))) continue;
+    const problem = await startProblem({
+      command,
+      env: isObject(env) ? textsOf(env) : {},
+      cwd: typeof cwd === "string" ? cwd : undefined,
+    });
+    if (problem !== undefined) found.push({ path: at(problem.option), message: problem.advice });
+  }
+  return found;
+}
+
+function textsOf(values: JsonObject): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(values).filter((pair): pair is [string, string] => typeof pair[1] === "string"),
+  );
+}
+
+/** Sums a configuration up in a few lines, without anything that may be secret. */
+function summary(config: Config): string[] {
+  const { auth, mcpServers, publicUrl, redis, host = "127.0.0.1" } = config;
+  const names = Object.keys(mcpServers);
+  const width = Math.max(0, ...names.map((name) => name.length));
+  // With --no-auth where it would be needed: the address is all that is shown of the settings
+  const noAuth = auth === undefined;
+  const { port, path } = settingsOf({ config, alone: undefined, noAuth });
+  const open = noAuth && !isLoopback(host);
+  return [
+    "",
+    `  Servers  ${names.length}`,
+    ...Object.entries(mcpServers).map(([name, entry]) =>
+      `    ${name.padEnd(width)}  ${serverText(entry)}`
+    ),
+    `  Endpoint ${publicUrl?.replace(/\/$/, "") ?? endpointUrl(host, port, "")}${path}`,
+    `  Auth     ${authText(auth)}`,
+    ...redis === undefined ? [] : ["  Sessions in Redis"],
+    ...open
+      ? ["", `Add auth, or serve it with --no-auth: other machines reach the address ${host}`]
+      : [],
+  ];
+}
+
+function serverText(entry: ServerEntry): string {
+  const off = entry.disabled === true ? " (disabled)" : "";
+  if ("url" in entry) {
+    const { origin, pathname } = new URL(entry.url);
+    return `${origin}${pathname}${off}`;
+  }
+  // Only their number: any argument may be a secret
+  const count = entry.args?.length ?? 0;
+  const args = count === 0 ? "" : count === 1 ? ", 1 argument" : `, ${count} arguments`;
+  return `${printable(entry.command)}${args}${off}`;
+}
+
+function authText(auth: Config["auth"]): string {
+  if (auth === undefined) return "none";
+  if (auth.tokens !== undefined) {
+    return `tokens of ${printable(auth.tokens.map(({ id }) => id).join(", "))}`;
+  }
+  const [kind, issuer] = auth.jwt === undefined
+    ? ["introspection", auth.introspection?.issuer]
+    : ["JWT", auth.jwt.issuer];
+  return `${kind} of ${issuer}`;
+}

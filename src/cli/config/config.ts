@@ -1,0 +1,378 @@
+/**
+ * Reads a configuration file, and reports everything that is wrong with it at once.
+ *
+ * @module
+ */
+import { readFile } from "node:fs/promises";
+import { basename, dirname, resolve } from "node:path";
+import process from "node:process";
+import type { z } from "zod";
+import { quote } from "../../internal/quote.ts";
+import { isObject } from "../../protocol/jsonrpc.ts";
+import {
+  type ClientConfig,
+  type ClientSource,
+  type OriginOf,
+  readClientConfig,
+} from "../import/client_config.ts";
+import { inputAdvice } from "../import/client_variables.ts";
+import { type Config, configSchema } from "./schema.ts";
+import type { OptionValues } from "./serve_options.ts";
+import { type Env, expand, type Problem } from "./env.ts";
+import { CliError, ExitCode, usageError } from "../errors.ts";
+import { JsonError, locator, positionAt, type ReadJson, readJson } from "./json.ts";
+
+/** Characters that a file may have. */
+const MAX_LENGTH = 1024 * 1024;
+/** The same for a file in which Claude Code keeps everything that it knows. */
+const MAX_LENGTH_SETTINGS = 16 * 1024 * 1024;
+/** Warnings that are shown, and those whose places are looked up to sort them. */
+const MAX_WARNINGS = 100;
+const MAX_PLACED = 200;
+
+/** The result of {@linkcode parseConfig}. */
+export interface ParsedConfig {
+  readonly config: Config;
+  /** The texts in it that must never be written. */
+  readonly secrets: readonly string[];
+  /** What isn't honoured: one line for each. */
+  readonly warnings: readonly string[];
+}
+
+/** The inputs of {@linkcode parseConfig}. */
+export interface ConfigSource {
+  /** The file's name, for messages. */
+  readonly file: string;
+  readonly text: string;
+  readonly env: Env;
+  /** The command line's options. They replace keys of the file. */
+  readonly options?: OptionValues;
+  /** The values of inputs that the command line gives, by their ids. */
+  readonly inputs?: Readonly<Record<string, string>> | undefined;
+  /** What stands in place of an `envFile`: its values by default. */
+  readonly envFiles?: ClientSource["envFiles"];
+}
+
+/** Thrown for a configuration that can't be used; one line for each mistake. */
+export class ConfigError extends CliError {
+  constructor(lines: readonly string[], exitCode?: ExitCode) {
+    super(lines.join("\n"), exitCode);
+  }
+}
+
+/**
+ * Reads the text of a configuration file.
+ *
+ * @throws {CliError} If the file can't be read
+ */
+export async function readConfig(file: string): Promise<string> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (cause) {
+    throw new CliError(`${adviceOn(cause)}: ${file}`, ExitCode.Failed, { cause });
+  }
+}
+
+/** The advice for common errors of `readFile`. */
+const ADVICE: Readonly<Record<string, string>> = {
+  ENOENT: "Name a file that exists",
+  ENOTDIR: "Name a file that exists",
+  EISDIR: "Name a file, not a folder",
+  EACCES: "Allow this user to read the file",
+  EPERM: "Allow this user to read the file",
+};
+
+function adviceOn(error: unknown): string {
+  // Reading a property works on anything that `readFile` throws
+  const { code } = error as { readonly code?: unknown };
+  return (typeof code === "string" ? ADVICE[code] : undefined) ?? "Name a file that can be read";
+}
+
+/** What {@linkcode examineConfig} found. */
+export interface Examined {
+  /** The configuration, if nothing is wrong with it. */
+  readonly config: Config | undefined;
+  /** The values, their variables replaced. They may be anything. */
+  readonly value: unknown;
+  readonly problems: readonly Problem[];
+  /** The texts that must never be written; of a configuration with problems, those of variables. */
+  readonly secrets: readonly string[];
+  /** What isn't honoured: one line for each. */
+  readonly warnings: readonly string[];
+  /** Returns where something of `value` stands in the file. */
+  readonly originOf: OriginOf;
+}
+
+/**
+ * Parses and checks the text of a configuration file.
+ *
+ * @throws {ConfigError} If something in it is wrong; with the exit code for usage if only options are
+ */
+export function parseConfig(source: ConfigSource): ParsedConfig {
+  const { config, problems, secrets, warnings, originOf } = examineConfig(source);
+  if (config === undefined || problems.length > 0) throw configError(source, problems, originOf);
+  return { config, secrets, warnings };
+}
+
+/**
+ * Finds everything that is wrong with a configuration.
+ *
+ * @throws {ConfigError} If it isn't JSON: then nothing more can be said about it
+ */
+export function examineConfig(source: ConfigSource): Examined {
+  const { file, text, env, options, envFiles = "values" } = source;
+  const { value: parsed, duplicates } = parseText(file, text);
+  const read = readClientConfig({ file, value: parsed, env, cwd: process.cwd(), envFiles });
+  const merged = isObject(read.value) ? { ...read.value, ...options?.values } : read.value;
+  const given = givenInputs(source, read);
+  const byVariable = new Map([...read.inputs.values()].map((input) => [input.variable, input]));
+  const { value, secrets, problems: unset } = expand(merged, { ...env, ...given.values }, {
+    fallback: (name) => byVariable.get(name)?.fallback,
+    advice: (name) => {
+      const input = byVariable.get(name);
+      return input && inputAdvice(input);
+    },
+  });
+  // Nobody needs the values of a server that isn't started
+  const expected = unset.filter(({ path: [first, name] }) =>
+    first !== "mcpServers" || !isDisabled(value, name)
+  );
+  const { data: config, error } = configSchema.safeParse(value);
+  const wrong = [...unset, ...read.problems];
+  return {
+    config: config && withPlaces(config, file),
+    value,
+    problems: [
+      ...expected,
+      ...read.problems,
+      ...given.problems,
+      ...schemaProblems(error?.issues ?? [], wrong),
+      ...duplicates.map((fault) => ({ path: [], ...fault })),
+    ],
+    secrets: [
+      ...secrets,
+      ...config === undefined ? [] : secretsOf(config),
+    ],
+    warnings: warningLines(source, [...read.warnings, ...given.warnings], read.originOf),
+    originOf: read.originOf,
+  };
+}
+
+/** Returns a configuration whose files have absolute paths. */
+function withPlaces(config: Config, file: string): Config {
+  const { pins } = config;
+  return pins === undefined ? config : { ...config, pins: resolve(dirname(file), pins) };
+}
+
+function isDisabled(value: unknown, name: string | number | undefined): boolean {
+  const servers = isObject(value) ? value["mcpServers"] : undefined;
+  const entry = isObject(servers) && typeof name === "string" ? servers[name] : undefined;
+  return isObject(entry) && entry["disabled"] === true;
+}
+
+/** The inputs that the command line gives. */
+interface GivenInputs {
+  /** Their values, by the names of their variables. */
+  readonly values: Readonly<Record<string, string>>;
+  readonly problems: readonly Problem[];
+  readonly warnings: readonly Problem[];
+}
+
+function givenInputs(
+  { inputs = {}, env, envFiles }: ConfigSource,
+  read: ClientConfig,
+): GivenInputs {
+  const values: Record<string, string> = {};
+  const problems: Problem[] = [];
+  const warnings: Problem[] = [];
+  const known = [...read.inputs.keys()];
+  for (const [id, text] of Object.entries(inputs)) {
+    const input = read.inputs.get(id);
+    if (input === undefined) {
+      const hint = known.length === 0
+        ? "the file has none"
+        : `those of the file are ${known.join(", ")}`;
+      throw usageError(`Give --input the id of an input, ${hint}: ${quote(id)}`);
+    }
+    const expanded = expand(text, env);
+    const [problem] = expanded.problems;
+    if (problem !== undefined) throw usageError(`--input: ${problem.message}`);
+    const value = String(expanded.value);
+    values[input.variable] = value;
+    if (input.password && expanded.secrets.length === 0) {
+      const message =
+        "Other users of this machine can read command lines. Give this input in the " +
+        `variable ${input.variable}`;
+      warnings.push({ path: ["inputs", input.at], message });
+    }
+  }
+  // Of a bundle, each user gives them
+  const checked = envFiles === "references" ? [] : read.inputs.values();
+  for (const input of checked) {
+    const value = values[input.variable] ??
+      (Object.hasOwn(env, input.variable) ? env[input.variable] : undefined);
+    if (value === undefined || input.options.length === 0 || input.options.includes(value)) {
+      continue;
+    }
+    const message = `Give this input one of its options, ${
+      input.options.map((it) => quote(it)).join(", ")
+    }`;
+    problems.push({ path: ["inputs", input.at], message });
+  }
+  return { values, problems, warnings };
+}
+
+/** Writes warnings in the order in which they stand in the file. */
+function warningLines(
+  { file, text }: ConfigSource,
+  warnings: readonly Problem[],
+  originOf: OriginOf,
+): string[] {
+  if (warnings.length === 0) return [];
+  const plain = withoutMark(text);
+  const offsetOf = locator(plain);
+  const lines = warnings.slice(0, MAX_PLACED).map(({ path, message }) => {
+    const own = originOf(path);
+    const offset = offsetOf(own);
+    const name = own.length === 0 ? "" : `${pathText(own)}: `;
+    return { offset, line: `${placeText(file, plain, offset)}: ${name}${message}` };
+  });
+  const sorted = lines.sort((a, b) => a.offset - b.offset).map(({ line }) => line);
+  const unique = [...new Set(sorted)];
+  const more = unique.length - MAX_WARNINGS + Math.max(0, warnings.length - MAX_PLACED);
+  return more > 0
+    ? [...unique.slice(0, MAX_WARNINGS), `${file}: ${more} more warnings aren't shown`]
+    : unique;
+}
+
+/** Creates the error for a configuration with problems, in the order in which they stand in the file. */
+export function configError(
+  { file, text, options }: ConfigSource,
+  problems: readonly Problem[],
+  originOf: OriginOf = (path) => path,
+): ConfigError {
+  const plain = withoutMark(text);
+  const offsetOf = locator(plain);
+  const found = problems.map(({ path: key, message, offset: known }) => {
+    const option = options?.optionAt(key);
+    if (option !== undefined) return { offset: -1, line: `${option}: ${message}` };
+    const path = originOf(key);
+    const offset = known ?? offsetOf(path);
+    const name = path.length === 0 ? "" : `${pathText(path)}: `;
+    return { offset, line: `${placeText(file, plain, offset)}: ${name}${message}` };
+  });
+  const usage = found.every(({ offset }) => offset === -1);
+  const lines = found.sort((a, b) => a.offset - b.offset).map(({ line }) => line);
+  return new ConfigError([...new Set(lines)], usage ? ExitCode.Usage : ExitCode.Failed);
+}
+
+/**
+ * Reads a file's JSON.
+ *
+ * @throws {ConfigError} If it is broken, empty or too long
+ */
+export function parseText(file: string, text: string): ReadJson {
+  const most = basename(file) === ".claude.json" ? MAX_LENGTH_SETTINGS : MAX_LENGTH;
+  if (text.length > most) {
+    throw new ConfigError([`${file}: Write at most ${most} characters`]);
+  }
+  const plain = withoutMark(text);
+  // What UTF-16 and binary files look like
+  if (plain.includes("\0")) throw new ConfigError([`${file}: Save the file as text in UTF-8`]);
+  if (plain.trim() === "") {
+    throw new ConfigError([
+      `${file}: Write a configuration, such as {"mcpServers": {}}: it is empty`,
+    ]);
+  }
+  try {
+    return readJson(plain);
+  } catch (error) {
+    if (!(error instanceof JsonError)) throw error;
+    throw new ConfigError(
+      error.faults.map(({ message, offset }) => `${placeText(file, plain, offset)}: ${message}`),
+    );
+  }
+}
+
+/** Removes the byte order mark that some editors put at the start. */
+function withoutMark(text: string): string {
+  return text.replace(/^\uFEFF/, "");
+}
+
+function placeText(file: string, text: string, offset: number): string {
+  const { line, column } = positionAt(text, offset);
+  return `${file}:${line}:${column}`;
+}
+
+/** Returns the problems that the schema found, without those of variables that have no value. */
+function schemaProblems(
+  issues: readonly z.core.$ZodIssue[],
+  unexpanded: readonly Problem[],
+): Problem[] {
+  const paths = unexpanded.map(({ path }) => pathText(path));
+  return issues.flatMap((issue) =>
+    issueProblems(issue).filter(({ path }) => {
+      const place = pathText(path);
+      // A union reports its own path for a problem in one of its keys
+      const inside = issue.code === "invalid_union" ? `${place}.` : undefined;
+      return !paths.some((known) =>
+        known === place || (inside !== undefined && known.startsWith(inside))
+      );
+    })
+  );
+}
+
+function issueProblems(issue: z.core.$ZodIssue): Problem[] {
+  const path = issue.path.map((key) => typeof key === "symbol" ? String(key) : key);
+  if (issue.code === "unrecognized_keys") {
+    const messages = issue.message.split("\n");
+    return issue.keys.map((key, at) => ({ path: [...path, key], message: messages[at] ?? "" }));
+  }
+  if (issue.code === "invalid_key") {
+    return issue.issues.map(({ message }) => ({ path, message }));
+  }
+  return [{ path, message: issue.message }];
+}
+
+/** Writes a path as JavaScript does. */
+export function pathText(path: readonly (string | number)[]): string {
+  return path.map((key, at) => {
+    if (typeof key === "number") return `[${key}]`;
+    if (!/^[\w$-]+$/.test(key)) return `[${JSON.stringify(key)}]`;
+    return at === 0 ? key : `.${key}`;
+  }).join("");
+}
+
+/** Returns the texts in a configuration that are secrets, or may hold one. */
+function secretsOf(config: Config): string[] {
+  const { auth, dashboard, redis, secret } = config;
+  const operatorToken = dashboard === true ? undefined : dashboard?.token;
+  const redisUrl = typeof redis === "string" ? redis : redis?.url;
+  return [
+    ...Object.values(config.mcpServers).flatMap((entry) =>
+      "url" in entry
+        ? [...Object.values(entry.headers ?? {}).flatMap(headerSecrets), ...urlSecrets(entry.url)]
+        : Object.values(entry.env ?? {})
+    ),
+    ...(auth?.tokens ?? []).map(({ token }) => token),
+    ...auth?.introspection === undefined ? [] : [auth.introspection.clientSecret],
+    ...redisUrl === undefined ? [] : urlSecrets(redisUrl),
+    ...secret === undefined ? [] : [secret],
+    ...operatorToken === undefined ? [] : [operatorToken],
+  ];
+}
+
+/** Returns a header's value, and the credentials after the scheme in one like `Bearer 123`. */
+function headerSecrets(value: string): string[] {
+  return [value, ...value.split(" ").slice(1)];
+}
+
+/** Returns the parts of a URL that may be secrets: the password, and the values of the query. */
+function urlSecrets(text: string): string[] {
+  const url = URL.parse(text);
+  if (url === null) return [];
+  const { password, searchParams } = url;
+  // As it stands in the text: the parsed one is percent-encoded
+  const [, plain = ""] = /^[^/]*\/\/[^/]*?:([^/@]*)@/.exec(text) ?? [];
+  return [password, plain, ...searchParams.values()];
+}

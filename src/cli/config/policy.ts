@@ -1,0 +1,110 @@
+/**
+ * Turns the rules of a configuration into the policy of the gateway.
+ *
+ * @module
+ */
+import { createHash } from "node:crypto";
+import type { GatewayPolicy, UpstreamPolicies, UpstreamPolicy } from "../../gateway/mod.ts";
+import type { RuleSource } from "../../gateway/policy/entry_rules.ts";
+import { tokenBucket } from "../../http/gates/token_bucket.ts";
+import { ANONYMOUS } from "../../protocol/exchange.ts";
+import { ownerKey } from "../../sessions/owner.ts";
+import type { Config, ServerPolicy } from "./schema.ts";
+import { readPins } from "./pins.ts";
+
+type ServerPolicies = Readonly<Record<string, ServerPolicy>>;
+
+/** Returns the policy of a configuration; `undefined` if it has none. */
+export function policyOf(config: Config): GatewayPolicy | undefined {
+  const upstreams = Object.fromEntries(
+    Object.entries(config.mcpServers).flatMap(([name, { policy }]) =>
+      policy === undefined ? [] : [[name, policy]]
+    ),
+  );
+  const principals = rulesFor(config).map(({ servers, filters }) => ({
+    ...filters,
+    upstreams: withLimiters(servers),
+  }));
+  const pins = config.pins === undefined ? undefined : readPins(config.pins);
+  if (Object.keys(upstreams).length + principals.length === 0 && pins === undefined) {
+    return undefined;
+  }
+  return {
+    upstreams: withLimiters(upstreams),
+    principals,
+    ...pins !== undefined && { pins },
+  };
+}
+
+/**
+ * Returns a text that changes with the policy of a configuration.
+ *
+ * @throws {CliError} If the file of pins can't be read
+ */
+export function policyText(config: Config): string {
+  const servers = Object.entries(config.mcpServers).flatMap(([name, { policy }]) =>
+    policy === undefined ? [] : [[name, policy]]
+  );
+  const pins = config.pins === undefined ? undefined : readPins(config.pins);
+  return JSON.stringify([servers, rulesFor(config), pins]);
+}
+
+/** Returns where a rule stands in the configuration. */
+export function placeOf({ principals, upstream }: RuleSource, config: Config): string {
+  const name = /^[\w$-]+$/.test(upstream) ? `.${upstream}` : `[${JSON.stringify(upstream)}]`;
+  if (principals === undefined) return `mcpServers${name}.policy`;
+  return `${rulesFor(config)[principals]?.place ?? ""}${name}`;
+}
+
+/** Rules for some users. */
+interface UserRules {
+  readonly place: string;
+  readonly servers: ServerPolicies;
+  readonly filters: Pick<NonNullable<Config["policy"]>[number], "for" | "except">;
+}
+
+/** Returns the rules for some users: those of tokens, then those of the whole file. */
+function rulesFor({ auth, policy = [] }: Config): UserRules[] {
+  return [
+    ...(auth?.tokens ?? []).flatMap(({ id, policy: servers }, at) =>
+      servers === undefined
+        ? []
+        : [{ place: `auth.tokens[${at}].policy`, servers, filters: { for: { ids: [id] } } }]
+    ),
+    ...policy.map(({ servers, ...filters }, at) => ({
+      place: `policy[${at}].servers`,
+      servers,
+      filters,
+    })),
+  ];
+}
+
+function withLimiters(servers: ServerPolicies): UpstreamPolicies {
+  return Object.fromEntries(
+    Object.entries(servers).map(([name, rules]) => [name, limited(rules)]),
+  );
+}
+
+function limited(rules: ServerPolicy): UpstreamPolicy {
+  if (rules === false) return false;
+  return Object.fromEntries(
+    Object.entries(rules).map(([kind, own]) => {
+      if (own === undefined || !("rateLimit" in own)) return [kind, own];
+      const rateLimit = Object.fromEntries(
+        Object.entries(own.rateLimit ?? {}).map(([pattern, rate]) => [
+          pattern,
+          tokenBucket({
+            ...rate,
+            key: (_request, _context, principal = ANONYMOUS) => digest(ownerKey(principal)),
+          }),
+        ]),
+      );
+      return [kind, { ...own, rateLimit }];
+    }),
+  );
+}
+
+/** Shortens the key of a principal, which may be of any length. */
+function digest(text: string): string {
+  return createHash("sha256").update(text).digest("base64");
+}

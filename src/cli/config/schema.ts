@@ -1,0 +1,526 @@
+/**
+ * The schema of the configuration file. Its messages say what to do and never show a value: it may be a
+ * secret.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { isObject } from "../../protocol/jsonrpc.ts";
+import { isVersion, VERSIONS } from "../../protocol/versions.ts";
+import { jwt as jwtOf } from "../../auth/jwt.ts";
+import { introspection as introspectionOf } from "../../auth/introspection.ts";
+import { parseHostRule } from "../../http/gates/authority.ts";
+import { parseOriginRule } from "../../http/gates/origin_rule.ts";
+import { backend } from "../serve/backend.ts";
+import { messageOf } from "../errors.ts";
+import { LEVELS } from "../log.ts";
+import { ADDRESS_HELP, metricsAddress } from "../serve/metrics_address.ts";
+import { suggest } from "./suggest.ts";
+
+/** Servers that one configuration may have. */
+const MAX_SERVERS = 100;
+/** Characters that a token must have: shorter ones can be guessed. */
+const MIN_TOKEN = 16;
+/** Characters that the secret must have. */
+const MIN_SECRET = 32;
+
+/** Paths with a meaning of their own. */
+const RESERVED_PATH = /^\/(?:health$|servers(?:\/|$)|\.)/;
+
+const SEPARATOR = /^[A-Za-z0-9_.-]{1,8}$/;
+
+/** Keys of other programs' configurations, and their names here. */
+const OTHER_KEYS: Readonly<Record<string, string>> = {
+  servers: "mcpServers",
+  hostname: "host",
+  origins: "allowedOrigins",
+  hosts: "allowedHosts",
+  serverUrl: "url",
+  transport: "type",
+  cmd: "command",
+  arguments: "args",
+  prometheus: "metrics",
+  environment: "env",
+  workingDirectory: "cwd",
+};
+
+/** Creates the schema of an object that has these keys and no others. */
+function object<T extends z.core.$ZodLooseShape>(shape: T): z.ZodObject<T, z.core.$strict> {
+  const known = Object.keys(shape);
+  return z.strictObject(shape, {
+    error: (issue) =>
+      issue.code === "unrecognized_keys"
+        // One line for each key, in the order of `issue.keys`
+        ? issue.keys.map((key) => unknownKey(key, known)).join("\n")
+        : "Give an object",
+  });
+}
+
+function unknownKey(key: string, known: readonly string[]): string {
+  const meant = suggestKey(key, known);
+  return meant === undefined
+    ? `Unknown key. Use one of ${known.join(", ")}`
+    : `Unknown key. Did you mean "${meant}"?`;
+}
+
+function suggestKey(
+  key: string,
+  known: readonly string[],
+): string | undefined {
+  const other = Object.hasOwn(OTHER_KEYS, key) ? OTHER_KEYS[key] : undefined;
+  return other !== undefined && known.includes(other) ? other : suggest(key, known);
+}
+
+const nonEmptyString = z.string({ error: "Give a string" }).min(1, {
+  error: "Give a string that isn't empty",
+});
+const strings = z.array(nonEmptyString, { error: "Give a list of strings" });
+const stringsByName = z.record(z.string(), z.string({ error: "Give a string" }), {
+  error: "Give an object of strings",
+});
+const boolean = z.boolean({ error: "Give true or false" });
+
+/** Creates the schema of a whole number. A string of digits is valid too: variables are strings. */
+function integer(min: number, max = Number.MAX_SAFE_INTEGER) {
+  const range = max === Number.MAX_SAFE_INTEGER ? `${min} or more` : `${min} to ${max}`;
+  const error = `Give a whole number, ${range}`;
+  return z.preprocess(
+    (value) => typeof value === "string" && /^\d{1,15}$/.test(value) ? Number(value) : value,
+    z.int({ error }).min(min, { error }).max(max, { error }),
+  );
+}
+
+function oneOf<const T extends readonly string[]>(values: T, error?: string) {
+  return z.enum(values, { error: error ?? `Give one of ${values.join(", ")}` });
+}
+
+const httpUrl = nonEmptyString.refine(
+  (value) => /^https?:\/\//i.test(value) && URL.canParse(value) && !value.includes("#"),
+  { error: 'Give a URL that begins with "https://" or "http://"' },
+);
+const redisUrl = nonEmptyString.regex(/^rediss?:\/\/./, {
+  error: 'Give a URL that begins with "redis://" or "rediss://"',
+});
+const positive = z.number({ error: "Give a number above 0" }).positive({
+  error: "Give a number above 0",
+});
+const audience = z.union([nonEmptyString, strings.min(1)], {
+  error: "Give a string, or a list of strings",
+});
+
+/** Patterns of names or URIs that a list may have. */
+const MAX_PATTERNS = 1_000;
+
+const patterns = z.array(nonEmptyString.max(2_048, { error: "Give 2048 characters at most" }), {
+  error: "Give a list of strings",
+}).max(MAX_PATTERNS, { error: `Give at most ${MAX_PATTERNS}` });
+
+/** Creates the schema of an object from patterns to something. */
+function byPattern<T extends z.ZodType>(value: T, what: string) {
+  return z.record(z.string(), value, { error: `Give an object from names or patterns to ${what}` });
+}
+
+const entryRules = {
+  allow: patterns.optional(),
+  deny: patterns.optional(),
+  override: byPattern(
+    object({
+      title: z.string({ error: "Give a string" }).optional(),
+      description: z.string({ error: "Give a string" }).optional(),
+      annotations: z.record(z.string(), z.unknown(), { error: "Give an object" }).optional(),
+    }),
+    "what they are shown with",
+  ).optional(),
+};
+const resourceRules = {
+  ...entryRules,
+  rateLimit: byPattern(
+    object({ perSecond: positive, burst: integer(1).optional() }),
+    'rates, such as {"perSecond": 1}',
+  ).optional(),
+};
+const promptRules = {
+  ...resourceRules,
+  rename: byPattern(nonEmptyString, "new names").refine(
+    (names) => new Set(Object.values(names)).size === Object.keys(names).length,
+    { error: "Give each a name of its own" },
+  ).optional(),
+};
+
+const serverRules = object({
+  tools: object({
+    ...promptRules,
+    fix: byPattern(
+      z.record(z.string(), z.unknown(), { error: "Give an object of arguments" }),
+      "arguments",
+    ).optional(),
+    hide: byPattern(patterns, "lists of arguments").optional(),
+    approve: patterns.optional(),
+  }).optional(),
+  prompts: object(promptRules).optional(),
+  resources: object(resourceRules).optional(),
+  templates: object(entryRules).optional(),
+});
+
+/** What may be used of a server, and how it is shown. A union would hide what is wrong in the rules. */
+const serverPolicy = z.unknown().transform((value, context): ServerPolicy => {
+  if (value === false) return value;
+  if (!isObject(value)) {
+    const message = "Give false, or an object with tools, prompts, resources or templates";
+    context.issues.push({ code: "custom", message, input: value });
+    return z.NEVER;
+  }
+  const { data, error } = serverRules.safeParse(value);
+  for (const issue of error?.issues ?? []) {
+    // The types differ between an issue that was found and one that is reported; the values don't
+    context.issues.push({ ...issue, input: undefined } as z.core.$ZodRawIssue);
+  }
+  return data ?? z.NEVER;
+});
+
+const serverPolicies = z.record(z.string(), serverPolicy, {
+  error: "Give an object from names of servers to their rules",
+});
+
+/** Chooses users. */
+const userFilter = object({
+  ids: strings.optional(),
+  issuers: strings.optional(),
+  clientIds: strings.optional(),
+  scopes: strings.optional(),
+});
+
+/** The keys of both kinds of server. */
+const sharedKeys = {
+  policy: serverPolicy.optional(),
+  timeoutMs: integer(1).optional(),
+  versions: z.array(oneOf(Object.keys(VERSIONS).filter(isVersion)), {
+    error: "Give a list of protocol versions",
+  }).min(1, { error: "Give at least one version, or leave the key out" }).optional(),
+  lists: oneOf(["lazy"], 'Leave the key out, or give "lazy"').optional(),
+  toolSearch: boolean.optional(),
+  disabled: boolean.optional(),
+};
+
+const programServer = object({
+  type: oneOf(["stdio"], 'Leave the type out, or give "stdio": there is a command').optional(),
+  command: nonEmptyString,
+  args: z.array(z.string({ error: "Give a string" }), { error: "Give a list of strings" })
+    .optional(),
+  env: stringsByName.optional(),
+  cwd: nonEmptyString.optional(),
+  ...sharedKeys,
+});
+
+const httpServer = object({
+  type: z.enum(["http", "streamable-http", "streamableHttp"], {
+    error: 'Leave the type out, or give "http": there is a URL',
+  }).optional(),
+  url: httpUrl.refine((url) => !/^[^/]*\/\/[^/]*@/.test(url), {
+    error: "Give the user and password as an authorization header, not in the URL",
+  }),
+  headers: stringsByName.optional(),
+  forwardHeaders: z.union([strings, stringsByName], {
+    error: "Give a list of header names, or an object from names to new names",
+  }).optional(),
+  ...sharedKeys,
+});
+
+/** A server of either kind. Only the schema of its own kind checks it, so that the messages fit. */
+const server = z.unknown().transform((value, context): ServerEntry => {
+  const schema = isObject(value) ? serverSchema(Object.keys(value)) : undefined;
+  if (schema === undefined) {
+    const message = 'Give an object with a "command" or a "url"';
+    context.issues.push({ code: "custom", message, input: value });
+    return z.NEVER;
+  }
+  const { data, error } = schema.safeParse(value);
+  for (const issue of error?.issues ?? []) {
+    // The types differ between an issue that was found and one that is reported; the values don't
+    context.issues.push({ ...issue, input: undefined } as z.core.$ZodRawIssue);
+  }
+  if (data === undefined) return z.NEVER;
+  const message = refusalOf(() => backend.upstream(data));
+  if (message !== undefined) context.issues.push({ code: "custom", message, input: value });
+  return data;
+});
+
+/**
+ * Returns the message of the library's own check of an option, if it refuses the option. Such messages show
+ * names, never values.
+ */
+function refusalOf(make: () => unknown): string | undefined {
+  try {
+    make();
+    return undefined;
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
+/** The keys that a server of either kind may have. */
+export const SERVER_KEYS: readonly string[] = [
+  ...new Set([...Object.keys(programServer.shape), ...Object.keys(httpServer.shape)]),
+];
+
+/** Returns the key of a server that a similar one may stand for. */
+export function suggestServerKey(key: string): string | undefined {
+  return suggestKey(key, SERVER_KEYS);
+}
+
+function serverSchema(
+  keys: readonly string[],
+): typeof programServer | typeof httpServer | undefined {
+  if (keys.includes("command")) return programServer;
+  if (keys.includes("url")) return httpServer;
+  const meant = new Set(keys.map((key) => suggestKey(key, ["command", "url"])));
+  if (meant.has("command")) return programServer;
+  return meant.has("url") ? httpServer : undefined;
+}
+
+const serverName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/, {
+  error: "Use letters, digits, -, _ and dots in the name, 64 at most",
+});
+
+const jwt = object({
+  issuer: httpUrl,
+  jwksUri: httpUrl,
+  audience: audience.optional(),
+  algorithms: strings.min(1, { error: "Name at least one algorithm" }).optional(),
+  clockToleranceS: integer(0, 600).optional(),
+  requiredScopes: strings.optional(),
+  typ: nonEmptyString.optional(),
+  allowHttp: boolean.optional(),
+});
+
+const introspection = object({
+  endpoint: httpUrl,
+  clientId: nonEmptyString,
+  clientSecret: nonEmptyString,
+  clientAuthentication: oneOf(["basic", "post"]).optional(),
+  issuer: httpUrl,
+  audience: audience.optional(),
+  requiredScopes: strings.optional(),
+  cacheMs: integer(0).optional(),
+  allowHttp: boolean.optional(),
+});
+
+const token = object({
+  id: nonEmptyString,
+  token: nonEmptyString.min(MIN_TOKEN, { error: `Give a token of ${MIN_TOKEN} characters or more` })
+    .regex(/^[A-Za-z0-9\-._~+/]+=*$/, { error: "Give a token of letters, digits and -._~+/ only" }),
+  scopes: strings.optional(),
+  policy: serverPolicies.optional(),
+});
+
+/** Runs the library's own check of an option, once its parts are right. */
+function checked<T extends z.ZodType>(schema: T, make: (value: z.output<T>) => unknown): T {
+  return schema.superRefine((value, context) => {
+    const message = refusalOf(() => make(value));
+    if (message !== undefined) context.addIssue({ code: "custom", message });
+  });
+}
+
+const auth = object({
+  tokens: z.array(token, { error: "Give a list of tokens" })
+    .min(1, { error: "Give at least one token" }).optional(),
+  jwt: checked(jwt, (value) => jwtOf({ audience: "any", ...value })).optional(),
+  introspection: checked(introspection, (value) => introspectionOf({ audience: "any", ...value }))
+    .optional(),
+}).refine((value) => Object.values(value).filter((way) => way !== undefined).length === 1, {
+  error: "Give exactly one of tokens, jwt and introspection",
+});
+
+const limits = object({
+  bodyBytes: integer(1).optional(),
+  bodyMs: integer(1).optional(),
+  jsonDepth: integer(1).optional(),
+  batch: integer(1).optional(),
+  sessions: integer(1).optional(),
+  sessionsPerPrincipal: integer(1).optional(),
+  eventBytes: integer(1).optional(),
+  totalEventBytes: integer(1).optional(),
+  eventBytesPerPrincipal: integer(1).optional(),
+  streams: integer(0).optional(),
+  streamsPerPrincipal: integer(0).optional(),
+  requests: integer(1).optional(),
+  requestsPerPrincipal: integer(1).optional(),
+  listens: integer(0).optional(),
+  listensPerPrincipal: integer(0).optional(),
+  resultBytes: integer(1).optional(),
+  page: integer(1).optional(),
+  subscriptions: integer(0).optional(),
+  upstreamSessions: integer(1).optional(),
+  upstreamSessionsPerPrincipal: integer(1).optional(),
+  programs: integer(1).optional(),
+  programsPerPrincipal: integer(1).optional(),
+});
+
+const origin = nonEmptyString.refine((value) => parseOriginRule(value) !== undefined, {
+  error: 'Give an origin like "https://app.example", without a path',
+});
+const host = nonEmptyString.refine((value) => parseHostRule(value) !== undefined, {
+  error: 'Give a host name like "app.example", without "https://" and a path',
+});
+
+/** The schema of the whole file. */
+export const configSchema = object({
+  $schema: z.string().optional(),
+  mcpServers: z.record(serverName, server, { error: "Give an object of servers by name" })
+    .refine((servers) => Object.keys(servers).length <= MAX_SERVERS, {
+      error: `Give at most ${MAX_SERVERS} servers`,
+    }),
+  separator: nonEmptyString.regex(SEPARATOR, {
+    error: "Give 1 to 8 letters, digits, -, _ and dots",
+  }).optional(),
+  stateless: oneOf(["request", "principal"]).optional(),
+  listWaitMs: integer(1).optional(),
+  toolSearch: boolean.optional(),
+  host: nonEmptyString.optional(),
+  port: integer(0, 65_535).optional(),
+  path: nonEmptyString.regex(/^(?:\/|(?:\/[A-Za-z0-9._~-]+)+)$/, {
+    error: 'Give a path of letters, digits and -._~ that begins with "/"',
+  }).refine((path) => !RESERVED_PATH.test(path), {
+    error: "Give another path: /health, /servers and /.well-known are reserved",
+  }).optional(),
+  publicUrl: httpUrl.optional(),
+  auth: auth.optional(),
+  policy: z.array(
+    object({
+      for: userFilter.optional(),
+      except: userFilter.optional(),
+      servers: serverPolicies,
+    }),
+    { error: "Give a list of rules, each with the servers that it is for" },
+  ).optional(),
+  pins: nonEmptyString.optional(),
+  allowedOrigins: z.array(origin, { error: "Give a list of origins" }).optional(),
+  allowedHosts: z.array(host, { error: "Give a list of host names" })
+    .min(1, { error: "Name at least one host, or leave the key out" }).optional(),
+  rateLimit: object({
+    perSecond: positive,
+    burst: integer(1).optional(),
+    header: nonEmptyString.regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, {
+      error: "Give the name of a header",
+    }).optional(),
+  }).optional(),
+  limits: limits.optional(),
+  sessions: object({ idleMs: integer(1).optional(), absoluteMs: integer(1).optional() }).optional(),
+  requests: object({
+    timeoutMs: integer(0).optional(),
+    maxTimeoutMs: integer(0).optional(),
+    askTimeoutMs: integer(1).optional(),
+  }).optional(),
+  graceMs: integer(0, 600_000).optional(),
+  redis: z.union([
+    redisUrl,
+    object({
+      url: redisUrl,
+      prefix: nonEmptyString.regex(/^[^{}]+$/, { error: "Give a string without braces" })
+        .optional(),
+    }),
+  ], {
+    error: 'Give a URL that begins with "redis://" or "rediss://"',
+  }).optional(),
+  secret: nonEmptyString.min(MIN_SECRET, {
+    error: `Give a secret of ${MIN_SECRET} characters or more`,
+  })
+    .optional(),
+  metrics: z.preprocess(
+    (value) => value === false ? undefined : value,
+    z.unknown().refine((value) => value === undefined || metricsAddress(value) !== undefined, {
+      error: ADDRESS_HELP,
+    }).transform(metricsAddress),
+  ).optional(),
+  audit: z.union([
+    nonEmptyString,
+    object({
+      file: nonEmptyString,
+      maxBytes: integer(4_096).optional(),
+      files: integer(1, 1_000).optional(),
+    }),
+  ], { error: 'Give a file name, or an object with "file"' }).optional(),
+  dashboard: z.union([
+    z.literal(true),
+    object({
+      port: integer(0, 65_535).optional(),
+      token: nonEmptyString.min(MIN_TOKEN, {
+        error: `Give a token of ${MIN_TOKEN} characters or more`,
+      }).optional(),
+    }),
+  ], { error: 'Give true, or an object such as {"port": 8001}' }).optional(),
+  log: oneOf(["json", "text"]).optional(),
+  logLevel: oneOf(LEVELS).optional(),
+}).superRefine((config, context) => {
+  for (const { path, message } of conflicts(config)) {
+    context.addIssue({ code: "custom", path: [...path], message });
+  }
+  // Also when other checks have failed: one run reports everything
+}, { when: ({ value }) => isObject(value) });
+
+/** Finds keys that don't fit each other, in an object whose values may not be checked yet. */
+function conflicts(
+  { mcpServers, separator = "__", redis, secret, auth, publicUrl, policy }: Readonly<
+    Record<string, unknown>
+  >,
+): { path: (string | number)[]; message: string }[] {
+  const found: { path: (string | number)[]; message: string }[] = [];
+  const names = isObject(mcpServers) ? Object.keys(mcpServers) : [];
+  for (const { path, servers } of serversInPolicies(auth, policy)) {
+    for (const name of Object.keys(servers)) {
+      if (name === "*" || names.includes(name)) continue;
+      const meant = suggest(name, names);
+      const hint = meant === undefined
+        ? 'Name a server of the file, or "*"'
+        : `Did you mean "${meant}"?`;
+      found.push({ path: [...path, name], message: `Unknown server. ${hint}` });
+    }
+  }
+  for (const name of isObject(mcpServers) ? Object.keys(mcpServers) : []) {
+    if (typeof separator !== "string" || !SEPARATOR.test(separator)) break;
+    if (!name.includes(separator)) continue;
+    const message = `Leave the separator out of the name, or choose another one: ${separator}`;
+    found.push({ path: ["mcpServers", name], message });
+  }
+  if (redis !== undefined && secret === undefined) {
+    const message = `Give a secret of ${MIN_SECRET} characters or more, the same on all nodes`;
+    found.push({ path: ["secret"], message: `${message}: they sign with it` });
+  }
+  const namesAudience = isObject(auth) && (auth["jwt"] ?? auth["introspection"]) !== undefined;
+  if (namesAudience && publicUrl === undefined) {
+    const message = "Give the URL that clients use, without the path: their tokens name it";
+    found.push({ path: ["publicUrl"], message });
+  }
+  return found;
+}
+
+/** Finds the rules by server in the policies of tokens and of the whole file. */
+function serversInPolicies(
+  auth: unknown,
+  policy: unknown,
+): { path: (string | number)[]; servers: object }[] {
+  const tokens = isObject(auth) && Array.isArray(auth["tokens"]) ? auth["tokens"] : [];
+  const rules = Array.isArray(policy) ? policy : [];
+  return [
+    ...tokens.map((given: unknown, at) => ({
+      path: ["auth", "tokens", at, "policy"],
+      servers: isObject(given) ? given["policy"] : undefined,
+    })),
+    ...rules.map((given: unknown, at) => ({
+      path: ["policy", at, "servers"],
+      servers: isObject(given) ? given["servers"] : undefined,
+    })),
+  ].flatMap(({ path, servers }) => isObject(servers) ? [{ path, servers }] : []);
+}
+
+/** The keys that a configuration may have. */
+export const CONFIG_KEYS: readonly string[] = Object.keys(configSchema.shape);
+
+/** A checked configuration. */
+export type Config = z.output<typeof configSchema>;
+
+/** The rules for one server. */
+export type ServerPolicy = false | z.output<typeof serverRules>;
+
+/** One server of a configuration. */
+export type ServerEntry = z.output<typeof programServer> | z.output<typeof httpServer>;

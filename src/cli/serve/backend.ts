@@ -1,0 +1,39 @@
+/**
+ * Creates the gateway and its upstreams from a configuration.
+ *
+ * @module
+ */
+import {
+  type Gateway,
+  gateway,
+  type GatewayOptions,
+  http,
+  lazy,
+  stdio,
+  type Upstream,
+} from "../../gateway/mod.ts";
+import type { ServerEntry } from "../config/schema.ts";
+
+/** Creates a gateway and its upstreams. Tests have one without processes and networks. */
+export interface Backend {
+  gateway(options: GatewayOptions): Gateway;
+  /** Throws a `TypeError` for a server that can't be reached as configured. */
+  upstream(entry: ServerEntry): Upstream;
+}
+
+/** The backend with real programs and connections. */
+export const backend: Backend = {
+  gateway,
+  upstream(entry) {
+    const {
+      type: _type,
+      disabled: _disabled,
+      policy: _policy,
+      lists,
+      toolSearch: _search,
+      ...options
+    } = entry;
+    const upstream = "url" in options ? http(options) : stdio(options);
+    return lists === "lazy" ? lazy(upstream) : upstream;
+  },
+};

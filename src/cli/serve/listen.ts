@@ -1,0 +1,41 @@
+/**
+ * Listens with `node:http`, which Deno, Bun and Node all have, so that clients' addresses, slow readers
+ * and shutdown work the same on each.
+ *
+ * @module
+ */
+import { listenError } from "../../adapters/listen_error.ts";
+import type { Listener, ListenInit } from "../../adapters/running_server.ts";
+import { listen as listenNode } from "../../adapters/node_server.ts";
+import { CliError } from "../errors.ts";
+
+/** A listener that stops within a bounded time. */
+export type BoundListener = Pick<Listener, "port" | "stop">;
+
+/** Time for the last responses to be sent, in milliseconds. */
+const LINGER_MS = 400;
+
+/**
+ * Listens on an address.
+ *
+ * @param options The options of the command that set the address, for errors
+ * @throws {CliError} If it can't, with what to do
+ */
+export async function listen(
+  init: ListenInit,
+  options: { readonly port?: string; readonly hostname?: string } = {},
+): Promise<BoundListener> {
+  const { port, stop, kill } = await listenNode(init).catch((cause: unknown) => {
+    const { port = "--port", hostname = "--host" } = options;
+    const { message } = listenError(cause, init, { port, hostname });
+    throw new CliError(message, undefined, { cause });
+  });
+  return {
+    port,
+    async stop() {
+      const timer = setTimeout(kill, LINGER_MS);
+      await stop();
+      clearTimeout(timer);
+    },
+  };
+}

@@ -1,0 +1,34 @@
+/**
+ * Creates the rate limiter of the endpoints from a configuration.
+ *
+ * @module
+ */
+import type { HttpBindings } from "@hono/node-server";
+import { addressKey } from "../../http/gates/address_key.ts";
+import { tokenBucket } from "../../http/gates/token_bucket.ts";
+import type { RateLimiter } from "../../http/gates/rate_limit.ts";
+import type { Config } from "../config/schema.ts";
+
+/** The context of a handler: Hono's context of a request of `node:http`. */
+interface Context {
+  readonly env: Pick<HttpBindings, "incoming">;
+}
+
+/**
+ * Creates a limiter that counts by the address of the connection, or by the last entry of a header, which
+ * is the one that the nearest proxy wrote.
+ */
+export function rateLimiter(config: NonNullable<Config["rateLimit"]>): RateLimiter {
+  const { perSecond, burst, header } = config;
+  return tokenBucket({
+    perSecond,
+    ...burst !== undefined && { burst },
+    key(request, context) {
+      const value = header === undefined ? undefined : request.headers.get(header);
+      const last = value?.split(",").at(-1)?.trim();
+      // The endpoints pass no other context
+      const { env: { incoming } } = context as Context;
+      return addressKey(last || incoming.socket.remoteAddress || "unknown");
+    },
+  });
+}

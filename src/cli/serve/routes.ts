@@ -1,0 +1,190 @@
+/**
+ * Routes requests by path: to all servers together, to one server, to the health check and to the
+ * metadata of the endpoints.
+ *
+ * @module
+ */
+import { type Context, Hono } from "hono";
+import { mcp } from "../../adapters/hono.ts";
+import { internalError } from "../../adapters/error_responses.ts";
+import { pathOf, wrongPath } from "../../http/gates/path.ts";
+import { respond } from "../../http/respond.ts";
+import { createMcpHandler } from "../../handler/handler.ts";
+import type { McpHandler, McpHandlerOptions } from "../../handler/types.ts";
+import type { McpEvent } from "../../protocol/events.ts";
+import type { Authenticate } from "../../auth/mod.ts";
+import type { GatewayPolicy } from "../../gateway/mod.ts";
+import { Policies } from "../../gateway/policy/policies.ts";
+import { ANONYMOUS, type Dispatcher, type Principal } from "../../protocol/exchange.ts";
+import { unknownServer } from "./unknown_server.ts";
+
+/** The path of a single server's endpoint, before its name. */
+export const SERVERS_PATH = "/servers/";
+/** The path of the health check. */
+export const HEALTH_PATH = "/health";
+
+const WELL_KNOWN = "/.well-known/oauth-protected-resource";
+
+/** The dispatchers behind the endpoints. */
+export interface Servers {
+  /** All servers as one. */
+  readonly all: Dispatcher;
+  /** Returns the names of the servers. */
+  names(): readonly string[];
+  /** Returns a single server. */
+  only(name: string): Dispatcher;
+}
+
+/** Options for {@linkcode Routes}. */
+export interface RoutesInit {
+  readonly servers: Servers;
+  /** The path of the endpoint for all servers together. */
+  readonly path: string;
+  /** Returns the options of a server's endpoint, or without a name those of all servers together. */
+  options(name: string | undefined): McpHandlerOptions;
+  /** Returns the metadata of a server's endpoint, whether the server exists or not. */
+  resource(name: string): McpHandlerOptions["resource"];
+  readonly report: (event: McpEvent) => void;
+  /** Who may use which server: one that is denied as a whole is as one that doesn't exist. */
+  readonly policy?: GatewayPolicy | undefined;
+  /** Returns the sender of a request; everybody is the same without it. */
+  readonly authenticate?: Authenticate | undefined;
+  /**
+   * Called with each endpoint that is made, and the server's name.
+   *
+   * @returns A function to call when the endpoint is closed before the others
+   */
+  watch?(handler: McpHandler, name: string | undefined): (() => void) | undefined;
+}
+
+/** Returns the name of the server that a path asks for, or `undefined` for any other path. */
+export function serverNameIn(path: string): string | undefined {
+  const [, name] = SINGLE.exec(path) ?? [];
+  if (name === undefined) return undefined;
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name;
+  }
+}
+
+const SINGLE = new RegExp(`^${SERVERS_PATH}([^/]+)/?$`);
+
+/** The endpoints by path. That of a single server is made by its first request. */
+export class Routes {
+  readonly #init: RoutesInit;
+  readonly #app = new Hono({ strict: false });
+  readonly #whole: McpHandler;
+  readonly #wholeResource: McpHandlerOptions["resource"];
+  /** At most one for each server. */
+  readonly #single = new Map<string, McpHandler>();
+  readonly #unwatch = new Map<string, () => void>();
+  /** The endpoint of all servers that don't exist. */
+  readonly #unknown: McpHandler;
+  readonly #policies: Policies;
+  #closed: Promise<void> | undefined;
+
+  constructor(init: RoutesInit) {
+    this.#init = init;
+    this.#policies = new Policies(init.policy);
+    const { servers, path, options } = init;
+    const whole = options(undefined);
+    this.#wholeResource = whole.resource;
+    this.#whole = createMcpHandler(servers.all, { ...whole, path, healthPath: HEALTH_PATH });
+    init.watch?.(this.#whole, undefined);
+    this.#unknown = unknownServer({
+      options: { ...whole, onEvent: init.report },
+      nameIn: serverNameIn,
+      resource: (name) => init.resource(name),
+    });
+    const app = this.#app;
+    app.all(path, mcp(this.#whole));
+    app.get(HEALTH_PATH, mcp(this.#whole));
+    app.all(`${SERVERS_PATH}:name`, (c) => this.#serveOne(c));
+    app.all(WELL_KNOWN, (c) => this.#describe(c.req.raw));
+    app.all(`${WELL_KNOWN}/*`, (c) => this.#describe(c.req.raw));
+    app.notFound(() => this.#notFound());
+    app.onError((error) => {
+      init.report({ type: "error", during: "answering a request", error });
+      return internalError();
+    });
+  }
+
+  /** Answers a request. */
+  readonly fetch = async (request: Request, context?: unknown): Promise<Response> => {
+    return await this.#app.fetch(request, context);
+  };
+
+  /** Closes the endpoint of a server that was removed. */
+  async drop(name: string): Promise<void> {
+    const handler = this.#single.get(name);
+    this.#single.delete(name);
+    this.#unwatch.get(name)?.();
+    this.#unwatch.delete(name);
+    await handler?.close({ graceMs: 0 });
+  }
+
+  /** Replaces the policy. */
+  setPolicy(policy: GatewayPolicy | undefined): void {
+    this.#policies.set(policy);
+  }
+
+  /** The number of calls that are running at all endpoints. */
+  get running(): number {
+    return [this.#whole, ...this.#single.values()]
+      .reduce((sum, handler) => sum + handler.stats().requests, 0);
+  }
+
+  /** Closes every endpoint. Running calls may finish for `graceMs` milliseconds. Safe to call twice. */
+  close(graceMs: number): Promise<void> {
+    const all = [this.#whole, this.#unknown, ...this.#single.values()];
+    return this.#closed ??= Promise.all(all.map((handler) => handler.close({ graceMs })))
+      .then(() => {});
+  }
+
+  async #serveOne(c: Context): Promise<Response> {
+    const name = serverNameIn(pathOf(c.req.raw.url)) ?? "";
+    const isDenied = this.#policies.mayWithhold(name) && await this.#isDenied(name, c);
+    return await mcp(isDenied ? this.#unknown : this.#handlerOf(name) ?? this.#unknown)(c);
+  }
+
+  /** Tells whether the sender of a request may use nothing of a server. */
+  async #isDenied(name: string, c: Context): Promise<boolean> {
+    const { authenticate } = this.#init;
+    let principal: Principal | null | undefined;
+    try {
+      principal = authenticate === undefined ? ANONYMOUS : await authenticate(c.req.raw, c);
+    } catch {
+      // The endpoint refuses it
+    }
+    return principal ? this.#policies.rulesOf(principal, name)?.isClosed === true : false;
+  }
+
+  #handlerOf(name: string): McpHandler | undefined {
+    const { servers, options } = this.#init;
+    if (!servers.names().includes(name)) return undefined;
+    const known = this.#single.get(name);
+    if (known !== undefined || this.#closed !== undefined) return known;
+    const handler = createMcpHandler(servers.only(name), options(name));
+    this.#single.set(name, handler);
+    const unwatch = this.#init.watch?.(handler, name);
+    if (unwatch !== undefined) this.#unwatch.set(name, unwatch);
+    return handler;
+  }
+
+  /**
+   * Answers with the metadata of the endpoint that a well-known path belongs to. It has nothing secret, so
+   * each server has it, whether it exists or not.
+   */
+  #describe(request: Request): Response {
+    const name = serverNameIn(pathOf(request.url).slice(WELL_KNOWN.length));
+    const resource = name === undefined ? this.#wholeResource : this.#init.resource(name);
+    return resource?.respond(request) ?? this.#notFound();
+  }
+
+  #notFound(): Response {
+    const refused = wrongPath(this.#init.path);
+    this.#init.report({ type: "refused", status: refused.status, reason: refused.reason });
+    return respond(refused);
+  }
+}

@@ -1,0 +1,228 @@
+/**
+ * Runs `mooring serve`, from its options to the end of the server.
+ *
+ * @module
+ */
+import { isLoopback } from "../../adapters/serve_options.ts";
+import { onStopSignals } from "../../adapters/stop_signals.ts";
+import { systemClock } from "../../internal/clock.ts";
+import { openAudit } from "./audit.ts";
+import { backend } from "./backend.ts";
+import { banner, dashboardText } from "./banner.ts";
+import { readConfig } from "../config/config.ts";
+import { ONLY, type ServeOptions } from "../config/serve_options.ts";
+import type { Config } from "../config/schema.ts";
+import { configSource } from "../config/source.ts";
+import { ExitCode, messageOf } from "../errors.ts";
+import type { Io } from "../io.ts";
+import { type Log, makeLog } from "../log.ts";
+import type { Metrics } from "../../telemetry/metrics.ts";
+import { loadMetrics, type MetricsListener, serveMetrics } from "./metrics.ts";
+import { Reloader } from "./reload.ts";
+import { Server } from "./server.ts";
+import { enabledServers, type Settings, settingsOf } from "../config/settings.ts";
+import { openStores } from "./stores.ts";
+import { tryServers } from "../check/trial.ts";
+import { logWarnings } from "./warnings.ts";
+
+/** Time to end within after the grace period, in milliseconds. */
+const END_MS = 15_000;
+
+/**
+ * Serves until a signal stops it.
+ *
+ * @throws {CliError} If the server can't start
+ */
+export async function serve(given: ServeOptions, io: Io): Promise<ExitCode> {
+  const { file, text, parse } = await configSource("mooring serve", given, io);
+  const { config, warnings } = parse(text);
+  const settings = settingsOf({
+    config,
+    alone: file === undefined ? ONLY : undefined,
+    noAuth: given.auth === false,
+  });
+  const log = logOf(config, io);
+  logWarnings(warnings, log);
+  const audit = await openAudit(config, log);
+  const stores = await openStores(config, log).catch(async (error) => {
+    await audit?.close();
+    throw error;
+  });
+  const metrics = await startMetrics(config, log).catch(async (error) => {
+    await stores?.close();
+    await audit?.close();
+    throw error;
+  });
+  const init = {
+    ...{ settings, backend, stores, log, redact: io.secrets.redact },
+    ...{ audit: audit?.trail, metrics: metrics?.metrics },
+  };
+  const server = await Server.start(init).catch(async (error) => {
+    await metrics?.listener.stop();
+    await stores?.close();
+    await audit?.close();
+    throw error;
+  });
+  const reloader = file === undefined ? undefined : new Reloader({
+    file,
+    read: () => readConfig(file),
+    apply: async (text) => {
+      const { config, warnings } = parse(text);
+      logWarnings(warnings, log);
+      await server.apply(config);
+    },
+    log,
+    clock: systemClock,
+  }, text);
+  reloader?.watch();
+  const ignore = (reloader ?? audit) && io.onSignal(["SIGHUP"], () => {
+    audit?.reopen();
+    void reloader?.now();
+  });
+  const signals = stopSignals(io);
+  announce(server, settings, io, log);
+  const trials = tryPrograms(config, log);
+  await signals.first;
+  trials.stop();
+  log("info", "stopping", { message: drainText(server.running, settings.graceMs) });
+  ignore?.();
+  await reloader?.close();
+  const code = await end(server, settings, signals.second, log);
+  // Last, so that a scrape shows how the server drains
+  await metrics?.listener.stop();
+  await audit?.close();
+  return code;
+}
+
+/**
+ * Listens for scrapes, if the configuration asks for metrics.
+ *
+ * @throws {CliError} If it can't listen on the address
+ */
+async function startMetrics(
+  { metrics: address }: Config,
+  log: Log,
+): Promise<{ readonly metrics: Metrics; readonly listener: MetricsListener } | undefined> {
+  if (address === undefined) return undefined;
+  const metrics = await loadMetrics();
+  const failed = (error: unknown): void => {
+    log("error", "error", { during: "serving metrics", message: messageOf(error) });
+  };
+  const listener = await serveMetrics(address, metrics, failed);
+  log("info", "metrics", { scrape: listener.url });
+  if (!isLoopback(address.hostname)) {
+    const message = "Everybody who reaches the address of the metrics may read them";
+    log("warn", "metrics", { message });
+  }
+  return { metrics, listener };
+}
+
+/**
+ * Starts each program once, and logs which of them don't work: whoever starts the server hears of it before
+ * a client does. Servers that have a URL are left out: they may need headers of the client.
+ */
+function tryPrograms(config: Config, log: Log): { stop(): void } {
+  const stopped = new AbortController();
+  void tryServers({
+    servers: [...enabledServers(config)].filter(([, entry]) => !("url" in entry)),
+    backend,
+    signal: stopped.signal,
+    report({ name, ok, text }) {
+      if (ok) log("debug", "program-works", { server: name, found: text });
+      else log("error", "program-failed", { message: text, server: name });
+    },
+  });
+  return { stop: () => stopped.abort() };
+}
+
+/** Says what is waited for after a signal to stop. */
+function drainText(running: number, graceMs: number): string {
+  if (running === 0) return "Stopping: no calls are running. Press Ctrl-C again to stop at once";
+  const calls = running === 1 ? "1 call" : `${running} calls`;
+  const seconds = Math.ceil(graceMs / 1_000);
+  return `Draining: waiting up to ${seconds} s for ${calls}. Press Ctrl-C again to stop at once`;
+}
+
+/** Creates the log of a configuration, on stderr. */
+export function logOf({ log, logLevel = "info" }: Config, io: Io): Log {
+  const { color, err: sink, secrets: { redact } } = io;
+  return makeLog({
+    format: logFormat({ log }, io),
+    level: logLevel,
+    color,
+    sink,
+    redact,
+    now: Date.now,
+  });
+}
+
+function logFormat({ log }: Pick<Config, "log">, { terminal }: Io): "json" | "text" {
+  return log ?? (terminal ? "text" : "json");
+}
+
+function announce(server: Server, { config, host }: Settings, io: Io, log: Log): void {
+  const { url, base } = server;
+  const names = server.names();
+  log("info", "listening", { url, servers: names });
+  if (names.length === 0) {
+    log("warn", "no-servers", { message: "Add a server to mcpServers: there is none to serve" });
+  }
+  if (config.auth === undefined) {
+    const [level, message] = isLoopback(host)
+      ? ["info", "Everybody on this machine may call"] as const
+      : ["warn", "Everybody who reaches the address may call"] as const;
+    log(level, "anonymous", { message });
+  }
+  const { dashboard } = server;
+  if (dashboard !== undefined) {
+    log("info", "dashboard", { url: dashboard.url });
+    // Not in the log: a link is a secret until it was used
+    io.out.write(dashboardText(dashboard.link(), dashboard.link()));
+  }
+  if (logFormat(config, io) === "json") return;
+  io.out.write(banner({ url, base, names, tokens: config.auth?.tokens !== undefined }));
+}
+
+/** The first and the second signal to stop. */
+interface StopSignals {
+  readonly first: Promise<void>;
+  readonly second: Promise<void>;
+}
+
+/** Listens from now on: between the two the runtime must not end the process on a signal. */
+function stopSignals(io: Io): StopSignals {
+  const first = Promise.withResolvers<void>();
+  const second = Promise.withResolvers<void>();
+  onStopSignals({
+    listen: (listener) => io.onSignal(["SIGINT", "SIGTERM"], listener),
+    clock: systemClock,
+    stop: first.resolve,
+    force: second.resolve,
+  });
+  return { first: first.promise, second: second.promise };
+}
+
+/** Closes the server, but waits neither after a second signal nor for longer than {@linkcode END_MS}. */
+async function end(
+  server: Server,
+  { graceMs }: Settings,
+  secondSignal: Promise<void>,
+  log: Log,
+): Promise<ExitCode> {
+  const { promise, resolve } = Promise.withResolvers<ExitCode>();
+  secondSignal.then(() => resolve(ExitCode.Failed));
+  const late = setTimeout(() => {
+    log("error", "stopping", { message: "Something doesn't end: stopping without it" });
+    resolve(ExitCode.Failed);
+  }, graceMs + END_MS);
+  server.close().then(() => {
+    log("info", "stopped", { message: "Stopped: everything has ended" });
+    resolve(ExitCode.Ok);
+  }, (error: unknown) => {
+    log("error", "error", { during: "stopping", message: messageOf(error) });
+    resolve(ExitCode.Failed);
+  });
+  const code = await promise;
+  clearTimeout(late);
+  return code;
+}

@@ -1,0 +1,322 @@
+/**
+ * Runs the server: the gateway, its endpoints and the listener.
+ *
+ * @module
+ */
+import { endpointUrl } from "../../adapters/serve_options.ts";
+import { pathOf } from "../../http/gates/path.ts";
+import type { AuditTrail } from "../../audit/types.ts";
+import type { Gateway } from "../../gateway/mod.ts";
+import type { McpHandlerOptions } from "../../handler/types.ts";
+import type { McpEvent } from "../../protocol/events.ts";
+import type { Dispatcher } from "../../protocol/exchange.ts";
+import { authOf } from "./auth.ts";
+import type { Metrics } from "../../telemetry/metrics.ts";
+import type { Backend } from "./backend.ts";
+import type { Config } from "../config/schema.ts";
+import { messageOf } from "../errors.ts";
+import { type BoundListener, listen } from "./listen.ts";
+import { ALL, eventLogger, type Log } from "../log.ts";
+import { DashboardServer } from "./dashboard.ts";
+import { policyOf, policyText } from "../config/policy.ts";
+import { rateLimiter } from "./rate_limit.ts";
+import type { Redact } from "../redact.ts";
+import { changesBetween } from "./reload.ts";
+import { Routes, serverNameIn, SERVERS_PATH } from "./routes.ts";
+import { enabledServers, type Settings } from "../config/settings.ts";
+import type { Stores } from "./stores.ts";
+import { VERSION } from "../version.ts";
+
+/** Options for {@linkcode Server}. */
+export interface ServerInit {
+  readonly settings: Settings;
+  readonly backend: Backend;
+  readonly stores: Stores | undefined;
+  readonly audit?: AuditTrail | undefined;
+  readonly log: Log;
+  /** Counts what happens, if metrics are served. */
+  readonly metrics?: Metrics | undefined;
+  /** Takes secrets out of what operators see. */
+  readonly redact?: Redact;
+}
+
+/** The configuration that is applied. */
+interface Applied {
+  config: Config;
+}
+
+/** A running server. */
+export class Server {
+  /** The URL of the endpoint for all servers together. */
+  readonly url: string;
+  /** The same URL without a path. */
+  readonly base: string;
+  readonly #init: ServerInit;
+  readonly #gateway: Gateway;
+  readonly #routes: Routes;
+  readonly #listener: BoundListener;
+  /** The dashboard, if there is one. */
+  readonly dashboard: DashboardServer | undefined;
+  readonly #applied: Applied;
+  /** The text of the policy that is applied. */
+  #policyText: string;
+  #closed: Promise<void> | undefined;
+
+  private constructor(
+    init: ServerInit,
+    gateway: Gateway,
+    routes: Routes,
+    listener: BoundListener,
+    dashboard: DashboardServer | undefined,
+    applied: Applied,
+  ) {
+    this.dashboard = dashboard;
+    const { config, host, path } = init.settings;
+    this.#init = init;
+    this.#applied = applied;
+    this.#policyText = policyText(config);
+    this.#gateway = gateway;
+    this.#routes = routes;
+    this.#listener = listener;
+    this.base = config.publicUrl?.replace(/\/$/, "") ?? endpointUrl(host, listener.port, "");
+    this.url = `${this.base}${path}`;
+  }
+
+  /**
+   * Starts a server.
+   *
+   * @throws {CliError} If it can't listen on the address
+   */
+  static async start(init: ServerInit): Promise<Server> {
+    const { settings, log } = init;
+    const gateway = gatewayOf(settings.config, init.backend, init.metrics);
+    init.metrics?.watch({ gateway });
+    const applied: Applied = { config: settings.config };
+    let dashboard: DashboardServer | undefined;
+    let routes: Routes | undefined;
+    const failed = (error: unknown): void => {
+      log("error", "error", { during: "serving", message: messageOf(error) });
+    };
+    try {
+      const { host, port, config } = settings;
+      if (config.dashboard !== undefined) {
+        const { redact = (text) => text } = init;
+        const { audit } = init;
+        dashboard = await DashboardServer.start({
+          config: config.dashboard,
+          ...{ port, redact, log, audit },
+        });
+      }
+      routes = routesOf(init, gateway, dashboard, applied);
+      const listener = await listen({ hostname: host, port, fetch: routes.fetch, failed });
+      return new Server(init, gateway, routes, listener, dashboard, applied);
+    } catch (error) {
+      await dashboard?.close();
+      await routes?.close(0);
+      await gateway.close();
+      throw error;
+    }
+  }
+
+  /** Returns the names of the servers. */
+  names(): readonly string[] {
+    return this.#gateway.names();
+  }
+
+  /** The number of calls that are running. */
+  get running(): number {
+    return this.#routes.running;
+  }
+
+  /**
+   * Applies the servers of a new configuration. Changes of anything else need a restart, and are logged.
+   *
+   * @throws {TypeError} If a server can't be reached as configured; nothing has changed then
+   * @throws {CliError} If the file of pins can't be read; nothing has changed then
+   */
+  async apply(config: Config): Promise<void> {
+    const { backend, log } = this.#init;
+    const before = this.#applied.config;
+    const { set, removed, restart } = changesBetween(before, config);
+    const upstreams = [...set].map(([name, entry]) => [name, backend.upstream(entry)] as const);
+    // Keys that need a restart keep their old values, so that the next change logs them again
+    const after = withApplied(before, config);
+    const text = policyText(after);
+    // Before what it is about
+    if (text !== this.#policyText) this.#setPolicy(after);
+    this.#policyText = text;
+    this.#applied.config = after;
+    const offersOther = [...set].flatMap(([name, { toolSearch }]) =>
+      before.mcpServers[name]?.toolSearch === toolSearch ? [] : [name]
+    );
+    const done = [
+      // The next request makes it again
+      ...offersOther.map((name) => this.#routes.drop(name)),
+      ...removed.flatMap((name) => [this.#gateway.remove(name), this.#routes.drop(name)]),
+      ...upstreams.map(([name, upstream]) => this.#gateway.set(name, upstream)),
+    ];
+    if (restart.length > 0) {
+      log("warn", "restart-needed", { message: "Restart to apply these keys", keys: restart });
+    }
+    await Promise.all(done);
+    log("info", "reloaded", { set: [...set.keys()], removed });
+  }
+
+  #setPolicy(config: Config): void {
+    const policy = policyOf(config);
+    this.#gateway.setPolicy(policy);
+    this.#routes.setPolicy(policy);
+  }
+
+  /** Lets running calls finish within the grace period, then ends everything. Safe to call twice. */
+  close(): Promise<void> {
+    return this.#closed ??= this.#drain();
+  }
+
+  async #drain(): Promise<void> {
+    await this.#routes.close(this.#init.settings.graceMs);
+    await this.dashboard?.close();
+    await this.#listener.stop();
+    await this.#gateway.close();
+    await this.#init.stores?.close();
+  }
+}
+
+/** The keys of `limits` that the gateway has; the others are of the endpoints. */
+const GATEWAY_LIMITS = [
+  "upstreamSessions",
+  "upstreamSessionsPerPrincipal",
+  "programs",
+  "programsPerPrincipal",
+] as const;
+
+/** Returns a configuration with those keys of another one that are applied without a restart. */
+export function withApplied(
+  { policy: _policy, pins: _pins, ...before }: Config,
+  { mcpServers, policy, pins }: Config,
+): Config {
+  return {
+    ...before,
+    mcpServers,
+    ...policy !== undefined && { policy },
+    ...pins !== undefined && { pins },
+  };
+}
+
+/**
+ * Creates the gateway of a configuration.
+ *
+ * @throws {CliError} If the file of pins can't be read
+ */
+export function gatewayOf(
+  config: Config,
+  backend: Backend,
+  metrics?: ServerInit["metrics"],
+): Gateway {
+  const { separator, stateless, requests, listWaitMs, limits } = config;
+  const upstreams = Object.fromEntries(
+    [...enabledServers(config)].map(([name, entry]) => [name, backend.upstream(entry)]),
+  );
+  const policy = policyOf(config);
+  return backend.gateway({
+    upstreams,
+    ...policy !== undefined && { policy },
+    info: { name: "mooring", version: VERSION },
+    ...separator !== undefined && { separator },
+    ...stateless !== undefined && { stateless },
+    ...listWaitMs !== undefined && { listWaitMs },
+    ...limits !== undefined && { limits: pick(limits, GATEWAY_LIMITS) },
+    ...requests?.askTimeoutMs !== undefined && { askTimeoutMs: requests.askTimeoutMs },
+    ...metrics !== undefined && { middleware: [metrics.upstream] },
+  });
+}
+
+/** Returns all servers as one, or one of them, as its endpoint offers it. */
+export function viewOf(gateway: Gateway, config: Config, only: string | undefined): Dispatcher {
+  if (only === undefined) return gateway.view({ toolSearch: config.toolSearch === true });
+  return gateway.view({ only, toolSearch: config.mcpServers[only]?.toolSearch === true });
+}
+
+function routesOf(
+  { settings, stores, audit, metrics, log }: ServerInit,
+  gateway: Gateway,
+  dashboard: DashboardServer | undefined,
+  applied: Applied,
+): Routes {
+  const { config, allowedHosts, path, alone } = settings;
+  const { rateLimit, secret } = config;
+  const shared: McpHandlerOptions = {
+    ...pick(config, ["allowedOrigins", "limits", "sessions"]),
+    ...allowedHosts !== undefined && { allowedHosts },
+    ...rateLimit !== undefined && { rateLimit: rateLimiter(rateLimit) },
+    requests: { ...config.requests, ...secret !== undefined && { stateKeys: [secret] } },
+  };
+  const failed = (error: unknown): void => {
+    log("error", "error", { during: "fetching keys", message: messageOf(error) });
+  };
+  // Only configurations with a public URL use it
+  const base = config.publicUrl?.replace(/\/$/, "") ?? "http://localhost";
+  const urlOf = (name: string | undefined): string =>
+    `${base}${name === undefined ? path : SERVERS_PATH + encodeURIComponent(name)}`;
+  const { authenticate, resource } = authOf(
+    config.auth,
+    ({ url }) => urlOf(serverNameIn(pathOf(url))),
+    failed,
+  );
+  const counted = (logged: (event: McpEvent) => void) => both(logged, metrics?.onEvent);
+  return new Routes({
+    servers: {
+      all: viewOf(gateway, config, alone),
+      names: () => gateway.names(),
+      only: (name) => viewOf(gateway, applied.config, name),
+    },
+    path,
+    options: (name) => ({
+      ...shared,
+      ...authenticate !== undefined && { authenticate },
+      resource: resource(urlOf(name)),
+      ...stores !== undefined && { store: stores.store(name) },
+      // Where there is one server only, both of its paths have the same upstream
+      onEvent: both(
+        counted(
+          eventLogger(log, name ?? ALL, { upstreams: name === undefined || name !== alone }),
+        ),
+        audit?.onEvent,
+      ),
+    }),
+    resource: (name) => resource(urlOf(name)),
+    report: counted(eventLogger(log, ALL)),
+    policy: policyOf(config),
+    authenticate,
+    watch: (handler, name) => {
+      const unwatch = metrics?.watch({ handler, endpoint: name ?? ALL });
+      const served = name === undefined ? path : `${SERVERS_PATH}${name}`;
+      dashboard?.add(served, handler);
+      return () => {
+        unwatch?.();
+        void dashboard?.remove(served);
+      };
+    },
+  });
+}
+
+/** Returns a function that passes events to one function, and to another one if there is one. */
+function both(
+  first: (event: McpEvent) => void,
+  second: ((event: McpEvent) => void) | undefined,
+): (event: McpEvent) => void {
+  if (second === undefined) return first;
+  return (event) => {
+    // The trail is first: what the log does with the event must not keep it out.
+    second(event);
+    first(event);
+  };
+}
+
+/** Returns some keys of an object, without those that it doesn't have. */
+export function pick<T extends object, K extends keyof T>(from: T, keys: readonly K[]): Pick<T, K> {
+  return Object.fromEntries(
+    keys.filter((key) => from[key] !== undefined).map((key) => [key, from[key]]),
+    // They are the keys of K
+  ) as Pick<T, K>;
+}

@@ -1,0 +1,124 @@
+/**
+ * Holds what `mooring top` knows: the tables that the dashboard sends.
+ *
+ * @module
+ */
+import type { CallRow, SessionRow, Tables } from "../../dashboard/mod.ts";
+import type { Changes } from "./client.ts";
+import { printable } from "../log.ts";
+
+type TableName = keyof Tables;
+
+const TABLES: readonly TableName[] = [
+  "nodes",
+  "sessions",
+  "calls",
+  "streams",
+  "refusals",
+  "tools",
+  "upstreams",
+  "limits",
+  "acts",
+];
+
+/** The state of all nodes, as the dashboard sends it. */
+export class TopState {
+  readonly #tables = new Map<TableName, Map<string, { readonly key: string }>>();
+  /** The server's time, in milliseconds since the epoch; 0 before the first change. */
+  at = 0;
+  omitted = 0;
+  /** A text that rows must contain. */
+  filter = "";
+  #count = 0;
+  /** The calls that ended in the last second. */
+  rate = 0;
+
+  /** Creates an empty state. */
+  constructor() {
+    for (const name of TABLES) this.#tables.set(name, new Map());
+  }
+
+  /** Applies a change. */
+  apply({ at, omitted, reset, set, del }: Changes): void {
+    for (const name of TABLES) {
+      const table = this.#table(name);
+      if (reset) table.clear();
+      for (const key of del[name] ?? []) table.delete(key);
+      for (const row of set[name] ?? []) table.set(row.key, row);
+    }
+    const count = this.rows("tools").reduce((sum, { count }) => sum + count, 0);
+    const seconds = (at - this.at) / 1_000;
+    this.rate = this.at === 0 || seconds <= 0 ? 0 : Math.max(0, (count - this.#count) / seconds);
+    this.#count = count;
+    this.at = at;
+    this.omitted = omitted;
+  }
+
+  /** Returns the rows of a table. */
+  rows<T extends TableName>(name: T): Tables[T] {
+    // A table has the rows of its own kind only.
+    return [...this.#table(name).values()] as unknown as Tables[T];
+  }
+
+  /** Returns the rows that have the filter's text. */
+  passing<T extends TableName>(name: T): Tables[T] {
+    const wanted = this.filter.toLowerCase();
+    if (wanted === "") return this.rows(name);
+    const rows = this.rows(name) as readonly { readonly key: string }[];
+    return rows.filter((row) => {
+      const { principal, tool, upstream, node, nodes, client } = row as Partial<
+        CallRow & SessionRow
+      >;
+      return [principal, tool, upstream, node, client, ...nodes ?? []].some((text) =>
+        text?.toLowerCase().includes(wanted)
+      );
+    }) as unknown as Tables[T];
+  }
+
+  /** Says in a few words how the nodes are. */
+  get status(): { readonly level: "ok" | "warn" | "bad"; readonly text: string } {
+    const nodes = this.rows("nodes");
+    const names = (
+      state: string,
+    ) => [...new Set(nodes.filter((row) => row.state === state).map(({ node }) => node))];
+    const lost = names("lost");
+    if (lost.length > 0) return { level: "bad", text: `lost: ${lost.map(printable).join(", ")}` };
+    const draining = names("draining");
+    if (draining.length > 0) {
+      const calls = nodes.reduce(
+        (sum, row) => sum + (row.state === "draining" ? row.calls : 0),
+        0,
+      );
+      return { level: "warn", text: `draining ${draining.length}: ${calls} calls left` };
+    }
+    const failing = this.rows("upstreams").filter(({ health }) => health === "failing");
+    if (failing.length > 0) {
+      return { level: "warn", text: `failing: ${printable(failing[0]?.upstream ?? "")}` };
+    }
+    return { level: "ok", text: "healthy" };
+  }
+
+  /** Counts what there is, in one line. */
+  get totals(): string {
+    const nodes = new Set(this.rows("nodes").map(({ node }) => node)).size;
+    const parts = [
+      count(nodes, "node"),
+      count(this.rows("sessions").length, "session"),
+      count(this.rows("calls").length, "call"),
+      count(this.rows("streams").length, "stream"),
+      `${this.rate.toFixed(this.rate < 10 ? 1 : 0)} calls/s`,
+    ];
+    if (this.omitted > 0) parts.push(`${this.omitted} rows left out`);
+    return parts.join(" · ");
+  }
+
+  #table(name: TableName): Map<string, { readonly key: string }> {
+    const table = this.#tables.get(name);
+    if (table === undefined) throw new TypeError(`There is no such table: ${name}`);
+    return table;
+  }
+}
+
+function count(number: number, what: string): string {
+  return `${number} ${what}${number === 1 ? "" : "s"}`;
+}

@@ -1,0 +1,393 @@
+/**
+ * Registers tools, and answers `tools/list` and `tools/call` (2025-11-25, Tools).
+ *
+ * @module
+ */
+import { quote } from "../../internal/quote.ts";
+import { isPromise, type MaybePromise, then } from "../../internal/types.ts";
+import type { Icon } from "../../protocol/content.ts";
+import { toolResultFor } from "../../protocol/downgrade.ts";
+import type { Exchange } from "../../protocol/exchange.ts";
+import type { JsonObject } from "../../protocol/jsonrpc.ts";
+import { wrapsOutput } from "../../protocol/output_schema.ts";
+import type { ToolAnnotations } from "../../protocol/shapes.ts";
+import { unknownTool } from "../../protocol/unknown.ts";
+import { checkScopes } from "../../auth/scopes.ts";
+import { type Approval, isApproved } from "../questions/approval.ts";
+import { contextWith, ExchangeContext } from "../context.ts";
+import { checkName, compact, makeHandle } from "./definition.ts";
+import { fail, failedTool } from "../failure.ts";
+import type { Feature, FeatureInit, Method } from "./feature.ts";
+import { headerParamsOf } from "../../protocol/header_params.ts";
+import type { Questions } from "../questions/questions.ts";
+import { Registry } from "./registry.ts";
+import type { Found } from "../route.ts";
+import { errorResult, toToolResult, withText } from "../results.ts";
+import { type CompiledSchema, compileSchema } from "../schemas/schema.ts";
+import type { Schema, StandardIssue, StandardResult } from "../schemas/standard_schema.ts";
+import { TASKS, type TaskSupport, type ToolTask, toolTaskOf } from "../tool_task.ts";
+import type { ArgumentsOf, Handle, RequestContext, ToolHandler } from "../types.ts";
+import { describeIssues, validateArguments } from "../schemas/validation.ts";
+
+/** Configures a tool. */
+export interface ToolConfig<
+  Input extends Schema | undefined = undefined,
+  Output extends Schema | undefined = undefined,
+> {
+  /** Names the tool, for people. */
+  readonly title?: string;
+  /** Describes what the tool does, for the model. */
+  readonly description?: string;
+  /** Validates the arguments, an object. Without it the handler gets `{}`. */
+  readonly inputSchema?: Input;
+  /**
+   * Validates the `structuredContent` of results, which may be of any type (2026-07-28, Tools, Output
+   * Schema). Clients of the 2025 versions, which know only objects, get any other schema and its values
+   * as the member `result` of an object.
+   */
+  readonly outputSchema?: Output;
+  /** Gives hints for the client. */
+  readonly annotations?: ToolAnnotations;
+  /** Lists icons for user interfaces. */
+  readonly icons?: readonly Icon[];
+  /** Holds additional metadata for clients. */
+  readonly _meta?: Record<string, unknown>;
+  /**
+   * Says whether to ask the user before the tool runs. Without an explicit yes, or without a way to
+   * ask, the call ends as an error.
+   *
+   * @default {false}
+   */
+  readonly approval?: Approval<ArgumentsOf<Input>>;
+  /**
+   * Lists the scopes that a principal needs to call the tool. The tool is still listed: a
+   * call without a scope is answered 403 with a challenge that names them all, so that the client
+   * can ask the user for more (2025-11-25 and 2026-07-28, Runtime Insufficient Scope Errors). To
+   * hide a tool use the handler's option `authorize`.
+   *
+   * @default {[]}
+   */
+  readonly scopes?: readonly string[];
+  /**
+   * Says whether a call of the tool is begun again, once, at another node if its node dies: a call of 2025
+   * that is answered with a stream, or a task. The arguments of such a call, up to 64 KiB, are kept encrypted
+   * in the store, those of a task as they are. The tool must say that this does no harm:
+   * `annotations.idempotentHint` must be `true`. Without it such a call ends with an error.
+   *
+   * @default {false}
+   */
+  readonly retryOnNodeLoss?: boolean;
+  /**
+   * Says whether clients that know tasks get a task instead of the result, while the handler runs
+   * on (2026-07-28, Tasks extension). Call `server.use(tasks())`, of `@mooring/mcp/tasks`, first.
+   */
+  readonly task?: TaskSupport | ToolTask<ArgumentsOf<Input>>;
+}
+
+/** Lists what to change about a tool; omitted fields stay as they are. */
+export type ToolChanges<
+  Input extends Schema | undefined,
+  Output extends Schema | undefined,
+> = ToolConfig<Input, Output> & {
+  readonly callback?: ToolHandler<Input, Output>;
+  readonly enabled?: boolean;
+};
+
+/** Controls a registered tool. */
+export interface ToolHandle<
+  Input extends Schema | undefined = undefined,
+  Output extends Schema | undefined = undefined,
+> extends Handle {
+  /**
+   * Changes the given fields and keeps the others. The tool keeps its name and its place in lists.
+   *
+   * @throws {TypeError} If a schema can't be used
+   */
+  update<I extends Schema | undefined = Input, O extends Schema | undefined = Output>(
+    changes: ToolChanges<I, O>,
+  ): void;
+}
+
+type AnyConfig = Omit<ToolConfig<Schema, Schema>, "approval" | "task"> & {
+  readonly approval?: Approval<unknown>;
+  readonly task?: TaskSupport | ToolTask;
+};
+type AnyChanges = AnyConfig & { readonly callback?: AnyHandler; readonly enabled?: boolean };
+type AnyHandler = (args: unknown, ctx: RequestContext) => MaybePromise<unknown>;
+
+interface Tool extends Found {
+  readonly name: string;
+  readonly answer: Method;
+  readonly retry: boolean;
+  readonly config: AnyConfig;
+  readonly listed: JsonObject;
+  readonly input: CompiledSchema | undefined;
+  readonly output: CompiledSchema | undefined;
+  /** Says whether clients of the 2025 versions get the data wrapped. */
+  readonly wraps: boolean;
+  readonly approval: Approval<unknown>;
+  readonly task: ToolTask | undefined;
+  readonly handler: AnyHandler;
+}
+
+/** Represents a tool call whose arguments have been validated. */
+export interface ToolCall {
+  /** Names the tool. */
+  readonly name: string;
+  /** Says how the tool runs as a task; `undefined` when it doesn't. */
+  readonly task: ToolTask | undefined;
+  /** Says whether the tool may run again when the node that runs it dies. */
+  readonly retryOnNodeLoss: boolean;
+  /** Holds the validated arguments. */
+  readonly args: unknown;
+  /** Holds the request. It MUST NOT be kept after its answer. */
+  readonly exchange: Exchange;
+  /** Returns the {@linkcode Questions} of the call. */
+  questions(): Questions;
+  /**
+   * Creates the context for a handler that runs for an exchange and asks by the given questions.
+   */
+  context(exchange: Exchange, questions: Questions): RequestContext;
+  /**
+   * Asks for approval where it is needed, runs the tool and completes its result: for the call's
+   * own exchange and context, unless others are given.
+   */
+  run(exchange?: Exchange, ctx?: RequestContext): MaybePromise<JsonObject>;
+}
+
+/** Holds what {@linkcode Tools} get from the server. */
+export interface ToolsInit extends FeatureInit {
+  /** Tells whether the server uses an extension. */
+  readonly uses: (extension: string) => boolean;
+  /** Returns the function that answers calls in place of the tools, if an extension has one. */
+  readonly callTool: () => ((call: ToolCall) => MaybePromise<JsonObject>) | undefined;
+}
+
+/** Holds the tools of a server. */
+export class Tools implements Feature {
+  readonly methods: Feature["methods"] = {
+    "tools/list": (exchange) => this.#registry.pageFor(exchange, "tools/call"),
+    // A tool that there is answers itself.
+    "tools/call": failUnknown,
+  };
+  readonly unknown: Feature["unknown"] = { "tools/call": failUnknown };
+  readonly #init: ToolsInit;
+  readonly #registry: Registry<Tool>;
+
+  constructor(init: ToolsInit) {
+    this.#init = init;
+    this.#registry = new Registry({
+      field: "tools",
+      noun: "tool",
+      letter: "t",
+      changed: () => init.changed("notifications/tools/list_changed"),
+    });
+  }
+
+  /**
+   * Registers a tool.
+   *
+   * @throws {TypeError} If the name is taken or a schema can't be used
+   */
+  register<I extends Schema | undefined, O extends Schema | undefined>(
+    name: string,
+    config: ToolConfig<I, O>,
+    handler: ToolHandler<I, O>,
+  ): ToolHandle<I, O> {
+    // The schemas validate what these types promise
+    const tool = this.#define(name, config as AnyConfig, handler as AnyHandler);
+    const entry = this.#registry.add(name, tool);
+    const redefine = ({ callback, enabled: _, ...changes }: AnyChanges): Tool => {
+      const { config, handler } = entry.definition;
+      return this.#define(name, { ...config, ...compact(changes) }, callback ?? handler);
+    };
+    // As above
+    return makeHandle(this.#registry, entry, redefine) as ToolHandle<I, O>;
+  }
+
+  /** Returns a tool with all that its calls need. */
+  find(name: unknown): Found | undefined {
+    return typeof name === "string" ? this.#registry.get(name) : undefined;
+  }
+
+  #define(name: string, config: AnyConfig, handler: AnyHandler): Tool {
+    checkName("tool", name);
+    if (config.scopes !== undefined) checkScopes(`scopes of "${name}"`, config.scopes);
+    if (typeof handler !== "function") {
+      throw new TypeError(`Give the tool "${name}" a handler: ${typeof handler}`);
+    }
+    checkRetry(name, config);
+    const { title, description, inputSchema, outputSchema, annotations, icons, _meta } = config;
+    const input = inputSchema && compileSchema(inputSchema, "input", `inputSchema of "${name}"`);
+    const output = outputSchema &&
+      compileSchema(outputSchema, "output", `outputSchema of "${name}"`);
+    const headerParams = headerParamsOf(input?.json);
+    const listed = compact({
+      name,
+      title,
+      description,
+      inputSchema: input?.json ?? { type: "object", properties: {} },
+      outputSchema: output?.json,
+      annotations,
+      icons,
+      _meta,
+    });
+    const approval = config.approval ?? false;
+    const task = toolTaskOf(name, config.task, this.#init.uses(TASKS));
+    const wraps = wrapsOutput(output?.json);
+    const tool: Tool = {
+      name,
+      target: { tool: name },
+      answer: (exchange) => this.#call(tool, exchange),
+      scopes: config.scopes,
+      retry: config.retryOnNodeLoss === true,
+      config,
+      listed,
+      input,
+      output,
+      wraps,
+      headerParams,
+      approval,
+      task,
+      handler,
+    };
+    return tool;
+  }
+
+  #call(tool: Tool, exchange: Exchange): MaybePromise<JsonObject> {
+    return then(
+      validateArguments(tool.input, exchange.params.arguments),
+      (checked) => this.#answer(tool, checked, exchange),
+    );
+  }
+
+  #answer(
+    tool: Tool,
+    checked: StandardResult<unknown>,
+    exchange: Exchange,
+  ): MaybePromise<JsonObject> {
+    if (checked.issues !== undefined) return invalidArguments(tool, checked.issues);
+    const args = checked.value;
+    const { context } = this.#init;
+    const callTool = this.#init.callTool();
+    if (callTool === undefined) {
+      return approveAndRun(tool, args, exchange, new ExchangeContext(exchange, context));
+    }
+    return callTool({
+      name: tool.name,
+      task: tool.task,
+      retryOnNodeLoss: tool.retry,
+      args,
+      exchange,
+      questions: () => context.questions(exchange),
+      context: (exchange, questions) => contextWith(exchange, context, questions),
+      run: (own = exchange, ctx = new ExchangeContext(own, context)) =>
+        approveAndRun(tool, args, own, ctx),
+    });
+  }
+}
+
+function failUnknown({ params }: Exchange): never {
+  throw unknownTool(params.name);
+}
+
+/** Checks that only a tool that says so is called again. */
+function checkRetry(name: string, { retryOnNodeLoss = false, annotations }: AnyConfig): void {
+  if (typeof retryOnNodeLoss !== "boolean") {
+    throw new TypeError(
+      `Give a boolean as "retryOnNodeLoss" of "${name}": ${typeof retryOnNodeLoss}`,
+    );
+  }
+  if (!retryOnNodeLoss || annotations?.idempotentHint === true) return;
+  throw new TypeError(
+    `Give the tool "${name}" annotations with "idempotentHint: true", or no "retryOnNodeLoss"`,
+  );
+}
+
+/**
+ * Returns a result from which the model can correct its call (2025-11-25 and 2026-07-28, Tools, Error
+ * Handling).
+ */
+function invalidArguments({ name }: Tool, issues: readonly StandardIssue[]): JsonObject {
+  const what = describeIssues(issues, "the arguments");
+  return errorResult(`Invalid arguments for the tool ${quote(name)}. ${what}`);
+}
+
+function approveAndRun(
+  tool: Tool,
+  args: unknown,
+  exchange: Exchange,
+  ctx: RequestContext,
+): MaybePromise<JsonObject> {
+  const { approval, config, name } = tool;
+  if (approval === false) return run(tool, args, exchange, ctx);
+  const label = config.title ?? name;
+  return isApproved(exchange, { name, label, approval, args, ctx }).then((approved) => {
+    if (approved) return run(tool, args, exchange, ctx);
+    return errorResult(`The tool ${quote(name)} was not approved`);
+  });
+}
+
+function run(
+  tool: Tool,
+  args: unknown,
+  exchange: Exchange,
+  ctx: RequestContext,
+): MaybePromise<JsonObject> {
+  let returned: MaybePromise<unknown>;
+  try {
+    returned = tool.handler(args, ctx);
+  } catch (error) {
+    return failedTool(exchange, tool.name, error);
+  }
+  return isPromise(returned)
+    ? returned.then(
+      (value) => completeResult(tool, value, exchange),
+      (error) => failedTool(exchange, tool.name, error),
+    )
+    : completeResult(tool, returned, exchange);
+}
+
+function completeResult(
+  tool: Tool,
+  returned: unknown,
+  exchange: Exchange,
+): MaybePromise<JsonObject> {
+  let result: JsonObject;
+  try {
+    result = toToolResult(returned);
+    if (tool.output === undefined || result.isError === true) {
+      return finished(tool, result, exchange);
+    }
+  } catch (error) {
+    return failedTool(exchange, tool.name, error);
+  }
+  if (result.structuredContent === undefined) {
+    return failValidation(tool, 'Return "structuredContent"', exchange);
+  }
+  const checked = tool.output.validate(result.structuredContent);
+  return isPromise(checked)
+    ? checked.then((outcome) => validated(tool, result, outcome, exchange))
+    : validated(tool, result, checked, exchange);
+}
+
+function validated(
+  tool: Tool,
+  result: JsonObject,
+  checked: StandardResult<unknown>,
+  exchange: Exchange,
+): JsonObject {
+  if (checked.issues !== undefined) {
+    return failValidation(tool, describeIssues(checked.issues, "the result"), exchange);
+  }
+  return finished(tool, { ...result, structuredContent: checked.value }, exchange);
+}
+
+function finished(tool: Tool, result: JsonObject, exchange: Exchange): JsonObject {
+  return toolResultFor(exchange.protocolVersion, withText(result), tool.wraps);
+}
+
+function failValidation(tool: Tool, what: string, exchange: Exchange): never {
+  const message = `The result of the tool ${quote(tool.name)} doesn't fit its output schema`;
+  return fail(exchange, `tools/call ${tool.name}`, new TypeError(what), message);
+}
