@@ -14,8 +14,9 @@
  */
 import process from "node:process";
 import { makeEndpoint } from "../handler/handler.ts";
+import { checkOptionNames, OPTION_NAMES, type OptionNames } from "../handler/option_names.ts";
 import type { HandlerLimits, McpHandlerOptions, StreamOptions } from "../handler/types.ts";
-import { functionOption, integerOption } from "../internal/check.ts";
+import { integerOption } from "../internal/check.ts";
 import { systemClock } from "../internal/clock.ts";
 import { isObject } from "../protocol/jsonrpc.ts";
 import { ANONYMOUS, type Dispatcher, type Principal } from "../protocol/exchange.ts";
@@ -59,13 +60,8 @@ export interface StdioLimits extends
   readonly listens?: number;
 }
 
-/** Options for {@linkcode serveStdio}. */
-export interface StdioOptions
-  extends Pick<McpHandlerOptions, "versions" | "authorize" | "requests" | "onEvent" | "clock"> {
-  /** The limits. */
-  readonly limits?: StdioLimits;
-  /** Options for progress notifications, and whether 2026 clients may subscribe to changes. */
-  readonly streams?: Pick<StreamOptions, "progressHeartbeatMs" | "listen">;
+/** Options for the pipes, and for the process at their end. */
+export interface StdioProcessOptions {
   /**
    * The sender of all requests: whoever started the process. Tools with `scopes` need it to have them.
    * `expiresAt` has no effect: the client can't renew what isn't a token.
@@ -104,6 +100,25 @@ export interface StdioOptions
    * @default {true} if `input` and `output` are left out
    */
   readonly exit?: boolean;
+}
+
+/** Options for {@linkcode serveStdio}. */
+export interface StdioOptions extends
+  StdioProcessOptions,
+  Pick<
+    McpHandlerOptions,
+    | "versions"
+    | "authorize"
+    | "middleware"
+    | "requests"
+    | "events"
+    | "onEvent"
+    | "clock"
+  > {
+  /** The limits. */
+  readonly limits?: StdioLimits;
+  /** Options for progress notifications, and whether 2026 clients may subscribe to changes. */
+  readonly streams?: Pick<StreamOptions, "progressHeartbeatMs" | "listen">;
 }
 
 /** A server on pipes. */
@@ -147,12 +162,18 @@ export interface StdioServer extends AsyncDisposable {
  * @throws {RangeError} If a number is out of range
  */
 export function serveStdio(source: Dispatcher, options: StdioOptions = {}): StdioServer {
-  const { input, output, clock = systemClock } = options;
-  const graceMs = integerOption("graceMs", options.graceMs, GRACE_MS, 0);
-  const principal = principalOption(options);
+  const { principal: _principal, graceMs: grace, input, output, ...others } = options;
   const own = input === undefined && output === undefined;
-  const { signals = own, redirectPrints: redirect = output === undefined, exit = own } = options;
-  const endpoint = makeEndpoint(source, handlerOptions(options));
+  const {
+    signals = own,
+    redirectPrints: redirect = output === undefined,
+    exit = own,
+    ...endpointOptions
+  } = others;
+  const { clock = systemClock } = endpointOptions;
+  const graceMs = integerOption("graceMs", grace, GRACE_MS, 0);
+  const principal = principalOption(options);
+  const endpoint = makeEndpoint(source, handlerOptions(endpointOptions));
   const connection = new StdioConnection({
     endpoint,
     principal,
@@ -179,7 +200,7 @@ export function serveStdio(source: Dispatcher, options: StdioOptions = {}): Stdi
 
 function principalOption(options: StdioOptions): Principal {
   const { principal = ANONYMOUS } = options;
-  if (functionOption("authenticate", (options as McpHandlerOptions).authenticate) !== undefined) {
+  if ((options as McpHandlerOptions).authenticate !== undefined) {
     throw new TypeError('Give "principal" instead of "authenticate": a pipe has one user');
   }
   if (!isObject(principal) || typeof principal.id !== "string") {
@@ -189,16 +210,40 @@ function principalOption(options: StdioOptions): Principal {
   return lasting;
 }
 
+/** The options of the endpoint that a pipe honours. */
+const HONOURED: {
+  readonly [K in Exclude<keyof Required<StdioOptions>, keyof StdioProcessOptions>]:
+    OptionNames[string];
+} = {
+  versions: true,
+  authorize: true,
+  middleware: true,
+  requests: OPTION_NAMES.requests,
+  events: OPTION_NAMES.events,
+  onEvent: true,
+  clock: true,
+  limits: {
+    bodyBytes: true,
+    jsonDepth: true,
+    batch: true,
+    eventBytes: true,
+    requests: true,
+    listens: true,
+    resultBytes: true,
+    page: true,
+    subscriptions: true,
+    stateBytes: true,
+  } satisfies { readonly [K in keyof Required<StdioLimits>]: true },
+  streams: { progressHeartbeatMs: true, listen: true },
+};
+
 /** Returns the options of the endpoint. One client has it alone, and its session lasts as long as the pipe. */
-function handlerOptions(options: StdioOptions): McpHandlerOptions {
-  const { versions, authorize, requests, onEvent, clock, limits, streams } = options;
+function handlerOptions(options: Omit<StdioOptions, keyof StdioProcessOptions>): McpHandlerOptions {
+  checkOptionNames(options, "stdio", HONOURED);
+  const { limits, streams } = options;
   const listens = integerOption("limits.listens", limits?.listens, LISTENS, 0);
   return {
-    ...versions !== undefined && { versions },
-    ...authorize !== undefined && { authorize },
-    ...requests !== undefined && { requests },
-    ...onEvent !== undefined && { onEvent },
-    ...clock !== undefined && { clock },
+    ...options,
     sessions: { idleMs: Infinity, absoluteMs: Infinity },
     streams: { ...streams, keepAliveMs: Infinity, retainMs: 0 },
     limits: {

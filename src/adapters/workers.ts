@@ -28,7 +28,8 @@
  */
 import { ERAS } from "../handler/eras.ts";
 import { createMcpHandler, makeHandler } from "../handler/handler.ts";
-import type { McpHandler, McpHandlerOptions } from "../handler/types.ts";
+import { checkOptionNames, OPTION_NAMES, type OptionNames } from "../handler/option_names.ts";
+import type { HandlerLimits, McpHandler, McpHandlerOptions } from "../handler/types.ts";
 import type { Dispatcher, Notification } from "../protocol/exchange.ts";
 import { isVersion, VERSIONS } from "../protocol/versions.ts";
 import { SignedIds } from "./workers_ids.ts";
@@ -46,8 +47,14 @@ export type {
 } from "./workers_types.ts";
 export type { Sql, SqlValue } from "../durable/sql.ts";
 
+/** The limits of a Worker: no object knows how many sessions there are. */
+export type McpWorkerLimits = Omit<HandlerLimits, "sessions" | "sessionsPerPrincipal">;
+
 /** Options for {@linkcode mcpWorker}: those of `createMcpHandler` that a Worker can have, and its binding. */
-export interface McpWorkerOptions extends Omit<McpHandlerOptions, "store" | "cluster" | "clock"> {
+export interface McpWorkerOptions
+  extends Omit<McpHandlerOptions, "store" | "cluster" | "clock" | "limits"> {
+  /** The limits. Those on what runs hold in each isolate, and in each session's object. */
+  readonly limits?: McpWorkerLimits;
   /**
    * The name of the binding to the Durable Objects that hold sessions. Not needed with `sessions: false`,
    * nor if only 2026-07-28 is served.
@@ -103,7 +110,8 @@ interface Front {
  * each session, and one for the requests without a session
  * @param options Options for the endpoint, or a function that returns them from the bindings.
  * `requests.stateKeys` is required where sessions are served
- * @throws {TypeError} If `source` is neither
+ * @throws {TypeError} If `source` is neither; at the first request, if an option is unknown, or a Worker
+ * doesn't honour it
  */
 export function mcpWorker<Env = unknown>(
   source: Dispatcher | ((env: Env) => Dispatcher),
@@ -149,8 +157,14 @@ function once<Env, Value>(make: (env: Env) => Value): (env: Env) => Value {
   };
 }
 
+const { store: _store, cluster: _cluster, clock: _clock, limits, ...others } = OPTION_NAMES;
+const { sessions: _sessions, sessionsPerPrincipal: _sessionsPerPrincipal, ...ownLimits } = limits;
+/** The options that a Worker honours. */
+const HONOURED: OptionNames = { ...others, limits: ownLimits };
+
 function frontOf(dispatcher: Dispatcher, given: McpWorkerOptions, env: unknown): Front {
   const { binding = "MCP_SESSION", ...options } = given;
+  checkOptionNames(options, "a Worker", HONOURED);
   const { versions, sessions, requests: { stateKeys = [] } = {} } = options;
   const legacy = (versions ?? Object.keys(VERSIONS)).filter(isVersion)
     .some((version) => VERSIONS[version].era === "2025");

@@ -26,6 +26,19 @@ const LEAST_MS = 100;
 const BODY_GROWTH = 6;
 const BODY_BYTES = 1024 * 1024;
 
+/** The options that the Worker itself applies, before a request reaches an object. */
+const APPLIED_BY_WORKER = {
+  path: undefined,
+  healthPath: undefined,
+  allowedOrigins: undefined,
+  allowedHosts: undefined,
+  cors: undefined,
+  requiredHeader: undefined,
+  rateLimit: undefined,
+  principalRateLimit: undefined,
+  serverCard: undefined,
+} satisfies McpHandlerOptions;
+
 /** What an object serves. */
 export interface ObjectSetup {
   readonly dispatcher: Dispatcher;
@@ -168,18 +181,15 @@ export class SessionObject {
   }
 }
 
-/** Returns the options that are left for an object, behind the checks of the Worker. */
+/** Returns the options of an object's handler: all but those that the Worker itself has applied. */
 function objectOptions(options: McpHandlerOptions): McpHandlerOptions {
-  const { sessions, streams, requests, limits = {}, authorize, resource, versions } = options;
+  const { limits = {}, versions } = options;
   const bodyBytes = (limits.bodyBytes ?? BODY_BYTES) * BODY_GROWTH;
   const legacy = (versions ?? Object.keys(VERSIONS)).filter(isVersion)
     .filter((version) => VERSIONS[version].era === "2025");
   return {
-    ...sessions !== undefined && { sessions },
-    ...streams !== undefined && { streams },
-    ...requests !== undefined && { requests },
-    ...authorize !== undefined && { authorize },
-    ...resource !== undefined && { resource },
+    ...options,
+    ...APPLIED_BY_WORKER,
     versions: legacy,
     limits: {
       ...limits,

@@ -65,7 +65,7 @@ const SETTLE_MS = 1_000;
  *
  * @param dispatcher The server, gateway or other dispatcher to serve
  * @param options Options for the endpoint; each has a default
- * @throws {TypeError} If an option has the wrong type
+ * @throws {TypeError} If an option is unknown or has the wrong type
  * @throws {RangeError} If a number is out of range
  */
 export function createMcpHandler(

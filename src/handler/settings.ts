@@ -8,13 +8,14 @@ import type { CallSettings } from "../calls/calls.ts";
 import { chainOf, middlewareOption } from "../calls/middleware/middleware.ts";
 import type { StoreSettings } from "../cluster/types.ts";
 import { type GateSettings, gateSettings, rateLimiterOption } from "../http/gates/options.ts";
-import { functionOption, integerOption } from "../internal/check.ts";
+import { booleanOption, functionOption, integerOption } from "../internal/check.ts";
 import { type Clock, systemClock } from "../internal/clock.ts";
 import type { McpEvent } from "../protocol/events.ts";
 import type { NamePrincipal } from "../protocol/reporter.ts";
 import { type Era, isVersion, type ProtocolVersion, VERSIONS } from "../protocol/versions.ts";
 import { STATE_BYTES } from "../sessions/state_values.ts";
 import type { StreamSettings } from "../streams/streams.ts";
+import { checkOptionNames } from "./option_names.ts";
 import type { McpHandlerOptions } from "./types.ts";
 
 /** The checked options of a handler. */
@@ -76,13 +77,14 @@ export function versionsOfEra(
  * Checks the options.
  *
  * @param eras The eras that can be served
- * @throws {TypeError} If an option has the wrong type
+ * @throws {TypeError} If an option is unknown or has the wrong type
  * @throws {RangeError} If a number is out of range
  */
 export function settingsOf(
   options: McpHandlerOptions,
   eras: Readonly<Partial<Record<Era, unknown>>>,
 ): Settings {
+  checkOptionNames(options);
   const { limits = {}, requests = {}, streams = {}, clock = systemClock } = options;
   const versions = versionsOf(options.versions, eras);
   const authorize = functionOption("authorize", options.authorize);
@@ -118,7 +120,7 @@ export function settingsOf(
       bufferBytes: stored.log.eventBytes,
     },
     listen: {
-      enabled: streams.listen !== false,
+      enabled: booleanOption("streams.listen", streams.listen, true),
       most: integerOption("limits.listens", limits.listens, 1_000, 0),
       mostPerPrincipal: integerOption(
         "limits.listensPerPrincipal",
@@ -133,11 +135,11 @@ export function settingsOf(
     mostSubscriptions,
     stateBytes: integerOption("limits.stateBytes", limits.stateBytes, STATE_BYTES, 0),
     stateKeys: keysOption("requests.stateKeys", requests.stateKeys ?? []),
-    store: options.store,
+    store: storeOption(options.store),
     storeSettings: stored,
     shared: options.store !== undefined,
     nodeKeys,
-    clock,
+    clock: clockOption(clock),
     onEvent: functionOption("onEvent", options.onEvent),
     principalName: functionOption("events.principalName", options.events?.principalName),
   };
@@ -176,6 +178,16 @@ function callSettings(
 
 function retryOption({ streams }: McpHandlerOptions): number {
   return integerOption("streams.retryMs", streams?.retryMs, 1_000, 0);
+}
+
+function storeOption(given: McpHandlerOptions["store"]): McpHandlerOptions["store"] {
+  if (given === undefined || typeof given?.open === "function") return given;
+  throw new TypeError('Give what memoryStore() or redisStore() returns as "store"');
+}
+
+function clockOption(clock: Clock): Clock {
+  if (typeof clock?.now === "function" && typeof clock.timer === "function") return clock;
+  throw new TypeError('Give an object with functions "now" and "timer" as "clock"');
 }
 
 function secondGetOption(value: "replace" | "reject" = "replace"): "replace" | "reject" {

@@ -37,3 +37,18 @@ export function functionOption<T>(name: string, value: T | undefined): T | undef
   }
   return value;
 }
+
+/**
+ * Returns the given boolean, or the default when it is `undefined`.
+ *
+ * @throws {TypeError} If it is anything else
+ */
+export function booleanOption(
+  name: string,
+  value: boolean | undefined,
+  byDefault: boolean,
+): boolean {
+  if (value === undefined) return byDefault;
+  if (typeof value === "boolean") return value;
+  throw new TypeError(`Give a boolean as "${name}": ${typeof value}`);
+}

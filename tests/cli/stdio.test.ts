@@ -38,7 +38,7 @@ test("[STD-9, STD-5] a file's servers are one, follow the file, and end with it"
     const first = Number(await child.call(1, "one__pid"));
     const second = Number(await child.call(2, "two__pid"));
     assert.ok(isAlive(first) && isAlive(second));
-    assert.match(child.errors, /"auth-unused"/);
+    assert.match(child.errors, /"not-honoured".*"keys":\["auth"\]/);
     await write({ ...config, mcpServers: { one: counter("one") } });
     await child.until(
       () => child.messages.some(({ method }) => method === "notifications/tools/list_changed"),

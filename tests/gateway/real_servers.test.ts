@@ -204,5 +204,6 @@ test("[GTW-7] no process is left", async () => {
   while (childrenOf(process.pid).length > held && Date.now() < end) {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  assert.deepEqual(childrenOf(process.pid).length, held);
+  // Those of other files that run in the same process end, too.
+  assert.ok(childrenOf(process.pid).length <= held);
 });

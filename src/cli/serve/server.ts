@@ -183,7 +183,7 @@ export class Server {
 }
 
 /** The keys of `limits` that the gateway has; the others are of the endpoints. */
-const GATEWAY_LIMITS = [
+export const GATEWAY_LIMITS = [
   "upstreamSessions",
   "upstreamSessionsPerPrincipal",
   "programs",
@@ -244,9 +244,10 @@ function routesOf(
   applied: Applied,
 ): Routes {
   const { config, allowedHosts, path, alone } = settings;
-  const { rateLimit, secret } = config;
+  const { rateLimit, secret, limits } = config;
   const shared: McpHandlerOptions = {
-    ...pick(config, ["allowedOrigins", "limits", "sessions"]),
+    ...pick(config, ["allowedOrigins", "sessions"]),
+    ...limits !== undefined && { limits: omit(limits, GATEWAY_LIMITS) },
     ...allowedHosts !== undefined && { allowedHosts },
     ...rateLimit !== undefined && { rateLimit: rateLimiter(rateLimit) },
     requests: { ...config.requests, ...secret !== undefined && { stateKeys: [secret] } },
@@ -319,4 +320,11 @@ export function pick<T extends object, K extends keyof T>(from: T, keys: readonl
     keys.filter((key) => from[key] !== undefined).map((key) => [key, from[key]]),
     // They are the keys of K
   ) as Pick<T, K>;
+}
+
+/** Returns an object without some of its keys. */
+function omit<T extends object, K extends keyof T>(from: T, keys: readonly K[]): Omit<T, K> {
+  const left = Object.entries(from).filter(([key]) => !keys.some((name) => name === key));
+  // Only the keys of K are gone
+  return Object.fromEntries(left) as Omit<T, K>;
 }

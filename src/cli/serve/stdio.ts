@@ -18,7 +18,7 @@ import { eventLogger, type Log } from "../log.ts";
 import { changesBetween, Reloader } from "./reload.ts";
 import { logOf } from "./serve.ts";
 import { policyOf, policyText } from "../config/policy.ts";
-import { gatewayOf, pick, viewOf, withApplied } from "./server.ts";
+import { GATEWAY_LIMITS, gatewayOf, pick, viewOf, withApplied } from "./server.ts";
 import { enabledServers } from "../config/settings.ts";
 import { logWarnings } from "./warnings.ts";
 
@@ -34,6 +34,52 @@ const LIMITS = [
   "page",
   "subscriptions",
 ] as const;
+
+/** Whether a limit of a configuration has an effect on pipes. */
+function isUsed(limit: string): boolean {
+  return [...LIMITS, ...GATEWAY_LIMITS].some((name) => name === limit);
+}
+
+/** Whether each key of a configuration has an effect on pipes. */
+const ON_PIPES: { readonly [Key in keyof Required<Config>]: boolean } = {
+  $schema: true,
+  mcpServers: true,
+  separator: true,
+  stateless: true,
+  listWaitMs: true,
+  toolSearch: true,
+  policy: true,
+  pins: true,
+  limits: true,
+  requests: true,
+  graceMs: true,
+  log: true,
+  logLevel: true,
+  // What follows is about HTTP, other nodes, or users.
+  host: false,
+  port: false,
+  path: false,
+  publicUrl: false,
+  auth: false,
+  allowedOrigins: false,
+  allowedHosts: false,
+  rateLimit: false,
+  sessions: false,
+  redis: false,
+  secret: false,
+  metrics: false,
+  audit: false,
+  dashboard: false,
+};
+
+/** Returns the keys that a configuration has, and that have no effect on pipes. */
+function unusedKeys(config: Config): readonly string[] {
+  const limits = Object.keys(config.limits ?? {}).filter((name) => !isUsed(name));
+  const keys = Object.entries(ON_PIPES).flatMap(([key, used]) =>
+    used || config[key as keyof Config] === undefined ? [] : [key]
+  );
+  return [...keys, ...limits.map((name) => `limits.${name}`)];
+}
 
 /**
  * Serves on stdin and stdout, until the client closes stdin or a signal comes.
@@ -63,10 +109,10 @@ export async function stdio(given: ServeOptions, io: Io): Promise<ExitCode> {
     exit: false,
   });
   log("info", "serving", { servers: alone === undefined ? names : [alone] });
-  if (config.auth !== undefined) {
-    log("info", "auth-unused", {
-      message: "Whoever starts the command may call: auth is for HTTP",
-    });
+  const unused = unusedKeys(config);
+  if (unused.length > 0) {
+    const message = "These keys have no effect on pipes, where the only client starts the command";
+    log("warn", "not-honoured", { message, keys: unused });
   }
   const reloader = file === undefined ? undefined : new Reloader({
     file,

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { integerOption } from "../../internal/check.ts";
+import { booleanOption, integerOption } from "../../internal/check.ts";
 import { type HostRule, parseHostRule } from "./authority.ts";
 import { exactOrigins, type OriginRule, parseOriginRule } from "./origin_rule.ts";
 import type { RateLimiter } from "./rate_limit.ts";
@@ -140,13 +140,13 @@ const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
  * @throws {RangeError} If a limit is not a positive integer
  */
 export function gateSettings(options: GateOptions): GateSettings {
-  const { allowedOrigins, allowedHosts, cors = true, limits = {} } = options;
+  const { allowedOrigins, allowedHosts, limits = {} } = options;
   const path = pathOption("path", options.path);
   const healthPath = pathOption("healthPath", options.healthPath);
   if (healthPath !== undefined && healthPath === path) {
     throw new TypeError(`Give "healthPath" another path than "path": ${healthPath}`);
   }
-  if (typeof cors !== "boolean") throw new TypeError(`Give a boolean as "cors": ${typeof cors}`);
+  const cors = booleanOption("cors", options.cors, true);
   if (allowedHosts?.length === 0) {
     throw new TypeError('Name at least one host in "allowedHosts", or leave it out');
   }

@@ -2,10 +2,10 @@ import { describe, test } from "node:test";
 import assert from "node:assert/strict";
 import { McpServer } from "../../../mod.ts";
 import { IdleClock } from "../../../src/adapters/idle_clock.ts";
-import { type DurableNamespace, mcpWorker } from "../../../src/adapters/workers.ts";
+import { mcpWorker } from "../../../src/adapters/workers.ts";
 import { SignedIds } from "../../../src/adapters/workers_ids.ts";
 import { FakeClock } from "../../support/clock.ts";
-import { memorySql } from "../../support/sqlite.ts";
+import { Objects } from "../../support/worker_objects.ts";
 
 const KEY = "a key of at least 32 bytes for tests";
 
@@ -13,58 +13,6 @@ function makeServer(): McpServer {
   const server = new McpServer({ name: "test", version: "1.0.0" });
   server.registerTool("hello", {}, () => "Hello!");
   return server;
-}
-
-/** The objects of a Worker in this process, with what they have stored. */
-class Objects implements DurableNamespace {
-  readonly log: string[] = [];
-  readonly alarms = new Map<string, () => Promise<void>>();
-  readonly #worker: ReturnType<typeof mcpWorker>;
-  readonly #objects = new Map<string, { fetch(request: Request): Promise<Response> }>();
-  readonly #sqls: { close(): void }[] = [];
-
-  constructor(worker: ReturnType<typeof mcpWorker>) {
-    this.#worker = worker;
-  }
-
-  get env() {
-    return { MCP_SESSION: this };
-  }
-
-  idFromName(name: string) {
-    return { toString: () => name };
-  }
-
-  get(id: { toString(): string }) {
-    const name = id.toString();
-    let object = this.#objects.get(name);
-    if (object === undefined) {
-      const sql = memorySql();
-      this.#sqls.push(sql);
-      const made = new this.#worker.McpSession({
-        storage: {
-          sql,
-          setAlarm: async () => void this.alarms.set(name, () => made.alarm()),
-          deleteAlarm: async () => void this.alarms.delete(name),
-          deleteAll: async () => {
-            this.log.push("deleteAll");
-            const tables = sql.exec("SELECT name FROM sqlite_master WHERE type = 'table'");
-            for (const { name } of tables.toArray()) sql.exec(`DROP TABLE ${name}`);
-          },
-        },
-      }, this.env);
-      this.#objects.set(name, object = made);
-    }
-    return object;
-  }
-
-  get size(): number {
-    return this.#objects.size;
-  }
-
-  close(): void {
-    for (const sql of this.#sqls) sql.close();
-  }
 }
 
 function post(body: object, session?: string): Request {
