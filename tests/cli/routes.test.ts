@@ -12,6 +12,7 @@ import { rateLimiter } from "../../src/cli/serve/rate_limit.ts";
 import { Routes, serverNameIn } from "../../src/cli/serve/routes.ts";
 import { Server } from "../../src/cli/serve/server.ts";
 import { settingsOf } from "../../src/cli/config/settings.ts";
+import type { GatewayPolicy } from "../../src/gateway/mod.ts";
 import type { McpHandlerOptions } from "../../src/handler/types.ts";
 import { Unauthorized } from "../../src/auth/errors.ts";
 import type { McpEvent } from "../../src/protocol/events.ts";
@@ -39,6 +40,7 @@ const authFor = (auth: Parameters<typeof authOf>[0]): Auth =>
 function routesOf(
   options: (name: string | undefined) => McpHandlerOptions,
   resource: Auth["resource"] = () => undefined,
+  policy?: GatewayPolicy,
 ): RoutesUnderTest {
   const gateway = fakeBackend().gateway({ upstreams: { one: UPSTREAM, two: UPSTREAM } });
   const events: McpEvent[] = [];
@@ -53,6 +55,7 @@ function routesOf(
     },
     resource: (name) => resource(urlOf(name)),
     report: (event) => events.push(event),
+    policy,
   });
   return { routes, events, made, names };
 }
@@ -241,6 +244,80 @@ for (const [kind, auth] of AUTHS) {
     await routes.close(0);
   });
 }
+
+/** Places to ask on each path that is served. */
+const PLACES: Readonly<Record<string, readonly string[]>> = {
+  "/mcp": ["/mcp"],
+  "/health": ["/health"],
+  "/servers/:name": ["/servers/one", "/servers/two", "/servers/nil", "/servers/%6Fne"],
+  "/.well-known/oauth-protected-resource": ["/.well-known/oauth-protected-resource"],
+  "/.well-known/oauth-protected-resource/*": [
+    "/.well-known/oauth-protected-resource/servers/one",
+    "/.well-known/oauth-protected-resource/servers/nil",
+  ],
+};
+
+/** What a gate refuses, each with the options of that gate. */
+const REFUSED: readonly (readonly [string, McpHandlerOptions, Readonly<Record<string, string>>])[] =
+  [
+    ["the rate limit", { rateLimit: { check: () => ({ allowed: false }) } }, {}],
+    ["the origin", { allowedOrigins: ["https://app.example"] }, { origin: "https://evil.example" }],
+    ["the host", { allowedHosts: ["mcp.example"] }, { host: "evil.example" }],
+    ["the header", { requiredHeader: "x-own" }, {}],
+  ];
+
+test("[GTW-8, GATE-7] no path leads to the authentication past a gate, whatever the policy", async () => {
+  const policies: readonly (GatewayPolicy | undefined)[] = [
+    undefined,
+    { upstreams: { one: false } },
+    { upstreams: { one: { tools: { deny: ["*"] } } } },
+    { principals: [{ for: { ids: ["ada"] }, upstreams: { one: false } }] },
+    { pins: { one: { tools: {} } } },
+  ] as const;
+  for (const policy of policies) {
+    for (const [gate, options, headers] of REFUSED) {
+      let asked = 0;
+      const authenticate = (): { id: string } => {
+        asked++;
+        throw new Unauthorized();
+      };
+      const { routes } = routesOf(() => ({ ...options, authenticate }), undefined, policy);
+      assert.deepEqual([...routes.paths].sort(), Object.keys(PLACES).sort());
+      for (const place of Object.values(PLACES).flat()) {
+        for (const method of ["GET", "POST", "DELETE"]) {
+          const init = {
+            method,
+            headers: { ...PING.headers, ...headers, authorization: `Bearer ${method}` },
+            ...method === "POST" && { body: PING.body },
+          };
+          await (await ask(routes, place, init)).text();
+          assert.equal(asked, 0, `${method} ${place} passes ${gate}`);
+        }
+      }
+      await routes.close(0);
+    }
+  }
+});
+
+test("[POL-1] a server that its caller must not know is as one that there is not, and asks once who calls", async () => {
+  let asked = 0;
+  const authenticate = (): { id: string } => {
+    asked++;
+    return { id: "ada" };
+  };
+  const { routes } = routesOf(() => ({ authenticate }), undefined, { upstreams: { one: false } });
+  for (const init of [PING, { headers: PING.headers }, { ...PING, method: "DELETE" }]) {
+    const answers = await Promise.all(["one", "nil"].map(async (name) => {
+      const response = await ask(routes, `/servers/${name}`, init);
+      const headers = [...response.headers];
+      return [response.status, headers, (await response.text()).replace(name, "?")];
+    }));
+    assert.equal(answers[0]?.[0], 404);
+    assert.deepEqual(answers[0], answers[1]);
+  }
+  assert.equal(asked, 6);
+  await routes.close(0);
+});
 
 test("[GTW-8] a caller who is known learns that a server is unknown, on every verb", async () => {
   const authenticate = ({ headers }: Request): { id: string } => {

@@ -9,14 +9,14 @@ import { mcp } from "../../adapters/hono.ts";
 import { internalError } from "../../adapters/error_responses.ts";
 import { pathOf, wrongPath } from "../../http/gates/path.ts";
 import { respond } from "../../http/respond.ts";
+import { guardedHandler } from "../../handler/guarded.ts";
 import { createMcpHandler } from "../../handler/handler.ts";
 import type { McpHandler, McpHandlerOptions } from "../../handler/types.ts";
 import type { McpEvent } from "../../protocol/events.ts";
-import type { Authenticate } from "../../auth/mod.ts";
 import type { GatewayPolicy } from "../../gateway/mod.ts";
 import { Policies } from "../../gateway/policy/policies.ts";
-import { ANONYMOUS, type Dispatcher, type Principal } from "../../protocol/exchange.ts";
-import { unknownServer } from "./unknown_server.ts";
+import type { Dispatcher } from "../../protocol/exchange.ts";
+import { refuseServer, unknownServer } from "./unknown_server.ts";
 
 /** The path of a single server's endpoint, before its name. */
 export const SERVERS_PATH = "/servers/";
@@ -47,8 +47,6 @@ export interface RoutesInit {
   readonly report: (event: McpEvent) => void;
   /** Who may use which server: one that is denied as a whole is as one that doesn't exist. */
   readonly policy?: GatewayPolicy | undefined;
-  /** Returns the sender of a request; everybody is the same without it. */
-  readonly authenticate?: Authenticate | undefined;
   /**
    * Called with each endpoint that is made, and the server's name.
    *
@@ -115,6 +113,11 @@ export class Routes {
     return await this.#app.fetch(request, context);
   };
 
+  /** The patterns of all paths that are served. */
+  get paths(): readonly string[] {
+    return [...new Set(this.#app.routes.map(({ path }) => path))];
+  }
+
   /** Closes the endpoint of a server that was removed. */
   async drop(name: string): Promise<void> {
     const handler = this.#single.get(name);
@@ -144,20 +147,7 @@ export class Routes {
 
   async #serveOne(c: Context): Promise<Response> {
     const name = serverNameIn(pathOf(c.req.raw.url)) ?? "";
-    const isDenied = this.#policies.mayWithhold(name) && await this.#isDenied(name, c);
-    return await mcp(isDenied ? this.#unknown : this.#handlerOf(name) ?? this.#unknown)(c);
-  }
-
-  /** Tells whether the sender of a request may use nothing of a server. */
-  async #isDenied(name: string, c: Context): Promise<boolean> {
-    const { authenticate } = this.#init;
-    let principal: Principal | null | undefined;
-    try {
-      principal = authenticate === undefined ? ANONYMOUS : await authenticate(c.req.raw, c);
-    } catch {
-      // The endpoint refuses it
-    }
-    return principal ? this.#policies.rulesOf(principal, name)?.isClosed === true : false;
+    return await mcp(this.#handlerOf(name) ?? this.#unknown)(c);
   }
 
   #handlerOf(name: string): McpHandler | undefined {
@@ -165,7 +155,10 @@ export class Routes {
     if (!servers.names().includes(name)) return undefined;
     const known = this.#single.get(name);
     if (known !== undefined || this.#closed !== undefined) return known;
-    const handler = createMcpHandler(servers.only(name), options(name));
+    const handler = guardedHandler(servers.only(name), options(name), ({ principal }) => {
+      const isDenied = this.#policies.rulesOf(principal, name)?.isClosed === true;
+      return isDenied ? refuseServer(name) : undefined;
+    });
     this.#single.set(name, handler);
     const unwatch = this.#init.watch?.(handler, name);
     if (unwatch !== undefined) this.#unwatch.set(name, unwatch);

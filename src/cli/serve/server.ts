@@ -288,7 +288,6 @@ function routesOf(
     resource: (name) => resource(urlOf(name)),
     report: counted(eventLogger(log, ALL)),
     policy: policyOf(config),
-    authenticate,
     watch: (handler, name) => {
       const unwatch = metrics?.watch({ handler, endpoint: name ?? ALL });
       const served = name === undefined ? path : `${SERVERS_PATH}${name}`;

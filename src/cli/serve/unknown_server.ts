@@ -1,16 +1,14 @@
 /**
- * Answers requests to servers that don't exist, as an endpoint: whoever has no token for the path learns
+ * Answers requests to servers that don't exist, as an endpoint: who has no token for the path learns
  * nothing about which servers there are.
  *
  * @module
  */
 import { joinChallenges } from "../../auth/challenge.ts";
 import { Forbidden, Unauthorized } from "../../auth/errors.ts";
-import { makeHandler } from "../../handler/handler.ts";
+import { guardedHandler } from "../../handler/guarded.ts";
 import type { McpHandler, McpHandlerOptions } from "../../handler/types.ts";
 import { pathOf } from "../../http/gates/path.ts";
-import type { EraEndpoint } from "../../http/era.ts";
-import type { Inbound } from "../../http/inbound.ts";
 import { type Refusal, refusal } from "../../http/reply.ts";
 import { quote } from "../../internal/quote.ts";
 import { ErrorCode } from "../../protocol/errors.ts";
@@ -32,21 +30,27 @@ export interface UnknownServerInit {
  */
 export function unknownServer({ options, nameIn, resource }: UnknownServerInit): McpHandler {
   const nameOf = (url: string): string => nameIn(pathOf(url)) ?? "";
-  const refuse = ({ request }: Inbound): Refusal =>
-    refusal({
-      status: 404,
-      code: ErrorCode.Refused,
-      message: `Use the name of a server that is served here: ${quote(nameOf(request.url), 64)}`,
-      reason: "path",
-    });
-  const era = (): EraEndpoint => ({ post: refuse, get: refuse, delete: refuse });
   const { store: _store, resource: _resource, authenticate, ...shared } = options;
-  return makeHandler(NOBODY, {
-    ...shared,
-    ...authenticate && {
-      authenticate: withChallenge(authenticate, ({ url }) => resource(nameOf(url))),
+  return guardedHandler(
+    NOBODY,
+    {
+      ...shared,
+      ...authenticate && {
+        authenticate: withChallenge(authenticate, ({ url }) => resource(nameOf(url))),
+      },
     },
-  }, { "2025": era, "2026": era });
+    ({ request }) => refuseServer(nameOf(request.url)),
+  );
+}
+
+/** Refuses a request to a server that doesn't exist, or that its sender must not know. */
+export function refuseServer(name: string): Refusal {
+  return refusal({
+    status: 404,
+    code: ErrorCode.Refused,
+    message: `Use the name of a server that is served here: ${quote(name, 64)}`,
+    reason: "path",
+  });
 }
 
 /** Adds the challenge of the metadata that belongs to each request, which the option `resource` can't. */
