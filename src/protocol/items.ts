@@ -63,6 +63,12 @@ export function itemParams({ method, key }: Item): JsonObject {
   return method === "resources/read" ? { uri: key } : { name: key };
 }
 
+/** Returns the parameters of a request for a resource, with another URI. */
+export function withUri(params: JsonObject, uri: string): JsonObject {
+  const { ref } = params;
+  return isObject(ref) ? { ...params, ref: { ...ref, uri } } : { ...params, uri };
+}
+
 function item(method: ItemMethod, key: unknown): Item | undefined {
   return typeof key === "string" ? { method, key } : undefined;
 }

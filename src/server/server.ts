@@ -5,7 +5,10 @@
  */
 import type { Dispatcher, DispatcherHost } from "../protocol/exchange.ts";
 import type { Implementation, ServerCapabilities } from "../protocol/shapes.ts";
+import { withUri } from "../protocol/items.ts";
+import { isObject } from "../protocol/jsonrpc.ts";
 import type { RequestMessage, Route } from "../protocol/route.ts";
+import { withoutNeedlessEscapes } from "../protocol/uri.ts";
 import { unknownMethod } from "../protocol/unknown.ts";
 import { isModern } from "../protocol/versions.ts";
 import type { CacheHint } from "./cache_hint.ts";
@@ -292,8 +295,19 @@ export class McpServer implements Dispatcher {
   }
 
   /** Finds what a request is about. Its errors for what is hidden are those for what is unknown. */
-  route(message: RequestMessage): Route {
+  route(given: RequestMessage): Route {
+    const message = this.#plain(given);
     return new ServerRoute(message, this.#find(message), this.#answers);
+  }
+
+  /** Writes the URI of a request for a resource as it is registered, or without needless escapes. */
+  #plain(message: RequestMessage): RequestMessage {
+    const { method, params } = message;
+    const isUri = method.startsWith("resources/") || method === "completion/complete";
+    const uri = isUri ? isObject(params.ref) ? params.ref.uri : params.uri : undefined;
+    if (typeof uri !== "string" || this.#resources.isRegistered(uri)) return message;
+    const plain = withoutNeedlessEscapes(uri);
+    return plain === uri ? message : { method, params: withUri(params, plain) };
   }
 
   /** Attaches an endpoint, which is notified of changes until the returned function is called. */

@@ -22,7 +22,7 @@ test("[POL-9] the configuration of docs/policy.md says what the page says", asyn
   assert.deepEqual(allowed("delete_file"), [false, false]);
   assert.deepEqual([ada.prompts.isClosed, bob.prompts.isClosed], [false, true]);
   assert.equal(ada.tools.ownName("read"), "read_file");
-  assert.equal(ada.resources.allowsUri("FILE:///srv/team/./private/%61"), false);
+  assert.equal(ada.resources.allows("FILE:///srv/team/./private/%61"), false);
   const use = ada.tools.useOf("write_file");
   assert.deepEqual(use?.fixed, { root: "/srv/team" });
   assert.deepEqual([...use?.withheld ?? []], ["root", "debug"]);

@@ -111,6 +111,17 @@ describe("AUD: what the trail says", () => {
     await handler.close();
   });
 
+  test("[AUD-1] a name from outside stays on its line, and shows what it is", async () => {
+    const name = "a\u2028b\u2029c\u202ed\u2066e\u0085f\u200b";
+    const { handler, lines, entries, trail } = world({ authenticate: () => ({ id: name }) });
+    const peer = await initialize(handler);
+    await peer.result(await peer.call(1, "look", { path: "x" }));
+    await trail.flush();
+    assert.match(lines.join(""), /^[\x20-\x7e\n]+$/);
+    assert.ok(entries().some(({ act, principal }) => act === "call" && principal === name));
+    await handler.close();
+  });
+
   test("[AUD-1] an approval is two lines, in both eras", async () => {
     const { handler, found } = world();
     const peer = await initialize(handler, {

@@ -168,7 +168,7 @@ export const GATES: FaultsByFile = {
       ["GATE-2", ' || (scheme === undefined && host.host === "null")', ""],
       [
         "GATE-2",
-        "port === undefined ? `${one}://${host}` : `${one}://${host}:${port}`",
+        "isDefault ? `${one}://${host}` : `${one}://${host}:${port}`",
         "`${one}://${host}`",
       ],
     ],

@@ -72,7 +72,11 @@ export const GATEWAY: FaultsByFile = {
     faults: [
       ["POL-3", "this.ownName(shown) !== own || ", ""],
       ["POL-7", "if (pinned !== digest) return", "if (pinned === undefined) return"],
-      ["POL-1", "spellingsOf(uri).every((spelling) => this.allows(spelling))", "this.allows(uri)"],
+      [
+        "POL-1",
+        "canonical && { any: canonical.forms, each: [canonical.lower, canonical.uri] }",
+        "{ any: [own], each: [own] }",
+      ],
     ],
   },
   "gateway/session/relay.ts": {
@@ -141,7 +145,7 @@ export const GATEWAY: FaultsByFile = {
   "gateway/view/merged_lists.ts": {
     tests: [APPS, POLICY, REFERENCE],
     faults: [
-      ["POL-1", "if (!isTemplate && !rules.resources.allowsUri(uri)) return -1;", ""],
+      ["POL-1", "if (!isTemplate && !rules.resources.allows(uri)) return -1;", ""],
       [
         "POL-2",
         'templates.restricts || (use !== "read" && resources.restricts)',

@@ -4,8 +4,9 @@
  * @module
  */
 import type { JsonObject } from "../../protocol/jsonrpc.ts";
+import { canonicalUri } from "../../protocol/uri.ts";
 import { definitionDigest, overridden, withoutArguments } from "./definition.ts";
-import { type Matcher, matcherOf, spellingsOf } from "./patterns.ts";
+import { type Matcher, matcherOf, uriMatcherOf } from "./patterns.ts";
 import type {
   DefinitionOverride,
   EntryRules as GivenRules,
@@ -76,6 +77,14 @@ interface Layer {
   readonly rateLimit: readonly Pattern<UseLimiter>[];
 }
 
+/** The texts that patterns are compared with. */
+interface Texts {
+  /** Those of which one must be matched by a rule that applies to it. */
+  readonly any: readonly string[];
+  /** Those of which each must be allowed. */
+  readonly each: readonly string[];
+}
+
 const OPEN: Verdict = { allowed: true, reasons: [] };
 
 /** Applies the rules for one list of an upstream, as they are for one principal. */
@@ -88,13 +97,16 @@ export class EntryRules {
   readonly #changes: boolean;
   readonly #layers: readonly Layer[];
   readonly #pins: PinnedNames | undefined;
+  readonly #areUris: boolean;
   /** Maps names of the upstream to those that clients see, and back. */
   readonly #shownNames = new Map<string, string>();
   readonly #ownNames = new Map<string, string>();
 
-  constructor(layers: readonly RuleLayer[], pins: PinnedNames | undefined) {
-    this.#layers = layers.map(compiled);
+  /** @param areUris Whether the list is one of resources, whose URIs may be written in several ways */
+  constructor(layers: readonly RuleLayer[], pins: PinnedNames | undefined, areUris = false) {
+    this.#layers = layers.map((layer) => compiled(layer, areUris ? uriMatcherOf : matcherOf));
     this.#pins = pins;
+    this.#areUris = areUris;
     // Rules for some principals come after those for everybody, and replace their names.
     for (const { rules } of layers) {
       for (const [own, shown] of Object.entries(rules === false ? {} : rules.rename ?? {})) {
@@ -110,14 +122,20 @@ export class EntryRules {
     );
   }
 
-  /** Tells whether a name of the upstream may be used. */
+  /**
+   * Tells whether a name or URI of the upstream may be used, however it is written. A URI that servers may
+   * read in different ways may not.
+   */
   allows(own: string): boolean {
-    return this.#layers.every((layer) => isAllowed(layer, own));
+    if (!this.restricts) return true;
+    const texts = this.#textsOf(own);
+    return texts !== undefined && this.#layers.every((layer) => isAllowed(layer, texts));
   }
 
-  /** Tells whether a URI may be used, in every spelling that means the same. */
-  allowsUri(uri: string): boolean {
-    return !this.restricts || spellingsOf(uri).every((spelling) => this.allows(spelling));
+  #textsOf(own: string): Texts | undefined {
+    if (!this.#areUris) return { any: [own], each: [own] };
+    const canonical = canonicalUri(own);
+    return canonical && { any: canonical.forms, each: [canonical.lower, canonical.uri] };
   }
 
   /** Returns the upstream's name for the one that a client uses; `undefined` if it stands for nothing. */
@@ -153,11 +171,12 @@ export class EntryRules {
   /** Returns what happens when something is used; `undefined` if nothing but the use itself. */
   useOf(own: string): UseRules | undefined {
     const layers = this.#layers;
-    const fixed = layers.flatMap(({ fix }) => matching(fix, own)).map(({ value }) => value);
-    const hidden = layers.flatMap(({ hide }) => matching(hide, own)).flatMap(({ value }) => value);
-    const limiters = layers.flatMap(({ rateLimit }) => matching(rateLimit, own))
+    const { any } = this.#textsOf(own) ?? { any: [own] };
+    const fixed = layers.flatMap(({ fix }) => matching(fix, any)).map(({ value }) => value);
+    const hidden = layers.flatMap(({ hide }) => matching(hide, any)).flatMap(({ value }) => value);
+    const limiters = layers.flatMap(({ rateLimit }) => matching(rateLimit, any))
       .map(({ value }) => value);
-    const needsApproval = layers.some(({ approve }) => matching(approve, own).length > 0);
+    const needsApproval = layers.some(({ approve }) => matching(approve, any).length > 0);
     if (fixed.length + hidden.length + limiters.length === 0 && !needsApproval) return undefined;
     const all: JsonObject = Object.fromEntries(fixed.flatMap((each) => Object.entries(each)));
     const withheld = new Set([...Object.keys(all), ...hidden]);
@@ -167,13 +186,14 @@ export class EntryRules {
   /** Says whether a name of the upstream may be used, and why. */
   verdict(own: string): Verdict {
     const reasons: Reason[] = [];
+    const { any } = this.#textsOf(own) ?? { any: [own] };
     for (const layer of this.#layers) {
       const { source, allow, deny } = layer;
       if (layer.isDenied) return denied(source, undefined, undefined);
-      const [refused] = matching(deny, own);
+      const [refused] = matching(deny, any);
       if (refused !== undefined) return denied(source, "deny", refused.pattern);
       if (allow === undefined) continue;
-      const [allowed] = matching(allow, own);
+      const [allowed] = matching(allow, any);
       if (allowed === undefined) return denied(source, "allow", undefined);
       reasons.push({ source, rule: "allow", pattern: allowed.pattern });
     }
@@ -183,14 +203,14 @@ export class EntryRules {
   /** Returns the rules because of which the user is asked before a tool runs. */
   approvalReasons(own: string): readonly Reason[] {
     return this.#layers.flatMap(({ source, approve }) =>
-      matching(approve, own).map(({ pattern }) => ({ source, rule: "approve", pattern }))
+      matching(approve, [own]).map(({ pattern }) => ({ source, rule: "approve", pattern }))
     );
   }
 
   #changed(entry: JsonObject, own: string): JsonObject {
     let result = entry;
     for (const { override } of this.#layers) {
-      for (const { value } of matching(override, own)) result = overridden(result, value);
+      for (const { value } of matching(override, [own])) result = overridden(result, value);
     }
     const withheld = this.useOf(own)?.withheld;
     return withheld === undefined ? result : withoutArguments(result, withheld);
@@ -205,16 +225,23 @@ function denied(
   return { allowed: false, reasons: [{ source, rule, pattern }] };
 }
 
-function isAllowed({ isClosed, allow, deny }: Layer, own: string): boolean {
-  if (isClosed || deny.some(({ matches }) => matches(own))) return false;
-  return allow === undefined || allow.some(({ matches }) => matches(own));
+function isAllowed({ isClosed, allow, deny }: Layer, { any, each }: Texts): boolean {
+  if (isClosed || matching(deny, any).length > 0) return false;
+  return allow === undefined || each.every((text) => matching(allow, [text]).length > 0);
 }
 
-function compiled({ source, rules }: RuleLayer): Layer {
+function compiled({ source, rules }: RuleLayer, matcher: (pattern: string) => Matcher): Layer {
   const { allow, deny = [], approve = [], override, fix, hide, rateLimit } = rules === false
     ? {} as Partial<ToolRules>
     : rules;
   const isEmpty = allow?.length === 0;
+  const patternOf = (pattern: string) => ({ pattern, matches: matcher(pattern), value: undefined });
+  const patternsOf = <T>(given: Readonly<Record<string, T>> = {}): Pattern<T>[] =>
+    Object.entries(given).map(([pattern, value]) => ({
+      pattern,
+      matches: matcher(pattern),
+      value,
+    }));
   return {
     source,
     isDenied: rules === false,
@@ -229,18 +256,9 @@ function compiled({ source, rules }: RuleLayer): Layer {
   };
 }
 
-function patternOf(pattern: string): Pattern {
-  return { pattern, matches: matcherOf(pattern), value: undefined };
-}
-
-function patternsOf<T>(given: Readonly<Record<string, T>> = {}): Pattern<T>[] {
-  return Object.entries(given).map(([pattern, value]) => ({
-    pattern,
-    matches: matcherOf(pattern),
-    value,
-  }));
-}
-
-function matching<T>(patterns: readonly Pattern<T>[], own: string): readonly Pattern<T>[] {
-  return patterns.length === 0 ? [] : patterns.filter(({ matches }) => matches(own));
+function matching<T>(
+  patterns: readonly Pattern<T>[],
+  texts: readonly string[],
+): readonly Pattern<T>[] {
+  return patterns.length === 0 ? [] : patterns.filter(({ matches }) => texts.some(matches));
 }

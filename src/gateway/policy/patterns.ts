@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { canonicalUri } from "../../protocol/uri.ts";
 
 /** Tells whether a text matches. */
 export type Matcher = (text: string) => boolean;
@@ -26,31 +27,14 @@ export function matcherOf(pattern: string): Matcher {
   };
 }
 
-/** Rounds of decoding: a server may decode a URI more than once. */
-const MOST_DECODED = 3;
-
 /**
- * Returns a URI in the spellings that servers take for the same one: as it is, normalized, and with
- * percent-encoded characters decoded.
+ * Compiles a pattern for URIs. It matches the texts of {@linkcode CanonicalUri.forms}, whichever way it is
+ * written itself.
  */
-export function spellingsOf(uri: string): readonly string[] {
-  const spellings = new Set<string>();
-  let current = uri;
-  for (let round = 0; round <= MOST_DECODED; round++) {
-    spellings.add(current);
-    const { href } = URL.parse(current) ?? {};
-    if (href !== undefined) spellings.add(href);
-    const decoded = decode(current);
-    if (decoded === current) break;
-    current = decoded;
-  }
-  return [...spellings];
-}
-
-function decode(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
+export function uriMatcherOf(pattern: string): Matcher {
+  const asWritten = matcherOf(pattern);
+  const { lower: canonical = pattern } = canonicalUri(pattern) ?? {};
+  if (canonical === pattern) return asWritten;
+  const asCanonical = matcherOf(canonical);
+  return (text) => asWritten(text) || asCanonical(text);
 }

@@ -136,7 +136,7 @@ function compile(
   const rules = {
     tools: new EntryRules(of("tools"), pins?.tools),
     prompts: new EntryRules(of("prompts"), pins?.prompts),
-    resources: new EntryRules(of("resources"), undefined),
+    resources: new EntryRules(of("resources"), undefined, true),
     templates: new EntryRules(of("templates"), pins?.templates),
   };
   return { ...rules, isClosed: Object.values(rules).every(({ isClosed }) => isClosed) };

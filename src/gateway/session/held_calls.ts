@@ -79,7 +79,7 @@ export class HeldCalls {
     const { upstream, method, params: { name, uri } } = call;
     const rules = this.#settings.policies.rulesOf(principal, upstream);
     if (rules === undefined || rules.isClosed) return rules !== undefined;
-    if (typeof uri === "string") return !rules.resources.allowsUri(uri);
+    if (typeof uri === "string") return !rules.resources.allows(uri);
     const entries = method === "tools/call" ? rules.tools : rules.prompts;
     return typeof name === "string" && !entries.allows(name);
   }

@@ -332,7 +332,7 @@ export class UpstreamSessions implements DownstreamClient {
   }
 
   #maySubscribe(upstream: string, uri: string): boolean {
-    return this.#rulesOf(upstream)?.resources.allowsUri(uri) !== false;
+    return this.#rulesOf(upstream)?.resources.allows(uri) !== false;
   }
 
   /** Returns what the client is subscribed to by an address. */

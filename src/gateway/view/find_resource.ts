@@ -5,11 +5,12 @@
  */
 import type { Exchange } from "../../protocol/exchange.ts";
 import { unknownResource } from "../../protocol/unknown.ts";
+import { canonicalUri } from "../../protocol/uri.ts";
 import type { ManagedSession } from "../session/managed_session.ts";
 import type { ListContext } from "../session/upstream_lists.ts";
 import type { UpstreamSessions } from "../session/upstream_sessions.ts";
 import { type Addresses, isAppAddress, isWebAddress, type UpstreamAddress } from "./addresses.ts";
-import { isPermittedUri, upstreamOfUri, type UriUse } from "./merged_lists.ts";
+import { isPermittedUri, listsInTime, upstreamOfUri, type UriUse } from "./merged_lists.ts";
 
 /** Represents a resource that a request is about. */
 export interface FoundResource {
@@ -33,10 +34,11 @@ export interface FindInit {
 export async function findResource(
   init: FindInit,
   context: ListContext,
-  address: string,
+  given: string,
   use: UriUse = "read",
 ): Promise<FoundResource> {
   const { exchange, sessions, addresses } = init;
+  const address = await plainAddress(init, context, given, use);
   const { upstream, uri } = addresses === undefined
     ? { upstream: await upstreamOfUri(sessions, address, context, use), uri: address }
     : await locate(sessions, addresses, context, address, use);
@@ -47,6 +49,49 @@ export async function findResource(
   const session = isUsable ? sessions.get(upstream) : undefined;
   if (session === undefined) throw unknownResource(exchange.protocolVersion, address);
   return { session, uri };
+}
+
+/**
+ * Returns the one way to write an address by which rules know it, so that the upstream gets what they have
+ * judged: as its own list has it, else the canonical one. Without rules, the address as it is.
+ *
+ * @throws {McpError} If servers may read the address in different ways
+ */
+async function plainAddress(
+  init: FindInit,
+  context: ListContext,
+  address: string,
+  use: UriUse,
+): Promise<string> {
+  const { exchange: { mayUse, chain, protocolVersion }, sessions: { settings } } = init;
+  const isJudged = mayUse !== undefined || chain !== undefined || settings.policies.isSet ||
+    settings.middleware !== undefined;
+  if (!isJudged) return address;
+  const { uri } = canonicalUri(address) ?? {};
+  if (uri === address || await isListed(init, context, address, use)) return address;
+  if (uri === undefined) throw unknownResource(protocolVersion, address);
+  return uri;
+}
+
+/** Tells whether an upstream lists a resource, or a template that is referred to, by exactly an address. */
+async function isListed(
+  { sessions, addresses }: FindInit,
+  context: ListContext,
+  address: string,
+  use: UriUse,
+): Promise<boolean> {
+  const own = addresses?.split(address);
+  const uri = own?.uri ?? address;
+  const { lists } = await listsInTime(sessions, "resources", context, { mayBeNone: true });
+  const isOwn = ({ name }: { readonly name: string }) => own === undefined || own.upstream === name;
+  if (lists.some((list) => isOwn(list) && list.entries.some((entry) => entry.uri === uri))) {
+    return true;
+  }
+  if (use !== "reference") return false;
+  const templates = await listsInTime(sessions, "templates", context, { mayBeNone: true });
+  return templates.lists.some((list) =>
+    isOwn(list) && list.entries.some(({ uriTemplate }) => uriTemplate === uri)
+  );
 }
 
 async function locate(

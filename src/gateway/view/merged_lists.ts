@@ -260,7 +260,7 @@ function templateMatch(
   // It belongs to a template that is withheld.
   if (longestMatch(lists.withheldTemplates(entries), uri).length >= length) return -1;
   const isTemplate = use === "reference" && template === uri;
-  if (!isTemplate && !rules.resources.allowsUri(uri)) return -1;
+  if (!isTemplate && !rules.resources.allows(uri)) return -1;
   return length;
 }
 
@@ -301,7 +301,7 @@ function mayPass(
   const { resources, templates } = rules;
   // It may belong to a template that is withheld; and upstreams accept subscriptions to anything.
   if (templates.restricts || (use !== "read" && resources.restricts)) return false;
-  return resources.allowsUri(uri);
+  return resources.allows(uri);
 }
 
 /** Returns the template that matches the longest start of a URI, and its length; -1 if none does. */

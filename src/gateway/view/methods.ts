@@ -14,6 +14,7 @@ import { isModern } from "../../protocol/versions.ts";
 import type { EntryRules, UseRules } from "../policy/entry_rules.ts";
 import type { ManagedSession } from "../session/managed_session.ts";
 import { type ClientRequest, relay, type RelayOptions } from "../session/relay.ts";
+import { UnusableError } from "../session/unusable.ts";
 import { isLogLevel } from "../session/translate.ts";
 import type { ListContext } from "../session/upstream_lists.ts";
 import type { UpstreamSessions } from "../session/upstream_sessions.ts";
@@ -287,9 +288,9 @@ async function readResource(
     const { settings: { policies }, exchange: { principal } } = request;
     const use = policies.rulesOf(principal, found.session.name)?.resources.useOf(found.uri);
     if (use !== undefined) await checkRate(request, use);
-    return await relay(
+    return await relayFound(
       request,
-      found.session,
+      found,
       found.uri === address ? params : { ...params, uri: found.uri },
       {
         named: named(
@@ -319,7 +320,7 @@ async function subscribe(request: ViewRequest, sent: Sent): Promise<JsonObject> 
     const wasSubscribed = sessions.subscription(address) !== undefined;
     sessions.subscribe(address, { upstream: session.name, uri });
     try {
-      return await relay(request, session, { uri });
+      return await relayFound(request, { session, uri }, { uri });
     } catch (error) {
       if (!wasSubscribed) sessions.unsubscribe(address);
       throw error;
@@ -358,7 +359,8 @@ async function complete(request: ViewRequest, sent: Sent): Promise<JsonObject> {
       const context = contextOf(request);
       const { session, uri } = resource ??
         await findResource(request, context, address, "reference");
-      return await relay(request, session, { ...params, ref: { ...ref, uri } });
+      const found = { session, uri };
+      return await relayFound(request, found, { ...params, ref: { ...ref, uri } });
     });
   }
   const target = ref.type === "ref/prompt" ? find(request, "prompts", ref.name) : undefined;
@@ -495,6 +497,38 @@ export async function throughUri<T>(
     if (!isUnknown || !hidesResources(request)) throw error;
     throw unknownResource(request.exchange.protocolVersion, uri);
   }
+}
+
+/**
+ * Sends a request for a resource to its upstream. Where some resources are hidden, whatever the upstream
+ * says about one that it doesn't list is what is said about a hidden one.
+ */
+async function relayFound(
+  request: ViewRequest,
+  { session, uri }: FoundResource,
+  params: JsonObject,
+  options?: RelayOptions,
+): Promise<JsonObject> {
+  const { exchange: { protocolVersion }, sessions } = request;
+  const isHiddenLike = async () => {
+    if (!hidesResources(request)) return false;
+    const [resources, templates] = await Promise.all(
+      (["resources", "templates"] as const).map((kind) =>
+        sessions.lists.get(session.name, kind, contextOf(request))
+      ),
+    );
+    return !resources?.some((entry) => entry.uri === uri) &&
+      !templates?.some(({ uriTemplate }) => uriTemplate === uri);
+  };
+  try {
+    const result = await relay(request, session, params, options);
+    const isEmpty = Array.isArray(result.contents) && result.contents.length === 0;
+    if (!isEmpty || !await isHiddenLike()) return result;
+  } catch (error) {
+    const isAnswer = error instanceof McpError && !(error instanceof UnusableError);
+    if (!isAnswer || !await isHiddenLike()) throw error;
+  }
+  throw unknownResource(protocolVersion, uri);
 }
 
 /** Tells whether some resources may be hidden from the principal. */

@@ -57,7 +57,10 @@ export function permittedArguments(
   { fixed, withheld }: UseRules,
 ): JsonObject {
   if (withheld.size === 0) return params;
-  const given = isObject(params.arguments) ? params.arguments : {};
+  const { arguments: given = {} } = params;
+  if (!isObject(given)) {
+    throw new McpError(ErrorCode.InvalidParams, 'Give an object as "arguments"');
+  }
   const sent = Object.keys(given).find((name) => withheld.has(name));
   if (sent !== undefined) {
     const message = `Leave out the argument ${quote(sent)}: the tool doesn't take it`;

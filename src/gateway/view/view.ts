@@ -15,12 +15,13 @@ import type {
   Principal,
   UpstreamControl,
 } from "../../protocol/exchange.ts";
-import { itemOf } from "../../protocol/items.ts";
-import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
+import { itemOf, withUri } from "../../protocol/items.ts";
+import type { JsonObject } from "../../protocol/jsonrpc.ts";
 import { methodFacts } from "../../protocol/methods.ts";
 import type { Implementation } from "../../protocol/shapes.ts";
 import type { RequestMessage, RequestTarget, Route } from "../../protocol/route.ts";
 import { unknownMethod } from "../../protocol/unknown.ts";
+import { canonicalUri, withoutNeedlessEscapes } from "../../protocol/uri.ts";
 import { isModern, VERSIONS } from "../../protocol/versions.ts";
 import type { GatewaySettings } from "../options.ts";
 import { Capacity } from "../session/capacity.ts";
@@ -243,9 +244,13 @@ export class View implements Dispatcher, SessionsHost {
    * app calls by its server's own name, or a resource, which may have two addresses.
    */
   #isLate({ method, params }: RequestMessage, principal: Principal): boolean {
-    const item = this.#addresses && itemOf(method, params);
+    const item = itemOf(method, params);
     if (item === undefined || item.method === "prompts/get") return false;
-    if (item.method === "resources/read") return !isWebAddress(item.key);
+    if (item.method === "resources/read") {
+      const hasOne = this.#addresses === undefined || isWebAddress(item.key);
+      return !hasOne || canonicalUri(item.key)?.uri !== item.key;
+    }
+    if (this.#addresses === undefined) return false;
     const upstream = this.#locate(item.key)?.upstream;
     if (upstream === undefined || !this.upstreams.has(upstream)) return true;
     return this.settings.policies.rulesOf(principal, upstream)?.isClosed === true;
@@ -301,18 +306,23 @@ export class View implements Dispatcher, SessionsHost {
     if (item === undefined) return undefined;
     if (method === "resources/subscribe") checkSubscribing(request, { params });
     const context = contextOf(request);
-    const use = URI_USES[method];
+    const use = URI_USES[method] ?? "read";
+    const { principal } = request.exchange;
+    if (this.isAloneFor(principal)) {
+      const { mayUse, chain } = request.exchange;
+      if (mayUse === undefined && chain === undefined) return undefined;
+      const uri = withoutNeedlessEscapes(item.key);
+      return this.#route({ method, params: withUri(params, uri) }, principal);
+    }
     const resource = await throughUri(
       request,
       item.key,
       (address) => findResource(request, context, address, use),
     );
     const uri = await shownAddress(request, context, resource);
-    const { ref } = params;
-    const shown = isObject(ref) ? { ...params, ref: { ...ref, uri } } : { ...params, uri };
     const target = () => this.known.resource(resource.uri, resource.session.name);
-    const message = { method, params: shown };
-    return this.#route(message, request.exchange.principal, { target }, { params, resource });
+    const message = { method, params: withUri(params, uri) };
+    return this.#route(message, principal, { target }, { params, resource });
   }
 
   /** An upstream that the policy has rules for isn't seen as itself: what it says is judged. */

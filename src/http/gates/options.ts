@@ -65,8 +65,9 @@ export interface GateOptions {
   readonly healthPath?: string;
   /**
    * Web origins whose pages may send requests, such as `"https://app.example"`; other origins get a 403.
-   * Case-insensitive. Without a port any port matches; a leading dot (`"https://.example.com"`) matches
-   * the domain and its subdomains; without a scheme (`"app.example"`) both `http` and `https` match.
+   * Case-insensitive. Without a port its scheme's port matches (443 for `https`); a leading dot
+   * (`"https://.example.com"`) matches the domain and its subdomains; without a scheme (`"app.example"`)
+   * both `http` and `https` match, at any port unless one is given.
    */
   readonly allowedOrigins?: readonly string[];
   /**

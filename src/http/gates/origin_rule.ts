@@ -23,7 +23,9 @@ export function parseOriginRule(text: string): OriginRule | undefined {
   const host = parseHostRule(at === -1 ? text : text.slice(at + 3));
   // A bare "null" would be parsed as a host name, but means the opaque origin, which is never allowed.
   if (host === undefined || (scheme === undefined && host.host === "null")) return undefined;
-  return { scheme, host };
+  // An origin without a port has its scheme's (RFC 6454 §4).
+  const port = host.port ?? (scheme === undefined ? undefined : DEFAULT_PORTS.get(scheme));
+  return { scheme, host: { ...host, port } };
 }
 
 /** Lists the origins that rules allow, as browsers serialize them, to be matched without parsing. */
@@ -31,7 +33,8 @@ export function exactOrigins(rules: readonly OriginRule[]): ReadonlySet<string> 
   const exact = new Set<string>();
   for (const { scheme, host: { host, port } } of rules) {
     for (const one of scheme === undefined ? DEFAULT_PORTS.keys() : [scheme]) {
-      exact.add(port === undefined ? `${one}://${host}` : `${one}://${host}:${port}`);
+      const isDefault = port === undefined || port === DEFAULT_PORTS.get(one);
+      exact.add(isDefault ? `${one}://${host}` : `${one}://${host}:${port}`);
     }
   }
   return exact;

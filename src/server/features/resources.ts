@@ -173,6 +173,11 @@ export class Resources implements Feature {
     return this.#find(uri) !== undefined;
   }
 
+  /** Tells whether a resource, or a template as it is written, is registered under exactly this text. */
+  isRegistered(uri: string): boolean {
+    return this.#fixed.get(uri) !== undefined || this.template(uri) !== undefined;
+  }
+
   /** Returns a resource with all that reading it needs. */
   find(uri: unknown): Found | undefined {
     const resource = typeof uri === "string" ? this.#find(uri) : undefined;

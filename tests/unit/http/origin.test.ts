@@ -11,7 +11,7 @@ const ORIGINS: readonly (readonly [string, string, boolean])[] = [
   ["https://app.example", "https://app.example", true],
   ["https://app.example", "HTTPS://App.Example", true],
   ["HTTPS://APP.EXAMPLE", "https://app.example", true],
-  ["https://app.example", "https://app.example:8443", true],
+  ["https://app.example", "https://app.example:8443", false],
   ["https://app.example", "http://app.example", false],
   ["https://app.example", "https://app.example.evil", false],
   ["https://app.example", "https://evilapp.example", false],
@@ -37,7 +37,7 @@ const ORIGINS: readonly (readonly [string, string, boolean])[] = [
   ["http://app.example:80", "http://app.example", true],
   ["http://app.example:443", "http://app.example", false],
   ["https://.app.example", "https://app.example", true],
-  ["https://.app.example", "https://a.b.app.example:1", true],
+  ["https://.app.example", "https://a.b.app.example:1", false],
   ["https://.app.example", "https://evilapp.example", false],
   ["https://.app.example", "http://a.app.example", false],
   ["https://.app.example:8443", "https://a.app.example:8443", true],
@@ -51,13 +51,13 @@ const ORIGINS: readonly (readonly [string, string, boolean])[] = [
   ["app.example", "https://sub.app.example", false],
   ["app.example:3000", "https://app.example:3000", true],
   ["app.example:3000", "https://app.example", false],
-  ["https://[2001:db8::1]", "https://[2001:db8::1]:8443", true],
+  ["https://[2001:db8::1]", "https://[2001:db8::1]:8443", false],
   ["https://[2001:DB8:0::1]", "https://[2001:db8::1]", true],
   ["https://[2001:db8::1]", "https://[2001:db8::2]", false],
   ["https://bücher.example", "https://xn--bcher-kva.example", true],
   ["chrome-extension://abcdefgh", "chrome-extension://abcdefgh", true],
   ["chrome-extension://abcdefgh", "chrome-extension://abcdefgi", false],
-  ["http://localhost", "http://localhost:5173", true],
+  ["http://localhost", "http://localhost:5173", false],
 ];
 
 /** Origin, Host, whether a page may call without being configured. */
