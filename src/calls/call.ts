@@ -132,6 +132,10 @@ export class Call extends RequestScope implements Exchange {
   get target(): RequestTarget | undefined {
     return this.#route.target;
   }
+  /** Whether the server has the method. */
+  get served(): boolean {
+    return this.#route.served === true;
+  }
   /** What the request is about now: middleware may have changed it. */
   get #currentRoute(): Route {
     return this.#changed ?? this.#route;

@@ -335,12 +335,15 @@ export type McpEvent =
    * nothing tells its user from others. Reported once for each view of a gateway.
    */
   | { readonly type: "upstream-unshared" }
-  /** Entries of an upstream's list were dropped: invalid, duplicate, or over a limit. */
+  /**
+   * Entries of an upstream's list were dropped: invalid, duplicate, over a limit, or with so many values
+   * or references that reading them takes too much work.
+   */
   | {
     readonly type: "upstream-entries-dropped";
     readonly upstream: string;
     readonly list: string;
-    readonly reason: "invalid" | "duplicate" | "limit";
+    readonly reason: "invalid" | "duplicate" | "limit" | "complexity";
     readonly count: number;
   }
   /**

@@ -20,7 +20,8 @@ import {
 } from "./durations.ts";
 import { KnownNames } from "./known_names.ts";
 import { type Ending, endingOfError, endingOfResult, type NetworkTransport } from "./operation.ts";
-import { prometheus } from "./prometheus.ts";
+import { histogramName, prometheus } from "./prometheus.ts";
+import { SeriesCap } from "./series_cap.ts";
 
 /** A registry of `prom-client`. */
 export type MetricsRegistry = Registry;
@@ -42,6 +43,13 @@ export interface MetricsOptions {
    * @default {2000}
    */
   readonly names?: number;
+  /**
+   * Series of each metric. What would have one more is counted in a series whose labels are all `_OTHER`,
+   * and in `mooring_series_folded_total`.
+   *
+   * @default {10000}
+   */
+  readonly series?: number;
   /** Provides the time for the durations of requests to upstreams; the system clock by default. */
   readonly clock?: Clock;
 }
@@ -153,15 +161,23 @@ class Collector implements Metrics {
     this.registry = registry;
     this.#transport = transport;
     this.#clock = clock;
-    const histogram = (name: DurationName) => histogramOf(registry, DurationMetrics[name]);
+    const series = integerOption("series", options.series, 10_000);
+    const folded = new prometheus.Counter({
+      name: "mooring_series_folded_total",
+      help: "Values that are in the series for all others, because the metric has too many",
+      labelNames: ["metric"],
+      registers: [registry],
+    });
+    const capOf: CapOf = (metric) => new SeriesCap(series, () => folded.inc({ metric }));
+    const histogram = (name: DurationName) => histogramOf(registry, DurationMetrics[name], capOf);
     this.#histograms = {
       ServerOperation: histogram("ServerOperation"),
       ClientOperation: histogram("ClientOperation"),
       ServerSession: histogram("ServerSession"),
       ClientSession: histogram("ClientSession"),
     };
-    this.#upstreams = new UpstreamHealth(registry);
-    this.#count = eventCounter(registry, this.#upstreams);
+    this.#upstreams = new UpstreamHealth(registry, capOf("mooring_upstream_up"));
+    this.#count = eventCounter(registry, this.#upstreams, capOf);
     for (const [key, help] of Object.entries(HANDLER_GAUGES)) {
       const name = `mooring_${key}`;
       this.#gauge({ name, help, labelNames: ["endpoint"] }, ({ handler }) => statOf(handler, key));
@@ -261,11 +277,35 @@ function statOf(source: StatsSource | undefined, key: string): number | undefine
   return typeof value === "number" ? value : 0;
 }
 
-function histogramOf(registry: Registry, metric: DurationMetric): DurationHistogram {
-  const histogram = new DurationHistogram(metric);
+/** Creates the bound on the series of a metric. */
+type CapOf = (metric: string) => SeriesCap;
+
+function histogramOf(
+  registry: Registry,
+  metric: DurationMetric,
+  capOf: CapOf,
+): DurationHistogram {
+  const histogram = new DurationHistogram(metric, capOf(histogramName(metric)));
   // The registry only calls what this has, but its type names the library's own classes
   registry.registerMetric(histogram as unknown as Histogram);
   return histogram;
+}
+
+/** A counter with a bound on its series. */
+class CappedCounter {
+  readonly #counter: Counter;
+  readonly #cap: SeriesCap;
+
+  constructor(counter: Counter, cap: SeriesCap) {
+    this.#counter = counter;
+    this.#cap = cap;
+  }
+
+  inc(labels: Readonly<Record<string, string | number>> = {}): void {
+    const entries = Object.entries(labels);
+    const isOwn = this.#cap.admits(entries.map(([, value]) => value).join("\0"));
+    this.#counter.inc(isOwn ? labels : Object.fromEntries(entries.map(([key]) => [key, OTHER])));
+  }
 }
 
 /** Tells which upstreams work: by what happened last. */
@@ -273,7 +313,10 @@ class UpstreamHealth {
   readonly #gauge: Gauge;
   readonly #up = new Map<string, boolean>();
 
-  constructor(registry: Registry) {
+  readonly #cap: SeriesCap;
+
+  constructor(registry: Registry, cap: SeriesCap) {
+    this.#cap = cap;
     this.#gauge = new prometheus.Gauge({
       name: "mooring_upstream_up",
       help: "1 if the upstream worked when it was last used",
@@ -283,13 +326,14 @@ class UpstreamHealth {
   }
 
   set(upstream: string, up: boolean): void {
-    if (this.#up.get(upstream) === up) return;
+    if (this.#up.get(upstream) === up || !this.#cap.admits(upstream)) return;
     this.#up.set(upstream, up);
     this.#gauge.set({ upstream }, Number(up));
   }
 
   remove(upstream: string): void {
     this.#up.delete(upstream);
+    this.#cap.delete(upstream);
     this.#gauge.remove({ upstream });
   }
 }
@@ -298,9 +342,13 @@ class UpstreamHealth {
 function eventCounter(
   registry: Registry,
   upstreams: UpstreamHealth,
+  capOf: CapOf,
 ): (event: McpEvent) => void {
-  const counter = (name: string, help: string, labelNames: string[]): Counter =>
-    new prometheus.Counter({ name, help, labelNames, registers: [registry] });
+  const counter = (name: string, help: string, labelNames: string[]): CappedCounter =>
+    new CappedCounter(
+      new prometheus.Counter({ name, help, labelNames, registers: [registry] }),
+      capOf(name),
+    );
   const gauge = (name: string, help: string, labelNames: string[]): Gauge =>
     new prometheus.Gauge({ name, help, labelNames, registers: [registry] });
   const refused = counter("mooring_refused_total", "Refused requests", ["reason", "status"]);

@@ -4,9 +4,10 @@
  *
  * @module
  */
-import { DURATION_BUCKETS, type DurationMetric } from "./conventions.ts";
+import { DURATION_BUCKETS, type DurationMetric, OTHER } from "./conventions.ts";
 import type { Attributes } from "./operation.ts";
 import { histogramName, labelsOf } from "./prometheus.ts";
+import type { SeriesCap } from "./series_cap.ts";
 
 /** One value of a metric, as `prom-client` writes it. */
 interface Sample {
@@ -30,8 +31,10 @@ export class DurationHistogram {
   readonly type = "histogram";
   readonly aggregator = "sum";
   readonly #series = new Map<string, Series>();
+  readonly #cap: SeriesCap;
 
-  constructor(metric: DurationMetric) {
+  constructor(metric: DurationMetric, cap: SeriesCap) {
+    this.#cap = cap;
     this.name = histogramName(metric);
     this.help = metric.description;
   }
@@ -45,9 +48,16 @@ export class DurationHistogram {
   observe(key: string, seconds: number, attributes: () => Attributes): void {
     let series = this.#series.get(key);
     if (series === undefined) {
+      const isOwn = this.#cap.admits(key);
+      const name = isOwn ? key : OTHER;
       const counts = Array.from({ length: DURATION_BUCKETS.length + 1 }, () => 0);
-      series = { labels: labelsOf(attributes()), counts, sum: 0 };
-      this.#series.set(key, series);
+      const labels = Object.entries(labelsOf(attributes()));
+      series = this.#series.get(name) ?? {
+        labels: Object.fromEntries(isOwn ? labels : labels.map(([label]) => [label, OTHER])),
+        counts,
+        sum: 0,
+      };
+      this.#series.set(name, series);
     }
     let bucket = 0;
     while (seconds > (DURATION_BUCKETS[bucket] ?? Infinity)) bucket++;
@@ -71,6 +81,7 @@ export class DurationHistogram {
   /** Forgets everything: called by a registry's `resetMetrics()`. */
   reset(): void {
     this.#series.clear();
+    this.#cap.clear();
   }
 }
 

@@ -4,6 +4,7 @@
  * @module
  */
 import type { McpEvent, UpstreamCloseReason } from "../protocol/events.ts";
+import { ErrorCode } from "../protocol/errors.ts";
 import type { UpstreamRequest } from "../gateway/types.ts";
 import { Attribute, type DurationMetrics, OTHER, TOOL_ERROR } from "./conventions.ts";
 import {
@@ -90,7 +91,17 @@ export function recordOperation(
   bound?: BoundName,
 ): void {
   const named = bound === undefined ? operation : withBound(operation, bound);
-  record(metric, ms / 1_000, operationKey(named, ending), () => operationAttributes(named, ending));
+  const known = withKnownCode(ending);
+  record(metric, ms / 1_000, operationKey(named, known), () => operationAttributes(named, known));
+}
+
+/** The codes that have series of their own: an upstream may answer with any number of others. */
+const CODES: ReadonlySet<string> = new Set(Object.values(ErrorCode).map(String));
+
+function withKnownCode(ending: Ending): Ending {
+  const { statusCode, errorType } = ending;
+  if (statusCode === undefined || CODES.has(statusCode)) return ending;
+  return { statusCode: OTHER, ...errorType !== undefined && { errorType: OTHER } };
 }
 
 function withBound(operation: Operation, bound: BoundName): Operation {

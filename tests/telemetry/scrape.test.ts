@@ -120,13 +120,13 @@ test("[TEL-6] a scrape has the conventions' histograms, with their buckets and l
   assert.deepEqual(endings(OPERATION), [
     ["near__now", undefined, undefined, 1],
     ["near__fail", "tool_error", undefined, 1],
-    ["near__refuse", "-32050", "-32050", 1],
+    ["near__refuse", "_OTHER", "_OTHER", 1],
     ["near__invalid", undefined, "-32602", 1],
   ]);
   assert.deepEqual(endings("mcp_client_operation_duration_seconds"), [
     ["now", undefined, undefined, 1],
     ["fail", "tool_error", undefined, 1],
-    ["refuse", "-32050", "-32050", 1],
+    ["refuse", "_OTHER", "_OTHER", 1],
     ["invalid", "-32602", "-32602", 1],
   ]);
 });

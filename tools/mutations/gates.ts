@@ -106,7 +106,7 @@ export const GATES: FaultsByFile = {
       ["GATE-3", "if (port === undefined && (", "if (("],
     ],
   },
-  "http/gates/json.ts": {
+  "internal/json_depth.ts": {
     tests: ["unit/http/json.test.ts", GATE],
     faults: [
       ["GATE-9", "++depth > maxDepth", "++depth >= maxDepth"],

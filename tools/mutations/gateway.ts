@@ -45,6 +45,16 @@ export const GATEWAY: FaultsByFile = {
       ["SRCH-6", "tools.length + visible.length > MAX_TOOLS", "false"],
     ],
   },
+  "gateway/client/fetch_list.ts": {
+    tests: ["unit/gateway/work.test.ts"],
+    faults: [
+      [
+        "POL-13",
+        "if (!isSimple(listed, MOST_VALUES, MOST_DEPTH)) return",
+        "if (listed === null) return",
+      ],
+    ],
+  },
   "gateway/view/view.ts": {
     tests: [SEARCH, APPS],
     faults: [
@@ -113,7 +123,7 @@ export const GATEWAY: FaultsByFile = {
     faults: [
       [
         "POL-2",
-        "exchange.mayUse === undefined && rules?.restricts !== true",
+        "exchange.mayUse === undefined && !mayBeWithheld",
         "exchange.mayUse === undefined",
       ],
     ],

@@ -6,9 +6,12 @@
  */
 import type { Call } from "../../calls/call.ts";
 import { clip } from "../../internal/quote.ts";
+import { reportedMethod } from "../../protocol/event_facts.ts";
 import type { McpEvent, RequestOutcome } from "../../protocol/events.ts";
 import { bucketOf, emptyBuckets } from "./histogram.ts";
 
+/** What all names are called that the server doesn't have. */
+const UNKNOWN = "(unknown)";
 /** The maximum number of tools, prompts and methods that are counted apart. */
 export const MOST_TOOLS = 300;
 /** The maximum number of upstreams. */
@@ -83,9 +86,11 @@ export class Statistics {
 
   /** Counts a call that is over. */
   finished(call: Call, outcome: RequestOutcome, failed: boolean): void {
-    const method = clip(call.method, MOST_NAME);
-    const tool = itemName(call.method, call.params);
-    const counted = this.#tool(method, tool);
+    const method = reportedMethod(call);
+    const { tool, prompt } = call.target ?? {};
+    // Names that a client has made up are one row: they would push out what there is.
+    const isNamed = itemName(call.method, call.params) !== "";
+    const counted = this.#tool(method, tool ?? prompt ?? (isNamed ? UNKNOWN : ""));
     counted.count += 1;
     if (failed || !GOOD.has(outcome)) counted.errors += 1;
     // A call that began before the operator watched has no known duration.

@@ -4,6 +4,7 @@
  * @module
  */
 import { isWithinBytes } from "../../internal/utf8.ts";
+import { isSimple, TooMuchWorkError } from "../../internal/work.ts";
 import { ErrorCode, McpError } from "../../protocol/errors.ts";
 import type { McpEvent } from "../../protocol/events.ts";
 import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
@@ -71,6 +72,10 @@ async function fetchPage(
   }
 }
 
+/** The most values in one entry of a list, and the most levels of nesting. */
+const MOST_VALUES = 50_000;
+const MOST_DEPTH = 64;
+
 type DropReason = Extract<McpEvent, { type: "upstream-entries-dropped" }>["reason"];
 
 /** Collects the entries of a list. */
@@ -115,7 +120,9 @@ class Entries {
   #add(listed: unknown): void {
     const { id, prefixed, valid } = this.#list;
     if (!isObject(listed) || typeof listed[id] !== "string") return this.#drop("invalid");
-    const entry = this.#present === undefined ? listed : this.#present(listed);
+    // Before any other walk over it.
+    if (!isSimple(listed, MOST_VALUES, MOST_DEPTH)) return this.#drop("complexity");
+    const entry = this.#presented(listed);
     if (entry === undefined) return;
     const given = entry[id];
     if (typeof given !== "string") return this.#drop("invalid");
@@ -129,6 +136,18 @@ class Entries {
     this.#bytesLeft -= text.length;
     this.#ids.add(name);
     this.kept.push(name === given ? entry : { ...entry, [id]: name });
+  }
+
+  /** Returns an entry as clients get it; `undefined` if it is withheld. */
+  #presented(listed: JsonObject): JsonObject | undefined {
+    if (this.#present === undefined) return listed;
+    try {
+      return this.#present(listed);
+    } catch (error) {
+      if (!(error instanceof TooMuchWorkError)) throw error;
+      this.#drop("complexity");
+      return undefined;
+    }
   }
 
   #drop(reason: DropReason): void {

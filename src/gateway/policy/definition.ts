@@ -6,6 +6,7 @@
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex } from "@noble/hashes/utils.js";
 import { canonical } from "../../calls/state/state.ts";
+import { Work } from "../../internal/work.ts";
 import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
 import type { DefinitionOverride } from "./types.ts";
 
@@ -49,29 +50,45 @@ const SAME_VALUE = ["not", "if", "then", "else"];
 const SAME_VALUES = ["allOf", "anyOf", "oneOf"];
 /** Keywords that hold schemas to refer to. */
 const DEFINITIONS = ["$defs", "definitions"];
-/** Limits the references that are followed inside one another. */
+/** The most references that are followed inside one another. */
 const MOST_NESTED = 32;
+/** The most keywords that are looked at in one schema, again for each reference to them. */
+const MOST_KEYWORDS = 20_000;
 
-/** Returns a tool's definition whose input schema doesn't mention some arguments. */
+/**
+ * Returns a tool's definition whose input schema doesn't mention some arguments.
+ *
+ * @throws {TooMuchWorkError} If its references multiply beyond all bounds
+ */
 export function withoutArguments(entry: JsonObject, names: ReadonlySet<string>): JsonObject {
   const { inputSchema } = entry;
   if (!isObject(inputSchema) || names.size === 0) return entry;
-  const stripped = strip(inputSchema, names, inputSchema, 0);
+  const work = new Work(MOST_KEYWORDS);
+  const stripped = strip(inputSchema, { names, root: inputSchema, work }, 0);
   return { ...entry, inputSchema: withoutUnused(stripped) };
 }
 
+/** What is removed from which schema, and the work that it may take. */
+interface StripInit {
+  readonly names: ReadonlySet<string>;
+  readonly root: JsonObject;
+  readonly work: Work;
+}
+
+/** Returns the number of members of an array or object. */
+function sizeOf(value: unknown): number {
+  return typeof value === "object" && value !== null ? Object.keys(value).length : 0;
+}
+
 /** Removes arguments from a schema for the object of all arguments. */
-function strip(
-  schema: JsonObject,
-  names: ReadonlySet<string>,
-  root: JsonObject,
-  depth: number,
-): JsonObject {
+function strip(schema: JsonObject, init: StripInit, depth: number): JsonObject {
+  const { names, root, work } = init;
   // What is nested deeper says nothing that a model needs.
   if (depth > MOST_NESTED) return {};
-  const inner = (value: unknown) => isObject(value) ? strip(value, names, root, depth + 1) : value;
+  const inner = (value: unknown) => isObject(value) ? strip(value, init, depth + 1) : value;
   const result: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(schema)) {
+    work.take(1 + sizeOf(value));
     if (key === "properties" || key === "default") result[key] = without(value, names);
     else if (key === "required") result[key] = withoutNames(value, names);
     else if (key === "examples") {
@@ -98,7 +115,7 @@ function strip(
   const target = typeof $ref === "string" ? resolved($ref, root) : undefined;
   // It may have the arguments.
   if (target === undefined) return rest;
-  const referred = strip(target, names, root, depth + 1);
+  const referred = strip(target, init, depth + 1);
   return Object.keys(rest).every((key) => DEFINITIONS.includes(key))
     ? { ...referred, ...rest }
     : { ...rest, allOf: [...Array.isArray(rest.allOf) ? rest.allOf : [], referred] };

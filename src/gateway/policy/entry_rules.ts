@@ -94,7 +94,7 @@ export class EntryRules {
   /** Tells whether something of the list may be withheld or have another name. */
   readonly restricts: boolean;
   /** Tells whether entries are shown in another way. */
-  readonly #changes: boolean;
+  readonly changes: boolean;
   readonly #layers: readonly Layer[];
   readonly #pins: PinnedNames | undefined;
   readonly #areUris: boolean;
@@ -117,7 +117,7 @@ export class EntryRules {
     this.isClosed = this.#layers.some(({ isClosed }) => isClosed);
     this.restricts = this.isClosed || pins !== undefined || this.#shownNames.size > 0 ||
       this.#layers.some(({ allow, deny }) => allow !== undefined || deny.length > 0);
-    this.#changes = this.#layers.some(({ override, fix, hide }) =>
+    this.changes = this.#layers.some(({ override, fix, hide }) =>
       override.length + fix.length + hide.length > 0
     );
   }
@@ -164,7 +164,7 @@ export class EntryRules {
       const digest = definitionDigest(entry);
       if (pinned !== digest) return void changed(own, digest, pinned === undefined);
     }
-    const changedEntry = this.#changes ? this.#changed(entry, own) : entry;
+    const changedEntry = this.changes ? this.#changed(entry, own) : entry;
     return shown === own ? changedEntry : { ...changedEntry, [id]: shown };
   }
 

@@ -5,6 +5,7 @@
  */
 import { createParser } from "eventsource-parser";
 import { isObject, messageKind, type RequestId } from "../../protocol/jsonrpc.ts";
+import { parseUpstreamJson } from "../shared/parse_json.ts";
 import { UpstreamError } from "../shared/upstream_error.ts";
 
 /** Limits the bytes of a JSON body, and the characters of an event: the same as a line over stdio. */
@@ -39,7 +40,7 @@ export async function readJson(response: Response): Promise<unknown> {
   const text = await readText(response, MAX_BYTES);
   if (text === undefined) throw new UpstreamError("protocol", { detail: "an answer over 16 MiB" });
   try {
-    return JSON.parse(text);
+    return parseUpstreamJson(text);
   } catch {
     throw new UpstreamError("protocol", { detail: "an answer that isn't JSON" });
   }
@@ -48,7 +49,7 @@ export async function readJson(response: Response): Promise<unknown> {
 /** Reads the JSON in an error's body; `undefined` if there is none that can be read. */
 export async function readErrorJson(response: Response): Promise<unknown> {
   try {
-    return JSON.parse(await readText(response, MAX_ERROR_BYTES) ?? "");
+    return parseUpstreamJson(await readText(response, MAX_ERROR_BYTES) ?? "");
   } catch {
     return undefined;
   }

@@ -12,6 +12,7 @@ import { HeaderName } from "../../protocol/headers.ts";
 import type { JsonRpcRequest, RequestId } from "../../protocol/jsonrpc.ts";
 import type { ProtocolVersion } from "../../protocol/versions.ts";
 import type { Message, Transport } from "../client/transport.ts";
+import { parseUpstreamJson } from "../shared/parse_json.ts";
 import { abortable, deadline, withDeadline } from "../shared/deadline.ts";
 import { TaskQueue } from "../shared/task_queue.ts";
 import { fetchError, UpstreamError } from "../shared/upstream_error.ts";
@@ -354,7 +355,7 @@ function isGone(error: unknown): boolean {
 
 function parse(data: string): unknown {
   try {
-    return JSON.parse(data);
+    return parseUpstreamJson(data);
   } catch {
     return undefined;
   }

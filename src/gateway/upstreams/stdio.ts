@@ -14,6 +14,7 @@ import {
   type UpstreamSessionOptions,
 } from "../client/session_options.ts";
 import type { Message, Transport } from "../client/transport.ts";
+import { parseUpstreamJson } from "../shared/parse_json.ts";
 import { UpstreamError } from "../shared/upstream_error.ts";
 import type { OpenInit, Upstream } from "../types.ts";
 import { Child, type ChildSettings } from "./child.ts";
@@ -199,7 +200,7 @@ class StdioTransport implements Transport {
 
   #parse(line: Uint8Array): unknown {
     try {
-      return JSON.parse(this.#decoder.decode(line));
+      return parseUpstreamJson(this.#decoder.decode(line));
     } catch {
       return undefined;
     }

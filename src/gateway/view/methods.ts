@@ -426,7 +426,9 @@ async function isUsable(
   name: unknown,
 ): Promise<boolean> {
   const { exchange } = request;
-  if (exchange.mayUse === undefined && rules?.restricts !== true) return true;
+  // A definition that can't be changed as the rules say is withheld.
+  const mayBeWithheld = rules?.restricts === true || rules?.changes === true;
+  if (exchange.mayUse === undefined && !mayBeWithheld) return true;
   const listed = await isListed(request, kind, name);
   if (isWithheld && exchange.facts !== undefined) {
     exchange.report({ ...exchange.facts, type: "refused", status: 200, reason: "hidden" });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { nestsDeeper } from "../../../src/http/gates/json.ts";
+import { nestsDeeper } from "../../../src/internal/json_depth.ts";
 import { gateSettings } from "../../../src/http/gates/options.ts";
 import { assertPassed, assertRefused, pass, post } from "./support.ts";
 
