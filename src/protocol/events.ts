@@ -347,6 +347,22 @@ export type McpEvent =
     readonly count: number;
   }
   /**
+   * A rule of a policy matches nothing that an upstream lists: a name is misspelled, or the upstream has
+   * changed. Reported once for each rule.
+   */
+  | {
+    readonly type: "upstream-rule-unmatched";
+    readonly upstream: string;
+    /** The list that it is about, such as `"tools/list"`. */
+    readonly list: string;
+    /** The rule, such as `"deny"`. */
+    readonly rule: string;
+    /** The name or pattern, as the policy has it. */
+    readonly pattern: string;
+    /** Whether the upstream is withheld because of it: with `strict`. */
+    readonly withholds: boolean;
+  }
+  /**
    * The definition of a tool, prompt or template is not as it was pinned, so clients don't see it.
    * Reported once for each definition.
    */

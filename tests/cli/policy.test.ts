@@ -127,6 +127,104 @@ test("[POL-10] check says what a user may use, and which rule decides it", () =>
     assert.match(nobody.err, /Give --for the id of a token, which are "ada", "bob": "eve"/);
   }));
 
+test("[POL-10] check explains every kind of rule", () => {
+  const policy = {
+    tools: {
+      rateLimit: { "*": { perSecond: 1 } },
+      fix: { say: { loud: true } },
+      hide: { say: ["soft"] },
+      override: { say: { title: "Say" } },
+      rename: { say: "speak" },
+      approve: ["say"],
+    },
+  };
+  return withConfig({ mcpServers: { one: counter("one", { policy }) } }, async (file) => {
+    const { out } = await run(["check", file, "--for", "ada"]);
+    const place = "mcpServers.one.policy.tools";
+    const [line] = out.split("\n").filter((line) => / say /.test(line));
+    assert.equal(
+      line?.trim().replaceAll(/ +/g, " "),
+      `ada may call say as speak, after approval (${place}.approve has "say"), ` +
+        `at a limited rate (${place}.rateLimit has "*"), ` +
+        `with fixed arguments (${place}.fix has "say"), ` +
+        `without some arguments (${place}.hide has "say"), ` +
+        `shown in other words (${place}.override has "say"), since no rule denies it`,
+    );
+  });
+});
+
+/** Rules for the server `one`, whose tools are count, pid, env, slow, say and fail. */
+const MISTAKES: readonly (readonly [rules: object, line: RegExp])[] = [
+  [{ deny: ["one__say"] }, /^FAILED .*tools\.deny: Leave out the prefix, write "say": "one__say"/m],
+  [{ deny: ["one__*"] }, /^FAILED .*tools\.deny: Leave out the prefix, write "\*": "one__\*"/m],
+  [{ deny: ["sya"] }, /^FAILED .*tools\.deny: "sya" matches nothing .* Did you mean "say"\?/m],
+  [{ allow: ["say", "nothing-like-it"] }, /^FAILED .*tools\.allow: "nothing-like-it" matches/m],
+  [
+    { rename: { say: "speak" }, approve: ["speak"] },
+    /^FAILED .*tools\.approve: Give the server's own name, which is "say": "speak"/m,
+  ],
+  [{ rename: { sya: "speak" } }, /^FAILED .*tools\.rename: "sya" matches nothing/m],
+  [{ rateLimit: { sya: { perSecond: 1 } } }, /^FAILED .*tools\.rateLimit: "sya" matches nothing/m],
+  [{ fix: { sya: { a: 1 } } }, /^FAILED .*tools\.fix: "sya" matches nothing/m],
+  [{ hide: { sya: ["a"] } }, /^FAILED .*tools\.hide: "sya" matches nothing/m],
+  [{ override: { sya: { title: "x" } } }, /^FAILED .*tools\.override: "sya" matches nothing/m],
+];
+
+test("[POL-14] check --connect fails for a name that matches nothing, and for what never can", async () => {
+  for (const [tools, line] of MISTAKES) {
+    const config = { mcpServers: { one: counter("one", { policy: { tools } }) } };
+    await withConfig(config, async (file) => {
+      const { code, out } = await run(["check", file, "--connect"]);
+      assert.match(out, line);
+      assert.equal(code, 1);
+    });
+  }
+});
+
+test("[POL-14] check --connect warns of a pattern that matches nothing now, and looks in all servers", () => {
+  const servers = {
+    one: counter("one", { policy: { tools: { deny: ["delete_*"] } } }),
+    two: counter("two"),
+  };
+  const policy = [{ servers: { "*": { tools: { deny: ["say"] } } } }];
+  return withConfig({ mcpServers: servers, policy }, async (file) => {
+    const { code, out } = await run(["check", file, "--connect"]);
+    assert.match(
+      out,
+      /^warn {3}mcpServers\.one\.policy\.tools\.deny: "delete_\*" matches nothing/m,
+    );
+    assert.doesNotMatch(out, /FAILED|"say"/);
+    assert.equal(code, 0);
+  });
+});
+
+test("[POL-14] serve logs a rule that matches nothing, and a strict one withholds its server", async () => {
+  const servers = (deny: readonly string[]) => ({
+    one: counter("one", { policy: { tools: { deny } } }),
+    two: counter("two"),
+  });
+  const line = /"level":"warn","event":"upstream-rule-unmatched".*"pattern":"one__say"/;
+  for (const strict of [false, true]) {
+    const config = { strict, mcpServers: servers(["one__say"]) };
+    await withConfig(config, async (file, write) => {
+      await serving(["--config", file], async (program, url) => {
+        await using client = await reach(url);
+        const names = (await client.listTools()).map(({ name }) => name);
+        assert.equal(names.includes("one__say"), !strict);
+        assert.ok(names.includes("two__say"));
+        await program.until(line);
+        const said = async () => JSON.stringify(await client.callTool("one__say", { text: "x" }));
+        if (strict) await assert.rejects(said(), /Unknown tool/);
+        else await said();
+        await write({ strict, mcpServers: servers(["say"]) });
+        await program.until(/"event":"reloaded"/);
+        const after = (await client.listTools()).map(({ name }) => name);
+        assert.ok(after.includes("one__count") && !after.includes("one__say"), after.join(" "));
+      });
+    });
+  }
+});
+
 test("[POL-11] pin writes digests, check and serve notice what isn't as it was pinned", () =>
   withConfig(
     `{\n  // Mine\n  "mcpServers": ${JSON.stringify({ one: counter("one") })}\n}\n`,

@@ -154,6 +154,8 @@ export async function connectClient(
       requestInit: { headers: { authorization: `Bearer ${TOKEN}${user}` } },
     }),
   );
+  // As programs do: names that were never listed are unknown to the page.
+  await client.listTools();
   return client;
 }
 

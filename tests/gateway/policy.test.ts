@@ -524,7 +524,7 @@ describe("POL: the gateway's policy", () => {
   test("[POL-1] a rule holds for each way to write a URI", () => {
     const source = { principals: undefined, upstream: "files" };
     for (const [rules, allowed, denied] of URIS) {
-      const resources = new EntryRules([{ source, rules }], undefined, true);
+      const resources = new EntryRules([{ source, rules }], undefined, { areUris: true });
       for (const uri of allowed) assert.ok(resources.allows(uri), `${uri} is allowed`);
       for (const uri of denied) assert.ok(!resources.allows(uri), `${uri} is denied`);
     }

@@ -14,6 +14,15 @@ import { usageError } from "../errors.ts";
 import { printable } from "../log.ts";
 import { placeOf, policyOf } from "../config/policy.ts";
 
+/** What the rules do that don't decide whether something may be used. */
+const EFFECTS: readonly (readonly [rule: string, text: string])[] = [
+  ["approve", "after approval"],
+  ["rateLimit", "at a limited rate"],
+  ["fix", "with fixed arguments"],
+  ["hide", "without some arguments"],
+  ["override", "shown in other words"],
+];
+
 /** What is done with the entries of each list. */
 const VERBS: Readonly<Record<ListKind, string>> = {
   tools: "call",
@@ -72,10 +81,13 @@ export function explain(
       }
       const name = String(shown[LISTS[kind].id]);
       const renamed = name === own ? "" : `as ${name}, `;
-      const asked = rules[kind].approvalReasons(own);
-      const approval = asked.length === 0 ? "" : `after approval (${why(asked).join(" and ")}), `;
+      const effects = rules[kind].effects(own);
+      const ways = EFFECTS.flatMap(([rule, text]) => {
+        const found = effects.filter((each) => each.rule === rule);
+        return found.length === 0 ? [] : [`${text} (${why(found).join(" and ")}), `];
+      });
       const reason = reasons.length === 0 ? NO_RULE : since(why(reasons));
-      return { says: `may ${verb}`, own, why: `${renamed}${approval}${reason}` };
+      return { says: `may ${verb}`, own, why: `${renamed}${ways.join("")}${reason}` };
     });
   });
   const width = Math.min(MAX_WIDTH, Math.max(0, ...lines.map(({ own }) => own.length)));

@@ -5,7 +5,8 @@
  */
 import { createHash } from "node:crypto";
 import type { GatewayPolicy, UpstreamPolicies, UpstreamPolicy } from "../../gateway/mod.ts";
-import type { RuleSource } from "../../gateway/policy/entry_rules.ts";
+import type { RuleLayer, RuleSource } from "../../gateway/policy/entry_rules.ts";
+import type { ListKind } from "../../gateway/shared/list_kinds.ts";
 import { tokenBucket } from "../../http/gates/token_bucket.ts";
 import { ANONYMOUS } from "../../protocol/exchange.ts";
 import { ownerKey } from "../../sessions/owner.ts";
@@ -32,6 +33,7 @@ export function policyOf(config: Config): GatewayPolicy | undefined {
   return {
     upstreams: withLimiters(upstreams),
     principals,
+    strict: config.strict === true,
     ...pins !== undefined && { pins },
   };
 }
@@ -46,14 +48,18 @@ export function policyText(config: Config): string {
     policy === undefined ? [] : [[name, policy]]
   );
   const pins = config.pins === undefined ? undefined : readPins(config.pins);
-  return JSON.stringify([servers, rulesFor(config), pins]);
+  return JSON.stringify([servers, rulesFor(config), pins, config.strict]);
 }
 
 /** Returns where a rule stands in the configuration. */
 export function placeOf({ principals, upstream }: RuleSource, config: Config): string {
-  const name = /^[\w$-]+$/.test(upstream) ? `.${upstream}` : `[${JSON.stringify(upstream)}]`;
+  const name = keyText(upstream);
   if (principals === undefined) return `mcpServers${name}.policy`;
   return `${rulesFor(config)[principals]?.place ?? ""}${name}`;
+}
+
+function keyText(name: string): string {
+  return /^[\w$-]+$/.test(name) ? `.${name}` : `[${JSON.stringify(name)}]`;
 }
 
 /** Rules for some users. */
@@ -77,6 +83,36 @@ function rulesFor({ auth, policy = [] }: Config): UserRules[] {
       filters,
     })),
   ];
+}
+
+/** Rules for one list of a server, with where they stand. */
+export interface ListRules {
+  readonly place: string;
+  readonly isForAll: boolean;
+  readonly rules: Exclude<RuleLayer["rules"], false>;
+}
+
+/** Returns all rules for one list of a server, whoever they are for. */
+export function listRulesOf(config: Config, server: string, kind: ListKind): ListRules[] {
+  const all: { readonly at: string; readonly name: string; readonly rules: ServerPolicy }[] = [];
+  const own = config.mcpServers[server]?.policy;
+  if (own !== undefined) {
+    const source = { principals: undefined, upstream: server };
+    all.push({ at: placeOf(source, config), name: server, rules: own });
+  }
+  for (const { place, servers } of rulesFor(config)) {
+    for (const name of [server, "*"]) {
+      const rules = Object.hasOwn(servers, name) ? servers[name] : undefined;
+      if (rules !== undefined) all.push({ at: place + keyText(name), name, rules });
+    }
+  }
+  return all.flatMap(({ at, name, rules }) => {
+    const own = rules === false ? undefined : rules[kind];
+    if (own === undefined) return [];
+    // Rates are limits here, and limiters there: only their patterns count
+    const list = own as ListRules["rules"];
+    return [{ place: `${at}.${kind}`, isForAll: name === "*", rules: list }];
+  });
 }
 
 function withLimiters(servers: ServerPolicies): UpstreamPolicies {

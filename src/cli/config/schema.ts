@@ -393,6 +393,7 @@ export const configSchema = object({
     }),
     { error: "Give a list of rules, each with the servers that it is for" },
   ).optional(),
+  strict: boolean.optional(),
   pins: nonEmptyString.optional(),
   allowedOrigins: z.array(origin, { error: "Give a list of origins" }).optional(),
   allowedHosts: z.array(host, { error: "Give a list of host names" })

@@ -240,7 +240,9 @@ function mergeInto(
   { force, output }: { readonly force: boolean; readonly output: string },
 ): Merge {
   const empty = before === undefined || before.trim() === "";
-  let text = empty ? '{\n  "mcpServers": {}\n}\n' : before.replace(/^\uFEFF/, "");
+  let text = empty
+    ? '{\n  "strict": true,\n  "mcpServers": {}\n}\n'
+    : before.replace(/^\uFEFF/, "");
   const value = parseText(output, text).value;
   if (!isObject(value) || (value["mcpServers"] !== undefined && !isObject(value["mcpServers"]))) {
     throw new CliError(

@@ -22,7 +22,7 @@ export interface Changes {
 }
 
 /** Keys whose changes are applied, or mean nothing. */
-const APPLIED: readonly (keyof Config)[] = ["mcpServers", "policy", "pins", "$schema"];
+const APPLIED: readonly (keyof Config)[] = ["mcpServers", "policy", "strict", "pins", "$schema"];
 
 /** Compares two configurations. */
 export function changesBetween(before: Config, after: Config): Changes {

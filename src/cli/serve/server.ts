@@ -192,13 +192,14 @@ export const GATEWAY_LIMITS = [
 
 /** Returns a configuration with those keys of another one that are applied without a restart. */
 export function withApplied(
-  { policy: _policy, pins: _pins, ...before }: Config,
-  { mcpServers, policy, pins }: Config,
+  { policy: _policy, strict: _strict, pins: _pins, ...before }: Config,
+  { mcpServers, policy, strict, pins }: Config,
 ): Config {
   return {
     ...before,
     mcpServers,
     ...policy !== undefined && { policy },
+    ...strict !== undefined && { strict },
     ...pins !== undefined && { pins },
   };
 }

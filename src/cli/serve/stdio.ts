@@ -49,6 +49,7 @@ const ON_PIPES: { readonly [Key in keyof Required<Config>]: boolean } = {
   listWaitMs: true,
   toolSearch: true,
   policy: true,
+  strict: true,
   pins: true,
   limits: true,
   requests: true,

@@ -31,6 +31,9 @@ export function checkPolicy(policy: GatewayPolicy): void {
       });
       if (isObject(value) && value.upstreams === undefined) fail(`${name}.upstreams`, "an object");
     }),
+    strict: (name, value) => {
+      if (typeof value !== "boolean") fail(name, "a boolean");
+    },
     pins: record((name, value) => {
       members(name, value, { tools: digests, prompts: digests, templates: digests });
     }),

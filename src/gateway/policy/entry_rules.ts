@@ -14,6 +14,7 @@ import type {
   ToolRules,
   UseLimiter,
 } from "./types.ts";
+import { type UnmatchedRule, unmatchedRules } from "./unmatched.ts";
 
 /** Says where a rule stands in a policy. */
 export interface RuleSource {
@@ -85,6 +86,9 @@ interface Texts {
   readonly each: readonly string[];
 }
 
+/** The rules that don't decide whether something may be used. */
+const EFFECTS = ["approve", "rateLimit", "fix", "hide", "override"] as const;
+
 const OPEN: Verdict = { allowed: true, reasons: [] };
 
 /** Applies the rules for one list of an upstream, as they are for one principal. */
@@ -98,15 +102,24 @@ export class EntryRules {
   readonly #layers: readonly Layer[];
   readonly #pins: PinnedNames | undefined;
   readonly #areUris: boolean;
+  readonly #given: readonly RuleLayer[];
   /** Maps names of the upstream to those that clients see, and back. */
   readonly #shownNames = new Map<string, string>();
   readonly #ownNames = new Map<string, string>();
 
-  /** @param areUris Whether the list is one of resources, whose URIs may be written in several ways */
-  constructor(layers: readonly RuleLayer[], pins: PinnedNames | undefined, areUris = false) {
+  /**
+   * @param areUris Whether the list is one of resources, whose URIs may be written in several ways
+   * @param strict Whether nothing may be used while rules that withhold match nothing
+   */
+  constructor(
+    layers: readonly RuleLayer[],
+    pins: PinnedNames | undefined,
+    { areUris = false, strict = false } = {},
+  ) {
     this.#layers = layers.map((layer) => compiled(layer, areUris ? uriMatcherOf : matcherOf));
     this.#pins = pins;
     this.#areUris = areUris;
+    this.#given = layers;
     // Rules for some principals come after those for everybody, and replace their names.
     for (const { rules } of layers) {
       for (const [own, shown] of Object.entries(rules === false ? {} : rules.rename ?? {})) {
@@ -116,7 +129,9 @@ export class EntryRules {
     for (const [own, shown] of this.#shownNames) this.#ownNames.set(shown, own);
     this.isClosed = this.#layers.some(({ isClosed }) => isClosed);
     this.restricts = this.isClosed || pins !== undefined || this.#shownNames.size > 0 ||
-      this.#layers.some(({ allow, deny }) => allow !== undefined || deny.length > 0);
+      this.#layers.some(({ allow, deny, approve }) =>
+        allow !== undefined || deny.length > 0 || (strict && approve.length > 0)
+      );
     this.changes = this.#layers.some(({ override, fix, hide }) =>
       override.length + fix.length + hide.length > 0
     );
@@ -200,11 +215,23 @@ export class EntryRules {
     return reasons.length === 0 ? OPEN : { allowed: true, reasons };
   }
 
-  /** Returns the rules because of which the user is asked before a tool runs. */
-  approvalReasons(own: string): readonly Reason[] {
-    return this.#layers.flatMap(({ source, approve }) =>
-      matching(approve, [own]).map(({ pattern }) => ({ source, rule: "approve", pattern }))
+  /** Returns the rules that say how something is shown and used, besides those that allow it. */
+  effects(own: string): readonly Reason[] {
+    const { any } = this.#textsOf(own) ?? { any: [own] };
+    return this.#layers.flatMap((layer) =>
+      EFFECTS.flatMap((rule) =>
+        matching<unknown>(layer[rule], any).map(({ pattern }) => ({
+          source: layer.source,
+          rule,
+          pattern,
+        }))
+      )
     );
+  }
+
+  /** Returns the names and patterns of rules that match none of the names that the upstream has. */
+  unmatched(names: readonly string[]): readonly UnmatchedRule[] {
+    return unmatchedRules(this.#given, names, this.#areUris);
   }
 
   #changed(entry: JsonObject, own: string): JsonObject {

@@ -13,6 +13,7 @@ import type {
   UpstreamPolicies,
   UpstreamPolicy,
 } from "./types.ts";
+import type { UnmatchedRule } from "./unmatched.ts";
 
 /** Holds the rules for everything that an upstream offers, as they are for one principal. */
 export interface UpstreamRules {
@@ -43,6 +44,11 @@ export class Policies {
   /** Holds compiled rules by upstream and the rule sets that apply. */
   readonly #compiled = new Map<string, UpstreamRules | undefined>();
   readonly #reported = new Set<string>();
+  /** The rules that have matched something at some time. */
+  readonly #matched = new Set<string>();
+  /** The upstreams that are withheld, because a rule about them has never matched anything. */
+  readonly #withheld = new Set<string>();
+  #isStrict = false;
   #isSet = false;
 
   /**
@@ -84,16 +90,20 @@ export class Policies {
     this.#pins = pins;
     this.#compiled.clear();
     this.#reported.clear();
+    this.#matched.clear();
+    this.#withheld.clear();
+    this.#isStrict = policy?.strict === true;
     this.#isSet = policy !== undefined;
   }
 
   /** Returns the rules for a principal and an upstream; `undefined` if there are none. */
   rulesOf(principal: Principal, upstream: string): UpstreamRules | undefined {
     if (!this.#isSet) return undefined;
+    if (this.#withheld.has(upstream)) return CLOSED;
     const sets = this.#sets.filter(({ applies }) => applies(principal));
     const key = JSON.stringify([upstream, ...sets.map(({ principals }) => principals ?? -1)]);
     if (this.#compiled.has(key)) return this.#compiled.get(key);
-    const rules = compile(sets, upstream, own(this.#pins, upstream));
+    const rules = compile(sets, upstream, own(this.#pins, upstream), this.#isStrict);
     if (this.#compiled.size >= MAX_REMEMBERED) this.#compiled.clear();
     this.#compiled.set(key, rules);
     return rules;
@@ -103,6 +113,51 @@ export class Policies {
   mayWithhold(upstream: string): boolean {
     return this.#isSet && (own(this.#pins, upstream) !== undefined ||
       this.#sets.some(({ upstreams }) => rulesIn(upstreams, upstream) !== undefined));
+  }
+
+  /**
+   * Compares the rules for a principal with what an upstream has listed.
+   *
+   * @returns The rules that match nothing, each once until the policy is replaced, and whether the upstream
+   * is withheld because of one
+   */
+  check(
+    principal: Principal,
+    upstream: string,
+    kind: "tools" | "prompts" | "resources" | "templates",
+    names: readonly string[],
+  ): readonly (UnmatchedRule & { readonly withholds: boolean })[] {
+    const rules = this.rulesOf(principal, upstream);
+    if (rules === undefined || rules.isClosed) return [];
+    const unmatched = rules[kind].unmatched(names)
+      // What is for all upstreams need not match something of each. Resources may exist without a list.
+      .filter(({ source }) => source.upstream !== "*" && kind !== "resources");
+    const keyOf = ({ rule, pattern }: UnmatchedRule) =>
+      JSON.stringify([upstream, kind, rule, pattern]);
+    const missed = new Set(unmatched.map(keyOf));
+    const before = this.#matched;
+    const found = unmatched.flatMap((each) => {
+      const isLate = before.has(keyOf(each));
+      const withholds = this.#isStrict && !isLate &&
+        (each.rule === "deny" || each.rule === "approve");
+      if (withholds) this.#withheld.add(upstream);
+      const isFirst = this.isFirstReport(upstream, kind, `${each.rule} ${each.pattern}`, "");
+      return isFirst ? [{ ...each, withholds }] : [];
+    });
+    for (const each of rules[kind].unmatched([])) {
+      if (!missed.has(keyOf(each)) && before.size < MAX_REMEMBERED) before.add(keyOf(each));
+    }
+    return found;
+  }
+
+  /** Tells whether an upstream is withheld because a rule about it has never matched anything. */
+  isWithheld(upstream: string): boolean {
+    return this.#withheld.has(upstream);
+  }
+
+  /** Lets an upstream be looked at again that is withheld: its lists have changed. */
+  release(upstream: string): void {
+    this.#withheld.delete(upstream);
   }
 
   /** Returns `true` at the first call for a withheld definition, so that it is reported once. */
@@ -116,10 +171,18 @@ export class Policies {
   }
 }
 
+/** The rules for an upstream that is withheld. */
+const CLOSED: UpstreamRules = (() => {
+  const source = { principals: undefined, upstream: "*" };
+  const closed = new EntryRules([{ source, rules: false }], undefined);
+  return { tools: closed, prompts: closed, resources: closed, templates: closed, isClosed: true };
+})();
+
 function compile(
   sets: readonly RuleSet[],
   upstream: string,
   pins: UpstreamPins | undefined,
+  strict: boolean,
 ): UpstreamRules | undefined {
   const layers = sets.flatMap(({ upstreams, principals }) => {
     const found = rulesIn(upstreams, upstream);
@@ -134,10 +197,10 @@ function compile(
       return own === undefined ? [] : [{ source, rules: own }];
     });
   const rules = {
-    tools: new EntryRules(of("tools"), pins?.tools),
-    prompts: new EntryRules(of("prompts"), pins?.prompts),
-    resources: new EntryRules(of("resources"), undefined, true),
-    templates: new EntryRules(of("templates"), pins?.templates),
+    tools: new EntryRules(of("tools"), pins?.tools, { strict }),
+    prompts: new EntryRules(of("prompts"), pins?.prompts, { strict }),
+    resources: new EntryRules(of("resources"), undefined, { strict, areUris: true }),
+    templates: new EntryRules(of("templates"), pins?.templates, { strict }),
   };
   return { ...rules, isClosed: Object.values(rules).every(({ isClosed }) => isClosed) };
 }

@@ -130,6 +130,13 @@ export interface GatewayPolicy {
   readonly upstreams?: UpstreamPolicies;
   /** Rules for some principals besides. */
   readonly principals?: readonly PrincipalPolicy[];
+  /**
+   * Whether an upstream is withheld whose list a `deny` or `approve` about it matches nothing of, and never
+   * has: the name is misspelled, or the upstream has renamed what must not be used.
+   *
+   * @default {false}
+   */
+  readonly strict?: boolean;
   /** Maps the names of upstreams to pinned definitions. */
   readonly pins?: Readonly<Record<string, UpstreamPins>>;
 }

@@ -291,10 +291,11 @@ export class UpstreamLists {
       throw new McpError(ErrorCode.Refused, "Ask during a call");
     };
     const withheld: string[] = [];
+    const names: string[] = [];
     const entries = await fetchList({
       upstream: name,
       facts,
-      present: this.#presenting(name, kind, principal, withheld),
+      present: this.#presenting(name, kind, principal, withheld, names),
       kind,
       limits: this.#host.settings.limits,
       report: this.#host.report,
@@ -302,6 +303,7 @@ export class UpstreamLists {
       request: (method, params) =>
         session.request({ method, params, signal, principal, request, notify() {}, ask }),
     });
+    if (this.#isWithheld(name, kind, principal, names)) return [];
     if (withheld.length > 0) this.#cache.withheldTemplates.set(entries, withheld);
     return kind === "tools" ? entries.map((tool) => this.#host.defined(name, tool)) : entries;
   }
@@ -310,12 +312,14 @@ export class UpstreamLists {
    * Returns what shows entries as the policy says; `undefined` without rules.
    *
    * @param withheld Takes the templates that are withheld
+   * @param names Takes the upstream's names of all entries
    */
   #presenting(
     upstream: string,
     kind: ListKind,
     principal: Principal,
     withheld: string[],
+    names: string[],
   ): ((entry: JsonObject) => JsonObject | undefined) | undefined {
     const { settings: { policies, limits }, report } = this.#host;
     const rules = policies.rulesOf(principal, upstream)?.[kind];
@@ -328,10 +332,26 @@ export class UpstreamLists {
         report({ type: "upstream-definition-withheld", upstream, list, name: shown(name), reason });
       });
       const own = entry[id];
+      if (typeof own === "string") names.push(own);
       const counts = kind === "templates" && withheld.length < limits.listEntries;
       if (presented === undefined && counts && typeof own === "string") withheld.push(own);
       return presented;
     };
+  }
+
+  /** Reports the rules that match none of an upstream's names, and tells whether it is withheld. */
+  #isWithheld(
+    upstream: string,
+    kind: ListKind,
+    principal: Principal,
+    names: readonly string[],
+  ): boolean {
+    const { settings: { policies }, report } = this.#host;
+    const { method: list } = LISTS[kind];
+    for (const { rule, pattern, withholds } of policies.check(principal, upstream, kind, names)) {
+      report({ type: "upstream-rule-unmatched", upstream, list, rule, pattern, withholds });
+    }
+    return policies.isWithheld(upstream);
   }
 
   /** Does something with an upstream, and remembers for a while if that fails. */

@@ -356,6 +356,8 @@ export class UpstreamSessions implements DownstreamClient {
     kinds: readonly ListKind[],
   ): void {
     const { method } = notification;
+    // It may have by now what a rule is about.
+    this.settings.policies.release(upstream);
     const rules = this.#rulesOf(upstream);
     if (rules === undefined || !kinds.some((kind) => rules[kind].restricts)) {
       this.invalidateLists(upstream, kinds);
