@@ -174,5 +174,9 @@ test("what is said at the start can be pasted into a client", () => {
       },
     },
   });
-  assert.doesNotMatch(banner({ ...init, tokens: false }), /TOKEN/);
+  assert.doesNotMatch(banner({ ...init, tokens: false }), /TOKEN|FAILED/);
+  const [failed = ""] = init.names;
+  const down = banner({ ...init, tokens: false, failed: new Set([failed]) });
+  assert.match(down, /^FAILED 1 server: the log says why/m);
+  assert.match(down, new RegExp(`^  ${failed} .*  FAILED$`, "m"));
 });

@@ -268,14 +268,14 @@ test("[CMD-3] programs that can't be started are named at the start, with what t
       gone: { command: "sh", cwd: "/no/such/folder" },
       quits: { command: "sh", args: ["-c", "echo 'Set API_KEY' >&2; exit 3"] },
       off: { command: "no-such-program-either", disabled: true },
-      away: { url: "http://127.0.0.1:9/mcp" },
+      away: { url: "http://127.0.0.1:9999/mcp" },
     },
     logLevel: "debug",
   }, (file) =>
     serving(["--config", file], async (program, url) => {
       const failed = (server: string): Promise<RegExpExecArray> =>
         program.until(
-          new RegExp(`"event":"program-failed","message":"([^\n]*)","server":"${server}"`),
+          new RegExp(`"event":"server-failed","message":"([^\n]*)","server":"${server}"`),
         );
       const messageOf = async (server: string): Promise<string> =>
         JSON.parse(`"${(await failed(server))[1]}"`);
@@ -289,12 +289,28 @@ test("[CMD-3] programs that can't be started are named at the start, with what t
         await messageOf("quits"),
         "Run this program by hand to see why it ends at once: it exited with 3 | Set API_KEY",
       );
-      await program.until(/"event":"program-works","server":"good"/);
-      assert.doesNotMatch(program.err, /"server":"(?:off|away)"/);
+      await program.until(/"event":"server-works","server":"good"/);
+      assert.match(await messageOf("away"), /connection was refused/);
+      assert.doesNotMatch(program.err, /"server":"off"/);
       // The others are served all the same
       await using client = await reach(url);
       assert.equal(await textOf(client, "good__count"), "1");
     })));
+
+test("[CMD-3] a server that is down at a reload, and one at --http, is an error in the log", async () => {
+  await withConfig(
+    { mcpServers: { one: counter("one") } },
+    (file, write) =>
+      serving(["--config", file], async (program) => {
+        const absent = { command: "no-such-program-anywhere" };
+        await write({ mcpServers: { one: counter("one"), absent } });
+        await program.until(/"level":"error","event":"server-failed".*"server":"absent"/);
+      }),
+  );
+  await serving(["--http", "http://127.0.0.1:9999/mcp"], async (program) => {
+    await program.until(/"level":"error","event":"server-failed".*refused/);
+  });
+});
 
 test("[END-1] [END-3] a second signal ends it at once", () =>
   serving(

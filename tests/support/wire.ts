@@ -452,7 +452,13 @@ export class Stub implements Dispatcher {
   }
 
   route(message: RequestMessage): Route {
-    return { ...message, run: (exchange) => this.#answer(exchange) };
+    const { method, params: { name } } = message;
+    const isTool = method === "tools/call" && Object.hasOwn(this.#tools, String(name));
+    return {
+      ...message,
+      ...isTool && { target: { tool: String(name) } },
+      run: (exchange) => this.#answer(exchange),
+    };
   }
 
   #answer(exchange: Exchange): JsonObject | Promise<JsonObject> {

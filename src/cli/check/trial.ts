@@ -4,7 +4,7 @@
  * @module
  */
 import type { OpenInit, Upstream } from "../../gateway/mod.ts";
-import { UpstreamError } from "../../gateway/shared/upstream_error.ts";
+import { UpstreamError, type UpstreamFailure } from "../../gateway/shared/upstream_error.ts";
 import { systemClock } from "../../internal/clock.ts";
 import { McpError } from "../../protocol/errors.ts";
 import type { Principal } from "../../protocol/exchange.ts";
@@ -12,19 +12,22 @@ import type { JsonObject } from "../../protocol/jsonrpc.ts";
 import type { Backend } from "../serve/backend.ts";
 import type { ServerEntry } from "../config/schema.ts";
 import { messageOf } from "../errors.ts";
+import { causeIn } from "./cause.ts";
 
 /** Servers that are tried at the same time. */
 const MAX_TRIALS = 8;
 /** Time for one trial, in milliseconds. */
 export const TRIAL_MS = 30_000;
-/** Lines of a failed program's output that are shown, the last ones. */
-const MAX_LINES = 3;
+/** Lines of a program's output that are kept, to find the cause of a failure. */
+const MAX_LINES = 200;
 
 /** The result of connecting to one server. */
 export interface Trial {
   readonly name: string;
   readonly ok: boolean;
   readonly text: string;
+  /** Why it could not be reached, if that is known. */
+  readonly failure?: UpstreamFailure | undefined;
 }
 
 /** Options for {@linkcode tryServers}. */
@@ -85,7 +88,9 @@ async function tryServer(
       await session.close();
     }
   } catch (error) {
-    return { ok: false, text: [adviceOn(error, upstream), ...output].join(" | ") };
+    const failure = error instanceof UpstreamError ? error.kind : undefined;
+    const text = [adviceOn(error, upstream), ...causeIn(output)].join(" | ");
+    return { ok: false, text, failure };
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener("abort", stop);
@@ -105,7 +110,7 @@ function adviceOn(error: unknown, { kind }: Upstream): string {
 export const REQUEST: Request = new Request("http://localhost/");
 export const PRINCIPAL: Principal = { id: "check" };
 
-/** Returns what a session is opened with. The last lines of a program's output are added to `output`. */
+/** Returns what a session is opened with. What a program writes is added to `output`. */
 export function openInit(name: string, signal: AbortSignal, output: string[]): OpenInit {
   return {
     name,

@@ -15,18 +15,25 @@ export interface BannerInit {
   readonly names: readonly string[];
   /** Whether clients need a configured token. */
   readonly tokens: boolean;
+  /** The names of servers that don't work. */
+  readonly failed?: ReadonlySet<string>;
 }
 
 /** Writes the banner. */
-export function banner({ url, base, names, tokens }: BannerInit): string {
+export function banner({ url, base, names, tokens, failed = new Set() }: BannerInit): string {
   const width = Math.max(0, ...names.map((name) => name.length));
   const headers = tokens ? { headers: { Authorization: "Bearer YOUR-TOKEN" } } : {};
   const pasted = { mcpServers: { mooring: { type: "http", url, ...headers } } };
   const header = tokens ? ' --header "Authorization: Bearer YOUR-TOKEN"' : "";
   return [
     `Mooring ${VERSION} serves ${count(names)} at ${url}`,
+    ...failed.size === 0
+      ? []
+      : [`FAILED ${count([...failed])}: the log says why. Clients don't see what it offers`],
     "",
-    ...names.map((name) => `  ${name.padEnd(width)}  ${base}${SERVERS_PATH}${name}`),
+    ...names.map((name) =>
+      `  ${name.padEnd(width)}  ${base}${SERVERS_PATH}${name}${failed.has(name) ? "  FAILED" : ""}`
+    ),
     "",
     "Paste this into the configuration of a client:",
     "",

@@ -11,7 +11,7 @@ import { backend } from "./backend.ts";
 import { banner, dashboardText } from "./banner.ts";
 import { readConfig } from "../config/config.ts";
 import { ONLY, type ServeOptions } from "../config/serve_options.ts";
-import type { Config } from "../config/schema.ts";
+import type { Config, ServerEntry } from "../config/schema.ts";
 import { configSource } from "../config/source.ts";
 import { ExitCode, messageOf } from "../errors.ts";
 import type { Io } from "../io.ts";
@@ -63,13 +63,16 @@ export async function serve(given: ServeOptions, io: Io): Promise<ExitCode> {
     await audit?.close();
     throw error;
   });
+  let retrials: Trials | undefined;
   const reloader = file === undefined ? undefined : new Reloader({
     file,
     read: () => readConfig(file),
     apply: async (text) => {
       const { config, warnings } = parse(text);
       logWarnings(warnings, log);
-      await server.apply(config);
+      const { set } = await server.apply(config);
+      retrials?.stop();
+      retrials = trySoon(set, log);
     },
     log,
     clock: systemClock,
@@ -80,10 +83,12 @@ export async function serve(given: ServeOptions, io: Io): Promise<ExitCode> {
     void reloader?.now();
   });
   const signals = stopSignals(io);
-  announce(server, settings, io, log);
-  const trials = tryPrograms(config, log);
+  const trials = trySoon(enabledServers(config), log);
+  const stopped = announce(server, settings, trials, io, log);
   await signals.first;
+  stopped();
   trials.stop();
+  retrials?.stop();
   log("info", "stopping", { message: drainText(server.running, settings.graceMs) });
   ignore?.();
   await reloader?.close();
@@ -117,23 +122,43 @@ async function startMetrics(
   return { metrics, listener };
 }
 
+/** What came of trying servers. */
+interface Trials {
+  /** Resolves when all have been tried. Never rejects. */
+  readonly done: Promise<void>;
+  /** Why servers don't work, by their names, as far as that is known by now. */
+  readonly failed: ReadonlyMap<string, string>;
+  stop(): void;
+}
+
 /**
- * Starts each program once, and logs which of them don't work: whoever starts the server hears of it before
- * a client does. Servers that have a URL are left out: they may need headers of the client.
+ * Connects to each server once, and logs which of them don't work: the operator hears of it before a client
+ * does.
  */
-function tryPrograms(config: Config, log: Log): { stop(): void } {
+function trySoon(servers: Iterable<readonly [string, ServerEntry]>, log: Log): Trials {
   const stopped = new AbortController();
-  void tryServers({
-    servers: [...enabledServers(config)].filter(([, entry]) => !("url" in entry)),
+  const failed = new Map<string, string>();
+  const done = tryServers({
+    servers,
     backend,
     signal: stopped.signal,
-    report({ name, ok, text }) {
-      if (ok) log("debug", "program-works", { server: name, found: text });
-      else log("error", "program-failed", { message: text, server: name });
+    report({ name, ok, text, failure }) {
+      if (ok) return log("debug", "server-works", { server: name, found: text });
+      if (NEEDS_CLIENT.some((kind) => kind === failure)) {
+        return log("info", "server-unauthorized", { message: text, server: name });
+      }
+      failed.set(name, text);
+      log("error", "server-failed", { message: text, server: name });
     },
   });
-  return { stop: () => stopped.abort() };
+  return { done, failed, stop: () => stopped.abort() };
 }
+
+/** Failures of a server that may need credentials which only clients have. */
+const NEEDS_CLIENT = ["unauthorized", "forbidden"] as const;
+
+/** The longest time that the text at the start waits for servers to fail, in milliseconds. */
+const BANNER_MS = 2_000;
 
 /** Says what is waited for after a signal to stop. */
 function drainText(running: number, graceMs: number): string {
@@ -160,7 +185,18 @@ function logFormat({ log }: Pick<Config, "log">, { terminal }: Io): "json" | "te
   return log ?? (terminal ? "text" : "json");
 }
 
-function announce(server: Server, { config, host }: Settings, io: Io, log: Log): void {
+/**
+ * Says that the server listens. In a terminal, the text about it waits a little for servers that don't work.
+ *
+ * @returns A function that keeps the text back, if it still waits
+ */
+function announce(
+  server: Server,
+  { config, host }: Settings,
+  trials: Trials,
+  io: Io,
+  log: Log,
+): () => void {
   const { url, base } = server;
   const names = server.names();
   log("info", "listening", { url, servers: names });
@@ -179,8 +215,21 @@ function announce(server: Server, { config, host }: Settings, io: Io, log: Log):
     // Not in the log: a link is a secret until it was used
     io.out.write(dashboardText(dashboard.link(), dashboard.link()));
   }
-  if (logFormat(config, io) === "json") return;
-  io.out.write(banner({ url, base, names, tokens: config.auth?.tokens !== undefined }));
+  if (logFormat(config, io) === "json") return () => {};
+  let isWritten = false;
+  const write = (): void => {
+    if (isWritten) return;
+    isWritten = true;
+    const { failed } = trials;
+    const tokens = config.auth?.tokens !== undefined;
+    io.out.write(banner({ url, base, names, tokens, failed: new Set(failed.keys()) }));
+  };
+  const timer = setTimeout(write, BANNER_MS);
+  void trials.done.then(write);
+  return () => {
+    clearTimeout(timer);
+    isWritten = true;
+  };
 }
 
 /** The first and the second signal to stop. */

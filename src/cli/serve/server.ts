@@ -21,7 +21,7 @@ import { DashboardServer } from "./dashboard.ts";
 import { policyOf, policyText } from "../config/policy.ts";
 import { rateLimiter } from "./rate_limit.ts";
 import type { Redact } from "../redact.ts";
-import { changesBetween } from "./reload.ts";
+import { type Changes, changesBetween } from "./reload.ts";
 import { Routes, serverNameIn, SERVERS_PATH } from "./routes.ts";
 import { enabledServers, type Settings } from "../config/settings.ts";
 import type { Stores } from "./stores.ts";
@@ -131,10 +131,11 @@ export class Server {
   /**
    * Applies the servers of a new configuration. Changes of anything else need a restart, and are logged.
    *
+   * @returns The servers that are new or changed
    * @throws {TypeError} If a server can't be reached as configured; nothing has changed then
    * @throws {CliError} If the file of pins can't be read; nothing has changed then
    */
-  async apply(config: Config): Promise<void> {
+  async apply(config: Config): Promise<Pick<Changes, "set">> {
     const { backend, log } = this.#init;
     const before = this.#applied.config;
     const { set, removed, restart } = changesBetween(before, config);
@@ -160,6 +161,7 @@ export class Server {
     }
     await Promise.all(done);
     log("info", "reloaded", { set: [...set.keys()], removed });
+    return { set };
   }
 
   #setPolicy(config: Config): void {
