@@ -221,7 +221,10 @@ async function openServerStream(
     },
   });
   // An event listener may have closed it already.
-  if (!closed) stopFollowing = sendLateResponses(components, session, connected);
+  if (!closed) {
+    stopFollowing = sendLateResponses(components, session, connected);
+    session.noteListening();
+  }
   return connected.reply;
 }
 

@@ -111,6 +111,16 @@ export class HandlerHost implements DispatcherHost {
     return askSession(session, { client, protocolVersion }, method, params, signal);
   };
 
+  onListening: DispatcherHost["onListening"] = (sessionId, listener) => {
+    const session = this.#opened()?.components.sessions.live.get(sessionId);
+    if (session === undefined) return undefined;
+    // It may have opened since the last question was refused.
+    if (session.connections.has(SERVER_STREAM) && session.record?.initialized === true) {
+      queueMicrotask(listener);
+    }
+    return session.onListening(listener);
+  };
+
   get peers(): HostPeers | undefined {
     // A handler that shares its store is opened before its dispatcher is attached.
     const { cluster, backplane } = this.#opened()?.components ?? {};

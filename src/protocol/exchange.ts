@@ -289,6 +289,13 @@ export interface DispatcherHost {
     signal: AbortSignal,
   ): Promise<JsonObject> | undefined;
   /**
+   * Calls a function when the client of a session opens its server-to-client stream, so that it can be asked
+   * something.
+   *
+   * @returns A function that takes it back; `undefined` if this node doesn't use the session
+   */
+  onListening?(sessionId: string, listener: () => void): (() => void) | undefined;
+  /**
    * Closes the connection of a session's server-to-client stream, not the stream: the client reconnects
    * after `retryMs` milliseconds, by default `streams.retryMs`. Does nothing if this node has none.
    */

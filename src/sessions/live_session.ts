@@ -58,6 +58,8 @@ export class LiveSession implements CallSession, StreamSession {
   #inflight: InFlight | undefined;
   #questions: Questions | undefined;
   #connections: Map<string, LoggedConnection> | undefined;
+  /** Called when the client opens its server-to-client stream here. */
+  #listeners: Set<() => void> | undefined;
   #finished: Set<string> | undefined;
   #lagging: Set<string> | undefined;
   /** The prefix of the names of streams that begin in this process; no other process has the same. */
@@ -94,6 +96,22 @@ export class LiveSession implements CallSession, StreamSession {
 
   get connections(): Map<string, LoggedConnection> {
     return this.#connections ??= new Map();
+  }
+
+  /**
+   * Calls a function when the client opens its server-to-client stream here.
+   *
+   * @returns A function that takes it back
+   */
+  onListening(listener: () => void): () => void {
+    const listeners = this.#listeners ??= new Set();
+    listeners.add(listener);
+    return () => void listeners.delete(listener);
+  }
+
+  /** Notes that the client has opened its server-to-client stream here. */
+  noteListening(): void {
+    for (const listener of [...this.#listeners ?? []]) listener();
   }
 
   nameStream(): string {

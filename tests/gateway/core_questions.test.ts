@@ -102,6 +102,58 @@ function rawServer(questions: readonly JsonObject[]) {
   }));
 }
 
+/** A server that asks for roots as soon as it is initialized. `answered` has what it got. */
+function eagerServer(answered: unknown[]) {
+  return sdk(() => ({
+    async connect(transport: ServerTransport) {
+      const receive = (message: JsonObject & { id: RequestId }) => {
+        const { id, method, result } = message;
+        if (method === "initialize") {
+          return transport.send({
+            jsonrpc: "2.0",
+            id,
+            result: {
+              protocolVersion: "2025-11-25",
+              capabilities: { tools: {} },
+              serverInfo: { name: "eager", version: "1" },
+            },
+          });
+        }
+        if (method === "notifications/initialized") {
+          return transport.send({ jsonrpc: "2.0", id: "roots", method: "roots/list" });
+        }
+        if (method === undefined) answered.push(result);
+      };
+      transport.onmessage = receive as ServerTransport["onmessage"];
+      await transport.start();
+    },
+  }));
+}
+
+describe("a question right after the handshake", () => {
+  for (const only of [undefined, "up"]) {
+    const view = only === undefined ? "merged" : "alone";
+    test(`[GTW-10] reaches the stream that the client opens, without a call: ${view}`, async () => {
+      const answered: unknown[] = [];
+      const gw = gateway({ upstreams: { up: eagerServer(answered) } });
+      const handler = createMcpHandler(gw.view(only === undefined ? {} : { only }));
+      const peer = await initialize(handler, { capabilities: { roots: {} } });
+      // The upstream has asked by now, and found no stream.
+      for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setTimeout(resolve, 0));
+      const frames = await peer.listen();
+      const question = await frames.message();
+      assert.equal(question?.method, "roots/list");
+      const roots = [{ uri: "file:///srv", name: "srv" }];
+      await peer.reply(question?.id, { roots });
+      while (answered.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+      assert.deepEqual(answered, [{ roots }]);
+      await frames.cancel();
+      await handler.close({ graceMs: 0 });
+      await gw.close();
+    });
+  }
+});
+
 describe("what an upstream is told of a client that can't be asked", () => {
   test("[GTW-8] [GTW-10] -32601 without the capability, -32602 for an undeclared mode", async () => {
     const sample = { messages: [], maxTokens: 1 };

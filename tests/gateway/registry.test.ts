@@ -217,20 +217,46 @@ describe("sessions with upstreams", () => {
     await gw.close();
   });
 
-  test("[GTW-2] a call that was to begin in a session as it ended fails with it", async () => {
+  test("[GTW-2] a call that was to begin in a session as it ended begins in the next one", async () => {
     const { promise: setting, resolve } = Promise.withResolvers<JsonObject>();
     const { upstream, gw, say } = over({
       capabilities: { tools: {}, logging: {} },
-      answers: { ...tools({ count: hang }), "logging/setLevel": () => setting },
+      answers: { ...tools({ count }), "logging/setLevel": () => setting },
+    });
+    const session = sessionOf("a");
+    session.logLevel = "info";
+    const answer = say(session);
+    await flush();
+    upstream.session().opened.downstream.ended(new UpstreamError("closed"));
+    resolve({});
+    assert.equal(await answer, "1");
+    const methods = upstream.sessions.map((each) => each.methods);
+    assert.deepEqual(methods, [["logging/setLevel"], ["logging/setLevel", "tools/call"]]);
+    await gw.close();
+  });
+
+  test("[GTW-2] a call that no session lasts for fails after the second one", async () => {
+    const settings: ((result: JsonObject) => void)[] = [];
+    const { upstream, gw, say } = over({
+      capabilities: { tools: {}, logging: {} },
+      answers: {
+        ...tools({ count: hang }),
+        "logging/setLevel": () => new Promise((resolve) => settings.push(resolve)),
+      },
     });
     const session = sessionOf("a");
     session.logLevel = "info";
     const failed = assert.rejects(say(session), /can't be used now/);
-    await flush();
-    upstream.session().opened.downstream.ended(new UpstreamError("closed"));
-    resolve({});
+    for (let turn = 0; turn < 2; turn++) {
+      await flush();
+      upstream.sessions.at(-1)?.opened.downstream.ended(new UpstreamError("closed"));
+      settings.shift()?.({});
+    }
     await failed;
-    assert.deepEqual(upstream.session().methods, ["logging/setLevel"]);
+    assert.deepEqual(upstream.sessions.map(({ methods }) => methods), [
+      ["logging/setLevel"],
+      ["logging/setLevel"],
+    ]);
     await gw.close();
   });
 

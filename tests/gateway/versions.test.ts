@@ -193,4 +193,24 @@ describe("a newer upstream behind a gateway", () => {
       await gw.close();
     });
   }
+
+  test("[GTW-13] a server alone keeps the output schemas that it has in 2024-11-05", async () => {
+    const outputSchema = { type: "object", properties: { sum: { type: "number" } } };
+    const upstream = new FakeUpstream({
+      version: "2024-11-05",
+      answers: {
+        "tools/list": () => ({ tools: [{ name: "add", inputSchema, outputSchema }] }),
+        "tools/call": () => ({ content: [], structuredContent: { sum: 3 } }),
+      },
+    });
+    const gw = gateway({ upstreams: { up: upstream } });
+    const handler = createMcpHandler(gw.view({ only: "up" }));
+    const peer = await initialize(handler, { version: "2024-11-05" });
+    const { result: list } = await (await peer.request(1, "tools/list")).json();
+    assert.deepEqual(list.tools[0].outputSchema, outputSchema);
+    const { result } = await (await peer.call(2, "add")).json();
+    assert.deepEqual(result.structuredContent, { sum: 3 });
+    await handler.close();
+    await gw.close();
+  });
 });

@@ -133,6 +133,7 @@ export class Connection {
     this.#timeouts = new DelayLine(clock, timeoutMs);
     transport.onmessage = (message, relatedId) => this.#receive(message, relatedId);
     transport.onclose = (error) => this.fail(error);
+    transport.onunsent = (id) => this.#finish(id)?.reject(unsentError());
   }
 
   /** Counts the calls that wait for their answer. */
@@ -148,7 +149,11 @@ export class Connection {
    */
   request(call: UpstreamCall): Promise<JsonObject> {
     return new Promise((resolve, reject) => {
-      if (this.#ended !== undefined) throw this.#ended.error;
+      if (this.#ended !== undefined) {
+        const { error } = this.#ended;
+        const { kind, detail } = error instanceof UpstreamError ? error : unsentError();
+        throw new UpstreamError(kind, { ...detail !== undefined && { detail }, unsent: true });
+      }
       call.signal.throwIfAborted();
       if (this.#calls.size >= this.#maxCalls) {
         throw new McpError(ErrorCode.Refused, "Call again later: the upstream is busy");
@@ -185,8 +190,14 @@ export class Connection {
   /** Sends a request. If that fails, rejects its call or ends the connection. */
   #sendRequest(message: JsonRpcRequest, id: RequestId): void {
     const failed = (error: unknown) => {
-      if (error instanceof McpError) this.#finish(id)?.reject(error);
-      else if (this.#calls.has(id)) this.fail(error);
+      if (error instanceof McpError) return this.#finish(id)?.reject(error);
+      if (!(error instanceof UpstreamError) || !error.unsent) {
+        if (this.#calls.has(id)) this.fail(error);
+        return;
+      }
+      this.#finish(id)?.reject(error);
+      // The others may have been read.
+      this.fail(new UpstreamError(error.kind));
     };
     try {
       const sent = this.#transport.send(message, this.#calls.get(id)?.call);
@@ -340,4 +351,9 @@ export class Connection {
     this.#timeouts.clear();
     return true;
   }
+}
+
+/** Creates the error of a request that can't have reached the upstream. */
+function unsentError(): UpstreamError {
+  return new UpstreamError("closed", { unsent: true });
 }

@@ -169,7 +169,8 @@ export class ManagedSession {
     return { upstream, kind, facts, method, params, principal, request, signal };
   }
 
-  async #request(call: UpstreamCall): Promise<JsonObject> {
+  /** @param isRepeated Whether the session that the request was for has ended before it was sent */
+  async #request(call: UpstreamCall, isRepeated = false): Promise<JsonObject> {
     const current = this.#current(call);
     const opened = isPromise(current) ? await current : current;
     const levelSent = this.#sendLogLevel(opened, call);
@@ -177,7 +178,10 @@ export class ManagedSession {
     const { signal } = call;
     signal.throwIfAborted();
     // The session may have ended while this call waited for it.
-    if (opened.liveness.ended) throw this.#failed(call.method, new UpstreamError("closed"));
+    if (opened.liveness.ended) {
+      if (!isRepeated) return await this.#request(call, true);
+      throw this.#failed(call.method, new UpstreamError("closed"));
+    }
     this.#running.add(call);
     if (ASKING_METHODS.has(call.method)) this.#client.markReachable();
     try {
@@ -188,6 +192,9 @@ export class ManagedSession {
     } catch (error) {
       if (signal.aborted || error instanceof McpError) throw error;
       void this.#end(opened, "failed");
+      // The next session can answer what has not reached this one.
+      const mayRepeat = error instanceof UpstreamError && error.unsent && !isRepeated;
+      if (mayRepeat) return await this.#request(call, true);
       throw this.#failed(call.method, error);
     } finally {
       this.#running.delete(call);

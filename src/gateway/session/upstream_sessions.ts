@@ -65,6 +65,8 @@ export interface SessionsHost {
     params: JsonObject,
     signal: AbortSignal,
   ): Promise<JsonObject> | undefined;
+  /** Calls a function when the client of a session opens its stream, until the returned one is called. */
+  onListening(sessionId: string, listener: () => void): () => void;
 }
 
 /** Options for {@linkcode UpstreamSessions}. */
@@ -301,14 +303,17 @@ export class UpstreamSessions implements DownstreamClient {
   }
 
   whenReachable(signal: AbortSignal): Promise<void> | undefined {
-    if (this.#sessionId === undefined || this.isClosed) return undefined;
+    const id = this.#sessionId;
+    if (id === undefined || this.isClosed) return undefined;
     return new Promise((resolve, reject) => {
       const settle = () => {
+        stopListening();
         this.#waiters.delete(settle);
         signal.removeEventListener("abort", settle);
         if (signal.aborted) reject(signal.reason);
         else resolve();
       };
+      const stopListening = this.#host.onListening(id, settle);
       this.#waiters.add(settle);
       if (signal.aborted) settle();
       else signal.addEventListener("abort", settle, { once: true });

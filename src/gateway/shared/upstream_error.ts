@@ -54,6 +54,8 @@ export interface UpstreamErrorInit {
   readonly status?: number;
   /** Holds the system's error code, such as `ECONNREFUSED`. */
   readonly code?: string;
+  /** Whether the request can't have reached the upstream, so that it may be sent again. */
+  readonly unsent?: boolean;
 }
 
 /**
@@ -77,16 +79,19 @@ export class UpstreamError extends Error {
   readonly code: string | undefined;
   /** Holds the detail in the message, if there is one. */
   readonly detail: string | undefined;
+  /** Whether the request can't have reached the upstream, so that it may be sent again. */
+  readonly unsent: boolean;
 
   /** Creates an error of a kind. */
   constructor(kind: UpstreamFailure, init: UpstreamErrorInit = {}) {
-    const { detail, advice = ADVICE[kind], status, code } = init;
+    const { detail, advice = ADVICE[kind], status, code, unsent = false } = init;
     super(detail === undefined ? advice : `${advice} (${detail})`);
     this.name = "UpstreamError";
     this.kind = kind;
     this.status = status;
     this.code = code;
     this.detail = detail;
+    this.unsent = unsent;
   }
 }
 

@@ -39,6 +39,9 @@ export interface ChildInit extends ChildSettings {
   readonly onExit: (error: UpstreamError) => void;
 }
 
+/** The most bytes that are written whole or not at all (POSIX, `PIPE_BUF`). */
+const MAX_ATOMIC = 4096;
+
 /** Limits the wait for the output of a process after its exit, in milliseconds. */
 const DRAIN_MS = 1000;
 
@@ -51,8 +54,12 @@ export class Child {
   readonly #endOfTurn = new EndOfTurn();
   /** Holds the lines to write together at the end of the turn; `undefined` if none was written yet. */
   #batch: string | undefined;
+  /** What to call if the batch can't be written. */
+  readonly #batchUnsent: (() => void)[] = [];
   #queuedBytes = 0;
   #isOver = false;
+  /** Whether the program no longer reads: its exit follows. */
+  #isGone = false;
   #closed: Promise<void> | undefined;
 
   private constructor(init: ChildInit, child: ChildProcessWithoutNullStreams) {
@@ -105,37 +112,51 @@ export class Child {
   /**
    * Writes a line to stdin.
    *
+   * @param unsent Called if the program can't have read any of it: it was gone before
    * @throws {McpError} If `maxQueueBytes` wait already
    * @throws {UpstreamError} If the process has exited
    */
-  write(line: string): void {
-    if (this.#isOver || this.#closed !== undefined) throw new UpstreamError("closed");
+  write(line: string, unsent?: () => void): void {
+    if (this.#isOver || this.#isGone || this.#closed !== undefined) {
+      throw new UpstreamError("closed", { unsent: true });
+    }
     if (this.#queuedBytes > this.#init.maxQueueBytes) {
       throw new McpError(ErrorCode.Refused, "Call again later: the upstream doesn't read");
     }
     if (this.#batch !== undefined) {
       this.#batch += `${line}\n`;
+      if (unsent !== undefined) this.#batchUnsent.push(unsent);
       this.#queuedBytes += line.length + 1;
       return;
     }
     // The first line of a turn is written at once, later ones together: a write costs more than a call.
     this.#batch = "";
     this.#endOfTurn.defer(() => this.#flush());
-    this.#write(`${line}\n`);
+    this.#write(`${line}\n`, unsent);
   }
 
   #flush(): void {
     const lines = this.#batch ?? "";
+    const unsent = this.#batchUnsent.splice(0);
     this.#batch = undefined;
-    if (lines === "" || this.#isOver) return;
+    if (lines === "") return;
     this.#queuedBytes -= lines.length;
-    this.#write(lines);
+    if (this.#isOver || this.#isGone) return unsent.forEach((each) => each());
+    this.#write(lines, () => unsent.forEach((each) => each()));
   }
 
-  #write(lines: string): void {
+  #write(lines: string, unsent?: () => void): void {
     const bytes = this.#encoder.encode(lines);
     this.#queuedBytes += bytes.length;
-    this.#process.stdin.write(bytes, () => this.#queuedBytes -= bytes.length);
+    this.#process.stdin.write(bytes, (error) => {
+      this.#queuedBytes -= bytes.length;
+      if (!error) return;
+      // Nothing that is written later reaches it either.
+      this.#isGone = true;
+      // A longer text is written in parts, of which the program may have read some.
+      if (bytes.length <= MAX_ATOMIC) unsent?.();
+      for (const each of this.#batchUnsent.splice(0)) each();
+    });
   }
 
   /**

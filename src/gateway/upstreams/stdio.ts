@@ -132,6 +132,7 @@ const MAX_BYTES = 16 * 1024 * 1024;
 class StdioTransport implements Transport {
   onmessage: Transport["onmessage"];
   onclose: Transport["onclose"];
+  onunsent: Transport["onunsent"];
   readonly singleStream = true;
   readonly #lines = new Lines({ maxBytes: MAX_BYTES });
   // A line that isn't UTF-8 isn't a message: bad bytes must not be replaced.
@@ -173,7 +174,9 @@ class StdioTransport implements Transport {
 
   send(message: Message): void {
     // JSON escapes line feeds, so a message is one line.
-    this.#child?.write(JSON.stringify(message));
+    const isRequest = "method" in message && "id" in message;
+    const unsent = isRequest ? () => this.onunsent?.(message.id) : undefined;
+    this.#child?.write(JSON.stringify(message), unsent);
   }
 
   async close(): Promise<void> {

@@ -11,7 +11,6 @@ import {
   toolResultFor,
 } from "../../protocol/downgrade.ts";
 import { ErrorCode, McpError } from "../../protocol/errors.ts";
-import type { Exchange } from "../../protocol/exchange.ts";
 import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
 import type { ServerCapabilities } from "../../protocol/shapes.ts";
 import { unknownMethod } from "../../protocol/unknown.ts";
@@ -134,14 +133,25 @@ async function callTool(request: ViewRequest, session: ManagedSession): Promise<
   if (result.isError !== true && typeof name === "string") {
     sessions.known.add(session.name, "tools", name);
   }
-  return toolResultFor(protocolVersion, result, false);
+  return isOwnVersion(request, session) ? result : toolResultFor(protocolVersion, result, false);
 }
 
 async function getPrompt(request: ViewRequest, session: ManagedSession): Promise<JsonObject> {
   const { exchange: { params: { name }, protocolVersion }, sessions } = request;
   const result = await passOn(request, session);
   if (typeof name === "string") sessions.known.add(session.name, "prompts", name);
-  return promptResultFor(protocolVersion, result);
+  return isOwnVersion(request, session) ? result : promptResultFor(protocolVersion, result);
+}
+
+/**
+ * Tells whether client and upstream speak the same version. What a server sends beyond that is between the
+ * two, as it would be without the gateway: some have output schemas in 2024-11-05.
+ */
+function isOwnVersion(
+  { exchange: { protocolVersion } }: ViewRequest,
+  { facts }: ManagedSession,
+): boolean {
+  return facts?.protocolVersion === protocolVersion;
 }
 
 /** Passes on a page of a list, with its cursor. */
@@ -159,26 +169,12 @@ function list(kind: ListKind): Pass {
     const entries = result[key];
     if (!Array.isArray(entries)) return result;
     sessions.known.addAll(session.name, kind, entries.filter(isObject));
+    if (isOwnVersion(request, session)) return result;
     const shown = entries.map((entry) =>
-      isObject(entry) ? knownEntry(exchange, session, key, entry) : entry
+      isObject(entry) ? entryFor(exchange.protocolVersion, key, entry) : entry
     );
     return { ...result, [key]: shown };
   };
-}
-
-/** Returns an entry of a list as the client's version knows it. */
-function knownEntry(
-  { protocolVersion }: Exchange,
-  { facts }: ManagedSession,
-  key: string,
-  entry: JsonObject,
-): JsonObject {
-  const known = entryFor(protocolVersion, key, entry);
-  const { execution } = entry;
-  // Client and upstream may have tasks of 2025-11-25 without the gateway.
-  const hasTasks = protocolVersion === "2025-11-25" && facts?.protocolVersion === protocolVersion;
-  if (key !== "tools" || execution === undefined || !hasTasks) return known;
-  return { ...known, execution };
 }
 
 async function subscribe(request: ViewRequest, session: ManagedSession): Promise<JsonObject> {

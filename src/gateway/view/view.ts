@@ -463,6 +463,11 @@ export class View implements Dispatcher, SessionsHost {
     return undefined;
   }
 
+  onListening(sessionId: string, listener: () => void): () => void {
+    const stops = [...this.#hosts].map((host) => host.onListening?.(sessionId, listener));
+    return () => stops.forEach((stop) => stop?.());
+  }
+
   closeStream(sessionId: string): void {
     for (const host of this.#hosts) host.closeStream?.(sessionId);
   }
