@@ -4,6 +4,7 @@
  * @module
  */
 import { integerOption } from "../internal/check.ts";
+import { isLoopback, LOOPBACK_HOSTS } from "../internal/loopback.ts";
 import type { McpHandlerOptions } from "../handler/types.ts";
 
 /** Options for `serve`, in addition to those of the handler. */
@@ -47,9 +48,6 @@ export interface ServeSettings {
   readonly handler: McpHandlerOptions;
 }
 
-/** The host names of loopback. */
-const LOOPBACK_HOSTS: readonly string[] = ["localhost", "127.0.0.1", "[::1]"];
-
 /**
  * Checks the options. If bound to loopback without `allowedHosts`, the handler only answers under loopback
  * names, so that web pages can't reach it by DNS rebinding.
@@ -80,12 +78,6 @@ function portOption(value: number | undefined): number {
   const port = integerOption("port", value, 8_000, 0);
   if (port > 65_535) throw new RangeError(`Give a port from 0 to 65535 as "port": ${port}`);
   return port;
-}
-
-/** Tells whether an address is loopback. */
-export function isLoopback(hostname: string): boolean {
-  return hostname.toLowerCase() === "localhost" || hostname === "::1" || hostname === "[::1]" ||
-    /^127(?:\.\d{1,3}){3}$/.test(hostname);
 }
 
 /** Returns the URL on this machine of an endpoint that is bound to an address. */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isLoopback } from "../internal/loopback.ts";
 import type { RequestHead } from "../http/inbound.ts";
 
 /**
@@ -44,11 +45,6 @@ export function serverUrlOption(name: string, given: unknown, allowHttp: boolean
     throw new TypeError(`Use https, or set "allowHttp", for "${name}": ${url.host}`);
   }
   return url.href;
-}
-
-function isLoopback(hostname: string): boolean {
-  return hostname === "localhost" || hostname.endsWith(".localhost") || hostname === "[::1]" ||
-    /^127(\.\d+){3}$/.test(hostname);
 }
 
 /**

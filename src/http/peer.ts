@@ -3,8 +3,9 @@
  *
  * @module
  */
+import { isLoopback } from "../internal/loopback.ts";
 import { addressKey } from "./gates/address_key.ts";
-import { isLoopback, parseAuthority } from "./gates/authority.ts";
+import { parseAuthority } from "./gates/authority.ts";
 
 /** Lists headers by which proxies, which speak for many users, show themselves. */
 const PROXY_HEADERS = [

@@ -37,9 +37,6 @@ export const GATES: FaultsByFile = {
     faults: [
       ["GATE-2", "if (rule.port !== undefined && rule.port !== port) return false;", ""],
       ["GATE-2", "host.endsWith(rule.below)", "host.endsWith(rule.host)"],
-      ["GATE-2", "bytes !== null && bytes", "bytes === null || bytes"],
-      ["GATE-2", String.raw`= /^127\.`, String.raw`= /127\.`],
-      ["GATE-2", String.raw`([0-9]{1,3})$/;`, String.raw`([0-9]{1,3})/;`],
       ["GATE-2", "const lower = text.toLowerCase();", "const lower = text;"],
     ],
   },
@@ -150,6 +147,16 @@ export const GATES: FaultsByFile = {
         '(method === "DELETE" ? undefined : checkAccept(inbound))',
         '(method === "POST" ? checkAccept(inbound) : undefined)',
       ],
+    ],
+  },
+  "internal/loopback.ts": {
+    tests: ["unit/internal/loopback.test.ts", "unit/http/origin.test.ts"],
+    faults: [
+      ["GATE-2", "Number(byte) <= 255", "Number(byte) <= 256"],
+      ["GATE-3", 'if (host === "::1" || ', "if ("],
+      ["GATE-2", "?? false", "?? true"],
+      ["GATE-2", String.raw`= /^127\.`, String.raw`= /127\.`],
+      ["GATE-2", String.raw`([0-9]{1,3})$/;`, String.raw`([0-9]{1,3})/;`],
     ],
   },
   "http/gates/origin.ts": {

@@ -72,6 +72,6 @@ export const TELEMETRY: FaultsByFile = {
   },
   "cli/serve/metrics.ts": {
     tests: ["cli/metrics.test.ts"],
-    faults: [["TEL-9", "guarded && !isLoopbackHost(host)", "false"]],
+    faults: [["TEL-9", "guarded && !isLoopback(host)", "false"]],
   },
 };

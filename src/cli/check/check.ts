@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { endpointUrl, isLoopback } from "../../adapters/serve_options.ts";
+import { isLoopback } from "../../internal/loopback.ts";
+import { endpointUrl } from "../../adapters/serve_options.ts";
 import { LIST_KINDS } from "../../gateway/shared/list_kinds.ts";
 import { startProblem } from "../../gateway/upstreams/start_problem.ts";
 import { clip } from "../../internal/quote.ts";

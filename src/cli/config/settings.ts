@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { isLoopback } from "../../adapters/serve_options.ts";
+import { isLoopback, LOOPBACK_HOSTS } from "../../internal/loopback.ts";
 import type { Config, ServerEntry } from "./schema.ts";
 import { CliError } from "../errors.ts";
 
@@ -27,8 +27,6 @@ export interface SettingsInit {
   /** Whether to serve without authentication although other machines reach the address. */
   readonly noAuth: boolean;
 }
-
-const LOOPBACK_HOSTS: readonly string[] = ["localhost", "127.0.0.1", "[::1]"];
 
 /**
  * Fills in the defaults.

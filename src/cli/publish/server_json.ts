@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { isLoopback } from "../../adapters/serve_options.ts";
+import { isLoopback } from "../../internal/loopback.ts";
 import { serverJson } from "../../discovery/mod.ts";
 import { escapeInvisibleJson } from "../../internal/invisible.ts";
 import { ExitCode, messageOf, usageError } from "../errors.ts";

@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { bareHostname, endpointUrl, isLoopback } from "../../adapters/serve_options.ts";
-import { isLoopback as isLoopbackHost, parseAuthority } from "../../http/gates/authority.ts";
+import { isLoopback } from "../../internal/loopback.ts";
+import { bareHostname, endpointUrl } from "../../adapters/serve_options.ts";
+import { parseAuthority } from "../../http/gates/authority.ts";
 import { pathOf } from "../../http/gates/path.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import { CliError, ExitCode } from "../errors.ts";
@@ -50,7 +51,7 @@ export async function serveMetrics(
   const fetch = async (request: Request): Promise<Response> => {
     // A web page could otherwise read them through a name of its own (DNS rebinding)
     const { host } = parseAuthority(request.headers.get("host") ?? "") ?? { host: "" };
-    if (guarded && !isLoopbackHost(host)) {
+    if (guarded && !isLoopback(host)) {
       return new Response("Use the address itself as the host\n", { status: 403 });
     }
     if (pathOf(request.url) !== METRICS_PATH) {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { isLoopback } from "../../adapters/serve_options.ts";
+import { isLoopback } from "../../internal/loopback.ts";
 import { onStopSignals } from "../../adapters/stop_signals.ts";
 import { systemClock } from "../../internal/clock.ts";
 import { openAudit } from "./audit.ts";

@@ -1,5 +1,5 @@
 /**
- * Parses and compares hosts with their ports, and recognizes loopback hosts.
+ * Parses and compares hosts with their ports.
  *
  * @module
  */
@@ -26,7 +26,6 @@ export const DEFAULT_PORTS: ReadonlyMap<string, number> = new Map([["http", 80],
 const NAME = /^[a-z0-9._-]+$/;
 const IPV6 = /^\[[0-9a-f:.]+\]$/;
 const PORT = /^:[0-9]{1,5}$/;
-const IPV4_LOOPBACK = /^127\.([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})$/;
 
 /** Parses `host` or `host:port`, as in the Host header. Returns `undefined` for anything else. */
 export function parseAuthority(text: string): Authority | undefined {
@@ -55,13 +54,6 @@ export function parseHostRule(text: string): HostRule | undefined {
 export function matchesHost(rule: HostRule, host: string, port: number | undefined): boolean {
   if (rule.port !== undefined && rule.port !== port) return false;
   return host === rule.host || (rule.below !== undefined && host.endsWith(rule.below));
-}
-
-/** Tells whether a host is loopback: `localhost`, 127.0.0.0/8 or `[::1]`. */
-export function isLoopback(host: string): boolean {
-  if (host === "localhost" || host === "127.0.0.1" || host === "[::1]") return true;
-  const bytes = IPV4_LOOPBACK.exec(host);
-  return bytes !== null && bytes.slice(1).every((byte) => Number(byte) <= 255);
 }
 
 /** Returns the host that a request was sent to: its Host header, else the authority of its URL. */

@@ -4,11 +4,12 @@
  *
  * @module
  */
+import { isLoopback } from "../../internal/loopback.ts";
 import { clip } from "../../internal/quote.ts";
 import { ErrorCode } from "../../protocol/errors.ts";
 import type { Inbound } from "../inbound.ts";
 import { type Refusal, refusal } from "../reply.ts";
-import { DEFAULT_PORTS, hostOf, isLoopback, matchesHost, parseAuthority } from "./authority.ts";
+import { DEFAULT_PORTS, hostOf, matchesHost, parseAuthority } from "./authority.ts";
 import type { GateSettings } from "./options.ts";
 
 /** Tells whether pages of an origin may send this request. */

@@ -1,11 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import {
-  bareHostname,
-  endpointUrl,
-  isLoopback,
-  serveSettings,
-} from "../../../src/adapters/serve_options.ts";
+import { bareHostname, endpointUrl, serveSettings } from "../../../src/adapters/serve_options.ts";
 
 describe("serveSettings()", () => {
   test("[GATE-3] binds to loopback and answers to loopback names alone by default", () => {
@@ -61,23 +56,6 @@ describe("serveSettings()", () => {
     ];
     // What callers without types may hand over.
     for (const options of wrong) assert.throws(() => serveSettings(options as never), TypeError);
-  });
-});
-
-describe("isLoopback()", () => {
-  test("knows the machine's own addresses and no others", () => {
-    for (const hostname of ["127.0.0.1", "127.1.2.3", "localhost", "LOCALHOST", "::1", "[::1]"]) {
-      assert.equal(isLoopback(hostname), true, hostname);
-    }
-    const others = [
-      "0.0.0.0",
-      "::",
-      "128.0.0.1",
-      "127.0.0.1.example",
-      "localhost.example",
-      "1270.0.1",
-    ];
-    for (const hostname of others) assert.equal(isLoopback(hostname), false, hostname);
   });
 });
 
