@@ -6,7 +6,7 @@
 import type { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { integerOption } from "../internal/check.ts";
 import { type Clock, preciseTime, systemClock } from "../internal/clock.ts";
-import type { UpstreamMiddleware } from "../gateway/types.ts";
+import type { UpstreamMiddleware } from "../protocol/upstream.ts";
 import type { McpEvent } from "../protocol/events.ts";
 import { type DurationMetric, DurationMetrics, OTHER } from "./conventions.ts";
 import { DurationHistogram } from "./duration_histogram.ts";

@@ -5,7 +5,7 @@
  */
 import type { McpEvent, UpstreamCloseReason } from "../protocol/events.ts";
 import { ErrorCode } from "../protocol/errors.ts";
-import type { UpstreamRequest } from "../gateway/types.ts";
+import type { UpstreamRequest } from "../protocol/upstream.ts";
 import { Attribute, type DurationMetrics, OTHER, TOOL_ERROR } from "./conventions.ts";
 import {
   type Attributes,

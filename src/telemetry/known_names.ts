@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { UpstreamRequest } from "../gateway/types.ts";
+import type { UpstreamRequest } from "../protocol/upstream.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
 
 /** The requests whose `name` is remembered, and the lists that have it. */

@@ -9,7 +9,7 @@ import { type Clock, preciseTime, systemClock } from "../internal/clock.ts";
 import { clip } from "../internal/quote.ts";
 import { shortHash } from "../internal/random.ts";
 import { isPromise, type MaybePromise } from "../internal/types.ts";
-import type { UpstreamMiddleware, UpstreamRequest } from "../gateway/types.ts";
+import type { UpstreamMiddleware, UpstreamRequest } from "../protocol/upstream.ts";
 import type { McpEvent } from "../protocol/events.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
