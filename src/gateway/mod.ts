@@ -50,6 +50,7 @@ export type {
   Upstream,
   UpstreamCall,
   UpstreamFacts,
+  UpstreamKind,
   UpstreamMiddleware,
   UpstreamRequest,
   UpstreamSession,

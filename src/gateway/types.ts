@@ -15,6 +15,7 @@ import type { Caller, UpstreamFacts, UpstreamKind } from "../protocol/upstream.t
 export type {
   Caller,
   UpstreamFacts,
+  UpstreamKind,
   UpstreamMiddleware,
   UpstreamRequest,
 } from "../protocol/upstream.ts";

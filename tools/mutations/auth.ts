@@ -103,7 +103,6 @@ export const AUTH: FaultsByFile = {
     tests: ["unit/auth", "auth/keys.test.ts"],
     faults: [
       ["AUTH-4", ' || url.password !== ""', ""],
-      ["AUTH-4", String.raw`/^127(\.\d+){3}$/`, String.raw`/^127(\.\d+){3}/`],
       ["AUTH-4", "&& !allowHttp &&", "&&"],
     ],
   },

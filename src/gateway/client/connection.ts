@@ -133,7 +133,7 @@ export class Connection {
     this.#timeouts = new DelayLine(clock, timeoutMs);
     transport.onmessage = (message, relatedId) => this.#receive(message, relatedId);
     transport.onclose = (error) => this.fail(error);
-    transport.onunsent = (id) => this.#finish(id)?.reject(unsentError());
+    transport.onunsent = (id, error) => this.#finish(id)?.reject(error);
   }
 
   /** Counts the calls that wait for their answer. */

@@ -29,8 +29,8 @@ export interface Transport {
   onmessage: ((message: unknown, relatedId?: RequestId) => void) | undefined;
   /** Takes the error that ended the connection. */
   onclose: ((error: unknown) => void) | undefined;
-  /** Takes the id of a request that can't have reached the upstream. */
-  onunsent?: ((id: RequestId) => void) | undefined;
+  /** Takes the id of a request that can't have reached the upstream, before `onclose`. */
+  onunsent?: ((id: RequestId, error: unknown) => void) | undefined;
   /** Takes the news that messages of the upstream may have been lost. */
   onlost?: (() => void) | undefined;
   /**

@@ -45,6 +45,9 @@ const MAX_ATOMIC = 4096;
 /** Limits the wait for the output of a process after its exit, in milliseconds. */
 const DRAIN_MS = 1000;
 
+/** Takes the error of a line that a program can't have read. */
+type Unsent = (error: UpstreamError) => void;
+
 /** Represents a running child process. */
 export class Child {
   readonly #init: ChildInit;
@@ -55,7 +58,9 @@ export class Child {
   /** Holds the lines to write together at the end of the turn; `undefined` if none was written yet. */
   #batch: string | undefined;
   /** What to call if the batch can't be written. */
-  readonly #batchUnsent: (() => void)[] = [];
+  readonly #batchUnsent: Unsent[] = [];
+  /** What to call once it has exited. */
+  readonly #unsent: Unsent[] = [];
   #queuedBytes = 0;
   #isOver = false;
   /** Whether the program no longer reads: its exit follows. */
@@ -112,14 +117,16 @@ export class Child {
   /**
    * Writes a line to stdin.
    *
-   * @param unsent Called if the program can't have read any of it: it was gone before
+   * @param unsent Called once the program has exited if it can't have read any of the line
    * @throws {McpError} If `maxQueueBytes` wait already
    * @throws {UpstreamError} If the process has exited
    */
-  write(line: string, unsent?: () => void): void {
-    if (this.#isOver || this.#isGone || this.#closed !== undefined) {
+  write(line: string, unsent?: Unsent): void {
+    if (this.#isOver || this.#closed !== undefined) {
       throw new UpstreamError("closed", { unsent: true });
     }
+    // Its exit, which follows, says why.
+    if (this.#isGone) return void (unsent && this.#unsent.push(unsent));
     if (this.#queuedBytes > this.#init.maxQueueBytes) {
       throw new McpError(ErrorCode.Refused, "Call again later: the upstream doesn't read");
     }
@@ -141,11 +148,11 @@ export class Child {
     this.#batch = undefined;
     if (lines === "") return;
     this.#queuedBytes -= lines.length;
-    if (this.#isOver || this.#isGone) return unsent.forEach((each) => each());
-    this.#write(lines, () => unsent.forEach((each) => each()));
+    if (this.#isOver || this.#isGone) return void this.#unsent.push(...unsent);
+    this.#write(lines, (error) => unsent.forEach((each) => each(error)));
   }
 
-  #write(lines: string, unsent?: () => void): void {
+  #write(lines: string, unsent?: Unsent): void {
     const bytes = this.#encoder.encode(lines);
     this.#queuedBytes += bytes.length;
     this.#process.stdin.write(bytes, (error) => {
@@ -154,8 +161,8 @@ export class Child {
       // Nothing that is written later reaches it either.
       this.#isGone = true;
       // A longer text is written in parts, of which the program may have read some.
-      if (bytes.length <= MAX_ATOMIC) unsent?.();
-      for (const each of this.#batchUnsent.splice(0)) each();
+      if (bytes.length <= MAX_ATOMIC && unsent !== undefined) this.#unsent.push(unsent);
+      this.#unsent.push(...this.#batchUnsent.splice(0));
     });
   }
 
@@ -203,7 +210,14 @@ export class Child {
       this.#process.off("close", finish);
       this.#process.stdout.destroy();
       this.#process.stderr.destroy();
-      this.#init.onExit(new UpstreamError("closed", { detail }));
+      const isUnsent = this.#unsent.length > 0;
+      for (const each of this.#unsent.splice(0)) {
+        each(new UpstreamError("closed", { detail, unsent: true }));
+      }
+      const end = () => this.#init.onExit(new UpstreamError("closed", { detail }));
+      // Calls that were not sent are told apart from those that fail with the connection.
+      if (isUnsent) setTimeout(end, 0);
+      else end();
     };
     const stopTimer = this.#init.clock.timer(DRAIN_MS, finish);
     this.#process.once("close", finish);

@@ -175,7 +175,9 @@ class StdioTransport implements Transport {
   send(message: Message): void {
     // JSON escapes line feeds, so a message is one line.
     const isRequest = "method" in message && "id" in message;
-    const unsent = isRequest ? () => this.onunsent?.(message.id) : undefined;
+    const unsent = isRequest
+      ? (error: UpstreamError) => this.onunsent?.(message.id, error)
+      : undefined;
     this.#child?.write(JSON.stringify(message), unsent);
   }
 
