@@ -19,7 +19,7 @@ const LIMIT_MS = 180_000;
 const FILES = fileURLToPath(new URL("./package/files/", import.meta.url));
 
 /** What `createMcpHandler` and `McpServer` may weigh in a minified bundle, in bytes. */
-const BUDGET = { plain: 190_000, gzip: 64_000 };
+const BUDGET = { plain: 195_000, gzip: 66_000 };
 
 /** A runtime that an application with the package runs on. */
 interface Consumer {

@@ -16,6 +16,7 @@ import { ERAS } from "./mutations/eras.ts";
 import { GATEWAY } from "./mutations/gateway.ts";
 import { GATES } from "./mutations/gates.ts";
 import { HOST } from "./mutations/host.ts";
+import { LOCKDOWN } from "./mutations/lockdown.ts";
 import { SERVER } from "./mutations/server.ts";
 import { SESSIONS } from "./mutations/sessions.ts";
 import { STREAMS } from "./mutations/streams.ts";
@@ -58,6 +59,7 @@ const ROOMS: readonly FaultsByFile[] = [
   ERAS,
   SERVER,
   GATEWAY,
+  LOCKDOWN,
   TELEMETRY,
   HOST,
   DASHBOARD,

@@ -489,6 +489,7 @@ describe("POL: the gateway's policy", () => {
     ]],
     [{ allow: ["file:///srv/public/*"] }, [
       "file:///srv/public/a",
+      "file:///srv\\public\\a",
       "file:///srv//public/./a%20b",
       "file:///srv/public/100%.txt",
     ], [
