@@ -1,6 +1,8 @@
 /**
  * Serves MCP on the open internet, on Deno, Bun, Node and every other host with `Request` and `Response`.
  *
+ * How a call is answered begins in `handler/handler.ts`.
+ *
  * An {@linkcode McpServer} has tools, resources and prompts. {@linkcode createMcpHandler} creates its
  * endpoint: a function from `Request` to `Promise<Response>`, for `Deno.serve`, `Bun.serve`, a Hono app
  * or, with `@mooring/mcp/node`, Node.

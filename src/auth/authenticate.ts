@@ -1,6 +1,8 @@
 /**
  * Authenticates requests: calls the application's `authenticate`, and refuses what it rejects.
  *
+ * The next step of a call is in `protocol/route.ts`.
+ *
  * @module
  */
 import type { Clock } from "../internal/clock.ts";

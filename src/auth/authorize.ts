@@ -2,6 +2,8 @@
  * Authorizes requests before they run: hides those that the application's `authorize` rejects, and
  * refuses calls of tools whose scopes the principal lacks.
  *
+ * The next step of a call is in `handler/eras.ts`.
+ *
  * @module
  */
 import type { Inbound } from "../http/inbound.ts";

@@ -1,6 +1,8 @@
 /**
  * Decides once whether the response to a POST is JSON or a stream.
  *
+ * The next step of a call is in `http/respond.ts`.
+ *
  * @module
  */
 import type { Inbound } from "../http/inbound.ts";

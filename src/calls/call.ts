@@ -1,6 +1,8 @@
 /**
  * Starts the requests of a POST, and runs each through the dispatcher.
  *
+ * The next step of a call is in `server/server.ts`.
+ *
  * @module
  */
 import { authorizeRoute } from "../auth/authorize.ts";

@@ -1,6 +1,8 @@
 /**
  * Answers POST in the 2025 era: a request, a notification, a response, or a batch of them.
  *
+ * The next step of a call is in `calls/call.ts`.
+ *
  * @module
  */
 import { startBatch, startCall } from "../calls/call.ts";

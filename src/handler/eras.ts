@@ -1,6 +1,8 @@
 /**
  * Picks the era that answers a request, from a table. To remove an era, delete its row and its folder.
  *
+ * The next step of a call is in `era2025/post.ts`.
+ *
  * @module
  */
 import { era2025 } from "../era2025/era.ts";

@@ -1,6 +1,8 @@
 /**
  * Creates handlers.
  *
+ * The next step of a call is in `http/gates/order.ts`.
+ *
  * @module
  */
 import { authenticate } from "../auth/authenticate.ts";

@@ -2,6 +2,8 @@
  * Holds what is known about one HTTP request: one object, filled step by step from the first gate to
  * the dispatcher.
  *
+ * The next step of a call is in `auth/authenticate.ts`.
+ *
  * @module
  */
 import { envelopeVersion } from "../protocol/envelope.ts";

@@ -1,6 +1,8 @@
 /**
  * Completes every reply in one place: reports refusals, adds CORS headers, and creates the `Response`.
  *
+ * This is the last step of a call, which begins in `mod.ts`.
+ *
  * @module
  */
 import { reportedMethod } from "../protocol/event_facts.ts";

@@ -2,6 +2,8 @@
  * Defines what a request is about. A dispatcher finds it once; whatever judges, changes or records the
  * request reads it, and nothing else.
  *
+ * The next step of a call is in `auth/authorize.ts`.
+ *
  * @module
  */
 import { type MaybePromise, then } from "../internal/types.ts";

@@ -1,6 +1,8 @@
 /**
  * Implements `McpServer`: registers tools, resources and prompts, and answers requests.
  *
+ * The next step of a call is in `server/features/tools.ts`.
+ *
  * @module
  */
 import type { Dispatcher, DispatcherHost } from "../protocol/exchange.ts";

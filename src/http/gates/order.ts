@@ -2,6 +2,8 @@
  * Sends a request through the gates in order, the cheap ones first. Each gate answers the request or
  * passes it. They run before authentication.
  *
+ * The next step of a call is in `http/inbound.ts`.
+ *
  * @module
  */
 import type { Clock } from "../../internal/clock.ts";

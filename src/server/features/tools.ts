@@ -1,6 +1,8 @@
 /**
  * Registers tools, and answers `tools/list` and `tools/call` (2025-11-25, Tools).
  *
+ * The next step of a call is in `calls/answer.ts`.
+ *
  * @module
  */
 import { quote } from "../../internal/quote.ts";

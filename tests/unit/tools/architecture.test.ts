@@ -20,6 +20,17 @@ describe("docs/architecture.md", () => {
     assert.deepEqual(folders.sort(), [...ORDER].sort());
   });
 
+  test("has a reading order, of which each file says at its top where the next step is", async () => {
+    const [, order = ""] = page.split(/^## (?:A reading order|The way of a request)$/m);
+    const files = [...order.matchAll(/^\d+\. `([\w./]+)`/gm)].map(([, path = ""]) => path);
+    assert.ok(files.length > 10);
+    for (const [index, file] of files.entries()) {
+      const path = file === "mod.ts" ? file : `src/${file}`;
+      const [head = ""] = (await readFile(new URL(path, ROOT), "utf8")).split("*/");
+      assert.ok(head.includes(`\`${files[index + 1] ?? "mod.ts"}\``), file);
+    }
+  });
+
   test("leads to files that exist", () => {
     const paths = [...places.matchAll(/`([\w/]+\.ts)`/g)].map(([, path = ""]) => path);
     assert.ok(paths.length > 20);
