@@ -63,7 +63,7 @@ export interface StdioLimits extends
 /** Options for the pipes, and for the process at their end. */
 export interface StdioProcessOptions {
   /**
-   * The sender of all requests: whoever started the process. Tools with `scopes` need it to have them.
+   * The sender of all requests: the user who started the process. Tools with `scopes` need it to have them.
    * `expiresAt` has no effect: the client can't renew what isn't a token.
    *
    * @default {{ id: "anonymous" }}
@@ -237,7 +237,9 @@ const HONOURED: {
   streams: { progressHeartbeatMs: true, listen: true },
 };
 
-/** Returns the options of the endpoint. One client has it alone, and its session lasts as long as the pipe. */
+/**
+ * Returns the options of the endpoint. One client has it alone, and its session lasts as long as the pipe.
+ */
 function handlerOptions(options: Omit<StdioOptions, keyof StdioProcessOptions>): McpHandlerOptions {
   checkOptionNames(options, "stdio", HONOURED);
   const { limits, streams } = options;

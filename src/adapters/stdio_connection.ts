@@ -379,7 +379,7 @@ export class StdioConnection {
     calls.sessionless.cancel(requestId, typeof reason === "string" ? reason : undefined);
     for (const running of this.#running.keys()) {
       if (!running.ids.has(requestId)) continue;
-      // The others of a batch go on, and the response is left out by whoever would make it.
+      // The others of a batch go on, and no response is made.
       if (running.ids.size === 1) running.cancelled = true;
       else running.ids.delete(requestId);
       running.abort?.();

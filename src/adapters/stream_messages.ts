@@ -13,7 +13,9 @@ export interface StreamMessage {
   readonly data: string;
 }
 
-/** Yields the messages of a stream as they are asked for, and cancels it if the caller stops before its end. */
+/**
+ * Yields the messages of a stream as they are asked for, and cancels it if the caller stops before its end.
+ */
 export async function* streamMessages(
   body: ReadableStream<Uint8Array>,
 ): AsyncGenerator<StreamMessage> {

@@ -97,13 +97,13 @@ function hiddenIn(
     const item = itemOf(route.method, route.params);
     const verdict = allowed ? undefined : "method";
     if (item === undefined) return verdict;
-    // Whoever may not read a resource may not learn by subscribing or completing that it exists.
+    // Who may not read a resource may not learn by subscribing or completing that it exists.
     const use = { method: item.method, params: itemParams(item) };
     return then(isAllowed(authorize, principal, use), (usable) => usable ? verdict : "item");
   });
 }
 
-/** Lists the requests that use an item. */
+/** The requests that use an item. */
 const ITEM_METHODS: ReadonlySet<string> = new Set<ItemMethod>([
   "tools/call",
   "prompts/get",

@@ -17,7 +17,9 @@ import { isPromise, type MaybePromise } from "../internal/types.ts";
 
 /** The time between two returns of unused units, in milliseconds. */
 const RETURN_MS = 1_000;
-/** The time for which a request waits for a unit that another node may be about to return, in milliseconds. */
+/**
+ * The time for which a request waits for a unit that another node may be about to return, in milliseconds.
+ */
 const WAIT_MS = 200;
 /** The time between two attempts during it, in milliseconds. */
 const RETRY_MS = 50;

@@ -8,47 +8,47 @@ import type { Icon } from "../protocol/content.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
 import type { Implementation } from "../protocol/shapes.ts";
 
-/** Names the place of a server's source code. */
+/** The place of a server's source code. */
 export interface Repository {
-  /** Gives the URL, for browsers and `git clone`. */
+  /** The URL, for browsers and `git clone`. */
   readonly url: string;
-  /** Names the hosting service, such as `"github"`. */
+  /** The hosting service, such as `"github"`. */
   readonly source: string;
   /** Identifies the repository at the service; stays the same when it is renamed. */
   readonly id?: string;
-  /** Gives the server's folder in the repository. */
+  /** The server's folder in the repository. */
   readonly subfolder?: string;
 }
 
-/** Describes a value that users give, or that is set for them. */
+/** A value that users give, or that is set for them. */
 export interface InputValue {
-  /** Describes the value, for people. */
+  /** The description of the value, for people. */
   readonly description?: string;
-  /** Says whether it must be given. */
+  /** Whether it must be given. */
   readonly isRequired?: boolean;
-  /** Says whether it is a secret, such as a token. */
+  /** Whether it is a secret, such as a token. */
   readonly isSecret?: boolean;
-  /** Names the kind of value. */
+  /** The kind of value. */
   readonly format?: "string" | "number" | "boolean" | "filepath";
-  /** Gives the value until the user gives another one. */
+  /** The value until the user gives another one. */
   readonly default?: string;
   /** Shows what a value looks like. */
   readonly placeholder?: string;
-  /** Lists the possible values. */
+  /** The possible values. */
   readonly choices?: readonly string[];
   /** Sets the value; `{name}` stands for a variable. Users are not asked for it. */
   readonly value?: string;
-  /** Describes the variables in `value`, by name. */
+  /** The description of the variables in `value`, by name. */
   readonly variables?: Readonly<Record<string, InputValue>>;
 }
 
-/** Describes a header or an environment variable. */
+/** A header or an environment variable. */
 export interface NamedInput extends InputValue {
-  /** Names the header or the variable. */
+  /** The name of the header or the variable. */
   readonly name: string;
 }
 
-/** Describes a server to the public: replaces and adds to what its `serverInfo` says. */
+/** A server to the public: replaces and adds to what its `serverInfo` says. */
 export interface PublicInfo {
   /**
    * Names the server in reverse-DNS form: the name of a domain of yours, a slash, and its own name, such
@@ -87,9 +87,9 @@ export interface PublicInfo {
    * @default The icons in `serverInfo`
    */
   readonly icons?: readonly Icon[];
-  /** Names the place of its source code. */
+  /** The place of its source code. */
   readonly repository?: Repository;
-  /** Holds additional metadata, under names that begin with a domain in reverse. */
+  /** Additional metadata, under names that begin with a domain in reverse. */
   readonly _meta?: JsonObject;
 }
 

@@ -15,9 +15,9 @@ import { inputsOption, type NamedInput, type PublicInfo, publicInfo } from "./pu
 
 /** Options for {@linkcode serverCard}. */
 export interface ServerCardOptions extends PublicInfo {
-  /** Gives the endpoint's URL, as clients use it. */
+  /** The endpoint's URL, as clients use it. */
   readonly url: string;
-  /** Describes the headers that clients send, such as `Authorization`. */
+  /** The description of the headers that clients send, such as `Authorization`. */
   readonly headers?: readonly NamedInput[];
   /**
    * Lists the protocol versions that the endpoint serves: the option `versions` of its handler.
@@ -36,11 +36,11 @@ export interface ServerCardOptions extends PublicInfo {
 
 /** A server card: the type of a handler's option `serverCard`. */
 export interface ServerCard {
-  /** Holds the card. */
+  /** The card. */
   readonly card: JsonObject;
-  /** Gives the URL of the card. */
+  /** The URL of the card. */
   readonly url: string;
-  /** Holds the entry that names the card in a catalog of several servers. */
+  /** The entry that names the card in a catalog of several servers. */
   readonly entry: JsonObject;
   /**
    * Answers a request for the card or the catalog as data; returns `undefined` for other requests. A

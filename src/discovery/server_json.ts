@@ -16,9 +16,9 @@ import {
   versionOption,
 } from "./public_info.ts";
 
-/** Describes an endpoint that clients reach over HTTP. */
+/** An endpoint that clients reach over HTTP. */
 export interface Remote {
-  /** Gives the URL; `{name}` stands for a variable. */
+  /** The URL; `{name}` stands for a variable. */
   readonly url: string;
   /**
    * Names the transport.
@@ -26,32 +26,32 @@ export interface Remote {
    * @default {"streamable-http"}
    */
   readonly type?: "streamable-http" | "sse";
-  /** Describes the headers that clients send. */
+  /** The description of the headers that clients send. */
   readonly headers?: readonly NamedInput[];
-  /** Describes the variables in the URL, by name. */
+  /** The description of the variables in the URL, by name. */
   readonly variables?: Readonly<Record<string, InputValue>>;
 }
 
-/** Describes an argument of a program. */
+/** An argument of a program. */
 export type PackageArgument =
   | InputValue & {
     readonly type: "positional";
     /** Labels the argument. */
     readonly valueHint?: string;
-    /** Says whether it may be given more than once. */
+    /** Whether it may be given more than once. */
     readonly isRepeated?: boolean;
   }
   | InputValue & {
     readonly type: "named";
-    /** Names the option, with its dashes. */
+    /** The name of the option, with its dashes. */
     readonly name: string;
-    /** Says whether it may be given more than once. */
+    /** Whether it may be given more than once. */
     readonly isRepeated?: boolean;
   };
 
-/** Describes a package from which the server is installed. */
+/** A package from which the server is installed. */
 export interface Package {
-  /** Names the kind of registry: `"npm"`, `"pypi"`, `"oci"`, `"nuget"`, `"mcpb"` or another. */
+  /** The kind of registry: `"npm"`, `"pypi"`, `"oci"`, `"nuget"`, `"mcpb"` or another. */
   readonly registryType: string;
   /** Names the package, or gives the URL of its download. */
   readonly identifier: string;
@@ -61,9 +61,9 @@ export interface Package {
    * @default The server's version, except for `"oci"` and `"mcpb"`, whose identifiers have it
    */
   readonly version?: string;
-  /** Gives the URL of the registry, if it is not the usual one. */
+  /** The URL of the registry, if it is not the usual one. */
   readonly registryBaseUrl?: string;
-  /** Gives the SHA-256 of the download, in 64 hexadecimal digits. `"mcpb"` needs it. */
+  /** The SHA-256 of the download, in 64 hexadecimal digits. `"mcpb"` needs it. */
   readonly fileSha256?: string;
   /**
    * Says how to speak to the program.
@@ -71,21 +71,21 @@ export interface Package {
    * @default {{ type: "stdio" }}
    */
   readonly transport?: { readonly type: "stdio" } | Remote & { readonly type: string };
-  /** Names the program that runs the package, such as `"npx"`. */
+  /** The name of the program that runs the package, such as `"npx"`. */
   readonly runtimeHint?: string;
-  /** Describes the arguments of that program. */
+  /** The description of the arguments of that program. */
   readonly runtimeArguments?: readonly PackageArgument[];
-  /** Describes the arguments of the package's program. */
+  /** The description of the arguments of the package's program. */
   readonly packageArguments?: readonly PackageArgument[];
-  /** Describes the environment variables of the package's program. */
+  /** The description of the environment variables of the package's program. */
   readonly environmentVariables?: readonly NamedInput[];
 }
 
 /** Options for {@linkcode serverJson}. */
 export interface ServerJsonOptions extends PublicInfo {
-  /** Lists the endpoints that clients reach over HTTP. */
+  /** The endpoints that clients reach over HTTP. */
   readonly remotes?: readonly Remote[];
-  /** Lists the packages from which the server is installed. */
+  /** The packages from which the server is installed. */
   readonly packages?: readonly Package[];
 }
 

@@ -12,15 +12,15 @@ import type { Upstream } from "./types.ts";
 import { checkUpstreamName } from "./view/names.ts";
 import { View } from "./view/view.ts";
 
-/** Holds a gateway's gauges. */
+/** A gateway's gauges. */
 export interface GatewayStats {
-  /** Counts the upstreams. */
+  /** The number of upstreams. */
   readonly upstreams: number;
-  /** Counts the upstream sessions, with those that are opening and closing. */
+  /** The number of upstream sessions, with those that are opening and closing. */
   readonly sessions: number;
-  /** Counts the programs that run as upstreams, with those that are starting and ending. */
+  /** The number of programs that run as upstreams, with those that are starting and ending. */
   readonly programs: number;
-  /** Counts the calls of 2026 clients that are held until their client answers a question. */
+  /** The number of calls of 2026 clients that are held until their client answers a question. */
   readonly held: number;
 }
 
@@ -74,7 +74,7 @@ export interface Gateway extends Dispatcher, AsyncDisposable {
 
 /** Options for {@linkcode Gateway.view}. */
 export interface ViewOptions {
-  /** Names the only upstream to serve, whose tools and prompts keep their names; all by default. */
+  /** The name of the only upstream to serve, whose tools and prompts keep their names; all by default. */
   readonly only?: string;
   /**
    * Lists two tools in place of all others, `search_tools` and `call_tool`, with which a model finds and
@@ -117,7 +117,7 @@ const SLACK_MS = 1000;
 /** Serves all upstreams, keeps their registry, and owns the views that serve one upstream each. */
 class MergedView extends View implements Gateway {
   readonly #registry: Map<string, RegisteredUpstream>;
-  /** Holds the views of one upstream, and those with options, by their options. */
+  /** The views of one upstream, and those with options, by their options. */
   readonly #others = new Map<string, { readonly only: string | undefined; readonly view: View }>();
   #closing: Promise<void> | undefined;
 

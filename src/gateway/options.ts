@@ -204,7 +204,7 @@ export interface GatewayOptions {
    * {@linkcode UpstreamMiddleware}.
    */
   readonly middleware?: readonly UpstreamMiddleware[];
-  /** Says who may use what of which upstream, and how it is shown; everybody everything by default. */
+  /** Who may use what of which upstream, and how it is shown; everybody everything by default. */
   readonly policy?: GatewayPolicy;
   /** Bounds what the gateway keeps. */
   readonly limits?: GatewayLimits;
@@ -212,13 +212,13 @@ export interface GatewayOptions {
   readonly clock?: Clock;
 }
 
-/** Holds {@linkcode GatewayOptions} with the defaults filled in. */
+/** {@linkcode GatewayOptions} with the defaults filled in. */
 export type GatewaySettings =
   & Required<
     Omit<GatewayOptions, "upstreams" | "limits" | "instructions" | "middleware" | "policy">
   >
   & {
-    /** Holds the policy, which may be replaced. */
+    /** The policy, which may be replaced. */
     readonly policies: Policies;
     readonly limits: Required<GatewayLimits>;
     readonly instructions: string | undefined;

@@ -39,7 +39,7 @@ export interface Downstream {
  * which is to see its client as if there were no gateway.
  */
 export interface AloneInit {
-  /** Names the client's protocol version, in which the upstream should be spoken to. */
+  /** The client's protocol version, in which the upstream should be spoken to. */
   readonly version: ProtocolVersion;
   /** Identifies the client's session, if it has one. A secret, which no other process may get. */
   readonly sessionId: string | undefined;
@@ -52,11 +52,11 @@ export interface AloneInit {
  * and what may be done to open it: every later message has a caller of its own.
  */
 export interface OpenInit extends Caller {
-  /** Names the upstream, for events. */
+  /** The name of the upstream, for events. */
   readonly name: string;
-  /** Describes the client program. Its capabilities are passed on to the upstream. */
+  /** The description of the client program. Its capabilities are passed on to the upstream. */
   readonly client: ClientFacts;
-  /** Describes the client's side, if the upstream is served alone. */
+  /** The client's side, if the upstream is served alone. */
   readonly alone?: AloneInit | undefined;
   /** Receives the messages that belong to no call. */
   readonly downstream: Downstream;
@@ -77,9 +77,9 @@ export interface OpenInit extends Caller {
   readonly takeProgram?: () => MaybePromise<() => void>;
 }
 
-/** Describes one request to an upstream. */
+/** One request to an upstream. */
 export interface UpstreamCall extends Caller {
-  /** Names the method. */
+  /** The method. */
   readonly method: string;
   /**
    * Holds the parameters. A `progressToken` in `_meta` asks for progress. For an upstream of
@@ -123,7 +123,7 @@ export interface UpstreamCall extends Caller {
  * - settle every call when it ends.
  */
 export interface UpstreamSession {
-  /** Holds what the upstream said about itself. */
+  /** What the upstream said about itself. */
   readonly facts: UpstreamFacts;
   /** Sends a request and waits for its result. */
   request(call: UpstreamCall): Promise<JsonObject>;

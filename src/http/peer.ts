@@ -7,7 +7,7 @@ import { isLoopback } from "../internal/loopback.ts";
 import { addressKey } from "./gates/address_key.ts";
 import { parseAuthority } from "./gates/authority.ts";
 
-/** Lists headers by which proxies, which speak for many users, show themselves. */
+/** Headers by which proxies, which speak for many users, show themselves. */
 const PROXY_HEADERS = [
   "forwarded",
   "via",

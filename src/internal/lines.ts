@@ -12,7 +12,7 @@ const END_BYTES = 256;
 
 /** Options for {@linkcode Lines}. */
 export interface LinesOptions {
-  /** Limits the bytes of a line, without its end. */
+  /** The most bytes of a line, without its end. */
   readonly maxBytes: number;
   /**
    * Truncates a line that is too long, instead of throwing.

@@ -5,7 +5,7 @@
  */
 import { isPromise, type MaybePromise } from "./types.ts";
 
-/** Counts the slots of each owner on all nodes of a cluster. */
+/** The number of slots of each owner on all nodes of a cluster. */
 export interface SharedSlots {
   /** Takes a slot of those that this node has for the owner. */
   take(owner: string): boolean;
@@ -17,7 +17,9 @@ export interface SharedSlots {
   admit(owner: string): MaybePromise<boolean>;
   /** Gives a slot back. */
   give(owner: string): void;
-  /** Has a slot ready for the owner, if there is one, until {@linkcode SharedSlots.unexpect}. Never throws. */
+  /**
+   * Has a slot ready for the owner, if there is one, until {@linkcode SharedSlots.unexpect}. Never throws.
+   */
   expect(owner: string): MaybePromise<void>;
   /** Ends one {@linkcode SharedSlots.expect}. */
   unexpect(owner: string): void;
@@ -27,7 +29,7 @@ export interface SharedSlots {
 export class Slots {
   /** The number of slots that one owner may have. */
   readonly mostEach: number;
-  /** Counts the slots of each owner on all nodes; only this node's are counted when left out. */
+  /** The number of slots of each owner on all nodes; only this node's are counted when left out. */
   shared: SharedSlots | undefined;
   readonly #most: number;
   readonly #counted: boolean;

@@ -6,52 +6,52 @@
  */
 import type { JsonObject } from "./jsonrpc.ts";
 
-/** Gives a client hints about the use of a piece of content. */
+/** A client hints about the use of a piece of content. */
 export interface Annotations {
-  /** Lists the intended readers. */
+  /** The intended readers. */
   readonly audience?: readonly Role[];
-  /** Gives the importance, from 0 (optional) to 1 (required). */
+  /** The importance, from 0 (optional) to 1 (required). */
   readonly priority?: number;
-  /** Gives the time of the last change, in ISO 8601 format. */
+  /** The time of the last change, in ISO 8601 format. */
   readonly lastModified?: string;
 }
 
-/** Names the speaker of a message. */
+/** The speaker of a message. */
 export type Role = "user" | "assistant";
 
-/** Holds what every content block may have. */
+/** What every content block may have. */
 export interface BaseContent {
   /** Gives hints for the client. */
   readonly annotations?: Annotations;
-  /** Holds additional metadata. */
+  /** Additional metadata. */
   readonly _meta?: JsonObject;
 }
 
-/** Represents a piece of text. */
+/** A piece of text. */
 export interface TextContent extends BaseContent {
   /** Identifies the kind of content. */
   readonly type: "text";
-  /** Holds the text. */
+  /** The text. */
   readonly text: string;
 }
 
-/** Represents an image. */
+/** An image. */
 export interface ImageContent extends BaseContent {
   /** Identifies the kind of content. */
   readonly type: "image";
-  /** Holds the bytes as Base64. */
+  /** The bytes as Base64. */
   readonly data: string;
-  /** Gives the media type of the bytes. */
+  /** The media type of the bytes. */
   readonly mimeType: string;
 }
 
-/** Represents a sound recording. */
+/** A sound recording. */
 export interface AudioContent extends BaseContent {
   /** Identifies the kind of content. */
   readonly type: "audio";
-  /** Holds the bytes as Base64. */
+  /** The bytes as Base64. */
   readonly data: string;
-  /** Gives the media type of the bytes. */
+  /** The media type of the bytes. */
   readonly mimeType: string;
 }
 
@@ -59,19 +59,19 @@ export interface AudioContent extends BaseContent {
 export interface ResourceLink extends BaseContent {
   /** Identifies the kind of content. */
   readonly type: "resource_link";
-  /** Gives the URI of the resource. */
+  /** The URI of the resource. */
   readonly uri: string;
-  /** Names the resource, for programs. */
+  /** The name of the resource, for programs. */
   readonly name: string;
-  /** Names the resource, for people. */
+  /** The name of the resource, for people. */
   readonly title?: string;
-  /** Describes the resource. */
+  /** The description of the resource. */
   readonly description?: string;
-  /** Gives the media type of the resource. */
+  /** The media type of the resource. */
   readonly mimeType?: string;
-  /** Gives the size in bytes. */
+  /** The size in bytes. */
   readonly size?: number;
-  /** Lists icons for user interfaces. */
+  /** Icons for user interfaces. */
   readonly icons?: readonly Icon[];
 }
 
@@ -79,11 +79,11 @@ export interface ResourceLink extends BaseContent {
 export interface EmbeddedResource extends BaseContent {
   /** Identifies the kind of content. */
   readonly type: "resource";
-  /** Holds the contents. */
+  /** The contents. */
   readonly resource: ResourceContents;
 }
 
-/** Represents one piece of a tool's result or of a prompt message. */
+/** One piece of a tool's result or of a prompt message. */
 export type ContentBlock =
   | TextContent
   | ImageContent
@@ -91,27 +91,27 @@ export type ContentBlock =
   | ResourceLink
   | EmbeddedResource;
 
-/** Holds the contents of a resource: text, or bytes as Base64. */
+/** The contents of a resource: text, or bytes as Base64. */
 export type ResourceContents =
   & { readonly uri: string; readonly mimeType?: string; readonly _meta?: JsonObject }
   & ({ readonly text: string } | { readonly blob: string });
 
-/** Represents one message of a prompt. */
+/** One message of a prompt. */
 export interface PromptMessage {
-  /** Names the speaker. */
+  /** The speaker. */
   readonly role: Role;
-  /** Holds what is said. */
+  /** What is said. */
   readonly content: ContentBlock;
 }
 
-/** Represents an icon for user interfaces. */
+/** An icon for user interfaces. */
 export interface Icon {
-  /** Gives the location of the image: an `https:` or `data:` URI. */
+  /** The location of the image: an `https:` or `data:` URI. */
   readonly src: string;
-  /** Gives the media type of the image. */
+  /** The media type of the image. */
   readonly mimeType?: string;
-  /** Lists the sizes, such as `"48x48"` or `"any"`. */
+  /** The sizes, such as `"48x48"` or `"any"`. */
   readonly sizes?: readonly string[];
-  /** Names the background color scheme that the icon is made for. */
+  /** The background color scheme that the icon is made for. */
   readonly theme?: "light" | "dark";
 }

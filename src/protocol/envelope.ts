@@ -16,7 +16,7 @@ import {
 
 const PREFIX = "io.modelcontextprotocol/";
 
-/** Lists the keys of `_meta` that the protocol reserves. */
+/** The keys of `_meta` that the protocol reserves. */
 export const MetaKey = {
   ProtocolVersion: `${PREFIX}protocolVersion`,
   ClientInfo: `${PREFIX}clientInfo`,
@@ -26,12 +26,12 @@ export const MetaKey = {
   SubscriptionId: `${PREFIX}subscriptionId`,
 } as const;
 
-/** Holds what a request says about its client. */
+/** What a request says about its client. */
 export interface Envelope {
-  /** Holds the version that the request names, whether the endpoint serves it or not. */
+  /** The version that the request names, whether the endpoint serves it or not. */
   readonly version: string;
   readonly client: ClientFacts;
-  /** Holds the least severe log level that the client wants; `undefined` for no log messages. */
+  /** The least severe log level that the client wants; `undefined` for no log messages. */
   readonly logLevel: LogLevel | undefined;
 }
 

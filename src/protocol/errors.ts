@@ -5,7 +5,7 @@
  */
 import type { JsonRpcError, RequestId } from "./jsonrpc.ts";
 
-/** Lists the error codes of JSON-RPC and MCP by name. */
+/** The error codes of JSON-RPC and MCP by name. */
 export const ErrorCode = {
   /** Reports a body that is not JSON (JSON-RPC 2.0 §5.1). */
   ParseError: -32700,
@@ -39,7 +39,7 @@ export const ErrorCode = {
   UnsupportedVersion: -32022,
 } as const;
 
-/** Represents one of the codes of {@linkcode ErrorCode}. */
+/** One of the codes of {@linkcode ErrorCode}. */
 export type ErrorCode = (typeof ErrorCode)[keyof typeof ErrorCode];
 
 /**
@@ -55,9 +55,9 @@ export type ErrorCode = (typeof ErrorCode)[keyof typeof ErrorCode];
  * ```
  */
 export class McpError extends Error {
-  /** Holds the JSON-RPC error code. */
+  /** The JSON-RPC error code. */
   readonly code: number;
-  /** Holds additional data for the client: any JSON value, or `undefined`. */
+  /** Additional data for the client: any JSON value, or `undefined`. */
   readonly data: unknown;
 
   /**
@@ -108,7 +108,7 @@ export class QuestionError extends McpError {
  * ends with this error (2026-07-28, Basic); for 2025 requests see {@linkcode QuestionError}.
  */
 export class MissingCapabilityError extends QuestionError {
-  /** Names the missing capability, such as `"sampling"` or `"elicitation.url"`. */
+  /** The name of the missing capability, such as `"sampling"` or `"elicitation.url"`. */
   readonly capability: string;
 
   /**
@@ -136,7 +136,7 @@ export class MissingCapabilityError extends QuestionError {
  * Errors); in a batch, or once the response is a stream, it is an ordinary error.
  */
 export class MissingScopesError extends McpError {
-  /** Lists the scopes that the call needs. */
+  /** The scopes that the call needs. */
   readonly scopes: readonly string[];
 
   /**

@@ -7,7 +7,7 @@
 import type { HeaderParam } from "./headers.ts";
 import { isObject, type JsonObject } from "./jsonrpc.ts";
 
-/** Names the member of a property's schema that names the header. */
+/** The name of the member of a property's schema that names the header. */
 const MARK = "x-mcp-header";
 /** Matches a header name, which is a token (RFC 9110 §5.6.2). */
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;

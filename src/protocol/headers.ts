@@ -23,13 +23,13 @@ export const HeaderName = {
   Name: "mcp-name",
 } as const;
 
-/** Describes a tool argument that is repeated in a header. */
+/** A tool argument that is repeated in a header. */
 export interface HeaderParam {
-  /** Gives the part of the header name after `Mcp-Param-`. */
+  /** The part of the header name after `Mcp-Param-`. */
   readonly header: string;
   /** Locates the argument: the property names from the outermost object inwards. */
   readonly path: readonly string[];
-  /** Gives the JSON type of the argument. */
+  /** The JSON type of the argument. */
   readonly type: "string" | "integer" | "boolean";
 }
 

@@ -5,31 +5,31 @@
  */
 import { isObject, type JsonObject } from "./jsonrpc.ts";
 
-/** Names the request that uses an item, which decides whether the item is visible to a principal. */
+/** The name of the request that uses an item, which decides whether the item is visible to a principal. */
 export type ItemMethod = "tools/call" | "prompts/get" | "resources/read";
 
 /** Identifies an item. */
 export interface Item {
-  /** Names the request that uses it. */
+  /** The name of the request that uses it. */
   readonly method: ItemMethod;
-  /** Holds its name or URI; for a resource template, the template. */
+  /** Its name or URI; for a resource template, the template. */
   readonly key: string;
 }
 
-/** Says what a principal must not know of: the item that a request is about, or its method. */
+/** What a principal must not know of: the item that a request is about, or its method. */
 export type Hidden = "item" | "method";
 
-/** Describes the entries of a list. */
+/** The entries of a list. */
 export interface ItemList {
   /** Names the member of the result that holds them. */
   readonly field: string;
-  /** Names the member of an entry that identifies it. */
+  /** The name of the member of an entry that identifies it. */
   readonly id: string;
-  /** Names the request that uses an entry. */
+  /** The name of the request that uses an entry. */
   readonly method: ItemMethod;
 }
 
-/** Holds the lists of items, by the request that reads them. */
+/** The lists of items, by the request that reads them. */
 export const ITEM_LISTS: ReadonlyMap<string, ItemList> = new Map([
   ["tools/list", { field: "tools", id: "name", method: "tools/call" }],
   ["prompts/list", { field: "prompts", id: "name", method: "prompts/get" }],

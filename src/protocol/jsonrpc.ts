@@ -4,53 +4,53 @@
  * @module
  */
 
-/** Represents any JSON object. */
+/** Any JSON object. */
 export type JsonObject = { readonly [key: string]: unknown };
 
 /** Identifies a request: a string or an integer. `1` and `"1"` are different ids. */
 export type RequestId = string | number;
 
-/** Represents a call that expects a response. */
+/** A call that expects a response. */
 export interface JsonRpcRequest {
-  /** Gives the version of JSON-RPC. */
+  /** The version of JSON-RPC. */
   readonly jsonrpc: "2.0";
   /** Identifies the request. */
   readonly id: RequestId;
-  /** Names the method. */
+  /** The method. */
   readonly method: string;
-  /** Holds the parameters. */
+  /** The parameters. */
   readonly params?: JsonObject;
 }
 
-/** Represents a message that expects no response. */
+/** A message that expects no response. */
 export interface JsonRpcNotification {
-  /** Gives the version of JSON-RPC. */
+  /** The version of JSON-RPC. */
   readonly jsonrpc: "2.0";
-  /** Names the method. */
+  /** The method. */
   readonly method: string;
-  /** Holds the parameters. */
+  /** The parameters. */
   readonly params?: JsonObject;
 }
 
-/** Represents the error of a failed request. */
+/** The error of a failed request. */
 export interface JsonRpcError {
-  /** Gives the error code. */
+  /** The error code. */
   readonly code: number;
   /** Says in one sentence what went wrong. */
   readonly message: string;
-  /** Holds additional data. */
+  /** Additional data. */
   readonly data?: unknown;
 }
 
-/** Represents the response to a request: exactly one of `result` and `error` is present. */
+/** The response to a request: exactly one of `result` and `error` is present. */
 export interface JsonRpcResponse {
-  /** Gives the version of JSON-RPC. */
+  /** The version of JSON-RPC. */
   readonly jsonrpc: "2.0";
   /** Repeats the request's id; `null` when the id is unknown. */
   readonly id: RequestId | null;
-  /** Holds the result. */
+  /** The result. */
   readonly result?: JsonObject;
-  /** Holds the error. */
+  /** The error. */
   readonly error?: JsonRpcError;
 }
 

@@ -14,11 +14,11 @@ const URI_BYTES = 8 * 1024;
 /** Limits the description of a client as JSON, in bytes of UTF-8: sessions keep it. */
 const CLIENT_BYTES = 16 * 1024;
 
-/** Describes a text that is too long. */
+/** A text that is too long. */
 export interface TooLong {
-  /** Names the member of the message, or of the parameters after `params.`. */
+  /** The name of the member of the message, or of the parameters after `params.`. */
   readonly member: string;
-  /** Holds the limit, in bytes of UTF-8. */
+  /** The limit, in bytes of UTF-8. */
   readonly most: number;
 }
 
@@ -34,7 +34,7 @@ const URI: readonly Limit[] = [PROGRESS_TOKEN, { path: ["uri"], most: URI_BYTES 
 const TASK_ID: readonly Limit[] = [PROGRESS_TOKEN, { path: ["taskId"], most: NAME_BYTES }];
 const ANY_METHOD: readonly Limit[] = [PROGRESS_TOKEN];
 
-/** Lists the limited members of the parameters, for each method that has more than a progress token. */
+/** The limited members of the parameters, for each method that has more than a progress token. */
 const LIMITS: ReadonlyMap<string, readonly Limit[]> = new Map([
   ["notifications/cancelled", [
     { path: ["requestId"], most: NAME_BYTES },

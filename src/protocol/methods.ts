@@ -5,30 +5,30 @@
  */
 import type { Era } from "./versions.ts";
 
-/** Holds the facts about one method. */
+/** The facts about one method. */
 export interface MethodFacts {
-  /** Lists the eras that have the method. */
+  /** The eras that have the method. */
   readonly eras: readonly Era[];
-  /** Says who sends it. */
+  /** Who sends it. */
   readonly from: "client" | "server" | "both";
-  /** Says whether it expects a response (`"request"`). */
+  /** Whether it expects a response (`"request"`). */
   readonly kind: "request" | "notification";
-  /** Names the server capability that it belongs to, levels separated by a dot. */
+  /** The server capability that it belongs to, levels separated by a dot. */
   readonly serverCapability?: string;
-  /** Names the client capability that it needs, levels separated by a dot. */
+  /** The client capability that it needs, levels separated by a dot. */
   readonly clientCapability?: string;
-  /** Says whether clients of the 2026 era may cache its result (2026-07-28, Caching). */
+  /** Whether clients of the 2026 era may cache its result (2026-07-28, Caching). */
   readonly cacheable?: boolean;
   /**
    * Says whether the server may ask the client for input before it responds (2026-07-28, Multi
    * Round-Trip Requests).
    */
   readonly asks?: boolean;
-  /** Names the parameter that the `Mcp-Name` header repeats; see {@linkcode nameParam}. */
+  /** The name of the parameter that the `Mcp-Name` header repeats; see {@linkcode nameParam}. */
   readonly nameParam?: NameParam;
 }
 
-/** Names a parameter that says what a request is about: a tool or prompt, a resource, or a task. */
+/** The name of a parameter that says what a request is about: a tool or prompt, a resource, or a task. */
 export type NameParam = "name" | "uri" | "taskId";
 
 const both: readonly Era[] = ["2025", "2026"];
@@ -55,7 +55,7 @@ function notification(
 
 const cacheable = { cacheable: true };
 
-/** Holds the facts about every method that Mooring knows, by the method's name. */
+/** The facts about every method that Mooring knows, by the method's name. */
 export const METHODS: Readonly<Record<string, MethodFacts>> = {
   "initialize": fromClient(old),
   "ping": { ...fromClient(old), from: "both" },
@@ -96,12 +96,12 @@ export function methodFacts(method: string): MethodFacts | undefined {
   return Object.hasOwn(METHODS, method) ? METHODS[method] : undefined;
 }
 
-/** Lists the methods whose results clients of the 2026 era may cache (2026-07-28, Caching). */
+/** The methods whose results clients of the 2026 era may cache (2026-07-28, Caching). */
 export const CACHEABLE: ReadonlySet<string> = new Set(
   Object.keys(METHODS).filter((method) => methodFacts(method)?.cacheable),
 );
 
-/** Names the parameters of methods that extensions answer (Tasks extension, Routing Headers). */
+/** The names of the parameters of methods that extensions answer (Tasks extension, Routing Headers). */
 const EXTENSION_NAME_PARAMS: Readonly<Record<string, NameParam>> = {
   "tasks/get": "taskId",
   "tasks/update": "taskId",

@@ -14,23 +14,23 @@ import type {
 } from "./content.ts";
 import type { JsonObject } from "./jsonrpc.ts";
 
-/** Describes a client or server program. */
+/** A client or server program. */
 export interface Implementation {
-  /** Names the program, for programs. */
+  /** The name of the program, for programs. */
   readonly name: string;
-  /** Gives its version. */
+  /** Its version. */
   readonly version: string;
-  /** Names the program, for people. */
+  /** The name of the program, for people. */
   readonly title?: string;
-  /** Describes the program. */
+  /** The description of the program. */
   readonly description?: string;
-  /** Gives the URL of its website. */
+  /** The URL of its website. */
   readonly websiteUrl?: string;
-  /** Lists icons for user interfaces. */
+  /** Icons for user interfaces. */
   readonly icons?: readonly Icon[];
 }
 
-/** Lists the capabilities of a client. */
+/** The capabilities of a client. */
 export interface ClientCapabilities {
   /** Says that the client can list its roots. */
   readonly roots?: { readonly listChanged?: boolean };
@@ -38,13 +38,13 @@ export interface ClientCapabilities {
   readonly sampling?: JsonObject;
   /** Says that the client can ask its user, by a form or by opening a URL. */
   readonly elicitation?: { readonly form?: JsonObject; readonly url?: JsonObject };
-  /** Holds capabilities outside the protocol. */
+  /** Capabilities outside the protocol. */
   readonly experimental?: JsonObject;
-  /** Holds the settings of extensions, by their identifiers. */
+  /** The settings of extensions, by their identifiers. */
   readonly extensions?: JsonObject;
 }
 
-/** Lists the capabilities of a server. */
+/** The capabilities of a server. */
 export interface ServerCapabilities {
   /** Says that the server offers tools. */
   readonly tools?: { readonly listChanged?: boolean };
@@ -56,13 +56,13 @@ export interface ServerCapabilities {
   readonly completions?: JsonObject;
   /** Says that the server sends log messages. */
   readonly logging?: JsonObject;
-  /** Holds capabilities outside the protocol. */
+  /** Capabilities outside the protocol. */
   readonly experimental?: JsonObject;
-  /** Holds the settings of extensions, by their identifiers. */
+  /** The settings of extensions, by their identifiers. */
   readonly extensions?: JsonObject;
 }
 
-/** Lists the log levels, least severe first (RFC 5424 §6.2.1). */
+/** The log levels, least severe first (RFC 5424 §6.2.1). */
 export const LOG_LEVELS = [
   "debug",
   "info",
@@ -74,7 +74,7 @@ export const LOG_LEVELS = [
   "emergency",
 ] as const;
 
-/** Gives the severity of a log message. */
+/** The severity of a log message. */
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 const RANKS: ReadonlyMap<unknown, number> = new Map(LOG_LEVELS.map((level, rank) => [level, rank]));
@@ -91,7 +91,7 @@ export function isAtLeast(level: LogLevel, least: LogLevel): boolean {
 
 /** Gives untrusted hints about what a tool does. */
 export interface ToolAnnotations {
-  /** Names the tool, for people. */
+  /** The name of the tool, for people. */
   readonly title?: string;
   /** Says that the tool changes nothing. */
   readonly readOnlyHint?: boolean;
@@ -103,59 +103,59 @@ export interface ToolAnnotations {
   readonly openWorldHint?: boolean;
 }
 
-/** Represents the result of `tools/call`. */
+/** The result of `tools/call`. */
 export interface CallToolResult {
-  /** Holds the content for the model. */
+  /** The content for the model. */
   readonly content: readonly ContentBlock[];
-  /** Holds the data for programs. */
+  /** The data for programs. */
   readonly structuredContent?: JsonObject;
-  /** Says whether the tool failed. */
+  /** Whether the tool failed. */
   readonly isError?: boolean;
-  /** Holds additional metadata. */
+  /** Additional metadata. */
   readonly _meta?: JsonObject;
 }
 
-/** Represents the result of `resources/read`. */
+/** The result of `resources/read`. */
 export interface ReadResourceResult {
-  /** Holds the contents of the resource. */
+  /** The contents of the resource. */
   readonly contents: readonly ResourceContents[];
-  /** Holds additional metadata. */
+  /** Additional metadata. */
   readonly _meta?: JsonObject;
 }
 
-/** Represents the result of `prompts/get`. */
+/** The result of `prompts/get`. */
 export interface GetPromptResult {
-  /** Describes the prompt. */
+  /** The description of the prompt. */
   readonly description?: string;
-  /** Lists the messages of the prompt. */
+  /** The messages of the prompt. */
   readonly messages: readonly PromptMessage[];
-  /** Holds additional metadata. */
+  /** Additional metadata. */
   readonly _meta?: JsonObject;
 }
 
-/** Represents the result of `elicitation/create`. */
+/** The result of `elicitation/create`. */
 export interface ElicitResult {
-  /** Says what the user did. */
+  /** What the user did. */
   readonly action: "accept" | "decline" | "cancel";
-  /** Holds the fields of the form, with `"accept"`. */
+  /** The fields of the form, with `"accept"`. */
   readonly content?: JsonObject;
 }
 
-/** Holds the parameters of `sampling/createMessage`. */
+/** The parameters of `sampling/createMessage`. */
 export interface CreateMessageParams {
-  /** Holds the conversation so far. */
+  /** The conversation so far. */
   readonly messages: readonly { readonly role: Role; readonly content: unknown }[];
   /** Limits the answer, in tokens. */
   readonly maxTokens: number;
   /** Tells the model how to behave. */
   readonly systemPrompt?: string;
-  /** Says which context the client adds. */
+  /** Which context the client adds. */
   readonly includeContext?: "none" | "thisServer" | "allServers";
   /** Sets the randomness of the answer. */
   readonly temperature?: number;
   /** Lists strings that end the answer. */
   readonly stopSequences?: readonly string[];
-  /** Describes the wanted model. */
+  /** The description of the wanted model. */
   readonly modelPreferences?: JsonObject;
   /** Holds metadata for the provider of the model. */
   readonly metadata?: JsonObject;
@@ -165,22 +165,22 @@ export interface CreateMessageParams {
   readonly toolChoice?: JsonObject;
 }
 
-/** Represents the result of `sampling/createMessage`. */
+/** The result of `sampling/createMessage`. */
 export interface CreateMessageResult {
-  /** Names the speaker. */
+  /** The speaker. */
   readonly role: Role;
-  /** Holds the answer. */
+  /** The answer. */
   readonly content: TextContent | JsonObject | readonly JsonObject[];
-  /** Names the model. */
+  /** The name of the model. */
   readonly model: string;
-  /** Says why the answer ended. */
+  /** Why the answer ended. */
   readonly stopReason?: string;
 }
 
-/** Represents a root: a directory or file that the client works on. */
+/** A root: a directory or file that the client works on. */
 export interface Root {
-  /** Gives the location as a `file:` URI. */
+  /** The location as a `file:` URI. */
   readonly uri: string;
-  /** Names the root, for people. */
+  /** The name of the root, for people. */
   readonly name?: string;
 }

@@ -6,14 +6,14 @@
 import type { MaybePromise } from "../internal/types.ts";
 import type { JsonObject, JsonRpcError } from "./jsonrpc.ts";
 
-/** Represents the state of a task. Only `working` and `input_required` can change. */
+/** The state of a task. Only `working` and `input_required` can change. */
 export type TaskState =
   /** Says that the tool runs. */
   | { readonly status: "working" }
   /** Says that the tool waits for answers. */
   | {
     readonly status: "input_required";
-    /** Holds the open questions, by their keys. */
+    /** The open questions, by their keys. */
     readonly inputRequests: Readonly<Record<string, TaskQuestion>>;
   }
   /** Says that the tool returned a result, which may be an error result. */
@@ -23,67 +23,67 @@ export type TaskState =
   /** Says that the client cancelled the task. */
   | { readonly status: "cancelled" };
 
-/** Represents a question of a task to the client. */
+/** A question of a task to the client. */
 export interface TaskQuestion {
-  /** Names the request to the client, such as `"elicitation/create"`. */
+  /** The name of the request to the client, such as `"elicitation/create"`. */
   readonly method: string;
-  /** Holds the parameters. */
+  /** The parameters. */
   readonly params: JsonObject;
 }
 
-/** Holds the part of a task that changes. */
+/** The part of a task that changes. */
 export interface TaskProgress {
-  /** Holds the state. */
+  /** The state. */
   readonly state: TaskState;
-  /** Holds the status message, for people. */
+  /** The status message, for people. */
   readonly message?: string;
-  /** Gives the time of the change, in milliseconds since the epoch. */
+  /** The time of the change, in milliseconds since the epoch. */
   readonly updatedAt: number;
 }
 
-/** Holds what another process needs to run the tool of a task again. */
+/** What another process needs to run the tool of a task again. */
 export interface TaskRerun {
-  /** Names the tool. */
+  /** The name of the tool. */
   readonly name: string;
-  /** Holds the arguments, as the client sent them. */
+  /** The arguments, as the client sent them. */
   readonly arguments?: unknown;
-  /** Holds the answers from before the task was created, in a form of the tasks extension's own. */
+  /** The answers from before the task was created, in a form of the tasks extension's own. */
   readonly answers: JsonObject;
 }
 
-/** Represents a task in a store. */
+/** A task in a store. */
 export interface TaskRecord extends TaskProgress {
   /** Identifies the task: 192 random bits. */
   readonly id: string;
-  /** Holds the key of the principal that owns the task. */
+  /** The key of the principal that owns the task. */
   readonly owner: string;
-  /** Gives the time of creation, in milliseconds since the epoch. */
+  /** The time of creation, in milliseconds since the epoch. */
   readonly createdAt: number;
-  /** Gives the time for which the task is kept after its creation, in milliseconds. */
+  /** The time for which the task is kept after its creation, in milliseconds. */
   readonly ttlMs: number;
-  /** Names the runner, which is the process that runs the task; empty while the task waits for one. */
+  /** The name of the runner, which is the process that runs the task; empty while the task waits for one. */
   readonly runner: string;
-  /** Holds what the task needs to run again, once, if its runner is lost before it asked the client. */
+  /** What the task needs to run again, once, if its runner is lost before it asked the client. */
   readonly rerun?: TaskRerun;
 }
 
-/** Limits the tasks of a store. */
+/** The most tasks of a store. */
 export interface TaskCaps {
   /** Limits all tasks. */
   readonly tasks: number;
-  /** Limits the tasks of each share, which is one user with all its clients: see `shareKey`. */
+  /** The most tasks of each share, which is one user with all its clients: see `shareKey`. */
   readonly tasksPerPrincipal: number;
 }
 
-/** Names a running task whose runner is lost. */
+/** The name of a running task whose runner is lost. */
 export interface LostTask {
-  /** Holds the task's id. */
+  /** The task's id. */
   readonly id: string;
-  /** Names the runner. */
+  /** The name of the runner. */
   readonly runner: string;
 }
 
-/** Holds the answer to a runner's beat. */
+/** The answer to a runner's beat. */
 export interface TaskBeat {
   /**
    * Says that the runner was not alive before this beat, so that its tasks may have ended without
@@ -99,7 +99,7 @@ export interface TaskBeat {
  * can still end within ten seconds of its death, since a tool may block the thread for a while.
  */
 export const RUNNER_TTL_MS = 7_000;
-/** Gives the time between two beats of a runner, in milliseconds. */
+/** The time between two beats of a runner, in milliseconds. */
 export const RUNNER_BEAT_MS = 1_000;
 
 /** Tells whether a task has ended: completed, failed, or cancelled. */
@@ -139,7 +139,7 @@ export interface TaskStore {
    */
   update(id: string, runner: string, progress: TaskProgress): MaybePromise<boolean>;
   /**
-   * Changes a task of the owner, whoever runs it, unless it has ended. Returns the task as it was
+   * Changes a task of the owner, on any node, unless it has ended. Returns the task as it was
    * before, or `undefined`.
    */
   cancel(id: string, owner: string, progress: TaskProgress): MaybePromise<TaskRecord | undefined>;

@@ -17,18 +17,18 @@ export type UpstreamKind = "http" | "stdio" | "sdk" | "local";
  * decides how this one upstream is spoken to.
  */
 export interface UpstreamFacts {
-  /** Holds its name and version. */
+  /** Its name and version. */
   readonly serverInfo: Implementation;
   /**
    * Holds its advertised capabilities. `listChanged` of a list may only be there if the session
    * delivers those notifications: until one arrives the gateway caches the list.
    */
   readonly capabilities: JsonObject;
-  /** Names the negotiated protocol version. */
+  /** The negotiated protocol version. */
   readonly protocolVersion: ProtocolVersion;
   /** Tells the model how to use the upstream, if the upstream said so. */
   readonly instructions?: string;
-  /** Holds the whole result of the handshake, for clients of an upstream that is served alone. */
+  /** The whole result of the handshake, for clients of an upstream that is served alone. */
   readonly handshake?: JsonObject;
 }
 
@@ -39,7 +39,7 @@ export interface UpstreamFacts {
 export interface Caller {
   /** Identifies the sender of the client's request. */
   readonly principal: Principal;
-  /** Holds the client's HTTP request: its headers may be forwarded. */
+  /** The client's HTTP request: its headers may be forwarded. */
   readonly request: Request;
   /**
    * Closes the connection of the request's stream, not the stream: the client reconnects for the rest.
@@ -48,17 +48,17 @@ export interface Caller {
   readonly closeStream?: (() => void) | undefined;
 }
 
-/** Describes a request to an upstream, for {@linkcode UpstreamMiddleware}. */
+/** A request to an upstream, for {@linkcode UpstreamMiddleware}. */
 export interface UpstreamRequest extends Caller {
-  /** Names the upstream. */
+  /** The name of the upstream. */
   readonly upstream: string;
   /** Names how the upstream is reached. */
   readonly kind: UpstreamKind;
-  /** Names the method. */
+  /** The method. */
   readonly method: string;
-  /** Holds the parameters, with the names that the upstream knows, and `_meta`. */
+  /** The parameters, with the names that the upstream knows, and `_meta`. */
   readonly params: JsonObject;
-  /** Holds what the upstream said about itself; `undefined` while its session opens. */
+  /** What the upstream said about itself; `undefined` while its session opens. */
   readonly facts: UpstreamFacts | undefined;
   /** Aborts when the result is no longer needed. */
   readonly signal: AbortSignal;

@@ -10,20 +10,20 @@
  */
 export type Era = "2025" | "2026";
 
-/** Holds the facts about one protocol version. */
+/** The facts about one protocol version. */
 export interface VersionFacts {
   readonly era: Era;
-  /** Says whether a POST may carry an array of messages. */
+  /** Whether a POST may carry an array of messages. */
   readonly batch: boolean;
-  /** Says whether a stream begins with an event that has an id and no data. */
+  /** Whether a stream begins with an event that has an id and no data. */
   readonly priming: boolean;
-  /** Says whether the version has elicitation. */
+  /** Whether the version has elicitation. */
   readonly elicitation: boolean;
-  /** Says whether elicitations have a `mode`, and so can ask the user to visit a URL. */
+  /** Whether elicitations have a `mode`, and so can ask the user to visit a URL. */
   readonly elicitationModes: boolean;
 }
 
-/** Names a protocol version that Mooring knows. */
+/** A protocol version that Mooring knows. */
 export type ProtocolVersion =
   | "2026-07-28"
   | "2025-11-25"
@@ -31,7 +31,7 @@ export type ProtocolVersion =
   | "2025-03-26"
   | "2024-11-05";
 
-/** Holds the facts about every version that Mooring knows, newest first. */
+/** The facts about every version that Mooring knows, newest first. */
 export const VERSIONS: Readonly<Record<ProtocolVersion, VersionFacts>> = {
   "2026-07-28": facts("2026", ["elicitation", "elicitationModes"]),
   "2025-11-25": facts("2025", ["priming", "elicitation", "elicitationModes"]),
@@ -40,7 +40,7 @@ export const VERSIONS: Readonly<Record<ProtocolVersion, VersionFacts>> = {
   "2024-11-05": facts("2025", []),
 };
 
-/** Gives the version to assume for a 2025 client that names none (2025-11-25, Transports). */
+/** The version to assume for a 2025 client that names none (2025-11-25, Transports). */
 export const ASSUMED_VERSION: ProtocolVersion = "2025-03-26";
 
 /** Tells whether a value names a version that Mooring knows. */

@@ -10,9 +10,9 @@ import type { Keys } from "./keys.ts";
 import { integer } from "./replies.ts";
 import type { Subscriber } from "./clients/subscriber.ts";
 
-/** Limits the messages that are remembered, so that each counts once. */
+/** The most messages that are remembered, so that each counts once. */
 const MOST_REMEMBERED = 8_192;
-/** Gives the characters at the end of a text that are remembered: more than the tag of a sealed one. */
+/** The characters at the end of a text that are remembered: more than the tag of a sealed one. */
 const TAIL_CHARS = 32;
 
 /** Configures a {@linkcode RedisBus}. */

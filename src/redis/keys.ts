@@ -29,25 +29,25 @@ export function secretDigest(secret: string, ...parts: readonly unknown[]): stri
   return digest(JSON.stringify([secret, ...parts]));
 }
 
-/** Names the keys of one session. */
+/** The keys of one session. */
 export interface SessionKeys {
-  /** Names the hash of the session's record and its marks. */
+  /** The hash of the session's record and its marks. */
   readonly record: string;
-  /** Names the hash of its state. */
+  /** The hash of its state. */
   readonly state: string;
-  /** Names the set of digests of the URIs that it is subscribed to. */
+  /** The set of digests of the URIs that it is subscribed to. */
   readonly uris: string;
 }
 
-/** Names the keys of one session's event log. */
+/** The keys of one session's event log. */
 export interface LogKeys {
-  /** Names the hash of counters for each stream. */
+  /** The hash of counters for each stream. */
   readonly streams: string;
-  /** Names the Redis stream of all events. */
+  /** The Redis stream of all events. */
   readonly events: string;
-  /** Names the sorted set of ended streams by the time of their deletion. */
+  /** The sorted set of ended streams by the time of their deletion. */
   readonly retention: string;
-  /** Names the channel for changes of the log. */
+  /** The channel for changes of the log. */
   readonly channel: string;
 }
 
@@ -57,11 +57,11 @@ const INDEX = ["owner", "age", "free", "mine", "held", "reserved", "count", "ids
 /** Builds the names under one prefix. */
 export class Keys {
   readonly #prefix: string;
-  /** Names the keys of the index of all sessions, in the order in which its scripts expect them. */
+  /** The keys of the index of all sessions, in the order in which its scripts expect them. */
   readonly index: readonly string[];
-  /** Names the keys of the index of all tasks, in the order in which its scripts expect them. */
+  /** The keys of the index of all tasks, in the order in which its scripts expect them. */
   readonly tasks: readonly string[];
-  /** Names the channel of all nodes. */
+  /** The channel of all nodes. */
   readonly allNodes: string;
 
   /** @param prefix The start of all names, without braces, which would make hash tags */

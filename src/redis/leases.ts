@@ -63,7 +63,7 @@ redis.call('HDEL', key, 'holder', 'until')
 return 1`,
 );
 
-/** Tells whether a lease is held. ARGV: time. */
+/** Whether a lease is held. ARGV: time. */
 const HELD = script(LEASE, "return held and 1 or 0");
 
 /** Limits the failed renewals in a row before a lease counts as lost. */
@@ -74,7 +74,7 @@ export interface LeasesInit {
   readonly commands: Commands;
   readonly subscriber: Subscriber;
   readonly keys: Keys;
-  /** Names this process. */
+  /** The name of this process. */
   readonly node: string;
   readonly clock: Clock;
 }
@@ -82,9 +82,9 @@ export interface LeasesInit {
 interface Holding {
   readonly key: string;
   readonly lost: () => void;
-  /** Holds the lease's token; 0 until it is known. */
+  /** The lease's token; 0 until it is known. */
   token: number;
-  /** Says whether the lease may have been taken over before the subscription began. */
+  /** Whether the lease may have been taken over before the subscription began. */
   doubtful: boolean;
   failures: number;
 }
@@ -95,7 +95,7 @@ interface Holding {
  */
 export class RedisLeases implements Leases {
   readonly #init: LeasesInit;
-  /** Holds the leases that this process has or is taking, by the name of the holder in Redis. */
+  /** The leases that this process has or is taking, by the name of the holder in Redis. */
   readonly #held = new Map<string, Holding>();
   #holders = 0;
   #stopListening: (() => void) | undefined;

@@ -11,13 +11,13 @@ import { randomText } from "../internal/random.ts";
 import { foreignData } from "./replies.ts";
 
 const CIPHER = "aes-256-gcm";
-/** Gives the characters of a salt, with six random bits each. */
+/** The characters of a salt, with six random bits each. */
 const SALT_CHARS = 20;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
-/** Gives the nonces that are drawn together, as drawing costs more than the bytes do. */
+/** The nonces that are drawn together, as drawing costs more than the bytes do. */
 const NONCES_AT_ONCE = 256;
-/** Limits the texts of one key: random nonces of so many are all different, but for one chance in 2^37. */
+/** The most texts of one key: random nonces of so many are all different, but for one chance in 2^37. */
 const MOST_TEXTS = 2 ** 30;
 /** Limits the derived keys of other processes that are remembered. */
 const MOST_KEYS = 256;
@@ -25,11 +25,11 @@ const MOST_KEYS = 256;
 /** Names what a text is and what it belongs to: it can't be opened as anything else. */
 export type About = readonly [kind: string, ...parts: readonly string[]];
 
-/** Represents the key with which this process seals. */
+/** The key with which this process seals. */
 interface Writer {
   readonly salt: string;
   readonly key: KeyObject;
-  /** Counts the texts that may still be sealed with it. */
+  /** The number of texts that may still be sealed with it. */
   left: number;
 }
 

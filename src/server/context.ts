@@ -19,9 +19,9 @@ import {
 } from "./questions/questions.ts";
 import type { ContextSession, Elicit, RequestContext } from "./types.ts";
 
-/** Holds the settings that all contexts of a server share. */
+/** The settings that all contexts of a server share. */
 export interface ContextSettings {
-  /** Says whether the server sends log messages. */
+  /** Whether the server sends log messages. */
   readonly logging: boolean;
   /** Returns the {@linkcode Questions} of a request. */
   readonly questions: (exchange: Exchange) => Questions;

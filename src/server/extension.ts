@@ -25,7 +25,7 @@ export interface Extension {
    * offered.
    */
   readonly settings: JsonObject | undefined;
-  /** Holds the functions that answer its methods, by method name. */
+  /** The functions that answer its methods, by method name. */
   readonly methods: Readonly<Record<string, Method>>;
   /**
    * Answers a tool call in place of the tool, which `call.run()` runs. Only one extension of a
@@ -41,7 +41,7 @@ export interface Extension {
   readonly attach?: (host: DispatcherHost) => () => void;
 }
 
-/** Holds the extensions of a server. */
+/** The extensions of a server. */
 export class Extensions {
   readonly #server: McpServer;
   readonly #used = new Map<string, Extension>();

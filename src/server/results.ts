@@ -95,7 +95,7 @@ export function toPromptResult(returned: unknown): JsonObject {
   return full;
 }
 
-/** Limits the bytes of one conversion: function calls are limited in their number of arguments. */
+/** The most bytes of one conversion: function calls are limited in their number of arguments. */
 const CHUNK = 8_192;
 
 /** Encodes bytes as Base64 (RFC 4648 §4). */

@@ -85,11 +85,11 @@ export type ReadHandlerFor<Uri extends string | ResourceTemplate> = Uri extends
  * ```
  */
 export class McpServer implements Dispatcher {
-  /** Holds what the server says about itself. */
+  /** What the server says about itself. */
   readonly serverInfo: Implementation;
   readonly #changes = new ChangeNotifier();
   readonly #methods = new Map<string, Method>();
-  /** Holds functions that fail requests as if the item that they are about didn't exist. */
+  /** Functions that fail requests as if the item that they are about didn't exist. */
   readonly #unknown = new Map<string, Method>();
   readonly #extensions = new Extensions(this);
   readonly #lifecycle: Lifecycle;
@@ -284,14 +284,14 @@ export class McpServer implements Dispatcher {
     this.#sendListChanged("prompts");
   }
 
-  /** Lists the `list_changed` notifications of what has been registered. */
+  /** The `list_changed` notifications of what has been registered. */
   get listChanged(): readonly string[] {
     return ["tools", "resources", "prompts"]
       .filter((kind) => this.#methods.has(`${kind}/list`))
       .map((kind) => `notifications/${kind}/list_changed`);
   }
 
-  /** Says whether clients can subscribe to resources. */
+  /** Whether clients can subscribe to resources. */
   get resourceUpdates(): boolean {
     return this.#methods.has("resources/subscribe");
   }

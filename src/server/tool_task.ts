@@ -17,7 +17,7 @@ export type TaskSupport = "optional" | "required";
 
 /** Configures how a tool runs as a task. */
 export interface ToolTask<Args = unknown> {
-  /** Says whether the tool also serves clients that don't know tasks. */
+  /** Whether the tool also serves clients that don't know tasks. */
   readonly support: TaskSupport;
   /**
    * Asks the client in the call itself, before the task is created. The handler then asks the same

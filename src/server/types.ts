@@ -26,24 +26,24 @@ import type {
   StandardSchema,
 } from "./schemas/standard_schema.ts";
 
-/** Gives a handler access to the request that it answers. */
+/** A handler access to the request that it answers. */
 export interface RequestContext {
   /** Aborts when the request should stop, with a `StopError` as its reason. */
   readonly signal: AbortSignal;
-  /** Holds the principal that sent the request. */
+  /** The principal that sent the request. */
   readonly principal: Principal;
   /**
    * Holds the session and its state; `undefined` in a request without a session, so always in
    * 2026-07-28.
    */
   readonly session: ContextSession | undefined;
-  /** Holds the HTTP request that carried the call. Its body has been read. */
+  /** The HTTP request that carried the call. Its body has been read. */
   readonly request: Request;
-  /** Gives the protocol version of the request. */
+  /** The protocol version of the request. */
   readonly protocolVersion: ProtocolVersion;
-  /** Describes the client program. */
+  /** The description of the client program. */
   readonly client: ClientFacts;
-  /** Holds the request's `_meta`: what the client adds to its params, such as trace ids. */
+  /** The request's `_meta`: what the client adds to its params, such as trace ids. */
   readonly _meta: JsonObject;
   /**
    * Reports progress, if the client asked for it with a progress token. `value` must rise with
@@ -85,7 +85,7 @@ export interface RequestContext {
   readonly closeStream: (options?: { readonly retryMs?: number }) => void;
 }
 
-/** Gives a handler access to the session. */
+/** A handler access to the session. */
 export interface ContextSession {
   /**
    * Identifies the session. Keep it secret: with the owner's credentials it gives access to the
@@ -149,12 +149,12 @@ export interface Elicit {
   ): Promise<{ readonly action: ElicitResult["action"] }>;
 }
 
-/** Says what the user did with a form. */
+/** What the user did with a form. */
 export type FormAnswer<Content> =
   | { readonly action: "accept"; readonly content: Content }
   | { readonly action: "decline" | "cancel"; readonly content?: undefined };
 
-/** Represents the arguments of a tool or prompt without a schema: an object without fields. */
+/** The arguments of a tool or prompt without a schema: an object without fields. */
 export type NoArguments = Readonly<Record<never, never>>;
 
 /** Infers the arguments from a schema; without a schema there are none. */
@@ -164,29 +164,29 @@ export type ArgumentsOf<S> = S extends Schema ? InferOutput<S> : NoArguments;
  * Represents a result with structured data. Its text form is filled in when `content` is omitted.
  */
 export interface StructuredResult<Data> {
-  /** Holds the data. */
+  /** The data. */
   readonly structuredContent: Data;
-  /** Holds the content for the model; by default the data as JSON. */
+  /** The content for the model; by default the data as JSON. */
   readonly content?: readonly ContentBlock[];
-  /** Says whether the tool failed. */
+  /** Whether the tool failed. */
   readonly isError?: boolean;
-  /** Holds additional metadata. */
+  /** Additional metadata. */
   readonly _meta?: Record<string, unknown>;
 }
 
-/** Represents a result that tells the model what went wrong. */
+/** A result that tells the model what went wrong. */
 export interface ErrorResult {
   /** Marks the result as a failure. */
   readonly isError: true;
-  /** Describes what went wrong. */
+  /** What went wrong. */
   readonly content: readonly ContentBlock[];
   /** Holds data about the failure, which is not validated. */
   readonly structuredContent?: AnyData;
-  /** Holds additional metadata. */
+  /** Additional metadata. */
   readonly _meta?: Record<string, unknown>;
 }
 
-/** Represents a JSON value whose type isn't known to the compiler. */
+/** A JSON value whose type isn't known to the compiler. */
 export type AnyData = object | string | number | boolean | null;
 
 /** Infers the data that matches an output schema; for a plain JSON Schema any JSON value. */
@@ -208,7 +208,7 @@ export type ToolHandler<Input = undefined, Output = undefined> = (
   ctx: RequestContext,
 ) => MaybePromise<ToolReturn<Output>>;
 
-/** Represents one piece of a resource. The URI and the media type are filled in when omitted. */
+/** One piece of a resource. The URI and the media type are filled in when omitted. */
 export type Contents =
   & { readonly uri?: string; readonly mimeType?: string; readonly _meta?: Record<string, unknown> }
   & ({ readonly text: string } | { readonly blob: string });
@@ -251,16 +251,16 @@ export type PromptHandler<Args = undefined> = (
  * best first.
  */
 export type Completer = (
-  /** Holds the text that the user has typed so far. */
+  /** The text that the user has typed so far. */
   value: string,
-  /** Holds the arguments that already have values. */
+  /** The arguments that already have values. */
   context: { readonly arguments: Readonly<Record<string, string>> },
   ctx: RequestContext,
 ) => MaybePromise<readonly string[]>;
 
 /** Controls something that is registered. Clients are notified of every change. */
 export interface Handle {
-  /** Says whether clients see it. */
+  /** Whether clients see it. */
   readonly enabled: boolean;
   /** Shows it to clients again. */
   enable(): void;

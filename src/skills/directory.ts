@@ -15,9 +15,9 @@ import { FileSet, MOST_FILES } from "./files.ts";
  */
 const FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
-/** Holds the contents of a directory. */
+/** The contents of a directory. */
 export interface DirectoryFiles {
-  /** Names the directory. */
+  /** The name of the directory. */
   readonly name: string;
   readonly files: FileSet;
 }

@@ -11,9 +11,9 @@ import { kindOf } from "../server/schemas/kind_of.ts";
  */
 export type SkillFiles = Readonly<Record<string, string | Uint8Array>>;
 
-/** Limits the files of a skill to what every host accepts (Skills extension, Limits). */
+/** The most files of a skill: what every host accepts (Skills extension, Limits). */
 export const MOST_FILES = 512;
-/** Limits the bytes of a skill to what every host accepts (Skills extension, Limits). */
+/** The most bytes of a skill: what every host accepts (Skills extension, Limits). */
 export const MOST_BYTES = 16 * 1024 * 1024;
 
 const LONGEST_PATH = 512;

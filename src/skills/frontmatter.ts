@@ -7,14 +7,14 @@
 import { parseDocument } from "yaml";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
 
-/** Holds the fields that an author wrote about a skill. */
+/** The fields that an author wrote about a skill. */
 export interface SkillFrontmatter extends JsonObject {
   /**
    * Names the skill: lowercase letters, digits and single hyphens between them, at most 64
    * characters.
    */
   readonly name: string;
-  /** Describes what the skill does and when to use it: at most 1,024 characters. */
+  /** What the skill does and when to use it: at most 1,024 characters. */
   readonly description: string;
 }
 

@@ -10,30 +10,30 @@ import type { FileSet } from "./files.ts";
 import { readFrontmatter, type SkillFrontmatter } from "./frontmatter.ts";
 import { mediaType } from "./media_type.ts";
 
-/** Represents a file of a skill. */
+/** A file of a skill. */
 export interface SkillFile {
   readonly uri: string;
   /** Names the file in its directory; for `SKILL.md`, holds the skill's name. */
   readonly name: string;
   readonly description: string | undefined;
   readonly mimeType: string;
-  /** Gives the size in bytes. */
+  /** The size in bytes. */
   readonly size: number;
   /** Holds `sha256:` and 64 hexadecimal digits, computed over the file's bytes. */
   readonly digest: string;
   readonly contents: { readonly text: string } | { readonly blob: string };
 }
 
-/** Represents a skill. */
+/** A skill. */
 export interface Skill {
-  /** Gives the URI of its `SKILL.md`. */
+  /** The URI of its `SKILL.md`. */
   readonly uri: string;
   readonly name: string;
-  /** Lists the files, `SKILL.md` first. */
+  /** The files, `SKILL.md` first. */
   readonly files: readonly SkillFile[];
-  /** Gives the size of all files, in bytes. */
+  /** The size of all files, in bytes. */
   readonly bytes: number;
-  /** Holds the entry that lists show. */
+  /** The entry that lists show. */
   readonly entry: JsonObject;
 }
 

@@ -10,7 +10,7 @@ import type { ResourceHandle } from "../server/features/resources.ts";
 import type { McpServer } from "../server/server.ts";
 import type { Skill, SkillFile } from "./skill.ts";
 
-/** Gives the media type of directories (Skills extension, Directory Resources). */
+/** The media type of directories (Skills extension, Directory Resources). */
 const DIRECTORY = "inode/directory";
 
 interface Registered {

@@ -59,13 +59,13 @@ export interface SkillsLimits {
 
 /** Configures {@linkcode Skills.registerSkill}. */
 export interface RegisterSkillOptions {
-  /** Gives the part of its URIs before the skill's name, such as `"acme/billing"`. */
+  /** The part of its URIs before the skill's name, such as `"acme/billing"`. */
   readonly prefix?: string;
 }
 
 /** Controls a registered skill. */
 export interface SkillHandle {
-  /** Gives the URI of its `SKILL.md`. */
+  /** The URI of its `SKILL.md`. */
   readonly uri: string;
   /**
    * Reads the skill again, from the same source unless another is given. Clients see the old
@@ -79,7 +79,7 @@ export interface SkillHandle {
   remove(): void;
 }
 
-/** Represents the Skills extension of one server. */
+/** The Skills extension of one server. */
 export interface Skills extends Extension {
   /**
    * Registers a skill in its current version; `update` on the handle reads it again.
@@ -116,13 +116,13 @@ export function skills({ cache = {}, limits = {} }: SkillsOptions = {}): Skills 
   });
 }
 
-/** Limits the entries of one page, in bytes, if it has more than one entry. */
+/** The most entries of one page, in bytes, if it has more than one entry. */
 const PAGE_BYTES = 1024 * 1024;
-/** Names the lists of skills and of directory entries in cursors. */
+/** The lists of skills and of directory entries in cursors. */
 const SKILLS = "k";
 const DIRECTORY = "d";
 
-/** Holds the options of the extension, checked and with defaults. */
+/** The options of the extension, checked and with defaults. */
 interface SkillsSettings {
   readonly cache: Required<CacheHint>;
   readonly skills: number;
@@ -132,7 +132,7 @@ interface SkillsSettings {
 
 interface Registered {
   readonly listed: JsonObject;
-  /** Gives the size of the entry as JSON, in bytes. */
+  /** The size of the entry as JSON, in bytes. */
   readonly bytes: number;
   readonly skill: Skill;
 }

@@ -16,7 +16,9 @@ export interface DirectReplyInit {
   readonly share: string;
   /** When the owner's credentials expire, in milliseconds since the epoch. */
   readonly expiresAt: number | undefined;
-  /** Called if the client can't receive the rest: it disconnected, is too slow, or its credentials expired. */
+  /**
+   * Called if the client can't receive the rest: it disconnected, is too slow, or its credentials expired.
+   */
   readonly onLost?: () => void;
 }
 

@@ -94,7 +94,9 @@ export class Streams {
   readonly slots: Slots;
   /** The delay line of keep-alive comments. */
   readonly keepAlive: DelayLine;
-  /** The responses and ends that the log could not take at first; `undefined` if no other process reads it. */
+  /**
+   * The responses and ends that the log could not take at first; `undefined` if no other process reads it.
+   */
   lateAnswers: LateAnswers | undefined;
   /** Whether new streams are refused because the endpoint closes. */
   closing = false;

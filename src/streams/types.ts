@@ -140,7 +140,7 @@ export interface EventLog {
    */
   keepRequest?(session: string, stream: string, request: string): MaybePromise<void>;
   /**
-   * Appends messages to a stream and ends it, in one step, whoever runs it.
+   * Appends messages to a stream and ends it, in one step, also where another node runs it.
    *
    * @returns `false` if its run is no longer `run`; then nothing has changed
    */

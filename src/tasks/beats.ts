@@ -28,7 +28,7 @@ export function lostProgress(clock: Clock): TaskProgress {
 export interface RunnerBeatsInit {
   readonly store: TaskStore;
   readonly clock: Clock;
-  /** Names this process. */
+  /** The name of this process. */
   readonly runner: string;
   /** Called when others may have ended the tasks of this process. */
   readonly onLapsed: () => MaybePromise<void>;

@@ -33,13 +33,13 @@ import { lostProgress, RunnerBeats } from "./beats.ts";
 import { type Answer, recording } from "./questions.ts";
 import { TaskRun } from "./run.ts";
 
-/** Gives the time between attempts to store the end of a task, in milliseconds. */
+/** The time between attempts to store the end of a task, in milliseconds. */
 const RETRY_MS = 1_000;
 
-/** Names the client capability of clients that know tasks. */
+/** The client capability of clients that know tasks. */
 const CAPABILITY = `extensions.${TASKS}`;
 
-/** Holds the options of the extension, checked and with defaults. */
+/** The options of the extension, checked and with defaults. */
 export interface TasksSettings {
   readonly ttlMs: number;
   readonly pollIntervalMs: number;
@@ -49,10 +49,10 @@ export interface TasksSettings {
   readonly clock: Clock;
 }
 
-/** Holds the store of an extension, and its place among the processes that use it. */
+/** The store of an extension, and its place among the processes that use it. */
 interface Place {
   readonly store: TaskStore;
-  /** Names this process: its handler's id, if there are others, and a random text. */
+  /** The name of this process: its handler's id, if there are others, and a random text. */
   readonly runner: string;
   readonly peers: HostPeers | undefined;
 }
@@ -71,7 +71,7 @@ export class TasksExtension implements Extension {
   readonly #runs = new Map<string, TaskRun>();
   readonly #expiry: DelayLine;
   readonly #retries: DelayLine;
-  /** Holds the tasks that are about to run again, by the calls of their tools. */
+  /** The tasks that are about to run again, by the calls of their tools. */
   readonly #reruns = new WeakMap<Exchange, TaskRecord>();
   readonly #memory: () => TaskStore;
   #server: McpServer | undefined;
@@ -92,7 +92,7 @@ export class TasksExtension implements Extension {
     this.#server = server;
   };
 
-  /** Counts the tasks that run in this process. */
+  /** The number of tasks that run in this process. */
   get running(): number {
     return this.#runs.size;
   }

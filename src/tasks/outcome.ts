@@ -11,7 +11,7 @@ import { StopError } from "../calls/lifetime/stop.ts";
 import { errorResult } from "../server/results.ts";
 import type { TaskState } from "../protocol/task_store.ts";
 
-/** Holds what the final state depends on. */
+/** What the final state depends on. */
 export interface OutcomeInit {
   /** Limits the result or the error as JSON, in bytes. */
   readonly resultBytes: number;

@@ -11,10 +11,10 @@ import type { TaskQuestion } from "../protocol/task_store.ts";
 
 /** Limits the open questions of one task. */
 const MOST_OPEN = 100;
-/** Limits the questions that one task asks in total, because each key is remembered. */
+/** The most questions that one task asks in total, because each key is remembered. */
 const MOST = 1_000;
 
-/** Holds an answer, and the hash of its question. */
+/** An answer, and the hash of its question. */
 export interface Answer {
   readonly hash: string;
   readonly result: JsonObject;
@@ -69,7 +69,7 @@ export class TaskQuestions implements Questions {
     return reply;
   }
 
-  /** Tells whether the client has been asked anything. */
+  /** Whether the client has been asked anything. */
   get asked(): boolean {
     return this.#asked.size > 0;
   }

@@ -35,7 +35,7 @@ export interface TaskRunInit {
   readonly closed: () => boolean;
   /** Limits the result as JSON, in bytes. */
   readonly resultBytes: number;
-  /** Holds the answers from before the task was created, by the keys of their questions. */
+  /** The answers from before the task was created, by the keys of their questions. */
   readonly answers: ReadonlyMap<string, Answer>;
   readonly report: (event: McpEvent) => void;
 }
@@ -131,7 +131,7 @@ export class TaskRun extends RequestScope implements Exchange {
     this.#questions.answer(answers);
   }
 
-  /** Says whether another process may run the task again: the client has been asked nothing. */
+  /** Whether another process may run the task again: the client has been asked nothing. */
   get canRunAgain(): boolean {
     return this.#init.record.rerun !== undefined && !this.#questions.asked;
   }

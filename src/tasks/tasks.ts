@@ -41,7 +41,7 @@ export interface TasksOptions {
   readonly clock?: Clock;
 }
 
-/** Limits the tasks of one {@linkcode tasks} extension. */
+/** The most tasks of one {@linkcode tasks} extension. */
 export interface TasksLimits {
   /**
    * Limits all tasks of the store, running or ended, until they expire. When it is reached, an `"optional"` tool
@@ -64,9 +64,9 @@ export interface TasksLimits {
   readonly resultBytes?: number;
 }
 
-/** Represents the Tasks extension of one server. */
+/** The Tasks extension of one server. */
 export interface Tasks extends Extension {
-  /** Counts the tasks that run in this process. */
+  /** The number of tasks that run in this process. */
   readonly running: number;
 }
 

@@ -10,9 +10,9 @@ import { hasEnded, type TaskProgress, type TaskStore } from "../protocol/task_st
 /** Configures a {@linkcode TaskWriter}. */
 export interface TaskWriterInit {
   readonly store: TaskStore;
-  /** Holds the task's id. */
+  /** The task's id. */
   readonly id: string;
-  /** Names this process. */
+  /** The name of this process. */
   readonly runner: string;
   /** Delays the attempts to write the final state. */
   readonly retries: DelayLine;

@@ -308,7 +308,7 @@ class CappedCounter {
   }
 }
 
-/** Tells which upstreams work: by what happened last. */
+/** Which upstreams work: by what happened last. */
 class UpstreamHealth {
   readonly #gauge: Gauge;
   readonly #up = new Map<string, boolean>();

@@ -6,47 +6,47 @@
  * @module
  */
 
-/** Names the attributes of spans and metrics. */
+/** The attributes of spans and metrics. */
 export const Attribute = {
-  /** Names the method of the request. */
+  /** The method of the request. */
   Method: "mcp.method.name",
-  /** Gives the protocol version of the request. */
+  /** The protocol version of the request. */
   ProtocolVersion: "mcp.protocol.version",
   /** Identifies the session. Only spans have it, and never those of 2026-07-28. */
   SessionId: "mcp.session.id",
-  /** Gives the URI that a request is about. Only spans have it. */
+  /** The URI that a request is about. Only spans have it. */
   ResourceUri: "mcp.resource.uri",
-  /** Names the tool that is called. */
+  /** The name of the tool that is called. */
   Tool: "gen_ai.tool.name",
   /** Says `execute_tool` for calls of tools. */
   Operation: "gen_ai.operation.name",
-  /** Names the prompt that is read. */
+  /** The name of the prompt that is read. */
   Prompt: "gen_ai.prompt.name",
-  /** Holds the arguments of a tool's call as JSON. Only on request. */
+  /** The arguments of a tool's call as JSON. Only on request. */
   ToolArguments: "gen_ai.tool.call.arguments",
-  /** Holds the result of a tool's call as JSON. Only on request. */
+  /** The result of a tool's call as JSON. Only on request. */
   ToolResult: "gen_ai.tool.call.result",
-  /** Says why an operation failed. Absent if it didn't. */
+  /** Why an operation failed. Absent if it didn't. */
   ErrorType: "error.type",
-  /** Gives the code of a JSON-RPC error. */
+  /** The code of a JSON-RPC error. */
   StatusCode: "rpc.response.status_code",
-  /** Gives the request's id as a text. Only spans have it. */
+  /** The request's id as a text. Only spans have it. */
   RequestId: "jsonrpc.request.id",
-  /** Names the transport: `tcp` for HTTP, `pipe` for a program. */
+  /** The transport: `tcp` for HTTP, `pipe` for a program. */
   Transport: "network.transport",
-  /** Names the protocol over it: `http`. */
+  /** The protocol over it: `http`. */
   Protocol: "network.protocol.name",
-  /** Names the gateway's upstream, which the conventions have no attribute for. */
+  /** The name of the gateway's upstream, which the conventions have no attribute for. */
   Upstream: "mooring.upstream",
 } as const;
 
-/** Lists the upper bounds of the buckets of all four histograms, in seconds. */
+/** The upper bounds of the buckets of all four histograms, in seconds. */
 export const DURATION_BUCKETS: readonly number[] = [
   ...[0.01, 0.02, 0.05, 0.1, 0.2, 0.5],
   ...[1, 2, 5, 10, 30, 60, 120, 300],
 ];
 
-/** Describes a histogram of durations. */
+/** A histogram of durations. */
 export interface DurationMetric {
   /** Its name, with dots. */
   readonly name: string;
@@ -56,7 +56,7 @@ export interface DurationMetric {
   readonly description: string;
 }
 
-/** Holds the histograms. */
+/** The histograms. */
 export const DurationMetrics = {
   /** Requests of clients, as the endpoint sees them. */
   ServerOperation: {

@@ -42,7 +42,7 @@ export abstract class RequestScope extends Linked<RequestScope> {
 
   /**
    * @param id The id from the client
-   * @param context Where listeners are called that are to hear that the request was stopped, which
+   * @param context The context in which listeners are called when the request is stopped, which
    * another request may do; left out where requests are not kept apart
    */
   constructor(id: RequestId, context?: RequestContext) {

@@ -15,7 +15,7 @@ const LONGEST = 2_000;
  */
 export const APPROVAL_KEY = "mooring/approval";
 
-/** Describes the answer. */
+/** The description of the answer. */
 export const APPROVAL_SCHEMA = {
   type: "object",
   properties: {

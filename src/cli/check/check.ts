@@ -38,7 +38,7 @@ import { writeWarnings } from "../serve/warnings.ts";
 /** The options of `mooring check`. */
 export interface CheckOptions {
   readonly connect?: boolean;
-  /** Says what the user with this id may use of each server, and why. */
+  /** What the user with this id may use of each server, and why. */
   readonly for?: string;
   /** The values of the file's inputs, by their ids. */
   readonly input?: Readonly<Record<string, string>>;

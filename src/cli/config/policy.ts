@@ -92,7 +92,7 @@ export interface ListRules {
   readonly rules: Exclude<RuleLayer["rules"], false>;
 }
 
-/** Returns all rules for one list of a server, whoever they are for. */
+/** Returns all rules for one list of a server, for all users and for some. */
 export function listRulesOf(config: Config, server: string, kind: ListKind): ListRules[] {
   const all: { readonly at: string; readonly name: string; readonly rules: ServerPolicy }[] = [];
   const own = config.mcpServers[server]?.policy;

@@ -23,7 +23,9 @@ import type { StoredRun } from "../../streams/types.ts";
 import { NODE_LOST } from "../../protocol/node_loss.ts";
 import { readSender, writeSender } from "../forwarding/sender.ts";
 
-/** The maximum number of characters of a message that is kept; the call of a longer one is not begun again. */
+/**
+ * The maximum number of characters of a message that is kept; the call of a longer one is not begun again.
+ */
 const MOST_CHARS = 65_536;
 /** The time after which a request is not begun again, in milliseconds. */
 const KEPT_MS = 24 * 60 * 60 * 1_000;

@@ -527,7 +527,7 @@ const SORTS = {
 const EMPTY = {
   calls: ["No call is running", "Calls appear here the moment they start."],
   sessions: ["No sessions", "A session of the 2025 era begins with a client's initialize."],
-  principals: ["Nobody is here", "Whoever has a session or a running call is listed."],
+  principals: ["Nobody is here", "Users with a session or a running call are listed."],
   streams: [
     "No open streams",
     "Long answers and server-to-client streams show their backlog here.",
@@ -1112,7 +1112,7 @@ byId("link").addEventListener("click", async () => {
   if (made?.link === undefined) return;
   try {
     await navigator.clipboard.writeText(`${location.origin}${location.pathname}#${made.link}`);
-    toast(true, "Copied. Send it to an operator: it signs in whoever opens it first");
+    toast(true, "Copied. Send it to an operator: the first to open it is signed in");
   } catch {
     toast(false, "The browser doesn't allow this page to copy");
   }

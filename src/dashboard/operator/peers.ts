@@ -91,8 +91,8 @@ export class Peers {
   }
 
   /**
-   * Asks all other nodes for their reports, and waits until those that are not lost have answered. Whoever
-   * calls it meanwhile waits for the same answers.
+   * Asks all other nodes for their reports, and waits until those that are not lost have answered.
+   * Calls meanwhile wait for the same answers.
    */
   refresh(): Promise<void> {
     return this.#refreshing ??= this.#refresh().finally(() => this.#refreshing = undefined);

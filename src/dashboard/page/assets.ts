@@ -21,7 +21,7 @@ export const ASSETS = {
   },
   "page.js": {
     type: "text/javascript; charset=utf-8",
-    tag: "b7c79187b0e5",
+    tag: "4be57b1bb332",
     text: [
       "// The dashboard's page: receives rows and their changes, and shows one table at a time, a page of it.",
       "// Text from outside only ever becomes text nodes.",
@@ -552,7 +552,7 @@ export const ASSETS = {
       "const EMPTY = {",
       "  calls: [\"No call is running\", \"Calls appear here the moment they start.\"],",
       "  sessions: [\"No sessions\", \"A session of the 2025 era begins with a client's initialize.\"],",
-      "  principals: [\"Nobody is here\", \"Whoever has a session or a running call is listed.\"],",
+      "  principals: [\"Nobody is here\", \"Users with a session or a running call are listed.\"],",
       "  streams: [",
       "    \"No open streams\",",
       "    \"Long answers and server-to-client streams show their backlog here.\",",
@@ -1137,7 +1137,7 @@ export const ASSETS = {
       "  if (made?.link === undefined) return;",
       "  try {",
       "    await navigator.clipboard.writeText(`${location.origin}${location.pathname}#${made.link}`);",
-      "    toast(true, \"Copied. Send it to an operator: it signs in whoever opens it first\");",
+      "    toast(true, \"Copied. Send it to an operator: the first to open it is signed in\");",
       "  } catch {",
       "    toast(false, \"The browser doesn't allow this page to copy\");",
       "  }",

@@ -60,31 +60,31 @@ export interface ConnectionOptions {
   readonly firstId?: number;
 }
 
-/** Names the only request that may stay unanswered forever (2026-07-28, Subscriptions). */
+/** The name of the only request that may stay unanswered forever (2026-07-28, Subscriptions). */
 const LISTEN = "subscriptions/listen";
 
-/** Names the notifications that belong to the session, on any stream. */
+/** The names of the notifications that belong to the session, on any stream. */
 const SESSION_WIDE: ReadonlySet<string> = new Set([
   "notifications/tools/list_changed",
   "notifications/prompts/list_changed",
   "notifications/resources/list_changed",
   "notifications/resources/updated",
 ]);
-/** Names a notification that belongs to the session unless it comes on the stream of a call. */
+/** The name of a notification that belongs to the session unless it comes on the stream of a call. */
 const COMPLETE = "notifications/elicitation/complete";
 
-/** Represents a call that waits for its answer. */
+/** A call that waits for its answer. */
 interface PendingCall {
   readonly id: RequestId;
   readonly call: UpstreamCall;
-  /** Holds the client's own progress token, if it gave one. */
+  /** The client's own progress token, if it gave one. */
   readonly token: unknown;
   readonly resolve: (result: JsonObject) => void;
   readonly reject: (error: unknown) => void;
   /** Removes the listener of the call's signal. */
   readonly ignore: () => void;
   readonly timeout: Delay;
-  /** Counts the questions that the client has yet to answer for this call. */
+  /** The number of questions that the client has yet to answer for this call. */
   questions: number;
 }
 
@@ -118,7 +118,7 @@ export class Connection {
   readonly #questions: Questions;
   readonly #timeouts: DelayLine;
   #nextId: number;
-  /** Holds the error that ended the connection. */
+  /** The error that ended the connection. */
   #ended: { readonly error: unknown } | undefined;
   #closed: Promise<void> | undefined;
 
@@ -136,7 +136,7 @@ export class Connection {
     transport.onunsent = (id, error) => this.#finish(id)?.reject(error);
   }
 
-  /** Counts the calls that wait for their answer. */
+  /** The number of calls that wait for their answer. */
   get pendingCalls(): number {
     return this.#calls.size;
   }

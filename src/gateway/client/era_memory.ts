@@ -9,14 +9,14 @@ import { UpstreamError } from "../shared/upstream_error.ts";
 import type { AloneInit } from "../types.ts";
 import { speaksFirst2025 } from "./handshake.ts";
 
-/** Sets how long an upstream that ended at the probe or left it unanswered isn't probed again, in milliseconds. */
+/** How long an upstream that ended at the probe or left it unanswered isn't probed again, in milliseconds. */
 const SKIP_MS = 3_600_000;
 
 /** Options for {@linkcode EraMemory.open}. */
 export interface EraMemoryInit<T> {
-  /** Lists the acceptable versions. */
+  /** The acceptable versions. */
   readonly versions: readonly ProtocolVersion[];
-  /** Describes the client's side, if the upstream is served alone. */
+  /** The client's side, if the upstream is served alone. */
   readonly alone?: AloneInit | undefined;
   readonly clock: Clock;
   /** Aborts when the session is no longer needed. */

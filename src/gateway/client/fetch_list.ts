@@ -14,7 +14,7 @@ import type { UpstreamFacts } from "../types.ts";
 
 /** Options for {@linkcode fetchList}. */
 export interface FetchListOptions {
-  /** Names the upstream, for events. */
+  /** The name of the upstream, for events. */
   readonly upstream: string;
   readonly facts: UpstreamFacts;
   readonly kind: ListKind;

@@ -25,9 +25,9 @@ import type { Connection } from "./connection.ts";
 
 /** Options for {@linkcode handshake}. */
 export interface HandshakeOptions {
-  /** Lists the acceptable versions, newest first. */
+  /** The acceptable versions, newest first. */
   readonly versions: readonly ProtocolVersion[];
-  /** Limits the wait for an answer in the 2026 era before falling back to 2025, in milliseconds. */
+  /** The longest wait for an answer in the 2026 era before falling back to 2025, in milliseconds. */
   readonly probeTimeoutMs: number;
   /** Takes the negotiated version before anything else is sent. */
   readonly onVersion?: (version: ProtocolVersion) => void;
@@ -35,7 +35,7 @@ export interface HandshakeOptions {
   readonly onSilent?: () => void;
 }
 
-/** Lists the errors that only a server of the 2026 era sends (2026-07-28, Basic, Error Codes). */
+/** The errors that only a server of the 2026 era sends (2026-07-28, Basic, Error Codes). */
 const MODERN_ERRORS: ReadonlySet<number> = new Set([
   ErrorCode.HeaderMismatch,
   ErrorCode.MissingClientCapability,

@@ -74,7 +74,7 @@ async function legacySession(
   };
 }
 
-/** Represents a session of the 2026 era, in which every request describes its client. */
+/** A session of the 2026 era, in which every request describes its client. */
 class ModernSession implements UpstreamSession {
   readonly facts: UpstreamFacts;
   readonly #connection: Connection;

@@ -27,7 +27,7 @@ export interface UpstreamSessionOptions {
   readonly probeTimeoutMs?: number;
 }
 
-/** Holds {@linkcode UpstreamSessionOptions} with the defaults filled in. */
+/** {@linkcode UpstreamSessionOptions} with the defaults filled in. */
 export type SessionSettings = Required<UpstreamSessionOptions>;
 
 /** Limits what a timer can wait, in milliseconds: 24 days. */

@@ -14,11 +14,11 @@ import type { Caller, Downstream, OpenInit, UpstreamFacts } from "../types.ts";
 import type { Connection } from "./connection.ts";
 import { ownCall } from "./handshake.ts";
 
-/** Limits the resources that one session is subscribed to. */
+/** The most resources that one session is subscribed to. */
 const MAX_RESOURCES = 1000;
 /** Delays the renewal of a subscription that ended, in milliseconds; doubled after each failure. */
 const RENEW_MS = 1000;
-/** Limits the failures in a row before the session ends. */
+/** The most failures in a row before the session ends. */
 const MAX_FAILURES = 6;
 
 const ACKNOWLEDGED = "notifications/subscriptions/acknowledged";
@@ -30,20 +30,20 @@ const FILTERS = {
   resources: "resourcesListChanged",
 } as const;
 
-/** Names a capability whose lists may change. */
+/** The name of a capability whose lists may change. */
 type ListCapability = keyof typeof FILTERS;
 
 const LIST_CAPABILITIES: readonly ListCapability[] = ["tools", "prompts", "resources"];
 
 /** Keeps one subscription open, and replaces it when its filter changes or when it ends. */
 export class ListenSubscription {
-  /** Holds the latest caller of the session, whose credentials the next subscription is sent with. */
+  /** The latest caller of the session, whose credentials the next subscription is sent with. */
   caller: Caller;
   readonly #connection: Connection;
   readonly #init: OpenInit;
   readonly #meta: JsonObject;
   readonly #facts: UpstreamFacts;
-  /** Holds the part of the filter that asks for changed lists. */
+  /** The part of the filter that asks for changed lists. */
   readonly #listFilter: JsonObject;
   readonly #uris = new Set<string>();
   /** Aborts the acknowledged subscription. */
@@ -53,7 +53,7 @@ export class ListenSubscription {
   #failures = 0;
   #stopTimer: (() => void) | undefined;
   #closed = false;
-  /** Holds the filter that the upstream acknowledged last. */
+  /** The filter that the upstream acknowledged last. */
   #acknowledged: JsonObject = {};
 
   constructor(connection: Connection, init: OpenInit, facts: UpstreamFacts, meta: JsonObject) {

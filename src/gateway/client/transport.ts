@@ -12,7 +12,7 @@ import type {
 } from "../../protocol/jsonrpc.ts";
 import type { Caller } from "../types.ts";
 
-/** Represents any JSON-RPC message. */
+/** Any JSON-RPC message. */
 export type Message = JsonRpcRequest | JsonRpcNotification | JsonRpcResponse;
 
 /**
@@ -38,7 +38,7 @@ export interface Transport {
    * While a single call runs, questions and log messages are then taken to belong to it.
    */
   readonly singleStream?: boolean;
-  /** Tells whether `abort` cancels a request without a message (2026-07-28 over HTTP). */
+  /** Whether `abort` cancels a request without a message (2026-07-28 over HTTP). */
   readonly abortCancels?: boolean;
   /**
    * Opens the stream for the upstream's messages outside calls, if that takes a request, and returns

@@ -6,10 +6,10 @@
 import { isObject } from "../../protocol/jsonrpc.ts";
 import type { GatewayPolicy } from "./types.ts";
 
-/** Limits the characters of a pattern, and the patterns of one list. */
+/** The most characters of a pattern, and the patterns of one list. */
 const MAX_PATTERN = 2048;
 const MAX_PATTERNS = 1000;
-/** Limits the rules for single principals. */
+/** The most rules for single principals. */
 const MAX_PRINCIPALS = 1000;
 
 /** Checks one member; throws a `TypeError` that names it. */

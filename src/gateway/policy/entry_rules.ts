@@ -16,43 +16,43 @@ import type {
 } from "./types.ts";
 import { type UnmatchedRule, unmatchedRules } from "./unmatched.ts";
 
-/** Says where a rule stands in a policy. */
+/** Where a rule stands in a policy. */
 export interface RuleSource {
-  /** Holds the index in `principals`; `undefined` for rules for everybody. */
+  /** The index in `principals`; `undefined` for rules for everybody. */
   readonly principals: number | undefined;
-  /** Names the upstream, or `"*"`. */
+  /** The name of the upstream, or `"*"`. */
   readonly upstream: string;
 }
 
-/** Represents the rules of one source for one list; `false` where all of it is denied. */
+/** The rules of one source for one list; `false` where all of it is denied. */
 export interface RuleLayer {
   readonly source: RuleSource;
   readonly rules: GivenRules & Partial<ToolRules> | false;
 }
 
-/** Says why something may be used or not. */
+/** Why something may be used or not. */
 export interface Reason {
   readonly source: RuleSource;
-  /** Names the rule; `undefined` if all of the upstream is denied. */
+  /** The rule; `undefined` if all of the upstream is denied. */
   readonly rule: string | undefined;
-  /** Holds the pattern that matched; `undefined` if none did. */
+  /** The pattern that matched; `undefined` if none did. */
   readonly pattern: string | undefined;
 }
 
-/** Says whether something may be used, and why. */
+/** Whether something may be used, and why. */
 export interface Verdict {
   readonly allowed: boolean;
-  /** Lists the rules that decided it; empty if there is none. */
+  /** The rules that decided it; empty if there is none. */
   readonly reasons: readonly Reason[];
 }
 
-/** Says what happens when a tool is called, or something else is used. */
+/** What happens when a tool is called, or something else is used. */
 export interface UseRules {
-  /** Holds the arguments that every call gets. */
+  /** The arguments that every call gets. */
   readonly fixed: JsonObject;
-  /** Names the arguments that clients may not send. */
+  /** The names of the arguments that clients may not send. */
   readonly withheld: ReadonlySet<string>;
-  /** Tells whether the user is asked before. */
+  /** Whether the user is asked before. */
   readonly needsApproval: boolean;
   readonly limiters: readonly UseLimiter[];
 }
@@ -66,7 +66,7 @@ interface Pattern<T = undefined> {
 /** A layer with its patterns compiled. */
 interface Layer {
   readonly source: RuleSource;
-  /** Tells whether all of the upstream is denied. */
+  /** Whether all of the upstream is denied. */
   readonly isDenied: boolean;
   readonly isClosed: boolean;
   readonly allow: readonly Pattern[] | undefined;
@@ -93,11 +93,11 @@ const OPEN: Verdict = { allowed: true, reasons: [] };
 
 /** Applies the rules for one list of an upstream, as they are for one principal. */
 export class EntryRules {
-  /** Tells whether nothing of the list may be used, whatever the upstream has. */
+  /** Whether nothing of the list may be used, whatever the upstream has. */
   readonly isClosed: boolean;
-  /** Tells whether something of the list may be withheld or have another name. */
+  /** Whether something of the list may be withheld or have another name. */
   readonly restricts: boolean;
-  /** Tells whether entries are shown in another way. */
+  /** Whether entries are shown in another way. */
   readonly changes: boolean;
   readonly #layers: readonly Layer[];
   readonly #pins: PinnedNames | undefined;

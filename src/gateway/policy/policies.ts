@@ -15,19 +15,19 @@ import type {
 } from "./types.ts";
 import type { UnmatchedRule } from "./unmatched.ts";
 
-/** Holds the rules for everything that an upstream offers, as they are for one principal. */
+/** The rules for everything that an upstream offers, as they are for one principal. */
 export interface UpstreamRules {
   readonly tools: EntryRules;
   readonly prompts: EntryRules;
   readonly resources: EntryRules;
   readonly templates: EntryRules;
-  /** Tells whether nothing of the upstream may be used. */
+  /** Whether nothing of the upstream may be used. */
   readonly isClosed: boolean;
 }
 
 /** Limits the compiled rules that are remembered, and the withheld definitions. */
 const MAX_REMEMBERED = 1000;
-/** Limits the characters of what is remembered about a withheld definition. */
+/** The most characters of what is remembered about a withheld definition. */
 const MAX_NAME = 200;
 
 /** Represents rules with those to whom they apply. */
@@ -37,7 +37,7 @@ interface RuleSet {
   readonly principals: number | undefined;
 }
 
-/** Holds the policy of a gateway. */
+/** The policy of a gateway. */
 export class Policies {
   #sets: readonly RuleSet[] = [];
   #pins: NonNullable<GatewayPolicy["pins"]> = {};
@@ -60,7 +60,7 @@ export class Policies {
     this.set(policy);
   }
 
-  /** Tells whether there is a policy. */
+  /** Whether there is a policy. */
   get isSet(): boolean {
     return this.#isSet;
   }

@@ -35,9 +35,9 @@ export interface DefinitionOverride {
  * the upstream gives. In a pattern, `*` stands for any number of any characters.
  */
 export interface EntryRules {
-  /** Lists patterns of what may be used; everything by default, and nothing if the list is empty. */
+  /** Patterns of what may be used; everything by default, and nothing if the list is empty. */
   readonly allow?: readonly string[];
-  /** Lists patterns of what may not be used, whatever `allow` says. */
+  /** Patterns of what may not be used, whatever `allow` says. */
   readonly deny?: readonly string[];
   /** Maps patterns to what replaces members of the definitions. */
   readonly override?: Readonly<Record<string, DefinitionOverride>>;
@@ -64,7 +64,7 @@ export interface ToolRules extends PromptRules {
   readonly fix?: Readonly<Record<string, JsonObject>>;
   /** Maps patterns to arguments that clients don't see. Calls that have one are refused. */
   readonly hide?: Readonly<Record<string, readonly string[]>>;
-  /** Lists patterns of tools that run only after the user has agreed to the call. */
+  /** Patterns of tools that run only after the user has agreed to the call. */
   readonly approve?: readonly string[];
 }
 

@@ -15,7 +15,7 @@ export type LimitedKind = "upstreamSessions" | "programs";
 
 /** Reports that a limit of the gateway is reached. */
 export class BusyError extends Error {
-  /** Names the limit. */
+  /** The limit. */
   readonly limit: UpstreamLimit;
 
   /** Creates the error. */

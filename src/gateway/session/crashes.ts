@@ -9,13 +9,13 @@ import { ErrorCode } from "../../protocol/errors.ts";
 import { UpstreamError } from "../shared/upstream_error.ts";
 import { UnusableError } from "./unusable.ts";
 
-/** Describes the latest crash of a program. */
+/** The latest crash of a program. */
 export interface Crash {
-  /** Counts the crashes in a row. */
+  /** The number of crashes in a row. */
   readonly count: number;
-  /** Says when the program may be started again, in milliseconds since the epoch. */
+  /** When the program may be started again, in milliseconds since the epoch. */
   readonly retryAt: number;
-  /** Says how the program ended. */
+  /** How the program ended. */
   readonly detail: string | undefined;
 }
 
@@ -39,7 +39,7 @@ export interface CrashesOptions {
 const MANY = 3;
 const FIRST_WAIT_MS = 1000;
 const LONGEST_WAIT_MS = 30_000;
-/** Sets how long a program that may be started again counts as crashed, in milliseconds. */
+/** How long a program that may be started again counts as crashed, in milliseconds. */
 const KEPT_MS = 60_000;
 /** Sets after how long a program that ran is taken to work, in milliseconds. */
 const STABLE_MS = 60_000;
@@ -52,7 +52,7 @@ export class Crashes {
   readonly #clock: Clock;
   readonly #random: () => number;
   readonly #most: number;
-  /** Holds the crashes, the oldest first. */
+  /** The crashes, the oldest first. */
   readonly #kept = new Map<string, Crash>();
   readonly #unprobed = new Set<string>();
 
@@ -63,7 +63,7 @@ export class Crashes {
     this.#most = most;
   }
 
-  /** Counts the programs that are remembered. */
+  /** The number of programs that are remembered. */
   get size(): number {
     return this.#kept.size;
   }

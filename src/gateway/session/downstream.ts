@@ -20,27 +20,27 @@ import type { Capacity } from "./capacity.ts";
 import type { Crashes } from "./crashes.ts";
 import { ASKING_METHODS, questionFor, wantsLog } from "./translate.ts";
 
-/** Represents the client that an upstream session belongs to. */
+/** The client that an upstream session belongs to. */
 export interface DownstreamClient {
   readonly settings: GatewaySettings;
   /** Limits what is started for the client. */
   readonly capacity: Capacity;
-  /** Names the share that this takes from, as `shareOf` returns it. */
+  /** The share that this takes from, as `shareOf` returns it. */
   readonly share: string | undefined;
   /** Remembers which programs crash. */
   readonly crashes: Crashes;
   /** Identifies who crashes are counted for. */
   readonly crashOwner: string;
-  /** Tells whether the upstream is served alone: then everything that it sends is passed on. */
+  /** Whether the upstream is served alone: then everything that it sends is passed on. */
   readonly isAlone: boolean;
   /** Tells it for the requests of a principal, whose rights may be others than those of the one before. */
   isAloneFor(principal: Principal): boolean;
   readonly version: ProtocolVersion;
-  /** Describes the client's side to an upstream that is served alone. */
+  /** The client's side to an upstream that is served alone. */
   readonly alone: AloneInit | undefined;
-  /** Describes the client, as upstreams may know it. */
+  /** The description of the client, as upstreams may know it. */
   readonly facts: ClientFacts;
-  /** Holds the least severe log level that the client wants. */
+  /** The least severe log level that the client wants. */
   readonly logLevel: LogLevel | undefined;
   readonly report: (event: McpEvent) => void;
   /** Sends a notification that belongs to no call. */
@@ -132,7 +132,7 @@ export function forwardNotification(
   if (VERSIONS[client.version].elicitationModes) client.notify(notification);
 }
 
-/** Limits the attempts to reach a client that can't be asked yet. */
+/** The most attempts to reach a client that can't be asked yet. */
 const MAX_ATTEMPTS = 10;
 
 /**

@@ -17,10 +17,10 @@ import type { ManagedSession } from "./managed_session.ts";
 import { ownerKey, shareKey } from "../../sessions/owner.ts";
 import { modernResult, questionFor, withoutResultType } from "./translate.ts";
 
-/** Describes a call that may be held. */
+/** A call that may be held. */
 export interface HeldCallInit {
   readonly session: ManagedSession;
-  /** Holds the parameters for the upstream. */
+  /** The parameters for the upstream. */
   readonly params: JsonObject;
   /** Puts the names that the client knows into the result. */
   readonly named: (result: JsonObject) => JsonObject;
@@ -34,7 +34,7 @@ export class HeldCalls {
   readonly #slots: Slots;
   readonly #byId = new Map<string, HeldCall>();
   readonly #waiting = new Map<HeldCall, { readonly id: string; readonly stopTimer: () => void }>();
-  /** Holds every call that isn't over, and what frees its resources. */
+  /** Every call that isn't over, and what frees its resources. */
   readonly #calls = new Map<HeldCall, () => void>();
 
   constructor(settings: GatewaySettings) {
@@ -42,7 +42,7 @@ export class HeldCalls {
     this.#slots = new Slots(settings.limits.held, settings.limits.heldPerPrincipal);
   }
 
-  /** Counts the calls that wait for their client. */
+  /** The number of calls that wait for their client. */
   get size(): number {
     return this.#waiting.size;
   }
@@ -121,10 +121,10 @@ export class HeldCalls {
   }
 }
 
-/** Limits the questions of one call at a time. */
+/** The most questions of one call at a time. */
 const MAX_QUESTIONS = 100;
 
-/** Represents a question that waits for its answer. */
+/** A question that waits for its answer. */
 interface Question {
   readonly method: string;
   readonly params: JsonObject;
@@ -132,19 +132,19 @@ interface Question {
   readonly reject: (reason: unknown) => void;
 }
 
-/** Represents one request of the client, while it waits for its answer. */
+/** One request of the client, while it waits for its answer. */
 interface Round {
   readonly exchange: Exchange;
   readonly resolve: (result: JsonObject) => void;
   readonly reject: (reason: unknown) => void;
 }
 
-/** Represents one call, which may outlive the request that it starts with. */
+/** One call, which may outlive the request that it starts with. */
 class HeldCall {
   readonly owner: string;
   readonly #calls: HeldCalls;
   readonly method: string;
-  /** Holds the parameters for the upstream. */
+  /** The parameters for the upstream. */
   readonly params: JsonObject;
   readonly #session: ManagedSession;
   readonly #named: HeldCallInit["named"];
@@ -169,7 +169,7 @@ class HeldCall {
     this.#named = named;
   }
 
-  /** Names the upstream. */
+  /** The name of the upstream. */
   get upstream(): string {
     return this.#session.name;
   }

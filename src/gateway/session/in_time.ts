@@ -24,11 +24,11 @@ export class TimeoutError extends McpError {
 /** Reports that an upstream didn't answer in time, but may still answer. */
 export class LateError extends TimeoutError {}
 
-/** Represents an answer that is on its way, and that several requests may wait for. */
+/** An answer that is on its way, and that several requests may wait for. */
 export class PendingAnswer<T> {
   /** Settles with the answer. */
   readonly answer: Promise<T>;
-  /** Tells whether a request was answered without it. */
+  /** Whether a request was answered without it. */
   isLate = false;
   readonly #retain: () => () => void;
   readonly #closing: AbortSignal;
@@ -50,7 +50,7 @@ export class PendingAnswer<T> {
     this.answer.catch(() => {});
   }
 
-  /** Tells whether it will fail because nobody waited for it. */
+  /** Whether it will fail because nobody waited for it. */
   get isAbandoned(): boolean {
     return this.#closing.aborted;
   }
@@ -78,20 +78,20 @@ export class PendingAnswer<T> {
   }
 }
 
-/** Describes what to wait for. */
+/** What to wait for. */
 export interface WaitInit<T> {
   readonly upstream: string;
-  /** Says what the upstream is asked for, in events. */
+  /** What the upstream is asked for, in events. */
   readonly during: string;
-  /** Holds the keys under which failures may be remembered. The first is the answer's own. */
+  /** The keys under which failures may be remembered. The first is the answer's own. */
   readonly keys: readonly [string, ...string[]];
   readonly failures: RecentFailures;
   readonly clock: Clock;
   /** Limits the wait, in milliseconds. */
   readonly waitMs: number;
-  /** Tells whether there is nothing to answer with but this. */
+  /** Whether there is nothing to answer with but this. */
   readonly isAlone: boolean;
-  /** Tells whether later requests of the client find the answer, once it is there. */
+  /** Whether later requests of the client find the answer, once it is there. */
   readonly isShared: boolean;
   readonly signal: AbortSignal;
   readonly report: (event: McpEvent) => void;

@@ -9,7 +9,7 @@
 export class KnownAddresses {
   readonly #most: number;
   readonly #owners = new Map<string, string>();
-  /** Holds the addresses of each upstream, those that were claimed least recently first. */
+  /** The addresses of each upstream, those that were claimed least recently first. */
   readonly #byUpstream = new Map<string, Set<string>>();
 
   /** @param most Limits the addresses of one upstream; the oldest are forgotten */

@@ -8,21 +8,21 @@ import type { JsonObject } from "../../protocol/jsonrpc.ts";
 import { LIST_KINDS, type ListKind } from "../shared/list_kinds.ts";
 import type { PendingAnswer } from "./in_time.ts";
 
-/** Represents a list of one upstream. */
+/** A list of one upstream. */
 export type UpstreamList = readonly JsonObject[];
 
-/** Represents a cached list, and when it expires. */
+/** A cached list, and when it expires. */
 interface CacheEntry {
   readonly list: UpstreamList;
   readonly expiresAt: number;
 }
 
-/** Sets how long a list is kept that came too late for its request, in milliseconds. */
+/** How long a list is kept that came too late for its request, in milliseconds. */
 export const LATE_LIST_MS = 60_000;
 
-/** Limits the rights of one client that lists are cached for at a time. */
+/** The most rights of one client that lists are cached for at a time. */
 const MAX_RIGHTS = 4;
-/** Limits the rights of one client for which the same list is late: no running request limits those. */
+/** The most rights of one client for which the same list is late: no running request limits those. */
 const MAX_LATE = 100;
 
 /**
@@ -31,12 +31,12 @@ const MAX_LATE = 100;
  */
 export class ListCache {
   readonly #clock: Clock;
-  /** Holds the cached lists by rights, those used least recently first. */
+  /** The cached lists by rights, those used least recently first. */
   readonly #byRights = new Map<string, Map<string, CacheEntry>>();
-  /** Holds the lists on their way by list, then by rights. */
+  /** The lists on their way by list, then by rights. */
   readonly #pending = new Map<string, Map<string, PendingAnswer<UpstreamList>>>();
   readonly #generations = new Map<string, number>();
-  /** Holds the templates that the policy withheld from a list of templates. */
+  /** The templates that the policy withheld from a list of templates. */
   readonly withheldTemplates: WeakMap<UpstreamList, readonly string[]> = new WeakMap();
 
   /** Creates an empty cache. */

@@ -34,37 +34,37 @@ import { ASKING_METHODS } from "./translate.ts";
 import { throughMiddleware } from "./upstream_chain.ts";
 import { LimitReachedError, UnusableError } from "./unusable.ts";
 
-/** Limits the wait for a notification to be sent, in milliseconds. */
+/** The longest wait for a notification to be sent, in milliseconds. */
 const NOTIFY_MS = 10_000;
 
-/** Represents an upstream with its name, and the identity that it had when it was added. */
+/** An upstream with its name, and the identity that it had when it was added. */
 export interface RegisteredUpstream {
   readonly name: string;
   readonly upstream: Upstream;
   readonly identity: string;
 }
 
-/** Represents the client's request that an upstream is used for. */
+/** The client's request that an upstream is used for. */
 export interface RequestContext extends Caller {
   readonly signal: AbortSignal;
 }
 
-/** Tells whether a session has ended, from before it is open. Messages after its end are dropped. */
+/** Whether a session has ended, from before it is open. Messages after its end are dropped. */
 interface Liveness {
   ended: boolean;
 }
 
-/** Represents a session with the place that it takes. */
+/** A session with the place that it takes. */
 interface CountedSession {
   readonly session: UpstreamSession;
-  /** Gives the place back. Called when the session is really closed. */
+  /** The place back. Called when the session is really closed. */
   readonly release: ReleaseSlot;
 }
 
-/** Represents a session that is open. */
+/** A session that is open. */
 interface OpenedSession extends CountedSession {
   readonly liveness: Liveness;
-  /** Holds functions that reject the running calls. */
+  /** Functions that reject the running calls. */
   readonly rejects: Set<Reject>;
   /** When it was opened, as {@linkcode preciseTime} says. */
   readonly openedAt: number;
@@ -92,12 +92,12 @@ export class ManagedSession {
     this.#client = client;
   }
 
-  /** Describes the client, as the upstream knows it. */
+  /** The description of the client, as the upstream knows it. */
   get client(): ClientFacts {
     return this.#client.facts;
   }
 
-  /** Tells whether the upstream is served alone. */
+  /** Whether the upstream is served alone. */
   get isAlone(): boolean {
     return this.#client.isAlone;
   }
@@ -107,17 +107,17 @@ export class ManagedSession {
     return this.#client.isAloneFor(principal);
   }
 
-  /** Counts the calls that the upstream is answering. */
+  /** The number of calls that the upstream is answering. */
   get running(): number {
     return this.#running.size;
   }
 
-  /** Tells whether a session is open or opening. */
+  /** Whether a session is open or opening. */
   get isOpen(): boolean {
     return this.#opened !== undefined || this.#opening !== undefined;
   }
 
-  /** Tells whether the upstream is a program. */
+  /** Whether the upstream is a program. */
   get isProgram(): boolean {
     return this.#upstream.kind === "stdio";
   }
@@ -130,7 +130,7 @@ export class ManagedSession {
     return this.isAlone ? this.facts?.serverInfo : this.#client.settings.info;
   }
 
-  /** Holds what the upstream said about itself, while a session is open. */
+  /** What the upstream said about itself, while a session is open. */
   get facts(): UpstreamFacts | undefined {
     return this.#opened?.session.facts;
   }

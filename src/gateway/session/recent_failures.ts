@@ -5,23 +5,23 @@
  */
 import type { Clock } from "../../internal/clock.ts";
 
-/** Describes a failure. */
+/** A failure. */
 export interface Failure {
-  /** Holds the error that clients may see. */
+  /** The error that clients may see. */
   readonly error: unknown;
-  /** Tells whether clients had to wait for it. */
+  /** Whether clients had to wait for it. */
   readonly isSlow: boolean;
 }
 
-/** Represents a failure that is remembered. */
+/** A failure that is remembered. */
 export interface RecentFailure extends Failure {
-  /** Says when to try again, in milliseconds since the epoch. */
+  /** When to try again, in milliseconds since the epoch. */
   readonly retryAt: number;
 }
 
 /** Options for {@linkcode RecentFailures}. */
 export interface RecentFailuresOptions {
-  /** Sets how long an upstream isn't tried again, in milliseconds. */
+  /** How long an upstream isn't tried again, in milliseconds. */
   readonly retryMs: number;
   /**
    * Limits the failures that are remembered; the oldest are forgotten first.
@@ -31,7 +31,7 @@ export interface RecentFailuresOptions {
   readonly most?: number;
 }
 
-/** Sets how long a failure is remembered after its time to try again, in milliseconds. */
+/** How long a failure is remembered after its time to try again, in milliseconds. */
 const KEPT_MS = 60_000;
 
 /** Remembers failures by upstream and by a key of the caller's. */
@@ -39,7 +39,7 @@ export class RecentFailures {
   readonly #clock: Clock;
   readonly #retryMs: number;
   readonly #most: number;
-  /** Holds the failures, the oldest first. */
+  /** The failures, the oldest first. */
   readonly #kept = new Map<string, RecentFailure & { readonly forgetAt: number }>();
 
   /** Creates it without failures. */
@@ -49,7 +49,7 @@ export class RecentFailures {
     this.#most = most;
   }
 
-  /** Counts the failures that take memory. */
+  /** The number of failures that take memory. */
   get size(): number {
     return this.#kept.size;
   }

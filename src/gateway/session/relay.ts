@@ -25,15 +25,15 @@ import {
 
 /** Limits how often an upstream may ask for input before it has to answer. */
 const MAX_ROUNDS = 20;
-/** Limits the questions of one round. */
+/** The most questions of one round. */
 const MAX_QUESTIONS = 100;
 
-/** Represents a client's request, with what relaying it needs. */
+/** A client's request, with what relaying it needs. */
 export interface ClientRequest {
   readonly exchange: Exchange;
   readonly settings: GatewaySettings;
   readonly heldCalls: HeldCalls;
-  /** Holds what the round before left with the client (2026-07-28). */
+  /** What the round before left with the client (2026-07-28). */
   readonly state: JsonObject | undefined;
   /** Keeps the upstream sessions open until the returned function is called. */
   readonly retain: () => () => void;
@@ -256,7 +256,7 @@ function streamCloser(exchange: Exchange): (() => void) | undefined {
   return () => exchange.closeStream();
 }
 
-/** Represents a question of an upstream, with its key. */
+/** A question of an upstream, with its key. */
 type Question = readonly [string, { readonly method: string; readonly params: JsonObject }];
 
 /**

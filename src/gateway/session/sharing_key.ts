@@ -8,13 +8,13 @@ import { ownerKey } from "../../sessions/owner.ts";
 import { HOPS_HEADER } from "../shared/hops.ts";
 import { upstreamCapabilities } from "./translate.ts";
 
-/** Holds what is known about the sender of a message. */
+/** What is known about the sender of a message. */
 export type SharingFacts = Pick<
   Exchange,
   "principal" | "client" | "protocolVersion" | "localPeer" | "request"
 >;
 
-/** Limits the characters by which clients of one address are told apart. */
+/** The most characters by which clients of one address are told apart. */
 const MOST_NAME = 200;
 
 /**

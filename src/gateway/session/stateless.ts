@@ -19,7 +19,7 @@ export interface AcquiredSessions {
   readonly retain: () => () => void;
 }
 
-/** Represents a value that expires after a time without use. */
+/** A value that expires after a time without use. */
 interface Expiring<T> {
   readonly value: T;
   stopTimer: () => void;
@@ -27,7 +27,7 @@ interface Expiring<T> {
 
 interface SharedSessions {
   readonly sessions: UpstreamSessions;
-  /** Holds when they end, whether they are in use or not. */
+  /** When they end, whether they are in use or not. */
   readonly endsAt: number;
   /** Stops the timer for that. */
   readonly stopLimit: () => void;
@@ -40,11 +40,11 @@ const MOST_EACH = 16;
 /** Keeps the upstream sessions of clients without a session. */
 export class StatelessClients {
   readonly #host: SessionsHost;
-  /** Holds the sessions of single requests, and those that are closing. */
+  /** The sessions of single requests, and those that are closing. */
   readonly #single = new Set<UpstreamSessions>();
-  /** Holds the sessions of principals, those used least recently first. */
+  /** The sessions of principals, those used least recently first. */
   readonly #shared = new Map<string, Expiring<SharedSessions>>();
-  /** Holds the cached lists of principals, those used least recently first. */
+  /** The cached lists of principals, those used least recently first. */
   readonly #lists = new Map<string, Expiring<ListCache>>();
   #hasReported = false;
 

@@ -20,7 +20,7 @@ import { extensionsForUpstreams } from "../shared/extensions.ts";
 import type { UpstreamFacts } from "../types.ts";
 import { visibleQuestion } from "./visible_question.ts";
 
-/** Lists the `_meta` keys that concern only the client and the gateway. */
+/** The `_meta` keys that concern only the client and the gateway. */
 const HOP_META: ReadonlySet<string> = new Set([
   MetaKey.ProtocolVersion,
   MetaKey.ClientInfo,
@@ -28,7 +28,7 @@ const HOP_META: ReadonlySet<string> = new Set([
   MetaKey.LogLevel,
 ]);
 
-/** Lists the requests during which a client may be asked (2026-07-28, Multi Round-Trip Requests). */
+/** The requests during which a client may be asked (2026-07-28, Multi Round-Trip Requests). */
 export const ASKING_METHODS: ReadonlySet<string> = new Set([
   "tools/call",
   "prompts/get",

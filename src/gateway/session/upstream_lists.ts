@@ -21,7 +21,7 @@ import { questionFor } from "./translate.ts";
 import { LimitReachedError, UnusableError } from "./unusable.ts";
 import type { SessionsHost, UpstreamSessions } from "./upstream_sessions.ts";
 
-/** Represents a client's request for a list, or for what upstreams say about themselves. */
+/** A client's request for a list, or for what upstreams say about themselves. */
 export interface ListContext extends RequestContext {
   /** Keeps the upstream sessions open until the returned function is called. */
   readonly retain: () => () => void;
@@ -34,7 +34,7 @@ export interface UpstreamListsInit {
   readonly cache: ListCache;
 }
 
-/** Names the start of a session, in events and keys. */
+/** The start of a session, in events and keys. */
 const OPENING = "opening";
 
 /** Gets what one client is told about the upstreams of a view. */
@@ -42,7 +42,7 @@ export class UpstreamLists {
   readonly #host: SessionsHost;
   readonly #sessions: UpstreamSessions;
   readonly #cache: ListCache;
-  /** Holds the sessions that are opening, by upstream. */
+  /** The sessions that are opening, by upstream. */
   readonly #openings = new Map<string, PendingAnswer<UpstreamFacts>>();
   readonly #reported = new WeakSet<UpstreamList>();
   /** Holds texts that stand for the lists that the client got last, where there is a policy. */

@@ -41,12 +41,12 @@ export interface SessionsHost {
   readonly crashes: Crashes;
   /** Remembers the names of what upstreams list, for events. */
   readonly known: KnownItems;
-  /** Holds the upstreams of the view, in their order. */
+  /** The upstreams of the view, in their order. */
   readonly upstreams: ReadonlyMap<string, RegisteredUpstream>;
   readonly report: (event: McpEvent) => void;
   /** Tells whether an upstream is only started, and its tools only found, when it is asked for. */
   isLazy(upstream: string): boolean;
-  /** Tells whether the view serves one upstream alone, as a server of its own. */
+  /** Whether the view serves one upstream alone, as a server of its own. */
   readonly isAlone: boolean;
   /** Tells whether a principal sees it as itself: not where the policy has rules. */
   isAloneFor(principal: Principal): boolean;
@@ -82,14 +82,14 @@ export interface UpstreamSessionsInit {
   readonly stranger?: string;
 }
 
-/** Represents a resource that a client is subscribed to. */
+/** A resource that a client is subscribed to. */
 export interface Subscription {
   readonly upstream: string;
-  /** Holds the address that the upstream knows. */
+  /** The address that the upstream knows. */
   readonly uri: string;
 }
 
-/** Holds one client's sessions with all upstreams of a view. */
+/** One client's sessions with all upstreams of a view. */
 export class UpstreamSessions implements DownstreamClient {
   readonly settings: GatewaySettings;
   /** Identifies the owner of the sessions. What a request may do depends on its own principal. */
@@ -100,27 +100,27 @@ export class UpstreamSessions implements DownstreamClient {
   readonly share: string | undefined;
   readonly crashes: Crashes;
   readonly crashOwner: string;
-  /** Holds what the client is told about its upstreams. */
+  /** What the client is told about its upstreams. */
   readonly lists: UpstreamLists;
   /** Remembers which upstreams the addresses belong to that the client knows. */
   readonly addresses: KnownAddresses;
   readonly facts: ClientFacts;
   readonly report: (event: McpEvent) => void;
-  /** Names the version that the client speaks: another one once an upstream has negotiated it. */
+  /** The version that the client speaks: another one once an upstream has negotiated it. */
   version: ProtocolVersion;
   logLevel: LogLevel | undefined;
-  /** Lists the `list_changed` notifications that were advertised; `undefined` if nothing was yet. */
+  /** The `list_changed` notifications that were advertised; `undefined` if nothing was yet. */
   advertised: readonly string[] | undefined;
-  /** Holds the client's latest request, where there is a policy: it judges what belongs to none. */
+  /** The client's latest request, where there is a policy: it judges what belongs to none. */
   caller: Caller | undefined;
   readonly #host: SessionsHost;
   readonly #sessionId: string | undefined;
   readonly #principal: Principal;
   readonly #sessions = new Map<string, ManagedSession>();
-  /** Holds the resources that the client is subscribed to, by the addresses that it knows. */
+  /** The resources that the client is subscribed to, by the addresses that it knows. */
   readonly #subscriptions = new Map<string, Subscription>();
   readonly #waiters = new Set<() => void>();
-  /** Holds the changes that are being compared, and whether there were more meanwhile. */
+  /** The changes that are being compared, and whether there were more meanwhile. */
   readonly #comparing = new Map<string, boolean>();
   readonly #coalescer: NotificationCoalescer;
   readonly #closing = new AbortController();
@@ -198,7 +198,7 @@ export class UpstreamSessions implements DownstreamClient {
     return this.names.filter((name) => policies.rulesOf(principal, name)?.isClosed !== true);
   }
 
-  /** Tells whether the client has a session. Without one it can't be notified. */
+  /** Whether the client has a session. Without one it can't be notified. */
   get isSession(): boolean {
     return this.#sessionId !== undefined;
   }
@@ -228,7 +228,7 @@ export class UpstreamSessions implements DownstreamClient {
     return this.#closing.signal;
   }
 
-  /** Tells whether `close` was called. */
+  /** Whether `close` was called. */
   get isClosed(): boolean {
     return this.#closed !== undefined;
   }
@@ -443,7 +443,9 @@ export class UpstreamSessions implements DownstreamClient {
   }
 }
 
-/** Tells whether repetitions of a notification may become one: it says no more than that something changed. */
+/**
+ * Tells whether repetitions of a notification may become one: it says no more than that something changed.
+ */
 function isRepeatable({ method }: Notification): boolean {
   return method !== "notifications/message" && methodFacts(method) !== undefined;
 }

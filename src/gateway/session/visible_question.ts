@@ -6,7 +6,7 @@
 import { escapeInvisible } from "../../internal/invisible.ts";
 import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
 
-/** Lists the members of a question whose text is shown. All others are data, which stays unchanged. */
+/** The members of a question whose text is shown. All others are data, which stays unchanged. */
 const SHOWN: ReadonlySet<string> = new Set([
   "message",
   "title",
@@ -17,7 +17,7 @@ const SHOWN: ReadonlySet<string> = new Set([
 ]);
 /** Lists members with data in which the same names have another meaning. */
 const DATA: ReadonlySet<string> = new Set(["_meta", "input", "structuredContent", "metadata"]);
-/** Limits the levels of a question that are looked at. No client shows more. */
+/** The most levels of a question that are looked at. No client shows more. */
 const DEEPEST = 10;
 
 /** Returns a question's parameters, in which the user sees everything that is in a text. */

@@ -40,7 +40,7 @@ export function abortable<T>(
   });
 }
 
-/** Describes a time limit as a signal. */
+/** A time limit as a signal. */
 export interface Deadline {
   /** Aborts with an {@linkcode UpstreamError} `"timeout"`, or with the parent's reason. */
   readonly signal: AbortSignal;

@@ -5,17 +5,17 @@
  */
 import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
 
-/** Limits the extensions of one side, and the characters of their settings as JSON. */
+/** The most extensions of one side, and the characters of their settings as JSON. */
 const MAX_EXTENSIONS = 32;
 const MAX_CHARACTERS = 8192;
 
 /** Identifies MCP Apps. */
 const UI = "io.modelcontextprotocol/ui";
 
-/** Lists the extensions that change the answers of requests in a way that the gateway doesn't pass on. */
+/** The extensions that change the answers of requests in a way that the gateway doesn't pass on. */
 const NOT_FOR_UPSTREAMS: ReadonlySet<string> = new Set(["io.modelcontextprotocol/tasks"]);
 
-/** Lists the extensions with methods that a merged view doesn't serve. */
+/** The extensions with methods that a merged view doesn't serve. */
 const NOT_FOR_CLIENTS: ReadonlySet<string> = new Set([
   "io.modelcontextprotocol/tasks",
   "io.modelcontextprotocol/skills",

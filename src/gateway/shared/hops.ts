@@ -6,10 +6,10 @@
  */
 import { ErrorCode, McpError } from "../../protocol/errors.ts";
 
-/** Names the header that carries the count. */
+/** The name of the header that carries the count. */
 export const HOPS_HEADER = "mooring-hops";
 
-/** Limits the gateways in a row. */
+/** The most gateways in a row. */
 const MAX_HOPS = 5;
 
 /**

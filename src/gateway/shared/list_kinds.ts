@@ -4,25 +4,25 @@
  * @module
  */
 
-/** Names a list. */
+/** The name of a list. */
 export type ListKind = "tools" | "prompts" | "resources" | "templates";
 
 /** Names every list. */
 export const LIST_KINDS: readonly ListKind[] = ["tools", "prompts", "resources", "templates"];
 
-/** Describes a list. */
+/** A list. */
 export interface ListFacts {
-  /** Names the request that reads it. */
+  /** The name of the request that reads it. */
   readonly method: string;
-  /** Names the server capability that it needs. */
+  /** The server capability that it needs. */
   readonly capability: "tools" | "prompts" | "resources";
   /** Names the member of the result that holds its entries. */
   readonly key: string;
-  /** Names the member that identifies an entry. */
+  /** The name of the member that identifies an entry. */
   readonly id: "name" | "uri" | "uriTemplate";
   /** Marks its cursors. */
   readonly letter: string;
-  /** Tells whether the gateway prefixes entries with the name of their upstream. */
+  /** Whether the gateway prefixes entries with the name of their upstream. */
   readonly prefixed: boolean;
   /** Tells whether an entry's id is valid behind the gateway. */
   readonly valid: (id: string) => boolean;

@@ -4,7 +4,7 @@
  * @module
  */
 
-/** Lists headers that hold or stand for credentials: of HTTP, of MCP, and of proxies that log users in. */
+/** Headers that hold or stand for credentials: of HTTP, of MCP, and of proxies that log users in. */
 const LOGIN: ReadonlySet<string> = new Set([
   "authorization",
   "authentication",
@@ -33,7 +33,7 @@ const LOGIN: ReadonlySet<string> = new Set([
   "client-cert-chain",
 ]);
 
-/** Lists prefixes of more such headers. */
+/** Prefixes of more such headers. */
 const LOGIN_PREFIXES = [
   "proxy-auth",
   "x-auth-",
@@ -54,7 +54,7 @@ const LOGIN_PREFIXES = [
   "cf-access-",
 ] as const;
 
-/** Names the parameter of a URL that may hold a bearer token (RFC 6750 §2.3). */
+/** The name of the parameter of a URL that may hold a bearer token (RFC 6750 §2.3). */
 const TOKEN_PARAMETER = "access_token";
 
 const stripped = new WeakMap<Request, Request>();

@@ -13,7 +13,7 @@ export type ReleaseSlot = () => void;
 
 /** Reports that no slot became free in time. */
 export class NoSlotError extends Error {
-  /** Tells whether the owner has its whole share; otherwise all slots are in use. */
+  /** Whether the owner has its whole share; otherwise all slots are in use. */
   readonly isShare: boolean;
 
   /** Creates the error. */
@@ -27,22 +27,22 @@ export class NoSlotError extends Error {
 /** Options for {@linkcode SlotQueue}. */
 export interface SlotQueueOptions {
   readonly clock: Clock;
-  /** Limits the slots in use. */
+  /** The most slots in use. */
   readonly most: number;
-  /** Limits the slots in use by one owner. */
+  /** The most slots in use by one owner. */
   readonly mostEach: number;
-  /** Limits the wait for a slot, in milliseconds. */
+  /** The longest wait for a slot, in milliseconds. */
   readonly waitMs: number;
 }
 
-/** Represents one wait for a slot. */
+/** One wait for a slot. */
 interface Waiter {
   readonly owner: string | undefined;
   readonly admit: () => void;
   isAdmitted: boolean;
 }
 
-/** Limits the waits at a time. */
+/** The most waits at a time. */
 const MAX_WAITING = 1000;
 
 /**
@@ -53,7 +53,7 @@ export class SlotQueue {
   readonly #options: SlotQueueOptions;
   readonly #slots: Slots;
   readonly #places: Slots;
-  /** Holds the waits, the longest first. */
+  /** The waits, the longest first. */
   readonly #waiting = new Set<Waiter>();
 
   /** Creates a queue whose slots are all free. */
@@ -64,12 +64,12 @@ export class SlotQueue {
     this.#places = new Slots(Math.min(most, MAX_WAITING), mostEach);
   }
 
-  /** Counts the slots in use. */
+  /** The number of slots in use. */
   get taken(): number {
     return this.#slots.taken;
   }
 
-  /** Tells whether all slots are in use. */
+  /** Whether all slots are in use. */
   get isFull(): boolean {
     return this.#slots.full;
   }

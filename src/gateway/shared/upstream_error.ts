@@ -50,9 +50,9 @@ export interface UpstreamErrorInit {
   readonly detail?: string;
   /** Replaces the kind's own advice by one for the upstream at hand. */
   readonly advice?: string;
-  /** Holds the HTTP status, if the upstream answered with one. */
+  /** The HTTP status, if the upstream answered with one. */
   readonly status?: number;
-  /** Holds the system's error code, such as `ECONNREFUSED`. */
+  /** The system's error code, such as `ECONNREFUSED`. */
   readonly code?: string;
   /** Whether the request can't have reached the upstream, so that it may be sent again. */
   readonly unsent?: boolean;
@@ -71,13 +71,13 @@ export interface UpstreamErrorInit {
  * ```
  */
 export class UpstreamError extends Error {
-  /** Names the kind of failure. */
+  /** The kind of failure. */
   readonly kind: UpstreamFailure;
-  /** Holds the HTTP status, if the upstream answered with one. */
+  /** The HTTP status, if the upstream answered with one. */
   readonly status: number | undefined;
-  /** Holds the system's error code, if there is one. */
+  /** The system's error code, if there is one. */
   readonly code: string | undefined;
-  /** Holds the detail in the message, if there is one. */
+  /** The detail in the message, if there is one. */
   readonly detail: string | undefined;
   /** Whether the request can't have reached the upstream, so that it may be sent again. */
   readonly unsent: boolean;

@@ -14,16 +14,16 @@ import { startProblem } from "./start_problem.ts";
 import { abortable, deadline } from "../shared/deadline.ts";
 import { UpstreamError } from "../shared/upstream_error.ts";
 
-/** Describes a program and the bounds of its process. */
+/** A program and the bounds of its process. */
 export interface ChildSettings {
   readonly command: string;
   readonly args: readonly string[];
   /** Holds variables in addition to the inherited ones. */
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string | undefined;
-  /** Limits the bytes that wait to be read by the program. */
+  /** The most bytes that wait to be read by the program. */
   readonly maxQueueBytes: number;
-  /** Limits the wait for its exit, before and after SIGTERM, in milliseconds. */
+  /** The longest wait for its exit, before and after SIGTERM, in milliseconds. */
   readonly closeMs: number;
 }
 
@@ -42,20 +42,20 @@ export interface ChildInit extends ChildSettings {
 /** The most bytes that are written whole or not at all (POSIX, `PIPE_BUF`). */
 const MAX_ATOMIC = 4096;
 
-/** Limits the wait for the output of a process after its exit, in milliseconds. */
+/** The longest wait for the output of a process after its exit, in milliseconds. */
 const DRAIN_MS = 1000;
 
 /** Takes the error of a line that a program can't have read. */
 type Unsent = (error: UpstreamError) => void;
 
-/** Represents a running child process. */
+/** A running child process. */
 export class Child {
   readonly #init: ChildInit;
   readonly #process: ChildProcessWithoutNullStreams;
   readonly #exited = Promise.withResolvers<void>();
   readonly #encoder = new TextEncoder();
   readonly #endOfTurn = new EndOfTurn();
-  /** Holds the lines to write together at the end of the turn; `undefined` if none was written yet. */
+  /** The lines to write together at the end of the turn; `undefined` if none was written yet. */
   #batch: string | undefined;
   /** What to call if the batch can't be written. */
   readonly #batchUnsent: Unsent[] = [];
@@ -109,7 +109,7 @@ export class Child {
     }
   }
 
-  /** Holds the process id, which is also the id of its process group. */
+  /** The process id, which is also the id of its process group. */
   get pid(): number {
     return this.#process.pid ?? 0;
   }

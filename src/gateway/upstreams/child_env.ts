@@ -5,7 +5,7 @@
  */
 import process from "node:process";
 
-/** Lists the variables that are inherited: those that programs need, and none that holds a secret. */
+/** The variables that are inherited: those that programs need, and none that holds a secret. */
 const INHERITED = [
   "HOME",
   "LANG",

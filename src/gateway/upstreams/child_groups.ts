@@ -14,10 +14,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import process from "node:process";
 
-/** Tells whether the system has process groups. */
+/** Whether the system has process groups. */
 export const HAS_GROUPS: boolean = process.platform !== "win32";
 
-/** Holds the reaper's program. It reads groups as lines of a sign and a number. */
+/** The reaper's program. It reads groups as lines of a sign and a number. */
 const REAPER = `trap "" HUP INT TERM
 groups=" "
 while read -r sign group; do
@@ -69,7 +69,7 @@ class ChildGroups {
   };
 }
 
-/** Holds the groups of this process: one listener of its `exit` serves them all. */
+/** The groups of this process: one listener of its `exit` serves them all. */
 export const childGroups: ChildGroups = new ChildGroups();
 
 /** Sends a signal to a whole group. Ignores a group that no longer exists. */

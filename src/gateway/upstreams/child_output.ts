@@ -6,9 +6,9 @@
 import type { OpenInit } from "../types.ts";
 import { Lines } from "../../internal/lines.ts";
 
-/** Limits the bytes of a line that are reported. */
+/** The most bytes of a line that are reported. */
 const MAX_BYTES = 4096;
-/** Limits the lines that are reported in each interval; the others are counted. */
+/** The most lines that are reported in each interval; the others are counted. */
 const MAX_LINES = 100;
 const INTERVAL_MS = 1000;
 

@@ -12,10 +12,10 @@ import { HOPS_HEADER } from "../shared/hops.ts";
  */
 export type ForwardHeaders = readonly string[] | Readonly<Record<string, string>>;
 
-/** Limits the characters of a value. */
+/** The most characters of a value. */
 const MAX_CHARACTERS = 4096;
 
-/** Lists headers of one connection, message or session, and headers that identify the client. */
+/** Headers of one connection, message or session, and headers that identify the client. */
 const NEVER_FORWARDED: ReadonlySet<string> = new Set([
   // Hop by hop (RFC 9110 §7.6.1)
   "connection",
@@ -63,7 +63,7 @@ const NEVER_FORWARDED: ReadonlySet<string> = new Set([
   HOPS_HEADER,
 ]);
 
-/** Lists prefixes of more such headers. */
+/** Prefixes of more such headers. */
 const NEVER_FORWARDED_PREFIXES = [
   "x-forwarded-",
   "x-original-",

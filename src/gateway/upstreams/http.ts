@@ -55,7 +55,7 @@ export interface HttpOptions extends UpstreamSessionOptions {
   readonly fetch?: Fetch;
 }
 
-/** Holds {@linkcode HttpOptions}, checked. */
+/** {@linkcode HttpOptions}, checked. */
 interface HttpSettings extends SessionSettings, HttpTarget {
   readonly identity: string;
 }
@@ -109,7 +109,7 @@ async function open(
   return new MirroringSession(session, params, init);
 }
 
-/** Lists the headers that the transport sets itself. */
+/** The headers that the transport sets itself. */
 const RESERVED: ReadonlySet<string> = new Set([
   "accept",
   "connection",

@@ -12,19 +12,19 @@ import type { Principal } from "../../protocol/exchange.ts";
 import { UpstreamError } from "../shared/upstream_error.ts";
 import { discard } from "./http_body.ts";
 
-/** Describes the request that a token is for. */
+/** The request that a token is for. */
 export interface TokenContext {
   /** Identifies the sender of the client's request, with the rights that it has now. */
   readonly principal: Principal;
-  /** Holds the client's HTTP request that causes the request to the upstream. */
+  /** The client's HTTP request that causes the request to the upstream. */
   readonly request: Request;
 }
 
-/** Describes a rejected token to the official client's `AuthProvider`. */
+/** A rejected token to the official client's `AuthProvider`. */
 export interface RefusedToken {
-  /** Holds the response with status 401, or with 403 and a challenge that asks for more scopes. */
+  /** The response with status 401, or with 403 and a challenge that asks for more scopes. */
   readonly response: Response;
-  /** Holds the upstream's URL. */
+  /** The upstream's URL. */
   readonly serverUrl: URL;
   /** Sends requests to the authorization server. */
   readonly fetchFn: (url: string | URL, init?: RequestInit) => Promise<Response>;
@@ -46,7 +46,7 @@ export interface TokenProvider {
  * of its members. Those listed here distinguish it from other providers.
  */
 export interface OAuthProvider {
-  /** Describes the client to the authorization server. */
+  /** The description of the client to the authorization server. */
   readonly clientMetadata: object;
   /** Returns the current tokens, if there are any. */
   tokens(): unknown;
@@ -61,13 +61,13 @@ export type HttpAuth =
 
 /** Adds credentials to the requests of one session. */
 export interface Authorizer {
-  /** Holds the headers that are the same for every request. */
+  /** The headers that are the same for every request. */
   readonly headers: Readonly<Record<string, string>>;
   /** Sends a request with its credentials, and once more with others if these were rejected. */
   readonly send: (url: string, init: AuthorizedInit, context: TokenContext) => Promise<Response>;
 }
 
-/** Describes a request whose headers are a plain object. */
+/** A request whose headers are a plain object. */
 export type AuthorizedInit = RequestInit & { readonly headers: Readonly<Record<string, string>> };
 
 const TOKEN = /^[\x21-\x7e]{1,16384}$/;

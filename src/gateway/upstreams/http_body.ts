@@ -8,11 +8,11 @@ import { isObject, messageKind, type RequestId } from "../../protocol/jsonrpc.ts
 import { parseUpstreamJson } from "../shared/parse_json.ts";
 import { UpstreamError } from "../shared/upstream_error.ts";
 
-/** Limits the bytes of a JSON body, and the characters of an event: the same as a line over stdio. */
+/** The most bytes of a JSON body, and the characters of an event: the same as a line over stdio. */
 const MAX_BYTES = 16 * 1024 * 1024;
-/** Limits the bytes of an error's body. */
+/** The most bytes of an error's body. */
 const MAX_ERROR_BYTES = 64 * 1024;
-/** Limits the time to read the rest of a discarded body, in milliseconds. */
+/** The longest time to read the rest of a discarded body, in milliseconds. */
 const DISCARD_MS = 1000;
 
 /** Tells whether a response is a stream of events. */

@@ -22,7 +22,7 @@ import { type Authorizer, createAuthorizer, type HttpAuth } from "./http_auth.ts
 import { discard, readErrorJson } from "./http_body.ts";
 import type { HeaderFields } from "./mirrored_headers.ts";
 
-/** Describes where requests go, and how. */
+/** Where requests go, and how. */
 export interface HttpTarget {
   readonly url: string;
   readonly origin: string;
@@ -33,23 +33,23 @@ export interface HttpTarget {
   readonly fetch: Fetch;
 }
 
-/** Holds the headers of every POST. */
+/** The headers of every POST. */
 const POST = {
   "accept": "application/json, text/event-stream",
   "content-type": "application/json",
 };
 const GET = { "accept": "text/event-stream" };
 
-/** Lists the redirects that keep the method and body (RFC 9110 §15.4). */
+/** The redirects that keep the method and body (RFC 9110 §15.4). */
 const REDIRECTS: ReadonlySet<number> = new Set([307, 308]);
 const MAX_REDIRECTS = 3;
-/** Limits the characters of a session's id. */
+/** The most characters of a session's id. */
 const MAX_SESSION_ID = 4096;
 
-/** Describes one HTTP request. */
+/** One HTTP request. */
 export interface HttpRequestInit {
   readonly method: "POST" | "GET" | "DELETE";
-  /** Holds the client's request that causes this one, and its sender. */
+  /** The client's request that causes this one, and its sender. */
   readonly caller: Caller;
   readonly signal: AbortSignal;
   /** Adds headers to this request only. */
@@ -61,7 +61,7 @@ export interface HttpRequestInit {
 export class HttpRequests {
   readonly #target: HttpTarget;
   readonly #authorizer: Authorizer;
-  /** Holds the headers that all requests of a method share. */
+  /** The headers that all requests of a method share. */
   #shared: Readonly<Record<HttpRequestInit["method"], HeaderFields>>;
   #url: string;
   #sessionId: string | undefined;
@@ -74,17 +74,17 @@ export class HttpRequests {
     this.#shared = this.#sharedHeaders();
   }
 
-  /** Tells whether the upstream has a session that must be ended. */
+  /** Whether the upstream has a session that must be ended. */
   get hasSession(): boolean {
     return this.#sessionId !== undefined && !this.isModern;
   }
 
-  /** Holds the upstream's origin, which may be shown in errors. */
+  /** The upstream's origin, which may be shown in errors. */
   get origin(): string {
     return this.#target.origin;
   }
 
-  /** Tells whether the negotiated version is of the 2026 era. */
+  /** Whether the negotiated version is of the 2026 era. */
   get isModern(): boolean {
     return this.#version !== undefined && isModern(this.#version);
   }

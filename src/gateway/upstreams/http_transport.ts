@@ -21,15 +21,15 @@ import { discard, isAnswer, isStream, readEvents, readJson } from "./http_body.t
 import { HttpRequests, type HttpTarget } from "./http_requests.ts";
 import { type HeaderFields, type HeaderParams, mirroredHeaders } from "./mirrored_headers.ts";
 
-/** Limits how long a stream is read after its answer, to reuse its connection, in milliseconds. */
+/** The longest time a stream is read after its answer, to reuse its connection, in milliseconds. */
 const LINGER_MS = 1000;
-/** Limits the wait for the upstream's own stream, in milliseconds. */
+/** The longest wait for the upstream's own stream, in milliseconds. */
 const SERVER_STREAM_MS = 1000;
-/** Limits the wait for the end of a session, in milliseconds. */
+/** The longest wait for the end of a session, in milliseconds. */
 const DELETE_MS = 2000;
-/** Limits the wait for the response to a notification or an answer, in milliseconds. */
+/** The longest wait for the response to a notification or an answer, in milliseconds. */
 const NOTIFY_MS = 10_000;
-/** Limits the notifications and answers that are sent at a time, and those that wait. */
+/** The most notifications and answers that are sent at a time, and those that wait. */
 const MAX_SENDS = 8;
 const MAX_WAITING_SENDS = 256;
 /**
@@ -38,21 +38,21 @@ const MAX_WAITING_SENDS = 256;
  */
 const FIRST_RESUME_MS = 1000;
 const MAX_RESUME_MS = 30_000;
-/** Limits the wait for the response when resuming, in milliseconds. */
+/** The longest wait for the response when resuming, in milliseconds. */
 const RESUME_TIMEOUT_MS = 10_000;
-/** Limits the resumptions in a row without a message. */
+/** The most resumptions in a row without a message. */
 const MAX_RESUMES = 6;
 
 /** Remembers how far a stream was read, over all of its connections. */
 class StreamPosition {
   lastEventId: string | undefined;
-  /** Holds the delay before resuming that the upstream asked for, in milliseconds. */
+  /** The delay before resuming that the upstream asked for, in milliseconds. */
   retryMs: number | undefined;
-  /** Counts the resumptions since the last message, or since a connection opened. */
+  /** The number of resumptions since the last message, or since a connection opened. */
   resumes = 0;
-  /** Counts the connections in a row that were short and without a message. */
+  /** The number of connections in a row that were short and without a message. */
   empty = 0;
-  /** Holds when the connection opened, in milliseconds since the epoch. */
+  /** When the connection opened, in milliseconds since the epoch. */
   openedAt = 0;
   /** Stops reading a while after the answer; set once the answer has arrived. */
   lingering: Delay | undefined;
@@ -63,13 +63,13 @@ export class HttpTransport implements Transport {
   onmessage: Transport["onmessage"];
   onclose: Transport["onclose"];
   onlost: Transport["onlost"];
-  /** Holds the latest caller, on whose behalf everything is sent that belongs to no other. */
+  /** The latest caller, on whose behalf everything is sent that belongs to no other. */
   #caller: Caller;
   readonly #init: Pick<OpenInit, "name" | "report">;
   readonly #clock: Clock;
   readonly #requests: HttpRequests;
   readonly #params: HeaderParams;
-  /** Holds what aborts each request that waits for its answer. */
+  /** What aborts each request that waits for its answer. */
   readonly #pending = new Map<RequestId, AbortController>();
   readonly #closing = new AbortController();
   readonly #lingers: DelayLine;

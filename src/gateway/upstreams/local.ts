@@ -33,7 +33,7 @@ import type {
 } from "../types.ts";
 import { View } from "../view/view.ts";
 
-/** Names the version spoken within the process by default: in its era a server can ask during a call. */
+/** The version spoken within the process by default: in its era a server can ask during a call. */
 const VERSION: ProtocolVersion = "2025-11-25";
 const PAGE_SIZE = 1000;
 const MAX_SUBSCRIPTIONS = 1000;
@@ -70,7 +70,7 @@ export function local(server: Dispatcher): Upstream {
   };
 }
 
-/** Represents a session with a server in the process. */
+/** A session with a server in the process. */
 class LocalSession implements UpstreamSession {
   readonly #server: Dispatcher;
   readonly #init: OpenInit;

@@ -17,7 +17,7 @@ import type { Caller, OpenInit, UpstreamCall, UpstreamSession } from "../types.t
 /** Maps names of headers, in lower case, to their values. */
 export type HeaderFields = Readonly<Record<string, string>>;
 
-/** Names the parameter that `Mcp-Name` repeats (Standard Request Headers; Tasks, Routing Headers). */
+/** The name of the parameter that `Mcp-Name` repeats (Standard Request Headers; Tasks, Routing Headers). */
 const NAMED: Readonly<Record<string, string>> = {
   "tools/call": "name",
   "prompts/get": "name",
@@ -65,7 +65,7 @@ export function encodeHeader(text: string): string {
   return `=?base64?${btoa(binary)}?=`;
 }
 
-/** Limits the tools that are remembered. */
+/** The most tools that are remembered. */
 const MAX_TOOLS = 10_000;
 
 /** Remembers which arguments of its tools an upstream wants in headers. */
@@ -103,7 +103,7 @@ export class HeaderParams {
   }
 }
 
-/** Limits the pages of tools that are read to find marked arguments. */
+/** The most pages of tools that are read to find marked arguments. */
 const MAX_PAGES = 20;
 
 /** Wraps a session, and keeps its {@linkcode HeaderParams} current. */

@@ -48,14 +48,14 @@ export interface SdkServer {
   close?(): MaybePromise<unknown>;
 }
 
-/** Describes the session that a server is created for. */
+/** The session that a server is created for. */
 export interface SdkInit {
   /**
    * Identifies the session's owner, with the rights of the request that opens the session. What a later
    * call may do is told by its own `authInfo`.
    */
   readonly principal: Principal;
-  /** Holds the HTTP request that caused the session to open, without the client's login. */
+  /** The HTTP request that caused the session to open, without the client's login. */
   readonly request: Request;
 }
 
@@ -98,13 +98,13 @@ export function sdk(factory: (init: SdkInit) => MaybePromise<SdkServer>): Hosted
   return new SdkView(factory);
 }
 
-/** Represents a server as an upstream of a gateway, and as a dispatcher that serves it alone. */
+/** A server as an upstream of a gateway, and as a dispatcher that serves it alone. */
 export interface HostedServer extends Upstream, Dispatcher {
   /** Pins every session to the process that holds its server. */
   readonly pinned: true;
 }
 
-/** Names a server that is served alone, in events. */
+/** The name of a server that is served alone, in events. */
 const ALONE = "server";
 
 /** Serves a server alone, and opens sessions with it for a gateway. */

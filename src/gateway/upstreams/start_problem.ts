@@ -25,7 +25,7 @@ export interface StartProblem {
   readonly advice: string;
 }
 
-/** Limits the entries of `PATH` that are searched. */
+/** The most entries of `PATH` that are searched. */
 const MAX_FOLDERS = 1_000;
 
 /** The extensions of programs that Windows starts without a shell. */

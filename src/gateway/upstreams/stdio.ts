@@ -24,9 +24,9 @@ import { Lines } from "../../internal/lines.ts";
 
 /** Options for {@linkcode stdio}. */
 export interface StdioOptions extends UpstreamSessionOptions {
-  /** Names the program: a path, or a name to look up in `PATH`. It is never passed to a shell. */
+  /** The name of the program: a path, or a name to look up in `PATH`. It is never passed to a shell. */
   readonly command: string;
-  /** Lists its arguments, which are passed unchanged. */
+  /** Its arguments, which are passed unchanged. */
   readonly args?: readonly string[];
   /**
    * Adds environment variables to the few that every program gets, such as `PATH`, `HOME` and `LANG`.
@@ -50,7 +50,7 @@ export interface StdioOptions extends UpstreamSessionOptions {
   readonly closeMs?: number;
 }
 
-/** Holds {@linkcode StdioOptions}, checked. */
+/** {@linkcode StdioOptions}, checked. */
 export interface StdioSettings extends SessionSettings, ChildSettings {
   readonly identity: string;
 }
@@ -125,7 +125,7 @@ function isText(value: unknown): value is string {
   return typeof value === "string" && !value.includes("\0");
 }
 
-/** Limits the bytes of a message. */
+/** The most bytes of a message. */
 const MAX_BYTES = 16 * 1024 * 1024;
 
 /** Carries the messages of one session over the standard streams of its process. */

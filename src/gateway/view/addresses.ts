@@ -7,10 +7,10 @@
 import type { UpstreamSessions } from "../session/upstream_sessions.ts";
 import { split } from "./names.ts";
 
-/** Represents an upstream's resource, or its template. */
+/** An upstream's resource, or its template. */
 export interface UpstreamAddress {
   readonly upstream: string;
-  /** Holds the address that the upstream knows. */
+  /** The address that the upstream knows. */
   readonly uri: string;
 }
 
@@ -19,7 +19,7 @@ const SCHEME = /^[A-Za-z][A-Za-z0-9+.-]*:(?:\/\/)?/;
 
 const UPSTREAM = /^[A-Za-z0-9_.-]{1,64}$/;
 
-/** Limits the addresses of one result that all templates are compared with; more get the upstream's name. */
+/** The most addresses of one result that all templates are compared with; more get the upstream's name. */
 const MAX_LOOKUPS = 1000;
 
 /** Matches the pages of MCP Apps (MCP Apps, UI Resource Format). */

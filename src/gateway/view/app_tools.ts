@@ -12,7 +12,7 @@ import type { UpstreamSessions } from "../session/upstream_sessions.ts";
 import type { Addresses } from "./addresses.ts";
 import { listsInTime } from "./merged_lists.ts";
 
-/** Says who looks for a tool, and where. */
+/** Who looks for a tool, and where. */
 export interface AppToolInit {
   readonly exchange: Exchange;
   readonly sessions: UpstreamSessions;

@@ -8,14 +8,14 @@ import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
 import type { ServerCapabilities } from "../../protocol/shapes.ts";
 import { commonExtensions } from "../shared/extensions.ts";
 
-/** Holds what one upstream said about itself; `undefined` where it couldn't be reached. */
+/** What one upstream said about itself; `undefined` where it couldn't be reached. */
 export interface UpstreamSummary {
   readonly name: string;
   readonly capabilities: JsonObject | undefined;
   readonly instructions: string | undefined;
 }
 
-/** Limits the characters of one upstream's instructions, and of all together. */
+/** The most characters of one upstream's instructions, and of all together. */
 const MAX_INSTRUCTIONS = 4096;
 const MAX_TOTAL_INSTRUCTIONS = 32 * 1024;
 

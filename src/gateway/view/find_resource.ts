@@ -12,14 +12,14 @@ import type { UpstreamSessions } from "../session/upstream_sessions.ts";
 import { type Addresses, isAppAddress, isWebAddress, type UpstreamAddress } from "./addresses.ts";
 import { isPermittedUri, listsInTime, upstreamOfUri, type UriUse } from "./merged_lists.ts";
 
-/** Represents a resource that a request is about. */
+/** A resource that a request is about. */
 export interface FoundResource {
   readonly session: ManagedSession;
-  /** Holds the address that the upstream knows. */
+  /** The address that the upstream knows. */
   readonly uri: string;
 }
 
-/** Says who looks for a resource, and where. */
+/** Who looks for a resource, and where. */
 export interface FindInit {
   readonly exchange: Exchange;
   readonly sessions: UpstreamSessions;

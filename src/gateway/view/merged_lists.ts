@@ -71,22 +71,22 @@ function holders(lists: Lists["lists"], kind: ListKind): (uri: string) => string
   return (uri) => known.get(keyOf(uri));
 }
 
-/** Holds one list of each upstream that gave it. */
+/** One list of each upstream that gave it. */
 export interface Lists {
   readonly lists: { readonly name: string; readonly entries: UpstreamList }[];
-  /** Names the upstreams whose list isn't there. */
+  /** The names of the upstreams whose list isn't there. */
   readonly missing: readonly string[];
-  /** Tells whether more of them may come later. */
+  /** Whether more of them may come later. */
   readonly isPartial: boolean;
 }
 
 /** Options for {@linkcode listsInTime}. */
 interface ListsOptions {
-  /** Names the upstreams; by default all whose list the client sees. */
+  /** The names of the upstreams; by default all whose list the client sees. */
   readonly names?: readonly string[];
-  /** Tells whether to wait for those that may come later. */
+  /** Whether to wait for those that may come later. */
   readonly waits?: boolean;
-  /** Tells whether there may be no list at all. */
+  /** Whether there may be no list at all. */
   readonly mayBeNone?: boolean;
 }
 
@@ -160,7 +160,7 @@ function decode(cursor: string): string {
   }
 }
 
-/** Says what a URI is wanted for. Only a reference may be a template. */
+/** What a URI is wanted for. Only a reference may be a template. */
 export type UriUse = "read" | "subscribe" | "reference";
 
 /**
@@ -207,7 +207,7 @@ function notListed(): McpError {
   return new McpError(ErrorCode.ResourceNotFound, "Give the URI of a resource that is listed");
 }
 
-/** Represents a URI that is looked for, by whom, and what for. */
+/** A URI that is looked for, by whom, and what for. */
 interface WantedUri {
   readonly uri: string;
   readonly context: ListContext;

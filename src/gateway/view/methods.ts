@@ -33,9 +33,9 @@ import {
 } from "./references.ts";
 import { answerSearchTool, isSearchTool, searchTools, type ToolSearch } from "./tool_search.ts";
 
-/** Represents a client's request to a view. */
+/** A client's request to a view. */
 export interface ViewRequest extends ClientRequest {
-  /** Holds the client's upstream sessions. */
+  /** The client's upstream sessions. */
   readonly sessions: UpstreamSessions;
   /** Splits a tool's or prompt's name in the view into its upstream and its name there. */
   readonly locate: (
@@ -378,14 +378,14 @@ async function setLevel({ exchange, sessions }: ViewRequest): Promise<JsonObject
   return {};
 }
 
-/** Represents a tool or prompt that a name refers to. */
+/** A tool or prompt that a name refers to. */
 interface Target {
   readonly session: ManagedSession;
-  /** Holds its name at the upstream; `undefined` if the name in the view stands for none. */
+  /** Its name at the upstream; `undefined` if the name in the view stands for none. */
   readonly name: string;
-  /** Holds the rules for its list, if there are any. */
+  /** The rules for its list, if there are any. */
   readonly rules: EntryRules | undefined;
-  /** Tells whether the policy withholds it, whether the upstream has it or not. */
+  /** Whether the policy withholds it, whether the upstream has it or not. */
   readonly isWithheld: boolean;
 }
 
@@ -436,7 +436,7 @@ async function isUsable(
   return listed && !isWithheld;
 }
 
-/** Represents a call that may go to its upstream, or the result that it has instead. */
+/** A call that may go to its upstream, or the result that it has instead. */
 type PassedCall =
   | { readonly request: ViewRequest; readonly params: JsonObject }
   | { readonly result: JsonObject };
@@ -543,7 +543,7 @@ function hidesResources({ exchange: { mayUse, principal }, settings, sessions }:
   });
 }
 
-/** Lists the errors with which servers answer to an unknown resource. */
+/** The errors with which servers answer to an unknown resource. */
 const UNKNOWN_RESOURCE: ReadonlySet<number> = new Set([
   ErrorCode.ResourceNotFound,
   ErrorCode.InvalidParams,

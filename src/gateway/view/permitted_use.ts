@@ -69,7 +69,7 @@ export function permittedArguments(
   return { ...params, arguments: { ...given, ...fixed } };
 }
 
-/** Says what became of the question whether a tool may run: what the client gets if it may not. */
+/** What became of the question whether a tool may run: what the client gets if it may not. */
 export type Approval = { readonly approved: true } | { readonly result: JsonObject };
 
 /** Asks the user whether a tool may run. Every failure to get a yes is a no. */

@@ -5,9 +5,9 @@
  */
 import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
 
-/** Limits the characters of one tool that are indexed, and of a query. */
+/** The most characters of one tool that are indexed, and of a query. */
 const MAX_TEXT = 8192;
-/** Limits the words of a query. */
+/** The most words of a query. */
 const MAX_QUERY_WORDS = 32;
 /** Limits how deeply the properties of an input schema are read. */
 const MAX_DEPTH = 4;
@@ -23,16 +23,16 @@ const MIN_START = 3;
 const K1 = 1.2;
 const B = 0.75;
 
-/** Holds the words of one tool. */
+/** The words of one tool. */
 interface Words {
   /** Maps words to how often they occur, weighted. */
   readonly counts: ReadonlyMap<string, number>;
-  /** Holds the words of its name. */
+  /** The words of its name. */
   readonly name: readonly string[];
   readonly length: number;
 }
 
-/** Holds the words of tools for as long as their entries are listed. */
+/** The words of tools for as long as their entries are listed. */
 const INDEX = new WeakMap<JsonObject, Words>();
 
 /**

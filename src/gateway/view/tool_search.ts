@@ -14,35 +14,35 @@ import { LISTS } from "../shared/list_kinds.ts";
 import { listsInTime } from "./merged_lists.ts";
 import { rankTools } from "./ranking.ts";
 
-/** Names the tool that finds others, and the one that calls them. */
+/** The name of the tool that finds others, and the one that calls them. */
 const SEARCH = "search_tools";
 const CALL = "call_tool";
 
-/** Limits the tools that one search reads. The servers that have more are named. */
+/** The most tools that one search reads. The servers that have more are named. */
 const MAX_TOOLS = 10_000;
-/** Limits the tools in one result, with their schemas and without. */
+/** The most tools in one result, with their schemas and without. */
 const MAX_FOUND = 50;
 const MAX_NAMES = 200;
-/** Sets how many tools are returned if the arguments don't say it. */
+/** How many tools are returned if the arguments don't say it. */
 const USUAL_FOUND = 5;
-/** Limits the characters of one result, unless its first tool alone has more. */
+/** The most characters of one result, unless its first tool alone has more. */
 const MAX_RESULT = 65_536;
-/** Limits the characters of a description where tools are only named, and of the names of servers. */
+/** The most characters of a description where tools are only named, and of the names of servers. */
 const MAX_LINE = 100;
 const MAX_SERVERS = 2000;
 
 /** Names what of a tool's definition a model needs. */
 const SHOWN = ["name", "title", "description", "inputSchema", "annotations"] as const;
 
-/** Describes what a view offers in place of its tools. */
+/** What a view offers in place of its tools. */
 export interface ToolSearch {
-  /** Tells whether all tools are found in place of being listed, and not only those of lazy upstreams. */
+  /** Whether all tools are found in place of being listed, and not only those of lazy upstreams. */
   readonly replacesAll: boolean;
-  /** Tells whether the view serves a single upstream. */
+  /** Whether the view serves a single upstream. */
   readonly isOnly: boolean;
 }
 
-/** Represents a request to the tools that find and call others. */
+/** A request to the tools that find and call others. */
 export interface ToolSearchRequest {
   readonly exchange: Exchange;
   readonly sessions: UpstreamSessions;
@@ -142,10 +142,10 @@ async function search(request: ToolSearchRequest, args: JsonObject): Promise<Jso
   return { content: [{ type: "text", text: JSON.stringify(result) }] };
 }
 
-/** Holds the tools that a search may find. */
+/** The tools that a search may find. */
 interface Searchable {
   readonly tools: readonly JsonObject[];
-  /** Names the servers whose tools a search finds only if it names them. */
+  /** The names of the servers whose tools a search finds only if it names them. */
   readonly notSearched: readonly string[];
 }
 

@@ -69,11 +69,11 @@ const URI_USES: Readonly<Record<string, UriUse>> = {
 /** Options for {@linkcode View}. */
 export interface ViewInit {
   readonly settings: GatewaySettings;
-  /** Holds all upstreams of the gateway, as they are at any time. */
+  /** All upstreams of the gateway, as they are at any time. */
   readonly upstreams: ReadonlyMap<string, RegisteredUpstream>;
-  /** Names the only upstream to serve; all of them by default. */
+  /** The name of the only upstream to serve; all of them by default. */
   readonly only?: string;
-  /** Tells whether tools are found with one of the view's own in place of being listed. */
+  /** Whether tools are found with one of the view's own in place of being listed. */
   readonly toolSearch?: boolean;
   /** Limits what is started, together with other views; a new one by default. */
   readonly capacity?: Capacity;
@@ -85,7 +85,7 @@ export interface ViewInit {
 export class View implements Dispatcher, SessionsHost {
   readonly pinned = true;
   readonly resourceUpdates = false;
-  /** Describes the gateway. An upstream that is served alone says itself who it is. */
+  /** The description of the gateway. An upstream that is served alone says itself who it is. */
   readonly serverInfo: Implementation | undefined;
   readonly isAlone: boolean;
   readonly settings: GatewaySettings;
@@ -107,7 +107,7 @@ export class View implements Dispatcher, SessionsHost {
   readonly #seen = new Map<string, JsonObject>();
   /** Tells in which era an upstream that is served alone was spoken to last. */
   #isModernUpstream: boolean | undefined;
-  /** Holds what `close` waits for. */
+  /** What `close` waits for. */
   readonly #pendingCloses = new Set<Promise<unknown>>();
   #isClosed = false;
 
@@ -137,7 +137,7 @@ export class View implements Dispatcher, SessionsHost {
     return new Map(registered === undefined ? [] : [[this.#only, registered]]);
   }
 
-  /** Lists what is advertised to a client that asks now. */
+  /** What is advertised to a client that asks now. */
   get listChanged(): readonly string[] {
     const upstreams = [...this.upstreams.keys()].map((name) => {
       return { name, capabilities: this.#seen.get(name), instructions: undefined };
@@ -151,12 +151,12 @@ export class View implements Dispatcher, SessionsHost {
     return this.#sessions.get(sessionId)?.advertised;
   }
 
-  /** Counts the held calls. */
+  /** The number of held calls. */
   get heldCalls(): number {
     return this.#heldCalls.size;
   }
 
-  /** Tells whether an endpoint serves the view. */
+  /** Whether an endpoint serves the view. */
   get isServed(): boolean {
     return this.#hosts.size > 0;
   }
@@ -346,7 +346,7 @@ export class View implements Dispatcher, SessionsHost {
     return isOffered ? search : undefined;
   }
 
-  /** Says which tools are found in place of being listed. */
+  /** Which tools are found in place of being listed. */
   get #search(): ToolSearch | undefined {
     const isOnly = this.#only !== undefined;
     if (this.#isSearched) return { replacesAll: true, isOnly };

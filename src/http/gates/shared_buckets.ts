@@ -51,7 +51,9 @@ class Bucket {
   asking = false;
   /** When the store has a token again, in milliseconds since the epoch. */
   tokenAt = 0;
-  /** Until when the store isn't asked for a token, or for tokens to spare, in milliseconds since the epoch. */
+  /**
+   * Until when the store isn't asked for a token, or for tokens to spare, in milliseconds since the epoch.
+   */
   emptyUntil = 0;
   scarceUntil = 0;
   waiters: Waiter[] = [];
@@ -218,7 +220,7 @@ export class SharedBuckets {
       // Tokens that can't be returned are lost: the bucket fills again.
       if (isPromise(returned)) returned.catch(() => {});
     } catch {
-      // As above
+      // Tokens that can't be returned are lost: the bucket fills again
     }
   }
 }

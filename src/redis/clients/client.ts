@@ -20,11 +20,11 @@ import {
 } from "./connection.ts";
 import { nodeRedisSentinel, type NodeRedisSentinelClient } from "./sentinel_client.ts";
 
-/** Represents a client of the package `redis` (node-redis), as far as it is used here. */
+/** A client of the package `redis` (node-redis), as far as it is used here. */
 export interface NodeRedisClient {
   /** Adds a listener for an event of the client. */
   on(event: string, listener: (...args: unknown[]) => void): unknown;
-  /** Says whether the client is connected, so that commands are sent at once. */
+  /** Whether the client is connected, so that commands are sent at once. */
   readonly isReady: boolean;
   /** Sends a command. */
   sendCommand(args: readonly string[]): Promise<unknown>;
@@ -32,13 +32,13 @@ export interface NodeRedisClient {
   duplicate(): NodeRedisSubscriber;
 }
 
-/** Represents a client of the package `ioredis`, as far as it is used here. */
+/** A client of the package `ioredis`, as far as it is used here. */
 export interface IoRedisClient {
   /** Adds a listener for an event of the client. */
   on(event: string, listener: (...args: unknown[]) => void): unknown;
-  /** Gives the state of the connection; `"ready"` when commands are sent at once. */
+  /** The state of the connection; `"ready"` when commands are sent at once. */
   readonly status: string;
-  /** Holds the client's options. `keyPrefix` must not be set. */
+  /** The client's options. `keyPrefix` must not be set. */
   readonly options: { readonly keyPrefix?: string | undefined };
   /** Connects. */
   connect(): Promise<unknown>;

@@ -17,14 +17,14 @@ import {
   type SubscriberConnection,
 } from "./connection.ts";
 
-/** Gives the delay before the next server is tried, in milliseconds. */
+/** The delay before the next server is tried, in milliseconds. */
 const RETRY_MS = 250;
 
-/** Represents a client of the package `redis` that `createCluster` has made. */
+/** A client of the package `redis` that `createCluster` has made. */
 export interface NodeRedisClusterClient {
   /** Adds a listener for an event of the client. */
   on(event: string, listener: (...args: unknown[]) => void): unknown;
-  /** Says whether the client is connected, so that commands are sent at once. */
+  /** Whether the client is connected, so that commands are sent at once. */
   readonly isReady: boolean;
   /** Sends a command to the server of a key. */
   sendCommand(
@@ -33,11 +33,11 @@ export interface NodeRedisClusterClient {
     args: string[],
     options?: { readonly abortSignal?: AbortSignal },
   ): Promise<unknown>;
-  /** Lists the servers that have slots. */
+  /** The servers that have slots. */
   readonly masters: readonly {
     /** The client of one server, once it was needed. */
     readonly client?: {
-      /** Says whether the client is connected. */
+      /** Whether the client is connected. */
       readonly isReady: boolean;
       /** Creates a client with the same settings, for subscriptions. */
       duplicate(): NodeRedisSubscriber;
@@ -45,13 +45,13 @@ export interface NodeRedisClusterClient {
   }[];
 }
 
-/** Represents a `Cluster` of the package `ioredis`, as far as it is used here. */
+/** A `Cluster` of the package `ioredis`, as far as it is used here. */
 export interface IoRedisClusterClient {
   /** Adds a listener for an event of the client. */
   on(event: string, listener: (...args: unknown[]) => void): unknown;
-  /** Gives the state of the connection; `"ready"` when commands are sent at once. */
+  /** The state of the connection; `"ready"` when commands are sent at once. */
   readonly status: string;
-  /** Holds the client's options. `keyPrefix` must not be set. */
+  /** The client's options. `keyPrefix` must not be set. */
   readonly options: {
     readonly keyPrefix?: string | undefined;
     readonly redisOptions?: { readonly keyPrefix?: string | undefined } | undefined;
@@ -62,7 +62,7 @@ export interface IoRedisClusterClient {
   call(command: string, args: string[]): Promise<unknown>;
   /** Lists the clients of the servers with a role. */
   nodes(role: "master"): readonly {
-    /** Gives the state of the connection. */
+    /** The state of the connection. */
     readonly status: string;
     /** Creates a client with the same settings, for subscriptions. */
     duplicate(): IoRedisSubscriber;

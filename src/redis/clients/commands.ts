@@ -8,7 +8,7 @@ import { type Delay, DelayLine } from "../../internal/delay_line.ts";
 import type { RedisConnection } from "./connection.ts";
 import type { Script } from "../scripts/script.ts";
 
-/** Limits the commands in flight, including those whose callers have given up. */
+/** The most commands in flight, including those whose callers have given up. */
 const MOST_IN_FLIGHT = 20_000;
 
 interface Call {
@@ -97,7 +97,7 @@ export class Commands {
     }
   }
 
-  /** Tells whether the client sends commands to several servers. */
+  /** Whether the client sends commands to several servers. */
   get cluster(): boolean {
     return this.#connection.cluster === true;
   }

@@ -6,7 +6,7 @@
 
 /** Sends commands over a client. */
 export interface RedisConnection {
-  /** Says whether commands are sent at once. */
+  /** Whether commands are sent at once. */
   readonly ready: boolean;
   /**
    * Says whether the client sends commands to several servers: then only a command with a key has
@@ -42,9 +42,9 @@ export interface SubscriberConnection {
   close(): void;
 }
 
-/** Represents a duplicate of a client of the package `redis`, for subscriptions. */
+/** A duplicate of a client of the package `redis`, for subscriptions. */
 export interface NodeRedisSubscriber {
-  /** Says whether the client is connected. */
+  /** Whether the client is connected. */
   readonly isReady: boolean;
   /** Adds a listener for an event of the client. */
   on(event: string, listener: (...args: unknown[]) => void): unknown;
@@ -64,11 +64,11 @@ export interface NodeRedisSubscriber {
   destroy(): unknown;
 }
 
-/** Represents a duplicate of a client of the package `ioredis`, for subscriptions. */
+/** A duplicate of a client of the package `ioredis`, for subscriptions. */
 export interface IoRedisSubscriber {
   /** Adds a listener for an event of the client. */
   on(event: string, listener: (...args: unknown[]) => void): unknown;
-  /** Gives the state of the connection. */
+  /** The state of the connection. */
   readonly status: string;
   /** Connects. */
   connect(): Promise<unknown>;

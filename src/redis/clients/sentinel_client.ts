@@ -7,14 +7,14 @@
 import { systemClock } from "../../internal/clock.ts";
 import type { RedisConnection, SubscriberConnection } from "./connection.ts";
 
-/** Gives the delay after an error before subscriptions are repeated, in milliseconds. */
+/** The delay after an error before subscriptions are repeated, in milliseconds. */
 const REPEAT_MS = 250;
 
-/** Represents a client of the package `redis` that `createSentinel` has made. */
+/** A client of the package `redis` that `createSentinel` has made. */
 export interface NodeRedisSentinelClient {
   /** Adds a listener for an event of the client. */
   on(event: string, listener: (...args: unknown[]) => void): unknown;
-  /** Says whether the client is connected, so that commands are sent at once. */
+  /** Whether the client is connected, so that commands are sent at once. */
   readonly isReady: boolean;
   /** Takes one of the client's connections to the primary server, for a while. */
   acquire(): Promise<NodeRedisLease>;
@@ -22,7 +22,7 @@ export interface NodeRedisSentinelClient {
   duplicate(): NodeRedisSentinelSubscriber;
 }
 
-/** Represents a connection that a {@linkcode NodeRedisSentinelClient} has lent. */
+/** A connection that a {@linkcode NodeRedisSentinelClient} has lent. */
 export interface NodeRedisLease {
   /** Sends a command. */
   sendCommand(
@@ -34,9 +34,9 @@ export interface NodeRedisLease {
   release(): unknown;
 }
 
-/** Represents a duplicate of a {@linkcode NodeRedisSentinelClient}, for subscriptions. */
+/** A duplicate of a {@linkcode NodeRedisSentinelClient}, for subscriptions. */
 export interface NodeRedisSentinelSubscriber {
-  /** Says whether the client is connected. */
+  /** Whether the client is connected. */
   readonly isReady: boolean;
   /** Adds a listener for an event of the client. */
   on(event: string, listener: (...args: unknown[]) => void): unknown;

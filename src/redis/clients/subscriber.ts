@@ -17,9 +17,9 @@ export interface ChannelListener {
   onSubscribed(): void;
 }
 
-/** Limits the channels of one command. */
+/** The most channels of one command. */
 const AT_ONCE = 500;
-/** Gives the delay before a failed subscription is tried again, in milliseconds. */
+/** The delay before a failed subscription is tried again, in milliseconds. */
 const RETRY_MS = 1_000;
 
 /**
@@ -29,7 +29,7 @@ const RETRY_MS = 1_000;
 export class Subscriber {
   readonly #redis: RedisConnection;
   readonly #channels = new Map<string, Set<ChannelListener>>();
-  /** Holds the channels to subscribe to with the next command. */
+  /** The channels to subscribe to with the next command. */
   readonly #wanted = new Set<string>();
   #scheduled = false;
   #connection: SubscriberConnection | undefined;
@@ -40,7 +40,7 @@ export class Subscriber {
     this.#redis = redis;
   }
 
-  /** Tells whether there is a connection. */
+  /** Whether there is a connection. */
   get connected(): boolean {
     return this.#connection !== undefined;
   }

@@ -16,7 +16,7 @@ import { SealedEvents } from "./sealed_events.ts";
 import type { Subscriber } from "../clients/subscriber.ts";
 import { type LogOperation, WriteQueue } from "./write_queue.ts";
 
-/** Gives the time for which a dropped session is remembered, in milliseconds. */
+/** The time for which a dropped session is remembered, in milliseconds. */
 const DROPPED_MS = 3_600_000;
 
 /** Configures a {@linkcode RedisEventLog}. */
@@ -25,10 +25,10 @@ export interface EventLogInit {
   readonly subscriber: Subscriber;
   readonly keys: Keys;
   readonly sealer: Sealer;
-  /** Names this process. */
+  /** The name of this process. */
   readonly node: string;
   readonly limits: Required<EventLogLimits>;
-  /** Gives the longest life of a session, in milliseconds: nothing is kept for longer. */
+  /** The longest life of a session, in milliseconds: nothing is kept for longer. */
   readonly absoluteMs: number;
   readonly clock: Clock;
 }

@@ -6,12 +6,12 @@
 import type { Sealer } from "../seal.ts";
 import { sizedText, textOf } from "./sized_text.ts";
 
-/** Limits the messages that are remembered until they are read. */
+/** The most messages that are remembered until they are read. */
 const MOST_MESSAGES = 256;
-/** Limits the characters of these messages. */
+/** The most characters of these messages. */
 const MOST_CHARS = 1024 * 1024;
 
-/** Represents a message that this process has sealed. */
+/** A message that this process has sealed. */
 interface OwnMessage {
   readonly session: string;
   readonly stream: string;

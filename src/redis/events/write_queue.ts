@@ -12,7 +12,7 @@ import type { Commands } from "../clients/commands.ts";
  */
 export type LogOperation = "o" | "a" | "r" | "e" | "d" | "k" | "i" | "m" | "x";
 
-/** Represents one operation to write. */
+/** One operation to write. */
 interface Op {
   readonly args: readonly [LogOperation, stream: string, value: string];
   readonly resolve: (answer: number) => void;
@@ -20,7 +20,7 @@ interface Op {
   readonly delay: Delay;
 }
 
-/** Limits the operations of one batch. */
+/** The most operations of one batch. */
 const AT_ONCE = 128;
 /** Limits the waiting operations. */
 const MOST_WAITING = 4_096;

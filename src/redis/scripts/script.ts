@@ -8,11 +8,11 @@
 import { createHash } from "node:crypto";
 import { type Clock, systemClock } from "../../internal/clock.ts";
 
-/** Represents a script that Redis runs in one step. */
+/** A script that Redis runs in one step. */
 export interface Script {
-  /** Holds the Lua source. */
+  /** The Lua source. */
   readonly text: string;
-  /** Holds the SHA-1 of the source, by which Redis finds it again. */
+  /** The SHA-1 of the source, by which Redis finds it again. */
   readonly sha: string;
 }
 
@@ -32,7 +32,7 @@ export function script(...parts: readonly string[]): Script {
   return { text, sha: createHash("sha1").update(text).digest("hex") };
 }
 
-/** Gives the longest time that a key is kept, in milliseconds: a year. */
+/** The longest time that a key is kept, in milliseconds: a year. */
 export const LONGEST_MS = 366 * 24 * 60 * 60 * 1_000;
 
 /** Bounds a time or a count to {@linkcode LONGEST_MS}, as scripts can't calculate with `Infinity`. */

@@ -215,5 +215,5 @@ return 1`,
 /** Removes a session from a resource's subscribers. ARGV: name. */
 export const REMOVE_SUBSCRIBER = script(SUBSCRIBERS, "remove(ARGV[1]) return 1");
 
-/** Lists a resource's subscribers: names, each with its sealed id. */
+/** A resource's subscribers: names, each with its sealed id. */
 export const LIST_SUBSCRIBERS = script(SUBSCRIBERS, "return redis.call('HGETALL', ids)");

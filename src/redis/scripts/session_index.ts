@@ -5,7 +5,7 @@
  */
 import { script } from "./script.ts";
 
-/** Gives the time after which a node's hold on a session lapses unless renewed, in milliseconds. */
+/** The time after which a node's hold on a session lapses unless renewed, in milliseconds. */
 export const HOLD_MS = 30_000;
 
 /**
@@ -157,7 +157,10 @@ end
 return done(ARGV[2])`,
 );
 
-/** Proposes sessions that may have expired, each with its sealed id. ARGV: time, ttl of keys, idle, absolute, limit. */
+/**
+ * Proposes sessions that may have expired, each with its sealed id. ARGV: time, ttl of keys, idle, absolute,
+ * limit.
+ */
 export const DUE = script(
   INDEX,
   `
@@ -177,7 +180,7 @@ look(free, ARGV[3])
 return done(ARGV[2], unpack(list))`,
 );
 
-/** Lists all sessions, each with its sealed id. */
+/** All sessions, each with its sealed id. */
 export const IDS = script(
   INDEX,
   `

@@ -9,12 +9,12 @@ import { timeArgument } from "../scripts/script.ts";
 import type { SessionIndex, SessionStoreInit } from "./session_index.ts";
 import { MARK } from "../scripts/session.ts";
 
-/** Gives the interval between renewals of a hold, in milliseconds. */
+/** The interval between renewals of a hold, in milliseconds. */
 const RENEW_MS = 10_000;
 
 interface Hold {
   count: number;
-  /** Says whether Redis knows of the hold. */
+  /** Whether Redis knows of the hold. */
   written: boolean;
 }
 

@@ -14,11 +14,11 @@ import { bounded, type Script, timeArgument } from "../scripts/script.ts";
 import type { Sealer } from "../seal.ts";
 import { SessionNames } from "./session_names.ts";
 
-/** Gives the longest delay before notes are written together, in milliseconds. */
+/** The longest delay before notes are written together, in milliseconds. */
 const NOTE_MS = 1_000;
-/** Limits the notes that are written together. */
+/** The most notes that are written together. */
 const MOST_NOTES = 500;
-/** Gives the life of a reservation, in milliseconds: longer than the start of any session takes. */
+/** The life of a reservation, in milliseconds: longer than the start of any session takes. */
 const RESERVATION_MS = 120_000;
 /**
  * Gives the time for which a new session is not proposed for eviction, in milliseconds, as its
@@ -26,14 +26,14 @@ const RESERVATION_MS = 120_000;
  */
 const BEGIN_MS = 10_000;
 
-/** Names the new state of a session in the index. */
+/** The new state of a session in the index. */
 type IndexState = "free" | "held" | "gone";
 
 interface Note {
   readonly state: IndexState;
-  /** Holds the time of the change; empty for now. */
+  /** The time of the change; empty for now. */
   readonly at: string;
-  /** Holds the digest of a new owner's share; empty for no change. */
+  /** The digest of a new owner's share; empty for no change. */
   readonly owner: string;
 }
 
@@ -42,7 +42,7 @@ export interface SessionStoreInit {
   readonly commands: Commands;
   readonly keys: Keys;
   readonly sealer: Sealer;
-  /** Names this process. */
+  /** The name of this process. */
   readonly node: string;
   readonly caps: SessionCaps;
   readonly lifetimes: SessionLifetimes;
@@ -62,7 +62,7 @@ export function shareDigest(owner: string | undefined): string {
 export class SessionIndex {
   readonly #init: SessionStoreInit;
   readonly #ttl: string;
-  /** Names the sessions, as the index knows only their names. */
+  /** The sessions, as the index knows only their names. */
   readonly names: SessionNames;
   readonly #notes = new Map<string, Note>();
   #stop: (() => void) | undefined;

@@ -18,10 +18,10 @@ import type { Sealer } from "../seal.ts";
 const FORM = 1;
 /** Limits the remembered records. */
 const MOST_RECORDS = 8_192;
-/** Limits the characters of the remembered records, as they are stored. */
+/** The most characters of the remembered records, as they are stored. */
 const MOST_CHARS = 8 * 1024 * 1024;
 
-/** Holds the part of a record that its sealed text contains. */
+/** The part of a record that its sealed text contains. */
 type SealedRecord = Omit<SessionRecord, "initialized" | "logLevel">;
 
 /** Encodes the sealed part of a session's record as JSON. */

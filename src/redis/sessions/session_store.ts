@@ -42,9 +42,9 @@ const MARGIN_MS = 300_000;
  * Limits the attempts to reserve a place after an eviction, which another session may take first.
  */
 const MOST_ROUNDS = 64;
-/** Limits the queries of one sweep. */
+/** The most queries of one sweep. */
 const MOST_SWEEPS = 8;
-/** Limits the attempts to claim a session, which others may claim or end meanwhile. */
+/** The most attempts to claim a session, which others may claim or end meanwhile. */
 const MOST_CLAIMS = 3;
 
 /**

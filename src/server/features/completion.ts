@@ -18,10 +18,10 @@ import type { Resources } from "./resources.ts";
 import type { Completer } from "../types.ts";
 import { kindOf } from "../schemas/kind_of.ts";
 
-/** Limits the values of one answer (2025-11-25, Completion). */
+/** The most values of one answer (2025-11-25, Completion). */
 const MOST = 100;
 
-/** Holds what {@linkcode Completions} work with. */
+/** What {@linkcode Completions} work with. */
 export interface CompletionInit {
   readonly context: ContextSettings;
   readonly prompts: Prompts;

@@ -12,15 +12,15 @@ import type { ContextSettings } from "../context.ts";
 /** Answers the requests of one method with their result. */
 export type Method = (exchange: Exchange) => MaybePromise<JsonObject>;
 
-/** Represents a part of a server. */
+/** A part of a server. */
 export interface Feature {
-  /** Holds the functions that answer its methods, by method name. */
+  /** The functions that answer its methods, by method name. */
   readonly methods: Readonly<Record<string, Method>>;
-  /** Holds functions that fail requests exactly as if the item that they are about didn't exist. */
+  /** Functions that fail requests exactly as if the item that they are about didn't exist. */
   readonly unknown?: Readonly<Record<string, Method>>;
 }
 
-/** Holds what the parts of a server get from it. */
+/** What the parts of a server get from it. */
 export interface FeatureInit {
   readonly context: ContextSettings;
   /** Notifies the clients that a list changed, by the given notification method. */

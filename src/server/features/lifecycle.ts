@@ -14,13 +14,13 @@ import { isModern, type ProtocolVersion } from "../../protocol/versions.ts";
 import { checkName, compact } from "./definition.ts";
 import type { Feature } from "./feature.ts";
 
-/** Holds what a server says about itself. */
+/** What a server says about itself. */
 export interface Introduction {
   readonly info: Implementation;
   readonly instructions: string | undefined;
   /** Tells whether the server answers a method now. */
   readonly serves: (method: string) => boolean;
-  /** Holds what the application adds to the capabilities that follow from the methods. */
+  /** What the application adds to the capabilities that follow from the methods. */
   readonly extra: Pick<ServerCapabilities, "experimental" | "extensions">;
   /** Returns the settings of the extensions in use, by their identifiers. */
   readonly extensions: () => JsonObject | undefined;

@@ -11,7 +11,7 @@ import type { JsonObject } from "../../protocol/jsonrpc.ts";
  * Locates a place in a list: after the entry with a serial number, and `offset` entries further.
  */
 export interface Position {
-  /** Names the list by a single letter. */
+  /** The name of the list by a single letter. */
   readonly list: string;
   readonly serial: number;
   readonly offset: number;

@@ -24,21 +24,21 @@ import { checkArguments } from "../schemas/validation.ts";
 
 /** Configures a prompt. */
 export interface PromptConfig<Args extends Schema | undefined = undefined> {
-  /** Names the prompt, for people. */
+  /** The name of the prompt, for people. */
   readonly title?: string;
-  /** Describes what the prompt is for. */
+  /** What the prompt is for. */
   readonly description?: string;
   /** Validates the arguments: an object whose fields are strings, as clients send them. */
   readonly argsSchema?: Args;
   /** Completes arguments, by name. Adds to schemas that are `completable`. */
   readonly complete?: Readonly<Record<string, Completer>>;
-  /** Lists icons for user interfaces. */
+  /** Icons for user interfaces. */
   readonly icons?: readonly Icon[];
-  /** Holds additional metadata for clients. */
+  /** Additional metadata for clients. */
   readonly _meta?: Record<string, unknown>;
 }
 
-/** Lists what to change about a prompt; omitted fields stay as they are. */
+/** What to change about a prompt; omitted fields stay as they are. */
 export type PromptChanges<Args extends Schema | undefined> = PromptConfig<Args> & {
   readonly callback?: PromptHandler<Args>;
   readonly enabled?: boolean;
@@ -68,7 +68,7 @@ interface Prompt {
   readonly handler: AnyHandler;
 }
 
-/** Holds the prompts of a server. */
+/** The prompts of a server. */
 export class Prompts implements Feature {
   readonly methods: Feature["methods"] = {
     "prompts/list": (exchange) => this.#registry.pageFor(exchange, "prompts/get"),
@@ -111,7 +111,7 @@ export class Prompts implements Feature {
       this.#offerCompletion(changed);
       return changed;
     };
-    // As above
+    // The schemas validate what these types promise
     return makeHandle(this.#registry, entry, redefine) as PromptHandle<A>;
   }
 

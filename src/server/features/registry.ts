@@ -17,11 +17,11 @@ const MOST_PAGES = 100;
 
 /** Represents something that can be registered and listed. */
 export interface Listable {
-  /** Holds the entry that lists show. */
+  /** The entry that lists show. */
   readonly listed: JsonObject;
 }
 
-/** Represents what is registered under a key. */
+/** What is registered under a key. */
 export interface Entry<Definition extends Listable> {
   readonly key: string;
   /** Orders the entries: rises with every registration, and is never reused. */
@@ -36,7 +36,7 @@ export interface RegistryInit {
   readonly field: string;
   /** Names one entry in errors. */
   readonly noun: string;
-  /** Names the list in cursors by a single letter. */
+  /** The name of the list in cursors by a single letter. */
   readonly letter: string;
   /** Reports every change that clients can see. */
   readonly changed: () => void;

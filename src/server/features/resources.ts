@@ -27,19 +27,19 @@ import type { Handle, ReadHandler, ReadTemplateHandler, RequestContext } from ".
 
 /** Configures a resource, or the resources of a template. */
 export interface ResourceConfig {
-  /** Names the resource, for people. */
+  /** The name of the resource, for people. */
   readonly title?: string;
-  /** Describes the resource, for the model. */
+  /** The description of the resource, for the model. */
   readonly description?: string;
-  /** Gives the media type, also of returned contents that name none. */
+  /** The media type, also of returned contents that name none. */
   readonly mimeType?: string;
-  /** Gives the size in bytes. */
+  /** The size in bytes. */
   readonly size?: number;
   /** Gives hints about audience and importance. */
   readonly annotations?: Annotations;
-  /** Lists icons for user interfaces. */
+  /** Icons for user interfaces. */
   readonly icons?: readonly Icon[];
-  /** Holds additional metadata for clients. */
+  /** Additional metadata for clients. */
   readonly _meta?: Record<string, unknown>;
   /**
    * Says how long clients of the 2026 era may cache the contents; by default as
@@ -48,7 +48,7 @@ export interface ResourceConfig {
   readonly cache?: CacheHint;
 }
 
-/** Lists what to change about a resource; omitted fields stay as they are. */
+/** What to change about a resource; omitted fields stay as they are. */
 export type ResourceChanges<Callback> = ResourceConfig & {
   readonly callback?: Callback;
   readonly enabled?: boolean;
@@ -87,7 +87,7 @@ interface Readable {
   read(uri: URL, ctx: RequestContext): MaybePromise<unknown>;
 }
 
-/** Holds the resources of a server. */
+/** The resources of a server. */
 export class Resources implements Feature {
   readonly methods: Feature["methods"] = {
     "resources/list": (exchange) =>
@@ -237,7 +237,7 @@ function failUnknown({ params, protocolVersion }: Exchange): never {
   throw unknownResource(protocolVersion, params.uri);
 }
 
-/** Names the resources that templates list in cursors; `r` names those with fixed URIs. */
+/** The names of the resources that templates list in cursors; `r` names those with fixed URIs. */
 const LISTED = "l";
 
 /**

@@ -36,9 +36,9 @@ export interface ToolConfig<
   Input extends Schema | undefined = undefined,
   Output extends Schema | undefined = undefined,
 > {
-  /** Names the tool, for people. */
+  /** The name of the tool, for people. */
   readonly title?: string;
-  /** Describes what the tool does, for the model. */
+  /** What the tool does, for the model. */
   readonly description?: string;
   /** Validates the arguments, an object. Without it the handler gets `{}`. */
   readonly inputSchema?: Input;
@@ -50,9 +50,9 @@ export interface ToolConfig<
   readonly outputSchema?: Output;
   /** Gives hints for the client. */
   readonly annotations?: ToolAnnotations;
-  /** Lists icons for user interfaces. */
+  /** Icons for user interfaces. */
   readonly icons?: readonly Icon[];
-  /** Holds additional metadata for clients. */
+  /** Additional metadata for clients. */
   readonly _meta?: Record<string, unknown>;
   /**
    * Says whether to ask the user before the tool runs. Without an explicit yes, or without a way to
@@ -86,7 +86,7 @@ export interface ToolConfig<
   readonly task?: TaskSupport | ToolTask<ArgumentsOf<Input>>;
 }
 
-/** Lists what to change about a tool; omitted fields stay as they are. */
+/** What to change about a tool; omitted fields stay as they are. */
 export type ToolChanges<
   Input extends Schema | undefined,
   Output extends Schema | undefined,
@@ -125,24 +125,24 @@ interface Tool extends Found {
   readonly listed: JsonObject;
   readonly input: CompiledSchema | undefined;
   readonly output: CompiledSchema | undefined;
-  /** Says whether clients of the 2025 versions get the data wrapped. */
+  /** Whether clients of the 2025 versions get the data wrapped. */
   readonly wraps: boolean;
   readonly approval: Approval<unknown>;
   readonly task: ToolTask | undefined;
   readonly handler: AnyHandler;
 }
 
-/** Represents a tool call whose arguments have been validated. */
+/** A tool call whose arguments have been validated. */
 export interface ToolCall {
-  /** Names the tool. */
+  /** The name of the tool. */
   readonly name: string;
-  /** Says how the tool runs as a task; `undefined` when it doesn't. */
+  /** How the tool runs as a task; `undefined` when it doesn't. */
   readonly task: ToolTask | undefined;
-  /** Says whether the tool may run again when the node that runs it dies. */
+  /** Whether the tool may run again when the node that runs it dies. */
   readonly retryOnNodeLoss: boolean;
-  /** Holds the validated arguments. */
+  /** The validated arguments. */
   readonly args: unknown;
-  /** Holds the request. It MUST NOT be kept after its answer. */
+  /** The request. It MUST NOT be kept after its answer. */
   readonly exchange: Exchange;
   /** Returns the {@linkcode Questions} of the call. */
   questions(): Questions;
@@ -157,7 +157,7 @@ export interface ToolCall {
   run(exchange?: Exchange, ctx?: RequestContext): MaybePromise<JsonObject>;
 }
 
-/** Holds what {@linkcode Tools} get from the server. */
+/** What {@linkcode Tools} get from the server. */
 export interface ToolsInit extends FeatureInit {
   /** Tells whether the server uses an extension. */
   readonly uses: (extension: string) => boolean;
@@ -165,7 +165,7 @@ export interface ToolsInit extends FeatureInit {
   readonly callTool: () => ((call: ToolCall) => MaybePromise<JsonObject>) | undefined;
 }
 
-/** Holds the tools of a server. */
+/** The tools of a server. */
 export class Tools implements Feature {
   readonly methods: Feature["methods"] = {
     "tools/list": (exchange) => this.#registry.pageFor(exchange, "tools/call"),
@@ -203,7 +203,7 @@ export class Tools implements Feature {
       const { config, handler } = entry.definition;
       return this.#define(name, { ...config, ...compact(changes) }, callback ?? handler);
     };
-    // As above
+    // The schemas validate what these types promise
     return makeHandle(this.#registry, entry, redefine) as ToolHandle<I, O>;
   }
 

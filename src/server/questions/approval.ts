@@ -23,14 +23,14 @@ import type { RequestContext } from "../types.ts";
  */
 export type Approval<Args> = boolean | ((args: Args) => MaybePromise<boolean | string>);
 
-/** Describes a tool call that may need approval. */
+/** A tool call that may need approval. */
 export interface PendingCall {
-  /** Holds the tool's name, for events. */
+  /** The tool's name, for events. */
   readonly name: string;
-  /** Holds the tool's title or name. */
+  /** The tool's title or name. */
   readonly label: string;
   readonly approval: Approval<unknown>;
-  /** Holds the validated arguments. */
+  /** The validated arguments. */
   readonly args: unknown;
   readonly ctx: RequestContext;
 }

@@ -45,7 +45,7 @@ export function liveQuestions(exchange: Exchange): Questions {
 const ACTIONS: ReadonlySet<unknown> = new Set(["accept", "decline", "cancel"]);
 const FLAT_TYPES: ReadonlySet<unknown> = new Set(["string", "number", "integer", "boolean"]);
 
-/** Describes what to ask the user: to fill in a form, or to visit a URL. */
+/** What to ask the user: to fill in a form, or to visit a URL. */
 export type Elicitation =
   | { readonly message: string; readonly schema: Schema }
   | { readonly message: string; readonly url: string | URL };

@@ -10,19 +10,19 @@ import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
 import { methodFacts } from "../../protocol/methods.ts";
 import { hashQuestion, type Questions } from "./questions.ts";
 
-/** Holds an answer of the client, and the hash of its question where it is known. */
+/** An answer of the client, and the hash of its question where it is known. */
 interface Answer {
   readonly hash: string | undefined;
   readonly result: JsonObject;
 }
 
-/** Holds the results of earlier rounds. */
+/** The results of earlier rounds. */
 interface Earlier {
   /** Maps the keys of questions to their answers. */
   readonly answers: ReadonlyMap<string, Answer>;
 }
 
-/** Represents a question of this round. */
+/** A question of this round. */
 interface Pending {
   readonly hash: string;
   readonly method: string;

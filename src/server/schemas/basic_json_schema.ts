@@ -9,10 +9,10 @@ import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
 import { kindOf } from "./kind_of.ts";
 import type { JsonSchema, StandardIssue, StandardResult } from "./standard_schema.ts";
 
-/** Limits the issues of one value. */
+/** The most issues of one value. */
 const MOST_ISSUES = 20;
 
-/** Lists the dialects in which all supported keywords mean the same. */
+/** The dialects in which all supported keywords mean the same. */
 const DIALECTS: ReadonlySet<unknown> = new Set([
   undefined,
   "https://json-schema.org/draft/2020-12/schema",
@@ -21,7 +21,7 @@ const DIALECTS: ReadonlySet<unknown> = new Set([
   "http://json-schema.org/draft-07/schema#",
 ]);
 
-/** Lists keywords that say nothing about what is valid; so does everything that begins with `x-`. */
+/** Keywords that say nothing about what is valid; so does everything that begins with `x-`. */
 const ANNOTATIONS: ReadonlySet<string> = new Set([
   "$comment",
   "$schema",
@@ -216,7 +216,7 @@ const DATE = /^\d{4}-\d\d-\d\d$/;
 /** RFC 3339 §5.6, the time of a `date-time`. */
 const TIME = /^([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d+)?(z|[+-]([01]\d|2[0-3]):[0-5]\d)$/i;
 
-/** Limits the characters of a URI, unless the schema has a `maxLength`. */
+/** The most characters of a URI, unless the schema has a `maxLength`. */
 const MOST_URI_LENGTH = 8_192;
 
 /** Tests a text in a format. */

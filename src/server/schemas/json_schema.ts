@@ -24,13 +24,13 @@ const DIALECTS: ReadonlyMap<string, Draft> = new Map([
  * characters on Bun.
  */
 const LONG_FORMATS: ReadonlySet<string> = new Set(["uri", "uri-reference", "uri-template"]);
-/** Limits the characters of texts in these formats, unless the schema has a `maxLength`. */
+/** The most characters of texts in these formats, unless the schema has a `maxLength`. */
 const MOST_URI_LENGTH = 8_192;
 
-/** Limits the issues of one value: describing one takes time in proportion to the length of its path. */
+/** The most issues of one value: describing one takes time in proportion to the length of its path. */
 const MOST_ISSUES = 20;
 
-/** Lists keywords whose error only says that a nested keyword failed, which has its own error. */
+/** Keywords whose error only says that a nested keyword failed, which has its own error. */
 const OUTER = new Set([
   "$ref",
   "$recursiveRef",

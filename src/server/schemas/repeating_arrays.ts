@@ -16,7 +16,7 @@ const MOST_COMPARED = 10_000_000;
 export class RepeatingArrays extends Array<readonly unknown[]> {
   readonly #weights = new Map<readonly unknown[], number>();
   readonly #seen = new Set<number>();
-  /** Gives each different value an id. */
+  /** Each different value an id. */
   readonly #ids = new Map<string, number>();
   #nodes = 0;
   #compared = 0;

@@ -16,9 +16,9 @@ import {
   WRITTEN_AS_JSON,
 } from "./standard_schema.ts";
 
-/** Represents a compiled schema. */
+/** A compiled schema. */
 export interface CompiledSchema {
-  /** Holds the JSON Schema that clients see. */
+  /** The JSON Schema that clients see. */
   readonly json: JsonObject;
   /** Validates a value, synchronously where the schema can. */
   validate(value: unknown): MaybePromise<StandardResult<unknown>>;

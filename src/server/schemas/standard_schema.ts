@@ -12,15 +12,15 @@ import type { JsonObject } from "../../protocol/jsonrpc.ts";
  * others.
  */
 export interface StandardSchema<Input = unknown, Output = Input> {
-  /** Holds the properties of Standard Schema. */
+  /** The properties of Standard Schema. */
   readonly "~standard": StandardProps<Input, Output>;
 }
 
-/** Holds the properties of a {@linkcode StandardSchema}. */
+/** The properties of a {@linkcode StandardSchema}. */
 export interface StandardProps<Input = unknown, Output = Input> {
-  /** Gives the version of Standard Schema. */
+  /** The version of Standard Schema. */
   readonly version: 1;
-  /** Names the library. */
+  /** The name of the library. */
   readonly vendor: string;
   /** Validates a value, synchronously where the schema can. */
   readonly validate: (value: unknown) => MaybePromise<StandardResult<Output>>;
@@ -38,7 +38,7 @@ export interface StandardConverter {
   readonly output: (options: { readonly target: "draft-2020-12" }) => Record<string, unknown>;
 }
 
-/** Represents the result of a validation: the validated value, or issues. */
+/** The result of a validation: the validated value, or issues. */
 export type StandardResult<Output> =
   | { readonly value: Output; readonly issues?: undefined }
   | { readonly issues: readonly StandardIssue[] };
@@ -46,9 +46,9 @@ export type StandardResult<Output> =
 /** The vendor of schemas whose JSON Schema is sent as it is written, with its dialect. */
 export const WRITTEN_AS_JSON = "json-schema";
 
-/** Describes what is wrong with a value, and where. */
+/** What is wrong with a value, and where. */
 export interface StandardIssue {
-  /** Says what is wrong. */
+  /** What is wrong. */
   readonly message: string;
   /** Locates the issue: the keys that lead to it from the value. */
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
@@ -66,7 +66,7 @@ export type Shape = { readonly [name: string]: StandardSchema };
  */
 export type JsonSchema = JsonObject;
 
-/** Represents everything that is accepted as a schema. */
+/** Everything that is accepted as a schema. */
 export type Schema = StandardSchema | Shape | JsonSchema;
 
 /** Infers the type that a schema takes. */

@@ -10,7 +10,7 @@ import { isObject } from "../../protocol/jsonrpc.ts";
 import type { CompiledSchema } from "./schema.ts";
 import type { StandardIssue, StandardResult } from "./standard_schema.ts";
 
-/** Limits the issues in one message. */
+/** The most issues in one message. */
 const MOST = 20;
 /** Limits a message or path of an issue, in characters. */
 const LONGEST = 200;

@@ -7,25 +7,25 @@ import type { MaybePromise } from "../../internal/types.ts";
 import type { Completer, RequestContext } from "../types.ts";
 import { UriTemplate } from "./uri_template.ts";
 
-/** Describes one of the resources that a template lists. */
+/** One of the resources that a template lists. */
 export interface ListedTemplateResource {
-  /** Gives the URI. */
+  /** The URI. */
   readonly uri: string;
-  /** Names the resource, for programs. */
+  /** The name of the resource, for programs. */
   readonly name: string;
-  /** Names the resource, for people. */
+  /** The name of the resource, for people. */
   readonly title?: string;
-  /** Describes the resource, for the model. */
+  /** The description of the resource, for the model. */
   readonly description?: string;
-  /** Gives the media type. */
+  /** The media type. */
   readonly mimeType?: string;
-  /** Gives the size in bytes. */
+  /** The size in bytes. */
   readonly size?: number;
 }
 
 /** Configures a {@linkcode ResourceTemplate}. */
 export interface ResourceTemplateOptions {
-  /** Lists the existing resources; `resources/list` shows them after those with fixed URIs. */
+  /** The existing resources; `resources/list` shows them after those with fixed URIs. */
   readonly list?:
     | ((
       ctx: RequestContext,
@@ -52,11 +52,11 @@ export interface ResourceTemplateOptions {
  * ```
  */
 export class ResourceTemplate {
-  /** Holds the URI template. */
+  /** The URI template. */
   readonly uriTemplate: UriTemplate;
-  /** Lists the existing resources, if given. */
+  /** The existing resources, if given. */
   readonly list: ResourceTemplateOptions["list"];
-  /** Holds the completers of variables, by name. */
+  /** The completers of variables, by name. */
   readonly completers: ReadonlyMap<string, Completer>;
 
   /**

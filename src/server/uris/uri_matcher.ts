@@ -6,7 +6,7 @@
  */
 import type { Expression } from "./uri_template_syntax.ts";
 
-/** Limits the length of a URI, in characters. */
+/** The greatest length of a URI, in characters. */
 const LONGEST = 8_192;
 
 /**
@@ -27,7 +27,7 @@ type Instruction =
   | { readonly op: "note"; readonly slot: number }
   | { readonly op: "end" };
 
-/** Represents one thread of the automaton: its place in the program, and the recorded positions. */
+/** One thread of the automaton: its place in the program, and the recorded positions. */
 interface Thread {
   readonly at: number;
   readonly notes: readonly number[];

@@ -6,7 +6,7 @@
 import { compileMatcher, type Matcher } from "./uri_matcher.ts";
 import { encodeReserved, type Expression, parseTemplate } from "./uri_template_syntax.ts";
 
-/** Limits the length of a template, in characters. */
+/** The greatest length of a template, in characters. */
 const LONGEST = 2_048;
 
 /** Maps the variables of a template to their values. */
@@ -25,7 +25,7 @@ export type Variables = Record<string, string>;
  * ```
  */
 export class UriTemplate {
-  /** Lists the names of the variables, in order. */
+  /** The names of the variables, in order. */
   readonly variableNames: readonly string[];
   readonly #text: string;
   readonly #parts: readonly (string | Expression)[];

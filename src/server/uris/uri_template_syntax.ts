@@ -4,19 +4,19 @@
  * @module
  */
 
-/** Describes what an operator does to the variables after it (RFC 6570 §3.2, appendix A). */
+/** What an operator does to the variables after it (RFC 6570 §3.2, appendix A). */
 export interface Operator {
   /** Precedes the first variable. */
   readonly first: string;
   /** Precedes every other variable. */
   readonly separator: string;
-  /** Says whether the variable's name precedes its value. */
+  /** Whether the variable's name precedes its value. */
   readonly named: boolean;
-  /** Says whether a name without a value is written without `=`. */
+  /** Whether a name without a value is written without `=`. */
   readonly bare: boolean;
-  /** Says whether reserved characters are left unencoded. */
+  /** Whether reserved characters are left unencoded. */
   readonly reserved: boolean;
-  /** Lists the characters that end a value, which it can't contain. */
+  /** The characters that end a value, which it can't contain. */
   readonly ends: string;
 }
 
@@ -35,7 +35,7 @@ const OPERATORS: ReadonlyMap<string, Operator> = new Map([
   ["&", operator("&", "&", { named: true, ends: "#&" })],
 ]);
 
-/** Represents the variables of one operator. */
+/** The variables of one operator. */
 export interface Expression {
   readonly operator: Operator;
   readonly names: readonly string[];
