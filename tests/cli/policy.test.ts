@@ -208,6 +208,8 @@ test("[POL-14] serve logs a rule that matches nothing, and a strict one withhold
     const config = { strict, mcpServers: servers(["one__say"]) };
     await withConfig(config, async (file, write) => {
       await serving(["--config", file], async (program, url) => {
+        // At the start, before a client comes.
+        await program.until(/"level":"error","event":"rule-unmatched".*Leave out the prefix/);
         await using client = await reach(url);
         const names = (await client.listTools()).map(({ name }) => name);
         assert.equal(names.includes("one__say"), !strict);

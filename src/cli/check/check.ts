@@ -6,7 +6,6 @@
  */
 import { isLoopback } from "../../internal/loopback.ts";
 import { endpointUrl } from "../../adapters/serve_options.ts";
-import { LIST_KINDS } from "../../gateway/shared/list_kinds.ts";
 import { startProblem } from "../../gateway/upstreams/start_problem.ts";
 import { clip } from "../../internal/quote.ts";
 import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
@@ -20,19 +19,19 @@ import {
 } from "../config/config.ts";
 import type { Config, ServerEntry } from "../config/schema.ts";
 import type { Problem } from "../config/env.ts";
-import { type Definitions, definitionsOf } from "../inspect/definitions.ts";
+import { definitionsOf } from "../inspect/definitions.ts";
 import { ExitCode, messageOf } from "../errors.ts";
 import { explain, principalOf } from "./explain.ts";
 import { differences, pinsOf } from "./pin.ts";
 import type { Pins } from "../config/pins.ts";
-import { listRulesOf, policyOf } from "../config/policy.ts";
+import { policyOf } from "../config/policy.ts";
 import type { Principal } from "../../protocol/exchange.ts";
 import type { Io } from "../io.ts";
 import { escapeInvisible } from "../../internal/invisible.ts";
 import { printable } from "../log.ts";
 import { enabledServers, settingsOf } from "../config/settings.ts";
 import { tryServers } from "./trial.ts";
-import { type Unmatched, unmatchedIn } from "./unmatched.ts";
+import { findUnmatched } from "./unmatched.ts";
 import { writeWarnings } from "../serve/warnings.ts";
 
 /** The options of `mooring check`. */
@@ -88,7 +87,7 @@ export async function check(
       io.out.write(`${ok ? "ok    " : "FAILED"} ${name}: ${shown}\n`);
     },
   });
-  for (const { isWrong, text } of await unmatchedRules(config)) {
+  for (const { isWrong, text } of await findUnmatched(config, backend)) {
     if (isWrong) failed++;
     io.out.write(`${isWrong ? "FAILED" : "warn  "} ${printable(io.secrets.redact(text))}\n`);
   }
@@ -117,18 +116,6 @@ async function explainAll(principal: Principal, config: Config, io: Io): Promise
     }
   }
   return failed === 0 ? ExitCode.Ok : ExitCode.Failed;
-}
-
-/** Finds the rules that match nothing, of all servers that have rules and can be reached. */
-async function unmatchedRules(config: Config): Promise<readonly Unmatched[]> {
-  const servers = new Map<string, Definitions>();
-  for (const [name, entry] of enabledServers(config)) {
-    if (!LIST_KINDS.some((kind) => listRulesOf(config, name, kind).length > 0)) continue;
-    // One that can't be reached has its own line
-    const found = await definitionsOf(name, entry, backend).catch(() => undefined);
-    if (found !== undefined) servers.set(name, found);
-  }
-  return unmatchedIn(config, servers);
 }
 
 /** Returns a line for each definition that isn't as it was pinned. */

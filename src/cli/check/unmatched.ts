@@ -9,13 +9,30 @@ import { quote } from "../../internal/quote.ts";
 import { listRulesOf } from "../config/policy.ts";
 import type { Config } from "../config/schema.ts";
 import { suggest } from "../config/suggest.ts";
-import type { Definitions } from "../inspect/definitions.ts";
+import { enabledServers } from "../config/settings.ts";
+import { type Definitions, definitionsOf } from "../inspect/definitions.ts";
+import type { Backend } from "../serve/backend.ts";
 
 /** A rule that matches nothing. */
 export interface Unmatched {
   /** Whether it never can, as it is written; else it may match something later. */
   readonly isWrong: boolean;
   readonly text: string;
+}
+
+/** Finds the rules that match nothing, of all servers that have rules and can be reached. */
+export async function findUnmatched(
+  config: Config,
+  backend: Pick<Backend, "upstream">,
+): Promise<readonly Unmatched[]> {
+  const servers = new Map<string, Definitions>();
+  for (const [name, entry] of enabledServers(config)) {
+    if (!LIST_KINDS.some((kind) => listRulesOf(config, name, kind).length > 0)) continue;
+    // One that can't be reached is reported elsewhere
+    const found = await definitionsOf(name, entry, backend).catch(() => undefined);
+    if (found !== undefined) servers.set(name, found);
+  }
+  return unmatchedIn(config, servers);
 }
 
 /** Returns a text for each rule that matches nothing. Rules for all servers may match in any of them. */

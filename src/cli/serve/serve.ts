@@ -23,6 +23,7 @@ import { Server } from "./server.ts";
 import { enabledServers, type Settings, settingsOf } from "../config/settings.ts";
 import { openStores } from "./stores.ts";
 import { tryServers } from "../check/trial.ts";
+import { findUnmatched } from "../check/unmatched.ts";
 import { logWarnings } from "./warnings.ts";
 
 /** Time to end within after the grace period, in milliseconds. */
@@ -73,6 +74,8 @@ export async function serve(given: ServeOptions, io: Io): Promise<ExitCode> {
       const { set } = await server.apply(config);
       retrials?.stop();
       retrials = trySoon(set, log);
+      const tried = retrials;
+      void tried.done.then(() => logUnmatched(config, tried, log));
     },
     log,
     clock: systemClock,
@@ -84,6 +87,7 @@ export async function serve(given: ServeOptions, io: Io): Promise<ExitCode> {
   });
   const signals = stopSignals(io);
   const trials = trySoon(enabledServers(config), log);
+  void trials.done.then(() => logUnmatched(config, trials, log));
   const stopped = announce(server, settings, trials, io, log);
   await signals.first;
   stopped();
@@ -128,6 +132,8 @@ interface Trials {
   readonly done: Promise<void>;
   /** Why servers don't work, by their names, as far as that is known by now. */
   readonly failed: ReadonlyMap<string, string>;
+  /** Aborts when they were stopped. */
+  readonly signal: AbortSignal;
   stop(): void;
 }
 
@@ -151,7 +157,16 @@ function trySoon(servers: Iterable<readonly [string, ServerEntry]>, log: Log): T
       log("error", "server-failed", { message: text, server: name });
     },
   });
-  return { done, failed, stop: () => stopped.abort() };
+  return { done, failed, signal: stopped.signal, stop: () => stopped.abort() };
+}
+
+/** Logs the rules that match nothing of their servers. Never rejects. */
+async function logUnmatched(config: Config, { signal }: Trials, log: Log): Promise<void> {
+  if (signal.aborted) return;
+  const found = await findUnmatched(config, backend).catch(() => []);
+  for (const { isWrong, text } of found) {
+    log(isWrong ? "error" : "warn", "rule-unmatched", { message: text });
+  }
 }
 
 /** Failures of a server that may need credentials which only clients have. */
