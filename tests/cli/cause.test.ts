@@ -57,6 +57,16 @@ exit status 2`,
     at async file:///srv/main.ts:1:1`,
     "error: Uncaught (in promise) NotFound: No such file (os error 2)",
   ],
+  [
+    "a line of source before the error",
+    `[eval]:1
+console.error("x"); throw new Error("No API_KEY")
+                    ^
+
+Error: No API_KEY
+    at [eval]:1:27`,
+    "Error: No API_KEY",
+  ],
   ["a shell", "starting\nsh: 1: nothing: not found\nbye", "sh: 1: nothing: not found"],
   ["words", "Set API_KEY", "Set API_KEY"],
   ["nothing", "", ""],

@@ -8,7 +8,8 @@
 const FRAME =
   /^\s*(?:at\s|File "|\^+\s*$|~+\^|\.{3}|node:internal|Node\.js v|goroutine \d|\d+: |stack backtrace|\[?Symbol)/;
 /** A line that names an error: `Error: …`, `ValueError: …`, `panic: …`, `error: …`. */
-const NAMED = /^(?:[\w.:]*(?:Error|Exception)|panic|fatal|error|thread '.*' panicked)\b.*/i;
+const NAMED =
+  /^(?:[\w.:]*(?:Error|Exception)\b|(?:panic|fatal|Fatal|FATAL|error|ERROR)\b|thread '.*' panicked)/;
 /** A line that sounds like one. */
 const SOUNDS =
   /\b(?:error|cannot|can't|could not|not found|no such|failed|denied|missing|required|usage)\b/i;
