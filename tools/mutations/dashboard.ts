@@ -59,7 +59,7 @@ export const DASHBOARD: FaultsByFile = {
     ],
   },
   "dashboard/operator/statistics.ts": {
-    tests: [OPERATOR],
+    tests: ["unit/dashboard/statistics.test.ts", OPERATOR],
     faults: [
       ["OPR-1", "entry[1].count < rarest[1].count", "entry[1].count > rarest[1].count"],
       ["OPR-1", "clip(this.#redact(event.text), MOST_CHARS)", "clip(event.text, MOST_CHARS)"],
