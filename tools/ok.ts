@@ -20,7 +20,6 @@ const CHECKS: Readonly<Record<string, readonly string[]>> = {
   lint: ["lint"],
   layers: ["run", "-A", "tools/check_layers.ts"],
   sizes: ["run", "-A", "tools/check_sizes.ts"],
-  assets: ["run", "-A", "tools/dashboard_assets.ts"],
   requirements: ["run", "-A", "tools/check_requirements.ts"],
   format: ["fmt", "--check"],
 };

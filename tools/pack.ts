@@ -8,6 +8,7 @@
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import process from "node:process";
+import { ASSETS } from "../src/dashboard/page/assets.ts";
 import { run } from "./process.ts";
 import { installPackages, installPackageTools, packageTool, ROOT } from "./runtimes.ts";
 
@@ -19,6 +20,9 @@ const PACKAGE = join(DIST, "package");
 
 /** The module of the command, and the file that it is bundled into, from the package's root. */
 const COMMAND = { source: "src/cli/main.js", types: "./src/cli/main.d.ts", file: "bin/mooring.js" };
+
+/** The module that reads the files of the dashboard's page, from the package's root. */
+const ASSETS_MODULE = "src/dashboard/page/assets.js";
 
 /** The file for the licenses of what is bundled with the command, from the package's root. */
 const LICENSES = "bin/LICENSES.txt";
@@ -138,6 +142,14 @@ export function repaired(declarations: string): string {
   return declarations.replace(/\breadonly (\/\*\*[^]*?\*\/) /g, "$1 readonly ");
 }
 
+/** Writes the files of the dashboard's page into their module: a bundle can't read files beside it. */
+async function embedAssets(): Promise<void> {
+  await writeFile(
+    join(PACKAGE, ASSETS_MODULE),
+    `export const ASSETS = ${JSON.stringify(ASSETS, null, 2)};\n`,
+  );
+}
+
 /**
  * Bundles the command with the packages that it needs, so that it runs without installing any of them, and
  * puts their licenses beside it. Redis stays outside: few commands use it. The modules that are only the
@@ -195,6 +207,7 @@ export async function pack(): Promise<string> {
   await rm(DIST, { recursive: true, force: true });
   await mkdir(DIST, { recursive: true });
   await compile();
+  await embedAssets();
   const file = join(PACKAGE, "package.json");
   const packed = JSON.parse(await readFile(file, "utf8"));
   await bundleCommand(packed.version);

@@ -4,12 +4,8 @@
  * @module
  */
 import { EventSourceParserStream } from "eventsource-parser/stream";
-import type {
-  OperatorRequest,
-  OperatorResult,
-  OperatorSnapshot,
-  Tables,
-} from "../../dashboard/mod.ts";
+import type { RowChanges } from "../../dashboard/assets/rows.js";
+import type { OperatorRequest, OperatorResult, OperatorSnapshot } from "../../dashboard/mod.ts";
 import { isObject } from "../../protocol/jsonrpc.ts";
 import { CliError, messageOf, usageError } from "../errors.ts";
 
@@ -48,12 +44,9 @@ export function topTarget(text: string, token: string | undefined): TopTarget {
 }
 
 /** A change of the tables. */
-export interface Changes {
+export interface Changes extends RowChanges {
   readonly at: number;
   readonly omitted: number;
-  readonly reset: boolean;
-  readonly set: Partial<Tables>;
-  readonly del: Readonly<Partial<Record<keyof Tables, readonly string[]>>>;
 }
 
 /** A signed-in connection to a dashboard. */

@@ -4,26 +4,15 @@
  * @module
  */
 import type { CallRow, SessionRow, Tables } from "../../dashboard/mod.ts";
+import { applyChanges, emptyTables } from "../../dashboard/assets/rows.js";
 import type { Changes } from "./client.ts";
 import { printable } from "../log.ts";
 
 type TableName = keyof Tables;
 
-const TABLES: readonly TableName[] = [
-  "nodes",
-  "sessions",
-  "calls",
-  "streams",
-  "refusals",
-  "tools",
-  "upstreams",
-  "limits",
-  "acts",
-];
-
 /** The state of all nodes, as the dashboard sends it. */
 export class TopState {
-  readonly #tables = new Map<TableName, Map<string, { readonly key: string }>>();
+  readonly #tables = emptyTables();
   /** The server's time, in milliseconds since the epoch; 0 before the first change. */
   at = 0;
   omitted = 0;
@@ -33,19 +22,10 @@ export class TopState {
   /** The calls that ended in the last second. */
   rate = 0;
 
-  /** Creates an empty state. */
-  constructor() {
-    for (const name of TABLES) this.#tables.set(name, new Map());
-  }
-
   /** Applies a change. */
-  apply({ at, omitted, reset, set, del }: Changes): void {
-    for (const name of TABLES) {
-      const table = this.#table(name);
-      if (reset) table.clear();
-      for (const key of del[name] ?? []) table.delete(key);
-      for (const row of set[name] ?? []) table.set(row.key, row);
-    }
+  apply(changes: Changes): void {
+    applyChanges(this.#tables, changes);
+    const { at, omitted } = changes;
     const count = this.rows("tools").reduce((sum, { count }) => sum + count, 0);
     const seconds = (at - this.at) / 1_000;
     this.rate = this.at === 0 || seconds <= 0 ? 0 : Math.max(0, (count - this.#count) / seconds);
@@ -57,7 +37,7 @@ export class TopState {
   /** Returns the rows of a table. */
   rows<T extends TableName>(name: T): Tables[T] {
     // A table has the rows of its own kind only.
-    return [...this.#table(name).values()] as unknown as Tables[T];
+    return [...this.#tables[name].values()] as unknown as Tables[T];
   }
 
   /** Returns the rows that have the filter's text. */
@@ -110,12 +90,6 @@ export class TopState {
     ];
     if (this.omitted > 0) parts.push(`${this.omitted} rows left out`);
     return parts.join(" · ");
-  }
-
-  #table(name: TableName): Map<string, { readonly key: string }> {
-    const table = this.#tables.get(name);
-    if (table === undefined) throw new TypeError(`There is no such table: ${name}`);
-    return table;
   }
 }
 

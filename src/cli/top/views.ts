@@ -11,9 +11,9 @@ import {
   percentile,
   type RefusalRow,
   type SessionRow,
-  type ToolRow,
   type UpstreamRow,
 } from "../../dashboard/mod.ts";
+import { mergedTools } from "../../dashboard/assets/rows.js";
 import { printable } from "../log.ts";
 import type { TopState } from "./state.ts";
 
@@ -164,19 +164,7 @@ const TOOLS: View = {
   ],
   sort: [2, true],
   rows: (state) => {
-    const merged = new Map<string, ToolRow>();
-    for (const row of state.passing("tools")) {
-      const key = `${row.endpoint}/${row.method} ${row.tool}`;
-      const known = merged.get(key);
-      merged.set(key, {
-        ...row,
-        key,
-        count: row.count + (known?.count ?? 0),
-        errors: row.errors + (known?.errors ?? 0),
-        buckets: row.buckets.map((each, index) => each + (known?.buckets[index] ?? 0)),
-      });
-    }
-    return Array.from(merged.values(), (row) => {
+    return mergedTools(state.passing("tools")).map((row) => {
       const [p50, p95, p99] = [0.5, 0.95, 0.99].map((share) => percentile(row.buckets, share));
       const errors = row.errors / Math.max(1, row.count);
       return {

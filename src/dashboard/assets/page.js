@@ -1,17 +1,26 @@
 // The dashboard's page: receives rows and their changes, and shows one table at a time, a page of it.
 // Text from outside only ever becomes text nodes.
 
+import {
+  addBuckets,
+  applyChanges,
+  emptyTables,
+  mergedRefusals,
+  mergedTools,
+  mergedUpstreams,
+  percentileOf,
+} from "./rows.js";
+
 const PAGE = 50;
 const HISTORY = 60;
 const SVG = "http://www.w3.org/2000/svg";
-const TABLES = "nodes sessions calls streams refusals tools upstreams limits acts".split(" ");
 const FILTERS = ["principal", "tool", "upstream", "node"];
 
 const byId = (id) => document.getElementById(id);
 
 /** Everything that the page knows. */
 const state = {
-  tables: Object.fromEntries(TABLES.map((name) => [name, new Map()])),
+  tables: emptyTables(),
   at: 0,
   /** The server's clock minus this one's, in milliseconds. */
   ahead: 0,
@@ -85,25 +94,8 @@ function bytes(value) {
 
 const percent = (share) => share === 0 ? "0 %" : `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`;
 
-/** Estimates the duration below which a share of the calls stayed, as the server does. */
-function percentile(buckets, share) {
-  const bounds = state.hello?.bounds ?? [];
-  const total = buckets.reduce((all, count) => all + count, 0);
-  if (total === 0) return undefined;
-  let left = share * total;
-  for (const [index, count] of buckets.entries()) {
-    if (count === 0) continue;
-    const low = bounds[index - 1] ?? 0;
-    const high = bounds[index] ?? low * 2;
-    if (left <= count) return low + (high - low) * (left / count);
-    left -= count;
-  }
-  return undefined;
-}
-
-function addBuckets(into, more) {
-  return more.map((count, index) => count + (into[index] ?? 0));
-}
+/** Estimates the duration below which a share of the calls stayed. */
+const percentile = (buckets, share) => percentileOf(buckets, share, state.hello?.bounds ?? []);
 
 /* Rows: filtered, merged, sorted */
 
@@ -119,22 +111,9 @@ function passes(row) {
   return true;
 }
 
-/** Merges the tools of all nodes: the filter of nodes applies before. */
+/** The tools of all nodes: the filter of nodes applies before. */
 function toolRows() {
-  const merged = new Map();
-  for (const row of rowsOf("tools").filter(passes)) {
-    const key = `${row.endpoint}/${row.method} ${row.tool}`;
-    const known = merged.get(key);
-    merged.set(key, {
-      ...row,
-      key,
-      count: row.count + (known?.count ?? 0),
-      errors: row.errors + (known?.errors ?? 0),
-      ms: row.ms + (known?.ms ?? 0),
-      buckets: addBuckets(known?.buckets ?? [], row.buckets),
-    });
-  }
-  return [...merged.values()].map((row) => ({
+  return mergedTools(rowsOf("tools").filter(passes)).map((row) => ({
     ...row,
     p50: percentile(row.buckets, 0.5),
     p95: percentile(row.buckets, 0.95),
@@ -142,22 +121,8 @@ function toolRows() {
   }));
 }
 
-/** Merges the refusals of all nodes by their reason. */
-function refusalRows() {
-  const merged = new Map();
-  for (const row of rowsOf("refusals").filter(passes)) {
-    const key = `${row.endpoint}/${row.reason} ${row.status}`;
-    const known = merged.get(key);
-    merged.set(key, {
-      ...row,
-      key,
-      count: row.count + (known?.count ?? 0),
-      lately: row.lately + (known?.lately ?? 0),
-      lastAt: Math.max(row.lastAt, known?.lastAt ?? 0),
-    });
-  }
-  return [...merged.values()];
-}
+const refusalRows = () => mergedRefusals(rowsOf("refusals").filter(passes));
+const upstreamRows = () => mergedUpstreams(rowsOf("upstreams").filter(passes));
 
 /** Counts what each principal has. */
 function principalRows() {
@@ -185,25 +150,6 @@ function principalRows() {
     known.usedAt = 0;
   }
   for (const row of rowsOf("streams").filter(passes)) if (row.principal) entry(row).streams += 1;
-  return [...merged.values()];
-}
-
-/** Merges the upstreams of all nodes, for the overview: the worst health counts. */
-function upstreamRows() {
-  const merged = new Map();
-  for (const row of rowsOf("upstreams").filter(passes)) {
-    const key = `${row.endpoint}/${row.upstream}`;
-    const known = merged.get(key);
-    const all = [row.health, known?.health];
-    merged.set(key, {
-      ...row,
-      key,
-      health: ["failing", "up", "idle"].find((health) => all.includes(health)),
-      sessions: row.sessions + (known?.sessions ?? 0),
-      calls: row.calls + (known?.calls ?? 0),
-      failures: row.failures + (known?.failures ?? 0),
-    });
-  }
   return [...merged.values()];
 }
 
@@ -1238,13 +1184,9 @@ function noteDrains() {
   }
 }
 
-function apply({ at, omitted, reset, set, del }) {
-  for (const name of TABLES) {
-    const table = state.tables[name];
-    if (reset) table.clear();
-    for (const key of del[name] ?? []) table.delete(key);
-    for (const row of set[name] ?? []) table.set(row.key, row);
-  }
+function apply(changes) {
+  applyChanges(state.tables, changes);
+  const { at, omitted } = changes;
   state.at = at;
   state.ahead = at - Date.now();
   state.omitted = omitted;

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { percentileOf } from "../assets/rows.js";
 
 /**
  * The upper bounds of the buckets, in milliseconds, each a bit more than 1.4 times the one before it; the
@@ -39,15 +40,5 @@ export function bucketOf(ms: number): number {
  * @returns `undefined` if nothing was counted
  */
 export function percentile(buckets: readonly number[], share: number): number | undefined {
-  const total = buckets.reduce((sum, count) => sum + count, 0);
-  if (total === 0) return undefined;
-  let left = share * total;
-  for (const [index, count] of buckets.entries()) {
-    if (count === 0) continue;
-    const low = BOUNDS_MS[index - 1] ?? 0;
-    const high = BOUNDS_MS[index] ?? low * 2;
-    if (left <= count) return low + (high - low) * (left / count);
-    left -= count;
-  }
-  return undefined;
+  return percentileOf(buckets, share, BOUNDS_MS);
 }

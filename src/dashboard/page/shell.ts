@@ -49,7 +49,7 @@ const MARK = html`
   </svg>
 `;
 
-function document(title: string, script: string, body: Html): Html {
+function document(title: string, script: "page.js" | "sign_in.js", body: Html): Html {
   return html`
     <!doctype html>
     <html lang="en">
@@ -61,7 +61,7 @@ function document(title: string, script: string, body: Html): Html {
         <title>${title}</title>
         <link rel="icon" href="assets/icon.svg" type="image/svg+xml">
         <link rel="stylesheet" href="assets/style.css?${ASSETS["style.css"].tag}">
-        <script type="module" src="assets/${script}?${ASSETS[script as "page.js"].tag}"></script>
+        <script type="module" src="assets/${script}?${ASSETS[script].tag}"></script>
       </head>
       ${body}
     </html>
