@@ -172,7 +172,7 @@ export class Call extends RequestScope implements Exchange {
   start(): void {
     const { reporter } = this.#calls;
     this.#inflight.add(this);
-    if (this.#calls.onFinished !== undefined) this.#begunAt = this.#calls.clock.now();
+    if (this.#calls.watched) this.#begunAt = this.#calls.clock.now();
     if (reporter.enabled) this.#reportStarted();
     // Another call of the batch, or an event listener, may have ended the session.
     if (this.#session?.ended) this.stop(new StopError("session-ended"));
@@ -397,7 +397,7 @@ export class Call extends RequestScope implements Exchange {
     this.#inflight.delete(this);
     if (this.#holding) this.#session?.release();
     if (reporter.enabled) this.#reportFinished(outcome, errorType, responseChars);
-    this.#calls.onFinished?.(this, outcome, errorType === "tool_error");
+    this.#calls.finished(this, outcome, errorType === "tool_error");
   }
 
   /** Sets up what only an asynchronous call needs: hold, timeouts, heartbeat. */

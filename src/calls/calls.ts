@@ -17,9 +17,9 @@ import type { Dispatcher } from "../protocol/exchange.ts";
 import type { JsonObject, RequestId } from "../protocol/jsonrpc.ts";
 import type { Chain } from "../protocol/middleware.ts";
 import type { Reporter } from "../protocol/reporter.ts";
+import type { Route } from "../protocol/route.ts";
 import type { ProtocolVersion } from "../protocol/versions.ts";
 import { InFlight } from "./lifetime/inflight.ts";
-import type { RequestScope } from "./lifetime/scope.ts";
 import type { SingleUse } from "./state/single_use.ts";
 import type { StateSealer } from "./state/state.ts";
 
@@ -54,6 +54,15 @@ export interface CallSettings {
   /** A challenge whose parameters are added to those of refused calls. */
   readonly challenge: string | undefined;
 }
+
+/** A call that is over. */
+export interface FinishedCall extends Pick<Route, "method" | "params" | "target" | "served"> {
+  /** When it began, in milliseconds since the epoch; 0 if no operator watched then. */
+  readonly begunAt: number;
+}
+
+/** Receives calls that are over; `failed` for the result of a tool that failed. */
+export type CallListener = (call: FinishedCall, outcome: RequestOutcome, failed: boolean) => void;
 
 /** The delay lines of all calls. */
 export interface CallDelays {
@@ -94,12 +103,8 @@ export class Calls {
   readonly endOfTurn: EndOfTurn;
   /** The number of requests so far. */
   serial = 0;
-  /** Whether new calls are refused because the endpoint closes. */
-  closing = false;
-  /** Called when a call is over, while an operator watches; `failed` for the result of a tool that failed. */
-  onFinished:
-    | ((call: RequestScope, outcome: RequestOutcome, failed: boolean) => void)
-    | undefined;
+  #closing = false;
+  #listener: CallListener | undefined;
 
   /** Creates the owner; no timer runs until a call waits. */
   constructor(
@@ -127,6 +132,37 @@ export class Calls {
       maxTimeout: new DelayLine(clock, settings.maxTimeoutMs),
       ask: new DelayLine(clock, settings.askTimeoutMs),
     };
+  }
+
+  /** Whether new calls are refused because the endpoint closes. */
+  get closing(): boolean {
+    return this.#closing;
+  }
+
+  /** Refuses new calls from now on. */
+  beginClosing(): void {
+    this.#closing = true;
+  }
+
+  /** Whether an operator watches. */
+  get watched(): boolean {
+    return this.#listener !== undefined;
+  }
+
+  /**
+   * Calls a function when a call is over, until the returned function is called.
+   *
+   * @returns `undefined` if there is another such function
+   */
+  watch(listener: CallListener): (() => void) | undefined {
+    if (this.#listener !== undefined) return undefined;
+    this.#listener = listener;
+    return () => this.#listener = undefined;
+  }
+
+  /** Notes that a call is over; `failed` for the result of a tool that failed. */
+  finished(call: FinishedCall, outcome: RequestOutcome, failed: boolean): void {
+    this.#listener?.(call, outcome, failed);
   }
 
   /** The server's name and version as `_meta`, for results of the 2026 era that the endpoint creates. */

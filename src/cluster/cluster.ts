@@ -41,21 +41,21 @@ export interface ClusterInit {
   readonly reporter: Reporter;
 }
 
+/** Receives a message of another node's operator. */
+export type OperatorListener = (message: OperatorMessage, from: string) => void;
+
 /** A node of a cluster. Without a connection, it is the only one. */
 export class Cluster {
   /** The node's id among the handlers that share its store; `undefined` if it is the only one. */
   readonly node: string | undefined;
   readonly documents: SharedDocuments;
-  /** The connection to the other nodes. */
-  connection: NodeConnection | undefined;
-  /** Receives the messages of other nodes' operators, if there is an operator here. */
-  onOperatorMessage: ((message: OperatorMessage, from: string) => void) | undefined;
   /** Receive the messages of the same dispatcher at other nodes. An error that one throws is reported. */
   readonly dispatcherListeners = new Set<(value: JsonObject) => void>();
-  /** Whether this node alone refuses new sessions. */
-  drainingHere = false;
-  /** Whether every node does. */
-  drainingAll = false;
+  /** Receives the messages of other nodes' operators, if there is an operator here. */
+  #onOperator: OperatorListener | undefined;
+  #connection: NodeConnection | undefined;
+  #drainingHere = false;
+  #drainingAll = false;
   readonly #reporter: Reporter;
   readonly #drain: SharedDocumentHandle;
 
@@ -73,13 +73,29 @@ export class Cluster {
       announce,
     });
     this.#drain = this.documents.share(DRAIN, ({ draining }) => {
-      this.drainingAll = draining === true;
+      this.#drainingAll = draining === true;
     });
   }
 
   /** Whether this node refuses new sessions. */
   get draining(): boolean {
-    return this.drainingHere || this.drainingAll;
+    return this.#drainingHere || this.#drainingAll;
+  }
+
+  /** Whether every node does. */
+  get drainingAll(): boolean {
+    return this.#drainingAll;
+  }
+
+  /** The connection to the other nodes. */
+  get connection(): NodeConnection | undefined {
+    return this.#connection;
+  }
+
+  /** Calls a function with the messages of other nodes' operators, until the returned function is called. */
+  onOperator(listener: OperatorListener): () => void {
+    this.#onOperator = listener;
+    return () => this.#onOperator = undefined;
   }
 
   /**
@@ -110,12 +126,12 @@ export class Cluster {
     if (node === undefined) throw new TypeError("Connect only nodes that share their store");
     // The contract of the store names the one implementation
     const make = connect as (init: ConnectionInit) => NodeConnection;
-    const onOperatorMessage = (message: OperatorMessage, from: string) =>
-      this.onOperatorMessage?.(message, from);
+    const onOperatorMessage: OperatorListener = (message, from) =>
+      this.#onOperator?.(message, from);
     const onDispatcherMessage = ({ value }: DispatcherMessage) => {
       for (const listener of [...this.dispatcherListeners]) listener(value);
     };
-    this.connection = make({
+    this.#connection = make({
       ...init,
       node,
       bus,
@@ -173,6 +189,11 @@ export class Cluster {
   forward(inbound: Inbound, session: string): Promise<Reply> {
     if (this.connection?.forward !== undefined) return this.connection.forward(inbound, session);
     return Promise.reject(new TypeError("Forward a request only where sessions are pinned"));
+  }
+
+  /** Makes this node refuse new sessions, or accept them again. */
+  drainHere(draining: boolean): void {
+    this.#drainingHere = draining;
   }
 
   /**

@@ -83,7 +83,7 @@ export const connectNodes: ConnectNodes = (init: ConnectionInit): NodeConnection
     init.sessions.live.get(session)?.inflight.all().some(({ id }) => requests.includes(id)) ??
       false;
   if (log.endRun !== undefined) {
-    init.streams.lateAnswers = new LateAnswers(log, clock, init.reporter);
+    init.streams.keepLateAnswers(new LateAnswers(log, clock, init.reporter));
   }
   const retries = log.run !== undefined && !init.pinned ? new Retries(init) : undefined;
   const lostRuns = log.run !== undefined && presence !== undefined

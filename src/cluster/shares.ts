@@ -27,7 +27,9 @@ export function shareSlots({ store, node, slots, clock }: SharesInit): () => voi
   const leased = Object.entries(slots).flatMap(([kind, slots]) => {
     const limit = slots.mostEach;
     if (limit === Infinity) return [];
-    return slots.shared = new LeasedSlots({ store, node, kind, limit, clock });
+    const leased = new LeasedSlots({ store, node, kind, limit, clock });
+    slots.shareWith(leased);
+    return leased;
   });
   return () => {
     for (const slots of leased) slots.dispose();

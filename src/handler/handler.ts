@@ -21,7 +21,7 @@ import { ownerKey, shareKey } from "../sessions/owner.ts";
 import { ERAS, Eras } from "./eras.ts";
 import { suspendIdleTimeout } from "./idle_timeout.ts";
 import { HandlerHost } from "./dispatcher_host.ts";
-import { OPERATOR_ACCESS } from "./operator_access.ts";
+import { ENDPOINT, type OpenEndpoint } from "./endpoint_of.ts";
 import { type HandlerComponents, makeComponents, reporterOf } from "./components.ts";
 import { notifySession, sessionsOf } from "./sessions_api.ts";
 import { type Settings, settingsOf } from "./settings.ts";
@@ -78,9 +78,7 @@ export function createMcpHandler(
 }
 
 /** An endpoint without a transport: everything behind the gates and authentication. */
-export interface Endpoint {
-  readonly components: HandlerComponents;
-  readonly eras: Eras;
+export interface Endpoint extends OpenEndpoint {
   /** Closes the endpoint. Closing again does nothing. */
   readonly close: McpHandler["close"];
 }
@@ -94,9 +92,6 @@ export function makeEndpoint(
   const { open, close } = prepareEndpoint(dispatcher, settingsOf(options, rows), rows);
   return { ...open(), close };
 }
-
-/** What an endpoint consists of, once it is used. */
-type OpenEndpoint = Pick<Endpoint, "components" | "eras">;
 
 /** An endpoint that is created when it is used. */
 interface PreparedEndpoint {
@@ -169,7 +164,7 @@ export function makeHandler(
     drain: (draining = true) => components().cluster.drain(draining),
     close,
     [Symbol.asyncDispose]: () => close(),
-    [OPERATOR_ACCESS]: open,
+    [ENDPOINT]: open,
   });
 }
 

@@ -22,11 +22,14 @@ export async function shutDown(
   host: HandlerHost,
   graceMs: number,
 ): Promise<void> {
-  const { calls, streams, sessions, cluster, settings: { clock, shared } } = components;
+  const { calls, streams, sessions, cluster, settings } = components;
+  const { clock, shared, streams: { retryMs } } = settings;
   const deadline = clock.now() + graceMs;
-  calls.closing = streams.closing = sessions.closing = true;
+  calls.beginClosing();
+  streams.beginClosing();
+  sessions.beginClosing();
   // Clients can reconnect server-to-client streams elsewhere; running requests may still finish here.
-  closeStreams(components, (stream) => stream === SERVER_STREAM);
+  sessions.closeStreams((stream) => stream === SERVER_STREAM, retryMs);
   cluster.pinned?.giveUp((verb) => verb === "GET");
   eras.endListens();
   await new Promise<void>((resolve) => {
@@ -36,10 +39,10 @@ export async function shutDown(
       resolve();
     });
   });
-  for (const session of sessions.live.values()) session.inflight.stopAll("shutdown");
+  sessions.stopCalls();
   calls.sessionless.stopAll("shutdown");
   await storeResponses(components, deadline);
-  closeStreams(components, () => true);
+  sessions.closeStreams(() => true, retryMs);
   // Sessions of a store that no other handler uses end with this one.
   if (!shared) {
     for (const id of [...await sessions.store.ids()]) await sessions.end(id, "shutdown");
@@ -98,15 +101,4 @@ async function leave(
   const stop = clock.timer(LEAVE_MS, resolve);
   await Promise.race([Promise.all(work), late]);
   stop();
-}
-
-function closeStreams(
-  { sessions, settings: { streams: { retryMs } } }: HandlerComponents,
-  which: (stream: string) => boolean,
-): void {
-  for (const session of sessions.live.values()) {
-    for (const [stream, connection] of [...session.connections]) {
-      if (which(stream)) connection.close("shutdown", { retryMs });
-    }
-  }
 }

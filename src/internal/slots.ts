@@ -29,8 +29,7 @@ export interface SharedSlots {
 export class Slots {
   /** The number of slots that one owner may have. */
   readonly mostEach: number;
-  /** The number of slots of each owner on all nodes; only this node's are counted when left out. */
-  shared: SharedSlots | undefined;
+  #shared: SharedSlots | undefined;
   readonly #most: number;
   readonly #counted: boolean;
   readonly #each = new Map<string, number>();
@@ -50,6 +49,16 @@ export class Slots {
     this.#counted = mostEach < most;
   }
 
+  /** The slots of each owner on all nodes; `undefined` if only this node's are counted. */
+  get shared(): SharedSlots | undefined {
+    return this.#shared;
+  }
+
+  /** Counts the slots of each owner on all nodes from now on. */
+  shareWith(shared: SharedSlots): void {
+    this.#shared = shared;
+  }
+
   /** Whether all slots are in use. */
   get full(): boolean {
     return this.#taken >= this.#most;
@@ -65,8 +74,8 @@ export class Slots {
    * would have to ask the others.
    */
   take(owner?: string): boolean {
-    if (owner === undefined || this.shared === undefined) return this.takeHere(owner);
-    if (this.full || !this.shared.take(owner)) return false;
+    if (owner === undefined || this.#shared === undefined) return this.takeHere(owner);
+    if (this.full || !this.#shared.take(owner)) return false;
     this.#taken++;
     return true;
   }
@@ -100,8 +109,8 @@ export class Slots {
 
   /** Gives a slot back. */
   give(owner?: string): void {
-    if (owner === undefined || this.shared === undefined) return this.giveHere(owner);
-    this.shared.give(owner);
+    if (owner === undefined || this.#shared === undefined) return this.giveHere(owner);
+    this.#shared.give(owner);
     this.#subtract();
   }
 

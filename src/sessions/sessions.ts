@@ -67,8 +67,7 @@ export class Sessions {
   readonly serverStreams: ServerStreams;
   /** The sessions that are in use in this process. */
   readonly live = new Map<string, LiveSession>();
-  /** Whether new sessions are refused because the endpoint closes. */
-  closing = false;
+  #closing = false;
   readonly #init: SessionsInit;
   /** Recently ended sessions: a pending lookup may still find them in the store. */
   readonly #ended: RecentKeys;
@@ -327,6 +326,35 @@ export class Sessions {
     if (now - this.#sweptAt < SWEEP_MS) return;
     this.#sweptAt = now;
     void this.#sweep();
+  }
+
+  /** Whether new sessions are refused because the endpoint closes. */
+  get closing(): boolean {
+    return this.#closing;
+  }
+
+  /** Refuses new sessions from now on. */
+  beginClosing(): void {
+    this.#closing = true;
+  }
+
+  /** Stops every call of this process. */
+  stopCalls(): void {
+    for (const session of this.live.values()) session.inflight.stopAll("shutdown");
+  }
+
+  /**
+   * Closes connections of this process.
+   *
+   * @param which Tells which, by the name of the stream
+   * @param retryMs The `retry` time for clients
+   */
+  closeStreams(which: (stream: string) => boolean, retryMs: number): void {
+    for (const session of this.live.values()) {
+      for (const [stream, connection] of [...session.connections]) {
+        if (which(stream)) connection.close("shutdown", { retryMs });
+      }
+    }
   }
 
   async #sweep(): Promise<void> {

@@ -94,12 +94,8 @@ export class Streams {
   readonly slots: Slots;
   /** The delay line of keep-alive comments. */
   readonly keepAlive: DelayLine;
-  /**
-   * The responses and ends that the log could not take at first; `undefined` if no other process reads it.
-   */
-  lateAnswers: LateAnswers | undefined;
-  /** Whether new streams are refused because the endpoint closes. */
-  closing = false;
+  #lateAnswers: LateAnswers | undefined;
+  #closing = false;
 
   /** Creates the owner; no timer runs until a stream is open. */
   constructor(log: EventLog, settings: StreamSettings, clock: Clock, reporter: Reporter) {
@@ -177,9 +173,31 @@ export class Streams {
     };
   }
 
+  /**
+   * The responses and ends that the log could not take at first; `undefined` if no other process reads it.
+   */
+  get lateAnswers(): LateAnswers | undefined {
+    return this.#lateAnswers;
+  }
+
+  /** Keeps answers that the log could not take, until it can. */
+  keepLateAnswers(answers: LateAnswers): void {
+    this.#lateAnswers = answers;
+  }
+
+  /** Whether new streams are refused because the endpoint closes. */
+  get closing(): boolean {
+    return this.#closing;
+  }
+
+  /** Refuses new streams from now on. */
+  beginClosing(): void {
+    this.#closing = true;
+  }
+
   /** Cancels the keep-alive waits. */
   dispose(): void {
     this.keepAlive.clear();
-    this.lateAnswers?.clear();
+    this.#lateAnswers?.clear();
   }
 }

@@ -10,7 +10,7 @@ import {
   oneTimeLinks,
 } from "../../src/dashboard/mod.ts";
 import { createMcpHandler } from "../../src/handler/handler.ts";
-import { operatorAccess } from "../../src/handler/operator_access.ts";
+import { endpointOf } from "../../src/handler/endpoint_of.ts";
 import { isObject, type JsonObject } from "../../src/protocol/jsonrpc.ts";
 import { FakeClock, flush } from "../support/clock.ts";
 import { settle } from "../support/settle.ts";
@@ -373,7 +373,7 @@ describe("dashboard: what watchers get", () => {
     await reader.cancel();
     await clock.advance(2_000);
     await settle();
-    const { store } = operatorAccess(handler).components.sessions;
+    const { store } = endpointOf(handler).components.sessions;
     let lists = 0;
     Object.assign(store, { uses: () => (lists++, []) });
     await clock.advance(10_000);

@@ -10,7 +10,7 @@ import { after, before, describe, test } from "node:test";
 import type { Browser, Page } from "playwright-core";
 import { createClient } from "redis";
 import { listen } from "../../src/adapters/node_server.ts";
-import { operatorAccess } from "../../src/handler/operator_access.ts";
+import { endpointOf } from "../../src/handler/endpoint_of.ts";
 import { redisStore } from "../../src/redis/mod.ts";
 import { noRedis, uniquePrefix, useServer } from "../support/redis.ts";
 import { soon } from "../support/wire.ts";
@@ -47,7 +47,7 @@ async function countUpdates(page: Page): Promise<void> {
 
 /** The ids of all sessions: secrets. */
 async function sessionIds({ handler }: Node): Promise<string[]> {
-  return [...await operatorAccess(handler).components.sessions.store.ids()];
+  return [...await endpointOf(handler).components.sessions.store.ids()];
 }
 
 describe("dashboard in a browser: one node", { skip: noBrowser }, () => {
@@ -455,7 +455,7 @@ describe("dashboard in a browser: three nodes", { skip: noBrowser || noRedis }, 
     await page.waitForSelector("#status[data-state=ok]");
 
     // It no longer answers, and says no word of farewell.
-    operatorAccess(west.handler).components.cluster.onOperatorMessage = undefined;
+    endpointOf(west.handler).components.cluster.onOperator(() => {});
     await page.waitForSelector("#status[data-state=bad]:has-text('Lost: west')");
     assert.deepEqual((await firstCells(page)).map((text) => text.split("this")[0]), [
       "north",

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { createOperator, type Operator } from "../../src/dashboard/mod.ts";
 import { createMcpHandler } from "../../src/handler/handler.ts";
-import { operatorAccess } from "../../src/handler/operator_access.ts";
+import { endpointOf } from "../../src/handler/endpoint_of.ts";
 import { gateway, local } from "../../src/gateway/mod.ts";
 import { ToolError } from "../../src/server/tool_error.ts";
 import { McpServer } from "../../src/server/server.ts";
@@ -161,8 +161,8 @@ describe("operator: one node", () => {
   test("[OPR-2] nothing is collected without an operator, nor after it was closed", async () => {
     const { handler, make } = single({ operator: false });
     const quiet = createMcpHandler(new Stub({ hello: () => text("Hello") }));
-    const { calls, reporter } = operatorAccess(quiet).components;
-    assert.deepEqual([calls.onFinished, reporter.enabled], [undefined, false]);
+    const { calls, reporter } = endpointOf(quiet).components;
+    assert.deepEqual([calls.watched, reporter.enabled], [false, false]);
     const operator = createOperator(quiet);
     assert.throws(() => createOperator(quiet), /Close the handler's other operator/);
     const peer = await initialize(quiet);
@@ -170,9 +170,9 @@ describe("operator: one node", () => {
     assert.ok((await operator.snapshot()).tools.length > 0);
     await operator.close();
     await operator.close();
-    assert.deepEqual([calls.onFinished, reporter.enabled], [undefined, false]);
+    assert.deepEqual([calls.watched, reporter.enabled], [false, false]);
     assert.equal(make().node, "one");
-    assert.throws(() => operatorAccess((() => {}) as never), /createMcpHandler/);
+    assert.throws(() => endpointOf((() => {}) as never), /createMcpHandler/);
     await handler.close();
     await quiet.close();
   });
@@ -328,7 +328,7 @@ describe("operator: one node", () => {
     // The hashes of these two collide (FNV-1a, 32 bits).
     const handler = createMcpHandler(new Stub({}));
     const operator = createOperator(handler);
-    const { sessions } = operatorAccess(handler).components;
+    const { sessions } = endpointOf(handler).components;
     for (const id of ["costarring", "liquid"]) {
       await sessions.store.reserve(id, undefined);
       await sessions.store.create({
@@ -443,8 +443,8 @@ describe("operator: many nodes", () => {
     const { node: dead } = cluster.store.texts.map(({ from }) => ({ node: from }))
       .find(({ node }) =>
         node !==
-          operatorAccess(cluster.nodes[0]?.handler ?? assert.fail()).components.cluster.node &&
-        node !== operatorAccess(cluster.nodes[2]?.handler ?? assert.fail()).components.cluster.node
+          endpointOf(cluster.nodes[0]?.handler ?? assert.fail()).components.cluster.node &&
+        node !== endpointOf(cluster.nodes[2]?.handler ?? assert.fail()).components.cluster.node
       ) ?? assert.fail();
     // It is silent before anybody notices: an act waits for five seconds at most.
     cluster.store.fate = (_text, to) => to === dead ? "lost" : "arrives";
@@ -469,18 +469,18 @@ describe("operator: many nodes", () => {
 
   test("[OPR-4] what no operator of the cluster wrote is ignored", async () => {
     const { cluster, nodes: [a], during, operators: [operator] } = operated(2);
-    const stranger = operatorAccess(
+    const stranger = endpointOf(
       cluster.add({ requests: { stateKeys: ["x".repeat(32)] } }).handler,
     );
     const messenger = stranger.components.cluster.connection?.messenger ?? assert.fail();
-    const node = operatorAccess(a.handler).components.cluster.node ?? assert.fail();
+    const node = endpointOf(a.handler).components.cluster.node ?? assert.fail();
     for (
       const text of ["{}", "", JSON.stringify({ kind: "act", id: "1", act: { act: "drain-node" } })]
     ) {
       await messenger.send(node, { kind: "operator", text });
     }
     // A node of the cluster whose message can't be decrypted, or isn't one
-    const friend = operatorAccess(cluster.add().handler).components.cluster.connection?.messenger;
+    const friend = endpointOf(cluster.add().handler).components.cluster.connection?.messenger;
     await friend?.send(node, { kind: "operator", text: "AAAA" });
     await settle();
     const { nodes } = await during(operator.snapshot());

@@ -16,7 +16,11 @@ export const CLUSTER: FaultsByFile = {
   "cluster/cluster.ts": {
     tests: [SHARED, STREAMS],
     faults: [
-      ["CLU-9", "this.drainingAll = draining === true;", "this.drainingAll ||= draining === true;"],
+      [
+        "CLU-9",
+        "this.#drainingAll = draining === true;",
+        "this.#drainingAll ||= draining === true;",
+      ],
       ["END-2", "    this.documents.close();\n", ""],
     ],
   },

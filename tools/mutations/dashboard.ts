@@ -50,12 +50,14 @@ export const DASHBOARD: FaultsByFile = {
   "dashboard/operator/peers.ts": {
     tests: [OPERATOR],
     faults: [
-      [
-        "OPR-4",
-        "return await states.seal({ message }, BINDING);",
-        "return JSON.stringify(message);",
-      ],
       ["OPR-4", "if (peer.askedAt === 0) peer.askedAt = now;", ""],
+    ],
+  },
+  "handler/operator_view.ts": {
+    tests: [OPERATOR],
+    faults: [
+      ["OPR-4", "await states.seal({ message }, BINDING);", "JSON.stringify(message);"],
+      ["OPR-3", 'call.stop(new StopError("operator-cancelled"))', "true"],
     ],
   },
   "dashboard/operator/statistics.ts": {

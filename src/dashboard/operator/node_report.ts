@@ -3,16 +3,12 @@
  *
  * @module
  */
-import { Call } from "../../calls/call.ts";
-import type { OperatorAccess } from "../../handler/operator_access.ts";
+import type { OperatorView, RunningCall } from "../../handler/operator_view.ts";
 import { escapeInvisible } from "../../internal/invisible.ts";
 import { clip } from "../../internal/quote.ts";
-import { shortHash } from "../../internal/random.ts";
 import { isPromise } from "../../internal/types.ts";
+import type { Principal } from "../../protocol/exchange.ts";
 import { VERSIONS } from "../../protocol/versions.ts";
-import type { LiveSession } from "../../sessions/live_session.ts";
-import { ownerKey, principalOf } from "../../sessions/owner.ts";
-import { SERVER_STREAM } from "../../sessions/server_streams.ts";
 import { itemName, MOST_NAME, type Statistics } from "./statistics.ts";
 import type {
   CallRow,
@@ -67,100 +63,70 @@ export function shown(text: unknown, most: number = MOST_CHARS): string {
 
 /** Reports one node. */
 export class NodeReporter {
-  readonly #access: OperatorAccess;
+  readonly #view: OperatorView;
   readonly #statistics: Statistics;
   readonly #node: string;
   readonly #watchedSince: number;
-  readonly #serials = new WeakMap<Call, number>();
-  #serial = 0;
   /** The backlogs that were read at the last report, by the key of the stream. */
   #backlogs: ReadonlyMap<string, number> = new Map();
 
   /** Creates a reporter of a node with a name. */
-  constructor(access: OperatorAccess, statistics: Statistics, node: string) {
-    this.#access = access;
+  constructor(view: OperatorView, statistics: Statistics, node: string) {
+    this.#view = view;
     this.#statistics = statistics;
     this.#node = node;
-    this.#watchedSince = access.components.settings.clock.now();
+    this.#watchedSince = view.clock.now();
   }
 
   /** Returns a running call by its serial number. */
-  find(id: number): Call | undefined {
-    for (const { call } of this.#running()) if (this.#serials.get(call) === id) return call;
-    return undefined;
+  find(id: number): RunningCall | undefined {
+    return this.#view.runningCalls().find((call) => call.id === id);
   }
 
   /** Lists the running calls of a user. */
-  callsOf(isOf: (owner: string) => boolean): Call[] {
-    return [...this.#running()].map(({ call }) => call)
-      .filter(({ principal }) => isOf(ownerKey(principal)));
+  callsOf(isOf: (principal: Principal) => boolean): RunningCall[] {
+    return this.#view.runningCalls().filter(({ principal }) => isOf(principal));
   }
 
   /** Returns the report. */
   report(): NodeReport {
-    const { calls, cluster, sessions, streams } = this.#access.components;
-    const running = [...this.#running()];
-    const connections = this.#streams();
-    const live = [...sessions.live.values()];
-    const omitted = excess(running.length, MOST_ROWS) + excess(connections.length, MOST_ROWS) +
+    const running = this.#view.runningCalls();
+    const open = this.#streams();
+    const live = this.#view.liveSessions();
+    const omitted = excess(running.length, MOST_ROWS) + excess(open.length, MOST_ROWS) +
       excess(live.length, MOST_LIVE);
     return {
       v: 1,
       node: this.#node,
-      state: calls.closing ? "closing" : cluster.draining ? "draining" : "healthy",
-      drainingAll: cluster.drainingAll,
+      ...this.#view.status(),
       watchedSince: this.#watchedSince,
-      counts: {
-        sessions: live.length,
-        calls: calls.slots.taken,
-        streams: streams.slots.taken + this.#access.eras.listens,
-      },
-      live: live.slice(0, MOST_LIVE).map((session) => [
-        shortHash(session.id),
-        session.runningCalls,
-        session.openStreams,
-      ]),
-      calls: running.slice(0, MOST_ROWS).map((each) => this.#callRow(each)),
-      streams: connections.slice(0, MOST_ROWS),
+      live: live.slice(0, MOST_LIVE)
+        .map(({ session, calls, streams }) => [session, calls, streams]),
+      calls: running.slice(0, MOST_ROWS).map((call) => this.#callRow(call)),
+      streams: open.slice(0, MOST_ROWS),
       refusals: this.#refusals(),
       tools: this.#tools(),
       upstreams: this.#upstreams(),
-      limits: this.#limits(),
+      limits: this.#view.limits(),
       omitted,
     };
   }
 
-  /** Lists the running calls with their sessions. */
-  *#running(): Iterable<{ readonly call: Call; readonly session: LiveSession | undefined }> {
-    const { calls, sessions } = this.#access.components;
-    for (const session of sessions.live.values()) {
-      if (session.runningCalls === 0) continue;
-      for (const call of session.inflight.all()) if (call instanceof Call) yield { call, session };
-    }
-    for (const call of calls.sessionless.all()) {
-      if (call instanceof Call) yield { call, session: undefined };
-    }
-  }
-
-  #callRow(
-    { call, session }: { readonly call: Call; readonly session: LiveSession | undefined },
-  ): Local<CallRow> {
-    const { method, params, principal, protocolVersion, client, begunAt, progress } = call;
+  #callRow(call: RunningCall): Local<CallRow> {
+    const { id, session, method, params, principal, client, progress } = call;
     const tool = itemName(method, params);
-    let id = this.#serials.get(call);
-    if (id === undefined) this.#serials.set(call, id = ++this.#serial);
     const { progress: value, total, message } = progress ?? {};
     return {
       id,
-      session: session === undefined ? "" : shortHash(session.id),
+      session,
       principal: shown(principal.id, MOST_ID),
       issuer: shown(principal.issuer, MOST_ID),
       client: clientName(client.info),
       method: shown(method, MOST_NAME),
       tool: shown(tool),
       upstream: this.#upstreamOf(tool),
-      era: VERSIONS[protocolVersion].era,
-      startedAt: begunAt,
+      era: VERSIONS[call.protocolVersion].era,
+      startedAt: call.begunAt,
       ...typeof value === "number" && {
         progress: {
           value,
@@ -172,52 +138,29 @@ export class NodeReporter {
   }
 
   #streams(): (Local<StreamRow> & { readonly id: string })[] {
-    const { components: { sessions, streams: { log } }, eras } = this.#access;
-    const rows: (Local<StreamRow> & { readonly id: string })[] = [];
     const backlogs = new Map<string, number>();
     let reads = 0;
-    for (const session of sessions.live.values()) {
-      if (session.openStreams === 0) continue;
-      const { id: principal, issuer } = principalOf(session.record?.owner ?? "");
-      for (const [name, connection] of session.connections) {
-        const { lastSent: cursor, buffered, behind } = connection;
-        const id = shortHash(`${session.id} ${name}`);
-        if (behind && reads < MOST_BACKLOGS) {
-          reads += 1;
-          const slice = log.read(session.id, name, cursor);
-          const note = (last: number) => void backlogs.set(id, Math.max(0, last - cursor));
-          // A remote log answers later: the next report has it.
-          if (isPromise(slice)) slice.then((slice) => note(slice?.last ?? cursor), () => {});
-          else note(slice?.last ?? cursor);
-        }
-        rows.push({
-          id,
-          session: shortHash(session.id),
-          principal: shown(principal, MOST_ID),
-          issuer: shown(issuer, MOST_ID),
-          kind: name === SERVER_STREAM ? "server" : "request",
-          cursor,
-          backlog: behind ? backlogs.get(id) ?? this.#backlogs.get(id) ?? 1 : 0,
-          buffered,
-          slow: behind,
-        });
+    const rows = this.#view.openStreams().map((stream) => {
+      const { principal, slow, last: readLast, ...row } = stream;
+      const { id, cursor } = row;
+      const behind = slow && readLast !== undefined;
+      if (behind && reads < MOST_BACKLOGS) {
+        reads += 1;
+        const last = readLast();
+        const note = (last: number) => void backlogs.set(id, Math.max(0, last - cursor));
+        // A remote log answers later: the next report has it.
+        if (isPromise(last)) last.then(note, () => {});
+        else note(last);
       }
-    }
+      return {
+        ...row,
+        principal: shown(principal.id, MOST_ID),
+        issuer: shown(principal.issuer, MOST_ID),
+        backlog: behind ? backlogs.get(id) ?? this.#backlogs.get(id) ?? 1 : 0,
+        slow,
+      };
+    });
     this.#backlogs = backlogs;
-    for (const [index, { owner, sent, buffered, full }] of eras.listenFacts.entries()) {
-      const { id: principal, issuer } = principalOf(owner);
-      rows.push({
-        id: `listen-${index}`,
-        session: "",
-        principal: shown(principal, MOST_ID),
-        issuer: shown(issuer, MOST_ID),
-        kind: "listen",
-        cursor: sent,
-        backlog: 0,
-        buffered,
-        slow: full,
-      });
-    }
     return rows;
   }
 
@@ -239,8 +182,7 @@ export class NodeReporter {
   }
 
   #upstreams(): Local<UpstreamRow>[] {
-    const control = this.#access.components.calls.dispatcher.upstreamControl;
-    return (control?.list() ?? []).map(({ name, kind, sessions, calls }) => {
+    return (this.#view.upstreams?.list() ?? []).map(({ name, kind, sessions, calls }) => {
       const record = this.#statistics.upstreams.get(name);
       const { opened = 0, failures = 0, failure = "", failedAt = 0, failing = false } = record ??
         {};
@@ -259,28 +201,9 @@ export class NodeReporter {
     });
   }
 
-  #limits(): Local<LimitRow>[] {
-    const { components: { calls, sessions, settings, streams }, eras } = this.#access;
-    const { storeSettings: { caps }, listen } = settings;
-    const bytes = this.#access.components.streams.log.bytes;
-    return [
-      { limit: "limits.sessions", used: sessions.store.size, most: caps.sessions },
-      { limit: "limits.requests", used: calls.slots.taken, most: settings.calls.most },
-      { limit: "limits.streams", used: streams.slots.taken, most: settings.streams.most },
-      { limit: "limits.listens", used: eras.listens, most: listen.most },
-      ...bytes === undefined ? [] : [{
-        limit: "limits.totalEventBytes",
-        used: bytes,
-        most: settings.storeSettings.eventBudget?.totalBytes ?? 0,
-      }],
-      ...(calls.dispatcher.upstreamControl?.limits() ?? [])
-        .map(({ name, used, most }) => ({ limit: name, used, most })),
-    ];
-  }
-
   #upstreamOf(tool: string): string {
     if (tool === "") return "";
-    return this.#access.components.calls.dispatcher.upstreamControl?.nameOf(tool) ?? "";
+    return this.#view.upstreams?.nameOf(tool) ?? "";
   }
 }
 

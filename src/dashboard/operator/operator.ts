@@ -3,11 +3,10 @@
  *
  * @module
  */
-import { StopError } from "../../calls/lifetime/stop.ts";
-import type { Call } from "../../calls/call.ts";
-import { type OperatorAccess, operatorAccess } from "../../handler/operator_access.ts";
+import { type OperatorView, operatorView } from "../../handler/operator_view.ts";
 import type { McpHandler } from "../../handler/types.ts";
 import { randomText } from "../../internal/random.ts";
+import type { Principal } from "../../protocol/exchange.ts";
 import { principalOf } from "../../sessions/owner.ts";
 import { clientName, MOST_ID, type NodeReport, NodeReporter, shown } from "./node_report.ts";
 import { failed, type PeerAct, Peers, uniqueName } from "./peers.ts";
@@ -93,46 +92,45 @@ export interface Operator {
  * ```
  */
 export function createOperator(handler: McpHandler, options: OperatorOptions = {}): Operator {
-  return new HandlerOperator(operatorAccess(handler), options);
+  return new HandlerOperator(operatorView(handler), options);
 }
 
 class HandlerOperator implements Operator {
   readonly node: string;
   readonly endpoint: string;
-  readonly #access: OperatorAccess;
+  readonly #view: OperatorView;
   readonly #reporter: NodeReporter;
   readonly #peers: Peers;
   readonly #directory: SessionDirectory;
-  readonly #unlisten: () => void;
+  readonly #unwatch: () => void;
   #closed: Promise<void> | undefined;
 
-  constructor(access: OperatorAccess, { node, endpoint = "", redact }: OperatorOptions) {
-    const { components } = access;
-    const { calls, reporter, sessions, settings: { clock } } = components;
-    if (calls.onFinished !== undefined) {
+  constructor(view: OperatorView, { node, endpoint = "", redact }: OperatorOptions) {
+    const statistics = new Statistics(() => view.clock.now(), redact ?? ((text) => text));
+    const unwatch = view.watch(
+      statistics.onEvent,
+      (...finished) => statistics.finished(...finished),
+    );
+    if (unwatch === undefined) {
       throw new TypeError("Close the handler's other operator or dashboard first");
     }
+    this.#unwatch = unwatch;
     this.node = node ?? `node-${randomText(4)}`;
     this.endpoint = endpoint;
-    this.#access = access;
-    const statistics = new Statistics(() => clock.now(), redact ?? ((text) => text));
-    this.#reporter = new NodeReporter(access, statistics, this.node);
-    this.#directory = new SessionDirectory(sessions.store);
-    this.#unlisten = reporter.listen(statistics.onEvent);
-    // Only Call calls it.
-    calls.onFinished = (call, ...rest) => statistics.finished(call as Call, ...rest);
+    this.#view = view;
+    this.#reporter = new NodeReporter(view, statistics, this.node);
+    this.#directory = new SessionDirectory(view.sessions);
     this.#peers = new Peers({
-      access,
+      view,
       report: () => this.#reporter.report(),
       act: (act) => this.#actHere(act),
     });
   }
 
   async snapshot(): Promise<OperatorSnapshot> {
-    const { clock } = this.#access.components.settings;
     const [listed] = await Promise.all([this.#listSessions(), this.#peers.refresh()]);
     const own = this.#reporter.report();
-    const at = clock.now();
+    const at = this.#view.clock.now();
     const nodes: Reported[] = [{ name: this.node, report: own, seenAt: at, lost: false }];
     const taken = new Set([this.node]);
     for (const peer of this.#peers.all) {
@@ -186,11 +184,11 @@ class HandlerOperator implements Operator {
     try {
       result = await this.#act(request);
     } catch (error) {
-      this.#access.components.reporter.failed(`acting for an operator (${request.act})`, error);
+      this.#view.reporter.failed(`acting for an operator (${request.act})`, error);
       result = failed("The act failed: see the log of this node");
     }
     const { ok, count } = result;
-    this.#access.components.reporter.report({
+    this.#view.reporter.report({
       type: "operator-act",
       act: request.act,
       operator,
@@ -206,8 +204,7 @@ class HandlerOperator implements Operator {
   }
 
   async #close(): Promise<void> {
-    this.#unlisten();
-    this.#access.components.calls.onFinished = undefined;
+    this.#unwatch();
     await this.#peers.close();
   }
 
@@ -216,7 +213,7 @@ class HandlerOperator implements Operator {
       return await this.#directory.list();
     } catch (error) {
       // The rest is worth seeing all the more while the store fails.
-      this.#access.components.reporter.failed("listing the sessions", error);
+      this.#view.reporter.failed("listing the sessions", error);
       return { sessions: [], omitted: 0 };
     }
   }
@@ -237,7 +234,6 @@ class HandlerOperator implements Operator {
   }
 
   async #act(request: OperatorRequest): Promise<OperatorResult> {
-    const { cluster } = this.#access.components;
     switch (request.act) {
       case "cancel-call":
         return await this.#at(request.node, { act: "cancel-call", id: request.id });
@@ -248,7 +244,7 @@ class HandlerOperator implements Operator {
       case "drain-node":
         return await this.#at(request.node, { act: "drain-node", on: request.on });
       case "drain-cluster":
-        await cluster.drain(request.on);
+        await this.#view.drainAll(request.on);
         return done(1, request.on ? "Every node refuses new sessions" : "Draining has ended");
       case "restart-upstream":
         return await this.#everywhere({ act: "restart-upstream", upstream: request.upstream });
@@ -286,29 +282,28 @@ class HandlerOperator implements Operator {
   }
 
   async #actHere(act: PeerAct): Promise<OperatorResult> {
-    const { calls: { dispatcher }, cluster } = this.#access.components;
     switch (act.act) {
       case "cancel-call": {
-        const cancelled = cancel(this.#reporter.find(act.id));
+        const cancelled = this.#reporter.find(act.id)?.cancel() ?? false;
         return cancelled ? done(1, "The call is cancelled") : failed("The call has ended already");
       }
       case "cancel-calls": {
-        const of = this.#reporter.callsOf(ownerMatcher(act.principal, act.issuer));
-        const count = of.filter(cancel).length;
+        const of = this.#reporter.callsOf(userMatcher(act.principal, act.issuer));
+        const count = of.filter((call) => call.cancel()).length;
         return done(count, `Cancelled ${count}`);
       }
       case "drain-node":
-        cluster.drainingHere = act.on;
+        this.#view.drainHere(act.on);
         return done(
           1,
           act.on
             ? `${this.node} refuses new sessions`
-            : cluster.draining
+            : this.#view.status().drainingAll
             ? `${this.node} no longer drains by itself, but the cluster does`
             : `${this.node} accepts new sessions`,
         );
       case "restart-upstream": {
-        const ended = await dispatcher.upstreamControl?.restart(act.upstream);
+        const ended = await this.#view.upstreams?.restart(act.upstream);
         if (ended === undefined) return failed("There is no such upstream");
         return done(ended, `Ended ${ended} sessions: the next call opens a new one`);
       }
@@ -322,19 +317,21 @@ class HandlerOperator implements Operator {
     if (other !== undefined) {
       return failed("Two sessions have this short hash: end all sessions of the principal instead");
     }
-    const known = await this.#access.components.sessions.end(found.record.id, "ended");
+    const known = await this.#view.endSession(found.record.id);
     return known ? done(1, "The session has ended") : failed("The session has ended already");
   }
 
   async #endPrincipal(principal: string, issuer: string): Promise<OperatorResult> {
-    const isOf = ownerMatcher(principal, issuer);
+    const isOf = userMatcher(principal, issuer);
     const { sessions } = await this.#directory.list();
-    const ids = sessions.filter(({ record: { owner } }) => owner !== undefined && isOf(owner))
+    const ids = sessions.filter(({ record: { owner } }) =>
+      owner !== undefined && isOf(principalOf(owner))
+    )
       .map(({ record: { id } }) => id);
     let count = 0;
     while (ids.length > 0) {
       const ended = await Promise.all(
-        ids.splice(0, END_BATCH).map((id) => this.#access.components.sessions.end(id, "ended")),
+        ids.splice(0, END_BATCH).map((id) => this.#view.endSession(id)),
       );
       count += ended.filter((known) => known).length;
     }
@@ -354,16 +351,9 @@ interface Reported {
   readonly lost: boolean;
 }
 
-function cancel(call: Call | undefined): boolean {
-  return call?.stop(new StopError("operator-cancelled")) ?? false;
-}
-
-/** Returns a function that tells whether an owner key belongs to a user, as a snapshot shows the user. */
-function ownerMatcher(principal: string, issuer: string): (owner: string) => boolean {
-  return (owner) => {
-    const of = principalOf(owner);
-    return shown(of.id, MOST_ID) === principal && shown(of.issuer, MOST_ID) === issuer;
-  };
+/** Returns a function that tells whether a principal is a user, as a snapshot shows the user. */
+function userMatcher(principal: string, issuer: string): (of: Principal) => boolean {
+  return (of) => shown(of.id, MOST_ID) === principal && shown(of.issuer, MOST_ID) === issuer;
 }
 
 function sessionRows(

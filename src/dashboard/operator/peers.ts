@@ -3,10 +3,8 @@
  *
  * @module
  */
-import type { OperatorMessage } from "../../cluster/messages/messages.ts";
-import type { OperatorAccess } from "../../handler/operator_access.ts";
+import type { OperatorView } from "../../handler/operator_view.ts";
 import { randomText, shortHash } from "../../internal/random.ts";
-import { isObject } from "../../protocol/jsonrpc.ts";
 import type { NodeReport } from "./node_report.ts";
 import type { OperatorResult } from "./types.ts";
 
@@ -23,9 +21,6 @@ const ACT_MS = 5_000;
 /** The maximum number of other nodes, and of acts that wait for a result. */
 const MOST_PEERS = 256;
 const MOST_ACTS = 100;
-
-/** Distinguishes these from the states that clients have. */
-const BINDING = { owner: "", method: "mooring/operator", params: {} };
 
 /** What one node's operator asks of another's. */
 export type PeerAct =
@@ -56,7 +51,7 @@ export interface Peer {
 
 /** Options for {@linkcode Peers}. */
 export interface PeersInit {
-  readonly access: OperatorAccess;
+  readonly view: Pick<OperatorView, "clock" | "peers">;
   /** Returns the report of this node. */
   readonly report: () => NodeReport;
   /** Does what another node's operator asks for. */
@@ -70,14 +65,15 @@ export class Peers {
   readonly #acts = new Map<string, (result: OperatorResult) => void>();
   #refreshing: Promise<void> | undefined;
   #wake: (() => void) | undefined;
+  readonly #unlisten: () => void;
 
   /** Begins to answer the operators of other nodes. */
   constructor(init: PeersInit) {
     this.#init = init;
-    const { cluster, reporter } = init.access.components;
-    cluster.onOperatorMessage = (message, from) => {
-      reporter.background("answering another node's operator", () => this.#receive(message, from));
-    };
+    // Only operators of the cluster can send any.
+    this.#unlisten = init.view.peers.listen((message, from) =>
+      this.#receive(message as unknown as PeerMessage, from)
+    );
   }
 
   /** The other nodes, always in the same order: those of the same name are told apart by it. */
@@ -99,16 +95,15 @@ export class Peers {
   }
 
   async #refresh(): Promise<void> {
-    const { cluster, settings: { clock, shared } } = this.#init.access.components;
-    if (!shared) return;
+    const { clock, peers } = this.#init.view;
+    if (!peers.shared) return;
     const now = this.#now;
     const expected = [...this.#peers.values()].filter((peer) => !this.isLost(peer));
     for (const peer of this.#peers.values()) {
       if (peer.askedAt === 0) peer.askedAt = now;
       if (this.isLost(peer) && now - peer.seenAt >= SHOWN_MS) this.#peers.delete(peer.id);
     }
-    const text = await this.#seal({ kind: "report?" });
-    cluster.publish({ kind: "operator", text });
+    await this.#publish({ kind: "report?" });
     const { promise, resolve } = Promise.withResolvers<void>();
     const stop = clock.timer(expected.length === 0 ? FIRST_MS : REPORT_MS, resolve);
     this.#wake = () => {
@@ -123,16 +118,17 @@ export class Peers {
 
   /** Asks another node to act, and waits for the result. */
   async act(peer: Peer, act: PeerAct): Promise<OperatorResult> {
-    const { cluster, settings: { clock } } = this.#init.access.components;
     if (this.#acts.size >= MOST_ACTS) return failed("Too many acts wait for a result: try again");
     const id = randomText(12);
     const { promise, resolve } = Promise.withResolvers<OperatorResult>();
     this.#acts.set(id, resolve);
     const { node } = peer.report;
-    const stop = clock.timer(ACT_MS, () => resolve(failed(`The node ${node} doesn't answer`)));
+    const stop = this.#init.view.clock.timer(
+      ACT_MS,
+      () => resolve(failed(`The node ${node} doesn't answer`)),
+    );
     try {
-      const text = await this.#seal({ kind: "act", id, act });
-      if (!await cluster.send(peer.id, { kind: "operator", text })) {
+      if (!await this.#send(peer.id, { kind: "act", id, act })) {
         return failed(`The node ${node} has left`);
       }
       return await promise;
@@ -144,21 +140,23 @@ export class Peers {
 
   /** Tells the other nodes that this one is no longer operated, and stops answering. */
   async close(): Promise<void> {
-    const { cluster } = this.#init.access.components;
-    cluster.onOperatorMessage = undefined;
-    cluster.publish({ kind: "operator", text: await this.#seal({ kind: "bye" }) });
+    this.#unlisten();
+    await this.#publish({ kind: "bye" });
   }
 
-  async #receive({ text }: OperatorMessage, from: string): Promise<void> {
-    const message = await this.#open(text);
-    switch (message?.kind) {
+  async #receive(message: PeerMessage, from: string): Promise<void> {
+    switch (message.kind) {
       case "report?":
-        return await this.#send(from, { kind: "report", report: this.#init.report() });
+        return void await this.#send(from, { kind: "report", report: this.#init.report() });
       case "report":
         return this.#noteReport(message.report, from);
       case "act": {
         const { id, act } = message;
-        return await this.#send(from, { kind: "acted", id, result: await this.#init.act(act) });
+        return void await this.#send(from, {
+          kind: "acted",
+          id,
+          result: await this.#init.act(act),
+        });
       }
       case "acted":
         return this.#acts.get(message.id)?.(message.result);
@@ -176,28 +174,16 @@ export class Peers {
     this.#wake?.();
   }
 
-  async #send(to: string, message: PeerMessage): Promise<void> {
-    const { cluster } = this.#init.access.components;
-    await cluster.send(to, { kind: "operator", text: await this.#seal(message) });
+  #publish(message: PeerMessage): Promise<void> {
+    return this.#init.view.peers.publish(message);
   }
 
-  /** Encrypts a message if it leaves the process: it names principals, and what upstreams wrote. */
-  async #seal(message: PeerMessage): Promise<string> {
-    const { calls: { states }, settings: { nodeKeys } } = this.#init.access.components;
-    if (nodeKeys === undefined) return JSON.stringify(message);
-    return await states.seal({ message }, BINDING);
-  }
-
-  async #open(text: string): Promise<PeerMessage | undefined> {
-    const { calls: { states }, settings: { nodeKeys } } = this.#init.access.components;
-    // The envelope is signed: an operator of the cluster wrote it.
-    if (nodeKeys === undefined) return JSON.parse(text) as PeerMessage;
-    const opened = await states.open(text, BINDING);
-    return isObject(opened?.message) ? opened.message as unknown as PeerMessage : undefined;
+  #send(to: string, message: PeerMessage): Promise<boolean> {
+    return this.#init.view.peers.send(to, message);
   }
 
   get #now(): number {
-    return this.#init.access.components.settings.clock.now();
+    return this.#init.view.clock.now();
   }
 }
 

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import type { SessionRecord, SessionStore } from "../../sessions/types.ts";
+import type { SessionRecord } from "../../sessions/types.ts";
+import type { OperatorView } from "../../handler/operator_view.ts";
 import { shortHash } from "../../internal/random.ts";
 
 /** The maximum number of sessions that are listed. */
@@ -21,11 +22,11 @@ export interface ListedSession {
 
 /** The sessions of a store. The record of each is read once, and again until it has an owner. */
 export class SessionDirectory {
-  readonly #store: SessionStore;
+  readonly #store: OperatorView["sessions"];
   #records = new Map<string, SessionRecord>();
 
   /** Creates a directory; nothing is read yet. */
-  constructor(store: SessionStore) {
+  constructor(store: OperatorView["sessions"]) {
     this.#store = store;
   }
 

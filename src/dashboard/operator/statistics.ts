@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Call } from "../../calls/call.ts";
+import type { FinishedCall } from "../../calls/calls.ts";
 import { clip } from "../../internal/quote.ts";
 import { reportedMethod } from "../../protocol/event_facts.ts";
 import type { McpEvent, RequestOutcome } from "../../protocol/events.ts";
@@ -85,7 +85,7 @@ export class Statistics {
   }
 
   /** Counts a call that is over. */
-  finished(call: Call, outcome: RequestOutcome, failed: boolean): void {
+  finished(call: FinishedCall, outcome: RequestOutcome, failed: boolean): void {
     const method = reportedMethod(call);
     const { tool, prompt } = call.target ?? {};
     // Names that a client has made up are one row: they would push out what there is.

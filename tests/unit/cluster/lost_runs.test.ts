@@ -228,7 +228,7 @@ describe("LateAnswers", () => {
     const { clock, log, reporter, advance, messages } = world();
     const late = new LateAnswers(log, clock, reporter);
     const streams = new Streams(log, SETTINGS, clock, reporter);
-    streams.lateAnswers = late;
+    streams.keepLateAnswers(late);
     const session: StreamSession = {
       id: "s",
       connections: new Map(),
