@@ -7,7 +7,7 @@
 import { systemClock } from "../../src/internal/clock.ts";
 import { DelayLine } from "../../src/internal/delay_line.ts";
 import { Slots } from "../../src/internal/slots.ts";
-import { TurnQueue } from "../../src/internal/turn_queue.ts";
+import { TurnQueue } from "../../src/internal/end_of_turn.ts";
 import { PRINCIPALS } from "../messages.ts";
 import { textResult, type Tool, toolsFor } from "../tools.ts";
 import type { Stack, StackInit, StackModule } from "./types.ts";

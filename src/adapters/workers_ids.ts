@@ -4,6 +4,7 @@
  * @module
  */
 import { randomText } from "../internal/random.ts";
+import { deriveKey, type KeyUse } from "../internal/sealing.ts";
 import { isSessionId } from "../sessions/id.ts";
 
 /** The random characters of an id: 132 bits. */
@@ -11,6 +12,7 @@ const RANDOM = 22;
 /** The other ones, which prove that this endpoint made it: 60 bits. */
 const PROOF = 10;
 
+const USE: KeyUse = { purpose: "mooring session ids", algorithm: "HMAC" };
 const encoder = new TextEncoder();
 const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
@@ -44,7 +46,7 @@ export class SignedIds {
   }
 
   async #proof(random: string, index: number): Promise<string> {
-    const key = this.#keys[index] ??= await importKey(this.#secrets[index] ?? "");
+    const key = this.#keys[index] ??= await deriveKey(this.#secrets[index] ?? "", USE);
     const mac = new Uint8Array(
       await crypto.subtle.sign("HMAC", key, encoder.encode(`mooring session id\0${random}`)),
     );
@@ -52,17 +54,6 @@ export class SignedIds {
     for (const byte of mac.subarray(0, PROOF)) text += DIGITS[byte & 63];
     return text;
   }
-}
-
-/** Imports a key of its own for this use, since the secret seals other things too. */
-async function importKey(secret: string | Uint8Array): Promise<CryptoKey> {
-  const bytes = typeof secret === "string" ? encoder.encode(secret) : new Uint8Array(secret);
-  const hmac = { name: "HMAC", hash: "SHA-256", length: 256 };
-  const base = await crypto.subtle.importKey("raw", bytes, "HKDF", false, ["deriveKey"]);
-  const info = encoder.encode("mooring session ids");
-  const salt = new Uint8Array(32);
-  const derive = { name: "HKDF", hash: "SHA-256", salt, info };
-  return await crypto.subtle.deriveKey(derive, base, hmac, false, ["sign"]);
 }
 
 /** Compares two strings of one length in a time that doesn't depend on where they differ. */

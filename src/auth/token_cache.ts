@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { BoundedMap } from "../internal/bounded_map.ts";
 import type { Clock } from "../internal/clock.ts";
 import type { Principal } from "../protocol/exchange.ts";
 import { Unavailable } from "./errors.ts";
@@ -33,11 +34,12 @@ const encoder = new TextEncoder();
 export class TokenCache {
   readonly #init: TokenCacheInit;
   /** The least recently used entry comes first. */
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries: BoundedMap<string, Entry>;
   readonly #pending = new Map<string, Promise<Principal>>();
 
   constructor(init: TokenCacheInit) {
     this.#init = init;
+    this.#entries = new BoundedMap(init.maxEntries);
   }
 
   /**
@@ -69,16 +71,12 @@ export class TokenCache {
   }
 
   async #verify(key: string, token: string, audiences: readonly string[]): Promise<Principal> {
-    const { clock, ttlMs, maxEntries, verify } = this.#init;
+    const { clock, ttlMs, verify } = this.#init;
     const principal = await verify(token, audiences);
     const at = clock.now();
     const until = Math.min(at + ttlMs, principal.expiresAt ?? Infinity);
     if (until <= at) return principal;
     this.#entries.set(key, { principal, at, until });
-    for (const oldest of this.#entries.keys()) {
-      if (this.#entries.size <= maxEntries) break;
-      this.#entries.delete(oldest);
-    }
     return principal;
   }
 }

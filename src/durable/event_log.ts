@@ -7,7 +7,7 @@ import type { Clock } from "../internal/clock.ts";
 import { RecentKeys } from "../internal/recent_keys.ts";
 import { utf8Length } from "../internal/utf8.ts";
 import { ErrorCode, errorObject, errorText } from "../protocol/errors.ts";
-import type { RequestId } from "../protocol/jsonrpc.ts";
+import { type RequestId, responseId } from "../protocol/jsonrpc.ts";
 import { NODE_LOST } from "../protocol/node_loss.ts";
 import type { EventLog, EventLogLimits, LoggedEvent, Slice, StreamRun } from "../streams/types.ts";
 import type { Tables } from "./sql.ts";
@@ -378,10 +378,4 @@ export class SqlEventLog implements EventLog {
       if (watchers?.has(watcher)) watcher.wake(oldest, appended);
     }
   }
-}
-
-/** Returns the id of a message, if it is a response. */
-function responseId(data: string): RequestId | undefined {
-  const message = JSON.parse(data);
-  return "method" in message ? undefined : message.id;
 }

@@ -13,7 +13,7 @@ import { Gates } from "../http/gates/order.ts";
 import type { Inbound } from "../http/inbound.ts";
 import type { Reply } from "../http/reply.ts";
 import { Slots } from "../internal/slots.ts";
-import { TurnQueue } from "../internal/turn_queue.ts";
+import { TurnQueue } from "../internal/end_of_turn.ts";
 import type { MaybePromise } from "../internal/types.ts";
 import type { Dispatcher, Notification } from "../protocol/exchange.ts";
 import { Reporter } from "../protocol/reporter.ts";

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { fromBase64 } from "../internal/base64.ts";
 import { clip } from "../internal/quote.ts";
 import { isObject, type JsonObject } from "./jsonrpc.ts";
 import { nameParam } from "./methods.ts";
@@ -48,9 +49,10 @@ export function decodeHeader(value: string): string | undefined {
   if (!VISIBLE.test(value)) return undefined;
   if (!value.startsWith(PREFIX) || !value.endsWith(SUFFIX)) return value;
   const base64 = value.slice(PREFIX.length, -SUFFIX.length);
-  if (!BASE64.test(base64)) return undefined;
+  const bytes = BASE64.test(base64) ? fromBase64(base64) : undefined;
+  if (bytes === undefined) return undefined;
   try {
-    return utf8.decode(Uint8Array.from(atob(base64), (char) => char.charCodeAt(0)));
+    return utf8.decode(bytes);
   } catch {
     return undefined;
   }

@@ -92,3 +92,18 @@ function isResponse(value: JsonObject): boolean {
   if (!Number.isInteger(error.code) || typeof error.message !== "string") return false;
   return id === null || isRequestId(id);
 }
+
+/** Finds the id at the beginning of a response, where those of this package have it. */
+const RESPONSE_ID = /^\{"jsonrpc":"2\.0","id":(-?\d+|"(?:[^"\\]|\\.)*"),"(?:result|error)":/;
+
+/**
+ * Returns the id of the request that a message answers, which this package has written: `null` if the
+ * request's id could not be read, `undefined` for a message that is not a response.
+ */
+export function responseId(text: string): RequestId | null | undefined {
+  const [, written] = RESPONSE_ID.exec(text) ?? [];
+  if (written !== undefined) return JSON.parse(written);
+  const message: unknown = JSON.parse(text);
+  if (!isObject(message) || message.method !== undefined) return undefined;
+  return isRequestId(message.id) ? message.id : null;
+}

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { BoundedSet } from "../internal/bounded_map.ts";
 import { randomText } from "../internal/random.ts";
 import type { Bus, BusMember } from "../cluster/types.ts";
 import type { Commands } from "./clients/commands.ts";
@@ -42,7 +43,7 @@ export class RedisBus implements Bus {
   join(node: string, listener: (text: string) => void): BusMember {
     const { commands, subscriber, keys } = this.#init;
     const member = `${node}/${randomText(8)}`;
-    const remembered = new Set<string>();
+    const remembered = new BoundedSet<string>(MOST_REMEMBERED);
     let number = 0;
     let joined = true;
     const onMessage = (encoded: string) => {
@@ -108,9 +109,5 @@ function isNew(remembered: Set<string>, { from, number, text }: BusMessage): boo
   const key = `${from}\n${number}\n${text.slice(-TAIL_CHARS)}`;
   if (remembered.has(key)) return false;
   remembered.add(key);
-  for (const oldest of remembered) {
-    if (remembered.size <= MOST_REMEMBERED) break;
-    remembered.delete(oldest);
-  }
   return true;
 }

@@ -7,6 +7,7 @@
 import { Buffer } from "node:buffer";
 import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync } from "node:crypto";
 import type { KeyObject } from "node:crypto";
+import { BoundedMap } from "../internal/bounded_map.ts";
 import { randomText } from "../internal/random.ts";
 import { foreignData } from "./replies.ts";
 
@@ -45,7 +46,7 @@ export class Sealer {
   readonly #secrets: readonly (string | Uint8Array)[];
   readonly #purpose: string;
   readonly #mostTexts: number;
-  readonly #keys = new Map<string, KeyObject>();
+  readonly #keys = new BoundedMap<string, KeyObject>(MOST_KEYS);
   #writer: Writer | undefined;
   #nonces = Buffer.alloc(0);
 
@@ -98,7 +99,7 @@ export class Sealer {
       const key = this.#derive(secret, salt);
       const text = decrypt(key, bytes, additional);
       if (text === undefined) continue;
-      this.#remember(salt, key);
+      this.#keys.set(salt, key);
       return text;
     }
     return undefined;
@@ -123,7 +124,7 @@ export class Sealer {
     if (this.#writer === undefined || this.#writer.left === 0) {
       const salt = randomText(SALT_CHARS);
       this.#writer = { salt, key: this.#derive(secret, salt), left: this.#mostTexts };
-      this.#remember(salt, this.#writer.key);
+      this.#keys.set(salt, this.#writer.key);
     }
     this.#writer.left -= 1;
     return this.#writer;
@@ -140,16 +141,6 @@ export class Sealer {
 
   #derive(secret: string | Uint8Array, salt: string): KeyObject {
     return createSecretKey(Buffer.from(hkdfSync("sha256", secret, salt, this.#purpose, 32)));
-  }
-
-  /** Remembers a key, instead of the one that was remembered first if there are many. */
-  #remember(salt: string, key: KeyObject): void {
-    this.#keys.set(salt, key);
-    if (this.#keys.size <= MOST_KEYS) return;
-    for (const oldest of this.#keys.keys()) {
-      this.#keys.delete(oldest);
-      break;
-    }
   }
 }
 

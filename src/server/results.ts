@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { toBase64 } from "../internal/base64.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
 import { kindOf } from "./schemas/kind_of.ts";
 
@@ -93,16 +94,4 @@ export function toPromptResult(returned: unknown): JsonObject {
     throw new TypeError(`Return a string, or messages with a role and content: ${kindOf(message)}`);
   }
   return full;
-}
-
-/** The most bytes of one conversion: function calls are limited in their number of arguments. */
-const CHUNK = 8_192;
-
-/** Encodes bytes as Base64 (RFC 4648 §4). */
-export function toBase64(bytes: Uint8Array): string {
-  let binary = "";
-  for (let at = 0; at < bytes.length; at += CHUNK) {
-    binary += String.fromCharCode(...bytes.subarray(at, at + CHUNK));
-  }
-  return btoa(binary);
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { BoundedMap } from "../internal/bounded_map.ts";
 import type { Inbound } from "../http/inbound.ts";
 import { sessionNotFound, storeUnavailable } from "../http/refusals.ts";
 import { type Refusal, refusal } from "../http/reply.ts";
@@ -72,7 +73,9 @@ export class Sessions {
   /** Recently ended sessions: a pending lookup may still find them in the store. */
   readonly #ended: RecentKeys;
   /** When sessions began that this node has used, and in which version, if somebody listens to events. */
-  readonly #began = new Map<string, Pick<SessionRecord, "createdAt" | "protocolVersion">>();
+  readonly #began = new BoundedMap<string, Pick<SessionRecord, "createdAt" | "protocolVersion">>(
+    CREATED_MOST,
+  );
   #stopSweep: (() => void) | undefined;
   #sweptAt = 0;
   #disposed = false;
@@ -301,11 +304,6 @@ export class Sessions {
   /** Remembers when a session began, for the event at its end. */
   #noteCreated({ id, createdAt, protocolVersion }: SessionRecord): void {
     this.#began.set(id, { createdAt, protocolVersion });
-    if (this.#began.size <= CREATED_MOST) return;
-    for (const oldest of this.#began.keys()) {
-      this.#began.delete(oldest);
-      break;
-    }
   }
 
   /** Replaces the live session of a session that could not be ended, keeping only the claim. */

@@ -5,7 +5,7 @@
  * @module
  */
 import type { JsonObject } from "../protocol/jsonrpc.ts";
-import { toBase64 } from "../server/results.ts";
+import { toBase64 } from "../internal/base64.ts";
 import type { FileSet } from "./files.ts";
 import { readFrontmatter, type SkillFrontmatter } from "./frontmatter.ts";
 import { mediaType } from "./media_type.ts";

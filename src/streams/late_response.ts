@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { isObject } from "../protocol/jsonrpc.ts";
+import { responseId } from "../protocol/jsonrpc.ts";
 import type { Reporter } from "../protocol/reporter.ts";
 import type { EventLog } from "./types.ts";
 
@@ -63,13 +63,9 @@ async function sendResponse(
 ): Promise<void> {
   stop();
   const slice = await log.read(session, stream, 0);
-  for (const { data } of slice?.events ?? []) if (isResponse(data) && !send(data)) return;
+  for (const { data } of slice?.events ?? []) {
+    if (responseId(data) !== undefined && !send(data)) return;
+  }
   if (slice !== undefined) await log.deliver(session, stream, slice.last);
   onSent();
-}
-
-/** Tells whether a message, which the endpoint has written itself, is a response. */
-function isResponse(data: string): boolean {
-  const message: unknown = JSON.parse(data);
-  return isObject(message) && message.method === undefined;
 }

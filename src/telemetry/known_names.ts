@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { BoundedSet } from "../internal/bounded_map.ts";
 import type { UpstreamRequest } from "../protocol/upstream.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
 
@@ -16,11 +17,12 @@ const LISTS: Readonly<Record<string, { readonly key: string; readonly of: string
 /** The names that upstreams have listed, or called without an error. */
 export class KnownNames {
   readonly #most: number;
-  readonly #names = new Set<string>();
+  readonly #names: BoundedSet<string>;
 
   /** @param most Limits the names; the oldest are forgotten */
   constructor(most = 10_000) {
     this.#most = most;
+    this.#names = new BoundedSet(most);
   }
 
   /** Returns the name that a request is about, if its upstream has it. */
@@ -46,12 +48,7 @@ export class KnownNames {
   }
 
   #add(key: string): void {
-    if (this.#names.has(key)) return;
-    this.#names.add(key);
-    for (const oldest of this.#names) {
-      if (this.#names.size <= this.#most) return;
-      this.#names.delete(oldest);
-    }
+    if (!this.#names.has(key)) this.#names.add(key);
   }
 }
 

@@ -215,7 +215,7 @@ export const AUTH: FaultsByFile = {
         "this.#pending.size >= this.#init.maxPending",
         "this.#pending.size > this.#init.maxPending",
       ],
-      ["AUTH-4", "this.#entries.size <= maxEntries", "this.#entries.size < maxEntries"],
+      ["AUTH-4", "new BoundedMap(init.maxEntries)", "new BoundedMap(init.maxEntries - 1)"],
       ["AUTH-4", ".finally(() => this.#pending.delete(key))", ""],
       ["AUTH-4", "        this.#entries.set(key, entry);\n", ""],
       ["AUTH-4", "if (pending !== undefined) return await pending;", ""],

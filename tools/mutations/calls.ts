@@ -15,7 +15,7 @@ const LEFT_OVER = "wire/left_over.test.ts";
 
 /** The faults of calls. */
 export const CALLS: FaultsByFile = {
-  "calls/questions/approval_question.ts": {
+  "calls/questions/approval.ts": {
     tests: ["unit/server/approval.test.ts", POLICY],
     faults: [
       ["ASK-4", "${escapeInvisible(question)}", "${question}"],
@@ -26,6 +26,7 @@ export const CALLS: FaultsByFile = {
       ],
       ["ASK-4", "${clip(text, LONGEST)} (", "${text} ("],
       ["POL-5", "content.approve === true", "true"],
+      ["ASK-4", 'action === "accept" && ', ""],
     ],
   },
   "calls/answer.ts": {
@@ -315,21 +316,40 @@ export const CALLS: FaultsByFile = {
         "opened.until <= this.#options.clock.now()",
         "opened.until < this.#options.clock.now()",
       ],
-      ["ASK-5", '"mooring state 1", owner, method,', '"mooring state 1", method,'],
-      ["ASK-5", '"mooring state 1", owner, method,', '"mooring state 1", owner,'],
+      ["ASK-5", "canonical([owner, method,", "canonical([method,"],
+      ["ASK-5", "canonical([owner, method,", "canonical([owner,"],
       [
         "ASK-5",
         '["_meta", "inputResponses", "requestState"]',
         '["_meta", "inputResponses", "requestState", "arguments"]',
       ],
-      ["ASK-5", "crypto.getRandomValues(new Uint8Array(IV_BYTES))", "new Uint8Array(IV_BYTES)"],
       ["ASK-5", ".sort(([a], [b]) => (a < b ? -1 : 1))", ""],
+      ["ASK-5", "[crypto.getRandomValues(new Uint8Array(32))]", "[new Uint8Array(32)]"],
+    ],
+  },
+  "internal/sealing.ts": {
+    tests: ["unit/calls/state.test.ts"],
+    faults: [
+      ["ASK-5", "crypto.getRandomValues(new Uint8Array(IV_BYTES))", "new Uint8Array(IV_BYTES)"],
       [
         "ASK-5",
-        "additionalData: boundTo(binding) },\n      key,",
-        "additionalData: new Uint8Array() },\n      key,",
+        "await encryptBytes(key, iv, about, text)",
+        'await encryptBytes(key, iv, "", text)',
       ],
-      ["ASK-5", "[crypto.getRandomValues(new Uint8Array(32))]", "[new Uint8Array(32)]"],
+      ["ASK-5", "if (text !== undefined) return text;", "return text;"],
+    ],
+  },
+  "internal/bounded_map.ts": {
+    tests: ["unit/internal/bounded_map.test.ts"],
+    faults: [
+      [
+        "GATE-4",
+        "    this.delete(key);\n    super.set(key, value);\n    if (this.size <= this.#most)",
+        "    this.delete(key);\n    super.set(key, value);\n    if (this.size < this.#most)",
+      ],
+      ["GATE-4", "    this.delete(key);\n", ""],
+      ["GATE-4", "    this.delete(value);\n", ""],
+      ["GATE-4", "      this.#onForget?.(forgotten, oldest);\n", ""],
     ],
   },
   "internal/slots.ts": {

@@ -280,7 +280,7 @@ export const CLUSTER: FaultsByFile = {
     faults: [
       ["CLU-12", "return `${LABEL}\\n${line}`;", "return LABEL;"],
       ["CLU-12", "salt: node,", 'salt: "",'],
-      ["CLU-12", "if (this.#keys.size < MOST_KEYS) break;", "break;"],
+      ["CLU-12", "BoundedMap<string, CryptoKey>(MOST_KEYS)", "Map<string, CryptoKey>()"],
       [
         "CLU-6",
         "new SequenceNumbers(clock, 2 * WINDOW_MS)",
@@ -326,7 +326,7 @@ export const CLUSTER: FaultsByFile = {
     tests: ["unit/redis/seal.test.ts"],
     faults: [
       ["CLU-12", "this.#writer.left -= 1;", ""],
-      ["CLU-12", "if (this.#keys.size <= MOST_KEYS) return;", "return;"],
+      ["CLU-12", "BoundedMap<string, KeyObject>(MOST_KEYS)", "Map<string, KeyObject>()"],
       ["CLU-12", "if (text === undefined) continue;", "if (text === undefined) break;"],
     ],
   },

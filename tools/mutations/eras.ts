@@ -268,7 +268,7 @@ export const ERAS: FaultsByFile = {
       ["ERA-3", "if (sent !== null) return `Leave", "if (sent === undefined) return `Leave"],
       ["ERA-3", "DECIMAL.test(text) && Number(text) === value", "Number(text) === value"],
       ["ERA-3", "|| !Object.hasOwn(value, key)", ""],
-      ["ERA-3", "if (!BASE64.test(base64)) return undefined;", ""],
+      ["ERA-3", "BASE64.test(base64) ? fromBase64(base64) : undefined", "fromBase64(base64)"],
     ],
   },
 };

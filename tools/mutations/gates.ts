@@ -209,8 +209,7 @@ export const GATES: FaultsByFile = {
     tests: ["unit/http/token_bucket.test.ts"],
     faults: [
       ["GATE-4", "const allowed = waitMs <= 0;", "const allowed = waitMs < -1;"],
-      ["GATE-4", "this.#full.size <= this.#maxKeys", "this.#full.size < this.#maxKeys"],
-      ["GATE-4", "    this.#full.delete(key);\n", ""],
+      ["GATE-4", "new BoundedMap(maxKeys)", "new BoundedMap(maxKeys - 1)"],
       ["GATE-4", "allowed ? full + this.#tokenMs : full", "full + this.#tokenMs"],
       ["GATE-4", ", now + this.#fullMs);", ", Infinity);"],
     ],

@@ -114,7 +114,11 @@ export const GATEWAY: FaultsByFile = {
         "sealState({ asksApproval: true }, { once: true })",
         "sealState({ asksApproval: true })",
       ],
-      ["POL-5", "state?.asksApproval !== true || ", ""],
+      [
+        "POL-5",
+        "state?.asksApproval === true ? approvalAnswer(exchange) : undefined",
+        "approvalAnswer(exchange)",
+      ],
       ["POL-6", "      decision = { allowed: false };\n", "      decision = { allowed: true };\n"],
     ],
   },
@@ -202,8 +206,7 @@ export const GATEWAY: FaultsByFile = {
   "gateway/session/known_addresses.ts": {
     tests: ["unit/gateway/addresses.test.ts"],
     faults: [
-      ["APP-3", "if (own.size <= this.#most) break;", "break;"],
-      ["APP-3", "    own.delete(uri);\n", ""],
+      ["APP-3", "this.#owners.delete(oldest)", "oldest"],
     ],
   },
   "gateway/shared/extensions.ts": {
@@ -255,8 +258,12 @@ export const GATEWAY: FaultsByFile = {
       ],
       ["AUTH-7", "byRights.set(rights, pending)", 'byRights.set("", pending)'],
       ["GTW-8", "      this.#pending.delete(key);\n", ""],
-      ["AUTH-7", "this.#byRights.size > MAX_RIGHTS", "this.#byRights.size > 2 * MAX_RIGHTS"],
-      ["AUTH-7", "    this.#byRights.delete(rights);\n", ""],
+      ["AUTH-7", "(MAX_RIGHTS)", "(2 * MAX_RIGHTS)"],
+      [
+        "AUTH-7",
+        "    // Those used last go to the end.\n    this.#byRights.set(rights, entries);\n",
+        "",
+      ],
       ["GTW-8", "if (generation !== this.generation(upstream, kind)) return;", ""],
       [
         "GTW-8",

@@ -81,8 +81,6 @@ export const SERVER: FaultsByFile = {
   "server/questions/approval.ts": {
     tests: [APPROVAL, MODERN_APPROVAL],
     faults: [
-      ["ASK-4", "content.approve === true", "true"],
-      ["ASK-4", 'action === "accept" && ', ""],
       ["ASK-4", "    exchange.signal.throwIfAborted();\n", ""],
       ["ASK-4", "      throw reason;\n", ""],
       ["ASK-4", "if (needed === false) return true;", "if (!needed) return true;"],

@@ -6,6 +6,7 @@
  * @module
  */
 import type { Clock } from "../../internal/clock.ts";
+import { TextSealer } from "../../internal/sealing.ts";
 import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
 
 /** The request that a state is bound to: it can't be decrypted for another one. */
@@ -25,36 +26,23 @@ export interface StateSealerOptions {
   readonly clock: Clock;
 }
 
-const IV_BYTES = 12;
+const PURPOSE = "mooring state 2";
 /** Parameters that differ between the rounds of one request. */
 const PER_ROUND = new Set(["_meta", "inputResponses", "requestState"]);
 
-/** Encrypts and decrypts states with AES-GCM. */
+/** Encrypts and decrypts states. */
 export class StateSealer {
   readonly #options: StateSealerOptions;
-  #keys: Promise<readonly CryptoKey[]> | undefined;
+  #sealer: TextSealer | undefined;
 
   constructor(options: StateSealerOptions) {
     this.#options = options;
   }
 
   /** Encrypts a JSON object, valid for `ttlMs` milliseconds. */
-  async seal(
-    data: JsonObject,
-    binding: StateBinding,
-    ttlMs = this.#options.ttlMs,
-  ): Promise<string> {
-    const [key] = await this.#imported();
-    if (key === undefined) throw new TypeError("Give a key to seal with");
-    const { clock } = this.#options;
-    const text = JSON.stringify({ until: clock.now() + ttlMs, data });
-    const iv = crypto.getRandomValues(new Uint8Array(IV_BYTES));
-    const sealed = await crypto.subtle.encrypt(
-      { name: "AES-GCM", iv, additionalData: boundTo(binding) },
-      key,
-      new TextEncoder().encode(text),
-    );
-    return toBase64Url(iv, new Uint8Array(sealed));
+  seal(data: JsonObject, binding: StateBinding, ttlMs = this.#options.ttlMs): Promise<string> {
+    const until = this.#options.clock.now() + ttlMs;
+    return this.#own.seal(aboutOf(binding), JSON.stringify({ until, data }));
   }
 
   /**
@@ -62,22 +50,8 @@ export class StateSealer {
    * principal, or is too old.
    */
   async open(state: string, binding: StateBinding): Promise<JsonObject | undefined> {
-    const bytes = fromBase64Url(state);
-    if (bytes === undefined || bytes.byteLength <= IV_BYTES) return undefined;
-    const algorithm = {
-      name: "AES-GCM",
-      iv: bytes.subarray(0, IV_BYTES),
-      additionalData: boundTo(binding),
-    };
-    for (const key of await this.#imported()) {
-      try {
-        const text = await crypto.subtle.decrypt(algorithm, key, bytes.subarray(IV_BYTES));
-        return this.#fresh(JSON.parse(new TextDecoder().decode(text)));
-      } catch {
-        // Another key may fit.
-      }
-    }
-    return undefined;
+    const text = await this.#own.open(aboutOf(binding), state);
+    return text === undefined ? undefined : this.#fresh(JSON.parse(text));
   }
 
   #fresh(opened: unknown): JsonObject | undefined {
@@ -86,24 +60,19 @@ export class StateSealer {
     return opened.data;
   }
 
-  #imported(): Promise<readonly CryptoKey[]> {
+  /** Some hosts give no random values before the first request. */
+  get #own(): TextSealer {
+    if (this.#sealer !== undefined) return this.#sealer;
     const { keys } = this.#options;
     const secrets = keys.length > 0 ? keys : [crypto.getRandomValues(new Uint8Array(32))];
-    return this.#keys ??= Promise.all(secrets.map(importKey));
+    return this.#sealer = new TextSealer(secrets, PURPOSE);
   }
 }
 
-async function importKey(secret: string | Uint8Array): Promise<CryptoKey> {
-  const bytes = typeof secret === "string" ? new TextEncoder().encode(secret) : secret.slice();
-  const digest = await crypto.subtle.digest("SHA-256", bytes);
-  return await crypto.subtle.importKey("raw", digest, "AES-GCM", false, ["encrypt", "decrypt"]);
-}
-
-/** Encodes the binding as the cipher's additional authenticated data. */
-function boundTo({ owner, method, params }: StateBinding): Uint8Array<ArrayBuffer> {
+/** Writes what a state is bound to. */
+function aboutOf({ owner, method, params }: StateBinding): string {
   const same = Object.entries(params).filter(([key]) => !PER_ROUND.has(key));
-  const text = canonical(["mooring state 1", owner, method, Object.fromEntries(same)]);
-  return new TextEncoder().encode(text);
+  return canonical([owner, method, Object.fromEntries(same)]);
 }
 
 /** Writes JSON with sorted keys, so that the order in which a client writes them doesn't matter. */
@@ -112,20 +81,4 @@ export function canonical(value: unknown): string {
     if (!isObject(part)) return part;
     return Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)));
   });
-}
-
-function toBase64Url(...parts: readonly Uint8Array[]): string {
-  let binary = "";
-  for (const part of parts) for (const byte of part) binary += String.fromCharCode(byte);
-  return btoa(binary).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
-}
-
-function fromBase64Url(text: string): Uint8Array<ArrayBuffer> | undefined {
-  if (!/^[A-Za-z0-9_-]+$/.test(text)) return undefined;
-  try {
-    const binary = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
-    return Uint8Array.from(binary, (char) => char.charCodeAt(0));
-  } catch {
-    return undefined;
-  }
 }

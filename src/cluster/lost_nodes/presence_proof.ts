@@ -5,7 +5,8 @@
  * @module
  */
 import type { Clock } from "../../internal/clock.ts";
-import { deriveKey } from "../node_keys.ts";
+import { fromBase64, toBase64 } from "../../internal/base64.ts";
+import { deriveKey } from "../../internal/sealing.ts";
 import { WINDOW_MS } from "../messages/sealed_envelope.ts";
 
 const LABEL = "mooring presence 1";
@@ -32,7 +33,7 @@ export class PresenceProof {
     const [key] = await this.#keys;
     if (key === undefined) throw new TypeError("Give a key to sign with");
     const mac = await crypto.subtle.sign("HMAC", key, signed(node, at));
-    return `${at} ${btoa(String.fromCharCode(...new Uint8Array(mac)))}`;
+    return `${at} ${toBase64(new Uint8Array(mac))}`;
   }
 
   /** Tells whether a node has written a proof lately. */
@@ -40,7 +41,8 @@ export class PresenceProof {
     const [, at, mac] = /^(\d{1,16}) ([A-Za-z0-9+/]{43}=)$/.exec(proof ?? "") ?? [];
     if (at === undefined || mac === undefined) return false;
     if (Math.abs(this.#clock.now() - Number(at)) >= WINDOW_MS) return false;
-    const bytes = Uint8Array.from(atob(mac), (char) => char.charCodeAt(0));
+    const bytes = fromBase64(mac);
+    if (bytes === undefined) return false;
     for (const key of await this.#keys) {
       if (await crypto.subtle.verify("HMAC", key, bytes, signed(node, Number(at)))) return true;
     }

@@ -6,7 +6,9 @@
  */
 import type { Clock } from "../../internal/clock.ts";
 import type { MessageProblem } from "../../protocol/events.ts";
-import { decode, decrypt, deriveKey, encrypt } from "../node_keys.ts";
+import { fromBase64 } from "../../internal/base64.ts";
+import { BoundedMap } from "../../internal/bounded_map.ts";
+import { decrypt, deriveKey, encrypt } from "../../internal/sealing.ts";
 import { SequenceNumbers } from "./sequence_numbers.ts";
 
 /** The maximum difference between the clocks of sender and recipient, in milliseconds. */
@@ -47,7 +49,7 @@ export class SealedEnvelopes {
   readonly #init: EnvelopesInit;
   readonly #own: Promise<CryptoKey>;
   /** The keys of senders, by their ids: only of those whose envelopes were authentic. */
-  readonly #keys = new Map<string, CryptoKey>();
+  readonly #keys = new BoundedMap<string, CryptoKey>(MOST_KEYS);
   readonly #numbers: SequenceNumbers;
   #number = 0;
 
@@ -81,7 +83,7 @@ export class SealedEnvelopes {
     const end = envelope.indexOf("\n");
     const line = envelope.slice(0, Math.max(0, end));
     const head = readHead(line);
-    const sealed = head && decode(envelope.slice(end + 1));
+    const sealed = head && fromBase64(envelope.slice(end + 1));
     if (head === undefined || sealed === undefined) return { problem: "malformed" };
     const [from, to, at, number] = head;
     if (to !== node && to !== EVERY_NODE) return { problem: "misdirected" };
@@ -107,18 +109,10 @@ export class SealedEnvelopes {
       const key = await keyOf(secret, from);
       const text = await decrypt(key, iv, head, sealed);
       if (text === undefined) continue;
-      this.#keep(from, key);
+      this.#keys.set(from, key);
       return text;
     }
     return undefined;
-  }
-
-  #keep(from: string, key: CryptoKey): void {
-    for (const oldest of this.#keys.keys()) {
-      if (this.#keys.size < MOST_KEYS) break;
-      this.#keys.delete(oldest);
-    }
-    this.#keys.set(from, key);
   }
 }
 

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { BoundedMap } from "../../internal/bounded_map.ts";
 import type { FinishedCall } from "../../calls/calls.ts";
 import { clip } from "../../internal/quote.ts";
 import { reportedMethod } from "../../protocol/event_facts.ts";
@@ -69,7 +70,7 @@ export function itemName(method: string, params: Readonly<Record<string, unknown
 export class Statistics {
   readonly tools = new Map<string, ToolCount>();
   readonly refusals = new Map<string, RefusalCount>();
-  readonly upstreams = new Map<string, UpstreamRecord>();
+  readonly upstreams = new BoundedMap<string, UpstreamRecord>(MOST_UPSTREAMS);
   readonly #now: () => number;
   readonly #redact: (text: string) => string;
 
@@ -182,10 +183,6 @@ export class Statistics {
   #upstream(name: string): UpstreamRecord {
     let record = this.upstreams.get(name);
     if (record !== undefined) return record;
-    const [oldest] = this.upstreams.keys();
-    if (this.upstreams.size >= MOST_UPSTREAMS && oldest !== undefined) {
-      this.upstreams.delete(oldest);
-    }
     record = { opened: 0, failures: 0, failure: "", failedAt: 0, failing: false, output: [] };
     this.upstreams.set(name, record);
     return record;

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { BoundedSet } from "../../internal/bounded_map.ts";
 
 /** Remembers the addresses that one client knows. */
 export class KnownAddresses {
@@ -26,16 +27,11 @@ export class KnownAddresses {
   claim(uri: string, upstream: string): boolean {
     const owner = this.#owners.get(uri);
     if (owner !== undefined && owner !== upstream) return false;
-    const own = this.#byUpstream.get(upstream) ?? new Set();
-    own.delete(uri);
-    this.#byUpstream.set(upstream, own.add(uri));
     this.#owners.set(uri, upstream);
     // One upstream can't make the client forget what it knows of another.
-    for (const oldest of own) {
-      if (own.size <= this.#most) break;
-      own.delete(oldest);
-      this.#owners.delete(oldest);
-    }
+    const own = this.#byUpstream.get(upstream) ??
+      new BoundedSet(this.#most, (oldest) => this.#owners.delete(oldest));
+    this.#byUpstream.set(upstream, own.add(uri));
     return true;
   }
 }

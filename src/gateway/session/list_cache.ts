@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { BoundedMap } from "../../internal/bounded_map.ts";
 import type { Clock } from "../../internal/clock.ts";
 import type { JsonObject } from "../../protocol/jsonrpc.ts";
 import { LIST_KINDS, type ListKind } from "../shared/list_kinds.ts";
@@ -32,7 +33,7 @@ const MAX_LATE = 100;
 export class ListCache {
   readonly #clock: Clock;
   /** The cached lists by rights, those used least recently first. */
-  readonly #byRights = new Map<string, Map<string, CacheEntry>>();
+  readonly #byRights = new BoundedMap<string, Map<string, CacheEntry>>(MAX_RIGHTS);
   /** The lists on their way by list, then by rights. */
   readonly #pending = new Map<string, Map<string, PendingAnswer<UpstreamList>>>();
   readonly #generations = new Map<string, number>();
@@ -49,7 +50,6 @@ export class ListCache {
     const entries = this.#byRights.get(rights);
     if (entries === undefined) return undefined;
     // Those used last go to the end.
-    this.#byRights.delete(rights);
     this.#byRights.set(rights, entries);
     const entry = entries.get(keyOf(upstream, kind));
     return entry === undefined || entry.expiresAt <= this.#clock.now() ? undefined : entry.list;
@@ -112,8 +112,6 @@ export class ListCache {
     const entries = this.#byRights.get(rights) ?? new Map<string, CacheEntry>();
     entries.set(keyOf(upstream, kind), { list, expiresAt: this.#clock.now() + ms });
     this.#byRights.set(rights, entries);
-    const [oldest] = this.#byRights.keys();
-    if (this.#byRights.size > MAX_RIGHTS && oldest !== undefined) this.#byRights.delete(oldest);
   }
 
   /** Invalidates lists of an upstream. Those on their way are only for who waits for them already. */

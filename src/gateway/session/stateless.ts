@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { BoundedMap } from "../../internal/bounded_map.ts";
 import type { UpstreamCloseReason } from "../../protocol/events.ts";
 import type { Exchange } from "../../protocol/exchange.ts";
 import { isModern } from "../../protocol/versions.ts";
@@ -45,11 +46,13 @@ export class StatelessClients {
   /** The sessions of principals, those used least recently first. */
   readonly #shared = new Map<string, Expiring<SharedSessions>>();
   /** The cached lists of principals, those used least recently first. */
-  readonly #lists = new Map<string, Expiring<ListCache>>();
+  readonly #lists: BoundedMap<string, Expiring<ListCache>>;
   #hasReported = false;
 
   constructor(host: SessionsHost) {
     this.#host = host;
+    const { principals } = host.settings.limits;
+    this.#lists = new BoundedMap(principals, ({ stopTimer }) => stopTimer());
   }
 
   /** Returns all sessions. */
@@ -181,7 +184,7 @@ export class StatelessClients {
   }
 
   #cacheFor(exchange: Exchange): ListCache {
-    const { clock, listCacheMs, limits: { principals } } = this.#host.settings;
+    const { clock, listCacheMs } = this.#host.settings;
     if (listCacheMs === 0) return this.#createCache();
     const key = listsKey(exchange, this.#host.isAlone);
     const cached = this.#lists.get(key) ?? { value: this.#createCache(), stopTimer() {} };
@@ -189,13 +192,7 @@ export class StatelessClients {
     // No list is valid for much longer, but some may be fetched after this request has begun.
     const ms = Math.max(2 * listCacheMs, LATE_LIST_MS);
     cached.stopTimer = clock.timer(ms, () => this.#lists.delete(key));
-    this.#lists.delete(key);
     this.#lists.set(key, cached);
-    const [oldest] = this.#lists.keys();
-    if (this.#lists.size > principals && oldest !== undefined) {
-      this.#lists.get(oldest)?.stopTimer();
-      this.#lists.delete(oldest);
-    }
     return cached.value;
   }
 

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { BoundedSet } from "../../internal/bounded_map.ts";
 import type { JsonObject } from "../../protocol/jsonrpc.ts";
 import type { RequestTarget } from "../../protocol/route.ts";
 import { type ListKind, LISTS } from "./list_kinds.ts";
@@ -27,12 +28,7 @@ export class KnownItems {
     for (const { [id]: name } of entries) {
       if (typeof name !== "string") continue;
       // The names of the latest list are the newest.
-      known.delete(name);
       known.add(name);
-    }
-    for (const oldest of known) {
-      if (known.size <= this.#most) break;
-      known.delete(oldest);
     }
   }
 
@@ -101,10 +97,10 @@ export class KnownItems {
     let names = this.#upstreams.get(upstream);
     if (names === undefined) {
       names = new Map<ListKind, Set<string>>([
-        ["tools", new Set()],
-        ["prompts", new Set()],
-        ["resources", new Set()],
-        ["templates", new Set()],
+        ["tools", new BoundedSet(this.#most)],
+        ["prompts", new BoundedSet(this.#most)],
+        ["resources", new BoundedSet(this.#most)],
+        ["templates", new BoundedSet(this.#most)],
       ]);
       this.#upstreams.set(upstream, names);
     }

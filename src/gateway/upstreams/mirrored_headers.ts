@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { toBase64 } from "../../internal/base64.ts";
 import { envelopeVersion } from "../../protocol/envelope.ts";
 import { ErrorCode, McpError } from "../../protocol/errors.ts";
 import type { Notification } from "../../protocol/exchange.ts";
@@ -59,10 +60,7 @@ export function mirroredHeaders(
 /** Encodes a text as a header's value (2026-07-28, Value Encoding). */
 export function encodeHeader(text: string): string {
   if (PLAIN.test(text) && !(text.startsWith("=?base64?") && text.endsWith("?="))) return text;
-  const bytes = new TextEncoder().encode(text);
-  let binary = "";
-  for (const byte of bytes) binary += String.fromCharCode(byte);
-  return `=?base64?${btoa(binary)}?=`;
+  return `=?base64?${toBase64(new TextEncoder().encode(text))}?=`;
 }
 
 /** The most tools that are remembered. */

@@ -7,12 +7,13 @@
 import {
   APPROVAL_KEY,
   APPROVAL_SCHEMA,
+  approvalAnswer,
   approvalMessage,
   isYes,
-} from "../../calls/questions/approval_question.ts";
+  reportApproval,
+} from "../../calls/questions/approval.ts";
 import { quote } from "../../internal/quote.ts";
 import { ErrorCode, McpError, MissingCapabilityError } from "../../protocol/errors.ts";
-import type { ApprovalAnswer } from "../../protocol/events.ts";
 import type { Exchange } from "../../protocol/exchange.ts";
 import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
 import { isModern } from "../../protocol/versions.ts";
@@ -85,44 +86,32 @@ export async function approval(request: ClientRequest, tool: string): Promise<Ap
   try {
     const shown = questionFor(method, question, capabilities);
     if (!isModern(protocolVersion)) {
-      report(exchange, tool);
+      reportApproval(exchange, tool);
       isAsked = true;
       return answered(exchange, tool, await exchange.ask(method, shown));
     }
-    const answer = answerIn(exchange, state);
-    if (answer !== undefined) return answered(exchange, tool, answer);
+    const answer = state?.asksApproval === true ? approvalAnswer(exchange) : undefined;
+    if (isObject(answer)) return answered(exchange, tool, answer);
     const asked = modernResult(exchange.method, {
       resultType: "input_required",
       inputRequests: { [APPROVAL_KEY]: { method, params: shown } },
       requestState: await exchange.sealState({ asksApproval: true }, { once: true }),
     }, info);
-    report(exchange, tool);
+    reportApproval(exchange, tool);
     exchange.requireInput(asked);
     return { result: asked };
   } catch (error) {
     if (exchange.signal.aborted) throw exchange.signal.reason;
-    if (isAsked) report(exchange, tool, "failed");
+    if (isAsked) reportApproval(exchange, tool, "failed");
     if (!(error instanceof McpError)) throw error;
     return { result: failed(whyNot(tool, error)) };
   }
 }
 
-/** Returns the answer that a round brings to the question of the round before. */
-function answerIn(
-  { params: { inputResponses } }: Exchange,
-  state: JsonObject | undefined,
-): JsonObject | undefined {
-  if (state?.asksApproval !== true || !isObject(inputResponses)) return undefined;
-  const answer = Object.hasOwn(inputResponses, APPROVAL_KEY)
-    ? inputResponses[APPROVAL_KEY]
-    : undefined;
-  return isObject(answer) ? answer : undefined;
-}
-
 function answered(exchange: Exchange, tool: string, answer: JsonObject): Approval {
   exchange.signal.throwIfAborted();
   const approved = isYes(answer);
-  report(exchange, tool, approved ? "approved" : "denied");
+  reportApproval(exchange, tool, approved ? "approved" : "denied");
   return approved ? { approved } : { result: failed(`The tool ${quote(tool)} was not approved`) };
 }
 
@@ -136,12 +125,4 @@ function whyNot(tool: string, error: McpError): string {
 
 function failed(text: string): JsonObject {
   return { content: [{ type: "text", text }], isError: true };
-}
-
-/** Reports that the user was asked, or the answer. */
-function report(exchange: Exchange, tool: string, answer?: ApprovalAnswer): void {
-  const { facts } = exchange;
-  const about = { ...facts, tool: facts?.tool ?? tool };
-  if (answer === undefined) exchange.report({ ...about, type: "approval-asked" });
-  else exchange.report({ ...about, type: "approval-answered", answer });
 }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { BoundedMap } from "../../internal/bounded_map.ts";
 import type { Clock } from "../../internal/clock.ts";
 import {
   allowanceOf,
@@ -76,7 +77,7 @@ export class SharedBuckets {
   readonly #allowanceMs: number;
   readonly #spare: number;
   /** The buckets by key, least recently used first. */
-  readonly #buckets = new Map<string, Bucket>();
+  readonly #buckets: BoundedMap<string, Bucket>;
   /** The buckets with tokens taken from the store. */
   readonly #leasing = new Set<Bucket>();
   #stopTimer: (() => void) | undefined;
@@ -84,6 +85,7 @@ export class SharedBuckets {
   /** Creates the buckets, all full. */
   constructor(init: SharedBucketsInit) {
     this.#init = init;
+    this.#buckets = new BoundedMap(init.maxKeys, (forgotten) => this.#return(forgotten));
     this.#tokenMs = 1000 / init.perSecond;
     this.#allowance = allowanceOf(init.burst);
     this.#allowanceMs = 20 * this.#tokenMs;
@@ -116,17 +118,10 @@ export class SharedBuckets {
   }
 
   #bucketOf(key: string): Bucket {
-    const { name, perSecond, burst, maxKeys } = this.#init;
+    const { name, perSecond, burst } = this.#init;
     const known = this.#buckets.get(key);
     const bucket = known ?? new Bucket(JSON.stringify([name, perSecond, burst, key]));
-    this.#buckets.delete(key);
     this.#buckets.set(key, bucket);
-    if (this.#buckets.size <= maxKeys) return bucket;
-    for (const [oldest, forgotten] of this.#buckets) {
-      this.#buckets.delete(oldest);
-      this.#return(forgotten);
-      break;
-    }
     return bucket;
   }
 

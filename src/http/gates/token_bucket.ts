@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { BoundedMap } from "../../internal/bounded_map.ts";
 import { type Clock, systemClock } from "../../internal/clock.ts";
 import type { QuotaStore } from "../../internal/quota_store.ts";
 import type { MaybePromise } from "../../internal/types.ts";
@@ -160,11 +161,10 @@ class KeyedLimiter implements RateLimiter {
 class TokenBuckets {
   readonly #tokenMs: number;
   readonly #fullMs: number;
-  readonly #maxKeys: number;
   readonly #clock: Clock;
   readonly #start: number;
   /** When each key's bucket is full again, least recently used key first. */
-  readonly #full = new Map<string, number>();
+  readonly #full: BoundedMap<string, number>;
 
   constructor(
     tokenMs: number,
@@ -174,7 +174,7 @@ class TokenBuckets {
   ) {
     this.#tokenMs = tokenMs;
     this.#fullMs = tokenMs * burst;
-    this.#maxKeys = maxKeys;
+    this.#full = new BoundedMap(maxKeys);
     this.#clock = clock;
     this.#start = clock.now();
   }
@@ -186,17 +186,7 @@ class TokenBuckets {
     const full = Math.min(Math.max(this.#full.get(key) ?? now, now), now + this.#fullMs);
     const waitMs = full + this.#tokenMs - this.#fullMs - now - ROUNDING_MS;
     const allowed = waitMs <= 0;
-    this.#remember(key, allowed ? full + this.#tokenMs : full);
+    this.#full.set(key, allowed ? full + this.#tokenMs : full);
     return allowed ? ALLOWED : { allowed, retryAfterMs: Math.ceil(waitMs) };
-  }
-
-  #remember(key: string, full: number): void {
-    this.#full.delete(key);
-    this.#full.set(key, full);
-    if (this.#full.size <= this.#maxKeys) return;
-    for (const oldest of this.#full.keys()) {
-      this.#full.delete(oldest);
-      return;
-    }
   }
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Clock } from "../../internal/clock.ts";
-import { isRequestId, type RequestId } from "../../protocol/jsonrpc.ts";
+import { isRequestId, type RequestId, responseId } from "../../protocol/jsonrpc.ts";
 import type { EventLog, EventLogLimits, Slice, StoredRun, StreamRun } from "../../streams/types.ts";
 import type { Commands } from "../clients/commands.ts";
 import { type Keys, secretDigest } from "../keys.ts";
@@ -69,7 +69,7 @@ export class RedisEventLog implements EventLog {
     const sealed = this.#events.seal(session, stream, data);
     if (!answer) return this.#write(session, "a", stream, sealed);
     const id = responseId(data);
-    const name = id === undefined ? "" : requestName(session, stream, id);
+    const name = id == null ? "" : requestName(session, stream, id);
     return this.#write(session, "r", stream, `${name}\n${sealed}`);
   }
 
@@ -254,20 +254,6 @@ export class RedisEventLog implements EventLog {
 /** Names a request of a stream: the name can't be found without the session's id. */
 function requestName(session: string, stream: string, id: RequestId): string {
   return secretDigest(session, stream, id);
-}
-
-/** Finds the id at the beginning of a response, where those of this package have it. */
-const RESPONSE_ID = /^\{"jsonrpc":"2\.0","id":(-?\d+|"(?:[^"\\]|\\.)*")[,}]/;
-
-/** Returns the id of a response; `undefined` if it has none. */
-function responseId(data: string): RequestId | undefined {
-  const [, text] = RESPONSE_ID.exec(data) ?? [];
-  try {
-    const id: unknown = text === undefined ? JSON.parse(data)?.id : JSON.parse(text);
-    return isRequestId(id) ? id : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 /**

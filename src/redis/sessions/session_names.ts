@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { BoundedMap } from "../../internal/bounded_map.ts";
 import { digest } from "../keys.ts";
 import type { Sealer } from "../seal.ts";
 
@@ -16,14 +17,13 @@ const MOST_NAMES = 16_384;
  */
 export class SessionNames {
   readonly #sealer: Sealer;
-  readonly #most: number;
-  readonly #names = new Map<string, string>();
+  readonly #names: BoundedMap<string, string>;
   readonly #ids = new Map<string, string>();
 
   /** @param most The maximum number of remembered names */
   constructor(sealer: Sealer, most = MOST_NAMES) {
     this.#sealer = sealer;
-    this.#most = most;
+    this.#names = new BoundedMap(most, (name) => this.#ids.delete(name));
   }
 
   /** Returns the number of remembered names. */
@@ -64,13 +64,6 @@ export class SessionNames {
   #remember(id: string, name: string): string {
     this.#names.set(id, name);
     this.#ids.set(name, id);
-    if (this.#names.size > this.#most) {
-      for (const [oldest, its] of this.#names) {
-        this.#names.delete(oldest);
-        this.#ids.delete(its);
-        break;
-      }
-    }
     return name;
   }
 }

@@ -20,7 +20,7 @@ import { toPromptResult } from "../results.ts";
 import { type CompiledSchema, compileSchema } from "../schemas/schema.ts";
 import type { Schema } from "../schemas/standard_schema.ts";
 import type { Completer, Handle, PromptHandler, RequestContext } from "../types.ts";
-import { checkArguments } from "../schemas/validation.ts";
+import { checkArguments } from "../schemas/schema.ts";
 
 /** Configures a prompt. */
 export interface PromptConfig<Args extends Schema | undefined = undefined> {

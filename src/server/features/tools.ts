@@ -29,7 +29,7 @@ import { type CompiledSchema, compileSchema } from "../schemas/schema.ts";
 import type { Schema, StandardIssue, StandardResult } from "../schemas/standard_schema.ts";
 import { TASKS, type TaskSupport, type ToolTask, toolTaskOf } from "../tool_task.ts";
 import type { ArgumentsOf, Handle, RequestContext, ToolHandler } from "../types.ts";
-import { describeIssues, validateArguments } from "../schemas/validation.ts";
+import { describeIssues, validateArguments } from "../schemas/schema.ts";
 
 /** Configures a tool. */
 export interface ToolConfig<

@@ -6,14 +6,15 @@
 import {
   APPROVAL_KEY,
   APPROVAL_SCHEMA,
+  approvalAnswer,
   approvalMessage,
-} from "../../calls/questions/approval_question.ts";
+  isYes,
+  reportApproval,
+} from "../../calls/questions/approval.ts";
 import { StopError } from "../../calls/lifetime/stop.ts";
 import type { MaybePromise } from "../../internal/types.ts";
 import { McpError } from "../../protocol/errors.ts";
-import type { ApprovalAnswer } from "../../protocol/events.ts";
 import type { Exchange } from "../../protocol/exchange.ts";
-import { isObject } from "../../protocol/jsonrpc.ts";
 import { isModern } from "../../protocol/versions.ts";
 import type { RequestContext } from "../types.ts";
 
@@ -48,26 +49,26 @@ export async function isApproved(exchange: Exchange, call: PendingCall): Promise
     if (needed === false) return true;
     const question = typeof needed === "string" ? needed : `Run the tool "${label}"?`;
     const message = approvalMessage(question, args);
-    asked = asksLive(exchange) || answersNow(exchange);
-    if (asksLive(exchange)) report(exchange, call, "approval-asked");
-    const { action, content } = await ctx.elicit(APPROVAL_KEY, {
+    asked = asksLive(exchange) || approvalAnswer(exchange) !== undefined;
+    if (asksLive(exchange)) reportApproval(exchange, call.name);
+    const answer = await ctx.elicit(APPROVAL_KEY, {
       message,
       schema: APPROVAL_SCHEMA,
     });
     // The request may have been stopped while the client answered
     exchange.signal.throwIfAborted();
-    const approved = action === "accept" && content.approve === true;
-    if (asked) report(exchange, call, "approval-answered", approved ? "approved" : "denied");
+    const approved = isYes(answer);
+    if (asked) reportApproval(exchange, call.name, approved ? "approved" : "denied");
     return approved;
   } catch (error) {
     if (exchange.signal.aborted) {
       const { reason } = exchange.signal;
       const isAsked = reason instanceof StopError && reason.kind === "input-required";
-      if (isAsked) report(exchange, call, "approval-asked");
-      else if (asked) report(exchange, call, "approval-answered", "failed");
+      if (isAsked) reportApproval(exchange, call.name);
+      else if (asked) reportApproval(exchange, call.name, "failed");
       throw reason;
     }
-    if (asked) report(exchange, call, "approval-answered", "failed");
+    if (asked) reportApproval(exchange, call.name, "failed");
     // An error of the client is not a failure of the server
     if (!(error instanceof McpError)) {
       exchange.report({ type: "error", during: `approval of ${label}`, error });
@@ -79,22 +80,4 @@ export async function isApproved(exchange: Exchange, call: PendingCall): Promise
 /** Tells whether the client is asked while the request runs, and not by the end of a round. */
 function asksLive({ protocolVersion, task }: Exchange): boolean {
   return !isModern(protocolVersion) || task !== undefined;
-}
-
-/** Tells whether a round brings the answer: later rounds have it in their state. */
-function answersNow({ params: { inputResponses } }: Exchange): boolean {
-  return isObject(inputResponses) && Object.hasOwn(inputResponses, APPROVAL_KEY);
-}
-
-function report(
-  exchange: Exchange,
-  { name: tool }: PendingCall,
-  type: "approval-asked" | "approval-answered",
-  answer: ApprovalAnswer = "failed",
-): void {
-  const { facts } = exchange;
-  if (type === "approval-asked") {
-    return exchange.report({ ...facts, type, tool: facts?.tool ?? tool });
-  }
-  exchange.report({ ...facts, type, tool: facts?.tool ?? tool, answer });
 }

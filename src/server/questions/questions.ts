@@ -17,7 +17,7 @@ import type {
 import { isModern, VERSIONS } from "../../protocol/versions.ts";
 import { type CompiledSchema, compileSchema } from "../schemas/schema.ts";
 import type { Schema } from "../schemas/standard_schema.ts";
-import { describeIssues } from "../schemas/validation.ts";
+import { describeIssues } from "../schemas/schema.ts";
 
 /** Asks the client the questions of one request. */
 export interface Questions {

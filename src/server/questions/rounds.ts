@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { APPROVAL_KEY } from "../../calls/questions/approval_question.ts";
+import { APPROVAL_KEY } from "../../calls/questions/approval.ts";
 import type { Exchange } from "../../protocol/exchange.ts";
 import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
 import { methodFacts } from "../../protocol/methods.ts";

@@ -1,7 +1,7 @@
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
 import { EVERY_NODE, SealedEnvelopes } from "../../../src/cluster/messages/sealed_envelope.ts";
-import { deriveKey, encrypt } from "../../../src/cluster/node_keys.ts";
+import { deriveKey, encrypt } from "../../../src/internal/sealing.ts";
 import { FakeClock } from "../../support/clock.ts";
 
 const KEY = "k".repeat(32);

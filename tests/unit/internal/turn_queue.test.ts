@@ -1,7 +1,7 @@
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
 import { setImmediate as turn } from "node:timers/promises";
-import { TurnQueue } from "../../../src/internal/turn_queue.ts";
+import { TurnQueue } from "../../../src/internal/end_of_turn.ts";
 
 /** Waits as a request does. */
 async function pass(queue: TurnQueue): Promise<void> {

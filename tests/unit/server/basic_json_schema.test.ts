@@ -8,7 +8,7 @@ import * as fc from "fast-check";
 import { compileBasicJsonSchema } from "../../../src/server/schemas/basic_json_schema.ts";
 import { compileJsonSchema } from "../../../src/server/schemas/json_schema.ts";
 import type { JsonSchema } from "../../../src/server/schemas/standard_schema.ts";
-import { describeIssues } from "../../../src/server/schemas/validation.ts";
+import { describeIssues } from "../../../src/server/schemas/schema.ts";
 import { property } from "../../faults/runs.ts";
 import { assertLinear } from "../../support/growth.ts";
 

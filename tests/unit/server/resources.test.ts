@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { isPromise } from "../../../src/internal/types.ts";
 import { McpError } from "../../../src/protocol/errors.ts";
 import type { JsonObject } from "../../../src/protocol/jsonrpc.ts";
-import { toBase64 } from "../../../src/server/results.ts";
+import { toBase64 } from "../../../src/internal/base64.ts";
 import { ResourceTemplate } from "../../../src/server/uris/resource_template.ts";
 import { FakeExchange, FakeSession } from "../../support/exchange.ts";
 import { dispatch } from "../../../src/protocol/route.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { z } from "zod";
 import * as mini from "zod/mini";
-import { describeIssues } from "../../../src/server/schemas/validation.ts";
+import { describeIssues } from "../../../src/server/schemas/schema.ts";
 import { fromJsonSchema } from "../../../src/server/schemas/from_json_schema.ts";
 import { compileSchema } from "../../../src/server/schemas/schema.ts";
 import {
