@@ -1,6 +1,7 @@
 /**
- * Checks the imports of everything that ships. Fails on an import against the order of the folders, a
- * circle of imports, a file that can't be read, and anything that ties the root export to one runtime.
+ * Checks the imports of everything that ships. Fails on an import against the order of the folders, one
+ * that crosses the border between library and product elsewhere than through a door, a circle of imports,
+ * a file that can't be read, and anything that ties the root export to one runtime.
  *
  * @module
  */
@@ -33,13 +34,23 @@ export const ORDER: readonly string[] = [
   "audit",
   "redis",
   "durable",
-  "gateway",
   "telemetry",
   "adapters",
-  "dashboard",
   "testing",
+  "kit.ts",
+  "gateway",
+  "dashboard",
   "cli",
 ];
+
+/**
+ * The folders of the product, which know the library as any program does: by the entry points in
+ * deno.json, and by {@linkcode KIT}.
+ */
+const PRODUCT: readonly string[] = ["gateway", "dashboard", "cli"];
+
+/** What only the product may import of the library, besides its entry points. */
+const KIT = "src/kit.ts";
 
 /** Folders, and the root export, that may import from fewer places than their position allows. */
 const ONLY: Readonly<Record<string, readonly string[]>> = {
@@ -53,8 +64,8 @@ const ONLY: Readonly<Record<string, readonly string[]>> = {
   audit: ["internal", "protocol"],
   redis: ["internal", "protocol", "streams", "sessions", "cluster"],
   durable: ["internal", "protocol", "streams", "sessions", "cluster"],
-  gateway: ["internal", "protocol", "calls", "sessions"],
-  dashboard: before("redis"),
+  gateway: [],
+  dashboard: [],
   testing: ["internal", "protocol"],
   // An entry point of its own costs nothing to those who don't import it.
   "mod.ts": [...before("tasks"), "handler"],
@@ -113,17 +124,20 @@ export interface Module {
  * Returns one message for each rule that the modules break.
  *
  * @param modules The modules, with what they import
+ * @param entries The paths of the entry points
  * @param innerOrder The order inside folders
  */
 export function layerProblems(
   modules: readonly Module[],
+  entries: readonly string[] = [],
   innerOrder: InnerOrder = INNER_ORDER,
 ): string[] {
   return [
     ...modules.flatMap(({ path, error }) => error === undefined ? [] : [`${path}: ${error}`]),
     ...modules.flatMap((module) =>
       module.imports.flatMap((edge) =>
-        orderProblem(module.path, edge) ?? innerProblem(module.path, edge, innerOrder) ?? []
+        borderProblem(module.path, edge, entries) ?? orderProblem(module.path, edge) ??
+          innerProblem(module.path, edge, innerOrder) ?? []
       )
     ),
     ...runtimeCircles(modules),
@@ -132,12 +146,28 @@ export function layerProblems(
   ];
 }
 
+/** Returns what is wrong with an import of the library by the product. */
+function borderProblem(
+  from: string,
+  { to, line }: Import,
+  entries: readonly string[],
+): string | undefined {
+  if (!isOurs(from) || !isOurs(to) || !isProduct(from) || isProduct(to)) return undefined;
+  if (to === KIT || entries.includes(to)) return undefined;
+  return `${from}:${line} imports ${to}: Import the library by an entry point of deno.json, or add ` +
+    `what only ${PRODUCT.join(", ")} need to ${KIT}`;
+}
+
+function isProduct(path: string): boolean {
+  return PRODUCT.includes(folderOf(path));
+}
+
 function orderProblem(from: string, { to, line }: Import): string | undefined {
   if (!isOurs(from) || !isPath(to)) return undefined;
   const where = `${from}:${line} imports ${to}`;
   if (!isOurs(to)) return `${where}: Import only from src/ in what ships`;
   const [low, high] = [folderOf(from), folderOf(to)];
-  if (low === high) return undefined;
+  if (low === high || isProduct(from) && !isProduct(to)) return undefined;
   if (ONLY[low] === undefined && !ORDER.includes(low)) {
     return `${from}: Add the folder to ORDER in tools/check_layers.ts: ${low}`;
   }
@@ -284,10 +314,15 @@ export function modulesOf(
   });
 }
 
-/** Lists what ships: the entry points and every module under `src/`, as paths from the root. */
-async function sources(root: string): Promise<string[]> {
+/** Lists the entry points, as paths from the root. */
+async function entryPoints(root: string): Promise<string[]> {
   const { exports } = JSON.parse(await readFile(join(root, "deno.json"), "utf8"));
-  const paths = new Set(Object.values<string>(exports).map((path) => path.replace(/^\.\//, "")));
+  return Object.values<string>(exports).map((path) => path.replace(/^\.\//, ""));
+}
+
+/** Lists what ships: the entry points and every module under `src/`, as paths from the root. */
+async function sources(root: string, entries: readonly string[]): Promise<string[]> {
+  const paths = new Set(entries);
   for (const entry of await readdir(join(root, "src"), { recursive: true })) {
     if (/\.tsx?$/.test(entry)) paths.add(`src/${entry.split(sep).join("/")}`);
   }
@@ -295,7 +330,8 @@ async function sources(root: string): Promise<string[]> {
 }
 
 async function main(root: string): Promise<number> {
-  const paths = await sources(root);
+  const entries = await entryPoints(root);
+  const paths = await sources(root, entries);
   const folder = await mkdtemp(join(tmpdir(), "layers-"));
   try {
     // `deno info` takes one module: one that imports all.
@@ -308,7 +344,7 @@ async function main(root: string): Promise<number> {
     const info: Info = JSON.parse(output.slice(output.indexOf("{")));
     const modules = modulesOf(info, root, (path) => existsSync(join(root, path)))
       .filter(({ path }) => !path.startsWith(".."));
-    const problems = layerProblems(modules);
+    const problems = layerProblems(modules, entries);
     problems.forEach((problem) => console.error(problem));
     if (problems.length === 0) console.log(`${modules.length} modules in their layers`);
     return problems.length === 0 ? 0 : 1;

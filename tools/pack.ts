@@ -29,6 +29,16 @@ const LICENSES = "bin/LICENSES.txt";
 /** The file in which the bundler lists what it bundled. */
 const METAFILE = join(DIST, "bundle.json");
 
+/** What the bundler says about what it bundled, as far as this reads it. */
+interface Metafile {
+  readonly outputs: Readonly<
+    Record<
+      string,
+      { readonly inputs: Readonly<Record<string, { readonly bytesInOutput: number }>> }
+    >
+  >;
+}
+
 /** What a package of the registry says about itself, as far as this reads it. */
 interface Manifest {
   readonly dependencies: Readonly<Record<string, string>>;
@@ -173,8 +183,10 @@ async function bundleCommand(version: unknown): Promise<void> {
     ...[`--outfile=${join(PACKAGE, COMMAND.file)}`, `--metafile=${METAFILE}`],
   ]);
   await rm(project);
-  const { inputs } = JSON.parse(await readFile(METAFILE, "utf8"));
-  await writeFile(join(PACKAGE, LICENSES), await licensesOf(Object.keys(inputs)));
+  const { outputs }: Metafile = JSON.parse(await readFile(METAFILE, "utf8"));
+  const bundled = Object.values(outputs).flatMap(({ inputs }) => Object.entries(inputs))
+    .flatMap(([path, { bytesInOutput }]) => bytesInOutput > 0 ? [path] : []);
+  await writeFile(join(PACKAGE, LICENSES), await licensesOf(bundled));
   const folder = dirname(join(PACKAGE, COMMAND.source));
   for (const file of await readdir(folder)) {
     if (file.endsWith(".js")) await rm(join(folder, file));
@@ -210,9 +222,10 @@ export async function pack(): Promise<string> {
   await embedAssets();
   const file = join(PACKAGE, "package.json");
   const packed = JSON.parse(await readFile(file, "utf8"));
-  await bundleCommand(packed.version);
   const source = JSON.parse(await readFile(join(ROOT, "package.json"), "utf8"));
+  // The bundler reads there that modules without a used export may be left out.
   await writeFile(file, `${JSON.stringify(manifestOf(packed, source), null, 2)}\n`);
+  await bundleCommand(packed.version);
   const made = await succeed("npm", ["pack", "--silent", "--pack-destination", DIST], PACKAGE);
   return join(DIST, made.trim().split("\n").at(-1) ?? "");
 }

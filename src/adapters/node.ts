@@ -25,8 +25,8 @@ import { type FetchHandler, run, type RunningServer } from "./running_server.ts"
 import { listen, type NodeHandler, nodeHandler } from "./node_server.ts";
 import type { ServeOptions } from "./serve_options.ts";
 
-export type { FetchHandler, RunningServer } from "./running_server.ts";
-export type { NodeHandler } from "./node_server.ts";
+export type { FetchHandler, Listener, ListenInit, RunningServer } from "./running_server.ts";
+export { listen, type NodeHandler } from "./node_server.ts";
 export type { ServeOptions } from "./serve_options.ts";
 
 /**

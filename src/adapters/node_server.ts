@@ -119,9 +119,25 @@ interface NodeBindings {
 }
 
 /**
- * Starts the server.
+ * Starts a server of `node:http` for any function from request to response, with the limits of
+ * `serve`. It neither stops by itself nor closes a handler.
  *
  * @throws {Error} Node's error if it can't listen at the address
+ *
+ * @example
+ * ```ts
+ * import { listen } from "@mooring/mcp/node";
+ *
+ * const listener = await listen({
+ *   hostname: "127.0.0.1",
+ *   port: 0,
+ *   fetch: () => Promise.resolve(new Response("Hello")),
+ *   failed: (error) => console.error(error),
+ * });
+ * const response = await fetch(`http://127.0.0.1:${listener.port}/`);
+ * console.assert(await response.text() === "Hello");
+ * await listener.stop();
+ * ```
  */
 export async function listen({ hostname, port, fetch, failed }: ListenInit): Promise<Listener> {
   const server = createServer({

@@ -52,10 +52,13 @@ export interface FetchHandler {
   readonly reply?: McpHandler["reply"];
 }
 
-/** Options for {@linkcode Listen}. */
+/** Options for `listen`. */
 export interface ListenInit {
+  /** The address to listen at. */
   readonly hostname: string;
+  /** The port; 0 for any free one. */
   readonly port: number;
+  /** Answers the requests. */
   readonly fetch: FetchHandler;
   /** Called with errors outside of any request. MUST NOT throw. */
   readonly failed: (error: unknown) => void;

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { escapeInvisible, escapeInvisibleJson } from "../internal/invisible.ts";
-import type { McpEvent } from "../protocol/events.ts";
+import type { McpEvent } from "../../mod.ts";
+import { escapeInvisible, escapeInvisibleJson } from "../kit.ts";
 import { messageOf } from "./errors.ts";
 import type { Redact } from "./redact.ts";
 

@@ -4,7 +4,7 @@
  * @module
  */
 import { type Command, Option } from "commander";
-import { quote } from "../internal/quote.ts";
+import { quote } from "../kit.ts";
 import { type CliError, usageError } from "./errors.ts";
 import { suggest } from "./config/suggest.ts";
 

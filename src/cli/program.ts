@@ -4,7 +4,7 @@
  * @module
  */
 import { Command, CommanderError, Option } from "commander";
-import { quote } from "../internal/quote.ts";
+import { escapeInvisible, quote } from "../kit.ts";
 import type { BundleOptions } from "./publish/bundle.ts";
 import type { CheckOptions } from "./check/check.ts";
 import { CliError, ExitCode, messageOf, usageError } from "./errors.ts";
@@ -14,7 +14,6 @@ import type { PinOptions } from "./check/pin.ts";
 import type { TopOptions } from "./top/top.ts";
 import type { Io } from "./io.ts";
 import { addHeader, addInput } from "./config/option_values.ts";
-import { escapeInvisible } from "../internal/invisible.ts";
 import type { ServerJsonOptions } from "./publish/server_json.ts";
 import { SERVE_OPTIONS, type ServeOption, type ServeOptions } from "./config/serve_options.ts";
 import { plainFlags, refuseMisuse, RepeatableOption, unknownCommand } from "./misuse.ts";

@@ -45,7 +45,4 @@ export {
   oneTimeLinks,
   type OneTimeLinksOptions,
 } from "./page/one_time_links.ts";
-export type { OperatorActKind } from "../protocol/events.ts";
-export type { McpHandler } from "../handler/types.ts";
-export type { Clock } from "../internal/clock.ts";
-export type { MaybePromise } from "../internal/types.ts";
+export type { Clock, MaybePromise, McpHandler, OperatorActKind } from "../../mod.ts";

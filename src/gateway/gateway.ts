@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { keepAliveDuring } from "../internal/keep_alive.ts";
-import type { Dispatcher } from "../protocol/exchange.ts";
+import type { Dispatcher } from "../../mod.ts";
+import { keepAliveDuring } from "../kit.ts";
 import { checkOptions, type GatewayOptions } from "./options.ts";
 import type { GatewayPolicy } from "./policy/types.ts";
 import type { RegisteredUpstream } from "./session/managed_session.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-export type { Fetch } from "../internal/types.ts";
+export type { Fetch } from "../auth/mod.ts";
 export { gateway } from "./gateway.ts";
 export type { Gateway, GatewayStats, ViewOptions } from "./gateway.ts";
 export type { GatewayLimits, GatewayOptions } from "./options.ts";

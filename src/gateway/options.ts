@@ -3,10 +3,8 @@
  *
  * @module
  */
-import { integerOption } from "../internal/check.ts";
-import { type Clock, systemClock } from "../internal/clock.ts";
-import type { Implementation } from "../protocol/shapes.ts";
-import { middlewareOption } from "../calls/middleware/middleware.ts";
+import type { Clock, Implementation } from "../../mod.ts";
+import { integerOption, middlewareOption, systemClock } from "../kit.ts";
 import { Policies } from "./policy/policies.ts";
 import type { GatewayPolicy } from "./policy/types.ts";
 import type { Upstream, UpstreamMiddleware } from "./types.ts";

@@ -4,21 +4,23 @@
  *
  * @module
  */
-import type { Clock } from "../internal/clock.ts";
-import type { MaybePromise } from "../internal/types.ts";
-import type { McpEvent } from "../protocol/events.ts";
-import type { ClientFacts, Notification } from "../protocol/exchange.ts";
-import type { JsonObject } from "../protocol/jsonrpc.ts";
-import type { ProtocolVersion } from "../protocol/versions.ts";
-import type { Caller, UpstreamFacts, UpstreamKind } from "../protocol/upstream.ts";
-
+import type {
+  ClientFacts,
+  Clock,
+  JsonObject,
+  MaybePromise,
+  McpEvent,
+  Notification,
+  ProtocolVersion,
+} from "../../mod.ts";
+import type { Caller, UpstreamFacts, UpstreamKind } from "../kit.ts";
 export type {
   Caller,
   UpstreamFacts,
   UpstreamKind,
   UpstreamMiddleware,
   UpstreamRequest,
-} from "../protocol/upstream.ts";
+} from "../kit.ts";
 
 /** Receives the messages of an upstream that belong to no call. */
 export interface Downstream {

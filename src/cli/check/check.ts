@@ -4,11 +4,9 @@
  *
  * @module
  */
-import { isLoopback } from "../../internal/loopback.ts";
-import { endpointUrl } from "../../adapters/serve_options.ts";
+import type { JsonObject, Principal } from "../../../mod.ts";
+import { clip, endpointUrl, escapeInvisible, isLoopback, isObject } from "../../kit.ts";
 import { startProblem } from "../../gateway/upstreams/start_problem.ts";
-import { clip } from "../../internal/quote.ts";
-import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
 import { backend } from "../serve/backend.ts";
 import {
   configError,
@@ -25,9 +23,7 @@ import { explain, principalOf } from "./explain.ts";
 import { differences, pinsOf } from "./pin.ts";
 import type { Pins } from "../config/pins.ts";
 import { policyOf } from "../config/policy.ts";
-import type { Principal } from "../../protocol/exchange.ts";
 import type { Io } from "../io.ts";
-import { escapeInvisible } from "../../internal/invisible.ts";
 import { printable } from "../log.ts";
 import { enabledServers, settingsOf } from "../config/settings.ts";
 import { tryServers } from "./trial.ts";

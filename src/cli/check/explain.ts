@@ -6,8 +6,8 @@
 import type { Reason } from "../../gateway/policy/entry_rules.ts";
 import { Policies } from "../../gateway/policy/policies.ts";
 import { LIST_KINDS, type ListKind, LISTS } from "../../gateway/shared/list_kinds.ts";
-import { quote } from "../../internal/quote.ts";
-import type { Principal } from "../../protocol/exchange.ts";
+import type { Principal } from "../../../mod.ts";
+import { quote } from "../../kit.ts";
 import type { Config } from "../config/schema.ts";
 import type { Definitions } from "../inspect/definitions.ts";
 import { usageError } from "../errors.ts";

@@ -5,10 +5,8 @@
  */
 import type { OpenInit, Upstream } from "../../gateway/mod.ts";
 import { UpstreamError, type UpstreamFailure } from "../../gateway/shared/upstream_error.ts";
-import { systemClock } from "../../internal/clock.ts";
-import { McpError } from "../../protocol/errors.ts";
-import type { Principal } from "../../protocol/exchange.ts";
-import type { JsonObject } from "../../protocol/jsonrpc.ts";
+import { type JsonObject, McpError, type Principal } from "../../../mod.ts";
+import { systemClock } from "../../kit.ts";
 import type { Backend } from "../serve/backend.ts";
 import type { ServerEntry } from "../config/schema.ts";
 import { messageOf } from "../errors.ts";

@@ -5,7 +5,7 @@
  */
 import { LIST_KINDS, type ListKind, LISTS } from "../../gateway/shared/list_kinds.ts";
 import { unmatchedRules } from "../../gateway/policy/unmatched.ts";
-import { quote } from "../../internal/quote.ts";
+import { quote } from "../../kit.ts";
 import { listRulesOf } from "../config/policy.ts";
 import type { Config } from "../config/schema.ts";
 import { suggest } from "../config/suggest.ts";

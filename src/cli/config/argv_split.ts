@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { quote } from "../../internal/quote.ts";
+import { quote } from "../../kit.ts";
 import { usageError } from "../errors.ts";
 
 /** One piece: a blank, a quoted text, an escaped character, or plain characters. */

@@ -7,8 +7,7 @@ import { readFile } from "node:fs/promises";
 import { basename, dirname, resolve } from "node:path";
 import process from "node:process";
 import type { z } from "zod";
-import { quote } from "../../internal/quote.ts";
-import { isObject } from "../../protocol/jsonrpc.ts";
+import { isObject, quote } from "../../kit.ts";
 import {
   type ClientConfig,
   type ClientSource,

@@ -4,7 +4,7 @@
  * @module
  */
 import { findNodeAtLocation, type Node, parseTree, printParseErrorCode, visit } from "jsonc-parser";
-import { clip } from "../../internal/quote.ts";
+import { clip } from "../../kit.ts";
 
 /** Levels of nesting that a text may have. */
 const MAX_DEPTH = 64;

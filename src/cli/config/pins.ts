@@ -5,8 +5,7 @@
  */
 import { readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
-import { quote } from "../../internal/quote.ts";
-import { isObject } from "../../protocol/jsonrpc.ts";
+import { isObject, quote } from "../../kit.ts";
 import { Policies } from "../../gateway/policy/policies.ts";
 import type { GatewayPolicy } from "../../gateway/mod.ts";
 import { CliError, ExitCode } from "../errors.ts";

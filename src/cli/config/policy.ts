@@ -7,9 +7,8 @@ import { createHash } from "node:crypto";
 import type { GatewayPolicy, UpstreamPolicies, UpstreamPolicy } from "../../gateway/mod.ts";
 import type { RuleLayer, RuleSource } from "../../gateway/policy/entry_rules.ts";
 import type { ListKind } from "../../gateway/shared/list_kinds.ts";
-import { tokenBucket } from "../../http/gates/token_bucket.ts";
-import { ANONYMOUS } from "../../protocol/exchange.ts";
-import { ownerKey } from "../../sessions/owner.ts";
+import { tokenBucket } from "../../../mod.ts";
+import { ANONYMOUS, ownerKey } from "../../kit.ts";
 import type { Config, ServerPolicy } from "./schema.ts";
 import { readPins } from "./pins.ts";
 

@@ -5,12 +5,8 @@
  * @module
  */
 import { z } from "zod";
-import { isObject } from "../../protocol/jsonrpc.ts";
-import { isVersion, VERSIONS } from "../../protocol/versions.ts";
-import { jwt as jwtOf } from "../../auth/jwt.ts";
-import { introspection as introspectionOf } from "../../auth/introspection.ts";
-import { parseHostRule } from "../../http/gates/authority.ts";
-import { parseOriginRule } from "../../http/gates/origin_rule.ts";
+import { introspection as introspectionOf, jwt as jwtOf } from "../../auth/mod.ts";
+import { isObject, isVersion, parseHostRule, parseOriginRule, VERSIONS } from "../../kit.ts";
 import { backend } from "../serve/backend.ts";
 import { messageOf } from "../errors.ts";
 import { LEVELS } from "../log.ts";

@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
+import type { JsonObject } from "../../../mod.ts";
+import { isObject } from "../../kit.ts";
 import { splitArgv } from "./argv_split.ts";
 import { usageError } from "../errors.ts";
 import { addHeader, addInput, addText, addVariable, type TextsByName } from "./option_values.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { isLoopback, LOOPBACK_HOSTS } from "../../internal/loopback.ts";
+import { isLoopback, LOOPBACK_HOSTS } from "../../kit.ts";
 import type { Config, ServerEntry } from "./schema.ts";
 import { CliError } from "../errors.ts";
 

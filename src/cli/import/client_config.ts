@@ -5,8 +5,8 @@
  * @module
  */
 import { delimiter, dirname, isAbsolute, join, resolve } from "node:path";
-import { quote } from "../../internal/quote.ts";
-import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
+import type { JsonObject } from "../../../mod.ts";
+import { isObject, quote } from "../../kit.ts";
 import { type Input, literal, readInputs, rewriteVariables } from "./client_variables.ts";
 import { CONFIG_KEYS, SERVER_KEYS, suggestServerKey } from "../config/schema.ts";
 import { type Dialect, dialectOf, homeOf } from "./dialect.ts";

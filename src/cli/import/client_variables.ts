@@ -5,8 +5,7 @@
  * @module
  */
 import { basename, sep } from "node:path";
-import { clip, quote } from "../../internal/quote.ts";
-import { isObject } from "../../protocol/jsonrpc.ts";
+import { clip, isObject, quote } from "../../kit.ts";
 import { type Dialect, homeOf } from "./dialect.ts";
 import type { Env, Problem } from "../config/env.ts";
 

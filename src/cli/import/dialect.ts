@@ -6,7 +6,7 @@
  */
 import { homedir } from "node:os";
 import { basename, dirname, resolve } from "node:path";
-import { isObject } from "../../protocol/jsonrpc.ts";
+import { isObject } from "../../kit.ts";
 import type { Env } from "../config/env.ts";
 
 /** The programs whose files differ from each other. */

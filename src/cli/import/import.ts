@@ -8,9 +8,8 @@ import { readFile, realpath, rename, rm, stat, writeFile } from "node:fs/promise
 import { resolve } from "node:path";
 import process from "node:process";
 import { applyEdits, modify } from "jsonc-parser";
-import { escapeInvisible } from "../../internal/invisible.ts";
-import { clip, quote } from "../../internal/quote.ts";
-import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
+import type { JsonObject } from "../../../mod.ts";
+import { clip, escapeInvisible, isObject, quote } from "../../kit.ts";
 import { freeName, readClientConfig } from "./client_config.ts";
 import type { Input } from "./client_variables.ts";
 import { parseText, pathText, readConfig } from "../config/config.ts";

@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
+import type { JsonObject } from "../../../mod.ts";
+import { isObject } from "../../kit.ts";
 
 /** A secret that was replaced. */
 export interface Replaced {

@@ -5,8 +5,7 @@
  */
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { fetchError } from "../../gateway/shared/upstream_error.ts";
-import { clip } from "../../internal/quote.ts";
-import { isObject } from "../../protocol/jsonrpc.ts";
+import { clip, isObject } from "../../kit.ts";
 import { CliError, messageOf } from "../errors.ts";
 import { printable } from "../log.ts";
 import type { Redact } from "../redact.ts";

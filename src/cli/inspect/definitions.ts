@@ -9,7 +9,7 @@ import { LIST_KINDS, type ListKind } from "../../gateway/shared/list_kinds.ts";
 import type { Backend } from "../serve/backend.ts";
 import type { ServerEntry } from "../config/schema.ts";
 import { ask, openInit, PRINCIPAL, REQUEST, TRIAL_MS } from "../check/trial.ts";
-import type { JsonObject } from "../../protocol/jsonrpc.ts";
+import type { JsonObject } from "../../../mod.ts";
 
 /** The lists of a server. */
 export type Definitions = Readonly<Record<ListKind, readonly JsonObject[]>>;

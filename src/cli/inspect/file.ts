@@ -4,8 +4,8 @@
  *
  * @module
  */
-import { createMcpHandler } from "../../handler/handler.ts";
-import { quote } from "../../internal/quote.ts";
+import { createMcpHandler } from "../../../mod.ts";
+import { quote } from "../../kit.ts";
 import { backend } from "../serve/backend.ts";
 import { parseConfig, readConfig } from "../config/config.ts";
 import { usageError } from "../errors.ts";

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { escapeInvisible, escapeInvisibleJson } from "../../internal/invisible.ts";
-import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
+import type { JsonObject } from "../../../mod.ts";
+import { escapeInvisible, escapeInvisibleJson, isObject } from "../../kit.ts";
 import { expand } from "../config/env.ts";
 import { ExitCode, usageError } from "../errors.ts";
 import { type ConnectInit, type Connection, withConnection } from "./client.ts";

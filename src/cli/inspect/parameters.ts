@@ -4,8 +4,8 @@
  *
  * @module
  */
-import { clip } from "../../internal/quote.ts";
-import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
+import type { JsonObject } from "../../../mod.ts";
+import { clip, isObject } from "../../kit.ts";
 import { printable } from "../log.ts";
 
 /** One parameter, or a part of one, such as `filter.tags[]`. */

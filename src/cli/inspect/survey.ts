@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { clip } from "../../internal/quote.ts";
+import { clip } from "../../kit.ts";
 import type { Connection } from "./client.ts";
 import { printable } from "../log.ts";
 import { argumentLines, parameterLines, type PromptArgument } from "./parameters.ts";

@@ -9,15 +9,14 @@ import { cp, lstat, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node
 import { tmpdir } from "node:os";
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import process from "node:process";
-import { clip } from "../../internal/quote.ts";
-import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
+import type { JsonObject } from "../../../mod.ts";
+import { clip, escapeInvisible, isObject } from "../../kit.ts";
 import { readClientConfig } from "../import/client_config.ts";
 import type { Input } from "../import/client_variables.ts";
 import { configError, examineConfig, parseText, readConfig } from "../config/config.ts";
 import { type Config, configSchema, type ServerEntry } from "../config/schema.ts";
 import { homeOf } from "../import/dialect.ts";
 import { CliError, ExitCode, messageOf, usageError } from "../errors.ts";
-import { escapeInvisible } from "../../internal/invisible.ts";
 import type { Io } from "../io.ts";
 import { parseJson } from "../config/json.ts";
 import { writeWarnings } from "../serve/warnings.ts";

@@ -3,9 +3,8 @@
  *
  * @module
  */
-import { isLoopback } from "../../internal/loopback.ts";
 import { serverJson } from "../../discovery/mod.ts";
-import { escapeInvisibleJson } from "../../internal/invisible.ts";
+import { escapeInvisibleJson, isLoopback } from "../../kit.ts";
 import { ExitCode, messageOf, usageError } from "../errors.ts";
 import { headersOf } from "../inspect/inspect.ts";
 import { withConnection } from "../inspect/client.ts";

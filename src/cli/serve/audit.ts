@@ -4,8 +4,7 @@
  * @module
  */
 import { resolve } from "node:path";
-import { audit } from "../../audit/audit.ts";
-import type { AuditTrail } from "../../audit/types.ts";
+import { audit, type AuditTrail } from "../../audit/mod.ts";
 import { AuditFile } from "./audit_file.ts";
 import type { Config } from "../config/schema.ts";
 import { CliError, messageOf } from "../errors.ts";

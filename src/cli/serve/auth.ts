@@ -4,6 +4,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
+import type { RequestHead } from "../../../mod.ts";
 import {
   type Authenticate,
   bearer,
@@ -13,7 +14,6 @@ import {
   type ProtectedResource,
   protectedResource,
 } from "../../auth/mod.ts";
-import type { RequestHead } from "../../http/inbound.ts";
 import type { Config } from "../config/schema.ts";
 
 type AuthConfig = NonNullable<Config["auth"]>;

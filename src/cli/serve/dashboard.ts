@@ -4,9 +4,9 @@
  * @module
  */
 import { hostname } from "node:os";
-import type { AuditTrail } from "../../audit/types.ts";
+import type { McpHandler } from "../../../mod.ts";
+import type { AuditTrail } from "../../audit/mod.ts";
 import { createDashboard, type Dashboard, oneTimeLinks } from "../../dashboard/mod.ts";
-import type { McpHandler } from "../../handler/types.ts";
 import type { Config } from "../config/schema.ts";
 import { CliError, messageOf } from "../errors.ts";
 import { type BoundListener, listen } from "./listen.ts";

@@ -4,9 +4,8 @@
  *
  * @module
  */
-import { listenError } from "../../adapters/listen_error.ts";
-import type { Listener, ListenInit } from "../../adapters/running_server.ts";
-import { listen as listenNode } from "../../adapters/node_server.ts";
+import { listen as listenNode, type Listener, type ListenInit } from "../../adapters/node.ts";
+import { listenError } from "../../kit.ts";
 import { CliError } from "../errors.ts";
 
 /** A listener that stops within a bounded time. */

@@ -3,10 +3,7 @@
  *
  * @module
  */
-import { isLoopback } from "../../internal/loopback.ts";
-import { bareHostname, endpointUrl } from "../../adapters/serve_options.ts";
-import { parseAuthority } from "../../http/gates/authority.ts";
-import { pathOf } from "../../http/gates/path.ts";
+import { bareHostname, endpointUrl, isLoopback, parseAuthority, pathOf } from "../../kit.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import { CliError, ExitCode } from "../errors.ts";
 import { type BoundListener, listen } from "./listen.ts";

@@ -4,9 +4,7 @@
  * @module
  */
 import type { HttpBindings } from "@hono/node-server";
-import { addressKey } from "../../http/gates/address_key.ts";
-import { tokenBucket } from "../../http/gates/token_bucket.ts";
-import type { RateLimiter } from "../../http/gates/rate_limit.ts";
+import { addressKey, type RateLimiter, tokenBucket } from "../../../mod.ts";
 import type { Config } from "../config/schema.ts";
 
 /** The context of a handler: Hono's context of a request of `node:http`. */

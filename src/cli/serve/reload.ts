@@ -5,7 +5,7 @@
  */
 import { watch } from "node:fs";
 import { basename, dirname } from "node:path";
-import type { Clock } from "../../internal/clock.ts";
+import type { Clock } from "../../../mod.ts";
 import { messageOf } from "../errors.ts";
 import type { Config, ServerEntry } from "../config/schema.ts";
 import { enabledServers } from "../config/settings.ts";

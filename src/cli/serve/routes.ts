@@ -5,17 +5,17 @@
  * @module
  */
 import { type Context, Hono } from "hono";
+import {
+  createMcpHandler,
+  type Dispatcher,
+  type McpEvent,
+  type McpHandler,
+  type McpHandlerOptions,
+} from "../../../mod.ts";
 import { mcp } from "../../adapters/hono.ts";
-import { internalError } from "../../adapters/error_responses.ts";
-import { pathOf, wrongPath } from "../../http/gates/path.ts";
-import { respond } from "../../http/respond.ts";
-import { guardedHandler } from "../../handler/guarded.ts";
-import { createMcpHandler } from "../../handler/handler.ts";
-import type { McpHandler, McpHandlerOptions } from "../../handler/types.ts";
-import type { McpEvent } from "../../protocol/events.ts";
+import { guardedHandler, internalError, pathOf, respond, wrongPath } from "../../kit.ts";
 import type { GatewayPolicy } from "../../gateway/mod.ts";
 import { Policies } from "../../gateway/policy/policies.ts";
-import type { Dispatcher } from "../../protocol/exchange.ts";
 import { refuseServer, unknownServer } from "./unknown_server.ts";
 
 /** The path of a single server's endpoint, before its name. */

@@ -3,9 +3,8 @@
  *
  * @module
  */
-import { isLoopback } from "../../internal/loopback.ts";
-import { onStopSignals } from "../../adapters/stop_signals.ts";
-import { systemClock } from "../../internal/clock.ts";
+import { isLoopback, onStopSignals, systemClock } from "../../kit.ts";
+import type { Metrics } from "../../telemetry/metrics.ts";
 import { openAudit } from "./audit.ts";
 import { backend } from "./backend.ts";
 import { banner, dashboardText } from "./banner.ts";
@@ -16,7 +15,6 @@ import { configSource } from "../config/source.ts";
 import { ExitCode, messageOf } from "../errors.ts";
 import type { Io } from "../io.ts";
 import { type Log, makeLog } from "../log.ts";
-import type { Metrics } from "../../telemetry/metrics.ts";
 import { loadMetrics, type MetricsListener, serveMetrics } from "./metrics.ts";
 import { Reloader } from "./reload.ts";
 import { Server } from "./server.ts";

@@ -3,15 +3,12 @@
  *
  * @module
  */
-import { endpointUrl } from "../../adapters/serve_options.ts";
-import { pathOf } from "../../http/gates/path.ts";
-import type { AuditTrail } from "../../audit/types.ts";
-import type { Gateway } from "../../gateway/mod.ts";
-import type { McpHandlerOptions } from "../../handler/types.ts";
-import type { McpEvent } from "../../protocol/events.ts";
-import type { Dispatcher } from "../../protocol/exchange.ts";
-import { authOf } from "./auth.ts";
+import type { Dispatcher, McpEvent, McpHandlerOptions } from "../../../mod.ts";
+import type { AuditTrail } from "../../audit/mod.ts";
+import { endpointUrl, pathOf } from "../../kit.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
+import type { Gateway } from "../../gateway/mod.ts";
+import { authOf } from "./auth.ts";
 import type { Backend } from "./backend.ts";
 import type { Config } from "../config/schema.ts";
 import { messageOf } from "../errors.ts";

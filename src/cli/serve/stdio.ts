@@ -4,9 +4,8 @@
  * @module
  */
 import { serveStdio, type StdioOptions } from "../../adapters/stdio.ts";
+import { quote, systemClock } from "../../kit.ts";
 import type { Gateway } from "../../gateway/mod.ts";
-import { systemClock } from "../../internal/clock.ts";
-import { quote } from "../../internal/quote.ts";
 import { backend } from "./backend.ts";
 import { readConfig } from "../config/config.ts";
 import { ONLY, type ServeOptions } from "../config/serve_options.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Store } from "../../cluster/types.ts";
+import type { Store } from "../../../mod.ts";
 import type { Config } from "../config/schema.ts";
 import { CliError, ExitCode, messageOf } from "../errors.ts";
 import type { Log } from "../log.ts";

@@ -4,15 +4,15 @@
  *
  * @module
  */
-import { joinChallenges } from "../../auth/challenge.ts";
-import { Forbidden, Unauthorized } from "../../auth/errors.ts";
-import { guardedHandler } from "../../handler/guarded.ts";
-import type { McpHandler, McpHandlerOptions } from "../../handler/types.ts";
-import { pathOf } from "../../http/gates/path.ts";
-import { type Refusal, refusal } from "../../http/reply.ts";
-import { quote } from "../../internal/quote.ts";
-import { ErrorCode } from "../../protocol/errors.ts";
-import type { Dispatcher } from "../../protocol/exchange.ts";
+import {
+  type Dispatcher,
+  ErrorCode,
+  Forbidden,
+  type McpHandler,
+  type McpHandlerOptions,
+  Unauthorized,
+} from "../../../mod.ts";
+import { guardedHandler, joinChallenges, pathOf, quote, type Refusal, refusal } from "../../kit.ts";
 
 /** Options for {@linkcode unknownServer}. */
 export interface UnknownServerInit {

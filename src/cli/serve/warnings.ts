@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { escapeInvisible } from "../../internal/invisible.ts";
+import { escapeInvisible } from "../../kit.ts";
 import type { Io } from "../io.ts";
 import type { Log } from "../log.ts";
 

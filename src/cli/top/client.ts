@@ -6,7 +6,7 @@
 import { EventSourceParserStream } from "eventsource-parser/stream";
 import type { RowChanges } from "../../dashboard/assets/rows.js";
 import type { OperatorRequest, OperatorResult, OperatorSnapshot } from "../../dashboard/mod.ts";
-import { isObject } from "../../protocol/jsonrpc.ts";
+import { isObject } from "../../kit.ts";
 import { CliError, messageOf, usageError } from "../errors.ts";
 
 /** The time to wait for an answer, in milliseconds. */

@@ -3,12 +3,15 @@
  *
  * @module
  */
-import type { OperatorView, RunningCall } from "../../handler/operator_view.ts";
-import { escapeInvisible } from "../../internal/invisible.ts";
-import { clip } from "../../internal/quote.ts";
-import { isPromise } from "../../internal/types.ts";
-import type { Principal } from "../../protocol/exchange.ts";
-import { VERSIONS } from "../../protocol/versions.ts";
+import type { Principal } from "../../../mod.ts";
+import {
+  clip,
+  escapeInvisible,
+  isPromise,
+  type OperatorView,
+  type RunningCall,
+  VERSIONS,
+} from "../../kit.ts";
 import { itemName, MOST_NAME, type Statistics } from "./statistics.ts";
 import type {
   CallRow,

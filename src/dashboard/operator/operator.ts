@@ -3,11 +3,8 @@
  *
  * @module
  */
-import { type OperatorView, operatorView } from "../../handler/operator_view.ts";
-import type { McpHandler } from "../../handler/types.ts";
-import { randomText } from "../../internal/random.ts";
-import type { Principal } from "../../protocol/exchange.ts";
-import { principalOf } from "../../sessions/owner.ts";
+import type { McpHandler, Principal } from "../../../mod.ts";
+import { type OperatorView, operatorView, principalOf, randomText } from "../../kit.ts";
 import { clientName, MOST_ID, type NodeReport, NodeReporter, shown } from "./node_report.ts";
 import { failed, type PeerAct, Peers, uniqueName } from "./peers.ts";
 import { type ListedSession, SessionDirectory } from "./session_directory.ts";

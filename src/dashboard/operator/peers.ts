@@ -3,8 +3,7 @@
  *
  * @module
  */
-import type { OperatorView } from "../../handler/operator_view.ts";
-import { randomText, shortHash } from "../../internal/random.ts";
+import { type OperatorView, randomText, shortHash } from "../../kit.ts";
 import type { NodeReport } from "./node_report.ts";
 import type { OperatorResult } from "./types.ts";
 

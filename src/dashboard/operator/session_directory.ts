@@ -3,9 +3,8 @@
  *
  * @module
  */
-import type { SessionRecord } from "../../sessions/types.ts";
-import type { OperatorView } from "../../handler/operator_view.ts";
-import { shortHash } from "../../internal/random.ts";
+import type { SessionRecord } from "../../cluster/mod.ts";
+import { type OperatorView, shortHash } from "../../kit.ts";
 
 /** The maximum number of sessions that are listed. */
 const MOST = 10_000;

@@ -4,11 +4,8 @@
  *
  * @module
  */
-import { BoundedMap } from "../../internal/bounded_map.ts";
-import type { FinishedCall } from "../../calls/calls.ts";
-import { clip } from "../../internal/quote.ts";
-import { reportedMethod } from "../../protocol/event_facts.ts";
-import type { McpEvent, RequestOutcome } from "../../protocol/events.ts";
+import type { McpEvent, RequestOutcome } from "../../../mod.ts";
+import { BoundedMap, clip, type FinishedCall, reportedMethod } from "../../kit.ts";
 import { bucketOf, emptyBuckets } from "./histogram.ts";
 
 /** What all names are called that the server doesn't have. */

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { OperatorActKind } from "../../protocol/events.ts";
+import type { OperatorActKind } from "../../../mod.ts";
 
 /** A node of the cluster, as one endpoint has it. */
 export interface NodeRow {

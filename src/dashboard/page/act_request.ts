@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { isObject } from "../../protocol/jsonrpc.ts";
+import { isObject } from "../../kit.ts";
 import type { OperatorRequest } from "../operator/types.ts";
 
 /** The characters of a text. */

@@ -5,7 +5,7 @@
  * @module
  */
 import { readFile } from "node:fs/promises";
-import { shortHash } from "../../internal/random.ts";
+import { shortHash } from "../../kit.ts";
 
 /** A file of the page. */
 export interface Asset {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Clock } from "../../internal/clock.ts";
+import type { Clock } from "../../../mod.ts";
 
 /** The time for a whole body, in milliseconds. */
 const BODY_MS = 10_000;

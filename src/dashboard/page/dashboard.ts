@@ -4,13 +4,15 @@
  * @module
  */
 import { type Context, Hono } from "hono";
-import type { McpHandler } from "../../handler/types.ts";
-import { functionOption, integerOption } from "../../internal/check.ts";
-import { type Clock, systemClock } from "../../internal/clock.ts";
-import { randomText, shortHash } from "../../internal/random.ts";
-import type { MaybePromise } from "../../internal/types.ts";
-import type { OperatorActKind } from "../../protocol/events.ts";
-import { isObject } from "../../protocol/jsonrpc.ts";
+import type { Clock, MaybePromise, McpHandler, OperatorActKind } from "../../../mod.ts";
+import {
+  functionOption,
+  integerOption,
+  isObject,
+  randomText,
+  shortHash,
+  systemClock,
+} from "../../kit.ts";
 import { BOUNDS_MS } from "../operator/histogram.ts";
 import { createOperator, type Operator, targetOf } from "../operator/operator.ts";
 import { failed } from "../operator/peers.ts";

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { Clock } from "../../internal/clock.ts";
-import { isPromise, type MaybePromise } from "../../internal/types.ts";
+import type { Clock, MaybePromise } from "../../../mod.ts";
+import { isPromise } from "../../kit.ts";
 import type { OperatorSnapshot, Tables } from "../operator/types.ts";
 
 /** The bytes that may wait for a watcher who reads slowly: it then gets fewer, larger changes. */

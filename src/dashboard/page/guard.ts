@@ -6,11 +6,11 @@
  */
 import {
   type HostRule,
+  isLoopback,
   matchesHost,
   parseAuthority,
   parseHostRule,
-} from "../../http/gates/authority.ts";
-import { isLoopback } from "../../internal/loopback.ts";
+} from "../../kit.ts";
 
 /** Headers of every response: the page runs its own files only, and no page may frame or read it. */
 export const SECURITY_HEADERS: Readonly<Record<string, string>> = {

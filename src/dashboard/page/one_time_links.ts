@@ -3,9 +3,8 @@
  *
  * @module
  */
-import { type Clock, systemClock } from "../../internal/clock.ts";
-import { integerOption } from "../../internal/check.ts";
-import { randomText } from "../../internal/random.ts";
+import type { Clock } from "../../../mod.ts";
+import { integerOption, randomText, systemClock } from "../../kit.ts";
 import type { OperatorPrincipal } from "./dashboard.ts";
 
 /** The maximum number of unused links, and of sign-ins; the oldest is forgotten for another one. */

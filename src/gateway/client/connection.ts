@@ -7,22 +7,26 @@
  *
  * @module
  */
-import type { Clock } from "../../internal/clock.ts";
-import { type Delay, DelayLine } from "../../internal/delay_line.ts";
-import { isPromise } from "../../internal/types.ts";
-import { MetaKey } from "../../protocol/envelope.ts";
-import { ErrorCode, McpError } from "../../protocol/errors.ts";
-import type { Notification } from "../../protocol/exchange.ts";
 import {
-  isObject,
+  type Clock,
+  ErrorCode,
   type JsonObject,
+  type JsonRpcResponse,
+  McpError,
+  type Notification,
+  type RequestId,
+} from "../../../mod.ts";
+import {
+  type Delay,
+  DelayLine,
+  isObject,
+  isPromise,
   type JsonRpcNotification,
   type JsonRpcRequest,
-  type JsonRpcResponse,
   messageKind,
-  type RequestId,
-} from "../../protocol/jsonrpc.ts";
-import { onAbort } from "../../calls/lifetime/scope.ts";
+  MetaKey,
+  onAbort,
+} from "../../kit.ts";
 import { UpstreamError } from "../shared/upstream_error.ts";
 import type { Caller, Downstream, UpstreamCall } from "../types.ts";
 import { Questions } from "./questions.ts";

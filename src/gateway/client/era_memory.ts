@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { Clock } from "../../internal/clock.ts";
-import { isModern, type ProtocolVersion } from "../../protocol/versions.ts";
+import type { Clock, ProtocolVersion } from "../../../mod.ts";
+import { isModern } from "../../kit.ts";
 import { UpstreamError } from "../shared/upstream_error.ts";
 import type { AloneInit } from "../types.ts";
 import { speaksFirst2025 } from "./handshake.ts";

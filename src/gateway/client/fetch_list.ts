@@ -3,11 +3,8 @@
  *
  * @module
  */
-import { isWithinBytes } from "../../internal/utf8.ts";
-import { isSimple, TooMuchWorkError } from "../../internal/work.ts";
-import { ErrorCode, McpError } from "../../protocol/errors.ts";
-import type { McpEvent } from "../../protocol/events.ts";
-import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
+import { ErrorCode, type JsonObject, McpError, type McpEvent } from "../../../mod.ts";
+import { isObject, isSimple, isWithinBytes, TooMuchWorkError } from "../../kit.ts";
 import type { GatewayLimits } from "../options.ts";
 import { type ListFacts, type ListKind, LISTS } from "../shared/list_kinds.ts";
 import type { UpstreamFacts } from "../types.ts";

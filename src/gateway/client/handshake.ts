@@ -6,18 +6,15 @@
  *
  * @module
  */
-import { MetaKey } from "../../protocol/envelope.ts";
-import { ErrorCode, McpError } from "../../protocol/errors.ts";
-import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
-import type { Implementation } from "../../protocol/shapes.ts";
 import {
   type Era,
-  isModern,
-  isVersion,
+  ErrorCode,
+  type Implementation,
+  type JsonObject,
+  McpError,
   type ProtocolVersion,
-  VERSIONS,
-} from "../../protocol/versions.ts";
-import { onAbort } from "../../calls/lifetime/scope.ts";
+} from "../../../mod.ts";
+import { isModern, isObject, isVersion, MetaKey, onAbort, VERSIONS } from "../../kit.ts";
 import { abortable, withDeadline } from "../shared/deadline.ts";
 import { UpstreamError } from "../shared/upstream_error.ts";
 import type { Caller, Downstream, OpenInit, UpstreamCall, UpstreamFacts } from "../types.ts";

@@ -6,11 +6,8 @@
  *
  * @module
  */
-import { MetaKey } from "../../protocol/envelope.ts";
-import type { Notification } from "../../protocol/exchange.ts";
-import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
-import { methodFacts } from "../../protocol/methods.ts";
-import { isModern } from "../../protocol/versions.ts";
+import type { JsonObject, Notification } from "../../../mod.ts";
+import { isModern, isObject, MetaKey, methodFacts } from "../../kit.ts";
 import type { Caller, OpenInit, UpstreamCall, UpstreamFacts, UpstreamSession } from "../types.ts";
 import { Connection } from "./connection.ts";
 import { clientMeta, handshake, type HandshakeOptions, ownCall } from "./handshake.ts";

@@ -3,14 +3,16 @@
  *
  * @module
  */
-import { ErrorCode, errorObject, McpError, MissingCapabilityError } from "../../protocol/errors.ts";
-import type {
-  JsonObject,
-  JsonRpcError,
-  JsonRpcRequest,
-  JsonRpcResponse,
-  RequestId,
-} from "../../protocol/jsonrpc.ts";
+import {
+  ErrorCode,
+  type JsonObject,
+  type JsonRpcError,
+  type JsonRpcResponse,
+  McpError,
+  MissingCapabilityError,
+  type RequestId,
+} from "../../../mod.ts";
+import { errorObject, type JsonRpcRequest } from "../../kit.ts";
 
 /** Answers each question once, and a bounded number at a time. */
 export class Questions {

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { integerOption } from "../../internal/check.ts";
-import { isVersion, type ProtocolVersion, VERSIONS } from "../../protocol/versions.ts";
+import type { ProtocolVersion } from "../../../mod.ts";
+import { integerOption, isVersion, VERSIONS } from "../../kit.ts";
 
 /** Options of every upstream that is reached over a transport. */
 export interface UpstreamSessionOptions {

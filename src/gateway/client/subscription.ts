@@ -4,10 +4,8 @@
  *
  * @module
  */
-import { MetaKey } from "../../protocol/envelope.ts";
-import { ErrorCode, McpError } from "../../protocol/errors.ts";
-import type { Notification } from "../../protocol/exchange.ts";
-import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
+import { ErrorCode, type JsonObject, McpError, type Notification } from "../../../mod.ts";
+import { isObject, MetaKey } from "../../kit.ts";
 import { withDeadline } from "../shared/deadline.ts";
 import { UpstreamError } from "../shared/upstream_error.ts";
 import type { Caller, Downstream, OpenInit, UpstreamFacts } from "../types.ts";

@@ -3,13 +3,8 @@
  *
  * @module
  */
-import type { MaybePromise } from "../../internal/types.ts";
-import type {
-  JsonRpcNotification,
-  JsonRpcRequest,
-  JsonRpcResponse,
-  RequestId,
-} from "../../protocol/jsonrpc.ts";
+import type { JsonRpcResponse, MaybePromise, RequestId } from "../../../mod.ts";
+import type { JsonRpcNotification, JsonRpcRequest } from "../../kit.ts";
 import type { Caller } from "../types.ts";
 
 /** Any JSON-RPC message. */

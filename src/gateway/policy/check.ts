@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { isObject } from "../../protocol/jsonrpc.ts";
+import { isObject } from "../../kit.ts";
 import type { GatewayPolicy } from "./types.ts";
 
 /** The most characters of a pattern, and the patterns of one list. */

@@ -5,9 +5,8 @@
  */
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex } from "@noble/hashes/utils.js";
-import { canonical } from "../../calls/state/state.ts";
-import { Work } from "../../internal/work.ts";
-import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
+import type { JsonObject } from "../../../mod.ts";
+import { canonical, isObject, Work } from "../../kit.ts";
 import type { DefinitionOverride } from "./types.ts";
 
 /**

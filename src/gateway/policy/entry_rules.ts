@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { JsonObject } from "../../protocol/jsonrpc.ts";
-import { canonicalUri } from "../../protocol/uri.ts";
+import type { JsonObject } from "../../../mod.ts";
+import { canonicalUri } from "../../kit.ts";
 import { definitionDigest, overridden, withoutArguments } from "./definition.ts";
 import { type Matcher, matcherOf, uriMatcherOf } from "./patterns.ts";
 import type {

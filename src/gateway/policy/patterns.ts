@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { canonicalUri } from "../../protocol/uri.ts";
+import { canonicalUri } from "../../kit.ts";
 
 /** Tells whether a text matches. */
 export type Matcher = (text: string) => boolean;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Principal } from "../../protocol/exchange.ts";
+import type { Principal } from "../../../mod.ts";
 import { checkPolicy } from "./check.ts";
 import { EntryRules, type RuleLayer, type RuleSource } from "./entry_rules.ts";
 import type {

@@ -3,9 +3,7 @@
  *
  * @module
  */
-import type { MaybePromise } from "../../internal/types.ts";
-import type { Principal } from "../../protocol/exchange.ts";
-import type { JsonObject } from "../../protocol/jsonrpc.ts";
+import type { JsonObject, MaybePromise, Principal } from "../../../mod.ts";
 
 /**
  * Limits how often something is used: `tokenBucket` of `@mooring/mcp` creates one. Its `key` gets the

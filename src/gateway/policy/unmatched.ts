@@ -4,7 +4,7 @@
  * @module
  */
 import { matcherOf, uriMatcherOf } from "./patterns.ts";
-import { canonicalUri } from "../../protocol/uri.ts";
+import { canonicalUri } from "../../kit.ts";
 import type { RuleLayer, RuleSource } from "./entry_rules.ts";
 
 /** A rule of which one name or pattern matches nothing that an upstream lists. */

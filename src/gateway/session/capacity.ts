@@ -3,10 +3,9 @@
  *
  * @module
  */
-import type { MaybePromise } from "../../internal/types.ts";
-import type { UpstreamLimit } from "../../protocol/events.ts";
-import { isAnonymous, type Principal } from "../../protocol/exchange.ts";
-import { ownerKey, shareKey } from "../../sessions/owner.ts";
+import type { MaybePromise, Principal, UpstreamLimit } from "../../../mod.ts";
+import { shareKey } from "../../cluster/mod.ts";
+import { isAnonymous, ownerKey } from "../../kit.ts";
 import type { GatewaySettings } from "../options.ts";
 import { NoSlotError, type ReleaseSlot, SlotQueue } from "../shared/slot_queue.ts";
 

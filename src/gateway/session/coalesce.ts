@@ -3,8 +3,7 @@
  *
  * @module
  */
-import type { Clock } from "../../internal/clock.ts";
-import type { Notification } from "../../protocol/exchange.ts";
+import type { Clock, Notification } from "../../../mod.ts";
 
 /** Delays notifications, in milliseconds. */
 const DELAY_MS = 250;

@@ -3,9 +3,8 @@
  *
  * @module
  */
-import type { Clock } from "../../internal/clock.ts";
-import { randomFraction } from "../../internal/random.ts";
-import { ErrorCode } from "../../protocol/errors.ts";
+import { type Clock, ErrorCode } from "../../../mod.ts";
+import { randomFraction } from "../../kit.ts";
 import { UpstreamError } from "../shared/upstream_error.ts";
 import { UnusableError } from "./unusable.ts";
 

@@ -4,14 +4,19 @@
  *
  * @module
  */
-import { progressToken } from "../../calls/progress.ts";
-import { ErrorCode, McpError } from "../../protocol/errors.ts";
-import type { McpEvent } from "../../protocol/events.ts";
-import type { ClientFacts, Exchange, Notification, Principal } from "../../protocol/exchange.ts";
-import type { JsonObject } from "../../protocol/jsonrpc.ts";
-import { methodFacts } from "../../protocol/methods.ts";
-import type { LogLevel } from "../../protocol/shapes.ts";
-import { type ProtocolVersion, VERSIONS } from "../../protocol/versions.ts";
+import {
+  type ClientFacts,
+  ErrorCode,
+  type Exchange,
+  type JsonObject,
+  type LogLevel,
+  McpError,
+  type McpEvent,
+  type Notification,
+  type Principal,
+  type ProtocolVersion,
+} from "../../../mod.ts";
+import { methodFacts, progressToken, VERSIONS } from "../../kit.ts";
 import type { GatewaySettings } from "../options.ts";
 import { abortable, deadline } from "../shared/deadline.ts";
 import { CHANGED_LISTS, type ListKind } from "../shared/list_kinds.ts";

@@ -5,16 +5,13 @@
  *
  * @module
  */
-import { randomText } from "../../internal/random.ts";
-import { Slots } from "../../internal/slots.ts";
-import { ErrorCode, McpError } from "../../protocol/errors.ts";
-import type { Exchange } from "../../protocol/exchange.ts";
-import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
+import { ErrorCode, type Exchange, type JsonObject, McpError } from "../../../mod.ts";
+import { shareKey } from "../../cluster/mod.ts";
+import { isObject, ownerKey, randomText, Slots } from "../../kit.ts";
 import type { GatewaySettings } from "../options.ts";
 import type { UpstreamCall } from "../types.ts";
 import { forwardCallNotification } from "./downstream.ts";
 import type { ManagedSession } from "./managed_session.ts";
-import { ownerKey, shareKey } from "../../sessions/owner.ts";
 import { modernResult, questionFor, withoutResultType } from "./translate.ts";
 
 /** A call that may be held. */

@@ -4,9 +4,7 @@
  *
  * @module
  */
-import type { Clock } from "../../internal/clock.ts";
-import { ErrorCode, McpError } from "../../protocol/errors.ts";
-import type { McpEvent } from "../../protocol/events.ts";
+import { type Clock, ErrorCode, McpError, type McpEvent } from "../../../mod.ts";
 import { abortable, deadline } from "../shared/deadline.ts";
 import type { RecentFailures } from "./recent_failures.ts";
 

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { BoundedSet } from "../../internal/bounded_map.ts";
+import { BoundedSet } from "../../kit.ts";
 
 /** Remembers the addresses that one client knows. */
 export class KnownAddresses {

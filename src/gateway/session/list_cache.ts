@@ -3,9 +3,8 @@
  *
  * @module
  */
-import { BoundedMap } from "../../internal/bounded_map.ts";
-import type { Clock } from "../../internal/clock.ts";
-import type { JsonObject } from "../../protocol/jsonrpc.ts";
+import type { Clock, JsonObject } from "../../../mod.ts";
+import { BoundedMap } from "../../kit.ts";
 import { LIST_KINDS, type ListKind } from "../shared/list_kinds.ts";
 import type { PendingAnswer } from "./in_time.ts";
 

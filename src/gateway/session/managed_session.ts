@@ -4,16 +4,19 @@
  *
  * @module
  */
-import { preciseTime } from "../../internal/clock.ts";
-import { keepAliveDuring } from "../../internal/keep_alive.ts";
-import { isPromise, type MaybePromise } from "../../internal/types.ts";
-import { ErrorCode, McpError } from "../../protocol/errors.ts";
-import type { UpstreamCloseReason } from "../../protocol/events.ts";
-import type { ClientFacts, Notification, Principal } from "../../protocol/exchange.ts";
-import type { JsonObject } from "../../protocol/jsonrpc.ts";
-import type { Implementation, LogLevel } from "../../protocol/shapes.ts";
-import { isModern } from "../../protocol/versions.ts";
-import { copyPrincipal } from "../../sessions/owner.ts";
+import {
+  type ClientFacts,
+  ErrorCode,
+  type Implementation,
+  type JsonObject,
+  type LogLevel,
+  type MaybePromise,
+  McpError,
+  type Notification,
+  type Principal,
+  type UpstreamCloseReason,
+} from "../../../mod.ts";
+import { copyPrincipal, isModern, isPromise, keepAliveDuring, preciseTime } from "../../kit.ts";
 import { abortable, deadline, type Reject, withDeadline } from "../shared/deadline.ts";
 import type { ReleaseSlot } from "../shared/slot_queue.ts";
 import { UpstreamError } from "../shared/upstream_error.ts";

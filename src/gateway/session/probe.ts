@@ -3,8 +3,7 @@
  *
  * @module
  */
-import type { Clock } from "../../internal/clock.ts";
-import { ErrorCode, McpError } from "../../protocol/errors.ts";
+import { type Clock, ErrorCode, McpError } from "../../../mod.ts";
 import { abortable, deadline } from "../shared/deadline.ts";
 import type { Caller, UpstreamSession } from "../types.ts";
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Clock } from "../../internal/clock.ts";
+import type { Clock } from "../../../mod.ts";
 
 /** A failure. */
 export interface Failure {

@@ -3,11 +3,14 @@
  *
  * @module
  */
-import { isPromise } from "../../internal/types.ts";
-import { ErrorCode, McpError, QuestionError } from "../../protocol/errors.ts";
-import type { Exchange } from "../../protocol/exchange.ts";
-import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
-import { isModern, VERSIONS } from "../../protocol/versions.ts";
+import {
+  ErrorCode,
+  type Exchange,
+  type JsonObject,
+  McpError,
+  QuestionError,
+} from "../../../mod.ts";
+import { isModern, isObject, isPromise, VERSIONS } from "../../kit.ts";
 import type { GatewaySettings } from "../options.ts";
 import type { UpstreamFacts } from "../types.ts";
 import { forwardCallNotification } from "./downstream.ts";

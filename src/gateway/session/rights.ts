@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { shortHash } from "../../internal/random.ts";
+import { shortHash } from "../../kit.ts";
 import type { Caller } from "../types.ts";
 
 /**

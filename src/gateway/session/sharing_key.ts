@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { type Exchange, isAnonymous } from "../../protocol/exchange.ts";
-import { ownerKey } from "../../sessions/owner.ts";
+import type { Exchange } from "../../../mod.ts";
+import { isAnonymous, ownerKey } from "../../kit.ts";
 import { HOPS_HEADER } from "../shared/hops.ts";
 import { upstreamCapabilities } from "./translate.ts";
 

@@ -4,10 +4,8 @@
  *
  * @module
  */
-import { BoundedMap } from "../../internal/bounded_map.ts";
-import type { UpstreamCloseReason } from "../../protocol/events.ts";
-import type { Exchange } from "../../protocol/exchange.ts";
-import { isModern } from "../../protocol/versions.ts";
+import type { Exchange, UpstreamCloseReason } from "../../../mod.ts";
+import { BoundedMap, isModern } from "../../kit.ts";
 import { type LimitedKind, shareOf } from "./capacity.ts";
 import { LATE_LIST_MS, ListCache } from "./list_cache.ts";
 import { listsKey, type SharingFacts, sharingKey } from "./sharing_key.ts";

@@ -4,18 +4,19 @@
  *
  * @module
  */
-import { MetaKey } from "../../protocol/envelope.ts";
-import { ErrorCode, McpError, MissingCapabilityError } from "../../protocol/errors.ts";
-import type { ClientFacts } from "../../protocol/exchange.ts";
-import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
-import { CACHEABLE, methodFacts } from "../../protocol/methods.ts";
 import {
   type ClientCapabilities,
+  type ClientFacts,
+  ErrorCode,
   type Implementation,
+  type JsonObject,
   LOG_LEVELS,
   type LogLevel,
-} from "../../protocol/shapes.ts";
-import { isModern, type ProtocolVersion, VERSIONS } from "../../protocol/versions.ts";
+  McpError,
+  MissingCapabilityError,
+  type ProtocolVersion,
+} from "../../../mod.ts";
+import { CACHEABLE, isModern, isObject, MetaKey, methodFacts, VERSIONS } from "../../kit.ts";
 import { extensionsForUpstreams } from "../shared/extensions.ts";
 import type { UpstreamFacts } from "../types.ts";
 import { visibleQuestion } from "./visible_question.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { McpError } from "../../protocol/errors.ts";
+import { McpError } from "../../../mod.ts";
 
 /** Reports that an upstream can't be used, after the cause went to `onEvent`. */
 export class UnusableError extends McpError {}

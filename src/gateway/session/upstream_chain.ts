@@ -3,9 +3,8 @@
  *
  * @module
  */
-import { once } from "../../calls/middleware/middleware.ts";
-import { itemOf } from "../../protocol/items.ts";
-import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
+import type { JsonObject } from "../../../mod.ts";
+import { isObject, itemOf, once } from "../../kit.ts";
 import type { UpstreamMiddleware, UpstreamRequest } from "../types.ts";
 
 /**

@@ -4,11 +4,8 @@
  *
  * @module
  */
-import { shortHash } from "../../internal/random.ts";
-import { ErrorCode, McpError } from "../../protocol/errors.ts";
-import { shown } from "../../protocol/event_facts.ts";
-import type { Principal } from "../../protocol/exchange.ts";
-import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
+import { ErrorCode, type JsonObject, McpError, type Principal } from "../../../mod.ts";
+import { isObject, shortHash, shown } from "../../kit.ts";
 import { fetchList } from "../client/fetch_list.ts";
 import { deadline, withDeadline } from "../shared/deadline.ts";
 import { CHANGED_LISTS, LIST_KINDS, type ListKind, LISTS } from "../shared/list_kinds.ts";

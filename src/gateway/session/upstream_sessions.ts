@@ -5,17 +5,21 @@
  *
  * @module
  */
-import { shortHash } from "../../internal/random.ts";
-import { ErrorCode, McpError } from "../../protocol/errors.ts";
-import type { McpEvent, UpstreamCloseReason } from "../../protocol/events.ts";
-import type { ClientFacts, Notification, Principal } from "../../protocol/exchange.ts";
-import type { JsonObject } from "../../protocol/jsonrpc.ts";
-import { methodFacts } from "../../protocol/methods.ts";
-import type { LogLevel } from "../../protocol/shapes.ts";
-import type { ProtocolVersion } from "../../protocol/versions.ts";
+import {
+  type ClientFacts,
+  ErrorCode,
+  type JsonObject,
+  type LogLevel,
+  McpError,
+  type McpEvent,
+  type Notification,
+  type Principal,
+  type ProtocolVersion,
+  type UpstreamCloseReason,
+} from "../../../mod.ts";
+import { methodFacts, ownerKey, shortHash } from "../../kit.ts";
 import type { GatewaySettings } from "../options.ts";
 import type { UpstreamRules } from "../policy/policies.ts";
-import { ownerKey } from "../../sessions/owner.ts";
 import type { KnownItems } from "../shared/known_items.ts";
 import { KnownAddresses } from "./known_addresses.ts";
 import type { AloneInit, Caller, UpstreamFacts } from "../types.ts";

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { escapeInvisible } from "../../internal/invisible.ts";
-import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
+import type { JsonObject } from "../../../mod.ts";
+import { escapeInvisible, isObject } from "../../kit.ts";
 
 /** The members of a question whose text is shown. All others are data, which stays unchanged. */
 const SHOWN: ReadonlySet<string> = new Set([

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { Clock } from "../../internal/clock.ts";
-import { onAbort } from "../../calls/lifetime/scope.ts";
+import type { Clock } from "../../../mod.ts";
+import { onAbort } from "../../kit.ts";
 import { UpstreamError } from "./upstream_error.ts";
 
 /** Rejects one pending wait. */

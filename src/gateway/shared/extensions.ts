@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
+import type { JsonObject } from "../../../mod.ts";
+import { isObject } from "../../kit.ts";
 
 /** The most extensions of one side, and the characters of their settings as JSON. */
 const MAX_EXTENSIONS = 32;

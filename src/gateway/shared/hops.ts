@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { ErrorCode, McpError } from "../../protocol/errors.ts";
+import { ErrorCode, McpError } from "../../../mod.ts";
 
 /** The name of the header that carries the count. */
 export const HOPS_HEADER = "mooring-hops";

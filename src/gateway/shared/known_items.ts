@@ -4,9 +4,8 @@
  *
  * @module
  */
-import { BoundedSet } from "../../internal/bounded_map.ts";
-import type { JsonObject } from "../../protocol/jsonrpc.ts";
-import type { RequestTarget } from "../../protocol/route.ts";
+import type { JsonObject, RequestTarget } from "../../../mod.ts";
+import { BoundedSet } from "../../kit.ts";
 import { type ListKind, LISTS } from "./list_kinds.ts";
 
 type Names = ReadonlyMap<ListKind, Set<string>>;

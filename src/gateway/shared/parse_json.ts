@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { nestsDeeper } from "../../internal/json_depth.ts";
+import { nestsDeeper } from "../../kit.ts";
 
 /** The most levels of nesting in a message of an upstream: what walks over it calls itself for each. */
 const MOST_DEPTH = 512;

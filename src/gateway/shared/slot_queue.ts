@@ -3,9 +3,8 @@
  *
  * @module
  */
-import type { Clock } from "../../internal/clock.ts";
-import { Slots } from "../../internal/slots.ts";
-import type { MaybePromise } from "../../internal/types.ts";
+import type { Clock, MaybePromise } from "../../../mod.ts";
+import { Slots } from "../../kit.ts";
 import { abortable, deadline } from "./deadline.ts";
 
 /** Gives a slot back. Safe to call twice. */

@@ -4,10 +4,8 @@
  * @module
  */
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
-import type { Clock } from "../../internal/clock.ts";
-import { EndOfTurn } from "../../internal/end_of_turn.ts";
-import { ErrorCode, McpError } from "../../protocol/errors.ts";
-import { quote } from "../../internal/quote.ts";
+import { type Clock, ErrorCode, McpError } from "../../../mod.ts";
+import { EndOfTurn, quote } from "../../kit.ts";
 import { childEnv } from "./child_env.ts";
 import { childGroups, HAS_GROUPS, killGroup } from "./child_groups.ts";
 import { startProblem } from "./start_problem.ts";

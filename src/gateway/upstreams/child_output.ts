@@ -4,7 +4,7 @@
  * @module
  */
 import type { OpenInit } from "../types.ts";
-import { Lines } from "../../internal/lines.ts";
+import { Lines } from "../../kit.ts";
 
 /** The most bytes of a line that are reported. */
 const MAX_BYTES = 4096;

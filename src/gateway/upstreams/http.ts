@@ -9,9 +9,8 @@
  *
  * @module
  */
-import { functionOption } from "../../internal/check.ts";
-import type { Fetch } from "../../internal/types.ts";
-import { isModern } from "../../protocol/versions.ts";
+import type { Fetch } from "../../auth/mod.ts";
+import { functionOption, isModern } from "../../kit.ts";
 import { EraMemory } from "../client/era_memory.ts";
 import { openSession } from "../client/open_session.ts";
 import {

@@ -7,8 +7,8 @@
  * @module
  */
 import type { OAuthClientProvider } from "@modelcontextprotocol/client";
-import type { Fetch, MaybePromise } from "../../internal/types.ts";
-import type { Principal } from "../../protocol/exchange.ts";
+import type { MaybePromise, Principal } from "../../../mod.ts";
+import type { Fetch } from "../../auth/mod.ts";
 import { UpstreamError } from "../shared/upstream_error.ts";
 import { discard } from "./http_body.ts";
 

@@ -4,7 +4,8 @@
  * @module
  */
 import { createParser } from "eventsource-parser";
-import { isObject, messageKind, type RequestId } from "../../protocol/jsonrpc.ts";
+import type { RequestId } from "../../../mod.ts";
+import { isObject, messageKind } from "../../kit.ts";
 import { parseUpstreamJson } from "../shared/parse_json.ts";
 import { UpstreamError } from "../shared/upstream_error.ts";
 

@@ -4,16 +4,15 @@
  *
  * @module
  */
-import type { Fetch } from "../../internal/types.ts";
-import { ErrorCode, McpError } from "../../protocol/errors.ts";
-import { HeaderName } from "../../protocol/headers.ts";
 import {
-  isObject,
+  ErrorCode,
   type JsonRpcResponse,
-  messageKind,
+  McpError,
+  type ProtocolVersion,
   type RequestId,
-} from "../../protocol/jsonrpc.ts";
-import { isModern, type ProtocolVersion } from "../../protocol/versions.ts";
+} from "../../../mod.ts";
+import type { Fetch } from "../../auth/mod.ts";
+import { HeaderName, isModern, isObject, messageKind } from "../../kit.ts";
 import { HOPS_HEADER, nextHops } from "../shared/hops.ts";
 import { fetchError, statusError, UpstreamError } from "../shared/upstream_error.ts";
 import type { Caller } from "../types.ts";

@@ -4,13 +4,20 @@
  *
  * @module
  */
-import type { Clock } from "../../internal/clock.ts";
-import { type Delay, DelayLine } from "../../internal/delay_line.ts";
-import { randomFraction } from "../../internal/random.ts";
-import { ErrorCode, McpError } from "../../protocol/errors.ts";
-import { HeaderName } from "../../protocol/headers.ts";
-import type { JsonRpcRequest, RequestId } from "../../protocol/jsonrpc.ts";
-import type { ProtocolVersion } from "../../protocol/versions.ts";
+import {
+  type Clock,
+  ErrorCode,
+  McpError,
+  type ProtocolVersion,
+  type RequestId,
+} from "../../../mod.ts";
+import {
+  type Delay,
+  DelayLine,
+  HeaderName,
+  type JsonRpcRequest,
+  randomFraction,
+} from "../../kit.ts";
 import type { Message, Transport } from "../client/transport.ts";
 import { parseUpstreamJson } from "../shared/parse_json.ts";
 import { abortable, deadline, withDeadline } from "../shared/deadline.ts";

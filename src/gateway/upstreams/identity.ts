@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { randomText } from "../../internal/random.ts";
+import { randomText } from "../../kit.ts";
 
 /** Names functions and objects that can't be serialized. */
 const names = new WeakMap<object, string>();

@@ -3,22 +3,29 @@
  *
  * @module
  */
-import { randomText } from "../../internal/random.ts";
-import { ErrorCode, McpError } from "../../protocol/errors.ts";
 import {
-  ANONYMOUS,
   type Dispatcher,
+  ErrorCode,
   type Exchange,
   type ExchangeSession,
+  type Implementation,
+  type JsonObject,
+  type LogLevel,
+  McpError,
   type Notification,
   type NotificationExchange,
+  type ProtocolVersion,
   type SessionState,
-} from "../../protocol/exchange.ts";
-import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
-import { dispatch } from "../../protocol/route.ts";
-import type { Implementation, LogLevel } from "../../protocol/shapes.ts";
-import { isModern, type ProtocolVersion } from "../../protocol/versions.ts";
-import { STATE_BYTES, StateValues } from "../../sessions/state_values.ts";
+} from "../../../mod.ts";
+import {
+  ANONYMOUS,
+  dispatch,
+  isModern,
+  isObject,
+  randomText,
+  STATE_BYTES,
+  StateValues,
+} from "../../kit.ts";
 import { abortable } from "../shared/deadline.ts";
 import { CHANGED_LISTS } from "../shared/list_kinds.ts";
 import { withoutLogin } from "../shared/login.ts";

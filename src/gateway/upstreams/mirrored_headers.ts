@@ -4,13 +4,21 @@
  *
  * @module
  */
-import { toBase64 } from "../../internal/base64.ts";
-import { envelopeVersion } from "../../protocol/envelope.ts";
-import { ErrorCode, McpError } from "../../protocol/errors.ts";
-import type { Notification } from "../../protocol/exchange.ts";
-import { headerParamsOf } from "../../protocol/header_params.ts";
-import { argumentAt, HeaderName, type HeaderParam } from "../../protocol/headers.ts";
-import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
+import {
+  ErrorCode,
+  type HeaderParam,
+  type JsonObject,
+  McpError,
+  type Notification,
+} from "../../../mod.ts";
+import {
+  argumentAt,
+  envelopeVersion,
+  HeaderName,
+  headerParamsOf,
+  isObject,
+  toBase64,
+} from "../../kit.ts";
 import { ownCall } from "../client/handshake.ts";
 import type { Message } from "../client/transport.ts";
 import type { Caller, OpenInit, UpstreamCall, UpstreamSession } from "../types.ts";

@@ -3,12 +3,8 @@
  *
  * @module
  */
-import { functionOption } from "../../internal/check.ts";
-import { randomText } from "../../internal/random.ts";
-import type { MaybePromise } from "../../internal/types.ts";
-import type { Dispatcher, Principal } from "../../protocol/exchange.ts";
-import type { RequestId } from "../../protocol/jsonrpc.ts";
-import { isModern } from "../../protocol/versions.ts";
+import type { Dispatcher, MaybePromise, Principal, RequestId } from "../../../mod.ts";
+import { functionOption, isModern, randomText } from "../../kit.ts";
 import { openSession } from "../client/open_session.ts";
 import { checkSessionOptions } from "../client/session_options.ts";
 import type { Message, Transport } from "../client/transport.ts";

@@ -7,7 +7,7 @@ import { constants } from "node:fs";
 import { access, stat } from "node:fs/promises";
 import { delimiter, resolve } from "node:path";
 import process from "node:process";
-import { quote } from "../../internal/quote.ts";
+import { quote } from "../../kit.ts";
 import { childEnv } from "./child_env.ts";
 
 /** The part of a program's settings that decides whether it can be started. */

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { integerOption } from "../../internal/check.ts";
+import { integerOption, Lines } from "../../kit.ts";
 import { EraMemory } from "../client/era_memory.ts";
 import { openSession } from "../client/open_session.ts";
 import {
@@ -20,7 +20,6 @@ import type { OpenInit, Upstream } from "../types.ts";
 import { Child, type ChildSettings } from "./child.ts";
 import { ChildOutput } from "./child_output.ts";
 import { identityOf } from "./identity.ts";
-import { Lines } from "../../internal/lines.ts";
 
 /** Options for {@linkcode stdio}. */
 export interface StdioOptions extends UpstreamSessionOptions {

@@ -5,16 +5,21 @@
  * @module
  */
 import {
+  ErrorCode,
+  type JsonObject,
+  McpError,
+  type ProtocolVersion,
+  type ServerCapabilities,
+} from "../../../mod.ts";
+import {
   entryFor,
+  isModern,
+  isObject,
   promptResultFor,
   serverInfoFor,
   toolResultFor,
-} from "../../protocol/downgrade.ts";
-import { ErrorCode, McpError } from "../../protocol/errors.ts";
-import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
-import type { ServerCapabilities } from "../../protocol/shapes.ts";
-import { unknownMethod } from "../../protocol/unknown.ts";
-import { isModern, type ProtocolVersion } from "../../protocol/versions.ts";
+  unknownMethod,
+} from "../../kit.ts";
 import type { ManagedSession } from "../session/managed_session.ts";
 import { relay } from "../session/relay.ts";
 import { isLogLevel, isSameEra, modernResult } from "../session/translate.ts";

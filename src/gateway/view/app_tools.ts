@@ -4,9 +4,8 @@
  *
  * @module
  */
-import { ErrorCode, McpError } from "../../protocol/errors.ts";
-import type { Exchange } from "../../protocol/exchange.ts";
-import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
+import { ErrorCode, type Exchange, type JsonObject, McpError } from "../../../mod.ts";
+import { isObject } from "../../kit.ts";
 import type { ListContext } from "../session/upstream_lists.ts";
 import type { UpstreamSessions } from "../session/upstream_sessions.ts";
 import type { Addresses } from "./addresses.ts";

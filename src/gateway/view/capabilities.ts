@@ -3,9 +3,8 @@
  *
  * @module
  */
-import { clip } from "../../internal/quote.ts";
-import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
-import type { ServerCapabilities } from "../../protocol/shapes.ts";
+import type { JsonObject, ServerCapabilities } from "../../../mod.ts";
+import { clip, isObject } from "../../kit.ts";
 import { commonExtensions } from "../shared/extensions.ts";
 
 /** What one upstream said about itself; `undefined` where it couldn't be reached. */

@@ -3,9 +3,8 @@
  *
  * @module
  */
-import type { Exchange } from "../../protocol/exchange.ts";
-import { unknownResource } from "../../protocol/unknown.ts";
-import { canonicalUri } from "../../protocol/uri.ts";
+import type { Exchange } from "../../../mod.ts";
+import { canonicalUri, unknownResource } from "../../kit.ts";
 import type { ManagedSession } from "../session/managed_session.ts";
 import type { ListContext } from "../session/upstream_lists.ts";
 import type { UpstreamSessions } from "../session/upstream_sessions.ts";

@@ -3,10 +3,8 @@
  *
  * @module
  */
-import { entryFor } from "../../protocol/downgrade.ts";
-import { ErrorCode, McpError } from "../../protocol/errors.ts";
-import type { Exchange } from "../../protocol/exchange.ts";
-import type { JsonObject } from "../../protocol/jsonrpc.ts";
+import { ErrorCode, type Exchange, type JsonObject, McpError } from "../../../mod.ts";
+import { entryFor } from "../../kit.ts";
 import { LateError } from "../session/in_time.ts";
 import type { UpstreamList } from "../session/list_cache.ts";
 import type { ListContext } from "../session/upstream_lists.ts";

@@ -3,14 +3,25 @@
  *
  * @module
  */
-import { promptResultFor, serverInfoFor, toolResultFor } from "../../protocol/downgrade.ts";
-import { ErrorCode, McpError } from "../../protocol/errors.ts";
-import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
-import { wrapsOutput } from "../../protocol/output_schema.ts";
-import { requireScopes } from "../../protocol/route.ts";
-import { LOG_LEVELS, type ServerCapabilities } from "../../protocol/shapes.ts";
-import { unknownPrompt, unknownResource, unknownTool } from "../../protocol/unknown.ts";
-import { isModern } from "../../protocol/versions.ts";
+import {
+  ErrorCode,
+  type JsonObject,
+  LOG_LEVELS,
+  McpError,
+  type ServerCapabilities,
+} from "../../../mod.ts";
+import {
+  isModern,
+  isObject,
+  promptResultFor,
+  requireScopes,
+  serverInfoFor,
+  toolResultFor,
+  unknownPrompt,
+  unknownResource,
+  unknownTool,
+  wrapsOutput,
+} from "../../kit.ts";
 import type { EntryRules, UseRules } from "../policy/entry_rules.ts";
 import type { ManagedSession } from "../session/managed_session.ts";
 import { type ClientRequest, relay, type RelayOptions } from "../session/relay.ts";

@@ -5,18 +5,23 @@
  * @module
  */
 import {
+  ErrorCode,
+  type Exchange,
+  type JsonObject,
+  McpError,
+  MissingCapabilityError,
+} from "../../../mod.ts";
+import {
   APPROVAL_KEY,
   APPROVAL_SCHEMA,
   approvalAnswer,
   approvalMessage,
+  isModern,
+  isObject,
   isYes,
+  quote,
   reportApproval,
-} from "../../calls/questions/approval.ts";
-import { quote } from "../../internal/quote.ts";
-import { ErrorCode, McpError, MissingCapabilityError } from "../../protocol/errors.ts";
-import type { Exchange } from "../../protocol/exchange.ts";
-import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
-import { isModern } from "../../protocol/versions.ts";
+} from "../../kit.ts";
 import type { UseRules } from "../policy/entry_rules.ts";
 import type { ClientRequest } from "../session/relay.ts";
 import { modernResult, questionFor } from "../session/translate.ts";

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
+import type { JsonObject } from "../../../mod.ts";
+import { isObject } from "../../kit.ts";
 
 /** The most characters of one tool that are indexed, and of a query. */
 const MAX_TEXT = 8192;

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
+import type { JsonObject } from "../../../mod.ts";
+import { isObject } from "../../kit.ts";
 import { isAppAddress } from "./addresses.ts";
 
 /** Returns the address that a client gets for one that an upstream gave. */

@@ -3,11 +3,15 @@
  *
  * @module
  */
-import type { MaybePromise } from "../../internal/types.ts";
-import type { Exchange } from "../../protocol/exchange.ts";
-import type { Hidden } from "../../protocol/items.ts";
-import type { JsonObject } from "../../protocol/jsonrpc.ts";
-import type { RequestMessage, RequestTarget, Route } from "../../protocol/route.ts";
+import type {
+  Exchange,
+  Hidden,
+  JsonObject,
+  MaybePromise,
+  RequestMessage,
+  RequestTarget,
+  Route,
+} from "../../../mod.ts";
 
 /** Options for {@linkcode ViewRoute}. */
 export interface ViewRouteInit {

@@ -3,11 +3,8 @@
  *
  * @module
  */
-import { clip, quote } from "../../internal/quote.ts";
-import { entryFor } from "../../protocol/downgrade.ts";
-import type { Exchange } from "../../protocol/exchange.ts";
-import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
-import { unknownTool } from "../../protocol/unknown.ts";
+import type { Exchange, JsonObject } from "../../../mod.ts";
+import { clip, entryFor, isObject, quote, unknownTool } from "../../kit.ts";
 import type { ListContext } from "../session/upstream_lists.ts";
 import type { UpstreamSessions } from "../session/upstream_sessions.ts";
 import { LISTS } from "../shared/list_kinds.ts";

@@ -3,33 +3,42 @@
  *
  * @module
  */
-import type { MaybePromise } from "../../internal/types.ts";
-import { ErrorCode, McpError } from "../../protocol/errors.ts";
-import type { McpEvent, UpstreamCloseReason } from "../../protocol/events.ts";
-import type {
-  Dispatcher,
-  DispatcherHost,
-  Exchange,
-  Notification,
-  NotificationExchange,
-  Principal,
-  UpstreamControl,
-} from "../../protocol/exchange.ts";
-import { itemOf, withUri } from "../../protocol/items.ts";
-import type { JsonObject } from "../../protocol/jsonrpc.ts";
-import { methodFacts } from "../../protocol/methods.ts";
-import type { Implementation } from "../../protocol/shapes.ts";
-import type { RequestMessage, RequestTarget, Route } from "../../protocol/route.ts";
-import { unknownMethod } from "../../protocol/unknown.ts";
-import { canonicalUri, withoutNeedlessEscapes } from "../../protocol/uri.ts";
-import { isModern, VERSIONS } from "../../protocol/versions.ts";
+import {
+  type Dispatcher,
+  type DispatcherHost,
+  ErrorCode,
+  type Exchange,
+  type Implementation,
+  type JsonObject,
+  type MaybePromise,
+  McpError,
+  type McpEvent,
+  type Notification,
+  type NotificationExchange,
+  type Principal,
+  type RequestMessage,
+  type RequestTarget,
+  type Route,
+  type UpstreamCloseReason,
+  type UpstreamControl,
+} from "../../../mod.ts";
+import {
+  canonicalUri,
+  isModern,
+  itemOf,
+  methodFacts,
+  ownerKey,
+  unknownMethod,
+  VERSIONS,
+  withoutNeedlessEscapes,
+  withUri,
+} from "../../kit.ts";
 import type { GatewaySettings } from "../options.ts";
 import { Capacity } from "../session/capacity.ts";
 import { Crashes } from "../session/crashes.ts";
 import { HeldCalls } from "../session/held_calls.ts";
 import { ListCache } from "../session/list_cache.ts";
 import type { ManagedSession, RegisteredUpstream } from "../session/managed_session.ts";
-import { ownerKey } from "../../sessions/owner.ts";
 import { RecentFailures } from "../session/recent_failures.ts";
 import { type AcquiredSessions, StatelessClients } from "../session/stateless.ts";
 import { ASKING_METHODS, isSameEra, modernResult, toUpstream } from "../session/translate.ts";

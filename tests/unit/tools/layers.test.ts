@@ -14,13 +14,14 @@ function module(path: string, ...imports: Import[]): Module {
   return { path, imports };
 }
 
+const ENTRIES = ["mod.ts", "src/auth/mod.ts", "src/gateway/mod.ts"];
 const internal = module("src/internal/a.ts");
 const server = module("src/server/a.ts");
 const handler = module("src/handler/a.ts");
 
 /** The problems of some modules, with what most of them import. */
 function problems(...modules: Module[]): string[] {
-  return layerProblems([...modules, internal, server, handler]);
+  return layerProblems([...modules, internal, server, handler], ENTRIES);
 }
 
 describe("layerProblems()", () => {
@@ -32,6 +33,9 @@ describe("layerProblems()", () => {
       module("src/handler/b.ts", code("src/protocol/a.ts")),
       module("src/testing/mod.ts", type(internal.path), code("src/protocol/a.ts")),
       module("src/redis/a.ts", type("node_modules/redis/index.d.ts")),
+      module("src/gateway/a.ts", code("mod.ts"), code("src/auth/mod.ts"), code("src/kit.ts")),
+      module("src/cli/a.ts", code("src/gateway/a.ts"), code("src/kit.ts")),
+      module("src/kit.ts", code(internal.path), type(handler.path)),
     ];
     assert.deepEqual(problems(...modules), []);
   });
@@ -53,6 +57,13 @@ describe("layerProblems()", () => {
     "skills from the root export": ["mod.ts", type("src/skills/a.ts")],
     "handler from redis": ["src/redis/b.ts", type(handler.path)],
     "server from gateway": ["src/gateway/b.ts", type(server.path)],
+    "the lowest folder from gateway": ["src/gateway/b.ts", code(internal.path)],
+    "a file beside an entry point from dashboard": ["src/dashboard/b.ts", type("src/auth/a.ts")],
+    "gateway from dashboard": ["src/dashboard/b.ts", type("src/gateway/mod.ts")],
+    "dashboard from gateway": ["src/gateway/b.ts", type("src/dashboard/a.ts")],
+    "the kit from the library": ["src/testing/b.ts", type("src/kit.ts")],
+    "the kit from the root export": ["mod.ts", type("src/kit.ts")],
+    "the product from the kit": ["src/kit.ts", type("src/gateway/mod.ts")],
     "types of handler from testing": ["src/testing/b.ts", type(handler.path)],
     "tests": ["src/server/b.ts", type("tests/support/clock.ts")],
     "an adapter from the root export": ["mod.ts", code("src/adapters/node.ts")],
@@ -106,7 +117,7 @@ describe("layerProblems()", () => {
   describe("an order inside a folder", () => {
     const innerOrder = { gateway: ["types.ts", "upstreams", "view", "."] };
     const inner = (from: string, to: string) =>
-      layerProblems([module(`src/gateway/${from}`, type(`src/gateway/${to}`))], innerOrder);
+      layerProblems([module(`src/gateway/${from}`, type(`src/gateway/${to}`))], [], innerOrder);
 
     test("accepts imports downwards and inside one sub-folder", () => {
       assert.deepEqual(inner("upstreams/a.ts", "types.ts"), []);
@@ -133,7 +144,7 @@ describe("layerProblems()", () => {
     test("refuses a sub-folder without a place, and leaves other folders alone", () => {
       assert.match(inner("client/a.ts", "types.ts")[0] ?? "", /INNER_ORDER\.gateway .*: client$/);
       const other = module("src/http/a.ts", type("src/http/gates/a.ts"));
-      assert.deepEqual(layerProblems([other], innerOrder), []);
+      assert.deepEqual(layerProblems([other], [], innerOrder), []);
     });
   });
 
