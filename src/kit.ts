@@ -88,5 +88,7 @@ export { clip, quote } from "./internal/quote.ts";
 export { randomFraction, randomText, shortHash } from "./internal/random.ts";
 export { Slots } from "./internal/slots.ts";
 export { isPromise } from "./internal/types.ts";
+export { sha256, toHex } from "./internal/hashes.ts";
+export { installed } from "./internal/installed.ts";
 export { isWithinBytes } from "./internal/utf8.ts";
 export { isSimple, TooMuchWorkError, Work } from "./internal/work.ts";

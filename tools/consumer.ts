@@ -40,6 +40,26 @@ function consumerRuntimes(): Consumer[] {
   ];
 }
 
+/** What is tried of entry points that need a package which isn't installed with this one. */
+const ENTRY_USES: Readonly<Record<string, { readonly use?: string; readonly needs: string }>> = {
+  "./auth": {
+    use: `entry.bearer({ verify: () => ({ id: "ada" }) });
+      entry.jwt({ issuer: "https://a.example", audience: "b", jwksUri: "https://a.example/keys" });`,
+    needs: "jose",
+  },
+  "./audit": { use: "entry.hashedPrincipals();", needs: "@noble/hashes" },
+  "./gateway": { use: "entry.gateway(); entry.definitionDigest({});", needs: "@noble/hashes" },
+  "./metrics": { needs: "prom-client" },
+  "./skills": {
+    use: `const { McpServer } = await import("@mooring/mcp");
+      const library = new McpServer({ name: "a", version: "1" }).use(entry.skills());
+      await library.registerSkill({ "SKILL.md": "---\\nname: a\\ndescription: b\\n---\\n" });`,
+    needs: "yaml",
+  },
+  "./telemetry": { needs: "@opentelemetry/api" },
+  "./testing": { needs: "@modelcontextprotocol/client" },
+};
+
 /** One thing that must hold; throws if it doesn't. */
 interface Check {
   readonly name: string;
@@ -186,7 +206,6 @@ function checks(bare: string, full: string, tarball: string): Check[] {
           "@cfworker",
           "@hono",
           "@mooring",
-          "@noble",
           "eventsource-parser",
           "hono",
           "zod",
@@ -235,14 +254,24 @@ function checks(bare: string, full: string, tarball: string): Check[] {
       },
     },
     {
-      name: "telemetry and metrics without their packages say what to install",
+      name:
+        "every entry point works without more packages, or its first error says what to install",
       async run() {
-        for (
-          const [entry, name] of [["telemetry", "@opentelemetry/api"], ["metrics", "prom-client"]]
-        ) {
-          const args = ["--input-type=module", "--eval", `import "@mooring/mcp/${entry}"`];
+        const manifest = JSON.parse(
+          await readFile(join(ROOT, "dist/package/package.json"), "utf8"),
+        );
+        const peers = Object.keys(manifest.peerDependencies);
+        for (const path of Object.keys(manifest.exports)) {
+          if (path === "./package.json") continue;
+          const { use = "", needs } = ENTRY_USES[path] ?? {};
+          const program = `import * as entry from "@mooring/mcp${path.slice(1)}";\n${use}`;
+          const args = ["--input-type=module", "--eval", program];
           const { code, output } = await run(node, args, { cwd: bare, limitMs: LIMIT_MS });
-          if (code === 0 || !output.includes(`npm install ${name}`)) throw new Error(output);
+          if (needs === undefined ? code !== 0 : code === 0) throw new Error(`${path}: ${output}`);
+          if (needs === undefined) continue;
+          const [first] = /^\w*Error: .*$/m.exec(output) ?? [];
+          const said = `Error: Install the package "${needs}" to use this: npm install ${needs}`;
+          if (first !== said || !peers.includes(needs)) throw new Error(`${path}: ${output}`);
         }
       },
     },
@@ -288,7 +317,7 @@ function checks(bare: string, full: string, tarball: string): Check[] {
       },
     },
   ];
-  for (const resolution of ["nodenext", "bundler"]) {
+  for (const resolution of ["nodenext", "bundler", "web"]) {
     list.push({
       name: `types, strict, ${resolution}`,
       async run() {
@@ -326,7 +355,10 @@ function checks(bare: string, full: string, tarball: string): Check[] {
 export async function consumers(): Promise<Tally> {
   const tarball = await pack();
   const bare = await project(tarball, await versionsOf(["zod"]));
-  const peers = ["zod", "@modelcontextprotocol/client", "jose", "oauth4webapi", "redis", "yaml"];
+  const peers = [
+    ...["zod", "@modelcontextprotocol/client", "@noble/hashes", "hono", "jose", "oauth4webapi"],
+    ...["redis", "yaml"],
+  ];
   const observing = ["@opentelemetry/api", "prom-client"];
   const full = await project(tarball, await versionsOf([...peers, ...observing, "@types/node"]));
   try {

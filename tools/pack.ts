@@ -46,15 +46,13 @@ interface Manifest {
 }
 
 /**
- * What every server needs is installed with the package, at the versions that are tested, and so is what is
- * small and may be in the application at another version.
+ * What the root and the adapters need is installed with the package, at the versions that are tested. That
+ * of Node brings hono.
  */
 const DEPENDENCIES = [
   "@cfworker/json-schema",
   "@hono/node-server",
-  "@noble/hashes",
   "eventsource-parser",
-  "hono",
 ];
 
 /**
@@ -63,7 +61,9 @@ const DEPENDENCIES = [
  */
 const PEERS = [
   "@modelcontextprotocol/client",
+  "@noble/hashes",
   "@opentelemetry/api",
+  "hono",
   "jose",
   "oauth4webapi",
   "prom-client",
@@ -145,11 +145,15 @@ async function compile(): Promise<void> {
 }
 
 /**
- * Puts `readonly` behind a member's comment. `deno pack` writes it before, where a comment of several lines
- * makes it the name of a member of its own.
+ * Names the library that declarations need, for projects that don't have it, and puts `readonly` behind a
+ * member's comment: `deno pack` writes it before, where a comment of several lines makes it the name of a
+ * member of its own.
  */
 export function repaired(declarations: string): string {
-  return declarations.replace(/\breadonly (\/\*\*[^]*?\*\/) /g, "$1 readonly ");
+  const disposable = /\bAsyncDisposable\b|\bSymbol\.asyncDispose\b/.test(declarations)
+    ? '/// <reference lib="esnext.disposable" />\n'
+    : "";
+  return disposable + declarations.replace(/\breadonly (\/\*\*[^]*?\*\/) /g, "$1 readonly ");
 }
 
 /** Writes the files of the dashboard's page into their module: a bundle can't read files beside it. */

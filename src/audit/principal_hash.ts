@@ -3,9 +3,7 @@
  *
  * @module
  */
-import { hmac } from "@noble/hashes/hmac.js";
-import { sha256 } from "@noble/hashes/sha2.js";
-import { bytesToHex } from "@noble/hashes/utils.js";
+import { hmacSha256, toHex } from "../internal/hashes.ts";
 import type { Principal } from "../protocol/exchange.ts";
 
 /** The hexadecimal digits of a hash: 64 bits, so that two users hardly ever share one. */
@@ -46,11 +44,14 @@ export interface HashedPrincipalsOptions {
  *
  * @throws {TypeError} If the secret is neither a string nor bytes
  * @throws {RangeError} If the secret is shorter than 32 bytes
+ * @throws {Error} If the package `@noble/hashes` is not installed
  */
 export function hashedPrincipals(
   { secret }: HashedPrincipalsOptions = {},
 ): (principal: Principal) => string {
   const given = secretOption(secret);
+  // Where the package for hashes is missing, this says so before the first request.
+  hmacSha256(utf8.encode(PURPOSE), utf8.encode(PURPOSE));
   let key: Uint8Array | undefined;
   /** The hashes by issuer, then by id. */
   const known = new Map<string | undefined, Map<string, string>>();
@@ -61,9 +62,9 @@ export function hashedPrincipals(
     // Not before: some hosts give no random values while a module is loaded.
     key ??= given === undefined
       ? crypto.getRandomValues(new Uint8Array(KEY_BYTES))
-      : hmac(sha256, given, utf8.encode(PURPOSE));
+      : hmacSha256(given, utf8.encode(PURPOSE));
     const name = utf8.encode(JSON.stringify([issuer, id]));
-    const hash = bytesToHex(hmac(sha256, key, name)).slice(0, DIGITS);
+    const hash = toHex(hmacSha256(key, name)).slice(0, DIGITS);
     if (++size > MOST) {
       known.clear();
       size = 1;

@@ -3,16 +3,11 @@
  *
  * @module
  */
-import {
-  allowInsecureRequests,
-  type AuthorizationServer,
-  type Client,
-  type ClientAuth,
-  ClientSecretPost,
-  customFetch,
-  introspectionRequest,
-  type IntrospectionRequestOptions,
-  processIntrospectionResponse,
+import type {
+  AuthorizationServer,
+  Client,
+  ClientAuth,
+  IntrospectionRequestOptions,
 } from "oauth4webapi";
 import { integerOption } from "../internal/check.ts";
 import { type Clock, systemClock } from "../internal/clock.ts";
@@ -24,6 +19,7 @@ import type { JsonObject } from "../protocol/jsonrpc.ts";
 import { type Authenticate, bearer, invalidToken, KEY_BOUND } from "./bearer.ts";
 import { boundedFetch, requestFailure } from "./bounded_fetch.ts";
 import { audienceOption, serverUrlOption, stringOption } from "./check.ts";
+import { oauth4webapi } from "./packages.ts";
 import { checkScopes, type ImpliedScopes, impliedScopes, readScopes } from "./scopes.ts";
 import { TokenCache } from "./token_cache.ts";
 
@@ -136,6 +132,7 @@ const MAX_PENDING = 1_000;
  *
  * @throws {TypeError} If an option is missing or has the wrong type
  * @throws {RangeError} If a number is out of range
+ * @throws {Error} If the package `oauth4webapi` is not installed
  */
 export function introspection(options: IntrospectionOptions): Authenticate {
   const { clock = systemClock, requiredScopes = [] } = options;
@@ -166,15 +163,22 @@ function makeIntrospect(options: IntrospectionOptions, { issuer, clock }: Expect
   const server: AuthorizationServer = { issuer, introspection_endpoint: url };
   const client: Client = { client_id: stringOption("clientId", options.clientId) };
   const clientAuth = clientAuthOption(options);
+  const oauth = oauth4webapi();
   const requestOptions: IntrospectionRequestOptions = {
     additionalParameters: { token_type_hint: "access_token" },
-    [allowInsecureRequests]: url.startsWith("http:"),
-    [customFetch]: boundedFetch(options, clock),
+    [oauth.allowInsecureRequests]: url.startsWith("http:"),
+    [oauth.customFetch]: boundedFetch(options, clock),
   };
   return async (token) => {
-    const response = await introspectionRequest(server, client, clientAuth, token, requestOptions);
+    const response = await oauth.introspectionRequest(
+      server,
+      client,
+      clientAuth,
+      token,
+      requestOptions,
+    );
     try {
-      return await processIntrospectionResponse(server, client, response);
+      return await oauth.processIntrospectionResponse(server, client, response);
     } catch {
       // The library's error holds the response's body, which must not get into events.
       throw requestFailure('Expected a JSON object with a boolean "active"', url);
@@ -188,7 +192,7 @@ function clientAuthOption(options: IntrospectionOptions): ClientAuth {
     throw new TypeError(`Give a string as "clientSecret": ${typeof clientSecret}`);
   }
   if (clientAuthentication === "basic") return clientSecretBasic(clientSecret);
-  if (clientAuthentication === "post") return ClientSecretPost(clientSecret);
+  if (clientAuthentication === "post") return oauth4webapi().ClientSecretPost(clientSecret);
   const given = String(clientAuthentication);
   throw new TypeError(`Give "basic" or "post" as "clientAuthentication": ${given}`);
 }

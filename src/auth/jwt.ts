@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { createLocalJWKSet, errors, jwtVerify } from "jose";
 import type { JSONWebKeySet, JWTPayload, JWTVerifyOptions } from "jose";
 import { functionOption, integerOption } from "../internal/check.ts";
 import { type Clock, systemClock } from "../internal/clock.ts";
@@ -14,6 +13,7 @@ import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
 import { type Authenticate, bearer, invalidToken, KEY_BOUND } from "./bearer.ts";
 import { boundedFetch } from "./bounded_fetch.ts";
 import { audienceOption, serverUrlOption, stringOption } from "./check.ts";
+import { jose } from "./packages.ts";
 import { type FindKey, RemoteKeys } from "./remote_keys.ts";
 import { checkScopes, type ImpliedScopes, impliedScopes, readScopes } from "./scopes.ts";
 
@@ -129,8 +129,11 @@ const MAX_TRIES = 10;
  *
  * @throws {TypeError} If an option is missing, has the wrong type, or names a weak algorithm
  * @throws {RangeError} If a number is out of range
+ * @throws {Error} If the package `jose` is not installed
  */
 export function jwt(options: JwtOptions): Authenticate {
+  // Where it is missing, this says so before the first request.
+  jose();
   const { clock = systemClock, requiredScopes = [], typ } = options;
   checkScopes("requiredScopes", requiredScopes);
   const implied = impliedScopes(options.implies);
@@ -183,7 +186,7 @@ function localKeys(jwks: JwkSet): FindKey {
   if (secret) throw new TypeError('Give public keys alone as "jwks"');
   try {
     // jose checks the shape
-    return createLocalJWKSet(jwks as unknown as JSONWebKeySet);
+    return jose().createLocalJWKSet(jwks as unknown as JSONWebKeySet);
   } catch (cause) {
     throw new TypeError('Give a JSON Web Key Set as "jwks"', { cause });
   }
@@ -207,19 +210,19 @@ async function verifyToken(
   expected: JWTVerifyOptions,
 ): Promise<JWTPayload> {
   try {
-    return (await jwtVerify(token, find, expected)).payload;
+    return (await jose().jwtVerify(token, find, expected)).payload;
   } catch (error) {
-    if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error;
+    if (!(error instanceof jose().errors.JWKSMultipleMatchingKeys)) throw error;
     let tries = 0;
     for await (const key of error) {
       if (++tries > MAX_TRIES) break;
       try {
-        return (await jwtVerify(token, key, expected)).payload;
+        return (await jose().jwtVerify(token, key, expected)).payload;
       } catch (failure) {
-        if (!(failure instanceof errors.JWSSignatureVerificationFailed)) throw failure;
+        if (!(failure instanceof jose().errors.JWSSignatureVerificationFailed)) throw failure;
       }
     }
-    throw new errors.JWSSignatureVerificationFailed();
+    throw new (jose().errors.JWSSignatureVerificationFailed)();
   }
 }
 
@@ -229,7 +232,7 @@ function principalOf(
   toleranceS: number,
 ): Principal {
   const { sub, iss, exp = 0, client_id, azp } = claims;
-  if (typeof sub !== "string" || sub === "") throw new errors.JWTInvalid();
+  if (typeof sub !== "string" || sub === "") throw new (jose().errors.JWTInvalid)();
   const clientId = typeof client_id === "string" ? client_id : azp;
   return {
     id: sub,
@@ -262,8 +265,8 @@ const CLAIM_DESCRIPTIONS: Readonly<Record<string, string>> = {
 
 /** Turns jose's error about a token into the error for a 401. Returns other errors unchanged. */
 function refusalOf(error: unknown, scopes: readonly string[]): unknown {
-  if (!(error instanceof errors.JOSEError)) return error;
-  const claim = error instanceof errors.JWTClaimValidationFailed
+  if (!(error instanceof jose().errors.JOSEError)) return error;
+  const claim = error instanceof jose().errors.JWTClaimValidationFailed
     ? CLAIM_DESCRIPTIONS[error.claim]
     : undefined;
   const description = claim ?? DESCRIPTIONS[error.code];

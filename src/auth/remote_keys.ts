@@ -6,13 +6,13 @@
  *
  * @module
  */
-import { createLocalJWKSet, errors } from "jose";
 import type { CryptoKey, JSONWebKeySet, JWSHeaderParameters } from "jose";
 import type { Clock } from "../internal/clock.ts";
 import type { Fetch, MaybePromise } from "../internal/types.ts";
 import { isObject } from "../protocol/jsonrpc.ts";
 import { requestFailure } from "./bounded_fetch.ts";
 import { Unavailable } from "./errors.ts";
+import { jose } from "./packages.ts";
 
 /** Returns the key that signed a token, by the token's header. */
 export type FindKey = (header: JWSHeaderParameters) => Promise<CryptoKey>;
@@ -74,7 +74,7 @@ export class RemoteKeys {
     try {
       return await keys.find(header);
     } catch (error) {
-      if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
+      if (!(error instanceof jose().errors.JWKSNoMatchingKey)) throw error;
       const newer = await this.#newerThan(keys);
       if (newer === undefined) throw error;
       return await newer.find(header);
@@ -138,7 +138,7 @@ async function readKeys(response: Response, url: string): Promise<FindKey> {
     const body: unknown = await response.json();
     if (isObject(body) && Array.isArray(body.keys) && body.keys.length <= MAX_KEYS) {
       // jose checks the members
-      return createLocalJWKSet(body as unknown as JSONWebKeySet);
+      return jose().createLocalJWKSet(body as unknown as JSONWebKeySet);
     }
   } catch {
     // The error could quote the body, which must not get into events.

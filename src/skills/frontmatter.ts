@@ -4,8 +4,10 @@
  *
  * @module
  */
-import { parseDocument } from "yaml";
+import { optional } from "../internal/installed.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
+
+const yamlPackage = await optional("yaml", import("yaml"));
 
 /** The fields that an author wrote about a skill. */
 export interface SkillFrontmatter extends JsonObject {
@@ -72,6 +74,7 @@ function yamlOf(text: string): string {
  * lacks.
  */
 function parse(yaml: string): JsonObject {
+  const { parseDocument } = yamlPackage();
   let value: unknown;
   try {
     const document = parseDocument(yaml, {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { installed } from "./optional_package.ts";
+import { installed } from "../internal/installed.ts";
 
 /** The API. */
 export const otel: typeof import("@opentelemetry/api") = await installed(

@@ -5,7 +5,7 @@
  * @module
  */
 import { Attribute, type DurationMetric } from "./conventions.ts";
-import { installed } from "./optional_package.ts";
+import { installed } from "../internal/installed.ts";
 import type { Attributes } from "./operation.ts";
 
 /** The library. */

@@ -3,14 +3,12 @@
  *
  * @module
  */
-import {
-  LOG_LEVEL_META_KEY,
-  type McpSubscription,
-  ProtocolError,
-  type RequestMethod,
-  type RequestOptions as ClientRequestOptions,
-  type ResultTypeMap,
-  type StandardSchemaV1,
+import type {
+  McpSubscription,
+  RequestMethod,
+  RequestOptions as ClientRequestOptions,
+  ResultTypeMap,
+  StandardSchemaV1,
 } from "@modelcontextprotocol/client";
 import { McpError } from "../protocol/errors.ts";
 import type { Notification } from "../protocol/exchange.ts";
@@ -36,6 +34,7 @@ import type {
   TestRequestOptions,
 } from "./types.ts";
 import { within } from "./wait.ts";
+import { official } from "./official.ts";
 
 /** Pages of a list before giving up. */
 const MAX_PAGES = 1_000;
@@ -301,7 +300,7 @@ export class TestClient implements AsyncDisposable {
     const stop = AbortSignal.any([closing, failed.signal, ...signal ? [signal] : []]);
     const progressToken = `progress-${this.#nextToken++}`;
     const _meta = {
-      ...this.#logLevel && { [LOG_LEVEL_META_KEY]: this.#logLevel },
+      ...this.#logLevel && { [official.LOG_LEVEL_META_KEY]: this.#logLevel },
       ...onProgress && { progressToken },
       ...params._meta,
     };
@@ -322,7 +321,7 @@ export class TestClient implements AsyncDisposable {
     } catch (error) {
       // Closing ends the requests with the session.
       if (!closing.aborted) cancel.abort(error instanceof Error ? error.message : error);
-      if (!(error instanceof ProtocolError)) throw error;
+      if (!(error instanceof official.ProtocolError)) throw error;
       throw new McpError(error.code, error.message, error.data);
     } finally {
       this.#transport.progress.delete(progressToken);

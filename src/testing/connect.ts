@@ -3,20 +3,19 @@
  *
  * @module
  */
-import {
+import type {
   Client,
-  type ClientCapabilities,
-  type CreateMessageResult,
-  type ElicitResult,
-  type Implementation,
-  SdkError,
-  SUPPORTED_PROTOCOL_VERSIONS,
+  ClientCapabilities,
+  CreateMessageResult,
+  ElicitResult,
+  Implementation,
 } from "@modelcontextprotocol/client";
 import { TestClient } from "./client.ts";
 import { Inbox } from "./inbox.ts";
 import { HandlerTransport } from "./transport.ts";
 import type { ConnectOptions, RequestHandler } from "./types.ts";
 import { within } from "./wait.ts";
+import { official } from "./official.ts";
 
 /** The first version without `initialize`. Versions are dates, so that they compare as texts. */
 const FIRST_MODERN_VERSION = "2026-07-28";
@@ -108,7 +107,7 @@ export async function connect(
   } catch (error) {
     await transport.end().catch(() => {});
     // The negotiation of 2026-07-28 wraps what the transport throws.
-    throw error instanceof SdkError && error.cause instanceof Error ? error.cause : error;
+    throw error instanceof official.SdkError && error.cause instanceof Error ? error.cause : error;
   }
 }
 
@@ -123,10 +122,10 @@ function officialClient(protocolVersion: string, options: ConnectOptions): Clien
     ...options.capabilities as ClientCapabilities,
   };
   const modern = protocolVersion >= FIRST_MODERN_VERSION;
-  const client = new Client(clientInfo as Implementation, {
+  const client = new official.Client(clientInfo as Implementation, {
     capabilities,
     // An unknown version is proposed too, so that tests can check the server's response.
-    supportedProtocolVersions: [protocolVersion, ...SUPPORTED_PROTOCOL_VERSIONS],
+    supportedProtocolVersions: [protocolVersion, ...official.SUPPORTED_PROTOCOL_VERSIONS],
     versionNegotiation: { mode: modern ? { pin: protocolVersion } : "legacy" },
   });
   if (onElicit) {

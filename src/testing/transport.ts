@@ -3,12 +3,12 @@
  *
  * @module
  */
-import {
-  type JSONRPCMessage,
-  type RequestId,
+import type {
+  JSONRPCMessage,
+  RequestId,
   StreamableHTTPClientTransport,
-  type Transport,
-  type TransportSendOptions,
+  Transport,
+  TransportSendOptions,
 } from "@modelcontextprotocol/client";
 import { ErrorCode, McpError } from "../protocol/errors.ts";
 import type { Notification } from "../protocol/exchange.ts";
@@ -16,6 +16,7 @@ import { RefusedError } from "./errors.ts";
 import { HandlerFetch, type HandlerFetchOptions } from "./handler_fetch.ts";
 import type { ProgressUpdate } from "./types.ts";
 import { within } from "./wait.ts";
+import { official } from "./official.ts";
 
 /** Time for the end of the session, and for the end of the streams, in milliseconds. */
 const CLOSE_MS = 5_000;
@@ -52,7 +53,7 @@ export class HandlerTransport implements Transport {
     const { url, headers, maxRetryMs, onNotification } = options;
     this.http = new HandlerFetch(options);
     this.#onNotification = onNotification;
-    this.#inner = new StreamableHTTPClientTransport(url, {
+    this.#inner = new official.StreamableHTTPClientTransport(url, {
       requestInit: { headers },
       fetch: (url, init) => this.http.fetch(url, init),
       reconnectionOptions: {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Context, Hono } from "hono";
+import type { Context, Hono } from "hono";
 import type { Clock, MaybePromise, McpHandler, OperatorActKind } from "../../../mod.ts";
 import {
   functionOption,
@@ -27,6 +27,7 @@ import { ASSETS } from "./assets.ts";
 import { readText } from "./body.ts";
 import { Feed } from "./feed.ts";
 import { hostAllowed, hostRules, isForeign, SECURITY_HEADERS } from "./guard.ts";
+import { hono } from "./hono.ts";
 import { cookieName, type OneTimeLinks } from "./one_time_links.ts";
 import { pageHtml, signInHtml } from "./shell.ts";
 
@@ -289,7 +290,7 @@ class ServedDashboard {
   }
 
   #routes(): Hono {
-    const app = new Hono();
+    const app = new hono.Hono();
     const at = this.#path;
     app.get(at, (c) => this.#page(c));
     if (at !== "/") app.get(at.slice(0, -1), (c) => c.redirect(at, 308));

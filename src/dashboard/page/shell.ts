@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { html } from "hono/html";
+import { html } from "./hono.ts";
 import { ASSETS } from "./assets.ts";
 
 /** HTML text, escaped. */

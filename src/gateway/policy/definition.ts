@@ -3,10 +3,8 @@
  *
  * @module
  */
-import { sha256 } from "@noble/hashes/sha2.js";
-import { bytesToHex } from "@noble/hashes/utils.js";
 import type { JsonObject } from "../../../mod.ts";
-import { canonical, isObject, Work } from "../../kit.ts";
+import { canonical, isObject, sha256, toHex, Work } from "../../kit.ts";
 import type { DefinitionOverride } from "./types.ts";
 
 /**
@@ -26,7 +24,7 @@ import type { DefinitionOverride } from "./types.ts";
  */
 export function definitionDigest(definition: JsonObject): string {
   const bytes = new TextEncoder().encode(canonical(definition));
-  return `sha256:${bytesToHex(sha256(bytes))}`;
+  return `sha256:${toHex(sha256(bytes))}`;
 }
 
 /** Returns a definition with members replaced. */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { definitionDigest } from "./definition.ts";
 import type { Principal } from "../../../mod.ts";
 import { checkPolicy } from "./check.ts";
 import { EntryRules, type RuleLayer, type RuleSource } from "./entry_rules.ts";
@@ -69,11 +70,15 @@ export class Policies {
    * Replaces the policy.
    *
    * @throws {TypeError} If a rule has the wrong form; nothing has changed then
+   * @throws {Error} If there are pins, and the package `@noble/hashes` is not installed; nothing has
+   * changed then
    */
   set(policy: GatewayPolicy | undefined): void {
     if (policy !== undefined) checkPolicy(policy);
     // What is changed later changes nothing here.
     const { upstreams, principals = [], pins = {} } = policy === undefined ? {} : copy(policy);
+    // Where the package for digests is missing, this says so before a list is asked for.
+    if (Object.keys(pins).length > 0) definitionDigest({});
     const sets = principals.map((given, index): RuleSet => ({
       applies: (principal) =>
         fits(principal, given.for ?? {}) &&

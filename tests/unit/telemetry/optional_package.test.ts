@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { installed } from "../../../src/telemetry/optional_package.ts";
+import { installed } from "../../../src/internal/installed.ts";
 
 test("[TEL-10] a package that isn't installed is named, with the command that installs it", async () => {
   const cause = new Error("Cannot find package");

@@ -14,10 +14,11 @@ const [, rooms = "", places = ""] = page.split(/^## (?:The rooms|Where is X\?|On
 describe("docs/architecture.md", () => {
   test("lists the folders of src/ in their order", async () => {
     const listed = [...rooms.matchAll(/^\| `(\w+)`/gm)].map(([, room]) => room);
-    assert.deepEqual(listed, ORDER);
+    const folders = ORDER.filter((room) => !room.endsWith(".ts"));
+    assert.deepEqual(listed, folders);
     const entries = await readdir(new URL("src/", ROOT), { withFileTypes: true });
-    const folders = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
-    assert.deepEqual(folders.sort(), [...ORDER].sort());
+    const found = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+    assert.deepEqual(found.sort(), folders.sort());
   });
 
   test("has a reading order, of which each file says at its top where the next step is", async () => {
