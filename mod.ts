@@ -184,14 +184,14 @@ export type { Era, ProtocolVersion } from "./src/protocol/versions.ts";
 export type { StopKind } from "./src/calls/lifetime/stop.ts";
 export type { Approval } from "./src/server/questions/approval.ts";
 export type { Extension } from "./src/server/extension.ts";
-export type { Method } from "./src/server/features/feature.ts";
+export type { FeatureMethod } from "./src/server/features/feature.ts";
 export type { CacheHint } from "./src/server/cache_hint.ts";
 export type { PromptChanges, PromptConfig, PromptHandle } from "./src/server/features/prompts.ts";
 export type {
   ListedTemplateResource,
   ResourceTemplateOptions,
 } from "./src/server/uris/resource_template.ts";
-export type { Questions } from "./src/server/questions/questions.ts";
+export type { HandlerQuestions } from "./src/server/questions/questions.ts";
 export type {
   ResourceChanges,
   ResourceConfig,

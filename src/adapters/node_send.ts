@@ -13,7 +13,7 @@ import type { MaybePromise } from "../internal/types.ts";
 const DROP_MS = 500;
 
 /** A body to send: complete, a stream, or none. */
-type Body = string | Uint8Array | ReadableStream<Uint8Array> | null;
+type SentBody = string | Uint8Array | ReadableStream<Uint8Array> | null;
 
 /**
  * Writes a reply. A stream is only read as fast as the client reads, and is cancelled when the client
@@ -53,7 +53,7 @@ export async function sendResponse(
 async function send(
   status: number,
   headers: [string, string][],
-  body: Body,
+  body: SentBody,
   incoming: IncomingMessage,
   outgoing: ServerResponse,
 ): Promise<void> {

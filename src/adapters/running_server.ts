@@ -117,10 +117,10 @@ export async function run(
   }
   const url = endpointUrl(hostname, listener.port, path);
   const { clock = systemClock } = init;
-  return new Server({ url, hostname, handler, listener, graceMs, signals, clock, failed });
+  return new AdapterServer({ url, hostname, handler, listener, graceMs, signals, clock, failed });
 }
 
-interface ServerInit extends Pick<RunningServer, "url" | "hostname" | "handler"> {
+interface AdapterServerInit extends Pick<RunningServer, "url" | "hostname" | "handler"> {
   readonly listener: Listener;
   readonly graceMs: number;
   readonly signals: boolean;
@@ -128,20 +128,20 @@ interface ServerInit extends Pick<RunningServer, "url" | "hostname" | "handler">
   readonly failed: (error: unknown) => void;
 }
 
-class Server implements RunningServer {
+class AdapterServer implements RunningServer {
   readonly url: string;
   readonly port: number;
   readonly hostname: string;
   readonly handler: McpHandler;
   readonly finished: Promise<void>;
-  readonly #init: ServerInit;
+  readonly #init: AdapterServerInit;
   readonly #finish: () => void;
   #forgetSignals: (() => void) | undefined;
   /** Whether a signal has stopped the server. */
   #signalled = false;
   #closing = false;
 
-  constructor(init: ServerInit) {
+  constructor(init: AdapterServerInit) {
     this.#init = init;
     this.url = init.url;
     this.port = init.listener.port;

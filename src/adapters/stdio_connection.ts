@@ -47,7 +47,7 @@ export interface StdioConnectionInit {
 }
 
 /** The requests of one line that have no response yet. */
-interface Running {
+interface RunningLine {
   readonly ids: Set<RequestId>;
   /** Whether it is a `subscriptions/listen` request (2026). */
   readonly listen: boolean;
@@ -74,7 +74,7 @@ export class StdioConnection {
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   readonly #lines: Lines;
   /** The requests that wait for a response, and what writes their replies. */
-  readonly #running = new Map<Running, Promise<void>>();
+  readonly #running = new Map<RunningLine, Promise<void>>();
   readonly #bare = new Request(REQUEST_URL, { method: "POST" });
   readonly #finish: () => void;
   readonly #endGrace = new AbortController();
@@ -185,7 +185,7 @@ export class StdioConnection {
     if (content.kind === "notification" && method === "notifications/cancelled") {
       this.#cancel(content.message.params);
     }
-    const running: Running = {
+    const running: RunningLine = {
       ids: new Set(inbound.requests.map(({ id }) => id)),
       listen: modern && method === "subscriptions/listen",
       modern,
@@ -213,7 +213,7 @@ export class StdioConnection {
   }
 
   /** Returns the reply to a message. Never rejects. */
-  #answer(inbound: Inbound, running: Running): MaybePromise<Reply> {
+  #answer(inbound: Inbound, running: RunningLine): MaybePromise<Reply> {
     const { components, eras } = this.#init.endpoint;
     const { settings, reporter } = components;
     const done = (reply: Reply) => complete(inbound, reply, settings.gates, reporter);
@@ -249,7 +249,7 @@ export class StdioConnection {
   }
 
   /** Begins the session of an `initialize` response. The session before it ends. */
-  async #begin(reply: Reply, running: Running): Promise<void> {
+  async #begin(reply: Reply, running: RunningLine): Promise<void> {
     const id = reply.headers[HeaderName.SessionId];
     const { sessions } = this.#init.endpoint.components;
     if (id !== undefined) {
@@ -266,7 +266,7 @@ export class StdioConnection {
   }
 
   /** Writes a reply when it is there. */
-  #deliver(reply: MaybePromise<Reply>, running: Running): void {
+  #deliver(reply: MaybePromise<Reply>, running: RunningLine): void {
     const { reporter } = this.#init.endpoint.components;
     const written = Promise.resolve(reply)
       .then((reply) => this.#write(reply, running))
@@ -277,7 +277,7 @@ export class StdioConnection {
   }
 
   /** Writes the messages of a reply. */
-  async #write(reply: Reply, running: Running): Promise<void> {
+  async #write(reply: Reply, running: RunningLine): Promise<void> {
     const session = this.#session;
     let last = await this.#writeBody(reply, running);
     // The stream of a slow reader breaks off, as over HTTP, and is resumed when there is room again.
@@ -290,7 +290,7 @@ export class StdioConnection {
   }
 
   /** Answers the requests that have no response, unless the client cancelled them. */
-  async #writeLost(running: Running): Promise<void> {
+  async #writeLost(running: RunningLine): Promise<void> {
     if (running.cancelled) return;
     for (const id of running.ids) {
       await this.#output.write(running.listen ? cancelledText(id) : errorText(id, LOST));
@@ -302,7 +302,7 @@ export class StdioConnection {
    *
    * @returns The event id to resume with, if the body is a stream that has one
    */
-  async #writeBody(reply: Reply, running?: Running): Promise<string | undefined> {
+  async #writeBody(reply: Reply, running?: RunningLine): Promise<string | undefined> {
     const { body } = reply;
     if (body === null) return undefined;
     const stream = reply.headers["content-type"] === "text/event-stream";
@@ -323,7 +323,7 @@ export class StdioConnection {
   }
 
   /** Returns the messages of a JSON reply. A refusal that names no request is that of all in the line. */
-  #texts(reply: Reply, body: string, running: Running | undefined): string[] {
+  #texts(reply: Reply, body: string, running: RunningLine | undefined): string[] {
     if (!isRefusal(reply) || running === undefined) return [body];
     const { scopes } = running.inbound.route ?? {};
     const error = reply.reason === "forbidden" && scopes !== undefined
@@ -333,7 +333,7 @@ export class StdioConnection {
   }
 
   /** Writes a message, unless its request was cancelled. Returns `false` if the client is gone. */
-  async #writeMessage(text: string, running: Running | undefined): Promise<boolean> {
+  async #writeMessage(text: string, running: RunningLine | undefined): Promise<boolean> {
     if (running === undefined) return await this.#output.write(text);
     if (running.cancelled) return true;
     for (const id of responseIds(text)) running.ids.delete(id);
@@ -356,7 +356,7 @@ export class StdioConnection {
   }
 
   /** Opens the server-to-client stream, or resumes a stream. */
-  async #get(session: Session, last: string | undefined, running?: Running): Promise<Reply> {
+  async #get(session: Session, last: string | undefined, running?: RunningLine): Promise<Reply> {
     const headers = {
       [HeaderName.SessionId]: session.id,
       ...last !== undefined && { [HeaderName.LastEventId]: last },

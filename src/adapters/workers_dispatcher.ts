@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { RequestContext } from "../internal/request_context.ts";
+import { AsyncRequestContext } from "../internal/request_context.ts";
 import type { Dispatcher, DispatcherHost } from "../protocol/exchange.ts";
 
 /**
@@ -35,7 +35,7 @@ export function objectDispatcher(dispatcher: Dispatcher): Dispatcher {
 
 /** @param onGone Called when the host is no longer in memory */
 function guardedHost(host: DispatcherHost, onGone: () => void): DispatcherHost {
-  const context = new RequestContext();
+  const context = new AsyncRequestContext();
   const weak = new WeakRef(host);
   const present = (): DispatcherHost | undefined => {
     const found = weak.deref();
@@ -59,9 +59,9 @@ function guardedHost(host: DispatcherHost, onGone: () => void): DispatcherHost {
     notify: (session, notification) => run((host) => host.notify?.(session, notification)),
     closeStream: (session, options) => run((host) => host.closeStream?.(session, options)),
     ask: (session, method, params, signal) => present()?.ask?.(session, method, params, signal),
-    share: (name, apply) => {
-      const shared = present()?.share?.(name, apply);
-      if (shared === undefined) throw new TypeError("Share documents while the object is there");
+    openDocument: (name, apply) => {
+      const shared = present()?.openDocument?.(name, apply);
+      if (shared === undefined) throw new TypeError("Open documents while the object is there");
       return shared;
     },
   };

@@ -46,7 +46,7 @@ export interface ObjectSetup {
 }
 
 /** What an object has once it is used. */
-interface Endpoint {
+interface ObjectEndpoint {
   readonly handler: McpHandler;
   readonly store: SqlStore;
 }
@@ -67,7 +67,7 @@ export class SessionObject {
   readonly #setup: ObjectSetup;
   readonly #reporter: Reporter;
   readonly #clock = new IdleClock();
-  #endpoint: Endpoint | undefined;
+  #endpoint: ObjectEndpoint | undefined;
   /** The number of requests that have no response yet. */
   #active = 0;
   /** When the alarm is set for, if this instance has set it. */
@@ -131,11 +131,11 @@ export class SessionObject {
     return streams + requests + questions + listens > 0;
   }
 
-  #open(): Endpoint {
+  #open(): ObjectEndpoint {
     return this.#endpoint ??= this.#make();
   }
 
-  #make(): Endpoint {
+  #make(): ObjectEndpoint {
     const { dispatcher, options } = this.#setup;
     const store = sqlStore(this.#state.storage.sql);
     const handler = createMcpHandler(objectDispatcher(dispatcher), {

@@ -7,7 +7,7 @@ import { functionOption, integerOption } from "../internal/check.ts";
 import { systemClock } from "../internal/clock.ts";
 import { escapeInvisibleJson } from "../internal/invisible.ts";
 import type { McpEvent } from "../protocol/events.ts";
-import { type Entry, entryFor, entryForAct } from "./entries.ts";
+import { type AuditEntry, entryFor, entryForAct } from "./entries.ts";
 import { LineQueue } from "./queue.ts";
 import type { AuditOptions, AuditTrail, OperatorAct } from "./types.ts";
 
@@ -56,7 +56,7 @@ export function audit(options: AuditOptions): AuditTrail {
   }
   const recorded = new Set(methods);
   const closeMs = integerOption("closeMs", options.closeMs, CLOSE_MS, 0);
-  const lineOf = (entry: Entry): string => `${escapeInvisibleJson(JSON.stringify(entry))}\n`;
+  const lineOf = (entry: AuditEntry): string => `${escapeInvisibleJson(JSON.stringify(entry))}\n`;
   let at = NaN;
   let text = "";
   const now = (): string => {

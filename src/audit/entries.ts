@@ -9,7 +9,7 @@ import { shown } from "../protocol/event_facts.ts";
 import type { OperatorAct } from "./types.ts";
 
 /** An entry. Members that are `undefined` are left out. */
-export type Entry =
+export type AuditEntry =
   & { readonly time: string; readonly act: string }
   & Readonly<Record<string, unknown>>;
 
@@ -25,7 +25,7 @@ export function entryFor(
   event: McpEvent,
   methods: ReadonlySet<string>,
   now: () => string,
-): Entry | undefined {
+): AuditEntry | undefined {
   switch (event.type) {
     case "session-opened": {
       const { session, principal, issuer, client, protocolVersion, node } = event;
@@ -86,7 +86,7 @@ export function entryFor(
 export function entryForAct(
   { action, operator, detail = {} }: OperatorAct,
   now: () => string,
-): Entry {
+): AuditEntry {
   const details = Object.entries(detail).slice(0, MOST_DETAILS)
     .map(([key, value]) => [shown(key), typeof value === "string" ? shown(value) : value]);
   return {
@@ -99,7 +99,7 @@ export function entryForAct(
 }
 
 /** The members of events that say which request they are about. */
-type About = Partial<
+type AuditedFacts = Partial<
   Pick<
     Extract<McpEvent, { type: "request-finished" }>,
     | "node"
@@ -117,7 +117,7 @@ type About = Partial<
   >
 >;
 
-function about(event: About): About {
+function about(event: AuditedFacts): AuditedFacts {
   const { node, request, session, principal, issuer, client, era } = event;
   const { method, tool, prompt, resource, upstream } = event;
   const who = { node, request, session, principal, issuer, client, era };

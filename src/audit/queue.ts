@@ -59,10 +59,10 @@ export class LineQueue {
   /**
    * Adds a line, or drops it.
    *
-   * @param share The part of the queue that may be taken when the line is added
+   * @param fraction The part of the queue that may be taken when the line is added
    */
-  add(line: string, share = 1): void {
-    if (this.#closed || this.#chars + line.length > this.#init.mostChars * share) {
+  add(line: string, fraction = 1): void {
+    if (this.#closed || this.#chars + line.length > this.#init.mostChars * fraction) {
       this.#drop(1);
       return;
     }

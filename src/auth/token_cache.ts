@@ -22,7 +22,7 @@ export interface TokenCacheInit {
   readonly verify: (token: string, audiences: readonly string[]) => Promise<Principal>;
 }
 
-interface Entry {
+interface CachedPrincipal {
   readonly principal: Principal;
   readonly at: number;
   readonly until: number;
@@ -34,7 +34,7 @@ const encoder = new TextEncoder();
 export class TokenCache {
   readonly #init: TokenCacheInit;
   /** The least recently used entry comes first. */
-  readonly #entries: BoundedMap<string, Entry>;
+  readonly #entries: BoundedMap<string, CachedPrincipal>;
   readonly #pending = new Map<string, Promise<Principal>>();
 
   constructor(init: TokenCacheInit) {

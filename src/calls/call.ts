@@ -12,7 +12,7 @@ import { sessionNotFound } from "../http/refusals.ts";
 import type { Reply } from "../http/reply.ts";
 import { preciseTime } from "../internal/clock.ts";
 import type { Delay } from "../internal/delay_line.ts";
-import { RequestContext } from "../internal/request_context.ts";
+import { AsyncRequestContext } from "../internal/request_context.ts";
 import { attempt, isPromise, type MaybePromise, then } from "../internal/types.ts";
 import { ErrorCode, McpError } from "../protocol/errors.ts";
 import type { McpEvent, RequestFacts, RequestOutcome } from "../protocol/events.ts";
@@ -41,7 +41,7 @@ import { type EncodedResponse, encodeError, encodeResult } from "./encode_respon
 import type { InFlight } from "./lifetime/inflight.ts";
 import { Progress, progressToken } from "./progress.ts";
 import { RequestScope } from "./lifetime/scope.ts";
-import { RefusedError } from "./refused_error.ts";
+import { CallRefusedError } from "./refused_error.ts";
 import type { CallSession } from "./session.ts";
 import type { StateBinding } from "./state/state.ts";
 import { StopError } from "./lifetime/stop.ts";
@@ -79,7 +79,7 @@ export class Call extends RequestScope implements Exchange {
     message: JsonRpcRequest,
     answer: Answer,
   ) {
-    super(message.id, calls.clock.perRequest === true ? new RequestContext() : undefined);
+    super(message.id, calls.clock.perRequest === true ? new AsyncRequestContext() : undefined);
     this.#calls = calls;
     this.#inbound = inbound;
     this.#session = session;
@@ -280,7 +280,9 @@ export class Call extends RequestScope implements Exchange {
       (hidden) => hidden,
       (error) => {
         if (error instanceof McpError) throw error;
-        throw new RefusedError(refuseFor(error, settings, { during: "authorize", principal, id }));
+        throw new CallRefusedError(
+          refuseFor(error, settings, { during: "authorize", principal, id }),
+        );
       },
     );
   }

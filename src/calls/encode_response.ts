@@ -20,7 +20,7 @@ import { preparedText } from "../protocol/prepared.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import { isModern } from "../protocol/versions.ts";
 import type { Calls } from "./calls.ts";
-import { RefusedError } from "./refused_error.ts";
+import { CallRefusedError } from "./refused_error.ts";
 
 /** The `error.type` of a result with `isError`. */
 const TOOL_ERROR = "tool_error";
@@ -104,7 +104,7 @@ function encodeMcpError(calls: Calls, call: AnsweredCall, error: McpError): Enco
   }
   const status = modern ? MODERN_STATUS.get(code) : undefined;
   const errorType = String(code);
-  const refusal = error instanceof RefusedError
+  const refusal = error instanceof CallRefusedError
     ? error.refusal
     : error instanceof MissingScopesError
     ? refuseMissingScopes(error, calls.settings, call.principal, call.id)

@@ -9,7 +9,7 @@ import { McpError } from "../protocol/errors.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 
 /** Refuses a call with a reply of its own, if nothing has been sent for its POST. */
-export class RefusedError extends McpError {
+export class CallRefusedError extends McpError {
   readonly refusal: Refusal;
 
   /** Creates the error of a refusal. */
@@ -30,6 +30,6 @@ export function storeFailed(
   { method, id }: Pick<Exchange, "method" | "id">,
   error: unknown,
   store: string,
-): RefusedError {
-  return new RefusedError(storeUnavailable(method, error, id, store));
+): CallRefusedError {
+  return new CallRefusedError(storeUnavailable(method, error, id, store));
 }

@@ -6,7 +6,7 @@
 import type { MaybePromise } from "../internal/types.ts";
 import type { ExchangeSession } from "../protocol/exchange.ts";
 import type { InFlight } from "./lifetime/inflight.ts";
-import type { Questions } from "./questions/questions.ts";
+import type { OpenQuestions } from "./questions/questions.ts";
 
 /** A session, as seen by its calls. */
 export interface CallSession extends ExchangeSession {
@@ -17,7 +17,7 @@ export interface CallSession extends ExchangeSession {
   /** The calls that run in the session. */
   readonly inflight: InFlight;
   /** The questions that wait for the client's response. */
-  readonly questions: Questions;
+  readonly questions: OpenQuestions;
   /** Prevents the session from expiring by idleness and from being evicted, until `release()`. */
   hold(): void;
   /** Ends one hold. */

@@ -15,10 +15,10 @@ export const LEVELS = ["debug", "info", "warn", "error"] as const;
 export type Level = (typeof LEVELS)[number];
 
 /** The fields of an event besides its name. */
-export type Fields = Readonly<Record<string, unknown>>;
+export type LogFields = Readonly<Record<string, unknown>>;
 
 /** Writes an event to the log. */
-export type Log = (level: Level, event: string, fields?: Fields) => void;
+export type Log = (level: Level, event: string, fields?: LogFields) => void;
 
 /** A stream to write lines to. */
 export interface Sink {
@@ -59,19 +59,19 @@ export function makeLog(init: LogInit): Log {
   };
 }
 
-interface Entry {
+interface LogLine {
   readonly level: Level;
   readonly event: string;
-  readonly fields: Fields;
+  readonly fields: LogFields;
 }
 
-function jsonLine({ level, event, fields }: Entry, { now, redact }: LogInit): string {
+function jsonLine({ level, event, fields }: LogLine, { now, redact }: LogInit): string {
   const time = new Date(now()).toISOString();
   const replacer = (_key: string, value: unknown): unknown => clean(value, redact);
   return escapeInvisibleJson(JSON.stringify({ time, level, event, ...fields }, replacer));
 }
 
-function textLine({ level, event, fields }: Entry, { now, color, redact }: LogInit): string {
+function textLine({ level, event, fields }: LogLine, { now, color, redact }: LogInit): string {
   const time = new Date(now()).toISOString().slice(11, 23);
   const name = color ? `${COLORS[level]}${level.padEnd(5)}${RESET}` : level.padEnd(5);
   const { message, ...rest } = fields;

@@ -14,26 +14,30 @@ import type { PinOptions } from "./check/pin.ts";
 import type { TopOptions } from "./top/top.ts";
 import type { Io } from "./io.ts";
 import { addHeader, addInput } from "./config/option_values.ts";
-import type { ServerJsonOptions } from "./publish/server_json.ts";
-import { SERVE_OPTIONS, type ServeOption, type ServeOptions } from "./config/serve_options.ts";
+import type { ServerJsonCommandOptions } from "./publish/server_json.ts";
+import {
+  SERVE_OPTIONS,
+  type ServeCommandOptions,
+  type ServeOption,
+} from "./config/serve_options.ts";
 import { plainFlags, refuseMisuse, RepeatableOption, unknownCommand } from "./misuse.ts";
 import { VERSION } from "./version.ts";
 
 /** The implementation of each command. */
-export interface Commands {
-  serve(options: ServeOptions, io: Io): Promise<ExitCode>;
-  stdio(options: ServeOptions, io: Io): Promise<ExitCode>;
+export interface CommandActions {
+  serve(options: ServeCommandOptions, io: Io): Promise<ExitCode>;
+  stdio(options: ServeCommandOptions, io: Io): Promise<ExitCode>;
   check(file: string, options: CheckOptions, io: Io): Promise<ExitCode>;
   inspect(url: string, options: InspectOptions, io: Io): Promise<ExitCode>;
   bundle(file: string, options: BundleOptions, io: Io): Promise<ExitCode>;
-  serverJson(url: string, options: ServerJsonOptions, io: Io): Promise<ExitCode>;
+  serverJson(url: string, options: ServerJsonCommandOptions, io: Io): Promise<ExitCode>;
   top?(url: string, options: TopOptions, io: Io): Promise<ExitCode>;
   importServers(options: ImportOptions, io: Io): Promise<ExitCode>;
   pin?(file: string, options: PinOptions, io: Io): Promise<ExitCode>;
 }
 
 /** Loads each command when it runs: the server needs far more than its help. */
-const COMMANDS: Commands = {
+const COMMANDS: CommandActions = {
   serve: async (options, io) => (await import("./serve/serve.ts")).serve(options, io),
   stdio: async (options, io) => (await import("./serve/stdio.ts")).stdio(options, io),
   check: async (file, options, io) => (await import("./check/check.ts")).check(file, options, io),
@@ -63,15 +67,15 @@ const MAX_TIMEOUT_S = 86_400;
 export async function run(
   args: readonly string[],
   io: Io,
-  commands: Commands = COMMANDS,
+  commands: CommandActions = COMMANDS,
 ): Promise<ExitCode> {
   let exitCode: ExitCode = ExitCode.Ok;
   const finish = (code: ExitCode): void => void (exitCode = code);
   const program = defineProgram(io);
-  defineServe(program).action(async (options: ServeOptions) => {
+  defineServe(program).action(async (options: ServeCommandOptions) => {
     finish(await commands.serve(options, io));
   });
-  defineStdio(program).action(async (options: ServeOptions) => {
+  defineStdio(program).action(async (options: ServeCommandOptions) => {
     finish(await commands.stdio(options, io));
   });
   defineCheck(program).action(async (file: string, options: CheckOptions) => {
@@ -83,7 +87,7 @@ export async function run(
   defineBundle(program).action(async (file: string, options: BundleOptions) => {
     finish(await commands.bundle(file, options, io));
   });
-  defineServerJson(program).action(async (url: string, options: ServerJsonOptions) => {
+  defineServerJson(program).action(async (url: string, options: ServerJsonCommandOptions) => {
     finish(await commands.serverJson(url, options, io));
   });
   defineTop(program).action(async (url: string, options: TopOptions) => {

@@ -72,7 +72,7 @@ export class Cluster {
       shared: polled,
       announce,
     });
-    this.#drain = this.documents.share(DRAIN, ({ draining }) => {
+    this.#drain = this.documents.open(DRAIN, ({ draining }) => {
       this.#drainingAll = draining === true;
     });
   }

@@ -37,7 +37,7 @@ export interface LeasedSlotsInit {
 }
 
 /** A request that waits for a unit. */
-interface Waiter {
+interface LeaseWaiter {
   /** When it is refused if there is still none, in milliseconds since the epoch. */
   readonly until: number;
   resolve(admitted: boolean): void;
@@ -45,7 +45,7 @@ interface Waiter {
 }
 
 /** What this node has of one owner's quota. */
-class Share {
+class LeasedShare {
   readonly quota: string;
   /** The units in use. */
   used = 0;
@@ -64,7 +64,7 @@ class Share {
   changed = false;
   /** Whether the store had less than this node asked for, since the last return. */
   scarce = false;
-  waiters: Waiter[] = [];
+  waiters: LeaseWaiter[] = [];
   /** Called with the store's next answer, also if it fails. */
   answered: (() => void)[] = [];
   stopRetry: (() => void) | undefined;
@@ -90,7 +90,7 @@ export class LeasedSlots implements SharedSlots {
   readonly #init: LeasedSlotsInit;
   readonly #allowance: number;
   readonly #spare: number;
-  readonly #shares = new Map<string, Share>();
+  readonly #shares = new Map<string, LeasedShare>();
   /** The shares with a lease. */
   readonly #leasing = new Set<string>();
   #stopTimer: (() => void) | undefined;
@@ -178,34 +178,34 @@ export class LeasedSlots implements SharedSlots {
     }
   }
 
-  #shareOf(owner: string): Share {
+  #shareOf(owner: string): LeasedShare {
     let share = this.#shares.get(owner);
     if (share === undefined) {
-      share = new Share(`${this.#init.kind} ${owner}`);
+      share = new LeasedShare(`${this.#init.kind} ${owner}`);
       this.#shares.set(owner, share);
     }
     return share;
   }
 
   /** Forgets a share that nothing is known about. */
-  #forget(owner: string, share: Share): void {
+  #forget(owner: string, share: LeasedShare): void {
     if (share.wanted > 0 || share.leased > 0 || share.asking) return;
     share.stopRetry?.();
     this.#shares.delete(owner);
   }
 
   /** The units that may be in use without asking. */
-  #capacity({ leased, until }: Share): number {
+  #capacity({ leased, until }: LeasedShare): number {
     return leased > 0 && until > this.#init.clock.now() ? leased : this.#allowance;
   }
 
-  #use(share: Share): void {
+  #use(share: LeasedShare): void {
     share.used++;
     share.peak = Math.max(share.peak, share.used);
   }
 
   /** Gives free units to those that wait, first come first served. */
-  #serve(share: Share): void {
+  #serve(share: LeasedShare): void {
     while (share.waiters.length > 0 && share.used < this.#capacity(share)) {
       this.#use(share);
       share.waiters.shift()?.resolve(true);
@@ -213,7 +213,7 @@ export class LeasedSlots implements SharedSlots {
   }
 
   /** Asks for the units that are wanted, and some more. */
-  #ask(owner: string, share: Share): void {
+  #ask(owner: string, share: LeasedShare): void {
     if (share.asking) {
       share.changed = true;
       return;
@@ -228,7 +228,7 @@ export class LeasedSlots implements SharedSlots {
   }
 
   /** Returns units that are not in use at once where none are leased ahead; otherwise later. */
-  #return(owner: string, share: Share): void {
+  #return(owner: string, share: LeasedShare): void {
     const unused = share.leased - share.wanted;
     if (this.#spare === 0 && share.leased > 0 && unused > 0) {
       if (share.asking) share.changed = true;
@@ -238,13 +238,13 @@ export class LeasedSlots implements SharedSlots {
   }
 
   /** Reduces a lease to a number of units, or ends it if the allowance is more than that. */
-  #reduce(owner: string, share: Share, units: number): void {
+  #reduce(owner: string, share: LeasedShare, units: number): void {
     const keep = units === 0 || units < this.#allowance || this.#disposed ? 0 : units;
     this.#hold(owner, share, keep, 0, 0);
   }
 
   /** Tells the store what this node keeps and wants. */
-  #hold(owner: string, share: Share, keep: number, need: number, spare: number): void {
+  #hold(owner: string, share: LeasedShare, keep: number, need: number, spare: number): void {
     const { store, node, limit, clock } = this.#init;
     const now = clock.now();
     const answered = share.answered.splice(0);
@@ -288,7 +288,7 @@ export class LeasedSlots implements SharedSlots {
    */
   #answered(
     owner: string,
-    share: Share,
+    share: LeasedShare,
     { waits, asksAgain }: { readonly waits: boolean; readonly asksAgain: boolean },
   ): void {
     const { clock, limit } = this.#init;

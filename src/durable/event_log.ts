@@ -10,7 +10,7 @@ import { ErrorCode, errorObject, errorText } from "../protocol/errors.ts";
 import { type RequestId, responseId } from "../protocol/jsonrpc.ts";
 import { NODE_LOST } from "../protocol/node_loss.ts";
 import type { EventLog, EventLogLimits, LoggedEvent, Slice, StreamRun } from "../streams/types.ts";
-import type { Tables } from "./sql.ts";
+import type { SqlTables } from "./sql.ts";
 
 /** The time for which a dropped session is remembered, in milliseconds. */
 const REMEMBER_MS = 60_000;
@@ -28,7 +28,7 @@ const INTERRUPTED = errorObject(
 );
 
 /** A stream as it is stored. */
-interface StreamRow {
+interface StoredStreamRow {
   readonly last: number;
   readonly first: number;
   readonly delivered: number;
@@ -53,7 +53,7 @@ type Watchers = Map<string, Map<string, Set<{ readonly wake: Wake }>>>;
  * count once they are.
  */
 export class SqlEventLog implements EventLog {
-  readonly #tables: Tables;
+  readonly #tables: SqlTables;
   readonly #limits: Required<EventLogLimits>;
   readonly #clock: Clock;
   readonly #watchers: Watchers = new Map();
@@ -69,7 +69,7 @@ export class SqlEventLog implements EventLog {
    * @param limits The limits of each session
    * @param clock The source of time
    */
-  constructor(tables: Tables, limits: Required<EventLogLimits>, clock: Clock) {
+  constructor(tables: SqlTables, limits: Required<EventLogLimits>, clock: Clock) {
     this.#tables = tables;
     this.#limits = limits;
     this.#clock = clock;
@@ -203,7 +203,7 @@ export class SqlEventLog implements EventLog {
   }
 
   /** Returns a stream, unless it is unknown or its time is over. */
-  #find(session: string, stream: string): StreamRow | undefined {
+  #find(session: string, stream: string): StoredStreamRow | undefined {
     this.#forgetDone();
     const [row] = this.#tables.rows(
       "SELECT last, first, delivered, ended, done_at FROM mooring_stream WHERE session = ? AND name = ?",
@@ -321,7 +321,11 @@ export class SqlEventLog implements EventLog {
   }
 
   /** Notes when a stream has ended and was delivered: its time begins. */
-  #retain(session: string, stream: string, { ended, delivered, last, doneAt }: StreamRow): void {
+  #retain(
+    session: string,
+    stream: string,
+    { ended, delivered, last, doneAt }: StoredStreamRow,
+  ): void {
     if (!ended || delivered < last || doneAt !== undefined) return;
     const now = this.#clock.now();
     this.#tables.change(

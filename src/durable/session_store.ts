@@ -16,7 +16,7 @@ import type {
   SessionRecord,
   SessionStore,
 } from "../sessions/types.ts";
-import type { Tables } from "./sql.ts";
+import type { SqlTables } from "./sql.ts";
 
 /** A use is stored when the last stored one is this old, in milliseconds. */
 const NOTE_MS = 1_000;
@@ -36,7 +36,7 @@ interface Stored {
  * session within a second only the first is stored.
  */
 export class SqlSessionStore implements SessionStore {
-  readonly #tables: Tables;
+  readonly #tables: SqlTables;
   readonly #clock: Clock;
   readonly #lifetimes: SessionLifetimes;
   readonly #memory: MemorySessionStore;
@@ -55,7 +55,7 @@ export class SqlSessionStore implements SessionStore {
    * @param lifetimes The lifetimes of sessions
    * @param clock The source of time
    */
-  constructor(tables: Tables, caps: SessionCaps, lifetimes: SessionLifetimes, clock: Clock) {
+  constructor(tables: SqlTables, caps: SessionCaps, lifetimes: SessionLifetimes, clock: Clock) {
     this.#tables = tables;
     this.#clock = clock;
     this.#lifetimes = lifetimes;

@@ -40,7 +40,7 @@ const TABLES = [
 ];
 
 /** A database whose tables are created when something is first written: an unused object stores nothing. */
-export class Tables {
+export class SqlTables {
   readonly #sql: Sql;
   #exist: boolean | undefined;
 

@@ -11,7 +11,7 @@ import { MemoryClaims, MemoryNodes } from "../cluster/memory/nodes.ts";
 import type { Backplane, Store, StoreSettings } from "../cluster/types.ts";
 import { SqlEventLog } from "./event_log.ts";
 import { SqlSessionStore } from "./session_store.ts";
-import { type Sql, Tables } from "./sql.ts";
+import { type Sql, SqlTables } from "./sql.ts";
 
 /** A store in SQLite, and what its owner does with it. */
 export interface SqlStore extends Store {
@@ -29,7 +29,7 @@ export interface SqlStore extends Store {
  * an earlier process are ended with an error for each.
  */
 export function sqlStore(sql: Sql): SqlStore {
-  const tables = new Tables(sql);
+  const tables = new SqlTables(sql);
   let opened: { sessions: SqlSessionStore; log: SqlEventLog; backplane: Backplane } | undefined;
   return {
     get sessions() {
@@ -45,7 +45,7 @@ export function sqlStore(sql: Sql): SqlStore {
   };
 }
 
-function open(tables: Tables, { caps, lifetimes, log: limits, clock }: StoreSettings) {
+function open(tables: SqlTables, { caps, lifetimes, log: limits, clock }: StoreSettings) {
   const sessions = new SqlSessionStore(tables, caps, lifetimes, clock);
   const log = new SqlEventLog(tables, limits, clock);
   log.endInterrupted();

@@ -5,11 +5,11 @@
  */
 import type { Calls } from "../calls/calls.ts";
 import type { Streams } from "../streams/streams.ts";
-import type { Subscriptions } from "./subscriptions.ts";
+import type { ListenSubscriptions } from "./subscriptions.ts";
 
 /** The components that the era uses. */
 export interface Era2026Components {
   readonly calls: Calls;
   readonly streams: Streams;
-  readonly subscriptions: Subscriptions;
+  readonly subscriptions: ListenSubscriptions;
 }

@@ -9,7 +9,7 @@ import type { Slots } from "../internal/slots.ts";
 import type { Reporter } from "../protocol/reporter.ts";
 import type { Streams } from "../streams/streams.ts";
 import { post } from "./post.ts";
-import { type ListenSettings, Subscriptions } from "./subscriptions.ts";
+import { type ListenSettings, ListenSubscriptions } from "./subscriptions.ts";
 
 /** Creates the endpoint of the era. */
 export function era2026(
@@ -19,7 +19,7 @@ export function era2026(
   listen: ListenSettings,
   reporter: Reporter,
 ): EraEndpoint {
-  const subscriptions = new Subscriptions(calls, listen, streams, slots, reporter);
+  const subscriptions = new ListenSubscriptions(calls, listen, streams, slots, reporter);
   const components = { calls, streams, subscriptions };
   return {
     post: (inbound) => post(components, inbound),

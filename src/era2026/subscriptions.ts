@@ -66,7 +66,7 @@ export interface ListenSettings {
 }
 
 /** An open `subscriptions/listen` request. */
-class Subscription {
+class OpenSubscription {
   readonly #id: RequestId;
   readonly #filter: Filter;
   readonly #connection: DirectConnection;
@@ -130,13 +130,13 @@ class Subscription {
 }
 
 /** The open subscriptions of an endpoint. */
-export class Subscriptions {
+export class ListenSubscriptions {
   readonly #calls: Calls;
   readonly #settings: ListenSettings;
   readonly #streams: Streams;
   readonly #reporter: Reporter;
   readonly #slots: Slots;
-  readonly #open = new Set<Subscription>();
+  readonly #open = new Set<OpenSubscription>();
 
   /** Creates the owner of subscriptions, without any. */
   constructor(
@@ -247,7 +247,7 @@ export class Subscriptions {
       },
     });
     const seen = { ...filter, uris: visible };
-    const subscription = new Subscription(message.id, seen, connection, owner, principal);
+    const subscription = new OpenSubscription(message.id, seen, connection, owner, principal);
     this.#open.add(subscription);
     stopExpiry = callAt(clock, principal.expiresAt, () => connection.close("unauthorized"));
     report({ type: "stream-opened", session: undefined, stream: "listen" });

@@ -10,7 +10,7 @@ import type { GatewayPolicy } from "./policy/types.ts";
 import type { RegisteredUpstream } from "./session/managed_session.ts";
 import type { Upstream } from "./types.ts";
 import { checkUpstreamName } from "./view/names.ts";
-import { View } from "./view/view.ts";
+import { GatewayView } from "./view/view.ts";
 
 /** A gateway's gauges. */
 export interface GatewayStats {
@@ -115,10 +115,13 @@ export function gateway(options: GatewayOptions = {}): Gateway {
 const SLACK_MS = 1000;
 
 /** Serves all upstreams, keeps their registry, and owns the views that serve one upstream each. */
-class MergedView extends View implements Gateway {
+class MergedView extends GatewayView implements Gateway {
   readonly #registry: Map<string, RegisteredUpstream>;
   /** The views of one upstream, and those with options, by their options. */
-  readonly #others = new Map<string, { readonly only: string | undefined; readonly view: View }>();
+  readonly #others = new Map<
+    string,
+    { readonly only: string | undefined; readonly view: GatewayView }
+  >();
   #closing: Promise<void> | undefined;
 
   constructor(options: GatewayOptions) {
@@ -169,7 +172,7 @@ class MergedView extends View implements Gateway {
     const known = this.#others.get(key);
     if (known !== undefined) return known.view;
     const { settings, capacity } = this;
-    const view = new View({
+    const view = new GatewayView({
       settings,
       capacity,
       upstreams: this.#registry,
@@ -207,7 +210,7 @@ class MergedView extends View implements Gateway {
     return this.close();
   }
 
-  get #views(): readonly View[] {
+  get #views(): readonly GatewayView[] {
     return [this, ...[...this.#others.values()].map(({ view }) => view)];
   }
 

@@ -35,7 +35,7 @@ export type {
 } from "./upstreams/http_auth.ts";
 export type { UpstreamSessionOptions } from "./client/session_options.ts";
 export { stdio } from "./upstreams/stdio.ts";
-export type { StdioOptions } from "./upstreams/stdio.ts";
+export type { StdioUpstreamOptions } from "./upstreams/stdio.ts";
 export { UpstreamError } from "./shared/upstream_error.ts";
 export type { UpstreamErrorInit, UpstreamFailure } from "./shared/upstream_error.ts";
 export { lazy } from "./upstreams/lazy.ts";

@@ -20,11 +20,11 @@ import { Reporter } from "../protocol/reporter.ts";
 import { ServerStreams } from "../sessions/server_streams.ts";
 import { Sessions } from "../sessions/sessions.ts";
 import { Streams } from "../streams/streams.ts";
-import type { Settings } from "./settings.ts";
+import type { HandlerSettings } from "./settings.ts";
 
 /** The components of one endpoint. */
 export interface HandlerComponents {
-  readonly settings: Settings;
+  readonly settings: HandlerSettings;
   readonly reporter: Reporter;
   readonly gates: Gates;
   /** The requests whose bodies have arrived in this turn of the event loop. */
@@ -49,14 +49,14 @@ export interface ComponentCallbacks {
 }
 
 /** Creates the reporter of an endpoint. */
-export function reporterOf(settings: Settings): Reporter {
+export function reporterOf(settings: HandlerSettings): Reporter {
   return new Reporter(settings.onEvent, { principalName: settings.principalName });
 }
 
 /** Creates the components of an endpoint. */
 export function makeComponents(
   dispatcher: Dispatcher,
-  settings: Settings,
+  settings: HandlerSettings,
   { broadcast, route }: ComponentCallbacks,
   reporter = reporterOf(settings),
 ): HandlerComponents {
@@ -134,7 +134,7 @@ export function makeComponents(
 }
 
 function authSettings(
-  { authenticate, authorize, principalRateLimit, resource, clock }: Settings,
+  { authenticate, authorize, principalRateLimit, resource, clock }: HandlerSettings,
 ): AuthorizeSettings {
   return {
     authenticate,

@@ -101,8 +101,8 @@ export class HandlerHost implements DispatcherHost {
     );
   };
 
-  share: DispatcherHost["share"] = (name, apply) =>
-    this.#open().components.cluster.documents.share(name, apply);
+  openDocument: DispatcherHost["openDocument"] = (name, apply) =>
+    this.#open().components.cluster.documents.open(name, apply);
 
   ask: DispatcherHost["ask"] = (sessionId, method, params, signal) => {
     const session = this.#opened()?.components.sessions.live.get(sessionId);

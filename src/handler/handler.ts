@@ -24,7 +24,7 @@ import { HandlerHost } from "./dispatcher_host.ts";
 import { ENDPOINT, type OpenEndpoint } from "./endpoint_of.ts";
 import { type HandlerComponents, makeComponents, reporterOf } from "./components.ts";
 import { notifySession, sessionsOf } from "./sessions_api.ts";
-import { type Settings, settingsOf } from "./settings.ts";
+import { type HandlerSettings, settingsOf } from "./settings.ts";
 import { shutDown } from "./shutdown.ts";
 import type { HandlerStats, McpHandler, McpHandlerOptions } from "./types.ts";
 
@@ -108,7 +108,7 @@ interface PreparedEndpoint {
  */
 function prepareEndpoint(
   dispatcher: Dispatcher,
-  settings: Settings,
+  settings: HandlerSettings,
   rows: typeof ERAS,
 ): PreparedEndpoint {
   const reporter = reporterOf(settings);
@@ -129,7 +129,7 @@ function prepareEndpoint(
 
 function openEndpoint(
   dispatcher: Dispatcher,
-  settings: Settings,
+  settings: HandlerSettings,
   rows: typeof ERAS,
   reporter: Reporter,
 ): OpenEndpoint {

@@ -7,16 +7,16 @@
 import type { EventOptions, HandlerLimits, McpHandlerOptions } from "./types.ts";
 import type { ClusterOptions, RequestOptions, SessionOptions, StreamOptions } from "./types.ts";
 
-type Names<T> = { readonly [K in keyof Required<T>]: true };
+type EachOf<T> = { readonly [K in keyof Required<T>]: true };
 
 /** The options that are objects, each with the names in it. */
 interface Groups {
-  readonly limits: Names<HandlerLimits>;
-  readonly sessions: Names<SessionOptions>;
-  readonly streams: Names<StreamOptions>;
-  readonly requests: Names<RequestOptions>;
-  readonly cluster: Names<ClusterOptions>;
-  readonly events: Names<EventOptions>;
+  readonly limits: EachOf<HandlerLimits>;
+  readonly sessions: EachOf<SessionOptions>;
+  readonly streams: EachOf<StreamOptions>;
+  readonly requests: EachOf<RequestOptions>;
+  readonly cluster: EachOf<ClusterOptions>;
+  readonly events: EachOf<EventOptions>;
 }
 
 /** Options by their names, and by the names in them where they are objects. */

@@ -19,7 +19,7 @@ import { checkOptionNames } from "./option_names.ts";
 import type { McpHandlerOptions } from "./types.ts";
 
 /** The checked options of a handler. */
-export interface Settings {
+export interface HandlerSettings {
   readonly gates: GateSettings;
   readonly authenticate: McpHandlerOptions["authenticate"];
   readonly authorize: Authorize | undefined;
@@ -83,7 +83,7 @@ export function versionsOfEra(
 export function settingsOf(
   options: McpHandlerOptions,
   eras: Readonly<Partial<Record<Era, unknown>>>,
-): Settings {
+): HandlerSettings {
   checkOptionNames(options);
   const { limits = {}, requests = {}, streams = {}, clock = systemClock } = options;
   const versions = versionsOf(options.versions, eras);
@@ -208,7 +208,7 @@ function serverCardOption(given: McpHandlerOptions["serverCard"]): McpHandlerOpt
 function storeSettings(
   options: McpHandlerOptions,
   clock: Clock,
-  keys: Settings["nodeKeys"],
+  keys: HandlerSettings["nodeKeys"],
 ): StoreSettings {
   const { limits = {}, streams = {} } = options;
   const totalBytes = integerOption("limits.totalEventBytes", limits.totalEventBytes, 64 * MIB);
@@ -281,7 +281,7 @@ function keysOption(
 }
 
 /** Returns the keys that nodes sign with; required if other processes may use the store. */
-function nodeKeysOf({ store, cluster, requests }: McpHandlerOptions): Settings["nodeKeys"] {
+function nodeKeysOf({ store, cluster, requests }: McpHandlerOptions): HandlerSettings["nodeKeys"] {
   const keys = keysOption("cluster.keys", cluster?.keys ?? []);
   if (store?.shared !== true) return undefined;
   const { stateKeys = [] } = requests ?? {};

@@ -60,7 +60,7 @@ function peerAddress(context: unknown, request: () => Request): string | undefin
   return undefined;
 }
 
-function addressIn(host: Fields, request: () => Request): string | undefined {
+function addressIn(host: ForwardedFields, request: () => Request): string | undefined {
   const { remoteAddr, incoming, requestIP } = host;
   const found = isObject(remoteAddr)
     ? remoteAddr.hostname
@@ -76,10 +76,10 @@ function addressOf(found: unknown): unknown {
   return isObject(found) ? found.address : undefined;
 }
 
-interface Fields {
+interface ForwardedFields {
   readonly [name: string]: unknown;
 }
 
-function isObject(value: unknown): value is Fields {
+function isObject(value: unknown): value is ForwardedFields {
   return typeof value === "object" && value !== null;
 }

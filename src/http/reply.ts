@@ -27,7 +27,7 @@ export interface Reply {
 }
 
 /** An error that occurred while a request was handled. Never sent to the client. */
-export interface Failure {
+export interface RefusalCause {
   /** The operation that failed. */
   readonly during: string;
   /** The thrown value. */
@@ -44,7 +44,7 @@ export interface Refusal extends Reply {
   /** The true reason. */
   readonly reason: RefusalReason;
   /** The error that caused the refusal, if any. */
-  readonly failure: Failure | undefined;
+  readonly failure: RefusalCause | undefined;
 }
 
 /** Options for {@linkcode refusal}. */
@@ -68,7 +68,7 @@ export interface RefusalInit {
   /** Headers besides Content-Type and Cache-Control, by lower-case name. */
   readonly headers?: ReplyHeaders;
   /** The error that caused the refusal, which is only reported to `onEvent`. */
-  readonly failure?: Failure;
+  readonly failure?: RefusalCause;
 }
 
 const JSON_HEADERS: ReplyHeaders = Object.freeze({ "content-type": "application/json" });

@@ -9,7 +9,7 @@
  */
 
 /** The context of the request that is handled while this is created. */
-export class RequestContext {
+export class AsyncRequestContext {
   #tasks: (() => void)[] = [];
   #wake: (() => void) | undefined;
 

@@ -308,7 +308,7 @@ export interface DispatcherHost {
    *
    * @throws {TypeError} If this handler already applies a document of that name
    */
-  share?(
+  openDocument?(
     name: string,
     apply: (value: JsonObject, version: number) => MaybePromise<void>,
   ): SharedDocumentHandle;

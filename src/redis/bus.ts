@@ -6,7 +6,7 @@
 import { BoundedSet } from "../internal/bounded_map.ts";
 import { randomText } from "../internal/random.ts";
 import type { Bus, BusMember } from "../cluster/types.ts";
-import type { Commands } from "./clients/commands.ts";
+import type { RedisCommands } from "./clients/commands.ts";
 import type { Keys } from "./keys.ts";
 import { integer } from "./replies.ts";
 import type { Subscriber } from "./clients/subscriber.ts";
@@ -18,7 +18,7 @@ const TAIL_CHARS = 32;
 
 /** Configures a {@linkcode RedisBus}. */
 export interface BusInit {
-  readonly commands: Commands;
+  readonly commands: RedisCommands;
   readonly subscriber: Subscriber;
   readonly keys: Keys;
 }
@@ -88,13 +88,13 @@ export class RedisBus implements Bus {
   }
 }
 
-interface BusMessage {
+interface PublishedMessage {
   readonly from: string;
   readonly number: number;
   readonly text: string;
 }
 
-function decode(encoded: string): BusMessage | undefined {
+function decode(encoded: string): PublishedMessage | undefined {
   const [, from, digits, text] = /^([^\n]+)\n([1-9][0-9]{0,15})\n([^]*)$/.exec(encoded) ?? [];
   if (from === undefined || text === undefined) return undefined;
   return { from, number: Number(digits), text };
@@ -105,7 +105,7 @@ function decode(encoded: string): BusMessage | undefined {
  * end of its text, which nobody can guess of a sealed one: a program without the key that publishes in
  * the name of a node can't keep others from hearing the node.
  */
-function isNew(remembered: Set<string>, { from, number, text }: BusMessage): boolean {
+function isNew(remembered: Set<string>, { from, number, text }: PublishedMessage): boolean {
   const key = `${from}\n${number}\n${text.slice(-TAIL_CHARS)}`;
   if (remembered.has(key)) return false;
   remembered.add(key);

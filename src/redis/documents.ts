@@ -4,7 +4,7 @@
  * @module
  */
 import { type Documents, MOST_DOCUMENT_BYTES, type SharedDocument } from "../cluster/types.ts";
-import type { Commands } from "./clients/commands.ts";
+import type { RedisCommands } from "./clients/commands.ts";
 import type { Keys } from "./keys.ts";
 import { foreignData, integer } from "./replies.ts";
 import { LONGEST_MS, script } from "./scripts/script.ts";
@@ -45,7 +45,7 @@ return {int(version), redis.call('HGET', KEYS[1], 'text') or ''}`,
 
 /** Configures {@linkcode RedisDocuments}. */
 export interface DocumentsInit {
-  readonly commands: Commands;
+  readonly commands: RedisCommands;
   readonly keys: Keys;
 }
 

@@ -5,7 +5,7 @@
  */
 import type { Clock } from "../internal/clock.ts";
 import { type Lease, LEASE_RENEW_MS, LEASE_TTL_MS, type Leases } from "../streams/leases.ts";
-import type { Commands } from "./clients/commands.ts";
+import type { RedisCommands } from "./clients/commands.ts";
 import type { Keys } from "./keys.ts";
 import { integer } from "./replies.ts";
 import { type Script, script, timeArgument } from "./scripts/script.ts";
@@ -71,7 +71,7 @@ const MOST_FAILURES = 2;
 
 /** Configures {@linkcode RedisLeases}. */
 export interface LeasesInit {
-  readonly commands: Commands;
+  readonly commands: RedisCommands;
   readonly subscriber: Subscriber;
   readonly keys: Keys;
   /** The name of this process. */
@@ -79,7 +79,7 @@ export interface LeasesInit {
   readonly clock: Clock;
 }
 
-interface Holding {
+interface HeldLease {
   readonly key: string;
   readonly lost: () => void;
   /** The lease's token; 0 until it is known. */
@@ -96,7 +96,7 @@ interface Holding {
 export class RedisLeases implements Leases {
   readonly #init: LeasesInit;
   /** The leases that this process has or is taking, by the name of the holder in Redis. */
-  readonly #held = new Map<string, Holding>();
+  readonly #held = new Map<string, HeldLease>();
   #holders = 0;
   #stopListening: (() => void) | undefined;
   #stopRenewing: (() => void) | undefined;
@@ -123,7 +123,7 @@ export class RedisLeases implements Leases {
     const { node, keys } = this.#init;
     const holder = `${node}/${++this.#holders}`;
     // Added before Redis is asked, because the lease may be taken over before the answer arrives.
-    const holding: Holding = { key, lost, token: 0, doubtful: false, failures: 0 };
+    const holding: HeldLease = { key, lost, token: 0, doubtful: false, failures: 0 };
     this.#add(holder, holding);
     const release = () => {
       if (!this.#remove(holder)) return;
@@ -147,7 +147,7 @@ export class RedisLeases implements Leases {
     }
   }
 
-  #add(holder: string, holding: Holding): void {
+  #add(holder: string, holding: HeldLease): void {
     const { subscriber, keys, node, clock } = this.#init;
     this.#held.set(holder, holding);
     this.#stopRenewing ??= clock.timer(LEASE_RENEW_MS, () => this.#renewLater());
@@ -191,7 +191,7 @@ export class RedisLeases implements Leases {
     }
   }
 
-  #renewOne(holder: string, holding: Holding): void {
+  #renewOne(holder: string, holding: HeldLease): void {
     const args = [holder, String(LEASE_TTL_MS), String(holding.token)];
     this.#run(RENEW, holding.key, ...args).then((answer) => {
       if (answer === 1) holding.failures = 0;

@@ -6,7 +6,7 @@
 import type { Clock } from "../internal/clock.ts";
 import { isObject } from "../protocol/jsonrpc.ts";
 import type { Claims, NodeFacts, Nodes } from "../cluster/types.ts";
-import type { Commands } from "./clients/commands.ts";
+import type { RedisCommands } from "./clients/commands.ts";
 import type { Keys } from "./keys.ts";
 import { foreignData, optionalString, parseJson } from "./replies.ts";
 import { script, timeArgument } from "./scripts/script.ts";
@@ -50,7 +50,7 @@ return 1`,
 
 /** Configures {@linkcode RedisNodes} and {@linkcode RedisClaims}. */
 export interface NodesInit {
-  readonly commands: Commands;
+  readonly commands: RedisCommands;
   readonly keys: Keys;
   readonly clock: Clock;
 }

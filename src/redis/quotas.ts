@@ -10,7 +10,7 @@ import type {
   TokenGrant,
   TokenRequest,
 } from "../internal/quota_store.ts";
-import type { Commands } from "./clients/commands.ts";
+import type { RedisCommands } from "./clients/commands.ts";
 import type { Keys } from "./keys.ts";
 import { foreignData, integer } from "./replies.ts";
 import { bounded, script, timeArgument } from "./scripts/script.ts";
@@ -73,7 +73,7 @@ return {int(tokens), exact(math.max(0, full + token - most - now - rounding))}`,
 
 /** Configures {@linkcode RedisQuotas}. */
 export interface QuotasInit {
-  readonly commands: Commands;
+  readonly commands: RedisCommands;
   readonly keys: Keys;
   readonly clock: Clock;
 }

@@ -24,7 +24,7 @@ const MOST_TEXTS = 2 ** 30;
 const MOST_KEYS = 256;
 
 /** Names what a text is and what it belongs to: it can't be opened as anything else. */
-export type About = readonly [kind: string, ...parts: readonly string[]];
+export type SealedAs = readonly [kind: string, ...parts: readonly string[]];
 
 /** The key with which this process seals. */
 interface Writer {
@@ -75,7 +75,7 @@ export class Sealer {
   }
 
   /** Encrypts a text, as what it is. */
-  seal(text: string, ...about: About): string {
+  seal(text: string, ...about: SealedAs): string {
     const { salt, key } = this.#next();
     const nonce = this.#nonce();
     const cipher = createCipheriv(CIPHER, key, nonce);
@@ -88,7 +88,7 @@ export class Sealer {
    * Decrypts a text. Returns `undefined` if it was sealed as something else or without one of the
    * secrets, or was changed since.
    */
-  tryOpen(sealed: string, ...about: About): string | undefined {
+  tryOpen(sealed: string, ...about: SealedAs): string | undefined {
     const salt = sealed.slice(0, SALT_CHARS);
     const bytes = Buffer.from(sealed.slice(SALT_CHARS), "base64");
     if (bytes.length < NONCE_BYTES + TAG_BYTES) return undefined;
@@ -111,7 +111,7 @@ export class Sealer {
    * @throws {Error} If it was sealed as something else or without one of the secrets, or was changed
    * since
    */
-  open(sealed: string, ...about: About): string {
+  open(sealed: string, ...about: SealedAs): string {
     const text = this.tryOpen(sealed, ...about);
     if (text === undefined) {
       throw foreignData(`${about[0]}, which was changed or sealed with another key`);

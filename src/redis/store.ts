@@ -10,7 +10,7 @@ import { connectNodes } from "../cluster/connect.ts";
 import type { Backplane, Store, StoreSettings } from "../cluster/types.ts";
 import { RedisBus } from "./bus.ts";
 import { connectionOf, type RedisClient } from "./clients/client.ts";
-import { Commands } from "./clients/commands.ts";
+import { RedisCommands } from "./clients/commands.ts";
 import { RedisDocuments } from "./documents.ts";
 import { RedisEventLog } from "./events/event_log.ts";
 import { Keys } from "./keys.ts";
@@ -74,7 +74,7 @@ export function redisStore(options: RedisStoreOptions): Store {
   const connection = connectionOf(options.client);
   const timeoutMs = integerOption("timeoutMs", options.timeoutMs, 2_000);
   const keys = new Keys(prefix);
-  const commands = new Commands(connection, timeoutMs);
+  const commands = new RedisCommands(connection, timeoutMs);
   let backplane: Backplane | undefined;
   return {
     shared: true,

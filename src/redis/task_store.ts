@@ -14,7 +14,7 @@ import {
   type TaskRecord,
   type TaskStore,
 } from "../protocol/task_store.ts";
-import type { Commands } from "./clients/commands.ts";
+import type { RedisCommands } from "./clients/commands.ts";
 import { digest, type Keys, secretDigest } from "./keys.ts";
 import { foreignData, parseJson, strings } from "./replies.ts";
 import { bounded, type Script, timeArgument } from "./scripts/script.ts";
@@ -40,7 +40,7 @@ const INDEX_MS = 600_000;
 
 /** Configures a {@linkcode RedisTaskStore}. */
 export interface TaskStoreInit {
-  readonly commands: Commands;
+  readonly commands: RedisCommands;
   readonly keys: Keys;
   readonly sealer: Sealer;
   readonly clock: Clock;

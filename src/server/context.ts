@@ -15,7 +15,7 @@ import {
   askRoots,
   askUser,
   type Elicitation,
-  type Questions,
+  type HandlerQuestions,
 } from "./questions/questions.ts";
 import type { ContextSession, Elicit, RequestContext } from "./types.ts";
 
@@ -23,8 +23,8 @@ import type { ContextSession, Elicit, RequestContext } from "./types.ts";
 export interface ContextSettings {
   /** Whether the server sends log messages. */
   readonly logging: boolean;
-  /** Returns the {@linkcode Questions} of a request. */
-  readonly questions: (exchange: Exchange) => Questions;
+  /** Returns the {@linkcode HandlerQuestions} of a request. */
+  readonly questions: (exchange: Exchange) => HandlerQuestions;
 }
 
 /**
@@ -115,7 +115,7 @@ export class ExchangeContext implements RequestContext {
     return (options) => exchange.closeStream(options);
   }
 
-  get #questions(): () => Questions {
+  get #questions(): () => HandlerQuestions {
     const exchange = this.#exchange;
     const settings = this.#settings;
     return () => settings.questions(exchange);
@@ -126,7 +126,7 @@ export class ExchangeContext implements RequestContext {
 export function contextWith(
   exchange: Exchange,
   settings: ContextSettings,
-  questions: Questions,
+  questions: HandlerQuestions,
 ): RequestContext {
   return new ExchangeContext(exchange, { ...settings, questions: () => questions });
 }

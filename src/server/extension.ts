@@ -9,7 +9,7 @@ import type { DispatcherHost } from "../protocol/exchange.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 import { methodFacts } from "../protocol/methods.ts";
 import { checkName } from "./features/definition.ts";
-import type { Method } from "./features/feature.ts";
+import type { FeatureMethod } from "./features/feature.ts";
 import type { McpServer } from "./server.ts";
 import type { ToolCall } from "./features/tools.ts";
 
@@ -26,7 +26,7 @@ export interface Extension {
    */
   readonly settings: JsonObject | undefined;
   /** The functions that answer its methods, by method name. */
-  readonly methods: Readonly<Record<string, Method>>;
+  readonly methods: Readonly<Record<string, FeatureMethod>>;
   /**
    * Answers a tool call in place of the tool, which `call.run()` runs. Only one extension of a
    * server may have it.
@@ -45,7 +45,7 @@ export interface Extension {
 export class Extensions {
   readonly #server: McpServer;
   readonly #used = new Map<string, Extension>();
-  readonly #methods = new Map<string, Method>();
+  readonly #methods = new Map<string, FeatureMethod>();
   /** Answers tool calls, if an extension does. */
   callTool: Extension["callTool"];
   #served = false;
@@ -84,7 +84,7 @@ export class Extensions {
   }
 
   /** Returns the function that answers a method, or `undefined`. */
-  method(name: string): Method | undefined {
+  method(name: string): FeatureMethod | undefined {
     return this.#methods.get(name);
   }
 

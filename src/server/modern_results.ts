@@ -12,7 +12,7 @@ import { methodFacts } from "../protocol/methods.ts";
 import { prepare, preparedText } from "../protocol/prepared.ts";
 import type { Implementation } from "../protocol/shapes.ts";
 import { type CacheHint, fullCacheHint } from "./cache_hint.ts";
-import type { Method } from "./features/feature.ts";
+import type { FeatureMethod } from "./features/feature.ts";
 import { Rounds } from "./questions/rounds.ts";
 
 /** Answers requests of the 2026 era: completes results, and holds the questions of each request. */
@@ -33,7 +33,7 @@ export class ModernResults {
    *
    * @throws {McpError} With -32602, if the request state is invalid
    */
-  answer(exchange: Exchange, method: Method): MaybePromise<JsonObject> {
+  answer(exchange: Exchange, method: FeatureMethod): MaybePromise<JsonObject> {
     if (exchange.params.requestState === undefined) return this.#run(exchange, method);
     return this.rounds(exchange).begin().then(() => this.#run(exchange, method));
   }
@@ -47,7 +47,7 @@ export class ModernResults {
     return rounds;
   }
 
-  #run(exchange: Exchange, method: Method): MaybePromise<JsonObject> {
+  #run(exchange: Exchange, method: FeatureMethod): MaybePromise<JsonObject> {
     const result = method(exchange);
     return isPromise(result)
       ? result.then((value) => this.#complete(exchange, value))

@@ -9,13 +9,13 @@ import type { HeaderParam } from "../protocol/headers.ts";
 import type { Hidden } from "../protocol/items.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 import type { RequestMessage, RequestTarget, Route } from "../protocol/route.ts";
-import type { Method } from "./features/feature.ts";
+import type { FeatureMethod } from "./features/feature.ts";
 
 /** A tool, prompt or resource that a request is about. */
-export interface Found {
+export interface FoundFeature {
   readonly target: RequestTarget;
   /** Answers the request; the server's function for the method does if this is absent. */
-  readonly answer?: Method;
+  readonly answer?: FeatureMethod;
   readonly scopes?: readonly string[] | undefined;
   readonly headerParams?: readonly HeaderParam[];
   readonly retry?: boolean;
@@ -23,7 +23,7 @@ export interface Found {
 
 /** What a server does with requests. */
 export interface Answers {
-  run(exchange: Exchange, answer: Method | undefined): MaybePromise<JsonObject>;
+  run(exchange: Exchange, answer: FeatureMethod | undefined): MaybePromise<JsonObject>;
   hide(exchange: Exchange, hidden: Hidden): MaybePromise<JsonObject>;
   serves(method: string): boolean;
 }
@@ -37,9 +37,13 @@ export class ServerRoute implements Route {
   readonly headerParams: readonly HeaderParam[] | undefined;
   readonly retry: boolean;
   readonly #answers: Answers;
-  readonly #answer: Method | undefined;
+  readonly #answer: FeatureMethod | undefined;
 
-  constructor({ method, params }: RequestMessage, found: Found | undefined, answers: Answers) {
+  constructor(
+    { method, params }: RequestMessage,
+    found: FoundFeature | undefined,
+    answers: Answers,
+  ) {
     this.method = method;
     this.params = params;
     this.target = found?.target;

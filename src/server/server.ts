@@ -18,7 +18,7 @@ import { ChangeNotifier } from "./change_notifier.ts";
 import { Completions } from "./features/completion.ts";
 import type { ContextSettings } from "./context.ts";
 import { type Extension, Extensions } from "./extension.ts";
-import type { Feature, FeatureInit, Method } from "./features/feature.ts";
+import type { Feature, FeatureInit, FeatureMethod } from "./features/feature.ts";
 import { Lifecycle } from "./features/lifecycle.ts";
 import { setLevel } from "./features/logging.ts";
 import { ModernResults } from "./modern_results.ts";
@@ -27,8 +27,8 @@ import { liveQuestions } from "./questions/questions.ts";
 import { ResourceTemplate } from "./uris/resource_template.ts";
 import { type ResourceConfig, type ResourceHandle, Resources } from "./features/resources.ts";
 import type { Schema } from "./schemas/standard_schema.ts";
-import { type Answers, type Found, ServerRoute } from "./route.ts";
-import { Subscriptions } from "./features/subscriptions.ts";
+import { type Answers, type FoundFeature, ServerRoute } from "./route.ts";
+import { ResourceSubscriptions } from "./features/subscriptions.ts";
 import { type ToolConfig, type ToolHandle, Tools } from "./features/tools.ts";
 import type { PromptHandler, ReadHandler, ReadTemplateHandler, ToolHandler } from "./types.ts";
 
@@ -88,16 +88,16 @@ export class McpServer implements Dispatcher {
   /** What the server says about itself. */
   readonly serverInfo: Implementation;
   readonly #changes = new ChangeNotifier();
-  readonly #methods = new Map<string, Method>();
+  readonly #methods = new Map<string, FeatureMethod>();
   /** Functions that fail requests as if the item that they are about didn't exist. */
-  readonly #unknown = new Map<string, Method>();
+  readonly #unknown = new Map<string, FeatureMethod>();
   readonly #extensions = new Extensions(this);
   readonly #lifecycle: Lifecycle;
   readonly #tools: Tools;
   readonly #resources: Resources;
   readonly #prompts: Prompts;
   readonly #completions: Completions;
-  readonly #subscriptions: Subscriptions | undefined;
+  readonly #subscriptions: ResourceSubscriptions | undefined;
   readonly #modern: ModernResults;
   readonly #answers: Answers = {
     run: (exchange, answer) => {
@@ -153,7 +153,9 @@ export class McpServer implements Dispatcher {
       prompts: this.#prompts,
       resources: this.#resources,
     });
-    this.#subscriptions = resourceSubscriptions ? new Subscriptions(this.#resources) : undefined;
+    this.#subscriptions = resourceSubscriptions
+      ? new ResourceSubscriptions(this.#resources)
+      : undefined;
     this.#lifecycle = new Lifecycle({
       info: this.serverInfo,
       instructions,
@@ -319,7 +321,7 @@ export class McpServer implements Dispatcher {
   }
 
   /** Finds the tool, prompt or resource that a request is about. */
-  #find({ method, params }: RequestMessage): Found | undefined {
+  #find({ method, params }: RequestMessage): FoundFeature | undefined {
     switch (method) {
       case "tools/call":
         return this.#tools.find(params.name);

@@ -4,7 +4,7 @@
  * @module
  */
 import { InFlight } from "../calls/lifetime/inflight.ts";
-import { Questions } from "../calls/questions/questions.ts";
+import { OpenQuestions } from "../calls/questions/questions.ts";
 import type { CallSession } from "../calls/session.ts";
 import { StopError } from "../calls/lifetime/stop.ts";
 import type { DelayLine } from "../internal/delay_line.ts";
@@ -56,7 +56,7 @@ export class LiveSession implements CallSession, StreamSession {
   readonly #init: LiveSessionInit;
   #name: string | undefined;
   #inflight: InFlight | undefined;
-  #questions: Questions | undefined;
+  #questions: OpenQuestions | undefined;
   #connections: Map<string, LoggedConnection> | undefined;
   /** Called when the client opens its server-to-client stream here. */
   #listeners: Set<() => void> | undefined;
@@ -85,8 +85,8 @@ export class LiveSession implements CallSession, StreamSession {
     return this.#inflight ??= new InFlight();
   }
 
-  get questions(): Questions {
-    return this.#questions ??= new Questions(this.#init.askDelay, this.#init.node);
+  get questions(): OpenQuestions {
+    return this.#questions ??= new OpenQuestions(this.#init.askDelay, this.#init.node);
   }
 
   /** The number of questions that wait for a response. */

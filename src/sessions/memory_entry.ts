@@ -10,17 +10,17 @@ import type { SessionRecord } from "./types.ts";
 /** A session in its share's list of sessions without holds. */
 export class ShareEntry extends Linked<ShareEntry> {
   /** The session. */
-  readonly entry: Entry;
+  readonly entry: MemoryEntry;
 
   /** Creates an entry that is in no list yet. */
-  constructor(entry: Entry) {
+  constructor(entry: MemoryEntry) {
     super();
     this.entry = entry;
   }
 }
 
 /** The sessions of one user, whose owners may be many: one for each client. */
-export class Share {
+export class SessionAllowance {
   /** The share key. */
   readonly key: string;
   /** The number of its sessions and reservations. */
@@ -35,9 +35,9 @@ export class Share {
 }
 
 /** A session; also the result of looking it up. It is in the store's list while it has no holds. */
-export class Entry extends Linked<Entry> {
+export class MemoryEntry extends Linked<MemoryEntry> {
   /** The owner's share, if it has an owner yet. */
-  share: Share | undefined;
+  share: SessionAllowance | undefined;
   /** When it was last used, in milliseconds since the epoch. */
   usedAt = 0;
   /** The number of holds, which prevent expiry by idleness and eviction. */
@@ -52,7 +52,7 @@ export class Entry extends Linked<Entry> {
   record: SessionRecord;
 
   /** Creates a session that is in no list yet. */
-  constructor(record: SessionRecord, share: Share | undefined) {
+  constructor(record: SessionRecord, share: SessionAllowance | undefined) {
     super();
     this.record = record;
     this.share = share;

@@ -5,7 +5,7 @@
  */
 import type { Clock } from "../internal/clock.ts";
 import { LinkedList } from "../internal/linked_list.ts";
-import { Entry, Share } from "./memory_entry.ts";
+import { MemoryEntry, SessionAllowance } from "./memory_entry.ts";
 import { shareKey } from "./owner.ts";
 import { StateValues } from "./state_values.ts";
 import { Subscribers } from "./subscribers.ts";
@@ -35,12 +35,12 @@ export class MemorySessionStore implements SessionStore {
   readonly #lifetimes: SessionLifetimes;
   readonly #clock: Clock;
   /** The sessions, oldest first. */
-  readonly #entries = new Map<string, Entry>();
-  readonly #reserved = new Map<string, Share | undefined>();
+  readonly #entries = new Map<string, MemoryEntry>();
+  readonly #reserved = new Map<string, SessionAllowance | undefined>();
   /** The shares of users with sessions, by their key. */
-  readonly #shares = new Map<string, Share>();
+  readonly #shares = new Map<string, SessionAllowance>();
   /** The sessions without holds, least recently used first. */
-  readonly #free = new LinkedList<Entry>();
+  readonly #free = new LinkedList<MemoryEntry>();
   readonly #subscribers = new Subscribers();
 
   /**
@@ -84,7 +84,7 @@ export class MemorySessionStore implements SessionStore {
     const { id } = record;
     if (!this.#reserved.has(id)) return false;
     // Counted before the reservation is released, so that the share is not forgotten in between.
-    const entry = new Entry(record, this.#addToShare(record.owner));
+    const entry = new MemoryEntry(record, this.#addToShare(record.owner));
     this.release(id);
     this.#entries.set(id, entry);
     this.#touch(entry, this.#clock.now());
@@ -197,7 +197,7 @@ export class MemorySessionStore implements SessionStore {
   }
 
   /** Ends sessions until one more fits under both caps. Returns `false` if too many have holds. */
-  #makeRoom(share: Share | undefined, ended: EndedSession[]): boolean {
+  #makeRoom(share: SessionAllowance | undefined, ended: EndedSession[]): boolean {
     const { sessions, sessionsPerPrincipal } = this.#caps;
     while (true) {
       const sharesCap = share !== undefined && share.count >= sessionsPerPrincipal;
@@ -213,7 +213,7 @@ export class MemorySessionStore implements SessionStore {
   }
 
   /** Ends a session if it has expired. */
-  #expire(entry: Entry, now: number, ended: EndedSession[]): boolean {
+  #expire(entry: MemoryEntry, now: number, ended: EndedSession[]): boolean {
     const reason = this.#expiry(entry, now);
     if (reason === undefined) return false;
     this.#remove(entry);
@@ -221,26 +221,26 @@ export class MemorySessionStore implements SessionStore {
     return true;
   }
 
-  #expiry({ record, usedAt, holds }: Entry, now: number): "idle" | "expired" | undefined {
+  #expiry({ record, usedAt, holds }: MemoryEntry, now: number): "idle" | "expired" | undefined {
     if (now - record.createdAt >= this.#lifetimes.absoluteMs) return "expired";
     return holds === 0 && now - usedAt >= this.#lifetimes.idleMs ? "idle" : undefined;
   }
 
   /** Assigns a session without an owner to the first principal that uses it. */
-  #assignOwner(entry: Entry, owner: string): void {
+  #assignOwner(entry: MemoryEntry, owner: string): void {
     entry.record = { ...entry.record, owner };
     entry.share = this.#addToShare(owner);
   }
 
   /** Marks a session as used; without holds, it becomes the last one to be evicted. */
-  #touch(entry: Entry, now: number): void {
+  #touch(entry: MemoryEntry, now: number): void {
     entry.usedAt = now;
     if (entry.holds > 0) return;
     this.#free.append(entry);
     entry.share?.free.append(entry.shareEntry);
   }
 
-  #remove(entry: Entry): void {
+  #remove(entry: MemoryEntry): void {
     const { id } = entry.record;
     this.#entries.delete(id);
     this.#free.remove(entry);
@@ -250,16 +250,16 @@ export class MemorySessionStore implements SessionStore {
   }
 
   /** Counts one more session of an owner, and returns the owner's share. */
-  #addToShare(owner: string | undefined): Share | undefined {
+  #addToShare(owner: string | undefined): SessionAllowance | undefined {
     if (owner === undefined) return undefined;
     const key = shareKey(owner);
     let share = this.#shares.get(key);
-    if (share === undefined) this.#shares.set(key, share = new Share(key));
+    if (share === undefined) this.#shares.set(key, share = new SessionAllowance(key));
     share.count += 1;
     return share;
   }
 
-  #removeFromShare(share: Share | undefined): void {
+  #removeFromShare(share: SessionAllowance | undefined): void {
     if (share === undefined) return;
     share.count -= 1;
     if (share.count === 0) this.#shares.delete(share.key);

@@ -13,7 +13,7 @@ import type { Skill, SkillFile } from "./skill.ts";
 /** The media type of directories (Skills extension, Directory Resources). */
 const DIRECTORY = "inode/directory";
 
-interface Registered {
+interface RegisteredFile {
   file: SkillFile;
   /**
    * Counts the skills that contain the file: a nested skill's files also belong to the skill around
@@ -27,7 +27,7 @@ interface Registered {
 export class SkillResources {
   readonly #server: McpServer;
   readonly #cache: CacheHint;
-  readonly #registered = new Map<string, Registered>();
+  readonly #registered = new Map<string, RegisteredFile>();
   #tree: ReadonlyMap<string, readonly JsonObject[]> | undefined;
 
   constructor(server: McpServer, cache: CacheHint) {
@@ -90,7 +90,7 @@ export class SkillResources {
         config,
         () => registered.file.contents,
       );
-      const registered: Registered = { file, uses: 1, handle };
+      const registered: RegisteredFile = { file, uses: 1, handle };
       this.#registered.set(uri, registered);
       return;
     }

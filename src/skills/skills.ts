@@ -12,7 +12,7 @@ import type { JsonObject } from "../protocol/jsonrpc.ts";
 import type { Extension } from "../server/extension.ts";
 import { type CacheHint, fullCacheHint } from "../server/cache_hint.ts";
 import { decodeCursor, encodeCursor, invalidCursor } from "../server/features/pagination.ts";
-import { type Entry, Registry } from "../server/features/registry.ts";
+import { Registry, type RegistryEntry } from "../server/features/registry.ts";
 import { uriOf } from "../server/features/resources.ts";
 import type { McpServer } from "../server/server.ts";
 import { filesInMemory, type SkillFiles } from "./files.ts";
@@ -130,7 +130,7 @@ interface SkillsSettings {
   readonly fileBytes: number;
 }
 
-interface Registered {
+interface RegisteredSkill {
   readonly listed: JsonObject;
   /** The size of the entry as JSON, in bytes. */
   readonly bytes: number;
@@ -146,7 +146,7 @@ class SkillsExtension implements Skills {
     "resources/directory/read": (exchange) => this.#readDirectory(exchange),
   };
   readonly #settings: SkillsSettings;
-  readonly #registry = new Registry<Registered>({
+  readonly #registry = new Registry<RegisteredSkill>({
     field: "skills",
     noun: "skill",
     letter: SKILLS,
@@ -210,7 +210,7 @@ class SkillsExtension implements Skills {
     };
   }
 
-  #replace(resources: SkillResources, entry: Entry<Registered>, skill: Skill): void {
+  #replace(resources: SkillResources, entry: RegistryEntry<RegisteredSkill>, skill: Skill): void {
     if (skill.uri !== entry.key) {
       throw new TypeError(
         `Keep the name of an updated skill, or register another one: ${skill.name}`,
@@ -284,12 +284,14 @@ class SkillsExtension implements Skills {
   }
 }
 
-function registered(skill: Skill): Registered {
+function registered(skill: Skill): RegisteredSkill {
   return { listed: skill.entry, bytes: utf8Length(JSON.stringify(skill.entry)), skill };
 }
 
 /** Returns as many entries as fit on a page, and at least one: an entry is never split. */
-function withinBytes(entries: readonly Entry<Registered>[]): readonly Entry<Registered>[] {
+function withinBytes(
+  entries: readonly RegistryEntry<RegisteredSkill>[],
+): readonly RegistryEntry<RegisteredSkill>[] {
   let bytes = 0;
   const end = entries.findIndex(({ definition }, at) => {
     bytes += definition.bytes;

@@ -32,7 +32,7 @@ export function openLoggedReply(
 }
 
 /** A message that was sent before the reply was created. */
-interface Pending {
+interface PendingResponse {
   readonly data: string;
   /** Whether it is the response to a request. */
   readonly answer: boolean;
@@ -44,7 +44,7 @@ class LoggedReply implements ReplyStream {
   readonly #reader: LoggedReplyInit;
   readonly #stream: string;
   /** The messages sent before the reply was created, if the log accepts whole streams. */
-  #pending: Pending[] | undefined;
+  #pending: PendingResponse[] | undefined;
   /** A response that the log failed to append before the connection. */
   #unlogged: string | undefined;
   #ended = false;
@@ -153,7 +153,7 @@ class LoggedReply implements ReplyStream {
    * Creates the reply of a stream that has already ended: one text, which is cheaper than a connection. It
    * is sent even if the log fails to append it.
    */
-  #whole(pending: readonly Pending[]): Reply {
+  #whole(pending: readonly PendingResponse[]): Reply {
     const { session, share, version } = this.#reader;
     const { log, slots, settings, reporter } = this.#streams;
     const stream = this.#stream;

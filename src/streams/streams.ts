@@ -60,7 +60,7 @@ export interface Reader {
 }
 
 /** Options for {@linkcode Streams.connect}. */
-export interface ConnectInit extends Reader {
+export interface StreamConnectionInit extends Reader {
   /** The stream's name in its session. */
   readonly stream: string;
   /** The number of the last event that the client has received. */
@@ -127,7 +127,7 @@ export class Streams {
    * Opens a connection to a stream, in a slot that has already been taken, and closes one that has read
    * the stream meanwhile. A stream with a run is known to the log already.
    */
-  connectInSlot(init: ConnectInit): Connected {
+  connectInSlot(init: StreamConnectionInit): Connected {
     const { session, share, stream, version } = init;
     session.connections.get(stream)?.close("replaced");
     const { log, reporter } = this;

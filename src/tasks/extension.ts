@@ -30,7 +30,7 @@ import type { ToolCall } from "../server/features/tools.ts";
 import { ownerKey } from "../sessions/owner.ts";
 import { MemoryTaskStore } from "../cluster/memory/tasks.ts";
 import { lostProgress, RunnerBeats } from "./beats.ts";
-import { type Answer, recording } from "./questions.ts";
+import { recording, type TaskAnswer } from "./questions.ts";
 import { TaskRun } from "./run.ts";
 
 /** The time between attempts to store the end of a task, in milliseconds. */
@@ -50,7 +50,7 @@ export interface TasksSettings {
 }
 
 /** The store of an extension, and its place among the processes that use it. */
-interface Place {
+interface TaskPlace {
   readonly store: TaskStore;
   /** The name of this process: its handler's id, if there are others, and a random text. */
   readonly runner: string;
@@ -75,7 +75,7 @@ export class TasksExtension implements Extension {
   readonly #reruns = new WeakMap<Exchange, TaskRecord>();
   readonly #memory: () => TaskStore;
   #server: McpServer | undefined;
-  #place: Place | undefined;
+  #place: TaskPlace | undefined;
   #leave: (() => void) | undefined;
   #closed = false;
 
@@ -149,7 +149,7 @@ export class TasksExtension implements Extension {
   }
 
   /** Returns the extension's place: the memory of this process, unless a handler has peers. */
-  get #own(): Place {
+  get #own(): TaskPlace {
     return this.#place ??= {
       store: this.#settings.store ?? this.#memory(),
       runner: randomText(16),
@@ -161,7 +161,7 @@ export class TasksExtension implements Extension {
     const { clock, caps, ttlMs } = this.#settings;
     const { store, runner } = this.#own;
     const { exchange, name } = call;
-    const answers = new Map<string, Answer>();
+    const answers = new Map<string, TaskAnswer>();
     try {
       await askFirst?.(call.args, call.context(exchange, recording(call.questions(), answers)));
     } catch (error) {
@@ -196,7 +196,7 @@ export class TasksExtension implements Extension {
     call: ToolCall,
     record: TaskRecord,
     store: TaskStore,
-    answers: ReadonlyMap<string, Answer>,
+    answers: ReadonlyMap<string, TaskAnswer>,
   ): void {
     const run = this.#run(call, record, store, answers);
     this.#expiry.add(() => this.#expire(record.id, store));
@@ -210,7 +210,7 @@ export class TasksExtension implements Extension {
     call: ToolCall,
     record: TaskRecord,
     store: TaskStore,
-    answers: ReadonlyMap<string, Answer>,
+    answers: ReadonlyMap<string, TaskAnswer>,
   ): TaskRun {
     const { id } = record;
     const retries = this.#retries;
@@ -270,7 +270,7 @@ export class TasksExtension implements Extension {
     const { clock } = this.#settings;
     this.#reruns.delete(call.exchange);
     // As the process that created the task has stored it
-    const answers = new Map(Object.entries(rerun?.answers ?? {}) as [string, Answer][]);
+    const answers = new Map(Object.entries(rerun?.answers ?? {}) as [string, TaskAnswer][]);
     const { rerun: _, ...record } = task;
     const { store } = this.#own;
     const run = this.#run(call, record, store, answers);

@@ -6,7 +6,7 @@
  */
 import { ErrorCode, McpError } from "../protocol/errors.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
-import { hashQuestion, type Questions } from "../server/questions/questions.ts";
+import { type HandlerQuestions, hashQuestion } from "../server/questions/questions.ts";
 import type { TaskQuestion } from "../protocol/task_store.ts";
 
 /** Limits the open questions of one task. */
@@ -15,33 +15,33 @@ const MOST_OPEN = 100;
 const MOST = 1_000;
 
 /** An answer, and the hash of its question. */
-export interface Answer {
+export interface TaskAnswer {
   readonly hash: string;
   readonly result: JsonObject;
 }
 
-interface Pending {
+interface PendingQuestion {
   readonly question: TaskQuestion;
   readonly resolve: (result: JsonObject) => void;
   readonly reject: (reason: unknown) => void;
 }
 
 /** Asks the questions of one task. A key stands for one question as long as the task lasts. */
-export class TaskQuestions implements Questions {
-  readonly #earlier: ReadonlyMap<string, Answer>;
+export class TaskQuestions implements HandlerQuestions {
+  readonly #earlier: ReadonlyMap<string, TaskAnswer>;
   readonly #changed: () => void;
   readonly #asked = new Map<
     string,
     { readonly hash: string; readonly reply: Promise<JsonObject> }
   >();
-  readonly #pending = new Map<string, Pending>();
+  readonly #pending = new Map<string, PendingQuestion>();
   #over: { readonly reason: unknown } | undefined;
 
   /**
    * @param earlier The answers from before the task was created, by the keys of their questions
    * @param changed Called when the open questions change
    */
-  constructor(earlier: ReadonlyMap<string, Answer>, changed: () => void) {
+  constructor(earlier: ReadonlyMap<string, TaskAnswer>, changed: () => void) {
     this.#earlier = earlier;
     this.#changed = changed;
   }
@@ -110,7 +110,10 @@ export class TaskQuestions implements Questions {
 }
 
 /** Wraps questions so that their answers are recorded in `answers`. */
-export function recording(questions: Questions, answers: Map<string, Answer>): Questions {
+export function recording(
+  questions: HandlerQuestions,
+  answers: Map<string, TaskAnswer>,
+): HandlerQuestions {
   return {
     async ask(key, method, params) {
       const result = await questions.ask(key, method, params);

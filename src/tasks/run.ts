@@ -18,7 +18,7 @@ import { RequestScope } from "../calls/lifetime/scope.ts";
 import { StopError } from "../calls/lifetime/stop.ts";
 import type { ToolCall } from "../server/features/tools.ts";
 import { completed, failed } from "./outcome.ts";
-import { type Answer, TaskQuestions } from "./questions.ts";
+import { type TaskAnswer, TaskQuestions } from "./questions.ts";
 import { TaskWriter } from "./writer.ts";
 
 /** Limits a task's status message, in characters. */
@@ -36,7 +36,7 @@ export interface TaskRunInit {
   /** Limits the result as JSON, in bytes. */
   readonly resultBytes: number;
   /** The answers from before the task was created, by the keys of their questions. */
-  readonly answers: ReadonlyMap<string, Answer>;
+  readonly answers: ReadonlyMap<string, TaskAnswer>;
   readonly report: (event: McpEvent) => void;
 }
 

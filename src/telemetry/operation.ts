@@ -40,7 +40,7 @@ export interface Ending {
 }
 
 /** Which side of an operation is described: every error code counts as an error of a client's span. */
-export type Side = "server" | "client";
+export type SpanSide = "server" | "client";
 
 /** Attributes of a span or a series. */
 export type Attributes = Record<string, string>;
@@ -102,7 +102,7 @@ export function endingOfResult({ method }: Operation, { isError }: JsonObject): 
 }
 
 /** Says how an operation ended that has a JSON-RPC error. */
-export function endingOfCode(code: string, side: Side, message?: string): Ending {
+export function endingOfCode(code: string, side: SpanSide, message?: string): Ending {
   const isError = side === "client" || !CALLER_ERRORS.has(Number(code));
   return {
     statusCode: code,
@@ -112,7 +112,7 @@ export function endingOfCode(code: string, side: Side, message?: string): Ending
 }
 
 /** Says how an operation ended that threw. */
-export function endingOfError(error: unknown, side: Side): Ending {
+export function endingOfError(error: unknown, side: SpanSide): Ending {
   if (error instanceof McpError) return endingOfCode(String(error.code), side, error.message);
   if (error instanceof StopError) {
     return error.kind === "input-required" ? SUCCESS : { errorType: error.kind };

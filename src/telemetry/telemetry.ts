@@ -137,9 +137,9 @@ export function telemetry(options: TelemetryOptions = {}): Telemetry {
   };
 }
 
-type Settings = Required<TelemetryOptions>;
+type TelemetrySettings = Required<TelemetryOptions>;
 
-function settingsOf(options: TelemetryOptions): Settings {
+function settingsOf(options: TelemetryOptions): TelemetrySettings {
   const {
     sessionId = "hash",
     remoteContext = "parent",
@@ -164,18 +164,18 @@ function oneOf(name: string, value: string, values: readonly string[]): void {
 }
 
 /** A request whose handler runs. */
-interface Running {
+interface RunningSpan {
   readonly exchange: Exchange;
   readonly end: (ending: Ending) => void;
 }
 
 class Instruments {
-  readonly #settings: Settings;
+  readonly #settings: TelemetrySettings;
   readonly #tracer: Tracer = otel.trace.getTracer(SCOPE);
   /** The histograms that have been recorded: an SDK may be registered after this is made. */
   readonly #histograms = new Map<DurationName, Histogram>();
   /** The requests whose handlers work asynchronously: no more than `limits.requests` of the endpoints. */
-  readonly #running = new Set<Running>();
+  readonly #running = new Set<RunningSpan>();
   readonly #known = new KnownNames();
   #tracing = false;
   #last: McpEvent | undefined;
@@ -286,7 +286,7 @@ class Instruments {
       this.#running.delete(running);
       endSpan(span, ending);
     };
-    const running: Running = { exchange, end };
+    const running: RunningSpan = { exchange, end };
     if (span.isRecording()) this.#running.add(running);
     try {
       const value = await result;

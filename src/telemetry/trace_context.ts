@@ -34,7 +34,7 @@ function readable(value: unknown): string | undefined {
 }
 
 /** Where a span belongs. */
-export interface Place {
+export interface SpanPlace {
   readonly parent: Context;
   readonly links: Link[];
 }
@@ -44,7 +44,7 @@ export interface Place {
  * link to the current one, which is that of the HTTP request. A client that names none there may do so in
  * the headers of its HTTP request, if there is no current span.
  */
-export function placeOf(params: JsonObject, request: Request, use: RemoteContext): Place {
+export function placeOf(params: JsonObject, request: Request, use: RemoteContext): SpanPlace {
   const { context, trace, propagation } = otel;
   const current = context.active();
   const here = trace.getSpanContext(current);

@@ -9,7 +9,7 @@ import { within } from "./wait.ts";
 /** Notifications to keep. The oldest are dropped first. */
 const MAX_NOTIFICATIONS = 1_000;
 
-interface Waiter {
+interface InboxWaiter {
   readonly method: string;
   readonly resolve: (notification: Notification) => void;
 }
@@ -20,7 +20,7 @@ export class Inbox {
   readonly received: Notification[] = [];
   /** Notifications that `next` has not returned yet, oldest first. */
   readonly #unclaimed: Notification[] = [];
-  readonly #waiters = new Set<Waiter>();
+  readonly #waiters = new Set<InboxWaiter>();
 
   /** Records a notification. */
   push(notification: Notification): void {
@@ -44,7 +44,7 @@ export class Inbox {
     const [found] = index === -1 ? [] : this.#unclaimed.splice(index, 1);
     if (found !== undefined) return found;
     const { promise, resolve } = Promise.withResolvers<Notification>();
-    const waiter: Waiter = { method, resolve };
+    const waiter: InboxWaiter = { method, resolve };
     this.#waiters.add(waiter);
     try {
       return await within(promise, timeoutMs, `notification ${method}`);

@@ -7,7 +7,7 @@ import { after, beforeEach, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { bundle, type BundleOptions, type Pack, packWith } from "../../src/cli/publish/bundle.ts";
-import type { Commands } from "../../src/cli/program.ts";
+import type { CommandActions } from "../../src/cli/program.ts";
 import { runHere } from "./fake_io.ts";
 
 const run = promisify(execFile);
@@ -83,7 +83,7 @@ describe("mooring bundle", () => {
   /** Runs the command, with the tool or a pack function in its place. */
   async function mooring(args: readonly string[], pack: Pack = packWith([TOOL])) {
     const unused = () => Promise.reject(new Error("Not this command"));
-    const commands: Commands = {
+    const commands: CommandActions = {
       serve: unused,
       check: unused,
       inspect: unused,

@@ -7,8 +7,8 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import process from "node:process";
 import { test } from "node:test";
-import { configFromOptions, type ServeOptions } from "../../src/cli/config/serve_options.ts";
-import type { Commands } from "../../src/cli/program.ts";
+import { configFromOptions, type ServeCommandOptions } from "../../src/cli/config/serve_options.ts";
+import type { CommandActions } from "../../src/cli/program.ts";
 import { VERSION } from "../../src/cli/version.ts";
 import { runHere } from "./fake_io.ts";
 
@@ -19,7 +19,7 @@ async function parse(...args: string[]) {
     calls.push([name, ...given.slice(0, -1)]);
     return Promise.resolve(0 as const);
   };
-  const commands: Commands = {
+  const commands: CommandActions = {
     serve: record("serve"),
     stdio: record("stdio"),
     check: record("check"),
@@ -31,10 +31,10 @@ async function parse(...args: string[]) {
   return { calls, ...await runHere(args, {}, commands) };
 }
 
-async function serveOptions(...args: string[]): Promise<ServeOptions> {
+async function serveOptions(...args: string[]): Promise<ServeCommandOptions> {
   const { calls: [call], err } = await parse("serve", ...args);
   assert.ok(call !== undefined, err);
-  return call[1] as ServeOptions;
+  return call[1] as ServeCommandOptions;
 }
 
 test("options have values in both forms, and arrive with their commands", async () => {

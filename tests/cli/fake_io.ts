@@ -4,14 +4,14 @@
  * @module
  */
 import type { Io } from "../../src/cli/io.ts";
-import { type Commands, run } from "../../src/cli/program.ts";
+import { type CommandActions, run } from "../../src/cli/program.ts";
 import { Secrets } from "../../src/cli/redact.ts";
 
 /** Runs the command to its end. */
 export async function runHere(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
-  commands?: Commands,
+  commands?: CommandActions,
 ): Promise<{ readonly code: number; readonly out: string; readonly err: string }> {
   const written = { out: "", err: "" };
   const secrets = new Secrets();

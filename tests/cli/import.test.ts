@@ -24,7 +24,7 @@ import { type ImportOptions, importServers } from "../../src/cli/import/import.t
 import { replaceSecrets, VariableNames } from "../../src/cli/import/secrets.ts";
 import { sourcesOf } from "../../src/cli/import/sources.ts";
 import { parseJson } from "../../src/cli/config/json.ts";
-import type { Commands } from "../../src/cli/program.ts";
+import type { CommandActions } from "../../src/cli/program.ts";
 import { isObject, type JsonObject } from "../../src/protocol/jsonrpc.ts";
 import { runHere } from "./fake_io.ts";
 
@@ -53,7 +53,7 @@ async function write(path: string, content: unknown): Promise<string> {
 /** Runs the command in the project's folder, on a machine with the home folder. */
 async function run(args: readonly string[] = [], platform = "linux") {
   const unused = () => Promise.reject(new Error("Not this one"));
-  const commands: Commands = {
+  const commands: CommandActions = {
     serve: unused,
     stdio: unused,
     check: unused,

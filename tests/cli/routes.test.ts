@@ -10,7 +10,7 @@ import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { type Auth, authOf } from "../../src/cli/serve/auth.ts";
 import { rateLimiter } from "../../src/cli/serve/rate_limit.ts";
 import { Routes, serverNameIn } from "../../src/cli/serve/routes.ts";
-import { Server } from "../../src/cli/serve/server.ts";
+import { CommandServer } from "../../src/cli/serve/server.ts";
 import { settingsOf } from "../../src/cli/config/settings.ts";
 import type { GatewayPolicy } from "../../src/gateway/mod.ts";
 import type { McpHandlerOptions } from "../../src/handler/types.ts";
@@ -476,7 +476,7 @@ test("a server that can't be one leaves everything as it was", async () => {
   const settings = settingsOf({ config, alone: undefined, noAuth: false });
   const logged: string[] = [];
   const log = (_level: string, event: string): void => void logged.push(event);
-  const server = await Server.start({ settings, backend, stores: undefined, log });
+  const server = await CommandServer.start({ settings, backend, stores: undefined, log });
   const mcpServers = { three: { command: "x" }, two: { command: "broken" } };
   await assert.rejects(server.apply({ ...config, mcpServers }), TypeError);
   assert.deepEqual([server.names(), backend.done], [["one", "two"], []]);
@@ -498,7 +498,7 @@ test("a server that can't listen leaves nothing behind", async () => {
     noAuth: false,
   });
   const init = { settings, backend, stores: undefined, log() {} };
-  await assert.rejects(Server.start(init), /Port \d+ is in use/);
+  await assert.rejects(CommandServer.start(init), /Port \d+ is in use/);
   assert.deepEqual(backend.done, ["close"]);
   await new Promise((resolve) => other.close(resolve));
 });

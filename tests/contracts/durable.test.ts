@@ -1,6 +1,6 @@
 import { SqlEventLog } from "../../src/durable/event_log.ts";
 import { SqlSessionStore } from "../../src/durable/session_store.ts";
-import { Tables } from "../../src/durable/sql.ts";
+import { SqlTables } from "../../src/durable/sql.ts";
 import { FakeClock } from "../support/clock.ts";
 import { memorySql } from "../support/sqlite.ts";
 import { eventLogContract } from "./event_log.ts";
@@ -10,7 +10,7 @@ eventLogContract("SqlEventLog", (limits) => {
   const clock = new FakeClock();
   const sql = memorySql();
   return {
-    log: new SqlEventLog(new Tables(sql), limits, clock),
+    log: new SqlEventLog(new SqlTables(sql), limits, clock),
     advance: (ms) => clock.advance(ms),
     close: () => sql.close(),
   };
@@ -20,7 +20,7 @@ sessionStoreContract("SqlSessionStore", ({ caps, lifetimes }) => {
   const clock = new FakeClock();
   const sql = memorySql();
   return {
-    store: new SqlSessionStore(new Tables(sql), caps, lifetimes, clock),
+    store: new SqlSessionStore(new SqlTables(sql), caps, lifetimes, clock),
     now: () => clock.now(),
     advance: (ms) => clock.advance(ms),
     close: () => sql.close(),

@@ -12,7 +12,7 @@ import { splitArgv } from "../../src/cli/config/argv_split.ts";
 import { Routes, type Servers } from "../../src/cli/serve/routes.ts";
 import { Child } from "../../src/gateway/upstreams/child.ts";
 import { type Gateway, gateway, stdio, type Upstream } from "../../src/gateway/mod.ts";
-import { checkStdioOptions, type StdioOptions } from "../../src/gateway/upstreams/stdio.ts";
+import { checkStdioOptions, type StdioUpstreamOptions } from "../../src/gateway/upstreams/stdio.ts";
 import { systemClock } from "../../src/internal/clock.ts";
 
 /** A gateway as the servers of a command. */
@@ -21,7 +21,7 @@ function gatewayServers(gw: Gateway): Servers {
 }
 
 /** What a program that was started as an option says wrote to its stdout. */
-async function outputOf(options: StdioOptions): Promise<string> {
+async function outputOf(options: StdioUpstreamOptions): Promise<string> {
   const decoder = new TextDecoder();
   let output = "";
   const { promise, resolve } = Promise.withResolvers<void>();

@@ -7,7 +7,7 @@ import { execFileSync } from "node:child_process";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { stdio } from "../../src/gateway/upstreams/stdio.ts";
-import type { StdioOptions } from "../../src/gateway/upstreams/stdio.ts";
+import type { StdioUpstreamOptions } from "../../src/gateway/upstreams/stdio.ts";
 import type { Upstream } from "../../src/gateway/types.ts";
 
 const CHILD = fileURLToPath(new URL("./fixtures/child.ts", import.meta.url));
@@ -24,7 +24,7 @@ export function runs(
 /** The server that behaves badly. */
 export function badChild(
   flags: readonly string[] = [],
-  options: Partial<StdioOptions> = {},
+  options: Partial<StdioUpstreamOptions> = {},
 ): Upstream {
   return stdio({ ...runs(CHILD, ...flags), versions: ["2025-11-25"], ...options });
 }
@@ -63,7 +63,7 @@ const TINY = fileURLToPath(new URL("./fixtures/tiny.sh", import.meta.url));
 /** A server that costs next to nothing to start. Its tools are `count`, `pid` and `hang`. */
 export function tinyChild(
   flags: readonly string[] = [],
-  options: Partial<StdioOptions> = {},
+  options: Partial<StdioUpstreamOptions> = {},
 ): Upstream {
   return stdio({
     command: "/bin/sh",

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Connection, type ConnectionOptions } from "../../src/gateway/client/connection.ts";
+import { type ConnectionOptions, UpstreamConnection } from "../../src/gateway/client/connection.ts";
 import type { Message, Transport } from "../../src/gateway/client/transport.ts";
 import type { UpstreamCall } from "../../src/gateway/types.ts";
 import { UpstreamError } from "../../src/gateway/shared/upstream_error.ts";
@@ -52,7 +52,7 @@ function connected(options: Partial<ConnectionOptions> = {}) {
   const clock = new FakeClock();
   const recorder = new Recorder();
   const { downstream } = recorder.init();
-  const connection = new Connection(wire, { clock, downstream, ...options });
+  const connection = new UpstreamConnection(wire, { clock, downstream, ...options });
   const request = (method = "tools/call", over: Partial<UpstreamCall> = {}) => {
     const call: UpstreamCall = {
       method,

@@ -12,7 +12,7 @@ import { fileURLToPath } from "node:url";
 import { gateway } from "../../src/gateway/gateway.ts";
 import type { GatewayOptions } from "../../src/gateway/options.ts";
 import type { Upstream } from "../../src/gateway/types.ts";
-import { stdio, type StdioOptions } from "../../src/gateway/upstreams/stdio.ts";
+import { stdio, type StdioUpstreamOptions } from "../../src/gateway/upstreams/stdio.ts";
 import { ErrorCode, McpError } from "../../src/protocol/errors.ts";
 import type { McpEvent } from "../../src/protocol/events.ts";
 import type { JsonObject } from "../../src/protocol/jsonrpc.ts";
@@ -31,7 +31,7 @@ before(() => {
 after(() => rmSync(folder, { recursive: true }));
 
 /** A program, and what it was sent since its first start. */
-function fragile(flags: readonly string[], options: Partial<StdioOptions> = {}) {
+function fragile(flags: readonly string[], options: Partial<StdioUpstreamOptions> = {}) {
   const log = join(folder, `${files++}.log`);
   const upstream = stdio({ ...runs(FRAGILE, log, ...flags), closeMs: 500, ...options });
   return {

@@ -7,7 +7,7 @@ import { describe, test } from "node:test";
 import { gateway } from "../../src/gateway/gateway.ts";
 import type { GatewayPolicy } from "../../src/gateway/mod.ts";
 import { definitionDigest, withoutArguments } from "../../src/gateway/policy/definition.ts";
-import { EntryRules } from "../../src/gateway/policy/entry_rules.ts";
+import { CompiledRules } from "../../src/gateway/policy/entry_rules.ts";
 import { matcherOf } from "../../src/gateway/policy/patterns.ts";
 import type { Upstream } from "../../src/gateway/types.ts";
 import { lazy } from "../../src/gateway/upstreams/lazy.ts";
@@ -525,7 +525,7 @@ describe("POL: the gateway's policy", () => {
   test("[POL-1] a rule holds for each way to write a URI", () => {
     const source = { principals: undefined, upstream: "files" };
     for (const [rules, allowed, denied] of URIS) {
-      const resources = new EntryRules([{ source, rules }], undefined, { areUris: true });
+      const resources = new CompiledRules([{ source, rules }], undefined, { areUris: true });
       for (const uri of allowed) assert.ok(resources.allows(uri), `${uri} is allowed`);
       for (const uri of denied) assert.ok(!resources.allows(uri), `${uri} is denied`);
     }

@@ -9,14 +9,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import type { StdioOptions } from "../../src/gateway/mod.ts";
+import type { StdioUpstreamOptions } from "../../src/gateway/mod.ts";
 import type { JsonObject } from "../../src/protocol/jsonrpc.ts";
 import type { ProtocolVersion } from "../../src/protocol/versions.ts";
 
 /** A published program, and what is expected of it. */
 export interface Published {
   readonly name: string;
-  readonly stdio: StdioOptions;
+  readonly stdio: StdioUpstreamOptions;
   /** Returns what starts it as an HTTP server, and where. */
   readonly http: (port: number) => {
     readonly args: readonly string[];

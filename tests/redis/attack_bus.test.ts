@@ -120,7 +120,7 @@ describe("programs on the channels of nodes", { skip: noBinary }, () => {
     });
     const applied: JsonObject[] = [];
     const received: JsonObject[] = [];
-    const document = stub.host?.share?.("settings", (value) => void applied.push(value)) ??
+    const document = stub.host?.openDocument?.("settings", (value) => void applied.push(value)) ??
       assert.fail();
     stub.host?.peers?.receive((value) => received.push(value));
     const node = { prefix, handler, stub, events, blocker, applied, received, document };

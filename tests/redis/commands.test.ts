@@ -2,7 +2,7 @@ import { describe, test } from "node:test";
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { RedisConnection } from "../../src/redis/clients/connection.ts";
-import { Commands } from "../../src/redis/clients/commands.ts";
+import { RedisCommands } from "../../src/redis/clients/commands.ts";
 import { script } from "../../src/redis/scripts/script.ts";
 import { WriteQueue } from "../../src/redis/events/write_queue.ts";
 import { redisStore } from "../../src/redis/mod.ts";
@@ -56,7 +56,7 @@ describe("Commands", () => {
     "[CLU-8] what can't go out waits, goes out in order, and never once its time is over",
     awake(async () => {
       const connection = new FakeConnection();
-      const commands = new Commands(connection, 50);
+      const commands = new RedisCommands(connection, 50);
       connection.ready = false;
       await assert.rejects(commands.send("LATE"), /not answered within 50 ms/);
       const waiting = [commands.send("A"), commands.send("B")];
@@ -73,7 +73,7 @@ describe("Commands", () => {
     "[CLU-8] a script is sent whole when Redis doesn't have it, but not when it is too late",
     awake(async () => {
       const connection = new FakeConnection();
-      const commands = new Commands(connection, 50);
+      const commands = new RedisCommands(connection, 50);
       const { sha, text } = script("return 1");
       const reply = commands.run(script("return 1"), ["k"], ["a"]);
       connection.failures[0]?.(new Error("NOSCRIPT No matching script"));
@@ -92,7 +92,7 @@ describe("Commands", () => {
     "[CLU-8] a bounded number of commands is under way, those included that nobody waits for",
     awake(async () => {
       const connection = new FakeConnection();
-      const commands = new Commands(connection, 50);
+      const commands = new RedisCommands(connection, 50);
       const calls = Array.from({ length: 20_000 }, () => commands.send("PING"));
       await assert.rejects(commands.send("PING"), /too slow/);
       await Promise.allSettled(calls);
@@ -111,7 +111,7 @@ describe("WriteQueue", () => {
     const batches: (readonly string[])[] = [];
     const answers: ((numbers: number[]) => void)[] = [];
     let idle = 0;
-    const commands = new Commands(new FakeConnection(), timeoutMs);
+    const commands = new RedisCommands(new FakeConnection(), timeoutMs);
     const write = (args: readonly string[]) => {
       batches.push(args);
       return new Promise<number[]>((resolve) => answers.push(resolve));

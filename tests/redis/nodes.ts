@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import type { Backplane, StoreSettings } from "../../src/cluster/types.ts";
 import type { QuotaStore } from "../../src/internal/quota_store.ts";
 import { connectionOf } from "../../src/redis/clients/client.ts";
-import { Commands } from "../../src/redis/clients/commands.ts";
+import { RedisCommands } from "../../src/redis/clients/commands.ts";
 import { Keys } from "../../src/redis/keys.ts";
 import { RedisLeases } from "../../src/redis/leases.ts";
 import { type RedisClient, redisStore, type RedisStoreOptions } from "../../src/redis/mod.ts";
@@ -70,7 +70,7 @@ export function makeNodes(
     },
     quietLeases() {
       const redis = connectionOf(client);
-      const commands = new Commands(redis, 2_000);
+      const commands = new RedisCommands(redis, 2_000);
       const subscriber = new Subscriber(redis);
       const keys = new QuietKeys(prefix);
       return new RedisLeases({ commands, subscriber, keys, node: "quiet", clock });

@@ -16,7 +16,7 @@ import { as, Gate, initialize, Peer, refused, Stub } from "../support/wire.ts";
 /** Has a node go by a document, and notes what it is told. */
 function follow({ stub }: TestNode, name = "upstreams") {
   const heard: { readonly value: JsonObject; readonly version: number }[] = [];
-  const shared = stub.host?.share?.(name, (value, version) => {
+  const shared = stub.host?.openDocument?.(name, (value, version) => {
     heard.push({ value, version });
     if (value.bad === true) throw new Error("can't");
   });
@@ -95,7 +95,7 @@ describe("cluster: shared documents", () => {
   test("[CLU-9] who can't honour it says so, until there is something that it can", async () => {
     const cluster = new Cluster();
     const [a, b] = [cluster.add(), cluster.add()];
-    const shared = a.stub.host?.share?.("upstreams", () => {}) ?? assert.fail();
+    const shared = a.stub.host?.openDocument?.("upstreams", () => {}) ?? assert.fail();
     follow(b);
     await shared.put({ bad: true });
     await settle();
@@ -115,7 +115,7 @@ describe("cluster: shared documents", () => {
     const [a, b] = [cluster.add(), cluster.add()];
     const gate = new Gate();
     const order: string[] = [];
-    b.stub.host?.share?.("upstreams", async (_value, version) => {
+    b.stub.host?.openDocument?.("upstreams", async (_value, version) => {
       order.push(`begin ${version}`);
       await gate.promise;
       order.push(`end ${version}`);

@@ -4,7 +4,7 @@
  * @module
  */
 import { Linked } from "../../internal/linked_list.ts";
-import type { RequestContext } from "../../internal/request_context.ts";
+import type { AsyncRequestContext } from "../../internal/request_context.ts";
 import type { RequestId } from "../../protocol/jsonrpc.ts";
 import type { StopError } from "./stop.ts";
 
@@ -38,14 +38,14 @@ export abstract class RequestScope extends Linked<RequestScope> {
   #reason: StopError | undefined;
   #over = false;
   #listeners: Set<() => void> | undefined;
-  readonly #context: RequestContext | undefined;
+  readonly #context: AsyncRequestContext | undefined;
 
   /**
    * @param id The id from the client
    * @param context The context in which listeners are called when the request is stopped, which
    * another request may do; left out where requests are not kept apart
    */
-  constructor(id: RequestId, context?: RequestContext) {
+  constructor(id: RequestId, context?: AsyncRequestContext) {
     super();
     this.id = id;
     this.#context = context;

@@ -11,7 +11,7 @@ import type { JsonObject, JsonRpcResponse } from "../../protocol/jsonrpc.ts";
 /** The maximum number of open questions of one session. */
 const MOST = 100;
 
-interface Question {
+interface SentQuestion {
   readonly resolve: (result: JsonObject) => void;
   readonly reject: (reason: unknown) => void;
   readonly delay: Delay;
@@ -35,8 +35,8 @@ export function askerOf(id: unknown): string | undefined {
 }
 
 /** The open questions of one session. A client's response is only matched with these. */
-export class Questions {
-  readonly #open = new Map<string, Question>();
+export class OpenQuestions {
+  readonly #open = new Map<string, SentQuestion>();
   readonly #timeout: DelayLine;
   readonly #node: string;
 
@@ -97,7 +97,7 @@ export class Questions {
     for (const id of [...this.#open.keys()]) this.#take(id)?.reject(reason);
   }
 
-  #take(id: string): Question | undefined {
+  #take(id: string): SentQuestion | undefined {
     const question = this.#open.get(id);
     if (question === undefined) return undefined;
     this.#open.delete(id);

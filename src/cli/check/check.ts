@@ -16,7 +16,7 @@ import {
   readConfig,
 } from "../config/config.ts";
 import type { Config, ServerEntry } from "../config/schema.ts";
-import type { Problem } from "../config/env.ts";
+import type { EnvProblem } from "../config/env.ts";
 import { definitionsOf } from "../inspect/definitions.ts";
 import { ExitCode, messageOf } from "../errors.ts";
 import { explain, principalOf } from "./explain.ts";
@@ -138,10 +138,10 @@ async function changedPins(
 }
 
 /** Finds the programs that can't be started, of all servers that are described well enough. */
-async function programProblems({ value, problems }: Examined): Promise<Problem[]> {
+async function programProblems({ value, problems }: Examined): Promise<EnvProblem[]> {
   const servers = isObject(value) && isObject(value["mcpServers"]) ? value["mcpServers"] : {};
   const wrong = new Set(problems.map(({ path }) => pathText(path)));
-  const found: Problem[] = [];
+  const found: EnvProblem[] = [];
   for (const [name, entry] of Object.entries(servers)) {
     if (!isObject(entry) || entry["disabled"] === true || "url" in entry) continue;
     const { command, cwd, env } = entry;

@@ -70,7 +70,7 @@ export function unmatchedIn(
   return [...found.values()];
 }
 
-interface Problem {
+interface UnmatchedProblem {
   readonly config: Config;
   readonly server: string;
   readonly kind: ListKind;
@@ -80,7 +80,9 @@ interface Problem {
   readonly rules: { readonly rename?: Readonly<Record<string, string>> | undefined };
 }
 
-function problemOf({ config, server, kind, names, rule, pattern, rules }: Problem): Unmatched {
+function problemOf(
+  { config, server, kind, names, rule, pattern, rules }: UnmatchedProblem,
+): Unmatched {
   const shown = quote(pattern);
   const prefix = `${server}${config.separator ?? "__"}`;
   if (LISTS[kind].prefixed && pattern.startsWith(prefix)) {

@@ -17,7 +17,7 @@ import {
 import { inputAdvice } from "../import/client_variables.ts";
 import { type Config, configSchema } from "./schema.ts";
 import type { OptionValues } from "./serve_options.ts";
-import { type Env, expand, type Problem } from "./env.ts";
+import { type Env, type EnvProblem, expand } from "./env.ts";
 import { CliError, ExitCode, usageError } from "../errors.ts";
 import { JsonError, locator, positionAt, type ReadJson, readJson } from "./json.ts";
 
@@ -39,7 +39,7 @@ export interface ParsedConfig {
 }
 
 /** The inputs of {@linkcode parseConfig}. */
-export interface ConfigSource {
+export interface ConfigInput {
   /** The file's name, for messages. */
   readonly file: string;
   readonly text: string;
@@ -93,7 +93,7 @@ export interface Examined {
   readonly config: Config | undefined;
   /** The values, their variables replaced. They may be anything. */
   readonly value: unknown;
-  readonly problems: readonly Problem[];
+  readonly problems: readonly EnvProblem[];
   /** The texts that must never be written; of a configuration with problems, those of variables. */
   readonly secrets: readonly string[];
   /** What isn't honoured: one line for each. */
@@ -107,7 +107,7 @@ export interface Examined {
  *
  * @throws {ConfigError} If something in it is wrong; with the exit code for usage if only options are
  */
-export function parseConfig(source: ConfigSource): ParsedConfig {
+export function parseConfig(source: ConfigInput): ParsedConfig {
   const { config, problems, secrets, warnings, originOf } = examineConfig(source);
   if (config === undefined || problems.length > 0) throw configError(source, problems, originOf);
   return { config, secrets, warnings };
@@ -118,7 +118,7 @@ export function parseConfig(source: ConfigSource): ParsedConfig {
  *
  * @throws {ConfigError} If it isn't JSON: then nothing more can be said about it
  */
-export function examineConfig(source: ConfigSource): Examined {
+export function examineConfig(source: ConfigInput): Examined {
   const { file, text, env, options, envFiles = "values" } = source;
   const { value: parsed, duplicates } = parseText(file, text);
   const read = readClientConfig({ file, value: parsed, env, cwd: process.cwd(), envFiles });
@@ -173,17 +173,17 @@ function isDisabled(value: unknown, name: string | number | undefined): boolean 
 interface GivenInputs {
   /** Their values, by the names of their variables. */
   readonly values: Readonly<Record<string, string>>;
-  readonly problems: readonly Problem[];
-  readonly warnings: readonly Problem[];
+  readonly problems: readonly EnvProblem[];
+  readonly warnings: readonly EnvProblem[];
 }
 
 function givenInputs(
-  { inputs = {}, env, envFiles }: ConfigSource,
+  { inputs = {}, env, envFiles }: ConfigInput,
   read: ClientConfig,
 ): GivenInputs {
   const values: Record<string, string> = {};
-  const problems: Problem[] = [];
-  const warnings: Problem[] = [];
+  const problems: EnvProblem[] = [];
+  const warnings: EnvProblem[] = [];
   const known = [...read.inputs.keys()];
   for (const [id, text] of Object.entries(inputs)) {
     const input = read.inputs.get(id);
@@ -223,8 +223,8 @@ function givenInputs(
 
 /** Writes warnings in the order in which they stand in the file. */
 function warningLines(
-  { file, text }: ConfigSource,
-  warnings: readonly Problem[],
+  { file, text }: ConfigInput,
+  warnings: readonly EnvProblem[],
   originOf: OriginOf,
 ): string[] {
   if (warnings.length === 0) return [];
@@ -246,8 +246,8 @@ function warningLines(
 
 /** Creates the error for a configuration with problems, in the order in which they stand in the file. */
 export function configError(
-  { file, text, options }: ConfigSource,
-  problems: readonly Problem[],
+  { file, text, options }: ConfigInput,
+  problems: readonly EnvProblem[],
   originOf: OriginOf = (path) => path,
 ): ConfigError {
   const plain = withoutMark(text);
@@ -306,8 +306,8 @@ function placeText(file: string, text: string, offset: number): string {
 /** Returns the problems that the schema found, without those of variables that have no value. */
 function schemaProblems(
   issues: readonly z.core.$ZodIssue[],
-  unexpanded: readonly Problem[],
-): Problem[] {
+  unexpanded: readonly EnvProblem[],
+): EnvProblem[] {
   const paths = unexpanded.map(({ path }) => pathText(path));
   return issues.flatMap((issue) =>
     issueProblems(issue).filter(({ path }) => {
@@ -321,7 +321,7 @@ function schemaProblems(
   );
 }
 
-function issueProblems(issue: z.core.$ZodIssue): Problem[] {
+function issueProblems(issue: z.core.$ZodIssue): EnvProblem[] {
   const path = issue.path.map((key) => typeof key === "symbol" ? String(key) : key);
   if (issue.code === "unrecognized_keys") {
     const messages = issue.message.split("\n");

@@ -9,7 +9,7 @@
 export type Env = Readonly<Record<string, string | undefined>>;
 
 /** A mistake at a place in a configuration. */
-export interface Problem {
+export interface EnvProblem {
   /** The keys and indices that lead there from the top. */
   readonly path: readonly (string | number)[];
   /** The message that says what to do. Never contains a value, which may be a secret. */
@@ -25,7 +25,7 @@ export interface Expanded {
   /** The values that came from the environment. */
   readonly secrets: readonly string[];
   /** The variables that could not be replaced. They stand in the value as they were. */
-  readonly problems: readonly Problem[];
+  readonly problems: readonly EnvProblem[];
 }
 
 const REFERENCE = /\$\$\{|\$\{([^}]*)(\}?)/g;
@@ -42,7 +42,7 @@ export interface Unset {
 /** Replaces the variables in every text of a JSON value. Keys stay as they are. */
 export function expand(value: unknown, env: Env, unset: Unset = {}): Expanded {
   const secrets: string[] = [];
-  const problems: Problem[] = [];
+  const problems: EnvProblem[] = [];
   const walk = (value: unknown, path: readonly (string | number)[]): unknown => {
     if (typeof value === "string") {
       const report = (message: string): void => void problems.push({ path, message });

@@ -22,7 +22,7 @@ export interface JsonFault {
 }
 
 /** A place in a text. */
-export interface Position {
+export interface TextPosition {
   /** Counted from 1. */
   readonly line: number;
   /** Counted from 1, in characters. */
@@ -30,13 +30,13 @@ export interface Position {
 }
 
 /** Returns the line and the column of an offset. */
-export function positionAt(text: string, offset: number): Position {
+export function positionAt(text: string, offset: number): TextPosition {
   const lines = text.slice(0, offset).split("\n");
   return { line: lines.length, column: [...lines.at(-1) ?? ""].length + 1 };
 }
 
 /** Thrown for a text that isn't JSON, with what to do at the first broken place. */
-export class JsonError extends Error implements Position {
+export class JsonError extends Error implements TextPosition {
   override readonly name = "JsonError";
   readonly line: number;
   readonly column: number;

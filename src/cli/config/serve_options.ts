@@ -172,7 +172,7 @@ export const SERVE_OPTIONS = {
 type Table = typeof SERVE_OPTIONS;
 
 /** The values of the options of `mooring serve` and `mooring stdio`. */
-export type ServeOptions = {
+export type ServeCommandOptions = {
   readonly [Name in keyof Table]?: Table[Name] extends ServeOption<infer T> ? T : never;
 };
 
@@ -188,7 +188,7 @@ export interface OptionValues {
  *
  * @throws {CliError} If nothing is to be served, or two options exclude each other
  */
-export function configFromOptions(options: ServeOptions): OptionValues {
+export function configFromOptions(options: ServeCommandOptions): OptionValues {
   checkTogether(options);
   const parts: (readonly [name: string, part: JsonObject])[] = [];
   const table: Readonly<Record<string, ServeOption<unknown>>> = SERVE_OPTIONS;
@@ -210,7 +210,7 @@ export function configFromOptions(options: ServeOptions): OptionValues {
 }
 
 /** Checks that the options say what to serve, once, and that none lacks the one that it needs. */
-function checkTogether(options: ServeOptions): void {
+function checkTogether(options: ServeCommandOptions): void {
   const [source, second] = (["config", "stdio", "http"] as const)
     .filter((name) => options[name] !== undefined);
   if (source === undefined) {

@@ -8,7 +8,7 @@ import type { Config, ServerEntry } from "./schema.ts";
 import { CliError } from "../errors.ts";
 
 /** The address and options to serve with. */
-export interface Settings {
+export interface CommandSettings {
   readonly config: Config;
   readonly host: string;
   readonly port: number;
@@ -34,7 +34,7 @@ export interface SettingsInit {
  * @throws {CliError} If other machines reach the address, and there is neither authentication nor
  * `noAuth`
  */
-export function settingsOf({ config, alone, noAuth }: SettingsInit): Settings {
+export function settingsOf({ config, alone, noAuth }: SettingsInit): CommandSettings {
   const { host = "127.0.0.1", port = 8_000, path = "/mcp", graceMs = 10_000 } = config;
   if (noAuth && config.auth !== undefined) {
     throw new CliError(

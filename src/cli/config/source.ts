@@ -5,7 +5,7 @@
  */
 import { resolve } from "node:path";
 import { parseConfig, readConfig } from "./config.ts";
-import { configFromOptions, type ServeOptions } from "./serve_options.ts";
+import { configFromOptions, type ServeCommandOptions } from "./serve_options.ts";
 import type { Config } from "./schema.ts";
 import type { Io } from "../io.ts";
 
@@ -31,7 +31,7 @@ export interface ConfigSource {
  */
 export async function configSource(
   command: string,
-  given: ServeOptions,
+  given: ServeCommandOptions,
   io: Io,
 ): Promise<ConfigSource> {
   const options = configFromOptions(given);

@@ -10,7 +10,7 @@ import { isObject, quote } from "../../kit.ts";
 import { type Input, literal, readInputs, rewriteVariables } from "./client_variables.ts";
 import { CONFIG_KEYS, SERVER_KEYS, suggestServerKey } from "../config/schema.ts";
 import { type Dialect, dialectOf, homeOf } from "./dialect.ts";
-import { type Env, expand, type Problem } from "../config/env.ts";
+import { type Env, type EnvProblem, expand } from "../config/env.ts";
 import { readEnvFile } from "../config/env_file.ts";
 
 /** The inputs of {@linkcode readClientConfig}. */
@@ -35,15 +35,15 @@ export interface ClientConfig {
   readonly dialect: Dialect;
   readonly inputs: ReadonlyMap<string, Input>;
   /** What is wrong, by paths of `value`. */
-  readonly problems: readonly Problem[];
+  readonly problems: readonly EnvProblem[];
   /** What isn't honoured, by paths of `value`. */
-  readonly warnings: readonly Problem[];
+  readonly warnings: readonly EnvProblem[];
   /** Returns where something of `value` stands in the file. */
   readonly originOf: OriginOf;
 }
 
 /** Maps a path of the values to the path in the file. */
-export type OriginOf = (path: Problem["path"]) => Problem["path"];
+export type OriginOf = (path: EnvProblem["path"]) => EnvProblem["path"];
 
 /** Characters of a path that are shown. */
 const MAX_PATH = 300;
@@ -92,15 +92,19 @@ const UNREACHABLE_URL = /^(?:ws|wss|unix|pipe):/i;
 /** Reads a file's values. Never throws: whatever doesn't fit is left to the schema. */
 export function readClientConfig({ file, value, env, cwd, envFiles }: ClientSource): ClientConfig {
   const dialect = dialectOf(file, value, env);
-  const problems: Problem[] = [];
-  const warnings: Problem[] = [];
-  const report = (problem: Problem): void => void problems.push(problem);
-  const warn = (problem: Problem): void => void warnings.push(problem);
+  const problems: EnvProblem[] = [];
+  const warnings: EnvProblem[] = [];
+  const report = (problem: EnvProblem): void => void problems.push(problem);
+  const warn = (problem: EnvProblem): void => void warnings.push(problem);
   const names = new Map<string, string>();
   const top = isObject(value) ? value : undefined;
   const above = dialect.servers.length > 1 ? objectAt(top, dialect.servers[0] ?? "") ?? {} : top;
   const inputs = readInputs(above?.["inputs"], report, warn);
-  const rewriteAll = (value: unknown, path: Problem["path"], own?: readonly string[]): unknown => {
+  const rewriteAll = (
+    value: unknown,
+    path: EnvProblem["path"],
+    own?: readonly string[],
+  ): unknown => {
     if (typeof value === "string") {
       return rewriteVariables(value, {
         dialect,
@@ -175,7 +179,11 @@ function objectAt(value: JsonObject | undefined, key: string): JsonObject | unde
 }
 
 /** Returns the keys of a file besides its servers and inputs. */
-function restOf(top: JsonObject, dialect: Dialect, warn: (problem: Problem) => void): JsonObject {
+function restOf(
+  top: JsonObject,
+  dialect: Dialect,
+  warn: (problem: EnvProblem) => void,
+): JsonObject {
   const { program, title, settings, servers: [first = ""] } = dialect;
   const others = Object.entries(top).filter(([key]) => key !== first && key !== "inputs");
   if (settings) {
@@ -221,15 +229,15 @@ export function freeName(name: string, isTaken: (name: string) => boolean): stri
   return found;
 }
 
-interface ServerInit extends Pick<ClientSource, "file" | "env" | "envFiles"> {
+interface ImportedServerInit extends Pick<ClientSource, "file" | "env" | "envFiles"> {
   readonly dialect: Dialect;
   readonly path: readonly string[];
-  readonly report: (problem: Problem) => void;
-  readonly warn: (problem: Problem) => void;
+  readonly report: (problem: EnvProblem) => void;
+  readonly warn: (problem: EnvProblem) => void;
 }
 
 /** Returns a server under Mooring's keys, or `undefined` if it can't be served. */
-function readServer(entry: JsonObject, init: ServerInit): JsonObject | undefined {
+function readServer(entry: JsonObject, init: ImportedServerInit): JsonObject | undefined {
   const { dialect: { program, title, workspace }, path, warn } = init;
   const foreign = program !== "mooring";
   const { type, url } = entry;
@@ -301,7 +309,7 @@ function says(value: unknown): boolean {
 function readEnvironment(
   entry: JsonObject,
   result: Record<string, unknown>,
-  init: ServerInit,
+  init: ImportedServerInit,
 ): void {
   const { dialect: { program }, envFiles, path, warn } = init;
   const given = entry["env"];
@@ -331,7 +339,7 @@ function readEnvironment(
 function variablesOfFile(
   entry: JsonObject,
   result: Record<string, unknown>,
-  { file, env, envFiles, dialect: { workspace }, path, report, warn }: ServerInit,
+  { file, env, envFiles, dialect: { workspace }, path, report, warn }: ImportedServerInit,
 ): Record<string, string> {
   const named = entry["envFile"];
   const at = [...path, "envFile"];

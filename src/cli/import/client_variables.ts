@@ -7,7 +7,7 @@
 import { basename, sep } from "node:path";
 import { clip, isObject, quote } from "../../kit.ts";
 import { type Dialect, homeOf } from "./dialect.ts";
-import type { Env, Problem } from "../config/env.ts";
+import type { Env, EnvProblem } from "../config/env.ts";
 
 /** A value that the program which a file was written for asks its user for. */
 export interface Input {
@@ -43,8 +43,8 @@ export function inputVariable(id: string): string {
 /** Reads the list of inputs. */
 export function readInputs(
   value: unknown,
-  report: (problem: Problem) => void,
-  warn: (problem: Problem) => void,
+  report: (problem: EnvProblem) => void,
+  warn: (problem: EnvProblem) => void,
 ): Map<string, Input> {
   const inputs = new Map<string, Input>();
   if (value === undefined) return inputs;

@@ -10,11 +10,11 @@ import { isObject } from "../../kit.ts";
 import type { Env } from "../config/env.ts";
 
 /** The programs whose files differ from each other. */
-export type Program = "mooring" | "claude-desktop" | "claude-code" | "cursor" | "vscode";
+export type ClientProgramName = "mooring" | "claude-desktop" | "claude-code" | "cursor" | "vscode";
 
 /** What the program of a configuration file makes of it. */
 export interface Dialect {
-  readonly program: Program;
+  readonly program: ClientProgramName;
   /** The program's name, for messages. */
   readonly title: string;
   /** Whether the file holds the program's other settings too, so that only its servers are read. */
@@ -27,7 +27,7 @@ export interface Dialect {
   readonly bareNames: boolean;
 }
 
-const TITLES: Readonly<Record<Program, string>> = {
+const TITLES: Readonly<Record<ClientProgramName, string>> = {
   mooring: "Mooring",
   "claude-desktop": "Claude Desktop",
   "claude-code": "Claude Code",
@@ -46,7 +46,7 @@ export function dialectOf(file: string, value: unknown, env: Env): Dialect {
   const folder = dirname(path);
   const name = basename(path);
   const parent = basename(folder);
-  const make = (program: Program, more: Partial<Dialect> = {}): Dialect => ({
+  const make = (program: ClientProgramName, more: Partial<Dialect> = {}): Dialect => ({
     program,
     title: TITLES[program],
     settings: false,

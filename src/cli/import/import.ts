@@ -40,7 +40,7 @@ const MAX_SHOWN = 100;
 const FORMAT = { formattingOptions: { tabSize: 2, insertSpaces: true, eol: "\n" } };
 
 /** A server that was found. */
-interface Found {
+interface FoundFile {
   readonly name: string;
   readonly entry: JsonObject;
   readonly source: ImportSource;
@@ -91,7 +91,7 @@ async function findServers(
   machine: Machine,
   say: (line: string) => void,
   io: Io,
-): Promise<Found[]> {
+): Promise<FoundFile[]> {
   const known = IMPORT_FROM.find((it) => it === from);
   const named = from !== undefined && known === undefined;
   if (named && !/[./\\]/.test(from) && !await isFile(resolve(machine.cwd, from))) {
@@ -105,7 +105,7 @@ async function findServers(
       IMPORT_FROM.filter((it) => known === undefined || it === known)
         .map((it) => sourcesOf(it, machine)),
     )).flat();
-  const found: Found[] = [];
+  const found: FoundFile[] = [];
   const files: string[] = [];
   const failures: string[] = [];
   for (const source of sources) {
@@ -139,7 +139,7 @@ async function isFile(file: string): Promise<boolean> {
 }
 
 /** Reads the servers of a file. What isn't honoured is written to stderr. */
-async function serversOf(source: ImportSource, machine: Machine, io: Io): Promise<Found[]> {
+async function serversOf(source: ImportSource, machine: Machine, io: Io): Promise<FoundFile[]> {
   const { file } = source;
   const { env, cwd } = machine;
   const text = await readConfig(file);
@@ -235,7 +235,7 @@ interface Merge {
 /** Adds servers to a configuration. What is there keeps its text, unless it is to be replaced. */
 function mergeInto(
   before: string | undefined,
-  found: readonly Found[],
+  found: readonly FoundFile[],
   { force, output }: { readonly force: boolean; readonly output: string },
 ): Merge {
   const empty = before === undefined || before.trim() === "";

@@ -12,7 +12,7 @@ import type { Redact } from "../redact.ts";
 import { VERSION } from "../version.ts";
 
 /** The URL and options to connect with. */
-export interface ConnectInit {
+export interface InspectInit {
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
@@ -32,7 +32,7 @@ export interface Timed<T> {
 }
 
 /** A connected client. */
-export interface Connection {
+export interface InspectedServer {
   /** The URL without its query, or what stands for it. */
   readonly shown: string;
   readonly client: Client;
@@ -73,8 +73,8 @@ const MAX_LENGTH = 300;
  * @throws {CliError} If the server can't be reached, or answers with an error
  */
 export async function withConnection<T>(
-  { url, headers, timeoutMs, redact, fetch, shown: given }: ConnectInit,
-  use: (connection: Connection) => Promise<T>,
+  { url, headers, timeoutMs, redact, fetch, shown: given }: InspectInit,
+  use: (connection: InspectedServer) => Promise<T>,
 ): Promise<T> {
   const client = new Client({ name: "mooring-inspect", version: VERSION }, {
     versionNegotiation: { mode: "auto" },
@@ -87,7 +87,7 @@ export async function withConnection<T>(
   const options = { timeout: timeoutMs };
   try {
     const { ms: connectMs } = await measured(() => client.connect(transport, options));
-    const timed: Connection["timed"] = (work) => measured(() => work(options));
+    const timed: InspectedServer["timed"] = (work) => measured(() => work(options));
     return await use({ shown: place, client, connectMs, timed });
   } catch (error) {
     if (error instanceof CliError) throw error;

@@ -9,7 +9,7 @@ import { quote } from "../../kit.ts";
 import { backend } from "../serve/backend.ts";
 import { parseConfig, readConfig } from "../config/config.ts";
 import { usageError } from "../errors.ts";
-import type { ConnectInit } from "./client.ts";
+import type { InspectInit } from "./client.ts";
 import type { Io } from "../io.ts";
 import { gatewayOf } from "../serve/server.ts";
 import { enabledServers } from "../config/settings.ts";
@@ -31,7 +31,7 @@ export interface FileInit {
  */
 export async function withServersOf<T>(
   { file, server, inputs, io }: FileInit,
-  use: (init: Pick<ConnectInit, "url" | "fetch" | "shown">) => Promise<T>,
+  use: (init: Pick<InspectInit, "url" | "fetch" | "shown">) => Promise<T>,
 ): Promise<T> {
   const source = { file, text: await readConfig(file), env: io.env, inputs };
   const { config, secrets, warnings } = parseConfig(source);

@@ -7,7 +7,7 @@ import type { JsonObject } from "../../../mod.ts";
 import { escapeInvisible, escapeInvisibleJson, isObject } from "../../kit.ts";
 import { expand } from "../config/env.ts";
 import { ExitCode, usageError } from "../errors.ts";
-import { type ConnectInit, type Connection, withConnection } from "./client.ts";
+import { type InspectedServer, type InspectInit, withConnection } from "./client.ts";
 import type { Io } from "../io.ts";
 import { JsonError, parseJson } from "../config/json.ts";
 import { printable } from "../log.ts";
@@ -36,7 +36,7 @@ export interface InspectOptions {
 export async function inspect(text: string, options: InspectOptions, io: Io): Promise<ExitCode> {
   const args = argsOf(options);
   const { call: tool, json = false, server, input: inputs } = options;
-  const show = (target: Pick<ConnectInit, "url" | "fetch" | "shown">): Promise<ExitCode> => {
+  const show = (target: Pick<InspectInit, "url" | "fetch" | "shown">): Promise<ExitCode> => {
     const timeoutMs = options.timeout * 1_000;
     const headers = headersOf(options, io);
     const init = { ...target, headers, timeoutMs, redact: io.secrets.redact };
@@ -73,7 +73,10 @@ interface CallInit {
   readonly io: Io;
 }
 
-async function call(connection: Connection, { tool, args, json, io }: CallInit): Promise<ExitCode> {
+async function call(
+  connection: InspectedServer,
+  { tool, args, json, io }: CallInit,
+): Promise<ExitCode> {
   const { value: result, ms } = await connection.timed((options) =>
     connection.client.callTool({ name: tool, arguments: args }, {
       ...options,

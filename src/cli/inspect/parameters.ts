@@ -70,7 +70,7 @@ function table(rows: readonly Parameter[]): string[] {
   );
 }
 
-interface Place {
+interface ArgumentPlace {
   readonly schema: unknown;
   /** The schema that references lead into. */
   readonly root: unknown;
@@ -79,7 +79,7 @@ interface Place {
   readonly found: Parameter[];
 }
 
-function collect({ schema, root, prefix, depth, found }: Place): void {
+function collect({ schema, root, prefix, depth, found }: ArgumentPlace): void {
   const { properties, required } = resolved(schema, root);
   if (!isObject(properties) || depth >= MAX_DEPTH) return;
   const names: readonly unknown[] = Array.isArray(required) ? required : [];

@@ -4,7 +4,7 @@
  * @module
  */
 import { clip } from "../../kit.ts";
-import type { Connection } from "./client.ts";
+import type { InspectedServer } from "./client.ts";
 import { printable } from "../log.ts";
 import { argumentLines, parameterLines, type PromptArgument } from "./parameters.ts";
 
@@ -21,12 +21,12 @@ export interface Listed {
 }
 
 /** A tool. */
-export interface ListedTool extends Listed {
+export interface SurveyedTool extends Listed {
   readonly inputSchema: unknown;
 }
 
 /** A resource. */
-export interface ListedResource extends Listed {
+export interface SurveyedResource extends Listed {
   readonly uri: string;
 }
 
@@ -36,7 +36,7 @@ export interface ListedTemplate extends Listed {
 }
 
 /** A prompt. */
-export interface ListedPrompt extends Listed {
+export interface SurveyedPrompt extends Listed {
   readonly arguments?: readonly PromptArgument[] | undefined;
 }
 
@@ -48,16 +48,18 @@ export interface Survey {
   readonly era: "2025" | "2026";
   readonly capabilities: readonly string[];
   readonly instructions?: string;
-  readonly tools: readonly ListedTool[];
-  readonly resources: readonly ListedResource[];
+  readonly tools: readonly SurveyedTool[];
+  readonly resources: readonly SurveyedResource[];
   readonly resourceTemplates: readonly ListedTemplate[];
-  readonly prompts: readonly ListedPrompt[];
+  readonly prompts: readonly SurveyedPrompt[];
   /** Time that each request took, in milliseconds. */
   readonly latencyMs: Readonly<Record<string, number>>;
 }
 
 /** Asks a server for everything that it offers, as far as its capabilities say so. */
-export async function survey({ client, shown, connectMs, timed }: Connection): Promise<Survey> {
+export async function survey(
+  { client, shown, connectMs, timed }: InspectedServer,
+): Promise<Survey> {
   const capabilities = client.getServerCapabilities() ?? {};
   const modern = client.getProtocolEra() === "modern";
   const latencyMs: Record<string, number> = { connect: connectMs };
@@ -137,22 +139,26 @@ export function surveyText(found: Survey): string {
 }
 
 /** What is written of one thing that the server offers. */
-interface Entry {
+interface SurveyedEntry {
   readonly name: string;
   readonly description: string;
   /** The lines below it. */
   readonly lines?: readonly string[];
 }
 
-function entryOf({ name, title = "", description = title }: Listed): Entry {
+function entryOf({ name, title = "", description = title }: Listed): SurveyedEntry {
   return { name, description };
 }
 
-function byUri({ uri, name, title = name, description = title }: ListedResource): Entry {
+function byUri({ uri, name, title = name, description = title }: SurveyedResource): SurveyedEntry {
   return { name: uri, description };
 }
 
-function section<T>(title: string, listed: readonly T[], write: (one: T) => Entry): string[] {
+function section<T>(
+  title: string,
+  listed: readonly T[],
+  write: (one: T) => SurveyedEntry,
+): string[] {
   if (listed.length === 0) return [];
   const entries = listed.map(write);
   const names = entries.map(({ name }) => printable(name));

@@ -11,7 +11,7 @@ import { withConnection } from "../inspect/client.ts";
 import type { Io } from "../io.ts";
 
 /** The options of `mooring server-json`. */
-export interface ServerJsonOptions {
+export interface ServerJsonCommandOptions {
   readonly name: string;
   readonly description?: string;
   readonly release?: string;
@@ -32,7 +32,7 @@ export interface ServerJsonOptions {
  */
 export async function serverJsonOf(
   text: string,
-  options: ServerJsonOptions,
+  options: ServerJsonCommandOptions,
   io: Io,
 ): Promise<ExitCode> {
   const { name, description, release, publicUrl, npm, timeout } = options;

@@ -12,7 +12,7 @@ import { enabledServers } from "../config/settings.ts";
 import type { Log } from "../log.ts";
 
 /** The differences between two configurations. */
-export interface Changes {
+export interface ConfigChanges {
   /** Servers that are new or changed. */
   readonly set: ReadonlyMap<string, ServerEntry>;
   /** Names of servers that were removed. */
@@ -25,7 +25,7 @@ export interface Changes {
 const APPLIED: readonly (keyof Config)[] = ["mcpServers", "policy", "strict", "pins", "$schema"];
 
 /** Compares two configurations. */
-export function changesBetween(before: Config, after: Config): Changes {
+export function changesBetween(before: Config, after: Config): ConfigChanges {
   const [old, now] = [enabledServers(before), enabledServers(after)];
   const keys = new Set([...Object.keys(before), ...Object.keys(after)]) as Set<keyof Config>;
   return {

@@ -9,7 +9,7 @@ import { openAudit } from "./audit.ts";
 import { backend } from "./backend.ts";
 import { banner, dashboardText } from "./banner.ts";
 import { readConfig } from "../config/config.ts";
-import { ONLY, type ServeOptions } from "../config/serve_options.ts";
+import { ONLY, type ServeCommandOptions } from "../config/serve_options.ts";
 import type { Config, ServerEntry } from "../config/schema.ts";
 import { configSource } from "../config/source.ts";
 import { ExitCode, messageOf } from "../errors.ts";
@@ -17,8 +17,8 @@ import type { Io } from "../io.ts";
 import { type Log, makeLog } from "../log.ts";
 import { loadMetrics, type MetricsListener, serveMetrics } from "./metrics.ts";
 import { Reloader } from "./reload.ts";
-import { Server } from "./server.ts";
-import { enabledServers, type Settings, settingsOf } from "../config/settings.ts";
+import { CommandServer } from "./server.ts";
+import { type CommandSettings, enabledServers, settingsOf } from "../config/settings.ts";
 import { openStores } from "./stores.ts";
 import { tryServers } from "../check/trial.ts";
 import { findUnmatched } from "../check/unmatched.ts";
@@ -32,7 +32,7 @@ const END_MS = 15_000;
  *
  * @throws {CliError} If the server can't start
  */
-export async function serve(given: ServeOptions, io: Io): Promise<ExitCode> {
+export async function serve(given: ServeCommandOptions, io: Io): Promise<ExitCode> {
   const { file, text, parse } = await configSource("mooring serve", given, io);
   const { config, warnings } = parse(text);
   const settings = settingsOf({
@@ -56,7 +56,7 @@ export async function serve(given: ServeOptions, io: Io): Promise<ExitCode> {
     ...{ settings, backend, stores, log, redact: io.secrets.redact },
     ...{ audit: audit?.trail, metrics: metrics?.metrics },
   };
-  const server = await Server.start(init).catch(async (error) => {
+  const server = await CommandServer.start(init).catch(async (error) => {
     await metrics?.listener.stop();
     await stores?.close();
     await audit?.close();
@@ -204,8 +204,8 @@ function logFormat({ log }: Pick<Config, "log">, { terminal }: Io): "json" | "te
  * @returns A function that keeps the text back, if it still waits
  */
 function announce(
-  server: Server,
-  { config, host }: Settings,
+  server: CommandServer,
+  { config, host }: CommandSettings,
   trials: Trials,
   io: Io,
   log: Log,
@@ -266,8 +266,8 @@ function stopSignals(io: Io): StopSignals {
 
 /** Closes the server, but waits neither after a second signal nor for longer than {@linkcode END_MS}. */
 async function end(
-  server: Server,
-  { graceMs }: Settings,
+  server: CommandServer,
+  { graceMs }: CommandSettings,
   secondSignal: Promise<void>,
   log: Log,
 ): Promise<ExitCode> {

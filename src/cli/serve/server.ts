@@ -18,15 +18,15 @@ import { DashboardServer } from "./dashboard.ts";
 import { policyOf, policyText } from "../config/policy.ts";
 import { rateLimiter } from "./rate_limit.ts";
 import type { Redact } from "../redact.ts";
-import { type Changes, changesBetween } from "./reload.ts";
+import { changesBetween, type ConfigChanges } from "./reload.ts";
 import { Routes, serverNameIn, SERVERS_PATH } from "./routes.ts";
-import { enabledServers, type Settings } from "../config/settings.ts";
+import { type CommandSettings, enabledServers } from "../config/settings.ts";
 import type { Stores } from "./stores.ts";
 import { VERSION } from "../version.ts";
 
-/** Options for {@linkcode Server}. */
-export interface ServerInit {
-  readonly settings: Settings;
+/** Options for {@linkcode CommandServer}. */
+export interface CommandServerInit {
+  readonly settings: CommandSettings;
   readonly backend: Backend;
   readonly stores: Stores | undefined;
   readonly audit?: AuditTrail | undefined;
@@ -43,12 +43,12 @@ interface Applied {
 }
 
 /** A running server. */
-export class Server {
+export class CommandServer {
   /** The URL of the endpoint for all servers together. */
   readonly url: string;
   /** The same URL without a path. */
   readonly base: string;
-  readonly #init: ServerInit;
+  readonly #init: CommandServerInit;
   readonly #gateway: Gateway;
   readonly #routes: Routes;
   readonly #listener: BoundListener;
@@ -60,7 +60,7 @@ export class Server {
   #closed: Promise<void> | undefined;
 
   private constructor(
-    init: ServerInit,
+    init: CommandServerInit,
     gateway: Gateway,
     routes: Routes,
     listener: BoundListener,
@@ -84,7 +84,7 @@ export class Server {
    *
    * @throws {CliError} If it can't listen on the address
    */
-  static async start(init: ServerInit): Promise<Server> {
+  static async start(init: CommandServerInit): Promise<CommandServer> {
     const { settings, log } = init;
     const gateway = gatewayOf(settings.config, init.backend, init.metrics);
     init.metrics?.watch({ gateway });
@@ -106,7 +106,7 @@ export class Server {
       }
       routes = routesOf(init, gateway, dashboard, applied);
       const listener = await listen({ hostname: host, port, fetch: routes.fetch, failed });
-      return new Server(init, gateway, routes, listener, dashboard, applied);
+      return new CommandServer(init, gateway, routes, listener, dashboard, applied);
     } catch (error) {
       await dashboard?.close();
       await routes?.close(0);
@@ -132,7 +132,7 @@ export class Server {
    * @throws {TypeError} If a server can't be reached as configured; nothing has changed then
    * @throws {CliError} If the file of pins can't be read; nothing has changed then
    */
-  async apply(config: Config): Promise<Pick<Changes, "set">> {
+  async apply(config: Config): Promise<Pick<ConfigChanges, "set">> {
     const { backend, log } = this.#init;
     const before = this.#applied.config;
     const { set, removed, restart } = changesBetween(before, config);
@@ -211,7 +211,7 @@ export function withApplied(
 export function gatewayOf(
   config: Config,
   backend: Backend,
-  metrics?: ServerInit["metrics"],
+  metrics?: CommandServerInit["metrics"],
 ): Gateway {
   const { separator, stateless, requests, listWaitMs, limits } = config;
   const upstreams = Object.fromEntries(
@@ -238,7 +238,7 @@ export function viewOf(gateway: Gateway, config: Config, only: string | undefine
 }
 
 function routesOf(
-  { settings, stores, audit, metrics, log }: ServerInit,
+  { settings, stores, audit, metrics, log }: CommandServerInit,
   gateway: Gateway,
   dashboard: DashboardServer | undefined,
   applied: Applied,

@@ -8,7 +8,7 @@ import { quote, systemClock } from "../../kit.ts";
 import type { Gateway } from "../../gateway/mod.ts";
 import { backend } from "./backend.ts";
 import { readConfig } from "../config/config.ts";
-import { ONLY, type ServeOptions } from "../config/serve_options.ts";
+import { ONLY, type ServeCommandOptions } from "../config/serve_options.ts";
 import type { Config } from "../config/schema.ts";
 import { configSource } from "../config/source.ts";
 import { CliError, ExitCode } from "../errors.ts";
@@ -86,7 +86,7 @@ function unusedKeys(config: Config): readonly string[] {
  *
  * @throws {CliError} If the configuration is wrong
  */
-export async function stdio(given: ServeOptions, io: Io): Promise<ExitCode> {
+export async function stdio(given: ServeCommandOptions, io: Io): Promise<ExitCode> {
   const { only } = given;
   const { file, text, parse } = await configSource("mooring stdio", given, io);
   const { config, warnings } = parse(text);

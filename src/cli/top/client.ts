@@ -44,7 +44,7 @@ export function topTarget(text: string, token: string | undefined): TopTarget {
 }
 
 /** A change of the tables. */
-export interface Changes extends RowChanges {
+export interface TableChanges extends RowChanges {
   readonly at: number;
   readonly omitted: number;
 }
@@ -91,7 +91,7 @@ export class TopClient {
   }
 
   /** Yields changes of the tables until the signal aborts or the connection ends. */
-  async *changes(signal: AbortSignal): AsyncIterable<Changes> {
+  async *changes(signal: AbortSignal): AsyncIterable<TableChanges> {
     const response = await request(new URL("events", this.#url), {
       headers: { ...this.#headers, accept: "text/event-stream" },
       signal,
@@ -103,7 +103,7 @@ export class TopClient {
     try {
       for (let read = await reader.read(); !read.done; read = await reader.read()) {
         // The dashboard of the same package wrote it.
-        if (read.value.event === "changes") yield JSON.parse(read.value.data) as Changes;
+        if (read.value.event === "changes") yield JSON.parse(read.value.data) as TableChanges;
       }
     } finally {
       await reader.cancel().catch(() => {});

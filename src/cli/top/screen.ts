@@ -4,7 +4,7 @@
  * @module
  */
 import type { TopState } from "./state.ts";
-import { type ShownRow, sorted, type View, VIEWS } from "./views.ts";
+import { type ShownRow, sorted, type TopView, VIEWS } from "./views.ts";
 import { printable } from "../log.ts";
 
 /** Columns that one cell may have, so that long names don't push out the others. */
@@ -13,7 +13,7 @@ const MOST_WIDTH = 40;
 /** What is shown besides the state. */
 export interface ScreenInit {
   readonly state: TopState;
-  readonly view: View;
+  readonly view: TopView;
   /** The column that the table is sorted by, and whether descending. */
   readonly sort: readonly [column: number, down: boolean];
   /** The key of the selected row. */
@@ -103,7 +103,7 @@ export function plainText(state: TopState, columns: number): string {
   return `${lines.join("\n")}\n`;
 }
 
-function widthsOf(view: View, rows: readonly ShownRow[], columns: number): readonly number[] {
+function widthsOf(view: TopView, rows: readonly ShownRow[], columns: number): readonly number[] {
   const widths = view.columns.map(({ title }, index) =>
     Math.min(
       MOST_WIDTH,
@@ -122,7 +122,7 @@ function widthsOf(view: View, rows: readonly ShownRow[], columns: number): reado
 }
 
 function lineOf(
-  view: View,
+  view: TopView,
   texts: readonly string[],
   widths: readonly number[],
   columns: number,

@@ -5,10 +5,10 @@
  */
 import type { CallRow, SessionRow, Tables } from "../../dashboard/mod.ts";
 import { applyChanges, emptyTables } from "../../dashboard/assets/rows.js";
-import type { Changes } from "./client.ts";
+import type { TableChanges } from "./client.ts";
 import { printable } from "../log.ts";
 
-type TableName = keyof Tables;
+type TopTable = keyof Tables;
 
 /** The state of all nodes, as the dashboard sends it. */
 export class TopState {
@@ -23,7 +23,7 @@ export class TopState {
   rate = 0;
 
   /** Applies a change. */
-  apply(changes: Changes): void {
+  apply(changes: TableChanges): void {
     applyChanges(this.#tables, changes);
     const { at, omitted } = changes;
     const count = this.rows("tools").reduce((sum, { count }) => sum + count, 0);
@@ -35,13 +35,13 @@ export class TopState {
   }
 
   /** Returns the rows of a table. */
-  rows<T extends TableName>(name: T): Tables[T] {
+  rows<T extends TopTable>(name: T): Tables[T] {
     // A table has the rows of its own kind only.
     return [...this.#tables[name].values()] as unknown as Tables[T];
   }
 
   /** Returns the rows that have the filter's text. */
-  passing<T extends TableName>(name: T): Tables[T] {
+  passing<T extends TopTable>(name: T): Tables[T] {
     const wanted = this.filter.toLowerCase();
     if (wanted === "") return this.rows(name);
     const rows = this.rows(name) as readonly { readonly key: string }[];

@@ -11,7 +11,7 @@ import { printable } from "../log.ts";
 import { TopClient, topTarget } from "./client.ts";
 import { drawScreen, plainLine, plainText, type Screen } from "./screen.ts";
 import { TopState } from "./state.ts";
-import { type View, VIEWS } from "./views.ts";
+import { type TopView, VIEWS } from "./views.ts";
 
 /** The options of `mooring top`. */
 export interface TopOptions {
@@ -94,8 +94,8 @@ class Top {
   readonly #io: Io;
   readonly #state = new TopState();
   readonly #stopped = new AbortController();
-  #view: View = VIEWS[0] as View; // there are seven
-  readonly #sorts = new Map<View, readonly [number, boolean]>();
+  #view: TopView = VIEWS[0] as TopView; // there are seven
+  readonly #sorts = new Map<TopView, readonly [number, boolean]>();
   #selected: string | undefined;
   #mode: Mode = { kind: "table" };
   /** What was answered last. */
@@ -243,7 +243,7 @@ class Top {
     this.#move(steps[key] ?? 0);
   }
 
-  #show(view: View): void {
+  #show(view: TopView): void {
     this.#view = view;
     this.#selected = undefined;
     this.#first = 0;

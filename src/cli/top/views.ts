@@ -34,7 +34,7 @@ export interface ShownRow {
 }
 
 /** A table on the screen. */
-export interface View {
+export interface TopView {
   /** The key that shows it. */
   readonly key: string;
   readonly title: string;
@@ -72,7 +72,7 @@ const number = (value: number, shown: string | number = value): Cell => ({
 const right = (title: string): Column => ({ title, right: true });
 const left = (title: string): Column => ({ title });
 
-const CALLS: View = {
+const CALLS: TopView = {
   key: "c",
   title: "Calls",
   columns: [
@@ -109,7 +109,7 @@ const CALLS: View = {
     }),
 };
 
-const SESSIONS: View = {
+const SESSIONS: TopView = {
   key: "s",
   title: "Sessions",
   columns: [
@@ -149,7 +149,7 @@ const SESSIONS: View = {
     }),
 };
 
-const TOOLS: View = {
+const TOOLS: TopView = {
   key: "t",
   title: "Tools",
   columns: [
@@ -165,7 +165,9 @@ const TOOLS: View = {
   sort: [2, true],
   rows: (state) => {
     return mergedTools(state.passing("tools")).map((row) => {
-      const [p50, p95, p99] = [0.5, 0.95, 0.99].map((share) => percentile(row.buckets, share));
+      const [p50, p95, p99] = [0.5, 0.95, 0.99].map((fraction) =>
+        percentile(row.buckets, fraction)
+      );
       const errors = row.errors / Math.max(1, row.count);
       return {
         key: row.key,
@@ -186,7 +188,7 @@ const TOOLS: View = {
   },
 };
 
-const UPSTREAMS: View = {
+const UPSTREAMS: TopView = {
   key: "u",
   title: "Upstreams",
   columns: [
@@ -221,7 +223,7 @@ const UPSTREAMS: View = {
     })),
 };
 
-const NODES: View = {
+const NODES: TopView = {
   key: "n",
   title: "Nodes",
   columns: [
@@ -257,7 +259,7 @@ const NODES: View = {
     }),
 };
 
-const REFUSALS: View = {
+const REFUSALS: TopView = {
   key: "r",
   title: "Refusals",
   columns: [left("TRUE REASON"), right("STATUS"), left("NODE"), right("LATELY"), right("ALL")],
@@ -277,20 +279,20 @@ const REFUSALS: View = {
     })),
 };
 
-const LIMITS: View = {
+const LIMITS: TopView = {
   key: "l",
   title: "Limits",
   columns: [left("LIMIT"), left("NODE"), right("FULL"), right("USED"), right("MOST")],
   sort: [2, true],
   rows: (state) =>
     state.passing("limits").map((row: LimitRow) => {
-      const share = row.used / Math.max(1, row.most);
+      const fraction = row.used / Math.max(1, row.most);
       return {
         key: row.key,
         cells: [
           text(row.limit.replace("limits.", "")),
           text(row.node),
-          number(share, `${(share * 100).toFixed(1)}%`),
+          number(fraction, `${(fraction * 100).toFixed(1)}%`),
           number(row.used),
           number(row.most),
         ],
@@ -301,7 +303,15 @@ const LIMITS: View = {
 };
 
 /** The tables, in the order of the tabs. */
-export const VIEWS: readonly View[] = [CALLS, SESSIONS, TOOLS, UPSTREAMS, NODES, REFUSALS, LIMITS];
+export const VIEWS: readonly TopView[] = [
+  CALLS,
+  SESSIONS,
+  TOOLS,
+  UPSTREAMS,
+  NODES,
+  REFUSALS,
+  LIMITS,
+];
 
 /** Sorts rows by a column. */
 export function sorted(
@@ -321,10 +331,10 @@ export function sorted(
 function progressText({ progress }: CallRow): string {
   if (progress === undefined) return "-";
   const { value, total, message } = progress;
-  const share = total === undefined || total <= 0
+  const fraction = total === undefined || total <= 0
     ? String(value)
     : `${Math.round((value / total) * 100)}%`;
-  return message === undefined ? share : `${share} ${printable(message)}`;
+  return message === undefined ? fraction : `${fraction} ${printable(message)}`;
 }
 
 const BARS = " ▁▂▃▄▅▆▇█";

@@ -62,7 +62,7 @@ export class SharedDocuments {
    *
    * @throws {TypeError} If this node applies a document of that name already
    */
-  share(name: string, apply: Apply): SharedDocumentHandle {
+  open(name: string, apply: Apply): SharedDocumentHandle {
     if (this.#applied.has(name)) throw new TypeError(`Share each document only once: "${name}"`);
     const document = new AppliedDocument(this.#init, this.#sealed, name, apply);
     this.#applied.set(name, document);

@@ -28,7 +28,7 @@ export interface PresenceInit {
 }
 
 /** A check of a node that several wait for. */
-interface Check {
+interface SignOfLifeCheck {
   readonly id: string;
   readonly lost: Promise<boolean>;
   readonly answered: () => void;
@@ -39,7 +39,7 @@ export class Presence {
   readonly #init: PresenceInit;
   readonly #proof: PresenceProof;
   /** The checks under way, at most one for each node. */
-  readonly #checks = new Map<string, Check>();
+  readonly #checks = new Map<string, SignOfLifeCheck>();
   /** When this node last reached the store; `undefined` before the first time. */
   #reachedAt: number | undefined;
   #sureFrom = 0;
@@ -109,7 +109,7 @@ export class Presence {
     this.#reachedAt = now;
   }
 
-  #begin(node: string): Check {
+  #begin(node: string): SignOfLifeCheck {
     const { promise: answer, resolve } = Promise.withResolvers<void>();
     const id = randomText(16);
     const check = { id, lost: this.#check(node, id, answer), answered: resolve };

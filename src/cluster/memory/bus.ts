@@ -5,7 +5,7 @@
  */
 import type { Bus, BusMember } from "../types.ts";
 
-type Listener = (text: string) => void;
+type BusListener = (text: string) => void;
 
 /**
  * A {@linkcode Bus} in memory. Delivers texts in microtasks, so that a listener never runs during a call
@@ -13,9 +13,9 @@ type Listener = (text: string) => void;
  * listener throws are ignored.
  */
 export class MemoryBus implements Bus {
-  readonly #members = new Map<string, Listener>();
+  readonly #members = new Map<string, BusListener>();
 
-  join(node: string, listener: Listener): BusMember {
+  join(node: string, listener: BusListener): BusMember {
     const members = this.#members;
     members.set(node, listener);
     const here = () => members.get(node) === listener;
@@ -41,9 +41,9 @@ export class MemoryBus implements Bus {
 
 /** Delivers a text to a member that has not left. */
 function deliver(
-  members: ReadonlyMap<string, Listener>,
+  members: ReadonlyMap<string, BusListener>,
   node: string,
-  receive: Listener,
+  receive: BusListener,
   text: string,
 ): void {
   if (members.get(node) !== receive) return;

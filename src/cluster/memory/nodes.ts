@@ -13,7 +13,7 @@ interface Expirable<T> {
 }
 
 /** Values by key that expire. Expired values are removed when others are set. */
-class Expiring<T> {
+class ExpiringEntry<T> {
   readonly #clock: Clock;
   readonly #values = new Map<string, Expirable<T>>();
 
@@ -44,11 +44,11 @@ class Expiring<T> {
 
 /** {@linkcode Nodes} in memory. */
 export class MemoryNodes implements Nodes {
-  readonly #nodes: Expiring<NodeFacts>;
+  readonly #nodes: ExpiringEntry<NodeFacts>;
 
   /** Creates a registry without nodes. */
   constructor(clock: Clock) {
-    this.#nodes = new Expiring(clock);
+    this.#nodes = new ExpiringEntry(clock);
   }
 
   beat(node: NodeFacts, ttlMs: number): void {
@@ -66,11 +66,11 @@ export class MemoryNodes implements Nodes {
 
 /** {@linkcode Claims} in memory. */
 export class MemoryClaims implements Claims {
-  readonly #holders: Expiring<string>;
+  readonly #holders: ExpiringEntry<string>;
 
   /** Creates a registry without claims. */
   constructor(clock: Clock) {
-    this.#holders = new Expiring(clock);
+    this.#holders = new ExpiringEntry(clock);
   }
 
   claim(session: string, node: string, ttlMs: number): string {

@@ -17,7 +17,7 @@ const MOST_BUCKETS = 100_000;
 const ROUNDING_MS = 1e-3;
 
 /** What a node has of a quota. */
-interface Holding {
+interface HeldQuota {
   readonly units: number;
   /** When the units expire, in milliseconds since the epoch. */
   readonly until: number;
@@ -25,7 +25,7 @@ interface Holding {
 
 /** A quota, and when all its units have expired. */
 interface Quota {
-  readonly holdings: Map<string, Holding>;
+  readonly holdings: Map<string, HeldQuota>;
   until: number;
 }
 
@@ -57,7 +57,7 @@ export class MemoryQuotas implements QuotaStore {
     const { limit, keep, need, spare, ttlMs } = request;
     const { quotas } = this.#counts;
     const now = this.#clock.now();
-    const { holdings } = quotas.get(quota) ?? { holdings: new Map<string, Holding>() };
+    const { holdings } = quotas.get(quota) ?? { holdings: new Map<string, HeldQuota>() };
     quotas.delete(quota);
     holdings.delete(node);
     let free = limit - keep;

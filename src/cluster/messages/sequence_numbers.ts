@@ -10,7 +10,7 @@ const BEHIND = 1_024;
 /** The maximum number of remembered senders; further ones are rejected until one is forgotten. */
 const MOST_SENDERS = 4_096;
 
-interface Sender {
+interface NumberedSender {
   /** When its last envelope arrived, in milliseconds since the epoch. */
   lastAt: number;
   newest: number;
@@ -23,7 +23,7 @@ export class SequenceNumbers {
   readonly #clock: Clock;
   readonly #keepMs: number;
   /** The senders, least recently received first. */
-  readonly #senders = new Map<string, Sender>();
+  readonly #senders = new Map<string, NumberedSender>();
 
   /**
    * Creates an empty record.
@@ -53,7 +53,7 @@ export class SequenceNumbers {
     return true;
   }
 
-  #sender(from: string): Sender | undefined {
+  #sender(from: string): NumberedSender | undefined {
     const now = this.#clock.now();
     const known = this.#senders.get(from);
     this.#senders.delete(from);
@@ -68,7 +68,7 @@ export class SequenceNumbers {
     return sender;
   }
 
-  #forget({ received, newest }: Sender): void {
+  #forget({ received, newest }: NumberedSender): void {
     for (const number of received) if (number <= newest - BEHIND) received.delete(number);
   }
 }

@@ -92,10 +92,12 @@ function bytes(value) {
   return `${(value / 1_048_576).toFixed(1)} MiB`;
 }
 
-const percent = (share) => share === 0 ? "0 %" : `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`;
+const percent = (fraction) =>
+  fraction === 0 ? "0 %" : `${(fraction * 100).toFixed(fraction < 0.1 ? 1 : 0)} %`;
 
-/** Estimates the duration below which a share of the calls stayed. */
-const percentile = (buckets, share) => percentileOf(buckets, share, state.hello?.bounds ?? []);
+/** Estimates the duration below which a fraction of the calls stayed. */
+const percentile = (buckets, fraction) =>
+  percentileOf(buckets, fraction, state.hello?.bounds ?? []);
 
 /* Rows: filtered, merged, sorted */
 
@@ -186,9 +188,9 @@ function histogram(buckets) {
   );
 }
 
-function meter(share, levels = true) {
-  const level = !levels ? "" : share >= 0.9 ? " bad" : share >= 0.7 ? " warn" : "";
-  const width = Math.min(100, Math.max(share > 0 ? 1.5 : 0, share * 100));
+function meter(fraction, levels = true) {
+  const level = !levels ? "" : fraction >= 0.9 ? " bad" : fraction >= 0.7 ? " warn" : "";
+  const width = Math.min(100, Math.max(fraction > 0 ? 1.5 : 0, fraction * 100));
   const drawn = svg(
     "svg",
     { viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true" },
@@ -416,7 +418,7 @@ const COLUMNS = {
     numeric("sessions", "Sessions in memory"),
     numeric("calls", "Calls"),
     numeric("streams", "Streams"),
-    column("progress", "Drained", { value: drainedShare, show: drainProgress, mark: drainMark }),
+    column("progress", "Drained", { value: drainedFraction, show: drainProgress, mark: drainMark }),
     numeric("watchedSince", "Watched", {
       value: (row) => now() - row.watchedSince,
       show: (row) => row.state === "lost" ? `lost ${age(row.seenAt)} ago` : age(row.watchedSince),
@@ -499,8 +501,8 @@ function progressOf({ progress }) {
   return drawn;
 }
 
-/** Returns the share of what a draining node had that has ended; -1 if it doesn't drain. */
-function drainedShare(row) {
+/** Returns the fraction of what a draining node had that has ended; -1 if it doesn't drain. */
+function drainedFraction(row) {
   const begun = state.drained.get(row.key);
   if (row.state !== "draining" || begun === undefined) return -1;
   const left = row.calls + row.streams;
@@ -508,19 +510,19 @@ function drainedShare(row) {
 }
 
 function drainProgress(row) {
-  const share = drainedShare(row);
-  if (share < 0) return "–";
+  const fraction = drainedFraction(row);
+  if (fraction < 0) return "–";
   const left = `${plural(row.calls, "call")}, ${plural(row.streams, "stream")} left`;
   return el(
     "span",
     {},
-    meter(share, false),
-    el("span", { class: "sub" }, share === 1 ? "nothing left" : left),
+    meter(fraction, false),
+    el("span", { class: "sub" }, fraction === 1 ? "nothing left" : left),
   );
 }
 
 function drainMark(row) {
-  return `${drainedShare(row)} ${row.calls} ${row.streams}`;
+  return `${drainedFraction(row)} ${row.calls} ${row.streams}`;
 }
 
 /** A table that keeps its rows' elements, and changes only the cells that differ. */

@@ -28,17 +28,17 @@ export function applyChanges(tables: RowMaps, changes: RowChanges): void;
 export function addBuckets(some: readonly number[], more: readonly number[]): number[];
 
 /**
- * Estimates the duration below which a share of the calls stayed, in milliseconds, by linear interpolation
+ * Estimates the duration below which a fraction of the calls stayed, in milliseconds, by linear interpolation
  * in its bucket.
  *
  * @param buckets The counts; the last has no upper bound
- * @param share From 0 to 1
+ * @param fraction From 0 to 1
  * @param bounds The upper bounds of the buckets, in milliseconds
  * @returns `undefined` if nothing was counted
  */
 export function percentileOf(
   buckets: readonly number[],
-  share: number,
+  fraction: number,
   bounds: readonly number[],
 ): number | undefined;
 

@@ -40,13 +40,13 @@ export function addBuckets(some, more) {
 }
 
 /**
- * Estimates the duration below which a share of the calls stayed, in milliseconds, by linear interpolation
+ * Estimates the duration below which a fraction of the calls stayed, in milliseconds, by linear interpolation
  * in its bucket.
  */
-export function percentileOf(buckets, share, bounds) {
+export function percentileOf(buckets, fraction, bounds) {
   const total = buckets.reduce((sum, count) => sum + count, 0);
   if (total === 0) return undefined;
-  let left = share * total;
+  let left = fraction * total;
   for (const [index, count] of buckets.entries()) {
     if (count === 0) continue;
     const low = bounds[index - 1] ?? 0;

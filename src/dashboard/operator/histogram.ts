@@ -33,12 +33,12 @@ export function bucketOf(ms: number): number {
 }
 
 /**
- * Estimates the duration below which a share of the calls stayed, in milliseconds, by linear interpolation
+ * Estimates the duration below which a fraction of the calls stayed, in milliseconds, by linear interpolation
  * in its bucket.
  *
- * @param share From 0 to 1
+ * @param fraction From 0 to 1
  * @returns `undefined` if nothing was counted
  */
-export function percentile(buckets: readonly number[], share: number): number | undefined {
-  return percentileOf(buckets, share, BOUNDS_MS);
+export function percentile(buckets: readonly number[], fraction: number): number | undefined {
+  return percentileOf(buckets, fraction, BOUNDS_MS);
 }

@@ -9,15 +9,15 @@ import type { OperatorRequest } from "../operator/types.ts";
 /** The characters of a text. */
 const MOST_CHARS = 1_000;
 
-type Check = (value: unknown) => boolean;
+type MemberCheck = (value: unknown) => boolean;
 
-const text: Check = (value) => typeof value === "string" && value.length <= MOST_CHARS;
-const optional: Check = (value) => value === undefined || text(value);
-const number: Check = (value) => Number.isSafeInteger(value);
-const flag: Check = (value) => typeof value === "boolean";
+const text: MemberCheck = (value) => typeof value === "string" && value.length <= MOST_CHARS;
+const optional: MemberCheck = (value) => value === undefined || text(value);
+const number: MemberCheck = (value) => Number.isSafeInteger(value);
+const flag: MemberCheck = (value) => typeof value === "boolean";
 
 /** The fields of each act besides `act` and `endpoint`. */
-const FIELDS: Readonly<Record<OperatorRequest["act"], Readonly<Record<string, Check>>>> = {
+const FIELDS: Readonly<Record<OperatorRequest["act"], Readonly<Record<string, MemberCheck>>>> = {
   "cancel-call": { node: text, id: number },
   "end-session": { session: text },
   "end-principal": { principal: text, issuer: optional },

@@ -15,12 +15,12 @@ const CHECK_EVERY = 10;
 const encoder = new TextEncoder();
 
 /** The rows of one table as JSON text, by key. */
-type Texts = ReadonlyMap<string, string>;
-type TableName = keyof Tables;
-type AllTexts = Readonly<Record<TableName, Texts>>;
+type RowTexts = ReadonlyMap<string, string>;
+type FeedTable = keyof Tables;
+type AllTexts = Readonly<Record<FeedTable, RowTexts>>;
 
 /** Somebody who watches. */
-interface Watcher {
+interface FeedWatcher {
   readonly controller: ReadableStreamDefaultController<Uint8Array>;
   /** Tells whether the watcher may still watch. */
   readonly check: () => MaybePromise<boolean>;
@@ -42,7 +42,7 @@ export interface FeedInit {
 /** Sends snapshots to watchers; takes none while nobody watches. */
 export class Feed {
   readonly #init: FeedInit;
-  readonly #watchers = new Set<Watcher>();
+  readonly #watchers = new Set<FeedWatcher>();
   #stop: (() => void) | undefined;
   #ticking = false;
   #closed = false;
@@ -64,9 +64,9 @@ export class Feed {
    * @param check Tells, from time to time, whether the watcher may still watch
    * @returns `undefined` if too many watch already
    */
-  watch(hello: object, check: Watcher["check"]): ReadableStream<Uint8Array> | undefined {
+  watch(hello: object, check: FeedWatcher["check"]): ReadableStream<Uint8Array> | undefined {
     if (this.#closed || this.#watchers.size >= this.#init.mostWatchers) return undefined;
-    let watcher: Watcher | undefined;
+    let watcher: FeedWatcher | undefined;
     return new ReadableStream<Uint8Array>({
       start: (controller) => {
         watcher = { controller, check, sent: undefined, ticks: 0 };
@@ -123,7 +123,7 @@ export class Feed {
     if (this.#watchers.size > 0) this.#soon(this.#init.tickMs);
   }
 
-  #end(watcher: Watcher): void {
+  #end(watcher: FeedWatcher): void {
     this.#watchers.delete(watcher);
     try {
       watcher.controller.close();
@@ -133,7 +133,7 @@ export class Feed {
   }
 }
 
-async function allowed({ check }: Watcher): Promise<boolean> {
+async function allowed({ check }: FeedWatcher): Promise<boolean> {
   try {
     const verdict = check();
     return isPromise(verdict) ? await verdict : verdict;
@@ -143,7 +143,7 @@ async function allowed({ check }: Watcher): Promise<boolean> {
 }
 
 function textsOf(tables: Tables): AllTexts {
-  const entries = Object.entries(tables).map(([name, rows]: [string, Tables[TableName]]) =>
+  const entries = Object.entries(tables).map(([name, rows]: [string, Tables[FeedTable]]) =>
     [name, new Map(rows.map((row) => [row.key, JSON.stringify(row)]))] as const
   );
   // The keys are those of Tables.
@@ -154,7 +154,7 @@ function textsOf(tables: Tables): AllTexts {
 function changesText(before: AllTexts | undefined, now: AllTexts, at: number, omitted: number) {
   const set: string[] = [];
   const del: Record<string, string[]> = {};
-  for (const [name, texts] of Object.entries(now) as [TableName, Texts][]) {
+  for (const [name, texts] of Object.entries(now) as [FeedTable, RowTexts][]) {
     const old = before?.[name];
     const rows: string[] = [];
     for (const [key, text] of texts) if (old?.get(key) !== text) rows.push(text);

@@ -29,10 +29,10 @@ import {
 } from "../../kit.ts";
 import { UpstreamError } from "../shared/upstream_error.ts";
 import type { Caller, Downstream, UpstreamCall } from "../types.ts";
-import { Questions } from "./questions.ts";
+import { UpstreamQuestions } from "./questions.ts";
 import type { Message, Transport } from "./transport.ts";
 
-/** Options for {@linkcode Connection}. */
+/** Options for {@linkcode UpstreamConnection}. */
 export interface ConnectionOptions {
   /** Provides the time. */
   readonly clock: Clock;
@@ -78,7 +78,7 @@ const SESSION_WIDE: ReadonlySet<string> = new Set([
 const COMPLETE = "notifications/elicitation/complete";
 
 /** A call that waits for its answer. */
-interface PendingCall {
+interface UnansweredCall {
   readonly id: RequestId;
   readonly call: UpstreamCall;
   /** The client's own progress token, if it gave one. */
@@ -114,12 +114,12 @@ interface PendingCall {
  * await connection.close();
  * ```
  */
-export class Connection {
+export class UpstreamConnection {
   readonly #transport: Transport;
   readonly #downstream: Downstream;
   readonly #maxCalls: number;
-  readonly #calls = new Map<RequestId, PendingCall>();
-  readonly #questions: Questions;
+  readonly #calls = new Map<RequestId, UnansweredCall>();
+  readonly #questions: UpstreamQuestions;
   readonly #timeouts: DelayLine;
   #nextId: number;
   /** The error that ended the connection. */
@@ -133,7 +133,10 @@ export class Connection {
     this.#nextId = options.firstId ?? 1;
     this.#downstream = downstream;
     this.#maxCalls = maxCalls;
-    this.#questions = new Questions(maxQuestions, (response) => this.#sendQuietly(response));
+    this.#questions = new UpstreamQuestions(
+      maxQuestions,
+      (response) => this.#sendQuietly(response),
+    );
     this.#timeouts = new DelayLine(clock, timeoutMs);
     transport.onmessage = (message, relatedId) => this.#receive(message, relatedId);
     transport.onclose = (error) => this.fail(error);
@@ -234,7 +237,7 @@ export class Connection {
   }
 
   /** Removes a call. */
-  #finish(id: RequestId): PendingCall | undefined {
+  #finish(id: RequestId): UnansweredCall | undefined {
     const pending = this.#calls.get(id);
     if (pending === undefined) return undefined;
     this.#calls.delete(id);
@@ -301,7 +304,7 @@ export class Connection {
   }
 
   /** Finds the `subscriptions/listen` request that a notification belongs to. */
-  #subscriptionOf(params: JsonObject | undefined): PendingCall | undefined {
+  #subscriptionOf(params: JsonObject | undefined): UnansweredCall | undefined {
     const meta = params?._meta;
     if (!isObject(meta)) return undefined;
     // An id of any other type matches no call.
@@ -310,10 +313,10 @@ export class Connection {
   }
 
   /** Finds the call that a message belongs to, if that is known. */
-  #callOf(relatedId: RequestId | undefined): PendingCall | undefined {
+  #callOf(relatedId: RequestId | undefined): UnansweredCall | undefined {
     if (relatedId !== undefined) return this.#calls.get(relatedId);
     if (!this.#transport.singleStream) return undefined;
-    let only: PendingCall | undefined;
+    let only: UnansweredCall | undefined;
     for (const pending of this.#calls.values()) {
       if (pending.call.method === LISTEN) continue;
       if (only !== undefined) return undefined;

@@ -18,7 +18,7 @@ import { isModern, isObject, isVersion, MetaKey, onAbort, VERSIONS } from "../..
 import { abortable, withDeadline } from "../shared/deadline.ts";
 import { UpstreamError } from "../shared/upstream_error.ts";
 import type { Caller, Downstream, OpenInit, UpstreamCall, UpstreamFacts } from "../types.ts";
-import type { Connection } from "./connection.ts";
+import type { UpstreamConnection } from "./connection.ts";
 
 /** Options for {@linkcode handshake}. */
 export interface HandshakeOptions {
@@ -49,7 +49,7 @@ const UNNAMED_CLIENT: Implementation = { name: "mooring-gateway", version: "1.0.
  * @throws {AbortSignal["reason"]} If `init.signal` aborts
  */
 export async function handshake(
-  connection: Connection,
+  connection: UpstreamConnection,
   init: OpenInit,
   options: HandshakeOptions,
 ): Promise<UpstreamFacts> {
@@ -79,7 +79,7 @@ export function speaksFirst2025(
 
 /** Tries the 2025 era, then the other if the upstream answers with an error. */
 async function initializeFirst(
-  connection: Connection,
+  connection: UpstreamConnection,
   init: OpenInit,
   version: ProtocolVersion,
   options: HandshakeOptions,
@@ -99,7 +99,7 @@ async function initializeFirst(
  * cancelled: a slow upstream may still answer it, and some exit at a cancellation before `initialize`.
  */
 async function probeFirst(
-  connection: Connection,
+  connection: UpstreamConnection,
   init: OpenInit,
   version: ProtocolVersion,
   options: HandshakeOptions,
@@ -171,7 +171,7 @@ export function ownCall(
 
 /** Reads the facts of a server of the 2026 era; `undefined` for one of the 2025 era. */
 async function discover(
-  connection: Connection,
+  connection: UpstreamConnection,
   init: OpenInit,
   version: ProtocolVersion,
   versions: readonly ProtocolVersion[],
@@ -213,7 +213,7 @@ function fallBack(supported: readonly unknown[], versions: readonly ProtocolVers
 }
 
 async function initialize(
-  connection: Connection,
+  connection: UpstreamConnection,
   init: OpenInit,
   { versions, onVersion }: HandshakeOptions,
 ): Promise<UpstreamFacts> {

@@ -9,7 +9,7 @@
 import type { JsonObject, Notification } from "../../../mod.ts";
 import { isModern, isObject, MetaKey, methodFacts } from "../../kit.ts";
 import type { Caller, OpenInit, UpstreamCall, UpstreamFacts, UpstreamSession } from "../types.ts";
-import { Connection } from "./connection.ts";
+import { UpstreamConnection } from "./connection.ts";
 import { clientMeta, handshake, type HandshakeOptions, ownCall } from "./handshake.ts";
 import type { SessionSettings } from "./session_options.ts";
 import { ListenSubscription, notifyAllChanged, withListChanged } from "./subscription.ts";
@@ -40,7 +40,7 @@ export async function openSession(
   const { timeoutMs, probeTimeoutMs } = options;
   // A server that serves one client alone may compare what it sees in its sessions.
   const firstId = init.alone === undefined ? 1 : 1 + Math.floor(Math.random() * MAX_FIRST_ID);
-  const connection = new Connection(transport, { clock, downstream, timeoutMs, firstId });
+  const connection = new UpstreamConnection(transport, { clock, downstream, timeoutMs, firstId });
   try {
     const facts = await handshake(connection, { ...init, downstream }, options);
     const session = isModern(facts.protocolVersion)
@@ -55,7 +55,7 @@ export async function openSession(
 }
 
 async function legacySession(
-  connection: Connection,
+  connection: UpstreamConnection,
   facts: UpstreamFacts,
   { downstream }: OpenInit,
   transport: Transport,
@@ -74,13 +74,13 @@ async function legacySession(
 /** A session of the 2026 era, in which every request describes its client. */
 class ModernSession implements UpstreamSession {
   readonly facts: UpstreamFacts;
-  readonly #connection: Connection;
+  readonly #connection: UpstreamConnection;
   readonly #init: OpenInit;
   readonly #meta: JsonObject;
   readonly #subscription: ListenSubscription;
 
   private constructor(
-    connection: Connection,
+    connection: UpstreamConnection,
     facts: UpstreamFacts,
     init: OpenInit,
     meta: JsonObject,
@@ -94,7 +94,7 @@ class ModernSession implements UpstreamSession {
   }
 
   static async open(
-    connection: Connection,
+    connection: UpstreamConnection,
     facts: UpstreamFacts,
     init: OpenInit,
     timeoutMs: number,

@@ -15,7 +15,7 @@ import {
 import { errorObject, type JsonRpcRequest } from "../../kit.ts";
 
 /** Answers each question once, and a bounded number at a time. */
-export class Questions {
+export class UpstreamQuestions {
   readonly #max: number;
   readonly #reply: (response: JsonRpcResponse) => void;
   readonly #pending = new Map<RequestId, AbortController>();

@@ -9,7 +9,7 @@ import { isObject, MetaKey } from "../../kit.ts";
 import { withDeadline } from "../shared/deadline.ts";
 import { UpstreamError } from "../shared/upstream_error.ts";
 import type { Caller, Downstream, OpenInit, UpstreamFacts } from "../types.ts";
-import type { Connection } from "./connection.ts";
+import type { UpstreamConnection } from "./connection.ts";
 import { ownCall } from "./handshake.ts";
 
 /** The most resources that one session is subscribed to. */
@@ -37,7 +37,7 @@ const LIST_CAPABILITIES: readonly ListCapability[] = ["tools", "prompts", "resou
 export class ListenSubscription {
   /** The latest caller of the session, whose credentials the next subscription is sent with. */
   caller: Caller;
-  readonly #connection: Connection;
+  readonly #connection: UpstreamConnection;
   readonly #init: OpenInit;
   readonly #meta: JsonObject;
   readonly #facts: UpstreamFacts;
@@ -54,7 +54,12 @@ export class ListenSubscription {
   /** The filter that the upstream acknowledged last. */
   #acknowledged: JsonObject = {};
 
-  constructor(connection: Connection, init: OpenInit, facts: UpstreamFacts, meta: JsonObject) {
+  constructor(
+    connection: UpstreamConnection,
+    init: OpenInit,
+    facts: UpstreamFacts,
+    meta: JsonObject,
+  ) {
     this.caller = { principal: init.principal, request: init.request };
     this.#connection = connection;
     this.#init = init;

@@ -13,7 +13,7 @@ const MAX_PATTERNS = 1000;
 const MAX_PRINCIPALS = 1000;
 
 /** Checks one member; throws a `TypeError` that names it. */
-type Check = (name: string, value: unknown) => void;
+type RuleCheck = (name: string, value: unknown) => void;
 
 /**
  * Checks a policy.
@@ -40,11 +40,11 @@ export function checkPolicy(policy: GatewayPolicy): void {
   });
 }
 
-const filterCheck: Check = (name, value) => {
+const filterCheck: RuleCheck = (name, value) => {
   members(name, value, { ids: texts, issuers: texts, clientIds: texts, scopes: texts });
 };
 
-const upstreamsCheck: Check = (name, value) => {
+const upstreamsCheck: RuleCheck = (name, value) => {
   record((name, value) => {
     if (value === false) return;
     members(name, value, {
@@ -56,25 +56,25 @@ const upstreamsCheck: Check = (name, value) => {
   })(name, value);
 };
 
-const text: Check = (name, value) => {
+const text: RuleCheck = (name, value) => {
   if (typeof value !== "string" || value.length > MAX_PATTERN) {
     fail(name, `a string of at most ${MAX_PATTERN} characters`);
   }
 };
-const texts: Check = list("strings", MAX_PATTERNS, text);
-const object: Check = (name, value) => {
+const texts: RuleCheck = list("strings", MAX_PATTERNS, text);
+const object: RuleCheck = (name, value) => {
   if (!isObject(value)) fail(name, "an object");
 };
-const digests: Check = record((name, value) => {
+const digests: RuleCheck = record((name, value) => {
   if (typeof value !== "string" || !/^sha256:[0-9a-f]{64}$/.test(value)) {
     fail(name, 'a digest, "sha256:" and 64 hexadecimal digits');
   }
 });
-const limits: Check = record((name, value) => {
+const limits: RuleCheck = record((name, value) => {
   const check = (value as { readonly check?: unknown } | undefined)?.check;
   if (typeof check !== "function") fail(name, "a limiter, such as tokenBucket(…)");
 });
-const names: Check = (name, value) => {
+const names: RuleCheck = (name, value) => {
   record((name, value) => {
     if (typeof value !== "string" || value === "") fail(name, "a name");
   })(name, value);
@@ -89,7 +89,7 @@ const names: Check = (name, value) => {
   }
 };
 
-type Checks = Readonly<Record<string, Check>>;
+type Checks = Readonly<Record<string, RuleCheck>>;
 
 const ENTRY_RULES: Checks = {
   allow: texts,
@@ -125,7 +125,7 @@ function members(name: string, value: unknown, checks: Checks): void {
 }
 
 /** Returns a check of an object with any names. */
-function record(check: Check): Check {
+function record(check: RuleCheck): RuleCheck {
   return (name, value) => {
     if (!isObject(value)) fail(name, "an object");
     const entries = Object.entries(value);
@@ -137,7 +137,7 @@ function record(check: Check): Check {
   };
 }
 
-function list(what: string, most: number, check: Check): Check {
+function list(what: string, most: number, check: RuleCheck): RuleCheck {
   return (name, value) => {
     if (!Array.isArray(value)) fail(name, `a list of ${what}`);
     if (value.length > most) fail(name, `at most ${most} ${what}`);

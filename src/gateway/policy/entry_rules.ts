@@ -6,7 +6,7 @@
 import type { JsonObject } from "../../../mod.ts";
 import { canonicalUri } from "../../kit.ts";
 import { definitionDigest, overridden, withoutArguments } from "./definition.ts";
-import { type Matcher, matcherOf, uriMatcherOf } from "./patterns.ts";
+import { matcherOf, type NameMatcher, uriMatcherOf } from "./patterns.ts";
 import type {
   DefinitionOverride,
   EntryRules as GivenRules,
@@ -59,7 +59,7 @@ export interface UseRules {
 
 interface Pattern<T = undefined> {
   readonly pattern: string;
-  readonly matches: Matcher;
+  readonly matches: NameMatcher;
   readonly value: T;
 }
 
@@ -79,7 +79,7 @@ interface Layer {
 }
 
 /** The texts that patterns are compared with. */
-interface Texts {
+interface RuleTexts {
   /** Those of which one must be matched by a rule that applies to it. */
   readonly any: readonly string[];
   /** Those of which each must be allowed. */
@@ -92,7 +92,7 @@ const EFFECTS = ["approve", "rateLimit", "fix", "hide", "override"] as const;
 const OPEN: Verdict = { allowed: true, reasons: [] };
 
 /** Applies the rules for one list of an upstream, as they are for one principal. */
-export class EntryRules {
+export class CompiledRules {
   /** Whether nothing of the list may be used, whatever the upstream has. */
   readonly isClosed: boolean;
   /** Whether something of the list may be withheld or have another name. */
@@ -147,7 +147,7 @@ export class EntryRules {
     return texts !== undefined && this.#layers.every((layer) => isAllowed(layer, texts));
   }
 
-  #textsOf(own: string): Texts | undefined {
+  #textsOf(own: string): RuleTexts | undefined {
     if (!this.#areUris) return { any: [own], each: [own] };
     const canonical = canonicalUri(own);
     return canonical && { any: canonical.forms, each: [canonical.lower, canonical.uri] };
@@ -252,12 +252,12 @@ function denied(
   return { allowed: false, reasons: [{ source, rule, pattern }] };
 }
 
-function isAllowed({ isClosed, allow, deny }: Layer, { any, each }: Texts): boolean {
+function isAllowed({ isClosed, allow, deny }: Layer, { any, each }: RuleTexts): boolean {
   if (isClosed || matching(deny, any).length > 0) return false;
   return allow === undefined || each.every((text) => matching(allow, [text]).length > 0);
 }
 
-function compiled({ source, rules }: RuleLayer, matcher: (pattern: string) => Matcher): Layer {
+function compiled({ source, rules }: RuleLayer, matcher: (pattern: string) => NameMatcher): Layer {
   const { allow, deny = [], approve = [], override, fix, hide, rateLimit } = rules === false
     ? {} as Partial<ToolRules>
     : rules;

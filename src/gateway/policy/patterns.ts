@@ -6,10 +6,10 @@
 import { canonicalUri } from "../../kit.ts";
 
 /** Tells whether a text matches. */
-export type Matcher = (text: string) => boolean;
+export type NameMatcher = (text: string) => boolean;
 
 /** Compiles a pattern, in which `*` stands for any number of any characters. */
-export function matcherOf(pattern: string): Matcher {
+export function matcherOf(pattern: string): NameMatcher {
   const [first = "", ...rest] = pattern.split("*");
   const last = rest.pop();
   if (last === undefined) return (text) => text === pattern;
@@ -31,7 +31,7 @@ export function matcherOf(pattern: string): Matcher {
  * Compiles a pattern for URIs. It matches the texts of {@linkcode CanonicalUri.forms}, whichever way it is
  * written itself.
  */
-export function uriMatcherOf(pattern: string): Matcher {
+export function uriMatcherOf(pattern: string): NameMatcher {
   const asWritten = matcherOf(pattern);
   const { lower: canonical = pattern } = canonicalUri(pattern) ?? {};
   if (canonical === pattern) return asWritten;

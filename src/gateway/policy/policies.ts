@@ -6,7 +6,7 @@
 import { definitionDigest } from "./definition.ts";
 import type { Principal } from "../../../mod.ts";
 import { checkPolicy } from "./check.ts";
-import { EntryRules, type RuleLayer, type RuleSource } from "./entry_rules.ts";
+import { CompiledRules, type RuleLayer, type RuleSource } from "./entry_rules.ts";
 import type {
   GatewayPolicy,
   PrincipalFilter,
@@ -18,10 +18,10 @@ import type { UnmatchedRule } from "./unmatched.ts";
 
 /** The rules for everything that an upstream offers, as they are for one principal. */
 export interface UpstreamRules {
-  readonly tools: EntryRules;
-  readonly prompts: EntryRules;
-  readonly resources: EntryRules;
-  readonly templates: EntryRules;
+  readonly tools: CompiledRules;
+  readonly prompts: CompiledRules;
+  readonly resources: CompiledRules;
+  readonly templates: CompiledRules;
   /** Whether nothing of the upstream may be used. */
   readonly isClosed: boolean;
 }
@@ -179,7 +179,7 @@ export class Policies {
 /** The rules for an upstream that is withheld. */
 const CLOSED: UpstreamRules = (() => {
   const source = { principals: undefined, upstream: "*" };
-  const closed = new EntryRules([{ source, rules: false }], undefined);
+  const closed = new CompiledRules([{ source, rules: false }], undefined);
   return { tools: closed, prompts: closed, resources: closed, templates: closed, isClosed: true };
 })();
 
@@ -202,10 +202,10 @@ function compile(
       return own === undefined ? [] : [{ source, rules: own }];
     });
   const rules = {
-    tools: new EntryRules(of("tools"), pins?.tools, { strict }),
-    prompts: new EntryRules(of("prompts"), pins?.prompts, { strict }),
-    resources: new EntryRules(of("resources"), undefined, { strict, areUris: true }),
-    templates: new EntryRules(of("templates"), pins?.templates, { strict }),
+    tools: new CompiledRules(of("tools"), pins?.tools, { strict }),
+    prompts: new CompiledRules(of("prompts"), pins?.prompts, { strict }),
+    resources: new CompiledRules(of("resources"), undefined, { strict, areUris: true }),
+    templates: new CompiledRules(of("templates"), pins?.templates, { strict }),
   };
   return { ...rules, isClosed: Object.values(rules).every(({ isClosed }) => isClosed) };
 }

@@ -122,7 +122,7 @@ export class HeldCalls {
 const MAX_QUESTIONS = 100;
 
 /** A question that waits for its answer. */
-interface Question {
+interface HeldQuestion {
   readonly method: string;
   readonly params: JsonObject;
   readonly resolve: (answer: JsonObject) => void;
@@ -146,7 +146,7 @@ class HeldCall {
   readonly #session: ManagedSession;
   readonly #named: HeldCallInit["named"];
   readonly #controller = new AbortController();
-  readonly #questions = new Map<string, Question>();
+  readonly #questions = new Map<string, HeldQuestion>();
   #questionCount = 0;
   #round: Round | undefined;
   #isEndingRound = false;

@@ -48,7 +48,7 @@ export interface RegisteredUpstream {
 }
 
 /** The client's request that an upstream is used for. */
-export interface RequestContext extends Caller {
+export interface UpstreamRequestContext extends Caller {
   readonly signal: AbortSignal;
 }
 
@@ -144,7 +144,7 @@ export class ManagedSession {
    * @throws {McpError} If the upstream can't be used
    * @throws {AbortSignal["reason"]} If the signal of the context aborts
    */
-  ensureOpen(context: RequestContext): MaybePromise<UpstreamFacts> {
+  ensureOpen(context: UpstreamRequestContext): MaybePromise<UpstreamFacts> {
     const opened = this.#current(context);
     return isPromise(opened) ? opened.then(({ session }) => session.facts) : opened.session.facts;
   }
@@ -256,7 +256,7 @@ export class ManagedSession {
   }
 
   /** Returns the session: at once if it is open and was used recently. */
-  #current(context: RequestContext): MaybePromise<OpenedSession> {
+  #current(context: UpstreamRequestContext): MaybePromise<OpenedSession> {
     if (this.#closing.signal.aborted) throw this.#failed("using", this.#closing.signal.reason);
     const { settings: { clock, probeAfterMs }, crashes } = this.#client;
     const isIdle = this.#running.size === 0 && clock.now() - this.#usedAt >= probeAfterMs &&
@@ -264,7 +264,7 @@ export class ManagedSession {
     return this.#opened === undefined || isIdle ? this.#prepare(context, isIdle) : this.#opened;
   }
 
-  async #prepare(context: RequestContext, isIdle: boolean): Promise<OpenedSession> {
+  async #prepare(context: UpstreamRequestContext, isIdle: boolean): Promise<OpenedSession> {
     const { signal } = context;
     const caller = callerOf(context);
     if (this.#opened !== undefined && isIdle) {

@@ -6,7 +6,7 @@
 import type { Clock } from "../../../mod.ts";
 
 /** A failure. */
-export interface Failure {
+export interface SessionFailure {
   /** The error that clients may see. */
   readonly error: unknown;
   /** Whether clients had to wait for it. */
@@ -14,7 +14,7 @@ export interface Failure {
 }
 
 /** A failure that is remembered. */
-export interface RecentFailure extends Failure {
+export interface RecentFailure extends SessionFailure {
   /** When to try again, in milliseconds since the epoch. */
   readonly retryAt: number;
 }
@@ -65,7 +65,12 @@ export class RecentFailures {
    *
    * @param retryMs How long it isn't tried again, in milliseconds
    */
-  add(upstream: string, key: string, failure: Failure, retryMs: number = this.#retryMs): void {
+  add(
+    upstream: string,
+    key: string,
+    failure: SessionFailure,
+    retryMs: number = this.#retryMs,
+  ): void {
     const now = this.#clock.now();
     this.remove(upstream, key);
     for (const [oldest, { forgetAt }] of this.#kept) {

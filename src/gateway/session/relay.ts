@@ -141,7 +141,7 @@ async function askAtOnce(
  * @throws {QuestionError} If one has no answer
  */
 async function answersTo(
-  questions: readonly Question[],
+  questions: readonly RelayedQuestion[],
   exchange: Exchange,
 ): Promise<JsonObject> {
   const answers = questions.map(async ([key, { method, params }]) =>
@@ -260,14 +260,14 @@ function streamCloser(exchange: Exchange): (() => void) | undefined {
 }
 
 /** A question of an upstream, with its key. */
-type Question = readonly [string, { readonly method: string; readonly params: JsonObject }];
+type RelayedQuestion = readonly [string, { readonly method: string; readonly params: JsonObject }];
 
 /**
  * Reads the questions in a result that asks for input.
  *
  * @throws {McpError} If a question is invalid, or there are too many
  */
-function questionsIn({ inputRequests }: JsonObject): readonly Question[] {
+function questionsIn({ inputRequests }: JsonObject): readonly RelayedQuestion[] {
   const entries = Object.entries(isObject(inputRequests) ? inputRequests : {});
   if (entries.length > MAX_QUESTIONS) {
     throw new McpError(ErrorCode.InternalError, "The upstream asked too many questions at a time");
@@ -288,8 +288,8 @@ function questionsIn({ inputRequests }: JsonObject): readonly Question[] {
  */
 function questionsFor(
   { client: { capabilities } }: ManagedSession,
-  questions: readonly Question[],
-): readonly Question[] {
+  questions: readonly RelayedQuestion[],
+): readonly RelayedQuestion[] {
   return questions.map(([key, { method, params }]) =>
     [key, { method, params: questionFor(method, params, capabilities) }] as const
   );

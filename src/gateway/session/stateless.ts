@@ -19,7 +19,7 @@ export interface AcquiredSessions {
 }
 
 /** A value that expires after a time without use. */
-interface Expiring<T> {
+interface ExpiringValue<T> {
   readonly value: T;
   stopTimer: () => void;
 }
@@ -42,9 +42,9 @@ export class StatelessClients {
   /** The sessions of single requests, and those that are closing. */
   readonly #single = new Set<UpstreamSessions>();
   /** The sessions of principals, those used least recently first. */
-  readonly #shared = new Map<string, Expiring<SharedSessions>>();
+  readonly #shared = new Map<string, ExpiringValue<SharedSessions>>();
   /** The cached lists of principals, those used least recently first. */
-  readonly #lists: BoundedMap<string, Expiring<ListCache>>;
+  readonly #lists: BoundedMap<string, ExpiringValue<ListCache>>;
   #hasReported = false;
 
   constructor(host: SessionsHost) {
@@ -92,7 +92,7 @@ export class StatelessClients {
   }
 
   /** Creates sessions to keep; returns `undefined` if there is no room for them. */
-  #createShared(key: string, exchange: Exchange): Expiring<SharedSessions> | undefined {
+  #createShared(key: string, exchange: Exchange): ExpiringValue<SharedSessions> | undefined {
     const { clock, principalAbsoluteMs, limits: { principals } } = this.#host.settings;
     const share = shareOf(exchange.principal);
     const own = ({ sessions }: SharedSessions) => sessions.share === share;
@@ -144,7 +144,7 @@ export class StatelessClients {
     return { sessions, retain };
   }
 
-  #retain(key: string, shared: Expiring<SharedSessions>): () => void {
+  #retain(key: string, shared: ExpiringValue<SharedSessions>): () => void {
     const { value } = shared;
     shared.stopTimer();
     value.users++;

@@ -12,14 +12,14 @@ import { CHANGED_LISTS, LIST_KINDS, type ListKind, LISTS } from "../shared/list_
 import type { UpstreamCall, UpstreamFacts } from "../types.ts";
 import { inTime, PendingAnswer, TimeoutError } from "./in_time.ts";
 import { LATE_LIST_MS, type ListCache, type UpstreamList } from "./list_cache.ts";
-import type { ManagedSession, RequestContext } from "./managed_session.ts";
+import type { ManagedSession, UpstreamRequestContext } from "./managed_session.ts";
 import { rightsKey } from "./rights.ts";
 import { questionFor } from "./translate.ts";
 import { LimitReachedError, UnusableError } from "./unusable.ts";
 import type { SessionsHost, UpstreamSessions } from "./upstream_sessions.ts";
 
 /** A client's request for a list, or for what upstreams say about themselves. */
-export interface ListContext extends RequestContext {
+export interface ListContext extends UpstreamRequestContext {
   /** Keeps the upstream sessions open until the returned function is called. */
   readonly retain: () => () => void;
 }
@@ -174,12 +174,12 @@ export class UpstreamLists {
   }
 
   /** Tells whether the policy withholds a whole list, so that its upstream needn't be asked. */
-  #isClosed(name: string, kind: ListKind, { principal }: RequestContext): boolean {
+  #isClosed(name: string, kind: ListKind, { principal }: UpstreamRequestContext): boolean {
     return this.#host.settings.policies.rulesOf(principal, name)?.[kind].isClosed === true;
   }
 
   /** Returns the settings of a wait for an upstream. */
-  #waitFor(upstream: string, { signal }: RequestContext, isAlone: boolean) {
+  #waitFor(upstream: string, { signal }: UpstreamRequestContext, isAlone: boolean) {
     const { clock, listWaitMs, listTimeoutMs, openTimeoutMs } = this.#host.settings;
     const { failures, upstreams } = this.#host;
     const isProgram = upstreams.get(upstream)?.upstream.kind === "stdio";
@@ -189,7 +189,7 @@ export class UpstreamLists {
   }
 
   /** Returns a key for everything that one owner is told with the same credentials. */
-  #credentialsKey(context: RequestContext): string {
+  #credentialsKey(context: UpstreamRequestContext): string {
     return `${shortHash(rightsKey(context))} ${this.#sessions.owner}`;
   }
 
@@ -278,7 +278,7 @@ export class UpstreamLists {
     session: ManagedSession,
     facts: UpstreamFacts,
     kind: ListKind,
-    { principal, request, signal }: RequestContext,
+    { principal, request, signal }: UpstreamRequestContext,
   ): Promise<readonly JsonObject[]> {
     const { name } = session;
     const ask: UpstreamCall["ask"] = async (method, params) => {
@@ -355,7 +355,7 @@ export class UpstreamLists {
   async #remembering<T>(
     session: ManagedSession,
     what: ListKind | typeof OPENING,
-    context: RequestContext,
+    context: UpstreamRequestContext,
     act: () => Promise<T>,
   ): Promise<T> {
     const { name } = session;

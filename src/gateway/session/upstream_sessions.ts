@@ -87,7 +87,7 @@ export interface UpstreamSessionsInit {
 }
 
 /** A resource that a client is subscribed to. */
-export interface Subscription {
+export interface UpstreamSubscription {
   readonly upstream: string;
   /** The address that the upstream knows. */
   readonly uri: string;
@@ -122,7 +122,7 @@ export class UpstreamSessions implements DownstreamClient {
   readonly #principal: Principal;
   readonly #sessions = new Map<string, ManagedSession>();
   /** The resources that the client is subscribed to, by the addresses that it knows. */
-  readonly #subscriptions = new Map<string, Subscription>();
+  readonly #subscriptions = new Map<string, UpstreamSubscription>();
   readonly #waiters = new Set<() => void>();
   /** The changes that are being compared, and whether there were more meanwhile. */
   readonly #comparing = new Map<string, boolean>();
@@ -345,7 +345,7 @@ export class UpstreamSessions implements DownstreamClient {
   }
 
   /** Returns what the client is subscribed to by an address. */
-  subscription(address: string): Subscription | undefined {
+  subscription(address: string): UpstreamSubscription | undefined {
     return this.#subscriptions.get(address);
   }
 
@@ -423,13 +423,13 @@ export class UpstreamSessions implements DownstreamClient {
    * @param address The address that the client knows
    * @throws {McpError} If the client has `limits.subscriptions` subscriptions already
    */
-  subscribe(address: string, subscription: Subscription): void {
+  subscribe(address: string, subscription: UpstreamSubscription): void {
     this.checkRoom(address);
     this.#subscriptions.set(address, subscription);
   }
 
   /** Removes a subscription, and returns it if there was one. */
-  unsubscribe(address: string): Subscription | undefined {
+  unsubscribe(address: string): UpstreamSubscription | undefined {
     const subscription = this.#subscriptions.get(address);
     this.#subscriptions.delete(address);
     return subscription;

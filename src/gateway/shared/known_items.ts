@@ -8,12 +8,12 @@ import type { JsonObject, RequestTarget } from "../../../mod.ts";
 import { BoundedSet } from "../../kit.ts";
 import { type ListKind, LISTS } from "./list_kinds.ts";
 
-type Names = ReadonlyMap<ListKind, Set<string>>;
+type ListedNames = ReadonlyMap<ListKind, Set<string>>;
 
 /** The names of what the upstreams of a view have listed, to any client. */
 export class KnownItems {
   readonly #most: number;
-  readonly #upstreams = new Map<string, Names>();
+  readonly #upstreams = new Map<string, ListedNames>();
 
   /** @param most Limits the names of one list of one upstream; the oldest are forgotten */
   constructor(most: number) {

@@ -35,7 +35,7 @@ export interface SlotQueueOptions {
 }
 
 /** One wait for a slot. */
-interface Waiter {
+interface SlotWaiter {
   readonly owner: string | undefined;
   readonly admit: () => void;
   isAdmitted: boolean;
@@ -53,7 +53,7 @@ export class SlotQueue {
   readonly #slots: Slots;
   readonly #places: Slots;
   /** The waits, the longest first. */
-  readonly #waiting = new Set<Waiter>();
+  readonly #waiting = new Set<SlotWaiter>();
 
   /** Creates a queue whose slots are all free. */
   constructor(options: SlotQueueOptions) {
@@ -94,7 +94,7 @@ export class SlotQueue {
     signal.throwIfAborted();
     if (!this.#places.take(owner)) throw this.#refusal();
     const { promise, resolve: admit } = Promise.withResolvers<void>();
-    const waiter: Waiter = { owner, admit, isAdmitted: false };
+    const waiter: SlotWaiter = { owner, admit, isAdmitted: false };
     this.#waiting.add(waiter);
     const limit = deadline(this.#options.clock, this.#options.waitMs, signal);
     try {

@@ -38,7 +38,7 @@ import type {
   UpstreamFacts,
   UpstreamSession,
 } from "../types.ts";
-import { View } from "../view/view.ts";
+import { GatewayView } from "../view/view.ts";
 
 /** The version spoken within the process by default: in its era a server can ask during a call. */
 const VERSION: ProtocolVersion = "2025-11-25";
@@ -98,7 +98,7 @@ class LocalSession implements UpstreamSession {
     const own = init.alone?.version;
     this.#version = own === undefined || isModern(own) ? VERSION : own;
     // Another gateway removes it itself: its own upstreams may be given what is mapped on purpose.
-    this.#shown = server instanceof View ? (request) => request : withoutLogin;
+    this.#shown = server instanceof GatewayView ? (request) => request : withoutLogin;
     this.#detach = server.attach?.({
       clock: init.clock,
       report: init.report,

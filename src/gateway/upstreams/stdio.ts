@@ -22,7 +22,7 @@ import { ChildOutput } from "./child_output.ts";
 import { identityOf } from "./identity.ts";
 
 /** Options for {@linkcode stdio}. */
-export interface StdioOptions extends UpstreamSessionOptions {
+export interface StdioUpstreamOptions extends UpstreamSessionOptions {
   /** The name of the program: a path, or a name to look up in `PATH`. It is never passed to a shell. */
   readonly command: string;
   /** Its arguments, which are passed unchanged. */
@@ -49,7 +49,7 @@ export interface StdioOptions extends UpstreamSessionOptions {
   readonly closeMs?: number;
 }
 
-/** {@linkcode StdioOptions}, checked. */
+/** {@linkcode StdioUpstreamOptions}, checked. */
 export interface StdioSettings extends SessionSettings, ChildSettings {
   readonly identity: string;
 }
@@ -70,7 +70,7 @@ export interface StdioSettings extends SessionSettings, ChildSettings {
  * console.assert(files.kind === "stdio");
  * ```
  */
-export function stdio(options: StdioOptions): Upstream {
+export function stdio(options: StdioUpstreamOptions): Upstream {
   const settings = checkStdioOptions(options);
   const eras = new EraMemory();
   return {
@@ -95,7 +95,7 @@ export function stdio(options: StdioOptions): Upstream {
  * @throws {TypeError} If an option has the wrong type
  * @throws {RangeError} If a number is out of range
  */
-export function checkStdioOptions(options: StdioOptions): StdioSettings {
+export function checkStdioOptions(options: StdioUpstreamOptions): StdioSettings {
   const { command, cwd } = options;
   const args = [...options.args ?? []];
   const env = { ...options.env };

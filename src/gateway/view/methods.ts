@@ -22,7 +22,7 @@ import {
   unknownTool,
   wrapsOutput,
 } from "../../kit.ts";
-import type { EntryRules, UseRules } from "../policy/entry_rules.ts";
+import type { CompiledRules, UseRules } from "../policy/entry_rules.ts";
 import type { ManagedSession } from "../session/managed_session.ts";
 import { type ClientRequest, relay, type RelayOptions } from "../session/relay.ts";
 import { UnusableError } from "../session/unusable.ts";
@@ -76,14 +76,14 @@ export interface Sent {
 }
 
 /** Answers a request. */
-export type Method = (request: ViewRequest, sent: Sent) => Promise<JsonObject>;
+export type ViewMethod = (request: ViewRequest, sent: Sent) => Promise<JsonObject>;
 
 /** What a gateway does with the requests of one method. */
 export interface MethodRow {
   /** Answers a request. */
-  readonly run: Method;
+  readonly run: ViewMethod;
   /** Fails a request as if what it is about didn't exist, after the same work as for what doesn't. */
-  readonly hide?: Method;
+  readonly hide?: ViewMethod;
 }
 
 /** The methods that a gateway serves. */
@@ -138,7 +138,7 @@ async function hideUri(request: ViewRequest, uri: unknown): Promise<never> {
   });
 }
 
-function list(kind: ListKind): Method {
+function list(kind: ListKind): ViewMethod {
   return async (request) => {
     const { exchange, sessions, addresses } = request;
     const entries = await mergedList(sessions, kind, contextOf(request), addresses);
@@ -395,7 +395,7 @@ interface Target {
   /** Its name at the upstream; `undefined` if the name in the view stands for none. */
   readonly name: string;
   /** The rules for its list, if there are any. */
-  readonly rules: EntryRules | undefined;
+  readonly rules: CompiledRules | undefined;
   /** Whether the policy withholds it, whether the upstream has it or not. */
   readonly isWithheld: boolean;
 }

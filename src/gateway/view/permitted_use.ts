@@ -76,10 +76,10 @@ export function permittedArguments(
 }
 
 /** What became of the question whether a tool may run: what the client gets if it may not. */
-export type Approval = { readonly approved: true } | { readonly result: JsonObject };
+export type ApprovalOutcome = { readonly approved: true } | { readonly result: JsonObject };
 
 /** Asks the user whether a tool may run. Every failure to get a yes is a no. */
-export async function approval(request: ClientRequest, tool: string): Promise<Approval> {
+export async function approval(request: ClientRequest, tool: string): Promise<ApprovalOutcome> {
   const { exchange, state, settings: { info } } = request;
   const { params, protocolVersion, client: { capabilities } } = exchange;
   if (state?.approved === true) return { approved: true };
@@ -113,7 +113,7 @@ export async function approval(request: ClientRequest, tool: string): Promise<Ap
   }
 }
 
-function answered(exchange: Exchange, tool: string, answer: JsonObject): Approval {
+function answered(exchange: Exchange, tool: string, answer: JsonObject): ApprovalOutcome {
   exchange.signal.throwIfAborted();
   const approved = isYes(answer);
   reportApproval(exchange, tool, approved ? "approved" : "denied");

@@ -55,10 +55,10 @@ import type { UriUse } from "./merged_lists.ts";
 import {
   checkSubscribing,
   contextOf,
-  type Method,
   METHODS,
   type Sent,
   throughUri,
+  type ViewMethod,
   type ViewRequest,
 } from "./methods.ts";
 import { prefixed, split } from "./names.ts";
@@ -75,7 +75,7 @@ const URI_USES: Readonly<Record<string, UriUse>> = {
   "completion/complete": "reference",
 };
 
-/** Options for {@linkcode View}. */
+/** Options for {@linkcode GatewayView}. */
 export interface ViewInit {
   readonly settings: GatewaySettings;
   /** All upstreams of the gateway, as they are at any time. */
@@ -87,11 +87,11 @@ export interface ViewInit {
   /** Limits what is started, together with other views; a new one by default. */
   readonly capacity?: Capacity;
   /** Returns all views of the gateway; by default this is the only one. */
-  readonly views?: () => readonly View[];
+  readonly views?: () => readonly GatewayView[];
 }
 
 /** Serves the upstreams of a gateway to one endpoint. */
-export class View implements Dispatcher, SessionsHost {
+export class GatewayView implements Dispatcher, SessionsHost {
   readonly pinned = true;
   readonly resourceUpdates = false;
   /** The description of the gateway. An upstream that is served alone says itself who it is. */
@@ -120,7 +120,7 @@ export class View implements Dispatcher, SessionsHost {
   readonly #pendingCloses = new Set<Promise<unknown>>();
   #isClosed = false;
 
-  readonly #views: () => readonly View[];
+  readonly #views: () => readonly GatewayView[];
 
   constructor({ settings, upstreams, only, toolSearch = false, capacity, views }: ViewInit) {
     this.settings = settings;
@@ -557,7 +557,7 @@ export class View implements Dispatcher, SessionsHost {
 
   async #answer(
     exchange: Exchange,
-    method: Method,
+    method: ViewMethod,
     sent: Sent,
     isHidden = false,
   ): Promise<JsonObject> {
@@ -604,7 +604,7 @@ export class View implements Dispatcher, SessionsHost {
 
   async #answerNew(
     exchange: Exchange,
-    method: Method,
+    method: ViewMethod,
     sent: Sent,
     state: JsonObject | undefined,
   ): Promise<JsonObject> {
@@ -686,7 +686,7 @@ function isRetry({ method, params, protocolVersion }: Exchange): boolean {
  * @param isAlone Whether an upstream that is served alone may have methods of its own
  * @throws {McpError} If the method isn't served
  */
-function methodFor({ method, protocolVersion }: Exchange, isAlone: boolean): Method {
+function methodFor({ method, protocolVersion }: Exchange, isAlone: boolean): ViewMethod {
   const facts = methodFacts(method);
   if (facts === undefined && isAlone) return answerAlone;
   const found = METHODS.get(method)?.run;

@@ -7,7 +7,7 @@ import { isPromise, type MaybePromise } from "../../internal/types.ts";
 import { ErrorCode } from "../../protocol/errors.ts";
 import type { Principal } from "../../protocol/exchange.ts";
 import type { Inbound } from "../inbound.ts";
-import { type Failure, type Refusal, refusal } from "../reply.ts";
+import { type Refusal, refusal, type RefusalCause } from "../reply.ts";
 
 /** A rate limiter's decision about one request. */
 export interface RateLimitDecision {
@@ -58,7 +58,7 @@ function failed(error: unknown): Refusal {
   return tooMany(undefined, { during: "rate-limit", error });
 }
 
-function tooMany(retryAfterMs: number | undefined, failure?: Failure): Refusal {
+function tooMany(retryAfterMs: number | undefined, failure?: RefusalCause): Refusal {
   const seconds = Math.ceil((retryAfterMs ?? 0) / 1000);
   return refusal({
     status: 429,

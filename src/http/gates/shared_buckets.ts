@@ -33,7 +33,7 @@ export interface SharedBucketsInit {
 }
 
 /** A request that waits for a token. */
-interface Waiter {
+interface TokenWaiter {
   resolve(decision: RateLimitDecision): void;
   reject(error: unknown): void;
 }
@@ -57,7 +57,7 @@ class Bucket {
    */
   emptyUntil = 0;
   scarceUntil = 0;
-  waiters: Waiter[] = [];
+  waiters: TokenWaiter[] = [];
 
   constructor(name: string) {
     this.name = name;

@@ -11,7 +11,7 @@ import type { Script } from "../scripts/script.ts";
 /** The most commands in flight, including those whose callers have given up. */
 const MOST_IN_FLIGHT = 20_000;
 
-interface Call {
+interface QueuedCommand {
   readonly args: readonly string[];
   readonly resolve: (reply: unknown) => void;
   readonly reject: (error: unknown) => void;
@@ -28,11 +28,11 @@ const PUBLISH = "return redis.call('PUBLISH', KEYS[1], ARGV[1])";
  * client does: the queues of the clients have no bound. While the connection is down commands wait
  * here, and are never sent once their time is over.
  */
-export class Commands {
+export class RedisCommands {
   readonly #connection: RedisConnection;
   readonly #timeoutMs: number;
   readonly #deadlines: DelayLine;
-  readonly #waiting = new Set<Call>();
+  readonly #waiting = new Set<QueuedCommand>();
   #inFlight = 0;
 
   /**
@@ -67,7 +67,7 @@ export class Commands {
       reject(new Error(`Redis is too slow: ${MOST_IN_FLIGHT} commands are in flight`));
       return promise;
     }
-    const call: Call = { args, resolve, reject };
+    const call: QueuedCommand = { args, resolve, reject };
     call.delay = this.deadline((error) => {
       this.#waiting.delete(call);
       call.late?.abort();
@@ -83,7 +83,7 @@ export class Commands {
    *
    * @param keys The keys that the script uses, all in one slot
    * @param args Its other arguments; most scripts take the time first, see `timeArgument`
-   * @throws {Error} As {@linkcode Commands.send} does
+   * @throws {Error} As {@linkcode RedisCommands.send} does
    */
   async run(script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown> {
     const rest = [String(keys.length), ...keys, ...args];
@@ -106,7 +106,7 @@ export class Commands {
    * Publishes a message, after those published before to channels of the same hash tag.
    *
    * @returns The answer of `PUBLISH`: how many subscribers one server has sent it to
-   * @throws {Error} As {@linkcode Commands.send} does
+   * @throws {Error} As {@linkcode RedisCommands.send} does
    */
   publish(channel: string, text: string): Promise<unknown> {
     // Clients send a command without a key to any server of a cluster.
@@ -122,7 +122,7 @@ export class Commands {
     }
   }
 
-  #dispatch(call: Call): void {
+  #dispatch(call: QueuedCommand): void {
     const { args, resolve, reject, delay } = call;
     this.#inFlight += 1;
     if (this.#connection.keepsCommands) call.late = new AbortController();

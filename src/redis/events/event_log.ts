@@ -6,7 +6,7 @@
 import type { Clock } from "../../internal/clock.ts";
 import { isRequestId, type RequestId, responseId } from "../../protocol/jsonrpc.ts";
 import type { EventLog, EventLogLimits, Slice, StoredRun, StreamRun } from "../../streams/types.ts";
-import type { Commands } from "../clients/commands.ts";
+import type { RedisCommands } from "../clients/commands.ts";
 import { type Keys, secretDigest } from "../keys.ts";
 import { DROPPED, READ, RUN, WRITE } from "../scripts/event_log.ts";
 import { foreignData, integer, parseJson, strings } from "../replies.ts";
@@ -21,7 +21,7 @@ const DROPPED_MS = 3_600_000;
 
 /** Configures a {@linkcode RedisEventLog}. */
 export interface EventLogInit {
-  readonly commands: Commands;
+  readonly commands: RedisCommands;
   readonly subscriber: Subscriber;
   readonly keys: Keys;
   readonly sealer: Sealer;

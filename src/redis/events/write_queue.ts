@@ -4,7 +4,7 @@
  * @module
  */
 import type { Delay } from "../../internal/delay_line.ts";
-import type { Commands } from "../clients/commands.ts";
+import type { RedisCommands } from "../clients/commands.ts";
 
 /**
  * Names what to do with a stream: `o`pen, `a`ppend, append a `r`esponse, `e`nd, `d`eliver, `k`eep a request,
@@ -30,7 +30,7 @@ const MOST_WAITING = 4_096;
  * operations that arrive meanwhile form the next batch. Each call settles within its time limit.
  */
 export class WriteQueue {
-  readonly #commands: Commands;
+  readonly #commands: RedisCommands;
   readonly #write: (args: readonly string[]) => Promise<readonly number[]>;
   readonly #idle: () => void;
   readonly #waiting = new Set<Op>();
@@ -44,7 +44,7 @@ export class WriteQueue {
    * @param idle Called when no operation is left
    */
   constructor(
-    commands: Commands,
+    commands: RedisCommands,
     write: (args: readonly string[]) => Promise<readonly number[]>,
     idle: () => void,
   ) {

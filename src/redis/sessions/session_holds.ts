@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Commands } from "../clients/commands.ts";
+import type { RedisCommands } from "../clients/commands.ts";
 import { HOLD_MS } from "../scripts/session_index.ts";
 import { timeArgument } from "../scripts/script.ts";
 import type { SessionIndex, SessionStoreInit } from "./session_index.ts";
@@ -26,7 +26,7 @@ interface Hold {
  */
 export class SessionHolds {
   readonly #init: SessionStoreInit;
-  readonly #commands: Commands;
+  readonly #commands: RedisCommands;
   readonly #index: SessionIndex;
   readonly #holds = new Map<string, Hold>();
   readonly #fresh = new Set<string>();

@@ -6,7 +6,7 @@
 import type { Clock } from "../../internal/clock.ts";
 import { shareKey } from "../../sessions/owner.ts";
 import type { SessionCaps, SessionLifetimes } from "../../sessions/types.ts";
-import type { Commands } from "../clients/commands.ts";
+import type { RedisCommands } from "../clients/commands.ts";
 import { ADMIT, DUE, IDS, NOTE, RELEASE, RESERVE, USES } from "../scripts/session_index.ts";
 import { digest, type Keys } from "../keys.ts";
 import { integer, strings } from "../replies.ts";
@@ -39,7 +39,7 @@ interface Note {
 
 /** Configures the session store and its parts. */
 export interface SessionStoreInit {
-  readonly commands: Commands;
+  readonly commands: RedisCommands;
   readonly keys: Keys;
   readonly sealer: Sealer;
   /** The name of this process. */

@@ -13,7 +13,7 @@ import { type ContextSettings, ExchangeContext } from "../context.ts";
 import { fail } from "../failure.ts";
 import type { Feature } from "./feature.ts";
 import type { Prompts } from "./prompts.ts";
-import type { Found } from "../route.ts";
+import type { FoundFeature } from "../route.ts";
 import type { Resources } from "./resources.ts";
 import type { Completer } from "../types.ts";
 import { kindOf } from "../schemas/kind_of.ts";
@@ -41,7 +41,7 @@ export class Completions implements Feature {
   }
 
   /** Returns the prompt or resource that a request refers to, if there is such a one. */
-  find(ref: unknown): Found | undefined {
+  find(ref: unknown): FoundFeature | undefined {
     if (!isObject(ref)) return undefined;
     const { prompts, resources } = this.#init;
     if (ref.type !== "ref/prompt") return resources.named(ref.uri);

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Entry, Listable, Registry } from "./registry.ts";
+import type { Listable, Registry, RegistryEntry } from "./registry.ts";
 import type { Handle } from "../types.ts";
 
 /** Returns a copy of an object without the keys whose value is `undefined`. */
@@ -35,7 +35,7 @@ export function makeHandle<
   Changes extends { readonly enabled?: boolean },
 >(
   registry: Registry<Definition>,
-  entry: Entry<Definition>,
+  entry: RegistryEntry<Definition>,
   redefine: (changes: Changes) => Definition,
 ): Handle & { update(changes: Changes): void } {
   return {

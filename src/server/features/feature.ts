@@ -10,14 +10,14 @@ import type { JsonObject } from "../../protocol/jsonrpc.ts";
 import type { ContextSettings } from "../context.ts";
 
 /** Answers the requests of one method with their result. */
-export type Method = (exchange: Exchange) => MaybePromise<JsonObject>;
+export type FeatureMethod = (exchange: Exchange) => MaybePromise<JsonObject>;
 
 /** A part of a server. */
 export interface Feature {
   /** The functions that answer its methods, by method name. */
-  readonly methods: Readonly<Record<string, Method>>;
+  readonly methods: Readonly<Record<string, FeatureMethod>>;
   /** Functions that fail requests exactly as if the item that they are about didn't exist. */
-  readonly unknown?: Readonly<Record<string, Method>>;
+  readonly unknown?: Readonly<Record<string, FeatureMethod>>;
 }
 
 /** What the parts of a server get from it. */

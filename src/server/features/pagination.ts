@@ -10,7 +10,7 @@ import type { JsonObject } from "../../protocol/jsonrpc.ts";
 /**
  * Locates a place in a list: after the entry with a serial number, and `offset` entries further.
  */
-export interface Position {
+export interface PagePosition {
   /** The name of the list by a single letter. */
   readonly list: string;
   readonly serial: number;
@@ -18,7 +18,7 @@ export interface Position {
 }
 
 /** Encodes a place as a cursor. */
-export function encodeCursor({ list, serial, offset }: Position): string {
+export function encodeCursor({ list, serial, offset }: PagePosition): string {
   return btoa(`${list}.${serial}.${offset}`).replaceAll("=", "").replaceAll("+", "-");
 }
 
@@ -29,7 +29,7 @@ export function encodeCursor({ list, serial, offset }: Position): string {
  * @param lists The letters of the lists that the cursor may belong to
  * @throws {McpError} With -32602, if the cursor is invalid
  */
-export function decodeCursor(params: JsonObject, lists: string): Position | undefined {
+export function decodeCursor(params: JsonObject, lists: string): PagePosition | undefined {
   const { cursor } = params;
   if (cursor === undefined) return undefined;
   const position = typeof cursor === "string" && cursor.length <= 100 ? parse(cursor) : undefined;
@@ -45,7 +45,7 @@ export function invalidCursor(): McpError {
   );
 }
 
-function parse(cursor: string): Position | undefined {
+function parse(cursor: string): PagePosition | undefined {
   let text: string;
   try {
     text = atob(cursor.replaceAll("-", "+"));

@@ -14,7 +14,7 @@ import { ExchangeContext } from "../context.ts";
 import { checkName, compact, makeHandle } from "./definition.ts";
 import { fail } from "../failure.ts";
 import type { Feature, FeatureInit } from "./feature.ts";
-import type { Found } from "../route.ts";
+import type { FoundFeature } from "../route.ts";
 import { Registry } from "./registry.ts";
 import { toPromptResult } from "../results.ts";
 import { type CompiledSchema, compileSchema } from "../schemas/schema.ts";
@@ -121,7 +121,7 @@ export class Prompts implements Feature {
   }
 
   /** Returns a prompt with all that its requests need. */
-  find(name: unknown): Found | undefined {
+  find(name: unknown): FoundFeature | undefined {
     const prompt = typeof name === "string" ? this.#registry.get(name) : undefined;
     if (prompt === undefined) return undefined;
     return {

@@ -22,7 +22,7 @@ export interface Listable {
 }
 
 /** What is registered under a key. */
-export interface Entry<Definition extends Listable> {
+export interface RegistryEntry<Definition extends Listable> {
   readonly key: string;
   /** Orders the entries: rises with every registration, and is never reused. */
   readonly serial: number;
@@ -45,10 +45,10 @@ export interface RegistryInit {
 /** Keeps definitions by key, and lists them in the order of their registration. */
 export class Registry<Definition extends Listable> {
   readonly #init: RegistryInit;
-  readonly #entries = new Map<string, Entry<Definition>>();
+  readonly #entries = new Map<string, RegistryEntry<Definition>>();
   readonly #pages = new Map<string, JsonObject>();
   #serial = 0;
-  #enabled: readonly Entry<Definition>[] | undefined;
+  #enabled: readonly RegistryEntry<Definition>[] | undefined;
 
   constructor(init: RegistryInit) {
     this.#init = init;
@@ -59,7 +59,7 @@ export class Registry<Definition extends Listable> {
    *
    * @throws {TypeError} If the key is taken
    */
-  add(key: string, definition: Definition): Entry<Definition> {
+  add(key: string, definition: Definition): RegistryEntry<Definition> {
     if (this.#entries.has(key)) {
       throw new TypeError(`Register each ${this.#init.noun} once: "${key}"`);
     }
@@ -76,12 +76,15 @@ export class Registry<Definition extends Listable> {
   }
 
   /** Tells whether an entry is still registered. */
-  has(entry: Entry<Definition>): boolean {
+  has(entry: RegistryEntry<Definition>): boolean {
     return this.#entries.get(entry.key) === entry;
   }
 
   /** Changes an entry. Does nothing for a removed one. */
-  change(entry: Entry<Definition>, patch: { definition?: Definition; enabled?: boolean }): void {
+  change(
+    entry: RegistryEntry<Definition>,
+    patch: { definition?: Definition; enabled?: boolean },
+  ): void {
     if (!this.has(entry)) return;
     const { definition = entry.definition, enabled = entry.enabled } = patch;
     if (definition === entry.definition && enabled === entry.enabled) return;
@@ -91,14 +94,14 @@ export class Registry<Definition extends Listable> {
   }
 
   /** Removes an entry. Safe to call twice. */
-  remove(entry: Entry<Definition>): void {
+  remove(entry: RegistryEntry<Definition>): void {
     if (!this.has(entry)) return;
     this.#entries.delete(entry.key);
     this.#change();
   }
 
   /** Returns the enabled entries, in order. */
-  get enabled(): readonly Entry<Definition>[] {
+  get enabled(): readonly RegistryEntry<Definition>[] {
     return this.#enabled ??= [...this.#entries.values()].filter(({ enabled }) => enabled);
   }
 
@@ -143,7 +146,7 @@ export class Registry<Definition extends Listable> {
   ): Promise<JsonObject> {
     const after = this.#after(params);
     const all = this.enabled.filter(({ serial }) => serial > after);
-    const shown: Entry<Definition>[] = [];
+    const shown: RegistryEntry<Definition>[] = [];
     // One more entry tells whether another page follows
     for (let at = 0; at < all.length && shown.length <= size; at += size) {
       const some = all.slice(at, at + size);
@@ -164,7 +167,7 @@ export class Registry<Definition extends Listable> {
 
   #list(
     version: ProtocolVersion,
-    entries: readonly Entry<Definition>[],
+    entries: readonly RegistryEntry<Definition>[],
     last: number | undefined,
   ): JsonObject {
     const { field, letter } = this.#init;
@@ -184,7 +187,7 @@ export class Registry<Definition extends Listable> {
   slice(
     after: number,
     size: number,
-  ): { readonly entries: readonly Entry<Definition>[]; readonly last: number | undefined } {
+  ): { readonly entries: readonly RegistryEntry<Definition>[]; readonly last: number | undefined } {
     const all = this.enabled;
     const start = all.findIndex(({ serial }) => serial > after);
     const entries = start === -1 ? [] : all.slice(start, start + size);

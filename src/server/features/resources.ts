@@ -18,11 +18,11 @@ import { type ContextSettings, ExchangeContext } from "../context.ts";
 import { checkName, compact, makeHandle } from "./definition.ts";
 import { fail } from "../failure.ts";
 import type { Feature, FeatureInit } from "./feature.ts";
-import { decodeCursor, encodeCursor, invalidCursor, type Position } from "./pagination.ts";
-import { type Entry, Registry } from "./registry.ts";
+import { decodeCursor, encodeCursor, invalidCursor, type PagePosition } from "./pagination.ts";
+import { Registry, type RegistryEntry } from "./registry.ts";
 import type { ResourceTemplate } from "../uris/resource_template.ts";
 import { toReadResult } from "../results.ts";
-import type { Found } from "../route.ts";
+import type { FoundFeature } from "../route.ts";
 import type { Handle, ReadHandler, ReadTemplateHandler, RequestContext } from "../types.ts";
 
 /** Configures a resource, or the resources of a template. */
@@ -179,7 +179,7 @@ export class Resources implements Feature {
   }
 
   /** Returns a resource with all that reading it needs. */
-  find(uri: unknown): Found | undefined {
+  find(uri: unknown): FoundFeature | undefined {
     const resource = typeof uri === "string" ? this.#find(uri) : undefined;
     if (resource === undefined) return undefined;
     return {
@@ -189,7 +189,7 @@ export class Resources implements Feature {
   }
 
   /** Returns the resource or template that a URI names, or that is named as it is written. */
-  named(uri: unknown): Found | undefined {
+  named(uri: unknown): FoundFeature | undefined {
     if (typeof uri !== "string") return undefined;
     const key = this.template(uri) === undefined ? this.#find(uri)?.key : uri;
     return key === undefined ? undefined : { target: { resource: key } };
@@ -270,8 +270,8 @@ function listResources(
 async function gather(
   exchange: Exchange,
   resources: JsonObject[],
-  start: Position,
-  lists: readonly Entry<TemplateResource>[],
+  start: PagePosition,
+  lists: readonly RegistryEntry<TemplateResource>[],
   context: ContextSettings,
 ): Promise<JsonObject> {
   const rest = lists.filter(({ serial }) => serial >= start.serial);

@@ -11,7 +11,7 @@ import type { Feature } from "./feature.ts";
 import { type Resources, uriOf } from "./resources.ts";
 
 /** Answers the subscription requests of a server. Subscriptions are kept with the session. */
-export class Subscriptions implements Feature {
+export class ResourceSubscriptions implements Feature {
   readonly methods: Feature["methods"] = {
     "resources/subscribe": (exchange) => this.#subscribe(exchange),
     "resources/unsubscribe": (exchange) => unsubscribe(exchange),

@@ -19,11 +19,11 @@ import { type Approval, isApproved } from "../questions/approval.ts";
 import { contextWith, ExchangeContext } from "../context.ts";
 import { checkName, compact, makeHandle } from "./definition.ts";
 import { fail, failedTool } from "../failure.ts";
-import type { Feature, FeatureInit, Method } from "./feature.ts";
+import type { Feature, FeatureInit, FeatureMethod } from "./feature.ts";
 import { headerParamsOf } from "../../protocol/header_params.ts";
-import type { Questions } from "../questions/questions.ts";
+import type { HandlerQuestions } from "../questions/questions.ts";
 import { Registry } from "./registry.ts";
-import type { Found } from "../route.ts";
+import type { FoundFeature } from "../route.ts";
 import { errorResult, toToolResult, withText } from "../results.ts";
 import { type CompiledSchema, compileSchema } from "../schemas/schema.ts";
 import type { Schema, StandardIssue, StandardResult } from "../schemas/standard_schema.ts";
@@ -117,9 +117,9 @@ type AnyConfig = Omit<ToolConfig<Schema, Schema>, "approval" | "task"> & {
 type AnyChanges = AnyConfig & { readonly callback?: AnyHandler; readonly enabled?: boolean };
 type AnyHandler = (args: unknown, ctx: RequestContext) => MaybePromise<unknown>;
 
-interface Tool extends Found {
+interface Tool extends FoundFeature {
   readonly name: string;
-  readonly answer: Method;
+  readonly answer: FeatureMethod;
   readonly retry: boolean;
   readonly config: AnyConfig;
   readonly listed: JsonObject;
@@ -144,12 +144,12 @@ export interface ToolCall {
   readonly args: unknown;
   /** The request. It MUST NOT be kept after its answer. */
   readonly exchange: Exchange;
-  /** Returns the {@linkcode Questions} of the call. */
-  questions(): Questions;
+  /** Returns the {@linkcode HandlerQuestions} of the call. */
+  questions(): HandlerQuestions;
   /**
    * Creates the context for a handler that runs for an exchange and asks by the given questions.
    */
-  context(exchange: Exchange, questions: Questions): RequestContext;
+  context(exchange: Exchange, questions: HandlerQuestions): RequestContext;
   /**
    * Asks for approval where it is needed, runs the tool and completes its result: for the call's
    * own exchange and context, unless others are given.
@@ -208,7 +208,7 @@ export class Tools implements Feature {
   }
 
   /** Returns a tool with all that its calls need. */
-  find(name: unknown): Found | undefined {
+  find(name: unknown): FoundFeature | undefined {
     return typeof name === "string" ? this.#registry.get(name) : undefined;
   }
 

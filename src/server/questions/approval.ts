@@ -25,7 +25,7 @@ import type { RequestContext } from "../types.ts";
 export type Approval<Args> = boolean | ((args: Args) => MaybePromise<boolean | string>);
 
 /** A tool call that may need approval. */
-export interface PendingCall {
+export interface CallToApprove {
   /** The tool's name, for events. */
   readonly name: string;
   /** The tool's title or name. */
@@ -41,7 +41,7 @@ export interface PendingCall {
  *
  * @throws {AbortSignal["reason"]} When the request was stopped
  */
-export async function isApproved(exchange: Exchange, call: PendingCall): Promise<boolean> {
+export async function isApproved(exchange: Exchange, call: CallToApprove): Promise<boolean> {
   const { label, approval, args, ctx } = call;
   let asked = false;
   try {

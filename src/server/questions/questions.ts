@@ -20,7 +20,7 @@ import type { Schema } from "../schemas/standard_schema.ts";
 import { describeIssues } from "../schemas/schema.ts";
 
 /** Asks the client the questions of one request. */
-export interface Questions {
+export interface HandlerQuestions {
   /**
    * Asks a question. MUST resolve with the client's result, reject with the reason why there will
    * be none, or never settle when the answer comes with a later call.
@@ -38,7 +38,7 @@ export function hashQuestion(method: string, params: JsonObject): string {
 }
 
 /** Asks while the call waits, as all versions until 2025-11-25 do. */
-export function liveQuestions(exchange: Exchange): Questions {
+export function liveQuestions(exchange: Exchange): HandlerQuestions {
   return { ask: (_key, method, params) => exchange.ask(method, params) };
 }
 
@@ -53,7 +53,7 @@ export type Elicitation =
 /** Asks the user. Implements {@linkcode Elicit}. */
 export async function askUser(
   exchange: Exchange,
-  questions: Questions,
+  questions: HandlerQuestions,
   key: string,
   what: Elicitation,
 ): Promise<{ readonly action: ElicitResult["action"]; readonly content?: unknown }> {
@@ -75,7 +75,7 @@ export async function askUser(
 /** Asks the client's model. Implements `sample` of the request context. */
 export async function askModel(
   exchange: Exchange,
-  questions: Questions,
+  questions: HandlerQuestions,
   key: string,
   params: CreateMessageParams,
 ): Promise<CreateMessageResult> {
@@ -95,7 +95,7 @@ export async function askModel(
 /** Asks for the client's roots. Implements `roots` of the request context. */
 export async function askRoots(
   exchange: Exchange,
-  questions: Questions,
+  questions: HandlerQuestions,
   key: string,
 ): Promise<readonly Root[]> {
   checkKey(key);

@@ -8,10 +8,10 @@ import { APPROVAL_KEY } from "../../calls/questions/approval.ts";
 import type { Exchange } from "../../protocol/exchange.ts";
 import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
 import { methodFacts } from "../../protocol/methods.ts";
-import { hashQuestion, type Questions } from "./questions.ts";
+import { type HandlerQuestions, hashQuestion } from "./questions.ts";
 
 /** An answer of the client, and the hash of its question where it is known. */
-interface Answer {
+interface RoundAnswer {
   readonly hash: string | undefined;
   readonly result: JsonObject;
 }
@@ -19,11 +19,11 @@ interface Answer {
 /** The results of earlier rounds. */
 interface Earlier {
   /** Maps the keys of questions to their answers. */
-  readonly answers: ReadonlyMap<string, Answer>;
+  readonly answers: ReadonlyMap<string, RoundAnswer>;
 }
 
 /** A question of this round. */
-interface Pending {
+interface PendingRound {
   readonly hash: string;
   readonly method: string;
   readonly params: JsonObject;
@@ -37,14 +37,14 @@ export type Complete = (exchange: Exchange, result: JsonObject) => JsonObject;
  * Asks the questions of one run of a handler. A question that an earlier round answered resolves at
  * once; the others end the run together, as soon as the handler does nothing but wait for them.
  */
-export class Rounds implements Questions {
+export class Rounds implements HandlerQuestions {
   readonly #exchange: Exchange;
   readonly #complete: Complete;
   readonly #asked = new Map<
     string,
     { readonly hash: string; readonly reply: Promise<JsonObject> }
   >();
-  readonly #pending = new Map<string, Pending>();
+  readonly #pending = new Map<string, PendingRound>();
   #earlier: Promise<Earlier> | undefined;
   #concluding = false;
   #ended = false;
@@ -78,7 +78,7 @@ export class Rounds implements Questions {
     return reply;
   }
 
-  async #answer(key: string, question: Omit<Pending, "reject">): Promise<JsonObject> {
+  async #answer(key: string, question: Omit<PendingRound, "reject">): Promise<JsonObject> {
     const { answers } = await this.begin();
     const answer = answers.get(key);
     if (answer === undefined) {
@@ -132,7 +132,7 @@ export class Rounds implements Questions {
  */
 async function readEarlier(exchange: Exchange): Promise<Earlier> {
   const state = await exchange.openState();
-  const answers = new Map<string, Answer>();
+  const answers = new Map<string, RoundAnswer>();
   for (const [key, answer] of entriesOf(state?.answers)) {
     if (!isObject(answer) || !isObject(answer.result)) continue;
     answers.set(key, { hash: stringOf(answer.hash), result: answer.result });

@@ -43,10 +43,10 @@ interface Validation {
 }
 
 /** Validates one value, and adds what is wrong with it. */
-type Check = (value: unknown, validation: Validation) => void;
+type KeywordCheck = (value: unknown, validation: Validation) => void;
 
 /** Compiles one keyword. */
-type Keyword = (given: unknown, part: JsonObject, what: string) => Check;
+type Keyword = (given: unknown, part: JsonObject, what: string) => KeywordCheck;
 
 /**
  * Compiles a plain JSON Schema. Later changes to the given object have no effect.
@@ -76,11 +76,11 @@ export function compileBasicJsonSchema(schema: JsonSchema, what: string): {
   };
 }
 
-function compilePart(part: unknown, what: string): Check {
+function compilePart(part: unknown, what: string): KeywordCheck {
   if (part === true) return () => {};
   if (part === false) return (_value, validation) => add(validation, "Leave this out");
   if (!isObject(part)) throw malformed("a schema", part, what);
-  const checks: Check[] = [];
+  const checks: KeywordCheck[] = [];
   for (const [name, given] of Object.entries(part)) {
     if (ANNOTATIONS.has(name) || name.startsWith("x-")) continue;
     const keyword = KEYWORDS.get(name);
@@ -93,7 +93,7 @@ function compilePart(part: unknown, what: string): Check {
 }
 
 /** Compiles a list of schemas. */
-function compileParts(name: string, given: unknown, what: string): Check[] {
+function compileParts(name: string, given: unknown, what: string): KeywordCheck[] {
   if (!Array.isArray(given) || given.length === 0) throw malformed(name, given, what);
   return given.map((part) => compilePart(part, what));
 }
@@ -164,7 +164,7 @@ const TYPES: ReadonlyMap<unknown, (value: unknown) => boolean> = new Map([
   ["string", (value: unknown) => typeof value === "string"],
 ]);
 
-function type(given: unknown, _part: JsonObject, what: string): Check {
+function type(given: unknown, _part: JsonObject, what: string): KeywordCheck {
   const names = Array.isArray(given) ? given : [given];
   const tests = names.map((name) => {
     const test = TYPES.get(name);
@@ -178,7 +178,7 @@ function type(given: unknown, _part: JsonObject, what: string): Check {
 }
 
 /** Compiles `enum` and `const`. Only primitive values: they need no deep comparison. */
-function oneOfValues(given: unknown, name: string, what: string): Check {
+function oneOfValues(given: unknown, name: string, what: string): KeywordCheck {
   if (!Array.isArray(given)) throw malformed(name, given, what);
   if (given.some((each) => typeof each === "object" && each !== null)) {
     throw unsupported(name, what);
@@ -189,7 +189,7 @@ function oneOfValues(given: unknown, name: string, what: string): Check {
   };
 }
 
-function pattern(given: unknown, { maxLength }: JsonObject, what: string): Check {
+function pattern(given: unknown, { maxLength }: JsonObject, what: string): KeywordCheck {
   if (typeof given !== "string") throw malformed("pattern", given, what);
   const expression = expressionOf(given, what);
   return textCheck(maxLength, (text) => expression.test(text), `Match the pattern ${given}`);
@@ -204,7 +204,11 @@ function expressionOf(given: string, what: string): RegExp {
 }
 
 /** Compiles a check of texts. Texts that are longer than `maxLength` are not checked. */
-function textCheck(maxLength: unknown, test: (text: string) => boolean, message: string): Check {
+function textCheck(
+  maxLength: unknown,
+  test: (text: string) => boolean,
+  message: string,
+): KeywordCheck {
   return (value, validation) => {
     if (typeof value !== "string") return;
     if (typeof maxLength === "number" && countOf(value) > maxLength) return;
@@ -243,7 +247,7 @@ function isDate(text: string): boolean {
   return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(text);
 }
 
-function format(given: unknown, { maxLength }: JsonObject, what: string): Check {
+function format(given: unknown, { maxLength }: JsonObject, what: string): KeywordCheck {
   const test = FORMATS.get(given);
   if (test === undefined) throw unsupported(`format": "${String(given)}`, what);
   return textCheck(
@@ -253,7 +257,7 @@ function format(given: unknown, { maxLength }: JsonObject, what: string): Check 
   );
 }
 
-function itemsOf(given: unknown, _part: JsonObject, what: string): Check {
+function itemsOf(given: unknown, _part: JsonObject, what: string): KeywordCheck {
   const check = compilePart(given, what);
   return (value, validation) => {
     if (!Array.isArray(value)) return;
@@ -264,7 +268,7 @@ function itemsOf(given: unknown, _part: JsonObject, what: string): Check {
   };
 }
 
-function properties(given: unknown, _part: JsonObject, what: string): Check {
+function properties(given: unknown, _part: JsonObject, what: string): KeywordCheck {
   if (!isObject(given)) throw malformed("properties", given, what);
   const checks = Object.entries(given).map(([name, part]) =>
     [name, compilePart(part, what)] as const
@@ -277,7 +281,7 @@ function properties(given: unknown, _part: JsonObject, what: string): Check {
   };
 }
 
-function required(given: unknown, _part: JsonObject, what: string): Check {
+function required(given: unknown, _part: JsonObject, what: string): KeywordCheck {
   if (!Array.isArray(given) || given.some((name) => typeof name !== "string")) {
     throw malformed("required", given, what);
   }
@@ -293,7 +297,7 @@ function additionalProperties(
   given: unknown,
   { properties = {} }: JsonObject,
   what: string,
-): Check {
+): KeywordCheck {
   const check = compilePart(given, what);
   const known = new Set(Object.keys(isObject(properties) ? properties : {}));
   return (value, validation) => {
@@ -306,7 +310,7 @@ function additionalProperties(
   };
 }
 
-function allOf(given: unknown, _part: JsonObject, what: string): Check {
+function allOf(given: unknown, _part: JsonObject, what: string): KeywordCheck {
   const checks = compileParts("allOf", given, what);
   return (value, validation) => {
     for (const check of checks) check(value, validation);
@@ -314,7 +318,7 @@ function allOf(given: unknown, _part: JsonObject, what: string): Check {
 }
 
 /** Compiles alternatives, of which at least one and at most `most` must match. */
-function alternatives(name: string, given: unknown, what: string, most: number): Check {
+function alternatives(name: string, given: unknown, what: string, most: number): KeywordCheck {
   const checks = compileParts(name, given, what);
   return (value, validation) => {
     const { path } = validation;
@@ -337,7 +341,12 @@ function has(value: JsonObject, name: string): boolean {
 }
 
 /** Validates a part of a value. */
-function inside(check: Check, part: unknown, key: string | number, validation: Validation): void {
+function inside(
+  check: KeywordCheck,
+  part: unknown,
+  key: string | number,
+  validation: Validation,
+): void {
   validation.path.push(key);
   check(part, validation);
   validation.path.pop();

@@ -13,7 +13,7 @@ import {
   type StandardSchema,
 } from "./standard_schema.ts";
 
-type Side = "input" | "output";
+type ShapeSide = "input" | "output";
 
 /**
  * Tells whether a value is a {@linkcode Shape}: an object whose values are all Standard Schemas. An
@@ -74,7 +74,7 @@ function gather(
 
 function jsonSchema(
   fields: readonly [string, StandardSchema][],
-  side: Side,
+  side: ShapeSide,
 ): Record<string, unknown> {
   const properties: [string, JsonObject][] = [];
   const required: string[] = [];
@@ -89,7 +89,7 @@ function jsonSchema(
   };
 }
 
-function fieldJsonSchema(name: string, schema: StandardSchema, side: Side): JsonObject {
+function fieldJsonSchema(name: string, schema: StandardSchema, side: ShapeSide): JsonObject {
   const convert = schema["~standard"].jsonSchema?.[side];
   if (convert === undefined) {
     throw new TypeError(`Give the field a schema that has a JSON Schema: "${name}"`);

@@ -13,7 +13,7 @@ const LONGEST = 8_192;
  * Finds the values of a template's variables in a URI. Returns `undefined` when the URI doesn't
  * match.
  */
-export type Matcher = (uri: string) => Record<string, string> | undefined;
+export type UriMatcher = (uri: string) => Record<string, string> | undefined;
 
 type Instruction =
   /** Consumes exactly this character. */
@@ -38,7 +38,7 @@ interface Variable {
   readonly reserved: boolean;
 }
 
-class Program {
+class MatcherProgram {
   readonly code: Instruction[] = [];
   readonly variables: Variable[] = [];
 
@@ -73,8 +73,8 @@ class Program {
 }
 
 /** Compiles a template's literals, already encoded, and expressions into a matcher. */
-export function compileMatcher(parts: readonly (string | Expression)[]): Matcher {
-  const program = new Program();
+export function compileMatcher(parts: readonly (string | Expression)[]): UriMatcher {
+  const program = new MatcherProgram();
   for (const part of parts) {
     if (typeof part === "string") program.text(part);
     else if (part.operator.named) addNamed(program, part);
@@ -91,7 +91,7 @@ export function compileMatcher(parts: readonly (string | Expression)[]): Matcher
 }
 
 /** Adds values without names. Missing values are missing at the end. */
-function addUnnamed(program: Program, { operator, names }: Expression): void {
+function addUnnamed(program: MatcherProgram, { operator, names }: Expression): void {
   const { first, separator, reserved, ends } = operator;
   const except = names.length > 1 ? ends + separator : ends;
   const add = (index: number): void => {
@@ -109,7 +109,7 @@ function addUnnamed(program: Program, { operator, names }: Expression): void {
 }
 
 /** Adds values with names. Any may be missing, so the first present one gets the other prefix. */
-function addNamed(program: Program, { operator, names }: Expression): void {
+function addNamed(program: MatcherProgram, { operator, names }: Expression): void {
   const { first, separator } = operator;
   const slots = names.map((name) => program.variables.push({ name, reserved: false }) - 1);
   const pair = (index: number, prefix: string): void => {
@@ -136,7 +136,11 @@ function addNamed(program: Program, { operator, names }: Expression): void {
   none.to = program.code.length;
 }
 
-function addNamedValue(program: Program, { bare, ends }: Expression["operator"], slot: number) {
+function addNamedValue(
+  program: MatcherProgram,
+  { bare, ends }: Expression["operator"],
+  slot: number,
+) {
   const given = () => {
     program.text("=");
     program.value(slot, ends, true);

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { compileMatcher, type Matcher } from "./uri_matcher.ts";
+import { compileMatcher, type UriMatcher } from "./uri_matcher.ts";
 import { encodeReserved, type Expression, parseTemplate } from "./uri_template_syntax.ts";
 
 /** The greatest length of a template, in characters. */
@@ -29,7 +29,7 @@ export class UriTemplate {
   readonly variableNames: readonly string[];
   readonly #text: string;
   readonly #parts: readonly (string | Expression)[];
-  readonly #matcher: Matcher;
+  readonly #matcher: UriMatcher;
 
   /**
    * Parses a template.

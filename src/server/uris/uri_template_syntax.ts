@@ -5,7 +5,7 @@
  */
 
 /** What an operator does to the variables after it (RFC 6570 §3.2, appendix A). */
-export interface Operator {
+export interface ExpressionOperator {
   /** Precedes the first variable. */
   readonly first: string;
   /** Precedes every other variable. */
@@ -20,12 +20,16 @@ export interface Operator {
   readonly ends: string;
 }
 
-function operator(first: string, separator: string, rest: Partial<Operator>): Operator {
+function operator(
+  first: string,
+  separator: string,
+  rest: Partial<ExpressionOperator>,
+): ExpressionOperator {
   return { first, separator, named: false, bare: false, reserved: false, ends: "/?#,&", ...rest };
 }
 
 const SIMPLE = operator("", ",", {});
-const OPERATORS: ReadonlyMap<string, Operator> = new Map([
+const OPERATORS: ReadonlyMap<string, ExpressionOperator> = new Map([
   ["+", operator("", ",", { reserved: true, ends: "" })],
   ["#", operator("#", ",", { reserved: true, ends: "" })],
   [".", operator(".", ".", {})],
@@ -37,7 +41,7 @@ const OPERATORS: ReadonlyMap<string, Operator> = new Map([
 
 /** The variables of one operator. */
 export interface Expression {
-  readonly operator: Operator;
+  readonly operator: ExpressionOperator;
   readonly names: readonly string[];
 }
 

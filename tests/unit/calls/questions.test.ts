@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { DelayLine } from "../../../src/internal/delay_line.ts";
-import { Questions } from "../../../src/calls/questions/questions.ts";
+import { OpenQuestions } from "../../../src/calls/questions/questions.ts";
 import { FakeClock } from "../../support/clock.ts";
 
 function make() {
   const clock = new FakeClock();
   const expired: string[] = [];
-  const questions = new Questions(new DelayLine(clock, 300_000));
+  const questions = new OpenQuestions(new DelayLine(clock, 300_000));
   return { clock, expired, questions, open: () => questions.open((id) => expired.push(id)) };
 }
 

@@ -2,7 +2,7 @@ import { describe, test } from "node:test";
 import assert from "node:assert/strict";
 import { SqlEventLog } from "../../../src/durable/event_log.ts";
 import { SqlSessionStore } from "../../../src/durable/session_store.ts";
-import { Tables } from "../../../src/durable/sql.ts";
+import { SqlTables } from "../../../src/durable/sql.ts";
 import type { SessionRecord } from "../../../src/sessions/types.ts";
 import { FakeClock } from "../../support/clock.ts";
 import { memorySql } from "../../support/sqlite.ts";
@@ -27,7 +27,7 @@ describe("SqlSessionStore after a restart", () => {
   test("[WRK-3] has everything of a session, and its last use", async () => {
     const clock = new FakeClock();
     const sql = memorySql();
-    const open = () => new SqlSessionStore(new Tables(sql), CAPS, LIFETIMES, clock);
+    const open = () => new SqlSessionStore(new SqlTables(sql), CAPS, LIFETIMES, clock);
     const before = open();
     assert.equal(before.reserve("s", "ada").admitted, true);
     assert.equal(before.create(record("s", clock.now())), true);
@@ -60,7 +60,7 @@ describe("SqlSessionStore after a restart", () => {
 
   test("[WRK-5] asking for an unknown session stores nothing", () => {
     const sql = memorySql();
-    const tables = new Tables(sql);
+    const tables = new SqlTables(sql);
     const clock = new FakeClock();
     const store = new SqlSessionStore(tables, CAPS, LIFETIMES, clock);
     const log = new SqlEventLog(tables, LIMITS, clock);
@@ -83,7 +83,7 @@ describe("SqlEventLog after a restart", () => {
   test("[WRK-6] streams of running requests end with an error for each that has no response", () => {
     const clock = new FakeClock();
     const sql = memorySql();
-    const open = () => new SqlEventLog(new Tables(sql), { ...LIMITS, eventBytes: 1_000 }, clock);
+    const open = () => new SqlEventLog(new SqlTables(sql), { ...LIMITS, eventBytes: 1_000 }, clock);
     const before = open();
     before.open("s", "batch", { requests: [1, "1"] });
     before.append("s", "batch", '{"jsonrpc":"2.0","id":1,"result":{}}', true);
@@ -109,7 +109,7 @@ describe("SqlEventLog after a restart", () => {
   test("[STR-7] keeps responses above the limits, but not more than as much again", () => {
     const clock = new FakeClock();
     const sql = memorySql();
-    const log = new SqlEventLog(new Tables(sql), LIMITS, clock);
+    const log = new SqlEventLog(new SqlTables(sql), LIMITS, clock);
     for (let i = 0; i < 50; i++) log.append("s", `s${i}`, "x".repeat(30), true);
     const rows = sql.exec("SELECT count(*) AS n, sum(bytes) AS bytes FROM mooring_event").toArray();
     assert.deepEqual({ ...rows[0] }, { n: 6, bytes: 180 });

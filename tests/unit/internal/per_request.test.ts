@@ -2,7 +2,7 @@ import { describe, test } from "node:test";
 import assert from "node:assert/strict";
 import { DelayLine } from "../../../src/internal/delay_line.ts";
 import { EndOfTurn } from "../../../src/internal/end_of_turn.ts";
-import { RequestContext } from "../../../src/internal/request_context.ts";
+import { AsyncRequestContext } from "../../../src/internal/request_context.ts";
 import { FakeClock, flush } from "../../support/clock.ts";
 
 /** A clock whose timers end with their request, as on Workers. */
@@ -87,7 +87,7 @@ describe("EndOfTurn where requests are kept apart", () => {
 
 describe("RequestContext", () => {
   test("[WRK-2] runs functions later, in order, also those that functions ask for", async () => {
-    const context = new RequestContext();
+    const context = new AsyncRequestContext();
     const calls: string[] = [];
     context.run(() => {
       calls.push("a");

@@ -1,6 +1,6 @@
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
-import { type About, Sealer } from "../../../src/redis/seal.ts";
+import { type SealedAs, Sealer } from "../../../src/redis/seal.ts";
 import { SealedEvents } from "../../../src/redis/events/sealed_events.ts";
 import { SessionNames } from "../../../src/redis/sessions/session_names.ts";
 import { SessionRecords } from "../../../src/redis/sessions/session_record.ts";
@@ -24,7 +24,7 @@ describe("sealed texts", () => {
   test("[CLU-12] are opened as nothing else", () => {
     const one = sealer();
     const sealed = one.seal("text", "event", "session", "stream");
-    const others: readonly About[] = [
+    const others: readonly SealedAs[] = [
       ["event", "session", "other"],
       ["event", "other", "stream"],
       ["state", "session", "stream"],
