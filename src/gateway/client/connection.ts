@@ -98,7 +98,7 @@ interface UnansweredCall {
  * @example
  * ```ts
  * import { systemClock } from "../../internal/clock.ts";
- * import { Connection } from "./connection.ts";
+ * import { UpstreamConnection } from "./connection.ts";
  * import type { Transport } from "./transport.ts";
  *
  * const echo: Transport = {
@@ -110,7 +110,7 @@ interface UnansweredCall {
  *   close() {},
  * };
  * const downstream = { notified() {}, ask: () => Promise.resolve({}), ended() {} };
- * const connection = new Connection(echo, { clock: systemClock, downstream });
+ * const connection = new UpstreamConnection(echo, { clock: systemClock, downstream });
  * await connection.close();
  * ```
  */
