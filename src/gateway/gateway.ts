@@ -7,9 +7,10 @@ import type { Dispatcher } from "../../mod.ts";
 import { keepAliveDuring } from "../kit.ts";
 import { checkOptions, type GatewayOptions } from "./options.ts";
 import type { GatewayPolicy } from "./policy/types.ts";
-import type { RegisteredUpstream } from "./session/managed_session.ts";
+import type { RegisteredUpstream } from "./session/served_upstreams.ts";
 import type { Upstream } from "./types.ts";
 import { checkUpstreamName } from "./view/names.ts";
+import { ServerView } from "./view/server_view.ts";
 import { GatewayView } from "./view/view.ts";
 
 /** A gateway's gauges. */
@@ -171,15 +172,11 @@ class MergedView extends GatewayView implements Gateway {
     const key = `${toolSearch} ${only ?? ""}`;
     const known = this.#others.get(key);
     if (known !== undefined) return known.view;
-    const { settings, capacity } = this;
-    const view = new GatewayView({
-      settings,
-      capacity,
-      upstreams: this.#registry,
-      toolSearch,
-      views: () => this.#views,
-      ...only !== undefined && { only },
-    });
+    const { settings, served: { capacity } } = this;
+    const init = { settings, capacity, upstreams: this.#registry, views: () => this.#views };
+    const view = only !== undefined && !toolSearch
+      ? new ServerView({ ...init, only })
+      : new GatewayView({ ...init, toolSearch, ...only !== undefined && { only } });
     this.#others.set(key, { only, view });
     return view;
   }
@@ -192,8 +189,8 @@ class MergedView extends GatewayView implements Gateway {
   stats(): GatewayStats {
     return {
       upstreams: this.#registry.size,
-      sessions: this.capacity.taken("upstreamSessions"),
-      programs: this.capacity.taken("programs"),
+      sessions: this.served.capacity.taken("upstreamSessions"),
+      programs: this.served.capacity.taken("programs"),
       held: this.#views.reduce((sum, { heldCalls }) => sum + heldCalls, 0),
     };
   }

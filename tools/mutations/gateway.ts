@@ -233,7 +233,7 @@ export const GATEWAY: FaultsByFile = {
       ["GTW-18", "value.users > 0 || !mayGo(value)", "!mayGo(value)"],
       [
         "GTW-18",
-        "if (this.#shared.size === 0) this.#host.capacity.reclaimers.add(this.#reclaim);",
+        "if (this.#shared.size === 0) this.#served.capacity.reclaimers.add(this.#reclaim);",
         "",
       ],
       ["GTW-18", "this.#hasReported = true;", ""],

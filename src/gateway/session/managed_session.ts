@@ -31,21 +31,15 @@ import type {
 } from "../types.ts";
 import { BusyError } from "./capacity.ts";
 import { type Crash, crashError, isCrash, isHopeless } from "./crashes.ts";
-import { type DownstreamClient, forwardNotification, forwardQuestion } from "./downstream.ts";
 import { probe } from "./probe.ts";
+import type { RegisteredUpstream } from "./served_upstreams.ts";
 import { ASKING_METHODS } from "./translate.ts";
 import { throughMiddleware } from "./upstream_chain.ts";
 import { LimitReachedError, UnusableError } from "./unusable.ts";
+import type { UpstreamSessions } from "./upstream_sessions.ts";
 
 /** The longest wait for a notification to be sent, in milliseconds. */
 const NOTIFY_MS = 10_000;
-
-/** An upstream with its name, and the identity that it had when it was added. */
-export interface RegisteredUpstream {
-  readonly name: string;
-  readonly upstream: Upstream;
-  readonly identity: string;
-}
 
 /** The client's request that an upstream is used for. */
 export interface UpstreamRequestContext extends Caller {
@@ -78,7 +72,7 @@ interface OpenedSession extends CountedSession {
 export class ManagedSession {
   readonly name: string;
   readonly #upstream: Upstream;
-  readonly #client: DownstreamClient;
+  readonly #client: UpstreamSessions;
   readonly #running = new Set<UpstreamCall>();
   readonly #closing = new AbortController();
   /** Holds, for each notification that is being sent, the caller for whom to send it again. */
@@ -89,7 +83,7 @@ export class ManagedSession {
   #usedAt = 0;
   #closed: Promise<void> | undefined;
 
-  constructor({ name, upstream }: RegisteredUpstream, client: DownstreamClient) {
+  constructor({ name, upstream }: RegisteredUpstream, client: UpstreamSessions) {
     this.name = name;
     this.#upstream = upstream;
     this.#client = client;
@@ -432,11 +426,11 @@ export class ManagedSession {
     return {
       notified: (notification) => {
         if (liveness.ended) return;
-        forwardNotification(this.#client, this.name, this.#running, notification);
+        this.#client.forward(this.name, this.#running, notification);
       },
       ask: async (method, params, signal) => {
         if (liveness.ended) throw new McpError(ErrorCode.Refused, "Ask before the session ends");
-        return await forwardQuestion(this.#client, this.#running, method, params, signal);
+        return await this.#client.forwardQuestion(this.#running, method, params, signal);
       },
       ended: (error) => {
         if (liveness.ended) return;
@@ -478,7 +472,7 @@ export class ManagedSession {
     const { clock, probeTimeoutMs: ms } = this.#client.settings;
     const ask = () => Promise.reject(new McpError(ErrorCode.Refused, "Ask during a call"));
     const notify = (notification: Notification) => {
-      forwardNotification(this.#client, this.name, this.#running, notification);
+      this.#client.forward(this.name, this.#running, notification);
     };
     const { middleware } = this.#client.settings;
     try {

@@ -9,7 +9,8 @@ import { BoundedMap, isModern } from "../../kit.ts";
 import { type LimitedKind, shareOf } from "./capacity.ts";
 import { LATE_LIST_MS, ListCache } from "./list_cache.ts";
 import { listsKey, type SharingFacts, sharingKey } from "./sharing_key.ts";
-import { type SessionsHost, UpstreamSessions } from "./upstream_sessions.ts";
+import type { ServedUpstreams } from "./served_upstreams.ts";
+import { UpstreamSessions } from "./upstream_sessions.ts";
 
 /** Represents upstream sessions that a request may use. */
 export interface AcquiredSessions {
@@ -38,7 +39,7 @@ const MOST_EACH = 16;
 
 /** Keeps the upstream sessions of clients without a session. */
 export class StatelessClients {
-  readonly #host: SessionsHost;
+  readonly #served: ServedUpstreams;
   /** The sessions of single requests, and those that are closing. */
   readonly #single = new Set<UpstreamSessions>();
   /** The sessions of principals, those used least recently first. */
@@ -47,9 +48,9 @@ export class StatelessClients {
   readonly #lists: BoundedMap<string, ExpiringValue<ListCache>>;
   #hasReported = false;
 
-  constructor(host: SessionsHost) {
-    this.#host = host;
-    const { principals } = host.settings.limits;
+  constructor(served: ServedUpstreams) {
+    this.#served = served;
+    const { principals } = served.settings.limits;
     this.#lists = new BoundedMap(principals, ({ stopTimer }) => stopTimer());
   }
 
@@ -60,19 +61,19 @@ export class StatelessClients {
 
   /** Returns the sessions that are kept for the sender of a notification, if any. */
   peek(sender: SharingFacts): UpstreamSessions | undefined {
-    const key = sharingKey(sender, this.#host.isAlone);
+    const key = sharingKey(sender, this.#served.isAlone);
     return key === undefined ? undefined : this.#shared.get(key)?.value.sessions;
   }
 
   /** Returns the sessions that a request may use. */
   acquire(exchange: Exchange): AcquiredSessions {
-    const { clock, stateless } = this.#host.settings;
+    const { clock, stateless } = this.#served.settings;
     if (stateless === "request" || !isModern(exchange.protocolVersion)) {
       return this.#acquireSingle(exchange);
     }
-    const key = sharingKey(exchange, this.#host.isAlone);
+    const key = sharingKey(exchange, this.#served.isAlone);
     if (key === undefined) {
-      if (!this.#hasReported) this.#host.report({ type: "upstream-unshared" });
+      if (!this.#hasReported) this.#served.report({ type: "upstream-unshared" });
       this.#hasReported = true;
       return this.#acquireSingle(exchange);
     }
@@ -93,7 +94,7 @@ export class StatelessClients {
 
   /** Creates sessions to keep; returns `undefined` if there is no room for them. */
   #createShared(key: string, exchange: Exchange): ExpiringValue<SharedSessions> | undefined {
-    const { clock, principalAbsoluteMs, limits: { principals } } = this.#host.settings;
+    const { clock, principalAbsoluteMs, limits: { principals } } = this.#served.settings;
     const share = shareOf(exchange.principal);
     const own = ({ sessions }: SharedSessions) => sessions.share === share;
     let count = 0;
@@ -104,7 +105,7 @@ export class StatelessClients {
     const sessions = this.#create(exchange, this.#createCache(), key);
     const endsAt = clock.now() + principalAbsoluteMs;
     const stopLimit = clock.timer(principalAbsoluteMs, () => this.#closeShared(key, "expired"));
-    if (this.#shared.size === 0) this.#host.capacity.reclaimers.add(this.#reclaim);
+    if (this.#shared.size === 0) this.#served.capacity.reclaimers.add(this.#reclaim);
     return { value: { sessions, endsAt, stopLimit, users: 0 }, stopTimer() {} };
   }
 
@@ -126,7 +127,7 @@ export class StatelessClients {
     for (const { value } of this.#shared.values()) value.stopLimit();
     this.#shared.clear();
     this.#lists.clear();
-    this.#host.capacity.reclaimers.delete(this.#reclaim);
+    this.#served.capacity.reclaimers.delete(this.#reclaim);
     await Promise.all(all.map((sessions) => sessions.close(reason)));
   }
 
@@ -150,7 +151,7 @@ export class StatelessClients {
     value.users++;
     return once(() => {
       if (--value.users > 0 || value.sessions.isClosed) return;
-      const { clock, principalIdleMs } = this.#host.settings;
+      const { clock, principalIdleMs } = this.#served.settings;
       shared.stopTimer = clock.timer(principalIdleMs, () => this.#closeShared(key, "idle"));
     });
   }
@@ -171,7 +172,7 @@ export class StatelessClients {
     this.#shared.delete(key);
     shared.stopTimer();
     shared.value.stopLimit();
-    if (this.#shared.size === 0) this.#host.capacity.reclaimers.delete(this.#reclaim);
+    if (this.#shared.size === 0) this.#served.capacity.reclaimers.delete(this.#reclaim);
     this.#closeSingle(shared.value.sessions, reason);
   }
 
@@ -182,9 +183,9 @@ export class StatelessClients {
   }
 
   #cacheFor(exchange: Exchange): ListCache {
-    const { clock, listCacheMs } = this.#host.settings;
+    const { clock, listCacheMs } = this.#served.settings;
     if (listCacheMs === 0) return this.#createCache();
-    const key = listsKey(exchange, this.#host.isAlone);
+    const key = listsKey(exchange, this.#served.isAlone);
     const cached = this.#lists.get(key) ?? { value: this.#createCache(), stopTimer() {} };
     cached.stopTimer();
     // No list is valid for much longer, but some may be fetched after this request has begun.
@@ -195,13 +196,13 @@ export class StatelessClients {
   }
 
   #createCache(): ListCache {
-    return new ListCache(this.#host.settings.clock);
+    return new ListCache(this.#served.settings.clock);
   }
 
   #create(exchange: Exchange, lists: ListCache, key?: string): UpstreamSessions {
     const { principal, client, protocolVersion: version } = exchange;
-    const host = this.#host;
-    const init = { host, sessionId: undefined, principal, client, version, lists };
+    const served = this.#served;
+    const init = { served, sessionId: undefined, principal, client, version, lists };
     return new UpstreamSessions({ ...init, ...key !== undefined && { stranger: key } });
   }
 }

@@ -16,7 +16,8 @@ import type { ManagedSession, UpstreamRequestContext } from "./managed_session.t
 import { rightsKey } from "./rights.ts";
 import { questionFor } from "./translate.ts";
 import { LimitReachedError, UnusableError } from "./unusable.ts";
-import type { SessionsHost, UpstreamSessions } from "./upstream_sessions.ts";
+import type { ServedUpstreams } from "./served_upstreams.ts";
+import type { UpstreamSessions } from "./upstream_sessions.ts";
 
 /** A client's request for a list, or for what upstreams say about themselves. */
 export interface ListContext extends UpstreamRequestContext {
@@ -26,7 +27,7 @@ export interface ListContext extends UpstreamRequestContext {
 
 /** Options for {@linkcode UpstreamLists}. */
 export interface UpstreamListsInit {
-  readonly host: SessionsHost;
+  readonly served: ServedUpstreams;
   readonly sessions: UpstreamSessions;
   readonly cache: ListCache;
 }
@@ -36,7 +37,7 @@ const OPENING = "opening";
 
 /** Gets what one client is told about the upstreams of a view. */
 export class UpstreamLists {
-  readonly #host: SessionsHost;
+  readonly #served: ServedUpstreams;
   readonly #sessions: UpstreamSessions;
   readonly #cache: ListCache;
   /** The sessions that are opening, by upstream. */
@@ -46,8 +47,8 @@ export class UpstreamLists {
   readonly #shown = new Map<string, string>();
 
   /** Creates it for the client that the sessions belong to. */
-  constructor({ host, sessions, cache }: UpstreamListsInit) {
-    this.#host = host;
+  constructor({ served, sessions, cache }: UpstreamListsInit) {
+    this.#served = served;
     this.#sessions = sessions;
     this.#cache = cache;
   }
@@ -77,7 +78,7 @@ export class UpstreamLists {
     if (cached !== undefined) return cached;
     const who = this.#credentialsKey(context);
     return await inTime({
-      ...this.#waitFor(name, context, this.#host.upstreams.size === 1),
+      ...this.#waitFor(name, context, this.#served.upstreams.size === 1),
       during: LISTS[kind].method,
       isShared: true,
       keys: [`${kind} ${who}`, `${OPENING} ${who}`],
@@ -99,7 +100,7 @@ export class UpstreamLists {
     context: ListContext,
     act: (signal: AbortSignal) => Promise<JsonObject>,
   ): Promise<JsonObject> {
-    const { failures, report, settings: { clock, listTimeoutMs } } = this.#host;
+    const { failures, report, settings: { clock, listTimeoutMs } } = this.#served;
     const key = `${kind} ${this.#credentialsKey(context)}`;
     const failure = failures.get(upstream, key);
     if (failure?.isSlow === true && clock.now() < failure.retryAt) throw failure.error;
@@ -175,17 +176,17 @@ export class UpstreamLists {
 
   /** Tells whether the policy withholds a whole list, so that its upstream needn't be asked. */
   #isClosed(name: string, kind: ListKind, { principal }: UpstreamRequestContext): boolean {
-    return this.#host.settings.policies.rulesOf(principal, name)?.[kind].isClosed === true;
+    return this.#served.settings.policies.rulesOf(principal, name)?.[kind].isClosed === true;
   }
 
   /** Returns the settings of a wait for an upstream. */
   #waitFor(upstream: string, { signal }: UpstreamRequestContext, isAlone: boolean) {
-    const { clock, listWaitMs, listTimeoutMs, openTimeoutMs } = this.#host.settings;
-    const { failures, upstreams } = this.#host;
+    const { clock, listWaitMs, listTimeoutMs, openTimeoutMs } = this.#served.settings;
+    const { failures, upstreams } = this.#served;
     const isProgram = upstreams.get(upstream)?.upstream.kind === "stdio";
     const aloneMs = isProgram ? openTimeoutMs + listTimeoutMs : listTimeoutMs;
     const waitMs = isAlone ? aloneMs : listWaitMs;
-    return { upstream, signal, isAlone, waitMs, failures, clock, report: this.#host.report };
+    return { upstream, signal, isAlone, waitMs, failures, clock, report: this.#served.report };
   }
 
   /** Returns a key for everything that one owner is told with the same credentials. */
@@ -248,7 +249,7 @@ export class UpstreamLists {
     context: ListContext,
     pending: PendingAnswer<UpstreamList>,
   ): Promise<UpstreamList> {
-    const { clock, listTimeoutMs: ms, listCacheMs } = this.#host.settings;
+    const { clock, listTimeoutMs: ms, listCacheMs } = this.#served.settings;
     const { principal, request } = context;
     const session = this.#sessions.get(name);
     if (session === undefined) return [];
@@ -260,11 +261,11 @@ export class UpstreamLists {
         (signal) => this.#fetchFrom(session, facts, kind, { principal, request, signal }),
       ));
     if (this.#sessions.get(name) !== session) return entries;
-    if (this.#host.settings.policies.isSet && this.#sessions.isSession) {
+    if (this.#served.settings.policies.isSet && this.#sessions.isSession) {
       const text = JSON.stringify(entries);
       this.#shown.set(`${kind} ${name}`, `${text.length} ${shortHash(text)}`);
     }
-    this.#host.known.addAll(name, kind, entries);
+    this.#served.known.addAll(name, kind, entries);
     const can = facts.capabilities[LISTS[kind].capability];
     const isLasting = this.#sessions.isSession && isObject(can) && can.listChanged === true;
     const keepMs = pending.isLate ? Math.max(listCacheMs, LATE_LIST_MS) : listCacheMs;
@@ -294,15 +295,15 @@ export class UpstreamLists {
       facts,
       present: this.#presenting(name, kind, principal, withheld, names),
       kind,
-      limits: this.#host.settings.limits,
-      report: this.#host.report,
-      rename: (own) => this.#host.rename(name, own),
+      limits: this.#served.settings.limits,
+      report: this.#served.report,
+      rename: (own) => this.#served.rename(name, own),
       request: (method, params) =>
         session.request({ method, params, signal, principal, request, notify() {}, ask }),
     });
     if (this.#isWithheld(name, kind, principal, names)) return [];
     if (withheld.length > 0) this.#cache.withheldTemplates.set(entries, withheld);
-    return kind === "tools" ? entries.map((tool) => this.#host.defined(name, tool)) : entries;
+    return kind === "tools" ? entries.map((tool) => this.#served.defined(name, tool)) : entries;
   }
 
   /**
@@ -318,7 +319,7 @@ export class UpstreamLists {
     withheld: string[],
     names: string[],
   ): ((entry: JsonObject) => JsonObject | undefined) | undefined {
-    const { settings: { policies, limits }, report } = this.#host;
+    const { settings: { policies, limits }, report } = this.#served;
     const rules = policies.rulesOf(principal, upstream)?.[kind];
     if (rules === undefined) return undefined;
     const { id, method: list } = LISTS[kind];
@@ -343,7 +344,7 @@ export class UpstreamLists {
     principal: Principal,
     names: readonly string[],
   ): boolean {
-    const { settings: { policies }, report } = this.#host;
+    const { settings: { policies }, report } = this.#served;
     const { method: list } = LISTS[kind];
     for (const { rule, pattern, withholds } of policies.check(principal, upstream, kind, names)) {
       report({ type: "upstream-rule-unmatched", upstream, list, rule, pattern, withholds });
@@ -359,8 +360,8 @@ export class UpstreamLists {
     act: () => Promise<T>,
   ): Promise<T> {
     const { name } = session;
-    const { failures } = this.#host;
-    const { clock, listWaitMs } = this.#host.settings;
+    const { failures } = this.#served;
+    const { clock, listWaitMs } = this.#served.settings;
     const key = `${what} ${this.#credentialsKey(context)}`;
     const startedAt = clock.now();
     try {
@@ -383,7 +384,7 @@ export class UpstreamLists {
   #failed(upstream: string, what: ListKind | typeof OPENING, error: unknown): unknown {
     if (!(error instanceof UnusableError)) {
       const during = what === OPENING ? what : LISTS[what].method;
-      this.#host.report({ type: "upstream-failed", upstream, during, error });
+      this.#served.report({ type: "upstream-failed", upstream, during, error });
     }
     return error instanceof McpError ? error : new TimeoutError(upstream);
   }

@@ -17,65 +17,29 @@ import {
   type ProtocolVersion,
   type UpstreamCloseReason,
 } from "../../../mod.ts";
-import { methodFacts, ownerKey, shortHash } from "../../kit.ts";
+import { methodFacts, ownerKey, shortHash, VERSIONS } from "../../kit.ts";
 import type { GatewaySettings } from "../options.ts";
 import type { UpstreamRules } from "../policy/policies.ts";
 import type { KnownItems } from "../shared/known_items.ts";
 import { KnownAddresses } from "./known_addresses.ts";
-import type { AloneInit, Caller, UpstreamFacts } from "../types.ts";
+import { abortable, deadline } from "../shared/deadline.ts";
+import type { AloneInit, Caller, UpstreamCall, UpstreamFacts } from "../types.ts";
 import { CHANGED_LISTS, LIST_KINDS, type ListKind, LISTS } from "../shared/list_kinds.ts";
 import { type Capacity, type LimitedKind, shareOf } from "./capacity.ts";
 import { NotificationCoalescer } from "./coalesce.ts";
 import type { Crashes } from "./crashes.ts";
-import type { DownstreamClient } from "./downstream.ts";
 import type { ListCache } from "./list_cache.ts";
-import { ManagedSession, type RegisteredUpstream } from "./managed_session.ts";
-import type { RecentFailures } from "./recent_failures.ts";
-import { upstreamCapabilities } from "./translate.ts";
+import { ManagedSession } from "./managed_session.ts";
+import type { ServedUpstreams } from "./served_upstreams.ts";
+import { ASKING_METHODS, questionFor, upstreamCapabilities, wantsLog } from "./translate.ts";
 import { UpstreamLists } from "./upstream_lists.ts";
 
-/** Provides what upstream sessions need of the view that they are used by. */
-export interface SessionsHost {
-  readonly settings: GatewaySettings;
-  /** Limits what is started, for all views of the gateway together. */
-  readonly capacity: Capacity;
-  /** Remembers which upstreams failed to tell something about themselves. */
-  readonly failures: RecentFailures;
-  /** Remembers which programs crash. */
-  readonly crashes: Crashes;
-  /** Remembers the names of what upstreams list, for events. */
-  readonly known: KnownItems;
-  /** The upstreams of the view, in their order. */
-  readonly upstreams: ReadonlyMap<string, RegisteredUpstream>;
-  readonly report: (event: McpEvent) => void;
-  /** Tells whether an upstream is only started, and its tools only found, when it is asked for. */
-  isLazy(upstream: string): boolean;
-  /** Whether the view serves one upstream alone, as a server of its own. */
-  readonly isAlone: boolean;
-  /** Tells whether a principal sees it as itself: not where the policy has rules. */
-  isAloneFor(principal: Principal): boolean;
-  /** Closes the connection of the server-to-client stream of a client's session. */
-  closeStream(sessionId: string): void;
-  /** Returns the name that a tool or prompt of an upstream has in the view. */
-  rename(upstream: string, name: string): string;
-  /** Returns the definition of an upstream's tool with the addresses that it has in the view. */
-  defined(upstream: string, tool: JsonObject): JsonObject;
-  /** Sends a notification on the stream of a client's session. */
-  notify(sessionId: string, notification: Notification): void;
-  /** Sends a request on the stream of a client's session; `undefined` if it isn't served here. */
-  ask(
-    sessionId: string,
-    method: string,
-    params: JsonObject,
-    signal: AbortSignal,
-  ): Promise<JsonObject> | undefined;
-  /** Calls a function when the client of a session opens its stream, until the returned one is called. */
-  onListening(sessionId: string, listener: () => void): () => void;
-}
+/** The most attempts to reach a client that can't be asked yet. */
+const MAX_ATTEMPTS = 10;
 
 /** Options for {@linkcode UpstreamSessions}. */
 export interface UpstreamSessionsInit {
-  readonly host: SessionsHost;
+  readonly served: ServedUpstreams;
   /** Identifies the client's session, if it has one. */
   readonly sessionId: string | undefined;
   readonly principal: Principal;
@@ -94,30 +58,34 @@ export interface UpstreamSubscription {
 }
 
 /** One client's sessions with all upstreams of a view. */
-export class UpstreamSessions implements DownstreamClient {
+export class UpstreamSessions {
   readonly settings: GatewaySettings;
   /** Identifies the owner of the sessions. What a request may do depends on its own principal. */
   readonly owner: string;
   readonly capacity: Capacity;
   /** Remembers the names of what upstreams list, for events. */
   readonly known: KnownItems;
+  /** The share that this takes from, as `shareOf` returns it. */
   readonly share: string | undefined;
   readonly crashes: Crashes;
+  /** Identifies who crashes are counted for. */
   readonly crashOwner: string;
   /** What the client is told about its upstreams. */
   readonly lists: UpstreamLists;
   /** Remembers which upstreams the addresses belong to that the client knows. */
   readonly addresses: KnownAddresses;
+  /** The description of the client, as upstreams may know it. */
   readonly facts: ClientFacts;
   readonly report: (event: McpEvent) => void;
   /** The version that the client speaks: another one once an upstream has negotiated it. */
   version: ProtocolVersion;
+  /** The least severe log level that the client wants. */
   logLevel: LogLevel | undefined;
   /** The `list_changed` notifications that were advertised; `undefined` if nothing was yet. */
   advertised: readonly string[] | undefined;
   /** The client's latest request, where there is a policy: it judges what belongs to none. */
   caller: Caller | undefined;
-  readonly #host: SessionsHost;
+  readonly #served: ServedUpstreams;
   readonly #sessionId: string | undefined;
   readonly #principal: Principal;
   readonly #sessions = new Map<string, ManagedSession>();
@@ -131,28 +99,28 @@ export class UpstreamSessions implements DownstreamClient {
   #closed: Promise<void> | undefined;
 
   constructor(
-    { host, sessionId, principal, client, version, lists, stranger }: UpstreamSessionsInit,
+    { served, sessionId, principal, client, version, lists, stranger }: UpstreamSessionsInit,
   ) {
-    this.settings = host.settings;
-    this.report = host.report;
+    this.settings = served.settings;
+    this.report = served.report;
     this.owner = ownerKey(principal);
-    this.capacity = host.capacity;
-    this.known = host.known;
-    this.addresses = new KnownAddresses(host.settings.limits.listEntries);
+    this.capacity = served.capacity;
+    this.known = served.known;
+    this.addresses = new KnownAddresses(served.settings.limits.listEntries);
     this.share = shareOf(principal);
-    this.crashes = host.crashes;
+    this.crashes = served.crashes;
     // Strangers share nothing but this: the crashes of one would delay the programs of all.
     this.crashOwner = this.share ?? sessionId ?? stranger ?? this.owner;
     this.version = version;
     this.#principal = principal;
     this.facts = {
       ...client.info && { info: client.info },
-      capabilities: upstreamCapabilities(client, version, host.isAloneFor(principal)),
+      capabilities: upstreamCapabilities(client, version, served.isAloneFor(principal)),
     };
-    this.#host = host;
+    this.#served = served;
     this.#sessionId = sessionId;
-    this.lists = new UpstreamLists({ host, sessions: this, cache: lists });
-    const { clock } = host.settings;
+    this.lists = new UpstreamLists({ served, sessions: this, cache: lists });
+    const { clock } = served.settings;
     this.#coalescer = new NotificationCoalescer(
       clock,
       (notification) => this.#send(notification),
@@ -165,12 +133,12 @@ export class UpstreamSessions implements DownstreamClient {
 
   /** Returns the names of the upstreams, in their order. */
   get names(): readonly string[] {
-    return [...this.#host.upstreams.keys()];
+    return [...this.#served.upstreams.keys()];
   }
 
   /** Tells whether an upstream is only started, and its tools only found, when it is asked for. */
   isLazy(name: string): boolean {
-    return this.#host.isLazy(name);
+    return this.#served.isLazy(name);
   }
 
   /** Tells whether an upstream waits to be asked for. */
@@ -207,14 +175,17 @@ export class UpstreamSessions implements DownstreamClient {
     return this.#sessionId !== undefined;
   }
 
+  /** Whether the upstream is served alone: then everything that it sends is passed on. */
   get isAlone(): boolean {
     return this.isAloneFor(this.caller?.principal ?? this.#principal);
   }
 
+  /** Tells it for the requests of a principal, whose rights may be others than those of the one before. */
   isAloneFor(principal: Principal): boolean {
-    return this.#host.isAloneFor(principal);
+    return this.#served.isAloneFor(principal);
   }
 
+  /** The client's side to an upstream that is served alone. */
   get alone(): AloneInit | undefined {
     if (!this.isAlone) return undefined;
     const sessionId = this.#sessionId;
@@ -222,7 +193,7 @@ export class UpstreamSessions implements DownstreamClient {
       version: this.version,
       sessionId,
       closeServerStream: () => {
-        if (sessionId !== undefined && !this.isClosed) this.#host.closeStream(sessionId);
+        if (sessionId !== undefined && !this.isClosed) this.#served.closeStream(sessionId);
       },
     };
   }
@@ -241,7 +212,7 @@ export class UpstreamSessions implements DownstreamClient {
   get(name: string): ManagedSession | undefined {
     const known = this.#sessions.get(name);
     if (known !== undefined) return known;
-    const registered = this.#host.upstreams.get(name);
+    const registered = this.#served.upstreams.get(name);
     if (registered === undefined || this.isClosed) return undefined;
     const session = new ManagedSession(registered, this);
     this.#sessions.set(name, session);
@@ -294,6 +265,7 @@ export class UpstreamSessions implements DownstreamClient {
     return this.advertised.includes(method);
   }
 
+  /** Sends a notification that belongs to no call. */
   notify(notification: Notification): void {
     if (this.#sessionId === undefined || !this.wantsChange(notification.method)) return;
     // A log message is sent each time, and so is what only the client can tell apart.
@@ -301,11 +273,17 @@ export class UpstreamSessions implements DownstreamClient {
     else this.#send(notification);
   }
 
+  /** Sends a request that belongs to no call; returns `undefined` if the client has no session. */
   ask(method: string, params: JsonObject, signal: AbortSignal): Promise<JsonObject> | undefined {
     if (this.#sessionId === undefined) return undefined;
-    return this.#host.ask(this.#sessionId, method, params, signal);
+    return this.#served.ask(this.#sessionId, method, params, signal);
   }
 
+  /**
+   * Waits until the client may have become reachable; returns `undefined` if it never will.
+   *
+   * @throws {AbortSignal["reason"]} If the signal aborts first
+   */
   whenReachable(signal: AbortSignal): Promise<void> | undefined {
     const id = this.#sessionId;
     if (id === undefined || this.isClosed) return undefined;
@@ -317,22 +295,25 @@ export class UpstreamSessions implements DownstreamClient {
         if (signal.aborted) reject(signal.reason);
         else resolve();
       };
-      const stopListening = this.#host.onListening(id, settle);
+      const stopListening = this.#served.onListening(id, settle);
       this.#waiters.add(settle);
       if (signal.aborted) settle();
       else signal.addEventListener("abort", settle, { once: true });
     });
   }
 
+  /** Wakes what waits for the client to become reachable. */
   markReachable(): void {
     for (const settle of [...this.#waiters]) settle();
   }
 
+  /** Returns the resources of an upstream that the client is subscribed to, as the upstream knows them. */
   subscribedUris(upstream: string): ReadonlySet<string> {
     const own = [...this.#subscriptions.values()].filter((each) => each.upstream === upstream);
     return new Set(own.map(({ uri }) => uri).filter((uri) => this.#maySubscribe(upstream, uri)));
   }
 
+  /** Returns the addresses by which the client is subscribed to a resource of an upstream. */
   subscribedAddresses(upstream: string, uri: string): readonly string[] {
     if (!this.#maySubscribe(upstream, uri)) return [];
     return [...this.#subscriptions].flatMap(([address, each]) =>
@@ -359,6 +340,7 @@ export class UpstreamSessions implements DownstreamClient {
     return this.caller && this.settings.policies.rulesOf(this.caller.principal, upstream);
   }
 
+  /** Invalidates cached lists of an upstream that changed, and notifies the client if it may know. */
   listsChanged(
     upstream: string,
     notification: Notification,
@@ -402,6 +384,7 @@ export class UpstreamSessions implements DownstreamClient {
     }
   }
 
+  /** Invalidates cached lists of an upstream; all of them by default. */
   invalidateLists(upstream: string, kinds: readonly ListKind[] = LIST_KINDS): void {
     this.lists.invalidate(upstream, kinds);
   }
@@ -435,6 +418,75 @@ export class UpstreamSessions implements DownstreamClient {
     return subscription;
   }
 
+  /**
+   * Passes on a notification that belongs to no call. Drops what the client must not get.
+   *
+   * @param running Calls that run in the upstream session
+   */
+  forward(
+    upstream: string,
+    running: ReadonlySet<UpstreamCall>,
+    notification: Notification,
+  ): void {
+    const { method, params } = notification;
+    const changed = CHANGED_LISTS.get(method);
+    if (changed !== undefined) return this.listsChanged(upstream, notification, changed);
+    const isMessage = method === "notifications/message";
+    if (isMessage || (this.isAlone && isUnknown(method))) {
+      if (isMessage && !wantsLog(params, this.logLevel, this.version)) return;
+      const [call, ...others] = clientCalls(running);
+      if (call === undefined || others.length > 0) return this.notify(notification);
+      return call.notify(notification);
+    }
+    if (method === "notifications/resources/updated") {
+      if (this.isAlone) return this.notify(notification);
+      const uri = params?.uri;
+      if (typeof uri !== "string") return;
+      const addresses = this.subscribedAddresses(upstream, uri);
+      return addresses.forEach((uri) => this.notify({ method, params: { uri } }));
+    }
+    if (method !== "notifications/elicitation/complete") return;
+    if (VERSIONS[this.version].elicitationModes) this.notify(notification);
+  }
+
+  /**
+   * Asks the client a question that belongs to no call: within the latest call, which most likely needs
+   * the answer, otherwise on the client's own stream. Servers ask for roots right after the handshake,
+   * when the client has no stream yet: the question then waits for one.
+   *
+   * @param running Calls that run in the upstream session
+   * @throws {McpError} If the client can't be asked, or answers with an error
+   */
+  async forwardQuestion(
+    running: ReadonlySet<UpstreamCall>,
+    method: string,
+    params: JsonObject,
+    signal: AbortSignal,
+  ): Promise<JsonObject> {
+    const shown = questionFor(method, params, this.facts.capabilities, this.isAlone);
+    const { settings: { clock, askTimeoutMs } } = this;
+    const limit = deadline(clock, askTimeoutMs, signal);
+    try {
+      for (let attempt = 1;; attempt++) {
+        const call = clientCalls(running).at(-1);
+        if (call !== undefined) return await abortable(call.ask(method, shown), signal);
+        try {
+          const answer = this.ask(method, shown, signal);
+          if (answer !== undefined) return await answer;
+        } catch (error) {
+          // A client without a stream can't be asked yet.
+          if (!(error instanceof McpError) || error.code !== ErrorCode.Refused) throw error;
+        }
+        const reachable = attempt < MAX_ATTEMPTS ? this.whenReachable(limit.signal) : undefined;
+        if (reachable === undefined) break;
+        await reachable;
+      }
+    } finally {
+      limit.clear();
+    }
+    throw new McpError(ErrorCode.Refused, "Ask during a call");
+  }
+
   #unsubscribeAll(upstream: string): void {
     for (const [address, each] of this.#subscriptions) {
       if (each.upstream === upstream) this.#subscriptions.delete(address);
@@ -443,7 +495,7 @@ export class UpstreamSessions implements DownstreamClient {
 
   #send(notification: Notification): void {
     if (this.#sessionId === undefined || this.isClosed) return;
-    this.#host.notify(this.#sessionId, notification);
+    this.#served.notify(this.#sessionId, notification);
   }
 }
 
@@ -452,4 +504,14 @@ export class UpstreamSessions implements DownstreamClient {
  */
 function isRepeatable({ method }: Notification): boolean {
   return method !== "notifications/message" && methodFacts(method) !== undefined;
+}
+
+/** Tells whether the protocol doesn't know a notification, so that only its server and client do. */
+function isUnknown(method: string): boolean {
+  return methodFacts(method) === undefined;
+}
+
+/** Returns the calls that messages outside calls may belong to: not the gateway's own. */
+function clientCalls(running: ReadonlySet<UpstreamCall>): readonly UpstreamCall[] {
+  return [...running].filter(({ method, isClients }) => isClients ?? ASKING_METHODS.has(method));
 }

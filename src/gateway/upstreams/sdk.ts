@@ -9,11 +9,11 @@ import { openSession } from "../client/open_session.ts";
 import { checkSessionOptions } from "../client/session_options.ts";
 import type { Message, Transport } from "../client/transport.ts";
 import { checkOptions } from "../options.ts";
-import type { RegisteredUpstream } from "../session/managed_session.ts";
+import type { RegisteredUpstream } from "../session/served_upstreams.ts";
 import { withoutLogin } from "../shared/login.ts";
 import { UpstreamError } from "../shared/upstream_error.ts";
 import type { AloneInit, Caller, OpenInit, Upstream } from "../types.ts";
-import { GatewayView } from "../view/view.ts";
+import { ServerView } from "../view/server_view.ts";
 
 /** Carries messages for a server of an official SDK, as versions 1 and 2 both expect. */
 export interface ServerTransport {
@@ -104,7 +104,7 @@ export interface HostedServer extends Upstream, Dispatcher {
 const ALONE = "server";
 
 /** Serves a server alone, and opens sessions with it for a gateway. */
-class SdkView extends GatewayView implements HostedServer {
+class SdkView extends ServerView implements HostedServer {
   readonly kind = "sdk";
   readonly identity: string;
   readonly #factory: Parameters<typeof sdk>[0];

@@ -12,8 +12,6 @@ import {
   type JsonObject,
   type MaybePromise,
   McpError,
-  type McpEvent,
-  type Notification,
   type NotificationExchange,
   type Principal,
   type RequestMessage,
@@ -34,20 +32,18 @@ import {
   withUri,
 } from "../../kit.ts";
 import type { GatewaySettings } from "../options.ts";
-import { Capacity } from "../session/capacity.ts";
-import { Crashes } from "../session/crashes.ts";
+import type { Capacity } from "../session/capacity.ts";
 import { HeldCalls } from "../session/held_calls.ts";
 import { ListCache } from "../session/list_cache.ts";
-import type { ManagedSession, RegisteredUpstream } from "../session/managed_session.ts";
-import { RecentFailures } from "../session/recent_failures.ts";
+import type { ManagedSession } from "../session/managed_session.ts";
 import { type AcquiredSessions, StatelessClients } from "../session/stateless.ts";
-import { ASKING_METHODS, isSameEra, modernResult, toUpstream } from "../session/translate.ts";
-import { type SessionsHost, UpstreamSessions } from "../session/upstream_sessions.ts";
+import { ASKING_METHODS, modernResult } from "../session/translate.ts";
+import { type RegisteredUpstream, ServedUpstreams } from "../session/served_upstreams.ts";
+import { UpstreamSessions } from "../session/upstream_sessions.ts";
 import { hopsOf } from "../shared/hops.ts";
-import { KnownItems } from "../shared/known_items.ts";
 import { CHANGED_LISTS, type ListKind } from "../shared/list_kinds.ts";
+import type { UpstreamFacts } from "../types.ts";
 import { Addresses, isWebAddress } from "./addresses.ts";
-import { answerAlone } from "./alone.ts";
 import { findAppTool } from "./app_tools.ts";
 import { listChangedOf, mergedCapabilities } from "./capabilities.ts";
 import { findResource, shownAddress } from "./find_resource.ts";
@@ -91,31 +87,23 @@ export interface ViewInit {
 }
 
 /** Serves the upstreams of a gateway to one endpoint. */
-export class GatewayView implements Dispatcher, SessionsHost {
+export class GatewayView implements Dispatcher {
   readonly pinned = true;
   readonly resourceUpdates = false;
-  /** The description of the gateway. An upstream that is served alone says itself who it is. */
-  readonly serverInfo: Implementation | undefined;
-  readonly isAlone: boolean;
   readonly settings: GatewaySettings;
-  readonly capacity: Capacity;
-  readonly failures: RecentFailures;
-  readonly crashes: Crashes;
-  readonly known: KnownItems;
+  /** The upstreams, and what the sessions of all clients have in common. */
+  readonly served: ServedUpstreams;
   readonly #upstreams: ReadonlyMap<string, RegisteredUpstream>;
   readonly #only: string | undefined;
   /** Keeps the addresses of resources apart by upstream, if there may be several. */
   readonly #addresses: Addresses | undefined;
   readonly #isSearched: boolean;
-  readonly #hosts = new Set<DispatcherHost>();
   /** Maps the ids of clients' sessions to their upstream sessions. */
   readonly #sessions = new Map<string, UpstreamSessions>();
   readonly #stateless: StatelessClients;
   readonly #heldCalls: HeldCalls;
   /** The capabilities that each upstream was last seen with. */
   readonly #seen = new Map<string, JsonObject>();
-  /** Tells in which era an upstream that is served alone was spoken to last. */
-  #isModernUpstream: boolean | undefined;
   /** What `close` waits for. */
   readonly #pendingCloses = new Set<Promise<unknown>>();
   #isClosed = false;
@@ -125,25 +113,32 @@ export class GatewayView implements Dispatcher, SessionsHost {
   constructor({ settings, upstreams, only, toolSearch = false, capacity, views }: ViewInit) {
     this.settings = settings;
     this.#views = views ?? (() => [this]);
-    this.capacity = capacity ?? new Capacity(settings);
-    this.failures = new RecentFailures(settings.clock, { retryMs: settings.listRetryMs });
-    this.crashes = new Crashes(settings.clock);
-    this.known = new KnownItems(settings.limits.listEntries);
-    // Where its tools are found in place of being listed, an upstream isn't seen as itself.
-    this.isAlone = only !== undefined && !toolSearch;
-    this.serverInfo = this.isAlone ? undefined : settings.info;
     this.#upstreams = upstreams;
     this.#only = only;
     this.#addresses = only === undefined ? new Addresses(settings.separator, upstreams) : undefined;
     this.#isSearched = toolSearch;
-    this.#stateless = new StatelessClients(this);
+    this.served = new ServedUpstreams({
+      settings,
+      registry: upstreams,
+      only,
+      // Where its tools are found in place of being listed, an upstream isn't seen as itself.
+      isAlone: only !== undefined && !toolSearch,
+      capacity,
+      rename: (upstream, name) => this.#rename(upstream, name),
+      defined: (upstream, tool) => this.#defined(upstream, tool),
+    });
+    this.#stateless = new StatelessClients(this.served);
     this.#heldCalls = new HeldCalls(settings);
   }
 
+  /** The description of the gateway. */
+  get serverInfo(): Implementation | undefined {
+    return this.settings.info;
+  }
+
+  /** The upstreams of the view, in their order. */
   get upstreams(): ReadonlyMap<string, RegisteredUpstream> {
-    if (this.#only === undefined) return this.#upstreams;
-    const registered = this.#upstreams.get(this.#only);
-    return new Map(registered === undefined ? [] : [[this.#only, registered]]);
+    return this.served.upstreams;
   }
 
   /** What is advertised to a client that asks now. */
@@ -151,9 +146,12 @@ export class GatewayView implements Dispatcher, SessionsHost {
     const upstreams = [...this.upstreams.keys()].map((name) => {
       return { name, capabilities: this.#seen.get(name), instructions: undefined };
     });
-    const [alone] = upstreams;
-    if (this.isAlone && alone?.capabilities !== undefined) return listChangedOf(alone.capabilities);
     return listChangedOf(mergedCapabilities(upstreams, true));
+  }
+
+  /** The capabilities that an upstream was last seen with. */
+  protected seen(upstream: string): JsonObject | undefined {
+    return this.#seen.get(upstream);
   }
 
   listChangedIn(sessionId: string): readonly string[] | undefined {
@@ -167,7 +165,7 @@ export class GatewayView implements Dispatcher, SessionsHost {
 
   /** Whether an endpoint serves the view. */
   get isServed(): boolean {
-    return this.#hosts.size > 0;
+    return this.served.hosts.size > 0;
   }
 
   /** What an operator sees of the upstreams, and may do to them in all views. */
@@ -181,7 +179,7 @@ export class GatewayView implements Dispatcher, SessionsHost {
     limits: () =>
       (["upstreamSessions", "programs"] as const).map((name) => {
         const { [name]: most } = this.settings.limits;
-        return { name: `limits.${name}`, used: this.capacity.taken(name), most };
+        return { name: `limits.${name}`, used: this.served.capacity.taken(name), most };
       }),
     nameOf: (item) => {
       const name = this.#locate(item)?.upstream;
@@ -203,7 +201,7 @@ export class GatewayView implements Dispatcher, SessionsHost {
 
   async #restart(name: string): Promise<number> {
     const { length } = this.#sessionsWith(name);
-    this.failures.removeAll(name);
+    this.served.failures.removeAll(name);
     const closes = this.#allSessions.map((sessions) => sessions.remove(name, "restarted"));
     await this.#tracked(Promise.all(closes));
     return length;
@@ -231,14 +229,10 @@ export class GatewayView implements Dispatcher, SessionsHost {
     sent: Sent = message,
   ): Route {
     const { method } = message;
-    const isAlone = this.isAloneFor(principal);
     return new ViewRoute(message, {
       target: () => this.#target(message),
       scopes: this.#scopes(message),
-      run: (exchange) => {
-        const answer = methodFor(exchange, isAlone);
-        return isAlone ? this.#answerAlone(exchange, sent) : this.#answer(exchange, answer, sent);
-      },
+      run: (exchange) => this.run(exchange, sent, principal),
       hide: (exchange, hidden) => {
         const hide = hidden === "item" ? METHODS.get(method)?.hide : undefined;
         if (hide === undefined) throw unknownMethod(method);
@@ -317,7 +311,7 @@ export class GatewayView implements Dispatcher, SessionsHost {
     const context = contextOf(request);
     const use = URI_USES[method] ?? "read";
     const { principal } = request.exchange;
-    if (this.isAloneFor(principal)) {
+    if (this.served.isAloneFor(principal)) {
       const { mayUse, chain } = request.exchange;
       if (mayUse === undefined && chain === undefined) return undefined;
       const uri = withoutNeedlessEscapes(item.key);
@@ -329,19 +323,9 @@ export class GatewayView implements Dispatcher, SessionsHost {
       (address) => findResource(request, context, address, use),
     );
     const uri = await shownAddress(request, context, resource);
-    const target = () => this.known.resource(resource.uri, resource.session.name);
+    const target = () => this.served.known.resource(resource.uri, resource.session.name);
     const message = { method, params: withUri(params, uri) };
     return this.#route(message, principal, { target }, { params, resource });
-  }
-
-  /** An upstream that the policy has rules for isn't seen as itself: what it says is judged. */
-  isAloneFor(principal: Principal): boolean {
-    if (!this.isAlone || this.#only === undefined) return false;
-    return this.settings.policies.rulesOf(principal, this.#only) === undefined;
-  }
-
-  isLazy(upstream: string): boolean {
-    return this.#only === undefined && this.#upstreams.get(upstream)?.upstream.lists === "lazy";
   }
 
   /** Says which tools a principal finds in place of having them listed. */
@@ -350,7 +334,7 @@ export class GatewayView implements Dispatcher, SessionsHost {
     if (search === undefined || search.replacesAll) return search;
     const { policies } = this.settings;
     const isOffered = [...this.#upstreams.keys()].some((name) =>
-      this.isLazy(name) && policies.rulesOf(principal, name)?.tools.isClosed !== true
+      this.served.isLazy(name) && policies.rulesOf(principal, name)?.tools.isClosed !== true
     );
     return isOffered ? search : undefined;
   }
@@ -359,7 +343,9 @@ export class GatewayView implements Dispatcher, SessionsHost {
   get #search(): ToolSearch | undefined {
     const isOnly = this.#only !== undefined;
     if (this.#isSearched) return { replacesAll: true, isOnly };
-    if (isOnly || ![...this.#upstreams.keys()].some((name) => this.isLazy(name))) return undefined;
+    if (isOnly || ![...this.#upstreams.keys()].some((name) => this.served.isLazy(name))) {
+      return undefined;
+    }
     return { replacesAll: false, isOnly };
   }
 
@@ -376,21 +362,21 @@ export class GatewayView implements Dispatcher, SessionsHost {
     if (item === undefined) return undefined;
     if (item.method === "resources/read") {
       const { uri = item.key, upstream } = this.#addresses?.split(item.key) ?? {};
-      return this.known.resource(uri, upstream);
+      return this.served.known.resource(uri, upstream);
     }
     const upstream = this.#locate(item.key)?.upstream;
     const isTool = item.method === "tools/call";
     if (upstream === undefined || !this.upstreams.has(upstream)) {
       return isTool ? this.#appTool(item.key) : undefined;
     }
-    return this.known.named(upstream, isTool ? "tools" : "prompts", item.key);
+    return this.served.known.named(upstream, isTool ? "tools" : "prompts", item.key);
   }
 
   /** Returns the tool that an app calls by its server's own name, if only one upstream has listed it. */
   #appTool(name: string): RequestTarget | undefined {
     if (this.#addresses === undefined) return undefined;
     const [found, ...others] = [...this.upstreams.keys()].flatMap((upstream) => {
-      const target = this.known.named(upstream, "tools", this.rename(upstream, name));
+      const target = this.served.known.named(upstream, "tools", this.#rename(upstream, name));
       return target.tool === undefined ? [] : [target];
     });
     return others.length === 0 ? found : undefined;
@@ -398,7 +384,6 @@ export class GatewayView implements Dispatcher, SessionsHost {
 
   async notified(exchange: NotificationExchange): Promise<void> {
     const { method, session, protocolVersion } = exchange;
-    if (this.isAloneFor(exchange.principal)) return await this.#notifyAlone(exchange);
     if (session === undefined) return;
     const sessions = this.#sessions.get(session.id);
     if (method === "notifications/initialized") sessions?.markReachable();
@@ -408,34 +393,23 @@ export class GatewayView implements Dispatcher, SessionsHost {
     await Promise.all(legacy.map((each) => each.notify(method, exchange)));
   }
 
-  /** Passes a notification on to an upstream that is served alone, if a session with it is open. */
-  async #notifyAlone(exchange: NotificationExchange): Promise<void> {
-    const { method, params, session, protocolVersion, principal } = exchange;
+  /** Returns the upstream sessions of the sender of a notification, if it has any. */
+  protected sessionsOf(exchange: NotificationExchange): UpstreamSessions | undefined {
+    const { session, protocolVersion, principal } = exchange;
     const sessions = session !== undefined
       ? this.#sessions.get(session.id)
       : isModern(protocolVersion)
       ? this.#stateless.peek(exchange)
       : undefined;
-    if (sessions === undefined || sessions.owner !== ownerKey(principal)) return;
-    if (method === "notifications/initialized") return sessions.markReachable();
-    const [upstream] = sessions.used;
-    const { facts } = upstream ?? {};
-    if (upstream === undefined || facts === undefined) return;
-    const sent = isSameEra(protocolVersion, facts.protocolVersion)
-      ? params
-      : toUpstream(params, facts, undefined);
-    if (Object.keys(sent).length > 0) await upstream.forward({ method, params: sent }, exchange);
-    else if (methodFacts(method) === undefined) await upstream.forward({ method }, exchange);
-    // Repetitions of it say no more.
-    else await upstream.notify(method, exchange);
+    return sessions?.owner === ownerKey(principal) ? sessions : undefined;
   }
 
   attach(host: DispatcherHost): () => void {
-    this.#hosts.add(host);
+    const detach = this.served.attach(host);
     return () => {
-      this.#hosts.delete(host);
+      detach();
       // Sessions in a shared store outlive the endpoint, but none of their requests come here again.
-      if (this.#hosts.size === 0) void this.#tracked(this.#closeAll());
+      if (!this.isServed) void this.#tracked(this.#closeAll());
     };
   }
 
@@ -445,56 +419,24 @@ export class GatewayView implements Dispatcher, SessionsHost {
     if (sessions !== undefined) await this.#tracked(sessions.close("ended"));
   }
 
-  rename(upstream: string, name: string): string {
+  #rename(upstream: string, name: string): string {
     return this.#only === undefined ? prefixed(upstream, this.settings.separator, name) : name;
   }
 
-  defined(upstream: string, tool: JsonObject): JsonObject {
+  #defined(upstream: string, tool: JsonObject): JsonObject {
     const addresses = this.#addresses;
     if (addresses === undefined) return tool;
     return toolWithReferences(tool, (uri) => addresses.qualified({ upstream, uri }) ?? uri);
   }
-
-  notify(sessionId: string, notification: Notification): void {
-    for (const host of this.#hosts) host.notify?.(sessionId, notification);
-  }
-
-  ask(
-    sessionId: string,
-    method: string,
-    params: JsonObject,
-    signal: AbortSignal,
-  ): Promise<JsonObject> | undefined {
-    for (const host of this.#hosts) {
-      const answer = host.ask?.(sessionId, method, params, signal);
-      if (answer !== undefined) return answer;
-    }
-    return undefined;
-  }
-
-  onListening(sessionId: string, listener: () => void): () => void {
-    const stops = [...this.#hosts].map((host) => host.onListening?.(sessionId, listener));
-    return () => stops.forEach((stop) => stop?.());
-  }
-
-  closeStream(sessionId: string): void {
-    for (const host of this.#hosts) host.closeStream?.(sessionId);
-  }
-
-  readonly report = (event: McpEvent): void => {
-    for (const host of this.#hosts) host.report(event);
-  };
 
   /** Ends the sessions with an upstream that was replaced or removed, and notifies the clients. */
   async upstreamChanged(name: string, reason: UpstreamCloseReason): Promise<void> {
     if (this.#only !== undefined && this.#only !== name) return;
     this.#seen.delete(name);
     this.#stateless.removeLists(name);
-    this.failures.removeAll(name);
-    this.crashes.removeAll(name);
-    this.known.remove(name);
+    this.served.forget(name);
     const closes = this.#allSessions.map((sessions) => sessions.remove(name, reason));
-    for (const host of this.#hosts) {
+    for (const host of this.served.hosts) {
       for (const [method, kinds] of CHANGED_LISTS) {
         host.broadcast({ method }, (id) => {
           const sessions = this.#sessions.get(id);
@@ -521,7 +463,7 @@ export class GatewayView implements Dispatcher, SessionsHost {
       this.#stateless.removeLists(name);
       for (const sessions of this.#allSessions) sessions.invalidateLists(name);
     }
-    for (const host of this.#hosts) {
+    for (const host of this.served.hosts) {
       for (const method of CHANGED_LISTS.keys()) {
         host.broadcast({ method }, (id) => this.#sessions.get(id)?.wantsChange(method) === true);
       }
@@ -555,6 +497,15 @@ export class GatewayView implements Dispatcher, SessionsHost {
     return [...this.#sessions.values(), ...this.#stateless.all];
   }
 
+  /**
+   * Answers a request in the way in which its principal sees the upstreams.
+   *
+   * @throws {McpError} If the method isn't served
+   */
+  protected run(exchange: Exchange, sent: Sent, _principal: Principal): MaybePromise<JsonObject> {
+    return this.#answer(exchange, methodFor(exchange), sent);
+  }
+
   async #answer(
     exchange: Exchange,
     method: ViewMethod,
@@ -574,15 +525,18 @@ export class GatewayView implements Dispatcher, SessionsHost {
     return modern ? modernResult(exchange.method, result, this.settings.info) : result;
   }
 
-  /** Answers a request to an upstream that is served alone. */
-  async #answerAlone(exchange: Exchange, sent: Sent): Promise<JsonObject> {
+  /** Answers a request to an upstream that is served alone, with the state that a round has opened. */
+  protected async answerWith(
+    exchange: Exchange,
+    method: ViewMethod,
+    sent: Sent,
+    openState: () => Promise<JsonObject | undefined>,
+  ): Promise<JsonObject> {
     this.#checkOpen();
     hopsOf(exchange.request.headers);
-    // An upstream of the 2026 era keeps its own state with the client.
-    const isOwnState = isRetry(exchange) && this.#isModernUpstream === false;
-    const state = isOwnState ? await exchange.openState() : undefined;
+    const state = await openState();
     if (typeof state?.held === "string") return await this.#heldCalls.resume(exchange, state.held);
-    return await this.#answerNew(exchange, answerAlone, sent, state);
+    return await this.#answerNew(exchange, method, sent, state);
   }
 
   #checkOpen(): void {
@@ -635,10 +589,13 @@ export class GatewayView implements Dispatcher, SessionsHost {
       toolScopes: (upstream, tool) => this.#upstreams.get(upstream)?.upstream.toolScopes?.(tool),
       described: this.#described,
       search: () => this.#searchFor(exchange.principal),
-      opened: ({ protocolVersion }) => this.#isModernUpstream = isModern(protocolVersion),
+      opened: (facts) => this.opened(facts),
     };
     return { request, release };
   }
+
+  /** Called with what an upstream has said that is served alone, each time it is used. */
+  protected opened(_facts: UpstreamFacts): void {}
 
   #sessionsFor(exchange: Exchange): AcquiredSessions {
     const { session, principal, client, protocolVersion: version } = exchange;
@@ -646,7 +603,14 @@ export class GatewayView implements Dispatcher, SessionsHost {
     let sessions = this.#sessions.get(session.id);
     if (sessions === undefined) {
       const lists = new ListCache(this.settings.clock);
-      const init = { host: this, sessionId: session.id, principal, client, version, lists };
+      const init = {
+        served: this.served,
+        sessionId: session.id,
+        principal,
+        client,
+        version,
+        lists,
+      };
       sessions = new UpstreamSessions(init);
       sessions.logLevel = session.logLevel;
       this.#sessions.set(session.id, sessions);
@@ -675,7 +639,7 @@ export class GatewayView implements Dispatcher, SessionsHost {
 }
 
 /** Tells whether a client continues a request, with the state that it was given (2026-07-28). */
-function isRetry({ method, params, protocolVersion }: Exchange): boolean {
+export function isRetry({ method, params, protocolVersion }: Exchange): boolean {
   return isModern(protocolVersion) && ASKING_METHODS.has(method) &&
     params.requestState !== undefined;
 }
@@ -683,14 +647,11 @@ function isRetry({ method, params, protocolVersion }: Exchange): boolean {
 /**
  * Finds the function that answers a request.
  *
- * @param isAlone Whether an upstream that is served alone may have methods of its own
  * @throws {McpError} If the method isn't served
  */
-function methodFor({ method, protocolVersion }: Exchange, isAlone: boolean): ViewMethod {
-  const facts = methodFacts(method);
-  if (facts === undefined && isAlone) return answerAlone;
+function methodFor({ method, protocolVersion }: Exchange): ViewMethod {
   const found = METHODS.get(method)?.run;
-  const isServed = facts?.eras.includes(VERSIONS[protocolVersion].era);
+  const isServed = methodFacts(method)?.eras.includes(VERSIONS[protocolVersion].era);
   if (found === undefined || isServed !== true) throw unknownMethod(method);
   return found;
 }
