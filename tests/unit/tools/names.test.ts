@@ -19,7 +19,7 @@ describe("names of types", () => {
         byName.set(name, [...known, { file, isExported: exported !== undefined }]);
       }
     }
-    const ambiguous = [...byName].filter(([name, found]) =>
+    const ambiguous = [...byName].filter(([, found]) =>
       found.length > 1 && found.some(({ isExported }) => isExported)
     );
     assert.deepEqual(ambiguous.map(([name, found]) => [name, found.map(({ file }) => file)]), []);
