@@ -40,6 +40,12 @@ export type {
   TokenGrant,
   TokenRequest,
 } from "../internal/quota_store.ts";
+export type {
+  RecordKeys,
+  RecordStore,
+  RecordWrite,
+  StoredRecord,
+} from "../internal/record_store.ts";
 export type { Clock } from "../internal/clock.ts";
 export type { MaybePromise } from "../internal/types.ts";
 export type { SessionEndReason } from "../protocol/events.ts";

@@ -8,6 +8,7 @@
  */
 import type { Clock } from "../internal/clock.ts";
 import type { QuotaStore } from "../internal/quota_store.ts";
+import type { RecordStore } from "../internal/record_store.ts";
 import type { MaybePromise } from "../internal/types.ts";
 import type { TaskStore } from "../protocol/task_store.ts";
 import type { Leases } from "../streams/leases.ts";
@@ -222,4 +223,11 @@ export interface Store {
    * @param clock The source of time
    */
   quotas?(clock: Clock): QuotaStore;
+  /**
+   * Returns the records that expire: codes, grants and registered clients of sign-in. All calls on one store
+   * MUST return the same records.
+   *
+   * @param clock The source of time
+   */
+  records?(clock: Clock): RecordStore;
 }
