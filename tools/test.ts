@@ -34,10 +34,23 @@ type Part =
   | "workers"
   | "programs";
 
+/** Something that is run as a whole, and once more if it failed: a test file, or a program. */
+interface Job {
+  readonly name: string;
+  run(): Promise<Tally>;
+}
+
+/** The jobs that a line of the output sums up. */
 interface Stage {
   readonly part: Part;
   readonly name: string;
-  run(): Promise<Tally>;
+  readonly jobs: readonly Job[];
+}
+
+/** A job that failed. */
+interface Failure {
+  readonly job: Job;
+  readonly tally: Tally;
 }
 
 const EVERYDAY: readonly Part[] = [...RUNTIMES, "conformance", "clients"];
@@ -50,7 +63,9 @@ const PARTS: readonly Part[] = [
 ];
 /** Whether generated tests run in their long form, which takes many minutes. */
 const LONG = process.env["MOORING_LONG"] === "1";
-const STAGE_MS = LONG ? 3_600_000 : 1_200_000;
+const JOB_MS = LONG ? 3_600_000 : 1_200_000;
+/** The failed jobs that `--retry` runs once more. More than these are no accident. */
+const MOST_RETRIES = 8;
 const TEST_MS = LONG ? 1_800_000 : 60_000;
 const CLIENTS = "tests/clients/run.ts";
 /** Programs with stages of the part `package`, each with what they test. */
@@ -103,12 +118,13 @@ const EVERYDAY_RUNTIME: Readonly<Record<string, Runtime | "none" | "every">> = {
   "./tests/examples/moving.test.ts": "deno",
 };
 
-const USAGE = `Usage: deno task test [--only PART,… | --all] [--filter TEXT] [--jobs N]
+const USAGE = `Usage: deno task test [--only PART,… | --all] [--filter TEXT] [--jobs N] [--retry]
 
   --only    these parts: ${PARTS.join(", ")}; without it ${EVERYDAY.join(", ")}
   --all     all parts, and every test file under every runtime
   --filter  only the test files whose path contains the text
-  --jobs    parts that run at a time, 3 by default`;
+  --jobs    test files and programs that run at a time, 3 by default
+  --retry   run what failed once more, alone, and say so: the second result counts`;
 
 /** The arguments with which each runtime runs test files and writes a JUnit report. */
 const TEST_ARGS = {
@@ -132,25 +148,35 @@ const TEST_ARGS = {
   ],
 } satisfies Record<Runtime, (report: string) => string[]>;
 
-/** Runs the suite's files under one runtime. */
-async function runSuite(runtime: Runtime, files: readonly string[]): Promise<Tally> {
-  // Without a file, a runtime would search the folder for tests.
-  if (files.length === 0) throw new Error("Change --filter, no path of a test file contains it");
+/** Runs a test file under one runtime, in a process of its own. */
+async function runFile(runtime: Runtime, file: string): Promise<Tally> {
   const folder = await mkdtemp(join(tmpdir(), "suite-"));
   try {
     const report = join(folder, "report.xml");
     const { program } = commandOf(runtime);
-    const args = [...TEST_ARGS[runtime](report), ...files];
+    const args = [...TEST_ARGS[runtime](report), file];
     // Every test file is a process of its own on Node: what it compiles serves the next one.
     const env = { NODE_COMPILE_CACHE: join(ROOT, ".cache", "node") };
-    const outcome = await run(program, args, { cwd: ROOT, limitMs: STAGE_MS, env });
+    const outcome = await run(program, args, { cwd: ROOT, limitMs: JOB_MS, env });
     const tally = junitTally(await readFile(report, "utf8").catch(() => ""));
-    const result = judged(tally, outcome.code);
-    if (result.failed > 0) explain(outcome);
+    // A file may have nothing to run under a runtime, or skip everything: that is no failure of its own.
+    const result = outcome.code === 0 ? tally : judged(tally, outcome.code);
+    if (result.failed > 0) {
+      console.error(`${runtime} ${file}`);
+      explain(outcome);
+    }
     return result;
   } finally {
     await rm(folder, { recursive: true });
   }
+}
+
+/** Returns the jobs of the suite's files under one runtime. */
+function suiteJobs(runtime: Runtime, files: readonly string[]): Job[] {
+  return files.map((file) => ({
+    name: `${file} under ${runtime}`,
+    run: () => runFile(runtime, file),
+  }));
 }
 
 /** Runs published MCP clients against the fixture server under one runtime. */
@@ -161,7 +187,7 @@ async function runClients(runtime: Runtime): Promise<Tally> {
   }
   const { program, args } = commandOf("deno");
   const command = [...args, CLIENTS, "--runtime", runtime];
-  const outcome = await run(program, command, { cwd: ROOT, limitMs: STAGE_MS });
+  const outcome = await run(program, command, { cwd: ROOT, limitMs: JOB_MS });
   const result = judged(parseTallyLine(outcome.output), outcome.code);
   if (result.failed > 0) explain(outcome);
   return result;
@@ -170,7 +196,7 @@ async function runClients(runtime: Runtime): Promise<Tally> {
 /** Runs a program that ends with a tally. */
 async function runProgram(file: string): Promise<Tally> {
   const { program, args } = commandOf("deno");
-  const outcome = await run(program, [...args, file], { cwd: ROOT, limitMs: STAGE_MS });
+  const outcome = await run(program, [...args, file], { cwd: ROOT, limitMs: JOB_MS });
   const result = judged(parseTallyLine(outcome.output), outcome.code);
   if (result.failed > 0) explain(outcome);
   return result;
@@ -205,28 +231,18 @@ function stagesOf(
   const stages: Stage[] = RUNTIMES.map((runtime) => ({
     part: runtime,
     name: `suite under ${runtime}`,
-    run: () => runSuite(runtime, files.filter((file) => runsUnder(runtime, file, placed))),
+    jobs: suiteJobs(runtime, files.filter((file) => runsUnder(runtime, file, placed))),
   }));
+  const add = (part: Part, name: string, run: () => Promise<Tally>) =>
+    stages.push({ part, name, jobs: [{ name, run }] });
   for (const runtime of RUNTIMES) {
-    stages.push({
-      part: "conformance",
-      name: `conformance under ${runtime}`,
-      run: () => conformance(runtime),
-    });
+    add("conformance", `conformance under ${runtime}`, () => conformance(runtime));
   }
   for (const runtime of RUNTIMES) {
-    stages.push({
-      part: "clients",
-      name: `clients of ${runtime}`,
-      run: () => runClients(runtime),
-    });
+    add("clients", `clients of ${runtime}`, () => runClients(runtime));
   }
-  stages.push({
-    part: "conformance-gateway",
-    name: "conformance of a gateway",
-    run: () => conformanceOfGateway(),
-  });
-  stages.push({ part: "workers", name: "conformance on Workers", run: conformanceOnWorkers });
+  add("conformance-gateway", "conformance of a gateway", () => conformanceOfGateway());
+  add("workers", "conformance on Workers", conformanceOnWorkers);
   let packed: Promise<unknown> = Promise.resolve();
   const inTurn = (run: () => Promise<Tally>) => () => {
     // One after the other: they make and use the same package.
@@ -234,16 +250,12 @@ function stagesOf(
     packed = tally.catch(() => {});
     return tally;
   };
-  stages.push({ part: "package", name: "the npm package", run: inTurn(consumers) });
+  add("package", "the npm package", inTurn(consumers));
   for (const [file, name] of Object.entries(PACKAGE_RUNS)) {
-    stages.push({ part: "package", name, run: inTurn(() => runProgram(file)) });
+    add("package", name, inTurn(() => runProgram(file)));
   }
   for (const runtime of RUNTIMES) {
-    stages.push({
-      part: "programs",
-      name: `programs under ${runtime}`,
-      run: () => runPrograms(runtime),
-    });
+    add("programs", `programs under ${runtime}`, () => runPrograms(runtime));
   }
   return stages.filter(({ part }) => only.includes(part));
 }
@@ -257,21 +269,71 @@ async function runPrograms(runtime: Runtime): Promise<Tally> {
     return { ...NOTHING, skipped: 1 };
   }
   await (programs ??= installPrograms());
-  return await runSuite(runtime, ["./tests/programs/programs.ts"]);
+  return await runFile(runtime, "./tests/programs/programs.ts");
 }
 
-/** Takes stages off the list and runs them, one at a time, until the list is empty. */
-async function runInTurn(stages: Stage[]): Promise<Tally> {
+/** Runs a job. Never rejects: a job that throws has failed. */
+async function runJob(job: Job): Promise<Tally> {
+  return await job.run().catch((error: Error): Tally => {
+    console.error(`  ${job.name}: ${error.message}`);
+    return { ...NOTHING, failed: 1 };
+  });
+}
+
+/**
+ * Runs the jobs of all stages, several at a time and in their order, and prints a line for each stage at
+ * its end.
+ *
+ * @returns The sum of all, and the jobs that failed
+ */
+async function runStages(
+  stages: readonly Stage[],
+  jobs: number,
+): Promise<{ total: Tally; failures: Failure[] }> {
+  const queue = stages.flatMap((stage) => stage.jobs.map((job) => ({ stage, job })));
+  const sums = new Map(
+    stages.map((stage) => [stage, { left: stage.jobs.length, tally: NOTHING, ms: 0 }]),
+  );
+  const failures: Failure[] = [];
   let total = NOTHING;
-  for (let stage = stages.shift(); stage !== undefined; stage = stages.shift()) {
-    const began = performance.now();
-    const tally = await stage.run().catch((error: Error): Tally => {
-      console.error(`  ${error.message}`);
-      return { ...NOTHING, failed: 1 };
-    });
-    const seconds = ((performance.now() - began) / 1000).toFixed(1);
-    console.log(`${stage.name.padEnd(28)} ${seconds.padStart(6)} s  ${tallyLine(tally)}`);
-    total = sum(total, tally);
+  async function lane(): Promise<void> {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+      const { stage, job } = next;
+      const began = performance.now();
+      const tally = await runJob(job);
+      const so = sums.get(stage)!; // one is set for each stage above
+      so.tally = sum(so.tally, tally);
+      so.ms += performance.now() - began;
+      total = sum(total, tally);
+      if (tally.failed > 0) failures.push({ job, tally });
+      if (--so.left === 0) printLine(stage.name, so.ms, so.tally);
+    }
+  }
+  await Promise.all(Array.from({ length: jobs }, lane));
+  return { total, failures };
+}
+
+/** Prints how a stage ended, with the time that its jobs took together. */
+function printLine(name: string, ms: number, tally: Tally): void {
+  const seconds = (ms / 1000).toFixed(1);
+  console.log(`${name.padEnd(28)} ${seconds.padStart(6)} s  ${tallyLine(tally)}`);
+}
+
+/**
+ * Runs each job that failed once more, alone, and says which passed then: a machine that stands still for
+ * seconds fails tests that nothing is wrong with.
+ *
+ * @returns The sum with the second results
+ */
+async function retried(total: Tally, failures: readonly Failure[]): Promise<Tally> {
+  if (failures.length > MOST_RETRIES) return total;
+  for (const { job, tally } of failures) {
+    const again = await runJob(job);
+    console.log(
+      `${again.failed === 0 ? "UNSTABLE" : "FAILED TWICE"}  ${job.name}: ${tallyLine(again)}`,
+    );
+    const minus = { passed: -tally.passed, failed: -tally.failed, skipped: -tally.skipped };
+    total = sum(sum(total, minus), again);
   }
   return total;
 }
@@ -283,6 +345,7 @@ async function main(): Promise<number> {
       all: { type: "boolean", default: false },
       filter: { type: "string", default: "" },
       jobs: { type: "string", default: "3" },
+      retry: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
   });
@@ -302,8 +365,14 @@ async function main(): Promise<number> {
   }
   console.log(`${files.length} test files`);
   const stages = stagesOf(only, files, everyday ? EVERYDAY_RUNTIME : {});
-  const lanes = Array.from({ length: jobs }, () => runInTurn(stages));
-  const total = (await Promise.all(lanes)).reduce(sum, NOTHING);
+  if (stages.every((stage) => stage.jobs.length === 0)) {
+    throw new Error("Change --filter, no path of a test file contains it");
+  }
+  const first = await runStages(stages, jobs);
+  for (const { job, tally } of first.failures) {
+    console.log(`FAILED  ${job.name}: ${tallyLine(tally)}`);
+  }
+  const total = values.retry ? await retried(first.total, first.failures) : first.total;
   console.log(tallyLine(total));
   return total.failed === 0 && total.passed > 0 ? 0 : 1;
 }
