@@ -34,4 +34,14 @@ describe("deno.json", () => {
     }
     assert.equal(tasks.run.command, "deno run -A --no-lock --node-modules-dir=none");
   });
+
+  test("installs the packages before a task of tools/ or bench/ imports them", () => {
+    const commands = Object.values<string | { command: string }>(tasks)
+      .map((task) => typeof task === "string" ? task : task.command)
+      .filter((command) => / (tools|bench)\//.test(command));
+    assert.notEqual(commands.length, 0);
+    for (const command of commands) {
+      assert.match(command, /^deno install --quiet --frozen && /);
+    }
+  });
 });
