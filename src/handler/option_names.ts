@@ -4,10 +4,9 @@
  *
  * @module
  */
+import { type EachOf, unknownName } from "../internal/option_names.ts";
 import type { EventOptions, HandlerLimits, McpHandlerOptions } from "./types.ts";
 import type { ClusterOptions, RequestOptions, SessionOptions, StreamOptions } from "./types.ts";
-
-type EachOf<T> = { readonly [K in keyof Required<T>]: true };
 
 /** The options that are objects, each with the names in it. */
 interface Groups {
@@ -113,6 +112,8 @@ function checkName(
   prefix = "",
 ): void {
   if (Object.hasOwn(honoured, name)) return;
-  if (!Object.hasOwn(all, name)) throw new TypeError(`Unknown option "${prefix}${name}"`);
+  if (!Object.hasOwn(all, name)) {
+    throw new TypeError(unknownName(name, Object.keys(honoured), { prefix }));
+  }
   throw new TypeError(`Leave out "${prefix}${name}": ${where ?? "the host"} doesn't honour it`);
 }
