@@ -52,6 +52,7 @@ export interface LogKeys {
 }
 
 const TASKS = ["running", "all", "shares", "count", "runners", "returned", "beat"];
+const RECORDS = ["names", "until"];
 const INDEX = ["owner", "age", "free", "mine", "held", "reserved", "count", "ids"];
 
 /** Builds the names under one prefix. */
@@ -61,6 +62,8 @@ export class Keys {
   readonly index: readonly string[];
   /** The keys of the index of all tasks, in the order in which its scripts expect them. */
   readonly tasks: readonly string[];
+  /** The keys of the index of all records, in the order in which its scripts expect them. */
+  readonly records: readonly string[];
   /** The channel of all nodes. */
   readonly allNodes: string;
 
@@ -70,6 +73,7 @@ export class Keys {
     this.#prefix = start;
     this.index = INDEX.map((name) => `${start}:{index}:${name}`);
     this.tasks = TASKS.map((name) => `${start}:{tasks}:${name}`);
+    this.records = RECORDS.map((name) => `${start}:{records}:${name}`);
     this.allNodes = `${start}:{nodes}:all`;
   }
 
@@ -123,6 +127,11 @@ export class Keys {
   /** Returns the hash of what each node has of a quota. */
   quota(name: string): string {
     return `${this.#prefix}:q:{${digest(name)}}`;
+  }
+
+  /** Returns the hash of a record, in the slot of the index of all records. */
+  record(name: string): string {
+    return `${this.#prefix}:{records}:r:${digest(name)}`;
   }
 
   /** Returns the time at which a token bucket is full. */

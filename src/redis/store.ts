@@ -17,6 +17,7 @@ import { Keys } from "./keys.ts";
 import { RedisLeases } from "./leases.ts";
 import { RedisClaims, RedisNodes } from "./nodes.ts";
 import { RedisQuotas } from "./quotas.ts";
+import { RedisRecords } from "./records.ts";
 import { Sealer } from "./seal.ts";
 import { RedisSessionStore } from "./sessions/session_store.ts";
 import { RedisTaskStore } from "./task_store.ts";
@@ -89,6 +90,7 @@ export function redisStore(options: RedisStoreOptions): Store {
     shared: true,
     open: (settings) => backplane ??= open(settings),
     quotas: (clock: Clock) => new RedisQuotas({ commands, keys, clock }),
+    records: (clock: Clock) => new RedisRecords({ commands, keys, clock }),
   };
 
   function open({ caps, lifetimes, log, clock, keys: secrets }: StoreSettings): Backplane {

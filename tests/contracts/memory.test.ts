@@ -3,6 +3,7 @@ import { MemoryDocuments } from "../../src/cluster/memory/documents.ts";
 import { MemoryLeases } from "../../src/cluster/memory/leases.ts";
 import { MemoryClaims, MemoryNodes } from "../../src/cluster/memory/nodes.ts";
 import { MemoryQuotas } from "../../src/cluster/memory/quotas.ts";
+import { MemoryRecords, MemoryRecordTable } from "../../src/cluster/memory/records.ts";
 import { MemorySessionStore } from "../../src/sessions/memory_store.ts";
 import { MemoryEventLog } from "../../src/streams/memory_log.ts";
 import { MemoryTaskStore } from "../../src/cluster/memory/tasks.ts";
@@ -13,6 +14,7 @@ import { eventLogContract } from "./event_log.ts";
 import { leasesContract } from "./leases.ts";
 import { nodesContract } from "./nodes.ts";
 import { quotasContract } from "./quotas.ts";
+import { recordStoreContract } from "./record_store.ts";
 import { sessionStoreContract } from "./session_store.ts";
 import { taskStoreContract } from "./task_store.ts";
 
@@ -75,6 +77,16 @@ taskStoreContract("MemoryTaskStore", () => {
     store,
     other: store,
     now: () => clock.now(),
+    advance: (ms) => clock.advance(ms),
+    close() {},
+  };
+});
+
+recordStoreContract("MemoryRecords", () => {
+  const clock = new FakeClock();
+  const table = new MemoryRecordTable();
+  return {
+    records: (most) => new MemoryRecords(clock, table, most),
     advance: (ms) => clock.advance(ms),
     close() {},
   };

@@ -12,6 +12,7 @@ import { eventLogContract } from "./event_log.ts";
 import { leasesContract } from "./leases.ts";
 import { nodesContract } from "./nodes.ts";
 import { quotasContract } from "./quotas.ts";
+import { recordStoreContract } from "./record_store.ts";
 import { runsContract } from "./runs.ts";
 import { sessionStoreContract } from "./session_store.ts";
 import { taskStoreContract } from "./task_store.ts";
@@ -57,6 +58,11 @@ export function stores(name: string, connection: TestClient<RedisClient>): void 
   });
 
   quotasContract(name, () => makeNodes(connection));
+
+  recordStoreContract(name, () => {
+    const { records, ...made } = makeNodes(connection);
+    return { ...made, records };
+  });
 
   taskStoreContract(name, () => {
     const { node, ...made } = makeNodes(connection);

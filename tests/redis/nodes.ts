@@ -6,11 +6,13 @@
 import assert from "node:assert/strict";
 import type { Backplane, StoreSettings } from "../../src/cluster/types.ts";
 import type { QuotaStore } from "../../src/internal/quota_store.ts";
+import type { RecordStore } from "../../src/internal/record_store.ts";
 import { connectionOf } from "../../src/redis/clients/client.ts";
 import { RedisCommands } from "../../src/redis/clients/commands.ts";
 import { Keys } from "../../src/redis/keys.ts";
 import { RedisLeases } from "../../src/redis/leases.ts";
 import { type RedisClient, redisStore, type RedisStoreOptions } from "../../src/redis/mod.ts";
+import { RedisRecords } from "../../src/redis/records.ts";
 import { Subscriber } from "../../src/redis/clients/subscriber.ts";
 import type { Leases } from "../../src/streams/leases.ts";
 import { FakeClock } from "../support/clock.ts";
@@ -31,6 +33,8 @@ export interface RedisNodes {
   node(): Backplane;
   /** The quotas as one more node sees them. */
   quotas(): QuotaStore;
+  /** The records as one more node sees them, so many at most. */
+  records(most?: number): RecordStore;
   /** The leases as a node sees them whose takeovers no other node hears of. */
   quietLeases(): Leases;
   /** Lets everything arrive. */
@@ -67,6 +71,10 @@ export function makeNodes(
       const quotas = redisStore({ client, prefix, ...options }).quotas?.(clock);
       assert.ok(quotas);
       return quotas;
+    },
+    records(most) {
+      const commands = new RedisCommands(connectionOf(client), 2_000);
+      return new RedisRecords({ commands, keys: new Keys(prefix), clock, most });
     },
     quietLeases() {
       const redis = connectionOf(client);

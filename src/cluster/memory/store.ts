@@ -9,6 +9,7 @@ import { MemoryBus } from "./bus.ts";
 import { MemoryTaskStore } from "./tasks.ts";
 import { MemoryNodes } from "./nodes.ts";
 import { MemoryCounts, MemoryQuotas } from "./quotas.ts";
+import { MemoryRecords, MemoryRecordTable } from "./records.ts";
 import type { Backplane, Store, StoreSettings } from "../types.ts";
 
 /**
@@ -26,10 +27,12 @@ import type { Backplane, Store, StoreSettings } from "../types.ts";
  */
 export function memoryStore(): Store {
   const counts = new MemoryCounts();
+  const table = new MemoryRecordTable();
   let backplane: Backplane | undefined;
   return {
     open: (settings) => backplane ??= open(settings),
     quotas: (clock) => new MemoryQuotas(clock, counts),
+    records: (clock) => new MemoryRecords(clock, table),
   };
 }
 
