@@ -45,7 +45,7 @@ export type {
   DurableStub,
   WorkerContext,
 } from "./workers_types.ts";
-export type { Sql, SqlValue } from "../durable/sql.ts";
+export type { Sql, SqlValue } from "../sql/sql.ts";
 
 /** The limits of a Worker: no object knows how many sessions there are. */
 export type McpWorkerLimits = Omit<HandlerLimits, "sessions" | "sessionsPerPrincipal">;

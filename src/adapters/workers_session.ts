@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type SqlStore, sqlStore } from "../durable/store.ts";
+import { type SqlStore, sqlStore } from "../sql/object_store.ts";
 import { createMcpHandler } from "../handler/handler.ts";
 import type { McpHandler, McpHandlerOptions } from "../handler/types.ts";
 import { shortHash } from "../internal/random.ts";

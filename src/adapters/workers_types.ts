@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Sql } from "../durable/sql.ts";
+import type { Sql } from "../sql/sql.ts";
 
 /** The id of a Durable Object. */
 export interface DurableId {

@@ -157,12 +157,17 @@ const MISBEHAVIOURS: Readonly<Record<string, Act>> = Object.fromEntries(
   ]),
 );
 
+/** The name of an act as a tool. */
+function toolName(act: string): string {
+  return act.replaceAll(/[^a-z]+/gi, "-");
+}
+
 /** A server whose tools are the application's acts. */
 function serverOf(acts: Readonly<Record<string, Act>>): Dispatcher {
   const server = new McpServer({ name: "faults", version: "1.0.0" });
   for (const [name, act] of Object.entries(acts)) {
     // What is returned is what must not be
-    server.registerTool(name, {}, (_args, ctx) => act(exchangeLike(ctx)) as string);
+    server.registerTool(toolName(name), {}, (_args, ctx) => act(exchangeLike(ctx)) as string);
   }
   return server;
 }
@@ -228,7 +233,12 @@ async function messagesIn(response: Response, name: string): Promise<JsonObject[
 
 describe("SRV: applications that misbehave", () => {
   const dispatchers = {
-    dispatcher: new Stub(MISBEHAVIOURS as Readonly<Record<string, never>>), // they are what acts do
+    dispatcher: new Stub(
+      Object.fromEntries(
+        // They are what acts do.
+        Object.entries(MISBEHAVIOURS).map(([name, act]) => [toolName(name), act as never]),
+      ),
+    ),
     server: serverOf(MISBEHAVIOURS),
   };
   for (const [kind, dispatcher] of Object.entries(dispatchers)) {
@@ -238,7 +248,7 @@ describe("SRV: applications that misbehave", () => {
         const call = await calling(handler);
         const before = handler.stats();
         for (const name of Object.keys(MISBEHAVIOURS)) {
-          const messages = await call(name, name);
+          const messages = await call(toolName(name), name);
           const answer = assertAnsweredOnce(messages, name);
           const json = JSON.stringify(messages);
           assert.ok(json.length < 5_000_000, name);

@@ -151,7 +151,7 @@ class Busy {
       await ctx.roots();
       await this.#wait();
     });
-    this.#register("let go", async (ctx) => {
+    this.#register("let-go", async (ctx) => {
       ctx.closeStream({ retryMs: 1 });
       await this.#wait();
     });
@@ -219,7 +219,7 @@ const ASKED: Readonly<Record<string, Asked>> = {
   "a call that waits": call("wait"),
   "a call that speaks": call("speak"),
   "a call that asks": call("ask"),
-  "a call that lets go": call("let go"),
+  "a call that lets go": call("let-go"),
   "a resource": {
     body: { jsonrpc: "2.0", id: 1, method: "resources/read", params: { uri: "test://note" } },
   },

@@ -4,7 +4,7 @@
  * @module
  */
 import { DatabaseSync } from "node:sqlite";
-import type { Sql, SqlValue } from "../../src/durable/sql.ts";
+import type { Sql, SqlValue } from "../../src/sql/sql.ts";
 
 /** Makes an empty database. */
 export function memorySql(): Sql & { close(): void } {

@@ -5,14 +5,14 @@
  */
 import type { FaultsByFile } from "../mutations.ts";
 
-const RESTART = "unit/durable/restart.test.ts";
+const RESTART = "unit/sql/restart.test.ts";
 const CONTRACTS = "contracts/durable.test.ts";
 const UNIT = "unit/adapters/workers.test.ts";
 const PER_REQUEST = "unit/internal/per_request.test.ts";
 
 /** The faults of the Workers adapter and of its storage. */
 export const WORKERS: FaultsByFile = {
-  "durable/event_log.ts": {
+  "sql/event_log.ts": {
     tests: [RESTART, CONTRACTS],
     faults: [
       ["WRK-6", "if (!answered.has(request)) this.append", "this.append"],
@@ -21,7 +21,7 @@ export const WORKERS: FaultsByFile = {
       ["STR-7", "now - retainMs,", "now,"],
     ],
   },
-  "durable/session_store.ts": {
+  "sql/session_store.ts": {
     tests: [RESTART, CONTRACTS],
     faults: [
       ["WRK-3", "      this.#then = Number(used_at);\n", "      this.#then = this.#clock.now();\n"],

@@ -7,7 +7,12 @@ import type { Documents, SharedDocument } from "../types.ts";
 
 /** {@linkcode Documents} in memory. */
 export class MemoryDocuments implements Documents {
-  readonly #documents = new Map<string, SharedDocument>();
+  readonly #documents: Map<string, SharedDocument>;
+
+  /** @param documents What it keeps; nothing at first when left out */
+  constructor(documents = new Map<string, SharedDocument>()) {
+    this.#documents = documents;
+  }
 
   get(name: string): SharedDocument | undefined {
     return this.#documents.get(name);

@@ -6,7 +6,8 @@
 import type { Clock } from "../../internal/clock.ts";
 import type { Claims, NodeFacts, Nodes } from "../types.ts";
 
-interface Expirable<T> {
+/** A value that expires. */
+export interface Expirable<T> {
   readonly value: T;
   /** When the value expires, in milliseconds since the epoch. */
   readonly until: number;
@@ -15,10 +16,11 @@ interface Expirable<T> {
 /** Values by key that expire. Expired values are removed when others are set. */
 class ExpiringEntry<T> {
   readonly #clock: Clock;
-  readonly #values = new Map<string, Expirable<T>>();
+  readonly #values: Map<string, Expirable<T>>;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, values = new Map<string, Expirable<T>>()) {
     this.#clock = clock;
+    this.#values = values;
   }
 
   get(key: string): T | undefined {
@@ -68,9 +70,14 @@ export class MemoryNodes implements Nodes {
 export class MemoryClaims implements Claims {
   readonly #holders: ExpiringEntry<string>;
 
-  /** Creates a registry without claims. */
-  constructor(clock: Clock) {
-    this.#holders = new ExpiringEntry(clock);
+  /**
+   * Creates a registry.
+   *
+   * @param clock The source of time
+   * @param holders What it keeps; nothing at first when left out
+   */
+  constructor(clock: Clock, holders?: Map<string, Expirable<string>>) {
+    this.#holders = new ExpiringEntry(clock, holders);
   }
 
   claim(session: string, node: string, ttlMs: number): string {

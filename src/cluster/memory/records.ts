@@ -18,7 +18,8 @@ const PAGE = 100;
 /** The number of writes after which expired records are deleted, if there are no more records. */
 const SWEEP = 1_000;
 
-interface MemoryRecord extends StoredRecord {
+/** A record in memory. */
+export interface MemoryRecord extends StoredRecord {
   /** The number of the record: higher than that of every record that was there before. */
   readonly number: number;
   /** When it expires, in milliseconds since the epoch. */
@@ -27,12 +28,21 @@ interface MemoryRecord extends StoredRecord {
 
 /** What {@linkcode MemoryRecords} stores. */
 export class MemoryRecordTable {
-  /** The records, in the order of their numbers. */
-  readonly records = new Map<string, MemoryRecord>();
+  /** The records. */
+  readonly records: Map<string, MemoryRecord>;
   /** The number of writes; also the last version. */
   writes = 0;
   /** The writes after which expired records are deleted again. */
-  sweepAt = SWEEP;
+  sweepAt: number;
+
+  /** @param records The records; none at first when left out */
+  constructor(records = new Map<string, MemoryRecord>()) {
+    this.records = records;
+    for (const { version } of records.values()) {
+      this.writes = Math.max(this.writes, Number(version));
+    }
+    this.sweepAt = this.writes + SWEEP;
+  }
 }
 
 /** {@linkcode RecordStore} in memory. */

@@ -25,16 +25,26 @@ interface Runner {
 /** {@linkcode TaskStore} in memory. Every method returns synchronously. */
 export class MemoryTaskStore implements TaskStore {
   readonly #clock: Clock;
-  readonly #tasks = new Map<string, TaskRecord>();
+  readonly #tasks: Map<string, TaskRecord>;
   /** The number of tasks of each share: of one user with all its clients. */
   readonly #shares = new Map<string, number>();
   readonly #runners = new Map<string, Runner>();
   /** The time of the last beat of any runner. */
   #lastBeat = -Infinity;
 
-  /** @param clock The source of time */
-  constructor(clock: Clock) {
+  /**
+   * Creates a store.
+   *
+   * @param clock The source of time
+   * @param tasks What it keeps; nothing at first when left out. Those that run are lost to the next runner
+   */
+  constructor(clock: Clock, tasks = new Map<string, TaskRecord>()) {
     this.#clock = clock;
+    this.#tasks = tasks;
+    for (const task of tasks.values()) {
+      this.#shares.set(shareKey(task.owner), this.#count(task.owner) + 1);
+      if (!hasEnded(task)) this.#runners.set(task.runner, { until: 0, returnedUntil: 0 });
+    }
   }
 
   create(task: TaskRecord, caps: TaskCaps): boolean {

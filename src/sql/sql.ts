@@ -14,6 +14,11 @@ export interface Sql {
     query: string,
     ...bindings: SqlValue[]
   ): { toArray(): Record<string, SqlValue>[] };
+  /**
+   * Runs statements that are stored all or not at all. Left out where everything that runs in one turn is
+   * stored as a whole, as in a Durable Object.
+   */
+  atomic?<T>(work: () => T): T;
 }
 
 /** Times are in milliseconds since the epoch. */
@@ -37,6 +42,10 @@ const TABLES = [
     data TEXT, bytes INTEGER NOT NULL, held INTEGER NOT NULL
   )`,
   `CREATE INDEX IF NOT EXISTS mooring_event_of ON mooring_event (session, stream, n)`,
+  `CREATE TABLE IF NOT EXISTS mooring_entry (
+    seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,
+    UNIQUE (kind, key)
+  )`,
 ];
 
 /** A database whose tables are created when something is first written: an unused object stores nothing. */
@@ -54,6 +63,11 @@ export class SqlTables {
     return this.#exist ??= this.read(
       "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'mooring_session'",
     ).length > 0;
+  }
+
+  /** Runs statements that are stored all or not at all. */
+  atomic<T>(work: () => T): T {
+    return this.#sql.atomic === undefined ? work() : this.#sql.atomic(work);
   }
 
   /** Returns the rows of a query. */
@@ -74,7 +88,7 @@ export class SqlTables {
   /** Runs a statement that adds rows, and creates the tables before the first one. */
   add(statement: string, ...bindings: SqlValue[]): void {
     if (!this.exist) {
-      for (const table of TABLES) this.read(table);
+      this.atomic(() => TABLES.forEach((table) => this.read(table)));
       this.#exist = true;
     }
     this.read(statement, ...bindings);

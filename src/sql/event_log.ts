@@ -88,9 +88,20 @@ export class SqlEventLog implements EventLog {
 
   append(session: string, stream: string, data: string, answer = false): number {
     if (this.#dropped.has(session)) return 0;
+    const { n, first } = this.#atomic(session, () => this.#append(session, stream, data, answer));
+    if (n > 0) this.#wake(session, stream, first, { n, data });
+    return n;
+  }
+
+  #append(
+    session: string,
+    stream: string,
+    data: string,
+    answer: boolean,
+  ): { readonly n: number; readonly first: number } {
     this.open(session, stream);
     const row = this.#find(session, stream);
-    if (row === undefined || row.ended) return 0;
+    if (row === undefined || row.ended) return { n: 0, first: 0 };
     const n = row.last + 1;
     const bytes = utf8Length(data);
     const fits = bytes <= MOST_BYTES && (answer || bytes <= this.#limits.eventBytes);
@@ -102,16 +113,18 @@ export class SqlEventLog implements EventLog {
       stream,
     );
     if (fits) this.#insert(session, stream, n, data, bytes, answer && this.#holds(session, bytes));
-    const first = fits ? this.#find(session, stream)?.first ?? n + 1 : n + 1;
-    this.#wake(session, stream, first, { n, data });
-    return n;
+    return { n, first: fits ? this.#find(session, stream)?.first ?? n + 1 : n + 1 };
   }
 
   end(session: string, stream: string): void {
     if (this.#dropped.has(session)) return;
+    if (this.#atomic(session, () => this.#end(session, stream))) this.#wake(session, stream);
+  }
+
+  #end(session: string, stream: string): boolean {
     this.open(session, stream);
     const row = this.#find(session, stream);
-    if (row === undefined || row.ended) return;
+    if (row === undefined || row.ended) return false;
     this.#tables.change(
       "UPDATE mooring_stream SET ended = 1 WHERE session = ? AND name = ?",
       session,
@@ -120,7 +133,7 @@ export class SqlEventLog implements EventLog {
     // An ended stream without events counts as one, so that the limit of events limits streams too.
     if (!this.#hasEvents(session, stream)) this.#insert(session, stream, 0, null, 0, false);
     this.#retain(session, stream, { ...row, ended: true });
-    this.#wake(session, stream);
+    return true;
   }
 
   read(session: string, stream: string, after: number): Slice | undefined {
@@ -141,14 +154,16 @@ export class SqlEventLog implements EventLog {
     const row = this.#find(session, stream);
     if (row === undefined || n <= row.delivered) return;
     const delivered = Math.min(n, row.last);
-    this.#tables.change(
-      "UPDATE mooring_stream SET delivered = ? WHERE session = ? AND name = ?",
-      delivered,
-      session,
-      stream,
-    );
-    this.#countAnswers(session, stream, delivered);
-    this.#retain(session, stream, { ...row, delivered });
+    this.#atomic(session, () => {
+      this.#tables.change(
+        "UPDATE mooring_stream SET delivered = ? WHERE session = ? AND name = ?",
+        delivered,
+        session,
+        stream,
+      );
+      this.#countAnswers(session, stream, delivered);
+      this.#retain(session, stream, { ...row, delivered });
+    });
   }
 
   delivered(session: string, stream: string): number {
@@ -173,8 +188,10 @@ export class SqlEventLog implements EventLog {
   drop(session: string): void {
     this.#dropped.add(session);
     this.#sizes.delete(session);
-    this.#tables.change("DELETE FROM mooring_event WHERE session = ?", session);
-    this.#tables.change("DELETE FROM mooring_stream WHERE session = ?", session);
+    this.#atomic(session, () => {
+      this.#tables.change("DELETE FROM mooring_event WHERE session = ?", session);
+      this.#tables.change("DELETE FROM mooring_stream WHERE session = ?", session);
+    });
     for (const stream of [...this.#watchers.get(session)?.keys() ?? []]) {
       this.#wake(session, stream);
     }
@@ -199,6 +216,17 @@ export class SqlEventLog implements EventLog {
         if (!answered.has(request)) this.append(id, stream, errorText(request, INTERRUPTED), true);
       }
       this.end(id, stream);
+    }
+  }
+
+  /** Stores a change of a session's streams as a whole. */
+  #atomic<T>(session: string, work: () => T): T {
+    try {
+      return this.#tables.atomic(work);
+    } catch (error) {
+      // Counted anew, without what was not stored.
+      this.#sizes.delete(session);
+      throw error;
     }
   }
 

@@ -95,8 +95,16 @@ export class SqlSessionStore implements SessionStore {
 
   create(record: SessionRecord): boolean {
     const created = this.#memory.create(record);
-    if (created) this.#save(record);
-    return created;
+    if (!created) return false;
+    try {
+      this.#save(record);
+    } catch (error) {
+      // What can't be stored would be gone after a restart.
+      this.#stored.delete(record.id);
+      this.#memory.end(record.id);
+      throw error;
+    }
+    return true;
   }
 
   use(id: string, owner: string): Found {
@@ -219,9 +227,11 @@ export class SqlSessionStore implements SessionStore {
 
   #delete(id: string): void {
     this.#stored.delete(id);
-    this.#tables.change("DELETE FROM mooring_session WHERE id = ?", id);
-    this.#tables.change("DELETE FROM mooring_state WHERE session = ?", id);
-    this.#tables.change("DELETE FROM mooring_subscription WHERE session = ?", id);
+    this.#tables.atomic(() => {
+      this.#tables.change("DELETE FROM mooring_session WHERE id = ?", id);
+      this.#tables.change("DELETE FROM mooring_state WHERE session = ?", id);
+      this.#tables.change("DELETE FROM mooring_subscription WHERE session = ?", id);
+    });
   }
 
   #load(): void {

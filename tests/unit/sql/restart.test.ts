@@ -1,8 +1,8 @@
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
-import { SqlEventLog } from "../../../src/durable/event_log.ts";
-import { SqlSessionStore } from "../../../src/durable/session_store.ts";
-import { SqlTables } from "../../../src/durable/sql.ts";
+import { SqlEventLog } from "../../../src/sql/event_log.ts";
+import { SqlSessionStore } from "../../../src/sql/session_store.ts";
+import { SqlTables } from "../../../src/sql/sql.ts";
 import type { SessionRecord } from "../../../src/sessions/types.ts";
 import { FakeClock } from "../../support/clock.ts";
 import { memorySql } from "../../support/sqlite.ts";

@@ -1,0 +1,141 @@
+/**
+ * Opens a SQLite file for one process.
+ *
+ * @module
+ */
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+import type { Sql, SqlValue } from "./sql.ts";
+
+/** The version of the tables, in the file's `user_version`. */
+const FORM = 1;
+/** Marks a file as one of this library, in its `application_id`: "Moor". */
+const APPLICATION = 0x4d6f6f72;
+const PAGE_BYTES = 4_096;
+/** The size up to which a file is checked as a whole when it is opened, in bytes. */
+const CHECKED_BYTES = 64 * 1024 * 1024;
+
+/** The settings of a file. */
+export interface SqlFileInit {
+  readonly path: string;
+  readonly maxBytes: number;
+  readonly synchronous: "normal" | "full";
+}
+
+/** A SQLite file that this process alone uses. */
+export class SqlFile implements Sql {
+  readonly #database: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+  #depth = 0;
+
+  /**
+   * Opens a file, or creates it.
+   *
+   * @throws {Error} If another process uses it, it can't be written, is damaged, is no file of this library
+   * or was written by a newer version: says what to do
+   */
+  constructor({ path, maxBytes, synchronous }: SqlFileInit) {
+    let database: DatabaseSync | undefined;
+    try {
+      database = new DatabaseSync(path);
+      this.#database = database;
+      this.#prepare(path, maxBytes, synchronous);
+    } catch (error) {
+      database?.close();
+      throw openError(path, error);
+    }
+  }
+
+  exec(query: string, ...bindings: SqlValue[]): { toArray(): Record<string, SqlValue>[] } {
+    let statement = this.#statements.get(query);
+    if (statement === undefined) {
+      // As many as there are different queries in this room.
+      statement = this.#database.prepare(query);
+      this.#statements.set(query, statement);
+    }
+    // Rows are plain objects of values of these types.
+    const rows = statement.all(...bindings as (string | number | null)[]) as Record<
+      string,
+      SqlValue
+    >[];
+    return { toArray: () => rows };
+  }
+
+  atomic<T>(work: () => T): T {
+    if (this.#depth > 0) return work();
+    this.#database.exec("BEGIN IMMEDIATE");
+    this.#depth++;
+    try {
+      const result = work();
+      this.#database.exec("COMMIT");
+      return result;
+    } catch (error) {
+      try {
+        this.#database.exec("ROLLBACK");
+      } catch {
+        // A full disk has rolled it back already.
+      }
+      throw error;
+    } finally {
+      this.#depth--;
+    }
+  }
+
+  /** Gives pages that are not used any more back to the system, a bounded number of them. */
+  shrink(): void {
+    this.#database.exec("PRAGMA incremental_vacuum(1000)");
+  }
+
+  /** Writes everything into the file itself, and closes it. */
+  close(): void {
+    this.#statements.clear();
+    this.#database.close();
+  }
+
+  #prepare(path: string, maxBytes: number, synchronous: string): void {
+    const database = this.#database;
+    const number = (pragma: string): number =>
+      Number(Object.values(database.prepare(`PRAGMA ${pragma}`).get() ?? { value: 0 })[0]);
+    // Nobody waits for a lock: the other process keeps it until it ends.
+    database.exec("PRAGMA busy_timeout = 0; PRAGMA locking_mode = EXCLUSIVE");
+    const isNew = number("page_count") === 0;
+    if (isNew) {
+      database.exec(`PRAGMA page_size = ${PAGE_BYTES}; PRAGMA auto_vacuum = INCREMENTAL`);
+    } else {
+      const [application, form] = [number("application_id"), number("user_version")];
+      if (application !== APPLICATION) {
+        throw new Error(`Give a file that Mooring has created, or a new one, as "path": ${path}`);
+      }
+      if (form > FORM) {
+        throw new Error(`Use the version of Mooring that wrote the file, or a newer one: ${path}`);
+      }
+      if (number("page_count") * number("page_size") <= CHECKED_BYTES) this.#check();
+    }
+    database.exec("PRAGMA journal_mode = WAL");
+    database.exec(`PRAGMA synchronous = ${synchronous}`);
+    database.exec(`PRAGMA max_page_count = ${Math.ceil(maxBytes / number("page_size"))}`);
+    // A write takes the lock, also of a file that was there.
+    database.exec(`PRAGMA application_id = ${APPLICATION}; PRAGMA user_version = ${FORM}`);
+  }
+
+  #check(): void {
+    const row = this.#database.prepare("PRAGMA quick_check(1)").get() ?? {};
+    const [verdict] = Object.values(row);
+    if (verdict !== "ok") throw new Error(`database disk image is malformed: ${verdict}`);
+  }
+}
+
+/** Returns the error for a file that can't be opened, with what to do. */
+function openError(path: string, cause: unknown): Error {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  if (/^(Give|Use) /.test(reason)) return cause as Error;
+  const what = /locked|busy/i.test(reason)
+    ? "End the other process that uses the file, or give another path"
+    : /readonly|read-only/i.test(reason)
+    ? "Make the file and its folder writable"
+    : /malformed|not a database/i.test(reason)
+    ? "Move the damaged file away, or restore it from a copy"
+    : /full/i.test(reason)
+    ? "Free space on the disk"
+    : "Give a path of a file that can be created";
+  return new Error(`${what}: ${path}: ${reason}`, { cause });
+}

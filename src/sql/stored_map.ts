@@ -1,0 +1,52 @@
+/**
+ * Keeps the entries of a map in a table, so that what a store in memory decides is there again after a
+ * restart.
+ *
+ * @module
+ */
+import type { SqlTables } from "./sql.ts";
+
+/**
+ * A map whose entries are stored as JSON: written before they are in the map, so that a failed write changes
+ * nothing, and read when it is created. Entries are in the order in which they were last written.
+ */
+export class StoredMap<V> extends Map<string, V> {
+  readonly #tables: SqlTables;
+  readonly #kind: string;
+
+  /**
+   * Creates a map with the stored entries.
+   *
+   * @param tables The database
+   * @param kind What the entries are: another one for each map of a database
+   */
+  constructor(tables: SqlTables, kind: string) {
+    super();
+    this.#tables = tables;
+    this.#kind = kind;
+    const rows = tables.rows(
+      "SELECT key, value FROM mooring_entry WHERE kind = ? ORDER BY seq",
+      kind,
+    );
+    for (const { key, value } of rows) super.set(String(key), JSON.parse(String(value)));
+  }
+
+  /** Stores an entry. */
+  override set(key: string, value: V): this {
+    // The constructor of Map sets nothing, so the fields are there.
+    this.#tables.add(
+      "INSERT OR REPLACE INTO mooring_entry (kind, key, value) VALUES (?, ?, ?)",
+      this.#kind,
+      key,
+      JSON.stringify(value),
+    );
+    return super.set(key, value);
+  }
+
+  /** Deletes an entry. */
+  override delete(key: string): boolean {
+    if (!super.has(key)) return false;
+    this.#tables.change("DELETE FROM mooring_entry WHERE kind = ? AND key = ?", this.#kind, key);
+    return super.delete(key);
+  }
+}

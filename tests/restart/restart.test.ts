@@ -1,0 +1,247 @@
+/**
+ * A process with a SQLite file is killed and started again: its clients go on where they were.
+ */
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const PROGRAM = fileURLToPath(new URL("./server.ts", import.meta.url));
+const BEFORE = "Deno" in globalThis ? ["run", "-A", "--no-check", "--quiet"] : [];
+const LONG = process.env["MOORING_LONG"] === "1";
+const KILLS = LONG ? 50 : 4;
+const START_MS = 30_000;
+
+/** A process that is killed and started again, at one port. */
+class Restarted {
+  readonly #folder: string;
+  #child: ChildProcess | undefined;
+  port = 0;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  get effects(): string {
+    return join(this.#folder, "effects");
+  }
+
+  async start(): Promise<void> {
+    const args = [
+      ...BEFORE,
+      PROGRAM,
+      join(this.#folder, "data.sqlite"),
+      String(this.port),
+      this.effects,
+    ];
+    const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
+    this.#child = child;
+    let output = "";
+    this.port = await new Promise<number>((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`Not started: ${output}`)), START_MS);
+      const look = (chunk: unknown): void => {
+        output += String(chunk);
+        const port = output.match(/^port (\d+)$/m)?.[1];
+        if (port === undefined) return;
+        clearTimeout(timer);
+        resolve(Number(port));
+      };
+      child.stdout.on("data", look);
+      child.stderr.on("data", look);
+      child.once("exit", () => {
+        clearTimeout(timer);
+        reject(new Error(`Ended: ${output}`));
+      });
+    });
+  }
+
+  /** Ends the process without a chance to store anything. */
+  async kill(): Promise<void> {
+    const child = this.#child;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    child.kill("SIGKILL");
+    await ended;
+  }
+
+  request(
+    init: RequestInit & { readonly user?: string; readonly session?: string },
+  ): Promise<Response> {
+    const { user = "ada", session, headers, ...rest } = init;
+    return fetch(`http://127.0.0.1:${this.port}/mcp`, {
+      ...rest,
+      headers: {
+        "content-type": "application/json",
+        accept: "application/json, text/event-stream",
+        "mcp-protocol-version": "2025-11-25",
+        "x-user": user,
+        ...session !== undefined && { "mcp-session-id": session },
+        ...headers as Record<string, string>,
+      },
+    });
+  }
+
+  async open(user: string): Promise<string> {
+    const params = {
+      protocolVersion: "2025-11-25",
+      capabilities: {},
+      clientInfo: { name: "test", version: "1" },
+    };
+    const body = JSON.stringify({ jsonrpc: "2.0", id: 0, method: "initialize", params });
+    const response = await this.request({ method: "POST", body, user });
+    await response.text();
+    const session = response.headers.get("mcp-session-id") ?? "";
+    const note = JSON.stringify({ jsonrpc: "2.0", method: "notifications/initialized" });
+    assert.equal((await this.request({ method: "POST", body: note, user, session })).status, 202);
+    return session;
+  }
+
+  call(user: string, session: string, id: number, name: string, args = {}): Promise<Response> {
+    const params = { name, arguments: args };
+    const body = JSON.stringify({ jsonrpc: "2.0", id, method: "tools/call", params });
+    return this.request({ method: "POST", body, user, session });
+  }
+
+  async count(user: string, session: string, id: number, key = "x"): Promise<string> {
+    const response = await this.call(user, session, id, "count", { key });
+    const text = await response.text();
+    assert.equal(response.status, 200, text);
+    const data = text.startsWith("{") ? text : text.match(/^data: (\{.*"id".*)$/m)?.[1] ?? "";
+    return JSON.parse(data).result.content[0].text;
+  }
+}
+
+/** Reads events of a stream until one fits, and returns the id of the last. */
+async function readUntil(
+  response: Response,
+  fits: (data: string) => boolean,
+): Promise<{ readonly lastId: string; readonly data: string }> {
+  const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader(); // a stream has a body
+  let text = "";
+  let lastId = "";
+  for (let chunks = 0; chunks < 1_000; chunks++) {
+    const { value, done } = await reader.read();
+    if (done) break;
+    text += value;
+    const events = text.split("\n\n");
+    text = events.pop() ?? "";
+    for (const event of events) {
+      lastId = event.match(/^id: (.*)$/m)?.[1] ?? lastId;
+      const data = event.match(/^data: (.*)$/m)?.[1] ?? "";
+      if (!fits(data)) continue;
+      await reader.cancel();
+      return { lastId, data };
+    }
+  }
+  throw new Error(`The stream ended without it: ${text}`);
+}
+
+describe("a process that is killed", () => {
+  let folder: string;
+  let server: Restarted;
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), "restart-"));
+    server = new Restarted(folder);
+    await writeFile(server.effects, "");
+    await server.start();
+  });
+  after(async () => {
+    await server.kill();
+    await rm(folder, { recursive: true });
+  });
+
+  test("[DUR-1] has the same sessions with their state afterwards, each for its owner alone", async () => {
+    const ada = await server.open("ada");
+    const bob = await server.open("bob");
+    assert.equal(await server.count("ada", ada, 1), "1 ada");
+    assert.equal(await server.count("bob", bob, 1), "1 bob");
+    for (let kill = 1; kill <= KILLS; kill++) {
+      await server.kill();
+      await server.start();
+      assert.equal(await server.count("ada", ada, kill * 2), `${kill + 1} ada`);
+      const foreign = await server.call("bob", ada, 1, "count", { key: "x" });
+      assert.equal(foreign.status, 404);
+      await foreign.text();
+    }
+    assert.equal(await server.count("bob", bob, 2), "2 bob");
+  });
+
+  test("[DUR-2] its running call ends with an error that says so, for the client that resumes", async () => {
+    const ada = await server.open("ada");
+    const body = JSON.stringify({
+      jsonrpc: "2.0",
+      id: 7,
+      method: "tools/call",
+      params: { name: "slow", arguments: {}, _meta: { progressToken: "p" } },
+    });
+    const response = await server.request({ method: "POST", body, session: ada });
+    const { lastId } = await readUntil(response, (data) => data.includes("notifications/progress"));
+    assert.notEqual(lastId, "");
+    await server.kill();
+    await server.start();
+    const resumed = await server.request({
+      method: "GET",
+      session: ada,
+      headers: { accept: "text/event-stream", "last-event-id": lastId },
+    });
+    assert.equal(resumed.status, 200);
+    const { data } = await readUntil(resumed, (data) => data.includes('"id":7'));
+    assert.match(data, /restarted while the request ran/);
+    assert.match(data, /"mayHaveRun":true/);
+    assert.equal(await server.count("ada", ada, 8), "1 ada");
+  });
+
+  test("[DUR-3] at random moments of work: what was answered is stored, nothing has run twice", async () => {
+    const users = ["u1", "u2", "u3", "u4"];
+    const sessions = new Map<string, string>();
+    for (const user of users) sessions.set(user, await server.open(user));
+    const answered = new Map(users.map((user) => [user, 0]));
+    let sent = 0;
+    let working = true;
+    const client = async (user: string): Promise<void> => {
+      // Bounded: a kill ends the process long before.
+      for (let calls = 0; working && calls < 100_000; calls++) {
+        const id = ++sent + 100;
+        try {
+          const [count] = (await server.count(user, sessions.get(user) ?? "", id, `${user}-${id}`))
+            .split(" ");
+          assert.ok(
+            Number(count) > (answered.get(user) ?? 0),
+            "a count that was answered went back",
+          );
+          answered.set(user, Number(count));
+        } catch (error) {
+          if (error instanceof assert.AssertionError) throw error;
+          // Nobody listens at the port while the process is started again.
+          await new Promise((resolve) => setTimeout(resolve, 20));
+        }
+      }
+    };
+    const clients = users.map(client);
+    for (let kill = 0; kill < KILLS; kill++) {
+      const goal = [...answered.values()].reduce((a, b) => a + b) + 5 + (kill * 7) % 11;
+      for (let waits = 0; waits < 3_000; waits++) {
+        if ([...answered.values()].reduce((a, b) => a + b) >= goal) break;
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+      await server.kill();
+      await server.start();
+    }
+    working = false;
+    await Promise.all(clients);
+    const lines = (await readFile(server.effects, "utf8")).trim().split("\n");
+    for (const user of users) {
+      const mine = lines.filter((line) => line.startsWith(`${user}-`));
+      assert.equal(new Set(mine).size, mine.length, "a call has run twice");
+      const next = await server.count(user, sessions.get(user) ?? "", 99);
+      assert.ok(
+        Number(next.split(" ")[0]) > (answered.get(user) ?? 0),
+        "an answered call was lost",
+      );
+    }
+  });
+});
