@@ -4,10 +4,13 @@
  *
  * @module
  */
-import ipaddr from "ipaddr.js";
+import type { IPv4, IPv6 } from "ipaddr.js";
+import { installed } from "../../kit.ts";
+
+const { default: ipaddr } = await installed("ipaddr.js", import("ipaddr.js"));
 
 /** Addresses that are public by their range, and lead inwards all the same, or that no one may have. */
-const REFUSED: readonly (readonly [ipaddr.IPv4 | ipaddr.IPv6, number])[] = [
+const REFUSED: readonly (readonly [IPv4 | IPv6, number])[] = [
   // The inner service of Azure for its virtual machines
   "168.63.129.16/32",
   // 6to4, and Teredo among the IETF's own: IPv4 addresses inside
