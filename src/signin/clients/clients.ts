@@ -28,11 +28,6 @@ const ID = /^[!-~]{1,2000}$/;
 /**
  * Makes what finds and registers clients.
  *
- * ```ts no-eval
- * const clients = createClients({ records, registration: false });
- * const client = await clients.find("https://editor.example/client.json");
- * ```
- *
  * @throws {TypeError} If an option has the wrong type, or is unknown
  * @throws {RangeError} If a number is out of range
  */
