@@ -76,7 +76,7 @@ export {
 // Bounds, time and texts.
 export { toBase64 } from "./internal/base64.ts";
 export { BoundedMap, BoundedSet } from "./internal/bounded_map.ts";
-export { functionOption, integerOption } from "./internal/check.ts";
+export { booleanOption, functionOption, integerOption } from "./internal/check.ts";
 export { preciseTime, systemClock } from "./internal/clock.ts";
 export { type Delay, DelayLine } from "./internal/delay_line.ts";
 export { EndOfTurn } from "./internal/end_of_turn.ts";

@@ -38,6 +38,7 @@ export const ORDER: readonly string[] = [
   "adapters",
   "testing",
   "kit.ts",
+  "signin",
   "gateway",
   "dashboard",
   "cli",
@@ -47,7 +48,7 @@ export const ORDER: readonly string[] = [
  * The folders of the product, which know the library as any program does: by the entry points in
  * deno.json, and by {@linkcode KIT}.
  */
-const PRODUCT: readonly string[] = ["gateway", "dashboard", "cli"];
+const PRODUCT: readonly string[] = ["signin", "gateway", "dashboard", "cli"];
 
 /** What only the product may import of the library, besides its entry points. */
 const KIT = "src/kit.ts";
@@ -64,6 +65,7 @@ const ONLY: Readonly<Record<string, readonly string[]>> = {
   audit: ["internal", "protocol"],
   redis: ["internal", "protocol", "streams", "sessions", "cluster"],
   sql: ["internal", "protocol", "streams", "sessions", "cluster"],
+  signin: [],
   gateway: [],
   dashboard: [],
   testing: ["internal", "protocol"],

@@ -50,6 +50,7 @@ const ENTRY_USES: Readonly<Record<string, { readonly use?: string; readonly need
   "./audit": { use: "entry.hashedPrincipals();", needs: "@noble/hashes" },
   "./gateway": { use: "entry.gateway(); entry.definitionDigest({});", needs: "@noble/hashes" },
   "./metrics": { needs: "prom-client" },
+  "./signin": { needs: "oauth4webapi" },
   "./skills": {
     use: `const { McpServer } = await import("@mooring/mcp");
       const library = new McpServer({ name: "a", version: "1" }).use(entry.skills());
@@ -357,7 +358,7 @@ export async function consumers(): Promise<Tally> {
   const bare = await project(tarball, await versionsOf(["zod"]));
   const peers = [
     ...["zod", "@modelcontextprotocol/client", "@noble/hashes", "hono", "jose", "oauth4webapi"],
-    ...["redis", "yaml"],
+    ...["ipaddr.js", "redis", "yaml"],
   ];
   const observing = ["@opentelemetry/api", "prom-client"];
   const full = await project(tarball, await versionsOf([...peers, ...observing, "@types/node"]));

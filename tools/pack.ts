@@ -64,6 +64,7 @@ const PEERS = [
   "@noble/hashes",
   "@opentelemetry/api",
   "hono",
+  "ipaddr.js",
   "jose",
   "oauth4webapi",
   "prom-client",

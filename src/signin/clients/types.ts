@@ -47,6 +47,7 @@ export type ClientErrorCode =
 
 /** The reason why a client can't be had, or not be registered. Its message may be shown to its sender. */
 export class ClientError extends Error {
+  /** The name of the class. */
   override readonly name = "ClientError";
   /** The value of `error` in the answer. */
   readonly code: ClientErrorCode;

@@ -15,6 +15,7 @@ export type ProviderErrorReason =
 
 /** The reason why a login at a provider failed. Its message is for the operator, and has no secrets. */
 export class ProviderError extends Error {
+  /** The name of the class. */
   override readonly name = "ProviderError";
   /** Why the login failed. */
   readonly reason: ProviderErrorReason;
