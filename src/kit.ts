@@ -89,8 +89,6 @@ export { randomFraction, randomText, shortHash } from "./internal/random.ts";
 export { Slots } from "./internal/slots.ts";
 export { isPromise } from "./internal/types.ts";
 export { sha256, toHex } from "./internal/hashes.ts";
-export { checkNames, type EachOf } from "./internal/option_names.ts";
-export { suggest } from "./internal/suggest.ts";
 export { installed } from "./internal/installed.ts";
 export { isWithinBytes } from "./internal/utf8.ts";
 export { isSimple, TooMuchWorkError, Work } from "./internal/work.ts";

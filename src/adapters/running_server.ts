@@ -5,7 +5,6 @@
  */
 import process from "node:process";
 import { integerOption } from "../internal/check.ts";
-import { checkNames } from "../internal/option_names.ts";
 import { type Clock, systemClock } from "../internal/clock.ts";
 import type { McpHandler, McpHandlerOptions } from "../handler/types.ts";
 import { createMcpHandler } from "../handler/handler.ts";
@@ -163,7 +162,6 @@ class AdapterServer implements RunningServer {
   }
 
   async close(options?: { readonly graceMs?: number }): Promise<void> {
-    checkNames({ graceMs: true }, options, { of: "close()" });
     const graceMs = integerOption("graceMs", options?.graceMs, this.#init.graceMs, 0);
     if (!this.#closing) {
       this.#closing = true;

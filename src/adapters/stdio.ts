@@ -17,7 +17,6 @@ import { makeEndpoint } from "../handler/handler.ts";
 import { checkOptionNames, OPTION_NAMES, type OptionNames } from "../handler/option_names.ts";
 import type { HandlerLimits, McpHandlerOptions, StreamOptions } from "../handler/types.ts";
 import { integerOption } from "../internal/check.ts";
-import { checkNames } from "../internal/option_names.ts";
 import { systemClock } from "../internal/clock.ts";
 import { isObject } from "../protocol/jsonrpc.ts";
 import { ANONYMOUS, type Dispatcher, type Principal } from "../protocol/exchange.ts";
@@ -174,10 +173,7 @@ export function serveStdio(source: Dispatcher, options: StdioOptions = {}): Stdi
   const { clock = systemClock } = endpointOptions;
   const graceMs = integerOption("graceMs", grace, GRACE_MS, 0);
   const principal = principalOption(options);
-  const endpoint = makeEndpoint(
-    source,
-    handlerOptions(endpointOptions),
-  );
+  const endpoint = makeEndpoint(source, handlerOptions(endpointOptions));
   const connection = new StdioConnection({
     endpoint,
     principal,
@@ -196,7 +192,6 @@ export function serveStdio(source: Dispatcher, options: StdioOptions = {}): Stdi
     if (exit) exitSoon();
   });
   const close: StdioServer["close"] = async (options = {}) => {
-    checkNames({ graceMs: true }, options, { of: "close()" });
     await connection.close(integerOption("graceMs", options.graceMs, graceMs, 0));
     await finished;
   };

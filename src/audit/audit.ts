@@ -10,16 +10,6 @@ import type { McpEvent } from "../protocol/events.ts";
 import { type AuditEntry, entryFor, entryForAct } from "./entries.ts";
 import { LineQueue } from "./queue.ts";
 import type { AuditOptions, AuditTrail, OperatorAct } from "./types.ts";
-import { checkNames, type EachOf } from "../internal/option_names.ts";
-
-/** The names of {@linkcode AuditOptions}. */
-const AUDIT_OPTIONS = {
-  write: true,
-  methods: true,
-  queueChars: true,
-  closeMs: true,
-  clock: true,
-} satisfies EachOf<AuditOptions>;
 
 const METHODS: readonly string[] = ["tools/call", "prompts/get", "resources/read"];
 const QUEUE_CHARS = 4 * 1024 * 1024;
@@ -58,7 +48,6 @@ const REFUSED_SHARE = 0.5;
  * @throws {RangeError} If a number is out of range
  */
 export function audit(options: AuditOptions): AuditTrail {
-  checkNames(AUDIT_OPTIONS, options);
   const { clock = systemClock, methods = METHODS } = options;
   const write = functionOption("write", options.write);
   if (write === undefined) throw new TypeError('Give a function as "write"');

@@ -12,13 +12,6 @@ import { bearerChallenge } from "./challenge.ts";
 import { Forbidden, Unauthorized } from "./errors.ts";
 import { hasScopes } from "../protocol/route.ts";
 import { checkScopes, scopesToAskFor } from "./scopes.ts";
-import { checkNames, type EachOf } from "../internal/option_names.ts";
-
-/** The names of {@linkcode BearerOptions}. */
-const BEARER_OPTIONS = {
-  verify: true,
-  requiredScopes: true,
-} satisfies EachOf<BearerOptions>;
 
 /**
  * Returns the sender of a request: the type of a handler's option `authenticate`. It can also be called
@@ -81,7 +74,6 @@ const MAX_LENGTH = 16 * 1024;
  * @throws {TypeError} If an option has the wrong type
  */
 export function bearer(options: BearerOptions): Authenticate {
-  checkNames(BEARER_OPTIONS, options);
   const { verify, requiredScopes = [] } = options;
   if (typeof verify !== "function") {
     throw new TypeError(`Give a function as "verify": ${typeof verify}`);

@@ -22,25 +22,6 @@ import { audienceOption, serverUrlOption, stringOption } from "./check.ts";
 import { oauth4webapi } from "./packages.ts";
 import { checkScopes, type ImpliedScopes, impliedScopes, readScopes } from "./scopes.ts";
 import { TokenCache } from "./token_cache.ts";
-import { checkNames, type EachOf } from "../internal/option_names.ts";
-
-/** The names of {@linkcode IntrospectionOptions}. */
-const INTROSPECTION_OPTIONS = {
-  endpoint: true,
-  clientId: true,
-  clientSecret: true,
-  clientAuthentication: true,
-  issuer: true,
-  audience: true,
-  requiredScopes: true,
-  implies: true,
-  cacheMs: true,
-  cacheEntries: true,
-  timeoutMs: true,
-  allowHttp: true,
-  fetch: true,
-  clock: true,
-} satisfies EachOf<IntrospectionOptions>;
 
 /** Options for {@linkcode introspection}. */
 export interface IntrospectionOptions {
@@ -154,7 +135,6 @@ const MAX_PENDING = 1_000;
  * @throws {Error} If the package `oauth4webapi` is not installed
  */
 export function introspection(options: IntrospectionOptions): Authenticate {
-  checkNames(INTROSPECTION_OPTIONS, options);
   const { clock = systemClock, requiredScopes = [] } = options;
   checkScopes("requiredScopes", requiredScopes);
   const expected: Expected = {

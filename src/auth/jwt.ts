@@ -16,26 +16,6 @@ import { audienceOption, serverUrlOption, stringOption } from "./check.ts";
 import { jose } from "./packages.ts";
 import { type FindKey, RemoteKeys } from "./remote_keys.ts";
 import { checkScopes, type ImpliedScopes, impliedScopes, readScopes } from "./scopes.ts";
-import { checkNames, type EachOf } from "../internal/option_names.ts";
-
-/** The names of {@linkcode JwtOptions}. */
-const JWT_OPTIONS = {
-  issuer: true,
-  audience: true,
-  jwks: true,
-  jwksUri: true,
-  algorithms: true,
-  clockToleranceS: true,
-  requiredScopes: true,
-  implies: true,
-  typ: true,
-  cacheMs: true,
-  timeoutMs: true,
-  allowHttp: true,
-  fetch: true,
-  onError: true,
-  clock: true,
-} satisfies EachOf<JwtOptions>;
 
 /** A JSON Web Key Set (RFC 7517 §5). */
 export interface JwkSet {
@@ -152,7 +132,6 @@ const MAX_TRIES = 10;
  * @throws {Error} If the package `jose` is not installed
  */
 export function jwt(options: JwtOptions): Authenticate {
-  checkNames(JWT_OPTIONS, options);
   // Where it is missing, this says so before the first request.
   jose();
   const { clock = systemClock, requiredScopes = [], typ } = options;

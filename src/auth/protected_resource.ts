@@ -12,17 +12,6 @@ import { respond } from "../http/respond.ts";
 import { bearerChallenge } from "./challenge.ts";
 import { stringOption, stringsOption } from "./check.ts";
 import { checkScopes } from "./scopes.ts";
-import { checkNames, type EachOf } from "../internal/option_names.ts";
-
-/** The names of {@linkcode ProtectedResourceOptions}. */
-const RESOURCE_OPTIONS = {
-  resource: true,
-  authorizationServers: true,
-  scopes: true,
-  name: true,
-  documentation: true,
-  metadata: true,
-} satisfies EachOf<ProtectedResourceOptions>;
 
 /** Options for {@linkcode protectedResource}. */
 export interface ProtectedResourceOptions {
@@ -121,7 +110,6 @@ const METHODS = "GET, HEAD, OPTIONS";
  * @throws {TypeError} If an option is missing or has the wrong type
  */
 export function protectedResource(options: ProtectedResourceOptions): ProtectedResource {
-  checkNames(RESOURCE_OPTIONS, options);
   const { scopes, name, documentation } = options;
   const resource = stringOption("resource", options.resource);
   const url = URL.parse(resource);

@@ -7,7 +7,6 @@ import { quote } from "../internal/quote.ts";
 import type { Icon } from "../protocol/content.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
 import type { Implementation } from "../protocol/shapes.ts";
-import type { EachOf } from "../internal/option_names.ts";
 
 /** The place of a server's source code. */
 export interface Repository {
@@ -93,18 +92,6 @@ export interface PublicInfo {
   /** Additional metadata, under names that begin with a domain in reverse. */
   readonly _meta?: JsonObject;
 }
-
-/** The names of {@linkcode PublicInfo}. */
-export const PUBLIC_INFO = {
-  name: true,
-  version: true,
-  description: true,
-  title: true,
-  websiteUrl: true,
-  icons: true,
-  repository: true,
-  _meta: true,
-} satisfies EachOf<PublicInfo>;
 
 const NAME = /^[a-zA-Z0-9.-]+\/[a-zA-Z0-9._-]+$/;
 const NAME_LENGTH = 200;

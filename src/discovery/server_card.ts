@@ -11,23 +11,7 @@ import { respond } from "../http/respond.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 import type { Implementation } from "../protocol/shapes.ts";
 import { type ProtocolVersion, VERSIONS } from "../protocol/versions.ts";
-import {
-  inputsOption,
-  type NamedInput,
-  PUBLIC_INFO,
-  type PublicInfo,
-  publicInfo,
-} from "./public_info.ts";
-import { checkNames, type EachOf } from "../internal/option_names.ts";
-
-/** The names of {@linkcode ServerCardOptions}. */
-const CARD_OPTIONS = {
-  ...PUBLIC_INFO,
-  url: true,
-  headers: true,
-  versions: true,
-  catalog: true,
-} satisfies EachOf<ServerCardOptions>;
+import { inputsOption, type NamedInput, type PublicInfo, publicInfo } from "./public_info.ts";
 
 /** Options for {@linkcode serverCard}. */
 export interface ServerCardOptions extends PublicInfo {
@@ -114,7 +98,6 @@ const HEADERS = {
  * @throws {TypeError} If an option is missing or has the wrong form, or would publish a secret
  */
 export function serverCard(info: Implementation, options: ServerCardOptions): ServerCard {
-  checkNames(CARD_OPTIONS, options);
   const { headers, versions = Object.keys(VERSIONS), catalog = true } = options;
   const endpoint = URL.parse(options.url);
   if (endpoint === null || !/^https?:$/.test(endpoint.protocol)) {

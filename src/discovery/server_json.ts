@@ -10,20 +10,11 @@ import {
   inputsOption,
   type InputValue,
   type NamedInput,
-  PUBLIC_INFO,
   type PublicInfo,
   publicInfo,
   publicUrl,
   versionOption,
 } from "./public_info.ts";
-import { checkNames, type EachOf } from "../internal/option_names.ts";
-
-/** The names of {@linkcode ServerJsonOptions}. */
-const SERVER_JSON_OPTIONS = {
-  ...PUBLIC_INFO,
-  remotes: true,
-  packages: true,
-} satisfies EachOf<ServerJsonOptions>;
 
 /** An endpoint that clients reach over HTTP. */
 export interface Remote {
@@ -127,7 +118,6 @@ const VERSIONED = new Set(["oci", "mcpb"]);
  * an endpoint nor a package is given
  */
 export function serverJson(info: Implementation, options: ServerJsonOptions): JsonObject {
-  checkNames(SERVER_JSON_OPTIONS, options);
   const { remotes = [], packages = [] } = options;
   const known = publicInfo(info, options);
   if (remotes.length === 0 && packages.length === 0) {

@@ -12,7 +12,6 @@ import type { Upstream } from "./types.ts";
 import { checkUpstreamName } from "./view/names.ts";
 import { ServerView } from "./view/server_view.ts";
 import { GatewayView } from "./view/view.ts";
-import { checkNames, type EachOf } from "../kit.ts";
 
 /** A gateway's gauges. */
 export interface GatewayStats {
@@ -86,9 +85,6 @@ export interface ViewOptions {
    */
   readonly toolSearch?: boolean;
 }
-
-/** The names of {@linkcode ViewOptions}. */
-const VIEW_OPTIONS = { only: true, toolSearch: true } satisfies EachOf<ViewOptions>;
 
 /**
  * Creates a gateway: the tools, prompts and resources of several MCP servers as one server. Tools
@@ -165,9 +161,7 @@ class MergedView extends GatewayView implements Gateway {
     return this.view({ only: name });
   }
 
-  view(options: ViewOptions = {}): Dispatcher {
-    checkNames(VIEW_OPTIONS, options);
-    const { only, toolSearch = false } = options;
+  view({ only, toolSearch = false }: ViewOptions = {}): Dispatcher {
     if (typeof toolSearch !== "boolean") {
       throw new TypeError(`Give a boolean as "toolSearch": ${typeof toolSearch}`);
     }

@@ -8,32 +8,6 @@ import { integerOption, middlewareOption, systemClock } from "../kit.ts";
 import { Policies } from "./policy/policies.ts";
 import type { GatewayPolicy } from "./policy/types.ts";
 import type { Upstream, UpstreamMiddleware } from "./types.ts";
-import { checkNames, type EachOf } from "../kit.ts";
-
-/** The names of {@linkcode GatewayOptions}. */
-const GATEWAY_OPTIONS = {
-  upstreams: true,
-  separator: true,
-  info: true,
-  instructions: true,
-  stateless: true,
-  openTimeoutMs: true,
-  startWaitMs: true,
-  closeTimeoutMs: true,
-  probeAfterMs: true,
-  probeTimeoutMs: true,
-  listWaitMs: true,
-  listTimeoutMs: true,
-  listRetryMs: true,
-  askTimeoutMs: true,
-  principalIdleMs: true,
-  principalAbsoluteMs: true,
-  listCacheMs: true,
-  middleware: true,
-  policy: true,
-  limits: true,
-  clock: true,
-} satisfies EachOf<GatewayOptions>;
 
 /** Bounds what a gateway keeps. */
 export interface GatewayLimits {
@@ -286,7 +260,6 @@ const LIMITS: Required<GatewayLimits> = {
  * @throws {RangeError} If a number is out of range
  */
 export function checkOptions(options: GatewayOptions): GatewaySettings {
-  checkNames(GATEWAY_OPTIONS, options);
   const {
     separator = "__",
     info = { name: "mooring-gateway", version: "1.0.0" },

@@ -27,11 +27,7 @@ import { notifySession, sessionsOf } from "./sessions_api.ts";
 import { type HandlerSettings, settingsOf } from "./settings.ts";
 import { shutDown } from "./shutdown.ts";
 import type { HandlerStats, McpHandler, McpHandlerOptions } from "./types.ts";
-import { checkDispatcher, isNodeResponse, refuseNode } from "./wiring.ts";
-import { checkNames } from "../internal/option_names.ts";
 
-/** The names of the options of `close()`. */
-const CLOSE_OPTIONS = { graceMs: true };
 /** The default grace period of `close()`, in milliseconds. */
 const GRACE_MS = 5_000;
 
@@ -93,7 +89,6 @@ export function makeEndpoint(
   options: McpHandlerOptions,
   rows: typeof ERAS = ERAS,
 ): Endpoint {
-  checkDispatcher(dispatcher);
   const { open, close } = prepareEndpoint(dispatcher, settingsOf(options, rows), rows);
   return { ...open(), close };
 }
@@ -124,14 +119,11 @@ function prepareEndpoint(
   if (settings.shared) open();
   const detach = dispatcher.attach?.(host);
   let closed: Promise<void> | undefined;
-  const close: McpHandler["close"] = (options = {}) => {
-    checkNames(CLOSE_OPTIONS, options, { of: "close()" });
-    const { graceMs = GRACE_MS } = options;
-    return closed ??= keepAliveDuring(graceMs + SETTLE_MS, () => {
+  const close: McpHandler["close"] = ({ graceMs = GRACE_MS } = {}) =>
+    closed ??= keepAliveDuring(graceMs + SETTLE_MS, () => {
       const { components, eras } = open();
       return shutDown(components, eras, host, graceMs).finally(() => detach?.());
     });
-  };
   return { open, report, close };
 }
 
@@ -155,14 +147,11 @@ export function makeHandler(
   options: McpHandlerOptions,
   rows: typeof ERAS,
 ): McpHandler {
-  checkDispatcher(dispatcher);
   const settings = settingsOf(options, rows);
   const { open, report, close } = prepareEndpoint(dispatcher, settings, rows);
   if (settings.authenticate === undefined) report({ type: "anonymous" });
-  const fetch = (request: Request, context?: unknown): Promise<Response> => {
-    if (isNodeResponse(context)) return refuseNode(context, report);
-    return answer(open(), new Inbound(request, context), respond);
-  };
+  const fetch = (request: Request, context?: unknown): Promise<Response> =>
+    answer(open(), new Inbound(request, context), respond);
   const components = (): HandlerComponents => open().components;
 
   return Object.assign(fetch, {

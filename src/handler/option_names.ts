@@ -4,9 +4,10 @@
  *
  * @module
  */
-import { type EachOf, unknownName } from "../internal/option_names.ts";
 import type { EventOptions, HandlerLimits, McpHandlerOptions } from "./types.ts";
 import type { ClusterOptions, RequestOptions, SessionOptions, StreamOptions } from "./types.ts";
+
+type EachOf<T> = { readonly [K in keyof Required<T>]: true };
 
 /** The options that are objects, each with the names in it. */
 interface Groups {
@@ -112,8 +113,6 @@ function checkName(
   prefix = "",
 ): void {
   if (Object.hasOwn(honoured, name)) return;
-  if (!Object.hasOwn(all, name)) {
-    throw new TypeError(unknownName(name, Object.keys(honoured), { prefix }));
-  }
+  if (!Object.hasOwn(all, name)) throw new TypeError(`Unknown option "${prefix}${name}"`);
   throw new TypeError(`Leave out "${prefix}${name}": ${where ?? "the host"} doesn't honour it`);
 }

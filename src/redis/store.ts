@@ -22,14 +22,6 @@ import { Sealer } from "./seal.ts";
 import { RedisSessionStore } from "./sessions/session_store.ts";
 import { RedisTaskStore } from "./task_store.ts";
 import { Subscriber } from "./clients/subscriber.ts";
-import { checkNames, type EachOf } from "../internal/option_names.ts";
-
-/** The names of {@linkcode RedisStoreOptions}. */
-const REDIS_OPTIONS = {
-  client: true,
-  prefix: true,
-  timeoutMs: true,
-} satisfies EachOf<RedisStoreOptions>;
 
 /** Configures {@linkcode redisStore}. */
 export interface RedisStoreOptions {
@@ -79,7 +71,6 @@ export interface RedisStoreOptions {
  * ```
  */
 export function redisStore(options: RedisStoreOptions): Store {
-  checkNames(REDIS_OPTIONS, options);
   const prefix = checkPrefix(options.prefix ?? "mooring");
   const connection = connectionOf(options.client);
   const timeoutMs = integerOption("timeoutMs", options.timeoutMs, 2_000);

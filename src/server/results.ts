@@ -20,41 +20,19 @@ export function errorResult(text: string): JsonObject {
  */
 export function toToolResult(returned: unknown): JsonObject {
   if (typeof returned === "string") return { content: [{ type: "text", text: returned }] };
-  if (Array.isArray(returned)) return { content: withoutBytes(returned) };
+  if (Array.isArray(returned)) return { content: returned };
   if (!isObject(returned)) {
     throw new TypeError(`Return a result, a string, or content blocks: ${kindOf(returned)}`);
   }
   const { content, structuredContent } = returned;
   if (content === undefined) {
     if (structuredContent !== undefined) return returned;
-    if (typeof returned.type === "string") return { content: withoutBytes([returned]) };
+    if (typeof returned.type === "string") return { content: [returned] };
   }
   if (!Array.isArray(content)) {
     throw new TypeError(`Return an array as "content": ${kindOf(content)}`);
   }
-  const blocks = withoutBytes(content);
-  return blocks === content ? returned : { ...returned, content: blocks };
-}
-
-/** Encodes the bytes of images, sounds and embedded files, where they were returned as bytes. */
-function withoutBytes(content: unknown[]): unknown[] {
-  return content.some(hasBytes) ? content.map(encodeBytes) : content;
-}
-
-function hasBytes(block: unknown): boolean {
-  if (!isObject(block)) return false;
-  const { data, resource } = block;
-  return data instanceof Uint8Array || (isObject(resource) && resource.blob instanceof Uint8Array);
-}
-
-function encodeBytes(block: unknown): unknown {
-  if (!isObject(block)) return block;
-  const { data, resource } = block;
-  if (data instanceof Uint8Array) return { ...block, data: toBase64(data) };
-  if (isObject(resource) && resource.blob instanceof Uint8Array) {
-    return { ...block, resource: { ...resource, blob: toBase64(resource.blob) } };
-  }
-  return block;
+  return returned;
 }
 
 /** Adds the text form of the data to a result that has no content. */

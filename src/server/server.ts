@@ -31,16 +31,6 @@ import { type Answers, type FoundFeature, ServerRoute } from "./route.ts";
 import { ResourceSubscriptions } from "./features/subscriptions.ts";
 import { type ToolConfig, type ToolHandle, Tools } from "./features/tools.ts";
 import type { PromptHandler, ReadHandler, ReadTemplateHandler, ToolHandler } from "./types.ts";
-import { checkNames, type EachOf } from "../internal/option_names.ts";
-
-/** The names of {@linkcode McpServerOptions}. */
-const SERVER_OPTIONS = {
-  instructions: true,
-  logging: true,
-  resourceSubscriptions: true,
-  capabilities: true,
-  cache: true,
-} satisfies EachOf<McpServerOptions>;
 
 /** Configures an {@linkcode McpServer}. */
 export interface McpServerOptions {
@@ -135,7 +125,6 @@ export class McpServer implements Dispatcher {
    * @throws {RangeError} If `cache.ttlMs` is not an integer of 0 or more
    */
   constructor(info: Implementation, options: McpServerOptions = {}) {
-    checkNames(SERVER_OPTIONS, options);
     const { instructions, logging = true, resourceSubscriptions = true, capabilities, cache } =
       options;
     this.serverInfo = { ...info };

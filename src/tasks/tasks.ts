@@ -8,16 +8,6 @@ import { type Clock, systemClock } from "../internal/clock.ts";
 import type { TaskStore } from "../protocol/task_store.ts";
 import type { Extension } from "../server/extension.ts";
 import { TasksExtension } from "./extension.ts";
-import { checkNames, type EachOf } from "../internal/option_names.ts";
-
-/** The names of {@linkcode TasksOptions}. */
-const TASKS_OPTIONS = {
-  ttlMs: true,
-  pollIntervalMs: true,
-  limits: true,
-  store: true,
-  clock: true,
-} satisfies EachOf<TasksOptions>;
 
 /** Configures {@linkcode tasks}. */
 export interface TasksOptions {
@@ -89,7 +79,6 @@ export interface Tasks extends Extension {
  * @throws {RangeError} If a number is not an integer of 1 or more
  */
 export function tasks(options: TasksOptions = {}): Tasks {
-  checkNames(TASKS_OPTIONS, options);
   const { limits = {}, clock = systemClock, store } = options;
   return new TasksExtension({
     ttlMs: bounded("ttlMs", options.ttlMs, 900_000),

@@ -22,16 +22,6 @@ import { KnownNames } from "./known_names.ts";
 import { type Ending, endingOfError, endingOfResult, type NetworkTransport } from "./operation.ts";
 import { histogramName, prometheus } from "./prometheus.ts";
 import { SeriesCap } from "./series_cap.ts";
-import { checkNames, type EachOf } from "../internal/option_names.ts";
-
-/** The names of {@linkcode MetricsOptions}. */
-const METRICS_OPTIONS = {
-  registry: true,
-  transport: true,
-  names: true,
-  series: true,
-  clock: true,
-} satisfies EachOf<MetricsOptions>;
 
 /** A registry of `prom-client`. */
 export type MetricsRegistry = Registry;
@@ -162,7 +152,6 @@ class Collector implements Metrics {
   #last: McpEvent | undefined;
 
   constructor(options: MetricsOptions) {
-    checkNames(METRICS_OPTIONS, options);
     const { registry = new prometheus.Registry(), transport = "tcp", clock = systemClock } =
       options;
     this.#names = integerOption("names", options.names, 2_000);

@@ -36,18 +36,6 @@ import {
 } from "./operation.ts";
 import { otel } from "./otel.ts";
 import { placeOf, type RemoteContext, upstreamParent, withContext } from "./trace_context.ts";
-import { checkNames, type EachOf } from "../internal/option_names.ts";
-
-/** The names of {@linkcode TelemetryOptions}. */
-const TELEMETRY_OPTIONS = {
-  sessionId: true,
-  remoteContext: true,
-  recordArguments: true,
-  recordResults: true,
-  recordedChars: true,
-  transport: true,
-  clock: true,
-} satisfies EachOf<TelemetryOptions>;
 
 /** Options for {@linkcode telemetry}. */
 export interface TelemetryOptions {
@@ -152,7 +140,6 @@ export function telemetry(options: TelemetryOptions = {}): Telemetry {
 type TelemetrySettings = Required<TelemetryOptions>;
 
 function settingsOf(options: TelemetryOptions): TelemetrySettings {
-  checkNames(TELEMETRY_OPTIONS, options);
   const {
     sessionId = "hash",
     remoteContext = "parent",

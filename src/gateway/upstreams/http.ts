@@ -26,19 +26,6 @@ import type { HttpTarget } from "./http_requests.ts";
 import { HttpTransport } from "./http_transport.ts";
 import { identityOf } from "./identity.ts";
 import { HeaderParams, MirroringSession } from "./mirrored_headers.ts";
-import { checkNames, type EachOf } from "../../kit.ts";
-
-/** The names of {@linkcode HttpOptions}. */
-const HTTP_OPTIONS = {
-  versions: true,
-  timeoutMs: true,
-  probeTimeoutMs: true,
-  url: true,
-  headers: true,
-  auth: true,
-  forwardHeaders: true,
-  fetch: true,
-} satisfies EachOf<HttpOptions>;
 
 /** Options for {@linkcode http}. */
 export interface HttpOptions extends UpstreamSessionOptions {
@@ -147,7 +134,6 @@ const VALUE = /^[\t\x20-\x7e\x80-\xff]{0,4096}$/;
  * @throws {RangeError} If a number is out of range
  */
 function checkHttpOptions(options: HttpOptions): HttpSettings {
-  checkNames(HTTP_OPTIONS, options);
   const url = checkUrl(options.url);
   const headers = checkHeaders(options.headers ?? {});
   const { auth } = options;

@@ -20,20 +20,6 @@ import type { OpenInit, Upstream } from "../types.ts";
 import { Child, type ChildSettings } from "./child.ts";
 import { ChildOutput } from "./child_output.ts";
 import { identityOf } from "./identity.ts";
-import { checkNames, type EachOf } from "../../kit.ts";
-
-/** The names of {@linkcode StdioUpstreamOptions}. */
-const STDIO_OPTIONS = {
-  versions: true,
-  timeoutMs: true,
-  probeTimeoutMs: true,
-  command: true,
-  args: true,
-  env: true,
-  cwd: true,
-  maxQueueBytes: true,
-  closeMs: true,
-} satisfies EachOf<StdioUpstreamOptions>;
 
 /** Options for {@linkcode stdio}. */
 export interface StdioUpstreamOptions extends UpstreamSessionOptions {
@@ -110,7 +96,6 @@ export function stdio(options: StdioUpstreamOptions): Upstream {
  * @throws {RangeError} If a number is out of range
  */
 export function checkStdioOptions(options: StdioUpstreamOptions): StdioSettings {
-  checkNames(STDIO_OPTIONS, options);
   const { command, cwd } = options;
   const args = [...options.args ?? []];
   const env = { ...options.env };

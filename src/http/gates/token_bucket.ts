@@ -10,18 +10,6 @@ import type { MaybePromise } from "../../internal/types.ts";
 import type { Principal } from "../../protocol/exchange.ts";
 import type { RateLimitDecision, RateLimiter } from "./rate_limit.ts";
 import { SharedBuckets } from "./shared_buckets.ts";
-import { checkNames, type EachOf } from "../../internal/option_names.ts";
-
-/** The names of {@linkcode TokenBucketOptions}. */
-const BUCKET_OPTIONS = {
-  perSecond: true,
-  burst: true,
-  key: true,
-  maxKeys: true,
-  store: true,
-  name: true,
-  clock: true,
-} satisfies EachOf<TokenBucketOptions>;
 
 /** A store of token buckets: the `Store` of the handlers. */
 export interface TokenBucketStore {
@@ -108,7 +96,6 @@ const ROUNDING_MS = 1e-6;
  * ```
  */
 export function tokenBucket(options: TokenBucketOptions): RateLimiter {
-  checkNames(BUCKET_OPTIONS, options);
   const {
     perSecond,
     burst = Math.max(1, Math.ceil(perSecond)),

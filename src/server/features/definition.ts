@@ -25,24 +25,6 @@ export function checkName(noun: string, name: unknown): void {
   throw new TypeError(`Give each ${noun} a name: ${JSON.stringify(name)}`);
 }
 
-/** What clients take as the name of a tool (2025-11-25, Tools, Tool Names). */
-const TOOL_NAME = /^[A-Za-z0-9_.-]{1,128}$/;
-
-/**
- * Checks the name of a tool.
- *
- * @throws {TypeError} If clients would refuse it
- */
-export function checkToolName(name: unknown): void {
-  checkName("tool", name);
-  if (TOOL_NAME.test(name as string)) return; // a text, or the line before throws
-  throw new TypeError(
-    `Name the tool with 1 to 128 letters, digits, "_", "-" and ".", or clients refuse it: ${
-      JSON.stringify(name)
-    }`,
-  );
-}
-
 /**
  * Creates the handle of an entry in a registry.
  *

@@ -21,17 +21,6 @@ import { type CompiledSchema, compileSchema } from "../schemas/schema.ts";
 import type { Schema } from "../schemas/standard_schema.ts";
 import type { Completer, Handle, PromptHandler, RequestContext } from "../types.ts";
 import { checkArguments } from "../schemas/schema.ts";
-import { checkNames, type EachOf } from "../../internal/option_names.ts";
-
-/** The names of {@linkcode PromptConfig}. */
-const PROMPT_OPTIONS = {
-  title: true,
-  description: true,
-  argsSchema: true,
-  complete: true,
-  icons: true,
-  _meta: true,
-} satisfies EachOf<PromptConfig>;
 
 /** Configures a prompt. */
 export interface PromptConfig<Args extends Schema | undefined = undefined> {
@@ -170,13 +159,11 @@ function failUnknown({ params }: Exchange): never {
 
 function definePrompt(name: string, config: AnyConfig, handler: AnyHandler): Prompt {
   checkName("prompt", name);
-  checkNames(PROMPT_OPTIONS, config, { of: `the prompt "${name}"` });
   if (typeof handler !== "function") {
     throw new TypeError(`Give the prompt "${name}" a handler: ${typeof handler}`);
   }
   const { title, description, argsSchema, complete = {}, icons, _meta } = config;
   const args = argsSchema && compileSchema(argsSchema, "input", `argsSchema of "${name}"`);
-  if (args !== undefined) checkTexts(name, args);
   const completers = new Map([...completersOf(argsSchema), ...Object.entries(complete)]);
   const listed = compact({
     name,
@@ -187,36 +174,6 @@ function definePrompt(name: string, config: AnyConfig, handler: AnyHandler): Pro
     _meta,
   });
   return { name, config, listed, args, completers, handler };
-}
-
-/** Texts that a number, a boolean, an array or an object could be written as. */
-const SAMPLES = ["1", "true", "[]", "{}"];
-
-/**
- * Checks that each argument of a prompt can be a text, as the protocol has no other (2025-11-25, Prompts).
- *
- * @throws {TypeError} If a schema of an argument refuses all texts
- */
-function checkTexts(prompt: string, { json, validate }: CompiledSchema): void {
-  const { properties } = json;
-  for (const [name, schema] of Object.entries(isObject(properties) ? properties : {})) {
-    const type = isObject(schema) ? schema.type : undefined;
-    if (type === undefined || [type].flat().includes("string")) continue;
-    // A schema that converts texts has the same JSON Schema as one that refuses them.
-    const takesOne = SAMPLES.some((sample) => {
-      const result = validate({ [name]: sample });
-      return isPromise(result) || !result.issues?.some(({ path }) => keyOf(path?.[0]) === name);
-    });
-    if (takesOne) continue;
-    throw new TypeError(
-      `Give a schema of texts as the argument "${name}" of the prompt "${prompt}", such as ` +
-        `z.string() or z.coerce.number(): ${JSON.stringify(type)}`,
-    );
-  }
-}
-
-function keyOf(segment: unknown): unknown {
-  return isObject(segment) ? segment.key : segment;
 }
 
 /** Lists a prompt's arguments by name, as the protocol has no schema for them. */

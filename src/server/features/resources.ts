@@ -24,7 +24,6 @@ import type { ResourceTemplate } from "../uris/resource_template.ts";
 import { toReadResult } from "../results.ts";
 import type { FoundFeature } from "../route.ts";
 import type { Handle, ReadHandler, ReadTemplateHandler, RequestContext } from "../types.ts";
-import { checkNames, type EachOf } from "../../internal/option_names.ts";
 
 /** Configures a resource, or the resources of a template. */
 export interface ResourceConfig {
@@ -48,18 +47,6 @@ export interface ResourceConfig {
    */
   readonly cache?: CacheHint;
 }
-
-/** The names of {@linkcode ResourceConfig}. */
-const RESOURCE_OPTIONS = {
-  title: true,
-  description: true,
-  mimeType: true,
-  size: true,
-  annotations: true,
-  icons: true,
-  _meta: true,
-  cache: true,
-} satisfies EachOf<ResourceConfig>;
 
 /** What to change about a resource; omitted fields stay as they are. */
 export type ResourceChanges<Callback> = ResourceConfig & {
@@ -140,7 +127,7 @@ export class Resources implements Feature {
     const define = (config: ResourceConfig, callback: ReadHandler): FixedResource => {
       return { name, config, callback, listed: listedAs({ uri, name }, config) };
     };
-    check(name, config, callback);
+    check(name, callback);
     if (!URL.canParse(uri)) throw new TypeError(`Give an absolute URI for "${name}": ${uri}`);
     const entry = this.#fixed.add(uri, define(config, callback));
     return makeHandle(this.#fixed, entry, (changes: ResourceChanges<ReadHandler>) => {
@@ -166,7 +153,7 @@ export class Resources implements Feature {
       const listed = listedAs({ uriTemplate, name }, config);
       return { name, config, callback, template, listed };
     };
-    check(name, config, callback);
+    check(name, callback);
     const entry = this.#templates.add(uriTemplate, define(config, callback));
     if (template.completers.size > 0) this.#init.completable();
     return makeHandle(this.#templates, entry, (changes: ResourceChanges<ReadTemplateHandler>) => {
@@ -344,15 +331,13 @@ function hinted(exchange: Exchange, result: JsonObject, cache: CacheHint | undef
   return { ...cache, ...result };
 }
 
-function check(name: string, config: object, callback: unknown): void {
+function check(name: string, callback: unknown): void {
   checkName("resource", name);
-  checkNames(RESOURCE_OPTIONS, config, { of: `the resource "${name}"` });
   if (typeof callback !== "function") {
     throw new TypeError(`Give the resource "${name}" a function that reads it: ${typeof callback}`);
   }
 }
 
 function split<Callback>({ callback, enabled: _, ...config }: ResourceChanges<Callback>) {
-  checkNames(RESOURCE_OPTIONS, config, { of: "a resource" });
   return { callback, config: compact(config) };
 }

@@ -17,7 +17,7 @@ import { unknownTool } from "../../protocol/unknown.ts";
 import { checkScopes } from "../../auth/scopes.ts";
 import { type Approval, isApproved } from "../questions/approval.ts";
 import { contextWith, ExchangeContext } from "../context.ts";
-import { checkToolName, compact, makeHandle } from "./definition.ts";
+import { checkName, compact, makeHandle } from "./definition.ts";
 import { fail, failedTool } from "../failure.ts";
 import type { Feature, FeatureInit, FeatureMethod } from "./feature.ts";
 import { headerParamsOf } from "../../protocol/header_params.ts";
@@ -30,22 +30,6 @@ import type { Schema, StandardIssue, StandardResult } from "../schemas/standard_
 import { TASKS, type TaskSupport, type ToolTask, toolTaskOf } from "../tool_task.ts";
 import type { ArgumentsOf, Handle, RequestContext, ToolHandler } from "../types.ts";
 import { describeIssues, validateArguments } from "../schemas/schema.ts";
-import { checkNames, type EachOf } from "../../internal/option_names.ts";
-
-/** The names of {@linkcode ToolConfig}. */
-const TOOL_OPTIONS = {
-  title: true,
-  description: true,
-  inputSchema: true,
-  outputSchema: true,
-  annotations: true,
-  icons: true,
-  _meta: true,
-  approval: true,
-  scopes: true,
-  retryOnNodeLoss: true,
-  task: true,
-} satisfies EachOf<ToolConfig>;
 
 /** Configures a tool. */
 export interface ToolConfig<
@@ -229,8 +213,7 @@ export class Tools implements Feature {
   }
 
   #define(name: string, config: AnyConfig, handler: AnyHandler): Tool {
-    checkToolName(name);
-    checkNames(TOOL_OPTIONS, config, { of: `the tool "${name}"` });
+    checkName("tool", name);
     if (config.scopes !== undefined) checkScopes(`scopes of "${name}"`, config.scopes);
     if (typeof handler !== "function") {
       throw new TypeError(`Give the tool "${name}" a handler: ${typeof handler}`);

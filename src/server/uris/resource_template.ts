@@ -6,13 +6,6 @@
 import type { MaybePromise } from "../../internal/types.ts";
 import type { Completer, RequestContext } from "../types.ts";
 import { UriTemplate } from "./uri_template.ts";
-import { checkNames, type EachOf } from "../../internal/option_names.ts";
-
-/** The names of {@linkcode ResourceTemplateOptions}. */
-const TEMPLATE_OPTIONS = {
-  list: true,
-  complete: true,
-} satisfies EachOf<ResourceTemplateOptions>;
 
 /** One of the resources that a template lists. */
 export interface ListedTemplateResource {
@@ -74,7 +67,6 @@ export class ResourceTemplate {
    * @throws {TypeError} If the template is malformed, or has no variable of a completer's name
    */
   constructor(uriTemplate: string | UriTemplate, options: ResourceTemplateOptions = {}) {
-    checkNames(TEMPLATE_OPTIONS, options);
     this.uriTemplate = typeof uriTemplate === "string" ? new UriTemplate(uriTemplate) : uriTemplate;
     this.list = options.list;
     this.completers = new Map(Object.entries(options.complete ?? {}));
