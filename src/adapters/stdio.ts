@@ -21,6 +21,7 @@ import { systemClock } from "../internal/clock.ts";
 import { isObject } from "../protocol/jsonrpc.ts";
 import { ANONYMOUS, type Dispatcher, type Principal } from "../protocol/exchange.ts";
 import { copyPrincipal } from "../sessions/owner.ts";
+import { errorLogFor, type LogOptions } from "./error_log.ts";
 import { onSignals } from "./running_server.ts";
 import { StdioConnection } from "./stdio_connection.ts";
 import { processInput, processOutput, redirectPrints } from "./stdio_process.ts";
@@ -105,6 +106,7 @@ export interface StdioProcessOptions {
 /** Options for {@linkcode serveStdio}. */
 export interface StdioOptions extends
   StdioProcessOptions,
+  LogOptions,
   Pick<
     McpHandlerOptions,
     | "versions"
@@ -162,7 +164,7 @@ export interface StdioServer extends AsyncDisposable {
  * @throws {RangeError} If a number is out of range
  */
 export function serveStdio(source: Dispatcher, options: StdioOptions = {}): StdioServer {
-  const { principal: _principal, graceMs: grace, input, output, ...others } = options;
+  const { principal: _principal, graceMs: grace, input, output, log: _log, ...others } = options;
   const own = input === undefined && output === undefined;
   const {
     signals = own,
@@ -173,7 +175,8 @@ export function serveStdio(source: Dispatcher, options: StdioOptions = {}): Stdi
   const { clock = systemClock } = endpointOptions;
   const graceMs = integerOption("graceMs", grace, GRACE_MS, 0);
   const principal = principalOption(options);
-  const endpoint = makeEndpoint(source, handlerOptions(endpointOptions));
+  const log = errorLogFor(options);
+  const endpoint = makeEndpoint(source, handlerOptions(endpointOptions), undefined, log?.report);
   const connection = new StdioConnection({
     endpoint,
     principal,
@@ -189,6 +192,7 @@ export function serveStdio(source: Dispatcher, options: StdioOptions = {}): Stdi
   const finished = connection.finished.then(() => {
     forgetSignals?.();
     restorePrints?.();
+    log?.end();
     if (exit) exitSoon();
   });
   const close: StdioServer["close"] = async (options = {}) => {
@@ -212,7 +216,7 @@ function principalOption(options: StdioOptions): Principal {
 
 /** The options of the endpoint that a pipe honours. */
 const HONOURED: {
-  readonly [K in Exclude<keyof Required<StdioOptions>, keyof StdioProcessOptions>]:
+  readonly [K in Exclude<keyof Required<StdioOptions>, keyof (StdioProcessOptions & LogOptions)>]:
     OptionNames[string];
 } = {
   versions: true,
@@ -240,7 +244,9 @@ const HONOURED: {
 /**
  * Returns the options of the endpoint. One client has it alone, and its session lasts as long as the pipe.
  */
-function handlerOptions(options: Omit<StdioOptions, keyof StdioProcessOptions>): McpHandlerOptions {
+function handlerOptions(
+  options: Omit<StdioOptions, keyof (StdioProcessOptions & LogOptions)>,
+): McpHandlerOptions {
   checkOptionNames(options, "stdio", HONOURED);
   const { limits, streams } = options;
   const listens = integerOption("limits.listens", limits?.listens, LISTENS, 0);

@@ -65,6 +65,10 @@ const SETTLE_MS = 1_000;
  * console.assert(response.headers.has("mcp-session-id"));
  * ```
  *
+ * A handler writes nothing anywhere: `onEvent` gets the errors that clients aren't told, as
+ * `{ type: "error", during, error }`, and all other events. `serve`, `serveStdio` and `mcpWorker` write
+ * errors to stderr unless `onEvent` is given.
+ *
  * @param dispatcher The server, gateway or other dispatcher to serve
  * @param options Options for the endpoint; each has a default
  * @throws {TypeError} If an option is unknown or has the wrong type
@@ -88,8 +92,10 @@ export function makeEndpoint(
   dispatcher: Dispatcher,
   options: McpHandlerOptions,
   rows: typeof ERAS = ERAS,
+  onError?: Report,
 ): Endpoint {
-  const { open, close } = prepareEndpoint(dispatcher, settingsOf(options, rows), rows);
+  const settings = { ...settingsOf(options, rows), onError };
+  const { open, close } = prepareEndpoint(dispatcher, settings, rows);
   return { ...open(), close };
 }
 
@@ -141,13 +147,18 @@ function openEndpoint(
   return { components, eras };
 }
 
-/** Creates a handler that serves the eras of a table. */
+/**
+ * Creates a handler that serves the eras of a table.
+ *
+ * @param onError Called with errors that are not sent to a client
+ */
 export function makeHandler(
   dispatcher: Dispatcher,
   options: McpHandlerOptions,
-  rows: typeof ERAS,
+  rows: typeof ERAS = ERAS,
+  onError?: Report,
 ): McpHandler {
-  const settings = settingsOf(options, rows);
+  const settings = { ...settingsOf(options, rows), onError };
   const { open, report, close } = prepareEndpoint(dispatcher, settings, rows);
   if (settings.authenticate === undefined) report({ type: "anonymous" });
   const fetch = (request: Request, context?: unknown): Promise<Response> =>
