@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkNames } from "../internal/known_names.ts";
 import process from "node:process";
 import { integerOption } from "../internal/check.ts";
 import { type Clock, systemClock } from "../internal/clock.ts";
@@ -176,6 +177,7 @@ class AdapterServer implements RunningServer {
   }
 
   async close(options?: { readonly graceMs?: number }): Promise<void> {
+    checkNames("close()", options, { graceMs: true });
     const graceMs = integerOption("graceMs", options?.graceMs, this.#init.graceMs, 0);
     if (!this.#closing) {
       this.#closing = true;

@@ -3,7 +3,9 @@
  *
  * @module
  */
+import { checkOptionNames } from "../handler/option_names.ts";
 import { integerOption } from "../internal/check.ts";
+import type { NamesOf } from "../internal/known_names.ts";
 import { isLoopback, LOOPBACK_HOSTS } from "../internal/loopback.ts";
 import type { McpHandlerOptions } from "../handler/types.ts";
 import { type ErrorLog, errorLogFor, type LogOptions } from "./error_log.ts";
@@ -39,6 +41,12 @@ export interface ServeOptions extends LogOptions {
   readonly signals?: boolean;
 }
 
+const SERVE_NAMES = Object.keys(
+  { hostname: true, port: true, graceMs: true, signals: true, log: true } satisfies NamesOf<
+    ServeOptions
+  >,
+);
+
 /** Checked {@linkcode ServeOptions}, with the remaining options for the handler. */
 export interface ServeSettings {
   readonly hostname: string;
@@ -60,6 +68,7 @@ export interface ServeSettings {
  */
 export function serveSettings(options: ServeOptions & McpHandlerOptions): ServeSettings {
   const { hostname = "127.0.0.1", port, graceMs, signals = true, log, ...rest } = options;
+  checkOptionNames(rest, undefined, undefined, SERVE_NAMES);
   if (typeof hostname !== "string" || hostname === "") {
     throw new TypeError(`Give an address as "hostname": ${JSON.stringify(hostname)}`);
   }

@@ -12,6 +12,7 @@
  *
  * @module
  */
+import { checkNames, type NamesOf } from "../internal/known_names.ts";
 import process from "node:process";
 import { makeEndpoint } from "../handler/handler.ts";
 import { checkOptionNames, OPTION_NAMES, type OptionNames } from "../handler/option_names.ts";
@@ -196,6 +197,7 @@ export function serveStdio(source: Dispatcher, options: StdioOptions = {}): Stdi
     if (exit) exitSoon();
   });
   const close: StdioServer["close"] = async (options = {}) => {
+    checkNames("close()", options, { graceMs: true });
     await connection.close(integerOption("graceMs", options.graceMs, graceMs, 0));
     await finished;
   };
@@ -213,6 +215,20 @@ function principalOption(options: StdioOptions): Principal {
   const { expiresAt: _expiresAt, ...lasting } = copyPrincipal(principal);
   return lasting;
 }
+
+/** The options that the endpoint doesn't get. */
+const OWN_NAMES = Object.keys(
+  {
+    principal: true,
+    graceMs: true,
+    input: true,
+    output: true,
+    signals: true,
+    redirectPrints: true,
+    exit: true,
+    log: true,
+  } satisfies NamesOf<StdioProcessOptions & LogOptions>,
+);
 
 /** The options of the endpoint that a pipe honours. */
 const HONOURED: {
@@ -247,7 +263,7 @@ const HONOURED: {
 function handlerOptions(
   options: Omit<StdioOptions, keyof (StdioProcessOptions & LogOptions)>,
 ): McpHandlerOptions {
-  checkOptionNames(options, "stdio", HONOURED);
+  checkOptionNames(options, "stdio", HONOURED, OWN_NAMES);
   const { limits, streams } = options;
   const listens = integerOption("limits.listens", limits?.listens, LISTENS, 0);
   return {

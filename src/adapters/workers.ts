@@ -171,7 +171,7 @@ function frontOf(
   log: ErrorLog | undefined,
 ): Front {
   const { binding = "MCP_SESSION", log: _log, ...options } = given;
-  checkOptionNames(options, "a Worker", HONOURED);
+  checkOptionNames(options, "a Worker", HONOURED, ["binding", "log"]);
   const { versions, sessions, requests: { stateKeys = [] } = {} } = options;
   const legacy = (versions ?? Object.keys(VERSIONS)).filter(isVersion)
     .some((version) => VERSIONS[version].era === "2025");

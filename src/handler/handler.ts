@@ -14,6 +14,7 @@ import { internalError } from "../http/refusals.ts";
 import { accepted, isReply, type Reply } from "../http/reply.ts";
 import { complete, respond } from "../http/respond.ts";
 import { keepAliveDuring } from "../internal/keep_alive.ts";
+import { checkNames } from "../internal/known_names.ts";
 import { isPromise, type MaybePromise, then } from "../internal/types.ts";
 import type { Dispatcher } from "../protocol/exchange.ts";
 import type { Report, Reporter } from "../protocol/reporter.ts";
@@ -125,11 +126,14 @@ function prepareEndpoint(
   if (settings.shared) open();
   const detach = dispatcher.attach?.(host);
   let closed: Promise<void> | undefined;
-  const close: McpHandler["close"] = ({ graceMs = GRACE_MS } = {}) =>
-    closed ??= keepAliveDuring(graceMs + SETTLE_MS, () => {
+  const close: McpHandler["close"] = (options = {}) => {
+    checkNames("close()", options, { graceMs: true });
+    const { graceMs = GRACE_MS } = options;
+    return closed ??= keepAliveDuring(graceMs + SETTLE_MS, () => {
       const { components, eras } = open();
       return shutDown(components, eras, host, graceMs).finally(() => detach?.());
     });
+  };
   return { open, report, close };
 }
 

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkNames, type NamesOf } from "../../internal/known_names.ts";
 import { isPromise, type MaybePromise, then } from "../../internal/types.ts";
 import type { Icon } from "../../protocol/content.ts";
 import { promptResultFor } from "../../protocol/downgrade.ts";
@@ -58,6 +59,15 @@ export interface PromptHandle<Args extends Schema | undefined = undefined> exten
 type AnyConfig = PromptConfig<Schema>;
 type AnyHandler = (args: unknown, ctx: RequestContext) => MaybePromise<unknown>;
 type AnyChanges = AnyConfig & { readonly callback?: AnyHandler; readonly enabled?: boolean };
+
+const CONFIG_NAMES: NamesOf<PromptConfig> = {
+  title: true,
+  description: true,
+  argsSchema: true,
+  complete: true,
+  icons: true,
+  _meta: true,
+};
 
 interface Prompt {
   readonly name: string;
@@ -159,6 +169,7 @@ function failUnknown({ params }: Exchange): never {
 
 function definePrompt(name: string, config: AnyConfig, handler: AnyHandler): Prompt {
   checkName("prompt", name);
+  checkNames(`the prompt "${name}"`, config, CONFIG_NAMES);
   if (typeof handler !== "function") {
     throw new TypeError(`Give the prompt "${name}" a handler: ${typeof handler}`);
   }

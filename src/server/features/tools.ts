@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { checkNames, type NamesOf } from "../../internal/known_names.ts";
 import { quote } from "../../internal/quote.ts";
 import { isPromise, type MaybePromise, then } from "../../internal/types.ts";
 import type { Icon } from "../../protocol/content.ts";
@@ -117,6 +118,20 @@ type AnyConfig = Omit<ToolConfig<Schema, Schema>, "approval" | "task"> & {
 type AnyChanges = AnyConfig & { readonly callback?: AnyHandler; readonly enabled?: boolean };
 type AnyHandler = (args: unknown, ctx: RequestContext) => MaybePromise<unknown>;
 
+const CONFIG_NAMES: NamesOf<ToolConfig> = {
+  title: true,
+  description: true,
+  inputSchema: true,
+  outputSchema: true,
+  annotations: true,
+  icons: true,
+  _meta: true,
+  approval: true,
+  scopes: true,
+  retryOnNodeLoss: true,
+  task: true,
+};
+
 interface Tool extends FoundFeature {
   readonly name: string;
   readonly answer: FeatureMethod;
@@ -214,6 +229,7 @@ export class Tools implements Feature {
 
   #define(name: string, config: AnyConfig, handler: AnyHandler): Tool {
     checkName("tool", name);
+    checkNames(`the tool "${name}"`, config, CONFIG_NAMES);
     if (config.scopes !== undefined) checkScopes(`scopes of "${name}"`, config.scopes);
     if (typeof handler !== "function") {
       throw new TypeError(`Give the tool "${name}" a handler: ${typeof handler}`);
