@@ -27,6 +27,7 @@ import { type HandlerComponents, makeComponents, reporterOf } from "./components
 import { notifySession, sessionsOf } from "./sessions_api.ts";
 import { type HandlerSettings, settingsOf } from "./settings.ts";
 import { shutDown } from "./shutdown.ts";
+import { checkDispatcher, wrongRequest } from "./wiring.ts";
 import type { HandlerStats, McpHandler, McpHandlerOptions } from "./types.ts";
 
 /** The default grace period of `close()`, in milliseconds. */
@@ -120,6 +121,7 @@ function prepareEndpoint(
 ): PreparedEndpoint {
   const reporter = reporterOf(settings);
   const { report } = reporter;
+  checkDispatcher(dispatcher);
   let opened: OpenEndpoint | undefined;
   const open = (): OpenEndpoint => opened ??= openEndpoint(dispatcher, settings, rows, reporter);
   const host = new HandlerHost({ clock: settings.clock, report, opened: () => opened, open });
@@ -165,8 +167,13 @@ export function makeHandler(
   const settings = { ...settingsOf(options, rows), onError };
   const { open, report, close } = prepareEndpoint(dispatcher, settings, rows);
   if (settings.authenticate === undefined) report({ type: "anonymous" });
-  const fetch = (request: Request, context?: unknown): Promise<Response> =>
-    answer(open(), new Inbound(request, context), respond);
+  const fetch = (request: Request, context?: unknown): Promise<Response> => {
+    const wrong = wrongRequest(request, context);
+    if (wrong === undefined) return answer(open(), new Inbound(request, context), respond);
+    report({ type: "error", during: "serving", error: wrong });
+    // Node ignores what a listener returns, and ends the process if it rejects.
+    return Promise.resolve(new Response(wrong.message, { status: 500 }));
+  };
   const components = (): HandlerComponents => open().components;
 
   return Object.assign(fetch, {

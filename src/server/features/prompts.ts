@@ -175,6 +175,7 @@ function definePrompt(name: string, config: AnyConfig, handler: AnyHandler): Pro
   }
   const { title, description, argsSchema, complete = {}, icons, _meta } = config;
   const args = argsSchema && compileSchema(argsSchema, "input", `argsSchema of "${name}"`);
+  if (args !== undefined) checkTexts(name, args);
   const completers = new Map([...completersOf(argsSchema), ...Object.entries(complete)]);
   const listed = compact({
     name,
@@ -185,6 +186,36 @@ function definePrompt(name: string, config: AnyConfig, handler: AnyHandler): Pro
     _meta,
   });
   return { name, config, listed, args, completers, handler };
+}
+
+/** Texts of which a schema that converts them takes at least one. */
+const PROBES = ["1", "true", "2026-01-01", "a", "", "[]", "{}"];
+
+/**
+ * Checks that no argument refuses every text: clients send nothing else (2025-11-25, Prompts).
+ *
+ * @throws {TypeError} If one does, with what to do
+ */
+function checkTexts(prompt: string, { json, validate }: CompiledSchema): void {
+  for (const [name, schema] of Object.entries(isObject(json.properties) ? json.properties : {})) {
+    const { type } = isObject(schema) ? schema : {};
+    if (typeof type !== "string" || type === "string") continue;
+    const refused = PROBES.every((text) => {
+      const checked = validate({ [name]: text });
+      if (isPromise(checked)) {
+        checked.then(undefined, () => {});
+        return false;
+      }
+      return checked.issues?.some(({ path: [first] = [] }) =>
+        (typeof first === "object" ? first.key : first) === name
+      ) ?? false;
+    });
+    if (!refused) continue;
+    throw new TypeError(
+      `Give a schema of a text as "${name}" of the prompt "${prompt}", such as z.string() or ` +
+        `z.coerce.number(): clients send arguments of prompts as strings, not as ${type}`,
+    );
+  }
 }
 
 /** Lists a prompt's arguments by name, as the protocol has no schema for them. */

@@ -18,7 +18,7 @@ import { unknownTool } from "../../protocol/unknown.ts";
 import { checkScopes } from "../../auth/scopes.ts";
 import { type Approval, isApproved } from "../questions/approval.ts";
 import { contextWith, ExchangeContext } from "../context.ts";
-import { checkName, compact, makeHandle } from "./definition.ts";
+import { checkToolName, compact, makeHandle } from "./definition.ts";
 import { fail, failedTool } from "../failure.ts";
 import type { Feature, FeatureInit, FeatureMethod } from "./feature.ts";
 import { headerParamsOf } from "../../protocol/header_params.ts";
@@ -228,7 +228,7 @@ export class Tools implements Feature {
   }
 
   #define(name: string, config: AnyConfig, handler: AnyHandler): Tool {
-    checkName("tool", name);
+    checkToolName(name);
     checkNames(`the tool "${name}"`, config, CONFIG_NAMES);
     if (config.scopes !== undefined) checkScopes(`scopes of "${name}"`, config.scopes);
     if (typeof handler !== "function") {
