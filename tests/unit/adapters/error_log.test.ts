@@ -58,8 +58,8 @@ async function callAll(handler: (request: Request) => Promise<Response>, ...vers
 
 /** What must be seen of the failures of {@linkcode brokenServer}. */
 function assertSeen(text: string): void {
-  assert.match(text, /^\[mooring\] tools\/call throws: Error: The database is away\n    at /m);
-  assert.match(text, /\n  Caused by TypeError: No route\n    at /);
+  assert.match(text, /^\[mooring\] tools\/call throws: Error: The database is away\n {4}at /m);
+  assert.match(text, /\n {2}Caused by TypeError: No route\n {4}at /);
   assert.match(text, /error_log\.test/, "the stack names the author's file");
   assert.match(text, /tools\/call returns: TypeError: Return a result, a string, or content/);
   assert.match(text, /tools\/call differs: TypeError: Fix "sum"/);
@@ -128,7 +128,7 @@ describe("errors that clients aren't told", () => {
       reader.releaseLock();
       void toClient.readable.cancel();
     });
-    assert.match(text, /tools\/call throws: Error: The database is away\n    at /);
+    assert.match(text, /tools\/call throws: Error: The database is away\n {4}at /);
   });
 
   test("[AUT-1] a Worker writes them to stderr", async () => {
@@ -169,7 +169,7 @@ describe("ErrorLog", () => {
     const log = new ErrorLog({ clock, write: (entry) => entries.push(entry) });
     for (let at = 0; at < 1_000; at++) log.report(failure("boom"));
     assert.equal(entries.length, 2);
-    assert.match(entries[0] ?? "", /^\[mooring\] tools\/call t: Error: boom\n    at /);
+    assert.match(entries[0] ?? "", /^\[mooring\] tools\/call t: Error: boom\n {4}at /);
     assert.match(entries[1] ?? "", /^\[mooring\] tools\/call t: Error: boom \(again/);
     await clock.advance(60_000);
     log.report(failure("boom"));
