@@ -28,6 +28,8 @@ import { StdioConnection } from "./stdio_connection.ts";
 import { processInput, processOutput, redirectPrints } from "./stdio_process.ts";
 import { onStopSignals } from "./stop_signals.ts";
 
+export type { LogOptions } from "./error_log.ts";
+
 /** The grace period when the input ends: official clients wait for 2 seconds, and then send SIGTERM. */
 const GRACE_MS = 1_500;
 /** The maximum number of open `subscriptions/listen` requests. */

@@ -38,6 +38,7 @@ import { operationRequest, routeToObjects } from "./workers_routing.ts";
 import { SessionObject } from "./workers_session.ts";
 import type { DurableNamespace, DurableState, WorkerContext } from "./workers_types.ts";
 
+export type { LogOptions } from "./error_log.ts";
 export type {
   DurableId,
   DurableNamespace,
