@@ -77,6 +77,7 @@ export { completable } from "./src/server/schemas/completable.ts";
 export { ResourceTemplate } from "./src/server/uris/resource_template.ts";
 export { fromJsonSchema } from "./src/server/schemas/from_json_schema.ts";
 export { McpServer } from "./src/server/server.ts";
+export { audioContent, embeddedFile, imageContent } from "./src/server/content.ts";
 export { withJsonSchema } from "./src/server/schemas/standard_schema.ts";
 export { ToolError } from "./src/server/tool_error.ts";
 export { UriTemplate } from "./src/server/uris/uri_template.ts";
@@ -185,6 +186,7 @@ export type { StopKind } from "./src/calls/lifetime/stop.ts";
 export type { Approval } from "./src/server/questions/approval.ts";
 export type { Extension } from "./src/server/extension.ts";
 export type { FeatureMethod } from "./src/server/features/feature.ts";
+export type { BinaryContent } from "./src/server/content.ts";
 export type { CacheHint } from "./src/server/cache_hint.ts";
 export type { PromptChanges, PromptConfig, PromptHandle } from "./src/server/features/prompts.ts";
 export type {

@@ -90,5 +90,7 @@ export { Slots } from "./internal/slots.ts";
 export { isPromise } from "./internal/types.ts";
 export { sha256, toHex } from "./internal/hashes.ts";
 export { installed } from "./internal/installed.ts";
+export { checkNames, type NamesOf } from "./internal/known_names.ts";
+export { suggest } from "./internal/suggest.ts";
 export { isWithinBytes } from "./internal/utf8.ts";
 export { isSimple, TooMuchWorkError, Work } from "./internal/work.ts";

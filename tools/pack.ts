@@ -53,6 +53,7 @@ const DEPENDENCIES = [
   "@cfworker/json-schema",
   "@hono/node-server",
   "eventsource-parser",
+  "leven",
 ];
 
 /**
@@ -79,7 +80,7 @@ import { createRequire } from "node:module";
 const require = createRequire(import.meta.url);`;
 
 /** What the bundled command contains, and nothing else imports. */
-const BUNDLED = ["commander", "jsonc-parser", "leven"];
+const BUNDLED = ["commander", "jsonc-parser"];
 
 /**
  * Returns the package's `package.json`.

@@ -22,6 +22,7 @@ import { type Listener, type ListenInit, run, type RunningServer } from "./runni
 import { internalError } from "./error_responses.ts";
 import { bareHostname, type ServeOptions } from "./serve_options.ts";
 
+export type { LogOptions } from "./error_log.ts";
 export type { RunningServer } from "./running_server.ts";
 export type { ServeOptions } from "./serve_options.ts";
 

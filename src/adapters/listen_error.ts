@@ -33,7 +33,10 @@ const BY_CODE: Readonly<Record<string, Explain>> = {
   ENOTFOUND: absent,
 };
 
-/** Creates the error for an address that a server can't listen at. It has the code of the runtime's error. */
+/**
+ * Creates the error for an address that a server can't listen at. It has the code of the runtime's error.
+ * Where the sentence says it all, there is neither a stack nor a cause: uncaught, it is one line.
+ */
 export function listenError(
   cause: unknown,
   address: ListenAddress,
@@ -45,6 +48,7 @@ export function listenError(
   const message = explain?.(address, names) ??
     `Choose another address with ${names.hostname} or ${names.port}: ` +
       `${address.hostname}:${address.port}: ${cause instanceof Error ? cause.message : cause}`;
-  const error = new Error(message, { cause });
+  const error = new Error(message, explain === undefined ? { cause } : undefined);
+  if (explain !== undefined) error.stack = `Error: ${message}`;
   return typeof code === "string" ? Object.assign(error, { code }) : error;
 }

@@ -25,6 +25,7 @@ import { type FetchHandler, run, type RunningServer } from "./running_server.ts"
 import { listen, type NodeHandler, nodeHandler } from "./node_server.ts";
 import type { ServeOptions } from "./serve_options.ts";
 
+export type { LogOptions } from "./error_log.ts";
 export type { FetchHandler, Listener, ListenInit, RunningServer } from "./running_server.ts";
 export { listen, type NodeHandler } from "./node_server.ts";
 export type { ServeOptions } from "./serve_options.ts";

@@ -3,12 +3,14 @@
  *
  * @module
  */
+import { checkNames } from "../internal/known_names.ts";
 import process from "node:process";
 import { integerOption } from "../internal/check.ts";
 import { type Clock, systemClock } from "../internal/clock.ts";
 import type { McpHandler, McpHandlerOptions } from "../handler/types.ts";
-import { createMcpHandler } from "../handler/handler.ts";
+import { makeHandler } from "../handler/handler.ts";
 import type { Dispatcher } from "../protocol/exchange.ts";
+import type { ErrorLog } from "./error_log.ts";
 import { listenError } from "./listen_error.ts";
 import { onStopSignals } from "./stop_signals.ts";
 import { endpointUrl, type ServeOptions, serveSettings } from "./serve_options.ts";
@@ -92,18 +94,20 @@ const LONGEST_TIMER = 2 ** 31 - 1;
  * @throws {TypeError} If an option has the wrong type
  * @throws {RangeError} If a number is out of range
  * @throws {Error} If it can't listen at the address: says what to do, and has the `code` of the runtime's
- * error, which is its `cause`
+ * error
  */
 export async function run(
   listen: Listen,
   source: Dispatcher,
   options: ServeOptions & McpHandlerOptions,
 ): Promise<RunningServer> {
-  const { hostname, port, graceMs, signals, path, handler: init } = serveSettings(options);
-  const handler = createMcpHandler(source, init);
+  const { hostname, port, graceMs, signals, path, log, handler: init } = serveSettings(options);
+  const handler = makeHandler(source, init, undefined, log?.report);
   const failed = (error: unknown): void => {
     try {
-      init.onEvent?.({ type: "error", during: "serving", error });
+      const event = { type: "error", during: "serving", error } as const;
+      log?.report(event);
+      init.onEvent?.(event);
     } catch {
       // The application's own function failed: it can't be reported anywhere else.
     }
@@ -117,7 +121,17 @@ export async function run(
   }
   const url = endpointUrl(hostname, listener.port, path);
   const { clock = systemClock } = init;
-  return new AdapterServer({ url, hostname, handler, listener, graceMs, signals, clock, failed });
+  return new AdapterServer({
+    url,
+    hostname,
+    handler,
+    listener,
+    graceMs,
+    signals,
+    clock,
+    failed,
+    log,
+  });
 }
 
 interface AdapterServerInit extends Pick<RunningServer, "url" | "hostname" | "handler"> {
@@ -126,6 +140,7 @@ interface AdapterServerInit extends Pick<RunningServer, "url" | "hostname" | "ha
   readonly signals: boolean;
   readonly clock: Clock;
   readonly failed: (error: unknown) => void;
+  readonly log: ErrorLog | undefined;
 }
 
 class AdapterServer implements RunningServer {
@@ -162,12 +177,14 @@ class AdapterServer implements RunningServer {
   }
 
   async close(options?: { readonly graceMs?: number }): Promise<void> {
+    checkNames("close()", options, { graceMs: true });
     const graceMs = integerOption("graceMs", options?.graceMs, this.#init.graceMs, 0);
     if (!this.#closing) {
       this.#closing = true;
       // From now on a signal has its default effect, unless it repeats the one that stops the server.
       if (!this.#signalled) this.#forgetSignals?.();
       await this.#stop(graceMs);
+      this.#init.log?.end();
       this.#finish();
     }
     await this.finished;

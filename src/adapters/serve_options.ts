@@ -3,12 +3,15 @@
  *
  * @module
  */
+import { checkOptionNames } from "../handler/option_names.ts";
 import { integerOption } from "../internal/check.ts";
+import type { NamesOf } from "../internal/known_names.ts";
 import { isLoopback, LOOPBACK_HOSTS } from "../internal/loopback.ts";
 import type { McpHandlerOptions } from "../handler/types.ts";
+import { type ErrorLog, errorLogFor, type LogOptions } from "./error_log.ts";
 
 /** Options for `serve`, in addition to those of the handler. */
-export interface ServeOptions {
+export interface ServeOptions extends LogOptions {
   /**
    * The address to bind to. The default is only reachable from this machine. For another address, give
    * `authenticate`, and `allowedHosts` with the host names of the endpoint: both are optional, and without
@@ -38,6 +41,12 @@ export interface ServeOptions {
   readonly signals?: boolean;
 }
 
+const SERVE_NAMES = Object.keys(
+  { hostname: true, port: true, graceMs: true, signals: true, log: true } satisfies NamesOf<
+    ServeOptions
+  >,
+);
+
 /** Checked {@linkcode ServeOptions}, with the remaining options for the handler. */
 export interface ServeSettings {
   readonly hostname: string;
@@ -45,6 +54,8 @@ export interface ServeSettings {
   readonly graceMs: number;
   readonly signals: boolean;
   readonly path: string;
+  /** Writes failures to stderr; `undefined` if nothing is to be written. */
+  readonly log: ErrorLog | undefined;
   readonly handler: McpHandlerOptions;
 }
 
@@ -56,7 +67,8 @@ export interface ServeSettings {
  * @throws {RangeError} If the port is above 65535 or a number is negative
  */
 export function serveSettings(options: ServeOptions & McpHandlerOptions): ServeSettings {
-  const { hostname = "127.0.0.1", port, graceMs, signals = true, ...rest } = options;
+  const { hostname = "127.0.0.1", port, graceMs, signals = true, log, ...rest } = options;
+  checkOptionNames(rest, undefined, undefined, SERVE_NAMES);
   if (typeof hostname !== "string" || hostname === "") {
     throw new TypeError(`Give an address as "hostname": ${JSON.stringify(hostname)}`);
   }
@@ -70,6 +82,7 @@ export function serveSettings(options: ServeOptions & McpHandlerOptions): ServeS
     graceMs: integerOption("graceMs", graceMs, 10_000, 0),
     signals,
     path,
+    log: errorLogFor({ log, onEvent: rest.onEvent, clock: rest.clock }),
     handler: { ...rest, path, allowedHosts },
   };
 }

@@ -12,6 +12,7 @@
  *
  * @module
  */
+import { checkNames, type NamesOf } from "../internal/known_names.ts";
 import process from "node:process";
 import { makeEndpoint } from "../handler/handler.ts";
 import { checkOptionNames, OPTION_NAMES, type OptionNames } from "../handler/option_names.ts";
@@ -21,10 +22,13 @@ import { systemClock } from "../internal/clock.ts";
 import { isObject } from "../protocol/jsonrpc.ts";
 import { ANONYMOUS, type Dispatcher, type Principal } from "../protocol/exchange.ts";
 import { copyPrincipal } from "../sessions/owner.ts";
+import { errorLogFor, type LogOptions } from "./error_log.ts";
 import { onSignals } from "./running_server.ts";
 import { StdioConnection } from "./stdio_connection.ts";
 import { processInput, processOutput, redirectPrints } from "./stdio_process.ts";
 import { onStopSignals } from "./stop_signals.ts";
+
+export type { LogOptions } from "./error_log.ts";
 
 /** The grace period when the input ends: official clients wait for 2 seconds, and then send SIGTERM. */
 const GRACE_MS = 1_500;
@@ -105,6 +109,7 @@ export interface StdioProcessOptions {
 /** Options for {@linkcode serveStdio}. */
 export interface StdioOptions extends
   StdioProcessOptions,
+  LogOptions,
   Pick<
     McpHandlerOptions,
     | "versions"
@@ -162,7 +167,7 @@ export interface StdioServer extends AsyncDisposable {
  * @throws {RangeError} If a number is out of range
  */
 export function serveStdio(source: Dispatcher, options: StdioOptions = {}): StdioServer {
-  const { principal: _principal, graceMs: grace, input, output, ...others } = options;
+  const { principal: _principal, graceMs: grace, input, output, log: _log, ...others } = options;
   const own = input === undefined && output === undefined;
   const {
     signals = own,
@@ -173,7 +178,8 @@ export function serveStdio(source: Dispatcher, options: StdioOptions = {}): Stdi
   const { clock = systemClock } = endpointOptions;
   const graceMs = integerOption("graceMs", grace, GRACE_MS, 0);
   const principal = principalOption(options);
-  const endpoint = makeEndpoint(source, handlerOptions(endpointOptions));
+  const log = errorLogFor(options);
+  const endpoint = makeEndpoint(source, handlerOptions(endpointOptions), undefined, log?.report);
   const connection = new StdioConnection({
     endpoint,
     principal,
@@ -189,9 +195,11 @@ export function serveStdio(source: Dispatcher, options: StdioOptions = {}): Stdi
   const finished = connection.finished.then(() => {
     forgetSignals?.();
     restorePrints?.();
+    log?.end();
     if (exit) exitSoon();
   });
   const close: StdioServer["close"] = async (options = {}) => {
+    checkNames("close()", options, { graceMs: true });
     await connection.close(integerOption("graceMs", options.graceMs, graceMs, 0));
     await finished;
   };
@@ -210,9 +218,23 @@ function principalOption(options: StdioOptions): Principal {
   return lasting;
 }
 
+/** The options that the endpoint doesn't get. */
+const OWN_NAMES = Object.keys(
+  {
+    principal: true,
+    graceMs: true,
+    input: true,
+    output: true,
+    signals: true,
+    redirectPrints: true,
+    exit: true,
+    log: true,
+  } satisfies NamesOf<StdioProcessOptions & LogOptions>,
+);
+
 /** The options of the endpoint that a pipe honours. */
 const HONOURED: {
-  readonly [K in Exclude<keyof Required<StdioOptions>, keyof StdioProcessOptions>]:
+  readonly [K in Exclude<keyof Required<StdioOptions>, keyof (StdioProcessOptions & LogOptions)>]:
     OptionNames[string];
 } = {
   versions: true,
@@ -240,8 +262,10 @@ const HONOURED: {
 /**
  * Returns the options of the endpoint. One client has it alone, and its session lasts as long as the pipe.
  */
-function handlerOptions(options: Omit<StdioOptions, keyof StdioProcessOptions>): McpHandlerOptions {
-  checkOptionNames(options, "stdio", HONOURED);
+function handlerOptions(
+  options: Omit<StdioOptions, keyof (StdioProcessOptions & LogOptions)>,
+): McpHandlerOptions {
+  checkOptionNames(options, "stdio", HONOURED, OWN_NAMES);
   const { limits, streams } = options;
   const listens = integerOption("limits.listens", limits?.listens, LISTENS, 0);
   return {

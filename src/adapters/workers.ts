@@ -27,16 +27,18 @@
  * @module
  */
 import { ERAS } from "../handler/eras.ts";
-import { createMcpHandler, makeHandler } from "../handler/handler.ts";
+import { makeHandler } from "../handler/handler.ts";
 import { checkOptionNames, OPTION_NAMES, type OptionNames } from "../handler/option_names.ts";
 import type { HandlerLimits, McpHandler, McpHandlerOptions } from "../handler/types.ts";
 import type { Dispatcher, Notification } from "../protocol/exchange.ts";
 import { isVersion, VERSIONS } from "../protocol/versions.ts";
+import { type ErrorLog, errorLogFor, type LogOptions } from "./error_log.ts";
 import { SignedIds } from "./workers_ids.ts";
 import { operationRequest, routeToObjects } from "./workers_routing.ts";
 import { SessionObject } from "./workers_session.ts";
 import type { DurableNamespace, DurableState, WorkerContext } from "./workers_types.ts";
 
+export type { LogOptions } from "./error_log.ts";
 export type {
   DurableId,
   DurableNamespace,
@@ -52,7 +54,7 @@ export type McpWorkerLimits = Omit<HandlerLimits, "sessions" | "sessionsPerPrinc
 
 /** Options for {@linkcode mcpWorker}: those of `createMcpHandler` that a Worker can have, and its binding. */
 export interface McpWorkerOptions
-  extends Omit<McpHandlerOptions, "store" | "cluster" | "clock" | "limits"> {
+  extends LogOptions, Omit<McpHandlerOptions, "store" | "cluster" | "clock" | "limits"> {
   /** The limits. Those on what runs hold in each isolate, and in each session's object. */
   readonly limits?: McpWorkerLimits;
   /**
@@ -122,7 +124,8 @@ export function mcpWorker<Env = unknown>(
   }
   const serverFor = (env: Env): Dispatcher => typeof source === "function" ? source(env) : source;
   const optionsFor = once((env: Env) => typeof options === "function" ? options(env) : options);
-  const frontFor = once((env: Env) => frontOf(serverFor(env), optionsFor(env), env));
+  const logFor = once((env: Env) => errorLogFor(optionsFor(env)));
+  const frontFor = once((env: Env) => frontOf(serverFor(env), optionsFor(env), env, logFor(env)));
   const operate = async (
     env: Env,
     session: string,
@@ -139,8 +142,8 @@ export function mcpWorker<Env = unknown>(
     fetch: async (request, env, ctx) => await frontFor(env).handler(request, { env, ctx }),
     McpSession: class McpSession extends SessionObject {
       constructor(state: DurableState, env: Env) {
-        const { binding: _, ...given } = optionsFor(env);
-        super(state, env, { dispatcher: serverFor(env), options: given });
+        const { binding: _binding, log: _log, ...given } = optionsFor(env);
+        super(state, env, { dispatcher: serverFor(env), options: given, log: logFor(env) });
       }
     },
     notify: (env, session, notification) => operate(env, session, "notify", notification),
@@ -162,14 +165,19 @@ const { sessions: _sessions, sessionsPerPrincipal: _sessionsPerPrincipal, ...own
 /** The options that a Worker honours. */
 const HONOURED: OptionNames = { ...others, limits: ownLimits };
 
-function frontOf(dispatcher: Dispatcher, given: McpWorkerOptions, env: unknown): Front {
-  const { binding = "MCP_SESSION", ...options } = given;
-  checkOptionNames(options, "a Worker", HONOURED);
+function frontOf(
+  dispatcher: Dispatcher,
+  given: McpWorkerOptions,
+  env: unknown,
+  log: ErrorLog | undefined,
+): Front {
+  const { binding = "MCP_SESSION", log: _log, ...options } = given;
+  checkOptionNames(options, "a Worker", HONOURED, ["binding", "log"]);
   const { versions, sessions, requests: { stateKeys = [] } = {} } = options;
   const legacy = (versions ?? Object.keys(VERSIONS)).filter(isVersion)
     .some((version) => VERSIONS[version].era === "2025");
   if (sessions === false || !legacy) {
-    return { handler: createMcpHandler(dispatcher, options), objects: undefined };
+    return { handler: makeHandler(dispatcher, options, ERAS, log?.report), objects: undefined };
   }
   if (stateKeys.length === 0) {
     throw new TypeError(
@@ -185,5 +193,8 @@ function frontOf(dispatcher: Dispatcher, given: McpWorkerOptions, env: unknown):
   }
   const ids = new SignedIds(stateKeys);
   const rows: typeof ERAS = { ...ERAS, "2025": () => routeToObjects(ids, namespace) };
-  return { handler: makeHandler(dispatcher, options, rows), objects: { ids, namespace } };
+  return {
+    handler: makeHandler(dispatcher, options, rows, log?.report),
+    objects: { ids, namespace },
+  };
 }

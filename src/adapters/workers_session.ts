@@ -11,6 +11,7 @@ import type { McpEvent } from "../protocol/events.ts";
 import type { Dispatcher, Notification, Principal } from "../protocol/exchange.ts";
 import { Reporter } from "../protocol/reporter.ts";
 import { isVersion, VERSIONS } from "../protocol/versions.ts";
+import type { ErrorLog } from "./error_log.ts";
 import { IdleClock } from "./idle_clock.ts";
 import { objectDispatcher } from "./workers_dispatcher.ts";
 import { readRouted, withoutInternal } from "./workers_routing.ts";
@@ -43,6 +44,8 @@ const APPLIED_BY_WORKER = {
 export interface ObjectSetup {
   readonly dispatcher: Dispatcher;
   readonly options: McpHandlerOptions;
+  /** Writes failures to stderr; nothing if left out. */
+  readonly log?: ErrorLog | undefined;
 }
 
 /** What an object has once it is used. */
@@ -77,7 +80,7 @@ export class SessionObject {
     this.#state = state;
     this.#env = env;
     this.#setup = setup;
-    this.#reporter = new Reporter(setup.options.onEvent);
+    this.#reporter = new Reporter(setup.options.onEvent, { onError: setup.log?.report });
   }
 
   /** Answers a request that the Worker has authenticated, or does an operation of the application. */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkNames } from "../internal/known_names.ts";
 import { functionOption, integerOption } from "../internal/check.ts";
 import { systemClock } from "../internal/clock.ts";
 import { escapeInvisibleJson } from "../internal/invisible.ts";
@@ -48,6 +49,13 @@ const REFUSED_SHARE = 0.5;
  * @throws {RangeError} If a number is out of range
  */
 export function audit(options: AuditOptions): AuditTrail {
+  checkNames("audit()", options, {
+    write: true,
+    methods: true,
+    queueChars: true,
+    closeMs: true,
+    clock: true,
+  });
   const { clock = systemClock, methods = METHODS } = options;
   const write = functionOption("write", options.write);
   if (write === undefined) throw new TypeError('Give a function as "write"');

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkNames } from "../internal/known_names.ts";
 import { hmacSha256, toHex } from "../internal/hashes.ts";
 import type { Principal } from "../protocol/exchange.ts";
 
@@ -47,8 +48,10 @@ export interface HashedPrincipalsOptions {
  * @throws {Error} If the package `@noble/hashes` is not installed
  */
 export function hashedPrincipals(
-  { secret }: HashedPrincipalsOptions = {},
+  options: HashedPrincipalsOptions = {},
 ): (principal: Principal) => string {
+  const { secret } = options;
+  checkNames("hashedPrincipals()", options, { secret: true });
   const given = secretOption(secret);
   // Where the package for hashes is missing, this says so before the first request.
   hmacSha256(utf8.encode(PURPOSE), utf8.encode(PURPOSE));

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkNames } from "../internal/known_names.ts";
 import { isPromise, type MaybePromise } from "../internal/types.ts";
 import { HeaderName } from "../protocol/headers.ts";
 import type { RequestHead } from "../http/inbound.ts";
@@ -74,6 +75,7 @@ const MAX_LENGTH = 16 * 1024;
  * @throws {TypeError} If an option has the wrong type
  */
 export function bearer(options: BearerOptions): Authenticate {
+  checkNames("bearer()", options, { verify: true, requiredScopes: true });
   const { verify, requiredScopes = [] } = options;
   if (typeof verify !== "function") {
     throw new TypeError(`Give a function as "verify": ${typeof verify}`);

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkNames } from "../internal/known_names.ts";
 import { bearerChallenge } from "./challenge.ts";
 
 /** Options for {@linkcode Unauthorized}. */
@@ -54,6 +55,7 @@ export class Unauthorized extends Error {
    */
   constructor(message = "Send valid credentials", options: UnauthorizedOptions = {}) {
     super(message, options);
+    checkNames("Unauthorized", options, { challenge: true, cause: true });
     this.name = "Unauthorized";
     this.challenge = headerValue(options.challenge ?? "Bearer");
   }
@@ -77,6 +79,7 @@ export class Forbidden extends Error {
    */
   constructor(message = "Send credentials that allow this", options: ForbiddenOptions = {}) {
     super(message, options);
+    checkNames("Forbidden", options, { challenge: true, scopes: true, cause: true });
     this.name = "Forbidden";
     const { challenge, scopes = [] } = options;
     const named = bearerChallenge({ error: "insufficient_scope", scopes });

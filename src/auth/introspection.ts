@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkNames } from "../internal/known_names.ts";
 import type {
   AuthorizationServer,
   Client,
@@ -135,6 +136,22 @@ const MAX_PENDING = 1_000;
  * @throws {Error} If the package `oauth4webapi` is not installed
  */
 export function introspection(options: IntrospectionOptions): Authenticate {
+  checkNames("introspection()", options, {
+    endpoint: true,
+    clientId: true,
+    clientSecret: true,
+    clientAuthentication: true,
+    issuer: true,
+    audience: true,
+    requiredScopes: true,
+    implies: true,
+    cacheMs: true,
+    cacheEntries: true,
+    timeoutMs: true,
+    allowHttp: true,
+    fetch: true,
+    clock: true,
+  });
   const { clock = systemClock, requiredScopes = [] } = options;
   checkScopes("requiredScopes", requiredScopes);
   const expected: Expected = {

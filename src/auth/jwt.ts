@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkNames } from "../internal/known_names.ts";
 import type { JSONWebKeySet, JWTPayload, JWTVerifyOptions } from "jose";
 import { functionOption, integerOption } from "../internal/check.ts";
 import { type Clock, systemClock } from "../internal/clock.ts";
@@ -134,6 +135,23 @@ const MAX_TRIES = 10;
 export function jwt(options: JwtOptions): Authenticate {
   // Where it is missing, this says so before the first request.
   jose();
+  checkNames("jwt()", options, {
+    issuer: true,
+    audience: true,
+    jwks: true,
+    jwksUri: true,
+    algorithms: true,
+    clockToleranceS: true,
+    requiredScopes: true,
+    implies: true,
+    typ: true,
+    cacheMs: true,
+    timeoutMs: true,
+    allowHttp: true,
+    fetch: true,
+    onError: true,
+    clock: true,
+  });
   const { clock = systemClock, requiredScopes = [], typ } = options;
   checkScopes("requiredScopes", requiredScopes);
   const implied = impliedScopes(options.implies);

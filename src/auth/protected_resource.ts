@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { checkNames } from "../internal/known_names.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 import { isSamePath, pathOf } from "../http/gates/path.ts";
 import type { RequestHead } from "../http/inbound.ts";
@@ -110,6 +111,14 @@ const METHODS = "GET, HEAD, OPTIONS";
  * @throws {TypeError} If an option is missing or has the wrong type
  */
 export function protectedResource(options: ProtectedResourceOptions): ProtectedResource {
+  checkNames("protectedResource()", options, {
+    resource: true,
+    authorizationServers: true,
+    scopes: true,
+    name: true,
+    documentation: true,
+    metadata: true,
+  });
   const { scopes, name, documentation } = options;
   const resource = stringOption("resource", options.resource);
   const url = URL.parse(resource);

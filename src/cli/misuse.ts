@@ -6,7 +6,7 @@
 import { type Command, Option } from "commander";
 import { quote } from "../kit.ts";
 import { type CliError, usageError } from "./errors.ts";
-import { suggest } from "./config/suggest.ts";
+import { suggest } from "../kit.ts";
 
 /** The commands that serve what a configuration file says. */
 const SERVES: ReadonlySet<string> = new Set(["serve", "stdio"]);

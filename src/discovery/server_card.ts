@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { checkNames } from "../internal/known_names.ts";
 import { isSamePath, pathOf } from "../http/gates/path.ts";
 import type { RequestHead } from "../http/inbound.ts";
 import { type Reply, reply } from "../http/reply.ts";
@@ -98,6 +99,20 @@ const HEADERS = {
  * @throws {TypeError} If an option is missing or has the wrong form, or would publish a secret
  */
 export function serverCard(info: Implementation, options: ServerCardOptions): ServerCard {
+  checkNames("serverCard()", options, {
+    name: true,
+    version: true,
+    title: true,
+    description: true,
+    websiteUrl: true,
+    icons: true,
+    repository: true,
+    _meta: true,
+    url: true,
+    headers: true,
+    versions: true,
+    catalog: true,
+  });
   const { headers, versions = Object.keys(VERSIONS), catalog = true } = options;
   const endpoint = URL.parse(options.url);
   if (endpoint === null || !/^https?:$/.test(endpoint.protocol)) {

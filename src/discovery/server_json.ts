@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkNames } from "../internal/known_names.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
 import type { Implementation } from "../protocol/shapes.ts";
 import {
@@ -118,6 +119,18 @@ const VERSIONED = new Set(["oci", "mcpb"]);
  * an endpoint nor a package is given
  */
 export function serverJson(info: Implementation, options: ServerJsonOptions): JsonObject {
+  checkNames("serverJson()", options, {
+    name: true,
+    version: true,
+    title: true,
+    description: true,
+    websiteUrl: true,
+    icons: true,
+    repository: true,
+    _meta: true,
+    remotes: true,
+    packages: true,
+  });
   const { remotes = [], packages = [] } = options;
   const known = publicInfo(info, options);
   if (remotes.length === 0 && packages.length === 0) {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkNames } from "../kit.ts";
 import type { Clock, Implementation } from "../../mod.ts";
 import { integerOption, middlewareOption, systemClock } from "../kit.ts";
 import { Policies } from "./policy/policies.ts";
@@ -260,6 +261,43 @@ const LIMITS: Required<GatewayLimits> = {
  * @throws {RangeError} If a number is out of range
  */
 export function checkOptions(options: GatewayOptions): GatewaySettings {
+  checkNames("gateway()", options, {
+    upstreams: true,
+    separator: true,
+    info: true,
+    instructions: true,
+    stateless: true,
+    openTimeoutMs: true,
+    startWaitMs: true,
+    closeTimeoutMs: true,
+    probeAfterMs: true,
+    probeTimeoutMs: true,
+    listWaitMs: true,
+    listTimeoutMs: true,
+    listRetryMs: true,
+    askTimeoutMs: true,
+    principalIdleMs: true,
+    principalAbsoluteMs: true,
+    listCacheMs: true,
+    middleware: true,
+    policy: true,
+    limits: true,
+    clock: true,
+  });
+  checkNames("gateway()", options.limits, {
+    upstreams: true,
+    listEntries: true,
+    listBytes: true,
+    listPages: true,
+    held: true,
+    heldPerPrincipal: true,
+    principals: true,
+    subscriptions: true,
+    upstreamSessions: true,
+    upstreamSessionsPerPrincipal: true,
+    programs: true,
+    programsPerPrincipal: true,
+  }, "limits.");
   const {
     separator = "__",
     info = { name: "mooring-gateway", version: "1.0.0" },

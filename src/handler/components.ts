@@ -50,7 +50,8 @@ export interface ComponentCallbacks {
 
 /** Creates the reporter of an endpoint. */
 export function reporterOf(settings: HandlerSettings): Reporter {
-  return new Reporter(settings.onEvent, { principalName: settings.principalName });
+  const { onEvent, onError, principalName } = settings;
+  return new Reporter(onEvent, { principalName, onError });
 }
 
 /** Creates the components of an endpoint. */

@@ -14,6 +14,7 @@ import { internalError } from "../http/refusals.ts";
 import { accepted, isReply, type Reply } from "../http/reply.ts";
 import { complete, respond } from "../http/respond.ts";
 import { keepAliveDuring } from "../internal/keep_alive.ts";
+import { checkNames } from "../internal/known_names.ts";
 import { isPromise, type MaybePromise, then } from "../internal/types.ts";
 import type { Dispatcher } from "../protocol/exchange.ts";
 import type { Report, Reporter } from "../protocol/reporter.ts";
@@ -26,6 +27,7 @@ import { type HandlerComponents, makeComponents, reporterOf } from "./components
 import { notifySession, sessionsOf } from "./sessions_api.ts";
 import { type HandlerSettings, settingsOf } from "./settings.ts";
 import { shutDown } from "./shutdown.ts";
+import { checkDispatcher, wrongRequest } from "./wiring.ts";
 import type { HandlerStats, McpHandler, McpHandlerOptions } from "./types.ts";
 
 /** The default grace period of `close()`, in milliseconds. */
@@ -65,6 +67,10 @@ const SETTLE_MS = 1_000;
  * console.assert(response.headers.has("mcp-session-id"));
  * ```
  *
+ * A handler writes nothing anywhere: `onEvent` gets the errors that clients aren't told, as
+ * `{ type: "error", during, error }`, and all other events. `serve`, `serveStdio` and `mcpWorker` write
+ * errors to stderr unless `onEvent` is given.
+ *
  * @param dispatcher The server, gateway or other dispatcher to serve
  * @param options Options for the endpoint; each has a default
  * @throws {TypeError} If an option is unknown or has the wrong type
@@ -88,8 +94,10 @@ export function makeEndpoint(
   dispatcher: Dispatcher,
   options: McpHandlerOptions,
   rows: typeof ERAS = ERAS,
+  onError?: Report,
 ): Endpoint {
-  const { open, close } = prepareEndpoint(dispatcher, settingsOf(options, rows), rows);
+  const settings = { ...settingsOf(options, rows), onError };
+  const { open, close } = prepareEndpoint(dispatcher, settings, rows);
   return { ...open(), close };
 }
 
@@ -113,17 +121,21 @@ function prepareEndpoint(
 ): PreparedEndpoint {
   const reporter = reporterOf(settings);
   const { report } = reporter;
+  checkDispatcher(dispatcher);
   let opened: OpenEndpoint | undefined;
   const open = (): OpenEndpoint => opened ??= openEndpoint(dispatcher, settings, rows, reporter);
   const host = new HandlerHost({ clock: settings.clock, report, opened: () => opened, open });
   if (settings.shared) open();
   const detach = dispatcher.attach?.(host);
   let closed: Promise<void> | undefined;
-  const close: McpHandler["close"] = ({ graceMs = GRACE_MS } = {}) =>
-    closed ??= keepAliveDuring(graceMs + SETTLE_MS, () => {
+  const close: McpHandler["close"] = (options = {}) => {
+    checkNames("close()", options, { graceMs: true });
+    const { graceMs = GRACE_MS } = options;
+    return closed ??= keepAliveDuring(graceMs + SETTLE_MS, () => {
       const { components, eras } = open();
       return shutDown(components, eras, host, graceMs).finally(() => detach?.());
     });
+  };
   return { open, report, close };
 }
 
@@ -141,17 +153,27 @@ function openEndpoint(
   return { components, eras };
 }
 
-/** Creates a handler that serves the eras of a table. */
+/**
+ * Creates a handler that serves the eras of a table.
+ *
+ * @param onError Called with errors that are not sent to a client
+ */
 export function makeHandler(
   dispatcher: Dispatcher,
   options: McpHandlerOptions,
-  rows: typeof ERAS,
+  rows: typeof ERAS = ERAS,
+  onError?: Report,
 ): McpHandler {
-  const settings = settingsOf(options, rows);
+  const settings = { ...settingsOf(options, rows), onError };
   const { open, report, close } = prepareEndpoint(dispatcher, settings, rows);
   if (settings.authenticate === undefined) report({ type: "anonymous" });
-  const fetch = (request: Request, context?: unknown): Promise<Response> =>
-    answer(open(), new Inbound(request, context), respond);
+  const fetch = (request: Request, context?: unknown): Promise<Response> => {
+    const wrong = wrongRequest(request, context);
+    if (wrong === undefined) return answer(open(), new Inbound(request, context), respond);
+    report({ type: "error", during: "serving", error: wrong });
+    // Node ignores what a listener returns, and ends the process if it rejects.
+    return Promise.resolve(new Response(wrong.message, { status: 500 }));
+  };
   const components = (): HandlerComponents => open().components;
 
   return Object.assign(fetch, {

@@ -4,6 +4,8 @@
  *
  * @module
  */
+import { didYouMean } from "../internal/known_names.ts";
+import { quote } from "../internal/quote.ts";
 import type { EventOptions, HandlerLimits, McpHandlerOptions } from "./types.ts";
 import type { ClusterOptions, RequestOptions, SessionOptions, StreamOptions } from "./types.ts";
 
@@ -85,16 +87,18 @@ export const OPTION_NAMES: {
  *
  * @param where What the host is, for errors: "a Worker"
  * @param honoured What it honours; all options by default
+ * @param own The options of the host itself, for the proposal in an error
  * @throws {TypeError} If an option is unknown, or the host doesn't honour it
  */
 export function checkOptionNames(
   options: object,
   where?: string,
   honoured: OptionNames = OPTION_NAMES,
+  own: readonly string[] = [],
 ): void {
   for (const [name, value] of Object.entries(options)) {
     if (value === undefined) continue;
-    checkName(name, honoured, OPTION_NAMES, where);
+    checkName(name, honoured, OPTION_NAMES, where, "", own);
     const group = honoured[name];
     if (typeof group !== "object" || typeof value !== "object" || value === null) continue;
     const all = (OPTION_NAMES as OptionNames)[name];
@@ -111,8 +115,12 @@ function checkName(
   all: object,
   where: string | undefined,
   prefix = "",
+  own: readonly string[] = [],
 ): void {
   if (Object.hasOwn(honoured, name)) return;
-  if (!Object.hasOwn(all, name)) throw new TypeError(`Unknown option "${prefix}${name}"`);
+  if (!Object.hasOwn(all, name)) {
+    const hint = didYouMean(name, [...Object.keys(honoured), ...own], prefix);
+    throw new TypeError(`Unknown option ${quote(`${prefix}${name}`)}${hint}`);
+  }
   throw new TypeError(`Leave out "${prefix}${name}": ${where ?? "the host"} doesn't honour it`);
 }

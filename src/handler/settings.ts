@@ -56,6 +56,8 @@ export interface HandlerSettings {
   readonly nodeKeys: readonly (string | Uint8Array)[] | undefined;
   readonly clock: Clock;
   readonly onEvent: ((event: McpEvent) => void) | undefined;
+  /** Called with errors alone, by the adapter's log. */
+  readonly onError?: ((event: McpEvent) => void) | undefined;
   /** Returns the name of a principal in events; its id when left out. */
   readonly principalName: NamePrincipal | undefined;
 }

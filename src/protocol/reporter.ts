@@ -22,6 +22,8 @@ export type NamePrincipal = (principal: Principal) => string;
 export interface ReporterInit {
   /** Returns the name of a principal; its id when left out. */
   readonly principalName?: NamePrincipal;
+  /** Called with errors that are not sent to a client, without the cost of all other events. */
+  readonly onError?: Report;
 }
 
 /** Calls the application's `onEvent`, and catches what it throws and what its promise rejects with. */
@@ -31,6 +33,7 @@ export class Reporter {
   /** Returns the name of a principal in events. */
   readonly principalName: NamePrincipal;
   #node: string | undefined;
+  readonly #onError: Report | undefined;
   readonly #onEvent: Report | undefined;
   #listeners: readonly Report[] = [];
   readonly #programs = new ClientPrograms();
@@ -42,8 +45,9 @@ export class Reporter {
    */
   constructor(
     onEvent: Report | undefined,
-    { principalName = ({ id }) => id }: ReporterInit = {},
+    { principalName = ({ id }) => id, onError }: ReporterInit = {},
   ) {
+    this.#onError = onError;
     this.#onEvent = onEvent;
     this.principalName = principalName;
     this.enabled = onEvent !== undefined;
@@ -87,6 +91,7 @@ export class Reporter {
 
   /** Calls `onEvent` with an event. Bound, so that it can be passed as a function. */
   readonly report: Report = (event) => {
+    if (event.type === "error") this.#onError?.(event);
     for (const listener of this.#listeners) {
       try {
         listener(event);

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkNames } from "../internal/known_names.ts";
 import { integerOption } from "../internal/check.ts";
 import type { Clock } from "../internal/clock.ts";
 import { randomText } from "../internal/random.ts";
@@ -71,6 +72,7 @@ export interface RedisStoreOptions {
  * ```
  */
 export function redisStore(options: RedisStoreOptions): Store {
+  checkNames("redisStore()", options, { client: true, prefix: true, timeoutMs: true });
   const prefix = checkPrefix(options.prefix ?? "mooring");
   const connection = connectionOf(options.client);
   const timeoutMs = integerOption("timeoutMs", options.timeoutMs, 2_000);

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkNames } from "../internal/known_names.ts";
 
 /** Says for how long, and for whom, a client may cache a result. */
 export interface CacheHint {
@@ -28,8 +29,10 @@ export interface CacheHint {
  * @throws {RangeError} If the time is not an integer of 0 or more
  */
 export function fullCacheHint(
-  { ttlMs = 0, cacheScope = "private" }: CacheHint,
+  hint: CacheHint,
 ): Required<CacheHint> {
+  const { ttlMs = 0, cacheScope = "private" } = hint;
+  checkNames("a cache hint", hint, { ttlMs: true, cacheScope: true });
   if (!Number.isSafeInteger(ttlMs) || ttlMs < 0) {
     throw new RangeError(`Give an integer of 0 or more as "ttlMs": ${ttlMs}`);
   }

@@ -5,6 +5,7 @@
  */
 import { toBase64 } from "../internal/base64.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
+import { encodeBlock, encodeBlocks } from "./content.ts";
 import { kindOf } from "./schemas/kind_of.ts";
 
 /** Creates the result of a failed tool. */
@@ -20,19 +21,20 @@ export function errorResult(text: string): JsonObject {
  */
 export function toToolResult(returned: unknown): JsonObject {
   if (typeof returned === "string") return { content: [{ type: "text", text: returned }] };
-  if (Array.isArray(returned)) return { content: returned };
+  if (Array.isArray(returned)) return { content: encodeBlocks(returned) };
   if (!isObject(returned)) {
     throw new TypeError(`Return a result, a string, or content blocks: ${kindOf(returned)}`);
   }
   const { content, structuredContent } = returned;
   if (content === undefined) {
     if (structuredContent !== undefined) return returned;
-    if (typeof returned.type === "string") return { content: [returned] };
+    if (typeof returned.type === "string") return { content: [encodeBlock(returned)] };
   }
   if (!Array.isArray(content)) {
     throw new TypeError(`Return an array as "content": ${kindOf(content)}`);
   }
-  return returned;
+  const blocks = encodeBlocks(content);
+  return blocks === content ? returned : { ...returned, content: blocks };
 }
 
 /** Adds the text form of the data to a result that has no content. */
@@ -93,5 +95,9 @@ export function toPromptResult(returned: unknown): JsonObject {
     if (isObject(message) && isObject(message.content)) continue;
     throw new TypeError(`Return a string, or messages with a role and content: ${kindOf(message)}`);
   }
-  return full;
+  const messages = full.messages.map((message) => {
+    const content = encodeBlock(message.content);
+    return content === message.content ? message : { ...message, content };
+  });
+  return { ...full, messages };
 }

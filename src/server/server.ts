@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { checkNames } from "../internal/known_names.ts";
 import type { Dispatcher, DispatcherHost } from "../protocol/exchange.ts";
 import type { Implementation, ServerCapabilities } from "../protocol/shapes.ts";
 import { withUri } from "../protocol/items.ts";
@@ -125,6 +126,13 @@ export class McpServer implements Dispatcher {
    * @throws {RangeError} If `cache.ttlMs` is not an integer of 0 or more
    */
   constructor(info: Implementation, options: McpServerOptions = {}) {
+    checkNames("McpServer", options, {
+      instructions: true,
+      logging: true,
+      resourceSubscriptions: true,
+      capabilities: true,
+      cache: true,
+    });
     const { instructions, logging = true, resourceSubscriptions = true, capabilities, cache } =
       options;
     this.serverInfo = { ...info };

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkNames } from "../internal/known_names.ts";
 import type { MaybePromise } from "../internal/types.ts";
 import type { RequestContext } from "./types.ts";
 
@@ -40,6 +41,9 @@ export function toolTaskOf(
 ): ToolTask | undefined {
   if (task === undefined) return undefined;
   const full = typeof task === "string" ? { support: task } : task;
+  if (typeof task === "object") {
+    checkNames<ToolTask>(`task of "${name}"`, task, { support: true, askFirst: true });
+  }
   if (full.support !== "optional" && full.support !== "required") {
     throw new TypeError(`Give "optional" or "required" as "task" of "${name}": ${full.support}`);
   }

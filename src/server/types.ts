@@ -18,6 +18,7 @@ import type {
   Root,
 } from "../protocol/shapes.ts";
 import type { ProtocolVersion } from "../protocol/versions.ts";
+import type { BinaryContent } from "./content.ts";
 import type {
   InferInput,
   InferOutput,
@@ -200,7 +201,13 @@ export type DataOf<Output extends Schema> = Output extends StandardSchema | Shap
  */
 export type ToolReturn<Output> = Output extends Schema
   ? StructuredResult<DataOf<Output>> | ErrorResult
-  : string | ContentBlock | readonly ContentBlock[] | CallToolResult | StructuredResult<AnyData>;
+  :
+    | string
+    | ContentBlock
+    | BinaryContent
+    | readonly (ContentBlock | BinaryContent)[]
+    | CallToolResult
+    | StructuredResult<AnyData>;
 
 /** Runs a tool. */
 export type ToolHandler<Input = undefined, Output = undefined> = (

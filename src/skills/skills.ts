@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { checkNames } from "../internal/known_names.ts";
 import { integerOption } from "../internal/check.ts";
 import { utf8Length } from "../internal/utf8.ts";
 import { ErrorCode, McpError } from "../protocol/errors.ts";
@@ -107,7 +108,10 @@ export interface Skills extends Extension {
  * @throws {TypeError} If an option has the wrong type
  * @throws {RangeError} If a number is out of range
  */
-export function skills({ cache = {}, limits = {} }: SkillsOptions = {}): Skills {
+export function skills(options: SkillsOptions = {}): Skills {
+  checkNames("skills()", options, { cache: true, limits: true });
+  checkNames("skills()", options.limits, { skills: true, bytes: true, fileBytes: true }, "limits.");
+  const { cache = {}, limits = {} } = options;
   return new SkillsExtension({
     cache: fullCacheHint(cache),
     skills: integerOption("limits.skills", limits.skills, 1_000),

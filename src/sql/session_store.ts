@@ -221,6 +221,16 @@ export class SqlSessionStore implements SessionStore {
     this.#tables.change("UPDATE mooring_session SET used_at = ? WHERE id = ?", now, id);
   }
 
+  /**
+   * Stores that the sessions with holds are used now. Called now and then: a session whose stream stays open
+   * would otherwise have expired when the process is started again.
+   */
+  noteHeld(): void {
+    this.#tables.atomic(() => {
+      for (const [id, usedAt] of this.#memory.uses()) if (usedAt === undefined) this.#noteUse(id);
+    });
+  }
+
   #forget(ended: readonly EndedSession[]): void {
     for (const { id } of ended) this.#delete(id);
   }

@@ -14,7 +14,7 @@ import { MemoryTaskStore } from "../cluster/memory/tasks.ts";
 import type { Backplane, Store, StoreSettings } from "../cluster/types.ts";
 import { fromBase64Url, toBase64Url } from "../internal/base64.ts";
 import { integerOption } from "../internal/check.ts";
-import { checkNames, type EachOf } from "../internal/option_names.ts";
+import { checkNames, type NamesOf } from "../internal/known_names.ts";
 import { SqlEventLog } from "./event_log.ts";
 import { SqlFile } from "./file.ts";
 import { SqlSessionStore } from "./session_store.ts";
@@ -45,7 +45,7 @@ const OPTIONS = {
   path: true,
   maxBytes: true,
   synchronous: true,
-} satisfies EachOf<SqliteStoreOptions>;
+} satisfies NamesOf<SqliteStoreOptions>;
 
 /** A store in a SQLite file. Close it after the handlers that use it. */
 export interface SqliteStore extends Store, Disposable {
@@ -55,8 +55,8 @@ export interface SqliteStore extends Store, Disposable {
 
 /** The size of a file when none is given, in bytes. */
 const MAX_BYTES = 1024 * 1024 * 1024;
-/** The time between two looks for unused pages, in milliseconds. */
-const SHRINK_MS = 60_000;
+/** The time between two looks for unused pages and for sessions in use, in milliseconds. */
+const TEND_MS = 30_000;
 
 /**
  * Opens a store in a SQLite file, for the handlers of one process. Sessions with their state, subscriptions
@@ -81,7 +81,7 @@ const SHRINK_MS = 60_000;
  * ```
  */
 export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
-  checkNames(OPTIONS, options);
+  checkNames("sqliteStore()", options, OPTIONS);
   const { path, synchronous = "normal" } = options;
   if (typeof path !== "string" || path === "") {
     throw new TypeError(`Give the path of a file as "path": ${JSON.stringify(path)}`);
@@ -95,26 +95,32 @@ export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
   const counts = new MemoryCounts();
   let records: MemoryRecordTable | undefined;
   let backplane: Backplane | undefined;
-  let stopShrinking: (() => void) | undefined;
+  let stop: (() => void) | undefined;
   let closed = false;
   const close = (): void => {
     if (closed) return;
     closed = true;
-    stopShrinking?.();
+    stop?.();
     file.close();
   };
   return {
     open(settings) {
       if (backplane !== undefined) return backplane;
-      backplane = open(tables, settings);
+      const { sessions, ...rest } = open(tables, settings);
+      backplane = { sessions, ...rest };
       const { clock } = settings;
-      const shrinkLater = (): void => {
-        stopShrinking = clock.timer(SHRINK_MS, () => {
-          file.shrink();
-          shrinkLater();
+      const tendLater = (): void => {
+        stop = clock.timer(TEND_MS, () => {
+          try {
+            sessions.noteHeld();
+            file.shrink();
+          } catch {
+            // A full disk, or a damaged file: what needs the store says so.
+          }
+          tendLater();
         });
       };
-      shrinkLater();
+      tendLater();
       return backplane;
     },
     quotas: (clock) => new MemoryQuotas(clock, counts),
@@ -124,10 +130,13 @@ export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
   };
 }
 
+/** A backplane with the sessions' own type. */
+type SqlBackplane = Backplane & { readonly sessions: SqlSessionStore };
+
 function open(
   tables: SqlTables,
   { caps, lifetimes, log: limits, clock }: StoreSettings,
-): Backplane {
+): SqlBackplane {
   const sessions = new SqlSessionStore(tables, caps, lifetimes, clock);
   const log = new SqlEventLog(tables, limits, clock);
   log.endInterrupted();

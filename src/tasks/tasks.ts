@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkNames } from "../internal/known_names.ts";
 import { integerOption } from "../internal/check.ts";
 import { type Clock, systemClock } from "../internal/clock.ts";
 import type { TaskStore } from "../protocol/task_store.ts";
@@ -79,6 +80,19 @@ export interface Tasks extends Extension {
  * @throws {RangeError} If a number is not an integer of 1 or more
  */
 export function tasks(options: TasksOptions = {}): Tasks {
+  checkNames("tasks()", options, {
+    ttlMs: true,
+    pollIntervalMs: true,
+    limits: true,
+    store: true,
+    clock: true,
+  });
+  checkNames(
+    "tasks()",
+    options.limits,
+    { tasks: true, tasksPerPrincipal: true, resultBytes: true },
+    "limits.",
+  );
   const { limits = {}, clock = systemClock, store } = options;
   return new TasksExtension({
     ttlMs: bounded("ttlMs", options.ttlMs, 900_000),

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkNames } from "../internal/known_names.ts";
 import type { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { integerOption } from "../internal/check.ts";
 import { type Clock, preciseTime, systemClock } from "../internal/clock.ts";
@@ -115,6 +116,13 @@ export interface Metrics {
  * @throws {RangeError} If `names` is out of range
  */
 export function metrics(options: MetricsOptions = {}): Metrics {
+  checkNames("metrics()", options, {
+    registry: true,
+    transport: true,
+    names: true,
+    series: true,
+    clock: true,
+  });
   return new Collector(options);
 }
 

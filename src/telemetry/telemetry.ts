@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkNames } from "../internal/known_names.ts";
 import type { AttributeValue, Context, Histogram, Span, Tracer } from "@opentelemetry/api";
 import { integerOption } from "../internal/check.ts";
 import { type Clock, preciseTime, systemClock } from "../internal/clock.ts";
@@ -129,6 +130,15 @@ const NO_METER = otel.createNoopMeter();
  * @throws {RangeError} If `recordedChars` is out of range
  */
 export function telemetry(options: TelemetryOptions = {}): Telemetry {
+  checkNames("telemetry()", options, {
+    sessionId: true,
+    remoteContext: true,
+    recordArguments: true,
+    recordResults: true,
+    recordedChars: true,
+    transport: true,
+    clock: true,
+  });
   const instruments = new Instruments(options);
   return {
     middleware: instruments.middleware,

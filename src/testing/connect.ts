@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkNames } from "../internal/known_names.ts";
 import type {
   Client,
   ClientCapabilities,
@@ -73,6 +74,21 @@ export async function connect(
   handler: RequestHandler,
   options: ConnectOptions = {},
 ): Promise<TestClient> {
+  checkNames("connect()", options, {
+    url: true,
+    headers: true,
+    protocolVersion: true,
+    capabilities: true,
+    clientInfo: true,
+    accept: true,
+    onElicit: true,
+    onSample: true,
+    onRoots: true,
+    onNotification: true,
+    listen: true,
+    timeoutMs: true,
+    maxRetryMs: true,
+  });
   const {
     url = "http://localhost/mcp",
     headers = {},

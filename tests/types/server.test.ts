@@ -79,7 +79,7 @@ describe("types of tools", () => {
       },
     }, ({ a }) => `${a}`);
     // @ts-expect-error An approval is a boolean or a text
-    server.registerTool("approve-wrong", { approval: () => 7 }, () => "x");
+    server.registerTool("approve_wrong", { approval: () => 7 }, () => "x");
   });
 
   test("[SRV-1] results are anything that can be brought into form", () => {
@@ -109,19 +109,19 @@ describe("types of tools", () => {
   test("[SRV-2] data is checked against the output schema", () => {
     const outputSchema = z.object({ sum: z.number(), unit: z.string().default("m") });
     server.registerTool("out", { outputSchema }, () => ({ structuredContent: { sum: 1 } }));
-    server.registerTool("out-later", { outputSchema }, async () => ({
+    server.registerTool("out_later", { outputSchema }, async () => ({
       structuredContent: { sum: 1, unit: "km" },
       content: [],
     }));
-    server.registerTool("out-error", { outputSchema }, () => ({ isError: true, content: [] }));
+    server.registerTool("out_error", { outputSchema }, () => ({ isError: true, content: [] }));
     // @ts-expect-error The sum is a number
-    server.registerTool("out-1", { outputSchema }, () => ({ structuredContent: { sum: "1" } }));
+    server.registerTool("out_1", { outputSchema }, () => ({ structuredContent: { sum: "1" } }));
     // @ts-expect-error The sum is missing
-    server.registerTool("out-2", { outputSchema }, () => ({ structuredContent: {} }));
+    server.registerTool("out_2", { outputSchema }, () => ({ structuredContent: {} }));
     // @ts-expect-error There is no data
-    server.registerTool("out-3", { outputSchema }, () => ({ content: [] }));
+    server.registerTool("out_3", { outputSchema }, () => ({ content: [] }));
     // @ts-expect-error There is no data
-    server.registerTool("out-4", { outputSchema }, () => "x");
+    server.registerTool("out_4", { outputSchema }, () => "x");
     same<Equal<string extends ToolReturn<undefined> ? true : false, true>>();
   });
 
@@ -132,13 +132,13 @@ describe("types of tools", () => {
       structuredContent: null,
     }));
     // @ts-expect-error The items are numbers
-    server.registerTool("list-1", { outputSchema: list }, () => ({ structuredContent: ["x"] }));
+    server.registerTool("list_1", { outputSchema: list }, () => ({ structuredContent: ["x"] }));
     // @ts-expect-error The data is a list
-    server.registerTool("list-2", { outputSchema: list }, () => ({ structuredContent: {} }));
+    server.registerTool("list_2", { outputSchema: list }, () => ({ structuredContent: {} }));
     // The compiler doesn't read plain JSON Schema
     const outputSchema = { type: "array", items: { type: "number" } };
-    server.registerTool("json-list", { outputSchema }, () => ({ structuredContent: [1] }));
-    server.registerTool("no-schema", {}, () => ({ structuredContent: [1] }));
+    server.registerTool("json_list", { outputSchema }, () => ({ structuredContent: [1] }));
+    server.registerTool("no_schema", {}, () => ({ structuredContent: [1] }));
     // @ts-expect-error There is no data
     server.registerTool("undefined", {}, () => ({ structuredContent: undefined }));
   });

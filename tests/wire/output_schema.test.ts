@@ -68,7 +68,7 @@ function makeServer(): McpServer {
       structuredContent: VALUES[name] as never,
     }));
   }
-  server.registerTool("no-schema", {}, () => ({ structuredContent: [1] }));
+  server.registerTool("no_schema", {}, () => ({ structuredContent: [1] }));
   server.registerTool("wrong", { outputSchema: schemas.array }, () => ({
     structuredContent: ["x"] as never,
   }));
@@ -91,7 +91,7 @@ describe("output schemas that are not of an object", () => {
         assert.deepEqual(await client.call(tool), wrapped ? { result: value } : value, tool);
       }
       const bare = era === "2025" ? { result: [1] } : [1];
-      assert.deepEqual(await client.call("no-schema"), bare);
+      assert.deepEqual(await client.call("no_schema"), bare);
       await client.close();
       await handler.close();
     });

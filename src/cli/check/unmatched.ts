@@ -8,7 +8,7 @@ import { unmatchedRules } from "../../gateway/policy/unmatched.ts";
 import { quote } from "../../kit.ts";
 import { listRulesOf } from "../config/policy.ts";
 import type { Config } from "../config/schema.ts";
-import { suggest } from "../config/suggest.ts";
+import { suggest } from "../../kit.ts";
 import { enabledServers } from "../config/settings.ts";
 import { type Definitions, definitionsOf } from "../inspect/definitions.ts";
 import type { Backend } from "../serve/backend.ts";

@@ -11,7 +11,7 @@ import { backend } from "../serve/backend.ts";
 import { messageOf } from "../errors.ts";
 import { LEVELS } from "../log.ts";
 import { ADDRESS_HELP, metricsAddress } from "../serve/metrics_address.ts";
-import { suggest } from "./suggest.ts";
+import { suggest } from "../../kit.ts";
 
 /** Servers that one configuration may have. */
 const MAX_SERVERS = 100;

@@ -19,7 +19,7 @@ import { IMPORT_FROM, type ImportSource, type Machine, sourcesOf } from "./sourc
 import type { Io } from "../io.ts";
 import { locator, positionAt } from "../config/json.ts";
 import { printable } from "../log.ts";
-import { suggest } from "../config/suggest.ts";
+import { suggest } from "../../kit.ts";
 
 /** The options of `mooring import`. */
 export interface ImportOptions {

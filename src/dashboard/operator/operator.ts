@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkNames } from "../../kit.ts";
 import type { McpHandler, Principal } from "../../../mod.ts";
 import { type OperatorView, operatorView, principalOf, randomText } from "../../kit.ts";
 import { clientName, MOST_ID, type NodeReport, NodeReporter, shown } from "./node_report.ts";
@@ -89,6 +90,7 @@ export interface Operator {
  * ```
  */
 export function createOperator(handler: McpHandler, options: OperatorOptions = {}): Operator {
+  checkNames("createOperator()", options, { node: true, endpoint: true, redact: true });
   return new HandlerOperator(operatorView(handler), options);
 }
 

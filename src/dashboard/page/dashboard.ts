@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkNames } from "../../kit.ts";
 import type { Context, Hono } from "hono";
 import type { Clock, MaybePromise, McpHandler, OperatorActKind } from "../../../mod.ts";
 import {
@@ -148,6 +149,18 @@ export function createDashboard(
   handlers: McpHandler | Readonly<Record<string, McpHandler>>,
   options: DashboardOptions,
 ): Dashboard {
+  checkNames("createDashboard()", options, {
+    authenticate: true,
+    path: true,
+    allowedHosts: true,
+    node: true,
+    redact: true,
+    onAct: true,
+    onError: true,
+    updateMs: true,
+    watchers: true,
+    clock: true,
+  });
   const served = new ServedDashboard(options);
   const named = typeof handlers === "function" ? { "": handlers } : handlers;
   for (const [endpoint, handler] of Object.entries(named)) served.add(endpoint, handler);

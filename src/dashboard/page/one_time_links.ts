@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkNames } from "../../kit.ts";
 import type { Clock } from "../../../mod.ts";
 import { integerOption, randomText, systemClock } from "../../kit.ts";
 import type { OperatorPrincipal } from "./dashboard.ts";
@@ -82,6 +83,7 @@ export function cookieName(request: Request): string {
  * ```
  */
 export function oneTimeLinks(options: OneTimeLinksOptions = {}): OneTimeLinks {
+  checkNames("oneTimeLinks()", options, { token: true, linkMs: true, signInMs: true, clock: true });
   const { token, clock = systemClock } = options;
   const linkMs = integerOption("linkMs", options.linkMs, 600_000);
   const signInMs = integerOption("signInMs", options.signInMs, 43_200_000);

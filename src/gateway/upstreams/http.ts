@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { checkNames } from "../../kit.ts";
 import type { Fetch } from "../../auth/mod.ts";
 import { functionOption, isModern } from "../../kit.ts";
 import { EraMemory } from "../client/era_memory.ts";
@@ -78,6 +79,16 @@ interface HttpSettings extends SessionSettings, HttpTarget {
  * ```
  */
 export function http(options: HttpOptions): Upstream {
+  checkNames("http()", options, {
+    versions: true,
+    timeoutMs: true,
+    probeTimeoutMs: true,
+    url: true,
+    headers: true,
+    auth: true,
+    forwardHeaders: true,
+    fetch: true,
+  });
   const settings = checkHttpOptions(options);
   const eras = new EraMemory();
   return {

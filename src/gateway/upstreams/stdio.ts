@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { checkNames } from "../../kit.ts";
 import { integerOption, Lines } from "../../kit.ts";
 import { EraMemory } from "../client/era_memory.ts";
 import { openSession } from "../client/open_session.ts";
@@ -71,6 +72,17 @@ export interface StdioSettings extends SessionSettings, ChildSettings {
  * ```
  */
 export function stdio(options: StdioUpstreamOptions): Upstream {
+  checkNames("stdio()", options, {
+    versions: true,
+    timeoutMs: true,
+    probeTimeoutMs: true,
+    command: true,
+    args: true,
+    env: true,
+    cwd: true,
+    maxQueueBytes: true,
+    closeMs: true,
+  });
   const settings = checkStdioOptions(options);
   const eras = new EraMemory();
   return {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkNames } from "../../internal/known_names.ts";
 import { booleanOption, integerOption } from "../../internal/check.ts";
 import { type HostRule, parseHostRule } from "./authority.ts";
 import { exactOrigins, type OriginRule, parseOriginRule } from "./origin_rule.ts";
@@ -203,6 +204,9 @@ function entries<T>(
 
 function requiredHeaderOption(given: GateOptions["requiredHeader"]): RequiredHeader | undefined {
   if (given === undefined) return undefined;
+  if (typeof given === "object") {
+    checkNames("createMcpHandler()", given, { name: true, value: true }, "requiredHeader.");
+  }
   const { name, value } = typeof given === "string" ? { name: given, value: undefined } : given;
   if (typeof name !== "string" || !TOKEN.test(name)) {
     throw new TypeError(`Give a header name as "requiredHeader": ${String(name)}`);

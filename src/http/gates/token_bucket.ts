@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkNames } from "../../internal/known_names.ts";
 import { BoundedMap } from "../../internal/bounded_map.ts";
 import { type Clock, systemClock } from "../../internal/clock.ts";
 import type { QuotaStore } from "../../internal/quota_store.ts";
@@ -96,6 +97,15 @@ const ROUNDING_MS = 1e-6;
  * ```
  */
 export function tokenBucket(options: TokenBucketOptions): RateLimiter {
+  checkNames("tokenBucket()", options, {
+    perSecond: true,
+    burst: true,
+    key: true,
+    maxKeys: true,
+    store: true,
+    name: true,
+    clock: true,
+  });
   const {
     perSecond,
     burst = Math.max(1, Math.ceil(perSecond)),

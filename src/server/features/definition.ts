@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { quote } from "../../internal/quote.ts";
 import type { Listable, Registry, RegistryEntry } from "./registry.ts";
 import type { Handle } from "../types.ts";
 
@@ -23,6 +24,30 @@ export function compact<T extends object>(value: T): { [Key in keyof T]: T[Key] 
 export function checkName(noun: string, name: unknown): void {
   if (typeof name === "string" && name !== "") return;
   throw new TypeError(`Give each ${noun} a name: ${JSON.stringify(name)}`);
+}
+
+/** The longest name of a tool, in characters (2025-11-25, Tools, Tool Names). */
+const LONGEST_TOOL_NAME = 128;
+
+/**
+ * Checks the name of a tool: clients refuse one with other characters, or a longer one.
+ *
+ * @throws {TypeError} If it isn't 1 to 128 letters, digits, `_`, `-`, `.` and `/`
+ */
+export function checkToolName(name: unknown): void {
+  checkName("tool", name);
+  if (typeof name !== "string" || /^[A-Za-z0-9_./-]+$/.test(name) === false) {
+    throw new TypeError(
+      `Name tools with letters, digits, "_", "-", "." and "/" only, as clients refuse others: ` +
+        quote(String(name)),
+    );
+  }
+  if (name.length <= LONGEST_TOOL_NAME) return;
+  throw new TypeError(
+    `Name tools with ${LONGEST_TOOL_NAME} characters or fewer: ${
+      quote(name, 40)
+    } has ${name.length}`,
+  );
 }
 
 /**

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkNames, type NamesOf } from "../../internal/known_names.ts";
 import { isPromise, type MaybePromise, then } from "../../internal/types.ts";
 import type { Icon } from "../../protocol/content.ts";
 import { promptResultFor } from "../../protocol/downgrade.ts";
@@ -58,6 +59,15 @@ export interface PromptHandle<Args extends Schema | undefined = undefined> exten
 type AnyConfig = PromptConfig<Schema>;
 type AnyHandler = (args: unknown, ctx: RequestContext) => MaybePromise<unknown>;
 type AnyChanges = AnyConfig & { readonly callback?: AnyHandler; readonly enabled?: boolean };
+
+const CONFIG_NAMES: NamesOf<PromptConfig> = {
+  title: true,
+  description: true,
+  argsSchema: true,
+  complete: true,
+  icons: true,
+  _meta: true,
+};
 
 interface Prompt {
   readonly name: string;
@@ -159,11 +169,13 @@ function failUnknown({ params }: Exchange): never {
 
 function definePrompt(name: string, config: AnyConfig, handler: AnyHandler): Prompt {
   checkName("prompt", name);
+  checkNames(`the prompt "${name}"`, config, CONFIG_NAMES);
   if (typeof handler !== "function") {
     throw new TypeError(`Give the prompt "${name}" a handler: ${typeof handler}`);
   }
   const { title, description, argsSchema, complete = {}, icons, _meta } = config;
   const args = argsSchema && compileSchema(argsSchema, "input", `argsSchema of "${name}"`);
+  if (args !== undefined) checkTexts(name, args);
   const completers = new Map([...completersOf(argsSchema), ...Object.entries(complete)]);
   const listed = compact({
     name,
@@ -174,6 +186,36 @@ function definePrompt(name: string, config: AnyConfig, handler: AnyHandler): Pro
     _meta,
   });
   return { name, config, listed, args, completers, handler };
+}
+
+/** Texts of which a schema that converts them takes at least one. */
+const PROBES = ["1", "true", "2026-01-01", "a", "", "[]", "{}"];
+
+/**
+ * Checks that no argument refuses every text: clients send nothing else (2025-11-25, Prompts).
+ *
+ * @throws {TypeError} If one does, with what to do
+ */
+function checkTexts(prompt: string, { json, validate }: CompiledSchema): void {
+  for (const [name, schema] of Object.entries(isObject(json.properties) ? json.properties : {})) {
+    const { type } = isObject(schema) ? schema : {};
+    if (typeof type !== "string" || type === "string") continue;
+    const refused = PROBES.every((text) => {
+      const checked = validate({ [name]: text });
+      if (isPromise(checked)) {
+        checked.then(undefined, () => {});
+        return false;
+      }
+      return checked.issues?.some(({ path: [first] = [] }) =>
+        (typeof first === "object" ? first.key : first) === name
+      ) ?? false;
+    });
+    if (!refused) continue;
+    throw new TypeError(
+      `Give a schema of a text as "${name}" of the prompt "${prompt}", such as z.string() or ` +
+        `z.coerce.number(): clients send arguments of prompts as strings, not as ${type}`,
+    );
+  }
 }
 
 /** Lists a prompt's arguments by name, as the protocol has no schema for them. */

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { checkNames, type NamesOf } from "../../internal/known_names.ts";
 import { quote } from "../../internal/quote.ts";
 import { isPromise, type MaybePromise } from "../../internal/types.ts";
 import type { Annotations, Icon } from "../../protocol/content.ts";
@@ -62,6 +63,17 @@ export interface ResourceHandle<Callback = ReadHandler> extends Handle {
    */
   update(changes: ResourceChanges<Callback>): void;
 }
+
+const CONFIG_NAMES: NamesOf<ResourceConfig> = {
+  title: true,
+  description: true,
+  mimeType: true,
+  size: true,
+  annotations: true,
+  icons: true,
+  _meta: true,
+  cache: true,
+};
 
 interface Definition<Callback> {
   readonly name: string;
@@ -125,6 +137,7 @@ export class Resources implements Feature {
     callback: ReadHandler,
   ): ResourceHandle<ReadHandler> {
     const define = (config: ResourceConfig, callback: ReadHandler): FixedResource => {
+      checkNames(`the resource "${name}"`, config, CONFIG_NAMES);
       return { name, config, callback, listed: listedAs({ uri, name }, config) };
     };
     check(name, callback);
@@ -150,6 +163,7 @@ export class Resources implements Feature {
   ): ResourceHandle<ReadTemplateHandler> {
     const uriTemplate = template.uriTemplate.toString();
     const define = (config: ResourceConfig, callback: ReadTemplateHandler): TemplateResource => {
+      checkNames(`the resource "${name}"`, config, CONFIG_NAMES);
       const listed = listedAs({ uriTemplate, name }, config);
       return { name, config, callback, template, listed };
     };

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { checkNames, type NamesOf } from "../../internal/known_names.ts";
 import { quote } from "../../internal/quote.ts";
 import { isPromise, type MaybePromise, then } from "../../internal/types.ts";
 import type { Icon } from "../../protocol/content.ts";
@@ -17,7 +18,7 @@ import { unknownTool } from "../../protocol/unknown.ts";
 import { checkScopes } from "../../auth/scopes.ts";
 import { type Approval, isApproved } from "../questions/approval.ts";
 import { contextWith, ExchangeContext } from "../context.ts";
-import { checkName, compact, makeHandle } from "./definition.ts";
+import { checkToolName, compact, makeHandle } from "./definition.ts";
 import { fail, failedTool } from "../failure.ts";
 import type { Feature, FeatureInit, FeatureMethod } from "./feature.ts";
 import { headerParamsOf } from "../../protocol/header_params.ts";
@@ -117,6 +118,20 @@ type AnyConfig = Omit<ToolConfig<Schema, Schema>, "approval" | "task"> & {
 type AnyChanges = AnyConfig & { readonly callback?: AnyHandler; readonly enabled?: boolean };
 type AnyHandler = (args: unknown, ctx: RequestContext) => MaybePromise<unknown>;
 
+const CONFIG_NAMES: NamesOf<ToolConfig> = {
+  title: true,
+  description: true,
+  inputSchema: true,
+  outputSchema: true,
+  annotations: true,
+  icons: true,
+  _meta: true,
+  approval: true,
+  scopes: true,
+  retryOnNodeLoss: true,
+  task: true,
+};
+
 interface Tool extends FoundFeature {
   readonly name: string;
   readonly answer: FeatureMethod;
@@ -213,7 +228,8 @@ export class Tools implements Feature {
   }
 
   #define(name: string, config: AnyConfig, handler: AnyHandler): Tool {
-    checkName("tool", name);
+    checkToolName(name);
+    checkNames(`the tool "${name}"`, config, CONFIG_NAMES);
     if (config.scopes !== undefined) checkScopes(`scopes of "${name}"`, config.scopes);
     if (typeof handler !== "function") {
       throw new TypeError(`Give the tool "${name}" a handler: ${typeof handler}`);

@@ -62,6 +62,12 @@ function compileStandard(
   what: string,
 ): CompiledSchema {
   const standard = schema["~standard"];
+  if (standard.jsonSchema === undefined && standard.vendor === "valibot") {
+    throw new TypeError(
+      `Wrap the schema with toStandardJsonSchema() of "@valibot/to-json-schema" as the ${what}, ` +
+        "or add a JSON Schema with withJsonSchema(): valibot",
+    );
+  }
   if (standard.jsonSchema === undefined) {
     throw new TypeError(
       `Give a schema that has a JSON Schema as the ${what}, such as zod's from 4.2 on, ` +

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkNames } from "../../internal/known_names.ts";
 import type { MaybePromise } from "../../internal/types.ts";
 import type { Completer, RequestContext } from "../types.ts";
 import { UriTemplate } from "./uri_template.ts";
@@ -67,6 +68,7 @@ export class ResourceTemplate {
    * @throws {TypeError} If the template is malformed, or has no variable of a completer's name
    */
   constructor(uriTemplate: string | UriTemplate, options: ResourceTemplateOptions = {}) {
+    checkNames("ResourceTemplate", options, { list: true, complete: true });
     this.uriTemplate = typeof uriTemplate === "string" ? new UriTemplate(uriTemplate) : uriTemplate;
     this.list = options.list;
     this.completers = new Map(Object.entries(options.complete ?? {}));

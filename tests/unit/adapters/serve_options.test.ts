@@ -4,7 +4,8 @@ import { bareHostname, endpointUrl, serveSettings } from "../../../src/adapters/
 
 describe("serveSettings()", () => {
   test("[GATE-3] binds to loopback and answers to loopback names alone by default", () => {
-    const { handler, ...settings } = serveSettings({});
+    const { handler, log, ...settings } = serveSettings({});
+    assert.ok(log);
     assert.deepEqual(settings, {
       hostname: "127.0.0.1",
       port: 8_000,

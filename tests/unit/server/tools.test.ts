@@ -116,13 +116,13 @@ describe("tools/call", () => {
       const now = () => {
         throw error;
       };
-      server.registerTool(`${name}-now`, { outputSchema: { n: z.number() } }, now);
-      server.registerTool(`${name}-later`, {}, async () => now());
+      server.registerTool(`${name}_now`, { outputSchema: { n: z.number() } }, now);
+      server.registerTool(`${name}_later`, {}, async () => now());
       for (const when of ["now", "later"]) {
-        const exchange = callOf(`${name}-${when}`);
+        const exchange = callOf(`${name}_${when}`);
         const told = errorTextOf(await dispatch(server, exchange));
         assert.equal(told, error.message);
-        const during = `tools/call ${name}-${when}`;
+        const during = `tools/call ${name}_${when}`;
         const reported = name === "plain" ? [] : [{ type: "error", during, error }];
         assert.deepEqual(exchange.reported, reported);
       }
@@ -295,9 +295,9 @@ describe("tools/call", () => {
     const wrong = { structuredContent: { sum: "secret" as unknown as number } };
     const missing = { content: [] } as unknown as typeof wrong;
     server.registerTool("wrong", { outputSchema }, () => wrong);
-    server.registerTool("wrong-later", { outputSchema: later }, async () => wrong);
+    server.registerTool("wrong_later", { outputSchema: later }, async () => wrong);
     server.registerTool("missing", { outputSchema }, () => missing);
-    for (const name of ["wrong", "wrong-later", "missing"]) {
+    for (const name of ["wrong", "wrong_later", "missing"]) {
       const exchange = callOf(name);
       const error = await rejectsWith(-32603, /output schema$/, () => dispatch(server, exchange));
       assert.doesNotMatch(error.message, /secret/);

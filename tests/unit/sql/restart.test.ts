@@ -24,6 +24,25 @@ function record(id: string, createdAt: number): SessionRecord {
 }
 
 describe("SqlSessionStore after a restart", () => {
+  test("[DUR-1] a session whose stream is open does not expire by a restart", () => {
+    const clock = new FakeClock();
+    const sql = memorySql();
+    const open = () => new SqlSessionStore(new SqlTables(sql), CAPS, LIFETIMES, clock);
+    const store = open();
+    store.reserve("s", "ada");
+    store.create(record("s", clock.now()));
+    store.reserve("idle", "ada");
+    store.create(record("idle", clock.now()));
+    store.hold("s");
+    clock.advance(LIFETIMES.idleMs - 1);
+    store.noteHeld();
+    clock.advance(2);
+    const next = open();
+    assert.ok(next.peek("s"));
+    assert.equal(next.peek("idle"), undefined);
+    sql.close();
+  });
+
   test("[WRK-3] has everything of a session, and its last use", async () => {
     const clock = new FakeClock();
     const sql = memorySql();

@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { suggest } from "../../src/cli/config/suggest.ts";
+import { suggest } from "../../../src/internal/suggest.ts";
 
 const CASES: readonly (readonly [string, readonly string[], string | undefined])[] = [
   ["prot", ["path", "port", "host"], "port"],
