@@ -12,6 +12,8 @@ import { type Answer, SimulatedRedis } from "./server.ts";
 export interface Wire {
   /** Calls back after the delay of one way, after all calls of the same lane before. */
   carry(lane: object, callback: () => void): void;
+  /** Calls back when a connection that was lost is there again; soon when left out. */
+  away?(callback: () => void): void;
 }
 
 type Listener = (...args: unknown[]) => void;
@@ -210,7 +212,8 @@ export class SimulatedNetwork {
 
   /** Calls back when a client has its connection again. */
   reconnect(wire: Wire, callback: () => void): void {
-    wire.carry({}, () => wire.carry({}, callback));
+    if (wire.away) wire.away(callback);
+    else wire.carry({}, callback);
   }
 
   #publish(channel: string, text: string): number {
