@@ -206,6 +206,8 @@ export class SimulatedUser {
       if (message.params.progressToken !== record.call) {
         this.#around.fail(`${record.call} got the progress of ${message.params.progressToken}`);
       }
+      // "Still running", which says nothing of the tool
+      if (Number(message.params.progress) < 1) return;
       record.progress.push(Number(message.params.progress));
     }
   }
@@ -271,7 +273,7 @@ export class SimulatedUser {
       const headers: Record<string, string> = {};
       if (reading.lastId !== undefined) headers["last-event-id"] = reading.lastId;
       const response = await this.#send("GET", undefined, headers);
-      if (response?.status === 404) this.gone = true;
+      if (response?.status === 404 && !this.#done) this.gone = true;
       if (response?.status === 200) {
         await this.#read(response, reading, 0, (message) => {
           if (message.method !== "notifications/message" || !isObject(message.params)) return;

@@ -42,6 +42,8 @@ export class NodeDied extends Error {}
 export class SimulatedNode {
   readonly name: string;
   readonly handler: McpHandler;
+  /** The times at which it reported that the store had failed. */
+  readonly troubles: number[] = [];
   readonly #around: Surroundings;
   readonly #redis: SimulatedClient;
   readonly #lanes = new Map<object, number>();
@@ -65,6 +67,11 @@ export class SimulatedNode {
       clock: this.#clock(),
       authenticate: byToken,
       requests: { stateKeys: [KEY] },
+      onEvent: (event) => {
+        if (event.type !== "error") return;
+        this.troubles.push(environment.now);
+        around.note(`${this.name}: ${event.during}: ${event.error}`);
+      },
     });
   }
 
@@ -104,9 +111,9 @@ export class SimulatedNode {
     });
   }
 
-  /** Moves its clock. */
+  /** Sets its clock beside the true time. */
   jump(ms: number): void {
-    this.#offset += ms;
+    this.#offset = ms;
   }
 
   /** Loses its connection for commands. */

@@ -32,7 +32,7 @@ export type Fault =
   | { readonly do: "kill"; readonly at: number; readonly node: number; readonly ms: number }
   /** A node stands still, or a message from or to it takes long. */
   | { readonly do: "stall"; readonly at: number; readonly node: number; readonly ms: number }
-  /** A node's clock jumps. */
+  /** A node's clock jumps, back too. */
   | { readonly do: "jump"; readonly at: number; readonly node: number; readonly ms: number }
   /** A node loses its connection for commands. */
   | {
@@ -68,6 +68,9 @@ export interface Plan {
 /** The time in which all that is planned begins, in milliseconds. */
 export const BUSY_MS = 20_000;
 
+/** The most that a clock is wrong: two may differ by less than 30 s, as docs/scaling.md says. */
+const MOST_SKEW_MS = 14_000;
+
 /** Makes the plan of a seed. */
 export function planOf(seed: number): Plan {
   const random = new Random(Math.imul(seed + 1, 0x9e3779b1));
@@ -95,7 +98,7 @@ export function planOf(seed: number): Plan {
     const common = { at: at(), node: node(), ms: random.int(5, 3_000) };
     if (kind < 0.3) return { do: "kill", ...common };
     if (kind < 0.45) return { do: "stall", ...common, ms: random.int(50, 15_000) };
-    if (kind < 0.55) return { do: "jump", ...common, ms: random.int(-600_000, 600_000) };
+    if (kind < 0.55) return { do: "jump", ...common, ms: random.int(-MOST_SKEW_MS, MOST_SKEW_MS) };
     if (kind < 0.75) {
       return { do: "drop", ...common, again: random.chance(0.5), arrived: random.chance(0.5) };
     }
