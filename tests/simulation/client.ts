@@ -14,6 +14,8 @@ const URL = "https://mcp.example/mcp";
 const VERSION = "2025-11-25";
 /** The time for which a client comes back for an answer, in milliseconds. */
 const PATIENCE_MS = 120_000;
+/** The time for which it waits for a stream to begin, in milliseconds. */
+const GET_MS = 3_000;
 /** The time before it comes back, in milliseconds. */
 const AGAIN_MS = 200;
 
@@ -34,6 +36,8 @@ export interface CallRecord {
   /** Whether its connection broke before a status came, or for good. */
   lost: boolean;
   cancelledAt: number | undefined;
+  /** When the cancellation was sent. */
+  cancelSentAt: number;
   ended: number | undefined;
 }
 
@@ -60,6 +64,8 @@ export class SimulatedUser {
   readonly #around: ClientSurroundings;
   readonly #random: Random;
   sessionId: string | undefined;
+  /** Whether the client doesn't know what became of its first request. */
+  unclear = false;
   /** Whether the session was lost, as a failover may lose it. */
   gone = false;
   #ids = 0;
@@ -107,6 +113,8 @@ export class SimulatedUser {
         },
       });
       await response?.text().catch(() => {});
+      // A session may have begun that the client knows nothing of.
+      if (response?.status !== 200) this.unclear = true;
       if (response?.status === 200) {
         this.sessionId = response.headers.get("mcp-session-id") ?? undefined;
         const initialized = { jsonrpc: "2.0", method: "notifications/initialized" };
@@ -146,12 +154,12 @@ export class SimulatedUser {
     const record: CallRecord = {
       ...{ call: `${this.name}/${id}`, id, era, action, began: environment.now },
       ...{ answers: [], progress: [], statuses: [], resumable: false, lost: false },
-      ...{ cancelledAt: undefined, ended: undefined },
+      ...{ cancelledAt: undefined, cancelSentAt: 0, ended: undefined },
     };
     this.calls.push(record);
     const { steps, stepMs, ask, cancelMs } = action;
     const params: JsonObject = {
-      name: "work",
+      name: action.again ? "again" : "work",
       arguments: { call: record.call, steps, stepMs, ask },
       _meta: { progressToken: record.call },
     };
@@ -185,7 +193,9 @@ export class SimulatedUser {
       if (response !== undefined) {
         record.statuses.push(response.status);
         if (response.status === 200) {
-          await this.#read(response, reading, cut, (received) => this.#take(record, received));
+          const take = (received: JsonObject) => this.#take(record, received);
+          const idleMs = record.era === "2025" ? record.action.idleMs : 0;
+          await this.#read(response, reading, cut, take, false, idleMs);
           cut = 0;
         } else await response.text().catch(() => {});
         if (response.status !== 200 && response.status < 500) break;
@@ -224,6 +234,7 @@ export class SimulatedUser {
   async #cancel(record: CallRecord): Promise<void> {
     if (record.answers.length > 0) return;
     const params = { requestId: record.id };
+    record.cancelSentAt = this.#around.environment.now;
     const response = await this.#post({
       ...{ jsonrpc: "2.0", method: "notifications/cancelled", params },
     });
@@ -290,6 +301,7 @@ export class SimulatedUser {
     cutAfter: number,
     take: (message: JsonObject) => void,
     following = false,
+    idleMs = 0,
   ): Promise<void> {
     if (!response.headers.get("content-type")?.startsWith("text/event-stream")) {
       const node = this.#nodes.get(response);
@@ -306,7 +318,13 @@ export class SimulatedUser {
     let count = 0;
     try {
       for (;;) {
-        const { done, value } = await (node?.alive(reader.read()) ?? reader.read());
+        const next = node?.alive(reader.read()) ?? reader.read();
+        const read = await (idleMs > 0 ? this.#within(idleMs, next) : next);
+        if (read === undefined) {
+          void reader.cancel().catch(() => {});
+          return;
+        }
+        const { done, value } = read;
         if (done) return;
         const frames = (text + decoder.decode(value, { stream: true })).split("\n\n");
         text = frames.pop() ?? "";
@@ -324,6 +342,14 @@ export class SimulatedUser {
     } catch (error) {
       if (!(error instanceof NodeDied)) this.#around.note(`${this.name}: ${error}`);
     }
+  }
+
+  /** Waits for a time at most. Returns `undefined` when it is over. */
+  #within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
+    return new Promise((resolve, reject) => {
+      const stop = this.#around.environment.after(ms, () => resolve(undefined));
+      promise.finally(stop).then(resolve, reject);
+    });
   }
 
   readonly #nodes = new WeakMap<Response, SimulatedNode>();
@@ -354,7 +380,13 @@ export class SimulatedUser {
     if (message?.method === "initialize") delete headers["mcp-protocol-version"];
     const body = message === undefined ? null : JSON.stringify(message);
     try {
-      const response = await node.fetch(new Request(URL, { method, headers, body }));
+      const fetched = node.fetch(new Request(URL, { method, headers, body }));
+      // A client tries another node when one stands still; a call isn't sent twice.
+      const response = await (method === "GET" ? this.#within(GET_MS, fetched) : fetched);
+      if (response === undefined) {
+        fetched.then((late) => late.body?.cancel()).catch(() => {});
+        return undefined;
+      }
       this.#nodes.set(response, node);
       return response;
     } catch (error) {

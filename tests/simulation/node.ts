@@ -9,6 +9,7 @@ import type { McpHandler } from "../../src/handler/types.ts";
 import type { Clock } from "../../src/internal/clock.ts";
 import { redisStore } from "../../src/redis/mod.ts";
 import { McpServer } from "../../src/server/server.ts";
+import type { ToolHandler } from "../../src/server/types.ts";
 import { byToken } from "../support/wire.ts";
 import type { SimulatedClient, SimulatedNetwork } from "./redis/client.ts";
 import type { Environment, Random } from "./environment.ts";
@@ -200,9 +201,10 @@ export class SimulatedNode {
   #server(): McpServer {
     const server = new McpServer({ name: "simulation", version: "1.0.0" });
     const call = z.string();
-    server.registerTool("work", {
-      inputSchema: z.object({ call, steps: z.number(), stepMs: z.number(), ask: z.boolean() }),
-    }, async ({ call, steps, stepMs, ask }, ctx) => {
+    const inputSchema = z.object({
+      ...{ call, steps: z.number(), stepMs: z.number(), ask: z.boolean() },
+    });
+    const work: ToolHandler<typeof inputSchema> = async ({ call, steps, stepMs, ask }, ctx) => {
       const { runs, environment, note } = this.#around;
       const run: Run = {
         ...{ call, node: this, begun: environment.now, effect: false, ended: undefined },
@@ -226,16 +228,18 @@ export class SimulatedNode {
         run.ended = environment.now;
         note(`${this.name} ends ${call}`);
       }
+    };
+    server.registerTool("work", { inputSchema }, work);
+    const annotations = { idempotentHint: true };
+    server.registerTool("again", { inputSchema, annotations, retryOnNodeLoss: true }, work);
+    const value = z.object({ value: call });
+    server.registerTool("set", { inputSchema: value }, async ({ value }, { session }) => {
+      await session?.state.set("value", value);
+      return value;
     });
-    server.registerTool(
-      "set",
-      { inputSchema: z.object({ value: call }) },
-      async ({ value }, ctx) => {
-        await ctx.session?.state.set("value", value);
-        return value;
-      },
-    );
-    server.registerTool("get", {}, async (_, ctx) => String(await ctx.session?.state.get("value")));
+    server.registerTool("get", {}, async (_, { session }) => {
+      return String(await session?.state.get("value"));
+    });
     return server;
   }
 }

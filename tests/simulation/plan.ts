@@ -14,6 +14,10 @@ export type Action =
     readonly steps: number;
     readonly stepMs: number;
     readonly ask: boolean;
+    /** Whether the tool may run again when its node has died. */
+    readonly again: boolean;
+    /** The silence after which the client takes its connection for broken; never if 0. */
+    readonly idleMs: number;
     /** The messages after which the client's connection breaks; never if 0. */
     readonly cutAfter: number;
     /** The time after which the client cancels the call; never if 0. */
@@ -89,6 +93,8 @@ export function planOf(seed: number): Plan {
       steps: random.int(0, 6),
       stepMs: random.int(1, 10) * random.int(1, 200),
       ask: random.chance(0.25),
+      again: random.chance(0.3),
+      idleMs: random.chance(0.4) ? random.int(500, 4_000) : 0,
       cutAfter: random.chance(0.4) ? random.int(1, 4) : 0,
       cancelMs: random.chance(0.25) ? random.int(1, 3_000) : 0,
     };
@@ -97,7 +103,7 @@ export function planOf(seed: number): Plan {
     const kind = random.next();
     const common = { at: at(), node: node(), ms: random.int(5, 3_000) };
     if (kind < 0.3) return { do: "kill", ...common };
-    if (kind < 0.45) return { do: "stall", ...common, ms: random.int(50, 15_000) };
+    if (kind < 0.45) return { do: "stall", ...common, ms: random.int(50, 20_000) };
     if (kind < 0.55) return { do: "jump", ...common, ms: random.int(-MOST_SKEW_MS, MOST_SKEW_MS) };
     if (kind < 0.75) {
       return { do: "drop", ...common, again: random.chance(0.5), arrived: random.chance(0.5) };
@@ -118,6 +124,11 @@ export function planOf(seed: number): Plan {
   };
 }
 
+const SIMPLER = [
+  ...[["steps", 0], ["ask", false], ["again", false], ["idleMs", 0]] as const,
+  ...[["cutAfter", 0], ["cancelMs", 0]] as const,
+] as const;
+
 /** Lists plans that are a little smaller, the smallest first. */
 export function* smaller(plan: Plan): Iterable<Plan> {
   const { faults, clients } = plan;
@@ -130,10 +141,9 @@ export function* smaller(plan: Plan): Iterable<Plan> {
     }
     for (const [which, action] of client.actions.entries()) {
       if (action.do !== "call") continue;
-      for (const change of [{ steps: 0 }, { ask: false }, { cutAfter: 0 }, { cancelMs: 0 }]) {
-        const [[name, value] = ["", 0]] = Object.entries(change);
-        if (action[name as keyof typeof change] === value) continue;
-        const actions = client.actions.with(which, { ...action, ...change });
+      for (const [name, value] of SIMPLER) {
+        if (action[name] === value) continue;
+        const actions = client.actions.with(which, { ...action, [name]: value });
         yield { ...plan, clients: clients.with(at, { ...client, actions }) };
       }
     }
