@@ -75,6 +75,7 @@ const EVERYDAY_RUNTIME: Readonly<Record<string, Runtime | "none" | "every">> = {
   "./tests/telemetry/": "node",
   "./tests/dashboard/": "node",
   "./tests/redis/": "bun",
+  "./tests/simulation/": "deno",
   "./tests/faults/cluster/death.test.ts": "bun",
   "./tests/faults/cluster/redis.test.ts": "deno",
   "./tests/faults/cluster/clients.test.ts": "bun",

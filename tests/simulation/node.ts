@@ -54,6 +54,8 @@ export class SimulatedNode {
   #offset = 0;
   #timers = 0;
   dead = false;
+  /** Whether it has ever lost its subscriptions. */
+  deaf = false;
 
   constructor(name: string, around: Surroundings) {
     this.name = name;
@@ -125,6 +127,7 @@ export class SimulatedNode {
 
   /** Loses its connections for subscriptions. */
   deafen(ms: number): void {
+    this.deaf = true;
     this.#outageMs = ms;
     if (!this.dead) { for (const each of [...this.#redis.subscribers]) each.lose(); }
   }

@@ -6,9 +6,10 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { planOf } from "./plan.ts";
+import { FOUND } from "./seeds.ts";
 import { shrink, simulate, simulateSeed } from "./simulate.ts";
 
-const SEEDS = 120;
+const SEEDS = 300;
 
 describe("simulation", () => {
   test("[SIM-2] the same seed gives the same trace", async () => {
@@ -29,6 +30,12 @@ describe("simulation", () => {
       );
     }
   });
+
+  for (const [what, plan] of Object.entries(FOUND)) {
+    test(`[SIM-3] found once: ${what}`, async () => {
+      assert.deepEqual((await simulate(plan)).failures, []);
+    });
+  }
 
   test("[SIM-3] a plan of nothing leaves nothing", async () => {
     const { failures } = await simulate({ ...planOf(1), clients: [], faults: [] });
