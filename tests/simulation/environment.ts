@@ -160,7 +160,7 @@ export class Environment {
 
   /** Lets everything run that waits for nothing but its turn. */
   async #drain(): Promise<void> {
-    for (let quiet = 0; quiet < 1;) {
+    for (let quiet = 0; quiet < 2;) {
       await new Promise<void>((resolve) => void setImmediate(resolve));
       const [operation] = this.#operations;
       if (operation !== undefined) {
