@@ -71,7 +71,7 @@ export function summaryOf(verdicts: readonly Verdict[]): string {
 }
 
 /** Copies the project, so that the working tree never has a fault in it. */
-async function copyProject(folder: string): Promise<string> {
+export async function copyProject(folder: string): Promise<string> {
   await cp(ROOT, folder, {
     recursive: true,
     filter: (path) => !relative(ROOT, path).split(/[\\/]/).some((name) => LEFT_OUT.has(name)),

@@ -92,6 +92,7 @@ const EVERYDAY_RUNTIME: Readonly<Record<string, Runtime | "none" | "every">> = {
   "./tests/redis/": "bun",
   "./tests/sql/": "node",
   "./tests/restart/": "node",
+  "./tests/simulation/": "deno",
   "./tests/faults/cluster/death.test.ts": "bun",
   "./tests/faults/cluster/redis.test.ts": "deno",
   "./tests/faults/cluster/clients.test.ts": "bun",

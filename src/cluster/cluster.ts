@@ -25,6 +25,13 @@ import type { PinnedSessions } from "./pinned_sessions.ts";
 import { SharedDocuments } from "./documents/shared_documents.ts";
 import type { Backplane, Documents } from "./types.ts";
 
+/** The time after which a message is sent again to a node that has received nothing, in milliseconds. */
+const AGAIN_MS = 1_000;
+/** The most tries to send a message: together longer than a lost node goes unnoticed. */
+const AGAIN_TRIES = 10;
+/** The most messages that wait to be sent again. */
+const MOST_WAITING = 1_000;
+
 /** The name of the document that says whether the cluster drains: refuses new sessions. */
 const DRAIN = "mooring/drain";
 
@@ -58,11 +65,16 @@ export class Cluster {
   #drainingAll = false;
   readonly #reporter: Reporter;
   readonly #drain: SharedDocumentHandle;
+  readonly #clock: Clock;
+  /** Ends the wait of each message that is to be sent again. */
+  readonly #waiting = new Set<() => void>();
+  #closed = false;
 
   /** Begins to read what all nodes share. */
   constructor({ documents, shared, polled, keys, clock, reporter }: ClusterInit) {
     this.node = shared ? randomText(16) : undefined;
     this.#reporter = reporter;
+    this.#clock = clock;
     const announce = (name: string) => this.publish({ kind: "document", name });
     this.documents = new SharedDocuments({
       documents,
@@ -168,6 +180,28 @@ export class Cluster {
   }
 
   /**
+   * Sends a message to one other node, again while that node receives nothing: its subscription to the bus
+   * may be broken, and begin anew.
+   *
+   * @returns `false` if the node has certainly not received the message within {@linkcode AGAIN_TRIES} tries
+   */
+  async sendAgain(to: string, message: NodeMessage): Promise<boolean> {
+    for (let tries = 1;; tries++) {
+      if (await this.send(to, message)) return true;
+      if (tries === AGAIN_TRIES || this.#waiting.size >= MOST_WAITING || this.#closed) return false;
+      await new Promise<void>((resolve) => {
+        const over = () => {
+          this.#waiting.delete(over);
+          stop();
+          resolve();
+        };
+        const stop = this.#clock.timer(AGAIN_MS, over);
+        this.#waiting.add(over);
+      });
+    }
+  }
+
+  /**
    * Answers the requests of a stream that a client has resumed here if their node is lost, until the returned
    * function is called, which is safe to call twice.
    */
@@ -217,6 +251,8 @@ export class Cluster {
   dispose(): void {
     const { connection } = this;
     this.documents.close();
+    this.#closed = true;
+    for (const over of this.#waiting) over();
     if (connection === undefined) return;
     connection.returnShares?.();
     connection.lostRuns?.close();

@@ -15,7 +15,7 @@ import type { NodeMessage } from "./messages/messages.ts";
 interface OtherNodes {
   /** This node's id; `undefined` if it is the only one. */
   readonly node: string | undefined;
-  /** Sends a message to one other node. Returns `false` if that node has certainly not received it. */
+  /** Sends a message to one other node. Returns `false` if that node certainly doesn't receive it. */
   send(to: string, message: NodeMessage): MaybePromise<boolean>;
 }
 

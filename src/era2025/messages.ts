@@ -28,7 +28,9 @@ export function takeMessage(
   if (kind === "notification") return takeNotification(components, inbound, session, message);
   if (kind === "response" && session !== undefined) {
     const { cluster, sessions, reporter } = components;
-    settleResponse(cluster, sessions, reporter, session.id, message);
+    const { node } = cluster;
+    const send = cluster.sendAgain.bind(cluster);
+    settleResponse({ node, send }, sessions, reporter, session.id, message);
   }
 }
 

@@ -9,6 +9,13 @@ const DIGITS = new TextEncoder().encode(
 );
 const decoder = new TextDecoder();
 
+/** Fills a buffer with random bytes. */
+export type RandomSource = (bytes: Uint8Array<ArrayBuffer>) => void;
+
+const systemSource: RandomSource = (bytes) => void crypto.getRandomValues(bytes);
+/** The source of all strings and numbers; another one only while a simulation runs. */
+let source = systemSource;
+
 /** Random bytes, fetched in bulk: one call for each string costs about ten times as much. */
 const bytes = new Uint8Array(4096);
 let used = bytes.length;
@@ -21,13 +28,13 @@ const drafts: Uint8Array[] = [];
 
 /**
  * Returns a random string of `length` characters from the URL-safe Base64 alphabet: 6 random bits
- * each, from `crypto.getRandomValues()`.
+ * each, from `crypto.getRandomValues()` unless a simulation runs.
  */
 export function randomText(length: number): string {
   const draft = drafts[length] ??= new Uint8Array(length);
   for (let i = 0; i < length; i++) {
     if (used === bytes.length) {
-      crypto.getRandomValues(bytes);
+      source(bytes);
       used = 0;
     }
     draft[i] = DIGITS[(bytes[used] ?? 0) & 63] ?? 0;
@@ -40,7 +47,21 @@ export function randomText(length: number): string {
 
 /** Returns a random number from 0 to below 1. */
 export function randomFraction(): number {
-  return (crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) / 2 ** 32;
+  const number = new Uint8Array(4);
+  source(number);
+  return new DataView(number.buffer).getUint32(0) / 2 ** 32;
+}
+
+/**
+ * Replaces the source of random bytes, so that a simulation repeats itself. Not for programs: whoever
+ * knows the source knows every session id.
+ *
+ * @param replacement The source to use; the system's when left out
+ */
+export function setRandomSource(replacement: RandomSource = systemSource): void {
+  source = replacement;
+  // Bytes of the source before
+  used = bytes.length;
 }
 
 /**

@@ -110,8 +110,26 @@ describe("cluster: questions", () => {
     await cluster.close([a]);
     await there.reply(question?.id, { roots: [] });
     await there.reply(`q-${"x".repeat(38)}`, {});
-    await settle();
+    // It might only hear nothing for a while.
+    await cluster.advance(10_000);
     assert.deepEqual(unmatched(), [1, 3, 0]);
+    await cluster.close();
+  });
+
+  test("[CLU-2, ASK-1] a reply reaches the node that asked once that hears again", async () => {
+    const { cluster, a, b } = three();
+    const { here, there } = await alice(a, b);
+    const call = here.frames(await here.call(1, "ask"));
+    const question = await call.message();
+    cluster.store.fate = (_text, to) => to === undefined ? "arrives" : "refused";
+    await there.reply(question?.id, { roots: [] });
+    await cluster.advance(3_000);
+    cluster.store.fate = () => "arrives";
+    await cluster.advance(1_000);
+    assert.equal((await call.messages()).length, 1);
+    assert.deepEqual(cluster.nodes.map(({ events }) => events.of("reply-unmatched").length), [
+      ...[0, 0, 0],
+    ]);
     await cluster.close();
   });
 
