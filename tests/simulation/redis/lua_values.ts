@@ -285,6 +285,11 @@ export const LIBRARY: Readonly<Record<string, unknown>> = {
     concat(table, separator = "") {
       return [(table as LuaTable).list.map(textOf).join(String(separator))];
     },
+    insert(table, value) {
+      const list = table as LuaTable; // no script inserts into anything else
+      list.set(list.list.length + 1, value);
+      return [];
+    },
   }),
   cjson: library({
     decode: (text) => [fromJson(JSON.parse(String(text)))],

@@ -24,7 +24,7 @@ function record(id: string, createdAt: number): SessionRecord {
 }
 
 describe("SqlSessionStore after a restart", () => {
-  test("[DUR-1] a session whose stream is open does not expire by a restart", () => {
+  test("[DUR-1] a session whose stream is open does not expire by a restart", async () => {
     const clock = new FakeClock();
     const sql = memorySql();
     const open = () => new SqlSessionStore(new SqlTables(sql), CAPS, LIFETIMES, clock);
@@ -34,9 +34,9 @@ describe("SqlSessionStore after a restart", () => {
     store.reserve("idle", "ada");
     store.create(record("idle", clock.now()));
     store.hold("s");
-    clock.advance(LIFETIMES.idleMs - 1);
+    await clock.advance(LIFETIMES.idleMs - 1);
     store.noteHeld();
-    clock.advance(2);
+    await clock.advance(2);
     const next = open();
     assert.ok(next.peek("s"));
     assert.equal(next.peek("idle"), undefined);
