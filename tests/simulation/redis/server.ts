@@ -298,11 +298,21 @@ export class SimulatedRedis {
       case "ZRANGEBYSCORE":
         return shown(sorted().filter(([, score]) => score <= Number(b)));
       case "ZRANGEBYLEX":
-        return shown(sorted().filter(([member]) => member >= a.slice(1) && member < b.slice(1)));
+        return shown(sorted().filter(([member]) => isAbove(member, a) && isBelow(member, b)));
       default:
         throw new RedisError(`ERR The simulation has no command ${command}`);
     }
   }
+}
+
+/** Whether a member is above the lower end of a range: `[x` includes x, `(x` doesn't, `-` is below all. */
+function isAbove(member: string, end: string): boolean {
+  return end === "-" || (end.startsWith("[") ? member >= end.slice(1) : member > end.slice(1));
+}
+
+/** Whether a member is below the upper end of a range; `+` is above all. */
+function isBelow(member: string, end: string): boolean {
+  return end === "+" || (end.startsWith("[") ? member <= end.slice(1) : member < end.slice(1));
 }
 
 /** Whether a script takes the time as its first argument. */
