@@ -94,3 +94,11 @@ export { checkNames, type NamesOf } from "./internal/known_names.ts";
 export { suggest } from "./internal/suggest.ts";
 export { isWithinBytes } from "./internal/utf8.ts";
 export { isSimple, TooMuchWorkError, Work } from "./internal/work.ts";
+
+// What an authorization server needs: sealing, keyed names, tokens, the sender of a request.
+export { readsHead } from "./auth/authenticate.ts";
+export { fromBase64Url, toBase64Url } from "./internal/base64.ts";
+export { TextSealer } from "./internal/sealing.ts";
+export { jose } from "./auth/packages.ts";
+export { peerAddress } from "./http/peer.ts";
+export { hmacSha256 } from "./internal/hashes.ts";

@@ -4,6 +4,12 @@
  *
  * @module
  */
+declare module "@modelcontextprotocol/sdk/client/index.js" {
+  export * from "@modelcontextprotocol/sdk/client/index";
+}
+declare module "@modelcontextprotocol/sdk/client/streamableHttp.js" {
+  export * from "@modelcontextprotocol/sdk/client/streamableHttp";
+}
 declare module "@modelcontextprotocol/sdk/server/completable.js" {
   export * from "@modelcontextprotocol/sdk/server/completable";
 }

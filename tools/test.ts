@@ -91,6 +91,7 @@ const EVERYDAY_RUNTIME: Readonly<Record<string, Runtime | "none" | "every">> = {
   "./tests/dashboard/": "node",
   "./tests/redis/": "bun",
   "./tests/sql/": "node",
+  "./tests/signin/": "bun",
   "./tests/restart/": "node",
   "./tests/simulation/": "deno",
   "./tests/faults/cluster/death.test.ts": "bun",

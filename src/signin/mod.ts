@@ -3,6 +3,19 @@
  *
  * @module
  */
+export { signIn } from "./sign_in.ts";
+export type {
+  Grant,
+  GrantEndReason,
+  Grants,
+  SignedInUser,
+  SignIn,
+  SignInEvent,
+  SignInGuard,
+  SignInLifetimes,
+  SignInOptions,
+  SignInStep,
+} from "./types.ts";
 export { ClientError } from "./clients/types.ts";
 export type {
   ClientErrorCode,

@@ -71,6 +71,8 @@ export interface TokenOptions {
   readonly format: "jwt" | "opaque";
   /** How long they last, in seconds. */
   ttlS: number;
+  /** Where the client may be answered besides. */
+  readonly redirectUris?: readonly string[];
 }
 
 /** A running authorization server. */
@@ -115,7 +117,7 @@ function configuration(key: object, tokens: TokenOptions): object {
     cookies: { keys: ["cookie-secret"] },
     scopes: ["openid", "offline_access"],
     clients: [
-      CLIENT,
+      { ...CLIENT, redirect_uris: [CALLBACK, ...tokens.redirectUris ?? []] },
       { ...RESOURCE_SERVER, redirect_uris: [], response_types: [], grant_types: [] },
     ],
     clientDefaults: { id_token_signed_response_alg: "ES256" },
