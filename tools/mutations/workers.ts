@@ -6,7 +6,7 @@
 import type { FaultsByFile } from "../mutations.ts";
 
 const RESTART = "unit/sql/restart.test.ts";
-const CONTRACTS = "contracts/durable.test.ts";
+const CONTRACTS = "contracts/sql.test.ts";
 const UNIT = "unit/adapters/workers.test.ts";
 const PER_REQUEST = "unit/internal/per_request.test.ts";
 

@@ -143,7 +143,7 @@ export class TokenIssuer {
   }
 
   async #refresh(form: URLSearchParams, clientId: string): Promise<TokenResponse> {
-    const { settings, grants } = this.#init;
+    const { grants } = this.#init;
     const parts = readRefreshToken(required(form, "refresh_token"));
     const resource = parameter(form, "resource");
     const wanted = parameter(form, "scope")?.split(" ").filter((scope) => scope !== "");
