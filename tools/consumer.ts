@@ -19,7 +19,7 @@ const LIMIT_MS = 180_000;
 const FILES = fileURLToPath(new URL("./package/files/", import.meta.url));
 
 /** What `createMcpHandler` and `McpServer` may weigh in a minified bundle, in bytes. */
-const BUDGET = { plain: 195_000, gzip: 66_000 };
+const BUDGET = { plain: 198_000, gzip: 67_000 };
 
 /** A runtime that an application with the package runs on. */
 interface Consumer {
@@ -50,7 +50,7 @@ const ENTRY_USES: Readonly<Record<string, { readonly use?: string; readonly need
   "./audit": { use: "entry.hashedPrincipals();", needs: "@noble/hashes" },
   "./gateway": { use: "entry.gateway(); entry.definitionDigest({});", needs: "@noble/hashes" },
   "./metrics": { needs: "prom-client" },
-  "./signin": { needs: "oauth4webapi" },
+  "./signin": { needs: "ipaddr.js" },
   "./skills": {
     use: `const { McpServer } = await import("@mooring/mcp");
       const library = new McpServer({ name: "a", version: "1" }).use(entry.skills());

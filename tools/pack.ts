@@ -53,7 +53,6 @@ const DEPENDENCIES = [
   "@cfworker/json-schema",
   "@hono/node-server",
   "eventsource-parser",
-  "leven",
 ];
 
 /**

@@ -3,8 +3,6 @@
  *
  * @module
  */
-import leven from "leven";
-
 /** Characters of the longest name that is compared: the comparison takes the square of the time. */
 const MAX_LENGTH = 64;
 
@@ -19,8 +17,22 @@ export function suggest(name: string, known: readonly string[]): string | undefi
   let nearest: string | undefined;
   let fewest = Math.max(2, Math.floor(name.length / 3)) + 1;
   for (const candidate of known) {
-    const changes = leven(lower, candidate.toLowerCase());
+    const changes = distance(lower, candidate.toLowerCase());
     if (changes < fewest) [nearest, fewest] = [candidate, changes];
   }
   return nearest;
+}
+
+/** Returns how many letters must be added, removed or replaced to make one text of another (Levenshtein). */
+function distance(from: string, to: string): number {
+  let row = Array.from({ length: to.length + 1 }, (_, at) => at);
+  for (let i = 1; i <= from.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= to.length; j++) {
+      const replaced = (row[j - 1] ?? 0) + (from[i - 1] === to[j - 1] ? 0 : 1);
+      next[j] = Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1);
+    }
+    row = next;
+  }
+  return row[to.length] ?? 0;
 }
