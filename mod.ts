@@ -121,6 +121,7 @@ export type {
   TextContent,
 } from "./src/protocol/content.ts";
 export type {
+  ActSubject,
   ApprovalAnswer,
   ClientProgram,
   McpEvent,

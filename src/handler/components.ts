@@ -50,7 +50,8 @@ export interface ComponentCallbacks {
 
 /** Creates the reporter of an endpoint. */
 export function reporterOf(settings: HandlerSettings): Reporter {
-  return new Reporter(settings.onEvent, { principalName: settings.principalName });
+  const { principalName, address, nodeName } = settings;
+  return new Reporter(settings.onEvent, { principalName, address, nodeName });
 }
 
 /** Creates the components of an endpoint. */

@@ -51,7 +51,7 @@ export function localPeer(context: unknown, request: () => Request): string | un
 }
 
 /** Returns the address at the other end of a connection, if the host tells. */
-function peerAddress(context: unknown, request: () => Request): string | undefined {
+export function peerAddress(context: unknown, request: () => Request): string | undefined {
   for (let host = context, depth = 0; isObject(host) && depth < 3; depth++) {
     const address = addressIn(host, request);
     if (address !== undefined) return address;
