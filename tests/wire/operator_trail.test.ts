@@ -161,7 +161,7 @@ describe("the trail of operators", () => {
 });
 
 describe("why a call failed", () => {
-  test("[OPR-15, OPR-5] the last calls have outcome, error and trace, without arguments and results", async () => {
+  test("[OPR-14, OPR-5] the last calls have outcome, error and trace, without arguments and results", async () => {
     const { clock, close, operator, peer } = bench();
     const ada = await peer("ada");
     const eve = await peer("eve");
@@ -196,7 +196,7 @@ describe("why a call failed", () => {
     await close();
   });
 
-  test("[OPR-15] arguments, results and what tools say are kept if they are asked for", async () => {
+  test("[OPR-14] arguments, results and what tools say are kept if they are asked for", async () => {
     const redact = (text: string) => text.replaceAll("5ecret", "***");
     const { close, operator, peer } = bench({ recordArguments: true, recordResults: true, redact });
     const ada = await peer("ada");
@@ -209,7 +209,7 @@ describe("why a call failed", () => {
     await close();
   });
 
-  test("[OPR-15, OPR-11] what is kept is bounded, and a minute is over after a minute", async () => {
+  test("[OPR-14, OPR-11] what is kept is bounded, and a minute is over after a minute", async () => {
     const { clock, close, operator, peer } = bench();
     const ada = await peer("ada");
     for (let id = 1; id <= 1_400; id++) {

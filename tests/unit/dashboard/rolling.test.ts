@@ -68,7 +68,7 @@ describe("the operator's last minute", () => {
     assert.deepEqual(points[0]?.buckets, [1, 2]);
   });
 
-  test("[OPR-15] a tool's last hour has its minutes with calls", () => {
+  test("[OPR-14] a tool's last hour has its minutes with calls", () => {
     const hour = new ToolHour();
     for (let minute = 0; minute < 90; minute++) {
       if (minute % 3 === 0) hour.add(START + minute * 60_000, minute === 87, 5);
