@@ -133,7 +133,7 @@ export class RecentActivity {
     { params }: FinishedCall,
     outcome: RequestOutcome,
     failed: boolean,
-    answer: Answer | undefined,
+    answer: CallAnswer | undefined,
   ): string {
     if (failed) {
       return this.#settings.recordResults ? this.#safe(toolText(answer?.result), params) : "";
@@ -165,12 +165,12 @@ export class RecentActivity {
 }
 
 /** A JSON-RPC response. */
-interface Answer {
+interface CallAnswer {
   readonly result?: unknown;
   readonly error?: { readonly code?: unknown; readonly message?: unknown };
 }
 
-function answerOf(response: string | undefined): Answer | undefined {
+function answerOf(response: string | undefined): CallAnswer | undefined {
   if (response === undefined) return undefined;
   const answer: unknown = JSON.parse(response);
   return isObject(answer) ? answer : undefined;
