@@ -122,6 +122,7 @@ export type {
   TextContent,
 } from "./src/protocol/content.ts";
 export type {
+  ActSubject,
   ApprovalAnswer,
   ClientProgram,
   McpEvent,

@@ -67,12 +67,14 @@ export function entryFor(
         ms: Math.round(event.ms * 1_000) / 1_000,
       };
     case "refused": {
-      const { status, reason, ...request } = event;
-      return { time: now(), act: "refused", status, reason, ...about(request) };
+      const { status, reason, address, ...request } = event;
+      return { time: now(), act: "refused", status, reason, address, ...about(request) };
     }
     case "operator-act": {
-      const { act, operator, target, outcome, count } = event;
-      return entryForAct({ action: act, operator, detail: { target, outcome, count } }, now);
+      const { act, operator, target, endpoint, outcome, count, subject } = event;
+      const where = endpoint === "" ? {} : { endpoint };
+      const detail = { target, ...where, outcome, count, ...subject };
+      return entryForAct({ action: act, operator, detail }, now);
     }
     case "approval-asked":
       return { time: now(), act: "approval-asked", ...about(event) };

@@ -4,7 +4,7 @@
  * @module
  */
 export { audit } from "./audit.ts";
-export { hashedPrincipals } from "./principal_hash.ts";
+export { hashedAddresses, hashedPrincipals } from "./principal_hash.ts";
 export type { HashedPrincipalsOptions } from "./principal_hash.ts";
 export type { Principal } from "../protocol/exchange.ts";
 export type { JsonObject } from "../protocol/jsonrpc.ts";

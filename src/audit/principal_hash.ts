@@ -78,6 +78,40 @@ export function hashedPrincipals(
   };
 }
 
+/**
+ * Creates a function that names senders by a hash of their address (HMAC-SHA-256, 16 hexadecimal digits), for
+ * the option `events.address` of a handler: refusals tell senders apart and name none. Behind a proxy, give
+ * what finds the address in the header that it sets.
+ *
+ * @param find Returns the address; the other end of the connection when left out
+ *
+ * @example
+ * ```ts
+ * import { createMcpHandler, McpServer } from "@mooring/mcp";
+ * import { hashedAddresses } from "@mooring/mcp/audit";
+ *
+ * await using handler = createMcpHandler(new McpServer({ name: "demo", version: "1.0.0" }), {
+ *   events: { address: hashedAddresses() },
+ * });
+ * ```
+ *
+ * @throws {TypeError} If the secret is neither a string nor bytes
+ * @throws {RangeError} If the secret is shorter than 32 bytes
+ * @throws {Error} If the package `@noble/hashes` is not installed
+ */
+export function hashedAddresses(
+  options: HashedPrincipalsOptions = {},
+  find: (address: string | undefined, request: Request) => string | undefined = (address) =>
+    address,
+): (address: string | undefined, request: Request) => string | undefined {
+  const hash = hashedPrincipals(options);
+  return (given, request) => {
+    const address = find(given, request);
+    // An issuer that no principal has keeps the hashes of both apart.
+    return address === undefined ? undefined : hash({ issuer: "mooring:address", id: address });
+  };
+}
+
 function secretOption(secret: unknown): Uint8Array | undefined {
   if (secret === undefined) return undefined;
   const bytes = typeof secret === "string" ? utf8.encode(secret) : secret;

@@ -69,6 +69,7 @@ export class Call extends RequestScope implements Exchange {
   /** The route with the parameters that middleware gave the request. */
   #changed: Route | undefined;
   #upstream: string | undefined;
+  #traceId: string | undefined;
   #started: RequestFacts | undefined;
 
   /** Creates a call that hasn't started, in a slot that the caller has taken. */
@@ -161,6 +162,16 @@ export class Call extends RequestScope implements Exchange {
   /** The parameters of the latest progress notification, if there is one. */
   get progress(): JsonObject | undefined {
     return this.#progress?.latest;
+  }
+
+  /** The upstream that the call went to, if that is known. */
+  get upstream(): string | undefined {
+    return this.#upstream ?? this.#currentRoute.target?.upstream;
+  }
+
+  /** The id of the trace that the call belongs to, if that is known. */
+  get traceId(): string | undefined {
+    return this.#traceId;
   }
 
   /** The outcome; `undefined` while the call runs. */
@@ -340,7 +351,7 @@ export class Call extends RequestScope implements Exchange {
     const encoded = encodeResult(this.#calls, this, result);
     const { text, outcome, errorType, status } = encoded;
     const ended = outcome === "result" ? "input-required" : outcome;
-    this.#release(ended, errorType, text.length);
+    this.#release(ended, errorType, text);
     this.#answer.deliver(text, status);
   }
 
@@ -358,6 +369,10 @@ export class Call extends RequestScope implements Exchange {
 
   noteUpstream(upstream: string): void {
     this.#upstream = upstream;
+  }
+
+  noteTrace(traceId: string): void {
+    this.#traceId = traceId;
   }
 
   report(event: McpEvent): void {
@@ -384,12 +399,12 @@ export class Call extends RequestScope implements Exchange {
   }
 
   #respond({ text, outcome, errorType, status, refusal }: EncodedResponse): void {
-    this.#release(outcome, errorType, text.length);
+    this.#release(outcome, errorType, text);
     this.#answer.deliver(text, status, refusal);
   }
 
   /** Releases everything that the call uses. */
-  #release(outcome: RequestOutcome, errorType?: string, responseChars?: number): void {
+  #release(outcome: RequestOutcome, errorType?: string, response?: string): void {
     const { slots, reporter } = this.#calls;
     this.#outcome = outcome;
     this.#timeout?.cancel();
@@ -398,8 +413,8 @@ export class Call extends RequestScope implements Exchange {
     slots.give(this.#inbound.share);
     this.#inflight.delete(this);
     if (this.#holding) this.#session?.release();
-    if (reporter.enabled) this.#reportFinished(outcome, errorType, responseChars);
-    this.#calls.finished(this, outcome, errorType === "tool_error");
+    if (reporter.enabled) this.#reportFinished(outcome, errorType, response?.length);
+    this.#calls.finished(this, outcome, errorType === "tool_error", response);
   }
 
   /** Sets up what only an asynchronous call needs: hold, timeouts, heartbeat. */

@@ -13,7 +13,7 @@ import { Slots } from "../internal/slots.ts";
 import { isPromise, type MaybePromise } from "../internal/types.ts";
 import { MetaKey } from "../protocol/envelope.ts";
 import type { RequestOutcome } from "../protocol/events.ts";
-import type { Dispatcher } from "../protocol/exchange.ts";
+import type { Dispatcher, Exchange } from "../protocol/exchange.ts";
 import type { JsonObject, RequestId } from "../protocol/jsonrpc.ts";
 import type { Chain } from "../protocol/middleware.ts";
 import type { Reporter } from "../protocol/reporter.ts";
@@ -56,13 +56,32 @@ export interface CallSettings {
 }
 
 /** A call that is over. */
-export interface FinishedCall extends Pick<Route, "method" | "params" | "target" | "served"> {
+export interface FinishedCall
+  extends
+    Pick<Route, "method" | "params" | "target" | "served">,
+    Pick<Exchange, "principal" | "client" | "protocolVersion"> {
+  /** The number of the request at this endpoint, as events have it. */
+  readonly serial: number;
+  /** The session, by its short hash. */
+  readonly session: { readonly name: string } | undefined;
+  /** The upstream that it went to, if that is known. */
+  readonly upstream: string | undefined;
+  /** The id of the trace that it belongs to, if that is known. */
+  readonly traceId: string | undefined;
   /** When it began, in milliseconds since the epoch; 0 if no operator watched then. */
   readonly begunAt: number;
 }
 
-/** Receives calls that are over; `failed` for the result of a tool that failed. */
-export type CallListener = (call: FinishedCall, outcome: RequestOutcome, failed: boolean) => void;
+/**
+ * Receives calls that are over; `failed` for the result of a tool that failed. `response` is the JSON-RPC
+ * response, if there is one.
+ */
+export type CallListener = (
+  call: FinishedCall,
+  outcome: RequestOutcome,
+  failed: boolean,
+  response: string | undefined,
+) => void;
 
 /** The delay lines of all calls. */
 export interface CallDelays {
@@ -161,8 +180,8 @@ export class Calls {
   }
 
   /** Notes that a call is over; `failed` for the result of a tool that failed. */
-  finished(call: FinishedCall, outcome: RequestOutcome, failed: boolean): void {
-    this.#listener?.(call, outcome, failed);
+  finished(...finished: Parameters<CallListener>): void {
+    this.#listener?.(...finished);
   }
 
   /** The server's name and version as `_meta`, for results of the 2026 era that the endpoint creates. */

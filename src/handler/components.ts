@@ -50,8 +50,8 @@ export interface ComponentCallbacks {
 
 /** Creates the reporter of an endpoint. */
 export function reporterOf(settings: HandlerSettings): Reporter {
-  const { onEvent, onError, principalName } = settings;
-  return new Reporter(onEvent, { principalName, onError });
+  const { onEvent, onError, principalName, address, nodeName } = settings;
+  return new Reporter(onEvent, { principalName, onError, address, nodeName });
 }
 
 /** Creates the components of an endpoint. */

@@ -12,6 +12,7 @@ import { type MaybePromise, then } from "../internal/types.ts";
 import type { ClientFacts, Principal, UpstreamControl } from "../protocol/exchange.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
 import type { Report, Reporter } from "../protocol/reporter.ts";
+import type { RequestTarget } from "../protocol/route.ts";
 import type { ProtocolVersion } from "../protocol/versions.ts";
 import type { LiveSession } from "../sessions/live_session.ts";
 import { principalOf } from "../sessions/owner.ts";
@@ -85,8 +86,10 @@ export interface LiveFacts {
 
 /** A running call. */
 export interface RunningCall {
-  /** Its serial number at this node. */
+  /** The number of the request at this endpoint, as its events have it. */
   readonly id: number;
+  /** What it is about, in names that the server has registered. */
+  readonly target: RequestTarget | undefined;
   /** The short hash of its session; empty without one. */
   readonly session: string;
   readonly method: string;
@@ -144,8 +147,6 @@ export function operatorView(handler: McpHandler): OperatorView {
 class EndpointView implements OperatorView {
   readonly peers: OperatorPeers;
   readonly #endpoint: OpenEndpoint;
-  readonly #serials = new WeakMap<Call, number>();
-  #serial = 0;
 
   constructor(endpoint: OpenEndpoint) {
     this.#endpoint = endpoint;
@@ -283,11 +284,10 @@ class EndpointView implements OperatorView {
   }
 
   #running(call: Call, session: string): RunningCall {
-    let id = this.#serials.get(call);
-    if (id === undefined) this.#serials.set(call, id = ++this.#serial);
     const { method, params, principal, protocolVersion, client, begunAt, progress } = call;
     return {
-      id,
+      id: call.serial,
+      target: call.target,
       session,
       method,
       params,

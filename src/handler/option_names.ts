@@ -77,7 +77,7 @@ export const OPTION_NAMES: {
   store: true,
   cluster: { keys: true },
   middleware: true,
-  events: { principalName: true },
+  events: { principalName: true, nodeName: true, address: true },
   onEvent: true,
   clock: true,
 };

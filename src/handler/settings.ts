@@ -11,7 +11,8 @@ import { type GateSettings, gateSettings, rateLimiterOption } from "../http/gate
 import { booleanOption, functionOption, integerOption } from "../internal/check.ts";
 import { type Clock, systemClock } from "../internal/clock.ts";
 import type { McpEvent } from "../protocol/events.ts";
-import type { NamePrincipal } from "../protocol/reporter.ts";
+import { fullAddress, shortAddress } from "../http/sender_address.ts";
+import type { NameAddress, NamePrincipal } from "../protocol/reporter.ts";
 import { type Era, isVersion, type ProtocolVersion, VERSIONS } from "../protocol/versions.ts";
 import { STATE_BYTES } from "../sessions/state_values.ts";
 import type { StreamSettings } from "../streams/streams.ts";
@@ -60,6 +61,10 @@ export interface HandlerSettings {
   readonly onError?: ((event: McpEvent) => void) | undefined;
   /** Returns the name of a principal in events; its id when left out. */
   readonly principalName: NamePrincipal | undefined;
+  /** Returns the sender's address in refusals; none when left out. */
+  readonly address: NameAddress | undefined;
+  /** The node's name in events. */
+  readonly nodeName: string | undefined;
 }
 
 const MINUTE = 60_000;
@@ -144,6 +149,8 @@ export function settingsOf(
     clock: clockOption(clock),
     onEvent: functionOption("onEvent", options.onEvent),
     principalName: functionOption("events.principalName", options.events?.principalName),
+    address: addressOption(options.events?.address),
+    nodeName: nodeNameOption(options.events?.nodeName),
   };
 }
 
@@ -289,4 +296,34 @@ function nodeKeysOf({ store, cluster, requests }: McpHandlerOptions): HandlerSet
   const { stateKeys = [] } = requests ?? {};
   if (stateKeys.length > 0) return keys.length > 0 ? keys : stateKeys;
   throw new TypeError('Give "requests.stateKeys", the same for all handlers that share the store');
+}
+
+/** The characters of a node's name. */
+const MOST_NODE_NAME = 100;
+
+/** Checks the option `events.nodeName`. */
+function nodeNameOption(name: unknown): string | undefined {
+  if (name === undefined) return undefined;
+  if (typeof name !== "string" || name === "" || name.length > MOST_NODE_NAME) {
+    throw new TypeError(`Give 1 to ${MOST_NODE_NAME} characters as "events.nodeName"`);
+  }
+  return name;
+}
+
+/** Returns the function of the option `events.address`. */
+function addressOption(
+  address: NonNullable<McpHandlerOptions["events"]>["address"] = "full",
+): NameAddress | undefined {
+  switch (address) {
+    case "full":
+      return fullAddress;
+    case "short":
+      return shortAddress;
+    case "none":
+      return undefined;
+  }
+  if (typeof address === "function") return address;
+  throw new TypeError(
+    `Give "full", "short", "none" or a function as "events.address": ${String(address)}`,
+  );
 }

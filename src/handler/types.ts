@@ -300,6 +300,26 @@ export interface EventOptions {
    * @default The principal's id
    */
   readonly principalName?: (principal: Principal) => string;
+  /**
+   * The name of this node in events, on the operator's page and in metrics, of 1 to 100 characters; give each
+   * node of a cluster another one.
+   *
+   * @default A random id
+   */
+  readonly nodeName?: string;
+  /**
+   * The sender's address in the event `refused`: whole, `"short"` (192.0.2.0/24, 2001:db8:0::/48), none, or
+   * what a function returns, which gets the other end of the connection and the request. Behind a proxy that
+   * end is the proxy: return an address from the header that it sets. `hashedAddresses()` of
+   * `@mooring/mcp/audit` creates one that tells senders apart and names none. MUST NOT throw.
+   *
+   * @default {"full"}
+   */
+  readonly address?:
+    | "full"
+    | "short"
+    | "none"
+    | ((address: string | undefined, request: Request) => string | undefined);
 }
 
 /** Options for {@linkcode createMcpHandler}. */

@@ -11,6 +11,7 @@ import type { Reporter } from "../protocol/reporter.ts";
 import { withCors } from "./cors.ts";
 import type { GateSettings } from "./gates/options.ts";
 import type { Inbound } from "./inbound.ts";
+import { peerAddress } from "./peer.ts";
 import { isRefusal, modernRefusal, type Reply, type ReplyHeaders } from "./reply.ts";
 
 /** Reports a reply if it is a refusal, with the error that caused it. */
@@ -19,7 +20,20 @@ export function reportRefusal(reply: Reply, reporter: Reporter, inbound?: Inboun
   const { status, reason, failure } = reply;
   if (failure !== undefined) reporter.failed(failure.during, failure.error);
   if (!reporter.enabled) return;
-  reporter.report({ ...inbound && factsOf(inbound, reporter), type: "refused", status, reason });
+  reporter.report({
+    ...inbound && factsOf(inbound, reporter),
+    type: "refused",
+    status,
+    reason,
+    ...inbound && addressOf(inbound, reporter),
+  });
+}
+
+/** Returns the sender's address, if the host tells it and events may have it. */
+function addressOf(inbound: Inbound, { address }: Reporter): { readonly address?: string } {
+  if (address === undefined || inbound.context === undefined) return {};
+  const found = address(peerAddress(inbound.context, () => inbound.request), inbound.request);
+  return found === undefined ? {} : { address: found };
 }
 
 /** Returns what is known of a refused request: its sender, and what it is about. */

@@ -149,9 +149,31 @@ export type OperatorActKind =
   | "end-session"
   | "end-principal"
   | "drain-node"
+  /** Ends the draining of a node. */
+  | "undrain-node"
   | "drain-cluster"
+  /** Ends the draining of the cluster. */
+  | "undrain-cluster"
   | "restart-upstream"
   | "new-link";
+
+/** The call, the session or the user that an operator's act was about. */
+export interface ActSubject {
+  /** The number of the request at its endpoint, as its other events have it. */
+  readonly request?: number | undefined;
+  /** The method. */
+  readonly method?: string | undefined;
+  /** The tool or prompt, if the server has it. */
+  readonly tool?: string | undefined;
+  /** The gateway's upstream. */
+  readonly upstream?: string | undefined;
+  /** A hash of the session id. */
+  readonly session?: string | undefined;
+  /** The principal, as the other events name it. */
+  readonly principal?: string | undefined;
+  /** The issuer of the principal's credentials. */
+  readonly issuer?: string | undefined;
+}
 
 /** A limit of a gateway on what it starts: the name of its option. */
 export type UpstreamLimit =
@@ -267,6 +289,8 @@ export type McpEvent =
     readonly type: "refused";
     readonly status: number;
     readonly reason: RefusalReason;
+    /** The address of the sender, as `events.address` has it; `undefined` if the host doesn't tell. */
+    readonly address?: string | undefined;
   }
   /** The user is asked whether a tool may run. Facts are missing where an upstream's tool asks. */
   | Partial<RequestFacts> & { readonly type: "approval-asked"; readonly tool: string }
@@ -401,8 +425,15 @@ export type McpEvent =
     readonly act: OperatorActKind;
     /** The id of the operator. */
     readonly operator: string;
-    /** What was acted on: the short hash of a session, a principal, a node, an upstream, a call. */
+    /**
+     * What was acted on: the short hash of a session, a principal, a node, an upstream, a call as node and
+     * number of the request.
+     */
     readonly target: string;
+    /** The endpoint's name; empty if there is only one. */
+    readonly endpoint: string;
+    /** What is known of the call or the session that was ended, or of its user. */
+    readonly subject: ActSubject | undefined;
     readonly outcome: "done" | "failed";
     /** How many things were ended or changed. */
     readonly count: number;

@@ -196,6 +196,8 @@ export interface Exchange {
   readonly chain?: Chain;
   /** Notes which upstream of a gateway the request goes to, for its events. */
   noteUpstream?(upstream: string): void;
+  /** Notes the id of the trace that the request belongs to, for operators. */
+  noteTrace?(traceId: string): void;
   /** What events say about the request; `undefined` where nobody listens to events. */
   readonly facts?: RequestFacts | undefined;
   /** Calls the application's `onEvent` with an event. */

@@ -5,7 +5,7 @@
  */
 import { randomText } from "../internal/random.ts";
 import { isPromise } from "../internal/types.ts";
-import { ClientPrograms } from "./event_facts.ts";
+import { ClientPrograms, shown } from "./event_facts.ts";
 import type { ClientProgram, McpEvent, RequestFacts } from "./events.ts";
 import type { ClientFacts, Principal } from "./exchange.ts";
 
@@ -18,12 +18,23 @@ export type Report = (event: McpEvent) => void;
 /** Returns the name of a principal in events. */
 export type NamePrincipal = (principal: Principal) => string;
 
+/**
+ * Returns the sender's address for events; `undefined` for none.
+ *
+ * @param address The other end of the connection, if the host tells it: a proxy's behind a proxy
+ */
+export type NameAddress = (address: string | undefined, request: Request) => string | undefined;
+
 /** Options for {@linkcode Reporter}. */
 export interface ReporterInit {
   /** Returns the name of a principal; its id when left out. */
-  readonly principalName?: NamePrincipal;
+  readonly principalName?: NamePrincipal | undefined;
+  /** Returns the sender's address; refusals have none when left out. */
+  readonly address?: NameAddress | undefined;
+  /** The node's name; a random id when left out. */
+  readonly nodeName?: string | undefined;
   /** Called with errors that are not sent to a client, without the cost of all other events. */
-  readonly onError?: Report;
+  readonly onError?: Report | undefined;
 }
 
 /** Calls the application's `onEvent`, and catches what it throws and what its promise rejects with. */
@@ -32,8 +43,11 @@ export class Reporter {
   enabled: boolean;
   /** Returns the name of a principal in events. */
   readonly principalName: NamePrincipal;
+  /** Returns the sender's address in events; never throws. */
+  readonly address: NameAddress | undefined;
   #node: string | undefined;
   readonly #onError: Report | undefined;
+  readonly #isNamed: boolean;
   readonly #onEvent: Report | undefined;
   #listeners: readonly Report[] = [];
   readonly #programs = new ClientPrograms();
@@ -45,23 +59,26 @@ export class Reporter {
    */
   constructor(
     onEvent: Report | undefined,
-    { principalName = ({ id }) => id, onError }: ReporterInit = {},
+    { principalName = ({ id }) => id, address, nodeName, onError }: ReporterInit = {},
   ) {
     this.#onError = onError;
+    this.#node = nodeName;
+    this.#isNamed = nodeName !== undefined;
+    this.address = address && guarded(address);
     this.#onEvent = onEvent;
     this.principalName = principalName;
     this.enabled = onEvent !== undefined;
   }
 
   /**
-   * The node's id in events. A handler that has its store to itself gets one with its first event of a
+   * The node's name in events, or its id without one. A handler that has its store to itself gets one with its first event of a
    * request, since some hosts give no random values before.
    */
   get node(): string {
     return this.#node ??= randomText(NODE_ID_LENGTH);
   }
   set node(node: string) {
-    this.#node = node;
+    if (!this.#isNamed) this.#node = node;
   }
 
   /** Returns what events say about the sender of a request. */
@@ -137,4 +154,16 @@ export class Reporter {
       return undefined;
     }
   }
+}
+
+/** Returns a function that gives no address where the application's own function fails. */
+function guarded(address: NameAddress): NameAddress {
+  return (found, request) => {
+    try {
+      const named = address(found, request);
+      return typeof named === "string" && named !== "" ? shown(named) : undefined;
+    } catch {
+      return undefined;
+    }
+  };
 }

@@ -213,6 +213,7 @@ class Instruments {
     const span = exchange.task === undefined
       ? this.#start(operation, otel.SpanKind.SERVER, attributes, parent, links)
       : this.#startTask(operation, attributes, parent);
+    exchange.noteTrace?.(span.spanContext().traceId);
     return this.#run(exchange, operation, span, parent, next);
   };
 

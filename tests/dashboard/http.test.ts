@@ -359,7 +359,7 @@ describe("dashboard: what watchers get", () => {
     assert.deepEqual([first?.name, first?.data.reset], ["changes", true]);
     const set = (event: typeof first) =>
       Object.keys(isObject(event?.data.set) ? event.data.set : {});
-    assert.deepEqual(set(first).sort(), ["limits", "nodes"]);
+    assert.deepEqual(set(first).sort(), ["history", "limits", "nodes"]);
     await clock.advance(1_000);
     const second = await reader.next();
     assert.deepEqual([second?.data.reset, set(second), second?.data.del], [false, [], {}]);

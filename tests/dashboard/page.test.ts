@@ -125,16 +125,16 @@ describe("dashboard in a browser: one node", { skip: noBrowser }, () => {
     await actOnRow(page, "files", "Restart");
     await page.waitForSelector(".toast:has-text('Ended 1 sessions')");
     await callTool(eve, "files__read_file");
-    await page.click("#drain");
+    await selectTab(page, "nodes");
+    await page.click("main .drain");
     await page.click("#confirm-yes");
     await page.waitForSelector("#status[data-state=warn]:has-text('Draining')");
     await assert.rejects(connectClient(node, "late"));
-    await selectTab(page, "nodes");
     await page.waitForSelector("main tbody tr:has-text('draining'):has-text('left')");
-    await page.click("#drain");
+    await page.click("main .drain");
     await page.click("#confirm-no");
     assert.equal(node.handler.stats().draining, 1);
-    await page.click("#drain");
+    await page.click("main .drain");
     await page.click("#confirm-yes");
     await page.waitForSelector("#status[data-state=ok]");
 
@@ -154,7 +154,7 @@ describe("dashboard in a browser: one node", { skip: noBrowser }, () => {
       "end-principal done",
       "restart-upstream done",
       "drain-cluster done",
-      "drain-cluster done",
+      "undrain-cluster done",
     ]);
     assert.ok(acts.every(({ operator }) => /^operator-/.test(operator)));
     assert.deepEqual(errors, []);
@@ -352,12 +352,18 @@ const tries = [
     await page.keyboard.press("/");
     assert.equal(await focus(), "principal");
     await page.keyboard.type("nobody");
-    await page.keyboard.press("Escape");
-    await page.keyboard.press("3");
+    await selectTab(page, "sessions");
     await page.waitForSelector("main .empty:has-text('Nothing passes the filters')");
-    await page.click("#clear");
+    // The first Escape takes the filter away, the second leaves the field.
+    await page.keyboard.press("/");
+    await page.keyboard.press("Escape");
+    await page.waitForSelector("main tbody tr");
+    assert.equal(await page.inputValue("[name=principal]"), "");
+    assert.equal(await focus(), "principal");
+    await page.keyboard.press("Escape");
+    assert.notEqual(await focus(), "principal");
     // To the row's button, and out of the dialog again
-    const button = page.locator("main tbody tr button").first();
+    const button = page.locator("main tbody tr button.act").first();
     await button.focus();
     await page.keyboard.press("Enter");
     await page.waitForSelector("#confirm[open]");

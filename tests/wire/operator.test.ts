@@ -111,7 +111,7 @@ describe("operator: one node", () => {
     const { calls: [call], sessions: [session], at } = world.snapshot;
     assert.deepEqual(
       [call?.tool, call?.principal, call?.session, call?.era, call?.id],
-      ["block", "alice", session?.session, "2025", 1],
+      ["block", "alice", session?.session, "2025", 4],
     );
     assert.deepEqual(call?.progress, { value: 3, total: 10, message: "three\\u202eof ten" });
     assert.equal(at - (call?.startedAt ?? 0), 5_000);
@@ -209,7 +209,7 @@ describe("operator: one node", () => {
       events.of("operator-act").map(({ act, operator, target, outcome, count }) =>
         [act, operator, target, outcome, count].join()
       ),
-      ["1,done,1", "1,failed,0", "2,done,1", "2,failed,0"]
+      ["2,done,1", "2,failed,0", "3,done,1", "3,failed,0"]
         .map((rest) => `cancel-call,op,one/${rest}`),
     );
     assert.equal((await operator.snapshot()).tools.find(({ tool }) => tool === "block")?.errors, 2);

@@ -126,6 +126,8 @@ const OPTIONS: Readonly<Record<OptionName, readonly [Row, wrong: unknown]>> = {
   "cluster.keys": [{ ...NODE, object: "honours" }, ["short"]],
   middleware: [ALL, "none"],
   "events.principalName": [ALL, "id"],
+  "events.nodeName": [ALL, ""],
+  "events.address": [ALL, "whole"],
   onEvent: [{ ...ALL, object: "front" }, "log"],
   clock: [TIME, {}],
 };

@@ -4,7 +4,7 @@
  * @module
  */
 import type { CallRow, SessionRow, Tables } from "../../dashboard/mod.ts";
-import { applyChanges, emptyTables } from "../../dashboard/assets/rows.js";
+import { applyChanges, emptyTables, lastMinute } from "../../dashboard/assets/rows.js";
 import type { TableChanges } from "./client.ts";
 import { printable } from "../log.ts";
 
@@ -18,18 +18,16 @@ export class TopState {
   omitted = 0;
   /** A text that rows must contain. */
   filter = "";
-  #count = 0;
-  /** The calls that ended in the last second. */
+  /** The calls that ended, for each second of the last minute. */
   rate = 0;
 
   /** Applies a change. */
   apply(changes: TableChanges): void {
     applyChanges(this.#tables, changes);
     const { at, omitted } = changes;
-    const count = this.rows("tools").reduce((sum, { count }) => sum + count, 0);
-    const seconds = (at - this.at) / 1_000;
-    this.rate = this.at === 0 || seconds <= 0 ? 0 : Math.max(0, (count - this.#count) / seconds);
-    this.#count = count;
+    const nodes = this.rows("nodes");
+    const watched = Math.max(0, ...nodes.map(({ watchedSince }) => at - watchedSince));
+    this.rate = lastMinute(nodes).count / Math.min(60, Math.max(1, watched / 1_000));
     this.at = at;
     this.omitted = omitted;
   }

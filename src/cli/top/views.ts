@@ -6,14 +6,13 @@
 import {
   type CallRow,
   type LimitRow,
-  type NodeRow,
   type OperatorRequest,
   percentile,
   type RefusalRow,
   type SessionRow,
   type UpstreamRow,
 } from "../../dashboard/mod.ts";
-import { mergedTools } from "../../dashboard/assets/rows.js";
+import { isCall, mergedNodes, mergedTools } from "../../dashboard/assets/rows.js";
 import { printable } from "../log.ts";
 import type { TopState } from "./state.ts";
 
@@ -164,7 +163,7 @@ const TOOLS: TopView = {
   ],
   sort: [2, true],
   rows: (state) => {
-    return mergedTools(state.passing("tools")).map((row) => {
+    return mergedTools(state.passing("tools").filter(({ method }) => isCall(method))).map((row) => {
       const [p50, p95, p99] = [0.5, 0.95, 0.99].map((fraction) =>
         percentile(row.buckets, fraction)
       );
@@ -229,7 +228,7 @@ const NODES: TopView = {
   columns: [
     left("NODE"),
     left("STATE"),
-    left("ENDPOINT"),
+    left("ENDPOINTS"),
     right("SESSIONS"),
     right("CALLS"),
     right("STREAMS"),
@@ -237,14 +236,14 @@ const NODES: TopView = {
   ],
   sort: [0, false],
   rows: (state) =>
-    state.passing("nodes").map((row: NodeRow) => {
+    mergedNodes(state.passing("nodes")).map((row) => {
       const on = row.state !== "draining";
       return {
         key: row.key,
         cells: [
           text(row.node),
           text(row.state),
-          text(row.endpoint),
+          text(row.endpoints.map(({ endpoint }) => endpoint).join(" ")),
           number(row.sessions),
           number(row.calls),
           number(row.streams),
@@ -252,7 +251,7 @@ const NODES: TopView = {
         ],
         act: row.state === "lost" ? undefined : {
           ask: on ? `Drain ${row.node}` : `Stop draining ${row.node}`,
-          request: { act: "drain-node", endpoint: row.endpoint, node: row.node, on },
+          request: { act: "drain-node", node: row.node, on },
         },
         principal: undefined,
       };

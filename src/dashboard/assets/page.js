@@ -2,9 +2,12 @@
 // Text from outside only ever becomes text nodes.
 
 import {
-  addBuckets,
   applyChanges,
   emptyTables,
+  isCall,
+  lastMinute,
+  mergedHistory,
+  mergedNodes,
   mergedRefusals,
   mergedTools,
   mergedUpstreams,
@@ -12,7 +15,6 @@ import {
 } from "./rows.js";
 
 const PAGE = 50;
-const HISTORY = 60;
 const SVG = "http://www.w3.org/2000/svg";
 const FILTERS = ["principal", "tool", "upstream", "node"];
 
@@ -34,7 +36,8 @@ const state = {
   sort: {},
   page: {},
   opened: undefined,
-  history: [],
+  /** What the side panel is about: a title and a query, or a node. */
+  panel: undefined,
   /** What a node had when it began to drain, by its key. */
   drained: new Map(),
 };
@@ -114,15 +117,18 @@ function passes(row) {
 }
 
 /** The tools of all nodes: the filter of nodes applies before. */
-function toolRows() {
-  return mergedTools(rowsOf("tools").filter(passes)).map((row) => ({
-    ...row,
-    p50: percentile(row.buckets, 0.5),
-    p95: percentile(row.buckets, 0.95),
-    p99: percentile(row.buckets, 0.99),
-  }));
+function toolRows(calls = true) {
+  return mergedTools(rowsOf("tools").filter((row) => isCall(row.method) === calls && passes(row)))
+    .map((row) => ({
+      ...row,
+      p50: percentile(row.buckets, 0.5),
+      p95: percentile(row.buckets, 0.95),
+      p99: percentile(row.buckets, 0.99),
+    }));
 }
 
+const methodRows = () => toolRows(false);
+const nodeRows = () => mergedNodes(rowsOf("nodes").filter(passes));
 const refusalRows = () => mergedRefusals(rowsOf("refusals").filter(passes));
 const upstreamRows = () => mergedUpstreams(rowsOf("upstreams").filter(passes));
 
@@ -155,7 +161,13 @@ function principalRows() {
   return [...merged.values()];
 }
 
-const MERGED = { tools: toolRows, refusals: refusalRows, principals: principalRows };
+const MERGED = {
+  tools: () => toolRows(),
+  methods: methodRows,
+  nodes: nodeRows,
+  refusals: refusalRows,
+  principals: principalRows,
+};
 
 function shownRows(table) {
   return MERGED[table]?.() ?? rowsOf(table).filter(passes);
@@ -213,13 +225,23 @@ function withSub(text, sub) {
 
 const column = (name, title, more = {}) => ({ name, title, value: (row) => row[name], ...more });
 const numeric = (name, title, more = {}) => column(name, title, { number: true, ...more });
-const action = (text, act) => ({ name: "act", title: "", action: text, act });
+const action = (text, act, more = {}) => ({ name: "act", title: "", action: text, act, ...more });
+/** What a click on a cell shows in the side panel; nothing for an empty one. */
+const about = (title, query) => ({ title, query });
+const aboutUser = ({ endpoint, principal, issuer }) =>
+  principal ? about(principal, { endpoint, principal, issuer }) : undefined;
+const aboutSession = ({ endpoint, session }) =>
+  session ? about(`Session ${session}`, { endpoint, session }) : undefined;
+const aboutTool = ({ endpoint, tool, method }) =>
+  tool ? about(tool, { endpoint, tool, method }) : about(method, { endpoint, method });
 const principal = column("principal", "Principal", {
+  open: aboutUser,
   show: (row) => withSub(row.principal || "–", state.issuers > 1 ? row.issuer : ""),
   mark: (row) => `${row.principal} ${row.issuer} ${state.issuers > 1}`,
 });
 /** Shows a tool with its upstream, unless its name begins with that. */
 const tool = column("tool", "Tool", {
+  open: aboutTool,
   value: (row) => row.tool || row.method,
   show: (row) =>
     withSub(row.tool || row.method, row.tool.startsWith(row.upstream) ? "" : row.upstream),
@@ -227,7 +249,11 @@ const tool = column("tool", "Tool", {
 });
 const endpoint = column("endpoint", "Endpoint", { many: true });
 const node = column("node", "Node");
-const session = column("session", "Session", { mono: true, show: (row) => row.session || "–" });
+const session = column("session", "Session", {
+  mono: true,
+  open: aboutSession,
+  show: (row) => row.session || "–",
+});
 
 const NODE_LEVELS = { healthy: "ok", draining: "warn", closing: "warn", lost: "bad" };
 const HEALTH_LEVELS = { up: "ok", idle: "", failing: "bad" };
@@ -255,10 +281,10 @@ const COLUMNS = {
         "it. What the tool has done already stays done.",
       yes: "Cancel the call",
       request: { act: "cancel-call", endpoint: row.endpoint, node: row.node, id: row.id },
-    })),
+    }), { danger: true }),
   ],
   sessions: [
-    column("session", "Session", { mono: true }),
+    session,
     principal,
     column("client", "Client"),
     column("version", "Version"),
@@ -284,10 +310,10 @@ const COLUMNS = {
         "The client has to begin a new session.",
       yes: "End the session",
       request: { act: "end-session", endpoint: row.endpoint, session: row.session },
-    })),
+    }), { danger: true }),
   ],
   principals: [
-    column("principal", "Principal"),
+    column("principal", "Principal", { open: aboutUser }),
     column("issuer", "Issuer"),
     endpoint,
     numeric("sessions", "Sessions"),
@@ -308,7 +334,7 @@ const COLUMNS = {
         principal: row.principal,
         issuer: row.issuer,
       },
-    })),
+    }), { danger: true }),
   ],
   streams: [
     column("kind", "Kind"),
@@ -344,7 +370,9 @@ const COLUMNS = {
     }),
   ],
   upstreams: [
-    column("upstream", "Upstream"),
+    column("upstream", "Upstream", {
+      open: ({ endpoint, upstream }) => about(upstream, { endpoint, upstream }),
+    }),
     column("health", "Health", {
       show: (row) => chip(HEALTH_LEVELS[row.health], row.health),
       mark: (row) => row.health,
@@ -376,13 +404,16 @@ const COLUMNS = {
         "The next call opens a new one.",
       yes: "Restart",
       request: { act: "restart-upstream", endpoint: row.endpoint, upstream: row.upstream },
-    })),
+    }), { danger: true }),
   ],
   refusals: [
-    column("reason", "True reason", { mono: true }),
+    column("reason", "True reason", {
+      mono: true,
+      open: ({ endpoint, reason }) => about(`Refused: ${reason}`, { endpoint, reason }),
+    }),
     numeric("status", "Status"),
     endpoint,
-    numeric("lately", "Last minutes", { level: (row) => row.lately === 0 ? "quiet" : "warn" }),
+    numeric("lately", "Last minute", { level: (row) => row.lately === 0 ? "quiet" : "warn" }),
     numeric("count", "All", { show: (row) => number(row.count) }),
     numeric("lastAt", "Last", {
       value: (row) => now() - row.lastAt,
@@ -407,14 +438,18 @@ const COLUMNS = {
   ],
   nodes: [
     column("node", "Node", {
+      open: (row) => ({ title: row.node, node: row.node }),
       show: (row) => withSub(row.node, row.self ? "this node" : ""),
       mark: (row) => `${row.node} ${row.self}`,
     }),
     column("state", "State", {
-      show: (row) => chip(NODE_LEVELS[row.state], row.state),
-      mark: (row) => row.state,
+      show: (row) => chip(NODE_LEVELS[row.state], stateText(row)),
+      mark: stateText,
     }),
-    endpoint,
+    column("endpoints", "Endpoints", {
+      value: (row) => row.endpoints.length,
+      show: (row) => row.endpoints.map(({ endpoint }) => endpoint || "the endpoint").join(", "),
+    }),
     numeric("sessions", "Sessions in memory"),
     numeric("calls", "Calls"),
     numeric("streams", "Streams"),
@@ -429,13 +464,16 @@ const COLUMNS = {
         return {
           title: on ? `Drain ${row.node}?` : `Stop draining ${row.node}?`,
           text: on
-            ? "It refuses new sessions, so that clients begin them at other nodes. What runs " +
-              "there continues."
+            ? `${endpointsText(row)} new sessions, so that clients begin them at other nodes. ` +
+              "What runs there continues."
             : "It accepts new sessions again, unless the whole cluster drains.",
           yes: on ? "Drain the node" : "Stop draining",
-          request: { act: "drain-node", endpoint: row.endpoint, node: row.node, on },
+          safe: !on,
+          // Without an endpoint: all that the process has.
+          request: { act: "drain-node", node: row.node, on },
         };
       }),
+      danger: (row) => row.state !== "draining",
       label: (row) => row.state === "draining" ? "Stop draining" : "Drain",
       disabled: (row) =>
         row.state === "lost" || row.state === "closing" ||
@@ -458,6 +496,21 @@ const COLUMNS = {
   ],
 };
 
+COLUMNS.methods = COLUMNS.tools.map((one) => one === tool ? { ...one, title: "Method" } : one);
+
+/** Says how a node is, and which of its endpoints drain. */
+function stateText({ state, endpoints }) {
+  const draining = endpoints.filter((row) => row.state === "draining");
+  if (state !== "draining" || draining.length === endpoints.length) return state;
+  return draining.length === 1
+    ? `draining ${draining[0].endpoint}`
+    : `draining ${draining.length} of ${endpoints.length} endpoints`;
+}
+
+function endpointsText({ endpoints }) {
+  return endpoints.length === 1 ? "It refuses" : `Its ${endpoints.length} endpoints refuse`;
+}
+
 /** The order of each table at first: the column, and whether descending. */
 const SORTS = {
   calls: ["startedAt", true],
@@ -465,6 +518,7 @@ const SORTS = {
   principals: ["sessions", true],
   streams: ["backlog", true],
   tools: ["count", true],
+  methods: ["count", true],
   upstreams: ["upstream", false],
   refusals: ["lately", true],
   limits: ["share", true],
@@ -481,6 +535,7 @@ const EMPTY = {
     "Long answers and server-to-client streams show their backlog here.",
   ],
   tools: ["No call has ended yet", "Counts begin when the dashboard starts."],
+  methods: ["No request has ended yet", "The protocol's own requests, such as initialize."],
   upstreams: ["No upstreams", "This endpoint is no gateway: it answers by itself."],
   refusals: ["Nothing was refused", "Refused requests are grouped by their true reason."],
   limits: ["No limits", ""],
@@ -542,7 +597,7 @@ class Table {
     this.#sortable = sortable;
     this.element = el(
       "div",
-      { class: "scroll" },
+      { class: "scroll", tabindex: "0", role: "group", "aria-label": "Table" },
       el("table", {}, el("thead", {}, this.#head), this.#body),
     );
   }
@@ -559,7 +614,10 @@ class Table {
         known?.line.remove();
         known = { line: el("tr", { "data-key": row.key }), cells: columns.map(() => ({})), row };
         known.cells.forEach((cell, index) => {
-          cell.element = el("td", { class: classOf(columns[index]) });
+          cell.element = el("td", {
+            class: classOf(columns[index]),
+            "data-title": columns[index].title || undefined,
+          });
           known.line.append(cell.element);
         });
       }
@@ -570,7 +628,11 @@ class Table {
       if (expected !== known.line) this.#body.insertBefore(known.line, expected);
       before = known.line;
     }
-    for (const [key, { line }] of this.#rows) if (kept.get(key)?.line !== line) line.remove();
+    for (const [key, { line }] of this.#rows) {
+      if (kept.get(key)?.line === line) continue;
+      keepFocus(line);
+      line.remove();
+    }
     this.#rows = kept;
   }
 
@@ -591,7 +653,7 @@ class Table {
           "data-column": one.name,
           onclick: () => this.#sort(one),
         }, one.title)
-        : el("span", {}, one.title);
+        : el("span", {}, one.title || hiddenText(one.action ?? "Share"));
       return el("th", {
         scope: "col",
         class: one.number ? "number" : "",
@@ -614,11 +676,41 @@ function classOf(one) {
   return [one.number ? "number" : "", one.mono ? "mono" : ""].join(" ").trim();
 }
 
+const hiddenText = (text) => el("b", { class: "hidden-text" }, text);
+
+/** Moves the focus of a row that goes to the one that takes its place, or to the table. */
+function keepFocus(line) {
+  const focused = document.activeElement;
+  if (!line.contains(focused)) return;
+  const column = [...line.children].findIndex((cell) => cell.contains(focused));
+  const place = line.nextElementSibling ?? line.previousElementSibling;
+  const target = place?.children[column]?.querySelector("button:not(:disabled)") ??
+    place?.querySelector("button");
+  (target ?? byId("main")).focus();
+}
+
+/** Returns what the content of a cell goes into: a button if a click shows more. */
+function contentOf(known, cell, one) {
+  if (one.open === undefined) return cell.element;
+  if (one.open(known.row) === undefined) {
+    cell.link?.remove();
+    cell.link = undefined;
+    return cell.element;
+  }
+  if (cell.link === undefined) {
+    cell.link = el("button", { type: "button", class: "link" });
+    cell.link.addEventListener("click", () => openPanel(one.open(known.row)));
+    cell.element.replaceChildren(cell.link);
+    cell.marked = false;
+  }
+  return cell.link;
+}
+
 function updateCell(known, cell, one) {
   const { row } = known;
   if (one.action !== undefined) {
     if (cell.button === undefined) {
-      cell.button = el("button", { type: "button" }, "");
+      cell.button = el("button", { type: "button", class: "act" }, "");
       cell.button.addEventListener("click", () => {
         if (one.press !== undefined) one.press(known.row);
         else confirmAct(one.act(known.row));
@@ -627,7 +719,12 @@ function updateCell(known, cell, one) {
     }
     const text = one.label?.(row) ?? one.action;
     if (cell.button.textContent !== text) cell.button.textContent = text;
-    const disabled = one.disabled?.(row) ?? false;
+    const dangerous = typeof one.danger === "function" ? one.danger(row) : one.danger === true;
+    if (cell.button.classList.contains("danger") !== dangerous) {
+      cell.button.classList.toggle("danger", dangerous);
+    }
+    // While the page reconnects, nobody knows what an act would meet.
+    const disabled = (one.act !== undefined && !state.connected) || (one.disabled?.(row) ?? false);
     if (cell.button.disabled !== disabled) cell.button.disabled = disabled;
     return;
   }
@@ -641,14 +738,15 @@ function updateCell(known, cell, one) {
     if (cell.marked && mark === cell.mark) return;
     cell.mark = mark;
     cell.marked = true;
-    cell.element.replaceChildren(one.show(row));
+    contentOf(known, cell, one).replaceChildren(one.show(row));
     cell.element.title = cell.element.querySelector("svg") ? "" : cell.element.textContent;
     return;
   }
   const shown = one.show === undefined ? String(one.value(row) || "–") : one.show(row);
   const text = shown === "–" && one.number && one.value(row) === 0 ? "0" : shown;
-  if (cell.element.textContent === text) return;
-  cell.element.textContent = text;
+  const element = contentOf(known, cell, one);
+  if (element.textContent === text) return;
+  element.textContent = text;
   cell.element.title = text.length > 24 ? text : "";
 }
 
@@ -669,7 +767,7 @@ function sortRows(table, rows) {
 
 function emptyState(table) {
   const filtered = FILTERS.some((name) => state.filters[name] !== "");
-  const [title, text] = filtered
+  const [title, text] = filtered && table !== "acts"
     ? ["Nothing passes the filters", "Clear them to see everything."]
     : EMPTY[table];
   return el("div", { class: "empty" }, el("strong", {}, title), text);
@@ -698,7 +796,8 @@ class TableView {
       el("button", { type: "button", onclick: turn(-1) }, "Previous"),
       el("button", { type: "button", onclick: turn(1) }, "Next"),
     );
-    const parts = [this.#table.element, this.#output, this.#empty, this.#pager];
+    const head = name === "nodes" ? [el("header", {}, el("h2", {}, "Nodes"), drainButton())] : [];
+    const parts = [...head, this.#table.element, this.#output, this.#empty, this.#pager];
     this.element = el("section", { class: "panel" }, ...parts);
     this.element.style.gridColumn = "1 / -1";
   }
@@ -750,6 +849,7 @@ const PANELS = [
     width: "narrow",
     columns: only("nodes", ["node", "state", "calls", "streams"]),
     most: 8,
+    drain: true,
   },
   {
     table: "tools",
@@ -803,7 +903,7 @@ class Overview {
     const element = el(
       "section",
       { class: `panel ${panel.width}`, "data-panel": panel.table, "aria-label": panel.title },
-      el("header", {}, el("h2", {}, panel.title), more),
+      el("header", {}, el("h2", {}, panel.title), ...panel.drain ? [drainButton()] : [], more),
       table.element,
       empty,
     );
@@ -893,7 +993,17 @@ function renderStatus() {
   } else if (failing.size > 0) {
     [level, text] = ["warn", `${plural(failing.size, "upstream")} failing: ${[...failing][0]}`];
   }
+  const part = mergedNodes(draining).find((row) =>
+    row.endpoints.length < nodes.filter(({ node }) => node === row.node).length
+  );
+  if (state.connected && lost.size === 0 && part !== undefined && names.size === 1) {
+    const which = part.endpoints.map(({ endpoint }) => endpoint).join(", ");
+    [level, text] = ["warn", `Draining ${which} of ${part.node}`];
+  }
   const status = byId("status");
+  if (document.body.dataset.connected !== String(state.connected)) {
+    document.body.dataset.connected = String(state.connected);
+  }
   if (status.dataset.state !== level) status.dataset.state = level;
   const shown = byId("status-text");
   if (shown.textContent !== text) shown.textContent = text;
@@ -904,11 +1014,27 @@ function renderStatus() {
       new Date(state.at).toLocaleTimeString("en-GB")
     }${left}`;
   const all = nodes.length > 0 && nodes.every((row) => row.drainingAll || row.state === "lost");
-  const drain = byId("drain");
-  if (drain.getAttribute("aria-pressed") !== String(all)) {
-    drain.setAttribute("aria-pressed", String(all));
-    drain.textContent = all ? "Stop draining" : "Drain the cluster";
+  for (const button of drainButtons) {
+    if (button.disabled === state.connected) button.disabled = !state.connected;
+    if (button.getAttribute("aria-pressed") === String(all)) continue;
+    button.setAttribute("aria-pressed", String(all));
+    button.classList.toggle("danger", !all);
+    button.textContent = all ? "Stop draining" : "Drain the cluster";
   }
+}
+
+/** The buttons that drain the cluster: on the overview and among the nodes. */
+const drainButtons = [];
+
+function drainButton() {
+  const button = el(
+    "button",
+    { type: "button", class: "drain danger", "aria-pressed": "false" },
+    "Drain the cluster",
+  );
+  button.addEventListener("click", () => confirmDrain(button));
+  drainButtons.push(button);
+  return button;
 }
 
 /* Gauges */
@@ -929,42 +1055,37 @@ function splitUnit(text) {
   return [value, unit];
 }
 
-/** Adds what the gauges show to the history of the last minute. */
-function notePoint() {
-  let buckets = [];
-  let count = 0;
-  let errors = 0;
-  for (const row of state.tables.tools.values()) {
-    buckets = addBuckets(buckets, row.buckets);
-    count += row.count;
-    errors += row.errors;
-  }
-  const first = state.history[0];
-  const last = state.history.at(-1);
-  const since = first === undefined || count - first.count <= 0 || count < first.count
-    ? { count: 0, errors: 0, buckets: [] }
-    : first;
-  const seconds = last === undefined ? 0 : (state.at - last.at) / 1_000;
-  const recent = buckets.map((value, index) => value - (since.buckets[index] ?? 0));
-  const point = {
-    at: state.at,
-    count,
-    errorCount: errors,
-    buckets,
+/** From which values a gauge warns, and is bad. */
+const LEVELS = { p95: [1_000, 5_000], errors: [0.01, 0.05] };
+
+/** Sums up the last minute, as the nodes have counted it. */
+function currentPoint() {
+  const nodes = rowsOf("nodes");
+  const { count, errors, requests, buckets } = lastMinute(nodes);
+  const watched = Math.max(0, ...nodes.map(({ watchedSince }) => state.at - watchedSince));
+  return {
     sessions: state.tables.sessions.size,
     calls: state.tables.calls.size,
     streams: state.tables.streams.size,
-    rate: seconds > 0 ? Math.max(0, (count - last.count) / seconds) : undefined,
-    p95: percentile(recent, 0.95),
-    errors: count === 0 ? undefined : (errors - (since.errorCount ?? 0)) / (count - since.count),
+    rate: count / Math.min(60, Math.max(1, watched / 1_000)),
+    p95: percentile(buckets, 0.95),
+    errors: count === 0 ? undefined : errors / count,
+    requests,
   };
-  state.history.push(point);
-  if (state.history.length > HISTORY) state.history.shift();
+}
+
+/** Turns 15 seconds of the history into what the gauges show. */
+function historyPoint({ count, errors, buckets, sessions, calls, streams }) {
+  return {
+    ...{ sessions, calls, streams, rate: count / 15, p95: percentile(buckets, 0.95) ?? 0 },
+    errors: count === 0 ? 0 : errors / count,
+  };
 }
 
 function renderGauges() {
-  const point = state.history.at(-1);
-  if (point === undefined) return;
+  const point = currentPoint();
+  const history = mergedHistory(rowsOf("history"), state.at).map(historyPoint);
+  const span = history.length < 2 ? "" : duration(history.length * 15_000);
   for (const [name, write] of Object.entries(GAUGES)) {
     const element = byId(`gauge-${name}`);
     const value = element.querySelector(".value");
@@ -972,21 +1093,34 @@ function renderGauges() {
     if (value.textContent !== text + unit) {
       value.replaceChildren(text, ...unit === "" ? [] : [el("span", { class: "unit" }, unit)]);
     }
-    const values = state.history.map((each) => each[name] ?? 0);
-    const most = Math.max(...values) || 1;
-    const step = 120 / (HISTORY - 1);
-    const points = values.map((each, index) => {
-      const x = (HISTORY - values.length + index) * step;
-      return `${x.toFixed(1)} ${(26 - (each / most) * 22).toFixed(1)}`;
-    });
-    const begin = ((HISTORY - values.length) * step).toFixed(1);
-    const line = points.length < 2 ? "" : `M${points.join("L")}`;
-    element.querySelector(".line").setAttribute("d", line);
-    element.querySelector(".area").setAttribute(
-      "d",
-      line === "" ? "" : `${line}L120 28L${begin} 28Z`,
+    const [warn = Infinity, bad = Infinity] = LEVELS[name] ?? [];
+    const level = point[name] >= bad ? "bad" : point[name] >= warn ? "warn" : "";
+    if (element.dataset.level !== level) element.dataset.level = level;
+    const note = name === "rate" && point.requests > 0
+      ? `${plural(point.requests, "other request")} in the last minute`
+      : "";
+    setText(element.querySelector(".note"), note);
+    const values = history.map((each) => each[name]);
+    const most = Math.max(...values, 0);
+    // Over the whole width, from the first point to now: the scale says how long that is.
+    const step = 120 / Math.max(1, values.length - 1);
+    const points = values.map((each, index) =>
+      `${(index * step).toFixed(1)} ${(26 - (each / (most || 1)) * 22).toFixed(1)}`
     );
+    const line = points.length < 2 ? "" : `M${points.join("L")}`;
+    setPath(element.querySelector(".line"), line);
+    setPath(element.querySelector(".area"), line === "" ? "" : `${line}L120 28L0 28Z`);
+    const top = write({ ...point, [name]: most }).join(" ").trim();
+    setText(element.querySelector(".scale"), span === "" ? "" : `${span} · up to ${top}`);
   }
+}
+
+function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+function setPath(element, path) {
+  if (element.getAttribute("d") !== path) element.setAttribute("d", path);
 }
 
 /* Acts */
@@ -995,16 +1129,19 @@ const dialog = byId("confirm");
 let decide = () => {};
 
 /** Asks the operator, and acts after a yes. */
-async function confirmAct({ title, text, yes, request }) {
+async function confirmAct({ title, text, yes, request, safe = false }) {
+  const asked = document.activeElement;
   byId("confirm-title").textContent = title;
   byId("confirm-text").textContent = text;
   byId("confirm-yes").textContent = yes;
+  byId("confirm-yes").classList.toggle("danger", !safe);
   dialog.showModal();
   byId("confirm-no").focus();
   const confirmed = await new Promise((resolve) => {
     decide = resolve;
   });
   if (dialog.open) dialog.close();
+  if (asked.isConnected) asked.focus();
   if (!confirmed) return;
   await act(request);
 }
@@ -1042,8 +1179,8 @@ function toast(good, text) {
   setTimeout(() => shown.remove(), 6_000);
 }
 
-byId("drain").addEventListener("click", () => {
-  const on = byId("drain").getAttribute("aria-pressed") !== "true";
+function confirmDrain(button) {
+  const on = button.getAttribute("aria-pressed") !== "true";
   const running = plural(state.tables.calls.size, "running call");
   confirmAct({
     title: on ? "Drain the whole cluster?" : "Stop draining?",
@@ -1051,9 +1188,10 @@ byId("drain").addEventListener("click", () => {
       ? `Every node refuses new sessions. Existing sessions and ${running} continue.`
       : "Every node accepts new sessions again, but those that drain by themselves.",
     yes: on ? "Drain the cluster" : "Stop draining",
+    safe: !on,
     request: { act: "drain-cluster", on },
   });
-});
+}
 
 byId("link").addEventListener("click", async () => {
   const made = await act({ act: "new-link" });
@@ -1086,16 +1224,279 @@ byId("export").addEventListener("click", () => {
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 });
 
+/* The side panel: why did this fail? */
+
+const panel = byId("panel");
+let panelOpener;
+let panelRead = 0;
+
+/** Shows the last calls of something, or a node with its endpoints. */
+function openPanel(about) {
+  if (state.panel === undefined) panelOpener = document.activeElement;
+  state.panel = { ...about, rows: undefined };
+  panel.hidden = false;
+  document.body.dataset.panel = "open";
+  setText(byId("panel-title"), about.title);
+  renderPanel();
+  byId("panel-close").focus();
+  readPanel();
+}
+
+function closePanel() {
+  state.panel = undefined;
+  panel.hidden = true;
+  delete document.body.dataset.panel;
+  (panelOpener?.isConnected ? panelOpener : byId("main")).focus();
+}
+
+byId("panel-close").addEventListener("click", closePanel);
+
+async function readPanel() {
+  const asked = state.panel;
+  if (asked?.query === undefined) return;
+  panelRead = Date.now();
+  const query = new URLSearchParams(
+    Object.entries(asked.query).filter(([, value]) => value !== undefined),
+  );
+  const response = await fetch(`recent?${query}`).catch(() => undefined);
+  if (state.panel !== asked || !response?.ok) return;
+  const rows = await response.json();
+  if (state.panel !== asked) return;
+  asked.rows = rows;
+  renderPanel();
+}
+
+/** Reads the panel's rows again every few seconds. */
+function refreshPanel() {
+  if (state.panel === undefined) return;
+  if (state.panel.node !== undefined) renderPanel();
+  else if (Date.now() - panelRead >= 3_000) readPanel();
+}
+
+const OUTCOME_LEVELS = { result: "ok", "input-required": "ok" };
+const time = (at) => new Date(at).toLocaleTimeString("en-GB");
+const link = (text, press, more = {}) =>
+  el("button", { type: "button", class: "link", onclick: press, ...more }, text);
+const filterBy = (name, value) =>
+  link(value, () => setFilter(name, value), { title: `Filter by this ${name}` });
+
+function renderPanel() {
+  const { title, query, node, rows } = state.panel;
+  const body = byId("panel-body");
+  // What has the focus is replaced by its like.
+  const focused = body.contains(document.activeElement)
+    ? document.activeElement.dataset.panelKey
+    : undefined;
+  body.replaceChildren(...node === undefined ? recentParts(query, rows, title) : nodeParts(node));
+  body.querySelectorAll("button").forEach((button, index) => button.dataset.panelKey = index);
+  if (focused !== undefined) body.querySelector(`[data-panel-key="${focused}"]`)?.focus();
+}
+
+function nodeParts(name) {
+  const row = mergedNodes(rowsOf("nodes")).find((each) => each.node === name);
+  if (row === undefined) return [el("p", { class: "quiet" }, "The node has left")];
+  return [
+    el("p", {}, "Filter by ", filterBy("node", name)),
+    el(
+      "ul",
+      { class: "recent" },
+      ...row.endpoints.map((each) => {
+        const on = each.state !== "draining";
+        const label = each.endpoint || "the endpoint";
+        const button = el(
+          "button",
+          { type: "button", class: on ? "danger" : "" },
+          on ? "Drain" : "Stop draining",
+        );
+        button.disabled = !state.connected || !["healthy", "draining"].includes(each.state) ||
+          (!on && each.drainingAll);
+        button.addEventListener("click", () =>
+          confirmAct({
+            title: `${on ? "Drain" : "Stop draining"} ${label} of ${name}?`,
+            text: on
+              ? "This endpoint refuses new sessions; the others of the node don't."
+              : "This endpoint accepts new sessions again.",
+            yes: on ? "Drain the endpoint" : "Stop draining",
+            safe: !on,
+            request: { act: "drain-node", endpoint: each.endpoint, node: name, on },
+          }));
+        return el(
+          "li",
+          {},
+          el("strong", {}, label),
+          " ",
+          chip(NODE_LEVELS[each.state], each.state),
+          el(
+            "p",
+            { class: "quiet" },
+            `${plural(each.sessions, "session")}, ${plural(each.calls, "call")}, ` +
+              plural(each.streams, "stream"),
+          ),
+          button,
+        );
+      }),
+    ),
+  ];
+}
+
+/** The filter that a query stands for, if there is one. */
+function filterOf(query) {
+  return ["principal", "tool", "upstream"].find((name) => query[name] !== undefined);
+}
+
+function recentParts(query, rows) {
+  const parts = [];
+  const filter = filterOf(query);
+  if (filter !== undefined) parts.push(el("p", {}, "Filter by ", filterBy(filter, query[filter])));
+  if (rows === undefined) return [...parts, el("p", { class: "quiet" }, "Reading…")];
+  if (rows.missing.length > 0) {
+    parts.push(el("p", { class: "warn" }, `Didn't answer: ${rows.missing.join(", ")}`));
+  }
+  if (rows.minutes.length > 0) parts.push(minutesChart(rows.minutes));
+  if (query.upstream !== undefined) {
+    for (const row of rowsOf("upstreams").filter((row) => row.upstream === query.upstream)) {
+      if (row.failure === "") continue;
+      parts.push(
+        el("p", { class: "bad" }, `${row.node}: ${row.failure}, ${age(row.failedAt)} ago`),
+      );
+    }
+  }
+  if (query.reason === undefined) {
+    parts.push(el("h3", {}, "Last calls"), recentList(rows.calls, callItem, "No call is kept"));
+  }
+  if (rows.refusals.length > 0 || query.reason !== undefined) {
+    parts.push(
+      el("h3", {}, "Last refusals"),
+      recentList(rows.refusals, refusalItem, "No refusal is kept"),
+    );
+  }
+  return parts;
+}
+
+function recentList(rows, item, none) {
+  if (rows.length === 0) return el("p", { class: "quiet" }, none);
+  return el("ul", { class: "recent" }, ...rows.slice(0, PAGE).map(item));
+}
+
+/** One value of a call or refusal, with what it is. */
+function fact(name, value) {
+  return value === "" || value === undefined ? [] : [el("dt", {}, name), el("dd", {}, value)];
+}
+
+function callItem(row) {
+  const name = row.tool || row.method;
+  const { endpoint, request } = row;
+  const ms = row.ms === undefined ? "" : duration(row.ms);
+  return el(
+    "li",
+    {},
+    link(name, () => openPanel(about(`${name}, request ${request}`, { endpoint, request }))),
+    " ",
+    chip(OUTCOME_LEVELS[row.outcome] ?? "bad", row.outcome),
+    el("span", { class: "quiet" }, ` ${time(row.at)} ${ms}`),
+    ...row.error === "" ? [] : [el("p", { class: "error" }, row.error)],
+    el(
+      "dl",
+      {},
+      ...fact("Principal", row.principal && link(row.principal, () => openPanel(aboutUser(row)))),
+      ...fact("Session", row.session && link(row.session, () => openPanel(aboutSession(row)))),
+      ...fact("Upstream", row.upstream && filterBy("upstream", row.upstream)),
+      ...fact("Node", filterBy("node", row.node)),
+      ...fact("Client", row.client),
+      ...fact("Request", String(request)),
+      ...fact("Trace", row.traceId),
+      ...fact("Arguments", row.arguments),
+      ...fact("Result", row.result),
+    ),
+  );
+}
+
+function refusalItem(row) {
+  return el(
+    "li",
+    {},
+    el("strong", { class: "mono" }, row.reason),
+    el("span", { class: "quiet" }, ` ${row.status} ${time(row.at)}`),
+    el(
+      "dl",
+      {},
+      ...fact("From", row.address),
+      ...fact("Principal", row.principal && link(row.principal, () => openPanel(aboutUser(row)))),
+      ...fact("Method", row.method),
+      ...fact("Tool", row.tool),
+      ...fact("Session", row.session && link(row.session, () => openPanel(aboutSession(row)))),
+      ...fact("Node", filterBy("node", row.node)),
+    ),
+  );
+}
+
+/** Draws the p95 of each minute of the last hour. */
+function minutesChart(rows) {
+  const minutes = new Map();
+  for (const { at, count, errors, buckets } of rows) {
+    const known = minutes.get(at) ?? { count: 0, errors: 0, buckets: [] };
+    minutes.set(at, {
+      count: known.count + count,
+      errors: known.errors + errors,
+      buckets: buckets.map((each, index) => each + (known.buckets[index] ?? 0)),
+    });
+  }
+  const points = [...minutes].map(([at, row]) => ({
+    at,
+    ...row,
+    p95: percentile(row.buckets, 0.95),
+  }));
+  const most = Math.max(1, ...points.map(({ p95 = 0 }) => p95));
+  const last = Math.floor(state.at / 60_000) * 60_000;
+  const slowest = points.reduce((one, each) => (each.p95 ?? 0) > (one.p95 ?? 0) ? each : one);
+  const label = `p95 of each minute of the last hour, up to ${duration(slowest.p95)} at ` +
+    time(slowest.at);
+  const bars = points.map(({ at, p95 = 0, errors }) => {
+    const height = Math.max(1, (p95 / most) * 40);
+    return svg("rect", {
+      x: (59 - (last - at) / 60_000) * 4,
+      y: 42 - height,
+      width: 3,
+      height,
+      ...errors > 0 && { class: "bad" },
+    });
+  });
+  return el(
+    "figure",
+    {},
+    svg(
+      "svg",
+      { class: "minutes", viewBox: "0 0 240 42", role: "img", "aria-label": label },
+      ...bars,
+    ),
+    el("figcaption", {}, label),
+  );
+}
+
 /* Filters, tabs, theme, keys */
 
 const form = byId("filters");
 
 function readFilters() {
   for (const name of FILTERS) state.filters[name] = form.elements[name].value.trim();
-  byId("clear").hidden = FILTERS.every((name) => state.filters[name] === "");
+  const used = FILTERS.filter((name) => state.filters[name] !== "").length;
+  byId("clear").hidden = used === 0;
+  setText(byId("filter-toggle"), used === 0 ? "Filter" : `Filter (${used})`);
   state.page = {};
   render();
 }
+
+function setFilter(name, value) {
+  form.elements[name].value = value;
+  readFilters();
+}
+
+byId("filter-toggle").addEventListener("click", () => {
+  const open = form.dataset.open !== "true";
+  form.dataset.open = String(open);
+  byId("filter-toggle").setAttribute("aria-expanded", String(open));
+  if (open) form.elements.principal.focus();
+});
 
 form.addEventListener("input", readFilters);
 form.addEventListener("submit", (event) => event.preventDefault());
@@ -1138,8 +1539,19 @@ byId("tab-overview").parentElement.addEventListener("keydown", (event) => {
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || dialog.open) return;
   const typing = event.target instanceof HTMLInputElement;
-  if (event.key === "Escape" && typing) return event.target.blur();
+  if (event.key === "Escape" && typing) {
+    // A second Escape leaves the field.
+    if (event.target.value === "") return event.target.blur();
+    event.preventDefault();
+    event.target.value = "";
+    return readFilters();
+  }
   if (typing) return;
+  if (event.key === "Escape") {
+    if (state.panel !== undefined) return closePanel();
+    form.reset();
+    return readFilters();
+  }
   if (event.key === "/") {
     event.preventDefault();
     form.elements.principal.focus();
@@ -1180,7 +1592,7 @@ byId("theme").addEventListener("click", () => {
 /* What the server sends */
 
 function noteDrains() {
-  for (const row of state.tables.nodes.values()) {
+  for (const row of mergedNodes(rowsOf("nodes"))) {
     if (row.state !== "draining") state.drained.delete(row.key);
     else if (!state.drained.has(row.key)) state.drained.set(row.key, row.calls + row.streams);
   }
@@ -1194,7 +1606,6 @@ function apply(changes) {
   state.omitted = omitted;
   state.connected = true;
   noteDrains();
-  notePoint();
   // A hidden page keeps up, and is drawn when it is seen.
   if (document.visibilityState === "hidden") return;
   draw();
@@ -1207,6 +1618,7 @@ function draw() {
   render();
   renderGauges();
   renderOptions();
+  refreshPanel();
 }
 
 document.addEventListener("visibilitychange", () => {
@@ -1222,7 +1634,7 @@ function connect() {
   events.addEventListener("changes", (event) => apply(JSON.parse(event.data)));
   events.addEventListener("error", () => {
     state.connected = false;
-    renderStatus();
+    render();
     if (events.readyState !== EventSource.CLOSED) return;
     // The server refused: its sign-in is over, or too many watch.
     setTimeout(async () => {

@@ -3,7 +3,15 @@
  *
  * @module
  */
-import type { RefusalRow, Tables, ToolRow, UpstreamRow } from "../operator/types.ts";
+import type {
+  HistoryRow,
+  LastMinuteCounts,
+  NodeRow,
+  RefusalRow,
+  Tables,
+  ToolRow,
+  UpstreamRow,
+} from "../operator/types.ts";
 
 /** The rows of each table, by their key. */
 export type RowMaps = Readonly<Record<keyof Tables, Map<string, { readonly key: string }>>>;
@@ -50,3 +58,28 @@ export function mergedRefusals(rows: readonly RefusalRow[]): RefusalRow[];
 
 /** Merges the upstreams of all nodes: the worst health counts. */
 export function mergedUpstreams(rows: readonly UpstreamRow[]): UpstreamRow[];
+
+/** Tells whether a method calls something of the server; all others are the protocol's own. */
+export function isCall(method: string): boolean;
+
+/** A node with its endpoints inside. */
+export interface MergedNode extends NodeRow {
+  /** The rows of its endpoints. */
+  readonly endpoints: readonly NodeRow[];
+}
+
+/** Merges the rows of a process: one for each node, with those of its endpoints inside. */
+export function mergedNodes(rows: readonly NodeRow[]): MergedNode[];
+
+/** Sums up the last minute of all nodes that aren't lost. */
+export function lastMinute(rows: readonly NodeRow[]): LastMinuteCounts;
+
+/** A point of the history of all nodes. */
+export type MergedPoint = Omit<HistoryRow, "key" | "endpoint" | "node">;
+
+/**
+ * Sums up the history of all nodes: a point for each 15 seconds from the first one to `at`, an hour at most.
+ *
+ * @param at The time, in milliseconds since the epoch
+ */
+export function mergedHistory(rows: readonly HistoryRow[], at: number): MergedPoint[];

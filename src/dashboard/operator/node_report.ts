@@ -5,16 +5,18 @@
  */
 import type { Principal } from "../../../mod.ts";
 import {
-  clip,
   escapeInvisible,
   isPromise,
   type OperatorView,
   type RunningCall,
   VERSIONS,
 } from "../../kit.ts";
+import type { Gauges } from "./rolling.ts";
 import { itemName, MOST_NAME, type Statistics } from "./statistics.ts";
+import { clientName, MOST_ID, shown } from "./texts.ts";
 import type {
   CallRow,
+  HistoryRow,
   LimitRow,
   NodeRow,
   RefusalRow,
@@ -29,11 +31,6 @@ const MOST_ROWS = 1_000;
 const MOST_LIVE = 5_000;
 /** The maximum number of streams whose backlog is read at a remote log for one report. */
 const MOST_BACKLOGS = 20;
-/** The characters of a text from a client, or from a tool. */
-const MOST_CHARS = 200;
-/** The characters of a principal's id, and of an issuer. */
-export const MOST_ID = 500;
-
 /** A row without what the reader adds: the node's name, and the endpoint. */
 type Local<T> = Omit<T, "key" | "endpoint" | "node">;
 
@@ -43,12 +40,14 @@ export type LiveEntry = readonly [session: string, calls: number, streams: numbe
 /** What one node reports. */
 export interface NodeReport {
   /** The version of this format. */
-  readonly v: 1;
+  readonly v: 2;
   readonly node: string;
   readonly state: Exclude<NodeRow["state"], "lost">;
   readonly drainingAll: boolean;
   readonly watchedSince: number;
-  readonly counts: { readonly sessions: number; readonly calls: number; readonly streams: number };
+  readonly counts: Gauges;
+  readonly minute: NodeRow["minute"];
+  readonly history: readonly Local<HistoryRow>[];
   readonly live: readonly LiveEntry[];
   readonly calls: readonly Local<CallRow>[];
   readonly streams: readonly (Local<StreamRow> & { readonly id: string })[];
@@ -57,11 +56,6 @@ export interface NodeReport {
   readonly upstreams: readonly Local<UpstreamRow>[];
   readonly limits: readonly Local<LimitRow>[];
   readonly omitted: number;
-}
-
-/** Makes a text from outside short, and shows what hides in it. */
-export function shown(text: unknown, most: number = MOST_CHARS): string {
-  return typeof text === "string" ? escapeInvisible(clip(text, most).replace(/\s+/g, " ")) : "";
 }
 
 /** Reports one node. */
@@ -99,10 +93,12 @@ export class NodeReporter {
     const omitted = excess(running.length, MOST_ROWS) + excess(open.length, MOST_ROWS) +
       excess(live.length, MOST_LIVE);
     return {
-      v: 1,
+      v: 2,
       node: this.#node,
       ...this.#view.status(),
       watchedSince: this.#watchedSince,
+      minute: this.#statistics.minute(),
+      history: this.#history(),
       live: live.slice(0, MOST_LIVE)
         .map(({ session, calls, streams }) => [session, calls, streams]),
       calls: running.slice(0, MOST_ROWS).map((call) => this.#callRow(call)),
@@ -167,6 +163,18 @@ export class NodeReporter {
     return rows;
   }
 
+  #history(): Local<HistoryRow>[] {
+    return this.#statistics.history.points(this.#view.clock.now())
+      .map(({ at, count, errors, requests, buckets, gauges }) => ({
+        at,
+        count,
+        errors,
+        requests,
+        buckets: count === 0 ? [] : trimmed(buckets),
+        ...gauges,
+      }));
+  }
+
   #refusals(): Local<RefusalRow>[] {
     return Array.from(this.#statistics.refusals.values(), (each) => {
       const { reason, status, count, lastAt } = each;
@@ -176,7 +184,9 @@ export class NodeReporter {
 
   #tools(): Local<ToolRow>[] {
     return Array.from(this.#statistics.tools.values(), ({ buckets, method, tool, ...counts }) => ({
-      ...counts,
+      count: counts.count,
+      errors: counts.errors,
+      ms: counts.ms,
       method: shown(method),
       tool: shown(tool),
       upstream: this.#upstreamOf(tool),
@@ -210,13 +220,11 @@ export class NodeReporter {
   }
 }
 
-/** Writes a client program's name and version. */
-export function clientName(
-  info: { readonly name: string; readonly version: string } | undefined,
-): string {
-  return info === undefined ? "" : `${shown(info.name, 60)} ${shown(info.version, 20)}`.trim();
-}
-
 function excess(length: number, most: number): number {
   return Math.max(0, length - most);
+}
+
+/** Returns buckets without the empty ones at the end. */
+function trimmed(buckets: readonly number[]): number[] {
+  return buckets.slice(0, buckets.findLastIndex((count) => count > 0) + 1);
 }

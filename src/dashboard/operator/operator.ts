@@ -3,20 +3,30 @@
  *
  * @module
  */
-import { checkNames } from "../../kit.ts";
-import type { McpHandler, Principal } from "../../../mod.ts";
-import { type OperatorView, operatorView, principalOf, randomText } from "../../kit.ts";
-import { clientName, MOST_ID, type NodeReport, NodeReporter, shown } from "./node_report.ts";
-import { failed, type PeerAct, Peers, uniqueName } from "./peers.ts";
+import type { ActSubject, McpHandler, OperatorActKind, Principal } from "../../../mod.ts";
+import {
+  checkNames,
+  type OperatorView,
+  operatorView,
+  principalOf,
+  type RunningCall,
+} from "../../kit.ts";
+import { type NodeReport, NodeReporter } from "./node_report.ts";
+import { failed, type PeerAct, type PeerResult, Peers, uniqueName } from "./peers.ts";
 import { type ListedSession, SessionDirectory } from "./session_directory.ts";
 import { Statistics } from "./statistics.ts";
+import { clientName, MOST_ID, shown } from "./texts.ts";
 import type {
   CallRow,
+  HistoryRow,
   LimitRow,
+  MinuteRow,
   NodeRow,
   OperatorRequest,
   OperatorResult,
   OperatorSnapshot,
+  RecentQuery,
+  RecentRows,
   RefusalRow,
   SessionRow,
   StreamRow,
@@ -29,7 +39,11 @@ const END_BATCH = 50;
 
 /** Options for {@linkcode createOperator}. */
 export interface OperatorOptions {
-  /** The name of this node; give each node of a cluster another one. Random when left out. */
+  /**
+   * The name of this node; give each node of a cluster another one.
+   *
+   * @default The handler's `events.nodeName`, so that events have the same, or its random id
+   */
   readonly node?: string;
   /**
    * The name of the endpoint, where there are several.
@@ -39,6 +53,18 @@ export interface OperatorOptions {
   readonly endpoint?: string;
   /** Takes secrets out of what upstreams write to their standard error, and of their errors. */
   readonly redact?: (text: string) => string;
+  /**
+   * Whether the last calls are kept with their arguments. They may be private.
+   *
+   * @default {false}
+   */
+  readonly recordArguments?: boolean;
+  /**
+   * Whether the last calls are kept with their results, and with what a failed tool says. They may be private.
+   *
+   * @default {false}
+   */
+  readonly recordResults?: boolean;
 }
 
 /** Watches one endpoint, and acts on it. */
@@ -59,6 +85,11 @@ export interface Operator {
    * @param operator The id of the operator, for the event `operator-act`
    */
   act(request: OperatorRequest, operator: string): Promise<OperatorResult>;
+  /**
+   * Finds the last calls and refusals that every node keeps in memory, for the question why something failed.
+   * Waits for five seconds at most.
+   */
+  recent(query: RecentQuery): Promise<RecentRows>;
   /** Stops watching, and tells the other nodes. Safe to call twice. */
   close(): Promise<void>;
 }
@@ -90,7 +121,13 @@ export interface Operator {
  * ```
  */
 export function createOperator(handler: McpHandler, options: OperatorOptions = {}): Operator {
-  checkNames("createOperator()", options, { node: true, endpoint: true, redact: true });
+  checkNames("createOperator()", options, {
+    node: true,
+    endpoint: true,
+    redact: true,
+    recordArguments: true,
+    recordResults: true,
+  });
   return new HandlerOperator(operatorView(handler), options);
 }
 
@@ -99,13 +136,22 @@ class HandlerOperator implements Operator {
   readonly endpoint: string;
   readonly #view: OperatorView;
   readonly #reporter: NodeReporter;
+  readonly #statistics: Statistics;
   readonly #peers: Peers;
   readonly #directory: SessionDirectory;
   readonly #unwatch: () => void;
   #closed: Promise<void> | undefined;
 
-  constructor(view: OperatorView, { node, endpoint = "", redact }: OperatorOptions) {
-    const statistics = new Statistics(() => view.clock.now(), redact ?? ((text) => text));
+  constructor(view: OperatorView, options: OperatorOptions) {
+    const { node, endpoint = "", redact, recordArguments, recordResults } = options;
+    const statistics = new Statistics({
+      now: () => view.clock.now(),
+      gauges: () => view.status().counts,
+      ...redact !== undefined && { redact },
+      recordArguments: flag("recordArguments", recordArguments),
+      recordResults: flag("recordResults", recordResults),
+    });
+    this.#statistics = statistics;
     const unwatch = view.watch(
       statistics.onEvent,
       (...finished) => statistics.finished(...finished),
@@ -114,7 +160,7 @@ class HandlerOperator implements Operator {
       throw new TypeError("Close the handler's other operator or dashboard first");
     }
     this.#unwatch = unwatch;
-    this.node = node ?? `node-${randomText(4)}`;
+    this.node = node ?? view.reporter.node;
     this.endpoint = endpoint;
     this.#view = view;
     this.#reporter = new NodeReporter(view, statistics, this.node);
@@ -173,29 +219,63 @@ class HandlerOperator implements Operator {
         ({ upstream }) => upstream,
       ) satisfies UpstreamRow[],
       limits: rows((report) => report.limits, ({ limit }) => limit) satisfies LimitRow[],
+      history: rows((report) => report.history, ({ at }) => at) satisfies HistoryRow[],
       acts: [],
       omitted: alive.reduce((sum, { report }) => sum + report.omitted, listed.omitted),
     };
   }
 
   async act(request: OperatorRequest, operator: string): Promise<OperatorResult> {
-    let result: OperatorResult;
+    let result: PeerResult;
     try {
       result = await this.#act(request);
     } catch (error) {
       this.#view.reporter.failed(`acting for an operator (${request.act})`, error);
       result = failed("The act failed: see the log of this node");
     }
-    const { ok, count } = result;
+    const { ok, count, message, subject } = result;
     this.#view.reporter.report({
       type: "operator-act",
-      act: request.act,
+      act: actKindOf(request),
       operator,
-      target: targetOf(request),
+      target: request.act === "end-principal"
+        ? this.#userOf(request).principal ?? ""
+        : targetOf(request),
+      endpoint: this.endpoint,
       outcome: ok ? "done" : "failed",
       count,
+      subject,
     });
-    return result;
+    return { ok, count, message };
+  }
+
+  async recent(query: RecentQuery): Promise<RecentRows> {
+    const peers = this.#peers.all.filter((peer) => !this.#peers.isLost(peer));
+    const taken = new Set([this.node]);
+    const asked = [
+      { node: this.node, found: this.#actHere({ act: "find-recent", query }) },
+      ...peers.map((peer) => {
+        const node = uniqueName(peer.report.node, peer.id, taken);
+        taken.add(node);
+        return { node, found: this.#peers.act(peer, { act: "find-recent", query }) };
+      }),
+    ];
+    const answers = await Promise.all(
+      asked.map(async ({ node, found }) => ({ node, recent: (await found).recent })),
+    );
+    const { endpoint } = this;
+    const rows = <T extends { readonly at: number }>(
+      of: (recent: NonNullable<PeerResult["recent"]>) => readonly T[],
+    ) =>
+      answers.flatMap(({ node, recent }) =>
+        recent === undefined ? [] : of(recent).map((row) => ({ ...row, endpoint, node }))
+      ).sort((a, b) => b.at - a.at);
+    return {
+      calls: rows(({ calls }) => calls),
+      refusals: rows(({ refusals }) => refusals),
+      minutes: rows(({ minutes }) => minutes),
+      missing: answers.filter(({ recent }) => recent === undefined).map(({ node }) => node),
+    };
   }
 
   close(): Promise<void> {
@@ -218,7 +298,7 @@ class HandlerOperator implements Operator {
   }
 
   #nodeRow({ name, report, seenAt, lost }: Reported): NodeRow {
-    const { state, drainingAll, watchedSince, counts } = report;
+    const { state, drainingAll, watchedSince, counts, minute } = report;
     return {
       key: `${this.endpoint}/${name}`,
       endpoint: this.endpoint,
@@ -227,12 +307,13 @@ class HandlerOperator implements Operator {
       self: name === this.node,
       drainingAll,
       ...counts,
+      minute,
       watchedSince,
       seenAt: lost ? seenAt : 0,
     };
   }
 
-  async #act(request: OperatorRequest): Promise<OperatorResult> {
+  async #act(request: OperatorRequest): Promise<PeerResult> {
     switch (request.act) {
       case "cancel-call":
         return await this.#at(request.node, { act: "cancel-call", id: request.id });
@@ -244,14 +325,17 @@ class HandlerOperator implements Operator {
         return await this.#at(request.node, { act: "drain-node", on: request.on });
       case "drain-cluster":
         await this.#view.drainAll(request.on);
-        return done(1, request.on ? "Every node refuses new sessions" : "Draining has ended");
+        return done(
+          1,
+          request.on ? "Every node refuses new sessions" : "Every node accepts new sessions",
+        );
       case "restart-upstream":
         return await this.#everywhere({ act: "restart-upstream", upstream: request.upstream });
     }
   }
 
   /** Acts at a node, by its name. */
-  async #at(node: string, act: PeerAct): Promise<OperatorResult> {
+  async #at(node: string, act: PeerAct): Promise<PeerResult> {
     if (node === this.node) return await this.#actHere(act);
     const taken = new Set([this.node]);
     for (const peer of this.#peers.all) {
@@ -280,11 +364,12 @@ class HandlerOperator implements Operator {
       : done(count, `Done at ${results.length} nodes: ${count}`);
   }
 
-  async #actHere(act: PeerAct): Promise<OperatorResult> {
+  async #actHere(act: PeerAct): Promise<PeerResult> {
     switch (act.act) {
       case "cancel-call": {
-        const cancelled = this.#reporter.find(act.id)?.cancel() ?? false;
-        return cancelled ? done(1, "The call is cancelled") : failed("The call has ended already");
+        const call = this.#reporter.find(act.id);
+        if (call?.cancel() !== true) return failed("The call has ended already");
+        return { ...done(1, "The call is cancelled"), subject: this.#subjectOf(call) };
       }
       case "cancel-calls": {
         const of = this.#reporter.callsOf(userMatcher(act.principal, act.issuer));
@@ -293,14 +378,17 @@ class HandlerOperator implements Operator {
       }
       case "drain-node":
         this.#view.drainHere(act.on);
-        return done(
-          1,
-          act.on
-            ? `${this.node} refuses new sessions`
-            : this.#view.status().drainingAll
-            ? `${this.node} no longer drains by itself, but the cluster does`
-            : `${this.node} accepts new sessions`,
-        );
+        return done(1, this.#drainText(act.on));
+      case "find-recent": {
+        const { recent } = this.#statistics;
+        const { query } = act;
+        const calls = recent.calls(query);
+        const refusals = recent.refusals(query);
+        return {
+          ...done(calls.length, ""),
+          recent: { calls, refusals, minutes: this.#minutes(query) },
+        };
+      }
       case "restart-upstream": {
         const ended = await this.#view.upstreams?.restart(act.upstream);
         if (ended === undefined) return failed("There is no such upstream");
@@ -309,7 +397,46 @@ class HandlerOperator implements Operator {
     }
   }
 
-  async #endSession(hash: string): Promise<OperatorResult> {
+  #drainText(on: boolean): string {
+    const name = this.endpoint === "" ? this.node : `The endpoint ${this.endpoint} of ${this.node}`;
+    if (on) return `${name} refuses new sessions`;
+    return this.#view.status().drainingAll
+      ? `${name} no longer drains by itself, but the cluster does`
+      : `${name} accepts new sessions`;
+  }
+
+  /** Returns the last hour of the tool or the method that a query names. */
+  #minutes({ tool, method }: RecentQuery): MinuteRow[] {
+    if (tool === undefined && method === undefined) return [];
+    const found = [...this.#statistics.tools.values()].find((each) =>
+      (tool === undefined || shown(each.tool) === tool) &&
+      (method === undefined || shown(each.method) === method)
+    );
+    return (found?.hour.minutes(this.#view.clock.now()) ?? [])
+      .map(({ at, count, errors, buckets }) => ({ at, count, errors, buckets: [...buckets] }));
+  }
+
+  /** Says what a call is about, in the words of events. */
+  #subjectOf({ id, method, target, session, principal }: RunningCall): ActSubject {
+    return {
+      request: id,
+      method: shown(method),
+      tool: target?.tool ?? target?.prompt,
+      upstream: target?.upstream,
+      session: session === "" ? undefined : session,
+      ...this.#named(principal),
+    };
+  }
+
+  #userOf({ principal: id, issuer = "" }: { principal: string; issuer?: string }) {
+    return this.#named({ id, ...issuer !== "" && { issuer } });
+  }
+
+  #named(principal: Principal): Pick<ActSubject, "principal" | "issuer"> {
+    return { principal: this.#view.reporter.principalName(principal), issuer: principal.issuer };
+  }
+
+  async #endSession(hash: string): Promise<PeerResult> {
     const { sessions } = await this.#directory.list();
     const [found, other] = sessions.filter((session) => session.hash === hash);
     if (found === undefined) return failed("The session has ended already");
@@ -317,10 +444,16 @@ class HandlerOperator implements Operator {
       return failed("Two sessions have this short hash: end all sessions of the principal instead");
     }
     const known = await this.#view.endSession(found.record.id);
-    return known ? done(1, "The session has ended") : failed("The session has ended already");
+    if (!known) return failed("The session has ended already");
+    const { owner } = found.record;
+    const subject = {
+      session: hash,
+      ...owner !== undefined && this.#named(principalOf(owner)),
+    };
+    return { ...done(1, "The session has ended"), subject };
   }
 
-  async #endPrincipal(principal: string, issuer: string): Promise<OperatorResult> {
+  async #endPrincipal(principal: string, issuer: string): Promise<PeerResult> {
     const isOf = userMatcher(principal, issuer);
     const { sessions } = await this.#directory.list();
     const ids = sessions.filter(({ record: { owner } }) =>
@@ -338,8 +471,20 @@ class HandlerOperator implements Operator {
     const cancelled = await this.#everywhere({ act: "cancel-calls", principal, issuer });
     const { ok } = cancelled;
     const message = `Ended ${count} sessions, cancelled ${cancelled.count} other calls`;
-    return { ok, count: count + cancelled.count, message: ok ? message : cancelled.message };
+    const subject = this.#userOf({ principal, issuer });
+    return {
+      ok,
+      count: count + cancelled.count,
+      message: ok ? message : cancelled.message,
+      subject,
+    };
   }
+}
+
+/** Checks an option that is true or false. */
+function flag(name: string, value: unknown): boolean {
+  if (value === undefined || typeof value === "boolean") return value === true;
+  throw new TypeError(`Give true or false as "${name}": ${typeof value}`);
 }
 
 /** What a node reported, under the name that it has in a snapshot. */
@@ -394,6 +539,13 @@ function sessionRows(
 
 function done(count: number, message: string): OperatorResult {
   return { ok: true, count, message };
+}
+
+/** Names what a request does, for events: that draining ends is an act of its own. */
+export function actKindOf(request: OperatorRequest): OperatorActKind {
+  if (request.act === "drain-node") return request.on ? request.act : "undrain-node";
+  if (request.act === "drain-cluster") return request.on ? request.act : "undrain-cluster";
+  return request.act;
 }
 
 /** Names what a request acts on, for events. */

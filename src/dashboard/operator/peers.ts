@@ -5,7 +5,8 @@
  */
 import { type OperatorView, randomText, shortHash } from "../../kit.ts";
 import type { NodeReport } from "./node_report.ts";
-import type { OperatorResult } from "./types.ts";
+import type { ActSubject } from "../../../mod.ts";
+import type { MinuteRow, OperatorResult, RecentCall, RecentQuery, RecentRefusal } from "./types.ts";
 
 /** The longest time to wait for reports, in milliseconds. */
 const REPORT_MS = 1_000;
@@ -26,14 +27,30 @@ export type PeerAct =
   | { readonly act: "cancel-call"; readonly id: number }
   | { readonly act: "cancel-calls"; readonly principal: string; readonly issuer: string }
   | { readonly act: "drain-node"; readonly on: boolean }
-  | { readonly act: "restart-upstream"; readonly upstream: string };
+  | { readonly act: "restart-upstream"; readonly upstream: string }
+  | { readonly act: "find-recent"; readonly query: RecentQuery };
+
+/** What one node keeps of the last calls. */
+export interface NodeRecent {
+  readonly calls: readonly RecentCall[];
+  readonly refusals: readonly RecentRefusal[];
+  readonly minutes: readonly MinuteRow[];
+}
+
+/** The result of an act at a node. */
+export interface PeerResult extends OperatorResult {
+  /** What was ended, for events. */
+  readonly subject?: ActSubject;
+  /** What was found. */
+  readonly recent?: NodeRecent;
+}
 
 /** What operators of nodes say to each other. */
 type PeerMessage =
   | { readonly kind: "report?" }
   | { readonly kind: "report"; readonly report: NodeReport }
   | { readonly kind: "act"; readonly id: string; readonly act: PeerAct }
-  | { readonly kind: "acted"; readonly id: string; readonly result: OperatorResult }
+  | { readonly kind: "acted"; readonly id: string; readonly result: PeerResult }
   | { readonly kind: "bye" };
 
 /** Another node. */
@@ -54,14 +71,14 @@ export interface PeersInit {
   /** Returns the report of this node. */
   readonly report: () => NodeReport;
   /** Does what another node's operator asks for. */
-  readonly act: (act: PeerAct) => Promise<OperatorResult>;
+  readonly act: (act: PeerAct) => Promise<PeerResult>;
 }
 
 /** The operators of other nodes. */
 export class Peers {
   readonly #init: PeersInit;
   readonly #peers = new Map<string, Peer>();
-  readonly #acts = new Map<string, (result: OperatorResult) => void>();
+  readonly #acts = new Map<string, (result: PeerResult) => void>();
   #refreshing: Promise<void> | undefined;
   #wake: (() => void) | undefined;
   readonly #unlisten: () => void;
@@ -116,10 +133,10 @@ export class Peers {
   }
 
   /** Asks another node to act, and waits for the result. */
-  async act(peer: Peer, act: PeerAct): Promise<OperatorResult> {
+  async act(peer: Peer, act: PeerAct): Promise<PeerResult> {
     if (this.#acts.size >= MOST_ACTS) return failed("Too many acts wait for a result: try again");
     const id = randomText(12);
-    const { promise, resolve } = Promise.withResolvers<OperatorResult>();
+    const { promise, resolve } = Promise.withResolvers<PeerResult>();
     this.#acts.set(id, resolve);
     const { node } = peer.report;
     const stop = this.#init.view.clock.timer(
@@ -167,7 +184,7 @@ export class Peers {
 
   #noteReport(report: NodeReport, id: string): void {
     // A node of another version may write reports in another form.
-    if (report.v !== 1 || typeof report.node !== "string") return;
+    if (report.v !== 2 || typeof report.node !== "string") return;
     if (!this.#peers.has(id) && this.#peers.size >= MOST_PEERS) return;
     this.#peers.set(id, { id, report, seenAt: this.#now, askedAt: 0 });
     this.#wake?.();

@@ -6,7 +6,11 @@
  */
 import type { McpEvent, RequestOutcome } from "../../../mod.ts";
 import { BoundedMap, clip, type FinishedCall, reportedMethod } from "../../kit.ts";
+import { isCall } from "../assets/rows.js";
 import { bucketOf, emptyBuckets } from "./histogram.ts";
+import { RecentActivity, type RecordSettings } from "./recent.ts";
+import { CallsOfMinute, type Gauges, History, LastMinute, ToolHour } from "./rolling.ts";
+import type { NodeRow } from "./types.ts";
 
 /** What all names are called that the server doesn't have. */
 const UNKNOWN = "(unknown)";
@@ -19,8 +23,6 @@ const MOST_LINES = 40;
 const MOST_CHARS = 300;
 /** The characters of a name that a client sent. */
 export const MOST_NAME = 100;
-const MINUTE = 60_000;
-
 /** Outcomes that are no failure of the server or the tool. */
 const GOOD: ReadonlySet<RequestOutcome> = new Set(["result", "input-required"]);
 
@@ -32,6 +34,7 @@ export interface ToolCount {
   errors: number;
   ms: number;
   readonly buckets: number[];
+  readonly hour: ToolHour;
 }
 
 /** The refusals with one reason and status. */
@@ -40,10 +43,7 @@ export interface RefusalCount {
   readonly status: number;
   count: number;
   lastAt: number;
-  /** The minute that `current` counts, since the epoch. */
-  minute: number;
-  current: number;
-  previous: number;
+  readonly minute: LastMinute;
 }
 
 /** What an upstream reported. */
@@ -63,47 +63,92 @@ export function itemName(method: string, params: Readonly<Record<string, unknown
   return named && typeof params.name === "string" ? clip(params.name, MOST_NAME) : "";
 }
 
+/** Options for {@linkcode Statistics}. */
+export interface StatisticsInit extends Partial<RecordSettings> {
+  /** Returns the time, in milliseconds since the epoch. */
+  readonly now: () => number;
+  /** Returns what there is now. */
+  readonly gauges?: () => Gauges;
+}
+
 /** What happened at one node since the operator began to watch. */
 export class Statistics {
   readonly tools = new Map<string, ToolCount>();
   readonly refusals = new Map<string, RefusalCount>();
   readonly upstreams = new BoundedMap<string, UpstreamRecord>(MOST_UPSTREAMS);
+  /** The last hour. */
+  readonly history: History;
+  /** The last calls and refusals. */
+  readonly recent: RecentActivity;
+  readonly #minute = new CallsOfMinute();
+  /** The requests of the last minute that are no calls. */
+  readonly #requests = new LastMinute();
   readonly #now: () => number;
   readonly #redact: (text: string) => string;
 
-  /**
-   * Creates an empty collection.
-   *
-   * @param now Returns the time, in milliseconds since the epoch
-   * @param redact Takes secrets out of what upstreams wrote
-   */
-  constructor(now: () => number, redact: (text: string) => string) {
+  /** Creates an empty collection. */
+  constructor({ now, gauges, ...settings }: StatisticsInit) {
+    const { redact = (text) => text, recordArguments = false, recordResults = false } = settings;
     this.#now = now;
     this.#redact = redact;
+    this.history = new History(gauges ?? (() => ({ sessions: 0, calls: 0, streams: 0 })));
+    this.recent = new RecentActivity(now, { redact, recordArguments, recordResults });
+  }
+
+  /** Returns the last minute. */
+  minute(): NodeRow["minute"] {
+    const now = this.#now();
+    return { ...this.#minute.sum(now), requests: this.#requests.sum(now) };
   }
 
   /** Counts a call that is over. */
-  finished(call: FinishedCall, outcome: RequestOutcome, failed: boolean): void {
+  finished(
+    call: FinishedCall,
+    outcome: RequestOutcome,
+    failed: boolean,
+    response?: string,
+  ): void {
+    const now = this.#now();
     const method = reportedMethod(call);
     const { tool, prompt } = call.target ?? {};
     // Names that a client has made up are one row: they would push out what there is.
     const isNamed = itemName(call.method, call.params) !== "";
     const counted = this.#tool(method, tool ?? prompt ?? (isNamed ? UNKNOWN : ""));
     counted.count += 1;
-    if (failed || !GOOD.has(outcome)) counted.errors += 1;
+    const isBad = failed || !GOOD.has(outcome);
+    if (isBad) counted.errors += 1;
     // A call that began before the operator watched has no known duration.
-    if (call.begunAt === 0) return;
-    const ms = Math.max(0, this.#now() - call.begunAt);
-    counted.ms += ms;
-    const bucket = bucketOf(ms);
-    counted.buckets[bucket] = (counted.buckets[bucket] ?? 0) + 1;
+    const ms = call.begunAt === 0 ? undefined : Math.max(0, now - call.begunAt);
+    const bucket = ms === undefined ? undefined : bucketOf(ms);
+    if (ms !== undefined && bucket !== undefined) {
+      counted.ms += ms;
+      counted.buckets[bucket] = (counted.buckets[bucket] ?? 0) + 1;
+    }
+    counted.hour.add(now, isBad, bucket);
+    if (isCall(method)) {
+      this.#minute.add(now, isBad, bucket);
+      this.history.addCall(now, isBad, bucket);
+    } else {
+      this.#requests.add(now);
+      this.history.addRequest(now);
+    }
+    this.recent.addCall(call, outcome, failed, response, ms);
   }
 
   /** Notes what an event says. */
   readonly onEvent = (event: McpEvent): void => {
     switch (event.type) {
       case "refused":
+        this.recent.addRefusal(event);
         return this.#refused(event.reason, event.status);
+      case "error":
+        return this.recent.noteError(event.error);
+      case "request-started":
+      case "session-opened":
+      case "session-ended":
+      case "stream-opened":
+      case "stream-closed":
+        return this.history.touch(this.#now());
       case "upstream-opened": {
         const record = this.#upstream(event.upstream);
         record.opened += 1;
@@ -124,11 +169,9 @@ export class Statistics {
     }
   };
 
-  /** Returns the refusals of the last whole minute and the current one. */
-  lately({ minute, current, previous }: RefusalCount): number {
-    const age = Math.floor(this.#now() / MINUTE) - minute;
-    if (age === 0) return current + previous;
-    return age === 1 ? current : 0;
+  /** Returns the refusals of the last minute. */
+  lately({ minute }: RefusalCount): number {
+    return minute.sum(this.#now());
   }
 
   #tool(method: string, tool: string): ToolCount {
@@ -136,7 +179,8 @@ export class Statistics {
     const known = this.tools.get(key);
     if (known !== undefined) return known;
     if (this.tools.size >= MOST_TOOLS) this.#forgetRarest();
-    const count = { method, tool, count: 0, errors: 0, ms: 0, buckets: emptyBuckets() };
+    const hour = new ToolHour();
+    const count = { method, tool, count: 0, errors: 0, ms: 0, buckets: emptyBuckets(), hour };
     this.tools.set(key, count);
     return count;
   }
@@ -152,20 +196,14 @@ export class Statistics {
 
   #refused(reason: string, status: number): void {
     const now = this.#now();
-    const minute = Math.floor(now / MINUTE);
     const key = `${reason} ${status}`;
     let known = this.refusals.get(key);
     if (known === undefined) {
-      known = { reason, status, count: 0, lastAt: now, minute, current: 0, previous: 0 };
+      known = { reason, status, count: 0, lastAt: now, minute: new LastMinute() };
       this.refusals.set(key, known);
     }
-    if (known.minute !== minute) {
-      known.previous = minute - known.minute === 1 ? known.current : 0;
-      known.current = 0;
-      known.minute = minute;
-    }
     known.count += 1;
-    known.current += 1;
+    known.minute.add(now);
     known.lastAt = now;
   }
 

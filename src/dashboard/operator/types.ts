@@ -8,6 +8,18 @@
  */
 import type { OperatorActKind } from "../../../mod.ts";
 
+/** The last minute of a node: the current second, and the 59 before it. */
+export interface LastMinuteCounts {
+  /** The calls of tools, prompts and resources that ended. */
+  readonly count: number;
+  /** Those that ended in an error, a failed tool, or not at all. */
+  readonly errors: number;
+  /** The number of calls by duration: see {@linkcode BOUNDS_MS}. */
+  readonly buckets: readonly number[];
+  /** The other requests that ended, such as `initialize`. */
+  readonly requests: number;
+}
+
 /** A node of the cluster, as one endpoint has it. */
 export interface NodeRow {
   /** Stays the same while the thing exists. */
@@ -28,6 +40,8 @@ export interface NodeRow {
   readonly calls: number;
   /** The open connections of streams. */
   readonly streams: number;
+  /** The last minute, as the node has counted it. */
+  readonly minute: LastMinuteCounts;
   /** When its operator began to watch, in milliseconds since the epoch. */
   readonly watchedSince: number;
   /** When a lost node answered last, in milliseconds since the epoch; 0 for the others. */
@@ -143,7 +157,7 @@ export interface RefusalRow {
   readonly status: number;
   /** The number since the operator began to watch. */
   readonly count: number;
-  /** The number in the last whole minute and the current one. */
+  /** The number in the last minute: the current second, and the 59 before it. */
   readonly lately: number;
   /** When it was refused last, in milliseconds since the epoch. */
   readonly lastAt: number;
@@ -219,6 +233,142 @@ export interface LimitRow {
   readonly most: number;
 }
 
+/** 15 seconds of the last hour of a node. Where nothing happened there is no row. */
+export interface HistoryRow {
+  /** Stays the same while the thing exists. */
+  readonly key: string;
+  /** The endpoint's name; empty if there is only one. */
+  readonly endpoint: string;
+  /** The name of the node. */
+  readonly node: string;
+  /** When they began, in milliseconds since the epoch. */
+  readonly at: number;
+  /** The calls of tools, prompts and resources that ended. */
+  readonly count: number;
+  /** Those that ended in an error, a failed tool, or not at all. */
+  readonly errors: number;
+  /** The other requests that ended, such as `initialize`. */
+  readonly requests: number;
+  /** The number of calls by duration, without the empty buckets at the end: see {@linkcode BOUNDS_MS}. */
+  readonly buckets: readonly number[];
+  /** The sessions in memory. */
+  readonly sessions: number;
+  /** The running calls. */
+  readonly calls: number;
+  /** The open connections of streams. */
+  readonly streams: number;
+}
+
+/** What to look for in the last calls and refusals. Every member that is given must be the same. */
+export interface RecentQuery {
+  /** The endpoint's name; all endpoints when left out. */
+  readonly endpoint?: string;
+  /** The id of the principal. */
+  readonly principal?: string;
+  /** The issuer of the principal's credentials. */
+  readonly issuer?: string;
+  /** The short hash of the session. */
+  readonly session?: string;
+  /** The name of the tool, prompt or resource. */
+  readonly tool?: string;
+  /** The method. */
+  readonly method?: string;
+  /** The upstream. */
+  readonly upstream?: string;
+  /** The true reason of refusals; no calls then. */
+  readonly reason?: string;
+  /** The number of the request; no refusals then. */
+  readonly request?: number;
+}
+
+/** A call that is over, as its node keeps it: the last 1,000 at least. */
+export interface RecentCall {
+  /** When it ended, in milliseconds since the epoch. */
+  readonly at: number;
+  /** The number of the request at its endpoint, as events and the audit trail have it. */
+  readonly request: number;
+  /** The method. */
+  readonly method: string;
+  /** The name of the tool, prompt or resource, if the server has it. */
+  readonly tool: string;
+  /** The upstream that it went to. */
+  readonly upstream: string;
+  /** The id of the principal. */
+  readonly principal: string;
+  /** The issuer of the principal's credentials; empty if there is none. */
+  readonly issuer: string;
+  /** The client program's name and version. */
+  readonly client: string;
+  /** The short hash of its session; empty in the 2026 era. */
+  readonly session: string;
+  /** How it ended; `tool-error` for a tool that failed. */
+  readonly outcome: string;
+  /** Why it failed, without secrets and arguments; what a failed tool says only with `recordResults`. */
+  readonly error: string;
+  /** The id of the trace; empty if there is none. */
+  readonly traceId: string;
+  /** The duration, in milliseconds; missing if it began before the operator watched. */
+  readonly ms?: number;
+  /** The arguments as JSON, at most 2,000 characters; only with `recordArguments`. */
+  readonly arguments?: string;
+  /** The result as JSON, at most 2,000 characters; only with `recordResults`. */
+  readonly result?: string;
+}
+
+/** A refused request, as its node keeps it: the last 500 at least. */
+export interface RecentRefusal {
+  /** When it was refused, in milliseconds since the epoch. */
+  readonly at: number;
+  /** The true reason. */
+  readonly reason: string;
+  /** The HTTP status. */
+  readonly status: number;
+  /** The sender's address, as `events.address` has it. */
+  readonly address: string;
+  /** The principal, as events name it; empty if nobody is known. */
+  readonly principal: string;
+  /** The issuer of the principal's credentials; empty if there is none. */
+  readonly issuer: string;
+  /** The method; empty if it wasn't read. */
+  readonly method: string;
+  /** The tool or prompt; empty if there is none. */
+  readonly tool: string;
+  /** The short hash of the session; empty if there is none. */
+  readonly session: string;
+}
+
+/** What a node adds to a row that it keeps. */
+export interface RowPlace {
+  /** The endpoint's name; empty if there is only one. */
+  readonly endpoint: string;
+  /** The name of the node. */
+  readonly node: string;
+}
+
+/** A minute of a tool at one node. */
+export interface MinuteRow {
+  /** When it began, in milliseconds since the epoch. */
+  readonly at: number;
+  /** The number of calls. */
+  readonly count: number;
+  /** Those that ended in an error, a failed tool, or not at all. */
+  readonly errors: number;
+  /** The number of calls by duration: see {@linkcode BOUNDS_MS}. */
+  readonly buckets: readonly number[];
+}
+
+/** What nodes keep of the last calls: the latest first, 50 rows of each node at most. */
+export interface RecentRows {
+  /** The calls. */
+  readonly calls: readonly (RecentCall & RowPlace)[];
+  /** The refusals. */
+  readonly refusals: readonly (RecentRefusal & RowPlace)[];
+  /** The last hour of the tool that was asked for. */
+  readonly minutes: readonly (MinuteRow & RowPlace)[];
+  /** The nodes that didn't answer. */
+  readonly missing: readonly string[];
+}
+
 /** What an operator did. */
 export interface ActRow {
   /** Stays the same while the thing exists. */
@@ -257,6 +407,8 @@ export interface Tables {
   readonly upstreams: readonly UpstreamRow[];
   /** The limits. */
   readonly limits: readonly LimitRow[];
+  /** The last hour of each node. */
+  readonly history: readonly HistoryRow[];
   /** What operators did lately. */
   readonly acts: readonly ActRow[];
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import { isObject } from "../../kit.ts";
-import type { OperatorRequest } from "../operator/types.ts";
+import type { OperatorRequest, RecentQuery } from "../operator/types.ts";
 
 /** The characters of a text. */
 const MOST_CHARS = 1_000;
@@ -43,4 +43,34 @@ export function parseRequest(value: unknown): OperatorRequest | string {
   }
   // Every field was checked.
   return request as unknown as OperatorRequest;
+}
+
+const QUERY_TEXTS: readonly (keyof RecentQuery)[] = [
+  "endpoint",
+  "principal",
+  "issuer",
+  "session",
+  "tool",
+  "method",
+  "upstream",
+  "reason",
+];
+
+/** Returns a query for the last calls, or a message that says what is wrong with it. */
+export function parseQuery(given: URLSearchParams): RecentQuery | string {
+  const query: Record<string, string | number> = {};
+  for (const [name, value] of given) {
+    if (name === "request") {
+      if (!/^\d{1,15}$/.test(value)) return 'Give a number as "request"';
+      query.request = Number(value);
+      continue;
+    }
+    if (!QUERY_TEXTS.some((each) => each === name) || value.length > MOST_CHARS) {
+      return `Give some of ${
+        QUERY_TEXTS.join(", ")
+      } and request, of ${MOST_CHARS} characters at most`;
+    }
+    query[name] = value;
+  }
+  return query;
 }

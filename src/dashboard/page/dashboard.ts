@@ -15,15 +15,17 @@ import {
   systemClock,
 } from "../../kit.ts";
 import { BOUNDS_MS } from "../operator/histogram.ts";
-import { createOperator, type Operator, targetOf } from "../operator/operator.ts";
+import { actKindOf, createOperator, type Operator, targetOf } from "../operator/operator.ts";
 import { failed } from "../operator/peers.ts";
 import type {
   ActRow,
   OperatorRequest,
   OperatorResult,
   OperatorSnapshot,
+  RecentQuery,
+  RecentRows,
 } from "../operator/types.ts";
-import { parseRequest } from "./act_request.ts";
+import { parseQuery, parseRequest } from "./act_request.ts";
 import { ASSETS } from "./assets.ts";
 import { readText } from "./body.ts";
 import { Feed } from "./feed.ts";
@@ -34,6 +36,8 @@ import { pageHtml, signInHtml } from "./shell.ts";
 
 /** The acts that the page's audit shows. */
 const MOST_ACTS = 200;
+/** The last calls, and refusals, that one answer has. */
+const MOST_RECENT = 100;
 /** The bytes that a request to act may have. */
 const MOST_BYTES = 8_192;
 
@@ -65,8 +69,24 @@ export interface DashboardOptions {
   readonly path?: string;
   /** The host names of the dashboard; those of the same machine (`localhost`, 127.0.0.1) when left out. */
   readonly allowedHosts?: readonly string[];
-  /** The name of this node; give each node of a cluster another one. Random when left out. */
+  /**
+   * The name of this node; give each node of a cluster another one.
+   *
+   * @default The first handler's `events.nodeName`, so that events have the same, or its random id
+   */
   readonly node?: string;
+  /**
+   * Whether the last calls are kept, and shown, with their arguments. They may be private.
+   *
+   * @default {false}
+   */
+  readonly recordArguments?: boolean;
+  /**
+   * Whether the last calls are kept, and shown, with their results. They may be private.
+   *
+   * @default {false}
+   */
+  readonly recordResults?: boolean;
   /** Takes secrets out of what upstreams write to their standard error, and of their errors. */
   readonly redact?: (text: string) => string;
   /**
@@ -110,6 +130,8 @@ export interface Dashboard extends AsyncDisposable {
   snapshot(): Promise<OperatorSnapshot>;
   /** Acts for an operator: audited like an act of the page. Never rejects. */
   act(request: OperatorRequest, operator: string): Promise<OperatorResult>;
+  /** Finds the last calls and refusals of every node of every endpoint, or of one. */
+  recent(query: RecentQuery): Promise<RecentRows>;
   /** Ends every page, and stops watching the endpoints. Safe to call twice. */
   close(): Promise<void>;
 }
@@ -155,6 +177,8 @@ export function createDashboard(
     allowedHosts: true,
     node: true,
     redact: true,
+    recordArguments: true,
+    recordResults: true,
     onAct: true,
     onError: true,
     updateMs: true,
@@ -171,6 +195,7 @@ export function createDashboard(
     remove: (endpoint: string) => served.remove(endpoint),
     snapshot: () => served.snapshot(),
     act: (request: OperatorRequest, operator: string) => served.act(request, operator),
+    recent: (query: RecentQuery) => served.recent(query),
     close: () => served.close(),
     [Symbol.asyncDispose]: () => served.close(),
   });
@@ -182,7 +207,7 @@ class ServedDashboard {
   readonly #links: OneTimeLinks | undefined;
   readonly #clock: Clock;
   readonly #path: string;
-  readonly #node: string;
+  #node: string | undefined;
   readonly #operators = new Map<string, Operator>();
   readonly #feed: Feed;
   readonly #app: Hono;
@@ -209,7 +234,7 @@ class ServedDashboard {
     this.#links = links;
     this.#authenticate = given;
     this.#clock = clock;
-    this.#node = node ?? `node-${randomText(4)}`;
+    this.#node = node;
     this.#path = path.endsWith("/") ? path : `${path}/`;
     this.#hosts = hostRules(options.allowedHosts);
     this.#feed = new Feed({
@@ -227,12 +252,15 @@ class ServedDashboard {
       throw new TypeError("Create a new dashboard: this one is closed");
     }
     void this.remove(endpoint);
-    const { redact } = this.#options;
+    const { redact, recordArguments, recordResults } = this.#options;
     const operator = createOperator(handler, {
       endpoint,
-      node: this.#node,
+      ...this.#node !== undefined && { node: this.#node },
       ...redact !== undefined && { redact },
+      ...recordArguments !== undefined && { recordArguments },
+      ...recordResults !== undefined && { recordResults },
     });
+    this.#node = operator.node;
     this.#operators.set(endpoint, operator);
     this.#feed.refresh();
   }
@@ -255,6 +283,7 @@ class ServedDashboard {
       tools: all.flatMap(({ tools }) => tools),
       upstreams: all.flatMap(({ upstreams }) => upstreams),
       limits: all.flatMap(({ limits }) => limits),
+      history: all.flatMap(({ history }) => history),
       acts: this.#acts,
       omitted: all.reduce((sum, { omitted }) => sum + omitted, 0),
     };
@@ -272,11 +301,29 @@ class ServedDashboard {
       const count = results.reduce((sum, each) => sum + each.count, 0);
       // What one endpoint knows is unknown to the others.
       const best = results.find(({ ok }) => ok) ?? results[0] ?? result;
-      result = { ...best, count };
+      const message = best.ok && request.act === "drain-node"
+        ? `${request.node} ${request.on ? "refuses" : "accepts"} new sessions at ${count} endpoints`
+        : best.message;
+      result = { ...best, count, message };
     }
-    this.#note(request.act, targetOf(request), operator, result);
+    this.#note(actKindOf(request), targetOf(request), operator, result);
     this.#feed.refresh();
     return result;
+  }
+
+  async recent(query: RecentQuery): Promise<RecentRows> {
+    const concerned = [...this.#operators.values()].filter(({ endpoint }) =>
+      query.endpoint === undefined || query.endpoint === endpoint
+    );
+    const all = await Promise.all(concerned.map((each) => each.recent(query)));
+    const latest = <T extends { readonly at: number }>(rows: readonly T[]) =>
+      rows.toSorted((a, b) => b.at - a.at);
+    return {
+      calls: latest(all.flatMap(({ calls }) => calls)).slice(0, MOST_RECENT),
+      refusals: latest(all.flatMap(({ refusals }) => refusals)).slice(0, MOST_RECENT),
+      minutes: latest(all.flatMap(({ minutes }) => minutes)),
+      missing: [...new Set(all.flatMap(({ missing }) => missing))],
+    };
   }
 
   close(): Promise<void> {
@@ -311,6 +358,7 @@ class ServedDashboard {
     app.post(`${at}session`, (c) => this.#signIn(c.req.raw));
     app.get(`${at}session`, (c) => this.#known(c, (by) => this.#hello(by)));
     app.get(`${at}snapshot`, (c) => this.#known(c, () => this.snapshot()));
+    app.get(`${at}recent`, (c) => this.#known(c, () => this.#recent(c.req.raw)));
     app.get(`${at}events`, (c) => this.#known(c, (by) => this.#events(c, by)));
     app.post(`${at}act`, (c) => this.#known(c, (by) => this.#acted(c.req.raw, by)));
     app.notFound(() => text(404, "There is nothing here"));
@@ -357,8 +405,13 @@ class ServedDashboard {
       token: await this.#actToken(by),
       bounds: BOUNDS_MS,
       links: this.#links !== undefined,
-      node: this.#node,
+      node: this.#node ?? "",
     };
+  }
+
+  async #recent(request: Request): Promise<object> {
+    const query = parseQuery(new URL(request.url).searchParams);
+    return typeof query === "string" ? text(400, query) : await this.recent(query);
   }
 
   async #events(c: Context, by: OperatorPrincipal): Promise<Response> {

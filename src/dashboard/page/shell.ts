@@ -17,6 +17,7 @@ const TABS: readonly (readonly [name: string, title: string])[] = [
   ["principals", "Principals"],
   ["streams", "Streams"],
   ["tools", "Tools"],
+  ["methods", "Methods"],
   ["upstreams", "Upstreams"],
   ["refusals", "Refusals"],
   ["limits", "Limits"],
@@ -36,7 +37,7 @@ const FILTERS: readonly (readonly [name: string, label: string])[] = [
 const GAUGES: readonly (readonly [name: string, label: string])[] = [
   ["sessions", "Sessions"],
   ["calls", "Running calls"],
-  ["rate", "Calls a second"],
+  ["rate", "Calls a second, last minute"],
   ["p95", "p95, last minute"],
   ["errors", "Errors, last minute"],
   ["streams", "Streams"],
@@ -84,7 +85,6 @@ export function pageHtml(): Html {
           <p class="live" id="live" aria-hidden="true"></p>
           <div class="tools">
             <button type="button" id="export" title="Save what is shown as JSON lines">Export</button>
-            <button type="button" id="drain" aria-pressed="false">Drain the cluster</button>
             <button type="button" id="link" hidden>New link</button>
             <button type="button" id="theme" class="icon"
               title="Switch between light, dark and automatic">
@@ -95,7 +95,8 @@ export function pageHtml(): Html {
         <section class="gauges" aria-label="Totals">
             ${GAUGES.map(([name, label]) =>
               html`<div class="gauge" id="gauge-${name}">
-        <span class="label">${label}</span><span class="value">–</span>
+        <span class="label">${label}</span><span class="value">–</span><span class="note"></span>
+        <span class="scale"></span>
         <svg class="spark" viewBox="0 0 120 28" preserveAspectRatio="none" aria-hidden="true">
           <path class="area" /><path class="line" />
         </svg>
@@ -113,7 +114,8 @@ export function pageHtml(): Html {
               `
             )}
           </nav>
-        <form class="filters" id="filters" role="search" aria-label="Filters">
+        <form class="filters" id="filters" role="search" aria-label="Filters" data-open="false">
+            <button type="button" id="filter-toggle" aria-expanded="false">Filter</button>
             ${FILTERS.map(([name, label]) =>
               html`<label>${label}
         <input type="search" name="${name}" list="list-${name}" placeholder="All" autocomplete="off"
@@ -121,9 +123,16 @@ export function pageHtml(): Html {
         <datalist id="list-${name}"></datalist></label>`
             )}
             <button type="button" id="clear" hidden>Clear filters</button>
-            <span class="hint"><kbd>/</kbd> filter <kbd>1</kbd>–<kbd>9</kbd> tabs</span>
+            <span class="hint"><kbd>/</kbd> filter <kbd>Esc</kbd> clear <kbd>1</kbd>–<kbd>9</kbd> tabs</span>
           </form>
-        <main id="main" role="tabpanel" tabindex="-1" aria-labelledby="tab-overview"></main>
+        <main>
+          <div id="main" role="tabpanel" tabindex="-1" aria-labelledby="tab-overview"></div>
+        </main>
+        <aside id="panel" aria-labelledby="panel-title" hidden>
+          <header><h2 id="panel-title">Details</h2>
+            <button type="button" id="panel-close">Close</button></header>
+          <div id="panel-body"></div>
+        </aside>
         <dialog id="confirm" aria-labelledby="confirm-title">
           <h2 id="confirm-title"></h2>
           <p id="confirm-text"></p>

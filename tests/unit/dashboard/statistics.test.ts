@@ -6,12 +6,15 @@ import type { RequestTarget } from "../../../src/protocol/route.ts";
 
 /** A finished call, as far as it is counted. */
 function callOf(method: string, name: string, target?: RequestTarget): Call {
-  return { method, params: { name }, target, served: false, begunAt: 0 } as unknown as Call;
+  return {
+    ...{ method, params: { name }, target, served: false, begunAt: 0, serial: 1 },
+    ...{ principal: { id: "ada" }, client: {} },
+  } as unknown as Call;
 }
 
 describe("the operator's table of tools", () => {
   test("[OPR-6] names that there are not are one row, and push nothing out", () => {
-    const statistics = new Statistics(() => 0, (text) => text);
+    const statistics = new Statistics({ now: () => 0 });
     statistics.finished(callOf("tools/call", "real", { tool: "real" }), "result", false);
     for (let call = 0; call < 3_000; call++) {
       statistics.finished(callOf("tools/call", `made-up-${call}`), "error", true);
@@ -32,7 +35,7 @@ describe("the operator's table of tools", () => {
   });
 
   test("[OPR-6] of too many real names the rarest is forgotten", () => {
-    const statistics = new Statistics(() => 0, (text) => text);
+    const statistics = new Statistics({ now: () => 0 });
     for (let call = 0; call <= MOST_TOOLS; call++) {
       const tool = `tool${call}`;
       const times = call === 7 ? 1 : 2;
