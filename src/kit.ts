@@ -91,6 +91,7 @@ export { isPromise } from "./internal/types.ts";
 export { sha256, toHex } from "./internal/hashes.ts";
 export { installed } from "./internal/installed.ts";
 export { checkNames, type NamesOf } from "./internal/known_names.ts";
+export { sameText } from "./internal/same_text.ts";
 export { suggest } from "./internal/suggest.ts";
 export { isWithinBytes } from "./internal/utf8.ts";
 export { isSimple, TooMuchWorkError, Work } from "./internal/work.ts";

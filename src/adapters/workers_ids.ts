@@ -6,6 +6,7 @@
 import { randomText } from "../internal/random.ts";
 import { deriveKey, type KeyUse } from "../internal/sealing.ts";
 import { isSessionId } from "../sessions/id.ts";
+import { sameText } from "../internal/same_text.ts";
 
 /** The random characters of an id: 132 bits. */
 const RANDOM = 22;
@@ -40,7 +41,7 @@ export class SignedIds {
   async verify(id: string): Promise<boolean> {
     if (!isSessionId(id)) return false;
     for (let index = 0; index < this.#secrets.length; index++) {
-      if (equal(await this.#proof(id.slice(0, RANDOM), index), id.slice(RANDOM))) return true;
+      if (sameText(await this.#proof(id.slice(0, RANDOM), index), id.slice(RANDOM))) return true;
     }
     return false;
   }
@@ -54,11 +55,4 @@ export class SignedIds {
     for (const byte of mac.subarray(0, PROOF)) text += DIGITS[byte & 63];
     return text;
   }
-}
-
-/** Compares two strings of one length in a time that doesn't depend on where they differ. */
-function equal(one: string, other: string): boolean {
-  let difference = one.length ^ other.length;
-  for (let i = 0; i < one.length; i++) difference |= one.charCodeAt(i) ^ other.charCodeAt(i);
-  return difference === 0;
 }

@@ -7,6 +7,7 @@ import { quote } from "../internal/quote.ts";
 import type { Icon } from "../protocol/content.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
 import type { Implementation } from "../protocol/shapes.ts";
+import type { NamesOf } from "../internal/known_names.ts";
 
 /** The place of a server's source code. */
 export interface Repository {
@@ -92,6 +93,18 @@ export interface PublicInfo {
   /** Additional metadata, under names that begin with a domain in reverse. */
   readonly _meta?: JsonObject;
 }
+
+/** The names of {@linkcode PublicInfo}. */
+export const PUBLIC_NAMES: NamesOf<PublicInfo> = {
+  name: true,
+  version: true,
+  description: true,
+  title: true,
+  websiteUrl: true,
+  icons: true,
+  repository: true,
+  _meta: true,
+};
 
 const NAME = /^[a-zA-Z0-9.-]+\/[a-zA-Z0-9._-]+$/;
 const NAME_LENGTH = 200;

@@ -12,7 +12,13 @@ import { respond } from "../http/respond.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 import type { Implementation } from "../protocol/shapes.ts";
 import { type ProtocolVersion, VERSIONS } from "../protocol/versions.ts";
-import { inputsOption, type NamedInput, type PublicInfo, publicInfo } from "./public_info.ts";
+import {
+  inputsOption,
+  type NamedInput,
+  PUBLIC_NAMES,
+  type PublicInfo,
+  publicInfo,
+} from "./public_info.ts";
 
 /** Options for {@linkcode serverCard}. */
 export interface ServerCardOptions extends PublicInfo {
@@ -100,14 +106,7 @@ const HEADERS = {
  */
 export function serverCard(info: Implementation, options: ServerCardOptions): ServerCard {
   checkNames("serverCard()", options, {
-    name: true,
-    version: true,
-    title: true,
-    description: true,
-    websiteUrl: true,
-    icons: true,
-    repository: true,
-    _meta: true,
+    ...PUBLIC_NAMES,
     url: true,
     headers: true,
     versions: true,

@@ -11,6 +11,7 @@ import {
   inputsOption,
   type InputValue,
   type NamedInput,
+  PUBLIC_NAMES,
   type PublicInfo,
   publicInfo,
   publicUrl,
@@ -120,14 +121,7 @@ const VERSIONED = new Set(["oci", "mcpb"]);
  */
 export function serverJson(info: Implementation, options: ServerJsonOptions): JsonObject {
   checkNames("serverJson()", options, {
-    name: true,
-    version: true,
-    title: true,
-    description: true,
-    websiteUrl: true,
-    icons: true,
-    repository: true,
-    _meta: true,
+    ...PUBLIC_NAMES,
     remotes: true,
     packages: true,
   });

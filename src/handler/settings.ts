@@ -322,7 +322,7 @@ function addressOption(
     case "none":
       return undefined;
   }
-  if (typeof address === "function") return address;
+  if (typeof address === "function") return (found, request) => address(found, request());
   throw new TypeError(
     `Give "full", "short", "none" or a function as "events.address": ${String(address)}`,
   );

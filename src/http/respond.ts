@@ -32,7 +32,9 @@ export function reportRefusal(reply: Reply, reporter: Reporter, inbound?: Inboun
 /** Returns the sender's address, if the host tells it and events may have it. */
 function addressOf(inbound: Inbound, { address }: Reporter): { readonly address?: string } {
   if (address === undefined || inbound.context === undefined) return {};
-  const found = address(peerAddress(inbound.context, () => inbound.request), inbound.request);
+  // Some hosts make the request only when somebody wants it.
+  const request = (): Request => inbound.request;
+  const found = address(peerAddress(inbound.context, request), request);
   return found === undefined ? {} : { address: found };
 }
 

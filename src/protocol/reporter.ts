@@ -23,7 +23,10 @@ export type NamePrincipal = (principal: Principal) => string;
  *
  * @param address The other end of the connection, if the host tells it: a proxy's behind a proxy
  */
-export type NameAddress = (address: string | undefined, request: Request) => string | undefined;
+export type NameAddress = (
+  address: string | undefined,
+  request: () => Request,
+) => string | undefined;
 
 /** Options for {@linkcode Reporter}. */
 export interface ReporterInit {

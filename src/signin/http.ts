@@ -4,8 +4,14 @@
  * @module
  */
 
+import type { Clock } from "../../mod.ts";
+import { boundedText, within } from "./fetch/bounded.ts";
+import { FetchError } from "./fetch/errors.ts";
+
 /** The maximum number of bytes of a request's body. */
 const BODY_BYTES = 16_384;
+/** The time within which a body must arrive, in milliseconds. */
+const BODY_MS = 10_000;
 
 /** An error that a client is told (RFC 6749 §5.2). */
 export class OAuthError extends Error {
@@ -70,22 +76,25 @@ export function wrongMethod(allow: string): Response {
   return new Response(null, { status: 405, headers: { ...CORS, allow } });
 }
 
-/** Reads a body of limited size as text. */
-export async function bodyText(request: Request): Promise<string> {
+/** Reads a body of limited size, which must arrive in time, as text. */
+export async function bodyText(request: Request, clock: Clock): Promise<string> {
   if (Number(request.headers.get("content-length") ?? 0) > BODY_BYTES) throw tooLarge();
-  if (request.body === null) return "";
-  const decoder = new TextDecoder();
-  let [text, bytes] = ["", 0];
-  for await (const chunk of request.body) {
-    bytes += chunk.byteLength;
-    if (bytes > BODY_BYTES) throw tooLarge();
-    text += decoder.decode(chunk, { stream: true });
+  try {
+    return await within(
+      { timeoutMs: BODY_MS, clock, signal: request.signal },
+      () => boundedText(request.body, BODY_BYTES),
+    );
+  } catch (error) {
+    if (!(error instanceof FetchError)) throw error;
+    if (error.reason === "unavailable") {
+      throw new OAuthError("invalid_request", "Send the whole body sooner", 408);
+    }
+    throw tooLarge();
   }
-  return text + decoder.decode();
 }
 
 function tooLarge(): OAuthError {
-  return new OAuthError("invalid_request", `Send ${BODY_BYTES} bytes at most`, 413);
+  return new OAuthError("invalid_request", `Send UTF-8 of ${BODY_BYTES} bytes at most`, 413);
 }
 
 /** Tells whether a request's body has a media type. */
@@ -95,11 +104,11 @@ export function hasType(request: Request, type: string): boolean {
 }
 
 /** Reads a form. */
-export async function bodyForm(request: Request): Promise<URLSearchParams> {
+export async function bodyForm(request: Request, clock: Clock): Promise<URLSearchParams> {
   if (!hasType(request, "application/x-www-form-urlencoded")) {
     throw new OAuthError("invalid_request", "Send a body of application/x-www-form-urlencoded");
   }
-  return new URLSearchParams(await bodyText(request));
+  return new URLSearchParams(await bodyText(request, clock));
 }
 
 /**

@@ -127,7 +127,13 @@ export function settingsOf(options: SignInOptions): SignInSettings {
     allowInsecure,
     clock,
     basePath: issuer.pathname === "/" ? "" : issuer.pathname,
-    report: (event) => report({ type: "sign-in", ...event }),
+    report(event) {
+      try {
+        report({ type: "sign-in", ...event });
+      } catch {
+        // The application's own function failed: it can't be reported anywhere else.
+      }
+    },
   };
 }
 

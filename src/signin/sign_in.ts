@@ -171,14 +171,18 @@ function routesOf(
       methods: ["POST"],
       open: true,
       answer: (request) =>
-        told(settings, "token", async () => json(await tokens.token(await bodyForm(request)))),
+        told(
+          settings,
+          "token",
+          async () => json(await tokens.token(await bodyForm(request, settings.clock))),
+        ),
     }],
     [`${basePath}/revoke`, {
       methods: ["POST"],
       open: true,
       answer: (request) =>
         told(settings, "revoke", async () => {
-          await tokens.revoke(await bodyForm(request));
+          await tokens.revoke(await bodyForm(request, settings.clock));
           return json({});
         }),
     }],
@@ -209,7 +213,7 @@ function routesOf(
         }
         const from = settings.sender?.(request, context) ??
           peerAddress(context, () => request) ?? "unknown";
-        const client = await register(parsed(await bodyText(request)), from);
+        const client = await register(parsed(await bodyText(request, settings.clock)), from);
         settings.report({
           ...{ step: "register", outcome: "passed", reason: "registered" },
           client: String(client.client_id),

@@ -96,7 +96,7 @@ export interface SignInOptions {
   readonly allowInsecure?: boolean;
   /** Returns the sender of a request, whose registrations are counted. @default the address of the connection */
   readonly sender?: (request: Request, context: unknown) => string;
-  /** Called with each event. MUST NOT throw. */
+  /** Called with each event. What it throws is ignored. */
   readonly onEvent?: (event: SignInEvent) => void;
   /** Called when a grant has ended at this node, so that the sessions of its principal can be ended. */
   readonly onGrantEnded?: (ended: Grant, reason: GrantEndReason) => void;

@@ -8,7 +8,7 @@ import type { SqlTables } from "./sql.ts";
 
 /**
  * A map whose entries are stored as JSON: written before they are in the map, so that a failed write changes
- * nothing, and read when it is created. Entries are in the order in which they were last written.
+ * nothing, and read when it is created. The order of the entries is stored too.
  */
 export class StoredMap<V> extends Map<string, V> {
   readonly #tables: SqlTables;
@@ -35,7 +35,9 @@ export class StoredMap<V> extends Map<string, V> {
   override set(key: string, value: V): this {
     // The constructor of Map sets nothing, so the fields are there.
     this.#tables.add(
-      "INSERT OR REPLACE INTO mooring_entry (kind, key, value) VALUES (?, ?, ?)",
+      // An entry that is set again keeps its place, as in any map.
+      `INSERT INTO mooring_entry (kind, key, value) VALUES (?, ?, ?)
+        ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value`,
       this.#kind,
       key,
       JSON.stringify(value),

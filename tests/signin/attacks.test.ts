@@ -188,6 +188,7 @@ describe("the browser", () => {
       for (const state of [mixed, "", "x", `${first}x`, first.toUpperCase()]) {
         const path = `/signin/callback?state=${encodeURIComponent(state)}&code=x`;
         await staysHere(await browser.get(path), state);
+        assert.equal(world.provider.finishes, 0, state);
       }
     }),
   );
@@ -384,6 +385,33 @@ describe("tokens", () => {
       const large = await world.form("/token", { grant_type: "x".repeat(20_000), client_id: "a" });
       assert.equal(large.status, 413);
       assert.equal((await world.send("/token")).status, 405);
+    }),
+  );
+});
+
+describe("slow senders", () => {
+  test(
+    "[FRONT-19] a body that doesn't arrive is given up in time, on every route that reads one",
+    using(async (world) => {
+      for (
+        const [path, type] of [
+          ["/token", "application/x-www-form-urlencoded"],
+          ["/revoke", "application/x-www-form-urlencoded"],
+          ["/register", "application/json"],
+          ["/signin/consent", "application/x-www-form-urlencoded"],
+        ] as const
+      ) {
+        const body = new ReadableStream<Uint8Array>({
+          start: (controller) => controller.enqueue(new TextEncoder().encode("a")),
+        });
+        const init = { method: "POST", headers: { "content-type": type }, body, duplex: "half" };
+        const pending = world.send(path, init as RequestInit);
+        // The timer is there once the body is being read.
+        for (let turns = 0; turns < 50; turns++) await world.clock.advance(500);
+        const response = await pending;
+        assert.equal(response.status, 408, path);
+        await response.text();
+      }
     }),
   );
 });

@@ -33,6 +33,8 @@ export class ChosenProvider implements Provider {
   /** What a refresh answers. */
   ended = false;
   refreshes = 0;
+  /** How often it was asked to finish a login. */
+  finishes = 0;
 
   authorizationUrl({ state }: LoginRequest): Promise<URL> {
     return Promise.resolve(
@@ -41,6 +43,7 @@ export class ChosenProvider implements Provider {
   }
 
   finish({ state }: LoginRequest, callback: URLSearchParams): Promise<ProviderLogin> {
+    this.finishes++;
     if (this.fault !== undefined) throw new ProviderError(this.fault, "as the test says");
     assert.equal(callback.get("state"), state);
     return Promise.resolve(this.#login(callback.get("user") ?? this.user));

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { checkNames } from "../../kit.ts";
+import { checkNames, sameText } from "../../kit.ts";
 import type { Clock } from "../../../mod.ts";
 import { integerOption, randomText, systemClock } from "../../kit.ts";
 import type { OperatorPrincipal } from "./dashboard.ts";
@@ -157,13 +157,4 @@ function cookieOf(request: Request): string | undefined {
     if (key === name) return value;
   }
   return undefined;
-}
-
-/** Compares two texts in a time that doesn't tell where they differ. */
-function sameText(one: string, other: string): boolean {
-  let difference = one.length ^ other.length;
-  for (let i = 0; i < one.length; i++) {
-    difference |= one.charCodeAt(i) ^ other.charCodeAt(i % other.length);
-  }
-  return difference === 0;
 }

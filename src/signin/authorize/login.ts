@@ -261,7 +261,7 @@ export class LoginFlow {
     if (isForeign || (site !== null && site !== "same-origin")) {
       throw new OAuthError("invalid_request", "Answer on the page of this server", 403);
     }
-    const form = await bodyForm(request);
+    const form = await bodyForm(request, settings.clock);
     const id = form.get("id") ?? "";
     const { value: question, version } = await this.#questionOf(request, id);
     if (form.get("token") !== question.token) {
@@ -303,6 +303,7 @@ export class LoginFlow {
       const write = { ttlMs: lifetimes.consentMs, expected: found?.version ?? null };
       if (await records.put(consent, JSON.stringify(all), write) !== undefined) return;
     }
+    throw new Error("The consent is being changed: try again");
   }
 
   /** Sends the user back with a code for what they have allowed, now and before. */

@@ -3,25 +3,32 @@
  *
  * @module
  */
-import { booleanOption, functionOption, integerOption, systemClock } from "../../kit.ts";
+import {
+  booleanOption,
+  checkNames,
+  functionOption,
+  integerOption,
+  type NamesOf,
+  systemClock,
+} from "../../kit.ts";
 import { boundedText, within } from "../fetch/bounded.ts";
 import { FetchError } from "../fetch/errors.ts";
-import { checkNames, stringOption } from "../fetch/options.ts";
+import { stringOption } from "../fetch/options.ts";
 import { publicFetch } from "../fetch/public_fetch.ts";
 import { DocumentClients, isDocumentId } from "./documents.ts";
 import { redirectUrisOf } from "./redirects.ts";
 import { RegisteredClients } from "./registration.ts";
 import type { Clients, ClientsOptions, ConfiguredClient, SignInClient } from "./types.ts";
 
-const NAMES = [
-  "clients",
-  "registration",
-  "documents",
-  "allowInsecure",
-  "records",
-  "clock",
-  "fetch",
-];
+const NAMES: NamesOf<ClientsOptions> = {
+  clients: true,
+  registration: true,
+  documents: true,
+  allowInsecure: true,
+  records: true,
+  clock: true,
+  fetch: true,
+};
 const DAY_MS = 24 * 3_600_000;
 const ID = /^[!-~]{1,2000}$/;
 
@@ -56,7 +63,12 @@ function configuredClients(
   if (!Array.isArray(clients)) throw new TypeError('Give a list as "clients"');
   const byId = new Map<string, SignInClient>();
   for (const client of clients) {
-    checkNames("clients", client, ["id", "name", "redirectUris", "uri"]);
+    checkNames(
+      "a client",
+      client,
+      { id: true, name: true, redirectUris: true, uri: true },
+      "clients.",
+    );
     const id = stringOption("clients.id", client.id);
     if (!ID.test(id)) throw new TypeError(`Give printable ASCII as "clients.id": ${id}`);
     if (byId.has(id)) throw new TypeError(`Give each client of "clients" its own id: ${id}`);
@@ -83,7 +95,12 @@ function checkedRedirects(id: string, uris: unknown): readonly string[] {
 function registeredClients(options: ClientsOptions): RegisteredClients | undefined {
   if (options.registration === false) return undefined;
   const { registration = {}, records, clock = systemClock } = options;
-  checkNames("registration", registration, ["perSenderHourly", "perHour", "expiresMs"]);
+  checkNames(
+    "signIn()",
+    registration,
+    { perSenderHourly: true, perHour: true, expiresMs: true },
+    "registration.",
+  );
   return new RegisteredClients({
     records,
     clock,
@@ -99,7 +116,12 @@ function documentClients(
 ): DocumentClients | undefined {
   if (options.documents === false) return undefined;
   const { documents = {}, clock = systemClock } = options;
-  checkNames("documents", documents, ["maxBytes", "timeoutMs", "maxAgeMs"]);
+  checkNames(
+    "signIn()",
+    documents,
+    { maxBytes: true, timeoutMs: true, maxAgeMs: true },
+    "documents.",
+  );
   const maxBytes = integerOption("maxBytes", documents.maxBytes, 10_240);
   const timeoutMs = integerOption("timeoutMs", documents.timeoutMs, 5_000);
   const maxAgeMs = integerOption("maxAgeMs", documents.maxAgeMs, 3_600_000, 0);

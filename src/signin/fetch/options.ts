@@ -1,23 +1,8 @@
 /**
- * Checks of options that are objects.
+ * Checks of options that are texts.
  *
  * @module
  */
-
-/**
- * Checks that options have no other names than the known ones.
- *
- * @param what What the options are for, such as `oidc()`
- * @throws {TypeError} If they aren't an object, or have an unknown name
- */
-export function checkNames(what: string, options: unknown, names: readonly string[]): void {
-  if (typeof options !== "object" || options === null || Array.isArray(options)) {
-    throw new TypeError(`Give an object as the options of ${what}`);
-  }
-  for (const name of Object.keys(options)) {
-    if (!names.includes(name)) throw new TypeError(`Unknown option "${name}" of ${what}`);
-  }
-}
 
 /**
  * Returns a string that isn't empty.

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { hmacSha256, randomText, toBase64Url } from "../../kit.ts";
+import { hmacSha256, randomText, sameText, toBase64Url } from "../../kit.ts";
 import type { Clock, Principal } from "../../../mod.ts";
 import type { RecordStore } from "../../cluster/mod.ts";
 import type { Keyring } from "../keyring.ts";
@@ -180,12 +180,7 @@ export function readRefreshToken(token: string): RefreshTokenParts | undefined {
 
 /** Tells whether a refresh token is one that was made for a grant. */
 export function isTokenOf({ secret }: StoredGrant, { turn, proof }: RefreshTokenParts): boolean {
-  const expected = proofOf(secret, turn);
-  let difference = expected.length ^ proof.length;
-  for (let i = 0; i < expected.length; i++) {
-    difference |= expected.charCodeAt(i) ^ proof.charCodeAt(i);
-  }
-  return difference === 0;
+  return sameText(proofOf(secret, turn), proof);
 }
 
 /** Returns a grant whose current refresh token was used. */

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { booleanOption, isObject, toBase64 } from "../../kit.ts";
-import { checkNames, stringOption } from "../fetch/options.ts";
+import { booleanOption, checkNames, isObject, type NamesOf } from "../../kit.ts";
+import { stringOption } from "../fetch/options.ts";
 import {
   HTTP_NAMES,
   type ProviderHttp,
@@ -13,6 +13,7 @@ import {
   urlOption,
 } from "./http.ts";
 import { type LoginRequest, type Provider, ProviderError, type ProviderLogin } from "./types.ts";
+import { challengeOf } from "../pkce.ts";
 
 /** Options for {@linkcode github}. */
 export interface GithubOptions extends ProviderHttpOptions {
@@ -30,7 +31,15 @@ export interface GithubOptions extends ProviderHttpOptions {
   readonly url?: string;
 }
 
-const NAMES = ["clientId", "clientSecret", "name", "orgs", "teams", "url", ...HTTP_NAMES];
+const NAMES: NamesOf<GithubOptions> = {
+  clientId: true,
+  clientSecret: true,
+  name: true,
+  orgs: true,
+  teams: true,
+  url: true,
+  ...HTTP_NAMES,
+};
 const PER_PAGE = 100;
 const MOST_PAGES = 5;
 const MOST_CHARACTERS = 2_000;
@@ -230,10 +239,4 @@ async function jsonOf(response: Response): Promise<unknown> {
   } catch {
     throw new ProviderError("invalid", "GitHub's answer isn't JSON");
   }
-}
-
-async function challengeOf(verifier: string): Promise<string> {
-  const hash = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(verifier));
-  const text = toBase64(new Uint8Array(hash));
-  return text.replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
 }

@@ -9,6 +9,7 @@ import {
   functionOption,
   integerOption,
   isLoopback,
+  type NamesOf,
   systemClock,
 } from "../../kit.ts";
 import { boundedText, within } from "../fetch/bounded.ts";
@@ -28,7 +29,12 @@ export interface ProviderHttpOptions {
 }
 
 /** The names of {@linkcode ProviderHttpOptions}. */
-export const HTTP_NAMES: readonly string[] = ["timeoutMs", "allowInsecure", "fetch", "clock"];
+export const HTTP_NAMES = {
+  timeoutMs: true,
+  allowInsecure: true,
+  fetch: true,
+  clock: true,
+} satisfies NamesOf<ProviderHttpOptions>;
 
 /** Sends requests to a provider. */
 export interface ProviderHttp {

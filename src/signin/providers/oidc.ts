@@ -10,8 +10,8 @@ import type {
   IDToken,
   TokenEndpointResponse,
 } from "oauth4webapi";
-import { booleanOption, installed, isObject } from "../../kit.ts";
-import { checkNames, stringOption, stringsOption } from "../fetch/options.ts";
+import { booleanOption, checkNames, installed, isObject, type NamesOf } from "../../kit.ts";
+import { stringOption, stringsOption } from "../fetch/options.ts";
 import { Discovery } from "./discovery.ts";
 import {
   checkUrl,
@@ -49,17 +49,17 @@ export interface OidcOptions extends ProviderHttpOptions {
   readonly parameters?: Readonly<Record<string, string>>;
 }
 
-const NAMES = [
-  "issuer",
-  "clientId",
-  "clientSecret",
-  "clientAuthentication",
-  "name",
-  "scopes",
-  "userInfo",
-  "parameters",
+const NAMES: NamesOf<OidcOptions> = {
+  issuer: true,
+  clientId: true,
+  clientSecret: true,
+  clientAuthentication: true,
+  name: true,
+  scopes: true,
+  userInfo: true,
+  parameters: true,
   ...HTTP_NAMES,
-];
+};
 
 /** What a preset changes of {@linkcode oidc}. */
 export interface OidcQuirks {

@@ -3,10 +3,11 @@
  *
  * @module
  */
-import { checkNames, stringOption, stringsOption } from "../fetch/options.ts";
+import { stringOption, stringsOption } from "../fetch/options.ts";
 import { HTTP_NAMES, type ProviderHttpOptions, urlOption } from "./http.ts";
 import { type OidcOptions, type OidcQuirks, oidcWith } from "./oidc.ts";
 import { type Provider, ProviderError } from "./types.ts";
+import { checkNames, type NamesOf } from "../../kit.ts";
 
 /** What all presets have in common: what the provider gave this application. */
 export interface PresetOptions extends ProviderHttpOptions {
@@ -20,21 +21,30 @@ export interface PresetOptions extends ProviderHttpOptions {
   readonly scopes?: readonly string[];
 }
 
-const NAMES = ["clientId", "clientSecret", "name", "scopes", ...HTTP_NAMES];
+const NAMES: NamesOf<PresetOptions> = {
+  clientId: true,
+  clientSecret: true,
+  name: true,
+  scopes: true,
+  ...HTTP_NAMES,
+};
 
 /** Takes the preset's own names out of the options, and checks the others. */
 function preset<T extends PresetOptions>(
   what: string,
   options: T,
-  own: readonly string[],
+  own: Omit<NamesOf<T>, keyof PresetOptions>,
   issuer: (options: T) => string,
   defaults: Omit<Partial<OidcOptions>, "issuer">,
   quirks: OidcQuirks,
 ): Provider {
-  checkNames(what, options, [...NAMES, ...own]);
+  // Together they are all names of T: the compiler can't add types up.
+  checkNames(what, options, { ...NAMES, ...own } as unknown as NamesOf<T>);
   stringOption("clientSecret", options.clientSecret);
   const common = Object.fromEntries(
-    Object.entries(options).filter(([name, value]) => NAMES.includes(name) && value !== undefined),
+    Object.entries(options).filter(([name, value]) =>
+      Object.hasOwn(NAMES, name) && value !== undefined
+    ),
   );
   const all = { ...defaults, ...common, issuer: issuer(options) };
   // `stringOption` of the two above is repeated there.
@@ -68,15 +78,22 @@ export function google(options: GoogleOptions): Provider {
     ...(hostedDomain === undefined ? {} : { hd: hostedDomain }),
   };
   const issuer = () => "https://accounts.google.com";
-  return preset("google()", options, ["hostedDomain"], issuer, { name: "Google", parameters }, {
-    refreshScope: { scope: undefined },
-    promptAnew: "select_account consent",
-    claims(claims) {
-      // The parameter is a hint that the user can change: the claim decides.
-      if (hostedDomain === undefined || claims.hd === hostedDomain) return claims;
-      throw new ProviderError("denied", "The user is not of the hosted domain");
+  return preset(
+    "google()",
+    options,
+    { hostedDomain: true },
+    issuer,
+    { name: "Google", parameters },
+    {
+      refreshScope: { scope: undefined },
+      promptAnew: "select_account consent",
+      claims(claims) {
+        // The parameter is a hint that the user can change: the claim decides.
+        if (hostedDomain === undefined || claims.hd === hostedDomain) return claims;
+        throw new ProviderError("denied", "The user is not of the hosted domain");
+      },
     },
-  });
+  );
 }
 
 /** Options for {@linkcode entra}. */
@@ -128,7 +145,7 @@ export function entra(options: EntraOptions): Provider {
   };
   const issuer = () => `${ENTRA}/${tenant}/v2.0`;
   const defaults = { name: "Microsoft", clientAuthentication: "post" as const };
-  return preset("entra()", options, ["tenant", "tenants"], issuer, defaults, quirks);
+  return preset("entra()", options, { tenant: true, tenants: true }, issuer, defaults, quirks);
 }
 
 function entraIssuer(
@@ -170,7 +187,9 @@ export function okta(options: OktaOptions): Provider {
     server === undefined
       ? `https://${domainOption(domain)}`
       : `https://${domainOption(domain)}/oauth2/${segmentOption("authorizationServer", server)}`;
-  return preset("okta()", options, ["domain", "authorizationServer"], issuer, { name: "Okta" }, {
+  return preset("okta()", options, { domain: true, authorizationServer: true }, issuer, {
+    name: "Okta",
+  }, {
     refreshScope: { scope: "offline_access" },
   });
 }
@@ -194,7 +213,7 @@ export interface Auth0Options extends PresetOptions {
  */
 export function auth0(options: Auth0Options): Provider {
   const issuer = ({ domain }: Auth0Options) => `https://${domainOption(domain)}/`;
-  return preset("auth0()", options, ["domain"], issuer, {
+  return preset("auth0()", options, { domain: true }, issuer, {
     name: "Auth0",
     clientAuthentication: "post",
   }, { refreshScope: { scope: "offline_access" } });
@@ -230,7 +249,7 @@ export function keycloak(options: KeycloakOptions): Provider {
     const base = urlOption("url", url, allowInsecure).href.replace(/\/$/, "");
     return `${base}/realms/${segmentOption("realm", realm)}`;
   };
-  return preset("keycloak()", options, ["url", "realm"], issuer, { name: "Keycloak" }, {
+  return preset("keycloak()", options, { url: true, realm: true }, issuer, { name: "Keycloak" }, {
     refreshScope: { scope: undefined },
   });
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { randomText, toBase64Url } from "../../kit.ts";
+import { randomText } from "../../kit.ts";
 import {
   type FoundGrant,
   type GrantTable,
@@ -21,6 +21,7 @@ import { readJson } from "../sealed_records.ts";
 import type { SignInSettings } from "../settings.ts";
 import { identify } from "../user.ts";
 import type { AccessTokens } from "./access_tokens.ts";
+import { challengeOf } from "../pkce.ts";
 
 /** The lifetime of a code, in milliseconds. */
 export const CODE_MS = 60_000;
@@ -310,13 +311,6 @@ export class TokenIssuer {
 export function isSameResource(resource: string, named: string | undefined): boolean {
   return named === undefined || named === resource ||
     URL.parse(named)?.href === new URL(resource).href;
-}
-
-/** Returns the S256 challenge of a verifier (RFC 7636 §4.2); an empty text for what is none. */
-async function challengeOf(verifier: string): Promise<string> {
-  if (!/^[A-Za-z0-9\-._~]{43,128}$/.test(verifier)) return "";
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(verifier));
-  return toBase64Url(new Uint8Array(digest));
 }
 
 function busy(): OAuthError {

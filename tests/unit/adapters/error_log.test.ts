@@ -8,6 +8,7 @@ import { serveStdio } from "../../../src/adapters/stdio.ts";
 import { mcpWorker } from "../../../src/adapters/workers.ts";
 import { connect } from "../../../src/testing/mod.ts";
 import { FakeClock } from "../../support/clock.ts";
+import { Objects } from "../../support/worker_objects.ts";
 
 /** Keeps what is written to stderr while a function runs. */
 async function stderrDuring(work: () => Promise<void>): Promise<string> {
@@ -142,6 +143,20 @@ describe("errors that clients aren't told", () => {
       await callAll((request) => worker.fetch(request, {}), "2026-07-28");
     });
     assert.equal(silent, "");
+  });
+
+  test("[AUT-1] the object of a Worker's 2025 session writes them too, unless it may not", async () => {
+    const requests = { stateKeys: ["a key of at least 32 bytes for tests"] };
+    for (const log of [undefined, false]) {
+      const text = await stderrDuring(async () => {
+        const worker = mcpWorker(brokenServer(), { requests, log });
+        const objects = new Objects(worker);
+        await callAll((request) => worker.fetch(request, objects.env), "2025-11-25");
+        objects.close();
+      });
+      if (log === false) assert.equal(text, "");
+      else assertSeen(text);
+    }
   });
 
   test("[AUT-1] an authenticate that throws is written", async () => {
