@@ -4,7 +4,7 @@
  * @module
  */
 import { protectedResource } from "../auth/mod.ts";
-import { jose, peerAddress } from "../kit.ts";
+import { hmacSha256, jose, peerAddress } from "../kit.ts";
 import { LoginFlow } from "./authorize/login.ts";
 import { createClients } from "./clients/clients.ts";
 import { ClientError, type Clients } from "./clients/types.ts";
@@ -67,8 +67,9 @@ interface RouteRow {
  * ```
  */
 export function signIn(options: SignInOptions): SignIn {
-  // Where it is missing, this says so before the first request
+  // Where one of these packages is missing, this says so before the first request.
   jose();
+  hmacSha256(new Uint8Array(32), new Uint8Array());
   const settings = settingsOf(options);
   const { records, clock, lifetimes, report } = settings;
   const keyring = new Keyring({
