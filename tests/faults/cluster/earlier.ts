@@ -4,7 +4,7 @@
  * @module
  */
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { mkdtemp, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -36,9 +36,23 @@ function formOf(read: (path: string) => string): string {
   }).join(", ");
 }
 
+/** What a node of the earlier version runs nothing of. */
+const PRODUCT = ["src/cli", "src/dashboard", "src/gateway", "src/signin"];
+
+/** Whether the packages that a commit's library imports are installed here: it runs with these. */
+function canRun(commit: string): boolean {
+  const others = PRODUCT.map((path) => `:!${path}`);
+  const statement = '^(import|export|[}]).* from "[^./"][^"]*";$';
+  const lines = git("grep", "-hE", statement, commit, "--", "src/*.ts", ...others);
+  const packages = lines.split("\n").map((line) => line.replace(/^.* from "|";$/g, ""))
+    .filter((specifier) => !/^(node|bun|cloudflare):|^bun$|^@mooring\//.test(specifier))
+    .map((specifier) => specifier.split("/").slice(0, specifier.startsWith("@") ? 2 : 1).join("/"));
+  return packages.every((name) => existsSync(join(ROOT, "node_modules", name)));
+}
+
 /**
- * The newest commit whose code for what nodes share is not this code, but of the same form, if this clone
- * has one.
+ * The newest commit whose code for what nodes share is not this code, but of the same form, and which runs
+ * with the packages of this one; if this clone has one.
  */
 export function earlierCommit(): string | undefined {
   try {
@@ -46,6 +60,7 @@ export function earlierCommit(): string | undefined {
     const commits = git("log", "--format=%H", "-n", String(MOST_COMMITS), "--", ...SHARED);
     return commits.split("\n").find((commit) => {
       if (formOf((path) => git("show", `${commit}:${path}`)) !== form) return false;
+      if (!canRun(commit)) return false;
       try {
         git("diff", "--quiet", commit, "--", ...SHARED);
         return false;
