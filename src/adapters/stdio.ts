@@ -49,6 +49,7 @@ export interface StdioLimits extends
     | "page"
     | "subscriptions"
     | "stateBytes"
+    | "longCalls"
   > {
   /**
    * Bytes of one line from the client. A longer line is skipped and answered with an error.
@@ -117,6 +118,7 @@ export interface StdioOptions extends
     | "middleware"
     | "requests"
     | "events"
+    | "longCalls"
     | "onEvent"
     | "clock"
   > {
@@ -242,6 +244,7 @@ const HONOURED: {
   middleware: true,
   requests: OPTION_NAMES.requests,
   events: OPTION_NAMES.events,
+  longCalls: OPTION_NAMES.longCalls,
   onEvent: true,
   clock: true,
   limits: {
@@ -255,6 +258,7 @@ const HONOURED: {
     page: true,
     subscriptions: true,
     stateBytes: true,
+    longCalls: true,
   } satisfies { readonly [K in keyof Required<StdioLimits>]: true },
   streams: { progressHeartbeatMs: true, listen: true },
 };

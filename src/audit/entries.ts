@@ -66,6 +66,10 @@ export function entryFor(
         errorType: event.errorType,
         ms: Math.round(event.ms * 1_000) / 1_000,
       };
+    case "long-call-ended": {
+      const { outcome, errorType, ms } = event;
+      return { time: now(), act: "long-call-ended", ...about(event), outcome, errorType, ms };
+    }
     case "refused": {
       const { status, reason, address, ...request } = event;
       return { time: now(), act: "refused", status, reason, address, ...about(request) };

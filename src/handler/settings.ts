@@ -16,6 +16,7 @@ import type { NameAddress, NamePrincipal } from "../protocol/reporter.ts";
 import { type Era, isVersion, type ProtocolVersion, VERSIONS } from "../protocol/versions.ts";
 import { STATE_BYTES } from "../sessions/state_values.ts";
 import type { StreamSettings } from "../streams/streams.ts";
+import { type LongCallSettings, longCallSettings } from "../long_calls/options.ts";
 import { checkOptionNames } from "./option_names.ts";
 import type { McpHandlerOptions } from "./types.ts";
 
@@ -30,6 +31,8 @@ export interface HandlerSettings {
   /** The served versions, newest first. */
   readonly versions: readonly ProtocolVersion[];
   readonly calls: CallSettings;
+  /** Options for calls that run long; `undefined` if they are answered like others. */
+  readonly longCalls: LongCallSettings | undefined;
   readonly streams: StreamSettings;
   /** The options of 2026 subscriptions. */
   readonly listen: {
@@ -107,8 +110,14 @@ export function settingsOf(
     resource,
     serverCard: serverCardOption(options.serverCard),
     versions,
+    longCalls: longCallSettings(
+      options.longCalls,
+      longCallLimits(options),
+      integerOption("limits.resultBytes", limits.resultBytes, 4 * MIB),
+    ),
     calls: {
       ...callSettings(options),
+      handOver: undefined,
       versions,
       authorize,
       challenge: resource?.challenge,
@@ -156,7 +165,7 @@ export function settingsOf(
 
 function callSettings(
   { limits = {}, requests = {}, streams = {}, ...options }: McpHandlerOptions,
-): Omit<CallSettings, "versions" | "authorize" | "challenge" | "middleware"> {
+): Omit<CallSettings, "versions" | "authorize" | "challenge" | "middleware" | "handOver"> {
   const most = integerOption("limits.requests", limits.requests, 1_000);
   // Without authentication everybody is one principal, whose share is all.
   const share = options.authenticate === undefined
@@ -183,6 +192,15 @@ function callSettings(
     resultBytes: integerOption("limits.resultBytes", limits.resultBytes, 4 * MIB),
     page: integerOption("limits.page", limits.page, 100),
   };
+}
+
+function longCallLimits({ limits = {}, authenticate }: McpHandlerOptions) {
+  const all = integerOption("limits.longCalls", limits.longCalls, 1_000, 0);
+  const share = authenticate === undefined
+    ? all
+    : Math.min(all, Math.max(LEAST_REQUESTS, Math.ceil(all / 10)));
+  const { longCallsPerPrincipal: given } = limits;
+  return { all, each: integerOption("limits.longCallsPerPrincipal", given, share, 0) };
 }
 
 function retryOption({ streams }: McpHandlerOptions): number {

@@ -34,13 +34,16 @@ export async function shutDown(
   eras.endListens();
   await new Promise<void>((resolve) => {
     const stop = clock.timer(graceMs, resolve);
-    calls.slots.whenFree(() => {
-      stop();
-      resolve();
-    });
+    calls.slots.whenFree(() =>
+      calls.handedOver.whenEmpty(() => {
+        stop();
+        resolve();
+      })
+    );
   });
   sessions.stopCalls();
   calls.sessionless.stopAll("shutdown");
+  calls.handedOver.stopAll("shutdown");
   await storeResponses(components, deadline);
   sessions.closeStreams(() => true, retryMs);
   // Sessions of a store that no other handler uses end with this one.

@@ -35,7 +35,9 @@ export type RequestOutcome =
   | "shutdown"
   | "disconnected"
   /** An operator cancelled it. */
-  | "operator-cancelled";
+  | "operator-cancelled"
+  /** It ran long, and was answered with a handle: `"long-call-ended"` follows. */
+  | "handed-over";
 
 /** The reason why a connection of a stream closed. */
 export type StreamCloseReason =
@@ -281,6 +283,15 @@ export type McpEvent =
     readonly requestChars: number;
     /** The same for the JSON of the response; `undefined` if there is none. */
     readonly responseChars: number | undefined;
+  }
+  /** A request has ended that had been answered with a handle before, since it ran long. */
+  | RequestFacts & {
+    readonly type: "long-call-ended";
+    /** The duration from the beginning of the request, in milliseconds with a fraction. */
+    readonly ms: number;
+    readonly outcome: RequestOutcome;
+    /** The same as in `"request-finished"`. */
+    readonly errorType: string | undefined;
   }
   /** The client cancelled a request. `"request-finished"` follows. */
   | RequestFacts & { readonly type: "request-cancelled" }

@@ -150,6 +150,11 @@ export interface Exchange {
    */
   notify(notification: Notification): void;
   /**
+   * Notes how far the request is, where the client hasn't asked for notifications: `progress`, `total` and
+   * `message` as in one. Absent where nobody wants to know.
+   */
+  noteProgress?(progress: JsonObject): void;
+  /**
    * Sends a request to the client and waits for its result.
    *
    * @throws {MissingCapabilityError} If the client lacks the capability

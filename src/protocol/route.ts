@@ -58,6 +58,13 @@ export interface Route extends RequestMessage {
    */
   readonly retry?: boolean;
   /**
+   * When a call is answered although the tool still runs, if the handler does that; `false` for never. The
+   * handler's time when left out.
+   */
+  readonly longCalls?: false | { readonly afterMs: number } | undefined;
+  /** Whether the tool has an output schema; `undefined` if that is not known. */
+  readonly outputSchema?: boolean | undefined;
+  /**
    * The request that `authorize` decides about in place of this one: `tools/list` for a tool that does
    * nothing but show others.
    */

@@ -151,9 +151,12 @@ function progress(exchange: Exchange, value: number, total?: number, message?: s
   }
   const { _meta } = exchange.params;
   const token = isObject(_meta) ? _meta.progressToken : undefined;
-  if (typeof token !== "string" && typeof token !== "number") return;
-  const params: Record<string, unknown> = { progressToken: token, progress: value };
+  const asked = typeof token === "string" || typeof token === "number";
+  if (!asked && exchange.noteProgress === undefined) return;
+  const params: Record<string, unknown> = { progress: value };
   if (total !== undefined) params.total = total;
   if (message !== undefined) params.message = message;
+  if (!asked) return exchange.noteProgress?.(params);
+  params.progressToken = token;
   exchange.notify({ method: "notifications/progress", params });
 }

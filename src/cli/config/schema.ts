@@ -186,8 +186,13 @@ const userFilter = object({
   scopes: strings.optional(),
 });
 
+const afterMs = integer(1, 0x7fffffff).optional();
+
 /** The keys of both kinds of server. */
 const sharedKeys = {
+  longCalls: z.union([z.literal(false), object({ afterMs })], {
+    error: 'Give false, or an object such as {"afterMs": 45000}',
+  }).optional(),
   policy: serverPolicy.optional(),
   timeoutMs: integer(1).optional(),
   versions: z.array(oneOf(Object.keys(VERSIONS).filter(isVersion)), {
@@ -350,6 +355,8 @@ const limits = object({
   upstreamSessionsPerPrincipal: integer(1).optional(),
   programs: integer(1).optional(),
   programsPerPrincipal: integer(1).optional(),
+  longCalls: integer(0).optional(),
+  longCallsPerPrincipal: integer(0).optional(),
 });
 
 const origin = nonEmptyString.refine((value) => parseOriginRule(value) !== undefined, {
@@ -372,6 +379,9 @@ export const configSchema = object({
   stateless: oneOf(["request", "principal"]).optional(),
   listWaitMs: integer(1).optional(),
   toolSearch: boolean.optional(),
+  longCalls: z.union([boolean, object({ afterMs, ttlMs: afterMs })], {
+    error: 'Give true, or an object such as {"afterMs": 45000}',
+  }).optional(),
   host: nonEmptyString.optional(),
   port: integer(0, 65_535).optional(),
   path: nonEmptyString.regex(/^(?:\/|(?:\/[A-Za-z0-9._~-]+)+)$/, {

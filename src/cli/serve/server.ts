@@ -237,6 +237,12 @@ export function viewOf(gateway: Gateway, config: Config, only: string | undefine
   return gateway.view({ only, toolSearch: config.mcpServers[only]?.toolSearch === true });
 }
 
+/** Returns the option for calls that run long, on each host. */
+export function longCallsOf({ longCalls }: Config): Pick<McpHandlerOptions, "longCalls"> {
+  if (longCalls === undefined) return {};
+  return { longCalls: longCalls === true ? {} : longCalls };
+}
+
 function routesOf(
   { settings, stores, audit, metrics, log }: CommandServerInit,
   gateway: Gateway,
@@ -250,6 +256,7 @@ function routesOf(
     ...limits !== undefined && { limits: omit(limits, GATEWAY_LIMITS) },
     ...allowedHosts !== undefined && { allowedHosts },
     ...rateLimit !== undefined && { rateLimit: rateLimiter(rateLimit) },
+    ...longCallsOf(config),
     requests: { ...config.requests, ...secret !== undefined && { stateKeys: [secret] } },
   };
   const failed = (error: unknown): void => {

@@ -17,7 +17,7 @@ import { eventLogger, type Log } from "../log.ts";
 import { changesBetween, Reloader } from "./reload.ts";
 import { logOf } from "./serve.ts";
 import { policyOf, policyText } from "../config/policy.ts";
-import { GATEWAY_LIMITS, gatewayOf, pick, viewOf, withApplied } from "./server.ts";
+import { GATEWAY_LIMITS, gatewayOf, longCallsOf, pick, viewOf, withApplied } from "./server.ts";
 import { enabledServers } from "../config/settings.ts";
 import { logWarnings } from "./warnings.ts";
 
@@ -32,6 +32,7 @@ const LIMITS = [
   "resultBytes",
   "page",
   "subscriptions",
+  "longCalls",
 ] as const;
 
 /** Whether a limit of a configuration has an effect on pipes. */
@@ -47,6 +48,7 @@ const ON_PIPES: { readonly [Key in keyof Required<Config>]: boolean } = {
   stateless: true,
   listWaitMs: true,
   toolSearch: true,
+  longCalls: true,
   policy: true,
   strict: true,
   pins: true,
@@ -141,6 +143,7 @@ function optionsOf(config: Config, log: Log): StdioOptions {
     ...limits !== undefined && { limits: pick(limits, LIMITS) },
     ...requests !== undefined && { requests },
     ...graceMs !== undefined && { graceMs },
+    ...longCallsOf(config),
     onEvent: eventLogger(log, "stdio"),
   };
 }

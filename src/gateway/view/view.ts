@@ -232,6 +232,7 @@ export class GatewayView implements Dispatcher {
     return new ViewRoute(message, {
       target: () => this.#target(message),
       scopes: this.#scopes(message),
+      longCalls: this.#longCalls(message),
       run: (exchange) => this.run(exchange, sent, principal),
       hide: (exchange, hidden) => {
         const hide = hidden === "item" ? METHODS.get(method)?.hide : undefined;
@@ -355,6 +356,12 @@ export class GatewayView implements Dispatcher {
     // Whose tools are withheld from some learn it from a refusal; the server itself checks scopes.
     if (found && this.settings.policies.mayWithhold(found.upstream)) return undefined;
     return found && this.#upstreams.get(found.upstream)?.upstream.toolScopes?.(found.name);
+  }
+
+  #longCalls({ method, params: { name } }: RequestMessage): Route["longCalls"] {
+    if (method !== "tools/call" || typeof name !== "string") return undefined;
+    const found = this.#locate(name);
+    return found && this.#upstreams.get(found.upstream)?.upstream.longCalls?.(found.name);
   }
 
   #target({ method, params }: RequestMessage): RequestTarget | undefined {

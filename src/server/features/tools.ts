@@ -6,6 +6,7 @@
  * @module
  */
 import { checkNames, type NamesOf } from "../../internal/known_names.ts";
+import { delayOption } from "../../internal/check.ts";
 import { quote } from "../../internal/quote.ts";
 import { isPromise, type MaybePromise, then } from "../../internal/types.ts";
 import type { Icon } from "../../protocol/content.ts";
@@ -13,7 +14,9 @@ import { toolResultFor } from "../../protocol/downgrade.ts";
 import type { Exchange } from "../../protocol/exchange.ts";
 import type { JsonObject } from "../../protocol/jsonrpc.ts";
 import { wrapsOutput } from "../../protocol/output_schema.ts";
+import { TASKS } from "../../protocol/task_store.ts";
 import type { ToolAnnotations } from "../../protocol/shapes.ts";
+import { errorResult } from "../../protocol/error_result.ts";
 import { unknownTool } from "../../protocol/unknown.ts";
 import { checkScopes } from "../../auth/scopes.ts";
 import { type Approval, isApproved } from "../questions/approval.ts";
@@ -25,10 +28,10 @@ import { headerParamsOf } from "../../protocol/header_params.ts";
 import type { HandlerQuestions } from "../questions/questions.ts";
 import { Registry } from "./registry.ts";
 import type { FoundFeature } from "../route.ts";
-import { errorResult, toToolResult, withText } from "../results.ts";
+import { toToolResult, withText } from "../results.ts";
 import { type CompiledSchema, compileSchema } from "../schemas/schema.ts";
 import type { Schema, StandardIssue, StandardResult } from "../schemas/standard_schema.ts";
-import { TASKS, type TaskSupport, type ToolTask, toolTaskOf } from "../tool_task.ts";
+import { type TaskSupport, type ToolTask, toolTaskOf } from "../tool_task.ts";
 import type { ArgumentsOf, Handle, RequestContext, ToolHandler } from "../types.ts";
 import { describeIssues, validateArguments } from "../schemas/schema.ts";
 
@@ -81,6 +84,11 @@ export interface ToolConfig<
    */
   readonly retryOnNodeLoss?: boolean;
   /**
+   * Says when a call is answered although the tool still runs, in milliseconds, or `false` for never; for
+   * handlers with the option `longCalls`. Their own time when left out.
+   */
+  readonly longCalls?: false | { readonly afterMs: number };
+  /**
    * Says whether clients that know tasks get a task instead of the result, while the handler runs
    * on (2026-07-28, Tasks extension). Call `server.use(tasks())`, of `@mooring/mcp/tasks`, first.
    */
@@ -129,6 +137,7 @@ const CONFIG_NAMES: NamesOf<ToolConfig> = {
   approval: true,
   scopes: true,
   retryOnNodeLoss: true,
+  longCalls: true,
   task: true,
 };
 
@@ -136,6 +145,7 @@ interface Tool extends FoundFeature {
   readonly name: string;
   readonly answer: FeatureMethod;
   readonly retry: boolean;
+  readonly outputSchema: boolean;
   readonly config: AnyConfig;
   readonly listed: JsonObject;
   readonly input: CompiledSchema | undefined;
@@ -259,6 +269,8 @@ export class Tools implements Feature {
       answer: (exchange) => this.#call(tool, exchange),
       scopes: config.scopes,
       retry: config.retryOnNodeLoss === true,
+      longCalls: longCallsOf(name, config.longCalls),
+      outputSchema: output !== undefined,
       config,
       listed,
       input,
@@ -320,6 +332,15 @@ function checkRetry(name: string, { retryOnNodeLoss = false, annotations }: AnyC
   throw new TypeError(
     `Give the tool "${name}" annotations with "idempotentHint: true", or no "retryOnNodeLoss"`,
   );
+}
+
+/** Checks when calls of a tool are answered although it still runs. */
+function longCallsOf(name: string, given: AnyConfig["longCalls"]): AnyConfig["longCalls"] {
+  if (given === undefined || given === false) return given;
+  checkNames(`the tool "${name}"`, given, { afterMs: true }, "longCalls.");
+  const afterMs = delayOption(`longCalls.afterMs of "${name}"`, given.afterMs);
+  if (afterMs !== undefined) return { afterMs };
+  throw new TypeError(`Give "longCalls.afterMs" of "${name}", in milliseconds`);
 }
 
 /**
