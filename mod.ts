@@ -105,6 +105,7 @@ export type {
   SessionOptions,
   StreamOptions,
 } from "./src/handler/types.ts";
+export type { LongCallOptions } from "./src/long_calls/options.ts";
 export type { Clock } from "./src/internal/clock.ts";
 export type { MaybePromise } from "./src/internal/types.ts";
 export type {

@@ -20,7 +20,6 @@ import {
   type TaskStore,
 } from "../protocol/task_store.ts";
 import { exchangeWith, requireScopes } from "../protocol/route.ts";
-import { isModern } from "../protocol/versions.ts";
 import { storeFailed } from "../calls/refused_error.ts";
 import { StopError } from "../calls/lifetime/stop.ts";
 import type { Extension } from "../server/extension.ts";

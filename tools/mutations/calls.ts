@@ -137,8 +137,8 @@ export const CALLS: FaultsByFile = {
       ["ASK-1", "    response.catch(() => {});\n", ""],
       [
         "CAN-6",
-        "this.onOver(watchDisconnect(this, this.#inbound.source, delays.disconnect));",
-        "watchDisconnect(this, this.#inbound.source, delays.disconnect);",
+        "this.onOver(this.#unwatch);",
+        "",
       ],
       [
         "ASK-5",
