@@ -423,6 +423,7 @@ export const configSchema = object({
     error: `Give a secret of ${MIN_SECRET} characters or more`,
   })
     .optional(),
+  data: nonEmptyString.optional(),
   metrics: z.preprocess(
     (value) => value === false ? undefined : value,
     z.unknown().refine((value) => value === undefined || metricsAddress(value) !== undefined, {
@@ -457,7 +458,7 @@ export const configSchema = object({
 
 /** Finds keys that don't fit each other, in an object whose values may not be checked yet. */
 function conflicts(
-  { mcpServers, separator = "__", redis, secret, auth, publicUrl, policy }: Readonly<
+  { mcpServers, separator = "__", redis, data, secret, auth, publicUrl, policy }: Readonly<
     Record<string, unknown>
   >,
 ): { path: (string | number)[]; message: string }[] {
@@ -482,6 +483,9 @@ function conflicts(
   if (redis !== undefined && secret === undefined) {
     const message = `Give a secret of ${MIN_SECRET} characters or more, the same on all nodes`;
     found.push({ path: ["secret"], message: `${message}: they sign with it` });
+  }
+  if (redis !== undefined && data !== undefined && data !== "none") {
+    found.push({ path: ["data"], message: "Leave it out: with Redis, sessions are kept there" });
   }
   const namesAudience = isObject(auth) && (auth["jwt"] ?? auth["introspection"]) !== undefined;
   if (namesAudience && publicUrl === undefined) {

@@ -150,7 +150,11 @@ export class CommandServer {
     const done = [
       // The next request makes it again
       ...offersOther.map((name) => this.#routes.drop(name)),
-      ...removed.flatMap((name) => [this.#gateway.remove(name), this.#routes.drop(name)]),
+      ...removed.flatMap((name) => [
+        this.#gateway.remove(name),
+        // Coming back, it is another one.
+        this.#routes.drop(name).then(() => this.#init.stores?.remove?.(name)),
+      ]),
       ...upstreams.map(([name, upstream]) => this.#gateway.set(name, upstream)),
     ];
     if (restart.length > 0) {

@@ -67,6 +67,8 @@ const ON_PIPES: { readonly [Key in keyof Required<Config>]: boolean } = {
   sessions: false,
   redis: false,
   secret: false,
+  // The only session ends with the pipe.
+  data: false,
   metrics: false,
   audit: false,
   dashboard: false,
