@@ -37,6 +37,7 @@ export type SqliteProblem =
 
 /** Thrown if a file can't be used. Its message says what to do. */
 export class SqliteStoreError extends Error {
+  /** The name of the class. */
   override readonly name = "SqliteStoreError";
   /** What is wrong. */
   readonly problem: SqliteProblem;

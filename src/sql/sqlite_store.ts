@@ -150,6 +150,7 @@ function open(
     documents: new MemoryDocuments(new StoredMap(tables, "document")),
     tasks: new MemoryTaskStore(clock, new StoredMap(tables, "task")),
     connect: connectNodes,
+    durable: true,
     secret: secretOf(tables),
   };
 }

@@ -30,7 +30,7 @@ async function inFolder(use: (folder: string) => Promise<void>): Promise<void> {
 /** Opens data as `serve` does, with what it logs. */
 async function opened(config: object, more: object = {}) {
   const logged: (readonly [string, string, LogFields | undefined])[] = [];
-  const stores = await openData({
+  const { stores, announce } = await openData({
     config: { mcpServers: {}, ...config } as Config,
     file: undefined,
     given: { stdio: ["x"] },
@@ -38,6 +38,7 @@ async function opened(config: object, more: object = {}) {
     log: (level, event, fields) => logged.push([level, event, fields]),
     ...more,
   });
+  announce();
   return { stores, logged };
 }
 

@@ -28,6 +28,14 @@ export type SqliteModule = Pick<
   "sqliteStore" | "SqliteStoreError"
 >;
 
+/** The stores, and where they are. */
+export interface OpenedData {
+  /** The stores; `undefined` if everything is in memory. */
+  readonly stores: Stores | undefined;
+  /** Logs where the sessions are, in one line. */
+  announce(): void;
+}
+
 /** Only its owner may look into the folder. */
 const MODE = 0o700;
 /** The file of the endpoint for all servers together. */
@@ -41,33 +49,33 @@ const SINGLE = /^server-(.+)\.sqlite(?:-wal|-shm|-journal)?$/;
  *
  * @throws {CliError} If the folder can't be used, with what to do
  */
-export async function openData(init: DataInit): Promise<Stores | undefined> {
+export async function openData(init: DataInit): Promise<OpenedData> {
   const { config, log, load = () => import("../../sql/mod.ts") } = init;
   const { data } = config;
   if (data === "none") {
-    log("info", "data", { message: "Sessions are in memory: they end with this process" });
-    return undefined;
+    const message = "Sessions are in memory: they end with this process";
+    return { stores: undefined, announce: () => log("info", "data", { message }) };
   }
   const sql = await load().catch((cause: unknown) => {
-    if (!isMissing(cause)) throw cause;
-    const message = "This runtime has no SQLite, which Deno, Bun and Node from 22.13 on have";
-    if (data !== undefined) {
-      const advice = "Use another runtime, or --data none to keep sessions in memory";
-      throw new CliError(`${advice}: ${message}`, ExitCode.Failed, { cause });
-    }
-    log("warn", "data", {
-      message: `${message}: sessions are in memory, and end with this process`,
-    });
-    return undefined;
+    if (isMissing(cause)) return undefined;
+    throw cause;
   });
-  if (sql === undefined) return undefined;
+  if (sql === undefined) {
+    const missing = "This runtime has no SQLite, which Deno, Bun and Node from 22.13 on have";
+    if (data !== undefined) {
+      throw new CliError(
+        `Use another runtime, or --data none to keep sessions in memory. ${missing}`,
+      );
+    }
+    const message = `${missing}: sessions are in memory, and end with this process`;
+    return { stores: undefined, announce: () => log("warn", "data", { message }) };
+  }
   const folder = data ?? folderOf(init);
   await makeFolder(folder);
   const stores = new DataFolder(folder, sql);
   await stores.forgetOthers(new Set(enabledServers(config).keys()));
   const message = "Sessions are kept in this folder: they go on after a restart";
-  log("info", "data", { message, folder });
-  return stores;
+  return { stores, announce: () => log("info", "data", { message, folder }) };
 }
 
 function folderOf(init: DataInit): string {

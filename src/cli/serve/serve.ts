@@ -44,13 +44,13 @@ export async function serve(given: ServeCommandOptions, io: Io): Promise<ExitCod
   const log = logOf(config, io);
   logWarnings(warnings, log);
   const audit = await openAudit(config, log);
-  const stores =
-    await (config.redis === undefined
-      ? openData({ config, file, given, env: io.env, log })
-      : openStores(config, log)).catch(async (error) => {
-        await audit?.close();
-        throw error;
-      });
+  const data = config.redis === undefined
+    ? openData({ config, file, given, env: io.env, log })
+    : openStores(config, log).then((stores) => ({ stores, announce() {} }));
+  const { stores, announce: announceData } = await data.catch(async (error) => {
+    await audit?.close();
+    throw error;
+  });
   const metrics = await startMetrics(config, log).catch(async (error) => {
     await stores?.close();
     await audit?.close();
@@ -91,6 +91,7 @@ export async function serve(given: ServeCommandOptions, io: Io): Promise<ExitCod
   const trials = trySoon(enabledServers(config), log);
   void trials.done.then(() => logUnmatched(config, trials, log));
   const stopped = announce(server, settings, trials, io, log);
+  announceData();
   await signals.first;
   stopped();
   trials.stop();

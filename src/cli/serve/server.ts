@@ -217,7 +217,7 @@ export function gatewayOf(
   backend: Backend,
   metrics?: CommandServerInit["metrics"],
 ): Gateway {
-  const { separator, stateless, requests, listWaitMs, limits } = config;
+  const { separator, stateless, onRestart, requests, listWaitMs, limits } = config;
   const upstreams = Object.fromEntries(
     [...enabledServers(config)].map(([name, entry]) => [name, backend.upstream(entry)]),
   );
@@ -228,6 +228,7 @@ export function gatewayOf(
     info: { name: "mooring", version: VERSION },
     ...separator !== undefined && { separator },
     ...stateless !== undefined && { stateless },
+    ...onRestart !== undefined && { onRestart },
     ...listWaitMs !== undefined && { listWaitMs },
     ...limits !== undefined && { limits: pick(limits, GATEWAY_LIMITS) },
     ...requests?.askTimeoutMs !== undefined && { askTimeoutMs: requests.askTimeoutMs },

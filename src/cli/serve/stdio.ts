@@ -69,6 +69,7 @@ const ON_PIPES: { readonly [Key in keyof Required<Config>]: boolean } = {
   secret: false,
   // The only session ends with the pipe.
   data: false,
+  onRestart: false,
   metrics: false,
   audit: false,
   dashboard: false,
