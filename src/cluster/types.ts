@@ -176,6 +176,13 @@ export interface Backplane {
   /** Connects the handlers over `bus` and `nodes`. MUST be `connectNodes` of `@mooring/mcp/store`. */
   readonly connect: ConnectNodes;
   /**
+   * Whether sessions outlive the process, and only one process uses the store at a time: what an earlier one
+   * has claimed nobody has any more.
+   *
+   * @default {false}
+   */
+  readonly durable?: boolean;
+  /**
    * A random secret of 32 bytes, the same for every handler of the store. A store that other processes can
    * use MUST NOT have one: its handlers are given keys as options.
    */

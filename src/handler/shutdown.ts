@@ -85,14 +85,16 @@ function dispose(
 }
 
 /**
- * Ends the sessions that this node has claimed, and leaves the cluster. If the store fails or is slow,
+ * Ends the sessions that this node has claimed, unless they go on in a later process, and leaves the cluster. If the store fails or is slow,
  * other nodes detect it later.
  */
 async function leave(
   { sessions, cluster, reporter, settings: { clock } }: HandlerComponents,
 ): Promise<void> {
   if (cluster.connection === undefined) return;
-  const claimedHere = [...sessions.live.values()].filter(({ claimed }) => claimed);
+  const claimedHere = sessions.restores
+    ? []
+    : [...sessions.live.values()].filter(({ claimed }) => claimed);
   const work = [
     cluster.leave(),
     cluster.pinned?.close(),

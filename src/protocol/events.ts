@@ -239,6 +239,14 @@ export type McpEvent =
     readonly protocolVersion: string | undefined;
     readonly node: string;
   }
+  /** A pinned session that began in an earlier process goes on here: its live state is made anew. */
+  | {
+    readonly type: "session-restored";
+    readonly session: string;
+    readonly client: ClientProgram | undefined;
+    readonly protocolVersion: string | undefined;
+    readonly node: string;
+  }
   | {
     readonly type: "session-ended";
     readonly session: string;
@@ -329,7 +337,16 @@ export type McpEvent =
   /** A client's response matches no open question of its session. */
   | { readonly type: "reply-unmatched"; readonly session: string }
   /** A gateway opened a session with an upstream, which took `ms` milliseconds. */
-  | { readonly type: "upstream-opened"; readonly upstream: string; readonly ms: number }
+  | {
+    readonly type: "upstream-opened";
+    readonly upstream: string;
+    readonly ms: number;
+    /**
+     * Whether it stands in for a session of an earlier process: what the upstream had in memory for that one
+     * is gone.
+     */
+    readonly restored?: boolean;
+  }
   | {
     readonly type: "upstream-closed";
     readonly upstream: string;

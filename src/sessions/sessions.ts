@@ -45,6 +45,11 @@ export interface SessionsInit extends Omit<LiveSessionInit, "store" | "serverStr
   readonly shared: boolean;
   /** Whether a session is served only by the node that has claimed it. */
   readonly pinned: boolean;
+  /**
+   * Claims a pinned session for this node that began in an earlier process. Returns `false` if another
+   * handler has claimed it. Called only if sessions are `restorable`.
+   */
+  readonly adopt: (session: LiveSession) => Promise<boolean>;
   /** Called when a session has ended, unless another node had claimed it. */
   readonly onEnd: (id: string, reason: SessionEndReason) => void;
   /** Called when this process has ended a session, to notify the other nodes. */
@@ -76,6 +81,8 @@ export class Sessions {
   readonly #began = new BoundedMap<string, Pick<SessionRecord, "createdAt" | "protocolVersion">>(
     CREATED_MOST,
   );
+  /** The sessions of earlier processes that are being claimed. The limit of requests bounds them. */
+  readonly #adopting = new Map<string, Promise<boolean>>();
   #stopSweep: (() => void) | undefined;
   #sweptAt = 0;
   #disposed = false;
@@ -136,10 +143,11 @@ export class Sessions {
     }
   }
 
-  #found(id: string, found: Found, live: LiveSession | undefined): Lookup {
+  #found(id: string, found: Found, live: LiveSession | undefined): MaybePromise<Lookup> {
     if (found.record !== undefined) {
       if (this.#init.pinned && live?.claimed !== true) {
-        return { kind: "elsewhere", id, record: found.record };
+        const { record } = found;
+        return this.restores ? this.#adopt(id, record) : { kind: "elsewhere", id, record };
       }
       const session = live ?? this.ensureLive(id);
       if (live === undefined) this.#armSweep();
@@ -151,6 +159,51 @@ export class Sessions {
     }
     if (found.refusal === "expired") this.endedByStore([found.ended]);
     return sessionNotFound(`session-${found.refusal}`);
+  }
+
+  /** Whether pinned sessions go on in a later process. */
+  get restores(): boolean {
+    return this.#init.pinned && this.#init.restorable;
+  }
+
+  /** Takes a pinned session over that began in an earlier process, unless another handler has it. */
+  async #adopt(id: string, record: SessionRecord): Promise<Lookup> {
+    const session = this.ensureLive(id);
+    session.record = record;
+    try {
+      let adopting = this.#adopting.get(id);
+      if (adopting === undefined) {
+        adopting = this.#adoptOnce(session, record);
+        this.#adopting.set(id, adopting);
+        const done = () => void this.#adopting.delete(id);
+        adopting.then(done, done);
+      }
+      if (!await adopting) return { kind: "elsewhere", id, record };
+    } catch (error) {
+      return storeUnavailable("claiming a session", error);
+    }
+    if (session.ended || this.#ended.has(id)) return sessionNotFound("session-unknown");
+    return await this.#found(id, { record }, session);
+  }
+
+  async #adoptOnce(session: LiveSession, record: SessionRecord): Promise<boolean> {
+    const adopted = await this.#init.adopt(session);
+    if (!adopted) {
+      if (session.idle && this.live.get(session.id) === session) this.live.delete(session.id);
+      return false;
+    }
+    session.restored = true;
+    const { reporter } = this.#init;
+    if (!reporter.enabled) return true;
+    this.#noteCreated(record);
+    reporter.report({
+      type: "session-restored",
+      session: session.name,
+      client: reporter.programOf(record.client),
+      protocolVersion: record.protocolVersion,
+      node: reporter.node,
+    });
+    return true;
   }
 
   /**

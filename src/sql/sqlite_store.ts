@@ -64,13 +64,13 @@ const TEND_MS = 30_000;
  * go on where they were. Calls that were running end with an error that says so. Handlers with the same
  * store are one endpoint; the settings of the first apply to all.
  *
- * The file has what sessions hold, in the clear: keep it where only the server's user can read it. Needs a
- * runtime with `node:sqlite`: Deno, Bun, or Node from 22.13 on.
+ * The file has what sessions hold, in the clear. One that is created can be read and written by its owner
+ * alone. Needs a runtime with `node:sqlite`: Deno, Bun, or Node from 22.13 on.
  *
  * @throws {TypeError} If an option is unknown or has the wrong type
  * @throws {RangeError} If `maxBytes` is less than 1 MiB
- * @throws {Error} If the file can't be used: another process uses it, it can't be written, is damaged, or
- * was written by a newer version
+ * @throws {SqliteStoreError} If the file can't be used: another process uses it, it can't be written, is
+ * damaged, or was written by a newer version
  * @example
  * ```ts
  * import { createMcpHandler, McpServer } from "@mooring/mcp";
@@ -150,6 +150,7 @@ function open(
     documents: new MemoryDocuments(new StoredMap(tables, "document")),
     tasks: new MemoryTaskStore(clock, new StoredMap(tables, "task")),
     connect: connectNodes,
+    durable: true,
     secret: secretOf(tables),
   };
 }

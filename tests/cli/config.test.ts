@@ -59,6 +59,7 @@ test("everything that may be said is taken", () => {
     graceMs: 0,
     redis: { url: "redis://127.0.0.1", prefix: "p" },
     secret: "0123456789abcdef0123456789abcdef",
+    data: "none",
     log: "json",
     logLevel: "debug",
   };

@@ -159,8 +159,13 @@ export function examineConfig(source: ConfigInput): Examined {
 
 /** Returns a configuration whose files have absolute paths. */
 function withPlaces(config: Config, file: string): Config {
-  const { pins } = config;
-  return pins === undefined ? config : { ...config, pins: resolve(dirname(file), pins) };
+  const { pins, data } = config;
+  const place = (path: string): string => resolve(dirname(file), path);
+  return {
+    ...config,
+    ...pins !== undefined && { pins: place(pins) },
+    ...data !== undefined && data !== "none" && { data: place(data) },
+  };
 }
 
 function isDisabled(value: unknown, name: string | number | undefined): boolean {

@@ -377,6 +377,7 @@ export const configSchema = object({
     error: "Give 1 to 8 letters, digits, -, _ and dots",
   }).optional(),
   stateless: oneOf(["request", "principal"]).optional(),
+  onRestart: oneOf(["restore", "end"]).optional(),
   listWaitMs: integer(1).optional(),
   toolSearch: boolean.optional(),
   longCalls: z.union([boolean, object({ afterMs, ttlMs: afterMs })], {
@@ -433,6 +434,7 @@ export const configSchema = object({
     error: `Give a secret of ${MIN_SECRET} characters or more`,
   })
     .optional(),
+  data: nonEmptyString.optional(),
   metrics: z.preprocess(
     (value) => value === false ? undefined : value,
     z.unknown().refine((value) => value === undefined || metricsAddress(value) !== undefined, {
@@ -467,9 +469,10 @@ export const configSchema = object({
 
 /** Finds keys that don't fit each other, in an object whose values may not be checked yet. */
 function conflicts(
-  { mcpServers, separator = "__", redis, secret, auth, publicUrl, policy }: Readonly<
-    Record<string, unknown>
-  >,
+  { mcpServers, separator = "__", redis, data, onRestart, secret, auth, publicUrl, policy }:
+    Readonly<
+      Record<string, unknown>
+    >,
 ): { path: (string | number)[]; message: string }[] {
   const found: { path: (string | number)[]; message: string }[] = [];
   const names = isObject(mcpServers) ? Object.keys(mcpServers) : [];
@@ -492,6 +495,15 @@ function conflicts(
   if (redis !== undefined && secret === undefined) {
     const message = `Give a secret of ${MIN_SECRET} characters or more, the same on all nodes`;
     found.push({ path: ["secret"], message: `${message}: they sign with it` });
+  }
+  if (redis !== undefined && data !== undefined && data !== "none") {
+    found.push({ path: ["data"], message: "Leave it out: with Redis, sessions are kept there" });
+  }
+  if (onRestart === "restore" && (redis !== undefined || data === "none")) {
+    const message = redis === undefined
+      ? "Keep sessions in a folder, or leave this out"
+      : "Leave it out: with Redis, a session ends with the node that has its upstream sessions";
+    found.push({ path: ["onRestart"], message });
   }
   const namesAudience = isObject(auth) && (auth["jwt"] ?? auth["introspection"]) !== undefined;
   if (namesAudience && publicUrl === undefined) {

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { resolve } from "node:path";
 import type { JsonObject } from "../../../mod.ts";
 import { isObject } from "../../kit.ts";
 import { splitArgv } from "./argv_split.ts";
@@ -127,6 +128,11 @@ export const SERVE_OPTIONS = {
     "--secret-env <NAME>",
     "Sign with the secret that is in a variable; for --redis",
     { command: "serve", config: (name) => ({ secret: `\${${name}}` }) },
+  ),
+  data: option<string>(
+    "--data <DIR>",
+    "Keep sessions in a folder (default: the user's own); none keeps them in memory",
+    { command: "serve", config: (data) => ({ data: data === "none" ? data : resolve(data) }) },
   ),
   dashboard: option<boolean>(
     "--dashboard",

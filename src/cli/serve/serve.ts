@@ -19,6 +19,7 @@ import { loadMetrics, type MetricsListener, serveMetrics } from "./metrics.ts";
 import { Reloader } from "./reload.ts";
 import { CommandServer } from "./server.ts";
 import { type CommandSettings, enabledServers, settingsOf } from "../config/settings.ts";
+import { openData } from "./data.ts";
 import { openStores } from "./stores.ts";
 import { tryServers } from "../check/trial.ts";
 import { findUnmatched } from "../check/unmatched.ts";
@@ -43,7 +44,10 @@ export async function serve(given: ServeCommandOptions, io: Io): Promise<ExitCod
   const log = logOf(config, io);
   logWarnings(warnings, log);
   const audit = await openAudit(config, log);
-  const stores = await openStores(config, log).catch(async (error) => {
+  const data = config.redis === undefined
+    ? openData({ config, file, given, env: io.env, log })
+    : openStores(config, log).then((stores) => ({ stores, announce() {} }));
+  const { stores, announce: announceData } = await data.catch(async (error) => {
     await audit?.close();
     throw error;
   });
@@ -87,6 +91,7 @@ export async function serve(given: ServeCommandOptions, io: Io): Promise<ExitCod
   const trials = trySoon(enabledServers(config), log);
   void trials.done.then(() => logUnmatched(config, trials, log));
   const stopped = announce(server, settings, trials, io, log);
+  announceData();
   await signals.first;
   stopped();
   trials.stop();

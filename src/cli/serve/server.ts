@@ -150,7 +150,11 @@ export class CommandServer {
     const done = [
       // The next request makes it again
       ...offersOther.map((name) => this.#routes.drop(name)),
-      ...removed.flatMap((name) => [this.#gateway.remove(name), this.#routes.drop(name)]),
+      ...removed.flatMap((name) => [
+        this.#gateway.remove(name),
+        // Coming back, it is another one.
+        this.#routes.drop(name).then(() => this.#init.stores?.remove?.(name)),
+      ]),
       ...upstreams.map(([name, upstream]) => this.#gateway.set(name, upstream)),
     ];
     if (restart.length > 0) {
@@ -213,7 +217,7 @@ export function gatewayOf(
   backend: Backend,
   metrics?: CommandServerInit["metrics"],
 ): Gateway {
-  const { separator, stateless, requests, listWaitMs, limits } = config;
+  const { separator, stateless, onRestart, requests, listWaitMs, limits } = config;
   const upstreams = Object.fromEntries(
     [...enabledServers(config)].map(([name, entry]) => [name, backend.upstream(entry)]),
   );
@@ -224,6 +228,7 @@ export function gatewayOf(
     info: { name: "mooring", version: VERSION },
     ...separator !== undefined && { separator },
     ...stateless !== undefined && { stateless },
+    ...onRestart !== undefined && { onRestart },
     ...listWaitMs !== undefined && { listWaitMs },
     ...limits !== undefined && { limits: pick(limits, GATEWAY_LIMITS) },
     ...requests?.askTimeoutMs !== undefined && { askTimeoutMs: requests.askTimeoutMs },

@@ -69,6 +69,9 @@ const ON_PIPES: { readonly [Key in keyof Required<Config>]: boolean } = {
   sessions: false,
   redis: false,
   secret: false,
+  // The only session ends with the pipe.
+  data: false,
+  onRestart: false,
   metrics: false,
   audit: false,
   dashboard: false,
