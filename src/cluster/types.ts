@@ -35,8 +35,9 @@ export interface Bus {
    *
    * @param node The node's id, unique among the present nodes
    * @param listener Called with each message that other nodes publish, or send to this node
+   * @param onMissed Called when messages arrive again after a time in which some may have been missed
    */
-  join(node: string, listener: (text: string) => void): BusMember;
+  join(node: string, listener: (text: string) => void, onMissed?: () => void): BusMember;
 }
 
 /** A node's membership of a {@linkcode Bus}. */

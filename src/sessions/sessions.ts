@@ -26,6 +26,8 @@ import type { EndedSession, Found, SessionRecord, SessionStore } from "./types.t
 const SWEEP_MS = 60_000;
 /** The maximum number of sessions that a sweep ends without a pause. */
 const SWEEP_BATCH = 100;
+/** The maximum number of live sessions that are looked up in the store at once. */
+const CHECK_BATCH = 50;
 /** The time for which an ended session is remembered, in milliseconds. */
 const REMEMBER_MS = 60_000;
 /** The number of later ended sessions after which one may be forgotten before that time. */
@@ -84,6 +86,8 @@ export class Sessions {
   /** The sessions of earlier processes that are being claimed. The limit of requests bounds them. */
   readonly #adopting = new Map<string, Promise<boolean>>();
   #stopSweep: (() => void) | undefined;
+  #checking = false;
+  #checkAgain = false;
   #sweptAt = 0;
   #disposed = false;
 
@@ -308,6 +312,35 @@ export class Sessions {
     if (this.#forget(id)) this.#init.onEnd(id, reason);
   }
 
+  /**
+   * Looks up in the store whether the sessions with calls, questions or connections here still exist, and
+   * ends those that have ended elsewhere: the message about it may have been missed, or its sender may have
+   * died before it sent it. Also done with each sweep.
+   */
+  checkLive(): void {
+    if (!this.#init.shared || this.#disposed) return;
+    // One that runs may have looked too early at some: look once more after it.
+    this.#checkAgain = this.#checking;
+    if (this.#checking) return;
+    this.#checking = true;
+    const checked = this.#init.reporter.background("checking the sessions here", async () => {
+      const ids = [...this.live.values()].flatMap(({ id, idle }) => idle ? [] : [id]);
+      for (let i = 0; i < ids.length && !this.#disposed; i += CHECK_BATCH) {
+        await Promise.all(
+          ids.slice(i, i + CHECK_BATCH).map(async (id) => {
+            const live = this.live.get(id);
+            if (live === undefined || await this.store.peek(id) !== undefined) return;
+            if (this.live.get(id) === live) this.endedElsewhere(id, "lost");
+          }),
+        );
+      }
+    });
+    void Promise.resolve(checked).finally(() => {
+      this.#checking = false;
+      if (this.#checkAgain) this.checkLive();
+    });
+  }
+
   /** The number of questions to clients that wait for a response. */
   get openQuestions(): number {
     let questions = 0;
@@ -416,6 +449,7 @@ export class Sessions {
       const ended = await this.store.sweep(SWEEP_BATCH);
       this.endedByStore(ended);
       this.#dropUnused();
+      this.checkLive();
       more = ended.length >= SWEEP_BATCH;
       any = this.store.size > 0 || this.live.size > 0;
     } catch (error) {
