@@ -10,6 +10,7 @@ import type {
   ResultTypeMap,
   StandardSchemaV1,
 } from "@modelcontextprotocol/client";
+import { checkNames } from "../internal/known_names.ts";
 import { McpError } from "../protocol/errors.ts";
 import type { Notification } from "../protocol/exchange.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
@@ -128,6 +129,7 @@ export class TestClient<Tools = unknown> implements AsyncDisposable {
     method: string,
     options: { readonly timeoutMs?: number } = {},
   ): Promise<Notification> {
+    checkNames("nextNotification()", options, { timeoutMs: true });
     return await this.#inbox.next(method, options.timeoutMs ?? this.#timeoutMs);
   }
 
@@ -308,9 +310,11 @@ export class TestClient<Tools = unknown> implements AsyncDisposable {
   async #send<P extends JsonObject, T>(
     method: string,
     params: P & { readonly _meta?: JsonObject },
-    { onProgress, signal, timeoutMs = this.#timeoutMs }: TestRequestOptions,
+    given: TestRequestOptions,
     send: (params: P, options: ClientRequestOptions) => Promise<T>,
   ): Promise<T> {
+    checkNames(`the request ${method}`, given, { onProgress: true, signal: true, timeoutMs: true });
+    const { onProgress, signal, timeoutMs = this.#timeoutMs } = given;
     const closing = this.#closing.signal;
     const cancel = new AbortController();
     const failed = new AbortController();

@@ -153,6 +153,14 @@ const CONFIG_NAMES: NamesOf<ToolConfig> = {
   task: true,
 };
 
+const ANNOTATION_NAMES: NamesOf<ToolAnnotations> = {
+  title: true,
+  readOnlyHint: true,
+  destructiveHint: true,
+  idempotentHint: true,
+  openWorldHint: true,
+};
+
 interface Tool extends FoundFeature {
   readonly name: string;
   readonly answer: FeatureMethod;
@@ -258,6 +266,7 @@ export class Tools implements Feature {
     }
     checkRetry(name, config);
     const { title, description, inputSchema, outputSchema, annotations, icons, _meta } = config;
+    checkNames(`the tool "${name}"`, annotations, ANNOTATION_NAMES, "annotations.");
     const input = inputSchema && compileSchema(inputSchema, "input", `inputSchema of "${name}"`);
     const output = outputSchema &&
       compileSchema(outputSchema, "output", `outputSchema of "${name}"`);
