@@ -194,6 +194,7 @@ export type { PromptChanges, PromptConfig, PromptHandle } from "./src/server/fea
 export type {
   ListedTemplateResource,
   ResourceTemplateOptions,
+  VariableName,
 } from "./src/server/uris/resource_template.ts";
 export type { HandlerQuestions } from "./src/server/questions/questions.ts";
 export type {
@@ -202,6 +203,7 @@ export type {
   ResourceHandle,
 } from "./src/server/features/resources.ts";
 export type { McpServerOptions, ReadHandlerFor } from "./src/server/server.ts";
+export type { JsonSchemaType } from "./src/server/schemas/json_schema_type.ts";
 export type {
   InferInput,
   InferOutput,
@@ -216,7 +218,14 @@ export type {
   StandardSchema,
 } from "./src/server/schemas/standard_schema.ts";
 export type { TaskSupport, ToolTask } from "./src/server/tool_task.ts";
-export type { ToolCall, ToolChanges, ToolConfig, ToolHandle } from "./src/server/features/tools.ts";
+export type {
+  InputTypes,
+  OutputTypes,
+  ToolCall,
+  ToolChanges,
+  ToolConfig,
+  ToolHandle,
+} from "./src/server/features/tools.ts";
 export type {
   AnyData,
   ArgumentsOf,
@@ -227,6 +236,7 @@ export type {
   Elicit,
   ErrorResult,
   FormAnswer,
+  FreeToolReturn,
   Handle,
   NoArguments,
   PromptHandler,
@@ -239,4 +249,4 @@ export type {
   ToolHandler,
   ToolReturn,
 } from "./src/server/types.ts";
-export type { Variables } from "./src/server/uris/uri_template.ts";
+export type { TemplateVariables, Variables } from "./src/server/uris/template_variables.ts";

@@ -70,7 +70,8 @@ const ONLY: Readonly<Record<string, readonly string[]>> = {
   signin: [],
   gateway: [],
   dashboard: [],
-  testing: ["internal", "protocol"],
+  // Of the server only types: a client can know the tools of one.
+  testing: ["internal", "protocol", "server"],
   // An entry point of its own costs nothing to those who don't import it.
   "mod.ts": [...before("tasks"), "handler"],
 };

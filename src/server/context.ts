@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { checkNames } from "../internal/known_names.ts";
 import type { ClientFacts, Exchange, Notification, Principal } from "../protocol/exchange.ts";
 import { McpError, QuestionError } from "../protocol/errors.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
@@ -107,12 +108,18 @@ export class ExchangeContext implements RequestContext {
 
   get notify(): RequestContext["notify"] {
     const exchange = this.#exchange;
-    return (notification: Notification) => exchange.notify(notification);
+    return (notification: Notification) => {
+      checkNames("ctx.notify()", notification, { method: true, params: true });
+      exchange.notify(notification);
+    };
   }
 
   get closeStream(): RequestContext["closeStream"] {
     const exchange = this.#exchange;
-    return (options) => exchange.closeStream(options);
+    return (options) => {
+      checkNames("ctx.closeStream()", options, { retryMs: true });
+      exchange.closeStream(options);
+    };
   }
 
   get #questions(): () => HandlerQuestions {

@@ -157,8 +157,8 @@ export const CALLS: FaultsByFile = {
       ],
       [
         "MID-4",
-        "    this.#changed = route;\n    return then(this.authorize(route),",
-        "    this.#changed = route;\n    return then(undefined,",
+        "    if (this.#waits) this.#waitForHandOver();\n    return then(this.authorize(route),",
+        "    return then(undefined,",
       ],
       [
         "APP-5",

@@ -475,18 +475,20 @@ function conflicts(
     >,
 ): { path: (string | number)[]; message: string }[] {
   const found: { path: (string | number)[]; message: string }[] = [];
-  const names = isObject(mcpServers) ? Object.keys(mcpServers) : [];
-  for (const { path, servers } of serversInPolicies(auth, policy)) {
+  const names = isObject(mcpServers) ? Object.keys(mcpServers) : undefined;
+  // Without servers that is what is wrong, not the names in the rules
+  const named = names === undefined ? [] : serversInPolicies(auth, policy);
+  for (const { path, servers } of named) {
     for (const name of Object.keys(servers)) {
-      if (name === "*" || names.includes(name)) continue;
-      const meant = suggest(name, names);
+      if (name === "*" || names?.includes(name)) continue;
+      const meant = suggest(name, names ?? []);
       const hint = meant === undefined
         ? 'Name a server of the file, or "*"'
         : `Did you mean "${meant}"?`;
       found.push({ path: [...path, name], message: `Unknown server. ${hint}` });
     }
   }
-  for (const name of isObject(mcpServers) ? Object.keys(mcpServers) : []) {
+  for (const name of names ?? []) {
     if (typeof separator !== "string" || !SEPARATOR.test(separator)) break;
     if (!name.includes(separator)) continue;
     const message = `Leave the separator out of the name, or choose another one: ${separator}`;
@@ -505,7 +507,8 @@ function conflicts(
       : "Leave it out: with Redis, a session ends with the node that has its upstream sessions";
     found.push({ path: ["onRestart"], message });
   }
-  const namesAudience = isObject(auth) && (auth["jwt"] ?? auth["introspection"]) !== undefined;
+  const [way, ...others] = isObject(auth) ? Object.keys(auth) : [];
+  const namesAudience = (way === "jwt" || way === "introspection") && others.length === 0;
   if (namesAudience && publicUrl === undefined) {
     const message = "Give the URL that clients use, without the path: their tokens name it";
     found.push({ path: ["publicUrl"], message });

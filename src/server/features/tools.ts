@@ -30,9 +30,17 @@ import { Registry } from "./registry.ts";
 import type { FoundFeature } from "../route.ts";
 import { toToolResult, withText } from "../results.ts";
 import { type CompiledSchema, compileSchema } from "../schemas/schema.ts";
-import type { Schema, StandardIssue, StandardResult } from "../schemas/standard_schema.ts";
+import type {
+  InferInput,
+  InferOutput,
+  Schema,
+  Shape,
+  StandardIssue,
+  StandardResult,
+  StandardSchema,
+} from "../schemas/standard_schema.ts";
 import { type TaskSupport, type ToolTask, toolTaskOf } from "../tool_task.ts";
-import type { ArgumentsOf, Handle, RequestContext, ToolHandler } from "../types.ts";
+import type { ArgumentsOf, DataOf, Handle, RequestContext, ToolHandler } from "../types.ts";
 import { describeIssues, validateArguments } from "../schemas/schema.ts";
 
 /** Configures a tool. */
@@ -69,9 +77,7 @@ export interface ToolConfig<
    * Lists the scopes that a principal needs to call the tool. The tool is still listed: a
    * call without a scope is answered 403 with a challenge that names them all, so that the client
    * can ask the user for more (2025-11-25 and 2026-07-28, Runtime Insufficient Scope Errors). To
-   * hide a tool use the handler's option `authorize`.
-   *
-   * @default {[]}
+   * hide a tool use the handler's option `authorize`. Without it no scope is needed.
    */
   readonly scopes?: readonly string[];
   /**
@@ -104,17 +110,32 @@ export type ToolChanges<
   readonly enabled?: boolean;
 };
 
+/** The types of an input schema: what clients send, and what the handler gets. */
+export type InputTypes<Input extends Schema | undefined> = Input extends Schema
+  ? StandardSchema<InferInput<Input>, InferOutput<Input>>
+  : undefined;
+
+/** The types of an output schema: what the handler returns, and what clients get. */
+export type OutputTypes<Output extends Schema | undefined> = Output extends Schema ? StandardSchema<
+    DataOf<Output>,
+    Output extends StandardSchema | Shape ? InferOutput<Output> : DataOf<Output>
+  >
+  : undefined;
+
 /** Controls a registered tool. */
 export interface ToolHandle<
   Input extends Schema | undefined = undefined,
   Output extends Schema | undefined = undefined,
+  Name extends string = string,
 > extends Handle {
+  /** The name of the tool. */
+  readonly name: Name;
   /**
    * Changes the given fields and keeps the others. The tool keeps its name and its place in lists.
    *
    * @throws {TypeError} If a schema can't be used
    */
-  update<I extends Schema | undefined = Input, O extends Schema | undefined = Output>(
+  update<const I extends Schema | undefined = Input, const O extends Schema | undefined = Output>(
     changes: ToolChanges<I, O>,
   ): void;
 }
@@ -139,6 +160,14 @@ const CONFIG_NAMES: NamesOf<ToolConfig> = {
   retryOnNodeLoss: true,
   longCalls: true,
   task: true,
+};
+
+const ANNOTATION_NAMES: NamesOf<ToolAnnotations> = {
+  title: true,
+  readOnlyHint: true,
+  destructiveHint: true,
+  idempotentHint: true,
+  openWorldHint: true,
 };
 
 interface Tool extends FoundFeature {
@@ -228,8 +257,9 @@ export class Tools implements Feature {
       const { config, handler } = entry.definition;
       return this.#define(name, { ...config, ...compact(changes) }, callback ?? handler);
     };
+    const handle = Object.assign(makeHandle(this.#registry, entry, redefine), { name });
     // The schemas validate what these types promise
-    return makeHandle(this.#registry, entry, redefine) as ToolHandle<I, O>;
+    return handle as ToolHandle<I, O>;
   }
 
   /** Returns a tool with all that its calls need. */
@@ -246,6 +276,7 @@ export class Tools implements Feature {
     }
     checkRetry(name, config);
     const { title, description, inputSchema, outputSchema, annotations, icons, _meta } = config;
+    checkNames(`the tool "${name}"`, annotations, ANNOTATION_NAMES, "annotations.");
     const input = inputSchema && compileSchema(inputSchema, "input", `inputSchema of "${name}"`);
     const output = outputSchema &&
       compileSchema(outputSchema, "output", `outputSchema of "${name}"`);
