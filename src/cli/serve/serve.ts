@@ -7,7 +7,7 @@ import { isLoopback, onStopSignals, systemClock } from "../../kit.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import { openAudit } from "./audit.ts";
 import { backend } from "./backend.ts";
-import { banner, dashboardText } from "./banner.ts";
+import { banner, dashboardText, operatorsText } from "./banner.ts";
 import { readConfig } from "../config/config.ts";
 import { ONLY, type ServeCommandOptions } from "../config/serve_options.ts";
 import type { Config, ServerEntry } from "../config/schema.ts";
@@ -225,8 +225,13 @@ function announce(
   const { dashboard } = server;
   if (dashboard !== undefined) {
     log("info", "dashboard", { url: dashboard.url });
+    const page = dashboard.link();
     // Not in the log: a link is a secret until it was used
-    io.out.write(dashboardText(dashboard.link(), dashboard.link()));
+    io.out.write(
+      page === undefined
+        ? operatorsText(dashboard.url)
+        : dashboardText(page, dashboard.link() ?? ""),
+    );
   }
   if (logFormat(config, io) === "json") return () => {};
   let isWritten = false;

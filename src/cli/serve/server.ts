@@ -12,6 +12,7 @@ import { authOf } from "./auth.ts";
 import type { Backend } from "./backend.ts";
 import type { Config } from "../config/schema.ts";
 import { messageOf } from "../errors.ts";
+import { eventOptions } from "./events.ts";
 import { type BoundListener, listen } from "./listen.ts";
 import { ALL, eventLogger, type Log } from "../log.ts";
 import { DashboardServer } from "./dashboard.ts";
@@ -95,13 +96,14 @@ export class CommandServer {
       log("error", "error", { during: "serving", message: messageOf(error) });
     };
     try {
-      const { host, port, config } = settings;
+      const { host, port, config, node } = settings;
       if (config.dashboard !== undefined) {
         const { redact = (text) => text } = init;
         const { audit } = init;
         dashboard = await DashboardServer.start({
           config: config.dashboard,
-          ...{ port, redact, log, audit },
+          operators: config.operators,
+          ...{ node, redact, log, audit },
         });
       }
       routes = routesOf(init, gateway, dashboard, applied);
@@ -243,13 +245,14 @@ function routesOf(
   dashboard: DashboardServer | undefined,
   applied: Applied,
 ): Routes {
-  const { config, allowedHosts, path, alone } = settings;
+  const { config, allowedHosts, path, alone, node } = settings;
   const { rateLimit, secret, limits } = config;
   const shared: McpHandlerOptions = {
     ...pick(config, ["allowedOrigins", "sessions"]),
     ...limits !== undefined && { limits: omit(limits, GATEWAY_LIMITS) },
     ...allowedHosts !== undefined && { allowedHosts },
     ...rateLimit !== undefined && { rateLimit: rateLimiter(rateLimit) },
+    events: eventOptions(config, node),
     requests: { ...config.requests, ...secret !== undefined && { stateKeys: [secret] } },
   };
   const failed = (error: unknown): void => {
