@@ -501,6 +501,7 @@ export const configSchema = object({
       error: ADDRESS_HELP,
     }).transform(metricsAddress),
   ).optional(),
+  otel: boolean.optional(),
   audit: z.union([
     nonEmptyString,
     object({

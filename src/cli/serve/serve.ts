@@ -16,6 +16,7 @@ import { ExitCode, messageOf } from "../errors.ts";
 import type { Io } from "../io.ts";
 import { type Log, makeLog } from "../log.ts";
 import { loadMetrics, type MetricsListener, serveMetrics } from "./metrics.ts";
+import { type Otel, otelSecrets, startOtel } from "./otel.ts";
 import { Reloader } from "./reload.ts";
 import { CommandServer } from "./server.ts";
 import { type CommandSettings, enabledServers, settingsOf } from "../config/settings.ts";
@@ -52,11 +53,18 @@ export async function serve(given: ServeCommandOptions, io: Io): Promise<ExitCod
     await audit?.close();
     throw error;
   });
+  const otel = await exporting(config, settings, io, log).catch(async (error) => {
+    await metrics?.listener.stop();
+    await stores?.close();
+    await audit?.close();
+    throw error;
+  });
   const init = {
     ...{ settings, backend, stores, log, redact: io.secrets.redact },
-    ...{ audit: audit?.trail, metrics: metrics?.metrics },
+    ...{ audit: audit?.trail, metrics: metrics?.metrics, telemetry: otel?.telemetry },
   };
   const server = await CommandServer.start(init).catch(async (error) => {
+    await otel?.close();
     await metrics?.listener.stop();
     await stores?.close();
     await audit?.close();
@@ -95,10 +103,28 @@ export async function serve(given: ServeCommandOptions, io: Io): Promise<ExitCod
   ignore?.();
   await reloader?.close();
   const code = await end(server, settings, signals.second, log);
+  // Who stops the server at once doesn't wait for a collector
+  if (code === ExitCode.Ok) await otel?.close();
   // Last, so that a scrape shows how the server drains
   await metrics?.listener.stop();
   await audit?.close();
   return code;
+}
+
+/**
+ * Exports to OpenTelemetry, if the configuration says so.
+ *
+ * @throws {CliError} If a package isn't installed, or an environment variable is wrong
+ */
+async function exporting(
+  { otel }: Config,
+  { node }: CommandSettings,
+  io: Io,
+  log: Log,
+): Promise<Otel | undefined> {
+  if (otel !== true) return undefined;
+  io.secrets.add(otelSecrets(io.env));
+  return await startOtel({ env: io.env, node, log });
 }
 
 /**

@@ -7,6 +7,7 @@ import type { Dispatcher, McpEvent, McpHandlerOptions } from "../../../mod.ts";
 import type { AuditTrail } from "../../audit/mod.ts";
 import { endpointUrl, pathOf } from "../../kit.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
+import type { Telemetry } from "../../telemetry/mod.ts";
 import type { Gateway } from "../../gateway/mod.ts";
 import { authOf } from "./auth.ts";
 import type { Backend } from "./backend.ts";
@@ -34,6 +35,8 @@ export interface CommandServerInit {
   readonly log: Log;
   /** Counts what happens, if metrics are served. */
   readonly metrics?: Metrics | undefined;
+  /** Reports to OpenTelemetry, if that is on. */
+  readonly telemetry?: Telemetry | undefined;
   /** Takes secrets out of what operators see. */
   readonly redact?: Redact;
 }
@@ -87,7 +90,7 @@ export class CommandServer {
    */
   static async start(init: CommandServerInit): Promise<CommandServer> {
     const { settings, log } = init;
-    const gateway = gatewayOf(settings.config, init.backend, init.metrics);
+    const gateway = gatewayOf(settings.config, init.backend, init);
     init.metrics?.watch({ gateway });
     const applied: Applied = { config: settings.config };
     let dashboard: DashboardServer | undefined;
@@ -213,7 +216,7 @@ export function withApplied(
 export function gatewayOf(
   config: Config,
   backend: Backend,
-  metrics?: CommandServerInit["metrics"],
+  { metrics, telemetry }: Pick<CommandServerInit, "metrics" | "telemetry"> = {},
 ): Gateway {
   const { separator, stateless, requests, listWaitMs, limits } = config;
   const upstreams = Object.fromEntries(
@@ -229,7 +232,7 @@ export function gatewayOf(
     ...listWaitMs !== undefined && { listWaitMs },
     ...limits !== undefined && { limits: pick(limits, GATEWAY_LIMITS) },
     ...requests?.askTimeoutMs !== undefined && { askTimeoutMs: requests.askTimeoutMs },
-    ...metrics !== undefined && { middleware: [metrics.upstream] },
+    middleware: [metrics?.upstream, telemetry?.upstream].filter((each) => each !== undefined),
   });
 }
 
@@ -240,7 +243,7 @@ export function viewOf(gateway: Gateway, config: Config, only: string | undefine
 }
 
 function routesOf(
-  { settings, stores, audit, metrics, log }: CommandServerInit,
+  { settings, stores, audit, metrics, telemetry, log }: CommandServerInit,
   gateway: Gateway,
   dashboard: DashboardServer | undefined,
   applied: Applied,
@@ -253,6 +256,7 @@ function routesOf(
     ...allowedHosts !== undefined && { allowedHosts },
     ...rateLimit !== undefined && { rateLimit: rateLimiter(rateLimit) },
     events: eventOptions(config, node),
+    ...telemetry !== undefined && { middleware: [telemetry.middleware] },
     requests: { ...config.requests, ...secret !== undefined && { stateKeys: [secret] } },
   };
   const failed = (error: unknown): void => {
@@ -267,7 +271,8 @@ function routesOf(
     ({ url }) => urlOf(serverNameIn(pathOf(url))),
     failed,
   );
-  const counted = (logged: (event: McpEvent) => void) => both(logged, metrics?.onEvent);
+  const counted = (logged: (event: McpEvent) => void) =>
+    both(both(logged, metrics?.onEvent), telemetry?.onEvent);
   return new Routes({
     servers: {
       all: viewOf(gateway, config, alone),

@@ -69,6 +69,7 @@ const ON_PIPES: { readonly [Key in keyof Required<Config>]: boolean } = {
   redis: false,
   secret: false,
   metrics: false,
+  otel: false,
   audit: false,
   dashboard: false,
   operators: false,
