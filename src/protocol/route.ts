@@ -92,15 +92,12 @@ export interface Route extends RequestMessage {
 }
 
 /** Shows a request with the parameters of another route, or as another request. */
-export function exchangeWith(exchange: Exchange, { method, params, target }: Route): Exchange {
-  const own = new Map<string | symbol, unknown>([
-    ["method", method],
-    ["params", params],
-    ["target", target],
-  ]);
+export function exchangeWith(exchange: Exchange, route: Route): Exchange {
+  const own: ReadonlySet<string | symbol> = new Set(["method", "params", "target"]);
   return new Proxy(exchange, {
     get(exchange, key) {
-      if (own.has(key)) return own.get(key);
+      // What it is about may become known while it runs.
+      if (own.has(key)) return Reflect.get(route, key);
       const value: unknown = Reflect.get(exchange, key, exchange);
       return typeof value === "function" ? value.bind(exchange) : value;
     },

@@ -60,6 +60,15 @@ test("everything that may be said is taken", () => {
     redis: { url: "redis://127.0.0.1", prefix: "p" },
     secret: "0123456789abcdef0123456789abcdef",
     data: "none",
+    dashboard: {
+      port: 8_001,
+      allowedHosts: ["ops.example"],
+      proxy: { header: "x-forwarded-user", from: ["10.0.0.0/8", "::1", "fd00::/8"] },
+      recordArguments: true,
+      recordResults: false,
+    },
+    operators: { ada: "0123456789abcdef", "grace hopper@example": "fedcba9876543210" },
+    events: { nodeName: "north", address: "hashed", addressHeader: "x-real-ip" },
     log: "json",
     logLevel: "debug",
   };
@@ -67,7 +76,45 @@ test("everything that may be said is taken", () => {
   assert.equal(parse({ mcpServers: {}, port: "${PORT:-81}" }).config.port, 81);
 });
 
+const DASHBOARD = { mcpServers: {}, dashboard: true };
+
 const WRONG: readonly (readonly [unknown, RegExp])[] = [
+  [{ mcpServers: {}, dashboard: 1 }, /: dashboard: Give true, or an object such as/],
+  [{ mcpServers: {}, dashboard: { prot: 1 } }, /: dashboard\.prot: .*Did you mean "port"\?/],
+  [{ mcpServers: {}, dashboard: { token: "short" } }, /: dashboard\.token: Give a token of 16/],
+  [{ mcpServers: {}, dashboard: { allowedHosts: [] } }, /allowedHosts: Name at least one host/],
+  [{ mcpServers: {}, dashboard: { recordResults: "yes" } }, /recordResults: Give true or false/],
+  [
+    { mcpServers: {}, dashboard: { proxy: { header: "x y", from: [] } } },
+    /proxy\.header: Give the name of a header$/,
+  ],
+  [{ mcpServers: {}, dashboard: { proxy: { from: [] } } }, /from: Name at least one address/],
+  ...["10.0.0.0/33", "localhost", "10.0.0.0/", "1.2.3.4/8/8", "::/129"].map((network) =>
+    [
+      { mcpServers: {}, dashboard: { proxy: { header: "x-user", from: [network] } } },
+      /proxy\.from\[0\]: Give an IP address, or a network such as "10\.0\.0\.0\/8"/,
+    ] as const
+  ),
+  [{ mcpServers: {}, operators: { ada: "s3cret-0123456789" } }, /operators: Add "dashboard": true/],
+  [{ ...DASHBOARD, operators: {} }, /operators: Name at least one operator/],
+  [{ ...DASHBOARD, operators: ["ada"] }, /operators: Give an object from names/],
+  [{ ...DASHBOARD, operators: { ada: "short" } }, /operators\.ada: Give a token of 16 characters/],
+  [{ ...DASHBOARD, operators: { " ": "s3cret-0123456789" } }, /Use letters, digits, blanks/],
+  [
+    { ...DASHBOARD, operators: { ada: "s3cret-0123456789", eve: "s3cret-0123456789" } },
+    /operators: Give each operator a token of its own/,
+  ],
+  [
+    {
+      mcpServers: {},
+      dashboard: { token: "s3cret-0123456789" },
+      operators: { ada: "s3cret-9876543210" },
+    },
+    /dashboard\.token: Give scripts a name and a token in operators instead/,
+  ],
+  [{ mcpServers: {}, events: { address: "whole" } }, /Give one of full, short, none, hashed/],
+  [{ mcpServers: {}, events: { nodeName: "x".repeat(101) } }, /nodeName: Give 100 characters/],
+  [{ mcpServers: {}, events: { adress: "full" } }, /Did you mean "address"\?/],
   [[], /^m\.json:1:1: Give an object$/],
   [{}, /^m\.json:1:1: mcpServers: Give an object of servers by name$/],
   [{ servers: {}, mcpServers: {} }, /servers: Unknown key\. Did you mean "mcpServers"\?/],

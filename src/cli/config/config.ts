@@ -423,7 +423,7 @@ export function pathText(path: readonly (string | number)[]): string {
 
 /** Returns the texts in a configuration that are secrets, or may hold one. */
 function secretsOf(config: Config): string[] {
-  const { auth, dashboard, redis, secret } = config;
+  const { auth, dashboard, operators, redis, secret } = config;
   const operatorToken = dashboard === true ? undefined : dashboard?.token;
   const redisUrl = typeof redis === "string" ? redis : redis?.url;
   return [
@@ -437,6 +437,7 @@ function secretsOf(config: Config): string[] {
     ...redisUrl === undefined ? [] : urlSecrets(redisUrl),
     ...secret === undefined ? [] : [secret],
     ...operatorToken === undefined ? [] : [operatorToken],
+    ...Object.values(operators ?? {}),
   ];
 }
 

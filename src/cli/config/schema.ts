@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { isIP } from "node:net";
 import { z } from "zod";
 import { introspection as introspectionOf, jwt as jwtOf } from "../../auth/mod.ts";
 import { isObject, isVersion, parseHostRule, parseOriginRule, VERSIONS } from "../../kit.ts";
@@ -19,6 +20,10 @@ const MAX_SERVERS = 100;
 const MIN_TOKEN = 16;
 /** Characters that the secret must have. */
 const MIN_SECRET = 32;
+
+/** Operators that a configuration may have, and networks of a proxy. */
+const MAX_OPERATORS = 100;
+const MAX_NETWORKS = 100;
 
 /** Paths with a meaning of their own. */
 const RESERVED_PATH = /^\/(?:health$|servers(?:\/|$)|\.)/;
@@ -366,6 +371,75 @@ const host = nonEmptyString.refine((value) => parseHostRule(value) !== undefined
   error: 'Give a host name like "app.example", without "https://" and a path',
 });
 
+/** Creates the schema of `true` or an object. A union would hide what is wrong in the object. */
+function orTrue<T extends z.ZodType>(schema: T, error: string) {
+  return z.unknown().transform((value, context): true | z.output<T> => {
+    if (value === true) return value;
+    if (!isObject(value)) {
+      context.issues.push({ code: "custom", message: error, input: value });
+      return z.NEVER;
+    }
+    const { data, error: found } = schema.safeParse(value);
+    for (const issue of found?.issues ?? []) {
+      // The types differ between an issue that was found and one that is reported; the values don't
+      context.issues.push({ ...issue, input: undefined } as z.core.$ZodRawIssue);
+    }
+    return data ?? z.NEVER;
+  });
+}
+
+const headerName = nonEmptyString.regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, {
+  error: "Give the name of a header",
+});
+const operatorToken = nonEmptyString.min(MIN_TOKEN, {
+  error: `Give a token of ${MIN_TOKEN} characters or more`,
+});
+
+/** Tells whether a text is an IP address, or a network such as 10.0.0.0/8. */
+function isNetwork(text: string): boolean {
+  const [address = "", bits, more] = text.split("/");
+  const family = isIP(address);
+  if (family === 0 || more !== undefined) return false;
+  return bits === undefined ||
+    (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
+}
+
+const proxy = object({
+  header: headerName,
+  from: z.array(
+    nonEmptyString.refine(isNetwork, {
+      error: 'Give an IP address, or a network such as "10.0.0.0/8"',
+    }),
+    { error: "Give a list of the addresses that the proxy connects from" },
+  ).min(1, { error: "Name at least one address that the proxy connects from" })
+    .max(MAX_NETWORKS, { error: `Give at most ${MAX_NETWORKS}` }),
+});
+
+const dashboard = object({
+  port: integer(0, 65_535).optional(),
+  token: operatorToken.optional(),
+  allowedHosts: z.array(host, { error: "Give a list of host names" })
+    .min(1, { error: "Name at least one host, or leave the key out" }).optional(),
+  proxy: proxy.optional(),
+  recordArguments: boolean.optional(),
+  recordResults: boolean.optional(),
+});
+
+/** Operators by name, each with a token. */
+const operators = z.record(
+  z.string().regex(/^[\p{L}\p{N}](?:[\p{L}\p{N} ._@+-]{0,98}[\p{L}\p{N}])?$/u, {
+    error: "Use letters, digits, blanks and ._@+- in the name, 100 at most",
+  }),
+  operatorToken,
+  { error: "Give an object from names of operators to their tokens" },
+).refine((given) => Object.keys(given).length > 0, { error: "Name at least one operator" })
+  .refine((given) => Object.keys(given).length <= MAX_OPERATORS, {
+    error: `Give at most ${MAX_OPERATORS} operators`,
+  })
+  .refine((given) => new Set(Object.values(given)).size === Object.keys(given).length, {
+    error: "Give each operator a token of its own",
+  });
+
 /** The schema of the whole file. */
 export const configSchema = object({
   $schema: z.string().optional(),
@@ -408,9 +482,7 @@ export const configSchema = object({
   rateLimit: object({
     perSecond: positive,
     burst: integer(1).optional(),
-    header: nonEmptyString.regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, {
-      error: "Give the name of a header",
-    }).optional(),
+    header: headerName.optional(),
   }).optional(),
   limits: limits.optional(),
   sessions: object({ idleMs: integer(1).optional(), absoluteMs: integer(1).optional() }).optional(),
@@ -441,6 +513,7 @@ export const configSchema = object({
       error: ADDRESS_HELP,
     }).transform(metricsAddress),
   ).optional(),
+  otel: boolean.optional(),
   audit: z.union([
     nonEmptyString,
     object({
@@ -449,15 +522,13 @@ export const configSchema = object({
       files: integer(1, 1_000).optional(),
     }),
   ], { error: 'Give a file name, or an object with "file"' }).optional(),
-  dashboard: z.union([
-    z.literal(true),
-    object({
-      port: integer(0, 65_535).optional(),
-      token: nonEmptyString.min(MIN_TOKEN, {
-        error: `Give a token of ${MIN_TOKEN} characters or more`,
-      }).optional(),
-    }),
-  ], { error: 'Give true, or an object such as {"port": 8001}' }).optional(),
+  dashboard: orTrue(dashboard, 'Give true, or an object such as {"port": 8001}').optional(),
+  operators: operators.optional(),
+  events: object({
+    nodeName: nonEmptyString.max(100, { error: "Give 100 characters at most" }).optional(),
+    address: oneOf(["full", "short", "none", "hashed"]).optional(),
+    addressHeader: headerName.optional(),
+  }).optional(),
   log: oneOf(["json", "text"]).optional(),
   logLevel: oneOf(LEVELS).optional(),
 }).superRefine((config, context) => {
@@ -469,10 +540,19 @@ export const configSchema = object({
 
 /** Finds keys that don't fit each other, in an object whose values may not be checked yet. */
 function conflicts(
-  { mcpServers, separator = "__", redis, data, onRestart, secret, auth, publicUrl, policy }:
-    Readonly<
-      Record<string, unknown>
-    >,
+  {
+    mcpServers,
+    separator = "__",
+    redis,
+    data,
+    onRestart,
+    secret,
+    auth,
+    publicUrl,
+    policy,
+    operators,
+    dashboard,
+  }: Readonly<Record<string, unknown>>,
 ): { path: (string | number)[]; message: string }[] {
   const found: { path: (string | number)[]; message: string }[] = [];
   const names = isObject(mcpServers) ? Object.keys(mcpServers) : undefined;
@@ -506,6 +586,15 @@ function conflicts(
       ? "Keep sessions in a folder, or leave this out"
       : "Leave it out: with Redis, a session ends with the node that has its upstream sessions";
     found.push({ path: ["onRestart"], message });
+  }
+  if (operators !== undefined && dashboard === undefined) {
+    const message = 'Add "dashboard": true, or --dashboard: operators sign in there';
+    found.push({ path: ["operators"], message });
+  }
+  if (operators !== undefined && isObject(dashboard) && dashboard["token"] !== undefined) {
+    const message =
+      "Give scripts a name and a token in operators instead: each act has a name then";
+    found.push({ path: ["dashboard", "token"], message });
   }
   const [way, ...others] = isObject(auth) ? Object.keys(auth) : [];
   const namesAudience = (way === "jwt" || way === "introspection") && others.length === 0;

@@ -163,6 +163,11 @@ export const SERVE_OPTIONS = {
     "Serve metrics for Prometheus (default: 127.0.0.1:9464)",
     { command: "serve", config: (metrics) => ({ metrics }) },
   ),
+  otel: option<boolean>(
+    "--otel",
+    "Export traces and metrics to OpenTelemetry, by its environment variables",
+    { command: "serve", config: (otel) => ({ otel }) },
+  ),
   log: option<string>(
     "--log <FORMAT>",
     "Write the log as json or text (default: text on a terminal)",

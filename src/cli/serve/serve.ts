@@ -7,7 +7,7 @@ import { isLoopback, onStopSignals, systemClock } from "../../kit.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import { openAudit } from "./audit.ts";
 import { backend } from "./backend.ts";
-import { banner, dashboardText } from "./banner.ts";
+import { banner, dashboardText, operatorsText } from "./banner.ts";
 import { readConfig } from "../config/config.ts";
 import { ONLY, type ServeCommandOptions } from "../config/serve_options.ts";
 import type { Config, ServerEntry } from "../config/schema.ts";
@@ -16,6 +16,7 @@ import { ExitCode, messageOf } from "../errors.ts";
 import type { Io } from "../io.ts";
 import { type Log, makeLog } from "../log.ts";
 import { loadMetrics, type MetricsListener, serveMetrics } from "./metrics.ts";
+import { type Otel, otelSecrets, startOtel } from "./otel.ts";
 import { Reloader } from "./reload.ts";
 import { CommandServer } from "./server.ts";
 import { type CommandSettings, enabledServers, settingsOf } from "../config/settings.ts";
@@ -56,11 +57,18 @@ export async function serve(given: ServeCommandOptions, io: Io): Promise<ExitCod
     await audit?.close();
     throw error;
   });
+  const otel = await exporting(config, settings, io, log).catch(async (error) => {
+    await metrics?.listener.stop();
+    await stores?.close();
+    await audit?.close();
+    throw error;
+  });
   const init = {
     ...{ settings, backend, stores, log, redact: io.secrets.redact },
-    ...{ audit: audit?.trail, metrics: metrics?.metrics },
+    ...{ audit: audit?.trail, metrics: metrics?.metrics, telemetry: otel?.telemetry },
   };
   const server = await CommandServer.start(init).catch(async (error) => {
+    await otel?.close();
     await metrics?.listener.stop();
     await stores?.close();
     await audit?.close();
@@ -100,10 +108,28 @@ export async function serve(given: ServeCommandOptions, io: Io): Promise<ExitCod
   ignore?.();
   await reloader?.close();
   const code = await end(server, settings, signals.second, log);
+  // Who stops the server at once doesn't wait for a collector
+  if (code === ExitCode.Ok) await otel?.close();
   // Last, so that a scrape shows how the server drains
   await metrics?.listener.stop();
   await audit?.close();
   return code;
+}
+
+/**
+ * Exports to OpenTelemetry, if the configuration says so.
+ *
+ * @throws {CliError} If a package isn't installed, or an environment variable is wrong
+ */
+async function exporting(
+  { otel }: Config,
+  { node }: CommandSettings,
+  io: Io,
+  log: Log,
+): Promise<Otel | undefined> {
+  if (otel !== true) return undefined;
+  io.secrets.add(otelSecrets(io.env));
+  return await startOtel({ env: io.env, node, log });
 }
 
 /**
@@ -230,8 +256,13 @@ function announce(
   const { dashboard } = server;
   if (dashboard !== undefined) {
     log("info", "dashboard", { url: dashboard.url });
+    const page = dashboard.link();
     // Not in the log: a link is a secret until it was used
-    io.out.write(dashboardText(dashboard.link(), dashboard.link()));
+    io.out.write(
+      page === undefined
+        ? operatorsText(dashboard.url)
+        : dashboardText(page, dashboard.link() ?? ""),
+    );
   }
   if (logFormat(config, io) === "json") return () => {};
   let isWritten = false;

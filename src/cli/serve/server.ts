@@ -7,11 +7,13 @@ import type { Dispatcher, McpEvent, McpHandlerOptions } from "../../../mod.ts";
 import type { AuditTrail } from "../../audit/mod.ts";
 import { endpointUrl, pathOf } from "../../kit.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
+import type { Telemetry } from "../../telemetry/mod.ts";
 import type { Gateway } from "../../gateway/mod.ts";
 import { authOf } from "./auth.ts";
 import type { Backend } from "./backend.ts";
 import type { Config } from "../config/schema.ts";
 import { messageOf } from "../errors.ts";
+import { eventOptions } from "./events.ts";
 import { type BoundListener, listen } from "./listen.ts";
 import { ALL, eventLogger, type Log } from "../log.ts";
 import { DashboardServer } from "./dashboard.ts";
@@ -33,6 +35,8 @@ export interface CommandServerInit {
   readonly log: Log;
   /** Counts what happens, if metrics are served. */
   readonly metrics?: Metrics | undefined;
+  /** Reports to OpenTelemetry, if that is on. */
+  readonly telemetry?: Telemetry | undefined;
   /** Takes secrets out of what operators see. */
   readonly redact?: Redact;
 }
@@ -86,7 +90,7 @@ export class CommandServer {
    */
   static async start(init: CommandServerInit): Promise<CommandServer> {
     const { settings, log } = init;
-    const gateway = gatewayOf(settings.config, init.backend, init.metrics);
+    const gateway = gatewayOf(settings.config, init.backend, init);
     init.metrics?.watch({ gateway });
     const applied: Applied = { config: settings.config };
     let dashboard: DashboardServer | undefined;
@@ -95,13 +99,14 @@ export class CommandServer {
       log("error", "error", { during: "serving", message: messageOf(error) });
     };
     try {
-      const { host, port, config } = settings;
+      const { host, port, config, node } = settings;
       if (config.dashboard !== undefined) {
         const { redact = (text) => text } = init;
         const { audit } = init;
         dashboard = await DashboardServer.start({
           config: config.dashboard,
-          ...{ port, redact, log, audit },
+          operators: config.operators,
+          ...{ node, redact, log, audit },
         });
       }
       routes = routesOf(init, gateway, dashboard, applied);
@@ -215,7 +220,7 @@ export function withApplied(
 export function gatewayOf(
   config: Config,
   backend: Backend,
-  metrics?: CommandServerInit["metrics"],
+  { metrics, telemetry }: Pick<CommandServerInit, "metrics" | "telemetry"> = {},
 ): Gateway {
   const { separator, stateless, onRestart, requests, listWaitMs, limits } = config;
   const upstreams = Object.fromEntries(
@@ -232,7 +237,7 @@ export function gatewayOf(
     ...listWaitMs !== undefined && { listWaitMs },
     ...limits !== undefined && { limits: pick(limits, GATEWAY_LIMITS) },
     ...requests?.askTimeoutMs !== undefined && { askTimeoutMs: requests.askTimeoutMs },
-    ...metrics !== undefined && { middleware: [metrics.upstream] },
+    middleware: [metrics?.upstream, telemetry?.upstream].filter((each) => each !== undefined),
   });
 }
 
@@ -249,12 +254,12 @@ export function longCallsOf({ longCalls }: Config): Pick<McpHandlerOptions, "lon
 }
 
 function routesOf(
-  { settings, stores, audit, metrics, log }: CommandServerInit,
+  { settings, stores, audit, metrics, telemetry, log }: CommandServerInit,
   gateway: Gateway,
   dashboard: DashboardServer | undefined,
   applied: Applied,
 ): Routes {
-  const { config, allowedHosts, path, alone } = settings;
+  const { config, allowedHosts, path, alone, node } = settings;
   const { rateLimit, secret, limits } = config;
   const shared: McpHandlerOptions = {
     ...pick(config, ["allowedOrigins", "sessions"]),
@@ -262,6 +267,8 @@ function routesOf(
     ...allowedHosts !== undefined && { allowedHosts },
     ...rateLimit !== undefined && { rateLimit: rateLimiter(rateLimit) },
     ...longCallsOf(config),
+    events: eventOptions(config, node),
+    ...telemetry !== undefined && { middleware: [telemetry.middleware] },
     requests: { ...config.requests, ...secret !== undefined && { stateKeys: [secret] } },
   };
   const failed = (error: unknown): void => {
@@ -276,7 +283,8 @@ function routesOf(
     ({ url }) => urlOf(serverNameIn(pathOf(url))),
     failed,
   );
-  const counted = (logged: (event: McpEvent) => void) => both(logged, metrics?.onEvent);
+  const counted = (logged: (event: McpEvent) => void) =>
+    both(both(logged, metrics?.onEvent), telemetry?.onEvent);
   return new Routes({
     servers: {
       all: viewOf(gateway, config, alone),

@@ -7,6 +7,7 @@ import { serveStdio, type StdioOptions } from "../../adapters/stdio.ts";
 import { quote, systemClock } from "../../kit.ts";
 import type { Gateway } from "../../gateway/mod.ts";
 import { backend } from "./backend.ts";
+import { eventOptions } from "./events.ts";
 import { readConfig } from "../config/config.ts";
 import { ONLY, type ServeCommandOptions } from "../config/serve_options.ts";
 import type { Config } from "../config/schema.ts";
@@ -73,8 +74,11 @@ const ON_PIPES: { readonly [Key in keyof Required<Config>]: boolean } = {
   data: false,
   onRestart: false,
   metrics: false,
+  otel: false,
   audit: false,
   dashboard: false,
+  operators: false,
+  events: true,
 };
 
 /** Returns the keys that a configuration has, and that have no effect on pipes. */
@@ -141,8 +145,9 @@ export async function stdio(given: ServeCommandOptions, io: Io): Promise<ExitCod
 }
 
 function optionsOf(config: Config, log: Log): StdioOptions {
-  const { limits, requests, graceMs } = config;
+  const { limits, requests, graceMs, events } = config;
   return {
+    ...events !== undefined && { events: eventOptions(config, events.nodeName) },
     ...limits !== undefined && { limits: pick(limits, LIMITS) },
     ...requests !== undefined && { requests },
     ...graceMs !== undefined && { graceMs },

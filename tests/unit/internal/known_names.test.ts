@@ -15,7 +15,12 @@ import { serveStdio } from "../../../src/adapters/stdio.ts";
 import { mcpWorker } from "../../../src/adapters/workers.ts";
 import { audit, hashedPrincipals } from "../../../src/audit/mod.ts";
 import { bearer, introspection, jwt, protectedResource } from "../../../src/auth/mod.ts";
-import { createDashboard, createOperator, oneTimeLinks } from "../../../src/dashboard/mod.ts";
+import {
+  createDashboard,
+  createOperator,
+  oneTimeLinks,
+  operatorTokens,
+} from "../../../src/dashboard/mod.ts";
 import { serverCard, serverJson } from "../../../src/discovery/mod.ts";
 import { gateway, http, stdio } from "../../../src/gateway/mod.ts";
 import { checkNames } from "../../../src/internal/known_names.ts";
@@ -132,6 +137,7 @@ const TABLE: readonly (readonly [string, string, string, Call])[] = [
   ["createDashboard", "paht", "path", (o) => createDashboard({}, o)],
   ["createOperator", "nod", "node", (o) => createOperator(createMcpHandler(server()), o)],
   ["oneTimeLinks", "tokn", "token", (o) => oneTimeLinks(o)],
+  ["operatorTokens", "operator", "operators", (o) => operatorTokens(o)],
   ["connect", "protocolVersions", "protocolVersion", (o) => connect(createMcpHandler(server()), o)],
 ];
 
