@@ -423,7 +423,8 @@ export function pathText(path: readonly (string | number)[]): string {
 
 /** Returns the texts in a configuration that are secrets, or may hold one. */
 function secretsOf(config: Config): string[] {
-  const { auth, dashboard, operators, redis, secret } = config;
+  const { auth, dashboard, operators, redis, secret, signIn } = config;
+  const clientSecret = signIn?.provider["clientSecret"];
   const operatorToken = dashboard === true ? undefined : dashboard?.token;
   const redisUrl = typeof redis === "string" ? redis : redis?.url;
   return [
@@ -436,6 +437,8 @@ function secretsOf(config: Config): string[] {
     ...auth?.introspection === undefined ? [] : [auth.introspection.clientSecret],
     ...redisUrl === undefined ? [] : urlSecrets(redisUrl),
     ...secret === undefined ? [] : [secret],
+    ...typeof clientSecret === "string" ? [clientSecret] : [],
+    ...signIn?.keys ?? [],
     ...operatorToken === undefined ? [] : [operatorToken],
     ...Object.values(operators ?? {}),
   ];

@@ -10,6 +10,7 @@ import { introspection as introspectionOf, jwt as jwtOf } from "../../auth/mod.t
 import { isObject, isVersion, parseHostRule, parseOriginRule, VERSIONS } from "../../kit.ts";
 import { backend } from "../serve/backend.ts";
 import { messageOf } from "../errors.ts";
+import { PROVIDER_TYPES, signInProblem } from "./sign_in.ts";
 import { LEVELS } from "../log.ts";
 import { ADDRESS_HELP, metricsAddress } from "../serve/metrics_address.ts";
 import { suggest } from "../../kit.ts";
@@ -337,6 +338,70 @@ const auth = object({
   error: "Give exactly one of tokens, jwt and introspection",
 });
 
+/** The provider's own options are checked by what makes it. */
+const provider = z.looseObject({
+  type: oneOf(PROVIDER_TYPES),
+  clientId: nonEmptyString,
+}, { error: "Give an object with a type, a clientId and the options of that type" });
+
+const scopes = z.union([strings.min(1), stringsByName], {
+  error: "Give a list of scopes, or an object from scopes to descriptions",
+});
+
+const switchable = <T extends z.core.$ZodLooseShape>(shape: T) =>
+  z.union([boolean, object(shape)], { error: "Give true, false, or an object of bounds" });
+
+const signInConfig = object({
+  issuer: httpUrl.optional(),
+  provider,
+  allow: z.union([
+    z.literal("everybody"),
+    object({
+      emails: strings.min(1).optional(),
+      domains: strings.min(1).optional(),
+      groups: strings.min(1).optional(),
+    }).refine((lists) => Object.keys(lists).length > 0, {
+      error: "Give emails, domains or groups",
+    }),
+  ], { error: 'Give emails, domains or groups, or "everybody"' }).optional(),
+  scopes: scopes.optional(),
+  extraScopes: scopes.optional(),
+  clients: z.array(
+    object({
+      id: nonEmptyString,
+      name: nonEmptyString.optional(),
+      redirectUris: strings.min(1, { error: "Give at least one address" }),
+      uri: nonEmptyString.optional(),
+    }),
+    { error: "Give a list of clients" },
+  ).optional(),
+  registration: switchable({
+    perSenderHourly: integer(1).optional(),
+    perHour: integer(1).optional(),
+    expiresMs: integer(1_000).optional(),
+  }).optional(),
+  documents: switchable({
+    maxBytes: integer(1).optional(),
+    timeoutMs: integer(1).optional(),
+    maxAgeMs: integer(0).optional(),
+  }).optional(),
+  keys: z.array(
+    nonEmptyString.min(MIN_SECRET, { error: `Give keys of ${MIN_SECRET} characters or more` }),
+    { error: "Give a list of keys" },
+  ).min(1, { error: "Give at least one key, or leave the list out" }).optional(),
+  lifetimes: object({
+    accessMs: integer(1_000).optional(),
+    refreshMs: integer(1_000).optional(),
+    grantMs: integer(1_000).optional(),
+    graceMs: integer(0).optional(),
+    loginMs: integer(1_000).optional(),
+    consentMs: integer(1_000).optional(),
+    keyMs: integer(1_000).optional(),
+    grantCacheMs: integer(0).optional(),
+  }).optional(),
+  allowInsecure: boolean.optional(),
+});
+
 const limits = object({
   bodyBytes: integer(1).optional(),
   bodyMs: integer(1).optional(),
@@ -466,6 +531,7 @@ export const configSchema = object({
   }).optional(),
   publicUrl: httpUrl.optional(),
   auth: auth.optional(),
+  signIn: signInConfig.optional(),
   policy: z.array(
     object({
       for: userFilter.optional(),
@@ -536,7 +602,13 @@ export const configSchema = object({
     context.addIssue({ code: "custom", path: [...path], message });
   }
   // Also when other checks have failed: one run reports everything
-}, { when: ({ value }) => isObject(value) });
+}, { when: ({ value }) => isObject(value) }).superRefine((config, context) => {
+  const { signIn } = config;
+  const problem = signIn && signInProblem(signIn, config);
+  if (problem === undefined) return;
+  context.addIssue({ code: "custom", path: [...problem.path], message: problem.message });
+  // Only what is right by itself can be put together
+}, { when: ({ issues }) => issues.length === 0 });
 
 /** Finds keys that don't fit each other, in an object whose values may not be checked yet. */
 function conflicts(
@@ -548,6 +620,7 @@ function conflicts(
     onRestart,
     secret,
     auth,
+    signIn,
     publicUrl,
     policy,
     operators,
@@ -595,6 +668,10 @@ function conflicts(
     const message =
       "Give scripts a name and a token in operators instead: each act has a name then";
     found.push({ path: ["dashboard", "token"], message });
+  }
+  if (auth !== undefined && signIn !== undefined) {
+    const message = "Give either signIn or auth: requests have one kind of token";
+    found.push({ path: ["signIn"], message });
   }
   const [way, ...others] = isObject(auth) ? Object.keys(auth) : [];
   const namesAudience = (way === "jwt" || way === "introspection") && others.length === 0;

@@ -40,15 +40,17 @@ export interface SettingsInit {
  */
 export function settingsOf({ config, alone, noAuth }: SettingsInit): CommandSettings {
   const { host = "127.0.0.1", port = 8_000, path = "/mcp", graceMs = 10_000 } = config;
-  if (noAuth && config.auth !== undefined) {
+  const hasAuth = config.auth !== undefined || config.signIn !== undefined;
+  if (noAuth && hasAuth) {
     throw new CliError(
-      "Give either --no-auth or authentication, which is --token-env or auth in the configuration",
+      "Give either --no-auth or authentication, which is --token-env, or auth or signIn in the " +
+        "configuration",
     );
   }
-  if (!isLoopback(host) && config.auth === undefined && !noAuth) {
+  if (!isLoopback(host) && !hasAuth && !noAuth) {
     throw new CliError(
-      "Say who may call, with --token-env NAME or auth in the configuration, or let everybody who " +
-        `reaches the address call, with --no-auth: ${host}`,
+      "Say who may call, with --token-env NAME or auth or signIn in the configuration, or let " +
+        `everybody who reaches the address call, with --no-auth: ${host}`,
     );
   }
   const node = config.events?.nodeName ?? nodeNameOf(port);

@@ -22,6 +22,7 @@ import { CommandServer } from "./server.ts";
 import { type CommandSettings, enabledServers, settingsOf } from "../config/settings.ts";
 import { openData } from "./data.ts";
 import { openStores } from "./stores.ts";
+import { tryProvider } from "./sign_in.ts";
 import { tryServers } from "../check/trial.ts";
 import { findUnmatched } from "../check/unmatched.ts";
 import { logWarnings } from "./warnings.ts";
@@ -97,6 +98,10 @@ export async function serve(given: ServeCommandOptions, io: Io): Promise<ExitCod
   });
   const signals = stopSignals(io);
   const trials = trySoon(enabledServers(config), log);
+  void tryProvider(config, trials.signal).then((tried) => {
+    if (tried?.problem === undefined || trials.signal.aborted) return;
+    log("error", "sign-in-provider", { message: tried.problem, provider: tried.name });
+  });
   void trials.done.then(() => logUnmatched(config, trials, log));
   const stopped = announce(server, settings, trials, io, log);
   announceData();
@@ -247,7 +252,11 @@ function announce(
   if (names.length === 0) {
     log("warn", "no-servers", { message: "Add a server to mcpServers: there is none to serve" });
   }
-  if (config.auth === undefined) {
+  if (config.signIn !== undefined && config.redis === undefined) {
+    const message = "Logins are in memory: users sign in again after a restart";
+    log("info", "sign-in-in-memory", { message });
+  }
+  if (config.auth === undefined && config.signIn === undefined) {
     const [level, message] = isLoopback(host)
       ? ["info", "Everybody on this machine may call"] as const
       : ["warn", "Everybody who reaches the address may call"] as const;

@@ -3,13 +3,13 @@
  *
  * @module
  */
-import type { Dispatcher, McpEvent, McpHandlerOptions } from "../../../mod.ts";
+import type { Dispatcher, McpEvent, McpHandlerOptions, RequestHead } from "../../../mod.ts";
 import type { AuditTrail } from "../../audit/mod.ts";
 import { endpointUrl, pathOf } from "../../kit.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import type { Telemetry } from "../../telemetry/mod.ts";
 import type { Gateway } from "../../gateway/mod.ts";
-import { authOf } from "./auth.ts";
+import { authOf, authOfSignIn } from "./auth.ts";
 import type { Backend } from "./backend.ts";
 import type { Config } from "../config/schema.ts";
 import { messageOf } from "../errors.ts";
@@ -23,6 +23,8 @@ import type { Redact } from "../redact.ts";
 import { changesBetween, type ConfigChanges } from "./reload.ts";
 import { Routes, serverNameIn, SERVERS_PATH } from "./routes.ts";
 import { type CommandSettings, enabledServers } from "../config/settings.ts";
+import { baseOf } from "../config/sign_in.ts";
+import { endpointUrls, openSignIn } from "./sign_in.ts";
 import type { Stores } from "./stores.ts";
 import { VERSION } from "../version.ts";
 
@@ -261,11 +263,12 @@ function routesOf(
 ): Routes {
   const { config, allowedHosts, path, alone, node } = settings;
   const { rateLimit, secret, limits } = config;
+  const limiter = rateLimit && rateLimiter(rateLimit);
   const shared: McpHandlerOptions = {
     ...pick(config, ["allowedOrigins", "sessions"]),
     ...limits !== undefined && { limits: omit(limits, GATEWAY_LIMITS) },
     ...allowedHosts !== undefined && { allowedHosts },
-    ...rateLimit !== undefined && { rateLimit: rateLimiter(rateLimit) },
+    ...limiter !== undefined && { rateLimit: limiter },
     ...longCallsOf(config),
     events: eventOptions(config, node),
     ...telemetry !== undefined && { middleware: [telemetry.middleware] },
@@ -275,14 +278,15 @@ function routesOf(
     log("error", "error", { during: "fetching keys", message: messageOf(error) });
   };
   // Only configurations with a public URL use it
-  const base = config.publicUrl?.replace(/\/$/, "") ?? "http://localhost";
-  const urlOf = (name: string | undefined): string =>
-    `${base}${name === undefined ? path : SERVERS_PATH + encodeURIComponent(name)}`;
-  const { authenticate, resource } = authOf(
-    config.auth,
-    ({ url }) => urlOf(serverNameIn(pathOf(url))),
-    failed,
-  );
+  const base = config.signIn !== undefined
+    ? baseOf(config)
+    : config.publicUrl?.replace(/\/$/, "") ?? "http://localhost";
+  const urlOf = endpointUrls(base, path);
+  const urlOfRequest = ({ url }: RequestHead) => urlOf(serverNameIn(pathOf(url)));
+  const signIn = openSignIn({ config, allowedHosts, stores, log, audit, metrics, limiter });
+  const { authenticate, resource } = signIn === undefined
+    ? authOf(config.auth, urlOfRequest, failed)
+    : authOfSignIn(signIn.front, urlOfRequest);
   const counted = (logged: (event: McpEvent) => void) =>
     both(both(logged, metrics?.onEvent), telemetry?.onEvent);
   return new Routes({
@@ -292,6 +296,7 @@ function routesOf(
       only: (name) => viewOf(gateway, applied.config, name),
     },
     path,
+    others: signIn && { paths: signIn.front.paths, answer: signIn.answer },
     options: (name) => ({
       ...shared,
       ...authenticate !== undefined && { authenticate },

@@ -64,6 +64,7 @@ const ON_PIPES: { readonly [Key in keyof Required<Config>]: boolean } = {
   path: false,
   publicUrl: false,
   auth: false,
+  signIn: false,
   allowedOrigins: false,
   allowedHosts: false,
   rateLimit: false,
