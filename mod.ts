@@ -104,6 +104,7 @@ export type {
   RequestOptions,
   SessionOptions,
   StreamOptions,
+  UserStateOptions,
 } from "./src/handler/types.ts";
 export type { Clock } from "./src/internal/clock.ts";
 export type { MaybePromise } from "./src/internal/types.ts";
@@ -142,6 +143,7 @@ export type {
   DispatcherHost,
   Exchange,
   ExchangeSession,
+  ExchangeUser,
   HostPeers,
   LimitStatus,
   Notification,
@@ -151,6 +153,7 @@ export type {
   SharedDocumentHandle,
   UpstreamControl,
   UpstreamStatus,
+  UserState,
 } from "./src/protocol/exchange.ts";
 export type { Chain, Middleware, Next, Passage } from "./src/protocol/middleware.ts";
 export type { RequestMessage, RequestTarget, Route } from "./src/protocol/route.ts";
@@ -222,6 +225,7 @@ export type {
   Completer,
   Contents,
   ContextSession,
+  ContextUser,
   DataOf,
   Elicit,
   ErrorResult,

@@ -49,6 +49,7 @@ export interface StdioLimits extends
     | "page"
     | "subscriptions"
     | "stateBytes"
+    | "userStateBytes"
   > {
   /**
    * Bytes of one line from the client. A longer line is skipped and answered with an error.
@@ -255,6 +256,7 @@ const HONOURED: {
     page: true,
     subscriptions: true,
     stateBytes: true,
+    userStateBytes: true,
   } satisfies { readonly [K in keyof Required<StdioLimits>]: true },
   streams: { progressHeartbeatMs: true, listen: true },
 };

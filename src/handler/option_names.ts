@@ -8,6 +8,7 @@ import { didYouMean } from "../internal/known_names.ts";
 import { quote } from "../internal/quote.ts";
 import type { EventOptions, HandlerLimits, McpHandlerOptions } from "./types.ts";
 import type { ClusterOptions, RequestOptions, SessionOptions, StreamOptions } from "./types.ts";
+import type { UserStateOptions } from "./types.ts";
 
 type EachOf<T> = { readonly [K in keyof Required<T>]: true };
 
@@ -15,6 +16,7 @@ type EachOf<T> = { readonly [K in keyof Required<T>]: true };
 interface Groups {
   readonly limits: EachOf<HandlerLimits>;
   readonly sessions: EachOf<SessionOptions>;
+  readonly userState: EachOf<UserStateOptions>;
   readonly streams: EachOf<StreamOptions>;
   readonly requests: EachOf<RequestOptions>;
   readonly cluster: EachOf<ClusterOptions>;
@@ -62,8 +64,11 @@ export const OPTION_NAMES: {
     page: true,
     subscriptions: true,
     stateBytes: true,
+    userStateBytes: true,
+    userStates: true,
   },
   sessions: { idleMs: true, absoluteMs: true },
+  userState: { idleMs: true },
   streams: {
     sseAfterMs: true,
     keepAliveMs: true,

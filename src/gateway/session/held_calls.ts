@@ -172,12 +172,13 @@ class HeldCall {
   }
 
   /** Sends the call to the upstream. */
-  start({ principal, request }: Exchange): void {
+  start({ principal, request, user }: Exchange): void {
     const call: UpstreamCall = {
       method: this.method,
       params: this.params,
       principal,
       request,
+      user,
       signal: this.#controller.signal,
       notify: (notification) => {
         if (this.#round === undefined) return;
