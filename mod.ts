@@ -104,6 +104,7 @@ export type {
   RequestOptions,
   SessionOptions,
   StreamOptions,
+  UserStateOptions,
 } from "./src/handler/types.ts";
 export type { LongCallOptions } from "./src/long_calls/options.ts";
 export type { Clock } from "./src/internal/clock.ts";
@@ -143,6 +144,7 @@ export type {
   DispatcherHost,
   Exchange,
   ExchangeSession,
+  ExchangeUser,
   HostPeers,
   LimitStatus,
   Notification,
@@ -152,6 +154,7 @@ export type {
   SharedDocumentHandle,
   UpstreamControl,
   UpstreamStatus,
+  UserState,
 } from "./src/protocol/exchange.ts";
 export type { Chain, Middleware, Next, Passage } from "./src/protocol/middleware.ts";
 export type { RequestMessage, RequestTarget, Route } from "./src/protocol/route.ts";
@@ -232,6 +235,7 @@ export type {
   Completer,
   Contents,
   ContextSession,
+  ContextUser,
   DataOf,
   Elicit,
   ErrorResult,

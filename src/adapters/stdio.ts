@@ -50,6 +50,7 @@ export interface StdioLimits extends
     | "subscriptions"
     | "stateBytes"
     | "longCalls"
+    | "userStateBytes"
   > {
   /**
    * Bytes of one line from the client. A longer line is skipped and answered with an error.
@@ -259,6 +260,7 @@ const HONOURED: {
     subscriptions: true,
     stateBytes: true,
     longCalls: true,
+    userStateBytes: true,
   } satisfies { readonly [K in keyof Required<StdioLimits>]: true },
   streams: { progressHeartbeatMs: true, listen: true },
 };

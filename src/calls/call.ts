@@ -19,6 +19,7 @@ import type { McpEvent, RequestFacts, RequestOutcome } from "../protocol/events.
 import {
   type ClientFacts,
   type Exchange,
+  type ExchangeUser,
   type Notification,
   notificationText,
   type Principal,
@@ -63,6 +64,7 @@ export class Call extends RequestScope implements Exchange {
   /** Whether the call has a hold on its session. */
   #holding = false;
   #mayUse: Exchange["mayUse"];
+  #user: ExchangeUser | undefined;
   #serial = 0;
   #route: Route;
   /** Whether the route was found while the request ran. */
@@ -123,6 +125,12 @@ export class Call extends RequestScope implements Exchange {
   }
   get session(): CallSession | undefined {
     return this.#session;
+  }
+  get user(): ExchangeUser {
+    const { principal, localPeer } = this;
+    return this.#user ??= {
+      state: this.#calls.users.of(principal, this.#inbound.share, localPeer),
+    };
   }
   get client(): ClientFacts {
     return this.#inbound.client;

@@ -13,7 +13,7 @@ import { Slots } from "../internal/slots.ts";
 import { isPromise, type MaybePromise } from "../internal/types.ts";
 import { MetaKey } from "../protocol/envelope.ts";
 import type { RequestOutcome } from "../protocol/events.ts";
-import type { Dispatcher, Exchange } from "../protocol/exchange.ts";
+import type { Dispatcher, Exchange, Principal, UserState } from "../protocol/exchange.ts";
 import type { JsonObject, RequestId } from "../protocol/jsonrpc.ts";
 import type { Chain } from "../protocol/middleware.ts";
 import type { Reporter } from "../protocol/reporter.ts";
@@ -86,6 +86,17 @@ export type CallListener = (
   response: string | undefined,
 ) => void;
 
+/** Keeps state for the users who send calls. */
+export interface CallUsers {
+  /**
+   * Returns the state of a user.
+   *
+   * @param share The user's share key
+   * @param localPeer Where on this machine the call comes from: see `Exchange`
+   */
+  of(principal: Principal, share: string, localPeer: string | undefined): UserState;
+}
+
 /** The delay lines of all calls. */
 export interface CallDelays {
   /** Waits until an answer becomes a stream (2025). */
@@ -115,6 +126,8 @@ export class Calls {
   readonly states: StateSealer;
   /** Lets states be used once. */
   readonly singleUse: SingleUse;
+  /** The state of users. */
+  readonly users: CallUsers;
   /** The slots for running calls. */
   readonly slots: Slots;
   /** The slots for notifications that the dispatcher still handles. */
@@ -136,6 +149,7 @@ export class Calls {
     settings: CallSettings,
     states: StateSealer,
     singleUse: SingleUse,
+    users: CallUsers,
     clock: Clock,
     reporter: Reporter,
   ) {
@@ -143,6 +157,7 @@ export class Calls {
     this.settings = settings;
     this.states = states;
     this.singleUse = singleUse;
+    this.users = users;
     this.clock = clock;
     this.reporter = reporter;
     this.endOfTurn = new EndOfTurn(clock.perRequest);

@@ -238,4 +238,13 @@ export interface Store {
    * @param clock The source of time
    */
   records?(clock: Clock): RecordStore;
+  /**
+   * Returns the records of users' state, apart from those of {@linkcode Store.records}. All calls on one
+   * store MUST return the same records. Without it, the handlers keep no state of users. What other processes
+   * can read is sealed by the handlers.
+   *
+   * @param clock The source of time
+   * @param most The maximum number of records
+   */
+  userStates?(clock: Clock, most: number): RecordStore;
 }

@@ -7,6 +7,7 @@
 import type {
   ClientFacts,
   Clock,
+  ExchangeUser,
   JsonObject,
   MaybePromise,
   McpEvent,
@@ -97,6 +98,8 @@ export interface UpstreamCall extends Caller {
    * the reading of a resource do.
    */
   readonly isClients?: boolean;
+  /** The user who sent the call, for a server in the same process. */
+  readonly user?: ExchangeUser | undefined;
   /** Takes a notification of this call: progress, and log messages if their call is known. */
   notify(notification: Notification): void;
   /**

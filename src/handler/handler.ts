@@ -81,7 +81,7 @@ export function createMcpHandler(
   dispatcher: Dispatcher,
   options: McpHandlerOptions = {},
 ): McpHandler {
-  return makeHandler(dispatcher, options, ERAS);
+  return makeHandler(dispatcher, options);
 }
 
 /** An endpoint without a transport: everything behind the gates and authentication. */
@@ -163,18 +163,21 @@ function openEndpoint(
   return { components, eras };
 }
 
-/**
- * Creates a handler that serves the eras of a table.
- *
- * @param onError Called with errors that are not sent to a client
- */
+/** What a host brings for its handlers. */
+export interface HandlerInit extends Pick<HandlerSettings, "userRecords"> {
+  /** The eras that are served; all when left out. */
+  readonly rows?: typeof ERAS;
+  /** Called with errors that are not sent to a client. */
+  readonly onError?: Report | undefined;
+}
+
+/** Creates a handler for a host. */
 export function makeHandler(
   dispatcher: Dispatcher,
   options: McpHandlerOptions,
-  rows: typeof ERAS = ERAS,
-  onError?: Report,
+  { rows = ERAS, onError, userRecords }: HandlerInit = {},
 ): McpHandler {
-  const settings = { ...settingsOf(options, rows), onError };
+  const settings = { ...settingsOf(options, rows), onError, userRecords };
   const { open, report, close } = prepareEndpoint(dispatcher, settings, rows);
   if (settings.authenticate === undefined) report({ type: "anonymous" });
   const fetch = (request: Request, context?: unknown): Promise<Response> => {

@@ -9,6 +9,7 @@ import { quote } from "../internal/quote.ts";
 import type { EventOptions, HandlerLimits, McpHandlerOptions } from "./types.ts";
 import type { LongCallOptions } from "../long_calls/options.ts";
 import type { ClusterOptions, RequestOptions, SessionOptions, StreamOptions } from "./types.ts";
+import type { UserStateOptions } from "./types.ts";
 
 type EachOf<T> = { readonly [K in keyof Required<T>]: true };
 
@@ -16,6 +17,7 @@ type EachOf<T> = { readonly [K in keyof Required<T>]: true };
 interface Groups {
   readonly limits: EachOf<HandlerLimits>;
   readonly sessions: EachOf<SessionOptions>;
+  readonly userState: EachOf<UserStateOptions>;
   readonly streams: EachOf<StreamOptions>;
   readonly requests: EachOf<RequestOptions>;
   readonly cluster: EachOf<ClusterOptions>;
@@ -66,8 +68,11 @@ export const OPTION_NAMES: {
     stateBytes: true,
     longCalls: true,
     longCallsPerPrincipal: true,
+    userStateBytes: true,
+    userStates: true,
   },
   sessions: { idleMs: true, absoluteMs: true },
+  userState: { idleMs: true },
   streams: {
     sseAfterMs: true,
     keepAliveMs: true,

@@ -15,6 +15,7 @@ import { fullAddress, shortAddress } from "../http/sender_address.ts";
 import type { NameAddress, NamePrincipal } from "../protocol/reporter.ts";
 import { type Era, isVersion, type ProtocolVersion, VERSIONS } from "../protocol/versions.ts";
 import { STATE_BYTES } from "../sessions/state_values.ts";
+import type { UserRecords } from "../sessions/user_states.ts";
 import type { StreamSettings } from "../streams/streams.ts";
 import { type LongCallSettings, longCallSettings } from "../long_calls/options.ts";
 import { checkOptionNames } from "./option_names.ts";
@@ -49,6 +50,17 @@ export interface HandlerSettings {
   readonly mostSubscriptions: number;
   /** The maximum number of bytes of the state of one session. */
   readonly stateBytes: number;
+  /** The limits of users' state. */
+  readonly users: {
+    /** The maximum number of bytes of each user. */
+    readonly bytes: number;
+    /** The maximum number of users. */
+    readonly most: number;
+    /** The time without use after which it is deleted, in milliseconds. */
+    readonly idleMs: number;
+  };
+  /** Keeps the state of users; the store does, or this process, when left out. */
+  readonly userRecords?: UserRecords | undefined;
   /** Secrets that encrypt the state of 2026 requests; empty for a random one. */
   readonly stateKeys: readonly (string | Uint8Array)[];
   /** The store, if other handlers may use it. */
@@ -71,6 +83,7 @@ export interface HandlerSettings {
 }
 
 const MINUTE = 60_000;
+const DAY = 24 * 60 * MINUTE;
 const MIB = 1024 * 1024;
 /** The least share of `limits.requests` that a principal has by default. */
 const LEAST_REQUESTS = 10;
@@ -150,6 +163,15 @@ export function settingsOf(
     secondGet: secondGetOption(streams.secondGet),
     mostSubscriptions,
     stateBytes: integerOption("limits.stateBytes", limits.stateBytes, STATE_BYTES, 0),
+    users: {
+      bytes: integerOption("limits.userStateBytes", limits.userStateBytes, STATE_BYTES, 0),
+      most: integerOption(
+        "limits.userStates",
+        limits.userStates,
+        options.store?.shared === true ? 1_000_000 : 10_000,
+      ),
+      idleMs: integerOption("userState.idleMs", options.userState?.idleMs, 30 * DAY),
+    },
     stateKeys: keysOption("requests.stateKeys", requests.stateKeys ?? []),
     store: storeOption(options.store),
     storeSettings: stored,

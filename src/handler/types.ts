@@ -140,6 +140,31 @@ export interface HandlerLimits extends GateLimits {
    * @default {100}
    */
   readonly longCallsPerPrincipal?: number;
+  /**
+   * Bytes of the state of one user: all its keys and values, as JSON. `ctx.user.state.set` throws a
+   * `RangeError` above it.
+   *
+   * @default {65536}
+   */
+  readonly userStateBytes?: number;
+  /**
+   * Users whose state is kept. For another one, `ctx.user.state.set` throws a `RangeError`. By default
+   * 10,000; with a store that other processes can use, which keeps it elsewhere, 1,000,000.
+   *
+   * @default {10000}
+   */
+  readonly userStates?: number;
+}
+
+/** Options for the state of users. */
+export interface UserStateOptions {
+  /**
+   * Time after its last use at which the state of a user is deleted, in milliseconds. Reading counts as use,
+   * as a rule within a tenth of this time.
+   *
+   * @default {2592000000}
+   */
+  readonly idleMs?: number;
 }
 
 /** The lifetimes of 2025 sessions. */
@@ -346,6 +371,8 @@ export interface McpHandlerOptions extends GateOptions, AccessOptions {
   readonly limits?: HandlerLimits;
   /** The lifetimes of 2025 sessions; `false` serves 2025 clients without sessions. */
   readonly sessions?: false | SessionOptions;
+  /** Options for the state of users, `ctx.user.state`. */
+  readonly userState?: UserStateOptions;
   /** Options for streams. */
   readonly streams?: StreamOptions;
   /** Options for requests. */

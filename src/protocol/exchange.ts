@@ -63,6 +63,32 @@ export interface SessionState {
   delete(key: string): Promise<void>;
 }
 
+/**
+ * JSON values that are kept for a user, in all sessions and without one: all clients of the user have the
+ * same. Each method rejects with a `TypeError` if nobody is known to have sent the request.
+ */
+export interface UserState {
+  /** Returns the value of a key, or `undefined`. */
+  get(key: string): Promise<unknown>;
+  /**
+   * Sets the value of a key to a copy of a JSON value; `undefined` deletes the key. Changes that are made
+   * at the same time, by any number of calls, all take place.
+   *
+   * @throws {TypeError} If the value can't be written as JSON
+   * @throws {RangeError} If more would be kept for the user than `limits.userStateBytes` bytes or 1,000
+   * keys, or for more users than `limits.userStates`
+   */
+  set(key: string, value: unknown): Promise<void>;
+  /** Deletes a key. */
+  delete(key: string): Promise<void>;
+}
+
+/** What a dispatcher can do for the user who sent a request: the principal, with any client. */
+export interface ExchangeUser {
+  /** Values kept for the user. */
+  readonly state: UserState;
+}
+
 /** A dispatcher's view of a 2025 session. */
 export interface ExchangeSession {
   /** The session's id: a secret, which only works together with the owner's credentials. */
@@ -138,6 +164,8 @@ export interface Exchange {
   readonly localPeer?: string | undefined;
   /** The 2025 session, if there is one. */
   readonly session: ExchangeSession | undefined;
+  /** The user who sent the request; absent where the host keeps nothing for users. */
+  readonly user?: ExchangeUser | undefined;
   /** The client program. */
   readonly client: ClientFacts;
   /** The least severe log level that the client wants; `undefined` until it has set one. */

@@ -18,7 +18,16 @@ import {
   type Elicitation,
   type HandlerQuestions,
 } from "./questions/questions.ts";
-import type { ContextSession, Elicit, RequestContext } from "./types.ts";
+import type { ContextSession, ContextUser, Elicit, RequestContext } from "./types.ts";
+
+/** The user where the host keeps nothing for users. */
+const NOT_KEPT: ContextUser = Object.freeze({
+  state: Object.freeze({ get: notKept, set: notKept, delete: notKept }),
+});
+
+async function notKept(): Promise<never> {
+  throw new TypeError("Use ctx.user.state where the server is served by its own handler");
+}
 
 /** The settings that all contexts of a server share. */
 export interface ContextSettings {
@@ -51,6 +60,10 @@ export class ExchangeContext implements RequestContext {
 
   get session(): ContextSession | undefined {
     return this.#exchange.session;
+  }
+
+  get user(): ContextUser {
+    return this.#exchange.user ?? NOT_KEPT;
   }
 
   get request(): Request {

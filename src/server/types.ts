@@ -5,7 +5,13 @@
  */
 import type { MaybePromise } from "../internal/types.ts";
 import type { ContentBlock, PromptMessage } from "../protocol/content.ts";
-import type { ClientFacts, Notification, Principal, SessionState } from "../protocol/exchange.ts";
+import type {
+  ClientFacts,
+  Notification,
+  Principal,
+  SessionState,
+  UserState,
+} from "../protocol/exchange.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 import type {
   CallToolResult,
@@ -40,6 +46,8 @@ export interface RequestContext {
    * 2026-07-28.
    */
   readonly session: ContextSession | undefined;
+  /** The user who sent the request, and what is kept for that user, with and without sessions. */
+  readonly user: ContextUser;
   /** The HTTP request that carried the call. Its body has been read. */
   readonly request: Request;
   /** The protocol version of the request. */
@@ -97,6 +105,12 @@ export interface ContextSession {
   readonly id: string;
   /** Holds values that live as long as the session. */
   readonly state: SessionState;
+}
+
+/** A handler access to the user: the principal's `issuer` and `id`, with any client. */
+export interface ContextUser {
+  /** Holds values that outlive sessions, until they are not used for `userState.idleMs`. */
+  readonly state: UserState;
 }
 
 /**

@@ -60,7 +60,7 @@ const TEND_MS = 30_000;
 
 /**
  * Opens a store in a SQLite file, for the handlers of one process. Sessions with their state, subscriptions
- * and streams, tasks, shared documents and records are there again when the process is restarted: clients
+ * and streams, tasks, shared documents, records and the state of users are there again when the process is restarted: clients
  * go on where they were. Calls that were running end with an error that says so. Handlers with the same
  * store are one endpoint; the settings of the first apply to all.
  *
@@ -94,6 +94,7 @@ export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
   const tables = new SqlTables(file);
   const counts = new MemoryCounts();
   let records: MemoryRecordTable | undefined;
+  let users: MemoryRecordTable | undefined;
   let backplane: Backplane | undefined;
   let stop: (() => void) | undefined;
   let closed = false;
@@ -124,7 +125,9 @@ export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
       return backplane;
     },
     quotas: (clock) => new MemoryQuotas(clock, counts),
-    records: (clock) => new MemoryRecords(clock, records ??= recordTable(tables)),
+    records: (clock) => new MemoryRecords(clock, records ??= recordTable(tables, "record")),
+    userStates: (clock, most) =>
+      new MemoryRecords(clock, users ??= recordTable(tables, "user"), most),
     close,
     [Symbol.dispose]: close,
   };
@@ -165,6 +168,6 @@ function secretOf(tables: SqlTables): Uint8Array {
   return secret;
 }
 
-function recordTable(tables: SqlTables): MemoryRecordTable {
-  return new MemoryRecordTable(new StoredMap(tables, "record"));
+function recordTable(tables: SqlTables, kind: string): MemoryRecordTable {
+  return new MemoryRecordTable(new StoredMap(tables, kind));
 }

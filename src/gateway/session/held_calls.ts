@@ -173,12 +173,13 @@ class HeldCall {
 
   /** Sends the call to the upstream. */
   start(exchange: Exchange): void {
-    const { principal, request } = exchange;
+    const { principal, request, user } = exchange;
     const call: UpstreamCall = {
       method: this.method,
       params: withProgress(exchange, this.params),
       principal,
       request,
+      user,
       signal: this.#controller.signal,
       notify: (notification) => {
         if (this.#round === undefined) return;

@@ -224,7 +224,7 @@ function send(
   params: JsonObject,
   signal: AbortSignal = exchange.signal,
 ): Promise<JsonObject> {
-  const { method, principal, request, protocolVersion } = exchange;
+  const { method, principal, request, user, protocolVersion } = exchange;
   const isAlone = session.isAloneFor(principal);
   return session.request({
     method,
@@ -232,6 +232,7 @@ function send(
     signal,
     principal,
     request,
+    user,
     ...isAlone && { isClients: true, closeStream: streamCloser(exchange) },
     notify: (notification) => forwardCallNotification(exchange, notification, isAlone),
     ask: async (method, params) => {

@@ -8,6 +8,7 @@ import {
   ErrorCode,
   type Exchange,
   type ExchangeSession,
+  type ExchangeUser,
   type Implementation,
   type JsonObject,
   type LogLevel,
@@ -211,7 +212,7 @@ class LocalSession implements UpstreamSession {
   }
 
   #exchange(call: UpstreamCall, signal: AbortSignal): Exchange {
-    const { client, report } = this.#init;
+    const { client, report, name } = this.#init;
     const { principal, request } = call;
     const session = this.#session;
     const shown = this.#shown;
@@ -225,6 +226,7 @@ class LocalSession implements UpstreamSession {
         return shown(request);
       },
       session,
+      user: call.user && ownUser(call.user, name),
       client,
       get logLevel() {
         return session.logLevel;
@@ -273,6 +275,18 @@ class LocalSessionState implements ExchangeSession {
   unsubscribe(uri: string): void {
     this.subscribed.delete(uri);
   }
+}
+
+/** Returns the user as one of several servers sees it: no server has another one's values. */
+function ownUser({ state }: ExchangeUser, server: string): ExchangeUser {
+  const own = (key: string) => `${server}\0${key}`;
+  return {
+    state: {
+      get: (key) => state.get(own(key)),
+      set: (key, value) => state.set(own(key), value),
+      delete: (key) => state.delete(own(key)),
+    },
+  };
 }
 
 function factsOf(handshake: JsonObject, protocolVersion: ProtocolVersion): UpstreamFacts {
