@@ -189,6 +189,7 @@ const OPTIONS = {
   inspect: [
     ...["server", "input", "call", "args", "header", "token-env", "timeout", "json", "help"],
   ],
+  doctor: ["header", "token-env", "origin", "call", "args", "timeout", "json", "help"],
   bundle: ["server", "dir", "output", "release", "description", "author", "print", "help"],
   import: ["from", "output", "print", "force", "help"],
   "server-json": [
