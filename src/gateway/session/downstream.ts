@@ -22,7 +22,9 @@ export function forwardCallNotification(
     case "notifications/progress": {
       // A held call continues in another request, which has its own token.
       const token = progressToken(exchange.params);
-      if (token === undefined) return exchange.noteProgress?.(params ?? {});
+      if (token === undefined && exchange.noteProgress !== undefined) {
+        return exchange.noteProgress(params ?? {});
+      }
       return exchange.notify({ method, params: { ...params, progressToken: token } });
     }
     case "notifications/message":
