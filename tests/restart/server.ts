@@ -13,7 +13,8 @@ import { serve } from "../runtimes/runtime.ts";
 
 const [path = "", port = "0", effects = ""] = process.argv.slice(2);
 
-const store = sqliteStore({ path });
+// Without a file everything is in memory
+const store = path === "" ? undefined : sqliteStore({ path });
 const server = new McpServer({ name: "restarted", version: "1.0.0" });
 server.use(tasks());
 server.registerTool("count", {
@@ -27,6 +28,7 @@ server.registerTool("count", {
   appendFileSync(effects, `${key}\n`);
   return `${count} ${ctx.principal.id}`;
 });
+server.registerTool("version", {}, (_args, ctx) => ctx.protocolVersion);
 server.registerTool("slow", {}, async (_args, ctx) => {
   await ctx.progress(1, 2);
   await new Promise((_, reject) =>
@@ -37,9 +39,9 @@ server.registerTool("slow", {}, async (_args, ctx) => {
 
 const running = await serve(server, {
   port: Number(port),
-  store,
+  ...store !== undefined && { store },
   authenticate: (request: Request) => ({ id: request.headers.get("x-user") ?? "nobody" }),
 });
 console.log(`port ${running.port}`);
 await running.finished;
-store.close();
+store?.close();

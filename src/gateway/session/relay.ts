@@ -168,7 +168,8 @@ function isMissingCapability(error: unknown): error is McpError {
  */
 function failedQuestion({ method }: Exchange, { message }: McpError): JsonObject {
   if (method !== "tools/call") throw new McpError(ErrorCode.InternalError, message);
-  const text = `A question of the tool failed: ${message}`;
+  const text =
+    `A question of the tool failed: ${message}. Tell the user, or go on without this tool`;
   return { content: [{ type: "text", text }], isError: true };
 }
 

@@ -108,7 +108,7 @@ export async function askModel(
     // The fields that every use of the result relies on have been checked
     return result as unknown as CreateMessageResult;
   }
-  throw badAnswer("with a role and content");
+  throw badAnswer("a role and content");
 }
 
 /** Asks for the client's roots. Implements `roots` of the request context. */
@@ -121,7 +121,7 @@ export async function askRoots(
   if (exchange.client.capabilities.roots === undefined) throw new MissingCapabilityError("roots");
   const { roots } = await questions.ask(key, "roots/list", {});
   if (Array.isArray(roots) && roots.every(isRoot)) return roots;
-  throw badAnswer("with a list of roots");
+  throw badAnswer("a list of roots");
 }
 
 function isRoot(value: unknown): value is Root {
@@ -200,15 +200,16 @@ function checkFlat({ properties = {} }: JsonObject): void {
 function actionOf({ action }: JsonObject): ElicitResult["action"] {
   // A member of the set is one of the three actions
   if (ACTIONS.has(action)) return action as ElicitResult["action"];
-  throw badAnswer('with the action "accept", "decline" or "cancel"');
+  throw badAnswer('the action "accept", "decline" or "cancel"');
 }
 
 async function contentOf({ content = {} }: JsonObject, schema: CompiledSchema): Promise<unknown> {
   const result = await schema.validate(content);
   if (result.issues === undefined) return result.value;
-  throw new McpError(ErrorCode.InvalidParams, describeIssues(result.issues, "the form"));
+  const issues = describeIssues(result.issues, "the form", "The client's answer doesn't fit:");
+  throw new McpError(ErrorCode.InvalidParams, issues);
 }
 
-function badAnswer(how: string): McpError {
-  return new McpError(ErrorCode.InvalidParams, `Answer the question ${how}`);
+function badAnswer(what: string): McpError {
+  return new McpError(ErrorCode.InvalidParams, `The client answered without ${what}`);
 }
