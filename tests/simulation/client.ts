@@ -29,6 +29,11 @@ const LATE_MS = 3_000;
 const LATE_TRIPS = 20;
 /** The time in which a cancelled call stops while nothing goes wrong, in milliseconds. */
 const CANCEL_MS = 1_000;
+/**
+ * The most that the answer for a node that has died takes, in milliseconds: ten seconds, and what the client
+ * takes to come back.
+ */
+const LOST_MS = 16_000;
 /** The time in which the connection before a stream's new one is closed, in milliseconds. */
 const REPLACED_MS = 75_000;
 
@@ -277,6 +282,8 @@ export class SimulatedUser implements SimulatedPeer {
       ...{ jsonrpc: "2.0", method: "notifications/cancelled", params },
     });
     if (response?.status === 202) record.cancelledAt = this.#around.environment.now;
+    // It may be cancelled at any time.
+    else if (response === undefined || response.status >= 500) record.cancelledAt = Infinity;
   }
 
   async #steal(): Promise<void> {
@@ -498,7 +505,9 @@ export class SimulatedUser implements SimulatedPeer {
     const effects = runs.filter(({ effect }) => effect).length;
     if (effects > 1 && !action.again) fail("had its effect twice");
     if (answers.length > 1) fail("got two answers");
-    const refused = lost || statuses.some((status) => status !== 200);
+    // A client that waits for less than packets take has nothing to come back with.
+    const hasty = action.idleMs > 0 && action.idleMs < LATE_TRIPS * this.#whole.delayMs;
+    const refused = lost && !hasty || statuses.some((status) => status !== 200);
     if (calm && refused && cancelledAt === undefined && !limited && !action.leave) {
       fail(`got ${statuses}, lost: ${lost}`);
     }
@@ -525,6 +534,13 @@ export class SimulatedUser implements SimulatedPeer {
       if (!(action.approve && record.era === "2026")) fail(`got ${JSON.stringify(answer)}`);
     }
     const dead = isObject(answer?.error) && answer.error.message === NODE_LOST.message;
+    const isKilled = this.#whole.faults.every((fault) => fault.do === "kill");
+    const diedAt = Math.max(...runs.map(({ node }) => node.dead ? node.diedAt : -Infinity));
+    if (dead && isKilled && (record.ended ?? Infinity) > diedAt + LOST_MS) {
+      fail(
+        `got to know only after ${(record.ended ?? Infinity) - diedAt} ms that its node had died`,
+      );
+    }
     if (dead && !forgetful && runs.length > 0 && !runs.some(({ node }) => node.doubtful)) {
       fail("is lost although its node is not");
     }

@@ -66,6 +66,8 @@ export class SimulatedNode {
   #offset = 0;
   #timers = 0;
   dead = false;
+  /** When it died. */
+  diedAt = Infinity;
   /** Whether others may have taken it for lost: it died, stood still, or was without the store. */
   doubtful = false;
 
@@ -124,6 +126,7 @@ export class SimulatedNode {
   /** Dies: nothing of it happens any more, and its connections break. */
   kill(): void {
     this.dead = this.doubtful = true;
+    this.diedAt = this.#around.environment.now;
     this.#waiting = [];
     this.#around.network.remove(this.#redis);
     for (const died of [...this.#death]) died();

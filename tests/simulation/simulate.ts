@@ -27,6 +27,8 @@ export interface Outcome {
 const END_MS = 300_000;
 /** The time of a client that finds out whether a node works, in milliseconds. */
 const PROBE_MS = 30_000;
+/** The longest delay of a packet with which nothing is late, in milliseconds. */
+const FAST_MS = 300;
 /** The time of closing, in milliseconds. */
 const CLOSE_MS = 60_000;
 /** The time in which a node that heard nothing of a session's end learns of it, in milliseconds. */
@@ -93,7 +95,7 @@ class Simulation {
     for (let i = 0; i < plan.nodes; i++) this.#start(i);
     const around: ClientSurroundings = {
       ...{ environment, note, runs: this.#runs, nodes: this.#nodes },
-      calm: plan.faults.length === 0,
+      calm: plan.faults.length === 0 && this.#fast,
       // A failover loses what was acknowledged, sessions and events too, and so does a power cut.
       forgetful: this.#forgetful,
       fail: (what) => this.#fail(what),
@@ -102,6 +104,11 @@ class Simulation {
     this.#users = plan.clients.map((client, i) =>
       this.#user(`${client.owner}${i}`, client, new Random(plan.seed + i + 1), around)
     );
+  }
+
+  /** Whether commands, one after the other, are always answered within the store's time limit. */
+  get #fast(): boolean {
+    return this.#plan.delayMs <= FAST_MS;
   }
 
   get #forgetful(): boolean {
@@ -258,7 +265,7 @@ class Simulation {
       const plan: Plan = { ...this.#plan, faults: [], clients: [] };
       const client: ClientPlan = { owner: "carol", era: "2025", actions: [action] };
       const user = new SimulatedUser(`${node.name} probe`, plan, client, new Random(1), {
-        ...{ environment, runs: this.#runs, nodes: [node], calm: true, forgetful: false },
+        ...{ environment, runs: this.#runs, nodes: [node], calm: this.#fast, forgetful: false },
         node: () => node,
         note: this.#around.note,
         fail: (what) => this.#fail(what),

@@ -20,8 +20,10 @@ const ENDED = new Set(["completed", "failed", "cancelled"]);
 const POLL_MS = 500;
 /** The time for which it polls, in milliseconds. */
 const PATIENCE_MS = 120_000;
-/** The polls after the end, which must say the same. */
-const CHECKS = 3;
+/** The times of the polls after the end, which must say the same, in milliseconds. */
+const CHECKS_MS = [500, 1_000, 3_000, 20_000];
+/** The time in which a cancelled task stops while nothing goes wrong, in milliseconds. */
+const CANCEL_MS = 1_000;
 
 /** What became of a task. */
 interface TaskRecord {
@@ -32,6 +34,8 @@ interface TaskRecord {
   readonly ends: JsonObject[];
   /** Whether the client has asked for its cancellation. */
   cancelled: boolean;
+  /** When it was told that the task was cancelled. */
+  cancelledAt: number;
 }
 
 /** One client, from its first task to its last. */
@@ -61,7 +65,9 @@ export class TaskUser implements SimulatedPeer {
   async #task(action: Action & { readonly do: "call" }): Promise<void> {
     const { environment, note } = this.#around;
     const call = `${this.name}/${++this.#ids}`;
-    const record: TaskRecord = { call, action, id: undefined, ends: [], cancelled: false };
+    const record: TaskRecord = {
+      ...{ call, action, id: undefined, ends: [], cancelled: false, cancelledAt: Infinity },
+    };
     this.#tasks.push(record);
     const { again, steps, stepMs, ask } = action;
     const args = { call, steps, stepMs, ask };
@@ -71,10 +77,15 @@ export class TaskUser implements SimulatedPeer {
     record.id = taskId;
     if (action.cancelMs > 0) environment.after(action.cancelMs, () => void this.#cancel(record));
     const end = environment.now + PATIENCE_MS;
-    while (record.ends.length < CHECKS && environment.now < end) {
+    while (record.ends.length === 0 && environment.now < end) {
       await environment.sleep(POLL_MS);
-      const task = await this.#send("tasks/get", { taskId });
-      if (ENDED.has(String(task.status))) record.ends.push(task);
+      // At two nodes at once: only one may begin it again.
+      const [task = {}, other = {}] = await Promise.all([
+        this.#send("tasks/get", { taskId }),
+        this.#send("tasks/get", { taskId }),
+      ]);
+      const ended = [task, other].find(({ status }) => ENDED.has(String(status)));
+      if (ended !== undefined) record.ends.push(ended);
       if (task.status === "input_required" && isObject(task.inputRequests)) {
         const answer = { action: "accept", content: { word: call } };
         const inputResponses = Object.fromEntries(
@@ -83,6 +94,11 @@ export class TaskUser implements SimulatedPeer {
         await this.#send("tasks/update", { taskId, inputResponses });
       }
     }
+    for (const ms of CHECKS_MS) {
+      await environment.sleep(ms);
+      const task = await this.#send("tasks/get", { taskId });
+      if (task.status !== undefined && record.ends.length > 0) record.ends.push(task);
+    }
     note(`${call}: ${record.ends.map(({ status }) => status)}`);
   }
 
@@ -90,6 +106,7 @@ export class TaskUser implements SimulatedPeer {
     if (record.ends.length > 0) return;
     record.cancelled = true;
     await this.#send("tasks/cancel", { taskId: record.id });
+    record.cancelledAt = this.#around.environment.now;
   }
 
   async #send(method: string, params: JsonObject): Promise<JsonObject> {
@@ -116,7 +133,7 @@ export class TaskUser implements SimulatedPeer {
     for (const task of this.#tasks) this.#checkTask(task);
   }
 
-  #checkTask({ call, action, id, ends, cancelled }: TaskRecord): void {
+  #checkTask({ call, action, id, ends, cancelled, cancelledAt }: TaskRecord): void {
     const { calm, forgetful } = this.#around;
     const fail = (what: string) => this.#around.fail(`${call} ${what}`);
     const runs = this.#around.runs.filter((run) => run.call === call);
@@ -136,6 +153,9 @@ export class TaskUser implements SimulatedPeer {
     const lost = end.status === "failed" && isObject(end.error) &&
       end.error.message === NODE_LOST.message;
     if (lost && !runs.some(({ node }) => node.doubtful)) fail("is lost although its node is not");
+    if (calm && runs.some(({ ended = Infinity }) => ended > cancelledAt + CANCEL_MS)) {
+      fail("ran on although it was cancelled");
+    }
     if (calm && !cancelled && end.status !== "completed") fail(`got ${JSON.stringify(end)}`);
   }
 }

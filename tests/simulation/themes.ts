@@ -216,23 +216,46 @@ const THEMES: readonly (readonly [name: string, often: number, theme: Theme])[] 
       faults: maker.faults(0, 5, "deaf"),
     };
   }],
-  ["pinned", 4, (maker) => ({
-    pinned: true,
-    delayMs: maker.random.int(1, 100),
-    faults: maker.random.chance(0.3)
-      ? []
-      : maker.faults(1, 4, "kill", "stall", "drop", "deaf", "replay"),
-  })],
-  ["tasks", 3, (maker) => ({
-    clients: maker.times(
-      1,
-      3,
-      () => maker.client(maker.times(1, 4, () => maker.call()), { era: "2026", kind: "tasks" }),
-    ),
-    faults: maker.random.chance(0.3)
-      ? []
-      : maker.faults(1, 4, "kill", "stall", "drop", "deaf", "jump"),
-  })],
+  ["pinned", 4, (maker) => {
+    const { random } = maker;
+    // Much is said at once.
+    const action = () =>
+      random.chance(0.4)
+        ? maker.call({ steps: random.int(3, 8), stepMs: random.int(1, 3), leave: false })
+        : maker.action();
+    return {
+      pinned: true,
+      delayMs: random.int(1, 100),
+      clients: maker.times(1, 3, () => maker.client(maker.times(1, 6, action))),
+      faults: random.chance(0.3)
+        ? []
+        : maker.faults(1, 4, "kill", "stall", "drop", "deaf", "replay"),
+    };
+  }],
+  ["tasks", 5, (maker) => {
+    const { random } = maker;
+    maker.busyMs = 10_000;
+    // Some nodes come back after others have taken their tasks.
+    const back = random.chance(0.5);
+    const call = () =>
+      maker.call({
+        ...back && { again: random.chance(0.6), ask: false, steps: random.int(1, 4) },
+        ...back && { stepMs: random.int(1_000, 4_000) },
+        cancelMs: random.chance(0.3) ? random.int(500, 8_000) : 0,
+      });
+    const stall = () => ({ ...maker.fault("stall"), ms: random.int(5_000, 16_000) });
+    return {
+      clients: maker.times(
+        1,
+        3,
+        () => maker.client(maker.times(1, 4, call), { era: "2026", kind: "tasks" }),
+      ),
+      faults: random.chance(0.2) ? [] : [
+        ...back ? maker.times(1, 2, stall) : [],
+        ...maker.faults(0, 3, "kill", "stall", "drop", "deaf", "deaf", "jump"),
+      ],
+    };
+  }],
   ["sign-in", 2, (maker) => ({
     clients: maker.times(
       1,
