@@ -90,7 +90,11 @@ export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
     throw new TypeError(`Give "normal" or "full" as "synchronous": ${JSON.stringify(synchronous)}`);
   }
   const maxBytes = integerOption("maxBytes", options.maxBytes, MAX_BYTES, 1024 * 1024);
-  const file = new SqlFile({ path, maxBytes, synchronous });
+  return storeIn(new SqlFile({ path, maxBytes, synchronous }));
+}
+
+/** Creates a store in an open file, which it closes. */
+export function storeIn(file: SqlFile): SqliteStore {
   const tables = new SqlTables(file);
   const counts = new MemoryCounts();
   let records: MemoryRecordTable | undefined;

@@ -133,6 +133,20 @@ describe("cluster: questions", () => {
     await cluster.close();
   });
 
+  test("[CLU-2, ASK-1] a reply is sent again when it is unknown whether it has arrived", async () => {
+    const { cluster, a, b } = three();
+    const { here, there } = await alice(a, b);
+    const call = here.frames(await here.call(1, "ask"));
+    const question = await call.message();
+    cluster.store.fate = (_text, to) => to === undefined ? "arrives" : "fails";
+    await there.reply(question?.id, { roots: [] });
+    await cluster.advance(1_000);
+    cluster.store.fate = () => "arrives";
+    await cluster.advance(1_000);
+    assert.equal((await call.messages()).length, 1);
+    await cluster.close();
+  });
+
   test("[CLU-2, OWN-3] a reply in another session answers nothing, on whatever node", async () => {
     const { cluster, a, b } = three();
     const { here } = await alice(a, b);
