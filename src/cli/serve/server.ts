@@ -255,7 +255,7 @@ function routesOf(
     ...limits !== undefined && { limits: omit(limits, GATEWAY_LIMITS) },
     ...allowedHosts !== undefined && { allowedHosts },
     ...rateLimit !== undefined && { rateLimit: rateLimiter(rateLimit) },
-    requests: { ...config.requests, ...secret !== undefined && { stateKeys: [secret] } },
+    requests: { ...config.requests, ...secret !== undefined && { stateKeys: [secret].flat() } },
   };
   const failed = (error: unknown): void => {
     log("error", "error", { during: "fetching keys", message: messageOf(error) });
