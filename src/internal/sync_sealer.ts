@@ -1,6 +1,6 @@
 /**
- * Encrypts what is kept in Redis, so that a program without the keys of the nodes can neither read
- * nor write it.
+ * Encrypts what is kept outside of this process, in Redis or in a file, so that a program without the keys
+ * can neither read nor write it. Synchronous, and only for runtimes with `node:crypto`.
  *
  * @module
  */

@@ -229,14 +229,17 @@ export class SqlEventLog implements EventLog {
   /**
    * Ends the streams whose requests ran in an object that is gone, each with an error for every request
    * that has no response. Called once, before anything runs.
+   *
+   * @param runsOn Tells which streams are not to be ended
    */
-  endInterrupted(): void {
+  endInterrupted(runsOn: (session: string, stream: string) => boolean = () => false): void {
     const rows = this.#tables.rows(
       `SELECT session, name, requests FROM mooring_stream
         WHERE ended = 0 AND requests IS NOT NULL`,
     );
     for (const { session, name, requests } of rows) {
       const [id, stream] = [String(session), String(name)];
+      if (runsOn(this.#sealing.named(id), stream)) continue;
       const answered = new Set(
         this.#read(id, stream, 0)?.events.flatMap(({ data }) => responseId(data) ?? []),
       );

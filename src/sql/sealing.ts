@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer";
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync } from "node:crypto";
 import { BoundedMap } from "../internal/bounded_map.ts";
 import { SyncSealer } from "../internal/sync_sealer.ts";

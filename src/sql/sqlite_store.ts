@@ -15,9 +15,9 @@ import type { Backplane, Store, StoreSettings } from "../cluster/types.ts";
 import { fromBase64Url, toBase64Url } from "../internal/base64.ts";
 import { integerOption, keysOption } from "../internal/check.ts";
 import { checkNames, type NamesOf } from "../internal/known_names.ts";
-import { SqlEventLog } from "./event_log.ts";
 import { SqlFile } from "./file.ts";
 import { SqlSessionStore } from "./session_store.ts";
+import { SqlRunLog } from "./run_log.ts";
 import { openTables } from "./sealing.ts";
 import type { SqlTables } from "./sql.ts";
 import { StoredMap } from "./stored_map.ts";
@@ -69,7 +69,8 @@ const TEND_MS = 30_000;
 /**
  * Opens a store in a SQLite file, for the handlers of one process. Sessions with their state, subscriptions
  * and streams, tasks, shared documents and records are there again when the process is restarted: clients
- * go on where they were. Calls that were running end with an error that says so. Handlers with the same
+ * go on where they were. Calls that were running end with an error that says so, or are begun again if the
+ * tool has `retryOnNodeLoss`. Handlers with the same
  * store are one endpoint; the settings of the first apply to all.
  *
  * Without `keys`, the file has what sessions hold in the clear. One that is created can be read and written by its owner
@@ -160,8 +161,7 @@ function open(
   { caps, lifetimes, log: limits, clock }: StoreSettings,
 ): SqlBackplane {
   const sessions = new SqlSessionStore(tables, caps, lifetimes, clock);
-  const log = new SqlEventLog(tables, limits, clock);
-  log.endInterrupted();
+  const log = new SqlRunLog(tables, limits, clock);
   return {
     sessions,
     log,

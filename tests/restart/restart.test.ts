@@ -122,11 +122,13 @@ async function readUntil(
 ): Promise<{ readonly lastId: string; readonly data: string }> {
   const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader(); // a stream has a body
   let text = "";
+  let seen = "";
   let lastId = "";
   for (let chunks = 0; chunks < 1_000; chunks++) {
     const { value, done } = await reader.read();
     if (done) break;
     text += value;
+    seen += value;
     const events = text.split("\n\n");
     text = events.pop() ?? "";
     for (const event of events) {
@@ -137,7 +139,7 @@ async function readUntil(
       return { lastId, data };
     }
   }
-  throw new Error(`The stream ended without it: ${text}`);
+  throw new Error(`The stream ended without it: ${seen}`);
 }
 
 describe("a process that is killed", () => {
@@ -193,6 +195,62 @@ describe("a process that is killed", () => {
     assert.match(data, /restarted while the request ran/);
     assert.match(data, /"mayHaveRun":true/);
     assert.equal(await server.count("ada", ada, 8), "1 ada");
+  });
+
+  /** Begins a call, and kills the server when its progress has come. */
+  async function killedIn(session: string, id: number, tool: string, key = ""): Promise<string> {
+    const params = { name: tool, arguments: { key }, _meta: { progressToken: "p" } };
+    const body = JSON.stringify({ jsonrpc: "2.0", id, method: "tools/call", params });
+    const response = await server.request({ method: "POST", body, session });
+    const last = `"progress":${tool === "again" ? 2 : 1},`;
+    const { lastId } = await readUntil(response, (data) => data.includes(last));
+    await server.kill();
+    await server.start();
+    return lastId;
+  }
+
+  const resume = (session: string, lastId: string) =>
+    server.request({
+      method: "GET",
+      session,
+      headers: { accept: "text/event-stream", "last-event-id": lastId },
+    });
+
+  const runsOf = async (key: string): Promise<number> =>
+    (await readFile(server.effects, "utf8")).split("\n").filter((line) => line === key).length;
+
+  test("[DUR-9] its running call is begun again, once, if the tool says so", async () => {
+    const ada = await server.open("ada");
+    const lastId = await killedIn(ada, 9, "again", "once");
+    const { data } = await readUntil(await resume(ada, lastId), (data) => data.includes('"id":9'));
+    assert.match(data, /run 2/);
+    // Resumed again, it is the same answer.
+    const again = await readUntil(await resume(ada, lastId), (data) => data.includes('"id":9'));
+    assert.equal(again.data, data);
+    assert.equal(await runsOf("once"), 2);
+  });
+
+  test("[DUR-9] a call that was begun again and is killed once more ends with the error", async () => {
+    const ada = await server.open("ada");
+    const first = await killedIn(ada, 9, "again", "twice");
+    const { lastId } = await readUntil(
+      await resume(ada, first),
+      (data) => data.includes('"progress":4,'),
+    );
+    await server.kill();
+    await server.start();
+    const { data } = await readUntil(await resume(ada, lastId), (data) => data.includes('"id":9'));
+    assert.match(data, /"mayHaveRun":true/);
+    assert.equal(await runsOf("twice"), 2);
+  });
+
+  test("[DUR-9] a call of a tool that doesn't say so never runs twice", async () => {
+    const ada = await server.open("ada");
+    const before = await runsOf("slow");
+    const lastId = await killedIn(ada, 9, "slow");
+    const { data } = await readUntil(await resume(ada, lastId), (data) => data.includes('"id":9'));
+    assert.match(data, /"mayHaveRun":true/);
+    assert.equal(await runsOf("slow"), before + 1);
   });
 
   test("[DUR-3] at random moments of work: what was answered is stored, nothing has run twice", async () => {
