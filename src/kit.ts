@@ -27,6 +27,7 @@ export {
 export { parseOriginRule } from "./http/gates/origin_rule.ts";
 export { pathOf, wrongPath } from "./http/gates/path.ts";
 export { type Refusal, refusal } from "./http/reply.ts";
+export { shuttingDown } from "./http/refusals.ts";
 export { respond } from "./http/respond.ts";
 export { isLoopback, LOOPBACK_HOSTS } from "./internal/loopback.ts";
 

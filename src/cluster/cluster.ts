@@ -117,13 +117,14 @@ export class Cluster {
    * @throws {TypeError} If the store doesn't bring it
    */
   connect(
-    { bus, nodes, claims, connect }: Backplane,
+    { bus, nodes, claims, connect, durable = false }: Backplane,
     init: Omit<
       ConnectionInit,
       | "node"
       | "bus"
       | "nodes"
       | "claims"
+      | "durable"
       | "documents"
       | "onOperatorMessage"
       | "onDispatcherMessage"
@@ -149,6 +150,7 @@ export class Cluster {
       bus,
       nodes,
       claims,
+      durable,
       documents,
       onOperatorMessage,
       onDispatcherMessage,

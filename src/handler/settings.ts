@@ -8,7 +8,7 @@ import type { CallSettings } from "../calls/calls.ts";
 import { chainOf, middlewareOption } from "../calls/middleware/middleware.ts";
 import type { StoreSettings } from "../cluster/types.ts";
 import { type GateSettings, gateSettings, rateLimiterOption } from "../http/gates/options.ts";
-import { booleanOption, functionOption, integerOption } from "../internal/check.ts";
+import { booleanOption, functionOption, integerOption, keysOption } from "../internal/check.ts";
 import { type Clock, systemClock } from "../internal/clock.ts";
 import type { McpEvent } from "../protocol/events.ts";
 import { fullAddress, shortAddress } from "../http/sender_address.ts";
@@ -308,25 +308,6 @@ function versionsOf(
   const served = known.filter((version) => given?.includes(version) ?? true);
   if (served.length === 0) throw new RangeError('Give at least one version as "versions"');
   return served;
-}
-
-/** Checks that keys are long enough. */
-function keysOption(
-  name: string,
-  keys: readonly (string | Uint8Array)[],
-): readonly (string | Uint8Array)[] {
-  if (!Array.isArray(keys)) {
-    throw new TypeError(`Give an array of keys as "${name}": ${typeof keys}`);
-  }
-  for (const key of keys) {
-    if (typeof key !== "string" && !(key instanceof Uint8Array)) {
-      throw new TypeError(`Give strings or byte arrays as "${name}": ${typeof key}`);
-    }
-    if (key.length < 32) {
-      throw new RangeError(`Give keys of 32 bytes or more as "${name}": ${key.length}`);
-    }
-  }
-  return keys;
 }
 
 /** Returns the keys that nodes sign with; required if other processes may use the store. */

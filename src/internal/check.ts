@@ -71,3 +71,27 @@ export function delayOption<Default extends number | undefined = undefined>(
   if (ms <= MOST_DELAY_MS) return ms;
   throw new RangeError(`Give at most ${MOST_DELAY_MS} as "${name}": ${ms}`);
 }
+
+/**
+ * Checks that an option is an array of keys that are long enough.
+ *
+ * @throws {TypeError} If it is no array of strings or byte arrays
+ * @throws {RangeError} If a key has less than 32 bytes
+ */
+export function keysOption(
+  name: string,
+  keys: readonly (string | Uint8Array)[],
+): readonly (string | Uint8Array)[] {
+  if (!Array.isArray(keys)) {
+    throw new TypeError(`Give an array of keys as "${name}": ${typeof keys}`);
+  }
+  for (const key of keys) {
+    if (typeof key !== "string" && !(key instanceof Uint8Array)) {
+      throw new TypeError(`Give strings or byte arrays as "${name}": ${typeof key}`);
+    }
+    if (key.length < 32) {
+      throw new RangeError(`Give keys of 32 bytes or more as "${name}": ${key.length}`);
+    }
+  }
+  return keys;
+}

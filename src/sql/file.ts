@@ -30,6 +30,8 @@ export type SqliteProblem =
   | "foreign"
   /** A newer version of this library wrote it. */
   | "newer"
+  /** It is sealed with another key than those that were given. */
+  | "key"
   /** The disk is full. */
   | "full"
   /** It can't be created or opened for another reason. */
@@ -119,6 +121,11 @@ export class SqlFile implements Sql {
   /** Gives pages that are not used any more back to the system, a bounded number of them. */
   shrink(): void {
     this.#database.exec("PRAGMA incremental_vacuum(1000)");
+  }
+
+  /** Writes the file anew, without what was deleted from it. */
+  vacuum(): void {
+    this.#database.exec("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)");
   }
 
   /** Writes everything into the file itself, and closes it. */

@@ -182,6 +182,21 @@ describe("the data of serve", () => {
       await second.stores?.close();
     }));
 
+  test("[DUR-8] it is sealed with the secret, or the first of several", () =>
+    inFolder(async (folder) => {
+      const data = join(folder, "data");
+      const [one, two] = ["1".repeat(32), "2".repeat(32)];
+      await (await opened({ data, secret: one })).stores?.close();
+      for (const config of [{ data }, { data, secret: two }]) {
+        await assert.rejects(
+          opened(config),
+          /Give the secret that the folder is sealed with as --secret-env/,
+        );
+      }
+      await (await opened({ data, secret: [two, one] })).stores?.close();
+      await (await opened({ data, secret: two })).stores?.close();
+    }));
+
   test("[DUR-6] together with Redis it is an error", async () => {
     const args = ["serve", "--stdio", "x", "--redis", "redis://127.0.0.1:1", "--secret-env", "KEY"];
     const env = { KEY: "0123456789abcdef0123456789abcdef" };

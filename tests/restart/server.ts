@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { appendFileSync } from "node:fs";
+import { appendFileSync, readFileSync } from "node:fs";
 import process from "node:process";
 import { McpServer } from "../../mod.ts";
 import { sqliteStore } from "../../src/sql/mod.ts";
@@ -30,7 +30,27 @@ server.registerTool("count", {
 });
 server.registerTool("version", {}, (_args, ctx) => ctx.protocolVersion);
 server.registerTool("slow", {}, async (_args, ctx) => {
+  appendFileSync(effects, "slow\n");
   await ctx.progress(1, 2);
+  await new Promise((_, reject) =>
+    ctx.signal.addEventListener("abort", () => reject(ctx.signal.reason))
+  );
+  return "never";
+});
+
+server.registerTool("again", {
+  inputSchema: { type: "object", properties: { key: { type: "string" } } },
+  annotations: { idempotentHint: true },
+  retryOnNodeLoss: true,
+}, async ({ key }, ctx) => {
+  appendFileSync(effects, `${key}\n`);
+  const runs = readFileSync(effects, "utf8").split("\n").filter((line) => line === key).length;
+  await ctx.progress(runs * 2 - 1, 10);
+  // Its stream has begun: what is needed to begin it again is sealed and stored meanwhile.
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  await ctx.progress(runs * 2, 10);
+  // One that is to be killed twice never ends.
+  if (runs > 1 && key !== "twice") return `run ${runs}`;
   await new Promise((_, reject) =>
     ctx.signal.addEventListener("abort", () => reject(ctx.signal.reason))
   );

@@ -436,7 +436,7 @@ function secretsOf(config: Config): string[] {
     ...(auth?.tokens ?? []).map(({ token }) => token),
     ...auth?.introspection === undefined ? [] : [auth.introspection.clientSecret],
     ...redisUrl === undefined ? [] : urlSecrets(redisUrl),
-    ...secret === undefined ? [] : [secret],
+    ...secret === undefined ? [] : [secret].flat(),
     ...typeof clientSecret === "string" ? [clientSecret] : [],
     ...signIn?.keys ?? [],
     ...operatorToken === undefined ? [] : [operatorToken],

@@ -505,6 +505,10 @@ const operators = z.record(
     error: "Give each operator a token of its own",
   });
 
+const secretText = nonEmptyString.min(MIN_SECRET, {
+  error: `Give a secret of ${MIN_SECRET} characters or more`,
+});
+
 /** The schema of the whole file. */
 export const configSchema = object({
   $schema: z.string().optional(),
@@ -568,10 +572,9 @@ export const configSchema = object({
   ], {
     error: 'Give a URL that begins with "redis://" or "rediss://"',
   }).optional(),
-  secret: nonEmptyString.min(MIN_SECRET, {
-    error: `Give a secret of ${MIN_SECRET} characters or more`,
-  })
-    .optional(),
+  secret: z.union([secretText, z.array(secretText).min(1)], {
+    error: `Give a secret of ${MIN_SECRET} characters or more, or a list of them`,
+  }).optional(),
   data: nonEmptyString.optional(),
   metrics: z.preprocess(
     (value) => value === false ? undefined : value,

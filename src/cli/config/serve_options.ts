@@ -126,7 +126,7 @@ export const SERVE_OPTIONS = {
   }),
   secretEnv: option<string>(
     "--secret-env <NAME>",
-    "Sign with the secret that is in a variable; for --redis",
+    "Sign, and seal what is kept, with the secret that is in a variable",
     { command: "serve", config: (name) => ({ secret: `\${${name}}` }) },
   ),
   data: option<string>(

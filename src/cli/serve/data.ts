@@ -72,7 +72,8 @@ export async function openData(init: DataInit): Promise<OpenedData> {
   }
   const folder = data ?? folderOf(init);
   await makeFolder(folder);
-  const stores = new DataFolder(folder, sql);
+  const keys = config.secret === undefined ? [] : [config.secret].flat();
+  const stores = new DataFolder(folder, sql, keys);
   await stores.forgetOthers(new Set(enabledServers(config).keys()));
   const message = "Sessions are kept in this folder: they go on after a restart";
   return { stores, announce: () => log("info", "data", { message, folder }) };
@@ -106,6 +107,8 @@ const ADVICE: Partial<Record<SqliteProblem, string>> = {
   locked: "End the other process that uses this folder, or give another one as --data",
   "read-only": "Give a folder that can be written as --data",
   unusable: "Give a folder that can be written as --data",
+  key:
+    "Give the secret that the folder is sealed with as --secret-env, or another folder as --data",
   full: "Free space on the disk, or give a folder on another one as --data",
 };
 
@@ -121,6 +124,7 @@ function unusable(folder: string, problem: SqliteProblem, cause: unknown): CliEr
 class DataFolder implements Stores {
   readonly #folder: string;
   readonly #sql: SqliteModule;
+  readonly #keys: readonly string[];
   readonly #open = new Map<string, SqliteStore>();
 
   /**
@@ -128,8 +132,9 @@ class DataFolder implements Stores {
    *
    * @throws {CliError} If it can't be used
    */
-  constructor(folder: string, sql: SqliteModule) {
+  constructor(folder: string, sql: SqliteModule, keys: readonly string[]) {
     this.#folder = folder;
+    this.#keys = keys;
     this.#sql = sql;
     this.store(undefined);
   }
@@ -140,7 +145,7 @@ class DataFolder implements Stores {
     if (known !== undefined) return known;
     const { sqliteStore, SqliteStoreError } = this.#sql;
     try {
-      const store = sqliteStore({ path: join(this.#folder, file) });
+      const store = sqliteStore({ path: join(this.#folder, file), keys: this.#keys });
       this.#open.set(file, store);
       return store;
     } catch (error) {

@@ -30,7 +30,7 @@ export function eventOptions(
   };
   return {
     ...node !== undefined && { nodeName: node },
-    address: address === "none" ? address : addressForm(address, find, secret),
+    address: address === "none" ? address : addressForm(address, find, [secret].flat()[0]),
   };
 }
 

@@ -13,7 +13,14 @@ import {
   type McpHandlerOptions,
 } from "../../../mod.ts";
 import { mcp } from "../../adapters/hono.ts";
-import { guardedHandler, internalError, pathOf, respond, wrongPath } from "../../kit.ts";
+import {
+  guardedHandler,
+  internalError,
+  pathOf,
+  respond,
+  shuttingDown,
+  wrongPath,
+} from "../../kit.ts";
 import type { GatewayPolicy } from "../../gateway/mod.ts";
 import { Policies } from "../../gateway/policy/policies.ts";
 import { refuseServer, unknownServer } from "./unknown_server.ts";
@@ -155,7 +162,10 @@ export class Routes {
 
   async #serveOne(c: Context): Promise<Response> {
     const name = serverNameIn(pathOf(c.req.raw.url)) ?? "";
-    return await mcp(this.#handlerOf(name) ?? this.#unknown)(c);
+    const handler = this.#handlerOf(name);
+    // An endpoint that nobody has used yet isn't made any more: it is not one that doesn't exist.
+    if (handler === undefined && this.#closed !== undefined) return respond(shuttingDown());
+    return await mcp(handler ?? this.#unknown)(c);
   }
 
   #handlerOf(name: string): McpHandler | undefined {

@@ -21,6 +21,7 @@ import { Reloader } from "./reload.ts";
 import { CommandServer } from "./server.ts";
 import { type CommandSettings, enabledServers, settingsOf } from "../config/settings.ts";
 import { openData } from "./data.ts";
+import { inheritedSocket } from "./inherited_socket.ts";
 import { openStores } from "./stores.ts";
 import { tryProvider } from "./sign_in.ts";
 import { tryServers } from "../check/trial.ts";
@@ -45,6 +46,7 @@ export async function serve(given: ServeCommandOptions, io: Io): Promise<ExitCod
   });
   const log = logOf(config, io);
   logWarnings(warnings, log);
+  const socket = inheritedSocket(io.env);
   const audit = await openAudit(config, log);
   const data = config.redis === undefined
     ? openData({ config, file, given, env: io.env, log })
@@ -65,7 +67,7 @@ export async function serve(given: ServeCommandOptions, io: Io): Promise<ExitCod
     throw error;
   });
   const init = {
-    ...{ settings, backend, stores, log, redact: io.secrets.redact },
+    ...{ settings, backend, stores, log, socket, redact: io.secrets.redact },
     ...{ audit: audit?.trail, metrics: metrics?.metrics, telemetry: otel?.telemetry },
   };
   const server = await CommandServer.start(init).catch(async (error) => {

@@ -5,14 +5,14 @@
  */
 import type { Dispatcher, McpEvent, McpHandlerOptions, RequestHead } from "../../../mod.ts";
 import type { AuditTrail } from "../../audit/mod.ts";
-import { endpointUrl, pathOf } from "../../kit.ts";
+import { endpointUrl, isLoopback, pathOf } from "../../kit.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import type { Telemetry } from "../../telemetry/mod.ts";
 import type { Gateway } from "../../gateway/mod.ts";
 import { authOf, authOfSignIn } from "./auth.ts";
 import type { Backend } from "./backend.ts";
 import type { Config } from "../config/schema.ts";
-import { messageOf } from "../errors.ts";
+import { CliError, messageOf } from "../errors.ts";
 import { eventOptions } from "./events.ts";
 import { type BoundListener, listen } from "./listen.ts";
 import { ALL, eventLogger, type Log } from "../log.ts";
@@ -35,6 +35,8 @@ export interface CommandServerInit {
   readonly stores: Stores | undefined;
   readonly audit?: AuditTrail | undefined;
   readonly log: Log;
+  /** The listening socket of a service manager, which keeps it when this process ends. */
+  readonly socket?: number | undefined;
   /** Counts what happens, if metrics are served. */
   readonly metrics?: Metrics | undefined;
   /** Reports to OpenTelemetry, if that is on. */
@@ -42,6 +44,12 @@ export interface CommandServerInit {
   /** Takes secrets out of what operators see. */
   readonly redact?: Redact;
 }
+
+/**
+ * The time for which requests on open connections are answered as ever while the next process takes over,
+ * in milliseconds: each such connection is closed after its response.
+ */
+const HAND_OVER_MS = 500;
 
 /** The configuration that is applied. */
 interface Applied {
@@ -112,7 +120,12 @@ export class CommandServer {
         });
       }
       routes = routesOf(init, gateway, dashboard, applied);
-      const listener = await listen({ hostname: host, port, fetch: routes.fetch, failed });
+      const { socket: fd } = init;
+      const listener = await listen({
+        ...{ hostname: host, port, fetch: routes.fetch, failed },
+        ...fd !== undefined && { fd },
+      });
+      if (fd !== undefined) await checkAddress(listener, host);
       return new CommandServer(init, gateway, routes, listener, dashboard, applied);
     } catch (error) {
       await dashboard?.close();
@@ -184,12 +197,29 @@ export class CommandServer {
   }
 
   async #drain(): Promise<void> {
+    if (this.#init.socket !== undefined) {
+      // New connections wait for the next process; what is under way on open ones is answered as ever.
+      this.#listener.handOver?.();
+      await new Promise((resolve) => setTimeout(resolve, HAND_OVER_MS));
+    }
     await this.#routes.close(this.#init.settings.graceMs);
     await this.dashboard?.close();
     await this.#listener.stop();
     await this.#gateway.close();
     await this.#init.stores?.close();
   }
+}
+
+/**
+ * Checks that a socket is bound to the address that the settings were checked for.
+ *
+ * @throws {CliError} If other machines reach it, and the settings are those of this machine alone
+ */
+async function checkAddress(listener: BoundListener, host: string): Promise<void> {
+  const { address } = listener;
+  if (address !== undefined && (isLoopback(address) || !isLoopback(host))) return;
+  await listener.stop();
+  throw new CliError(`Give the address of the socket as --host: ${address ?? "it has no port"}`);
 }
 
 /** The keys of `limits` that the gateway has; the others are of the endpoints. */
@@ -272,7 +302,7 @@ function routesOf(
     ...longCallsOf(config),
     events: eventOptions(config, node),
     ...telemetry !== undefined && { middleware: [telemetry.middleware] },
-    requests: { ...config.requests, ...secret !== undefined && { stateKeys: [secret] } },
+    requests: { ...config.requests, ...secret !== undefined && { stateKeys: [secret].flat() } },
   };
   const failed = (error: unknown): void => {
     log("error", "error", { during: "fetching keys", message: messageOf(error) });

@@ -56,7 +56,7 @@ export function openSignIn(init: CommandSignInInit): CommandSignIn | undefined {
   const { signIn: given, secret, rateLimit, path = "/mcp" } = config;
   if (given === undefined) return undefined;
   const urlOf = endpointUrls(baseOf(config), path);
-  const keys = given.keys ?? (secret === undefined ? undefined : [secret]);
+  const keys = given.keys ?? (secret === undefined ? undefined : [secret].flat());
   const front = signIn({
     ...signInOptionsOf(given, config),
     otherResources: (url) => url === urlOf(serverNameIn(pathOf(url))),
