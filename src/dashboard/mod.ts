@@ -21,9 +21,12 @@ export { createOperator, type Operator, type OperatorOptions } from "./operator/
 export type {
   ActRow,
   CallRow,
+  GrantRow,
+  GrantSource,
   HistoryRow,
   LastMinuteCounts,
   LimitRow,
+  ListedGrant,
   MinuteRow,
   NodeRow,
   OperatorRequest,

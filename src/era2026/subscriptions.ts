@@ -91,7 +91,8 @@ class OpenSubscription {
   /** What the endpoint knows about it. */
   get facts(): ListenFacts {
     const { sent, buffered, full } = this.#connection;
-    return { owner: this.#owner, sent, buffered, full };
+    const close = () => this.#connection.close("unauthorized");
+    return { owner: this.#owner, sent, buffered, full, close };
   }
 
   /** Sends a notification if the client subscribed to it. */

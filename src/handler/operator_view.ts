@@ -121,6 +121,8 @@ export interface OpenStream {
   readonly slow: boolean;
   /** Reads the number of the last event in the log, for a stream that is kept in one. */
   readonly last?: () => MaybePromise<number>;
+  /** Ends it, if it is a subscription: the others end with their session or call. */
+  readonly close?: () => void;
 }
 
 /** The operators of the other nodes. Messages are sealed if they leave the process. */
@@ -257,7 +259,7 @@ class EndpointView implements OperatorView {
         });
       }
     }
-    for (const [index, { owner, sent, buffered, full }] of eras.listenFacts.entries()) {
+    for (const [index, { owner, sent, buffered, full, close }] of eras.listenFacts.entries()) {
       open.push({
         id: `listen-${index}`,
         session: "",
@@ -266,6 +268,7 @@ class EndpointView implements OperatorView {
         cursor: sent,
         buffered,
         slow: full,
+        close,
       });
     }
     return open;

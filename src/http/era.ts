@@ -18,6 +18,8 @@ export interface ListenFacts {
   readonly buffered: number;
   /** Whether its buffer is half full. */
   readonly full: boolean;
+  /** Ends it: its principal may no longer listen. */
+  close(): void;
 }
 
 /** Answers the requests of one era. Their principal has been authenticated and authorized. */

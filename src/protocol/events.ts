@@ -157,6 +157,10 @@ export type OperatorActKind =
   /** Ends the draining of the cluster. */
   | "undrain-cluster"
   | "restart-upstream"
+  /** Ends what a user has allowed a client; the dashboard has no such event of a handler. */
+  | "end-grant"
+  /** Ends what a user has allowed all clients. */
+  | "end-grants"
   | "new-link";
 
 /** The call, the session or the user that an operator's act was about. */

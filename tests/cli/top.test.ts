@@ -130,6 +130,51 @@ describe("mooring top", () => {
     await node.close();
   });
 
+  test("[FRONT-24] grants are listed, and ended after a yes: one, or all of a user", async () => {
+    const grant = {
+      user: { id: "ada", issuer: "https://login.example", name: "ada@example.com" },
+      client: { id: "editor", kind: "configured", name: "The Editor" },
+      scopes: ["notes:read"],
+      resource: "https://mcp.example/mcp",
+      since: Date.now() - 7_200_000,
+      lastUsed: Date.now(),
+    } as const;
+    let held = [{ ...grant, id: "one" }, { ...grant, id: "two" }, { ...grant, id: "three" }];
+    const grants = {
+      list: async () => ({ grants: held }),
+      end: async (id: string) => {
+        held = held.filter((each) => each.id !== id);
+        return true;
+      },
+      endUser: async () => {
+        const { length } = held;
+        held = [];
+        return length;
+      },
+    };
+    const node = await startNode("here", undefined, { updateMs: 50, grants });
+    const terminal = new FakeTerminal();
+    const ended = runTop(node, terminal);
+    await terminal.until(/^mooring top · healthy/);
+    terminal.press("p");
+    await terminal.until(
+      /ada@example\.com +The Editor +notes:read +https:\/\/mcp\.example\/mcp +2h0m/,
+    );
+    terminal.press("x");
+    await terminal.until(/End what ada@example\.com has allowed The Editor\? y yes/);
+    terminal.press("y");
+    await terminal.until(/Ended the grant of ada@example\.com to The Editor/);
+    assert.equal(held.length, 2);
+    terminal.press("E");
+    await terminal.until(/End everything that ada has allowed clients\?/);
+    terminal.press("y");
+    await terminal.until(/Ended 2 grants of ada@example\.com/);
+    await terminal.until(/Nothing to show/);
+    terminal.press("q");
+    assert.equal(await soon(ended), 0);
+    await node.close();
+  });
+
   test("[OPR-10, OPR-6] plain text and JSON, once or for each update, and what is wrong is said", async () => {
     const node = await startNode("here", undefined, { updateMs: 50 });
     const client = await connectClient(node, "ada");

@@ -3,24 +3,16 @@
  * written of each step.
  */
 import assert from "node:assert/strict";
-import { createServer } from "node:http";
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { describe, test } from "node:test";
 import { parseConfig } from "../../src/cli/config/config.ts";
 import { allowOf } from "../../src/cli/config/sign_in.ts";
-import { listen, type Listening } from "../auth/listen.ts";
 import { startAuthorizationServer } from "../auth/authorization_server.ts";
 import { runHere } from "../cli/fake_io.ts";
 import { counter, Program, withConfig } from "../cli/program.ts";
+import { freePort } from "../support/redis.ts";
 import { CLIENTS, Kept, signInWith } from "./official_clients.ts";
-
-/** Returns a port of this machine that is free now. */
-async function freePort(): Promise<number> {
-  const { origin, close }: Listening = await listen(createServer());
-  await close();
-  return Number(new URL(origin).port);
-}
 
 /** Serves two servers with sign-in, whose provider is certified, for as long as `use` takes. */
 async function servingSignIn(

@@ -8,6 +8,7 @@ import type { AuditTrail } from "../../audit/mod.ts";
 import {
   createDashboard,
   type Dashboard,
+  type DashboardOptions,
   oneTimeLinks,
   type OperatorSignIn,
   operatorTokens,
@@ -34,6 +35,8 @@ export interface DashboardInit {
   readonly redact: Redact;
   readonly log: Log;
   readonly audit?: AuditTrail | undefined;
+  /** The grants of sign-in, if users sign in. */
+  readonly grants?: DashboardOptions["grants"] | undefined;
 }
 
 /** The dashboard of a running server. */
@@ -54,7 +57,7 @@ export class DashboardServer {
    * @throws {CliError} If it can't listen on the port
    */
   static async start(
-    { config, operators, node, redact, log, audit }: DashboardInit,
+    { config, operators, node, redact, log, audit, grants }: DashboardInit,
   ): Promise<DashboardServer> {
     const settings = config === true ? {} : config;
     const { port, token, proxy, ...options } = settings;
@@ -72,11 +75,16 @@ export class DashboardServer {
       redact,
       onError: failed,
       // The endpoints log and record what operators do to them.
-      onAct({ act, operator }) {
-        if (act !== "new-link") return;
-        log("info", "operator-act", { act, operator });
-        audit?.record({ action: act, operator });
+      onAct({ act, operator, target, outcome, count, message }) {
+        if (act === "new-link") {
+          log("info", "operator-act", { act, operator });
+          audit?.record({ action: act, operator });
+        } else if (act === "end-grant" || act === "end-grants") {
+          log("info", "operator-act", { act, operator, target, outcome, count, message });
+          audit?.record({ action: act, operator, detail: { target, outcome, count, message } });
+        }
       },
+      ...grants !== undefined && { grants },
     });
     try {
       const listener = await listen({
@@ -110,6 +118,11 @@ export class DashboardServer {
   /** Removes an endpoint. */
   async remove(name: string): Promise<void> {
     await this.#dashboard.remove(name);
+  }
+
+  /** Ends the sessions of a user with a client at an endpoint. */
+  async endSessionsOf(...given: Parameters<Dashboard["endSessionsOf"]>): Promise<void> {
+    await this.#dashboard.endSessionsOf(...given);
   }
 
   /** Ends every page, and stops listening. */

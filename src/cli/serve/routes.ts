@@ -133,6 +133,11 @@ export class Routes {
     return [...new Set(this.#app.routes.map(({ path }) => path))];
   }
 
+  /** Makes the endpoint of a server, if it isn't there yet. Returns whether there is such a server. */
+  open(name: string): boolean {
+    return this.#handlerOf(name) !== undefined;
+  }
+
   /** Closes the endpoint of a server that was removed. */
   async drop(name: string): Promise<void> {
     const handler = this.#single.get(name);

@@ -3,7 +3,13 @@
  *
  * @module
  */
-import type { Dispatcher, McpEvent, McpHandlerOptions, RequestHead } from "../../../mod.ts";
+import type {
+  Dispatcher,
+  McpEvent,
+  McpHandlerOptions,
+  RateLimiter,
+  RequestHead,
+} from "../../../mod.ts";
 import type { AuditTrail } from "../../audit/mod.ts";
 import { endpointUrl, isLoopback, pathOf } from "../../kit.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
@@ -24,7 +30,14 @@ import { changesBetween, type ConfigChanges } from "./reload.ts";
 import { Routes, serverNameIn, SERVERS_PATH } from "./routes.ts";
 import { type CommandSettings, enabledServers } from "../config/settings.ts";
 import { baseOf } from "../config/sign_in.ts";
-import { endpointUrls, openSignIn } from "./sign_in.ts";
+import { createOperator, type Operator } from "../../dashboard/mod.ts";
+import {
+  type CommandSignIn,
+  endpointUrls,
+  type EndSessions,
+  GrantSessions,
+  openSignIn,
+} from "./sign_in.ts";
 import type { Stores } from "./stores.ts";
 import { VERSION } from "../version.ts";
 
@@ -68,6 +81,7 @@ export class CommandServer {
   readonly #listener: BoundListener;
   /** The dashboard, if there is one. */
   readonly dashboard: DashboardServer | undefined;
+  readonly #parts: ServerParts;
   readonly #applied: Applied;
   /** The text of the policy that is applied. */
   #policyText: string;
@@ -75,13 +89,13 @@ export class CommandServer {
 
   private constructor(
     init: CommandServerInit,
-    gateway: Gateway,
     routes: Routes,
     listener: BoundListener,
-    dashboard: DashboardServer | undefined,
-    applied: Applied,
+    parts: ServerParts,
   ) {
+    const { gateway, dashboard, applied } = parts;
     this.dashboard = dashboard;
+    this.#parts = parts;
     const { config, host, path } = init.settings;
     this.#init = init;
     this.#applied = applied;
@@ -105,11 +119,19 @@ export class CommandServer {
     const applied: Applied = { config: settings.config };
     let dashboard: DashboardServer | undefined;
     let routes: Routes | undefined;
+    const operators = new Map<string, Operator>();
     const failed = (error: unknown): void => {
       log("error", "error", { during: "serving", message: messageOf(error) });
     };
     try {
-      const { host, port, config, node } = settings;
+      const { host, port, config, allowedHosts, node } = settings;
+      const { stores, metrics } = init;
+      const limiter = config.rateLimit && rateLimiter(config.rateLimit);
+      const sessions = new GrantSessions(log);
+      const { onGrantEnded } = sessions;
+      const signIn = openSignIn({
+        ...{ config, allowedHosts, stores, log, audit: init.audit, metrics, limiter, onGrantEnded },
+      });
       if (config.dashboard !== undefined) {
         const { redact = (text) => text } = init;
         const { audit } = init;
@@ -117,16 +139,21 @@ export class CommandServer {
           config: config.dashboard,
           operators: config.operators,
           ...{ node, redact, log, audit },
+          grants: signIn && sessions.grants,
         });
       }
-      routes = routesOf(init, gateway, dashboard, applied);
+      const parts = { gateway, dashboard, applied, signIn, limiter, operators };
+      routes = routesOf(init, parts);
+      if (signIn !== undefined) {
+        sessions.begin(signIn.front.grants, enderOf(routes, parts, settings));
+      }
       const { socket: fd } = init;
       const listener = await listen({
         ...{ hostname: host, port, fetch: routes.fetch, failed },
         ...fd !== undefined && { fd },
       });
       if (fd !== undefined) await checkAddress(listener, host);
-      return new CommandServer(init, gateway, routes, listener, dashboard, applied);
+      return new CommandServer(init, routes, listener, parts);
     } catch (error) {
       await dashboard?.close();
       await routes?.close(0);
@@ -204,6 +231,9 @@ export class CommandServer {
     }
     await this.#routes.close(this.#init.settings.graceMs);
     await this.dashboard?.close();
+    const { operators, signIn } = this.#parts;
+    await Promise.all([...operators.values()].map((operator) => operator.close()));
+    await signIn?.front.close();
     await this.#listener.stop();
     await this.#gateway.close();
     await this.#init.stores?.close();
@@ -285,15 +315,42 @@ export function longCallsOf({ longCalls }: Config): Pick<McpHandlerOptions, "lon
   return { longCalls: longCalls === true ? {} : longCalls };
 }
 
+/** What the routes lead to. */
+interface ServerParts {
+  readonly gateway: Gateway;
+  readonly dashboard: DashboardServer | undefined;
+  readonly applied: Applied;
+  readonly signIn: CommandSignIn | undefined;
+  readonly limiter: RateLimiter | undefined;
+  /** Who ends the sessions of each endpoint, where users sign in and there is no dashboard. */
+  readonly operators: Map<string, Operator>;
+}
+
+/** Returns the name that an endpoint has for operators. */
+function servedName(name: string | undefined, path: string): string {
+  return name === undefined ? path : `${SERVERS_PATH}${name}`;
+}
+
+/** Returns what ends the sessions of a user with a client, also of an endpoint that this node hasn't used yet. */
+function enderOf(
+  routes: Routes,
+  { dashboard, operators }: ServerParts,
+  { path }: CommandSettings,
+): EndSessions {
+  return async (user, name) => {
+    if (name !== undefined && !routes.open(name)) return;
+    const served = servedName(name, path);
+    if (dashboard !== undefined) await dashboard.endSessionsOf(user, served);
+    else await operators.get(served)?.endSessionsOf(user);
+  };
+}
+
 function routesOf(
   { settings, stores, audit, metrics, telemetry, log }: CommandServerInit,
-  gateway: Gateway,
-  dashboard: DashboardServer | undefined,
-  applied: Applied,
+  { gateway, dashboard, applied, signIn, limiter, operators }: ServerParts,
 ): Routes {
   const { config, allowedHosts, path, alone, node } = settings;
-  const { rateLimit, secret, limits } = config;
-  const limiter = rateLimit && rateLimiter(rateLimit);
+  const { secret, limits } = config;
   const shared: McpHandlerOptions = {
     ...pick(config, ["allowedOrigins", "sessions"]),
     ...limits !== undefined && { limits: omit(limits, GATEWAY_LIMITS) },
@@ -313,7 +370,6 @@ function routesOf(
     : config.publicUrl?.replace(/\/$/, "") ?? "http://localhost";
   const urlOf = endpointUrls(base, path);
   const urlOfRequest = ({ url }: RequestHead) => urlOf(serverNameIn(pathOf(url)));
-  const signIn = openSignIn({ config, allowedHosts, stores, log, audit, metrics, limiter });
   const { authenticate, resource } = signIn === undefined
     ? authOf(config.auth, urlOfRequest, failed)
     : authOfSignIn(signIn.front, urlOfRequest);
@@ -345,11 +401,16 @@ function routesOf(
     policy: policyOf(config),
     watch: (handler, name) => {
       const unwatch = metrics?.watch({ handler, endpoint: name ?? ALL });
-      const served = name === undefined ? path : `${SERVERS_PATH}${name}`;
+      const served = servedName(name, path);
       dashboard?.add(served, handler);
+      if (signIn !== undefined && dashboard === undefined) {
+        operators.set(served, createOperator(handler, { endpoint: served }));
+      }
       return () => {
         unwatch?.();
         void dashboard?.remove(served);
+        void operators.get(served)?.close();
+        operators.delete(served);
       };
     },
   });

@@ -4,22 +4,25 @@
  *
  * @module
  */
-import type { RateLimiter } from "../../../mod.ts";
+import type { Principal, RateLimiter } from "../../../mod.ts";
 import type { AuditTrail } from "../../audit/mod.ts";
 import { hostAllowed, hostRules } from "../../dashboard/page/guard.ts";
 import { pathOf } from "../../kit.ts";
 import {
   type Grant,
   type GrantEndReason,
+  type Grants,
   ProviderError,
   type SignIn,
   signIn,
   type SignInEvent,
+  type SignInOptions,
 } from "../../signin/mod.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import { baseOf, providerOf, signInOptionsOf } from "../config/sign_in.ts";
 import type { Config } from "../config/schema.ts";
 import { messageOf } from "../errors.ts";
+import { CliError } from "../errors.ts";
 import type { Level, Log } from "../log.ts";
 import { senderOf } from "./rate_limit.ts";
 import { serverNameIn, SERVERS_PATH } from "./routes.ts";
@@ -49,7 +52,7 @@ export interface CommandSignIn {
 /**
  * Creates the sign-in of a configuration.
  *
- * @throws {TypeError} If the store that the command has can't hold it
+ * @throws {CliError} If the store that the command has can't hold it
  */
 export function openSignIn(init: CommandSignInInit): CommandSignIn | undefined {
   const { config, stores, limiter, allowedHosts } = init;
@@ -57,7 +60,7 @@ export function openSignIn(init: CommandSignInInit): CommandSignIn | undefined {
   if (given === undefined) return undefined;
   const urlOf = endpointUrls(baseOf(config), path);
   const keys = given.keys ?? (secret === undefined ? undefined : [secret].flat());
-  const front = signIn({
+  const front = made({
     ...signInOptionsOf(given, config),
     otherResources: (url) => url === urlOf(serverNameIn(pathOf(url))),
     ...stores !== undefined && { store: stores.store(undefined) },
@@ -84,6 +87,93 @@ export function openSignIn(init: CommandSignInInit): CommandSignIn | undefined {
         refused(404, "invalid_request", "Unknown path");
     },
   };
+}
+
+function made(options: SignInOptions): SignIn {
+  try {
+    return signIn(options);
+  } catch (error) {
+    throw new CliError(`signIn: ${messageOf(error)}`);
+  }
+}
+
+/** Ends the sessions of a user with a client, at one endpoint of every node. */
+export type EndSessions = (
+  user: Pick<Principal, "id" | "issuer" | "clientId">,
+  server: string | undefined,
+) => Promise<void>;
+
+/** Reasons after which other grants of the same user and client may go on using their sessions. */
+const ALONE: ReadonlySet<GrantEndReason> = new Set(["too-many", "revoked"]);
+
+/** Ends what grants have opened when they end: sessions, streams, calls. */
+export class GrantSessions {
+  readonly #log: Log;
+  readonly #ending = new Set<Promise<void>>();
+  #end: EndSessions | undefined;
+  #grants: Grants | undefined;
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  /** Says how it is done, once the endpoints are there. */
+  begin(grants: Grants, end: EndSessions): void {
+    this.#grants = grants;
+    this.#end = end;
+  }
+
+  /** Called with each grant that has ended at this node. */
+  readonly onGrantEnded = (grant: Grant, reason: GrantEndReason): void => {
+    const ending = this.#endOf(grant, reason).catch((error: unknown) => {
+      this.#log("error", "error", { during: "ending sessions", message: messageOf(error) });
+    }).finally(() => this.#ending.delete(ending));
+    this.#ending.add(ending);
+  };
+
+  /** The grants, for operators: what they end has ended with its sessions. */
+  readonly grants: Grants = {
+    list: async (options) => await this.#known.list(options),
+    end: async (id) => {
+      const ended = await this.#known.end(id);
+      await Promise.all(this.#ending);
+      return ended;
+    },
+    endUser: async (user) => {
+      const ended = await this.#known.endUser(user);
+      await Promise.all(this.#ending);
+      return ended;
+    },
+  };
+
+  get #known(): Grants {
+    if (this.#grants === undefined) throw new Error("The server has not started yet");
+    return this.#grants;
+  }
+
+  async #endOf({ user, client, resource }: Grant, reason: GrantEndReason): Promise<void> {
+    const { id, issuer } = user;
+    if (ALONE.has(reason) && await this.#hasOther({ id, issuer }, client.id, resource)) return;
+    const server = serverNameIn(pathOf(resource));
+    await this.#end?.({ id, issuer, clientId: client.id }, server);
+  }
+
+  /** Tells whether a user has another grant to the same client: a session doesn't know which it is of. */
+  async #hasOther(
+    user: Pick<Principal, "id" | "issuer">,
+    clientId: string,
+    resource: string,
+  ): Promise<boolean> {
+    let cursor: string | undefined;
+    do {
+      const page = await this.#known.list({ user, cursor });
+      if (
+        page.grants.some((each) => each.client.id === clientId && each.resource === resource)
+      ) return true;
+      cursor = page.cursor;
+    } while (cursor !== undefined);
+    return false;
+  }
 }
 
 /** Returns the function that writes the URL of a server's endpoint, or of that of all servers together. */

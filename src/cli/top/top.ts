@@ -26,7 +26,7 @@ const PLAIN_COLUMNS = 160;
 const MOST_FILTER = 60;
 
 const KEYS = "q quit  ↑↓ select  / filter  o O sort  x cancel, end, drain, restart  " +
-  "e end user  D drain all";
+  "e end user  E end grants  D drain all";
 
 /**
  * Watches a dashboard.
@@ -94,7 +94,7 @@ class Top {
   readonly #io: Io;
   readonly #state = new TopState();
   readonly #stopped = new AbortController();
-  #view: TopView = VIEWS[0] as TopView; // there are seven
+  #view: TopView = VIEWS[0] as TopView; // there are eight
   readonly #sorts = new Map<TopView, readonly [number, boolean]>();
   #selected: string | undefined;
   #mode: Mode = { kind: "table" };
@@ -227,6 +227,8 @@ class Top {
         return this.#ask(this.#row?.act);
       case "e":
         return this.#askPrincipal();
+      case "E":
+        return this.#askGrants();
       case "D":
         return this.#askDrain();
     }
@@ -270,6 +272,16 @@ class Top {
       principal && {
         ask: `End every session and call of ${principal.id}`,
         request: { act: "end-principal", principal: principal.id, issuer: principal.issuer },
+      },
+    );
+  }
+
+  #askGrants(): void {
+    const { principal } = this.#row ?? {};
+    this.#ask(
+      principal && {
+        ask: `End everything that ${principal.id} has allowed clients`,
+        request: { act: "end-grants", principal: principal.id, issuer: principal.issuer },
       },
     );
   }

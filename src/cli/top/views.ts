@@ -6,6 +6,7 @@
 import {
   type ActRow,
   type CallRow,
+  type GrantRow,
   type LimitRow,
   type OperatorRequest,
   percentile,
@@ -322,6 +323,37 @@ const ACTS: TopView = {
     })),
 };
 
+const GRANTS: TopView = {
+  key: "p",
+  title: "Grants",
+  columns: [
+    left("USER"),
+    left("CLIENT"),
+    left("SCOPES"),
+    left("FOR"),
+    right("SINCE"),
+    right("USED"),
+  ],
+  sort: [5, false],
+  rows: (state) =>
+    state.passing("grants").map((row: GrantRow) => ({
+      key: row.key,
+      cells: [
+        text(row.name),
+        text(row.client),
+        text(row.scopes),
+        text(row.resource),
+        number(state.at - row.since, durationText(state.at - row.since)),
+        number(state.at - row.usedAt, durationText(state.at - row.usedAt)),
+      ],
+      act: {
+        ask: `End what ${row.name} has allowed ${row.client}`,
+        request: { act: "end-grant", grant: row.grant },
+      },
+      principal: { id: row.principal, issuer: row.issuer },
+    })),
+};
+
 /** The tables, in the order of the tabs. */
 export const VIEWS: readonly TopView[] = [
   CALLS,
@@ -332,6 +364,7 @@ export const VIEWS: readonly TopView[] = [
   REFUSALS,
   LIMITS,
   ACTS,
+  GRANTS,
 ];
 
 /** Sorts rows by a column. */

@@ -336,6 +336,40 @@ const COLUMNS = {
       },
     }), { danger: true }),
   ],
+  grants: [
+    column("principal", "User", {
+      open: aboutUser,
+      show: (row) => withSub(row.name, row.name === row.principal ? "" : row.principal),
+      mark: (row) => `${row.name} ${row.principal}`,
+    }),
+    column("client", "Client", {
+      show: (row) =>
+        withSub(row.client, row.clientKind === "registered" ? "not verified" : row.clientId),
+      mark: (row) => `${row.client} ${row.clientId}`,
+    }),
+    column("scopes", "Scopes"),
+    column("resource", "For", { mono: true }),
+    numeric("since", "Since", { value: (row) => now() - row.since, show: (row) => age(row.since) }),
+    numeric("usedAt", "Last used", {
+      value: (row) => now() - row.usedAt,
+      show: (row) => age(row.usedAt),
+    }),
+    action("End", (row) => ({
+      title: `End what ${row.name} has allowed ${row.client}?`,
+      text: "Its tokens stop, and the sessions and streams of this user with this client end, at " +
+        "every node. The user is asked again when the client signs in anew.",
+      yes: "End the grant",
+      request: { act: "end-grant", grant: row.grant },
+    }), { danger: true }),
+    action("End all of user", (row) => ({
+      title: `End everything that ${row.name} has allowed?`,
+      text:
+        "The tokens of all clients of this user stop, and all sessions and streams of the user " +
+        "end, at every node. It doesn't keep the user from signing in again.",
+      yes: "End all grants",
+      request: { act: "end-grants", principal: row.principal, issuer: row.issuer },
+    }), { name: "act-all", danger: true }),
+  ],
   streams: [
     column("kind", "Kind"),
     session,
@@ -523,6 +557,7 @@ const SORTS = {
   refusals: ["lately", true],
   limits: ["share", true],
   nodes: ["node", false],
+  grants: ["usedAt", false],
   acts: ["at", false],
 };
 
@@ -540,6 +575,7 @@ const EMPTY = {
   refusals: ["Nothing was refused", "Refused requests are grouped by their true reason."],
   limits: ["No limits", ""],
   nodes: ["No nodes", ""],
+  grants: ["No grants", "A grant begins when a user signs in and allows a client."],
   acts: ["Nothing was done yet", "Whatever operators do is listed, here and in the audit."],
 };
 

@@ -17,6 +17,7 @@ export const TABLES = [
   "upstreams",
   "limits",
   "history",
+  "grants",
   "acts",
 ];
 

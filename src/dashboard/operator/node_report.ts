@@ -85,6 +85,14 @@ export class NodeReporter {
     return this.#view.runningCalls().filter(({ principal }) => isOf(principal));
   }
 
+  /** Ends the subscriptions of a user. Returns their number. */
+  endListens(isOf: (principal: Principal) => boolean): number {
+    const open = this.#view.openStreams()
+      .filter(({ close, principal }) => close !== undefined && isOf(principal));
+    for (const { close } of open) close?.();
+    return open.length;
+  }
+
   /** Returns the report. */
   report(): NodeReport {
     const running = this.#view.runningCalls();
@@ -140,7 +148,7 @@ export class NodeReporter {
     const backlogs = new Map<string, number>();
     let reads = 0;
     const rows = this.#view.openStreams().map((stream) => {
-      const { principal, slow, last: readLast, ...row } = stream;
+      const { principal, slow, last: readLast, close: _, ...row } = stream;
       const { id, cursor } = row;
       const behind = slow && readLast !== undefined;
       if (behind && reads < MOST_BACKLOGS) {

@@ -90,6 +90,13 @@ export interface Operator {
    * Waits for five seconds at most.
    */
   recent(query: RecentQuery): Promise<RecentRows>;
+  /**
+   * Ends the sessions of a user, those with one client if it is given, and cancels the user's calls and
+   * subscriptions, at every node: because a grant has ended, and not for an operator.
+   *
+   * @returns How much was ended
+   */
+  endSessionsOf(user: Pick<Principal, "id" | "issuer" | "clientId">): Promise<number>;
   /** Stops watching, and tells the other nodes. Safe to call twice. */
   close(): Promise<void>;
 }
@@ -220,6 +227,7 @@ class HandlerOperator implements Operator {
       ) satisfies UpstreamRow[],
       limits: rows((report) => report.limits, ({ limit }) => limit) satisfies LimitRow[],
       history: rows((report) => report.history, ({ at }) => at) satisfies HistoryRow[],
+      grants: [],
       acts: [],
       omitted: alive.reduce((sum, { report }) => sum + report.omitted, listed.omitted),
     };
@@ -278,6 +286,19 @@ class HandlerOperator implements Operator {
     };
   }
 
+  async endSessionsOf(
+    { id, issuer, clientId }: Pick<Principal, "id" | "issuer" | "clientId">,
+  ): Promise<number> {
+    // Other nodes are known once they have been asked
+    await this.#peers.refresh();
+    const { count } = await this.#endPrincipal(
+      shown(id, MOST_ID),
+      shown(issuer, MOST_ID),
+      clientId === undefined ? undefined : shown(clientId, MOST_ID),
+    );
+    return count;
+  }
+
   close(): Promise<void> {
     return this.#closed ??= this.#close();
   }
@@ -331,6 +352,9 @@ class HandlerOperator implements Operator {
         );
       case "restart-upstream":
         return await this.#everywhere({ act: "restart-upstream", upstream: request.upstream });
+      case "end-grant":
+      case "end-grants":
+        return failed('Give the dashboard the option "grants"');
     }
   }
 
@@ -372,8 +396,9 @@ class HandlerOperator implements Operator {
         return { ...done(1, "The call is cancelled"), subject: this.#subjectOf(call) };
       }
       case "cancel-calls": {
-        const of = this.#reporter.callsOf(userMatcher(act.principal, act.issuer));
-        const count = of.filter((call) => call.cancel()).length;
+        const isOf = userMatcher(act.principal, act.issuer, act.clientId);
+        const cancelled = this.#reporter.callsOf(isOf).filter((call) => call.cancel()).length;
+        const count = cancelled + this.#reporter.endListens(isOf);
         return done(count, `Cancelled ${count}`);
       }
       case "drain-node":
@@ -453,8 +478,12 @@ class HandlerOperator implements Operator {
     return { ...done(1, "The session has ended"), subject };
   }
 
-  async #endPrincipal(principal: string, issuer: string): Promise<PeerResult> {
-    const isOf = userMatcher(principal, issuer);
+  async #endPrincipal(
+    principal: string,
+    issuer: string,
+    clientId?: string,
+  ): Promise<PeerResult> {
+    const isOf = userMatcher(principal, issuer, clientId);
     const { sessions } = await this.#directory.list();
     const ids = sessions.filter(({ record: { owner } }) =>
       owner !== undefined && isOf(principalOf(owner))
@@ -468,7 +497,12 @@ class HandlerOperator implements Operator {
       count += ended.filter((known) => known).length;
     }
     // Calls of the 2026 era belong to no session.
-    const cancelled = await this.#everywhere({ act: "cancel-calls", principal, issuer });
+    const cancelled = await this.#everywhere({
+      act: "cancel-calls",
+      principal,
+      issuer,
+      ...clientId !== undefined && { clientId },
+    });
     const { ok } = cancelled;
     const message = `Ended ${count} sessions, cancelled ${cancelled.count} other calls`;
     const subject = this.#userOf({ principal, issuer });
@@ -496,8 +530,14 @@ interface Reported {
 }
 
 /** Returns a function that tells whether a principal is a user, as a snapshot shows the user. */
-function userMatcher(principal: string, issuer: string): (of: Principal) => boolean {
-  return (of) => shown(of.id, MOST_ID) === principal && shown(of.issuer, MOST_ID) === issuer;
+function userMatcher(
+  principal: string,
+  issuer: string,
+  clientId?: string,
+): (of: Principal) => boolean {
+  return (of) =>
+    shown(of.id, MOST_ID) === principal && shown(of.issuer, MOST_ID) === issuer &&
+    (clientId === undefined || shown(of.clientId, MOST_ID) === clientId);
 }
 
 function sessionRows(
@@ -563,5 +603,9 @@ export function targetOf(request: OperatorRequest): string {
       return "cluster";
     case "restart-upstream":
       return request.upstream;
+    case "end-grant":
+      return request.grant;
+    case "end-grants":
+      return request.principal;
   }
 }

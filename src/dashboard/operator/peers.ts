@@ -25,7 +25,12 @@ const MOST_ACTS = 100;
 /** What one node's operator asks of another's. */
 export type PeerAct =
   | { readonly act: "cancel-call"; readonly id: number }
-  | { readonly act: "cancel-calls"; readonly principal: string; readonly issuer: string }
+  | {
+    readonly act: "cancel-calls";
+    readonly principal: string;
+    readonly issuer: string;
+    readonly clientId?: string | undefined;
+  }
   | { readonly act: "drain-node"; readonly on: boolean }
   | { readonly act: "restart-upstream"; readonly upstream: string }
   | { readonly act: "find-recent"; readonly query: RecentQuery };

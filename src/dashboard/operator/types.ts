@@ -369,6 +369,70 @@ export interface RecentRows {
   readonly missing: readonly string[];
 }
 
+/** A grant, as `grants` of `signIn()` lists it. */
+export interface ListedGrant {
+  /** The id. It is no secret. */
+  readonly id: string;
+  /** The user. */
+  readonly user: { readonly id: string; readonly issuer: string; readonly name: string };
+  /** The client. */
+  readonly client: {
+    readonly id: string;
+    readonly kind: GrantRow["clientKind"];
+    readonly name: string;
+  };
+  /** The scopes. */
+  readonly scopes: readonly string[];
+  /** The URL that it is for. */
+  readonly resource: string;
+  /** When it began, in milliseconds since the epoch. */
+  readonly since: number;
+  /** When its last token was issued, in milliseconds since the epoch. */
+  readonly lastUsed: number;
+}
+
+/** Where grants come from: `grants` of what `signIn()` returned. */
+export interface GrantSource {
+  /** Lists a page of grants. */
+  list(options?: { readonly cursor?: string | undefined }): Promise<
+    { readonly grants: readonly ListedGrant[]; readonly cursor?: string }
+  >;
+  /** Ends a grant. Returns whether there was one. */
+  end(id: string): Promise<boolean>;
+  /** Ends all grants of a user. Returns their number. */
+  endUser(user: { readonly id: string; readonly issuer?: string }): Promise<number>;
+}
+
+/** What a user has allowed a client by signing in; only of a dashboard with the option `grants`. */
+export interface GrantRow {
+  /** Stays the same while the thing exists. */
+  readonly key: string;
+  /** Empty: a grant is for a URL. */
+  readonly endpoint: string;
+  /** The id of the grant. */
+  readonly grant: string;
+  /** The id of the user. */
+  readonly principal: string;
+  /** The issuer of the user's id. */
+  readonly issuer: string;
+  /** The name that the user is shown by. */
+  readonly name: string;
+  /** The client's name: its own word, unless the kind is `configured`. */
+  readonly client: string;
+  /** The `client_id`. */
+  readonly clientId: string;
+  /** Where the description of the client comes from. */
+  readonly clientKind: "document" | "registered" | "configured";
+  /** The scopes, separated by spaces. */
+  readonly scopes: string;
+  /** The URL that it is for. */
+  readonly resource: string;
+  /** When it began, in milliseconds since the epoch. */
+  readonly since: number;
+  /** When its last token was issued, in milliseconds since the epoch. */
+  readonly usedAt: number;
+}
+
 /** What an operator did. */
 export interface ActRow {
   /** Stays the same while the thing exists. */
@@ -409,6 +473,8 @@ export interface Tables {
   readonly limits: readonly LimitRow[];
   /** The last hour of each node. */
   readonly history: readonly HistoryRow[];
+  /** What users have allowed clients. */
+  readonly grants: readonly GrantRow[];
   /** What operators did lately. */
   readonly acts: readonly ActRow[];
 }
@@ -449,7 +515,16 @@ export type OperatorRequest =
   /** Makes every node refuse new sessions, or accept them again. */
   | { readonly act: "drain-cluster"; readonly endpoint?: string; readonly on: boolean }
   /** Ends every session with an upstream, at every node; the next call opens a new one. */
-  | { readonly act: "restart-upstream"; readonly endpoint?: string; readonly upstream: string };
+  | { readonly act: "restart-upstream"; readonly endpoint?: string; readonly upstream: string }
+  /** Ends a grant, with the sessions, calls and subscriptions of its user and client. */
+  | { readonly act: "end-grant"; readonly endpoint?: string; readonly grant: string }
+  /** Ends all grants of a user, with the user's sessions, calls and subscriptions. */
+  | {
+    readonly act: "end-grants";
+    readonly endpoint?: string;
+    readonly principal: string;
+    readonly issuer?: string;
+  };
 
 /** The result of an {@linkcode OperatorRequest}. */
 export interface OperatorResult {

@@ -24,6 +24,8 @@ const FIELDS: Readonly<Record<OperatorRequest["act"], Readonly<Record<string, Me
   "drain-node": { node: text, on: flag },
   "drain-cluster": { on: flag },
   "restart-upstream": { upstream: text },
+  "end-grant": { grant: text },
+  "end-grants": { principal: text, issuer: optional },
 };
 
 /** Returns a request to act, or a message that says what is wrong with it. */

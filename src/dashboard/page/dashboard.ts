@@ -5,7 +5,7 @@
  */
 import { checkNames } from "../../kit.ts";
 import type { Context, Hono } from "hono";
-import type { Clock, MaybePromise, McpHandler, OperatorActKind } from "../../../mod.ts";
+import type { Clock, MaybePromise, McpHandler, OperatorActKind, Principal } from "../../../mod.ts";
 import {
   functionOption,
   integerOption,
@@ -14,11 +14,13 @@ import {
   shortHash,
   systemClock,
 } from "../../kit.ts";
+import { GrantDirectory } from "../operator/grants.ts";
 import { BOUNDS_MS } from "../operator/histogram.ts";
 import { actKindOf, createOperator, type Operator, targetOf } from "../operator/operator.ts";
 import { failed } from "../operator/peers.ts";
 import type {
   ActRow,
+  GrantSource,
   OperatorRequest,
   OperatorResult,
   OperatorSnapshot,
@@ -90,6 +92,8 @@ export interface DashboardOptions {
    * `operator-act`.
    */
   readonly onAct?: (act: ActRow) => void;
+  /** The grants of sign-in, to list and end them: `grants` of what `signIn()` returned. */
+  readonly grants?: GrantSource;
   /** Called with errors that no operator sees. */
   readonly onError?: (error: unknown) => void;
   /**
@@ -128,6 +132,16 @@ export interface Dashboard extends AsyncDisposable {
   act(request: OperatorRequest, operator: string): Promise<OperatorResult>;
   /** Finds the last calls and refusals of every node of every endpoint, or of one. */
   recent(query: RecentQuery): Promise<RecentRows>;
+  /**
+   * Ends the sessions of a user, those with one client if it is given, and cancels the user's calls and
+   * subscriptions, at every node of one endpoint or of all: because a grant has ended, and not for an operator.
+   *
+   * @returns How much was ended
+   */
+  endSessionsOf(
+    user: Pick<Principal, "id" | "issuer" | "clientId">,
+    endpoint?: string,
+  ): Promise<number>;
   /** Ends every page, and stops watching the endpoints. Safe to call twice. */
   close(): Promise<void>;
 }
@@ -176,6 +190,7 @@ export function createDashboard(
     recordArguments: true,
     recordResults: true,
     onAct: true,
+    grants: true,
     onError: true,
     updateMs: true,
     watchers: true,
@@ -192,6 +207,8 @@ export function createDashboard(
     snapshot: () => served.snapshot(),
     act: (request: OperatorRequest, operator: string) => served.act(request, operator),
     recent: (query: RecentQuery) => served.recent(query),
+    endSessionsOf: (user: Pick<Principal, "id" | "issuer" | "clientId">, endpoint?: string) =>
+      served.endSessionsOf(user, endpoint),
     close: () => served.close(),
     [Symbol.asyncDispose]: () => served.close(),
   });
@@ -206,6 +223,7 @@ class ServedDashboard {
   readonly #path: string;
   #node: string | undefined;
   readonly #operators = new Map<string, Operator>();
+  readonly #grants: GrantDirectory | undefined;
   readonly #feed: Feed;
   readonly #app: Hono;
   readonly #hosts: ReturnType<typeof hostRules>;
@@ -237,6 +255,7 @@ class ServedDashboard {
     this.#node = node;
     this.#path = path.endsWith("/") ? path : `${path}/`;
     this.#hosts = hostRules(options.allowedHosts);
+    this.#grants = options.grants && new GrantDirectory(options.grants, clock);
     this.#feed = new Feed({
       clock,
       tickMs: integerOption("updateMs", options.updateMs, 1_000, 10),
@@ -272,7 +291,10 @@ class ServedDashboard {
   }
 
   async snapshot(): Promise<OperatorSnapshot> {
-    const all = await Promise.all([...this.#operators.values()].map((each) => each.snapshot()));
+    const [{ rows: grants, hasMore }, ...all] = await Promise.all([
+      this.#listGrants(),
+      ...[...this.#operators.values()].map((each) => each.snapshot()),
+    ]);
     return {
       at: this.#clock.now(),
       nodes: all.flatMap(({ nodes }) => nodes),
@@ -284,9 +306,20 @@ class ServedDashboard {
       upstreams: all.flatMap(({ upstreams }) => upstreams),
       limits: all.flatMap(({ limits }) => limits),
       history: all.flatMap(({ history }) => history),
+      grants,
       acts: this.#acts,
-      omitted: all.reduce((sum, { omitted }) => sum + omitted, 0),
+      omitted: all.reduce((sum, { omitted }) => sum + omitted, hasMore ? 1 : 0),
     };
+  }
+
+  async #listGrants(): ReturnType<GrantDirectory["rows"]> {
+    try {
+      return await this.#grants?.rows() ?? { rows: [], hasMore: false };
+    } catch (error) {
+      // The rest is worth seeing all the more while the store fails.
+      this.#failed(error);
+      return { rows: [], hasMore: false };
+    }
   }
 
   async act(request: OperatorRequest, operator: string): Promise<OperatorResult> {
@@ -294,7 +327,9 @@ class ServedDashboard {
       request.endpoint === undefined || request.endpoint === endpoint
     );
     let result = failed("There is no such endpoint");
-    if (concerned.length === 1 && concerned[0] !== undefined) {
+    if (request.act === "end-grant" || request.act === "end-grants") {
+      result = await this.#endGrants(request);
+    } else if (concerned.length === 1 && concerned[0] !== undefined) {
       result = await concerned[0].act(request, operator);
     } else if (concerned.length > 1) {
       const results = await Promise.all(concerned.map((each) => each.act(request, operator)));
@@ -309,6 +344,41 @@ class ServedDashboard {
     this.#note(actKindOf(request), targetOf(request), operator, result);
     this.#feed.refresh();
     return result;
+  }
+
+  async endSessionsOf(
+    user: Pick<Principal, "id" | "issuer" | "clientId">,
+    endpoint?: string,
+  ): Promise<number> {
+    const concerned = [...this.#operators.values()].filter((each) =>
+      endpoint === undefined || endpoint === each.endpoint
+    );
+    const counts = await Promise.all(concerned.map((each) => each.endSessionsOf(user)));
+    return counts.reduce((sum, count) => sum + count, 0);
+  }
+
+  async #endGrants(
+    request: Extract<OperatorRequest, { act: "end-grant" | "end-grants" }>,
+  ): Promise<OperatorResult> {
+    const grants = this.#grants;
+    if (grants === undefined) return failed('Give the dashboard the option "grants"');
+    try {
+      if (request.act === "end-grants") {
+        const ended = await grants.endUser(request.principal, request.issuer ?? "");
+        if (ended === undefined) return failed("The user has no grants");
+        await this.endSessionsOf(ended.user);
+        const { count, user } = ended;
+        return { ok: true, count, message: `Ended ${count} grants of ${user.name}` };
+      }
+      const grant = await grants.end(request.grant);
+      if (grant === undefined) return failed("The grant has ended already");
+      const { user, client } = grant;
+      await this.endSessionsOf({ id: user.id, issuer: user.issuer, clientId: client.id });
+      return { ok: true, count: 1, message: `Ended the grant of ${user.name} to ${client.name}` };
+    } catch (error) {
+      this.#failed(error);
+      return failed("The act failed: see the log of this node");
+    }
   }
 
   async recent(query: RecentQuery): Promise<RecentRows> {
@@ -372,7 +442,7 @@ class ServedDashboard {
   async #page(c: Context): Promise<Response> {
     const known = await this.#whoIs(c.req.raw, c.env);
     if (known === undefined) return await c.html(signInHtml(this.#wayName), 401);
-    return await c.html(pageHtml());
+    return await c.html(pageHtml(this.#grants !== undefined));
   }
 
   /** What an operator signs in with. */

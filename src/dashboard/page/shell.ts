@@ -22,6 +22,7 @@ const TABS: readonly (readonly [name: string, title: string])[] = [
   ["refusals", "Refusals"],
   ["limits", "Limits"],
   ["nodes", "Nodes"],
+  ["grants", "Grants"],
   ["acts", "Audit"],
 ];
 
@@ -69,8 +70,12 @@ function document(title: string, script: "page.js" | "sign_in.js", body: Html): 
   `;
 }
 
-/** Writes the page of an operator who has signed in. */
-export function pageHtml(): Html {
+/**
+ * Writes the page of an operator who has signed in.
+ *
+ * @param grants Whether there are grants of sign-in to show
+ */
+export function pageHtml(grants: boolean): Html {
   return document(
     "Mooring",
     "page.js",
@@ -105,7 +110,7 @@ export function pageHtml(): Html {
             )}
           </section>
         <nav class="tabs" role="tablist" aria-label="Tables">
-            ${TABS.map(([name, title], index) =>
+            ${TABS.filter(([name]) => grants || name !== "grants").map(([name, title], index) =>
               html`
                 <button type="button" role="tab" id="tab-${name}" data-tab="${name}" aria-controls="main"
                   aria-selected="${index === 0 ? "true" : "false"}"
