@@ -104,7 +104,8 @@ export function pageHtml(): Html {
       </div>`
             )}
           </section>
-        <nav class="tabs" role="tablist" aria-label="Tables">
+        <nav aria-label="Tables">
+          <div class="tabs" role="tablist" aria-label="Tables">
             ${TABS.map(([name, title], index) =>
               html`
                 <button type="button" role="tab" id="tab-${name}" data-tab="${name}" aria-controls="main"
@@ -114,7 +115,8 @@ export function pageHtml(): Html {
                     : "-1"}">${title}<span class="count" id="count-${name}"></span></button>
               `
             )}
-          </nav>
+          </div>
+        </nav>
         <form class="filters" id="filters" role="search" aria-label="Filters" data-open="false">
             <button type="button" id="filter-toggle" aria-expanded="false">Filter</button>
             ${FILTERS.map(([name, label]) =>
