@@ -290,7 +290,10 @@ describe("one trace", () => {
       (await only("prompts/get near__greet")).attributes["gen_ai.prompt.name"],
       "near__greet",
     );
-    // What is nowhere stays without a name.
+    // What fails has one too, also in the first call of all; what is nowhere stays without.
+    await caller.call("far__fail");
+    const failed = await only("tools/call far__fail");
+    assert.equal(failed.attributes["error.type"], "tool_error");
     await caller.call("near__made-up");
     await caller.call("nowhere__made-up");
     assert.ok((await spans()).every(({ name }) => !name.includes("made-up")));

@@ -22,6 +22,17 @@ export const DASHBOARD: FaultsByFile = {
     tests: [HTTP],
     faults: [
       ["OPR-6", "if (links.take(link) === undefined)", "if (links.get(link) === undefined)"],
+    ],
+  },
+  "dashboard/page/operator_tokens.ts": {
+    tests: [HTTP],
+    faults: [
+      ["OPR-15", "if (sameText(token, expected)) found = name;", "found = name;"],
+    ],
+  },
+  "dashboard/page/sign_ins.ts": {
+    tests: [HTTP],
+    faults: [
       ["OPR-6", "if (found.until > this.#clock.now()) return found.name;", "return found.name;"],
     ],
   },

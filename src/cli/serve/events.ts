@@ -9,8 +9,8 @@ import { fullAddress, shortAddress } from "../../kit.ts";
 import type { Config } from "../config/schema.ts";
 import { CliError, ExitCode, messageOf } from "../errors.ts";
 
-type EventOptions = NonNullable<McpHandlerOptions["events"]>;
-type NameAddress = Extract<EventOptions["address"], (...args: never[]) => unknown>;
+type OptionsForEvents = NonNullable<McpHandlerOptions["events"]>;
+type SenderAddress = Extract<OptionsForEvents["address"], (...args: never[]) => unknown>;
 
 /**
  * Creates the options for events. Behind a proxy, a sender's address is the last entry of the header that the
@@ -22,9 +22,9 @@ type NameAddress = Extract<EventOptions["address"], (...args: never[]) => unknow
 export function eventOptions(
   { events = {}, rateLimit, secret }: Config,
   node: string | undefined,
-): EventOptions {
+): OptionsForEvents {
   const { address = "full", addressHeader = rateLimit?.header } = events;
-  const find: NameAddress = (peer, { headers }) => {
+  const find: SenderAddress = (peer, { headers }) => {
     const value = addressHeader === undefined ? undefined : headers.get(addressHeader);
     return value?.split(",").at(-1)?.trim() || peer;
   };
@@ -36,9 +36,9 @@ export function eventOptions(
 
 function addressForm(
   form: "full" | "short" | "hashed",
-  find: NameAddress,
+  find: SenderAddress,
   secret: string | undefined,
-): NameAddress {
+): SenderAddress {
   switch (form) {
     case "full":
       return (peer, request) => fullAddress(find(peer, request));

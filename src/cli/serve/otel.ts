@@ -63,88 +63,30 @@ export async function startOtel({ env, node, log, load = packages }: OtelInit): 
   const protocols = { traces: protocolOf(env, "TRACES"), metrics: protocolOf(env, "METRICS") };
   const traces = choice(env, "OTEL_TRACES_EXPORTER", ["otlp", "none"]) === "otlp";
   const meters = choice(env, "OTEL_METRICS_EXPORTER", ["otlp", "none"]) === "otlp";
-  const { api, sdk, metrics, resources, core, hooks, exporters, telemetry } = await load(protocols)
-    .catch((cause: unknown) => {
-      throw new CliError(installText(protocols), ExitCode.Failed, { cause });
-    });
-  const sampler = samplerOf(env, sdk);
-  const numbers = {
-    delay: integer(env, "OTEL_BSP_SCHEDULE_DELAY", 5_000),
-    timeout: integer(env, "OTEL_BSP_EXPORT_TIMEOUT", 30_000),
-    queue: integer(env, "OTEL_BSP_MAX_QUEUE_SIZE", 2_048),
-    batch: integer(env, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512),
-    interval: integer(env, "OTEL_METRIC_EXPORT_INTERVAL", 60_000),
-  };
+  const loaded = await load(protocols).catch((cause: unknown) => {
+    throw new CliError(installText(protocols), ExitCode.Failed, { cause });
+  });
+  const settings = settingsOf(env, loaded.sdk);
   if (env.OTEL_SDK_DISABLED?.trim().toLowerCase() === "true") {
     log("warn", "otel", { message: "Nothing is exported: OTEL_SDK_DISABLED is true" });
-    return { telemetry: telemetry(), close: async () => {} };
+    return { telemetry: loaded.telemetry(), close: async () => {} };
   }
-  const resource = resources.defaultResource()
-    .merge(resources.resourceFromAttributes({
-      "service.name": "mooring",
-      "service.version": VERSION,
-      "service.instance.id": node,
-    }))
-    .merge(resources.detectResources({ detectors: [resources.envDetector] }));
+  const resource = resourceOf(loaded, node);
   const report = reporter(log);
-  const [{ OTLPTraceExporter }, { OTLPMetricExporter }] = exporters;
   const ends: (() => Promise<void>)[] = [];
   if (traces) {
-    const exporter = watched(new OTLPTraceExporter(), report, core.ExportResultCode.SUCCESS);
-    const provider = new sdk.TracerProvider({
-      resource,
-      sampler,
-      spanProcessors: [
-        new sdk.BatchSpanProcessor({
-          exporter,
-          scheduledDelayMillis: numbers.delay,
-          exportTimeoutMillis: numbers.timeout,
-          maxQueueSize: numbers.queue,
-          maxExportBatchSize: Math.min(numbers.batch, numbers.queue),
-        }),
-      ],
-    });
-    if (!api.trace.setGlobalTracerProvider(provider)) {
-      await provider.shutdown();
+    const end = startTraces(loaded, settings, resource, report);
+    if (end === undefined) {
       log("info", "otel", { message: "The SDK that is registered already exports" });
-      return { telemetry: telemetry(), close: async () => {} };
+      return { telemetry: loaded.telemetry(), close: async () => {} };
     }
-    const manager = new hooks.AsyncLocalStorageContextManager().enable();
-    api.context.setGlobalContextManager(manager);
-    api.propagation.setGlobalPropagator(
-      new core.CompositePropagator({
-        propagators: [new core.W3CTraceContextPropagator(), new core.W3CBaggagePropagator()],
-      }),
-    );
-    ends.push(async () => {
-      await provider.shutdown();
-      api.trace.disable();
-      api.context.disable();
-      api.propagation.disable();
-    });
+    ends.push(end);
   }
-  if (meters) {
-    const exporter = watched(new OTLPMetricExporter(), report, core.ExportResultCode.SUCCESS);
-    const provider = new metrics.MeterProvider({
-      resource,
-      readers: [
-        new metrics.PeriodicExportingMetricReader({
-          exporter,
-          exportIntervalMillis: numbers.interval,
-          exportTimeoutMillis: Math.min(numbers.interval, numbers.timeout),
-        }),
-      ],
-    });
-    api.metrics.setGlobalMeterProvider(provider);
-    ends.push(async () => {
-      await provider.shutdown();
-      api.metrics.disable();
-    });
-  }
+  if (meters) ends.push(startMetrics(loaded, settings, resource, report));
   const url = env.OTEL_EXPORTER_OTLP_ENDPOINT?.trim() || "http://localhost:4318";
   log("info", "otel", { endpoint: URL.parse(url)?.origin, traces, metrics: meters });
   return {
-    telemetry: telemetry(),
+    telemetry: loaded.telemetry(),
     async close() {
       const { promise: late, resolve } = Promise.withResolvers<void>();
       const timer = setTimeout(resolve, FLUSH_MS);
@@ -153,6 +95,88 @@ export async function startOtel({ env, node, log, load = packages }: OtelInit): 
       await Promise.race([ended, late]);
       clearTimeout(timer);
     },
+  };
+}
+
+/** The packages, once they are loaded. */
+type Loaded = Awaited<ReturnType<typeof packages>>;
+/** What the variables set besides what the exporters read themselves. */
+type OtelSettings = ReturnType<typeof settingsOf>;
+type ExportedResource = ReturnType<typeof resourceOf>;
+/** Notes how an export has ended. */
+type ExportReport = (error: Error | undefined, what: string) => void;
+
+function settingsOf(env: Env, sdk: Loaded["sdk"]) {
+  return {
+    sampler: samplerOf(env, sdk),
+    delay: integer(env, "OTEL_BSP_SCHEDULE_DELAY", 5_000),
+    timeout: integer(env, "OTEL_BSP_EXPORT_TIMEOUT", 30_000),
+    queue: integer(env, "OTEL_BSP_MAX_QUEUE_SIZE", 2_048),
+    batch: integer(env, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512),
+    interval: integer(env, "OTEL_METRIC_EXPORT_INTERVAL", 60_000),
+  };
+}
+
+function resourceOf({ resources }: Loaded, node: string) {
+  return resources.defaultResource()
+    .merge(resources.resourceFromAttributes({
+      "service.name": "mooring",
+      "service.version": VERSION,
+      "service.instance.id": node,
+    }))
+    .merge(resources.detectResources({ detectors: [resources.envDetector] }));
+}
+
+/** Registers what exports spans. Returns what ends it; nothing if another SDK is registered already. */
+function startTraces(
+  { api, sdk, core, hooks, exporters: [{ OTLPTraceExporter }] }: Loaded,
+  { sampler, delay, timeout, queue, batch }: OtelSettings,
+  resource: ExportedResource,
+  report: ExportReport,
+): (() => Promise<void>) | undefined {
+  const processor = new sdk.BatchSpanProcessor({
+    exporter: watched(new OTLPTraceExporter(), report, core.ExportResultCode.SUCCESS),
+    scheduledDelayMillis: delay,
+    exportTimeoutMillis: timeout,
+    maxQueueSize: queue,
+    maxExportBatchSize: Math.min(batch, queue),
+  });
+  const provider = new sdk.TracerProvider({ resource, sampler, spanProcessors: [processor] });
+  if (!api.trace.setGlobalTracerProvider(provider)) {
+    void provider.shutdown();
+    return undefined;
+  }
+  api.context.setGlobalContextManager(new hooks.AsyncLocalStorageContextManager().enable());
+  api.propagation.setGlobalPropagator(
+    new core.CompositePropagator({
+      propagators: [new core.W3CTraceContextPropagator(), new core.W3CBaggagePropagator()],
+    }),
+  );
+  return async () => {
+    await provider.shutdown();
+    api.trace.disable();
+    api.context.disable();
+    api.propagation.disable();
+  };
+}
+
+/** Registers what exports metrics. Returns what ends it. */
+function startMetrics(
+  { api, metrics, core, exporters: [, { OTLPMetricExporter }] }: Loaded,
+  { interval, timeout }: OtelSettings,
+  resource: ExportedResource,
+  report: ExportReport,
+): () => Promise<void> {
+  const reader = new metrics.PeriodicExportingMetricReader({
+    exporter: watched(new OTLPMetricExporter(), report, core.ExportResultCode.SUCCESS),
+    exportIntervalMillis: interval,
+    exportTimeoutMillis: Math.min(interval, timeout),
+  });
+  const provider = new metrics.MeterProvider({ resource, readers: [reader] });
+  api.metrics.setGlobalMeterProvider(provider);
+  return async () => {
+    await provider.shutdown();
+    api.metrics.disable();
   };
 }
 
@@ -255,7 +279,7 @@ function ratioOf(env: Env): number {
 }
 
 /** Logs the first of failures in a row, and the end of them. */
-function reporter(log: Log): (error: Error | undefined, what: string) => void {
+function reporter(log: Log): ExportReport {
   const failing = new Set<string>();
   return (error, what) => {
     if (error === undefined) {
@@ -277,7 +301,7 @@ function reporter(log: Log): (error: Error | undefined, what: string) => void {
 /** Reports how each export ends. */
 function watched<T extends SpanExporter | PushMetricExporter>(
   exporter: T,
-  report: (error: Error | undefined, what: string) => void,
+  report: ExportReport,
   success: ExportResult["code"],
 ): T {
   const send = exporter.export.bind(exporter) as (

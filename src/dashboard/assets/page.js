@@ -633,7 +633,7 @@ class Table {
     this.#sortable = sortable;
     this.element = el(
       "div",
-      { class: "scroll", tabindex: "0", role: "group", "aria-label": "Table" },
+      { class: "scroll", tabindex: "0", role: "group", "aria-label": `Table: ${name}` },
       el("table", {}, el("thead", {}, this.#head), this.#body),
     );
   }
@@ -759,8 +759,8 @@ function updateCell(known, cell, one) {
     if (cell.button.classList.contains("danger") !== dangerous) {
       cell.button.classList.toggle("danger", dangerous);
     }
-    // While the page reconnects, nobody knows what an act would meet.
-    const disabled = (one.act !== undefined && !state.connected) || (one.disabled?.(row) ?? false);
+    if (one.act !== undefined) setOff(cell.button);
+    const disabled = one.disabled?.(row) ?? false;
     if (cell.button.disabled !== disabled) cell.button.disabled = disabled;
     return;
   }
@@ -784,6 +784,12 @@ function updateCell(known, cell, one) {
   if (element.textContent === text) return;
   element.textContent = text;
   cell.element.title = text.length > 24 ? text : "";
+}
+
+/** Turns an act off while the page reconnects: nobody knows what it would meet. It keeps its focus. */
+function setOff(button) {
+  const off = String(!state.connected);
+  if (button.getAttribute("aria-disabled") !== off) button.setAttribute("aria-disabled", off);
 }
 
 function sortRows(table, rows) {
@@ -1050,8 +1056,10 @@ function renderStatus() {
       new Date(state.at).toLocaleTimeString("en-GB")
     }${left}`;
   const all = nodes.length > 0 && nodes.every((row) => row.drainingAll || row.state === "lost");
+  setOff(byId("link"));
+  setOff(byId("confirm-yes"));
   for (const button of drainButtons) {
-    if (button.disabled === state.connected) button.disabled = !state.connected;
+    setOff(button);
     if (button.getAttribute("aria-pressed") === String(all)) continue;
     button.setAttribute("aria-pressed", String(all));
     button.classList.toggle("danger", !all);
@@ -1120,7 +1128,14 @@ function historyPoint({ count, errors, buckets, sessions, calls, streams }) {
 
 function renderGauges() {
   const point = currentPoint();
-  const history = mergedHistory(rowsOf("history"), state.at).map(historyPoint);
+  // 15 seconds that aren't over yet would look like a fall: the line ends with what the card says.
+  const over = mergedHistory(rowsOf("history"), state.at).filter(({ at }) =>
+    at + 15_000 <= state.at
+  );
+  const history = [
+    ...over.map(historyPoint),
+    { ...point, p95: point.p95 ?? 0, errors: point.errors ?? 0 },
+  ];
   const span = history.length < 2 ? "" : duration(history.length * 15_000);
   for (const [name, write] of Object.entries(GAUGES)) {
     const element = byId(`gauge-${name}`);
@@ -1166,6 +1181,7 @@ let decide = () => {};
 
 /** Asks the operator, and acts after a yes. */
 async function confirmAct({ title, text, yes, request, safe = false }) {
+  if (!state.connected) return;
   const asked = document.activeElement;
   byId("confirm-title").textContent = title;
   byId("confirm-text").textContent = text;
@@ -1182,7 +1198,7 @@ async function confirmAct({ title, text, yes, request, safe = false }) {
   await act(request);
 }
 
-byId("confirm-yes").addEventListener("click", () => decide(true));
+byId("confirm-yes").addEventListener("click", () => state.connected && decide(true));
 byId("confirm-no").addEventListener("click", () => decide(false));
 dialog.addEventListener("close", () => decide(false));
 
@@ -1230,6 +1246,7 @@ function confirmDrain(button) {
 }
 
 byId("link").addEventListener("click", async () => {
+  if (!state.connected) return;
   const made = await act({ act: "new-link" });
   if (made?.link === undefined) return;
   try {
@@ -1344,7 +1361,8 @@ function nodeParts(name) {
           { type: "button", class: on ? "danger" : "" },
           on ? "Drain" : "Stop draining",
         );
-        button.disabled = !state.connected || !["healthy", "draining"].includes(each.state) ||
+        setOff(button);
+        button.disabled = !["healthy", "draining"].includes(each.state) ||
           (!on && each.drainingAll);
         button.addEventListener("click", () =>
           confirmAct({
@@ -1672,6 +1690,7 @@ function connect() {
   events.addEventListener("error", () => {
     state.connected = false;
     render();
+    if (state.panel?.node !== undefined) renderPanel();
     if (events.readyState !== EventSource.CLOSED) return;
     // The server refused: its sign-in is over, or too many watch.
     setTimeout(async () => {

@@ -109,7 +109,8 @@ export function pageHtml(grants: boolean): Html {
       </div>`
             )}
           </section>
-        <nav class="tabs" role="tablist" aria-label="Tables">
+        <nav aria-label="Tables">
+          <div class="tabs" role="tablist" aria-label="Tables">
             ${TABS.filter(([name]) => grants || name !== "grants").map(([name, title], index) =>
               html`
                 <button type="button" role="tab" id="tab-${name}" data-tab="${name}" aria-controls="main"
@@ -119,7 +120,8 @@ export function pageHtml(grants: boolean): Html {
                     : "-1"}">${title}<span class="count" id="count-${name}"></span></button>
               `
             )}
-          </nav>
+          </div>
+        </nav>
         <form class="filters" id="filters" role="search" aria-label="Filters" data-open="false">
             <button type="button" id="filter-toggle" aria-expanded="false">Filter</button>
             ${FILTERS.map(([name, label]) =>

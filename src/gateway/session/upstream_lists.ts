@@ -19,6 +19,11 @@ import { LimitReachedError, UnusableError } from "./unusable.ts";
 import type { ServedUpstreams } from "./served_upstreams.ts";
 import type { UpstreamSessions } from "./upstream_sessions.ts";
 
+/** How long an answer waits for the list that names what has failed, in milliseconds. */
+const LEARN_MS = 1_000;
+/** How long none of a client waits again after that, in milliseconds. */
+const LEARN_AGAIN_MS = 60_000;
+
 /** A client's request for a list, or for what upstreams say about themselves. */
 export interface ListContext extends UpstreamRequestContext {
   /** Keeps the upstream sessions open until the returned function is called. */
@@ -43,6 +48,8 @@ export class UpstreamLists {
   /** The sessions that are opening, by upstream. */
   readonly #openings = new Map<string, PendingAnswer<UpstreamFacts>>();
   readonly #reported = new WeakSet<UpstreamList>();
+  /** From when on a list may be read for the names in it, by kind and upstream. */
+  readonly #learnAt = new Map<string, number>();
   /** Holds texts that stand for the lists that the client got last, where there is a policy. */
   readonly #shown = new Map<string, string>();
 
@@ -84,6 +91,25 @@ export class UpstreamLists {
       keys: [`${kind} ${who}`, `${OPENING} ${who}`],
       start: () => this.#fetching(name, kind, context),
     });
+  }
+
+  /**
+   * Reads a list that nobody has read yet, within a second: what fails before anybody has listed it has a name in
+   * events then. Never rejects, since nothing else depends on it.
+   */
+  async learn(name: string, kind: ListKind, context: ListContext): Promise<void> {
+    const { known, settings: { clock } } = this.#served;
+    const key = `${kind} ${name}`;
+    if (known.isListed(name, kind) || clock.now() < (this.#learnAt.get(key) ?? 0)) return;
+    this.#learnAt.set(key, clock.now() + LEARN_AGAIN_MS);
+    const limit = deadline(clock, LEARN_MS, context.signal);
+    try {
+      await this.getInTime(name, kind, { ...context, signal: limit.signal });
+    } catch {
+      // It is reported where it is read for a client.
+    } finally {
+      limit.clear();
+    }
   }
 
   /**
@@ -171,7 +197,10 @@ export class UpstreamLists {
   remove(upstream: string): void {
     this.#cache.remove(upstream);
     this.#openings.delete(upstream);
-    for (const kind of LIST_KINDS) this.#shown.delete(`${kind} ${upstream}`);
+    for (const kind of LIST_KINDS) {
+      this.#shown.delete(`${kind} ${upstream}`);
+      this.#learnAt.delete(`${kind} ${upstream}`);
+    }
   }
 
   /** Tells whether the policy withholds a whole list, so that its upstream needn't be asked. */

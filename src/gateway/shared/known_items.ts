@@ -14,6 +14,8 @@ type ListedNames = ReadonlyMap<ListKind, Set<string>>;
 export class KnownItems {
   readonly #most: number;
   readonly #upstreams = new Map<string, ListedNames>();
+  /** The lists that were read, by upstream. */
+  readonly #listed = new Map<string, Set<ListKind>>();
 
   /** @param most Limits the names of one list of one upstream; the oldest are forgotten */
   constructor(most: number) {
@@ -23,6 +25,8 @@ export class KnownItems {
   /** Remembers the entries of a list, with the names that they have behind the gateway. */
   addAll(upstream: string, kind: ListKind, entries: readonly JsonObject[]): void {
     const known = this.#namesOf(upstream, kind);
+    const listed = this.#listed.get(upstream) ?? new Set();
+    this.#listed.set(upstream, listed.add(kind));
     const { id } = LISTS[kind];
     for (const { [id]: name } of entries) {
       if (typeof name !== "string") continue;
@@ -40,9 +44,15 @@ export class KnownItems {
     if (known.size < this.#most && LISTS[kind].valid(name)) known.add(name);
   }
 
+  /** Tells whether a list of an upstream was read, by any client. */
+  isListed(upstream: string, kind: ListKind): boolean {
+    return this.#listed.get(upstream)?.has(kind) === true;
+  }
+
   /** Forgets what an upstream has listed. */
   remove(upstream: string): void {
     this.#upstreams.delete(upstream);
+    this.#listed.delete(upstream);
   }
 
   /** Returns a tool or prompt with its upstream; without its name if it isn't listed. */

@@ -135,7 +135,9 @@ export function aloneCapabilities(
 async function callTool(request: ViewRequest, session: ManagedSession): Promise<JsonObject> {
   const { exchange: { params: { name }, protocolVersion }, sessions } = request;
   const result = await passOn(request, session);
-  if (result.isError !== true && typeof name === "string") {
+  if (result.isError === true) {
+    await sessions.lists.learn(session.name, "tools", contextOf(request));
+  } else if (typeof name === "string") {
     sessions.known.add(session.name, "tools", name);
   }
   return isOwnVersion(request, session) ? result : toolResultFor(protocolVersion, result, false);

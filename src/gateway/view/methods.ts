@@ -245,6 +245,7 @@ async function callTool(request: ViewRequest, { params: sent }: Sent): Promise<J
     { named: named(request, session, toolResultWithReferences) },
   );
   if (result.isError !== true) sessions.known.add(session.name, "tools", name);
+  else await sessions.lists.learn(session.name, "tools", contextOf(request));
   const wraps = await isOutputWrapped(request, session, name, result);
   return toolResultFor(exchange.protocolVersion, result, wraps);
 }
