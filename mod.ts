@@ -206,7 +206,11 @@ export type {
   ResourceHandle,
 } from "./src/server/features/resources.ts";
 export type { McpServerOptions, ReadHandlerFor } from "./src/server/server.ts";
-export type { JsonSchemaType } from "./src/server/schemas/json_schema_type.ts";
+export type {
+  JsonSchemaFields,
+  JsonSchemaType,
+  JsonSchemaTypes,
+} from "./src/server/schemas/json_schema_type.ts";
 export type {
   InferInput,
   InferOutput,
@@ -253,4 +257,9 @@ export type {
   ToolHandler,
   ToolReturn,
 } from "./src/server/types.ts";
-export type { TemplateVariables, Variables } from "./src/server/uris/template_variables.ts";
+export type {
+  ExpressionNames,
+  TemplateNames,
+  TemplateVariables,
+  Variables,
+} from "./src/server/uris/template_variables.ts";

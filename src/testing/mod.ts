@@ -32,7 +32,9 @@ export { RefusedError } from "./errors.ts";
 export { McpError } from "../protocol/errors.ts";
 export type { Notification } from "../protocol/exchange.ts";
 export type {
+  ArgumentsSent,
   CallParameters,
+  DataReceived,
   ResultOf,
   ToolName,
   ToolsOf,

@@ -38,21 +38,22 @@ export type UncheckedName<Source, Name extends string> = unknown extends Source 
 
 /** The arguments that a tool takes, and the options of the call. */
 export type CallParameters<Source, Name extends ToolName<Source>> = NoArguments extends
-  SentTo<ToolsOf<Source>[Name]>
-  ? [args?: SentTo<ToolsOf<Source>[Name]>, options?: TestRequestOptions]
-  : [args: SentTo<ToolsOf<Source>[Name]>, options?: TestRequestOptions];
+  ArgumentsSent<ToolsOf<Source>[Name]>
+  ? [args?: ArgumentsSent<ToolsOf<Source>[Name]>, options?: TestRequestOptions]
+  : [args: ArgumentsSent<ToolsOf<Source>[Name]>, options?: TestRequestOptions];
 
-type SentTo<Tool> = Tool extends ToolHandle<infer Input, infer _Output, infer _Name>
+/** The arguments of a tool as a client sends them. */
+export type ArgumentsSent<Tool> = Tool extends ToolHandle<infer Input, infer _Output, infer _Name>
   ? Input extends Schema ? InferInput<Input> : { readonly [name: string]: never }
   : never;
 
 /** The result of a tool. */
 export type ResultOf<Tool> = Tool extends ToolHandle<infer _Input, infer Output, infer _Name>
-  ? Output extends Schema ? TypedToolResult<Received<InferOutput<Output>>> : CallToolResult
+  ? Output extends Schema ? TypedToolResult<DataReceived<InferOutput<Output>>> : CallToolResult
   : never;
 
 /** Data as a client gets it: until 2025-11-25 it is an object, and other values are its member `result`. */
-type Received<Data> = Data extends readonly unknown[] ? Data | { readonly result: Data }
+export type DataReceived<Data> = Data extends readonly unknown[] ? Data | { readonly result: Data }
   : Data extends object ? Data
   : Data | { readonly result: Data };
 

@@ -24,37 +24,48 @@
  */
 export type JsonSchemaType<S> = S extends { readonly const: infer Value } ? Value
   : S extends { readonly enum: readonly (infer Value)[] } ? Value
-  : S extends { readonly type: infer Type } ? ValueOf<NamesOfType<Type>, S>
+  : S extends { readonly type: readonly (infer Name)[] }
+    ? Name extends keyof JsonSchemaTypes<S> ? JsonSchemaTypes<S>[Name] : unknown
+  : S extends { readonly type: infer Name extends keyof JsonSchemaTypes<S> }
+    ? JsonSchemaTypes<S>[Name]
   : unknown;
 
-type NamesOfType<Type> = Type extends readonly (infer Name)[] ? Name : Type;
+/** The values of each `type` of a schema. */
+export interface JsonSchemaTypes<S> {
+  /** Texts. */
+  readonly string: string;
+  /** Numbers. */
+  readonly number: number;
+  /** Whole numbers. */
+  readonly integer: number;
+  /** `true` and `false`. */
+  readonly boolean: boolean;
+  /** `null`. */
+  readonly null: null;
+  /** Lists of what `items` says. */
+  readonly array: (S extends { readonly prefixItems: unknown } ? unknown
+    : S extends { readonly items: infer Items } ? JsonSchemaType<Items>
+    : unknown)[];
+  /** Objects with what `properties`, `required` and `additionalProperties` say. */
+  readonly object: S extends { readonly properties: infer Properties }
+    ? string extends keyof Properties ? Record<string, unknown>
+    : [keyof Properties] extends [never] ? Record<string, unknown>
+    :
+      & JsonSchemaFields<
+        Properties,
+        S extends { readonly required: readonly (infer Name)[] }
+          ? string extends Name ? never : Name
+          : never
+      >
+      & (S extends { readonly additionalProperties: true | object } ? { [name: string]: unknown }
+        : unknown)
+    : S extends { readonly additionalProperties: infer Values extends object }
+      ? Record<string, JsonSchemaType<Values>>
+    : Record<string, unknown>;
+}
 
-type ValueOf<Name, S> = Name extends "string" ? string
-  : Name extends "number" | "integer" ? number
-  : Name extends "boolean" ? boolean
-  : Name extends "null" ? null
-  : Name extends "array" ? ItemOf<S>[]
-  : Name extends "object" ? ObjectOf<S>
-  : unknown;
-
-type ItemOf<S> = S extends { readonly prefixItems: unknown } ? unknown
-  : S extends { readonly items: infer Items } ? JsonSchemaType<Items>
-  : unknown;
-
-type ObjectOf<S> = S extends { readonly properties: infer Properties }
-  ? string extends keyof Properties ? Record<string, unknown>
-  : [keyof Properties] extends [never] ? Record<string, unknown>
-  : Fields<Properties, RequiredName<S>> & Extra<S>
-  : S extends { readonly additionalProperties: infer Values extends object }
-    ? Record<string, JsonSchemaType<Values>>
-  : Record<string, unknown>;
-
-/** The names that `required` lists, where the compiler knows them. */
-type RequiredName<S> = S extends { readonly required: readonly (infer Name)[] }
-  ? string extends Name ? never : Name
-  : never;
-
-type Fields<Properties, Needed> =
+/** The fields of an object whose schemas are `Properties`. Those that aren't `Needed` are optional. */
+export type JsonSchemaFields<Properties, Needed> =
   & {
     -readonly [Name in keyof Properties as Name extends Needed ? Name : never]: JsonSchemaType<
       Properties[Name]
@@ -65,8 +76,3 @@ type Fields<Properties, Needed> =
       Properties[Name]
     >;
   } extends infer Both ? { [Name in keyof Both]: Both[Name] } : never;
-
-/** Other fields, where the schema says that there are some. */
-type Extra<S> = S extends { readonly additionalProperties: true | object }
-  ? { [name: string]: unknown }
-  : unknown;

@@ -73,16 +73,15 @@ export type Schema = StandardSchema | Shape | JsonSchema;
 /** Infers the type that a schema takes. */
 export type InferInput<S> = S extends StandardSchema ? NonNullable<S["~standard"]["types"]>["input"]
   : S extends Shape ? OptionalFields<{ -readonly [Name in keyof S]: InferInput<S[Name]> }>
-  : Known<JsonSchemaType<S>>;
+  : unknown extends JsonSchemaType<S> ? Record<string, unknown>
+  : JsonSchemaType<S>;
 
 /** Infers the type that a schema returns. */
 export type InferOutput<S> = S extends StandardSchema
   ? NonNullable<S["~standard"]["types"]>["output"]
   : S extends Shape ? OptionalFields<{ -readonly [Name in keyof S]: InferOutput<S[Name]> }>
-  : Known<JsonSchemaType<S>>;
-
-/** Any object, where the compiler can't tell more. */
-type Known<T> = unknown extends T ? Record<string, unknown> : T;
+  : unknown extends JsonSchemaType<S> ? Record<string, unknown>
+  : JsonSchemaType<S>;
 
 /** Makes the fields of an object optional that may be `undefined`. */
 export type OptionalFields<T> =

@@ -12,38 +12,32 @@ export type Variables = Record<string, string>;
  * `{ id: string; q?: string }`. Those that a URI may omit are optional: all but the first of `{…}` and
  * `{+…}`. A template whose text the compiler doesn't know has any variables.
  */
-export type TemplateVariables<Template extends string> = IsLiteral<Template> extends true
-  ? Merged<Required<Template>, Optional<Template>>
-  : Variables;
-
-/** Whether a type is one text, not all texts or all of a pattern. */
-type IsLiteral<Text extends string> = { readonly [Key in Text]: 1 } extends infer Keyed
-  ? { readonly [key: string]: never } extends Keyed ? false : true
+export type TemplateVariables<Template extends string> = { readonly [key: string]: never } extends
+  { readonly [Key in Template]: 1 } ? Variables
+  :
+    & { [Name in TemplateNames<Template, "always">]: string }
+    & { [Name in TemplateNames<Template, "maybe">]?: string } extends infer Both
+    ? { [Name in keyof Both]: Both[Name] }
   : never;
 
-/** All texts between braces. */
-type Expressions<Template extends string> = Template extends
-  `${string}{${infer Expression}}${infer Rest}` ? Expression | Expressions<Rest> : never;
+/** The names of a template's variables: those that are always in a URI, or those that may be. */
+export type TemplateNames<Template extends string, Which extends "always" | "maybe"> =
+  Template extends `${string}{${infer Expression}}${infer Rest}`
+    ? ExpressionNames<Expression, Which> | TemplateNames<Rest, Which>
+    : never;
 
-/** The operators whose variables may all be missing in a URI (RFC 6570 §3.2). */
-type OptionalOperator = "#" | "." | "/" | ";" | "?" | "&";
-
-type Required<Template extends string> = RequiredOf<Expressions<Template>>;
-type RequiredOf<Expression extends string> = Expression extends `${OptionalOperator}${string}`
-  ? never
-  : First<Expression extends `+${infer Names}` ? Names : Expression>;
-
-type Optional<Template extends string> = OptionalOf<Expressions<Template>>;
-type OptionalOf<Expression extends string> = Expression extends `${OptionalOperator}${infer Names}`
-  ? Split<Names>
-  : Expression extends `${string},${infer Names}` ? Split<Names>
-  : never;
-
-type First<Names extends string> = Names extends `${infer Name},${string}` ? Name : Names;
-type Split<Names extends string> = Names extends `${infer Name},${infer Rest}` ? Name | Split<Rest>
-  : Names;
-
-type Merged<Needed extends string, Omitted extends string> =
-  & { [Name in Needed]: string }
-  & { [Name in Omitted]?: string } extends infer Both ? { [Name in keyof Both]: Both[Name] }
-  : never;
+/**
+ * The names in one expression, which is what stands between braces. Behind most operators all of them may
+ * be missing, as if they came after a first one (RFC 6570 §3.2).
+ */
+export type ExpressionNames<Expression extends string, Which extends "always" | "maybe"> =
+  Expression extends `${"#" | "." | "/" | ";" | "?" | "&"}${infer Names}`
+    ? ExpressionNames<`,${Names}`, Which>
+    : Expression extends `+${infer Names}` ? ExpressionNames<Names, Which>
+    : Expression extends `,${infer Name},${infer Rest}`
+      ? (Which extends "maybe" ? Name : never) | ExpressionNames<`,${Rest}`, Which>
+    : Expression extends `,${infer Name}` ? Which extends "maybe" ? Name : never
+    : Expression extends `${infer Name},${infer Rest}`
+      ? (Which extends "always" ? Name : never) | ExpressionNames<`,${Rest}`, Which>
+    : Which extends "always" ? Expression
+    : never;
