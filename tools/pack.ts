@@ -82,6 +82,11 @@ const PEERS = [
   "zod",
 ];
 
+/** What the command loads only where it is asked for. The API of OpenTelemetry is used by `prom-client`, too. */
+const OUTSIDE = PEERS.filter((name) =>
+  name === "redis" || (name.startsWith("@opentelemetry/") && name !== "@opentelemetry/api")
+);
+
 /** Begins the bundle. Packages that are CommonJS need a `require` for the modules of Node. */
 const BANNER = `#!/usr/bin/env node
 import { createRequire } from "node:module";
@@ -176,8 +181,8 @@ async function embedAssets(): Promise<void> {
 
 /**
  * Bundles the command with the packages that it needs, so that it runs without installing any of them, and
- * puts their licenses beside it. Redis and OpenTelemetry stay outside: few commands use them. The modules that are only the
- * command's are not in the package a second time.
+ * puts their licenses beside it. Redis and the SDK of OpenTelemetry stay outside: few commands use them. The
+ * modules that are only the command's are not in the package a second time.
  */
 async function bundleCommand(version: unknown): Promise<void> {
   // The command reads its version from there.
@@ -193,12 +198,8 @@ async function bundleCommand(version: unknown): Promise<void> {
       "--target=node22",
       "--minify-syntax",
     ],
-    ...[
-      "--external:redis",
-      "--external:@opentelemetry/*",
-      "--legal-comments=none",
-      `--banner:js=${BANNER}`,
-    ],
+    ...OUTSIDE.map((name) => `--external:${name}`),
+    ...["--legal-comments=none", `--banner:js=${BANNER}`],
     ...[`--outfile=${join(PACKAGE, COMMAND.file)}`, `--metafile=${METAFILE}`],
   ]);
   await rm(project);

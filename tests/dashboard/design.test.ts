@@ -13,7 +13,7 @@ import type { Browser, Page } from "playwright-core";
 import { listen } from "../../src/adapters/node_server.ts";
 import type { Listener } from "../../src/adapters/running_server.ts";
 import type { NodeRow } from "../../src/dashboard/mod.ts";
-import { BOUNDS_MS } from "../../src/dashboard/mod.ts";
+import { BOUNDS_MS, operatorTokens } from "../../src/dashboard/mod.ts";
 import { noBrowser, openDashboard, selectTab, startBrowser, until } from "./browser.ts";
 import { callTool, connectClient, type Node, startNode, TOKEN } from "./endpoint.ts";
 
@@ -29,6 +29,12 @@ const TABS = [
   ...["overview", "calls", "sessions", "principals", "streams", "tools", "methods", "upstreams"],
   ...["refusals", "limits", "nodes", "acts"],
 ];
+
+/** The script of axe, which is evaluated in the page. */
+const AXE = await readFile(
+  new URL("../../node_modules/axe-core/axe.min.js", import.meta.url),
+  "utf8",
+);
 
 let browser: Browser;
 before(async () => {
@@ -91,12 +97,7 @@ async function openForAxe(node: Node, size: { width: number; height: number }): 
   const page = await context.newPage();
   await page.goto(`${node.page}#${node.links.issue()}`);
   await page.waitForSelector("#status:not([data-state=waiting])");
-  await page.evaluate(
-    await readFile(
-      new URL("../../node_modules/axe-core/axe.min.js", import.meta.url),
-      "utf8",
-    ),
-  );
+  await page.evaluate(AXE);
   return page;
 }
 
@@ -415,6 +416,51 @@ describe("the page's use", { skip: noBrowser }, () => {
     await Promise.all(calls);
     await page.context().close();
     await Promise.all(clients.map((client) => client.close().catch(() => {})));
+    await node.close();
+  });
+
+  test("[OPR-15, OPR-17] an operator signs in with a token, by keyboard, and the page says who it is", async () => {
+    const token = "the token of ada the operator";
+    const node = await startNode("north", undefined, {
+      authenticate: operatorTokens({ operators: { ada: token } }),
+    });
+    const context = await browser.newContext({ viewport: PHONE });
+    const page = await context.newPage();
+    const errors: string[] = [];
+    page.on("pageerror", (error) => errors.push(String(error)));
+    await page.goto(node.page);
+    assert.equal(await page.evaluate("document.activeElement.name"), "token");
+    await page.keyboard.type("some other token");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector('#message:has-text("This is no operator\'s token. Try again.")');
+    await page.fill("[name=token]", token);
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("#operator:text-is('ada')");
+    assert.equal(await page.isVisible("#link"), false);
+    // The token is nowhere: not in the address, the page, or what scripts can read.
+    const left = await page.evaluate<string>(
+      "location.href + document.documentElement.outerHTML + document.cookie",
+    );
+    assert.ok(!left.includes(token) && !left.includes("mooring_operator"));
+    await selectTab(page, "nodes");
+    await page.locator("main tbody button.act").first().click();
+    await page.click("#confirm-yes");
+    await page.waitForSelector("#status[data-state=warn]");
+    assert.deepEqual(node.acts.map(({ operator, act }) => [operator, act]), [
+      ["ada", "drain-node"],
+    ]);
+    await selectTab(page, "acts");
+    await page.waitForSelector("main tbody tr:has-text('ada')");
+    assert.deepEqual(errors, []);
+    await context.close();
+    const signIn = await (await browser.newContext({ viewport: DESK, bypassCSP: true })).newPage();
+    await signIn.goto(node.page);
+    await signIn.evaluate(AXE);
+    for (const theme of THEMES) {
+      await signIn.emulateMedia({ colorScheme: theme, reducedMotion: "reduce" });
+      assert.deepEqual(await axed(signIn), [], theme);
+    }
+    await signIn.context().close();
     await node.close();
   });
 
