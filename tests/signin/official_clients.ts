@@ -14,18 +14,23 @@ export const BACK = "http://127.0.0.1:9/callback";
 
 /** What a client keeps of its login. */
 export class Kept {
-  readonly redirectUrl = BACK;
-  readonly clientMetadata = {
-    client_name: "Official",
-    redirect_uris: [BACK],
-    grant_types: ["authorization_code", "refresh_token"],
-    response_types: ["code"],
-    token_endpoint_auth_method: "none",
-  };
+  readonly redirectUrl: string;
+  readonly clientMetadata: Readonly<Record<string, unknown>>;
   client: unknown;
   kept: unknown;
   verifier = "";
   asked: URL | undefined;
+
+  constructor(back = BACK) {
+    this.redirectUrl = back;
+    this.clientMetadata = {
+      client_name: "Official",
+      redirect_uris: [back],
+      grant_types: ["authorization_code", "refresh_token"],
+      response_types: ["code"],
+      token_endpoint_auth_method: "none",
+    };
+  }
 
   clientInformation() {
     return this.client as never;

@@ -206,11 +206,12 @@ export class TokenIssuer {
   ): Promise<StoredGrant | undefined> {
     const { settings: { provider, clock }, grants } = this.#init;
     const now = clock.now();
-    const { credential } = grant;
-    const asks = provider.refresh !== undefined && credential !== undefined;
+    const { credential, asking } = grant;
+    // A provider that rotates its own tokens ends a login whose token is used by two at a time
+    const isAsked = asking !== undefined && Math.abs(now - asking) < ASKING_MS;
+    const asks = provider.refresh !== undefined && credential !== undefined && !isAsked;
     const isNew = turn === grant.turn;
-    const isWaiting = grant.asking !== undefined && now - grant.asking >= ASKING_MS;
-    if (!isNew && !(asks && isWaiting)) return grant;
+    if (!isNew && (asking === undefined || !asks)) return grant;
     const next = isNew ? withNextTurn(grant, now) : grant;
     const claimed = asks ? { ...next, asking: now } : next;
     const claim = await grants.replace(claimed, version);
