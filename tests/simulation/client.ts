@@ -252,8 +252,9 @@ export class SimulatedUser implements SimulatedPeer {
 
   #take(record: CallRecord, message: JsonObject): void {
     if (message.id === record.id && message.method === undefined) record.answers.push(message);
-    else if (message.method === "elicitation/create") void this.#reply(record, message);
-    else if (message.method === "notifications/progress" && isObject(message.params)) {
+    else if (message.method === "elicitation/create") {
+      void this.#reply(message, record.call, record.action.approve);
+    } else if (message.method === "notifications/progress" && isObject(message.params)) {
       if (message.params.progressToken !== record.call) {
         this.#around.fail(`${record.call} got the progress of ${message.params.progressToken}`);
       }
@@ -263,10 +264,10 @@ export class SimulatedUser implements SimulatedPeer {
     }
   }
 
-  async #reply(record: CallRecord, { id }: JsonObject): Promise<void> {
-    const content = record.action.approve ? { approve: true } : { word: record.call };
+  async #reply({ id }: JsonObject, call: string, approve = false): Promise<void> {
+    const content = approve ? { approve: true } : { word: call };
     const result = { action: "accept", content };
-    if (record.action.approve) void this.#post({ jsonrpc: "2.0", id, result });
+    if (approve) void this.#post({ jsonrpc: "2.0", id, result });
     for (let tries = 0; tries < 20; tries++) {
       const response = await this.#post({ jsonrpc: "2.0", id, result });
       if (response !== undefined && response.status < 500) return;
@@ -356,7 +357,14 @@ export class SimulatedUser implements SimulatedPeer {
       if (response?.status === 404 && !this.#done) this.gone = true;
       if (response?.status === 200) {
         await this.#read(response, reading, 0, (message) => {
-          if (message.method !== "notifications/message" || !isObject(message.params)) return;
+          if (!isObject(message.params)) return;
+          // Where a call can't have a stream of its own, its question comes here.
+          const { message: asked } = message.params;
+          if (message.method === "elicitation/create") {
+            const approves = this.calls.every(({ call }) => call !== asked);
+            return void this.#reply(message, String(asked), approves);
+          }
+          if (message.method !== "notifications/message") return;
           this.heard.push(String(message.params.data));
         }, true);
       } else await response?.text().catch(() => {});
@@ -519,7 +527,9 @@ export class SimulatedUser implements SimulatedPeer {
     const told = runs.some(({ node, begun, ended = Infinity }) =>
       node.troubles.some((at) => at >= begun && at <= ended + LATE_MS)
     );
-    const whole = !forgetful && !told && !this.#whole.pinned;
+    // Where a user has no stream left, what isn't the answer is dropped.
+    const crowded = this.#whole.share !== undefined && this.#whole.faults.length > 0;
+    const whole = !forgetful && !told && !this.#whole.pinned && !crowded;
     if (whole && progress.some((step, i) => step !== i + 1)) fail(`got ${progress}`);
     const [answer] = answers;
     if (isObject(answer?.result) && !answer.result.isError) {
