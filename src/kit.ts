@@ -105,4 +105,5 @@ export { fromBase64Url, toBase64Url } from "./internal/base64.ts";
 export { TextSealer } from "./internal/sealing.ts";
 export { jose } from "./auth/packages.ts";
 export { peerAddress } from "./http/peer.ts";
+export { fullAddress, shortAddress } from "./http/sender_address.ts";
 export { hmacSha256 } from "./internal/hashes.ts";

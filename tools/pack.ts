@@ -64,6 +64,15 @@ const PEERS = [
   "@modelcontextprotocol/client",
   "@noble/hashes",
   "@opentelemetry/api",
+  "@opentelemetry/context-async-hooks",
+  "@opentelemetry/core",
+  "@opentelemetry/exporter-metrics-otlp-http",
+  "@opentelemetry/exporter-metrics-otlp-proto",
+  "@opentelemetry/exporter-trace-otlp-http",
+  "@opentelemetry/exporter-trace-otlp-proto",
+  "@opentelemetry/resources",
+  "@opentelemetry/sdk-metrics",
+  "@opentelemetry/sdk-trace",
   "hono",
   "ipaddr.js",
   "jose",
@@ -168,7 +177,7 @@ async function embedAssets(): Promise<void> {
 
 /**
  * Bundles the command with the packages that it needs, so that it runs without installing any of them, and
- * puts their licenses beside it. Redis stays outside: few commands use it. The modules that are only the
+ * puts their licenses beside it. Redis and OpenTelemetry stay outside: few commands use them. The modules that are only the
  * command's are not in the package a second time.
  */
 async function bundleCommand(version: unknown): Promise<void> {
@@ -185,7 +194,12 @@ async function bundleCommand(version: unknown): Promise<void> {
       "--target=node22",
       "--minify-syntax",
     ],
-    ...["--external:redis", "--legal-comments=none", `--banner:js=${BANNER}`],
+    ...[
+      "--external:redis",
+      "--external:@opentelemetry/*",
+      "--legal-comments=none",
+      `--banner:js=${BANNER}`,
+    ],
     ...[`--outfile=${join(PACKAGE, COMMAND.file)}`, `--metafile=${METAFILE}`],
   ]);
   await rm(project);

@@ -102,7 +102,7 @@ export async function run(
   options: ServeOptions & McpHandlerOptions,
 ): Promise<RunningServer> {
   const { hostname, port, graceMs, signals, path, log, handler: init } = serveSettings(options);
-  const handler = makeHandler(source, init, undefined, log?.report);
+  const handler = makeHandler(source, init, { onError: log?.report });
   const failed = (error: unknown): void => {
     try {
       const event = { type: "error", during: "serving", error } as const;

@@ -49,6 +49,8 @@ export interface StdioLimits extends
     | "page"
     | "subscriptions"
     | "stateBytes"
+    | "longCalls"
+    | "userStateBytes"
   > {
   /**
    * Bytes of one line from the client. A longer line is skipped and answered with an error.
@@ -117,6 +119,7 @@ export interface StdioOptions extends
     | "middleware"
     | "requests"
     | "events"
+    | "longCalls"
     | "onEvent"
     | "clock"
   > {
@@ -242,6 +245,7 @@ const HONOURED: {
   middleware: true,
   requests: OPTION_NAMES.requests,
   events: OPTION_NAMES.events,
+  longCalls: OPTION_NAMES.longCalls,
   onEvent: true,
   clock: true,
   limits: {
@@ -255,6 +259,8 @@ const HONOURED: {
     page: true,
     subscriptions: true,
     stateBytes: true,
+    longCalls: true,
+    userStateBytes: true,
   } satisfies { readonly [K in keyof Required<StdioLimits>]: true },
   streams: { progressHeartbeatMs: true, listen: true },
 };

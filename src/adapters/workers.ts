@@ -35,6 +35,7 @@ import { isVersion, VERSIONS } from "../protocol/versions.ts";
 import { type ErrorLog, errorLogFor, type LogOptions } from "./error_log.ts";
 import { SignedIds } from "./workers_ids.ts";
 import { operationRequest, routeToObjects } from "./workers_routing.ts";
+import { UserObjects } from "./workers_user_state.ts";
 import { SessionObject } from "./workers_session.ts";
 import type { DurableNamespace, DurableState, WorkerContext } from "./workers_types.ts";
 
@@ -49,8 +50,11 @@ export type {
 } from "./workers_types.ts";
 export type { Sql, SqlValue } from "../sql/sql.ts";
 
-/** The limits of a Worker: no object knows how many sessions there are. */
-export type McpWorkerLimits = Omit<HandlerLimits, "sessions" | "sessionsPerPrincipal">;
+/** The limits of a Worker: no object knows how many sessions or users there are. */
+export type McpWorkerLimits = Omit<
+  HandlerLimits,
+  "sessions" | "sessionsPerPrincipal" | "userStates"
+>;
 
 /** Options for {@linkcode mcpWorker}: those of `createMcpHandler` that a Worker can have, and its binding. */
 export interface McpWorkerOptions
@@ -58,8 +62,8 @@ export interface McpWorkerOptions
   /** The limits. Those on what runs hold in each isolate, and in each session's object. */
   readonly limits?: McpWorkerLimits;
   /**
-   * The name of the binding to the Durable Objects that hold sessions. Not needed with `sessions: false`,
-   * nor if only 2026-07-28 is served.
+   * The name of the binding to the Durable Objects that hold sessions, and the state of users. Not needed
+   * without both, as with `sessions: false`, or if only 2026-07-28 is served.
    *
    * @default {"MCP_SESSION"}
    */
@@ -74,11 +78,11 @@ export interface McpWorkerContext<Env = unknown> {
   readonly ctx: WorkerContext | undefined;
 }
 
-/** The Durable Object of a session. */
+/** The Durable Object of a session, or of the state of a user. */
 export interface McpSessionObject {
   /** Answers a request that the Worker has authenticated. */
   fetch(request: Request): Promise<Response>;
-  /** Ends the session if it has expired. */
+  /** Ends the session, or deletes the state, if it has expired. */
   alarm(): Promise<void>;
 }
 
@@ -142,8 +146,9 @@ export function mcpWorker<Env = unknown>(
     fetch: async (request, env, ctx) => await frontFor(env).handler(request, { env, ctx }),
     McpSession: class McpSession extends SessionObject {
       constructor(state: DurableState, env: Env) {
-        const { binding: _binding, log: _log, ...given } = optionsFor(env);
-        super(state, env, { dispatcher: serverFor(env), options: given, log: logFor(env) });
+        const { binding, log: _log, ...options } = optionsFor(env);
+        const users = usersIn(env, binding);
+        super(state, env, { dispatcher: serverFor(env), options, users, log: logFor(env) });
       }
     },
     notify: (env, session, notification) => operate(env, session, "notify", notification),
@@ -160,10 +165,45 @@ function once<Env, Value>(make: (env: Env) => Value): (env: Env) => Value {
   };
 }
 
-const { store: _store, cluster: _cluster, clock: _clock, limits, ...others } = OPTION_NAMES;
-const { sessions: _sessions, sessionsPerPrincipal: _sessionsPerPrincipal, ...ownLimits } = limits;
+const {
+  store: _store,
+  cluster: _cluster,
+  clock: _clock,
+  // A Worker ends what a request runs with its response.
+  longCalls: _longCalls,
+  limits,
+  ...others
+} = OPTION_NAMES;
+const {
+  sessions: _sessions,
+  sessionsPerPrincipal: _sessionsPerPrincipal,
+  longCalls: _mostLongCalls,
+  longCallsPerPrincipal: _mostLongCallsPerPrincipal,
+  userStates: _userStates,
+  ...ownLimits
+} = limits;
 /** The options that a Worker honours. */
 const HONOURED: OptionNames = { ...others, limits: ownLimits };
+
+const BINDING = "MCP_SESSION";
+
+/** Returns a binding to Durable Objects, if there is one of that name. */
+function namespaceIn(env: unknown, binding: string): DurableNamespace | undefined {
+  // The bindings have any type.
+  const found = (env as Record<string, DurableNamespace | undefined> | undefined)?.[binding];
+  return typeof found?.idFromName === "function" ? found : undefined;
+}
+
+/** Returns what keeps the state of users, which says what is missing when it is used. */
+function usersIn(env: unknown, binding = BINDING): UserObjects {
+  return new UserObjects(() => {
+    const namespace = namespaceIn(env, binding);
+    if (namespace !== undefined) return namespace;
+    throw new TypeError(
+      `Bind the Durable Objects that keep ctx.user.state, as for sessions: no binding "${binding}"`,
+    );
+  });
+}
 
 function frontOf(
   dispatcher: Dispatcher,
@@ -171,22 +211,22 @@ function frontOf(
   env: unknown,
   log: ErrorLog | undefined,
 ): Front {
-  const { binding = "MCP_SESSION", log: _log, ...options } = given;
+  const { binding = BINDING, log: _log, ...options } = given;
   checkOptionNames(options, "a Worker", HONOURED, ["binding", "log"]);
   const { versions, sessions, requests: { stateKeys = [] } = {} } = options;
   const legacy = (versions ?? Object.keys(VERSIONS)).filter(isVersion)
     .some((version) => VERSIONS[version].era === "2025");
+  const init = { onError: log?.report, userRecords: usersIn(env, binding) };
   if (sessions === false || !legacy) {
-    return { handler: makeHandler(dispatcher, options, ERAS, log?.report), objects: undefined };
+    return { handler: makeHandler(dispatcher, options, init), objects: undefined };
   }
   if (stateKeys.length === 0) {
     throw new TypeError(
       'Give "requests.stateKeys", from a secret of the Worker, or set "sessions" to false',
     );
   }
-  // The bindings have any type.
-  const namespace = (env as Record<string, DurableNamespace | undefined> | undefined)?.[binding];
-  if (typeof namespace?.idFromName !== "function") {
+  const namespace = namespaceIn(env, binding);
+  if (namespace === undefined) {
     throw new TypeError(
       `Bind the Durable Objects of sessions, or set "sessions" to false: no binding "${binding}"`,
     );
@@ -194,7 +234,7 @@ function frontOf(
   const ids = new SignedIds(stateKeys);
   const rows: typeof ERAS = { ...ERAS, "2025": () => routeToObjects(ids, namespace) };
   return {
-    handler: makeHandler(dispatcher, options, rows, log?.report),
+    handler: makeHandler(dispatcher, options, { ...init, rows }),
     objects: { ids, namespace },
   };
 }

@@ -28,8 +28,14 @@ export interface Routed {
   /** The sender of an HTTP request. */
   readonly principal: Principal | undefined;
   /** An operation of the application, instead of an HTTP request. */
-  readonly operation: "notify" | "end" | undefined;
+  readonly operation: ObjectOperation | undefined;
 }
+
+/**
+ * An operation without an HTTP request of a client: of the application on a session, or of a handler on the
+ * state of a user.
+ */
+export type ObjectOperation = "notify" | "end" | "user-state";
 
 /** Reads what {@linkcode routeToObjects} and {@linkcode operationRequest} have written. */
 export function readRouted({ headers }: Request): Routed {
@@ -38,8 +44,12 @@ export function readRouted({ headers }: Request): Routed {
   return {
     session: headers.get(Internal.Session) ?? "",
     principal: principal === null ? undefined : JSON.parse(decodeURIComponent(principal)),
-    operation: operation === "notify" || operation === "end" ? operation : undefined,
+    operation: isOperation(operation) ? operation : undefined,
   };
+}
+
+function isOperation(text: string | null): text is ObjectOperation {
+  return text === "notify" || text === "end" || text === "user-state";
 }
 
 /** Returns a request as the client sent it. */
@@ -49,10 +59,10 @@ export function withoutInternal(request: Request): Request {
   return new Request(request, { headers });
 }
 
-/** Creates the request for an operation of the application. */
+/** Creates the request for an operation on an object, by the name of the object. */
 export function operationRequest(
   session: string,
-  operation: "notify" | "end",
+  operation: ObjectOperation,
   body?: unknown,
 ): Request {
   return new Request("https://session.invalid/", {

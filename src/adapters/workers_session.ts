@@ -4,7 +4,7 @@
  * @module
  */
 import { type SqlStore, sqlStore } from "../sql/object_store.ts";
-import { createMcpHandler } from "../handler/handler.ts";
+import { makeHandler } from "../handler/handler.ts";
 import type { McpHandler, McpHandlerOptions } from "../handler/types.ts";
 import { shortHash } from "../internal/random.ts";
 import type { McpEvent } from "../protocol/events.ts";
@@ -15,6 +15,7 @@ import type { ErrorLog } from "./error_log.ts";
 import { IdleClock } from "./idle_clock.ts";
 import { objectDispatcher } from "./workers_dispatcher.ts";
 import { readRouted, withoutInternal } from "./workers_routing.ts";
+import { UserObject, type UserObjects } from "./workers_user_state.ts";
 import type { DurableState } from "./workers_types.ts";
 
 /** The time after which an alarm looks again at a session in use, in milliseconds. */
@@ -27,7 +28,7 @@ const LEAST_MS = 100;
 const BODY_GROWTH = 6;
 const BODY_BYTES = 1024 * 1024;
 
-/** The options that the Worker itself applies, before a request reaches an object. */
+/** The options that the Worker itself applies or refuses, before a request reaches an object. */
 const APPLIED_BY_WORKER = {
   path: undefined,
   healthPath: undefined,
@@ -38,12 +39,16 @@ const APPLIED_BY_WORKER = {
   rateLimit: undefined,
   principalRateLimit: undefined,
   serverCard: undefined,
+  // What a request runs ends with it.
+  longCalls: undefined,
 } satisfies McpHandlerOptions;
 
 /** What an object serves. */
 export interface ObjectSetup {
   readonly dispatcher: Dispatcher;
   readonly options: McpHandlerOptions;
+  /** Keeps the state of users, each in an object of its own. */
+  readonly users: UserObjects;
   /** Writes failures to stderr; nothing if left out. */
   readonly log?: ErrorLog | undefined;
 }
@@ -62,7 +67,8 @@ interface ObjectContext {
 
 /**
  * A session: an ordinary handler, whose store is the object's storage. Nothing keeps the object in memory
- * while the session is idle: timers wait until it is used, and an alarm ends it in time.
+ * while the session is idle: timers wait until it is used, and an alarm ends it in time. An object with the
+ * name of a user's record holds that instead.
  */
 export class SessionObject {
   readonly #state: DurableState;
@@ -71,6 +77,7 @@ export class SessionObject {
   readonly #reporter: Reporter;
   readonly #clock = new IdleClock();
   #endpoint: ObjectEndpoint | undefined;
+  #user: UserObject | undefined;
   /** The number of requests that have no response yet. */
   #active = 0;
   /** When the alarm is set for, if this instance has set it. */
@@ -86,6 +93,7 @@ export class SessionObject {
   /** Answers a request that the Worker has authenticated, or does an operation of the application. */
   async fetch(request: Request): Promise<Response> {
     const { session, principal, operation } = readRouted(request);
+    if (operation === "user-state") return await this.#ownUser.answer(request);
     this.#active++;
     this.#clock.resume();
     try {
@@ -106,6 +114,7 @@ export class SessionObject {
 
   /** Ends the session if it has expired. */
   async alarm(): Promise<void> {
+    if (this.#ownUser.used) return await this.#ownUser.alarm();
     const { store } = this.#open();
     this.#alarmAt = undefined;
     if (this.#busy) {
@@ -128,6 +137,10 @@ export class SessionObject {
     await this.#settle();
   }
 
+  get #ownUser(): UserObject {
+    return this.#user ??= new UserObject(this.#state.storage, () => this.#clock.now());
+  }
+
   get #busy(): boolean {
     if (this.#active > 0) return true;
     const { streams, requests, questions, listens } = this.#open().handler.stats();
@@ -139,15 +152,16 @@ export class SessionObject {
   }
 
   #make(): ObjectEndpoint {
-    const { dispatcher, options } = this.#setup;
+    const { dispatcher, options, users: userRecords } = this.#setup;
     const store = sqlStore(this.#state.storage.sql);
-    const handler = createMcpHandler(objectDispatcher(dispatcher), {
+    const own: McpHandlerOptions = {
       ...objectOptions(options),
       authenticate: (_request, context) => senderIn(context),
       store,
       clock: this.#clock,
       onEvent: this.#onEvent,
-    });
+    };
+    const handler = makeHandler(objectDispatcher(dispatcher), own, { userRecords });
     return { handler, store };
   }
 
@@ -200,6 +214,9 @@ function objectOptions(options: McpHandlerOptions): McpHandlerOptions {
       totalBodyBytes: 4 * bodyBytes,
       sessions: 1,
       sessionsPerPrincipal: 1,
+      longCalls: undefined,
+      longCallsPerPrincipal: undefined,
+      userStates: undefined,
       // One session has one principal.
       requestsPerPrincipal: limits.requestsPerPrincipal ?? limits.requests ?? 1_000,
     },

@@ -13,12 +13,13 @@ import { Slots } from "../internal/slots.ts";
 import { isPromise, type MaybePromise } from "../internal/types.ts";
 import { MetaKey } from "../protocol/envelope.ts";
 import type { RequestOutcome } from "../protocol/events.ts";
-import type { Dispatcher, Exchange } from "../protocol/exchange.ts";
+import type { Dispatcher, Exchange, Principal, UserState } from "../protocol/exchange.ts";
 import type { JsonObject, RequestId } from "../protocol/jsonrpc.ts";
 import type { Chain } from "../protocol/middleware.ts";
 import type { Reporter } from "../protocol/reporter.ts";
 import type { Route } from "../protocol/route.ts";
 import type { ProtocolVersion } from "../protocol/versions.ts";
+import type { HandOver } from "./hand_over.ts";
 import { InFlight } from "./lifetime/inflight.ts";
 import type { SingleUse } from "./state/single_use.ts";
 import type { StateSealer } from "./state/state.ts";
@@ -51,6 +52,8 @@ export interface CallSettings {
   readonly authorize: Authorize | undefined;
   /** The middleware, combined; `undefined` if there is none. */
   readonly middleware: Chain | undefined;
+  /** Hands calls over that run long; `undefined` where none are. */
+  readonly handOver: HandOver | undefined;
   /** A challenge whose parameters are added to those of refused calls. */
   readonly challenge: string | undefined;
 }
@@ -83,6 +86,17 @@ export type CallListener = (
   response: string | undefined,
 ) => void;
 
+/** Keeps state for the users who send calls. */
+export interface CallUsers {
+  /**
+   * Returns the state of a user.
+   *
+   * @param share The user's share key
+   * @param localPeer Where on this machine the call comes from: see `Exchange`
+   */
+  of(principal: Principal, share: string, localPeer: string | undefined): UserState;
+}
+
 /** The delay lines of all calls. */
 export interface CallDelays {
   /** Waits until an answer becomes a stream (2025). */
@@ -112,12 +126,16 @@ export class Calls {
   readonly states: StateSealer;
   /** Lets states be used once. */
   readonly singleUse: SingleUse;
+  /** The state of users. */
+  readonly users: CallUsers;
   /** The slots for running calls. */
   readonly slots: Slots;
   /** The slots for notifications that the dispatcher still handles. */
   readonly notifications: Slots;
   /** The running calls without a session. */
   readonly sessionless = new InFlight();
+  /** The calls that were handed over, and still run. Their owner bounds them. */
+  readonly handedOver = new InFlight();
   readonly delays: CallDelays;
   readonly endOfTurn: EndOfTurn;
   /** The number of requests so far. */
@@ -131,6 +149,7 @@ export class Calls {
     settings: CallSettings,
     states: StateSealer,
     singleUse: SingleUse,
+    users: CallUsers,
     clock: Clock,
     reporter: Reporter,
   ) {
@@ -138,6 +157,7 @@ export class Calls {
     this.settings = settings;
     this.states = states;
     this.singleUse = singleUse;
+    this.users = users;
     this.clock = clock;
     this.reporter = reporter;
     this.endOfTurn = new EndOfTurn(clock.perRequest);

@@ -74,7 +74,8 @@ export const connectNodes: ConnectNodes = (init: ConnectionInit): NodeConnection
   let presence: Presence | undefined;
   const onMessage = (message: NodeMessage, from: string) =>
     onNodeMessage({ ...init, messenger, pinned, presence }, message, from);
-  const messenger = new NodeMessenger({ bus, node, clock, keys, onMessage, report });
+  const onMissed = () => init.sessions.checkLive();
+  const messenger = new NodeMessenger({ bus, node, clock, keys, onMessage, onMissed, report });
   if (keys !== undefined) presence = new Presence({ ...init, messenger, keys });
   const { quotas: store, calls, listens } = init;
   const slots = { requests: calls.slots, streams: init.streams.slots, listens };

@@ -35,8 +35,9 @@ export interface Bus {
    *
    * @param node The node's id, unique among the present nodes
    * @param listener Called with each message that other nodes publish, or send to this node
+   * @param onMissed Called when messages arrive again after a time in which some may have been missed
    */
-  join(node: string, listener: (text: string) => void): BusMember;
+  join(node: string, listener: (text: string) => void, onMissed?: () => void): BusMember;
 }
 
 /** A node's membership of a {@linkcode Bus}. */
@@ -176,6 +177,13 @@ export interface Backplane {
   /** Connects the handlers over `bus` and `nodes`. MUST be `connectNodes` of `@mooring/mcp/store`. */
   readonly connect: ConnectNodes;
   /**
+   * Whether sessions outlive the process, and only one process uses the store at a time: what an earlier one
+   * has claimed nobody has any more.
+   *
+   * @default {false}
+   */
+  readonly durable?: boolean;
+  /**
    * A random secret of 32 bytes, the same for every handler of the store. A store that other processes can
    * use MUST NOT have one: its handlers are given keys as options.
    */
@@ -230,4 +238,13 @@ export interface Store {
    * @param clock The source of time
    */
   records?(clock: Clock): RecordStore;
+  /**
+   * Returns the records of users' state, apart from those of {@linkcode Store.records}. All calls on one
+   * store MUST return the same records. Without it, the handlers keep no state of users. What other processes
+   * can read is sealed by the handlers.
+   *
+   * @param clock The source of time
+   * @param most The maximum number of records
+   */
+  userStates?(clock: Clock, most: number): RecordStore;
 }

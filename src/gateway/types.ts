@@ -7,11 +7,13 @@
 import type {
   ClientFacts,
   Clock,
+  ExchangeUser,
   JsonObject,
   MaybePromise,
   McpEvent,
   Notification,
   ProtocolVersion,
+  Route,
 } from "../../mod.ts";
 import type { Caller, UpstreamFacts, UpstreamKind } from "../kit.ts";
 export type {
@@ -96,6 +98,8 @@ export interface UpstreamCall extends Caller {
    * the reading of a resource do.
    */
   readonly isClients?: boolean;
+  /** The user who sent the call, for a server in the same process. */
+  readonly user?: ExchangeUser | undefined;
   /** Takes a notification of this call: progress, and log messages if their call is known. */
   notify(notification: Notification): void;
   /**
@@ -165,4 +169,6 @@ export interface Upstream {
    * that lack one are then refused before any work is done for them.
    */
   toolScopes?(tool: string): readonly string[] | undefined;
+  /** Returns when calls of a tool are answered although it still runs: see `Route.longCalls`. */
+  longCalls?(tool: string): Route["longCalls"];
 }

@@ -9,6 +9,7 @@ import { SingleUse } from "../calls/state/single_use.ts";
 import { StateSealer } from "../calls/state/state.ts";
 import { Cluster } from "../cluster/cluster.ts";
 import { type LocalBackplane, openLocal } from "../cluster/memory/local_store.ts";
+import { MemoryRecords } from "../cluster/memory/records.ts";
 import { Gates } from "../http/gates/order.ts";
 import type { Inbound } from "../http/inbound.ts";
 import type { Reply } from "../http/reply.ts";
@@ -19,6 +20,7 @@ import type { Dispatcher, Notification } from "../protocol/exchange.ts";
 import { Reporter } from "../protocol/reporter.ts";
 import { ServerStreams } from "../sessions/server_streams.ts";
 import { Sessions } from "../sessions/sessions.ts";
+import { UserStates } from "../sessions/user_states.ts";
 import { Streams } from "../streams/streams.ts";
 import type { HandlerSettings } from "./settings.ts";
 
@@ -65,6 +67,7 @@ export function makeComponents(
   const shareable = settings.store?.open(settings.storeSettings);
   const backplane = shareable ?? openLocal(settings.storeSettings);
   const { log, leases, sessions: store, claims, documents, secret } = backplane;
+  const restorable = dispatcher.restores === true && shareable?.durable === true;
   const ttlMs = settings.calls.askTimeoutMs;
   const states = new StateSealer({
     keys: stateKeys.length === 0 && secret !== undefined ? [secret] : stateKeys,
@@ -76,7 +79,8 @@ export function makeComponents(
     clock,
     claim: (key, holder, ttlMs) => claims.claim(key, holder, ttlMs),
   });
-  const calls = new Calls(dispatcher, settings.calls, states, singleUse, clock, reporter);
+  const users = usersOf(settings);
+  const calls = new Calls(dispatcher, settings.calls, states, singleUse, users, clock, reporter);
   const streams = new Streams(log, settings.streams, clock, reporter);
   const listens = new Slots(settings.listen.most, settings.listen.mostPerPrincipal);
   const { nodeKeys: keys } = settings;
@@ -92,6 +96,8 @@ export function makeComponents(
     node: cluster.node,
     mostSubscriptions: settings.mostSubscriptions,
     stateBytes: settings.stateBytes,
+    restorable,
+    adopt: async (session) => await cluster.pinned?.adopt(session) ?? false,
     clock,
     reporter,
     shared,
@@ -132,6 +138,16 @@ export function makeComponents(
     cluster,
     backplane,
   };
+}
+
+/** Returns what keeps the state of users: the host, the store, or without both the memory of this process. */
+function usersOf({ userRecords, store, users, nodeKeys, clock }: HandlerSettings): UserStates {
+  const { most } = users;
+  const records = userRecords ??
+    (store === undefined
+      ? new MemoryRecords(clock, undefined, most)
+      : store.userStates?.(clock, most));
+  return new UserStates({ records, keys: nodeKeys, ...users, clock });
 }
 
 function authSettings(

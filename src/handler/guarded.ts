@@ -29,7 +29,7 @@ export function guardedHandler(
     era,
     (components) => guarded(row(components), guard),
   ]);
-  return makeHandler(dispatcher, options, Object.fromEntries(rows));
+  return makeHandler(dispatcher, options, { rows: Object.fromEntries(rows) });
 }
 
 function guarded(era: EraEndpoint, guard: Guard): EraEndpoint {

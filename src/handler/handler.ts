@@ -15,6 +15,7 @@ import { accepted, isReply, type Reply } from "../http/reply.ts";
 import { complete, respond } from "../http/respond.ts";
 import { keepAliveDuring } from "../internal/keep_alive.ts";
 import { checkNames } from "../internal/known_names.ts";
+import { LongCalls } from "../long_calls/long_calls.ts";
 import { isPromise, type MaybePromise, then } from "../internal/types.ts";
 import type { Dispatcher } from "../protocol/exchange.ts";
 import type { Report, Reporter } from "../protocol/reporter.ts";
@@ -80,7 +81,7 @@ export function createMcpHandler(
   dispatcher: Dispatcher,
   options: McpHandlerOptions = {},
 ): McpHandler {
-  return makeHandler(dispatcher, options, ERAS);
+  return makeHandler(dispatcher, options);
 }
 
 /** An endpoint without a transport: everything behind the gates and authentication. */
@@ -115,13 +116,14 @@ interface PreparedEndpoint {
  * beginning.
  */
 function prepareEndpoint(
-  dispatcher: Dispatcher,
-  settings: HandlerSettings,
+  served: Dispatcher,
+  given: HandlerSettings,
   rows: typeof ERAS,
 ): PreparedEndpoint {
+  checkDispatcher(served);
+  const { dispatcher, settings } = withLongCalls(served, given);
   const reporter = reporterOf(settings);
   const { report } = reporter;
-  checkDispatcher(dispatcher);
   let opened: OpenEndpoint | undefined;
   const open = (): OpenEndpoint => opened ??= openEndpoint(dispatcher, settings, rows, reporter);
   const host = new HandlerHost({ clock: settings.clock, report, opened: () => opened, open });
@@ -139,6 +141,14 @@ function prepareEndpoint(
   return { open, report, close };
 }
 
+/** Wraps the dispatcher where calls that run long are answered early. */
+function withLongCalls(dispatcher: Dispatcher, settings: HandlerSettings) {
+  const { longCalls, calls, clock } = settings;
+  if (longCalls === undefined) return { dispatcher, settings };
+  const handOver = new LongCalls(dispatcher, longCalls, clock);
+  return { dispatcher: handOver, settings: { ...settings, calls: { ...calls, handOver } } };
+}
+
 function openEndpoint(
   dispatcher: Dispatcher,
   settings: HandlerSettings,
@@ -153,18 +163,21 @@ function openEndpoint(
   return { components, eras };
 }
 
-/**
- * Creates a handler that serves the eras of a table.
- *
- * @param onError Called with errors that are not sent to a client
- */
+/** What a host brings for its handlers. */
+export interface HandlerInit extends Pick<HandlerSettings, "userRecords"> {
+  /** The eras that are served; all when left out. */
+  readonly rows?: typeof ERAS;
+  /** Called with errors that are not sent to a client. */
+  readonly onError?: Report | undefined;
+}
+
+/** Creates a handler for a host. */
 export function makeHandler(
   dispatcher: Dispatcher,
   options: McpHandlerOptions,
-  rows: typeof ERAS = ERAS,
-  onError?: Report,
+  { rows = ERAS, onError, userRecords }: HandlerInit = {},
 ): McpHandler {
-  const settings = { ...settingsOf(options, rows), onError };
+  const settings = { ...settingsOf(options, rows), onError, userRecords };
   const { open, report, close } = prepareEndpoint(dispatcher, settings, rows);
   if (settings.authenticate === undefined) report({ type: "anonymous" });
   const fetch = (request: Request, context?: unknown): Promise<Response> => {

@@ -7,7 +7,9 @@
 import { didYouMean } from "../internal/known_names.ts";
 import { quote } from "../internal/quote.ts";
 import type { EventOptions, HandlerLimits, McpHandlerOptions } from "./types.ts";
+import type { LongCallOptions } from "../long_calls/options.ts";
 import type { ClusterOptions, RequestOptions, SessionOptions, StreamOptions } from "./types.ts";
+import type { UserStateOptions } from "./types.ts";
 
 type EachOf<T> = { readonly [K in keyof Required<T>]: true };
 
@@ -15,10 +17,12 @@ type EachOf<T> = { readonly [K in keyof Required<T>]: true };
 interface Groups {
   readonly limits: EachOf<HandlerLimits>;
   readonly sessions: EachOf<SessionOptions>;
+  readonly userState: EachOf<UserStateOptions>;
   readonly streams: EachOf<StreamOptions>;
   readonly requests: EachOf<RequestOptions>;
   readonly cluster: EachOf<ClusterOptions>;
   readonly events: EachOf<EventOptions>;
+  readonly longCalls: EachOf<LongCallOptions>;
 }
 
 /** Options by their names, and by the names in them where they are objects. */
@@ -62,8 +66,13 @@ export const OPTION_NAMES: {
     page: true,
     subscriptions: true,
     stateBytes: true,
+    longCalls: true,
+    longCallsPerPrincipal: true,
+    userStateBytes: true,
+    userStates: true,
   },
   sessions: { idleMs: true, absoluteMs: true },
+  userState: { idleMs: true },
   streams: {
     sseAfterMs: true,
     keepAliveMs: true,
@@ -74,6 +83,7 @@ export const OPTION_NAMES: {
     secondGet: true,
   },
   requests: { timeoutMs: true, maxTimeoutMs: true, askTimeoutMs: true, stateKeys: true },
+  longCalls: { afterMs: true, ttlMs: true },
   store: true,
   cluster: { keys: true },
   middleware: true,

@@ -15,7 +15,9 @@ import { fullAddress, shortAddress } from "../http/sender_address.ts";
 import type { NameAddress, NamePrincipal } from "../protocol/reporter.ts";
 import { type Era, isVersion, type ProtocolVersion, VERSIONS } from "../protocol/versions.ts";
 import { STATE_BYTES } from "../sessions/state_values.ts";
+import type { UserRecords } from "../sessions/user_states.ts";
 import type { StreamSettings } from "../streams/streams.ts";
+import { type LongCallSettings, longCallSettings } from "../long_calls/options.ts";
 import { checkOptionNames } from "./option_names.ts";
 import type { McpHandlerOptions } from "./types.ts";
 
@@ -30,6 +32,8 @@ export interface HandlerSettings {
   /** The served versions, newest first. */
   readonly versions: readonly ProtocolVersion[];
   readonly calls: CallSettings;
+  /** Options for calls that run long; `undefined` if they are answered like others. */
+  readonly longCalls: LongCallSettings | undefined;
   readonly streams: StreamSettings;
   /** The options of 2026 subscriptions. */
   readonly listen: {
@@ -46,6 +50,17 @@ export interface HandlerSettings {
   readonly mostSubscriptions: number;
   /** The maximum number of bytes of the state of one session. */
   readonly stateBytes: number;
+  /** The limits of users' state. */
+  readonly users: {
+    /** The maximum number of bytes of each user. */
+    readonly bytes: number;
+    /** The maximum number of users. */
+    readonly most: number;
+    /** The time without use after which it is deleted, in milliseconds. */
+    readonly idleMs: number;
+  };
+  /** Keeps the state of users; the store does, or this process, when left out. */
+  readonly userRecords?: UserRecords | undefined;
   /** Secrets that encrypt the state of 2026 requests; empty for a random one. */
   readonly stateKeys: readonly (string | Uint8Array)[];
   /** The store, if other handlers may use it. */
@@ -68,6 +83,7 @@ export interface HandlerSettings {
 }
 
 const MINUTE = 60_000;
+const DAY = 24 * 60 * MINUTE;
 const MIB = 1024 * 1024;
 /** The least share of `limits.requests` that a principal has by default. */
 const LEAST_REQUESTS = 10;
@@ -107,8 +123,14 @@ export function settingsOf(
     resource,
     serverCard: serverCardOption(options.serverCard),
     versions,
+    longCalls: longCallSettings(
+      options.longCalls,
+      longCallLimits(options),
+      integerOption("limits.resultBytes", limits.resultBytes, 4 * MIB),
+    ),
     calls: {
       ...callSettings(options),
+      handOver: undefined,
       versions,
       authorize,
       challenge: resource?.challenge,
@@ -141,6 +163,15 @@ export function settingsOf(
     secondGet: secondGetOption(streams.secondGet),
     mostSubscriptions,
     stateBytes: integerOption("limits.stateBytes", limits.stateBytes, STATE_BYTES, 0),
+    users: {
+      bytes: integerOption("limits.userStateBytes", limits.userStateBytes, STATE_BYTES, 0),
+      most: integerOption(
+        "limits.userStates",
+        limits.userStates,
+        options.store?.shared === true ? 1_000_000 : 10_000,
+      ),
+      idleMs: integerOption("userState.idleMs", options.userState?.idleMs, 30 * DAY),
+    },
     stateKeys: keysOption("requests.stateKeys", requests.stateKeys ?? []),
     store: storeOption(options.store),
     storeSettings: stored,
@@ -156,7 +187,7 @@ export function settingsOf(
 
 function callSettings(
   { limits = {}, requests = {}, streams = {}, ...options }: McpHandlerOptions,
-): Omit<CallSettings, "versions" | "authorize" | "challenge" | "middleware"> {
+): Omit<CallSettings, "versions" | "authorize" | "challenge" | "middleware" | "handOver"> {
   const most = integerOption("limits.requests", limits.requests, 1_000);
   // Without authentication everybody is one principal, whose share is all.
   const share = options.authenticate === undefined
@@ -183,6 +214,15 @@ function callSettings(
     resultBytes: integerOption("limits.resultBytes", limits.resultBytes, 4 * MIB),
     page: integerOption("limits.page", limits.page, 100),
   };
+}
+
+function longCallLimits({ limits = {}, authenticate }: McpHandlerOptions) {
+  const all = integerOption("limits.longCalls", limits.longCalls, 1_000, 0);
+  const share = authenticate === undefined
+    ? all
+    : Math.min(all, Math.max(LEAST_REQUESTS, Math.ceil(all / 10)));
+  const { longCallsPerPrincipal: given } = limits;
+  return { all, each: integerOption("limits.longCallsPerPrincipal", given, share, 0) };
 }
 
 function retryOption({ streams }: McpHandlerOptions): number {

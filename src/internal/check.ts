@@ -52,3 +52,22 @@ export function booleanOption(
   if (typeof value === "boolean") return value;
   throw new TypeError(`Give a boolean as "${name}": ${typeof value}`);
 }
+
+/** The longest time that a timer can wait, in milliseconds. */
+const MOST_DELAY_MS = 2 ** 31 - 1;
+
+/**
+ * Checks an option that is a time to wait, in milliseconds.
+ *
+ * @throws {RangeError} If it is not an integer from 1 to 2,147,483,647
+ */
+export function delayOption<Default extends number | undefined = undefined>(
+  name: string,
+  value: number | undefined,
+  byDefault?: Default,
+): number | Default {
+  if (value === undefined) return byDefault as Default;
+  const ms = integerOption(name, value, 1);
+  if (ms <= MOST_DELAY_MS) return ms;
+  throw new RangeError(`Give at most ${MOST_DELAY_MS} as "${name}": ${ms}`);
+}

@@ -23,6 +23,15 @@ export interface RecordWrite {
   readonly expected?: string | null;
 }
 
+/** There are as many records as a {@linkcode RecordStore} keeps at most. */
+export class TooManyRecordsError extends Error {
+  /** @param most The maximum number of records */
+  constructor(most: number) {
+    super(`Too many records: ${most} at most`);
+    this.name = "TooManyRecordsError";
+  }
+}
+
 /** A page of the keys of a {@linkcode RecordStore}. */
 export interface RecordKeys {
   /** The keys, in no order. */
@@ -32,7 +41,7 @@ export interface RecordKeys {
 }
 
 /**
- * Stores records that expire: codes, grants, registered clients.
+ * Stores records that expire: codes, grants and registered clients, or the state of users.
  *
  * An implementation MUST
  *
@@ -40,7 +49,8 @@ export interface RecordKeys {
  *   version, exactly one wins;
  * - never return, list or compare a record after its time to live, by the store's own clock;
  * - accept every string as a key and as a value;
- * - keep at most a bounded number of records, and reject a `put` beyond it with an error.
+ * - keep at most a bounded number of records, and reject a `put` beyond it with an error whose name is
+ *   `"TooManyRecordsError"`.
  */
 export interface RecordStore {
   /** Returns a record, or `undefined`. */

@@ -63,12 +63,51 @@ export interface SessionState {
   delete(key: string): Promise<void>;
 }
 
+/**
+ * JSON values that are kept for a user, in all sessions and without one: all clients of the user have the
+ * same. Each method rejects with a `TypeError` if nobody is known to have sent the request.
+ */
+export interface UserState {
+  /** Returns the value of a key, or `undefined`. */
+  get(key: string): Promise<unknown>;
+  /**
+   * Sets the value of a key to a copy of a JSON value; `undefined` deletes the key. Changes that are made
+   * at the same time, by any number of calls, all take place.
+   *
+   * @throws {TypeError} If the value can't be written as JSON
+   * @throws {RangeError} If more would be kept for the user than `limits.userStateBytes` bytes or 1,000
+   * keys, or for more users than `limits.userStates`
+   */
+  set(key: string, value: unknown): Promise<void>;
+  /** Deletes a key. */
+  delete(key: string): Promise<void>;
+}
+
+/** What a dispatcher can do for the user who sent a request: the principal, with any client. */
+export interface ExchangeUser {
+  /** Values kept for the user. */
+  readonly state: UserState;
+}
+
 /** A dispatcher's view of a 2025 session. */
 export interface ExchangeSession {
   /** The session's id: a secret, which only works together with the owner's credentials. */
   readonly id: string;
   /** Values kept for the session. */
   readonly state: SessionState;
+  /**
+   * Whether the session can go on in a later process, for a dispatcher that says `restores`: what it needs
+   * for that it keeps in `state`.
+   *
+   * @default {false}
+   */
+  readonly restorable?: boolean;
+  /**
+   * Whether the session began in an earlier process, whose live state is gone.
+   *
+   * @default {false}
+   */
+  readonly restored?: boolean;
   /** The least severe log level that the client wants; `undefined` until it has set one. */
   readonly logLevel: LogLevel | undefined;
   /** Stores the log level that the client wants. */
@@ -125,6 +164,8 @@ export interface Exchange {
   readonly localPeer?: string | undefined;
   /** The 2025 session, if there is one. */
   readonly session: ExchangeSession | undefined;
+  /** The user who sent the request; absent where the host keeps nothing for users. */
+  readonly user?: ExchangeUser | undefined;
   /** The client program. */
   readonly client: ClientFacts;
   /** The least severe log level that the client wants; `undefined` until it has set one. */
@@ -149,6 +190,11 @@ export interface Exchange {
    * the client's own progress token, and only if it has increased.
    */
   notify(notification: Notification): void;
+  /**
+   * Notes how far the request is, where the client hasn't asked for notifications: `progress`, `total` and
+   * `message` as in one. Absent where nobody wants to know.
+   */
+  noteProgress?(progress: JsonObject): void;
   /**
    * Sends a request to the client and waits for its result.
    *
@@ -373,6 +419,13 @@ export interface Dispatcher {
    * @default {false}
    */
   readonly pinned?: boolean;
+  /**
+   * Whether a pinned session can go on in a later process, if the store keeps it: the dispatcher makes its
+   * live state anew. Otherwise such a session ends, and its client begins another one.
+   *
+   * @default {false}
+   */
+  readonly restores?: boolean;
   /** The server's name and version, for results of the 2026 era that the endpoint itself creates. */
   readonly serverInfo?: Implementation;
   /** The `list_changed` notifications that the dispatcher may send. */

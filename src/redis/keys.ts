@@ -51,6 +51,14 @@ export interface LogKeys {
   readonly channel: string;
 }
 
+/** The keys of one kind of records that expire, all in one slot. */
+export interface RecordNames {
+  /** The keys of the index of all records, in the order in which its scripts expect them. */
+  readonly index: readonly string[];
+  /** Returns the hash of a record. */
+  record(name: string): string;
+}
+
 const TASKS = ["running", "all", "shares", "count", "runners", "returned", "beat"];
 const RECORDS = ["names", "until"];
 const INDEX = ["owner", "age", "free", "mine", "held", "reserved", "count", "ids"];
@@ -62,8 +70,10 @@ export class Keys {
   readonly index: readonly string[];
   /** The keys of the index of all tasks, in the order in which its scripts expect them. */
   readonly tasks: readonly string[];
-  /** The keys of the index of all records, in the order in which its scripts expect them. */
-  readonly records: readonly string[];
+  /** The records of sign-in. */
+  readonly records: RecordNames;
+  /** The state of users. */
+  readonly users: RecordNames;
   /** The channel of all nodes. */
   readonly allNodes: string;
 
@@ -73,7 +83,8 @@ export class Keys {
     this.#prefix = start;
     this.index = INDEX.map((name) => `${start}:{index}:${name}`);
     this.tasks = TASKS.map((name) => `${start}:{tasks}:${name}`);
-    this.records = RECORDS.map((name) => `${start}:{records}:${name}`);
+    this.records = recordNames(`${start}:{records}`);
+    this.users = recordNames(`${start}:{users}`);
     this.allNodes = `${start}:{nodes}:all`;
   }
 
@@ -129,11 +140,6 @@ export class Keys {
     return `${this.#prefix}:q:{${digest(name)}}`;
   }
 
-  /** Returns the hash of a record, in the slot of the index of all records. */
-  record(name: string): string {
-    return `${this.#prefix}:{records}:r:${digest(name)}`;
-  }
-
   /** Returns the time at which a token bucket is full. */
   bucket(name: string): string {
     return `${this.#prefix}:b:{${digest(name)}}`;
@@ -161,4 +167,11 @@ export class Keys {
   leases(holder: string): string {
     return `${this.#prefix}:h:${holder}`;
   }
+}
+
+function recordNames(tag: string): RecordNames {
+  return {
+    index: RECORDS.map((name) => `${tag}:${name}`),
+    record: (name) => `${tag}:r:${digest(name)}`,
+  };
 }

@@ -5,14 +5,15 @@
  */
 import type { Clock } from "../internal/clock.ts";
 import { randomText } from "../internal/random.ts";
-import type {
-  RecordKeys,
-  RecordStore,
-  RecordWrite,
-  StoredRecord,
+import {
+  type RecordKeys,
+  type RecordStore,
+  type RecordWrite,
+  type StoredRecord,
+  TooManyRecordsError,
 } from "../internal/record_store.ts";
 import type { RedisCommands } from "./clients/commands.ts";
-import type { Keys } from "./keys.ts";
+import type { RecordNames } from "./keys.ts";
 import { foreignData, parseJson, strings } from "./replies.ts";
 import { bounded, type Script, script, timeArgument } from "./scripts/script.ts";
 
@@ -99,7 +100,7 @@ return answer`);
 /** Configures {@linkcode RedisRecords}. */
 export interface RecordsInit {
   readonly commands: RedisCommands;
-  readonly keys: Keys;
+  readonly keys: RecordNames;
   readonly clock: Clock;
   /** The maximum number of records. */
   readonly most?: number | undefined;
@@ -136,7 +137,7 @@ export class RedisRecords implements RecordStore {
     const wanted = expected === undefined ? "*" : expected ?? "-";
     const args = [nameOf(key), JSON.stringify(value), ttl, version, wanted, String(most)];
     const result = await this.#run(PUT, key, args);
-    if (result === -1) throw new Error(`Too many records: ${most} at most`);
+    if (result === -1) throw new TooManyRecordsError(most);
     return result === 1 ? version : undefined;
   }
 
@@ -150,7 +151,7 @@ export class RedisRecords implements RecordStore {
     const start = nameOf(prefix).slice(0, -1);
     const lower = cursor === undefined ? `[${start}` : `(${cursor}`;
     const args = [timeArgument(clock), lower, `[${start}\u{10ffff}`, String(PAGE)];
-    const [last = "", ...names] = strings(await commands.run(LIST, keys.records, args), "records");
+    const [last = "", ...names] = strings(await commands.run(LIST, keys.index, args), "records");
     const found = names.map((name) => {
       const key = parseJson(name, "record");
       if (typeof key !== "string") throw foreignData("record");
@@ -161,7 +162,7 @@ export class RedisRecords implements RecordStore {
 
   #run(script: Script, key: string, args: readonly string[]): Promise<unknown> {
     const { commands, keys, clock } = this.#init;
-    const all = [...keys.records, keys.record(nameOf(key))];
+    const all = [...keys.index, keys.record(nameOf(key))];
     return commands.run(script, all, [timeArgument(clock), ...args]);
   }
 }

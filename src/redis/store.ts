@@ -83,7 +83,9 @@ export function redisStore(options: RedisStoreOptions): Store {
     shared: true,
     open: (settings) => backplane ??= open(settings),
     quotas: (clock: Clock) => new RedisQuotas({ commands, keys, clock }),
-    records: (clock: Clock) => new RedisRecords({ commands, keys, clock }),
+    records: (clock: Clock) => new RedisRecords({ commands, keys: keys.records, clock }),
+    userStates: (clock: Clock, most: number) =>
+      new RedisRecords({ commands, keys: keys.users, clock, most }),
   };
 
   function open({ caps, lifetimes, log, clock, keys: secrets }: StoreSettings): Backplane {

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { checkNames } from "../internal/known_names.ts";
 import type { ClientFacts, Exchange, Notification, Principal } from "../protocol/exchange.ts";
 import { McpError, QuestionError } from "../protocol/errors.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
@@ -17,7 +18,16 @@ import {
   type Elicitation,
   type HandlerQuestions,
 } from "./questions/questions.ts";
-import type { ContextSession, Elicit, RequestContext } from "./types.ts";
+import type { ContextSession, ContextUser, Elicit, RequestContext } from "./types.ts";
+
+/** The user where the host keeps nothing for users. */
+const NOT_KEPT: ContextUser = Object.freeze({
+  state: Object.freeze({ get: notKept, set: notKept, delete: notKept }),
+});
+
+async function notKept(): Promise<never> {
+  throw new TypeError("Use ctx.user.state where the server is served by its own handler");
+}
 
 /** The settings that all contexts of a server share. */
 export interface ContextSettings {
@@ -50,6 +60,10 @@ export class ExchangeContext implements RequestContext {
 
   get session(): ContextSession | undefined {
     return this.#exchange.session;
+  }
+
+  get user(): ContextUser {
+    return this.#exchange.user ?? NOT_KEPT;
   }
 
   get request(): Request {
@@ -107,12 +121,18 @@ export class ExchangeContext implements RequestContext {
 
   get notify(): RequestContext["notify"] {
     const exchange = this.#exchange;
-    return (notification: Notification) => exchange.notify(notification);
+    return (notification: Notification) => {
+      checkNames("ctx.notify()", notification, { method: true, params: true });
+      exchange.notify(notification);
+    };
   }
 
   get closeStream(): RequestContext["closeStream"] {
     const exchange = this.#exchange;
-    return (options) => exchange.closeStream(options);
+    return (options) => {
+      checkNames("ctx.closeStream()", options, { retryMs: true });
+      exchange.closeStream(options);
+    };
   }
 
   get #questions(): () => HandlerQuestions {
@@ -151,9 +171,12 @@ function progress(exchange: Exchange, value: number, total?: number, message?: s
   }
   const { _meta } = exchange.params;
   const token = isObject(_meta) ? _meta.progressToken : undefined;
-  if (typeof token !== "string" && typeof token !== "number") return;
-  const params: Record<string, unknown> = { progressToken: token, progress: value };
+  const asked = typeof token === "string" || typeof token === "number";
+  if (!asked && exchange.noteProgress === undefined) return;
+  const params: Record<string, unknown> = { progress: value };
   if (total !== undefined) params.total = total;
   if (message !== undefined) params.message = message;
+  if (!asked) return exchange.noteProgress?.(params);
+  params.progressToken = token;
   exchange.notify({ method: "notifications/progress", params });
 }

@@ -9,7 +9,7 @@ import { ErrorCode, McpError, MissingCapabilityError, QuestionError } from "../p
 import type { Exchange } from "../protocol/exchange.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 import { isModern } from "../protocol/versions.ts";
-import { errorResult } from "./results.ts";
+import { errorResult } from "../protocol/error_result.ts";
 import { ToolError } from "./tool_error.ts";
 
 /** Limits the part of a message about a question, in characters. */

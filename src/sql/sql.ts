@@ -65,6 +65,11 @@ export class SqlTables {
     ).length > 0;
   }
 
+  /** Notes that everything is about to be deleted, the tables too. */
+  forget(): void {
+    this.#exist = false;
+  }
+
   /** Runs statements that are stored all or not at all. */
   atomic<T>(work: () => T): T {
     return this.#sql.atomic === undefined ? work() : this.#sql.atomic(work);

@@ -60,17 +60,17 @@ const TEND_MS = 30_000;
 
 /**
  * Opens a store in a SQLite file, for the handlers of one process. Sessions with their state, subscriptions
- * and streams, tasks, shared documents and records are there again when the process is restarted: clients
+ * and streams, tasks, shared documents, records and the state of users are there again when the process is restarted: clients
  * go on where they were. Calls that were running end with an error that says so. Handlers with the same
  * store are one endpoint; the settings of the first apply to all.
  *
- * The file has what sessions hold, in the clear: keep it where only the server's user can read it. Needs a
- * runtime with `node:sqlite`: Deno, Bun, or Node from 22.13 on.
+ * The file has what sessions hold, in the clear. One that is created can be read and written by its owner
+ * alone. Needs a runtime with `node:sqlite`: Deno, Bun, or Node from 22.13 on.
  *
  * @throws {TypeError} If an option is unknown or has the wrong type
  * @throws {RangeError} If `maxBytes` is less than 1 MiB
- * @throws {Error} If the file can't be used: another process uses it, it can't be written, is damaged, or
- * was written by a newer version
+ * @throws {SqliteStoreError} If the file can't be used: another process uses it, it can't be written, is
+ * damaged, or was written by a newer version
  * @example
  * ```ts
  * import { createMcpHandler, McpServer } from "@mooring/mcp";
@@ -94,6 +94,7 @@ export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
   const tables = new SqlTables(file);
   const counts = new MemoryCounts();
   let records: MemoryRecordTable | undefined;
+  let users: MemoryRecordTable | undefined;
   let backplane: Backplane | undefined;
   let stop: (() => void) | undefined;
   let closed = false;
@@ -124,7 +125,9 @@ export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
       return backplane;
     },
     quotas: (clock) => new MemoryQuotas(clock, counts),
-    records: (clock) => new MemoryRecords(clock, records ??= recordTable(tables)),
+    records: (clock) => new MemoryRecords(clock, records ??= recordTable(tables, "record")),
+    userStates: (clock, most) =>
+      new MemoryRecords(clock, users ??= recordTable(tables, "user"), most),
     close,
     [Symbol.dispose]: close,
   };
@@ -150,6 +153,7 @@ function open(
     documents: new MemoryDocuments(new StoredMap(tables, "document")),
     tasks: new MemoryTaskStore(clock, new StoredMap(tables, "task")),
     connect: connectNodes,
+    durable: true,
     secret: secretOf(tables),
   };
 }
@@ -164,6 +168,6 @@ function secretOf(tables: SqlTables): Uint8Array {
   return secret;
 }
 
-function recordTable(tables: SqlTables): MemoryRecordTable {
-  return new MemoryRecordTable(new StoredMap(tables, "record"));
+function recordTable(tables: SqlTables, kind: string): MemoryRecordTable {
+  return new MemoryRecordTable(new StoredMap(tables, kind));
 }

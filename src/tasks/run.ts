@@ -8,7 +8,13 @@ import type { DelayLine } from "../internal/delay_line.ts";
 import { clip } from "../internal/quote.ts";
 import { ErrorCode, McpError } from "../protocol/errors.ts";
 import type { McpEvent, RequestFacts } from "../protocol/events.ts";
-import type { ClientFacts, Exchange, Notification, Principal } from "../protocol/exchange.ts";
+import type {
+  ClientFacts,
+  Exchange,
+  ExchangeUser,
+  Notification,
+  Principal,
+} from "../protocol/exchange.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 import type { Passage } from "../protocol/middleware.ts";
 import type { RequestTarget } from "../protocol/route.ts";
@@ -17,9 +23,9 @@ import type { ProtocolVersion } from "../protocol/versions.ts";
 import { RequestScope } from "../calls/lifetime/scope.ts";
 import { StopError } from "../calls/lifetime/stop.ts";
 import type { ToolCall } from "../server/features/tools.ts";
-import { completed, failed } from "./outcome.ts";
+import { completed, failed } from "../cluster/tasks/outcome.ts";
 import { type TaskAnswer, TaskQuestions } from "./questions.ts";
-import { TaskWriter } from "./writer.ts";
+import { TaskWriter } from "../cluster/tasks/writer.ts";
 
 /** Limits a task's status message, in characters. */
 const LONGEST = 500;
@@ -58,6 +64,7 @@ export class TaskRun extends RequestScope implements Exchange {
   readonly logLevel = undefined;
   readonly protocolVersion: ProtocolVersion;
   readonly principal: Principal;
+  readonly user: ExchangeUser | undefined;
   readonly request: Request;
   readonly client: ClientFacts;
   readonly supportedVersions: readonly ProtocolVersion[];
@@ -79,6 +86,7 @@ export class TaskRun extends RequestScope implements Exchange {
     this.target = exchange.target;
     this.protocolVersion = exchange.protocolVersion;
     this.principal = exchange.principal;
+    this.user = exchange.user;
     this.request = exchange.request;
     this.client = exchange.client;
     this.supportedVersions = exchange.supportedVersions;

@@ -181,8 +181,8 @@ const OPTIONS = {
   serve: [
     ...["config", "input", "stdio", "env", "cwd", "http", "header", "host", "port", "path"],
     ...["public-url", "token-env", "no-auth", "allow-origin", "allow-host", "redis", "secret-env"],
-    ...["dashboard", "dashboard-port", "dashboard-token-env", "audit", "metrics", "log"],
-    ...["log-level", "help"],
+    ...["data", "dashboard", "dashboard-port", "dashboard-token-env", "audit", "metrics", "otel"],
+    ...["log", "log-level", "help"],
   ],
   check: ["connect", "for", "input", "help"],
   pin: ["server", "input", "help"],

@@ -64,6 +64,11 @@ export function stores(name: string, connection: TestClient<RedisClient>): void 
     return { ...made, records };
   });
 
+  recordStoreContract(`${name}, the state of users`, () => {
+    const { userStates, ...made } = makeNodes(connection);
+    return { ...made, records: userStates };
+  });
+
   taskStoreContract(name, () => {
     const { node, ...made } = makeNodes(connection);
     const [store, other] = [node().tasks, node().tasks];

@@ -35,6 +35,8 @@ export interface RedisNodes {
   quotas(): QuotaStore;
   /** The records as one more node sees them, so many at most. */
   records(most?: number): RecordStore;
+  /** The state of users as one more node sees it, of so many at most. */
+  userStates(most?: number): RecordStore;
   /** The leases as a node sees them whose takeovers no other node hears of. */
   quietLeases(): Leases;
   /** Lets everything arrive. */
@@ -74,7 +76,12 @@ export function makeNodes(
     },
     records(most) {
       const commands = new RedisCommands(connectionOf(client), 2_000);
-      return new RedisRecords({ commands, keys: new Keys(prefix), clock, most });
+      return new RedisRecords({ commands, keys: new Keys(prefix).records, clock, most });
+    },
+    userStates(most) {
+      const states = redisStore({ client, prefix, ...options }).userStates?.(clock, most ?? 1_000);
+      assert.ok(states);
+      return states;
     },
     quietLeases() {
       const redis = connectionOf(client);

@@ -54,8 +54,6 @@ export class SimulatedNode {
   #offset = 0;
   #timers = 0;
   dead = false;
-  /** Whether it has ever lost its subscriptions. */
-  deaf = false;
 
   constructor(name: string, around: Surroundings) {
     this.name = name;
@@ -127,7 +125,6 @@ export class SimulatedNode {
 
   /** Loses its connections for subscriptions. */
   deafen(ms: number): void {
-    this.deaf = true;
     this.#outageMs = ms;
     if (!this.dead) { for (const each of [...this.#redis.subscribers]) each.lose(); }
   }

@@ -162,14 +162,13 @@ class Simulation {
       for (const call of user.calls) this.#checkCall(call, forgetful);
     }
     for (const { call, node, ended } of this.#runs) {
-      if (ended === undefined && !node.dead && !node.deaf) {
+      if (ended === undefined && !node.dead) {
         this.#fail(`${call} still runs at ${node.name}`);
       }
     }
     for (const node of this.#nodes) {
       const { requests, streams, questions } = node.handler.stats();
-      // A node that was deaf when a session ended learns of it when the call does (docs/simulation.md).
-      if (requests + streams + questions > 0 && !node.deaf) {
+      if (requests + streams + questions > 0) {
         this.#fail(`${node.name} keeps ${JSON.stringify(node.handler.stats())}`);
       }
     }

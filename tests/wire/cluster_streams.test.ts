@@ -431,6 +431,23 @@ describe("cluster: keys", () => {
     await cluster.close();
   });
 
+  test("[CLU-2] a session's end that nobody announced ends its calls elsewhere", async () => {
+    const cluster = new Cluster();
+    const [a, b] = [cluster.add(), cluster.add()];
+    const { here, there } = await alice(a, b, JSON_ONLY);
+    cluster.store.fate = (text) => text.includes('"ended"') ? "lost" : "arrives";
+    const call = there.call(1, "block");
+    const other = await alice(a, b, JSON_ONLY);
+    const kept = other.there.call(1, "block");
+    await b.blocker.running(2);
+    assert.equal((await here.delete()).status, 204);
+    await cluster.advance(60_000);
+    assert.deepEqual([b.blocker.reasons.length, b.handler.stats().requests], [1, 1]);
+    assert.ok(await isPending(kept));
+    await cluster.close();
+    await Promise.all([soon(call), soon(kept)]);
+  });
+
   test("[CLU-6] a stranger on the bus ends, cancels and answers nothing, nor does a recording", async () => {
     const cluster = new Cluster();
     const [a, b] = [cluster.add(), cluster.add()];

@@ -18,7 +18,7 @@ import { Events, initialize, LATEST, Peer, refused } from "../support/wire.ts";
 function only(era: Era, options: McpHandlerOptions = {}): McpHandler {
   const server = new McpServer({ name: "one era", version: "1.0.0" });
   server.registerTool("hello", {}, () => "Hello");
-  return makeHandler(server, options, { [era]: ERAS[era] });
+  return makeHandler(server, options, { rows: { [era]: ERAS[era] } });
 }
 
 const HELLO = [{ type: "text", text: "Hello" }];

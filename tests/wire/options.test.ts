@@ -10,6 +10,7 @@ import {
 import { serveStdio } from "../../src/adapters/stdio.ts";
 import { mcpWorker } from "../../src/adapters/workers.ts";
 import { SessionObject } from "../../src/adapters/workers_session.ts";
+import { UserObjects } from "../../src/adapters/workers_user_state.ts";
 import type { OPTION_NAMES } from "../../src/handler/option_names.ts";
 import { serve } from "../runtimes/runtime.ts";
 import { memorySql } from "../support/sqlite.ts";
@@ -47,7 +48,9 @@ const HOSTS = {
   object: async (options: McpHandlerOptions) => {
     const sql = memorySql();
     const state = { storage: { sql, setAlarm() {}, deleteAlarm() {}, deleteAll() {} } };
-    const object = new SessionObject(state as never, {}, { dispatcher: new Stub(), options });
+    const users = new UserObjects(() => assert.fail("No other object is there"));
+    const setup = { dispatcher: new Stub(), options, users };
+    const object = new SessionObject(state as never, {}, setup);
     try {
       await object.alarm();
     } finally {
@@ -109,6 +112,9 @@ const OPTIONS: Readonly<Record<OptionName, readonly [Row, wrong: unknown]>> = {
   "limits.page": [ALL, 0],
   "limits.subscriptions": [ALL, -1],
   "limits.stateBytes": [ALL, -1],
+  "limits.userStateBytes": [ALL, -1],
+  "limits.userStates": [NODE, 0],
+  "userState.idleMs": [HTTP, 0],
   "sessions.idleMs": [HTTP, 0],
   "sessions.absoluteMs": [HTTP, 0],
   "streams.sseAfterMs": [HTTP, -1],
@@ -122,6 +128,10 @@ const OPTIONS: Readonly<Record<OptionName, readonly [Row, wrong: unknown]>> = {
   "requests.maxTimeoutMs": [ALL, -1],
   "requests.askTimeoutMs": [ALL, 0],
   "requests.stateKeys": [ALL, ["short"]],
+  "limits.longCalls": [{ ...ALL, worker: "refuses", object: "front" }, -1],
+  "limits.longCallsPerPrincipal": [NODE, -1],
+  "longCalls.afterMs": [{ ...ALL, worker: "refuses", object: "front" }, 0],
+  "longCalls.ttlMs": [{ ...ALL, worker: "refuses", object: "front" }, 0],
   store: [NODE, {}],
   "cluster.keys": [{ ...NODE, object: "honours" }, ["short"]],
   middleware: [ALL, "none"],

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { resolve } from "node:path";
 import type { JsonObject } from "../../../mod.ts";
 import { isObject } from "../../kit.ts";
 import { splitArgv } from "./argv_split.ts";
@@ -128,6 +129,11 @@ export const SERVE_OPTIONS = {
     "Sign with the secret that is in a variable; for --redis",
     { command: "serve", config: (name) => ({ secret: `\${${name}}` }) },
   ),
+  data: option<string>(
+    "--data <DIR>",
+    "Keep sessions in a folder (default: the user's own); none keeps them in memory",
+    { command: "serve", config: (data) => ({ data: data === "none" ? data : resolve(data) }) },
+  ),
   dashboard: option<boolean>(
     "--dashboard",
     "Serve the operator's page on this machine, by a link that works once",
@@ -156,6 +162,11 @@ export const SERVE_OPTIONS = {
     "--metrics [ADDRESS]",
     "Serve metrics for Prometheus (default: 127.0.0.1:9464)",
     { command: "serve", config: (metrics) => ({ metrics }) },
+  ),
+  otel: option<boolean>(
+    "--otel",
+    "Export traces and metrics to OpenTelemetry, by its environment variables",
+    { command: "serve", config: (otel) => ({ otel }) },
   ),
   log: option<string>(
     "--log <FORMAT>",

@@ -3,14 +3,20 @@
  *
  * @module
  */
-import { hostname } from "node:os";
 import type { McpHandler } from "../../../mod.ts";
 import type { AuditTrail } from "../../audit/mod.ts";
-import { createDashboard, type Dashboard, oneTimeLinks } from "../../dashboard/mod.ts";
+import {
+  createDashboard,
+  type Dashboard,
+  oneTimeLinks,
+  type OperatorSignIn,
+  operatorTokens,
+} from "../../dashboard/mod.ts";
 import type { Config } from "../config/schema.ts";
 import { CliError, messageOf } from "../errors.ts";
 import { type BoundListener, listen } from "./listen.ts";
 import type { Log } from "../log.ts";
+import { proxiedOperator } from "./proxied_operator.ts";
 import type { Redact } from "../redact.ts";
 
 /** The address of the dashboard: other machines reach it through a tunnel. */
@@ -21,8 +27,10 @@ const PORT = 8_001;
 /** Options for {@linkcode DashboardServer.start}. */
 export interface DashboardInit {
   readonly config: NonNullable<Config["dashboard"]>;
-  /** The port of the endpoint, which tells the nodes of a machine apart. */
-  readonly port: number;
+  /** The operators by name, each with a token. Without any, links that work once are printed. */
+  readonly operators: Config["operators"];
+  /** The name of this node. */
+  readonly node: string;
   readonly redact: Redact;
   readonly log: Log;
   readonly audit?: AuditTrail | undefined;
@@ -32,9 +40,9 @@ export interface DashboardInit {
 export class DashboardServer {
   readonly #dashboard: Dashboard;
   readonly #listener: BoundListener;
-  readonly #issue: () => string;
+  readonly #issue: (() => string) | undefined;
 
-  private constructor(dashboard: Dashboard, listener: BoundListener, issue: () => string) {
+  private constructor(dashboard: Dashboard, listener: BoundListener, issue?: () => string) {
     this.#dashboard = dashboard;
     this.#listener = listener;
     this.#issue = issue;
@@ -46,16 +54,21 @@ export class DashboardServer {
    * @throws {CliError} If it can't listen on the port
    */
   static async start(
-    { config, port, redact, log, audit }: DashboardInit,
+    { config, operators, node, redact, log, audit }: DashboardInit,
   ): Promise<DashboardServer> {
     const settings = config === true ? {} : config;
-    const links = oneTimeLinks(settings.token === undefined ? {} : { token: settings.token });
+    const { port, token, proxy, ...options } = settings;
+    const links = operators === undefined
+      ? oneTimeLinks(token === undefined ? {} : { token })
+      : undefined;
+    const way = links ?? operatorTokens({ operators: operators ?? {} });
     const failed = (error: unknown): void => {
       log("error", "error", { during: "serving the dashboard", message: messageOf(error) });
     };
     const dashboard = createDashboard({}, {
-      authenticate: links,
-      node: `${hostname()}:${port}`,
+      ...options,
+      authenticate: proxy === undefined ? way : behindProxy(way, proxiedOperator(proxy)),
+      node,
       redact,
       onError: failed,
       // The endpoints log and record what operators do to them.
@@ -68,11 +81,11 @@ export class DashboardServer {
     try {
       const listener = await listen({
         hostname: HOST,
-        port: settings.port ?? PORT,
+        port: port ?? PORT,
         fetch: dashboard,
         failed,
       }, { port: "--dashboard-port" });
-      return new DashboardServer(dashboard, listener, () => links.issue());
+      return new DashboardServer(dashboard, listener, links && (() => links.issue()));
     } catch (error) {
       await dashboard.close();
       throw error instanceof CliError ? error : new CliError(messageOf(error));
@@ -84,9 +97,9 @@ export class DashboardServer {
     return `http://${HOST}:${this.#listener.port}/`;
   }
 
-  /** Returns a new link, which works once. */
-  link(): string {
-    return `${this.url}#${this.#issue()}`;
+  /** Returns a new link, which works once; `undefined` where operators have tokens. */
+  link(): string | undefined {
+    return this.#issue && `${this.url}#${this.#issue()}`;
   }
 
   /** Adds an endpoint. */
@@ -104,4 +117,15 @@ export class DashboardServer {
     await this.#dashboard.close();
     await this.#listener.stop();
   }
+}
+
+/** Lets operators in whom a proxy names, and others the given way. */
+function behindProxy<T extends OperatorSignIn>(
+  way: T,
+  named: ReturnType<typeof proxiedOperator>,
+): T {
+  return {
+    ...way,
+    authenticate: (request, context) => named(request, context) ?? way.authenticate(request),
+  };
 }

@@ -44,6 +44,11 @@ export interface RoutesInit {
   options(name: string | undefined): McpHandlerOptions;
   /** Returns the metadata of a server's endpoint, whether the server exists or not. */
   resource(name: string): McpHandlerOptions["resource"];
+  /** Answers at other paths, before the endpoints. */
+  readonly others?: {
+    readonly paths: readonly string[];
+    answer(request: Request, context: unknown): Promise<Response>;
+  } | undefined;
   readonly report: (event: McpEvent) => void;
   /** Who may use which server: one that is denied as a whole is as one that doesn't exist. */
   readonly policy?: GatewayPolicy | undefined;
@@ -96,6 +101,9 @@ export class Routes {
       resource: (name) => init.resource(name),
     });
     const app = this.#app;
+    for (const other of init.others?.paths ?? []) {
+      app.all(other, (c) => init.others?.answer(c.req.raw, c) ?? this.#notFound());
+    }
     app.all(path, mcp(this.#whole));
     app.get(HEALTH_PATH, mcp(this.#whole));
     app.all(`${SERVERS_PATH}:name`, (c) => this.#serveOne(c));

@@ -7,7 +7,7 @@ import { isLoopback, onStopSignals, systemClock } from "../../kit.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import { openAudit } from "./audit.ts";
 import { backend } from "./backend.ts";
-import { banner, dashboardText } from "./banner.ts";
+import { banner, dashboardText, operatorsText } from "./banner.ts";
 import { readConfig } from "../config/config.ts";
 import { ONLY, type ServeCommandOptions } from "../config/serve_options.ts";
 import type { Config, ServerEntry } from "../config/schema.ts";
@@ -16,10 +16,13 @@ import { ExitCode, messageOf } from "../errors.ts";
 import type { Io } from "../io.ts";
 import { type Log, makeLog } from "../log.ts";
 import { loadMetrics, type MetricsListener, serveMetrics } from "./metrics.ts";
+import { type Otel, otelSecrets, startOtel } from "./otel.ts";
 import { Reloader } from "./reload.ts";
 import { CommandServer } from "./server.ts";
 import { type CommandSettings, enabledServers, settingsOf } from "../config/settings.ts";
+import { openData } from "./data.ts";
 import { openStores } from "./stores.ts";
+import { tryProvider } from "./sign_in.ts";
 import { tryServers } from "../check/trial.ts";
 import { findUnmatched } from "../check/unmatched.ts";
 import { logWarnings } from "./warnings.ts";
@@ -43,7 +46,10 @@ export async function serve(given: ServeCommandOptions, io: Io): Promise<ExitCod
   const log = logOf(config, io);
   logWarnings(warnings, log);
   const audit = await openAudit(config, log);
-  const stores = await openStores(config, log).catch(async (error) => {
+  const data = config.redis === undefined
+    ? openData({ config, file, given, env: io.env, log })
+    : openStores(config, log).then((stores) => ({ stores, announce() {} }));
+  const { stores, announce: announceData } = await data.catch(async (error) => {
     await audit?.close();
     throw error;
   });
@@ -52,11 +58,18 @@ export async function serve(given: ServeCommandOptions, io: Io): Promise<ExitCod
     await audit?.close();
     throw error;
   });
+  const otel = await exporting(config, settings, io, log).catch(async (error) => {
+    await metrics?.listener.stop();
+    await stores?.close();
+    await audit?.close();
+    throw error;
+  });
   const init = {
     ...{ settings, backend, stores, log, redact: io.secrets.redact },
-    ...{ audit: audit?.trail, metrics: metrics?.metrics },
+    ...{ audit: audit?.trail, metrics: metrics?.metrics, telemetry: otel?.telemetry },
   };
   const server = await CommandServer.start(init).catch(async (error) => {
+    await otel?.close();
     await metrics?.listener.stop();
     await stores?.close();
     await audit?.close();
@@ -85,8 +98,13 @@ export async function serve(given: ServeCommandOptions, io: Io): Promise<ExitCod
   });
   const signals = stopSignals(io);
   const trials = trySoon(enabledServers(config), log);
+  void tryProvider(config, trials.signal).then((tried) => {
+    if (tried?.problem === undefined || trials.signal.aborted) return;
+    log("error", "sign-in-provider", { message: tried.problem, provider: tried.name });
+  });
   void trials.done.then(() => logUnmatched(config, trials, log));
   const stopped = announce(server, settings, trials, io, log);
+  announceData();
   await signals.first;
   stopped();
   trials.stop();
@@ -95,10 +113,28 @@ export async function serve(given: ServeCommandOptions, io: Io): Promise<ExitCod
   ignore?.();
   await reloader?.close();
   const code = await end(server, settings, signals.second, log);
+  // Who stops the server at once doesn't wait for a collector
+  if (code === ExitCode.Ok) await otel?.close();
   // Last, so that a scrape shows how the server drains
   await metrics?.listener.stop();
   await audit?.close();
   return code;
+}
+
+/**
+ * Exports to OpenTelemetry, if the configuration says so.
+ *
+ * @throws {CliError} If a package isn't installed, or an environment variable is wrong
+ */
+async function exporting(
+  { otel }: Config,
+  { node }: CommandSettings,
+  io: Io,
+  log: Log,
+): Promise<Otel | undefined> {
+  if (otel !== true) return undefined;
+  io.secrets.add(otelSecrets(io.env));
+  return await startOtel({ env: io.env, node, log });
 }
 
 /**
@@ -216,7 +252,11 @@ function announce(
   if (names.length === 0) {
     log("warn", "no-servers", { message: "Add a server to mcpServers: there is none to serve" });
   }
-  if (config.auth === undefined) {
+  if (config.signIn !== undefined && config.redis === undefined) {
+    const message = "Logins are in memory: users sign in again after a restart";
+    log("info", "sign-in-in-memory", { message });
+  }
+  if (config.auth === undefined && config.signIn === undefined) {
     const [level, message] = isLoopback(host)
       ? ["info", "Everybody on this machine may call"] as const
       : ["warn", "Everybody who reaches the address may call"] as const;
@@ -225,8 +265,13 @@ function announce(
   const { dashboard } = server;
   if (dashboard !== undefined) {
     log("info", "dashboard", { url: dashboard.url });
+    const page = dashboard.link();
     // Not in the log: a link is a secret until it was used
-    io.out.write(dashboardText(dashboard.link(), dashboard.link()));
+    io.out.write(
+      page === undefined
+        ? operatorsText(dashboard.url)
+        : dashboardText(page, dashboard.link() ?? ""),
+    );
   }
   if (logFormat(config, io) === "json") return () => {};
   let isWritten = false;

@@ -3,15 +3,17 @@
  *
  * @module
  */
-import type { Dispatcher, McpEvent, McpHandlerOptions } from "../../../mod.ts";
+import type { Dispatcher, McpEvent, McpHandlerOptions, RequestHead } from "../../../mod.ts";
 import type { AuditTrail } from "../../audit/mod.ts";
 import { endpointUrl, pathOf } from "../../kit.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
+import type { Telemetry } from "../../telemetry/mod.ts";
 import type { Gateway } from "../../gateway/mod.ts";
-import { authOf } from "./auth.ts";
+import { authOf, authOfSignIn } from "./auth.ts";
 import type { Backend } from "./backend.ts";
 import type { Config } from "../config/schema.ts";
 import { messageOf } from "../errors.ts";
+import { eventOptions } from "./events.ts";
 import { type BoundListener, listen } from "./listen.ts";
 import { ALL, eventLogger, type Log } from "../log.ts";
 import { DashboardServer } from "./dashboard.ts";
@@ -21,6 +23,8 @@ import type { Redact } from "../redact.ts";
 import { changesBetween, type ConfigChanges } from "./reload.ts";
 import { Routes, serverNameIn, SERVERS_PATH } from "./routes.ts";
 import { type CommandSettings, enabledServers } from "../config/settings.ts";
+import { baseOf } from "../config/sign_in.ts";
+import { endpointUrls, openSignIn } from "./sign_in.ts";
 import type { Stores } from "./stores.ts";
 import { VERSION } from "../version.ts";
 
@@ -33,6 +37,8 @@ export interface CommandServerInit {
   readonly log: Log;
   /** Counts what happens, if metrics are served. */
   readonly metrics?: Metrics | undefined;
+  /** Reports to OpenTelemetry, if that is on. */
+  readonly telemetry?: Telemetry | undefined;
   /** Takes secrets out of what operators see. */
   readonly redact?: Redact;
 }
@@ -86,7 +92,7 @@ export class CommandServer {
    */
   static async start(init: CommandServerInit): Promise<CommandServer> {
     const { settings, log } = init;
-    const gateway = gatewayOf(settings.config, init.backend, init.metrics);
+    const gateway = gatewayOf(settings.config, init.backend, init);
     init.metrics?.watch({ gateway });
     const applied: Applied = { config: settings.config };
     let dashboard: DashboardServer | undefined;
@@ -95,13 +101,14 @@ export class CommandServer {
       log("error", "error", { during: "serving", message: messageOf(error) });
     };
     try {
-      const { host, port, config } = settings;
+      const { host, port, config, node } = settings;
       if (config.dashboard !== undefined) {
         const { redact = (text) => text } = init;
         const { audit } = init;
         dashboard = await DashboardServer.start({
           config: config.dashboard,
-          ...{ port, redact, log, audit },
+          operators: config.operators,
+          ...{ node, redact, log, audit },
         });
       }
       routes = routesOf(init, gateway, dashboard, applied);
@@ -150,7 +157,11 @@ export class CommandServer {
     const done = [
       // The next request makes it again
       ...offersOther.map((name) => this.#routes.drop(name)),
-      ...removed.flatMap((name) => [this.#gateway.remove(name), this.#routes.drop(name)]),
+      ...removed.flatMap((name) => [
+        this.#gateway.remove(name),
+        // Coming back, it is another one.
+        this.#routes.drop(name).then(() => this.#init.stores?.remove?.(name)),
+      ]),
       ...upstreams.map(([name, upstream]) => this.#gateway.set(name, upstream)),
     ];
     if (restart.length > 0) {
@@ -211,9 +222,9 @@ export function withApplied(
 export function gatewayOf(
   config: Config,
   backend: Backend,
-  metrics?: CommandServerInit["metrics"],
+  { metrics, telemetry }: Pick<CommandServerInit, "metrics" | "telemetry"> = {},
 ): Gateway {
-  const { separator, stateless, requests, listWaitMs, limits } = config;
+  const { separator, stateless, onRestart, requests, listWaitMs, limits } = config;
   const upstreams = Object.fromEntries(
     [...enabledServers(config)].map(([name, entry]) => [name, backend.upstream(entry)]),
   );
@@ -224,10 +235,11 @@ export function gatewayOf(
     info: { name: "mooring", version: VERSION },
     ...separator !== undefined && { separator },
     ...stateless !== undefined && { stateless },
+    ...onRestart !== undefined && { onRestart },
     ...listWaitMs !== undefined && { listWaitMs },
     ...limits !== undefined && { limits: pick(limits, GATEWAY_LIMITS) },
     ...requests?.askTimeoutMs !== undefined && { askTimeoutMs: requests.askTimeoutMs },
-    ...metrics !== undefined && { middleware: [metrics.upstream] },
+    middleware: [metrics?.upstream, telemetry?.upstream].filter((each) => each !== undefined),
   });
 }
 
@@ -237,34 +249,46 @@ export function viewOf(gateway: Gateway, config: Config, only: string | undefine
   return gateway.view({ only, toolSearch: config.mcpServers[only]?.toolSearch === true });
 }
 
+/** Returns the option for calls that run long, on each host. */
+export function longCallsOf({ longCalls }: Config): Pick<McpHandlerOptions, "longCalls"> {
+  if (longCalls === undefined) return {};
+  return { longCalls: longCalls === true ? {} : longCalls };
+}
+
 function routesOf(
-  { settings, stores, audit, metrics, log }: CommandServerInit,
+  { settings, stores, audit, metrics, telemetry, log }: CommandServerInit,
   gateway: Gateway,
   dashboard: DashboardServer | undefined,
   applied: Applied,
 ): Routes {
-  const { config, allowedHosts, path, alone } = settings;
+  const { config, allowedHosts, path, alone, node } = settings;
   const { rateLimit, secret, limits } = config;
+  const limiter = rateLimit && rateLimiter(rateLimit);
   const shared: McpHandlerOptions = {
     ...pick(config, ["allowedOrigins", "sessions"]),
     ...limits !== undefined && { limits: omit(limits, GATEWAY_LIMITS) },
     ...allowedHosts !== undefined && { allowedHosts },
-    ...rateLimit !== undefined && { rateLimit: rateLimiter(rateLimit) },
+    ...limiter !== undefined && { rateLimit: limiter },
+    ...longCallsOf(config),
+    events: eventOptions(config, node),
+    ...telemetry !== undefined && { middleware: [telemetry.middleware] },
     requests: { ...config.requests, ...secret !== undefined && { stateKeys: [secret] } },
   };
   const failed = (error: unknown): void => {
     log("error", "error", { during: "fetching keys", message: messageOf(error) });
   };
   // Only configurations with a public URL use it
-  const base = config.publicUrl?.replace(/\/$/, "") ?? "http://localhost";
-  const urlOf = (name: string | undefined): string =>
-    `${base}${name === undefined ? path : SERVERS_PATH + encodeURIComponent(name)}`;
-  const { authenticate, resource } = authOf(
-    config.auth,
-    ({ url }) => urlOf(serverNameIn(pathOf(url))),
-    failed,
-  );
-  const counted = (logged: (event: McpEvent) => void) => both(logged, metrics?.onEvent);
+  const base = config.signIn !== undefined
+    ? baseOf(config)
+    : config.publicUrl?.replace(/\/$/, "") ?? "http://localhost";
+  const urlOf = endpointUrls(base, path);
+  const urlOfRequest = ({ url }: RequestHead) => urlOf(serverNameIn(pathOf(url)));
+  const signIn = openSignIn({ config, allowedHosts, stores, log, audit, metrics, limiter });
+  const { authenticate, resource } = signIn === undefined
+    ? authOf(config.auth, urlOfRequest, failed)
+    : authOfSignIn(signIn.front, urlOfRequest);
+  const counted = (logged: (event: McpEvent) => void) =>
+    both(both(logged, metrics?.onEvent), telemetry?.onEvent);
   return new Routes({
     servers: {
       all: viewOf(gateway, config, alone),
@@ -272,6 +296,7 @@ function routesOf(
       only: (name) => viewOf(gateway, applied.config, name),
     },
     path,
+    others: signIn && { paths: signIn.front.paths, answer: signIn.answer },
     options: (name) => ({
       ...shared,
       ...authenticate !== undefined && { authenticate },

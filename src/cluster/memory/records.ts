@@ -4,11 +4,12 @@
  * @module
  */
 import type { Clock } from "../../internal/clock.ts";
-import type {
-  RecordKeys,
-  RecordStore,
-  RecordWrite,
-  StoredRecord,
+import {
+  type RecordKeys,
+  type RecordStore,
+  type RecordWrite,
+  type StoredRecord,
+  TooManyRecordsError,
 } from "../../internal/record_store.ts";
 
 /** The maximum number of records. */
@@ -75,7 +76,7 @@ export class MemoryRecords implements RecordStore {
     if (expected !== undefined && (found?.version ?? null) !== expected) return undefined;
     if (table.writes >= table.sweepAt || table.records.size >= this.#most) this.#sweep();
     if (found === undefined && table.records.size >= this.#most) {
-      throw new Error(`Too many records: ${this.#most} at most`);
+      throw new TooManyRecordsError(this.#most);
     }
     const version = String(++table.writes);
     const until = this.#clock.now() + ttlMs;

@@ -28,11 +28,13 @@ import type { Backplane, Store, StoreSettings } from "../types.ts";
 export function memoryStore(): Store {
   const counts = new MemoryCounts();
   const table = new MemoryRecordTable();
+  const users = new MemoryRecordTable();
   let backplane: Backplane | undefined;
   return {
     open: (settings) => backplane ??= open(settings),
     quotas: (clock) => new MemoryQuotas(clock, counts),
     records: (clock) => new MemoryRecords(clock, table),
+    userStates: (clock, most) => new MemoryRecords(clock, users, most),
   };
 }
 

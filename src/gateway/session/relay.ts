@@ -13,7 +13,7 @@ import {
 import { isModern, isObject, isPromise, VERSIONS } from "../../kit.ts";
 import type { GatewaySettings } from "../options.ts";
 import type { UpstreamFacts } from "../types.ts";
-import { forwardCallNotification } from "./downstream.ts";
+import { forwardCallNotification, withProgress } from "./downstream.ts";
 import type { HeldCalls } from "./held_calls.ts";
 import type { ManagedSession } from "./managed_session.ts";
 import {
@@ -224,14 +224,15 @@ function send(
   params: JsonObject,
   signal: AbortSignal = exchange.signal,
 ): Promise<JsonObject> {
-  const { method, principal, request, protocolVersion } = exchange;
+  const { method, principal, request, user, protocolVersion } = exchange;
   const isAlone = session.isAloneFor(principal);
   return session.request({
     method,
-    params,
+    params: withProgress(exchange, params),
     signal,
     principal,
     request,
+    user,
     ...isAlone && { isClients: true, closeStream: streamCloser(exchange) },
     notify: (notification) => forwardCallNotification(exchange, notification, isAlone),
     ask: async (method, params) => {

@@ -8,6 +8,7 @@ import {
   ErrorCode,
   type Exchange,
   type ExchangeSession,
+  type ExchangeUser,
   type Implementation,
   type JsonObject,
   type LogLevel,
@@ -68,12 +69,14 @@ export function local(server: Dispatcher): Upstream {
   if (typeof server?.route !== "function") {
     throw new TypeError(`Give a server with route(), such as an McpServer: ${typeof server}`);
   }
+  const routeOf = (tool: string) =>
+    server.route({ method: "tools/call", params: { name: tool } }, ANONYMOUS);
   return {
     kind: "local",
     identity: randomText(22),
     open: (init) => LocalSession.open(server, init),
-    toolScopes: (tool) =>
-      server.route({ method: "tools/call", params: { name: tool } }, ANONYMOUS).scopes,
+    toolScopes: (tool) => routeOf(tool).scopes,
+    longCalls: (tool) => routeOf(tool).longCalls,
   };
 }
 
@@ -209,7 +212,7 @@ class LocalSession implements UpstreamSession {
   }
 
   #exchange(call: UpstreamCall, signal: AbortSignal): Exchange {
-    const { client, report } = this.#init;
+    const { client, report, name } = this.#init;
     const { principal, request } = call;
     const session = this.#session;
     const shown = this.#shown;
@@ -223,6 +226,7 @@ class LocalSession implements UpstreamSession {
         return shown(request);
       },
       session,
+      user: call.user && ownUser(call.user, name),
       client,
       get logLevel() {
         return session.logLevel;
@@ -271,6 +275,18 @@ class LocalSessionState implements ExchangeSession {
   unsubscribe(uri: string): void {
     this.subscribed.delete(uri);
   }
+}
+
+/** Returns the user as one of several servers sees it: no server has another one's values. */
+function ownUser({ state }: ExchangeUser, server: string): ExchangeUser {
+  const own = (key: string) => `${server}\0${key}`;
+  return {
+    state: {
+      get: (key) => state.get(own(key)),
+      set: (key, value) => state.set(own(key), value),
+      delete: (key) => state.delete(own(key)),
+    },
+  };
 }
 
 function factsOf(handshake: JsonObject, protocolVersion: ProtocolVersion): UpstreamFacts {
