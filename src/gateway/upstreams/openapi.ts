@@ -19,7 +19,7 @@ import {
   isObject,
   unknownTool,
 } from "../../kit.ts";
-import { timeoutOption } from "../client/session_options.ts";
+import { longCallsOption, timeoutOption } from "../client/session_options.ts";
 import { ArgumentError } from "../openapi/arguments.ts";
 import { type DocumentSource, isRemote, readDocument } from "../openapi/document.ts";
 import { type Complaint, type Operation, operationsOf } from "../openapi/operations.ts";
@@ -92,6 +92,11 @@ export interface OpenApiOptions {
    * @default {60000}
    */
   readonly timeoutMs?: number;
+  /**
+   * Says when calls are answered although they still run, in milliseconds, or `false` for never; for handlers
+   * with the option `longCalls`. Their own time when left out.
+   */
+  readonly longCalls?: false | { readonly afterMs?: number };
   /** Bounds what is read and sent. */
   readonly limits?: OpenApiLimits;
   /**
@@ -111,6 +116,7 @@ interface Settings {
   readonly headers: Readonly<Record<string, string>>;
   readonly forwarded: ReadonlyMap<string, string>;
   readonly timeoutMs: number;
+  readonly longCalls: ReturnType<typeof longCallsOption>;
   readonly limits: Required<OpenApiLimits>;
   readonly fetch: Fetch;
   readonly identity: string;
@@ -162,6 +168,7 @@ export function openapi(options: OpenApiOptions): Upstream {
   return {
     kind: "openapi",
     identity: settings.identity,
+    longCalls: () => settings.longCalls,
     async open(init) {
       // Another client's request must not end the reading for this one: only its wait.
       const loaded = loading ??= Api.load(settings).catch((error) => {
@@ -205,6 +212,7 @@ function checkOptions(options: OpenApiOptions): Settings {
     headers: true,
     forwardHeaders: true,
     timeoutMs: true,
+    longCalls: true,
     limits: true,
     fetch: true,
   });
@@ -248,6 +256,7 @@ function checkOptions(options: OpenApiOptions): Settings {
     headers,
     forwarded,
     timeoutMs,
+    longCalls: longCallsOption(options.longCalls),
     limits,
     fetch: fetch ?? ((url, init) => globalThis.fetch(url, init)),
     identity: identityOf("openapi", [
