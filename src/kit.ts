@@ -50,7 +50,7 @@ export {
   messageKind,
 } from "./protocol/jsonrpc.ts";
 export { CACHEABLE, methodFacts } from "./protocol/methods.ts";
-export { wrapsOutput } from "./protocol/output_schema.ts";
+export { objectOutputSchema, wrapData, wrapsOutput } from "./protocol/output_schema.ts";
 export { dispatch, requireScopes } from "./protocol/route.ts";
 export { unknownMethod, unknownPrompt, unknownResource, unknownTool } from "./protocol/unknown.ts";
 export type {
@@ -74,8 +74,11 @@ export {
   reportApproval,
 } from "./calls/questions/approval.ts";
 
+// What checks arguments against a schema.
+export { describeIssues } from "./server/schemas/schema.ts";
+
 // Bounds, time and texts.
-export { toBase64 } from "./internal/base64.ts";
+export { fromBase64, toBase64 } from "./internal/base64.ts";
 export { BoundedMap, BoundedSet } from "./internal/bounded_map.ts";
 export { booleanOption, functionOption, integerOption } from "./internal/check.ts";
 export { preciseTime, systemClock } from "./internal/clock.ts";

@@ -91,6 +91,7 @@ const INNER_ORDER: InnerOrder = {
     "client",
     "session",
     "view",
+    "openapi",
     "upstreams",
     "gateway.ts",
     "mod.ts",

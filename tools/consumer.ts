@@ -359,7 +359,7 @@ export async function consumers(): Promise<Tally> {
   const bare = await project(tarball, await versionsOf(["zod"]));
   const peers = [
     ...["zod", "@modelcontextprotocol/client", "@noble/hashes", "hono", "jose", "oauth4webapi"],
-    ...["ipaddr.js", "redis", "yaml"],
+    ...["ipaddr.js", "redis", "yaml", "@apidevtools/json-schema-ref-parser"],
   ];
   const observing = ["@opentelemetry/api", "prom-client"];
   const full = await project(tarball, await versionsOf([...peers, ...observing, "@types/node"]));

@@ -60,6 +60,7 @@ const DEPENDENCIES = [
  * one that the application itself has.
  */
 const PEERS = [
+  "@apidevtools/json-schema-ref-parser",
   "@modelcontextprotocol/client",
   "@noble/hashes",
   "@opentelemetry/api",

@@ -80,7 +80,7 @@ export function installPackageTools(): Promise<void> {
   return installIn(PACKAGE_TOOLS, "--frozen");
 }
 
-/** Installs MCP servers in other languages, which `tests/programs` runs. */
+/** Installs MCP servers in other languages, and OpenAPI documents, which `tests/programs` uses. */
 export function installPrograms(): Promise<void> {
   return installIn(PROGRAMS_OF_OTHERS, "--frozen");
 }

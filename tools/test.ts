@@ -259,21 +259,22 @@ function stagesOf(
     add("package", name, inTurn(() => runProgram(file)));
   }
   for (const runtime of RUNTIMES) {
-    add("programs", `programs under ${runtime}`, () => runPrograms(runtime));
+    add("programs", `programs under ${runtime}`, () => runPrograms(runtime, "programs.ts"));
+    add("programs", `documents under ${runtime}`, () => runPrograms(runtime, "documents.ts"));
   }
   return stages.filter(({ part }) => only.includes(part));
 }
 
 let programs: Promise<void> | undefined;
 
-/** Runs published programs in other languages behind a gateway. There are none for other systems. */
-async function runPrograms(runtime: Runtime): Promise<Tally> {
+/** Runs published programs and documents behind a gateway. There are no programs for other systems. */
+async function runPrograms(runtime: Runtime, file: string): Promise<Tally> {
   if (process.platform !== "linux" || process.arch !== "x64") {
     console.error("  The programs are for Linux on x64");
     return { ...NOTHING, skipped: 1 };
   }
   await (programs ??= installPrograms());
-  return await runFile(runtime, "./tests/programs/programs.ts");
+  return await runFile(runtime, `./tests/programs/${file}`);
 }
 
 /** Runs a job. Never rejects: a job that throws has failed. */

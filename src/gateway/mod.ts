@@ -40,6 +40,10 @@ export { UpstreamError } from "./shared/upstream_error.ts";
 export type { UpstreamErrorInit, UpstreamFailure } from "./shared/upstream_error.ts";
 export { lazy } from "./upstreams/lazy.ts";
 export { local } from "./upstreams/local.ts";
+export { openapi } from "./upstreams/openapi.ts";
+export type { OpenApiLimits, OpenApiOptions } from "./upstreams/openapi.ts";
+export type { ApiCredentials } from "./upstreams/openapi_requests.ts";
+export type { DocumentSource } from "./openapi/document.ts";
 export { sdk } from "./upstreams/sdk.ts";
 export type { HostedServer, SdkInit, SdkServer } from "./upstreams/sdk.ts";
 export type {

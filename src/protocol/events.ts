@@ -355,7 +355,7 @@ export type McpEvent =
     readonly type: "upstream-closed";
     readonly upstream: string;
     /** How the upstream is reached. */
-    readonly kind: "http" | "stdio" | "sdk" | "local";
+    readonly kind: "http" | "stdio" | "sdk" | "local" | "openapi";
     readonly reason: UpstreamCloseReason;
     /** The protocol version of the session. */
     readonly protocolVersion: ProtocolVersion;

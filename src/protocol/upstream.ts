@@ -10,7 +10,7 @@ import type { Implementation } from "./shapes.ts";
 import type { ProtocolVersion } from "./versions.ts";
 
 /** How an upstream is reached. */
-export type UpstreamKind = "http" | "stdio" | "sdk" | "local";
+export type UpstreamKind = "http" | "stdio" | "sdk" | "local" | "openapi";
 
 /**
  * Holds what an upstream said about itself during the handshake. None of it is trusted: it only

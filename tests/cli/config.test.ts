@@ -120,7 +120,10 @@ const WRONG: readonly (readonly [unknown, RegExp])[] = [
   [{ servers: {}, mcpServers: {} }, /servers: Unknown key\. Did you mean "mcpServers"\?/],
   [{ mcpServers: {}, prot: 1 }, /prot: Unknown key\. Did you mean "port"\?/],
   [{ mcpServers: {}, bananas: 1 }, /bananas: Unknown key\. Use one of \$schema, mcpServers/],
-  [{ mcpServers: { a: 1 } }, /mcpServers\.a: Give an object with a "command" or a "url"/],
+  [
+    { mcpServers: { a: 1 } },
+    /mcpServers\.a: Give an object with a "command", a "url" or an "openapi"/,
+  ],
   [{ mcpServers: { "a b": {} } }, /mcpServers\["a b"\]: Use letters, digits/],
   [{ mcpServers: { a__b: { command: "x" } } }, /mcpServers\.a__b: Leave the separator out/],
   [{ mcpServers: { a: { comand: "x" } } }, /mcpServers\.a\.comand: .* Did you mean "command"\?$/],

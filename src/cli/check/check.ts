@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { basename } from "node:path";
 import type { JsonObject, Principal } from "../../../mod.ts";
 import { clip, endpointUrl, escapeInvisible, isLoopback, isObject } from "../../kit.ts";
 import { startProblem } from "../../gateway/upstreams/start_problem.ts";
@@ -28,6 +29,7 @@ import { printable } from "../log.ts";
 import { enabledServers, settingsOf } from "../config/settings.ts";
 import { providerOf } from "../config/sign_in.ts";
 import { tryProvider } from "../serve/sign_in.ts";
+import { examineApis } from "./apis.ts";
 import { tryServers } from "./trial.ts";
 import { findUnmatched } from "./unmatched.ts";
 import { writeWarnings } from "../serve/warnings.ts";
@@ -66,14 +68,22 @@ export async function check(
   if (config === undefined || problems.length > 0) {
     throw configError(source, problems, examined.originOf);
   }
+  const apis = await examineApis(config, connect);
   const principal = user === undefined ? undefined : principalOf(user, config);
   // Reads the pins
   const policy = policyOf(config);
   io.out.write(`${escapeInvisible(["OK", ...summary(config)].join("\n"))}\n`);
-  if (principal !== undefined) return await explainAll(principal, config, io);
-  if (!connect) return ExitCode.Ok;
-  io.out.write("\n");
   let failed = 0;
+  for (const { ok, line } of apis) {
+    if (!ok) failed++;
+    io.out.write(`${clip(printable(io.secrets.redact(line)), MAX_LENGTH)}\n`);
+  }
+  if (principal !== undefined) {
+    const code = await explainAll(principal, config, io);
+    return failed === 0 ? code : ExitCode.Failed;
+  }
+  if (!connect) return failed === 0 ? ExitCode.Ok : ExitCode.Failed;
+  io.out.write("\n");
   const servers = enabledServers(config);
   await tryServers({
     servers,
@@ -152,7 +162,9 @@ async function programProblems({ value, problems }: Examined): Promise<EnvProble
   const wrong = new Set(problems.map(({ path }) => pathText(path)));
   const found: EnvProblem[] = [];
   for (const [name, entry] of Object.entries(servers)) {
-    if (!isObject(entry) || entry["disabled"] === true || "url" in entry) continue;
+    if (!isObject(entry) || entry["disabled"] === true || "url" in entry || "openapi" in entry) {
+      continue;
+    }
     const { command, cwd, env } = entry;
     if (typeof command !== "string" || command === "") continue;
     const at = (key: string) => ["mcpServers", name, key];
@@ -202,6 +214,11 @@ function serverText(entry: ServerEntry): string {
   if ("url" in entry) {
     const { origin, pathname } = new URL(entry.url);
     return `${origin}${pathname}${off}`;
+  }
+  if ("openapi" in entry) {
+    const url = URL.parse(entry.openapi);
+    const place = url === null ? basename(entry.openapi) : `${url.origin}${url.pathname}`;
+    return `${printable(place)}, an API${off}`;
   }
   // Only their number: any argument may be a secret
   const count = entry.args?.length ?? 0;

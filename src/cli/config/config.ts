@@ -15,6 +15,7 @@ import {
   readClientConfig,
 } from "../import/client_config.ts";
 import { inputAdvice } from "../import/client_variables.ts";
+import type { ApiEntry } from "../serve/backend.ts";
 import { type Config, configSchema } from "./schema.ts";
 import type { OptionValues } from "./serve_options.ts";
 import { type Env, type EnvProblem, expand } from "./env.ts";
@@ -161,10 +162,17 @@ export function examineConfig(source: ConfigInput): Examined {
 
 /** Returns a configuration whose files have absolute paths. */
 function withPlaces(config: Config, file: string): Config {
-  const { pins, data } = config;
+  const { pins, data, mcpServers } = config;
   const place = (path: string): string => resolve(dirname(file), path);
+  const servers = Object.entries(mcpServers).map(([name, entry]) => [
+    name,
+    "openapi" in entry && !/^(?:https?|file):/i.test(entry.openapi)
+      ? { ...entry, openapi: place(entry.openapi) }
+      : entry,
+  ]);
   return {
     ...config,
+    mcpServers: Object.fromEntries(servers),
     ...pins !== undefined && { pins: place(pins) },
     ...data !== undefined && data !== "none" && { data: place(data) },
   };
@@ -431,6 +439,12 @@ function secretsOf(config: Config): string[] {
     ...Object.values(config.mcpServers).flatMap((entry) =>
       "url" in entry
         ? [...Object.values(entry.headers ?? {}).flatMap(headerSecrets), ...urlSecrets(entry.url)]
+        : "openapi" in entry
+        ? [
+          ...Object.values(entry.headers ?? {}).flatMap(headerSecrets),
+          ...credentialsOf(entry.auth).flatMap((text) => [text, ...text.split(":").slice(1)]),
+          ...urlSecrets(entry.openapi),
+        ]
         : Object.values(entry.env ?? {})
     ),
     ...(auth?.tokens ?? []).map(({ token }) => token),
@@ -442,6 +456,10 @@ function secretsOf(config: Config): string[] {
     ...operatorToken === undefined ? [] : [operatorToken],
     ...Object.values(operators ?? {}),
   ];
+}
+
+function credentialsOf(auth: ApiEntry["auth"]): readonly string[] {
+  return typeof auth === "object" ? Object.values(auth.schemes) : auth === undefined ? [] : [auth];
 }
 
 /** Returns a header's value, and the credentials after the scheme in one like `Bearer 123`. */

@@ -194,19 +194,32 @@ const userFilter = object({
 
 const afterMs = integer(1, 0x7fffffff).optional();
 
-/** The keys of both kinds of server. */
+/** The keys of every kind of server. */
 const sharedKeys = {
   longCalls: z.union([z.literal(false), object({ afterMs })], {
     error: 'Give false, or an object such as {"afterMs": 45000}',
   }).optional(),
   policy: serverPolicy.optional(),
   timeoutMs: integer(1).optional(),
-  versions: z.array(oneOf(Object.keys(VERSIONS).filter(isVersion)), {
-    error: "Give a list of protocol versions",
-  }).min(1, { error: "Give at least one version, or leave the key out" }).optional(),
   lists: oneOf(["lazy"], 'Leave the key out, or give "lazy"').optional(),
   toolSearch: boolean.optional(),
   disabled: boolean.optional(),
+};
+
+/** The keys of servers that speak MCP themselves. */
+const mcpKeys = {
+  versions: z.array(oneOf(Object.keys(VERSIONS).filter(isVersion)), {
+    error: "Give a list of protocol versions",
+  }).min(1, { error: "Give at least one version, or leave the key out" }).optional(),
+  ...sharedKeys,
+};
+
+/** The keys of servers that are reached over HTTP. */
+const headerKeys = {
+  headers: stringsByName.optional(),
+  forwardHeaders: z.union([strings, stringsByName], {
+    error: "Give a list of header names, or an object from names to new names",
+  }).optional(),
 };
 
 const programServer = object({
@@ -216,7 +229,7 @@ const programServer = object({
     .optional(),
   env: stringsByName.optional(),
   cwd: nonEmptyString.optional(),
-  ...sharedKeys,
+  ...mcpKeys,
 });
 
 const httpServer = object({
@@ -226,18 +239,27 @@ const httpServer = object({
   url: httpUrl.refine((url) => !/^[^/]*\/\/[^/]*@/.test(url), {
     error: "Give the user and password as an authorization header, not in the URL",
   }),
-  headers: stringsByName.optional(),
-  forwardHeaders: z.union([strings, stringsByName], {
-    error: "Give a list of header names, or an object from names to new names",
+  ...headerKeys,
+  ...mcpKeys,
+});
+
+/** An API with an OpenAPI document, whose operations become tools. */
+const apiServer = object({
+  type: oneOf(["openapi"], 'Leave the type out, or give "openapi": there is a document').optional(),
+  openapi: nonEmptyString,
+  baseUrl: httpUrl.optional(),
+  auth: z.union([nonEmptyString, object({ schemes: stringsByName })], {
+    error: 'Give a string, or an object such as {"schemes": {"apiKey": "${KEY}"}}',
   }).optional(),
+  ...headerKeys,
   ...sharedKeys,
 });
 
-/** A server of either kind. Only the schema of its own kind checks it, so that the messages fit. */
+/** A server of any kind. Only the schema of its own kind checks it, so that the messages fit. */
 const server = z.unknown().transform((value, context): ServerEntry => {
   const schema = isObject(value) ? serverSchema(Object.keys(value)) : undefined;
   if (schema === undefined) {
-    const message = 'Give an object with a "command" or a "url"';
+    const message = 'Give an object with a "command", a "url" or an "openapi"';
     context.issues.push({ code: "custom", message, input: value });
     return z.NEVER;
   }
@@ -265,9 +287,15 @@ function refusalOf(make: () => unknown): string | undefined {
   }
 }
 
-/** The keys that a server of either kind may have. */
+/** The kinds of server, by the key that each of them must have. */
+const SERVERS = { command: programServer, url: httpServer, openapi: apiServer };
+
+/** The keys that make a server. */
+const SERVER_KINDS: readonly string[] = Object.keys(SERVERS);
+
+/** The keys that a server of any kind may have. */
 export const SERVER_KEYS: readonly string[] = [
-  ...new Set([...Object.keys(programServer.shape), ...Object.keys(httpServer.shape)]),
+  ...new Set(Object.values(SERVERS).flatMap(({ shape }) => Object.keys(shape))),
 ];
 
 /** Returns the key of a server that a similar one may stand for. */
@@ -275,14 +303,12 @@ export function suggestServerKey(key: string): string | undefined {
   return suggestKey(key, SERVER_KEYS);
 }
 
-function serverSchema(
-  keys: readonly string[],
-): typeof programServer | typeof httpServer | undefined {
-  if (keys.includes("command")) return programServer;
-  if (keys.includes("url")) return httpServer;
-  const meant = new Set(keys.map((key) => suggestKey(key, ["command", "url"])));
-  if (meant.has("command")) return programServer;
-  return meant.has("url") ? httpServer : undefined;
+function serverSchema(keys: readonly string[]): (typeof SERVERS)[keyof typeof SERVERS] | undefined {
+  const kinds = Object.entries(SERVERS);
+  const meant = new Set(keys.map((key) => suggestKey(key, SERVER_KINDS)));
+  const [, found] = kinds.find(([key]) => keys.includes(key)) ??
+    kinds.find(([key]) => meant.has(key)) ?? [];
+  return found;
 }
 
 const serverName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/, {
@@ -714,4 +740,4 @@ export type Config = z.output<typeof configSchema>;
 export type ServerPolicy = false | z.output<typeof serverRules>;
 
 /** One server of a configuration. */
-export type ServerEntry = z.output<typeof programServer> | z.output<typeof httpServer>;
+export type ServerEntry = z.output<(typeof SERVERS)[keyof typeof SERVERS]>;

@@ -9,6 +9,8 @@ import {
   type GatewayOptions,
   http,
   lazy,
+  openapi,
+  type OpenApiOptions,
   stdio,
   type Upstream,
 } from "../../gateway/mod.ts";
@@ -33,7 +35,29 @@ export const backend: Backend = {
       toolSearch: _search,
       ...options
     } = entry;
-    const upstream = "url" in options ? http(options) : stdio(options);
+    const upstream = "url" in options
+      ? http(options)
+      : "openapi" in options
+      ? openapi(apiOptions(options))
+      : stdio(options);
     return lists === "lazy" ? lazy(upstream) : upstream;
   },
 };
+
+/** Returns the options of `openapi()` for an entry of the configuration. */
+export function apiOptions(
+  { openapi: document, baseUrl, auth, headers, forwardHeaders, timeoutMs, longCalls }: ApiEntry,
+): OpenApiOptions {
+  return {
+    document,
+    ...baseUrl !== undefined && { baseUrl },
+    ...auth !== undefined && { auth },
+    ...headers !== undefined && { headers },
+    ...forwardHeaders !== undefined && { forwardHeaders },
+    ...timeoutMs !== undefined && { timeoutMs },
+    ...longCalls !== undefined && { longCalls },
+  };
+}
+
+/** An API of the configuration. */
+export type ApiEntry = Extract<ServerEntry, { readonly openapi: string }>;

@@ -62,7 +62,13 @@ export function checkSessionOptions(options: UpstreamSessionOptions): SessionSet
   };
 }
 
-function longCallsOption(given: UpstreamSessionOptions["longCalls"]): Route["longCalls"] {
+/**
+ * Checks when calls of an upstream are answered although they still run.
+ *
+ * @throws {TypeError} If the option has the wrong type
+ * @throws {RangeError} If the time is out of range
+ */
+export function longCallsOption(given: UpstreamSessionOptions["longCalls"]): Route["longCalls"] {
   if (given === undefined || given === false) return given;
   checkNames("an upstream", given, { afterMs: true }, "longCalls.");
   if (given.afterMs === undefined) return undefined;

@@ -182,21 +182,34 @@ function checkHttpOptions(options: HttpOptions): HttpSettings {
 /** Sends a request by the global `fetch` of this moment, which the application may replace. */
 const globalFetch: Fetch = (url, init) => globalThis.fetch(url, init);
 
-function checkUrl(given: string | URL): URL {
+/**
+ * Checks the URL of an upstream, and returns it without a fragment.
+ *
+ * @param option The name of the option, for errors
+ * @throws {TypeError} If it isn't a URL of HTTP, or contains credentials
+ */
+export function checkUrl(given: string | URL, option = "url"): URL {
   const url = URL.parse(String(given));
   // The messages omit the URL, which may contain a password or a key.
-  if (url === null) throw new TypeError('Give an absolute URL as "url"');
+  if (url === null) throw new TypeError(`Give an absolute URL as "${option}"`);
   if (url.protocol !== "http:" && url.protocol !== "https:") {
-    throw new TypeError(`Give an http: or https: URL as "url": ${url.protocol}`);
+    throw new TypeError(`Give an http: or https: URL as "${option}": ${url.protocol}`);
   }
   if (url.username !== "" || url.password !== "") {
-    throw new TypeError('Give credentials as "auth", not in the "url"');
+    throw new TypeError(`Give credentials as "auth", not in the "${option}"`);
   }
   url.hash = "";
   return url;
 }
 
-function checkHeaders(given: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+/**
+ * Checks headers for every request, and returns them with names in lower case.
+ *
+ * @throws {TypeError} If a name or value isn't valid, or the header is set otherwise
+ */
+export function checkHeaders(
+  given: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
   const headers: Record<string, string> = {};
   for (const [name, value] of Object.entries(given)) {
     const lower = name.toLowerCase();

@@ -173,7 +173,7 @@ function byOAuth(
 }
 
 /** Calls a function of the application. Hides its errors, which may contain secrets. */
-async function callProvider<T>(get: () => MaybePromise<T>): Promise<T> {
+export async function callProvider<T>(get: () => MaybePromise<T>): Promise<T> {
   try {
     return await get();
   } catch {

@@ -1,0 +1,141 @@
+/**
+ * Makes the HTTP request of a call: its URL, headers and body. Only the path and the query of the URL
+ * depend on arguments, and neither leads out of the operation's own path.
+ *
+ * @module
+ */
+import type { JsonObject } from "../../../mod.ts";
+import { fromBase64, isObject, isWithinBytes, quote } from "../../kit.ts";
+import {
+  ArgumentError,
+  cookieText,
+  formText,
+  headerText,
+  type Parameter,
+  pathText,
+  queryText,
+} from "./arguments.ts";
+import type { Body, Operation } from "./operations.ts";
+
+/** A request before it has credentials. */
+export interface ApiRequest {
+  readonly url: string;
+  readonly method: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly cookies: readonly string[];
+  readonly body: string | Uint8Array<ArrayBuffer> | FormData | undefined;
+}
+
+/** The most characters of a URL. */
+const MOST_URL = 16_384;
+
+/**
+ * Makes the request of a call.
+ *
+ * @param args The arguments, which fit the operation's schema, or are judged by the API
+ * @param mostBytes The most bytes of its body
+ * @throws {ArgumentError} If an argument can't be written into a request
+ */
+export function requestOf(operation: Operation, args: JsonObject, mostBytes: number): ApiRequest {
+  const { method, base, body, accept } = operation;
+  const query: string[] = [];
+  const cookies: string[] = [];
+  const headers: Record<string, string> = { accept };
+  for (const parameter of operation.parameters) {
+    const value = Object.hasOwn(args, parameter.argument) ? args[parameter.argument] : undefined;
+    if (parameter.in === "path" || value === undefined || value === null) continue;
+    if (parameter.in === "query") query.push(queryText(parameter, value));
+    else if (parameter.in === "cookie") cookies.push(cookieText(parameter, value));
+    else headers[parameter.name.toLowerCase()] = headerText(parameter, value);
+  }
+  const url = urlOf(base, pathOf(operation, args), query.filter((part) => part !== "").join("&"));
+  const given = body !== undefined && Object.hasOwn(args, body.argument)
+    ? args[body.argument]
+    : undefined;
+  const written = body === undefined || given === undefined
+    ? undefined
+    : bodyOf(body, given, mostBytes);
+  // The type of a form has a boundary, which is known when it is sent.
+  if (body !== undefined && written !== undefined && body.kind !== "multipart") {
+    headers["content-type"] = body.mediaType;
+  }
+  return { url, method, headers, cookies, body: written };
+}
+
+function pathOf({ path, parameters }: Operation, args: JsonObject): string {
+  return path.replace(/\{([^{}]*)\}/g, (_whole, name: string) => {
+    const parameter = parameters.find((each) => each.in === "path" && each.name === name);
+    // The converter has found a parameter for each.
+    const { argument } = parameter as Parameter;
+    const value = Object.hasOwn(args, argument) ? args[argument] : undefined;
+    if (value === undefined) throw new ArgumentError(`Give the argument ${quote(argument)}`);
+    return pathText(parameter as Parameter, value);
+  });
+}
+
+/** Checks that a URL parser finds the same path in a URL: it removes the parts `.` and `..`. */
+function urlOf(base: string, path: string, query: string): string {
+  const text = query === "" ? `${base}${path}` : `${base}${path}?${query}`;
+  if (text.length > MOST_URL) throw new ArgumentError("Give shorter values: the URL is too long");
+  const dots = path.split("/").some((part) => /^(?:\.|%2e){1,2}$/i.test(part));
+  const url = dots ? null : URL.parse(text);
+  if (url === null || url.hash !== "" || !url.href.startsWith(`${new URL(base).origin}/`)) {
+    throw new ArgumentError('Give values that can be part of a path, not "." or ".."');
+  }
+  return url.href;
+}
+
+function bodyOf(body: Body, value: unknown, mostBytes: number): NonNullable<ApiRequest["body"]> {
+  const written = writeBody(body, value);
+  const isSmall = typeof written === "string"
+    ? isWithinBytes(written, mostBytes)
+    : written instanceof FormData
+    ? formBytes(written) <= mostBytes
+    : written.byteLength <= mostBytes;
+  if (isSmall) return written;
+  throw new ArgumentError(
+    `Give a smaller ${quote(body.argument)}: at most ${mostBytes} bytes are sent`,
+  );
+}
+
+function writeBody(body: Body, value: unknown): NonNullable<ApiRequest["body"]> {
+  const { kind, argument } = body;
+  if (kind === "json") return JSON.stringify(value);
+  if (kind === "text") return typeof value === "string" ? value : JSON.stringify(value);
+  if (kind === "bytes") return bytesOf(value, argument);
+  if (!isObject(value)) throw new ArgumentError(`Give an object as ${quote(argument)}`);
+  const members = Object.entries(value).filter(([, each]) => each !== undefined && each !== null);
+  if (kind === "form") {
+    return members.map(([name, each]) => {
+      // What most APIs understand where the document doesn't say.
+      const byDefault = isObject(each) || (Array.isArray(each) && each.some(isObject))
+        ? { style: "deepObject", explode: true }
+        : { style: "form", explode: true };
+      return formText(name, each, body.encoding.get(name) ?? byDefault);
+    }).filter((part) => part !== "").join("&");
+  }
+  const form = new FormData();
+  for (const [name, each] of members) {
+    for (const item of Array.isArray(each) ? each : [each]) {
+      if (body.files.has(name)) form.append(name, new Blob([bytesOf(item, name)]), name);
+      else if (typeof item === "object") {
+        form.append(name, new Blob([JSON.stringify(item)], { type: "application/json" }));
+      } else form.append(name, String(item));
+    }
+  }
+  return form;
+}
+
+function bytesOf(value: unknown, name: string): Uint8Array<ArrayBuffer> {
+  const bytes = typeof value === "string" ? fromBase64(value) : undefined;
+  if (bytes !== undefined) return bytes;
+  throw new ArgumentError(`Give the bytes of ${quote(name)} in Base64`);
+}
+
+function formBytes(form: FormData): number {
+  let bytes = 0;
+  for (const [name, value] of form) {
+    bytes += name.length + (typeof value === "string" ? value.length : value.size);
+  }
+  return bytes;
+}
