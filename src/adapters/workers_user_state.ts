@@ -17,7 +17,7 @@ const VERSION_CHARS = 16;
 const KEY = "state";
 
 /** What is asked of the object of a user. */
-type Operation =
+type StateOperation =
   | { readonly kind: "get" }
   | { readonly kind: "put"; readonly value: string; readonly write: RecordWrite }
   | { readonly kind: "delete"; readonly expected: string | undefined };
@@ -43,7 +43,7 @@ export class UserObjects implements UserRecords {
     return await this.#ask<boolean>(name, { kind: "delete", expected });
   }
 
-  async #ask<Result>(name: string, operation: Operation): Promise<Result> {
+  async #ask<Result>(name: string, operation: StateOperation): Promise<Result> {
     const namespace = this.#namespace();
     const stub = namespace.get(namespace.idFromName(name));
     const response = await stub.fetch(operationRequest(name, "user-state", operation));
@@ -80,7 +80,7 @@ export class UserObject {
 
   /** Answers {@linkcode UserObjects}. */
   async answer(request: Request): Promise<Response> {
-    const operation: Operation = await request.json();
+    const operation: StateOperation = await request.json();
     return Response.json(await this.#do(operation));
   }
 
@@ -92,7 +92,7 @@ export class UserObject {
     else await this.#clear();
   }
 
-  async #do(operation: Operation): Promise<unknown> {
+  async #do(operation: StateOperation): Promise<unknown> {
     const found = this.#current;
     switch (operation.kind) {
       case "get":

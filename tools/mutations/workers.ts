@@ -15,7 +15,7 @@ export const WORKERS: FaultsByFile = {
   "sql/event_log.ts": {
     tests: [RESTART, CONTRACTS],
     faults: [
-      ["WRK-6", "if (!answered.has(request)) this.append", "this.append"],
+      ["WRK-6", "if (!answered.has(request)) {", "{"],
       ["STR-7", "held === 0 || (Number(row?.count)", "true || (Number(row?.count)"],
       ["STR-7", "bytes <= MOST_BYTES && (", "("],
       ["STR-7", "now - retainMs,", "now,"],

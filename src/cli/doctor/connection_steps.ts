@@ -7,8 +7,8 @@ import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import { bareHostname, isLoopback, isObject } from "../../kit.ts";
 import { isPublicAddress } from "../../signin/fetch/addresses.ts";
-import { type Answer, isType, type NoAnswer, proxyOf } from "./exchange.ts";
-import { failed, passed, type Verdict, warning } from "./finding.ts";
+import { type HttpAnswer, isType, type NoHttpAnswer, proxyOf } from "./exchange.ts";
+import { failed, passed, type StepVerdict, warning } from "./finding.ts";
 import { resultOf, SPOKEN, type Visit } from "./visit.ts";
 
 const TRANSPORT = "2025-11-25, Transports, Streamable HTTP";
@@ -70,7 +70,7 @@ function reach(address: string): string {
 }
 
 /** Says why there is no answer. */
-export function explainSilence({ code, message }: NoAnswer, url: URL): Verdict {
+export function explainSilence({ code, message }: NoHttpAnswer, url: URL): StepVerdict {
   const { host } = url;
   if (code === "timeout") {
     return failed(
@@ -167,7 +167,7 @@ export async function checkHandshake(visit: Visit): Promise<boolean> {
 
 function takeResult(
   visit: Visit,
-  { headers }: Answer,
+  { headers }: HttpAnswer,
   result: NonNullable<ReturnType<typeof resultOf>>,
 ) {
   const { protocolVersion, serverInfo, capabilities } = result;
@@ -196,7 +196,7 @@ function takeResult(
 }
 
 /** Says why the first request was not answered with a result. */
-async function explainRefusal(visit: Visit, answer: Answer): Promise<Verdict> {
+async function explainRefusal(visit: Visit, answer: HttpAnswer): Promise<StepVerdict> {
   const { status, headers, text, message } = answer;
   const proxy = proxyOf(answer);
   const whose = proxy === undefined ? "the server" : "a proxy";
@@ -280,10 +280,10 @@ async function explainRefusal(visit: Visit, answer: Answer): Promise<Verdict> {
 /** Looks for the path that clients should use. */
 async function explainPath(
   visit: Visit,
-  { status }: Answer,
+  { status }: HttpAnswer,
   whose: "the server" | "a proxy",
   by: string,
-): Promise<Verdict> {
+): Promise<StepVerdict> {
   const { url } = visit.init;
   const old = await visit.bare("GET", "text/event-stream", true);
   if (status === 405 && old.status === 200 && old.streams) {
@@ -331,7 +331,7 @@ async function explainPath(
   );
 }
 
-function checkClock(visit: Visit, { headers }: Answer): void {
+function checkClock(visit: Visit, { headers }: HttpAnswer): void {
   const date = Date.parse(headers.get("date") ?? "");
   if (Number.isNaN(date)) return;
   const seconds = Math.round((date - Date.now()) / 1_000);
@@ -354,6 +354,6 @@ function absolute(to: string, url: URL): string {
 }
 
 /** Tells whether an answer has JSON as its type. */
-export function isJson({ headers }: Answer): boolean {
+export function isJson({ headers }: HttpAnswer): boolean {
   return isType(headers, "application/json");
 }

@@ -15,7 +15,7 @@ const PROXIES =
   /^(nginx|openresty|caddy|cloudflare|envoy|istio-envoy|traefik|haproxy|apache|awselb)/i;
 
 /** What came back from a request. */
-export interface Answer {
+export interface HttpAnswer {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;
@@ -31,7 +31,7 @@ export interface Answer {
 }
 
 /** Why there is no answer. */
-export interface NoAnswer {
+export interface NoHttpAnswer {
   readonly status: undefined;
   /** The code of the system's error, such as `ECONNREFUSED`; `"timeout"` if it took too long. */
   readonly code: string;
@@ -39,7 +39,7 @@ export interface NoAnswer {
 }
 
 /** How to send. */
-export interface SendInit {
+export interface ProbeInit {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
@@ -49,7 +49,7 @@ export interface SendInit {
 }
 
 /** Sends a request, and reads the whole answer. Follows no redirect. */
-export async function send(url: string | URL, init: SendInit): Promise<Answer | NoAnswer> {
+export async function send(url: string | URL, init: ProbeInit): Promise<HttpAnswer | NoHttpAnswer> {
   const { method = "GET", headers, body, timeoutMs, headOnly = false } = init;
   const started = performance.now();
   const stop = new AbortController();
@@ -97,7 +97,7 @@ export function isType(headers: Headers, type: string): boolean {
 }
 
 /** Returns the name of the proxy that wrote an answer, if it says so and the answer is not JSON-RPC. */
-export function proxyOf({ headers, message }: Answer): string | undefined {
+export function proxyOf({ headers, message }: HttpAnswer): string | undefined {
   if (message !== undefined) return undefined;
   const [name] = PROXIES.exec(headers.get("server") ?? "") ?? [];
   return name ?? (headers.has("cf-ray") ? "cloudflare" : undefined);

@@ -33,24 +33,24 @@ export interface Finding {
 }
 
 /** What was found, without the name of its step. */
-export type Verdict = Omit<Finding, "step">;
+export type StepVerdict = Omit<Finding, "step">;
 
 /** Says that a step has passed. */
-export function passed(says: string): Verdict {
+export function passed(says: string): StepVerdict {
   return { outcome: "passed", says };
 }
 
 /** Says why a step was left out. */
-export function skipped(says: string): Verdict {
+export function skipped(says: string): StepVerdict {
   return { outcome: "skipped", says };
 }
 
 /** Says what is wrong. */
-export function failed(whose: Whose, says: string, fix: string, clause?: string): Verdict {
+export function failed(whose: Whose, says: string, fix: string, clause?: string): StepVerdict {
   return { outcome: "failed", whose, says, fix, ...clause !== undefined && { clause } };
 }
 
 /** Says what is wrong for some clients only. */
-export function warning(whose: Whose, says: string, fix: string, clause?: string): Verdict {
+export function warning(whose: Whose, says: string, fix: string, clause?: string): StepVerdict {
   return { ...failed(whose, says, fix, clause), outcome: "warning" };
 }

@@ -6,14 +6,14 @@
  */
 import type { JsonObject } from "../../../mod.ts";
 import { isLoopback, isObject } from "../../kit.ts";
-import { type Answer, isType } from "./exchange.ts";
+import { type HttpAnswer, isType } from "./exchange.ts";
 import { failed, passed, skipped, warning } from "./finding.ts";
 import type { Visit } from "./visit.ts";
 
 const AUTHORIZATION = "2025-11-25, Authorization";
 
 /** Follows the way from a challenge to the authorization server, as clients do. */
-export async function checkLogin(visit: Visit, challenge: Answer): Promise<void> {
+export async function checkLogin(visit: Visit, challenge: HttpAnswer): Promise<void> {
   const header = challenge.headers.get("www-authenticate");
   const given = Object.keys(visit.init.headers).some((name) =>
     name.toLowerCase() === "authorization"
@@ -40,7 +40,7 @@ export async function checkLogin(visit: Visit, challenge: Answer): Promise<void>
         header === null
           ? "401 without WWW-Authenticate"
           : "WWW-Authenticate isn't a Bearer challenge",
-        'Answer 401 with WWW-Authenticate: Bearer resource_metadata="…"',
+        'HttpAnswer 401 with WWW-Authenticate: Bearer resource_metadata="…"',
         `${AUTHORIZATION}, Protected Resource Metadata Discovery Requirements`,
       ),
     );
@@ -282,6 +282,6 @@ function parameter(header: string | null, name: string): string | undefined {
 }
 
 /** Tells whether an answer is JSON. */
-export function isJsonAnswer({ headers }: Answer): boolean {
+export function isJsonAnswer({ headers }: HttpAnswer): boolean {
   return isType(headers, "application/json");
 }

@@ -5,8 +5,8 @@
  * @module
  */
 import { isObject } from "../../kit.ts";
-import { type Answer, isType, type NoAnswer, proxyOf } from "./exchange.ts";
-import { failed, passed, skipped, type Verdict, warning } from "./finding.ts";
+import { type HttpAnswer, isType, type NoHttpAnswer, proxyOf } from "./exchange.ts";
+import { failed, passed, skipped, type StepVerdict, warning } from "./finding.ts";
 import { explainSilence } from "./connection_steps.ts";
 import { BOTH, resultOf, STATELESS, type Visit } from "./visit.ts";
 
@@ -38,7 +38,7 @@ export async function checkRest(visit: Visit): Promise<void> {
   visit.note("pages", await pages(visit));
 }
 
-async function initialized(visit: Visit): Promise<Verdict> {
+async function initialized(visit: Visit): Promise<StepVerdict> {
   const answer = await visit.notify("notifications/initialized");
   if (answer.status === undefined) return explainSilence(answer, visit.init.url);
   if (answer.status === 202) return passed("202 for a notification");
@@ -56,7 +56,7 @@ async function initialized(visit: Visit): Promise<Verdict> {
   );
 }
 
-async function tools(visit: Visit): Promise<Verdict> {
+async function tools(visit: Visit): Promise<StepVerdict> {
   if (!isObject(visit.server?.["capabilities"]) || !("tools" in visit.server["capabilities"])) {
     return skipped("The server has no tools");
   }
@@ -81,7 +81,7 @@ async function tools(visit: Visit): Promise<Verdict> {
 }
 
 /** Tries the spellings of headers that clients have. */
-async function headers(visit: Visit): Promise<Verdict> {
+async function headers(visit: Visit): Promise<StepVerdict> {
   const tries = [
     ["Accept: text/event-stream, application/json", {
       accept: "text/event-stream, application/json",
@@ -103,7 +103,7 @@ async function headers(visit: Visit): Promise<Verdict> {
   return passed("Accept and Content-Type in each spelling");
 }
 
-async function version(visit: Visit): Promise<Verdict> {
+async function version(visit: Visit): Promise<StepVerdict> {
   const { session } = visit;
   if (session === undefined) return skipped("There is no session");
   const answer = await visit.request("ping", {}, { "mcp-protocol-version": "1999-01-01" });
@@ -116,7 +116,7 @@ async function version(visit: Visit): Promise<Verdict> {
   );
 }
 
-async function cancel(visit: Visit): Promise<Verdict> {
+async function cancel(visit: Visit): Promise<StepVerdict> {
   const answer = await visit.notify("notifications/cancelled", {
     requestId: 1_000_000,
     reason: "Nothing has this id",
@@ -132,7 +132,7 @@ async function cancel(visit: Visit): Promise<Verdict> {
   );
 }
 
-async function stream(visit: Visit): Promise<Verdict> {
+async function stream(visit: Visit): Promise<StepVerdict> {
   const answer = await visit.bare("GET", "text/event-stream", true);
   const clause = `${TRANSPORT}, Listening for Messages from the Server`;
   if (answer.status === 405) return passed("405: the server has no stream of its own");
@@ -174,7 +174,7 @@ async function stream(visit: Visit): Promise<Verdict> {
 }
 
 /** Tells whether the events of a call come as they are sent. */
-async function events(visit: Visit): Promise<Verdict> {
+async function events(visit: Visit): Promise<StepVerdict> {
   const { call } = visit.init;
   if (call === undefined) {
     return skipped(
@@ -220,7 +220,7 @@ async function events(visit: Visit): Promise<Verdict> {
   return passed(`The first event came after ${Math.round(firstMs)} of ${Math.round(endMs)} ms`);
 }
 
-async function bodies(visit: Visit): Promise<Verdict> {
+async function bodies(visit: Visit): Promise<StepVerdict> {
   const answer = await visit.request("ping", { _meta: { padding: "x".repeat(BODY_BYTES) } });
   if (answer.status === undefined) {
     return warning(
@@ -240,7 +240,7 @@ async function bodies(visit: Visit): Promise<Verdict> {
 }
 
 /** Looks whether clients learn that their session is gone, so that they begin another. */
-async function lostSession(visit: Visit): Promise<Verdict> {
+async function lostSession(visit: Visit): Promise<StepVerdict> {
   if (visit.session === undefined) return skipped("There is no session");
   const answer = await visit.request("ping", {}, {
     "mcp-session-id": "00000000000000000000000000000000",
@@ -256,7 +256,7 @@ async function lostSession(visit: Visit): Promise<Verdict> {
   );
 }
 
-async function end(visit: Visit): Promise<Verdict> {
+async function end(visit: Visit): Promise<StepVerdict> {
   const { session } = visit;
   if (session === undefined) return skipped("There is no session");
   const answer = await visit.bare("DELETE", BOTH);
@@ -280,7 +280,7 @@ async function end(visit: Visit): Promise<Verdict> {
   );
 }
 
-async function stateless(visit: Visit): Promise<Verdict> {
+async function stateless(visit: Visit): Promise<StepVerdict> {
   const answer = await visit.discover();
   const clause = `${STATELESS}, Streamable HTTP`;
   if (answer.status === undefined) {
@@ -305,7 +305,7 @@ async function stateless(visit: Visit): Promise<Verdict> {
   return passed(`Not spoken (${answer.status}): newer clients go on with 2025-11-25`);
 }
 
-async function pages(visit: Visit): Promise<Verdict> {
+async function pages(visit: Visit): Promise<StepVerdict> {
   const { origin, url } = visit.init;
   const answer = await visit.fetch(url, {
     method: "OPTIONS",
@@ -333,7 +333,7 @@ async function pages(visit: Visit): Promise<Verdict> {
 }
 
 /** Who has written an answer. */
-function by(answer: Answer | NoAnswer): "the server" | "a proxy" {
+function by(answer: HttpAnswer | NoHttpAnswer): "the server" | "a proxy" {
   return answer.status !== undefined && proxyOf(answer) !== undefined &&
       !isType(answer.headers, "application/json")
     ? "a proxy"

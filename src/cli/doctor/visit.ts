@@ -6,8 +6,8 @@
 import type { JsonObject } from "../../../mod.ts";
 import { isObject, MetaKey } from "../../kit.ts";
 import { VERSION } from "../version.ts";
-import { type Answer, type NoAnswer, send, type SendInit } from "./exchange.ts";
-import type { Finding, Verdict } from "./finding.ts";
+import { type HttpAnswer, type NoHttpAnswer, type ProbeInit, send } from "./exchange.ts";
+import type { Finding, StepVerdict } from "./finding.ts";
 
 /** The version that most clients speak. */
 export const SPOKEN = "2025-11-25";
@@ -41,7 +41,7 @@ export class Visit {
   /** The version that was negotiated. */
   version: string = SPOKEN;
   /** Whether the server asks for a token, and none that it takes was given. */
-  refused: Answer | undefined;
+  refused: HttpAnswer | undefined;
   #id = 0;
 
   constructor(init: VisitInit) {
@@ -53,7 +53,7 @@ export class Visit {
    *
    * @returns Whether it hasn't failed
    */
-  note(step: string, verdict: Verdict): boolean {
+  note(step: string, verdict: StepVerdict): boolean {
     const finding = { step, ...verdict };
     this.findings.push(finding);
     this.init.onFinding(finding);
@@ -61,12 +61,15 @@ export class Visit {
   }
 
   /** Fetches any document. */
-  fetch(url: string | URL, init: Partial<SendInit> = {}): Promise<Answer | NoAnswer> {
+  fetch(url: string | URL, init: Partial<ProbeInit> = {}): Promise<HttpAnswer | NoHttpAnswer> {
     return send(url, { timeoutMs: this.init.timeoutMs, ...init });
   }
 
   /** Posts JSON to the server, as a client of its version does. */
-  post(body: unknown, headers: Readonly<Record<string, string>> = {}): Promise<Answer | NoAnswer> {
+  post(
+    body: unknown,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<HttpAnswer | NoHttpAnswer> {
     return this.fetch(this.init.url, {
       method: "POST",
       headers: {
@@ -85,17 +88,17 @@ export class Visit {
     method: string,
     params: JsonObject = {},
     headers?: Readonly<Record<string, string>>,
-  ): Promise<Answer | NoAnswer> {
+  ): Promise<HttpAnswer | NoHttpAnswer> {
     return this.post({ jsonrpc: "2.0", id: ++this.#id, method, params }, headers);
   }
 
   /** Sends a notification. */
-  notify(method: string, params: JsonObject = {}): Promise<Answer | NoAnswer> {
+  notify(method: string, params: JsonObject = {}): Promise<HttpAnswer | NoHttpAnswer> {
     return this.post({ jsonrpc: "2.0", method, params });
   }
 
   /** Sends a request without a body, in the session. */
-  bare(method: string, accept: string, headOnly = false): Promise<Answer | NoAnswer> {
+  bare(method: string, accept: string, headOnly = false): Promise<HttpAnswer | NoHttpAnswer> {
     return this.fetch(this.init.url, {
       method,
       headers: { accept, ...this.#sessionHeaders(), ...this.init.headers },
@@ -104,7 +107,7 @@ export class Visit {
   }
 
   /** Begins a session, or tries to. */
-  initialize(headers?: Readonly<Record<string, string>>): Promise<Answer | NoAnswer> {
+  initialize(headers?: Readonly<Record<string, string>>): Promise<HttpAnswer | NoHttpAnswer> {
     return this.request("initialize", {
       protocolVersion: SPOKEN,
       capabilities: {},
@@ -113,7 +116,7 @@ export class Visit {
   }
 
   /** Asks what the server is, as a client of 2026-07-28. */
-  discover(): Promise<Answer | NoAnswer> {
+  discover(): Promise<HttpAnswer | NoHttpAnswer> {
     const { session } = this;
     this.session = undefined;
     const asked = this.request("server/discover", {
@@ -134,6 +137,6 @@ export class Visit {
 }
 
 /** Returns the result in an answer. */
-export function resultOf({ message }: Answer): JsonObject | undefined {
+export function resultOf({ message }: HttpAnswer): JsonObject | undefined {
   return isObject(message?.["result"]) ? message["result"] : undefined;
 }
