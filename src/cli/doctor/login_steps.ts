@@ -40,7 +40,7 @@ export async function checkLogin(visit: Visit, challenge: HttpAnswer): Promise<v
         header === null
           ? "401 without WWW-Authenticate"
           : "WWW-Authenticate isn't a Bearer challenge",
-        'HttpAnswer 401 with WWW-Authenticate: Bearer resource_metadata="…"',
+        'Answer 401 with WWW-Authenticate: Bearer resource_metadata="…"',
         `${AUTHORIZATION}, Protected Resource Metadata Discovery Requirements`,
       ),
     );
