@@ -95,8 +95,8 @@ export const CLIENTS: Readonly<Record<string, (url: URL, kept: Kept) => Official
   },
 };
 
-/** Reads the page at an address with cookies, and follows redirects until `BACK`. */
-export async function answered(asked: URL, provider: Browser): Promise<URL> {
+/** Reads the page at an address with cookies, and follows redirects until the client's address. */
+export async function answered(asked: URL, provider: Browser, back = BACK): Promise<URL> {
   const cookies = new Map<string, string>();
   let [url, init]: [URL, RequestInit] = [asked, {}];
   for (let steps = 0; steps < 10; steps++) {
@@ -128,7 +128,7 @@ export async function answered(asked: URL, provider: Browser): Promise<URL> {
       continue;
     }
     url = new URL(location, url);
-    if (url.href.startsWith(BACK)) return url;
+    if (url.href.startsWith(back)) return url;
     // The provider's own pages have their own cookies.
     if (url.origin !== asked.origin) {
       url = await provider.visit(url, `${asked.origin}/signin/callback`);

@@ -48,6 +48,8 @@ interface Question {
   /** The token of the form. */
   readonly token: string;
   readonly allowed: readonly string[];
+  /** When it was stored, in milliseconds since the epoch. */
+  readonly at: number;
 }
 
 /** What {@linkcode LoginFlow} needs. */
@@ -194,7 +196,7 @@ export class LoginFlow {
     const question: Question = {
       request: { ...asked, scopes },
       ...{ client, user, allowed, credential: login.credential },
-      ...{ browser: randomText(32), token: randomText(32) },
+      ...{ browser: randomText(32), token: randomText(32), at: settings.clock.now() },
     };
     if (!isNew && isSite && !asked.asksConsent) {
       this.#report({
@@ -214,11 +216,22 @@ export class LoginFlow {
     const { settings: { records, lifetimes, issuer }, grants } = this.#init;
     const name = await grants.userName(question.user);
     const waiting = await keysOf(records, `question:${name}.`, MOST_QUESTIONS);
-    if (waiting.length >= MOST_QUESTIONS) await records.delete(waiting[0] ?? "");
+    if (waiting.length >= MOST_QUESTIONS) await this.#deleteOldest(waiting);
     const text = JSON.stringify(question);
     await records.put(`question:${name}.${id}`, text, { ttlMs: lifetimes.loginMs, expected: null });
     const cookies = await this.#cookies.keep(request, id, question.browser);
     return redirect(`${issuer}/signin/consent?id=${name}.${id}`, 303, cookies);
+  }
+
+  /** Deletes the question that waits for the longest time: stores list keys in any order. */
+  async #deleteOldest(keys: readonly string[]): Promise<void> {
+    const { records } = this.#init.settings;
+    const found = await Promise.all(keys.map(async (key) => {
+      const question = await readJson<Question>(records, key);
+      return { key, at: question?.value.at ?? 0 };
+    }));
+    const [oldest] = found.sort((one, other) => one.at - other.at);
+    if (oldest !== undefined) await records.delete(oldest.key);
   }
 
   async #ask(request: Request): Promise<Response> {
