@@ -196,6 +196,8 @@ async function bundleCommand(version: unknown): Promise<void> {
     ],
     ...[
       "--external:redis",
+      // Installed with the package, which has no file with its license to put beside the bundle.
+      "--external:@cfworker/json-schema",
       "--external:@opentelemetry/*",
       "--legal-comments=none",
       `--banner:js=${BANNER}`,
