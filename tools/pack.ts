@@ -200,6 +200,8 @@ async function bundleCommand(version: unknown): Promise<void> {
       "--minify-syntax",
     ],
     ...OUTSIDE.map((name) => `--external:${name}`),
+    // Installed with the package, which has no file with its license to put beside the bundle.
+    "--external:@cfworker/json-schema",
     ...["--legal-comments=none", `--banner:js=${BANNER}`],
     ...[`--outfile=${join(PACKAGE, COMMAND.file)}`, `--metafile=${METAFILE}`],
   ]);

@@ -164,7 +164,7 @@ export const SESSIONS: FaultsByFile = {
   "sessions/state_values.ts": {
     tests: [CONTRACT, "wire/bounds.test.ts"],
     faults: [
-      ["SES-12", "bytes > most) throw", "bytes >= most) throw"],
+      ["SES-12", "bytes > most) return false", "bytes >= most) return false"],
       ["SES-12", "after > before && bytes > most", "bytes > most"],
       ["SES-12", "this.#bytes - before + after", "this.#bytes + after"],
       [
