@@ -322,7 +322,7 @@ export const CLUSTER: FaultsByFile = {
       ["CLU-9", "return documents.refresh(message.name);", "return;"],
     ],
   },
-  "redis/seal.ts": {
+  "internal/sync_sealer.ts": {
     tests: ["unit/redis/seal.test.ts"],
     faults: [
       ["CLU-12", "this.#writer.left -= 1;", ""],

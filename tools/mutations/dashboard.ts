@@ -55,7 +55,7 @@ export const DASHBOARD: FaultsByFile = {
     tests: [OPERATOR],
     faults: [
       ["OPR-3", "if (other !== undefined) {", "if (false) {"],
-      ["OPR-3", "=== principal && shown(of.issuer, MOST_ID) === issuer;", "=== principal;"],
+      ["OPR-3", "=== principal && shown(of.issuer, MOST_ID) === issuer &&", "=== principal &&"],
     ],
   },
   "dashboard/operator/peers.ts": {
