@@ -139,7 +139,9 @@ interface NodeBindings {
  * await listener.stop();
  * ```
  */
-export async function listen({ hostname, port, fetch, failed }: ListenInit): Promise<Listener> {
+export async function listen(
+  { hostname, port, reusePort = false, fetch, failed }: ListenInit,
+): Promise<Listener> {
   const server = createServer({
     headersTimeout: HEADERS_TIMEOUT_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
@@ -147,7 +149,7 @@ export async function listen({ hostname, port, fetch, failed }: ListenInit): Pro
   }, nodeHandler(fetch, failed));
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once("error", reject);
-  server.listen(port, bareHostname(hostname), resolve);
+  server.listen({ port, host: bareHostname(hostname), reusePort }, resolve);
   await promise;
   server.off("error", reject);
   // A connection that can't be accepted, for example without free file descriptors, must not end the process.

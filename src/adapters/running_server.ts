@@ -60,6 +60,13 @@ export interface ListenInit {
   readonly hostname: string;
   /** The port; 0 for any free one. */
   readonly port: number;
+  /**
+   * Whether other processes that say so too may listen on the same port: the system spreads connections
+   * over them (`SO_REUSEPORT`, on Linux).
+   *
+   * @default {false}
+   */
+  readonly reusePort?: boolean;
   /** Answers the requests. */
   readonly fetch: FetchHandler;
   /** Called with errors outside of any request. MUST NOT throw. */

@@ -180,7 +180,16 @@ for (const [args, message] of EXCLUSIVE) {
 const OPTIONS = {
   serve: [
     ...["config", "input", "stdio", "env", "cwd", "http", "header", "host", "port", "path"],
-    ...["public-url", "token-env", "no-auth", "allow-origin", "allow-host", "redis", "secret-env"],
+    ...[
+      "public-url",
+      "token-env",
+      "no-auth",
+      "allow-origin",
+      "allow-host",
+      "redis",
+      "secret-env",
+      "processes",
+    ],
     ...["dashboard", "dashboard-port", "dashboard-token-env", "audit", "metrics", "log"],
     ...["log-level", "help"],
   ],

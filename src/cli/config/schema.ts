@@ -15,6 +15,8 @@ import { suggest } from "../../kit.ts";
 
 /** Servers that one configuration may have. */
 const MAX_SERVERS = 100;
+/** Processes that one command may start. */
+const MAX_PROCESSES = 256;
 /** Characters that a token must have: shorter ones can be guessed. */
 const MIN_TOKEN = 16;
 /** Characters that the secret must have. */
@@ -359,6 +361,14 @@ const host = nonEmptyString.refine((value) => parseHostRule(value) !== undefined
   error: 'Give a host name like "app.example", without "https://" and a path',
 });
 
+/** Reads a number of processes: variables and options are strings. */
+function processesIn(value: unknown): number | "auto" | undefined {
+  if (value === "auto") return value;
+  const count = typeof value === "string" && /^\d{1,3}$/.test(value) ? Number(value) : value;
+  if (typeof count !== "number" || !Number.isInteger(count)) return undefined;
+  return count >= 1 && count <= MAX_PROCESSES ? count : undefined;
+}
+
 /** The schema of the whole file. */
 export const configSchema = object({
   $schema: z.string().optional(),
@@ -423,6 +433,12 @@ export const configSchema = object({
     error: `Give a secret of ${MIN_SECRET} characters or more`,
   })
     .optional(),
+  processes: z.unknown().refine(
+    (value) => value === undefined || processesIn(value) !== undefined,
+    {
+      error: `Give a whole number, 1 to ${MAX_PROCESSES}, or "auto"`,
+    },
+  ).transform(processesIn).optional(),
   metrics: z.preprocess(
     (value) => value === false ? undefined : value,
     z.unknown().refine((value) => value === undefined || metricsAddress(value) !== undefined, {

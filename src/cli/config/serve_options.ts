@@ -128,6 +128,11 @@ export const SERVE_OPTIONS = {
     "Sign with the secret that is in a variable; for --redis",
     { command: "serve", config: (name) => ({ secret: `\${${name}}` }) },
   ),
+  processes: option<string>(
+    "--processes <N>",
+    "Serve with so many processes, or auto for all cores; starts a Redis without --redis",
+    { command: "serve", config: (processes) => ({ processes }) },
+  ),
   dashboard: option<boolean>(
     "--dashboard",
     "Serve the operator's page on this machine, by a link that works once",

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { hostname } from "node:os";
 import type { McpHandler } from "../../../mod.ts";
 import type { AuditTrail } from "../../audit/mod.ts";
 import { createDashboard, type Dashboard, oneTimeLinks } from "../../dashboard/mod.ts";
@@ -21,8 +20,10 @@ const PORT = 8_001;
 /** Options for {@linkcode DashboardServer.start}. */
 export interface DashboardInit {
   readonly config: NonNullable<Config["dashboard"]>;
-  /** The port of the endpoint, which tells the nodes of a machine apart. */
-  readonly port: number;
+  /** The name of this node. */
+  readonly node: string;
+  /** Whether to listen: of the processes on one machine, one does, and shows the others too. */
+  readonly listens: boolean;
   readonly redact: Redact;
   readonly log: Log;
   readonly audit?: AuditTrail | undefined;
@@ -31,10 +32,14 @@ export interface DashboardInit {
 /** The dashboard of a running server. */
 export class DashboardServer {
   readonly #dashboard: Dashboard;
-  readonly #listener: BoundListener;
+  readonly #listener: BoundListener | undefined;
   readonly #issue: () => string;
 
-  private constructor(dashboard: Dashboard, listener: BoundListener, issue: () => string) {
+  private constructor(
+    dashboard: Dashboard,
+    listener: BoundListener | undefined,
+    issue: () => string,
+  ) {
     this.#dashboard = dashboard;
     this.#listener = listener;
     this.#issue = issue;
@@ -46,7 +51,7 @@ export class DashboardServer {
    * @throws {CliError} If it can't listen on the port
    */
   static async start(
-    { config, port, redact, log, audit }: DashboardInit,
+    { config, node, listens, redact, log, audit }: DashboardInit,
   ): Promise<DashboardServer> {
     const settings = config === true ? {} : config;
     const links = oneTimeLinks(settings.token === undefined ? {} : { token: settings.token });
@@ -55,7 +60,7 @@ export class DashboardServer {
     };
     const dashboard = createDashboard({}, {
       authenticate: links,
-      node: `${hostname()}:${port}`,
+      node,
       redact,
       onError: failed,
       // The endpoints log and record what operators do to them.
@@ -66,12 +71,11 @@ export class DashboardServer {
       },
     });
     try {
-      const listener = await listen({
-        hostname: HOST,
-        port: settings.port ?? PORT,
-        fetch: dashboard,
-        failed,
-      }, { port: "--dashboard-port" });
+      const listener = listens
+        ? await listen({ hostname: HOST, port: settings.port ?? PORT, fetch: dashboard, failed }, {
+          port: "--dashboard-port",
+        })
+        : undefined;
       return new DashboardServer(dashboard, listener, () => links.issue());
     } catch (error) {
       await dashboard.close();
@@ -79,9 +83,9 @@ export class DashboardServer {
     }
   }
 
-  /** The URL without a path. */
-  get url(): string {
-    return `http://${HOST}:${this.#listener.port}/`;
+  /** The URL without a path, if it listens. */
+  get url(): string | undefined {
+    return this.#listener && `http://${HOST}:${this.#listener.port}/`;
   }
 
   /** Returns a new link, which works once. */
@@ -102,6 +106,6 @@ export class DashboardServer {
   /** Ends every page, and stops listening. */
   async close(): Promise<void> {
     await this.#dashboard.close();
-    await this.#listener.stop();
+    await this.#listener?.stop();
   }
 }

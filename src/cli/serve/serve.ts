@@ -3,7 +3,14 @@
  *
  * @module
  */
-import { isLoopback, onStopSignals, systemClock } from "../../kit.ts";
+import {
+  type GroupMember,
+  groupMember,
+  isLoopback,
+  memberReady,
+  onStopSignals,
+  systemClock,
+} from "../../kit.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import { openAudit } from "./audit.ts";
 import { backend } from "./backend.ts";
@@ -11,11 +18,13 @@ import { banner, dashboardText } from "./banner.ts";
 import { readConfig } from "../config/config.ts";
 import { ONLY, type ServeCommandOptions } from "../config/serve_options.ts";
 import type { Config, ServerEntry } from "../config/schema.ts";
-import { configSource } from "../config/source.ts";
+import { type ConfigSource, configSource } from "../config/source.ts";
 import { ExitCode, messageOf } from "../errors.ts";
 import type { Io } from "../io.ts";
 import { type Log, makeLog } from "../log.ts";
 import { loadMetrics, type MetricsListener, serveMetrics } from "./metrics.ts";
+import { configOf, endWithCommand, isFirst, namedLog, nodeData, nodeName } from "./node_process.ts";
+import { processCount, serveWithProcesses } from "./processes.ts";
 import { Reloader } from "./reload.ts";
 import { CommandServer } from "./server.ts";
 import { type CommandSettings, enabledServers, settingsOf } from "../config/settings.ts";
@@ -33,27 +42,34 @@ const END_MS = 15_000;
  * @throws {CliError} If the server can't start
  */
 export async function serve(given: ServeCommandOptions, io: Io): Promise<ExitCode> {
-  const { file, text, parse } = await configSource("mooring serve", given, io);
+  const member = groupMember(io.env);
+  const { file, text, parse } = await sourceOf(given, member, io);
   const { config, warnings } = parse(text);
   const settings = settingsOf({
     config,
     alone: file === undefined ? ONLY : undefined,
     noAuth: given.auth === false,
   });
-  const log = logOf(config, io);
-  logWarnings(warnings, log);
+  const ownLog = logOf(config, io);
+  const log = member === undefined ? ownLog : joinGroup(member, settings, ownLog, io);
+  if (member === undefined) logWarnings(warnings, log);
+  if (member === undefined && processCount(config) > 1) {
+    return await serveWithProcesses(settings, file !== undefined, io, log);
+  }
   const audit = await openAudit(config, log);
-  const stores = await openStores(config, log).catch(async (error) => {
-    await audit?.close();
-    throw error;
-  });
+  const stores = await openStores(config, log, member && nodeData(member).redis).catch(
+    async (error) => {
+      await audit?.close();
+      throw error;
+    },
+  );
   const metrics = await startMetrics(config, log).catch(async (error) => {
     await stores?.close();
     await audit?.close();
     throw error;
   });
   const init = {
-    ...{ settings, backend, stores, log, redact: io.secrets.redact },
+    ...{ settings, backend, stores, log, member, redact: io.secrets.redact },
     ...{ audit: audit?.trail, metrics: metrics?.metrics },
   };
   const server = await CommandServer.start(init).catch(async (error) => {
@@ -62,6 +78,7 @@ export async function serve(given: ServeCommandOptions, io: Io): Promise<ExitCod
     await audit?.close();
     throw error;
   });
+  if (member !== undefined) memberReady();
   let retrials: Trials | undefined;
   const reloader = file === undefined ? undefined : new Reloader({
     file,
@@ -71,6 +88,7 @@ export async function serve(given: ServeCommandOptions, io: Io): Promise<ExitCod
       logWarnings(warnings, log);
       const { set } = await server.apply(config);
       retrials?.stop();
+      if (!isFirst(member)) return;
       retrials = trySoon(set, log);
       const tried = retrials;
       void tried.done.then(() => logUnmatched(config, tried, log));
@@ -84,12 +102,12 @@ export async function serve(given: ServeCommandOptions, io: Io): Promise<ExitCod
     void reloader?.now();
   });
   const signals = stopSignals(io);
-  const trials = trySoon(enabledServers(config), log);
-  void trials.done.then(() => logUnmatched(config, trials, log));
+  const trials = isFirst(member) ? trySoon(enabledServers(config), log) : undefined;
+  if (trials !== undefined) void trials.done.then(() => logUnmatched(config, trials, log));
   const stopped = announce(server, settings, trials, io, log);
   await signals.first;
   stopped();
-  trials.stop();
+  trials?.stop();
   retrials?.stop();
   log("info", "stopping", { message: drainText(server.running, settings.graceMs) });
   ignore?.();
@@ -99,6 +117,31 @@ export async function serve(given: ServeCommandOptions, io: Io): Promise<ExitCod
   await metrics?.listener.stop();
   await audit?.close();
   return code;
+}
+
+/** Reads the configuration, as the process that this is has it. */
+async function sourceOf(
+  given: ServeCommandOptions,
+  member: GroupMember | undefined,
+  io: Io,
+): Promise<ConfigSource> {
+  const source = await configSource("mooring serve", given, io);
+  if (member === undefined) return source;
+  return {
+    ...source,
+    parse(text) {
+      const { config, warnings } = source.parse(text);
+      // One process says what is wrong with the file, for all
+      return { config: configOf(config, member), warnings: isFirst(member) ? warnings : [] };
+    },
+  };
+}
+
+/** Makes this process one of several: its log names it, and it ends with the command. */
+function joinGroup(member: GroupMember, { port }: CommandSettings, log: Log, io: Io): Log {
+  io.secrets.add([nodeData(member).secret]);
+  endWithCommand(member);
+  return namedLog(log, nodeName(port, member));
 }
 
 /**
@@ -201,18 +244,20 @@ function logFormat({ log }: Pick<Config, "log">, { terminal }: Io): "json" | "te
 /**
  * Says that the server listens. In a terminal, the text about it waits a little for servers that don't work.
  *
+ * @param trials `undefined` if another process says the rest
  * @returns A function that keeps the text back, if it still waits
  */
 function announce(
   server: CommandServer,
   { config, host }: CommandSettings,
-  trials: Trials,
+  trials: Trials | undefined,
   io: Io,
   log: Log,
 ): () => void {
   const { url, base } = server;
   const names = server.names();
   log("info", "listening", { url, servers: names });
+  if (trials === undefined) return () => {};
   if (names.length === 0) {
     log("warn", "no-servers", { message: "Add a server to mcpServers: there is none to serve" });
   }

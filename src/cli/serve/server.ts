@@ -5,7 +5,7 @@
  */
 import type { Dispatcher, McpEvent, McpHandlerOptions } from "../../../mod.ts";
 import type { AuditTrail } from "../../audit/mod.ts";
-import { endpointUrl, pathOf } from "../../kit.ts";
+import { endpointUrl, type GroupMember, pathOf } from "../../kit.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import type { Gateway } from "../../gateway/mod.ts";
 import { authOf } from "./auth.ts";
@@ -17,6 +17,7 @@ import { ALL, eventLogger, type Log } from "../log.ts";
 import { DashboardServer } from "./dashboard.ts";
 import { policyOf, policyText } from "../config/policy.ts";
 import { rateLimiter } from "./rate_limit.ts";
+import { isFirst, nodeName, SHARES_PORTS } from "./node_process.ts";
 import type { Redact } from "../redact.ts";
 import { changesBetween, type ConfigChanges } from "./reload.ts";
 import { Routes, serverNameIn, SERVERS_PATH } from "./routes.ts";
@@ -35,6 +36,8 @@ export interface CommandServerInit {
   readonly metrics?: Metrics | undefined;
   /** Takes secrets out of what operators see. */
   readonly redact?: Redact;
+  /** Which process this is, if several serve. */
+  readonly member?: GroupMember | undefined;
 }
 
 /** The configuration that is applied. */
@@ -85,7 +88,7 @@ export class CommandServer {
    * @throws {CliError} If it can't listen on the address
    */
   static async start(init: CommandServerInit): Promise<CommandServer> {
-    const { settings, log } = init;
+    const { settings, log, member } = init;
     const gateway = gatewayOf(settings.config, init.backend, init.metrics);
     init.metrics?.watch({ gateway });
     const applied: Applied = { config: settings.config };
@@ -101,11 +104,16 @@ export class CommandServer {
         const { audit } = init;
         dashboard = await DashboardServer.start({
           config: config.dashboard,
-          ...{ port, redact, log, audit },
+          node: nodeName(port, member),
+          listens: isFirst(member),
+          ...{ redact, log, audit },
         });
       }
       routes = routesOf(init, gateway, dashboard, applied);
-      const listener = await listen({ hostname: host, port, fetch: routes.fetch, failed });
+      const reusePort = member !== undefined && SHARES_PORTS;
+      const listener = await listen({
+        ...{ hostname: host, port, reusePort, fetch: routes.fetch, failed },
+      });
       return new CommandServer(init, gateway, routes, listener, dashboard, applied);
     } catch (error) {
       await dashboard?.close();
@@ -238,7 +246,7 @@ export function viewOf(gateway: Gateway, config: Config, only: string | undefine
 }
 
 function routesOf(
-  { settings, stores, audit, metrics, log }: CommandServerInit,
+  { settings, stores, audit, metrics, log, member }: CommandServerInit,
   gateway: Gateway,
   dashboard: DashboardServer | undefined,
   applied: Applied,
@@ -276,6 +284,7 @@ function routesOf(
       ...shared,
       ...authenticate !== undefined && { authenticate },
       resource: resource(urlOf(name)),
+      ...member !== undefined && { events: { nodeName: nodeName(settings.port, member) } },
       ...stores !== undefined && { store: stores.store(name) },
       // Where there is one server only, both of its paths have the same upstream
       onEvent: both(

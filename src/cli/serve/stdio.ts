@@ -67,6 +67,7 @@ const ON_PIPES: { readonly [Key in keyof Required<Config>]: boolean } = {
   sessions: false,
   redis: false,
   secret: false,
+  processes: false,
   metrics: false,
   audit: false,
   dashboard: false,
