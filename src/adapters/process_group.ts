@@ -65,6 +65,12 @@ export function memberReady(): void {
   process.send?.(READY);
 }
 
+/** Lets this process end by itself: the connection to its group would keep it alive. */
+export function memberDone(): void {
+  // Not the process's own disconnect(), which Node takes for the death of the group.
+  if (cluster.worker?.isConnected() === true) cluster.worker.disconnect();
+}
+
 /** Calls a function when the process that started the group of this one is gone, however that ended. */
 export function onGroupGone(listener: () => void): void {
   // The runtimes' own listener ends the process.
@@ -74,6 +80,9 @@ export function onGroupGone(listener: () => void): void {
 /** Why the members of a group can't be started here; `undefined` if they can. */
 export function groupObstacle(): string | undefined {
   if (!isMainThread) return "this is a thread of another process";
+  if ("Bun" in globalThis && process.platform !== "linux") {
+    return "Bun shares a port between processes only on Linux";
+  }
   if (process.argv[1] === undefined) return "there is no main module to run again";
   if (cluster.isWorker || Object.keys(cluster.workers ?? {}).length > 0) {
     return "this program has processes of its own already";

@@ -119,6 +119,7 @@ describe("docs/options.md", () => {
       sessions: "SessionOptions",
       streams: "StreamOptions",
       requests: "RequestOptions",
+      userState: "UserStateOptions",
     };
     const expected = fieldsOf(source, "McpHandlerOptions");
     for (const [group, name] of Object.entries(groups)) {

@@ -4,6 +4,7 @@ import process from "node:process";
 import {
   freePort,
   groupMember,
+  groupObstacle,
   ProcessGroup,
   type ProcessListener,
 } from "../../../src/adapters/process_group.ts";
@@ -138,6 +139,19 @@ describe("groupMember()", () => {
     assert.deepEqual(groupMember(env(process.ppid)), told);
     assert.equal(groupMember(env(process.ppid + 1)), undefined);
     assert.equal(groupMember({}), undefined);
+  });
+});
+
+describe("groupObstacle()", () => {
+  test("[CORE-8] says why a program can't be run again", () => {
+    assert.equal(groupObstacle(), undefined);
+    const { argv } = process;
+    try {
+      process.argv = argv.slice(0, 1);
+      assert.equal(groupObstacle(), "there is no main module to run again");
+    } finally {
+      process.argv = argv;
+    }
   });
 });
 
