@@ -106,6 +106,7 @@ export type {
   StreamOptions,
   UserStateOptions,
 } from "./src/handler/types.ts";
+export type { LongCallOptions } from "./src/long_calls/options.ts";
 export type { Clock } from "./src/internal/clock.ts";
 export type { MaybePromise } from "./src/internal/types.ts";
 export type {
@@ -196,6 +197,7 @@ export type { PromptChanges, PromptConfig, PromptHandle } from "./src/server/fea
 export type {
   ListedTemplateResource,
   ResourceTemplateOptions,
+  VariableName,
 } from "./src/server/uris/resource_template.ts";
 export type { HandlerQuestions } from "./src/server/questions/questions.ts";
 export type {
@@ -204,6 +206,7 @@ export type {
   ResourceHandle,
 } from "./src/server/features/resources.ts";
 export type { McpServerOptions, ReadHandlerFor } from "./src/server/server.ts";
+export type { JsonSchemaType } from "./src/server/schemas/json_schema_type.ts";
 export type {
   InferInput,
   InferOutput,
@@ -218,7 +221,14 @@ export type {
   StandardSchema,
 } from "./src/server/schemas/standard_schema.ts";
 export type { TaskSupport, ToolTask } from "./src/server/tool_task.ts";
-export type { ToolCall, ToolChanges, ToolConfig, ToolHandle } from "./src/server/features/tools.ts";
+export type {
+  InputTypes,
+  OutputTypes,
+  ToolCall,
+  ToolChanges,
+  ToolConfig,
+  ToolHandle,
+} from "./src/server/features/tools.ts";
 export type {
   AnyData,
   ArgumentsOf,
@@ -230,6 +240,7 @@ export type {
   Elicit,
   ErrorResult,
   FormAnswer,
+  FreeToolReturn,
   Handle,
   NoArguments,
   PromptHandler,
@@ -242,4 +253,4 @@ export type {
   ToolHandler,
   ToolReturn,
 } from "./src/server/types.ts";
-export type { Variables } from "./src/server/uris/uri_template.ts";
+export type { TemplateVariables, Variables } from "./src/server/uris/template_variables.ts";

@@ -8,7 +8,7 @@
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { ErrorCode, McpError, McpServer } from "@mooring/mcp";
+import { McpServer, ToolError } from "@mooring/mcp";
 import { z } from "zod";
 
 const files = new Map([
@@ -32,7 +32,7 @@ server.registerTool("delete_file", {
   // The question, or false to run without one. The client shows the arguments below it.
   approval: ({ name }) => name.endsWith(".tmp") ? false : `Delete "${name}" for good?`,
 }, ({ name }) => {
-  if (!files.delete(name)) throw new McpError(ErrorCode.InvalidParams, `No such file: ${name}`);
+  if (!files.delete(name)) throw new ToolError(`No such file: ${name}`);
   return `Deleted ${name}`;
 });
 

@@ -10,7 +10,7 @@
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { ErrorCode, McpError, type McpHandlerOptions, McpServer, Unauthorized } from "@mooring/mcp";
+import { type McpHandlerOptions, McpServer, ToolError, Unauthorized } from "@mooring/mcp";
 import { z } from "zod";
 
 /** The maximum number of notes of one user. */
@@ -40,7 +40,7 @@ server.registerTool("add_note", {
   inputSchema: z.object({ text: z.string().min(1).max(1_000) }),
 }, ({ text }, ctx) => {
   const own = notes.get(ctx.principal.id) ?? [];
-  if (own.length >= MOST) throw new McpError(ErrorCode.InvalidParams, "Delete a note first");
+  if (own.length >= MOST) throw new ToolError("Delete a note first");
   notes.set(ctx.principal.id, [...own, text]);
   server.resourceUpdated("notes://mine");
   return `You have ${own.length + 1} notes`;
@@ -56,7 +56,7 @@ server.registerTool("delete_note", {
   inputSchema: z.object({ number: z.number().int().min(1) }),
 }, ({ number }, ctx) => {
   const own = notes.get(ctx.principal.id) ?? [];
-  if (number > own.length) throw new McpError(ErrorCode.InvalidParams, `No note ${number}`);
+  if (number > own.length) throw new ToolError(`No note ${number}`);
   notes.set(ctx.principal.id, own.toSpliced(number - 1, 1));
   server.resourceUpdated("notes://mine");
   return `You have ${own.length - 1} notes`;

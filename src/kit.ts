@@ -36,6 +36,7 @@ export {
 export { parseOriginRule } from "./http/gates/origin_rule.ts";
 export { pathOf, wrongPath } from "./http/gates/path.ts";
 export { type Refusal, refusal } from "./http/reply.ts";
+export { shuttingDown } from "./http/refusals.ts";
 export { respond } from "./http/respond.ts";
 export { isLoopback, LOOPBACK_HOSTS } from "./internal/loopback.ts";
 
@@ -111,4 +112,5 @@ export { fromBase64Url, toBase64Url } from "./internal/base64.ts";
 export { TextSealer } from "./internal/sealing.ts";
 export { jose } from "./auth/packages.ts";
 export { peerAddress } from "./http/peer.ts";
+export { fullAddress, shortAddress } from "./http/sender_address.ts";
 export { hmacSha256 } from "./internal/hashes.ts";

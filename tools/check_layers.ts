@@ -27,6 +27,7 @@ export const ORDER: readonly string[] = [
   "cluster",
   "era2025",
   "era2026",
+  "long_calls",
   "server",
   "tasks",
   "skills",
@@ -60,6 +61,7 @@ const ONLY: Readonly<Record<string, readonly string[]>> = {
   // To drop an era is to delete its folder, so neither imports the other, not even types.
   era2026: before("era2025"),
   tasks: ["internal", "protocol", "calls", "sessions", "cluster", "server"],
+  long_calls: ["internal", "protocol", "calls", "sessions", "cluster"],
   skills: ["internal", "protocol", "server"],
   handler: before("server"),
   audit: ["internal", "protocol"],
@@ -68,7 +70,8 @@ const ONLY: Readonly<Record<string, readonly string[]>> = {
   signin: [],
   gateway: [],
   dashboard: [],
-  testing: ["internal", "protocol"],
+  // Of the server only types: a client can know the tools of one.
+  testing: ["internal", "protocol", "server"],
   // An entry point of its own costs nothing to those who don't import it.
   "mod.ts": [...before("tasks"), "handler"],
 };

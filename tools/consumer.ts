@@ -227,7 +227,8 @@ function checks(bare: string, full: string, tarball: string): Check[] {
       name: "mooring serve",
       run: () =>
         serves(
-          [node, bin("mooring", bare), "serve", "--stdio", `${node} counter.mjs`, "--port", "0"],
+          [node, bin("mooring", bare), "serve", "--stdio", `${node} counter.mjs`, "--port", "0"]
+            .concat("--data", "none"),
           bare,
         ),
     },
@@ -282,7 +283,7 @@ function checks(bare: string, full: string, tarball: string): Check[] {
         serves(
           [
             ...[node, bin("mooring", bare), "serve", "--stdio", `${node} counter.mjs`],
-            ...["--port", "0", "--metrics", "0"],
+            ...["--port", "0", "--metrics", "0", "--data", "none"],
           ],
           bare,
         ),

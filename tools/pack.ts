@@ -1,11 +1,11 @@
 /**
  * Makes the npm package: `deno pack` compiles each module and its declarations, then this adds what it
- * leaves out: the bundled command, the dependencies, and the facts about the package. The last line that
- * it prints is the path of the tarball.
+ * leaves out: the bundled command, the dependencies, and the facts about the package. It prints each step
+ * as it begins and what it made, and last the path of the tarball.
  *
  * @module
  */
-import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import process from "node:process";
 import { ASSETS } from "../src/dashboard/page/assets.ts";
@@ -63,6 +63,15 @@ const PEERS = [
   "@modelcontextprotocol/client",
   "@noble/hashes",
   "@opentelemetry/api",
+  "@opentelemetry/context-async-hooks",
+  "@opentelemetry/core",
+  "@opentelemetry/exporter-metrics-otlp-http",
+  "@opentelemetry/exporter-metrics-otlp-proto",
+  "@opentelemetry/exporter-trace-otlp-http",
+  "@opentelemetry/exporter-trace-otlp-proto",
+  "@opentelemetry/resources",
+  "@opentelemetry/sdk-metrics",
+  "@opentelemetry/sdk-trace",
   "hono",
   "ipaddr.js",
   "jose",
@@ -167,7 +176,7 @@ async function embedAssets(): Promise<void> {
 
 /**
  * Bundles the command with the packages that it needs, so that it runs without installing any of them, and
- * puts their licenses beside it. Redis stays outside: few commands use it. The modules that are only the
+ * puts their licenses beside it. Redis and OpenTelemetry stay outside: few commands use them. The modules that are only the
  * command's are not in the package a second time.
  */
 async function bundleCommand(version: unknown): Promise<void> {
@@ -184,7 +193,12 @@ async function bundleCommand(version: unknown): Promise<void> {
       "--target=node22",
       "--minify-syntax",
     ],
-    ...["--external:redis", "--legal-comments=none", `--banner:js=${BANNER}`],
+    ...[
+      "--external:redis",
+      "--external:@opentelemetry/*",
+      "--legal-comments=none",
+      `--banner:js=${BANNER}`,
+    ],
     ...[`--outfile=${join(PACKAGE, COMMAND.file)}`, `--metafile=${METAFILE}`],
   ]);
   await rm(project);
@@ -217,27 +231,72 @@ async function licensesOf(modules: readonly string[]): Promise<string> {
   return texts.join(`\n${"-".repeat(80)}\n\n`);
 }
 
-/** Makes the package and returns the tarball's path. */
-export async function pack(): Promise<string> {
+/** What was made. */
+export interface Packed {
+  /** The name and version of the package. */
+  readonly name: string;
+  /** The number of its files. */
+  readonly files: number;
+  /** The bytes of its files. */
+  readonly bytes: number;
+  /** The bytes of the tarball. */
+  readonly tarball: number;
+}
+
+/** Says in one line what was made. */
+export function summaryOf({ name, files, bytes, tarball }: Packed): string {
+  const kilobytes = (count: number) => `${Math.ceil(count / 1_000).toLocaleString("en")} kB`;
+  return `Made ${name}: ${files.toLocaleString("en")} files of ${kilobytes(bytes)}, ` +
+    `${kilobytes(tarball)} as a tarball`;
+}
+
+/**
+ * Makes the package and returns the tarball's path.
+ *
+ * @param report Takes a line for each step that begins, and what was made at the end
+ */
+export async function pack(report: (line: string) => void = () => {}): Promise<string> {
+  report("1/5 Installing what builds the package");
   await installPackages();
   await installPackageTools();
   await rm(DIST, { recursive: true, force: true });
   await mkdir(DIST, { recursive: true });
+  report("2/5 Compiling the modules and their declarations");
   await compile();
+  report("3/5 Embedding the files of the dashboard's page");
   await embedAssets();
   const file = join(PACKAGE, "package.json");
   const packed = JSON.parse(await readFile(file, "utf8"));
   const source = JSON.parse(await readFile(join(ROOT, "package.json"), "utf8"));
   // The bundler reads there that modules without a used export may be left out.
   await writeFile(file, `${JSON.stringify(manifestOf(packed, source), null, 2)}\n`);
+  report("4/5 Bundling the command");
   await bundleCommand(packed.version);
+  report("5/5 Writing the tarball");
   const made = await succeed("npm", ["pack", "--silent", "--pack-destination", DIST], PACKAGE);
-  return join(DIST, made.trim().split("\n").at(-1) ?? "");
+  const tarball = join(DIST, made.trim().split("\n").at(-1) ?? "");
+  const sizes = await sizesIn(PACKAGE);
+  report(summaryOf({
+    name: `${packed.name} ${packed.version}`,
+    files: sizes.length,
+    bytes: sizes.reduce((sum, size) => sum + size, 0),
+    tarball: (await stat(tarball)).size,
+  }));
+  return tarball;
+}
+
+/** Returns the sizes of the files in a folder, in bytes. */
+async function sizesIn(folder: string): Promise<number[]> {
+  const found = await Promise.all(
+    (await readdir(folder, { recursive: true })).map((path) => stat(join(folder, path))),
+  );
+  return found.flatMap((each) => each.isFile() ? [each.size] : []);
 }
 
 if (import.meta.main) {
   try {
-    console.log(await pack());
+    // What is only to be read goes beside the path, which scripts take from the output.
+    console.log(await pack((line) => console.error(line)));
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);
     process.exitCode = 1;

@@ -9,6 +9,8 @@
 export type Plant = readonly [name: string, file: string, find: string, replace: string];
 
 const LOG = "redis/scripts/event_log.ts";
+const TASKS = "redis/scripts/tasks.ts";
+const TOKENS = "signin/tokens/tokens.ts";
 const READER = "streams/logged_connection.ts";
 
 /** The faults. */
@@ -98,16 +100,16 @@ export const PLANTS: readonly Plant[] = [
     "if (isNoScript(error)) throw error;",
   ],
   [
-    "a message that is sent again counts again on the bus",
-    "redis/bus.ts",
-    "      if (!isNew(remembered, message)) return;\n",
-    "",
-  ],
-  [
     "the sequence check lets a message in twice",
     "cluster/messages/sequence_numbers.ts",
     " || received.has(number)) return false;",
     ") return false;",
+  ],
+  [
+    "a forwarded request that may have arrived is sent again",
+    "cluster/forwarding/forwarding.ts",
+    "if (!(error instanceof NotDelivered) || --left",
+    "if (--left",
   ],
   [
     "messages overtake each other",
@@ -228,5 +230,113 @@ export const PLANTS: readonly Plant[] = [
     "redis/leases.ts",
     "else this.#renewOne(holder, holding);",
     "",
+  ],
+  [
+    "an approval counts at each node",
+    "calls/state/single_use.ts",
+    "first = await claim(`used:${id}`, holder, 2 * this.#ttlMs) === holder;",
+    "first = true;",
+  ],
+  [
+    "a claim is taken over",
+    "redis/nodes.ts",
+    "if value and value ~= ARGV[2] then return value end",
+    "",
+  ],
+  [
+    "a used code ends nothing",
+    TOKENS,
+    'await grants.stop(code.grant.id, "code-reused");',
+    "",
+  ],
+  [
+    "two nodes redeem a code",
+    TOKENS,
+    "const write = { ttlMs: USED_CODE_MS, expected: version };",
+    "const write = { ttlMs: USED_CODE_MS };",
+  ],
+  [
+    "each use of a refresh token makes another successor",
+    TOKENS,
+    "const isNew = turn === grant.turn;",
+    "const isNew = true;",
+  ],
+  [
+    "an old refresh token stays good",
+    TOKENS,
+    "return usedAt !== undefined && clock.now() - usedAt <= lifetimes.graceMs;",
+    "return usedAt !== undefined;",
+  ],
+  [
+    "a refresh token that is reused ends nothing",
+    TOKENS,
+    'await grants.stop(grant.id, "refresh-token-reused");',
+    "",
+  ],
+  [
+    "a task that has ended changes",
+    TASKS,
+    "if not t or t.ended or t.runner ~= ARGV[3] then return 0 end",
+    "if not t or t.runner ~= ARGV[3] then return 0 end",
+  ],
+  [
+    "a task is changed by a node that has lost it",
+    TASKS,
+    "if not t or t.ended or t.runner ~= ARGV[3] then return 0 end",
+    "if not t or t.ended then return 0 end",
+  ],
+  [
+    "two nodes run a task again",
+    TASKS,
+    "or t.ended or t.runner ~= '' then return 0 end",
+    "or t.ended then return 0 end",
+  ],
+  [
+    "a cancelled task runs on",
+    "tasks/extension.ts",
+    '      this.#background("cancelling a task", () => peers.send(nodeOf(task.runner), { task: id }));\n',
+    "",
+  ],
+  [
+    "the tasks of a node that died have no end",
+    "tasks/beats.ts",
+    "await this.#init.store.lose(id, runner, lostProgress(this.#init.clock));",
+    "",
+  ],
+  [
+    "a share doesn't count what other nodes have",
+    "redis/quotas.ts",
+    "    free = free - tonumber(units)\n",
+    "",
+  ],
+  [
+    "a node that heard nothing of a session's end doesn't look it up",
+    "sessions/sessions.ts",
+    "live === undefined || await this.store.peek(id) !== undefined",
+    "true",
+  ],
+  [
+    "a call that ran when the process ended has no answer",
+    "sql/sqlite_store.ts",
+    "  log.endInterrupted();\n",
+    "",
+  ],
+  [
+    "what belongs together is stored in parts",
+    "sql/sql.ts",
+    "this.#sql.atomic === undefined ? work() : this.#sql.atomic(work);",
+    "work();",
+  ],
+  [
+    "a session that has ended stays in the file",
+    "sql/session_store.ts",
+    "    if (known) this.#delete(id);\n",
+    "",
+  ],
+  [
+    "a session's state is not stored in the file",
+    "sql/session_store.ts",
+    '    this.#tables.add(\n      "INSERT OR REPLACE INTO mooring_state',
+    '    this.#tables.read(\n      "SELECT ?, ?, ? -- INSERT OR REPLACE INTO mooring_state',
   ],
 ];

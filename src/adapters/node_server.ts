@@ -6,6 +6,7 @@
 import { getRequestListener, RequestError } from "@hono/node-server";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { Server } from "node:net";
 import type { FetchHandler, Listener, ListenInit } from "./running_server.ts";
 import { BAD_REQUEST, badRequest, internalError } from "./error_responses.ts";
 import { keepBodyReadBefore, wholeUrl } from "./framework_request.ts";
@@ -140,7 +141,7 @@ interface NodeBindings {
  * ```
  */
 export async function listen(
-  { hostname, port, reusePort = false, fetch, failed }: ListenInit,
+  { hostname, port, fd, reusePort = false, fetch, failed }: ListenInit,
 ): Promise<Listener> {
   const server = createServer({
     headersTimeout: HEADERS_TIMEOUT_MS,
@@ -149,14 +150,22 @@ export async function listen(
   }, nodeHandler(fetch, failed));
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once("error", reject);
-  server.listen({ port, host: bareHostname(hostname), reusePort }, resolve);
+  const at = fd === undefined ? { port, host: bareHostname(hostname), reusePort } : { fd };
+  server.listen(at, resolve);
   await promise;
   server.off("error", reject);
   // A connection that can't be accepted, for example without free file descriptors, must not end the process.
   server.on("error", failed);
   const address = server.address();
+  const bound = typeof address === "object" && address !== null ? address : undefined;
   return {
-    port: typeof address === "object" && address !== null ? address.port : port,
+    port: bound?.port ?? port,
+    address: bound?.address,
+    handOver() {
+      server.prependListener("request", (_incoming, outgoing) => outgoing.shouldKeepAlive = false);
+      // Its own close() closes idle connections too, on which a request may be on its way.
+      Server.prototype.close.call(server);
+    },
     stop: () => new Promise((stopped) => server.close(() => stopped())),
     kill: () => server.closeAllConnections(),
   };

@@ -84,6 +84,11 @@ export interface ListenInit {
    * @default {false}
    */
   readonly reusePort?: boolean;
+  /**
+   * The file descriptor of a listening socket to use in place of the address, such as one of systemd. Only
+   * `listen` of `@mooring/mcp/node` has it, on Node and Deno.
+   */
+  readonly fd?: number;
   /** Answers the requests. */
   readonly fetch: FetchHandler;
   /** Called with errors outside of any request. MUST NOT throw. */
@@ -94,6 +99,13 @@ export interface ListenInit {
 export interface Listener {
   /** The port that it listens on. */
   readonly port: number;
+  /** The address that it listens at, if it is known. */
+  readonly address?: string | undefined;
+  /**
+   * Accepts no more connections, and closes each open one after its next response: another process accepts
+   * them. Absent where the runtime can't do it without breaking connections.
+   */
+  handOver?(): void;
   /** Refuses new connections; resolves when the open ones have closed. */
   stop(): Promise<void>;
   /** Closes all connections at once. */

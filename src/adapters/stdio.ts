@@ -49,6 +49,7 @@ export interface StdioLimits extends
     | "page"
     | "subscriptions"
     | "stateBytes"
+    | "longCalls"
     | "userStateBytes"
   > {
   /**
@@ -118,6 +119,7 @@ export interface StdioOptions extends
     | "middleware"
     | "requests"
     | "events"
+    | "longCalls"
     | "onEvent"
     | "clock"
   > {
@@ -243,6 +245,7 @@ const HONOURED: {
   middleware: true,
   requests: OPTION_NAMES.requests,
   events: OPTION_NAMES.events,
+  longCalls: OPTION_NAMES.longCalls,
   onEvent: true,
   clock: true,
   limits: {
@@ -256,6 +259,7 @@ const HONOURED: {
     page: true,
     subscriptions: true,
     stateBytes: true,
+    longCalls: true,
     userStateBytes: true,
   } satisfies { readonly [K in keyof Required<StdioLimits>]: true },
   streams: { progressHeartbeatMs: true, listen: true },

@@ -165,10 +165,20 @@ function once<Env, Value>(make: (env: Env) => Value): (env: Env) => Value {
   };
 }
 
-const { store: _store, cluster: _cluster, clock: _clock, limits, ...others } = OPTION_NAMES;
+const {
+  store: _store,
+  cluster: _cluster,
+  clock: _clock,
+  // A Worker ends what a request runs with its response.
+  longCalls: _longCalls,
+  limits,
+  ...others
+} = OPTION_NAMES;
 const {
   sessions: _sessions,
   sessionsPerPrincipal: _sessionsPerPrincipal,
+  longCalls: _mostLongCalls,
+  longCallsPerPrincipal: _mostLongCallsPerPrincipal,
   userStates: _userStates,
   ...ownLimits
 } = limits;

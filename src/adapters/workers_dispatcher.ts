@@ -13,6 +13,7 @@ import type { Dispatcher, DispatcherHost } from "../protocol/exchange.ts";
 export function objectDispatcher(dispatcher: Dispatcher): Dispatcher {
   return {
     pinned: dispatcher.pinned,
+    restores: dispatcher.restores,
     serverInfo: dispatcher.serverInfo,
     get listChanged() {
       return dispatcher.listChanged;

@@ -28,7 +28,7 @@ const LEAST_MS = 100;
 const BODY_GROWTH = 6;
 const BODY_BYTES = 1024 * 1024;
 
-/** The options that the Worker itself applies, before a request reaches an object. */
+/** The options that the Worker itself applies or refuses, before a request reaches an object. */
 const APPLIED_BY_WORKER = {
   path: undefined,
   healthPath: undefined,
@@ -39,6 +39,8 @@ const APPLIED_BY_WORKER = {
   rateLimit: undefined,
   principalRateLimit: undefined,
   serverCard: undefined,
+  // What a request runs ends with it.
+  longCalls: undefined,
 } satisfies McpHandlerOptions;
 
 /** What an object serves. */
@@ -212,6 +214,8 @@ function objectOptions(options: McpHandlerOptions): McpHandlerOptions {
       totalBodyBytes: 4 * bodyBytes,
       sessions: 1,
       sessionsPerPrincipal: 1,
+      longCalls: undefined,
+      longCallsPerPrincipal: undefined,
       userStates: undefined,
       // One session has one principal.
       requestsPerPrincipal: limits.requestsPerPrincipal ?? limits.requests ?? 1_000,

@@ -8,9 +8,9 @@ import { functionOption, integerOption } from "../internal/check.ts";
 import { systemClock } from "../internal/clock.ts";
 import { escapeInvisibleJson } from "../internal/invisible.ts";
 import type { McpEvent } from "../protocol/events.ts";
-import { type AuditEntry, entryFor, entryForAct } from "./entries.ts";
+import { type AuditEntry, entryFor, entryForAct, entryForNote } from "./entries.ts";
 import { LineQueue } from "./queue.ts";
-import type { AuditOptions, AuditTrail, OperatorAct } from "./types.ts";
+import type { AuditNote, AuditOptions, AuditTrail, OperatorAct } from "./types.ts";
 
 const METHODS: readonly string[] = ["tools/call", "prompts/get", "resources/read"];
 const QUEUE_CHARS = 4 * 1024 * 1024;
@@ -90,6 +90,12 @@ export function audit(options: AuditOptions): AuditTrail {
         throw new TypeError(`Give a text as "action": ${typeof act?.action}`);
       }
       queue.add(lineOf(entryForAct(act, now)));
+    },
+    note(note: AuditNote) {
+      if (typeof note?.act !== "string" || note.act === "") {
+        throw new TypeError(`Give a text as "act": ${typeof note?.act}`);
+      }
+      queue.add(lineOf(entryForNote(note, now)), note.byStrangers === true ? REFUSED_SHARE : 1);
     },
     stats: () => queue.stats,
     flush: () => queue.flush(),

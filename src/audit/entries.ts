@@ -6,7 +6,7 @@
  */
 import type { McpEvent } from "../protocol/events.ts";
 import { shown } from "../protocol/event_facts.ts";
-import type { OperatorAct } from "./types.ts";
+import type { AuditNote, OperatorAct } from "./types.ts";
 
 /** An entry. Members that are `undefined` are left out. */
 export type AuditEntry =
@@ -66,6 +66,10 @@ export function entryFor(
         errorType: event.errorType,
         ms: Math.round(event.ms * 1_000) / 1_000,
       };
+    case "long-call-ended": {
+      const { outcome, errorType, ms } = event;
+      return { time: now(), act: "long-call-ended", ...about(event), outcome, errorType, ms };
+    }
     case "refused": {
       const { status, reason, address, ...request } = event;
       return { time: now(), act: "refused", status, reason, address, ...about(request) };
@@ -89,15 +93,25 @@ export function entryForAct(
   { action, operator, detail = {} }: OperatorAct,
   now: () => string,
 ): AuditEntry {
-  const details = Object.entries(detail).slice(0, MOST_DETAILS)
-    .map(([key, value]) => [shown(key), typeof value === "string" ? shown(value) : value]);
   return {
     time: now(),
     act: "operator",
     action: shown(action),
     operator: operator === undefined ? undefined : shown(operator),
-    detail: Object.fromEntries(details),
+    detail: Object.fromEntries(detailsOf(detail)),
   };
+}
+
+/** Returns the entry for a note. Its details can't replace the time and the act. */
+export function entryForNote({ act, detail = {} }: AuditNote, now: () => string): AuditEntry {
+  const entry = { time: now(), act: shown(act) };
+  const details = detailsOf(detail).filter(([key]) => !Object.hasOwn(entry, key));
+  return { ...entry, ...Object.fromEntries(details) };
+}
+
+function detailsOf(detail: NonNullable<OperatorAct["detail"]>): [string, unknown][] {
+  return Object.entries(detail).slice(0, MOST_DETAILS)
+    .map(([key, value]) => [shown(key), typeof value === "string" ? shown(value) : value]);
 }
 
 /** The members of events that say which request they are about. */

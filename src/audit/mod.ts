@@ -8,6 +8,6 @@ export { hashedAddresses, hashedPrincipals } from "./principal_hash.ts";
 export type { HashedPrincipalsOptions } from "./principal_hash.ts";
 export type { Principal } from "../protocol/exchange.ts";
 export type { JsonObject } from "../protocol/jsonrpc.ts";
-export type { AuditOptions, AuditStats, AuditTrail, OperatorAct } from "./types.ts";
+export type { AuditNote, AuditOptions, AuditStats, AuditTrail, OperatorAct } from "./types.ts";
 export type { Clock } from "../internal/clock.ts";
 export type { MaybePromise } from "../internal/types.ts";

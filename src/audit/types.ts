@@ -17,6 +17,21 @@ export interface OperatorAct {
   readonly detail?: Readonly<Record<string, string | number | boolean | undefined>>;
 }
 
+/** Something that happened beside the requests of a handler, for {@linkcode AuditTrail.note}. */
+export interface AuditNote {
+  /** The kind of entry, such as `"sign-in"`. */
+  readonly act: string;
+  /**
+   * Whether anybody can cause it at will. Such lines have the same share of the queue as refusals, so that a
+   * flood of them doesn't displace the others.
+   *
+   * @default {false}
+   */
+  readonly byStrangers?: boolean;
+  /** What happened: texts are clipped to 200 characters. Never put a token or a session id into it. */
+  readonly detail?: Readonly<Record<string, string | number | boolean | undefined>>;
+}
+
 /** Options for {@linkcode audit}. */
 export interface AuditOptions {
   /**
@@ -70,6 +85,12 @@ export interface AuditTrail extends AsyncDisposable {
    * @throws {TypeError} If the action is not a non-empty string
    */
   readonly record: (act: OperatorAct) => void;
+  /**
+   * Records something else that matters for security, such as a step of a login. Bound.
+   *
+   * @throws {TypeError} If `act` is not a non-empty string
+   */
+  readonly note: (note: AuditNote) => void;
   /** Returns the numbers of lines. */
   stats(): AuditStats;
   /** Resolves when everything that was recorded before is written or dropped. */

@@ -37,11 +37,7 @@ export interface BearerOptions {
     request: RequestHead,
     context: unknown,
   ) => MaybePromise<Principal | null | undefined>;
-  /**
-   * The scopes that every token needs. Without them the response is a 403 that names them.
-   *
-   * @default {[]}
-   */
+  /** The scopes that every token needs, if any. Without them the response is a 403 that names them. */
   readonly requiredScopes?: readonly string[];
 }
 

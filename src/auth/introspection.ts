@@ -46,11 +46,7 @@ export interface IntrospectionOptions {
    * that of each request, for endpoints that share this `authenticate`.
    */
   readonly audience: string | readonly string[] | ((request: RequestHead) => string);
-  /**
-   * The scopes that every token needs. Without them the response is a 403 that names them.
-   *
-   * @default {[]}
-   */
+  /** The scopes that every token needs, if any. Without them the response is a 403 that names them. */
   readonly requiredScopes?: readonly string[];
   /** Scopes that include others: `{ "notes:write": ["notes:read"] }`. */
   readonly implies?: ImpliedScopes;

@@ -50,11 +50,7 @@ export interface JwtOptions {
    * @default {0}
    */
   readonly clockToleranceS?: number;
-  /**
-   * The scopes that every token needs. Without them the response is a 403 that names them.
-   *
-   * @default {[]}
-   */
+  /** The scopes that every token needs, if any. Without them the response is a 403 that names them. */
   readonly requiredScopes?: readonly string[];
   /** Scopes that include others: `{ "notes:write": ["notes:read"] }`. */
   readonly implies?: ImpliedScopes;

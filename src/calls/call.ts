@@ -39,6 +39,7 @@ import { cancelledEvent, finishedEvent, startedEvent } from "./call_events.ts";
 import type { Calls } from "./calls.ts";
 import { watchDisconnect } from "./lifetime/disconnect.ts";
 import { type EncodedResponse, encodeError, encodeResult } from "./encode_response.ts";
+import type { HandedOver, LongCallEnd } from "./hand_over.ts";
 import type { InFlight } from "./lifetime/inflight.ts";
 import { Progress, progressToken } from "./progress.ts";
 import { RequestScope } from "./lifetime/scope.ts";
@@ -73,6 +74,16 @@ export class Call extends RequestScope implements Exchange {
   #upstream: string | undefined;
   #traceId: string | undefined;
   #started: RequestFacts | undefined;
+  /** Whether the call is waited for. */
+  #waits = false;
+  /** Waits until the call is handed over. */
+  #handOver: Delay | undefined;
+  /** What the client fetches, once the call is handed over. */
+  #handedOver: HandedOver | undefined;
+  /** Stops watching whether the client disconnects. */
+  #unwatch: (() => void) | undefined;
+  /** How far the call is, where the client hasn't asked. */
+  #noted: JsonObject | undefined;
 
   /** Creates a call that hasn't started, in a slot that the caller has taken. */
   constructor(
@@ -169,7 +180,7 @@ export class Call extends RequestScope implements Exchange {
 
   /** The parameters of the latest progress notification, if there is one. */
   get progress(): JsonObject | undefined {
-    return this.#progress?.latest;
+    return this.#progress?.latest ?? this.#noted;
   }
 
   /** The upstream that the call went to, if that is known. */
@@ -217,6 +228,7 @@ export class Call extends RequestScope implements Exchange {
       this.#checkRunning();
       this.#route = route;
       this.#isSettled = true;
+      if (this.#waits) this.#waitForHandOver();
       return then(this.authorize(route), (hidden) => {
         this.#checkRunning();
         return hidden === undefined ? this.#dispatch() : this.#hide(route, this, hidden);
@@ -277,6 +289,7 @@ export class Call extends RequestScope implements Exchange {
     this.#checkRunning();
     if (route === this.#route) return route.run(this);
     this.#changed = route;
+    if (this.#waits) this.#waitForHandOver();
     return then(this.authorize(route), (hidden) => {
       this.#checkRunning();
       return hidden === undefined
@@ -311,8 +324,22 @@ export class Call extends RequestScope implements Exchange {
     if (this.over) throw this.reason ?? new TypeError("Call next() before the request is over");
   }
 
+  get noteProgress(): Exchange["noteProgress"] {
+    if (this.#calls.settings.handOver === undefined) return undefined;
+    return (progress) => {
+      if (this.over) return;
+      this.#noted = progress;
+      this.#handedOver?.progressed(progress);
+    };
+  }
+
   notify(notification: Notification): void {
     if (this.over) return this.#dropped(notification, "finished");
+    if (this.#handedOver !== undefined) {
+      const { method, params } = notification;
+      if (method !== "notifications/progress") return this.#dropped(notification, "finished");
+      return this.noteProgress?.(params ?? {});
+    }
     if (notification.method === "notifications/progress") {
       const verdict = this.#ownProgress()?.admit(notification.params) ?? "no-progress-token";
       if (verdict !== "ok") return this.#dropped(notification, verdict);
@@ -323,6 +350,7 @@ export class Call extends RequestScope implements Exchange {
   }
 
   ask(method: string, params: JsonObject): Promise<JsonObject> {
+    if (this.#handedOver !== undefined) return Promise.reject(askedLate());
     const send = (text: string) => this.#answer.send(text);
     const response = ask(this, send, method, params);
     // A handler may finish without awaiting it: its rejection must not end the process.
@@ -355,6 +383,7 @@ export class Call extends RequestScope implements Exchange {
   }
 
   requireInput(result: JsonObject): void {
+    if (this.#handedOver !== undefined) return this.#fail(askedLate());
     if (!this.finish(new StopError("input-required"))) return;
     const encoded = encodeResult(this.#calls, this, result);
     const { text, outcome, errorType, status } = encoded;
@@ -364,7 +393,7 @@ export class Call extends RequestScope implements Exchange {
   }
 
   closeStream(options?: { readonly retryMs?: number }): void {
-    if (this.over) return;
+    if (this.over || this.#handedOver !== undefined) return;
     this.#answer.release(options?.retryMs ?? this.#calls.settings.retryMs);
   }
 
@@ -389,6 +418,9 @@ export class Call extends RequestScope implements Exchange {
 
   protected override stopped(reason: StopError): void {
     const { kind } = reason;
+    if (this.#handedOver !== undefined) {
+      return this.#ended({ kind: "stopped", reason }, kind, kind);
+    }
     if (kind === "cancelled" && this.#started !== undefined) {
       this.report(cancelledEvent(this.#started));
     }
@@ -398,12 +430,20 @@ export class Call extends RequestScope implements Exchange {
 
   #succeed(result: JsonObject): void {
     if (!this.finish()) return;
-    this.#respond(encodeResult(this.#calls, this, result));
+    if (this.#handedOver === undefined) {
+      return this.#respond(encodeResult(this.#calls, this, result));
+    }
+    const failed = isObject(result) && result.isError === true;
+    this.#ended({ kind: "result", result }, "result", failed ? "tool_error" : undefined);
   }
 
   #fail(error: unknown): void {
     if (!this.finish()) return;
-    this.#respond(encodeError(this.#calls, this, error));
+    if (this.#handedOver === undefined) {
+      return this.#respond(encodeError(this.#calls, this, error));
+    }
+    const { errorType } = encodeError(this.#calls, this, error);
+    this.#ended({ kind: "error", error }, "error", errorType);
   }
 
   #respond({ text, outcome, errorType, status, refusal }: EncodedResponse): void {
@@ -417,12 +457,48 @@ export class Call extends RequestScope implements Exchange {
     this.#outcome = outcome;
     this.#timeout?.cancel();
     this.#maxTimeout?.cancel();
+    this.#handOver?.cancel();
     this.#progress?.stop();
     slots.give(this.#inbound.share);
     this.#inflight.delete(this);
-    if (this.#holding) this.#session?.release();
+    // What runs on still uses its session.
+    if (this.#holding && outcome !== "handed-over") this.#session?.release();
     if (reporter.enabled) this.#reportFinished(outcome, errorType, response?.length);
     this.#calls.finished(this, outcome, errorType === "tool_error", response);
+  }
+
+  /** Waits until the call is handed over, from now on, as its present route says. */
+  #waitForHandOver(): void {
+    const { settings, reporter } = this.#calls;
+    this.#handOver?.cancel();
+    this.#handOver = settings.handOver?.wait(this.#currentRoute, () => {
+      this.#handOverNow().catch((error) => reporter.failed("handing a call over", error));
+    });
+  }
+
+  /** Answers the client with a handle, and runs on. */
+  async #handOverNow(): Promise<void> {
+    const handedOver = await this.#calls.settings.handOver?.begin(this, this.#currentRoute);
+    if (handedOver === undefined) return;
+    if (this.over) return handedOver.discard();
+    const encoded = encodeResult(this.#calls, this, handedOver.answer);
+    this.#unwatch?.();
+    this.#release("handed-over", undefined, encoded.text);
+    this.#handedOver = handedOver;
+    this.#calls.handedOver.add(this);
+    this.#answer.deliver(encoded.text);
+  }
+
+  /** Ends a call that was handed over. */
+  #ended(end: LongCallEnd, outcome: RequestOutcome, errorType: string | undefined): void {
+    const { handedOver, clock, reporter } = this.#calls;
+    handedOver.delete(this);
+    if (this.#holding) this.#session?.release();
+    this.#handedOver?.ended(end);
+    const { facts } = this;
+    if (facts === undefined) return;
+    const ms = preciseTime(clock) - this.#startedAt;
+    reporter.report({ ...facts, type: "long-call-ended", ms, outcome, errorType });
   }
 
   /** Sets up what only an asynchronous call needs: hold, timeouts, heartbeat. */
@@ -441,8 +517,11 @@ export class Call extends RequestScope implements Exchange {
     // A stream too: in process, and on some hosts, the signal aborts without a cancelled body.
     // Where everything ends with the request, a call of a session can't run on either.
     if (VERSIONS[this.protocolVersion].era === "2026" || clock.perRequest === true) {
-      this.onOver(watchDisconnect(this, this.#inbound.source, delays.disconnect));
+      this.#unwatch = watchDisconnect(this, this.#inbound.source, delays.disconnect);
+      this.onOver(this.#unwatch);
     }
+    this.#waits = true;
+    this.#waitForHandOver();
     if (answer.streams && settings.progressHeartbeatMs > 0) {
       this.#ownProgress()?.beat(delays.heartbeat, (notification) => {
         answer.send(notificationText(notification));
@@ -516,6 +595,15 @@ export class Call extends RequestScope implements Exchange {
   get #inflight(): InFlight {
     return this.#session?.inflight ?? this.#calls.sessionless;
   }
+}
+
+/** Creates the error for a question after the call was answered. */
+function askedLate(): McpError {
+  return new McpError(
+    ErrorCode.Refused,
+    "The tool has a question for the user, but its call was answered already. Call the tool again, and it " +
+      "asks before it takes long",
+  );
 }
 
 /**

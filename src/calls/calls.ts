@@ -19,6 +19,7 @@ import type { Chain } from "../protocol/middleware.ts";
 import type { Reporter } from "../protocol/reporter.ts";
 import type { Route } from "../protocol/route.ts";
 import type { ProtocolVersion } from "../protocol/versions.ts";
+import type { HandOver } from "./hand_over.ts";
 import { InFlight } from "./lifetime/inflight.ts";
 import type { SingleUse } from "./state/single_use.ts";
 import type { StateSealer } from "./state/state.ts";
@@ -51,6 +52,8 @@ export interface CallSettings {
   readonly authorize: Authorize | undefined;
   /** The middleware, combined; `undefined` if there is none. */
   readonly middleware: Chain | undefined;
+  /** Hands calls over that run long; `undefined` where none are. */
+  readonly handOver: HandOver | undefined;
   /** A challenge whose parameters are added to those of refused calls. */
   readonly challenge: string | undefined;
 }
@@ -131,6 +134,8 @@ export class Calls {
   readonly notifications: Slots;
   /** The running calls without a session. */
   readonly sessionless = new InFlight();
+  /** The calls that were handed over, and still run. Their owner bounds them. */
+  readonly handedOver = new InFlight();
   readonly delays: CallDelays;
   readonly endOfTurn: EndOfTurn;
   /** The number of requests so far. */

@@ -39,6 +39,9 @@ export interface LogInit {
   readonly now: () => number;
 }
 
+/** The fields of a line of text, and how deep what they are taken from may nest. */
+const MAX_WORDS = 50;
+const MAX_DEPTH = 3;
 /** Characters that a text in a field may have. */
 const MAX_LENGTH = 2_000;
 const COLORS: Readonly<Record<Level, string>> = {
@@ -75,16 +78,32 @@ function textLine({ level, event, fields }: LogLine, { now, color, redact }: Log
   const time = new Date(now()).toISOString().slice(11, 23);
   const name = color ? `${COLORS[level]}${level.padEnd(5)}${RESET}` : level.padEnd(5);
   const { message, ...rest } = fields;
-  const words = Object.entries(rest).filter(([, value]) => value !== undefined)
-    .map(([key, value]) => ` ${key}=${fieldText(clean(value, redact))}`);
+  const words = flatFields(rest).slice(0, MAX_WORDS)
+    .map(([key, value]) => ` ${printable(key)}=${fieldText(clean(value, redact))}`);
   const shown = message === undefined ? "" : `: ${printable(String(clean(message, redact)))}`;
   return `${time} ${name} ${event}${shown}${words.join("")}`;
 }
 
+/** Takes objects apart: a member of one becomes a field with the names of both, such as `client.name`. */
+function flatFields(value: object, prefix = "", depth = 0): [key: string, value: unknown][] {
+  return Object.entries(value).slice(0, MAX_WORDS).flatMap(([key, each]): [string, unknown][] => {
+    if (each === undefined) return [];
+    const isFlat = typeof each !== "object" || each === null ||
+      (Array.isArray(each) && each.every((entry) => typeof entry !== "object"));
+    if (isFlat) return [[prefix + key, each]];
+    return depth < MAX_DEPTH ? flatFields(each, `${prefix}${key}.`, depth + 1) : [];
+  });
+}
+
 function fieldText(value: unknown): string {
   if (Array.isArray(value)) return fieldText(value.join(","));
-  const text = typeof value === "string" ? value : JSON.stringify(value) ?? "";
+  const text = typeof value === "number" ? rounded(value) : String(value);
   return /^[^\s"=]+$/.test(text) ? printable(text) : JSON.stringify(printable(text));
+}
+
+/** Writes a number for eyes: three digits are enough. */
+function rounded(value: number): string {
+  return Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(3)));
 }
 
 /** Redacts and cuts a text; other values stay as they are, but big integers become texts. */

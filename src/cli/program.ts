@@ -9,6 +9,7 @@ import type { BundleOptions } from "./publish/bundle.ts";
 import type { CheckOptions } from "./check/check.ts";
 import { CliError, ExitCode, messageOf, usageError } from "./errors.ts";
 import type { ImportOptions } from "./import/import.ts";
+import type { DoctorOptions } from "./doctor/doctor.ts";
 import type { InspectOptions } from "./inspect/inspect.ts";
 import type { PinOptions } from "./check/pin.ts";
 import type { TopOptions } from "./top/top.ts";
@@ -29,6 +30,7 @@ export interface CommandActions {
   stdio(options: ServeCommandOptions, io: Io): Promise<ExitCode>;
   check(file: string, options: CheckOptions, io: Io): Promise<ExitCode>;
   inspect(url: string, options: InspectOptions, io: Io): Promise<ExitCode>;
+  doctor?(url: string, options: DoctorOptions, io: Io): Promise<ExitCode>;
   bundle(file: string, options: BundleOptions, io: Io): Promise<ExitCode>;
   serverJson(url: string, options: ServerJsonCommandOptions, io: Io): Promise<ExitCode>;
   top?(url: string, options: TopOptions, io: Io): Promise<ExitCode>;
@@ -43,6 +45,7 @@ const COMMANDS: CommandActions = {
   check: async (file, options, io) => (await import("./check/check.ts")).check(file, options, io),
   inspect: async (url, options, io) =>
     (await import("./inspect/inspect.ts")).inspect(url, options, io),
+  doctor: async (url, options, io) => (await import("./doctor/doctor.ts")).doctor(url, options, io),
   bundle: async (file, options, io) =>
     (await import("./publish/bundle.ts")).bundle(file, options, io),
   serverJson: async (url, options, io) =>
@@ -83,6 +86,9 @@ export async function run(
   });
   defineInspect(program).action(async (url: string, options: InspectOptions) => {
     finish(await commands.inspect(url, options, io));
+  });
+  defineDoctor(program).action(async (url: string, options: DoctorOptions) => {
+    finish(await commands.doctor?.(url, options, io) ?? ExitCode.Failed);
   });
   defineBundle(program).action(async (file: string, options: BundleOptions) => {
     finish(await commands.bundle(file, options, io));
@@ -237,6 +243,26 @@ function defineInspect(program: Command): Command {
       examples([
         "mooring inspect http://127.0.0.1:8000/mcp",
         `mooring inspect http://127.0.0.1:8000/mcp --call add --args '{"a":2,"b":3}'`,
+      ]),
+    );
+}
+
+function defineDoctor(program: Command): Command {
+  return program.command("doctor")
+    .description("Say why clients can't connect to a server, and whose fault it is")
+    .argument("<URL>", "The URL of the server's endpoint, as clients have it")
+    .addOption(headerOption())
+    .option("--token-env <NAME>", "Send the bearer token that is in a variable")
+    .option("--origin <ORIGIN>", "Try a page of an origin", "https://claude.ai")
+    .option("--call <TOOL>", "Call a tool that takes a second, to see whether proxies buffer")
+    .option("--args <JSON>", "Pass arguments to the tool (default: {})")
+    .addOption(timeoutOption())
+    .option("--json", "Write JSON")
+    .addHelpText(
+      "after",
+      examples([
+        "mooring doctor https://mcp.example/mcp",
+        "mooring doctor https://mcp.example/mcp --token-env TOKEN --call report",
       ]),
     );
 }

@@ -117,13 +117,14 @@ export class Cluster {
    * @throws {TypeError} If the store doesn't bring it
    */
   connect(
-    { bus, nodes, claims, connect }: Backplane,
+    { bus, nodes, claims, connect, durable = false }: Backplane,
     init: Omit<
       ConnectionInit,
       | "node"
       | "bus"
       | "nodes"
       | "claims"
+      | "durable"
       | "documents"
       | "onOperatorMessage"
       | "onDispatcherMessage"
@@ -149,6 +150,7 @@ export class Cluster {
       bus,
       nodes,
       claims,
+      durable,
       documents,
       onOperatorMessage,
       onDispatcherMessage,
@@ -180,15 +182,22 @@ export class Cluster {
   }
 
   /**
-   * Sends a message to one other node, again while that node receives nothing: its subscription to the bus
-   * may be broken, and begin anew.
+   * Sends a message to one other node, again while that node may have received nothing: its subscription to
+   * the bus, or this node's connection, may be broken, and begin anew. The receiver must ignore the message
+   * when it comes twice.
    *
    * @returns `false` if the node has certainly not received the message within {@linkcode AGAIN_TRIES} tries
+   * @throws {Error} If the last try has failed
    */
   async sendAgain(to: string, message: NodeMessage): Promise<boolean> {
     for (let tries = 1;; tries++) {
-      if (await this.send(to, message)) return true;
-      if (tries === AGAIN_TRIES || this.#waiting.size >= MOST_WAITING || this.#closed) return false;
+      const isLast = tries === AGAIN_TRIES || this.#waiting.size >= MOST_WAITING || this.#closed;
+      try {
+        const sent = await this.send(to, message);
+        if (sent || isLast) return sent;
+      } catch (error) {
+        if (isLast) throw error;
+      }
       await new Promise<void>((resolve) => {
         const over = () => {
           this.#waiting.delete(over);

@@ -15,6 +15,7 @@ import type { StoredRun } from "../streams/types.ts";
 import { LateAnswers } from "../streams/late_answers.ts";
 import { Forwarding, type ForwardingInit } from "./forwarding/forwarding.ts";
 import type { DispatcherMessage, NodeMessage, OperatorMessage } from "./messages/messages.ts";
+import { LocalPresence } from "./lost_nodes/local_presence.ts";
 import { LostRuns } from "./lost_nodes/lost_runs.ts";
 import { NodeMessenger } from "./messages/messenger.ts";
 import { onNodeMessage } from "./messages/node_messages.ts";
@@ -37,6 +38,8 @@ export interface ConnectionInit extends ForwardingInit {
   readonly keys: readonly (string | Uint8Array)[] | undefined;
   /** Whether a session is served only by the node that has claimed it. */
   readonly pinned: boolean;
+  /** Whether a later process goes on with what is in the store, and only one process uses it at a time. */
+  readonly durable: boolean;
   /** The `retry` time for clients of forwarded streams, in milliseconds. */
   readonly retryMs: number;
   /** Called with the messages of other nodes' operators. */
@@ -54,8 +57,8 @@ export interface NodeConnection {
   readonly returnShares: (() => void) | undefined;
   /** The pinned sessions, if sessions are pinned. */
   readonly pinned: PinnedSessions | undefined;
-  /** Which nodes are lost; `undefined` if no other process can use the store. */
-  readonly presence: Presence | undefined;
+  /** Which nodes are lost; `undefined` if no other process can use the store, neither now nor later. */
+  readonly presence: Pick<Presence, "isLost" | "close"> | undefined;
   /** The streams of lost nodes; `undefined` if the log doesn't keep what runs where. */
   readonly lostRuns: LostRuns | undefined;
   /** The requests that may be run again; `undefined` as above, or if sessions are pinned. */
@@ -74,8 +77,10 @@ export const connectNodes: ConnectNodes = (init: ConnectionInit): NodeConnection
   let presence: Presence | undefined;
   const onMessage = (message: NodeMessage, from: string) =>
     onNodeMessage({ ...init, messenger, pinned, presence }, message, from);
-  const messenger = new NodeMessenger({ bus, node, clock, keys, onMessage, report });
+  const onMissed = () => init.sessions.checkLive();
+  const messenger = new NodeMessenger({ bus, node, clock, keys, onMessage, onMissed, report });
   if (keys !== undefined) presence = new Presence({ ...init, messenger, keys });
+  const present = presence ?? (init.durable ? new LocalPresence(init.nodes, node) : undefined);
   const { quotas: store, calls, listens } = init;
   const slots = { requests: calls.slots, streams: init.streams.slots, listens };
   const returnShares = store && shareSlots({ store, node, slots, clock });
@@ -86,10 +91,10 @@ export const connectNodes: ConnectNodes = (init: ConnectionInit): NodeConnection
     init.streams.keepLateAnswers(new LateAnswers(log, clock, init.reporter));
   }
   const retries = log.run !== undefined && !init.pinned ? new Retries(init) : undefined;
-  const lostRuns = log.run !== undefined && presence !== undefined
-    ? new LostRuns({ ...init, log, presence, retries, runsHere })
+  const lostRuns = log.run !== undefined && present !== undefined
+    ? new LostRuns({ ...init, log, presence: present, retries, runsHere })
     : undefined;
-  const shared = { messenger, presence, lostRuns, retries, returnShares };
+  const shared = { messenger, presence: present, lostRuns, retries, returnShares };
   if (!init.pinned) return { ...shared, pinned, forward: undefined };
   const forwarding = new Forwarding(init);
   const answer = forwarding.answer.bind(forwarding);

@@ -95,6 +95,22 @@ export class PinnedSessions {
     return await this.#claim(session);
   }
 
+  /**
+   * Claims a session for this node that began in an earlier process, which may have left its claim.
+   *
+   * @returns `false` if another handler of this process has claimed it
+   */
+  async adopt(session: LiveSession): Promise<boolean> {
+    const { node, claims, nodes } = this.#init;
+    await this.ensureAlive();
+    const holder = await claims.holder(session.id);
+    if (holder !== undefined && holder !== node) {
+      if (await nodes.find(holder) !== undefined) return false;
+      await claims.release(session.id, holder);
+    }
+    return await this.#claim(session);
+  }
+
   async #claim(session: LiveSession): Promise<boolean> {
     const { node, claims, clock } = this.#init;
     const now = clock.now();

@@ -35,8 +35,9 @@ export interface Bus {
    *
    * @param node The node's id, unique among the present nodes
    * @param listener Called with each message that other nodes publish, or send to this node
+   * @param onMissed Called when messages arrive again after a time in which some may have been missed
    */
-  join(node: string, listener: (text: string) => void): BusMember;
+  join(node: string, listener: (text: string) => void, onMissed?: () => void): BusMember;
 }
 
 /** A node's membership of a {@linkcode Bus}. */
@@ -175,6 +176,13 @@ export interface Backplane {
   readonly tasks?: TaskStore;
   /** Connects the handlers over `bus` and `nodes`. MUST be `connectNodes` of `@mooring/mcp/store`. */
   readonly connect: ConnectNodes;
+  /**
+   * Whether sessions outlive the process, and only one process uses the store at a time: what an earlier one
+   * has claimed nobody has any more.
+   *
+   * @default {false}
+   */
+  readonly durable?: boolean;
   /**
    * A random secret of 32 bytes, the same for every handler of the store. A store that other processes can
    * use MUST NOT have one: its handlers are given keys as options.

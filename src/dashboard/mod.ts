@@ -46,11 +46,16 @@ export {
   createDashboard,
   type Dashboard,
   type DashboardOptions,
-  type OperatorPrincipal,
 } from "./page/dashboard.ts";
 export {
   type OneTimeLinks,
   oneTimeLinks,
   type OneTimeLinksOptions,
 } from "./page/one_time_links.ts";
+export {
+  type OperatorTokens,
+  operatorTokens,
+  type OperatorTokensOptions,
+} from "./page/operator_tokens.ts";
+export type { OperatorPrincipal, OperatorSignIn } from "./page/sign_ins.ts";
 export type { Clock, MaybePromise, McpHandler, OperatorActKind } from "../../mod.ts";

@@ -7,7 +7,7 @@
 import { Answer } from "../calls/answer.ts";
 import { Call } from "../calls/call.ts";
 import type { Inbound } from "../http/inbound.ts";
-import { serverBusy, storeUnavailable } from "../http/refusals.ts";
+import { serverBusy, shuttingDown, storeUnavailable } from "../http/refusals.ts";
 import { jsonReply, type Refusal, refusal, type Reply } from "../http/reply.ts";
 import { attempt, isPromise, type MaybePromise } from "../internal/types.ts";
 import { ErrorCode, errorObject, errorText } from "../protocol/errors.ts";
@@ -87,8 +87,14 @@ function initializeIn(
     attempt(
       () => handshake.outcome === "result" && begin(components, inbound, session),
       (begun) => {
-        if (!begun) return giveUp(components, session).then(() => reply);
-        return { ...reply, headers: { ...reply.headers, [HeaderName.SessionId]: id } };
+        if (begun) return { ...reply, headers: { ...reply.headers, [HeaderName.SessionId]: id } };
+        return giveUp(components, session).then(() => {
+          if (handshake.outcome !== "result") return reply;
+          // A result without the id of a session would say that there are no sessions here.
+          if (sessions.closing) return shuttingDown(message.id);
+          const gone = new Error("The place that was reserved is gone");
+          return storeUnavailable("beginning a session", gone, message.id);
+        });
       },
       async (error) => {
         await giveUp(components, session);

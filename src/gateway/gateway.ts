@@ -4,7 +4,7 @@
  * @module
  */
 import type { Dispatcher } from "../../mod.ts";
-import { keepAliveDuring } from "../kit.ts";
+import { checkNames, keepAliveDuring } from "../kit.ts";
 import { checkOptions, type GatewayOptions } from "./options.ts";
 import type { GatewayPolicy } from "./policy/types.ts";
 import type { RegisteredUpstream } from "./session/served_upstreams.ts";
@@ -161,7 +161,9 @@ class MergedView extends GatewayView implements Gateway {
     return this.view({ only: name });
   }
 
-  view({ only, toolSearch = false }: ViewOptions = {}): Dispatcher {
+  view(options: ViewOptions = {}): Dispatcher {
+    checkNames("view()", options, { only: true, toolSearch: true });
+    const { only, toolSearch = false } = options;
     if (typeof toolSearch !== "boolean") {
       throw new TypeError(`Give a boolean as "toolSearch": ${typeof toolSearch}`);
     }

@@ -119,6 +119,14 @@ export interface GatewayOptions {
    */
   readonly stateless?: "request" | "principal";
   /**
+   * Chooses what a client's session does after a restart, with a store that keeps it, such as
+   * `sqliteStore`: `"restore"` goes on, and the next call opens upstream sessions anew, which know nothing
+   * of what was done in those before; `"end"` ends it, with a 404 that makes its client begin another one.
+   *
+   * @default {"restore"}
+   */
+  readonly onRestart?: "restore" | "end";
+  /**
    * Limits the time to open an upstream session, in milliseconds.
    *
    * @default {30000}
@@ -267,6 +275,7 @@ export function checkOptions(options: GatewayOptions): GatewaySettings {
     info: true,
     instructions: true,
     stateless: true,
+    onRestart: true,
     openTimeoutMs: true,
     startWaitMs: true,
     closeTimeoutMs: true,
@@ -303,6 +312,7 @@ export function checkOptions(options: GatewayOptions): GatewaySettings {
     info = { name: "mooring-gateway", version: "1.0.0" },
     instructions,
     stateless = "principal",
+    onRestart = "restore",
     clock = systemClock,
   } = options;
   if (typeof separator !== "string" || !/^[A-Za-z0-9_.-]{1,8}$/.test(separator)) {
@@ -317,6 +327,9 @@ export function checkOptions(options: GatewayOptions): GatewaySettings {
   if (stateless !== "request" && stateless !== "principal") {
     throw new TypeError(`Give "request" or "principal" as "stateless": ${String(stateless)}`);
   }
+  if (onRestart !== "restore" && onRestart !== "end") {
+    throw new TypeError(`Give "restore" or "end" as "onRestart": ${String(onRestart)}`);
+  }
   const times = numbers(options, TIMES, "");
   const limits = numbers(options.limits ?? {}, LIMITS, "limits.");
   const middleware = middlewareOption("middleware", options.middleware);
@@ -326,6 +339,7 @@ export function checkOptions(options: GatewayOptions): GatewaySettings {
     info: { ...info },
     instructions,
     stateless,
+    onRestart,
     middleware,
     policies,
     clock,

@@ -13,6 +13,7 @@ import type {
   McpEvent,
   Notification,
   ProtocolVersion,
+  Route,
 } from "../../mod.ts";
 import type { Caller, UpstreamFacts, UpstreamKind } from "../kit.ts";
 export type {
@@ -168,4 +169,6 @@ export interface Upstream {
    * that lack one are then refused before any work is done for them.
    */
   toolScopes?(tool: string): readonly string[] | undefined;
+  /** Returns when calls of a tool are answered although it still runs: see `Route.longCalls`. */
+  longCalls?(tool: string): Route["longCalls"];
 }

@@ -67,6 +67,7 @@ export function makeComponents(
   const shareable = settings.store?.open(settings.storeSettings);
   const backplane = shareable ?? openLocal(settings.storeSettings);
   const { log, leases, sessions: store, claims, documents, secret } = backplane;
+  const restorable = dispatcher.restores === true && shareable?.durable === true;
   const ttlMs = settings.calls.askTimeoutMs;
   const states = new StateSealer({
     keys: stateKeys.length === 0 && secret !== undefined ? [secret] : stateKeys,
@@ -95,6 +96,8 @@ export function makeComponents(
     node: cluster.node,
     mostSubscriptions: settings.mostSubscriptions,
     stateBytes: settings.stateBytes,
+    restorable,
+    adopt: async (session) => await cluster.pinned?.adopt(session) ?? false,
     clock,
     reporter,
     shared,

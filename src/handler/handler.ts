@@ -15,6 +15,7 @@ import { accepted, isReply, type Reply } from "../http/reply.ts";
 import { complete, respond } from "../http/respond.ts";
 import { keepAliveDuring } from "../internal/keep_alive.ts";
 import { checkNames } from "../internal/known_names.ts";
+import { LongCalls } from "../long_calls/long_calls.ts";
 import { isPromise, type MaybePromise, then } from "../internal/types.ts";
 import type { Dispatcher } from "../protocol/exchange.ts";
 import type { Report, Reporter } from "../protocol/reporter.ts";
@@ -115,13 +116,14 @@ interface PreparedEndpoint {
  * beginning.
  */
 function prepareEndpoint(
-  dispatcher: Dispatcher,
-  settings: HandlerSettings,
+  served: Dispatcher,
+  given: HandlerSettings,
   rows: typeof ERAS,
 ): PreparedEndpoint {
+  checkDispatcher(served);
+  const { dispatcher, settings } = withLongCalls(served, given);
   const reporter = reporterOf(settings);
   const { report } = reporter;
-  checkDispatcher(dispatcher);
   let opened: OpenEndpoint | undefined;
   const open = (): OpenEndpoint => opened ??= openEndpoint(dispatcher, settings, rows, reporter);
   const host = new HandlerHost({ clock: settings.clock, report, opened: () => opened, open });
@@ -137,6 +139,14 @@ function prepareEndpoint(
     });
   };
   return { open, report, close };
+}
+
+/** Wraps the dispatcher where calls that run long are answered early. */
+function withLongCalls(dispatcher: Dispatcher, settings: HandlerSettings) {
+  const { longCalls, calls, clock } = settings;
+  if (longCalls === undefined) return { dispatcher, settings };
+  const handOver = new LongCalls(dispatcher, longCalls, clock);
+  return { dispatcher: handOver, settings: { ...settings, calls: { ...calls, handOver } } };
 }
 
 function openEndpoint(

@@ -228,8 +228,12 @@ class EndpointView implements OperatorView {
         if (call instanceof Call) running.push(this.#running(call, shortHash(session.id)));
       }
     }
-    for (const call of this.#endpoint.components.calls.sessionless.all()) {
-      if (call instanceof Call) running.push(this.#running(call, ""));
+    const { sessionless, handedOver } = this.#endpoint.components.calls;
+    for (const call of [...sessionless.all(), ...handedOver.all()]) {
+      if (!(call instanceof Call)) continue;
+      running.push(
+        this.#running(call, call.session === undefined ? "" : shortHash(call.session.id)),
+      );
     }
     return running;
   }

@@ -7,6 +7,7 @@
 import { didYouMean } from "../internal/known_names.ts";
 import { quote } from "../internal/quote.ts";
 import type { EventOptions, HandlerLimits, McpHandlerOptions } from "./types.ts";
+import type { LongCallOptions } from "../long_calls/options.ts";
 import type { ClusterOptions, RequestOptions, SessionOptions, StreamOptions } from "./types.ts";
 import type { UserStateOptions } from "./types.ts";
 
@@ -21,6 +22,7 @@ interface Groups {
   readonly requests: EachOf<RequestOptions>;
   readonly cluster: EachOf<ClusterOptions>;
   readonly events: EachOf<EventOptions>;
+  readonly longCalls: EachOf<LongCallOptions>;
 }
 
 /** Options by their names, and by the names in them where they are objects. */
@@ -64,6 +66,8 @@ export const OPTION_NAMES: {
     page: true,
     subscriptions: true,
     stateBytes: true,
+    longCalls: true,
+    longCallsPerPrincipal: true,
     userStateBytes: true,
     userStates: true,
   },
@@ -79,6 +83,7 @@ export const OPTION_NAMES: {
     secondGet: true,
   },
   requests: { timeoutMs: true, maxTimeoutMs: true, askTimeoutMs: true, stateKeys: true },
+  longCalls: { afterMs: true, ttlMs: true },
   store: true,
   cluster: { keys: true },
   middleware: true,

@@ -8,7 +8,7 @@ import type { CallSettings } from "../calls/calls.ts";
 import { chainOf, middlewareOption } from "../calls/middleware/middleware.ts";
 import type { StoreSettings } from "../cluster/types.ts";
 import { type GateSettings, gateSettings, rateLimiterOption } from "../http/gates/options.ts";
-import { booleanOption, functionOption, integerOption } from "../internal/check.ts";
+import { booleanOption, functionOption, integerOption, keysOption } from "../internal/check.ts";
 import { type Clock, systemClock } from "../internal/clock.ts";
 import type { McpEvent } from "../protocol/events.ts";
 import { fullAddress, shortAddress } from "../http/sender_address.ts";
@@ -17,6 +17,7 @@ import { type Era, isVersion, type ProtocolVersion, VERSIONS } from "../protocol
 import { STATE_BYTES } from "../sessions/state_values.ts";
 import type { UserRecords } from "../sessions/user_states.ts";
 import type { StreamSettings } from "../streams/streams.ts";
+import { type LongCallSettings, longCallSettings } from "../long_calls/options.ts";
 import { checkOptionNames } from "./option_names.ts";
 import type { McpHandlerOptions } from "./types.ts";
 
@@ -31,6 +32,8 @@ export interface HandlerSettings {
   /** The served versions, newest first. */
   readonly versions: readonly ProtocolVersion[];
   readonly calls: CallSettings;
+  /** Options for calls that run long; `undefined` if they are answered like others. */
+  readonly longCalls: LongCallSettings | undefined;
   readonly streams: StreamSettings;
   /** The options of 2026 subscriptions. */
   readonly listen: {
@@ -120,8 +123,14 @@ export function settingsOf(
     resource,
     serverCard: serverCardOption(options.serverCard),
     versions,
+    longCalls: longCallSettings(
+      options.longCalls,
+      longCallLimits(options),
+      integerOption("limits.resultBytes", limits.resultBytes, 4 * MIB),
+    ),
     calls: {
       ...callSettings(options),
+      handOver: undefined,
       versions,
       authorize,
       challenge: resource?.challenge,
@@ -178,7 +187,7 @@ export function settingsOf(
 
 function callSettings(
   { limits = {}, requests = {}, streams = {}, ...options }: McpHandlerOptions,
-): Omit<CallSettings, "versions" | "authorize" | "challenge" | "middleware"> {
+): Omit<CallSettings, "versions" | "authorize" | "challenge" | "middleware" | "handOver"> {
   const most = integerOption("limits.requests", limits.requests, 1_000);
   // Without authentication everybody is one principal, whose share is all.
   const share = options.authenticate === undefined
@@ -205,6 +214,15 @@ function callSettings(
     resultBytes: integerOption("limits.resultBytes", limits.resultBytes, 4 * MIB),
     page: integerOption("limits.page", limits.page, 100),
   };
+}
+
+function longCallLimits({ limits = {}, authenticate }: McpHandlerOptions) {
+  const all = integerOption("limits.longCalls", limits.longCalls, 1_000, 0);
+  const share = authenticate === undefined
+    ? all
+    : Math.min(all, Math.max(LEAST_REQUESTS, Math.ceil(all / 10)));
+  const { longCallsPerPrincipal: given } = limits;
+  return { all, each: integerOption("limits.longCallsPerPrincipal", given, share, 0) };
 }
 
 function retryOption({ streams }: McpHandlerOptions): number {
@@ -290,25 +308,6 @@ function versionsOf(
   const served = known.filter((version) => given?.includes(version) ?? true);
   if (served.length === 0) throw new RangeError('Give at least one version as "versions"');
   return served;
-}
-
-/** Checks that keys are long enough. */
-function keysOption(
-  name: string,
-  keys: readonly (string | Uint8Array)[],
-): readonly (string | Uint8Array)[] {
-  if (!Array.isArray(keys)) {
-    throw new TypeError(`Give an array of keys as "${name}": ${typeof keys}`);
-  }
-  for (const key of keys) {
-    if (typeof key !== "string" && !(key instanceof Uint8Array)) {
-      throw new TypeError(`Give strings or byte arrays as "${name}": ${typeof key}`);
-    }
-    if (key.length < 32) {
-      throw new RangeError(`Give keys of 32 bytes or more as "${name}": ${key.length}`);
-    }
-  }
-  return keys;
 }
 
 /** Returns the keys that nodes sign with; required if other processes may use the store. */

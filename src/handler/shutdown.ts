@@ -34,13 +34,16 @@ export async function shutDown(
   eras.endListens();
   await new Promise<void>((resolve) => {
     const stop = clock.timer(graceMs, resolve);
-    calls.slots.whenFree(() => {
-      stop();
-      resolve();
-    });
+    calls.slots.whenFree(() =>
+      calls.handedOver.whenEmpty(() => {
+        stop();
+        resolve();
+      })
+    );
   });
   sessions.stopCalls();
   calls.sessionless.stopAll("shutdown");
+  calls.handedOver.stopAll("shutdown");
   await storeResponses(components, deadline);
   sessions.closeStreams(() => true, retryMs);
   // Sessions of a store that no other handler uses end with this one.
@@ -82,14 +85,16 @@ function dispose(
 }
 
 /**
- * Ends the sessions that this node has claimed, and leaves the cluster. If the store fails or is slow,
+ * Ends the sessions that this node has claimed, unless they go on in a later process, and leaves the cluster. If the store fails or is slow,
  * other nodes detect it later.
  */
 async function leave(
   { sessions, cluster, reporter, settings: { clock } }: HandlerComponents,
 ): Promise<void> {
   if (cluster.connection === undefined) return;
-  const claimedHere = [...sessions.live.values()].filter(({ claimed }) => claimed);
+  const claimedHere = sessions.restores
+    ? []
+    : [...sessions.live.values()].filter(({ claimed }) => claimed);
   const work = [
     cluster.leave(),
     cluster.pinned?.close(),

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { LongCallOptions } from "../long_calls/options.ts";
 import type { Authorize } from "../auth/authorize.ts";
 import type { ProtectedResource } from "../auth/protected_resource.ts";
 import type { Store } from "../cluster/types.ts";
@@ -124,6 +125,21 @@ export interface HandlerLimits extends GateLimits {
    * @default {65536}
    */
   readonly stateBytes?: number;
+  /**
+   * Calls that are kept after they were answered because they ran long: see `longCalls`. They count until
+   * their time is over, running or ended, at all handlers of the store together and with the tasks there.
+   * Above it, calls run on without such an answer.
+   *
+   * @default {1000}
+   */
+  readonly longCalls?: number;
+  /**
+   * The same for one principal. By default a tenth of `longCalls`, but at least 10; without `authenticate`,
+   * where everybody is one principal, all of them.
+   *
+   * @default {100}
+   */
+  readonly longCallsPerPrincipal?: number;
   /**
    * Bytes of the state of one user: all its keys and values, as JSON. `ctx.user.state.set` throws a
    * `RangeError` above it.
@@ -361,6 +377,12 @@ export interface McpHandlerOptions extends GateOptions, AccessOptions {
   readonly streams?: StreamOptions;
   /** Options for requests. */
   readonly requests?: RequestOptions;
+  /**
+   * Answers tool calls that run long before their clients give up, with a handle; the tool runs on, and the
+   * model gets its result with the tool `wait_for_result`, which is added to lists. `{}` for the defaults.
+   * Off when left out.
+   */
+  readonly longCalls?: false | LongCallOptions;
   /**
    * The store of sessions and streams, for handlers that share them; memory of its own when left out.
    *

@@ -52,3 +52,46 @@ export function booleanOption(
   if (typeof value === "boolean") return value;
   throw new TypeError(`Give a boolean as "${name}": ${typeof value}`);
 }
+
+/** The longest time that a timer can wait, in milliseconds. */
+const MOST_DELAY_MS = 2 ** 31 - 1;
+
+/**
+ * Checks an option that is a time to wait, in milliseconds.
+ *
+ * @throws {RangeError} If it is not an integer from 1 to 2,147,483,647
+ */
+export function delayOption<Default extends number | undefined = undefined>(
+  name: string,
+  value: number | undefined,
+  byDefault?: Default,
+): number | Default {
+  if (value === undefined) return byDefault as Default;
+  const ms = integerOption(name, value, 1);
+  if (ms <= MOST_DELAY_MS) return ms;
+  throw new RangeError(`Give at most ${MOST_DELAY_MS} as "${name}": ${ms}`);
+}
+
+/**
+ * Checks that an option is an array of keys that are long enough.
+ *
+ * @throws {TypeError} If it is no array of strings or byte arrays
+ * @throws {RangeError} If a key has less than 32 bytes
+ */
+export function keysOption(
+  name: string,
+  keys: readonly (string | Uint8Array)[],
+): readonly (string | Uint8Array)[] {
+  if (!Array.isArray(keys)) {
+    throw new TypeError(`Give an array of keys as "${name}": ${typeof keys}`);
+  }
+  for (const key of keys) {
+    if (typeof key !== "string" && !(key instanceof Uint8Array)) {
+      throw new TypeError(`Give strings or byte arrays as "${name}": ${typeof key}`);
+    }
+    if (key.length < 32) {
+      throw new RangeError(`Give keys of 32 bytes or more as "${name}": ${key.length}`);
+    }
+  }
+  return keys;
+}

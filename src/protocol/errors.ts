@@ -122,7 +122,8 @@ export class MissingCapabilityError extends QuestionError {
     const requiredCapabilities = { [first]: rest.length === 0 ? {} : { [rest.join(".")]: {} } };
     super(
       ErrorCode.MissingClientCapability,
-      `Declare the client capability "${capability}" to use this`,
+      // A model may read it as well, which can't change its client
+      `The client lacks the capability "${capability}", which this needs`,
       { requiredCapabilities },
     );
     this.name = "MissingCapabilityError";
@@ -151,6 +152,9 @@ export class MissingScopesError extends McpError {
     this.scopes = scopes;
   }
 }
+
+/** What a client does that has no stream on which it can be asked. */
+export const NO_STREAM = "Accept text/event-stream or open a GET stream to be asked something";
 
 /** Returns the wire form of an error. */
 export function errorObject(code: number, message: string, data?: unknown): JsonRpcError {

@@ -35,7 +35,9 @@ export type RequestOutcome =
   | "shutdown"
   | "disconnected"
   /** An operator cancelled it. */
-  | "operator-cancelled";
+  | "operator-cancelled"
+  /** It ran long, and was answered with a handle: `"long-call-ended"` follows. */
+  | "handed-over";
 
 /** The reason why a connection of a stream closed. */
 export type StreamCloseReason =
@@ -237,6 +239,14 @@ export type McpEvent =
     readonly protocolVersion: string | undefined;
     readonly node: string;
   }
+  /** A pinned session that began in an earlier process goes on here: its live state is made anew. */
+  | {
+    readonly type: "session-restored";
+    readonly session: string;
+    readonly client: ClientProgram | undefined;
+    readonly protocolVersion: string | undefined;
+    readonly node: string;
+  }
   | {
     readonly type: "session-ended";
     readonly session: string;
@@ -282,6 +292,15 @@ export type McpEvent =
     /** The same for the JSON of the response; `undefined` if there is none. */
     readonly responseChars: number | undefined;
   }
+  /** A request has ended that had been answered with a handle before, since it ran long. */
+  | RequestFacts & {
+    readonly type: "long-call-ended";
+    /** The duration from the beginning of the request, in milliseconds with a fraction. */
+    readonly ms: number;
+    readonly outcome: RequestOutcome;
+    /** The same as in `"request-finished"`. */
+    readonly errorType: string | undefined;
+  }
   /** The client cancelled a request. `"request-finished"` follows. */
   | RequestFacts & { readonly type: "request-cancelled" }
   /** A request was refused. What is known of it by then is there; nothing of it else. */
@@ -318,7 +337,16 @@ export type McpEvent =
   /** A client's response matches no open question of its session. */
   | { readonly type: "reply-unmatched"; readonly session: string }
   /** A gateway opened a session with an upstream, which took `ms` milliseconds. */
-  | { readonly type: "upstream-opened"; readonly upstream: string; readonly ms: number }
+  | {
+    readonly type: "upstream-opened";
+    readonly upstream: string;
+    readonly ms: number;
+    /**
+     * Whether it stands in for a session of an earlier process: what the upstream had in memory for that one
+     * is gone.
+     */
+    readonly restored?: boolean;
+  }
   | {
     readonly type: "upstream-closed";
     readonly upstream: string;

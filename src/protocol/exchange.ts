@@ -95,6 +95,19 @@ export interface ExchangeSession {
   readonly id: string;
   /** Values kept for the session. */
   readonly state: SessionState;
+  /**
+   * Whether the session can go on in a later process, for a dispatcher that says `restores`: what it needs
+   * for that it keeps in `state`.
+   *
+   * @default {false}
+   */
+  readonly restorable?: boolean;
+  /**
+   * Whether the session began in an earlier process, whose live state is gone.
+   *
+   * @default {false}
+   */
+  readonly restored?: boolean;
   /** The least severe log level that the client wants; `undefined` until it has set one. */
   readonly logLevel: LogLevel | undefined;
   /** Stores the log level that the client wants. */
@@ -177,6 +190,11 @@ export interface Exchange {
    * the client's own progress token, and only if it has increased.
    */
   notify(notification: Notification): void;
+  /**
+   * Notes how far the request is, where the client hasn't asked for notifications: `progress`, `total` and
+   * `message` as in one. Absent where nobody wants to know.
+   */
+  noteProgress?(progress: JsonObject): void;
   /**
    * Sends a request to the client and waits for its result.
    *
@@ -401,6 +419,13 @@ export interface Dispatcher {
    * @default {false}
    */
   readonly pinned?: boolean;
+  /**
+   * Whether a pinned session can go on in a later process, if the store keeps it: the dispatcher makes its
+   * live state anew. Otherwise such a session ends, and its client begins another one.
+   *
+   * @default {false}
+   */
+  readonly restores?: boolean;
   /** The server's name and version, for results of the 2026 era that the endpoint itself creates. */
   readonly serverInfo?: Implementation;
   /** The `list_changed` notifications that the dispatcher may send. */

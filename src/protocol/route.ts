@@ -58,6 +58,13 @@ export interface Route extends RequestMessage {
    */
   readonly retry?: boolean;
   /**
+   * When a call is answered although the tool still runs, if the handler does that; `false` for never. The
+   * handler's time when left out.
+   */
+  readonly longCalls?: false | { readonly afterMs: number } | undefined;
+  /** Whether the tool has an output schema; `undefined` if that is not known. */
+  readonly outputSchema?: boolean | undefined;
+  /**
    * The request that `authorize` decides about in place of this one: `tools/list` for a tool that does
    * nothing but show others.
    */
@@ -85,15 +92,12 @@ export interface Route extends RequestMessage {
 }
 
 /** Shows a request with the parameters of another route, or as another request. */
-export function exchangeWith(exchange: Exchange, { method, params, target }: Route): Exchange {
-  const own = new Map<string | symbol, unknown>([
-    ["method", method],
-    ["params", params],
-    ["target", target],
-  ]);
+export function exchangeWith(exchange: Exchange, route: Route): Exchange {
+  const own: ReadonlySet<string | symbol> = new Set(["method", "params", "target"]);
   return new Proxy(exchange, {
     get(exchange, key) {
-      if (own.has(key)) return own.get(key);
+      // What it is about may become known while it runs.
+      if (own.has(key)) return Reflect.get(route, key);
       const value: unknown = Reflect.get(exchange, key, exchange);
       return typeof value === "function" ? value.bind(exchange) : value;
     },

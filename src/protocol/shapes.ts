@@ -163,6 +163,8 @@ export interface CreateMessageParams {
   readonly tools?: readonly JsonObject[];
   /** Controls how the model uses tools. */
   readonly toolChoice?: JsonObject;
+  /** Additional metadata for the client. */
+  readonly _meta?: JsonObject;
 }
 
 /** The result of `sampling/createMessage`. */

@@ -6,6 +6,9 @@
 import type { MaybePromise } from "../internal/types.ts";
 import type { JsonObject, JsonRpcError } from "./jsonrpc.ts";
 
+/** Identifies the Tasks extension. */
+export const TASKS = "io.modelcontextprotocol/tasks";
+
 /** The state of a task. Only `working` and `input_required` can change. */
 export type TaskState =
   /** Says that the tool runs. */

@@ -40,7 +40,7 @@ export class RedisBus implements Bus {
     this.#init = init;
   }
 
-  join(node: string, listener: (text: string) => void): BusMember {
+  join(node: string, listener: (text: string) => void, onMissed = () => {}): BusMember {
     const { commands, subscriber, keys } = this.#init;
     const member = `${node}/${randomText(8)}`;
     const remembered = new BoundedSet<string>(MOST_REMEMBERED);
@@ -57,9 +57,14 @@ export class RedisBus implements Bus {
         // arrive.
       }
     };
-    const stops = [keys.allNodes, keys.inbox(node)].map((channel) =>
-      subscriber.listen(channel, { onMessage, onSubscribed() {} })
-    );
+    const stops = [keys.allNodes, keys.inbox(node)].map((channel) => {
+      let first = true;
+      const onSubscribed = () => {
+        if (!first) onMissed();
+        first = false;
+      };
+      return subscriber.listen(channel, { onMessage, onSubscribed });
+    });
     const publish = async (channel: string, text: string) =>
       integer(
         await commands.publish(channel, `${member}\n${++number}\n${text}`),

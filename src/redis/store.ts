@@ -89,7 +89,7 @@ export function redisStore(options: RedisStoreOptions): Store {
   };
 
   function open({ caps, lifetimes, log, clock, keys: secrets }: StoreSettings): Backplane {
-    const sealer = new Sealer(secrets, prefix);
+    const sealer = new Sealer(secrets, `mooring redis 2 ${prefix}`);
     const node = randomText(16);
     const subscriber = new Subscriber(connection);
     const { absoluteMs } = lifetimes;

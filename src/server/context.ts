@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { checkNames } from "../internal/known_names.ts";
 import type { ClientFacts, Exchange, Notification, Principal } from "../protocol/exchange.ts";
 import { McpError, QuestionError } from "../protocol/errors.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
@@ -120,12 +121,18 @@ export class ExchangeContext implements RequestContext {
 
   get notify(): RequestContext["notify"] {
     const exchange = this.#exchange;
-    return (notification: Notification) => exchange.notify(notification);
+    return (notification: Notification) => {
+      checkNames("ctx.notify()", notification, { method: true, params: true });
+      exchange.notify(notification);
+    };
   }
 
   get closeStream(): RequestContext["closeStream"] {
     const exchange = this.#exchange;
-    return (options) => exchange.closeStream(options);
+    return (options) => {
+      checkNames("ctx.closeStream()", options, { retryMs: true });
+      exchange.closeStream(options);
+    };
   }
 
   get #questions(): () => HandlerQuestions {
@@ -164,9 +171,12 @@ function progress(exchange: Exchange, value: number, total?: number, message?: s
   }
   const { _meta } = exchange.params;
   const token = isObject(_meta) ? _meta.progressToken : undefined;
-  if (typeof token !== "string" && typeof token !== "number") return;
-  const params: Record<string, unknown> = { progressToken: token, progress: value };
+  const asked = typeof token === "string" || typeof token === "number";
+  if (!asked && exchange.noteProgress === undefined) return;
+  const params: Record<string, unknown> = { progress: value };
   if (total !== undefined) params.total = total;
   if (message !== undefined) params.message = message;
+  if (!asked) return exchange.noteProgress?.(params);
+  params.progressToken = token;
   exchange.notify({ method: "notifications/progress", params });
 }

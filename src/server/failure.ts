@@ -5,11 +5,17 @@
  * @module
  */
 import { clip, quote } from "../internal/quote.ts";
-import { ErrorCode, McpError, MissingCapabilityError, QuestionError } from "../protocol/errors.ts";
+import {
+  ErrorCode,
+  McpError,
+  MissingCapabilityError,
+  NO_STREAM,
+  QuestionError,
+} from "../protocol/errors.ts";
 import type { Exchange } from "../protocol/exchange.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 import { isModern } from "../protocol/versions.ts";
-import { errorResult } from "./results.ts";
+import { errorResult } from "../protocol/error_result.ts";
 import { ToolError } from "./tool_error.ts";
 
 /** Limits the part of a message about a question, in characters. */
@@ -66,11 +72,34 @@ export function failedTool(exchange: Exchange, name: string, error: unknown): Js
     return errorResult(error.message);
   }
   if (error instanceof QuestionError && !isProtocolError(exchange, error)) {
-    const message = clip(error.message, LONGEST);
-    return errorResult(`A question of the tool ${quote(name)} failed: ${message}`);
+    return errorResult(questionFailure(quote(name), error));
   }
   sortFailure(exchange, during, error);
   return errorResult(`The tool ${quote(name)} failed`);
+}
+
+/** What asks for each capability of a client, in words for its model. */
+const NEEDS: Readonly<Record<string, string>> = {
+  "elicitation": "ask the user",
+  "elicitation.form": "ask the user to fill in a form",
+  "elicitation.url": "ask the user to visit a web page",
+  "roots": "ask for the user's folders",
+  "sampling": "ask a model",
+  "sampling.tools": "ask a model with tools",
+};
+
+/** Says why a question failed, and what is left to do, to a model: it can't change its client. */
+function questionFailure(tool: string, error: QuestionError): string {
+  const left = "Tell the user, or go on without this tool";
+  if (error instanceof MissingCapabilityError) {
+    const { capability } = error;
+    const need = Object.hasOwn(NEEDS, capability) ? NEEDS[capability] : `use ${quote(capability)}`;
+    return `The tool ${tool} has to ${need}, and this client can't. ${left}`;
+  }
+  if (error.message === NO_STREAM) {
+    return `The tool ${tool} has to ask, and this client can't be asked now. ${left}`;
+  }
+  return `A question of the tool ${tool} failed: ${clip(error.message, LONGEST)}. ${left}`;
 }
 
 function isProtocolError({ protocolVersion }: Exchange, error: QuestionError): boolean {

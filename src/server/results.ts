@@ -8,11 +8,6 @@ import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
 import { encodeBlock, encodeBlocks } from "./content.ts";
 import { kindOf } from "./schemas/kind_of.ts";
 
-/** Creates the result of a failed tool. */
-export function errorResult(text: string): JsonObject {
-  return { content: [{ type: "text", text }], isError: true };
-}
-
 /**
  * Converts what a tool returned. A result with only `structuredContent` stays without its text
  * form, which {@linkcode withText} adds.

@@ -19,6 +19,9 @@ export interface FoundFeature {
   readonly scopes?: readonly string[] | undefined;
   readonly headerParams?: readonly HeaderParam[];
   readonly retry?: boolean;
+  readonly longCalls?: Route["longCalls"];
+  /** Whether a tool has an output schema. */
+  readonly outputSchema?: boolean;
 }
 
 /** What a server does with requests. */
@@ -36,6 +39,8 @@ export class ServerRoute implements Route {
   readonly scopes: readonly string[] | undefined;
   readonly headerParams: readonly HeaderParam[] | undefined;
   readonly retry: boolean;
+  readonly longCalls: Route["longCalls"];
+  readonly outputSchema: boolean | undefined;
   readonly #answers: Answers;
   readonly #answer: FeatureMethod | undefined;
 
@@ -50,6 +55,8 @@ export class ServerRoute implements Route {
     this.scopes = found?.scopes;
     this.headerParams = found?.headerParams;
     this.retry = found?.retry === true;
+    this.longCalls = found?.longCalls;
+    this.outputSchema = found?.outputSchema;
     this.#answer = found?.answer;
     this.#answers = answers;
   }

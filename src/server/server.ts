@@ -6,6 +6,7 @@
  * @module
  */
 import { checkNames } from "../internal/known_names.ts";
+import type { MaybePromise } from "../internal/types.ts";
 import type { Dispatcher, DispatcherHost } from "../protocol/exchange.ts";
 import type { Implementation, ServerCapabilities } from "../protocol/shapes.ts";
 import { withUri } from "../protocol/items.ts";
@@ -26,12 +27,26 @@ import { ModernResults } from "./modern_results.ts";
 import { type PromptConfig, type PromptHandle, Prompts } from "./features/prompts.ts";
 import { liveQuestions } from "./questions/questions.ts";
 import { ResourceTemplate } from "./uris/resource_template.ts";
+import type { TemplateVariables } from "./uris/template_variables.ts";
 import { type ResourceConfig, type ResourceHandle, Resources } from "./features/resources.ts";
 import type { Schema } from "./schemas/standard_schema.ts";
 import { type Answers, type FoundFeature, ServerRoute } from "./route.ts";
 import { ResourceSubscriptions } from "./features/subscriptions.ts";
-import { type ToolConfig, type ToolHandle, Tools } from "./features/tools.ts";
-import type { PromptHandler, ReadHandler, ReadTemplateHandler, ToolHandler } from "./types.ts";
+import {
+  type InputTypes,
+  type OutputTypes,
+  type ToolConfig,
+  type ToolHandle,
+  Tools,
+} from "./features/tools.ts";
+import type {
+  ArgumentsOf,
+  PromptReturn,
+  ReadHandler,
+  ReadTemplateHandler,
+  RequestContext,
+  ToolReturn,
+} from "./types.ts";
 
 /** Configures an {@linkcode McpServer}. */
 export interface McpServerOptions {
@@ -63,9 +78,11 @@ export interface McpServerOptions {
   readonly cache?: CacheHint;
 }
 
-/** Selects the type of `read`: with variables where the URI is a template. */
+/** Selects the type of `read`: with the variables of the template where the URI is one. */
 export type ReadHandlerFor<Uri extends string | ResourceTemplate> = Uri extends
-  ResourceTemplate | `${string}{${string}` ? ReadTemplateHandler : ReadHandler;
+  ResourceTemplate<infer Template> ? ReadTemplateHandler<TemplateVariables<Template>>
+  : Uri extends `${string}{${string}` ? ReadTemplateHandler<TemplateVariables<Uri>>
+  : ReadHandler;
 
 /**
  * Offers tools, resources and prompts. It keeps no state of clients or sessions, so one server
@@ -188,16 +205,19 @@ export class McpServer implements Dispatcher {
    * @throws {TypeError} If the name is taken or a schema can't be used
    */
   registerTool<
-    Input extends Schema | undefined = undefined,
-    Output extends Schema | undefined = undefined,
+    const Input extends Schema | undefined = undefined,
+    const Output extends Schema | undefined = undefined,
+    Name extends string = string,
   >(
-    name: string,
+    name: Name,
     config: ToolConfig<Input, Output>,
-    handler: ToolHandler<Input, Output>,
-  ): ToolHandle<Input, Output> {
+    // Written out, as an editor shows it: a `ToolHandler` would show the schemas, not their types
+    handler: (args: ArgumentsOf<Input>, ctx: RequestContext) => MaybePromise<ToolReturn<Output>>,
+  ): ToolHandle<InputTypes<Input>, OutputTypes<Output>, Name> {
     const handle = this.#tools.register(name, config, handler);
     this.#serve(this.#tools);
-    return handle;
+    // It only has other types for the same schemas, and the name that was given
+    return handle as ToolHandle<InputTypes<Input>, OutputTypes<Output>, Name>;
   }
 
   /**
@@ -238,14 +258,15 @@ export class McpServer implements Dispatcher {
    * @returns A handle to change, hide or remove it
    * @throws {TypeError} If the name is taken or the schema can't be used
    */
-  registerPrompt<Args extends Schema | undefined = undefined>(
+  registerPrompt<const Args extends Schema | undefined = undefined>(
     name: string,
     config: PromptConfig<Args>,
-    handler: PromptHandler<Args>,
-  ): PromptHandle<Args> {
+    handler: (args: ArgumentsOf<Args>, ctx: RequestContext) => MaybePromise<PromptReturn>,
+  ): PromptHandle<InputTypes<Args>> {
     const handle = this.#prompts.register(name, config, handler);
     this.#serve(this.#prompts);
-    return handle;
+    // It only has other types for the same schema
+    return handle as PromptHandle<InputTypes<Args>>;
   }
 
   /**

@@ -7,9 +7,6 @@ import { checkNames } from "../internal/known_names.ts";
 import type { MaybePromise } from "../internal/types.ts";
 import type { RequestContext } from "./types.ts";
 
-/** Identifies the Tasks extension. */
-export const TASKS = "io.modelcontextprotocol/tasks";
-
 /**
  * Says whether a tool also serves clients that don't know tasks: an `"optional"` tool runs as an
  * ordinary call for them, a `"required"` one fails.

@@ -25,6 +25,8 @@ import type {
 } from "../protocol/shapes.ts";
 import type { ProtocolVersion } from "../protocol/versions.ts";
 import type { BinaryContent } from "./content.ts";
+import type { Variables } from "./uris/template_variables.ts";
+import type { JsonSchemaType } from "./schemas/json_schema_type.ts";
 import type {
   InferInput,
   InferOutput,
@@ -146,7 +148,7 @@ export interface Elicit {
    * @throws {QuestionError} With -32602 if the answer doesn't match the schema; or if the client
    * answers with an error, or not in time
    */
-  <S extends Schema>(
+  <const S extends Schema>(
     key: string,
     form: { readonly message: string; readonly schema: S },
   ): Promise<FormAnswer<InferOutput<S>>>;
@@ -204,10 +206,14 @@ export interface ErrorResult {
 /** A JSON value whose type isn't known to the compiler. */
 export type AnyData = object | string | number | boolean | null;
 
-/** Infers the data that matches an output schema; for a plain JSON Schema any JSON value. */
+/**
+ * Infers the data that matches an output schema; any JSON value for a plain JSON Schema that is not a
+ * literal.
+ */
 export type DataOf<Output extends Schema> = Output extends StandardSchema | Shape
   ? InferInput<Output>
-  : AnyData;
+  : unknown extends JsonSchemaType<Output> ? AnyData
+  : JsonSchemaType<Output>;
 
 /**
  * Represents what a tool's handler may return: a full result, a string, one or more content blocks,
@@ -215,13 +221,16 @@ export type DataOf<Output extends Schema> = Output extends StandardSchema | Shap
  */
 export type ToolReturn<Output> = Output extends Schema
   ? StructuredResult<DataOf<Output>> | ErrorResult
-  :
-    | string
-    | ContentBlock
-    | BinaryContent
-    | readonly (ContentBlock | BinaryContent)[]
-    | CallToolResult
-    | StructuredResult<AnyData>;
+  : FreeToolReturn;
+
+/** Represents what the handler of a tool without an output schema may return. */
+export type FreeToolReturn =
+  | string
+  | ContentBlock
+  | BinaryContent
+  | readonly (ContentBlock | BinaryContent)[]
+  | CallToolResult
+  | StructuredResult<AnyData>;
 
 /** Runs a tool. */
 export type ToolHandler<Input = undefined, Output = undefined> = (
@@ -249,9 +258,9 @@ export type ReadReturn =
 export type ReadHandler = (uri: URL, ctx: RequestContext) => MaybePromise<ReadReturn>;
 
 /** Reads a resource whose URI matches a template. */
-export type ReadTemplateHandler = (
+export type ReadTemplateHandler<Values = Variables> = (
   uri: URL,
-  variables: Record<string, string>,
+  variables: Values,
   ctx: RequestContext,
 ) => MaybePromise<ReadReturn>;
 

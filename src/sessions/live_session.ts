@@ -31,6 +31,8 @@ export interface LiveSessionInit {
   readonly mostSubscriptions: number;
   /** The maximum number of bytes of the state of one session. */
   readonly stateBytes: number;
+  /** Whether a session's live state can be made anew in a later process. */
+  readonly restorable: boolean;
 }
 
 /** The maximum number of remembered streams that a client resumed after their end. */
@@ -49,6 +51,8 @@ export class LiveSession implements CallSession, StreamSession {
   ended = false;
   /** Whether this node has claimed the session: its live state is in this process only. */
   claimed = false;
+  /** Whether the session began in an earlier process, whose live state is gone. */
+  restored = false;
   /** When the claim was last renewed, in milliseconds since the epoch. */
   renewedAt = 0;
   /** Whether the session was used since the last sweep. */
@@ -133,6 +137,10 @@ export class LiveSession implements CallSession, StreamSession {
   get idle(): boolean {
     return !this.claimed && (this.#inflight?.size ?? 0) === 0 && this.openQuestions === 0 &&
       (this.#connections?.size ?? 0) === 0;
+  }
+
+  get restorable(): boolean {
+    return this.#init.restorable;
   }
 
   get logLevel(): LogLevel | undefined {

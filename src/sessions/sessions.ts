@@ -26,6 +26,8 @@ import type { EndedSession, Found, SessionRecord, SessionStore } from "./types.t
 const SWEEP_MS = 60_000;
 /** The maximum number of sessions that a sweep ends without a pause. */
 const SWEEP_BATCH = 100;
+/** The maximum number of live sessions that are looked up in the store at once. */
+const CHECK_BATCH = 50;
 /** The time for which an ended session is remembered, in milliseconds. */
 const REMEMBER_MS = 60_000;
 /** The number of later ended sessions after which one may be forgotten before that time. */
@@ -45,6 +47,11 @@ export interface SessionsInit extends Omit<LiveSessionInit, "store" | "serverStr
   readonly shared: boolean;
   /** Whether a session is served only by the node that has claimed it. */
   readonly pinned: boolean;
+  /**
+   * Claims a pinned session for this node that began in an earlier process. Returns `false` if another
+   * handler has claimed it. Called only if sessions are `restorable`.
+   */
+  readonly adopt: (session: LiveSession) => Promise<boolean>;
   /** Called when a session has ended, unless another node had claimed it. */
   readonly onEnd: (id: string, reason: SessionEndReason) => void;
   /** Called when this process has ended a session, to notify the other nodes. */
@@ -76,7 +83,11 @@ export class Sessions {
   readonly #began = new BoundedMap<string, Pick<SessionRecord, "createdAt" | "protocolVersion">>(
     CREATED_MOST,
   );
+  /** The sessions of earlier processes that are being claimed. The limit of requests bounds them. */
+  readonly #adopting = new Map<string, Promise<boolean>>();
   #stopSweep: (() => void) | undefined;
+  #checking = false;
+  #checkAgain = false;
   #sweptAt = 0;
   #disposed = false;
 
@@ -136,10 +147,11 @@ export class Sessions {
     }
   }
 
-  #found(id: string, found: Found, live: LiveSession | undefined): Lookup {
+  #found(id: string, found: Found, live: LiveSession | undefined): MaybePromise<Lookup> {
     if (found.record !== undefined) {
       if (this.#init.pinned && live?.claimed !== true) {
-        return { kind: "elsewhere", id, record: found.record };
+        const { record } = found;
+        return this.restores ? this.#adopt(id, record) : { kind: "elsewhere", id, record };
       }
       const session = live ?? this.ensureLive(id);
       if (live === undefined) this.#armSweep();
@@ -151,6 +163,51 @@ export class Sessions {
     }
     if (found.refusal === "expired") this.endedByStore([found.ended]);
     return sessionNotFound(`session-${found.refusal}`);
+  }
+
+  /** Whether pinned sessions go on in a later process. */
+  get restores(): boolean {
+    return this.#init.pinned && this.#init.restorable;
+  }
+
+  /** Takes a pinned session over that began in an earlier process, unless another handler has it. */
+  async #adopt(id: string, record: SessionRecord): Promise<Lookup> {
+    const session = this.ensureLive(id);
+    session.record = record;
+    try {
+      let adopting = this.#adopting.get(id);
+      if (adopting === undefined) {
+        adopting = this.#adoptOnce(session, record);
+        this.#adopting.set(id, adopting);
+        const done = () => void this.#adopting.delete(id);
+        adopting.then(done, done);
+      }
+      if (!await adopting) return { kind: "elsewhere", id, record };
+    } catch (error) {
+      return storeUnavailable("claiming a session", error);
+    }
+    if (session.ended || this.#ended.has(id)) return sessionNotFound("session-unknown");
+    return await this.#found(id, { record }, session);
+  }
+
+  async #adoptOnce(session: LiveSession, record: SessionRecord): Promise<boolean> {
+    const adopted = await this.#init.adopt(session);
+    if (!adopted) {
+      if (session.idle && this.live.get(session.id) === session) this.live.delete(session.id);
+      return false;
+    }
+    session.restored = true;
+    const { reporter } = this.#init;
+    if (!reporter.enabled) return true;
+    this.#noteCreated(record);
+    reporter.report({
+      type: "session-restored",
+      session: session.name,
+      client: reporter.programOf(record.client),
+      protocolVersion: record.protocolVersion,
+      node: reporter.node,
+    });
+    return true;
   }
 
   /**
@@ -253,6 +310,35 @@ export class Sessions {
   endedElsewhere(id: string, reason: SessionEndReason): void {
     this.#began.delete(id);
     if (this.#forget(id)) this.#init.onEnd(id, reason);
+  }
+
+  /**
+   * Looks up in the store whether the sessions with calls, questions or connections here still exist, and
+   * ends those that have ended elsewhere: the message about it may have been missed, or its sender may have
+   * died before it sent it. Also done with each sweep.
+   */
+  checkLive(): void {
+    if (!this.#init.shared || this.#disposed) return;
+    // One that runs may have looked too early at some: look once more after it.
+    this.#checkAgain = this.#checking;
+    if (this.#checking) return;
+    this.#checking = true;
+    const checked = this.#init.reporter.background("checking the sessions here", async () => {
+      const ids = [...this.live.values()].flatMap(({ id, idle }) => idle ? [] : [id]);
+      for (let i = 0; i < ids.length && !this.#disposed; i += CHECK_BATCH) {
+        await Promise.all(
+          ids.slice(i, i + CHECK_BATCH).map(async (id) => {
+            const live = this.live.get(id);
+            if (live === undefined || await this.store.peek(id) !== undefined) return;
+            if (this.live.get(id) === live) this.endedElsewhere(id, "lost");
+          }),
+        );
+      }
+    });
+    void Promise.resolve(checked).finally(() => {
+      this.#checking = false;
+      if (this.#checkAgain) this.checkLive();
+    });
   }
 
   /** The number of questions to clients that wait for a response. */
@@ -363,6 +449,7 @@ export class Sessions {
       const ended = await this.store.sweep(SWEEP_BATCH);
       this.endedByStore(ended);
       this.#dropUnused();
+      this.checkLive();
       more = ended.length >= SWEEP_BATCH;
       any = this.store.size > 0 || this.live.size > 0;
     } catch (error) {

@@ -45,6 +45,7 @@ const LIFETIME_NAMES: NamesOf<SignInLifetimes> = {
 const NAMES: NamesOf<SignInOptions> = {
   issuer: true,
   resource: true,
+  otherResources: true,
   provider: true,
   scopes: true,
   extraScopes: true,
@@ -67,6 +68,8 @@ const NAMES: NamesOf<SignInOptions> = {
 /** The checked options. */
 export interface SignInSettings extends SignInOptions {
   readonly resources: readonly string[];
+  /** Returns the resource that a client names, as tokens have it; `undefined` for any other text. */
+  readonly resourceNamed: (named: string) => string | undefined;
   /** The scopes that clients ask for first. */
   readonly firstScopes: readonly string[];
   /** All scopes, with their descriptions. */
@@ -99,7 +102,10 @@ export function settingsOf(options: SignInOptions): SignInSettings {
     throw new TypeError('Give what oidc() or a preset returns as "provider"');
   }
   for (
-    const name of ["allow", "principal", "fetch", "sender", "onEvent", "onGrantEnded"] as const
+    const name of [
+      ...["allow", "principal", "fetch", "sender"] as const,
+      ...["otherResources", "onEvent", "onGrantEnded"] as const,
+    ]
   ) {
     functionOption(name, options[name]);
   }
@@ -119,6 +125,7 @@ export function settingsOf(options: SignInOptions): SignInSettings {
     ...options,
     issuer: issuer.pathname === "/" ? issuer.origin : issuer.href,
     resources: [...given],
+    resourceNamed: resourceFinder([...given], options.otherResources),
     firstScopes: [...first.keys()],
     descriptions: new Map([...first, ...extra]),
     records: new SealedRecords(records, keys, `signin:${issuer.href}:`),
@@ -135,6 +142,25 @@ export function settingsOf(options: SignInOptions): SignInSettings {
       }
     },
   };
+}
+
+/** Returns the function that finds the resource that a client names. */
+function resourceFinder(
+  resources: readonly string[],
+  others: SignInOptions["otherResources"],
+): SignInSettings["resourceNamed"] {
+  return (named) => {
+    const known = resources.find((resource) => isSameResource(resource, named));
+    if (known !== undefined || others === undefined) return known;
+    const href = URL.parse(named)?.href;
+    return href !== undefined && others(href) ? href : undefined;
+  };
+}
+
+/** Tells whether a resource that a client names, if it does, is the one of its grant. */
+export function isSameResource(resource: string, named: string | undefined): boolean {
+  return named === undefined || named === resource ||
+    URL.parse(named)?.href === new URL(resource).href;
 }
 
 function urlOption(name: string, given: unknown, allowInsecure: boolean): URL {

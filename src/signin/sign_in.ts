@@ -4,7 +4,7 @@
  * @module
  */
 import { protectedResource } from "../auth/mod.ts";
-import { hmacSha256, jose, peerAddress } from "../kit.ts";
+import { BoundedMap, hmacSha256, jose, peerAddress } from "../kit.ts";
 import { LoginFlow } from "./authorize/login.ts";
 import { createClients } from "./clients/clients.ts";
 import { ClientError, type Clients } from "./clients/types.ts";
@@ -25,6 +25,9 @@ import { settingsOf, type SignInSettings } from "./settings.ts";
 import { AccessTokens } from "./tokens/access_tokens.ts";
 import { TokenIssuer } from "./tokens/tokens.ts";
 import type { SignIn, SignInEvent, SignInGuard, SignInOptions } from "./types.ts";
+
+/** The guards of other resources that are kept. */
+const MOST_GUARDS = 1_000;
 
 /** A route: what answers each method. */
 interface RouteRow {
@@ -100,12 +103,19 @@ export function signIn(options: SignInOptions): SignIn {
   const [first] = guards.values();
   if (first === undefined) throw new TypeError('Give one URL or more as "resource"');
   const routes = routesOf(settings, { clients, keyring, tokens, flow });
+  const others = new BoundedMap<string, SignInGuard>(MOST_GUARDS);
   let closed = false;
   return {
     ...first,
+    paths: [...routes.keys()],
     at(resource) {
-      const guard = guards.get(resource);
-      if (guard === undefined) throw new RangeError(`Unknown resource: ${resource}`);
+      const known = guards.get(resource) ?? others.get(resource);
+      if (known !== undefined) return known;
+      if (settings.resourceNamed(resource) !== resource) {
+        throw new RangeError(`Unknown resource: ${resource}`);
+      }
+      const guard = guardOf(resource, settings, access);
+      others.set(resource, guard);
       return guard;
     },
     async routes(request, context) {

@@ -58,6 +58,14 @@ export interface SignInOptions {
   readonly issuer: string;
   /** The URL of the endpoint, or of several, that tokens are issued for. */
   readonly resource: string | readonly string[];
+  /**
+   * Tells whether tokens are issued for another URL, too: where endpoints come and go while this runs. Their
+   * own handlers have the metadata of those. Called with URLs that strangers name, in the one spelling that
+   * URLs have.
+   *
+   * @default none but `resource`
+   */
+  readonly otherResources?: (url: string) => boolean;
   /** Says who the user is. */
   readonly provider: Provider;
   /** The scopes that clients ask for first; an object has their descriptions for the consent page. */
@@ -194,7 +202,13 @@ export interface SignInGuard {
 
 /** An authorization server. */
 export interface SignIn extends SignInGuard {
-  /** Returns what the handler of one of several resources is given. */
+  /** The paths that {@linkcode routes} answers, besides those of the metadata of the resources. */
+  readonly paths: readonly string[];
+  /**
+   * Returns what the handler of one of several resources is given.
+   *
+   * @throws {RangeError} If no tokens are issued for it
+   */
   at(resource: string): SignInGuard;
   /**
    * Answers a request for sign-in; returns `undefined` for every other one.

@@ -181,8 +181,10 @@ class SkillsExtension implements Skills {
 
   async registerSkill(
     source: string | URL | SkillFiles,
-    { prefix }: RegisterSkillOptions = {},
+    options: RegisterSkillOptions = {},
   ): Promise<SkillHandle> {
+    checkNames("registerSkill()", options, { prefix: true });
+    const { prefix } = options;
     const resources = this.#resources;
     if (resources === undefined) {
       throw new TypeError("Call server.use() with the extension before registering skills");

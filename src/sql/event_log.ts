@@ -10,7 +10,7 @@ import { ErrorCode, errorObject, errorText } from "../protocol/errors.ts";
 import { type RequestId, responseId } from "../protocol/jsonrpc.ts";
 import { NODE_LOST } from "../protocol/node_loss.ts";
 import type { EventLog, EventLogLimits, LoggedEvent, Slice, StreamRun } from "../streams/types.ts";
-import type { SqlTables } from "./sql.ts";
+import type { Sealing, SqlTables } from "./sql.ts";
 
 /** The time for which a dropped session is remembered, in milliseconds. */
 const REMEMBER_MS = 60_000;
@@ -77,16 +77,28 @@ export class SqlEventLog implements EventLog {
   }
 
   open(session: string, stream: string, run?: StreamRun): void {
+    this.#open(this.#sealing.name(session), stream, run);
+  }
+
+  // Below, `session` is its name in the tables.
+
+  #open(session: string, stream: string, run?: StreamRun): void {
     if (this.#dropped.has(session) || this.#find(session, stream) !== undefined) return;
     this.#tables.add(
       `INSERT INTO mooring_stream VALUES (?, ?, 0, 1, 0, 0, NULL, ?)`,
       session,
       stream,
-      run === undefined ? null : JSON.stringify(run.requests),
+      run === undefined
+        ? null
+        : this.#sealing.seal(JSON.stringify(run.requests), "mooring_stream", session, stream),
     );
   }
 
   append(session: string, stream: string, data: string, answer = false): number {
+    return this.#appendIn(this.#sealing.name(session), stream, data, answer);
+  }
+
+  #appendIn(session: string, stream: string, data: string, answer: boolean): number {
     if (this.#dropped.has(session)) return 0;
     const { n, first } = this.#atomic(session, () => this.#append(session, stream, data, answer));
     if (n > 0) this.#wake(session, stream, first, { n, data });
@@ -99,7 +111,7 @@ export class SqlEventLog implements EventLog {
     data: string,
     answer: boolean,
   ): { readonly n: number; readonly first: number } {
-    this.open(session, stream);
+    this.#open(session, stream);
     const row = this.#find(session, stream);
     if (row === undefined || row.ended) return { n: 0, first: 0 };
     const n = row.last + 1;
@@ -112,17 +124,24 @@ export class SqlEventLog implements EventLog {
       session,
       stream,
     );
-    if (fits) this.#insert(session, stream, n, data, bytes, answer && this.#holds(session, bytes));
+    if (fits) {
+      const held = answer && this.#holds(session, bytes);
+      this.#insert(session, stream, n, this.#sealedEvent(session, stream, n, data), bytes, held);
+    }
     return { n, first: fits ? this.#find(session, stream)?.first ?? n + 1 : n + 1 };
   }
 
   end(session: string, stream: string): void {
+    this.#endIn(this.#sealing.name(session), stream);
+  }
+
+  #endIn(session: string, stream: string): void {
     if (this.#dropped.has(session)) return;
     if (this.#atomic(session, () => this.#end(session, stream))) this.#wake(session, stream);
   }
 
   #end(session: string, stream: string): boolean {
-    this.open(session, stream);
+    this.#open(session, stream);
     const row = this.#find(session, stream);
     if (row === undefined || row.ended) return false;
     this.#tables.change(
@@ -137,6 +156,10 @@ export class SqlEventLog implements EventLog {
   }
 
   read(session: string, stream: string, after: number): Slice | undefined {
+    return this.#read(this.#sealing.name(session), stream, after);
+  }
+
+  #read(session: string, stream: string, after: number): Slice | undefined {
     const row = this.#find(session, stream);
     if (row === undefined) return undefined;
     const { ended, first, last } = row;
@@ -146,11 +169,15 @@ export class SqlEventLog implements EventLog {
       session,
       stream,
       after,
-    ).map(({ n, data }) => ({ n: Number(n), data: String(data) }));
+    ).map(({ n, data }) => ({
+      n: Number(n),
+      data: this.#sealing.open(String(data), "mooring_event", session, stream, n),
+    }));
     return { events, ended, gap: after < first - 1, last };
   }
 
-  deliver(session: string, stream: string, n: number): void {
+  deliver(id: string, stream: string, n: number): void {
+    const session = this.#sealing.name(id);
     const row = this.#find(session, stream);
     if (row === undefined || n <= row.delivered) return;
     const delivered = Math.min(n, row.last);
@@ -167,10 +194,11 @@ export class SqlEventLog implements EventLog {
   }
 
   delivered(session: string, stream: string): number {
-    return this.#find(session, stream)?.delivered ?? 0;
+    return this.#find(this.#sealing.name(session), stream)?.delivered ?? 0;
   }
 
-  watch(session: string, stream: string, wake: Wake): () => void {
+  watch(id: string, stream: string, wake: Wake): () => void {
+    const session = this.#sealing.name(id);
     const watcher = { wake };
     const streams = this.#watchers.get(session) ?? new Map();
     const set = streams.get(stream) ?? new Set();
@@ -185,7 +213,8 @@ export class SqlEventLog implements EventLog {
     };
   }
 
-  drop(session: string): void {
+  drop(id: string): void {
+    const session = this.#sealing.name(id);
     this.#dropped.add(session);
     this.#sizes.delete(session);
     this.#atomic(session, () => {
@@ -200,23 +229,38 @@ export class SqlEventLog implements EventLog {
   /**
    * Ends the streams whose requests ran in an object that is gone, each with an error for every request
    * that has no response. Called once, before anything runs.
+   *
+   * @param runsOn Tells which streams are not to be ended
    */
-  endInterrupted(): void {
+  endInterrupted(runsOn: (session: string, stream: string) => boolean = () => false): void {
     const rows = this.#tables.rows(
       `SELECT session, name, requests FROM mooring_stream
         WHERE ended = 0 AND requests IS NOT NULL`,
     );
     for (const { session, name, requests } of rows) {
       const [id, stream] = [String(session), String(name)];
+      if (runsOn(this.#sealing.named(id), stream)) continue;
       const answered = new Set(
-        this.read(id, stream, 0)?.events.flatMap(({ data }) => responseId(data) ?? []),
+        this.#read(id, stream, 0)?.events.flatMap(({ data }) => responseId(data) ?? []),
       );
-      const ids = JSON.parse(String(requests)) as RequestId[]; // open() has written it
+      // open() has written it
+      const text = this.#sealing.open(String(requests), "mooring_stream", session, name);
+      const ids = JSON.parse(text) as RequestId[];
       for (const request of ids) {
-        if (!answered.has(request)) this.append(id, stream, errorText(request, INTERRUPTED), true);
+        if (!answered.has(request)) {
+          this.#appendIn(id, stream, errorText(request, INTERRUPTED), true);
+        }
       }
-      this.end(id, stream);
+      this.#endIn(id, stream);
     }
+  }
+
+  #sealedEvent(session: string, stream: string, n: number, data: string): string {
+    return this.#sealing.seal(data, "mooring_event", session, stream, n);
+  }
+
+  get #sealing(): Sealing {
+    return this.#tables.sealing;
   }
 
   /** Stores a change of a session's streams as a whole. */

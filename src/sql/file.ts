@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { closeSync, openSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { Sql, SqlValue } from "./sql.ts";
 
@@ -13,6 +14,42 @@ const APPLICATION = 0x4d6f6f72;
 const PAGE_BYTES = 4_096;
 /** The size up to which a file is checked as a whole when it is opened, in bytes. */
 const CHECKED_BYTES = 64 * 1024 * 1024;
+
+/** The mode of a file that is created: only the server's user may read what sessions hold. */
+const MODE = 0o600;
+
+/** What is wrong with a file that can't be used. */
+export type SqliteProblem =
+  /** Another process uses it. */
+  | "locked"
+  /** It, or its folder, can't be written. */
+  | "read-only"
+  /** It is damaged, or no database. */
+  | "damaged"
+  /** It is of another program. */
+  | "foreign"
+  /** A newer version of this library wrote it. */
+  | "newer"
+  /** It is sealed with another key than those that were given. */
+  | "key"
+  /** The disk is full. */
+  | "full"
+  /** It can't be created or opened for another reason. */
+  | "unusable";
+
+/** Thrown if a file can't be used. Its message says what to do. */
+export class SqliteStoreError extends Error {
+  /** The name of the class. */
+  override readonly name = "SqliteStoreError";
+  /** What is wrong. */
+  readonly problem: SqliteProblem;
+
+  /** Creates the error. */
+  constructor(problem: SqliteProblem, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.problem = problem;
+  }
+}
 
 /** The settings of a file. */
 export interface SqlFileInit {
@@ -30,12 +67,13 @@ export class SqlFile implements Sql {
   /**
    * Opens a file, or creates it.
    *
-   * @throws {Error} If another process uses it, it can't be written, is damaged, is no file of this library
-   * or was written by a newer version: says what to do
+   * @throws {SqliteStoreError} If another process uses it, it can't be written, is damaged, is no file of
+   * this library or was written by a newer version: says what to do
    */
   constructor({ path, maxBytes, synchronous }: SqlFileInit) {
     let database: DatabaseSync | undefined;
     try {
+      createFile(path);
       database = new DatabaseSync(path);
       this.#database = database;
       this.#prepare(path, maxBytes, synchronous);
@@ -85,6 +123,11 @@ export class SqlFile implements Sql {
     this.#database.exec("PRAGMA incremental_vacuum(1000)");
   }
 
+  /** Writes the file anew, without what was deleted from it. */
+  vacuum(): void {
+    this.#database.exec("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)");
+  }
+
   /** Writes everything into the file itself, and closes it. */
   close(): void {
     this.#statements.clear();
@@ -103,10 +146,12 @@ export class SqlFile implements Sql {
     } else {
       const [application, form] = [number("application_id"), number("user_version")];
       if (application !== APPLICATION) {
-        throw new Error(`Give a file that Mooring has created, or a new one, as "path": ${path}`);
+        const message = `Give a file that Mooring has created, or a new one, as "path": ${path}`;
+        throw new SqliteStoreError("foreign", message);
       }
       if (form > FORM) {
-        throw new Error(`Use the version of Mooring that wrote the file, or a newer one: ${path}`);
+        const message = `Use the version of Mooring that wrote the file, or a newer one: ${path}`;
+        throw new SqliteStoreError("newer", message);
       }
       if (number("page_count") * number("page_size") <= CHECKED_BYTES) this.#check();
     }
@@ -124,18 +169,33 @@ export class SqlFile implements Sql {
   }
 }
 
+/** Creates a file that isn't there, for its owner alone. Its write-ahead log gets the same mode. */
+function createFile(path: string): void {
+  if (path === ":memory:") return;
+  closeSync(openSync(path, "a", MODE));
+}
+
+/** What the reasons of failures mean, and what to do: the first that fits. */
+const PROBLEMS: readonly (readonly [RegExp, SqliteProblem, string])[] = [
+  [/locked|busy/i, "locked", "End the other process that uses the file, or give another path"],
+  [
+    /readonly|read-only|EACCES|EPERM|EROFS/i,
+    "read-only",
+    "Make the file and its folder writable",
+  ],
+  [
+    /malformed|not a database/i,
+    "damaged",
+    "Move the damaged file away, or restore it from a copy",
+  ],
+  [/full|ENOSPC/i, "full", "Free space on the disk"],
+];
+
 /** Returns the error for a file that can't be opened, with what to do. */
-function openError(path: string, cause: unknown): Error {
+function openError(path: string, cause: unknown): SqliteStoreError {
+  if (cause instanceof SqliteStoreError) return cause;
   const reason = cause instanceof Error ? cause.message : String(cause);
-  if (/^(Give|Use) /.test(reason)) return cause as Error;
-  const what = /locked|busy/i.test(reason)
-    ? "End the other process that uses the file, or give another path"
-    : /readonly|read-only/i.test(reason)
-    ? "Make the file and its folder writable"
-    : /malformed|not a database/i.test(reason)
-    ? "Move the damaged file away, or restore it from a copy"
-    : /full/i.test(reason)
-    ? "Free space on the disk"
-    : "Give a path of a file that can be created";
-  return new Error(`${what}: ${path}: ${reason}`, { cause });
+  const [, problem, advice] = PROBLEMS.find(([pattern]) => pattern.test(reason)) ??
+    [/^/, "unusable", "Give a path of a file that can be created"] as const;
+  return new SqliteStoreError(problem, `${advice}: ${path}: ${reason}`, { cause });
 }

@@ -12,4 +12,5 @@
  *
  * @module
  */
+export { type SqliteProblem, SqliteStoreError } from "./file.ts";
 export { type SqliteStore, sqliteStore, type SqliteStoreOptions } from "./sqlite_store.ts";

@@ -58,6 +58,7 @@ function open(tables: SqlTables, { caps, lifetimes, log: limits, clock }: StoreS
     claims: new MemoryClaims(clock),
     documents: new MemoryDocuments(),
     connect: connectNodes,
+    durable: true,
   };
   return { sessions, log, backplane };
 }

@@ -16,7 +16,7 @@ import type {
   SessionRecord,
   SessionStore,
 } from "../sessions/types.ts";
-import type { SqlTables } from "./sql.ts";
+import type { Sealing, SqlTables } from "./sql.ts";
 
 /** A use is stored when the last stored one is this old, in milliseconds. */
 const NOTE_MS = 1_000;
@@ -127,8 +127,8 @@ export class SqlSessionStore implements SessionStore {
     stored.record = { ...stored.record, ...patch };
     this.#tables.change(
       "UPDATE mooring_session SET record = ? WHERE id = ?",
-      JSON.stringify(stored.record),
-      id,
+      this.#sealedRecord(stored.record),
+      this.#sealing.name(id),
     );
   }
 
@@ -170,34 +170,55 @@ export class SqlSessionStore implements SessionStore {
     // It checks the value and the size, and what is not there is not stored.
     this.#memory.setState(id, key, value, most);
     if (!this.#stored.has(id)) return;
+    const names = [this.#sealing.name(id), this.#sealing.name(key)] as const;
     this.#tables.add(
       "INSERT OR REPLACE INTO mooring_state VALUES (?, ?, ?)",
-      id,
-      key,
-      stateText(value),
+      ...names,
+      this.#sealing.seal(stateText(value), "mooring_state", ...names),
     );
   }
 
   deleteState(id: string, key: string): void {
     this.#memory.deleteState(id, key);
-    this.#tables.change("DELETE FROM mooring_state WHERE session = ? AND key = ?", id, key);
+    this.#tables.change(
+      "DELETE FROM mooring_state WHERE session = ? AND key = ?",
+      this.#sealing.name(id),
+      this.#sealing.name(key),
+    );
   }
 
   subscribe(id: string, uri: string, cap: number): "subscribed" | "full" | "gone" {
     const result = this.#memory.subscribe(id, uri, cap);
     if (result === "subscribed") {
-      this.#tables.add("INSERT OR IGNORE INTO mooring_subscription VALUES (?, ?)", id, uri);
+      this.#tables.add(
+        "INSERT OR IGNORE INTO mooring_subscription VALUES (?, ?)",
+        this.#sealing.name(id),
+        this.#sealing.name(uri),
+      );
     }
     return result;
   }
 
   unsubscribe(id: string, uri: string): void {
     this.#memory.unsubscribe(id, uri);
-    this.#tables.change("DELETE FROM mooring_subscription WHERE session = ? AND uri = ?", id, uri);
+    this.#tables.change(
+      "DELETE FROM mooring_subscription WHERE session = ? AND uri = ?",
+      this.#sealing.name(id),
+      this.#sealing.name(uri),
+    );
   }
 
   subscribers(uri: string): Iterable<string> {
     return this.#memory.subscribers(uri);
+  }
+
+  get #sealing(): Sealing {
+    return this.#tables.sealing;
+  }
+
+  #sealedRecord(record: SessionRecord): string {
+    const name = this.#sealing.name(record.id);
+    return this.#sealing.seal(JSON.stringify(record), "mooring_session", name);
   }
 
   #save(record: SessionRecord): void {
@@ -205,8 +226,8 @@ export class SqlSessionStore implements SessionStore {
     this.#stored.set(record.id, { record, usedAt, notedAt: usedAt });
     this.#tables.add(
       "INSERT OR REPLACE INTO mooring_session VALUES (?, ?, ?)",
-      record.id,
-      JSON.stringify(record),
+      this.#sealing.name(record.id),
+      this.#sealedRecord(record),
       usedAt,
     );
   }
@@ -218,7 +239,8 @@ export class SqlSessionStore implements SessionStore {
     stored.usedAt = now;
     if (Math.abs(now - stored.notedAt) < NOTE_MS) return;
     stored.notedAt = now;
-    this.#tables.change("UPDATE mooring_session SET used_at = ? WHERE id = ?", now, id);
+    const name = this.#sealing.name(id);
+    this.#tables.change("UPDATE mooring_session SET used_at = ? WHERE id = ?", now, name);
   }
 
   /**
@@ -237,19 +259,22 @@ export class SqlSessionStore implements SessionStore {
 
   #delete(id: string): void {
     this.#stored.delete(id);
+    const name = this.#sealing.name(id);
     this.#tables.atomic(() => {
-      this.#tables.change("DELETE FROM mooring_session WHERE id = ?", id);
-      this.#tables.change("DELETE FROM mooring_state WHERE session = ?", id);
-      this.#tables.change("DELETE FROM mooring_subscription WHERE session = ?", id);
+      this.#tables.change("DELETE FROM mooring_session WHERE id = ?", name);
+      this.#tables.change("DELETE FROM mooring_state WHERE session = ?", name);
+      this.#tables.change("DELETE FROM mooring_subscription WHERE session = ?", name);
     });
   }
 
   #load(): void {
     const sessions = this.#tables.rows(
-      "SELECT record, used_at FROM mooring_session ORDER BY used_at",
+      "SELECT id, record, used_at FROM mooring_session ORDER BY used_at",
     );
-    for (const { record: text, used_at } of sessions) {
-      const record = JSON.parse(String(text)) as SessionRecord; // #save() has written it
+    for (const { id, record: sealed, used_at } of sessions) {
+      // #save() has written it
+      const text = this.#sealing.open(String(sealed), "mooring_session", id);
+      const record = JSON.parse(text) as SessionRecord;
       this.#then = Number(used_at);
       this.#stored.set(record.id, { record, usedAt: this.#then, notedAt: this.#then });
       const { admitted, ended } = this.#memory.reserve(record.id, record.owner);
@@ -260,11 +285,16 @@ export class SqlSessionStore implements SessionStore {
     this.#then = undefined;
     const state = this.#tables.rows("SELECT session, key, value FROM mooring_state");
     for (const { session, key, value } of state) {
-      this.#memory.setState(String(session), String(key), JSON.parse(String(value)));
+      this.#memory.setState(
+        this.#sealing.named(String(session)),
+        this.#sealing.named(String(key)),
+        JSON.parse(this.#sealing.open(String(value), "mooring_state", session, key)),
+      );
     }
     const subscriptions = this.#tables.rows("SELECT session, uri FROM mooring_subscription");
     for (const { session, uri } of subscriptions) {
-      this.#memory.subscribe(String(session), String(uri), Infinity);
+      const [id, at] = [session, uri].map((name) => this.#sealing.named(String(name)));
+      if (id !== undefined && at !== undefined) this.#memory.subscribe(id, at, Infinity);
     }
   }
 }

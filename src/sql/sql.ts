@@ -21,6 +21,29 @@ export interface Sql {
   atomic?<T>(work: () => T): T;
 }
 
+/** A table, and what is in those columns of a row that name it, as it is stored. */
+export type RowName = readonly [table: string, ...names: readonly (SqlValue | undefined)[]];
+
+/** Seals the texts that are stored, or leaves them as they are. */
+export interface Sealing {
+  /** Seals a content as that of its row: it can't be opened as another one's. */
+  seal(text: string, ...row: RowName): string;
+  /** Opens a content. */
+  open(sealed: string, ...row: RowName): string;
+  /** Seals a name: the same each time, so that its rows are found. */
+  name(text: string): string;
+  /** Opens a name. */
+  named(name: string): string;
+}
+
+/** Leaves everything as it is. */
+export const PLAIN: Sealing = {
+  seal: (text) => text,
+  open: (sealed) => sealed,
+  name: (text) => text,
+  named: (name) => name,
+};
+
 /** Times are in milliseconds since the epoch. */
 const TABLES = [
   `CREATE TABLE IF NOT EXISTS mooring_session (
@@ -50,12 +73,15 @@ const TABLES = [
 
 /** A database whose tables are created when something is first written: an unused object stores nothing. */
 export class SqlTables {
+  /** How texts are stored. */
+  readonly sealing: Sealing;
   readonly #sql: Sql;
   #exist: boolean | undefined;
 
   /** Looks at nothing yet. */
-  constructor(sql: Sql) {
+  constructor(sql: Sql, sealing: Sealing = PLAIN) {
     this.#sql = sql;
+    this.sealing = sealing;
   }
 
   /** Whether the tables exist. */

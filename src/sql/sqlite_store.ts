@@ -13,12 +13,13 @@ import { MemoryRecords, MemoryRecordTable } from "../cluster/memory/records.ts";
 import { MemoryTaskStore } from "../cluster/memory/tasks.ts";
 import type { Backplane, Store, StoreSettings } from "../cluster/types.ts";
 import { fromBase64Url, toBase64Url } from "../internal/base64.ts";
-import { integerOption } from "../internal/check.ts";
+import { integerOption, keysOption } from "../internal/check.ts";
 import { checkNames, type NamesOf } from "../internal/known_names.ts";
-import { SqlEventLog } from "./event_log.ts";
 import { SqlFile } from "./file.ts";
 import { SqlSessionStore } from "./session_store.ts";
-import { SqlTables } from "./sql.ts";
+import { SqlRunLog } from "./run_log.ts";
+import { openTables } from "./sealing.ts";
+import type { SqlTables } from "./sql.ts";
 import { StoredMap } from "./stored_map.ts";
 
 /** Options for {@linkcode sqliteStore}. */
@@ -39,12 +40,19 @@ export interface SqliteStoreOptions {
    * @default {"normal"}
    */
   readonly synchronous?: "normal" | "full";
+  /**
+   * Secrets of 32 bytes or more that seal what the file has: the first seals, all open. When the first is
+   * another one than that of the file, or the file is in the clear, it is sealed anew as it is opened, so
+   * that the old one can be left out the next time. Without keys, the file is in the clear.
+   */
+  readonly keys?: readonly (string | Uint8Array)[];
 }
 
 const OPTIONS = {
   path: true,
   maxBytes: true,
   synchronous: true,
+  keys: true,
 } satisfies NamesOf<SqliteStoreOptions>;
 
 /** A store in a SQLite file. Close it after the handlers that use it. */
@@ -61,16 +69,17 @@ const TEND_MS = 30_000;
 /**
  * Opens a store in a SQLite file, for the handlers of one process. Sessions with their state, subscriptions
  * and streams, tasks, shared documents, records and the state of users are there again when the process is restarted: clients
- * go on where they were. Calls that were running end with an error that says so. Handlers with the same
+ * go on where they were. Calls that were running end with an error that says so, or are begun again if the
+ * tool has `retryOnNodeLoss`. Handlers with the same
  * store are one endpoint; the settings of the first apply to all.
  *
- * The file has what sessions hold, in the clear: keep it where only the server's user can read it. Needs a
- * runtime with `node:sqlite`: Deno, Bun, or Node from 22.13 on.
+ * Without `keys`, the file has what sessions hold in the clear. One that is created can be read and written by its owner
+ * alone. Needs a runtime with `node:sqlite`: Deno, Bun, or Node from 22.13 on.
  *
  * @throws {TypeError} If an option is unknown or has the wrong type
- * @throws {RangeError} If `maxBytes` is less than 1 MiB
- * @throws {Error} If the file can't be used: another process uses it, it can't be written, is damaged, or
- * was written by a newer version
+ * @throws {RangeError} If `maxBytes` is less than 1 MiB, or a key has less than 32 bytes
+ * @throws {SqliteStoreError} If the file can't be used: another process uses it, it can't be written, is
+ * damaged, is sealed with another key, or was written by a newer version
  * @example
  * ```ts
  * import { createMcpHandler, McpServer } from "@mooring/mcp";
@@ -90,8 +99,17 @@ export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
     throw new TypeError(`Give "normal" or "full" as "synchronous": ${JSON.stringify(synchronous)}`);
   }
   const maxBytes = integerOption("maxBytes", options.maxBytes, MAX_BYTES, 1024 * 1024);
-  const file = new SqlFile({ path, maxBytes, synchronous });
-  const tables = new SqlTables(file);
+  const keys = keysOption("keys", options.keys ?? []);
+  return storeIn(new SqlFile({ path, maxBytes, synchronous }), keys, path);
+}
+
+/** Creates a store in an open file, which it closes. */
+export function storeIn(
+  file: SqlFile,
+  keys: readonly (string | Uint8Array)[] = [],
+  path = "",
+): SqliteStore {
+  const tables = tablesOf(file, keys, path);
   const counts = new MemoryCounts();
   let records: MemoryRecordTable | undefined;
   let users: MemoryRecordTable | undefined;
@@ -136,13 +154,25 @@ export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
 /** A backplane with the sessions' own type. */
 type SqlBackplane = Backplane & { readonly sessions: SqlSessionStore };
 
+function tablesOf(
+  file: SqlFile,
+  keys: readonly (string | Uint8Array)[],
+  path: string,
+): SqlTables {
+  try {
+    return openTables(file, keys, path);
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+}
+
 function open(
   tables: SqlTables,
   { caps, lifetimes, log: limits, clock }: StoreSettings,
 ): SqlBackplane {
   const sessions = new SqlSessionStore(tables, caps, lifetimes, clock);
-  const log = new SqlEventLog(tables, limits, clock);
-  log.endInterrupted();
+  const log = new SqlRunLog(tables, limits, clock);
   return {
     sessions,
     log,
@@ -153,6 +183,7 @@ function open(
     documents: new MemoryDocuments(new StoredMap(tables, "document")),
     tasks: new MemoryTaskStore(clock, new StoredMap(tables, "task")),
     connect: connectNodes,
+    durable: true,
     secret: secretOf(tables),
   };
 }

@@ -28,19 +28,25 @@ export class StoredMap<V> extends Map<string, V> {
       "SELECT key, value FROM mooring_entry WHERE kind = ? ORDER BY seq",
       kind,
     );
-    for (const { key, value } of rows) super.set(String(key), JSON.parse(String(value)));
+    const { sealing } = tables;
+    for (const { key, value } of rows) {
+      const text = sealing.open(String(value), "mooring_entry", kind, key);
+      super.set(sealing.named(String(key)), JSON.parse(text));
+    }
   }
 
   /** Stores an entry. */
   override set(key: string, value: V): this {
     // The constructor of Map sets nothing, so the fields are there.
+    const { sealing } = this.#tables;
+    const name = sealing.name(key);
     this.#tables.add(
       // An entry that is set again keeps its place, as in any map.
       `INSERT INTO mooring_entry (kind, key, value) VALUES (?, ?, ?)
         ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value`,
       this.#kind,
-      key,
-      JSON.stringify(value),
+      name,
+      sealing.seal(JSON.stringify(value), "mooring_entry", this.#kind, name),
     );
     return super.set(key, value);
   }
@@ -48,7 +54,8 @@ export class StoredMap<V> extends Map<string, V> {
   /** Deletes an entry. */
   override delete(key: string): boolean {
     if (!super.has(key)) return false;
-    this.#tables.change("DELETE FROM mooring_entry WHERE kind = ? AND key = ?", this.#kind, key);
+    const name = this.#tables.sealing.name(key);
+    this.#tables.change("DELETE FROM mooring_entry WHERE kind = ? AND key = ?", this.#kind, name);
     return super.delete(key);
   }
 }

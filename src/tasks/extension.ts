@@ -16,28 +16,32 @@ import {
   hasEnded,
   type TaskCaps,
   type TaskRecord,
+  TASKS,
   type TaskStore,
 } from "../protocol/task_store.ts";
 import { exchangeWith, requireScopes } from "../protocol/route.ts";
-import { isModern } from "../protocol/versions.ts";
 import { storeFailed } from "../calls/refused_error.ts";
 import { StopError } from "../calls/lifetime/stop.ts";
 import type { Extension } from "../server/extension.ts";
 import { failedTool } from "../server/failure.ts";
 import type { McpServer } from "../server/server.ts";
-import { TASKS, type ToolTask } from "../server/tool_task.ts";
+import type { ToolTask } from "../server/tool_task.ts";
+import {
+  knowsTasks,
+  taskIdOf,
+  TASKS_CAPABILITY,
+  unknownTask,
+  wireTask,
+} from "../cluster/tasks/wire.ts";
 import type { ToolCall } from "../server/features/tools.ts";
 import { ownerKey } from "../sessions/owner.ts";
 import { MemoryTaskStore } from "../cluster/memory/tasks.ts";
-import { lostProgress, RunnerBeats } from "./beats.ts";
+import { lostProgress, RunnerBeats } from "../cluster/tasks/beats.ts";
 import { recording, type TaskAnswer } from "./questions.ts";
 import { TaskRun } from "./run.ts";
 
 /** The time between attempts to store the end of a task, in milliseconds. */
 const RETRY_MS = 1_000;
-
-/** The client capability of clients that know tasks. */
-const CAPABILITY = `extensions.${TASKS}`;
 
 /** The options of the extension, checked and with defaults. */
 export interface TasksSettings {
@@ -102,7 +106,7 @@ export class TasksExtension implements Extension {
     if (rerun !== undefined) return this.#startAgain(call, rerun);
     if (call.task === undefined) return call.run();
     if (knowsTasks(call.exchange)) return this.#begin(call, call.task);
-    if (call.task.support === "required") throw new MissingCapabilityError(CAPABILITY);
+    if (call.task.support === "required") throw new MissingCapabilityError(TASKS_CAPABILITY);
     return call.run();
   };
 
@@ -359,16 +363,8 @@ export class TasksExtension implements Extension {
   }
 
   /** Returns a task as it goes on the wire. */
-  #show({ id, state, message, createdAt, updatedAt, ttlMs }: TaskRecord): JsonObject {
-    return {
-      taskId: id,
-      ...state,
-      ...(message === undefined ? {} : { statusMessage: message }),
-      createdAt: new Date(createdAt).toISOString(),
-      lastUpdatedAt: new Date(updatedAt).toISOString(),
-      ttlMs,
-      pollIntervalMs: this.#settings.pollIntervalMs,
-    };
+  #show(task: TaskRecord): JsonObject {
+    return wireTask(task, this.#settings.pollIntervalMs);
   }
 
   async #expire(id: string, store: TaskStore): Promise<void> {
@@ -392,20 +388,7 @@ export class TasksExtension implements Extension {
  * @throws {McpError} With -32602, if the request names no task
  */
 function taskOf(exchange: Exchange): { readonly id: string; readonly owner: string } {
-  if (!knowsTasks(exchange)) throw new MissingCapabilityError(CAPABILITY);
-  const { taskId: id } = exchange.params;
-  if (typeof id === "string") return { id, owner: ownerKey(exchange.principal) };
-  throw new McpError(ErrorCode.InvalidParams, 'Give a task\'s id as "taskId"');
-}
-
-/**
- * Tells whether a request declares that its client knows tasks: declarations of earlier requests
- * don't count.
- */
-function knowsTasks({ client, protocolVersion }: Exchange): boolean {
-  const { extensions } = client.capabilities;
-  return isModern(protocolVersion) && isObject(extensions) &&
-    Object.hasOwn(extensions, TASKS);
+  return { id: taskIdOf(exchange), owner: ownerKey(exchange.principal) };
 }
 
 /** Returns the id of the node in the name of a runner. */
@@ -417,12 +400,4 @@ function nodeOf(runner: string): string {
 function unreachable(): McpError {
   const message = "Send the answers again in some seconds: the task's server can't be reached";
   return new McpError(ErrorCode.Refused, message);
-}
-
-/**
- * Creates the error for an unknown task, the same for one that never existed, has expired, or
- * belongs to another principal.
- */
-function unknownTask(): McpError {
-  return new McpError(ErrorCode.InvalidParams, "Unknown task");
 }

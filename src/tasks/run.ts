@@ -23,9 +23,9 @@ import type { ProtocolVersion } from "../protocol/versions.ts";
 import { RequestScope } from "../calls/lifetime/scope.ts";
 import { StopError } from "../calls/lifetime/stop.ts";
 import type { ToolCall } from "../server/features/tools.ts";
-import { completed, failed } from "./outcome.ts";
+import { completed, failed } from "../cluster/tasks/outcome.ts";
 import { type TaskAnswer, TaskQuestions } from "./questions.ts";
-import { TaskWriter } from "./writer.ts";
+import { TaskWriter } from "../cluster/tasks/writer.ts";
 
 /** Limits a task's status message, in characters. */
 const LONGEST = 500;

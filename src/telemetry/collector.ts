@@ -89,6 +89,21 @@ export interface Metrics {
    * @returns A function that ends it
    */
   watch(parts: WatchedParts): () => void;
+  /**
+   * Adds a counter of something else that happens, such as the steps of logins. Its series are bounded as those
+   * of the others.
+   *
+   * @param name The metric, which ends in `_total`
+   * @param help What it counts
+   * @param labelNames The labels. Give them no values that strangers choose
+   * @returns A function that counts one more
+   * @throws {TypeError} If the registry has a metric of this name
+   */
+  counter<Label extends string>(
+    name: string,
+    help: string,
+    labelNames: readonly Label[],
+  ): (labels: Readonly<Record<Label, string>>) => void;
   /** Returns everything in the text format 0.0.4. */
   text(): Promise<string>;
   /** Answers a scrape, whatever its path. Other methods than GET and HEAD get a 405. */
@@ -157,6 +172,7 @@ class Collector implements Metrics {
   /** The names of tools and prompts that have a series. */
   readonly #named = new Set<string>();
   readonly #names: number;
+  readonly #capOf: CapOf;
   #last: McpEvent | undefined;
 
   constructor(options: MetricsOptions) {
@@ -177,6 +193,7 @@ class Collector implements Metrics {
       registers: [registry],
     });
     const capOf: CapOf = (metric) => new SeriesCap(series, () => folded.inc({ metric }));
+    this.#capOf = capOf;
     const histogram = (name: DurationName) => histogramOf(registry, DurationMetrics[name], capOf);
     this.#histograms = {
       ServerOperation: histogram("ServerOperation"),
@@ -226,6 +243,18 @@ class Collector implements Metrics {
     const watched = { ...parts };
     this.#watched.add(watched);
     return () => void this.#watched.delete(watched);
+  }
+
+  counter<Label extends string>(
+    name: string,
+    help: string,
+    labelNames: readonly Label[],
+  ): (labels: Readonly<Record<Label, string>>) => void {
+    if (this.registry.getSingleMetric(name) !== undefined) {
+      throw new TypeError(`Give another name: the registry has a metric of it: ${name}`);
+    }
+    const counter = cappedCounter(this.registry, this.#capOf, name, help, labelNames);
+    return (labels) => counter.inc(labels);
   }
 
   text(): Promise<string> {
@@ -316,6 +345,17 @@ class CappedCounter {
   }
 }
 
+function cappedCounter(
+  registry: Registry,
+  capOf: CapOf,
+  name: string,
+  help: string,
+  labelNames: readonly string[],
+): CappedCounter {
+  const init = { name, help, labelNames: [...labelNames], registers: [registry] };
+  return new CappedCounter(new prometheus.Counter(init), capOf(name));
+}
+
 /** Which upstreams work: by what happened last. */
 class UpstreamHealth {
   readonly #gauge: Gauge;
@@ -353,10 +393,7 @@ function eventCounter(
   capOf: CapOf,
 ): (event: McpEvent) => void {
   const counter = (name: string, help: string, labelNames: string[]): CappedCounter =>
-    new CappedCounter(
-      new prometheus.Counter({ name, help, labelNames, registers: [registry] }),
-      capOf(name),
-    );
+    cappedCounter(registry, capOf, name, help, labelNames);
   const gauge = (name: string, help: string, labelNames: string[]): Gauge =>
     new prometheus.Gauge({ name, help, labelNames, registers: [registry] });
   const refused = counter("mooring_refused_total", "Refused requests", ["reason", "status"]);

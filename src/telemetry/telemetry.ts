@@ -265,8 +265,10 @@ class Instruments {
     next: Next,
   ): MaybePromise<JsonObject> {
     const succeeded = (result: JsonObject): Ending => {
-      if (span.isRecording()) this.#addResult(span, operation, result);
-      if (operation.method === OTHER) rename(span, exchange);
+      if (span.isRecording()) {
+        this.#addResult(span, operation, result);
+        this.#nameLate(span, operation, exchange);
+      }
       return endingOfResult(operation, result);
     };
     let result: MaybePromise<JsonObject>;
@@ -317,6 +319,15 @@ class Instruments {
       // Endpoints count their requests each for itself: only the stopped one has aborted
       if (exchange.serial === request && exchange.signal.aborted) end(ending);
     }
+  }
+
+  /** Names a span by what only its answer has shown: a method, or a tool whose list nobody has read. */
+  #nameLate(span: Span, operation: Operation, exchange: Exchange): void {
+    if (operation.method === OTHER) return rename(span, exchange);
+    if ((operation.tool ?? operation.prompt) !== undefined) return;
+    const known = this.#operationOf(exchange);
+    if ((known.tool ?? known.prompt) === undefined) return;
+    span.updateName(nameOf(known)).setAttributes(operationAttributes(known));
   }
 
   #operationOf({ method, target, protocolVersion }: Exchange): Operation {

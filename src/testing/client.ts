@@ -10,6 +10,7 @@ import type {
   ResultTypeMap,
   StandardSchemaV1,
 } from "@modelcontextprotocol/client";
+import { checkNames } from "../internal/known_names.ts";
 import { McpError } from "../protocol/errors.ts";
 import type { Notification } from "../protocol/exchange.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
@@ -33,6 +34,7 @@ import type {
   OfficialClient,
   TestRequestOptions,
 } from "./types.ts";
+import type { CallParameters, ResultOf, ToolName, ToolsOf, UncheckedName } from "./typed_tools.ts";
 import { within } from "./wait.ts";
 import { official } from "./official.ts";
 
@@ -53,14 +55,17 @@ const UNCHECKED: StandardSchemaV1<unknown, JsonObject> = {
 type ListMethod = "tools/list" | "resources/list" | "resources/templates/list" | "prompts/list";
 
 /**
- * A connected client, made by {@linkcode connect}. Its methods reject
+ * A connected client, made by {@linkcode connect}, which also says how it knows the server's tools. Its
+ * methods reject
  * - with an `McpError` for a JSON-RPC error, with the server's code, message and data,
  * - with a `RefusedError` for an HTTP status of 400 or more,
  * - with a `TimeoutError` or the reason of the caller's signal for a wait that ended early,
  * - with an `SdkError` of the official client for a result that breaks the protocol, and for methods
  *   that the protocol version doesn't have.
+ *
+ * @typeParam Tools The handles of the server's tools, as {@linkcode connect} takes them
  */
-export class TestClient implements AsyncDisposable {
+export class TestClient<Tools = unknown> implements AsyncDisposable {
   /**
    * The official client, for everything that has no method here. Requests made through it reject with
    * the errors of this class too.
@@ -124,15 +129,29 @@ export class TestClient implements AsyncDisposable {
     method: string,
     options: { readonly timeoutMs?: number } = {},
   ): Promise<Notification> {
+    checkNames("nextNotification()", options, { timeoutMs: true });
     return await this.#inbox.next(method, options.timeoutMs ?? this.#timeoutMs);
   }
 
-  /** Calls a tool. A tool that fails resolves with `isError`. */
-  async callTool(
-    name: string,
+  /**
+   * Calls a tool. A tool that fails resolves with `isError`.
+   *
+   * A client that knows the server's tools takes their names and arguments only. Anything else can be
+   * sent with a name that the compiler doesn't know: `client.callTool("nope" as string)`.
+   */
+  callTool<Name extends ToolName<Tools>>(
+    name: Name,
+    ...parameters: CallParameters<Tools, Name>
+  ): Promise<ResultOf<ToolsOf<Tools>[Name]>>;
+  /** Calls a tool by a name that isn't checked. */
+  callTool<Name extends string>(
+    name: UncheckedName<Tools, Name>,
     args?: JsonObject,
-    options: TestRequestOptions = {},
-  ): Promise<CallToolResult> {
+    options?: TestRequestOptions,
+  ): Promise<CallToolResult>;
+  async callTool(name: string, ...parameters: readonly unknown[]): Promise<unknown> {
+    // The overloads take nothing else
+    const [args, options = {}] = parameters as readonly [JsonObject?, TestRequestOptions?];
     const params = { name, ...args && { arguments: args } };
     const result = await this.#send("tools/call", params, options, (params, options) => {
       return this.client.callTool(params, options);
@@ -291,9 +310,11 @@ export class TestClient implements AsyncDisposable {
   async #send<P extends JsonObject, T>(
     method: string,
     params: P & { readonly _meta?: JsonObject },
-    { onProgress, signal, timeoutMs = this.#timeoutMs }: TestRequestOptions,
+    given: TestRequestOptions,
     send: (params: P, options: ClientRequestOptions) => Promise<T>,
   ): Promise<T> {
+    checkNames(`the request ${method}`, given, { onProgress: true, signal: true, timeoutMs: true });
+    const { onProgress, signal, timeoutMs = this.#timeoutMs } = given;
     const closing = this.#closing.signal;
     const cancel = new AbortController();
     const failed = new AbortController();

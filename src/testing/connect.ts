@@ -64,16 +64,39 @@ const FIRST_MODERN_VERSION = "2026-07-28";
  * }
  * ```
  *
+ * @example A client that knows the tools: their names, arguments and data
+ * ```ts
+ * import { createMcpHandler, McpServer } from "@mooring/mcp";
+ * import { connect } from "@mooring/mcp/testing";
+ * import { z } from "zod";
+ *
+ * const server = new McpServer({ name: "demo", version: "1.0.0" });
+ * const tools = {
+ *   add: server.registerTool("add", {
+ *     inputSchema: z.object({ a: z.number(), b: z.number() }),
+ *     outputSchema: z.object({ sum: z.number() }),
+ *   }, ({ a, b }) => ({ structuredContent: { sum: a + b } })),
+ * };
+ *
+ * await using handler = createMcpHandler(server);
+ * await using client = await connect<typeof tools>(handler);
+ * const { structuredContent } = await client.callTool("add", { a: 1, b: 2 });
+ * console.assert(structuredContent?.sum === 3);
+ * ```
+ *
+ * @typeParam Tools The handles that `registerTool` returned, as members of any type: of an object, a
+ * tuple, or a module that exports them (`typeof import("./server.ts")`). Without it the client takes any
+ * name and arguments
  * @param handler Any function from `Request` to `Response`
  * @throws {RefusedError} If the server refuses a request of the handshake
  * @throws {McpError} If the server answers the handshake with an error
  * @throws {DOMException} A `TimeoutError` if the handshake takes longer than `timeoutMs`
  * @throws {SdkError} If the server doesn't offer the version, or breaks the protocol
  */
-export async function connect(
+export async function connect<Tools = unknown>(
   handler: RequestHandler,
   options: ConnectOptions = {},
-): Promise<TestClient> {
+): Promise<TestClient<Tools>> {
   checkNames("connect()", options, {
     url: true,
     headers: true,

@@ -32,6 +32,14 @@ export { RefusedError } from "./errors.ts";
 export { McpError } from "../protocol/errors.ts";
 export type { Notification } from "../protocol/exchange.ts";
 export type {
+  CallParameters,
+  ResultOf,
+  ToolName,
+  ToolsOf,
+  TypedToolResult,
+  UncheckedName,
+} from "./typed_tools.ts";
+export type {
   Completion,
   CompletionReference,
   ConnectOptions,

@@ -180,24 +180,17 @@ for (const [args, message] of EXCLUSIVE) {
 const OPTIONS = {
   serve: [
     ...["config", "input", "stdio", "env", "cwd", "http", "header", "host", "port", "path"],
-    ...[
-      "public-url",
-      "token-env",
-      "no-auth",
-      "allow-origin",
-      "allow-host",
-      "redis",
-      "secret-env",
-      "processes",
-    ],
-    ...["dashboard", "dashboard-port", "dashboard-token-env", "audit", "metrics", "log"],
-    ...["log-level", "help"],
+    ...["public-url", "token-env", "no-auth", "allow-origin", "allow-host", "redis", "secret-env"],
+    ...["processes"],
+    ...["data", "dashboard", "dashboard-port", "dashboard-token-env", "audit", "metrics", "otel"],
+    ...["log", "log-level", "help"],
   ],
   check: ["connect", "for", "input", "help"],
   pin: ["server", "input", "help"],
   inspect: [
     ...["server", "input", "call", "args", "header", "token-env", "timeout", "json", "help"],
   ],
+  doctor: ["header", "token-env", "origin", "call", "args", "timeout", "json", "help"],
   bundle: ["server", "dir", "output", "release", "description", "author", "print", "help"],
   import: ["from", "output", "print", "force", "help"],
   "server-json": [

@@ -59,6 +59,16 @@ test("everything that may be said is taken", () => {
     graceMs: 0,
     redis: { url: "redis://127.0.0.1", prefix: "p" },
     secret: "0123456789abcdef0123456789abcdef",
+    data: "none",
+    dashboard: {
+      port: 8_001,
+      allowedHosts: ["ops.example"],
+      proxy: { header: "x-forwarded-user", from: ["10.0.0.0/8", "::1", "fd00::/8"] },
+      recordArguments: true,
+      recordResults: false,
+    },
+    operators: { ada: "0123456789abcdef", "grace hopper@example": "fedcba9876543210" },
+    events: { nodeName: "north", address: "hashed", addressHeader: "x-real-ip" },
     log: "json",
     logLevel: "debug",
   };
@@ -66,7 +76,45 @@ test("everything that may be said is taken", () => {
   assert.equal(parse({ mcpServers: {}, port: "${PORT:-81}" }).config.port, 81);
 });
 
+const DASHBOARD = { mcpServers: {}, dashboard: true };
+
 const WRONG: readonly (readonly [unknown, RegExp])[] = [
+  [{ mcpServers: {}, dashboard: 1 }, /: dashboard: Give true, or an object such as/],
+  [{ mcpServers: {}, dashboard: { prot: 1 } }, /: dashboard\.prot: .*Did you mean "port"\?/],
+  [{ mcpServers: {}, dashboard: { token: "short" } }, /: dashboard\.token: Give a token of 16/],
+  [{ mcpServers: {}, dashboard: { allowedHosts: [] } }, /allowedHosts: Name at least one host/],
+  [{ mcpServers: {}, dashboard: { recordResults: "yes" } }, /recordResults: Give true or false/],
+  [
+    { mcpServers: {}, dashboard: { proxy: { header: "x y", from: [] } } },
+    /proxy\.header: Give the name of a header$/,
+  ],
+  [{ mcpServers: {}, dashboard: { proxy: { from: [] } } }, /from: Name at least one address/],
+  ...["10.0.0.0/33", "localhost", "10.0.0.0/", "1.2.3.4/8/8", "::/129"].map((network) =>
+    [
+      { mcpServers: {}, dashboard: { proxy: { header: "x-user", from: [network] } } },
+      /proxy\.from\[0\]: Give an IP address, or a network such as "10\.0\.0\.0\/8"/,
+    ] as const
+  ),
+  [{ mcpServers: {}, operators: { ada: "s3cret-0123456789" } }, /operators: Add "dashboard": true/],
+  [{ ...DASHBOARD, operators: {} }, /operators: Name at least one operator/],
+  [{ ...DASHBOARD, operators: ["ada"] }, /operators: Give an object from names/],
+  [{ ...DASHBOARD, operators: { ada: "short" } }, /operators\.ada: Give a token of 16 characters/],
+  [{ ...DASHBOARD, operators: { " ": "s3cret-0123456789" } }, /Use letters, digits, blanks/],
+  [
+    { ...DASHBOARD, operators: { ada: "s3cret-0123456789", eve: "s3cret-0123456789" } },
+    /operators: Give each operator a token of its own/,
+  ],
+  [
+    {
+      mcpServers: {},
+      dashboard: { token: "s3cret-0123456789" },
+      operators: { ada: "s3cret-9876543210" },
+    },
+    /dashboard\.token: Give scripts a name and a token in operators instead/,
+  ],
+  [{ mcpServers: {}, events: { address: "whole" } }, /Give one of full, short, none, hashed/],
+  [{ mcpServers: {}, events: { nodeName: "x".repeat(101) } }, /nodeName: Give 100 characters/],
+  [{ mcpServers: {}, events: { adress: "full" } }, /Did you mean "address"\?/],
   [[], /^m\.json:1:1: Give an object$/],
   [{}, /^m\.json:1:1: mcpServers: Give an object of servers by name$/],
   [{ servers: {}, mcpServers: {} }, /servers: Unknown key\. Did you mean "mcpServers"\?/],
@@ -75,7 +123,7 @@ const WRONG: readonly (readonly [unknown, RegExp])[] = [
   [{ mcpServers: { a: 1 } }, /mcpServers\.a: Give an object with a "command" or a "url"/],
   [{ mcpServers: { "a b": {} } }, /mcpServers\["a b"\]: Use letters, digits/],
   [{ mcpServers: { a__b: { command: "x" } } }, /mcpServers\.a__b: Leave the separator out/],
-  [{ mcpServers: { a: { comand: "x" } } }, /mcpServers\.a\.command: Give a string/],
+  [{ mcpServers: { a: { comand: "x" } } }, /mcpServers\.a\.comand: .* Did you mean "command"\?$/],
   [
     { mcpServers: { a: { command: "x", args: ["y", 1] } } },
     /mcpServers\.a\.args\[1\]: Give a string/,
@@ -135,30 +183,91 @@ test("[CMD-1] everything that is wrong is reported at once", () => {
   assert.deepEqual(
     complaints({
       mcpServers: { a: { comand: "x" }, b__c: { command: "${NOPE}" }, d: { url: "${NONE}" } },
-      port: "${NOPE}",
+      port: "${PORT_OF_IT}",
       path: "x",
       auth: { jwt: { issuer: "https://x", jwksUri: 1 } },
-      redis: { url: "${NOPE}" },
+      redis: { url: "${REDIS_OF_IT}" },
       bananas: true,
     }).map((line) => line.replace(/^m\.json:1:\d+: /, "").replace(/Use one of .*/, "Use one of")),
     [
       "secret: Give a secret of 32 characters or more, the same on all nodes: they sign with it",
       "publicUrl: Give the URL that clients use, without the path: their tokens name it",
-      "mcpServers.a.command: Give a string",
       'mcpServers.a.comand: Unknown key. Did you mean "command"?',
       "mcpServers.b__c: Leave the separator out of the name, or choose another one: __",
       "mcpServers.b__c.command: Set the environment variable NOPE",
       "mcpServers.d.url: Set the environment variable NONE",
-      "port: Set the environment variable NOPE",
+      "port: Set the environment variable PORT_OF_IT",
       'path: Give a path of letters, digits and -._~ that begins with "/"',
       "auth.jwt.jwksUri: Give a string",
-      "redis.url: Set the environment variable NOPE",
+      "redis.url: Set the environment variable REDIS_OF_IT",
       "bananas: Unknown key. Use one of",
     ],
   );
   // A separator that is wrong itself isn't shown
   const lines = complaints({ mcpServers: { a: { command: "x" } }, separator: "s3cret-separator" });
   assert.deepEqual(lines, ["m.json:1:37: separator: Give 1 to 8 letters, digits, -, _ and dots"]);
+});
+
+const GOOD = {
+  mcpServers: {
+    files: { command: "true", args: ["a"], env: { K: "v" } },
+    web: { url: "https://x.example/mcp", headers: { a: "b" } },
+  },
+  port: 8080,
+  publicUrl: "https://mcp.example",
+  auth: { tokens: [{ id: "ada", token: "0123456789abcdef" }] },
+  policy: [{ for: { ids: ["ada"] }, servers: { files: { tools: { deny: ["x"] } } } }],
+};
+
+/** Single mistakes, as replacements in the text of a good file, with all that is said about each. */
+const SINGLE: readonly (readonly [string, string, string])[] = [
+  ['"command":', '"comand":', 'mcpServers.files.comand: Unknown key. Did you mean "command"?'],
+  ['"args":', '"arg":', 'mcpServers.files.arg: Unknown key. Did you mean "args"?'],
+  ['"url":', '"uri":', 'mcpServers.web.uri: Unknown key. Did you mean "url"?'],
+  ['"mcpServers":', '"mcpServer":', 'mcpServer: Unknown key. Did you mean "mcpServers"?'],
+  // However little they look alike
+  ['"mcpServers":', '"things":', 'things: Unknown key. Did you mean "mcpServers"?'],
+  ['"tokens":', '"token":', 'auth.token: Unknown key. Did you mean "tokens"?'],
+  ['"token":', '"tokn":', 'auth.tokens[0].tokn: Unknown key. Did you mean "token"?'],
+  ['"servers":', '"server":', 'policy[0].server: Unknown key. Did you mean "servers"?'],
+  ['"tools":', '"tool":', 'policy[0].servers.files.tool: Unknown key. Did you mean "tools"?'],
+  [
+    '"servers":{"files"',
+    '"servers":{"fils"',
+    'policy[0].servers.fils: Unknown server. Did you mean "files"?',
+  ],
+  ['["a"]', '"a"', "mcpServers.files.args: Give a list of strings"],
+  ['{"K":"v"}', '"K=v"', "mcpServers.files.env: Give an object of strings"],
+  ["8080", '"many"', "port: Give a whole number, 0 to 65535"],
+  ['"v"', '"${NONE}"', "mcpServers.files.env.K: Set the environment variable NONE"],
+  [
+    '["a"],"env":{"K":"v"}',
+    '["${NONE}","${NONE}"],"env":{"K":"${NONE}"}',
+    "mcpServers.files.args[0]: Set the environment variable NONE",
+  ],
+  ['"https://x.example/mcp"', '"${NONE}"', "mcpServers.web.url: Set the environment variable NONE"],
+  [
+    '"tokens":[',
+    '"jwt":{"issuer":"https://x","jwksUri":"https://x/j"},"tokens":[',
+    "auth: Give exactly one of tokens, jwt and introspection",
+  ],
+  ['"a"]', '"a"', 'Close the list with a "]" before this key'],
+  ['"true",', '"true,\n', "Close this text with a double quote, on its line"],
+  ['"true",', 'true",\n', "Close this text with a double quote, on its line"],
+];
+
+test("[CMD-14] one mistake has one line", () => {
+  const good = JSON.stringify(GOOD);
+  parseConfig({ file: "m.json", text: good, env: {} });
+  for (const [what, typo, said] of SINGLE) {
+    assert.equal(good.split(what).length, 2, what);
+    const text = good.replace(what, () => typo);
+    assert.throws(() => parseConfig({ file: "m.json", text, env: {} }), (error) => {
+      assert.ok(error instanceof Error);
+      assert.equal(error.message.replace(/^m\.json:\d+:\d+: /, ""), said);
+      return true;
+    });
+  }
 });
 
 test("[CMD-1] each mistake has its line, in the order of the file", () => {
@@ -349,7 +458,11 @@ test("expand() fills in variables, defaults and plain signs, and tells what came
 test("expand() takes no names from a prototype", () => {
   const { problems } = expand({ a: "${constructor}" }, {});
   assert.deepEqual(problems, [
-    { path: ["a"], message: "Set the environment variable constructor" },
+    {
+      path: ["a"],
+      message: "Set the environment variable constructor",
+      variable: "constructor",
+    },
   ]);
 });
 

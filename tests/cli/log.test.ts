@@ -45,6 +45,32 @@ test("as text each event is one line that can't steer a terminal", () => {
   ]);
 });
 
+test("[CMD-15] as text no field is JSON, and times are rounded", () => {
+  const { lines, log } = kept({ format: "text" });
+  log("info", "a", {
+    ms: 1234.56789,
+    short: 0.123456,
+    count: 1234567,
+    client: { name: "example client", version: "1.0.0", none: undefined },
+    subject: { request: 7, deep: { deeper: { deepest: { gone: 1 } } } },
+    list: [{ a: 1 }, { b: "x y" }],
+    empty: {},
+    nothing: null,
+    on: true,
+  });
+  assert.deepEqual(lines, [
+    "03:04:05.006 info  a ms=1230 short=0.123 count=1234567 " +
+    'client.name="example client" client.version=1.0.0 subject.request=7 ' +
+    'list.0.a=1 list.1.b="x y" nothing=null on=true\n',
+  ]);
+  log("info", "a", Object.fromEntries(Array.from({ length: 500 }, (_, n) => [`k${n}`, n])));
+  assert.equal(lines[1]?.match(/ k\d+=/g)?.length, 50);
+  // For machines everything stays as it is.
+  const json = kept();
+  json.log("info", "a", { ms: 1234.56789, client: { name: "x" } });
+  assert.match(json.lines[0] ?? "", /"ms":1234\.56789,"client":\{"name":"x"\}/);
+});
+
 /** What a terminal might take for a command, in either form of C1. */
 const STEERING = "\u0000\u0007\b\r\u001b[2J\u007f\u009b2J\u009d0;x\u009c";
 

@@ -5,8 +5,11 @@
  */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { createServer } from "node:net";
+import { dirname, join } from "node:path";
 import process from "node:process";
+import { createClient } from "redis";
 import { describe, test } from "node:test";
 import { configOf } from "../../src/cli/serve/node_process.ts";
 import { hasBinary } from "../support/redis.ts";
@@ -193,6 +196,34 @@ describe("mooring serve --processes", { skip }, () => {
           }
         }),
     ));
+
+  test("[CORE-5] with --data, what Redis has is there again after a restart, under the same secret", () =>
+    withConfig({ mcpServers: { one: counter("one") }, processes: 2 }, async (file) => {
+      const folder = join(dirname(file), "data");
+      let first = "";
+      for (const restarted of [false, true]) {
+        await serving(["--config", file, "--data", folder], async (program) => {
+          await logged(program, "processes");
+          const path = join(folder, "redis", "redis.sock");
+          const secret = await readFile(join(folder, "redis", "secret"), "utf8");
+          const client = await createClient({ socket: { path, tls: false } }).connect();
+          if (!restarted) {
+            first = secret;
+            await client.set("kept", "yes");
+          }
+          assert.equal(await client.get("kept"), "yes");
+          assert.equal(secret, first);
+          client.destroy();
+          // Another command doesn't take the folder over.
+          if (restarted) return;
+          const line = ["serve", "--config", file, "--data", folder, "--port", "0"];
+          const other = await run(line);
+          assert.equal(other.code, 1);
+          assert.match(other.err, /End the other process that uses this folder/);
+          assert.equal((await logged(program, "listening", 2)).length, 2);
+        });
+      }
+    }));
 
   test("[CORE-6] the operators' page shows every process", () =>
     withConfig({

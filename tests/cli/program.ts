@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
 import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -21,6 +22,10 @@ const BEFORE = runtime === "deno" ? ["run", "-A", "--no-check", "--quiet"] : [];
 const MAIN = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
 const COUNTER = fileURLToPath(new URL("./fixtures/counter.ts", import.meta.url));
 const LONGEST_MS = 30_000;
+
+/** Stands in for the user's own folder, where the command keeps its data. */
+const STATE = mkdtempSync(join(tmpdir(), "cli-state-"));
+process.on("exit", () => rmSync(STATE, { recursive: true, force: true }));
 
 /** How a configuration starts the counting server. */
 export function counter(name: string, more: object = {}): object {
@@ -43,7 +48,7 @@ export class Program {
 
   constructor(args: readonly string[], env: Readonly<Record<string, string>> = {}, main = MAIN) {
     this.#child = spawn(process.execPath, [...BEFORE, main, ...args], {
-      env: { ...process.env, NO_COLOR: "1", ...env },
+      env: { ...process.env, NO_COLOR: "1", XDG_STATE_HOME: STATE, ...env },
       stdio: ["ignore", "pipe", "pipe"],
     });
     const take = (key: "out" | "err") => (piece: string) => {
@@ -105,8 +110,8 @@ export async function run(
 }
 
 /**
- * Serves for as long as `use` takes; a port of its own, and the log as JSON. What `use` hasn't ended is
- * asked to end, and must exit with `code`.
+ * Serves for as long as `use` takes; a port of its own, the log as JSON, and sessions in memory unless
+ * `args` say where. What `use` hasn't ended is asked to end, and must exit with `code`.
  */
 export async function serving(
   args: readonly string[],
@@ -114,7 +119,8 @@ export async function serving(
   env: Readonly<Record<string, string>> = {},
   code: number | string = 0,
 ): Promise<void> {
-  const program = new Program(["serve", ...args, "--port", "0", "--log", "json"], env);
+  const data = args.includes("--data") ? [] : ["--data", "none"];
+  const program = new Program(["serve", ...args, ...data, "--port", "0", "--log", "json"], env);
   try {
     await use(program, await program.url());
     program.signal("SIGTERM");

@@ -71,6 +71,17 @@ const UPSTREAM = fakeBackend().upstream({ command: "x" });
 const ask = (routes: Routes, path: string, init?: RequestInit): Promise<Response> =>
   routes.fetch(new Request(`${BASE}${path}`, init));
 
+test("[DUR-10] while it drains, an endpoint that was never used is no unknown one", async () => {
+  const { routes } = routesOf(() => ({}));
+  const closed = routes.close(0);
+  for (const path of ["/mcp", "/servers/one", "/servers/none"]) {
+    const response = await ask(routes, path, PING);
+    assert.deepEqual([response.status, response.headers.get("retry-after")], [503, "1"], path);
+    await response.body?.cancel();
+  }
+  await closed;
+});
+
 test("[GTW-8] each path leads to its own server, and unknown ones to none", async () => {
   const { routes, made, events } = routesOf(() => ({}));
   const who = async (path: string): Promise<unknown> => {
@@ -127,7 +138,7 @@ test("strangers can't make endpoints, and after the end nobody can", async () =>
   const { routes, made } = routesOf(() => ({}));
   for (let call = 0; call < 50; call++) await ask(routes, `/servers/s${call}`);
   await routes.close(0);
-  assert.equal((await ask(routes, "/servers/one", PING)).status, 404);
+  assert.equal((await ask(routes, "/servers/one", PING)).status, 503);
   assert.deepEqual(made, [undefined]);
 });
 

@@ -413,3 +413,31 @@ test("what is wrong is said without a stack, and the exit code tells how", async
   assert.equal(code, 0);
   assert.match(out, /--config FILE/);
 });
+
+test("[LONG-18] a call that runs long is answered with a handle, at each of the command's paths", () =>
+  withConfig(
+    {
+      mcpServers: {
+        one: counter("one"),
+        two: { ...counter("two"), longCalls: false },
+      },
+      longCalls: { afterMs: 100 },
+      listWaitMs: 30_000,
+    },
+    (file) =>
+      serving(["--config", file], async (_program, url) => {
+        await using all = await reach(url);
+        assert.equal(await textOf(all, "two__slow", { ms: 500 }), "slept");
+        await using one = await reach(alone(url, "one"));
+        for (const [client, tool] of [[all, "one__slow"], [one, "slow"]] as const) {
+          const answer = await textOf(client, tool, { ms: 500 });
+          assert.match(answer, /So far: 1 of 2/);
+          const [, handle = ""] = /"handle": "([^"]+)"/.exec(answer) ?? [];
+          let text: string;
+          do text = await textOf(client, "wait_for_result", { handle }); while (
+            text.includes("still running")
+          );
+          assert.equal(text, "slept");
+        }
+      }),
+  ));

@@ -6,6 +6,7 @@ import { MemoryClaims, MemoryNodes } from "../../src/cluster/memory/nodes.ts";
 import { MemoryRecords, MemoryRecordTable } from "../../src/cluster/memory/records.ts";
 import { MemoryTaskStore } from "../../src/cluster/memory/tasks.ts";
 import { SqlFile } from "../../src/sql/file.ts";
+import { openTables } from "../../src/sql/sealing.ts";
 import { StoredMap } from "../../src/sql/stored_map.ts";
 import { FakeClock } from "../support/clock.ts";
 import { documentsContract } from "./documents.ts";
@@ -37,13 +38,14 @@ sessionStoreContract("SqlSessionStore", ({ caps, lifetimes }) => {
   };
 });
 
-/** Makes a file in memory, as `sqliteStore` opens one. */
+/** Makes a sealed file in memory, as `sqliteStore` opens one. */
 function fileInMemory(): { readonly tables: SqlTables; close(): void } {
   const file = new SqlFile({ path: ":memory:", maxBytes: 1 << 30, synchronous: "normal" });
-  return { tables: new SqlTables(file), close: () => file.close() };
+  const tables = openTables(file, ["a key of thirty-two bytes or more"], ":memory:");
+  return { tables, close: () => file.close() };
 }
 
-eventLogContract("SqlEventLog in a file", (limits) => {
+eventLogContract("SqlEventLog in a sealed file", (limits) => {
   const clock = new FakeClock();
   const { tables, close } = fileInMemory();
   return {
@@ -53,7 +55,7 @@ eventLogContract("SqlEventLog in a file", (limits) => {
   };
 });
 
-sessionStoreContract("SqlSessionStore in a file", ({ caps, lifetimes }) => {
+sessionStoreContract("SqlSessionStore in a sealed file", ({ caps, lifetimes }) => {
   const clock = new FakeClock();
   const { tables, close } = fileInMemory();
   return {

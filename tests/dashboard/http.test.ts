@@ -8,6 +8,7 @@ import {
   createDashboard,
   type DashboardOptions,
   oneTimeLinks,
+  operatorTokens,
 } from "../../src/dashboard/mod.ts";
 import { createMcpHandler } from "../../src/handler/handler.ts";
 import { endpointOf } from "../../src/handler/endpoint_of.ts";
@@ -254,6 +255,100 @@ describe("dashboard: who is let in", () => {
     const cookie = `mooring_operator_8001=${kept?.secret}`;
     assert.equal((await send("GET", "/snapshot", { cookie })).status, 401);
     await close();
+  });
+});
+
+describe("dashboard: operators with names", () => {
+  const ADA = "the token of ada";
+  const GRACE = "the token of grace";
+
+  test("[OPR-15] a token signs in under its name, on the page and for scripts, and each act has it", async () => {
+    const clock = new FakeClock();
+    const { acts, close, events, send } = bench({
+      authenticate: operatorTokens({ operators: { ada: ADA, "grace hopper": GRACE }, clock }),
+    });
+    const page = await send("GET", "/");
+    assert.equal(page.status, 401);
+    assert.match(await page.text(), /<input type="password" name="token"/);
+    const headers = { "content-type": "application/json", origin: BASE };
+    const signIn = (body: unknown) => send("POST", "/session", headers, body);
+    for (const wrong of ["", "the token of adb", `${ADA} `, "ada", 1, null, { token: ADA }]) {
+      const refused = await signIn({ token: wrong });
+      assert.equal(refused.status, 401);
+      assert.match(await refused.text(), /^This is no operator's token/);
+      assert.equal(refused.headers.get("set-cookie"), null);
+    }
+    // A token is no link.
+    assert.equal((await signIn({ link: ADA })).status, 401);
+    const entered = await signIn({ token: ADA });
+    assert.equal(entered.status, 204);
+    const [cookie = ""] = (entered.headers.get("set-cookie") ?? "").split(";");
+    assert.match(cookie, /^mooring_operator_8001=[\w-]{43}$/);
+    const hello = async (sender: Record<string, string>) =>
+      await (await send("GET", "/session", sender)).json();
+    const ada = await hello({ cookie });
+    assert.deepEqual([ada.operator, ada.links], ["ada", false]);
+    const bearer = { authorization: `Bearer ${GRACE}` };
+    const grace = await hello(bearer);
+    assert.equal(grace.operator, "grace hopper");
+    assert.notEqual(ada.token, grace.token);
+    const act = async (sender: Record<string, string>, token: string, on: boolean) => {
+      const more = { ...headers, ...sender, "x-mooring-operator": token };
+      return (await send("POST", "/act", more, { act: "drain-cluster", on })).status;
+    };
+    assert.equal(await act({ cookie }, ada.token, true), 200);
+    assert.equal(await act(bearer, grace.token, false), 200);
+    // The token of the page of one operator is of no use to another.
+    assert.equal(await act(bearer, ada.token, true), 403);
+    const expected = [["drain-cluster", "ada"], ["undrain-cluster", "grace hopper"]];
+    assert.deepEqual(acts.map(({ act, operator }) => [act, operator]), expected);
+    const told = events.of("operator-act").map(({ act, operator }) => [act, operator]);
+    assert.deepEqual(told, expected);
+    const snapshot = await send("GET", "/snapshot", bearer);
+    assert.deepEqual(
+      (await snapshot.json()).acts.map(({ operator }: ActRow) => operator),
+      ["ada", "grace hopper"],
+    );
+    const link = await send("POST", "/act", {
+      ...headers,
+      cookie,
+      "x-mooring-operator": ada.token,
+    }, { act: "new-link" });
+    assert.equal(link.status, 400);
+    await clock.advance(43_200_000);
+    assert.equal((await send("GET", "/snapshot", { cookie })).status, 401);
+    await close();
+  });
+
+  test("[OPR-15] operators, names, tokens and sign-ins are bounded, and no two tokens are the same", () => {
+    const many = Object.fromEntries(
+      Array.from({ length: 101 }, (_, index) => [`o${index}`, `a token of number ${index}`]),
+    );
+    const wrong: readonly (readonly [unknown, RegExp])[] = [
+      [undefined, /Give an object from names to tokens as "operators"/],
+      [{}, /Give 1 to 100 "operators": 0/],
+      [many, /Give 1 to 100 "operators": 101/],
+      [{ "": ADA }, /names of 1 to 100 characters/],
+      [{ ["x".repeat(101)]: ADA }, /names of 1 to 100 characters/],
+      [{ ada: 1 }, /Give a string as the token of "ada": number/],
+      [{ ada: "too short" }, /Give "ada" a token of 16 characters or more/],
+      [{ ada: ADA, grace: ADA }, /Give "grace" a token of its own/],
+    ];
+    for (const [operators, message] of wrong) {
+      assert.throws(() => operatorTokens({ operators } as never), (error: Error) => {
+        assert.match(error.message, message);
+        assert.ok(!error.message.includes(ADA));
+        return true;
+      });
+    }
+    const way = operatorTokens({ operators: { ada: ADA } });
+    const first = way.exchange(ADA)?.secret;
+    const request = new Request(BASE, { headers: { cookie: `mooring_operator_8001=${first}` } });
+    assert.deepEqual(way.authenticate(request), { id: "ada" });
+    for (let count = 0; count < 1_000; count++) way.exchange(ADA);
+    assert.equal(way.authenticate(request), undefined);
+    way.signOut(request);
+    assert.deepEqual(way.names, ["ada"]);
   });
 });
 

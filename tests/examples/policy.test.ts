@@ -5,10 +5,27 @@ import { parseConfig } from "../../src/cli/config/config.ts";
 import { policyOf } from "../../src/cli/config/policy.ts";
 import { Policies } from "../../src/gateway/policy/policies.ts";
 
-test("[POL-9] the configuration of docs/policy.md says what the page says", async () => {
+const env = { ADA_TOKEN: "token-of-ada-0123", BOB_TOKEN: "token-of-bob-0123" };
+
+/** The configurations on the page, in order. */
+async function configurations(): Promise<string[]> {
   const page = await readFile(new URL("../../docs/policy.md", import.meta.url), "utf8");
-  const [, text = ""] = /```json\n([^]*?)```/.exec(page) ?? [];
-  const env = { ADA_TOKEN: "token-of-ada-0123", BOB_TOKEN: "token-of-bob-0123" };
+  return [...page.matchAll(/```json\n([^]*?)```/g)].map(([, text = ""]) => text);
+}
+
+test("[POL-9] the page begins with a policy under which nobody deletes, and Bob only reads", async () => {
+  const [text = ""] = await configurations();
+  const { config } = parseConfig({ file: "mooring.json", text, env });
+  const policies = new Policies(policyOf(config));
+  const allowed = (tool: string) =>
+    ["ada", "bob"].map((id) => policies.rulesOf({ id, scopes: [] }, "files")?.tools.allows(tool));
+  assert.deepEqual(allowed("read_file"), [true, true]);
+  assert.deepEqual(allowed("write_file"), [true, false]);
+  assert.deepEqual(allowed("delete_file"), [false, false]);
+});
+
+test("[POL-9] the configuration of docs/policy.md says what the page says", async () => {
+  const [, text = ""] = await configurations();
   const { config } = parseConfig({ file: "mooring.json", text, env });
   const policies = new Policies(policyOf(config));
   const rulesOf = (id: string, server: string, scopes: string[] = []) =>

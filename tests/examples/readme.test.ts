@@ -1,11 +1,15 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import process from "node:process";
 import { describe, test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { run, serving } from "../cli/program.ts";
+import { sdkV1 } from "../clients/sdk_v1.ts";
+import { RestartedCommand } from "../restart/command.ts";
 import { reach, running, runtime } from "./program.ts";
 
 const ROOT = new URL("../../", import.meta.url);
@@ -76,6 +80,23 @@ describe("README.md", () => {
       assert.ok((await client.listTools()).some(({ name }) => name === "echo"));
       await client.close();
     });
+  });
+
+  test("[DUR-7] the gateway's command is killed and started again, and its client goes on", async () => {
+    const binary = fileURLToPath(new URL("node_modules/.bin/mcp-server-everything", ROOT));
+    const data = await mkdtemp(join(tmpdir(), "readme-"));
+    const server = new RestartedCommand(["--stdio", `'${binary}'`, "--data", data]);
+    await server.start();
+    try {
+      const client = await sdkV1.connect({ url: server.url });
+      assert.equal((await client.call("echo", { message: "hi" })).text, "Echo: hi");
+      await server.restart();
+      assert.equal((await client.call("echo", { message: "again" })).text, "Echo: again");
+      await client.close();
+    } finally {
+      await server.kill();
+      await rm(data, { recursive: true });
+    }
   });
 });
 

@@ -3,12 +3,17 @@
  *
  * @module
  */
+import { APPROVAL_KEY } from "../../src/calls/questions/approval.ts";
+import { operatorView } from "../../src/handler/operator_view.ts";
+import { shortHash } from "../../src/internal/random.ts";
 import { isObject, type JsonObject } from "../../src/protocol/jsonrpc.ts";
+import { NODE_LOST } from "../../src/protocol/node_loss.ts";
 import { as } from "../support/wire.ts";
 import { envelope, headersFor } from "../support/modern.ts";
 import { NodeDied, type SimulatedNode } from "./node.ts";
-import type { Environment, Random } from "./environment.ts";
-import type { Action, ClientPlan } from "./plan.ts";
+import type { Random } from "./environment.ts";
+import type { Action, ClientPlan, Plan } from "./plan.ts";
+import type { ClientSurroundings, SimulatedPeer } from "./request.ts";
 
 const URL = "https://mcp.example/mcp";
 const VERSION = "2025-11-25";
@@ -18,6 +23,19 @@ const PATIENCE_MS = 120_000;
 const GET_MS = 3_000;
 /** The time before it comes back, in milliseconds. */
 const AGAIN_MS = 200;
+/** The most that a call of a calm plan takes beyond its steps, besides the client's coming back. */
+const LATE_MS = 3_000;
+/** The packets that may travel one after the other for a call. */
+const LATE_TRIPS = 20;
+/** The time in which a cancelled call stops while nothing goes wrong, in milliseconds. */
+const CANCEL_MS = 1_000;
+/**
+ * The most that the answer for a node that has died takes, in milliseconds: ten seconds, and what the client
+ * takes to come back.
+ */
+const LOST_MS = 16_000;
+/** The time in which the connection before a stream's new one is closed, in milliseconds. */
+const REPLACED_MS = 75_000;
 
 /** What became of a call. */
 export interface CallRecord {
@@ -41,25 +59,17 @@ export interface CallRecord {
   ended: number | undefined;
 }
 
-/** What a client needs. */
-export interface ClientSurroundings {
-  readonly environment: Environment;
-  /** A node that isn't dead. */
-  node(random: Random): SimulatedNode;
-  note(text: string): void;
-  fail(what: string): void;
-}
-
 interface Reading {
   lastId: string | undefined;
 }
 
 /** One client, from its first request to its last. */
-export class SimulatedUser {
+export class SimulatedUser implements SimulatedPeer {
   readonly calls: CallRecord[] = [];
   /** The notifications that it got. */
   readonly heard: string[] = [];
   readonly name: string;
+  readonly #whole: Plan;
   readonly #plan: ClientPlan;
   readonly #around: ClientSurroundings;
   readonly #random: Random;
@@ -69,12 +79,26 @@ export class SimulatedUser {
   /** Whether the session was lost, as a failover may lose it. */
   gone = false;
   #ids = 0;
+  #writes = 0;
+  /** The writes that may yet have their effect: those that failed may, at any time. */
+  #writing = 0;
   #done = false;
   #following: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  /** The stream that replaces the present one, and what happens when that has closed. */
+  #next: { readonly response: Response; readonly closed: () => void } | undefined;
+  /** When the client was told that its session has ended. */
+  #endedAt = Infinity;
 
-  constructor(name: string, plan: ClientPlan, random: Random, around: ClientSurroundings) {
+  constructor(
+    name: string,
+    plan: Plan,
+    client: ClientPlan,
+    random: Random,
+    around: ClientSurroundings,
+  ) {
     this.name = name;
-    this.#plan = plan;
+    this.#whole = plan;
+    this.#plan = client;
     this.#random = random;
     this.#around = around;
   }
@@ -92,9 +116,11 @@ export class SimulatedUser {
     await environment.sleep(1_000);
     this.#done = true;
     await this.#following?.cancel().catch(() => {});
+    this.#checkTables();
     for (let tries = 0; this.sessionId !== undefined && tries < 50; tries++) {
       const response = await this.#send("DELETE");
       await response?.body?.cancel();
+      if (response !== undefined && response.status < 300) this.#endedAt = environment.now;
       if (response !== undefined && response.status < 500) break;
       await environment.sleep(AGAIN_MS);
     }
@@ -133,6 +159,7 @@ export class SimulatedUser {
   async #act(action: Action): Promise<void> {
     if (action.do === "call") return await this.#call(action);
     if (this.sessionId === undefined) return;
+    if (action.do === "listen") return await this.#listenAgain();
     if (action.do === "steal") return await this.#steal();
     if (action.do === "state") return await this.#state();
     const text = `${this.name} hears ${++this.#ids}`;
@@ -159,7 +186,7 @@ export class SimulatedUser {
     this.calls.push(record);
     const { steps, stepMs, ask, cancelMs } = action;
     const params: JsonObject = {
-      name: action.again ? "again" : "work",
+      name: action.approve ? "approved" : action.again ? "again" : "work",
       arguments: { call: record.call, steps, stepMs, ask },
       _meta: { progressToken: record.call },
     };
@@ -170,12 +197,25 @@ export class SimulatedUser {
     const [answer] = record.answers;
     if (era === "2026" && isObject(answer?.result) && isObject(answer.result.inputRequests)) {
       record.answers.length = 0;
-      const word = { action: "accept", content: { word: record.call } };
+      const inputResponses = {
+        word: { action: "accept", content: { word: record.call } },
+        ...action.approve && { [APPROVAL_KEY]: { action: "accept", content: { approve: true } } },
+      };
       const { requestState } = answer.result;
-      await this.#exchange(record, { ...params, inputResponses: { word }, requestState });
+      const retry = { ...params, inputResponses, requestState };
+      // The same approval once more, at another node perhaps
+      const thief = action.approve ? this.#retryAgain(record, retry) : undefined;
+      await this.#exchange(record, retry);
+      await thief;
     }
     record.ended = environment.now;
     note(`${record.call}: ${record.statuses} ${record.progress} ${JSON.stringify(record.answers)}`);
+  }
+
+  async #retryAgain({ id }: CallRecord, params: JsonObject): Promise<void> {
+    const message = { jsonrpc: "2.0", id, method: "tools/call", params };
+    const response = await this.#post(message);
+    await response?.text().catch(() => {});
   }
 
   async #exchange(record: CallRecord, params: JsonObject): Promise<void> {
@@ -187,7 +227,7 @@ export class SimulatedUser {
       record.lost = true;
       return;
     }
-    let cut = record.action.cutAfter;
+    let cut = record.action.leave ? 1 : record.action.cutAfter;
     const end = environment.now + PATIENCE_MS;
     for (;;) {
       if (response !== undefined) {
@@ -200,6 +240,7 @@ export class SimulatedUser {
         } else await response.text().catch(() => {});
         if (response.status !== 200 && response.status < 500) break;
       }
+      if (record.action.leave) break;
       record.resumable ||= reading.lastId !== undefined;
       const over = record.answers.length > 0 || !record.resumable || environment.now > end;
       if (over || this.sessionId === undefined || record.cancelledAt !== undefined) break;
@@ -223,7 +264,9 @@ export class SimulatedUser {
   }
 
   async #reply(record: CallRecord, { id }: JsonObject): Promise<void> {
-    const result = { action: "accept", content: { word: record.call } };
+    const content = record.action.approve ? { approve: true } : { word: record.call };
+    const result = { action: "accept", content };
+    if (record.action.approve) void this.#post({ jsonrpc: "2.0", id, result });
     for (let tries = 0; tries < 20; tries++) {
       const response = await this.#post({ jsonrpc: "2.0", id, result });
       if (response !== undefined && response.status < 500) return;
@@ -239,6 +282,8 @@ export class SimulatedUser {
       ...{ jsonrpc: "2.0", method: "notifications/cancelled", params },
     });
     if (response?.status === 202) record.cancelledAt = this.#around.environment.now;
+    // It may be cancelled at any time.
+    else if (response === undefined || response.status >= 500) record.cancelledAt = Infinity;
   }
 
   async #steal(): Promise<void> {
@@ -257,6 +302,8 @@ export class SimulatedUser {
   }
 
   async #state(): Promise<void> {
+    const alone = this.#writing === 0;
+    const write = ++this.#writes;
     const value = `${this.name} ${++this.#ids}`;
     const said = async (name: string, args: JsonObject) => {
       const id = ++this.#ids;
@@ -269,12 +316,31 @@ export class SimulatedUser {
       if (!isObject(result) || result.isError || !Array.isArray(result.content)) return undefined;
       return String(result.content[0]?.text);
     };
-    if (await said("set", { value }) === undefined) return;
+    this.#writing += 1;
+    const written = await said("set", { value });
+    this.#writing -= 1;
+    if (written === undefined) return void (this.#writing += 1);
     const read = await said("get", {});
+    if (read === undefined || this.#around.forgetful) return;
     // Another write of the same client may be later.
-    if (read !== undefined && !read.startsWith(this.name)) {
-      this.#around.fail(`${this.name} wrote ${value} and read ${read}`);
+    const isOther = alone && this.#writes === write ? read !== value : !read.startsWith(this.name);
+    if (isOther) this.#around.fail(`${this.name} wrote ${value} and read ${read}`);
+  }
+
+  /** Opens the session's stream while another one is open, which must then be closed. */
+  async #listenAgain(): Promise<void> {
+    const { environment, fail } = this.#around;
+    if (this.#next !== undefined || this.#following === undefined) return;
+    const response = await this.#send("GET");
+    if (response?.status !== 200 || this.#done || this.#next !== undefined) {
+      return void response?.body?.cancel().catch(() => {});
     }
+    const closed = new Promise<true>((resolve) => {
+      this.#next = { response, closed: () => resolve(true) };
+    });
+    if (await this.#within(REPLACED_MS, closed)) return;
+    fail(`${this.name} has two streams of one session`);
+    await environment.sleep(0);
   }
 
   /** Listens to the session until the client is done. */
@@ -283,7 +349,10 @@ export class SimulatedUser {
     while (!this.#done && !this.gone) {
       const headers: Record<string, string> = {};
       if (reading.lastId !== undefined) headers["last-event-id"] = reading.lastId;
-      const response = await this.#send("GET", undefined, headers);
+      const next = this.#next;
+      this.#next = undefined;
+      next?.closed();
+      const response = next?.response ?? await this.#send("GET", undefined, headers);
       if (response?.status === 404 && !this.#done) this.gone = true;
       if (response?.status === 200) {
         await this.#read(response, reading, 0, (message) => {
@@ -392,6 +461,102 @@ export class SimulatedUser {
     } catch (error) {
       if (!(error instanceof NodeDied)) this.#around.note(`${this.name}: ${error}`);
       return undefined;
+    }
+  }
+
+  /** In a calm plan no call is in a table any more once all have been answered. */
+  #checkTables(): void {
+    const { calm, nodes, fail } = this.#around;
+    const { sessionId } = this;
+    const answered = this.calls.every(({ answers, action }) => answers.length > 0 && !action.leave);
+    if (!calm || sessionId === undefined || !answered) return;
+    const session = shortHash(sessionId);
+    for (const node of nodes) {
+      const live = operatorView(node.handler).liveSessions().find((each) =>
+        each.session === session
+      );
+      if (live !== undefined && live.calls > 0) {
+        fail(`${this.name}: ${node.name} keeps ${live.calls} calls that were answered`);
+      }
+    }
+  }
+
+  check(): void {
+    const { forgetful, fail } = this.#around;
+    // Only the node of a pinned session can end it in time, or serve it.
+    const mortal = this.#whole.pinned && this.#whole.faults.length > 0;
+    if (this.gone && !forgetful && !mortal) fail(`${this.name} lost its session`);
+    const heard = new Set(this.heard);
+    if (heard.size < this.heard.length && !forgetful) {
+      fail(`${this.name} heard something twice: ${this.heard}`);
+    }
+    for (const call of this.calls) this.#checkCall(call);
+  }
+
+  #checkCall(record: CallRecord): void {
+    const { calm, forgetful } = this.#around;
+    const { call, answers, progress, action, statuses, lost, resumable, cancelledAt } = record;
+    const runs = this.#around.runs.filter((run) => run.call === call);
+    const fail = (what: string) => this.#around.fail(`${call} ${what}`);
+    const limited = this.#whole.share !== undefined && statuses.includes(503);
+    if ((record.era === "2025" || action.approve) && runs.length > 1 && !action.again) {
+      fail("ran twice");
+    }
+    const effects = runs.filter(({ effect }) => effect).length;
+    if (effects > 1 && !action.again) fail("had its effect twice");
+    if (answers.length > 1) fail("got two answers");
+    // A client that waits for less than packets take has nothing to come back with.
+    const hasty = action.idleMs > 0 && action.idleMs < LATE_TRIPS * this.#whole.delayMs;
+    const refused = lost && !hasty || statuses.some((status) => status !== 200);
+    if (calm && refused && cancelledAt === undefined && !limited && !action.leave) {
+      fail(`got ${statuses}, lost: ${lost}`);
+    }
+    const gone = this.#whole.pinned && statuses.includes(404);
+    const owed = resumable && cancelledAt === undefined && !forgetful && !gone && !action.leave;
+    if (owed && answers.length === 0) fail(`got no answer: ${statuses}`);
+    if (progress.some((step, i) => step <= (progress[i - 1] ?? 0))) fail(`got ${progress}`);
+    // What could not be stored in time is lost, and reported.
+    const told = runs.some(({ node, begun, ended = Infinity }) =>
+      node.troubles.some((at) => at >= begun && at <= ended + LATE_MS)
+    );
+    const whole = !forgetful && !told && !this.#whole.pinned;
+    if (whole && progress.some((step, i) => step !== i + 1)) fail(`got ${progress}`);
+    const [answer] = answers;
+    if (isObject(answer?.result) && !answer.result.isError) {
+      const { content } = answer.result;
+      const text = Array.isArray(content) ? content[0]?.text : undefined;
+      const word = action.ask ? call : "";
+      if (text !== `${call} ${word}`) fail(`got ${JSON.stringify(answer.result)}`);
+      if (progress.length !== action.steps && whole) fail(`missed progress: ${progress}`);
+      if (runs.length === 0) fail("has a result of no run");
+    } else if (answer !== undefined && calm && cancelledAt === undefined && !limited) {
+      // Only one of two that send the same approval is let in.
+      if (!(action.approve && record.era === "2026")) fail(`got ${JSON.stringify(answer)}`);
+    }
+    const dead = isObject(answer?.error) && answer.error.message === NODE_LOST.message;
+    const isKilled = this.#whole.faults.every((fault) => fault.do === "kill");
+    const diedAt = Math.max(...runs.map(({ node }) => node.dead ? node.diedAt : -Infinity));
+    if (dead && isKilled && (record.ended ?? Infinity) > diedAt + LOST_MS) {
+      fail(
+        `got to know only after ${(record.ended ?? Infinity) - diedAt} ms that its node had died`,
+      );
+    }
+    if (dead && !forgetful && runs.length > 0 && !runs.some(({ node }) => node.doubtful)) {
+      fail("is lost although its node is not");
+    }
+    if (!calm) return;
+    const took = (record.ended ?? Infinity) - record.began;
+    const late = LATE_MS + LATE_TRIPS * this.#whole.delayMs;
+    if (took > action.steps * action.stepMs + late) fail(`took ${took} ms`);
+    for (const { begun, ended = Infinity } of runs) {
+      // A cancellation may arrive before the call.
+      if (begun > record.cancelSentAt) continue;
+      if (cancelledAt !== undefined && ended > cancelledAt + CANCEL_MS) {
+        fail("ran on although it was cancelled");
+      }
+    }
+    if (runs.some(({ ended = Infinity }) => ended > this.#endedAt + CANCEL_MS)) {
+      fail("ran on although its session had ended");
     }
   }
 }

@@ -56,6 +56,8 @@ const SUBTLE = [
   "sign",
   "verify",
   "digest",
+  "generateKey",
+  "exportKey",
 ] as const;
 
 /** Time that passes only when everything has happened that is due. */
@@ -65,6 +67,7 @@ export class Environment {
   #order = 0;
   #turns: (() => void)[] = [];
   readonly #operations: Operation[] = [];
+  #threads = new Random(0);
 
   /** Calls back after a time; the returned function prevents it. */
   after(ms: number, run: () => void): () => void {
@@ -101,6 +104,7 @@ export class Environment {
   /** Replaces what the host provides, until the returned function is called. */
   install(seed: number): () => void {
     const random = new Random(seed);
+    this.#threads = new Random(~seed);
     const fill = (bytes: Uint8Array) => {
       for (let i = 0; i < bytes.length; i++) bytes[i] = random.int(0, 255);
     };
@@ -140,7 +144,7 @@ export class Environment {
     for (const name of SUBTLE) {
       const method = (crypto.subtle[name] as (...args: unknown[]) => Promise<unknown>)
         .bind(crypto.subtle);
-      // Other threads finish in any order.
+      // Other threads finish in any order: the seed says in which.
       replace(crypto.subtle, name, (...args: unknown[]) =>
         new Promise((resolve, reject) => {
           const operation = method(...args);
@@ -162,10 +166,13 @@ export class Environment {
   async #drain(): Promise<void> {
     for (let quiet = 0; quiet < 2;) {
       await new Promise<void>((resolve) => void setImmediate(resolve));
-      const [operation] = this.#operations;
+      const at = this.#operations.length > 1
+        ? this.#threads.int(0, this.#operations.length - 1)
+        : 0;
+      const operation = this.#operations[at];
       if (operation !== undefined) {
         await operation.done;
-        this.#operations.shift();
+        this.#operations.splice(at, 1);
         operation.settle();
       } else if (this.#turns.length > 0) {
         for (const run of this.#turns.splice(0)) run();

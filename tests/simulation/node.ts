@@ -1,5 +1,6 @@
 /**
- * Nodes of a simulated cluster: a handler with `redisStore`, a clock and a Redis client of its own.
+ * Nodes of a simulated cluster: a handler with `redisStore`, a clock and a Redis client of its own, and a
+ * sign-in if users sign in.
  *
  * @module
  */
@@ -10,9 +11,15 @@ import type { Clock } from "../../src/internal/clock.ts";
 import { redisStore } from "../../src/redis/mod.ts";
 import { McpServer } from "../../src/server/server.ts";
 import type { ToolHandler } from "../../src/server/types.ts";
+import { storeIn } from "../../src/sql/sqlite_store.ts";
+import type { SignIn } from "../../src/signin/mod.ts";
+import { tasks } from "../../src/tasks/mod.ts";
 import { byToken } from "../support/wire.ts";
 import type { SimulatedClient, SimulatedNetwork } from "./redis/client.ts";
 import type { Environment, Random } from "./environment.ts";
+import type { Plan } from "./plan.ts";
+import { signInOf } from "./provider.ts";
+import type { Disk } from "./sqlite.ts";
 
 const KEY = "a secret that is long enough for all of them";
 
@@ -31,8 +38,12 @@ export interface Surroundings {
   readonly environment: Environment;
   readonly network: SimulatedNetwork;
   readonly random: Random;
-  readonly delayMs: number;
+  readonly plan: Plan;
   readonly runs: Run[];
+  /** The disk with the file, if the store is one. */
+  readonly disk: Disk | undefined;
+  /** Called when a tool has begun to run. */
+  onRun(run: Run): void;
   note(text: string): void;
 }
 
@@ -45,6 +56,7 @@ export class SimulatedNode {
   readonly handler: McpHandler;
   /** The times at which it reported that the store had failed. */
   readonly troubles: number[] = [];
+  readonly signIn: SignIn | undefined;
   readonly #around: Surroundings;
   readonly #redis: SimulatedClient;
   readonly #lanes = new Map<object, number>();
@@ -54,8 +66,10 @@ export class SimulatedNode {
   #offset = 0;
   #timers = 0;
   dead = false;
-  /** Whether it has ever lost its subscriptions. */
-  deaf = false;
+  /** When it died. */
+  diedAt = Infinity;
+  /** Whether others may have taken it for lost: it died, stood still, or was without the store. */
+  doubtful = false;
 
   constructor(name: string, around: Surroundings) {
     this.name = name;
@@ -65,11 +79,22 @@ export class SimulatedNode {
       carry: (lane, callback) => this.#carry(lane, callback),
       away: (callback) => void environment.after(this.#outageMs, () => this.run(callback)),
     });
-    this.handler = createMcpHandler(this.#server(), {
-      store: redisStore({ client: this.#redis }),
-      clock: this.#clock(),
+    const { plan } = around;
+    const file = around.disk && storeIn(around.disk.open());
+    const store = file ?? redisStore({ client: this.#redis });
+    this.#closeStore = () => file?.close();
+    const clock = this.#clock();
+    const server = this.#server(clock);
+    if (plan.clients.some(({ kind }) => kind === "sign-in")) {
+      const pause = (ms: number) => this.#sleep(ms, new AbortController().signal);
+      this.signIn = signInOf({ store, clock, key: KEY, random: around.random, pause });
+    }
+    this.handler = createMcpHandler(plan.pinned ? pinned(server) : server, {
+      store,
+      clock,
       authenticate: byToken,
       requests: { stateKeys: [KEY] },
+      limits: plan.share === undefined ? {} : { requestsPerPrincipal: plan.share },
       onEvent: (event) => {
         if (event.type !== "error") return;
         this.troubles.push(environment.now);
@@ -79,6 +104,7 @@ export class SimulatedNode {
   }
 
   #outageMs = 100;
+  readonly #closeStore: () => void;
 
   /** How many of its timers wait. */
   get timers(): number {
@@ -99,14 +125,22 @@ export class SimulatedNode {
 
   /** Dies: nothing of it happens any more, and its connections break. */
   kill(): void {
-    this.dead = true;
+    this.dead = this.doubtful = true;
+    this.diedAt = this.#around.environment.now;
     this.#waiting = [];
     this.#around.network.remove(this.#redis);
     for (const died of [...this.#death]) died();
   }
 
+  /** Closes its handler and its store. */
+  async close(): Promise<void> {
+    await this.handler.close({ graceMs: 0 });
+    this.#closeStore();
+  }
+
   /** Stands still for a time. */
   stall(ms: number): void {
+    this.doubtful = true;
     this.#stalled += 1;
     this.#around.environment.after(ms, () => {
       this.#stalled -= 1;
@@ -121,13 +155,13 @@ export class SimulatedNode {
 
   /** Loses its connection for commands. */
   drop(ms: number, again: boolean, arrived: boolean): void {
+    this.doubtful = true;
     this.#outageMs = ms;
     if (!this.dead) this.#redis.lose(again, arrived);
   }
 
   /** Loses its connections for subscriptions. */
   deafen(ms: number): void {
-    this.deaf = true;
     this.#outageMs = ms;
     if (!this.dead) { for (const each of [...this.#redis.subscribers]) each.lose(); }
   }
@@ -144,13 +178,17 @@ export class SimulatedNode {
 
   /** Sends a request on its way, and returns the response once it has come. */
   async fetch(request: Request): Promise<Response> {
-    const { environment, random, delayMs } = this.#around;
+    const { environment, random, plan: { delayMs } } = this.#around;
     await environment.sleep(random.int(1, delayMs));
     return await this.alive(
       new Promise((resolve, reject) =>
-        this.run(() => void Promise.resolve(this.handler(request)).then(resolve, reject))
+        this.run(() => void this.#answer(request).then(resolve, reject))
       ),
     );
+  }
+
+  async #answer(request: Request): Promise<Response> {
+    return await this.signIn?.routes(request) ?? await this.handler(request);
   }
 
   #clock(): Clock {
@@ -176,7 +214,7 @@ export class SimulatedNode {
   }
 
   #carry(lane: object, callback: () => void): void {
-    const { environment, random, delayMs } = this.#around;
+    const { environment, random, plan: { delayMs } } = this.#around;
     const { now } = environment;
     const at = Math.max(now + random.int(0, delayMs), this.#lanes.get(lane) ?? 0);
     this.#lanes.set(lane, at);
@@ -201,7 +239,7 @@ export class SimulatedNode {
     });
   }
 
-  #server(): McpServer {
+  #server(clock: Clock): McpServer {
     const server = new McpServer({ name: "simulation", version: "1.0.0" });
     const call = z.string();
     const inputSchema = z.object({
@@ -209,11 +247,14 @@ export class SimulatedNode {
     });
     const work: ToolHandler<typeof inputSchema> = async ({ call, steps, stepMs, ask }, ctx) => {
       const { runs, environment, note } = this.#around;
+      // What a dead process would have done has not happened.
+      if (this.dead) await new Promise(() => {});
       const run: Run = {
         ...{ call, node: this, begun: environment.now, effect: false, ended: undefined },
       };
       runs.push(run);
       note(`${this.name} runs ${call}`);
+      this.#around.onRun(run);
       try {
         let answer = "";
         if (ask) {
@@ -235,6 +276,17 @@ export class SimulatedNode {
     server.registerTool("work", { inputSchema }, work);
     const annotations = { idempotentHint: true };
     server.registerTool("again", { inputSchema, annotations, retryOnNodeLoss: true }, work);
+    server.registerTool("approved", { inputSchema, approval: true }, work);
+    if (this.#around.plan.clients.some(({ kind }) => kind === "tasks")) {
+      server.use(tasks({ clock }));
+      const task = "required";
+      server.registerTool("job", { inputSchema, task }, work);
+      server.registerTool(
+        "job_again",
+        { inputSchema, annotations, retryOnNodeLoss: true, task },
+        work,
+      );
+    }
     const value = z.object({ value: call });
     server.registerTool("set", { inputSchema: value }, async ({ value }, { session }) => {
       await session?.state.set("value", value);
@@ -245,4 +297,15 @@ export class SimulatedNode {
     });
     return server;
   }
+}
+
+/** Makes each session of a server live at one node. */
+function pinned(server: McpServer): McpServer {
+  return new Proxy(server, {
+    get(target, name) {
+      if (name === "pinned") return true;
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
 }

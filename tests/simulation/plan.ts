@@ -3,8 +3,6 @@
  *
  * @module
  */
-import { Random } from "./environment.ts";
-
 /** What a client does. Times are in milliseconds since the beginning. */
 export type Action =
   /** Calls a tool that reports `steps` steps, and perhaps asks. */
@@ -22,6 +20,25 @@ export type Action =
     readonly cutAfter: number;
     /** The time after which the client cancels the call; never if 0. */
     readonly cancelMs: number;
+    /** Whether the user must approve it, and the client sends the approval twice. */
+    readonly approve?: boolean;
+    /** Whether the client goes away after the first message, and never asks for the answer. */
+    readonly leave?: boolean;
+  }
+  /** Opens the session's stream at some node, while the one before is open. */
+  | { readonly do: "listen"; readonly at: number }
+  /** Signs a user in, redeems the code, and uses refresh tokens one after the other. */
+  | {
+    readonly do: "sign-in";
+    readonly at: number;
+    /** The time after which the code is redeemed once more; never if 0. */
+    readonly twiceMs: number;
+    /** The refresh tokens that are used. */
+    readonly refreshes: number;
+    /** The time after which each is used once more; never if 0. */
+    readonly againMs: number;
+    /** Whether a token is used once more in the end, long after it was replaced. */
+    readonly reuse: boolean;
   }
   /** Sends the session's id as another user. */
   | { readonly do: "steal"; readonly at: number }
@@ -49,12 +66,22 @@ export type Fault =
   }
   /** A node loses its connection for subscriptions. */
   | { readonly do: "deaf"; readonly at: number; readonly node: number; readonly ms: number }
+  /** The process with the file dies after some of its steps with the file. */
+  | { readonly do: "crash"; readonly at: number; readonly steps: number }
+  /** The machine with the file loses its power, and what was not on its disk yet. */
+  | { readonly do: "power"; readonly at: number }
+  /** The disk fails, or is full. */
+  | { readonly do: "disk"; readonly at: number; readonly ms: number; readonly full: boolean }
+  /** Somebody sends again what nodes have sent each other. */
+  | { readonly do: "replay"; readonly at: number }
   /** The server is replaced by a replica that lags. */
   | { readonly do: "failover"; readonly at: number; readonly lagMs: number };
 
 /** A client and what it does. */
 export interface ClientPlan {
   readonly owner: string;
+  /** Whether its calls are tasks, or it signs in; calls of tools when left out. */
+  readonly kind?: "tasks" | "sign-in";
   readonly era: "2025" | "2026";
   readonly actions: readonly Action[];
 }
@@ -62,71 +89,27 @@ export interface ClientPlan {
 /** A whole simulation. */
 export interface Plan {
   readonly seed: number;
+  /** What the plan is about, see `themes.ts`. */
+  readonly theme?: string;
   readonly nodes: number;
+  /** Whether each session is served by one node alone. */
+  readonly pinned?: boolean;
+  /** Whether there is one node, with a SQLite file in place of Redis. */
+  readonly file?: boolean;
+  /** The calls that may run for a user at all nodes together; the default when left out. */
+  readonly share?: number;
   /** The longest time that a packet travels, in milliseconds. */
   readonly delayMs: number;
   readonly clients: readonly ClientPlan[];
   readonly faults: readonly Fault[];
 }
 
-/** The time in which all that is planned begins, in milliseconds. */
+/** The time in which most of what is planned begins, in milliseconds. */
 export const BUSY_MS = 20_000;
-
-/** The most that a clock is wrong: two may differ by less than 30 s, as docs/scaling.md says. */
-const MOST_SKEW_MS = 14_000;
-
-/** Makes the plan of a seed. */
-export function planOf(seed: number): Plan {
-  const random = new Random(Math.imul(seed + 1, 0x9e3779b1));
-  const nodes = random.int(2, 3);
-  const at = () => random.int(0, BUSY_MS);
-  const node = () => random.int(0, nodes - 1);
-  const calm = random.chance(0.25);
-  const action = (): Action => {
-    const kind = random.next();
-    if (kind < 0.1) return { do: "steal", at: at() };
-    if (kind < 0.2) return { do: "state", at: at() };
-    if (kind < 0.3) return { do: "notify", at: at() };
-    return {
-      do: "call",
-      at: at(),
-      steps: random.int(0, 6),
-      stepMs: random.int(1, 10) * random.int(1, 200),
-      ask: random.chance(0.25),
-      again: random.chance(0.3),
-      idleMs: random.chance(0.4) ? random.int(500, 4_000) : 0,
-      cutAfter: random.chance(0.4) ? random.int(1, 4) : 0,
-      cancelMs: random.chance(0.25) ? random.int(1, 3_000) : 0,
-    };
-  };
-  const fault = (): Fault => {
-    const kind = random.next();
-    const common = { at: at(), node: node(), ms: random.int(5, 3_000) };
-    if (kind < 0.3) return { do: "kill", ...common };
-    if (kind < 0.45) return { do: "stall", ...common, ms: random.int(50, 20_000) };
-    if (kind < 0.55) return { do: "jump", ...common, ms: random.int(-MOST_SKEW_MS, MOST_SKEW_MS) };
-    if (kind < 0.75) {
-      return { do: "drop", ...common, again: random.chance(0.5), arrived: random.chance(0.5) };
-    }
-    if (kind < 0.95) return { do: "deaf", ...common };
-    return { do: "failover", at: common.at, lagMs: random.int(1, 500) };
-  };
-  return {
-    seed,
-    nodes,
-    delayMs: random.int(1, 40),
-    clients: Array.from({ length: random.int(1, 3) }, () => ({
-      owner: random.chance(0.5) ? "alice" : "bob",
-      era: random.chance(0.25) ? "2026" : "2025",
-      actions: Array.from({ length: random.int(1, 6) }, action),
-    })),
-    faults: calm ? [] : Array.from({ length: random.int(1, 4) }, fault),
-  };
-}
 
 const SIMPLER = [
   ...[["steps", 0], ["ask", false], ["again", false], ["idleMs", 0]] as const,
-  ...[["cutAfter", 0], ["cancelMs", 0]] as const,
+  ...[["cutAfter", 0], ["cancelMs", 0], ["leave", undefined]] as const,
 ] as const;
 
 /** Lists plans that are a little smaller, the smallest first. */

@@ -20,4 +20,96 @@ export const FOUND: Readonly<Record<string, Plan>> = {
     }],
     faults: [{ do: "deaf", at: 3_695, node: 2, ms: 982 }],
   },
+  "a session ended elsewhere while the node that ran its call was deaf": {
+    ...{ seed: 56, nodes: 3, delayMs: 25 },
+    clients: [{
+      ...{ owner: "alice", era: "2025" },
+      actions: [
+        { ...QUIET, do: "call", at: 29, steps: 0, stepMs: 804, ask: true, cutAfter: 2 },
+        { ...QUIET, do: "call", at: 17_146, steps: 0, stepMs: 640, ask: false },
+        {
+          ...{ ...QUIET, do: "call", at: 7_041, steps: 0, stepMs: 158, ask: true },
+          ...{ cutAfter: 1, cancelMs: 2_984 },
+        },
+      ],
+    }],
+    faults: [
+      { do: "deaf", at: 18_665, node: 0, ms: 1_714 },
+      { do: "stall", at: 4_434, node: 0, ms: 6_828 },
+    ],
+  },
+  "a command that was sent again refused the session that it had begun": {
+    ...{ seed: 161, nodes: 3, delayMs: 137 },
+    clients: [
+      { owner: "bob", era: "2025", actions: [] },
+      { owner: "alice", era: "2025", actions: [] },
+    ],
+    faults: [{ do: "drop", at: 755, node: 2, ms: 427, again: true, arrived: false }],
+  },
+  "progress came again that the first node had reported while its run moved": {
+    ...{ seed: 165, nodes: 3, delayMs: 125 },
+    clients: [
+      {
+        ...{ owner: "bob", era: "2025" },
+        actions: [
+          {
+            ...{ ...QUIET, do: "call", at: 1_468, steps: 2, stepMs: 2_355, ask: false },
+            ...{ idleMs: 1_888, cutAfter: 2 },
+          },
+          { ...QUIET, do: "call", at: 372, steps: 5, stepMs: 1_536, ask: false, idleMs: 857 },
+          {
+            ...{ ...QUIET, do: "call", at: 963, steps: 5, stepMs: 2_440, ask: false },
+            ...{ again: true, idleMs: 2_141 },
+          },
+        ],
+      },
+      {
+        ...{ owner: "bob", era: "2025" },
+        actions: [
+          { ...QUIET, do: "call", at: 2_063, steps: 4, stepMs: 680, ask: false, cutAfter: 3 },
+          {
+            ...{ ...QUIET, do: "call", at: 1_346, steps: 2, stepMs: 2_486, ask: false },
+            ...{ again: true, idleMs: 2_918 },
+          },
+        ],
+      },
+      {
+        ...{ owner: "alice", era: "2025" },
+        actions: [
+          { ...QUIET, do: "call", at: 2_142, steps: 3, stepMs: 1_463, ask: false },
+          {
+            ...{ ...QUIET, do: "call", at: 1_975, steps: 0, stepMs: 2_296, ask: false },
+            ...{ again: true, idleMs: 1_684, cutAfter: 3 },
+          },
+        ],
+      },
+    ],
+    faults: [
+      { do: "stall", at: 4_628, node: 2, ms: 8_317 },
+      { do: "kill", at: 4_213, node: 1, ms: 2_610 },
+    ],
+  },
+  "an answer to a question was lost when the connection of the node that had it broke": {
+    ...{ seed: 214, nodes: 2, delayMs: 62 },
+    clients: [
+      {
+        ...{ owner: "alice", era: "2025" },
+        actions: [
+          { ...QUIET, do: "call", at: 859, steps: 0, stepMs: 134, ask: true, cutAfter: 2 },
+        ],
+      },
+      {
+        ...{ owner: "bob", era: "2025" },
+        actions: [
+          { ...QUIET, do: "call", at: 1_248, steps: 0, stepMs: 146, ask: false },
+          { ...QUIET, do: "call", at: 266, steps: 8, stepMs: 116, ask: false, cutAfter: 1 },
+          { ...QUIET, do: "call", at: 754, steps: 4, stepMs: 145, ask: false },
+        ],
+      },
+    ],
+    faults: [
+      { do: "drop", at: 2_403, node: 0, ms: 584, again: false, arrived: true },
+      { do: "drop", at: 3_144, node: 0, ms: 607, again: false, arrived: false },
+    ],
+  },
 };

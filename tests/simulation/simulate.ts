@@ -3,12 +3,16 @@
  *
  * @module
  */
+import { SimulatedUser } from "./client.ts";
 import { Environment, Random, START_MS } from "./environment.ts";
-import { type CallRecord, SimulatedUser } from "./client.ts";
 import { type Run, SimulatedNode, type Surroundings } from "./node.ts";
-import { BUSY_MS, type Fault, type Plan, planOf, smaller } from "./plan.ts";
+import { type ClientPlan, type Fault, type Plan, smaller } from "./plan.ts";
 import { SimulatedNetwork } from "./redis/client.ts";
-import { isObject } from "../../src/protocol/jsonrpc.ts";
+import type { ClientSurroundings, SimulatedPeer } from "./request.ts";
+import { Disk } from "./sqlite.ts";
+import { SignInUser } from "./sign_in_user.ts";
+import { TaskUser } from "./task_user.ts";
+import { planOf } from "./themes.ts";
 
 /** What came of a plan. */
 export interface Outcome {
@@ -21,12 +25,14 @@ export interface Outcome {
 
 /** The time within which everything has ended, in milliseconds. */
 const END_MS = 300_000;
+/** The time of a client that finds out whether a node works, in milliseconds. */
+const PROBE_MS = 30_000;
+/** The longest delay of a packet with which nothing is late, in milliseconds. */
+const FAST_MS = 300;
 /** The time of closing, in milliseconds. */
 const CLOSE_MS = 60_000;
-/** The most that a call of a calm plan takes beyond its steps, besides the client's coming back. */
-const LATE_MS = 3_000;
-/** The time in which a cancelled call stops while nothing goes wrong, in milliseconds. */
-const CANCEL_MS = 1_000;
+/** The time in which a node that heard nothing of a session's end learns of it, in milliseconds. */
+const LEARN_MS = 70_000;
 
 /** Runs a plan. */
 export async function simulate(plan: Plan): Promise<Outcome> {
@@ -71,7 +77,7 @@ class Simulation {
   readonly #runs: Run[] = [];
   readonly #trace: string[] = [];
   readonly #failures: string[] = [];
-  readonly #users: SimulatedUser[];
+  readonly #users: SimulatedPeer[];
   readonly #around: Surroundings;
 
   constructor(plan: Plan, environment: Environment) {
@@ -79,17 +85,45 @@ class Simulation {
     this.#environment = environment;
     this.#network = new SimulatedNetwork(() => Math.floor(environment.now), true);
     const note = (text: string) => void this.#trace.push(`${environment.now - START_MS} ${text}`);
+    const disk = plan.file ? new Disk() : undefined;
+    if (disk !== undefined) disk.onDeath = () => this.#replace(0);
     this.#around = {
+      disk,
       ...{ environment, network: this.#network, random: new Random(plan.seed) },
-      ...{ delayMs: plan.delayMs, runs: this.#runs, note },
+      ...{ plan, runs: this.#runs, note, onRun: (run) => this.#checkShare(run) },
     };
     for (let i = 0; i < plan.nodes; i++) this.#start(i);
+    const around: ClientSurroundings = {
+      ...{ environment, note, runs: this.#runs, nodes: this.#nodes },
+      calm: plan.faults.length === 0 && this.#fast,
+      // A failover loses what was acknowledged, sessions and events too, and so does a power cut.
+      forgetful: this.#forgetful,
+      fail: (what) => this.#fail(what),
+      node: (random) => this.#nodes[random.int(0, plan.nodes - 1)] ?? this.#start(0),
+    };
     this.#users = plan.clients.map((client, i) =>
-      new SimulatedUser(`${client.owner}${i}`, client, new Random(plan.seed + i + 1), {
-        ...{ environment, note, fail: (what) => this.#fail(what) },
-        node: (random) => this.#nodes[random.int(0, plan.nodes - 1)] ?? this.#start(0),
-      })
+      this.#user(`${client.owner}${i}`, client, new Random(plan.seed + i + 1), around)
     );
+  }
+
+  /** Whether commands, one after the other, are always answered within the store's time limit. */
+  get #fast(): boolean {
+    return this.#plan.delayMs <= FAST_MS;
+  }
+
+  get #forgetful(): boolean {
+    return this.#plan.faults.some((fault) => ["failover", "power"].includes(fault.do));
+  }
+
+  #user(
+    name: string,
+    client: ClientPlan,
+    random: Random,
+    around: ClientSurroundings,
+  ): SimulatedPeer {
+    if (client.kind === "tasks") return new TaskUser(name, client, random, around);
+    if (client.kind === "sign-in") return new SignInUser(name, client, random, around);
+    return new SimulatedUser(name, this.#plan, client, random, around);
   }
 
   async run(): Promise<Outcome> {
@@ -102,11 +136,15 @@ class Simulation {
     }
     for (let ms = 0; over < this.#users.length && ms < END_MS; ms += 1_000) {
       await environment.advance(1_000);
+      this.#checkStore();
     }
     if (over < this.#users.length) this.#fail("A client waits for ever");
-    await environment.advance(2 * BUSY_MS);
+    await environment.advance(LEARN_MS);
+    this.#around.disk?.dieAfter(Infinity);
     this.#check();
+    await this.#probe();
     await this.#close();
+    this.#around.disk?.remove();
     return { plan: this.#plan, failures: this.#failures, trace: this.#trace };
   }
 
@@ -117,7 +155,14 @@ class Simulation {
     return node;
   }
 
+  /** Ends a node at once, and starts another one in its place. */
+  #replace(at: number): void {
+    this.#nodes[at]?.kill();
+    this.#start(at);
+  }
+
   #fail(what: string): void {
+    if (this.#failures.includes(what)) return;
     this.#failures.push(what);
     this.#around.note(`WRONG ${what}`);
   }
@@ -126,6 +171,20 @@ class Simulation {
     const { note } = this.#around;
     note(JSON.stringify(fault));
     const network = this.#network;
+    const { disk } = this.#around;
+    switch (fault.do) {
+      case "replay":
+        return network.replay();
+      case "crash":
+        return disk?.dieAfter(fault.steps);
+      case "power":
+        disk?.leave(this.#around.random);
+        return this.#replace(0);
+      case "disk": {
+        const over = disk?.fail(fault.full ? "database or disk is full" : "disk I/O error");
+        return void this.#environment.after(fault.ms, () => over?.());
+      }
+    }
     if (fault.do === "failover") {
       const replica = network.server.snapshot();
       this.#environment.after(fault.lagMs, () => network.server.restore(replica));
@@ -135,9 +194,8 @@ class Simulation {
     if (node === undefined) return;
     switch (fault.do) {
       case "kill":
-        node.kill();
-        this.#start(fault.node);
-        return;
+        disk?.leave();
+        return this.#replace(fault.node);
       case "stall":
         return node.stall(fault.ms);
       case "jump":
@@ -150,82 +208,80 @@ class Simulation {
   }
 
   #check(): void {
-    const { faults } = this.#plan;
-    // A failover loses what was acknowledged, sessions and events too.
-    const forgetful = faults.some((fault) => fault.do === "failover");
-    for (const user of this.#users) {
-      if (user.gone && !forgetful) this.#fail(`${user.name} lost its session`);
-      const heard = new Set(user.heard);
-      if (heard.size < user.heard.length && !forgetful) {
-        this.#fail(`${user.name} heard something twice: ${user.heard}`);
-      }
-      for (const call of user.calls) this.#checkCall(call, forgetful);
-    }
+    for (const user of this.#users) user.check();
     for (const { call, node, ended } of this.#runs) {
-      if (ended === undefined && !node.dead && !node.deaf) {
-        this.#fail(`${call} still runs at ${node.name}`);
-      }
+      if (ended === undefined && !node.dead) this.#fail(`${call} still runs at ${node.name}`);
     }
     for (const node of this.#nodes) {
       const { requests, streams, questions } = node.handler.stats();
-      // A node that was deaf when a session ended learns of it when the call does (docs/simulation.md).
-      if (requests + streams + questions > 0 && !node.deaf) {
+      if (requests + streams + questions > 0) {
         this.#fail(`${node.name} keeps ${JSON.stringify(node.handler.stats())}`);
       }
     }
     const kept = this.#network.server.keys.filter((key) => /:(record|state|uris)$/.test(key));
-    const unclear = forgetful || this.#users.some((user) => user.unclear);
+    const { pinned, faults } = this.#plan;
+    const rows = this.#users.length > 0 ? this.#around.disk?.count("mooring_session") ?? 0 : 0;
+    const unclear = this.#forgetful || (pinned && faults.length > 0) ||
+      this.#users.some((user) => user instanceof SimulatedUser && user.unclear);
     if (kept.length > 0 && !unclear) this.#fail(`The store keeps ${kept.length} session keys`);
+    if (rows > 0 && !unclear) this.#fail(`The file keeps ${rows} sessions`);
   }
 
-  #checkCall(record: CallRecord, forgetful: boolean): void {
-    const { call, answers, progress, action, statuses, lost, resumable, cancelledAt } = record;
-    const calm = this.#plan.faults.length === 0;
-    const runs = this.#runs.filter((run) => run.call === call);
-    const fail = (what: string) => this.#fail(`${call} ${what}`);
-    if (record.era === "2025" && runs.length > 1 && !action.again) fail("ran twice");
-    const effects = runs.filter(({ effect }) => effect).length;
-    if (effects > 1 && !action.again) fail("had its effect twice");
-    if (answers.length > 1) fail("got two answers");
-    if (calm && (lost || statuses.some((status) => status !== 200)) && cancelledAt === undefined) {
-      fail(`got ${statuses}, lost: ${lost}`);
-    }
-    const owed = resumable && cancelledAt === undefined && !forgetful;
-    if (owed && answers.length === 0) fail(`got no answer: ${statuses}`);
-    if (progress.some((step, i) => step <= (progress[i - 1] ?? 0))) fail(`got ${progress}`);
-    // What could not be stored in time is lost, and reported.
-    const told = runs.some(({ node, begun, ended = Infinity }) =>
-      node.troubles.some((at) => at >= begun && at <= ended + LATE_MS)
+  /** No user has more calls running than all nodes together may run. */
+  #checkShare({ call }: Run): void {
+    const { share } = this.#plan;
+    if (share === undefined) return;
+    const owner = /^[a-z]+/.exec(call)?.[0] ?? "";
+    const running = this.#runs.filter((run) =>
+      run.ended === undefined && !run.node.dead && run.call.startsWith(owner)
     );
-    const whole = !forgetful && !told;
-    if (whole && progress.some((step, i) => step !== i + 1)) fail(`got ${progress}`);
-    const [answer] = answers;
-    if (isObject(answer?.result) && !answer.result.isError) {
-      const { content } = answer.result;
-      const text = Array.isArray(content) ? content[0]?.text : undefined;
-      const word = action.ask ? call : "";
-      if (text !== `${call} ${word}`) fail(`got ${JSON.stringify(answer.result)}`);
-      if (progress.length !== action.steps && whole) fail(`missed progress: ${progress}`);
-      if (runs.length === 0) fail("has a result of no run");
-    } else if (answer !== undefined && calm && cancelledAt === undefined) {
-      fail(`got ${JSON.stringify(answer)}`);
-    }
-    if (!calm) return;
-    const took = (record.ended ?? Infinity) - record.began;
-    if (took > action.steps * action.stepMs + LATE_MS) fail(`took ${took} ms`);
-    for (const { begun, ended } of runs) {
-      // A cancellation may arrive before the call.
-      if (begun > record.cancelSentAt) continue;
-      if (cancelledAt !== undefined && (ended ?? Infinity) > cancelledAt + CANCEL_MS) {
-        fail("ran on although it was cancelled");
+    const margin = share < 20 ? 0 : Math.floor(share / 20) * (this.#all.length - 1);
+    if (running.length > share + margin) this.#fail(`${owner} runs ${running.length} calls`);
+  }
+
+  /** What the store keeps of a run is gone once the stream of its answer has ended. */
+  #checkStore(): void {
+    for (const [, fields] of this.#network.server.hashes()) {
+      for (const [name, text] of fields) {
+        const stream = /^[rk]:(.*)$/.exec(name)?.[1];
+        const [, ended] = /^\d+\|\d+\|(\d)/.exec(fields.get(`s:${stream}`) ?? "") ?? [];
+        if (stream === undefined || ended === undefined || ended === "0") continue;
+        this.#fail(
+          `The store keeps ${name.slice(0, 1)}: ${text.length} of a stream that has ended`,
+        );
+        return;
       }
+    }
+  }
+
+  /** Whatever has happened: every node serves a new client now. */
+  async #probe(): Promise<void> {
+    const environment = this.#environment;
+    const action = {
+      ...{ do: "call", at: 0, steps: 1, stepMs: 1, ask: false, again: false } as const,
+      ...{ idleMs: 0, cutAfter: 0, cancelMs: 0 },
+    };
+    for (const node of this.#nodes) {
+      const plan: Plan = { ...this.#plan, faults: [], clients: [] };
+      const client: ClientPlan = { owner: "carol", era: "2025", actions: [action] };
+      const user = new SimulatedUser(`${node.name} probe`, plan, client, new Random(1), {
+        ...{ environment, runs: this.#runs, nodes: [node], calm: this.#fast, forgetful: false },
+        node: () => node,
+        note: this.#around.note,
+        fail: (what) => this.#fail(what),
+      });
+      let over = false;
+      user.run().then(() => over = true, (error) => this.#fail(`${user.name}: ${error}`));
+      for (let ms = 0; !over && ms < PROBE_MS; ms += 1_000) await environment.advance(1_000);
+      if (!over) this.#fail(`${node.name} serves nobody`);
+      user.check();
     }
   }
 
   async #close(): Promise<void> {
     let closed = 0;
     for (const node of this.#nodes) {
-      node.run(() => void node.handler.close({ graceMs: 0 }).then(() => closed++, () => closed++));
+      node.run(() => void node.close().then(() => closed++, () => closed++));
     }
     await this.#environment.advance(CLOSE_MS);
     if (closed < this.#nodes.length) this.#fail("A node doesn't close");

@@ -5,9 +5,9 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { planOf } from "./plan.ts";
 import { FOUND } from "./seeds.ts";
 import { shrink, simulate, simulateSeed } from "./simulate.ts";
+import { planOf } from "./themes.ts";
 
 const SEEDS = 300;
 /** The seeds of one test. */
@@ -33,7 +33,8 @@ describe("simulation", () => {
   });
 
   for (let from = 1; from <= SEEDS; from += AT_ONCE) {
-    const name = `[SIM-3] a cluster keeps its promises whatever happens to it, from seed ${from}`;
+    const name =
+      `[SIM-3, SIM-4] a cluster keeps its promises whatever happens to it, from seed ${from}`;
     test(name, { timeout: LIMIT_MS }, async () => {
       for (let seed = from; seed < from + AT_ONCE; seed++) await checkSeed(seed);
     });

@@ -39,6 +39,13 @@ export interface ReceivedMetric {
   readonly scope: string;
 }
 
+/** A request that was received. */
+export interface ReceivedRequest {
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly bytes: number;
+}
+
 /** A receiver on a free port of this machine. */
 export interface OtlpReceiver extends AsyncDisposable {
   /** The base URL, for `OTEL_EXPORTER_OTLP_ENDPOINT`. */
@@ -49,26 +56,37 @@ export interface OtlpReceiver extends AsyncDisposable {
   readonly metrics: Map<string, ReceivedMetric>;
   /** What could not be read. */
   readonly problems: string[];
+  /** The requests, in order. */
+  readonly requests: ReceivedRequest[];
+  /** The attributes of the resources of the spans that arrived, the latest. */
+  resource: Attributes;
 }
 
 const KINDS = ["other", "internal", "server", "client"] as const;
 const STATUS = ["unset", "ok", "error"] as const;
 
 /** Starts a receiver. */
-export async function otlpReceiver(): Promise<OtlpReceiver> {
+export async function otlpReceiver(port = 0): Promise<OtlpReceiver> {
   const spans: ReceivedSpan[] = [];
   const metrics = new Map<string, ReceivedMetric>();
   const problems: string[] = [];
+  const requests: ReceivedRequest[] = [];
   const server = createServer(async (request, response) => {
     try {
       const chunks: Uint8Array[] = [];
       for await (const chunk of request) chunks.push(chunk);
-      const text = new TextDecoder().decode(Buffer.concat(chunks));
+      const bytes = Buffer.concat(chunks);
+      requests.push({ path: request.url ?? "", headers: request.headers, bytes: bytes.length });
+      const isProtobuf = request.headers["content-type"] === "application/x-protobuf";
+      if (isProtobuf) return void response.writeHead(200).end();
+      const text = new TextDecoder().decode(bytes);
       // The shape is that of OTLP: a wrong one shows as a problem
       // deno-lint-ignore no-explicit-any
       const body: any = JSON.parse(text);
-      if (request.url === "/v1/traces") spans.push(...spansIn(body));
-      else if (request.url === "/v1/metrics") {
+      if (request.url === "/v1/traces") {
+        spans.push(...spansIn(body));
+        received.resource = attributesIn(body.resourceSpans?.[0]?.resource?.attributes);
+      } else if (request.url === "/v1/metrics") {
         for (const metric of metricsIn(body)) metrics.set(metric.name, metric);
       } else if (request.url !== "/v1/logs") problems.push(`Unknown path ${request.url}`);
     } catch (error) {
@@ -76,20 +94,23 @@ export async function otlpReceiver(): Promise<OtlpReceiver> {
     }
     response.writeHead(200, { "content-type": "application/json" }).end("{}");
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("Listen on a port");
-  return {
+  const received: OtlpReceiver = {
     url: `http://127.0.0.1:${address.port}`,
     spans,
     metrics,
     problems,
+    requests,
+    resource: {},
     async [Symbol.asyncDispose]() {
       const closed = new Promise((resolve) => server.close(resolve));
       server.closeAllConnections();
       await closed;
     },
   };
+  return received;
 }
 
 // deno-lint-ignore no-explicit-any

@@ -278,6 +278,24 @@ describe("one trace", () => {
     for (const name of Object.keys(attributes)) assert.ok(model.spans.client.includes(name), name);
   });
 
+  test("[TEL-2] behind a gateway a tool has its name before anybody has read its list", async () => {
+    await using servers = await chain();
+    const caller = await new Caller(servers.handler).open();
+    await caller.call("near__add", { a: 1, b: 2 });
+    await caller.request("prompts/get", { name: "near__greet" });
+    const span = await only("tools/call near__add");
+    assert.equal(span.kind, "server");
+    assert.equal(span.attributes["gen_ai.tool.name"], "near__add");
+    assert.equal(
+      (await only("prompts/get near__greet")).attributes["gen_ai.prompt.name"],
+      "near__greet",
+    );
+    // What is nowhere stays without a name.
+    await caller.call("near__made-up");
+    await caller.call("nowhere__made-up");
+    assert.ok((await spans()).every(({ name }) => !name.includes("made-up")));
+  });
+
   test("[TEL-4] a server in the process has the gateway's span, and none of its own", async () => {
     await using servers = await chain();
     const caller = await new Caller(servers.handler).open();

@@ -3,12 +3,16 @@
  *
  * @module
  */
+import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { z } from "zod";
 import type { ContentBlock } from "../../src/protocol/content.ts";
 import { completable } from "../../src/server/schemas/completable.ts";
 import { ResourceTemplate } from "../../src/server/uris/resource_template.ts";
 import { McpServer } from "../../src/server/server.ts";
+import type { JsonSchemaType } from "../../src/server/schemas/json_schema_type.ts";
+import type { TemplateVariables } from "../../src/server/uris/template_variables.ts";
+import { UriTemplate } from "../../src/server/uris/uri_template.ts";
 import {
   type InferInput,
   type InferOutput,
@@ -162,13 +166,13 @@ describe("types of resources", () => {
     });
     server.registerResource("text", "a://b/{id}", {}, (uri, variables, ctx) => {
       same<Equal<typeof uri, URL>>();
-      same<Equal<typeof variables, Record<string, string>>>();
+      same<Equal<typeof variables, { id: string }>>();
       same<Equal<typeof ctx, RequestContext>>();
       return new Uint8Array();
     });
     const template = new ResourceTemplate("a://c/{id}", { list: undefined });
     server.registerResource("template", template, {}, (_uri, { id }) => ({
-      contents: [{ uri: "a://c/1", text: `${id}` }],
+      contents: [{ uri: "a://c/1", text: id }],
     }));
     const handle = server.registerResource("update", "a://d", {}, () => [{ blob: "" }]);
     handle.update({ callback: (uri) => uri.href });
@@ -177,6 +181,180 @@ describe("types of resources", () => {
     // @ts-expect-error A number is no resource
     const bad = () => server.registerResource("number", "a://e", {}, () => 7);
     void bad;
+  });
+});
+
+describe("types of templates", () => {
+  test("[AUT-6] a literal's variables are known by name, and may be missing where a URI may omit them", () => {
+    same<Equal<TemplateVariables<"x://{id}">, { id: string }>>();
+    same<Equal<TemplateVariables<"x://{+path}">, { path: string }>>();
+    same<Equal<TemplateVariables<"x://{a,b}/{c}">, { a: string; b?: string; c: string }>>();
+    same<Equal<TemplateVariables<"x://{+a,b}">, { a: string; b?: string }>>();
+    same<Equal<TemplateVariables<"x://s{?q,limit}">, { q?: string; limit?: string }>>();
+    same<Equal<TemplateVariables<"x://s?a=1{&b}">, { b?: string }>>();
+    same<
+      Equal<
+        TemplateVariables<"x://a{/b}{.c}{;d}{#e}">,
+        { b?: string; c?: string; d?: string; e?: string }
+      >
+    >();
+    same<Equal<TemplateVariables<string>, Record<string, string>>>();
+    same<Equal<TemplateVariables<`${string}/{id}`>, Record<string, string>>>();
+  });
+
+  test("[AUT-6] other names are refused where the text is known", () => {
+    // @ts-expect-error The template has no such variable
+    server.registerResource("v1", "a://v1/{id}", {}, (_uri, { ids }) => `${ids}`);
+    // @ts-expect-error The URI may omit it
+    server.registerResource("v2", "a://v2{?q}", {}, (_uri, { q }) => q);
+    const template = new ResourceTemplate("a://v3/{id}{?q}", {
+      complete: { id: (typed) => [typed.trim()], q: undefined },
+    });
+    server.registerResource("v3", template, {}, (_uri, variables) => {
+      same<Equal<typeof variables, { id: string; q?: string }>>();
+      return variables.id;
+    });
+    const plain = (_uri: URL, variables: Record<string, string>) => `${variables.id}`;
+    server.registerResource("v4", "a://v4/{id}", {}, plain);
+    const handle = server.registerResource("v5", "a://v5/{id}", {}, (_uri, { id }) => id);
+    handle.update({ callback: (_uri, { id }) => id.trim() });
+    // @ts-expect-error The template has no such variable
+    handle.update({ callback: (_uri, { ids }) => `${ids}` });
+    const complete = { complete: { ids: () => [] } };
+    assert.throws(() => new ResourceTemplate("a://{id}", complete as never), {
+      message: 'Complete only variables of "a://{id}": "ids"',
+    });
+    // @ts-expect-error The template has no such variable
+    const bad = () => new ResourceTemplate("a://{id}", { complete: { ids: () => [] } });
+    void bad;
+    const text: string = "a://v6/{id}";
+    const any = new ResourceTemplate(text, { complete: { id: () => [] } });
+    const general: ResourceTemplate = template;
+    assert.equal(general.completers.size, 1);
+    server.registerResource("v6", any, {}, (_uri, variables) => {
+      same<Equal<typeof variables, Record<string, string>>>();
+      return "x";
+    });
+    server.registerResource("v7", new UriTemplateOf("a://v7/{id}"), {}, (_uri, { id }) => id);
+    server.registerResource("v8", text.replace("v6", "v8"), {}, (uri) => uri.href);
+  });
+});
+
+/** A template of a template, as a program may make it. */
+class UriTemplateOf<const Text extends string> extends ResourceTemplate<Text> {
+  constructor(text: Text) {
+    super(new UriTemplate(text));
+  }
+}
+
+describe("types of JSON Schema", () => {
+  const book = {
+    type: "object",
+    properties: {
+      title: { type: "string" },
+      pages: { type: ["integer", "null"] },
+      price: { type: "number" },
+      sold: { type: "boolean" },
+      kind: { enum: ["novel", "poem", 7] },
+      version: { const: 1 },
+      tags: { type: "array", items: { type: "string" } },
+      rest: { type: "array" },
+      author: {
+        type: "object",
+        properties: { name: { type: "string" }, born: { type: "integer" } },
+        required: ["name"],
+      },
+      odd: { anyOf: [{ type: "string" }] },
+      extra: { type: "object" },
+      counts: { type: "object", additionalProperties: { type: "integer" } },
+    },
+    required: ["title", "pages", "odd"],
+    additionalProperties: false,
+  } as const;
+  interface Book {
+    title: string;
+    pages: number | null;
+    odd: unknown;
+    price?: number;
+    sold?: boolean;
+    kind?: "novel" | "poem" | 7;
+    version?: 1;
+    tags?: string[];
+    rest?: unknown[];
+    author?: { name: string; born?: number };
+    extra?: Record<string, unknown>;
+    counts?: Record<string, number>;
+  }
+
+  test("[AUT-7] a literal's values are known", () => {
+    same<Equal<JsonSchemaType<typeof book>, { [Name in keyof Book]: Book[Name] }>>();
+    same<Equal<JsonSchemaType<{ $ref: "#/x" }>, unknown>>();
+    same<Equal<JsonSchemaType<{ type: string }>, unknown>>();
+    same<Equal<JsonSchemaType<{ type: "array"; items: { type: "null" } }>, null[]>>();
+    const open = {
+      type: "object",
+      properties: { a: { type: "string" } },
+      required: ["a"],
+      additionalProperties: true,
+    } as const;
+    const value: JsonSchemaType<typeof open> = { a: "x", b: 1 };
+    same<Equal<typeof value.a, string>>();
+    same<Equal<typeof value["b"], unknown>>();
+    const wide = { type: "object", properties: { a: { type: "string" } }, required: ["a"] };
+    same<Equal<InferOutput<typeof wide>, Record<string, unknown>>>();
+  });
+
+  test("[AUT-7] tools, prompts and questions infer it, with and without `as const`", () => {
+    server.registerTool("book", { inputSchema: book }, (args) => {
+      same<Equal<typeof args, { [Name in keyof Book]: Book[Name] }>>();
+      return args.title;
+    });
+    server.registerTool("inline", {
+      inputSchema: {
+        type: "object",
+        properties: { a: { type: "integer" }, b: { type: ["string", "null"] } },
+        required: ["a"],
+      },
+      approval: ({ a }) => a > 1,
+    }, (args) => {
+      same<Equal<typeof args, { a: number; b?: string | null }>>();
+      return "x";
+    });
+    const outputSchema = {
+      type: "object",
+      properties: { sum: { type: "number" }, unit: { enum: ["m", "km"] } },
+      required: ["sum"],
+    } as const;
+    server.registerTool("sum", { outputSchema }, () => ({
+      structuredContent: { sum: 1, unit: "km" as const },
+    }));
+    server.registerTool("sums", {
+      outputSchema: { type: "array", items: { type: "number" } },
+    }, () => ({ structuredContent: [1] }));
+    // @ts-expect-error The sum is a number
+    server.registerTool("sum_1", { outputSchema }, () => ({ structuredContent: { sum: "1" } }));
+    // @ts-expect-error The sum is missing
+    server.registerTool("sum_2", { outputSchema }, () => ({ structuredContent: {} }));
+    // @ts-expect-error The schema knows no such argument
+    server.registerTool("book_1", { inputSchema: book }, ({ name }) => `${name}`);
+    server.registerPrompt("json", {
+      argsSchema: { type: "object", properties: { word: { type: "string" } }, required: ["word"] },
+    }, (args) => {
+      same<Equal<typeof args, { word: string }>>();
+      return args.word;
+    });
+    server.registerTool("ask_json", {}, async (_args, ctx) => {
+      const answer = await ctx.elicit("colour", {
+        message: "?",
+        schema: { type: "object", properties: { colour: { type: "string" } } },
+      });
+      if (answer.action === "accept") {
+        same<Equal<typeof answer.content, { colour?: string }>>();
+      }
+      return "x";
+    });
+    const told = withJsonSchema(z.object({ a: z.number() }), book);
+    same<Equal<InferOutput<typeof told>, { a: number }>>();
   });
 });
 

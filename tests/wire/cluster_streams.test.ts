@@ -133,6 +133,20 @@ describe("cluster: questions", () => {
     await cluster.close();
   });
 
+  test("[CLU-2, ASK-1] a reply is sent again when it is unknown whether it has arrived", async () => {
+    const { cluster, a, b } = three();
+    const { here, there } = await alice(a, b);
+    const call = here.frames(await here.call(1, "ask"));
+    const question = await call.message();
+    cluster.store.fate = (_text, to) => to === undefined ? "arrives" : "fails";
+    await there.reply(question?.id, { roots: [] });
+    await cluster.advance(1_000);
+    cluster.store.fate = () => "arrives";
+    await cluster.advance(1_000);
+    assert.equal((await call.messages()).length, 1);
+    await cluster.close();
+  });
+
   test("[CLU-2, OWN-3] a reply in another session answers nothing, on whatever node", async () => {
     const { cluster, a, b } = three();
     const { here } = await alice(a, b);
@@ -429,6 +443,23 @@ describe("cluster: keys", () => {
     await here.cancel(1);
     await soon(call);
     await cluster.close();
+  });
+
+  test("[CLU-2] a session's end that nobody announced ends its calls elsewhere", async () => {
+    const cluster = new Cluster();
+    const [a, b] = [cluster.add(), cluster.add()];
+    const { here, there } = await alice(a, b, JSON_ONLY);
+    cluster.store.fate = (text) => text.includes('"ended"') ? "lost" : "arrives";
+    const call = there.call(1, "block");
+    const other = await alice(a, b, JSON_ONLY);
+    const kept = other.there.call(1, "block");
+    await b.blocker.running(2);
+    assert.equal((await here.delete()).status, 204);
+    await cluster.advance(60_000);
+    assert.deepEqual([b.blocker.reasons.length, b.handler.stats().requests], [1, 1]);
+    assert.ok(await isPending(kept));
+    await cluster.close();
+    await Promise.all([soon(call), soon(kept)]);
   });
 
   test("[CLU-6] a stranger on the bus ends, cancels and answers nothing, nor does a recording", async () => {

@@ -501,3 +501,26 @@ describe("the user", () => {
     }
   });
 });
+
+describe("LONG: calls that run long, over pipes", () => {
+  for (const version of ["2025-11-25", MODERN]) {
+    test(`[LONG-18] a call is answered with a handle, ${version}`, async () => {
+      const world = new World();
+      await using client = world.client({ longCalls: { afterMs: 50 } });
+      const _meta = version === MODERN ? envelope({}) : {};
+      if (version !== MODERN) await client.initialize();
+      const said = async (id: number, name: string, args: JsonObject) => {
+        const params = { name, arguments: args, _meta };
+        const { result } = await client.request(id, "tools/call", params);
+        return JSON.stringify(result);
+      };
+      const answer = await said(11, "wait", { name: "long" });
+      const [, handle] = /(call_[\w-]+)/.exec(answer) ?? [];
+      assert.ok(handle, answer);
+      assert.match(await said(12, "wait_for_result", { handle }), /still running/);
+      assert.deepEqual(world.stopped, []);
+      world.gate.open();
+      assert.match(await said(13, "wait_for_result", { handle }), /waited long/);
+    });
+  }
+});

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { describe, test } from "node:test";
@@ -12,6 +13,7 @@ import {
   McpServer,
   type StandardSchema,
 } from "../../mod.ts";
+import { listenError } from "../../src/adapters/listen_error.ts";
 import { serve } from "../../src/adapters/node.ts";
 import { serveStdio } from "../../src/adapters/stdio.ts";
 import { connect } from "../../src/testing/mod.ts";
@@ -26,6 +28,10 @@ const otherServer = { server: {}, connect() {}, close() {}, registerTool() {} };
 const valibot: StandardSchema = {
   "~standard": { version: 1, vendor: "valibot", validate: (value) => ({ value }) },
 };
+
+/** What a handler without `toNodeHandler` answers. */
+const NOT_WRAPPED =
+  'Wrap the handler: createServer(toNodeHandler(handler)), with toNodeHandler of "@mooring/mcp/node"';
 
 /** The ten wirings that an author gets wrong, with what each prints. */
 const LADDER: readonly (readonly [string, () => unknown, string])[] = [
@@ -95,6 +101,22 @@ describe("wrong wiring", () => {
     });
   }
 
+  test("[AUT-11] docs/troubleshooting.md has each message as it is printed", async () => {
+    const page = await readFile(
+      new URL("../../docs/troubleshooting.md", import.meta.url),
+      "utf8",
+    );
+    const blocks = [...page.matchAll(/^```text\n([^]*?)\n```$/gm)].map(([, text = ""]) => text);
+    const names = { port: '"port"', hostname: '"hostname"' };
+    const cause = Object.assign(new Error(), { code: "EADDRINUSE" });
+    const taken = listenError(cause, { hostname: "127.0.0.1", port: 8_000 }, names);
+    assert.deepEqual(blocks, [
+      ...LADDER.map(([, , message]) => `TypeError: ${message}`),
+      NOT_WRAPPED,
+      String(taken),
+    ]);
+  });
+
   test("[AUT-4] a handler without toNodeHandler answers with what to do, and lives on", async () => {
     const events: McpEvent[] = [];
     await using handler = createMcpHandler(server(), { onEvent: (event) => events.push(event) });
@@ -108,11 +130,7 @@ describe("wrong wiring", () => {
           body: "{}",
         });
         assert.equal(response.status, 500);
-        assert.equal(
-          await response.text(),
-          "Wrap the handler: createServer(toNodeHandler(handler)), with toNodeHandler of " +
-            '"@mooring/mcp/node"',
-        );
+        assert.equal(await response.text(), NOT_WRAPPED);
       }
     } finally {
       listener.closeAllConnections();

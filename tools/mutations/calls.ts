@@ -137,8 +137,8 @@ export const CALLS: FaultsByFile = {
       ["ASK-1", "    response.catch(() => {});\n", ""],
       [
         "CAN-6",
-        "this.onOver(watchDisconnect(this, this.#inbound.source, delays.disconnect));",
-        "watchDisconnect(this, this.#inbound.source, delays.disconnect);",
+        "this.onOver(this.#unwatch);",
+        "",
       ],
       [
         "ASK-5",
@@ -157,8 +157,8 @@ export const CALLS: FaultsByFile = {
       ],
       [
         "MID-4",
-        "    this.#changed = route;\n    return then(this.authorize(route),",
-        "    this.#changed = route;\n    return then(undefined,",
+        "    if (this.#waits) this.#waitForHandOver();\n    return then(this.authorize(route),",
+        "    return then(undefined,",
       ],
       [
         "APP-5",

@@ -386,11 +386,11 @@ export const CLUSTER: FaultsByFile = {
       ["CLU-11", "Math.max(0, createdAt + ttlMs - clock.now())", "ttlMs"],
     ],
   },
-  "tasks/beats.ts": {
+  "cluster/tasks/beats.ts": {
     tests: ["wire/shared_tasks.test.ts"],
     faults: [["CLU-11", "if (lapsed) await onLapsed();", ""]],
   },
-  "tasks/writer.ts": {
+  "cluster/tasks/writer.ts": {
     tests: ["wire/shared_tasks.test.ts"],
     faults: [["CLU-8", "if (hasEnded(progress) && !useless()) retries", "if (false) retries"]],
   },

@@ -15,6 +15,7 @@ import { StopError } from "./stop.ts";
 export class InFlight {
   readonly #scopes = new LinkedList<RequestScope>();
   #size = 0;
+  #onEmpty: (() => void) | undefined;
 
   /** The number of requests. */
   get size(): number {
@@ -32,6 +33,16 @@ export class InFlight {
     if (scope.list !== this.#scopes) return;
     this.#scopes.remove(scope);
     this.#size--;
+    if (this.#size === 0) this.#onEmpty?.();
+  }
+
+  /** Calls a function once there are no requests, at once if there are none. Replaces an earlier one. */
+  whenEmpty(callback: () => void): void {
+    if (this.#size === 0) return callback();
+    this.#onEmpty = () => {
+      this.#onEmpty = undefined;
+      callback();
+    };
   }
 
   /** Stops every request with an id, because the client cancelled it. */

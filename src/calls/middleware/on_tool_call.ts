@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkNames } from "../../internal/known_names.ts";
 import type { MaybePromise } from "../../internal/types.ts";
 import type { ContentBlock } from "../../protocol/content.ts";
 import type { Exchange } from "../../protocol/exchange.ts";
@@ -78,7 +79,10 @@ export function onToolCall(
     const { name, arguments: given } = params;
     // A call without a name is no tool's.
     if (method !== "tools/call" || typeof name !== "string") return next();
-    const proceed: NextToolCall = (changes) => next(changes && changed(params, changes));
+    const proceed: NextToolCall = (changes) => {
+      checkNames("next() of onToolCall()", changes, { name: true, arguments: true });
+      return next(changes && changed(params, changes));
+    };
     return wrap({ name, arguments: isObject(given) ? given : {}, exchange }, proceed);
   };
 }

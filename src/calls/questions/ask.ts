@@ -5,7 +5,7 @@
  * @module
  */
 import { isPromise, type MaybePromise } from "../../internal/types.ts";
-import { ErrorCode, McpError, MissingCapabilityError } from "../../protocol/errors.ts";
+import { ErrorCode, McpError, MissingCapabilityError, NO_STREAM } from "../../protocol/errors.ts";
 import type { ClientFacts } from "../../protocol/exchange.ts";
 import { isObject, type JsonObject } from "../../protocol/jsonrpc.ts";
 import { methodFacts } from "../../protocol/methods.ts";
@@ -127,6 +127,6 @@ function requireCapability({ client, protocolVersion }: Asked, method: string): 
 function noStream(): McpError {
   return new McpError(
     ErrorCode.Refused,
-    "Accept text/event-stream or open a GET stream to be asked something",
+    NO_STREAM,
   );
 }

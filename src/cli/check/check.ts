@@ -26,6 +26,8 @@ import { policyOf } from "../config/policy.ts";
 import type { Io } from "../io.ts";
 import { printable } from "../log.ts";
 import { enabledServers, settingsOf } from "../config/settings.ts";
+import { providerOf } from "../config/sign_in.ts";
+import { tryProvider } from "../serve/sign_in.ts";
 import { tryServers } from "./trial.ts";
 import { findUnmatched } from "./unmatched.ts";
 import { writeWarnings } from "../serve/warnings.ts";
@@ -83,6 +85,13 @@ export async function check(
       io.out.write(`${ok ? "ok    " : "FAILED"} ${name}: ${shown}\n`);
     },
   });
+  const provider = await tryProvider(config);
+  if (provider !== undefined) {
+    const { name, problem = "answers" } = provider;
+    if (provider.problem !== undefined) failed++;
+    const shown = clip(printable(io.secrets.redact(`${name}: ${problem}`)), MAX_LENGTH);
+    io.out.write(`${provider.problem === undefined ? "ok    " : "FAILED"} signIn: ${shown}\n`);
+  }
   for (const { isWrong, text } of await findUnmatched(config, backend)) {
     if (isWrong) failed++;
     io.out.write(`${isWrong ? "FAILED" : "warn  "} ${printable(io.secrets.redact(text))}\n`);
@@ -166,11 +175,11 @@ function textsOf(values: JsonObject): Record<string, string> {
 
 /** Sums a configuration up in a few lines, without anything that may be secret. */
 function summary(config: Config): string[] {
-  const { auth, mcpServers, publicUrl, redis, host = "127.0.0.1" } = config;
+  const { auth, signIn, mcpServers, publicUrl, redis, host = "127.0.0.1" } = config;
   const names = Object.keys(mcpServers);
   const width = Math.max(0, ...names.map((name) => name.length));
   // With --no-auth where it would be needed: the address is all that is shown of the settings
-  const noAuth = auth === undefined;
+  const noAuth = auth === undefined && signIn === undefined;
   const { port, path } = settingsOf({ config, alone: undefined, noAuth });
   const open = noAuth && !isLoopback(host);
   return [
@@ -180,7 +189,7 @@ function summary(config: Config): string[] {
       `    ${name.padEnd(width)}  ${serverText(entry)}`
     ),
     `  Endpoint ${publicUrl?.replace(/\/$/, "") ?? endpointUrl(host, port, "")}${path}`,
-    `  Auth     ${authText(auth)}`,
+    `  Auth     ${authText(config)}`,
     ...redis === undefined ? [] : ["  Sessions in Redis"],
     ...open
       ? ["", `Add auth, or serve it with --no-auth: other machines reach the address ${host}`]
@@ -200,7 +209,8 @@ function serverText(entry: ServerEntry): string {
   return `${printable(entry.command)}${args}${off}`;
 }
 
-function authText(auth: Config["auth"]): string {
+function authText({ auth, signIn }: Config): string {
+  if (signIn !== undefined) return `users sign in with ${printable(providerOf(signIn).name)}`;
   if (auth === undefined) return "none";
   if (auth.tokens !== undefined) {
     return `tokens of ${printable(auth.tokens.map(({ id }) => id).join(", "))}`;

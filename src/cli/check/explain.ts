@@ -40,7 +40,7 @@ const MAX_NAME = 200;
  *
  * @throws {CliError} If the configuration has tokens, and none with that id
  */
-export function principalOf(id: string, { auth }: Config): Principal {
+export function principalOf(id: string, { auth, signIn }: Config): Principal {
   if (auth?.tokens !== undefined) {
     const found = auth.tokens.find((token) => token.id === id);
     if (found === undefined) {
@@ -49,7 +49,10 @@ export function principalOf(id: string, { auth }: Config): Principal {
     }
     return { id, ...found.scopes && { scopes: found.scopes } };
   }
-  const issuer = auth?.jwt?.issuer ?? auth?.introspection?.issuer;
+  // Presets have their issuers from the provider
+  const named = signIn?.provider["issuer"];
+  const issuer = auth?.jwt?.issuer ?? auth?.introspection?.issuer ??
+    (typeof named === "string" ? named : undefined);
   return { id, ...issuer !== undefined && { issuer } };
 }
 

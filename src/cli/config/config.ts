@@ -133,8 +133,10 @@ export function examineConfig(source: ConfigInput): Examined {
     },
   });
   // Nobody needs the values of a server that isn't started
-  const expected = unset.filter(({ path: [first, name] }) =>
-    first !== "mcpServers" || !isDisabled(value, name)
+  const areInputsWrong = read.problems.some(({ path: [first] }) => first === "inputs");
+  const expected = unset.filter(({ path: [first, name], variable = "" }) =>
+    !(first === "mcpServers" && isDisabled(value, name)) &&
+    !(areInputsWrong && byVariable.has(variable))
   );
   const { data: config, error } = configSchema.safeParse(value);
   const wrong = [...unset, ...read.problems];
@@ -145,7 +147,7 @@ export function examineConfig(source: ConfigInput): Examined {
       ...expected,
       ...read.problems,
       ...given.problems,
-      ...schemaProblems(error?.issues ?? [], wrong),
+      ...schemaProblems(error?.issues ?? [], wrong, value),
       ...duplicates.map((fault) => ({ path: [], ...fault })),
     ],
     secrets: [
@@ -159,8 +161,13 @@ export function examineConfig(source: ConfigInput): Examined {
 
 /** Returns a configuration whose files have absolute paths. */
 function withPlaces(config: Config, file: string): Config {
-  const { pins } = config;
-  return pins === undefined ? config : { ...config, pins: resolve(dirname(file), pins) };
+  const { pins, data } = config;
+  const place = (path: string): string => resolve(dirname(file), path);
+  return {
+    ...config,
+    ...pins !== undefined && { pins: place(pins) },
+    ...data !== undefined && data !== "none" && { data: place(data) },
+  };
 }
 
 function isDisabled(value: unknown, name: string | number | undefined): boolean {
@@ -252,16 +259,21 @@ export function configError(
 ): ConfigError {
   const plain = withoutMark(text);
   const offsetOf = locator(plain);
-  const found = problems.map(({ path: key, message, offset: known }) => {
+  const found = problems.map(({ path: key, message, offset: known, variable }) => {
     const option = options?.optionAt(key);
-    if (option !== undefined) return { offset: -1, line: `${option}: ${message}` };
+    if (option !== undefined) return { offset: -1, line: `${option}: ${message}`, variable };
     const path = originOf(key);
     const offset = known ?? offsetOf(path);
     const name = path.length === 0 ? "" : `${pathText(path)}: `;
-    return { offset, line: `${placeText(file, plain, offset)}: ${name}${message}` };
+    return { offset, line: `${placeText(file, plain, offset)}: ${name}${message}`, variable };
   });
   const usage = found.every(({ offset }) => offset === -1);
-  const lines = found.sort((a, b) => a.offset - b.offset).map(({ line }) => line);
+  const seen = new Set<string>();
+  const lines = found.sort((a, b) => a.offset - b.offset).flatMap(({ line, variable }) => {
+    if (variable !== undefined && seen.has(variable)) return [];
+    if (variable !== undefined) seen.add(variable);
+    return [line];
+  });
   return new ConfigError([...new Set(lines)], usage ? ExitCode.Usage : ExitCode.Failed);
 }
 
@@ -303,14 +315,19 @@ function placeText(file: string, text: string, offset: number): string {
   return `${file}:${line}:${column}`;
 }
 
-/** Returns the problems that the schema found, without those of variables that have no value. */
+/**
+ * Returns the problems that the schema found, without those of variables that have no value, and without
+ * what follows from a misspelled key: that the key is missing, and that its object isn't complete.
+ */
 function schemaProblems(
-  issues: readonly z.core.$ZodIssue[],
+  found: readonly z.core.$ZodIssue[],
   unexpanded: readonly EnvProblem[],
+  value: unknown,
 ): EnvProblem[] {
   const paths = unexpanded.map(({ path }) => pathText(path));
+  const { issues, meant } = withoutConsequences(found, value);
   return issues.flatMap((issue) =>
-    issueProblems(issue).filter(({ path }) => {
+    issueProblems(issue, meant).filter(({ path }) => {
       const place = pathText(path);
       // A union reports its own path for a problem in one of its keys
       const inside = issue.code === "invalid_union" ? `${place}.` : undefined;
@@ -321,11 +338,73 @@ function schemaProblems(
   );
 }
 
-function issueProblems(issue: z.core.$ZodIssue): EnvProblem[] {
-  const path = issue.path.map((key) => typeof key === "symbol" ? String(key) : key);
+/**
+ * Leaves out what follows from misspelled keys. The one unknown key of an object is meant for the one that
+ * it lacks, however little they look alike.
+ */
+function withoutConsequences(issues: readonly z.core.$ZodIssue[], value: unknown): {
+  readonly issues: readonly z.core.$ZodIssue[];
+  /** The keys that unknown ones stand for, by the path of the unknown one. */
+  readonly meant: ReadonlyMap<string, string>;
+} {
+  const meant = new Map<string, string>();
+  const caused = new Set<z.core.$ZodIssue>();
+  for (const unknown of issues) {
+    if (unknown.code !== "unrecognized_keys") continue;
+    const path = pathOf(unknown);
+    const place = pathText(path);
+    const missing = issues.filter((issue) =>
+      issue.code !== "custom" && issue.path.length === path.length + 1 &&
+      pathText(pathOf(issue).slice(0, -1)) === place &&
+      isMissing(value, pathOf(issue))
+    );
+    const messages = unknown.message.split("\n");
+    for (const [at, key] of unknown.keys.entries()) {
+      const message = messages[at] ?? "";
+      const isLikeAnother = message.includes("Did you mean");
+      const isOnly = unknown.keys.length === 1 && missing.length === 1 && !isLikeAnother;
+      const cause = isOnly
+        ? missing[0]
+        : missing.find(({ path }) => message.endsWith(`"${String(path.at(-1))}"?`));
+      if (cause === undefined) continue;
+      caused.add(cause);
+      meant.set(pathText([...path, key]), String(cause.path.at(-1)));
+    }
+    for (const issue of issues) {
+      if (issue.code === "custom" && pathText(pathOf(issue)) === place) caused.add(issue);
+    }
+  }
+  return { issues: issues.filter((issue) => !caused.has(issue)), meant };
+}
+
+/** Tells whether an object lacks the key that a path ends with. */
+function isMissing(value: unknown, path: readonly (string | number)[]): boolean {
+  let place = value;
+  for (const step of path.slice(0, -1)) {
+    place = typeof place === "object" && place !== null ? Reflect.get(place, step) : undefined;
+  }
+  return isObject(place) && !Object.hasOwn(place, path.at(-1) ?? "");
+}
+
+function pathOf(issue: z.core.$ZodIssue): (string | number)[] {
+  return issue.path.map((key) => typeof key === "symbol" ? String(key) : key);
+}
+
+function issueProblems(
+  issue: z.core.$ZodIssue,
+  meant: ReadonlyMap<string, string>,
+): EnvProblem[] {
+  const path = pathOf(issue);
   if (issue.code === "unrecognized_keys") {
     const messages = issue.message.split("\n");
-    return issue.keys.map((key, at) => ({ path: [...path, key], message: messages[at] ?? "" }));
+    return issue.keys.map((key, at) => {
+      const own = [...path, key];
+      const other = meant.get(pathText(own));
+      const message = other === undefined
+        ? messages[at] ?? ""
+        : `Unknown key. Did you mean "${other}"?`;
+      return { path: own, message };
+    });
   }
   if (issue.code === "invalid_key") {
     return issue.issues.map(({ message }) => ({ path, message }));
@@ -344,7 +423,8 @@ export function pathText(path: readonly (string | number)[]): string {
 
 /** Returns the texts in a configuration that are secrets, or may hold one. */
 function secretsOf(config: Config): string[] {
-  const { auth, dashboard, redis, secret } = config;
+  const { auth, dashboard, operators, redis, secret, signIn } = config;
+  const clientSecret = signIn?.provider["clientSecret"];
   const operatorToken = dashboard === true ? undefined : dashboard?.token;
   const redisUrl = typeof redis === "string" ? redis : redis?.url;
   return [
@@ -356,8 +436,11 @@ function secretsOf(config: Config): string[] {
     ...(auth?.tokens ?? []).map(({ token }) => token),
     ...auth?.introspection === undefined ? [] : [auth.introspection.clientSecret],
     ...redisUrl === undefined ? [] : urlSecrets(redisUrl),
-    ...secret === undefined ? [] : [secret],
+    ...secret === undefined ? [] : [secret].flat(),
+    ...typeof clientSecret === "string" ? [clientSecret] : [],
+    ...signIn?.keys ?? [],
     ...operatorToken === undefined ? [] : [operatorToken],
+    ...Object.values(operators ?? {}),
   ];
 }
 

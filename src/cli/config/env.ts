@@ -16,6 +16,8 @@ export interface EnvProblem {
   readonly message: string;
   /** The place in the text, if it isn't that of the path. */
   readonly offset?: number;
+  /** The variable that has no value, if that is the mistake: it is reported at its first place only. */
+  readonly variable?: string;
 }
 
 /** The result of {@linkcode expand}. */
@@ -45,7 +47,8 @@ export function expand(value: unknown, env: Env, unset: Unset = {}): Expanded {
   const problems: EnvProblem[] = [];
   const walk = (value: unknown, path: readonly (string | number)[]): unknown => {
     if (typeof value === "string") {
-      const report = (message: string): void => void problems.push({ path, message });
+      const report = (message: string, variable?: string): void =>
+        void problems.push({ path, message, ...variable !== undefined && { variable } });
       return expandText(value, { env, unset, secrets, report });
     }
     if (Array.isArray(value)) return value.map((entry, at) => walk(entry, [...path, at]));
@@ -62,7 +65,7 @@ interface Expansion {
   readonly env: Env;
   readonly unset: Unset;
   readonly secrets: string[];
-  readonly report: (message: string) => void;
+  readonly report: (message: string, variable?: string) => void;
 }
 
 function expandText(text: string, { env, unset, secrets, report }: Expansion): string {
@@ -81,7 +84,7 @@ function expandText(text: string, { env, unset, secrets, report }: Expansion): s
     if (rest.length > 0) return rest.join(":-");
     const fallback = unset.fallback?.(name);
     if (fallback !== undefined) return fallback;
-    report(unset.advice?.(name) ?? `Set the environment variable ${name}`);
+    report(unset.advice?.(name) ?? `Set the environment variable ${name}`, name);
     return found;
   });
 }

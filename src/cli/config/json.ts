@@ -110,11 +110,14 @@ export function readJson(text: string): ReadJson {
   /** Where the line after that of the last mistake begins. */
   let nextLine = 0;
 
+  /** Where a text that isn't closed has taken the rest of its line, with the comma. */
+  let swallowed = -1;
   /** The parser goes on after a mistake. What follows on the same line is mostly a consequence of it. */
-  const note = (message: string, offset: number): void => {
-    if (offset < nextLine) return;
-    const lineEnd = text.indexOf("\n", offset);
-    nextLine = lineEnd === -1 ? Infinity : lineEnd + 1;
+  const note = (message: string, offset: number, code: string): void => {
+    const follows = swallowed !== -1 && text.slice(swallowed, offset).trim() === "";
+    if (offset < nextLine || follows) return;
+    if (code === "UnexpectedEndOfString") swallowed = endOfLine(text, offset);
+    nextLine = endOfLine(text, offset) + 1;
     const ends = offset >= text.length ? ": the text ends" : "";
     if (faults.length < MAX_FAULTS) faults.push({ message: `${message}${ends}`, offset });
   };
@@ -168,12 +171,25 @@ export function readJson(text: string): ReadJson {
       expected = character === ":" || Array.isArray(open.at(-1)) ? "value" : "key";
     },
     onError(code, offset) {
-      note(BROKEN[printParseErrorCode(code)] ?? EXPECTED[expected], offset);
+      if (expected === "item" && text[offset] === ":") {
+        note('Close the list with a "]" before this key', offset, "");
+        // All that follows is in the wrong place
+        nextLine = Infinity;
+        return;
+      }
+      const name = printParseErrorCode(code);
+      note(BROKEN[name] ?? EXPECTED[expected], offset, name);
     },
   }, { allowTrailingComma: true });
   const [first, ...others] = faults;
   if (first !== undefined) throw new JsonError(text, [first, ...others]);
   return { value: result, duplicates };
+}
+
+/** Returns where the line ends that a place is on. */
+function endOfLine(text: string, offset: number): number {
+  const end = text.indexOf("\n", offset);
+  return end === -1 ? Infinity : end;
 }
 
 /**

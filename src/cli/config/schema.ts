@@ -4,11 +4,13 @@
  *
  * @module
  */
+import { isIP } from "node:net";
 import { z } from "zod";
 import { introspection as introspectionOf, jwt as jwtOf } from "../../auth/mod.ts";
 import { isObject, isVersion, parseHostRule, parseOriginRule, VERSIONS } from "../../kit.ts";
 import { backend } from "../serve/backend.ts";
 import { messageOf } from "../errors.ts";
+import { PROVIDER_TYPES, signInProblem } from "./sign_in.ts";
 import { LEVELS } from "../log.ts";
 import { ADDRESS_HELP, metricsAddress } from "../serve/metrics_address.ts";
 import { suggest } from "../../kit.ts";
@@ -21,6 +23,10 @@ const MAX_PROCESSES = 256;
 const MIN_TOKEN = 16;
 /** Characters that the secret must have. */
 const MIN_SECRET = 32;
+
+/** Operators that a configuration may have, and networks of a proxy. */
+const MAX_OPERATORS = 100;
+const MAX_NETWORKS = 100;
 
 /** Paths with a meaning of their own. */
 const RESERVED_PATH = /^\/(?:health$|servers(?:\/|$)|\.)/;
@@ -188,8 +194,13 @@ const userFilter = object({
   scopes: strings.optional(),
 });
 
+const afterMs = integer(1, 0x7fffffff).optional();
+
 /** The keys of both kinds of server. */
 const sharedKeys = {
+  longCalls: z.union([z.literal(false), object({ afterMs })], {
+    error: 'Give false, or an object such as {"afterMs": 45000}',
+  }).optional(),
   policy: serverPolicy.optional(),
   timeoutMs: integer(1).optional(),
   versions: z.array(oneOf(Object.keys(VERSIONS).filter(isVersion)), {
@@ -329,6 +340,70 @@ const auth = object({
   error: "Give exactly one of tokens, jwt and introspection",
 });
 
+/** The provider's own options are checked by what makes it. */
+const provider = z.looseObject({
+  type: oneOf(PROVIDER_TYPES),
+  clientId: nonEmptyString,
+}, { error: "Give an object with a type, a clientId and the options of that type" });
+
+const scopes = z.union([strings.min(1), stringsByName], {
+  error: "Give a list of scopes, or an object from scopes to descriptions",
+});
+
+const switchable = <T extends z.core.$ZodLooseShape>(shape: T) =>
+  z.union([boolean, object(shape)], { error: "Give true, false, or an object of bounds" });
+
+const signInConfig = object({
+  issuer: httpUrl.optional(),
+  provider,
+  allow: z.union([
+    z.literal("everybody"),
+    object({
+      emails: strings.min(1).optional(),
+      domains: strings.min(1).optional(),
+      groups: strings.min(1).optional(),
+    }).refine((lists) => Object.keys(lists).length > 0, {
+      error: "Give emails, domains or groups",
+    }),
+  ], { error: 'Give emails, domains or groups, or "everybody"' }).optional(),
+  scopes: scopes.optional(),
+  extraScopes: scopes.optional(),
+  clients: z.array(
+    object({
+      id: nonEmptyString,
+      name: nonEmptyString.optional(),
+      redirectUris: strings.min(1, { error: "Give at least one address" }),
+      uri: nonEmptyString.optional(),
+    }),
+    { error: "Give a list of clients" },
+  ).optional(),
+  registration: switchable({
+    perSenderHourly: integer(1).optional(),
+    perHour: integer(1).optional(),
+    expiresMs: integer(1_000).optional(),
+  }).optional(),
+  documents: switchable({
+    maxBytes: integer(1).optional(),
+    timeoutMs: integer(1).optional(),
+    maxAgeMs: integer(0).optional(),
+  }).optional(),
+  keys: z.array(
+    nonEmptyString.min(MIN_SECRET, { error: `Give keys of ${MIN_SECRET} characters or more` }),
+    { error: "Give a list of keys" },
+  ).min(1, { error: "Give at least one key, or leave the list out" }).optional(),
+  lifetimes: object({
+    accessMs: integer(1_000).optional(),
+    refreshMs: integer(1_000).optional(),
+    grantMs: integer(1_000).optional(),
+    graceMs: integer(0).optional(),
+    loginMs: integer(1_000).optional(),
+    consentMs: integer(1_000).optional(),
+    keyMs: integer(1_000).optional(),
+    grantCacheMs: integer(0).optional(),
+  }).optional(),
+  allowInsecure: boolean.optional(),
+});
+
 const limits = object({
   bodyBytes: integer(1).optional(),
   bodyMs: integer(1).optional(),
@@ -352,6 +427,8 @@ const limits = object({
   upstreamSessionsPerPrincipal: integer(1).optional(),
   programs: integer(1).optional(),
   programsPerPrincipal: integer(1).optional(),
+  longCalls: integer(0).optional(),
+  longCallsPerPrincipal: integer(0).optional(),
 });
 
 const origin = nonEmptyString.refine((value) => parseOriginRule(value) !== undefined, {
@@ -369,6 +446,79 @@ function processesIn(value: unknown): number | "auto" | undefined {
   return count >= 1 && count <= MAX_PROCESSES ? count : undefined;
 }
 
+/** Creates the schema of `true` or an object. A union would hide what is wrong in the object. */
+function orTrue<T extends z.ZodType>(schema: T, error: string) {
+  return z.unknown().transform((value, context): true | z.output<T> => {
+    if (value === true) return value;
+    if (!isObject(value)) {
+      context.issues.push({ code: "custom", message: error, input: value });
+      return z.NEVER;
+    }
+    const { data, error: found } = schema.safeParse(value);
+    for (const issue of found?.issues ?? []) {
+      // The types differ between an issue that was found and one that is reported; the values don't
+      context.issues.push({ ...issue, input: undefined } as z.core.$ZodRawIssue);
+    }
+    return data ?? z.NEVER;
+  });
+}
+
+const headerName = nonEmptyString.regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, {
+  error: "Give the name of a header",
+});
+const operatorToken = nonEmptyString.min(MIN_TOKEN, {
+  error: `Give a token of ${MIN_TOKEN} characters or more`,
+});
+
+/** Tells whether a text is an IP address, or a network such as 10.0.0.0/8. */
+function isNetwork(text: string): boolean {
+  const [address = "", bits, more] = text.split("/");
+  const family = isIP(address);
+  if (family === 0 || more !== undefined) return false;
+  return bits === undefined ||
+    (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
+}
+
+const proxy = object({
+  header: headerName,
+  from: z.array(
+    nonEmptyString.refine(isNetwork, {
+      error: 'Give an IP address, or a network such as "10.0.0.0/8"',
+    }),
+    { error: "Give a list of the addresses that the proxy connects from" },
+  ).min(1, { error: "Name at least one address that the proxy connects from" })
+    .max(MAX_NETWORKS, { error: `Give at most ${MAX_NETWORKS}` }),
+});
+
+const dashboard = object({
+  port: integer(0, 65_535).optional(),
+  token: operatorToken.optional(),
+  allowedHosts: z.array(host, { error: "Give a list of host names" })
+    .min(1, { error: "Name at least one host, or leave the key out" }).optional(),
+  proxy: proxy.optional(),
+  recordArguments: boolean.optional(),
+  recordResults: boolean.optional(),
+});
+
+/** Operators by name, each with a token. */
+const operators = z.record(
+  z.string().regex(/^[\p{L}\p{N}](?:[\p{L}\p{N} ._@+-]{0,98}[\p{L}\p{N}])?$/u, {
+    error: "Use letters, digits, blanks and ._@+- in the name, 100 at most",
+  }),
+  operatorToken,
+  { error: "Give an object from names of operators to their tokens" },
+).refine((given) => Object.keys(given).length > 0, { error: "Name at least one operator" })
+  .refine((given) => Object.keys(given).length <= MAX_OPERATORS, {
+    error: `Give at most ${MAX_OPERATORS} operators`,
+  })
+  .refine((given) => new Set(Object.values(given)).size === Object.keys(given).length, {
+    error: "Give each operator a token of its own",
+  });
+
+const secretText = nonEmptyString.min(MIN_SECRET, {
+  error: `Give a secret of ${MIN_SECRET} characters or more`,
+});
+
 /** The schema of the whole file. */
 export const configSchema = object({
   $schema: z.string().optional(),
@@ -380,8 +530,12 @@ export const configSchema = object({
     error: "Give 1 to 8 letters, digits, -, _ and dots",
   }).optional(),
   stateless: oneOf(["request", "principal"]).optional(),
+  onRestart: oneOf(["restore", "end"]).optional(),
   listWaitMs: integer(1).optional(),
   toolSearch: boolean.optional(),
+  longCalls: z.union([boolean, object({ afterMs, ttlMs: afterMs })], {
+    error: 'Give true, or an object such as {"afterMs": 45000}',
+  }).optional(),
   host: nonEmptyString.optional(),
   port: integer(0, 65_535).optional(),
   path: nonEmptyString.regex(/^(?:\/|(?:\/[A-Za-z0-9._~-]+)+)$/, {
@@ -391,6 +545,7 @@ export const configSchema = object({
   }).optional(),
   publicUrl: httpUrl.optional(),
   auth: auth.optional(),
+  signIn: signInConfig.optional(),
   policy: z.array(
     object({
       for: userFilter.optional(),
@@ -407,9 +562,7 @@ export const configSchema = object({
   rateLimit: object({
     perSecond: positive,
     burst: integer(1).optional(),
-    header: nonEmptyString.regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, {
-      error: "Give the name of a header",
-    }).optional(),
+    header: headerName.optional(),
   }).optional(),
   limits: limits.optional(),
   sessions: object({ idleMs: integer(1).optional(), absoluteMs: integer(1).optional() }).optional(),
@@ -429,10 +582,10 @@ export const configSchema = object({
   ], {
     error: 'Give a URL that begins with "redis://" or "rediss://"',
   }).optional(),
-  secret: nonEmptyString.min(MIN_SECRET, {
-    error: `Give a secret of ${MIN_SECRET} characters or more`,
-  })
-    .optional(),
+  secret: z.union([secretText, z.array(secretText).min(1)], {
+    error: `Give a secret of ${MIN_SECRET} characters or more, or a list of them`,
+  }).optional(),
+  data: nonEmptyString.optional(),
   processes: z.unknown().refine(
     (value) => value === undefined || processesIn(value) !== undefined,
     {
@@ -445,6 +598,7 @@ export const configSchema = object({
       error: ADDRESS_HELP,
     }).transform(metricsAddress),
   ).optional(),
+  otel: boolean.optional(),
   audit: z.union([
     nonEmptyString,
     object({
@@ -453,15 +607,13 @@ export const configSchema = object({
       files: integer(1, 1_000).optional(),
     }),
   ], { error: 'Give a file name, or an object with "file"' }).optional(),
-  dashboard: z.union([
-    z.literal(true),
-    object({
-      port: integer(0, 65_535).optional(),
-      token: nonEmptyString.min(MIN_TOKEN, {
-        error: `Give a token of ${MIN_TOKEN} characters or more`,
-      }).optional(),
-    }),
-  ], { error: 'Give true, or an object such as {"port": 8001}' }).optional(),
+  dashboard: orTrue(dashboard, 'Give true, or an object such as {"port": 8001}').optional(),
+  operators: operators.optional(),
+  events: object({
+    nodeName: nonEmptyString.max(100, { error: "Give 100 characters at most" }).optional(),
+    address: oneOf(["full", "short", "none", "hashed"]).optional(),
+    addressHeader: headerName.optional(),
+  }).optional(),
   log: oneOf(["json", "text"]).optional(),
   logLevel: oneOf(LEVELS).optional(),
 }).superRefine((config, context) => {
@@ -469,27 +621,46 @@ export const configSchema = object({
     context.addIssue({ code: "custom", path: [...path], message });
   }
   // Also when other checks have failed: one run reports everything
-}, { when: ({ value }) => isObject(value) });
+}, { when: ({ value }) => isObject(value) }).superRefine((config, context) => {
+  const { signIn } = config;
+  const problem = signIn && signInProblem(signIn, config);
+  if (problem === undefined) return;
+  context.addIssue({ code: "custom", path: [...problem.path], message: problem.message });
+  // Only what is right by itself can be put together
+}, { when: ({ issues }) => issues.length === 0 });
 
 /** Finds keys that don't fit each other, in an object whose values may not be checked yet. */
 function conflicts(
-  { mcpServers, separator = "__", redis, secret, auth, publicUrl, policy }: Readonly<
-    Record<string, unknown>
-  >,
+  {
+    mcpServers,
+    separator = "__",
+    redis,
+    data,
+    onRestart,
+    secret,
+    auth,
+    signIn,
+    publicUrl,
+    policy,
+    operators,
+    dashboard,
+  }: Readonly<Record<string, unknown>>,
 ): { path: (string | number)[]; message: string }[] {
   const found: { path: (string | number)[]; message: string }[] = [];
-  const names = isObject(mcpServers) ? Object.keys(mcpServers) : [];
-  for (const { path, servers } of serversInPolicies(auth, policy)) {
+  const names = isObject(mcpServers) ? Object.keys(mcpServers) : undefined;
+  // Without servers that is what is wrong, not the names in the rules
+  const named = names === undefined ? [] : serversInPolicies(auth, policy);
+  for (const { path, servers } of named) {
     for (const name of Object.keys(servers)) {
-      if (name === "*" || names.includes(name)) continue;
-      const meant = suggest(name, names);
+      if (name === "*" || names?.includes(name)) continue;
+      const meant = suggest(name, names ?? []);
       const hint = meant === undefined
         ? 'Name a server of the file, or "*"'
         : `Did you mean "${meant}"?`;
       found.push({ path: [...path, name], message: `Unknown server. ${hint}` });
     }
   }
-  for (const name of isObject(mcpServers) ? Object.keys(mcpServers) : []) {
+  for (const name of names ?? []) {
     if (typeof separator !== "string" || !SEPARATOR.test(separator)) break;
     if (!name.includes(separator)) continue;
     const message = `Leave the separator out of the name, or choose another one: ${separator}`;
@@ -499,7 +670,30 @@ function conflicts(
     const message = `Give a secret of ${MIN_SECRET} characters or more, the same on all nodes`;
     found.push({ path: ["secret"], message: `${message}: they sign with it` });
   }
-  const namesAudience = isObject(auth) && (auth["jwt"] ?? auth["introspection"]) !== undefined;
+  if (redis !== undefined && data !== undefined && data !== "none") {
+    found.push({ path: ["data"], message: "Leave it out: with Redis, sessions are kept there" });
+  }
+  if (onRestart === "restore" && (redis !== undefined || data === "none")) {
+    const message = redis === undefined
+      ? "Keep sessions in a folder, or leave this out"
+      : "Leave it out: with Redis, a session ends with the node that has its upstream sessions";
+    found.push({ path: ["onRestart"], message });
+  }
+  if (operators !== undefined && dashboard === undefined) {
+    const message = 'Add "dashboard": true, or --dashboard: operators sign in there';
+    found.push({ path: ["operators"], message });
+  }
+  if (operators !== undefined && isObject(dashboard) && dashboard["token"] !== undefined) {
+    const message =
+      "Give scripts a name and a token in operators instead: each act has a name then";
+    found.push({ path: ["dashboard", "token"], message });
+  }
+  if (auth !== undefined && signIn !== undefined) {
+    const message = "Give either signIn or auth: requests have one kind of token";
+    found.push({ path: ["signIn"], message });
+  }
+  const [way, ...others] = isObject(auth) ? Object.keys(auth) : [];
+  const namesAudience = (way === "jwt" || way === "introspection") && others.length === 0;
   if (namesAudience && publicUrl === undefined) {
     const message = "Give the URL that clients use, without the path: their tokens name it";
     found.push({ path: ["publicUrl"], message });

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { resolve } from "node:path";
 import type { JsonObject } from "../../../mod.ts";
 import { isObject } from "../../kit.ts";
 import { splitArgv } from "./argv_split.ts";
@@ -125,13 +126,18 @@ export const SERVE_OPTIONS = {
   }),
   secretEnv: option<string>(
     "--secret-env <NAME>",
-    "Sign with the secret that is in a variable; for --redis",
+    "Sign, and seal what is kept, with the secret that is in a variable",
     { command: "serve", config: (name) => ({ secret: `\${${name}}` }) },
   ),
   processes: option<string>(
     "--processes <N>",
     "Serve with so many processes, or auto for all cores; starts a Redis without --redis",
     { command: "serve", config: (processes) => ({ processes }) },
+  ),
+  data: option<string>(
+    "--data <DIR>",
+    "Keep sessions in a folder (default: the user's own); none keeps them in memory",
+    { command: "serve", config: (data) => ({ data: data === "none" ? data : resolve(data) }) },
   ),
   dashboard: option<boolean>(
     "--dashboard",
@@ -161,6 +167,11 @@ export const SERVE_OPTIONS = {
     "--metrics [ADDRESS]",
     "Serve metrics for Prometheus (default: 127.0.0.1:9464)",
     { command: "serve", config: (metrics) => ({ metrics }) },
+  ),
+  otel: option<boolean>(
+    "--otel",
+    "Export traces and metrics to OpenTelemetry, by its environment variables",
+    { command: "serve", config: (otel) => ({ otel }) },
   ),
   log: option<string>(
     "--log <FORMAT>",

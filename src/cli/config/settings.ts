@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { hostname } from "node:os";
+import process from "node:process";
 import { isLoopback, LOOPBACK_HOSTS } from "../../kit.ts";
 import type { Config, ServerEntry } from "./schema.ts";
 import { CliError } from "../errors.ts";
@@ -14,6 +16,8 @@ export interface CommandSettings {
   readonly port: number;
   readonly path: string;
   readonly graceMs: number;
+  /** The name of this node in the log, in events, on the operator's page, in the trail and in metrics. */
+  readonly node: string;
   /** The host names to answer to; any name if `undefined`. */
   readonly allowedHosts: readonly string[] | undefined;
   /** The name of the one server that options describe: its tools keep their names. */
@@ -36,18 +40,29 @@ export interface SettingsInit {
  */
 export function settingsOf({ config, alone, noAuth }: SettingsInit): CommandSettings {
   const { host = "127.0.0.1", port = 8_000, path = "/mcp", graceMs = 10_000 } = config;
-  if (noAuth && config.auth !== undefined) {
+  const hasAuth = config.auth !== undefined || config.signIn !== undefined;
+  if (noAuth && hasAuth) {
     throw new CliError(
-      "Give either --no-auth or authentication, which is --token-env or auth in the configuration",
+      "Give either --no-auth or authentication, which is --token-env, or auth or signIn in the " +
+        "configuration",
     );
   }
-  if (!isLoopback(host) && config.auth === undefined && !noAuth) {
+  if (!isLoopback(host) && !hasAuth && !noAuth) {
     throw new CliError(
-      "Say who may call, with --token-env NAME or auth in the configuration, or let everybody who " +
-        `reaches the address call, with --no-auth: ${host}`,
+      "Say who may call, with --token-env NAME or auth or signIn in the configuration, or let " +
+        `everybody who reaches the address call, with --no-auth: ${host}`,
     );
   }
-  return { config, alone, host, port, path, graceMs, allowedHosts: hostsOf(config, host) };
+  const node = config.events?.nodeName ?? nodeNameOf(port);
+  return { config, alone, host, port, path, graceMs, node, allowedHosts: hostsOf(config, host) };
+}
+
+/** The characters of a node's name. */
+const MOST_NODE_NAME = 100;
+
+/** Names a process of a machine: by its port, or where that is any free one, by its process id. */
+function nodeNameOf(port: number): string {
+  return `${hostname()}:${port === 0 ? process.pid : port}`.slice(-MOST_NODE_NAME);
 }
 
 /** Returns the host names to answer to: only known ones on loopback, or with a public URL. */

@@ -5,6 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import type { RequestHead } from "../../../mod.ts";
+import { readsHead } from "../../kit.ts";
 import {
   type Authenticate,
   bearer,
@@ -14,6 +15,7 @@ import {
   type ProtectedResource,
   protectedResource,
 } from "../../auth/mod.ts";
+import type { SignIn } from "../../signin/mod.ts";
 import type { Config } from "../config/schema.ts";
 
 type AuthConfig = NonNullable<Config["auth"]>;
@@ -57,6 +59,16 @@ export function authOf(
         authorizationServers: [issuer],
         ...requiredScopes !== undefined && { scopes: requiredScopes },
       }),
+  };
+}
+
+/** Returns the authentication of all endpoints by the tokens of sign-in, each by those for its own URL. */
+export function authOfSignIn(front: SignIn, urlOf: (request: RequestHead) => string): Auth {
+  return {
+    authenticate: readsHead((request, context) =>
+      front.at(urlOf(request)).authenticate(request, context)
+    ),
+    resource: (url) => front.at(url).resource,
   };
 }
 

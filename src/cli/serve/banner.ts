@@ -66,6 +66,19 @@ export function dashboardText(page: string, top: string): string {
   ].join("\n");
 }
 
+/** Writes where operators with tokens sign in. */
+export function operatorsText(url: string): string {
+  return [
+    "Operators open the dashboard here, and sign in with their tokens:",
+    "",
+    `  ${url}`,
+    "",
+    `Or in a terminal: mooring top ${url} --token-env YOUR_VARIABLE`,
+    "",
+    "",
+  ].join("\n");
+}
+
 function count(names: readonly string[]): string {
   return names.length === 1 ? "1 server" : `${names.length} servers`;
 }

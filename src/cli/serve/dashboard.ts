@@ -5,11 +5,18 @@
  */
 import type { McpHandler } from "../../../mod.ts";
 import type { AuditTrail } from "../../audit/mod.ts";
-import { createDashboard, type Dashboard, oneTimeLinks } from "../../dashboard/mod.ts";
+import {
+  createDashboard,
+  type Dashboard,
+  oneTimeLinks,
+  type OperatorSignIn,
+  operatorTokens,
+} from "../../dashboard/mod.ts";
 import type { Config } from "../config/schema.ts";
 import { CliError, messageOf } from "../errors.ts";
 import { type BoundListener, listen } from "./listen.ts";
 import type { Log } from "../log.ts";
+import { proxiedOperator } from "./proxied_operator.ts";
 import type { Redact } from "../redact.ts";
 
 /** The address of the dashboard: other machines reach it through a tunnel. */
@@ -20,10 +27,16 @@ const PORT = 8_001;
 /** Options for {@linkcode DashboardServer.start}. */
 export interface DashboardInit {
   readonly config: NonNullable<Config["dashboard"]>;
+  /** The operators by name, each with a token. Without any, links that work once are printed. */
+  readonly operators: Config["operators"];
   /** The name of this node. */
   readonly node: string;
-  /** Whether to listen: of the processes on one machine, one does, and shows the others too. */
-  readonly listens: boolean;
+  /**
+   * Whether to listen: of the processes on one machine, one does, and shows the others too.
+   *
+   * @default {true}
+   */
+  readonly listens?: boolean;
   readonly redact: Redact;
   readonly log: Log;
   readonly audit?: AuditTrail | undefined;
@@ -33,12 +46,12 @@ export interface DashboardInit {
 export class DashboardServer {
   readonly #dashboard: Dashboard;
   readonly #listener: BoundListener | undefined;
-  readonly #issue: () => string;
+  readonly #issue: (() => string) | undefined;
 
   private constructor(
     dashboard: Dashboard,
     listener: BoundListener | undefined,
-    issue: () => string,
+    issue?: () => string,
   ) {
     this.#dashboard = dashboard;
     this.#listener = listener;
@@ -51,15 +64,20 @@ export class DashboardServer {
    * @throws {CliError} If it can't listen on the port
    */
   static async start(
-    { config, node, listens, redact, log, audit }: DashboardInit,
+    { config, operators, node, listens = true, redact, log, audit }: DashboardInit,
   ): Promise<DashboardServer> {
     const settings = config === true ? {} : config;
-    const links = oneTimeLinks(settings.token === undefined ? {} : { token: settings.token });
+    const { port, token, proxy, ...options } = settings;
+    const links = operators === undefined
+      ? oneTimeLinks(token === undefined ? {} : { token })
+      : undefined;
+    const way = links ?? operatorTokens({ operators: operators ?? {} });
     const failed = (error: unknown): void => {
       log("error", "error", { during: "serving the dashboard", message: messageOf(error) });
     };
     const dashboard = createDashboard({}, {
-      authenticate: links,
+      ...options,
+      authenticate: proxy === undefined ? way : behindProxy(way, proxiedOperator(proxy)),
       node,
       redact,
       onError: failed,
@@ -72,25 +90,25 @@ export class DashboardServer {
     });
     try {
       const listener = listens
-        ? await listen({ hostname: HOST, port: settings.port ?? PORT, fetch: dashboard, failed }, {
+        ? await listen({ hostname: HOST, port: port ?? PORT, fetch: dashboard, failed }, {
           port: "--dashboard-port",
         })
         : undefined;
-      return new DashboardServer(dashboard, listener, () => links.issue());
+      return new DashboardServer(dashboard, listener, links && (() => links.issue()));
     } catch (error) {
       await dashboard.close();
       throw error instanceof CliError ? error : new CliError(messageOf(error));
     }
   }
 
-  /** The URL without a path, if it listens. */
-  get url(): string | undefined {
-    return this.#listener && `http://${HOST}:${this.#listener.port}/`;
+  /** The URL without a path, where it listens. */
+  get url(): string {
+    return `http://${HOST}:${this.#listener?.port ?? 0}/`;
   }
 
-  /** Returns a new link, which works once. */
-  link(): string {
-    return `${this.url}#${this.#issue()}`;
+  /** Returns a new link, which works once; `undefined` where operators have tokens. */
+  link(): string | undefined {
+    return this.#issue && `${this.url}#${this.#issue()}`;
   }
 
   /** Adds an endpoint. */
@@ -108,4 +126,15 @@ export class DashboardServer {
     await this.#dashboard.close();
     await this.#listener?.stop();
   }
+}
+
+/** Lets operators in whom a proxy names, and others the given way. */
+function behindProxy<T extends OperatorSignIn>(
+  way: T,
+  named: ReturnType<typeof proxiedOperator>,
+): T {
+  return {
+    ...way,
+    authenticate: (request, context) => named(request, context) ?? way.authenticate(request),
+  };
 }

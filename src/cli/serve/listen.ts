@@ -9,7 +9,7 @@ import { listenError } from "../../kit.ts";
 import { CliError } from "../errors.ts";
 
 /** A listener that stops within a bounded time. */
-export type BoundListener = Pick<Listener, "port" | "stop">;
+export type BoundListener = Pick<Listener, "port" | "address" | "stop" | "handOver">;
 
 /** Time for the last responses to be sent, in milliseconds. */
 const LINGER_MS = 400;
@@ -24,13 +24,15 @@ export async function listen(
   init: ListenInit,
   options: { readonly port?: string; readonly hostname?: string } = {},
 ): Promise<BoundListener> {
-  const { port, stop, kill } = await listenNode(init).catch((cause: unknown) => {
+  const { port, address, stop, kill, handOver } = await listenNode(init).catch((cause: unknown) => {
     const { port = "--port", hostname = "--host" } = options;
     const { message } = listenError(cause, init, { port, hostname });
     throw new CliError(message, undefined, { cause });
   });
   return {
     port,
+    address,
+    ...handOver !== undefined && { handOver },
     async stop() {
       const timer = setTimeout(kill, LINGER_MS);
       await stop();

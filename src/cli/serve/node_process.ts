@@ -4,11 +4,11 @@
  * @module
  */
 import { rmSync } from "node:fs";
-import { hostname } from "node:os";
 import { extname } from "node:path";
 import process from "node:process";
 import { type GroupMember, isObject, onGroupGone } from "../../kit.ts";
 import type { Config } from "../config/schema.ts";
+import type { CommandSettings } from "../config/settings.ts";
 import { ExitCode } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { endOwnRedis } from "./own_redis.ts";
@@ -25,16 +25,18 @@ export interface NodeData {
   /** The secret that they sign with, unless the configuration has one. */
   readonly secret: string;
   /** The Redis that was started for them. */
-  readonly redis?: (OwnRedis & { readonly folder: string }) | undefined;
+  readonly redis?: (OwnRedis & { readonly folder: string; readonly isKept: boolean }) | undefined;
 }
 
 /** Returns what a process was told. */
 export function nodeData({ data: { secret, redis } }: GroupMember): NodeData {
   // The command has written it, for processes that it has started.
-  const { path, folder } = isObject(redis) ? redis : {};
+  const { path, folder, isKept } = isObject(redis) ? redis : {};
   return {
     secret: String(secret),
-    ...typeof path === "string" && typeof folder === "string" && { redis: { path, folder } },
+    ...typeof path === "string" && typeof folder === "string" && {
+      redis: { path, folder, isKept: isKept === true },
+    },
   };
 }
 
@@ -43,10 +45,16 @@ export function isFirst(member: GroupMember | undefined): boolean {
   return member === undefined || member.index === 1;
 }
 
-/** Returns the name of a node: the machine's name and port, and of several processes the number. */
-export function nodeName(port: number, member: GroupMember | undefined): string {
-  const name = `${hostname()}:${port}`;
-  return member === undefined ? name : `${name}/${member.index}`;
+/** The characters of a node's name that are left for the name of the machine. */
+const MOST_NAME = 95;
+
+/** Returns the settings of one of several processes, which has a name of its own. */
+export function ofMember(
+  settings: CommandSettings,
+  member: GroupMember | undefined,
+): CommandSettings {
+  if (member === undefined) return settings;
+  return { ...settings, node: `${settings.node.slice(-MOST_NAME)}/${member.index}` };
 }
 
 /** Returns the configuration of one of several processes: its own files and addresses, and the secret. */
@@ -83,7 +91,7 @@ export function endWithCommand(member: GroupMember): void {
   onGroupGone(() => {
     if (redis !== undefined) {
       endOwnRedis(redis.folder);
-      rmSync(redis.folder, { recursive: true, force: true });
+      if (!redis.isKept) rmSync(redis.folder, { recursive: true, force: true });
     }
     process.exit(ExitCode.Failed);
   });

@@ -6,7 +6,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { access, chmod, constants, mkdtemp, rm } from "node:fs/promises";
+import { access, chmod, constants, mkdir, mkdtemp, rm } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
@@ -23,6 +23,8 @@ const MOST_PATH = 103;
 /** The time for a Redis to answer after its start, in milliseconds: it may read a file first. */
 const START_MS = 30_000;
 const TRY_MS = 25;
+/** The time for the Redis of an earlier command to end, in milliseconds. */
+const LEFT_MS = 10_000;
 /** The time for it to write its file at the end, in milliseconds. */
 const STOP_MS = 10_000;
 /** The characters of its output that are kept for an error. */
@@ -48,6 +50,8 @@ export interface RunningRedis {
   readonly folder: string;
   /** The socket file. */
   readonly path: string;
+  /** Whether its data is kept. */
+  readonly isKept: boolean;
   /** Stops it. Safe to call twice. */
   stop(): Promise<void>;
 }
@@ -63,6 +67,7 @@ export async function startOwnRedis(
 ): Promise<RunningRedis> {
   const program = await findProgram(env);
   const own = folder ?? await mkdtemp(join(tmpdir(), "mooring-"));
+  if (folder !== undefined) await makeFolder(folder);
   const redis = new OwnRedisServer(program, own, folder !== undefined, log, clock);
   try {
     await chmod(own, 0o700);
@@ -72,6 +77,16 @@ export async function startOwnRedis(
     throw error instanceof CliError ? error : new CliError(messageOf(error));
   }
   return redis;
+}
+
+/** @throws {CliError} If it can't be made */
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    const message = `Give a folder that can be written as --data: ${messageOf(cause)}`;
+    throw new CliError(message, undefined, { cause });
+  }
 }
 
 /** Asks the Redis of a folder to end, at once: for a process that has no time to wait. */
@@ -100,8 +115,8 @@ async function findProgram(env: Env): Promise<string> {
 class OwnRedisServer implements RunningRedis {
   readonly folder: string;
   readonly path: string;
+  readonly isKept: boolean;
   readonly #program: string;
-  readonly #isKept: boolean;
   readonly #log: Log;
   readonly #clock: Clock;
   #child: ChildProcess | undefined;
@@ -115,7 +130,7 @@ class OwnRedisServer implements RunningRedis {
     this.#program = program;
     this.folder = folder;
     this.path = join(folder, "redis.sock");
-    this.#isKept = isKept;
+    this.isKept = isKept;
     this.#log = log;
     this.#clock = clock;
   }
@@ -124,8 +139,14 @@ class OwnRedisServer implements RunningRedis {
     if (new TextEncoder().encode(this.path).length > MOST_PATH) {
       throw new CliError(`Choose a folder with a shorter path, for its socket: ${this.folder}`);
     }
-    // One that a killed command has left would answer on the same socket.
-    endOwnRedis(this.folder);
+    // That of a command that was killed ends soon.
+    for (let left = LEFT_MS / TRY_MS; await answers(this.path); left--) {
+      if (left <= 0) {
+        const what = "End the other process that uses this folder, or give another one as --data";
+        throw new CliError(`${what}: ${this.folder}`);
+      }
+      await new Promise<void>((resolve) => void setTimeout(resolve, TRY_MS));
+    }
     this.#spawn();
     await this.#answered();
     void this.#ended.then(() => this.#died());
@@ -144,7 +165,7 @@ class OwnRedisServer implements RunningRedis {
       await this.#ended;
       clearTimeout(timer);
     }
-    if (!this.#isKept) await rm(this.folder, { recursive: true, force: true });
+    if (!this.isKept) await rm(this.folder, { recursive: true, force: true });
   }
 
   #spawn(): void {
@@ -156,7 +177,7 @@ class OwnRedisServer implements RunningRedis {
       pidfile: pidFile(this.folder),
       // What is kept is in the file that is appended to.
       save: "",
-      appendonly: this.#isKept ? "yes" : "no",
+      appendonly: this.isKept ? "yes" : "no",
       daemonize: "no",
       loglevel: "warning",
     };
@@ -197,7 +218,7 @@ class OwnRedisServer implements RunningRedis {
   #died(): void {
     if (this.#stopped !== undefined) return;
     const delayMs = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** this.#deaths++);
-    const message = this.#isKept
+    const message = this.isKept
       ? "Redis died: starting it again with its data"
       : "Redis died, and all sessions with it: starting it again";
     this.#log("error", "redis-died", { message, delayMs });

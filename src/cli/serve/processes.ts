@@ -3,7 +3,9 @@
  *
  * @module
  */
+import { readFile, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
+import { join } from "node:path";
 import {
   freePort,
   listenError,
@@ -20,7 +22,7 @@ import { CliError, ExitCode, messageOf } from "../errors.ts";
 import type { Io } from "../io.ts";
 import type { Log } from "../log.ts";
 import type { NodeData } from "./node_process.ts";
-import { startOwnRedis } from "./own_redis.ts";
+import { type RunningRedis, startOwnRedis } from "./own_redis.ts";
 
 /** The time that the processes have after their own to end, in milliseconds. */
 const KILL_MS = 20_000;
@@ -32,18 +34,30 @@ export function processCount({ processes = 1 }: Config): number {
   return processes === "auto" ? availableParallelism() : processes;
 }
 
+/** What the command was started with. */
+export interface ProcessesInit {
+  /** The configuration file, which the processes read again at SIGHUP. */
+  readonly file: string | undefined;
+  /** The listening socket that a service manager has passed, if any. */
+  readonly socket: number | undefined;
+}
+
 /**
  * Starts the processes, and waits until a signal stops them, or they can't go on.
  *
- * @param hasFile Whether there is a configuration file, which the processes read again at SIGHUP
  * @throws {CliError} If they can't start
  */
 export async function serveWithProcesses(
   { config, host, port: wanted, graceMs }: CommandSettings,
-  hasFile: boolean,
+  { file, socket }: ProcessesInit,
   io: Io,
   log: Log,
 ): Promise<ExitCode> {
+  if (socket !== undefined) {
+    throw new CliError(
+      "Pass no listening socket (LISTEN_FDS) with --processes: they listen themselves",
+    );
+  }
   const count = processCount(config);
   const port = await freePort(host, wanted).catch((cause: unknown) => {
     const names = { port: "--port", hostname: "--host" };
@@ -51,12 +65,14 @@ export async function serveWithProcesses(
     throw new CliError(message, undefined, { cause });
   });
   const redis = config.redis === undefined
-    ? await startOwnRedis({ env: io.env, log, clock: systemClock })
+    ? await startOwnRedis({ env: io.env, log, clock: systemClock, folder: folderOf(config) })
     : undefined;
   try {
     const data: NodeData & JsonObject = {
-      secret: randomText(SECRET_CHARS),
-      ...redis !== undefined && { redis: { path: redis.path, folder: redis.folder } },
+      secret: await secretOf(redis),
+      ...redis !== undefined && {
+        redis: { path: redis.path, folder: redis.folder, isKept: redis.isKept },
+      },
     };
     const start = starterOf(count, port, data);
     const group = new ProcessGroup({
@@ -73,13 +89,31 @@ export async function serveWithProcesses(
       },
     });
     // Without anything to read again or to open anew, the signal ends the command
-    const reopens = hasFile || config.audit !== undefined;
+    const reopens = file !== undefined || config.audit !== undefined;
     const forget = reopens && io.onSignal(["SIGHUP"], () => group.signal("SIGHUP"));
     const code = await serveUntilStopped(group, count, graceMs, io, log);
     if (forget) forget();
     return code;
   } finally {
     await redis?.stop();
+  }
+}
+
+/** Returns the folder in which Redis keeps its data; `undefined` to keep none. */
+function folderOf({ data }: Config): string | undefined {
+  return data === undefined || data === "none" ? undefined : join(data, "redis");
+}
+
+/** Returns the secret of the processes: that of the folder, or one that ends with the command. */
+async function secretOf(redis: RunningRedis | undefined): Promise<string> {
+  const secret = randomText(SECRET_CHARS);
+  if (redis?.isKept !== true) return secret;
+  const file = join(redis.folder, "secret");
+  try {
+    await writeFile(file, secret, { flag: "wx", mode: 0o600 });
+    return secret;
+  } catch {
+    return await readFile(file, "utf8");
   }
 }
 

@@ -21,12 +21,22 @@ export function rateLimiter(config: NonNullable<Config["rateLimit"]>): RateLimit
   return tokenBucket({
     perSecond,
     ...burst !== undefined && { burst },
-    key(request, context) {
-      const value = header === undefined ? undefined : request.headers.get(header);
-      const last = value?.split(",").at(-1)?.trim();
-      // The endpoints pass no other context
-      const { env: { incoming } } = context as Context;
-      return addressKey(last || incoming.socket.remoteAddress || "unknown");
-    },
+    key: senderOf(header),
   });
+}
+
+/**
+ * Returns the function that names the sender of a request: by the last entry of a header, which is the one
+ * that the nearest proxy wrote, or by the address of the connection.
+ */
+export function senderOf(
+  header: string | undefined,
+): (request: Request, context: unknown) => string {
+  return (request, context) => {
+    const value = header === undefined ? undefined : request.headers.get(header);
+    const last = value?.split(",").at(-1)?.trim();
+    // The endpoints pass no other context
+    const { env: { incoming } } = context as Context;
+    return addressKey(last || incoming.socket.remoteAddress || "unknown");
+  };
 }

@@ -13,7 +13,14 @@ import {
   type McpHandlerOptions,
 } from "../../../mod.ts";
 import { mcp } from "../../adapters/hono.ts";
-import { guardedHandler, internalError, pathOf, respond, wrongPath } from "../../kit.ts";
+import {
+  guardedHandler,
+  internalError,
+  pathOf,
+  respond,
+  shuttingDown,
+  wrongPath,
+} from "../../kit.ts";
 import type { GatewayPolicy } from "../../gateway/mod.ts";
 import { Policies } from "../../gateway/policy/policies.ts";
 import { refuseServer, unknownServer } from "./unknown_server.ts";
@@ -44,6 +51,11 @@ export interface RoutesInit {
   options(name: string | undefined): McpHandlerOptions;
   /** Returns the metadata of a server's endpoint, whether the server exists or not. */
   resource(name: string): McpHandlerOptions["resource"];
+  /** Answers at other paths, before the endpoints. */
+  readonly others?: {
+    readonly paths: readonly string[];
+    answer(request: Request, context: unknown): Promise<Response>;
+  } | undefined;
   readonly report: (event: McpEvent) => void;
   /** Who may use which server: one that is denied as a whole is as one that doesn't exist. */
   readonly policy?: GatewayPolicy | undefined;
@@ -96,6 +108,9 @@ export class Routes {
       resource: (name) => init.resource(name),
     });
     const app = this.#app;
+    for (const other of init.others?.paths ?? []) {
+      app.all(other, (c) => init.others?.answer(c.req.raw, c) ?? this.#notFound());
+    }
     app.all(path, mcp(this.#whole));
     app.get(HEALTH_PATH, mcp(this.#whole));
     app.all(`${SERVERS_PATH}:name`, (c) => this.#serveOne(c));
@@ -147,7 +162,10 @@ export class Routes {
 
   async #serveOne(c: Context): Promise<Response> {
     const name = serverNameIn(pathOf(c.req.raw.url)) ?? "";
-    return await mcp(this.#handlerOf(name) ?? this.#unknown)(c);
+    const handler = this.#handlerOf(name);
+    // An endpoint that nobody has used yet isn't made any more: it is not one that doesn't exist.
+    if (handler === undefined && this.#closed !== undefined) return respond(shuttingDown());
+    return await mcp(handler ?? this.#unknown)(c);
   }
 
   #handlerOf(name: string): McpHandler | undefined {

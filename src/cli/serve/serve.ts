@@ -14,7 +14,7 @@ import {
 import type { Metrics } from "../../telemetry/metrics.ts";
 import { openAudit } from "./audit.ts";
 import { backend } from "./backend.ts";
-import { banner, dashboardText } from "./banner.ts";
+import { banner, dashboardText, operatorsText } from "./banner.ts";
 import { readConfig } from "../config/config.ts";
 import { ONLY, type ServeCommandOptions } from "../config/serve_options.ts";
 import type { Config, ServerEntry } from "../config/schema.ts";
@@ -23,12 +23,16 @@ import { ExitCode, messageOf } from "../errors.ts";
 import type { Io } from "../io.ts";
 import { type Log, makeLog } from "../log.ts";
 import { loadMetrics, type MetricsListener, serveMetrics } from "./metrics.ts";
-import { configOf, endWithCommand, isFirst, namedLog, nodeData, nodeName } from "./node_process.ts";
+import { configOf, endWithCommand, isFirst, namedLog, nodeData, ofMember } from "./node_process.ts";
 import { processCount, serveWithProcesses } from "./processes.ts";
+import { type Otel, otelSecrets, startOtel } from "./otel.ts";
 import { Reloader } from "./reload.ts";
 import { CommandServer } from "./server.ts";
 import { type CommandSettings, enabledServers, settingsOf } from "../config/settings.ts";
+import { openData } from "./data.ts";
+import { inheritedSocket } from "./inherited_socket.ts";
 import { openStores } from "./stores.ts";
+import { tryProvider } from "./sign_in.ts";
 import { tryServers } from "../check/trial.ts";
 import { findUnmatched } from "../check/unmatched.ts";
 import { logWarnings } from "./warnings.ts";
@@ -45,34 +49,47 @@ export async function serve(given: ServeCommandOptions, io: Io): Promise<ExitCod
   const member = groupMember(io.env);
   const { file, text, parse } = await sourceOf(given, member, io);
   const { config, warnings } = parse(text);
-  const settings = settingsOf({
-    config,
-    alone: file === undefined ? ONLY : undefined,
-    noAuth: given.auth === false,
-  });
+  const settings = ofMember(
+    settingsOf({
+      config,
+      alone: file === undefined ? ONLY : undefined,
+      noAuth: given.auth === false,
+    }),
+    member,
+  );
   const ownLog = logOf(config, io);
   const log = member === undefined ? ownLog : joinGroup(member, settings, ownLog, io);
   if (member === undefined) logWarnings(warnings, log);
+  const socket = inheritedSocket(io.env);
   if (member === undefined && processCount(config) > 1) {
-    return await serveWithProcesses(settings, file !== undefined, io, log);
+    return await serveWithProcesses(settings, { file, socket }, io, log);
   }
   const audit = await openAudit(config, log);
-  const stores = await openStores(config, log, member && nodeData(member).redis).catch(
-    async (error) => {
-      await audit?.close();
-      throw error;
-    },
-  );
+  const redis = member && nodeData(member).redis;
+  const data = config.redis === undefined && redis === undefined
+    ? openData({ config, file, given, env: io.env, log })
+    : openStores(config, log, redis).then((stores) => ({ stores, announce() {} }));
+  const { stores, announce: announceData } = await data.catch(async (error) => {
+    await audit?.close();
+    throw error;
+  });
   const metrics = await startMetrics(config, log).catch(async (error) => {
     await stores?.close();
     await audit?.close();
     throw error;
   });
+  const otel = await exporting(config, settings, io, log).catch(async (error) => {
+    await metrics?.listener.stop();
+    await stores?.close();
+    await audit?.close();
+    throw error;
+  });
   const init = {
-    ...{ settings, backend, stores, log, member, redact: io.secrets.redact },
-    ...{ audit: audit?.trail, metrics: metrics?.metrics },
+    ...{ settings, backend, stores, log, socket, member, redact: io.secrets.redact },
+    ...{ audit: audit?.trail, metrics: metrics?.metrics, telemetry: otel?.telemetry },
   };
   const server = await CommandServer.start(init).catch(async (error) => {
+    await otel?.close();
     await metrics?.listener.stop();
     await stores?.close();
     await audit?.close();
@@ -103,8 +120,9 @@ export async function serve(given: ServeCommandOptions, io: Io): Promise<ExitCod
   });
   const signals = stopSignals(io);
   const trials = isFirst(member) ? trySoon(enabledServers(config), log) : undefined;
-  if (trials !== undefined) void trials.done.then(() => logUnmatched(config, trials, log));
+  if (trials !== undefined) void logTrials(config, trials, log);
   const stopped = announce(server, settings, trials, io, log);
+  announceData();
   await signals.first;
   stopped();
   trials?.stop();
@@ -113,6 +131,8 @@ export async function serve(given: ServeCommandOptions, io: Io): Promise<ExitCod
   ignore?.();
   await reloader?.close();
   const code = await end(server, settings, signals.second, log);
+  // Who stops the server at once doesn't wait for a collector
+  if (code === ExitCode.Ok) await otel?.close();
   // Last, so that a scrape shows how the server drains
   await metrics?.listener.stop();
   await audit?.close();
@@ -138,10 +158,26 @@ async function sourceOf(
 }
 
 /** Makes this process one of several: its log names it, and it ends with the command. */
-function joinGroup(member: GroupMember, { port }: CommandSettings, log: Log, io: Io): Log {
+function joinGroup(member: GroupMember, { node }: CommandSettings, log: Log, io: Io): Log {
   io.secrets.add([nodeData(member).secret]);
   endWithCommand(member);
-  return namedLog(log, nodeName(port, member));
+  return namedLog(log, node);
+}
+
+/**
+ * Exports to OpenTelemetry, if the configuration says so.
+ *
+ * @throws {CliError} If a package isn't installed, or an environment variable is wrong
+ */
+async function exporting(
+  { otel }: Config,
+  { node }: CommandSettings,
+  io: Io,
+  log: Log,
+): Promise<Otel | undefined> {
+  if (otel !== true) return undefined;
+  io.secrets.add(otelSecrets(io.env));
+  return await startOtel({ env: io.env, node, log });
 }
 
 /**
@@ -199,6 +235,14 @@ function trySoon(servers: Iterable<readonly [string, ServerEntry]>, log: Log): T
     },
   });
   return { done, failed, signal: stopped.signal, stop: () => stopped.abort() };
+}
+
+/** Logs what doesn't work of the login and of the rules. Never rejects. */
+async function logTrials(config: Config, trials: Trials, log: Log): Promise<void> {
+  void trials.done.then(() => logUnmatched(config, trials, log));
+  const tried = await tryProvider(config, trials.signal);
+  if (tried?.problem === undefined || trials.signal.aborted) return;
+  log("error", "sign-in-provider", { message: tried.problem, provider: tried.name });
 }
 
 /** Logs the rules that match nothing of their servers. Never rejects. */
@@ -261,7 +305,11 @@ function announce(
   if (names.length === 0) {
     log("warn", "no-servers", { message: "Add a server to mcpServers: there is none to serve" });
   }
-  if (config.auth === undefined) {
+  if (config.signIn !== undefined && config.redis === undefined) {
+    const message = "Logins are in memory: users sign in again after a restart";
+    log("info", "sign-in-in-memory", { message });
+  }
+  if (config.auth === undefined && config.signIn === undefined) {
     const [level, message] = isLoopback(host)
       ? ["info", "Everybody on this machine may call"] as const
       : ["warn", "Everybody who reaches the address may call"] as const;
@@ -270,8 +318,13 @@ function announce(
   const { dashboard } = server;
   if (dashboard !== undefined) {
     log("info", "dashboard", { url: dashboard.url });
+    const page = dashboard.link();
     // Not in the log: a link is a secret until it was used
-    io.out.write(dashboardText(dashboard.link(), dashboard.link()));
+    io.out.write(
+      page === undefined
+        ? operatorsText(dashboard.url)
+        : dashboardText(page, dashboard.link() ?? ""),
+    );
   }
   if (logFormat(config, io) === "json") return () => {};
   let isWritten = false;

@@ -3,25 +3,29 @@
  *
  * @module
  */
-import type { Dispatcher, McpEvent, McpHandlerOptions } from "../../../mod.ts";
+import type { Dispatcher, McpEvent, McpHandlerOptions, RequestHead } from "../../../mod.ts";
 import type { AuditTrail } from "../../audit/mod.ts";
-import { endpointUrl, type GroupMember, pathOf } from "../../kit.ts";
+import { endpointUrl, type GroupMember, isLoopback, pathOf } from "../../kit.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
+import type { Telemetry } from "../../telemetry/mod.ts";
 import type { Gateway } from "../../gateway/mod.ts";
-import { authOf } from "./auth.ts";
+import { authOf, authOfSignIn } from "./auth.ts";
 import type { Backend } from "./backend.ts";
 import type { Config } from "../config/schema.ts";
-import { messageOf } from "../errors.ts";
+import { CliError, messageOf } from "../errors.ts";
+import { eventOptions } from "./events.ts";
 import { type BoundListener, listen } from "./listen.ts";
 import { ALL, eventLogger, type Log } from "../log.ts";
 import { DashboardServer } from "./dashboard.ts";
 import { policyOf, policyText } from "../config/policy.ts";
 import { rateLimiter } from "./rate_limit.ts";
-import { isFirst, nodeName, SHARES_PORTS } from "./node_process.ts";
+import { isFirst, SHARES_PORTS } from "./node_process.ts";
 import type { Redact } from "../redact.ts";
 import { changesBetween, type ConfigChanges } from "./reload.ts";
 import { Routes, serverNameIn, SERVERS_PATH } from "./routes.ts";
 import { type CommandSettings, enabledServers } from "../config/settings.ts";
+import { baseOf } from "../config/sign_in.ts";
+import { endpointUrls, openSignIn } from "./sign_in.ts";
 import type { Stores } from "./stores.ts";
 import { VERSION } from "../version.ts";
 
@@ -32,13 +36,23 @@ export interface CommandServerInit {
   readonly stores: Stores | undefined;
   readonly audit?: AuditTrail | undefined;
   readonly log: Log;
+  /** The listening socket of a service manager, which keeps it when this process ends. */
+  readonly socket?: number | undefined;
   /** Counts what happens, if metrics are served. */
   readonly metrics?: Metrics | undefined;
+  /** Reports to OpenTelemetry, if that is on. */
+  readonly telemetry?: Telemetry | undefined;
   /** Takes secrets out of what operators see. */
   readonly redact?: Redact;
   /** Which process this is, if several serve. */
   readonly member?: GroupMember | undefined;
 }
+
+/**
+ * The time for which requests on open connections are answered as ever while the next process takes over,
+ * in milliseconds: each such connection is closed after its response.
+ */
+const HAND_OVER_MS = 500;
 
 /** The configuration that is applied. */
 interface Applied {
@@ -89,7 +103,7 @@ export class CommandServer {
    */
   static async start(init: CommandServerInit): Promise<CommandServer> {
     const { settings, log, member } = init;
-    const gateway = gatewayOf(settings.config, init.backend, init.metrics);
+    const gateway = gatewayOf(settings.config, init.backend, init);
     init.metrics?.watch({ gateway });
     const applied: Applied = { config: settings.config };
     let dashboard: DashboardServer | undefined;
@@ -98,22 +112,25 @@ export class CommandServer {
       log("error", "error", { during: "serving", message: messageOf(error) });
     };
     try {
-      const { host, port, config } = settings;
+      const { host, port, config, node } = settings;
       if (config.dashboard !== undefined) {
         const { redact = (text) => text } = init;
         const { audit } = init;
         dashboard = await DashboardServer.start({
           config: config.dashboard,
-          node: nodeName(port, member),
+          operators: config.operators,
           listens: isFirst(member),
-          ...{ redact, log, audit },
+          ...{ node, redact, log, audit },
         });
       }
       routes = routesOf(init, gateway, dashboard, applied);
+      const { socket: fd } = init;
       const reusePort = member !== undefined && SHARES_PORTS;
       const listener = await listen({
         ...{ hostname: host, port, reusePort, fetch: routes.fetch, failed },
+        ...fd !== undefined && { fd },
       });
+      if (fd !== undefined) await checkAddress(listener, host);
       return new CommandServer(init, gateway, routes, listener, dashboard, applied);
     } catch (error) {
       await dashboard?.close();
@@ -158,7 +175,11 @@ export class CommandServer {
     const done = [
       // The next request makes it again
       ...offersOther.map((name) => this.#routes.drop(name)),
-      ...removed.flatMap((name) => [this.#gateway.remove(name), this.#routes.drop(name)]),
+      ...removed.flatMap((name) => [
+        this.#gateway.remove(name),
+        // Coming back, it is another one.
+        this.#routes.drop(name).then(() => this.#init.stores?.remove?.(name)),
+      ]),
       ...upstreams.map(([name, upstream]) => this.#gateway.set(name, upstream)),
     ];
     if (restart.length > 0) {
@@ -181,12 +202,29 @@ export class CommandServer {
   }
 
   async #drain(): Promise<void> {
+    if (this.#init.socket !== undefined) {
+      // New connections wait for the next process; what is under way on open ones is answered as ever.
+      this.#listener.handOver?.();
+      await new Promise((resolve) => setTimeout(resolve, HAND_OVER_MS));
+    }
     await this.#routes.close(this.#init.settings.graceMs);
     await this.dashboard?.close();
     await this.#listener.stop();
     await this.#gateway.close();
     await this.#init.stores?.close();
   }
+}
+
+/**
+ * Checks that a socket is bound to the address that the settings were checked for.
+ *
+ * @throws {CliError} If other machines reach it, and the settings are those of this machine alone
+ */
+async function checkAddress(listener: BoundListener, host: string): Promise<void> {
+  const { address } = listener;
+  if (address !== undefined && (isLoopback(address) || !isLoopback(host))) return;
+  await listener.stop();
+  throw new CliError(`Give the address of the socket as --host: ${address ?? "it has no port"}`);
 }
 
 /** The keys of `limits` that the gateway has; the others are of the endpoints. */
@@ -219,9 +257,9 @@ export function withApplied(
 export function gatewayOf(
   config: Config,
   backend: Backend,
-  metrics?: CommandServerInit["metrics"],
+  { metrics, telemetry }: Pick<CommandServerInit, "metrics" | "telemetry"> = {},
 ): Gateway {
-  const { separator, stateless, requests, listWaitMs, limits } = config;
+  const { separator, stateless, onRestart, requests, listWaitMs, limits } = config;
   const upstreams = Object.fromEntries(
     [...enabledServers(config)].map(([name, entry]) => [name, backend.upstream(entry)]),
   );
@@ -232,10 +270,11 @@ export function gatewayOf(
     info: { name: "mooring", version: VERSION },
     ...separator !== undefined && { separator },
     ...stateless !== undefined && { stateless },
+    ...onRestart !== undefined && { onRestart },
     ...listWaitMs !== undefined && { listWaitMs },
     ...limits !== undefined && { limits: pick(limits, GATEWAY_LIMITS) },
     ...requests?.askTimeoutMs !== undefined && { askTimeoutMs: requests.askTimeoutMs },
-    ...metrics !== undefined && { middleware: [metrics.upstream] },
+    middleware: [metrics?.upstream, telemetry?.upstream].filter((each) => each !== undefined),
   });
 }
 
@@ -245,34 +284,46 @@ export function viewOf(gateway: Gateway, config: Config, only: string | undefine
   return gateway.view({ only, toolSearch: config.mcpServers[only]?.toolSearch === true });
 }
 
+/** Returns the option for calls that run long, on each host. */
+export function longCallsOf({ longCalls }: Config): Pick<McpHandlerOptions, "longCalls"> {
+  if (longCalls === undefined) return {};
+  return { longCalls: longCalls === true ? {} : longCalls };
+}
+
 function routesOf(
-  { settings, stores, audit, metrics, log, member }: CommandServerInit,
+  { settings, stores, audit, metrics, telemetry, log }: CommandServerInit,
   gateway: Gateway,
   dashboard: DashboardServer | undefined,
   applied: Applied,
 ): Routes {
-  const { config, allowedHosts, path, alone } = settings;
+  const { config, allowedHosts, path, alone, node } = settings;
   const { rateLimit, secret, limits } = config;
+  const limiter = rateLimit && rateLimiter(rateLimit);
   const shared: McpHandlerOptions = {
     ...pick(config, ["allowedOrigins", "sessions"]),
     ...limits !== undefined && { limits: omit(limits, GATEWAY_LIMITS) },
     ...allowedHosts !== undefined && { allowedHosts },
-    ...rateLimit !== undefined && { rateLimit: rateLimiter(rateLimit) },
-    requests: { ...config.requests, ...secret !== undefined && { stateKeys: [secret] } },
+    ...limiter !== undefined && { rateLimit: limiter },
+    ...longCallsOf(config),
+    events: eventOptions(config, node),
+    ...telemetry !== undefined && { middleware: [telemetry.middleware] },
+    requests: { ...config.requests, ...secret !== undefined && { stateKeys: [secret].flat() } },
   };
   const failed = (error: unknown): void => {
     log("error", "error", { during: "fetching keys", message: messageOf(error) });
   };
   // Only configurations with a public URL use it
-  const base = config.publicUrl?.replace(/\/$/, "") ?? "http://localhost";
-  const urlOf = (name: string | undefined): string =>
-    `${base}${name === undefined ? path : SERVERS_PATH + encodeURIComponent(name)}`;
-  const { authenticate, resource } = authOf(
-    config.auth,
-    ({ url }) => urlOf(serverNameIn(pathOf(url))),
-    failed,
-  );
-  const counted = (logged: (event: McpEvent) => void) => both(logged, metrics?.onEvent);
+  const base = config.signIn !== undefined
+    ? baseOf(config)
+    : config.publicUrl?.replace(/\/$/, "") ?? "http://localhost";
+  const urlOf = endpointUrls(base, path);
+  const urlOfRequest = ({ url }: RequestHead) => urlOf(serverNameIn(pathOf(url)));
+  const signIn = openSignIn({ config, allowedHosts, stores, log, audit, metrics, limiter });
+  const { authenticate, resource } = signIn === undefined
+    ? authOf(config.auth, urlOfRequest, failed)
+    : authOfSignIn(signIn.front, urlOfRequest);
+  const counted = (logged: (event: McpEvent) => void) =>
+    both(both(logged, metrics?.onEvent), telemetry?.onEvent);
   return new Routes({
     servers: {
       all: viewOf(gateway, config, alone),
@@ -280,11 +331,11 @@ function routesOf(
       only: (name) => viewOf(gateway, applied.config, name),
     },
     path,
+    others: signIn && { paths: signIn.front.paths, answer: signIn.answer },
     options: (name) => ({
       ...shared,
       ...authenticate !== undefined && { authenticate },
       resource: resource(urlOf(name)),
-      ...member !== undefined && { events: { nodeName: nodeName(settings.port, member) } },
       ...stores !== undefined && { store: stores.store(name) },
       // Where there is one server only, both of its paths have the same upstream
       onEvent: both(

@@ -7,6 +7,7 @@ import { serveStdio, type StdioOptions } from "../../adapters/stdio.ts";
 import { quote, systemClock } from "../../kit.ts";
 import type { Gateway } from "../../gateway/mod.ts";
 import { backend } from "./backend.ts";
+import { eventOptions } from "./events.ts";
 import { readConfig } from "../config/config.ts";
 import { ONLY, type ServeCommandOptions } from "../config/serve_options.ts";
 import type { Config } from "../config/schema.ts";
@@ -17,7 +18,7 @@ import { eventLogger, type Log } from "../log.ts";
 import { changesBetween, Reloader } from "./reload.ts";
 import { logOf } from "./serve.ts";
 import { policyOf, policyText } from "../config/policy.ts";
-import { GATEWAY_LIMITS, gatewayOf, pick, viewOf, withApplied } from "./server.ts";
+import { GATEWAY_LIMITS, gatewayOf, longCallsOf, pick, viewOf, withApplied } from "./server.ts";
 import { enabledServers } from "../config/settings.ts";
 import { logWarnings } from "./warnings.ts";
 
@@ -32,6 +33,7 @@ const LIMITS = [
   "resultBytes",
   "page",
   "subscriptions",
+  "longCalls",
 ] as const;
 
 /** Whether a limit of a configuration has an effect on pipes. */
@@ -47,6 +49,7 @@ const ON_PIPES: { readonly [Key in keyof Required<Config>]: boolean } = {
   stateless: true,
   listWaitMs: true,
   toolSearch: true,
+  longCalls: true,
   policy: true,
   strict: true,
   pins: true,
@@ -61,6 +64,7 @@ const ON_PIPES: { readonly [Key in keyof Required<Config>]: boolean } = {
   path: false,
   publicUrl: false,
   auth: false,
+  signIn: false,
   allowedOrigins: false,
   allowedHosts: false,
   rateLimit: false,
@@ -68,9 +72,15 @@ const ON_PIPES: { readonly [Key in keyof Required<Config>]: boolean } = {
   redis: false,
   secret: false,
   processes: false,
+  // The only session ends with the pipe.
+  data: false,
+  onRestart: false,
   metrics: false,
+  otel: false,
   audit: false,
   dashboard: false,
+  operators: false,
+  events: true,
 };
 
 /** Returns the keys that a configuration has, and that have no effect on pipes. */
@@ -137,11 +147,13 @@ export async function stdio(given: ServeCommandOptions, io: Io): Promise<ExitCod
 }
 
 function optionsOf(config: Config, log: Log): StdioOptions {
-  const { limits, requests, graceMs } = config;
+  const { limits, requests, graceMs, events } = config;
   return {
+    ...events !== undefined && { events: eventOptions(config, events.nodeName) },
     ...limits !== undefined && { limits: pick(limits, LIMITS) },
     ...requests !== undefined && { requests },
     ...graceMs !== undefined && { graceMs },
+    ...longCallsOf(config),
     onEvent: eventLogger(log, "stdio"),
   };
 }

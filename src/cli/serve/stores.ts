@@ -12,6 +12,8 @@ import type { Log } from "../log.ts";
 export interface Stores {
   /** Returns the store of one server's endpoint, or without a name that of all servers together. */
   store(name: string | undefined): Store;
+  /** Forgets everything of a server that was removed, once its endpoint is closed. */
+  remove?(name: string): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { CallRow, SessionRow, Tables } from "../../dashboard/mod.ts";
+import type { ActRow, CallRow, SessionRow, Tables } from "../../dashboard/mod.ts";
 import { applyChanges, emptyTables, lastMinute } from "../../dashboard/assets/rows.js";
 import type { TableChanges } from "./client.ts";
 import { printable } from "../log.ts";
@@ -44,12 +44,12 @@ export class TopState {
     if (wanted === "") return this.rows(name);
     const rows = this.rows(name) as readonly { readonly key: string }[];
     return rows.filter((row) => {
-      const { principal, tool, upstream, node, nodes, client } = row as Partial<
-        CallRow & SessionRow
+      const { principal, tool, upstream, node, nodes, client, operator, target } = row as Partial<
+        CallRow & SessionRow & ActRow
       >;
-      return [principal, tool, upstream, node, client, ...nodes ?? []].some((text) =>
-        text?.toLowerCase().includes(wanted)
-      );
+      return [principal, tool, upstream, node, client, operator, target, ...nodes ?? []].some((
+        text,
+      ) => text?.toLowerCase().includes(wanted));
     }) as unknown as Tables[T];
   }
 

@@ -4,6 +4,7 @@
  * @module
  */
 import {
+  type ActRow,
   type CallRow,
   type LimitRow,
   type OperatorRequest,
@@ -301,6 +302,26 @@ const LIMITS: TopView = {
     }),
 };
 
+const ACTS: TopView = {
+  key: "a",
+  title: "Audit",
+  columns: [left("TIME"), left("OPERATOR"), left("ACT"), left("TARGET"), left("RESULT")],
+  sort: [0, true],
+  rows: (state) =>
+    state.passing("acts").map((row: ActRow) => ({
+      key: row.key,
+      cells: [
+        { text: new Date(row.at).toISOString().slice(11, 19), value: row.at },
+        text(row.operator),
+        text(row.act),
+        text(row.target),
+        text(row.message),
+      ],
+      act: undefined,
+      principal: undefined,
+    })),
+};
+
 /** The tables, in the order of the tabs. */
 export const VIEWS: readonly TopView[] = [
   CALLS,
@@ -310,6 +331,7 @@ export const VIEWS: readonly TopView[] = [
   NODES,
   REFUSALS,
   LIMITS,
+  ACTS,
 ];
 
 /** Sorts rows by a column. */

@@ -135,6 +135,6 @@ export class Presence {
 }
 
 /** Names a node's sign of life: apart from its heartbeats for pinned sessions, which last longer. */
-function presenceOf(node: string): string {
+export function presenceOf(node: string): string {
   return `${node} present`;
 }

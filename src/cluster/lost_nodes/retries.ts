@@ -89,14 +89,15 @@ export class Retries {
     if (run.again === undefined || calls.closing) return "refused";
     const inbound = await this.#open(session, stream, run, run.again);
     if (inbound === undefined) return "refused";
+    if (await log.moveRun?.(session, stream, run, node) !== true) return "changed";
+    this.#begun.add(keyOf(session, stream));
+    // Read now that the first node can append nothing more, should it not be dead.
     const slice = await log.read(session, stream, 0);
     const progress = Math.max(
       ...slice?.events.flatMap(({ data }) => progressOf(data) ?? []) ?? [],
       -Infinity,
     );
     this.#continued.set(inbound, { stream, progress });
-    if (await log.moveRun?.(session, stream, run, node) !== true) return "changed";
-    this.#begun.add(keyOf(session, stream));
     reporter.background("beginning a request again", () => this.#begin(inbound, session, stream));
     return "running";
   }

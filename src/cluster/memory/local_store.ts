@@ -12,7 +12,7 @@ import { MemoryClaims } from "./nodes.ts";
 import type { Backplane, StoreSettings } from "../types.ts";
 
 /** The storage of one handler: a {@linkcode Backplane} without what connects handlers. */
-export type LocalBackplane = Omit<Backplane, "bus" | "nodes" | "connect">;
+export type LocalBackplane = Omit<Backplane, "bus" | "nodes" | "connect" | "durable">;
 
 /** Creates the storage of one handler. */
 export function openLocal(

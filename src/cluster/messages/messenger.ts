@@ -24,6 +24,8 @@ export interface NodeMessengerInit {
   readonly keys: readonly (string | Uint8Array)[] | undefined;
   /** Called with each message from another node. An error that it throws is reported. */
   readonly onMessage: (message: NodeMessage, from: string) => void;
+  /** Called when messages from other nodes may have been missed. */
+  readonly onMissed?: () => void;
   /** Receives an event for each ignored message, with the reason. */
   readonly report: (event: McpEvent) => void;
 }
@@ -40,7 +42,7 @@ export class NodeMessenger {
     const { node, keys, clock, bus } = init;
     this.#init = init;
     this.#envelopes = keys && new SealedEnvelopes({ node, keys, clock });
-    this.#member = bus.join(node, (text) => this.#take(text));
+    this.#member = bus.join(node, (text) => this.#take(text), init.onMissed);
   }
 
   /** Sends a message to all other nodes. */

@@ -1630,6 +1630,7 @@ function connect() {
   events.addEventListener("hello", (event) => {
     state.hello = JSON.parse(event.data);
     byId("link").hidden = !state.hello.links;
+    setText(byId("operator"), state.hello.operator);
   });
   events.addEventListener("changes", (event) => apply(JSON.parse(event.data)));
   events.addEventListener("error", () => {

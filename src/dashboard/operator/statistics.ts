@@ -24,7 +24,11 @@ const MOST_CHARS = 300;
 /** The characters of a name that a client sent. */
 export const MOST_NAME = 100;
 /** Outcomes that are no failure of the server or the tool. */
-const GOOD: ReadonlySet<RequestOutcome> = new Set(["result", "input-required"]);
+const GOOD: ReadonlySet<RequestOutcome> = new Set([
+  "result",
+  "input-required",
+  "handed-over",
+]);
 
 /** The finished calls of one tool. */
 export interface ToolCount {

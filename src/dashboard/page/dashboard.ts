@@ -31,8 +31,10 @@ import { readText } from "./body.ts";
 import { Feed } from "./feed.ts";
 import { hostAllowed, hostRules, isForeign, SECURITY_HEADERS } from "./guard.ts";
 import { hono } from "./hono.ts";
-import { cookieName, type OneTimeLinks } from "./one_time_links.ts";
+import type { OneTimeLinks } from "./one_time_links.ts";
+import type { OperatorTokens } from "./operator_tokens.ts";
 import { pageHtml, signInHtml } from "./shell.ts";
+import { cookieName, type OperatorPrincipal, type OperatorSignIn } from "./sign_ins.ts";
 
 /** The acts that the page's audit shows. */
 const MOST_ACTS = 200;
@@ -40,12 +42,6 @@ const MOST_ACTS = 200;
 const MOST_RECENT = 100;
 /** The bytes that a request to act may have. */
 const MOST_BYTES = 8_192;
-
-/** An operator who has signed in. */
-export interface OperatorPrincipal {
-  /** The id, for the audit. */
-  readonly id: string;
-}
 
 /** Returns who sent a request; `undefined` for everybody who is no operator. */
 export type AuthenticateOperator = (
@@ -56,11 +52,11 @@ export type AuthenticateOperator = (
 /** Options for {@linkcode createDashboard}. */
 export interface DashboardOptions {
   /**
-   * Decides who is an operator: a function of your own, or {@linkcode oneTimeLinks}. An operator sees the
-   * names of all users and what they call, and can end their sessions: keep them apart from the users of the
-   * endpoint. An error that it throws is a 401.
+   * Decides who is an operator: a function of your own, {@linkcode operatorTokens}, or
+   * {@linkcode oneTimeLinks}. An operator sees the names of all users and what they call, and can end their
+   * sessions: keep them apart from the users of the endpoint. An error that it throws is a 401.
    */
-  readonly authenticate: AuthenticateOperator | OneTimeLinks;
+  readonly authenticate: AuthenticateOperator | OneTimeLinks | OperatorTokens;
   /**
    * The path under which the dashboard is served.
    *
@@ -204,6 +200,7 @@ export function createDashboard(
 class ServedDashboard {
   readonly #options: DashboardOptions;
   readonly #authenticate: AuthenticateOperator;
+  readonly #signInWay: OperatorSignIn | undefined;
   readonly #links: OneTimeLinks | undefined;
   readonly #clock: Clock;
   readonly #path: string;
@@ -220,18 +217,21 @@ class ServedDashboard {
 
   constructor(options: DashboardOptions) {
     const { authenticate, clock = systemClock, node, path = "/" } = options ?? {};
-    const links = typeof authenticate === "object" ? authenticate : undefined;
-    const given = links === undefined
+    const way = typeof authenticate === "object" ? authenticate : undefined;
+    const given = way === undefined
       ? functionOption("authenticate", authenticate as AuthenticateOperator | undefined)
-      : (request: Request) => links.authenticate(request);
+      : (request: Request, context: unknown) => way.authenticate(request, context);
     if (given === undefined) {
-      throw new TypeError('Give a function, or oneTimeLinks(), as "authenticate"');
+      throw new TypeError(
+        'Give a function, operatorTokens() or oneTimeLinks() as "authenticate"',
+      );
     }
     if (typeof path !== "string" || !path.startsWith("/")) {
       throw new TypeError(`Give a path that begins with "/" as "path": ${String(path)}`);
     }
     this.#options = options;
-    this.#links = links;
+    this.#signInWay = way;
+    this.#links = way !== undefined && "issue" in way ? way : undefined;
     this.#authenticate = given;
     this.#clock = clock;
     this.#node = node;
@@ -371,8 +371,14 @@ class ServedDashboard {
 
   async #page(c: Context): Promise<Response> {
     const known = await this.#whoIs(c.req.raw, c.env);
-    if (known === undefined) return await c.html(signInHtml(this.#links !== undefined), 401);
+    if (known === undefined) return await c.html(signInHtml(this.#wayName), 401);
     return await c.html(pageHtml());
+  }
+
+  /** What an operator signs in with. */
+  get #wayName(): "link" | "token" | undefined {
+    if (this.#links !== undefined) return "link";
+    return this.#signInWay === undefined ? undefined : "token";
   }
 
   /** Answers an operator, unless a page of another origin sent the request. */
@@ -436,13 +442,18 @@ class ServedDashboard {
     return Response.json(await this.act(parsed, by.id));
   }
 
-  /** Uses a link: the response sets the cookie. */
+  /** Uses a link or a token: the response sets the cookie. */
   async #signIn(request: Request): Promise<Response> {
     if (isForeign(request)) return text(403, "Pages of other origins can't sign in");
     const body = await readJson(request, this.#clock);
-    const link = isObject(body) && typeof body.link === "string" ? body.link : "";
-    const used = this.#links?.exchange(link);
-    if (used === undefined) return text(401, "The link was used already, or is too old");
+    const way = this.#wayName ?? "link";
+    const given = isObject(body) ? body[way] : undefined;
+    const used = typeof given === "string" ? this.#signInWay?.exchange(given) : undefined;
+    if (used === undefined) {
+      return way === "token"
+        ? text(401, "This is no operator's token")
+        : text(401, "The link was used already, or is too old");
+    }
     const https = request.headers.get("origin")?.startsWith("https:") ??
       request.url.startsWith("https:");
     const cookie = [

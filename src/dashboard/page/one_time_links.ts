@@ -3,18 +3,14 @@
  *
  * @module
  */
-import { checkNames, sameText } from "../../kit.ts";
 import type { Clock } from "../../../mod.ts";
-import { integerOption, randomText, systemClock } from "../../kit.ts";
-import type { OperatorPrincipal } from "./dashboard.ts";
+import { checkNames, integerOption, randomText, sameText, systemClock } from "../../kit.ts";
+import { LEAST_TOKEN } from "./operator_tokens.ts";
+import { bearerOf, cookieOf, ExpiringSecrets, type OperatorSignIn } from "./sign_ins.ts";
 
 /** The maximum number of unused links, and of sign-ins; the oldest is forgotten for another one. */
 const MOST_LINKS = 100;
 const MOST_SIGN_INS = 100;
-/** The characters of a token: 6 random bits each. */
-const TOKEN = 43;
-/** The least number of characters of a fixed token. */
-const LEAST_TOKEN = 16;
 
 /** Options for {@linkcode oneTimeLinks}. */
 export interface OneTimeLinksOptions {
@@ -40,25 +36,9 @@ export interface OneTimeLinksOptions {
 }
 
 /** Signs operators in with links that work once. */
-export interface OneTimeLinks {
+export interface OneTimeLinks extends OperatorSignIn {
   /** Creates the secret part of a new link. */
   issue(): string;
-  /**
-   * Uses a link.
-   *
-   * @returns A secret for the cookie, and its time in milliseconds; `undefined` if the link is not valid
-   */
-  exchange(link: string): { readonly secret: string; readonly ms: number } | undefined;
-  /** Returns who sent a request, by its cookie or its bearer token. */
-  authenticate(request: Request): OperatorPrincipal | undefined;
-  /** Signs the sender of a request out. */
-  signOut(request: Request): void;
-}
-
-/** Returns the name of the cookie. Cookies don't tell ports apart, so it contains the port. */
-export function cookieName(request: Request): string {
-  const host = request.headers.get("host") ?? new URL(request.url).host;
-  return `mooring_operator_${/:(\d+)$/.exec(host)?.[1] ?? "0"}`;
 }
 
 /**
@@ -102,7 +82,7 @@ export function oneTimeLinks(options: OneTimeLinksOptions = {}): OneTimeLinks {
       return { secret: signIns.add(`operator-${randomText(4)}`), ms: signInMs };
     },
     authenticate(request) {
-      const [, bearer] = /^Bearer (.+)$/i.exec(request.headers.get("authorization") ?? "") ?? [];
+      const bearer = bearerOf(request);
       if (bearer !== undefined && token !== undefined && sameText(bearer, token)) {
         return { id: "token" };
       }
@@ -111,50 +91,4 @@ export function oneTimeLinks(options: OneTimeLinksOptions = {}): OneTimeLinks {
     },
     signOut: (request) => void signIns.take(cookieOf(request) ?? ""),
   };
-}
-
-/** A limited number of random secrets, each with a name, that expire. */
-class ExpiringSecrets {
-  readonly #clock: Clock;
-  readonly #ms: number;
-  readonly #most: number;
-  /** Oldest first. */
-  readonly #kept = new Map<string, { readonly name: string; readonly until: number }>();
-
-  constructor(clock: Clock, ms: number, most: number) {
-    this.#clock = clock;
-    this.#ms = ms;
-    this.#most = most;
-  }
-
-  add(name: string): string {
-    const secret = randomText(TOKEN);
-    const [oldest] = this.#kept.keys();
-    if (this.#kept.size >= this.#most && oldest !== undefined) this.#kept.delete(oldest);
-    this.#kept.set(secret, { name, until: this.#clock.now() + this.#ms });
-    return secret;
-  }
-
-  get(secret: string): string | undefined {
-    const found = this.#kept.get(secret);
-    if (found === undefined) return undefined;
-    if (found.until > this.#clock.now()) return found.name;
-    this.#kept.delete(secret);
-    return undefined;
-  }
-
-  take(secret: string): string | undefined {
-    const found = this.get(secret);
-    this.#kept.delete(secret);
-    return found;
-  }
-}
-
-function cookieOf(request: Request): string | undefined {
-  const name = cookieName(request);
-  for (const part of (request.headers.get("cookie") ?? "").split(";")) {
-    const [key, value] = part.trim().split("=");
-    if (key === name) return value;
-  }
-  return undefined;
 }

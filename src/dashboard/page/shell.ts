@@ -84,6 +84,7 @@ export function pageHtml(): Html {
             </p>
           <p class="live" id="live" aria-hidden="true"></p>
           <div class="tools">
+            <span id="operator" class="operator" title="Acts are recorded under this name"></span>
             <button type="button" id="export" title="Save what is shown as JSON lines">Export</button>
             <button type="button" id="link" hidden>New link</button>
             <button type="button" id="theme" class="icon"
@@ -148,8 +149,17 @@ export function pageHtml(): Html {
   );
 }
 
-/** Writes the page for somebody who has not signed in. Its script uses the link in the address. */
-export function signInHtml(links: boolean): Html {
+/** What somebody who has not signed in reads, by what operators sign in with. */
+const SIGN_IN_TEXT = {
+  link: "Open the link that the server printed when it started. Each link works once.",
+  token: "Sign in with your operator's token.",
+};
+
+/**
+ * Writes the page for somebody who has not signed in. Its script uses the link in the address, or the token
+ * that is typed.
+ */
+export function signInHtml(way: "link" | "token" | undefined): Html {
   return document(
     "Sign in · Mooring",
     "sign_in.js",
@@ -157,9 +167,18 @@ export function signInHtml(links: boolean): Html {
       <body class="plain">
         <main>
           <h1>${MARK}<span>Mooring</span></h1>
-          <p id="message" role="status">${links
-            ? "Open the link that the server printed when it started. Each link works once."
-            : "You are not signed in as an operator."}</p>
+          <p id="message" role="status">${way === undefined
+            ? "You are not signed in as an operator."
+            : SIGN_IN_TEXT[way]}</p>
+          ${way === "token"
+            ? html`
+              <form id="sign-in">
+                <label>Token <input type="password" name="token" autocomplete="current-password" required
+                        autofocus></label>
+                <button type="submit">Sign in</button>
+              </form>
+            `
+            : ""}
         </main>
       </body>
     `,

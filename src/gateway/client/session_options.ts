@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { ProtocolVersion } from "../../../mod.ts";
-import { integerOption, isVersion, VERSIONS } from "../../kit.ts";
+import type { ProtocolVersion, Route } from "../../../mod.ts";
+import { checkNames, integerOption, isVersion, VERSIONS } from "../../kit.ts";
 
 /** Options of every upstream that is reached over a transport. */
 export interface UpstreamSessionOptions {
@@ -25,10 +25,17 @@ export interface UpstreamSessionOptions {
    * @default {5000}
    */
   readonly probeTimeoutMs?: number;
+  /**
+   * Says when calls of the upstream's tools are answered although they still run, in milliseconds, or
+   * `false` for never; for handlers with the option `longCalls`. Their own time when left out.
+   */
+  readonly longCalls?: false | { readonly afterMs?: number };
 }
 
 /** {@linkcode UpstreamSessionOptions} with the defaults filled in. */
-export type SessionSettings = Required<UpstreamSessionOptions>;
+export interface SessionSettings extends Required<Omit<UpstreamSessionOptions, "longCalls">> {
+  readonly longCalls: Route["longCalls"];
+}
 
 /** Limits what a timer can wait, in milliseconds: 24 days. */
 const MAX_TIMEOUT_MS = 0x7fffffff;
@@ -51,7 +58,15 @@ export function checkSessionOptions(options: UpstreamSessionOptions): SessionSet
     versions: known.filter((version) => versions.includes(version)),
     timeoutMs: timeoutOption("timeoutMs", options.timeoutMs, 300_000),
     probeTimeoutMs: timeoutOption("probeTimeoutMs", options.probeTimeoutMs, 5000),
+    longCalls: longCallsOption(options.longCalls),
   };
+}
+
+function longCallsOption(given: UpstreamSessionOptions["longCalls"]): Route["longCalls"] {
+  if (given === undefined || given === false) return given;
+  checkNames("an upstream", given, { afterMs: true }, "longCalls.");
+  if (given.afterMs === undefined) return undefined;
+  return { afterMs: timeoutOption("longCalls.afterMs", given.afterMs, given.afterMs) };
 }
 
 /**

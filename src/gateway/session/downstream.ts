@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { Exchange, Notification } from "../../../mod.ts";
-import { methodFacts, progressToken, VERSIONS } from "../../kit.ts";
+import type { Exchange, JsonObject, Notification } from "../../../mod.ts";
+import { isObject, methodFacts, progressToken, VERSIONS } from "../../kit.ts";
 import { wantsLog } from "./translate.ts";
 
 /**
@@ -22,6 +22,9 @@ export function forwardCallNotification(
     case "notifications/progress": {
       // A held call continues in another request, which has its own token.
       const token = progressToken(exchange.params);
+      if (token === undefined && exchange.noteProgress !== undefined) {
+        return exchange.noteProgress(params ?? {});
+      }
       return exchange.notify({ method, params: { ...params, progressToken: token } });
     }
     case "notifications/message":
@@ -33,4 +36,15 @@ export function forwardCallNotification(
     default:
       if (isAlone && methodFacts(method) === undefined) exchange.notify({ method, params });
   }
+}
+
+/** Asks for progress where somebody wants to know, although the client hasn't asked. */
+export function withProgress(exchange: Exchange, params: JsonObject): JsonObject {
+  const { method, noteProgress } = exchange;
+  if (noteProgress === undefined || method !== "tools/call") return params;
+  if (progressToken(params) !== undefined) return params;
+  return {
+    ...params,
+    _meta: { ...isObject(params._meta) && params._meta, progressToken: "progress" },
+  };
 }

@@ -10,7 +10,7 @@ import { shareKey } from "../../cluster/mod.ts";
 import { isObject, ownerKey, randomText, Slots } from "../../kit.ts";
 import type { GatewaySettings } from "../options.ts";
 import type { UpstreamCall } from "../types.ts";
-import { forwardCallNotification } from "./downstream.ts";
+import { forwardCallNotification, withProgress } from "./downstream.ts";
 import type { ManagedSession } from "./managed_session.ts";
 import { modernResult, questionFor, withoutResultType } from "./translate.ts";
 
@@ -172,10 +172,11 @@ class HeldCall {
   }
 
   /** Sends the call to the upstream. */
-  start({ principal, request, user }: Exchange): void {
+  start(exchange: Exchange): void {
+    const { principal, request, user } = exchange;
     const call: UpstreamCall = {
       method: this.method,
-      params: this.params,
+      params: withProgress(exchange, this.params),
       principal,
       request,
       user,

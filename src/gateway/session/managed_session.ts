@@ -306,7 +306,9 @@ export class ManagedSession {
       }
       this.#opened = opened;
       this.#markUsed();
-      report({ type: "upstream-opened", upstream, ms: clock.now() - startedAt });
+      const ms = clock.now() - startedAt;
+      const restored = this.#client.takeRestored(upstream);
+      report({ type: "upstream-opened", upstream, ms, ...restored && { restored } });
       this.#client.opened(upstream, counted.session.facts);
       return opened;
     } catch (error) {

@@ -13,7 +13,7 @@ import {
 import { isModern, isObject, isPromise, VERSIONS } from "../../kit.ts";
 import type { GatewaySettings } from "../options.ts";
 import type { UpstreamFacts } from "../types.ts";
-import { forwardCallNotification } from "./downstream.ts";
+import { forwardCallNotification, withProgress } from "./downstream.ts";
 import type { HeldCalls } from "./held_calls.ts";
 import type { ManagedSession } from "./managed_session.ts";
 import {
@@ -168,7 +168,8 @@ function isMissingCapability(error: unknown): error is McpError {
  */
 function failedQuestion({ method }: Exchange, { message }: McpError): JsonObject {
   if (method !== "tools/call") throw new McpError(ErrorCode.InternalError, message);
-  const text = `A question of the tool failed: ${message}`;
+  const text =
+    `A question of the tool failed: ${message}. Tell the user, or go on without this tool`;
   return { content: [{ type: "text", text }], isError: true };
 }
 
@@ -228,7 +229,7 @@ function send(
   const isAlone = session.isAloneFor(principal);
   return session.request({
     method,
-    params,
+    params: withProgress(exchange, params),
     signal,
     principal,
     request,

@@ -15,6 +15,7 @@ import {
   type Notification,
   type Principal,
   type ProtocolVersion,
+  type SessionState,
   type UpstreamCloseReason,
 } from "../../../mod.ts";
 import { methodFacts, ownerKey, shortHash, VERSIONS } from "../../kit.ts";
@@ -48,7 +49,14 @@ export interface UpstreamSessionsInit {
   readonly lists: ListCache;
   /** Tells requests without authentication apart that have no session, if anything does. */
   readonly stranger?: string;
+  /** The state of the client's session, if that can go on in a later process. */
+  readonly state?: SessionState | undefined;
+  /** Whether the client's session began in an earlier process. */
+  readonly restored?: boolean;
 }
+
+/** The key of the state of a client's session under which its subscriptions are. */
+const STATE_KEY = "mooring/subscriptions";
 
 /** A resource that a client is subscribed to. */
 export interface UpstreamSubscription {
@@ -91,6 +99,9 @@ export class UpstreamSessions {
   readonly #sessions = new Map<string, ManagedSession>();
   /** The resources that the client is subscribed to, by the addresses that it knows. */
   readonly #subscriptions = new Map<string, UpstreamSubscription>();
+  readonly #state: SessionState | undefined;
+  /** The upstreams that the client may have used in an earlier process, if its session began there. */
+  readonly #restored: Set<string> | undefined;
   readonly #waiters = new Set<() => void>();
   /** The changes that are being compared, and whether there were more meanwhile. */
   readonly #comparing = new Map<string, boolean>();
@@ -98,9 +109,10 @@ export class UpstreamSessions {
   readonly #closing = new AbortController();
   #closed: Promise<void> | undefined;
 
-  constructor(
-    { served, sessionId, principal, client, version, lists, stranger }: UpstreamSessionsInit,
-  ) {
+  constructor(init: UpstreamSessionsInit) {
+    const { served, sessionId, principal, client, version, lists, stranger } = init;
+    this.#state = init.state;
+    this.#restored = init.restored === true ? new Set(served.upstreams.keys()) : undefined;
     this.settings = served.settings;
     this.report = served.report;
     this.owner = ownerKey(principal);
@@ -196,6 +208,43 @@ export class UpstreamSessions {
         if (sessionId !== undefined && !this.isClosed) this.#served.closeStream(sessionId);
       },
     };
+  }
+
+  /**
+   * Tells whether the session that is opened with an upstream may stand in for one of an earlier process,
+   * and forgets that.
+   */
+  takeRestored(upstream: string): boolean {
+    return this.#restored?.delete(upstream) === true;
+  }
+
+  /** Reads what the client was subscribed to in an earlier process. */
+  async restore(): Promise<void> {
+    const stored: unknown = await this.#state?.get(STATE_KEY);
+    if (!Array.isArray(stored)) return;
+    for (const entry of stored.slice(0, this.settings.limits.subscriptions)) {
+      const [address, upstream, uri]: unknown[] = Array.isArray(entry) ? entry : [];
+      if (typeof address !== "string" || typeof uri !== "string") continue;
+      if (typeof upstream !== "string" || !this.#served.upstreams.has(upstream)) continue;
+      if (!this.#subscriptions.has(address)) this.#subscriptions.set(address, { upstream, uri });
+    }
+  }
+
+  /** The upstreams that have something that the client is subscribed to. */
+  get subscribedUpstreams(): ReadonlySet<string> {
+    return new Set([...this.#subscriptions.values()].map(({ upstream }) => upstream));
+  }
+
+  /** Stores what the client is subscribed to, for a later process. */
+  #storeSubscriptions(): void {
+    const entries = [...this.#subscriptions].map(([address, { upstream, uri }]) => [
+      address,
+      upstream,
+      uri,
+    ]);
+    this.#state?.set(STATE_KEY, entries).catch((error) => {
+      this.report({ type: "error", during: "storing subscriptions", error });
+    });
   }
 
   /** Aborts when `close` is called. */
@@ -409,12 +458,13 @@ export class UpstreamSessions {
   subscribe(address: string, subscription: UpstreamSubscription): void {
     this.checkRoom(address);
     this.#subscriptions.set(address, subscription);
+    this.#storeSubscriptions();
   }
 
   /** Removes a subscription, and returns it if there was one. */
   unsubscribe(address: string): UpstreamSubscription | undefined {
     const subscription = this.#subscriptions.get(address);
-    this.#subscriptions.delete(address);
+    if (this.#subscriptions.delete(address)) this.#storeSubscriptions();
     return subscription;
   }
 
@@ -488,9 +538,11 @@ export class UpstreamSessions {
   }
 
   #unsubscribeAll(upstream: string): void {
+    const { size } = this.#subscriptions;
     for (const [address, each] of this.#subscriptions) {
       if (each.upstream === upstream) this.#subscriptions.delete(address);
     }
+    if (this.#subscriptions.size < size) this.#storeSubscriptions();
   }
 
   #send(notification: Notification): void {

@@ -83,6 +83,7 @@ export function http(options: HttpOptions): Upstream {
     versions: true,
     timeoutMs: true,
     probeTimeoutMs: true,
+    longCalls: true,
     url: true,
     headers: true,
     auth: true,
@@ -94,6 +95,7 @@ export function http(options: HttpOptions): Upstream {
   return {
     kind: "http",
     identity: settings.identity,
+    longCalls: () => settings.longCalls,
     open: (init) =>
       eras.open({
         ...settings,

@@ -9,6 +9,7 @@
 import type { OAuthClientProvider } from "@modelcontextprotocol/client";
 import type { MaybePromise, Principal } from "../../../mod.ts";
 import type { Fetch } from "../../auth/mod.ts";
+import { checkNames } from "../../kit.ts";
 import { UpstreamError } from "../shared/upstream_error.ts";
 import { discard } from "./http_body.ts";
 
@@ -84,8 +85,13 @@ export function checkAuth(auth: HttpAuth | undefined): void {
     if (!TOKEN.test(auth)) throw new TypeError('Give a token without blanks as "auth"');
     return;
   }
-  const fits = typeof auth === "object" && auth !== null && ("token" in auth || "tokens" in auth);
-  if (!fits) {
+  const isObject = typeof auth === "object" && auth !== null;
+  const isProvider = isObject && ("token" in auth || "tokens" in auth);
+  // An object of a class, or of the official client, may have members of its own.
+  if (isObject && !("tokens" in auth) && Object.getPrototypeOf(auth) === Object.prototype) {
+    checkNames<TokenProvider>("http()", auth, { token: true, onUnauthorized: true }, "auth.");
+  }
+  if (!isProvider) {
     throw new TypeError(`Give a token, a function or a provider as "auth": ${typeof auth}`);
   }
 }

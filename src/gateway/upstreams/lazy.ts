@@ -31,5 +31,6 @@ export function lazy(upstream: Upstream): Upstream {
     lists: "lazy",
     open: (init) => upstream.open(init),
     toolScopes: (tool) => upstream.toolScopes?.(tool),
+    longCalls: (tool) => upstream.longCalls?.(tool),
   };
 }

@@ -69,12 +69,14 @@ export function local(server: Dispatcher): Upstream {
   if (typeof server?.route !== "function") {
     throw new TypeError(`Give a server with route(), such as an McpServer: ${typeof server}`);
   }
+  const routeOf = (tool: string) =>
+    server.route({ method: "tools/call", params: { name: tool } }, ANONYMOUS);
   return {
     kind: "local",
     identity: randomText(22),
     open: (init) => LocalSession.open(server, init),
-    toolScopes: (tool) =>
-      server.route({ method: "tools/call", params: { name: tool } }, ANONYMOUS).scopes,
+    toolScopes: (tool) => routeOf(tool).scopes,
+    longCalls: (tool) => routeOf(tool).longCalls,
   };
 }
 

@@ -76,6 +76,7 @@ export function stdio(options: StdioUpstreamOptions): Upstream {
     versions: true,
     timeoutMs: true,
     probeTimeoutMs: true,
+    longCalls: true,
     command: true,
     args: true,
     env: true,
@@ -88,6 +89,7 @@ export function stdio(options: StdioUpstreamOptions): Upstream {
   return {
     kind: "stdio",
     identity: settings.identity,
+    longCalls: () => settings.longCalls,
     open: (init) =>
       eras.open({
         ...settings,

@@ -120,12 +120,15 @@ function answered(exchange: Exchange, tool: string, answer: JsonObject): Approva
   return approved ? { approved } : { result: failed(`The tool ${quote(tool)} was not approved`) };
 }
 
+/** What is left to do to a model, which can't change its client. */
+const LEFT = "Tell the user, or go on without this tool";
+
 function whyNot(tool: string, error: McpError): string {
   const needs = `The tool ${quote(tool)} needs the user's approval`;
   if (error instanceof MissingCapabilityError || error.code === ErrorCode.MissingClientCapability) {
-    return `${needs}, and this client can't ask for it: use one with the capability "elicitation"`;
+    return `${needs}, and this client can't ask for it. ${LEFT}`;
   }
-  return `${needs}, and the user could not be asked: ${error.message}`;
+  return `${needs}, and the user could not be asked: ${error.message}. ${LEFT}`;
 }
 
 function failed(text: string): JsonObject {

@@ -18,6 +18,7 @@ export interface ViewRouteInit {
   /** Returns what the request is about, as far as the lists of the upstreams are known by now. */
   readonly target: () => RequestTarget | undefined;
   readonly scopes: readonly string[] | undefined;
+  readonly longCalls?: Route["longCalls"];
   readonly authorizedAs?: RequestMessage | undefined;
   readonly settle?: Route["settle"] | undefined;
   readonly run: (exchange: Exchange) => MaybePromise<JsonObject>;
@@ -29,6 +30,7 @@ export class ViewRoute implements Route {
   readonly method: string;
   readonly params: JsonObject;
   readonly scopes: readonly string[] | undefined;
+  readonly longCalls: Route["longCalls"];
   readonly authorizedAs?: RequestMessage;
   readonly settle?: NonNullable<Route["settle"]>;
   readonly run: ViewRouteInit["run"];
@@ -39,6 +41,7 @@ export class ViewRoute implements Route {
     this.method = method;
     this.params = params;
     this.scopes = init.scopes;
+    this.longCalls = init.longCalls;
     if (init.authorizedAs !== undefined) this.authorizedAs = init.authorizedAs;
     if (init.settle !== undefined) this.settle = init.settle;
     this.run = init.run;

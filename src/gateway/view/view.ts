@@ -89,6 +89,7 @@ export interface ViewInit {
 /** Serves the upstreams of a gateway to one endpoint. */
 export class GatewayView implements Dispatcher {
   readonly pinned = true;
+  readonly restores: boolean;
   readonly resourceUpdates = false;
   readonly settings: GatewaySettings;
   /** The upstreams, and what the sessions of all clients have in common. */
@@ -112,6 +113,7 @@ export class GatewayView implements Dispatcher {
 
   constructor({ settings, upstreams, only, toolSearch = false, capacity, views }: ViewInit) {
     this.settings = settings;
+    this.restores = settings.onRestart === "restore";
     this.#views = views ?? (() => [this]);
     this.#upstreams = upstreams;
     this.#only = only;
@@ -232,6 +234,7 @@ export class GatewayView implements Dispatcher {
     return new ViewRoute(message, {
       target: () => this.#target(message),
       scopes: this.#scopes(message),
+      longCalls: this.#longCalls(message),
       run: (exchange) => this.run(exchange, sent, principal),
       hide: (exchange, hidden) => {
         const hide = hidden === "item" ? METHODS.get(method)?.hide : undefined;
@@ -267,6 +270,8 @@ export class GatewayView implements Dispatcher {
   ): Promise<JsonObject> {
     this.#checkOpen();
     hopsOf(exchange.request.headers);
+    const restoring = this.#restore(exchange);
+    if (restoring !== undefined) await restoring;
     const { request, release } = this.#request(exchange, undefined);
     try {
       return await proceed(await this.#found(request, message));
@@ -355,6 +360,12 @@ export class GatewayView implements Dispatcher {
     // Whose tools are withheld from some learn it from a refusal; the server itself checks scopes.
     if (found && this.settings.policies.mayWithhold(found.upstream)) return undefined;
     return found && this.#upstreams.get(found.upstream)?.upstream.toolScopes?.(found.name);
+  }
+
+  #longCalls({ method, params: { name } }: RequestMessage): Route["longCalls"] {
+    if (method !== "tools/call" || typeof name !== "string") return undefined;
+    const found = this.#locate(name);
+    return found && this.#upstreams.get(found.upstream)?.upstream.longCalls?.(found.name);
   }
 
   #target({ method, params }: RequestMessage): RequestTarget | undefined {
@@ -562,6 +573,8 @@ export class GatewayView implements Dispatcher {
     sent: Sent,
     state: JsonObject | undefined,
   ): Promise<JsonObject> {
+    const restoring = this.#restore(exchange);
+    if (restoring !== undefined) await restoring;
     const { request, release } = this.#request(exchange, state);
     try {
       return await method(request, sent);
@@ -597,6 +610,24 @@ export class GatewayView implements Dispatcher {
   /** Called with what an upstream has said that is served alone, each time it is used. */
   protected opened(_facts: UpstreamFacts): void {}
 
+  /** Prepares a session that began in an earlier process, at its first request here. */
+  #restore(exchange: Exchange): Promise<void> | undefined {
+    const { session } = exchange;
+    if (session?.restored !== true || this.#sessions.has(session.id)) return undefined;
+    return this.#restoreOnce(exchange);
+  }
+
+  async #restoreOnce(exchange: Exchange): Promise<void> {
+    const { sessions } = this.#sessionsFor(exchange);
+    await sessions.restore();
+    // Its upstreams notify of resources again from now on, whatever the request is about.
+    for (const name of sessions.subscribedUpstreams) {
+      const opened = async () => await sessions.get(name)?.ensureOpen(exchange);
+      // What fails is reported, and tried again by the next request.
+      opened().catch(() => {});
+    }
+  }
+
   #sessionsFor(exchange: Exchange): AcquiredSessions {
     const { session, principal, client, protocolVersion: version } = exchange;
     if (session === undefined) return this.#stateless.acquire(exchange);
@@ -610,6 +641,8 @@ export class GatewayView implements Dispatcher {
         client,
         version,
         lists,
+        ...session.restorable === true && { state: session.state },
+        ...session.restored === true && { restored: true },
       };
       sessions = new UpstreamSessions(init);
       sessions.logLevel = session.logLevel;

@@ -42,11 +42,16 @@ end
 local function size(text) return tonumber(text:match('^%d+')) or 0 end
 `;
 
-/** Creates a record unless there is one. ARGV: time, ttl, fields and values. */
+/**
+ * Creates a record unless there is another one: a client whose connection broke may send this twice. ARGV:
+ * time, ttl, fields and values, `rec` first.
+ */
 export const CREATE = script(
   SESSION,
   `
-if redis.call('EXISTS', record) == 1 then return 0 end
+if redis.call('EXISTS', record) == 1 then
+  return redis.call('HGET', record, 'rec') == ARGV[4] and 1 or 0
+end
 local now = int(time(ARGV[1]))
 redis.call('HSET', record, 'born', now, 'used', now, unpack(ARGV, 3))
 redis.call('PEXPIRE', record, ARGV[2])

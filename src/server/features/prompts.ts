@@ -53,7 +53,7 @@ export interface PromptHandle<Args extends Schema | undefined = undefined> exten
    *
    * @throws {TypeError} If the schema can't be used
    */
-  update<A extends Schema | undefined = Args>(changes: PromptChanges<A>): void;
+  update<const A extends Schema | undefined = Args>(changes: PromptChanges<A>): void;
 }
 
 type AnyConfig = PromptConfig<Schema>;

@@ -137,7 +137,7 @@ export class Resources implements Feature {
     callback: ReadHandler,
   ): ResourceHandle<ReadHandler> {
     const define = (config: ResourceConfig, callback: ReadHandler): FixedResource => {
-      checkNames(`the resource "${name}"`, config, CONFIG_NAMES);
+      checkConfig(name, config);
       return { name, config, callback, listed: listedAs({ uri, name }, config) };
     };
     check(name, callback);
@@ -163,7 +163,7 @@ export class Resources implements Feature {
   ): ResourceHandle<ReadTemplateHandler> {
     const uriTemplate = template.uriTemplate.toString();
     const define = (config: ResourceConfig, callback: ReadTemplateHandler): TemplateResource => {
-      checkNames(`the resource "${name}"`, config, CONFIG_NAMES);
+      checkConfig(name, config);
       const listed = listedAs({ uriTemplate, name }, config);
       return { name, config, callback, template, listed };
     };
@@ -343,6 +343,17 @@ function listedAs(identity: JsonObject, { cache, ...config }: ResourceConfig): J
 function hinted(exchange: Exchange, result: JsonObject, cache: CacheHint | undefined): JsonObject {
   if (cache === undefined || !isModern(exchange.protocolVersion)) return result;
   return { ...cache, ...result };
+}
+
+const ANNOTATION_NAMES: NamesOf<Annotations> = {
+  audience: true,
+  priority: true,
+  lastModified: true,
+};
+
+function checkConfig(name: string, config: ResourceConfig): void {
+  checkNames(`the resource "${name}"`, config, CONFIG_NAMES);
+  checkNames(`the resource "${name}"`, config.annotations, ANNOTATION_NAMES, "annotations.");
 }
 
 function check(name: string, callback: unknown): void {

@@ -6,6 +6,7 @@
  * @module
  */
 import { checkNames, type NamesOf } from "../../internal/known_names.ts";
+import { delayOption } from "../../internal/check.ts";
 import { quote } from "../../internal/quote.ts";
 import { isPromise, type MaybePromise, then } from "../../internal/types.ts";
 import type { Icon } from "../../protocol/content.ts";
@@ -13,7 +14,9 @@ import { toolResultFor } from "../../protocol/downgrade.ts";
 import type { Exchange } from "../../protocol/exchange.ts";
 import type { JsonObject } from "../../protocol/jsonrpc.ts";
 import { wrapsOutput } from "../../protocol/output_schema.ts";
+import { TASKS } from "../../protocol/task_store.ts";
 import type { ToolAnnotations } from "../../protocol/shapes.ts";
+import { errorResult } from "../../protocol/error_result.ts";
 import { unknownTool } from "../../protocol/unknown.ts";
 import { checkScopes } from "../../auth/scopes.ts";
 import { type Approval, isApproved } from "../questions/approval.ts";
@@ -25,11 +28,19 @@ import { headerParamsOf } from "../../protocol/header_params.ts";
 import type { HandlerQuestions } from "../questions/questions.ts";
 import { Registry } from "./registry.ts";
 import type { FoundFeature } from "../route.ts";
-import { errorResult, toToolResult, withText } from "../results.ts";
+import { toToolResult, withText } from "../results.ts";
 import { type CompiledSchema, compileSchema } from "../schemas/schema.ts";
-import type { Schema, StandardIssue, StandardResult } from "../schemas/standard_schema.ts";
-import { TASKS, type TaskSupport, type ToolTask, toolTaskOf } from "../tool_task.ts";
-import type { ArgumentsOf, Handle, RequestContext, ToolHandler } from "../types.ts";
+import type {
+  InferInput,
+  InferOutput,
+  Schema,
+  Shape,
+  StandardIssue,
+  StandardResult,
+  StandardSchema,
+} from "../schemas/standard_schema.ts";
+import { type TaskSupport, type ToolTask, toolTaskOf } from "../tool_task.ts";
+import type { ArgumentsOf, DataOf, Handle, RequestContext, ToolHandler } from "../types.ts";
 import { describeIssues, validateArguments } from "../schemas/schema.ts";
 
 /** Configures a tool. */
@@ -66,9 +77,7 @@ export interface ToolConfig<
    * Lists the scopes that a principal needs to call the tool. The tool is still listed: a
    * call without a scope is answered 403 with a challenge that names them all, so that the client
    * can ask the user for more (2025-11-25 and 2026-07-28, Runtime Insufficient Scope Errors). To
-   * hide a tool use the handler's option `authorize`.
-   *
-   * @default {[]}
+   * hide a tool use the handler's option `authorize`. Without it no scope is needed.
    */
   readonly scopes?: readonly string[];
   /**
@@ -80,6 +89,11 @@ export interface ToolConfig<
    * @default {false}
    */
   readonly retryOnNodeLoss?: boolean;
+  /**
+   * Says when a call is answered although the tool still runs, in milliseconds, or `false` for never; for
+   * handlers with the option `longCalls`. Their own time when left out.
+   */
+  readonly longCalls?: false | { readonly afterMs: number };
   /**
    * Says whether clients that know tasks get a task instead of the result, while the handler runs
    * on (2026-07-28, Tasks extension). Call `server.use(tasks())`, of `@mooring/mcp/tasks`, first.
@@ -96,17 +110,32 @@ export type ToolChanges<
   readonly enabled?: boolean;
 };
 
+/** The types of an input schema: what clients send, and what the handler gets. */
+export type InputTypes<Input extends Schema | undefined> = Input extends Schema
+  ? StandardSchema<InferInput<Input>, InferOutput<Input>>
+  : undefined;
+
+/** The types of an output schema: what the handler returns, and what clients get. */
+export type OutputTypes<Output extends Schema | undefined> = Output extends Schema ? StandardSchema<
+    DataOf<Output>,
+    Output extends StandardSchema | Shape ? InferOutput<Output> : DataOf<Output>
+  >
+  : undefined;
+
 /** Controls a registered tool. */
 export interface ToolHandle<
   Input extends Schema | undefined = undefined,
   Output extends Schema | undefined = undefined,
+  Name extends string = string,
 > extends Handle {
+  /** The name of the tool. */
+  readonly name: Name;
   /**
    * Changes the given fields and keeps the others. The tool keeps its name and its place in lists.
    *
    * @throws {TypeError} If a schema can't be used
    */
-  update<I extends Schema | undefined = Input, O extends Schema | undefined = Output>(
+  update<const I extends Schema | undefined = Input, const O extends Schema | undefined = Output>(
     changes: ToolChanges<I, O>,
   ): void;
 }
@@ -129,13 +158,23 @@ const CONFIG_NAMES: NamesOf<ToolConfig> = {
   approval: true,
   scopes: true,
   retryOnNodeLoss: true,
+  longCalls: true,
   task: true,
+};
+
+const ANNOTATION_NAMES: NamesOf<ToolAnnotations> = {
+  title: true,
+  readOnlyHint: true,
+  destructiveHint: true,
+  idempotentHint: true,
+  openWorldHint: true,
 };
 
 interface Tool extends FoundFeature {
   readonly name: string;
   readonly answer: FeatureMethod;
   readonly retry: boolean;
+  readonly outputSchema: boolean;
   readonly config: AnyConfig;
   readonly listed: JsonObject;
   readonly input: CompiledSchema | undefined;
@@ -218,8 +257,9 @@ export class Tools implements Feature {
       const { config, handler } = entry.definition;
       return this.#define(name, { ...config, ...compact(changes) }, callback ?? handler);
     };
+    const handle = Object.assign(makeHandle(this.#registry, entry, redefine), { name });
     // The schemas validate what these types promise
-    return makeHandle(this.#registry, entry, redefine) as ToolHandle<I, O>;
+    return handle as ToolHandle<I, O>;
   }
 
   /** Returns a tool with all that its calls need. */
@@ -236,6 +276,7 @@ export class Tools implements Feature {
     }
     checkRetry(name, config);
     const { title, description, inputSchema, outputSchema, annotations, icons, _meta } = config;
+    checkNames(`the tool "${name}"`, annotations, ANNOTATION_NAMES, "annotations.");
     const input = inputSchema && compileSchema(inputSchema, "input", `inputSchema of "${name}"`);
     const output = outputSchema &&
       compileSchema(outputSchema, "output", `outputSchema of "${name}"`);
@@ -259,6 +300,8 @@ export class Tools implements Feature {
       answer: (exchange) => this.#call(tool, exchange),
       scopes: config.scopes,
       retry: config.retryOnNodeLoss === true,
+      longCalls: longCallsOf(name, config.longCalls),
+      outputSchema: output !== undefined,
       config,
       listed,
       input,
@@ -320,6 +363,15 @@ function checkRetry(name: string, { retryOnNodeLoss = false, annotations }: AnyC
   throw new TypeError(
     `Give the tool "${name}" annotations with "idempotentHint: true", or no "retryOnNodeLoss"`,
   );
+}
+
+/** Checks when calls of a tool are answered although it still runs. */
+function longCallsOf(name: string, given: AnyConfig["longCalls"]): AnyConfig["longCalls"] {
+  if (given === undefined || given === false) return given;
+  checkNames(`the tool "${name}"`, given, { afterMs: true }, "longCalls.");
+  const afterMs = delayOption(`longCalls.afterMs of "${name}"`, given.afterMs);
+  if (afterMs !== undefined) return { afterMs };
+  throw new TypeError(`Give "longCalls.afterMs" of "${name}", in milliseconds`);
 }
 
 /**

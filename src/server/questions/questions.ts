@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { checkNames, type NamesOf } from "../../internal/known_names.ts";
 import { randomText, shortHash } from "../../internal/random.ts";
 import { ErrorCode, McpError, MissingCapabilityError } from "../../protocol/errors.ts";
 import type { Exchange } from "../../protocol/exchange.ts";
@@ -50,6 +51,22 @@ export type Elicitation =
   | { readonly message: string; readonly schema: Schema }
   | { readonly message: string; readonly url: string | URL };
 
+const FORM_NAMES: NamesOf<{ message: string; schema: Schema }> = { message: true, schema: true };
+const VISIT_NAMES: NamesOf<{ message: string; url: string }> = { message: true, url: true };
+const SAMPLE_NAMES: NamesOf<CreateMessageParams> = {
+  messages: true,
+  maxTokens: true,
+  systemPrompt: true,
+  includeContext: true,
+  temperature: true,
+  stopSequences: true,
+  modelPreferences: true,
+  metadata: true,
+  tools: true,
+  toolChoice: true,
+  _meta: true,
+};
+
 /** Asks the user. Implements {@linkcode Elicit}. */
 export async function askUser(
   exchange: Exchange,
@@ -58,10 +75,11 @@ export async function askUser(
   what: Elicitation,
 ): Promise<{ readonly action: ElicitResult["action"]; readonly content?: unknown }> {
   checkKey(key);
+  checkElicitation(what);
   if (typeof what.message !== "string") {
     throw new TypeError(`Give a string as the message: ${typeof what.message}`);
   }
-  if ("url" in what) {
+  if (isVisit(what)) {
     const params = visitParams(exchange, what.message, what.url);
     return { action: actionOf(await questions.ask(key, "elicitation/create", params)) };
   }
@@ -80,6 +98,7 @@ export async function askModel(
   params: CreateMessageParams,
 ): Promise<CreateMessageResult> {
   checkKey(key);
+  checkNames<CreateMessageParams>("ctx.sample()", params, SAMPLE_NAMES);
   const { sampling } = exchange.client.capabilities;
   if (sampling === undefined) throw new MissingCapabilityError("sampling");
   const withTools = params.tools !== undefined || params.toolChoice !== undefined;
@@ -89,7 +108,7 @@ export async function askModel(
     // The fields that every use of the result relies on have been checked
     return result as unknown as CreateMessageResult;
   }
-  throw badAnswer("with a role and content");
+  throw badAnswer("a role and content");
 }
 
 /** Asks for the client's roots. Implements `roots` of the request context. */
@@ -102,7 +121,7 @@ export async function askRoots(
   if (exchange.client.capabilities.roots === undefined) throw new MissingCapabilityError("roots");
   const { roots } = await questions.ask(key, "roots/list", {});
   if (Array.isArray(roots) && roots.every(isRoot)) return roots;
-  throw badAnswer("with a list of roots");
+  throw badAnswer("a list of roots");
 }
 
 function isRoot(value: unknown): value is Root {
@@ -115,6 +134,24 @@ function checkKey(key: string): void {
       `Give a string of one character or more as the question's key: ${JSON.stringify(key)}`,
     );
   }
+}
+
+/** Checks that a question is a form or a page, and nothing else is in it. */
+function checkElicitation(what: Elicitation): void {
+  const { schema, url }: { readonly schema?: Schema; readonly url?: string | URL } = what ?? {};
+  if (schema !== undefined && url !== undefined) {
+    throw new TypeError(
+      'Give ctx.elicit() either a "schema" or a "url", and ask one after the other',
+    );
+  }
+  checkNames<object>("ctx.elicit()", what ?? null, url === undefined ? FORM_NAMES : VISIT_NAMES);
+}
+
+/** Tells whether a question is a page to visit. */
+function isVisit(
+  what: Elicitation,
+): what is { readonly message: string; readonly url: string | URL } {
+  return "url" in what && what.url !== undefined;
 }
 
 function visitParams(exchange: Exchange, message: string, url: string | URL): JsonObject {
@@ -163,15 +200,16 @@ function checkFlat({ properties = {} }: JsonObject): void {
 function actionOf({ action }: JsonObject): ElicitResult["action"] {
   // A member of the set is one of the three actions
   if (ACTIONS.has(action)) return action as ElicitResult["action"];
-  throw badAnswer('with the action "accept", "decline" or "cancel"');
+  throw badAnswer('the action "accept", "decline" or "cancel"');
 }
 
 async function contentOf({ content = {} }: JsonObject, schema: CompiledSchema): Promise<unknown> {
   const result = await schema.validate(content);
   if (result.issues === undefined) return result.value;
-  throw new McpError(ErrorCode.InvalidParams, describeIssues(result.issues, "the form"));
+  const issues = describeIssues(result.issues, "the form", "The client's answer doesn't fit:");
+  throw new McpError(ErrorCode.InvalidParams, issues);
 }
 
-function badAnswer(how: string): McpError {
-  return new McpError(ErrorCode.InvalidParams, `Answer the question ${how}`);
+function badAnswer(what: string): McpError {
+  return new McpError(ErrorCode.InvalidParams, `The client answered without ${what}`);
 }

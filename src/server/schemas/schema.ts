@@ -142,13 +142,18 @@ function valueOf(checked: StandardResult<unknown>): unknown {
  * whatever the issues are.
  *
  * @param whole The name of the value itself, for issues without a path
+ * @param lead The words before the first issue: for who can mend the value, by default
  */
-export function describeIssues(issues: readonly StandardIssue[], whole: string): string {
+export function describeIssues(
+  issues: readonly StandardIssue[],
+  whole: string,
+  lead = "Fix",
+): string {
   const described = issues.slice(0, MOST).map(({ message, path }) => {
     return `${readablePath(path) || whole}: ${clip(message, LONGEST)}`;
   });
   const more = issues.length > MOST ? ` (and ${issues.length - MOST} more)` : "";
-  return `Fix ${described.join("; ")}${more}`;
+  return `${lead} ${described.join("; ")}${more}`;
 }
 
 function readablePath(path: StandardIssue["path"]): string {

@@ -6,6 +6,7 @@
  */
 import type { MaybePromise } from "../../internal/types.ts";
 import type { JsonObject } from "../../protocol/jsonrpc.ts";
+import type { JsonSchemaType } from "./json_schema_type.ts";
 
 /**
  * Represents a schema of any library that implements Standard Schema: zod, Valibot, ArkType and
@@ -71,14 +72,17 @@ export type Schema = StandardSchema | Shape | JsonSchema;
 
 /** Infers the type that a schema takes. */
 export type InferInput<S> = S extends StandardSchema ? NonNullable<S["~standard"]["types"]>["input"]
-  : S extends Shape ? OptionalFields<{ [Name in keyof S]: InferInput<S[Name]> }>
-  : Record<string, unknown>;
+  : S extends Shape ? OptionalFields<{ -readonly [Name in keyof S]: InferInput<S[Name]> }>
+  : Known<JsonSchemaType<S>>;
 
 /** Infers the type that a schema returns. */
 export type InferOutput<S> = S extends StandardSchema
   ? NonNullable<S["~standard"]["types"]>["output"]
-  : S extends Shape ? OptionalFields<{ [Name in keyof S]: InferOutput<S[Name]> }>
-  : Record<string, unknown>;
+  : S extends Shape ? OptionalFields<{ -readonly [Name in keyof S]: InferOutput<S[Name]> }>
+  : Known<JsonSchemaType<S>>;
+
+/** Any object, where the compiler can't tell more. */
+type Known<T> = unknown extends T ? Record<string, unknown> : T;
 
 /** Makes the fields of an object optional that may be `undefined`. */
 export type OptionalFields<T> =

@@ -3,14 +3,12 @@
  *
  * @module
  */
+import type { Variables } from "./template_variables.ts";
 import { compileMatcher, type UriMatcher } from "./uri_matcher.ts";
 import { encodeReserved, type Expression, parseTemplate } from "./uri_template_syntax.ts";
 
 /** The greatest length of a template, in characters. */
 const LONGEST = 2_048;
-
-/** Maps the variables of a template to their values. */
-export type Variables = Record<string, string>;
 
 /**
  * Represents a URI with variables, such as `"file:///{+path}"` or `"search://{index}{?q,limit}"`.
@@ -23,11 +21,13 @@ export type Variables = Record<string, string>;
  * console.assert(template.expand({ id: "a b" }) === "user://a%20b");
  * console.assert(template.match("user://a%20b?view=full")?.id === "a b");
  * ```
+ *
+ * @typeParam Template The text of the template, where the compiler knows it
  */
-export class UriTemplate {
+export class UriTemplate<Template extends string = string> {
   /** The names of the variables, in order. */
   readonly variableNames: readonly string[];
-  readonly #text: string;
+  readonly #text: Template;
   readonly #parts: readonly (string | Expression)[];
   readonly #matcher: UriMatcher;
 
@@ -39,7 +39,7 @@ export class UriTemplate {
    * (`{list*}`, `{text:3}`)
    * @throws {RangeError} If it is too long
    */
-  constructor(template: string) {
+  constructor(template: Template) {
     if (template.length > LONGEST) {
       throw new RangeError(
         `Give at most ${LONGEST} characters of URI template: ${template.length}`,
@@ -56,7 +56,7 @@ export class UriTemplate {
   }
 
   /** Returns the template as it was given. */
-  toString(): string {
+  toString(): Template {
     return this.#text;
   }
 

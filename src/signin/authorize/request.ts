@@ -7,7 +7,6 @@ import { redirectAllowed } from "../clients/redirects.ts";
 import { ClientError, type Clients, type SignInClient } from "../clients/types.ts";
 import { OAuthError, parameter, required } from "../http.ts";
 import type { SignInSettings } from "../settings.ts";
-import { isSameResource } from "../tokens/tokens.ts";
 
 /** A client, and the address that it is answered at. */
 export interface Asker {
@@ -65,7 +64,7 @@ export async function askerOf(query: URLSearchParams, clients: Clients): Promise
 export function requestOf(
   query: URLSearchParams,
   { client, redirectUri, state }: Asker,
-  { resources, descriptions, firstScopes }: SignInSettings,
+  { resources, resourceNamed, descriptions, firstScopes }: SignInSettings,
 ): AuthorizationRequest {
   if (required(query, "response_type") !== "code") {
     throw new OAuthError("unsupported_response_type", 'Send "code" as "response_type"');
@@ -88,7 +87,7 @@ export function requestOf(
   const named = parameter(query, "resource");
   const resource = named === undefined
     ? resources.length === 1 ? resources[0] : undefined
-    : resources.find((each) => isSameResource(each, named));
+    : resourceNamed(named);
   if (resource === undefined) {
     throw new OAuthError("invalid_target", "Name a resource that this server issues tokens for");
   }

@@ -52,8 +52,9 @@ export class AccessTokens {
   /** Returns the grant of a valid token, for whatever resource. */
   async grantOf(token: string): Promise<string | undefined> {
     try {
-      const { sid } = await this.#verify(token, [...this.#settings.resources]);
-      return typeof sid === "string" ? sid : undefined;
+      const { sid, aud } = await this.#verify(token);
+      const isOurs = typeof aud === "string" && this.#settings.resourceNamed(aud) !== undefined;
+      return isOurs && typeof sid === "string" ? sid : undefined;
     } catch (error) {
       if (error instanceof jose().errors.JOSEError) return undefined;
       throw error;
@@ -71,7 +72,7 @@ export class AccessTokens {
       verify: async (token) => {
         let claims: JWTPayload;
         try {
-          claims = await this.#verify(token, [resource]);
+          claims = await this.#verify(token, resource);
         } catch (error) {
           if (error instanceof jose().errors.JOSEError) return undefined;
           throw new Unavailable(undefined, { cause: error });
@@ -86,7 +87,7 @@ export class AccessTokens {
     });
   }
 
-  async #verify(token: string, audience: string[]): Promise<JWTPayload> {
+  async #verify(token: string, audience?: string): Promise<JWTPayload> {
     const { issuer, clock } = this.#settings;
     const { payload } = await jose().jwtVerify(token, async ({ kid }) => {
       const key = await this.#keyring.verifier(kid);
@@ -94,10 +95,10 @@ export class AccessTokens {
       return key;
     }, {
       issuer,
-      audience,
+      ...audience !== undefined && { audience },
       typ: "at+jwt",
       algorithms: ["ES256"],
-      requiredClaims: ["sub", "exp", "sid", "client_id"],
+      requiredClaims: ["sub", "exp", "aud", "sid", "client_id"],
       currentDate: new Date(clock.now()),
     });
     return payload;

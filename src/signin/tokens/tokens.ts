@@ -18,7 +18,7 @@ import { OAuthError, parameter, required } from "../http.ts";
 import type { Keyring } from "../keyring.ts";
 import { ProviderError, type ProviderLogin } from "../providers/types.ts";
 import { readJson } from "../sealed_records.ts";
-import type { SignInSettings } from "../settings.ts";
+import { isSameResource, type SignInSettings } from "../settings.ts";
 import { identify } from "../user.ts";
 import type { AccessTokens } from "./access_tokens.ts";
 import { challengeOf } from "../pkce.ts";
@@ -305,12 +305,6 @@ export class TokenIssuer {
   async #codeKey(code: string): Promise<string> {
     return `code:${await this.#init.keyring.nameOf("code", code)}`;
   }
-}
-
-/** Tells whether a resource that a client names, if it does, is the one of its grant. */
-export function isSameResource(resource: string, named: string | undefined): boolean {
-  return named === undefined || named === resource ||
-    URL.parse(named)?.href === new URL(resource).href;
 }
 
 function busy(): OAuthError {

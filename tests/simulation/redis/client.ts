@@ -16,6 +16,11 @@ export interface Wire {
   away?(callback: () => void): void;
 }
 
+/** The messages that can be sent again. */
+const MOST_PUBLISHED = 100;
+/** What is added to the number of a message that is sent again. */
+const REPLAYED = 1_000_000_000;
+
 type Listener = (...args: unknown[]) => void;
 
 /** A subscription connection. */
@@ -191,6 +196,8 @@ export class SimulatedClient implements NodeRedisClient {
 export class SimulatedNetwork {
   readonly server: SimulatedRedis;
   readonly clients = new Set<SimulatedClient>();
+  /** What was published lately. */
+  #published: (readonly [channel: string, text: string])[] = [];
   /** Says what becomes of a message for one subscriber: the number of times that it arrives. */
   fate: (channel: string) => number = () => 1;
 
@@ -216,7 +223,18 @@ export class SimulatedNetwork {
     else wire.carry({}, callback);
   }
 
+  /** Publishes again what nodes have sent each other lately, as messages with new numbers. */
+  replay(): void {
+    for (const [channel, text] of [...this.#published]) {
+      const [, from, number, rest] = /^([^\n]+)\n(\d+)\n([^]*)$/.exec(text) ?? [];
+      if (rest === undefined) continue;
+      this.#publish(channel, `${from}\n${Number(number) + REPLAYED}\n${rest}`);
+    }
+  }
+
   #publish(channel: string, text: string): number {
+    this.#published.push([channel, text]);
+    if (this.#published.length > MOST_PUBLISHED) this.#published.shift();
     let count = 0;
     for (const client of this.clients) {
       for (const subscriber of client.subscribers) {

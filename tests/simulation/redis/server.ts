@@ -62,6 +62,14 @@ export class SimulatedRedis {
     return [...this.#keys.keys()].filter((key) => this.#find(key) !== undefined);
   }
 
+  /** The hashes. */
+  *hashes(): Iterable<readonly [key: string, fields: ReadonlyMap<string, string>]> {
+    for (const key of this.keys) {
+      const value = this.#find(key);
+      if (value instanceof Hash) yield [key, value];
+    }
+  }
+
   /** Copies everything, as a replica has it. */
   snapshot(): Snapshot {
     const copy = ([key, { value, until }]: [string, Entry]) =>

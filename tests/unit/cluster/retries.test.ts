@@ -9,7 +9,7 @@ import type { Principal } from "../../../src/protocol/exchange.ts";
 import type { RequestId } from "../../../src/protocol/jsonrpc.ts";
 import { Reporter } from "../../../src/protocol/reporter.ts";
 import { MemoryEventLog } from "../../../src/streams/memory_log.ts";
-import { Streams } from "../../../src/streams/streams.ts";
+import { Streams, type StreamSession } from "../../../src/streams/streams.ts";
 import type { StoredRun } from "../../../src/streams/types.ts";
 import { FakeClock } from "../../support/clock.ts";
 import { settle } from "../../support/settle.ts";
@@ -33,7 +33,11 @@ class OpenLog extends MemoryEventLog {
     this.kept.set(`${session}/${stream}`, request);
   }
 
+  /** Called before a run moves. */
+  onMove: () => void = () => {};
+
   moveRun(): boolean {
+    this.onMove();
     return true;
   }
 }
@@ -113,6 +117,27 @@ describe("Retries", () => {
     assert.equal(first.inbound.request.headers.get("authorization"), "Bearer alice");
     assert.equal(first.inbound.requestId, 1);
     assert.equal(await keep(node("dead"), { name: "other" }), undefined);
+  });
+
+  test("[CLU-10] the progress that the first node reports until its run moves isn't reported again", async () => {
+    const { log, ran, node, keep, run } = world();
+    const here = node("here");
+    const again = await keep(node("dead"));
+    const progress = (n: number) =>
+      JSON.stringify({
+        ...{ jsonrpc: "2.0", method: "notifications/progress" },
+        params: { progressToken: "p", progress: n },
+      });
+    log.append("s", "a", progress(1));
+    log.onMove = () => log.append("s", "a", progress(2));
+    assert.equal(await run(here, again), "running");
+    const [first] = ran;
+    const session = { id: "s", connections: new Map() } as unknown as StreamSession;
+    const reply = here.reply(first?.inbound ?? assert.fail(), session);
+    reply?.send(progress(2));
+    reply?.send(progress(3));
+    const events = log.read("s", "a", 0)?.events ?? [];
+    assert.deepEqual(events.map(({ data }) => data), [progress(1), progress(2), progress(3)]);
   });
 
   test("[CLU-12] a request that no node has kept is not run", async () => {

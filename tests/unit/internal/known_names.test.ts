@@ -4,6 +4,8 @@ import {
   createMcpHandler,
   Forbidden,
   McpServer,
+  onToolCall,
+  type RequestContext,
   ResourceTemplate,
   tokenBucket,
   Unauthorized,
@@ -13,7 +15,12 @@ import { serveStdio } from "../../../src/adapters/stdio.ts";
 import { mcpWorker } from "../../../src/adapters/workers.ts";
 import { audit, hashedPrincipals } from "../../../src/audit/mod.ts";
 import { bearer, introspection, jwt, protectedResource } from "../../../src/auth/mod.ts";
-import { createDashboard, createOperator, oneTimeLinks } from "../../../src/dashboard/mod.ts";
+import {
+  createDashboard,
+  createOperator,
+  oneTimeLinks,
+  operatorTokens,
+} from "../../../src/dashboard/mod.ts";
 import { serverCard, serverJson } from "../../../src/discovery/mod.ts";
 import { gateway, http, stdio } from "../../../src/gateway/mod.ts";
 import { checkNames } from "../../../src/internal/known_names.ts";
@@ -23,7 +30,7 @@ import { skills } from "../../../src/skills/mod.ts";
 import { tasks } from "../../../src/tasks/mod.ts";
 import { metrics } from "../../../src/telemetry/metrics.ts";
 import { telemetry } from "../../../src/telemetry/mod.ts";
-import { connect } from "../../../src/testing/mod.ts";
+import { connect, type TestClient } from "../../../src/testing/mod.ts";
 
 const info = { name: "test", version: "1.0.0" };
 const server = () => new McpServer(info);
@@ -130,11 +137,87 @@ const TABLE: readonly (readonly [string, string, string, Call])[] = [
   ["createDashboard", "paht", "path", (o) => createDashboard({}, o)],
   ["createOperator", "nod", "node", (o) => createOperator(createMcpHandler(server()), o)],
   ["oneTimeLinks", "tokn", "token", (o) => oneTimeLinks(o)],
+  ["operatorTokens", "operator", "operators", (o) => operatorTokens(o)],
   ["connect", "protocolVersions", "protocolVersion", (o) => connect(createMcpHandler(server()), o)],
 ];
 
+/** What a tool's handler does with its context, and fails with. */
+async function inTool(act: (ctx: RequestContext) => unknown): Promise<void> {
+  let thrown: unknown;
+  const made = server();
+  made.registerTool("t", {}, async (_args, ctx) => {
+    await Promise.resolve().then(() => act(ctx)).catch((error) => thrown = error);
+    return "";
+  });
+  await using handler = createMcpHandler(made);
+  await using client = await connect(handler, {
+    onElicit: () => ({ action: "decline" }),
+    onSample: () => assert.fail("No model is asked"),
+  });
+  await client.callTool("t");
+  if (thrown !== undefined) throw thrown;
+}
+
+/** What a client for tests does, and fails with. */
+async function inClient(act: (client: TestClient) => Promise<unknown>): Promise<void> {
+  const made = server();
+  made.registerTool("t", {}, () => "");
+  made.registerPrompt("p", {}, () => "");
+  made.registerResource("r", "demo://r", {}, () => "");
+  await using handler = createMcpHandler(made);
+  await using client = await connect(handler);
+  await act(client);
+}
+
+/** A table of its own: these need a call in progress, or objects in objects. */
+const DEEPER: typeof TABLE = [
+  ["ctx.elicit form", "mesage", "message", (o) => {
+    return inTool((ctx) => ctx.elicit("k", { message: "?", schema: {}, ...o }));
+  }],
+  ["ctx.elicit visit", "urls", "url", (o) => {
+    return inTool((ctx) => ctx.elicit("k", { message: "?", url: "https://a.example", ...o }));
+  }],
+  ["ctx.sample", "maxToken", "maxTokens", (o) => {
+    return inTool((ctx) => ctx.sample("k", { messages: [], maxTokens: 1, ...o }));
+  }],
+  ["ctx.notify", "param", "params", (o) => {
+    return inTool((ctx) => ctx.notify({ method: "notifications/x", ...o }));
+  }],
+  ["ctx.closeStream", "retryMS", "retryMs", (o) => inTool((ctx) => ctx.closeStream(o))],
+  ["callTool", "onprogress", "onProgress", (o) => inClient((c) => c.callTool("t", {}, o))],
+  ["readResource", "signals", "signal", (o) => inClient((c) => c.readResource("demo://r", o))],
+  ["getPrompt", "timeout", "timeoutMs", (o) => inClient((c) => c.getPrompt("p", {}, o))],
+  ["request", "timeout", "timeoutMs", (o) => inClient((c) => c.request("ping", {}, o))],
+  ["nextNotification", "timeout", "timeoutMs", (o) => inClient((c) => c.nextNotification("x", o))],
+  ["registerSkill", "prefx", "prefix", (o) => {
+    const extension = server().use(skills());
+    return extension.registerSkill({}, o);
+  }],
+  ["view", "toolsearch", "toolSearch", (o) => gateway({ upstreams: {} }).view(o)],
+  ["http auth", "onUnauthorised", "auth.onUnauthorized", (auth) => {
+    return http({ url: "http://localhost/mcp", auth: { token: async () => "t", ...auth } });
+  }],
+  ["http auth without a token", "tokn", "auth.token", (auth) => {
+    return http({ url: "http://localhost/mcp", auth });
+  }],
+  ["tool annotations", "readonlyHint", "annotations.readOnlyHint", (annotations) => {
+    return server().registerTool("t", { annotations }, () => "");
+  }],
+  ["tool annotations in update", "destructivHint", "annotations.destructiveHint", (annotations) => {
+    return server().registerTool("t", {}, () => "").update({ annotations });
+  }],
+  ["resource annotations", "prioritys", "annotations.priority", (annotations) => {
+    return server().registerResource("r", "demo://r", { annotations }, () => "");
+  }],
+  ["next() of onToolCall", "argument", "arguments", (o) => {
+    const next = () => ({});
+    const exchange = { method: "tools/call", params: { name: "t" } };
+    return onToolCall((_call, proceed) => proceed(o))(exchange as never, next);
+  }],
+];
+
 describe("options of every public function", () => {
-  for (const [whose, typo, meant, call] of TABLE) {
+  for (const [whose, typo, meant, call] of [...TABLE, ...DEEPER]) {
     test(`[AUT-3] ${whose}: "${typo}" is refused with the nearest name`, async () => {
       await assert.rejects(async () => await call({ [typo]: 1 }), (error) => {
         assert.ok(error instanceof TypeError, String(error));
@@ -145,6 +228,25 @@ describe("options of every public function", () => {
       });
     });
   }
+
+  test("[AUT-3] a question is a form or a page, and a provider of a class has members of its own", async () => {
+    const both = { message: "?", schema: {}, url: "https://a.example" };
+    await assert.rejects(inTool((ctx) => ctx.elicit("k", both as never)), {
+      name: "TypeError",
+      message: 'Give ctx.elicit() either a "schema" or a "url", and ask one after the other',
+    });
+    await assert.rejects(inTool((ctx) => ctx.elicit("k", undefined as never)), TypeError);
+    const schema = { type: "object", properties: { a: { type: "string" } } };
+    const undefinedUrl = { message: "?", schema, url: undefined };
+    await inTool((ctx) => ctx.elicit("k", undefinedUrl as never));
+    class Provider {
+      cached = "t";
+      token = async () => this.cached;
+    }
+    http({ url: "http://localhost/mcp", auth: new Provider() });
+    const oauth = { tokens: () => undefined, clientMetadata: {}, state: () => "s" };
+    http({ url: "http://localhost/mcp", auth: oauth });
+  });
 
   test("[AUT-3] a name that is like no other is refused without a proposal", () => {
     assert.throws(() => tasks({ colourful: 1 } as never), {

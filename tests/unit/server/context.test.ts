@@ -243,10 +243,14 @@ describe("ctx.elicit() with a form", () => {
         capabilities: form,
         answer: () => ({ ...answer }),
       });
-    await rejectsWith(-32602, /^Fix "name": /, () => elicit({ action: "accept" }));
     await rejectsWith(
       -32602,
-      /^Fix "name": /,
+      /^The client's answer doesn't fit: "name": /,
+      () => elicit({ action: "accept" }),
+    );
+    await rejectsWith(
+      -32602,
+      /^The client's answer doesn't fit: "name": /,
       () => elicit({ action: "accept", content: { name: 1 } }),
     );
     await rejectsWith(-32602, /action/, () => elicit({ action: "yes", content: { name: "Ada" } }));
@@ -375,7 +379,7 @@ describe("ctx.sample()", () => {
   test("refuses an empty key, and an answer that is none", async () => {
     const capabilities = { sampling: {} };
     await assert.rejects(run((ctx) => ctx.sample("", params), { capabilities }), TypeError);
-    await rejectsWith(-32602, /^Answer the question/, () => {
+    await rejectsWith(-32602, /^The client answered without/, () => {
       return run((ctx) => ctx.sample("greet", params), { capabilities, answer: () => ({}) });
     });
   });
@@ -401,7 +405,7 @@ describe("ctx.roots()", () => {
     const capabilities = { roots: {} };
     await assert.rejects(run((ctx) => ctx.roots(""), { capabilities }), TypeError);
     for (const answer of [{}, { roots: {} }, { roots: [{}] }]) {
-      await rejectsWith(-32602, /^Answer the question/, () => {
+      await rejectsWith(-32602, /^The client answered without/, () => {
         return run((ctx) => ctx.roots(), { capabilities, answer: () => ({ ...answer }) });
       });
     }

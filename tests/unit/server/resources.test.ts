@@ -168,7 +168,7 @@ describe("registerResource()", () => {
     const none = undefined as unknown as () => string;
     assert.throws(() => server.registerResource("two", "test://two", {}, none), TypeError);
     const complete = { other: () => [] };
-    assert.throws(() => new ResourceTemplate("a://{id}", { complete }), /"other"$/);
+    assert.throws(() => new ResourceTemplate("a://{id}" as string, { complete }), /"other"$/);
   });
 });
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { z } from "zod";
 import { isPromise } from "../../../src/internal/types.ts";
-import { McpError, QuestionError } from "../../../src/protocol/errors.ts";
+import { ErrorCode, McpError, NO_STREAM, QuestionError } from "../../../src/protocol/errors.ts";
 import type { JsonObject } from "../../../src/protocol/jsonrpc.ts";
 import { fromJsonSchema } from "../../../src/server/schemas/from_json_schema.ts";
 import { McpServer } from "../../../src/server/server.ts";
@@ -140,9 +140,17 @@ describe("tools/call", () => {
     const form = (ctx: RequestContext) =>
       ctx.elicit("f", { message: "Who?", schema: z.object({ name: z.string() }) });
     const cases: [(ctx: RequestContext) => Promise<unknown>, number, RegExp][] = [
-      [roots, -1, /^A question of the tool "ask" failed: The user said no$/],
-      [sample, -32602, /^A question of the tool "ask" failed: Answer the question with a role/],
-      [form, -32602, /^A question of the tool "ask" failed: Fix "name": /],
+      [
+        roots,
+        -1,
+        /^A question of the tool "ask" failed: The user said no\. Tell the user, or go on/,
+      ],
+      [sample, -32602, /^A question of the tool "ask" failed: The client answered without a role/],
+      [
+        form,
+        -32602,
+        /^A question of the tool "ask" failed: The client's answer doesn't fit: "name": /,
+      ],
     ];
     const capabilities = { roots: {}, sampling: {}, elicitation: {} };
     const answer = (method: string) => {
@@ -174,6 +182,64 @@ describe("tools/call", () => {
     const [first] = caught;
     assert.ok(first instanceof QuestionError);
     assert.deepEqual([first.message, first.data, first.cause], [said.message, said.data, said]);
+  });
+
+  test("[AUT-10] a model is told what a tool needs, and not to change its client", async () => {
+    const form = z.object({ name: z.string() });
+    const page = { message: "Go", url: "https://a.example" };
+    const prompt = { messages: [], maxTokens: 1 };
+    const visits = { elicitation: { url: {} } };
+    const cases: readonly [(ctx: RequestContext) => Promise<unknown>, object, string][] = [
+      [(ctx) => ctx.elicit("f", { message: "Who?", schema: form }), {}, "ask the user"],
+      [
+        (ctx) => ctx.elicit("f", { message: "Who?", schema: form }),
+        visits,
+        "ask the user to fill in a form",
+      ],
+      [
+        (ctx) => ctx.elicit("v", page),
+        { elicitation: {} },
+        "ask the user to visit a web page",
+      ],
+      [(ctx) => ctx.sample("s", prompt), {}, "ask a model"],
+      [
+        (ctx) => ctx.sample("s", { ...prompt, tools: [] }),
+        { sampling: {} },
+        "ask a model with tools",
+      ],
+      [(ctx) => ctx.roots(), {}, "ask for the user's folders"],
+    ];
+    for (const [question, capabilities, need] of cases) {
+      const server = makeServer();
+      server.registerTool("ask", {}, async (_args, ctx) => {
+        await question(ctx);
+        return "never";
+      });
+      const exchange = new FakeExchange("tools/call", { name: "ask" }, { capabilities });
+      assert.equal(
+        errorTextOf(await dispatch(server, exchange)),
+        `The tool "ask" has to ${need}, and this client can't. Tell the user, or go on without ` +
+          "this tool",
+      );
+    }
+  });
+
+  test("[AUT-10] a client without a stream is not told to open one by way of its model", async () => {
+    const server = makeServer();
+    server.registerTool("ask", {}, async (_args, ctx) => {
+      await ctx.roots();
+      return "never";
+    });
+    const answer = () => {
+      throw new McpError(ErrorCode.Refused, NO_STREAM);
+    };
+    const init = { capabilities: { roots: {} }, answer };
+    const exchange = new FakeExchange("tools/call", { name: "ask" }, init);
+    assert.equal(
+      errorTextOf(await dispatch(server, exchange)),
+      'The tool "ask" has to ask, and this client can\'t be asked now. Tell the user, or go on ' +
+        "without this tool",
+    );
   });
 
   test("a stopped call ends with the reason it was stopped for, whatever its handler throws", async () => {

@@ -130,7 +130,10 @@ describe("a task that asks", () => {
       const { status, result } = await world.get(id);
       assert.equal(status, "completed");
       assert.equal((result as JsonObject).isError, true);
-      assert.match(String(textOf(result)), /^A question of the tool "job" failed: Fix "name": /);
+      assert.match(
+        String(textOf(result)),
+        /^A question of the tool "job" failed: The client's answer doesn't fit: "name": /,
+      );
     });
   });
 
@@ -165,7 +168,7 @@ describe("a task that asks", () => {
       for (let n = 0; n < 1_000; n++) {
         await world.send("tasks/update", { taskId: id, inputResponses: { [n]: named("x") } });
       }
-      assert.match(String(textOf((await world.get(id)).result)), /1000 in a task$/);
+      assert.match(String(textOf((await world.get(id)).result)), /1000 in a task\. Tell/);
     });
   });
 

@@ -4,7 +4,7 @@ import { MemoryTaskStore } from "../../../src/cluster/memory/tasks.ts";
 import type { TaskProgress } from "../../../src/protocol/task_store.ts";
 import { DelayLine } from "../../../src/internal/delay_line.ts";
 import type { TaskStore } from "../../../src/protocol/task_store.ts";
-import { TaskWriter, type TaskWriterInit } from "../../../src/tasks/writer.ts";
+import { TaskWriter, type TaskWriterInit } from "../../../src/cluster/tasks/writer.ts";
 import { FakeClock, flush } from "../../support/clock.ts";
 import { Gate } from "../../support/wire.ts";
 import { SlowStore } from "./support.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { describe, test } from "node:test";
-import { manifestOf, repaired } from "../../../tools/pack.ts";
+import { manifestOf, repaired, summaryOf } from "../../../tools/pack.ts";
 
 const source = JSON.parse(
   await readFile(new URL("../../../package.json", import.meta.url), "utf8"),
@@ -46,6 +46,14 @@ describe("the package.json of the npm package", () => {
     const { hono: _, ...dependencies } = source.dependencies;
     assert.throws(() => manifestOf(packed, { ...source, dependencies }), /"hono"/);
   });
+});
+
+test("what was made is said in one line", () => {
+  const made = { name: "@mooring/mcp 0.1.0", files: 1_234, bytes: 2_345_678, tarball: 456_789 };
+  assert.equal(
+    summaryOf(made),
+    "Made @mooring/mcp 0.1.0: 1,234 files of 2,346 kB, 457 kB as a tarball",
+  );
 });
 
 test("declarations: a member's comment doesn't come between readonly and its name", () => {

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import type { DelayLine } from "../internal/delay_line.ts";
-import { isPromise, type MaybePromise } from "../internal/types.ts";
-import { hasEnded, type TaskProgress, type TaskStore } from "../protocol/task_store.ts";
+import type { DelayLine } from "../../internal/delay_line.ts";
+import { isPromise, type MaybePromise } from "../../internal/types.ts";
+import { hasEnded, type TaskProgress, type TaskStore } from "../../protocol/task_store.ts";
 
 /** Configures a {@linkcode TaskWriter}. */
 export interface TaskWriterInit {

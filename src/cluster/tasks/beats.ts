@@ -3,17 +3,17 @@
  *
  * @module
  */
-import type { Clock } from "../internal/clock.ts";
-import type { MaybePromise } from "../internal/types.ts";
-import { NODE_LOST } from "../protocol/node_loss.ts";
-import { ErrorCode, errorObject } from "../protocol/errors.ts";
+import type { Clock } from "../../internal/clock.ts";
+import type { MaybePromise } from "../../internal/types.ts";
+import { NODE_LOST } from "../../protocol/node_loss.ts";
+import { ErrorCode, errorObject } from "../../protocol/errors.ts";
 import {
   type LostTask,
   RUNNER_BEAT_MS,
   RUNNER_TTL_MS,
   type TaskProgress,
   type TaskStore,
-} from "../protocol/task_store.ts";
+} from "../../protocol/task_store.ts";
 
 /** Limits the lost tasks that are ended at the same time. */
 const AT_ONCE = 50;

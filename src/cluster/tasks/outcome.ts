@@ -3,13 +3,13 @@
  *
  * @module
  */
-import { isWithinBytes } from "../internal/utf8.ts";
-import { ErrorCode, errorObject, McpError, modernCode } from "../protocol/errors.ts";
-import type { McpEvent } from "../protocol/events.ts";
-import type { JsonObject, JsonRpcError } from "../protocol/jsonrpc.ts";
-import { StopError } from "../calls/lifetime/stop.ts";
-import { errorResult } from "../server/results.ts";
-import type { TaskState } from "../protocol/task_store.ts";
+import { isWithinBytes } from "../../internal/utf8.ts";
+import { ErrorCode, errorObject, McpError, modernCode } from "../../protocol/errors.ts";
+import type { McpEvent } from "../../protocol/events.ts";
+import type { JsonObject, JsonRpcError } from "../../protocol/jsonrpc.ts";
+import { StopError } from "../../calls/lifetime/stop.ts";
+import { errorResult } from "../../protocol/error_result.ts";
+import type { TaskState } from "../../protocol/task_store.ts";
 
 /** What the final state depends on. */
 export interface OutcomeInit {

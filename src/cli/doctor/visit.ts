@@ -1,0 +1,139 @@
+/**
+ * Visits a server as clients do: sends what they send, in their order.
+ *
+ * @module
+ */
+import type { JsonObject } from "../../../mod.ts";
+import { isObject, MetaKey } from "../../kit.ts";
+import { VERSION } from "../version.ts";
+import { type Answer, type NoAnswer, send, type SendInit } from "./exchange.ts";
+import type { Finding, Verdict } from "./finding.ts";
+
+/** The version that most clients speak. */
+export const SPOKEN = "2025-11-25";
+/** The version without sessions. */
+export const STATELESS = "2026-07-28";
+/** What clients accept for the answer to a POST. */
+export const BOTH = "application/json, text/event-stream";
+
+/** What a visit needs. */
+export interface VisitInit {
+  readonly url: URL;
+  /** Headers of every request to the server, such as a token. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly timeoutMs: number;
+  /** The origin of a page that is to connect. */
+  readonly origin: string;
+  /** The tool to call, to see whether its events come as they are sent. */
+  readonly call: { readonly tool: string; readonly args: JsonObject } | undefined;
+  /** Called with each finding at once. */
+  readonly onFinding: (finding: Finding) => void;
+}
+
+/** One visit. */
+export class Visit {
+  readonly init: VisitInit;
+  readonly findings: Finding[] = [];
+  /** The session, once there is one. */
+  session: string | undefined;
+  /** What the server has said about itself. */
+  server: JsonObject | undefined;
+  /** The version that was negotiated. */
+  version: string = SPOKEN;
+  /** Whether the server asks for a token, and none that it takes was given. */
+  refused: Answer | undefined;
+  #id = 0;
+
+  constructor(init: VisitInit) {
+    this.init = init;
+  }
+
+  /**
+   * Notes what came of a step.
+   *
+   * @returns Whether it hasn't failed
+   */
+  note(step: string, verdict: Verdict): boolean {
+    const finding = { step, ...verdict };
+    this.findings.push(finding);
+    this.init.onFinding(finding);
+    return verdict.outcome !== "failed";
+  }
+
+  /** Fetches any document. */
+  fetch(url: string | URL, init: Partial<SendInit> = {}): Promise<Answer | NoAnswer> {
+    return send(url, { timeoutMs: this.init.timeoutMs, ...init });
+  }
+
+  /** Posts JSON to the server, as a client of its version does. */
+  post(body: unknown, headers: Readonly<Record<string, string>> = {}): Promise<Answer | NoAnswer> {
+    return this.fetch(this.init.url, {
+      method: "POST",
+      headers: {
+        "content-type": "application/json",
+        accept: BOTH,
+        ...this.#sessionHeaders(),
+        ...this.init.headers,
+        ...headers,
+      },
+      body: JSON.stringify(body),
+    });
+  }
+
+  /** Sends a request. */
+  request(
+    method: string,
+    params: JsonObject = {},
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<Answer | NoAnswer> {
+    return this.post({ jsonrpc: "2.0", id: ++this.#id, method, params }, headers);
+  }
+
+  /** Sends a notification. */
+  notify(method: string, params: JsonObject = {}): Promise<Answer | NoAnswer> {
+    return this.post({ jsonrpc: "2.0", method, params });
+  }
+
+  /** Sends a request without a body, in the session. */
+  bare(method: string, accept: string, headOnly = false): Promise<Answer | NoAnswer> {
+    return this.fetch(this.init.url, {
+      method,
+      headers: { accept, ...this.#sessionHeaders(), ...this.init.headers },
+      headOnly,
+    });
+  }
+
+  /** Begins a session, or tries to. */
+  initialize(headers?: Readonly<Record<string, string>>): Promise<Answer | NoAnswer> {
+    return this.request("initialize", {
+      protocolVersion: SPOKEN,
+      capabilities: {},
+      clientInfo: { name: "mooring-doctor", version: VERSION },
+    }, headers);
+  }
+
+  /** Asks what the server is, as a client of 2026-07-28. */
+  discover(): Promise<Answer | NoAnswer> {
+    const { session } = this;
+    this.session = undefined;
+    const asked = this.request("server/discover", {
+      _meta: {
+        [MetaKey.ProtocolVersion]: STATELESS,
+        [MetaKey.ClientInfo]: { name: "mooring-doctor", version: VERSION },
+        [MetaKey.ClientCapabilities]: {},
+      },
+    }, { "mcp-protocol-version": STATELESS, "mcp-method": "server/discover" });
+    this.session = session;
+    return asked;
+  }
+
+  #sessionHeaders(): Record<string, string> {
+    if (this.session === undefined) return {};
+    return { "mcp-session-id": this.session, "mcp-protocol-version": this.version };
+  }
+}
+
+/** Returns the result in an answer. */
+export function resultOf({ message }: Answer): JsonObject | undefined {
+  return isObject(message?.["result"]) ? message["result"] : undefined;
+}

@@ -1,0 +1,501 @@
+/**
+ * Answers calls that run long before their clients give up, and adds the tools by which the model fetches
+ * the results. Wraps any dispatcher.
+ *
+ * @module
+ */
+import type { HandedOver, HandOver, LongCall } from "../calls/hand_over.ts";
+import { StopError } from "../calls/lifetime/stop.ts";
+import { progressToken } from "../calls/progress.ts";
+import { storeFailed } from "../calls/refused_error.ts";
+import { MemoryTaskStore } from "../cluster/memory/tasks.ts";
+import { RunnerBeats } from "../cluster/tasks/beats.ts";
+import { knowsTasks, taskIdOf, unknownTask, wireTask } from "../cluster/tasks/wire.ts";
+import type { Clock } from "../internal/clock.ts";
+import { type Delay, DelayLine } from "../internal/delay_line.ts";
+import { randomText } from "../internal/random.ts";
+import { type MaybePromise, then } from "../internal/types.ts";
+import { toolResultFor } from "../protocol/downgrade.ts";
+import { MetaKey } from "../protocol/envelope.ts";
+import { errorResult } from "../protocol/error_result.ts";
+import { McpError } from "../protocol/errors.ts";
+import type { McpEvent, SessionEndReason } from "../protocol/events.ts";
+import type {
+  Dispatcher,
+  DispatcherHost,
+  Exchange,
+  HostPeers,
+  NotificationExchange,
+  Principal,
+  UpstreamControl,
+} from "../protocol/exchange.ts";
+import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
+import type { RequestMessage, Route } from "../protocol/route.ts";
+import type { Implementation } from "../protocol/shapes.ts";
+import { hasEnded, type TaskRecord, TASKS, type TaskStore } from "../protocol/task_store.ts";
+import { isModern } from "../protocol/versions.ts";
+import { ownerKey } from "../sessions/owner.ts";
+import { LongCallRun, statusOf } from "./long_call_run.ts";
+import type { LongCallSettings } from "./options.ts";
+import { CANCEL, runsOn, stillRuns, TOOLS, UNKNOWN_HANDLE, WAIT } from "./texts.ts";
+
+/** The time between looks at a call that runs elsewhere, in milliseconds. */
+const POLL_MS = 500;
+
+/** The time between attempts to store what a call ended with, in milliseconds. */
+const RETRY_MS = 1_000;
+
+/** The time after which clients that know tasks look again, in milliseconds. */
+const TASK_POLL_MS = 1_000;
+
+/** What the ids of calls begin with, which tells them from other tasks of the store. */
+const PREFIX = "call_";
+
+/** The most different times of tools after which their calls are answered. */
+const MOST_TIMES = 1_000;
+
+/** Where the calls are kept, and under which name this process keeps them. */
+interface Place {
+  readonly store: TaskStore;
+  readonly runner: string;
+  readonly peers: HostPeers | undefined;
+}
+
+/** A dispatcher whose calls are answered early when they run long. */
+export class LongCalls implements Dispatcher, HandOver {
+  readonly #inner: Dispatcher;
+  readonly #settings: LongCallSettings;
+  readonly #clock: Clock;
+  /** Waits by their times: one for the handler, and one for each time that tools have of their own. */
+  readonly #waits = new Map<number, DelayLine>();
+  readonly #expiry: DelayLine;
+  readonly #retries: DelayLine;
+  readonly #polls: DelayLine;
+  readonly #runs = new Map<string, LongCallRun>();
+  #place: Place | undefined;
+  #host: DispatcherHost | undefined;
+  #closed = false;
+
+  constructor(inner: Dispatcher, settings: LongCallSettings, clock: Clock) {
+    this.#inner = inner;
+    this.#settings = settings;
+    this.#clock = clock;
+    this.#expiry = new DelayLine(clock, settings.ttlMs);
+    this.#retries = new DelayLine(clock, RETRY_MS);
+    this.#polls = new DelayLine(clock, POLL_MS);
+  }
+
+  get pinned(): boolean | undefined {
+    return this.#inner.pinned;
+  }
+  get serverInfo(): Implementation | undefined {
+    return this.#inner.serverInfo;
+  }
+  get listChanged(): readonly string[] | undefined {
+    return this.#inner.listChanged;
+  }
+  get resourceUpdates(): boolean | undefined {
+    return this.#inner.resourceUpdates;
+  }
+  get upstreamControl(): UpstreamControl | undefined {
+    return this.#inner.upstreamControl;
+  }
+
+  listChangedIn(sessionId: string): readonly string[] | undefined {
+    return this.#inner.listChangedIn?.(sessionId);
+  }
+
+  notified(exchange: NotificationExchange): MaybePromise<void> {
+    return this.#inner.notified?.(exchange);
+  }
+
+  sessionEnded(sessionId: string, reason: SessionEndReason): MaybePromise<void> {
+    return this.#inner.sessionEnded?.(sessionId, reason);
+  }
+
+  route(message: RequestMessage, principal: Principal): Route {
+    const route = this.#inner.route(message, principal);
+    const { method, params } = message;
+    switch (method) {
+      case "tools/list":
+        return changing(route, (result, client) => knowsTasks(client) ? result : withTools(result));
+      case "server/discover":
+        return changing(route, withTasks);
+      case "tasks/get":
+        return this.#task(route, async (exchange, task) => {
+          return this.#result(exchange, wireTask(task, TASK_POLL_MS));
+        });
+      case "tasks/update":
+        // The tools here ask nothing
+        return this.#task(route, async (exchange) => this.#result(exchange, {}));
+      case "tasks/cancel":
+        return this.#task(route, async (exchange, task) => {
+          if (await this.#cancelTask(exchange, task) === undefined) throw unknownTask();
+          return this.#result(exchange, {});
+        });
+      case "tools/call":
+        break;
+      default:
+        return route;
+    }
+    // A tool of the server's own with that name stays what it is
+    if (route.target?.tool !== undefined) return route;
+    if (params.name === WAIT) return this.#own(message, (exchange) => this.#wait(exchange));
+    if (params.name === CANCEL) return this.#own(message, (exchange) => this.#cancel(exchange));
+    return route;
+  }
+
+  attach(host: DispatcherHost): () => void {
+    this.#host = host;
+    this.#closed = false;
+    const detach = this.#inner.attach?.(host);
+    const leave = this.#join(host.peers);
+    return () => {
+      detach?.();
+      this.#closed = true;
+      for (const run of [...this.#runs.values()]) run.stop(new StopError("shutdown"));
+      for (const line of [this.#expiry, this.#retries, this.#polls, ...this.#waits.values()]) {
+        line.clear();
+      }
+      leave?.();
+      this.#host = undefined;
+    };
+  }
+
+  wait({ method, longCalls, isOwn }: OwnRoute, due: () => void): Delay | undefined {
+    if (method !== "tools/call" || longCalls === false || isOwn) return undefined;
+    return this.#line(longCalls?.afterMs ?? this.#settings.afterMs).add(due);
+  }
+
+  async begin(call: LongCall, route: Route): Promise<HandedOver | undefined> {
+    const { ttlMs, caps, resultBytes } = this.#settings;
+    const { store, runner } = this.#kept;
+    const clock = this.#clock;
+    const now = clock.now();
+    const id = `${PREFIX}${randomText(32)}`;
+    const status = statusOf(call.progress);
+    const owner = ownerKey(call.principal);
+    const record: TaskRecord = {
+      id,
+      owner,
+      createdAt: now,
+      updatedAt: now,
+      ttlMs,
+      state: { status: "working" },
+      ...status !== undefined && { message: status },
+      runner,
+    };
+    if (!await store.create(record, caps)) return undefined;
+    const tool = String(route.target?.tool ?? call.params.name);
+    const text = runsOn(tool, id, status);
+    // A client that knows the tool's output schema takes a result without the data for broken
+    const isError = route.outputSchema !== false && { isError: true };
+    const answer = knowsTasks(call)
+      ? { resultType: "task", ...wireTask(record, TASK_POLL_MS) }
+      : { content: [{ type: "text", text }], ...isError };
+    const run: LongCallRun = new LongCallRun(call, {
+      id,
+      owner,
+      answer: this.#result(call, answer),
+      store,
+      runner,
+      resultBytes,
+      retries: this.#retries,
+      now: () => clock.now(),
+      useless: () => this.#closed || clock.now() - now >= ttlMs,
+      report: (event) => this.#report(event),
+      failed: (error) => this.#report({ type: "error", during: "storing a result", error }),
+      over: () => void this.#runs.delete(id),
+      discarded: () => this.#background("deleting a call", () => store.delete(id)),
+    });
+    this.#runs.set(id, run);
+    this.#expiry.add(() => {
+      run.abandon(new StopError("timeout"));
+      this.#background("deleting a call", () => store.delete(id));
+    });
+    return run;
+  }
+
+  /** Shares the calls with the other handlers of the store. */
+  #join(peers: HostPeers | undefined): (() => void) | undefined {
+    const store = peers?.tasks;
+    if (peers === undefined || store === undefined) return undefined;
+    const runner = `${peers.node}/${randomText(8)}`;
+    this.#place = { store, runner, peers };
+    const beats = new RunnerBeats({
+      store,
+      clock: this.#clock,
+      runner,
+      onLapsed: () => this.#abandonEnded(),
+      onError: (error) => this.#report({ type: "error", during: "watching calls", error }),
+    });
+    const deafen = peers.receive(({ longCall }) => {
+      const run = typeof longCall === "string" ? this.#runs.get(longCall) : undefined;
+      run?.abandon(new StopError("cancelled"));
+    });
+    return () => {
+      beats.stop();
+      deafen();
+      this.#place = undefined;
+      this.#background("leaving the other nodes", () => store.leave(runner));
+    };
+  }
+
+  get #kept(): Place {
+    return this.#place ??= {
+      store: new MemoryTaskStore(this.#clock),
+      runner: randomText(16),
+      peers: undefined,
+    };
+  }
+
+  #line(ms: number): DelayLine {
+    let line = this.#waits.get(ms);
+    if (line === undefined) {
+      if (this.#waits.size >= MOST_TIMES) return this.#line(this.#settings.afterMs);
+      this.#waits.set(ms, line = new DelayLine(this.#clock, ms));
+    }
+    return line;
+  }
+
+  /** Answers a request about a task that is one of the calls here; others go on to the server. */
+  #task(
+    route: Route,
+    run: (exchange: Exchange, task: TaskRecord) => Promise<JsonObject>,
+  ): Route {
+    const { params: { taskId } } = route;
+    if (typeof taskId !== "string" || !taskId.startsWith(PREFIX)) return route;
+    return {
+      ...fieldsOf(route),
+      served: true,
+      run: async (exchange) => {
+        const id = taskIdOf(exchange);
+        const owner = ownerKey(exchange.principal);
+        const task = await this.#stored(exchange, () => this.#kept.store.get(id, owner));
+        if (task === undefined) throw unknownTask();
+        return await run(exchange, task);
+      },
+    };
+  }
+
+  /** The route of one of the tools here. What it is about is a handle, which has an owner. */
+  #own({ method, params }: RequestMessage, run: (exchange: Exchange) => MaybePromise<JsonObject>) {
+    const route: OwnRoute = {
+      method,
+      params,
+      target: { tool: String(params.name) },
+      authorizedAs: { method: "tools/list", params: {} },
+      isOwn: true,
+      run,
+    };
+    return route;
+  }
+
+  async #wait(exchange: Exchange): Promise<JsonObject> {
+    const found = await this.#find(exchange);
+    if (typeof found === "string") return this.#result(exchange, errorResult(found));
+    const { id, owner } = found;
+    const { store } = this.#kept;
+    const until = this.#clock.now() + this.#settings.afterMs;
+    let task: TaskRecord | undefined = found;
+    let told = 0;
+    const tell = (progress: JsonObject | undefined) => {
+      const token = progressToken(exchange.params);
+      if (token === undefined || progress === undefined) return;
+      const params = { ...progress, progressToken: token };
+      exchange.notify({ method: "notifications/progress", params });
+    };
+    for (;;) {
+      if (task === undefined) return this.#result(exchange, errorResult(UNKNOWN_HANDLE));
+      if (hasEnded(task)) return this.#end(exchange, task);
+      if (this.#clock.now() >= until) {
+        const text = stillRuns(id, task.message);
+        return this.#result(exchange, { content: [{ type: "text", text }] });
+      }
+      const before: string | undefined = task.message;
+      await this.#look(exchange.signal, id, tell);
+      task = await this.#stored(exchange, () => store.get(id, owner));
+      // A call of another node tells only how far it is, in words
+      const message = task?.message;
+      if (!this.#runs.has(id) && message !== undefined && message !== before) {
+        tell({ progress: ++told, message });
+      }
+    }
+  }
+
+  /** Waits until a call is over, or some time has passed, and tells of its progress meanwhile. */
+  #look(
+    signal: AbortSignal,
+    id: string,
+    tell: (progress: JsonObject | undefined) => void,
+  ): Promise<void> {
+    signal.throwIfAborted();
+    return new Promise<void>((resolve, reject) => {
+      const settle = (end: () => void) => {
+        delay.cancel();
+        unwatch?.();
+        signal.removeEventListener("abort", stopped);
+        end();
+      };
+      const stopped = () => settle(() => reject(signal.reason));
+      const delay = this.#polls.add(() => settle(resolve));
+      const run = this.#runs.get(id);
+      const unwatch = run?.watch((progress) => {
+        if (progress === undefined) settle(resolve);
+        else tell(progress);
+      });
+      signal.addEventListener("abort", stopped, { once: true });
+    });
+  }
+
+  /** Answers with what a call ended with. */
+  #end(exchange: Exchange, { state }: TaskRecord): JsonObject {
+    if (state.status === "failed") {
+      const { code, message, data } = state.error;
+      throw new McpError(code, message, data);
+    }
+    if (state.status !== "completed") {
+      return this.#result(exchange, errorResult("The call was cancelled"));
+    }
+    const { resultType: _, ...result } = state.result;
+    return this.#result(exchange, toolResultFor(exchange.protocolVersion, result, false));
+  }
+
+  async #cancel(exchange: Exchange): Promise<JsonObject> {
+    const found = await this.#find(exchange);
+    if (typeof found === "string") return this.#result(exchange, errorResult(found));
+    const task = await this.#cancelTask(exchange, found);
+    if (task === undefined) return this.#result(exchange, errorResult(UNKNOWN_HANDLE));
+    const text = hasEnded(task) ? "The call had ended already" : "The call was cancelled";
+    return this.#result(exchange, { content: [{ type: "text", text }] });
+  }
+
+  /**
+   * Cancels a call, unless it has ended.
+   *
+   * @returns The call as it was before; `undefined` if its time is over
+   */
+  async #cancelTask(
+    exchange: Exchange,
+    { id, owner }: TaskRecord,
+  ): Promise<TaskRecord | undefined> {
+    const { store, peers } = this.#kept;
+    const progress = { state: { status: "cancelled" }, updatedAt: this.#clock.now() } as const;
+    const task = await this.#stored(exchange, () => store.cancel(id, owner, progress));
+    const run = this.#runs.get(id);
+    if (run !== undefined) run.abandon(new StopError("cancelled"));
+    else if (task !== undefined && !hasEnded(task) && peers !== undefined) {
+      const node = task.runner.slice(0, task.runner.indexOf("/"));
+      // Should it get lost, the node learns of the end with its next write
+      this.#background("cancelling a call", () => peers.send(node, { longCall: id }));
+    }
+    return task;
+  }
+
+  /** Finds the call of a handle, or returns what to tell the model. */
+  async #find(exchange: Exchange): Promise<TaskRecord | string> {
+    const { arguments: args } = exchange.params;
+    const handle = isObject(args) ? args.handle : undefined;
+    if (typeof handle !== "string") {
+      return 'Give the handle from the answer of the call as "handle"';
+    }
+    const owner = ownerKey(exchange.principal);
+    const { store } = this.#kept;
+    if (!handle.startsWith(PREFIX)) return UNKNOWN_HANDLE;
+    return await this.#stored(exchange, () => store.get(handle, owner)) ?? UNKNOWN_HANDLE;
+  }
+
+  /** Completes a result for the version of its client. */
+  #result(
+    { protocolVersion }: Pick<Exchange, "protocolVersion">,
+    result: JsonObject,
+  ): JsonObject {
+    if (!isModern(protocolVersion)) return result;
+    const { serverInfo } = this.#inner;
+    const meta = isObject(result._meta) ? result._meta : {};
+    return {
+      resultType: "complete",
+      ...result,
+      _meta: serverInfo === undefined ? meta : { ...meta, [MetaKey.ServerInfo]: serverInfo },
+    };
+  }
+
+  /** Stops the tools of calls that have ended without this process. */
+  async #abandonEnded(): Promise<void> {
+    const { store, runner } = this.#kept;
+    await Promise.all([...this.#runs].map(async ([id, run]) => {
+      const task = await store.get(id, run.owner);
+      if (task === undefined || hasEnded(task) || task.runner !== runner) {
+        run.abandon(new StopError("cancelled"));
+      }
+    }));
+  }
+
+  /** @throws {CallRefusedError} With 503, if the store fails */
+  async #stored<T>(exchange: Exchange, call: () => MaybePromise<T>): Promise<T> {
+    try {
+      return await call();
+    } catch (error) {
+      throw storeFailed(exchange, error, "task store");
+    }
+  }
+
+  #background(during: string, work: () => unknown): void {
+    (async () => await work())().catch((error) => this.#report({ type: "error", during, error }));
+  }
+
+  #report(event: McpEvent): void {
+    this.#host?.report(event);
+  }
+}
+
+/** A route, which may be that of one of the tools here. */
+type OwnRoute = Route & { readonly isOwn?: boolean };
+
+/** Returns the parts of a route that don't depend on how it runs. */
+function fieldsOf({ method, params, target, served, scopes, authorizedAs }: Route) {
+  return {
+    method,
+    params,
+    target,
+    scopes,
+    ...served !== undefined && { served },
+    ...authorizedAs !== undefined && { authorizedAs },
+  };
+}
+
+/** Returns a route whose results are changed. */
+function changing(
+  route: Route,
+  change: (result: JsonObject, exchange: Exchange) => JsonObject,
+): Route {
+  const { settle, hide } = route;
+  return {
+    ...fieldsOf(route),
+    ...settle !== undefined && {
+      settle: (exchange, proceed) =>
+        settle.call(route, exchange, (found) => proceed(changing(found, change))),
+    },
+    ...hide !== undefined && { hide: (exchange, hidden) => hide.call(route, exchange, hidden) },
+    run: (exchange) => then(route.run(exchange), (result) => change(result, exchange)),
+  };
+}
+
+/** Adds the Tasks extension to what a server says of itself. */
+function withTasks(result: JsonObject): JsonObject {
+  const { capabilities } = result;
+  if (!isObject(capabilities) || capabilities.tools === undefined) return result;
+  const extensions = isObject(capabilities.extensions) ? capabilities.extensions : {};
+  return {
+    ...result,
+    capabilities: { ...capabilities, extensions: { [TASKS]: {}, ...extensions } },
+  };
+}
+
+/** Adds the tools to the last page of a list, unless the server has tools with these names. */
+function withTools(result: JsonObject): JsonObject {
+  const { tools, nextCursor } = result;
+  if (!Array.isArray(tools) || nextCursor !== undefined) return result;
+  const names = new Set(tools.map((tool) => isObject(tool) ? tool.name : undefined));
+  return { ...result, tools: [...tools, ...TOOLS.filter(({ name }) => !names.has(name))] };
+}

@@ -1,0 +1,177 @@
+/**
+ * A user who signs in, and the client that redeems the code and uses the refresh tokens: each of them twice
+ * now and then, as clients do that got no answer, and as thieves do.
+ *
+ * @module
+ */
+import { challengeOf } from "../../src/signin/pkce.ts";
+import { fieldsOf } from "../signin/front.ts";
+import type { Random } from "./environment.ts";
+import type { Action, ClientPlan } from "./plan.ts";
+import { CLIENT, GRACE_MS, ISSUER, REDIRECT } from "./provider.ts";
+import {
+  type ClientSurroundings,
+  sendWhole,
+  type SimulatedPeer,
+  type WholeResponse,
+} from "./request.ts";
+
+const VERIFIER = "v".repeat(43);
+/** The most attempts of a login. */
+const MOST_TRIES = 20;
+/** The time between two attempts, in milliseconds. */
+const AGAIN_MS = 500;
+
+/** One user and one client. */
+export class SignInUser implements SimulatedPeer {
+  readonly name: string;
+  readonly #plan: ClientPlan;
+  readonly #random: Random;
+  readonly #around: ClientSurroundings;
+
+  constructor(name: string, plan: ClientPlan, random: Random, around: ClientSurroundings) {
+    this.name = name;
+    this.#plan = plan;
+    this.#random = random;
+    this.#around = around;
+  }
+
+  async run(): Promise<void> {
+    await Promise.all(this.#plan.actions.map(async (action) => {
+      if (action.do !== "sign-in") return;
+      await this.#around.environment.sleep(action.at);
+      await this.#signIn(action);
+    }));
+  }
+
+  check(): void {}
+
+  async #signIn({ twiceMs, refreshes, againMs, reuse }: Action & { readonly do: "sign-in" }) {
+    const { environment, calm, note } = this.#around;
+    const fail = (what: string) => this.#around.fail(`${this.name} ${what}`);
+    const code = await this.#code();
+    if (code === undefined) {
+      if (calm) fail("can't sign in");
+      return;
+    }
+    const answers = await this.#twice(twiceMs, {
+      ...{ grant_type: "authorization_code", redirect_uri: REDIRECT, code_verifier: VERIFIER },
+      code,
+    });
+    const passed = answers.filter((each) => each?.status === 200);
+    note(`${this.name} redeems: ${answers.map((each) => each?.status)}`);
+    if (passed.length > 1) fail("redeemed a code twice");
+    if (calm && passed.length === 0) fail(`got ${answers[0]?.text}`);
+    let token = tokenIn(passed[0]);
+    if (token === undefined) return;
+    // One was told that the code was used before: then nothing is left of the first use.
+    const stolen = answers.some((each) => each?.status === 400);
+    if (stolen) {
+      await environment.sleep(AGAIN_MS);
+      if ((await this.#refresh(token))?.status === 200) {
+        fail("has tokens of a code that was reused");
+      }
+      return;
+    }
+    let before: string | undefined;
+    for (let turn = 0; turn < refreshes; turn++) {
+      await environment.sleep(this.#random.int(1, 2 * GRACE_MS));
+      const used: string = token;
+      const all = await this.#twice(againMs, { grant_type: "refresh_token", refresh_token: used });
+      const next = new Set(all.flatMap((each) => tokenIn(each) ?? []));
+      note(`${this.name} refreshes: ${all.map((each) => each?.status)}`);
+      if (next.size > 1) fail("has two successors of a refresh token");
+      if (calm && all.some((each) => each?.status !== 200)) fail(`got ${all[0]?.text}`);
+      const [successor] = next;
+      if (successor === undefined) return;
+      [before, token] = [used, successor];
+    }
+    if (!reuse || before === undefined) return;
+    await environment.sleep(GRACE_MS + 1_000);
+    const reused = await this.#refresh(before);
+    note(`${this.name} reuses: ${reused?.status}`);
+    if (reused?.status === 200) fail("used an old refresh token");
+    if (reused?.status !== 400) return;
+    const after = await this.#refresh(token);
+    if (after?.status === 200) fail("refreshes after an old token was used");
+  }
+
+  /** Sends a token request, and once more after a time, at another node perhaps. */
+  async #twice(ms: number, fields: Readonly<Record<string, string>>) {
+    const { environment } = this.#around;
+    const first = this.#token(fields);
+    if (ms === 0) return [await first];
+    return await Promise.all([first, environment.sleep(ms).then(() => this.#token(fields))]);
+  }
+
+  #refresh(token: string): Promise<WholeResponse | undefined> {
+    return this.#token({ grant_type: "refresh_token", refresh_token: token });
+  }
+
+  #token(fields: Readonly<Record<string, string>>): Promise<WholeResponse | undefined> {
+    return this.#post("/token", { ...fields, client_id: CLIENT });
+  }
+
+  #post(path: string, fields: Readonly<Record<string, string>>, cookie = "") {
+    const headers = { "content-type": "application/x-www-form-urlencoded", cookie };
+    const body = new URLSearchParams(fields).toString();
+    return this.#send(new Request(ISSUER + path, { method: "POST", headers, body }));
+  }
+
+  #send(request: Request): Promise<WholeResponse | undefined> {
+    return sendWhole(this.#around, this.#random, request);
+  }
+
+  /** Signs in until there is a code. */
+  async #code(): Promise<string | undefined> {
+    for (let tries = 0; tries < MOST_TRIES; tries++) {
+      const code = await this.#login();
+      if (code !== undefined) return code;
+      await this.#around.environment.sleep(AGAIN_MS);
+    }
+    return undefined;
+  }
+
+  async #login(): Promise<string | undefined> {
+    const cookies = new Map<string, string>();
+    const visit = async (url: URL | undefined, fields?: Readonly<Record<string, string>>) => {
+      if (url === undefined) return undefined;
+      const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join("; ");
+      const response = fields === undefined
+        ? await this.#send(new Request(url, { headers: { cookie } }))
+        : await this.#post(url.pathname, fields, cookie);
+      for (const each of response?.headers.getSetCookie() ?? []) {
+        const [, name = "", value = ""] = /^([^=]+)=([^;]*)/.exec(each) ?? [];
+        cookies.set(name, value);
+      }
+      return response;
+    };
+    const query = new URLSearchParams({
+      ...{ response_type: "code", client_id: CLIENT, redirect_uri: REDIRECT, state: this.name },
+      ...{ scope: "notes:read", resource: `${ISSUER}/mcp`, code_challenge_method: "S256" },
+      code_challenge: await challengeOf(VERIFIER),
+    });
+    const begun = placeOf(await visit(new URL(`${ISSUER}/authorize?${query}`)));
+    if (begun === undefined) return undefined;
+    const state = begun.searchParams.get("state") ?? "";
+    const back = new URLSearchParams({ state, user: this.#plan.owner });
+    let place = placeOf(await visit(new URL(`${ISSUER}/signin/callback?${back}`)));
+    if (place?.pathname === "/signin/consent") {
+      const page = await visit(place);
+      if (page?.status !== 200) return undefined;
+      place = placeOf(await visit(place, fieldsOf(page.text, "allow")));
+    }
+    return place?.searchParams.get("code") ?? undefined;
+  }
+}
+
+function placeOf(response: WholeResponse | undefined): URL | undefined {
+  const location = response?.headers.get("location");
+  return location == null ? undefined : new URL(location);
+}
+
+function tokenIn(response: WholeResponse | undefined): string | undefined {
+  if (response?.status !== 200) return undefined;
+  const { refresh_token: token }: { refresh_token?: string } = JSON.parse(response.text);
+  return token;
+}
