@@ -66,15 +66,17 @@ export function serve(
   return run(listen, source, options);
 }
 
-async function listen({ hostname, port, fetch, failed }: ListenInit): Promise<Listener> {
+async function listen(
+  { hostname, port, reusePort = false, fetch, failed }: ListenInit,
+): Promise<Listener> {
   const server = Bun.serve({
     hostname: bareHostname(hostname),
     port,
     idleTimeout: IDLE_TIMEOUT_S,
     // In development mode Bun sends errors with source code to clients.
     development: false,
-    // Otherwise Bun shares the port with the next process that binds to it.
-    reusePort: false,
+    // By default Bun shares the port with the next process that binds to it.
+    reusePort,
     fetch,
     error(error) {
       failed(error);

@@ -50,7 +50,9 @@ export function serve(
  */
 const FLUSH_MS = 250;
 
-async function listen({ hostname, port, fetch, failed }: ListenInit): Promise<Listener> {
+async function listen(
+  { hostname, port, reusePort = false, fetch, failed }: ListenInit,
+): Promise<Listener> {
   const killer = new AbortController();
   let running = 0;
   let lastAnswered = -Infinity;
@@ -63,6 +65,7 @@ async function listen({ hostname, port, fetch, failed }: ListenInit): Promise<Li
   const server = Deno.serve({
     hostname: bareHostname(hostname),
     port,
+    reusePort,
     signal: killer.signal,
     automaticCompression: false,
     // The default writes the address to the console.

@@ -141,7 +141,7 @@ interface NodeBindings {
  * ```
  */
 export async function listen(
-  { hostname, port, fd, fetch, failed }: ListenInit,
+  { hostname, port, fd, reusePort = false, fetch, failed }: ListenInit,
 ): Promise<Listener> {
   const server = createServer({
     headersTimeout: HEADERS_TIMEOUT_MS,
@@ -150,8 +150,8 @@ export async function listen(
   }, nodeHandler(fetch, failed));
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once("error", reject);
-  if (fd === undefined) server.listen(port, bareHostname(hostname), resolve);
-  else server.listen({ fd }, resolve);
+  const at = fd === undefined ? { port, host: bareHostname(hostname), reusePort } : { fd };
+  server.listen(at, resolve);
   await promise;
   server.off("error", reject);
   // A connection that can't be accepted, for example without free file descriptors, must not end the process.

@@ -13,7 +13,20 @@ import type { Dispatcher } from "../protocol/exchange.ts";
 import type { ErrorLog } from "./error_log.ts";
 import { listenError } from "./listen_error.ts";
 import { onStopSignals } from "./stop_signals.ts";
-import { endpointUrl, type ServeOptions, serveSettings } from "./serve_options.ts";
+import {
+  freePort,
+  groupMember,
+  memberDone,
+  memberReady,
+  ProcessGroup,
+  processStarter,
+} from "./process_group.ts";
+import {
+  endpointUrl,
+  type ServeOptions,
+  type ServeSettings,
+  serveSettings,
+} from "./serve_options.ts";
 
 /** A server that answers requests. */
 export interface RunningServer extends AsyncDisposable {
@@ -23,7 +36,11 @@ export interface RunningServer extends AsyncDisposable {
   readonly port: number;
   /** The address that the server is bound to. */
   readonly hostname: string;
-  /** The handler. */
+  /**
+   * The handler.
+   *
+   * @throws {TypeError} In the process that has started others with `processes`: they have it
+   */
   readonly handler: McpHandler;
   /** Resolves when the server has stopped. Never rejects. */
   readonly finished: Promise<void>;
@@ -61,6 +78,13 @@ export interface ListenInit {
   /** The port; 0 for any free one. */
   readonly port: number;
   /**
+   * Whether other processes that say so too may listen on the same port: the system spreads connections
+   * over them (`SO_REUSEPORT`, on Linux).
+   *
+   * @default {false}
+   */
+  readonly reusePort?: boolean;
+  /**
    * The file descriptor of a listening socket to use in place of the address, such as one of systemd. Only
    * `listen` of `@mooring/mcp/node` has it, on Node and Deno.
    */
@@ -97,6 +121,9 @@ const GIVE_UP_MS = 500;
 /** The time within which clients may close their connections, in milliseconds. */
 const LINGER_MS = 400;
 
+/** The time after the grace period within which other processes must end, in milliseconds. */
+const GROUP_MS = 2_000;
+
 /** The maximum delay of a timer, in milliseconds. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
@@ -113,37 +140,123 @@ export async function run(
   source: Dispatcher,
   options: ServeOptions & McpHandlerOptions,
 ): Promise<RunningServer> {
-  const { hostname, port, graceMs, signals, path, log, handler: init } = serveSettings(options);
+  const settings = serveSettings(options);
+  const { hostname, graceMs, path, log, handler: init } = settings;
+  const member = settings.processes > 1 ? groupMember(process.env) : undefined;
+  if (settings.processes > 1 && member === undefined) return await runGroup(settings);
+  const port = member?.port ?? settings.port;
   const handler = makeHandler(source, init, { onError: log?.report });
-  const failed = (error: unknown): void => {
-    try {
-      const event = { type: "error", during: "serving", error } as const;
-      log?.report(event);
-      init.onEvent?.(event);
-    } catch {
-      // The application's own function failed: it can't be reported anywhere else.
-    }
-  };
+  const failed = (error: unknown): void => reportFailure(settings, error);
   let listener: Listener;
   try {
-    listener = await listen({ hostname, port, fetch: handler, failed });
+    // On Node, the process that starts the others listens for all of them.
+    const reusePort = member !== undefined && "Bun" in globalThis;
+    listener = await listen({ hostname, port, reusePort, fetch: handler, failed });
   } catch (error) {
     await handler.close({ graceMs: 0 });
     throw listenError(error, { hostname, port }, { port: '"port"', hostname: '"hostname"' });
   }
   const url = endpointUrl(hostname, listener.port, path);
   const { clock = systemClock } = init;
-  return new AdapterServer({
+  const server = new AdapterServer({
     url,
     hostname,
     handler,
     listener,
     graceMs,
-    signals,
+    // Its group ends it by a signal
+    signals: settings.signals || member !== undefined,
     clock,
     failed,
     log,
   });
+  if (member !== undefined) {
+    memberReady();
+    void server.finished.then(memberDone);
+  }
+  return server;
+}
+
+/** Tells the application of an error outside of any request. */
+function reportFailure({ log, handler: { onEvent } }: ServeSettings, error: unknown): void {
+  try {
+    const event = { type: "error", during: "serving", error } as const;
+    log?.report(event);
+    onEvent?.(event);
+  } catch {
+    // The application's own function failed: it can't be reported anywhere else.
+  }
+}
+
+/**
+ * Starts the processes that serve.
+ *
+ * @throws {TypeError} If the main module can't be run again here
+ * @throws {Error} If a process can't start, or the port is in use
+ */
+async function runGroup(settings: ServeSettings): Promise<RunningServer> {
+  const { hostname, port: wanted, processes: count, graceMs, signals, path, handler } = settings;
+  if ("Deno" in globalThis) {
+    throw new TypeError('Use deno serve --parallel instead of "processes" on Deno');
+  }
+  const { clock = systemClock } = handler;
+  const port = await freePort(hostname, wanted).catch((error: unknown) => {
+    const names = { port: '"port"', hostname: '"hostname"' };
+    throw listenError(error, { hostname, port: wanted }, names);
+  });
+  const group = new ProcessGroup({
+    count,
+    start: processStarter({ count, port }),
+    clock,
+    died: (index, how) =>
+      reportFailure(settings, new Error(`Process ${index} died (${how}), and is started again`)),
+  });
+  const server = new GroupServer(endpointUrl(hostname, port, path), port, hostname, group, graceMs);
+  const forget = signals
+    ? onStopSignals({ listen: onSignals, clock, stop: () => void server.close() })
+    : undefined;
+  void group.finished.then((failures) => {
+    forget?.();
+    for (const failure of failures) reportFailure(settings, new Error(failure));
+    settings.log?.end();
+  });
+  await group.start();
+  return server;
+}
+
+/** Processes that serve, as the one that has started them sees them. */
+class GroupServer implements RunningServer {
+  readonly url: string;
+  readonly port: number;
+  readonly hostname: string;
+  readonly finished: Promise<void>;
+  readonly #group: ProcessGroup;
+  readonly #graceMs: number;
+
+  constructor(url: string, port: number, hostname: string, group: ProcessGroup, graceMs: number) {
+    this.url = url;
+    this.port = port;
+    this.hostname = hostname;
+    this.#group = group;
+    this.#graceMs = graceMs;
+    this.finished = group.finished.then(() => {});
+  }
+
+  get handler(): McpHandler {
+    throw new TypeError(
+      'Use the handler in the processes that serve: with "processes" this is none',
+    );
+  }
+
+  async close(options?: { readonly graceMs?: number }): Promise<void> {
+    checkNames("close()", options, { graceMs: true });
+    const graceMs = integerOption("graceMs", options?.graceMs, this.#graceMs, 0);
+    await this.#group.stop(Math.min(graceMs + GROUP_MS, LONGEST_TIMER));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
 }
 
 interface AdapterServerInit extends Pick<RunningServer, "url" | "hostname" | "handler"> {

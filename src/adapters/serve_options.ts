@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { availableParallelism } from "node:os";
 import { checkOptionNames } from "../handler/option_names.ts";
 import { integerOption } from "../internal/check.ts";
 import type { NamesOf } from "../internal/known_names.ts";
@@ -39,13 +40,30 @@ export interface ServeOptions extends LogOptions {
    * @default {true}
    */
   readonly signals?: boolean;
+  /**
+   * The number of processes that serve, or `"auto"` for one for each core (Node and Bun). The main module runs
+   * again in each of them, from its beginning, and `serve` listens there; here it starts them, and starts
+   * again what dies. They need what nodes need: a `store` that processes share, such as `redisStore()`, or
+   * `sessions: false` with `requests.stateKeys`. On Deno, use `deno serve --parallel`.
+   *
+   * @default {1}
+   */
+  readonly processes?: number | "auto";
 }
 
 const SERVE_NAMES = Object.keys(
-  { hostname: true, port: true, graceMs: true, signals: true, log: true } satisfies NamesOf<
-    ServeOptions
-  >,
+  {
+    hostname: true,
+    port: true,
+    graceMs: true,
+    signals: true,
+    processes: true,
+    log: true,
+  } satisfies NamesOf<ServeOptions>,
 );
+
+/** The maximum number of processes. */
+const MOST_PROCESSES = 256;
 
 /** Checked {@linkcode ServeOptions}, with the remaining options for the handler. */
 export interface ServeSettings {
@@ -53,6 +71,8 @@ export interface ServeSettings {
   readonly port: number;
   readonly graceMs: number;
   readonly signals: boolean;
+  /** The number of processes that serve. */
+  readonly processes: number;
   readonly path: string;
   /** Writes failures to stderr; `undefined` if nothing is to be written. */
   readonly log: ErrorLog | undefined;
@@ -64,10 +84,11 @@ export interface ServeSettings {
  * names, so that web pages can't reach it by DNS rebinding.
  *
  * @throws {TypeError} If an option has the wrong type
- * @throws {RangeError} If the port is above 65535 or a number is negative
+ * @throws {RangeError} If the port is above 65535 or a number is negative, or there are too many processes
  */
 export function serveSettings(options: ServeOptions & McpHandlerOptions): ServeSettings {
-  const { hostname = "127.0.0.1", port, graceMs, signals = true, log, ...rest } = options;
+  const { hostname = "127.0.0.1", port, graceMs, signals = true, processes, log, ...rest } =
+    options;
   checkOptionNames(rest, undefined, undefined, SERVE_NAMES);
   if (typeof hostname !== "string" || hostname === "") {
     throw new TypeError(`Give an address as "hostname": ${JSON.stringify(hostname)}`);
@@ -81,6 +102,7 @@ export function serveSettings(options: ServeOptions & McpHandlerOptions): ServeS
     port: portOption(port),
     graceMs: integerOption("graceMs", graceMs, 10_000, 0),
     signals,
+    processes: processesOption(processes, rest),
     path,
     log: errorLogFor({ log, onEvent: rest.onEvent, clock: rest.clock }),
     handler: { ...rest, path, allowedHosts },
@@ -91,6 +113,23 @@ function portOption(value: number | undefined): number {
   const port = integerOption("port", value, 8_000, 0);
   if (port > 65_535) throw new RangeError(`Give a port from 0 to 65535 as "port": ${port}`);
   return port;
+}
+
+/** Returns the number of processes, if several can serve these options. */
+function processesOption(
+  given: ServeOptions["processes"],
+  { store, sessions, requests }: McpHandlerOptions,
+): number {
+  const count = given === "auto" ? availableParallelism() : integerOption("processes", given, 1);
+  if (count > MOST_PROCESSES) {
+    throw new RangeError(`Give at most ${MOST_PROCESSES} as "processes": ${count}`);
+  }
+  if (count === 1 || store?.shared === true) return count;
+  if (store === undefined && sessions === false && requests?.stateKeys?.length) return count;
+  throw new TypeError(
+    'Give a "store" that processes share, such as redisStore(), to use "processes"; or set "sessions" ' +
+      'to false, and give "requests.stateKeys"',
+  );
 }
 
 /** Returns the URL on this machine of an endpoint that is bound to an address. */

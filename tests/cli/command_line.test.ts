@@ -181,6 +181,7 @@ const OPTIONS = {
   serve: [
     ...["config", "input", "stdio", "env", "cwd", "http", "header", "host", "port", "path"],
     ...["public-url", "token-env", "no-auth", "allow-origin", "allow-host", "redis", "secret-env"],
+    ...["processes"],
     ...["data", "dashboard", "dashboard-port", "dashboard-token-env", "audit", "metrics", "otel"],
     ...["log", "log-level", "help"],
   ],

@@ -117,7 +117,7 @@ export async function serving(
   args: readonly string[],
   use: (program: Program, url: string) => Promise<void>,
   env: Readonly<Record<string, string>> = {},
-  code = 0,
+  code: number | string = 0,
 ): Promise<void> {
   const data = args.includes("--data") ? [] : ["--data", "none"];
   const program = new Program(["serve", ...args, ...data, "--port", "0", "--log", "json"], env);

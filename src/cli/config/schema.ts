@@ -17,6 +17,8 @@ import { suggest } from "../../kit.ts";
 
 /** Servers that one configuration may have. */
 const MAX_SERVERS = 100;
+/** Processes that one command may start. */
+const MAX_PROCESSES = 256;
 /** Characters that a token must have: shorter ones can be guessed. */
 const MIN_TOKEN = 16;
 /** Characters that the secret must have. */
@@ -462,6 +464,14 @@ const host = nonEmptyString.refine((value) => parseHostRule(value) !== undefined
   error: 'Give a host name like "app.example", without "https://" and a path',
 });
 
+/** Reads a number of processes: variables and options are strings. */
+function processesIn(value: unknown): number | "auto" | undefined {
+  if (value === "auto") return value;
+  const count = typeof value === "string" && /^\d{1,3}$/.test(value) ? Number(value) : value;
+  if (typeof count !== "number" || !Number.isInteger(count)) return undefined;
+  return count >= 1 && count <= MAX_PROCESSES ? count : undefined;
+}
+
 /** Creates the schema of `true` or an object. A union would hide what is wrong in the object. */
 function orTrue<T extends z.ZodType>(schema: T, error: string) {
   return z.unknown().transform((value, context): true | z.output<T> => {
@@ -602,6 +612,12 @@ export const configSchema = object({
     error: `Give a secret of ${MIN_SECRET} characters or more, or a list of them`,
   }).optional(),
   data: nonEmptyString.optional(),
+  processes: z.unknown().refine(
+    (value) => value === undefined || processesIn(value) !== undefined,
+    {
+      error: `Give a whole number, 1 to ${MAX_PROCESSES}, or "auto"`,
+    },
+  ).transform(processesIn).optional(),
   metrics: z.preprocess(
     (value) => value === false ? undefined : value,
     z.unknown().refine((value) => value === undefined || metricsAddress(value) !== undefined, {

@@ -129,6 +129,11 @@ export const SERVE_OPTIONS = {
     "Sign, and seal what is kept, with the secret that is in a variable",
     { command: "serve", config: (name) => ({ secret: `\${${name}}` }) },
   ),
+  processes: option<string>(
+    "--processes <N>",
+    "Serve with so many processes, or auto for all cores; starts a Redis without --redis",
+    { command: "serve", config: (processes) => ({ processes }) },
+  ),
   data: option<string>(
     "--data <DIR>",
     "Keep sessions in a folder (default: the user's own); none keeps them in memory",

@@ -32,6 +32,12 @@ export interface DashboardInit {
   readonly operators: Config["operators"];
   /** The name of this node. */
   readonly node: string;
+  /**
+   * Whether to listen: of the processes on one machine, one does, and shows the others too.
+   *
+   * @default {true}
+   */
+  readonly listens?: boolean;
   readonly redact: Redact;
   readonly log: Log;
   readonly audit?: AuditTrail | undefined;
@@ -42,10 +48,14 @@ export interface DashboardInit {
 /** The dashboard of a running server. */
 export class DashboardServer {
   readonly #dashboard: Dashboard;
-  readonly #listener: BoundListener;
+  readonly #listener: BoundListener | undefined;
   readonly #issue: (() => string) | undefined;
 
-  private constructor(dashboard: Dashboard, listener: BoundListener, issue?: () => string) {
+  private constructor(
+    dashboard: Dashboard,
+    listener: BoundListener | undefined,
+    issue?: () => string,
+  ) {
     this.#dashboard = dashboard;
     this.#listener = listener;
     this.#issue = issue;
@@ -57,7 +67,7 @@ export class DashboardServer {
    * @throws {CliError} If it can't listen on the port
    */
   static async start(
-    { config, operators, node, redact, log, audit, grants }: DashboardInit,
+    { config, operators, node, listens = true, redact, log, audit, grants }: DashboardInit,
   ): Promise<DashboardServer> {
     const settings = config === true ? {} : config;
     const { port, token, proxy, ...options } = settings;
@@ -87,12 +97,11 @@ export class DashboardServer {
       ...grants !== undefined && { grants },
     });
     try {
-      const listener = await listen({
-        hostname: HOST,
-        port: port ?? PORT,
-        fetch: dashboard,
-        failed,
-      }, { port: "--dashboard-port" });
+      const listener = listens
+        ? await listen({ hostname: HOST, port: port ?? PORT, fetch: dashboard, failed }, {
+          port: "--dashboard-port",
+        })
+        : undefined;
       return new DashboardServer(dashboard, listener, links && (() => links.issue()));
     } catch (error) {
       await dashboard.close();
@@ -100,9 +109,9 @@ export class DashboardServer {
     }
   }
 
-  /** The URL without a path. */
+  /** The URL without a path, where it listens. */
   get url(): string {
-    return `http://${HOST}:${this.#listener.port}/`;
+    return `http://${HOST}:${this.#listener?.port ?? 0}/`;
   }
 
   /** Returns a new link, which works once; `undefined` where operators have tokens. */
@@ -128,7 +137,7 @@ export class DashboardServer {
   /** Ends every page, and stops listening. */
   async close(): Promise<void> {
     await this.#dashboard.close();
-    await this.#listener.stop();
+    await this.#listener?.stop();
   }
 }
 

@@ -3,7 +3,14 @@
  *
  * @module
  */
-import { isLoopback, onStopSignals, systemClock } from "../../kit.ts";
+import {
+  type GroupMember,
+  groupMember,
+  isLoopback,
+  memberReady,
+  onStopSignals,
+  systemClock,
+} from "../../kit.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import { openAudit } from "./audit.ts";
 import { backend } from "./backend.ts";
@@ -11,11 +18,13 @@ import { banner, dashboardText, operatorsText } from "./banner.ts";
 import { readConfig } from "../config/config.ts";
 import { ONLY, type ServeCommandOptions } from "../config/serve_options.ts";
 import type { Config, ServerEntry } from "../config/schema.ts";
-import { configSource } from "../config/source.ts";
+import { type ConfigSource, configSource } from "../config/source.ts";
 import { ExitCode, messageOf } from "../errors.ts";
 import type { Io } from "../io.ts";
 import { type Log, makeLog } from "../log.ts";
 import { loadMetrics, type MetricsListener, serveMetrics } from "./metrics.ts";
+import { configOf, endWithCommand, isFirst, namedLog, nodeData, ofMember } from "./node_process.ts";
+import { processCount, serveWithProcesses } from "./processes.ts";
 import { type Otel, otelSecrets, startOtel } from "./otel.ts";
 import { Reloader } from "./reload.ts";
 import { CommandServer } from "./server.ts";
@@ -37,20 +46,29 @@ const END_MS = 15_000;
  * @throws {CliError} If the server can't start
  */
 export async function serve(given: ServeCommandOptions, io: Io): Promise<ExitCode> {
-  const { file, text, parse } = await configSource("mooring serve", given, io);
+  const member = groupMember(io.env);
+  const { file, text, parse } = await sourceOf(given, member, io);
   const { config, warnings } = parse(text);
-  const settings = settingsOf({
-    config,
-    alone: file === undefined ? ONLY : undefined,
-    noAuth: given.auth === false,
-  });
-  const log = logOf(config, io);
-  logWarnings(warnings, log);
+  const settings = ofMember(
+    settingsOf({
+      config,
+      alone: file === undefined ? ONLY : undefined,
+      noAuth: given.auth === false,
+    }),
+    member,
+  );
+  const ownLog = logOf(config, io);
+  const log = member === undefined ? ownLog : joinGroup(member, settings, ownLog, io);
+  if (member === undefined) logWarnings(warnings, log);
   const socket = inheritedSocket(io.env);
+  if (member === undefined && processCount(config) > 1) {
+    return await serveWithProcesses(settings, { file, socket }, io, log);
+  }
   const audit = await openAudit(config, log);
-  const data = config.redis === undefined
+  const redis = member && nodeData(member).redis;
+  const data = config.redis === undefined && redis === undefined
     ? openData({ config, file, given, env: io.env, log })
-    : openStores(config, log).then((stores) => ({ stores, announce() {} }));
+    : openStores(config, log, redis).then((stores) => ({ stores, announce() {} }));
   const { stores, announce: announceData } = await data.catch(async (error) => {
     await audit?.close();
     throw error;
@@ -67,7 +85,7 @@ export async function serve(given: ServeCommandOptions, io: Io): Promise<ExitCod
     throw error;
   });
   const init = {
-    ...{ settings, backend, stores, log, socket, redact: io.secrets.redact },
+    ...{ settings, backend, stores, log, socket, member, redact: io.secrets.redact },
     ...{ audit: audit?.trail, metrics: metrics?.metrics, telemetry: otel?.telemetry },
   };
   const server = await CommandServer.start(init).catch(async (error) => {
@@ -77,6 +95,7 @@ export async function serve(given: ServeCommandOptions, io: Io): Promise<ExitCod
     await audit?.close();
     throw error;
   });
+  if (member !== undefined) memberReady();
   let retrials: Trials | undefined;
   const reloader = file === undefined ? undefined : new Reloader({
     file,
@@ -86,6 +105,7 @@ export async function serve(given: ServeCommandOptions, io: Io): Promise<ExitCod
       logWarnings(warnings, log);
       const { set } = await server.apply(config);
       retrials?.stop();
+      if (!isFirst(member)) return;
       retrials = trySoon(set, log);
       const tried = retrials;
       void tried.done.then(() => logUnmatched(config, tried, log));
@@ -99,17 +119,13 @@ export async function serve(given: ServeCommandOptions, io: Io): Promise<ExitCod
     void reloader?.now();
   });
   const signals = stopSignals(io);
-  const trials = trySoon(enabledServers(config), log);
-  void tryProvider(config, trials.signal).then((tried) => {
-    if (tried?.problem === undefined || trials.signal.aborted) return;
-    log("error", "sign-in-provider", { message: tried.problem, provider: tried.name });
-  });
-  void trials.done.then(() => logUnmatched(config, trials, log));
+  const trials = isFirst(member) ? trySoon(enabledServers(config), log) : undefined;
+  if (trials !== undefined) void logTrials(config, trials, log);
   const stopped = announce(server, settings, trials, io, log);
   announceData();
   await signals.first;
   stopped();
-  trials.stop();
+  trials?.stop();
   retrials?.stop();
   log("info", "stopping", { message: drainText(server.running, settings.graceMs) });
   ignore?.();
@@ -121,6 +137,31 @@ export async function serve(given: ServeCommandOptions, io: Io): Promise<ExitCod
   await metrics?.listener.stop();
   await audit?.close();
   return code;
+}
+
+/** Reads the configuration, as the process that this is has it. */
+async function sourceOf(
+  given: ServeCommandOptions,
+  member: GroupMember | undefined,
+  io: Io,
+): Promise<ConfigSource> {
+  const source = await configSource("mooring serve", given, io);
+  if (member === undefined) return source;
+  return {
+    ...source,
+    parse(text) {
+      const { config, warnings } = source.parse(text);
+      // One process says what is wrong with the file, for all
+      return { config: configOf(config, member), warnings: isFirst(member) ? warnings : [] };
+    },
+  };
+}
+
+/** Makes this process one of several: its log names it, and it ends with the command. */
+function joinGroup(member: GroupMember, { node }: CommandSettings, log: Log, io: Io): Log {
+  io.secrets.add([nodeData(member).secret]);
+  endWithCommand(member);
+  return namedLog(log, node);
 }
 
 /**
@@ -196,6 +237,14 @@ function trySoon(servers: Iterable<readonly [string, ServerEntry]>, log: Log): T
   return { done, failed, signal: stopped.signal, stop: () => stopped.abort() };
 }
 
+/** Logs what doesn't work of the login and of the rules. Never rejects. */
+async function logTrials(config: Config, trials: Trials, log: Log): Promise<void> {
+  void trials.done.then(() => logUnmatched(config, trials, log));
+  const tried = await tryProvider(config, trials.signal);
+  if (tried?.problem === undefined || trials.signal.aborted) return;
+  log("error", "sign-in-provider", { message: tried.problem, provider: tried.name });
+}
+
 /** Logs the rules that match nothing of their servers. Never rejects. */
 async function logUnmatched(config: Config, { signal }: Trials, log: Log): Promise<void> {
   if (signal.aborted) return;
@@ -239,18 +288,20 @@ function logFormat({ log }: Pick<Config, "log">, { terminal }: Io): "json" | "te
 /**
  * Says that the server listens. In a terminal, the text about it waits a little for servers that don't work.
  *
+ * @param trials `undefined` if another process says the rest
  * @returns A function that keeps the text back, if it still waits
  */
 function announce(
   server: CommandServer,
   { config, host }: CommandSettings,
-  trials: Trials,
+  trials: Trials | undefined,
   io: Io,
   log: Log,
 ): () => void {
   const { url, base } = server;
   const names = server.names();
   log("info", "listening", { url, servers: names });
+  if (trials === undefined) return () => {};
   if (names.length === 0) {
     log("warn", "no-servers", { message: "Add a server to mcpServers: there is none to serve" });
   }

@@ -11,7 +11,7 @@ import type {
   RequestHead,
 } from "../../../mod.ts";
 import type { AuditTrail } from "../../audit/mod.ts";
-import { endpointUrl, isLoopback, pathOf } from "../../kit.ts";
+import { endpointUrl, type GroupMember, isLoopback, pathOf } from "../../kit.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import type { Telemetry } from "../../telemetry/mod.ts";
 import type { Gateway } from "../../gateway/mod.ts";
@@ -25,6 +25,7 @@ import { ALL, eventLogger, type Log } from "../log.ts";
 import { DashboardServer } from "./dashboard.ts";
 import { policyOf, policyText } from "../config/policy.ts";
 import { rateLimiter } from "./rate_limit.ts";
+import { isFirst, SHARES_PORTS } from "./node_process.ts";
 import type { Redact } from "../redact.ts";
 import { changesBetween, type ConfigChanges } from "./reload.ts";
 import { Routes, serverNameIn, SERVERS_PATH } from "./routes.ts";
@@ -56,6 +57,8 @@ export interface CommandServerInit {
   readonly telemetry?: Telemetry | undefined;
   /** Takes secrets out of what operators see. */
   readonly redact?: Redact;
+  /** Which process this is, if several serve. */
+  readonly member?: GroupMember | undefined;
 }
 
 /**
@@ -113,7 +116,7 @@ export class CommandServer {
    * @throws {CliError} If it can't listen on the address
    */
   static async start(init: CommandServerInit): Promise<CommandServer> {
-    const { settings, log } = init;
+    const { settings, log, member } = init;
     const gateway = gatewayOf(settings.config, init.backend, init);
     init.metrics?.watch({ gateway });
     const applied: Applied = { config: settings.config };
@@ -138,6 +141,7 @@ export class CommandServer {
         dashboard = await DashboardServer.start({
           config: config.dashboard,
           operators: config.operators,
+          listens: isFirst(member),
           ...{ node, redact, log, audit },
           grants: signIn && sessions.grants,
         });
@@ -148,8 +152,9 @@ export class CommandServer {
         sessions.begin(signIn.front.grants, enderOf(routes, parts, settings));
       }
       const { socket: fd } = init;
+      const reusePort = member !== undefined && SHARES_PORTS;
       const listener = await listen({
-        ...{ hostname: host, port, fetch: routes.fetch, failed },
+        ...{ hostname: host, port, reusePort, fetch: routes.fetch, failed },
         ...fd !== undefined && { fd },
       });
       if (fd !== undefined) await checkAddress(listener, host);

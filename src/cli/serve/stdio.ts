@@ -71,6 +71,7 @@ const ON_PIPES: { readonly [Key in keyof Required<Config>]: boolean } = {
   sessions: false,
   redis: false,
   secret: false,
+  processes: false,
   // The only session ends with the pipe.
   data: false,
   onRestart: false,

@@ -17,15 +17,25 @@ export interface Stores {
   close(): Promise<void>;
 }
 
+/** A Redis that the command has started for its processes. */
+export interface OwnRedis {
+  /** The socket file. */
+  readonly path: string;
+}
+
 /**
- * Connects to the Redis server that the configuration names. Without one, each endpoint keeps its
- * sessions in memory.
+ * Connects to the Redis server that the configuration names, or to the command's own. Without one, each
+ * endpoint keeps its sessions in memory.
  *
  * @throws {CliError} If it can't be reached
  */
-export async function openStores({ redis }: Config, log: Log): Promise<Stores | undefined> {
-  if (redis === undefined) return undefined;
-  const { url, prefix = "mooring" } = typeof redis === "string" ? { url: redis } : redis;
+export async function openStores(
+  { redis }: Pick<Config, "redis">,
+  log: Log,
+  own?: OwnRedis,
+): Promise<Stores | undefined> {
+  if (redis === undefined && own === undefined) return undefined;
+  const { url = "", prefix = "mooring" } = typeof redis === "object" ? redis : { url: redis };
   // Loaded only here: most configurations have no Redis
   const [{ createClient }, { redisStore }] = await Promise.all([
     import("redis").catch((cause: unknown) => {
@@ -34,7 +44,9 @@ export async function openStores({ redis }: Config, log: Log): Promise<Stores | 
     }),
     import("../../redis/mod.ts"),
   ]);
-  const client = createClient({ url });
+  const client = redis === undefined
+    ? createClient({ socket: { path: own?.path ?? "", tls: false } })
+    : createClient({ url });
   // Each endpoint adds a listener, and each server has an endpoint
   client.setMaxListeners(0);
   const { promise: failed, reject } = Promise.withResolvers<never>();
@@ -49,7 +61,7 @@ export async function openStores({ redis }: Config, log: Log): Promise<Stores | 
     connected = true;
   } catch (cause) {
     client.destroy();
-    const { host } = new URL(url);
+    const host = redis === undefined ? own?.path : new URL(url).host;
     const why = messageOf(cause);
     throw new CliError(`Start Redis, or correct its URL: ${host}: ${why}`, ExitCode.Failed, {
       cause,
