@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { createMcpHandler, fromJsonSchema } from "../../mod.ts";
 import { readDocument } from "../../src/gateway/openapi/document.ts";
-import { type Operation, operationsOf } from "../../src/gateway/openapi/operations.ts";
+import { type ApiOperation, operationsOf } from "../../src/gateway/openapi/operations.ts";
 import { checkable } from "../../src/gateway/openapi/schemas.ts";
 import { gateway, openapi } from "../../src/gateway/mod.ts";
 import { isObject, type JsonObject } from "../../src/protocol/jsonrpc.ts";
@@ -131,7 +131,7 @@ function matcher(path: string): RegExp {
 
 /** Checks that a request is what its operation's document says, with the arguments that were given. */
 function checkRequest(
-  operation: Operation,
+  operation: ApiOperation,
   args: JsonObject,
   url: string,
   init: RequestInit,
@@ -192,7 +192,7 @@ for (const { file, operations: expected, calls } of DOCUMENTS) {
           kind === "left out" && !text.startsWith("the method")
         );
         assert.equal(operations.length + left.length, methods.length, JSON.stringify(left));
-        let current: { operation: Operation; args: JsonObject; answer: unknown } | undefined;
+        let current: { operation: ApiOperation; args: JsonObject; answer: unknown } | undefined;
         const upstream = openapi({
           document,
           baseUrl: BASE,

@@ -10,15 +10,15 @@ import { isObject, quote } from "../../kit.ts";
 export class ArgumentError extends Error {}
 
 /** Where a parameter stands in a request. */
-export type Place = "path" | "query" | "header" | "cookie";
+export type ParameterPlace = "path" | "query" | "header" | "cookie";
 
 /** A parameter of an operation. */
-export interface Parameter {
+export interface ApiParameter {
   /** Its name in the request. */
   readonly name: string;
   /** Its name among the arguments. */
   readonly argument: string;
-  readonly in: Place;
+  readonly in: ParameterPlace;
   readonly required: boolean;
   readonly style: string;
   readonly explode: boolean;
@@ -58,7 +58,7 @@ function pairsOf(value: unknown): string[] {
 }
 
 /** Writes a parameter of the path: `simple`, `label` or `matrix`. */
-export function pathText(parameter: Parameter, value: unknown): string {
+export function pathText(parameter: ApiParameter, value: unknown): string {
   const { argument, name, style, explode, json } = parameter;
   if (json) return pathPart(argument, encoded(JSON.stringify(value)));
   const parts = isObject(value) && explode ? pairsOf(value) : itemsOf(value).map(encoded);
@@ -82,7 +82,7 @@ function pathPart(argument: string, part: string): string {
 }
 
 /** Writes a parameter of the query: `form`, `spaceDelimited`, `pipeDelimited` or `deepObject`. */
-export function queryText(parameter: Parameter, value: unknown): string {
+export function queryText(parameter: ApiParameter, value: unknown): string {
   const { name, json } = parameter;
   if (json) return `${encoded(name)}=${encoded(JSON.stringify(value))}`;
   return formText(name, value, parameter);
@@ -92,7 +92,7 @@ export function queryText(parameter: Parameter, value: unknown): string {
 export function formText(
   name: string,
   value: unknown,
-  { style, explode }: Pick<Parameter, "style" | "explode">,
+  { style, explode }: Pick<ApiParameter, "style" | "explode">,
 ): string {
   if (style === "deepObject" && typeof value === "object" && value !== null) {
     return deepPairs(name, value).map(([key, text]) => `${encoded(key)}=${encoded(text)}`).join(
@@ -133,7 +133,7 @@ function deepPairs(name: string, value: unknown, pairs: Pair[] = []): Pair[] {
 const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]{0,8192}$/;
 
 /** Writes a parameter that is a header: `simple`. */
-export function headerText({ argument, explode, json }: Parameter, value: unknown): string {
+export function headerText({ argument, explode, json }: ApiParameter, value: unknown): string {
   const text = json
     ? JSON.stringify(value)
     : isObject(value) && explode
@@ -144,6 +144,6 @@ export function headerText({ argument, explode, json }: Parameter, value: unknow
 }
 
 /** Writes a parameter that is a cookie: `form`. */
-export function cookieText({ name, json }: Parameter, value: unknown): string {
+export function cookieText({ name, json }: ApiParameter, value: unknown): string {
   return `${name}=${encoded(json ? JSON.stringify(value) : itemsOf(value).join(","))}`;
 }

@@ -8,7 +8,7 @@
  */
 import type { JsonObject } from "../../../mod.ts";
 import { clip, isObject, objectOutputSchema, quote, wrapsOutput } from "../../kit.ts";
-import type { Parameter, Place } from "./arguments.ts";
+import type { ApiParameter, ParameterPlace } from "./arguments.ts";
 import { argumentNames, toolNames } from "./names.ts";
 import { References } from "./references.ts";
 import { Schemas } from "./schemas.ts";
@@ -19,7 +19,7 @@ import { ServerError, type ServerOptions, serverUrl } from "./servers.ts";
 export type BodyKind = "json" | "form" | "multipart" | "text" | "bytes";
 
 /** The body of an operation. */
-export interface Body {
+export interface ApiBody {
   /** Its name among the arguments. */
   readonly argument: string;
   readonly kind: BodyKind;
@@ -31,7 +31,7 @@ export interface Body {
 }
 
 /** An operation, as a tool. */
-export interface Operation {
+export interface ApiOperation {
   /** The tool, as it is listed. */
   readonly tool: JsonObject;
   /** The schema of its arguments; `undefined` where the API alone judges them. */
@@ -45,8 +45,8 @@ export interface Operation {
   readonly path: string;
   /** The URL of its server, without a slash at the end. */
   readonly base: string;
-  readonly parameters: readonly Parameter[];
-  readonly body: Body | undefined;
+  readonly parameters: readonly ApiParameter[];
+  readonly body: ApiBody | undefined;
   readonly accept: string;
   /** The schemes that it needs, see {@linkcode requirements}. */
   readonly security: readonly (readonly string[])[] | undefined;
@@ -63,7 +63,7 @@ export interface Complaint {
 
 /** The result of {@linkcode operationsOf}. */
 export interface Operations {
-  readonly operations: readonly Operation[];
+  readonly operations: readonly ApiOperation[];
   readonly complaints: readonly Complaint[];
   readonly schemes: SecuritySchemes;
 }
@@ -108,7 +108,7 @@ const NO_PARAMETERS: ReadonlySet<string> = new Set([
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}$/;
 
 /** An operation in the document. */
-interface Found {
+interface FoundOperation {
   readonly method: string;
   readonly path: string;
   readonly item: JsonObject;
@@ -148,7 +148,7 @@ export function operationsOf(document: JsonObject, options: OperationsOptions): 
     );
   }
   const names = toolNames(within);
-  const operations: Operation[] = [];
+  const operations: ApiOperation[] = [];
   let noServer: ServerError | undefined;
   for (const [at, each] of within.entries()) {
     about = `${each.method} ${each.path}`;
@@ -184,8 +184,8 @@ function findOperations(
   { paths }: JsonObject,
   references: References,
   leaveOut: (about: string, text: string) => void,
-): Found[] {
-  const found: Found[] = [];
+): FoundOperation[] {
+  const found: FoundOperation[] = [];
   for (const [path, given] of Object.entries(isObject(paths) ? paths : {})) {
     if (!path.startsWith("/")) continue;
     const item = references.object(given);
@@ -216,9 +216,9 @@ function findOperations(
 
 /** Leaves out the largest output schemas until all tools fit into a list. */
 function withinList(
-  operations: readonly Operation[],
+  operations: readonly ApiOperation[],
   complain: (text: string) => void,
-): readonly Operation[] {
+): readonly ApiOperation[] {
   const sized = operations.map((operation, at) => ({
     at,
     bytes: JSON.stringify(operation.tool).length,
@@ -253,7 +253,7 @@ interface ConverterInit {
 }
 
 /** A parameter with the schema of its value. */
-interface DescribedParameter extends Parameter {
+interface DescribedParameter extends ApiParameter {
   readonly schema: unknown;
 }
 
@@ -265,7 +265,7 @@ class OperationConverter {
     this.#init = init;
   }
 
-  convert(found: Found, name: string): Operation {
+  convert(found: FoundOperation, name: string): ApiOperation {
     const { document, options } = this.#init;
     const { method, path, item, operation } = found;
     const servers = [operation.servers, item.servers, document.servers].find(Array.isArray);
@@ -335,7 +335,7 @@ class OperationConverter {
   }
 
   /** Checks that each part of a path in braces is a parameter, and that nothing in it ends the path. */
-  #checkPath(path: string, parameters: readonly Parameter[]): void {
+  #checkPath(path: string, parameters: readonly ApiParameter[]): void {
     if (/[?#\\\s]/.test(path)) throw new Unusable("its path has more than a path");
     for (const [, name] of path.matchAll(/\{([^{}]*)\}/g)) {
       if (!parameters.some((each) => each.in === "path" && each.name === name)) {
@@ -470,7 +470,7 @@ function successes(operation: JsonObject, references: References): (JsonObject |
 }
 
 /** A body before it has a name among the arguments. */
-interface DescribedBody extends Omit<Body, "argument"> {
+interface DescribedBody extends Omit<ApiBody, "argument"> {
   readonly isRequired: boolean;
   readonly schema: unknown;
   readonly description: unknown;
@@ -505,7 +505,7 @@ function inputOf({ kind, schema, description }: DescribedBody): unknown {
     : schema;
 }
 
-function encodingOf(given: unknown, references: References): Body["encoding"] {
+function encodingOf(given: unknown, references: References): ApiBody["encoding"] {
   const entries = Object.entries(isObject(given) ? given : {}).flatMap(([name, each]) => {
     const { style, explode } = references.object(each) ?? {};
     if (style === undefined && explode === undefined) return [];
@@ -518,7 +518,7 @@ function encodingOf(given: unknown, references: References): Body["encoding"] {
   return new Map(entries);
 }
 
-function filesOf(schema: JsonObject | undefined, references: References): Body["files"] {
+function filesOf(schema: JsonObject | undefined, references: References): ApiBody["files"] {
   const { properties } = schema ?? {};
   const isFile = (part: unknown): boolean => {
     const { format, contentMediaType, type, items } = references.object(part) ?? {};
@@ -531,7 +531,7 @@ function filesOf(schema: JsonObject | undefined, references: References): Body["
   );
 }
 
-const STYLES: Readonly<Record<Place, readonly string[]>> = {
+const STYLES: Readonly<Record<ParameterPlace, readonly string[]>> = {
   path: ["simple", "label", "matrix"],
   query: ["form", "spaceDelimited", "pipeDelimited", "deepObject"],
   header: ["simple"],
@@ -569,7 +569,7 @@ function describedParameter(given: JsonObject): DescribedParameter | string | un
   };
 }
 
-function isPlace(value: unknown): value is Place {
+function isPlace(value: unknown): value is ParameterPlace {
   return typeof value === "string" && Object.hasOwn(STYLES, value);
 }
 

@@ -7,15 +7,15 @@
 import type { JsonObject } from "../../../mod.ts";
 import { fromBase64, isObject, isWithinBytes, quote } from "../../kit.ts";
 import {
+  type ApiParameter,
   ArgumentError,
   cookieText,
   formText,
   headerText,
-  type Parameter,
   pathText,
   queryText,
 } from "./arguments.ts";
-import type { Body, Operation } from "./operations.ts";
+import type { ApiBody, ApiOperation } from "./operations.ts";
 
 /** A request before it has credentials. */
 export interface ApiRequest {
@@ -36,7 +36,11 @@ const MOST_URL = 16_384;
  * @param mostBytes The most bytes of its body
  * @throws {ArgumentError} If an argument can't be written into a request
  */
-export function requestOf(operation: Operation, args: JsonObject, mostBytes: number): ApiRequest {
+export function requestOf(
+  operation: ApiOperation,
+  args: JsonObject,
+  mostBytes: number,
+): ApiRequest {
   const { method, base, body, accept } = operation;
   const query: string[] = [];
   const cookies: string[] = [];
@@ -62,14 +66,14 @@ export function requestOf(operation: Operation, args: JsonObject, mostBytes: num
   return { url, method, headers, cookies, body: written };
 }
 
-function pathOf({ path, parameters }: Operation, args: JsonObject): string {
+function pathOf({ path, parameters }: ApiOperation, args: JsonObject): string {
   return path.replace(/\{([^{}]*)\}/g, (_whole, name: string) => {
     const parameter = parameters.find((each) => each.in === "path" && each.name === name);
     // The converter has found a parameter for each.
-    const { argument } = parameter as Parameter;
+    const { argument } = parameter as ApiParameter;
     const value = Object.hasOwn(args, argument) ? args[argument] : undefined;
     if (value === undefined) throw new ArgumentError(`Give the argument ${quote(argument)}`);
-    return pathText(parameter as Parameter, value);
+    return pathText(parameter as ApiParameter, value);
   });
 }
 
@@ -85,7 +89,7 @@ function urlOf(base: string, path: string, query: string): string {
   return url.href;
 }
 
-function bodyOf(body: Body, value: unknown, mostBytes: number): NonNullable<ApiRequest["body"]> {
+function bodyOf(body: ApiBody, value: unknown, mostBytes: number): NonNullable<ApiRequest["body"]> {
   const written = writeBody(body, value);
   const isSmall = typeof written === "string"
     ? isWithinBytes(written, mostBytes)
@@ -98,7 +102,7 @@ function bodyOf(body: Body, value: unknown, mostBytes: number): NonNullable<ApiR
   );
 }
 
-function writeBody(body: Body, value: unknown): NonNullable<ApiRequest["body"]> {
+function writeBody(body: ApiBody, value: unknown): NonNullable<ApiRequest["body"]> {
   const { kind, argument } = body;
   if (kind === "json") return JSON.stringify(value);
   if (kind === "text") return typeof value === "string" ? value : JSON.stringify(value);

@@ -7,7 +7,7 @@
 import type { JsonObject } from "../../../mod.ts";
 import { clip, isObject, nestsDeeper, toBase64, wrapData } from "../../kit.ts";
 import { readBytes } from "./document.ts";
-import type { Operation } from "./operations.ts";
+import type { ApiOperation } from "./operations.ts";
 
 /** The most characters of an error's body. */
 const MOST_ERROR = 4000;
@@ -18,7 +18,7 @@ const SHORTEST_SECRET = 6;
 
 /** Options for {@linkcode resultOf}. */
 export interface ResultOptions {
-  readonly operation: Operation;
+  readonly operation: ApiOperation;
   /** The most bytes of a body. */
   readonly mostBytes: number;
   /** The credentials of the request, which no result may have. */
@@ -47,12 +47,12 @@ export async function resultOf(response: Response, options: ResultOptions): Prom
   return await dataOf(response, { ...options, status, bytes });
 }
 
-interface Answer extends ResultOptions {
+interface ReadAnswer extends ResultOptions {
   readonly status: string;
   readonly bytes: Uint8Array;
 }
 
-async function dataOf({ headers }: Response, answer: Answer): Promise<JsonObject> {
+async function dataOf({ headers }: Response, answer: ReadAnswer): Promise<JsonObject> {
   const { status, bytes, secrets } = answer;
   const type = mediaTypeOf(headers);
   if (bytes.byteLength === 0) return asText(status, answer);
@@ -70,7 +70,7 @@ async function dataOf({ headers }: Response, answer: Answer): Promise<JsonObject
 }
 
 /** Returns a text, of a tool that doesn't promise data. */
-function asText(text: string, { operation, status }: Answer): JsonObject {
+function asText(text: string, { operation, status }: ReadAnswer): JsonObject {
   if (operation.output === undefined) return { content: [{ type: "text", text }] };
   return failure(
     `The API did what was asked (${status}), but not with the data that its document promises: ` +
@@ -82,7 +82,7 @@ async function structured(
   data: unknown,
   text: string,
   headers: Headers,
-  { operation, status, problemOf }: Answer,
+  { operation, status, problemOf }: ReadAnswer,
 ): Promise<JsonObject> {
   const problem = operation.output === undefined ? undefined : await problemOf(data);
   if (problem !== undefined) {
@@ -105,7 +105,11 @@ async function structured(
   };
 }
 
-function asFile(headers: Headers, type: string, { operation, bytes, status }: Answer): JsonObject {
+function asFile(
+  headers: Headers,
+  type: string,
+  { operation, bytes, status }: ReadAnswer,
+): JsonObject {
   if (operation.output !== undefined) {
     return failure(`The API did what was asked (${status}), but answered with a file: ${type}`);
   }

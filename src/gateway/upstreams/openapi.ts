@@ -22,7 +22,7 @@ import {
 import { longCallsOption, timeoutOption } from "../client/session_options.ts";
 import { ArgumentError } from "../openapi/arguments.ts";
 import { type DocumentSource, isRemote, readDocument } from "../openapi/document.ts";
-import { type Complaint, type Operation, operationsOf } from "../openapi/operations.ts";
+import { type ApiOperation, type Complaint, operationsOf } from "../openapi/operations.ts";
 import { type ApiRequest, requestOf } from "../openapi/request.ts";
 import { failure, resultOf } from "../openapi/response.ts";
 import { checkable } from "../openapi/schemas.ts";
@@ -289,7 +289,7 @@ class Api {
   readonly settings: Settings;
   readonly auth: ApiAuth;
   readonly tools: readonly JsonObject[];
-  readonly #operations: ReadonlyMap<string, Operation>;
+  readonly #operations: ReadonlyMap<string, ApiOperation>;
   readonly #complaints: readonly Complaint[];
   readonly #compiled = new Map<JsonObject, Validate>();
   #isReported = false;
@@ -329,7 +329,7 @@ class Api {
     return this.#operations.size;
   }
 
-  operation(name: unknown): Operation | undefined {
+  operation(name: unknown): ApiOperation | undefined {
     return typeof name === "string" ? this.#operations.get(name) : undefined;
   }
 
@@ -492,7 +492,7 @@ class OpenApiSession implements UpstreamSession {
 
   async #exchange(
     request: ApiRequest,
-    operation: Operation,
+    operation: ApiOperation,
     caller: UpstreamCall,
     signal: AbortSignal,
   ): Promise<JsonObject> {
@@ -513,7 +513,7 @@ class OpenApiSession implements UpstreamSession {
 }
 
 /** Says why there is no answer, without anything that may be secret. */
-function failureText(error: unknown, { method, base }: Operation, timeoutMs: number): string {
+function failureText(error: unknown, { method, base }: ApiOperation, timeoutMs: number): string {
   const { origin } = new URL(base);
   if (!(error instanceof UpstreamError)) return `The request to ${origin} failed`;
   const { kind, message } = error;

@@ -6,7 +6,7 @@
 import type { MaybePromise } from "../../../mod.ts";
 import type { Fetch } from "../../auth/mod.ts";
 import { checkNames, isObject, quote, toBase64 } from "../../kit.ts";
-import type { Complaint, Operation } from "../openapi/operations.ts";
+import type { ApiOperation, Complaint } from "../openapi/operations.ts";
 import type { ApiRequest } from "../openapi/request.ts";
 import type { CredentialPlace, SecuritySchemes } from "../openapi/security.ts";
 import { fetchError, UpstreamError } from "../shared/upstream_error.ts";
@@ -40,7 +40,7 @@ export interface RequestSettings {
 /** Options for {@linkcode ApiAuth.send}. */
 export interface SendInit {
   readonly request: ApiRequest;
-  readonly operation: Operation;
+  readonly operation: ApiOperation;
   readonly settings: RequestSettings;
   /** The client's request that causes this one, and its sender. */
   readonly caller: Caller;
@@ -97,7 +97,7 @@ export class ApiAuth {
   }
 
   /** Says which operations need credentials that there aren't. */
-  complaintsAbout(operations: readonly Operation[]): Complaint[] {
+  complaintsAbout(operations: readonly ApiOperation[]): Complaint[] {
     const missing = new Map<string, number>();
     for (const { security } of operations) {
       if (this.#credentials.has("") || this.#needed(security) !== undefined) continue;
@@ -182,7 +182,7 @@ export class ApiAuth {
   }
 
   /** Returns the credentials that suffice for an operation; `undefined` if there are none. */
-  #needed(security: Operation["security"]): readonly Credential[] | undefined {
+  #needed(security: ApiOperation["security"]): readonly Credential[] | undefined {
     // A document that says nothing of them may need all that there are.
     if (security === undefined || this.#credentials.has("")) return [...this.#credentials.values()];
     const found = security.filter((names) => names.every((name) => this.#credentials.has(name)));

@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { ArgumentError, type Parameter } from "../../../src/gateway/openapi/arguments.ts";
-import type { Body, Operation } from "../../../src/gateway/openapi/operations.ts";
+import { type ApiParameter, ArgumentError } from "../../../src/gateway/openapi/arguments.ts";
+import type { ApiBody, ApiOperation } from "../../../src/gateway/openapi/operations.ts";
 import { requestOf } from "../../../src/gateway/openapi/request.ts";
 import type { JsonObject } from "../../../src/protocol/jsonrpc.ts";
 
 function operation(
   path: string,
-  parameters: Partial<Parameter>[],
-  body?: Partial<Body>,
-): Operation {
+  parameters: Partial<ApiParameter>[],
+  body?: Partial<ApiBody>,
+): ApiOperation {
   return {
     tool: {},
     input: {},
@@ -43,7 +43,7 @@ function operation(
   };
 }
 
-function request(made: Operation, args: JsonObject) {
+function request(made: ApiOperation, args: JsonObject) {
   return requestOf(made, args, 100_000);
 }
 
@@ -52,7 +52,7 @@ const OBJECT = { R: 100, G: 200, B: 150 };
 
 describe("[OAPI-4] arguments in the styles of OpenAPI", () => {
   // The table of examples of OpenAPI 3.1.1 §4.8.12.
-  const cases: readonly (readonly [Partial<Parameter>, unknown, string])[] = [
+  const cases: readonly (readonly [Partial<ApiParameter>, unknown, string])[] = [
     [{ in: "path", style: "matrix" }, "blue", ";color=blue"],
     [{ in: "path", style: "matrix" }, ARRAY, ";color=blue,black,brown"],
     [{ in: "path", style: "matrix" }, OBJECT, ";color=R,100,G,200,B,150"],
@@ -114,7 +114,7 @@ describe("[OAPI-4] arguments in the styles of OpenAPI", () => {
   });
 
   test("bodies: JSON, forms, files, texts and bytes", async () => {
-    const written = (body: Partial<Body>, value: unknown) =>
+    const written = (body: Partial<ApiBody>, value: unknown) =>
       request(operation("/a", [], body), { body: value });
     const json = written({}, { a: [1] });
     assert.deepEqual([json.body, json.headers["content-type"]], ['{"a":[1]}', "application/json"]);
