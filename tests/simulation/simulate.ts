@@ -92,7 +92,12 @@ class Simulation {
     this.#around = {
       disk,
       ...{ environment, network: this.#network, random: new Random(plan.seed) },
-      ...{ plan, runs: this.#runs, note, onRun: (run) => this.#checkShare(run) },
+      ...{
+        plan,
+        runs: this.#runs,
+        note, // A call that is cancelled gives its place back at once, and ends in the same moment.
+        onRun: (run) => void environment.after(1, () => this.#checkShare(run)),
+      },
     };
     for (let i = 0; i < plan.nodes; i++) this.#start(i);
     const around: ClientSurroundings = {
