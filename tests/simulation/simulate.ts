@@ -29,6 +29,8 @@ const END_MS = 300_000;
 const PROBE_MS = 30_000;
 /** The longest delay of a packet with which nothing is late, in milliseconds. */
 const FAST_MS = 300;
+/** The time after which a process that could not start is started again, in milliseconds. */
+const START_AGAIN_MS = 500;
 /** The time of closing, in milliseconds. */
 const CLOSE_MS = 60_000;
 /** The time in which a node that heard nothing of a session's end learns of it, in milliseconds. */
@@ -90,7 +92,12 @@ class Simulation {
     this.#around = {
       disk,
       ...{ environment, network: this.#network, random: new Random(plan.seed) },
-      ...{ plan, runs: this.#runs, note, onRun: (run) => this.#checkShare(run) },
+      ...{
+        plan,
+        runs: this.#runs,
+        note, // A call that is cancelled gives its place back at once, and ends in the same moment.
+        onRun: (run) => void environment.after(1, () => this.#checkShare(run)),
+      },
     };
     for (let i = 0; i < plan.nodes; i++) this.#start(i);
     const around: ClientSurroundings = {
@@ -158,7 +165,14 @@ class Simulation {
   /** Ends a node at once, and starts another one in its place. */
   #replace(at: number): void {
     this.#nodes[at]?.kill();
-    this.#start(at);
+    try {
+      this.#start(at);
+    } catch (error) {
+      // A process doesn't start while its disk fails.
+      this.#around.note(`no start: ${error}`);
+      this.#around.disk?.leave();
+      this.#environment.after(START_AGAIN_MS, () => this.#replace(at));
+    }
   }
 
   #fail(what: string): void {
