@@ -121,7 +121,7 @@ export async function serve(given: ServeCommandOptions, io: Io): Promise<ExitCod
   const signals = stopSignals(io);
   const trials = isFirst(member) ? trySoon(enabledServers(config), log) : undefined;
   if (trials !== undefined) void logTrials(config, trials, log);
-  const stopped = announce(server, settings, trials, io, log);
+  const stopped = announce(server, settings, trials, stores !== undefined, io, log);
   announceData();
   await signals.first;
   stopped();
@@ -289,12 +289,14 @@ function logFormat({ log }: Pick<Config, "log">, { terminal }: Io): "json" | "te
  * Says that the server listens. In a terminal, the text about it waits a little for servers that don't work.
  *
  * @param trials `undefined` if another process says the rest
+ * @param isStored Whether sessions and logins are kept when the process ends
  * @returns A function that keeps the text back, if it still waits
  */
 function announce(
   server: CommandServer,
   { config, host }: CommandSettings,
   trials: Trials | undefined,
+  isStored: boolean,
   io: Io,
   log: Log,
 ): () => void {
@@ -305,7 +307,7 @@ function announce(
   if (names.length === 0) {
     log("warn", "no-servers", { message: "Add a server to mcpServers: there is none to serve" });
   }
-  if (config.signIn !== undefined && config.redis === undefined) {
+  if (config.signIn !== undefined && !isStored) {
     const message = "Logins are in memory: users sign in again after a restart";
     log("info", "sign-in-in-memory", { message });
   }
