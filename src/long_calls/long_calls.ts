@@ -88,6 +88,9 @@ export class LongCalls implements Dispatcher, HandOver {
   get pinned(): boolean | undefined {
     return this.#inner.pinned;
   }
+  get restores(): boolean | undefined {
+    return this.#inner.restores;
+  }
   get serverInfo(): Implementation | undefined {
     return this.#inner.serverInfo;
   }
@@ -210,7 +213,7 @@ export class LongCalls implements Dispatcher, HandOver {
     });
     this.#runs.set(id, run);
     this.#expiry.add(() => {
-      run.abandon(new StopError("timeout"));
+      this.#runs.get(id)?.abandon(new StopError("timeout"));
       this.#background("deleting a call", () => store.delete(id));
     });
     return run;
