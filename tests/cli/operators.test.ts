@@ -94,12 +94,17 @@ describe("operators of the command", () => {
             GRACE_TOKEN: "some-other-token-0123456789",
           });
           assert.equal(wrong.code, 1);
+          await program.until(/"event":"operator-refused".*"address":"127\.0\.0\.1"/);
           await client.close().catch(() => {});
           program.signal("SIGTERM");
           await program.ended;
           const lines = (await readFile(trail, "utf8")).trim().split("\n");
           const act = lines.map((line) => JSON.parse(line)).find(({ act }) => act === "operator");
           assert.deepEqual([act.operator, act.action], ["ada", "end-session"]);
+          assert.ok(
+            lines.some((line) => JSON.parse(line).act === "operator-refused"),
+            lines.join(),
+          );
           assert.doesNotMatch(program.out + program.err + lines.join(), /operator-0123456789/);
         }, ENV);
       },

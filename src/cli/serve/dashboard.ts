@@ -94,6 +94,10 @@ export class DashboardServer {
           audit?.record({ action: act, operator, detail: { target, outcome, count, message } });
         }
       },
+      onRefused({ address }) {
+        log("warn", "operator-refused", { message: "A link or token isn't valid", address });
+        audit?.note({ act: "operator-refused", detail: { address }, byStrangers: true });
+      },
       ...grants !== undefined && { grants },
     });
     try {

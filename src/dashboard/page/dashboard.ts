@@ -3,13 +3,14 @@
  *
  * @module
  */
-import { checkNames } from "../../kit.ts";
 import type { Context, Hono } from "hono";
 import type { Clock, MaybePromise, McpHandler, OperatorActKind, Principal } from "../../../mod.ts";
 import {
+  checkNames,
   functionOption,
   integerOption,
   isObject,
+  peerAddress,
   randomText,
   shortHash,
   systemClock,
@@ -36,7 +37,7 @@ import { hono } from "./hono.ts";
 import type { OneTimeLinks } from "./one_time_links.ts";
 import type { OperatorTokens } from "./operator_tokens.ts";
 import { pageHtml, signInHtml } from "./shell.ts";
-import { cookieName, type OperatorPrincipal, type OperatorSignIn } from "./sign_ins.ts";
+import { bearerOf, cookieName, type OperatorPrincipal, type OperatorSignIn } from "./sign_ins.ts";
 
 /** The acts that the page's audit shows. */
 const MOST_ACTS = 200;
@@ -92,6 +93,11 @@ export interface DashboardOptions {
    * `operator-act`.
    */
   readonly onAct?: (act: ActRow) => void;
+  /**
+   * Called when somebody gives a link or a token that isn't valid, with the address at the other end of the
+   * connection, if the host tells it.
+   */
+  readonly onRefused?: (refused: { readonly address: string | undefined }) => void;
   /** The grants of sign-in, to list and end them: `grants` of what `signIn()` returned. */
   readonly grants?: GrantSource;
   /** Called with errors that no operator sees. */
@@ -190,6 +196,7 @@ export function createDashboard(
     recordArguments: true,
     recordResults: true,
     onAct: true,
+    onRefused: true,
     grants: true,
     onError: true,
     updateMs: true,
@@ -425,7 +432,7 @@ class ServedDashboard {
     app.get(at, (c) => this.#page(c));
     if (at !== "/") app.get(at.slice(0, -1), (c) => c.redirect(at, 308));
     app.get(`${at}assets/:name`, (c) => asset(c.req.param("name")));
-    app.post(`${at}session`, (c) => this.#signIn(c.req.raw));
+    app.post(`${at}session`, (c) => this.#signIn(c));
     app.get(`${at}session`, (c) => this.#known(c, (by) => this.#hello(by)));
     app.get(`${at}snapshot`, (c) => this.#known(c, () => this.snapshot()));
     app.get(`${at}recent`, (c) => this.#known(c, () => this.#recent(c.req.raw)));
@@ -459,9 +466,18 @@ class ServedDashboard {
     const request = c.req.raw;
     if (isForeign(request)) return text(403, "Pages of other origins can't use the dashboard");
     const by = await this.#whoIs(request, c.env);
-    if (by === undefined) return text(401, "Sign in as an operator");
+    if (by === undefined) {
+      if (bearerOf(request) !== undefined) this.#refused(c);
+      return text(401, "Sign in as an operator");
+    }
     const answered = await answer(by);
     return answered instanceof Response ? answered : Response.json(answered);
+  }
+
+  /** Reports that somebody tried to sign in. */
+  #refused(c: Context): void {
+    const { context } = c.env as { readonly context?: unknown };
+    this.#options.onRefused?.({ address: peerAddress(context, () => c.req.raw) });
   }
 
   async #whoIs(request: Request, env: unknown): Promise<OperatorPrincipal | undefined> {
@@ -513,13 +529,15 @@ class ServedDashboard {
   }
 
   /** Uses a link or a token: the response sets the cookie. */
-  async #signIn(request: Request): Promise<Response> {
+  async #signIn(c: Context): Promise<Response> {
+    const request = c.req.raw;
     if (isForeign(request)) return text(403, "Pages of other origins can't sign in");
     const body = await readJson(request, this.#clock);
     const way = this.#wayName ?? "link";
     const given = isObject(body) ? body[way] : undefined;
     const used = typeof given === "string" ? this.#signInWay?.exchange(given) : undefined;
     if (used === undefined) {
+      this.#refused(c);
       return way === "token"
         ? text(401, "This is no operator's token")
         : text(401, "The link was used already, or is too old");
