@@ -19,7 +19,7 @@ const LIMIT_MS = 180_000;
 const FILES = fileURLToPath(new URL("./package/files/", import.meta.url));
 
 /** What `createMcpHandler` and `McpServer` may weigh in a minified bundle, in bytes. */
-const BUDGET = { plain: 200_000, gzip: 68_000 };
+const BUDGET = { plain: 228_000, gzip: 77_000 };
 
 /** A runtime that an application with the package runs on. */
 interface Consumer {
