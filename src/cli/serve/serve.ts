@@ -95,7 +95,6 @@ export async function serve(given: ServeCommandOptions, io: Io): Promise<ExitCod
     await audit?.close();
     throw error;
   });
-  if (member !== undefined) memberReady();
   let retrials: Trials | undefined;
   const reloader = file === undefined ? undefined : new Reloader({
     file,
@@ -119,6 +118,8 @@ export async function serve(given: ServeCommandOptions, io: Io): Promise<ExitCod
     void reloader?.now();
   });
   const signals = stopSignals(io);
+  // Before, a signal would end this process at once
+  if (member !== undefined) memberReady();
   const trials = isFirst(member) ? trySoon(enabledServers(config), log) : undefined;
   if (trials !== undefined) void logTrials(config, trials, log);
   const stopped = announce(server, settings, trials, stores !== undefined, io, log);

@@ -10,6 +10,7 @@ describe("serveSettings()", () => {
       hostname: "127.0.0.1",
       port: 8_000,
       graceMs: 10_000,
+      processes: 1,
       signals: true,
       path: "/mcp",
     });
