@@ -22,6 +22,8 @@ export {
   onGroupGone,
   ProcessGroup,
   processStarter,
+  restartDelayMs,
+  STEADY_MS,
 } from "./adapters/process_group.ts";
 export { bareHostname, endpointUrl } from "./adapters/serve_options.ts";
 export { onStopSignals } from "./adapters/stop_signals.ts";
@@ -89,7 +91,8 @@ export { describeIssues } from "./server/schemas/schema.ts";
 // Bounds, time and texts.
 export { fromBase64, toBase64 } from "./internal/base64.ts";
 export { BoundedMap, BoundedSet } from "./internal/bounded_map.ts";
-export { booleanOption, functionOption, integerOption } from "./internal/check.ts";
+export { booleanOption, delayOption, functionOption, integerOption } from "./internal/check.ts";
+export { ownLongCalls } from "./long_calls/options.ts";
 export { preciseTime, systemClock } from "./internal/clock.ts";
 export { type Delay, DelayLine } from "./internal/delay_line.ts";
 export { EndOfTurn } from "./internal/end_of_turn.ts";

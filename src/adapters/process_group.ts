@@ -26,11 +26,16 @@ const READY = "mooring-ready";
 const FIRST_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 30_000;
 /** The time after which a process that serves has no failures any more, in milliseconds. */
-const STEADY_MS = 60_000;
+export const STEADY_MS = 60_000;
 /** The starts in a row that may fail before the group ends. */
 const MOST_FAILURES = 6;
 /** The time that the other processes have to end then, in milliseconds. */
 const STOP_MS = 10_000;
+
+/** Returns the delay before what has died so many times in a row is started again, in milliseconds. */
+export function restartDelayMs(failures: number): number {
+  return Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** (failures - 1));
+}
 
 /** A process of a group, as itself. */
 export interface GroupMember {
@@ -245,7 +250,7 @@ export class ProcessGroup {
       this.#failures.push(failure);
       return void this.stop(STOP_MS);
     }
-    const delayMs = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** (member.failures - 1));
+    const delayMs = restartDelayMs(member.failures);
     died(member.index, how, delayMs);
     member.stopTimer = clock.timer(delayMs, () => {
       member.stopTimer = undefined;

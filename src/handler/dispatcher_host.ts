@@ -28,6 +28,8 @@ const BURST_MS = 250;
 export interface HandlerHostInit {
   readonly clock: Clock;
   readonly report: Report;
+  /** Whether calls that run long are answered early. */
+  readonly longCalls: boolean;
   /** Returns what the handler consists of, unless nothing has used it yet. */
   readonly opened: () => HostedHandler | undefined;
   /** Returns what the handler consists of, and creates it at the first call. */
@@ -47,6 +49,7 @@ export interface HostedHandler {
 export class HandlerHost implements DispatcherHost {
   readonly clock: DispatcherHost["clock"];
   readonly report: DispatcherHost["report"];
+  readonly longCalls: boolean;
   readonly #opened: HandlerHostInit["opened"];
   readonly #open: HandlerHostInit["open"];
   readonly #bursts: DelayLine;
@@ -55,8 +58,9 @@ export class HandlerHost implements DispatcherHost {
   #disposed = false;
 
   /** Creates the view; no timer runs until a resource is updated. */
-  constructor({ clock, report, opened, open }: HandlerHostInit) {
+  constructor({ clock, report, longCalls, opened, open }: HandlerHostInit) {
     this.clock = clock;
+    this.longCalls = longCalls;
     this.report = report;
     this.#opened = opened;
     this.#open = open;

@@ -126,7 +126,11 @@ function prepareEndpoint(
   const { report } = reporter;
   let opened: OpenEndpoint | undefined;
   const open = (): OpenEndpoint => opened ??= openEndpoint(dispatcher, settings, rows, reporter);
-  const host = new HandlerHost({ clock: settings.clock, report, opened: () => opened, open });
+  const { clock, longCalls } = settings;
+  const host = new HandlerHost({
+    ...{ clock, report, longCalls: longCalls !== undefined },
+    ...{ opened: () => opened, open },
+  });
   if (settings.shared) open();
   const detach = dispatcher.attach?.(host);
   let closed: Promise<void> | undefined;

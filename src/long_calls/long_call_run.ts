@@ -6,7 +6,7 @@
 import { completed, failed, type OutcomeInit } from "../cluster/tasks/outcome.ts";
 import { TaskWriter, type TaskWriterInit } from "../cluster/tasks/writer.ts";
 import type { HandedOver, LongCall, LongCallEnd } from "../calls/hand_over.ts";
-import type { StopError } from "../calls/lifetime/stop.ts";
+import { StopError } from "../calls/lifetime/stop.ts";
 import { clip } from "../internal/quote.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 import type { TaskProgress, TaskState } from "../protocol/task_store.ts";
@@ -46,8 +46,6 @@ export class LongCallRun implements HandedOver {
   readonly #call: LongCall;
   readonly #writer: TaskWriter;
   readonly #waiters = new Set<(progress: JsonObject | undefined) => void>();
-  /** Whether its record is final without this process: it was cancelled, or has expired. */
-  #settled = false;
   #over = false;
 
   constructor(call: LongCall, init: LongCallRunInit) {
@@ -55,16 +53,14 @@ export class LongCallRun implements HandedOver {
     this.owner = init.owner;
     this.#call = call;
     this.#init = init;
-    this.#writer = new TaskWriter({ ...init, refused: () => this.#settled = true });
+    this.#writer = new TaskWriter({
+      ...init,
+      // It was cancelled elsewhere, or its time is over
+      refused: () => this.stop(new StopError("cancelled")),
+    });
   }
 
-  /** Stops the tool without a change of the record, which is final already. */
-  abandon(reason: StopError): void {
-    this.#settled = true;
-    this.#call.stop(reason);
-  }
-
-  /** Stops the tool, and writes why. */
+  /** Stops the tool, and writes why, unless the record is final already. */
   stop(reason: StopError): void {
     this.#call.stop(reason);
   }
@@ -78,7 +74,7 @@ export class LongCallRun implements HandedOver {
   ended(end: LongCallEnd): void {
     if (this.#over) return;
     this.#over = true;
-    if (!this.#settled) this.#write(this.#stateOf(end));
+    this.#write(this.#stateOf(end));
     this.#init.over();
     for (const wake of [...this.#waiters]) wake(undefined);
     this.#waiters.clear();

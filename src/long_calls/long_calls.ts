@@ -9,7 +9,7 @@ import { StopError } from "../calls/lifetime/stop.ts";
 import { progressToken } from "../calls/progress.ts";
 import { storeFailed } from "../calls/refused_error.ts";
 import { MemoryTaskStore } from "../cluster/memory/tasks.ts";
-import { RunnerBeats } from "../cluster/tasks/beats.ts";
+import { nodeOf, RunnerBeats } from "../cluster/tasks/beats.ts";
 import { knowsTasks, taskIdOf, unknownTask, wireTask } from "../cluster/tasks/wire.ts";
 import type { Clock } from "../internal/clock.ts";
 import { type Delay, DelayLine } from "../internal/delay_line.ts";
@@ -156,7 +156,6 @@ export class LongCalls implements Dispatcher, HandOver {
     return () => {
       detach?.();
       this.#closed = true;
-      for (const run of [...this.#runs.values()]) run.stop(new StopError("shutdown"));
       for (const line of [this.#expiry, this.#retries, this.#polls, ...this.#waits.values()]) {
         line.clear();
       }
@@ -213,7 +212,7 @@ export class LongCalls implements Dispatcher, HandOver {
     });
     this.#runs.set(id, run);
     this.#expiry.add(() => {
-      this.#runs.get(id)?.abandon(new StopError("timeout"));
+      this.#runs.get(id)?.stop(new StopError("timeout"));
       this.#background("deleting a call", () => store.delete(id));
     });
     return run;
@@ -234,7 +233,7 @@ export class LongCalls implements Dispatcher, HandOver {
     });
     const deafen = peers.receive(({ longCall }) => {
       const run = typeof longCall === "string" ? this.#runs.get(longCall) : undefined;
-      run?.abandon(new StopError("cancelled"));
+      run?.stop(new StopError("cancelled"));
     });
     return () => {
       beats.stop();
@@ -386,11 +385,13 @@ export class LongCalls implements Dispatcher, HandOver {
     const progress = { state: { status: "cancelled" }, updatedAt: this.#clock.now() } as const;
     const task = await this.#stored(exchange, () => store.cancel(id, owner, progress));
     const run = this.#runs.get(id);
-    if (run !== undefined) run.abandon(new StopError("cancelled"));
+    if (run !== undefined) run.stop(new StopError("cancelled"));
     else if (task !== undefined && !hasEnded(task) && peers !== undefined) {
-      const node = task.runner.slice(0, task.runner.indexOf("/"));
       // Should it get lost, the node learns of the end with its next write
-      this.#background("cancelling a call", () => peers.send(node, { longCall: id }));
+      this.#background(
+        "cancelling a call",
+        () => peers.send(nodeOf(task.runner), { longCall: id }),
+      );
     }
     return task;
   }
@@ -404,7 +405,6 @@ export class LongCalls implements Dispatcher, HandOver {
     }
     const owner = ownerKey(exchange.principal);
     const { store } = this.#kept;
-    if (!handle.startsWith(PREFIX)) return UNKNOWN_HANDLE;
     return await this.#stored(exchange, () => store.get(handle, owner)) ?? UNKNOWN_HANDLE;
   }
 
@@ -429,7 +429,7 @@ export class LongCalls implements Dispatcher, HandOver {
     await Promise.all([...this.#runs].map(async ([id, run]) => {
       const task = await store.get(id, run.owner);
       if (task === undefined || hasEnded(task) || task.runner !== runner) {
-        run.abandon(new StopError("cancelled"));
+        run.stop(new StopError("cancelled"));
       }
     }));
   }

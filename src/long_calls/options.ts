@@ -5,6 +5,7 @@
  */
 import { delayOption } from "../internal/check.ts";
 import { checkNames } from "../internal/known_names.ts";
+import type { Route } from "../protocol/route.ts";
 import type { TaskCaps } from "../protocol/task_store.ts";
 
 /** Options for calls that run long. */
@@ -53,4 +54,22 @@ export function longCallSettings(
     caps: { tasks: most.all, tasksPerPrincipal: most.each },
     resultBytes,
   };
+}
+
+/**
+ * Checks when calls of a tool, or of all tools of an upstream, are answered although the tool still runs.
+ *
+ * @param where Names what has the option, for errors
+ * @returns `undefined` where the handler's time applies
+ * @throws {TypeError} If it has the wrong type
+ * @throws {RangeError} If the time is out of range
+ */
+export function ownLongCalls(
+  where: string,
+  given: false | { readonly afterMs?: number } | undefined,
+): Route["longCalls"] {
+  if (given === undefined || given === false) return given;
+  checkNames(where, given, { afterMs: true }, "longCalls.");
+  const afterMs = delayOption("longCalls.afterMs", given.afterMs);
+  return afterMs === undefined ? undefined : { afterMs };
 }

@@ -300,6 +300,8 @@ export interface HostPeers {
 export interface DispatcherHost {
   /** The endpoint's clock. */
   readonly clock: Clock;
+  /** Whether the endpoint answers calls that run long early; `undefined` if that isn't known. */
+  readonly longCalls?: boolean;
   /**
    * Sends a notification once to every session, on its server-to-client stream, and to every client that
    * subscribed to it (2026-07-28).

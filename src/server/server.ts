@@ -345,7 +345,8 @@ export class McpServer implements Dispatcher {
 
   /** Attaches an endpoint, which is notified of changes until the returned function is called. */
   attach(host: DispatcherHost): () => void {
-    const detach = [this.#changes.attach(host), this.#extensions.attach(host)];
+    const allow = host.longCalls === false ? this.#tools.refuseLongCalls() : () => {};
+    const detach = [this.#changes.attach(host), this.#extensions.attach(host), allow];
     return () => detach.forEach((each) => each());
   }
 

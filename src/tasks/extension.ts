@@ -36,7 +36,7 @@ import {
 import type { ToolCall } from "../server/features/tools.ts";
 import { ownerKey } from "../sessions/owner.ts";
 import { MemoryTaskStore } from "../cluster/memory/tasks.ts";
-import { lostProgress, RunnerBeats } from "../cluster/tasks/beats.ts";
+import { lostProgress, nodeOf, RunnerBeats } from "../cluster/tasks/beats.ts";
 import { recording, type TaskAnswer } from "./questions.ts";
 import { TaskRun } from "./run.ts";
 
@@ -389,11 +389,6 @@ export class TasksExtension implements Extension {
  */
 function taskOf(exchange: Exchange): { readonly id: string; readonly owner: string } {
   return { id: taskIdOf(exchange), owner: ownerKey(exchange.principal) };
-}
-
-/** Returns the id of the node in the name of a runner. */
-function nodeOf(runner: string): string {
-  return runner.slice(0, runner.indexOf("/"));
 }
 
 /** Creates the error for answers to a task whose node can't be reached. */

@@ -540,3 +540,18 @@ test("on loopback only loopback names and the public one are answered to", () =>
     "x.example",
   ]);
 });
+
+test("[LONG-9] a server's own time needs the key of the whole file", () => {
+  const server = { command: "x", longCalls: { afterMs: 1_000 } };
+  const [said] = complaints({ mcpServers: { a: server } });
+  assert.match(said ?? "", /mcpServers\.a\.longCalls: Add "longCalls": true/);
+  assert.equal(complaints({ mcpServers: { a: server }, longCalls: false }).length, 1);
+  const text = (value: unknown) => JSON.stringify(value);
+  parseConfig({
+    file: "m.json",
+    text: text({ mcpServers: { a: server }, longCalls: true }),
+    env: {},
+  });
+  const never = { mcpServers: { a: { command: "x", longCalls: false } } };
+  parseConfig({ file: "m.json", text: text(never), env: {} });
+});

@@ -10,10 +10,18 @@ import { createMcpHandler } from "../../src/handler/handler.ts";
 import type { McpHandler, McpHandlerOptions } from "../../src/handler/types.ts";
 import { onToolCall } from "../../src/calls/middleware/on_tool_call.ts";
 import type { JsonObject } from "../../src/protocol/jsonrpc.ts";
-import { TASKS } from "../../src/protocol/task_store.ts";
+import { ANONYMOUS } from "../../src/protocol/exchange.ts";
+import { TASKS, type TaskStore } from "../../src/protocol/task_store.ts";
+import { ownerKey } from "../../src/sessions/owner.ts";
 import { NODE_LOST } from "../../src/protocol/node_loss.ts";
 import { McpServer } from "../../src/server/server.ts";
 import type { RequestContext } from "../../src/server/types.ts";
+import { gateway, http } from "../../src/gateway/mod.ts";
+import { sqliteStore } from "../../src/sql/mod.ts";
+import { createOperator } from "../../src/dashboard/mod.ts";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { z } from "zod";
 import { FakeClock } from "../support/clock.ts";
 import { ModernPeer } from "../support/modern.ts";
@@ -74,7 +82,9 @@ function endpoint(options: McpHandlerOptions = {}, clock = new FakeClock()) {
     }),
   );
   server.registerTool("never", { longCalls: false }, work);
-  server.registerTool("soon", { longCalls: { afterMs: 5_000 } }, work);
+  if (options.longCalls !== false) {
+    server.registerTool("soon", { longCalls: { afterMs: 5_000 } }, work);
+  }
   server.registerTool("fails", {}, async (_, ctx) => {
     await work(_, ctx);
     throw new Error("secret");
@@ -84,6 +94,7 @@ function endpoint(options: McpHandlerOptions = {}, clock = new FakeClock()) {
     const schema = z.object({ sure: z.boolean() });
     return String((await ctx.elicit("sure", { message: "Sure?", schema })).action);
   });
+  server.registerTool("hangs", {}, () => new Promise<string>(() => {}));
   server.registerTool("quick", {}, () => "Quick");
   const handler = createMcpHandler(server, {
     clock,
@@ -92,6 +103,37 @@ function endpoint(options: McpHandlerOptions = {}, clock = new FakeClock()) {
     ...options,
   });
   return { clock, events, finish, ran, server, handler };
+}
+
+/** A store that takes no task until its gate is open. */
+function slowStore() {
+  const inner = memoryStore();
+  const gate = new Gate();
+  let tasks: TaskStore | undefined;
+  const store: Store = {
+    open(settings) {
+      const backplane = inner.open(settings);
+      const own = backplane.tasks;
+      tasks = own;
+      if (own === undefined) return backplane;
+      const slow: TaskStore = {
+        create: async (task, caps) => {
+          await gate.promise;
+          return await own.create(task, caps);
+        },
+        get: (...args) => own.get(...args),
+        update: (...args) => own.update(...args),
+        cancel: (...args) => own.cancel(...args),
+        take: (...args) => own.take(...args),
+        lose: (...args) => own.lose(...args),
+        delete: (...args) => own.delete(...args),
+        beat: (...args) => own.beat(...args),
+        leave: (...args) => own.leave(...args),
+      };
+      return { ...backplane, tasks: slow };
+    },
+  };
+  return { store, gate, tasks: () => tasks };
 }
 
 /** The handle in the answer of a call. */
@@ -303,7 +345,7 @@ for (const era of Object.keys(ERAS) as Era[]) {
       const { clock, finish, handler } = endpoint({ longCalls: false });
       const client = await ERAS[era](handler);
       assert.equal((await client.list()).includes("wait_for_result"), false);
-      const pending = client.call("soon");
+      const pending = client.call("work");
       await clock.advance(AFTER * 10);
       finish.open("Late");
       assert.equal(said(await soon(pending)), "Late");
@@ -403,6 +445,131 @@ describe("LONG: what stays of the request", () => {
     finish.open("Done");
     const second = await ERAS["2025"](handler);
     assert.equal(said(await second.call("wait_for_result", { handle })), "Done");
+    await handler.close();
+  });
+
+  test("[LONG-8] on a list of several pages they are on the last one", async () => {
+    const { handler } = endpoint({ limits: { page: 2 } });
+    const peer = new ModernPeer(handler, JSON_ONLY);
+    const pages: string[][] = [];
+    let cursor: unknown;
+    do {
+      const page = await peer.ask("tools/list", cursor === undefined ? {} : { cursor });
+      pages.push(namesOf(page));
+      cursor = page.nextCursor;
+    } while (cursor !== undefined);
+    assert.ok(pages.length > 2);
+    assert.deepEqual(pages.at(-1)?.slice(-2), ["wait_for_result", "cancel_call"]);
+    assert.equal(pages.flat().filter((name) => name === "cancel_call").length, 1);
+    await handler.close();
+  });
+
+  test("[LONG-1] a call that ends while it is stored has its own answer, and leaves nothing", async () => {
+    const { store, gate } = slowStore();
+    const { clock, finish, handler } = endpoint({ store, limits: { longCalls: 1 } });
+    const client = await ERAS["2026"](handler);
+    const pending = client.call("work");
+    await clock.advance(AFTER);
+    finish.open("In time after all");
+    await clock.advance(0);
+    assert.equal(said(await soon(pending)), "In time after all");
+    gate.open();
+    await clock.advance(0);
+    handleOf(await handOver(clock, client, "hangs"));
+    await stop(handler, clock);
+  });
+
+  test("[LONG-3] a node that wasn't told of the cancellation learns of it as it writes", async () => {
+    const { store, gate, tasks } = slowStore();
+    gate.open();
+    const { clock, ran, handler } = endpoint({ store });
+    const client = await ERAS["2026"](handler);
+    const id = handleOf(await handOver(clock, client));
+    const progress = { state: { status: "cancelled" }, updatedAt: clock.now() } as const;
+    await tasks()?.cancel(id, ownerKey(ANONYMOUS), progress);
+    assert.equal(ran[0]?.signal.aborted, false);
+    ran[0]?.progress(1);
+    await clock.advance(0);
+    assert.equal(ran[0]?.signal.aborted, true);
+    await handler.close();
+  });
+
+  test("[LONG-14] what runs on is a use of its session", async () => {
+    const { clock, finish, handler } = endpoint({ sessions: { idleMs: 60_000 } });
+    const client = await ERAS["2025"](handler);
+    const handle = handleOf(await handOver(clock, client));
+    await clock.advance(10 * 60_000);
+    finish.open("Done");
+    assert.equal(said(await client.call("wait_for_result", { handle })), "Done");
+    await clock.advance(61_000);
+    await assert.rejects(client.call("wait_for_result", { handle }));
+    await handler.close();
+  });
+
+  test("[LONG-9] a tool's own time without the handler's option fails the start", async () => {
+    const tool = new McpServer({ name: "test", version: "1.0.0" });
+    tool.registerTool("soon", { longCalls: { afterMs: 5_000 } }, () => "");
+    const wanted = { name: "TypeError", message: /"longCalls".*"soon"/ };
+    assert.throws(() => createMcpHandler(tool), wanted);
+    assert.throws(() => createMcpHandler(tool, { longCalls: false }), wanted);
+    const served = new McpServer({ name: "test", version: "1.0.0" });
+    const handler = createMcpHandler(served);
+    assert.throws(
+      () => served.registerTool("soon", { longCalls: { afterMs: 5_000 } }, () => ""),
+      wanted,
+    );
+    const soonTool = served.registerTool("soon", { longCalls: false }, () => "");
+    assert.throws(() => soonTool.update({ longCalls: { afterMs: 1 } }), wanted);
+    await handler.close();
+    served.registerTool("later", { longCalls: { afterMs: 5_000 } }, () => "");
+    const command = http({ url: "http://127.0.0.1:1/mcp", longCalls: { afterMs: 5_000 } });
+    const gw = gateway({ upstreams: { slow: command } });
+    assert.throws(() => createMcpHandler(gw), {
+      name: "TypeError",
+      message: /"longCalls".*"slow"/,
+    });
+    await gw.close();
+    const later = gateway({ upstreams: {} });
+    const endpointOfLater = createMcpHandler(later);
+    await assert.rejects(later.set("slow", command), { message: /"longCalls".*"slow"/ });
+    await endpointOfLater.close();
+    await later.close();
+  });
+
+  test("[LONG-7] with SQLite, results survive a restart", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "mooring-long-"));
+    const path = join(folder, "file.sqlite");
+    const clock = new FakeClock();
+    const first = sqliteStore({ path });
+    const before = endpoint({ store: first }, clock);
+    const one = await ERAS["2026"](before.handler);
+    const handle = handleOf(await handOver(clock, one));
+    before.finish.open("Stored");
+    assert.equal(said(await one.call("wait_for_result", { handle })), "Stored");
+    await before.handler.close();
+    first.close();
+    const second = sqliteStore({ path });
+    const after = endpoint({ store: second }, clock);
+    const two = await ERAS["2026"](after.handler);
+    assert.equal(said(await two.call("wait_for_result", { handle })), "Stored");
+    await after.handler.close();
+    second.close();
+    await rm(folder, { recursive: true });
+  });
+
+  test("[LONG-3] an operator sees the call until it ends, and cancels it", async () => {
+    const { clock, ran, handler } = endpoint();
+    const operator = createOperator(handler, { node: "one" });
+    const client = await ERAS["2025"](handler);
+    const handle = handleOf(await handOver(clock, client));
+    const [running] = (await operator.snapshot()).calls;
+    assert.equal(running?.tool, "work");
+    const { node, id } = running;
+    assert.equal((await operator.act({ act: "cancel-call", node, id }, "ada")).ok, true);
+    assert.equal(ran[0]?.signal.aborted, true);
+    assert.deepEqual((await operator.snapshot()).calls, []);
+    await assert.rejects(client.call("wait_for_result", { handle }), /operator/i);
+    await operator.close();
     await handler.close();
   });
 

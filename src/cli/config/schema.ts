@@ -670,6 +670,7 @@ function conflicts(
     policy,
     operators,
     dashboard,
+    longCalls,
   }: Readonly<Record<string, unknown>>,
 ): { path: (string | number)[]; message: string }[] {
   const found: { path: (string | number)[]; message: string }[] = [];
@@ -704,6 +705,12 @@ function conflicts(
       ? "Keep sessions in a folder, or leave this out"
       : "Leave it out: with Redis, a session ends with the node that has its upstream sessions";
     found.push({ path: ["onRestart"], message });
+  }
+  for (const [name, entry] of Object.entries(isObject(mcpServers) ? mcpServers : {})) {
+    if (!isObject(entry) || !isObject(entry["longCalls"])) continue;
+    if (longCalls !== undefined && longCalls !== false) continue;
+    const message = 'Add "longCalls": true to the file: calls are answered early only then';
+    found.push({ path: ["mcpServers", name, "longCalls"], message });
   }
   if (operators !== undefined && dashboard === undefined) {
     const message = 'Add "dashboard": true, or --dashboard: operators sign in there';

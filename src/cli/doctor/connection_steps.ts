@@ -7,9 +7,9 @@ import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import { bareHostname, isLoopback, isObject } from "../../kit.ts";
 import { isPublicAddress } from "../../signin/fetch/addresses.ts";
-import { type HttpAnswer, isType, type NoHttpAnswer, proxyOf } from "./exchange.ts";
+import { type HttpAnswer, type NoHttpAnswer, proxyOf } from "./exchange.ts";
 import { failed, passed, type StepVerdict, warning } from "./finding.ts";
-import { resultOf, SPOKEN, type Visit } from "./visit.ts";
+import { resultOf, type Visit } from "./visit.ts";
 
 const TRANSPORT = "2025-11-25, Transports, Streamable HTTP";
 
@@ -297,23 +297,7 @@ async function explainPath(
   for (const path of ["/mcp", "/mcp/", "/", "/sse"]) {
     const other = new URL(path, url);
     if (other.href === url.href) continue;
-    const found = await visit.fetch(other, {
-      method: "POST",
-      headers: {
-        "content-type": "application/json",
-        accept: "application/json, text/event-stream",
-      },
-      body: JSON.stringify({
-        jsonrpc: "2.0",
-        id: 1,
-        method: "initialize",
-        params: {
-          protocolVersion: SPOKEN,
-          capabilities: {},
-          clientInfo: { name: "mooring-doctor", version: "1" },
-        },
-      }),
-    });
+    const found = await visit.initialize(other);
     const isThere = found.status === 401 || (found.status === 200 && resultOf(found) !== undefined);
     if (isThere) {
       return failed(
@@ -351,9 +335,4 @@ function checkClock(visit: Visit, { headers }: HttpAnswer): void {
 
 function absolute(to: string, url: URL): string {
   return URL.parse(to, url)?.href ?? to;
-}
-
-/** Tells whether an answer has JSON as its type. */
-export function isJson({ headers }: HttpAnswer): boolean {
-  return isType(headers, "application/json");
 }

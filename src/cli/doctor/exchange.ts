@@ -121,7 +121,7 @@ async function read(response: Response, streams: boolean, started: number) {
   }
   await reader?.cancel().catch(() => {});
   const endMs = performance.now() - started;
-  const messages = streams ? eventsIn(text) : [parsed(text)];
+  const messages = streams ? eventsIn(text) : [parsedObject(text)];
   const message = messages.findLast(isAnswer);
   return { text, message, firstMs: firstMs ?? endMs, endMs, events: messages.length };
 }
@@ -131,11 +131,12 @@ function eventsIn(text: string): (JsonObject | undefined)[] {
     const data = block.split("\n").flatMap((line) =>
       line.startsWith("data:") ? [line.slice(5).trimStart()] : []
     );
-    return data.length === 0 || data.join("") === "" ? [] : [parsed(data.join("\n"))];
+    return data.length === 0 || data.join("") === "" ? [] : [parsedObject(data.join("\n"))];
   });
 }
 
-function parsed(text: string): JsonObject | undefined {
+/** Returns the object of a JSON text, or `undefined`. */
+export function parsedObject(text: string): JsonObject | undefined {
   try {
     const value: unknown = JSON.parse(text);
     return isObject(value) ? value : undefined;

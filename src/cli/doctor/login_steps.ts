@@ -5,8 +5,8 @@
  * @module
  */
 import type { JsonObject } from "../../../mod.ts";
-import { isLoopback, isObject } from "../../kit.ts";
-import { type HttpAnswer, isType } from "./exchange.ts";
+import { isLoopback } from "../../kit.ts";
+import { type HttpAnswer, parsedObject } from "./exchange.ts";
 import { failed, passed, skipped, warning } from "./finding.ts";
 import type { Visit } from "./visit.ts";
 
@@ -84,7 +84,7 @@ async function resourceMetadata(
       problem = `${target.href}: ${answer.status ?? answer.message}`;
       continue;
     }
-    const document = parsed(answer.text);
+    const document = parsedObject(answer.text);
     if (document === undefined) {
       problem = `${target.href} isn't JSON`;
       continue;
@@ -164,7 +164,7 @@ async function checkIssuer(visit: Visit, issuer: string): Promise<void> {
   let problem = "";
   for (const candidate of candidates) {
     const answer = await visit.fetch(candidate);
-    const document = answer.status === 200 ? parsed(answer.text) : undefined;
+    const document = answer.status === 200 ? parsedObject(answer.text) : undefined;
     if (document !== undefined) return judgeIssuer(visit, document, issuer);
     problem ||= `${candidate.href}: ${answer.status ?? answer.message}`;
   }
@@ -264,24 +264,10 @@ export function skipProtocol(visit: Visit): void {
   visit.note("session", skipped("The rest needs a token: give one with --token-env NAME"));
 }
 
-function parsed(text: string): JsonObject | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isObject(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
 /** Returns a parameter of a challenge. */
 function parameter(header: string | null, name: string): string | undefined {
   const found = new RegExp(`\\b${name}=(?:"((?:[^"\\\\]|\\\\.)*)"|([^\\s,]+))`, "i").exec(
     header ?? "",
   );
   return found?.[1]?.replace(/\\(.)/g, "$1") ?? found?.[2];
-}
-
-/** Tells whether an answer is JSON. */
-export function isJsonAnswer({ headers }: HttpAnswer): boolean {
-  return isType(headers, "application/json");
 }

@@ -69,8 +69,9 @@ export class Visit {
   post(
     body: unknown,
     headers: Readonly<Record<string, string>> = {},
+    url = this.init.url,
   ): Promise<HttpAnswer | NoHttpAnswer> {
-    return this.fetch(this.init.url, {
+    return this.fetch(url, {
       method: "POST",
       headers: {
         "content-type": "application/json",
@@ -88,8 +89,9 @@ export class Visit {
     method: string,
     params: JsonObject = {},
     headers?: Readonly<Record<string, string>>,
+    url?: URL,
   ): Promise<HttpAnswer | NoHttpAnswer> {
-    return this.post({ jsonrpc: "2.0", id: ++this.#id, method, params }, headers);
+    return this.post({ jsonrpc: "2.0", id: ++this.#id, method, params }, headers, url);
   }
 
   /** Sends a notification. */
@@ -107,12 +109,17 @@ export class Visit {
   }
 
   /** Begins a session, or tries to. */
-  initialize(headers?: Readonly<Record<string, string>>): Promise<HttpAnswer | NoHttpAnswer> {
-    return this.request("initialize", {
-      protocolVersion: SPOKEN,
-      capabilities: {},
-      clientInfo: { name: "mooring-doctor", version: VERSION },
-    }, headers);
+  initialize(url?: URL): Promise<HttpAnswer | NoHttpAnswer> {
+    return this.request(
+      "initialize",
+      {
+        protocolVersion: SPOKEN,
+        capabilities: {},
+        clientInfo: { name: "mooring-doctor", version: VERSION },
+      },
+      {},
+      url,
+    );
   }
 
   /** Asks what the server is, as a client of 2026-07-28. */

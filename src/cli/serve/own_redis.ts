@@ -12,6 +12,7 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import process from "node:process";
 import type { Clock } from "../../../mod.ts";
+import { restartDelayMs, STEADY_MS } from "../../kit.ts";
 import { CliError, messageOf } from "../errors.ts";
 import type { Env } from "../config/env.ts";
 import type { Log } from "../log.ts";
@@ -29,8 +30,6 @@ const LEFT_MS = 10_000;
 const STOP_MS = 10_000;
 /** The characters of its output that are kept for an error. */
 const MOST_OUTPUT = 2_000;
-const FIRST_DELAY_MS = 500;
-const LONGEST_DELAY_MS = 30_000;
 
 /** Options for {@linkcode startOwnRedis}. */
 export interface OwnRedisInit {
@@ -122,7 +121,9 @@ class OwnRedisServer implements RunningRedis {
   #child: ChildProcess | undefined;
   #ended: Promise<void> = Promise.resolve();
   #output = "";
+  /** How often it has died soon after its start, in a row. */
   #deaths = 0;
+  #startedAt = 0;
   #stopTimer: (() => void) | undefined;
   #stopped: Promise<void> | undefined;
 
@@ -169,6 +170,7 @@ class OwnRedisServer implements RunningRedis {
   }
 
   #spawn(): void {
+    this.#startedAt = this.#clock.now();
     const options: Readonly<Record<string, string>> = {
       port: "0",
       unixsocket: this.path,
@@ -217,7 +219,9 @@ class OwnRedisServer implements RunningRedis {
 
   #died(): void {
     if (this.#stopped !== undefined) return;
-    const delayMs = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** this.#deaths++);
+    const steady = this.#clock.now() - this.#startedAt >= STEADY_MS;
+    this.#deaths = steady ? 1 : this.#deaths + 1;
+    const delayMs = restartDelayMs(this.#deaths);
     const message = this.isKept
       ? "Redis died: starting it again with its data"
       : "Redis died, and all sessions with it: starting it again";

@@ -24,6 +24,11 @@ export function lostProgress(clock: Clock): TaskProgress {
   return { state: { status: "failed", error }, message: NODE_LOST.message, updatedAt: clock.now() };
 }
 
+/** Returns the id of the node in the name of a runner. */
+export function nodeOf(runner: string): string {
+  return runner.slice(0, runner.indexOf("/"));
+}
+
 /** Configures {@linkcode RunnerBeats}. */
 export interface RunnerBeatsInit {
   readonly store: TaskStore;

@@ -4,7 +4,7 @@
  * @module
  */
 import type { ProtocolVersion, Route } from "../../../mod.ts";
-import { checkNames, integerOption, isVersion, VERSIONS } from "../../kit.ts";
+import { delayOption, isVersion, ownLongCalls, VERSIONS } from "../../kit.ts";
 
 /** Options of every upstream that is reached over a transport. */
 export interface UpstreamSessionOptions {
@@ -37,9 +37,6 @@ export interface SessionSettings extends Required<Omit<UpstreamSessionOptions, "
   readonly longCalls: Route["longCalls"];
 }
 
-/** Limits what a timer can wait, in milliseconds: 24 days. */
-const MAX_TIMEOUT_MS = 0x7fffffff;
-
 /**
  * Checks options and fills in the defaults.
  *
@@ -56,33 +53,8 @@ export function checkSessionOptions(options: UpstreamSessionOptions): SessionSet
   }
   return {
     versions: known.filter((version) => versions.includes(version)),
-    timeoutMs: timeoutOption("timeoutMs", options.timeoutMs, 300_000),
-    probeTimeoutMs: timeoutOption("probeTimeoutMs", options.probeTimeoutMs, 5000),
-    longCalls: longCallsOption(options.longCalls),
+    timeoutMs: delayOption("timeoutMs", options.timeoutMs, 300_000),
+    probeTimeoutMs: delayOption("probeTimeoutMs", options.probeTimeoutMs, 5000),
+    longCalls: ownLongCalls("an upstream", options.longCalls),
   };
-}
-
-/**
- * Checks when calls of an upstream are answered although they still run.
- *
- * @throws {TypeError} If the option has the wrong type
- * @throws {RangeError} If the time is out of range
- */
-export function longCallsOption(given: UpstreamSessionOptions["longCalls"]): Route["longCalls"] {
-  if (given === undefined || given === false) return given;
-  checkNames("an upstream", given, { afterMs: true }, "longCalls.");
-  if (given.afterMs === undefined) return undefined;
-  return { afterMs: timeoutOption("longCalls.afterMs", given.afterMs, given.afterMs) };
-}
-
-/**
- * Checks a time limit, in milliseconds.
- *
- * @throws {TypeError} If it isn't a number
- * @throws {RangeError} If it isn't a positive integer that a timer can wait
- */
-export function timeoutOption(name: string, value: number | undefined, byDefault: number): number {
-  const ms = integerOption(name, value, byDefault);
-  if (ms <= MAX_TIMEOUT_MS) return ms;
-  throw new RangeError(`Give at most ${MAX_TIMEOUT_MS} milliseconds as "${name}": ${ms}`);
 }

@@ -8,18 +8,19 @@
  *
  * @module
  */
-import { ErrorCode, fromJsonSchema, type JsonObject, McpError } from "../../../mod.ts";
+import { ErrorCode, fromJsonSchema, type JsonObject, McpError, type Route } from "../../../mod.ts";
 import type { Fetch } from "../../auth/mod.ts";
 import {
   checkNames,
   clip,
+  delayOption,
   describeIssues,
   functionOption,
   integerOption,
   isObject,
+  ownLongCalls,
   unknownTool,
 } from "../../kit.ts";
-import { longCallsOption, timeoutOption } from "../client/session_options.ts";
 import { ArgumentError } from "../openapi/arguments.ts";
 import { type DocumentSource, isRemote, readDocument } from "../openapi/document.ts";
 import { type ApiOperation, type Complaint, operationsOf } from "../openapi/operations.ts";
@@ -116,7 +117,7 @@ interface Settings {
   readonly headers: Readonly<Record<string, string>>;
   readonly forwarded: ReadonlyMap<string, string>;
   readonly timeoutMs: number;
-  readonly longCalls: ReturnType<typeof longCallsOption>;
+  readonly longCalls: Route["longCalls"];
   readonly limits: Required<OpenApiLimits>;
   readonly fetch: Fetch;
   readonly identity: string;
@@ -242,7 +243,7 @@ function checkOptions(options: OpenApiOptions): Settings {
   ) {
     throw new TypeError('Give either "auth" or an authorization header');
   }
-  const timeoutMs = timeoutOption("timeoutMs", options.timeoutMs, 60_000);
+  const timeoutMs = delayOption("timeoutMs", options.timeoutMs, 60_000);
   const limits = { ...LIMITS };
   for (const name of Object.keys(LIMITS) as (keyof OpenApiLimits)[]) {
     limits[name] = integerOption(`limits.${name}`, options.limits?.[name], LIMITS[name]);
@@ -256,7 +257,7 @@ function checkOptions(options: OpenApiOptions): Settings {
     headers,
     forwarded,
     timeoutMs,
-    longCalls: longCallsOption(options.longCalls),
+    longCalls: ownLongCalls("an upstream", options.longCalls),
     limits,
     fetch: fetch ?? ((url, init) => globalThis.fetch(url, init)),
     identity: identityOf("openapi", [

@@ -4,14 +4,12 @@
  *
  * @module
  */
-import { checkNames } from "../../kit.ts";
-import { integerOption, Lines } from "../../kit.ts";
+import { checkNames, delayOption, integerOption, Lines } from "../../kit.ts";
 import { EraMemory } from "../client/era_memory.ts";
 import { openSession } from "../client/open_session.ts";
 import {
   checkSessionOptions,
   type SessionSettings,
-  timeoutOption,
   type UpstreamSessionOptions,
 } from "../client/session_options.ts";
 import type { Message, Transport } from "../client/transport.ts";
@@ -127,7 +125,7 @@ export function checkStdioOptions(options: StdioUpstreamOptions): StdioSettings 
     }
   }
   const maxQueueBytes = integerOption("maxQueueBytes", options.maxQueueBytes, 4_194_304);
-  const closeMs = timeoutOption("closeMs", options.closeMs, 2000);
+  const closeMs = delayOption("closeMs", options.closeMs, 2000);
   const child: ChildSettings = { command, args, env, cwd, maxQueueBytes, closeMs };
   const session = checkSessionOptions(options);
   return { ...session, ...child, identity: identityOf("stdio", [child, session]) };

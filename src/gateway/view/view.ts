@@ -26,6 +26,7 @@ import {
   itemOf,
   methodFacts,
   ownerKey,
+  quote,
   unknownMethod,
   VERSIONS,
   withoutNeedlessEscapes,
@@ -42,7 +43,7 @@ import { type RegisteredUpstream, ServedUpstreams } from "../session/served_upst
 import { UpstreamSessions } from "../session/upstream_sessions.ts";
 import { hopsOf } from "../shared/hops.ts";
 import { CHANGED_LISTS, type ListKind } from "../shared/list_kinds.ts";
-import type { UpstreamFacts } from "../types.ts";
+import type { Upstream, UpstreamFacts } from "../types.ts";
 import { Addresses, isWebAddress } from "./addresses.ts";
 import { findAppTool } from "./app_tools.ts";
 import { listChangedOf, mergedCapabilities } from "./capabilities.ts";
@@ -415,7 +416,30 @@ export class GatewayView implements Dispatcher {
     return sessions?.owner === ownerKey(principal) ? sessions : undefined;
   }
 
+  /**
+   * Checks that calls of an upstream are answered early where it says so.
+   *
+   * @throws {TypeError} If an endpoint answers no call early
+   */
+  checkLongCalls(
+    name: string,
+    upstream: Upstream,
+    hosts: Iterable<DispatcherHost> = this.served.hosts,
+  ): void {
+    if (this.#only !== undefined && this.#only !== name) return;
+    const own = upstream.longCalls?.("");
+    if (own === undefined || own === false) return;
+    if ([...hosts].every(({ longCalls }) => longCalls !== false)) return;
+    throw new TypeError(
+      `Give the handler the option "longCalls", or leave it out of the upstream ${
+        quote(name)
+      }: its calls ` +
+        "would not be answered early",
+    );
+  }
+
   attach(host: DispatcherHost): () => void {
+    for (const [name, { upstream }] of this.#upstreams) this.checkLongCalls(name, upstream, [host]);
     const detach = this.served.attach(host);
     return () => {
       detach();

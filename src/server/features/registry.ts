@@ -100,6 +100,11 @@ export class Registry<Definition extends Listable> {
     this.#change();
   }
 
+  /** Returns all definitions, in order. */
+  get all(): readonly Definition[] {
+    return Array.from(this.#entries.values(), ({ definition }) => definition);
+  }
+
   /** Returns the enabled entries, in order. */
   get enabled(): readonly RegistryEntry<Definition>[] {
     return this.#enabled ??= [...this.#entries.values()].filter(({ enabled }) => enabled);

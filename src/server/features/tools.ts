@@ -6,7 +6,7 @@
  * @module
  */
 import { checkNames, type NamesOf } from "../../internal/known_names.ts";
-import { delayOption } from "../../internal/check.ts";
+import { ownLongCalls } from "../../long_calls/options.ts";
 import { quote } from "../../internal/quote.ts";
 import { isPromise, type MaybePromise, then } from "../../internal/types.ts";
 import type { Icon } from "../../protocol/content.ts";
@@ -93,7 +93,7 @@ export interface ToolConfig<
    * Says when a call is answered although the tool still runs, in milliseconds, or `false` for never; for
    * handlers with the option `longCalls`. Their own time when left out.
    */
-  readonly longCalls?: false | { readonly afterMs: number };
+  readonly longCalls?: false | { readonly afterMs?: number };
   /**
    * Says whether clients that know tasks get a task instead of the result, while the handler runs
    * on (2026-07-28, Tasks extension). Call `server.use(tasks())`, of `@mooring/mcp/tasks`, first.
@@ -229,6 +229,8 @@ export class Tools implements Feature {
   readonly unknown: Feature["unknown"] = { "tools/call": failUnknown };
   readonly #init: ToolsInit;
   readonly #registry: Registry<Tool>;
+  /** The endpoints that answer no call early. */
+  #endpointsWithoutLongCalls = 0;
 
   constructor(init: ToolsInit) {
     this.#init = init;
@@ -262,6 +264,19 @@ export class Tools implements Feature {
     return handle as ToolHandle<I, O>;
   }
 
+  /**
+   * Refuses tools that have a time of their own to be answered after, for an endpoint that answers no call
+   * early.
+   *
+   * @returns A function that is called when the endpoint closes
+   * @throws {TypeError} If there is such a tool
+   */
+  refuseLongCalls(): () => void {
+    for (const { name, longCalls } of this.#registry.all) checkAnsweredEarly(name, longCalls);
+    this.#endpointsWithoutLongCalls++;
+    return () => void this.#endpointsWithoutLongCalls--;
+  }
+
   /** Returns a tool with all that its calls need. */
   find(name: unknown): FoundFeature | undefined {
     return typeof name === "string" ? this.#registry.get(name) : undefined;
@@ -280,6 +295,8 @@ export class Tools implements Feature {
     const input = inputSchema && compileSchema(inputSchema, "input", `inputSchema of "${name}"`);
     const output = outputSchema &&
       compileSchema(outputSchema, "output", `outputSchema of "${name}"`);
+    const longCalls = ownLongCalls(`the tool "${name}"`, config.longCalls);
+    if (this.#endpointsWithoutLongCalls > 0) checkAnsweredEarly(name, longCalls);
     const headerParams = headerParamsOf(input?.json);
     const listed = compact({
       name,
@@ -300,7 +317,7 @@ export class Tools implements Feature {
       answer: (exchange) => this.#call(tool, exchange),
       scopes: config.scopes,
       retry: config.retryOnNodeLoss === true,
-      longCalls: longCallsOf(name, config.longCalls),
+      longCalls,
       outputSchema: output !== undefined,
       config,
       listed,
@@ -365,13 +382,12 @@ function checkRetry(name: string, { retryOnNodeLoss = false, annotations }: AnyC
   );
 }
 
-/** Checks when calls of a tool are answered although it still runs. */
-function longCallsOf(name: string, given: AnyConfig["longCalls"]): AnyConfig["longCalls"] {
-  if (given === undefined || given === false) return given;
-  checkNames(`the tool "${name}"`, given, { afterMs: true }, "longCalls.");
-  const afterMs = delayOption(`longCalls.afterMs of "${name}"`, given.afterMs);
-  if (afterMs !== undefined) return { afterMs };
-  throw new TypeError(`Give "longCalls.afterMs" of "${name}", in milliseconds`);
+function checkAnsweredEarly(name: string, longCalls: Tool["longCalls"]): void {
+  if (longCalls === undefined || longCalls === false) return;
+  throw new TypeError(
+    `Give the handler the option "longCalls", or leave it out of the tool "${name}": its calls would not be ` +
+      "answered early",
+  );
 }
 
 /**
