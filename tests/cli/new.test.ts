@@ -11,7 +11,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { describe, test } from "node:test";
 import type { Io } from "../../src/cli/io.ts";
-import type { Ask, Question } from "../../src/cli/new/choices.ts";
+import type { Ask, ChoiceQuestion } from "../../src/cli/new/choices.ts";
 import { type NewOptions, newProject } from "../../src/cli/new/new.ts";
 import { NEEDED, projectName, projectOf } from "../../src/cli/new/project.ts";
 import { Secrets } from "../../src/cli/redact.ts";
@@ -59,7 +59,7 @@ const json = async (path: string) => JSON.parse(await readFile(path, "utf8"));
 describe("mooring new", () => {
   test("[NEW-1] what isn't given is asked, with the defaults first; who gives up gets no file", () =>
     withHome(async ({ home, make }) => {
-      const asked: Question[] = [];
+      const asked: ChoiceQuestion[] = [];
       const answers = ["bun", "http", "bearer"];
       const { code } = await make("one", {}, (question) => {
         asked.push(question);

@@ -21,7 +21,7 @@ export interface Choices {
 }
 
 /** A question with a few answers. */
-export interface Question {
+export interface ChoiceQuestion {
   readonly message: string;
   readonly answers: readonly { readonly value: string; readonly label: string }[];
   /** The answer that is selected at first. */
@@ -29,7 +29,7 @@ export interface Question {
 }
 
 /** Asks the user; `undefined` if they give up. */
-export type Ask = (question: Question) => Promise<string | undefined>;
+export type Ask = (question: ChoiceQuestion) => Promise<string | undefined>;
 
 /** What {@linkcode choose} knows. */
 export interface ChooseInit {

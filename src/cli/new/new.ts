@@ -10,7 +10,7 @@ import { quote, randomText } from "../../kit.ts";
 import { CliError, ExitCode, messageOf } from "../errors.ts";
 import type { Machine } from "../import/sources.ts";
 import type { Io } from "../io.ts";
-import { type Ask, type Choices, choose, type Question } from "./choices.ts";
+import { type Ask, type ChoiceQuestion, type Choices, choose } from "./choices.ts";
 import { CLIENT_TITLES, clientsOn } from "./clients.ts";
 import { projectName, projectOf } from "./project.ts";
 
@@ -124,7 +124,7 @@ async function write(folder: string, files: Readonly<Record<string, string>>): P
 /** Returns what asks at the terminal; `undefined` if there is none, so that nothing waits for ever. */
 function askAt(): Ask | undefined {
   if (process.stdin.isTTY !== true || process.stdout.isTTY !== true) return undefined;
-  return async ({ message, answers, first }: Question) => {
+  return async ({ message, answers, first }: ChoiceQuestion) => {
     const { isCancel, select } = await import("@clack/prompts");
     const found = await select({ message, options: [...answers], initialValue: first });
     return isCancel(found) ? undefined : found;
