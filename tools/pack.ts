@@ -6,9 +6,10 @@
  * @module
  */
 import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import process from "node:process";
 import { ASSETS } from "../src/dashboard/page/assets.ts";
+import { writeCreatePackage } from "./pack_create.ts";
 import { run } from "./process.ts";
 import { installPackages, installPackageTools, packageTool, ROOT } from "./runtimes.ts";
 
@@ -17,6 +18,8 @@ const LIMIT_MS = 300_000;
 const DIST = join(ROOT, "dist");
 /** The folder that becomes the tarball. */
 const PACKAGE = join(DIST, "package");
+/** The folder that becomes the tarball of `create-mooring`. */
+const CREATE = join(DIST, "create-mooring");
 
 /** The module of the command, and the file that it is bundled into, from the package's root. */
 const COMMAND = { source: "src/cli/main.js", types: "./src/cli/main.d.ts", file: "bin/mooring.js" };
@@ -94,7 +97,7 @@ import { createRequire } from "node:module";
 const require = createRequire(import.meta.url);`;
 
 /** What the bundled command contains, and nothing else imports. */
-const BUNDLED = ["commander", "jsonc-parser"];
+const BUNDLED = ["@clack/prompts", "commander", "jsonc-parser"];
 
 /**
  * Returns the package's `package.json`.
@@ -235,6 +238,11 @@ async function licensesOf(modules: readonly string[]): Promise<string> {
   return texts.join(`\n${"-".repeat(80)}\n\n`);
 }
 
+/** Returns the path of the tarball of `create-mooring`, which {@linkcode pack} makes beside another one. */
+export function createTarball(tarball: string): string {
+  return join(DIST, basename(tarball).replace(/^.*?-mcp-/, "create-mooring-"));
+}
+
 /** What was made. */
 export interface Packed {
   /** The name and version of the package. */
@@ -278,6 +286,8 @@ export async function pack(report: (line: string) => void = () => {}): Promise<s
   await bundleCommand(packed.version);
   report("5/5 Writing the tarball");
   const made = await succeed("npm", ["pack", "--silent", "--pack-destination", DIST], PACKAGE);
+  await writeCreatePackage(CREATE, manifestOf(packed, source));
+  await succeed("npm", ["pack", "--silent", "--pack-destination", DIST], CREATE);
   const tarball = join(DIST, made.trim().split("\n").at(-1) ?? "");
   const sizes = await sizesIn(PACKAGE);
   report(summaryOf({

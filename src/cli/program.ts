@@ -11,6 +11,7 @@ import { CliError, ExitCode, messageOf, usageError } from "./errors.ts";
 import type { ImportOptions } from "./import/import.ts";
 import type { DoctorOptions } from "./doctor/doctor.ts";
 import type { InspectOptions } from "./inspect/inspect.ts";
+import type { NewOptions } from "./new/new.ts";
 import type { PinOptions } from "./check/pin.ts";
 import type { TopOptions } from "./top/top.ts";
 import type { Io } from "./io.ts";
@@ -36,6 +37,7 @@ export interface CommandActions {
   top?(url: string, options: TopOptions, io: Io): Promise<ExitCode>;
   importServers(options: ImportOptions, io: Io): Promise<ExitCode>;
   pin?(file: string, options: PinOptions, io: Io): Promise<ExitCode>;
+  newProject?(folder: string, options: NewOptions, io: Io): Promise<ExitCode>;
 }
 
 /** Loads each command when it runs: the server needs far more than its help. */
@@ -54,6 +56,8 @@ const COMMANDS: CommandActions = {
   importServers: async (options, io) =>
     (await import("./import/import.ts")).importServers(options, io),
   pin: async (file, options, io) => (await import("./check/pin.ts")).pin(file, options, io),
+  newProject: async (folder, options, io) =>
+    (await import("./new/new.ts")).newProject(folder, options, io),
 };
 
 /** Columns of the help. */
@@ -104,6 +108,9 @@ export async function run(
   });
   definePin(program).action(async (file: string, options: PinOptions) => {
     finish(await commands.pin?.(file, options, io) ?? ExitCode.Failed);
+  });
+  defineNew(program).action(async (folder: string, options: NewOptions) => {
+    finish(await commands.newProject?.(folder, options, io) ?? ExitCode.Failed);
   });
   for (const command of [program, ...program.commands]) refuseMisuse(command, args);
   try {
@@ -323,6 +330,24 @@ function defineImport(program: Command): Command {
     .option("--print", "Write the configuration to stdout, and no file")
     .option("--force", "Replace servers of the file that have the same name")
     .addHelpText("after", examples(["mooring import --from cursor --print"]));
+}
+
+function defineNew(program: Command): Command {
+  return program.command("new")
+    .description("Write a small project that serves tools")
+    .argument("<DIR>", "The folder, which is empty or isn't there")
+    .option("--runtime <RUNTIME>", "Run it with deno, bun or node")
+    .option("--transport <TRANSPORT>", "Serve it over http, or stdio")
+    .option("--auth <AUTH>", "Let in everybody (none), a token (bearer), or users who sign-in")
+    .option("--yes", "Ask nothing: take the defaults for what isn't given")
+    .option("--package <SPEC>", "Install this as @mooring/mcp: a version, or a tarball")
+    .addHelpText(
+      "after",
+      examples([
+        "mooring new my-server",
+        "mooring new my-server --runtime node --transport http --auth bearer",
+      ]),
+    );
 }
 
 function timeoutOption(): Option {

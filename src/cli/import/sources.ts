@@ -30,7 +30,7 @@ export interface Machine {
 }
 
 /** The editions of VS Code, by the names of their folders. */
-const EDITIONS = ["Code", "Code - Insiders", "VSCodium"] as const;
+export const EDITIONS = ["Code", "Code - Insiders", "VSCodium"] as const;
 /** Profiles of one edition that are read. */
 const MAX_PROFILES = 50;
 
@@ -42,7 +42,7 @@ export async function sourcesOf(from: ImportFrom, machine: Machine): Promise<Imp
     case "claude":
       return [{
         title: "Claude Desktop",
-        file: join(appData(machine), "Claude", "claude_desktop_config.json"),
+        file: join(appDataOf(machine), "Claude", "claude_desktop_config.json"),
       }];
     case "claude-code":
       return [join(env["CLAUDE_CONFIG_DIR"] || home, ".claude.json"), join(cwd, ".mcp.json")]
@@ -52,7 +52,7 @@ export async function sourcesOf(from: ImportFrom, machine: Machine): Promise<Imp
         .map((folder) => ({ title: "Cursor", file: join(folder, ".cursor", "mcp.json") }));
     case "vscode": {
       const users = await Promise.all(
-        EDITIONS.map((edition) => foldersOf(join(appData(machine), edition, "User"))),
+        EDITIONS.map((edition) => foldersOf(join(appDataOf(machine), edition, "User"))),
       );
       const folders = [...users.flat(), join(cwd, ".vscode")];
       return folders.flatMap((folder) =>
@@ -66,7 +66,7 @@ export async function sourcesOf(from: ImportFrom, machine: Machine): Promise<Imp
 }
 
 /** Returns the folder in which programs keep their settings. */
-function appData({ platform, env }: Machine): string {
+export function appDataOf({ platform, env }: Machine): string {
   const home = homeOf(env);
   if (platform === "darwin") return join(home, "Library", "Application Support");
   if (platform === "win32") return env["APPDATA"] || join(home, "AppData", "Roaming");
