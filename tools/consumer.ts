@@ -12,6 +12,7 @@ import { fileURLToPath } from "node:url";
 import { pack } from "./pack.ts";
 import { run, start } from "./process.ts";
 import { commandOf, packageTool, ROOT } from "./runtimes.ts";
+import { startChecks } from "../tests/package/start.ts";
 import { startWorker } from "./workerd.ts";
 import { templateMaker, TEMPLATES } from "./templates.ts";
 import { NOTHING, sum, type Tally } from "./tally.ts";
@@ -320,6 +321,7 @@ function checks(bare: string, full: string, tarball: string): Check[] {
       },
     },
   ];
+  list.push(...startChecks({ bare, full, node: (args, cwd) => succeed([node, ...args], cwd) }));
   for (const resolution of ["nodenext", "bundler", "web"]) {
     list.push({
       name: `types, strict, ${resolution}`,

@@ -10,11 +10,15 @@ import type { CheckOptions } from "./check/check.ts";
 import { CliError, ExitCode, messageOf, usageError } from "./errors.ts";
 import type { ImportOptions } from "./import/import.ts";
 import type { DoctorOptions } from "./doctor/doctor.ts";
+import type { CallOptions } from "./inspect/call.ts";
 import type { InspectOptions } from "./inspect/inspect.ts";
 import type { NewOptions } from "./new/new.ts";
 import type { PinOptions } from "./check/pin.ts";
 import type { TopOptions } from "./top/top.ts";
 import type { Io } from "./io.ts";
+import { completionOf, SHELLS } from "./completion.ts";
+import { defaultFile } from "./config/default_file.ts";
+import { IMPORT_FROM } from "./import/sources.ts";
 import { addHeader, addInput } from "./config/option_values.ts";
 import type { ServerJsonCommandOptions } from "./publish/server_json.ts";
 import {
@@ -22,7 +26,13 @@ import {
   type ServeCommandOptions,
   type ServeOption,
 } from "./config/serve_options.ts";
-import { plainFlags, refuseMisuse, RepeatableOption, unknownCommand } from "./misuse.ts";
+import {
+  missingArgument,
+  plainFlags,
+  refuseMisuse,
+  RepeatableOption,
+  unknownCommand,
+} from "./misuse.ts";
 import { VERSION } from "./version.ts";
 
 /** The implementation of each command. */
@@ -31,6 +41,7 @@ export interface CommandActions {
   stdio(options: ServeCommandOptions, io: Io): Promise<ExitCode>;
   check(file: string, options: CheckOptions, io: Io): Promise<ExitCode>;
   inspect(url: string, options: InspectOptions, io: Io): Promise<ExitCode>;
+  call?(server: string, tool: string, options: CallOptions, io: Io): Promise<ExitCode>;
   doctor?(url: string, options: DoctorOptions, io: Io): Promise<ExitCode>;
   bundle(file: string, options: BundleOptions, io: Io): Promise<ExitCode>;
   serverJson(url: string, options: ServerJsonCommandOptions, io: Io): Promise<ExitCode>;
@@ -47,6 +58,8 @@ const COMMANDS: CommandActions = {
   check: async (file, options, io) => (await import("./check/check.ts")).check(file, options, io),
   inspect: async (url, options, io) =>
     (await import("./inspect/inspect.ts")).inspect(url, options, io),
+  call: async (server, tool, options, io) =>
+    (await import("./inspect/call.ts")).callTool(server, tool, options, io),
   doctor: async (url, options, io) => (await import("./doctor/doctor.ts")).doctor(url, options, io),
   bundle: async (file, options, io) =>
     (await import("./publish/bundle.ts")).bundle(file, options, io),
@@ -80,21 +93,27 @@ export async function run(
   const finish = (code: ExitCode): void => void (exitCode = code);
   const program = defineProgram(io);
   defineServe(program).action(async (options: ServeCommandOptions) => {
-    finish(await commands.serve(options, io));
+    finish(await commands.serve(await withFile(options), io));
   });
   defineStdio(program).action(async (options: ServeCommandOptions) => {
-    finish(await commands.stdio(options, io));
+    finish(await commands.stdio(await withFile(options), io));
   });
-  defineCheck(program).action(async (file: string, options: CheckOptions) => {
+  defineCheck(program).action(async (given: string | undefined, options: CheckOptions) => {
+    const file = await fileOr(given, "check", "FILE");
     finish(await commands.check(file, options, io));
   });
-  defineInspect(program).action(async (url: string, options: InspectOptions) => {
+  defineInspect(program).action(async (given: string | undefined, options: InspectOptions) => {
+    const url = await fileOr(given, "inspect", "URL");
     finish(await commands.inspect(url, options, io));
+  });
+  defineCall(program).action(async (server: string, tool: string, options: CallOptions) => {
+    finish(await commands.call?.(server, tool, options, io) ?? ExitCode.Failed);
   });
   defineDoctor(program).action(async (url: string, options: DoctorOptions) => {
     finish(await commands.doctor?.(url, options, io) ?? ExitCode.Failed);
   });
-  defineBundle(program).action(async (file: string, options: BundleOptions) => {
+  defineBundle(program).action(async (given: string | undefined, options: BundleOptions) => {
+    const file = await fileOr(given, "bundle", "FILE");
     finish(await commands.bundle(file, options, io));
   });
   defineServerJson(program).action(async (url: string, options: ServerJsonCommandOptions) => {
@@ -106,11 +125,15 @@ export async function run(
   defineImport(program).action(async (options: ImportOptions) => {
     finish(await commands.importServers(options, io));
   });
-  definePin(program).action(async (file: string, options: PinOptions) => {
+  definePin(program).action(async (given: string | undefined, options: PinOptions) => {
+    const file = await fileOr(given, "pin", "FILE");
     finish(await commands.pin?.(file, options, io) ?? ExitCode.Failed);
   });
   defineNew(program).action(async (folder: string, options: NewOptions) => {
     finish(await commands.newProject?.(folder, options, io) ?? ExitCode.Failed);
+  });
+  defineCompletion(program).action((shell: string) => {
+    io.out.write(completionOf(program, shell));
   });
   for (const command of [program, ...program.commands]) refuseMisuse(command, args);
   try {
@@ -127,6 +150,21 @@ export async function run(
     }
     return error instanceof CliError ? error.exitCode : ExitCode.Failed;
   }
+}
+
+/** Returns the options, with the configuration file of this folder where nothing says what to serve. */
+async function withFile(options: ServeCommandOptions): Promise<ServeCommandOptions> {
+  const { config, stdio, http } = options;
+  if (config !== undefined || stdio !== undefined || http !== undefined) return options;
+  const file = await defaultFile();
+  return file === undefined ? options : { ...options, config: file };
+}
+
+/** Returns what was given, or the configuration file of this folder. */
+async function fileOr(given: string | undefined, name: string, what: string): Promise<string> {
+  const file = given ?? await defaultFile();
+  if (file === undefined) throw missingArgument(name, what);
+  return file;
 }
 
 function defineProgram(io: Io): Command {
@@ -184,7 +222,7 @@ function inputOption(): Option {
 function defineServe(program: Command): Command {
   const command = program.command("serve")
     .description("Serve MCP servers behind one endpoint")
-    .usage("(--config FILE | --stdio COMMAND | --http URL) [options]")
+    .usage("[--config FILE | --stdio COMMAND | --http URL] [options]")
     .addHelpText(
       "after",
       examples([
@@ -199,7 +237,7 @@ function defineServe(program: Command): Command {
 function defineStdio(program: Command): Command {
   const command = program.command("stdio")
     .description("Serve MCP servers as one, on stdin and stdout, to the client that starts this")
-    .usage("(--config FILE | --stdio COMMAND | --http URL) [options]")
+    .usage("[--config FILE | --stdio COMMAND | --http URL] [options]")
     .addHelpText(
       "after",
       examples([
@@ -214,7 +252,7 @@ function defineStdio(program: Command): Command {
 function defineCheck(program: Command): Command {
   return program.command("check")
     .description("Report everything that is wrong with a configuration file")
-    .argument("<FILE>", "The configuration file")
+    .argument("[FILE]", "The configuration file (default: mooring.json)")
     .option("--connect", "Connect to each server, too")
     .option("--for <ID>", "Connect, and say what a user may use, and why")
     .addOption(inputOption())
@@ -227,7 +265,7 @@ function defineCheck(program: Command): Command {
 function definePin(program: Command): Command {
   return program.command("pin")
     .description("Pin the definitions of servers: one that changes later is withheld")
-    .argument("<FILE>", "The configuration file")
+    .argument("[FILE]", "The configuration file (default: mooring.json)")
     .option("--server <NAME>", "Pin one of the file's servers (default: all)")
     .addOption(inputOption())
     .addHelpText("after", examples(["mooring pin mooring.json --server files"]));
@@ -236,7 +274,7 @@ function definePin(program: Command): Command {
 function defineInspect(program: Command): Command {
   return program.command("inspect")
     .description("Show what a server offers, or call one of its tools")
-    .argument("<URL>", "The URL of the server's endpoint, or a configuration file")
+    .argument("[URL]", "The URL of the endpoint, or a configuration file (default: mooring.json)")
     .option("--server <NAME>", "Choose one of the file's servers")
     .addOption(inputOption())
     .option("--call <TOOL>", "Call a tool instead of listing everything")
@@ -250,6 +288,41 @@ function defineInspect(program: Command): Command {
       examples([
         "mooring inspect http://127.0.0.1:8000/mcp",
         `mooring inspect http://127.0.0.1:8000/mcp --call add --args '{"a":2,"b":3}'`,
+      ]),
+    );
+}
+
+function defineCall(program: Command): Command {
+  return program.command("call")
+    .description("Call a tool of a server, and show its result")
+    .argument("<SERVER>", "The name of a server in the configuration file, or a URL")
+    .argument("<TOOL>", "The tool's name")
+    .option("--args <JSON>", "Pass arguments to the tool (default: {})")
+    .option("--config <FILE>", "Take the server from a configuration file (default: mooring.json)")
+    .addOption(inputOption())
+    .addOption(headerOption())
+    .option("--token-env <NAME>", "Send the bearer token that is in a variable")
+    .addOption(timeoutOption())
+    .option("--json", "Write JSON")
+    .addHelpText(
+      "after",
+      examples([
+        `mooring call files read_file --args '{"path":"notes.txt"}'`,
+        `mooring call https://mcp.example/mcp add --args '{"a":2,"b":3}' --token-env TOKEN`,
+      ]),
+    );
+}
+
+function defineCompletion(program: Command): Command {
+  return program.command("completion")
+    .description("Write what makes a shell complete command lines of mooring")
+    .argument("<SHELL>", SHELLS.join(", "))
+    .addHelpText(
+      "after",
+      examples([
+        "source <(mooring completion bash)      # in ~/.bashrc",
+        "source <(mooring completion zsh)       # in ~/.zshrc, after compinit",
+        "mooring completion fish | source       # in ~/.config/fish/config.fish",
       ]),
     );
 }
@@ -277,7 +350,7 @@ function defineDoctor(program: Command): Command {
 function defineBundle(program: Command): Command {
   return program.command("bundle")
     .description("Pack a server as an .mcpb, which desktop clients install")
-    .argument("<FILE>", "The configuration file that has the server")
+    .argument("[FILE]", "The configuration file that has the server (default: mooring.json)")
     .option("--server <NAME>", "Choose one of the file's servers")
     .option("--dir <DIR>", "Pack a folder (default: the server's cwd, or the file's folder)")
     .option("--output <FILE>", "Write a file (default: NAME-VERSION.mcpb)")
@@ -324,8 +397,8 @@ function defineTop(program: Command): Command {
 
 function defineImport(program: Command): Command {
   return program.command("import")
-    .description("Copy the servers of Claude, Cursor and VS Code on this machine into a file")
-    .option("--from <PROGRAM>", "Read claude, claude-code, cursor, vscode or a file (default: all)")
+    .description("Copy the servers of the MCP clients on this machine into a file")
+    .option("--from <PROGRAM>", `Read ${IMPORT_FROM.join(", ")} or a file (default: all)`)
     .option("--output <FILE>", "Write a file, or add to it (default: mooring.json)")
     .option("--print", "Write the configuration to stdout, and no file")
     .option("--force", "Replace servers of the file that have the same name")

@@ -1,5 +1,5 @@
 /**
- * Lists where Claude Desktop, Claude Code, Cursor and VS Code keep their MCP servers.
+ * Lists where MCP clients keep their servers.
  *
  * @module
  */
@@ -9,7 +9,16 @@ import { homeOf } from "./dialect.ts";
 import type { Env } from "../config/env.ts";
 
 /** The programs whose files are found. */
-export const IMPORT_FROM = ["claude", "claude-code", "cursor", "vscode"] as const;
+export const IMPORT_FROM = [
+  "claude",
+  "claude-code",
+  "cursor",
+  "vscode",
+  "codex",
+  "gemini",
+  "opencode",
+  "zed",
+] as const;
 
 /** One of {@linkcode IMPORT_FROM}. */
 export type ImportFrom = (typeof IMPORT_FROM)[number];
@@ -50,6 +59,25 @@ export async function sourcesOf(from: ImportFrom, machine: Machine): Promise<Imp
     case "cursor":
       return [...new Set([home, cwd])]
         .map((folder) => ({ title: "Cursor", file: join(folder, ".cursor", "mcp.json") }));
+    case "codex":
+      return [env["CODEX_HOME"] || join(home, ".codex"), join(cwd, ".codex")]
+        .map((folder) => ({ title: "Codex", file: join(folder, "config.toml") }));
+    case "gemini":
+      return [...new Set([home, cwd])].map((folder) => ({
+        title: "Gemini CLI",
+        file: join(folder, ".gemini", "settings.json"),
+      }));
+    case "opencode":
+      return [join(env["XDG_CONFIG_HOME"] || join(home, ".config"), "opencode"), cwd]
+        .flatMap((folder) => ["opencode.json", "opencode.jsonc"].map((name) => join(folder, name)))
+        .map((file) => ({ title: "opencode", file }));
+    case "zed": {
+      const user = machine.platform === "win32"
+        ? join(appData(machine), "Zed")
+        : join(env["XDG_CONFIG_HOME"] || join(home, ".config"), "zed");
+      return [user, join(cwd, ".zed")]
+        .map((folder) => ({ title: "Zed", file: join(folder, "settings.json") }));
+    }
     case "vscode": {
       const users = await Promise.all(
         EDITIONS.map((edition) => foldersOf(join(appDataOf(machine), edition, "User"))),
