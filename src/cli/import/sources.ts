@@ -73,7 +73,7 @@ export async function sourcesOf(from: ImportFrom, machine: Machine): Promise<Imp
         .map((file) => ({ title: "opencode", file }));
     case "zed": {
       const user = machine.platform === "win32"
-        ? join(appData(machine), "Zed")
+        ? join(appDataOf(machine), "Zed")
         : join(env["XDG_CONFIG_HOME"] || join(home, ".config"), "zed");
       return [user, join(cwd, ".zed")]
         .map((folder) => ({ title: "Zed", file: join(folder, "settings.json") }));
