@@ -8,6 +8,7 @@
 import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import process from "node:process";
+import { PAGE_ASSETS } from "../src/cli/dev/page_assets.ts";
 import { ASSETS } from "../src/dashboard/page/assets.ts";
 import { writeCreatePackage } from "./pack_create.ts";
 import { run } from "./process.ts";
@@ -24,8 +25,11 @@ const CREATE = join(DIST, "create-mooring");
 /** The module of the command, and the file that it is bundled into, from the package's root. */
 const COMMAND = { source: "src/cli/main.js", types: "./src/cli/main.d.ts", file: "bin/mooring.js" };
 
-/** The module that reads the files of the dashboard's page, from the package's root. */
-const ASSETS_MODULE = "src/dashboard/page/assets.js";
+/** The modules that read the files of pages, from the package's root, with what each exports. */
+const ASSET_MODULES = {
+  "src/dashboard/page/assets.js": { ASSETS },
+  "src/cli/dev/page_assets.js": { PAGE_ASSETS },
+};
 
 /** The file for the licenses of what is bundled with the command, from the package's root. */
 const LICENSES = "bin/LICENSES.txt";
@@ -175,12 +179,14 @@ export function repaired(declarations: string): string {
   return disposable + declarations.replace(/\breadonly (\/\*\*[^]*?\*\/) /g, "$1 readonly ");
 }
 
-/** Writes the files of the dashboard's page into their module: a bundle can't read files beside it. */
+/** Writes the files of pages into their modules: a bundle can't read files beside it. */
 async function embedAssets(): Promise<void> {
-  await writeFile(
-    join(PACKAGE, ASSETS_MODULE),
-    `export const ASSETS = ${JSON.stringify(ASSETS, null, 2)};\n`,
-  );
+  for (const [module, exported] of Object.entries(ASSET_MODULES)) {
+    const lines = Object.entries(exported).map(([name, value]) =>
+      `export const ${name} = ${JSON.stringify(value, null, 2)};\n`
+    );
+    await writeFile(join(PACKAGE, module), lines.join(""));
+  }
 }
 
 /**
@@ -275,7 +281,7 @@ export async function pack(report: (line: string) => void = () => {}): Promise<s
   await mkdir(DIST, { recursive: true });
   report("2/5 Compiling the modules and their declarations");
   await compile();
-  report("3/5 Embedding the files of the dashboard's page");
+  report("3/5 Embedding the files of pages");
   await embedAssets();
   const file = join(PACKAGE, "package.json");
   const packed = JSON.parse(await readFile(file, "utf8"));
