@@ -7,11 +7,15 @@
 import { chmod, readdir, readFile, rm } from "node:fs/promises";
 import { dirname, isAbsolute, join, relative, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import { PAGE_ASSETS } from "../src/cli/dev/page_assets.ts";
 import { ASSETS } from "../src/dashboard/page/assets.ts";
 import { packageTool, ROOT } from "./runtimes.ts";
 
-/** The module that reads the files of the dashboard's page. A bundle can't read files beside it. */
-const ASSETS_MODULE = join(ROOT, "src/dashboard/page/assets.ts");
+/** The modules that read the files of pages, with what each exports. A bundle can't read files beside it. */
+const ASSET_MODULES: ReadonlyMap<string, Readonly<Record<string, unknown>>> = new Map([
+  [join(ROOT, "src/dashboard/page/assets.ts"), { ASSETS }],
+  [join(ROOT, "src/cli/dev/page_assets.ts"), { PAGE_ASSETS }],
+]);
 
 /** The project's own modules: a module of which nothing is used is left out. */
 const SOURCES = /\/src\/(?!cli\/main\.ts$).*\.ts$/;
@@ -49,13 +53,17 @@ const OUTPUT = {
   comments: { legal: false, annotation: true, jsdoc: false },
 };
 
-/** Writes the files of the dashboard's page into their module. */
+/** Writes the files of pages into their modules. */
 const embedAssets = {
   name: "embed-assets",
-  load: (id: string) =>
-    id === ASSETS_MODULE
-      ? { code: `export const ASSETS = ${JSON.stringify(ASSETS, null, 2)};\n`, moduleType: "js" }
-      : null,
+  load(id: string) {
+    const exported = ASSET_MODULES.get(id);
+    if (exported === undefined) return null;
+    const lines = Object.entries(exported).map(([name, value]) =>
+      `export const ${name} = ${JSON.stringify(value, null, 2)};\n`
+    );
+    return { code: lines.join(""), moduleType: "js" };
+  },
 };
 
 async function bundle(input: unknown, output: unknown): Promise<readonly OutputFile[]> {

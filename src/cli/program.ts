@@ -9,6 +9,7 @@ import type { BundleOptions } from "./publish/bundle.ts";
 import type { CheckOptions } from "./check/check.ts";
 import { CliError, ExitCode, messageOf, usageError } from "./errors.ts";
 import type { ImportOptions } from "./import/import.ts";
+import type { DevOptions } from "./dev/dev.ts";
 import type { DoctorOptions } from "./doctor/doctor.ts";
 import type { CallOptions } from "./inspect/call.ts";
 import type { InspectOptions } from "./inspect/inspect.ts";
@@ -49,6 +50,7 @@ export interface CommandActions {
   importServers(options: ImportOptions, io: Io): Promise<ExitCode>;
   pin?(file: string, options: PinOptions, io: Io): Promise<ExitCode>;
   newProject?(folder: string, options: NewOptions, io: Io): Promise<ExitCode>;
+  dev?(what: string, args: readonly string[], options: DevOptions, io: Io): Promise<ExitCode>;
 }
 
 /** Loads each command when it runs: the server needs far more than its help. */
@@ -71,6 +73,8 @@ const COMMANDS: CommandActions = {
   pin: async (file, options, io) => (await import("./check/pin.ts")).pin(file, options, io),
   newProject: async (folder, options, io) =>
     (await import("./new/new.ts")).newProject(folder, options, io),
+  dev: async (what, args, options, io) =>
+    (await import("./dev/dev.ts")).dev(what, args, options, io),
 };
 
 /** Columns of the help. */
@@ -135,6 +139,11 @@ export async function run(
   defineCompletion(program).action((shell: string) => {
     io.out.write(completionOf(program, shell));
   });
+  defineDev(program).action(
+    async (what: string, args: readonly string[], options: DevOptions) => {
+      finish(await commands.dev?.(what, args, options, io) ?? ExitCode.Failed);
+    },
+  );
   for (const command of [program, ...program.commands]) refuseMisuse(command, args);
   try {
     await program.parseAsync(args.length === 0 ? ["help"] : args, { from: "user" });
@@ -421,6 +430,26 @@ function defineNew(program: Command): Command {
         "mooring new my-server --runtime node --transport http --auth bearer",
       ]),
     );
+}
+
+function defineDev(program: Command): Command {
+  return program.command("dev")
+    .description("Run a server, start it again when files change, and show every message")
+    .argument("<FILE>", "The server's program, a configuration file, or the URL of a server")
+    .argument("[ARGS...]", "Arguments of the program, after --")
+    .option("--runtime <RUNTIME>", "Run it with deno, bun or node (default: the project's)")
+    .addOption(portOption("--port", "Serve clients at this port", 8_000))
+    .addOption(portOption("--page-port", "Serve the page at this port", 8_001))
+    .option("--inspector", "Open the official inspector, connected to the server")
+    .addHelpText(
+      "after",
+      examples(["mooring dev server.ts", "mooring dev mooring.json --port 9000"]),
+    );
+}
+
+function portOption(flag: string, description: string, otherwise: number): Option {
+  return new Option(`${flag} <PORT>`, `${description} (default: ${otherwise})`)
+    .argParser(integerParser(flag, 0, 65_535));
 }
 
 function timeoutOption(): Option {
