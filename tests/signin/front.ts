@@ -153,31 +153,7 @@ export class World {
 
   /** Calls a tool with an access token. */
   async call(token: string, tool = "who", node = 0): Promise<Response> {
-    return await this.send("/mcp", {
-      method: "POST",
-      headers: {
-        authorization: `Bearer ${token}`,
-        "content-type": "application/json",
-        accept: "application/json, text/event-stream",
-        "mcp-protocol-version": "2026-07-28",
-        "mcp-method": "tools/call",
-        "mcp-name": tool,
-      },
-      body: JSON.stringify({
-        jsonrpc: "2.0",
-        id: 1,
-        method: "tools/call",
-        params: {
-          name: tool,
-          arguments: {},
-          _meta: {
-            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientInfo": { name: "test", version: "1" },
-            "io.modelcontextprotocol/clientCapabilities": {},
-          },
-        },
-      }),
-    }, node);
+    return await this.answer(callRequest(token, tool), node);
   }
 
   /** The reasons of all events, as `step reason`. */
@@ -189,6 +165,35 @@ export class World {
     for (const front of this.nodes) await front.close();
     for (const handler of this.handlers) await handler.close({ graceMs: 0 });
   }
+}
+
+/** Returns a call of a tool, in 2026-07-28. */
+export function callRequest(token: string, tool = "who"): Request {
+  return new Request(RESOURCE, {
+    method: "POST",
+    headers: {
+      authorization: `Bearer ${token}`,
+      "content-type": "application/json",
+      accept: "application/json, text/event-stream",
+      "mcp-protocol-version": "2026-07-28",
+      "mcp-method": "tools/call",
+      "mcp-name": tool,
+    },
+    body: JSON.stringify({
+      jsonrpc: "2.0",
+      id: 1,
+      method: "tools/call",
+      params: {
+        name: tool,
+        arguments: {},
+        _meta: {
+          "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+          "io.modelcontextprotocol/clientInfo": { name: "test", version: "1" },
+          "io.modelcontextprotocol/clientCapabilities": {},
+        },
+      },
+    }),
+  });
 }
 
 export const VERIFIER = "v".repeat(43);
