@@ -161,6 +161,95 @@ describe("open redirects", () => {
   );
 });
 
+/** What well-known clients publish of themselves, and where they are answered. */
+const PUBLISHED: Readonly<Record<string, readonly [string, object, readonly string[]]>> = {
+  "ChatGPT": [
+    "https://chatgpt.com/oauth/client.json",
+    {
+      token_endpoint_auth_method: "private_key_jwt",
+      jwks_uri: "https://chatgpt.com/oauth/jwks.json",
+      redirect_uris: ["https://chatgpt.com/connector_platform_oauth_redirect"],
+    },
+    ["https://chatgpt.com/connector_platform_oauth_redirect"],
+  ],
+  "Claude": [
+    "https://claude.ai/oauth/mcp-oauth-client-metadata",
+    {
+      token_endpoint_auth_method: "none",
+      grant_types: [
+        "authorization_code",
+        "refresh_token",
+        "urn:ietf:params:oauth:grant-type:jwt-bearer",
+      ],
+      redirect_uris: ["https://claude.ai/api/mcp/auth_callback"],
+    },
+    ["https://claude.ai/api/mcp/auth_callback"],
+  ],
+  "Claude Code": [
+    "https://claude.ai/oauth/claude-code-client-metadata",
+    {
+      token_endpoint_auth_method: "none",
+      redirect_uris: ["http://localhost/callback", "http://127.0.0.1/callback"],
+    },
+    ["http://localhost:54545/callback", "http://127.0.0.1:40001/callback"],
+  ],
+  "Visual Studio Code": [
+    "https://vscode.dev/oauth/client-metadata.json",
+    {
+      token_endpoint_auth_method: "none",
+      application_type: "native",
+      grant_types: [
+        "authorization_code",
+        "refresh_token",
+        "urn:ietf:params:oauth:grant-type:device_code",
+      ],
+      redirect_uris: ["http://127.0.0.1:33418/", "https://vscode.dev/redirect"],
+    },
+    ["http://127.0.0.1:33418/", "http://127.0.0.1:50123/", "https://vscode.dev/redirect"],
+  ],
+};
+
+describe("clients that are well known", () => {
+  for (const [name, [id, own, places]] of Object.entries(PUBLISHED)) {
+    const metadata = { client_id: id, client_name: name, response_types: ["code"], ...own };
+    const read: WorldOptions["fetch"] = (url) => {
+      assert.equal(url.href, id);
+      return Promise.resolve(Response.json(metadata));
+    };
+    test(
+      `[FRONT-41] ${name} signs in by the document that it publishes`,
+      using(async (world) => {
+        for (const redirect_uri of places) {
+          const code = await new TestBrowser(world).code({ client_id: id, redirect_uri });
+          const first = await redeem(world, code, { client_id: id, redirect_uri });
+          assert.equal(first.status, 200, await first.clone().text());
+          const { refresh_token }: Tokens = await first.json();
+          assert.equal((await refresh(world, refresh_token, { client_id: id })).status, 200);
+        }
+      }, { fetch: read }),
+    );
+  }
+
+  test("[FRONT-41] one whose document can't be read may be named in the options by its address", async () => {
+    const [id, , [redirect_uri]] = PUBLISHED["Claude"] ?? assert.fail();
+    assert.ok(redirect_uri !== undefined);
+    const challenged: WorldOptions["fetch"] = () =>
+      Promise.resolve(new Response("<html>", { status: 403 }));
+    const world = new World({
+      fetch: challenged,
+      clients: [{ id, name: "Claude", redirectUris: [redirect_uri] }],
+    });
+    const code = await new TestBrowser(world).code({ client_id: id, redirect_uri });
+    assert.equal((await redeem(world, code, { client_id: id, redirect_uri })).status, 200);
+    await world.close();
+    const without = new World({ fetch: challenged });
+    const page = await without.send(await authorizePath({ client_id: id, redirect_uri }));
+    assert.equal(page.status, 400);
+    assert.match(await page.text(), /has status 403/);
+    await without.close();
+  });
+});
+
 describe("documents of clients", () => {
   const INNER = [
     ...["https://127.0.0.1/c", "https://127.1/c", "https://2130706433/c", "https://0x7f000001/c"],
