@@ -14,18 +14,6 @@ export { copyPrincipal, ownerKey, principalOf } from "./sessions/owner.ts";
 // What an endpoint of the command's own needs: the gates and refusals of a handler, the address of a server.
 export { internalError } from "./adapters/error_responses.ts";
 export { listenError } from "./adapters/listen_error.ts";
-export {
-  freePort,
-  type GroupMember,
-  groupMember,
-  memberReady,
-  onGroupGone,
-  ProcessGroup,
-  processStarter,
-  restartDelayMs,
-  STEADY_MS,
-} from "./adapters/process_group.ts";
-export { bareHostname, endpointUrl } from "./adapters/serve_options.ts";
 export { onStopSignals } from "./adapters/stop_signals.ts";
 export { joinChallenges } from "./auth/challenge.ts";
 export { guardedHandler } from "./handler/guarded.ts";

@@ -39,6 +39,7 @@ export const ORDER: readonly string[] = [
   "adapters",
   "testing",
   "kit.ts",
+  "kit_node.ts",
   "signin",
   "gateway",
   "dashboard",
@@ -47,12 +48,12 @@ export const ORDER: readonly string[] = [
 
 /**
  * The folders of the product, which know the library as any program does: by the entry points in
- * deno.json, and by {@linkcode KIT}.
+ * deno.json, and by {@linkcode KITS}.
  */
 const PRODUCT: readonly string[] = ["signin", "gateway", "dashboard", "cli"];
 
 /** What only the product may import of the library, besides its entry points. */
-const KIT = "src/kit.ts";
+const KITS: ReadonlySet<string> = new Set(["src/kit.ts", "src/kit_node.ts"]);
 
 /** Folders, and the root export, that may import from fewer places than their position allows. */
 const ONLY: Readonly<Record<string, readonly string[]>> = {
@@ -159,9 +160,9 @@ function borderProblem(
   entries: readonly string[],
 ): string | undefined {
   if (!isOurs(from) || !isOurs(to) || !isProduct(from) || isProduct(to)) return undefined;
-  if (to === KIT || entries.includes(to)) return undefined;
+  if (KITS.has(to) || entries.includes(to)) return undefined;
   return `${from}:${line} imports ${to}: Import the library by an entry point of deno.json, or add ` +
-    `what only ${PRODUCT.join(", ")} need to ${KIT}`;
+    `what only ${PRODUCT.join(", ")} need to ${[...KITS].join(" or ")}`;
 }
 
 function isProduct(path: string): boolean {

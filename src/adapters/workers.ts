@@ -40,6 +40,7 @@ import { SessionObject } from "./workers_session.ts";
 import type { DurableNamespace, DurableState, WorkerContext } from "./workers_types.ts";
 
 export type { LogOptions } from "./error_log.ts";
+export { McpRecords, recordsIn } from "./workers_records.ts";
 export type {
   DurableId,
   DurableNamespace,

@@ -222,6 +222,12 @@ export interface Store {
    * @default {false}
    */
   readonly shared?: boolean;
+  /**
+   * Whether what it has is there again after a restart of the process.
+   *
+   * @default {false}
+   */
+  readonly durable?: boolean;
   /** Opens the store for one handler. All calls on one store MUST return the same storage. */
   open(settings: StoreSettings): Backplane;
   /**

@@ -113,6 +113,8 @@ export class Keyring {
   }
 
   #read(): Promise<Ring> {
+    // A request must not wait for another one, which may end before.
+    if (this.#init.clock.perRequest === true) return this.#readOrMake();
     return this.#reading ??= this.#readOrMake().finally(() => {
       this.#reading = undefined;
     });

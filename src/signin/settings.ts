@@ -199,8 +199,13 @@ function scopesOption(name: string, given: unknown): Map<string, string> {
 
 function keysOption({ keys, store }: SignInOptions): readonly (string | Uint8Array)[] {
   if (keys === undefined) {
-    if (store?.shared !== true) return [crypto.getRandomValues(new Uint8Array(32))];
-    throw new TypeError('Give "keys", the same at all nodes that share the store');
+    if (store?.shared === true) {
+      throw new TypeError('Give "keys", the same at all nodes that share the store');
+    }
+    if (store?.durable === true) {
+      throw new TypeError('Give "keys": random ones could not open the store after a restart');
+    }
+    return [crypto.getRandomValues(new Uint8Array(32))];
   }
   if (!Array.isArray(keys) || keys.length === 0) {
     throw new TypeError('Give one key or more as "keys"');

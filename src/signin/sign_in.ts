@@ -89,7 +89,6 @@ export function signIn(options: SignInOptions): SignIn {
     },
   });
   const access = new AccessTokens(settings, keyring, grants);
-  const tokens = new TokenIssuer({ settings, keyring, grants, access });
   const { clients: configured, registration, documents, allowInsecure, fetch } = settings;
   const clients = createClients({
     ...{ records, clock, allowInsecure },
@@ -98,6 +97,7 @@ export function signIn(options: SignInOptions): SignIn {
     ...documents !== undefined && { documents },
     ...fetch !== undefined && { fetch },
   });
+  const tokens = new TokenIssuer({ settings, keyring, grants, access, clients });
   const flow = new LoginFlow({ settings, clients, keyring, grants, tokens });
   const guards = new Map(settings.resources.map((each) => [each, guardOf(each, settings, access)]));
   const [first] = guards.values();

@@ -85,7 +85,8 @@ export interface SignInOptions {
   /**
    * Secrets of 32 bytes or more, the same at all nodes. The first seals what is stored, all open it: to
    * rotate, first add the new one at the end at all nodes, then move it to the front, and keep the old one
-   * for as long as grants last. Required if other processes can use the store.
+   * for as long as grants last. Required if other processes can use the store, or it outlives this
+   * one.
    *
    * @default random
    */

@@ -123,6 +123,7 @@ export function storeIn(
     file.close();
   };
   return {
+    durable: path !== ":memory:",
     open(settings) {
       if (backplane !== undefined) return backplane;
       const { sessions, ...rest } = open(tables, settings);

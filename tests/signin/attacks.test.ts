@@ -3,11 +3,9 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { SignInOptions } from "../../src/signin/mod.ts";
 import {
   authorizePath,
   challengeOf,
-  fieldsOf,
   ISSUER,
   redeem,
   REDIRECT,
@@ -18,11 +16,13 @@ import {
   tokensOf,
   VERIFIER,
   World,
+  type WorldOptions,
 } from "./front.ts";
+import { fieldsOf } from "./walk.ts";
 
 function using(
   run: (world: World) => Promise<void>,
-  options: Partial<SignInOptions> = {},
+  options: WorldOptions = {},
 ): () => Promise<void> {
   return async () => {
     const world = new World(options);
@@ -124,6 +124,184 @@ describe("requests", () => {
       }),
     );
   }
+});
+
+describe("open redirects", () => {
+  test(
+    "[FRONT-18] an error takes nobody to a client that anybody can register: a page has the link",
+    using(async (world) => {
+      const uri = "https://anybody.example/callback";
+      const response = await world.send("/register", {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ client_name: "a", redirect_uris: [uri] }),
+      });
+      const { client_id } = await response.json();
+      const asked = { client_id, redirect_uri: uri };
+      const wrong = [
+        { scope: "admin" },
+        { code_challenge_method: "plain" },
+        { prompt: "none" },
+        { resource: "https://other.example/mcp" },
+      ];
+      for (const change of wrong) {
+        const page = await world.send(await authorizePath({ ...asked, ...change }));
+        assert.equal(page.headers.get("location"), null);
+        assert.equal(page.status, 400);
+        assert.match(await page.text(), /<a href="https:\/\/anybody\.example\/callback\?/);
+      }
+      for (const fault of ["denied", "invalid", "unavailable"] as const) {
+        world.provider.fault = fault;
+        const browser = new TestBrowser(world);
+        const page = await browser.get(await browser.begin(asked));
+        assert.equal(page.headers.get("location"), null, fault);
+        await page.text();
+      }
+    }),
+  );
+});
+
+/** What well-known clients publish of themselves, and where they are answered. */
+const PUBLISHED: Readonly<Record<string, readonly [string, object, readonly string[]]>> = {
+  "ChatGPT": [
+    "https://chatgpt.com/oauth/client.json",
+    {
+      token_endpoint_auth_method: "private_key_jwt",
+      jwks_uri: "https://chatgpt.com/oauth/jwks.json",
+      redirect_uris: ["https://chatgpt.com/connector_platform_oauth_redirect"],
+    },
+    ["https://chatgpt.com/connector_platform_oauth_redirect"],
+  ],
+  "Claude": [
+    "https://claude.ai/oauth/mcp-oauth-client-metadata",
+    {
+      token_endpoint_auth_method: "none",
+      grant_types: [
+        "authorization_code",
+        "refresh_token",
+        "urn:ietf:params:oauth:grant-type:jwt-bearer",
+      ],
+      redirect_uris: ["https://claude.ai/api/mcp/auth_callback"],
+    },
+    ["https://claude.ai/api/mcp/auth_callback"],
+  ],
+  "Claude Code": [
+    "https://claude.ai/oauth/claude-code-client-metadata",
+    {
+      token_endpoint_auth_method: "none",
+      redirect_uris: ["http://localhost/callback", "http://127.0.0.1/callback"],
+    },
+    ["http://localhost:54545/callback", "http://127.0.0.1:40001/callback"],
+  ],
+  "Visual Studio Code": [
+    "https://vscode.dev/oauth/client-metadata.json",
+    {
+      token_endpoint_auth_method: "none",
+      application_type: "native",
+      grant_types: [
+        "authorization_code",
+        "refresh_token",
+        "urn:ietf:params:oauth:grant-type:device_code",
+      ],
+      redirect_uris: ["http://127.0.0.1:33418/", "https://vscode.dev/redirect"],
+    },
+    ["http://127.0.0.1:33418/", "http://127.0.0.1:50123/", "https://vscode.dev/redirect"],
+  ],
+};
+
+describe("clients that are well known", () => {
+  for (const [name, [id, own, places]] of Object.entries(PUBLISHED)) {
+    const metadata = { client_id: id, client_name: name, response_types: ["code"], ...own };
+    const read: WorldOptions["fetch"] = (url) => {
+      assert.equal(url.href, id);
+      return Promise.resolve(Response.json(metadata));
+    };
+    test(
+      `[FRONT-41] ${name} signs in by the document that it publishes`,
+      using(async (world) => {
+        for (const redirect_uri of places) {
+          const code = await new TestBrowser(world).code({ client_id: id, redirect_uri });
+          const first = await redeem(world, code, { client_id: id, redirect_uri });
+          assert.equal(first.status, 200, await first.clone().text());
+          const { refresh_token }: Tokens = await first.json();
+          assert.equal((await refresh(world, refresh_token, { client_id: id })).status, 200);
+        }
+      }, { fetch: read }),
+    );
+  }
+
+  test("[FRONT-41] one whose document can't be read may be named in the options by its address", async () => {
+    const [id, , [redirect_uri]] = PUBLISHED["Claude"] ?? assert.fail();
+    assert.ok(redirect_uri !== undefined);
+    const challenged: WorldOptions["fetch"] = () =>
+      Promise.resolve(new Response("<html>", { status: 403 }));
+    const world = new World({
+      fetch: challenged,
+      clients: [{ id, name: "Claude", redirectUris: [redirect_uri] }],
+    });
+    const code = await new TestBrowser(world).code({ client_id: id, redirect_uri });
+    assert.equal((await redeem(world, code, { client_id: id, redirect_uri })).status, 200);
+    await world.close();
+    const without = new World({ fetch: challenged });
+    const page = await without.send(await authorizePath({ client_id: id, redirect_uri }));
+    assert.equal(page.status, 400);
+    assert.match(await page.text(), /has status 403/);
+    await without.close();
+  });
+});
+
+describe("documents of clients", () => {
+  const INNER = [
+    ...["https://127.0.0.1/c", "https://127.1/c", "https://2130706433/c", "https://0x7f000001/c"],
+    ...["https://0177.0.0.1/c", "https://0/c", "https://10.0.0.1/c", "https://169.254.169.254/c"],
+    ...["https://[::1]/c", "https://[::ffff:127.0.0.1]/c", "https://[::ffff:7f00:1]/c"],
+    ...["https://[64:ff9b::a00:1]/c", "https://[fd00:ec2::254]/c", "https://localhost/c"],
+    ...["https://metadata.google.internal/c", "http://10.0.0.1/c", "http://127.0.0.1/c"],
+  ];
+  for (const allowInsecure of [false, true]) {
+    test(
+      `[FRONT-35] ${INNER.length} spellings of inner addresses as client_id are refused ${
+        allowInsecure ? "with" : "without"
+      } allowInsecure, and tell nothing about them`,
+      using(async (world) => {
+        const answers = new Set<string>();
+        for (const client_id of INNER) {
+          // Over http: on loopback, a document may be read in development: nothing listens there
+          if (allowInsecure && client_id === "http://127.0.0.1/c") continue;
+          const response = await world.send(await authorizePath({ client_id }));
+          assert.equal(response.headers.get("location"), null, client_id);
+          assert.equal(response.status, 400, client_id);
+          const page = await response.text();
+          answers.add(
+            /<p>(.*?)<\/p>/.exec(page)?.[1]?.replace(new URL(client_id).host, "HOST") ?? "",
+          );
+        }
+        for (const answer of answers) assert.doesNotMatch(answer, /refused|ECONN|status/i);
+        assert.deepEqual(world.provider.finishes, 0);
+      }, { allowInsecure }),
+    );
+  }
+
+  test(
+    "[FRONT-35] one that redirects is not followed, and no other document is read in its place",
+    async () => {
+      const read: string[] = [];
+      const world = new World({
+        fetch: (url) => {
+          read.push(url.href);
+          const headers = { location: "https://10.0.0.1/c" };
+          return Promise.resolve(new Response(null, { status: 302, headers }));
+        },
+      });
+      const response = await world.send(
+        await authorizePath({ client_id: "https://moved.example/client.json" }),
+      );
+      assert.equal(response.status, 400);
+      assert.match(await response.text(), /redirects are not followed/);
+      assert.deepEqual(read, ["https://moved.example/client.json"]);
+      await world.close();
+    },
+  );
 });
 
 describe("codes", () => {
@@ -301,6 +479,31 @@ describe("the confused deputy", () => {
       });
       const page = await (await browser.get(question.pathname + question.search)).text();
       assert.doesNotMatch(page, /<script>|\u202E/);
+    }),
+  );
+
+  test(
+    "[FRONT-3] so is one that is reached by another spelling of the user's computer",
+    using(async (world) => {
+      for (
+        const host of [
+          "0.0.0.0",
+          "[::ffff:7f00:1]",
+          "app.localhost",
+          "localhost.",
+          "127.0.0.2",
+          "[::]",
+        ]
+      ) {
+        const redirect_uri = `https://${host}/callback`;
+        const id = await register(world, "CLI", redirect_uri);
+        for (let times = 0; times < 2; times++) {
+          const browser = new TestBrowser(world);
+          const question = await browser.login({ client_id: id, redirect_uri });
+          assert.equal(question.pathname, "/signin/consent", host);
+          await browser.answer(question);
+        }
+      }
     }),
   );
 

@@ -6,28 +6,17 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import type { Browser, Page } from "playwright-core";
+import type { Browser } from "playwright-core";
 import { createClient } from "redis";
-import { createMcpHandler, McpServer } from "../../mod.ts";
 import { redisStore } from "../../src/redis/mod.ts";
-import { oidc, type SignIn, signIn, type SignInEvent } from "../../src/signin/mod.ts";
 import { sqliteStore } from "../../src/sql/mod.ts";
-import { startAuthorizationServer } from "../auth/authorization_server.ts";
 import { noBrowser, startBrowser } from "../dashboard/browser.ts";
 import { noRedis, uniquePrefix, useServer } from "../support/redis.ts";
-import { CLIENTS, Kept, type Official } from "./official_clients.ts";
+import { CLIENTS, Kept } from "./official_clients.ts";
+import { withPage } from "./page.ts";
 import { serveAny } from "./serve_any.ts";
 
-type Options = Partial<Parameters<typeof signIn>[0]>;
-
-/** A server that users sign in to, a client's page, and a browser's page. */
-interface Site {
-  readonly origin: string;
-  readonly back: string;
-  readonly events: SignInEvent[];
-  readonly page: Page;
-  readonly client: (name: string) => { readonly official: Official; readonly kept: Kept };
-}
+const KEYS = ["the secret of all nodes in the tests"];
 
 let browser: Browser;
 before(async () => {
@@ -37,97 +26,15 @@ after(async () => {
   await browser?.close();
 });
 
-/**
- * Serves for as long as `use` takes. `front` returns what answers the next request: another node, or the same
- * one after a restart.
- */
-async function withSite(
-  use: (site: Site) => Promise<void>,
-  context: { readonly javaScriptEnabled?: boolean; readonly colorScheme?: "dark" | "light" } = {},
-  frontOf: (make: (more: Options) => SignIn) => () => Promise<SignIn> = (make) => {
-    const front = make({});
-    return () => Promise.resolve(front);
-  },
-): Promise<void> {
-  await using host = await serveAny();
-  await using clientHost = await serveAny();
-  clientHost.fetch = () => Promise.resolve(new Response("You may close this window"));
-  const provider = await startAuthorizationServer({
-    scope: "",
-    format: "opaque",
-    ttlS: 60,
-    redirectUris: [`${host.origin}/signin/callback`],
-  });
-  const events: SignInEvent[] = [];
-  const next = frontOf((more) =>
-    signIn({
-      issuer: host.origin,
-      resource: `${host.origin}/mcp`,
-      provider: oidc({
-        issuer: provider.issuer,
-        clientId: "editor",
-        scopes: [],
-        allowInsecure: true,
-      }),
-      scopes: { "notes:read": "Read your notes" },
-      extraScopes: { "notes:write": "Change your notes" },
-      allowInsecure: true,
-      onEvent: (event) => events.push(event),
-      ...more,
-    })
-  );
-  const server = new McpServer({ name: "notes", version: "1.0.0" });
-  server.registerTool("who", {}, (_args, ctx) => ctx.principal.id);
-  server.registerTool("write", { scopes: ["notes:write"] }, () => "written");
-  const { resource } = await next();
-  await using handler = createMcpHandler(server, {
-    path: "/mcp",
-    authenticate: async (request, context) => await (await next()).authenticate(request, context),
-    resource,
-  });
-  host.fetch = async (request, context) =>
-    (await (await next()).routes(request, context)) ?? await handler(request, context);
-  const opened = await browser.newContext(context);
-  const page = await opened.newPage();
-  page.setDefaultTimeout(30_000);
-  const back = `${clientHost.origin}/callback`;
-  try {
-    await use({
-      ...{ origin: host.origin, back, events, page },
-      client(name) {
-        const kept = new Kept(back);
-        const make = CLIENTS[name] ?? assert.fail(name);
-        return { official: make(new URL(`${host.origin}/mcp`), kept), kept };
-      },
-    });
-  } finally {
-    await opened.close();
-    await provider.close();
-  }
-}
-
-/** Begins a login of a client, and opens the question in the browser. */
-async function ask({ page }: Site, official: Official, kept: Kept): Promise<void> {
-  await assert.rejects(official.connect());
-  await page.goto(kept.asked?.href ?? assert.fail("the client was sent nowhere"));
-  await page.getByRole("button", { name: "Allow" }).waitFor();
-}
-
-/** Waits until the browser is back at the client. */
-async function returned({ page, back }: Site): Promise<URLSearchParams> {
-  await page.waitForURL(`${back}?*`);
-  return new URL(page.url()).searchParams;
-}
-
 describe("logins in a browser", { skip: noBrowser }, () => {
   for (const name of Object.keys(CLIENTS)) {
     for (const javaScriptEnabled of [true, false]) {
       const script = javaScriptEnabled ? "with" : "without";
       test(`[FRONT-28] ${name} signs in ${script} script, by the keyboard alone`, () =>
-        withSite(async (site) => {
-          const { official, kept } = site.client(name);
-          const { page } = site;
-          await ask(site, official, kept);
+        withPage(browser, async (visit) => {
+          const { official, kept } = visit.client(name);
+          const { page } = visit;
+          await visit.ask(official, kept);
           const text = await page.locator("main").innerText();
           assert.match(text, /Not verified\. It calls itself “Official”/);
           assert.match(text, /A program on this computer \(127\.0\.0\.1\)/);
@@ -138,7 +45,7 @@ describe("logins in a browser", { skip: noBrowser }, () => {
           await page.keyboard.press("Tab");
           assert.equal(await page.locator(":focus").innerText(), "Allow");
           await page.keyboard.press("Enter");
-          await official.finishAuth(await returned(site));
+          await official.finishAuth(await visit.returned());
           await official.connect();
           assert.match(JSON.stringify(await official.call()), /"ada"/);
           await official.close();
@@ -148,10 +55,10 @@ describe("logins in a browser", { skip: noBrowser }, () => {
 
   for (const colorScheme of ["light", "dark"] as const) {
     test(`[FRONT-28] every text of the question can be read in ${colorScheme} colours`, () =>
-      withSite(async (site) => {
-        const { official, kept } = site.client("v2");
-        await ask(site, official, kept);
-        const ratios = await site.page.evaluate<[string, number][]>(`(() => {
+      withPage(browser, async (visit) => {
+        const { official, kept } = visit.client("v2");
+        await visit.ask(official, kept);
+        const ratios = await visit.page.evaluate<[string, number][]>(`(() => {
           const parts = (text) => text.match(/[\\d.]+/g).map(Number);
           const light = (color) => {
             const [r, g, b] = parts(color).map((each) => {
@@ -176,34 +83,36 @@ describe("logins in a browser", { skip: noBrowser }, () => {
         })()`);
         assert.ok(ratios.length > 8);
         for (const [text, ratio] of ratios) assert.ok(ratio >= 4.5, `${text}: ${ratio}`);
-        const dark = await site.page.evaluate("getComputedStyle(document.body).backgroundColor");
+        const dark = await visit.page.evaluate("getComputedStyle(document.body).backgroundColor");
         assert.equal(dark === "rgb(255, 255, 255)", colorScheme === "light");
       }, { colorScheme }));
   }
 
   test("[FRONT-28] a no goes to the client, and the next login asks again", () =>
-    withSite(async (site) => {
-      const { official, kept } = site.client("v2");
-      await ask(site, official, kept);
-      await site.page.getByRole("button", { name: "Deny" }).click();
-      const answer = await returned(site);
+    withPage(browser, async (visit) => {
+      const { official, kept } = visit.client("v2");
+      await visit.ask(official, kept);
+      await visit.page.getByRole("button", { name: "Deny" }).click();
+      const answer = await visit.returned();
       assert.equal(answer.get("error"), "access_denied");
-      assert.equal(answer.get("iss"), site.origin);
-      assert.ok(site.events.some(({ step, reason }) => step === "consent" && reason === "denied"));
-      await ask(site, official, kept);
+      assert.equal(answer.get("iss"), visit.site.origin);
+      assert.ok(
+        visit.site.events.some(({ step, reason }) => step === "consent" && reason === "denied"),
+      );
+      await visit.ask(official, kept);
     }));
 
   test("[FRONT-28] a registered twin of a client that is known is asked for, and shown as unverified", () =>
-    withSite(async (site) => {
-      const first = site.client("v2");
-      await ask(site, first.official, first.kept);
-      await site.page.getByRole("button", { name: "Allow" }).click();
-      await returned(site);
+    withPage(browser, async (visit) => {
+      const first = visit.client("v2");
+      await visit.ask(first.official, first.kept);
+      await visit.page.getByRole("button", { name: "Allow" }).click();
+      await visit.returned();
       // The same name, the same provider's session, another registration.
-      const twin = site.client("v2");
-      await ask(site, twin.official, twin.kept);
-      assert.match(await site.page.locator("main").innerText(), /Not verified/);
-      assert.equal(new URL(site.page.url()).pathname, "/signin/consent");
+      const twin = visit.client("v2");
+      await visit.ask(twin.official, twin.kept);
+      assert.match(await visit.page.locator("main").innerText(), /Not verified/);
+      assert.equal(new URL(visit.page.url()).pathname, "/signin/consent");
     }));
 
   test("[FRONT-28] a restart before each request, with SQLite, loses no login", async () => {
@@ -211,27 +120,30 @@ describe("logins in a browser", { skip: noBrowser }, () => {
     let restarts = 0;
     let store: ReturnType<typeof sqliteStore> | undefined;
     try {
-      await withSite(
-        async (site) => {
-          const { official, kept } = site.client("v2");
-          await ask(site, official, kept);
-          await site.page.getByRole("button", { name: "Allow" }).click();
-          await official.finishAuth(await returned(site));
+      await withPage(
+        browser,
+        async (visit) => {
+          const { official, kept } = visit.client("v2");
+          await visit.ask(official, kept);
+          await visit.page.getByRole("button", { name: "Allow" }).click();
+          await official.finishAuth(await visit.returned());
           await official.connect();
           assert.match(JSON.stringify(await official.call()), /"ada"/);
           await official.close();
           assert.ok(restarts > 8, String(restarts));
         },
         {},
-        (make) => async () => {
-          restarts++;
-          await store?.close();
-          store = sqliteStore({ path: join(folder, "front.db") });
-          return make({ store, keys: ["the secret of all nodes in the tests"] });
+        {
+          nodes: (make) => async () => {
+            restarts++;
+            store?.close();
+            store = sqliteStore({ path: join(folder, "front.db") });
+            return make({ store, keys: KEYS });
+          },
         },
       );
     } finally {
-      await store?.close();
+      store?.close();
       await rm(folder, { recursive: true });
     }
   });
@@ -246,26 +158,26 @@ describe("logins in a browser", { skip: noBrowser }, () => {
         [1, 2].map(() => createClient({ url: redis.url }).connect()),
       );
       try {
-        await withSite(
-          async (site) => {
-            const { official, kept } = site.client("v1");
-            await ask(site, official, kept);
-            await site.page.getByRole("button", { name: "Allow" }).click();
-            await official.finishAuth(await returned(site));
+        await withPage(
+          browser,
+          async (visit) => {
+            const { official, kept } = visit.client("v1");
+            await visit.ask(official, kept);
+            await visit.page.getByRole("button", { name: "Allow" }).click();
+            await official.finishAuth(await visit.returned());
             await official.connect();
             assert.match(JSON.stringify(await official.call()), /"ada"/);
             await official.close();
           },
           {},
-          (make) => {
-            const fronts = clients.map((client) =>
-              make({
-                store: redisStore({ client, prefix }),
-                keys: ["the secret of all nodes in the tests"],
-              })
-            );
-            let requests = 0;
-            return () => Promise.resolve(fronts[requests++ % fronts.length] ?? assert.fail());
+          {
+            nodes: (make) => {
+              const fronts = clients.map((client) =>
+                make({ store: redisStore({ client, prefix }), keys: KEYS })
+              );
+              let requests = 0;
+              return () => Promise.resolve(fronts[requests++ % fronts.length] ?? assert.fail());
+            },
           },
         );
       } finally {
@@ -274,4 +186,33 @@ describe("logins in a browser", { skip: noBrowser }, () => {
       }
     },
   );
+
+  const PLACES = {
+    "an IPv6 address of this computer": { hostname: "::1", hop: false },
+    "a page that sends the user on": { hostname: "127.0.0.1", hop: true },
+  };
+  for (const [what, { hostname, hop }] of Object.entries(PLACES)) {
+    test(`[FRONT-31] the answer reaches a client at ${what}`, () =>
+      withPage(browser, async (visit) => {
+        await using elsewhere = await serveAny();
+        elsewhere.fetch = () => Promise.resolve(new Response("Connected"));
+        await using program = await serveAny(hostname);
+        const asked: URL[] = [];
+        program.fetch = (request) => {
+          const url = new URL(request.url);
+          if (url.pathname === "/callback") asked.push(url);
+          const location = elsewhere.origin.replace("127.0.0.1", "localhost");
+          return Promise.resolve(hop ? Response.redirect(location) : new Response("Connected"));
+        };
+        const kept = new Kept(`${program.origin}/callback`);
+        const official = CLIENTS["v2"]?.(visit.site.url, kept) ?? assert.fail();
+        await visit.ask(official, kept);
+        await visit.page.getByRole("button", { name: "Allow" }).click();
+        await visit.page.getByText("Connected").waitFor();
+        await official.finishAuth(asked.at(-1)?.searchParams ?? assert.fail());
+        await official.connect();
+        assert.match(JSON.stringify(await official.call()), /"ada"/);
+        await official.close();
+      }));
+  }
 });

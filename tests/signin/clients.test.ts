@@ -183,7 +183,7 @@ describe("[FRONT-52] documents of clients", () => {
       () => document({ client_secret: "s" }),
       () => document({ client_secret_expires_at: 0 }),
       () => document({ token_endpoint_auth_method: "client_secret_basic" }),
-      () => document({ token_endpoint_auth_method: "private_key_jwt" }),
+      () => document({ token_endpoint_auth_method: "client_secret_jwt" }),
       () => document({ redirect_uris: [] }),
       () => document({ redirect_uris: ["javascript:alert(1)"] }),
       () => document({ client_name: 7 }),
@@ -277,12 +277,30 @@ describe("[FRONT-53] registration", () => {
     assert.equal(client?.kind, "registered");
     assert.equal(client?.host, undefined);
     const day = 24 * 3_600_000;
+    assert.equal(await clients.renew(answer.client_id), true);
     await clock.advance(89 * day);
     assert.equal((await clients.find(answer.client_id))?.name, "Editor");
+    assert.equal(await clients.renew(answer.client_id), true);
     await clock.advance(89 * day);
     assert.equal((await clients.find(answer.client_id))?.name, "Editor");
-    await clock.advance(91 * day);
+    await clock.advance(2 * day);
     assert.equal(await clients.find(answer.client_id), undefined);
+    assert.equal(await clients.renew(answer.client_id), false);
+  });
+
+  test("[FRONT-32] one with which nobody has signed in is forgotten after three days, however often it is looked up", async () => {
+    const { clients, clock } = made(() => document());
+    const { client_id: id } = await registered(clients);
+    const other = await registered(clients);
+    const hour = 3_600_000;
+    await clock.advance(71 * hour);
+    assert.ok(await clients.find(id));
+    assert.equal(await clients.isKnown(id), true);
+    await clients.renew(other.client_id);
+    await clock.advance(2 * hour);
+    assert.equal(await clients.find(id), undefined);
+    assert.equal(await clients.isKnown(id), false);
+    assert.ok(await clients.find(other.client_id));
   });
 
   test("[FRONT-53] rates of a sender and of all, and a full store", async () => {

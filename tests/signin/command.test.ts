@@ -3,38 +3,47 @@
  * written of each step.
  */
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { describe, test } from "node:test";
 import { parseConfig } from "../../src/cli/config/config.ts";
 import { allowOf } from "../../src/cli/config/sign_in.ts";
-import { startAuthorizationServer } from "../auth/authorization_server.ts";
+import {
+  type AuthorizationServer,
+  startAuthorizationServer,
+} from "../auth/authorization_server.ts";
 import { runHere } from "../cli/fake_io.ts";
 import { counter, Program, withConfig } from "../cli/program.ts";
 import { freePort } from "../support/redis.ts";
 import { CLIENTS, Kept, signInWith } from "./official_clients.ts";
 
+/** What differs from one file to the other. */
+interface Served {
+  readonly port?: number;
+  readonly signIn?: object;
+  /** A provider that is there already. */
+  readonly provider?: AuthorizationServer;
+  readonly [key: string]: unknown;
+}
+
 /** Serves two servers with sign-in, whose provider is certified, for as long as `use` takes. */
 async function servingSignIn(
   use: (at: { origin: string; program: Program; folder: string }) => Promise<void>,
-  more: object = {},
+  more: Served = {},
 ): Promise<void> {
-  const port = await freePort();
+  const { port = await freePort(), signIn, provider: known, ...others } = more;
   const origin = `http://127.0.0.1:${port}`;
-  const provider = await startAuthorizationServer({
-    scope: "",
-    format: "opaque",
-    ttlS: 60,
-    redirectUris: [`${origin}/signin/callback`],
-  });
+  const provider = known ?? await startProvider(origin);
   const config = {
     mcpServers: { one: counter("one"), two: counter("two") },
     signIn: {
       provider: { type: "oidc", issuer: provider.issuer, clientId: "editor", scopes: [] },
       allowInsecure: true,
+      ...signIn,
     },
     port,
-    ...more,
+    ...others,
   };
   try {
     await withConfig(config, async (file) => {
@@ -50,8 +59,17 @@ async function servingSignIn(
       }
     });
   } finally {
-    await provider.close();
+    if (known === undefined) await provider.close();
   }
+}
+
+function startProvider(origin: string): Promise<AuthorizationServer> {
+  return startAuthorizationServer({
+    scope: "",
+    format: "opaque",
+    ttlS: 60,
+    redirectUris: [`${origin}/signin/callback`],
+  });
 }
 
 const v2 = CLIENTS["v2"] ?? assert.fail();
@@ -105,6 +123,34 @@ describe("mooring serve", () => {
       assert.match(program.err, /"event":"sign-in","step":"token","outcome":"passed"/);
       for (const token of tokens.values()) assert.ok(!program.err.includes(token));
     }));
+
+  test("[FRONT-34] a login goes on after a restart, with a secret and without one", async () => {
+    const data = await mkdtemp(join(tmpdir(), "signin-data-"));
+    const port = await freePort();
+    const provider = await startProvider(`http://127.0.0.1:${port}`);
+    const kept = new Kept();
+    const client = v2(new URL("/mcp", `http://127.0.0.1:${port}`), kept);
+    try {
+      await servingSignIn(async () => {
+        await signInWith(client, kept);
+        await client.close();
+      }, { data, port, provider });
+      // Then with keys for the first time: what the folder's own key has sealed is still opened.
+      for (const keys of [undefined, ["the secret of the operator, with 40 chars"]]) {
+        const signIn = keys === undefined ? {} : { keys };
+        await servingSignIn(async () => {
+          kept.kept = { ...kept.kept as object, access_token: "expired" };
+          await client.connect();
+          await client.close();
+          const { access_token: token } = kept.kept as { readonly access_token: string };
+          assert.notEqual(token, "expired");
+        }, { data, port, provider, signIn });
+      }
+    } finally {
+      await provider.close();
+      await rm(data, { recursive: true });
+    }
+  });
 
   test("[FRONT-21] rates and host names hold at the paths of sign-in", () =>
     servingSignIn(async ({ origin }) => {

@@ -8,12 +8,11 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { oidc, signIn } from "../../src/signin/mod.ts";
 import { commandOf, pinned } from "../../tools/runtimes.ts";
-import { Browser, startAuthorizationServer } from "../auth/authorization_server.ts";
+import { Browser } from "../auth/authorization_server.ts";
 import { freePort } from "../support/redis.ts";
 import { answered } from "./official_clients.ts";
-import { serveAny } from "./serve_any.ts";
+import { withSite } from "./site.ts";
 
 const SUITE = pinned("@modelcontextprotocol/conformance/dist/index.js");
 const skip = existsSync(SUITE)
@@ -41,72 +40,50 @@ test(
   "[FRONT-30] the official suite finds nothing wrong with the metadata and a code",
   { skip },
   async () => {
-    await using host = await serveAny();
-    const provider = await startAuthorizationServer({
-      scope: "",
-      format: "opaque",
-      ttlS: 60,
-      redirectUris: [`${host.origin}/signin/callback`],
-    });
     const port = await freePort();
     const back = `http://127.0.0.1:${port}/callback`;
-    const front = signIn({
-      issuer: host.origin,
-      resource: `${host.origin}/mcp`,
-      provider: oidc({
-        issuer: provider.issuer,
-        clientId: "editor",
-        scopes: [],
-        allowInsecure: true,
-      }),
-      scopes: ["notes:read"],
-      clients: [{ id: "conformance", redirectUris: [back] }],
-      allowInsecure: true,
-    });
-    host.fetch = async (request, context) =>
-      await front.routes(request, context) ?? new Response(null, { status: 404 });
-    const folder = await mkdtemp(join(tmpdir(), "conformance-as-"));
-    const { program, args } = commandOf("node");
-    const suite = spawn(program, [
-      ...args,
-      SUITE,
-      "authorization",
-      ...["--url", host.origin, "--client-id", "conformance", "--port", String(port)],
-      ...["--resource", `${host.origin}/mcp`, "-o", folder],
-    ], { stdio: ["ignore", "pipe", "pipe"] });
-    try {
-      let output = "";
-      let visited: Promise<Response> | undefined;
-      const take = (piece: string) => {
-        output += piece;
-        const [url] = /^http\S+\/authorize\?\S+(?=\s)/m.exec(output) ?? [];
-        if (url === undefined || visited !== undefined) return;
-        // The user opens the address, signs in and allows: the browser goes back to the suite.
-        visited = answered(new URL(url), new Browser(), back).then((at) => fetch(at));
-        visited.catch((error) => {
-          output += String(error);
-          suite.kill();
-        });
-      };
-      suite.stdout.setEncoding("utf8").on("data", take);
-      suite.stderr.setEncoding("utf8").on("data", take);
-      const code = await new Promise((resolve) => suite.once("close", resolve));
-      await (await visited)?.body?.cancel();
-      const checks = await checksIn(folder);
-      assert.equal(code, 0, output);
-      assert.deepEqual(checks.map(({ id }) => id).sort(), [
-        "authorization-code-grant",
-        "authorization-server-metadata",
-        "authorization-server-metadata-cimd",
-      ], output);
-      for (const { id, status, errorMessage } of checks) {
-        assert.equal(status, "SUCCESS", `${id}: ${errorMessage}`);
+    await withSite(async ({ origin }) => {
+      const folder = await mkdtemp(join(tmpdir(), "conformance-as-"));
+      const { program, args } = commandOf("node");
+      const suite = spawn(program, [
+        ...args,
+        SUITE,
+        "authorization",
+        ...["--url", origin, "--client-id", "conformance", "--port", String(port)],
+        ...["--resource", `${origin}/mcp`, "-o", folder],
+      ], { stdio: ["ignore", "pipe", "pipe"] });
+      try {
+        let output = "";
+        let visited: Promise<Response> | undefined;
+        const take = (piece: string) => {
+          output += piece;
+          const [url] = /^http\S+\/authorize\?\S+(?=\s)/m.exec(output) ?? [];
+          if (url === undefined || visited !== undefined) return;
+          // The user opens the address, signs in and allows: the browser goes back to the suite.
+          visited = answered(new URL(url), new Browser(), back).then((at) => fetch(at));
+          visited.catch((error) => {
+            output += String(error);
+            suite.kill();
+          });
+        };
+        suite.stdout.setEncoding("utf8").on("data", take);
+        suite.stderr.setEncoding("utf8").on("data", take);
+        const code = await new Promise((resolve) => suite.once("close", resolve));
+        await (await visited)?.body?.cancel();
+        const checks = await checksIn(folder);
+        assert.equal(code, 0, output);
+        assert.deepEqual(checks.map(({ id }) => id).sort(), [
+          "authorization-code-grant",
+          "authorization-server-metadata",
+          "authorization-server-metadata-cimd",
+        ], output);
+        for (const { id, status, errorMessage } of checks) {
+          assert.equal(status, "SUCCESS", `${id}: ${errorMessage}`);
+        }
+      } finally {
+        suite.kill();
+        await rm(folder, { recursive: true });
       }
-    } finally {
-      suite.kill();
-      await front.close();
-      await provider.close();
-      await rm(folder, { recursive: true });
-    }
+    }, { clients: [{ id: "conformance", redirectUris: [back] }] });
   },
 );

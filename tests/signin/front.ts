@@ -17,6 +17,7 @@ import {
   type SignInOptions,
 } from "../../src/signin/mod.ts";
 import { FakeClock } from "../support/clock.ts";
+import { Cookies, fieldsOf } from "./walk.ts";
 
 export const ISSUER = "https://mcp.example";
 export const RESOURCE = "https://mcp.example/mcp";
@@ -65,19 +66,23 @@ export class ChosenProvider implements Provider {
   }
 }
 
+/** What differs from one world to the other. */
+export type WorldOptions = Partial<SignInOptions> & { readonly clock?: FakeClock };
+
 /** One node or more with a sign-in. */
 export class World {
-  readonly clock = new FakeClock();
+  readonly clock: FakeClock;
   readonly provider = new ChosenProvider();
   readonly events: SignInEvent[] = [];
   readonly ended: string[] = [];
   readonly nodes: SignIn[] = [];
   readonly handlers: McpHandler[] = [];
-  readonly #options: Partial<SignInOptions>;
+  readonly #options: WorldOptions;
   readonly store;
 
-  constructor(options: Partial<SignInOptions> = {}, nodes = 1) {
+  constructor(options: WorldOptions = {}, nodes = 1) {
     this.#options = options;
+    this.clock = options.clock ?? new FakeClock();
     this.store = options.store ?? memoryStore();
     for (let node = 0; node < nodes; node++) this.add();
   }
@@ -90,7 +95,10 @@ export class World {
       provider: this.provider,
       scopes: { "notes:read": "Read your notes" },
       extraScopes: { "notes:write": "Change your notes" },
-      clients: [{ id: "editor", name: "The Editor", redirectUris: [REDIRECT] }],
+      clients: [
+        { id: "editor", name: "The Editor", redirectUris: [REDIRECT] },
+        { id: "other", redirectUris: ["https://other.example/callback"] },
+      ],
       keys: KEYS,
       clock: this.clock,
       store: this.store,
@@ -115,7 +123,14 @@ export class World {
 
   /** Sends a request to a node: to sign-in, or to the endpoint. */
   async send(path: string, init: RequestInit = {}, node = 0): Promise<Response> {
-    const request = new Request(new URL(path, ISSUER), { redirect: "manual", ...init });
+    return await this.answer(
+      new Request(new URL(path, ISSUER), { redirect: "manual", ...init }),
+      node,
+    );
+  }
+
+  /** Answers a request at a node. */
+  async answer(request: Request, node = 0): Promise<Response> {
     const front = this.nodes[node];
     const handler = this.handlers[node];
     assert.ok(front !== undefined && handler !== undefined);
@@ -138,31 +153,7 @@ export class World {
 
   /** Calls a tool with an access token. */
   async call(token: string, tool = "who", node = 0): Promise<Response> {
-    return await this.send("/mcp", {
-      method: "POST",
-      headers: {
-        authorization: `Bearer ${token}`,
-        "content-type": "application/json",
-        accept: "application/json, text/event-stream",
-        "mcp-protocol-version": "2026-07-28",
-        "mcp-method": "tools/call",
-        "mcp-name": tool,
-      },
-      body: JSON.stringify({
-        jsonrpc: "2.0",
-        id: 1,
-        method: "tools/call",
-        params: {
-          name: tool,
-          arguments: {},
-          _meta: {
-            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientInfo": { name: "test", version: "1" },
-            "io.modelcontextprotocol/clientCapabilities": {},
-          },
-        },
-      }),
-    }, node);
+    return await this.answer(callRequest(token, tool), node);
   }
 
   /** The reasons of all events, as `step reason`. */
@@ -174,6 +165,35 @@ export class World {
     for (const front of this.nodes) await front.close();
     for (const handler of this.handlers) await handler.close({ graceMs: 0 });
   }
+}
+
+/** Returns a call of a tool, in 2026-07-28. */
+export function callRequest(token: string, tool = "who"): Request {
+  return new Request(RESOURCE, {
+    method: "POST",
+    headers: {
+      authorization: `Bearer ${token}`,
+      "content-type": "application/json",
+      accept: "application/json, text/event-stream",
+      "mcp-protocol-version": "2026-07-28",
+      "mcp-method": "tools/call",
+      "mcp-name": tool,
+    },
+    body: JSON.stringify({
+      jsonrpc: "2.0",
+      id: 1,
+      method: "tools/call",
+      params: {
+        name: tool,
+        arguments: {},
+        _meta: {
+          "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+          "io.modelcontextprotocol/clientInfo": { name: "test", version: "1" },
+          "io.modelcontextprotocol/clientCapabilities": {},
+        },
+      },
+    }),
+  });
 }
 
 export const VERIFIER = "v".repeat(43);
@@ -208,7 +228,7 @@ export async function authorizePath(changes: Asked = {}): Promise<string> {
 
 /** A browser: cookies, and a user who answers. */
 export class TestBrowser {
-  readonly cookies = new Map<string, string>();
+  readonly cookies = new Cookies();
   readonly #world: World;
 
   constructor(world: World) {
@@ -218,28 +238,19 @@ export class TestBrowser {
   /** Visits a page of the issuer. */
   async get(path: string, node = 0): Promise<Response> {
     const response = await this.#world.send(path, { headers: this.headers() }, node);
-    this.keep(response);
+    this.cookies.keep(response.headers);
     return response;
   }
 
   /** Sends a form of a page. */
   async post(path: string, fields: Readonly<Record<string, string>>, node = 0, headers = {}) {
     const response = await this.#world.form(path, fields, node, { ...this.headers(), ...headers });
-    this.keep(response);
+    this.cookies.keep(response.headers);
     return response;
   }
 
   headers(): Record<string, string> {
-    return { cookie: [...this.cookies].map(([name, value]) => `${name}=${value}`).join("; ") };
-  }
-
-  keep(response: Response): void {
-    for (const cookie of response.headers.getSetCookie()) {
-      const [pair = ""] = cookie.split(";");
-      const at = pair.indexOf("=");
-      if (/max-age=0/i.test(cookie)) this.cookies.delete(pair.slice(0, at));
-      else this.cookies.set(pair.slice(0, at), pair.slice(at + 1));
-    }
+    return { cookie: this.cookies.header };
   }
 
   /** Begins a login, and returns the path of the provider's answer. */
@@ -280,13 +291,6 @@ export class TestBrowser {
   }
 }
 
-/** Returns the fields of the form on a page. */
-export function fieldsOf(page: string, answer: string): Record<string, string> {
-  const field = (name: string) =>
-    page.match(new RegExp(`name="${name}" value="([^"]*)"`))?.[1] ?? "";
-  return { id: field("id"), token: field("token"), answer };
-}
-
 /** The answer to a token request. */
 export interface Tokens {
   readonly access_token: string;
@@ -325,9 +329,14 @@ export async function refresh(
 }
 
 /** Signs a user in, and returns the tokens. */
-export async function tokensOf(world: World, user = "ada", changes: Asked = {}): Promise<Tokens> {
+export async function tokensOf(
+  world: World,
+  user = "ada",
+  changes: Asked = {},
+  redeemed: Readonly<Record<string, string>> = {},
+): Promise<Tokens> {
   world.provider.user = user;
-  const response = await redeem(world, await new TestBrowser(world).code(changes));
+  const response = await redeem(world, await new TestBrowser(world).code(changes), redeemed);
   assert.equal(response.status, 200, await response.clone().text());
   return await response.json();
 }

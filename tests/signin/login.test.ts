@@ -16,6 +16,7 @@ import {
   type Tokens,
   tokensOf,
   World,
+  type WorldOptions,
 } from "./front.ts";
 
 const DAY_MS = 24 * 3600_000;
@@ -23,7 +24,7 @@ const DAY_MS = 24 * 3600_000;
 /** Runs a test with a world. */
 function using(
   run: (world: World) => Promise<void>,
-  options: Partial<SignInOptions> = {},
+  options: WorldOptions = {},
   nodes = 1,
 ): () => Promise<void> {
   return async () => {
@@ -402,6 +403,80 @@ describe("grants", () => {
   );
 });
 
+describe("clients that are gone", () => {
+  const metadata = { client_name: "a", redirect_uris: ["https://client.example/callback"] };
+  const register = async (world: World): Promise<string> => {
+    const response = await world.send("/register", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(metadata),
+    });
+    return (await response.json()).client_id;
+  };
+
+  test(
+    "[FRONT-32] a registered client stays for as long as its refresh tokens are used, and after that is told to register again",
+    using(async (world) => {
+      const client_id = await register(world);
+      let { refresh_token } = await tokensOf(world, "ada", { client_id }, { client_id });
+      for (let weeks = 0; weeks < 12; weeks++) {
+        await world.clock.advance(7 * DAY_MS);
+        const next = await refresh(world, refresh_token, { client_id });
+        assert.equal(next.status, 200, await next.clone().text());
+        refresh_token = (await next.json()).refresh_token;
+      }
+      // A login long after the registration, because of the uses in between.
+      await world.clock.advance(20 * DAY_MS);
+      assert.ok((await new TestBrowser(world).login({ client_id })).searchParams.get("code"));
+      await world.clock.advance(100 * DAY_MS);
+      const gone = await refresh(world, refresh_token, { client_id });
+      assert.equal(gone.status, 401);
+      assert.equal((await gone.json()).error, "invalid_client");
+      assert.ok(world.reasons.includes("token client-unknown"));
+    }),
+  );
+
+  test("[FRONT-32] a client that the operator has removed gets no tokens", async () => {
+    const world = new World();
+    const code = await new TestBrowser(world).code();
+    const { refresh_token } = await tokensOf(world);
+    const without = new World({ clients: [], store: world.store, clock: world.clock });
+    for (const answer of [await refresh(without, refresh_token), await redeem(without, code)]) {
+      assert.equal(answer.status, 401);
+      assert.equal((await answer.json()).error, "invalid_client");
+    }
+    // Nothing has ended: the client may come back.
+    assert.equal((await refresh(world, refresh_token)).status, 200);
+    await world.close();
+    await without.close();
+  });
+});
+
+describe("all of a user", () => {
+  const ada = { id: "ada", issuer: "https://login.example" };
+
+  test(
+    "[FRONT-33] ends codes and questions that are under way, and what was allowed is asked anew",
+    using(async (world) => {
+      await tokensOf(world);
+      const code = await new TestBrowser(world).code();
+      const asked = new TestBrowser(world);
+      const question = await asked.login({ scope: "notes:write" });
+      await world.nodes[0]?.grants.endUser(ada);
+      const late = await redeem(world, code);
+      assert.equal((await late.json()).error, "invalid_grant");
+      assert.ok(world.reasons.includes("token consent-forgotten"));
+      const page = await asked.get(question.pathname + question.search);
+      assert.equal(page.status, 400);
+      await page.text();
+      assert.deepEqual((await world.nodes[0]?.grants.list())?.grants, []);
+      await world.clock.advance(1);
+      assert.equal((await new TestBrowser(world).login()).pathname, "/signin/consent");
+      assert.equal((await world.call((await tokensOf(world)).access_token)).status, 200);
+    }),
+  );
+});
+
 describe("several nodes", () => {
   const STORES = { memory: memoryStore, sqlite: () => sqliteStore({ path: ":memory:" }) };
   for (const [name, makeStore] of Object.entries(STORES)) {
@@ -480,13 +555,17 @@ describe("options", () => {
     "a short key": [{ keys: ["short"] }, /32 bytes/],
     "allow that is no function": [{ allow: true }, /Give a function as "allow"/],
     "a lifetime of a century": [{ lifetimes: { grantMs: 1e13 } }, /ten years/],
+    "a store that outlives the process without keys": [
+      { store: { durable: true, records: () => ({}) } },
+      /Give "keys": random ones/,
+    ],
     "a shared store without keys": [
       { store: { shared: true, records: () => ({}) } },
       /Give "keys"/,
     ],
   };
   for (const [what, [change, expected]] of Object.entries(WRONG)) {
-    test(`[FRONT-17] ${what} is refused with what to do`, () => {
+    test(`[FRONT-${what.includes("outlives") ? 34 : 17}] ${what} is refused with what to do`, () => {
       assert.throws(() => signIn({ ...right(), ...change } as SignInOptions), expected);
     });
   }

@@ -8,6 +8,7 @@ import { Client as ClientV1 } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport as TransportV1 } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { Browser } from "../auth/authorization_server.ts";
+import { walk, wholeAnswer } from "./walk.ts";
 
 /** Where the clients wait for their user. */
 export const BACK = "http://127.0.0.1:9/callback";
@@ -59,7 +60,7 @@ export class Kept {
 export interface Official {
   connect(): Promise<void>;
   finishAuth(answer: URLSearchParams): Promise<void>;
-  call(): Promise<unknown>;
+  call(tool?: string): Promise<unknown>;
   close(): Promise<void>;
 }
 
@@ -75,66 +76,36 @@ export const CLIENTS: Readonly<Record<string, (url: URL, kept: Kept) => Official
         await client.connect(transport as never);
       },
       finishAuth: (answer) => transport.finishAuth(answer.get("code") ?? ""),
-      call: () => client.callTool({ name: "who", arguments: {} }),
+      call: (name = "who") => client.callTool({ name, arguments: {} }),
       close: () => client.close(),
     };
   },
-  "v2": (url, kept) => {
-    let transport = new StreamableHTTPClientTransport(url, { authProvider: kept as never });
-    let client = new Client({ name: "official", version: "1" });
-    return {
-      connect: async () => {
-        transport = new StreamableHTTPClientTransport(url, { authProvider: kept as never });
-        client = new Client({ name: "official", version: "1" });
-        await client.connect(transport as never);
-      },
-      finishAuth: (answer) => transport.finishAuth(answer),
-      call: () => client.callTool({ name: "who", arguments: {} }),
-      close: () => client.close(),
-    };
-  },
+  "v2": (url, kept) => officialV2(url, kept, "legacy"),
+  "v2 in 2026-07-28": (url, kept) => officialV2(url, kept, { pin: "2026-07-28" }),
 };
 
-/** Reads the page at an address with cookies, and follows redirects until the client's address. */
-export async function answered(asked: URL, provider: Browser, back = BACK): Promise<URL> {
-  const cookies = new Map<string, string>();
-  let [url, init]: [URL, RequestInit] = [asked, {}];
-  for (let steps = 0; steps < 10; steps++) {
-    const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join("; ");
-    const response = await fetch(url, {
-      redirect: "manual",
-      ...init,
-      headers: { ...init.headers as Record<string, string>, cookie },
-    });
-    for (const each of response.headers.getSetCookie()) {
-      const [pair = ""] = each.split(";");
-      const at = pair.indexOf("=");
-      cookies.set(pair.slice(0, at), pair.slice(at + 1));
-    }
-    init = {};
-    const text = await response.text();
-    const location = response.headers.get("location");
-    if (location === null) {
-      const field = (name: string) =>
-        text.match(new RegExp(`name="${name}" value="([^"]*)"`))?.[1] ?? "";
-      assert.match(text, /Allow/, text);
-      url = new URL("/signin/consent", url);
-      init = {
-        method: "POST",
-        headers: { "content-type": "application/x-www-form-urlencoded", origin: url.origin },
-        body: new URLSearchParams({ id: field("id"), token: field("token"), answer: "allow" })
-          .toString(),
-      };
-      continue;
-    }
-    url = new URL(location, url);
-    if (url.href.startsWith(back)) return url;
-    // The provider's own pages have their own cookies.
-    if (url.origin !== asked.origin) {
-      url = await provider.visit(url, `${asked.origin}/signin/callback`);
-    }
-  }
-  throw new Error("Too many steps");
+function officialV2(url: URL, kept: Kept, mode: "legacy" | { readonly pin: string }): Official {
+  let transport = new StreamableHTTPClientTransport(url, { authProvider: kept as never });
+  let client = new Client({ name: "official", version: "1" });
+  return {
+    connect: async () => {
+      transport = new StreamableHTTPClientTransport(url, { authProvider: kept as never });
+      client = new Client({ name: "official", version: "1" }, { versionNegotiation: { mode } });
+      await client.connect(transport as never);
+    },
+    finishAuth: (answer) => transport.finishAuth(answer),
+    call: (name = "who") => client.callTool({ name, arguments: {} }),
+    close: () => client.close(),
+  };
+}
+
+/** Signs a user in at the address that a client asks for, and returns where the client is answered. */
+export function answered(asked: URL, provider: Browser, back = BACK): Promise<URL> {
+  return walk(asked, {
+    send: async (request) => await wholeAnswer(await fetch(request)),
+    provider: (url) => provider.visit(url, `${asked.origin}/signin/callback`),
+    isBack: (url) => url.href.startsWith(back),
+  });
 }
 
 /** Signs a client in: its user logs in, and allows it. */

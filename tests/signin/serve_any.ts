@@ -11,17 +11,17 @@ export interface AnyServer extends AsyncDisposable {
   fetch: (request: Request, context?: unknown) => Promise<Response>;
 }
 
-/** Starts a server on a free port of this machine. */
-export async function serveAny(): Promise<AnyServer> {
+/** Starts a server on a free port of this machine, at one of its own addresses. */
+export async function serveAny(hostname = "127.0.0.1"): Promise<AnyServer> {
   let fetch: AnyServer["fetch"] = () => Promise.resolve(new Response(null, { status: 404 }));
   const listener = await listenNode({
-    hostname: "127.0.0.1",
+    hostname,
     port: 0,
     fetch: (request, context) => fetch(request, context),
     failed() {},
   });
   return {
-    origin: `http://127.0.0.1:${listener.port}`,
+    origin: `http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${listener.port}`,
     get fetch() {
       return fetch;
     },

@@ -6,21 +6,21 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as oauth from "oauth4webapi";
 import * as openid from "openid-client";
-import { REDIRECT, RESOURCE, TestBrowser, World } from "./front.ts";
+import { REDIRECT, RESOURCE, World } from "./front.ts";
+import { walk, wholeAnswer } from "./walk.ts";
 
 const ISSUER = new URL("https://mcp.example");
 
 /** Signs a user in at the address that a strict client made, and returns the answer's address. */
-async function answered(world: World, url: URL): Promise<URL> {
-  const browser = new TestBrowser(world);
-  const started = await browser.get(url.pathname + url.search);
-  assert.equal(started.status, 302);
-  const state = new URL(started.headers.get("location") ?? "").searchParams.get("state") ?? "";
-  const asked = await browser.get(
-    `/signin/callback?state=${encodeURIComponent(state)}&code=x`,
-  );
-  const at = new URL(asked.headers.get("location") ?? "");
-  return at.pathname === "/signin/consent" ? await browser.answer(at) : at;
+function answered(world: World, url: URL): Promise<URL> {
+  return walk(url, {
+    send: async (request) => await wholeAnswer(await world.answer(request)),
+    provider: (at) => {
+      const query = new URLSearchParams({ state: at.searchParams.get("state") ?? "", code: "x" });
+      return new URL(`/signin/callback?${query}`, ISSUER);
+    },
+    isBack: (at) => at.href.startsWith(REDIRECT),
+  });
 }
 
 /** Sends a client's requests to the sign-in of a test. */

@@ -5,7 +5,7 @@
  * @module
  */
 import { challengeOf } from "../../src/signin/pkce.ts";
-import { fieldsOf } from "../signin/front.ts";
+import { walk } from "../signin/walk.ts";
 import type { Random } from "./environment.ts";
 import type { Action, ClientPlan } from "./plan.ts";
 import { CLIENT, GRACE_MS, ISSUER, REDIRECT } from "./provider.ts";
@@ -112,8 +112,8 @@ export class SignInUser implements SimulatedPeer {
     return this.#post("/token", { ...fields, client_id: CLIENT });
   }
 
-  #post(path: string, fields: Readonly<Record<string, string>>, cookie = "") {
-    const headers = { "content-type": "application/x-www-form-urlencoded", cookie };
+  #post(path: string, fields: Readonly<Record<string, string>>) {
+    const headers = { "content-type": "application/x-www-form-urlencoded" };
     const body = new URLSearchParams(fields).toString();
     return this.#send(new Request(ISSUER + path, { method: "POST", headers, body }));
   }
@@ -133,41 +133,23 @@ export class SignInUser implements SimulatedPeer {
   }
 
   async #login(): Promise<string | undefined> {
-    const cookies = new Map<string, string>();
-    const visit = async (url: URL | undefined, fields?: Readonly<Record<string, string>>) => {
-      if (url === undefined) return undefined;
-      const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join("; ");
-      const response = fields === undefined
-        ? await this.#send(new Request(url, { headers: { cookie } }))
-        : await this.#post(url.pathname, fields, cookie);
-      for (const each of response?.headers.getSetCookie() ?? []) {
-        const [, name = "", value = ""] = /^([^=]+)=([^;]*)/.exec(each) ?? [];
-        cookies.set(name, value);
-      }
-      return response;
-    };
     const query = new URLSearchParams({
       ...{ response_type: "code", client_id: CLIENT, redirect_uri: REDIRECT, state: this.name },
       ...{ scope: "notes:read", resource: `${ISSUER}/mcp`, code_challenge_method: "S256" },
       code_challenge: await challengeOf(VERIFIER),
     });
-    const begun = placeOf(await visit(new URL(`${ISSUER}/authorize?${query}`)));
-    if (begun === undefined) return undefined;
-    const state = begun.searchParams.get("state") ?? "";
-    const back = new URLSearchParams({ state, user: this.#plan.owner });
-    let place = placeOf(await visit(new URL(`${ISSUER}/signin/callback?${back}`)));
-    if (place?.pathname === "/signin/consent") {
-      const page = await visit(place);
-      if (page?.status !== 200) return undefined;
-      place = placeOf(await visit(place, fieldsOf(page.text, "allow")));
-    }
+    // A node may die at each step: the user begins again.
+    const place = await walk(new URL(`${ISSUER}/authorize?${query}`), {
+      send: (request) => this.#send(request),
+      provider: (url) => {
+        const state = url.searchParams.get("state") ?? "";
+        const back = new URLSearchParams({ state, user: this.#plan.owner });
+        return new URL(`${ISSUER}/signin/callback?${back}`);
+      },
+      isBack: (url) => url.href.startsWith(REDIRECT),
+    }).catch(() => undefined);
     return place?.searchParams.get("code") ?? undefined;
   }
-}
-
-function placeOf(response: WholeResponse | undefined): URL | undefined {
-  const location = response?.headers.get("location");
-  return location == null ? undefined : new URL(location);
 }
 
 function tokenIn(response: WholeResponse | undefined): string | undefined {

@@ -6,7 +6,8 @@
  */
 import { basename } from "node:path";
 import type { JsonObject, Principal } from "../../../mod.ts";
-import { clip, endpointUrl, escapeInvisible, isLoopback, isObject } from "../../kit.ts";
+import { clip, escapeInvisible, isLoopback, isObject } from "../../kit.ts";
+import { endpointUrl } from "../../kit_node.ts";
 import { startProblem } from "../../gateway/upstreams/start_problem.ts";
 import { backend } from "../serve/backend.ts";
 import {

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { endpointUrl, isLoopback, isObject } from "../../kit.ts";
+import { isLoopback, isObject } from "../../kit.ts";
+import { endpointUrl } from "../../kit_node.ts";
 import {
   auth0,
   entra,

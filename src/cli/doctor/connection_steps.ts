@@ -5,7 +5,8 @@
  */
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
-import { bareHostname, isLoopback, isObject } from "../../kit.ts";
+import { isLoopback, isObject } from "../../kit.ts";
+import { bareHostname } from "../../kit_node.ts";
 import { isPublicAddress } from "../../signin/fetch/addresses.ts";
 import { type HttpAnswer, type NoHttpAnswer, proxyOf } from "./exchange.ts";
 import { failed, passed, type StepVerdict, warning } from "./finding.ts";

@@ -4,12 +4,13 @@
  *
  * @module
  */
-import { mkdir, readdir, rm } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { SqliteProblem, SqliteStore } from "../../sql/mod.ts";
 import { dataFolder, type DataFolderInit } from "../config/data_folder.ts";
 import type { Config } from "../config/schema.ts";
 import { enabledServers } from "../config/settings.ts";
+import { randomText } from "../../kit.ts";
 import { CliError, ExitCode, messageOf } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Stores } from "./stores.ts";
@@ -40,6 +41,8 @@ export interface OpenedData {
 const MODE = 0o700;
 /** The file of the endpoint for all servers together. */
 const ALL = "all.sqlite";
+/** The file of the key that sign-in seals with if there is no secret. */
+const SIGN_IN_KEY = "sign-in.key";
 /** The names of the files of single servers, and of what SQLite puts beside them. */
 const SINGLE = /^server-(.+)\.sqlite(?:-wal|-shm|-journal)?$/;
 
@@ -74,9 +77,27 @@ export async function openData(init: DataInit): Promise<OpenedData> {
   await makeFolder(folder);
   const keys = config.secret === undefined ? [] : [config.secret].flat();
   const stores = new DataFolder(folder, sql, keys);
+  if (config.signIn !== undefined) stores.signInKey = await signInKeyIn(folder, keys.length === 0);
   await stores.forgetOthers(new Set(enabledServers(config).keys()));
   const message = "Sessions are kept in this folder: they go on after a restart";
   return { stores, announce: () => log("info", "data", { message, folder }) };
+}
+
+/** Reads the key that sign-in seals with if there is no secret, or makes it: as safe as the folder itself. */
+async function signInKeyIn(folder: string, makes: boolean): Promise<string | undefined> {
+  const file = join(folder, SIGN_IN_KEY);
+  try {
+    const known = await readFile(file, "utf8").catch((error: unknown) => {
+      if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+      throw error;
+    });
+    if (known !== undefined || !makes) return known;
+    const key = randomText(43);
+    await writeFile(file, key, { mode: 0o600, flag: "wx" });
+    return key;
+  } catch (cause) {
+    throw unusable(folder, "unusable", cause);
+  }
 }
 
 function folderOf(init: DataInit): string {
@@ -126,6 +147,7 @@ class DataFolder implements Stores {
   readonly #sql: SqliteModule;
   readonly #keys: readonly string[];
   readonly #open = new Map<string, SqliteStore>();
+  signInKey: string | undefined;
 
   /**
    * Opens the file of all servers together, which keeps other processes out of the folder.

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { bareHostname, endpointUrl, isLoopback, parseAuthority, pathOf } from "../../kit.ts";
+import { isLoopback, parseAuthority, pathOf } from "../../kit.ts";
+import { bareHostname, endpointUrl } from "../../kit_node.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import { CliError, ExitCode } from "../errors.ts";
 import { type BoundListener, listen } from "./listen.ts";

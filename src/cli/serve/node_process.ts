@@ -6,7 +6,8 @@
 import { rmSync } from "node:fs";
 import { extname } from "node:path";
 import process from "node:process";
-import { type GroupMember, isObject, onGroupGone } from "../../kit.ts";
+import { isObject } from "../../kit.ts";
+import { type GroupMember, onGroupGone } from "../../kit_node.ts";
 import type { Config } from "../config/schema.ts";
 import type { CommandSettings } from "../config/settings.ts";
 import { ExitCode } from "../errors.ts";

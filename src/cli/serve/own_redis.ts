@@ -12,7 +12,7 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import process from "node:process";
 import type { Clock } from "../../../mod.ts";
-import { restartDelayMs, STEADY_MS } from "../../kit.ts";
+import { restartDelayMs, STEADY_MS } from "../../kit_node.ts";
 import { CliError, messageOf } from "../errors.ts";
 import type { Env } from "../config/env.ts";
 import type { Log } from "../log.ts";

@@ -6,15 +6,8 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import {
-  freePort,
-  listenError,
-  onStopSignals,
-  ProcessGroup,
-  processStarter,
-  randomText,
-  systemClock,
-} from "../../kit.ts";
+import { listenError, onStopSignals, randomText, systemClock } from "../../kit.ts";
+import { freePort, ProcessGroup, processStarter } from "../../kit_node.ts";
 import type { JsonObject } from "../../../mod.ts";
 import type { Config } from "../config/schema.ts";
 import type { CommandSettings } from "../config/settings.ts";

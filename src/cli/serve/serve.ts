@@ -3,14 +3,8 @@
  *
  * @module
  */
-import {
-  type GroupMember,
-  groupMember,
-  isLoopback,
-  memberReady,
-  onStopSignals,
-  systemClock,
-} from "../../kit.ts";
+import { isLoopback, onStopSignals, systemClock } from "../../kit.ts";
+import { type GroupMember, groupMember, memberReady } from "../../kit_node.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import { openAudit } from "./audit.ts";
 import { backend } from "./backend.ts";

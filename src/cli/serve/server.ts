@@ -11,7 +11,8 @@ import type {
   RequestHead,
 } from "../../../mod.ts";
 import type { AuditTrail } from "../../audit/mod.ts";
-import { endpointUrl, type GroupMember, isLoopback, pathOf } from "../../kit.ts";
+import { isLoopback, pathOf } from "../../kit.ts";
+import { endpointUrl, type GroupMember } from "../../kit_node.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import type { Telemetry } from "../../telemetry/mod.ts";
 import type { Gateway } from "../../gateway/mod.ts";

@@ -59,12 +59,14 @@ export function openSignIn(init: CommandSignInInit): CommandSignIn | undefined {
   const { signIn: given, secret, rateLimit, path = "/mcp" } = config;
   if (given === undefined) return undefined;
   const urlOf = endpointUrls(baseOf(config), path);
-  const keys = given.keys ?? (secret === undefined ? undefined : [secret].flat());
+  const secrets = given.keys ?? (secret === undefined ? [] : [secret].flat());
+  // What was sealed before there was a secret can still be opened
+  const keys = [...secrets, ...stores?.signInKey === undefined ? [] : [stores.signInKey]];
   const front = made({
     ...signInOptionsOf(given, config),
     otherResources: (url) => url === urlOf(serverNameIn(pathOf(url))),
     ...stores !== undefined && { store: stores.store(undefined) },
-    ...keys !== undefined && { keys },
+    ...keys.length > 0 && { keys },
     sender: senderOf(rateLimit?.header),
     onEvent: reporter(init),
     ...init.onGrantEnded !== undefined && { onGrantEnded: init.onGrantEnded },

@@ -14,6 +14,8 @@ export interface Stores {
   store(name: string | undefined): Store;
   /** Forgets everything of a server that was removed, once its endpoint is closed. */
   remove?(name: string): Promise<void>;
+  /** A secret that is kept beside them, for sign-in, if they need one and nobody gave it. */
+  readonly signInKey?: string | undefined;
   close(): Promise<void>;
 }
 

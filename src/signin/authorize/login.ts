@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { randomText } from "../../kit.ts";
+import { randomText, sameText } from "../../kit.ts";
 import type { Clients, SignInClient } from "../clients/types.ts";
 import type { GrantTable } from "../grants/grants.ts";
 import { bodyForm, OAuthError } from "../http.ts";
@@ -48,7 +48,7 @@ interface Question {
   /** The token of the form. */
   readonly token: string;
   readonly allowed: readonly string[];
-  /** When it was stored, in milliseconds since the epoch. */
+  /** When the consent that it is built on was read, in milliseconds since the epoch. */
   readonly at: number;
 }
 
@@ -93,7 +93,7 @@ export class LoginFlow {
     const [id = ""] = (query.get("state") ?? "").split(".");
     const kept = await this.#cookies.read(request, id);
     const begun = begunIn(kept);
-    const isBegun = begun !== undefined && begun.state === query.get("state") &&
+    const isBegun = begun !== undefined && sameText(begun.state, query.get("state") ?? "") &&
       settings.clock.now() < begun.until;
     if (!isBegun) {
       this.#report({ step: "login", outcome: "refused", reason: "login-of-another-browser" });
@@ -187,7 +187,9 @@ export class LoginFlow {
       client: client.id,
       user: user.id,
     });
+    await clients.renew(client.id);
     const consent = await this.#consentKey(user, client, asked);
+    const at = settings.clock.now();
     const before = (await readJson<string[]>(settings.records, consent))?.value ?? [];
     const allowed = before.filter((scope) => user.scopes.includes(scope));
     const isNew = scopes.some((scope) => !allowed.includes(scope));
@@ -196,7 +198,7 @@ export class LoginFlow {
     const question: Question = {
       request: { ...asked, scopes },
       ...{ client, user, allowed, credential: login.credential },
-      ...{ browser: randomText(32), token: randomText(32), at: settings.clock.now() },
+      ...{ browser: randomText(32), token: randomText(32), at },
     };
     if (!isNew && isSite && !asked.asksConsent) {
       this.#report({
@@ -243,7 +245,6 @@ export class LoginFlow {
     const words = (some: readonly string[]) =>
       some.map((scope) => settings.descriptions.get(scope) ?? scope);
     const news = scopes.filter((scope) => !allowed.includes(scope));
-    const { protocol, origin } = new URL(redirectUri);
     this.#report({
       step: "consent",
       outcome: "passed",
@@ -260,7 +261,7 @@ export class LoginFlow {
       allowed: words(news.length === 0 ? [] : allowed),
       action: `${settings.basePath}/signin/consent`,
       switchUrl: this.#switchUrl(asked),
-      formTarget: /^https?:$/.test(protocol) ? origin : protocol,
+      formTarget: formTargetOf(redirectUri),
     });
   }
 
@@ -277,7 +278,7 @@ export class LoginFlow {
     const form = await bodyForm(request, settings.clock);
     const id = form.get("id") ?? "";
     const { value: question, version } = await this.#questionOf(request, id);
-    if (form.get("token") !== question.token) {
+    if (!sameText(question.token, form.get("token") ?? "")) {
       throw new OAuthError("invalid_request", "Answer on the page of this server", 403);
     }
     // Whoever deletes it has the answer
@@ -321,7 +322,7 @@ export class LoginFlow {
 
   /** Sends the user back with a code for what they have allowed, now and before. */
   async #grant(
-    { request: asked, client, user, credential, allowed }: Question,
+    { request: asked, client, user, credential, allowed, at }: Question,
     consent: string,
     status: 302 | 303,
     cookies: readonly string[],
@@ -329,7 +330,6 @@ export class LoginFlow {
     const { settings, grants, tokens } = this.#init;
     const { id, issuer, name } = user;
     const { redirectUri, challenge, resource, scopes } = asked;
-    const now = settings.clock.now();
     const code = await tokens.newCode({
       ...{ redirectUri, challenge },
       grant: {
@@ -337,7 +337,7 @@ export class LoginFlow {
         user: { id, issuer, name },
         client: { id: client.id, kind: client.kind, name: client.name },
         scopes: [...new Set([...scopes, ...allowed])],
-        ...{ resource, consent, credential, since: now, lastUsed: now },
+        ...{ resource, consent, credential, since: at, lastUsed: at },
         ...{ secret: randomText(43), turn: 0, uses: [] },
       },
     });
@@ -352,7 +352,7 @@ export class LoginFlow {
     if (!/^[\w-]{32}\.[\w-]{12}$/.test(id)) throw expired();
     const browser = await this.#cookies.read(request, cookieId(id));
     const found = await readJson<Question>(this.#init.settings.records, `question:${id}`);
-    if (found === undefined || browser !== found.value.browser) throw expired();
+    if (found === undefined || !sameText(found.value.browser, browser ?? "")) throw expired();
     return found;
   }
 
@@ -455,6 +455,15 @@ export class LoginFlow {
 function begunIn(kept: string | undefined): BegunLogin | undefined {
   // Sealed: nobody else can have written it
   return kept?.startsWith("{") ? JSON.parse(kept) as BegunLogin : undefined;
+}
+
+/**
+ * Returns the sources that the answer may be sent on to. Browsers hold each redirect that follows a form
+ * against them, those of the client's own pages too, and know no source for an IPv6 address: the scheme it is.
+ */
+function formTargetOf(redirectUri: string): string {
+  const { protocol } = new URL(redirectUri);
+  return protocol === "http:" ? "http: https:" : protocol;
 }
 
 function cookieId(id: string): string {

@@ -46,7 +46,7 @@ export interface ConsentPage {
   readonly token: string;
   /** Begins the login anew, as another user. */
   readonly switchUrl: string;
-  /** The source that the form's answer is sent on to, for the policy. */
+  /** The sources that the form's answer is sent on to, for the policy. */
   readonly formTarget: string;
 }
 

@@ -123,6 +123,10 @@ export function answerUrl(
   return `${redirectUri}${redirectUri.includes("?") ? "&" : "?"}${query}`;
 }
 
+/** Hosts that are the user's own computer: also by the unspecified address, mapped ones, and RFC 6761's names. */
+const LOCAL =
+  /^((.+\.)?localhost\.?|127(\.\d+){3}|0\.0\.0\.0|\[::(1|ffff:(7f[0-9a-f]{2}|0):[0-9a-f]{1,4})?\])$/;
+
 /** Where the answer goes, for people, and what a consent is bound to. */
 export interface Destination {
   /** The scheme and the host; of an application's own scheme, the scheme. */
@@ -137,7 +141,6 @@ export function destinationOf(redirectUri: string): Destination {
   if (protocol !== "https:" && protocol !== "http:") {
     return { place: protocol, kind: "application" };
   }
-  const isLocal = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
-  if (isLocal) return { place: hostname, kind: "this computer" };
+  if (LOCAL.test(hostname)) return { place: hostname, kind: "this computer" };
   return { place: host, kind: "site" };
 }

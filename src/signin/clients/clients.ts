@@ -51,6 +51,16 @@ export function createClients(options: ClientsOptions): Clients {
       if (isDocumentId(id, allowInsecure)) return await documents?.find(id, signal);
       return await registered?.find(id);
     },
+    async isKnown(id) {
+      if (configured.has(id)) return true;
+      if (isDocumentId(id, allowInsecure)) return documents !== undefined;
+      return await registered?.find(id) !== undefined;
+    },
+    async renew(id) {
+      if (configured.has(id)) return true;
+      if (isDocumentId(id, allowInsecure)) return documents !== undefined;
+      return await registered?.renew(id) ?? false;
+    },
     ...(registered === undefined ? {} : {
       register: (metadata, from) => registered.register(metadata, from),
     }),

@@ -178,8 +178,9 @@ function clientOf(id: string, { host }: URL, body: unknown): SignInClient {
   if (body.client_secret !== undefined || body.client_secret_expires_at !== undefined) {
     throw wrong("The client's document has a secret");
   }
+  // With a key of its own, a client is public here all the same: the metadata offers "none" alone
   const method = body.token_endpoint_auth_method;
-  if (method !== undefined && method !== "none") {
+  if (method !== undefined && method !== "none" && method !== "private_key_jwt") {
     throw wrong('The client\'s document asks for another token_endpoint_auth_method than "none"');
   }
   return { id, kind: "document", host, ...described(body, host) };

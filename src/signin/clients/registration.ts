@@ -7,6 +7,7 @@ import type { Clock } from "../../../mod.ts";
 import type { RecordStore } from "../../cluster/mod.ts";
 import { isObject, randomText } from "../../kit.ts";
 import { networkOf } from "../fetch/addresses.ts";
+import { readJson } from "../sealed_records.ts";
 import { described, grantsOf } from "./metadata.ts";
 import { Rate } from "./rate.ts";
 import { ClientError, type SignInClient } from "./types.ts";
@@ -28,12 +29,17 @@ export interface RegisteredClientsInit {
 /** What is stored of a client. */
 interface Stored {
   readonly client: Omit<SignInClient, "id" | "kind">;
-  /** When its time to live last began, in milliseconds since the epoch. */
-  readonly usedAt: number;
+  /** When its time to live last began, in milliseconds since the epoch; absent if nobody has signed in. */
+  readonly usedAt?: number;
 }
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
+/**
+ * The longest time until a client is forgotten with which nobody has signed in, in milliseconds. With the
+ * rate of all senders together, it bounds what a flood of registrations takes of the store.
+ */
+const UNUSED_MS = 3 * DAY_MS;
 const ID = /^registered_[A-Za-z0-9_-]{32}$/;
 /** The characters of all metadata together, as JSON. */
 const MOST_CHARACTERS = 20_000;
@@ -71,7 +77,7 @@ export class RegisteredClients {
     }
     const id = `registered_${randomText(32)}`;
     const now = this.#init.clock.now();
-    await this.#write(id, { client, usedAt: now }, null);
+    await this.#write(id, { client }, null);
     return {
       client_id: id,
       client_id_issued_at: Math.floor(now / 1000),
@@ -86,26 +92,37 @@ export class RegisteredClients {
     };
   }
 
-  /** Returns a registered client, whose time to live begins anew, at most once a day. */
+  /** Returns a registered client. */
   async find(id: string): Promise<SignInClient | undefined> {
-    if (!ID.test(id)) return undefined;
-    const record = await this.#init.records.get(KEY + id);
-    if (record === undefined) return undefined;
-    // Written below, and sealed by who gave the store
-    const { client, usedAt } = JSON.parse(record.value) as Stored;
+    const found = await this.#read(id);
+    return found && { ...found.value.client, id, kind: "registered" };
+  }
+
+  /** Begins a client's time to live anew, at most once a day. Returns whether there is one. */
+  async renew(id: string): Promise<boolean> {
+    const found = await this.#read(id);
+    if (found === undefined) return false;
+    const { value: { client, usedAt = -Infinity }, version } = found;
     const { clock, expiresMs } = this.#init;
     const now = clock.now();
     if (Math.abs(now - usedAt) >= Math.min(DAY_MS, expiresMs / 10)) {
       // Another node may be first: then the time begins anew by its hand.
-      await this.#write(id, { client, usedAt: now }, record.version).catch(() => {});
+      await this.#write(id, { client, usedAt: now }, version).catch(() => {});
     }
-    return { ...client, id, kind: "registered" };
+    return true;
+  }
+
+  async #read(id: string) {
+    if (!ID.test(id)) return undefined;
+    // Written below, and sealed by who gave the store
+    return await readJson<Stored>(this.#init.records, KEY + id);
   }
 
   async #write(id: string, stored: Stored, expected: string | null): Promise<void> {
     try {
       const { records, expiresMs } = this.#init;
-      await records.put(KEY + id, JSON.stringify(stored), { ttlMs: expiresMs, expected });
+      const ttlMs = stored.usedAt === undefined ? Math.min(UNUSED_MS, expiresMs) : expiresMs;
+      await records.put(KEY + id, JSON.stringify(stored), { ttlMs, expected });
     } catch (cause) {
       const error = new ClientError(
         "temporarily_unavailable",

@@ -88,6 +88,13 @@ export interface Clients {
    * @throws {ClientError} If its document can't be read, or is wrong
    */
   find(id: string, signal?: AbortSignal): Promise<SignInClient | undefined>;
+  /** Tells whether a client is known, or may be: its document isn't read. */
+  isKnown(id: string): Promise<boolean>;
+  /**
+   * Tells the same as `isKnown` of a client with which a user has signed in. The time until a registered
+   * one is forgotten begins anew.
+   */
+  renew(id: string): Promise<boolean>;
   /**
    * Registers a client by RFC 7591. Absent if registration is off.
    *
@@ -118,8 +125,9 @@ export interface RegistrationOptions {
   /** Registrations of all senders in an hour, at this node. @default 1,000 */
   readonly perHour?: number;
   /**
-   * The time until a registered client that isn't used is forgotten, in milliseconds. Each use begins it
-   * anew. @default 7,776,000,000 (90 days)
+   * The time until a registered client that isn't used is forgotten, in milliseconds. Each login and each
+   * refresh begins it anew. One with which nobody has signed in yet is forgotten after three days at the
+   * latest. @default 7,776,000,000 (90 days)
    */
   readonly expiresMs?: number;
 }

@@ -147,8 +147,25 @@ function isMissing(error: unknown): boolean {
     (error.code === "ENOTFOUND" || error.code === "ENODATA");
 }
 
+/** The modules of the runtime that are used. */
+interface Builtins {
+  readonly "node:dns/promises": typeof import("node:dns/promises");
+  readonly "node:http": typeof import("node:http");
+  readonly "node:https": typeof import("node:https");
+}
+
+/** Returns a module of the runtime. Not by an import: bundlers for Workers would look for it. */
+function builtin<Name extends keyof Builtins>(name: Name): Builtins[Name] {
+  const { process } = globalThis as {
+    readonly process?: { getBuiltinModule?(name: string): unknown };
+  };
+  const found = process?.getBuiltinModule?.(name);
+  if (found === undefined) throw new Error(`This runtime has no ${name}`);
+  return found as Builtins[Name]; // The runtime's own, of that name
+}
+
 async function systemResolve(name: string): Promise<readonly string[]> {
-  const { lookup } = await import("node:dns/promises");
+  const { lookup } = builtin("node:dns/promises");
   return (await lookup(name, { all: true, verbatim: true })).map(({ address }) => address);
 }
 
@@ -179,8 +196,7 @@ async function readFrom(
   signal: AbortSignal,
 ): Promise<Response> {
   const secure = url.protocol === "https:";
-  const begin = connect ??
-    (secure ? (await import("node:https")).request : (await import("node:http")).request);
+  const begin = connect ?? builtin(secure ? "node:https" : "node:http").request;
   // A certificate is never asked for by an address.
   const byName = secure && literalAddress(url.hostname) === undefined;
   const response = await new Promise<IncomingMessage>((resolve, reject) => {

@@ -14,6 +14,8 @@ import type { Grant, GrantEndReason, Grants, SignInLifetimes } from "../types.ts
 const MOST_GRANTS = 100;
 /** The uses of refresh tokens whose times are remembered. */
 const MOST_USES = 8;
+/** A time in which each code has expired, in milliseconds. */
+const CODES_MS = 120_000;
 /** The most consents of a user that are forgotten with all its grants. */
 const MOST_CONSENTS = 1_000;
 
@@ -69,11 +71,26 @@ export class GrantTable implements Grants {
     return `${await this.userName(user)}.${randomText(22)}`;
   }
 
-  /** Stores a new grant. Returns whether there was none of its id, ended ones included. */
-  async create(grant: StoredGrant): Promise<boolean> {
-    if (await this.#write(grant, null) === undefined) return false;
+  /**
+   * Stores a new grant, unless there was one of its id, ended ones included, or all of the user were ended
+   * since the consent was given.
+   *
+   * @param consentAt When the consent was read, in milliseconds since the epoch
+   */
+  async create(
+    grant: StoredGrant,
+    consentAt: number,
+  ): Promise<"created" | "code-reused" | "consent-forgotten"> {
+    if (await this.#write(grant, null) === undefined) return "code-reused";
+    // Looked at after the write: what ends all grants meanwhile finds this one
+    const [name = ""] = grant.id.split(".");
+    const left = await readJson<number>(this.#init.records, `left:${name}`);
+    if (left !== undefined && consentAt <= left.value) {
+      await this.stop(grant.id, "ended");
+      return "consent-forgotten";
+    }
     await this.#endSurplus(grant.id);
-    return true;
+    return "created";
   }
 
   /** Returns a grant, also one that has ended. */
@@ -125,8 +142,14 @@ export class GrantTable implements Grants {
   }
 
   async endUser(user: Pick<Principal, "id" | "issuer">): Promise<number> {
-    const { records } = this.#init;
+    const { records, clock, lifetimes } = this.#init;
     const name = await this.userName(user);
+    // Codes and questions of logins that are under way have consent from before
+    const ttlMs = lifetimes.loginMs + CODES_MS;
+    await records.put(`left:${name}`, JSON.stringify(clock.now()), { ttlMs });
+    for (const key of await keysOf(records, `question:${name}.`, MOST_CONSENTS)) {
+      await records.delete(key);
+    }
     let ended = 0;
     for (const key of await keysOf(records, `grant:${name}.`, 2 * MOST_GRANTS)) {
       if (await this.stop(key.slice("grant:".length), "ended")) ended++;

@@ -4,6 +4,7 @@
  * @module
  */
 import { randomText } from "../../kit.ts";
+import type { Clients } from "../clients/types.ts";
 import {
   type FoundGrant,
   type GrantTable,
@@ -55,6 +56,7 @@ export interface TokenIssuerInit {
   readonly keyring: Keyring;
   readonly grants: GrantTable;
   readonly access: AccessTokens;
+  readonly clients: Clients;
 }
 
 /** Issues and revokes tokens. */
@@ -78,8 +80,14 @@ export class TokenIssuer {
   async token(form: URLSearchParams): Promise<TokenResponse> {
     const type = required(form, "grant_type");
     const clientId = required(form, "client_id");
-    if (type === "authorization_code") return await this.#redeem(form, clientId);
-    if (type === "refresh_token") return await this.#refresh(form, clientId);
+    try {
+      if (type === "authorization_code") return await this.#redeem(form, clientId);
+      if (type === "refresh_token") return await this.#refresh(form, clientId);
+    } catch (error) {
+      const isGrant = error instanceof OAuthError && error.code === "invalid_grant";
+      if (isGrant && !await this.#init.clients.isKnown(clientId)) throw this.#unknownClient();
+      throw error;
+    }
     throw new OAuthError(
       "unsupported_grant_type",
       'Send "authorization_code" or "refresh_token" as "grant_type"',
@@ -105,7 +113,7 @@ export class TokenIssuer {
   }
 
   async #redeem(form: URLSearchParams, clientId: string): Promise<TokenResponse> {
-    const { settings, grants } = this.#init;
+    const { settings, grants, clients } = this.#init;
     const { records, clock } = settings;
     const text = required(form, "code");
     const redirectUri = parameter(form, "redirect_uri");
@@ -134,9 +142,11 @@ export class TokenIssuer {
       if (code.redirectUri !== redirectUri) throw refuse("redirect-uri-differs", id);
       if (!isSameResource(code.grant.resource, resource)) throw refuse("resource-differs", id);
       if (await challengeOf(verifier) !== code.challenge) throw refuse("code-verifier-wrong", id);
+      if (!await clients.renew(id)) throw this.#unknownClient();
       const now = clock.now();
       const grant = { ...code.grant, since: now, lastUsed: now };
-      if (!await grants.create(grant)) throw refuse("code-reused", id);
+      const created = await grants.create(grant, code.grant.since);
+      if (created !== "created") throw refuse(created, id);
       this.#report("token", "issued", grant);
       return await this.#respond(grant, grant.scopes);
     }
@@ -144,7 +154,7 @@ export class TokenIssuer {
   }
 
   async #refresh(form: URLSearchParams, clientId: string): Promise<TokenResponse> {
-    const { grants } = this.#init;
+    const { grants, clients } = this.#init;
     const parts = readRefreshToken(required(form, "refresh_token"));
     const resource = parameter(form, "resource");
     const wanted = parameter(form, "scope")?.split(" ").filter((scope) => scope !== "");
@@ -172,6 +182,7 @@ export class TokenIssuer {
         await grants.stop(grant.id, "refresh-token-reused");
         throw this.#refuse("refresh-token-reused", grant);
       }
+      if (!await clients.renew(clientId)) throw this.#unknownClient();
       const renewed = await this.#renew(found, parts);
       if (renewed === undefined) continue;
       const left = scopes.filter((scope) => renewed.scopes.includes(scope));
@@ -289,6 +300,13 @@ export class TokenIssuer {
       refresh_token: refreshToken(grant, grant.turn),
       scope: scopes.join(" "),
     };
+  }
+
+  /** Refuses a client that was forgotten or removed: told so, it registers again (RFC 6749 §5.2). */
+  #unknownClient(): OAuthError {
+    const reason = "client-unknown";
+    this.#init.settings.report({ step: "token", outcome: "refused", reason });
+    return new OAuthError("invalid_client", "The client is unknown here: register it again", 401);
   }
 
   #refuse(reason: string, grant?: StoredGrant): OAuthError {
