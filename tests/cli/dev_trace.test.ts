@@ -13,9 +13,12 @@ import { describe, test } from "node:test";
 import { curlOf, testOf } from "../../src/cli/dev/copy.ts";
 import { failureOf, failureText } from "../../src/cli/dev/failure.ts";
 import { FileStamps } from "../../src/cli/dev/file_stamps.ts";
+import { inspectorStart } from "../../src/cli/dev/inspector.ts";
 import { type DevVersion, LaunchError } from "../../src/cli/dev/launch.ts";
 import { MAX_TEXT, Trace } from "../../src/cli/dev/trace.ts";
 import { MOST_WAITING, NoVersionError, Versions } from "../../src/cli/dev/versions.ts";
+import { freePort } from "../../src/adapters/process_group.ts";
+import { McpServer } from "../../src/server/server.ts";
 import { systemClock } from "../../src/internal/clock.ts";
 import { developing, serverText } from "./developing.ts";
 import { reach, runtime, textOf } from "./program.ts";
@@ -203,6 +206,44 @@ describe("files", () => {
       assert.deepEqual(await only.look(), []);
     } finally {
       await rm(folder, { recursive: true });
+    }
+  });
+});
+
+describe("what mooring dev starts", () => {
+  test("[DEV-17] the inspector has a secret of its own, a list of its own, and a link that connects it", () => {
+    const url = "http://127.0.0.1:8000/mcp";
+    const { command, env, link } = inspectorStart(url, 6_300, "t0ken", "/tmp/empty");
+    assert.match(command.join(" "), /^npx -y @modelcontextprotocol\/inspector@\d+\.\d+\.\d+$/);
+    assert.deepEqual(
+      [env["CLIENT_PORT"], env["MCP_INSPECTOR_API_TOKEN"], env["MCP_CATALOG_PATH"]],
+      ["6300", "t0ken", join("/tmp/empty", "servers.json")],
+    );
+    const { searchParams, host } = new URL(link);
+    assert.equal(host, "127.0.0.1:6300");
+    assert.deepEqual(Object.fromEntries(searchParams), {
+      MCP_INSPECTOR_API_TOKEN: "t0ken",
+      serverUrl: url,
+      transport: "http",
+      autoConnect: "t0ken",
+    });
+  });
+
+  test("[DEV-18] serve() listens where mooring dev says, on this machine alone, and elsewhere as it is told", async () => {
+    const { serve } = await import(`../../src/adapters/${runtime}.ts`);
+    const server = new McpServer({ name: "a", version: "1.0.0" });
+    const port = await freePort("127.0.0.1", 0);
+    process.env.MOORING_DEV_PORT = String(port);
+    try {
+      const running = await serve(server, { port: 1, hostname: "0.0.0.0", signals: false });
+      assert.deepEqual([running.port, running.hostname], [port, "127.0.0.1"]);
+      await running.close();
+      process.env.MOORING_DEV_PORT = "nonsense";
+      const other = await serve(server, { port: 0, signals: false });
+      assert.notEqual(other.port, port);
+      await other.close();
+    } finally {
+      delete process.env.MOORING_DEV_PORT;
     }
   });
 });

@@ -43,6 +43,8 @@ const MOST_SESSIONS = 1_000;
 const MOST_SETTINGS = 1_000;
 const MOST_EVENTS = 1_000;
 const MOST_OPEN = 1_000;
+/** The most characters of what is said again. */
+const MOST_SAID = 64 * 1024;
 /** The most bytes of a request. */
 const MOST_BYTES = 16 * 1024 * 1024;
 /** The most characters of a stream's event. */
@@ -127,6 +129,7 @@ export class Relay {
     if (message?.method === undefined || body === undefined) return;
     const { method, id, params } = message;
     if (id !== undefined) session.open.set(`in ${id}`, leg);
+    if (body.length > MOST_SAID) return;
     const uri = isObject(params) ? params["uri"] : undefined;
     if (method === "logging/setLevel") session.settings.set("level", body);
     if (method === "resources/subscribe") session.settings.set(`uri ${uri}`, body);
@@ -259,6 +262,8 @@ export class Relay {
   ): Promise<Opened> {
     const id = response.headers.get(SESSION);
     if (id === null || message?.method !== "initialize" || body === undefined) return {};
+    // One that can't be opened again isn't the relay's
+    if (body.length > MOST_SAID) return {};
     const isStream = response.headers.get("content-type")?.startsWith("text/event-stream");
     const text = isStream ? undefined : await response.text();
     const session: RelaySession = {
