@@ -191,8 +191,8 @@ export class DevPage {
     };
     signal.addEventListener("abort", abort, { once: true });
     const stream = new ReadableStream<Uint8Array>({
+      start: (controller) => void (controllerOf = controller),
       pull: async (controller) => {
-        controllerOf = controller;
         while (!signal.aborted && listeners.length > 0) {
           const entries = trace.after(seen, MOST_ENTRIES);
           const now = JSON.stringify(state());
