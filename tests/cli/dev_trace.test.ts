@@ -12,7 +12,7 @@ import process from "node:process";
 import { describe, test } from "node:test";
 import { curlOf, testOf } from "../../src/cli/dev/copy.ts";
 import { failureOf, failureText } from "../../src/cli/dev/failure.ts";
-import { FileStamps } from "../../src/cli/dev/file_stamps.ts";
+import { FileStamps, MOST_FILES } from "../../src/cli/dev/file_stamps.ts";
 import { inspectorStart } from "../../src/cli/dev/inspector.ts";
 import { type DevVersion, LaunchError } from "../../src/cli/dev/launch.ts";
 import { MAX_TEXT, Trace } from "../../src/cli/dev/trace.ts";
@@ -204,6 +204,13 @@ describe("files", () => {
       // Of looks at a time each change is one's
       const looks = await Promise.all([stamps.look(), stamps.look(), stamps.look()]);
       assert.deepEqual(looks.flat().toSorted(), [path("c.ts"), path("lib/b.ts")]);
+      assert.equal(stamps.isPartial, false);
+      await mkdir(path("many"));
+      await Promise.all(
+        Array.from({ length: MOST_FILES }, (_, at) => writeFile(path(`many/${at}.ts`), "")),
+      );
+      await stamps.look();
+      assert.equal(stamps.isPartial, true);
       const only = new FileStamps(folder, path("a.ts"));
       await only.look();
       await writeFile(path("lib/b.ts"), "3");

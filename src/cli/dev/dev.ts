@@ -77,6 +77,7 @@ interface DevServerInit {
 /** What `mooring dev` runs. */
 class DevServer {
   readonly #init: DevServerInit;
+  readonly #stamps: FileStamps | undefined;
   readonly #trace: Trace;
   readonly #versions: Versions;
   readonly #relay: Relay;
@@ -91,7 +92,7 @@ class DevServer {
     const { target, clock } = init;
     this.#init = init;
     this.#trace = new Trace(() => clock.now());
-    const stamps = target.kind === "program"
+    const stamps = this.#stamps = target.kind === "program"
       ? new FileStamps(target.root, target.alone ? target.file : undefined)
       : undefined;
     this.#versions = new Versions({
@@ -102,6 +103,7 @@ class DevServer {
           env: process.env,
           clock,
           print: (text) => this.#print(text),
+          shownPort: this.#listeners[0]?.port ?? 0,
           startMs: START_MS,
         }),
       stamps,
@@ -150,6 +152,9 @@ class DevServer {
     server.#say(`Serving ${quote(init.what, 200)} at ${server.url}`);
     server.#say(`Every message: ${server.#link()} (once)`);
     if (options.inspector !== true) server.#say("Forms: --inspector starts the official inspector");
+    if (server.#stamps?.isPartial) {
+      server.#say("There are too many files below the program's folder: some changes aren't seen");
+    }
     server.#lookAgain();
     return server;
   }
