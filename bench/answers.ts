@@ -11,6 +11,7 @@ interface Message {
   readonly method?: string;
   readonly params?: { readonly progressToken?: unknown; readonly progress?: unknown };
   readonly result?: {
+    readonly protocolVersion?: unknown;
     readonly content?: readonly { readonly type?: unknown; readonly text?: unknown }[];
     readonly tools?: readonly { readonly name?: unknown; readonly inputSchema?: unknown }[];
     readonly serverInfo?: { readonly name?: unknown };

@@ -6,6 +6,7 @@
 import { connect, type Socket } from "node:net";
 
 const END_OF_CHUNKS = "\r\n0\r\n\r\n";
+const NO_CONTENT = "HTTP/1.1 204";
 
 /** A connection that stays open, for one request at a time. Servers close those that are idle. */
 export class Connection {
@@ -69,7 +70,7 @@ export class Connection {
     if (head === -1) return;
     const length = /\r\ncontent-length: *(\d+)/i.exec(received.slice(0, head));
     const whole = length === null
-      ? received.endsWith(END_OF_CHUNKS)
+      ? received.endsWith(END_OF_CHUNKS) || received.startsWith(NO_CONTENT)
       : received.length >= head + 4 + Number(length[1]);
     if (!whole) return;
     this.#received = "";

@@ -12,7 +12,9 @@ import { fileURLToPath } from "node:url";
 import { pack } from "./pack.ts";
 import { run, start } from "./process.ts";
 import { commandOf, packageTool, ROOT } from "./runtimes.ts";
+import { startChecks } from "../tests/package/start.ts";
 import { startWorker } from "./workerd.ts";
+import { templateMaker, TEMPLATES } from "./templates.ts";
 import { NOTHING, sum, type Tally } from "./tally.ts";
 
 const LIMIT_MS = 180_000;
@@ -319,6 +321,7 @@ function checks(bare: string, full: string, tarball: string): Check[] {
       },
     },
   ];
+  list.push(...startChecks({ bare, full, node: (args, cwd) => succeed([node, ...args], cwd) }));
   for (const resolution of ["nodenext", "bundler", "web"]) {
     list.push({
       name: `types, strict, ${resolution}`,
@@ -365,7 +368,12 @@ export async function consumers(): Promise<Tally> {
   const full = await project(tarball, await versionsOf([...peers, ...observing, "@types/node"]));
   try {
     let total = NOTHING;
-    for (const { name, run } of checks(bare, full, tarball)) {
+    await using maker = await templateMaker(tarball);
+    const projects = TEMPLATES.map((choices): Check => ({
+      name: `mooring new, ${Object.values(choices).join(", ")}`,
+      run: async () => void await maker.try(choices),
+    }));
+    for (const { name, run } of [...checks(bare, full, tarball), ...projects]) {
       try {
         await run();
         total = sum(total, { ...NOTHING, passed: 1 });

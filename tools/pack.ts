@@ -1,43 +1,31 @@
 /**
- * Makes the npm package: `deno pack` compiles each module and its declarations, then this adds what it
- * leaves out: the bundled command, the dependencies, and the facts about the package. It prints each step
- * as it begins and what it made, and last the path of the tarball.
+ * Makes the npm package: `deno pack` writes the declarations, then this adds what it leaves out: the
+ * bundles, the dependencies, and the facts about the package. It prints each step as it begins and what it
+ * made, and last the path of the tarball.
  *
  * @module
  */
 import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, join } from "node:path";
 import process from "node:process";
-import { ASSETS } from "../src/dashboard/page/assets.ts";
+import { bundleCommand, bundleEntries, removeModules } from "./bundle.ts";
+import { writeCreatePackage } from "./pack_create.ts";
 import { run } from "./process.ts";
-import { installPackages, installPackageTools, packageTool, ROOT } from "./runtimes.ts";
+import { installPackages, installPackageTools, ROOT } from "./runtimes.ts";
 
 const LIMIT_MS = 300_000;
 /** The folder for everything that this makes. */
 const DIST = join(ROOT, "dist");
 /** The folder that becomes the tarball. */
 const PACKAGE = join(DIST, "package");
+/** The folder that becomes the tarball of `create-mooring`. */
+const CREATE = join(DIST, "create-mooring");
 
-/** The module of the command, and the file that it is bundled into, from the package's root. */
-const COMMAND = { source: "src/cli/main.js", types: "./src/cli/main.d.ts", file: "bin/mooring.js" };
-
-/** The module that reads the files of the dashboard's page, from the package's root. */
-const ASSETS_MODULE = "src/dashboard/page/assets.js";
+/** The module of the command, its declarations, and the file that it is bundled into. */
+const COMMAND = { source: "src/cli/main.ts", types: "./src/cli/main.d.ts", file: "bin/mooring.js" };
 
 /** The file for the licenses of what is bundled with the command, from the package's root. */
 const LICENSES = "bin/LICENSES.txt";
-/** The file in which the bundler lists what it bundled. */
-const METAFILE = join(DIST, "bundle.json");
-
-/** What the bundler says about what it bundled, as far as this reads it. */
-interface Metafile {
-  readonly outputs: Readonly<
-    Record<
-      string,
-      { readonly inputs: Readonly<Record<string, { readonly bytesInOutput: number }>> }
-    >
-  >;
-}
 
 /** What a package of the registry says about itself, as far as this reads it. */
 interface Manifest {
@@ -88,13 +76,8 @@ const OUTSIDE = PEERS.filter((name) =>
   name === "redis" || (name.startsWith("@opentelemetry/") && name !== "@opentelemetry/api")
 );
 
-/** Begins the bundle. Packages that are CommonJS need a `require` for the modules of Node. */
-const BANNER = `#!/usr/bin/env node
-import { createRequire } from "node:module";
-const require = createRequire(import.meta.url);`;
-
 /** What the bundled command contains, and nothing else imports. */
-const BUNDLED = ["commander", "jsonc-parser"];
+const BUNDLED = ["@clack/prompts", "commander", "jsonc-parser", "smol-toml"];
 
 /**
  * Returns the package's `package.json`.
@@ -146,7 +129,7 @@ async function succeed(program: string, args: readonly string[], cwd = ROOT): Pr
   throw new Error(`Look why ${program} ${args.join(" ")} failed:\n${output}`);
 }
 
-/** Compiles the modules into {@linkcode PACKAGE}. */
+/** Compiles the modules and their declarations into {@linkcode PACKAGE}. */
 async function compile(): Promise<void> {
   const raw = join(DIST, "compiled.tgz");
   const flags = ["--quiet", "--allow-dirty", "--no-source-maps"];
@@ -172,67 +155,24 @@ export function repaired(declarations: string): string {
   return disposable + declarations.replace(/\breadonly (\/\*\*[^]*?\*\/) /g, "$1 readonly ");
 }
 
-/** Writes the files of the dashboard's page into their module: a bundle can't read files beside it. */
-async function embedAssets(): Promise<void> {
-  await writeFile(
-    join(PACKAGE, ASSETS_MODULE),
-    `export const ASSETS = ${JSON.stringify(ASSETS, null, 2)};\n`,
-  );
-}
-
 /**
- * Bundles the command with the packages that it needs, so that it runs without installing any of them, and
- * puts their licenses beside it. Redis and the SDK of OpenTelemetry stay outside: few commands use them. The
- * modules that are only the command's are not in the package a second time.
+ * Bundles the command, and puts beside it the licenses of what is in it. Redis and the SDK of OpenTelemetry
+ * stay outside, as few commands use them, and what is installed with the package without a file with its
+ * license.
  */
-async function bundleCommand(version: unknown): Promise<void> {
-  // The command reads its version from there.
-  const project = join(PACKAGE, "deno.json");
-  await writeFile(project, JSON.stringify({ version }));
-  await succeed(packageTool("esbuild/bin/esbuild"), [
-    join(PACKAGE, COMMAND.source),
-    ...[
-      "--bundle",
-      "--platform=node",
-      "--main-fields=module,main",
-      "--format=esm",
-      "--target=node22",
-      "--minify-syntax",
-    ],
-    ...OUTSIDE.map((name) => `--external:${name}`),
-    // Installed with the package, which has no file with its license to put beside the bundle.
-    "--external:@cfworker/json-schema",
-    ...["--legal-comments=none", `--banner:js=${BANNER}`],
-    ...[`--outfile=${join(PACKAGE, COMMAND.file)}`, `--metafile=${METAFILE}`],
-  ]);
-  await rm(project);
-  const { outputs }: Metafile = JSON.parse(await readFile(METAFILE, "utf8"));
-  const bundled = Object.values(outputs).flatMap(({ inputs }) => Object.entries(inputs))
-    .flatMap(([path, { bytesInOutput }]) => bytesInOutput > 0 ? [path] : []);
-  await writeFile(join(PACKAGE, LICENSES), await licensesOf(bundled));
-  const folder = dirname(join(PACKAGE, COMMAND.source));
-  for (const file of await readdir(folder)) {
-    if (file.endsWith(".js")) await rm(join(folder, file));
-  }
+async function addCommand(): Promise<void> {
+  const licenses = await bundleCommand({
+    source: COMMAND.source,
+    folder: join(PACKAGE, "bin"),
+    name: "mooring",
+    outside: [...OUTSIDE, "@cfworker/json-schema"],
+  });
+  await writeFile(join(PACKAGE, LICENSES), licenses);
 }
 
-/** Returns the licenses of the packages that a bundle's modules are from, which must accompany it. */
-async function licensesOf(modules: readonly string[]): Promise<string> {
-  const folders = modules.flatMap((path) => {
-    const [, folder] = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(path) ?? [];
-    return folder === undefined ? [] : [join(ROOT, folder)];
-  });
-  const texts = await Promise.all(
-    [...new Set(folders)].sort().map(async (folder) => {
-      const { name, version } = JSON.parse(await readFile(join(folder, "package.json"), "utf8"));
-      const file = (await readdir(folder)).find((name) => /^licen[cs]e(\.\w+)?$/i.test(name));
-      if (file === undefined) {
-        throw new Error(`Find the license of ${name}, which has no such file`);
-      }
-      return `${name} ${version}\n\n${(await readFile(join(folder, file), "utf8")).trim()}\n`;
-    }),
-  );
-  return texts.join(`\n${"-".repeat(80)}\n\n`);
+/** Returns the path of the tarball of `create-mooring`, which {@linkcode pack} makes beside another one. */
+export function createTarball(tarball: string): string {
+  return join(DIST, basename(tarball).replace(/^.*?-mcp-/, "create-mooring-"));
 }
 
 /** What was made. */
@@ -265,19 +205,23 @@ export async function pack(report: (line: string) => void = () => {}): Promise<s
   await installPackageTools();
   await rm(DIST, { recursive: true, force: true });
   await mkdir(DIST, { recursive: true });
-  report("2/5 Compiling the modules and their declarations");
+  report("2/5 Writing the declarations");
   await compile();
-  report("3/5 Embedding the files of the dashboard's page");
-  await embedAssets();
   const file = join(PACKAGE, "package.json");
   const packed = JSON.parse(await readFile(file, "utf8"));
   const source = JSON.parse(await readFile(join(ROOT, "package.json"), "utf8"));
-  // The bundler reads there that modules without a used export may be left out.
   await writeFile(file, `${JSON.stringify(manifestOf(packed, source), null, 2)}\n`);
+  report("3/5 Bundling the entry points");
+  await removeModules(PACKAGE);
+  const { exports } = JSON.parse(await readFile(join(ROOT, "deno.json"), "utf8"));
+  const entries = Object.values<string>(exports).filter((path) => path !== `./${COMMAND.source}`);
+  await bundleEntries(entries.map((path) => path.replace("./", "")), PACKAGE);
   report("4/5 Bundling the command");
-  await bundleCommand(packed.version);
+  await addCommand();
   report("5/5 Writing the tarball");
   const made = await succeed("npm", ["pack", "--silent", "--pack-destination", DIST], PACKAGE);
+  await writeCreatePackage(CREATE, manifestOf(packed, source));
+  await succeed("npm", ["pack", "--silent", "--pack-destination", DIST], CREATE);
   const tarball = join(DIST, made.trim().split("\n").at(-1) ?? "");
   const sizes = await sizesIn(PACKAGE);
   report(summaryOf({

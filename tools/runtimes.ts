@@ -25,6 +25,8 @@ const PACKAGE_TOOLS = fileURLToPath(new URL("./package/", import.meta.url));
 export const HOSTS = fileURLToPath(new URL("./hosts/", import.meta.url));
 /** The folder in which what the programs of `docs/clients.md` import is installed. */
 export const CLIENTS = fileURLToPath(new URL("./clients/", import.meta.url));
+/** The folder that makes a site of the documentation. */
+export const SITE = fileURLToPath(new URL("./site/", import.meta.url));
 const INSTALL_MS = 300_000;
 
 /** The programs in the packages for some machines. On others, those on the PATH are used. */
@@ -98,6 +100,11 @@ export function installHosts(): Promise<void> {
 /** Installs the packages that the programs of `docs/clients.md` import, in {@linkcode CLIENTS}. */
 export function installClients(): Promise<void> {
   return installIn(CLIENTS, "--frozen");
+}
+
+/** Installs what makes a site of the documentation, in {@linkcode SITE}. */
+export function installSite(): Promise<void> {
+  return installIn(SITE, "--frozen");
 }
 
 async function installIn(cwd: string, ...flags: readonly string[]): Promise<void> {

@@ -31,6 +31,7 @@ type Part =
   | "conformance-gateway"
   | "clients"
   | "package"
+  | "site"
   | "workers"
   | "programs";
 
@@ -58,6 +59,7 @@ const PARTS: readonly Part[] = [
   ...EVERYDAY,
   "conformance-gateway",
   "package",
+  "site",
   "workers",
   "programs",
 ];
@@ -258,6 +260,7 @@ function stagesOf(
   for (const [file, name] of Object.entries(PACKAGE_RUNS)) {
     add("package", name, inTurn(() => runProgram(file)));
   }
+  add("site", "documentation as a site", () => runProgram("tests/site/run.ts"));
   for (const runtime of RUNTIMES) {
     add("programs", `programs under ${runtime}`, () => runPrograms(runtime, "programs.ts"));
     add("programs", `documents under ${runtime}`, () => runPrograms(runtime, "documents.ts"));

@@ -144,7 +144,7 @@ export async function run(
   const { hostname, graceMs, path, log, handler: init } = settings;
   const member = settings.processes > 1 ? groupMember(process.env) : undefined;
   if (settings.processes > 1 && member === undefined) return await runGroup(settings);
-  const port = member?.port ?? settings.port;
+  const port = member?.port ?? devPort(process.env) ?? settings.port;
   const handler = makeHandler(source, init, { onError: log?.report });
   const failed = (error: unknown): void => reportFailure(settings, error);
   let listener: Listener;
@@ -175,6 +175,12 @@ export async function run(
     void server.finished.then(memberDone);
   }
   return server;
+}
+
+/** Returns where `mooring dev` has a server listen: beside the version that it replaces. */
+function devPort(env: Readonly<Record<string, string | undefined>>): number | undefined {
+  const port = Number(env["MOORING_DEV_PORT"]);
+  return Number.isInteger(port) && port > 0 && port <= 65_535 ? port : undefined;
 }
 
 /** Tells the application of an error outside of any request. */

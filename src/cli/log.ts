@@ -8,6 +8,9 @@ import { escapeInvisible, escapeInvisibleJson } from "../kit.ts";
 import { messageOf } from "./errors.ts";
 import type { Redact } from "./redact.ts";
 
+/** The forms of the log. */
+export const FORMATS = ["json", "text"] as const;
+
 /** The levels of the log, the least severe first. */
 export const LEVELS = ["debug", "info", "warn", "error"] as const;
 
@@ -27,7 +30,7 @@ export interface Sink {
 
 /** Options for {@linkcode makeLog}. */
 export interface LogInit {
-  readonly format: "json" | "text";
+  readonly format: typeof FORMATS[number];
   /** Less severe events are left out. */
   readonly level: Level;
   /** Whether text may have colours. */

@@ -86,8 +86,7 @@ function misuse(code: string, command: Command, args: readonly string[]): CliErr
       return option === undefined ? usageError(`See mooring ${name} --help`) : missingValue(option);
     }
     case "commander.missingArgument": {
-      const what = registeredArguments[0]?.name() ?? "";
-      return usageError(`Give what to ${name}: mooring ${name} ${what}`);
+      return missingArgument(name, registeredArguments.map((each) => each.name()).join(" "));
     }
     case "commander.excessArguments": {
       const extra = given[registeredArguments.length] ?? "";
@@ -100,6 +99,11 @@ function misuse(code: string, command: Command, args: readonly string[]): CliErr
     default:
       return usageError("Give a command. See mooring --help");
   }
+}
+
+/** Returns the error for a command without its arguments. */
+export function missingArgument(name: string, what: string): CliError {
+  return usageError(`Give what to ${name}: mooring ${name} ${what}`);
 }
 
 /** Returns the error for a command that there is not. */

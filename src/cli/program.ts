@@ -9,11 +9,17 @@ import type { BundleOptions } from "./publish/bundle.ts";
 import type { CheckOptions } from "./check/check.ts";
 import { CliError, ExitCode, messageOf, usageError } from "./errors.ts";
 import type { ImportOptions } from "./import/import.ts";
+import type { DevOptions } from "./dev/dev.ts";
 import type { DoctorOptions } from "./doctor/doctor.ts";
+import type { CallOptions } from "./inspect/call.ts";
 import type { InspectOptions } from "./inspect/inspect.ts";
+import type { NewOptions } from "./new/new.ts";
 import type { PinOptions } from "./check/pin.ts";
 import type { TopOptions } from "./top/top.ts";
 import type { Io } from "./io.ts";
+import { completionOf, SHELLS } from "./completion.ts";
+import { defaultFile } from "./config/default_file.ts";
+import { IMPORT_FROM } from "./import/sources.ts";
 import { addHeader, addInput } from "./config/option_values.ts";
 import type { ServerJsonCommandOptions } from "./publish/server_json.ts";
 import {
@@ -21,7 +27,13 @@ import {
   type ServeCommandOptions,
   type ServeOption,
 } from "./config/serve_options.ts";
-import { plainFlags, refuseMisuse, RepeatableOption, unknownCommand } from "./misuse.ts";
+import {
+  missingArgument,
+  plainFlags,
+  refuseMisuse,
+  RepeatableOption,
+  unknownCommand,
+} from "./misuse.ts";
 import { VERSION } from "./version.ts";
 
 /** The implementation of each command. */
@@ -30,12 +42,15 @@ export interface CommandActions {
   stdio(options: ServeCommandOptions, io: Io): Promise<ExitCode>;
   check(file: string, options: CheckOptions, io: Io): Promise<ExitCode>;
   inspect(url: string, options: InspectOptions, io: Io): Promise<ExitCode>;
+  call?(server: string, tool: string, options: CallOptions, io: Io): Promise<ExitCode>;
   doctor?(url: string, options: DoctorOptions, io: Io): Promise<ExitCode>;
   bundle(file: string, options: BundleOptions, io: Io): Promise<ExitCode>;
   serverJson(url: string, options: ServerJsonCommandOptions, io: Io): Promise<ExitCode>;
   top?(url: string, options: TopOptions, io: Io): Promise<ExitCode>;
   importServers(options: ImportOptions, io: Io): Promise<ExitCode>;
   pin?(file: string, options: PinOptions, io: Io): Promise<ExitCode>;
+  newProject?(folder: string, options: NewOptions, io: Io): Promise<ExitCode>;
+  dev?(what: string, args: readonly string[], options: DevOptions, io: Io): Promise<ExitCode>;
 }
 
 /** Loads each command when it runs: the server needs far more than its help. */
@@ -45,6 +60,8 @@ const COMMANDS: CommandActions = {
   check: async (file, options, io) => (await import("./check/check.ts")).check(file, options, io),
   inspect: async (url, options, io) =>
     (await import("./inspect/inspect.ts")).inspect(url, options, io),
+  call: async (server, tool, options, io) =>
+    (await import("./inspect/call.ts")).callTool(server, tool, options, io),
   doctor: async (url, options, io) => (await import("./doctor/doctor.ts")).doctor(url, options, io),
   bundle: async (file, options, io) =>
     (await import("./publish/bundle.ts")).bundle(file, options, io),
@@ -54,6 +71,10 @@ const COMMANDS: CommandActions = {
   importServers: async (options, io) =>
     (await import("./import/import.ts")).importServers(options, io),
   pin: async (file, options, io) => (await import("./check/pin.ts")).pin(file, options, io),
+  newProject: async (folder, options, io) =>
+    (await import("./new/new.ts")).newProject(folder, options, io),
+  dev: async (what, args, options, io) =>
+    (await import("./dev/dev.ts")).dev(what, args, options, io),
 };
 
 /** Columns of the help. */
@@ -76,21 +97,27 @@ export async function run(
   const finish = (code: ExitCode): void => void (exitCode = code);
   const program = defineProgram(io);
   defineServe(program).action(async (options: ServeCommandOptions) => {
-    finish(await commands.serve(options, io));
+    finish(await commands.serve(await withFile(options), io));
   });
   defineStdio(program).action(async (options: ServeCommandOptions) => {
-    finish(await commands.stdio(options, io));
+    finish(await commands.stdio(await withFile(options), io));
   });
-  defineCheck(program).action(async (file: string, options: CheckOptions) => {
+  defineCheck(program).action(async (given: string | undefined, options: CheckOptions) => {
+    const file = await fileOr(given, "check", "FILE");
     finish(await commands.check(file, options, io));
   });
-  defineInspect(program).action(async (url: string, options: InspectOptions) => {
+  defineInspect(program).action(async (given: string | undefined, options: InspectOptions) => {
+    const url = await fileOr(given, "inspect", "URL");
     finish(await commands.inspect(url, options, io));
+  });
+  defineCall(program).action(async (server: string, tool: string, options: CallOptions) => {
+    finish(await commands.call?.(server, tool, options, io) ?? ExitCode.Failed);
   });
   defineDoctor(program).action(async (url: string, options: DoctorOptions) => {
     finish(await commands.doctor?.(url, options, io) ?? ExitCode.Failed);
   });
-  defineBundle(program).action(async (file: string, options: BundleOptions) => {
+  defineBundle(program).action(async (given: string | undefined, options: BundleOptions) => {
+    const file = await fileOr(given, "bundle", "FILE");
     finish(await commands.bundle(file, options, io));
   });
   defineServerJson(program).action(async (url: string, options: ServerJsonCommandOptions) => {
@@ -102,9 +129,21 @@ export async function run(
   defineImport(program).action(async (options: ImportOptions) => {
     finish(await commands.importServers(options, io));
   });
-  definePin(program).action(async (file: string, options: PinOptions) => {
+  definePin(program).action(async (given: string | undefined, options: PinOptions) => {
+    const file = await fileOr(given, "pin", "FILE");
     finish(await commands.pin?.(file, options, io) ?? ExitCode.Failed);
   });
+  defineNew(program).action(async (folder: string, options: NewOptions) => {
+    finish(await commands.newProject?.(folder, options, io) ?? ExitCode.Failed);
+  });
+  defineCompletion(program).action((shell: string) => {
+    io.out.write(completionOf(program, shell));
+  });
+  defineDev(program).action(
+    async (what: string, args: readonly string[], options: DevOptions) => {
+      finish(await commands.dev?.(what, args, options, io) ?? ExitCode.Failed);
+    },
+  );
   for (const command of [program, ...program.commands]) refuseMisuse(command, args);
   try {
     await program.parseAsync(args.length === 0 ? ["help"] : args, { from: "user" });
@@ -120,6 +159,21 @@ export async function run(
     }
     return error instanceof CliError ? error.exitCode : ExitCode.Failed;
   }
+}
+
+/** Returns the options, with the configuration file of this folder where nothing says what to serve. */
+async function withFile(options: ServeCommandOptions): Promise<ServeCommandOptions> {
+  const { config, stdio, http } = options;
+  if (config !== undefined || stdio !== undefined || http !== undefined) return options;
+  const file = await defaultFile();
+  return file === undefined ? options : { ...options, config: file };
+}
+
+/** Returns what was given, or the configuration file of this folder. */
+async function fileOr(given: string | undefined, name: string, what: string): Promise<string> {
+  const file = given ?? await defaultFile();
+  if (file === undefined) throw missingArgument(name, what);
+  return file;
 }
 
 function defineProgram(io: Io): Command {
@@ -177,7 +231,7 @@ function inputOption(): Option {
 function defineServe(program: Command): Command {
   const command = program.command("serve")
     .description("Serve MCP servers behind one endpoint")
-    .usage("(--config FILE | --stdio COMMAND | --http URL) [options]")
+    .usage("[--config FILE | --stdio COMMAND | --http URL] [options]")
     .addHelpText(
       "after",
       examples([
@@ -192,7 +246,7 @@ function defineServe(program: Command): Command {
 function defineStdio(program: Command): Command {
   const command = program.command("stdio")
     .description("Serve MCP servers as one, on stdin and stdout, to the client that starts this")
-    .usage("(--config FILE | --stdio COMMAND | --http URL) [options]")
+    .usage("[--config FILE | --stdio COMMAND | --http URL] [options]")
     .addHelpText(
       "after",
       examples([
@@ -207,7 +261,7 @@ function defineStdio(program: Command): Command {
 function defineCheck(program: Command): Command {
   return program.command("check")
     .description("Report everything that is wrong with a configuration file")
-    .argument("<FILE>", "The configuration file")
+    .argument("[FILE]", "The configuration file (default: mooring.json)")
     .option("--connect", "Connect to each server, too")
     .option("--for <ID>", "Connect, and say what a user may use, and why")
     .addOption(inputOption())
@@ -220,7 +274,7 @@ function defineCheck(program: Command): Command {
 function definePin(program: Command): Command {
   return program.command("pin")
     .description("Pin the definitions of servers: one that changes later is withheld")
-    .argument("<FILE>", "The configuration file")
+    .argument("[FILE]", "The configuration file (default: mooring.json)")
     .option("--server <NAME>", "Pin one of the file's servers (default: all)")
     .addOption(inputOption())
     .addHelpText("after", examples(["mooring pin mooring.json --server files"]));
@@ -229,7 +283,7 @@ function definePin(program: Command): Command {
 function defineInspect(program: Command): Command {
   return program.command("inspect")
     .description("Show what a server offers, or call one of its tools")
-    .argument("<URL>", "The URL of the server's endpoint, or a configuration file")
+    .argument("[URL]", "The URL of the endpoint, or a configuration file (default: mooring.json)")
     .option("--server <NAME>", "Choose one of the file's servers")
     .addOption(inputOption())
     .option("--call <TOOL>", "Call a tool instead of listing everything")
@@ -243,6 +297,41 @@ function defineInspect(program: Command): Command {
       examples([
         "mooring inspect http://127.0.0.1:8000/mcp",
         `mooring inspect http://127.0.0.1:8000/mcp --call add --args '{"a":2,"b":3}'`,
+      ]),
+    );
+}
+
+function defineCall(program: Command): Command {
+  return program.command("call")
+    .description("Call a tool of a server, and show its result")
+    .argument("<SERVER>", "The name of a server in the configuration file, or a URL")
+    .argument("<TOOL>", "The tool's name")
+    .option("--args <JSON>", "Pass arguments to the tool (default: {})")
+    .option("--config <FILE>", "Take the server from a configuration file (default: mooring.json)")
+    .addOption(inputOption())
+    .addOption(headerOption())
+    .option("--token-env <NAME>", "Send the bearer token that is in a variable")
+    .addOption(timeoutOption())
+    .option("--json", "Write JSON")
+    .addHelpText(
+      "after",
+      examples([
+        `mooring call files read_file --args '{"path":"notes.txt"}'`,
+        `mooring call https://mcp.example/mcp add --args '{"a":2,"b":3}' --token-env TOKEN`,
+      ]),
+    );
+}
+
+function defineCompletion(program: Command): Command {
+  return program.command("completion")
+    .description("Write what makes a shell complete command lines of mooring")
+    .argument("<SHELL>", SHELLS.join(", "))
+    .addHelpText(
+      "after",
+      examples([
+        "source <(mooring completion bash)      # in ~/.bashrc",
+        "source <(mooring completion zsh)       # in ~/.zshrc, after compinit",
+        "mooring completion fish | source       # in ~/.config/fish/config.fish",
       ]),
     );
 }
@@ -270,7 +359,7 @@ function defineDoctor(program: Command): Command {
 function defineBundle(program: Command): Command {
   return program.command("bundle")
     .description("Pack a server as an .mcpb, which desktop clients install")
-    .argument("<FILE>", "The configuration file that has the server")
+    .argument("[FILE]", "The configuration file that has the server (default: mooring.json)")
     .option("--server <NAME>", "Choose one of the file's servers")
     .option("--dir <DIR>", "Pack a folder (default: the server's cwd, or the file's folder)")
     .option("--output <FILE>", "Write a file (default: NAME-VERSION.mcpb)")
@@ -317,12 +406,50 @@ function defineTop(program: Command): Command {
 
 function defineImport(program: Command): Command {
   return program.command("import")
-    .description("Copy the servers of Claude, Cursor and VS Code on this machine into a file")
-    .option("--from <PROGRAM>", "Read claude, claude-code, cursor, vscode or a file (default: all)")
+    .description("Copy the servers of the MCP clients on this machine into a file")
+    .option("--from <PROGRAM>", `Read ${IMPORT_FROM.join(", ")} or a file (default: all)`)
     .option("--output <FILE>", "Write a file, or add to it (default: mooring.json)")
     .option("--print", "Write the configuration to stdout, and no file")
     .option("--force", "Replace servers of the file that have the same name")
     .addHelpText("after", examples(["mooring import --from cursor --print"]));
+}
+
+function defineNew(program: Command): Command {
+  return program.command("new")
+    .description("Write a small project that serves tools")
+    .argument("<DIR>", "The folder, which is empty or isn't there")
+    .option("--runtime <RUNTIME>", "Run it with deno, bun or node")
+    .option("--transport <TRANSPORT>", "Serve it over http, or stdio")
+    .option("--auth <AUTH>", "Let in everybody (none), a token (bearer), or users who sign-in")
+    .option("--yes", "Ask nothing: take the defaults for what isn't given")
+    .option("--package <SPEC>", "Install this as @mooring/mcp: a version, or a tarball")
+    .addHelpText(
+      "after",
+      examples([
+        "mooring new my-server",
+        "mooring new my-server --runtime node --transport http --auth bearer",
+      ]),
+    );
+}
+
+function defineDev(program: Command): Command {
+  return program.command("dev")
+    .description("Run a server, start it again when files change, and show every message")
+    .argument("<FILE>", "The server's program, a configuration file, or the URL of a server")
+    .argument("[ARGS...]", "Arguments of the program, after --")
+    .option("--runtime <RUNTIME>", "Run it with deno, bun or node (default: the project's)")
+    .addOption(portOption("--port", "Serve clients at this port", 8_000))
+    .addOption(portOption("--page-port", "Serve the page at this port", 8_001))
+    .option("--inspector", "Open the official inspector, connected to the server")
+    .addHelpText(
+      "after",
+      examples(["mooring dev server.ts", "mooring dev mooring.json --port 9000"]),
+    );
+}
+
+function portOption(flag: string, description: string, otherwise: number): Option {
+  return new Option(`${flag} <PORT>`, `${description} (default: ${otherwise})`)
+    .argParser(integerParser(flag, 0, 65_535));
 }
 
 function timeoutOption(): Option {

@@ -30,9 +30,6 @@ const RENEW_MS = CLAIM_TTL_MS / 3;
 const RETURN_MS = NODE_BEAT_MS * 1.5;
 /** The number of claims that are renewed at a time. */
 const RENEW_BATCH = 100;
-/** The time that a closing node waits for its replies to be sent, in milliseconds. */
-const FLUSH_MS = 250;
-
 /** Options for {@linkcode PinnedSessions}. */
 export interface PinnedSessionsInit {
   /** This node's id. */
@@ -152,14 +149,10 @@ export class PinnedSessions {
 
   /** Removes the node from the cluster: nothing is forwarded any more, and its sessions are lost. */
   async close(): Promise<void> {
-    const { nodes, node, clock, messenger } = this.#init;
+    const { nodes, node, messenger } = this.#init;
     this.#stop?.();
     this.#stopWatch?.();
     this.giveUp(() => true);
-    const { promise: late, resolve } = Promise.withResolvers<void>();
-    const stop = clock.timer(FLUSH_MS, resolve);
-    await Promise.race([this.incoming.settled(), late]);
-    stop();
     await this.incoming.close();
     await messenger.flush();
     await nodes.leave(node);

@@ -12,6 +12,9 @@ import type { HandlerComponents } from "./components.ts";
 /** The time limit for leaving the other nodes, in milliseconds. */
 const LEAVE_MS = 500;
 
+/** The least time for sending the last replies to the nodes that forwarded the requests, in milliseconds. */
+const FLUSH_MS = 250;
+
 /** The time limit for storing the last responses, beyond what is left of the grace time, in milliseconds. */
 const STORE_MS = 400;
 
@@ -46,6 +49,7 @@ export async function shutDown(
   calls.handedOver.stopAll("shutdown");
   await storeResponses(components, deadline);
   sessions.closeStreams(() => true, retryMs);
+  await sendReplies(components, deadline);
   // Sessions of a store that no other handler uses end with this one.
   if (!shared) {
     for (const id of [...await sessions.store.ids()]) await sessions.end(id, "shutdown");
@@ -68,6 +72,18 @@ async function storeResponses(
   const stop = clock.timer(Math.max(0, deadline - clock.now()) + STORE_MS, resolve);
   // Streams end once their responses are there: that is a second round.
   for (let round = 0; round < 2; round++) await Promise.race([log.written(), late]);
+  stop();
+}
+
+/** Waits until the nodes that forwarded requests to this one have the replies: their clients wait for them. */
+async function sendReplies(
+  { cluster: { pinned }, settings: { clock } }: HandlerComponents,
+  deadline: number,
+): Promise<void> {
+  if (pinned === undefined || pinned.incoming.size === 0) return;
+  const { promise: late, resolve } = Promise.withResolvers<void>();
+  const stop = clock.timer(Math.max(FLUSH_MS, deadline - clock.now()), resolve);
+  await Promise.race([pinned.incoming.settled(), late]);
   stop();
 }
 

@@ -471,7 +471,7 @@ describe("files of other programs", () => {
     assert.equal(unknown.code, 2);
     assert.match(
       unknown.err,
-      /^.*\nGive --server a server of the file, which are "one", "two": "three"\n$/,
+      /^.*\nGive the name of a server of the file, which are "one", "two": "three"\n$/,
     );
     assert.match(
       (await runHere(["inspect", "http://x", "--server", "a"])).err,

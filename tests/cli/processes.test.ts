@@ -165,10 +165,17 @@ describe("mooring serve --processes", { skip }, () => {
         const { nodes, redis } = await pidsOf(program, 2);
         pids = [...nodes, redis];
         const clients = await Promise.all(Array.from({ length: 4 }, () => reach(url)));
-        const slow = clients.map((client) => textOf(client, "one__slow", { ms: 1_000 }));
-        await Promise.all(clients.map((client) => client.ping()));
+        const running: Promise<void>[] = [];
+        const slow = clients.map((client) => {
+          const { promise, resolve } = Promise.withResolvers<void>();
+          running.push(promise);
+          return client.callTool("one__slow", { ms: 1_000 }, { onProgress: () => resolve() });
+        });
+        await Promise.all(running);
         program.signal("SIGTERM");
-        assert.deepEqual(await Promise.all(slow), Array(4).fill("slept"));
+        for (const { content } of await Promise.all(slow)) {
+          assert.deepEqual(content, [{ type: "text", text: "slept" }]);
+        }
         assert.equal(await program.ended, 0, program.err);
         await Promise.all(clients.map((client) => client.close().catch(() => {})));
       });

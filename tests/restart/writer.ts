@@ -12,7 +12,18 @@ import { KEYS, SETTINGS } from "./stored.ts";
 const [path = "", run = ""] = process.argv.slice(2);
 const store = sqliteStore({ path, keys: KEYS });
 const { sessions, log, documents, claims } = store.open(SETTINGS);
-const say = (line: string): void => void writeSync(1, `${line}\n`);
+
+/** Writes a line, as often as the pipe is full because nobody has read it yet. */
+function say(line: string): void {
+  for (;;) {
+    try {
+      writeSync(1, `${line}\n`);
+      return;
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error && error.code === "EAGAIN")) throw error;
+    }
+  }
+}
 
 say("begun");
 // Bounded: it is killed long before.

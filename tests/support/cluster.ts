@@ -47,6 +47,8 @@ export class SharedStore implements Store {
     text: string,
     to: string | undefined,
   ) => "arrives" | "lost" | "refused" | "fails" | "stuck" = () => "arrives";
+  /** The time that a message to one node takes, in milliseconds. */
+  latencyMs = 0;
   /** Nodes that are dead: they say nothing any more, and nobody reaches them. */
   readonly dead = new Set<string>();
   /** Counts for all nodes, instead of the store in memory: set it before the first handler. */
@@ -92,6 +94,13 @@ export class SharedStore implements Store {
     });
   }
 
+  async #later(member: BusMember, to: string, text: string): Promise<boolean> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#clock?.timer(this.latencyMs, resolve);
+    await promise;
+    return await member.send(to, text);
+  }
+
   #watched(from: string, member: BusMember): BusMember {
     return {
       publish: (text) => {
@@ -107,7 +116,8 @@ export class SharedStore implements Store {
         const fate = this.fate(opened, to);
         if (fate === "fails") throw new Error("The bus is away");
         if (fate === "stuck") return this.#stuck();
-        return fate === "arrives" ? member.send(to, text) : fate === "lost";
+        if (fate !== "arrives") return fate === "lost";
+        return this.latencyMs === 0 ? member.send(to, text) : this.#later(member, to, text);
       },
       leave: () => member.leave(),
     };

@@ -132,6 +132,25 @@ describe("pinned: where requests are answered", () => {
     await cluster.close();
   });
 
+  test("[CLU-5, END-1] a stream that another node answers goes on while both shut down", async () => {
+    const { cluster, a, b } = pair();
+    const { there } = await alice(a, b);
+    const call = there.frames(await there.call(1, "speak"));
+    assert.equal(logData(await call.message()), 1);
+    // Slower than the time that a node takes to leave.
+    cluster.store.latencyMs = 700;
+    const closed = Promise.all([b, a].map(({ handler }) => handler.close({ graceMs: 10_000 })));
+    await cluster.advance(1_000);
+    assert.equal(logData(await call.message()), 2);
+    a.finish.open("said");
+    await cluster.advance(5_000);
+    assert.equal(logData(await call.message()), 3);
+    assert.equal(textOf((await call.message())?.result), "said");
+    assert.equal(await call.message(), undefined);
+    await closed;
+    await cluster.close();
+  });
+
   test("[CLU-5] a batch is answered as a whole", async () => {
     const { cluster, a, b } = pair();
     const { there } = await alice(a, b, { version: "2025-03-26", accept: "application/json" });

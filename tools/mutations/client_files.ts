@@ -27,7 +27,7 @@ export const CLIENT_FILES: FaultsByFile = {
     tests: ["cli/client_config.test.ts"],
     faults: [
       ["CMD-11", "if (dollar && bareNames) return found;", ""],
-      ["CMD-11", 'if (program === "claude-desktop") {', 'if (program === "cursor") {'],
+      ["CMD-11", "if (PLAIN.has(program)) {", 'if (program === "cursor") {'],
       ["CMD-11", "if (inputs.size < 2 * MAX_INPUTS) inputs.set(id, input);", ""],
     ],
   },

@@ -21,6 +21,7 @@ import type { OptionValues } from "./serve_options.ts";
 import { type Env, type EnvProblem, expand } from "./env.ts";
 import { CliError, ExitCode, usageError } from "../errors.ts";
 import { JsonError, locator, positionAt, type ReadJson, readJson } from "./json.ts";
+import { readToml, tomlLocator } from "./toml.ts";
 
 /** Characters that a file may have. */
 const MAX_LENGTH = 1024 * 1024;
@@ -244,7 +245,7 @@ function warningLines(
 ): string[] {
   if (warnings.length === 0) return [];
   const plain = withoutMark(text);
-  const offsetOf = locator(plain);
+  const offsetOf = locatorOf(file, plain);
   const lines = warnings.slice(0, MAX_PLACED).map(({ path, message }) => {
     const own = originOf(path);
     const offset = offsetOf(own);
@@ -266,7 +267,7 @@ export function configError(
   originOf: OriginOf = (path) => path,
 ): ConfigError {
   const plain = withoutMark(text);
-  const offsetOf = locator(plain);
+  const offsetOf = locatorOf(file, plain);
   const found = problems.map(({ path: key, message, offset: known, variable }) => {
     const option = options?.optionAt(key);
     if (option !== undefined) return { offset: -1, line: `${option}: ${message}`, variable };
@@ -285,8 +286,20 @@ export function configError(
   return new ConfigError([...new Set(lines)], usage ? ExitCode.Usage : ExitCode.Failed);
 }
 
+function isToml(file: string): boolean {
+  return /\.toml$/i.test(file);
+}
+
+/** Returns what finds the places of a file's values, by their paths. */
+export function locatorOf(
+  file: string,
+  text: string,
+): (path: readonly (string | number)[]) => number {
+  return isToml(file) ? tomlLocator(text) : locator(text);
+}
+
 /**
- * Reads a file's JSON.
+ * Reads a file's JSON, or its TOML.
  *
  * @throws {ConfigError} If it is broken, empty or too long
  */
@@ -304,7 +317,7 @@ export function parseText(file: string, text: string): ReadJson {
     ]);
   }
   try {
-    return readJson(plain);
+    return isToml(file) ? readToml(plain) : readJson(plain);
   } catch (error) {
     if (!(error instanceof JsonError)) throw error;
     throw new ConfigError(

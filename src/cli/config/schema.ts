@@ -11,7 +11,7 @@ import { isObject, isVersion, parseHostRule, parseOriginRule, VERSIONS } from ".
 import { backend } from "../serve/backend.ts";
 import { messageOf } from "../errors.ts";
 import { PROVIDER_TYPES, signInProblem } from "./sign_in.ts";
-import { LEVELS } from "../log.ts";
+import { FORMATS, LEVELS } from "../log.ts";
 import { ADDRESS_HELP, metricsAddress } from "../serve/metrics_address.ts";
 import { suggest } from "../../kit.ts";
 
@@ -640,7 +640,7 @@ export const configSchema = object({
     address: oneOf(["full", "short", "none", "hashed"]).optional(),
     addressHeader: headerName.optional(),
   }).optional(),
-  log: oneOf(["json", "text"]).optional(),
+  log: oneOf(FORMATS).optional(),
   logLevel: oneOf(LEVELS).optional(),
 }).superRefine((config, context) => {
   for (const { path, message } of conflicts(config)) {

@@ -230,7 +230,10 @@ function checkTogether(options: ServeCommandOptions): void {
   const [source, second] = (["config", "stdio", "http"] as const)
     .filter((name) => options[name] !== undefined);
   if (source === undefined) {
-    throw usageError("Give what to serve: --config FILE, --stdio COMMAND or --http URL");
+    throw usageError(
+      "Give what to serve: --config FILE, --stdio COMMAND or --http URL, or begin in a folder " +
+        "with mooring.json",
+    );
   }
   if (second !== undefined) {
     throw usageError(`Give either --${source} or --${second}; a file may describe many servers`);

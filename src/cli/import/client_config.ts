@@ -1,6 +1,6 @@
 /**
- * Reads the configuration files of MCP clients (Claude Desktop, Claude Code, Cursor, VS Code and those that
- * took over their keys) as a configuration of Mooring, and warns of everything that it doesn't honour.
+ * Reads the configuration files of MCP clients (Claude Desktop, Claude Code, Cursor, VS Code, Codex, Gemini
+ * CLI, opencode, Zed and those that took over their keys) as a configuration of Mooring, and warns of everything that it doesn't honour.
  *
  * @module
  */
@@ -12,6 +12,7 @@ import { CONFIG_KEYS, SERVER_KEYS, suggestServerKey } from "../config/schema.ts"
 import { type Dialect, dialectOf, homeOf } from "./dialect.ts";
 import { type Env, type EnvProblem, expand } from "../config/env.ts";
 import { readEnvFile } from "../config/env_file.ts";
+import { translated } from "./translate.ts";
 
 /** The inputs of {@linkcode readClientConfig}. */
 export interface ClientSource {
@@ -66,6 +67,8 @@ const NOT_HONOURED: Readonly<Record<string, string>> = {
   trust: APPROVAL,
   disabledTools: UNLISTED,
   enabledTools: UNLISTED,
+  enabled_tools: UNLISTED,
+  disabled_tools: UNLISTED,
   includeTools: UNLISTED,
   excludeTools: UNLISTED,
   sandbox: SANDBOX,
@@ -157,7 +160,8 @@ export function readClientConfig({ file, value, env, cwd, envFiles }: ClientSour
       const own = Object.keys(objectAt(entry, "env") ?? {});
       const rewritten = rewriteAll(entry, path, own) as JsonObject;
       const server = { file, dialect, env, envFiles, path, report, warn };
-      const result = readServer(rewritten, server);
+      const usual = translated(dialect.program, rewritten, path, warn);
+      const result = usual && readServer(usual, server);
       return result === undefined ? [] : [[shown, result] as const];
     })
     : undefined;

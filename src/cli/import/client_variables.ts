@@ -35,6 +35,9 @@ const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const EDITOR =
   /^(?:config|command|extensionInstallFolder|workspaceFolder|fileWorkspaceFolder|relativeFile|file|lineNumber|columnNumber|selectedText|execPath|defaultBuildTask|cwd)/;
 
+/** The programs that replace no variables in texts. */
+const PLAIN: ReadonlySet<string> = new Set(["claude-desktop", "codex", "zed"]);
+
 /** Returns the environment variable that has the value of an input. */
 export function inputVariable(id: string): string {
   return `MOORING_INPUT_${id.toUpperCase().replace(/[^A-Z0-9]/g, "_")}`;
@@ -119,9 +122,14 @@ export function literal(text: string): string {
 
 /** Rewrites the variables in a text. */
 export function rewriteVariables(text: string, rewriting: Rewriting): string {
-  const { dialect: { bareNames } } = rewriting;
-  return text.replace(REFERENCE, (found, inside: string, at: number) => {
-    const dollar = text[at - 1] === "$";
+  const { dialect: { program, bareNames } } = rewriting;
+  if (program === "opencode") return opencodeVariables(text, rewriting);
+  // The shell's short form, which the others take as it is
+  const full = program === "gemini"
+    ? text.replace(/(?<!\$)\$([A-Za-z_][A-Za-z0-9_]*)/g, (_, name: string) => `\${${name}}`)
+    : text;
+  return full.replace(REFERENCE, (found, inside: string, at: number) => {
+    const dollar = full[at - 1] === "$";
     // Mooring's own way to write a plain sign
     if (dollar && bareNames) return found;
     const value = valueOf(inside, found, rewriting);
@@ -132,11 +140,27 @@ export function rewriteVariables(text: string, rewriting: Rewriting): string {
   });
 }
 
+/** Rewrites what opencode replaces, and takes the rest literally. */
+function opencodeVariables(text: string, { report }: Rewriting): string {
+  const parts = text.split(/\{(env|file):([^}]*)\}/);
+  let result = literal(parts[0] ?? "");
+  for (let at = 1; at < parts.length; at += 3) {
+    const [kind, name = "", after = ""] = parts.slice(at, at + 3);
+    if (kind === "file") {
+      report('Give the value in a variable, as "{env:NAME}": files aren\'t read here');
+    } else if (NAME.test(name)) {
+      result += `\${${name}}`;
+    } else report('Write a variable as "{env:NAME}"');
+    result += literal(after);
+  }
+  return result;
+}
+
 function valueOf(inside: string, found: string, rewriting: Rewriting): string {
-  const { dialect: { program, title, bareNames, workspace }, env, cwd } = rewriting;
+  const { dialect: { program, bareNames, workspace }, env, cwd } = rewriting;
   const { report, warn, own = [] } = rewriting;
-  if (program === "claude-desktop") {
-    if (!own.includes(inside)) warn(plainText(title, inside));
+  if (PLAIN.has(program)) {
+    if (!own.includes(inside)) warn(plainText(rewriting.dialect, inside));
     return literal(found);
   }
   const [, kind = "", name = ""] = /^(env|input):(.*)$/s.exec(inside) ?? [];
@@ -151,6 +175,9 @@ function valueOf(inside: string, found: string, rewriting: Rewriting): string {
   // In Mooring's own files a variable of that name comes first
   if (bareNames && Object.hasOwn(env, inside)) return found;
   const folder = workspace ?? cwd;
+  if (program === "claude-code" && /^CLAUDE_PROJECT_DIR(?::-|$)/.test(inside)) {
+    return literal(folder);
+  }
   if (workspace === undefined && /^workspaceFolder(?:Basename)?$/.test(inside)) {
     warn(`${found} is the folder in which this command runs, since the file is of no project`);
   }
@@ -169,7 +196,7 @@ function valueOf(inside: string, found: string, rewriting: Rewriting): string {
     return literal(found);
   }
   if (bareNames) return found;
-  warn(plainText(title, inside));
+  warn(plainText(rewriting.dialect, inside));
   return literal(found);
 }
 
@@ -194,9 +221,9 @@ function inputOf(id: string, { inputs, report }: Rewriting): Input {
   return input;
 }
 
-function plainText(title: string, inside: string): string {
+function plainText({ program, title }: Dialect, inside: string): string {
   const [name = ""] = inside.split(":-");
   if (!NAME.test(name)) return `Taken as plain text, as ${title} does: it looks like a variable`;
-  const hint = title === "Claude Desktop" ? "" : `. Write "\${env:${name}}" for the variable`;
+  const hint = PLAIN.has(program) ? "" : `. Write "\${env:${name}}" for the variable`;
   return `"\${${clip(name, MAX_SHOWN)}}" is taken as plain text, as ${title} does${hint}`;
 }

@@ -10,7 +10,16 @@ import { isObject } from "../../kit.ts";
 import type { Env } from "../config/env.ts";
 
 /** The programs whose files differ from each other. */
-export type ClientProgramName = "mooring" | "claude-desktop" | "claude-code" | "cursor" | "vscode";
+export type ClientProgramName =
+  | "mooring"
+  | "claude-desktop"
+  | "claude-code"
+  | "cursor"
+  | "vscode"
+  | "codex"
+  | "gemini"
+  | "opencode"
+  | "zed";
 
 /** What the program of a configuration file makes of it. */
 export interface Dialect {
@@ -33,7 +42,14 @@ const TITLES: Readonly<Record<ClientProgramName, string>> = {
   "claude-code": "Claude Code",
   cursor: "Cursor",
   vscode: "VS Code",
+  codex: "Codex",
+  gemini: "Gemini CLI",
+  opencode: "opencode",
+  zed: "Zed",
 };
+
+/** The programs whose files may name variables without `env:`. */
+const BARE_NAMES: readonly ClientProgramName[] = ["mooring", "claude-code", "gemini"];
 
 /** Returns the user's folder. */
 export function homeOf(env: Env): string {
@@ -52,7 +68,7 @@ export function dialectOf(file: string, value: unknown, env: Env): Dialect {
     settings: false,
     servers: ["mcpServers"],
     workspace: undefined,
-    bareNames: program === "mooring" || program === "claude-code",
+    bareNames: BARE_NAMES.includes(program),
     ...more,
   });
   const above = dirname(folder);
@@ -64,6 +80,22 @@ export function dialectOf(file: string, value: unknown, env: Env): Dialect {
     const workspace = above === resolve(homeOf(env)) ? undefined : above;
     return make("cursor", { workspace });
   }
+  if (name.endsWith(".toml")) {
+    const workspace = parent === ".codex" && above !== resolve(homeOf(env)) ? above : undefined;
+    return make("codex", { settings: true, servers: ["mcp_servers"], workspace });
+  }
+  if (/^opencode\.jsonc?$/.test(name)) {
+    const workspace = parent === "opencode" ? undefined : folder;
+    return make("opencode", { settings: true, servers: ["mcp"], workspace });
+  }
+  if (name === "settings.json" && parent === ".gemini") {
+    const workspace = above === resolve(homeOf(env)) ? undefined : above;
+    return make("gemini", { settings: true, workspace });
+  }
+  if (name === "settings.json" && (parent === ".zed" || parent === "zed" || parent === "Zed")) {
+    const workspace = parent === ".zed" ? above : undefined;
+    return make("zed", { settings: true, servers: ["context_servers"], workspace });
+  }
   const inProject = parent === ".vscode";
   if (inProject || parent === "User" || basename(above) === "profiles") {
     const project = inProject ? { workspace: above } : {};
@@ -71,6 +103,9 @@ export function dialectOf(file: string, value: unknown, env: Env): Dialect {
     if (name === "settings.json") {
       return make("vscode", { settings: true, servers: ["mcp", "servers"], ...project });
     }
+  }
+  if (isObject(value) && isObject(value["context_servers"]) && value["mcpServers"] === undefined) {
+    return make("zed", { settings: true, servers: ["context_servers"] });
   }
   if (isObject(value) && isObject(value["servers"]) && value["mcpServers"] === undefined) {
     return make("vscode", { servers: ["servers"], workspace: folder });

@@ -12,12 +12,12 @@ import type { JsonObject } from "../../../mod.ts";
 import { clip, escapeInvisible, isObject, quote } from "../../kit.ts";
 import { freeName, readClientConfig } from "./client_config.ts";
 import type { Input } from "./client_variables.ts";
-import { parseText, pathText, readConfig } from "../config/config.ts";
+import { locatorOf, parseText, pathText, readConfig } from "../config/config.ts";
 import { CliError, ExitCode, messageOf, usageError } from "../errors.ts";
 import { replaceSecrets, VariableNames } from "./secrets.ts";
 import { IMPORT_FROM, type ImportSource, type Machine, sourcesOf } from "./sources.ts";
 import type { Io } from "../io.ts";
-import { locator, positionAt } from "../config/json.ts";
+import { positionAt } from "../config/json.ts";
 import { printable } from "../log.ts";
 import { suggest } from "../../kit.ts";
 
@@ -113,7 +113,10 @@ async function findServers(
     try {
       const servers = await serversOf(source, machine, io);
       // Editors keep their settings there, mostly without servers
-      if (!named && servers.length === 0 && source.file.endsWith("settings.json")) continue;
+      if (
+        !named && servers.length === 0 &&
+        /(?:settings\.json|config\.toml|opencode\.jsonc?)$/.test(source.file)
+      ) continue;
       const names = servers.map(({ name }) => printable(clip(name, MAX_SHOWN))).join(", ") ||
         "no servers";
       files.push(`  ${source.title}  ${source.file}: ${names}`);
@@ -150,7 +153,7 @@ async function serversOf(source: ImportSource, machine: Machine, io: Io): Promis
     return local.has(String(own[1])) ? ["projects", cwd, ...own] : own;
   };
   const plain = text.replace(/^\uFEFF/, "");
-  const offsetOf = locator(plain);
+  const offsetOf = locatorOf(file, plain);
   const servers = isObject(read.value) ? read.value["mcpServers"] : undefined;
   const entries = isObject(servers) ? Object.entries(servers) : [];
   const warn = (path: readonly (string | number)[], message: string): void => {

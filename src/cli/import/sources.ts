@@ -1,5 +1,5 @@
 /**
- * Lists where Claude Desktop, Claude Code, Cursor and VS Code keep their MCP servers.
+ * Lists where MCP clients keep their servers.
  *
  * @module
  */
@@ -9,7 +9,16 @@ import { homeOf } from "./dialect.ts";
 import type { Env } from "../config/env.ts";
 
 /** The programs whose files are found. */
-export const IMPORT_FROM = ["claude", "claude-code", "cursor", "vscode"] as const;
+export const IMPORT_FROM = [
+  "claude",
+  "claude-code",
+  "cursor",
+  "vscode",
+  "codex",
+  "gemini",
+  "opencode",
+  "zed",
+] as const;
 
 /** One of {@linkcode IMPORT_FROM}. */
 export type ImportFrom = (typeof IMPORT_FROM)[number];
@@ -30,7 +39,7 @@ export interface Machine {
 }
 
 /** The editions of VS Code, by the names of their folders. */
-const EDITIONS = ["Code", "Code - Insiders", "VSCodium"] as const;
+export const EDITIONS = ["Code", "Code - Insiders", "VSCodium"] as const;
 /** Profiles of one edition that are read. */
 const MAX_PROFILES = 50;
 
@@ -42,7 +51,7 @@ export async function sourcesOf(from: ImportFrom, machine: Machine): Promise<Imp
     case "claude":
       return [{
         title: "Claude Desktop",
-        file: join(appData(machine), "Claude", "claude_desktop_config.json"),
+        file: join(appDataOf(machine), "Claude", "claude_desktop_config.json"),
       }];
     case "claude-code":
       return [join(env["CLAUDE_CONFIG_DIR"] || home, ".claude.json"), join(cwd, ".mcp.json")]
@@ -50,9 +59,28 @@ export async function sourcesOf(from: ImportFrom, machine: Machine): Promise<Imp
     case "cursor":
       return [...new Set([home, cwd])]
         .map((folder) => ({ title: "Cursor", file: join(folder, ".cursor", "mcp.json") }));
+    case "codex":
+      return [env["CODEX_HOME"] || join(home, ".codex"), join(cwd, ".codex")]
+        .map((folder) => ({ title: "Codex", file: join(folder, "config.toml") }));
+    case "gemini":
+      return [...new Set([home, cwd])].map((folder) => ({
+        title: "Gemini CLI",
+        file: join(folder, ".gemini", "settings.json"),
+      }));
+    case "opencode":
+      return [join(env["XDG_CONFIG_HOME"] || join(home, ".config"), "opencode"), cwd]
+        .flatMap((folder) => ["opencode.json", "opencode.jsonc"].map((name) => join(folder, name)))
+        .map((file) => ({ title: "opencode", file }));
+    case "zed": {
+      const user = machine.platform === "win32"
+        ? join(appDataOf(machine), "Zed")
+        : join(env["XDG_CONFIG_HOME"] || join(home, ".config"), "zed");
+      return [user, join(cwd, ".zed")]
+        .map((folder) => ({ title: "Zed", file: join(folder, "settings.json") }));
+    }
     case "vscode": {
       const users = await Promise.all(
-        EDITIONS.map((edition) => foldersOf(join(appData(machine), edition, "User"))),
+        EDITIONS.map((edition) => foldersOf(join(appDataOf(machine), edition, "User"))),
       );
       const folders = [...users.flat(), join(cwd, ".vscode")];
       return folders.flatMap((folder) =>
@@ -66,7 +94,7 @@ export async function sourcesOf(from: ImportFrom, machine: Machine): Promise<Imp
 }
 
 /** Returns the folder in which programs keep their settings. */
-function appData({ platform, env }: Machine): string {
+export function appDataOf({ platform, env }: Machine): string {
   const home = homeOf(env);
   if (platform === "darwin") return join(home, "Library", "Application Support");
   if (platform === "win32") return env["APPDATA"] || join(home, "AppData", "Roaming");

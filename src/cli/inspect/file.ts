@@ -44,7 +44,9 @@ export async function withServersOf<T>(
   }
   if (server !== undefined && !names.includes(server)) {
     const listed = names.map((name) => quote(name)).join(", ");
-    throw usageError(`Give --server a server of the file, which are ${listed}: ${quote(server)}`);
+    throw usageError(
+      `Give the name of a server of the file, which are ${listed}: ${quote(server)}`,
+    );
   }
   const alone = server ?? (others.length === 0 ? only : undefined);
   // A program for each request would be started again and again

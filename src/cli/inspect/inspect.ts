@@ -41,7 +41,7 @@ export async function inspect(text: string, options: InspectOptions, io: Io): Pr
     const headers = headersOf(options, io);
     const init = { ...target, headers, timeoutMs, redact: io.secrets.redact };
     return withConnection(init, async (connection) => {
-      if (tool !== undefined) return await call(connection, { tool, args, json, io });
+      if (tool !== undefined) return await showCall(connection, { tool, args, json, io });
       const found = await survey(connection);
       io.out.write(json ? `${jsonText(found)}\n` : surveyText(found));
       return ExitCode.Ok;
@@ -54,9 +54,9 @@ export async function inspect(text: string, options: InspectOptions, io: Io): Pr
     io.secrets.add([url.password, ...url.searchParams.values()]);
     return await show({ url });
   }
-  if (!/\.jsonc?$/i.test(text)) {
+  if (!/\.(?:jsonc?|toml)$/i.test(text)) {
     throw usageError(
-      'Give a URL that begins with "https://" or "http://", or a file that ends with .json',
+      'Give a URL that begins with "https://" or "http://", or a file that ends with .json or .toml',
     );
   }
   for (const [name, given] of [["--header", options.header], ["--token-env", options.tokenEnv]]) {
@@ -66,14 +66,16 @@ export async function inspect(text: string, options: InspectOptions, io: Io): Pr
   return await withServersOf({ file: text, server, inputs, io }, show);
 }
 
-interface CallInit {
+/** What {@linkcode showCall} calls, and how it shows the result. */
+export interface CallInit {
   readonly tool: string;
   readonly args: JsonObject;
   readonly json: boolean;
   readonly io: Io;
 }
 
-async function call(
+/** Calls a tool, shows its progress and its result, and returns whether it failed. */
+export async function showCall(
   connection: InspectedServer,
   { tool, args, json, io }: CallInit,
 ): Promise<ExitCode> {
@@ -138,6 +140,15 @@ export function headersOf(
 function argsOf({ call, args }: InspectOptions): JsonObject {
   if (args === undefined) return {};
   if (call === undefined) throw usageError("Give --args only with --call");
+  return argumentsOf(args);
+}
+
+/**
+ * Reads the arguments of a tool.
+ *
+ * @throws {CliError} If the text is no JSON object
+ */
+export function argumentsOf(args: string): JsonObject {
   const value = readArgs(args);
   if (!isObject(value)) {
     throw usageError('Give an object to --args, such as \'{"name": "value"}\'');
