@@ -8,7 +8,8 @@ import { connect } from "node:net";
 import process from "node:process";
 import { type Clock, createMcpHandler } from "../../../mod.ts";
 import { gateway, stdio } from "../../gateway/mod.ts";
-import { freePort, Lines } from "../../kit.ts";
+import { Lines } from "../../kit.ts";
+import { freePort } from "../../kit_node.ts";
 import { type DevFailure, failureOf } from "./failure.ts";
 import type { DevTarget } from "./target.ts";
 
