@@ -1,0 +1,81 @@
+/**
+ * Keeps the questions to sign in at upstreams that one client was asked, and tells it when they are settled.
+ *
+ * @module
+ */
+import type { Notification } from "../../../mod.ts";
+import type { SignInAsker, SignInNeed, SignInQuestion, UpstreamSignIn } from "../types.ts";
+
+/** Options for {@linkcode SignIns}. */
+export interface SignInsInit {
+  /** Aborts when the client's sessions end. */
+  readonly closing: AbortSignal;
+  /** Whether the questions end with the client's session. */
+  readonly isSession: boolean;
+  /** Sends a notification to the client. */
+  readonly notify: (notification: Notification) => void;
+  /** Called when the user has signed in at an upstream. */
+  readonly onSignedIn: (upstream: string) => void;
+}
+
+interface OpenQuestion {
+  readonly need: string;
+  readonly question: Promise<SignInQuestion>;
+}
+
+/** The questions of one client: one for each upstream at a time. */
+export class SignIns {
+  readonly #init: SignInsInit;
+  readonly #open = new Map<string, OpenQuestion>();
+
+  constructor(init: SignInsInit) {
+    this.#init = init;
+  }
+
+  /**
+   * Returns the question for an upstream: the one that waits, if it wants the same.
+   *
+   * @throws {McpError} If nobody may be asked
+   */
+  async ask(signIn: UpstreamSignIn, need: SignInNeed, asker: SignInAsker): Promise<SignInQuestion> {
+    const { upstream } = asker;
+    const key = JSON.stringify([need.scopes, need.url, need.isStepUp]);
+    const known = this.#open.get(upstream);
+    if (known?.need === key) return await known.question;
+    if (known !== undefined) void this.#cancel(signIn, known);
+    const open: OpenQuestion = { need: key, question: signIn.begin(need, asker) };
+    this.#open.set(upstream, open);
+    const drop = () => {
+      if (this.#open.get(upstream) === open) this.#open.delete(upstream);
+    };
+    try {
+      const question = await open.question;
+      void this.#watch(signIn, upstream, question).finally(drop);
+      return question;
+    } catch (error) {
+      drop();
+      throw error;
+    }
+  }
+
+  async #watch(signIn: UpstreamSignIn, upstream: string, { id }: SignInQuestion): Promise<void> {
+    const { closing, isSession, notify, onSignedIn } = this.#init;
+    try {
+      if (!await signIn.settled(id, closing)) return;
+    } catch {
+      // The link of a session that has ended leads nowhere
+      if (isSession && closing.aborted) await signIn.cancel(id).catch(() => {});
+      return;
+    }
+    onSignedIn(upstream);
+    notify({ method: "notifications/elicitation/complete", params: { elicitationId: id } });
+  }
+
+  async #cancel(signIn: UpstreamSignIn, { question }: OpenQuestion): Promise<void> {
+    try {
+      await signIn.cancel((await question).id);
+    } catch {
+      // It ends by itself
+    }
+  }
+}
