@@ -179,6 +179,7 @@ function userAuth(
     },
     begin: (need, asker) => asks.begin(need, asker, options),
     settled: (id, signal) => asks.settled(id, AbortSignal.any([signal, closing])),
+    isOpen: async (id) => (await asks.find(id))?.ask.state === "open",
     cancel: (id) => asks.cancel(id),
   };
 }

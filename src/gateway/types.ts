@@ -74,6 +74,8 @@ export interface UpstreamSignIn {
    * @throws {AbortSignal["reason"]} If the signal aborts
    */
   settled(id: string, signal: AbortSignal): Promise<boolean>;
+  /** Tells whether the link of a question can still be opened. */
+  isOpen(id: string): Promise<boolean>;
   /** Ends a question that waits: its link is refused from now on. */
   cancel(id: string): Promise<void>;
 }

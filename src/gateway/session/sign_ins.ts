@@ -27,6 +27,8 @@ interface OpenQuestion {
 export class SignIns {
   readonly #init: SignInsInit;
   readonly #open = new Map<string, OpenQuestion>();
+  /** What asks, by the ids of the questions that aren't settled. */
+  readonly #waiting = new Map<string, UpstreamSignIn>();
 
   constructor(init: SignInsInit) {
     this.#init = init;
@@ -41,8 +43,10 @@ export class SignIns {
     const { upstream } = asker;
     const key = JSON.stringify([need.scopes, need.url, need.isStepUp]);
     const known = this.#open.get(upstream);
-    if (known?.need === key) return await known.question;
-    if (known !== undefined) void this.#cancel(signIn, known);
+    if (known?.need === key) {
+      const question = await known.question;
+      if (await signIn.isOpen(question.id)) return question;
+    }
     const open: OpenQuestion = { need: key, question: signIn.begin(need, asker) };
     this.#open.set(upstream, open);
     const drop = () => {
@@ -58,24 +62,26 @@ export class SignIns {
     }
   }
 
-  async #watch(signIn: UpstreamSignIn, upstream: string, { id }: SignInQuestion): Promise<void> {
-    const { closing, isSession, notify, onSignedIn } = this.#init;
-    try {
-      if (!await signIn.settled(id, closing)) return;
-    } catch {
-      // The link of a session that has ended leads nowhere
-      if (isSession && closing.aborted) await signIn.cancel(id).catch(() => {});
-      return;
-    }
-    onSignedIn(upstream);
-    notify({ method: "notifications/elicitation/complete", params: { elicitationId: id } });
+  /** Ends the questions of a session that has ended: their links lead nowhere. */
+  async close(): Promise<void> {
+    if (!this.#init.isSession) return;
+    const cancels = [...this.#waiting].map(([id, signIn]) => signIn.cancel(id));
+    this.#waiting.clear();
+    await Promise.allSettled(cancels);
   }
 
-  async #cancel(signIn: UpstreamSignIn, { question }: OpenQuestion): Promise<void> {
+  async #watch(signIn: UpstreamSignIn, upstream: string, { id }: SignInQuestion): Promise<void> {
+    const { closing, notify, onSignedIn } = this.#init;
+    this.#waiting.set(id, signIn);
     try {
-      await signIn.cancel((await question).id);
+      if (!await signIn.settled(id, closing)) return void this.#waiting.delete(id);
     } catch {
-      // It ends by itself
+      // Those of a session that ends are cancelled with it
+      if (!closing.aborted) this.#waiting.delete(id);
+      return;
     }
+    this.#waiting.delete(id);
+    onSignedIn(upstream);
+    notify({ method: "notifications/elicitation/complete", params: { elicitationId: id } });
   }
 }

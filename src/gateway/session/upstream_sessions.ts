@@ -332,7 +332,7 @@ export class UpstreamSessions {
     this.markReachable();
     const sessions = [...this.#sessions.values()];
     this.#sessions.clear();
-    await Promise.all(sessions.map((session) => session.close(reason)));
+    await Promise.all([this.signIns.close(), ...sessions.map((session) => session.close(reason))]);
   }
 
   /** Tells whether the client may get a notification: not of a list whose changes weren't advertised. */

@@ -112,11 +112,13 @@ export function http(options: HttpOptions): Upstream {
 /** Returns what asks users to sign in, if the credentials are those of each user's own account. */
 function signInOf(auth: HttpAuth | undefined): UpstreamSignIn | undefined {
   if (!isUserAuth(auth)) return undefined;
-  const { begin, settled, cancel } = auth;
-  if (begin === undefined || settled === undefined || cancel === undefined) return undefined;
+  const { begin, settled, isOpen, cancel } = auth;
+  if (begin === undefined || settled === undefined) return undefined;
+  if (isOpen === undefined || cancel === undefined) return undefined;
   return {
     begin: (need, asker) => begin.call(auth, need, asker),
     settled: (id, signal) => settled.call(auth, id, signal),
+    isOpen: (id) => isOpen.call(auth, id),
     cancel: (id) => cancel.call(auth, id),
   };
 }
