@@ -9,6 +9,7 @@ import { dirname, join } from "node:path";
 import { describe, test } from "node:test";
 import { parseConfig } from "../../src/cli/config/config.ts";
 import { allowOf } from "../../src/cli/config/sign_in.ts";
+import { startAuthorizationServer } from "../auth/authorization_server.ts";
 import { runHere } from "../cli/fake_io.ts";
 import { withConfig } from "../cli/program.ts";
 import { freePort } from "../support/redis.ts";

@@ -6,7 +6,8 @@
  */
 import process from "node:process";
 import type { Clock } from "../../../mod.ts";
-import { escapeInvisible, freePort, quote, randomText, systemClock } from "../../kit.ts";
+import { escapeInvisible, quote, randomText, systemClock } from "../../kit.ts";
+import { freePort } from "../../kit_node.ts";
 import { CliError, ExitCode, messageOf } from "../errors.ts";
 import type { Io } from "../io.ts";
 import { type BoundListener, listen } from "../serve/listen.ts";
