@@ -13,7 +13,15 @@ import { conformance, conformanceOnWorkers } from "./conformance.ts";
 import { conformanceOfGateway } from "./conformance_gateway.ts";
 import { consumers } from "./consumer.ts";
 import { type Outcome, run } from "./process.ts";
-import { commandOf, install, installPrograms, ROOT, type Runtime, RUNTIMES } from "./runtimes.ts";
+import {
+  commandOf,
+  install,
+  installClients,
+  installPrograms,
+  ROOT,
+  type Runtime,
+  RUNTIMES,
+} from "./runtimes.ts";
 import {
   judged,
   junitTally,
@@ -365,6 +373,8 @@ async function main(): Promise<number> {
     return values.help ? 0 : 2;
   }
   await install();
+  // For tests/signin/programs.test.ts, which is skipped without them
+  if (values.all) await installClients();
   const files = await testFiles(values.filter);
   const everyday = !values.all && values.only === undefined && values.filter === "" && !LONG;
   const missing = Object.keys(EVERYDAY_RUNTIME).filter((file) => !existsSync(join(ROOT, file)));

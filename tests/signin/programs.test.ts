@@ -25,7 +25,7 @@ const INSPECTOR =
 const skip = noBrowser ||
   (existsSync(MCP_REMOTE) && existsSync(INSPECTOR)
     ? false
-    : "PROGRAMS SKIPPED: run deno install in tools/clients once, which installs them");
+    : "PROGRAMS SKIPPED: run deno task test --all once, or deno install in tools/clients");
 
 let browser: Browser;
 let home: string;

@@ -8,7 +8,8 @@ import { connect } from "node:net";
 import process from "node:process";
 import { type Clock, createMcpHandler } from "../../../mod.ts";
 import { gateway, stdio } from "../../gateway/mod.ts";
-import { freePort, Lines } from "../../kit.ts";
+import { Lines } from "../../kit.ts";
+import { freePort } from "../../kit_node.ts";
 import { type DevFailure, failureOf } from "./failure.ts";
 import type { DevTarget } from "./target.ts";
 
@@ -37,6 +38,8 @@ export interface LaunchInit {
   readonly clock: Clock;
   /** Takes what the program writes. */
   readonly print: (text: string) => void;
+  /** The port of clients, which stands for the program's own in what is printed. */
+  readonly shownPort: number;
   /** How long it may take until the program can be called, in milliseconds. */
   readonly startMs: number;
   readonly signal: AbortSignal;
@@ -224,7 +227,8 @@ class Running {
 
   #print(text: string): void {
     this.#output = `${this.#output}${text}`.slice(-KEPT);
-    this.#init.print(text);
+    // Who copies the URL that a program prints wants the one that stays
+    this.#init.print(text.replaceAll(`:${this.#port}/`, `:${this.#init.shownPort}/`));
     const [url] = /https?:\/\/(?:localhost|127\.0\.0\.1|\[::1\]|0\.0\.0\.0)(?::\d+)?[^\s"']*/
       .exec(text) ?? [];
     const named = url === undefined ? null : URL.parse(url);
