@@ -474,7 +474,7 @@ function secretsOf(config: Config): string[] {
 
 function dpopSecrets(auth: Config["auth"]): readonly string[] {
   const { dpop } = auth?.jwt ?? auth?.introspection ?? {};
-  return typeof dpop === "object" ? dpop.nonceKeys ?? [] : [];
+  return dpop?.nonceKeys ?? [];
 }
 
 function credentialsOf(auth: ApiEntry["auth"]): readonly string[] {

@@ -317,17 +317,15 @@ const serverName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/, {
   error: "Use letters, digits, -, _ and dots in the name, 64 at most",
 });
 
-const dpopUse = oneOf(["accept", "require"]);
-
-const dpop = z.union([
-  dpopUse,
+const dpop = z.preprocess(
+  (value) => typeof value === "string" ? { use: value } : value,
   object({
-    use: dpopUse,
+    use: oneOf(["accept", "require"]),
     maxAgeS: integer(1, 3_600).optional(),
     nonceKeys: strings.optional(),
     maxProofs: integer(1).optional(),
   }),
-]);
+);
 
 const jwt = object({
   issuer: httpUrl,

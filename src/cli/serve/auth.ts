@@ -70,12 +70,11 @@ export function authOf(
 
 /** Returns the option for tokens that are bound to a key, with the store of the command. */
 function dpopOptions(
-  given: "accept" | "require" | DpopOptions | undefined,
+  given: DpopOptions | undefined,
   store: ProofStore | undefined,
 ): { readonly dpop: DpopOptions } | undefined {
   if (given === undefined) return undefined;
-  const options = typeof given === "string" ? { use: given } : given;
-  return { dpop: { ...options, ...store?.records !== undefined && { store } } };
+  return { dpop: { ...given, ...store?.records !== undefined && { store } } };
 }
 
 /** Returns the authentication of all endpoints by the tokens of sign-in, each by those for its own URL. */
