@@ -141,8 +141,9 @@ export function refuseFor(
 ): Refusal {
   const { during, id } = failure;
   if (error instanceof Unauthorized) {
-    const { message, challenge } = error;
-    return refuse(settings, { status: 401, message, reason: "unauthorized", challenge }, id);
+    const { message, challenge, headers } = error;
+    const reason = "unauthorized";
+    return refuse(settings, { status: 401, message, reason, challenge, headers }, id);
   }
   if (error instanceof Forbidden) {
     const { message } = error;
@@ -173,17 +174,18 @@ interface Refused {
   readonly message: string;
   readonly reason: RefusalReason;
   readonly challenge: string;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 function refuse(
   settings: Pick<AuthSettings, "challenge">,
-  { challenge, ...refused }: Refused,
+  { challenge, headers, ...refused }: Refused,
   id?: RequestId | null,
 ): Refusal {
   return refusal({
     ...refused,
     id,
     code: ErrorCode.NotAvailable,
-    headers: { "www-authenticate": joinChallenges(settings.challenge, challenge) },
+    headers: { ...headers, "www-authenticate": joinChallenges(settings.challenge, challenge) },
   });
 }

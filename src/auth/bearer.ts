@@ -8,8 +8,10 @@ import { isPromise, type MaybePromise } from "../internal/types.ts";
 import { HeaderName } from "../protocol/headers.ts";
 import type { RequestHead } from "../http/inbound.ts";
 import type { Principal } from "../protocol/exchange.ts";
+import { isObject } from "../protocol/jsonrpc.ts";
 import { readsHead } from "./authenticate.ts";
 import { bearerChallenge } from "./challenge.ts";
+import type { DpopProofs } from "./dpop.ts";
 import { Forbidden, Unauthorized } from "./errors.ts";
 import { hasScopes } from "../protocol/route.ts";
 import { checkScopes, scopesToAskFor } from "./scopes.ts";
@@ -41,10 +43,10 @@ export interface BearerOptions {
   readonly requiredScopes?: readonly string[];
 }
 
-/** The scheme before the token (RFC 6750 §2.1). */
-const SCHEME = "bearer ";
 /** Matches an Authorization header with a token (RFC 6750 §2.1). */
-const BEARER = /^bearer +[A-Za-z0-9\-._~+/]+=* *$/i;
+const BEARER = /^bearer +([A-Za-z0-9\-._~+/]+=*) *$/i;
+/** Matches an Authorization header with a token that is bound to a key (RFC 9449 §7.1). */
+const DPOP = /^dpop +([A-Za-z0-9\-._~+/]+=*) *$/i;
 /** The maximum number of characters of an Authorization header. */
 const MAX_LENGTH = 16 * 1024;
 
@@ -89,10 +91,65 @@ export function bearer(options: BearerOptions): Authenticate {
 /** Reads the token from a request. */
 function tokenOf({ headers }: RequestHead, required: readonly string[]): string {
   const header = headers.get(HeaderName.Authorization) ?? "";
-  if (header.length <= MAX_LENGTH && BEARER.test(header)) return header.slice(SCHEME.length).trim();
+  const [, token] = header.length <= MAX_LENGTH ? BEARER.exec(header) ?? [] : [];
+  if (token !== undefined) return token;
   if (/^bearer(?: |$)/i.test(header)) throw invalidToken("Send a well-formed token", required);
   const challenge = bearerChallenge({ scopes: required });
   throw new Unauthorized("Send a bearer token as the Authorization header", { challenge });
+}
+
+/** Options for {@linkcode boundTokens}. */
+export interface BoundTokenOptions extends BearerOptions {
+  /** Checks the proofs of tokens that are bound to a key. */
+  readonly proofs: DpopProofs;
+}
+
+/**
+ * Creates an `authenticate` for tokens of which some, or all, are bound to a key of the client (RFC 9449 §7). A
+ * bound token needs the scheme DPoP and a proof, any other the scheme Bearer.
+ */
+export function boundTokens(
+  { verify, requiredScopes = [], proofs }: BoundTokenOptions,
+): Authenticate {
+  const required = [...requiredScopes];
+  const accepts = proofs.use === "accept";
+  return readsHead(async (request, context) => {
+    const header = request.headers.get(HeaderName.Authorization) ?? "";
+    const [, token] = header.length <= MAX_LENGTH ? DPOP.exec(header) ?? [] : [];
+    try {
+      if (token === undefined && !accepts) {
+        const message = "Send a token with the scheme DPoP, and a proof of its key";
+        throw new Unauthorized(message, { challenge: proofs.challenge() });
+      }
+      const sent = token ?? tokenOf(request, required);
+      const principal = admit(await verify(sent, request, context), required);
+      if (token !== undefined) await proofs.check(request, sent, principal);
+      else if (isBound(principal)) throw invalidToken(BOUND, required);
+      return principal;
+    } catch (error) {
+      throw withDpop(error, proofs);
+    }
+  });
+}
+
+/** Whether a token is bound to a key of the client, by whatever means (RFC 7800). */
+export function isBound({ claims }: Pick<Principal, "claims">): boolean {
+  return isObject(claims) && claims.cnf !== undefined;
+}
+
+/** Describes why a bound token is refused that came without a proof of its key (RFC 9449 §7.1). */
+const BOUND = "Send this token with the scheme DPoP, and a proof of its key";
+
+/** Adds the challenge of the scheme DPoP to one that only has Bearer, or takes its place. */
+function withDpop(error: unknown, proofs: DpopProofs): unknown {
+  if (!(error instanceof Unauthorized) || !/^bearer(?: |$)/i.test(error.challenge)) return error;
+  const { message, challenge, cause } = error;
+  const isInvalid = challenge.includes('error="invalid_token"');
+  const own = isInvalid ? proofs.challenge("invalid_token", message) : proofs.challenge();
+  return new Unauthorized(message, {
+    challenge: proofs.use === "accept" ? `${challenge}, ${own}` : own,
+    cause,
+  });
 }
 
 function admit(principal: Principal | null | undefined, required: readonly string[]): Principal {
@@ -106,8 +163,8 @@ function admit(principal: Principal | null | undefined, required: readonly strin
 }
 
 /**
- * Describes why a token is refused that is bound to a key of the client (RFC 9449 §6, RFC 8705 §3).
- * This server doesn't verify proofs of the key, so a stolen token would work.
+ * Describes why a token is refused that is bound to a key of the client (RFC 9449 §6, RFC 8705 §3), where no
+ * proof of the key is checked: a stolen token would work.
  */
 export const KEY_BOUND = "Send a token that is not bound to a key";
 

@@ -1,5 +1,6 @@
 /**
- * Writes Bearer challenges, the values of the WWW-Authenticate header (RFC 6750 §3, RFC 9728 §5.1).
+ * Writes Bearer and DPoP challenges, the values of the WWW-Authenticate header (RFC 6750 §3, RFC 9449 §7.1,
+ * RFC 9728 §5.1).
  *
  * @module
  */
@@ -25,25 +26,58 @@ export interface BearerChallenge {
 export function bearerChallenge(challenge: BearerChallenge = {}): string {
   const { resourceMetadata, error, description, scopes = [] } = challenge;
   checkScopes("scopes", scopes);
-  const given: [string, string | undefined][] = [
+  return written("Bearer", [
     ["resource_metadata", resourceMetadata],
     ["error", error],
     ["error_description", description],
     ["scope", scopes.length === 0 ? undefined : scopes.join(" ")],
-  ];
+  ]);
+}
+
+/** The parameters of a DPoP challenge. */
+export interface DpopChallenge {
+  /** The algorithms that proofs may be signed with. */
+  readonly algorithms: readonly string[];
+  /** The error code. Left out if the request had no credentials. */
+  readonly error?: "invalid_token" | "invalid_dpop_proof" | "use_dpop_nonce" | undefined;
+  /** A description of the error for people. */
+  readonly description?: string | undefined;
+  /** The scopes that the request needs. */
+  readonly scopes?: readonly string[];
+}
+
+/** Writes a challenge of the scheme DPoP (RFC 9449 §7.1) as a header value. */
+export function dpopChallenge(challenge: DpopChallenge): string {
+  const { algorithms, error, description, scopes = [] } = challenge;
+  return written("DPoP", [
+    ["error", error],
+    ["error_description", description],
+    ["scope", scopes.length === 0 ? undefined : scopes.join(" ")],
+    ["algs", algorithms.join(" ")],
+  ]);
+}
+
+function written(
+  scheme: string,
+  given: readonly (readonly [string, string | undefined])[],
+): string {
   const parameters = given.flatMap(([name, value]) => {
     return value === undefined ? [] : [`${name}="${value.replace(/["\\]/g, encodeURIComponent)}"`];
   });
-  return parameters.length === 0 ? "Bearer" : `Bearer ${parameters.join(", ")}`;
+  return parameters.length === 0 ? scheme : `${scheme} ${parameters.join(", ")}`;
 }
 
 /**
- * Adds the parameters of a Bearer challenge to those of the endpoint's own challenge. A challenge of
+ * Adds the parameters of a Bearer or DPoP challenge to those of the endpoint's own challenge. A challenge of
  * another scheme stays as it is, and the endpoint's own follows it (RFC 9110 §11.6.1).
  */
 export function joinChallenges(base: string | undefined, own: string): string {
   if (base === undefined) return own;
   if (/^bearer$/i.test(own)) return base;
-  const bearer = /^bearer (.*)$/i.exec(own);
+  if (/^dpop /i.test(own)) {
+    const parameters = /^bearer (.*)$/i.exec(base)?.[1];
+    return parameters === undefined ? own : `${own}, ${parameters}`;
+  }
+  const bearer = /^bearer(?:,? )(.*)$/i.exec(own);
   return bearer === null ? `${own}, ${base}` : `${base}, ${bearer[1]}`;
 }

@@ -14,6 +14,8 @@ export interface UnauthorizedOptions extends ErrorOptions {
    * @default {"Bearer"}
    */
   readonly challenge?: string;
+  /** More headers of the response, such as `DPoP-Nonce`. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** Options for {@linkcode Forbidden}. */
@@ -46,18 +48,21 @@ export interface ForbiddenOptions extends ErrorOptions {
 export class Unauthorized extends Error {
   /** The value of the WWW-Authenticate header. */
   readonly challenge: string;
+  /** More headers of the response, by their names in small letters. */
+  readonly headers: Readonly<Record<string, string>>;
 
   /**
    * Creates the error.
    *
    * @param message The message for the client
-   * @throws {TypeError} If the challenge is not a valid header value
+   * @throws {TypeError} If the challenge or a header is not valid
    */
   constructor(message = "Send valid credentials", options: UnauthorizedOptions = {}) {
     super(message, options);
-    checkNames("Unauthorized", options, { challenge: true, cause: true });
+    checkNames("Unauthorized", options, { challenge: true, headers: true, cause: true });
     this.name = "Unauthorized";
     this.challenge = headerValue(options.challenge ?? "Bearer");
+    this.headers = Object.fromEntries(new Headers(options.headers));
   }
 }
 

@@ -17,7 +17,8 @@ import type { Fetch } from "../internal/types.ts";
 import type { RequestHead } from "../http/inbound.ts";
 import type { Principal } from "../protocol/exchange.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
-import { type Authenticate, bearer, invalidToken, KEY_BOUND } from "./bearer.ts";
+import { type Authenticate, bearer, boundTokens, invalidToken, KEY_BOUND } from "./bearer.ts";
+import { type DpopOptions, DpopProofs } from "./dpop.ts";
 import { boundedFetch, requestFailure } from "./bounded_fetch.ts";
 import { audienceOption, serverUrlOption, stringOption } from "./check.ts";
 import { oauth4webapi } from "./packages.ts";
@@ -50,6 +51,12 @@ export interface IntrospectionOptions {
   readonly requiredScopes?: readonly string[];
   /** Scopes that include others: `{ "notes:write": ["notes:read"] }`. */
   readonly implies?: ImpliedScopes;
+  /**
+   * How tokens are taken that are bound to a key of the client (DPoP, RFC 9449): beside others (`"accept"`), or
+   * they alone (`"require"`). A bound token needs the scheme DPoP and, with each request, a new proof of the
+   * key. When left out, bound tokens are refused.
+   */
+  readonly dpop?: "accept" | "require" | DpopOptions;
   /**
    * Time for which a valid token is cached, in milliseconds, and so for which a revoked one still works; 0
    * turns the cache off. A token is never cached past its expiry.
@@ -86,6 +93,8 @@ interface Expected {
   readonly issuer: string;
   readonly requiredScopes: readonly string[];
   readonly implied: ReadonlyMap<string, readonly string[]>;
+  /** Whether tokens may be bound to a key, whose proof is checked later. */
+  readonly mayBeBound: boolean;
   readonly clock: Clock;
 }
 
@@ -103,7 +112,7 @@ const MAX_PENDING = 1_000;
  * hash for `cacheMs`; invalid ones are introspected every time.
  *
  * Tokens are refused with 401 if they are not active, have another audience or issuer, are refresh
- * tokens, are bound to a key of the client (`cnf`), or if the response has no `sub` or no `aud`. If
+ * tokens, are bound to a key of the client (`cnf`) without `dpop` or without a proof of it, or if the response has no `sub` or no `aud`. If
  * the endpoint can't be reached or refuses this server, the response is a 503, so that clients keep
  * their tokens and try again.
  *
@@ -141,6 +150,7 @@ export function introspection(options: IntrospectionOptions): Authenticate {
     audience: true,
     requiredScopes: true,
     implies: true,
+    dpop: true,
     cacheMs: true,
     cacheEntries: true,
     timeoutMs: true,
@@ -154,6 +164,7 @@ export function introspection(options: IntrospectionOptions): Authenticate {
     issuer: stringOption("issuer", options.issuer),
     requiredScopes,
     implied: impliedScopes(options.implies),
+    mayBeBound: options.dpop !== undefined,
     clock,
   };
   const audienceOf = audienceOption(options.audience);
@@ -165,10 +176,11 @@ export function introspection(options: IntrospectionOptions): Authenticate {
     maxPending: MAX_PENDING,
     verify: async (token, audiences) => principalOf(await introspect(token), audiences, expected),
   });
-  return bearer({
-    requiredScopes,
-    verify: (token, request) => cache.get(token, audienceOf(request)),
-  });
+  const verify = (token: string, request: RequestHead) => cache.get(token, audienceOf(request));
+  if (options.dpop === undefined) return bearer({ requiredScopes, verify });
+  const settings = { clock, scopes: requiredScopes, audienceOf };
+  const proofs = new DpopProofs("introspection()", options.dpop, settings);
+  return boundTokens({ requiredScopes, verify, proofs });
 }
 
 function makeIntrospect(options: IntrospectionOptions, { issuer, clock }: Expected): Introspect {
@@ -256,7 +268,7 @@ function findProblem(
   const { active, iss, aud, exp, nbf, cnf } = response;
   const now = expected.clock.now() / 1000;
   if (active !== true) return "Send a new token: this one is not active";
-  if (cnf !== undefined) return KEY_BOUND;
+  if (cnf !== undefined && !expected.mayBeBound) return KEY_BOUND;
   if (TOKEN_KINDS.some((name) => /^refresh/i.test(String(response[name])))) {
     return "Send an access token";
   }

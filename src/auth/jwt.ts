@@ -11,7 +11,8 @@ import type { Fetch } from "../internal/types.ts";
 import type { RequestHead } from "../http/inbound.ts";
 import type { Principal } from "../protocol/exchange.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
-import { type Authenticate, bearer, invalidToken, KEY_BOUND } from "./bearer.ts";
+import { type Authenticate, bearer, boundTokens, invalidToken, KEY_BOUND } from "./bearer.ts";
+import { type DpopOptions, DpopProofs } from "./dpop.ts";
 import { boundedFetch } from "./bounded_fetch.ts";
 import { audienceOption, serverUrlOption, stringOption } from "./check.ts";
 import { jose } from "./packages.ts";
@@ -54,6 +55,12 @@ export interface JwtOptions {
   readonly requiredScopes?: readonly string[];
   /** Scopes that include others: `{ "notes:write": ["notes:read"] }`. */
   readonly implies?: ImpliedScopes;
+  /**
+   * How tokens are taken that are bound to a key of the client (DPoP, RFC 9449): beside others (`"accept"`), or
+   * they alone (`"require"`). A bound token needs the scheme DPoP and, with each request, a new proof of the
+   * key. When left out, bound tokens are refused.
+   */
+  readonly dpop?: "accept" | "require" | DpopOptions;
   /** The required `typ` of tokens, such as `"at+jwt"` (RFC 9068). Any when left out. */
   readonly typ?: string;
   /**
@@ -98,7 +105,7 @@ const MAX_TRIES = 10;
  *
  * Tokens are refused with 401 if they are unsigned, signed with another algorithm or another key than
  * the issuer's, expired, from another issuer, for another audience, bound to a key of the client
- * (`cnf`), or without `sub` or `exp`. If the issuer's keys can't be fetched, the response is a 503, so
+ * (`cnf`) without `dpop` or without a proof of it, or without `sub` or `exp`. If the issuer's keys can't be fetched, the response is a 503, so
  * that clients keep their tokens and try again.
  *
  * @example
@@ -140,6 +147,7 @@ export function jwt(options: JwtOptions): Authenticate {
     clockToleranceS: true,
     requiredScopes: true,
     implies: true,
+    dpop: true,
     typ: true,
     cacheMs: true,
     timeoutMs: true,
@@ -161,20 +169,24 @@ export function jwt(options: JwtOptions): Authenticate {
     requiredClaims: ["sub", "exp"],
     ...typ !== undefined && { typ: stringOption("typ", typ) },
   };
-  return bearer({
-    requiredScopes,
-    async verify(token, request) {
-      const audience = audienceOf(request);
-      try {
-        const currentDate = new Date(clock.now());
-        const claims = await verifyToken(token, find, { ...expected, audience, currentDate });
-        if (claims.cnf !== undefined) throw invalidToken(KEY_BOUND, requiredScopes);
-        return principalOf(claims, readScopes(implied, claims.scope, claims.scp), toleranceS);
-      } catch (error) {
-        throw refusalOf(error, requiredScopes);
+  const proofs = options.dpop === undefined
+    ? undefined
+    : new DpopProofs("jwt()", options.dpop, { clock, scopes: requiredScopes, audienceOf });
+  const verify = async (token: string, request: RequestHead): Promise<Principal> => {
+    const audience = audienceOf(request);
+    try {
+      const currentDate = new Date(clock.now());
+      const claims = await verifyToken(token, find, { ...expected, audience, currentDate });
+      if (claims.cnf !== undefined && proofs === undefined) {
+        throw invalidToken(KEY_BOUND, requiredScopes);
       }
-    },
-  });
+      return principalOf(claims, readScopes(implied, claims.scope, claims.scp), toleranceS);
+    } catch (error) {
+      throw refusalOf(error, requiredScopes);
+    }
+  };
+  if (proofs !== undefined) return boundTokens({ requiredScopes, verify, proofs });
+  return bearer({ requiredScopes, verify });
 }
 
 function keysOption(options: JwtOptions, clock: Clock): FindKey {

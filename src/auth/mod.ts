@@ -28,6 +28,7 @@ export { jwt } from "./jwt.ts";
 export { protectedResource } from "./protected_resource.ts";
 
 export type { Authenticate, BearerOptions } from "./bearer.ts";
+export type { DpopOptions, ProofStore } from "./dpop.ts";
 export type { ForbiddenOptions, UnauthorizedOptions } from "./errors.ts";
 export type { IntrospectionOptions } from "./introspection.ts";
 export type { JwkSet, JwtOptions } from "./jwt.ts";

@@ -12,6 +12,7 @@ import { isReply, type Reply, reply } from "../http/reply.ts";
 import { respond } from "../http/respond.ts";
 import { bearerChallenge } from "./challenge.ts";
 import { stringOption, stringsOption } from "./check.ts";
+import { DPOP_ALGORITHMS } from "./dpop_algorithms.ts";
 import { checkScopes } from "./scopes.ts";
 
 /** Options for {@linkcode protectedResource}. */
@@ -28,6 +29,11 @@ export interface ProtectedResourceOptions {
    * challenge names them when they are needed.
    */
   readonly scopes?: readonly string[];
+  /**
+   * Whether tokens may be bound to a key of the client (DPoP, RFC 9449), or must be: as the option `dpop` of
+   * `jwt` or `introspection`.
+   */
+  readonly dpop?: "accept" | "require";
   /** The endpoint's name for people. */
   readonly name?: string;
   /** The URL of its documentation for people. */
@@ -115,11 +121,12 @@ export function protectedResource(options: ProtectedResourceOptions): ProtectedR
     resource: true,
     authorizationServers: true,
     scopes: true,
+    dpop: true,
     name: true,
     documentation: true,
     metadata: true,
   });
-  const { scopes, name, documentation } = options;
+  const { scopes, dpop, name, documentation } = options;
   const resource = stringOption("resource", options.resource);
   const url = URL.parse(resource);
   if (url === null || !/^https?:$/.test(url.protocol) || resource.includes("#")) {
@@ -131,12 +138,19 @@ export function protectedResource(options: ProtectedResourceOptions): ProtectedR
     throw new TypeError(`Give URLs as "authorizationServers": ${server}`);
   }
   if (scopes !== undefined) checkScopes("scopes", scopes);
+  if (dpop !== undefined && dpop !== "accept" && dpop !== "require") {
+    throw new TypeError(`Give "accept" or "require" as "dpop": ${String(dpop)}`);
+  }
   const metadata: JsonObject = Object.freeze({
     ...options.metadata,
     resource,
     authorization_servers: servers,
     ...scopes !== undefined && { scopes_supported: [...scopes] },
     bearer_methods_supported: ["header"],
+    ...dpop !== undefined && {
+      dpop_signing_alg_values_supported: DPOP_ALGORITHMS,
+      dpop_bound_access_tokens_required: dpop === "require",
+    },
     ...name !== undefined && { resource_name: stringOption("name", name) },
     ...documentation !== undefined && {
       resource_documentation: stringOption("documentation", documentation),

@@ -13,13 +13,14 @@ const REQUEST_HEADERS = [
   "accept",
   "authorization",
   "content-type",
+  "dpop",
   "last-event-id",
   "mcp-method",
   "mcp-name",
   "mcp-protocol-version",
   "mcp-session-id",
 ];
-const EXPOSED_HEADERS = "Mcp-Session-Id, WWW-Authenticate, Retry-After";
+const EXPOSED_HEADERS = "Mcp-Session-Id, WWW-Authenticate, DPoP-Nonce, Retry-After";
 /** Headers that tools name in their input schemas (2026-07-28), which can't be listed in advance. */
 const PARAM_HEADER = /^mcp-param-[a-z0-9_-]+$/;
 const MAX_AGE_S = 600;

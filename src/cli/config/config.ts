@@ -462,6 +462,7 @@ function secretsOf(config: Config): string[] {
     ),
     ...(auth?.tokens ?? []).map(({ token }) => token),
     ...auth?.introspection === undefined ? [] : [auth.introspection.clientSecret],
+    ...dpopSecrets(auth),
     ...redisUrl === undefined ? [] : urlSecrets(redisUrl),
     ...secret === undefined ? [] : [secret].flat(),
     ...typeof clientSecret === "string" ? [clientSecret] : [],
@@ -469,6 +470,11 @@ function secretsOf(config: Config): string[] {
     ...operatorToken === undefined ? [] : [operatorToken],
     ...Object.values(operators ?? {}),
   ];
+}
+
+function dpopSecrets(auth: Config["auth"]): readonly string[] {
+  const { dpop } = auth?.jwt ?? auth?.introspection ?? {};
+  return dpop?.nonceKeys ?? [];
 }
 
 function credentialsOf(auth: ApiEntry["auth"]): readonly string[] {

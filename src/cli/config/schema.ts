@@ -317,6 +317,16 @@ const serverName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/, {
   error: "Use letters, digits, -, _ and dots in the name, 64 at most",
 });
 
+const dpop = z.preprocess(
+  (value) => typeof value === "string" ? { use: value } : value,
+  object({
+    use: oneOf(["accept", "require"]),
+    maxAgeS: integer(1, 3_600).optional(),
+    nonceKeys: strings.optional(),
+    maxProofs: integer(1).optional(),
+  }),
+);
+
 const jwt = object({
   issuer: httpUrl,
   jwksUri: httpUrl,
@@ -325,6 +335,7 @@ const jwt = object({
   clockToleranceS: integer(0, 600).optional(),
   requiredScopes: strings.optional(),
   typ: nonEmptyString.optional(),
+  dpop: dpop.optional(),
   allowHttp: boolean.optional(),
 });
 
@@ -337,6 +348,7 @@ const introspection = object({
   audience: audience.optional(),
   requiredScopes: strings.optional(),
   cacheMs: integer(0).optional(),
+  dpop: dpop.optional(),
   allowHttp: boolean.optional(),
 });
 

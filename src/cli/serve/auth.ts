@@ -9,9 +9,11 @@ import { readsHead } from "../../kit.ts";
 import {
   type Authenticate,
   bearer,
+  type DpopOptions,
   introspection,
   jwt,
   type Principal,
+  type ProofStore,
   type ProtectedResource,
   protectedResource,
 } from "../../auth/mod.ts";
@@ -35,11 +37,13 @@ export interface Auth {
  * @param urlOf Returns the URL that clients reach the endpoint of a request at: the audience of its tokens,
  * unless the configuration names another one
  * @param onError Called when keys could not be fetched
+ * @param store The store in which used proofs of keys are remembered, if processes share one
  */
 export function authOf(
   auth: AuthConfig | undefined,
   urlOf: (request: RequestHead) => string,
   onError: (error: unknown) => void,
+  store?: ProofStore,
 ): Auth {
   if (auth?.tokens !== undefined) {
     return { authenticate: fixedTokens(auth.tokens), resource: () => undefined };
@@ -49,17 +53,28 @@ export function authOf(
     return { authenticate: undefined, resource: () => undefined };
   }
   const { issuer, requiredScopes, audience = urlOf } = server;
+  const dpop = dpopOptions(server.dpop, store);
   return {
     authenticate: auth.jwt === undefined
-      ? auth.introspection && introspection({ ...auth.introspection, audience })
-      : jwt({ ...auth.jwt, audience, onError }),
+      ? auth.introspection && introspection({ ...auth.introspection, audience, ...dpop })
+      : jwt({ ...auth.jwt, audience, onError, ...dpop }),
     resource: (url) =>
       protectedResource({
         resource: url,
         authorizationServers: [issuer],
         ...requiredScopes !== undefined && { scopes: requiredScopes },
+        ...dpop !== undefined && { dpop: dpop.dpop.use },
       }),
   };
+}
+
+/** Returns the option for tokens that are bound to a key, with the store of the command. */
+function dpopOptions(
+  given: DpopOptions | undefined,
+  store: ProofStore | undefined,
+): { readonly dpop: DpopOptions } | undefined {
+  if (given === undefined) return undefined;
+  return { dpop: { ...given, ...store?.records !== undefined && { store } } };
 }
 
 /** Returns the authentication of all endpoints by the tokens of sign-in, each by those for its own URL. */

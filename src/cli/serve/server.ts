@@ -377,7 +377,7 @@ function routesOf(
   const urlOf = endpointUrls(base, path);
   const urlOfRequest = ({ url }: RequestHead) => urlOf(serverNameIn(pathOf(url)));
   const { authenticate, resource } = signIn === undefined
-    ? authOf(config.auth, urlOfRequest, failed)
+    ? authOf(config.auth, urlOfRequest, failed, stores?.store(undefined))
     : authOfSignIn(signIn.front, urlOfRequest);
   const counted = (logged: (event: McpEvent) => void) =>
     both(both(logged, metrics?.onEvent), telemetry?.onEvent);

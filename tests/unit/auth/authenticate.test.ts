@@ -99,6 +99,20 @@ describe("authenticate()", () => {
     assert.deepEqual(seen, requests.map((one) => [one, context]));
   });
 
+  test("[AUTH-1] Unauthorized may have more headers, but no other challenge", async () => {
+    const headers = { "DPoP-Nonce": "7.x", "www-authenticate": "Basic" };
+    const given = () => {
+      throw new Unauthorized("Send a nonce", { headers });
+    };
+    for (const authenticate of bothWays(given)) {
+      const { result } = await ask(authenticate);
+      assert.ok(result instanceof Response);
+      assert.equal(result.headers.get("dpop-nonce"), "7.x");
+      assert.equal(result.headers.get("www-authenticate"), "Bearer");
+    }
+    assert.throws(() => new Unauthorized("x", { headers: { "a b": "c" } }), TypeError);
+  });
+
   test("[AUTH-1] Unauthorized is a 401 with its challenge", async () => {
     const cases = [
       [new Unauthorized(), "Send valid credentials", "Bearer"],

@@ -72,7 +72,7 @@ describe("preflight", () => {
       "access-control-request-headers": "Mcp-Param-Region, mcp-param-, x-user,mcp-param-a b",
     };
     const { response } = await pass(bare("OPTIONS", headers), CORS);
-    const extra = names(response, "access-control-allow-headers").slice(8);
+    const extra = names(response, "access-control-allow-headers").slice(9);
     assert.deepEqual(extra, ["mcp-param-region"]);
   });
 
@@ -110,6 +110,7 @@ describe("withCors()", () => {
     assert.deepEqual(names(result, "access-control-expose-headers"), [
       "mcp-session-id",
       "www-authenticate",
+      "dpop-nonce",
       "retry-after",
     ]);
   });

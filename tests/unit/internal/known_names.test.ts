@@ -116,6 +116,15 @@ const TABLE: readonly (readonly [string, string, string, Call])[] = [
     (o) => mcpWorker(server(), o).fetch(new Request("http://localhost/mcp"), {}),
   ],
   ["jwt", "isuer", "issuer", (o) => jwt(o)],
+  [
+    "dpop",
+    "maxAge",
+    "dpop.maxAgeS",
+    (o) => {
+      const issuer = "https://login.example";
+      jwt({ issuer, audience: "a", jwks: { keys: [] }, dpop: { use: "accept", ...o } });
+    },
+  ],
   ["introspection", "clientID", "clientId", (o) => introspection(o)],
   ["bearer", "requiredScope", "requiredScopes", (o) => bearer(o)],
   ["protectedResource", "authorizationServer", "authorizationServers", (o) => protectedResource(o)],
