@@ -42,6 +42,7 @@ export const ORDER: readonly string[] = [
   "kit_node.ts",
   "signin",
   "gateway",
+  "accounts",
   "dashboard",
   "cli",
 ];
@@ -50,7 +51,7 @@ export const ORDER: readonly string[] = [
  * The folders of the product, which know the library as any program does: by the entry points in
  * deno.json, and by {@linkcode KITS}.
  */
-const PRODUCT: readonly string[] = ["signin", "gateway", "dashboard", "cli"];
+const PRODUCT: readonly string[] = ["signin", "gateway", "accounts", "dashboard", "cli"];
 
 /** What only the product may import of the library, besides its entry points. */
 const KITS: ReadonlySet<string> = new Set(["src/kit.ts", "src/kit_node.ts"]);
@@ -70,6 +71,8 @@ const ONLY: Readonly<Record<string, readonly string[]>> = {
   sql: ["internal", "protocol", "streams", "sessions", "cluster"],
   signin: [],
   gateway: [],
+  // It reads metadata and shows pages as sign-in does, and is an upstream's `auth`.
+  accounts: ["signin", "gateway"],
   dashboard: [],
   // Of the server only types: a client can know the tools of one.
   testing: ["internal", "protocol", "server"],

@@ -52,6 +52,7 @@ const ENTRY_USES: Readonly<Record<string, { readonly use?: string; readonly need
   "./audit": { use: "entry.hashedPrincipals();", needs: "@noble/hashes" },
   "./gateway": { use: "entry.gateway(); entry.definitionDigest({});", needs: "@noble/hashes" },
   "./metrics": { needs: "prom-client" },
+  "./accounts": { needs: "ipaddr.js" },
   "./signin": { needs: "ipaddr.js" },
   "./skills": {
     use: `const { McpServer } = await import("@mooring/mcp");

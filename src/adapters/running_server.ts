@@ -141,10 +141,14 @@ export async function run(
   options: ServeOptions & McpHandlerOptions,
 ): Promise<RunningServer> {
   const settings = serveSettings(options);
-  const { hostname, graceMs, path, log, handler: init } = settings;
-  const member = settings.processes > 1 ? groupMember(process.env) : undefined;
-  if (settings.processes > 1 && member === undefined) return await runGroup(settings);
-  const port = member?.port ?? devPort(process.env) ?? settings.port;
+  const { graceMs, path, log, handler: init } = settings;
+  const inDev = devPort(process.env);
+  // In development one process serves, to this machine
+  const several = inDev === undefined && settings.processes > 1;
+  const hostname = inDev === undefined ? settings.hostname : "127.0.0.1";
+  const member = several ? groupMember(process.env) : undefined;
+  if (several && member === undefined) return await runGroup(settings);
+  const port = member?.port ?? inDev ?? settings.port;
   const handler = makeHandler(source, init, { onError: log?.report });
   const failed = (error: unknown): void => reportFailure(settings, error);
   let listener: Listener;

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { spawn } from "node:child_process";
 import process from "node:process";
 import type { Env } from "./config/env.ts";
 import type { Sink } from "./log.ts";
@@ -24,6 +25,8 @@ export interface Io {
   readonly color: boolean;
   /** Calls `listener` on each of the signals, until the returned function is called. */
   onSignal(names: readonly Signal[], listener: () => void): () => void;
+  /** Opens a page in the user's browser, if there may be one. */
+  openUrl?(url: URL): void;
   /** Returns the terminal for a program that fills it; `undefined` if stdin or stdout is none. */
   openTerminal?(): Terminal | undefined;
 }
@@ -68,9 +71,26 @@ export function processIo(): Io {
         for (const name of names) process.off(name, listener);
       };
     },
+    openUrl(url) {
+      if (terminal) openBrowser(url);
+    },
     openTerminal: () =>
       process.stdin.isTTY === true && stdout.isTTY === true ? processTerminal(redact) : undefined,
   };
+}
+
+/** The programs that open a page, by the operating system: no shell sees the URL. */
+const OPENERS: Readonly<Record<string, readonly [string, ...string[]]>> = {
+  darwin: ["open"],
+  win32: ["rundll32", "url.dll,FileProtocolHandler"],
+};
+
+/** Opens a page. Without a browser nothing happens: the URL is shown, too. */
+function openBrowser({ href }: URL): void {
+  const [program, ...args] = OPENERS[process.platform] ?? ["xdg-open"];
+  const child = spawn(program, [...args, href], { stdio: "ignore", detached: true });
+  child.on("error", () => {});
+  child.unref();
 }
 
 /** Returns the terminal of this process. */

@@ -13,6 +13,7 @@ import type { DevOptions } from "./dev/dev.ts";
 import type { DoctorOptions } from "./doctor/doctor.ts";
 import type { CallOptions } from "./inspect/call.ts";
 import type { InspectOptions } from "./inspect/inspect.ts";
+import type { LoginOptions } from "./login/login.ts";
 import type { NewOptions } from "./new/new.ts";
 import type { PinOptions } from "./check/pin.ts";
 import type { TopOptions } from "./top/top.ts";
@@ -43,6 +44,8 @@ export interface CommandActions {
   check(file: string, options: CheckOptions, io: Io): Promise<ExitCode>;
   inspect(url: string, options: InspectOptions, io: Io): Promise<ExitCode>;
   call?(server: string, tool: string, options: CallOptions, io: Io): Promise<ExitCode>;
+  login?(url: string, options: LoginOptions, io: Io): Promise<ExitCode>;
+  logout?(url: string, io: Io): Promise<ExitCode>;
   doctor?(url: string, options: DoctorOptions, io: Io): Promise<ExitCode>;
   bundle(file: string, options: BundleOptions, io: Io): Promise<ExitCode>;
   serverJson(url: string, options: ServerJsonCommandOptions, io: Io): Promise<ExitCode>;
@@ -62,6 +65,8 @@ const COMMANDS: CommandActions = {
     (await import("./inspect/inspect.ts")).inspect(url, options, io),
   call: async (server, tool, options, io) =>
     (await import("./inspect/call.ts")).callTool(server, tool, options, io),
+  login: async (url, options, io) => (await import("./login/login.ts")).login(url, options, io),
+  logout: async (url, io) => (await import("./login/login.ts")).logout(url, io),
   doctor: async (url, options, io) => (await import("./doctor/doctor.ts")).doctor(url, options, io),
   bundle: async (file, options, io) =>
     (await import("./publish/bundle.ts")).bundle(file, options, io),
@@ -82,6 +87,8 @@ const HELP_WIDTH = 100;
 /** Seconds that `mooring inspect` waits for an answer: the default and the maximum of --timeout. */
 const TIMEOUT_S = 30;
 const MAX_TIMEOUT_S = 86_400;
+/** Seconds that `mooring login` waits for its user. */
+const LOGIN_TIMEOUT_S = 300;
 
 /**
  * Runs a command line, and writes errors to stderr.
@@ -112,6 +119,12 @@ export async function run(
   });
   defineCall(program).action(async (server: string, tool: string, options: CallOptions) => {
     finish(await commands.call?.(server, tool, options, io) ?? ExitCode.Failed);
+  });
+  defineLogin(program).action(async (url: string, options: LoginOptions) => {
+    finish(await commands.login?.(url, options, io) ?? ExitCode.Failed);
+  });
+  defineLogout(program).action(async (url: string) => {
+    finish(await commands.logout?.(url, io) ?? ExitCode.Failed);
   });
   defineDoctor(program).action(async (url: string, options: DoctorOptions) => {
     finish(await commands.doctor?.(url, options, io) ?? ExitCode.Failed);
@@ -320,6 +333,28 @@ function defineCall(program: Command): Command {
         `mooring call https://mcp.example/mcp add --args '{"a":2,"b":3}' --token-env TOKEN`,
       ]),
     );
+}
+
+function defineLogin(program: Command): Command {
+  return program.command("login")
+    .description("Sign in at a server, for call, inspect and doctor")
+    .argument("<URL>", "The URL of the server's endpoint")
+    .option("--client-id <ID>", "Be a client that the authorization server knows")
+    .option("--client-secret-env <NAME>", "Use the client's secret that is in a variable")
+    .option("--scope <SCOPE>", "Ask for scopes (default: what the server asks for)")
+    .option("--no-browser", "Show the link, and open no browser")
+    .addOption(
+      new Option("--timeout <SECONDS>", "Wait this long for the browser to come back")
+        .argParser(integerParser("--timeout", 1, MAX_TIMEOUT_S)).default(LOGIN_TIMEOUT_S),
+    )
+    .addHelpText("after", examples(["mooring login https://mcp.example/mcp"]));
+}
+
+function defineLogout(program: Command): Command {
+  return program.command("logout")
+    .description("Forget the login at a server")
+    .argument("<URL>", "The URL of the server's endpoint")
+    .addHelpText("after", examples(["mooring logout https://mcp.example/mcp"]));
 }
 
 function defineCompletion(program: Command): Command {

@@ -33,6 +33,8 @@ export type {
   TokenContext,
   TokenProvider,
 } from "./upstreams/http_auth.ts";
+export type { UserAuth, UserAuthContext } from "./upstreams/user_auth.ts";
+export { SignInRequiredError } from "./shared/sign_in_required.ts";
 export type { UpstreamSessionOptions } from "./client/session_options.ts";
 export { stdio } from "./upstreams/stdio.ts";
 export type { StdioUpstreamOptions } from "./upstreams/stdio.ts";
@@ -51,6 +53,9 @@ export type {
   Caller,
   Downstream,
   OpenInit,
+  SignInAsker,
+  SignInNeed,
+  SignInQuestion,
   Upstream,
   UpstreamCall,
   UpstreamFacts,
@@ -58,4 +63,5 @@ export type {
   UpstreamMiddleware,
   UpstreamRequest,
   UpstreamSession,
+  UpstreamSignIn,
 } from "./types.ts";

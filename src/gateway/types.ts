@@ -12,6 +12,7 @@ import type {
   MaybePromise,
   McpEvent,
   Notification,
+  Principal,
   ProtocolVersion,
   Route,
 } from "../../mod.ts";
@@ -23,6 +24,61 @@ export type {
   UpstreamMiddleware,
   UpstreamRequest,
 } from "../kit.ts";
+
+/** What an upstream wants before it answers for a user. */
+export interface SignInNeed {
+  /** The scopes to ask for besides those that the user's account has; empty if none are named. */
+  readonly scopes: readonly string[];
+  /** The URL of the protected resource metadata, if the challenge has one (RFC 9728 §5.1). */
+  readonly metadataUrl?: string | undefined;
+  /** The upstream's URL. */
+  readonly url: string;
+  /** Whether the user has an account that only lacks a scope. */
+  readonly isStepUp: boolean;
+}
+
+/** Who is asked to sign in at an upstream. */
+export interface SignInAsker {
+  /** The upstream's name. */
+  readonly upstream: string;
+  /** The user. */
+  readonly principal: Principal;
+  /** The user's client. */
+  readonly client: ClientFacts;
+  /** The client's session, if it has one: the question ends with it. */
+  readonly session: string | undefined;
+}
+
+/** A question to sign in. */
+export interface SignInQuestion {
+  /** The id. It is no secret. */
+  readonly id: string;
+  /** The page of the gateway that the user opens. */
+  readonly url: string;
+  /** The question in words. */
+  readonly message: string;
+}
+
+/** Asks users to sign in at an upstream. */
+export interface UpstreamSignIn {
+  /**
+   * Begins to ask a user.
+   *
+   * @throws {McpError} If nobody may be asked
+   */
+  begin(need: SignInNeed, asker: SignInAsker): Promise<SignInQuestion>;
+  /**
+   * Waits until the user has signed in, at any node.
+   *
+   * @returns Whether the user has: not if the question was denied, cancelled or came too late
+   * @throws {AbortSignal["reason"]} If the signal aborts
+   */
+  settled(id: string, signal: AbortSignal): Promise<boolean>;
+  /** Tells whether the link of a question can still be opened. */
+  isOpen(id: string): Promise<boolean>;
+  /** Ends a question that waits: its link is refused from now on. */
+  cancel(id: string): Promise<void>;
+}
 
 /** Receives the messages of an upstream that belong to no call. */
 export interface Downstream {
@@ -157,6 +213,8 @@ export interface Upstream {
    * same identity are interchangeable. Never shown in events or errors.
    */
   readonly identity: string;
+  /** Asks users to sign in, for an upstream that answers each of them by their own account. */
+  readonly signIn?: UpstreamSignIn | undefined;
   /**
    * Opens a session.
    *

@@ -5,6 +5,7 @@
  */
 export { signIn } from "./sign_in.ts";
 export type {
+  BrowserUsers,
   Grant,
   GrantEndReason,
   Grants,

@@ -21,10 +21,16 @@ export class SealedRecords implements RecordStore {
    * @param store The store
    * @param keys Secrets: the first seals, all open
    * @param prefix The beginning of all keys in the store
+   * @param purpose The purpose of the keys, so that nothing that is sealed elsewhere can be opened here
    */
-  constructor(store: RecordStore, keys: readonly (string | Uint8Array)[], prefix: string) {
+  constructor(
+    store: RecordStore,
+    keys: readonly (string | Uint8Array)[],
+    prefix: string,
+    purpose: string = PURPOSE,
+  ) {
     this.#store = store;
-    this.#sealer = new TextSealer(keys, PURPOSE);
+    this.#sealer = new TextSealer(keys, purpose);
     this.#prefix = prefix;
   }
 

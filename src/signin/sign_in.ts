@@ -5,6 +5,7 @@
  */
 import { protectedResource } from "../auth/mod.ts";
 import { BoundedMap, hmacSha256, jose, peerAddress } from "../kit.ts";
+import { BrowserLogins } from "./authorize/browser_users.ts";
 import { LoginFlow } from "./authorize/login.ts";
 import { createClients } from "./clients/clients.ts";
 import { ClientError, type Clients } from "./clients/types.ts";
@@ -102,7 +103,8 @@ export function signIn(options: SignInOptions): SignIn {
   const guards = new Map(settings.resources.map((each) => [each, guardOf(each, settings, access)]));
   const [first] = guards.values();
   if (first === undefined) throw new TypeError('Give one URL or more as "resource"');
-  const routes = routesOf(settings, { clients, keyring, tokens, flow });
+  const browser = new BrowserLogins(settings);
+  const routes = routesOf(settings, { clients, keyring, tokens, flow, browser });
   const others = new BoundedMap<string, SignInGuard>(MOST_GUARDS);
   let closed = false;
   return {
@@ -133,6 +135,10 @@ export function signIn(options: SignInOptions): SignIn {
       if (!row.methods.includes(request.method)) return wrongMethod(row.methods.join(", "));
       return await row.answer(request, context);
     },
+    browser: {
+      principal: (request) => browser.principal(request),
+      login: (request, returnTo) => browser.login(request, returnTo),
+    },
     grants,
     async close() {
       closed = true;
@@ -157,11 +163,12 @@ interface Answerers {
   readonly keyring: Keyring;
   readonly tokens: TokenIssuer;
   readonly flow: LoginFlow;
+  readonly browser: BrowserLogins;
 }
 
 function routesOf(
   settings: SignInSettings,
-  { clients, keyring, tokens, flow }: Answerers,
+  { clients, keyring, tokens, flow, browser }: Answerers,
 ): ReadonlyMap<string, RouteRow> {
   const { basePath } = settings;
   const metadata = metadataOf(settings, clients.register !== undefined);
@@ -205,7 +212,7 @@ function routesOf(
     [`${basePath}/signin/callback`, {
       methods: ["GET"],
       open: false,
-      answer: (request) => flow.callback(request),
+      answer: async (request) => await browser.callback(request) ?? await flow.callback(request),
     }],
     [`${basePath}/signin/consent`, {
       methods: ["GET", "POST"],

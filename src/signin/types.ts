@@ -193,6 +193,18 @@ export interface SignInEvent {
   readonly error?: unknown;
 }
 
+/** Tells which user a browser belongs to, for pages beside the endpoint. */
+export interface BrowserUsers {
+  /** Returns the user of a browser; `undefined` if nobody has signed in there within an hour. */
+  principal(request: Request): Promise<Principal | undefined>;
+  /**
+   * Leads the user of a browser through a login at the provider, and back.
+   *
+   * @param returnTo The path and query of the page to come back to
+   */
+  login(request: Request, returnTo: string): Promise<Response>;
+}
+
 /** What a handler is given: {@linkcode SignIn} itself, for the first resource. */
 export interface SignInGuard {
   /** Authenticates by the access tokens of this issuer: for a handler's option of the same name. */
@@ -217,6 +229,8 @@ export interface SignIn extends SignInGuard {
    * @param context What the host passed beside the request: the address of its sender is in it
    */
   routes(request: Request, context?: unknown): Promise<Response | undefined>;
+  /** The users of browsers: for the option `browser` of `accounts()`. */
+  readonly browser: BrowserUsers;
   /** The grants. */
   readonly grants: Grants;
   /** Ends what runs. Safe to call twice. The grants stay. */

@@ -11,7 +11,10 @@ import { Client as ClientV1 } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport as TransportV1 } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { at, developing, serverText } from "./developing.ts";
-import { reach, runtime, textOf } from "./program.ts";
+import { runHere } from "./fake_io.ts";
+import { Program, reach, runtime, textOf } from "./program.ts";
+import { serve } from "../../src/adapters/node.ts";
+import { McpServer } from "../../src/server/server.ts";
 
 const contentText = (result: unknown) =>
   (result as { content: { text: string }[] }).content[0]?.text ?? "";
@@ -192,5 +195,36 @@ createServer(toNodeHandler(createMcpHandler(server)))
       await write(text("two"));
       assert.equal(await textOf(client, "two__count"), "1");
     }, { name: "mooring.json" });
+  });
+
+  test("[DEV-10] a server that has a URL is traced, and nothing is started", async () => {
+    const server = new McpServer({ name: "elsewhere", version: "1.0.0" });
+    server.registerTool("edit", {}, () => "elsewhere");
+    await using running = await serve(server, { port: 0, signals: false });
+    const program = new Program(["dev", running.url, "--port", "0", "--page-port", "0"]);
+    try {
+      const [, url = ""] = await program.until(/Serving .* at (http\S+)/);
+      assert.notEqual(new URL(url).port, String(running.port));
+      await using client = await reach(url);
+      assert.equal(await textOf(client, "edit"), "elsewhere");
+    } finally {
+      program.signal("SIGTERM");
+      assert.equal(await program.ended, 0);
+    }
+  });
+
+  test("[DEV-19] what there is not, and options that don't fit, are refused before anything is started", async () => {
+    const refusals = [
+      [["dev", "/nowhere/server.ts"], 1, /Name a file or a URL: \/nowhere\/server\.ts/],
+      [["dev", "http://127.0.0.1:1/mcp", "--runtime", "node"], 2, /Leave --runtime out/],
+      [["dev", "x.ts", "--port", "70000"], 2, /whole number from 0 to 65535 to --port/],
+      [["dev", "x.ts", "--prot", "1"], 2, /Did you mean --port/],
+      [["dev"], 2, /Give what to dev: mooring dev/],
+    ] as const;
+    for (const [args, code, text] of refusals) {
+      const outcome = await runHere(args);
+      assert.equal(outcome.code, code, outcome.err);
+      assert.match(outcome.err, text);
+    }
   });
 });

@@ -16,6 +16,12 @@ import { reach, textOf } from "./program.ts";
 /** Where to write the screenshots of the docs, if they are to be written. */
 const SCREENSHOTS = process.env.MOORING_SCREENSHOTS;
 
+/** Writes a picture of the docs, if they are to be written. */
+async function keep(name: string, image: Uint8Array): Promise<void> {
+  assert.ok(image.length > 10_000);
+  if (SCREENSHOTS !== undefined) await writeFile(join(SCREENSHOTS, name), image);
+}
+
 let browser: Browser;
 before(async () => {
   if (noBrowser === false) browser = await startBrowser();
@@ -75,13 +81,17 @@ describe("the page of mooring dev", { skip: noBrowser }, () => {
       await until(page, `document.querySelector("#detail-text").textContent.startsWith("curl")`);
       const shown = await page.locator("#detail-text").textContent();
       assert.ok(shown?.includes("$MCP_TOKEN") && !shown.includes("t0ken"));
+      await page.click("#copy-test");
+      await until(page, `document.querySelector("#detail-text").textContent.startsWith("import")`);
+      await keep("dev-copy.png", await page.screenshot({ animations: "disabled" }));
       await page.check("#secrets");
       await page.click("#copy-test");
       await until(
         page,
         `document.querySelector("#detail-text").textContent.includes("t0ken-5ecret")`,
       );
-      await page.keyboard.press("Escape");
+      await page.click("#detail-close");
+      await page.waitForSelector("#detail", { state: "hidden" });
       assert.ok(!(await page.locator("#rows").innerHTML()).includes("t0ken"));
 
       // An error, where one looks
@@ -112,9 +122,7 @@ describe("the page of mooring dev", { skip: noBrowser }, () => {
         }
         await page.setViewportSize({ width: 1280, height: 800 });
         const image = await page.screenshot({ animations: "disabled" });
-        if (SCREENSHOTS !== undefined) {
-          await writeFile(join(SCREENSHOTS, `dev-${theme}.png`), image);
-        }
+        if (theme === "light") await keep("dev.png", image);
       }
 
       await write(serverText("43"));

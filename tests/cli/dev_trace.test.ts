@@ -12,10 +12,13 @@ import process from "node:process";
 import { describe, test } from "node:test";
 import { curlOf, testOf } from "../../src/cli/dev/copy.ts";
 import { failureOf, failureText } from "../../src/cli/dev/failure.ts";
-import { FileStamps } from "../../src/cli/dev/file_stamps.ts";
+import { FileStamps, MOST_FILES } from "../../src/cli/dev/file_stamps.ts";
+import { inspectorStart } from "../../src/cli/dev/inspector.ts";
 import { type DevVersion, LaunchError } from "../../src/cli/dev/launch.ts";
 import { MAX_TEXT, Trace } from "../../src/cli/dev/trace.ts";
 import { MOST_WAITING, NoVersionError, Versions } from "../../src/cli/dev/versions.ts";
+import { freePort } from "../../src/adapters/process_group.ts";
+import { McpServer } from "../../src/server/server.ts";
 import { systemClock } from "../../src/internal/clock.ts";
 import { developing, serverText } from "./developing.ts";
 import { reach, runtime, textOf } from "./program.ts";
@@ -104,27 +107,31 @@ describe("the trace", () => {
       const get = async (path: string) =>
         await (await fetch(new URL(path, page), { headers: { cookie } })).text();
       const events = await fetch(new URL("/events", page), { headers: { cookie } });
-      let seq: string | undefined;
+      await using modern = await reach(url, { protocolVersion: "2026-07-28" });
+      assert.equal(await textOf(modern, "edit"), "41");
+      const seqs: string[] = [];
       let text = "";
       for await (const chunk of events.body ?? assert.fail()) {
         text += new TextDecoder().decode(chunk);
-        seq = /"seq":(\d+),"at":\d+,"way":"in","kind":"request","id":\d+,"method":"tools\/call"/
-          .exec(text)?.[1];
-        if (seq !== undefined) break;
+        const found = text.matchAll(/"seq":(\d+),[^{}]*"way":"in"[^{}]*"method":"tools\/call"/g);
+        seqs.splice(0, seqs.length, ...[...found].map(([, seq = ""]) => seq));
+        if (seqs.length === 2) break;
       }
-      const copied = join(dirname(file), "copied.test.ts");
-      await writeFile(copied, await get(`/copy?seq=${seq}&as=test`));
-      const args = {
-        deno: ["test", "-A", "--no-check", "--quiet", copied],
-        bun: ["test", copied],
-        node: ["--test", copied],
-      }[runtime];
-      const tested = await ended(process.execPath, args);
-      assert.equal(tested.code, 0, tested.output);
-      const curl = await get(`/copy?seq=${seq}&as=curl`);
-      const sent = await ended("sh", ["-c", curl], { MCP_SESSION_ID: client.sessionId ?? "" });
-      // Not every machine has it
-      if (sent.code !== 127) assert.match(sent.output, /"text":"41"/);
+      for (const [at, seq] of seqs.entries()) {
+        const copied = join(dirname(file), `copied${at}.test.ts`);
+        await writeFile(copied, await get(`/copy?seq=${seq}&as=test`));
+        const args = {
+          deno: ["test", "-A", "--no-check", "--quiet", copied],
+          bun: ["test", copied],
+          node: ["--test", copied],
+        }[runtime];
+        const tested = await ended(process.execPath, args);
+        assert.equal(tested.code, 0, tested.output);
+        const curl = await get(`/copy?seq=${seq}&as=curl`);
+        const sent = await ended("sh", ["-c", curl], { MCP_SESSION_ID: client.sessionId ?? "" });
+        // Not every machine has it
+        if (sent.code !== 127) assert.match(sent.output, /"text":"41"/, sent.output);
+      }
       assert.match(await get(`/copy?seq=999999&as=curl`), /isn't kept/);
     }));
 });
@@ -197,12 +204,57 @@ describe("files", () => {
       // Of looks at a time each change is one's
       const looks = await Promise.all([stamps.look(), stamps.look(), stamps.look()]);
       assert.deepEqual(looks.flat().toSorted(), [path("c.ts"), path("lib/b.ts")]);
+      assert.equal(stamps.isPartial, false);
+      await mkdir(path("many"));
+      await Promise.all(
+        Array.from({ length: MOST_FILES }, (_, at) => writeFile(path(`many/${at}.ts`), "")),
+      );
+      await stamps.look();
+      assert.equal(stamps.isPartial, true);
       const only = new FileStamps(folder, path("a.ts"));
       await only.look();
       await writeFile(path("lib/b.ts"), "3");
       assert.deepEqual(await only.look(), []);
     } finally {
       await rm(folder, { recursive: true });
+    }
+  });
+});
+
+describe("what mooring dev starts", () => {
+  test("[DEV-17] the inspector has a secret of its own, a list of its own, and a link that connects it", () => {
+    const url = "http://127.0.0.1:8000/mcp";
+    const { command, env, link } = inspectorStart(url, 6_300, "t0ken", "/tmp/empty");
+    assert.match(command.join(" "), /^npx -y @modelcontextprotocol\/inspector@\d+\.\d+\.\d+$/);
+    assert.deepEqual(
+      [env["CLIENT_PORT"], env["MCP_INSPECTOR_API_TOKEN"], env["MCP_CATALOG_PATH"]],
+      ["6300", "t0ken", join("/tmp/empty", "servers.json")],
+    );
+    const { searchParams, host } = new URL(link);
+    assert.equal(host, "127.0.0.1:6300");
+    assert.deepEqual(Object.fromEntries(searchParams), {
+      MCP_INSPECTOR_API_TOKEN: "t0ken",
+      serverUrl: url,
+      transport: "http",
+      autoConnect: "t0ken",
+    });
+  });
+
+  test("[DEV-18] serve() listens where mooring dev says, on this machine alone, and elsewhere as it is told", async () => {
+    const { serve } = await import(`../../src/adapters/${runtime}.ts`);
+    const server = new McpServer({ name: "a", version: "1.0.0" });
+    const port = await freePort("127.0.0.1", 0);
+    process.env.MOORING_DEV_PORT = String(port);
+    try {
+      const running = await serve(server, { port: 1, hostname: "0.0.0.0", signals: false });
+      assert.deepEqual([running.port, running.hostname], [port, "127.0.0.1"]);
+      await running.close();
+      process.env.MOORING_DEV_PORT = "nonsense";
+      const other = await serve(server, { port: 0, signals: false });
+      assert.notEqual(other.port, port);
+      await other.close();
+    } finally {
+      delete process.env.MOORING_DEV_PORT;
     }
   });
 });

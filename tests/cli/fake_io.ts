@@ -12,6 +12,7 @@ export async function runHere(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
   commands?: CommandActions,
+  more: Partial<Io> = {},
 ): Promise<{ readonly code: number; readonly out: string; readonly err: string }> {
   const written = { out: "", err: "" };
   const secrets = new Secrets();
@@ -28,6 +29,7 @@ export async function runHere(
     terminal: false,
     color: false,
     onSignal: () => () => {},
+    ...more,
   };
   const code = await run(args, io, commands);
   return { code, ...written };

@@ -167,7 +167,7 @@ test("tokens come from the environment and are never shown", () =>
     const wrong = await run(["inspect", url, "--token-env", "WRONG"], env);
     assert.deepEqual([wrong.code, wrong.err], [
       1,
-      "Send a token with --token-env NAME: the server requires one. " +
+      "Send a token with --token-env NAME, or sign in with mooring login: the server requires one. " +
       `It says "Send valid credentials": ${url}\n`,
     ]);
     const unset = await run(["inspect", url, "--token-env", "NOT_SET_ANYWHERE"]);

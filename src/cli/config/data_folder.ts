@@ -39,8 +39,11 @@ export function dataFolder(init: DataFolderInit): string {
 }
 
 /** Returns the user's folder for what programs keep between two starts. */
-function stateFolder(
-  { env, platform = process.platform, home = homedir }: DataFolderInit,
+export function stateFolder(
+  { env, platform = process.platform, home = homedir }: Pick<
+    DataFolderInit,
+    "env" | "platform" | "home"
+  >,
 ): string {
   const { XDG_STATE_HOME: state, LOCALAPPDATA: local } = env;
   // The specification has relative paths ignored

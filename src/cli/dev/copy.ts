@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { JsonObject } from "../../../mod.ts";
 import { isObject } from "../../kit.ts";
 import { type KeptEntry, MAX_TEXT } from "./trace.ts";
 
@@ -99,10 +100,16 @@ function expectation(received: unknown, request: string): string[] {
   if (!isObject(received) || received["result"] === undefined) {
     return [`  const result = await ${request};`, "  assert.ok(result);"];
   }
+  const { result } = received;
   return [
     `  const result = await ${request};`,
-    `  assert.deepEqual(result, ${indented(received["result"])});`,
+    `  assert.deepEqual(result, ${indented(isObject(result) ? withoutType(result) : result)});`,
   ];
+}
+
+/** Removes what the client reads itself: how a result of 2026-07-28 is to be taken. */
+function withoutType({ resultType, ...result }: JsonObject): JsonObject {
+  return resultType === undefined || resultType === "complete" ? result : { resultType, ...result };
 }
 
 /** Removes what the client writes itself: the envelope of 2026-07-28, and the token of progress. */

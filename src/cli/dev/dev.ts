@@ -6,12 +6,14 @@
  */
 import process from "node:process";
 import type { Clock } from "../../../mod.ts";
-import { escapeInvisible, quote, systemClock } from "../../kit.ts";
+import { escapeInvisible, quote, randomText, systemClock } from "../../kit.ts";
+import { freePort } from "../../kit_node.ts";
 import { CliError, ExitCode, messageOf } from "../errors.ts";
 import type { Io } from "../io.ts";
 import { type BoundListener, listen } from "../serve/listen.ts";
 import { failureText } from "./failure.ts";
 import { FileStamps } from "./file_stamps.ts";
+import { type Inspector, startInspector } from "./inspector.ts";
 import { launch } from "./launch.ts";
 import { DevPage } from "./page.ts";
 import { Relay } from "./relay.ts";
@@ -38,8 +40,8 @@ const START_MS = 30_000;
 const WAIT_MS = 40_000;
 /** How long calls of a version that was replaced may take, in milliseconds. */
 const GRACE_MS = 10_000;
-/** The inspector that this was tried with. */
-const INSPECTOR = "@modelcontextprotocol/inspector@2.12.0";
+/** Characters of the inspector's secret. */
+const TOKEN = 43;
 
 /**
  * Serves until a signal stops it.
@@ -76,6 +78,7 @@ interface DevServerInit {
 /** What `mooring dev` runs. */
 class DevServer {
   readonly #init: DevServerInit;
+  readonly #stamps: FileStamps | undefined;
   readonly #trace: Trace;
   readonly #versions: Versions;
   readonly #relay: Relay;
@@ -84,13 +87,13 @@ class DevServer {
   readonly #watchers = new Set<() => void>();
   #looking: ReturnType<typeof setTimeout> | undefined;
   #isClosed = false;
-  #inspector: { kill(): void } | undefined;
+  #inspector: Inspector | undefined;
 
   private constructor(init: DevServerInit) {
     const { target, clock } = init;
     this.#init = init;
     this.#trace = new Trace(() => clock.now());
-    const stamps = target.kind === "program"
+    const stamps = this.#stamps = target.kind === "program"
       ? new FileStamps(target.root, target.alone ? target.file : undefined)
       : undefined;
     this.#versions = new Versions({
@@ -101,6 +104,7 @@ class DevServer {
           env: process.env,
           clock,
           print: (text) => this.#print(text),
+          shownPort: this.#listeners[0]?.port ?? 0,
           startMs: START_MS,
         }),
       stamps,
@@ -119,6 +123,7 @@ class DevServer {
         failure: this.#versions.failure,
         sessions: this.#relay.sessions,
       }),
+      onOpened: () => this.#say(`For another browser: ${this.#link()} (once)`),
       onState: (listener) => {
         this.#watchers.add(listener);
         return () => void this.#watchers.delete(listener);
@@ -129,7 +134,8 @@ class DevServer {
   /** Starts listening, and then the first version. */
   static async start(init: DevServerInit): Promise<DevServer> {
     const server = new DevServer(init);
-    const { options: { port = PORT, pagePort = PAGE_PORT } } = init;
+    const { options } = init;
+    const { port = PORT, pagePort = PAGE_PORT } = options;
     const failed = (error: unknown) => server.#print(`${messageOf(error)}\n`);
     try {
       const { fetch } = server.#relay;
@@ -146,7 +152,10 @@ class DevServer {
     await server.#versions.start();
     server.#say(`Serving ${quote(init.what, 200)} at ${server.url}`);
     server.#say(`Every message: ${server.#link()} (once)`);
-    server.#say(`Forms: npx -y ${INSPECTOR} --server-url ${server.url} --transport http`);
+    if (options.inspector !== true) server.#say("Forms: --inspector starts the official inspector");
+    if (server.#stamps?.isPartial) {
+      server.#say("There are too many files below the program's folder: some changes aren't seen");
+    }
     server.#lookAgain();
     return server;
   }
@@ -157,24 +166,23 @@ class DevServer {
     return `http://${HOST}:${this.#listeners[0]?.port ?? 0}${path}`;
   }
 
-  /** Opens the official inspector, connected. */
+  /** Starts the official inspector, connected. */
   async inspect(): Promise<void> {
-    const { spawn } = await import("node:child_process");
-    const args = ["-y", INSPECTOR, "--server-url", this.url, "--transport", "http"];
-    const child = spawn("npx", [...args, "--protocol-era", "auto"], { stdio: "inherit" });
-    child.once("error", (error) => this.#say(`Can't start the inspector: ${error.message}`));
-    this.#inspector = child;
+    const port = await freePort(HOST, 0);
+    this.#inspector = await startInspector(this.url, port, randomText(TOKEN), (text) => {
+      if (!this.#isClosed) this.#say(text);
+    });
   }
 
   /** Ends everything. */
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#looking);
-    this.#inspector?.kill();
     this.#page.close();
     const ended = this.#versions.close();
     await Promise.all(this.#listeners.map((listener) => listener.stop()));
     await ended;
+    await this.#inspector?.close();
   }
 
   #link(): string {

@@ -12,7 +12,7 @@ const CODE = /\.(?:[cm]?[jt]sx?|json|jsonc|toml|ya?ml|wasm|sql|html|css|md|txt|p
 /** Folders of others, and of tools. */
 const LEFT_OUT: ReadonlySet<string> = new Set(["node_modules", "dist", "build", "coverage"]);
 /** The most files that are looked at, and folders. */
-const MOST_FILES = 2_000;
+export const MOST_FILES = 2_000;
 const MOST_FOLDERS = 500;
 
 /** Looks at the files of a folder. */

@@ -38,6 +38,8 @@ export interface LaunchInit {
   readonly clock: Clock;
   /** Takes what the program writes. */
   readonly print: (text: string) => void;
+  /** The port of clients, which stands for the program's own in what is printed. */
+  readonly shownPort: number;
   /** How long it may take until the program can be called, in milliseconds. */
   readonly startMs: number;
   readonly signal: AbortSignal;
@@ -225,7 +227,8 @@ class Running {
 
   #print(text: string): void {
     this.#output = `${this.#output}${text}`.slice(-KEPT);
-    this.#init.print(text);
+    // Who copies the URL that a program prints wants the one that stays
+    this.#init.print(text.replaceAll(`:${this.#port}/`, `:${this.#init.shownPort}/`));
     const [url] = /https?:\/\/(?:localhost|127\.0\.0\.1|\[::1\]|0\.0\.0\.0)(?::\d+)?[^\s"']*/
       .exec(text) ?? [];
     const named = url === undefined ? null : URL.parse(url);

@@ -30,6 +30,8 @@ export interface DevPageInit {
   readonly state: () => DevState;
   /** Calls a listener when the state has changed. Returns what ends that. */
   readonly onState: (listener: () => void) => () => void;
+  /** Called when a link was used. */
+  readonly onOpened: () => void;
 }
 
 /** Links that weren't opened, and browsers that opened one. */
@@ -97,7 +99,7 @@ export class DevPage {
     if (!this.#isKnown(request)) {
       return text(
         401,
-        "Open the link that mooring dev has printed. Each works once: press l for one",
+        "Open the last link that mooring dev has printed: each works once",
       );
     }
     if (request.method === "POST") {
@@ -127,6 +129,7 @@ export class DevPage {
     const browser = randomText(SECRET);
     this.#browsers.push(browser);
     if (this.#browsers.length > MOST_LINKS) this.#browsers.shift();
+    this.#init.onOpened();
     return new Response(null, {
       status: 303,
       headers: {
@@ -188,8 +191,8 @@ export class DevPage {
     };
     signal.addEventListener("abort", abort, { once: true });
     const stream = new ReadableStream<Uint8Array>({
+      start: (controller) => void (controllerOf = controller),
       pull: async (controller) => {
-        controllerOf = controller;
         while (!signal.aborted && listeners.length > 0) {
           const entries = trace.after(seen, MOST_ENTRIES);
           const now = JSON.stringify(state());

@@ -8,7 +8,7 @@
 import { createParser } from "eventsource-parser";
 import type { JsonObject } from "../../../mod.ts";
 import { BoundedMap, isLoopback, isObject, parseAuthority } from "../../kit.ts";
-import { placeText } from "./failure.ts";
+import { type DevFailure, placeText } from "./failure.ts";
 import type { DevVersion } from "./launch.ts";
 import type { Trace, TraceInit } from "./trace.ts";
 import { NoVersionError, type Versions } from "./versions.ts";
@@ -43,6 +43,8 @@ const MOST_SESSIONS = 1_000;
 const MOST_SETTINGS = 1_000;
 const MOST_EVENTS = 1_000;
 const MOST_OPEN = 1_000;
+/** The most characters of what is said again. */
+const MOST_SAID = 64 * 1024;
 /** The most bytes of a request. */
 const MOST_BYTES = 16 * 1024 * 1024;
 /** The most characters of a stream's event. */
@@ -127,6 +129,7 @@ export class Relay {
     if (message?.method === undefined || body === undefined) return;
     const { method, id, params } = message;
     if (id !== undefined) session.open.set(`in ${id}`, leg);
+    if (body.length > MOST_SAID) return;
     const uri = isObject(params) ? params["uri"] : undefined;
     if (method === "logging/setLevel") session.settings.set("level", body);
     if (method === "resources/subscribe") session.settings.set(`uri ${uri}`, body);
@@ -143,7 +146,11 @@ export class Relay {
     if (session.opening?.version !== version) {
       session.opening = { version, done: this.#openAgain(session, version, request) };
     }
-    const refusal = await session.opening.done;
+    const { opening } = session;
+    const refusal = await opening.done.finally(() => {
+      // The next request may be let in
+      if (session.opening === opening) delete session.opening;
+    });
     return refusal === undefined ? session.leg : refusal.clone();
   }
 
@@ -226,11 +233,9 @@ export class Relay {
       const stream = this.#stream(source, response.body, again, release);
       return new Response(stream, answerInit(response, made.session));
     } catch (error) {
-      if (!request.signal.aborted && version.hasEnded()) {
-        const failure = await version.ended;
-        throw new NoVersionError({ ...failure, message: `It ended: ${failure.message}` });
-      }
-      throw error;
+      const failure = request.signal.aborted ? undefined : await endedSoon(version);
+      if (failure === undefined) throw error;
+      throw new NoVersionError({ ...failure, message: `It ended: ${failure.message}` });
     } finally {
       if (isHeld) release();
     }
@@ -259,6 +264,8 @@ export class Relay {
   ): Promise<Opened> {
     const id = response.headers.get(SESSION);
     if (id === null || message?.method !== "initialize" || body === undefined) return {};
+    // One that can't be opened again isn't the relay's
+    if (body.length > MOST_SAID) return {};
     const isStream = response.headers.get("content-type")?.startsWith("text/event-stream");
     const text = isStream ? undefined : await response.text();
     const session: RelaySession = {
@@ -372,12 +379,13 @@ export class Relay {
             if (next !== undefined) continue;
             if (chunk === undefined || chunk.done) {
               // A version that ended by itself has one after it
-              if (again !== undefined && version.hasEnded()) {
+              if (again !== undefined && await endedSoon(version) !== undefined) {
                 reader = undefined;
                 continue;
               }
-              if (!isAnswered && version.hasEnded()) {
-                controller.enqueue(encoder.encode(await this.#lost(source)));
+              const failure = isAnswered ? undefined : await endedSoon(version);
+              if (failure !== undefined) {
+                controller.enqueue(encoder.encode(this.#lost(source, failure)));
               }
               return end(controller);
             }
@@ -406,8 +414,7 @@ export class Relay {
   }
 
   /** Writes the answer to a call whose version has ended. */
-  async #lost({ request, message, version }: Source): Promise<string> {
-    const failure = await version.ended;
+  #lost({ request, message, version }: Source, failure: DevFailure): string {
     const data = JSON.stringify(errorMessage(message?.id, `It ended: ${textOf(failure)}`));
     this.#record("out", data, request, undefined, version);
     return `data: ${data}\n\n`;
@@ -443,6 +450,19 @@ export class Relay {
       ...way === "in" && { url: request.url, headers: request.headers },
     });
   }
+}
+
+/** How long a version whose connection broke may take to end, in milliseconds. */
+const END_MS = 500;
+
+/** Returns how a version has ended, if it has, or does at once. */
+async function endedSoon(version: DevVersion): Promise<DevFailure | undefined> {
+  if (version.hasEnded()) return await version.ended;
+  const { promise, resolve } = Promise.withResolvers<undefined>();
+  const timer = setTimeout(() => resolve(undefined), END_MS);
+  const failure = await Promise.race([version.ended, promise]);
+  clearTimeout(timer);
+  return failure;
 }
 
 /** A request on its way. */

@@ -65,8 +65,9 @@ export const MAX_TEXT = 64 * 1024;
 const MOST_OPEN = 2_000;
 /** Characters of a name. */
 const MAX_NAME = 200;
-/** The headers that a copy needs. */
-const KEPT_HEADERS = ["authorization", "mcp-session-id", "mcp-protocol-version"];
+/** The headers that a copy needs, and the most of them. */
+const KEPT_HEADER = /^(?:authorization$|mcp-)/;
+const MOST_HEADERS = 40;
 
 /** The last messages. */
 export class Trace {
@@ -106,10 +107,7 @@ export class Trace {
     if (kind === "request" && method !== undefined) this.#open.set(key(way), { at, method });
     if (asked !== undefined) this.#open.delete(key(way === "in" ? "out" : "in"));
     const kept = Object.fromEntries(
-      KEPT_HEADERS.flatMap((name) => {
-        const value = headers?.get(name);
-        return value ? [[name, value]] : [];
-      }),
+      [...headers ?? []].filter(([name]) => KEPT_HEADER.test(name)).slice(0, MOST_HEADERS),
     );
     this.#push({
       ...{ at, way, kind, id, method: method ?? asked?.method, name: nameOf(message) },

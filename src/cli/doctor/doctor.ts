@@ -5,7 +5,7 @@
  */
 import { escapeInvisible, escapeInvisibleJson, isObject } from "../../kit.ts";
 import { ExitCode, usageError } from "../errors.ts";
-import { headersOf } from "../inspect/inspect.ts";
+import { headersFor } from "../inspect/inspect.ts";
 import type { Io } from "../io.ts";
 import { JsonError, parseJson } from "../config/json.ts";
 import { type ClientVerdict, judgeClients } from "./clients.ts";
@@ -44,7 +44,7 @@ export async function doctor(text: string, options: DoctorOptions, io: Io): Prom
   const { json = false, origin, timeout } = options;
   const visit = new Visit({
     url,
-    headers: headersOf(options, io),
+    headers: await headersFor(url, options, io),
     timeoutMs: timeout * 1_000,
     origin,
     call: callOf(options),

@@ -8,7 +8,7 @@ import { defaultFile } from "../config/default_file.ts";
 import { type ExitCode, usageError } from "../errors.ts";
 import type { Io } from "../io.ts";
 import { type InspectInit, withConnection } from "./client.ts";
-import { argumentsOf, headersOf, showCall } from "./inspect.ts";
+import { argumentsOf, headersFor, showCall } from "./inspect.ts";
 
 /** The options of `mooring call`. */
 export interface CallOptions {
@@ -39,8 +39,10 @@ export async function callTool(
 ): Promise<ExitCode> {
   const { args: text = "{}", json = false, input: inputs } = options;
   const args = argumentsOf(text);
-  const call = (target: Pick<InspectInit, "url" | "fetch" | "shown">): Promise<ExitCode> => {
-    const headers = headersOf(options, io);
+  const call = (
+    target: Pick<InspectInit, "url" | "fetch" | "shown">,
+    headers: Record<string, string> = {},
+  ): Promise<ExitCode> => {
     const timeoutMs = options.timeout * 1_000;
     return withConnection(
       { ...target, headers, timeoutMs, redact: io.secrets.redact },
@@ -53,7 +55,7 @@ export async function callTool(
       if (given !== undefined) throw usageError(`Give ${name} only with a server's name`);
     }
     io.secrets.add([url.password, ...url.searchParams.values()]);
-    return await call({ url });
+    return await call({ url }, await headersFor(url, options, io));
   }
   for (const [name, given] of [["--header", options.header], ["--token-env", options.tokenEnv]]) {
     if (given !== undefined) throw usageError(`Give ${name} only with a URL`);
@@ -65,5 +67,5 @@ export async function callTool(
     );
   }
   const { withServersOf } = await import("./file.ts");
-  return await withServersOf({ file, server, inputs, io }, call);
+  return await withServersOf({ file, server, inputs, io }, (target) => call(target));
 }

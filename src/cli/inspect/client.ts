@@ -48,7 +48,7 @@ const TIMED_OUT = "Give the server more time with --timeout: it didn't answer";
 
 /** The advice for the status of a response. */
 const STATUS_ADVICE: Readonly<Record<number, string>> = {
-  401: "Send a token with --token-env NAME: the server requires one",
+  401: "Send a token with --token-env NAME, or sign in with mooring login: the server requires one",
   403: "Send a token that allows this: the server refuses this one",
   404: "Correct the path: nothing speaks MCP there",
   405: "Correct the path: nothing speaks MCP there",

@@ -36,9 +36,11 @@ export interface InspectOptions {
 export async function inspect(text: string, options: InspectOptions, io: Io): Promise<ExitCode> {
   const args = argsOf(options);
   const { call: tool, json = false, server, input: inputs } = options;
-  const show = (target: Pick<InspectInit, "url" | "fetch" | "shown">): Promise<ExitCode> => {
+  const show = (
+    target: Pick<InspectInit, "url" | "fetch" | "shown">,
+    headers: Record<string, string> = {},
+  ): Promise<ExitCode> => {
     const timeoutMs = options.timeout * 1_000;
-    const headers = headersOf(options, io);
     const init = { ...target, headers, timeoutMs, redact: io.secrets.redact };
     return withConnection(init, async (connection) => {
       if (tool !== undefined) return await showCall(connection, { tool, args, json, io });
@@ -52,7 +54,7 @@ export async function inspect(text: string, options: InspectOptions, io: Io): Pr
     if (server !== undefined) throw usageError("Give --server only with a file");
     if (inputs !== undefined) throw usageError("Give --input only with a file");
     io.secrets.add([url.password, ...url.searchParams.values()]);
-    return await show({ url });
+    return await show({ url }, await headersFor(url, options, io));
   }
   if (!/\.(?:jsonc?|toml)$/i.test(text)) {
     throw usageError(
@@ -63,7 +65,7 @@ export async function inspect(text: string, options: InspectOptions, io: Io): Pr
     if (given !== undefined) throw usageError(`Give ${name} only with a URL`);
   }
   const { withServersOf } = await import("./file.ts");
-  return await withServersOf({ file: text, server, inputs, io }, show);
+  return await withServersOf({ file: text, server, inputs, io }, (target) => show(target));
 }
 
 /** What {@linkcode showCall} calls, and how it shows the result. */
@@ -114,6 +116,24 @@ function resultText({ content = [], structuredContent }: CallResult): string {
 /** Writes JSON in which nothing can hide from the reader of a terminal. */
 function jsonText(value: unknown, indent = 2): string {
   return escapeInvisibleJson(JSON.stringify(value, null, indent));
+}
+
+/**
+ * Returns the headers to send to a URL: those of the options and, where these have no authorization, the
+ * token of a login.
+ *
+ * @throws {CliError} If an option can't be read, or the login has ended
+ */
+export async function headersFor(
+  url: URL,
+  options: Pick<InspectOptions, "header" | "tokenEnv">,
+  io: Io,
+): Promise<Record<string, string>> {
+  const headers = headersOf(options, io);
+  if (Object.keys(headers).some((name) => name.toLowerCase() === "authorization")) return headers;
+  const { tokenFor } = await import("../login/login.ts");
+  const token = await tokenFor(url, io);
+  return token === undefined ? headers : { ...headers, authorization: `Bearer ${token}` };
 }
 
 /** Returns the headers to send, their variables replaced. All of their values count as secrets. */

@@ -104,13 +104,12 @@ function commandsOf({ name, choices, package: given }: ProjectInit, url: string)
     bun: `bun ${env}main.ts`,
     node: `node ${env}main.ts`,
   }[runtime];
-  // The command reads the token from the environment
-  const withEnv = auth !== "bearer"
+  // The command and what it starts read .env from their environment
+  const withEnv = auth === "none"
     ? mooring
     : runtime === "deno"
     ? mooring.replace("-A", "-A --env-file=.env")
-    : `node --env-file=.env node_modules/@mooring/mcp/bin/mooring.js`;
-  const bunEnv = runtime === "bun" && auth === "bearer" ? withEnv.replace(/^node/, "bun") : withEnv;
+    : `${runtime} --env-file=.env node_modules/@mooring/mcp/bin/mooring.js`;
   const target = transport === "stdio" ? ".mcp.json" : url;
   const token = auth === "bearer" ? " --token-env MCP_TOKEN" : "";
   const server = transport === "stdio" ? ` --server ${name}` : "";
@@ -118,7 +117,9 @@ function commandsOf({ name, choices, package: given }: ProjectInit, url: string)
     start,
     test: { deno: "deno test -A", bun: "bun test", node: "node --test" }[runtime],
     check: runtime === "deno" ? "deno check" : "tsc",
-    call: `${bunEnv} inspect ${target}${server}${token} --call list_tasks`,
+    dev: `${withEnv} dev main.ts`,
+    ...auth !== "sign-in" &&
+      { call: `${withEnv} inspect ${target}${server}${token} --call list_tasks` },
   };
   return {
     scripts,
@@ -203,17 +204,25 @@ Users log in with an OpenID provider: fill in \`.env\` first. Clients open the b
   const where = transport === "http"
     ? `The server answers at ${url}.`
     : "Clients start \`main.ts\`.";
-  const call = auth === "sign-in" ? "" : `${run("call")}    # Calls list_tasks\n`;
+  const lines = [
+    [install, ""],
+    [run("test"), "Runs server.test.ts"],
+    [run("check"), "Checks the types"],
+    [run("dev"), "Serves, again after each change, and shows every message"],
+    ...auth === "sign-in" ? [] : [[run("call"), "Calls list_tasks"]],
+    [run("start"), "Serves"],
+  ] as const;
+  const width = Math.max(...lines.map(([command]) => command.length));
+  const commands = lines.map(([command, what]) =>
+    what === "" ? command : `${command.padEnd(width)}  # ${what}`
+  );
   return `# ${name}
 
 An MCP server that keeps a list of tasks, made with [Mooring](https://www.npmjs.com/package/@mooring/mcp).
 
 \`\`\`sh
-${install}
-${run("test")}    # Runs server.test.ts
-${run("check")}    # Checks the types
-${run("start")}    # Serves
-${call}\`\`\`
+${commands.join("\n")}
+\`\`\`
 
 ${where}
 ${users}

@@ -19,6 +19,7 @@ import {
 import { copyPrincipal, isModern, isPromise, keepAliveDuring, preciseTime } from "../../kit.ts";
 import { abortable, deadline, type Reject, withDeadline } from "../shared/deadline.ts";
 import type { ReleaseSlot } from "../shared/slot_queue.ts";
+import { SignInRequiredError } from "../shared/sign_in_required.ts";
 import { UpstreamError } from "../shared/upstream_error.ts";
 import type {
   Caller,
@@ -28,12 +29,14 @@ import type {
   UpstreamFacts,
   UpstreamRequest,
   UpstreamSession,
+  UpstreamSignIn,
 } from "../types.ts";
 import { BusyError } from "./capacity.ts";
 import { type Crash, crashError, isCrash, isHopeless } from "./crashes.ts";
 import { probe } from "./probe.ts";
 import type { RegisteredUpstream } from "./served_upstreams.ts";
 import { ASKING_METHODS } from "./translate.ts";
+import type { SignIns } from "./sign_ins.ts";
 import { throughMiddleware } from "./upstream_chain.ts";
 import { LimitReachedError, UnusableError } from "./unusable.ts";
 import type { UpstreamSessions } from "./upstream_sessions.ts";
@@ -102,6 +105,16 @@ export class ManagedSession {
   /** Tells whether a principal sees the upstream as itself. */
   isAloneFor(principal: Principal): boolean {
     return this.#client.isAloneFor(principal);
+  }
+
+  /** Asks the user to sign in at the upstream, if it is one for which users do. */
+  get signIn(): UpstreamSignIn | undefined {
+    return this.#upstream.signIn;
+  }
+
+  /** The client's questions to sign in. */
+  get signIns(): SignIns {
+    return this.#client.signIns;
   }
 
   /** The number of calls that the upstream is answering. */
@@ -512,6 +525,8 @@ export class ManagedSession {
   #failed(during: string, error: unknown): McpError {
     const { name: upstream } = this;
     if (error instanceof BusyError) return this.#busy(error);
+    // Nothing has failed: the user is asked
+    if (error instanceof SignInRequiredError) return error;
     this.#client.report({ type: "upstream-failed", upstream, during, error });
     if (error instanceof McpError) return error;
     const crash = this.#crashBehind(error);

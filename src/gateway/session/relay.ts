@@ -16,6 +16,7 @@ import type { UpstreamFacts } from "../types.ts";
 import { forwardCallNotification, withProgress } from "./downstream.ts";
 import type { HeldCalls } from "./held_calls.ts";
 import type { ManagedSession } from "./managed_session.ts";
+import { withSignIn } from "./sign_in_question.ts";
 import {
   ASKING_METHODS,
   isSameEra,
@@ -45,6 +46,8 @@ export interface ClientRequest {
    * each state counts once.
    */
   readonly passed?: JsonObject;
+  /** Whether the request goes on after a sign-in: its answers are not for the upstream. */
+  readonly isSignedIn?: boolean;
 }
 
 /** Options for {@linkcode relay}. */
@@ -66,7 +69,17 @@ export async function relay(
   request: ClientRequest,
   session: ManagedSession,
   params: JsonObject,
-  { named = (result) => result, signal = request.exchange.signal }: RelayOptions = {},
+  options: RelayOptions = {},
+): Promise<JsonObject> {
+  if (session.signIn === undefined) return await relayOnce(request, session, params, options);
+  return await withSignIn(request, session, (own) => relayOnce(own, session, params, options));
+}
+
+async function relayOnce(
+  request: ClientRequest,
+  session: ManagedSession,
+  params: JsonObject,
+  { named = (result) => result, signal = request.exchange.signal }: RelayOptions,
 ): Promise<JsonObject> {
   const { exchange } = request;
   exchange.noteUpstream?.(session.name);
@@ -175,7 +188,7 @@ function failedQuestion({ method }: Exchange, { message }: McpError): JsonObject
 
 /** Serves a 2026 client of a 2026 upstream: passes one round of questions and answers on. */
 async function passRound(
-  { exchange, state, passed }: ClientRequest,
+  { exchange, state, passed, isSignedIn = false }: ClientRequest,
   session: ManagedSession,
   { protocolVersion: from }: UpstreamFacts,
   sent: JsonObject,
@@ -184,7 +197,7 @@ async function passRound(
   const { method, params: { inputResponses } } = exchange;
   const requestState = state?.requestState;
   // Those of a first round that the policy has asked something in are not for the upstream.
-  const isForUpstream = state !== undefined || passed?.approved !== true;
+  const isForUpstream = !isSignedIn && (state !== undefined || passed?.approved !== true);
   const result = await send(exchange, session, {
     ...sent,
     ...inputResponses !== undefined && isForUpstream && ASKING_METHODS.has(method) &&

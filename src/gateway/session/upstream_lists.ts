@@ -8,6 +8,7 @@ import { ErrorCode, type JsonObject, McpError, type Principal } from "../../../m
 import { isObject, shortHash, shown } from "../../kit.ts";
 import { fetchList } from "../client/fetch_list.ts";
 import { deadline, withDeadline } from "../shared/deadline.ts";
+import { SignInRequiredError } from "../shared/sign_in_required.ts";
 import { CHANGED_LISTS, LIST_KINDS, type ListKind, LISTS } from "../shared/list_kinds.ts";
 import type { UpstreamCall, UpstreamFacts } from "../types.ts";
 import { inTime, PendingAnswer, TimeoutError } from "./in_time.ts";
@@ -411,6 +412,7 @@ export class UpstreamLists {
 
   /** Reports a failure, and returns the error that the client may see. */
   #failed(upstream: string, what: ListKind | typeof OPENING, error: unknown): unknown {
+    if (error instanceof SignInRequiredError) return error;
     if (!(error instanceof UnusableError)) {
       const during = what === OPENING ? what : LISTS[what].method;
       this.#served.report({ type: "upstream-failed", upstream, during, error });

@@ -30,6 +30,7 @@ import { type Capacity, type LimitedKind, shareOf } from "./capacity.ts";
 import { NotificationCoalescer } from "./coalesce.ts";
 import type { Crashes } from "./crashes.ts";
 import type { ListCache } from "./list_cache.ts";
+import { SignIns } from "./sign_ins.ts";
 import { ManagedSession } from "./managed_session.ts";
 import type { ServedUpstreams } from "./served_upstreams.ts";
 import { ASKING_METHODS, questionFor, upstreamCapabilities, wantsLog } from "./translate.ts";
@@ -84,6 +85,8 @@ export class UpstreamSessions {
   readonly addresses: KnownAddresses;
   /** The description of the client, as upstreams may know it. */
   readonly facts: ClientFacts;
+  /** The questions to sign in at upstreams. */
+  readonly signIns: SignIns;
   readonly report: (event: McpEvent) => void;
   /** The version that the client speaks: another one once an upstream has negotiated it. */
   version: ProtocolVersion;
@@ -132,6 +135,12 @@ export class UpstreamSessions {
     this.#served = served;
     this.#sessionId = sessionId;
     this.lists = new UpstreamLists({ served, sessions: this, cache: lists });
+    this.signIns = new SignIns({
+      closing: this.#closing.signal,
+      isSession: sessionId !== undefined,
+      notify: (notification) => this.notify(notification),
+      onSignedIn: (upstream) => this.#signedIn(upstream),
+    });
     const { clock } = served.settings;
     this.#coalescer = new NotificationCoalescer(
       clock,
@@ -163,6 +172,24 @@ export class UpstreamSessions {
     return this.names.filter((name) =>
       kind === "tools" ? !this.isLazy(name) : !this.isDormant(name)
     );
+  }
+
+  /** Returns the name that a tool of an upstream has in the view. */
+  shownName(upstream: string, tool: string): string {
+    return this.#served.rename(upstream, tool);
+  }
+
+  /** Lets the client list what an upstream has, now that the user has signed in there. */
+  #signedIn(upstream: string): void {
+    this.#served.failures.removeAll(upstream);
+    this.invalidateLists(upstream);
+    for (const [method, kinds] of CHANGED_LISTS) {
+      if (!this.maySee(upstream, kinds)) continue;
+      if (this.wantsChange(method)) this.notify({ method });
+      for (const host of this.#served.hosts) {
+        host.broadcast({ method }, () => false, (principal) => ownerKey(principal) === this.owner);
+      }
+    }
   }
 
   /** Notifies the client of what a lazy upstream has, now that it runs. */
@@ -305,7 +332,7 @@ export class UpstreamSessions {
     this.markReachable();
     const sessions = [...this.#sessions.values()];
     this.#sessions.clear();
-    await Promise.all(sessions.map((session) => session.close(reason)));
+    await Promise.all([this.signIns.close(), ...sessions.map((session) => session.close(reason))]);
   }
 
   /** Tells whether the client may get a notification: not of a list whose changes weren't advertised. */

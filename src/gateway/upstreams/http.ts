@@ -23,6 +23,8 @@ import { HOPS_HEADER } from "../shared/hops.ts";
 import type { OpenInit, Upstream, UpstreamSession } from "../types.ts";
 import { checkForwardHeaders, type ForwardHeaders } from "./forward_headers.ts";
 import { checkAuth, type HttpAuth } from "./http_auth.ts";
+import type { UpstreamSignIn } from "../types.ts";
+import { isUserAuth } from "./user_auth.ts";
 import type { HttpTarget } from "./http_requests.ts";
 import { HttpTransport } from "./http_transport.ts";
 import { identityOf } from "./identity.ts";
@@ -36,7 +38,8 @@ export interface HttpOptions extends UpstreamSessionOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /**
    * Authorizes requests: a bearer token, a function that returns one for each request, or an
-   * `AuthProvider` or `OAuthClientProvider` of `@modelcontextprotocol/client`. The client's own
+   * `AuthProvider` or `OAuthClientProvider` of `@modelcontextprotocol/client`, or each user's own account
+   * (`accounts().auth()` of `@mooring/mcp/accounts`). The client's own
    * credentials are only forwarded by {@linkcode HttpOptions.forwardHeaders}.
    */
   readonly auth?: HttpAuth;
@@ -95,6 +98,7 @@ export function http(options: HttpOptions): Upstream {
   return {
     kind: "http",
     identity: settings.identity,
+    signIn: signInOf(settings.auth),
     longCalls: () => settings.longCalls,
     open: (init) =>
       eras.open({
@@ -102,6 +106,20 @@ export function http(options: HttpOptions): Upstream {
         ...init,
         attempt: (versions, onSilent) => open({ ...settings, versions }, init, onSilent),
       }),
+  };
+}
+
+/** Returns what asks users to sign in, if the credentials are those of each user's own account. */
+function signInOf(auth: HttpAuth | undefined): UpstreamSignIn | undefined {
+  if (!isUserAuth(auth)) return undefined;
+  const { begin, settled, isOpen, cancel } = auth;
+  if (begin === undefined || settled === undefined) return undefined;
+  if (isOpen === undefined || cancel === undefined) return undefined;
+  return {
+    begin: (need, asker) => begin.call(auth, need, asker),
+    settled: (id, signal) => settled.call(auth, id, signal),
+    isOpen: (id) => isOpen.call(auth, id),
+    cancel: (id) => cancel.call(auth, id),
   };
 }
 

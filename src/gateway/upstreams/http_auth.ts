@@ -12,6 +12,7 @@ import type { Fetch } from "../../auth/mod.ts";
 import { checkNames } from "../../kit.ts";
 import { UpstreamError } from "../shared/upstream_error.ts";
 import { discard } from "./http_body.ts";
+import { isUserAuth, type UserAuth } from "./user_auth.ts";
 
 /** The request that a token is for. */
 export interface TokenContext {
@@ -58,7 +59,8 @@ export type HttpAuth =
   | string
   | ((context: TokenContext) => MaybePromise<string | undefined>)
   | TokenProvider
-  | OAuthProvider;
+  | OAuthProvider
+  | UserAuth;
 
 /** Adds credentials to the requests of one session. */
 export interface Authorizer {
@@ -79,7 +81,7 @@ const TOKEN = /^[\x21-\x7e]{1,16384}$/;
  * @throws {TypeError} If it is neither a token nor a source of tokens
  */
 export function checkAuth(auth: HttpAuth | undefined): void {
-  if (auth === undefined || typeof auth === "function") return;
+  if (auth === undefined || typeof auth === "function" || isUserAuth(auth)) return;
   if (typeof auth === "string") {
     // The message omits the token.
     if (!TOKEN.test(auth)) throw new TypeError('Give a token without blanks as "auth"');
@@ -101,11 +103,13 @@ export function createAuthorizer(
   auth: HttpAuth | undefined,
   url: string,
   fetch: Fetch,
+  upstream = "",
 ): Authorizer {
   const plain = (to: string, init: AuthorizedInit) => fetch(to, init);
   if (auth === undefined) return { headers: {}, send: plain };
   if (typeof auth === "string") return { headers: bearer(auth), send: plain };
   if (typeof auth === "function") return { headers: {}, send: byFunction(auth, fetch) };
+  if (isUserAuth(auth)) return { headers: {}, send: byUser(auth, { url, upstream }, fetch) };
   if (isOAuth(auth)) return { headers: {}, send: byOAuth(auth, url, fetch) };
   return { headers: {}, send: byProvider(auth, url, fetch) };
 }
@@ -136,6 +140,34 @@ function byProvider(provider: TokenProvider, serverUrl: string, fetch: Fetch): A
     discard(response);
     return await fetch(url, withToken(init, await token()));
   };
+}
+
+function byUser(
+  auth: UserAuth,
+  upstream: { readonly url: string; readonly upstream: string },
+  fetch: Fetch,
+): Authorizer["send"] {
+  return async (target, init, { principal, request }) => {
+    const { method = "GET", signal } = init;
+    const context = {
+      ...upstream,
+      target,
+      method,
+      principal,
+      request,
+      signal: signal ?? undefined,
+    };
+    const sent = await auth.headers(context);
+    const response = await fetch(target, withHeaders(init, sent));
+    if (!needsOtherToken(response)) return response;
+    const isOther = await auth.refused(response, sent, context).finally(() => discard(response));
+    if (!isOther) throw new UpstreamError("unauthorized", { status: response.status });
+    return await fetch(target, withHeaders(init, await auth.headers(context)));
+  };
+}
+
+function withHeaders(init: AuthorizedInit, own: Readonly<Record<string, string>>): AuthorizedInit {
+  return { ...init, headers: { ...init.headers, ...own } };
 }
 
 /** Tells whether another token may be accepted where one was not. */

@@ -66,10 +66,10 @@ export class HttpRequests {
   #sessionId: string | undefined;
   #version: ProtocolVersion | undefined;
 
-  constructor(target: HttpTarget) {
+  constructor(target: HttpTarget, upstream = "") {
     this.#target = target;
     this.#url = target.url;
-    this.#authorizer = createAuthorizer(target.auth, target.url, target.fetch);
+    this.#authorizer = createAuthorizer(target.auth, target.url, target.fetch, upstream);
     this.#shared = this.#sharedHeaders();
   }
 

@@ -87,7 +87,7 @@ export class HttpTransport implements Transport {
     this.#caller = { principal: init.principal, request: init.request };
     this.#init = { name: init.name, report: init.report };
     this.#clock = init.clock;
-    this.#requests = new HttpRequests(target);
+    this.#requests = new HttpRequests(target, init.name);
     this.#params = params;
     this.#lingers = new DelayLine(init.clock, LINGER_MS);
   }

@@ -6,6 +6,8 @@
 import { ErrorCode, type Exchange, type JsonObject, McpError } from "../../../mod.ts";
 import { entryFor } from "../../kit.ts";
 import { LateError } from "../session/in_time.ts";
+import { SignInRequiredError } from "../shared/sign_in_required.ts";
+import { connectTool } from "./connect_tool.ts";
 import type { UpstreamList } from "../session/list_cache.ts";
 import type { ListContext } from "../session/upstream_lists.ts";
 import type { UpstreamSessions } from "../session/upstream_sessions.ts";
@@ -27,9 +29,13 @@ export async function mergedList(
   context: ListContext,
   addresses?: Addresses,
 ): Promise<readonly JsonObject[]> {
-  const { lists } = await listsInTime(sessions, kind, context);
+  const { lists, signIns } = await listsInTime(sessions, kind, context);
   const { prefixed, id, method } = LISTS[kind];
-  if (prefixed || addresses === undefined) return lists.flatMap(({ entries }) => entries);
+  if (prefixed || addresses === undefined) {
+    const entries = lists.flatMap(({ entries }) => entries);
+    if (kind !== "tools" || signIns.length === 0) return entries;
+    return [...entries, ...signIns.map((name) => connectTool(sessions, name))];
+  }
   const holderOf = holders(lists, kind);
   const web = new Set<string>();
   return lists.flatMap(({ name: upstream, entries }) => {
@@ -74,6 +80,8 @@ export interface Lists {
   readonly lists: { readonly name: string; readonly entries: UpstreamList }[];
   /** The names of the upstreams whose list isn't there. */
   readonly missing: readonly string[];
+  /** The names of those among them at which the user has to sign in first. */
+  readonly signIns: readonly string[];
   /** Whether more of them may come later. */
   readonly isPartial: boolean;
 }
@@ -116,13 +124,19 @@ export async function listsInTime(
     if (name === undefined || outcome.status === "rejected") return [];
     return [{ name, entries: outcome.value }];
   });
+  const signIns = names.filter((_, index) => isSignIn(settled[index]));
   const [first] = settled;
   const isPartial = settled.some((outcome) =>
     outcome.status === "rejected" && outcome.reason instanceof LateError
   );
-  if (lists.length === 0 && first?.status === "rejected" && !mayBeNone) throw first.reason;
+  const isNone = lists.length === 0 && signIns.length === 0 && !mayBeNone;
+  if (isNone && first?.status === "rejected") throw first.reason;
   const missing = names.filter((_, index) => settled[index]?.status === "rejected");
-  return { lists, missing, isPartial };
+  return { lists, missing, signIns, isPartial };
+}
+
+function isSignIn(outcome: PromiseSettledResult<unknown> | undefined): boolean {
+  return outcome?.status === "rejected" && outcome.reason instanceof SignInRequiredError;
 }
 
 /**

@@ -25,7 +25,9 @@ import {
 import type { CompiledRules, UseRules } from "../policy/entry_rules.ts";
 import type { ManagedSession } from "../session/managed_session.ts";
 import { type ClientRequest, relay, type RelayOptions } from "../session/relay.ts";
+import { withSignIn } from "../session/sign_in_question.ts";
 import { UnusableError } from "../session/unusable.ts";
+import { SignInRequiredError } from "../shared/sign_in_required.ts";
 import { isLogLevel } from "../session/translate.ts";
 import type { ListContext } from "../session/upstream_lists.ts";
 import type { UpstreamSessions } from "../session/upstream_sessions.ts";
@@ -33,6 +35,7 @@ import { type ListKind, LISTS } from "../shared/list_kinds.ts";
 import type { UpstreamFacts } from "../types.ts";
 import { mergedCapabilities, mergedInstructions, type UpstreamSummary } from "./capabilities.ts";
 import type { Addresses } from "./addresses.ts";
+import { CONNECT_TOOL, connected } from "./connect_tool.ts";
 import { findResource, type FoundResource, mayUseAddress } from "./find_resource.ts";
 import { mergedList, pageOf, upstreamOfUri } from "./merged_lists.ts";
 import { approval, checkRate, permittedArguments } from "./permitted_use.ts";
@@ -196,8 +199,9 @@ async function describe(request: ViewRequest): Promise<JsonObject> {
     try {
       const facts = await sessions.lists.factsInTime(name, context, false);
       return { name, capabilities: facts?.capabilities, instructions: facts?.instructions };
-    } catch {
-      return { name, capabilities: undefined, instructions: undefined };
+    } catch (error) {
+      const capabilities = error instanceof SignInRequiredError ? BEFORE_SIGN_IN : undefined;
+      return { name, capabilities, instructions: undefined };
     }
   }));
   exchange.signal.throwIfAborted();
@@ -207,6 +211,13 @@ async function describe(request: ViewRequest): Promise<JsonObject> {
   const instructions = settings.instructions ?? mergedInstructions(upstreams);
   return instructions === undefined ? { capabilities } : { capabilities, instructions };
 }
+
+/** What a client is told of an upstream that says nothing before the user signs in: what it may have then. */
+const BEFORE_SIGN_IN: JsonObject = {
+  tools: { listChanged: true },
+  prompts: { listChanged: true },
+  resources: { listChanged: true },
+};
 
 /** Returns what an upstream says about itself, without lists that the policy withholds. */
 function permittedSummary({ exchange, settings }: ViewRequest, given: UpstreamSummary) {
@@ -233,6 +244,12 @@ async function callTool(request: ViewRequest, { params: sent }: Sent): Promise<J
   const target = find(request, "tools", name);
   if (target === undefined || typeof name !== "string") throw unknownTool(sent.name);
   const { session } = target;
+  if (target.name === CONNECT_TOOL && session.signIn !== undefined) {
+    return await withSignIn(request, session, async () => {
+      await session.ensureOpen(exchange);
+      return connected(session.name);
+    });
+  }
   if (!await isUsable(request, "tools", target, name)) throw unknownTool(sent.name);
   const use = target.rules?.useOf(target.name);
   const passed = use === undefined ? undefined : await passTool(request, target, use, name);

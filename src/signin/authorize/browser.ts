@@ -12,6 +12,9 @@ const MOST_CHARS = 3_800;
 /** The most logins of a browser at a time: more would not fit into a request's headers. */
 const MOST_LOGINS = 3;
 
+/** The cookies of sign-in itself. */
+const SIGN_IN = { prefix: "signin-", purpose: "mooring sign-in browser 1" };
+
 /** Options for {@linkcode BrowserCookies}. */
 export interface BrowserCookiesInit {
   readonly keys: readonly (string | Uint8Array)[];
@@ -19,6 +22,8 @@ export interface BrowserCookiesInit {
   readonly secure: boolean;
   /** The lifetime, in milliseconds. */
   readonly ttlMs: number;
+  /** The beginning of the cookies' names, and the purpose of their keys. @default those of sign-in */
+  readonly use?: { readonly prefix: string; readonly purpose: string };
 }
 
 /** Writes and reads the cookies. */
@@ -28,10 +33,10 @@ export class BrowserCookies {
   readonly #attributes: string;
   readonly #maxAge: number;
 
-  constructor({ keys, secure, ttlMs }: BrowserCookiesInit) {
-    this.#sealer = new TextSealer(keys, "mooring sign-in browser 1");
+  constructor({ keys, secure, ttlMs, use = SIGN_IN }: BrowserCookiesInit) {
+    this.#sealer = new TextSealer(keys, use.purpose);
     // With this prefix no other host, and no page without TLS, can set it (RFC 6265bis §4.1.3)
-    this.#prefix = secure ? "__Host-signin-" : "signin-";
+    this.#prefix = (secure ? "__Host-" : "") + use.prefix;
     this.#attributes = `; Path=/; HttpOnly; SameSite=Lax${secure ? "; Secure" : ""}`;
     this.#maxAge = Math.floor(ttlMs / 1000);
   }

@@ -8,7 +8,8 @@ import { escapeInvisible, randomText } from "../../kit.ts";
 import type { SignInClient } from "../clients/types.ts";
 import type { Destination } from "./request.ts";
 
-type Part = ReturnType<typeof html>;
+/** A piece of a page. */
+export type Part = ReturnType<typeof html>;
 
 const STYLE = `
 :root { color-scheme: light dark; --ink: #1b1d21; --paper: #fff; --edge: #8a8f98; --calm: #5b616b;
@@ -76,7 +77,7 @@ export function consentPage(page: ConsentPage): Response {
       <button name="answer" value="deny">Deny</button>
     </form>
   `;
-  return respond("Allow access?", body, 200, `'self' ${page.formTarget}`);
+  return pageResponse("Allow access?", body, 200, `'self' ${page.formTarget}`);
 }
 
 /** What a page about an error says. */
@@ -93,7 +94,7 @@ export function errorPage({ title, message, back }: ErrorPage, status: number): 
     ? ""
     : html`<p><a href="${back.url}" rel="noreferrer">Go back to the application
 (${back.place})</a></p>`;
-  return respond(title, html`<h1>${title}</h1><p>${message}</p>${link}`, status, "'none'");
+  return pageResponse(title, html`<h1>${title}</h1><p>${message}</p>${link}`, status, "'none'");
 }
 
 function whoAsks({ kind, name, host }: SignInClient): string {
@@ -147,7 +148,13 @@ async function textOf(title: string, body: Part, nonce: string): Promise<string>
   );
 }
 
-function respond(title: string, body: Part, status: number, formAction: string): Response {
+/** Returns a page without scripts, under a policy that lets it send forms to the named places alone. */
+export function pageResponse(
+  title: string,
+  body: Part,
+  status: number,
+  formAction: string,
+): Response {
   const nonce = randomText(22);
   const encoder = new TextEncoder();
   const stream = new ReadableStream<Uint8Array>({

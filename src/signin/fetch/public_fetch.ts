@@ -46,6 +46,12 @@ export interface PublicFetchInit {
    * @default {false}
    */
   readonly known?: boolean;
+  /** The method. @default {"GET"} */
+  readonly method?: string;
+  /** Headers besides those that every request has. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** The body. */
+  readonly body?: string;
 }
 
 /** Reads a document, as {@linkcode publicFetch} says. */
@@ -84,10 +90,10 @@ export function publicFetch(options: PublicFetchOptions): PublicFetch {
     try {
       return await within({ ...options, signal: init.signal }, async (signal) => {
         if (ON_WORKERS && options.connect === undefined) {
-          return await platformFetch(url, options.maxBytes, signal);
+          return await platformFetch(url, init, options.maxBytes, signal);
         }
         const addresses = await addressesOf(url.hostname, insecure, options.resolve);
-        return await firstOf(addresses, url, options, signal);
+        return await firstOf(addresses, url, init, options, signal);
       });
     } catch (error) {
       if (error instanceof FetchError || init.signal?.aborted) throw error;
@@ -173,6 +179,7 @@ async function systemResolve(name: string): Promise<readonly string[]> {
 async function firstOf(
   addresses: readonly string[],
   url: URL,
+  init: PublicFetchInit,
   options: PublicFetchOptions,
   signal: AbortSignal,
 ): Promise<Response> {
@@ -180,18 +187,27 @@ async function firstOf(
   for (const address of addresses) {
     signal.throwIfAborted();
     try {
-      return await readFrom(address, url, options, signal);
+      return await readFrom(address, url, init, options, signal);
     } catch (error) {
       if (error instanceof FetchError) throw error;
+      // What is sent with a body may have been taken: it is not sent to a second address
+      if (init.body !== undefined && !isRefused(error)) throw error;
       failure = error;
     }
   }
   throw failure;
 }
 
+/** Tells whether no connection was made, so that nothing was sent. */
+function isRefused(error: unknown): boolean {
+  return error instanceof Error && "code" in error &&
+    ["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH"].includes(String(error.code));
+}
+
 async function readFrom(
   address: string,
   url: URL,
+  { method, headers, body }: PublicFetchInit,
   { maxBytes, connect }: PublicFetchOptions,
   signal: AbortSignal,
 ): Promise<Response> {
@@ -204,14 +220,15 @@ async function readFrom(
       host: address,
       port: url.port === "" ? (secure ? 443 : 80) : Number(url.port),
       path: `${url.pathname}${url.search}`,
-      headers: { ...HEADERS, host: url.host },
+      ...method !== undefined && { method },
+      headers: { ...HEADERS, ...headers, ...lengthOf(body), host: url.host },
       // No connection is shared with what this program asks elsewhere.
       agent: false,
       ...(byName ? { servername: url.hostname } : {}),
     }, resolve);
     signal.addEventListener("abort", () => request.destroy(), { once: true });
     request.on("error", reject);
-    request.end();
+    request.end(body);
   });
   try {
     const text = await boundedText(response, maxBytes);
@@ -221,8 +238,25 @@ async function readFrom(
   }
 }
 
-async function platformFetch(url: URL, maxBytes: number, signal: AbortSignal): Promise<Response> {
-  const response = await fetch(url, { redirect: "manual", headers: HEADERS, signal });
+/** Returns the header with the length of a body, if there is one: without it, it would be sent in chunks. */
+function lengthOf(body: string | undefined): Readonly<Record<string, string>> {
+  if (body === undefined) return {};
+  return { "content-length": String(new TextEncoder().encode(body).length) };
+}
+
+async function platformFetch(
+  url: URL,
+  { method, headers, body }: PublicFetchInit,
+  maxBytes: number,
+  signal: AbortSignal,
+): Promise<Response> {
+  const response = await fetch(url, {
+    redirect: "manual",
+    headers: { ...HEADERS, ...headers },
+    signal,
+    ...method !== undefined && { method },
+    ...body !== undefined && { body },
+  });
   return asResponse(
     response.status,
     await boundedText(response.body, maxBytes),

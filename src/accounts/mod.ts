@@ -1,0 +1,19 @@
+/**
+ * Gives each user of a gateway an account of their own at every upstream that wants one.
+ *
+ * @module
+ */
+export { accounts } from "./accounts.ts";
+export type {
+  Account,
+  AccountAuthOptions,
+  AccountEvent,
+  Accounts,
+  AccountsLifetimes,
+  AccountsOptions,
+  AccountStep,
+  BrowserUsers,
+} from "./types.ts";
+export type { Clock, MaybePromise, Principal } from "../../mod.ts";
+export type { Store } from "../cluster/mod.ts";
+export type { UserAuth, UserAuthContext } from "../gateway/mod.ts";

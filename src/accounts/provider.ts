@@ -1,0 +1,542 @@
+/**
+ * Speaks to authorization servers: finds them, registers the gateway, gets tokens, renews and revokes them.
+ * Every address that an upstream or a server names is checked before it is used.
+ *
+ * @module
+ */
+import type { AuthorizationServer, Client, ClientAuth, TokenEndpointResponse } from "oauth4webapi";
+import type { Clock } from "../../mod.ts";
+import { fromBase64Url, installed, isLoopback, isObject } from "../kit.ts";
+import { boundedText, within } from "../signin/fetch/bounded.ts";
+import { FetchError } from "../signin/fetch/errors.ts";
+import { type PublicFetch, publicFetch } from "../signin/fetch/public_fetch.ts";
+import { scopesIn } from "./challenge.ts";
+import { AccountError } from "./errors.ts";
+import type { AccountsSettings } from "./settings.ts";
+
+const oauth = await installed("oauth4webapi", import("oauth4webapi"));
+
+const MAX_BYTES = 256 * 1024;
+const TIMEOUT_MS = 10_000;
+
+/** What is known about an upstream's authorization server. */
+export interface FoundServer {
+  /** The resource that tokens are for (RFC 8707). */
+  readonly resource: string;
+  /** The scopes that the upstream's metadata names. */
+  readonly scopes: readonly string[];
+  /** The metadata of the authorization server. */
+  readonly server: AuthorizationServer;
+}
+
+/** The gateway as a client of an authorization server. */
+export interface StoredClient {
+  readonly id: string;
+  readonly secret?: string | undefined;
+  readonly method: "none" | "client_secret_basic" | "client_secret_post";
+}
+
+/** Tokens as they are kept. */
+export interface Tokens {
+  readonly accessToken: string;
+  readonly refreshToken?: string | undefined;
+  /** When the access token expires, in milliseconds since the epoch, if the server said it. */
+  readonly expiresAt?: number | undefined;
+  readonly scopes?: readonly string[] | undefined;
+}
+
+/** What of a server's metadata is needed for tokens later. */
+export type ServerFacts = Pick<
+  AuthorizationServer,
+  "issuer" | "token_endpoint" | "revocation_endpoint"
+>;
+
+/** Sends what is asked of authorization servers. */
+export class Providers {
+  readonly #settings: AccountsSettings;
+  readonly #public: PublicFetch;
+  readonly #loopback: PublicFetch;
+
+  constructor(settings: AccountsSettings) {
+    this.#settings = settings;
+    const { clock } = settings;
+    const own = { maxBytes: MAX_BYTES, timeoutMs: TIMEOUT_MS, clock };
+    this.#public = publicFetch({ ...own, allowInsecure: false });
+    this.#loopback = publicFetch({ ...own, allowInsecure: true });
+  }
+
+  /**
+   * Finds the authorization server of an upstream (RFC 9728, RFC 8414, OpenID Connect Discovery 1.0).
+   *
+   * @throws {AccountError} If there is none that can be used
+   */
+  async find(
+    upstream: string,
+    metadataUrl: string | undefined,
+    issuer: string | undefined,
+    signal?: AbortSignal,
+  ): Promise<FoundServer> {
+    const found = await this.#resource(new URL(upstream), metadataUrl, signal);
+    const named = found?.servers ?? [new URL("/", upstream).href];
+    const wanted = issuer ?? named[0] ?? "";
+    if (issuer !== undefined && found !== undefined && !named.some((one) => isSame(one, issuer))) {
+      throw new AccountError(
+        "issuer-not-named",
+        "The upstream doesn't name the issuer of the file",
+      );
+    }
+    const server = await this.#server(wanted, signal);
+    return {
+      resource: found?.resource ?? resourceOf(upstream),
+      scopes: found?.scopes ?? [],
+      server,
+    };
+  }
+
+  /** Reads the protected resource metadata; `undefined` if the upstream has none. */
+  async #resource(upstream: URL, metadataUrl: string | undefined, signal?: AbortSignal) {
+    const path = upstream.pathname === "/" ? "" : upstream.pathname;
+    const wellKnown = "/.well-known/oauth-protected-resource";
+    const candidates = metadataUrl !== undefined
+      ? [metadataUrl]
+      : [new URL(wellKnown + path, upstream).href, new URL(wellKnown, upstream).href];
+    for (const candidate of new Set(candidates)) {
+      const json = await this.#json(candidate, "the upstream's metadata", signal, upstream);
+      if (json === undefined) continue;
+      const { resource, authorization_servers: servers, scopes_supported: scopes } = json;
+      if (typeof resource !== "string" || !covers(resource, upstream)) {
+        throw new AccountError(
+          "foreign-resource",
+          "The upstream's metadata is of another resource",
+        );
+      }
+      const named = Array.isArray(servers) ? servers.filter((one) => typeof one === "string") : [];
+      if (named.length === 0) {
+        throw new AccountError("no-server", "The upstream names no authorization server");
+      }
+      return {
+        resource,
+        servers: named,
+        scopes: scopesIn(Array.isArray(scopes) ? scopes.join(" ") : ""),
+      };
+    }
+    if (metadataUrl !== undefined) {
+      throw new AccountError("no-metadata", "The upstream's metadata can't be read");
+    }
+    return undefined;
+  }
+
+  /** Reads the metadata of an authorization server, and refuses one that can't be used safely. */
+  async #server(issuer: string, signal?: AbortSignal): Promise<AuthorizationServer> {
+    const url = this.#checked(issuer, "the authorization server");
+    const path = url.pathname.replace(/\/$/, "");
+    const candidates = [
+      new URL(`/.well-known/oauth-authorization-server${path}`, url),
+      new URL(`/.well-known/openid-configuration${path}`, url),
+      new URL(`${path}/.well-known/openid-configuration`, url),
+    ];
+    for (const candidate of candidates) {
+      const json = await this.#json(candidate.href, "the server's metadata", signal);
+      if (json === undefined) continue;
+      if (typeof json.issuer !== "string" || !isSame(json.issuer, issuer)) {
+        throw new AccountError("foreign-issuer", "The server's metadata is of another issuer");
+      }
+      return this.#usable({ ...json, issuer: json.issuer });
+    }
+    throw new AccountError("no-server-metadata", `The metadata of ${url.host} can't be read`);
+  }
+
+  #usable(server: AuthorizationServer): AuthorizationServer {
+    for (
+      const name of [
+        ...["authorization_endpoint", "token_endpoint"] as const,
+        ...["registration_endpoint", "revocation_endpoint"] as const,
+      ]
+    ) {
+      const { [name]: given } = server;
+      if (given !== undefined) this.#checked(given, `the server's ${name}`);
+      else if (!/^[rR]e/.test(name)) {
+        throw new AccountError("no-endpoint", `The server's metadata has no ${name}`);
+      }
+    }
+    const pkce = server.code_challenge_methods_supported;
+    if (!Array.isArray(pkce) || !pkce.includes("S256")) {
+      throw new AccountError(
+        "no-pkce",
+        "The server's metadata doesn't say that it takes PKCE with S256",
+      );
+    }
+    return server;
+  }
+
+  /**
+   * Returns the gateway as a client: by configuration, by its own document, or by registration.
+   *
+   * @throws {AccountError} If there is no way
+   */
+  async client(
+    server: AuthorizationServer,
+    given: { readonly clientId?: string | undefined; readonly clientSecret?: string | undefined },
+    signal?: AbortSignal,
+  ): Promise<StoredClient> {
+    if (given.clientId !== undefined) {
+      const { clientId: id, clientSecret: secret } = given;
+      return { id, secret, method: secret === undefined ? "none" : secretMethod(server) };
+    }
+    const { url } = this.#settings;
+    if (server.client_id_metadata_document_supported === true && url.startsWith("https:")) {
+      return { id: `${url}/accounts/client.json`, method: "none" };
+    }
+    return await this.#registered(server, signal);
+  }
+
+  async #registered(server: AuthorizationServer, signal?: AbortSignal): Promise<StoredClient> {
+    const { records, report, clock, lifetimes } = this.#settings;
+    const key = `client:${server.issuer}`;
+    const known = await records.get(key);
+    if (known !== undefined) return JSON.parse(known.value);
+    if (server.registration_endpoint === undefined) {
+      throw new AccountError(
+        "no-registration",
+        `${
+          new URL(server.issuer).host
+        } takes no registration: the operator has to enter a client id`,
+      );
+    }
+    const response = await this.#send(server.registration_endpoint, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(clientMetadata(this.#settings)),
+    }, signal);
+    const json = await jsonOf(response);
+    const { client_id: id, client_secret: secret, token_endpoint_auth_method: method } = json ?? {};
+    if (response.status >= 300 || typeof id !== "string") {
+      throw new AccountError("registration-refused", "The server refused to register the gateway");
+    }
+    const { client_secret_expires_at: until } = json ?? {};
+    const own: StoredClient = typeof secret === "string"
+      ? { id, secret, method: method === "client_secret_post" ? method : "client_secret_basic" }
+      : { id, method: "none" };
+    const ttlMs = typeof until === "number" && until > 0
+      ? Math.max(1_000, until * 1000 - clock.now())
+      : lifetimes.accountMs;
+    const value = JSON.stringify(own);
+    if (await records.put(key, value, { ttlMs, expected: null }) === undefined) {
+      // Another node was faster: the server knows both, all nodes use one
+      const other = await records.get(key);
+      if (other !== undefined) return JSON.parse(other.value);
+    }
+    report({ step: "register", outcome: "passed", reason: "registered", issuer: server.issuer });
+    return own;
+  }
+
+  /** Forgets a registration that the server no longer knows. */
+  async forgetClient(issuer: string): Promise<void> {
+    await this.#settings.records.delete(`client:${issuer}`);
+  }
+
+  /** Redeems a code, after the answer of the server was checked (RFC 9207 included). */
+  async redeem(
+    server: AuthorizationServer,
+    own: StoredClient,
+    login: {
+      readonly state: string;
+      readonly verifier: string;
+      readonly redirectUri: string;
+      readonly resource: string;
+    },
+    callback: URLSearchParams,
+    signal?: AbortSignal,
+  ): Promise<Tokens> {
+    return await this.#tokens(signal, async () => {
+      const client = this.#client(own);
+      const checked = oauth.validateAuthResponse(server, client, callback, login.state);
+      const response = await oauth.authorizationCodeGrantRequest(
+        server,
+        client,
+        authOf(own),
+        checked,
+        login.redirectUri,
+        login.verifier,
+        this.#options(signal, { resource: login.resource }),
+      );
+      return await oauth.processAuthorizationCodeResponse(server, client, response);
+    });
+  }
+
+  /** Renews tokens. Returns `"ended"` if the server no longer takes the refresh token. */
+  async renew(
+    server: ServerFacts,
+    own: StoredClient,
+    refreshToken: string,
+    resource: string,
+    signal?: AbortSignal,
+  ): Promise<Tokens | "ended"> {
+    let isEnded = false;
+    try {
+      return await this.#tokens(signal, async () => {
+        const client = this.#client(own);
+        const response = await oauth.refreshTokenGrantRequest(
+          server,
+          client,
+          authOf(own),
+          refreshToken,
+          this.#options(signal, { resource }),
+        );
+        isEnded = await endsGrant(response);
+        return await oauth.processRefreshTokenResponse(server, client, response);
+      });
+    } catch (error) {
+      if (isEnded) return "ended";
+      throw error;
+    }
+  }
+
+  /** Revokes a token, as far as the server can (RFC 7009). Never rejects. */
+  async revoke(server: ServerFacts, own: StoredClient, token: string): Promise<boolean> {
+    if (server.revocation_endpoint === undefined) return false;
+    try {
+      const response = await oauth.revocationRequest(
+        server,
+        this.#client(own),
+        authOf(own),
+        token,
+        this.#options(undefined, {}),
+      );
+      return response.status === 200;
+    } catch {
+      return false;
+    }
+  }
+
+  async #tokens(
+    signal: AbortSignal | undefined,
+    get: () => Promise<TokenEndpointResponse>,
+  ): Promise<Tokens> {
+    let response: TokenEndpointResponse;
+    try {
+      response = await get();
+    } catch (error) {
+      if (signal?.aborted) throw signal.reason;
+      throw asAccountError(error);
+    }
+    const { access_token: accessToken, refresh_token: refreshToken, expires_in: seconds } =
+      response;
+    if (!/^[\x21-\x7e]{1,16384}$/.test(accessToken) || response.token_type !== "bearer") {
+      throw new AccountError("invalid-token", "The server answered without a bearer token");
+    }
+    return {
+      accessToken,
+      refreshToken,
+      expiresAt: seconds === undefined ? undefined : this.#settings.clock.now() + seconds * 1000,
+      scopes: response.scope === undefined ? undefined : scopesIn(response.scope),
+    };
+  }
+
+  #client(own: StoredClient): Client {
+    const { clock } = this.#settings;
+    return {
+      client_id: own.id,
+      [oauth.clockSkew]: Math.round((clock.now() - Date.now()) / 1000),
+      [oauth.clockTolerance]: 60,
+    };
+  }
+
+  #options(caller: AbortSignal | undefined, parameters: Readonly<Record<string, string>>) {
+    return {
+      [oauth.allowInsecureRequests]: this.#settings.allowInsecure,
+      [oauth.customFetch]: (url: string, init: RequestInit) => {
+        const headers = Object.fromEntries(new Headers(init.headers));
+        const body = init.body === undefined || init.body === null ? undefined : String(init.body);
+        return this.#send(
+          url,
+          { ...init.method && { method: init.method }, headers, body },
+          caller,
+        );
+      },
+      additionalParameters: parameters,
+    };
+  }
+
+  /** Reads a JSON object; `undefined` if there is none at the address. */
+  async #json(
+    url: string,
+    what: string,
+    signal: AbortSignal | undefined,
+    owner?: URL,
+  ): Promise<Record<string, unknown> | undefined> {
+    this.#checked(url, what);
+    const response = await this.#send(url, {}, signal, owner);
+    if (response.status !== 200) return undefined;
+    return await jsonOf(response);
+  }
+
+  /**
+   * Checks an address that a stranger has named.
+   *
+   * @throws {AccountError} If it may not be asked, or opened in a browser
+   */
+  #checked(given: string, what: string): URL {
+    const url = URL.parse(given);
+    const { allowInsecure } = this.#settings;
+    const isLocal = url !== null && isLoopback(url.hostname.replace(/^\[|\]$/g, ""));
+    const isUsable = url !== null && url.username === "" && url.password === "" &&
+      (url.protocol === "https:" || url.protocol === "http:" && isLocal && allowInsecure);
+    if (isUsable) return url;
+    throw new AccountError("unsafe-address", `An address that may not be used is named as ${what}`);
+  }
+
+  async #send(
+    url: string,
+    init: { method?: string; headers?: Record<string, string>; body?: string | undefined },
+    signal: AbortSignal | undefined,
+    owner?: URL,
+  ): Promise<Response> {
+    const to = this.#checked(url, "an endpoint");
+    const { fetch, innerHosts, allowInsecure, clock } = this.#settings;
+    const { body, ...others } = init;
+    const own = { ...others, ...body !== undefined && { body } };
+    try {
+      // What the operator has named, as an upstream or as a host, may be in an inner network
+      const isNamed = innerHosts.has(to.host) || to.origin === owner?.origin;
+      if (fetch !== undefined || isNamed) {
+        return await plainFetch(fetch ?? ((url, init) => globalThis.fetch(url, init)), to, own, {
+          clock,
+          signal,
+        });
+      }
+      const send = allowInsecure ? this.#loopback : this.#public;
+      return await send(to, { ...own, known: true, ...signal !== undefined && { signal } });
+    } catch (error) {
+      if (signal?.aborted) throw signal.reason;
+      const isRefused = error instanceof FetchError && error.reason === "refused";
+      const reason = isRefused ? "unsafe-address" : "unreachable";
+      throw new AccountError(reason, `${to.host} can't be reached`, { cause: error });
+    }
+  }
+}
+
+async function plainFetch(
+  fetch: (url: URL, init: RequestInit) => Promise<Response>,
+  url: URL,
+  init: RequestInit,
+  { clock, signal: caller }: { readonly clock: Clock; readonly signal: AbortSignal | undefined },
+): Promise<Response> {
+  const limits = { timeoutMs: TIMEOUT_MS, clock, ...caller !== undefined && { signal: caller } };
+  return await within(limits, async (signal) => {
+    const response = await fetch(url, { ...init, redirect: "manual", signal });
+    const { status, headers, body } = response;
+    const text = await boundedText(body, MAX_BYTES);
+    const isEmpty = status === 204 || status === 205 || status === 304;
+    return new Response(isEmpty ? null : text, { status, headers });
+  });
+}
+
+async function jsonOf(response: Response): Promise<Record<string, unknown> | undefined> {
+  try {
+    const json: unknown = JSON.parse(await response.text());
+    return isObject(json) ? json : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Tells whether an answer says that a refresh token is of no use any more (RFC 6749 §5.2). */
+async function endsGrant(response: Response): Promise<boolean> {
+  if (response.status !== 400 && response.status !== 401) return false;
+  const json = await jsonOf(response.clone());
+  return json?.error === "invalid_grant" || json?.error === "invalid_client" ||
+    json?.error === "unauthorized_client";
+}
+
+/** Returns the description of the gateway to authorization servers: its document, and its registration. */
+export function clientMetadata({ url, name }: AccountsSettings): Record<string, unknown> {
+  return {
+    client_name: name,
+    client_uri: url,
+    redirect_uris: [`${url}/accounts/callback`],
+    grant_types: ["authorization_code", "refresh_token"],
+    response_types: ["code"],
+    token_endpoint_auth_method: "none",
+  };
+}
+
+function secretMethod(server: AuthorizationServer): StoredClient["method"] {
+  const offered = server.token_endpoint_auth_methods_supported;
+  const isPost = offered !== undefined && !offered.includes("client_secret_basic") &&
+    offered.includes("client_secret_post");
+  return isPost ? "client_secret_post" : "client_secret_basic";
+}
+
+function authOf({ secret, method }: StoredClient): ClientAuth {
+  if (secret === undefined || method === "none") return oauth.None();
+  return method === "client_secret_post"
+    ? oauth.ClientSecretPost(secret)
+    : oauth.ClientSecretBasic(secret);
+}
+
+/** Returns the resource of an upstream without metadata: its URL without query and fragment. */
+function resourceOf(upstream: string): string {
+  const url = new URL(upstream);
+  url.search = "";
+  url.hash = "";
+  return url.pathname === "/" ? url.origin : url.href;
+}
+
+/** Tells whether a resource that metadata names is the upstream, or what it lies in. */
+function covers(resource: string, upstream: URL): boolean {
+  const url = URL.parse(resource);
+  if (url === null || url.origin !== upstream.origin) return false;
+  const path = url.pathname.replace(/\/$/, "");
+  return upstream.pathname === path || upstream.pathname === `${path}/` ||
+    upstream.pathname.startsWith(`${path}/`);
+}
+
+function isSame(one: string, other: string): boolean {
+  return one === other || one.replace(/\/$/, "") === other.replace(/\/$/, "");
+}
+
+/** Hides what a library says, which may quote an answer. */
+function asAccountError(error: unknown): AccountError {
+  if (error instanceof AccountError) return error;
+  if (error instanceof oauth.AuthorizationResponseError) {
+    return new AccountError("denied", "The sign-in was refused at the server");
+  }
+  if (error instanceof oauth.ResponseBodyError) {
+    const isKnown = /^[a-z_]{1,40}$/.test(error.error);
+    return new AccountError(
+      "token-refused",
+      `The server refused: ${isKnown ? error.error : "error"}`,
+    );
+  }
+  return new AccountError("invalid-answer", "The server's answer isn't valid");
+}
+
+/**
+ * Checks that a token that is a JWT is for the upstream. One that names other servers alone must not be sent
+ * there: whoever gets it could use it at them.
+ *
+ * @throws {AccountError} If it is for others
+ */
+export function checkAudience(token: string, resource: string, expected: string | undefined): void {
+  const [, payload = "", signature] = token.split(".");
+  if (signature === undefined) return;
+  let claims: unknown;
+  try {
+    claims = JSON.parse(new TextDecoder().decode(fromBase64Url(payload)));
+  } catch {
+    return;
+  }
+  if (!isObject(claims) || claims.aud === undefined) return;
+  const audiences = (Array.isArray(claims.aud) ? claims.aud : [claims.aud]).map(String);
+  const { origin } = new URL(resource);
+  const isRight = expected !== undefined
+    ? audiences.includes(expected)
+    : audiences.some((one) => URL.parse(one)?.origin === origin || !/^https?:/.test(one));
+  if (!isRight) throw new AccountError("foreign-audience", "The token is for another server");
+}
+
+/** Returns the PKCE challenge of a verifier. */
+export async function pkceChallenge(verifier: string): Promise<string> {
+  return await oauth.calculatePKCECodeChallenge(verifier);
+}

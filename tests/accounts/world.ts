@@ -1,0 +1,472 @@
+/**
+ * Upstreams with authorization servers that a test can make wrong, users with browsers, and nodes of a
+ * gateway that share a store.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { createMcpHandler, type McpEvent, type McpHandler, McpServer } from "../../mod.ts";
+import {
+  type AccountAuthOptions,
+  type AccountEvent,
+  type Accounts,
+  accounts,
+  type AccountsOptions,
+} from "../../src/accounts/mod.ts";
+import { memoryStore, type Store } from "../../src/cluster/mod.ts";
+import { type Gateway, gateway, type GatewayOptions, http } from "../../src/gateway/mod.ts";
+import type { JsonObject } from "../../src/protocol/jsonrpc.ts";
+import { challengeOf } from "../../src/signin/pkce.ts";
+import { FakeClock } from "../support/clock.ts";
+import { ModernPeer } from "../support/modern.ts";
+import { as, byToken, initialize, type Peer } from "../support/wire.ts";
+
+export const GATEWAY = "https://gateway.example";
+export const KEYS = ["the secret of all nodes in the tests"];
+
+/** What a test may make wrong at an authorization server and its upstream. */
+export interface Faults {
+  /** Members of the server's metadata. */
+  metadata?: JsonObject;
+  /** Members of the upstream's metadata. */
+  resource?: JsonObject;
+  /** The challenge's URL of the metadata. */
+  metadataUrl?: string;
+  /** The `iss` of the answer to the browser; `null` leaves it out. */
+  iss?: string | null;
+  /** The audience of tokens, which are JWTs then. */
+  audience?: string;
+  /** Whether the upstream refuses every token. */
+  refusesAll?: boolean;
+  /** Whether the refresh token before the last may be used once more, for answers that got lost. */
+  hasGrace?: boolean;
+  /** Whether there are no refresh tokens. */
+  hasNoRefresh?: boolean;
+  /** Answers a request for tokens. */
+  token?: (form: URLSearchParams) => Response | undefined | Promise<Response | undefined>;
+}
+
+interface Grant {
+  readonly user: string;
+  readonly scopes: readonly string[];
+  isRevoked: boolean;
+  /** The refresh token that may be used. */
+  refresh: string;
+}
+
+/** An upstream at which users have accounts, and its authorization server. */
+export class Service {
+  readonly faults: Faults = {};
+  readonly name: string;
+  readonly url: string;
+  readonly issuer: string;
+  /** Who called which tool with whose token, in order. */
+  readonly calls: string[] = [];
+  /** Every secret that the server has given. */
+  readonly secrets = new Set<string>();
+  readonly registrations: JsonObject[] = [];
+  readonly requests: { readonly path: string; readonly form: URLSearchParams }[] = [];
+  logins = 0;
+  refreshes = 0;
+  reuses = 0;
+  /** The lifetime of access tokens, in seconds. */
+  ttlS = 3600;
+  readonly #codes = new Map<string, { grant: Grant; form: URLSearchParams }>();
+  readonly #tokens = new Map<string, { grant: Grant; until: number }>();
+  readonly #refresh = new Map<string, Grant>();
+  readonly #clock: FakeClock;
+  readonly #handler: McpHandler;
+  #count = 0;
+
+  constructor(name: string, clock: FakeClock) {
+    this.name = name;
+    this.url = `https://${name}.example/mcp`;
+    this.issuer = `https://login-${name}.example`;
+    this.#clock = clock;
+    const server = new McpServer({ name, version: "1.0.0" });
+    server.registerTool("who", {}, (_args, ctx) => ctx.principal.id);
+    server.registerTool("write", {}, (_args, ctx) => `${ctx.principal.id} wrote`);
+    this.#handler = createMcpHandler(server, {
+      path: "/mcp",
+      authenticate: (request) => ({ id: request.headers.get("x-subject") ?? "nobody" }),
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#handler.close({ graceMs: 0 });
+  }
+
+  #secret(kind: string): string {
+    const secret = `${kind}-${this.name}-${++this.#count}-secret`;
+    this.secrets.add(secret);
+    return secret;
+  }
+
+  /** The user signs in and agrees. Returns where the browser is sent. */
+  authorize(url: URL, user: string): URL {
+    this.logins++;
+    const form = url.searchParams;
+    assert.equal(form.get("code_challenge_method"), "S256");
+    const scopes = (form.get("scope") ?? "").split(" ").filter((scope) => scope !== "");
+    const grant: Grant = { user: `${user}@${this.name}`, scopes, isRevoked: false, refresh: "" };
+    const code = this.#secret("code");
+    this.#codes.set(code, { grant, form });
+    const back = new URL(form.get("redirect_uri") ?? "");
+    back.searchParams.set("code", code);
+    back.searchParams.set("state", form.get("state") ?? "");
+    const { iss = this.issuer } = this.faults;
+    if (iss !== null) back.searchParams.set("iss", iss);
+    return back;
+  }
+
+  /** Revokes everything of a user, as the user or the provider does. */
+  revokeAll(user: string): void {
+    for (const { grant } of this.#tokens.values()) {
+      if (grant.user === `${user}@${this.name}`) grant.isRevoked = true;
+    }
+  }
+
+  async fetch(url: URL, init: RequestInit): Promise<Response | undefined> {
+    if (url.origin === new URL(this.url).origin) return await this.#upstream(url, init);
+    if (url.origin !== this.issuer) return undefined;
+    const form = new URLSearchParams(String(init.body ?? ""));
+    this.requests.push({ path: url.pathname, form });
+    switch (url.pathname) {
+      case "/.well-known/oauth-authorization-server":
+        return Response.json({
+          issuer: this.issuer,
+          authorization_endpoint: `${this.issuer}/authorize`,
+          token_endpoint: `${this.issuer}/token`,
+          registration_endpoint: `${this.issuer}/register`,
+          revocation_endpoint: `${this.issuer}/revoke`,
+          code_challenge_methods_supported: ["S256"],
+          authorization_response_iss_parameter_supported: true,
+          client_id_metadata_document_supported: true,
+          ...this.faults.metadata,
+        });
+      case "/register": {
+        const given: JsonObject = JSON.parse(String(init.body));
+        this.registrations.push(given);
+        return Response.json({ ...given, client_id: `client-${this.registrations.length}` }, {
+          status: 201,
+        });
+      }
+      case "/token":
+        return await this.faults.token?.(form) ?? await this.#token(form);
+      case "/revoke": {
+        const token = form.get("token") ?? "";
+        const grant = this.#refresh.get(token) ?? this.#tokens.get(token)?.grant;
+        if (grant !== undefined) grant.isRevoked = true;
+        return new Response(null);
+      }
+    }
+    return new Response(null, { status: 404 });
+  }
+
+  async #token(form: URLSearchParams): Promise<Response> {
+    const refused = () => Response.json({ error: "invalid_grant" }, { status: 400 });
+    if (form.get("grant_type") === "authorization_code") {
+      const code = form.get("code") ?? "";
+      const begun = this.#codes.get(code);
+      this.#codes.delete(code);
+      if (begun === undefined) return refused();
+      const isProof = begun.form.get("code_challenge") ===
+        await challengeOf(form.get("code_verifier") ?? "");
+      const isSame = ["redirect_uri", "client_id", "resource"].every((name) =>
+        // A client with a secret names itself in a header
+        begun.form.get(name) === (form.get(name) ?? begun.form.get(name))
+      );
+      return isProof && isSame ? this.issue(begun.grant) : refused();
+    }
+    const token = form.get("refresh_token") ?? "";
+    const grant = this.#refresh.get(token);
+    if (grant === undefined || grant.isRevoked) return refused();
+    if (grant.refresh !== token && this.faults.hasGrace !== true) {
+      // A token family ends whose token is used twice
+      this.reuses++;
+      grant.isRevoked = true;
+      return refused();
+    }
+    this.refreshes++;
+    return this.issue(grant);
+  }
+
+  /** Issues tokens. */
+  issue(grant: Grant): Response {
+    const { audience, hasNoRefresh } = this.faults;
+    const secret = this.#secret("access");
+    const token = audience === undefined
+      ? secret
+      : `e30.${btoa(JSON.stringify({ aud: audience })).replaceAll("=", "")}.${secret}`;
+    this.secrets.add(token);
+    this.#tokens.set(token, { grant, until: this.#clock.now() + this.ttlS * 1000 });
+    grant.refresh = this.#secret("refresh");
+    this.#refresh.set(grant.refresh, grant);
+    return Response.json({
+      access_token: token,
+      token_type: "Bearer",
+      expires_in: this.ttlS,
+      scope: grant.scopes.join(" "),
+      ...hasNoRefresh !== true && { refresh_token: grant.refresh },
+    });
+  }
+
+  async #upstream(url: URL, init: RequestInit): Promise<Response> {
+    const base = new URL(this.url).origin;
+    const metadata = `${base}/.well-known/oauth-protected-resource/mcp`;
+    if (url.href === metadata) {
+      return Response.json({
+        resource: this.url,
+        authorization_servers: [this.issuer],
+        ...this.faults.resource,
+      });
+    }
+    if (url.pathname !== "/mcp") return new Response(null, { status: 404 });
+    const headers = new Headers(init.headers);
+    const token = headers.get("authorization")?.slice("Bearer ".length) ?? "";
+    const known = this.#tokens.get(token);
+    const isValid = known !== undefined && !known.grant.isRevoked &&
+      this.#clock.now() < known.until && this.faults.refusesAll !== true;
+    const { metadataUrl = metadata } = this.faults;
+    if (!isValid) {
+      const challenge = `Bearer resource_metadata="${metadataUrl}", scope="read"`;
+      return new Response(null, { status: 401, headers: { "www-authenticate": challenge } });
+    }
+    const body = init.method === "POST" ? JSON.parse(String(init.body)) : {};
+    if (body.method === "tools/call") {
+      if (body.params.name === "write" && !known.grant.scopes.includes("write")) {
+        const challenge = `Bearer error="insufficient_scope", scope="write"`;
+        return new Response(null, { status: 403, headers: { "www-authenticate": challenge } });
+      }
+      this.calls.push(`${known.grant.user} ${body.params.name}`);
+    }
+    headers.set("x-subject", known.grant.user);
+    return await this.#handler(new Request(url, { ...init, headers }));
+  }
+}
+
+/** What a world is made with. */
+export interface WorldOptions {
+  readonly nodes?: number;
+  readonly services?: readonly string[];
+  readonly accounts?: Partial<AccountsOptions>;
+  readonly auth?: AccountAuthOptions;
+  readonly gateway?: Partial<GatewayOptions>;
+  /** The store that all nodes share, or what opens it for each. */
+  readonly store?: Store | (() => Store);
+}
+
+/** A node of the gateway. */
+export interface Node {
+  readonly accounts: Accounts;
+  readonly gateway: Gateway;
+  readonly handler: McpHandler;
+}
+
+/** Services, and nodes of a gateway that share a store. */
+export class World {
+  readonly clock = new FakeClock();
+  readonly events: AccountEvent[] = [];
+  readonly mcpEvents: McpEvent[] = [];
+  readonly nodes: Node[] = [];
+  readonly services: Service[];
+  readonly #storeOf: () => Store;
+  /** The store of the first node. */
+  store: Store = memoryStore();
+  readonly #options: WorldOptions;
+
+  constructor(options: WorldOptions = {}) {
+    this.#options = options;
+    const { store = memoryStore() } = options;
+    this.#storeOf = typeof store === "function" ? store : () => store;
+    this.services = (options.services ?? ["notes"]).map((name) => new Service(name, this.clock));
+    for (let node = 0; node < (options.nodes ?? 1); node++) this.add();
+  }
+
+  get service(): Service {
+    const [first] = this.services;
+    assert.ok(first);
+    return first;
+  }
+
+  /** Adds a node, as after a restart. */
+  add(override: Partial<AccountsOptions> = {}): Node {
+    const store = this.#storeOf();
+    if (this.nodes.length === 0) this.store = store;
+    const own = accounts({
+      url: GATEWAY,
+      browser: (request) => {
+        const user = request.headers.get("x-user");
+        return user === null ? undefined : { id: user };
+      },
+      store,
+      keys: KEYS,
+      clock: this.clock,
+      fetch: (url, init) => this.fetch(url, init),
+      onEvent: (event) => this.events.push(event),
+      ...this.#options.accounts,
+      ...override,
+    });
+    const fetch = (url: string, init: RequestInit) => this.fetch(new URL(url), init);
+    const gw = gateway({
+      upstreams: Object.fromEntries(
+        this.services.map(({ name, url }) =>
+          [name, http({ url, auth: own.auth(this.#options.auth), fetch })] as const
+        ),
+      ),
+      listCacheMs: 0,
+      ...this.#options.gateway,
+    });
+    const handler = createMcpHandler(gw, {
+      path: "/mcp",
+      authenticate: byToken,
+      store,
+      onEvent: (event) => this.mcpEvents.push(event),
+      requests: { stateKeys: KEYS },
+      ...store.shared === true && { cluster: { keys: KEYS } },
+    });
+    const node = { accounts: own, gateway: gw, handler };
+    this.nodes.push(node);
+    return node;
+  }
+
+  node(index = 0): Node {
+    const node = this.nodes[index];
+    assert.ok(node);
+    return node;
+  }
+
+  async fetch(url: URL, init: RequestInit): Promise<Response> {
+    for (const service of this.services) {
+      const response = await service.fetch(url, init);
+      if (response !== undefined) return response;
+    }
+    throw new TypeError(`Nothing is at ${url}`);
+  }
+
+  /** A 2025-11-25 client that can open links. */
+  async peer(user: string, node = 0, capabilities: JsonObject = { elicitation: { url: {} } }) {
+    return await initialize(this.node(node).handler, { headers: as(user), capabilities });
+  }
+
+  /** A 2026-07-28 client that can open links. */
+  modern(user: string, node = 0, capabilities: JsonObject = { elicitation: { url: {} } }) {
+    return new ModernPeer(this.node(node).handler, { headers: as(user), capabilities });
+  }
+
+  browser(user: string): Browser {
+    return new Browser(this, user);
+  }
+
+  /** The reasons of all events, as `step outcome reason`. */
+  get reasons(): string[] {
+    return this.events.map(({ step, outcome, reason }) => `${step} ${outcome} ${reason}`);
+  }
+
+  async close(): Promise<void> {
+    for (const { accounts, gateway, handler } of this.nodes) {
+      await handler.close({ graceMs: 0 });
+      await gateway.close();
+      accounts.close();
+    }
+    for (const service of this.services) await service.close();
+  }
+}
+
+/** A browser of a user, without a window: keeps cookies, and sends forms. */
+export class Browser {
+  readonly #world: World;
+  readonly user: string;
+  readonly cookies = new Map<string, string>();
+
+  constructor(world: World, user: string) {
+    this.#world = world;
+    this.user = user;
+  }
+
+  async send(url: string | URL, init: RequestInit = {}, node = 0): Promise<Response> {
+    const cookie = [...this.cookies].map((pair) => pair.join("=")).join("; ");
+    const headers = { "x-user": this.user, cookie, ...init.headers as Record<string, string> };
+    const request = new Request(new URL(url, GATEWAY), { ...init, headers });
+    const response = await this.#world.node(node).accounts.routes(request);
+    assert.ok(response, `No page: ${url}`);
+    for (const set of response.headers.getSetCookie()) {
+      const [pair = ""] = set.split(";");
+      const at = pair.indexOf("=");
+      if (pair.slice(at + 1) === "") this.cookies.delete(pair.slice(0, at));
+      else this.cookies.set(pair.slice(0, at), pair.slice(at + 1));
+    }
+    return response;
+  }
+
+  /** Sends the form of a page. */
+  async submit(html: string, answer = "connect", node = 0): Promise<Response> {
+    const fields = [...html.matchAll(/<input type="hidden" name="(\w+)" value="([^"]*)">/g)];
+    const action = /action="([^"]*)"/.exec(html)?.[1] ?? "";
+    const form = Object.fromEntries(fields.map(([, name = "", value = ""]) => [name, value]));
+    return await this.form(action, { ...form, answer }, node);
+  }
+
+  async form(path: string, fields: Record<string, string>, node = 0): Promise<Response> {
+    return await this.send(path, {
+      method: "POST",
+      headers: {
+        "content-type": "application/x-www-form-urlencoded",
+        "sec-fetch-site": "same-origin",
+        origin: GATEWAY,
+      },
+      body: new URLSearchParams(fields).toString(),
+    }, node);
+  }
+
+  /** Opens a link and continues: returns the address at the authorization server. */
+  async begin(link: string, node = 0): Promise<URL> {
+    const page = await this.send(link, {}, node);
+    const html = await page.text();
+    assert.equal(page.status, 200, this.#world.reasons.join("\n"));
+    const sent = await this.submit(html, "connect", node);
+    assert.equal(sent.status, 303, await sent.text());
+    return new URL(sent.headers.get("location") ?? "");
+  }
+
+  /** Opens a link, signs in, and comes back. */
+  async connect(
+    link: string,
+    { node = 0, backAt = node }: { readonly node?: number; readonly backAt?: number } = {},
+  ): Promise<Response> {
+    const at = await this.begin(link, node);
+    const service = this.#world.services.find(({ issuer }) => issuer === at.origin);
+    assert.ok(service, at.href);
+    return await this.send(service.authorize(at, this.user), {}, backAt);
+  }
+}
+
+/** Returns the link in an error of a 2025-11-25 call. */
+export async function linkOf(peer: Peer, response: Response): Promise<{ url: string; id: string }> {
+  const text = await response.text();
+  const data = /^data: (.*)$/m.exec(text)?.[1] ?? text;
+  const message = JSON.parse(data);
+  peer.check(message);
+  assert.equal(message.error?.code, -32042, data);
+  const [question] = message.error.data.elicitations;
+  assert.equal(question.mode, "url");
+  return { url: question.url, id: question.elicitationId };
+}
+
+/** Calls a tool, and connects the account if that is asked. Returns the result. */
+export async function callConnected(
+  world: World,
+  peer: Peer,
+  user: string,
+  tool: string,
+  id = 100,
+): Promise<JsonObject> {
+  const response = await peer.call(id, tool);
+  const copy = response.clone();
+  const text = await copy.text();
+  if (!text.includes("-32042")) return await peer.result(response);
+  const { url } = await linkOf(peer, response);
+  const page = await world.browser(user).connect(url);
+  assert.equal(page.status, 200, await page.text());
+  return await peer.result(await peer.call(id + 1, tool));
+}
