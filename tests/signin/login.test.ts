@@ -6,10 +6,11 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { memoryStore } from "../../src/cluster/mod.ts";
-import { signIn, type SignInOptions } from "../../src/signin/mod.ts";
+import { memoryStore, type RecordStore } from "../../src/cluster/mod.ts";
+import { type Clock, signIn, type SignInOptions } from "../../src/signin/mod.ts";
 import { sqliteStore } from "../../src/sql/mod.ts";
 import {
+  authorizePath,
   ChosenProvider,
   ISSUER,
   KEYS,
@@ -22,6 +23,7 @@ import {
   World,
   type WorldOptions,
 } from "./front.ts";
+import { fieldsOf } from "./walk.ts";
 
 const DAY_MS = 24 * 3600_000;
 
@@ -211,6 +213,83 @@ describe("a login", () => {
       await tokensOf(world);
     }),
   );
+});
+
+/** A store whose records can be away, or call a function before a write. */
+function hinderedStore() {
+  const store = memoryStore();
+  const state = { away: false, beforePut: async (_key: string) => {} };
+  const records = (clock: Clock): RecordStore => {
+    const real = store.records?.(clock) ?? assert.fail();
+    const check = () => {
+      if (state.away) throw new Error("The store at 10.0.0.1 is away");
+    };
+    return {
+      get: (key) => (check(), real.get(key)),
+      async put(key, value, write) {
+        check();
+        await state.beforePut(key);
+        return await real.put(key, value, write);
+      },
+      delete: (key, expected) => (check(), real.delete(key, expected)),
+      list: (prefix, cursor) => (check(), real.list(prefix, cursor)),
+    };
+  };
+  return { state, store: { ...store, open: store.open.bind(store), records } };
+}
+
+describe("the store away", () => {
+  const steps: Readonly<Record<string, (world: World, away: () => void) => Promise<Response>>> = {
+    "the client's request": async (world, away) => {
+      const path = await authorizePath({ client_id: `registered_${"a".repeat(32)}` });
+      away();
+      return await world.send(path);
+    },
+    "the provider's answer": async (world, away) => {
+      const browser = new TestBrowser(world);
+      const callback = await browser.begin();
+      away();
+      return await browser.get(callback);
+    },
+    "the question": async (world, away) => {
+      const browser = new TestBrowser(world);
+      const { pathname, search } = await browser.login();
+      away();
+      return await browser.get(pathname + search);
+    },
+    "the answer": async (world, away) => {
+      const browser = new TestBrowser(world);
+      const { pathname, search } = await browser.login();
+      const page = await (await browser.get(pathname + search)).text();
+      away();
+      return await browser.post(pathname, fieldsOf(page, "allow"));
+    },
+    "a code": async (world, away) => {
+      const code = await new TestBrowser(world).code();
+      away();
+      return await redeem(world, code);
+    },
+    "a refresh": async (world, away) => {
+      const { refresh_token } = await tokensOf(world);
+      away();
+      return await refresh(world, refresh_token);
+    },
+  };
+  for (const [what, run] of Object.entries(steps)) {
+    test(`[FRONT-42] at ${what}: an honest 503 without its address, and the next login works`, async () => {
+      const { state, store } = hinderedStore();
+      const world = new World({ store });
+      const response = await run(world, () => {
+        state.away = true;
+      });
+      assert.equal(response.status, 503);
+      assert.doesNotMatch(await response.text(), /10\.0\.0\.1/);
+      assert.ok(world.reasons.some((reason) => reason.endsWith("internal-error")));
+      state.away = false;
+      await tokensOf(world, "bob");
+      await world.close();
+    });
+  }
 });
 
 describe("tokens", () => {
@@ -479,6 +558,25 @@ describe("all of a user", () => {
       assert.equal((await world.call((await tokensOf(world)).access_token)).status, 200);
     }),
   );
+
+  test("[FRONT-33] also if they are ended in the middle of an answer: no consent is left", async () => {
+    const { state, store } = hinderedStore();
+    const world = new World({ store });
+    const browser = new TestBrowser(world);
+    const { pathname, search } = await browser.login();
+    const page = await (await browser.get(pathname + search)).text();
+    state.beforePut = async (key) => {
+      if (!key.includes("consent:")) return;
+      state.beforePut = async () => {};
+      await world.nodes[0]?.grants.endUser(ada);
+    };
+    const late = await browser.post(pathname, fieldsOf(page, "allow"));
+    assert.equal(late.status, 400);
+    await late.text();
+    await world.clock.advance(1);
+    assert.equal((await new TestBrowser(world).login()).pathname, "/signin/consent");
+    await world.close();
+  });
 });
 
 describe("several nodes", () => {

@@ -103,7 +103,8 @@ export class LoginFlow {
           "Go back to your application, and connect again",
       }, 400);
     }
-    const response = await this.#finish(request, id, begun, query);
+    const response = await this.#finish(request, id, begun, query)
+      .catch((error: unknown) => this.#failed("login", error));
     if (!response.headers.has("set-cookie")) {
       response.headers.append("set-cookie", this.#cookies.drop(id));
     }
@@ -305,6 +306,10 @@ export class LoginFlow {
     });
     const consent = await this.#consentKey(user, client, asked);
     await this.#remember(consent, asked.scopes);
+    if (await this.#init.grants.hasLeft(user, question.at)) {
+      await records.delete(consent);
+      throw expired();
+    }
     return await this.#grant(question, consent, 303, cookies);
   }
 
@@ -411,7 +416,7 @@ export class LoginFlow {
     const isProvider = error instanceof ProviderError;
     const reason = isProvider ? `provider-${error.reason}: ${error.message}` : "internal-error";
     this.#report({ step, outcome: "failed", reason, error, ...client });
-    const status = isProvider ? error.reason === "unavailable" ? 503 : 400 : 500;
+    const status = isProvider && error.reason === "invalid" ? 400 : 503;
     return this.#page(
       status,
       asker,

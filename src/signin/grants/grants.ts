@@ -83,14 +83,18 @@ export class GrantTable implements Grants {
   ): Promise<"created" | "code-reused" | "consent-forgotten"> {
     if (await this.#write(grant, null) === undefined) return "code-reused";
     // Looked at after the write: what ends all grants meanwhile finds this one
-    const [name = ""] = grant.id.split(".");
-    const left = await readJson<number>(this.#init.records, `left:${name}`);
-    if (left !== undefined && consentAt <= left.value) {
+    if (await this.hasLeft(grant.user, consentAt)) {
       await this.stop(grant.id, "ended");
       return "consent-forgotten";
     }
     await this.#endSurplus(grant.id);
     return "created";
+  }
+
+  /** Tells whether all grants of a user were ended at a time or since, while logins of then may go on. */
+  async hasLeft(user: Pick<Principal, "id" | "issuer">, at: number): Promise<boolean> {
+    const left = await readJson<number>(this.#init.records, `left:${await this.userName(user)}`);
+    return left !== undefined && at <= left.value;
   }
 
   /** Returns a grant, also one that has ended. */
