@@ -6,7 +6,7 @@
  */
 import type { JsonObject } from "../../../mod.ts";
 import { isLoopback } from "../../kit.ts";
-import { type HttpAnswer, parsedObject } from "./exchange.ts";
+import { type HttpAnswer, parsedObject, proxyOf } from "./exchange.ts";
 import { failed, passed, skipped, warning } from "./finding.ts";
 import type { Visit } from "./visit.ts";
 
@@ -26,7 +26,8 @@ export async function checkLogin(visit: Visit, challenge: HttpAnswer): Promise<v
       failed(
         "the token",
         `The token is refused: ${error}`,
-        "Give a token that is valid now, and whose audience is the URL of the server",
+        "Give a token that is valid now, and whose audience is the URL of the server; and let " +
+          "proxies pass Authorization on",
         "RFC 6750, 3",
       ),
     );
@@ -73,6 +74,7 @@ async function resourceMetadata(
     ? [new URL(`${wellKnown}${path}`, url).href, new URL(wellKnown, url).href]
     : [named];
   let problem = "";
+  let whose: "the server" | "a proxy" = "the server";
   for (const candidate of candidates) {
     const target = URL.parse(candidate);
     if (target === null) {
@@ -82,6 +84,7 @@ async function resourceMetadata(
     const answer = await visit.fetch(target);
     if (answer.status !== 200) {
       problem = `${target.href}: ${answer.status ?? answer.message}`;
+      if (answer.status !== undefined && proxyOf(answer) !== undefined) whose = "a proxy";
       continue;
     }
     const document = parsedObject(answer.text);
@@ -94,7 +97,7 @@ async function resourceMetadata(
   visit.note(
     "resource metadata",
     failed(
-      "the server",
+      whose,
       `No metadata of the protected resource: ${problem}`,
       `Serve it at ${new URL(`${wellKnown}${path}`, url).href}; a proxy must forward /.well-known`,
       "RFC 9728, 3",

@@ -18,6 +18,16 @@ const TOGETHER_MS = 50;
 /** The least time of a call whose events say anything about buffering, in milliseconds. */
 const LEAST_CALL_MS = 500;
 
+/** What to do about a session that the second request doesn't have any more. */
+const LOST_SESSION =
+  "The session is lost between two requests: send one client's requests to one " +
+  "process, or share sessions; and let proxies pass Mcp-Session-Id on, both ways";
+const RAISE_LIMITS =
+  "Raise the time limits of proxies (proxy_read_timeout in nginx, read_timeout in Caddy), or answer long " +
+  "calls early: longCalls";
+const RAISE_BODIES =
+  "Raise the limit of bodies: client_max_body_size (nginx), request_body max_size (Caddy)";
+
 /** Takes every step in its order. */
 export async function checkProtocol(visit: Visit): Promise<void> {
   visit.note("initialized", await initialized(visit));
@@ -49,9 +59,7 @@ async function initialized(visit: Visit): Promise<StepVerdict> {
   return failed(
     by(answer),
     `${answer.status} for notifications/initialized: clients end there`,
-    answer.status === 404 || answer.status === 400
-      ? "The session is lost between two requests: send one client's requests to one process, or share sessions"
-      : "Answer 202 without a body",
+    answer.status === 404 || answer.status === 400 ? LOST_SESSION : "Answer 202 without a body",
     clause,
   );
 }
@@ -68,7 +76,7 @@ async function tools(visit: Visit): Promise<StepVerdict> {
     return failed(
       by(answer),
       `${answer.status} for the request after initialize`,
-      "The session is lost between two requests: send one client's requests to one process, or share sessions",
+      LOST_SESSION,
       `${TRANSPORT}, Session Management`,
     );
   }
@@ -187,21 +195,17 @@ async function events(visit: Visit): Promise<StepVerdict> {
     _meta: { progressToken: "doctor" },
   });
   if (answer.status === undefined) {
-    return answer.code === "timeout"
-      ? failed(
-        "a proxy",
-        `The call was cut off: ${answer.message}`,
-        "Raise the time limits of proxies (proxy_read_timeout), or answer long calls early: longCalls",
-      )
-      : explainSilence(answer, visit.init.url);
+    // Other requests were answered
+    return failed("a proxy", `The call was cut off: ${answer.message}`, RAISE_LIMITS);
   }
   const { streams, events, firstMs, endMs } = answer;
   if (answer.message === undefined) {
     return failed(
       by(answer),
       `${answer.status} for the call, without a result`,
-      answer.status === 504
-        ? "Raise the time limit of the proxy (proxy_read_timeout in nginx)"
+      // The stream ended before its answer, or the proxy gave up
+      streams || answer.status === 502 || answer.status === 504
+        ? RAISE_LIMITS
         : "Look into the logs",
     );
   }
@@ -226,16 +230,16 @@ async function bodies(visit: Visit): Promise<StepVerdict> {
     return warning(
       "a proxy",
       `A body of 512 KiB ends the connection: ${answer.message}`,
-      "Raise the limit of bodies: client_max_body_size (nginx), request_body max_size (Caddy)",
+      RAISE_BODIES,
     );
   }
-  if (answer.status !== 413) return passed("A body of 512 KiB arrives");
+  if (answer.status !== 413 && answer.message !== undefined) {
+    return passed("A body of 512 KiB arrives");
+  }
   return warning(
     by(answer),
-    "413 for a body of 512 KiB",
-    by(answer) === "a proxy"
-      ? "Raise the limit of bodies: client_max_body_size (nginx), request_body max_size (Caddy)"
-      : "Raise the limit of bodies where tools take files",
+    `${answer.status} for a body of 512 KiB`,
+    by(answer) === "a proxy" ? RAISE_BODIES : "Raise the limit of bodies where tools take files",
   );
 }
 
