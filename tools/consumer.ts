@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { NEW_RUNTIMES } from "../src/cli/new/choices.ts";
 import { pack } from "./pack.ts";
 import { run, start } from "./process.ts";
 import { commandOf, packageTool, ROOT } from "./runtimes.ts";
@@ -369,12 +370,7 @@ export async function consumers(): Promise<Tally> {
   const full = await project(tarball, await versionsOf([...peers, ...observing, "@types/node"]));
   try {
     let total = NOTHING;
-    await using maker = await templateMaker(tarball);
-    const projects = TEMPLATES.map((choices): Check => ({
-      name: `mooring new, ${Object.values(choices).join(", ")}`,
-      run: async () => void await maker.try(choices),
-    }));
-    for (const { name, run } of [...checks(bare, full, tarball), ...projects]) {
+    const attempt = async ({ name, run }: Check) => {
       try {
         await run();
         total = sum(total, { ...NOTHING, passed: 1 });
@@ -382,7 +378,16 @@ export async function consumers(): Promise<Tally> {
         console.error(`  ${name}: ${error instanceof Error ? error.message : String(error)}`);
         total = sum(total, { ...NOTHING, failed: 1 });
       }
-    }
+    };
+    for (const check of checks(bare, full, tarball)) await attempt(check);
+    await using maker = await templateMaker(tarball);
+    // Most of their time they wait for installations
+    await Promise.all(NEW_RUNTIMES.map(async (runtime) => {
+      for (const choices of TEMPLATES.filter((each) => each.runtime === runtime)) {
+        const name = `mooring new, ${Object.values(choices).join(", ")}`;
+        await attempt({ name, run: async () => void await maker.try(choices) });
+      }
+    }));
     return total;
   } finally {
     await rm(bare, { recursive: true });

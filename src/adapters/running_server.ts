@@ -142,7 +142,7 @@ export async function run(
 ): Promise<RunningServer> {
   const settings = serveSettings(options);
   const { graceMs, path, log, handler: init } = settings;
-  const inDev = devPort(process.env);
+  const inDev = devPort();
   // In development one process serves, to this machine
   const several = inDev === undefined && settings.processes > 1;
   const hostname = inDev === undefined ? settings.hostname : "127.0.0.1";
@@ -181,9 +181,25 @@ export async function run(
   return server;
 }
 
+/** The part of Deno that is used here. Other runtimes have none. */
+interface DenoPermissions {
+  readonly Deno?: {
+    readonly permissions: {
+      querySync(what: { name: "env"; variable: string }): { readonly state: string };
+    };
+  };
+}
+
+/** The variable in which `mooring dev` says where to listen. */
+const DEV_PORT = "MOORING_DEV_PORT";
+
 /** Returns where `mooring dev` has a server listen: beside the version that it replaces. */
-function devPort(env: Readonly<Record<string, string | undefined>>): number | undefined {
-  const port = Number(env["MOORING_DEV_PORT"]);
+function devPort(): number | undefined {
+  const { Deno }: DenoPermissions = globalThis;
+  // A server that may not read variables isn't asked for that
+  const query = { name: "env", variable: DEV_PORT } as const;
+  if (Deno !== undefined && Deno.permissions.querySync(query).state !== "granted") return undefined;
+  const port = Number(process.env[DEV_PORT]);
   return Number.isInteger(port) && port > 0 && port <= 65_535 ? port : undefined;
 }
 

@@ -10,6 +10,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import process from "node:process";
 import { describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { curlOf, testOf } from "../../src/cli/dev/copy.ts";
 import { failureOf, failureText } from "../../src/cli/dev/failure.ts";
 import { FileStamps, MOST_FILES } from "../../src/cli/dev/file_stamps.ts";
@@ -20,7 +21,7 @@ import { MOST_WAITING, NoVersionError, Versions } from "../../src/cli/dev/versio
 import { freePort } from "../../src/adapters/process_group.ts";
 import { McpServer } from "../../src/server/server.ts";
 import { systemClock } from "../../src/internal/clock.ts";
-import { developing, serverText } from "./developing.ts";
+import { at, developing, ROOT, serverText } from "./developing.ts";
 import { reach, runtime, textOf } from "./program.ts";
 
 const request = (id: number, method = "tools/call", params: object = { name: "edit" }) =>
@@ -255,6 +256,30 @@ describe("what mooring dev starts", () => {
       await other.close();
     } finally {
       delete process.env.MOORING_DEV_PORT;
+    }
+  });
+});
+
+describe("a server on Deno", { skip: runtime !== "deno" && "It has no permissions" }, () => {
+  test("[DEV-18] serve() needs no right to read variables", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "rights-"));
+    try {
+      const file = join(folder, "server.ts");
+      await writeFile(
+        file,
+        `import { McpServer } from ${at("mod.ts")};
+import { serve } from ${at("src/adapters/deno.ts")};
+const server = await serve(new McpServer({ name: "a", version: "1.0.0" }), { port: 0 });
+console.log(server.port > 0);
+await server.close();
+`,
+      );
+      const config = ["--config", fileURLToPath(new URL("deno.json", ROOT))];
+      const rights = ["--no-prompt", "--no-check", "--quiet", "--allow-net", "--allow-read"];
+      const { output } = await ended(process.execPath, ["run", ...config, ...rights, file]);
+      assert.equal(output, "true\n");
+    } finally {
+      await rm(folder, { recursive: true });
     }
   });
 });
