@@ -34,6 +34,7 @@ export type {
   TokenProvider,
 } from "./upstreams/http_auth.ts";
 export type { UpstreamSessionOptions } from "./client/session_options.ts";
+export type { ShareLimits, ShareOptions } from "./client/share_options.ts";
 export { stdio } from "./upstreams/stdio.ts";
 export type { StdioUpstreamOptions } from "./upstreams/stdio.ts";
 export { UpstreamError } from "./shared/upstream_error.ts";
@@ -58,4 +59,5 @@ export type {
   UpstreamMiddleware,
   UpstreamRequest,
   UpstreamSession,
+  UpstreamShare,
 } from "./types.ts";

@@ -96,6 +96,8 @@ export class ServedUpstreams {
   /** Tells whether a principal sees the upstream as itself. What the policy has rules for is judged. */
   isAloneFor(principal: Principal): boolean {
     if (!this.isAlone || this.#only === undefined) return false;
+    // What one session sees of the upstream isn't all that goes on in it.
+    if (this.#registry.get(this.#only)?.upstream.share !== undefined) return false;
     return this.settings.policies.rulesOf(principal, this.#only) === undefined;
   }
 
