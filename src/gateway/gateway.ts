@@ -130,7 +130,9 @@ class MergedView extends GatewayView implements Gateway {
     const upstreams = new Map<string, RegisteredUpstream>();
     super({ settings: checkOptions(options), upstreams, views: () => this.#views });
     this.#registry = upstreams;
-    this.served.capacity.reclaimers.add((_kind, share) => this.#endUnused(share));
+    this.served.capacity.reclaimers.add((kind, share) =>
+      kind === "programs" && this.#endUnused(share)
+    );
     for (const [name, upstream] of Object.entries(options.upstreams ?? {})) {
       this.#register(name, upstream);
     }

@@ -22,10 +22,13 @@ import { ErrorCode, McpError } from "../../src/protocol/errors.ts";
 import type { McpEvent } from "../../src/protocol/events.ts";
 import { isObject, type JsonObject } from "../../src/protocol/jsonrpc.ts";
 import { FakeClock, flush } from "../support/clock.ts";
+import { ANONYMOUS } from "../../src/protocol/exchange.ts";
+import { createMcpHandler, McpServer } from "../../mod.ts";
 import {
   type Answer,
   ask,
   callOf,
+  count,
   FakeUpstream,
   type FakeUpstreamInit,
   GatewayExchange,
@@ -902,6 +905,57 @@ describe("behind a gateway", () => {
     await assert.rejects(async () => await ask(only, tasks), McpError);
     assert.ok(!fake.fake.session().methods.includes("tasks/list"));
     await gw.close();
+  });
+});
+
+describe("over HTTP", () => {
+  for (const [version, sessions] of [["2025-11-25", 1], ["2026-07-28", 0]] as const) {
+    test(`[SHP-27] ${version}: each message has its own credentials, in one session if there is one`, async () => {
+      const server = new McpServer({ name: "who", version: "1.0.0" });
+      server.registerTool("who", {}, (_args, { principal }) => principal.id);
+      const opened = new Set<string>();
+      const handler = createMcpHandler(server, {
+        authenticate: (request) => ({
+          id: request.headers.get("authorization") ?? "",
+          issuer: "i",
+        }),
+        onEvent: (event) => event.type === "session-opened" && opened.add(event.session),
+      });
+      const upstream = http({
+        url: "https://who.example/mcp",
+        share: "user",
+        versions: [version],
+        auth: () => "alice",
+        fetch: (url, init) => handler(new Request(url, init)),
+      });
+      const gw = gateway({ upstreams: { it: upstream } });
+      for (const id of ["s1", "s2", "s3"]) {
+        assert.equal(textOf(await ask(gw, callOf("it__who", sessionOf(id)))), "Bearer alice");
+      }
+      assert.equal(opened.size, sessions);
+      assert.equal(gw.upstreamControl?.list()[0]?.programs, 1);
+      await gw.close();
+      await handler.close();
+    });
+  }
+
+  test("[SHP-28] a user without a name is known on this machine only, by the program", async () => {
+    const { fake, upstream } = fakeShared({ answers: tools({ count }) }, { share: "user" });
+    const { gw } = served(upstream);
+    const call = async (id: string, sender: object) => {
+      const exchange = callOf("files__count", sessionOf(id), { principal: ANONYMOUS });
+      return textOf(await ask(gw, Object.assign(exchange, sender)));
+    };
+    const claude = { info: { name: "claude", version: "1" }, capabilities: {} };
+    const local = { localPeer: "127.0.0.1", client: claude };
+    assert.deepEqual([await call("s1", local), await call("s2", local)], ["1", "2"]);
+    const other = { ...claude, info: { name: "cursor", version: "1" } };
+    assert.equal(await call("s3", { ...local, client: other }), "1");
+    assert.equal(await call("s4", { client: claude }), "1");
+    assert.equal(await call("s5", { client: claude }), "1");
+    assert.equal(fake.sessions.length, 4);
+    await gw.close();
+    assert.equal(fake.live, 0);
   });
 });
 

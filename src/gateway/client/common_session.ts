@@ -42,7 +42,7 @@ export interface CommonSessionOptions {
 
 /** A resource that sessions are subscribed to. */
 interface Subscription {
-  readonly members: Set<Member>;
+  readonly members: Set<CommonMember>;
   /** Serializes what is sent about it. */
   turn: Promise<unknown>;
   /** The number of those that wait for their turn or have it. */
@@ -63,7 +63,7 @@ const ASKING: ReadonlySet<string> = new Set(["tools/call", "prompts/get", "resou
 export class CommonSession {
   /** The user whose it is; `undefined` if it is everybody's. */
   readonly user: Principal | undefined;
-  readonly members = new Set<Member>();
+  readonly members = new Set<CommonMember>();
   readonly fair: FairCalls;
   readonly settings: ShareSettings;
   readonly name: string;
@@ -120,7 +120,7 @@ export class CommonSession {
       this.#opening ??= this.#open(init);
       const session = await abortable(this.#opening, init.signal);
       if (this.#over !== undefined) throw this.#over.error;
-      const member = new Member(this, session, init);
+      const member = new CommonMember(this, session, init);
       this.members.add(member);
       this.#report = init.report;
       return member;
@@ -131,7 +131,7 @@ export class CommonSession {
   }
 
   /** Removes a session that ended. */
-  leave(member: Member): void {
+  leave(member: CommonMember): void {
     if (!this.members.delete(member)) return;
     const [other] = this.members;
     if (other !== undefined) this.#report = other.report;
@@ -158,12 +158,12 @@ export class CommonSession {
   }
 
   /** Tells whether another session has a call in it. */
-  isBusyWithout(member: Member): boolean {
+  isBusyWithout(member: CommonMember): boolean {
     return this.fair.running > member.lane.running;
   }
 
   /** Subscribes a session to a resource; only the first is sent to the upstream. */
-  async subscribe(member: Member, call: UpstreamCall): Promise<JsonObject> {
+  async subscribe(member: CommonMember, call: UpstreamCall): Promise<JsonObject> {
     return await this.#inTurn(String(call.params.uri), call.signal, async ({ members }) => {
       const result = members.size === 0 ? await member.send(call) : {};
       members.add(member);
@@ -174,7 +174,7 @@ export class CommonSession {
   }
 
   /** Unsubscribes a session; only the last is sent to the upstream. */
-  async unsubscribe(member: Member, call: UpstreamCall): Promise<JsonObject> {
+  async unsubscribe(member: CommonMember, call: UpstreamCall): Promise<JsonObject> {
     return await this.#inTurn(String(call.params.uri), call.signal, async ({ members }) => {
       if (!members.delete(member) || members.size > 0) return {};
       return await member.send(call);
@@ -182,7 +182,7 @@ export class CommonSession {
   }
 
   /** Sets the level of log messages that a session wants: the upstream gets the most verbose of all. */
-  async setLevel(member: Member, call: UpstreamCall): Promise<JsonObject> {
+  async setLevel(member: CommonMember, call: UpstreamCall): Promise<JsonObject> {
     const { level } = call.params;
     const rank = LOG_LEVELS.findIndex((known) => known === level);
     const wanted = LOG_LEVELS[rank];
@@ -272,7 +272,7 @@ export class CommonSession {
   }
 
   /** Returns the sessions in whose calls the upstream may ask something. */
-  #asking(): readonly Member[] {
+  #asking(): readonly CommonMember[] {
     return [...this.members].filter(({ isAsking }) => isAsking);
   }
 
@@ -293,7 +293,7 @@ export class CommonSession {
     act: (subscription: Subscription) => Promise<JsonObject>,
   ): Promise<JsonObject> {
     const subscription = this.#subscriptions.get(uri) ??
-      { members: new Set<Member>(), turn: Promise.resolve(), waiting: 0 };
+      { members: new Set<CommonMember>(), turn: Promise.resolve(), waiting: 0 };
     this.#subscriptions.set(uri, subscription);
     subscription.waiting++;
     const acted = subscription.turn.then(() => {
@@ -308,7 +308,7 @@ export class CommonSession {
   }
 
   /** Unsubscribes a session that ended. */
-  async #unsubscribeQuietly(member: Member, uri: string): Promise<void> {
+  async #unsubscribeQuietly(member: CommonMember, uri: string): Promise<void> {
     const { signal } = this.#closing;
     try {
       await this.#inTurn(uri, signal, async ({ members }) => {
@@ -329,7 +329,7 @@ export class CommonSession {
 }
 
 /** One session of the gateway that uses a session with an upstream together with others. */
-export class Member implements UpstreamSession {
+export class CommonMember implements UpstreamSession {
   readonly facts: UpstreamFacts;
   readonly lane: CallLane;
   readonly downstream: Downstream;

@@ -78,12 +78,13 @@ class CommonSessions {
 
   /** Ends what no session uses; returns `undefined` if there is nothing that ends. */
   endUnused(mayEnd?: (user: Principal) => boolean): Promise<void> | undefined {
-    for (const common of [...this.#open.values()]) {
-      if (!common.isUnused) continue;
-      const { user } = common;
-      if (mayEnd === undefined || (user !== undefined && mayEnd(user))) common.end();
-    }
-    return this.#ending.size === 0 ? undefined : Promise.all(this.#ending).then(() => {});
+    const unused = [...this.#open.values()].filter(({ isUnused, user }) =>
+      isUnused && (mayEnd === undefined || (user !== undefined && mayEnd(user)))
+    );
+    for (const common of unused) common.end();
+    // What is ending already may be anybody's.
+    if (mayEnd === undefined ? this.#ending.size === 0 : unused.length === 0) return undefined;
+    return Promise.all(this.#ending).then(() => {});
   }
 
   #boundUnused(): void {
