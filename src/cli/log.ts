@@ -138,6 +138,7 @@ const EVENT_LEVELS: Partial<Record<McpEvent["type"], Level>> = {
   "upstream-abandoned": "warn",
   "upstream-crashed": "error",
   "upstream-failed": "warn",
+  "upstream-question-refused": "warn",
   "upstream-slow": "warn",
   "upstream-busy": "warn",
   "upstream-entries-dropped": "warn",

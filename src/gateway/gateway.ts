@@ -3,10 +3,11 @@
  *
  * @module
  */
-import type { Dispatcher } from "../../mod.ts";
+import type { Dispatcher, Principal } from "../../mod.ts";
 import { checkNames, keepAliveDuring } from "../kit.ts";
 import { checkOptions, type GatewayOptions } from "./options.ts";
 import type { GatewayPolicy } from "./policy/types.ts";
+import { shareOf } from "./session/capacity.ts";
 import type { RegisteredUpstream } from "./session/served_upstreams.ts";
 import type { Upstream } from "./types.ts";
 import { checkUpstreamName } from "./view/names.ts";
@@ -129,6 +130,9 @@ class MergedView extends GatewayView implements Gateway {
     const upstreams = new Map<string, RegisteredUpstream>();
     super({ settings: checkOptions(options), upstreams, views: () => this.#views });
     this.#registry = upstreams;
+    this.served.capacity.reclaimers.add((kind, share) =>
+      kind === "programs" && this.#endUnused(share)
+    );
     for (const [name, upstream] of Object.entries(options.upstreams ?? {})) {
       this.#register(name, upstream);
     }
@@ -146,11 +150,14 @@ class MergedView extends GatewayView implements Gateway {
     const before = this.#register(name, upstream);
     if (before?.identity === this.#registry.get(name)?.identity) return;
     await Promise.all(this.#views.map((view) => view.upstreamChanged(name, "changed")));
+    await before?.upstream.endUnused?.();
   }
 
   async remove(name: string): Promise<boolean> {
+    const before = this.#registry.get(name);
     if (!this.#registry.delete(name)) return false;
     await Promise.all(this.#views.map((view) => view.upstreamChanged(name, "removed")));
+    await before?.upstream.endUnused?.();
     // An endpoint that serves a view keeps it; otherwise `view()` creates it again.
     for (const [key, { only, view }] of this.#others) {
       if (only === name && !view.isServed) this.#others.delete(key);
@@ -217,6 +224,16 @@ class MergedView extends GatewayView implements Gateway {
   async #closeAll(): Promise<void> {
     const others = [...this.#others.values()].map(({ view }) => view.close());
     await Promise.all([super.close(), ...others]);
+    // The programs that sessions have used together end now, and not a while after the last one.
+    await Promise.all([...this.#registry.values()].map(({ upstream }) => upstream.endUnused?.()));
+  }
+
+  /** Ends programs that no session uses, because their place is needed; those of a share, or any. */
+  #endUnused(share: string | undefined): boolean {
+    const mayEnd = share === undefined ? undefined : (user: Principal) => shareOf(user) === share;
+    return [...this.#registry.values()].some(({ upstream }) =>
+      upstream.endUnused?.(mayEnd) !== undefined
+    );
   }
 
   /** Registers an upstream under a name and returns the one that it replaces. */
@@ -233,7 +250,13 @@ class MergedView extends GatewayView implements Gateway {
     }
     // The identity is read once, so that an upstream can't change it while sessions depend on it.
     const own = `${kind} ${lists ?? ""} ${identity}`;
-    this.#registry.set(name, { name, upstream, identity: own });
+    // Those who use a program together do so by one object.
+    const isSame = upstream.share !== undefined && before?.identity === own;
+    this.#registry.set(name, {
+      name,
+      upstream: isSame ? before.upstream : upstream,
+      identity: own,
+    });
     return before;
   }
 }

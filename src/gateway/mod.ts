@@ -36,6 +36,7 @@ export type {
 export type { UserAuth, UserAuthContext } from "./upstreams/user_auth.ts";
 export { SignInRequiredError } from "./shared/sign_in_required.ts";
 export type { UpstreamSessionOptions } from "./client/session_options.ts";
+export type { ShareLimits, ShareOptions } from "./client/share_options.ts";
 export { stdio } from "./upstreams/stdio.ts";
 export type { StdioUpstreamOptions } from "./upstreams/stdio.ts";
 export { UpstreamError } from "./shared/upstream_error.ts";
@@ -63,5 +64,6 @@ export type {
   UpstreamMiddleware,
   UpstreamRequest,
   UpstreamSession,
+  UpstreamShare,
   UpstreamSignIn,
 } from "./types.ts";

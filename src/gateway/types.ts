@@ -79,6 +79,8 @@ export interface UpstreamSignIn {
   /** Ends a question that waits: its link is refused from now on. */
   cancel(id: string): Promise<void>;
 }
+/** Whose sessions use one program of an upstream: those of one user, or of everybody. */
+export type UpstreamShare = "user" | "all";
 
 /** Receives the messages of an upstream that belong to no call. */
 export interface Downstream {
@@ -130,11 +132,14 @@ export interface OpenInit extends Caller {
    * Takes a place for a program, within the gateway's `limits.programs`. Waits for one for a short
    * time.
    *
+   * @param signal Aborts when the place is no longer needed, in place of the session's own signal
    * @returns Gives the place back; safe to call twice
    * @throws {Error} If there is no place
    * @throws {AbortSignal["reason"]} If `signal` aborts
    */
-  readonly takeProgram?: () => MaybePromise<() => void>;
+  readonly takeProgram?: (signal?: AbortSignal) => MaybePromise<() => void>;
+  /** Identifies the user, the same for all of a user's sessions; `undefined` if that isn't known. */
+  readonly user?: string | undefined;
 }
 
 /** One request to an upstream. */
@@ -193,13 +198,17 @@ export interface UpstreamSession {
   notify(notification: Notification, caller?: Caller): Promise<void>;
   /** Ends the session and frees its resources. Safe to call twice. */
   close(): Promise<void>;
+  /** The number of sessions that use the same program or connection, where several may. */
+  readonly sessions?: number;
+  /** Takes it that the upstream doesn't answer: for a session that uses a program with others. */
+  lost?(): void;
 }
 
 /**
  * Opens sessions with one MCP server.
  *
  * An implementation MUST check its settings at construction, create a new session at every `open`,
- * share nothing between two sessions, and leave nothing behind when `open` fails or is aborted. If it
+ * share nothing between two sessions unless it has `share`, and leave nothing behind when `open` fails or is aborted. If it
  * starts programs, it MUST take a place for each before its start, and give the place back when the
  * program has exited.
  */
@@ -215,6 +224,17 @@ export interface Upstream {
   readonly identity: string;
   /** Asks users to sign in, for an upstream that answers each of them by their own account. */
   readonly signIn?: UpstreamSignIn | undefined;
+  /** Whose sessions use one program or connection; each its own when left out. */
+  readonly share?: UpstreamShare;
+  /** The number of programs or connections, where several sessions may use one. */
+  readonly programs?: number;
+  /**
+   * Ends the programs and connections that no session uses any more.
+   *
+   * @param mayEnd Chooses by the user whose they are, and leaves what is everybody's; all when left out
+   * @returns Resolves when they have ended; `undefined` if there is none
+   */
+  endUnused?(mayEnd?: (user: Principal) => boolean): Promise<void> | undefined;
   /**
    * Opens a session.
    *

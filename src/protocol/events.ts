@@ -350,6 +350,18 @@ export type McpEvent =
      * is gone.
      */
     readonly restored?: boolean;
+    /** How many sessions use the same program or connection, with this one, where several may. */
+    readonly sessions?: number;
+  }
+  /**
+   * A program or connection that several sessions use asked something of a client, and nobody knows of which:
+   * it got an error. Reported once for each method.
+   */
+  | {
+    readonly type: "upstream-question-refused";
+    readonly upstream: string;
+    readonly method: string;
+    readonly sessions: number;
   }
   | {
     readonly type: "upstream-closed";

@@ -376,6 +376,8 @@ export interface UpstreamStatus {
   readonly kind: string;
   /** The number of open sessions with it. */
   readonly sessions: number;
+  /** The number of programs or connections that these use: fewer, if several use one. */
+  readonly programs: number;
   /** The number of requests that it is answering. */
   readonly calls: number;
 }

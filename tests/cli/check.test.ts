@@ -13,6 +13,47 @@ import { counter, withConfig } from "./program.ts";
 const ABSENT = "Install this program or correct its name: it isn't in PATH";
 const ENV = { KEY: "key-from-outside", TOKEN: "token-from-outside" };
 
+test("[SHP-25] says how many processes a user costs, with and without sharing", () =>
+  withConfig({
+    mcpServers: {
+      files: { command: "npx", share: "all", shareLimits: { sessions: 50 } },
+      notes: { command: "npx", share: "user" },
+      shell: { command: "npx", args: ["-y"] },
+      off: { command: "x", disabled: true },
+      remote: { url: "https://mcp.example/mcp", share: "user" },
+    },
+  }, async (file) => {
+    const { code, out } = await run(["check", file], ENV);
+    assert.equal(code, 0);
+    const lines = out.split("\n");
+    for (
+      const line of [
+        "    files   npx, one for all",
+        "    notes   npx, one for each user",
+        "    shell   npx, 1 argument",
+        "  Programs 1 for each session, 1 for each user, 1 for all: " +
+        "9 processes for a user with 7 sessions, 21 if nothing were shared",
+      ]
+    ) assert.ok(lines.includes(line), out);
+  }));
+
+test("[SHP-25] what can't be shared, and limits of nothing, are refused where they stand", async () => {
+  const cases: [object, RegExp][] = [
+    [{ command: "npx", share: "everybody" }, /mcpServers\.x\.share.*"session", "user" or "all"/],
+    [{ command: "npx", shareLimits: { sessions: 5 } }, /"share": "user" or "all"/],
+    [{ command: "npx", share: "all", shareLimits: { sesions: 5 } }, /sesions/],
+    [{ url: "https://a.example", share: "all", forwardHeaders: ["x-user"] }, /"forwardHeaders"/],
+    [{ openapi: "https://a.example/openapi.json", share: "all" }, /share/],
+  ];
+  for (const [entry, message] of cases) {
+    await withConfig({ mcpServers: { x: entry } }, async (file) => {
+      const { code, err } = await run(["check", file], ENV);
+      assert.notEqual(code, 0);
+      assert.match(err, message);
+    });
+  }
+});
+
 test("a good configuration is summed up without its secrets", () =>
   withConfig({
     mcpServers: {
@@ -40,6 +81,7 @@ test("a good configuration is summed up without its secrets", () =>
         "    files   npx, 2 arguments",
         "    remote  https://mcp.example/mcp",
         "    off     x (disabled)",
+        "  Programs 1 for each session: 7 processes for a user with 7 sessions",
         "  Endpoint http://127.0.0.1:9000/mcp",
         "  Auth     tokens of ada, bob",
         "",

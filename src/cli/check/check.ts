@@ -201,6 +201,7 @@ function summary(config: Config): string[] {
     ...Object.entries(mcpServers).map(([name, entry]) =>
       `    ${name.padEnd(width)}  ${serverText(entry)}`
     ),
+    ...programLines(config),
     `  Endpoint ${publicUrl?.replace(/\/$/, "") ?? endpointUrl(host, port, "")}${path}`,
     `  Auth     ${authText(config)}`,
     ...redis === undefined ? [] : ["  Sessions in Redis"],
@@ -208,6 +209,25 @@ function summary(config: Config): string[] {
       ? ["", `Add auth, or serve it with --no-auth: other machines reach the address ${host}`]
       : [],
   ];
+}
+
+/** The sessions of a user by whom processes are counted. */
+const EXAMPLE = 7;
+
+/** Says how many processes the programs cost, by whose sessions use one. */
+function programLines(config: Config): string[] {
+  const programs = [...enabledServers(config).values()].filter((entry) => "command" in entry);
+  if (programs.length === 0) return [];
+  const [own, users, all] = (["session", "user", "all"] as const).map((whose) =>
+    programs.filter(({ share = "session" }) => share === whose).length
+  ) as [number, number, number]; // `map` keeps the length
+  const parts = [`${own} for each session`, `${users} for each user`, `${all} for all`]
+    .filter((part) => !part.startsWith("0 "));
+  const cost = own * EXAMPLE + users + all;
+  const before = programs.length * EXAMPLE;
+  const saved = cost === before ? "" : `, ${before} if nothing were shared`;
+  const sum = `${cost} processes for a user with ${EXAMPLE} sessions${saved}`;
+  return [`  Programs ${parts.join(", ")}: ${sum}`];
 }
 
 function serverText(entry: ServerEntry): string {
@@ -224,7 +244,9 @@ function serverText(entry: ServerEntry): string {
   // Only their number: any argument may be a secret
   const count = entry.args?.length ?? 0;
   const args = count === 0 ? "" : count === 1 ? ", 1 argument" : `, ${count} arguments`;
-  return `${printable(entry.command)}${args}${off}`;
+  const { share = "session" } = entry;
+  const whose = share === "session" ? "" : `, one for ${share === "all" ? "all" : "each user"}`;
+  return `${printable(entry.command)}${args}${whose}${off}`;
 }
 
 function authText({ auth, signIn }: Config): string {

@@ -216,6 +216,20 @@ const mcpKeys = {
   ...sharedKeys,
 };
 
+/** The keys of servers whose programs or connections several sessions may use. */
+const shareKeys = {
+  share: oneOf(["session", "user", "all"], 'Give "session", "user" or "all"').optional(),
+  shareLimits: object({
+    sessions: integer(1).optional(),
+    calls: integer(1).optional(),
+    callsPerSession: integer(1).optional(),
+    callsPerUser: integer(1).optional(),
+    waitingPerSession: integer(1).optional(),
+    waitMs: afterMs,
+    idleMs: afterMs,
+  }).optional(),
+};
+
 /** The keys of servers that are reached over HTTP. */
 const headerKeys = {
   headers: stringsByName.optional(),
@@ -231,6 +245,7 @@ const programServer = object({
     .optional(),
   env: stringsByName.optional(),
   cwd: nonEmptyString.optional(),
+  ...shareKeys,
   ...mcpKeys,
 });
 
@@ -242,6 +257,7 @@ const httpServer = object({
     error: "Give the user and password as an authorization header, not in the URL",
   }),
   ...headerKeys,
+  ...shareKeys,
   ...mcpKeys,
 });
 

@@ -415,6 +415,7 @@ const COLUMNS = {
     endpoint,
     node,
     numeric("sessions", "Sessions"),
+    numeric("programs", "Programs"),
     numeric("calls", "Calls"),
     numeric("failures", "Failures", { level: (row) => row.failures > 0 ? "warn" : "quiet" }),
     column("failure", "Last failure", {

@@ -101,6 +101,7 @@ export function mergedUpstreams(rows) {
     return {
       health: ["failing", "up", "idle"].find((each) => all.includes(each)),
       sessions: row.sessions + (known?.sessions ?? 0),
+      programs: row.programs + (known?.programs ?? 0),
       calls: row.calls + (known?.calls ?? 0),
       failures: row.failures + (known?.failures ?? 0),
     };

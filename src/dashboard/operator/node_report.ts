@@ -203,7 +203,7 @@ export class NodeReporter {
   }
 
   #upstreams(): Local<UpstreamRow>[] {
-    return (this.#view.upstreams?.list() ?? []).map(({ name, kind, sessions, calls }) => {
+    return (this.#view.upstreams?.list() ?? []).map(({ name, kind, sessions, programs, calls }) => {
       const record = this.#statistics.upstreams.get(name);
       const { opened = 0, failures = 0, failure = "", failedAt = 0, failing = false } = record ??
         {};
@@ -212,6 +212,7 @@ export class NodeReporter {
         kind,
         health: failing ? "failing" : sessions > 0 ? "up" : "idle",
         sessions,
+        programs,
         calls,
         opened,
         failures,

@@ -203,6 +203,8 @@ export interface UpstreamRow {
   readonly health: "up" | "idle" | "failing";
   /** The number of sessions. */
   readonly sessions: number;
+  /** The number of programs or connections that these use: fewer, if several use one. */
+  readonly programs: number;
   /** The number of running calls. */
   readonly calls: number;
   /** Sessions opened since the operator began to watch. */

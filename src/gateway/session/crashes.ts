@@ -54,6 +54,8 @@ export class Crashes {
   /** The crashes, the oldest first. */
   readonly #kept = new Map<string, Crash>();
   readonly #unprobed = new Set<string>();
+  /** The errors that were counted for many sessions: all of a program get the same one. */
+  readonly #counted = new WeakSet<UpstreamError>();
 
   /** Creates it without crashes. */
   constructor(clock: Clock, { random = randomFraction, most = 10_000 }: CrashesOptions = {}) {
@@ -90,6 +92,13 @@ export class Crashes {
     const crash: Crash = { count: before + 1, retryAt, detail: error.detail };
     this.#kept.set(key, crash);
     return crash;
+  }
+
+  /** Counts the crash of a program of many sessions, of which only the first to say so is heard. */
+  addOnce(upstream: string, owner: string, error: UpstreamError, ranMs = 0): Crash | undefined {
+    if (this.#counted.has(error)) return undefined;
+    this.#counted.add(error);
+    return this.add(upstream, owner, error, ranMs);
   }
 
   /** Forgets the crashes of a program that works. */

@@ -291,6 +291,7 @@ export class ManagedSession {
     if (isAlive) return;
     // Later programs of the upstream keep their state instead.
     if (this.isProgram && opened.liveness.ended) this.#client.crashes.setProbeFatal(this.name);
+    opened.session.lost?.();
     void this.#end(opened, "probe-failed");
   }
 
@@ -321,7 +322,14 @@ export class ManagedSession {
       this.#markUsed();
       const ms = clock.now() - startedAt;
       const restored = this.#client.takeRestored(upstream);
-      report({ type: "upstream-opened", upstream, ms, ...restored && { restored } });
+      const { sessions } = counted.session;
+      report({
+        type: "upstream-opened",
+        upstream,
+        ms,
+        ...restored && { restored },
+        ...sessions !== undefined && { sessions },
+      });
       this.#client.opened(upstream, counted.session.facts);
       return opened;
     } catch (error) {
@@ -356,8 +364,10 @@ export class ManagedSession {
     const { settings: { clock }, crashes, report } = this.#client;
     const { name: upstream } = this;
     const now = clock.now();
-    const crash = crashes.add(upstream, this.#owner, error, ranMs);
-    if (!isHopeless(crash)) return;
+    const crash = this.#upstream.share === undefined
+      ? crashes.add(upstream, this.#owner, error, ranMs)
+      : crashes.addOnce(upstream, this.#owner, error, ranMs);
+    if (crash === undefined || !isHopeless(crash)) return;
     const retryMs = Math.ceil(crash.retryAt - now);
     report({ type: "upstream-crashed", upstream, crashes: crash.count, retryMs, error });
   }
@@ -371,7 +381,9 @@ export class ManagedSession {
 
   /** Identifies who the crashes of programs are counted for. */
   get #owner(): string {
-    return this.#client.crashOwner;
+    const { share } = this.#upstream;
+    if (share === "all") return "";
+    return (share === "user" ? this.#client.user : undefined) ?? this.#client.crashOwner;
   }
 
   /** Opens a session within the time limit. A session that opens too late is closed. */
@@ -393,7 +405,10 @@ export class ManagedSession {
       signal,
       clock,
       report,
-      takeProgram: () => capacity.take("programs", share, signal),
+      // A program that all use is no single user's.
+      takeProgram: (opening = signal) =>
+        capacity.take("programs", this.#upstream.share === "all" ? undefined : share, opening),
+      user: this.#client.user,
     };
     const open = async (): Promise<CountedSession> => {
       const release = await capacity.take("upstreamSessions", share, signal);

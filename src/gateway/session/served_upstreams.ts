@@ -96,8 +96,11 @@ export class ServedUpstreams {
   /** Tells whether a principal sees the upstream as itself. What the policy has rules for is judged. */
   isAloneFor(principal: Principal): boolean {
     if (!this.isAlone || this.#only === undefined) return false;
-    // Whoever has not signed in there sees the gateway's question in place of the upstream
-    if (this.#registry.get(this.#only)?.upstream.signIn !== undefined) return false;
+    const upstream = this.#registry.get(this.#only)?.upstream;
+    // Who has not signed in there sees the gateway's question in place of the upstream
+    if (upstream?.signIn !== undefined) return false;
+    // What one session sees of a shared upstream isn't all that goes on in it
+    if (upstream?.share !== undefined) return false;
     return this.settings.policies.rulesOf(principal, this.#only) === undefined;
   }
 

@@ -24,15 +24,19 @@ const MOST_NAME = 200;
  * other address there may be many users.
  */
 export function sharingKey(sender: SharingFacts, isAlone: boolean): string | undefined {
-  const { principal, client, protocolVersion: version } = sender;
-  const facts = [version, upstreamCapabilities(client, version, isAlone)];
-  if (!isAnonymous(principal)) return JSON.stringify([ownerKey(principal), ...facts]);
-  const { localPeer: peer, request } = sender;
-  // Another gateway speaks for many users.
+  const { client, protocolVersion: version } = sender;
+  const user = userKey(sender);
+  return user && JSON.stringify([user, version, upstreamCapabilities(client, version, isAlone)]);
+}
+
+/** Returns a key that is equal for requests of one owner, as {@linkcode sharingKey} tells owners apart. */
+export function userKey(sender: SharingFacts): string | undefined {
+  const { principal, client, localPeer: peer, request } = sender;
+  if (!isAnonymous(principal)) return ownerKey(principal);
   if (peer === undefined || request.headers.has(HOPS_HEADER)) return undefined;
   const { name = "", version: release = "" } = client.info ?? {};
   const program = JSON.stringify([name, release]).slice(0, MOST_NAME);
-  return JSON.stringify([ownerKey(principal), ...facts, peer, program]);
+  return JSON.stringify([ownerKey(principal), peer, program]);
 }
 
 /**

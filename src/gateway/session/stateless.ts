@@ -8,7 +8,7 @@ import type { Exchange, UpstreamCloseReason } from "../../../mod.ts";
 import { BoundedMap, isModern } from "../../kit.ts";
 import { type LimitedKind, shareOf } from "./capacity.ts";
 import { LATE_LIST_MS, ListCache } from "./list_cache.ts";
-import { listsKey, type SharingFacts, sharingKey } from "./sharing_key.ts";
+import { listsKey, type SharingFacts, sharingKey, userKey } from "./sharing_key.ts";
 import type { ServedUpstreams } from "./served_upstreams.ts";
 import { UpstreamSessions } from "./upstream_sessions.ts";
 
@@ -203,7 +203,8 @@ export class StatelessClients {
     const { principal, client, protocolVersion: version } = exchange;
     const served = this.#served;
     const init = { served, sessionId: undefined, principal, client, version, lists };
-    return new UpstreamSessions({ ...init, ...key !== undefined && { stranger: key } });
+    const stranger = key !== undefined && { stranger: key };
+    return new UpstreamSessions({ ...init, ...stranger, user: userKey(exchange) });
   }
 }
 

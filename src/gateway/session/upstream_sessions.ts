@@ -18,7 +18,7 @@ import {
   type SessionState,
   type UpstreamCloseReason,
 } from "../../../mod.ts";
-import { methodFacts, ownerKey, shortHash, VERSIONS } from "../../kit.ts";
+import { isAnonymous, methodFacts, ownerKey, shortHash, VERSIONS } from "../../kit.ts";
 import type { GatewaySettings } from "../options.ts";
 import type { UpstreamRules } from "../policy/policies.ts";
 import type { KnownItems } from "../shared/known_items.ts";
@@ -50,6 +50,8 @@ export interface UpstreamSessionsInit {
   readonly lists: ListCache;
   /** Tells requests without authentication apart that have no session, if anything does. */
   readonly stranger?: string;
+  /** Identifies the user of requests without authentication, if anything does. */
+  readonly user?: string | undefined;
   /** The state of the client's session, if that can go on in a later process. */
   readonly state?: SessionState | undefined;
   /** Whether the client's session began in an earlier process. */
@@ -79,6 +81,8 @@ export class UpstreamSessions {
   readonly crashes: Crashes;
   /** Identifies who crashes are counted for. */
   readonly crashOwner: string;
+  /** Identifies the user, the same for all sessions; `undefined` if that isn't known. */
+  readonly user: string | undefined;
   /** What the client is told about its upstreams. */
   readonly lists: UpstreamLists;
   /** Remembers which upstreams the addresses belong to that the client knows. */
@@ -126,6 +130,7 @@ export class UpstreamSessions {
     this.crashes = served.crashes;
     // Strangers share nothing but this: the crashes of one would delay the programs of all.
     this.crashOwner = this.share ?? sessionId ?? stranger ?? this.owner;
+    this.user = isAnonymous(principal) ? init.user : this.owner;
     this.version = version;
     this.#principal = principal;
     this.facts = {

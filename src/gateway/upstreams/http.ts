@@ -12,7 +12,9 @@
 import { checkNames } from "../../kit.ts";
 import type { Fetch } from "../../auth/mod.ts";
 import { functionOption, isModern } from "../../kit.ts";
+import { withShare } from "../client/common_sessions.ts";
 import { EraMemory } from "../client/era_memory.ts";
+import { checkShare, type ShareOptions } from "../client/share_options.ts";
 import { openSession } from "../client/open_session.ts";
 import {
   checkSessionOptions,
@@ -31,7 +33,7 @@ import { identityOf } from "./identity.ts";
 import { HeaderParams, MirroringSession } from "./mirrored_headers.ts";
 
 /** Options for {@linkcode http}. */
-export interface HttpOptions extends UpstreamSessionOptions {
+export interface HttpOptions extends UpstreamSessionOptions, ShareOptions {
   /** Sets the upstream's `http:` or `https:` URL, without a user and password. */
   readonly url: string | URL;
   /** Adds headers to every request. */
@@ -92,10 +94,14 @@ export function http(options: HttpOptions): Upstream {
     auth: true,
     forwardHeaders: true,
     fetch: true,
+    share: true,
+    shareLimits: true,
   });
   const settings = checkHttpOptions(options);
+  const share = checkShare("http()", options);
+  if (share?.share === "all") checkForAll(settings);
   const eras = new EraMemory();
-  return {
+  return withShare({
     kind: "http",
     identity: settings.identity,
     signIn: signInOf(settings.auth),
@@ -106,7 +112,23 @@ export function http(options: HttpOptions): Upstream {
         ...init,
         attempt: (versions, onSilent) => open({ ...settings, versions }, init, onSilent),
       }),
-  };
+  }, share);
+}
+
+/**
+ * Checks that nothing sent to the upstream is one user's.
+ *
+ * @throws {TypeError} If something is
+ */
+function checkForAll({ auth, forwarded }: HttpSettings): void {
+  if (forwarded.size > 0) {
+    throw new TypeError(
+      'Leave out "forwardHeaders", or give "share": "user": headers are a user\'s',
+    );
+  }
+  if (typeof auth === "function") {
+    throw new TypeError('Give "share": "user" with a function as "auth": its tokens are a user\'s');
+  }
 }
 
 /** Returns what asks users to sign in, if the credentials are those of each user's own account. */

@@ -24,11 +24,18 @@ export function lazy(upstream: Upstream): Upstream {
   if (typeof upstream?.open !== "function") {
     throw new TypeError(`Give an upstream to lazy(), such as stdio(…): ${typeof upstream}`);
   }
-  const { kind, identity } = upstream;
+  const { kind, identity, share } = upstream;
   return {
     kind,
     identity,
     lists: "lazy",
+    ...share !== undefined && {
+      share,
+      get programs() {
+        return upstream.programs ?? 0;
+      },
+      endUnused: (mayEnd) => upstream.endUnused?.(mayEnd),
+    },
     open: (init) => upstream.open(init),
     toolScopes: (tool) => upstream.toolScopes?.(tool),
     longCalls: (tool) => upstream.longCalls?.(tool),

@@ -5,6 +5,7 @@
  * @module
  */
 import { checkNames, delayOption, integerOption, Lines } from "../../kit.ts";
+import { withShare } from "../client/common_sessions.ts";
 import { EraMemory } from "../client/era_memory.ts";
 import { openSession } from "../client/open_session.ts";
 import {
@@ -12,6 +13,7 @@ import {
   type SessionSettings,
   type UpstreamSessionOptions,
 } from "../client/session_options.ts";
+import { checkShare, type ShareOptions } from "../client/share_options.ts";
 import type { Message, Transport } from "../client/transport.ts";
 import { parseUpstreamJson } from "../shared/parse_json.ts";
 import { UpstreamError } from "../shared/upstream_error.ts";
@@ -21,7 +23,7 @@ import { ChildOutput } from "./child_output.ts";
 import { identityOf } from "./identity.ts";
 
 /** Options for {@linkcode stdio}. */
-export interface StdioUpstreamOptions extends UpstreamSessionOptions {
+export interface StdioUpstreamOptions extends UpstreamSessionOptions, ShareOptions {
   /** The name of the program: a path, or a name to look up in `PATH`. It is never passed to a shell. */
   readonly command: string;
   /** Its arguments, which are passed unchanged. */
@@ -55,7 +57,7 @@ export interface StdioSettings extends SessionSettings, ChildSettings {
 
 /**
  * Creates an upstream that is a program. Every session gets its own process, which ends with the
- * session: first its stdin is closed, then its process group gets SIGTERM, then SIGKILL. What it
+ * session, unless the option `share` says otherwise: first its stdin is closed, then its process group gets SIGTERM, then SIGKILL. What it
  * writes to stderr is reported by `upstream-output` events.
  *
  * @throws {TypeError} If an option has the wrong type
@@ -81,10 +83,13 @@ export function stdio(options: StdioUpstreamOptions): Upstream {
     cwd: true,
     maxQueueBytes: true,
     closeMs: true,
+    share: true,
+    shareLimits: true,
   });
   const settings = checkStdioOptions(options);
+  const share = checkShare("stdio()", options);
   const eras = new EraMemory();
-  return {
+  return withShare({
     kind: "stdio",
     identity: settings.identity,
     longCalls: () => settings.longCalls,
@@ -98,7 +103,7 @@ export function stdio(options: StdioUpstreamOptions): Upstream {
           return await openSession(transport, init, { ...settings, versions, onSilent });
         },
       }),
-  };
+  }, share);
 }
 
 /**

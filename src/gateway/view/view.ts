@@ -36,6 +36,7 @@ import type { GatewaySettings } from "../options.ts";
 import type { Capacity } from "../session/capacity.ts";
 import { HeldCalls } from "../session/held_calls.ts";
 import { ListCache } from "../session/list_cache.ts";
+import { userKey } from "../session/sharing_key.ts";
 import type { ManagedSession } from "../session/managed_session.ts";
 import { type AcquiredSessions, StatelessClients } from "../session/stateless.ts";
 import { ASKING_METHODS, modernResult } from "../session/translate.ts";
@@ -174,10 +175,11 @@ export class GatewayView implements Dispatcher {
   /** What an operator sees of the upstreams, and may do to them in all views. */
   readonly upstreamControl: UpstreamControl = {
     list: () =>
-      [...this.upstreams].map(([name, { upstream: { kind } }]) => {
+      [...this.upstreams].map(([name, { upstream: { kind, programs } }]) => {
         const sessions = this.#views().flatMap((view) => view.#sessionsWith(name));
         const calls = sessions.reduce((sum, { running }) => sum + running, 0);
-        return { name, kind, sessions: sessions.length, calls };
+        const { length } = sessions;
+        return { name, kind, sessions: length, programs: programs ?? length, calls };
       }),
     limits: () =>
       (["upstreamSessions", "programs"] as const).map((name) => {
@@ -207,6 +209,7 @@ export class GatewayView implements Dispatcher {
     this.served.failures.removeAll(name);
     const closes = this.#allSessions.map((sessions) => sessions.remove(name, "restarted"));
     await this.#tracked(Promise.all(closes));
+    await this.upstreams.get(name)?.upstream.endUnused?.();
     return length;
   }
 
@@ -665,6 +668,7 @@ export class GatewayView implements Dispatcher {
         client,
         version,
         lists,
+        user: userKey(exchange),
         ...session.restorable === true && { state: session.state },
         ...session.restored === true && { restored: true },
       };
