@@ -6,7 +6,7 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createMcpHandler, McpServer } from "../../mod.ts";
+import { McpServer } from "../../mod.ts";
 import { jwt, protectedResource } from "../../src/auth/mod.ts";
 import { parseConfig } from "../../src/cli/config/config.ts";
 import { Secrets } from "../../src/cli/redact.ts";
