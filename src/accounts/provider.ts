@@ -169,6 +169,17 @@ export class Providers {
     return server;
   }
 
+  /** Tells how the gateway is a client of a server, without doing anything; `undefined` if there is no way. */
+  wayOf(
+    server: AuthorizationServer,
+    { clientId }: { readonly clientId?: string | undefined },
+  ): "configured" | "document" | "registration" | undefined {
+    if (clientId !== undefined) return "configured";
+    const isRead = server.client_id_metadata_document_supported === true;
+    if (isRead && this.#settings.url.startsWith("https:")) return "document";
+    return server.registration_endpoint === undefined ? undefined : "registration";
+  }
+
   /**
    * Returns the gateway as a client: by configuration, by its own document, or by registration.
    *
@@ -183,9 +194,8 @@ export class Providers {
       const { clientId: id, clientSecret: secret } = given;
       return { id, secret, method: secret === undefined ? "none" : secretMethod(server) };
     }
-    const { url } = this.#settings;
-    if (server.client_id_metadata_document_supported === true && url.startsWith("https:")) {
-      return { id: `${url}/accounts/client.json`, method: "none" };
+    if (this.wayOf(server, given) === "document") {
+      return { id: `${this.#settings.url}/accounts/client.json`, method: "none" };
     }
     return await this.#registered(server, signal);
   }

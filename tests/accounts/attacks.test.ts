@@ -5,8 +5,9 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { createMcpHandler } from "../../mod.ts";
 import { questionsOf, stateOf } from "../support/modern.ts";
-import { initialize, textOf } from "../support/wire.ts";
+import { as, byToken, initialize, textOf } from "../support/wire.ts";
 import { callConnected, type Faults, linkOf, World, type WorldOptions } from "./world.ts";
 
 async function withWorld(
@@ -399,7 +400,6 @@ describe("servers that misbehave", () => {
 });
 
 test("[UPA-5] who isn't authenticated is asked nothing", async () => {
-  const { createMcpHandler } = await import("../../mod.ts");
   await withWorld(async (world) => {
     const handler = createMcpHandler(world.node().gateway, { path: "/mcp" });
     const peer = await initialize(handler, { capabilities: { elicitation: { url: {} } } });
@@ -411,8 +411,6 @@ test("[UPA-5] who isn't authenticated is asked nothing", async () => {
 });
 
 test("[UPA-10] a user who has not signed in sees one tool, where it is served alone, too", async () => {
-  const { createMcpHandler } = await import("../../mod.ts");
-  const { as, byToken } = await import("../support/wire.ts");
   await withWorld(async (world) => {
     const handler = createMcpHandler(world.node().gateway.only("notes"), {
       path: "/mcp",

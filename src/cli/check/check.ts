@@ -31,6 +31,7 @@ import { enabledServers, settingsOf } from "../config/settings.ts";
 import { providerOf } from "../config/sign_in.ts";
 import { tryProvider } from "../serve/sign_in.ts";
 import { examineApis } from "./apis.ts";
+import { signInLine, wantsUsers } from "./sign_ins.ts";
 import { tryServers } from "./trial.ts";
 import { findUnmatched } from "./unmatched.ts";
 import { writeWarnings } from "../serve/warnings.ts";
@@ -86,16 +87,27 @@ export async function check(
   if (!connect) return failed === 0 ? ExitCode.Ok : ExitCode.Failed;
   io.out.write("\n");
   const servers = enabledServers(config);
+  const unauthorized: string[] = [];
   await tryServers({
     servers,
     backend,
-    report({ name, ok, text }) {
+    report({ name, ok, text, failure }) {
+      if (failure === "unauthorized" && wantsUsers(servers.get(name))) {
+        unauthorized.push(name);
+        return;
+      }
       if (!ok) failed++;
       // Redacted before it is cut: half of a secret would not be recognized
       const shown = clip(printable(io.secrets.redact(text)), MAX_LENGTH);
       io.out.write(`${ok ? "ok    " : "FAILED"} ${name}: ${shown}\n`);
     },
   });
+  for (const name of unauthorized.sort()) {
+    const { ok, text } = await signInLine(servers.get(name), config);
+    if (!ok) failed++;
+    const shown = clip(printable(io.secrets.redact(text)), MAX_LENGTH);
+    io.out.write(`${ok ? "ok    " : "FAILED"} ${name}: ${shown}\n`);
+  }
   const provider = await tryProvider(config);
   if (provider !== undefined) {
     const { name, problem = "answers" } = provider;

@@ -467,6 +467,7 @@ function secretsOf(config: Config): string[] {
     ...secret === undefined ? [] : [secret].flat(),
     ...typeof clientSecret === "string" ? [clientSecret] : [],
     ...signIn?.keys ?? [],
+    ...accountSecrets(config),
     ...operatorToken === undefined ? [] : [operatorToken],
     ...Object.values(operators ?? {}),
   ];
@@ -494,4 +495,13 @@ function urlSecrets(text: string): string[] {
   // As it stands in the text: the parsed one is percent-encoded
   const [, plain = ""] = /^[^/]*\/\/[^/]*?:([^/@]*)@/.exec(text) ?? [];
   return [password, plain, ...searchParams.values()];
+}
+
+/** Returns the secrets of the gateway at the servers that users sign in at. */
+function accountSecrets({ mcpServers }: Config): readonly string[] {
+  return Object.values(mcpServers).flatMap((entry) => {
+    const oauth = "oauth" in entry ? entry.oauth : undefined;
+    const secret = typeof oauth === "object" ? oauth.clientSecret : undefined;
+    return secret === undefined ? [] : [secret];
+  });
 }

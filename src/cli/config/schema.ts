@@ -256,6 +256,18 @@ const httpServer = object({
   url: httpUrl.refine((url) => !/^[^/]*\/\/[^/]*@/.test(url), {
     error: "Give the user and password as an authorization header, not in the URL",
   }),
+  oauth: z.union([
+    boolean,
+    object({
+      clientId: nonEmptyString.optional(),
+      clientSecret: nonEmptyString.optional(),
+      issuer: httpUrl.optional(),
+      scopes: strings.optional(),
+      audience: nonEmptyString.optional(),
+    }),
+  ], {
+    error: 'Give true, or an object such as {"clientId": "…", "clientSecret": "${SECRET}"}',
+  }).optional(),
   ...headerKeys,
   ...shareKeys,
   ...mcpKeys,
@@ -739,6 +751,23 @@ function conflicts(
     if (longCalls !== undefined && longCalls !== false) continue;
     const message = 'Add "longCalls": true to the file: calls are answered early only then';
     found.push({ path: ["mcpServers", name, "longCalls"], message });
+  }
+  for (const [name, entry] of Object.entries(isObject(mcpServers) ? mcpServers : {})) {
+    if (!isObject(entry) || entry["oauth"] === undefined || entry["oauth"] === false) continue;
+    const at = ["mcpServers", name, "oauth"];
+    if (signIn === undefined) {
+      const message =
+        'Add "signIn" to the file: each user has an account there, so users must sign in here';
+      found.push({ path: at, message });
+    }
+    const { oauth, headers = {} } = entry;
+    if (isObject(oauth) && oauth["clientSecret"] !== undefined && oauth["clientId"] === undefined) {
+      found.push({ path: at, message: 'Give the "clientId" that the "clientSecret" belongs to' });
+    }
+    const names = isObject(headers) ? Object.keys(headers) : [];
+    if (names.some((header) => header.toLowerCase() === "authorization")) {
+      found.push({ path: at, message: "Give either oauth or an authorization header" });
+    }
   }
   if (operators !== undefined && dashboard === undefined) {
     const message = 'Add "dashboard": true, or --dashboard: operators sign in there';

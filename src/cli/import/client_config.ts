@@ -57,8 +57,8 @@ const APPROVAL =
   "Not an approval policy here: which calls need no question is decided by each client";
 const SANDBOX = "Not honoured: the program runs with all rights of this user";
 const LOGIN =
-  "Not honoured: nobody logs in here. Give a token in the headers, or pass the client's " +
-  'own one on with "forwardHeaders"';
+  'Not honoured without "signIn" in the file: with it, each user signs in at the server. Or give a token ' +
+  'in the headers, or pass the client\'s own one on with "forwardHeaders"';
 
 /** Keys of servers that have another meaning, or none, and what is said of them. */
 const NOT_HONOURED: Readonly<Record<string, string>> = {
@@ -74,7 +74,6 @@ const NOT_HONOURED: Readonly<Record<string, string>> = {
   sandbox: SANDBOX,
   sandboxEnabled: SANDBOX,
   headersHelper: "Not honoured: the program isn't run. Write the headers, with variables",
-  oauth: LOGIN,
   authProviderType: LOGIN,
   timeout: 'Not honoured: programs differ in its unit. Write "timeoutMs", in milliseconds',
   dev: "Not honoured: the server isn't started again when files change",
@@ -159,7 +158,8 @@ export function readClientConfig({ file, value, env, cwd, envFiles }: ClientSour
       if (!isObject(entry)) return [[shown, entry] as const];
       const own = Object.keys(objectAt(entry, "env") ?? {});
       const rewritten = rewriteAll(entry, path, own) as JsonObject;
-      const server = { file, dialect, env, envFiles, path, report, warn };
+      const signsIn = top.signIn !== undefined;
+      const server = { file, dialect, signsIn, env, envFiles, path, report, warn };
       const usual = translated(dialect.program, rewritten, path, warn);
       const result = usual && readServer(usual, server);
       return result === undefined ? [] : [[shown, result] as const];
@@ -235,9 +235,50 @@ export function freeName(name: string, isTaken: (name: string) => boolean): stri
 
 interface ImportedServerInit extends Pick<ClientSource, "file" | "env" | "envFiles"> {
   readonly dialect: Dialect;
+  /** Whether users sign in at this server. */
+  readonly signsIn: boolean;
   readonly path: readonly string[];
   readonly report: (problem: EnvProblem) => void;
   readonly warn: (problem: EnvProblem) => void;
+}
+
+/** The keys of clients' `oauth` that are for their own redirects, or that are found by discovery here. */
+const FOUND: ReadonlySet<string> = new Set([
+  "enabled",
+  "callbackPort",
+  "redirectUri",
+  "authorizationUrl",
+  "tokenUrl",
+  "registrationUrl",
+  "authServerMetadataUrl",
+  "tokenParamName",
+]);
+
+/** Returns a client's `oauth` under Mooring's keys, or `undefined` if it can't be honoured. */
+function readOAuth(
+  value: unknown,
+  { signsIn, path, warn }: ImportedServerInit,
+): JsonObject | boolean | undefined {
+  const at = [...path, "oauth"];
+  if (!signsIn) {
+    warn({ path: at, message: LOGIN });
+    return undefined;
+  }
+  if (!isObject(value)) return value === true ? true : undefined;
+  if (value.enabled === false) return false;
+  const result: Record<string, unknown> = {};
+  for (const [key, given] of Object.entries(value)) {
+    if (key === "clientId" || key === "clientSecret" || key === "issuer") result[key] = given;
+    else if (key === "scopes" || key === "scope") {
+      result.scopes = typeof given === "string" ? given.split(/[\s,]+/).filter(Boolean) : given;
+    } else if (key === "audience" || key === "audiences") {
+      const [first] = [given].flat();
+      if (typeof first === "string") result.audience = first;
+    } else if (!FOUND.has(key)) {
+      warn({ path: [...at, key], message: "Not honoured: an unknown key of oauth" });
+    }
+  }
+  return result;
 }
 
 /** Returns a server under Mooring's keys, or `undefined` if it can't be served. */
@@ -258,7 +299,10 @@ function readServer(entry: JsonObject, init: ImportedServerInit): JsonObject | u
   const wrong = new Map<string, unknown>();
   for (const [key, value] of Object.entries(entry)) {
     const at = [...path, key];
-    if (SERVER_KEYS.includes(key)) result[key] = value;
+    if (key === "oauth" && foreign) {
+      const oauth = readOAuth(value, init);
+      if (oauth !== undefined) result.oauth = oauth;
+    } else if (SERVER_KEYS.includes(key)) result[key] = value;
     else if (key === "envFile") continue;
     else if (key === "enabled" && typeof value === "boolean") result.disabled ??= !value;
     else {

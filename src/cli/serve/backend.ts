@@ -8,25 +8,31 @@ import {
   gateway,
   type GatewayOptions,
   http,
+  type HttpOptions,
   lazy,
   openapi,
   type OpenApiOptions,
   stdio,
   type Upstream,
 } from "../../gateway/mod.ts";
+import type { Accounts } from "../../accounts/mod.ts";
 import type { ServerEntry } from "../config/schema.ts";
 
 /** Creates a gateway and its upstreams. Tests have one without processes and networks. */
 export interface Backend {
   gateway(options: GatewayOptions): Gateway;
-  /** Throws a `TypeError` for a server that can't be reached as configured. */
-  upstream(entry: ServerEntry): Upstream;
+  /**
+   * Throws a `TypeError` for a server that can't be reached as configured.
+   *
+   * @param accounts The accounts of users, where there are any
+   */
+  upstream(entry: ServerEntry, accounts?: Pick<Accounts, "auth">): Upstream;
 }
 
 /** The backend with real programs and connections. */
 export const backend: Backend = {
   gateway,
-  upstream(entry) {
+  upstream(entry, accounts) {
     const {
       type: _type,
       disabled: _disabled,
@@ -36,13 +42,25 @@ export const backend: Backend = {
       ...options
     } = entry;
     const upstream = "url" in options
-      ? http(options)
+      ? http(httpOptions(options, accounts))
       : "openapi" in options
       ? openapi(apiOptions(options))
       : stdio(options);
     return lists === "lazy" ? lazy(upstream) : upstream;
   },
 };
+
+/** Returns the options of `http()` for an entry of the configuration. */
+function httpOptions(
+  { oauth = false, ...options }: Omit<HttpEntry, "type" | "disabled" | "policy">,
+  accounts: Pick<Accounts, "auth"> | undefined,
+): HttpOptions {
+  if (oauth === false || accounts === undefined) return options;
+  return { ...options, auth: accounts.auth(oauth === true ? {} : oauth) };
+}
+
+/** A server of the configuration that is reached at a URL. */
+type HttpEntry = Extract<ServerEntry, { readonly url: string }>;
 
 /** Returns the options of `openapi()` for an entry of the configuration. */
 export function apiOptions(

@@ -10,6 +10,7 @@ import type {
   RateLimiter,
   RequestHead,
 } from "../../../mod.ts";
+import type { Accounts } from "../../accounts/mod.ts";
 import type { AuditTrail } from "../../audit/mod.ts";
 import { isLoopback, pathOf } from "../../kit.ts";
 import { endpointUrl, type GroupMember } from "../../kit_node.ts";
@@ -118,8 +119,16 @@ export class CommandServer {
    */
   static async start(init: CommandServerInit): Promise<CommandServer> {
     const { settings, log, member } = init;
-    const gateway = gatewayOf(settings.config, init.backend, init);
-    init.metrics?.watch({ gateway });
+    const { host, port, config, allowedHosts, node } = settings;
+    const { stores, metrics } = init;
+    const limiter = config.rateLimit && rateLimiter(config.rateLimit);
+    const sessions = new GrantSessions(log);
+    const { onGrantEnded } = sessions;
+    const signIn = openSignIn({
+      ...{ config, allowedHosts, stores, log, audit: init.audit, metrics, limiter, onGrantEnded },
+    });
+    const gateway = gatewayOf(config, init.backend, { ...init, accounts: signIn?.accounts });
+    metrics?.watch({ gateway });
     const applied: Applied = { config: settings.config };
     let dashboard: DashboardServer | undefined;
     let routes: Routes | undefined;
@@ -128,14 +137,6 @@ export class CommandServer {
       log("error", "error", { during: "serving", message: messageOf(error) });
     };
     try {
-      const { host, port, config, allowedHosts, node } = settings;
-      const { stores, metrics } = init;
-      const limiter = config.rateLimit && rateLimiter(config.rateLimit);
-      const sessions = new GrantSessions(log);
-      const { onGrantEnded } = sessions;
-      const signIn = openSignIn({
-        ...{ config, allowedHosts, stores, log, audit: init.audit, metrics, limiter, onGrantEnded },
-      });
       if (config.dashboard !== undefined) {
         const { redact = (text) => text } = init;
         const { audit } = init;
@@ -189,7 +190,10 @@ export class CommandServer {
     const { backend, log } = this.#init;
     const before = this.#applied.config;
     const { set, removed, restart } = changesBetween(before, config);
-    const upstreams = [...set].map(([name, entry]) => [name, backend.upstream(entry)] as const);
+    const accounts = this.#parts.signIn?.accounts;
+    const upstreams = [...set].map(([name, entry]) =>
+      [name, backend.upstream(entry, accounts)] as const
+    );
     // Keys that need a restart keep their old values, so that the next change logs them again
     const after = withApplied(before, config);
     const text = policyText(after);
@@ -239,6 +243,7 @@ export class CommandServer {
     await this.dashboard?.close();
     const { operators, signIn } = this.#parts;
     await Promise.all([...operators.values()].map((operator) => operator.close()));
+    signIn?.accounts.close();
     await signIn?.front.close();
     await this.#listener.stop();
     await this.#gateway.close();
@@ -288,11 +293,13 @@ export function withApplied(
 export function gatewayOf(
   config: Config,
   backend: Backend,
-  { metrics, telemetry }: Pick<CommandServerInit, "metrics" | "telemetry"> = {},
+  { metrics, telemetry, accounts }:
+    & Pick<CommandServerInit, "metrics" | "telemetry">
+    & { readonly accounts?: Accounts | undefined } = {},
 ): Gateway {
   const { separator, stateless, onRestart, requests, listWaitMs, limits } = config;
   const upstreams = Object.fromEntries(
-    [...enabledServers(config)].map(([name, entry]) => [name, backend.upstream(entry)]),
+    [...enabledServers(config)].map(([name, entry]) => [name, backend.upstream(entry, accounts)]),
   );
   const policy = policyOf(config);
   return backend.gateway({
@@ -388,7 +395,7 @@ function routesOf(
       only: (name) => viewOf(gateway, applied.config, name),
     },
     path,
-    others: signIn && { paths: signIn.front.paths, answer: signIn.answer },
+    others: signIn && { paths: signIn.paths, answer: signIn.answer },
     options: (name) => ({
       ...shared,
       ...authenticate !== undefined && { authenticate },

@@ -5,6 +5,7 @@
  * @module
  */
 import type { Principal, RateLimiter } from "../../../mod.ts";
+import type { Accounts } from "../../accounts/mod.ts";
 import type { AuditTrail } from "../../audit/mod.ts";
 import { hostAllowed, hostRules } from "../../dashboard/page/guard.ts";
 import { pathOf } from "../../kit.ts";
@@ -24,6 +25,7 @@ import type { Config } from "../config/schema.ts";
 import { messageOf } from "../errors.ts";
 import { CliError } from "../errors.ts";
 import type { Level, Log } from "../log.ts";
+import { openAccounts } from "./accounts.ts";
 import { senderOf } from "./rate_limit.ts";
 import { serverNameIn, SERVERS_PATH } from "./routes.ts";
 import type { Stores } from "./stores.ts";
@@ -45,7 +47,11 @@ export interface CommandSignInInit {
 /** Sign-in at the command's own address. */
 export interface CommandSignIn {
   readonly front: SignIn;
-  /** Answers a request for one of the paths of `front`. */
+  /** The accounts of users at servers that want a sign-in. */
+  readonly accounts: Accounts;
+  /** All paths that are answered. */
+  readonly paths: readonly string[];
+  /** Answers a request for one of the paths. */
   answer(request: Request, context: unknown): Promise<Response>;
 }
 
@@ -71,9 +77,12 @@ export function openSignIn(init: CommandSignInInit): CommandSignIn | undefined {
     onEvent: reporter(init),
     ...init.onGrantEnded !== undefined && { onGrantEnded: init.onGrantEnded },
   });
+  const accounts = openAccounts(init, front);
   const hosts = hostRules(allowedHosts);
   return {
     front,
+    accounts,
+    paths: [...front.paths, ...accounts.paths],
     async answer(request, context) {
       if (hosts !== undefined && !hostAllowed(request, hosts)) {
         return refused(403, "invalid_request", "Use the URL of this server");
@@ -85,7 +94,7 @@ export function openSignIn(init: CommandSignInInit): CommandSignIn | undefined {
           "retry-after": String(seconds),
         });
       }
-      return await front.routes(request, context) ??
+      return await accounts.routes(request) ?? await front.routes(request, context) ??
         refused(404, "invalid_request", "Unknown path");
     },
   };

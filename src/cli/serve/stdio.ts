@@ -89,7 +89,10 @@ function unusedKeys(config: Config): readonly string[] {
   const keys = Object.entries(ON_PIPES).flatMap(([key, used]) =>
     used || config[key as keyof Config] === undefined ? [] : [key]
   );
-  return [...keys, ...limits.map((name) => `limits.${name}`)];
+  const oauth = [...enabledServers(config)].flatMap(([name, entry]) =>
+    "oauth" in entry && entry.oauth !== false ? [`mcpServers.${name}.oauth`] : []
+  );
+  return [...keys, ...limits.map((name) => `limits.${name}`), ...oauth];
 }
 
 /**

@@ -16,6 +16,8 @@ export class SignInRequiredError extends McpError {
   readonly need: SignInNeed;
 
   /**
+   * Makes the error.
+   *
    * @param upstream The name of the upstream
    * @param need What the upstream wants
    */

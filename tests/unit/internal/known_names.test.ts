@@ -13,6 +13,7 @@ import {
 import { serve } from "../../../src/adapters/node.ts";
 import { serveStdio } from "../../../src/adapters/stdio.ts";
 import { mcpWorker } from "../../../src/adapters/workers.ts";
+import { accounts } from "../../../src/accounts/mod.ts";
 import { audit, hashedPrincipals } from "../../../src/audit/mod.ts";
 import { bearer, introspection, jwt, protectedResource } from "../../../src/auth/mod.ts";
 import {
@@ -143,6 +144,20 @@ const TABLE: readonly (readonly [string, string, string, Call])[] = [
   ["gateway limits", "upstream", "limits.upstreams", (limits) => gateway({ limits })],
   ["http", "header", "headers", (o) => http({ url: "http://localhost/mcp", ...o })],
   ["stdio", "arg", "args", (o) => stdio({ command: "true", ...o })],
+  ["accounts", "brwser", "browser", (o) => accounts({ url: "https://a.example", ...o })],
+  [
+    "accounts lifetimes",
+    "linkMS",
+    "lifetimes.linkMs",
+    (lifetimes) =>
+      accounts({ url: "https://a.example", browser: () => undefined, lifetimes } as never),
+  ],
+  [
+    "accounts auth",
+    "clientID",
+    "clientId",
+    (o) => accounts({ url: "https://a.example", browser: () => undefined }).auth(o),
+  ],
   ["createDashboard", "paht", "path", (o) => createDashboard({}, o)],
   ["createOperator", "nod", "node", (o) => createOperator(createMcpHandler(server()), o)],
   ["oneTimeLinks", "tokn", "token", (o) => oneTimeLinks(o)],

@@ -1,0 +1,238 @@
+/**
+ * `oauth` in the file: `mooring serve` with users, upstreams and servers of their own, `mooring check`, and
+ * the files of clients.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { McpServer } from "../../mod.ts";
+import { jwt, protectedResource } from "../../src/auth/mod.ts";
+import { parseConfig } from "../../src/cli/config/config.ts";
+import { Secrets } from "../../src/cli/redact.ts";
+import {
+  type AuthorizationServer,
+  startAuthorizationServer,
+} from "../auth/authorization_server.ts";
+import { runHere } from "../cli/fake_io.ts";
+import { Program, withConfig } from "../cli/program.ts";
+import { serve } from "../runtimes/runtime.ts";
+import { CLIENTS, Kept, signInWith } from "../signin/official_clients.ts";
+import { freePort } from "../support/redis.ts";
+import { Peer, textOf } from "../support/wire.ts";
+
+const SIGN_IN = {
+  provider: { type: "oidc", issuer: "https://login.example", clientId: "editor" },
+  allow: "everybody",
+};
+
+function lines(value: unknown, file = "mooring.json"): readonly string[] {
+  try {
+    const { warnings } = parseConfig({ file, text: JSON.stringify(value), env: {} });
+    return warnings.map(String);
+  } catch (error) {
+    assert.ok(error instanceof Error);
+    return error.message.split("\n");
+  }
+}
+
+test("[UPA-32] the file's oauth is checked", () => {
+  const url = "https://notes.example/mcp";
+  const publicUrl = "https://mcp.example";
+  const base = { publicUrl, signIn: SIGN_IN };
+  const of = (oauth: unknown, more: object = {}) =>
+    lines({ ...base, mcpServers: { notes: { url, oauth, ...more } } }).join("\n");
+  assert.equal(of(true), "");
+  assert.equal(of({ clientId: "a", clientSecret: "hush", scopes: ["read"], audience: "b" }), "");
+  assert.match(of({ clientID: "a" }), /notes\.oauth.*Did you mean "clientId"/);
+  assert.match(of({ clientSecret: "hush" }), /"clientId" that the "clientSecret"/);
+  assert.match(of("yes"), /Give true, or an object/);
+  assert.match(of(true, { headers: { authorization: "Bearer a" } }), /either oauth or an auth/);
+  assert.match(lines({ mcpServers: { notes: { url, oauth: true } } }).join(), /Add "signIn"/);
+  const program = { command: "x", oauth: true };
+  assert.match(lines({ ...base, mcpServers: { program } }).join(), /Unknown key/);
+  const { secrets } = parseConfig({
+    file: "mooring.json",
+    text: JSON.stringify({
+      ...base,
+      mcpServers: { notes: { url, oauth: { clientId: "a", clientSecret: "hush-hush-hush" } } },
+    }),
+    env: {},
+  });
+  const known = new Secrets();
+  known.add(secrets);
+  assert.doesNotMatch(known.redact("it was hush-hush-hush"), /hush/);
+});
+
+test("[UPA-32] the oauth of clients' files is honoured where users sign in, and named elsewhere", () => {
+  const url = "https://notes.example/mcp";
+  const oauth = {
+    enabled: true,
+    clientId: "gw",
+    clientSecret: "hush",
+    scopes: "read write",
+    callbackPort: 8080,
+  };
+  const file = "/home/ada/.cursor/mcp.json";
+  const mcpServers = { notes: { url, oauth } };
+  const alone = lines({ mcpServers }, file);
+  assert.equal(alone.length, 1);
+  assert.match(alone[0] ?? "", /notes\.oauth: Not honoured without "signIn"/);
+  const text = JSON.stringify({ mcpServers, publicUrl: "https://mcp.example", signIn: SIGN_IN });
+  const { config, warnings } = parseConfig({ file, text, env: {} });
+  assert.deepEqual(warnings, []);
+  const entry = config.mcpServers.notes;
+  assert.ok(entry !== undefined && "oauth" in entry);
+  assert.deepEqual(entry.oauth, {
+    clientId: "gw",
+    clientSecret: "hush",
+    scopes: ["read", "write"],
+  });
+});
+
+/** A server that takes tokens of an authorization server of the tests. */
+async function startUpstream(provider: () => AuthorizationServer) {
+  const port = await freePort();
+  const resource = `http://127.0.0.1:${port}/mcp`;
+  const { issuer } = provider();
+  const server = new McpServer({ name: "upstream", version: "1.0.0" });
+  server.registerTool("who", {}, (_args, ctx) => `${ctx.principal.id} at ${ctx.principal.issuer}`);
+  const running = await serve(server, {
+    port,
+    signals: false,
+    path: "/mcp",
+    authenticate: jwt({
+      ...{ issuer, jwksUri: `${issuer}/jwks`, audience: resource, allowHttp: true },
+    }),
+    resource: protectedResource({ resource, authorizationServers: [issuer], scopes: ["read"] }),
+  });
+  return { resource, close: () => running.close() };
+}
+
+/** A browser that keeps cookies, follows redirects, and stops at the first page. */
+class PageBrowser {
+  readonly #cookies = new Map<string, string>();
+
+  async open(url: string, init: RequestInit = {}): Promise<{ url: string; page: Response }> {
+    let next = new URL(url);
+    let request = init;
+    for (let turns = 0; turns < 20; turns++) {
+      const cookie = [...this.#cookies].filter(([key]) => key.startsWith(next.origin))
+        .map(([key, value]) => `${key.slice(next.origin.length + 1)}=${value}`).join("; ");
+      const headers = { ...request.headers as Record<string, string>, cookie };
+      const page = await fetch(next, { ...request, redirect: "manual", headers });
+      for (const set of page.headers.getSetCookie()) {
+        const [pair = ""] = set.split(";");
+        const at = pair.indexOf("=");
+        this.#cookies.set(`${next.origin} ${pair.slice(0, at)}`, pair.slice(at + 1));
+      }
+      const location = page.headers.get("location");
+      if (location === null) return { url: next.href, page };
+      await page.body?.cancel();
+      next = new URL(location, next);
+      request = {};
+    }
+    throw new Error("Sent around in circles");
+  }
+}
+
+test("[UPA-1, UPA-20, UPA-33] mooring serve: two oidc-providers, an official client, and a real browser's way", async () => {
+  const port = await freePort();
+  const origin = `http://127.0.0.1:${port}`;
+  const redirectUris = [`${origin}/signin/callback`, `${origin}/accounts/callback`];
+  const start = (scope: string) =>
+    startAuthorizationServer({ scope, format: "jwt", ttlS: 60, redirectUris });
+  const [login, notes, mail] = await Promise.all([start(""), start("read"), start("read")]);
+  const upstreams = await Promise.all([startUpstream(() => notes), startUpstream(() => mail)]);
+  const [first, second] = upstreams;
+  assert.ok(first && second);
+  const oauth = { clientId: "editor" };
+  const config = {
+    mcpServers: {
+      notes: { url: first.resource, oauth },
+      mail: { url: second.resource, oauth },
+    },
+    signIn: {
+      provider: { type: "oidc", issuer: login.issuer, clientId: "editor", scopes: [] },
+      allowInsecure: true,
+      allow: "everybody",
+    },
+    port,
+  };
+  try {
+    await withConfig(config, async (file) => {
+      const checked = await runHere(["check", "--connect", file]);
+      assert.equal(checked.code, 0, checked.out + checked.err);
+      const says =
+        `ok     notes: each user signs in at ${notes.issuer}, with the clientId of the file`;
+      assert.ok(checked.out.includes(says), checked.out);
+      const program = new Program(["serve", "--config", file, "--log", "json"]);
+      try {
+        await program.url();
+        const kept = new Kept();
+        const client = CLIENTS["v2"]?.(new URL("/mcp", origin), kept);
+        assert.ok(client);
+        await signInWith(client, kept);
+        await client.close();
+        const { access_token: token } = kept.kept as { readonly access_token: string };
+        const peer = new Peer(
+          async (request) => {
+            const response = await fetch(new Request(`${origin}/mcp`, request));
+            return response.status === 202 ? new Response(null, { status: 202 }) : response;
+          },
+          {
+            headers: { authorization: `Bearer ${token}` },
+            capabilities: { elicitation: { url: {} } },
+          },
+        );
+        await peer.initialize();
+        const browser = new PageBrowser();
+        for (const [name, { issuer }] of [["notes", notes], ["mail", mail]] as const) {
+          const response = await peer.call(1, `${name}__who`);
+          const text = await response.text();
+          const [link = ""] = /http:\/\/127[^"]*\/accounts\/connect\?ask=[\w.-]+/.exec(text) ?? [];
+          // The provider of signIn says who the browser is, on the way
+          const { page } = await browser.open(link);
+          const html = await page.text();
+          assert.equal(page.status, 200, html);
+          const fields = [...html.matchAll(/<input type="hidden" name="(\w+)" value="([^"]*)">/g)]
+            .map(([, name = "", value = ""]) => [name, value]);
+          const sent = await browser.open(`${origin}/accounts/connect`, {
+            method: "POST",
+            headers: { "content-type": "application/x-www-form-urlencoded" },
+            body: new URLSearchParams([...fields, ["answer", "connect"]]).toString(),
+          });
+          const end = await sent.page.text();
+          assert.match(end, /Your account is connected/, `${sent.url} ${end} ${program.err}`);
+          const result = await peer.result(await peer.call(2, `${name}__who`));
+          assert.equal(textOf(result), `ada at ${issuer}`);
+        }
+        assert.doesNotMatch(program.err, /eyJ|refresh_token/);
+        assert.match(program.err, /"account".*"connected"|connected.*account/);
+        program.signal("SIGTERM");
+        assert.equal(await program.ended, 0, program.err);
+      } finally {
+        program.signal("SIGKILL");
+        await program.ended;
+      }
+    });
+  } finally {
+    await Promise.all([...upstreams, login, notes, mail].map((each) => each.close()));
+  }
+});
+
+test("[UPA-34] mooring check says what a server wants that the file doesn't give", async () => {
+  const provider = await startAuthorizationServer({ scope: "read", format: "jwt", ttlS: 60 });
+  const upstream = await startUpstream(() => provider);
+  try {
+    await withConfig({ mcpServers: { notes: { url: upstream.resource } } }, async (file) => {
+      const { code, out } = await runHere(["check", "--connect", file]);
+      assert.equal(code, 1);
+      // oidc-provider takes no registration here
+      assert.match(out, /FAILED notes: it answered 401\. Give a "clientId"/);
+    });
+  } finally {
+    await upstream.close();
+    await provider.close();
+  }
+});
