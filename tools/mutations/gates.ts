@@ -17,7 +17,7 @@ export const GATES: FaultsByFile = {
         " || !originAllowed(inbound, origin, settings)) return reply;",
         ") return reply;",
       ],
-      ["GATE-12", "WWW-Authenticate, Retry-After", "WWW-Authenticate"],
+      ["GATE-12", "WWW-Authenticate, DPoP-Nonce, Retry-After", "WWW-Authenticate"],
       ["GATE-12", '  "last-event-id",\n', ""],
       ["GATE-12", "if (PARAM_HEADER.test(name.trim())) names", "names"],
     ],
