@@ -54,7 +54,12 @@ export async function doctor(text: string, options: DoctorOptions, io: Io): Prom
   });
   await examine(visit);
   const { findings } = visit;
-  const clients = judgeClients(findings, await isPublic(url), url.protocol === "https:");
+  const clients = judgeClients({
+    findings,
+    isPublic: await isPublic(url),
+    isSecure: url.protocol === "https:",
+    registration: visit.registration,
+  });
   const isWell = findings.every(({ outcome }) => outcome !== "failed");
   io.out.write(
     json

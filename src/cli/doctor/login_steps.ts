@@ -7,6 +7,7 @@
 import type { JsonObject } from "../../../mod.ts";
 import { isLoopback } from "../../kit.ts";
 import { type HttpAnswer, parsedObject, proxyOf } from "./exchange.ts";
+import type { RegistrationWay } from "./clients.ts";
 import { failed, passed, skipped, warning } from "./finding.ts";
 import type { Visit } from "./visit.ts";
 
@@ -240,10 +241,11 @@ function judgeIssuer(visit: Visit, document: JsonObject, issuer: string): void {
     );
     return;
   }
-  const ways = [
-    ...byDocument ? ["client ID metadata documents"] : [],
-    ...byRegistration ? ["dynamic registration"] : [],
+  const ways: readonly RegistrationWay[] = [
+    ...byDocument ? ["client ID metadata document" as const] : [],
+    ...byRegistration ? ["dynamic registration" as const] : [],
   ];
+  visit.registration = ways;
   visit.note("registration", passed(ways.join(" and ")));
   if (!isPublicClient(document)) {
     visit.note(

@@ -7,6 +7,7 @@ import type { JsonObject } from "../../../mod.ts";
 import { isObject, MetaKey } from "../../kit.ts";
 import { VERSION } from "../version.ts";
 import { type HttpAnswer, type NoHttpAnswer, type ProbeInit, send } from "./exchange.ts";
+import type { RegistrationWay } from "./clients.ts";
 import type { Finding, StepVerdict } from "./finding.ts";
 
 /** The version that most clients speak. */
@@ -34,6 +35,8 @@ export interface VisitInit {
 export class Visit {
   readonly init: VisitInit;
   readonly findings: Finding[] = [];
+  /** How clients get an id, once the authorization server has said so. */
+  registration: readonly RegistrationWay[] | undefined;
   /** The session, once there is one. */
   session: string | undefined;
   /** What the server has said about itself. */
