@@ -429,6 +429,25 @@ describe("mooring doctor", () => {
     named(report, "events", "a proxy", /something buffers them/);
   });
 
+  test("[CMD-32] with a token that the server takes, the way to a token is tried, too", async () => {
+    const known: Fault = (request, response, base) =>
+      request.headers.authorization === "Bearer s3cret-token-0123456789"
+        ? false
+        : guarded(CHALLENGE, RESOURCE, (at) => ({
+          ...ISSUER(at),
+          code_challenge_methods_supported: ["plain"],
+        }))(request, response, base);
+    const report = await examine(known, {
+      args: ["--token-env", "TOKEN"],
+      env: { TOKEN: "s3cret-token-0123456789" },
+    });
+    named(report, "authorization server", "the authorization server", /S256/);
+    for (const step of ["tools", "challenge", "resource metadata"]) {
+      assert.equal(report.steps.find((one) => one.step === step)?.outcome, "passed", step);
+    }
+    assert.ok(!report.steps.some(({ step }) => step === "token"));
+  });
+
   test("[CMD-16] no secret is shown", async () => {
     const secret = "very-secret-token-0123";
     const { out } = await runHere(

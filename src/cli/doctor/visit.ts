@@ -125,6 +125,21 @@ export class Visit {
     );
   }
 
+  /** Tries to begin a session as somebody without a token. */
+  knock(): Promise<HttpAnswer | NoHttpAnswer> {
+    const own = Object.entries(this.init.headers)
+      .filter(([name]) => name.toLowerCase() !== "authorization");
+    return this.fetch(this.init.url, {
+      method: "POST",
+      headers: {
+        "content-type": "application/json",
+        accept: BOTH,
+        ...Object.fromEntries(own),
+      },
+      body: JSON.stringify({ jsonrpc: "2.0", id: ++this.#id, method: "ping" }),
+    });
+  }
+
   /** Asks what the server is, as a client of 2026-07-28. */
   discover(): Promise<HttpAnswer | NoHttpAnswer> {
     const { session } = this;
