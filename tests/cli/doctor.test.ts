@@ -158,7 +158,10 @@ describe("mooring doctor", () => {
     });
     const bad = report.steps.filter(({ outcome }) => outcome === "failed" || outcome === "warning");
     assert.deepEqual([bad, report.code], [[], 0]);
-    assert.deepEqual(report.clients.map(({ connects }) => connects), [true, false, true]);
+    assert.deepEqual(
+      report.clients.filter(({ connects }) => !connects).map(({ name }) => name),
+      ["Claude", "ChatGPT"],
+    );
     assert.ok(report.steps.some(({ step, outcome }) => step === "events" && outcome === "passed"));
   });
 
@@ -424,6 +427,25 @@ describe("mooring doctor", () => {
     };
     const report = await examine(buffering, { args: ["--call", "slow", "--timeout", "5"] });
     named(report, "events", "a proxy", /something buffers them/);
+  });
+
+  test("[CMD-32] with a token that the server takes, the way to a token is tried, too", async () => {
+    const known: Fault = (request, response, base) =>
+      request.headers.authorization === "Bearer s3cret-token-0123456789"
+        ? false
+        : guarded(CHALLENGE, RESOURCE, (at) => ({
+          ...ISSUER(at),
+          code_challenge_methods_supported: ["plain"],
+        }))(request, response, base);
+    const report = await examine(known, {
+      args: ["--token-env", "TOKEN"],
+      env: { TOKEN: "s3cret-token-0123456789" },
+    });
+    named(report, "authorization server", "the authorization server", /S256/);
+    for (const step of ["tools", "challenge", "resource metadata"]) {
+      assert.equal(report.steps.find((one) => one.step === step)?.outcome, "passed", step);
+    }
+    assert.ok(!report.steps.some(({ step }) => step === "token"));
   });
 
   test("[CMD-16] no secret is shown", async () => {

@@ -103,6 +103,14 @@ const NGINX: Readonly<Record<string, Mistake>> = {
     says: /404/,
     fix: /\.well-known/,
   },
+  "a stream that is compressed": {
+    proxied: "gzip on; gzip_types text/event-stream; gzip_proxied any; gzip_min_length 1;",
+    step: "stream",
+    outcome: "warning",
+    whose: "a proxy",
+    says: /compressed/,
+    fix: /compression/,
+  },
   "two answers about pages": {
     proxied: "add_header Access-Control-Allow-Origin * always;",
     step: "pages",
@@ -115,6 +123,15 @@ const NGINX: Readonly<Record<string, Mistake>> = {
 
 const CADDY: Readonly<Record<string, Mistake>> = {
   "as it should be": {},
+  "a stream that is compressed": {
+    server:
+      "encode {\n gzip\n minimum_length 1\n match {\n header Content-Type text/event-stream*\n }\n}",
+    step: "stream",
+    outcome: "warning",
+    whose: "a proxy",
+    says: /compressed/,
+    fix: /compression/,
+  },
   "a time limit that is too short": {
     proxied: "transport http {\n read_timeout 50ms\n}",
     args: ["--call", "slow"],

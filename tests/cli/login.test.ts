@@ -93,7 +93,10 @@ describe("mooring login", () => {
       const inspected = await run(["inspect", url]);
       assert.equal(inspected.code, 0, inspected.err);
       const examined = await run(["doctor", url]);
-      assert.match(examined.out, /^ok {6}tools/m, examined.out);
+      // The way of somebody who isn't signed in yet is tried, too
+      for (const step of ["tools", "challenge", "resource metadata", "registration"]) {
+        assert.match(examined.out, new RegExp(`^ok {6}${step} `, "m"), examined.out);
+      }
       // The login is for this URL alone
       assert.equal((await run(["call", `${origin}/mcp`, "one__count"])).code, 1);
 

@@ -5,55 +5,108 @@
  */
 import type { Finding } from "./finding.ts";
 
-/** What kinds of clients need, besides what all do. */
-const CLIENTS = [
-  {
-    name: "On this machine: Claude Code, VS Code, Cursor, Codex, Gemini CLI",
-    needsPublic: false,
-    warnings: ["registration"],
-  },
-  {
-    name: "In a cloud: Claude, ChatGPT",
-    needsPublic: true,
-    warnings: ["registration"],
-  },
-  {
-    name: "In a page: the inspector, web applications",
-    needsPublic: false,
-    warnings: ["pages", "registration"],
-  },
-] as const;
+/** A way in which a client that nobody knows gets an id: by registration, or by a document of its own. */
+export type RegistrationWay = "dynamic registration" | "client ID metadata document";
 
-/** Whether clients of a kind can connect. */
+/** A client that people have, by what is published about it. */
+export interface KnownClient {
+  readonly name: string;
+  /** Where its requests come from. */
+  readonly place: "this machine" | "a cloud" | "a page";
+  /** How it gets an id; anything if the application decides. */
+  readonly registers: readonly RegistrationWay[];
+  /** Where the browser comes back to, if that is published. */
+  readonly callback?: string;
+  /** Where that is said. */
+  readonly source?: string;
+}
+
+const DYNAMIC = "dynamic registration";
+const DOCUMENT = "client ID metadata document";
+const CLAUDE = "https://claude.com/docs/connectors/building/authentication";
+
+/** The clients, in the order of the report. */
+export const KNOWN_CLIENTS: readonly KnownClient[] = [
+  { name: "Claude", place: "a cloud", registers: [DYNAMIC, DOCUMENT], source: CLAUDE },
+  {
+    name: "ChatGPT",
+    place: "a cloud",
+    registers: [DOCUMENT, DYNAMIC],
+    source: "https://developers.openai.com/apps-sdk/build/auth",
+  },
+  { name: "Claude Code", place: "this machine", registers: [DYNAMIC, DOCUMENT], source: CLAUDE },
+  {
+    name: "VS Code",
+    place: "this machine",
+    registers: [DYNAMIC],
+    callback: "http://127.0.0.1:33418/",
+    source: "https://github.com/microsoft/vscode/issues/278512",
+  },
+  {
+    name: "Cursor",
+    place: "this machine",
+    registers: [DYNAMIC],
+    callback: "cursor://anysphere.cursor-mcp/oauth/callback",
+    source: "https://developer.mittwald.de/docs/v2/mcp/getting-connected/cursor",
+  },
+  {
+    name: "Codex",
+    place: "this machine",
+    registers: [DOCUMENT, DYNAMIC],
+    source: "https://developers.openai.com/docs/extend/mcp",
+  },
+  {
+    name: "Gemini CLI",
+    place: "this machine",
+    registers: [DYNAMIC],
+    callback: "http://localhost:7777/oauth/callback",
+    source: "https://github.com/google-gemini/gemini-cli/blob/main/docs/tools/mcp-server.md",
+  },
+  { name: "Web applications", place: "a page", registers: [DYNAMIC, DOCUMENT] },
+];
+
+/** Whether a client can connect. */
 export interface ClientVerdict {
   readonly name: string;
   readonly connects: boolean;
-  /** The step that stops them, or why else. */
+  /** The step that stops it, or why else. */
   readonly because?: string;
 }
 
-/**
- * Judges each kind of client.
- *
- * @param isPublic Whether the host is reachable from the internet
- */
-export function judgeClients(
-  findings: readonly Finding[],
-  isPublic: boolean,
-  isSecure: boolean,
-): readonly ClientVerdict[] {
-  const broken = findings.find(({ outcome }) => outcome === "failed");
-  return CLIENTS.map(({ name, needsPublic, warnings }): ClientVerdict => {
-    const limited = findings.find(({ step, outcome }) =>
-      outcome === "warning" && warnings.some((one) => one === step)
-    );
-    const because = broken !== undefined
-      ? broken.step
-      : needsPublic && !isPublic
-      ? "the host isn't reachable from the internet"
-      : needsPublic && !isSecure
-      ? "the URL doesn't begin with https:"
-      : limited?.step;
+/** What is known of a server. */
+export interface ServerFacts {
+  readonly findings: readonly Finding[];
+  /** Whether the host is reachable from the internet. */
+  readonly isPublic: boolean;
+  /** Whether the URL begins with `https:`. */
+  readonly isSecure: boolean;
+  /** How clients get an id; `undefined` if nobody has asked for one. */
+  readonly registration: readonly RegistrationWay[] | undefined;
+}
+
+/** Judges each client. */
+export function judgeClients(facts: ServerFacts): readonly ClientVerdict[] {
+  return KNOWN_CLIENTS.map((client): ClientVerdict => {
+    const { name } = client;
+    const because = obstacleOf(client, facts);
     return because === undefined ? { name, connects: true } : { name, connects: false, because };
   });
+}
+
+function obstacleOf(
+  { place, registers }: KnownClient,
+  { findings, isPublic, isSecure, registration }: ServerFacts,
+): string | undefined {
+  const broken = findings.find(({ outcome }) => outcome === "failed");
+  if (broken !== undefined) return broken.step;
+  if (place === "a cloud" && !isPublic) return "the host isn't reachable from the internet";
+  if (place === "a cloud" && !isSecure) return "the URL doesn't begin with https:";
+  const limits = place === "a page" ? ["pages", "registration"] : ["registration"];
+  const limited = findings.find(({ step, outcome }) =>
+    outcome === "warning" && limits.includes(step)
+  );
+  if (limited !== undefined) return limited.step;
+  return registration === undefined || registration.some((way) => registers.includes(way))
+    ? undefined
+    : `it needs ${registers.join(" or ")}, or an id of its own`;
 }

@@ -11,7 +11,7 @@ import { JsonError, parseJson } from "../config/json.ts";
 import { type ClientVerdict, judgeClients } from "./clients.ts";
 import { checkAddress, checkHandshake, isPublic } from "./connection_steps.ts";
 import type { Finding } from "./finding.ts";
-import { checkLogin, skipProtocol } from "./login_steps.ts";
+import { checkLogin, checkWayIn, skipProtocol } from "./login_steps.ts";
 import { checkProtocol, checkRest } from "./protocol_steps.ts";
 import { Visit } from "./visit.ts";
 
@@ -54,7 +54,12 @@ export async function doctor(text: string, options: DoctorOptions, io: Io): Prom
   });
   await examine(visit);
   const { findings } = visit;
-  const clients = judgeClients(findings, await isPublic(url), url.protocol === "https:");
+  const clients = judgeClients({
+    findings,
+    isPublic: await isPublic(url),
+    isSecure: url.protocol === "https:",
+    registration: visit.registration,
+  });
   const isWell = findings.every(({ outcome }) => outcome !== "failed");
   io.out.write(
     json
@@ -75,7 +80,10 @@ async function examine(visit: Visit): Promise<void> {
   if (visit.refused !== undefined) {
     await checkLogin(visit, visit.refused);
     skipProtocol(visit);
-  } else await checkProtocol(visit);
+  } else {
+    await checkProtocol(visit);
+    await checkWayIn(visit);
+  }
   await checkRest(visit);
 }
 

@@ -7,6 +7,7 @@
 import type { JsonObject } from "../../../mod.ts";
 import { isLoopback } from "../../kit.ts";
 import { type HttpAnswer, parsedObject, proxyOf } from "./exchange.ts";
+import type { RegistrationWay } from "./clients.ts";
 import { failed, passed, skipped, warning } from "./finding.ts";
 import type { Visit } from "./visit.ts";
 
@@ -15,10 +16,7 @@ const AUTHORIZATION = "2025-11-25, Authorization";
 /** Follows the way from a challenge to the authorization server, as clients do. */
 export async function checkLogin(visit: Visit, challenge: HttpAnswer): Promise<void> {
   const header = challenge.headers.get("www-authenticate");
-  const given = Object.keys(visit.init.headers).some((name) =>
-    name.toLowerCase() === "authorization"
-  );
-  if (given) {
+  if (hasToken(visit) && visit.refused !== undefined) {
     const error = parameter(header, "error_description") ?? parameter(header, "error") ??
       "no reason";
     visit.note(
@@ -60,6 +58,17 @@ export async function checkLogin(visit: Visit, challenge: HttpAnswer): Promise<v
   if (resource === undefined) return;
   const [issuer] = resource;
   if (issuer !== undefined) await checkIssuer(visit, issuer);
+}
+
+/** Follows the way of a client that has no token yet, where one was given that the server takes. */
+export async function checkWayIn(visit: Visit): Promise<void> {
+  if (!hasToken(visit)) return;
+  const answer = await visit.knock();
+  if (answer.status === 401) await checkLogin(visit, answer);
+}
+
+function hasToken({ init: { headers } }: Visit): boolean {
+  return Object.keys(headers).some((name) => name.toLowerCase() === "authorization");
 }
 
 /** Returns the authorization servers that the metadata of the resource names. */
@@ -240,10 +249,11 @@ function judgeIssuer(visit: Visit, document: JsonObject, issuer: string): void {
     );
     return;
   }
-  const ways = [
-    ...byDocument ? ["client ID metadata documents"] : [],
-    ...byRegistration ? ["dynamic registration"] : [],
+  const ways: readonly RegistrationWay[] = [
+    ...byDocument ? ["client ID metadata document" as const] : [],
+    ...byRegistration ? ["dynamic registration" as const] : [],
   ];
+  visit.registration = ways;
   visit.note("registration", passed(ways.join(" and ")));
   if (!isPublicClient(document)) {
     visit.note(

@@ -7,6 +7,7 @@ import type { JsonObject } from "../../../mod.ts";
 import { isObject, MetaKey } from "../../kit.ts";
 import { VERSION } from "../version.ts";
 import { type HttpAnswer, type NoHttpAnswer, type ProbeInit, send } from "./exchange.ts";
+import type { RegistrationWay } from "./clients.ts";
 import type { Finding, StepVerdict } from "./finding.ts";
 
 /** The version that most clients speak. */
@@ -34,6 +35,8 @@ export interface VisitInit {
 export class Visit {
   readonly init: VisitInit;
   readonly findings: Finding[] = [];
+  /** How clients get an id, once the authorization server has said so. */
+  registration: readonly RegistrationWay[] | undefined;
   /** The session, once there is one. */
   session: string | undefined;
   /** What the server has said about itself. */
@@ -120,6 +123,21 @@ export class Visit {
       {},
       url,
     );
+  }
+
+  /** Tries to begin a session as somebody without a token. */
+  knock(): Promise<HttpAnswer | NoHttpAnswer> {
+    const own = Object.entries(this.init.headers)
+      .filter(([name]) => name.toLowerCase() !== "authorization");
+    return this.fetch(this.init.url, {
+      method: "POST",
+      headers: {
+        "content-type": "application/json",
+        accept: BOTH,
+        ...Object.fromEntries(own),
+      },
+      body: JSON.stringify({ jsonrpc: "2.0", id: ++this.#id, method: "ping" }),
+    });
   }
 
   /** Asks what the server is, as a client of 2026-07-28. */
