@@ -13,6 +13,7 @@ import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/cli
 import { at, developing, serverText } from "./developing.ts";
 import { runHere } from "./fake_io.ts";
 import { Program, reach, runtime, textOf } from "./program.ts";
+import { freePort } from "../../src/adapters/process_group.ts";
 import { serve } from "../../src/adapters/node.ts";
 import { McpServer } from "../../src/server/server.ts";
 
@@ -172,6 +173,22 @@ createServer(toNodeHandler(createMcpHandler(server)))
       await write(text("1"));
       assert.equal(await textOf(client, "edit"), "1");
     });
+  });
+
+  test("[DEV-9] a program that names the URL of clients is found where it was told to listen", async () => {
+    const port = await freePort("127.0.0.1", 0);
+    const text = (edit: string) =>
+      serverText(
+        edit,
+        `console.log("Listening at http://localhost:${port}/mcp");\nawait serve(server);`,
+      );
+    await developing(text("0"), async ({ url, write }) => {
+      assert.equal(url, `http://localhost:${port}/mcp`);
+      await using client = await reach(`http://127.0.0.1:${port}/mcp`);
+      assert.equal(await textOf(client, "edit"), "0");
+      await write(text("1"));
+      assert.equal(await textOf(client, "edit"), "1");
+    }, { args: ["--port", String(port)] });
   });
 
   test("[DEV-10] a configuration file is served, and each change of it", () => {

@@ -212,6 +212,17 @@ describe("the relay of mooring dev", () => {
     assert.match(await text, /^data: .*"id":2,"error":.*It ended: a\.ts:3: Boom/);
   });
 
+  test("[DEV-11] each message of a batch is kept, and nothing that is no message", async () => {
+    const { relay, trace } = await relaying(() => json({ access_token: "5ecret" }));
+    const post = (body: string) =>
+      relay.fetch(new Request("http://127.0.0.1/x", { method: "POST", body }));
+    await post('[{"jsonrpc":"2.0","id":1,"method":"ping"},{"jsonrpc":"2.0","method":"note"}, 5]');
+    await post("code=5ecret&client_secret=5ecret");
+    await post('{"password":"5ecret"}');
+    await post("[nonsense");
+    assert.deepEqual(trace.after(0, 10).map(({ method }) => method), ["ping", "note"]);
+  });
+
   test("[DEV-12] a thousand sessions are kept; a request of more than 16 MiB is refused", async () => {
     const { post, relay } = await relaying(server("s"));
     for (let count = 0; count < 1_005; count++) await post(INITIALIZE);

@@ -56,7 +56,8 @@ export async function developing(
   const file = join(folder, name);
   await writeFile(file, text);
   const own = name.endsWith(".json") ? [] : ["--runtime", runtime];
-  const program = new Program(["dev", file, ...own, "--port", "0", "--page-port", "0", ...args]);
+  const port = args.includes("--port") ? [] : ["--port", "0"];
+  const program = new Program(["dev", file, ...own, "--page-port", "0", ...port, ...args]);
   try {
     const [, url = ""] = await program.until(/Serving .* at (http\S+)/);
     const [, page = ""] = await program.until(/Every message: (\S+) /);

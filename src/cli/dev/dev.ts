@@ -162,8 +162,8 @@ class DevServer {
 
   /** The URL for clients. */
   get url(): string {
-    const path = this.#versions.answering?.path ?? "/mcp";
-    return `http://${HOST}:${this.#listeners[0]?.port ?? 0}${path}`;
+    const { path = "/mcp", hostname = HOST } = this.#versions.answering ?? {};
+    return `http://${hostname}:${this.#listeners[0]?.port ?? 0}${path}`;
   }
 
   /** Starts the official inspector, connected. */

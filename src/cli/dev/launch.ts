@@ -21,6 +21,8 @@ export interface DevVersion {
   fetch(path: string, init: RequestInit): Promise<Response>;
   /** The path that it says it has, if it does. */
   readonly path: string | undefined;
+  /** The name of this machine by which it knows its endpoint for clients, if it names that. */
+  readonly hostname?: string | undefined;
   /** Whether it listens at a port that it wasn't told to, so that there can't be two of it. */
   readonly isFixed: boolean;
   /** Resolves when it has ended, with what it wrote. */
@@ -71,7 +73,12 @@ const PROBE = "mooring-dev";
 
 /** What shows that a program serves. */
 type Sign =
-  | { readonly kind: "http"; readonly port: number; readonly path?: string }
+  | {
+    readonly kind: "http";
+    readonly port: number;
+    readonly path?: string;
+    readonly hostname?: string;
+  }
   | { readonly kind: "stdio" };
 
 /**
@@ -107,6 +114,7 @@ export async function launch(init: LaunchInit): Promise<DevVersion> {
       number,
       fetch: (path, init) => fetch(`http://127.0.0.1:${sign.port}${path}`, init),
       path: sign.path,
+      hostname: sign.hostname,
       isFixed: sign.port !== port,
       ended: program.ended,
       hasEnded: () => program.isOver,
@@ -209,8 +217,14 @@ class Running {
 
   async #try(port: number): Promise<void> {
     if (!await listensAt(port)) return;
-    const path = this.#named?.pathname;
-    this.#sign.resolve({ kind: "http", port, ...path !== undefined && { path } });
+    const named = this.#named;
+    this.#sign.resolve({
+      kind: "http",
+      port,
+      ...named !== undefined && { path: named.pathname },
+      ...named !== undefined && portOf(named) === this.#init.shownPort &&
+        { hostname: named.hostname },
+    });
   }
 
   #read(chunk: Uint8Array): void {
@@ -234,10 +248,14 @@ class Running {
     const named = url === undefined ? null : URL.parse(url);
     if (named === null) return;
     this.#named ??= named;
-    // It listens where it wants
-    const port = Number(named.port || "80");
-    if (port !== this.#port) void this.#try(port);
+    // It listens where it wants, but not where clients already connect: that is what calls it
+    const port = portOf(named);
+    if (port !== this.#port && port !== this.#init.shownPort) void this.#try(port);
   }
+}
+
+function portOf({ port, protocol }: URL): number {
+  return Number(port || (protocol === "https:" ? 443 : 80));
 }
 
 function listensAt(port: number): Promise<boolean> {

@@ -11,6 +11,14 @@ import { BoundedMap, isLoopback, isObject, parseAuthority } from "../../kit.ts";
 import { type DevFailure, placeText } from "./failure.ts";
 import type { DevVersion } from "./launch.ts";
 import type { Trace, TraceInit } from "./trace.ts";
+import {
+  capabilitiesIn,
+  errorMessage,
+  messageTexts,
+  parseMessage,
+  type RelayMessage,
+  versionIn,
+} from "./relay_messages.ts";
 import { NoVersionError, type Versions } from "./versions.ts";
 
 /** A session of a client. */
@@ -84,8 +92,8 @@ export class Relay {
       ? undefined
       : await bodyOf(request);
     if (body === false) return plain(413, `Send at most ${MOST_BYTES} bytes`);
-    const message = request.method === "POST" ? parse(body) : undefined;
-    if (message !== undefined && body !== undefined) this.#record("in", body, request);
+    const message = request.method === "POST" ? parseMessage(body) : undefined;
+    if (request.method === "POST" && body !== undefined) this.#record("in", body, request);
     try {
       const version = await this.#versions.current();
       return await this.#pass({ request, body, message, version });
@@ -107,7 +115,7 @@ export class Relay {
   }
 
   /** Returns where a message belongs that is about an earlier one: to the version which has that. */
-  #legOf(session: RelaySession, message: Message | undefined): Leg | undefined {
+  #legOf(session: RelaySession, message: RelayMessage | undefined): Leg | undefined {
     if (message === undefined) return undefined;
     const { method, id, params } = message;
     const key = method === undefined && id !== undefined
@@ -122,7 +130,7 @@ export class Relay {
   /** Notes what is set again at the next version, and which one has a request. */
   #keep(
     session: RelaySession,
-    message: Message | undefined,
+    message: RelayMessage | undefined,
     body: string | undefined,
     leg: Leg,
   ): void {
@@ -207,16 +215,14 @@ export class Relay {
     let isHeld = true;
     try {
       const response = await send(version, headers);
-      const made: Opened = session === undefined
+      const made: OpenedSession = session === undefined
         ? await this.#opened(given, response, version)
         : { session };
       const isStream = response.headers.get("content-type")?.startsWith("text/event-stream");
       const source = { request, session: made.session, version, message };
       if (!isStream || response.body === null) {
         const text = made.text ?? await response.text();
-        if (message !== undefined && text !== "") {
-          this.#record("out", text, request, response, version);
-        }
+        if (request.method === "POST") this.#record("out", text, request, response, version);
         return new Response(
           response.status === 204 || response.status === 304 ? null : text,
           answerInit(response, made.session),
@@ -261,7 +267,7 @@ export class Relay {
     { message, body }: Given,
     response: Response,
     version: DevVersion,
-  ): Promise<Opened> {
+  ): Promise<OpenedSession> {
     const id = response.headers.get(SESSION);
     if (id === null || message?.method !== "initialize" || body === undefined) return {};
     // One that can't be opened again isn't the relay's
@@ -305,7 +311,7 @@ export class Relay {
       onEvent: ({ data, id }) => {
         if (id !== undefined) session?.events.set(id, true);
         if (data === "") return;
-        const sent = parse(data);
+        const sent = parseMessage(data);
         if (sent?.id !== undefined) {
           if (sent.method === undefined) {
             isAnswered ||= sent.id === message?.id;
@@ -421,7 +427,7 @@ export class Relay {
   }
 
   /** Answers a request that no version answers: who calls learns where the error is. */
-  #refusal(request: Request, message: Message | undefined, error: unknown): Response {
+  #refusal(request: Request, message: RelayMessage | undefined, error: unknown): Response {
     const text = error instanceof NoVersionError
       ? textOf(error.failure)
       : `The server can't be reached: ${error instanceof Error ? error.message : String(error)}`;
@@ -440,15 +446,17 @@ export class Relay {
   ): void {
     // The answer to the first request goes with it, which has no session yet
     const id = request.headers.get(SESSION) ?? undefined;
-    this.#trace.add({
-      way,
-      text,
-      session: id,
-      version: request.headers.get("mcp-protocol-version") ?? undefined,
-      status: response?.status,
-      server: version?.number,
-      ...way === "in" && { url: request.url, headers: request.headers },
-    });
+    for (const each of messageTexts(text)) {
+      this.#trace.add({
+        way,
+        text: each,
+        session: id,
+        version: request.headers.get("mcp-protocol-version") ?? undefined,
+        status: response?.status,
+        server: version?.number,
+        ...way === "in" && { url: request.url, headers: request.headers },
+      });
+    }
   }
 }
 
@@ -469,7 +477,7 @@ async function endedSoon(version: DevVersion): Promise<DevFailure | undefined> {
 interface Given {
   readonly request: Request;
   readonly body: string | undefined;
-  readonly message: Message | undefined;
+  readonly message: RelayMessage | undefined;
   readonly version: DevVersion;
 }
 
@@ -478,36 +486,14 @@ interface Source {
   readonly request: Request;
   readonly session: RelaySession | undefined;
   readonly version: DevVersion;
-  readonly message: Message | undefined;
+  readonly message: RelayMessage | undefined;
 }
 
 /** What the answer to `initialize` was. */
-interface Opened {
+interface OpenedSession {
   readonly session?: RelaySession;
   /** Its text, if it was read. */
   readonly text?: string | undefined;
-}
-
-/** A message, as far as the relay reads it. */
-interface Message {
-  readonly method: string | undefined;
-  readonly id: string | number | undefined;
-  readonly params: unknown;
-}
-
-function parse(text: string | undefined): Message | undefined {
-  try {
-    const value: unknown = JSON.parse(text ?? "");
-    if (!isObject(value) || value["jsonrpc"] !== "2.0") return undefined;
-    const { method, id, params } = value;
-    return {
-      method: typeof method === "string" ? method : undefined,
-      id: typeof id === "string" || typeof id === "number" ? id : undefined,
-      params,
-    };
-  } catch {
-    return undefined;
-  }
 }
 
 /** Returns the notifications that another version answers, for a stream. */
@@ -525,32 +511,6 @@ function changesOf({ session, message }: Source): JsonObject[] {
     method: `notifications/${list}/list_changed`,
     params: { _meta: { [SUBSCRIPTION_ID]: id } },
   }));
-}
-
-function capabilitiesIn(text: string): JsonObject {
-  const result = resultIn(text);
-  const found = result?.["capabilities"];
-  return isObject(found) ? found : {};
-}
-
-function versionIn(text: string): string | undefined {
-  const found = resultIn(text)?.["protocolVersion"];
-  return typeof found === "string" ? found : undefined;
-}
-
-/** Returns the result in an answer: JSON, or the last event of a stream. */
-function resultIn(text: string): JsonObject | undefined {
-  const json = text.startsWith("{") ? text : /^data: ?(\{.*\})\r?$/m.exec(text)?.[1] ?? "";
-  try {
-    const value: unknown = JSON.parse(json);
-    return isObject(value) && isObject(value["result"]) ? value["result"] : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function errorMessage(id: string | number | undefined, message: string): object {
-  return { jsonrpc: "2.0", id: id ?? null, error: { code: -32603, message } };
 }
 
 function textOf(failure: NoVersionError["failure"]): string {

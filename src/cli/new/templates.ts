@@ -132,7 +132,7 @@ console.log(\`Listening at \${url}\`);
 
 /** Returns the program that signs users in. */
 function signInFile(runtime: Choices["runtime"]): string {
-  const listening = `console.log(\`Listening at \${origin}/mcp\`);\n`;
+  const listening = `console.log(\`Listening at \${ORIGIN}/mcp\`);\n`;
   const serve = {
     deno: `Deno.serve({ hostname: "127.0.0.1", port: Number(PORT), onListen() {} }, fetch);\n`,
     bun: `Bun.serve({ hostname: "127.0.0.1", port: Number(PORT), fetch });\n`,
@@ -157,13 +157,14 @@ import { createMcpHandler } from "@mooring/mcp";
 ${adapter}import { oidc, signIn } from "@mooring/mcp/signin";
 import { server } from "./server.ts";
 ${declared}
-const { PORT = "8000", PROVIDER, CLIENT_ID, CLIENT_SECRET } = process.env;
+const { PORT = "8000", ORIGIN = "http://localhost:8000" } = process.env;
+const { PROVIDER, CLIENT_ID, CLIENT_SECRET } = process.env;
 if (!PROVIDER || !CLIENT_ID) throw new Error("Set PROVIDER and CLIENT_ID: see .env");
 
-const origin = \`http://localhost:\${PORT}\`;
+// What clients and the provider call it, whatever the port that it listens at
 const front = signIn({
-  issuer: origin,
-  resource: \`\${origin}/mcp\`,
+  issuer: ORIGIN,
+  resource: \`\${ORIGIN}/mcp\`,
   provider: oidc({
     issuer: PROVIDER,
     clientId: CLIENT_ID,
