@@ -24,6 +24,7 @@ import { isObject, type JsonObject } from "../../src/protocol/jsonrpc.ts";
 import { FakeClock, flush } from "../support/clock.ts";
 import { ANONYMOUS } from "../../src/protocol/exchange.ts";
 import { createMcpHandler, McpServer } from "../../mod.ts";
+import { connect } from "../../src/testing/mod.ts";
 import {
   type Answer,
   ask,
@@ -956,6 +957,37 @@ describe("over HTTP", () => {
     assert.equal(fake.sessions.length, 4);
     await gw.close();
     assert.equal(fake.live, 0);
+  });
+});
+
+describe("clients that attack each other", () => {
+  test("[SHP-29] a cancellation with the id of another session's call ends the sender's own", async () => {
+    const { upstream, server } = manual({ share: "all" }, { tools: {} });
+    const gw = gateway({ upstreams: { it: upstream } });
+    const handler = createMcpHandler(gw, {
+      authenticate: (request) => ({ id: request.headers.get("authorization") ?? "" }),
+    });
+    const [ada, eve] = await Promise.all(
+      ["ada", "eve"].map((authorization) => connect(handler, { headers: { authorization } })),
+    );
+    assert.ok(ada && eve);
+    // Clients count their requests alike, so both calls have the same id.
+    const stop = new AbortController();
+    const theirs = ada.callTool("it__t", { key: "ada" });
+    const own = eve.callTool("it__t", { key: "eve" }, { signal: stop.signal });
+    own.catch(() => {});
+    while (server().requests("tools/call").length < 2) await flush();
+    stop.abort(new Error("enough"));
+    await assert.rejects(own);
+    while (server().told("notifications/cancelled").length < 1) await flush();
+    const cancelled = server().told("notifications/cancelled").map(({ requestId }) => requestId);
+    assert.deepEqual(cancelled, [server().idOf("eve")]);
+    server().say({ id: server().idOf("ada"), result: text("for ada") });
+    assert.equal(textOf({ ...await theirs }), "for ada");
+    await Promise.all([ada.close(), eve.close()]);
+    await handler.close();
+    await gw.close();
+    assert.equal(server().isClosed, true);
   });
 });
 
