@@ -229,6 +229,10 @@ describe("who uses one program", () => {
         /shareLimits\.calls/,
       ],
       [
+        () => stdio({ command: "x", share: "all", shareLimits: { calls: 1001 } }),
+        /at most 1000 as "shareLimits\.calls"/,
+      ],
+      [
         () => http({ url: "https://a.example", share: "all", forwardHeaders: ["x-user"] }),
         /"forwardHeaders".*"share": "user"/,
       ],
@@ -455,16 +459,20 @@ describe("what a program asks", () => {
     program.say(question("q1"));
     const call = at(sessions, 0).call("t", { key: "k" });
     await flush();
+    program.say(question("one of one session runs"));
+    const second = at(sessions, 0).call("t", { key: "l" });
+    await flush();
     for (const [id, method] of [["q2"], ["q3", "sampling/createMessage"], ["q4", "roots/list"]]) {
       program.say(question(String(id), method));
     }
     await flush();
-    for (const id of ["q1", "q2", "q3", "q4"]) {
+    for (const id of ["one of one session runs", "q1", "q2", "q3", "q4"]) {
       const { error } = program.answerTo(id) ?? {};
       assert.ok(isObject(error) && /several sessions use this server/.test(String(error.message)));
     }
     program.say({ id: program.idOf("k"), result: text("done") });
-    await call;
+    program.say({ id: program.idOf("l"), result: text("done") });
+    await Promise.all([call, second]);
     const events = sessions.flatMap(({ recorder }) => recorder.events);
     const refused = events.filter(({ type }) => type === "upstream-question-refused");
     assert.deepEqual(refused.map((event) => "method" in event ? event.method : ""), [
@@ -709,6 +717,21 @@ describe("bounds and turns", () => {
       order().filter((key) => key.startsWith("a")).join(),
       many.map((_, nth) => `a${nth}`).join(),
     );
+  });
+
+  test("[SHP-18] with one turn for all, they take turns", async () => {
+    const shareLimits = { calls: 1 };
+    const { upstream, server } = manual({ share: "all", shareLimits });
+    const sessions = await sessionsOf(upstream, ["a", "b", "c"]);
+    const keys = ["a1", "a2", "a3", "b1", "b2", "c1", "c2"];
+    const calls = keys.map((key) => at(sessions, "abc".indexOf(key.charAt(0))).call("t", { key }));
+    for (const key of ["a1", "a2", "b1", "c1", "a3", "b2", "c2"]) {
+      await flush();
+      const sent = server().requests("tools/call").at(-1);
+      assert.deepEqual(sent?.params.arguments, { key });
+      server().say({ id: server().idOf(key), result: text("") });
+    }
+    await Promise.all(calls);
   });
 
   test("[SHP-18] many sessions of one user have one user's part", async () => {
