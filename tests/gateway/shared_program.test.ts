@@ -24,6 +24,7 @@ import { isObject, type JsonObject } from "../../src/protocol/jsonrpc.ts";
 import { FakeClock, flush } from "../support/clock.ts";
 import { ANONYMOUS } from "../../src/protocol/exchange.ts";
 import { createMcpHandler, McpServer } from "../../mod.ts";
+import { connect } from "../../src/testing/mod.ts";
 import {
   type Answer,
   ask,
@@ -226,6 +227,10 @@ describe("who uses one program", () => {
       [
         () => stdio({ command: "x", share: "all", shareLimits: { calls: 0 } }),
         /shareLimits\.calls/,
+      ],
+      [
+        () => stdio({ command: "x", share: "all", shareLimits: { calls: 1001 } }),
+        /at most 1000 as "shareLimits\.calls"/,
       ],
       [
         () => http({ url: "https://a.example", share: "all", forwardHeaders: ["x-user"] }),
@@ -454,16 +459,20 @@ describe("what a program asks", () => {
     program.say(question("q1"));
     const call = at(sessions, 0).call("t", { key: "k" });
     await flush();
+    program.say(question("one of one session runs"));
+    const second = at(sessions, 0).call("t", { key: "l" });
+    await flush();
     for (const [id, method] of [["q2"], ["q3", "sampling/createMessage"], ["q4", "roots/list"]]) {
       program.say(question(String(id), method));
     }
     await flush();
-    for (const id of ["q1", "q2", "q3", "q4"]) {
+    for (const id of ["one of one session runs", "q1", "q2", "q3", "q4"]) {
       const { error } = program.answerTo(id) ?? {};
       assert.ok(isObject(error) && /several sessions use this server/.test(String(error.message)));
     }
     program.say({ id: program.idOf("k"), result: text("done") });
-    await call;
+    program.say({ id: program.idOf("l"), result: text("done") });
+    await Promise.all([call, second]);
     const events = sessions.flatMap(({ recorder }) => recorder.events);
     const refused = events.filter(({ type }) => type === "upstream-question-refused");
     assert.deepEqual(refused.map((event) => "method" in event ? event.method : ""), [
@@ -708,6 +717,21 @@ describe("bounds and turns", () => {
       order().filter((key) => key.startsWith("a")).join(),
       many.map((_, nth) => `a${nth}`).join(),
     );
+  });
+
+  test("[SHP-18] with one turn for all, they take turns", async () => {
+    const shareLimits = { calls: 1 };
+    const { upstream, server } = manual({ share: "all", shareLimits });
+    const sessions = await sessionsOf(upstream, ["a", "b", "c"]);
+    const keys = ["a1", "a2", "a3", "b1", "b2", "c1", "c2"];
+    const calls = keys.map((key) => at(sessions, "abc".indexOf(key.charAt(0))).call("t", { key }));
+    for (const key of ["a1", "a2", "b1", "c1", "a3", "b2", "c2"]) {
+      await flush();
+      const sent = server().requests("tools/call").at(-1);
+      assert.deepEqual(sent?.params.arguments, { key });
+      server().say({ id: server().idOf(key), result: text("") });
+    }
+    await Promise.all(calls);
   });
 
   test("[SHP-18] many sessions of one user have one user's part", async () => {
@@ -956,6 +980,37 @@ describe("over HTTP", () => {
     assert.equal(fake.sessions.length, 4);
     await gw.close();
     assert.equal(fake.live, 0);
+  });
+});
+
+describe("clients that attack each other", () => {
+  test("[SHP-29] a cancellation with the id of another session's call ends the sender's own", async () => {
+    const { upstream, server } = manual({ share: "all" }, { tools: {} });
+    const gw = gateway({ upstreams: { it: upstream } });
+    const handler = createMcpHandler(gw, {
+      authenticate: (request) => ({ id: request.headers.get("authorization") ?? "" }),
+    });
+    const [ada, eve] = await Promise.all(
+      ["ada", "eve"].map((authorization) => connect(handler, { headers: { authorization } })),
+    );
+    assert.ok(ada && eve);
+    // Clients count their requests alike, so both calls have the same id.
+    const stop = new AbortController();
+    const theirs = ada.callTool("it__t", { key: "ada" });
+    const own = eve.callTool("it__t", { key: "eve" }, { signal: stop.signal });
+    own.catch(() => {});
+    while (server().requests("tools/call").length < 2) await flush();
+    stop.abort(new Error("enough"));
+    await assert.rejects(own);
+    while (server().told("notifications/cancelled").length < 1) await flush();
+    const cancelled = server().told("notifications/cancelled").map(({ requestId }) => requestId);
+    assert.deepEqual(cancelled, [server().idOf("eve")]);
+    server().say({ id: server().idOf("ada"), result: text("for ada") });
+    assert.equal(textOf({ ...await theirs }), "for ada");
+    await Promise.all([ada.close(), eve.close()]);
+    await handler.close();
+    await gw.close();
+    assert.equal(server().isClosed, true);
   });
 });
 

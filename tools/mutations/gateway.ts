@@ -12,6 +12,7 @@ const SLOW = "gateway/slow_upstreams.test.ts";
 const LIMITS = "gateway/limits.test.ts";
 
 const FRAGILE = "gateway/fragile_programs.test.ts";
+const SHARED = "gateway/shared_program.test.ts";
 const KEPT = "gateway/kept_sessions.test.ts";
 const SEARCH = "gateway/tool_search.test.ts";
 const APPS = "gateway/apps.test.ts";
@@ -132,6 +133,40 @@ export const GATEWAY: FaultsByFile = {
       ],
     ],
   },
+  "gateway/client/common_session.ts": {
+    tests: [SHARED],
+    faults: [
+      ["SHP-2", 'if (this.settings.share === "all") return { capabilities: {} };', ""],
+      ["SHP-5", "if (!members.delete(member) || members.size > 0) return {};", ""],
+      [
+        "SHP-5",
+        "const result = members.size === 0 ? await member.send(call) : {};",
+        "const result = await member.send(call);",
+      ],
+      ["SHP-7", 'if (this.settings.share === "all") return;', ""],
+      ["SHP-9", 'if (this.settings.share === "all" || !isKnown)', "if (!isKnown)"],
+      ["SHP-10", 'others.length === 0 && method !== "roots/list"', "true"],
+      ["SHP-14", "if (this.isUnused) this.end();", ""],
+      ["SHP-15", "for (const stop of [...this.#stops]) stop.abort(error);", ""],
+      ["SHP-16", "if (this.#common.isBusyWithout(this)) return;", ""],
+      ["SHP-17", "this.members.size + this.#joining >= this.settings.limits.sessions", "false"],
+    ],
+  },
+  "gateway/client/fair_calls.ts": {
+    tests: [SHARED],
+    faults: [
+      ["SHP-18", "if (next !== undefined && lane.running >= next.running) continue;", ""],
+      ["SHP-18", "(this.#owners.get(lane.owner ?? lane) ?? 0) < callsPerOwner", "true"],
+      ["SHP-19", "if (lane.waiting.size >= this.#options.waitingPerSession) throw busy();", ""],
+    ],
+  },
+  "gateway/client/common_sessions.ts": {
+    tests: [SHARED],
+    faults: [
+      ["SHP-1", "if (user === undefined) return undefined;", ""],
+      ["SHP-2", "JSON.stringify([name, user, rest], sorted)", "JSON.stringify([name, user])"],
+    ],
+  },
   "gateway/session/crashes.ts": {
     tests: ["unit/gateway/crashes.test.ts", FRAGILE],
     faults: [
@@ -222,7 +257,7 @@ export const GATEWAY: FaultsByFile = {
     faults: [
       ["GTW-18", "if (!isAnonymous(principal)) return", "return"],
       ["GTW-18", " || request.headers.has(HOPS_HEADER)", ""],
-      ["GTW-18", "[ownerKey(principal), ...facts, peer, program]", "[ownerKey(principal)]"],
+      ["GTW-18", "[ownerKey(principal), peer, program]", "[ownerKey(principal)]"],
     ],
   },
   "gateway/session/stateless.ts": {

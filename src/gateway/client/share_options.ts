@@ -15,7 +15,7 @@ export interface ShareLimits {
    */
   readonly sessions?: number;
   /**
-   * Limits the calls that run in it at a time; more wait.
+   * Limits the calls that run in it at a time, up to 1000; more wait.
    *
    * @default {256}
    */
@@ -71,6 +71,9 @@ export interface ShareSettings {
   readonly limits: Required<ShareLimits>;
 }
 
+/** The most calls that a connection has at a time. */
+const MOST_CALLS = 1000;
+
 /** The values of the option. */
 const KNOWN: readonly unknown[] = ["session", "user", "all"];
 
@@ -100,6 +103,9 @@ export function checkShare(
   if (share === "session") {
     if (shareLimits === undefined) return undefined;
     throw new TypeError('Give "share": "user" or "all" with "shareLimits", or leave it out');
+  }
+  if (shareLimits?.calls !== undefined && shareLimits.calls > MOST_CALLS) {
+    throw new RangeError(`Give at most ${MOST_CALLS} as "shareLimits.calls": ${shareLimits.calls}`);
   }
   const { sessions, calls, callsPerSession, callsPerUser, waitingPerSession, waitMs, idleMs } =
     shareLimits ?? {};

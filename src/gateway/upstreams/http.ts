@@ -66,7 +66,8 @@ interface HttpSettings extends SessionSettings, HttpTarget {
 }
 
 /**
- * Creates an upstream at a URL. Every session of the gateway gets its own session there.
+ * Creates an upstream at a URL. Every session of the gateway gets its own session there, unless the
+ * option `share` says otherwise.
  *
  * @throws {TypeError} If an option has the wrong type, or the URL contains credentials
  * @throws {RangeError} If a time limit is out of range
