@@ -237,6 +237,15 @@ describe("who uses one program", () => {
         /"forwardHeaders".*"share": "user"/,
       ],
       [() => http({ url: "https://a.example", share: "all", auth: () => "t" }), /"share": "user"/],
+      [
+        () =>
+          http({
+            url: "https://a.example",
+            share: "all",
+            auth: { headers: () => ({}), refused: () => Promise.resolve(false) },
+          }),
+        /"share": "user" with accounts/,
+      ],
     ];
     for (const [make, message] of cases) assert.throws(make, message);
     const given = http({ url: "https://a.example", share: "user", auth: () => "t" });

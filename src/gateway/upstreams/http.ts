@@ -130,6 +130,9 @@ function checkForAll({ auth, forwarded }: HttpSettings): void {
   if (typeof auth === "function") {
     throw new TypeError('Give "share": "user" with a function as "auth": its tokens are a user\'s');
   }
+  if (isUserAuth(auth)) {
+    throw new TypeError('Give "share": "user" with accounts as "auth": each user has their own');
+  }
 }
 
 /** Returns what asks users to sign in, if the credentials are those of each user's own account. */
