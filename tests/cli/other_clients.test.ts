@@ -106,6 +106,9 @@ enabled = false
     ) {
       assert.match(errorOf("c.toml", text), /^c\.toml:\d+:\d+: Correct the TOML here, or before$/);
     }
+    const deep = `[${"a.".repeat(100_000)}a]\nx = "s3cret"`;
+    assert.equal(errorOf("c.toml", deep), "c.toml:1:1: Nest at most 64 levels");
+    assert.equal(tomlLocator(deep)(["a", "a"]), 0);
     assert.match(errorOf("c.toml", "[mcp_servers.a]\nargs = 1"), /^c\.toml:1:1: mcp_servers\.a: /);
     assert.match(errorOf("c.toml", "[mcp_servers.a]\ncommand = 1"), /^c\.toml:2:1: .*command/);
   });

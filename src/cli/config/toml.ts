@@ -19,18 +19,27 @@ export function readToml(text: string): ReadJson {
   try {
     return { value: plain(parse(text, { maxDepth: MAX_DEPTH })), duplicates: [] };
   } catch (error) {
+    if (error instanceof TooDeepError || error instanceof RangeError) {
+      throw new JsonError(text, [{ message: `Nest at most ${MAX_DEPTH} levels`, offset: 0 }]);
+    }
     if (!(error instanceof TomlError)) throw error;
     const offset = offsetOf(text, error.line, error.column);
     throw new JsonError(text, [{ message: "Correct the TOML here, or before", offset }]);
   }
 }
 
+/** Thrown for tables in too many others. */
+class TooDeepError extends Error {}
+
 /** Returns a value whose objects have a prototype, as those of JSON. */
-function plain(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(plain);
+function plain(value: unknown, depth = 0): unknown {
+  if (depth > MAX_DEPTH) throw new TooDeepError();
+  if (Array.isArray(value)) return value.map((each) => plain(each, depth + 1));
   if (value instanceof TomlDate) return value.toISOString();
   if (!isObject(value)) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, plain(inner)]));
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [key, plain(inner, depth + 1)]),
+  );
 }
 
 function offsetOf(text: string, line: number, column: number): number {
@@ -86,7 +95,7 @@ function namesOf(key: string | undefined): string[] | undefined {
   try {
     const names: string[] = [];
     let value: unknown = parse(`${key} = 0`);
-    while (isObject(value)) {
+    while (isObject(value) && names.length <= MAX_DEPTH) {
       const [name] = Object.keys(value);
       if (name === undefined) return undefined;
       names.push(name);
