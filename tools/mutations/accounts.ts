@@ -40,7 +40,6 @@ export const ACCOUNTS: FaultsByFile = {
   "accounts/asks.ts": {
     tests: [ATTACKS, VAULT],
     faults: [
-      ["UPA-14", "found === undefined || clock.now() >= found.value.until", "found === undefined"],
       ["UPA-28", "if (waiting.length >= MOST_ASKS) await this.#deleteOldest(waiting);", ""],
     ],
   },
