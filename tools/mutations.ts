@@ -13,6 +13,7 @@ import { CLUSTER } from "./mutations/cluster.ts";
 import { DISCOVERY } from "./mutations/discovery.ts";
 import { DASHBOARD } from "./mutations/dashboard.ts";
 import { ERAS } from "./mutations/eras.ts";
+import { ACCOUNTS } from "./mutations/accounts.ts";
 import { GATEWAY } from "./mutations/gateway.ts";
 import { GATES } from "./mutations/gates.ts";
 import { HOST } from "./mutations/host.ts";
@@ -58,6 +59,7 @@ const ROOMS: readonly FaultsByFile[] = [
   CLUSTER,
   ERAS,
   SERVER,
+  ACCOUNTS,
   GATEWAY,
   LOCKDOWN,
   TELEMETRY,

@@ -14,7 +14,7 @@ import { AccountPages } from "./flow.ts";
 import { accountId, userName, userOf } from "./names.ts";
 import { Providers } from "./provider.ts";
 import { authOptions, settingsOf } from "./settings.ts";
-import type { Account, AccountAuthOptions, Accounts, AccountsOptions } from "./types.ts";
+import type { AccountAuthOptions, Accounts, AccountsOptions, UserAccount } from "./types.ts";
 import { type StoredAccount, Vault } from "./vault.ts";
 
 /** The time after a login in which a refused token is no reason for another one, in milliseconds. */
@@ -87,7 +87,7 @@ export function accounts(options: AccountsOptions): Accounts {
     ...{ settings, asks, providers, vault },
     accounts: { list, disconnect },
   });
-  const routes = new Map<string, Route>([
+  const routes = new Map<string, AccountRoute>([
     [`${basePath}/accounts`, {
       methods: ["GET", "POST"],
       answer: (request) => pages.list(request),
@@ -124,7 +124,7 @@ export function accounts(options: AccountsOptions): Accounts {
   };
 }
 
-interface Route {
+interface AccountRoute {
   readonly methods: readonly string[];
   answer(request: Request): Promise<Response> | Response;
 }
@@ -190,7 +190,7 @@ async function isRenewedFor(vault: Vault, id: string, token: string): Promise<bo
   return account !== undefined && account.ended !== true && account.tokens.accessToken !== token;
 }
 
-function accountOf(id: string, stored: StoredAccount): Account {
+function accountOf(id: string, stored: StoredAccount): UserAccount {
   const { user, upstream, server, scopes, since, renewed, ended } = stored;
   return {
     id,

@@ -21,7 +21,7 @@ import {
   type StoredClient,
 } from "./provider.ts";
 import type { AccountsSettings } from "./settings.ts";
-import type { Account, AccountEvent, Accounts, AccountStep } from "./types.ts";
+import type { AccountEvent, Accounts, AccountStep, UserAccount } from "./types.ts";
 import type { Vault } from "./vault.ts";
 
 /** A login at an authorization server, as it is stored. */
@@ -280,7 +280,7 @@ export class AccountPages {
       await accounts.disconnect(id);
       return redirect(`${settings.url}/accounts`, []);
     }
-    const all: Account[] = [];
+    const all: UserAccount[] = [];
     let cursor: string | undefined;
     do {
       const page = await accounts.list({ user, cursor });

@@ -5,14 +5,14 @@
  */
 export { accounts } from "./accounts.ts";
 export type {
-  Account,
   AccountAuthOptions,
   AccountEvent,
   Accounts,
   AccountsLifetimes,
   AccountsOptions,
   AccountStep,
-  BrowserUsers,
+  BrowserUserSource,
+  UserAccount,
 } from "./types.ts";
 export type { Clock, MaybePromise, Principal } from "../../mod.ts";
 export type { Store } from "../cluster/mod.ts";

@@ -5,8 +5,8 @@
  */
 import { html } from "hono/html";
 import { escapeInvisible } from "../kit.ts";
-import { pageResponse, type Part } from "../signin/authorize/page.ts";
-import type { Account } from "./types.ts";
+import { type PagePart, pageResponse } from "../signin/authorize/page.ts";
+import type { UserAccount } from "./types.ts";
 
 /** What the question to connect an account says. */
 export interface ConnectPage {
@@ -73,7 +73,7 @@ export function messagePage(title: string, message: string, status: number): Res
 /** Returns the list of a user's accounts. */
 export function listPage(
   user: string,
-  accounts: readonly Account[],
+  accounts: readonly UserAccount[],
   action: string,
   token: string,
 ): Response {
@@ -86,7 +86,7 @@ export function listPage(
   return pageResponse("Your connected accounts", body, 200, "'self'");
 }
 
-function row(account: Account, action: string, token: string): Part {
+function row(account: UserAccount, action: string, token: string): PagePart {
   const { id, upstream, issuer, since, isEnded } = account;
   const state = isEnded
     ? html`

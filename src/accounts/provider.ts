@@ -7,6 +7,7 @@
 import type { AuthorizationServer, Client, ClientAuth, TokenEndpointResponse } from "oauth4webapi";
 import type { Clock } from "../../mod.ts";
 import { fromBase64Url, installed, isLoopback, isObject } from "../kit.ts";
+import { isPublicAddress, literalAddress } from "../signin/fetch/addresses.ts";
 import { boundedText, within } from "../signin/fetch/bounded.ts";
 import { FetchError } from "../signin/fetch/errors.ts";
 import { type PublicFetch, publicFetch } from "../signin/fetch/public_fetch.ts";
@@ -375,7 +376,7 @@ export class Providers {
     signal: AbortSignal | undefined,
     owner?: URL,
   ): Promise<Record<string, unknown> | undefined> {
-    this.#checked(url, what);
+    this.#checked(url, what, owner);
     const response = await this.#send(url, {}, signal, owner);
     if (response.status !== 200) return undefined;
     return await jsonOf(response);
@@ -386,12 +387,14 @@ export class Providers {
    *
    * @throws {AccountError} If it may not be asked, or opened in a browser
    */
-  #checked(given: string, what: string): URL {
+  #checked(given: string, what: string, owner?: URL): URL {
     const url = URL.parse(given);
-    const { allowInsecure } = this.#settings;
+    const { allowInsecure, innerHosts } = this.#settings;
     const isLocal = url !== null && isLoopback(url.hostname.replace(/^\[|\]$/g, ""));
     const isUsable = url !== null && url.username === "" && url.password === "" &&
-      (url.protocol === "https:" || url.protocol === "http:" && isLocal && allowInsecure);
+      (url.protocol === "https:" || url.protocol === "http:" && isLocal && allowInsecure) &&
+      (isOutside(url) || isLocal && allowInsecure || innerHosts.has(url.host) ||
+        url.origin === owner?.origin);
     if (isUsable) return url;
     throw new AccountError("unsafe-address", `An address that may not be used is named as ${what}`);
   }
@@ -402,7 +405,7 @@ export class Providers {
     signal: AbortSignal | undefined,
     owner?: URL,
   ): Promise<Response> {
-    const to = this.#checked(url, "an endpoint");
+    const to = this.#checked(url, "an endpoint", owner);
     const { fetch, innerHosts, allowInsecure, clock } = this.#settings;
     const { body, ...others } = init;
     const own = { ...others, ...body !== undefined && { body } };
@@ -504,6 +507,12 @@ function covers(resource: string, upstream: URL): boolean {
 
 function isSame(one: string, other: string): boolean {
   return one === other || one.replace(/\/$/, "") === other.replace(/\/$/, "");
+}
+
+/** Tells whether a URL names no inner address. A name's addresses are checked when it is asked. */
+function isOutside({ hostname }: URL): boolean {
+  const literal = literalAddress(hostname);
+  return literal === undefined || isPublicAddress(literal);
 }
 
 /** Hides what a library says, which may quote an answer. */

@@ -21,7 +21,7 @@ import type {
   AccountEvent,
   AccountsLifetimes,
   AccountsOptions,
-  BrowserUsers,
+  BrowserUserSource,
 } from "./types.ts";
 
 const DAY_MS = 24 * 3600_000;
@@ -63,7 +63,7 @@ export interface AccountsSettings {
   readonly url: string;
   /** The path of that URL, without a slash at its end. */
   readonly basePath: string;
-  readonly browser: BrowserUsers;
+  readonly browser: BrowserUserSource;
   readonly name: string;
   readonly records: RecordStore;
   readonly keys: readonly (string | Uint8Array)[];
@@ -148,7 +148,7 @@ function urlOption(given: unknown, allowInsecure: boolean): URL {
   return url;
 }
 
-function browserOption(given: AccountsOptions["browser"]): BrowserUsers {
+function browserOption(given: AccountsOptions["browser"]): BrowserUserSource {
   if (typeof given === "function") return { principal: given };
   if (typeof given?.principal === "function") return given;
   throw new TypeError('Give a function that returns the user of a browser as "browser"');

@@ -8,7 +8,7 @@ import type { Store } from "../cluster/mod.ts";
 import type { UserAuth } from "../gateway/mod.ts";
 
 /** Tells which user a browser belongs to, before anything is started for the user. */
-export interface BrowserUsers {
+export interface BrowserUserSource {
   /** Returns the user of a browser that asks for a page; `undefined` if that isn't known. */
   principal(request: Request): MaybePromise<Principal | undefined>;
   /**
@@ -38,7 +38,7 @@ export interface AccountsOptions {
   /** The URL at which browsers reach {@linkcode Accounts.routes}: of `https:`, without query and fragment. */
   readonly url: string;
   /** Tells which user a browser belongs to: the issuer and id must be those of `authenticate`. */
-  readonly browser: BrowserUsers | BrowserUsers["principal"];
+  readonly browser: BrowserUserSource | BrowserUserSource["principal"];
   /** The gateway's name, for providers and on the pages. @default the host of `url` */
   readonly name?: string;
   /**
@@ -91,7 +91,7 @@ export interface AccountAuthOptions {
 }
 
 /** An account of a user at an upstream. */
-export interface Account {
+export interface UserAccount {
   /** The id. It is no secret. */
   readonly id: string;
   /** The user. */
@@ -168,7 +168,7 @@ export interface Accounts {
   list(options?: {
     readonly user?: Pick<Principal, "id" | "issuer">;
     readonly cursor?: string | undefined;
-  }): Promise<{ readonly accounts: readonly Account[]; readonly cursor?: string }>;
+  }): Promise<{ readonly accounts: readonly UserAccount[]; readonly cursor?: string }>;
   /**
    * Disconnects an account: forgets its tokens, and revokes them at the authorization server (RFC 7009).
    *

@@ -51,7 +51,7 @@ export interface StoredAccount {
   readonly ended?: boolean | undefined;
 }
 
-interface Found {
+interface FoundAccount {
   readonly account: StoredAccount;
   readonly version: string;
 }
@@ -91,7 +91,7 @@ export class Vault {
   }
 
   /** Returns an account, as it is stored now. */
-  async read(id: string): Promise<Found | undefined> {
+  async read(id: string): Promise<FoundAccount | undefined> {
     const found = await readJson<StoredAccount>(this.#settings.records, `account:${id}`);
     if (found === undefined) {
       this.#cached.delete(id);

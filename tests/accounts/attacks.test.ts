@@ -241,6 +241,9 @@ describe("servers that misbehave", () => {
     ["[UPA-3] javascript: as authorization endpoint", {
       metadata: { authorization_endpoint: "javascript:alert(1)//" },
     }, "unsafe-address"],
+    ["[UPA-3] an inner address as authorization endpoint", {
+      metadata: { authorization_endpoint: "https://192.168.0.1/reboot" },
+    }, "unsafe-address"],
     ["[UPA-3] http: as token endpoint", {
       metadata: { token_endpoint: "http://login-notes.example/token" },
     }, "unsafe-address"],

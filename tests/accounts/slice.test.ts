@@ -91,3 +91,46 @@ test("[UPA-9] a 403 asks for its scope, with those that the account has", async 
     assert.equal(textOf(await peer.result(await peer.call(6, "notes__write"))), "ada@notes wrote");
   });
 });
+
+test("[UPA-7, UPA-19] a policy, authorize, approval and rates count once for a call that waits for a sign-in", async () => {
+  const policy = {
+    upstreams: {
+      notes: {
+        tools: { allow: ["who"], approve: ["who"], rateLimit: { who: onceAtAll() } },
+      },
+    },
+  };
+  await withWorld({ gateway: { policy } }, async (world) => {
+    const capabilities = { elicitation: { url: {}, form: {} } };
+    const peer = world.modern("ada", 0, capabilities);
+    const asked = await peer.say("notes__who");
+    const { mooring_sign_in: question } = questionsOf(asked);
+    assert.ok(question, JSON.stringify(asked));
+    await world.browser("ada").connect(String(question.params.url));
+    const inputResponses = { mooring_sign_in: { action: "accept" } };
+    const requestState = stateOf(asked);
+    const approving = await peer.say("notes__who", {}, { inputResponses, requestState });
+    const [key = ""] = Object.keys(questionsOf(approving));
+    const done = await peer.say("notes__who", {}, {
+      inputResponses: { [key]: { action: "accept", content: { approve: true } } },
+      requestState: stateOf(approving),
+    });
+    assert.equal(textOf(done), "ada@notes");
+    // The state of the question counts once, so nobody gets round the rate by it
+    const again = await peer.call("notes__who", {}, { inputResponses, requestState });
+    assert.notEqual((await peer.error(again)).code, undefined);
+    // What the policy withholds is unknown, signed in or not
+    for (const user of ["ada", "bob"]) {
+      const other = world.modern(user, 0, capabilities);
+      const error = await other.answer(await other.call("notes__write"));
+      assert.doesNotMatch(JSON.stringify(error.message), /accounts\/connect\?ask=.*write/);
+    }
+    assert.deepEqual(world.service.calls, ["ada@notes who"]);
+  });
+});
+
+/** A limiter that lets one call pass. */
+function onceAtAll() {
+  let count = 0;
+  return { check: () => ({ allowed: ++count <= 1 }) };
+}

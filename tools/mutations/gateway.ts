@@ -93,7 +93,7 @@ export const GATEWAY: FaultsByFile = {
   "gateway/session/relay.ts": {
     tests: [POLICY],
     faults: [
-      ["POL-5", " || passed?.approved !== true;", " || true;"],
+      ["POL-5", " || passed?.approved !== true);", " || true);"],
     ],
   },
   "gateway/session/upstream_sessions.ts": {

@@ -72,7 +72,11 @@ export async function relay(
   options: RelayOptions = {},
 ): Promise<JsonObject> {
   if (session.signIn === undefined) return await relayOnce(request, session, params, options);
-  return await withSignIn(request, session, (own) => relayOnce(own, session, params, options));
+  return await withSignIn(request, session, (own) => {
+    // The upstream's own round, if there was one, begins anew
+    const begun = own.isSignedIn === true ? { ...own, state: undefined } : own;
+    return relayOnce(begun, session, params, options);
+  });
 }
 
 async function relayOnce(

@@ -34,7 +34,11 @@ export async function withSignIn(
       : undefined;
     if (isObject(answer) && answer.action !== "accept") return notSignedIn(exchange, session);
     await waitFor(request, session, state.signIn);
-    return await act({ ...request, state: undefined, isSignedIn: true });
+    // What was counted and approved before is not again; a call that was only begun is judged anew
+    const passed = state.isPassed === true
+      ? { ...state.approved === true && { approved: true } }
+      : undefined;
+    return await act({ ...request, state: passed, isSignedIn: true });
   } catch (error) {
     if (!(error instanceof SignInRequiredError)) throw error;
     return await ask(request, session, error);
@@ -93,11 +97,11 @@ async function inRound(
 ): Promise<JsonObject> {
   const method = "elicitation/create";
   const params = questionFor(method, { mode: "url", url, message }, exchange.client.capabilities);
-  const state = { ...passed, signIn: id };
+  const state = { ...passed, ...passed !== undefined && { isPassed: true }, signIn: id };
   const result = modernResult(exchange.method, {
     resultType: "input_required",
     inputRequests: { [SIGN_IN_KEY]: { method, params } },
-    requestState: await exchange.sealState(state, { once: passed !== undefined }),
+    requestState: await exchange.sealState(state, { once: true }),
   }, session.info);
   exchange.requireInput(result);
   return result;

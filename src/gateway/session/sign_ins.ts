@@ -18,7 +18,7 @@ export interface SignInsInit {
   readonly onSignedIn: (upstream: string) => void;
 }
 
-interface OpenQuestion {
+interface OpenSignIn {
   readonly need: string;
   readonly question: Promise<SignInQuestion>;
 }
@@ -26,7 +26,7 @@ interface OpenQuestion {
 /** The questions of one client: one for each upstream at a time. */
 export class SignIns {
   readonly #init: SignInsInit;
-  readonly #open = new Map<string, OpenQuestion>();
+  readonly #open = new Map<string, OpenSignIn>();
   /** What asks, by the ids of the questions that aren't settled. */
   readonly #waiting = new Map<string, UpstreamSignIn>();
 
@@ -47,7 +47,7 @@ export class SignIns {
       const question = await known.question;
       if (await signIn.isOpen(question.id)) return question;
     }
-    const open: OpenQuestion = { need: key, question: signIn.begin(need, asker) };
+    const open: OpenSignIn = { need: key, question: signIn.begin(need, asker) };
     this.#open.set(upstream, open);
     const drop = () => {
       if (this.#open.get(upstream) === open) this.#open.delete(upstream);

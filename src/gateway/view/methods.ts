@@ -234,7 +234,14 @@ function permittedSummary({ exchange, settings }: ViewRequest, given: UpstreamSu
   return { ...given, capabilities: { ...others, ...lists } };
 }
 
-async function callTool(request: ViewRequest, { params: sent }: Sent): Promise<JsonObject> {
+async function callTool(request: ViewRequest, sent: Sent): Promise<JsonObject> {
+  const { session } = find(request, "tools", request.exchange.params.name) ?? {};
+  if (session?.signIn === undefined) return await callFound(request, sent);
+  // Whether a tool may be used may depend on the list of its upstream
+  return await withSignIn(request, session, (own) => callFound({ ...request, ...own }, sent));
+}
+
+async function callFound(request: ViewRequest, { params: sent }: Sent): Promise<JsonObject> {
   const { exchange, sessions } = request;
   const { name } = exchange.params;
   const search = isSearchTool(name) ? request.search() : undefined;
@@ -245,10 +252,8 @@ async function callTool(request: ViewRequest, { params: sent }: Sent): Promise<J
   if (target === undefined || typeof name !== "string") throw unknownTool(sent.name);
   const { session } = target;
   if (target.name === CONNECT_TOOL && session.signIn !== undefined) {
-    return await withSignIn(request, session, async () => {
-      await session.ensureOpen(exchange);
-      return connected(session.name);
-    });
+    await session.ensureOpen(exchange);
+    return connected(session.name);
   }
   if (!await isUsable(request, "tools", target, name)) throw unknownTool(sent.name);
   const use = target.rules?.useOf(target.name);

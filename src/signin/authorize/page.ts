@@ -9,7 +9,7 @@ import type { SignInClient } from "../clients/types.ts";
 import type { Destination } from "./request.ts";
 
 /** A piece of a page. */
-export type Part = ReturnType<typeof html>;
+export type PagePart = ReturnType<typeof html>;
 
 const STYLE = `
 :root { color-scheme: light dark; --ink: #1b1d21; --paper: #fff; --edge: #8a8f98; --calm: #5b616b;
@@ -102,7 +102,7 @@ function whoAsks({ kind, name, host }: SignInClient): string {
   return kind === "configured" ? name : `An application that calls itself “${shown(name)}”`;
 }
 
-function identity({ kind, name, host, id }: SignInClient): Part {
+function identity({ kind, name, host, id }: SignInClient): PagePart {
   if (kind === "configured") {
     return html`${name}, which the operator of this server has entered by hand`;
   }
@@ -114,7 +114,7 @@ function identity({ kind, name, host, id }: SignInClient): Part {
 use this name.`;
 }
 
-function place({ place, kind }: Destination): Part {
+function place({ place, kind }: Destination): PagePart {
   if (kind === "site") return html`<strong>${place}</strong>`;
   if (kind === "this computer") {
     return html`A program on this computer (${place}). <span class="warn">Any program on it could
@@ -128,7 +128,7 @@ function shown(text: string): string {
   return escapeInvisible(text);
 }
 
-async function textOf(title: string, body: Part, nonce: string): Promise<string> {
+async function textOf(title: string, body: PagePart, nonce: string): Promise<string> {
   return String(
     await html`
       <!doctype html>
@@ -151,7 +151,7 @@ async function textOf(title: string, body: Part, nonce: string): Promise<string>
 /** Returns a page without scripts, under a policy that lets it send forms to the named places alone. */
 export function pageResponse(
   title: string,
-  body: Part,
+  body: PagePart,
   status: number,
   formAction: string,
 ): Response {
