@@ -49,8 +49,8 @@ const NGINX: Readonly<Record<string, Mistake>> = {
     fix: /proxy_buffering off/,
   },
   "a time limit that is too short": {
-    proxied: "proxy_read_timeout 50ms;",
-    args: ["--call", "slow"],
+    proxied: "proxy_read_timeout 1s;",
+    args: ["--call", "silent"],
     step: "events",
     whose: "a proxy",
     says: /cut off|without a result/,
@@ -133,8 +133,8 @@ const CADDY: Readonly<Record<string, Mistake>> = {
     fix: /compression/,
   },
   "a time limit that is too short": {
-    proxied: "transport http {\n read_timeout 50ms\n}",
-    args: ["--call", "slow"],
+    proxied: "transport http {\n read_timeout 1s\n}",
+    args: ["--call", "silent"],
     step: "events",
     whose: "a proxy",
     says: /cut off|without a result/,
@@ -195,6 +195,11 @@ function slowServer(): McpServer {
       await sleep(200);
     }
     return "Slow";
+  });
+  // Silent for longer than proxies are told to wait
+  server.registerTool("silent", {}, async () => {
+    await sleep(3_000);
+    return "Late";
   });
   return server;
 }
