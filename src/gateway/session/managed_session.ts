@@ -309,7 +309,8 @@ export class ManagedSession {
       const ms = clock.now() - startedAt;
       const restored = this.#client.takeRestored(upstream);
       report({ type: "upstream-opened", upstream, ms, ...restored && { restored } });
-      this.#client.opened(upstream, counted.session.facts);
+      if (restored) this.#client.reopened(upstream, counted.session.facts);
+      else this.#client.opened(upstream, counted.session.facts);
       return opened;
     } catch (error) {
       liveness.ended = true;
