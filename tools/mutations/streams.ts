@@ -79,7 +79,11 @@ export const STREAMS: FaultsByFile = {
       ["STR-9", "if (resumable) present", "present"],
       ["STR-4", "answer ? () => this.#sendUnlogged(data) : undefined", "undefined"],
       ["END-1", 'if (retryMs !== undefined) this.#connection?.close("shutdown", { retryMs });', ""],
-      ["STR-3", "const text = VERSIONS[version].priming", "const text = !VERSIONS[version].priming"],
+      [
+        "STR-3",
+        "const text = VERSIONS[version].priming",
+        "const text = !VERSIONS[version].priming",
+      ],
       ["STR-3", "frame(eventId(stream, ++n), data)", "frame(eventId(stream, n++), data)"],
     ],
   },
