@@ -123,18 +123,22 @@ export interface ToolCall {
   readonly arguments: Readonly<Record<string, unknown>>;
   /** The argument that is another number in each call. */
   readonly varies?: string;
+  /** Whether progress is asked for. */
+  readonly progress?: true;
 }
 
 /** Returns the body of the n-th call of a tool: ids differ, and the argument that varies. */
 export function callOf(
-  { name, arguments: args, varies }: ToolCall,
+  { name, arguments: args, varies, progress }: ToolCall,
   n: number,
   modern = false,
 ): string {
   const params = { name, arguments: varies === undefined ? args : { ...args, [varies]: n } };
-  return request("tools/call", modern ? { ...params, _meta: MODERN_META } : params, n);
+  const meta = { ...modern && MODERN_META, ...progress && { progressToken: n } };
+  return request("tools/call", modern || progress ? { ...params, _meta: meta } : params, n);
 }
 
-function request(method: string, params: unknown, id = 1): string {
+/** Returns the body of a request. */
+export function request(method: string, params: unknown, id = 1): string {
   return JSON.stringify({ jsonrpc: "2.0", id, method, params });
 }

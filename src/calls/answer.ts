@@ -10,7 +10,7 @@ import { SESSION_NOT_FOUND, SHUTTING_DOWN, shuttingDown } from "../http/refusals
 import { accepted, jsonReply, type Refusal, type Reply } from "../http/reply.ts";
 import type { Delay } from "../internal/delay_line.ts";
 import type { Deferred } from "../internal/end_of_turn.ts";
-import type { MaybePromise } from "../internal/types.ts";
+import { isPromise, type MaybePromise } from "../internal/types.ts";
 import { ErrorCode, errorObject, errorText, modernCode } from "../protocol/errors.ts";
 import type { RequestId } from "../protocol/jsonrpc.ts";
 import { isModern } from "../protocol/versions.ts";
@@ -114,7 +114,9 @@ export class Answer {
     }
     this.#left--;
     if (refusal !== undefined) return this.#decide(refusal);
-    this.#decide(this.#inbound.accepts.json ? jsonReply(text, status) : this.#wholeStream(text));
+    this.#decideLater(
+      this.#inbound.accepts.json ? jsonReply(text, status) : this.#wholeStream(text),
+    );
   }
 
   /** Ends one request that was stopped, with an error if the client expects a response. */
@@ -122,7 +124,7 @@ export class Answer {
     const text = stopText(id, reason, isModern(this.#inbound.version));
     if (this.#stream === undefined && this.#texts === undefined) {
       this.#left--;
-      this.#decide(this.#stopReply(id, reason, text));
+      this.#decideLater(this.#stopReply(id, reason, text));
       return;
     }
     if (text !== undefined) {
@@ -143,11 +145,11 @@ export class Answer {
     const texts = this.#texts ?? [];
     if (texts.length === 0) this.#decide(accepted());
     else if (this.#inbound.accepts.json) this.#decide(jsonReply(`[${texts.join(",")}]`));
-    else this.#decide(this.#wholeStream(...texts));
+    else this.#decideLater(this.#wholeStream(...texts));
   }
 
   /** Creates the reply for a request that was stopped before anything was sent. */
-  #stopReply(id: RequestId, { kind }: StopError, text: string | undefined): Reply {
+  #stopReply(id: RequestId, { kind }: StopError, text: string | undefined): MaybePromise<Reply> {
     if (kind === "shutdown") return shuttingDown(id);
     if (kind === "session-ended") return jsonReply(errorText(id, SESSION_NOT_FOUND), 404);
     if (text === undefined) return accepted();
@@ -155,7 +157,7 @@ export class Answer {
   }
 
   /** Creates a reply with responses as a stream, for a client that doesn't accept JSON. */
-  #wholeStream(...texts: readonly string[]): Reply {
+  #wholeStream(...texts: readonly string[]): MaybePromise<Reply> {
     const stream = this.#open?.();
     // A complete text needs no connection, and the result of a tool that has run must be sent.
     if (stream === undefined) return sseReplyOf(...texts);
@@ -165,7 +167,9 @@ export class Answer {
   }
 
   #upgrade(): ReplyStream | undefined {
-    if (this.#stream !== undefined || this.#reply !== undefined) return this.#stream;
+    if (this.#stream !== undefined || this.#reply !== undefined || this.#replying) {
+      return this.#stream;
+    }
     const stream = this.#open?.();
     if (stream === undefined) return undefined;
     this.#stream = stream;
@@ -179,7 +183,14 @@ export class Answer {
     if (this.#reply !== undefined || this.#replying || this.#stream === undefined) return;
     // Creating the reply may stop the call, which calls this again.
     this.#replying = true;
-    this.#decide(this.#stream.reply());
+    this.#decideLater(this.#stream.reply());
+  }
+
+  /** Decides on a reply, when it is there: never rejects. */
+  #decideLater(reply: MaybePromise<Reply>): void {
+    if (!isPromise(reply)) return this.#decide(reply);
+    this.#replying = true;
+    void reply.then((stored) => this.#decide(stored));
   }
 
   #decide(reply: Reply): void {

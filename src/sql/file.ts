@@ -8,10 +8,14 @@ import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { Sql, SqlValue } from "./sql.ts";
 
 /** The version of the tables, in the file's `user_version`. */
-const FORM = 1;
+const FORM = 2;
 /** Marks a file as one of this library, in its `application_id`: "Moor". */
 const APPLICATION = 0x4d6f6f72;
 const PAGE_BYTES = 4_096;
+/** The pages in the write-ahead log after which they are copied into the file, which waits for the disk: 16 MiB. */
+const CHECKPOINT_PAGES = 4_096;
+/** The pages that are kept in memory: 16 MiB. */
+const CACHE_PAGES = 4_096;
 /** The size up to which a file is checked as a whole when it is opened, in bytes. */
 const CHECKED_BYTES = 64 * 1024 * 1024;
 
@@ -100,15 +104,15 @@ export class SqlFile implements Sql {
 
   atomic<T>(work: () => T): T {
     if (this.#depth > 0) return work();
-    this.#database.exec("BEGIN IMMEDIATE");
+    this.exec("BEGIN IMMEDIATE");
     this.#depth++;
     try {
       const result = work();
-      this.#database.exec("COMMIT");
+      this.exec("COMMIT");
       return result;
     } catch (error) {
       try {
-        this.#database.exec("ROLLBACK");
+        this.exec("ROLLBACK");
       } catch {
         // A full disk has rolled it back already.
       }
@@ -157,6 +161,9 @@ export class SqlFile implements Sql {
     }
     database.exec("PRAGMA journal_mode = WAL");
     database.exec(`PRAGMA synchronous = ${synchronous}`);
+    database.exec(
+      `PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}; PRAGMA cache_size = ${CACHE_PAGES}`,
+    );
     database.exec(`PRAGMA max_page_count = ${Math.ceil(maxBytes / number("page_size"))}`);
     // A write takes the lock, also of a file that was there.
     database.exec(`PRAGMA application_id = ${APPLICATION}; PRAGMA user_version = ${FORM}`);

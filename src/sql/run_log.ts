@@ -5,6 +5,7 @@
  * @module
  */
 import type { Clock } from "../internal/clock.ts";
+import { isPromise, type MaybePromise } from "../internal/types.ts";
 import { type RequestId, responseId } from "../protocol/jsonrpc.ts";
 import type { EventLogLimits, StoredRun, StreamRun } from "../streams/types.ts";
 import { SqlEventLog } from "./event_log.ts";
@@ -31,7 +32,6 @@ interface KeptRun {
 
 /** A {@linkcode SqlEventLog} that says what runs, and keeps what may be run again. */
 export class SqlRunLog extends SqlEventLog {
-  readonly #tables: SqlTables;
   readonly #limits: Required<EventLogLimits>;
   /** The runs by session and stream. The limit of running requests bounds them. */
   readonly #runs = new Map<string, Map<string, Run>>();
@@ -48,16 +48,22 @@ export class SqlRunLog extends SqlEventLog {
    */
   constructor(tables: SqlTables, limits: Required<EventLogLimits>, clock: Clock) {
     super(tables, limits, clock);
-    this.#tables = tables;
     this.#limits = limits;
     this.#kept = new StoredMap(tables, "run");
     for (const [key, kept] of [...this.#kept]) this.#load(key, kept);
     this.endInterrupted((session, stream) => this.#runs.get(session)?.has(stream) === true);
   }
 
-  override open(session: string, stream: string, run?: StreamRun): void {
-    super.open(session, stream, run);
-    const { node, requests = [] } = run ?? {};
+  override open(session: string, stream: string, run?: StreamRun): MaybePromise<void> {
+    const stored = super.open(session, stream, run);
+    this.#begin(session, stream, run);
+    return stored?.catch((error: unknown) => {
+      this.#forget(session, stream);
+      throw error;
+    });
+  }
+
+  #begin(session: string, stream: string, { node, requests = [] }: Partial<StreamRun> = {}): void {
     if (node === undefined || requests.length === 0) return;
     const runs = this.#runs.get(session) ?? new Map<string, Run>();
     // The first run stays, and what has ended runs nothing.
@@ -68,14 +74,35 @@ export class SqlRunLog extends SqlEventLog {
     );
   }
 
-  override append(session: string, stream: string, data: string, answer = false): number {
-    const n = super.append(session, stream, data, answer);
-    if (answer) this.#answered(session, stream, data);
-    return n;
+  override append(
+    session: string,
+    stream: string,
+    data: string,
+    answer = false,
+  ): MaybePromise<number> {
+    if (!answer) return super.append(session, stream, data);
+    const key = keyOf(session, stream);
+    if (this.#kept.has(key)) {
+      const n = this.appendUnsaved(session, stream, data, true);
+      // What is kept goes when the answer is there: neither before nor after.
+      this.write(() => this.#isLast(session, stream) && this.#kept.delete(key));
+      this.#answered(session, stream, data);
+      return n;
+    }
+    // Until it is stored, the run has no answer.
+    return after(super.append(session, stream, data, true), (n) => {
+      this.#answered(session, stream, data);
+      return n;
+    });
   }
 
-  override end(session: string, stream: string): void {
-    super.end(session, stream);
+  override end(session: string, stream: string): MaybePromise<void> {
+    const key = keyOf(session, stream);
+    if (!this.#kept.has(key)) {
+      return after(super.end(session, stream), () => this.#forget(session, stream));
+    }
+    this.endUnsaved(session, stream);
+    this.write(() => this.#kept.delete(key));
     this.#forget(session, stream);
   }
 
@@ -115,11 +142,9 @@ export class SqlRunLog extends SqlEventLog {
     messages: readonly string[],
   ): boolean {
     if (this.run(session, stream)?.mark !== mark) return false;
-    this.#tables.atomic(() => {
-      for (const message of messages) super.append(session, stream, message, true);
-      super.end(session, stream);
-      this.#kept.delete(keyOf(session, stream));
-    });
+    for (const message of messages) this.appendUnsaved(session, stream, message, true);
+    this.endUnsaved(session, stream);
+    this.write(() => this.#kept.delete(keyOf(session, stream)));
     this.#forget(session, stream);
     return true;
   }
@@ -143,6 +168,11 @@ export class SqlRunLog extends SqlEventLog {
     this.#runs.set(session, runs.set(stream, { node, requests: left, state: ++this.#state }));
   }
 
+  /** Tells whether a run lacks no more than one response. */
+  #isLast(session: string, stream: string): boolean {
+    return (this.#runs.get(session)?.get(stream)?.requests.length ?? 0) <= 1;
+  }
+
   #answered(session: string, stream: string, data: string): void {
     const run = this.#runs.get(session)?.get(stream);
     if (run === undefined) return;
@@ -163,4 +193,9 @@ export class SqlRunLog extends SqlEventLog {
 
 function keyOf(session: string, stream: string): string {
   return JSON.stringify([session, stream]);
+}
+
+/** Calls a function with a value that may come later. */
+function after<T, R>(value: MaybePromise<T>, use: (value: T) => R): MaybePromise<R> {
+  return isPromise(value) ? value.then(use) : use(value);
 }

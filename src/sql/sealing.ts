@@ -101,6 +101,7 @@ const COLUMNS: Readonly<Record<string, Columns>> = {
   mooring_subscription: { names: ["session", "uri"], contents: [], row: [] },
   mooring_stream: { names: ["session"], contents: ["requests"], row: ["session", "name"] },
   mooring_event: { names: ["session"], contents: ["data"], row: ["session", "stream", "n"] },
+  mooring_journal: { names: [], contents: ["changes"], row: ["seq"] },
   mooring_entry: { names: ["key"], contents: ["value"], row: ["kind", "key"] },
 };
 

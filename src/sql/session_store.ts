@@ -1,5 +1,5 @@
 /**
- * Implements the session store in the SQLite storage of a Durable Object.
+ * Implements the session store in SQLite: in a file, and in the storage of a Durable Object.
  *
  * @module
  */
@@ -41,6 +41,8 @@ export class SqlSessionStore implements SessionStore {
   readonly #lifetimes: SessionLifetimes;
   readonly #memory: MemorySessionStore;
   readonly #stored = new Map<string, Stored>();
+  /** Sessions that have ended, whose deletion failed. The limit of sessions bounds them: they were stored. */
+  readonly #undeleted = new Set<string>();
   /** The time that the store in memory sees while it is filled. */
   #then: number | undefined;
 
@@ -121,15 +123,17 @@ export class SqlSessionStore implements SessionStore {
   }
 
   update(id: string, patch: SessionPatch): void {
-    this.#memory.update(id, patch);
     const stored = this.#stored.get(id);
-    if (stored === undefined) return;
-    stored.record = { ...stored.record, ...patch };
-    this.#tables.change(
-      "UPDATE mooring_session SET record = ? WHERE id = ?",
-      this.#sealedRecord(stored.record),
-      this.#sealing.name(id),
-    );
+    if (stored !== undefined) {
+      const record = { ...stored.record, ...patch };
+      this.#tables.change(
+        "UPDATE mooring_session SET record = ? WHERE id = ?",
+        this.#sealedRecord(record),
+        this.#sealing.name(id),
+      );
+      stored.record = record;
+    }
+    this.#memory.update(id, patch);
   }
 
   hold(id: string): void {
@@ -142,9 +146,9 @@ export class SqlSessionStore implements SessionStore {
   }
 
   end(id: string): boolean {
-    const known = this.#memory.end(id);
-    if (known) this.#delete(id);
-    return known;
+    // What can't be deleted would be there again after a restart: until it is, the session has not ended.
+    if (this.#stored.has(id)) this.#delete(id);
+    return this.#memory.end(id);
   }
 
   sweep(limit: number): readonly EndedSession[] {
@@ -167,24 +171,31 @@ export class SqlSessionStore implements SessionStore {
 
   setState(id: string, key: string, value: unknown, most?: number): void {
     if (value === undefined) return this.deleteState(id, key);
+    const before = this.#memory.getState(id, key);
     // It checks the value and the size, and what is not there is not stored.
     this.#memory.setState(id, key, value, most);
     if (!this.#stored.has(id)) return;
     const names = [this.#sealing.name(id), this.#sealing.name(key)] as const;
-    this.#tables.add(
-      "INSERT OR REPLACE INTO mooring_state VALUES (?, ?, ?)",
-      ...names,
-      this.#sealing.seal(stateText(value), "mooring_state", ...names),
-    );
+    try {
+      this.#tables.add(
+        "INSERT OR REPLACE INTO mooring_state VALUES (?, ?, ?)",
+        ...names,
+        this.#sealing.seal(stateText(value), "mooring_state", ...names),
+      );
+    } catch (error) {
+      if (before === undefined) this.#memory.deleteState(id, key);
+      else this.#memory.setState(id, key, before);
+      throw error;
+    }
   }
 
   deleteState(id: string, key: string): void {
-    this.#memory.deleteState(id, key);
     this.#tables.change(
       "DELETE FROM mooring_state WHERE session = ? AND key = ?",
       this.#sealing.name(id),
       this.#sealing.name(key),
     );
+    this.#memory.deleteState(id, key);
   }
 
   subscribe(id: string, uri: string, cap: number): "subscribed" | "full" | "gone" {
@@ -200,12 +211,12 @@ export class SqlSessionStore implements SessionStore {
   }
 
   unsubscribe(id: string, uri: string): void {
-    this.#memory.unsubscribe(id, uri);
     this.#tables.change(
       "DELETE FROM mooring_subscription WHERE session = ? AND uri = ?",
       this.#sealing.name(id),
       this.#sealing.name(uri),
     );
+    this.#memory.unsubscribe(id, uri);
   }
 
   subscribers(uri: string): Iterable<string> {
@@ -244,27 +255,37 @@ export class SqlSessionStore implements SessionStore {
   }
 
   /**
-   * Stores that the sessions with holds are used now. Called now and then: a session whose stream stays open
-   * would otherwise have expired when the process is started again.
+   * Stores that the sessions with holds are used now, and deletes what could not be deleted before. Called now
+   * and then: a session whose stream stays open would otherwise have expired when the process is started again.
    */
   noteHeld(): void {
+    for (const id of [...this.#undeleted]) this.#delete(id);
     this.#tables.atomic(() => {
       for (const [id, usedAt] of this.#memory.uses()) if (usedAt === undefined) this.#noteUse(id);
     });
   }
 
   #forget(ended: readonly EndedSession[]): void {
-    for (const { id } of ended) this.#delete(id);
+    for (const { id } of ended) {
+      try {
+        this.#delete(id);
+      } catch {
+        // It has expired, or made room for another: nobody is to wait for that.
+        this.#stored.delete(id);
+        this.#undeleted.add(id);
+      }
+    }
   }
 
   #delete(id: string): void {
-    this.#stored.delete(id);
     const name = this.#sealing.name(id);
     this.#tables.atomic(() => {
       this.#tables.change("DELETE FROM mooring_session WHERE id = ?", name);
       this.#tables.change("DELETE FROM mooring_state WHERE session = ?", name);
       this.#tables.change("DELETE FROM mooring_subscription WHERE session = ?", name);
     });
+    this.#stored.delete(id);
+    this.#undeleted.delete(id);
   }
 
   #load(): void {

@@ -44,8 +44,12 @@ export const PLAIN: Sealing = {
   named: (name) => name,
 };
 
+const JOURNAL =
+  "CREATE TABLE IF NOT EXISTS mooring_journal (seq INTEGER PRIMARY KEY, changes TEXT NOT NULL)";
+
 /** Times are in milliseconds since the epoch. */
 const TABLES = [
+  JOURNAL,
   `CREATE TABLE IF NOT EXISTS mooring_session (
     id TEXT PRIMARY KEY, record TEXT NOT NULL, used_at INTEGER NOT NULL
   ) WITHOUT ROWID`,
@@ -62,7 +66,7 @@ const TABLES = [
   ) WITHOUT ROWID`,
   `CREATE TABLE IF NOT EXISTS mooring_event (
     seq INTEGER PRIMARY KEY, session TEXT NOT NULL, stream TEXT NOT NULL, n INTEGER NOT NULL,
-    data TEXT, bytes INTEGER NOT NULL, held INTEGER NOT NULL
+    data TEXT, bytes INTEGER NOT NULL, held INTEGER NOT NULL, count INTEGER NOT NULL DEFAULT 1
   )`,
   `CREATE INDEX IF NOT EXISTS mooring_event_of ON mooring_event (session, stream, n)`,
   `CREATE TABLE IF NOT EXISTS mooring_entry (
@@ -70,6 +74,9 @@ const TABLES = [
     UNIQUE (kind, key)
   )`,
 ];
+
+/** The column of a table that an earlier version has created without it. */
+const ADDED = "ALTER TABLE mooring_event ADD COLUMN count INTEGER NOT NULL DEFAULT 1";
 
 /** A database whose tables are created when something is first written: an unused object stores nothing. */
 export class SqlTables {
@@ -84,11 +91,14 @@ export class SqlTables {
     this.sealing = sealing;
   }
 
-  /** Whether the tables exist. */
+  /** Whether the tables exist, of the present form. */
   get exist(): boolean {
-    return this.#exist ??= this.read(
-      "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'mooring_session'",
-    ).length > 0;
+    return this.#exist ??= this.#find();
+  }
+
+  /** Whether what runs in one turn is to be gathered into one transaction. */
+  get groups(): boolean {
+    return this.#sql.atomic !== undefined;
   }
 
   /** Notes that everything is about to be deleted, the tables too. */
@@ -123,5 +133,17 @@ export class SqlTables {
       this.#exist = true;
     }
     this.read(statement, ...bindings);
+  }
+
+  /** Tells whether the tables exist, and adds to those of an earlier version what they don't have. */
+  #find(): boolean {
+    const [table] = this.read(
+      "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = 'mooring_event'",
+    );
+    if (table === undefined) return false;
+    if (!String(table.sql).includes("count INTEGER")) {
+      [ADDED, JOURNAL].forEach((sql) => this.read(sql));
+    }
+    return true;
   }
 }

@@ -28,7 +28,7 @@ export interface SqliteStoreOptions {
   readonly path: string;
   /**
    * The maximum size of the file, in bytes. When it is reached, what needs more room gets a 503 until
-   * something has ended. Beside it there is a write-ahead log of a few megabytes.
+   * something has ended. Beside it there is a write-ahead log of about 16 megabytes.
    *
    * @default {1073741824}
    */
@@ -114,20 +114,24 @@ export function storeIn(
   let records: MemoryRecordTable | undefined;
   let users: MemoryRecordTable | undefined;
   let backplane: Backplane | undefined;
+  let log: SqlRunLog | undefined;
   let stop: (() => void) | undefined;
   let closed = false;
   const close = (): void => {
     if (closed) return;
     closed = true;
     stop?.();
+    log?.close();
     file.close();
   };
   return {
     durable: path !== ":memory:",
     open(settings) {
       if (backplane !== undefined) return backplane;
-      const { sessions, ...rest } = open(tables, settings);
-      backplane = { sessions, ...rest };
+      const opened = open(tables, settings);
+      const { sessions } = opened;
+      ({ log } = opened);
+      backplane = opened;
       const { clock } = settings;
       const tendLater = (): void => {
         stop = clock.timer(TEND_MS, () => {
@@ -152,8 +156,8 @@ export function storeIn(
   };
 }
 
-/** A backplane with the sessions' own type. */
-type SqlBackplane = Backplane & { readonly sessions: SqlSessionStore };
+/** A backplane with the types of its own parts. */
+type SqlBackplane = Backplane & { readonly sessions: SqlSessionStore; readonly log: SqlRunLog };
 
 function tablesOf(
   file: SqlFile,

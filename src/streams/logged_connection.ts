@@ -5,7 +5,7 @@
  */
 import type { Delay, DelayLine } from "../internal/delay_line.ts";
 import { shortHash } from "../internal/random.ts";
-import { isPromise } from "../internal/types.ts";
+import { isPromise, type MaybePromise } from "../internal/types.ts";
 import type { McpEvent, StreamCloseReason } from "../protocol/events.ts";
 import { eventId } from "./replay.ts";
 import { frame, KEEP_ALIVE, primingFrame, retryFrame } from "./sse.ts";
@@ -158,13 +158,15 @@ export class LoggedConnection {
   }
 
   #begin(): void {
-    const { log, session, stream, after, priming, run } = this.#options;
+    const { log, session, stream, after, priming } = this.#options;
     try {
       if (priming) {
         // From then on the client may resume the stream, even before its first event.
-        const opened = after === 0 ? log.open(session, stream, run) : undefined;
-        if (opened === undefined) this.#prime();
-        else opened.then(() => this.#prime(), (error: unknown) => this.#fail(error));
+        const opened = after === 0 ? this.#openLog() : true;
+        if (opened === true) this.#prime();
+        else if (opened !== false) {
+          opened.then((known) => known && this.#prime(), (error: unknown) => this.#fail(error));
+        }
       }
       this.#unwatch = log.watch(session, stream, this.#wake);
       this.#pump();
@@ -173,6 +175,25 @@ export class LoggedConnection {
     }
     // The log may have ended the connection before `watch` returned.
     if (!this.#open) this.#stopWatching();
+  }
+
+  /**
+   * Makes the stream known. One that responds to a request goes on if that fails, which is reported where the
+   * request runs: without an id its response comes on this connection or never.
+   *
+   * @returns Whether the client can resume it
+   */
+  #openLog(): MaybePromise<boolean> {
+    const { log, session, stream, run } = this.#options;
+    const failed = (error: unknown): boolean => {
+      if (run === undefined) throw error;
+      return false;
+    };
+    try {
+      return log.open(session, stream, run)?.then(() => true, failed) ?? true;
+    } catch (error) {
+      return failed(error);
+    }
   }
 
   /** Sends the priming event, unless an event with an id was faster. */

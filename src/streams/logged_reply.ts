@@ -4,6 +4,7 @@
  * @module
  */
 import { shortHash } from "../internal/random.ts";
+import type { MaybePromise } from "../internal/types.ts";
 import type { Reply } from "../http/reply.ts";
 import { VERSIONS } from "../protocol/versions.ts";
 import { eventId } from "./replay.ts";
@@ -57,20 +58,14 @@ class LoggedReply implements ReplyStream {
     this.#reader = reader;
     this.#stream = reader.session.nameStream();
     if (streams.log.appendStream !== undefined) this.#pending = [];
-    else {
-      // First of all: the responses that are appended are those of the run.
-      streams.openLog(reader.session, this.#stream, reader.run);
-      reader.onRun?.(this.#stream);
-    }
+    else this.#openLog();
   }
 
-  reply(): Reply {
+  reply(): MaybePromise<Reply> {
     const pending = this.#pending ?? [];
     if (this.#ended && pending.length > 0) return this.#whole(pending);
     const stream = this.#stream;
-    if (this.#pending !== undefined) {
-      this.#streams.openLog(this.#reader.session, stream, this.#reader.run);
-    }
+    if (this.#pending !== undefined) this.#openLog();
     this.#pending = undefined;
     const { reply } = this.#streams.connectInSlot({
       ...this.#reader,
@@ -97,7 +92,7 @@ class LoggedReply implements ReplyStream {
     this.#ended = true;
     if (this.#pending !== undefined) return;
     if (retryMs !== undefined) this.#connection?.close("shutdown", { retryMs });
-    if (this.#answering === undefined) this.#end();
+    if (this.#answering === undefined || this.#streams.log.orderly) this.#end();
     else this.#answering.then(() => this.#end());
   }
 
@@ -107,6 +102,12 @@ class LoggedReply implements ReplyStream {
     // Without an event id the client can't resume.
     const resumable = VERSIONS[this.#reader.version].priming || (present?.lastSent ?? 0) > 0;
     if (resumable) present?.close("released", { retryMs });
+  }
+
+  /** Makes the stream known, first of all: the responses that are appended are those of the run. */
+  #openLog(): void {
+    this.#streams.openLog(this.#reader.session, this.#stream, this.#reader.run);
+    this.#reader.onRun?.(this.#stream);
   }
 
   get #connection() {
@@ -145,7 +146,10 @@ class LoggedReply implements ReplyStream {
     reporter.background("ending a stream", () => log.end(id, this.#stream), () => {
       // Readers at other nodes would wait for the end.
       lateAnswers?.addEnd(id, this.#stream);
-      this.#connection?.close("failed");
+      // An answer that failed too is sent first.
+      const close = () => this.#connection?.close("failed");
+      if (this.#answering === undefined) close();
+      else void this.#answering.then(close);
     });
   }
 
@@ -153,21 +157,25 @@ class LoggedReply implements ReplyStream {
    * Creates the reply of a stream that has already ended: one text, which is cheaper than a connection. It
    * is sent even if the log fails to append it.
    */
-  #whole(pending: readonly PendingResponse[]): Reply {
+  #whole(pending: readonly PendingResponse[]): MaybePromise<Reply> {
     const { session, share, version } = this.#reader;
     const { log, slots, settings, reporter } = this.#streams;
     const stream = this.#stream;
     let frames = "";
     let n = 0;
     for (const { data } of pending) frames += frame(eventId(stream, ++n), data);
-    reporter.background(
+    const stored = reporter.background(
       "appending to a stream",
       () => log.appendStream?.(session.id, stream, frames, n),
     );
     slots.give(share);
     if (reporter.enabled) this.#reportWhole(shortHash(session.id));
-    if (!VERSIONS[version].priming) return sseReply(frames);
-    return sseReply(primingFrame(eventId(stream, 0), settings.retryMs) + frames);
+    const text = VERSIONS[version].priming
+      ? primingFrame(eventId(stream, 0), settings.retryMs) + frames
+      : frames;
+    // Another log may take long, or never tell.
+    if (stored === undefined || log.orderly !== true) return sseReply(text);
+    return stored.then(() => sseReply(text));
   }
 
   #reportWhole(session: string): void {

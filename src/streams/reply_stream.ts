@@ -3,14 +3,16 @@
  *
  * @module
  */
+import type { MaybePromise } from "../internal/types.ts";
 import type { Reply } from "../http/reply.ts";
 
 /** The stream of a response to a POST. */
 export interface ReplyStream {
   /**
-   * Creates the reply: the whole text if the stream has ended, else a connection to it. Called once.
+   * Creates the reply: the whole text if the stream has ended, when that is stored, else a connection to it.
+   * Called once.
    */
-  reply(): Reply;
+  reply(): MaybePromise<Reply>;
   /** Sends a message. */
   send(text: string): void;
   /** Sends the response to a request: to the connected client even if the log fails. */

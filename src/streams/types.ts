@@ -71,6 +71,12 @@ export interface StoredRun extends StreamRun {
  * only from the process that opened the run or moved it to itself: the calls of any other have no effect.
  */
 export interface EventLog {
+  /**
+   * Whether an append and an end of one turn of the event loop are stored together or both fail, soon after the
+   * turn. Without it the end of a stream waits for its last append, and a response that ended in one turn is
+   * sent before it is stored. Optional.
+   */
+  readonly orderly?: boolean;
   /** The bytes that events take in this process's memory, if it keeps them there. Optional. */
   readonly bytes?: number;
   /**

@@ -46,8 +46,14 @@ export class Program {
   /** Its exit code, or the signal that ended it. */
   readonly ended: Promise<number | string | null>;
 
-  constructor(args: readonly string[], env: Readonly<Record<string, string>> = {}, main = MAIN) {
-    this.#child = spawn(process.execPath, [...BEFORE, main, ...args], {
+  constructor(
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+    main = MAIN,
+    runner: readonly string[] = [],
+  ) {
+    const [program, ...rest] = [...runner, process.execPath, ...BEFORE, main, ...args];
+    this.#child = spawn(program ?? process.execPath, rest, {
       env: { ...process.env, NO_COLOR: "1", XDG_STATE_HOME: STATE, ...env },
       stdio: ["ignore", "pipe", "pipe"],
     });
@@ -82,6 +88,11 @@ export class Program {
       this.#wakes.delete(resolve);
       clearTimeout(timer);
     }
+  }
+
+  /** The id of its process. */
+  get pid(): number {
+    return this.#child.pid ?? assert.fail("It has not started");
   }
 
   /** Where it says that it listens. */

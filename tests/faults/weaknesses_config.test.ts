@@ -150,7 +150,7 @@ describe("CVE-2026-30623: commands from a configuration", () => {
       assert.ok(opened.length > 0);
       for (const keys of opened) {
         const known =
-          "alone client clock downstream name principal report request signal takeProgram";
+          "alone client clock downstream name principal report request signal takeProgram user";
         assert.deepEqual(keys, known.split(" "));
       }
       await routes.close(0);

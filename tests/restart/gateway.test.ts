@@ -113,6 +113,42 @@ describe("mooring serve", () => {
 });
 
 describe("a gateway with a file", () => {
+  test("[DUR-28] tells a session that goes on of lists that may have changed meanwhile", () =>
+    inFolder(async (folder) => {
+      const begin = async (port: number, tools: readonly string[]) => {
+        const server = new McpServer({ name: "one", version: "1.0.0" });
+        for (const tool of tools) server.registerTool(tool, {}, () => tool);
+        const store = sqliteStore({ path: join(folder, "data.sqlite") });
+        const gw = gateway({ upstreams: { one: local(server) } });
+        const running = await serve(gw, { port, store, signals: false, graceMs: 0 });
+        const end = async () => {
+          await running.close();
+          await gw.close();
+          store.close();
+        };
+        return { running, end };
+      };
+      let server = await begin(0, ["first"]);
+      const { url, port } = server.running;
+      const client = await sdkV1.connect({ url });
+      const changes = () =>
+        client.told.filter(({ method }) => method === "notifications/tools/list_changed").length;
+      assert.equal(await said(client, "one__first"), "first");
+      assert.equal(changes(), 0);
+      await server.end();
+      server = await begin(port, ["first", "second"]);
+      try {
+        const first = () => said(client, "one__first");
+        // A connection of the server before may seem open at first.
+        assert.equal(await first().catch(first), "first");
+        await until(() => changes() > 0, "the notification");
+        assert.deepEqual((await client.tools()).toSorted(), ["one__first", "one__second"]);
+        await client.close();
+      } finally {
+        await server.end();
+      }
+    }));
+
   test("[DUR-7] repeats the subscriptions of a session that goes on, and keeps out foreign ones", () =>
     inFolder(async (folder) => {
       const notes = new McpServer({ name: "notes", version: "1.0.0" });

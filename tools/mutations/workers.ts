@@ -7,6 +7,7 @@ import type { FaultsByFile } from "../mutations.ts";
 
 const RESTART = "unit/sql/restart.test.ts";
 const CONTRACTS = "contracts/sql.test.ts";
+const TURNS = "unit/sql/turns.test.ts";
 const UNIT = "unit/adapters/workers.test.ts";
 const PER_REQUEST = "unit/internal/per_request.test.ts";
 
@@ -16,9 +17,16 @@ export const WORKERS: FaultsByFile = {
     tests: [RESTART, CONTRACTS],
     faults: [
       ["WRK-6", "if (!answered.has(request)) {", "{"],
-      ["STR-7", "held === 0 || (Number(row?.count)", "true || (Number(row?.count)"],
-      ["STR-7", "bytes <= MOST_BYTES && (", "("],
       ["STR-7", "now - retainMs,", "now,"],
+    ],
+  },
+  "sql/session_events.ts": {
+    tests: [RESTART, CONTRACTS, TURNS],
+    faults: [
+      ["STR-7", "this.#heldBytes + more <= eventBytes;", "this.#heldBytes + more >= 0;"],
+      ["STR-7", "bytes > MOST_BYTES || (", "("],
+      ["DUR-22", "this.#removeRows((row) => rows.has(row));", ""],
+      ["DUR-23", "const texts = framed ? framedData(text) : split();", "const texts = split();"],
     ],
   },
   "sql/session_store.ts": {

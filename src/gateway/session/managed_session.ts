@@ -330,7 +330,8 @@ export class ManagedSession {
         ...restored && { restored },
         ...sessions !== undefined && { sessions },
       });
-      this.#client.opened(upstream, counted.session.facts);
+      if (restored) this.#client.reopened(upstream, counted.session.facts);
+      else this.#client.opened(upstream, counted.session.facts);
       return opened;
     } catch (error) {
       liveness.ended = true;

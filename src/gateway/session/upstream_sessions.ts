@@ -207,6 +207,18 @@ export class UpstreamSessions {
     }
   }
 
+  /**
+   * Notifies the client of the lists of an upstream that stands in for one of an earlier process: nobody knows
+   * how they have changed meanwhile.
+   */
+  reopened(upstream: string, { capabilities }: UpstreamFacts): void {
+    for (const [method, kinds] of CHANGED_LISTS) {
+      if (!this.maySee(upstream, kinds)) continue;
+      const has = kinds.some((kind) => capabilities[LISTS[kind].capability] !== undefined);
+      if (has) this.notify({ method });
+    }
+  }
+
   /** Returns the names of the upstreams of which a principal may use anything, in their order. */
   namesFor(principal: Principal): readonly string[] {
     const { policies } = this.settings;
