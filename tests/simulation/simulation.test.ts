@@ -34,7 +34,7 @@ describe("simulation", () => {
 
   for (let from = 1; from <= SEEDS; from += AT_ONCE) {
     const name =
-      `[SIM-3, SIM-4] a cluster keeps its promises whatever happens to it, from seed ${from}`;
+      `[SIM-3, SIM-4, SIM-6] a cluster keeps its promises whatever happens to it, from seed ${from}`;
     test(name, { timeout: LIMIT_MS }, async () => {
       for (let seed = from; seed < from + AT_ONCE; seed++) await checkSeed(seed);
     });
