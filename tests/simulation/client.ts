@@ -222,7 +222,10 @@ export class SimulatedUser implements SimulatedPeer {
   async #retryAgain({ id }: CallRecord, params: JsonObject): Promise<void> {
     const message = { jsonrpc: "2.0", id, method: "tools/call", params };
     const response = await this.#post(message);
-    await response?.text().catch(() => {});
+    if (response === undefined) return;
+    // A node that dies leaves its response without an end.
+    const text = response.text();
+    await (this.#nodes.get(response)?.alive(text) ?? text).catch(() => {});
   }
 
   async #exchange(record: CallRecord, params: JsonObject): Promise<void> {

@@ -46,6 +46,13 @@ describe("simulation", () => {
     });
   }
 
+  // The client that sent an approval twice once waited for ever for a node that had died.
+  for (const seed of [11_419, 11_591]) {
+    test(`[SIM-3] a node dies while an approval is sent twice, seed ${seed}`, async () => {
+      await checkSeed(seed);
+    });
+  }
+
   test("[SIM-3] a plan of nothing leaves nothing", async () => {
     const { failures } = await simulate({ ...planOf(1), clients: [], faults: [] });
     assert.deepEqual(failures, []);
