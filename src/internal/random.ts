@@ -53,15 +53,27 @@ export function randomFraction(): number {
 }
 
 /**
- * Replaces the source of random bytes, so that a simulation repeats itself. Not for programs: whoever
- * knows the source knows every session id.
+ * Replaces the source of random bytes until some work has ended, so that a simulation repeats itself. Not
+ * for programs: whoever knows the source knows every session id.
  *
- * @param replacement The source to use; the system's when left out
+ * @param replacement The source to use meanwhile
+ * @param work What happens meanwhile; the source before is there again however it ends
+ * @throws {Error} If a source is already replaced
  */
-export function setRandomSource(replacement: RandomSource = systemSource): void {
-  source = replacement;
-  // Bytes of the source before
+export async function withRandomSource<T>(
+  replacement: RandomSource,
+  work: () => Promise<T>,
+): Promise<T> {
+  if (source !== systemSource) throw new Error("Replace the source of random bytes once at a time");
+  // Bytes of one source are not used with the other.
   used = bytes.length;
+  source = replacement;
+  try {
+    return await work();
+  } finally {
+    source = systemSource;
+    used = bytes.length;
+  }
 }
 
 /**

@@ -11,8 +11,8 @@ import { NODE_LOST } from "../../src/protocol/node_loss.ts";
 import { as } from "../support/wire.ts";
 import { envelope, headersFor } from "../support/modern.ts";
 import { NodeDied, type SimulatedNode } from "./node.ts";
-import type { Random } from "./environment.ts";
-import type { Action, ClientPlan, Plan } from "./plan.ts";
+import { type Random, START_MS } from "./environment.ts";
+import type { Action, ClientPlan, Fault, Plan } from "./plan.ts";
 import type { ClientSurroundings, SimulatedPeer } from "./request.ts";
 
 const URL = "https://mcp.example/mcp";
@@ -34,6 +34,13 @@ const CANCEL_MS = 1_000;
  * takes to come back.
  */
 const LOST_MS = 16_000;
+/**
+ * The most that an answer takes after the last fault, in milliseconds, besides the run itself and the
+ * packets: that a node is found lost, that the client comes back, and that it finds a stream.
+ */
+const LATEST_MS = 12_000;
+/** The time before the first fault, in milliseconds: the nodes start in it. */
+export const HARM_MS = 1_000;
 /** The time in which the connection before a stream's new one is closed, in milliseconds. */
 const REPLACED_MS = 75_000;
 
@@ -215,7 +222,10 @@ export class SimulatedUser implements SimulatedPeer {
   async #retryAgain({ id }: CallRecord, params: JsonObject): Promise<void> {
     const message = { jsonrpc: "2.0", id, method: "tools/call", params };
     const response = await this.#post(message);
-    await response?.text().catch(() => {});
+    if (response === undefined) return;
+    // A node that dies leaves its response without an end.
+    const text = response.text();
+    await (this.#nodes.get(response)?.alive(text) ?? text).catch(() => {});
   }
 
   async #exchange(record: CallRecord, params: JsonObject): Promise<void> {
@@ -543,6 +553,7 @@ export class SimulatedUser implements SimulatedPeer {
       // Only one of two that send the same approval is let in.
       if (!(action.approve && record.era === "2026")) fail(`got ${JSON.stringify(answer)}`);
     }
+    if (owed && answers.length > 0) this.#checkTime(record);
     const dead = isObject(answer?.error) && answer.error.message === NODE_LOST.message;
     const isKilled = this.#whole.faults.every((fault) => fault.do === "kill");
     const diedAt = Math.max(...runs.map(({ node }) => node.dead ? node.diedAt : -Infinity));
@@ -569,4 +580,22 @@ export class SimulatedUser implements SimulatedPeer {
       fail("ran on although its session had ended");
     }
   }
+
+  /** An answer comes in time once nothing goes wrong any more, whatever has gone wrong before. */
+  #checkTime({ call, began, ended = Infinity, action }: CallRecord): void {
+    const { faults, delayMs } = this.#whole;
+    const over = Math.max(began, ...faults.map((fault) => endOf(fault)));
+    // What ran when the last fault came may run once more, from its beginning.
+    const runMs = action.steps * action.stepMs * (action.again ? 2 : 1);
+    if (ended - over - runMs > LATEST_MS + LATE_TRIPS * delayMs) {
+      this.#around.fail(`${call} was answered ${ended - over} ms after the last fault`);
+    }
+  }
+}
+
+/** Returns the time at which a fault is over. A node that dies, or whose clock jumps, does that at once. */
+function endOf(fault: Fault): number {
+  const lasts = "ms" in fault && fault.do !== "kill" && fault.do !== "jump";
+  const ms = fault.do === "failover" ? fault.lagMs : lasts ? fault.ms : 0;
+  return START_MS + HARM_MS + fault.at + ms;
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import { setImmediate } from "node:timers";
-import { setRandomSource } from "../../src/internal/random.ts";
+import { withRandomSource } from "../../src/internal/random.ts";
 
 /** The time at which every simulation begins, in milliseconds since the epoch. */
 export const START_MS = 1_750_000_000_000;
@@ -101,8 +101,8 @@ export class Environment {
     this.now = end;
   }
 
-  /** Replaces what the host provides, until the returned function is called. */
-  install(seed: number): () => void {
+  /** Replaces what the host provides, until some work has ended. */
+  async during<T>(seed: number, work: () => Promise<T>): Promise<T> {
     const random = new Random(seed);
     this.#threads = new Random(~seed);
     const fill = (bytes: Uint8Array) => {
@@ -155,11 +155,11 @@ export class Environment {
           this.#operations.push({ done, settle: () => settle() });
         }));
     }
-    setRandomSource(fill);
-    return () => {
-      setRandomSource();
+    try {
+      return await withRandomSource(fill, work);
+    } finally {
       while (undo.length > 0) undo.pop()?.();
-    };
+    }
   }
 
   /** Lets everything run that waits for nothing but its turn. */

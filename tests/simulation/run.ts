@@ -1,21 +1,23 @@
 /**
- * Runs simulations: `deno run -A tests/simulation/run.ts --seeds N [--from N] [--theme NAME] [--trace]`.
+ * Runs simulations: `deno run -A tests/simulation/run.ts --seeds N [--from N] [--theme NAME] [--trace|--digest]`.
  *
  * @module
  */
+import { createHash } from "node:crypto";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { shrink, simulateSeed } from "./simulate.ts";
 import { planOf } from "./themes.ts";
 
 const USAGE = `Usage: deno task simulate [--seeds N] [--from N] [--theme NAME] [--trace]
-                          [--plain] [--most N]
+                          [--plain] [--most N] [--digest]
 
   --seeds  seeds to run, 100 by default
   --from   the first seed, 1 by default
   --theme  only the seeds of this theme
   --trace  prints what happens in each
   --plain  doesn't look for the smallest plan that fails
+  --digest prints a SHA-256 of each trace
   --most   failures after which it stops, 1 by default`;
 
 /** Runs the command. Returns its exit code. */
@@ -28,6 +30,7 @@ export async function main(args = process.argv.slice(2)): Promise<number> {
       theme: { type: "string", default: "" },
       most: { type: "string", default: "1" },
       trace: { type: "boolean", default: false },
+      digest: { type: "boolean", default: false },
       plain: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
@@ -46,6 +49,10 @@ export async function main(args = process.argv.slice(2)): Promise<number> {
     themes.set(theme, (themes.get(theme) ?? 0) + 1);
     const outcome = await simulateSeed(seed);
     if (values.trace) console.log(outcome.trace.join("\n"));
+    if (values.digest) {
+      const digest = createHash("sha256").update(outcome.trace.join("\n")).digest("hex");
+      console.log(`Trace of ${seed}: ${digest}`);
+    }
     if (outcome.failures.length === 0) continue;
     console.log(`Seed ${seed} (${outcome.plan.theme}): ${outcome.failures.join("; ")}`);
     if (++failed >= Number(most) && values.plain) break;

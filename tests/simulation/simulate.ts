@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { SimulatedUser } from "./client.ts";
+import { HARM_MS, SimulatedUser } from "./client.ts";
 import { Environment, Random, START_MS } from "./environment.ts";
 import { type Run, SimulatedNode, type Surroundings } from "./node.ts";
 import { type ClientPlan, type Fault, type Plan, smaller } from "./plan.ts";
@@ -37,14 +37,9 @@ const CLOSE_MS = 60_000;
 const LEARN_MS = 70_000;
 
 /** Runs a plan. */
-export async function simulate(plan: Plan): Promise<Outcome> {
+export function simulate(plan: Plan): Promise<Outcome> {
   const environment = new Environment();
-  const restore = environment.install(plan.seed);
-  try {
-    return await new Simulation(plan, environment).run();
-  } finally {
-    restore();
-  }
+  return environment.during(plan.seed, () => new Simulation(plan, environment).run());
 }
 
 /** Finds the smallest plan that fails. */
@@ -135,7 +130,7 @@ class Simulation {
 
   async run(): Promise<Outcome> {
     const environment = this.#environment;
-    await environment.advance(1_000);
+    await environment.advance(HARM_MS);
     for (const fault of this.#plan.faults) environment.after(fault.at, () => this.#harm(fault));
     let over = 0;
     for (const user of this.#users) {
