@@ -32,5 +32,6 @@ export function lazy(upstream: Upstream): Upstream {
     open: (init) => upstream.open(init),
     toolScopes: (tool) => upstream.toolScopes?.(tool),
     longCalls: (tool) => upstream.longCalls?.(tool),
+    refuseLongCalls: () => upstream.refuseLongCalls?.() ?? (() => {}),
   };
 }
