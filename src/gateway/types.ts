@@ -249,4 +249,12 @@ export interface Upstream {
   toolScopes?(tool: string): readonly string[] | undefined;
   /** Returns when calls of a tool are answered although it still runs: see `Route.longCalls`. */
   longCalls?(tool: string): Route["longCalls"];
+  /**
+   * Refuses tools with a time of their own, while an endpoint serves the upstream that answers no call early:
+   * see `Dispatcher.refuseLongCalls`. For servers in the same process.
+   *
+   * @returns A function that is called when that is over
+   * @throws {TypeError} If there is such a tool
+   */
+  refuseLongCalls?(): () => void;
 }

@@ -108,6 +108,10 @@ export class LongCalls implements Dispatcher, HandOver {
     return this.#inner.listChangedIn?.(sessionId);
   }
 
+  refuseLongCalls(): () => void {
+    return this.#inner.refuseLongCalls?.() ?? (() => {});
+  }
+
   notified(exchange: NotificationExchange): MaybePromise<void> {
     return this.#inner.notified?.(exchange);
   }

@@ -449,6 +449,14 @@ export interface Dispatcher {
   notified?(exchange: NotificationExchange): MaybePromise<void>;
   /** Called once by each endpoint that serves it. The returned function is called when that closes. */
   attach?(host: DispatcherHost): () => void;
+  /**
+   * Refuses tools that have a time of their own to be answered after, until the returned function is called.
+   * For a gateway that serves the dispatcher at an endpoint which answers no call early; what an endpoint of
+   * its own does is in the host that `attach` is given.
+   *
+   * @throws {TypeError} If there is such a tool
+   */
+  refuseLongCalls?(): () => void;
   /** Called when a session has ended, after its requests and streams. */
   sessionEnded?(sessionId: string, reason: SessionEndReason): MaybePromise<void>;
 }

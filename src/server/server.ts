@@ -345,9 +345,19 @@ export class McpServer implements Dispatcher {
 
   /** Attaches an endpoint, which is notified of changes until the returned function is called. */
   attach(host: DispatcherHost): () => void {
-    const allow = host.longCalls === false ? this.#tools.refuseLongCalls() : () => {};
+    const allow = host.longCalls === false ? this.refuseLongCalls() : () => {};
     const detach = [this.#changes.attach(host), this.#extensions.attach(host), allow];
     return () => detach.forEach((each) => each());
+  }
+
+  /**
+   * Refuses tools that have a time of their own to be answered after, until the returned function is called:
+   * for an endpoint without the option `longCalls`.
+   *
+   * @throws {TypeError} If there is such a tool
+   */
+  refuseLongCalls(): () => void {
+    return this.#tools.refuseLongCalls();
   }
 
   /** Finds the tool, prompt or resource that a request is about. */

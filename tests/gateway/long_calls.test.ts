@@ -107,3 +107,77 @@ for (const era of Object.keys(ERAS) as Era[]) {
     });
   });
 }
+
+describe("LONG: a server in the process, behind an endpoint that answers no call early", () => {
+  const wanted = { name: "TypeError", message: /"longCalls".*"soon"/ };
+  const server = (own: boolean) => {
+    const made = new McpServer({ name: "test", version: "1.0.0" });
+    if (own) made.registerTool("soon", { longCalls: { afterMs: 5_000 } }, () => "");
+    return made;
+  };
+
+  test("[LONG-19] a tool's own time fails the start, in every view", async () => {
+    const inner = gateway({ upstreams: { deep: local(server(true)) } });
+    for (const upstream of [local(server(true)), lazy(local(server(true))), local(inner)]) {
+      const gw = gateway({ upstreams: { plain: local(server(false)), a: upstream } });
+      for (const view of [gw, gw.only("a"), gw.view({ toolSearch: true })]) {
+        assert.throws(() => createMcpHandler(view), wanted);
+        assert.throws(() => createMcpHandler(view, { longCalls: false }), wanted);
+        await createMcpHandler(view, { longCalls: {} }).close();
+      }
+      await createMcpHandler(gw.only("plain")).close();
+      await gw.close();
+    }
+    await inner.close();
+  });
+
+  test("[LONG-19] an end of refusing that is called twice counts once", async () => {
+    const made = server(false);
+    const gw = gateway({ upstreams: { a: local(made) } });
+    for (const dispatcher of [made, gw]) {
+      const allow = dispatcher.refuseLongCalls?.();
+      assert.ok(allow, "Nothing is refused");
+      const handler = createMcpHandler(dispatcher);
+      allow();
+      allow();
+      const own = { longCalls: { afterMs: 5_000 } };
+      assert.throws(() => made.registerTool("soon", own, () => ""), wanted);
+      await handler.close();
+    }
+    await gw.close();
+  });
+
+  test("[LONG-19] a failed start refuses nothing later", async () => {
+    const first = server(false);
+    const gw = gateway({ upstreams: { first: local(first), a: local(server(true)) } });
+    assert.throws(() => createMcpHandler(gw), wanted);
+    first.registerTool("soon", { longCalls: { afterMs: 1 } }, () => "");
+    await gw.close();
+  });
+
+  test("[LONG-19] it is refused while such an endpoint serves it, and no longer", async () => {
+    const early = server(false);
+    const gw = gateway({ upstreams: { early: local(early) } });
+    const handler = createMcpHandler(gw);
+    const other = createMcpHandler(gw);
+    const own = { longCalls: { afterMs: 5_000 } };
+    const soon = early.registerTool("soon", { longCalls: false }, () => "");
+    assert.throws(() => soon.update(own), wanted);
+    await assert.rejects(gw.set("late", local(server(true))), wanted);
+    await assert.rejects(gw.set("early", local(server(true))), wanted);
+    assert.throws(() => soon.update(own), wanted);
+    await handler.close();
+    assert.throws(() => soon.update(own), wanted);
+    const next = server(false);
+    await gw.set("early", local(next));
+    soon.update(own);
+    assert.throws(() => next.registerTool("soon", own, () => ""), wanted);
+    await gw.remove("early");
+    next.registerTool("soon", own, () => "");
+    const last = server(false);
+    await gw.set("last", local(last));
+    await other.close();
+    last.registerTool("soon", own, () => "");
+    await gw.close();
+  });
+});

@@ -110,6 +110,10 @@ export class GatewayView implements Dispatcher {
   /** What `close` waits for. */
   readonly #pendingCloses = new Set<Promise<unknown>>();
   #isClosed = false;
+  /** The number of endpoints that answer no call early. */
+  #withoutLongCalls = 0;
+  /** Maps upstreams to the functions that let them have times again, while there is such an endpoint. */
+  readonly #allowed = new Map<string, () => void>();
 
   readonly #views: () => readonly GatewayView[];
 
@@ -420,32 +424,59 @@ export class GatewayView implements Dispatcher {
   }
 
   /**
-   * Checks that calls of an upstream are answered early where it says so.
+   * Refuses upstreams whose calls are to be answered after a time of their own, and such tools of servers in
+   * the same process, until the returned function is called.
+   *
+   * @throws {TypeError} If there is such an upstream or tool
+   */
+  refuseLongCalls(): () => void {
+    if (this.#withoutLongCalls++ === 0) {
+      try {
+        for (const name of this.upstreams.keys()) this.#refuseLongCallsOf(name);
+      } catch (error) {
+        this.#allowLongCalls();
+        throw error;
+      }
+    }
+    let refuses = true;
+    return () => {
+      if (refuses) this.#allowLongCalls();
+      refuses = false;
+    };
+  }
+
+  /**
+   * Checks that calls of an upstream, which is about to be added, are answered early where it or one of its
+   * tools says so.
    *
    * @throws {TypeError} If an endpoint answers no call early
    */
-  checkLongCalls(
-    name: string,
-    upstream: Upstream,
-    hosts: Iterable<DispatcherHost> = this.served.hosts,
-  ): void {
+  checkLongCalls(name: string, upstream: Upstream): void {
     if (this.#only !== undefined && this.#only !== name) return;
-    const own = upstream.longCalls?.("");
-    if (own === undefined || own === false) return;
-    if ([...hosts].every(({ longCalls }) => longCalls !== false)) return;
-    throw new TypeError(
-      `Give the handler the option "longCalls", or leave it out of the upstream ${
-        quote(name)
-      }: its calls ` +
-        "would not be answered early",
-    );
+    if (this.#withoutLongCalls > 0) refuseTimesOf(name, upstream)();
+  }
+
+  /** Refuses times of the upstream that has a name now, in place of those of the one that had it. */
+  #refuseLongCallsOf(name: string): void {
+    this.#allowed.get(name)?.();
+    this.#allowed.delete(name);
+    const upstream = this.upstreams.get(name)?.upstream;
+    if (this.#withoutLongCalls === 0 || upstream === undefined) return;
+    this.#allowed.set(name, refuseTimesOf(name, upstream));
+  }
+
+  #allowLongCalls(): void {
+    if (--this.#withoutLongCalls > 0) return;
+    for (const allow of this.#allowed.values()) allow();
+    this.#allowed.clear();
   }
 
   attach(host: DispatcherHost): () => void {
-    for (const [name, { upstream }] of this.#upstreams) this.checkLongCalls(name, upstream, [host]);
+    const allow = host.longCalls === false ? this.refuseLongCalls() : () => {};
     const detach = this.served.attach(host);
     return () => {
       detach();
+      allow();
       // Sessions in a shared store outlive the endpoint, but none of their requests come here again.
       if (!this.isServed) void this.#tracked(this.#closeAll());
     };
@@ -470,6 +501,7 @@ export class GatewayView implements Dispatcher {
   /** Ends the sessions with an upstream that was replaced or removed, and notifies the clients. */
   async upstreamChanged(name: string, reason: UpstreamCloseReason): Promise<void> {
     if (this.#only !== undefined && this.#only !== name) return;
+    this.#refuseLongCallsOf(name);
     this.#seen.delete(name);
     this.#stateless.removeLists(name);
     this.served.forget(name);
@@ -715,4 +747,21 @@ function methodFor({ method, protocolVersion }: Exchange): ViewMethod {
   const isServed = methodFacts(method)?.eras.includes(VERSIONS[protocolVersion].era);
   if (found === undefined || isServed !== true) throw unknownMethod(method);
   return found;
+}
+
+/**
+ * Refuses times of an upstream, and of its tools, after which calls are answered.
+ *
+ * @returns A function that allows them again
+ * @throws {TypeError} If there is one
+ */
+function refuseTimesOf(name: string, upstream: Upstream | undefined): () => void {
+  const own = upstream?.longCalls?.("");
+  if (own !== undefined && own !== false) {
+    throw new TypeError(
+      'Give the handler the option "longCalls", or leave it out of the upstream ' +
+        `${quote(name)}: its calls would not be answered early`,
+    );
+  }
+  return upstream?.refuseLongCalls?.() ?? (() => {});
 }

@@ -274,7 +274,11 @@ export class Tools implements Feature {
   refuseLongCalls(): () => void {
     for (const { name, longCalls } of this.#registry.all) checkAnsweredEarly(name, longCalls);
     this.#endpointsWithoutLongCalls++;
-    return () => void this.#endpointsWithoutLongCalls--;
+    let refuses = true;
+    return () => {
+      if (refuses) this.#endpointsWithoutLongCalls--;
+      refuses = false;
+    };
   }
 
   /** Returns a tool with all that its calls need. */

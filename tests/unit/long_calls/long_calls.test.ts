@@ -36,6 +36,10 @@ test("[LONG-18] whatever a dispatcher is and does, it is and does with long call
       calls.push("attach");
       return () => calls.push("detach");
     },
+    refuseLongCalls() {
+      calls.push("refuse");
+      return () => calls.push("allow");
+    },
     sessionEnded: (id, reason) => void calls.push(`sessionEnded ${id} ${reason}`),
   };
   const outer = new LongCalls(inner, SETTINGS, new FakeClock());
@@ -48,8 +52,9 @@ test("[LONG-18] whatever a dispatcher is and does, it is and does with long call
   outer.notified({} as never);
   const host = { clock: new FakeClock(), broadcast() {}, resourceUpdated() {}, report() {} };
   outer.attach(host)();
+  outer.refuseLongCalls()();
   const done = ["listChangedIn a", "sessionEnded a ended", "notified", "attach", "detach"];
-  assert.deepEqual(calls, done);
+  assert.deepEqual(calls, [...done, "refuse", "allow"]);
   const message = { method: "prompts/get", params: { name: "a" } };
   assert.equal(outer.route(message, { id: "ada" }).method, "prompts/get");
 });
