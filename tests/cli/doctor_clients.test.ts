@@ -6,10 +6,10 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { describe, test } from "node:test";
-import { judgeClients, KNOWN_CLIENTS, type ServerFacts } from "../../src/cli/doctor/clients.ts";
+import { type ConnectorFacts, judgeClients, KNOWN_CLIENTS } from "../../src/cli/doctor/clients.ts";
 import type { Finding } from "../../src/cli/doctor/finding.ts";
 
-const FACTS: ServerFacts = {
+const FACTS: ConnectorFacts = {
   findings: [],
   isPublic: true,
   isSecure: true,
@@ -17,7 +17,7 @@ const FACTS: ServerFacts = {
 };
 
 /** Returns why clients can't connect, by their names. */
-function refused(facts: Partial<ServerFacts>): Record<string, string | undefined> {
+function refused(facts: Partial<ConnectorFacts>): Record<string, string | undefined> {
   return Object.fromEntries(
     judgeClients({ ...FACTS, ...facts }).flatMap(({ name, connects, because }) =>
       connects ? [] : [[name, because]]

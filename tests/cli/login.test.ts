@@ -10,7 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { after, beforeEach, describe, test } from "node:test";
-import { Credentials, type Login } from "../../src/cli/login/credentials.ts";
+import { Credentials, type StoredLogin } from "../../src/cli/login/credentials.ts";
 import { Browser } from "../auth/authorization_server.ts";
 import { answered } from "../signin/official_clients.ts";
 import { servingSignIn } from "../signin/serving_sign_in.ts";
@@ -53,12 +53,12 @@ async function run(args: readonly string[], user: (url: URL) => Promise<void> = 
   return { ...result, visits: visits.length };
 }
 
-async function kept(): Promise<Record<string, Login>> {
+async function kept(): Promise<Record<string, StoredLogin>> {
   return JSON.parse(await readFile(file(), "utf8")).logins;
 }
 
 /** Changes what is kept of every login. */
-async function change(edit: (login: Login) => Login): Promise<void> {
+async function change(edit: (login: StoredLogin) => StoredLogin): Promise<void> {
   const logins = Object.entries(await kept()).map(([key, login]) => [key, edit(login)]);
   await writeFile(file(), JSON.stringify({ version: 1, logins: Object.fromEntries(logins) }));
 }
@@ -194,7 +194,7 @@ describe("mooring login", () => {
 
 describe("Credentials", () => {
   const url = new URL("https://mcp.example/mcp");
-  const login = (token: string): Login => ({
+  const login = (token: string): StoredLogin => ({
     client: { client_id: "a" },
     issuer: { authorizationServerUrl: "https://login.example" },
     tokens: { access_token: token, token_type: "Bearer" },

@@ -74,7 +74,7 @@ export interface ClientVerdict {
 }
 
 /** What is known of a server. */
-export interface ServerFacts {
+export interface ConnectorFacts {
   readonly findings: readonly Finding[];
   /** Whether the host is reachable from the internet. */
   readonly isPublic: boolean;
@@ -85,7 +85,7 @@ export interface ServerFacts {
 }
 
 /** Judges each client. */
-export function judgeClients(facts: ServerFacts): readonly ClientVerdict[] {
+export function judgeClients(facts: ConnectorFacts): readonly ClientVerdict[] {
   return KNOWN_CLIENTS.map((client): ClientVerdict => {
     const { name } = client;
     const because = obstacleOf(client, facts);
@@ -95,7 +95,7 @@ export function judgeClients(facts: ServerFacts): readonly ClientVerdict[] {
 
 function obstacleOf(
   { place, registers }: KnownClient,
-  { findings, isPublic, isSecure, registration }: ServerFacts,
+  { findings, isPublic, isSecure, registration }: ConnectorFacts,
 ): string | undefined {
   const broken = findings.find(({ outcome }) => outcome === "failed");
   if (broken !== undefined) return broken.step;

@@ -20,7 +20,7 @@ export interface LoginClient {
 }
 
 /** What is kept of a login at one server. */
-export interface Login {
+export interface StoredLogin {
   readonly client: LoginClient;
   readonly tokens: OAuthTokens;
   /** The authorization server, and what it and the server say about themselves. */
@@ -60,7 +60,7 @@ export class Credentials {
    *
    * @throws {CliError} If the file can't be used
    */
-  async get(url: URL): Promise<Login | undefined> {
+  async get(url: URL): Promise<StoredLogin | undefined> {
     return (await this.#read()).get(loginKey(url));
   }
 
@@ -72,8 +72,8 @@ export class Credentials {
    */
   async update(
     url: URL,
-    change: (login: Login | undefined) => Promise<Login | undefined>,
-  ): Promise<Login | undefined> {
+    change: (login: StoredLogin | undefined) => Promise<StoredLogin | undefined>,
+  ): Promise<StoredLogin | undefined> {
     const folder = dirname(this.#file);
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const unlock = await this.#lock();
@@ -96,7 +96,7 @@ export class Credentials {
     }
   }
 
-  async #read(): Promise<Map<string, Login>> {
+  async #read(): Promise<Map<string, StoredLogin>> {
     let text: string;
     try {
       text = await readFile(this.#file, "utf8");
@@ -144,7 +144,7 @@ function parsed(text: string): unknown {
   }
 }
 
-function isLogin(value: unknown): value is Login {
+function isLogin(value: unknown): value is StoredLogin {
   return isObject(value) && isObject(value["client"]) && isObject(value["issuer"]) &&
     isObject(value["tokens"]) && typeof value["tokens"]["access_token"] === "string";
 }

@@ -21,7 +21,7 @@ import { CliError, ExitCode, messageOf, usageError } from "../errors.ts";
 import type { Io } from "../io.ts";
 import { printable } from "../log.ts";
 import { awaitCallback } from "./callback.ts";
-import { Credentials, type Login, type LoginClient, loginKey } from "./credentials.ts";
+import { Credentials, type LoginClient, loginKey, type StoredLogin } from "./credentials.ts";
 
 /** The options of `mooring login`. */
 export interface LoginOptions {
@@ -65,7 +65,7 @@ export async function login(text: string, options: LoginOptions, io: Io): Promis
   const scope = options.scope ?? challenge.scope;
   const callback = await awaitCallback(timeout * 1_000);
   try {
-    const made = await explained(io, async (): Promise<Login> => {
+    const made = await explained(io, async (): Promise<StoredLogin> => {
       const issuer = await discoverOAuthServerInfo(url, {
         fetchFn: fetchInTime,
         ...challenge.resourceMetadataUrl !== undefined &&
@@ -171,7 +171,7 @@ function webPage(url: URL): URL {
 }
 
 /** Returns tokens with the time at which they end. */
-function expiring(tokens: OAuthTokens, now: number): Pick<Login, "tokens" | "expiresAt"> {
+function expiring(tokens: OAuthTokens, now: number): Pick<StoredLogin, "tokens" | "expiresAt"> {
   const seconds = tokens.expires_in;
   return { tokens, ...seconds !== undefined && { expiresAt: now + seconds * 1_000 } };
 }
@@ -183,7 +183,7 @@ function expiring(tokens: OAuthTokens, now: number): Pick<Login, "tokens" | "exp
  */
 export async function logout(text: string, io: Io): Promise<ExitCode> {
   const url = serverUrl(text);
-  let before: Login | undefined;
+  let before: StoredLogin | undefined;
   await new Credentials(io.env).update(url, (login) => {
     before = login;
     return Promise.resolve(undefined);
@@ -203,7 +203,7 @@ export async function logout(text: string, io: Io): Promise<ExitCode> {
  */
 export async function tokenFor(url: URL, io: Io, now = Date.now): Promise<string | undefined> {
   const credentials = new Credentials(io.env);
-  const isFresh = ({ expiresAt }: Login): boolean =>
+  const isFresh = ({ expiresAt }: StoredLogin): boolean =>
     expiresAt === undefined || expiresAt - MARGIN_MS > now();
   const found = await credentials.get(url);
   if (found === undefined) return undefined;
@@ -217,7 +217,12 @@ export async function tokenFor(url: URL, io: Io, now = Date.now): Promise<string
   return kept.tokens.access_token;
 }
 
-async function refreshed(url: URL, login: Login, io: Io, now: () => number): Promise<Login> {
+async function refreshed(
+  url: URL,
+  login: StoredLogin,
+  io: Io,
+  now: () => number,
+): Promise<StoredLogin> {
   io.secrets.add(secretsOf(login));
   const ended = `Sign in again: mooring login ${loginKey(url)}`;
   const { client, issuer, tokens: { refresh_token: refreshToken } } = login;
@@ -309,13 +314,13 @@ function shown(text: string, io: Io): string {
   return clip(printable(io.secrets.redact(text)), MAX_SHOWN);
 }
 
-function secretsOf({ tokens, client }: Login): string[] {
+function secretsOf({ tokens, client }: StoredLogin): string[] {
   return [tokens.access_token, tokens.refresh_token, client.client_secret]
     .filter((text) => text !== undefined);
 }
 
 /** Revokes the tokens (RFC 7009), and tells whether the authorization server did so. */
-async function revoke({ client, tokens, issuer }: Login): Promise<boolean> {
+async function revoke({ client, tokens, issuer }: StoredLogin): Promise<boolean> {
   const metadata: unknown = issuer.authorizationServerMetadata;
   const endpoint = isObject(metadata) ? metadata["revocation_endpoint"] : undefined;
   const url = typeof endpoint === "string" ? URL.parse(endpoint) : null;

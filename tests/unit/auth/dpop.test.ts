@@ -34,8 +34,8 @@ class KeyHolder {
     this.thumbprint = thumbprint;
   }
 
-  static async make(alg = "ES256"): Promise<KeyHolder> {
-    const keys = await generateKeyPair(alg, { extractable: true });
+  static async make(alg = "ES256", modulusLength = 2_048): Promise<KeyHolder> {
+    const keys = await generateKeyPair(alg, { extractable: true, modulusLength });
     const jwk = await exportJWK(keys.publicKey);
     return new KeyHolder(keys, jwk, await calculateJwkThumbprint(jwk, "sha256"));
   }
@@ -272,6 +272,15 @@ describe("dpop: proofs", () => {
         "invalid_dpop_proof",
       );
     }
+  });
+
+  test("[DPOP-2] a good proof of an RSA key of more than 4,096 bits is refused", async () => {
+    const { authenticate, clock, issuer } = await bench();
+    const holder = await KeyHolder.make("RS256", 4_224);
+    const token = await issuer.mint({ claims: { cnf: { jkt: holder.thumbprint } } });
+    const proof = await holder.proof(token, clock, {}, { alg: "RS256" });
+    const error = await refused(authenticate(request("DPoP", token, proof)));
+    assert.equal(codeOf(error), "invalid_dpop_proof");
   });
 
   test("[DPOP-2] a good proof of another key is refused", async () => {
