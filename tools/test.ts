@@ -102,6 +102,12 @@ const EVERYDAY_RUNTIME: Readonly<Record<string, Runtime | "none" | "every">> = {
   "./tests/redis/": "bun",
   "./tests/sql/": "node",
   "./tests/signin/": "bun",
+  "./tests/accounts/": "bun",
+  // Whole programs and a browser; the other files of the folder have what needs none.
+  "./tests/signin/browser_faults.test.ts": "none",
+  "./tests/signin/programs.test.ts": "none",
+  "./tests/cli/dev_page.test.ts": "none",
+  "./tests/cli/doctor_proxies.test.ts": "none",
   "./tests/restart/": "node",
   "./tests/simulation/": "deno",
   "./tests/faults/cluster/death.test.ts": "bun",
