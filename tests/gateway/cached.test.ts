@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { McpServer as SdkServer } from "@modelcontextprotocol/server";
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { createMcpHandler, type McpEvent, McpServer } from "../../mod.ts";
@@ -117,7 +118,7 @@ function world(init: WorldInit = {}) {
   ) => {
     const who = given.principal ?? alice;
     const isModern = given.protocolVersion === "2026-07-28";
-    const owner = JSON.stringify([who.issuer, who.id]);
+    const owner = JSON.stringify([who.issuer, who.clientId, who.id]);
     const session = sessions.get(owner) ?? sessionOf(owner);
     sessions.set(owner, session);
     const init = { ...given, principal: who, ...!isModern && { session } };
@@ -220,6 +221,7 @@ describe("CACHE: for whom", () => {
     assert.equal((await w.call({}, { principal: bob })).cached, true);
     const narrow = { ...alice, scopes: ["read"] };
     assert.equal((await w.call({}, { principal: narrow })).cached, false);
+    assert.equal((await w.call({}, { principal: { ...alice, clientId: "c" } })).cached, false);
     const other = { headers: { authorization: "Bearer another" } };
     assert.equal((await w.call({}, other)).cached, false);
     assert.equal(
@@ -673,7 +675,7 @@ describe("CACHE: judged and seen like any call", () => {
     await peer.result(await peer.request(2, "tools/list"));
     const said = [await old(), await old()];
     // The capabilities that the upstream sees are another client's
-    said.push(await modern.say("up__get"), await modern.say("up__get"));
+    for (let call = 0; call < 2; call++) said.push(saidBy(await modern.say("up__get")));
     assert.deepEqual(said, ["1", "1", said[2], said[2]]);
     const before = runs;
     allowed = false;
@@ -748,6 +750,71 @@ describe("CACHE: where it holds", () => {
       assert.deepEqual(second.result, first.result);
       assert.equal(w.reached.length, 1);
       await w.gw.close();
+    });
+  }
+
+  for (const kind of ["local", "http", "openapi", "sdk"] as const) {
+    test(`[CACHE-11] ${kind}, merged and alone, for clients of both eras`, async () => {
+      const asked: string[] = [];
+      const server = new McpServer({ name: kind, version: "1.0.0" });
+      server.registerTool("get", { annotations: { readOnlyHint: true } }, () => {
+        asked.push("get");
+        return "got";
+      });
+      const served = createMcpHandler(server);
+      const document = {
+        openapi: "3.1.0",
+        info: { title: "x", version: "1" },
+        paths: { "/get": { get: { operationId: "get", responses: {} } } },
+      };
+      const api = () => {
+        asked.push("get");
+        return Promise.resolve(Response.json({ text: "got" }));
+      };
+      const upstreams: Readonly<Record<typeof kind, () => Upstream>> = {
+        local: () => local(server),
+        http: () =>
+          http({
+            url: "http://localhost/mcp",
+            fetch: (url, init) => served(new Request(url, init)),
+          }),
+        openapi: () => openapi({ document, baseUrl: "http://localhost/api", fetch: api }),
+        sdk: () =>
+          sdk(() => {
+            const own = new SdkServer({ name: kind, version: "1.0.0" });
+            own.registerTool("get", { annotations: { readOnlyHint: true } }, () => {
+              asked.push("get");
+              return { content: [{ type: "text", text: "got" }] };
+            });
+            return own;
+          }),
+      };
+      const gw = gateway({
+        upstreams: { up: cached(upstreams[kind](), { tools: ["get"], ttlMs: 600_000 }) },
+      });
+      for (const [to, name] of [[gw, "up__get"], [gw.only("up"), "get"]] as const) {
+        const hits: (true | undefined)[] = [];
+        const handler = createMcpHandler(to, {
+          authenticate: () => ({ id: "alice" }),
+          onEvent: (event) => {
+            if (event.type === "request-finished" && event.tool !== undefined) {
+              hits.push(event.cached);
+            }
+          },
+        });
+        const peer = await initialize(handler);
+        await peer.result(await peer.request(1, "tools/list"));
+        const modern = new ModernPeer(handler);
+        for (let round = 0; round < 2; round++) {
+          assert.match(String(saidBy(await peer.result(await peer.call(2, name)))), /got/);
+          assert.match(String(saidBy(await modern.say(name))), /got/);
+        }
+        assert.deepEqual(hits.slice(2), [true, true]);
+        await handler.close();
+      }
+      assert.ok(asked.length <= 4, `${asked.length}`);
+      await gw.close();
+      await served.close();
     });
   }
 
