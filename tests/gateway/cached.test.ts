@@ -343,6 +343,57 @@ describe("CACHE: what is never kept", () => {
     });
   }
 
+  test("[CACHE-4] calls that run while the server asks one of them, whichever it is", async () => {
+    const gates: PromiseWithResolvers<void>[] = [];
+    const get: Answer = async () => {
+      const gate = Promise.withResolvers<void>();
+      gates.push(gate);
+      await gate.promise;
+      return text("x");
+    };
+    const w = world({ results: { get } });
+    const given: AskInit = { capabilities: { roots: {} }, answer: () => ({ roots: [] }) };
+    await w.list(given);
+    const use = (n: number) => w.call({ n }, given);
+    const running = [use(1), use(2)];
+    await flush();
+    const { downstream } = w.upstream.session().opened;
+    await downstream.ask("roots/list", {}, new AbortController().signal).catch(() => {});
+    gates.forEach(({ resolve }) => resolve());
+    await Promise.all(running);
+    const later = [use(1), use(2)];
+    await flush();
+    gates.forEach(({ resolve }) => resolve());
+    assert.deepEqual((await Promise.all(later)).map(({ cached }) => cached), [false, false]);
+    assert.deepEqual((await Promise.all([use(1), use(2)])).map(({ cached }) => cached), [
+      true,
+      true,
+    ]);
+  });
+
+  test("[CACHE-6] what was read before a change and arrives after it", async () => {
+    let isFirst = true;
+    const read: Answer = ({ params: { uri } }, { opened }) => {
+      if (isFirst) opened.downstream.notified({ method: "notifications/resources/updated" });
+      isFirst = false;
+      return { contents: [{ uri, text: "x" }] };
+    };
+    const w = world({ read });
+    const cached = [(await w.read()).cached, (await w.read()).cached, (await w.read()).cached];
+    assert.deepEqual(cached, [false, false, true]);
+  });
+
+  test("[CACHE-6] after a change of the list a tool has to be listed again as read-only", async () => {
+    const w = world();
+    await w.list();
+    await w.call();
+    const method = "notifications/tools/list_changed";
+    w.upstream.session().opened.downstream.notified({ method });
+    for (const expected of [false, false]) assert.equal((await w.call()).cached, expected);
+    await w.list();
+    for (const expected of [false, true]) assert.equal((await w.call()).cached, expected);
+  });
+
   for (const resultType of ["input_required", "task", "anything"]) {
     test(`[CACHE-4] a result of the type ${resultType}`, () => {
       const cache = new ResultCache(SETTINGS, new FakeClock());
