@@ -80,7 +80,7 @@ export { describeIssues } from "./server/schemas/schema.ts";
 export { fromBase64, toBase64 } from "./internal/base64.ts";
 export { BoundedMap, BoundedSet } from "./internal/bounded_map.ts";
 export { booleanOption, delayOption, functionOption, integerOption } from "./internal/check.ts";
-export { ownLongCalls } from "./long_calls/options.ts";
+export { LONG_CALL_META, ownLongCalls } from "./long_calls/options.ts";
 export { preciseTime, systemClock } from "./internal/clock.ts";
 export { type Delay, DelayLine } from "./internal/delay_line.ts";
 export { EndOfTurn } from "./internal/end_of_turn.ts";
@@ -97,7 +97,7 @@ export { installed } from "./internal/installed.ts";
 export { checkNames, type NamesOf } from "./internal/known_names.ts";
 export { sameText } from "./internal/same_text.ts";
 export { suggest } from "./internal/suggest.ts";
-export { isWithinBytes } from "./internal/utf8.ts";
+export { isWithinBytes, utf8Length } from "./internal/utf8.ts";
 export { isSimple, TooMuchWorkError, Work } from "./internal/work.ts";
 
 // What an authorization server needs: sealing, keyed names, tokens, the sender of a request.

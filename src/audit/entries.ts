@@ -65,6 +65,7 @@ export function entryFor(
         outcome: event.outcome,
         errorType: event.errorType,
         ms: Math.round(event.ms * 1_000) / 1_000,
+        cached: event.cached,
       };
     case "long-call-ended": {
       const { outcome, errorType, ms } = event;

@@ -72,6 +72,7 @@ export class Call extends RequestScope implements Exchange {
   /** The route with the parameters that middleware gave the request. */
   #changed: Route | undefined;
   #upstream: string | undefined;
+  #cached: true | undefined;
   #traceId: string | undefined;
   #started: RequestFacts | undefined;
   /** Whether the call is waited for. */
@@ -408,6 +409,10 @@ export class Call extends RequestScope implements Exchange {
     this.#upstream = upstream;
   }
 
+  noteCached(): void {
+    this.#cached = true;
+  }
+
   noteTrace(traceId: string): void {
     this.#traceId = traceId;
   }
@@ -586,8 +591,10 @@ export class Call extends RequestScope implements Exchange {
     if (facts === undefined) return;
     const ms = preciseTime(clock) - this.#startedAt;
     const { bodyLength } = this.#inbound;
+    const upstream = this.#upstream;
+    const cached = this.#cached;
     reporter.report(
-      finishedEvent(facts, ms, outcome, errorType, bodyLength, responseChars, this.#upstream),
+      finishedEvent(facts, ms, outcome, errorType, bodyLength, responseChars, upstream, cached),
     );
   }
 

@@ -54,6 +54,7 @@ export function cancelledEvent(facts: RequestFacts): RequestEvent<"request-cance
  *
  * @param ms The duration, in milliseconds
  * @param upstream The upstream that it went to, if that is known by now
+ * @param cached Whether a gateway had kept the result
  */
 export function finishedEvent(
   facts: RequestFacts,
@@ -63,6 +64,7 @@ export function finishedEvent(
   requestChars: number,
   responseChars: number | undefined,
   upstream: string | undefined,
+  cached: true | undefined,
 ): RequestEvent<"request-finished"> {
   return {
     type: "request-finished",
@@ -84,5 +86,6 @@ export function finishedEvent(
     errorType,
     requestChars,
     responseChars,
+    cached,
   };
 }

@@ -8,6 +8,7 @@ import { checkNames, keepAliveDuring } from "../kit.ts";
 import { checkOptions, type GatewayOptions } from "./options.ts";
 import type { GatewayPolicy } from "./policy/types.ts";
 import { shareOf } from "./session/capacity.ts";
+import { ResultCache } from "./session/result_cache.ts";
 import type { RegisteredUpstream } from "./session/served_upstreams.ts";
 import type { Upstream } from "./types.ts";
 import { checkUpstreamName } from "./view/names.ts";
@@ -236,6 +237,10 @@ class MergedView extends GatewayView implements Gateway {
     );
   }
 
+  #createCache({ cache }: Upstream): ResultCache | undefined {
+    return cache && new ResultCache(cache, this.settings.clock);
+  }
+
   /** Registers an upstream under a name and returns the one that it replaces. */
   #register(name: string, upstream: Upstream): RegisteredUpstream | undefined {
     const { separator, limits } = this.settings;
@@ -256,6 +261,7 @@ class MergedView extends GatewayView implements Gateway {
       name,
       upstream: isSame ? before.upstream : upstream,
       identity: own,
+      cache: before?.identity === own ? before.cache : this.#createCache(upstream),
     });
     return before;
   }

@@ -41,6 +41,8 @@ export { stdio } from "./upstreams/stdio.ts";
 export type { StdioUpstreamOptions } from "./upstreams/stdio.ts";
 export { UpstreamError } from "./shared/upstream_error.ts";
 export type { UpstreamErrorInit, UpstreamFailure } from "./shared/upstream_error.ts";
+export { cached } from "./upstreams/cached.ts";
+export type { CacheOptions } from "./upstreams/cached.ts";
 export { lazy } from "./upstreams/lazy.ts";
 export { local } from "./upstreams/local.ts";
 export { openapi } from "./upstreams/openapi.ts";
@@ -51,6 +53,7 @@ export { sdk } from "./upstreams/sdk.ts";
 export type { HostedServer, SdkInit, SdkServer } from "./upstreams/sdk.ts";
 export type {
   AloneInit,
+  CacheSettings,
   Caller,
   Downstream,
   OpenInit,

@@ -82,6 +82,26 @@ export interface UpstreamSignIn {
 /** Whose sessions use one program of an upstream: those of one user, or of everybody. */
 export type UpstreamShare = "user" | "all";
 
+/** Which results of an upstream are kept, for whom, and within which bounds; see {@linkcode cached}. */
+export interface CacheSettings {
+  /** The tools whose results are kept, as the upstream calls them. */
+  readonly tools: ReadonlySet<string>;
+  /** Whether results of `resources/read` are kept. */
+  readonly resources: boolean;
+  /** How long a result is kept, in milliseconds; its own time when left out. */
+  readonly ttlMs: number | undefined;
+  /** For whom. */
+  readonly scope: "user" | "all";
+  /** The headers of clients' requests that results may depend on, in lower case. */
+  readonly forwards: readonly string[];
+  /** The most results. */
+  readonly maxEntries: number;
+  /** The most bytes of all results and their keys, as JSON. */
+  readonly maxBytes: number;
+  /** The most bytes of one result and its key, as JSON. */
+  readonly maxResultBytes: number;
+}
+
 /** Receives the messages of an upstream that belong to no call. */
 export interface Downstream {
   /** Takes a notification: lists changed, a resource was updated, a log message. */
@@ -224,6 +244,12 @@ export interface Upstream {
   readonly identity: string;
   /** Asks users to sign in, for an upstream that answers each of them by their own account. */
   readonly signIn?: UpstreamSignIn | undefined;
+  /** Which results of it are kept; none when left out. */
+  readonly cache?: CacheSettings;
+  /** The headers of clients' requests that reach the server, in lower case; none when left out. */
+  readonly forwards?: readonly string[];
+  /** What tells the server which user calls, in words for errors; nothing does when left out. */
+  readonly usersBy?: string | undefined;
   /** Whose sessions use one program or connection; each its own when left out. */
   readonly share?: UpstreamShare;
   /** The number of programs or connections, where several sessions may use one. */

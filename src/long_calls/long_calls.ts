@@ -36,7 +36,7 @@ import { hasEnded, type TaskRecord, TASKS, type TaskStore } from "../protocol/ta
 import { isModern } from "../protocol/versions.ts";
 import { ownerKey } from "../sessions/owner.ts";
 import { LongCallRun, statusOf } from "./long_call_run.ts";
-import type { LongCallSettings } from "./options.ts";
+import { LONG_CALL_META, type LongCallSettings } from "./options.ts";
 import { CANCEL, runsOn, stillRuns, TOOLS, UNKNOWN_HANDLE, WAIT } from "./texts.ts";
 
 /** The time between looks at a call that runs elsewhere, in milliseconds. */
@@ -198,7 +198,7 @@ export class LongCalls implements Dispatcher, HandOver {
     const isError = route.outputSchema !== false && { isError: true };
     const answer = knowsTasks(call)
       ? { resultType: "task", ...wireTask(record, TASK_POLL_MS) }
-      : { content: [{ type: "text", text }], ...isError };
+      : { content: [{ type: "text", text }], _meta: { [LONG_CALL_META]: id }, ...isError };
     const run: LongCallRun = new LongCallRun(call, {
       id,
       owner,

@@ -8,6 +8,9 @@ import { checkNames } from "../internal/known_names.ts";
 import type { Route } from "../protocol/route.ts";
 import type { TaskCaps } from "../protocol/task_store.ts";
 
+/** The `_meta` key of an answer that is not a tool's result but the handle of its call. */
+export const LONG_CALL_META = "mooring/longCall";
+
 /** Options for calls that run long. */
 export interface LongCallOptions {
   /**

@@ -295,6 +295,8 @@ export type McpEvent =
     readonly requestChars: number;
     /** The same for the JSON of the response; `undefined` if there is none. */
     readonly responseChars: number | undefined;
+    /** Whether a gateway answered with a result that it had kept; `undefined` if not. */
+    readonly cached: true | undefined;
   }
   /** A request has ended that had been answered with a handle before, since it ran long. */
   | RequestFacts & {

@@ -242,6 +242,8 @@ export interface Exchange {
   readonly chain?: Chain;
   /** Notes which upstream of a gateway the request goes to, for its events. */
   noteUpstream?(upstream: string): void;
+  /** Notes that a gateway answers the request with a result that it has kept, for its events. */
+  noteCached?(): void;
   /** Notes the id of the trace that the request belongs to, for operators. */
   noteTrace?(traceId: string): void;
   /** What events say about the request; `undefined` where nobody listens to events. */

@@ -62,6 +62,8 @@ export interface UpstreamRequest extends Caller {
   readonly facts: UpstreamFacts | undefined;
   /** Aborts when the result is no longer needed. */
   readonly signal: AbortSignal;
+  /** Tells, once `next()` has resolved, whether the result is one that the gateway had kept. */
+  readonly isCached?: () => boolean;
 }
 
 /**

@@ -229,6 +229,7 @@ class Collector implements Metrics {
     };
     try {
       const result = await next();
+      if (request.isCached?.() === true) return result;
       this.#upstreams.set(request.upstream, true);
       this.#known.learn(request, result);
       ended(endingOfResult(request, result));
@@ -408,6 +409,9 @@ function eventCounter(
     "upstream",
     "limit",
   ]);
+  const kept = counter("mooring_cached_results_total", "Requests answered with a kept result", [
+    "upstream",
+  ]);
   const node = gauge("mooring_node_info", "1, for the id of this node", ["node"]);
   let knownNode: string | undefined;
   const seen = (id: string): void => {
@@ -418,6 +422,7 @@ function eventCounter(
   return (event) => {
     switch (event.type) {
       case "request-finished":
+        if (event.cached === true) kept.inc({ upstream: event.upstream ?? "" });
         return seen(event.node);
       case "refused":
         return refused.inc({ reason: event.reason, status: event.status });

@@ -38,6 +38,8 @@ export const Attribute = {
   Protocol: "network.protocol.name",
   /** The name of the gateway's upstream, which the conventions have no attribute for. */
   Upstream: "mooring.upstream",
+  /** Whether the gateway had kept the result. Only spans have it. */
+  Cached: "mooring.cached",
 } as const;
 
 /** The upper bounds of the buckets of all four histograms, in seconds. */

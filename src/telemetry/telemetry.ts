@@ -226,7 +226,10 @@ class Instruments {
     const context = otel.trace.setSpan(parent, span);
     const startedAt = preciseTime(clock);
     const end = (ending: Ending) => {
+      const isCached = request.isCached?.() === true;
+      if (isCached) span.setAttribute(Attribute.Cached, true);
       endSpan(span, ending);
+      if (isCached) return;
       const ms = preciseTime(clock) - startedAt;
       recordOperation("ClientOperation", ms, operation, ending, this.#record);
     };

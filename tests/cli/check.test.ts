@@ -54,6 +54,34 @@ test("[SHP-25] what can't be shared, and limits of nothing, are refused where th
   }
 });
 
+test("[CACHE-12] a server's kept results are shown, and what can't be kept is refused where it stands", async () => {
+  const url = "https://a.example/mcp";
+  const kept = { resources: true, scope: "all" };
+  const cases: [object, RegExp | undefined][] = [
+    [{ command: "npx", cache: { tools: ["look"], ttlMs: 1_000 } }, undefined],
+    [{ url, cache: kept, lists: "lazy" }, undefined],
+    [{ openapi: "https://a.example/openapi.json", cache: kept }, undefined],
+    [{ command: "npx", cache: { tool: ["look"] } }, /mcpServers\.x\.cache.*tool/],
+    [{ command: "npx", cache: { tools: ["look"] } }, /"ttlMs" with "tools"/],
+    [{ command: "npx", cache: { resources: true, scope: "session" } }, /"user" or "all"/],
+    [{ command: "npx", cache: { resources: true, maxBytes: 0 } }, /mcpServers\.x\.cache\.maxBytes/],
+    [{ url, cache: kept, forwardHeaders: ["x-tenant"] }, /by "forwardHeaders"/],
+    [{ url, cache: kept, oauth: true }, /accounts/],
+  ];
+  for (const [entry, message] of cases) {
+    await withConfig({ mcpServers: { x: entry } }, async (file) => {
+      const { code, out, err } = await run(["check", file], ENV);
+      if (message === undefined) {
+        assert.equal(code, 0, err);
+        assert.match(out, /^ {4}x .*, results kept/m);
+      } else {
+        assert.notEqual(code, 0);
+        assert.match(err, message);
+      }
+    });
+  }
+});
+
 test("a good configuration is summed up without its secrets", () =>
   withConfig({
     mcpServers: {

@@ -7,7 +7,8 @@ import { context, propagation, ROOT_CONTEXT, SpanKind, trace } from "@openteleme
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, beforeEach, describe, test } from "node:test";
-import { createMcpHandler, type McpHandler } from "../../mod.ts";
+import { createMcpHandler, type McpHandler, McpServer } from "../../mod.ts";
+import { cached, gateway, local } from "../../src/gateway/mod.ts";
 import { shortHash } from "../../src/internal/random.ts";
 import type { JsonObject } from "../../src/protocol/jsonrpc.ts";
 import { tasks } from "../../src/tasks/mod.ts";
@@ -276,6 +277,32 @@ describe("one trace", () => {
     const { "mooring.upstream": upstream, ...attributes } = client.attributes;
     assert.equal(upstream, "far");
     for (const name of Object.keys(attributes)) assert.ok(model.spans.client.includes(name), name);
+  });
+
+  test("[CACHE-10] says which result was kept, and measures no request for it", async () => {
+    const observed = telemetry();
+    const server = new McpServer({ name: "near", version: "1.0.0" });
+    server.registerTool("look", { annotations: { readOnlyHint: true } }, () => "seen");
+    await using gw = gateway({
+      upstreams: { near: cached(local(server), { tools: ["look"], ttlMs: 600_000 }) },
+      middleware: [observed.upstream],
+    });
+    await using handler = createMcpHandler(gw, {
+      authenticate: () => ({ id: "ada" }),
+      middleware: [observed.middleware],
+      onEvent: observed.onEvent,
+    });
+    const caller = await new Caller(handler).open();
+    await caller.request("tools/list");
+    for (let call = 0; call < 3; call++) await caller.call("near__look");
+    const clients = (await spans()).filter(({ name, kind }) =>
+      name === "tools/call look" && kind === "client"
+    );
+    assert.deepEqual(clients.map(({ attributes }) => attributes["mooring.cached"]), [
+      undefined,
+      true,
+      true,
+    ]);
   });
 
   test("[TEL-2] behind a gateway a tool has its name before anybody has read its list", async () => {

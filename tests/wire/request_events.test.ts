@@ -57,6 +57,7 @@ describe("MID: events of requests", () => {
       protocolVersion: "2025-11-25",
       outcome: "result",
       errorType: undefined,
+      cached: undefined,
       requestChars: JSON.stringify({
         jsonrpc: "2.0",
         id: 1,

@@ -243,7 +243,8 @@ function programLines(config: Config): string[] {
 }
 
 function serverText(entry: ServerEntry): string {
-  const off = entry.disabled === true ? " (disabled)" : "";
+  const kept = entry.cache === undefined ? "" : ", results kept";
+  const off = `${kept}${entry.disabled === true ? " (disabled)" : ""}`;
   if ("url" in entry) {
     const { origin, pathname } = new URL(entry.url);
     return `${origin}${pathname}${off}`;

@@ -4,6 +4,7 @@
  * @module
  */
 import {
+  cached,
   type Gateway,
   gateway,
   type GatewayOptions,
@@ -39,22 +40,28 @@ export const backend: Backend = {
       policy: _policy,
       lists,
       toolSearch: _search,
+      cache,
       ...options
     } = entry;
     const upstream = "url" in options
-      ? http(httpOptions(options, accounts))
+      ? http(httpOptions(options, accounts, cache))
       : "openapi" in options
       ? openapi(apiOptions(options))
       : stdio(options);
-    return lists === "lazy" ? lazy(upstream) : upstream;
+    const kept = cache === undefined ? upstream : cached(upstream, cache);
+    return lists === "lazy" ? lazy(kept) : kept;
   },
 };
 
 /** Returns the options of `http()` for an entry of the configuration. */
 function httpOptions(
-  { oauth = false, ...options }: Omit<HttpEntry, "type" | "disabled" | "policy">,
+  { oauth = false, ...options }: Omit<HttpEntry, "type" | "disabled" | "policy" | "cache">,
   accounts: Pick<Accounts, "auth"> | undefined,
+  cache: ServerEntry["cache"],
 ): HttpOptions {
+  if (oauth !== false && cache?.scope === "all") {
+    throw new TypeError('Give "user" as "cache.scope": users have accounts there');
+  }
   if (oauth === false || accounts === undefined) return options;
   return { ...options, auth: accounts.auth(oauth === true ? {} : oauth) };
 }

@@ -21,11 +21,13 @@ const MOST_UNUSED = 100;
 export function withShare(upstream: Upstream, settings: ShareSettings | undefined): Upstream {
   if (settings === undefined) return upstream;
   const sessions = new CommonSessions(upstream, settings);
-  const { kind, identity } = upstream;
+  const { kind, identity, forwards, usersBy } = upstream;
   return {
     kind,
     identity: JSON.stringify([identity, settings]),
     share: settings.share,
+    ...forwards !== undefined && { forwards },
+    ...usersBy !== undefined && { usersBy },
     open: (init) => sessions.open(init),
     get programs() {
       return sessions.size;

@@ -9,9 +9,8 @@ import { ErrorCode, type Exchange, type JsonObject, McpError } from "../../../mo
 import { shareKey } from "../../cluster/mod.ts";
 import { isObject, ownerKey, randomText, Slots } from "../../kit.ts";
 import type { GatewaySettings } from "../options.ts";
-import type { UpstreamCall } from "../types.ts";
 import { forwardCallNotification, withProgress } from "./downstream.ts";
-import type { ManagedSession } from "./managed_session.ts";
+import type { ManagedCall, ManagedSession } from "./managed_session.ts";
 import { modernResult, questionFor, withoutResultType } from "./translate.ts";
 
 /** A call that may be held. */
@@ -174,7 +173,7 @@ class HeldCall {
   /** Sends the call to the upstream. */
   start(exchange: Exchange): void {
     const { principal, request, user } = exchange;
-    const call: UpstreamCall = {
+    const call: ManagedCall = {
       method: this.method,
       params: withProgress(exchange, this.params),
       principal,
@@ -188,6 +187,7 @@ class HeldCall {
         forwardCallNotification(exchange, notification, isAlone);
       },
       ask: (method, params) => this.#ask(method, params),
+      onKept: () => this.#round?.exchange.noteCached?.(),
     };
     this.#session.request(call).then(
       (result) => {

@@ -34,6 +34,7 @@ import type {
 import { BusyError } from "./capacity.ts";
 import { type Crash, crashError, isCrash, isHopeless } from "./crashes.ts";
 import { probe } from "./probe.ts";
+import type { ResultCache } from "./result_cache.ts";
 import type { RegisteredUpstream } from "./served_upstreams.ts";
 import { ASKING_METHODS } from "./translate.ts";
 import type { SignIns } from "./sign_ins.ts";
@@ -47,6 +48,12 @@ const NOTIFY_MS = 10_000;
 /** The client's request that an upstream is used for. */
 export interface UpstreamRequestContext extends Caller {
   readonly signal: AbortSignal;
+}
+
+/** A request of a client to the upstream. */
+export interface ManagedCall extends UpstreamCall {
+  /** Called if the result is one that was kept. */
+  readonly onKept?: () => void;
 }
 
 /** Whether a session has ended, from before it is open. Messages after its end are dropped. */
@@ -75,6 +82,7 @@ interface OpenedSession extends CountedSession {
 export class ManagedSession {
   readonly name: string;
   readonly #upstream: Upstream;
+  readonly #cache: ResultCache | undefined;
   readonly #client: UpstreamSessions;
   readonly #running = new Set<UpstreamCall>();
   readonly #closing = new AbortController();
@@ -84,11 +92,14 @@ export class ManagedSession {
   #opening: Promise<OpenedSession> | undefined;
   #probing: Promise<void> | undefined;
   #usedAt = 0;
+  /** Counts the upstream's questions that name no call. */
+  #questions = 0;
   #closed: Promise<void> | undefined;
 
-  constructor({ name, upstream }: RegisteredUpstream, client: UpstreamSessions) {
+  constructor({ name, upstream, cache }: RegisteredUpstream, client: UpstreamSessions) {
     this.name = name;
     this.#upstream = upstream;
+    this.#cache = cache;
     this.#client = client;
   }
 
@@ -162,14 +173,56 @@ export class ManagedSession {
    * @throws {McpError} If the upstream answers with an error or fails
    * @throws {AbortSignal["reason"]} If the call's signal aborts
    */
-  request(call: UpstreamCall): Promise<JsonObject> {
+  request(call: ManagedCall): Promise<JsonObject> {
     const { middleware } = this.#client.settings;
-    if (middleware === undefined) return this.#request(call);
+    if (middleware === undefined) return this.#throughCache(call);
+    let isKept = false;
+    const onKept = () => {
+      isKept = true;
+      call.onKept?.();
+    };
     return throughMiddleware(
       middleware,
-      this.#described(call),
-      (params) => this.#request({ ...call, params }),
+      { ...this.#described(call), isCached: () => isKept },
+      (params) => this.#throughCache({ ...call, params, onKept }),
     );
+  }
+
+  /** Answers a request with a result that is kept, or sends it, and keeps its result if that may be. */
+  #throughCache(call: ManagedCall): Promise<JsonObject> {
+    const cache = this.#cache;
+    return cache === undefined ? this.#request(call) : this.#answerFrom(cache, call);
+  }
+
+  async #answerFrom(cache: ResultCache, call: ManagedCall): Promise<JsonObject> {
+    call.signal.throwIfAborted();
+    const { user, facts: { capabilities } } = this.#client;
+    const version = this.facts?.protocolVersion;
+    const place = version &&
+      cache.placeOf(call, { user, capabilities: { ...capabilities }, version });
+    const kept = place && cache.get(place);
+    if (kept !== undefined) {
+      call.onKept?.();
+      return kept;
+    }
+    let asks = false;
+    const { toolsGeneration } = cache;
+    const questions = this.#questions;
+    const result = await this.#request({
+      ...call,
+      notify: (notification) => {
+        cache.notified(notification);
+        call.notify(notification);
+      },
+      ask: (method, params) => {
+        asks = true;
+        return call.ask(method, params);
+      },
+    });
+    if (call.method === "tools/list") cache.learn(result, toolsGeneration);
+    // Whose a question is that names no call isn't known for sure
+    if (place && !asks && questions === this.#questions) cache.keep(place, result);
+    return result;
   }
 
   /** Returns a request as middleware sees it. */
@@ -457,10 +510,12 @@ export class ManagedSession {
     return {
       notified: (notification) => {
         if (liveness.ended) return;
+        this.#cache?.notified(notification);
         this.#client.forward(this.name, this.#running, notification);
       },
       ask: async (method, params, signal) => {
         if (liveness.ended) throw new McpError(ErrorCode.Refused, "Ask before the session ends");
+        this.#questions++;
         return await this.#client.forwardQuestion(this.#running, method, params, signal);
       },
       ended: (error) => {
@@ -503,6 +558,7 @@ export class ManagedSession {
     const { clock, probeTimeoutMs: ms } = this.#client.settings;
     const ask = () => Promise.reject(new McpError(ErrorCode.Refused, "Ask during a call"));
     const notify = (notification: Notification) => {
+      this.#cache?.notified(notification);
       this.#client.forward(this.name, this.#running, notification);
     };
     const { middleware } = this.#client.settings;
@@ -526,7 +582,10 @@ export class ManagedSession {
     if (this.#opened !== opened) return Promise.resolve();
     this.#opened = undefined;
     opened.liveness.ended = true;
-    if (reason === "failed" || reason === "probe-failed") this.#client.invalidateLists(this.name);
+    if (reason === "failed" || reason === "probe-failed") {
+      this.#client.invalidateLists(this.name);
+      this.#cache?.clear();
+    }
     const { settings: { clock }, report } = this.#client;
     const { kind } = this.#upstream;
     const { protocolVersion } = opened.session.facts;

@@ -251,6 +251,7 @@ function send(
     principal,
     request,
     user,
+    onKept: () => exchange.noteCached?.(),
     ...isAlone && { isClients: true, closeStream: streamCloser(exchange) },
     notify: (notification) => forwardCallNotification(exchange, notification, isAlone),
     ask: async (method, params) => {

@@ -16,12 +16,15 @@ import { Capacity } from "./capacity.ts";
 import { Crashes } from "./crashes.ts";
 import type { Upstream } from "../types.ts";
 import { RecentFailures } from "./recent_failures.ts";
+import type { ResultCache } from "./result_cache.ts";
 
 /** An upstream with its name, and the identity that it had when it was added. */
 export interface RegisteredUpstream {
   readonly name: string;
   readonly upstream: Upstream;
   readonly identity: string;
+  /** The results of it that are kept, for all views. */
+  readonly cache?: ResultCache | undefined;
 }
 
 /** How a view shows what its upstreams have. */

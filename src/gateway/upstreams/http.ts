@@ -26,7 +26,7 @@ import type { OpenInit, Upstream, UpstreamSession } from "../types.ts";
 import { checkForwardHeaders, type ForwardHeaders } from "./forward_headers.ts";
 import { checkAuth, type HttpAuth } from "./http_auth.ts";
 import type { UpstreamSignIn } from "../types.ts";
-import { isUserAuth } from "./user_auth.ts";
+import { isUserAuth, usersByAuth } from "./user_auth.ts";
 import type { HttpTarget } from "./http_requests.ts";
 import { HttpTransport } from "./http_transport.ts";
 import { identityOf } from "./identity.ts";
@@ -106,6 +106,8 @@ export function http(options: HttpOptions): Upstream {
     kind: "http",
     identity: settings.identity,
     signIn: signInOf(settings.auth),
+    forwards: [...settings.forwarded.keys()],
+    usersBy: usersByAuth(settings.auth),
     longCalls: () => settings.longCalls,
     open: (init) =>
       eras.open({

@@ -24,11 +24,14 @@ export function lazy(upstream: Upstream): Upstream {
   if (typeof upstream?.open !== "function") {
     throw new TypeError(`Give an upstream to lazy(), such as stdio(…): ${typeof upstream}`);
   }
-  const { kind, identity, share } = upstream;
+  const { kind, identity, share, cache, forwards, usersBy } = upstream;
   return {
     kind,
     identity,
     lists: "lazy",
+    ...cache !== undefined && { cache },
+    ...forwards !== undefined && { forwards },
+    ...usersBy !== undefined && { usersBy },
     ...share !== undefined && {
       share,
       get programs() {

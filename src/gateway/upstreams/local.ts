@@ -74,6 +74,7 @@ export function local(server: Dispatcher): Upstream {
   return {
     kind: "local",
     identity: randomText(22),
+    usersBy: "the principal of each call",
     open: (init) => LocalSession.open(server, init),
     toolScopes: (tool) => routeOf(tool).scopes,
     longCalls: (tool) => routeOf(tool).longCalls,

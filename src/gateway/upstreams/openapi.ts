@@ -34,6 +34,7 @@ import type { OpenInit, Upstream, UpstreamCall, UpstreamFacts, UpstreamSession }
 import { checkForwardHeaders, type ForwardHeaders } from "./forward_headers.ts";
 import { checkHeaders, checkUrl } from "./http.ts";
 import { identityOf } from "./identity.ts";
+import { usersByAuth } from "./user_auth.ts";
 import { ApiAuth, type ApiCredentials, checkApiAuth } from "./openapi_requests.ts";
 
 /** Bounds what is read and sent. */
@@ -169,6 +170,8 @@ export function openapi(options: OpenApiOptions): Upstream {
   return {
     kind: "openapi",
     identity: settings.identity,
+    forwards: [...settings.forwarded.keys()],
+    usersBy: usersByApiAuth(settings.auth),
     longCalls: () => settings.longCalls,
     async open(init) {
       // Another client's request must not end the reading for this one: only its wait.
@@ -181,6 +184,12 @@ export function openapi(options: OpenApiOptions): Upstream {
       return new OpenApiSession(api, init);
     },
   };
+}
+
+/** Returns what tells an API which user calls, if the credentials of any scheme may be one user's. */
+function usersByApiAuth(auth: ApiCredentials | undefined): string | undefined {
+  if (!isObject(auth) || !("schemes" in auth) || !isObject(auth.schemes)) return usersByAuth(auth);
+  return Object.values(auth.schemes).map(usersByAuth).find((by) => by !== undefined);
 }
 
 /** What became of a document. */

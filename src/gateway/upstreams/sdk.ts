@@ -106,6 +106,7 @@ const ALONE = "server";
 /** Serves a server alone, and opens sessions with it for a gateway. */
 class SdkView extends ServerView implements HostedServer {
   readonly kind = "sdk";
+  readonly usersBy = "the principal of each session";
   readonly identity: string;
   readonly #factory: Parameters<typeof sdk>[0];
 

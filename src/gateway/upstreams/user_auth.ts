@@ -53,3 +53,9 @@ export function isUserAuth(value: unknown): value is UserAuth {
   return typeof value === "object" && value !== null && "headers" in value && "refused" in value &&
     typeof value.headers === "function" && typeof value.refused === "function";
 }
+
+/** Returns what tells an upstream which user calls, if the credentials may be one user's. */
+export function usersByAuth(auth: unknown): string | undefined {
+  if (typeof auth === "function") return 'a function as "auth"';
+  return isUserAuth(auth) ? 'accounts as "auth"' : undefined;
+}

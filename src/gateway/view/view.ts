@@ -213,7 +213,9 @@ export class GatewayView implements Dispatcher {
     this.served.failures.removeAll(name);
     const closes = this.#allSessions.map((sessions) => sessions.remove(name, "restarted"));
     await this.#tracked(Promise.all(closes));
-    await this.upstreams.get(name)?.upstream.endUnused?.();
+    const registered = this.upstreams.get(name);
+    registered?.cache?.clear();
+    await registered?.upstream.endUnused?.();
     return length;
   }
 

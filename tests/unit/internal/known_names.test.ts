@@ -23,7 +23,7 @@ import {
   operatorTokens,
 } from "../../../src/dashboard/mod.ts";
 import { serverCard, serverJson } from "../../../src/discovery/mod.ts";
-import { gateway, http, stdio } from "../../../src/gateway/mod.ts";
+import { cached, gateway, http, stdio } from "../../../src/gateway/mod.ts";
 import { checkNames } from "../../../src/internal/known_names.ts";
 import { redisStore } from "../../../src/redis/mod.ts";
 import { sqliteStore } from "../../../src/sql/mod.ts";
@@ -45,6 +45,12 @@ const pipes = () => ({
 // deno-lint-ignore no-explicit-any -- see above
 type Call = (typo: any) => unknown;
 const TABLE: readonly (readonly [string, string, string, Call])[] = [
+  [
+    "cached",
+    "maxByte",
+    "maxBytes",
+    (o) => cached(http({ url: "https://a.example" }), { resources: true, ...o }),
+  ],
   ["sqliteStore", "maxByte", "maxBytes", (o) => sqliteStore({ path: ":memory:", ...o })],
   ["createMcpHandler", "authentcate", "authenticate", (o) => createMcpHandler(server(), o)],
   ["limits", "bodyByte", "limits.bodyBytes", (limits) => createMcpHandler(server(), { limits })],

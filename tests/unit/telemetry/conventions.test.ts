@@ -20,8 +20,8 @@ const model = JSON.parse(
   await readFile(new URL("../../fixtures/mcp_conventions.json", import.meta.url), "utf8"),
 );
 
-/** The one attribute that is not of the conventions. */
-const OWN: readonly string[] = [Attribute.Upstream];
+/** The attributes that are not of the conventions. */
+const OWN: readonly string[] = [Attribute.Upstream, Attribute.Cached];
 const attributes = Object.values(Attribute).filter((name) => !OWN.includes(name));
 
 describe("conventions", () => {
