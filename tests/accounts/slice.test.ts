@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { accounts } from "../../src/accounts/mod.ts";
+import { cached, http, lazy } from "../../src/gateway/mod.ts";
 import { questionsOf, stateOf } from "../support/modern.ts";
 import { textOf } from "../support/wire.ts";
 import { callConnected, linkOf, World } from "./world.ts";
@@ -134,3 +136,22 @@ function onceAtAll() {
   let count = 0;
   return { check: () => ({ allowed: ++count <= 1 }) };
 }
+
+test("[UPA-10] whatever wraps an upstream asks for the sign-in too", () => {
+  const front = accounts({
+    url: "https://gateway.example",
+    browser: () => undefined,
+  });
+  const url = "https://notes.example/mcp";
+  const auth = front.auth();
+  const own = http({ url, auth });
+  const wrapped = {
+    lazy: lazy(own),
+    cached: cached(own, { resources: true }),
+    shared: http({ url, auth, share: "user" }),
+    all: lazy(cached(http({ url, auth, share: "user" }), { resources: true })),
+  };
+  assert.ok(own.signIn);
+  for (const [name, { signIn }] of Object.entries(wrapped)) assert.ok(signIn, name);
+  front.close();
+});

@@ -21,13 +21,14 @@ const MOST_UNUSED = 100;
 export function withShare(upstream: Upstream, settings: ShareSettings | undefined): Upstream {
   if (settings === undefined) return upstream;
   const sessions = new CommonSessions(upstream, settings);
-  const { kind, identity, forwards, usersBy } = upstream;
+  const { kind, identity, forwards, usersBy, signIn } = upstream;
   return {
     kind,
     identity: JSON.stringify([identity, settings]),
     share: settings.share,
     ...forwards !== undefined && { forwards },
     ...usersBy !== undefined && { usersBy },
+    ...signIn !== undefined && { signIn },
     open: (init) => sessions.open(init),
     get programs() {
       return sessions.size;

@@ -24,7 +24,7 @@ export function lazy(upstream: Upstream): Upstream {
   if (typeof upstream?.open !== "function") {
     throw new TypeError(`Give an upstream to lazy(), such as stdio(…): ${typeof upstream}`);
   }
-  const { kind, identity, share, cache, forwards, usersBy } = upstream;
+  const { kind, identity, share, cache, forwards, usersBy, signIn } = upstream;
   return {
     kind,
     identity,
@@ -32,6 +32,7 @@ export function lazy(upstream: Upstream): Upstream {
     ...cache !== undefined && { cache },
     ...forwards !== undefined && { forwards },
     ...usersBy !== undefined && { usersBy },
+    ...signIn !== undefined && { signIn },
     ...share !== undefined && {
       share,
       get programs() {
