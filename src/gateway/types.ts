@@ -249,4 +249,6 @@ export interface Upstream {
   toolScopes?(tool: string): readonly string[] | undefined;
   /** Returns when calls of a tool are answered although it still runs: see `Route.longCalls`. */
   longCalls?(tool: string): Route["longCalls"];
+  /** Returns whether the gateway gives repeats of a call the first one's answer: see `Route.answerOnce`. */
+  answerOnce?(tool: string): Route["answerOnce"];
 }

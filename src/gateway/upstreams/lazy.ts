@@ -39,5 +39,6 @@ export function lazy(upstream: Upstream): Upstream {
     open: (init) => upstream.open(init),
     toolScopes: (tool) => upstream.toolScopes?.(tool),
     longCalls: (tool) => upstream.longCalls?.(tool),
+    answerOnce: (tool) => upstream.answerOnce?.(tool),
   };
 }

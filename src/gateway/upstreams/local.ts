@@ -77,6 +77,7 @@ export function local(server: Dispatcher): Upstream {
     open: (init) => LocalSession.open(server, init),
     toolScopes: (tool) => routeOf(tool).scopes,
     longCalls: (tool) => routeOf(tool).longCalls,
+    answerOnce: (tool) => routeOf(tool).answerOnce,
   };
 }
 
