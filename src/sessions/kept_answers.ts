@@ -57,7 +57,7 @@ const WHY: Readonly<Record<Lost, string>> = {
 };
 
 /** A call by its key, as it is stored. It begins with the time after which it is forgotten. */
-type Entry = readonly [
+type KeptCall = readonly [
   until: number,
   /** A digest of what the call is about. */
   about: string,
@@ -67,7 +67,7 @@ type Entry = readonly [
 ];
 
 /** What a call with a key is to do: `begin` gives a sign of life, before `run` is asked for. */
-type Verdict =
+type KeyedStep =
   | { readonly kind: "begin" | "run" }
   | { readonly kind: "wait"; readonly run: string }
   | { readonly kind: "answer"; readonly result: JsonObject };
@@ -126,7 +126,7 @@ export class KeptAnswers implements CallAnswers {
     let runs = false;
     try {
       while (!runs) {
-        let verdict: Verdict = { kind: "begin" };
+        let verdict: KeyedStep = { kind: "begin" };
         await stored(call, () =>
           change((values) => {
             const asked = { key, about, run, begun, dead, again: retry === true, now: clock.now() };
@@ -134,7 +134,7 @@ export class KeptAnswers implements CallAnswers {
             return verdict.kind === "run";
           }));
         // What the change has found
-        const found = verdict as Verdict;
+        const found = verdict as KeyedStep;
         switch (found.kind) {
           case "answer":
             return found.result;
@@ -197,7 +197,7 @@ export class KeptAnswers implements CallAnswers {
     const keep = (lost: Lost | null, result?: JsonObject): Apply => (values) => {
       const until = clock.now() + KEPT_MS;
       const ended = [until, about, run, lost] as const;
-      const entry: Entry = result === undefined ? ended : [...ended, result];
+      const entry: KeptCall = result === undefined ? ended : [...ended, result];
       if (values.setText(key, JSON.stringify(entry), MOST_BYTES)) return;
       values.setText(key, JSON.stringify([until, about, run, "too-large"]), Infinity);
     };
@@ -309,7 +309,7 @@ class Beat {
  *
  * @throws {McpError} If the key belongs to another call, there is no answer to give, or no room
  */
-function decide(values: StateValues, asked: Asked): Verdict {
+function decide(values: StateValues, asked: Asked): KeyedStep {
   const { key, about, run, begun, dead, again, now } = asked;
   for (const [key, text] of values.entries()) if (untilOf(text) <= now) values.delete(key);
   const entry = entryOf(values, key);
@@ -322,7 +322,7 @@ function decide(values: StateValues, asked: Asked): Verdict {
     if (!again) throw isLost ? answerLost(lost) : nodeLost();
   } else if (values.size >= MOST_KEYS) throw full();
   if (!begun) return { kind: "begin" };
-  const own: Entry = [now + RUN_MS, about, run];
+  const own: KeptCall = [now + RUN_MS, about, run];
   if (!values.setText(key, JSON.stringify(own), MOST_BYTES)) throw full();
   return { kind: "run" };
 }
@@ -339,8 +339,8 @@ async function stored<T>(call: KeyedCall, use: () => MaybePromise<T>): Promise<T
   }
 }
 
-function entryOf(values: StateValues, key: string): Entry | undefined {
-  return values.get(key) as Entry | undefined; // Only this file writes them
+function entryOf(values: StateValues, key: string): KeptCall | undefined {
+  return values.get(key) as KeptCall | undefined; // Only this file writes them
 }
 
 /** Reads when an entry is forgotten, without the rest of it. */

@@ -43,7 +43,7 @@ interface Change {
 }
 
 /** An owner's values as they are stored. */
-export interface Kept {
+export interface KeptValues {
   readonly values: StateValues;
   /** The version of the record; `null` if there is none. */
   readonly version: string | null;
@@ -65,7 +65,7 @@ export class OwnedValues {
   }
 
   /** Reads the values of an owner. */
-  async read(owner: string): Promise<Kept> {
+  async read(owner: string): Promise<KeptValues> {
     return await this.#read(await this.#nameOf(owner));
   }
 
@@ -129,7 +129,7 @@ export class OwnedValues {
     }
   }
 
-  async #read(name: string): Promise<Kept> {
+  async #read(name: string): Promise<KeptValues> {
     const found = await this.#init.records.get(name);
     if (found === undefined) return { values: new StateValues(), version: null, writtenAt: 0 };
     const { value, version } = found;

@@ -30,6 +30,8 @@ import { settle } from "../support/settle.ts";
 import { as, BOTH, byToken, Events, type Fetch, Gate, initialize } from "../support/wire.ts";
 import { Objects } from "../support/worker_objects.ts";
 
+const DAY_MS = 24 * 60 * 60_000;
+
 /** What came back: a result, or an error. */
 interface Came {
   readonly status: number;
@@ -295,6 +297,40 @@ for (const era of ["2025", "2026"] as const) {
       await clock.advance(1);
       assert.equal(textOf(await send("pay", {}, "k")), "pay 2");
       assert.equal(runs.length, 2);
+    });
+
+    test("[ONCE-8] the key of a call that doesn't end is kept for a day", async () => {
+      const { handler, runs, clock, finish } = endpoint();
+      await using _closed = handler;
+      const send = await connect(handler);
+      const first = send("work", {}, "k");
+      await settle();
+      clock.set(clock.now() + DAY_MS - 1);
+      const later = await connect(handler);
+      assert.equal(reasonOf(await later("work", {}, "k")), "node-lost");
+      clock.set(clock.now() + 1);
+      const again = later("work", {}, "k");
+      await settle();
+      assert.deepEqual(runs, ["work", "work"]);
+      finish.open("done");
+      assert.deepEqual([textOf(await first), textOf(await again)], ["work 1 done", "work 2 done"]);
+      assert.equal(textOf(await later("work", {}, "k")), "work 2 done");
+    });
+
+    test("[ONCE-9] the store has no room for another owner: nothing runs, and others have answers", async () => {
+      const inner = memoryStore();
+      // One owner, and one call that runs
+      const answers: Store["answers"] = (clock) =>
+        inner.answers?.(clock, 2) ?? assert.fail("no answers");
+      const { handler, runs } = endpoint({ store: { ...inner, answers } });
+      await using _closed = handler;
+      const ada = await connect(handler);
+      const ben = await connect(handler, as("ben"));
+      await ada("pay", {}, "k");
+      assert.equal(reasonOf(await ben("pay", {}, "k")), "answer-limit");
+      assert.deepEqual(runs, ["pay"]);
+      assert.equal(textOf(await ada("pay", {}, "k")), "pay 1");
+      assert.equal(textOf(await ada("pay", {}, "other")), "pay 2");
     });
 
     test("[ONCE-9] an answer that is too large is given, not kept: the tool doesn't run again", async () => {
