@@ -213,17 +213,25 @@ for (const era of ["2025", "2026"] as const) {
     });
 
     test("[ONCE-4] a repeat that waits ends at its own time limit, and stops nothing", async () => {
-      const { handler, clock, runs, finish } = endpoint({ requests: { maxTimeoutMs: 10_000 } });
-      await using _closed = handler;
-      const send = await connect(handler);
-      const first = send("work", {}, "k");
-      await pass(clock, 5_000);
-      const repeat = send("work", {}, "k");
-      await pass(clock, 4_000);
-      finish.open("done");
-      await pass(clock, 500);
-      assert.deepEqual([textOf(await first), textOf(await repeat)], ["work 1 done", "work 1 done"]);
-      assert.deepEqual(runs, ["work"]);
+      const store = memoryStore();
+      const made = makeServer();
+      const patient = endpoint({ store }, made);
+      const { clock } = patient;
+      const hasty = endpoint({ store, clock, requests: { maxTimeoutMs: 3_000 } }, made);
+      await using _hasty = hasty.handler;
+      await using _patient = patient.handler;
+      const first = (await connect(patient.handler))("work", {}, "k");
+      await settle();
+      const repeat = (await connect(hasty.handler))("work", {}, "k");
+      await pass(clock, 2_000);
+      assert.equal(hasty.handler.stats().requests, 1, "It counts as a request of its own");
+      await pass(clock, 2_000);
+      assert.match(String((await repeat).error?.message), /timed out/);
+      made.finish.open("done");
+      await settle();
+      assert.equal(textOf(await first), "work 1 done");
+      assert.equal(textOf(await (await connect(hasty.handler))("work", {}, "k")), "work 1 done");
+      assert.deepEqual(made.runs, ["work"]);
     });
 
     test("[ONCE-5] the same key with another tool or other arguments is refused", async () => {
@@ -625,6 +633,20 @@ describe("ONCE: what differs by era and host", () => {
     const { error } = await modern("pay", {}, "k");
     assert.match(String(error?.message), /nobody knows whose call/);
     assert.equal(runs.length, 2);
+  });
+
+  test("[ONCE-15] a Worker without objects says which binding is missing, and nothing runs", async () => {
+    const { server, runs } = makeServer();
+    const errors: string[] = [];
+    const worker = mcpWorker(server, {
+      authenticate: byToken,
+      versions: ["2026-07-28"],
+      onEvent: (event) => void (event.type === "error" && errors.push(String(event.error))),
+    });
+    const send = await ERAS["2026"]((request) => worker.fetch(request, {}));
+    assert.equal((await send("pay", {}, "k")).status, 503);
+    assert.match(errors.join(), /no binding "MCP_SESSION"/);
+    assert.deepEqual(runs, []);
   });
 
   test("[ONCE-5] a key of one version of the protocol is refused in another", async () => {
