@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { mcpWorker } from "../../src/adapters/workers.ts";
 import { serveStdio } from "../../src/adapters/stdio.ts";
+import { storeFailed } from "../../src/calls/refused_error.ts";
 import { memoryStore } from "../../src/cluster/memory/store.ts";
 import type { Store } from "../../src/cluster/types.ts";
 import { gateway, http, local } from "../../src/gateway/mod.ts";
@@ -16,6 +17,7 @@ import { createMcpHandler } from "../../src/handler/handler.ts";
 import type { McpHandlerOptions } from "../../src/handler/types.ts";
 import type { RecordStore } from "../../src/internal/record_store.ts";
 import { ErrorCode, McpError } from "../../src/protocol/errors.ts";
+import type { Dispatcher } from "../../src/protocol/exchange.ts";
 import { isObject, type JsonObject } from "../../src/protocol/jsonrpc.ts";
 import { NODE_LOST } from "../../src/protocol/node_loss.ts";
 import { McpServer } from "../../src/server/server.ts";
@@ -27,7 +29,7 @@ import { FakeClock } from "../support/clock.ts";
 import { KEY as SECRET } from "../support/cluster.ts";
 import { ModernPeer } from "../support/modern.ts";
 import { settle } from "../support/settle.ts";
-import { as, BOTH, byToken, Events, type Fetch, Gate, initialize } from "../support/wire.ts";
+import { as, BOTH, byToken, Events, type Fetch, Gate, initialize, Stub } from "../support/wire.ts";
 import { Objects } from "../support/worker_objects.ts";
 
 const DAY_MS = 24 * 60 * 60_000;
@@ -278,6 +280,24 @@ for (const era of ["2025", "2026"] as const) {
       assert.deepEqual(runs, ["unhappy", "fails", "fails_again", "fails_again"]);
     });
 
+    test("[ONCE-7] what was refused before its tool ran is forgotten", async () => {
+      let calls = 0;
+      const stub = new Stub({
+        work(exchange) {
+          if (++calls === 1) throw storeFailed(exchange, new Error("away"), "task store");
+          return { resultType: "complete", content: [{ type: "text", text: String(calls) }] };
+        },
+      });
+      const dispatcher: Dispatcher = {
+        route: (message) => ({ ...stub.route(message), answerOnce: "work" }),
+      };
+      await using handler = createMcpHandler(dispatcher, { authenticate: byToken });
+      const send = await connect(handler);
+      assert.equal((await send("work", {}, "k")).status, 503);
+      assert.equal(textOf(await send("work", {}, "k")), "2");
+      assert.equal(textOf(await send("work", {}, "k")), "2");
+    });
+
     test("[ONCE-7] a call that was stopped has no answer, and the tool says what follows", async () => {
       const { handler, runs, clock } = endpoint({ requests: { maxTimeoutMs: 3_000 } });
       await using _closed = handler;
@@ -300,11 +320,14 @@ for (const era of ["2025", "2026"] as const) {
       await using _closed = handler;
       const send = await connect(handler);
       await send("pay", {}, "k");
-      await clock.advance(KEPT_MS - 1);
+      await clock.advance(KEPT_MS / 2);
+      assert.equal(textOf(await send("pay", {}, "later")), "pay 2");
+      await clock.advance(KEPT_MS / 2 - 1);
       assert.equal(textOf(await send("pay", {}, "k")), "pay 1");
       await clock.advance(1);
-      assert.equal(textOf(await send("pay", {}, "k")), "pay 2");
-      assert.equal(runs.length, 2);
+      assert.equal(textOf(await send("pay", {}, "k")), "pay 3");
+      assert.equal(textOf(await send("pay", {}, "later")), "pay 2");
+      assert.equal(runs.length, 3);
     });
 
     test("[ONCE-8] the key of a call that doesn't end is kept for a day", async () => {
@@ -401,10 +424,12 @@ for (const era of ["2025", "2026"] as const) {
         // The clock of the first stands still: it gives no sign of life any more
         const send = await connect(two.handler);
         const repeat = send(name, {}, "k");
+        const another = send(name, {}, "k");
         await pass(two.clock, 10_000);
         if (outcome === "lost") {
           const { error } = await repeat;
           assert.deepEqual([error?.message, error?.data], [NODE_LOST.message, NODE_LOST.data]);
+          assert.deepEqual((await another).error, error);
           assert.deepEqual(two.runs, []);
           // It was only slow
           one.finish.open("done");
@@ -416,6 +441,8 @@ for (const era of ["2025", "2026"] as const) {
         two.finish.open("two");
         await pass(two.clock, 500);
         assert.equal(textOf(await repeat), "again 1 two");
+        assert.deepEqual(await another, await repeat);
+        assert.deepEqual(two.runs, ["again"]);
         one.finish.open("one");
         assert.equal(textOf(await dying), "again 1 one");
         assert.equal(textOf(await send(name, {}, "k")), "again 1 two", "The later run counts");

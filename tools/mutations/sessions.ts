@@ -14,7 +14,11 @@ export const SESSIONS: FaultsByFile = {
   "sessions/kept_answers.ts": {
     tests: ["wire/answer_once.test.ts"],
     faults: [
-      ["ONCE-3", "if (!isLost && other !== dead) return", "if (!isLost && !dead) return"],
+      [
+        "ONCE-3",
+        "if (!isLost && other !== dead) return",
+        "if (!isLost && dead === undefined) return",
+      ],
       ["ONCE-5", "if (before !== about) throw", "if (before === undefined) throw"],
       ["ONCE-7", "if (!again) throw", "if (!again && isLost) throw"],
       ["ONCE-7", "error instanceof CallRefusedError ? forget : ", ""],
