@@ -217,7 +217,7 @@ function frontOf(
   const { versions, sessions, requests: { stateKeys = [] } = {} } = options;
   const legacy = (versions ?? Object.keys(VERSIONS)).filter(isVersion)
     .some((version) => VERSIONS[version].era === "2025");
-  const init = { onError: log?.report, userRecords: usersIn(env, binding) };
+  const init = { onError: log?.report, ownedRecords: usersIn(env, binding) };
   if (sessions === false || !legacy) {
     return { handler: makeHandler(dispatcher, options, init), objects: undefined };
   }

@@ -152,7 +152,7 @@ export class SessionObject {
   }
 
   #make(): ObjectEndpoint {
-    const { dispatcher, options, users: userRecords } = this.#setup;
+    const { dispatcher, options, users: ownedRecords } = this.#setup;
     const store = sqlStore(this.#state.storage.sql);
     const own: McpHandlerOptions = {
       ...objectOptions(options),
@@ -161,7 +161,7 @@ export class SessionObject {
       clock: this.#clock,
       onEvent: this.#onEvent,
     };
-    const handler = makeHandler(objectDispatcher(dispatcher), own, { userRecords });
+    const handler = makeHandler(objectDispatcher(dispatcher), own, { ownedRecords });
     return { handler, store };
   }
 

@@ -5,7 +5,7 @@
  */
 import { randomText } from "../internal/random.ts";
 import type { RecordWrite, StoredRecord } from "../internal/record_store.ts";
-import type { UserRecords } from "../sessions/user_states.ts";
+import type { OwnedRecords } from "../sessions/owned_values.ts";
 import { SqlTables } from "../sql/sql.ts";
 import { StoredMap } from "../sql/stored_map.ts";
 import { operationRequest } from "./workers_routing.ts";
@@ -23,7 +23,7 @@ type StateOperation =
   | { readonly kind: "delete"; readonly expected: string | undefined };
 
 /** The records of users, each in the object of its name. */
-export class UserObjects implements UserRecords {
+export class UserObjects implements OwnedRecords {
   readonly #namespace: () => DurableNamespace;
 
   /** @param namespace Returns the binding to the objects, or throws what is wrong with it */

@@ -20,6 +20,7 @@ import {
   type ClientFacts,
   type Exchange,
   type ExchangeUser,
+  isAnonymous,
   type Notification,
   notificationText,
   type Principal,
@@ -36,6 +37,7 @@ import { Answer } from "./answer.ts";
 import { ask } from "./questions/ask.ts";
 import { mayUseOf, visibleResult } from "./authorize_filter.ts";
 import { cancelledEvent, finishedEvent, startedEvent } from "./call_events.ts";
+import { callKeyOf, type KeyedCall } from "./call_key.ts";
 import type { Calls } from "./calls.ts";
 import { watchDisconnect } from "./lifetime/disconnect.ts";
 import { type EncodedResponse, encodeError, encodeResult } from "./encode_response.ts";
@@ -83,6 +85,8 @@ export class Call extends RequestScope implements Exchange {
   #handedOver: HandedOver | undefined;
   /** Stops watching whether the client disconnects. */
   #unwatch: (() => void) | undefined;
+  /** Whether a client that goes away doesn't stop the call. */
+  #runsOn = false;
   /** How far the call is, where the client hasn't asked. */
   #noted: JsonObject | undefined;
 
@@ -242,7 +246,7 @@ export class Call extends RequestScope implements Exchange {
   #dispatch(): MaybePromise<JsonObject> {
     const { authorize, middleware } = this.#calls.settings;
     const result = middleware === undefined
-      ? this.#route.run(this)
+      ? this.#runOnce(this.#route, this)
       : then(middleware(this.passage()), (value) => this.#complete(value));
     return authorize === undefined ? result : visibleResult(this, result);
   }
@@ -288,15 +292,47 @@ export class Call extends RequestScope implements Exchange {
   /** Runs the request as the last middleware has passed it on. */
   #run(route: Route, exchange: Exchange): MaybePromise<JsonObject> {
     this.#checkRunning();
-    if (route === this.#route) return route.run(this);
+    if (route === this.#route) return this.#runOnce(route, this);
     this.#changed = route;
     if (this.#waits) this.#waitForHandOver();
     return then(this.authorize(route), (hidden) => {
       this.#checkRunning();
       return hidden === undefined
-        ? visibleResult(exchange, route.run(exchange))
+        ? visibleResult(exchange, this.#runOnce(route, exchange))
         : this.#hide(route, exchange, hidden);
     });
+  }
+
+  /** Runs a route, or gives its client the answer of an earlier call with the same key. */
+  #runOnce(route: Route, exchange: Exchange): MaybePromise<JsonObject> {
+    if (route.answerOnce === undefined) return route.run(exchange);
+    const key = callKeyOf(route.params);
+    if (key === undefined) return route.run(exchange);
+    const call: KeyedCall = {
+      ...{ key, route, owner: this.#keyOwner, method: this.method, id: this.id },
+      protocolVersion: this.protocolVersion,
+      signal: this.signal,
+      isOver: () => this.over,
+      onOver: (listener) => this.onOver(listener),
+      runOn: () => {
+        // Where everything ends with the request, the call does too.
+        if (this.#calls.clock.perRequest === true) return;
+        this.#runsOn = true;
+        this.#unwatch?.();
+      },
+    };
+    return this.#calls.answers.run(call, () => route.run(exchange));
+  }
+
+  /** Whose the keys of calls are. What nobody in particular sends has only its session to tell it apart. */
+  get #keyOwner(): string | undefined {
+    if (!isAnonymous(this.principal) || this.localPeer === "pipe") return this.#inbound.owner;
+    return this.#session && `session ${this.#session.id}`;
+  }
+
+  /** Stops the call because its client is gone, unless it runs for its repeats too. */
+  disconnected(): void {
+    if (!this.#runsOn) this.stop(new StopError("disconnected"));
   }
 
   /**
@@ -521,7 +557,8 @@ export class Call extends RequestScope implements Exchange {
     }
     // A stream too: in process, and on some hosts, the signal aborts without a cancelled body.
     // Where everything ends with the request, a call of a session can't run on either.
-    if (VERSIONS[this.protocolVersion].era === "2026" || clock.perRequest === true) {
+    const isWatched = VERSIONS[this.protocolVersion].era === "2026" || clock.perRequest === true;
+    if (isWatched && !this.#runsOn) {
       this.#unwatch = watchDisconnect(this, this.#inbound.source, delays.disconnect);
       this.onOver(this.#unwatch);
     }

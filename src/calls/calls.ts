@@ -19,6 +19,7 @@ import type { Chain } from "../protocol/middleware.ts";
 import type { Reporter } from "../protocol/reporter.ts";
 import type { Route } from "../protocol/route.ts";
 import type { ProtocolVersion } from "../protocol/versions.ts";
+import type { CallAnswers } from "./call_key.ts";
 import type { HandOver } from "./hand_over.ts";
 import { InFlight } from "./lifetime/inflight.ts";
 import type { SingleUse } from "./state/single_use.ts";
@@ -128,6 +129,7 @@ export class Calls {
   readonly singleUse: SingleUse;
   /** The state of users. */
   readonly users: CallUsers;
+  readonly answers: CallAnswers;
   /** The slots for running calls. */
   readonly slots: Slots;
   /** The slots for notifications that the dispatcher still handles. */
@@ -149,7 +151,7 @@ export class Calls {
     settings: CallSettings,
     states: StateSealer,
     singleUse: SingleUse,
-    users: CallUsers,
+    { users, answers }: { readonly users: CallUsers; readonly answers: CallAnswers },
     clock: Clock,
     reporter: Reporter,
   ) {
@@ -158,6 +160,7 @@ export class Calls {
     this.states = states;
     this.singleUse = singleUse;
     this.users = users;
+    this.answers = answers;
     this.clock = clock;
     this.reporter = reporter;
     this.endOfTurn = new EndOfTurn(clock.perRequest);
@@ -266,5 +269,6 @@ export class Calls {
   dispose(): void {
     for (const line of Object.values(this.delays)) line.clear();
     this.singleUse.dispose();
+    this.answers.dispose();
   }
 }

@@ -253,4 +253,13 @@ export interface Store {
    * @param most The maximum number of records
    */
   userStates?(clock: Clock, most: number): RecordStore;
+  /**
+   * Returns the records of kept answers, apart from all others: one for each owner, and one for each call
+   * that runs. All calls on one store MUST return the same records. Without it, no tool may have `answerOnce`.
+   * What other processes can read is sealed by the handlers.
+   *
+   * @param clock The source of time
+   * @param most The maximum number of records
+   */
+  answers?(clock: Clock, most: number): RecordStore;
 }

@@ -8,7 +8,6 @@ import { Answer } from "../calls/answer.ts";
 import { Call } from "../calls/call.ts";
 import type { Calls } from "../calls/calls.ts";
 import { dispatchNotification } from "../calls/notification.ts";
-import { StopError } from "../calls/lifetime/stop.ts";
 import type { Inbound } from "../http/inbound.ts";
 import { shuttingDown } from "../http/refusals.ts";
 import { accepted, type Refusal, refusal, type Reply } from "../http/reply.ts";
@@ -77,7 +76,7 @@ function run(
   message: JsonRpcRequest,
 ): MaybePromise<Reply> {
   const { share, principal: { expiresAt }, accepts } = inbound;
-  const onLost = () => call.stop(new StopError("disconnected"));
+  const onLost = () => call.disconnected();
   const open = () => openDirectReply(streams, { share, expiresAt, onLost });
   const answer = new Answer(calls, inbound, accepts.sse ? open : undefined);
   const call = new Call(calls, inbound, undefined, message, answer);

@@ -283,4 +283,6 @@ export interface Upstream {
    * @throws {TypeError} If there is such a tool
    */
   refuseLongCalls?(): () => void;
+  /** Returns whether the gateway gives repeats of a call the first one's answer: see `Route.answerOnce`. */
+  answerOnce?(tool: string): Route["answerOnce"];
 }

@@ -18,6 +18,8 @@ import { TurnQueue } from "../internal/end_of_turn.ts";
 import type { MaybePromise } from "../internal/types.ts";
 import type { Dispatcher, Notification } from "../protocol/exchange.ts";
 import { Reporter } from "../protocol/reporter.ts";
+import { KeptAnswers } from "../sessions/kept_answers.ts";
+import type { OwnedRecords } from "../sessions/owned_values.ts";
 import { ServerStreams } from "../sessions/server_streams.ts";
 import { Sessions } from "../sessions/sessions.ts";
 import { UserStates } from "../sessions/user_states.ts";
@@ -79,7 +81,12 @@ export function makeComponents(
     claim: (key, holder, ttlMs) => claims.claim(key, holder, ttlMs),
   });
   const users = usersOf(settings);
-  const calls = new Calls(dispatcher, settings.calls, states, singleUse, users, clock, reporter);
+  const answers = new KeptAnswers({
+    ...{ records: answerRecords(settings), keys: settings.nodeKeys, clock },
+    failed: (error) => reporter.failed("keeping an answer", error),
+  });
+  const kept = { users, answers };
+  const calls = new Calls(dispatcher, settings.calls, states, singleUse, kept, clock, reporter);
   const streams = new Streams(log, settings.streams, clock, reporter);
   const listens = new Slots(settings.listen.most, settings.listen.mostPerPrincipal);
   const { nodeKeys: keys } = settings;
@@ -140,13 +147,30 @@ export function makeComponents(
 }
 
 /** Returns what keeps the state of users: the host, the store, or without both the memory of this process. */
-function usersOf({ userRecords, store, users, nodeKeys, clock }: HandlerSettings): UserStates {
+function usersOf({ ownedRecords, store, users, nodeKeys, clock }: HandlerSettings): UserStates {
   const { most } = users;
-  const records = userRecords ??
+  const records = ownedRecords ??
     (store === undefined
       ? new MemoryRecords(clock, undefined, most)
       : store.userStates?.(clock, most));
   return new UserStates({ records, keys: nodeKeys, ...users, clock });
+}
+
+/** The owners whose answers a process keeps in its memory at most, and those of a shared store. */
+const MOST_OWNERS = 2_500;
+const MOST_SHARED_OWNERS = 1_000_000;
+
+/**
+ * Returns what keeps the answers of calls: the host, the store, or without both the memory of this process.
+ *
+ * @returns `undefined` if the store keeps none
+ */
+export function answerRecords(
+  { ownedRecords, store, clock }: Pick<HandlerSettings, "ownedRecords" | "store" | "clock">,
+): OwnedRecords | undefined {
+  if (ownedRecords !== undefined) return ownedRecords;
+  if (store === undefined) return new MemoryRecords(clock, undefined, MOST_OWNERS);
+  return store.answers?.(clock, store.shared === true ? MOST_SHARED_OWNERS : MOST_OWNERS);
 }
 
 function authSettings(

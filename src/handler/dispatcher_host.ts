@@ -30,6 +30,8 @@ export interface HandlerHostInit {
   readonly report: Report;
   /** Whether calls that run long are answered early. */
   readonly longCalls: boolean;
+  /** Whether answers are kept for calls that are repeated. */
+  readonly answersOnce: boolean;
   /** Returns what the handler consists of, unless nothing has used it yet. */
   readonly opened: () => HostedHandler | undefined;
   /** Returns what the handler consists of, and creates it at the first call. */
@@ -50,6 +52,7 @@ export class HandlerHost implements DispatcherHost {
   readonly clock: DispatcherHost["clock"];
   readonly report: DispatcherHost["report"];
   readonly longCalls: boolean;
+  readonly answersOnce: boolean;
   readonly #opened: HandlerHostInit["opened"];
   readonly #open: HandlerHostInit["open"];
   readonly #bursts: DelayLine;
@@ -58,9 +61,10 @@ export class HandlerHost implements DispatcherHost {
   #disposed = false;
 
   /** Creates the view; no timer runs until a resource is updated. */
-  constructor({ clock, report, longCalls, opened, open }: HandlerHostInit) {
+  constructor({ clock, report, longCalls, answersOnce, opened, open }: HandlerHostInit) {
     this.clock = clock;
     this.longCalls = longCalls;
+    this.answersOnce = answersOnce;
     this.report = report;
     this.#opened = opened;
     this.#open = open;

@@ -24,7 +24,7 @@ import { ERAS, Eras } from "./eras.ts";
 import { suspendIdleTimeout } from "./idle_timeout.ts";
 import { HandlerHost } from "./dispatcher_host.ts";
 import { ENDPOINT, type OpenEndpoint } from "./endpoint_of.ts";
-import { type HandlerComponents, makeComponents, reporterOf } from "./components.ts";
+import { answerRecords, type HandlerComponents, makeComponents, reporterOf } from "./components.ts";
 import { notifySession, sessionsOf } from "./sessions_api.ts";
 import { type HandlerSettings, settingsOf } from "./settings.ts";
 import { shutDown } from "./shutdown.ts";
@@ -129,6 +129,7 @@ function prepareEndpoint(
   const { clock, longCalls } = settings;
   const host = new HandlerHost({
     ...{ clock, report, longCalls: longCalls !== undefined },
+    answersOnce: answerRecords(settings) !== undefined,
     ...{ opened: () => opened, open },
   });
   if (settings.shared) open();
@@ -168,7 +169,7 @@ function openEndpoint(
 }
 
 /** What a host brings for its handlers. */
-export interface HandlerInit extends Pick<HandlerSettings, "userRecords"> {
+export interface HandlerInit extends Pick<HandlerSettings, "ownedRecords"> {
   /** The eras that are served; all when left out. */
   readonly rows?: typeof ERAS;
   /** Called with errors that are not sent to a client. */
@@ -179,9 +180,9 @@ export interface HandlerInit extends Pick<HandlerSettings, "userRecords"> {
 export function makeHandler(
   dispatcher: Dispatcher,
   options: McpHandlerOptions,
-  { rows = ERAS, onError, userRecords }: HandlerInit = {},
+  { rows = ERAS, onError, ownedRecords }: HandlerInit = {},
 ): McpHandler {
-  const settings = { ...settingsOf(options, rows), onError, userRecords };
+  const settings = { ...settingsOf(options, rows), onError, ownedRecords };
   const { open, report, close } = prepareEndpoint(dispatcher, settings, rows);
   if (settings.authenticate === undefined) report({ type: "anonymous" });
   const fetch = (request: Request, context?: unknown): Promise<Response> => {

@@ -15,7 +15,7 @@ import { fullAddress, shortAddress } from "../http/sender_address.ts";
 import type { NameAddress, NamePrincipal } from "../protocol/reporter.ts";
 import { type Era, isVersion, type ProtocolVersion, VERSIONS } from "../protocol/versions.ts";
 import { STATE_BYTES } from "../sessions/state_values.ts";
-import type { UserRecords } from "../sessions/user_states.ts";
+import type { OwnedRecords } from "../sessions/owned_values.ts";
 import type { StreamSettings } from "../streams/streams.ts";
 import { type LongCallSettings, longCallSettings } from "../long_calls/options.ts";
 import { checkOptionNames } from "./option_names.ts";
@@ -59,8 +59,8 @@ export interface HandlerSettings {
     /** The time without use after which it is deleted, in milliseconds. */
     readonly idleMs: number;
   };
-  /** Keeps the state of users; the store does, or this process, when left out. */
-  readonly userRecords?: UserRecords | undefined;
+  /** Keeps the state of users, and answers; the store does, or this process, when left out. */
+  readonly ownedRecords?: OwnedRecords | undefined;
   /** Secrets that encrypt the state of 2026 requests; empty for a random one. */
   readonly stateKeys: readonly (string | Uint8Array)[];
   /** The store, if other handlers may use it. */

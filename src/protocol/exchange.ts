@@ -304,6 +304,8 @@ export interface DispatcherHost {
   readonly clock: Clock;
   /** Whether the endpoint answers calls that run long early; `undefined` if that isn't known. */
   readonly longCalls?: boolean;
+  /** Whether the endpoint keeps answers for calls that are repeated; `undefined` if that isn't known. */
+  readonly answersOnce?: boolean;
   /**
    * Sends a notification once to every session, on its server-to-client stream, and to every client that
    * subscribed to it (2026-07-28).

@@ -62,6 +62,11 @@ export interface Route extends RequestMessage {
    * handler's time when left out.
    */
   readonly longCalls?: false | { readonly afterMs: number } | undefined;
+  /**
+   * Whether repeats of the call, with the same key, get the first one's answer: then what the call is of,
+   * by its server and tool. Keys are ignored when left out.
+   */
+  readonly answerOnce?: string | undefined;
   /** Whether the tool has an output schema; `undefined` if that is not known. */
   readonly outputSchema?: boolean | undefined;
   /**

@@ -74,6 +74,8 @@ export class Keys {
   readonly records: RecordNames;
   /** The state of users. */
   readonly users: RecordNames;
+  /** The answers that are kept. */
+  readonly answers: RecordNames;
   /** The channel of all nodes. */
   readonly allNodes: string;
 
@@ -85,6 +87,7 @@ export class Keys {
     this.tasks = TASKS.map((name) => `${start}:{tasks}:${name}`);
     this.records = recordNames(`${start}:{records}`);
     this.users = recordNames(`${start}:{users}`);
+    this.answers = recordNames(`${start}:{answers}`);
     this.allNodes = `${start}:{nodes}:all`;
   }
 

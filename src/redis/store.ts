@@ -86,6 +86,8 @@ export function redisStore(options: RedisStoreOptions): Store {
     records: (clock: Clock) => new RedisRecords({ commands, keys: keys.records, clock }),
     userStates: (clock: Clock, most: number) =>
       new RedisRecords({ commands, keys: keys.users, clock, most }),
+    answers: (clock: Clock, most: number) =>
+      new RedisRecords({ commands, keys: keys.answers, clock, most }),
   };
 
   function open({ caps, lifetimes, log, clock, keys: secrets }: StoreSettings): Backplane {

@@ -20,6 +20,7 @@ export interface FoundFeature {
   readonly headerParams?: readonly HeaderParam[];
   readonly retry?: boolean;
   readonly longCalls?: Route["longCalls"];
+  readonly answerOnce?: Route["answerOnce"];
   /** Whether a tool has an output schema. */
   readonly outputSchema?: boolean;
 }
@@ -40,6 +41,7 @@ export class ServerRoute implements Route {
   readonly headerParams: readonly HeaderParam[] | undefined;
   readonly retry: boolean;
   readonly longCalls: Route["longCalls"];
+  readonly answerOnce: Route["answerOnce"];
   readonly outputSchema: boolean | undefined;
   readonly #answers: Answers;
   readonly #answer: FeatureMethod | undefined;
@@ -56,6 +58,7 @@ export class ServerRoute implements Route {
     this.headerParams = found?.headerParams;
     this.retry = found?.retry === true;
     this.longCalls = found?.longCalls;
+    this.answerOnce = found?.answerOnce;
     this.outputSchema = found?.outputSchema;
     this.#answer = found?.answer;
     this.#answers = answers;

@@ -346,7 +346,8 @@ export class McpServer implements Dispatcher {
   /** Attaches an endpoint, which is notified of changes until the returned function is called. */
   attach(host: DispatcherHost): () => void {
     const allow = host.longCalls === false ? this.refuseLongCalls() : () => {};
-    const detach = [this.#changes.attach(host), this.#extensions.attach(host), allow];
+    const keep = host.answersOnce === false ? this.#tools.refuseAnswersOnce() : () => {};
+    const detach = [this.#changes.attach(host), this.#extensions.attach(host), allow, keep];
     return () => detach.forEach((each) => each());
   }
 

@@ -68,7 +68,7 @@ const TEND_MS = 30_000;
 
 /**
  * Opens a store in a SQLite file, for the handlers of one process. Sessions with their state, subscriptions
- * and streams, tasks, shared documents, records and the state of users are there again when the process is restarted: clients
+ * and streams, tasks, shared documents, records, the state of users and kept answers are there again when the process is restarted: clients
  * go on where they were. Calls that were running end with an error that says so, or are begun again if the
  * tool has `retryOnNodeLoss`. Handlers with the same
  * store are one endpoint; the settings of the first apply to all.
@@ -113,6 +113,7 @@ export function storeIn(
   const counts = new MemoryCounts();
   let records: MemoryRecordTable | undefined;
   let users: MemoryRecordTable | undefined;
+  let answers: MemoryRecordTable | undefined;
   let backplane: Backplane | undefined;
   let log: SqlRunLog | undefined;
   let stop: (() => void) | undefined;
@@ -151,6 +152,8 @@ export function storeIn(
     records: (clock) => new MemoryRecords(clock, records ??= recordTable(tables, "record")),
     userStates: (clock, most) =>
       new MemoryRecords(clock, users ??= recordTable(tables, "user"), most),
+    answers: (clock, most) =>
+      new MemoryRecords(clock, answers ??= recordTable(tables, "answer"), most),
     close,
     [Symbol.dispose]: close,
   };

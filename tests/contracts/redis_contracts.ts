@@ -69,6 +69,11 @@ export function stores(name: string, connection: TestClient<RedisClient>): void 
     return { ...made, records: userStates };
   });
 
+  recordStoreContract(`${name}, kept answers`, () => {
+    const { answers, ...made } = makeNodes(connection);
+    return { ...made, records: answers };
+  });
+
   taskStoreContract(name, () => {
     const { node, ...made } = makeNodes(connection);
     const [store, other] = [node().tasks, node().tasks];

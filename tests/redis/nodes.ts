@@ -37,6 +37,8 @@ export interface RedisNodes {
   records(most?: number): RecordStore;
   /** The state of users as one more node sees it, of so many at most. */
   userStates(most?: number): RecordStore;
+  /** The kept answers as one more node sees them, so many records at most. */
+  answers(most?: number): RecordStore;
   /** The leases as a node sees them whose takeovers no other node hears of. */
   quietLeases(): Leases;
   /** Lets everything arrive. */
@@ -82,6 +84,11 @@ export function makeNodes(
       const states = redisStore({ client, prefix, ...options }).userStates?.(clock, most ?? 1_000);
       assert.ok(states);
       return states;
+    },
+    answers(most) {
+      const answers = redisStore({ client, prefix, ...options }).answers?.(clock, most ?? 1_000);
+      assert.ok(answers);
+      return answers;
     },
     quietLeases() {
       const redis = connectionOf(client);

@@ -167,8 +167,8 @@ export const CALLS: FaultsByFile = {
       ],
       [
         "CAN-6",
-        'if (VERSIONS[this.protocolVersion].era === "2026" ||',
-        'if ((VERSIONS[this.protocolVersion].era === "2026" && !answer.streams) ||',
+        'const isWatched = VERSIONS[this.protocolVersion].era === "2026" ||',
+        'const isWatched = (VERSIONS[this.protocolVersion].era === "2026" && !answer.streams) ||',
       ],
       ["CAN-5", 'if (verdict !== "ok") return this.#dropped(notification, verdict);', ""],
       ["CAN-4", "if (settings.timeoutMs > 0) this.#restartTimeout();", ""],

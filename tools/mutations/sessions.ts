@@ -11,6 +11,25 @@ const CONTRACT = "contracts/memory.test.ts";
 
 /** The faults of sessions. */
 export const SESSIONS: FaultsByFile = {
+  "sessions/kept_answers.ts": {
+    tests: ["wire/answer_once.test.ts"],
+    faults: [
+      [
+        "ONCE-3",
+        "if (!isLost && other !== dead) return",
+        "if (!isLost && dead === undefined) return",
+      ],
+      ["ONCE-5", "if (before !== about) throw", "if (before === undefined) throw"],
+      ["ONCE-7", "if (!again) throw", "if (!again && isLost) throw"],
+      ["ONCE-7", "error instanceof CallRefusedError ? forget : ", ""],
+      ["ONCE-8", "if (untilOf(text) <= now)", "if (untilOf(text) < now)"],
+      ["ONCE-9", "} else if (values.size >= MOST_KEYS) throw full();", "}"],
+      ["ONCE-11", "?.[2] === run && apply(values)", " !== undefined && apply(values)"],
+      ["ONCE-12", "else beat.endAfter(attempt);", "else await beat.end();"],
+      ["ONCE-15", "if (await attempt()) await beat.end();", "if (await attempt()) return;"],
+      ["ONCE-19", "asks ? forget : keep(", "keep("],
+    ],
+  },
   "sessions/id.ts": {
     tests: ["unit/sessions/id.test.ts", WIRE],
     faults: [

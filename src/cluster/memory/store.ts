@@ -29,12 +29,14 @@ export function memoryStore(): Store {
   const counts = new MemoryCounts();
   const table = new MemoryRecordTable();
   const users = new MemoryRecordTable();
+  const answers = new MemoryRecordTable();
   let backplane: Backplane | undefined;
   return {
     open: (settings) => backplane ??= open(settings),
     quotas: (clock) => new MemoryQuotas(clock, counts),
     records: (clock) => new MemoryRecords(clock, table),
     userStates: (clock, most) => new MemoryRecords(clock, users, most),
+    answers: (clock, most) => new MemoryRecords(clock, answers, most),
   };
 }
 

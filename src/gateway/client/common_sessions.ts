@@ -36,6 +36,7 @@ export function withShare(upstream: Upstream, settings: ShareSettings | undefine
     endUnused: (mayEnd) => sessions.endUnused(mayEnd),
     toolScopes: (tool) => upstream.toolScopes?.(tool),
     longCalls: (tool) => upstream.longCalls?.(tool),
+    answerOnce: (tool) => upstream.answerOnce?.(tool),
   };
 }
 

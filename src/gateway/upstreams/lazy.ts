@@ -44,5 +44,6 @@ export function lazy(upstream: Upstream): Upstream {
     toolScopes: (tool) => upstream.toolScopes?.(tool),
     longCalls: (tool) => upstream.longCalls?.(tool),
     refuseLongCalls: () => upstream.refuseLongCalls?.() ?? (() => {}),
+    answerOnce: (tool) => upstream.answerOnce?.(tool),
   };
 }

@@ -79,6 +79,7 @@ export function local(server: Dispatcher): Upstream {
     toolScopes: (tool) => routeOf(tool).scopes,
     longCalls: (tool) => routeOf(tool).longCalls,
     refuseLongCalls: () => server.refuseLongCalls?.() ?? (() => {}),
+    answerOnce: (tool) => routeOf(tool).answerOnce,
   };
 }
 

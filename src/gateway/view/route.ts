@@ -19,6 +19,7 @@ export interface ViewRouteInit {
   readonly target: () => RequestTarget | undefined;
   readonly scopes: readonly string[] | undefined;
   readonly longCalls?: Route["longCalls"];
+  readonly answerOnce?: Route["answerOnce"];
   readonly authorizedAs?: RequestMessage | undefined;
   readonly settle?: Route["settle"] | undefined;
   readonly run: (exchange: Exchange) => MaybePromise<JsonObject>;
@@ -31,6 +32,7 @@ export class ViewRoute implements Route {
   readonly params: JsonObject;
   readonly scopes: readonly string[] | undefined;
   readonly longCalls: Route["longCalls"];
+  readonly answerOnce: Route["answerOnce"];
   readonly authorizedAs?: RequestMessage;
   readonly settle?: NonNullable<Route["settle"]>;
   readonly run: ViewRouteInit["run"];
@@ -42,6 +44,7 @@ export class ViewRoute implements Route {
     this.params = params;
     this.scopes = init.scopes;
     this.longCalls = init.longCalls;
+    this.answerOnce = init.answerOnce;
     if (init.authorizedAs !== undefined) this.authorizedAs = init.authorizedAs;
     if (init.settle !== undefined) this.settle = init.settle;
     this.run = init.run;

@@ -245,6 +245,7 @@ export class GatewayView implements Dispatcher {
       target: () => this.#target(message),
       scopes: this.#scopes(message),
       longCalls: this.#longCalls(message),
+      answerOnce: this.#answerOnce(message),
       run: (exchange) => this.run(exchange, sent, principal),
       hide: (exchange, hidden) => {
         const hide = hidden === "item" ? METHODS.get(method)?.hide : undefined;
@@ -376,6 +377,13 @@ export class GatewayView implements Dispatcher {
     if (method !== "tools/call" || typeof name !== "string") return undefined;
     const found = this.#locate(name);
     return found && this.#upstreams.get(found.upstream)?.upstream.longCalls?.(found.name);
+  }
+
+  #answerOnce({ method, params: { name } }: RequestMessage): Route["answerOnce"] {
+    if (method !== "tools/call" || typeof name !== "string") return undefined;
+    const found = this.#locate(name);
+    const own = found && this.#upstreams.get(found.upstream)?.upstream.answerOnce?.(found.name);
+    return own === undefined ? undefined : JSON.stringify([found?.upstream, own]);
   }
 
   #target({ method, params }: RequestMessage): RequestTarget | undefined {

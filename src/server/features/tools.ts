@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { booleanOption } from "../../internal/check.ts";
 import { checkNames, type NamesOf } from "../../internal/known_names.ts";
 import { ownLongCalls } from "../../long_calls/options.ts";
 import { quote } from "../../internal/quote.ts";
@@ -95,6 +96,14 @@ export interface ToolConfig<
    */
   readonly longCalls?: false | { readonly afterMs?: number };
   /**
+   * Says whether a call with the key `mooring/callKey` in its `_meta` is answered once: a repeat of it, such
+   * as after a lost connection, waits for the first one, or gets the answer that this one had in the last 15
+   * minutes. Keys belong to the principal. Without it the key is ignored.
+   *
+   * @default {false}
+   */
+  readonly answerOnce?: boolean;
+  /**
    * Says whether clients that know tasks get a task instead of the result, while the handler runs
    * on (2026-07-28, Tasks extension). Call `server.use(tasks())`, of `@mooring/mcp/tasks`, first.
    */
@@ -159,6 +168,7 @@ const CONFIG_NAMES: NamesOf<ToolConfig> = {
   scopes: true,
   retryOnNodeLoss: true,
   longCalls: true,
+  answerOnce: true,
   task: true,
 };
 
@@ -231,6 +241,8 @@ export class Tools implements Feature {
   readonly #registry: Registry<Tool>;
   /** The endpoints that answer no call early. */
   #endpointsWithoutLongCalls = 0;
+  /** The endpoints that keep no answers. */
+  #endpointsWithoutAnswers = 0;
 
   constructor(init: ToolsInit) {
     this.#init = init;
@@ -281,6 +293,18 @@ export class Tools implements Feature {
     };
   }
 
+  /**
+   * Refuses tools that answer once, for an endpoint that keeps no answers.
+   *
+   * @returns A function that is called when the endpoint closes
+   * @throws {TypeError} If there is such a tool
+   */
+  refuseAnswersOnce(): () => void {
+    for (const { name, answerOnce } of this.#registry.all) checkAnswersKept(name, answerOnce);
+    this.#endpointsWithoutAnswers++;
+    return () => void this.#endpointsWithoutAnswers--;
+  }
+
   /** Returns a tool with all that its calls need. */
   find(name: unknown): FoundFeature | undefined {
     return typeof name === "string" ? this.#registry.get(name) : undefined;
@@ -301,6 +325,10 @@ export class Tools implements Feature {
       compileSchema(outputSchema, "output", `outputSchema of "${name}"`);
     const longCalls = ownLongCalls(`the tool "${name}"`, config.longCalls);
     if (this.#endpointsWithoutLongCalls > 0) checkAnsweredEarly(name, longCalls);
+    const answerOnce = booleanOption(`answerOnce of "${name}"`, config.answerOnce, false)
+      ? name
+      : undefined;
+    if (this.#endpointsWithoutAnswers > 0) checkAnswersKept(name, answerOnce);
     const headerParams = headerParamsOf(input?.json);
     const listed = compact({
       name,
@@ -322,6 +350,7 @@ export class Tools implements Feature {
       scopes: config.scopes,
       retry: config.retryOnNodeLoss === true,
       longCalls,
+      answerOnce,
       outputSchema: output !== undefined,
       config,
       listed,
@@ -391,6 +420,13 @@ function checkAnsweredEarly(name: string, longCalls: Tool["longCalls"]): void {
   throw new TypeError(
     `Give the handler the option "longCalls", or leave it out of the tool "${name}": its calls would not be ` +
       "answered early",
+  );
+}
+
+function checkAnswersKept(name: string, answerOnce: Tool["answerOnce"]): void {
+  if (answerOnce === undefined) return;
+  throw new TypeError(
+    `Use a store with "answers", or leave "answerOnce" out of the tool "${name}": its answers would not be kept`,
   );
 }
 

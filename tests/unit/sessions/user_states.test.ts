@@ -3,11 +3,8 @@ import assert from "node:assert/strict";
 import { MemoryRecords, MemoryRecordTable } from "../../../src/cluster/memory/records.ts";
 import type { RecordStore } from "../../../src/internal/record_store.ts";
 import { ANONYMOUS } from "../../../src/protocol/exchange.ts";
-import {
-  type UserRecords,
-  UserStates,
-  type UserStatesInit,
-} from "../../../src/sessions/user_states.ts";
+import type { OwnedRecords } from "../../../src/sessions/owned_values.ts";
+import { UserStates, type UserStatesInit } from "../../../src/sessions/user_states.ts";
 import { FakeClock } from "../../support/clock.ts";
 
 const IDLE_MS = 100_000;
@@ -20,7 +17,7 @@ function makeNodes(init: Partial<UserStatesInit> = {}) {
   const most = init.most ?? 1_000;
   const memory = new MemoryRecords(clock, table, most);
   const counts = { reads: 0, writes: 0, lost: 0 };
-  const records: UserRecords = {
+  const records: OwnedRecords = {
     async get(key) {
       counts.reads++;
       await Promise.resolve();
@@ -91,7 +88,7 @@ describe("the state of users", () => {
     const memory = new MemoryRecords(new FakeClock());
     const other = node({ records: memory })("ada");
     let precedes = 3;
-    const records: UserRecords = {
+    const records: OwnedRecords = {
       get: (key) => memory.get(key),
       async put(key, value, write) {
         if (precedes-- > 0) await other.set(`other ${precedes}`, precedes);
@@ -111,7 +108,7 @@ describe("the state of users", () => {
 
   test("[USER-2] a change that others always precede fails, after a bounded number of tries", async () => {
     let reads = 0;
-    const records: UserRecords = {
+    const records: OwnedRecords = {
       get: () => ({ value: '[0,[["a","1"]]]', version: String(++reads) }),
       put: () => undefined,
       delete: () => false,
@@ -138,7 +135,7 @@ describe("the state of users", () => {
     const { node } = makeNodes();
     let fails = true;
     const memory = new MemoryRecords(new FakeClock());
-    const records: UserRecords = {
+    const records: OwnedRecords = {
       get(key) {
         if (fails) throw new Error("The store is away");
         return memory.get(key);
