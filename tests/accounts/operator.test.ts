@@ -130,7 +130,10 @@ test("[UPA-58] of many accounts 1,000 are listed, a store that fails hides nothi
       const accounts = Array.from({ length: 100 }, (_, index) => account(first + index));
       return Promise.resolve({ accounts, cursor: String(first + 100) });
     },
-    disconnect: () => Promise.reject(new Error("The store is away")),
+    disconnect: (id) =>
+      id === "account-0"
+        ? Promise.reject(new Error("The store is away"))
+        : Promise.resolve(id === "account-5000"),
   };
   const errors: unknown[] = [];
   const dashboard = createDashboard(handler, {
@@ -151,6 +154,14 @@ test("[UPA-58] of many accounts 1,000 are listed, a store that fails hides nothi
       false,
       "The act failed: see the log of this node",
     ]);
+    const unlisted = { act: "disconnect-account", account: "account-5000" } as const;
+    assert.deepEqual(await dashboard.act(unlisted, "ada"), {
+      ok: true,
+      count: 1,
+      message: "Disconnected the account account-5000",
+    });
+    const unknown = await dashboard.act({ act: "disconnect-account", account: "x" }, "ada");
+    assert.equal(unknown.ok, false);
     isDown = true;
     await clock.advance(5_000);
     const { accounts, nodes } = await dashboard.snapshot();

@@ -28,13 +28,16 @@ export class AccountDirectory {
     return { rows: items.map(rowOf), hasMore };
   }
 
-  /** Disconnects an account. Returns its row, or `undefined` if there was none. */
-  async disconnect(id: string): Promise<AccountRow | undefined> {
+  /** Disconnects an account. Returns in words whose it was, or `undefined` if there was none. */
+  async disconnect(id: string): Promise<string | undefined> {
     const account = await this.#listing.find((each) => each.id === id);
-    if (account === undefined) return undefined;
     const isDone = await this.#accounts.disconnect(id);
     this.#listing.expire();
-    return isDone ? rowOf(account) : undefined;
+    if (!isDone) return undefined;
+    // One that didn't fit in the list is disconnected all the same
+    if (account === undefined) return `the account ${shown(id)}`;
+    const { principal, upstream } = rowOf(account);
+    return `${principal} from ${upstream}`;
   }
 }
 

@@ -226,8 +226,8 @@ export function createDashboard(
   });
 }
 
-/** What a directory has listed. */
-interface Listed<T> {
+/** The rows of what a directory has listed. */
+interface DirectoryRows<T> {
   readonly rows: readonly T[];
   readonly hasMore: boolean;
 }
@@ -335,7 +335,7 @@ class ServedDashboard {
   }
 
   async #rowsOf<T>(
-    directory: { rows(): Promise<Listed<T>> } | undefined,
+    directory: { rows(): Promise<DirectoryRows<T>> } | undefined,
   ): Promise<{ readonly rows: readonly T[]; readonly omitted: number }> {
     try {
       const { rows, hasMore } = await directory?.rows() ?? { rows: [], hasMore: false };
@@ -411,10 +411,9 @@ class ServedDashboard {
   async #disconnect(id: string): Promise<OperatorResult> {
     if (this.#accounts === undefined) return failed('Give the dashboard the option "accounts"');
     try {
-      const account = await this.#accounts.disconnect(id);
-      if (account === undefined) return failed("The account is not connected any more");
-      const { principal, upstream } = account;
-      return { ok: true, count: 1, message: `Disconnected ${principal} from ${upstream}` };
+      const what = await this.#accounts.disconnect(id);
+      if (what === undefined) return failed("The account is not connected any more");
+      return { ok: true, count: 1, message: `Disconnected ${what}` };
     } catch (error) {
       this.#failed(error);
       return failed("The act failed: see the log of this node");
