@@ -19,6 +19,8 @@
 export { BOUNDS_MS, percentile } from "./operator/histogram.ts";
 export { createOperator, type Operator, type OperatorOptions } from "./operator/operator.ts";
 export type {
+  AccountRow,
+  AccountSource,
   ActRow,
   CallRow,
   GrantRow,
@@ -26,6 +28,7 @@ export type {
   HistoryRow,
   LastMinuteCounts,
   LimitRow,
+  ListedAccount,
   ListedGrant,
   MinuteRow,
   NodeRow,

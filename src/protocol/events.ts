@@ -161,6 +161,8 @@ export type OperatorActKind =
   | "end-grant"
   /** Ends what a user has allowed all clients. */
   | "end-grants"
+  /** Disconnects an account of a user at an upstream. */
+  | "disconnect-account"
   | "new-link";
 
 /** The call, the session or the user that an operator's act was about. */

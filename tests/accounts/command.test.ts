@@ -5,11 +5,14 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { McpServer } from "../../mod.ts";
 import { jwt, protectedResource } from "../../src/auth/mod.ts";
 import { parseConfig } from "../../src/cli/config/config.ts";
 import { Secrets } from "../../src/cli/redact.ts";
+import { TopClient, topTarget } from "../../src/cli/top/client.ts";
 import {
   type AuthorizationServer,
   startAuthorizationServer,
@@ -136,7 +139,14 @@ class PageBrowser {
   }
 }
 
-test("[UPA-1, UPA-20, UPA-33] mooring serve: two oidc-providers, an official client, and a real browser's way", async () => {
+/** The steps of two accounts of which one is disconnected, and how often each is recorded and counted. */
+const STEPS = [
+  ["ask", "asked", 3],
+  ["connect", "connected", 2],
+  ["disconnect", "revoked", 1],
+] as const;
+
+test("[UPA-1, UPA-20, UPA-33, UPA-61] mooring serve: two oidc-providers, an official client, and a real browser's way", async () => {
   const port = await freePort();
   const origin = `http://127.0.0.1:${port}`;
   const redirectUris = [`${origin}/signin/callback`, `${origin}/accounts/callback`];
@@ -158,9 +168,13 @@ test("[UPA-1, UPA-20, UPA-33] mooring serve: two oidc-providers, an official cli
       allow: "everybody",
     },
     port,
+    metrics: await freePort(),
+    dashboard: { port: 0 },
   };
   try {
-    await withConfig(config, async (file) => {
+    await withConfig(config, async (file, write) => {
+      const audit = join(dirname(file), "audit.jsonl");
+      await write({ ...config, audit });
       const checked = await runHere(["check", "--connect", file]);
       assert.equal(checked.code, 0, checked.out + checked.err);
       const says =
@@ -209,8 +223,52 @@ test("[UPA-1, UPA-20, UPA-33] mooring serve: two oidc-providers, an official cli
         }
         assert.doesNotMatch(program.err, /eyJ|refresh_token/);
         assert.match(program.err, /"account".*"connected"|connected.*account/);
+        // The operator sees both, and disconnects one: it is revoked, and the next call asks
+        const [link] = await program.until(/http:\/\/127\.0\.0\.1:\d+\/#[\w-]{43}/);
+        const top = await TopClient.signIn(topTarget(link, undefined));
+        const { accounts } = await top.snapshot();
+        assert.deepEqual(accounts.map(({ principal, upstream }) => [principal, upstream]).sort(), [
+          ["ada", "mail"],
+          ["ada", "notes"],
+        ]);
+        const { account = "" } = accounts.find(({ upstream }) => upstream === "notes") ?? {};
+        const done = await top.act({ act: "disconnect-account", account });
+        assert.deepEqual([done.ok, done.message], [true, "Disconnected ada from notes"]);
+        const left = (await top.snapshot()).accounts;
+        assert.deepEqual(left.map(({ upstream }) => upstream), ["mail"]);
+        assert.match(await (await peer.call(3, "notes__who")).text(), /-32042/);
+        assert.equal(
+          textOf(await peer.result(await peer.call(4, "mail__who"))),
+          `ada at ${mail.issuer}`,
+        );
+        const scraped = await (await fetch(`http://127.0.0.1:${config.metrics}/metrics`)).text();
+        for (const [step, reason, count] of STEPS) {
+          const series = scraped.split("\n").find((line) =>
+            line.startsWith("mooring_account_steps_total{") &&
+            [`step="${step}"`, `reason="${reason}"`, 'outcome="passed"'].every((label) =>
+              line.includes(label)
+            )
+          );
+          assert.equal(series?.split(" ").at(-1), String(count), `${step} ${reason}: ${scraped}`);
+        }
         program.signal("SIGTERM");
         assert.equal(await program.ended, 0, program.err);
+        const recorded = await readFile(audit, "utf8");
+        assert.doesNotMatch(recorded, /eyJ|refresh_token/);
+        const trail = recorded.trim().split("\n").map((line) => JSON.parse(line));
+        const steps = trail.filter(({ act }) => act === "account");
+        for (const [step, reason, count] of STEPS) {
+          const found = steps.filter((each) =>
+            each.step === step && String(each.reason).startsWith(reason)
+          );
+          assert.equal(found.length, count, `${step} ${reason}: ${recorded}`);
+          assert.ok(found.every(({ user, outcome }) => user === "ada" && outcome === "passed"));
+        }
+        const acts = trail.filter(({ action }) => action === "disconnect-account");
+        assert.deepEqual(acts.map(({ act, detail }) => [act, detail.target, detail.outcome]), [
+          ["operator", account, "done"],
+        ]);
+        assert.ok(acts.every(({ operator }) => typeof operator === "string"));
       } finally {
         program.signal("SIGKILL");
         await program.ended;

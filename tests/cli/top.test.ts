@@ -175,6 +175,54 @@ describe("mooring top", () => {
     await node.close();
   });
 
+  test("[UPA-59] accounts are listed, found by a filter, and disconnected after a yes", async () => {
+    const account = {
+      user: { id: "ada", issuer: "https://login.example" },
+      issuer: "https://login-notes.example",
+      scopes: ["read", "write"],
+      since: Date.now() - 7_200_000,
+      renewed: Date.now(),
+      isEnded: false,
+    };
+    let held = [
+      { ...account, id: "one", upstream: "notes" },
+      { ...account, id: "two", upstream: "mail", isEnded: true },
+    ];
+    const accounts = {
+      list: async () => ({ accounts: held }),
+      disconnect: async (id: string) => {
+        held = held.filter((each) => each.id !== id);
+        return true;
+      },
+    };
+    const node = await startNode("here", undefined, { updateMs: 50, accounts });
+    const terminal = new FakeTerminal();
+    const ended = runTop(node, terminal);
+    await terminal.until(/^mooring top · healthy/);
+    terminal.press("i");
+    await terminal.until(
+      /ada +notes +https:\/\/login-notes\.example +read write +connected +2h0m/,
+    );
+    await terminal.until(/ada +mail .* asks again/);
+    terminal.press("/", "n", "o", "t", "e", "s", "\r");
+    await terminal.until(/^(?!.*mail)/s);
+    terminal.press("x");
+    await terminal.until(/Disconnect ada from notes\? y yes/);
+    terminal.press("n");
+    await terminal.until(/q quit/);
+    assert.equal(held.length, 2);
+    terminal.press("x", "y");
+    await terminal.until(/Disconnected ada from notes/);
+    assert.deepEqual(held.map(({ id }) => id), ["two"]);
+    await terminal.until(/Nothing to show/);
+    assert.deepEqual(node.acts.map(({ act, target }) => [act, target]), [
+      ["disconnect-account", "one"],
+    ]);
+    terminal.press("q");
+    assert.equal(await soon(ended), 0);
+    await node.close();
+  });
+
   test("[OPR-10, OPR-6] plain text and JSON, once or for each update, and what is wrong is said", async () => {
     const node = await startNode("here", undefined, { updateMs: 50 });
     const client = await connectClient(node, "ada");

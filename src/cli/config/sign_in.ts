@@ -143,6 +143,9 @@ export function signInProblem(
   const taken = paths.find((own) =>
     own === path || own === "/health" || own.startsWith("/servers/")
   );
+  if (/^\/accounts(?:\/|$)/.test(path)) {
+    return { path: ["path"], message: "Give another path: users' accounts are at /accounts" };
+  }
   if (taken === undefined) return undefined;
   return { path: ["path"], message: `Give another path: sign-in is at ${taken}` };
 }

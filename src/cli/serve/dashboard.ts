@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { McpHandler } from "../../../mod.ts";
+import type { McpHandler, OperatorActKind } from "../../../mod.ts";
 import type { AuditTrail } from "../../audit/mod.ts";
 import {
   createDashboard,
@@ -25,6 +25,11 @@ const HOST = "127.0.0.1";
 /** The default port. */
 const PORT = 8_001;
 
+/** Acts on what belongs to no endpoint, which the dashboard alone can log and record. */
+const OWN_ACTS: ReadonlySet<OperatorActKind> = new Set([
+  ...["end-grant", "end-grants", "disconnect-account"] as const,
+]);
+
 /** Options for {@linkcode DashboardServer.start}. */
 export interface DashboardInit {
   readonly config: NonNullable<Config["dashboard"]>;
@@ -43,6 +48,8 @@ export interface DashboardInit {
   readonly audit?: AuditTrail | undefined;
   /** The grants of sign-in, if users sign in. */
   readonly grants?: DashboardOptions["grants"] | undefined;
+  /** The accounts of users at servers, if users sign in. */
+  readonly accounts?: DashboardOptions["accounts"] | undefined;
 }
 
 /** The dashboard of a running server. */
@@ -67,7 +74,8 @@ export class DashboardServer {
    * @throws {CliError} If it can't listen on the port
    */
   static async start(
-    { config, operators, node, listens = true, redact, log, audit, grants }: DashboardInit,
+    { config, operators, node, listens = true, redact, log, audit, grants, accounts }:
+      DashboardInit,
   ): Promise<DashboardServer> {
     const settings = config === true ? {} : config;
     const { port, token, proxy, ...options } = settings;
@@ -89,7 +97,7 @@ export class DashboardServer {
         if (act === "new-link") {
           log("info", "operator-act", { act, operator });
           audit?.record({ action: act, operator });
-        } else if (act === "end-grant" || act === "end-grants") {
+        } else if (OWN_ACTS.has(act)) {
           log("info", "operator-act", { act, operator, target, outcome, count, message });
           audit?.record({ action: act, operator, detail: { target, outcome, count, message } });
         }
@@ -99,6 +107,7 @@ export class DashboardServer {
         audit?.note({ act: "operator-refused", detail: { address }, byStrangers: true });
       },
       ...grants !== undefined && { grants },
+      ...accounts !== undefined && { accounts },
     });
     try {
       const listener = listens

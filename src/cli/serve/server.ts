@@ -146,6 +146,7 @@ export class CommandServer {
           listens: isFirst(member),
           ...{ node, redact, log, audit },
           grants: signIn && sessions.grants,
+          accounts: signIn?.accounts,
         });
       }
       const parts = { gateway, dashboard, applied, signIn, limiter, operators };

@@ -94,7 +94,7 @@ class Top {
   readonly #io: Io;
   readonly #state = new TopState();
   readonly #stopped = new AbortController();
-  #view: TopView = VIEWS[0] as TopView; // there are eight
+  #view: TopView = VIEWS[0] as TopView; // there are ten
   readonly #sorts = new Map<TopView, readonly [number, boolean]>();
   #selected: string | undefined;
   #mode: Mode = { kind: "table" };

@@ -4,6 +4,7 @@
  * @module
  */
 import {
+  type AccountRow,
   type ActRow,
   type CallRow,
   type GrantRow,
@@ -356,6 +357,39 @@ const GRANTS: TopView = {
     })),
 };
 
+const ACCOUNTS: TopView = {
+  key: "i",
+  title: "Accounts",
+  columns: [
+    left("USER"),
+    left("UPSTREAM"),
+    left("SERVER"),
+    left("SCOPES"),
+    left("STATE"),
+    right("SINCE"),
+    right("RENEWED"),
+  ],
+  sort: [6, false],
+  rows: (state) =>
+    state.passing("accounts").map((row: AccountRow) => ({
+      key: row.key,
+      cells: [
+        text(row.principal),
+        text(row.upstream),
+        text(row.server),
+        text(row.scopes),
+        text(row.ended ? "asks again" : "connected"),
+        number(state.at - row.since, durationText(state.at - row.since)),
+        number(state.at - row.renewedAt, durationText(state.at - row.renewedAt)),
+      ],
+      act: {
+        ask: `Disconnect ${row.principal} from ${row.upstream}`,
+        request: { act: "disconnect-account", account: row.account },
+      },
+      principal: { id: row.principal, issuer: row.issuer },
+    })),
+};
+
 /** The tables, in the order of the tabs. */
 export const VIEWS: readonly TopView[] = [
   CALLS,
@@ -367,6 +401,7 @@ export const VIEWS: readonly TopView[] = [
   LIMITS,
   ACTS,
   GRANTS,
+  ACCOUNTS,
 ];
 
 /** Sorts rows by a column. */

@@ -370,6 +370,32 @@ const COLUMNS = {
       request: { act: "end-grants", principal: row.principal, issuer: row.issuer },
     }), { name: "act-all", danger: true }),
   ],
+  accounts: [
+    principal,
+    column("upstream", "Upstream", {
+      show: (row) => withSub(row.upstream, row.server),
+      mark: (row) => `${row.upstream} ${row.server}`,
+    }),
+    column("scopes", "Scopes"),
+    column("ended", "State", {
+      value: (row) => row.ended ? 1 : 0,
+      show: (row) => row.ended ? chip("warn", "asks again") : chip("ok", "connected"),
+      mark: (row) => String(row.ended),
+    }),
+    numeric("since", "Since", { value: (row) => now() - row.since, show: (row) => age(row.since) }),
+    numeric("renewedAt", "Last renewed", {
+      value: (row) => now() - row.renewedAt,
+      show: (row) => age(row.renewedAt),
+    }),
+    action("Disconnect", (row) => ({
+      title: `Disconnect ${row.principal} from ${row.upstream}?`,
+      text:
+        "The tokens of this account are forgotten here and revoked at the server. The user is " +
+        "asked to sign in there again at the next call.",
+      yes: "Disconnect the account",
+      request: { act: "disconnect-account", account: row.account },
+    }), { danger: true }),
+  ],
   streams: [
     column("kind", "Kind"),
     session,
@@ -559,6 +585,7 @@ const SORTS = {
   limits: ["share", true],
   nodes: ["node", false],
   grants: ["usedAt", false],
+  accounts: ["renewedAt", false],
   acts: ["at", false],
 };
 
@@ -577,6 +604,7 @@ const EMPTY = {
   limits: ["No limits", ""],
   nodes: ["No nodes", ""],
   grants: ["No grants", "A grant begins when a user signs in and allows a client."],
+  accounts: ["No accounts", "An account is connected when a user signs in at an upstream."],
   acts: ["Nothing was done yet", "Whatever operators do is listed, here and in the audit."],
 };
 

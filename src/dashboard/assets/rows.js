@@ -18,6 +18,7 @@ export const TABLES = [
   "limits",
   "history",
   "grants",
+  "accounts",
   "acts",
 ];
 

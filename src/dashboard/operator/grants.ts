@@ -4,42 +4,35 @@
  * @module
  */
 import type { Clock } from "../../../mod.ts";
+import { Listing } from "./listing.ts";
 import { MOST_ID, shown } from "./texts.ts";
 import type { GrantRow, GrantSource, ListedGrant } from "./types.ts";
-
-/** The maximum number of grants that are listed. */
-const MOST = 1_000;
-/** The time for which grants are not listed again while somebody watches, in milliseconds. */
-const KEPT_MS = 5_000;
 
 /** The grants, as they were listed last. */
 export class GrantDirectory {
   readonly #grants: GrantSource;
-  readonly #clock: Clock;
-  #listed: readonly ListedGrant[] = [];
-  #hasMore = false;
-  #listedAt = -Infinity;
-  #listing: Promise<void> | undefined;
+  readonly #listing: Listing<ListedGrant>;
 
   /** Creates a directory; nothing is read yet. */
   constructor(grants: GrantSource, clock: Clock) {
     this.#grants = grants;
-    this.#clock = clock;
+    this.#listing = new Listing(async (cursor) => {
+      const { grants: items, cursor: next } = await grants.list({ cursor });
+      return { items, cursor: next };
+    }, clock);
   }
 
   /** Returns the rows, at most 1,000 and not older than five seconds, and whether there are more. */
   async rows(): Promise<{ readonly rows: readonly GrantRow[]; readonly hasMore: boolean }> {
-    if (Math.abs(this.#clock.now() - this.#listedAt) >= KEPT_MS) await this.#list();
-    return { rows: this.#listed.map(rowOf), hasMore: this.#hasMore };
+    const { items, hasMore } = await this.#listing.latest();
+    return { rows: items.map(rowOf), hasMore };
   }
 
   /** Ends a grant. Returns it, or `undefined` if there was none. */
   async end(id: string): Promise<ListedGrant | undefined> {
-    const isId = (grant: ListedGrant) => grant.id === id;
-    if (!this.#listed.some(isId)) await this.#list();
-    const grant = this.#listed.find(isId);
+    const grant = await this.#listing.find((each) => each.id === id);
     const ended = await this.#grants.end(id);
-    this.#listedAt = -Infinity;
+    this.#listing.expire();
     return ended ? grant : undefined;
   }
 
@@ -48,32 +41,14 @@ export class GrantDirectory {
     principal: string,
     issuer: string,
   ): Promise<{ readonly user: ListedGrant["user"]; readonly count: number } | undefined> {
-    const isOf = ({ user }: ListedGrant) =>
-      shown(user.id, MOST_ID) === principal && shown(user.issuer, MOST_ID) === issuer;
-    if (!this.#listed.some(isOf)) await this.#list();
-    const user = this.#listed.find(isOf)?.user;
-    if (user === undefined) return undefined;
+    const grant = await this.#listing.find(({ user }) =>
+      shown(user.id, MOST_ID) === principal && shown(user.issuer, MOST_ID) === issuer
+    );
+    if (grant === undefined) return undefined;
+    const { user } = grant;
     const count = await this.#grants.endUser(user);
-    this.#listedAt = -Infinity;
+    this.#listing.expire();
     return { user, count };
-  }
-
-  /** Lists anew; calls meanwhile wait for the same list. */
-  #list(): Promise<void> {
-    return this.#listing ??= this.#read().finally(() => this.#listing = undefined);
-  }
-
-  async #read(): Promise<void> {
-    const listed: ListedGrant[] = [];
-    let cursor: string | undefined;
-    do {
-      const page = await this.#grants.list({ cursor });
-      listed.push(...page.grants);
-      cursor = page.cursor;
-    } while (cursor !== undefined && listed.length < MOST);
-    this.#listed = listed.slice(0, MOST);
-    this.#hasMore = cursor !== undefined || listed.length > MOST;
-    this.#listedAt = this.#clock.now();
   }
 }
 

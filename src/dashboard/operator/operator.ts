@@ -228,6 +228,7 @@ class HandlerOperator implements Operator {
       limits: rows((report) => report.limits, ({ limit }) => limit) satisfies LimitRow[],
       history: rows((report) => report.history, ({ at }) => at) satisfies HistoryRow[],
       grants: [],
+      accounts: [],
       acts: [],
       omitted: alive.reduce((sum, { report }) => sum + report.omitted, listed.omitted),
     };
@@ -355,6 +356,8 @@ class HandlerOperator implements Operator {
       case "end-grant":
       case "end-grants":
         return failed('Give the dashboard the option "grants"');
+      case "disconnect-account":
+        return failed('Give the dashboard the option "accounts"');
     }
   }
 
@@ -607,5 +610,7 @@ export function targetOf(request: OperatorRequest): string {
       return request.grant;
     case "end-grants":
       return request.principal;
+    case "disconnect-account":
+      return request.account;
   }
 }

@@ -435,6 +435,62 @@ export interface GrantRow {
   readonly usedAt: number;
 }
 
+/** An account of a user at an upstream, as `accounts()` lists it. */
+export interface ListedAccount {
+  /** The id. It is no secret. */
+  readonly id: string;
+  /** The user. */
+  readonly user: { readonly id: string; readonly issuer?: string | undefined };
+  /** The name of the upstream. */
+  readonly upstream: string;
+  /** The issuer of its tokens. */
+  readonly issuer: string;
+  /** The scopes. */
+  readonly scopes: readonly string[];
+  /** When the user connected it, in milliseconds since the epoch. */
+  readonly since: number;
+  /** When its tokens were last renewed, in milliseconds since the epoch. */
+  readonly renewed: number;
+  /** Whether the user has to sign in again before it can be used. */
+  readonly isEnded: boolean;
+}
+
+/** Where accounts come from: what `accounts()` of `@mooring/mcp/accounts` returned. */
+export interface AccountSource {
+  /** Lists a page of accounts. */
+  list(options?: { readonly cursor?: string | undefined }): Promise<
+    { readonly accounts: readonly ListedAccount[]; readonly cursor?: string }
+  >;
+  /** Disconnects an account. Returns whether there was one. */
+  disconnect(id: string): Promise<boolean>;
+}
+
+/** An account that a user has connected; only of a dashboard with the option `accounts`. */
+export interface AccountRow {
+  /** Stays the same while the thing exists. */
+  readonly key: string;
+  /** Empty: an account is of an upstream, at whatever endpoint. */
+  readonly endpoint: string;
+  /** The id of the account. */
+  readonly account: string;
+  /** The id of the user. */
+  readonly principal: string;
+  /** The issuer of the user's id; empty if there is none. */
+  readonly issuer: string;
+  /** The name of the upstream. */
+  readonly upstream: string;
+  /** The issuer of its tokens. */
+  readonly server: string;
+  /** The scopes, separated by spaces. */
+  readonly scopes: string;
+  /** When the user connected it, in milliseconds since the epoch. */
+  readonly since: number;
+  /** When its tokens were last renewed, in milliseconds since the epoch. */
+  readonly renewedAt: number;
+  /** Whether the user has to sign in again before it can be used. */
+  readonly ended: boolean;
+}
+
 /** What an operator did. */
 export interface ActRow {
   /** Stays the same while the thing exists. */
@@ -477,6 +533,8 @@ export interface Tables {
   readonly history: readonly HistoryRow[];
   /** What users have allowed clients. */
   readonly grants: readonly GrantRow[];
+  /** The accounts of users at upstreams. */
+  readonly accounts: readonly AccountRow[];
   /** What operators did lately. */
   readonly acts: readonly ActRow[];
 }
@@ -526,7 +584,9 @@ export type OperatorRequest =
     readonly endpoint?: string;
     readonly principal: string;
     readonly issuer?: string;
-  };
+  }
+  /** Disconnects an account of a user at an upstream: its tokens are revoked, and the next call asks. */
+  | { readonly act: "disconnect-account"; readonly endpoint?: string; readonly account: string };
 
 /** The result of an {@linkcode OperatorRequest}. */
 export interface OperatorResult {

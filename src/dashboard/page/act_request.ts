@@ -26,6 +26,7 @@ const FIELDS: Readonly<Record<OperatorRequest["act"], Readonly<Record<string, Me
   "restart-upstream": { upstream: text },
   "end-grant": { grant: text },
   "end-grants": { principal: text, issuer: optional },
+  "disconnect-account": { account: text },
 };
 
 /** Returns a request to act, or a message that says what is wrong with it. */

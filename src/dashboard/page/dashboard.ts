@@ -15,11 +15,13 @@ import {
   shortHash,
   systemClock,
 } from "../../kit.ts";
+import { AccountDirectory } from "../operator/accounts.ts";
 import { GrantDirectory } from "../operator/grants.ts";
 import { BOUNDS_MS } from "../operator/histogram.ts";
 import { actKindOf, createOperator, type Operator, targetOf } from "../operator/operator.ts";
 import { failed } from "../operator/peers.ts";
 import type {
+  AccountSource,
   ActRow,
   GrantSource,
   OperatorRequest,
@@ -100,6 +102,8 @@ export interface DashboardOptions {
   readonly onRefused?: (refused: { readonly address: string | undefined }) => void;
   /** The grants of sign-in, to list and end them: `grants` of what `signIn()` returned. */
   readonly grants?: GrantSource;
+  /** The accounts of users at upstreams, to list and disconnect them: what `accounts()` returned. */
+  readonly accounts?: AccountSource;
   /** Called with errors that no operator sees. */
   readonly onError?: (error: unknown) => void;
   /**
@@ -198,6 +202,7 @@ export function createDashboard(
     onAct: true,
     onRefused: true,
     grants: true,
+    accounts: true,
     onError: true,
     updateMs: true,
     watchers: true,
@@ -221,6 +226,12 @@ export function createDashboard(
   });
 }
 
+/** The rows of what a directory has listed. */
+interface DirectoryRows<T> {
+  readonly rows: readonly T[];
+  readonly hasMore: boolean;
+}
+
 class ServedDashboard {
   readonly #options: DashboardOptions;
   readonly #authenticate: AuthenticateOperator;
@@ -231,6 +242,7 @@ class ServedDashboard {
   #node: string | undefined;
   readonly #operators = new Map<string, Operator>();
   readonly #grants: GrantDirectory | undefined;
+  readonly #accounts: AccountDirectory | undefined;
   readonly #feed: Feed;
   readonly #app: Hono;
   readonly #hosts: ReturnType<typeof hostRules>;
@@ -263,6 +275,7 @@ class ServedDashboard {
     this.#path = path.endsWith("/") ? path : `${path}/`;
     this.#hosts = hostRules(options.allowedHosts);
     this.#grants = options.grants && new GrantDirectory(options.grants, clock);
+    this.#accounts = options.accounts && new AccountDirectory(options.accounts, clock);
     this.#feed = new Feed({
       clock,
       tickMs: integerOption("updateMs", options.updateMs, 1_000, 10),
@@ -298,8 +311,9 @@ class ServedDashboard {
   }
 
   async snapshot(): Promise<OperatorSnapshot> {
-    const [{ rows: grants, hasMore }, ...all] = await Promise.all([
-      this.#listGrants(),
+    const [grants, accounts, ...all] = await Promise.all([
+      this.#rowsOf(this.#grants),
+      this.#rowsOf(this.#accounts),
       ...[...this.#operators.values()].map((each) => each.snapshot()),
     ]);
     return {
@@ -313,19 +327,23 @@ class ServedDashboard {
       upstreams: all.flatMap(({ upstreams }) => upstreams),
       limits: all.flatMap(({ limits }) => limits),
       history: all.flatMap(({ history }) => history),
-      grants,
+      grants: grants.rows,
+      accounts: accounts.rows,
       acts: this.#acts,
-      omitted: all.reduce((sum, { omitted }) => sum + omitted, hasMore ? 1 : 0),
+      omitted: [grants, accounts, ...all].reduce((sum, { omitted }) => sum + omitted, 0),
     };
   }
 
-  async #listGrants(): ReturnType<GrantDirectory["rows"]> {
+  async #rowsOf<T>(
+    directory: { rows(): Promise<DirectoryRows<T>> } | undefined,
+  ): Promise<{ readonly rows: readonly T[]; readonly omitted: number }> {
     try {
-      return await this.#grants?.rows() ?? { rows: [], hasMore: false };
+      const { rows, hasMore } = await directory?.rows() ?? { rows: [], hasMore: false };
+      return { rows, omitted: hasMore ? 1 : 0 };
     } catch (error) {
       // The rest is worth seeing all the more while the store fails.
       this.#failed(error);
-      return { rows: [], hasMore: false };
+      return { rows: [], omitted: 0 };
     }
   }
 
@@ -336,6 +354,8 @@ class ServedDashboard {
     let result = failed("There is no such endpoint");
     if (request.act === "end-grant" || request.act === "end-grants") {
       result = await this.#endGrants(request);
+    } else if (request.act === "disconnect-account") {
+      result = await this.#disconnect(request.account);
     } else if (concerned.length === 1 && concerned[0] !== undefined) {
       result = await concerned[0].act(request, operator);
     } else if (concerned.length > 1) {
@@ -382,6 +402,18 @@ class ServedDashboard {
       const { user, client } = grant;
       await this.endSessionsOf({ id: user.id, issuer: user.issuer, clientId: client.id });
       return { ok: true, count: 1, message: `Ended the grant of ${user.name} to ${client.name}` };
+    } catch (error) {
+      this.#failed(error);
+      return failed("The act failed: see the log of this node");
+    }
+  }
+
+  async #disconnect(id: string): Promise<OperatorResult> {
+    if (this.#accounts === undefined) return failed('Give the dashboard the option "accounts"');
+    try {
+      const what = await this.#accounts.disconnect(id);
+      if (what === undefined) return failed("The account is not connected any more");
+      return { ok: true, count: 1, message: `Disconnected ${what}` };
     } catch (error) {
       this.#failed(error);
       return failed("The act failed: see the log of this node");
@@ -449,7 +481,10 @@ class ServedDashboard {
   async #page(c: Context): Promise<Response> {
     const known = await this.#whoIs(c.req.raw, c.env);
     if (known === undefined) return await c.html(signInHtml(this.#wayName), 401);
-    return await c.html(pageHtml(this.#grants !== undefined));
+    return await c.html(pageHtml({
+      grants: this.#grants !== undefined,
+      accounts: this.#accounts !== undefined,
+    }));
   }
 
   /** What an operator signs in with. */

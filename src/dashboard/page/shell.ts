@@ -23,6 +23,7 @@ const TABS: readonly (readonly [name: string, title: string])[] = [
   ["limits", "Limits"],
   ["nodes", "Nodes"],
   ["grants", "Grants"],
+  ["accounts", "Accounts"],
   ["acts", "Audit"],
 ];
 
@@ -70,12 +71,9 @@ function document(title: string, script: "page.js" | "sign_in.js", body: Html): 
   `;
 }
 
-/**
- * Writes the page of an operator who has signed in.
- *
- * @param grants Whether there are grants of sign-in to show
- */
-export function pageHtml(grants: boolean): Html {
+/** Writes the page of an operator who has signed in: of the tables that may be missing, those that are true. */
+export function pageHtml(has: { readonly grants: boolean; readonly accounts: boolean }): Html {
+  const missing = [...has.grants ? [] : ["grants"], ...has.accounts ? [] : ["accounts"]];
   return document(
     "Mooring",
     "page.js",
@@ -111,7 +109,7 @@ export function pageHtml(grants: boolean): Html {
           </section>
         <nav aria-label="Tables">
           <div class="tabs" role="tablist" aria-label="Tables">
-            ${TABS.filter(([name]) => grants || name !== "grants").map(([name, title], index) =>
+            ${TABS.filter(([name]) => !missing.includes(name)).map(([name, title], index) =>
               html`
                 <button type="button" role="tab" id="tab-${name}" data-tab="${name}" aria-controls="main"
                   aria-selected="${index === 0 ? "true" : "false"}"
