@@ -22,7 +22,7 @@ const LIMIT_MS = 180_000;
 const FILES = fileURLToPath(new URL("./package/files/", import.meta.url));
 
 /** What `createMcpHandler` and `McpServer` may weigh in a minified bundle, in bytes. */
-const BUDGET = { plain: 228_000, gzip: 77_000 };
+const BUDGET = { plain: 236_000, gzip: 80_000 };
 
 /** A runtime that an application with the package runs on. */
 interface Consumer {
