@@ -145,7 +145,7 @@ export class SimulatedUser implements SimulatedPeer {
           clientInfo: { name: "simulated", version: "1.0.0" },
         },
       });
-      await response?.text().catch(() => {});
+      if (response !== undefined) await this.#text(response);
       // A session may have begun that the client knows nothing of.
       if (response?.status !== 200) this.unclear = true;
       if (response?.status === 200) {
@@ -223,9 +223,13 @@ export class SimulatedUser implements SimulatedPeer {
     const message = { jsonrpc: "2.0", id, method: "tools/call", params };
     const response = await this.#post(message);
     if (response === undefined) return;
-    // A node that dies leaves its response without an end.
+    await this.#text(response);
+  }
+
+  /** Reads a whole body. Returns `undefined` if it breaks off: a node that dies leaves it without an end. */
+  async #text(response: Response): Promise<string | undefined> {
     const text = response.text();
-    await (this.#nodes.get(response)?.alive(text) ?? text).catch(() => {});
+    return await (this.#nodes.get(response)?.alive(text) ?? text).catch(() => undefined);
   }
 
   async #exchange(record: CallRecord, params: JsonObject): Promise<void> {
@@ -247,7 +251,7 @@ export class SimulatedUser implements SimulatedPeer {
           const idleMs = record.era === "2025" ? record.action.idleMs : 0;
           await this.#read(response, reading, cut, take, false, idleMs);
           cut = 0;
-        } else await response.text().catch(() => {});
+        } else await this.#text(response);
         if (response.status !== 200 && response.status < 500) break;
       }
       if (record.action.leave) break;
@@ -301,11 +305,12 @@ export class SimulatedUser implements SimulatedPeer {
     const ping = { jsonrpc: "2.0", id: "steal", method: "ping" };
     const thief = as("mallory");
     const stolen = await this.#post(ping, thief);
-    const stolenText = await stolen?.text().catch(() => undefined);
+    const stolenText = stolen && await this.#text(stolen);
     const unknown = await this.#post(ping, { ...thief, "mcp-session-id": "A".repeat(43) });
-    const unknownText = await unknown?.text().catch(() => undefined);
+    const unknownText = unknown && await this.#text(unknown);
     if (stolen === undefined || unknown === undefined) return;
     if (stolen.status === 200) this.#around.fail(`${this.name}: a thief got ${stolenText}`);
+    if (stolenText === undefined || unknownText === undefined) return;
     if (stolen.status >= 500 || unknown.status >= 500) return;
     if (stolen.status !== unknown.status || stolenText !== unknownText) {
       this.#around.fail(`${this.name}: a foreign session looks unlike an unknown one`);
@@ -323,7 +328,7 @@ export class SimulatedUser implements SimulatedPeer {
         accept: "application/json",
       });
       if (response?.status !== 200) return undefined;
-      const { result }: JsonObject = await response.json().catch(() => ({}));
+      const { result }: JsonObject = JSON.parse(await this.#text(response) ?? "{}");
       if (!isObject(result) || result.isError || !Array.isArray(result.content)) return undefined;
       return String(result.content[0]?.text);
     };
@@ -377,7 +382,7 @@ export class SimulatedUser implements SimulatedPeer {
           if (message.method !== "notifications/message") return;
           this.heard.push(String(message.params.data));
         }, true);
-      } else await response?.text().catch(() => {});
+      } else if (response !== undefined) await this.#text(response);
       await this.#around.environment.sleep(AGAIN_MS);
     }
   }
@@ -391,8 +396,7 @@ export class SimulatedUser implements SimulatedPeer {
     idleMs = 0,
   ): Promise<void> {
     if (!response.headers.get("content-type")?.startsWith("text/event-stream")) {
-      const node = this.#nodes.get(response);
-      const text = await (node?.alive(response.text()) ?? response.text()).catch(() => undefined);
+      const text = await this.#text(response);
       if (text !== undefined) take(JSON.parse(text));
       return;
     }
