@@ -6,7 +6,7 @@
  */
 import type { Inbound } from "../http/inbound.ts";
 import type { Reply } from "../http/reply.ts";
-import type { Clock } from "../internal/clock.ts";
+import { type Clock, preciseTime } from "../internal/clock.ts";
 import { randomText } from "../internal/random.ts";
 import type { MaybePromise } from "../internal/types.ts";
 import type { SharedDocumentHandle } from "../protocol/exchange.ts";
@@ -29,7 +29,7 @@ import type { Backplane, Documents } from "./types.ts";
 const AGAIN_MS = 1_000;
 /** The most tries to send a message: together longer than a lost node goes unnoticed. */
 const AGAIN_TRIES = 10;
-/** The most messages that wait to be sent again. */
+/** The most messages that wait to be sent again, and the most that wait to be published again. */
 const MOST_WAITING = 1_000;
 
 /** The name of the document that says whether the cluster drains: refuses new sessions. */
@@ -66,8 +66,12 @@ export class Cluster {
   readonly #reporter: Reporter;
   readonly #drain: SharedDocumentHandle;
   readonly #clock: Clock;
+  /** Whether other processes may use the store: what they are told may get lost. */
+  readonly #polled: boolean;
   /** Ends the wait of each message that is to be sent again. */
   readonly #waiting = new Set<() => void>();
+  /** Ends the wait of each message that is to be published again. */
+  readonly #repeated = new Set<() => void>();
   #closed = false;
 
   /** Begins to read what all nodes share. */
@@ -75,6 +79,7 @@ export class Cluster {
     this.node = shared ? randomText(16) : undefined;
     this.#reporter = reporter;
     this.#clock = clock;
+    this.#polled = polled;
     const announce = (name: string) => this.publish({ kind: "document", name });
     this.documents = new SharedDocuments({
       documents,
@@ -198,16 +203,47 @@ export class Cluster {
       } catch (error) {
         if (isLast) throw error;
       }
-      await new Promise<void>((resolve) => {
-        const over = () => {
-          this.#waiting.delete(over);
-          stop();
-          resolve();
-        };
-        const stop = this.#clock.timer(AGAIN_MS, over);
-        this.#waiting.add(over);
-      });
+      await this.#pause(this.#waiting);
     }
+  }
+
+  /**
+   * Publishes a message to all other nodes, again for ten seconds: nobody knows whether one of them hears
+   * nothing meanwhile. The receivers must ignore the message when it comes again.
+   *
+   * @param make Makes the message, with the time since it was first published, in milliseconds
+   */
+  publishAgain(make: (agoMs: number) => BusMessage): void {
+    const { connection } = this;
+    if (connection === undefined) return;
+    const began = preciseTime(this.#clock);
+    this.#reporter.background("publishing to the other nodes", async () => {
+      for (let tries = 1;; tries++) {
+        const isFull = this.#repeated.size >= MOST_WAITING;
+        const isLast = !this.#polled || tries === AGAIN_TRIES || isFull;
+        try {
+          await connection.messenger.publish(make(preciseTime(this.#clock) - began));
+        } catch (error) {
+          if (isLast) throw error;
+        }
+        if (isLast) return;
+        await this.#pause(this.#repeated);
+        if (this.#closed) return;
+      }
+    });
+  }
+
+  /** Waits until a message is to be sent again, or the node leaves. */
+  #pause(waiting: Set<() => void>): Promise<void> {
+    return new Promise((resolve) => {
+      const over = () => {
+        waiting.delete(over);
+        stop();
+        resolve();
+      };
+      const stop = this.#clock.timer(AGAIN_MS, over);
+      waiting.add(over);
+    });
   }
 
   /**
@@ -261,7 +297,7 @@ export class Cluster {
     const { connection } = this;
     this.documents.close();
     this.#closed = true;
-    for (const over of this.#waiting) over();
+    for (const over of [...this.#waiting, ...this.#repeated]) over();
     if (connection === undefined) return;
     connection.returnShares?.();
     connection.lostRuns?.close();

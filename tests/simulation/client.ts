@@ -30,6 +30,13 @@ const LATE_TRIPS = 20;
 /** The time in which a cancelled call stops while nothing goes wrong, in milliseconds. */
 const CANCEL_MS = 1_000;
 /**
+ * The time in which a cancelled call stops after the last fault, in milliseconds, besides that of packets: the
+ * node that runs it hears again, and what it is told is said again.
+ */
+const CANCELLED_MS = 4_000;
+/** The time for which a node is told of a cancellation, in milliseconds. */
+const TOLD_MS = 9_000;
+/**
  * The most that the answer for a node that has died takes, in milliseconds: ten seconds, and what the client
  * takes to come back.
  */
@@ -39,6 +46,8 @@ const LOST_MS = 16_000;
  * packets: that a node is found lost, that the client comes back, and that it finds a stream.
  */
 const LATEST_MS = 12_000;
+/** The faults in which every node can still tell the others what it was told. */
+const HARMLESS: ReadonlySet<Fault["do"]> = new Set(["deaf", "drop", "stall", "replay"]);
 /** The time before the first fault, in milliseconds: the nodes start in it. */
 export const HARM_MS = 1_000;
 /** The time in which the connection before a stream's new one is closed, in milliseconds. */
@@ -558,6 +567,7 @@ export class SimulatedUser implements SimulatedPeer {
       if (!(action.approve && record.era === "2026")) fail(`got ${JSON.stringify(answer)}`);
     }
     if (owed && answers.length > 0) this.#checkTime(record);
+    this.#checkCancelled(record);
     const dead = isObject(answer?.error) && answer.error.message === NODE_LOST.message;
     const isKilled = this.#whole.faults.every((fault) => fault.do === "kill");
     const diedAt = Math.max(...runs.map(({ node }) => node.dead ? node.diedAt : -Infinity));
@@ -582,6 +592,21 @@ export class SimulatedUser implements SimulatedPeer {
     }
     if (runs.some(({ ended = Infinity }) => ended > this.#endedAt + CANCEL_MS)) {
       fail("ran on although its session had ended");
+    }
+  }
+
+  /** A cancelled call stops in time, although its node heard nothing for some seconds. */
+  #checkCancelled({ call, cancelSentAt, cancelledAt = Infinity }: CallRecord): void {
+    const { faults, delayMs } = this.#whole;
+    // A node that dies tells nobody any more.
+    if (cancelledAt === Infinity || !faults.every(({ do: what }) => HARMLESS.has(what))) return;
+    const over = Math.max(cancelledAt, ...faults.map((fault) => endOf(fault)));
+    if (over > cancelledAt + TOLD_MS) return;
+    const latest = over + CANCELLED_MS + LATE_TRIPS * delayMs;
+    for (const { call: name, begun, ended = Infinity } of this.#around.runs) {
+      // A cancellation may arrive before the call.
+      if (name !== call || begun > cancelSentAt || ended <= latest) continue;
+      this.#around.fail(`${call} ran on for ${ended - over} ms although it was cancelled`);
     }
   }
 
