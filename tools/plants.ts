@@ -126,8 +126,8 @@ export const PLANTS: readonly Plant[] = [
   [
     "a cancellation is published once",
     "cluster/cluster.ts",
-    "const isLast = !this.#polled || tries",
-    "const isLast = tries > 0 || tries",
+    "const tries = repeats ? AGAIN_TRIES : 1;",
+    "const tries = 1;",
   ],
   [
     "a response to a question stays at the node that got it",

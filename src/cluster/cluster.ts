@@ -68,10 +68,12 @@ export class Cluster {
   readonly #clock: Clock;
   /** Whether other processes may use the store: what they are told may get lost. */
   readonly #polled: boolean;
-  /** Ends the wait of each message that is to be sent again. */
+  /** Ends the wait of each message that is to be sent or published again. */
   readonly #waiting = new Set<() => void>();
-  /** Ends the wait of each message that is to be published again. */
-  readonly #repeated = new Set<() => void>();
+  /** The messages that wait to be sent again. */
+  #sending = 0;
+  /** The messages that are published again. */
+  #repeating = 0;
   #closed = false;
 
   /** Begins to read what all nodes share. */
@@ -196,14 +198,16 @@ export class Cluster {
    */
   async sendAgain(to: string, message: NodeMessage): Promise<boolean> {
     for (let tries = 1;; tries++) {
-      const isLast = tries === AGAIN_TRIES || this.#waiting.size >= MOST_WAITING || this.#closed;
+      const isLast = tries === AGAIN_TRIES || this.#sending >= MOST_WAITING || this.#closed;
       try {
         const sent = await this.send(to, message);
         if (sent || isLast) return sent;
       } catch (error) {
         if (isLast) throw error;
       }
-      await this.#pause(this.#waiting);
+      this.#sending++;
+      await this.#pause();
+      this.#sending--;
     }
   }
 
@@ -217,32 +221,36 @@ export class Cluster {
     const { connection } = this;
     if (connection === undefined) return;
     const began = preciseTime(this.#clock);
+    const repeats = this.#polled && this.#repeating < MOST_WAITING;
+    const tries = repeats ? AGAIN_TRIES : 1;
+    if (repeats) this.#repeating++;
     this.#reporter.background("publishing to the other nodes", async () => {
-      for (let tries = 1;; tries++) {
-        const isFull = this.#repeated.size >= MOST_WAITING;
-        const isLast = !this.#polled || tries === AGAIN_TRIES || isFull;
-        try {
-          await connection.messenger.publish(make(preciseTime(this.#clock) - began));
-        } catch (error) {
-          if (isLast) throw error;
+      try {
+        for (let left = tries; !this.#closed; left--) {
+          try {
+            await connection.messenger.publish(make(preciseTime(this.#clock) - began));
+          } catch (error) {
+            if (left === 1) throw error;
+          }
+          if (left === 1) return;
+          await this.#pause();
         }
-        if (isLast) return;
-        await this.#pause(this.#repeated);
-        if (this.#closed) return;
+      } finally {
+        if (repeats) this.#repeating--;
       }
     });
   }
 
   /** Waits until a message is to be sent again, or the node leaves. */
-  #pause(waiting: Set<() => void>): Promise<void> {
+  #pause(): Promise<void> {
     return new Promise((resolve) => {
       const over = () => {
-        waiting.delete(over);
+        this.#waiting.delete(over);
         stop();
         resolve();
       };
       const stop = this.#clock.timer(AGAIN_MS, over);
-      waiting.add(over);
+      this.#waiting.add(over);
     });
   }
 
@@ -297,7 +305,7 @@ export class Cluster {
     const { connection } = this;
     this.documents.close();
     this.#closed = true;
-    for (const over of [...this.#waiting, ...this.#repeated]) over();
+    for (const over of this.#waiting) over();
     if (connection === undefined) return;
     connection.returnShares?.();
     connection.lostRuns?.close();
