@@ -18,13 +18,19 @@ const MUST_FIND = 28;
 /** The time limit of one fault: it may keep the simulation from ending. */
 const LIMIT_MS = 900_000;
 
-const USAGE = `Usage: deno task plant [--only TEXT] [--seeds N]
+const USAGE = `Usage: deno task plant [--only TEXT] [--seeds N] [--from N]
 
   --only   only the faults whose name contains the text
-  --seeds  the most seeds for each, 1000 by default`;
+  --seeds  the most seeds for each, 1000 by default
+  --from   the first seed, 1 by default`;
 
 /** Says what the simulation made of a fault: the seed that found it, `no`, or `outdated`. */
-async function judge(folder: string, plant: Plant, seeds: string): Promise<string> {
+async function judge(
+  folder: string,
+  plant: Plant,
+  seeds: string,
+  from: string,
+): Promise<string> {
   const [, file, find, replace] = plant;
   const path = join(folder, "src", file);
   const source = await readFile(path, "utf8");
@@ -40,6 +46,8 @@ async function judge(folder: string, plant: Plant, seeds: string): Promise<strin
       "--plain",
       "--seeds",
       seeds,
+      "--from",
+      from,
     ];
     const { code, output, late } = await run("deno", args, { cwd: folder, limitMs: LIMIT_MS });
     if (code === 0) return "no";
@@ -54,11 +62,12 @@ async function judge(folder: string, plant: Plant, seeds: string): Promise<strin
 
 /** Runs the command. Returns its exit code. */
 export async function main(args = process.argv.slice(2)): Promise<number> {
-  const { values: { only, seeds, help } } = parseArgs({
+  const { values: { only, seeds, from, help } } = parseArgs({
     args,
     options: {
       only: { type: "string", default: "" },
       seeds: { type: "string", default: "1000" },
+      from: { type: "string", default: "1" },
       help: { type: "boolean", default: false },
     },
   });
@@ -73,7 +82,7 @@ export async function main(args = process.argv.slice(2)): Promise<number> {
   try {
     await copyProject(folder);
     for (const plant of plants) {
-      const verdict = await judge(folder, plant, seeds);
+      const verdict = await judge(folder, plant, seeds, from);
       if (verdict === "outdated") outdated++;
       else if (!verdict.startsWith("no")) found++;
       console.log(`${plant[0]}: ${verdict}`);

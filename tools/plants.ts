@@ -119,9 +119,15 @@ export const PLANTS: readonly Plant[] = [
   ],
   [
     "a cancellation stays at the node that got it",
-    "era2025/messages.ts",
-    'cluster.publish({ kind: "cancel", session: session.id, request: requestId, ',
-    'void ({ kind: "cancel", session: session.id, request: requestId, ',
+    "cluster/messages/node_messages.ts",
+    "sessions.live.get(session)?.inflight.cancel(request, reason, agoMs);",
+    "",
+  ],
+  [
+    "a cancellation is published once",
+    "cluster/cluster.ts",
+    "const tries = repeats ? AGAIN_TRIES : 1;",
+    "const tries = 1;",
   ],
   [
     "a response to a question stays at the node that got it",

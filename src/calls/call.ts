@@ -60,6 +60,7 @@ export class Call extends RequestScope implements Exchange {
   #progress: Progress | undefined;
   #timeout: Delay | undefined;
   #maxTimeout: Delay | undefined;
+  /** When the call began, for durations; 0 if nobody asks. */
   #startedAt = 0;
   #begunAt = 0;
   #outcome: RequestOutcome | undefined;
@@ -178,6 +179,12 @@ export class Call extends RequestScope implements Exchange {
     return request === this.request;
   }
 
+  /** Tells whether it began more than a time ago. One that runs again has begun at another node. */
+  override isOlder(ms: number): boolean {
+    if (this.#inbound.forwarded || this.#startedAt === 0) return true;
+    return preciseTime(this.#calls.clock) - this.#startedAt >= ms;
+  }
+
   /** When the call began, in milliseconds since the epoch; 0 if no operator watched then. */
   get begunAt(): number {
     return this.#begunAt;
@@ -208,6 +215,7 @@ export class Call extends RequestScope implements Exchange {
     const { reporter } = this.#calls;
     this.#inflight.add(this);
     if (this.#calls.watched) this.#begunAt = this.#calls.clock.now();
+    if (this.#calls.timed || reporter.enabled) this.#startedAt = preciseTime(this.#calls.clock);
     if (reporter.enabled) this.#reportStarted();
     // Another call of the batch, or an event listener, may have ended the session.
     if (this.#session?.ended) this.stop(new StopError("session-ended"));
@@ -602,8 +610,7 @@ export class Call extends RequestScope implements Exchange {
   }
 
   #reportStarted(): void {
-    const { clock, reporter } = this.#calls;
-    this.#startedAt = preciseTime(clock);
+    const { reporter } = this.#calls;
     const event = startedEvent(this.#calls, this, this.#route);
     this.#started = event;
     reporter.report(event);

@@ -142,6 +142,8 @@ export class Calls {
   readonly endOfTurn: EndOfTurn;
   /** The number of requests so far. */
   serial = 0;
+  /** Whether each call notes when it began: other nodes may tell late that it is cancelled. */
+  timed = false;
   #closing = false;
   #listener: CallListener | undefined;
 

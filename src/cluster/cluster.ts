@@ -6,7 +6,7 @@
  */
 import type { Inbound } from "../http/inbound.ts";
 import type { Reply } from "../http/reply.ts";
-import type { Clock } from "../internal/clock.ts";
+import { type Clock, preciseTime } from "../internal/clock.ts";
 import { randomText } from "../internal/random.ts";
 import type { MaybePromise } from "../internal/types.ts";
 import type { SharedDocumentHandle } from "../protocol/exchange.ts";
@@ -29,7 +29,7 @@ import type { Backplane, Documents } from "./types.ts";
 const AGAIN_MS = 1_000;
 /** The most tries to send a message: together longer than a lost node goes unnoticed. */
 const AGAIN_TRIES = 10;
-/** The most messages that wait to be sent again. */
+/** The most messages that wait to be sent again, and the most that wait to be published again. */
 const MOST_WAITING = 1_000;
 
 /** The name of the document that says whether the cluster drains: refuses new sessions. */
@@ -66,8 +66,14 @@ export class Cluster {
   readonly #reporter: Reporter;
   readonly #drain: SharedDocumentHandle;
   readonly #clock: Clock;
-  /** Ends the wait of each message that is to be sent again. */
+  /** Whether other processes may use the store: what they are told may get lost. */
+  readonly #polled: boolean;
+  /** Ends the wait of each message that is to be sent or published again. */
   readonly #waiting = new Set<() => void>();
+  /** The messages that wait to be sent again. */
+  #sending = 0;
+  /** The messages that are published again. */
+  #repeating = 0;
   #closed = false;
 
   /** Begins to read what all nodes share. */
@@ -75,6 +81,7 @@ export class Cluster {
     this.node = shared ? randomText(16) : undefined;
     this.#reporter = reporter;
     this.#clock = clock;
+    this.#polled = polled;
     const announce = (name: string) => this.publish({ kind: "document", name });
     this.documents = new SharedDocuments({
       documents,
@@ -191,23 +198,60 @@ export class Cluster {
    */
   async sendAgain(to: string, message: NodeMessage): Promise<boolean> {
     for (let tries = 1;; tries++) {
-      const isLast = tries === AGAIN_TRIES || this.#waiting.size >= MOST_WAITING || this.#closed;
+      const isLast = tries === AGAIN_TRIES || this.#sending >= MOST_WAITING || this.#closed;
       try {
         const sent = await this.send(to, message);
         if (sent || isLast) return sent;
       } catch (error) {
         if (isLast) throw error;
       }
-      await new Promise<void>((resolve) => {
-        const over = () => {
-          this.#waiting.delete(over);
-          stop();
-          resolve();
-        };
-        const stop = this.#clock.timer(AGAIN_MS, over);
-        this.#waiting.add(over);
-      });
+      this.#sending++;
+      await this.#pause();
+      this.#sending--;
     }
+  }
+
+  /**
+   * Publishes a message to all other nodes, again for ten seconds: nobody knows whether one of them hears
+   * nothing meanwhile. The receivers must ignore the message when it comes again.
+   *
+   * @param make Makes the message, with the time since it was first published, in milliseconds
+   */
+  publishAgain(make: (agoMs: number) => BusMessage): void {
+    const { connection } = this;
+    if (connection === undefined) return;
+    const began = preciseTime(this.#clock);
+    const repeats = this.#polled && this.#repeating < MOST_WAITING;
+    const tries = repeats ? AGAIN_TRIES : 1;
+    if (repeats) this.#repeating++;
+    this.#reporter.background("publishing to the other nodes", async () => {
+      try {
+        for (let left = tries; !this.#closed; left--) {
+          try {
+            await connection.messenger.publish(make(preciseTime(this.#clock) - began));
+          } catch (error) {
+            if (left === 1) throw error;
+          }
+          if (left === 1) return;
+          await this.#pause();
+        }
+      } finally {
+        if (repeats) this.#repeating--;
+      }
+    });
+  }
+
+  /** Waits until a message is to be sent again, or the node leaves. */
+  #pause(): Promise<void> {
+    return new Promise((resolve) => {
+      const over = () => {
+        this.#waiting.delete(over);
+        stop();
+        resolve();
+      };
+      const stop = this.#clock.timer(AGAIN_MS, over);
+      this.#waiting.add(over);
+    });
   }
 
   /**

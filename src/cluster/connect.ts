@@ -79,6 +79,7 @@ export const connectNodes: ConnectNodes = (init: ConnectionInit): NodeConnection
     onNodeMessage({ ...init, messenger, pinned, presence }, message, from);
   const onMissed = () => init.sessions.checkLive();
   const messenger = new NodeMessenger({ bus, node, clock, keys, onMessage, onMissed, report });
+  init.calls.timed = keys !== undefined;
   if (keys !== undefined) presence = new Presence({ ...init, messenger, keys });
   const present = presence ?? (init.durable ? new LocalPresence(init.nodes, node) : undefined);
   const { quotas: store, calls, listens } = init;

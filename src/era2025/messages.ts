@@ -65,8 +65,16 @@ function cancel(
   const { requestId, reason } = params ?? {};
   if (!isRequestId(requestId)) return;
   const detail = typeof reason === "string" ? reason : undefined;
-  session.inflight.cancel(requestId, detail);
-  cluster.publish({ kind: "cancel", session: session.id, request: requestId, reason: detail });
+  const cancelled = session.inflight.cancel(requestId, detail);
+  const message = {
+    kind: "cancel",
+    session: session.id,
+    request: requestId,
+    reason: detail,
+  } as const;
+  // A session that is pinned runs nothing elsewhere.
+  if (cancelled || cluster.pinned !== undefined) cluster.publish(message);
+  else cluster.publishAgain((agoMs) => ({ ...message, agoMs }));
 }
 
 /** Notes that the client is initialized, and sends the messages that were queued until then. */

@@ -30,6 +30,13 @@ const LATE_TRIPS = 20;
 /** The time in which a cancelled call stops while nothing goes wrong, in milliseconds. */
 const CANCEL_MS = 1_000;
 /**
+ * The time in which a cancelled call stops after the last fault, in milliseconds, besides that of packets: the
+ * node that runs it hears again, and what it is told is said again.
+ */
+const CANCELLED_MS = 4_000;
+/** The time for which a node is told of a cancellation, in milliseconds. */
+const TOLD_MS = 9_000;
+/**
  * The most that the answer for a node that has died takes, in milliseconds: ten seconds, and what the client
  * takes to come back.
  */
@@ -39,6 +46,8 @@ const LOST_MS = 16_000;
  * packets: that a node is found lost, that the client comes back, and that it finds a stream.
  */
 const LATEST_MS = 12_000;
+/** The faults in which every node can still tell the others what it was told. */
+const HARMLESS: ReadonlySet<Fault["do"]> = new Set(["deaf", "drop", "stall", "replay"]);
 /** The time before the first fault, in milliseconds: the nodes start in it. */
 export const HARM_MS = 1_000;
 /** The time in which the connection before a stream's new one is closed, in milliseconds. */
@@ -145,7 +154,7 @@ export class SimulatedUser implements SimulatedPeer {
           clientInfo: { name: "simulated", version: "1.0.0" },
         },
       });
-      await response?.text().catch(() => {});
+      if (response !== undefined) await this.#text(response);
       // A session may have begun that the client knows nothing of.
       if (response?.status !== 200) this.unclear = true;
       if (response?.status === 200) {
@@ -223,9 +232,13 @@ export class SimulatedUser implements SimulatedPeer {
     const message = { jsonrpc: "2.0", id, method: "tools/call", params };
     const response = await this.#post(message);
     if (response === undefined) return;
-    // A node that dies leaves its response without an end.
+    await this.#text(response);
+  }
+
+  /** Reads a whole body. Returns `undefined` if it breaks off: a node that dies leaves it without an end. */
+  async #text(response: Response): Promise<string | undefined> {
     const text = response.text();
-    await (this.#nodes.get(response)?.alive(text) ?? text).catch(() => {});
+    return await (this.#nodes.get(response)?.alive(text) ?? text).catch(() => undefined);
   }
 
   async #exchange(record: CallRecord, params: JsonObject): Promise<void> {
@@ -247,7 +260,7 @@ export class SimulatedUser implements SimulatedPeer {
           const idleMs = record.era === "2025" ? record.action.idleMs : 0;
           await this.#read(response, reading, cut, take, false, idleMs);
           cut = 0;
-        } else await response.text().catch(() => {});
+        } else await this.#text(response);
         if (response.status !== 200 && response.status < 500) break;
       }
       if (record.action.leave) break;
@@ -301,11 +314,12 @@ export class SimulatedUser implements SimulatedPeer {
     const ping = { jsonrpc: "2.0", id: "steal", method: "ping" };
     const thief = as("mallory");
     const stolen = await this.#post(ping, thief);
-    const stolenText = await stolen?.text().catch(() => undefined);
+    const stolenText = stolen && await this.#text(stolen);
     const unknown = await this.#post(ping, { ...thief, "mcp-session-id": "A".repeat(43) });
-    const unknownText = await unknown?.text().catch(() => undefined);
+    const unknownText = unknown && await this.#text(unknown);
     if (stolen === undefined || unknown === undefined) return;
     if (stolen.status === 200) this.#around.fail(`${this.name}: a thief got ${stolenText}`);
+    if (stolenText === undefined || unknownText === undefined) return;
     if (stolen.status >= 500 || unknown.status >= 500) return;
     if (stolen.status !== unknown.status || stolenText !== unknownText) {
       this.#around.fail(`${this.name}: a foreign session looks unlike an unknown one`);
@@ -323,7 +337,7 @@ export class SimulatedUser implements SimulatedPeer {
         accept: "application/json",
       });
       if (response?.status !== 200) return undefined;
-      const { result }: JsonObject = await response.json().catch(() => ({}));
+      const { result }: JsonObject = JSON.parse(await this.#text(response) ?? "{}");
       if (!isObject(result) || result.isError || !Array.isArray(result.content)) return undefined;
       return String(result.content[0]?.text);
     };
@@ -377,7 +391,7 @@ export class SimulatedUser implements SimulatedPeer {
           if (message.method !== "notifications/message") return;
           this.heard.push(String(message.params.data));
         }, true);
-      } else await response?.text().catch(() => {});
+      } else if (response !== undefined) await this.#text(response);
       await this.#around.environment.sleep(AGAIN_MS);
     }
   }
@@ -391,8 +405,7 @@ export class SimulatedUser implements SimulatedPeer {
     idleMs = 0,
   ): Promise<void> {
     if (!response.headers.get("content-type")?.startsWith("text/event-stream")) {
-      const node = this.#nodes.get(response);
-      const text = await (node?.alive(response.text()) ?? response.text()).catch(() => undefined);
+      const text = await this.#text(response);
       if (text !== undefined) take(JSON.parse(text));
       return;
     }
@@ -554,6 +567,7 @@ export class SimulatedUser implements SimulatedPeer {
       if (!(action.approve && record.era === "2026")) fail(`got ${JSON.stringify(answer)}`);
     }
     if (owed && answers.length > 0) this.#checkTime(record);
+    this.#checkCancelled(record);
     const dead = isObject(answer?.error) && answer.error.message === NODE_LOST.message;
     const isKilled = this.#whole.faults.every((fault) => fault.do === "kill");
     const diedAt = Math.max(...runs.map(({ node }) => node.dead ? node.diedAt : -Infinity));
@@ -578,6 +592,21 @@ export class SimulatedUser implements SimulatedPeer {
     }
     if (runs.some(({ ended = Infinity }) => ended > this.#endedAt + CANCEL_MS)) {
       fail("ran on although its session had ended");
+    }
+  }
+
+  /** A cancelled call stops in time, although its node heard nothing for some seconds. */
+  #checkCancelled({ call, cancelSentAt, cancelledAt = Infinity }: CallRecord): void {
+    const { faults, delayMs } = this.#whole;
+    // A node that dies tells nobody any more.
+    if (cancelledAt === Infinity || !faults.every(({ do: what }) => HARMLESS.has(what))) return;
+    const over = Math.max(cancelledAt, ...faults.map((fault) => endOf(fault)));
+    if (over > cancelledAt + TOLD_MS) return;
+    const latest = over + CANCELLED_MS + LATE_TRIPS * delayMs;
+    for (const { call: name, begun, ended = Infinity } of this.#around.runs) {
+      // A cancellation may arrive before the call.
+      if (name !== call || begun > cancelSentAt || ended <= latest) continue;
+      this.#around.fail(`${call} ran on for ${ended - over} ms although it was cancelled`);
     }
   }
 

@@ -34,7 +34,7 @@ describe("simulation", () => {
 
   for (let from = 1; from <= SEEDS; from += AT_ONCE) {
     const name =
-      `[SIM-3, SIM-4, SIM-6] a cluster keeps its promises whatever happens to it, from seed ${from}`;
+      `[SIM-3, SIM-4, SIM-6, SIM-8] a cluster keeps its promises whatever happens to it, from seed ${from}`;
     test(name, { timeout: LIMIT_MS }, async () => {
       for (let seed = from; seed < from + AT_ONCE; seed++) await checkSeed(seed);
     });
@@ -48,7 +48,7 @@ describe("simulation", () => {
 
   // The client that sent an approval twice once waited for ever for a node that had died.
   for (const seed of [11_419, 11_591]) {
-    test(`[SIM-3] a node dies while an approval is sent twice, seed ${seed}`, async () => {
+    test(`[SIM-3, SIM-9] a node dies while an approval is sent twice, seed ${seed}`, async () => {
       await checkSeed(seed);
     });
   }

@@ -192,14 +192,20 @@ const THEMES: readonly (readonly [name: string, often: number, theme: Theme])[] 
       })),
     };
   }],
-  // Clients go away from calls that run long, and end their sessions.
+  // Clients go away from calls that run long, cancel them, and end their sessions.
   ["deaf", 3, (maker) => {
     const { random } = maker;
     maker.busyMs = 6_000;
-    const call = () =>
-      random.chance(0.4)
-        ? maker.call({ leave: true, steps: random.int(4, 6), stepMs: random.int(500, 2_500) })
-        : maker.action();
+    const call = () => {
+      const kind = random.next();
+      // Those that are cancelled would run on for long after all is well again.
+      if (kind < 0.3) {
+        const cancelMs = random.int(50, 2_000);
+        return maker.call({ leave: true, cancelMs, steps: 6, stepMs: random.int(1_500, 2_500) });
+      }
+      if (kind > 0.6) return maker.action();
+      return maker.call({ leave: true, steps: random.int(4, 6), stepMs: random.int(500, 2_500) });
+    };
     return {
       clients: maker.times(1, 3, () => maker.client(maker.times(1, 5, call))),
       faults: maker.faults(2, 6, "deaf"),

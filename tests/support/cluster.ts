@@ -107,7 +107,9 @@ export class SharedStore implements Store {
         if (this.dead.has(from)) return;
         const opened = readEnvelope(KEY, text);
         this.texts.push({ from, to: undefined, text, opened });
-        if (this.fate(opened, undefined) === "arrives") return member.publish(text);
+        const fate = this.fate(opened, undefined);
+        if (fate === "fails") throw new Error("The bus is away");
+        if (fate === "arrives") return member.publish(text);
       },
       send: (to, text) => {
         if (this.dead.has(from) || this.dead.has(to)) return false;

@@ -257,7 +257,7 @@ export const CALLS: FaultsByFile = {
   "calls/lifetime/inflight.ts": {
     tests: [CANCEL, "wire/shutdown.test.ts", "wire/streams.test.ts"],
     faults: [
-      ["CAN-2", "scope.id === id", "String(scope.id) === String(id)"],
+      ["CAN-2", "scope.id !== id", "String(scope.id) !== String(id)"],
       ["CAN-2", "scope = scope.next) all.push(scope);", "scope = undefined) all.push(scope);"],
       ["CAN-7", "scope.stop(new StopError(kind))", 'scope.stop(new StopError("cancelled"))'],
       ["CAN-2", 'new StopError("cancelled", detail)', 'new StopError("cancelled")'],

@@ -310,13 +310,14 @@ export const CLUSTER: FaultsByFile = {
     ],
   },
   "cluster/messages/node_messages.ts": {
-    tests: [SHARED, STREAMS, PINNED, "wire/shared_store.test.ts"],
+    tests: ["wire/cluster_cancel.test.ts", SHARED, STREAMS, PINNED, "wire/shared_store.test.ts"],
     faults: [
       [
         "CLU-2",
-        "inflight.cancel(message.request, message.reason)",
-        "inflight.cancel(message.request)",
+        "inflight.cancel(request, reason, agoMs)",
+        "inflight.cancel(request, undefined, agoMs)",
       ],
+      ["CLU-18", "inflight.cancel(request, reason, agoMs)", "inflight.cancel(request, reason)"],
       ["CLU-3", '?.close("replaced");', ";"],
       ["CLU-2", "return sessions.endedElsewhere(message.session, message.reason);", "return;"],
       ["CLU-9", "return documents.refresh(message.name);", "return;"],

@@ -126,6 +126,7 @@ export const ERAS: FaultsByFile = {
     tests: [
       "wire/cancel.test.ts",
       SESSION,
+      "wire/cluster_cancel.test.ts",
       "wire/cluster_shared.test.ts",
       "wire/cluster_streams.test.ts",
       "wire/store_timing.test.ts",
@@ -134,7 +135,7 @@ export const ERAS: FaultsByFile = {
     faults: [
       [
         "CLU-2",
-        'cluster.publish({ kind: "cancel", session: session.id, request: requestId, reason: detail });',
+        "else cluster.publishAgain((agoMs) => ({ ...message, agoMs }));",
         "",
       ],
       [

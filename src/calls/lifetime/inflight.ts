@@ -45,11 +45,20 @@ export class InFlight {
     };
   }
 
-  /** Stops every request with an id, because the client cancelled it. */
-  cancel(id: RequestId, detail?: string): void {
+  /**
+   * Stops every request with an id, because the client cancelled it.
+   *
+   * @param agoMs The time since it did, in milliseconds: requests that began later are others
+   * @returns Whether there was one
+   */
+  cancel(id: RequestId, detail?: string, agoMs = 0): boolean {
+    let found = false;
     for (const scope of this.all()) {
-      if (scope.id === id) scope.stop(new StopError("cancelled", detail));
+      if (scope.id !== id || (agoMs > 0 && !scope.isOlder(agoMs))) continue;
+      found = true;
+      scope.stop(new StopError("cancelled", detail));
     }
+    return found;
   }
 
   /** Stops the calls of an HTTP request, whose client has disconnected. */

@@ -56,6 +56,11 @@ export abstract class RequestScope extends Linked<RequestScope> {
     return false;
   }
 
+  /** Tells whether it began more than a time ago, in milliseconds, as far as that is known. */
+  isOlder(_ms: number): boolean {
+    return true;
+  }
+
   /** Whether the request has finished or was stopped. */
   get over(): boolean {
     return this.#over;

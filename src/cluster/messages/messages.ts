@@ -15,6 +15,8 @@ export type BusMessage =
     readonly session: string;
     readonly request: RequestId;
     readonly reason?: string;
+    /** The time since the client did, in milliseconds: later requests with this id are others. */
+    readonly agoMs?: number;
   }
   /** A client responded to a question of its session. */
   | { readonly kind: "response"; readonly session: string; readonly response: JsonRpcResponse }

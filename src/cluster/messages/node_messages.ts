@@ -39,9 +39,11 @@ export function onNodeMessage(
 ): void {
   const { node, messenger, sessions, documents, pinned, reporter, broadcast } = targets;
   switch (message.kind) {
-    case "cancel":
-      sessions.live.get(message.session)?.inflight.cancel(message.request, message.reason);
+    case "cancel": {
+      const { session, request, reason, agoMs } = message;
+      sessions.live.get(session)?.inflight.cancel(request, reason, agoMs);
       return;
+    }
     case "response": {
       const send = messenger.send.bind(messenger);
       return settleResponse({ node, send }, sessions, reporter, message.session, message.response);
