@@ -25,9 +25,10 @@ export async function shutDown(
   host: HandlerHost,
   graceMs: number,
 ): Promise<void> {
-  const { calls, streams, sessions, cluster, settings } = components;
+  const { gates, calls, streams, sessions, cluster, settings } = components;
   const { clock, shared, streams: { retryMs } } = settings;
   const deadline = clock.now() + graceMs;
+  gates.beginClosing();
   calls.beginClosing();
   streams.beginClosing();
   sessions.beginClosing();

@@ -13,6 +13,7 @@ import { createClient } from "redis";
 import { describe, test } from "node:test";
 import { configOf } from "../../src/cli/serve/node_process.ts";
 import { hasBinary } from "../support/redis.ts";
+import { RestartedCommand } from "../restart/command.ts";
 import { counter, type Program, reach, run, serving, textOf, withConfig } from "./program.ts";
 
 const skip = hasBinary ? false : "There is no redis-server to start";
@@ -24,6 +25,7 @@ interface Line {
   readonly process?: number;
   readonly pid?: number;
   readonly message?: string;
+  readonly tool?: string;
 }
 
 /** Returns the lines of the log. */
@@ -54,8 +56,20 @@ async function gone(pids: readonly number[]): Promise<void> {
 }
 
 /** Calls a tool of a session on a connection of its own, so that any process may get it. */
-async function callOnce(url: string, session: string, tool: string): Promise<string> {
-  const response = await fetch(url, {
+async function callOnce(
+  url: string,
+  session: string,
+  tool: string,
+  args: object = {},
+): Promise<string> {
+  const response = await askOnce(url, session, tool, args);
+  const text = await response.text();
+  assert.equal(response.status, 200, text);
+  return /"text":"((?:[^"\\]|\\.)*)"/.exec(text)?.[1] ?? assert.fail(text);
+}
+
+function askOnce(url: string, session: string, tool: string, args: object): Promise<Response> {
+  return fetch(url, {
     method: "POST",
     headers: {
       "content-type": "application/json",
@@ -66,12 +80,9 @@ async function callOnce(url: string, session: string, tool: string): Promise<str
     },
     body: JSON.stringify({
       ...{ jsonrpc: "2.0", id: 1, method: "tools/call" },
-      params: { name: tool, arguments: {} },
+      params: { name: tool, arguments: args },
     }),
   });
-  const text = await response.text();
-  assert.equal(response.status, 200, text);
-  return /"text":"([^"]*)"/.exec(text)?.[1] ?? assert.fail(text);
 }
 
 /** Begins a session on a connection of its own. */
@@ -252,6 +263,70 @@ describe("mooring serve --processes", { skip }, () => {
           assert.match(other.err, /End the other process that uses this folder/);
           assert.equal((await logged(program, "listening", 2)).length, 2);
         });
+      }
+    }));
+
+  test("[CORE-9] a call of a program that was handed over in one process is fetched in every other", () =>
+    withConfig(
+      {
+        mcpServers: { one: counter("one", { longCalls: { afterMs: 500 } }) },
+        longCalls: true,
+        processes: 2,
+        logLevel: "debug",
+      },
+      (file) =>
+        serving(["--config", file], async (program, url) => {
+          await logged(program, "processes");
+          const session = await openOnce(url);
+          const answer = await callOnce(url, session, "one__slow", { ms: 2_000 });
+          const [, handle = assert.fail(answer)] = /(call_[\w-]+)/.exec(answer) ?? [];
+          // Other sessions of its owner, until one is in the other process
+          const nodes = () =>
+            new Set(
+              linesOf(program).filter(({ event, tool }) =>
+                event === "request-finished" && tool === "wait_for_result"
+              ).map(({ node }) => node),
+            );
+          for (let tries = 0; nodes().size < 2; tries++) {
+            assert.ok(tries < 64, program.err);
+            const other = await openOnce(url);
+            let text = "";
+            for (let waits = 0; text !== "slept"; waits++) {
+              assert.ok(waits < 64 && !/unknown/i.test(text), text);
+              text = await callOnce(url, other, "wait_for_result", { handle });
+            }
+            if (tries % 2 === 0) await callOnce(url, other, "one__count");
+          }
+        }),
+    ));
+
+  test("[CORE-10] with --data, sessions with programs end at a restart: 404, never another's program", () =>
+    withConfig({ mcpServers: { one: counter("one") }, processes: 2 }, async (file) => {
+      const server = new RestartedCommand([
+        "--config",
+        file,
+        "--data",
+        join(dirname(file), "data"),
+      ]);
+      try {
+        await server.start();
+        await logged(server.program, "processes");
+        for (const signal of ["SIGTERM", "SIGKILL"] as const) {
+          const session = await openOnce(server.url);
+          assert.equal(await callOnce(server.url, session, "one__count"), "1");
+          await server.restart(signal);
+          await logged(server.program, "processes");
+          const response = await askOnce(server.url, session, "one__count", {});
+          const text = await response.text();
+          const { status } = response;
+          // Who was killed could not say that its sessions have ended: that shows after a while.
+          const isDown = signal === "SIGKILL" && status === 503 &&
+            response.headers.has("retry-after");
+          assert.ok(status === 404 || isDown, `${signal}: ${status} ${text}`);
+        }
+        assert.equal(await callOnce(server.url, await openOnce(server.url), "one__count"), "1");
+      } finally {
+        await server.kill("SIGTERM");
       }
     }));
 

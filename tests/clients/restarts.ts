@@ -5,7 +5,7 @@
  * @module
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -43,7 +43,7 @@ export class RestartedServer {
     const file = sessions === "file" ? join(folder, "data.sqlite") : "";
     await writeFile(join(folder, "effects"), "");
     const server = new RestartedServer(runner, folder, file);
-    await server.#start();
+    await server.start();
     return server;
   }
 
@@ -51,18 +51,29 @@ export class RestartedServer {
     return `http://127.0.0.1:${this.#port}/mcp`;
   }
 
-  /** Kills the process, without a chance to store anything, and starts another. */
+  /** Kills the process and starts another. */
   async restart(): Promise<void> {
-    await this.#kill();
-    await this.#start();
+    await this.kill();
+    await this.start();
+  }
+
+  /** Waits until so many calls of a tool that never answers have begun. */
+  async slowCalls(count: number): Promise<void> {
+    for (let tries = 0; tries < 1_200; tries++) {
+      const lines = (await readFile(join(this.#folder, "effects"), "utf8")).split("\n");
+      if (lines.filter((line) => line === "slow").length >= count) return;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    throw new Error(`${count} calls never began`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#kill();
+    await this.kill();
     await rm(this.#folder, { recursive: true, force: true, maxRetries: 5 });
   }
 
-  async #start(): Promise<void> {
+  /** Starts the process, with what the one before has stored. */
+  async start(): Promise<void> {
     const [program, ...args] = this.#runner;
     const child = spawn(program, [
       ...args,
@@ -75,7 +86,8 @@ export class RestartedServer {
     this.#port = Number(await lineOf(child, /^port (\d+)$/));
   }
 
-  async #kill(): Promise<void> {
+  /** Kills the process, without a chance to store anything. */
+  async kill(): Promise<void> {
     const child = this.#child;
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const ended = new Promise((resolve) => child.once("exit", resolve));
@@ -84,7 +96,7 @@ export class RestartedServer {
   }
 }
 
-/** A program that calls a tool for each line that it reads. */
+/** A program that does something for each line that it reads. */
 export class CallingProgram implements AsyncDisposable {
   readonly #child: ChildProcess;
 
@@ -92,10 +104,10 @@ export class CallingProgram implements AsyncDisposable {
     this.#child = spawn(program, [...args, file], { cwd, stdio: ["pipe", "pipe", "pipe"] });
   }
 
-  /** Lets it call the tool, and returns the line that it writes about that. */
-  async call(): Promise<string> {
+  /** Lets it do something, and returns the line that it writes about that. */
+  async call(what = "call"): Promise<string> {
     const said = lineOf(this.#child, /^CALLED (.*)$/);
-    this.#child.stdin?.write("call\n");
+    this.#child.stdin?.write(`${what}\n`);
     return await said;
   }
 
@@ -107,13 +119,19 @@ export class CallingProgram implements AsyncDisposable {
   }
 }
 
-/** What stands after the end of a program that is to be a {@linkcode CallingProgram}. */
-export function callingLoop(call: string): string {
+/**
+ * What stands after the end of a program that is to be a {@linkcode CallingProgram}.
+ *
+ * @param doing The expression for each line that it reads
+ */
+export function callingLoop(doing: Readonly<Record<string, string>>): string {
+  const members = Object.entries(doing).map(([name, code]) => `${name}: async () => ${code}`);
   return `
 const { createInterface } = await import("node:readline");
-for await (const _line of createInterface({ input: process.stdin })) {
+const doing = { ${members.join(", ")} };
+for await (const line of createInterface({ input: process.stdin })) {
   try {
-    console.log("CALLED " + JSON.stringify(${call}));
+    console.log("CALLED " + JSON.stringify(await doing[line]()));
   } catch (error) {
     console.log("CALLED " + JSON.stringify("FAILED " + error.message));
   }

@@ -98,6 +98,9 @@ describe("GATE: health", () => {
     const near = new Request("http://mcp.example/healthz/");
     assert.equal((await endpoint.handler(near)).status, 404);
     await endpoint.handler.close();
+    const closed = await endpoint.handler(new Request("http://elsewhere.example/healthz"));
+    assert.equal(closed.status, 503);
+    assert.equal(await closed.text(), '{"status":"closing"}');
   });
 
   test("[GATE-1] there is no health path by default", async () => {

@@ -87,8 +87,9 @@ export const GATES: FaultsByFile = {
   "http/gates/health.ts": {
     tests: ["unit/http/health.test.ts", GATE],
     faults: [
-      ["GATE-1", ' && inbound.method === "GET"', ""],
-      ["GATE-1", "path === healthPath", 'path.startsWith(healthPath ?? "-")'],
+      ["GATE-1", ' || inbound.method !== "GET"', ""],
+      ["GATE-1", "isClosing ? CLOSING : HEALTHY", "HEALTHY"],
+      ["GATE-1", "path !== healthPath", '!path.startsWith(healthPath ?? "-")'],
     ],
   },
   "http/gates/host.ts": {
@@ -132,8 +133,8 @@ export const GATES: FaultsByFile = {
     faults: [
       [
         "GATE-1",
-        "checkHealth(inbound, path, settings) ?? checkPath(path, settings)",
-        "checkPath(path, settings) ?? checkHealth(inbound, path, settings)",
+        "checkHealth(inbound, path, settings, this.#isClosing) ?? checkPath(path, settings)",
+        "checkPath(path, settings) ?? checkHealth(inbound, path, settings, this.#isClosing)",
       ],
       ["GATE-2", "checkOrigin(inbound, this.#settings) ??", ""],
       ["GATE-4", "refused ?? this.#passMethod(inbound)", "refused"],

@@ -62,7 +62,9 @@ export interface GateOptions {
    * when left out.
    */
   readonly path?: string;
-  /** A path whose GET gets a 200 with `{"status":"ok"}`. Off when left out. */
+  /**
+   * A path whose GET gets a 200 with `{"status":"ok"}`, and from `close()` on a 503. Off when left out.
+   */
   readonly healthPath?: string;
   /**
    * Web origins whose pages may send requests, such as `"https://app.example"`; other origins get a 403.

@@ -29,6 +29,7 @@ import { checkRequiredHeader } from "./required_header.ts";
 export class Gates {
   readonly #settings: GateSettings;
   readonly #arrivals: Arrivals;
+  #isClosing = false;
 
   /** Creates the gates; no timer runs until a body is read. */
   constructor(settings: GateSettings, clock: Clock) {
@@ -80,6 +81,11 @@ export class Gates {
     return checkJsonRpc(inbound, parsed.value, batch);
   }
 
+  /** Lets health checks fail from now on. */
+  beginClosing(): void {
+    this.#isClosing = true;
+  }
+
   /** Stops the timer, unless a body is being received: its time limit stays. */
   close(): void {
     this.#arrivals.rest();
@@ -90,7 +96,7 @@ export class Gates {
     const settings = this.#settings;
     if (settings.path === undefined && settings.healthPath === undefined) return undefined;
     const path = pathOf(inbound.source.url);
-    return checkHealth(inbound, path, settings) ?? checkPath(path, settings);
+    return checkHealth(inbound, path, settings, this.#isClosing) ?? checkPath(path, settings);
   }
 
   /** Runs the gates between the rate limit and the body. */
