@@ -4,6 +4,7 @@
  * @module
  */
 export { accounts } from "./accounts.ts";
+export { clientCredentials, type ClientCredentialsOptions } from "./client_credentials.ts";
 export type {
   AccountAuthOptions,
   AccountEvent,

@@ -46,6 +46,17 @@ export interface Tokens {
   readonly scopes?: readonly string[] | undefined;
 }
 
+/** What a server is used for: logins of users, or tokens without a person. */
+export type ServerUse = "login" | "machine";
+
+/** A client with a secret, or with a private key (RFC 7523 §2.2). */
+export type MachineClient =
+  & { readonly id: string }
+  & (
+    | { readonly secret: string }
+    | { readonly key: CryptoKey; readonly kid?: string | undefined }
+  );
+
 /** What of a server's metadata is needed for tokens later. */
 export type ServerFacts = Pick<
   AuthorizationServer,
@@ -76,6 +87,7 @@ export class Providers {
     metadataUrl: string | undefined,
     issuer: string | undefined,
     signal?: AbortSignal,
+    use: ServerUse = "login",
   ): Promise<FoundServer> {
     const found = await this.#resource(new URL(upstream), metadataUrl, signal);
     const named = found?.servers ?? [new URL("/", upstream).href];
@@ -86,7 +98,7 @@ export class Providers {
         "The upstream doesn't name the issuer of the file",
       );
     }
-    const server = await this.#server(wanted, signal);
+    const server = await this.#server(wanted, use, signal);
     return {
       resource: found?.resource ?? resourceOf(upstream),
       scopes: found?.scopes ?? [],
@@ -128,7 +140,11 @@ export class Providers {
   }
 
   /** Reads the metadata of an authorization server, and refuses one that can't be used safely. */
-  async #server(issuer: string, signal?: AbortSignal): Promise<AuthorizationServer> {
+  async #server(
+    issuer: string,
+    use: ServerUse,
+    signal?: AbortSignal,
+  ): Promise<AuthorizationServer> {
     const url = this.#checked(issuer, "the authorization server");
     const path = url.pathname.replace(/\/$/, "");
     const candidates = [
@@ -142,12 +158,12 @@ export class Providers {
       if (typeof json.issuer !== "string" || !isSame(json.issuer, issuer)) {
         throw new AccountError("foreign-issuer", "The server's metadata is of another issuer");
       }
-      return this.#usable({ ...json, issuer: json.issuer });
+      return this.#usable({ ...json, issuer: json.issuer }, use);
     }
     throw new AccountError("no-server-metadata", `The metadata of ${url.host} can't be read`);
   }
 
-  #usable(server: AuthorizationServer): AuthorizationServer {
+  #usable(server: AuthorizationServer, use: ServerUse): AuthorizationServer {
     for (
       const name of [
         ...["authorization_endpoint", "token_endpoint"] as const,
@@ -156,10 +172,11 @@ export class Providers {
     ) {
       const { [name]: given } = server;
       if (given !== undefined) this.#checked(given, `the server's ${name}`);
-      else if (!/^[rR]e/.test(name)) {
+      else if (name === "token_endpoint" || name === "authorization_endpoint" && use === "login") {
         throw new AccountError("no-endpoint", `The server's metadata has no ${name}`);
       }
     }
+    if (use === "machine") return server;
     const pkce = server.code_challenge_methods_supported;
     if (!Array.isArray(pkce) || !pkce.includes("S256")) {
       throw new AccountError(
@@ -272,6 +289,29 @@ export class Providers {
         this.#options(signal, { resource: login.resource }),
       );
       return await oauth.processAuthorizationCodeResponse(server, client, response);
+    });
+  }
+
+  /** Gets a token by the client's own rights (RFC 6749 §4.4). */
+  async clientToken(
+    server: AuthorizationServer,
+    own: MachineClient,
+    parameters: Readonly<Record<string, string>>,
+    signal?: AbortSignal,
+  ): Promise<Tokens> {
+    return await this.#tokens(signal, async () => {
+      const client = this.#client({ id: own.id, method: "none" });
+      const auth = "key" in own
+        ? oauth.PrivateKeyJwt({ key: own.key, ...own.kid !== undefined && { kid: own.kid } })
+        : authOf({ id: own.id, secret: own.secret, method: secretMethod(server) });
+      const response = await oauth.clientCredentialsGrantRequest(
+        server,
+        client,
+        auth,
+        { ...parameters },
+        this.#options(signal, {}),
+      );
+      return await oauth.processClientCredentialsResponse(server, client, response);
     });
   }
 

@@ -126,6 +126,11 @@ export class Service {
     }
   }
 
+  /** Revokes every token. */
+  revokeAllTokens(): void {
+    for (const { grant } of this.#tokens.values()) grant.isRevoked = true;
+  }
+
   async fetch(url: URL, init: RequestInit): Promise<Response | undefined> {
     if (url.origin === new URL(this.url).origin) return await this.#upstream(url, init);
     if (url.origin !== this.issuer) return undefined;
