@@ -68,7 +68,8 @@ interface KeptToken {
 
 /**
  * Creates what authorizes the requests to an upstream by the gateway's own rights: one token for all users of
- * a process. Without `issuer`, the upstream's 401 leads to the authorization server.
+ * a process. With a private key and without `issuer`, the upstream's 401 leads to the authorization server. A
+ * secret needs the `issuer` that it is for.
  *
  * @param options The client, and its secret or private key
  * @throws {TypeError} If an option has the wrong type, or is unknown
@@ -78,7 +79,8 @@ interface KeptToken {
  * import { clientCredentials } from "@mooring/mcp/accounts";
  * import { gateway, http } from "@mooring/mcp/gateway";
  *
- * const auth = clientCredentials({ clientId: "mooring", clientSecret: "the secret" });
+ * const issuer = "https://login.example";
+ * const auth = clientCredentials({ issuer, clientId: "mooring", clientSecret: "the secret" });
  * const gw = gateway({ upstreams: { notes: http({ url: "https://notes.example/mcp", auth }) } });
  * await gw.close();
  * ```

@@ -122,6 +122,10 @@ export function authOptions(options: AccountAuthOptions): AccountAuthOptions {
   if (options.clientSecret !== undefined && options.clientId === undefined) {
     throw new TypeError('Give the "clientId" that the "clientSecret" belongs to');
   }
+  if (options.clientSecret !== undefined && options.issuer === undefined) {
+    // An upstream names its server: the secret must not go to whichever it names
+    throw new TypeError('Give the "issuer" that the "clientSecret" is for');
+  }
   if (options.issuer !== undefined && !URL.canParse(options.issuer)) {
     throw new TypeError('Give a URL as "issuer"');
   }

@@ -80,7 +80,7 @@ export interface AccountAuthOptions {
    * dynamic registration (RFC 7591)
    */
   readonly clientId?: string;
-  /** The secret that belongs to `clientId`. @default none: PKCE alone */
+  /** The secret that belongs to `clientId`, for the server `issuer`. @default none: PKCE alone */
   readonly clientSecret?: string;
   /** The only authorization server to use. @default the first that the upstream names */
   readonly issuer?: string;

@@ -467,7 +467,13 @@ test("[UPA-2] a configured client is used, and a secret is sent to the token end
     assert.equal(at.searchParams.get("resource"), world.service.url);
     assert.equal((await browser.send(world.service.authorize(at, "ada"))).status, 200);
     assert.doesNotMatch(JSON.stringify(world.events), /hush/);
-  }, { auth: { clientId: "by hand", clientSecret: "hush hush" } });
+  }, {
+    auth: {
+      clientId: "by hand",
+      clientSecret: "hush hush",
+      issuer: "https://login-notes.example",
+    },
+  });
 });
 
 test("[UPA-15] link, login and answer reach three nodes, and the client goes on", async () => {

@@ -46,7 +46,10 @@ test("[UPA-32] the file's oauth is checked", () => {
   const of = (oauth: unknown, more: object = {}) =>
     lines({ ...base, mcpServers: { notes: { url, oauth, ...more } } }).join("\n");
   assert.equal(of(true), "");
-  assert.equal(of({ clientId: "a", clientSecret: "hush", scopes: ["read"], audience: "b" }), "");
+  const issuer = "https://login.example";
+  const whole = { clientId: "a", clientSecret: "hush", issuer, scopes: ["read"], audience: "b" };
+  assert.equal(of(whole), "");
+  assert.match(of({ clientId: "a", clientSecret: "hush" }), /"issuer" that the "clientSecret"/);
   assert.match(of({ clientID: "a" }), /notes\.oauth.*Did you mean "clientId"/);
   assert.match(of({ clientSecret: "hush" }), /"clientId" that the "clientSecret"/);
   assert.match(of("yes"), /Give true, or an object/);
@@ -58,7 +61,9 @@ test("[UPA-32] the file's oauth is checked", () => {
     file: "mooring.json",
     text: JSON.stringify({
       ...base,
-      mcpServers: { notes: { url, oauth: { clientId: "a", clientSecret: "hush-hush-hush" } } },
+      mcpServers: {
+        notes: { url, oauth: { clientId: "a", clientSecret: "hush-hush-hush", issuer } },
+      },
     }),
     env: {},
   });
@@ -73,6 +78,7 @@ test("[UPA-32] the oauth of clients' files is honoured where users sign in, and 
     enabled: true,
     clientId: "gw",
     clientSecret: "hush",
+    issuer: "https://login.example",
     scopes: "read write",
     callbackPort: 8080,
   };
@@ -89,6 +95,7 @@ test("[UPA-32] the oauth of clients' files is honoured where users sign in, and 
   assert.deepEqual(entry.oauth, {
     clientId: "gw",
     clientSecret: "hush",
+    issuer: "https://login.example",
     scopes: ["read", "write"],
   });
 });

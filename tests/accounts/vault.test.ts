@@ -301,7 +301,14 @@ describe("secrets", () => {
   test("[UPA-21] no secret is in events, pages, lists, errors, results, or clear in the store", async () => {
     const store = memoryStore();
     await withWorld(
-      { store, auth: { clientId: "gw", clientSecret: "client-secret-hush" } },
+      {
+        store,
+        auth: {
+          clientId: "gw",
+          clientSecret: "client-secret-hush",
+          issuer: "https://login-notes.example",
+        },
+      },
       async (world) => {
         world.service.secrets.add("client-secret-hush");
         const shown: string[] = [];
@@ -437,6 +444,7 @@ test("[UPA-29] options are checked when they are given", () => {
   const own = accounts({ url: GATEWAY, browser });
   assert.throws(() => own.auth({ clientID: "a" } as object), /clientId/);
   assert.throws(() => own.auth({ clientSecret: "a" }), /clientId/);
+  assert.throws(() => own.auth({ clientId: "a", clientSecret: "b" }), /"issuer" that the/);
   assert.throws(() => own.auth({ scopes: ["a b"] }), /scopes/);
   assert.throws(() => own.auth({ issuer: "nowhere" }), /issuer/);
   own.close();

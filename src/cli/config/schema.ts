@@ -275,7 +275,7 @@ const httpServer = object({
       audience: nonEmptyString.optional(),
     }),
   ], {
-    error: 'Give true, or an object such as {"clientId": "…", "clientSecret": "${SECRET}"}',
+    error: 'Give true, or an object such as {"clientId": "…", "scopes": ["read"]}',
   }).optional(),
   ...headerKeys,
   ...shareKeys,
@@ -772,6 +772,9 @@ function conflicts(
     const { oauth, headers = {} } = entry;
     if (isObject(oauth) && oauth["clientSecret"] !== undefined && oauth["clientId"] === undefined) {
       found.push({ path: at, message: 'Give the "clientId" that the "clientSecret" belongs to' });
+    }
+    if (isObject(oauth) && oauth["clientSecret"] !== undefined && oauth["issuer"] === undefined) {
+      found.push({ path: at, message: 'Give the "issuer" that the "clientSecret" is for' });
     }
     const names = isObject(headers) ? Object.keys(headers) : [];
     if (names.some((header) => header.toLowerCase() === "authorization")) {
