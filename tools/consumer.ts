@@ -375,7 +375,7 @@ export async function consumers(): Promise<Tally> {
         await run();
         total = sum(total, { ...NOTHING, passed: 1 });
       } catch (error) {
-        console.error(`  ${name}: ${error instanceof Error ? error.message : String(error)}`);
+        console.error(`  ${name}: ${wordsOf(error)}`);
         total = sum(total, { ...NOTHING, failed: 1 });
       }
     };
@@ -393,4 +393,10 @@ export async function consumers(): Promise<Tally> {
     await rm(bare, { recursive: true });
     await rm(full, { recursive: true });
   }
+}
+
+/** Returns what an error says, and what its causes say. */
+function wordsOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause === undefined ? error.message : `${error.message}: ${wordsOf(error.cause)}`;
 }
