@@ -133,12 +133,17 @@ export async function templateMaker(tarball: string): Promise<TemplateMaker> {
     void service.ended.then(({ output }) => {
       listening.reject(new Error(`${command} ended:\n${output}`));
     });
+    let failure: unknown;
     try {
       await listening.promise;
       await use();
-    } finally {
-      await service.stop();
+    } catch (error) {
+      failure = error;
     }
+    await service.stop();
+    if (failure === undefined) return;
+    const { output } = await service.ended;
+    throw new Error(`${command} failed, and wrote:\n${output}`, { cause: failure });
   }
 
   return {
