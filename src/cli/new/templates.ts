@@ -132,11 +132,15 @@ console.log(\`Listening at \${url}\`);
 
 /** Returns the program that signs users in. */
 function signInFile(runtime: Choices["runtime"]): string {
-  const listening = `console.log(\`Listening at \${ORIGIN}/mcp\`);\n`;
+  const listening = `console.log(\`Listening at \${ORIGIN}/mcp\`);`;
   const serve = {
-    deno: `Deno.serve({ hostname: "127.0.0.1", port: Number(PORT), onListen() {} }, fetch);\n`,
-    bun: `Bun.serve({ hostname: "127.0.0.1", port: Number(PORT), fetch });\n`,
-    node: `createServer(toNodeHandler(fetch)).listen(Number(PORT), "127.0.0.1");\n`,
+    deno:
+      `Deno.serve({ hostname: "127.0.0.1", port: Number(PORT), onListen() {} }, fetch);\n${listening}\n`,
+    bun: `Bun.serve({ hostname: "127.0.0.1", port: Number(PORT), fetch });\n${listening}\n`,
+    node: `createServer(toNodeHandler(fetch)).listen(Number(PORT), "127.0.0.1", () => {
+  ${listening}
+});
+`,
   }[runtime];
   const imports = runtime === "node" ? 'import { createServer } from "node:http";\n' : "";
   const adapter = runtime === "node" ? 'import { toNodeHandler } from "@mooring/mcp/node";\n' : "";
@@ -185,7 +189,7 @@ const handler = createMcpHandler(server, {
 async function fetch(request: Request, context?: unknown): Promise<Response> {
   return (await front.routes(request, context)) ?? await handler(request, context);
 }
-${serve}${listening}`;
+${serve}`;
 }
 
 /** What sign-in is told of its provider. */
