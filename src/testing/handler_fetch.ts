@@ -29,8 +29,12 @@ export class HandlerFetch {
   readonly #options: HandlerFetchOptions;
   readonly #opened = Promise.withResolvers<void>();
   readonly #resumes = new Map<string, number>();
-  /** Bodies being read, with their responses: Deno's `fetch` can't be aborted without them. */
-  readonly #bodies = new Map<Promise<void>, Response>();
+  /**
+   * Bodies being read, with what must not be collected meanwhile: Deno's `fetch` can't be aborted without the
+   * response, and on Node a request's signal no longer follows the one that it was made with once the request
+   * is gone.
+   */
+  readonly #bodies = new Map<Promise<void>, readonly [Request, Response]>();
 
   constructor(options: HandlerFetchOptions) {
     this.#options = options;
@@ -96,7 +100,7 @@ export class HandlerFetch {
     const sent = (async () => await this.#options.handler(request))();
     let response: Response;
     try {
-      response = this.#abortable(await until(sent, signal), signal);
+      response = this.#abortable(request, await until(sent, signal));
     } catch (error) {
       sent.then(({ body }) => body?.cancel(), () => {}).catch(() => {});
       throw error;
@@ -110,12 +114,13 @@ export class HandlerFetch {
   }
 
   /** Ties a body to a signal, as a connection's end ties them in a real `fetch`. */
-  #abortable(response: Response, signal: AbortSignal): Response {
+  #abortable(request: Request, response: Response): Response {
     if (response.body === null) return response;
+    const { signal } = request;
     const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
     const piped = response.body.pipeTo(writable, { signal }).catch(() => {})
       .finally(() => this.#bodies.delete(piped));
-    this.#bodies.set(piped, response);
+    this.#bodies.set(piped, [request, response]);
     return new Response(readable, response);
   }
 }

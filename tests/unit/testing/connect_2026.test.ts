@@ -243,7 +243,9 @@ describe("TestClient in 2026-07-28", () => {
     await assert.rejects(call, reason);
     await assert.rejects(client.callTool("block", {}, { timeoutMs: 10 }), { name: "TimeoutError" });
     while (handler.stats().requests > 0) await soon(new Promise((done) => setTimeout(done, 1)));
-    assert.equal(blocker.reasons.length, 2);
+    // On a busy machine, the time of the second call may be over before it begins.
+    assert.ok(blocker.runs.length >= 1);
+    assert.equal(blocker.reasons.length, blocker.runs.length);
     await client.close();
     await handler.close();
   });
