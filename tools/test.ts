@@ -143,7 +143,7 @@ const USAGE = `Usage: deno task test [--only PART,… | --all] [--filter TEXT] [
   --only    these parts: ${PARTS.join(", ")}; without it ${EVERYDAY.join(", ")}
   --all     all parts, and every test file under every runtime
   --filter  only the test files whose path contains the text
-  --jobs    test files and programs that run at a time, 3 by default
+  --jobs    test files and programs that run at a time, 4 by default
   --retry   run what failed once more, alone, and say so: the second result counts`;
 
 /** The arguments with which each runtime runs test files and writes a JUnit report. */
@@ -366,7 +366,7 @@ async function main(): Promise<number> {
       only: { type: "string" },
       all: { type: "boolean", default: false },
       filter: { type: "string", default: "" },
-      jobs: { type: "string", default: "3" },
+      jobs: { type: "string", default: "4" },
       retry: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
