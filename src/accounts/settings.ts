@@ -14,7 +14,7 @@ import {
   type NamesOf,
   systemClock,
 } from "../kit.ts";
-import { stringOption, stringsOption } from "../signin/fetch/options.ts";
+import { keysOption, stringOption, stringsOption } from "../signin/fetch/options.ts";
 import { SealedRecords } from "../signin/sealed_records.ts";
 import type {
   AccountAuthOptions,
@@ -88,7 +88,7 @@ export function settingsOf(options: AccountsOptions): AccountsSettings {
       'Give a store with records as "store": memoryStore(), sqliteStore() or redisStore()',
     );
   }
-  const keys = keysOption(options);
+  const keys = keysOption(options.keys, options.store);
   const report = functionOption("onEvent", options.onEvent);
   return {
     url: href,
@@ -156,21 +156,6 @@ function browserOption(given: AccountsOptions["browser"]): BrowserUserSource {
   if (typeof given === "function") return { principal: given };
   if (typeof given?.principal === "function") return given;
   throw new TypeError('Give a function that returns the user of a browser as "browser"');
-}
-
-function keysOption({ keys, store }: AccountsOptions): readonly (string | Uint8Array)[] {
-  if (keys === undefined) {
-    if (store?.shared !== true) return [crypto.getRandomValues(new Uint8Array(32))];
-    throw new TypeError('Give "keys", the same at all nodes that share the store');
-  }
-  if (!Array.isArray(keys) || keys.length === 0) {
-    throw new TypeError('Give one key or more as "keys"');
-  }
-  for (const key of keys) {
-    const isKey = typeof key === "string" || key instanceof Uint8Array;
-    if (!isKey || key.length < 32) throw new TypeError('Give keys of 32 bytes or more as "keys"');
-  }
-  return [...keys];
 }
 
 function lifetimesOption(given: AccountsLifetimes = {}): Readonly<Required<AccountsLifetimes>> {

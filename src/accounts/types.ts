@@ -49,7 +49,7 @@ export interface AccountsOptions {
   readonly store?: Store;
   /**
    * Secrets of 32 bytes or more, the same at all nodes. The first seals what is stored, all open it. Required
-   * if other processes can use the store.
+   * if other processes can use the store, or it is there again after a restart.
    *
    * @default random
    */

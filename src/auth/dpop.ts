@@ -8,6 +8,7 @@ import { fromBase64Url, toBase64Url } from "../internal/base64.ts";
 import { integerOption } from "../internal/check.ts";
 import type { Clock } from "../internal/clock.ts";
 import { checkNames } from "../internal/known_names.ts";
+import { RecentKeys } from "../internal/recent_keys.ts";
 import type { RecordStore } from "../internal/record_store.ts";
 import { deriveKey } from "../internal/sealing.ts";
 import type { RequestHead } from "../http/inbound.ts";
@@ -318,29 +319,17 @@ interface UsedProofs {
 
 /** Remembers used proofs in this process: each for a time at least, and a limited number in that time. */
 class RememberedProofs implements UsedProofs {
-  readonly #clock: Clock;
-  readonly #keepMs: number;
-  readonly #most: number;
-  #young = new Set<string>();
-  #old = new Set<string>();
-  #since = 0;
+  readonly #proofs: RecentKeys;
 
   constructor(clock: Clock, keepMs: number, most: number) {
-    this.#clock = clock;
-    this.#keepMs = keepMs;
-    this.#most = Math.ceil(most / 2);
+    // It keeps those of this time and of the one before
+    this.#proofs = new RecentKeys(clock, keepMs, Math.ceil(most / 2));
   }
 
   add(proof: string): Promise<boolean> {
-    const now = this.#clock.now();
-    if (now - this.#since >= this.#keepMs || now < this.#since) {
-      this.#old = now - this.#since >= 2 * this.#keepMs ? new Set() : this.#young;
-      this.#young = new Set();
-      this.#since = now;
-    }
-    if (this.#young.has(proof) || this.#old.has(proof)) return Promise.resolve(false);
-    if (this.#young.size >= this.#most) throw new Unavailable();
-    this.#young.add(proof);
+    if (this.#proofs.has(proof)) return Promise.resolve(false);
+    if (this.#proofs.full) throw new Unavailable();
+    this.#proofs.add(proof);
     return Promise.resolve(true);
   }
 }

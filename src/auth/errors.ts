@@ -6,6 +6,8 @@
 import { checkNames } from "../internal/known_names.ts";
 import { bearerChallenge } from "./challenge.ts";
 
+const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze({});
+
 /** Options for {@linkcode Unauthorized}. */
 export interface UnauthorizedOptions extends ErrorOptions {
   /**
@@ -62,7 +64,9 @@ export class Unauthorized extends Error {
     checkNames("Unauthorized", options, { challenge: true, headers: true, cause: true });
     this.name = "Unauthorized";
     this.challenge = headerValue(options.challenge ?? "Bearer");
-    this.headers = Object.fromEntries(new Headers(options.headers));
+    this.headers = options.headers === undefined
+      ? NO_HEADERS
+      : Object.fromEntries(new Headers(options.headers));
   }
 }
 

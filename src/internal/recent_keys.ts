@@ -29,18 +29,25 @@ export class RecentKeys {
 
   /** Adds a key. */
   add(text: string): void {
-    const now = this.#clock.now();
-    if (now - this.#since >= this.#keepMs || this.#young.size >= this.#most) {
-      this.#old = this.#young;
-      this.#young = new Set();
-      this.#since = now;
-    }
+    if (this.full) this.#turn();
     this.#young.add(text);
+  }
+
+  /** Whether another key would make one be forgotten before its time. */
+  get full(): boolean {
+    if (this.#clock.now() - this.#since >= this.#keepMs) this.#turn();
+    return this.#young.size >= this.#most;
   }
 
   /** Tells whether a key is remembered. */
   has(text: string): boolean {
     return this.#young.has(text) || this.#old.has(text);
+  }
+
+  #turn(): void {
+    this.#old = this.#young;
+    this.#young = new Set();
+    this.#since = this.#clock.now();
   }
 
   /** The number of remembered keys. */

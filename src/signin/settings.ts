@@ -14,6 +14,7 @@ import {
   type NamesOf,
   systemClock,
 } from "../kit.ts";
+import { keysOption } from "./fetch/options.ts";
 import { SealedRecords } from "./sealed_records.ts";
 import type { SignInEvent, SignInLifetimes, SignInOptions } from "./types.ts";
 
@@ -120,7 +121,7 @@ export function settingsOf(options: SignInOptions): SignInSettings {
     );
   }
   const report = options.onEvent ?? (() => {});
-  const keys = keysOption(options);
+  const keys = keysOption(options.keys, options.store);
   return {
     ...options,
     issuer: issuer.pathname === "/" ? issuer.origin : issuer.href,
@@ -195,26 +196,6 @@ function scopesOption(name: string, given: unknown): Map<string, string> {
     scopes.set(scope, description);
   }
   return scopes;
-}
-
-function keysOption({ keys, store }: SignInOptions): readonly (string | Uint8Array)[] {
-  if (keys === undefined) {
-    if (store?.shared === true) {
-      throw new TypeError('Give "keys", the same at all nodes that share the store');
-    }
-    if (store?.durable === true) {
-      throw new TypeError('Give "keys": random ones could not open the store after a restart');
-    }
-    return [crypto.getRandomValues(new Uint8Array(32))];
-  }
-  if (!Array.isArray(keys) || keys.length === 0) {
-    throw new TypeError('Give one key or more as "keys"');
-  }
-  for (const key of keys) {
-    const isKey = typeof key === "string" || key instanceof Uint8Array;
-    if (!isKey || key.length < 32) throw new TypeError('Give keys of 32 bytes or more as "keys"');
-  }
-  return [...keys];
 }
 
 function lifetimesOption(given: SignInLifetimes = {}): Readonly<Required<SignInLifetimes>> {

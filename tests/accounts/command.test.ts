@@ -276,6 +276,22 @@ test("[UPA-1, UPA-20, UPA-33, UPA-61] mooring serve: two oidc-providers, an offi
           ["operator", account, "done"],
         ]);
         assert.ok(acts.every(({ operator }) => typeof operator === "string"));
+        // Without a secret in the file, a key in the data folder seals them
+        const later = new Program(["serve", "--config", file, "--log", "json"]);
+        try {
+          await later.url();
+          const [again] = await later.until(/http:\/\/127\.0\.0\.1:\d+\/#[\w-]{43}/);
+          const { accounts } = await (await TopClient.signIn(topTarget(again, undefined)))
+            .snapshot();
+          assert.deepEqual(accounts.map(({ upstream }) => upstream), ["mail"], later.err);
+          assert.equal(
+            textOf(await peer.result(await peer.call(5, "mail__who"))),
+            `ada at ${mail.issuer}`,
+          );
+        } finally {
+          later.signal("SIGKILL");
+          await later.ended;
+        }
       } finally {
         program.signal("SIGKILL");
         await program.ended;

@@ -440,6 +440,7 @@ test("[UPA-29] options are checked when they are given", () => {
   assert.throws(make({ lifetimes: { linkMS: 1 } }), /lifetimes\.linkMs/);
   assert.throws(make({ keys: ["short"] }), /32 bytes/);
   assert.throws(make({ store: { shared: true, records: () => ({}), open() {} } }), /"keys"/);
+  assert.throws(make({ store: { durable: true, records: () => ({}), open() {} } }), /restart/);
   assert.throws(make({ store: { open() {} } }), /records/);
   const own = accounts({ url: GATEWAY, browser });
   assert.throws(() => own.auth({ clientID: "a" } as object), /clientId/);

@@ -20,18 +20,22 @@ const LEVELS: Readonly<Record<SignInEvent["outcome"], Level>> = {
 /**
  * Creates the accounts of a configuration with `signIn`.
  *
+ * @param keys What sign-in seals its own with
  * @throws {CliError} If the store that the command has can't hold them
  */
-export function openAccounts(init: CommandSignInInit, front: SignIn): Accounts {
+export function openAccounts(
+  init: CommandSignInInit,
+  front: SignIn,
+  keys: readonly string[],
+): Accounts {
   const { config, stores } = init;
-  const { secret, signIn } = config;
-  const keys = signIn?.keys ?? (secret === undefined ? undefined : [secret].flat());
+  const { signIn } = config;
   try {
     return accounts({
       url: signIn?.issuer ?? baseOf(config),
       browser: front.browser,
       ...stores !== undefined && { store: stores.store(undefined) },
-      ...keys !== undefined && { keys },
+      ...keys.length > 0 && { keys },
       ...signIn?.allowInsecure !== undefined && { allowInsecure: signIn.allowInsecure },
       onEvent: reporter(init),
     });

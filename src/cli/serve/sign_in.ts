@@ -77,7 +77,7 @@ export function openSignIn(init: CommandSignInInit): CommandSignIn | undefined {
     onEvent: reporter(init),
     ...init.onGrantEnded !== undefined && { onGrantEnded: init.onGrantEnded },
   });
-  const accounts = openAccounts(init, front);
+  const accounts = openAccounts(init, front, keys);
   const hosts = hostRules(allowedHosts);
   return {
     front,

@@ -5,6 +5,7 @@
  */
 import type { Principal } from "../../../mod.ts";
 import { isObject } from "../../kit.ts";
+import { wrapped } from "../shared/wrapped.ts";
 import type { OpenInit, Upstream, UpstreamSession } from "../types.ts";
 import { CommonSession } from "./common_session.ts";
 import type { ShareSettings } from "./share_options.ts";
@@ -21,23 +22,15 @@ const MOST_UNUSED = 100;
 export function withShare(upstream: Upstream, settings: ShareSettings | undefined): Upstream {
   if (settings === undefined) return upstream;
   const sessions = new CommonSessions(upstream, settings);
-  const { kind, identity, forwards, usersBy, signIn } = upstream;
-  return {
-    kind,
-    identity: JSON.stringify([identity, settings]),
+  return wrapped(upstream, {
+    identity: JSON.stringify([upstream.identity, settings]),
     share: settings.share,
-    ...forwards !== undefined && { forwards },
-    ...usersBy !== undefined && { usersBy },
-    ...signIn !== undefined && { signIn },
     open: (init) => sessions.open(init),
     get programs() {
       return sessions.size;
     },
     endUnused: (mayEnd) => sessions.endUnused(mayEnd),
-    toolScopes: (tool) => upstream.toolScopes?.(tool),
-    longCalls: (tool) => upstream.longCalls?.(tool),
-    answerOnce: (tool) => upstream.answerOnce?.(tool),
-  };
+  });
 }
 
 /** The sessions with one upstream that several sessions of the gateway use. */

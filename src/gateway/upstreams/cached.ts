@@ -4,6 +4,7 @@
  * @module
  */
 import { booleanOption, checkNames, delayOption, integerOption, quote } from "../../kit.ts";
+import { wrapped } from "../shared/wrapped.ts";
 import type { CacheSettings, Upstream } from "../types.ts";
 
 /** Options for {@linkcode cached}. */
@@ -75,26 +76,8 @@ export function cached(upstream: Upstream, options: CacheOptions): Upstream {
     throw new TypeError(`Give an upstream to cached(), such as http(…): ${typeof upstream}`);
   }
   const cache = checkCache(options, upstream);
-  const { kind, identity, lists, share, signIn, forwards, usersBy } = upstream;
-  return {
-    kind,
-    identity: JSON.stringify([identity, { ...cache, tools: [...cache.tools] }]),
-    cache,
-    ...lists !== undefined && { lists },
-    ...signIn !== undefined && { signIn },
-    ...forwards !== undefined && { forwards },
-    ...usersBy !== undefined && { usersBy },
-    ...share !== undefined && {
-      share,
-      get programs() {
-        return upstream.programs ?? 0;
-      },
-      endUnused: (mayEnd) => upstream.endUnused?.(mayEnd),
-    },
-    open: (init) => upstream.open(init),
-    toolScopes: (tool) => upstream.toolScopes?.(tool),
-    longCalls: (tool) => upstream.longCalls?.(tool),
-  };
+  const identity = JSON.stringify([upstream.identity, { ...cache, tools: [...cache.tools] }]);
+  return wrapped(upstream, { identity, cache });
 }
 
 function checkCache(options: CacheOptions, { forwards = [], usersBy, cache }: Upstream) {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { wrapped } from "../shared/wrapped.ts";
 import type { Upstream } from "../types.ts";
 
 /**
@@ -24,26 +25,5 @@ export function lazy(upstream: Upstream): Upstream {
   if (typeof upstream?.open !== "function") {
     throw new TypeError(`Give an upstream to lazy(), such as stdio(…): ${typeof upstream}`);
   }
-  const { kind, identity, share, cache, forwards, usersBy, signIn } = upstream;
-  return {
-    kind,
-    identity,
-    lists: "lazy",
-    ...cache !== undefined && { cache },
-    ...forwards !== undefined && { forwards },
-    ...usersBy !== undefined && { usersBy },
-    ...signIn !== undefined && { signIn },
-    ...share !== undefined && {
-      share,
-      get programs() {
-        return upstream.programs ?? 0;
-      },
-      endUnused: (mayEnd) => upstream.endUnused?.(mayEnd),
-    },
-    open: (init) => upstream.open(init),
-    toolScopes: (tool) => upstream.toolScopes?.(tool),
-    longCalls: (tool) => upstream.longCalls?.(tool),
-    refuseLongCalls: () => upstream.refuseLongCalls?.() ?? (() => {}),
-    answerOnce: (tool) => upstream.answerOnce?.(tool),
-  };
+  return wrapped(upstream, { lists: "lazy" });
 }

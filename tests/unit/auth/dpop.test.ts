@@ -349,11 +349,31 @@ describe("dpop: a proof works once", () => {
     const proof = await holder.proof(token, clock, { iat: ahead });
     await authenticate(request("DPoP", token, proof));
     for (let passedS = 0; passedS <= 120; passedS += 20) {
+      // Others' proofs push nothing out
+      await authenticate(request("DPoP", token, await holder.proof(token, clock)));
       const error = await refused(authenticate(request("DPoP", token, proof)));
       assert.match(error.message, /has been used/);
       await clock.advance(20_000);
     }
     assert.match((await refused(authenticate(request("DPoP", token, proof)))).message, /iat/);
+  });
+
+  test("[DPOP-3] a clock that is set back makes no used proof new", async () => {
+    const { options, clock, holder, mint } = await bench();
+    let back = 0;
+    const moved = Object.assign(Object.create(clock), { now: () => clock.now() - back });
+    const made = jwt({ ...options, clock: moved, dpop: { use: "accept", maxAgeS: 60 } });
+    const authenticate = async (request: Request, backMs: number) => {
+      back = backMs;
+      return await made(request);
+    };
+    const token = await mint();
+    const proof = await holder.proof(token, clock);
+    await authenticate(request("DPoP", token, proof), 0);
+    for (const backMs of [0, 30_000, 59_000, 0]) {
+      const error = await refused(authenticate(request("DPoP", token, proof), backMs));
+      assert.match(error.message, /has been used/);
+    }
   });
 
   test("[DPOP-3] a proof that was refused is not used up", async () => {

@@ -21,6 +21,19 @@ describe("RecentKeys", () => {
     assert.deepEqual([recent.has("a"), recent.has("c"), recent.has("d")], [false, true, true]);
   });
 
+  test("is full while another key would push one out before its time", async () => {
+    const clock = new FakeClock();
+    const recent = new RecentKeys(clock, 1_000, 2);
+    recent.add("a");
+    assert.equal(recent.full, false);
+    recent.add("b");
+    assert.equal(recent.full, true);
+    await clock.advance(999);
+    assert.equal(recent.full, true);
+    await clock.advance(1);
+    assert.deepEqual([recent.full, recent.has("a"), recent.has("b")], [false, true, true]);
+  });
+
   test("remembers the newest when there are too many", () => {
     const recent = new RecentKeys(new FakeClock(), 1_000, 100);
     for (let i = 0; i < 10_000; i++) recent.add(`${i}`);
