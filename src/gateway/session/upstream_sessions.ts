@@ -244,14 +244,12 @@ export class UpstreamSessions {
   /** The client's side to an upstream that is served alone. */
   get alone(): AloneInit | undefined {
     if (!this.isAlone) return undefined;
-    const sessionId = this.#sessionId;
-    return {
-      version: this.version,
-      sessionId,
-      closeServerStream: () => {
-        if (sessionId !== undefined && !this.isClosed) this.#served.closeStream(sessionId);
-      },
-    };
+    return { version: this.version, sessionId: this.#sessionId };
+  }
+
+  /** Closes the connection of the client's server-to-client stream, not the stream. */
+  closeServerStream(): void {
+    if (this.#sessionId !== undefined && !this.isClosed) this.#served.closeStream(this.#sessionId);
   }
 
   /**
