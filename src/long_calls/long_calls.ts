@@ -25,6 +25,7 @@ import type {
   DispatcherHost,
   Exchange,
   HostPeers,
+  ListenExchange,
   NotificationExchange,
   Principal,
   UpstreamControl,
@@ -110,6 +111,10 @@ export class LongCalls implements Dispatcher, HandOver {
 
   refuseLongCalls(): () => void {
     return this.#inner.refuseLongCalls?.() ?? (() => {});
+  }
+
+  listening(listen: ListenExchange): void {
+    this.#inner.listening?.(listen);
   }
 
   notified(exchange: NotificationExchange): MaybePromise<void> {

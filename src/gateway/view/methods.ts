@@ -33,7 +33,12 @@ import type { ListContext } from "../session/upstream_lists.ts";
 import type { UpstreamSessions } from "../session/upstream_sessions.ts";
 import { type ListKind, LISTS } from "../shared/list_kinds.ts";
 import type { UpstreamFacts } from "../types.ts";
-import { mergedCapabilities, mergedInstructions, type UpstreamSummary } from "./capabilities.ts";
+import {
+  extensionsOf,
+  mergedCapabilities,
+  mergedInstructions,
+  type UpstreamSummary,
+} from "./capabilities.ts";
 import type { Addresses } from "./addresses.ts";
 import { CONNECT_TOOL, connected } from "./connect_tool.ts";
 import { findResource, type FoundResource, mayUseAddress } from "./find_resource.ts";
@@ -206,7 +211,10 @@ async function describe(request: ViewRequest): Promise<JsonObject> {
   }));
   exchange.signal.throwIfAborted();
   const shown = upstreams.map((summary) => permittedSummary(request, summary));
-  const capabilities = mergedCapabilities(shown, isModern(exchange.protocolVersion));
+  const capabilities = mergedCapabilities(shown);
+  for (const { extension, upstreams, reason } of extensionsOf(shown).withheld) {
+    for (const upstream of upstreams) sessions.extensionWithheld(upstream, extension, reason);
+  }
   request.described(sessions, upstreams, capabilities);
   const instructions = settings.instructions ?? mergedInstructions(upstreams);
   return instructions === undefined ? { capabilities } : { capabilities, instructions };
