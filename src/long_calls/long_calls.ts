@@ -396,11 +396,7 @@ export class LongCalls implements Dispatcher, HandOver {
     const run = this.#runs.get(id);
     if (run !== undefined) run.stop(new StopError("cancelled"));
     else if (task !== undefined && !hasEnded(task) && peers !== undefined) {
-      // Should it get lost, the node learns of the end with its next write
-      this.#background(
-        "cancelling a call",
-        () => peers.send(nodeOf(task.runner), { longCall: id }),
-      );
+      peers.sendRepeatedly(nodeOf(task.runner), { longCall: id });
     }
     return task;
   }

@@ -317,6 +317,11 @@ export interface HostPeers {
    * @returns `false` if it has certainly not arrived, and never will
    */
   send(node: string, value: JsonObject): MaybePromise<boolean>;
+  /**
+   * Sends a value to the dispatcher at another handler, again for ten seconds, as that may hear nothing
+   * meanwhile. The dispatcher must ignore the value when it comes again.
+   */
+  sendRepeatedly(node: string, value: JsonObject): void;
   /** Receives what dispatchers at other handlers send, until the returned function is called. */
   receive(listener: (value: JsonObject) => void): () => void;
 }
