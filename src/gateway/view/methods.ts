@@ -261,6 +261,7 @@ async function callFound(request: ViewRequest, { params: sent }: Sent): Promise<
   const { session } = target;
   if (target.name === CONNECT_TOOL && session.signIn !== undefined) {
     await session.ensureOpen(exchange);
+    await checkSignedIn(request, session.name);
     return connected(session.name);
   }
   if (!await isUsable(request, "tools", target, name)) throw unknownTool(sent.name);
@@ -278,6 +279,20 @@ async function callFound(request: ViewRequest, { params: sent }: Sent): Promise<
   else await sessions.lists.learn(session.name, "tools", contextOf(request));
   const wraps = await isOutputWrapped(request, session, name, result);
   return toolResultFor(exchange.protocolVersion, result, wraps);
+}
+
+/**
+ * Checks that the user has signed in at an upstream which opens a session for everybody, and lists for users.
+ *
+ * @throws {SignInRequiredError} If the user hasn't
+ */
+async function checkSignedIn(request: ViewRequest, upstream: string): Promise<void> {
+  try {
+    await request.sessions.lists.get(upstream, "tools", contextOf(request));
+  } catch (error) {
+    // Whatever else is wrong with the list says nothing about the account
+    if (error instanceof SignInRequiredError) throw error;
+  }
 }
 
 /**
