@@ -18,7 +18,7 @@ import { type MaybePromise, then } from "../internal/types.ts";
 import { toolResultFor } from "../protocol/downgrade.ts";
 import { MetaKey } from "../protocol/envelope.ts";
 import { errorResult } from "../protocol/error_result.ts";
-import { McpError } from "../protocol/errors.ts";
+import { ErrorCode, McpError } from "../protocol/errors.ts";
 import type { McpEvent, SessionEndReason } from "../protocol/events.ts";
 import type {
   Dispatcher,
@@ -30,7 +30,7 @@ import type {
   UpstreamControl,
 } from "../protocol/exchange.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
-import type { RequestMessage, Route } from "../protocol/route.ts";
+import { exchangeWith, type RequestMessage, type Route } from "../protocol/route.ts";
 import type { Implementation } from "../protocol/shapes.ts";
 import { hasEnded, type TaskRecord, TASKS, type TaskStore } from "../protocol/task_store.ts";
 import { isModern } from "../protocol/versions.ts";
@@ -50,6 +50,12 @@ const TASK_POLL_MS = 1_000;
 
 /** What the ids of calls begin with, which tells them from other tasks of the store. */
 const PREFIX = "call_";
+
+/** The request of which the tools here are a part for `authorize`. */
+const TOOL_LIST: RequestMessage = { method: "tools/list", params: {} };
+
+/** The most pages of a list that are read to find a tool. */
+const MOST_PAGES = 100;
 
 /** The most different times of tools after which their calls are answered. */
 const MOST_TIMES = 1_000;
@@ -122,8 +128,7 @@ export class LongCalls implements Dispatcher, HandOver {
 
   route(message: RequestMessage, principal: Principal): Route {
     const route = this.#inner.route(message, principal);
-    const { method, params } = message;
-    switch (method) {
+    switch (message.method) {
       case "tools/list":
         return changing(route, (result, client) => knowsTasks(client) ? result : withTools(result));
       case "server/discover":
@@ -141,15 +146,10 @@ export class LongCalls implements Dispatcher, HandOver {
           return this.#result(exchange, {});
         });
       case "tools/call":
-        break;
+        return this.#call(route, message, principal);
       default:
         return route;
     }
-    // A tool of the server's own with that name stays what it is
-    if (route.target?.tool !== undefined) return route;
-    if (params.name === WAIT) return this.#own(message, (exchange) => this.#wait(exchange));
-    if (params.name === CANCEL) return this.#own(message, (exchange) => this.#cancel(exchange));
-    return route;
   }
 
   attach(host: DispatcherHost): () => void {
@@ -264,7 +264,7 @@ export class LongCalls implements Dispatcher, HandOver {
     return line;
   }
 
-  /** Answers a request about a task that is one of the calls here; others go on to the server. */
+  /** Answers a request about a task that is one of the calls here; all others are the server's. */
   #task(
     route: Route,
     run: (exchange: Exchange, task: TaskRecord) => Promise<JsonObject>,
@@ -278,28 +278,69 @@ export class LongCalls implements Dispatcher, HandOver {
         const id = taskIdOf(exchange);
         const owner = ownerKey(exchange.principal);
         const task = await this.#stored(exchange, () => this.#kept.store.get(id, owner));
-        if (task === undefined) throw unknownTask();
-        return await run(exchange, task);
+        return task === undefined ? await runElsewhere(route, exchange) : await run(exchange, task);
       },
     };
   }
 
-  /** The route of one of the tools here. What it is about is a handle, which has an owner. */
-  #own({ method, params }: RequestMessage, run: (exchange: Exchange) => MaybePromise<JsonObject>) {
-    const route: OwnRoute = {
+  /**
+   * Returns the route of a call. One of a tool here is about a handle: without a call that has it, the call is
+   * one of the server's own tool with that name, which the server may not have listed yet.
+   */
+  #call(route: Route, message: RequestMessage, principal: Principal): Route {
+    const { method, params } = route;
+    const answer = params.name === WAIT
+      ? (exchange: Exchange, call: TaskRecord) => this.#wait(exchange, call)
+      : params.name === CANCEL
+      ? (exchange: Exchange, call: TaskRecord) => this.#cancel(exchange, call)
+      : undefined;
+    if (answer === undefined) return route;
+    const own = (find: (exchange: Exchange) => MaybePromise<TaskRecord | string>): OwnRoute => ({
       method,
       params,
       target: { tool: String(params.name) },
-      authorizedAs: { method: "tools/list", params: {} },
+      authorizedAs: TOOL_LIST,
       isOwn: true,
-      run,
+      run: async (exchange) => {
+        const found = await find(exchange);
+        if (typeof found !== "string") return await answer(exchange, found);
+        return this.#result(exchange, errorResult(found));
+      },
+    });
+    return {
+      ...own((exchange) => this.#find(exchange, params)),
+      settle: async (exchange, proceed) => {
+        const found = await this.#find(exchange, params);
+        const here = own(() => found);
+        if (typeof found !== "string") return await proceed(here);
+        return await this.#settleElsewhere(exchange, message, route, principal, (route) => {
+          return proceed(isListed(route) ? route : here);
+        });
+      },
     };
-    return route;
   }
 
-  async #wait(exchange: Exchange): Promise<JsonObject> {
-    const found = await this.#find(exchange);
-    if (typeof found === "string") return this.#result(exchange, errorResult(found));
+  /** Finds the server's own route of a call, and lists its tools where it doesn't know the tool yet. */
+  async #settleElsewhere(
+    exchange: Exchange,
+    message: RequestMessage,
+    route: Route,
+    principal: Principal,
+    proceed: (route: Route) => MaybePromise<JsonObject>,
+  ): Promise<JsonObject> {
+    if (route.settle !== undefined) return await route.settle(exchange, proceed);
+    if (isListed(route)) return await proceed(route);
+    let cursor: unknown;
+    for (let page = 0; page < MOST_PAGES; page++) {
+      const params = cursor === undefined ? {} : { cursor };
+      const list = this.#inner.route({ ...TOOL_LIST, params }, principal);
+      ({ nextCursor: cursor } = await list.run(exchangeWith(exchange, list)));
+      if (cursor === undefined) break;
+    }
+    return await proceed(this.#inner.route(message, principal));
+  }
+
+  async #wait(exchange: Exchange, found: TaskRecord): Promise<JsonObject> {
     const { id, owner } = found;
     const { store } = this.#kept;
     const until = this.#clock.now() + this.#settings.afterMs;
@@ -367,9 +408,7 @@ export class LongCalls implements Dispatcher, HandOver {
     return this.#result(exchange, toolResultFor(exchange.protocolVersion, result, false));
   }
 
-  async #cancel(exchange: Exchange): Promise<JsonObject> {
-    const found = await this.#find(exchange);
-    if (typeof found === "string") return this.#result(exchange, errorResult(found));
+  async #cancel(exchange: Exchange, found: TaskRecord): Promise<JsonObject> {
     const task = await this.#cancelTask(exchange, found);
     if (task === undefined) return this.#result(exchange, errorResult(UNKNOWN_HANDLE));
     const text = hasEnded(task) ? "The call had ended already" : "The call was cancelled";
@@ -401,8 +440,7 @@ export class LongCalls implements Dispatcher, HandOver {
   }
 
   /** Finds the call of a handle, or returns what to tell the model. */
-  async #find(exchange: Exchange): Promise<TaskRecord | string> {
-    const { arguments: args } = exchange.params;
+  async #find(exchange: Exchange, { arguments: args }: JsonObject): Promise<TaskRecord | string> {
     const handle = isObject(args) ? args.handle : undefined;
     if (typeof handle !== "string") {
       return 'Give the handle from the answer of the call as "handle"';
@@ -458,6 +496,21 @@ export class LongCalls implements Dispatcher, HandOver {
 
 /** A route, which may be that of one of the tools here. */
 type OwnRoute = Route & { readonly isOwn?: boolean };
+
+/** Tells whether a call is one of a tool that the server has listed under the very name that it was sent with. */
+function isListed({ target, params }: Route): boolean {
+  return target?.tool !== undefined && target.tool === params.name;
+}
+
+/** Answers a request about a task that isn't here, as the server does if it has tasks. */
+async function runElsewhere(route: Route, exchange: Exchange): Promise<JsonObject> {
+  try {
+    return await route.run(exchange);
+  } catch (error) {
+    const hasNone = error instanceof McpError && error.code === ErrorCode.MethodNotFound;
+    throw hasNone ? unknownTask() : error;
+  }
+}
 
 /** Returns the parts of a route that don't depend on how it runs. */
 function fieldsOf({ method, params, target, served, scopes, authorizedAs }: Route) {
