@@ -4,12 +4,13 @@
  *
  * @module
  */
-import type { HandedOver, HandOver, LongCall } from "../calls/hand_over.ts";
+import { CALL_KEY, callKeyOf } from "../calls/call_key.ts";
+import type { HandedOver, HandOver, HandsOver, LongCall } from "../calls/hand_over.ts";
 import { StopError } from "../calls/lifetime/stop.ts";
 import { progressToken } from "../calls/progress.ts";
 import { storeFailed } from "../calls/refused_error.ts";
 import { MemoryTaskStore } from "../cluster/memory/tasks.ts";
-import { nodeOf, RunnerBeats } from "../cluster/tasks/beats.ts";
+import { lostProgress, nodeOf, RunnerBeats } from "../cluster/tasks/beats.ts";
 import { knowsTasks, taskIdOf, unknownTask, wireTask } from "../cluster/tasks/wire.ts";
 import type { Clock } from "../internal/clock.ts";
 import { type Delay, DelayLine } from "../internal/delay_line.ts";
@@ -32,12 +33,18 @@ import type {
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
 import { exchangeWith, type RequestMessage, type Route } from "../protocol/route.ts";
 import type { Implementation } from "../protocol/shapes.ts";
-import { hasEnded, type TaskRecord, TASKS, type TaskStore } from "../protocol/task_store.ts";
+import {
+  hasEnded,
+  type TaskRecord,
+  type TaskRerun,
+  TASKS,
+  type TaskStore,
+} from "../protocol/task_store.ts";
 import { isModern } from "../protocol/versions.ts";
 import { ownerKey } from "../sessions/owner.ts";
 import { LongCallRun, statusOf } from "./long_call_run.ts";
 import { LONG_CALL_META, type LongCallSettings } from "./options.ts";
-import { CANCEL, runsOn, stillRuns, TOOLS, UNKNOWN_HANDLE, WAIT } from "./texts.ts";
+import { BEGUN_AGAIN, CANCEL, runsOn, stillRuns, TOOLS, UNKNOWN_HANDLE, WAIT } from "./texts.ts";
 
 /** The time between looks at a call that runs elsewhere, in milliseconds. */
 const POLL_MS = 500;
@@ -53,6 +60,9 @@ const PREFIX = "call_";
 
 /** The request of which the tools here are a part for `authorize`. */
 const TOOL_LIST: RequestMessage = { method: "tools/list", params: {} };
+
+/** The most characters of the arguments of a call that may run again. */
+const MOST_CHARS = 65_536;
 
 /** The most pages of a list that are read to find a tool. */
 const MOST_PAGES = 100;
@@ -181,6 +191,7 @@ export class LongCalls implements Dispatcher, HandOver {
     const id = `${PREFIX}${randomText(32)}`;
     const status = statusOf(call.progress);
     const owner = ownerKey(call.principal);
+    const rerun = this.#rerunOf(call, route);
     const record: TaskRecord = {
       id,
       owner,
@@ -190,6 +201,7 @@ export class LongCalls implements Dispatcher, HandOver {
       state: { status: "working" },
       ...status !== undefined && { message: status },
       runner,
+      ...rerun !== undefined && { rerun },
     };
     if (!await store.create(record, caps)) return undefined;
     const tool = String(route.target?.tool ?? call.params.name);
@@ -199,26 +211,56 @@ export class LongCalls implements Dispatcher, HandOver {
     const answer = knowsTasks(call)
       ? { resultType: "task", ...wireTask(record, TASK_POLL_MS) }
       : { content: [{ type: "text", text }], _meta: { [LONG_CALL_META]: id }, ...isError };
+    return this.#run(call, record, answer, () => store.delete(id));
+  }
+
+  /** Returns what another node needs to run a call again, if its tool may. */
+  #rerunOf(call: LongCall, { retry }: Route): TaskRerun | undefined {
+    // A task is looked at by polling: nothing there could run it again
+    if (retry !== true || this.#place?.peers === undefined || knowsTasks(call)) return undefined;
+    const { name, arguments: args } = call.params;
+    if (JSON.stringify(args ?? {}).length > MOST_CHARS) return undefined;
+    const key = callKeyOf(call.params);
+    return { name: String(name), arguments: args, answers: key === undefined ? {} : { key } };
+  }
+
+  /** Keeps a call that runs here, until its time is over. */
+  #run(
+    call: LongCall,
+    { id, owner, createdAt, ttlMs, rerun }: TaskRecord,
+    answer: JsonObject,
+    discard: () => MaybePromise<unknown>,
+  ): LongCallRun {
+    const { store, runner } = this.#kept;
+    const clock = this.#clock;
+    const leftMs = Math.max(0, createdAt + ttlMs - clock.now());
+    let forget = () => {};
     const run: LongCallRun = new LongCallRun(call, {
       id,
       owner,
       answer: this.#result(call, answer),
+      mayRunAgain: rerun !== undefined,
       store,
       runner,
-      resultBytes,
+      resultBytes: this.#settings.resultBytes,
       retries: this.#retries,
       now: () => clock.now(),
-      useless: () => this.#closed || clock.now() - now >= ttlMs,
+      useless: () => this.#closed || clock.now() - createdAt >= ttlMs,
       report: (event) => this.#report(event),
       failed: (error) => this.#report({ type: "error", during: "storing a result", error }),
-      over: () => void this.#runs.delete(id),
-      discarded: () => this.#background("deleting a call", () => store.delete(id)),
+      over: () => {
+        forget();
+        this.#runs.delete(id);
+      },
+      discarded: () => this.#background("discarding a call", discard),
     });
     this.#runs.set(id, run);
-    this.#expiry.add(() => {
+    const expire = () => {
       this.#runs.get(id)?.stop(new StopError("timeout"));
       this.#background("deleting a call", () => store.delete(id));
-    });
+    };
+    if (leftMs === ttlMs) this.#expiry.add(expire);
+    else forget = clock.timer(leftMs, expire);
     return run;
   }
 
@@ -300,6 +342,8 @@ export class LongCalls implements Dispatcher, HandOver {
       params,
       target: { tool: String(params.name) },
       authorizedAs: TOOL_LIST,
+      // A tool of the server's own may be another matter.
+      retry: !isListed(route),
       isOwn: true,
       run: async (exchange) => {
         const found = await find(exchange);
@@ -312,7 +356,10 @@ export class LongCalls implements Dispatcher, HandOver {
       settle: async (exchange, proceed) => {
         const found = await this.#find(exchange, params);
         const here = own(() => found);
-        if (typeof found !== "string") return await proceed(here);
+        if (typeof found !== "string") {
+          const again = params.name === WAIT && await this.#beginAgain(exchange, found, principal);
+          return again ? await settled(again, exchange, proceed) : await proceed(here);
+        }
         return await this.#settleElsewhere(exchange, message, route, principal, (route) => {
           return proceed(isListed(route) ? route : here);
         });
@@ -328,8 +375,9 @@ export class LongCalls implements Dispatcher, HandOver {
     principal: Principal,
     proceed: (route: Route) => MaybePromise<JsonObject>,
   ): Promise<JsonObject> {
-    if (route.settle !== undefined) return await route.settle(exchange, proceed);
-    if (isListed(route)) return await proceed(route);
+    if (route.settle !== undefined || isListed(route)) {
+      return await settled(route, exchange, proceed);
+    }
     let cursor: unknown;
     for (let page = 0; page < MOST_PAGES; page++) {
       const params = cursor === undefined ? {} : { cursor };
@@ -338,6 +386,42 @@ export class LongCalls implements Dispatcher, HandOver {
       if (cursor === undefined) break;
     }
     return await proceed(this.#inner.route(message, principal));
+  }
+
+  /**
+   * Begins a call again whose node was lost, in the request that waits for its result: that is answered at
+   * once, and the tool runs with its rights.
+   *
+   * @returns The route to go on with; `undefined` if the call doesn't begin again here
+   */
+  async #beginAgain(
+    exchange: Exchange,
+    task: TaskRecord,
+    principal: Principal,
+  ): Promise<Route | undefined> {
+    const { id, owner, rerun } = task;
+    // A running request can be handed over, others can't
+    const { handOver } = exchange as Partial<HandsOver>;
+    if (!isLost(task) || rerun === undefined || handOver === undefined) return undefined;
+    const { store, runner } = this.#kept;
+    const { name, arguments: args, answers: { key } } = rerun;
+    const _meta = key === undefined ? {} : { _meta: { [CALL_KEY]: key } };
+    const route = this.#inner.route(
+      { method: "tools/call", params: { name, arguments: args, ..._meta } },
+      principal,
+    );
+    const lose = () => store.update(id, runner, lostProgress(this.#clock));
+    const take = async (call: LongCall) => {
+      if (!await this.#stored(exchange, () => store.take(id, owner, runner))) return undefined;
+      if (route.retry !== true) return void await this.#stored(exchange, lose);
+      const state = { status: "working" } as const;
+      const progress = { state, message: BEGUN_AGAIN, updatedAt: this.#clock.now() };
+      await this.#stored(exchange, () => store.update(id, runner, progress));
+      const { rerun: _, ...taken } = task;
+      const content = [{ type: "text", text: stillRuns(id, BEGUN_AGAIN) }];
+      return this.#run(call, taken, { content }, lose);
+    };
+    return await handOver.call(exchange, take) ? route : undefined;
   }
 
   async #wait(exchange: Exchange, found: TaskRecord): Promise<JsonObject> {
@@ -355,8 +439,8 @@ export class LongCalls implements Dispatcher, HandOver {
     for (;;) {
       if (task === undefined) return this.#result(exchange, errorResult(UNKNOWN_HANDLE));
       if (hasEnded(task)) return this.#end(exchange, task);
-      if (this.#clock.now() >= until) {
-        const text = stillRuns(id, task.message);
+      if (isLost(task) || this.#clock.now() >= until) {
+        const text = stillRuns(id, isLost(task) ? BEGUN_AGAIN : task.message);
         return this.#result(exchange, { content: [{ type: "text", text }] });
       }
       const before: string | undefined = task.message;
@@ -429,7 +513,7 @@ export class LongCalls implements Dispatcher, HandOver {
     const task = await this.#stored(exchange, () => store.cancel(id, owner, progress));
     const run = this.#runs.get(id);
     if (run !== undefined) run.stop(new StopError("cancelled"));
-    else if (task !== undefined && !hasEnded(task) && peers !== undefined) {
+    else if (task !== undefined && !hasEnded(task) && !isLost(task) && peers !== undefined) {
       // Should it get lost, the node learns of the end with its next write
       this.#background(
         "cancelling a call",
@@ -500,6 +584,20 @@ type OwnRoute = Route & { readonly isOwn?: boolean };
 /** Tells whether a call is one of a tool that the server has listed under the very name that it was sent with. */
 function isListed({ target, params }: Route): boolean {
   return target?.tool !== undefined && target.tool === params.name;
+}
+
+/** Tells whether the node of a call was lost, and another is to run it again. */
+function isLost(task: TaskRecord): boolean {
+  return task.runner === "" && !hasEnded(task);
+}
+
+/** Continues with a route, once it is whole. */
+function settled(
+  route: Route,
+  exchange: Exchange,
+  proceed: (route: Route) => MaybePromise<JsonObject>,
+): MaybePromise<JsonObject> {
+  return route.settle === undefined ? proceed(route) : route.settle(exchange, proceed);
 }
 
 /** Answers a request about a task that isn't here, as the server does if it has tasks. */
