@@ -189,7 +189,7 @@ export class LongCalls implements Dispatcher, HandOver {
   }
 
   async begin(call: LongCall, route: Route): Promise<HandedOver | undefined> {
-    const { ttlMs, caps, resultBytes } = this.#settings;
+    const { ttlMs, caps } = this.#settings;
     const { store, runner } = this.#kept;
     const clock = this.#clock;
     const now = clock.now();

@@ -4,12 +4,7 @@
  *
  * @module
  */
-import {
-  ErrorCode,
-  type JsonObject,
-  McpError,
-  MissingCapabilityError,
-} from "../../../mod.ts";
+import { ErrorCode, type JsonObject, McpError, MissingCapabilityError } from "../../../mod.ts";
 import { APPROVAL_KEY, ApprovalQuestion, isModern, isObject, quote } from "../../kit.ts";
 import type { UseRules } from "../policy/entry_rules.ts";
 import type { ClientRequest } from "../session/relay.ts";
