@@ -4,12 +4,25 @@
  * @module
  */
 import type { JsonObject } from "../../mod.ts";
+import type { ClientMethod } from "./assertions/client_authentication.ts";
+import { ID_JAG_PROFILE, JWT_BEARER } from "./assertions/id_jags.ts";
 import type { SignInSettings } from "./settings.ts";
 
-/** Returns the metadata. */
+/** The algorithms of `private_key_jwt`: those of `jwt()`. */
+const ASSERTION_ALGORITHMS = [
+  ...["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"],
+  ...["ES256", "ES384", "ES512", "EdDSA", "Ed25519"],
+];
+
+/**
+ * Returns the metadata.
+ *
+ * @param assertionMethods How clients that present assertions prove themselves, if any may
+ */
 export function metadataOf(
   { issuer, descriptions, resources, documents }: SignInSettings,
   registers: boolean,
+  assertionMethods: readonly ClientMethod[] | undefined,
 ): JsonObject {
   return {
     issuer,
@@ -21,8 +34,17 @@ export function metadataOf(
     scopes_supported: [...descriptions.keys()],
     response_types_supported: ["code"],
     response_modes_supported: ["query"],
-    grant_types_supported: ["authorization_code", "refresh_token"],
-    token_endpoint_auth_methods_supported: ["none"],
+    grant_types_supported: [
+      ...["authorization_code", "refresh_token"],
+      ...assertionMethods === undefined ? [] : [JWT_BEARER],
+    ],
+    ...assertionMethods !== undefined && {
+      authorization_grant_profiles_supported: [ID_JAG_PROFILE],
+    },
+    token_endpoint_auth_methods_supported: [...new Set(["none", ...assertionMethods ?? []])],
+    ...assertionMethods?.includes("private_key_jwt") && {
+      token_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS,
+    },
     revocation_endpoint_auth_methods_supported: ["none"],
     code_challenge_methods_supported: ["S256"],
     authorization_response_iss_parameter_supported: true,

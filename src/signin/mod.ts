@@ -18,6 +18,7 @@ export type {
   SignInStep,
 } from "./types.ts";
 export { ClientError } from "./clients/types.ts";
+export type { IdJagClient, IdJagProvider } from "./assertions/types.ts";
 export type {
   ClientErrorCode,
   ClientKind,

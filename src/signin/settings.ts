@@ -55,6 +55,8 @@ const NAMES: NamesOf<SignInOptions> = {
   store: true,
   keys: true,
   clients: true,
+  idJag: true,
+  idTokens: true,
   registration: true,
   documents: true,
   fetch: true,
@@ -120,6 +122,7 @@ export function settingsOf(options: SignInOptions): SignInSettings {
       'Give a store with records as "store": memoryStore(), sqliteStore() or redisStore()',
     );
   }
+  booleanOption("idTokens", options.idTokens, false);
   const report = options.onEvent ?? (() => {});
   const keys = keysOption(options.keys, options.store);
   return {

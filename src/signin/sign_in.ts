@@ -5,6 +5,7 @@
  */
 import { protectedResource } from "../auth/mod.ts";
 import { BoundedMap, hmacSha256, jose, peerAddress } from "../kit.ts";
+import { IdJags, JWT_BEARER } from "./assertions/id_jags.ts";
 import { BrowserLogins } from "./authorize/browser_users.ts";
 import { LoginFlow } from "./authorize/login.ts";
 import { createClients } from "./clients/clients.ts";
@@ -98,13 +99,16 @@ export function signIn(options: SignInOptions): SignIn {
     ...documents !== undefined && { documents },
     ...fetch !== undefined && { fetch },
   });
+  const idJags = settings.idJag === undefined
+    ? undefined
+    : new IdJags(settings.idJag, { settings, keyring, grants, access });
   const tokens = new TokenIssuer({ settings, keyring, grants, access, clients });
   const flow = new LoginFlow({ settings, clients, keyring, grants, tokens });
   const guards = new Map(settings.resources.map((each) => [each, guardOf(each, settings, access)]));
   const [first] = guards.values();
   if (first === undefined) throw new TypeError('Give one URL or more as "resource"');
   const browser = new BrowserLogins(settings);
-  const routes = routesOf(settings, { clients, keyring, tokens, flow, browser });
+  const routes = routesOf(settings, { clients, keyring, tokens, flow, browser, idJags });
   const others = new BoundedMap<string, SignInGuard>(MOST_GUARDS);
   let closed = false;
   return {
@@ -140,6 +144,13 @@ export function signIn(options: SignInOptions): SignIn {
       login: (request, returnTo) => browser.login(request, returnTo),
     },
     grants,
+    async idToken({ id, issuer, claims }) {
+      const { sid } = claims ?? {};
+      const found = typeof sid === "string" ? await grants.find(sid) : undefined;
+      if (found === undefined || found.value.ended !== undefined) return undefined;
+      const { user, idToken } = found.value;
+      return user.id === id && user.issuer === issuer ? idToken : undefined;
+    },
     async close() {
       closed = true;
     },
@@ -164,14 +175,15 @@ interface Answerers {
   readonly tokens: TokenIssuer;
   readonly flow: LoginFlow;
   readonly browser: BrowserLogins;
+  readonly idJags: IdJags | undefined;
 }
 
 function routesOf(
   settings: SignInSettings,
-  { clients, keyring, tokens, flow, browser }: Answerers,
+  { clients, keyring, tokens, flow, browser, idJags }: Answerers,
 ): ReadonlyMap<string, RouteRow> {
   const { basePath } = settings;
-  const metadata = metadataOf(settings, clients.register !== undefined);
+  const metadata = metadataOf(settings, clients.register !== undefined, idJags?.methods);
   const cached = { "cache-control": "public, max-age=300" };
   const register = clients.register;
   const rows: [string, RouteRow][] = [
@@ -192,7 +204,13 @@ function routesOf(
         told(
           settings,
           "token",
-          async () => json(await tokens.token(await bodyForm(request, settings.clock))),
+          async () => {
+            const form = await bodyForm(request, settings.clock);
+            if (idJags === undefined || form.get("grant_type") !== JWT_BEARER) {
+              return json(await tokens.token(form));
+            }
+            return json(await idJags.token(form, request.headers));
+          },
         ),
     }],
     [`${basePath}/revoke`, {

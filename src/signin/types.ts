@@ -12,6 +12,7 @@ import type {
   DocumentOptions,
   RegistrationOptions,
 } from "./clients/types.ts";
+import type { IdJagProvider } from "./assertions/types.ts";
 import type { Provider, ProviderLogin } from "./providers/types.ts";
 
 /** Who a user is here. */
@@ -93,11 +94,18 @@ export interface SignInOptions {
   readonly keys?: readonly (string | Uint8Array)[];
   /** Clients that are known beforehand. @default none */
   readonly clients?: readonly ConfiguredClient[];
+  /**
+   * Identity providers whose ID-JAGs clients may present in place of a login: enterprise-managed authorization,
+   * SEP-990. `allow` and `principal` hold for their users as for those who log in. @default none
+   */
+  readonly idJag?: readonly IdJagProvider[];
+  /** Whether the provider's ID tokens are kept, sealed, for {@linkcode SignIn.idToken}. @default false */
+  readonly idTokens?: boolean;
   /** Bounds for registration by RFC 7591, or `false` for none. @default its own defaults */
   readonly registration?: false | RegistrationOptions;
   /** Bounds for Client ID Metadata Documents, or `false` for none. @default its own defaults */
   readonly documents?: false | DocumentOptions;
-  /** Reads Client ID Metadata Documents in place of the checked way, for tests. */
+  /** Reads Client ID Metadata Documents, and keys of `idJag`, in place of the checked way, for tests. */
   readonly fetch?: (url: URL, init: RequestInit) => Promise<Response>;
   /** The lifetimes. */
   readonly lifetimes?: SignInLifetimes;
@@ -233,6 +241,14 @@ export interface SignIn extends SignInGuard {
   readonly browser: BrowserUsers;
   /** The grants. */
   readonly grants: Grants;
+  /**
+   * Returns the provider's last ID token of the login by which a principal is authenticated, with the option
+   * `idTokens`: to be exchanged at the provider for that user, and for nothing else. It may have expired if the
+   * provider gives no other one at a refresh.
+   *
+   * @param principal What `authenticate` has returned
+   */
+  idToken(principal: Principal): Promise<string | undefined>;
   /** Ends what runs. Safe to call twice. The grants stay. */
   close(): Promise<void>;
 }

@@ -338,6 +338,33 @@ test("[UPA-50] one caller's token is never another's, though both have the same 
   }
 });
 
+test("[UPA-48] requests for a token that come at the same time share one exchange", async () => {
+  const world = await Enterprise.create();
+  const auth = exchange(world);
+  const request = new Request(GATEWAY, { headers: sentAs(await world.callerToken("ada")) });
+  const context = {
+    ...{ upstream: "notes", url: NOTES, target: NOTES, method: "POST", signal: undefined },
+    ...{ principal: { id: "ada" }, request },
+  };
+  try {
+    const got = await Promise.all([1, 2, 3].map(() => auth.headers(context)));
+    assert.equal(new Set(got.map(({ authorization }) => authorization)).size, 1);
+    assert.equal(world.requests.length, 1);
+  } finally {
+    await world.close();
+  }
+});
+
+test("[UPA-50] a server that gives an opaque token of the caller back sends it to no upstream", async () => {
+  const auth = (world: Enterprise) => exchange(world, { subject: () => ({ token: "its-own" }) });
+  await withEnterprise(auth, async (world) => {
+    world.faults.idp = (form) => issued(form.get("subject_token") ?? "");
+    const [old] = await callers(world, await world.callerToken("ada"));
+    await assert.rejects(old, /answered with the caller's own token/);
+    assert.deepEqual(world.calls, []);
+  });
+});
+
 test("[UPA-48] a caller keeps 50 tokens at most, and pushes out nobody else's", async () => {
   const world = await Enterprise.create();
   const auth = exchange(world, {

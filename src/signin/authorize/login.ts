@@ -43,6 +43,7 @@ interface Question {
   readonly client: SignInClient;
   readonly user: Required<SignedInUser>;
   readonly credential?: string | undefined;
+  readonly idToken?: string | undefined;
   /** The secret that the user's browser has. */
   readonly browser: string;
   /** The token of the form. */
@@ -199,6 +200,7 @@ export class LoginFlow {
     const question: Question = {
       request: { ...asked, scopes },
       ...{ client, user, allowed, credential: login.credential },
+      ...settings.idTokens === true && { idToken: login.idToken },
       ...{ browser: randomText(32), token: randomText(32), at },
     };
     if (!isNew && isSite && !asked.asksConsent) {
@@ -327,7 +329,7 @@ export class LoginFlow {
 
   /** Sends the user back with a code for what they have allowed, now and before. */
   async #grant(
-    { request: asked, client, user, credential, allowed, at }: Question,
+    { request: asked, client, user, credential, idToken, allowed, at }: Question,
     consent: string,
     status: 302 | 303,
     cookies: readonly string[],
@@ -344,6 +346,7 @@ export class LoginFlow {
         scopes: [...new Set([...scopes, ...allowed])],
         ...{ resource, consent, credential, since: at, lastUsed: at },
         ...{ secret: randomText(43), turn: 0, uses: [] },
+        ...idToken !== undefined && { idToken },
       },
     });
     return redirect(answerUrl(asked, settings.issuer, { code }), status, cookies);

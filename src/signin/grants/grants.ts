@@ -31,8 +31,12 @@ export interface StoredGrant extends Grant {
   readonly asking?: number | undefined;
   /** What the provider is asked with. */
   readonly credential?: string | undefined;
+  /** The provider's last ID token, if they are kept. */
+  readonly idToken?: string | undefined;
   /** The name of the consent. */
   readonly consent: string;
+  /** When it ends at the latest, in milliseconds since the epoch, if that is sooner than others do. */
+  readonly until?: number;
   /** Why it ended. Kept until its last access token has expired. */
   readonly ended?: GrantEndReason;
 }
@@ -116,7 +120,13 @@ export class GrantTable implements Grants {
     for (let tries = 0; tries < 10; tries++) {
       const found = await this.find(id);
       if (found?.value.ended !== undefined) return false;
-      const ended = { ...found?.value, ended: reason, secret: "", credential: undefined };
+      const ended = {
+        ...found?.value,
+        ended: reason,
+        secret: "",
+        credential: undefined,
+        idToken: undefined,
+      };
       const ttlMs = lifetimes.accessMs + 120_000;
       const write = { ttlMs, expected: found?.version ?? null };
       if (await records.put(keyOf(id), JSON.stringify(ended), write) === undefined) continue;
@@ -166,7 +176,7 @@ export class GrantTable implements Grants {
 
   async #write(grant: StoredGrant, expected: string | null): Promise<string | undefined> {
     const { records, clock, lifetimes } = this.#init;
-    const left = grant.since + lifetimes.grantMs - clock.now();
+    const left = (grant.until ?? grant.since + lifetimes.grantMs) - clock.now();
     const ttlMs = Math.max(1, Math.min(lifetimes.refreshMs, left));
     return await records.put(keyOf(grant.id), JSON.stringify(grant), { ttlMs, expected });
   }

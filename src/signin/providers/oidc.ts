@@ -23,6 +23,7 @@ import {
 } from "./http.ts";
 import { asProviderError } from "./oidc_errors.ts";
 import { type LoginRequest, type Provider, ProviderError, type ProviderLogin } from "./types.ts";
+import { withVerifiedEmail } from "./verified_email.ts";
 
 const oauth = await installed("oauth4webapi", import("oauth4webapi"));
 
@@ -267,15 +268,14 @@ class OidcProvider implements Provider {
     for (const [name, value] of Object.entries(ofToken)) {
       if (!OF_THE_TOKEN.has(name)) claims[name] = value;
     }
-    if (claims.email_verified === false || claims.email_verified === "false") {
-      const { email, ...others } = claims;
-      claims = { ...others, ...(email === undefined ? {} : { unverified_email: email }) };
-    }
+    claims = withVerifiedEmail(claims);
     claims = this.#quirks.claims?.(claims) ?? claims;
     const { sub: subject, iss: issuer } = ofToken;
-    if (refreshToken === undefined) return { claims, subject, issuer };
+    const { id_token: idToken } = tokens;
+    const login = { claims, subject, issuer, ...idToken !== undefined && { idToken } };
+    if (refreshToken === undefined) return login;
     const credential: Credential = { token: refreshToken, subject, issuer };
-    return { claims, subject, issuer, credential: JSON.stringify(credential) };
+    return { ...login, credential: JSON.stringify(credential) };
   }
 
   async #metadata(signal: AbortSignal | undefined): Promise<AuthorizationServer> {

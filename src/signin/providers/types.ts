@@ -46,6 +46,8 @@ export interface ProviderLogin {
    * provider's refresh token. Absent if the provider gave none. Keep it sealed.
    */
   readonly credential?: string;
+  /** The ID token that the provider gave, verified. Absent if it gave none. Keep it sealed. */
+  readonly idToken?: string;
 }
 
 /** One login: what its start and its end have in common. */

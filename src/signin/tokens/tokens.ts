@@ -265,6 +265,7 @@ export class TokenIssuer {
       ...current,
       asking: undefined,
       credential: login.credential ?? current.credential,
+      ...settings.idTokens === true && { idToken: login.idToken ?? current.idToken },
       // Its answer may have taken long: the time for lost answers begins with it
       uses: [settings.clock.now(), ...current.uses.slice(1)],
       scopes: current.scopes.filter((scope) => user.scopes.includes(scope)),
