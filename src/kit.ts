@@ -73,6 +73,9 @@ export {
   reportApproval,
 } from "./calls/questions/approval.ts";
 
+// Tasks of a dispatcher's own, for calls that run elsewhere.
+export { TasksExtension, tooManyTasks } from "./tasks/extension.ts";
+
 // What checks arguments against a schema.
 export { describeIssues } from "./server/schemas/schema.ts";
 

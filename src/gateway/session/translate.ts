@@ -29,6 +29,9 @@ const HOP_META: ReadonlySet<string> = new Set([
   MetaKey.LogLevel,
 ]);
 
+/** The `_meta` key that says which task a message belongs to (2025-11-25, Tasks). */
+export const RELATED_TASK = "io.modelcontextprotocol/related-task";
+
 /** The requests during which a client may be asked (2026-07-28, Multi Round-Trip Requests). */
 export const ASKING_METHODS: ReadonlySet<string> = new Set([
   "tools/call",

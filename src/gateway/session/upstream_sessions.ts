@@ -114,6 +114,8 @@ export class UpstreamSessions {
   logLevel: LogLevel | undefined;
   /** The `list_changed` notifications that were advertised; `undefined` if nothing was yet. */
   advertised: readonly string[] | undefined;
+  /** Whether the client was told that calls may run as tasks. */
+  offersTasks = false;
   /** The client's latest request, where there is a policy: it judges what belongs to none. */
   caller: Caller | undefined;
   readonly #served: ServedUpstreams;
