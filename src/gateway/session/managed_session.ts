@@ -39,6 +39,7 @@ import type {
   UpstreamSignIn,
 } from "../types.ts";
 import { BusyError } from "./capacity.ts";
+import { ClientTasks } from "./client_tasks.ts";
 import { type Crash, crashError, isCrash, isHopeless } from "./crashes.ts";
 import { probe } from "./probe.ts";
 import type { ResultCache } from "./result_cache.ts";
@@ -105,6 +106,8 @@ export class ManagedSession {
   readonly #repeats = new Map<string, Caller | undefined>();
   /** What follows the upstream's tasks, by their ids. */
   readonly #tasks = new Map<string, TaskWatch>();
+  /** The tasks with which the client answers the upstream's questions. */
+  readonly clientTasks = new ClientTasks();
   #opened: OpenedSession | undefined;
   #opening: Promise<OpenedSession> | undefined;
   #probing: Promise<void> | undefined;
@@ -499,7 +502,8 @@ export class ManagedSession {
     const downstream = this.#downstream(liveness);
     const init = {
       name: this.name,
-      client: facts,
+      // Whose task it would be isn't known where several sessions use the upstream
+      client: this.#upstream.share === undefined ? facts : withoutTasks(facts),
       alone: this.#client.alone,
       principal: Object.freeze(copyPrincipal(principal)),
       request,
@@ -569,7 +573,13 @@ export class ManagedSession {
         this.#questions++;
         const task = this.#taskOf(params);
         if (task !== undefined) return await abortable(task.ask(method, params), signal);
-        return await this.#client.forwardQuestion(this.#running, method, params, signal);
+        return await this.#client.forwardQuestion(
+          this.#running,
+          this.clientTasks,
+          method,
+          params,
+          signal,
+        );
       },
       ended: (error) => {
         if (liveness.ended) return;
@@ -676,6 +686,11 @@ export class ManagedSession {
   #markUsed(): void {
     this.#usedAt = this.#client.settings.clock.now();
   }
+}
+
+function withoutTasks(client: ClientFacts): ClientFacts {
+  const { tasks: _, ...capabilities }: JsonObject = { ...client.capabilities };
+  return { ...client, capabilities };
 }
 
 /** Returns what identifies a request, without the rest: the request's exchange must not be kept. */

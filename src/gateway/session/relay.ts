@@ -286,16 +286,13 @@ function send(
     ...isAlone && { isClients: true },
     ...streamClosers(exchange, session),
     notify: (notification) => forwardCallNotification(exchange, notification, isAlone),
-    ask: async (method, params) => {
-      const { capabilities } = session.client;
-      const shown = questionFor(
-        method,
-        params,
-        capabilities,
-        isAlone && !isModern(protocolVersion),
-      );
-      if (!isModern(protocolVersion)) return await exchange.ask(method, shown);
-      throw new McpError(ErrorCode.Refused, "Ask only during tools, prompts and resources");
+    ask: (method, params) => {
+      const { client: { capabilities }, clientTasks } = session;
+      const isSelf = isAlone && !isModern(protocolVersion);
+      return clientTasks.ask(method, params, capabilities, isSelf, async (shown) => {
+        if (!isModern(protocolVersion)) return await exchange.ask(method, shown);
+        throw new McpError(ErrorCode.Refused, "Ask only during tools, prompts and resources");
+      });
     },
   });
 }

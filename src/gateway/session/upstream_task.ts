@@ -51,11 +51,13 @@ export function asTask(
   ttlMs: number,
 ): JsonObject {
   if (!isModern(facts.protocolVersion)) return { ...params, task: { ttl: ttlMs } };
+  // Those of 2025-11-25 are another matter
+  const { tasks: _, ...own }: JsonObject = { ...capabilities };
   const extensions = { ...capabilities.extensions, [TASKS]: {} };
   const meta = isObject(params._meta) ? params._meta : {};
   return {
     ...params,
-    _meta: { ...meta, [MetaKey.ClientCapabilities]: { ...capabilities, extensions } },
+    _meta: { ...meta, [MetaKey.ClientCapabilities]: { ...own, extensions } },
   };
 }
 

@@ -459,6 +459,14 @@ export class GatewayView implements Dispatcher {
     if (session === undefined) return;
     const sessions = this.#sessions.get(session.id);
     if (method === "notifications/initialized") sessions?.markReachable();
+    if (
+      method === "notifications/tasks/status" && sessions?.owner === ownerKey(exchange.principal)
+    ) {
+      await Promise.all(sessions.used.map(async (each) => {
+        const own = each.clientTasks.notification({ method, params: exchange.params });
+        if (own !== undefined) await each.forward(own, exchange);
+      }));
+    }
     if (method !== "notifications/roots/list_changed" || isModern(protocolVersion)) return;
     if (sessions?.facts.capabilities.roots?.listChanged !== true) return;
     const legacy = sessions.used.filter(({ facts }) => facts && !isModern(facts.protocolVersion));
