@@ -33,7 +33,8 @@ import type { ListCache } from "./list_cache.ts";
 import { SignIns } from "./sign_ins.ts";
 import { ManagedSession } from "./managed_session.ts";
 import type { ServedUpstreams } from "./served_upstreams.ts";
-import { ASKING_METHODS, questionFor, upstreamCapabilities, wantsLog } from "./translate.ts";
+import type { ClientTasks } from "./client_tasks.ts";
+import { ASKING_METHODS, upstreamCapabilities, wantsLog } from "./translate.ts";
 import { UpstreamLists } from "./upstream_lists.ts";
 
 /** The most attempts to reach a client that can't be asked yet. */
@@ -114,6 +115,8 @@ export class UpstreamSessions {
   logLevel: LogLevel | undefined;
   /** The `list_changed` notifications that were advertised; `undefined` if nothing was yet. */
   advertised: readonly string[] | undefined;
+  /** Whether the client was told that calls may run as tasks. */
+  offersTasks = false;
   /** The client's latest request, where there is a policy: it judges what belongs to none. */
   caller: Caller | undefined;
   readonly #served: ServedUpstreams;
@@ -599,20 +602,27 @@ export class UpstreamSessions {
    */
   async forwardQuestion(
     running: ReadonlySet<UpstreamCall>,
+    tasks: ClientTasks,
     method: string,
     params: JsonObject,
     signal: AbortSignal,
   ): Promise<JsonObject> {
-    const shown = questionFor(method, params, this.facts.capabilities, this.isAlone);
+    const { isAlone, facts: { capabilities } } = this;
+    // Before anybody is waited for
+    tasks.check(method, params, capabilities, isAlone);
+    const send = async (shown: JsonObject) => {
+      const answer = this.ask(method, shown, signal);
+      if (answer !== undefined) return await answer;
+      throw new McpError(ErrorCode.Refused, "Ask during a call");
+    };
     const { settings: { clock, askTimeoutMs } } = this;
     const limit = deadline(clock, askTimeoutMs, signal);
     try {
       for (let attempt = 1;; attempt++) {
         const call = clientCalls(running).at(-1);
-        if (call !== undefined) return await abortable(call.ask(method, shown), signal);
+        if (call !== undefined) return await abortable(call.ask(method, params), signal);
         try {
-          const answer = this.ask(method, shown, signal);
-          if (answer !== undefined) return await answer;
+          return await tasks.ask(method, params, capabilities, isAlone, send);
         } catch (error) {
           // A client without a stream can't be asked yet.
           if (!(error instanceof McpError) || error.code !== ErrorCode.Refused) throw error;

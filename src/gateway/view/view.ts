@@ -47,6 +47,7 @@ import { ASKING_METHODS, modernResult } from "../session/translate.ts";
 import { type RegisteredUpstream, ServedUpstreams } from "../session/served_upstreams.ts";
 import { UpstreamSessions } from "../session/upstream_sessions.ts";
 import { hopsOf } from "../shared/hops.ts";
+import { TASKS } from "../shared/extensions.ts";
 import { CHANGED_LISTS, type ListKind } from "../shared/list_kinds.ts";
 import type { Upstream, UpstreamFacts } from "../types.ts";
 import { Addresses, isWebAddress } from "./addresses.ts";
@@ -66,6 +67,7 @@ import {
 import { prefixed, split } from "./names.ts";
 import { toolWithReferences } from "./references.ts";
 import { ViewRoute, type ViewRouteInit } from "./route.ts";
+import { ViewTasks } from "./tasks.ts";
 import { callWithin, isSearchTool, type ToolSearch } from "./tool_search.ts";
 
 /** The request about which `authorize` is asked in place of a tool that only shows others. */
@@ -108,6 +110,7 @@ export class GatewayView implements Dispatcher {
   readonly #sessions = new Map<string, UpstreamSessions>();
   readonly #stateless: StatelessClients;
   readonly #heldCalls: HeldCalls;
+  readonly #tasks: ViewTasks;
   /** The capabilities that each upstream was last seen with. */
   readonly #seen = new Map<string, JsonObject>();
   /** What `close` waits for. */
@@ -140,6 +143,7 @@ export class GatewayView implements Dispatcher {
     });
     this.#stateless = new StatelessClients(this.served);
     this.#heldCalls = new HeldCalls(settings);
+    this.#tasks = new ViewTasks(settings, () => this.served.hosts);
   }
 
   /** The description of the gateway. */
@@ -455,6 +459,14 @@ export class GatewayView implements Dispatcher {
     if (session === undefined) return;
     const sessions = this.#sessions.get(session.id);
     if (method === "notifications/initialized") sessions?.markReachable();
+    if (
+      method === "notifications/tasks/status" && sessions?.owner === ownerKey(exchange.principal)
+    ) {
+      await Promise.all(sessions.used.map(async (each) => {
+        const own = each.clientTasks.notification({ method, params: exchange.params });
+        if (own !== undefined) await each.forward(own, exchange);
+      }));
+    }
     if (method !== "notifications/roots/list_changed" || isModern(protocolVersion)) return;
     if (sessions?.facts.capabilities.roots?.listChanged !== true) return;
     const legacy = sessions.used.filter(({ facts }) => facts && !isModern(facts.protocolVersion));
@@ -523,8 +535,10 @@ export class GatewayView implements Dispatcher {
   attach(host: DispatcherHost): () => void {
     const allow = host.longCalls === false ? this.refuseLongCalls() : () => {};
     const detach = this.served.attach(host);
+    this.#tasks.attach(host);
     return () => {
       detach();
+      this.#tasks.detach(host);
       allow();
       // Sessions in a shared store outlive the endpoint, but none of their requests come here again.
       if (!this.isServed) void this.#tracked(this.#closeAll());
@@ -578,6 +592,10 @@ export class GatewayView implements Dispatcher {
 
   /** Forgets all lists after a change of the policy, and notifies the clients. */
   policyChanged(): void {
+    this.#tasks.cancelWithheld(({ exchange: { principal }, upstream, tool }) => {
+      const rules = this.settings.policies.rulesOf(principal, upstream);
+      return rules !== undefined && (rules.isClosed || !rules.tools.allows(tool));
+    });
     for (const name of this.upstreams.keys()) {
       this.#stateless.removeLists(name);
       for (const sessions of this.#allSessions) sessions.invalidateLists(name);
@@ -622,7 +640,18 @@ export class GatewayView implements Dispatcher {
    * @throws {McpError} If the method isn't served
    */
   protected run(exchange: Exchange, sent: Sent, _principal: Principal): MaybePromise<JsonObject> {
-    return this.#answer(exchange, methodFor(exchange), sent);
+    return this.#answer(exchange, this.#taskMethod(exchange) ?? methodFor(exchange), sent);
+  }
+
+  /** Finds what answers a request about tasks, where an upstream may have some. */
+  #taskMethod({ method, protocolVersion }: Exchange): ViewMethod | undefined {
+    if (!method.startsWith("tasks/")) return undefined;
+    const mayHave = [...this.upstreams.keys()].some((name) => {
+      const seen = this.seen(name);
+      return seen === undefined || seen.tasks !== undefined ||
+        (isObject(seen.extensions) && seen.extensions[TASKS] !== undefined);
+    });
+    return mayHave ? this.#tasks.method(method, protocolVersion) : undefined;
   }
 
   async #answer(
@@ -702,6 +731,7 @@ export class GatewayView implements Dispatcher {
       exchange,
       settings: this.settings,
       heldCalls: this.#heldCalls,
+      tasks: this.#tasks,
       state,
       retain,
       sessions,
