@@ -144,6 +144,13 @@ export class Service {
     for (const { grant } of this.#tokens.values()) grant.isRevoked = true;
   }
 
+  /** Returns whose token it is, if it can be used. */
+  userOf(token: string): string | undefined {
+    const known = this.#tokens.get(token);
+    if (known === undefined || known.grant.isRevoked) return undefined;
+    return this.#clock.now() < known.until ? known.grant.user : undefined;
+  }
+
   async fetch(url: URL, init: RequestInit): Promise<Response | undefined> {
     if (url.origin === new URL(this.url).origin) return await this.#upstream(url, init);
     if (url.origin !== this.issuer) return undefined;

@@ -258,6 +258,17 @@ const programServer = object({
   ...mcpKeys,
 });
 
+/** How this server is a client where users have accounts. */
+const oauthKeys = {
+  clientId: nonEmptyString.optional(),
+  clientSecret: nonEmptyString.optional(),
+  issuer: httpUrl.optional(),
+  scopes: strings.optional(),
+  audience: nonEmptyString.optional(),
+};
+
+const OAUTH_HELP = 'Give true, or an object such as {"clientId": "…", "scopes": ["read"]}';
+
 const httpServer = object({
   type: z.enum(["http", "streamable-http", "streamableHttp"], {
     error: 'Leave the type out, or give "http": there is a URL',
@@ -265,18 +276,7 @@ const httpServer = object({
   url: httpUrl.refine((url) => !/^[^/]*\/\/[^/]*@/.test(url), {
     error: "Give the user and password as an authorization header, not in the URL",
   }),
-  oauth: z.union([
-    boolean,
-    object({
-      clientId: nonEmptyString.optional(),
-      clientSecret: nonEmptyString.optional(),
-      issuer: httpUrl.optional(),
-      scopes: strings.optional(),
-      audience: nonEmptyString.optional(),
-    }),
-  ], {
-    error: 'Give true, or an object such as {"clientId": "…", "scopes": ["read"]}',
-  }).optional(),
+  oauth: z.union([boolean, object(oauthKeys)], { error: OAUTH_HELP }).optional(),
   ...headerKeys,
   ...shareKeys,
   ...mcpKeys,
@@ -289,6 +289,9 @@ const apiServer = object({
   baseUrl: httpUrl.optional(),
   auth: z.union([nonEmptyString, object({ schemes: stringsByName })], {
     error: 'Give a string, or an object such as {"schemes": {"apiKey": "${KEY}"}}',
+  }).optional(),
+  oauth: z.union([boolean, object({ ...oauthKeys, scheme: nonEmptyString.optional() })], {
+    error: OAUTH_HELP,
   }).optional(),
   ...headerKeys,
   ...sharedKeys,
@@ -769,7 +772,13 @@ function conflicts(
         'Add "signIn" to the file: each user has an account there, so users must sign in here';
       found.push({ path: at, message });
     }
-    const { oauth, headers = {} } = entry;
+    const { oauth, headers = {}, auth: credentials } = entry;
+    const scheme = isObject(oauth) ? oauth["scheme"] : undefined;
+    if (credentials !== undefined && (scheme === undefined || !isObject(credentials))) {
+      const message =
+        'Give either oauth or auth, or both with "scheme" in oauth and "schemes" in auth';
+      found.push({ path: at, message });
+    }
     if (isObject(oauth) && oauth["clientSecret"] !== undefined && oauth["clientId"] === undefined) {
       found.push({ path: at, message: 'Give the "clientId" that the "clientSecret" belongs to' });
     }

@@ -9,8 +9,9 @@ import { checkNames, isObject, quote, toBase64 } from "../../kit.ts";
 import type { ApiOperation, Complaint } from "../openapi/operations.ts";
 import type { ApiRequest } from "../openapi/request.ts";
 import type { CredentialPlace, SecuritySchemes } from "../openapi/security.ts";
+import { SignInRequiredError } from "../shared/sign_in_required.ts";
 import { fetchError, UpstreamError } from "../shared/upstream_error.ts";
-import type { Caller } from "../types.ts";
+import type { Caller, UpstreamSignIn } from "../types.ts";
 import { cleanValue, forwardedHeaders } from "./forward_headers.ts";
 import {
   callProvider,
@@ -20,6 +21,7 @@ import {
   type TokenContext,
 } from "./http_auth.ts";
 import { discard } from "./http_body.ts";
+import { signInOf } from "./user_auth.ts";
 
 /**
  * Authorizes the requests of an API: as {@linkcode HttpAuth}, for the one security scheme of its document,
@@ -39,6 +41,8 @@ export interface RequestSettings {
 
 /** Options for {@linkcode ApiAuth.send}. */
 export interface SendInit {
+  /** The name of the upstream. */
+  readonly upstream: string;
   readonly request: ApiRequest;
   readonly operation: ApiOperation;
   readonly settings: RequestSettings;
@@ -80,6 +84,20 @@ function isSchemes(auth: ApiCredentials | undefined): auth is Exclude<ApiCredent
   return typeof auth === "object" && auth !== null && "schemes" in auth;
 }
 
+/**
+ * Returns what asks users to sign in at an API, if credentials of a scheme are those of each user's own account.
+ *
+ * @throws {TypeError} If several schemes have accounts of their own: a question is of one of them
+ */
+export function apiSignIn(auth: ApiCredentials | undefined): UpstreamSignIn | undefined {
+  const all = isSchemes(auth) ? Object.values(auth.schemes) : [auth];
+  const [one, ...others] = new Set(all.filter((each) => signInOf(each) !== undefined));
+  if (others.length > 0) {
+    throw new TypeError('Give the same accounts for all schemes in "auth.schemes"');
+  }
+  return signInOf(one);
+}
+
 /** A credential, and where it goes. */
 interface Credential {
   readonly place: CredentialPlace;
@@ -118,7 +136,9 @@ export class ApiAuth {
    *
    * @throws {UpstreamError} If there is no answer
    */
-  async send({ request, operation, settings, caller, signal }: SendInit): Promise<Answered> {
+  async send(
+    { upstream, request, operation, settings, caller, signal }: SendInit,
+  ): Promise<Answered> {
     const { principal, request: clients } = caller;
     const context = { principal, request: clients };
     const secrets: string[] = [];
@@ -142,7 +162,7 @@ export class ApiAuth {
       if (sent !== null) addSecrets(secrets, sent);
       return fetch(url, init);
     };
-    const authorizer = createAuthorizer(bearer, operation.base, recording);
+    const authorizer = createAuthorizer(bearer, operation.base, recording, upstream);
     const send = (url: string, init: RequestInit) =>
       authorizer.send(url, { ...init, headers: { ...headers, ...authorizer.headers } }, context);
     const response = await this.#follow(parts.url, request, send, signal);
@@ -177,7 +197,7 @@ export class ApiAuth {
       }
     } catch (error) {
       signal.throwIfAborted();
-      throw fetchError(error, origin);
+      throw error instanceof SignInRequiredError ? error : fetchError(error, origin);
     }
   }
 
@@ -284,10 +304,12 @@ function credentialsOf(
     );
   }
   if (schemes.size === 0) return new Map([["", credential("", { in: "bearer" }, auth)]]);
-  const usable = [...schemes].filter(([, place]) => typeof place !== "string");
-  const areBearers = usable.every(([, place]) =>
-    typeof place !== "string" && place.in === "bearer"
-  );
+  const isBearer = ([, place]: [string, CredentialPlace | string]) =>
+    typeof place !== "string" && place.in === "bearer";
+  const supported = [...schemes].filter(([, place]) => typeof place !== "string");
+  // Nothing else takes tokens of accounts and providers
+  const usable = typeof auth === "object" ? supported.filter(isBearer) : supported;
+  const areBearers = usable.every(isBearer);
   if (usable.length > 1 && !areBearers) {
     throw wrong(`Give "auth" as { "schemes": … }, since the document has several: ${known}`);
   }
