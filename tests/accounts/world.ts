@@ -14,7 +14,14 @@ import {
   type AccountsOptions,
 } from "../../src/accounts/mod.ts";
 import { memoryStore, type Store } from "../../src/cluster/mod.ts";
-import { type Gateway, gateway, type GatewayOptions, http } from "../../src/gateway/mod.ts";
+import {
+  type Gateway,
+  gateway,
+  type GatewayOptions,
+  http,
+  type Upstream,
+  type UserAuth,
+} from "../../src/gateway/mod.ts";
 import type { JsonObject } from "../../src/protocol/jsonrpc.ts";
 import { challengeOf } from "../../src/signin/pkce.ts";
 import { FakeClock } from "../support/clock.ts";
@@ -278,6 +285,12 @@ export interface WorldOptions {
   readonly services?: readonly string[];
   readonly accounts?: Partial<AccountsOptions>;
   readonly auth?: AccountAuthOptions;
+  /** Makes the upstream of a service, by default with `http()`. */
+  readonly upstream?: (options: {
+    readonly service: Service;
+    readonly auth: UserAuth;
+    readonly fetch: (url: string, init?: RequestInit) => Promise<Response>;
+  }) => Upstream;
   readonly gateway?: Partial<GatewayOptions>;
   /** The store that all nodes share, or what opens it for each. */
   readonly store?: Store | (() => Store);
@@ -334,11 +347,16 @@ export class World {
       ...this.#options.accounts,
       ...override,
     });
-    const fetch = (url: string, init: RequestInit) => this.fetch(new URL(url), init);
+    const fetch = (url: string, init: RequestInit = {}) => this.fetch(new URL(url), init);
+    const { upstream = ({ service: { url }, ...options }) => http({ url, ...options }) } =
+      this.#options;
     const gw = gateway({
       upstreams: Object.fromEntries(
-        this.services.map(({ name, url }) =>
-          [name, http({ url, auth: own.auth(this.#options.auth), fetch })] as const
+        this.services.map((service) =>
+          [
+            service.name,
+            upstream({ service, auth: own.auth(this.#options.auth), fetch }),
+          ] as const
         ),
       ),
       listCacheMs: 0,

@@ -173,7 +173,7 @@ export function openapi(options: OpenApiOptions): Upstream {
     identity: settings.identity,
     signIn: apiSignIn(settings.auth),
     forwards: [...settings.forwarded.keys()],
-    usersBy: usersByApiAuth(settings.auth),
+    usersBy: firstOf(settings.auth, usersByAuth),
     longCalls: () => settings.longCalls,
     async open(init) {
       // Another client's request must not end the reading for this one: only its wait.
@@ -188,10 +188,13 @@ export function openapi(options: OpenApiOptions): Upstream {
   };
 }
 
-/** Returns what tells an API which user calls, if the credentials of any scheme may be one user's. */
-function usersByApiAuth(auth: ApiCredentials | undefined): string | undefined {
-  if (!isObject(auth) || !("schemes" in auth) || !isObject(auth.schemes)) return usersByAuth(auth);
-  return Object.values(auth.schemes).map(usersByAuth).find((by) => by !== undefined);
+/** Returns the first thing that is found about the credentials of any scheme. */
+function firstOf<T>(
+  auth: ApiCredentials | undefined,
+  find: (auth: unknown) => T | undefined,
+): T | undefined {
+  if (!isObject(auth) || !("schemes" in auth) || !isObject(auth.schemes)) return find(auth);
+  return Object.values(auth.schemes).map(find).find((found) => found !== undefined);
 }
 
 /** What became of a document. */
@@ -493,6 +496,7 @@ class OpenApiSession implements UpstreamSession {
       return await abortable(this.#exchange(request, operation, call, signal), signal);
     } catch (error) {
       if (stop.signal.aborted) throw stop.signal.reason;
+      // The gateway asks the user, and calls again.
       if (error instanceof SignInRequiredError) throw error;
       if (error instanceof ArgumentError) return failure(error.message);
       return failure(failureText(error, operation, settings.timeoutMs));
@@ -510,10 +514,9 @@ class OpenApiSession implements UpstreamSession {
     signal: AbortSignal,
   ): Promise<JsonObject> {
     const { auth, settings } = this.#api;
-    const { name: upstream } = this.#init;
-    const { response, secrets } = await auth.send({
-      ...{ upstream, request, operation, settings, caller, signal },
-    });
+    const upstream = this.#init.name;
+    const sending = { request, operation, upstream, settings, caller, signal };
+    const { response, secrets } = await auth.send(sending);
     try {
       return await resultOf(response, {
         operation,

@@ -41,10 +41,10 @@ export interface RequestSettings {
 
 /** Options for {@linkcode ApiAuth.send}. */
 export interface SendInit {
-  /** The name of the upstream. */
-  readonly upstream: string;
   readonly request: ApiRequest;
   readonly operation: ApiOperation;
+  /** The name of the upstream. */
+  readonly upstream: string;
   readonly settings: RequestSettings;
   /** The client's request that causes this one, and its sender. */
   readonly caller: Caller;
@@ -108,10 +108,12 @@ interface Credential {
 export class ApiAuth {
   /** By the names of schemes; for a document without any, under the empty name. */
   readonly #credentials: ReadonlyMap<string, Credential>;
+  readonly #schemes: SecuritySchemes;
 
   /** @throws {UpstreamError} If a credential fits no scheme of the document */
   constructor(auth: ApiCredentials | undefined, schemes: SecuritySchemes) {
     this.#credentials = credentialsOf(auth, schemes);
+    this.#schemes = schemes;
   }
 
   /** Says which operations need credentials that there aren't. */
@@ -120,7 +122,7 @@ export class ApiAuth {
     for (const { security } of operations) {
       if (this.#credentials.has("") || this.#needed(security) !== undefined) continue;
       const [first = []] = security ?? [];
-      const names = first.map((name) => quote(name)).join(" and ");
+      const names = first.map((name) => this.#described(name)).join(" and ");
       missing.set(names, (missing.get(names) ?? 0) + 1);
     }
     return [...missing].map(([names, count]) => ({
@@ -131,14 +133,23 @@ export class ApiAuth {
     }));
   }
 
+  /** Returns the name of a scheme with what it is, or why it can't be used. */
+  #described(name: string): string {
+    const place = this.#schemes.get(name);
+    if (place === undefined) return `${quote(name)} (not in the document)`;
+    if (typeof place === "string") return `${quote(name)} (${place} isn't supported)`;
+    const what = "name" in place ? `the ${place.in} ${quote(place.name)}` : place.in;
+    return `${quote(name)} (${what})`;
+  }
+
   /**
    * Sends a request, and follows redirects within its origin.
    *
+   * @throws {SignInRequiredError} If the user has to sign in
    * @throws {UpstreamError} If there is no answer
    */
-  async send(
-    { upstream, request, operation, settings, caller, signal }: SendInit,
-  ): Promise<Answered> {
+  async send(sending: SendInit): Promise<Answered> {
+    const { request, operation, upstream, settings, caller, signal } = sending;
     const { principal, request: clients } = caller;
     const context = { principal, request: clients };
     const secrets: string[] = [];
