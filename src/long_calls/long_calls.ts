@@ -128,6 +128,10 @@ export class LongCalls implements Dispatcher, HandOver {
     return this.#inner.refuseLongCalls?.() ?? (() => {});
   }
 
+  refuseAnswersOnce(): () => void {
+    return this.#inner.refuseAnswersOnce?.() ?? (() => {});
+  }
+
   notified(exchange: NotificationExchange): MaybePromise<void> {
     return this.#inner.notified?.(exchange);
   }

@@ -89,6 +89,11 @@ function endpoint(options: McpHandlerOptions = {}, clock = new FakeClock()) {
     annotations: { idempotentHint: true },
     retryOnNodeLoss: true,
   }, work);
+  server.registerTool("once", {
+    answerOnce: true,
+    annotations: { idempotentHint: true },
+    retryOnNodeLoss: true,
+  }, work);
   server.registerTool("fails", {}, async (_, ctx) => {
     await work(_, ctx);
     throw new Error("secret");
@@ -115,6 +120,7 @@ function slowStore() {
   const gate = new Gate();
   let tasks: TaskStore | undefined;
   const store: Store = {
+    ...inner,
     open(settings) {
       const backplane = inner.open(settings);
       const own = backplane.tasks;
@@ -144,21 +150,23 @@ function slowStore() {
 function mortalStore() {
   const inner = memoryStore();
   const dead = new Set<number>();
+  const mortal = <T extends object>(index: number, part: T): T =>
+    new Proxy(part, {
+      get(part, name) {
+        const value: unknown = Reflect.get(part, name, part);
+        if (typeof value !== "function") return value;
+        return dead.has(index) ? () => Promise.reject(new Error("Dead")) : value.bind(part);
+      },
+    });
   /** Returns the store of a node. */
   const node = (index: number): Store => ({
     open(settings) {
       const backplane = inner.open(settings);
       const { tasks } = backplane;
-      if (tasks === undefined) return backplane;
-      const dies = new Proxy(tasks, {
-        get(tasks, name) {
-          const value: unknown = Reflect.get(tasks, name, tasks);
-          if (typeof value !== "function") return value;
-          return dead.has(index) ? () => Promise.reject(new Error("Dead")) : value.bind(tasks);
-        },
-      });
-      return { ...backplane, tasks: dies };
+      return { ...backplane, ...tasks && { tasks: mortal(index, tasks) } };
     },
+    answers: (clock, most) =>
+      mortal(index, inner.answers?.(clock, most) ?? assert.fail("It keeps no answers")),
   });
   return { node, die: (index: number) => void dead.add(index) };
 }
@@ -537,6 +545,41 @@ for (const era of Object.keys(ERAS) as Era[]) {
     });
   });
 }
+
+test("[ONCE-23] a call with a key that runs again for its repeat and for its handle runs once", async () => {
+  for (const first of ["repeat", "handle"] as const) {
+    const clock = new FakeClock();
+    const { node, die } = mortalStore();
+    const options = { authenticate: byToken };
+    const nodes = [0, 1, 2].map((index) => endpoint({ ...options, store: node(index) }, clock));
+    const peers = nodes.map(({ handler }) =>
+      new ModernPeer(handler, { ...JSON_ONLY, headers: as("alice") })
+    );
+    const [a, b, c] = peers;
+    assert.ok(a && b && c);
+    const params = { name: "once", arguments: {}, _meta: { "mooring/callKey": "k" } };
+    const begin = async (peer: ModernPeer) =>
+      await peer.result(await peer.request("tools/call", params));
+    const pending = begin(a);
+    for (let second = 0; second <= AFTER / 1_000; second++) await clock.advance(1_000);
+    const handle = handleOf(await soon(pending));
+    die(0);
+    for (let second = 0; second < 12; second++) await clock.advance(1_000);
+    const repeat = first === "repeat" ? begin(b) : undefined;
+    if (first === "repeat") { for (let step = 0; step < 8; step++) await clock.advance(1_000); }
+    const begun = said(await soon(c.say("wait_for_result", { handle })));
+    assert.match(begun, /It begins again/);
+    const later = repeat ?? begin(b);
+    for (let step = 0; step < 12; step++) await clock.advance(1_000);
+    assert.equal(nodes.reduce((sum, { ran }) => sum + ran.length, 0), 2, first);
+    for (const { finish } of nodes.slice(1)) finish.open("Done");
+    for (let step = 0; step < 3; step++) await clock.advance(1_000);
+    assert.equal(said(await soon(later)), "Done");
+    assert.equal(said(await soon(c.say("wait_for_result", { handle }))), "Done");
+    assert.equal(nodes.reduce((sum, { ran }) => sum + ran.length, 0), 2);
+    for (const { handler } of nodes) await stop(handler, clock);
+  }
+});
 
 describe("LONG: what stays of the request", () => {
   test("[LONG-14] a client that goes away after the answer stops nothing", async () => {
