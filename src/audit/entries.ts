@@ -66,10 +66,12 @@ export function entryFor(
         errorType: event.errorType,
         ms: Math.round(event.ms * 1_000) / 1_000,
         cached: event.cached,
+        repeated: event.repeated,
       };
     case "long-call-ended": {
-      const { outcome, errorType, ms } = event;
-      return { time: now(), act: "long-call-ended", ...about(event), outcome, errorType, ms };
+      const { outcome, errorType, ms, repeated } = event;
+      const end = { outcome, errorType, ms, repeated };
+      return { time: now(), act: "long-call-ended", ...about(event), ...end };
     }
     case "refused": {
       const { status, reason, address, ...request } = event;

@@ -76,6 +76,7 @@ export class Call extends RequestScope implements Exchange, HandsOver {
   #changed: Route | undefined;
   #upstream: string | undefined;
   #cached: true | undefined;
+  #repeated: true | undefined;
   #traceId: string | undefined;
   #started: RequestFacts | undefined;
   /** Whether the call is waited for. */
@@ -200,6 +201,10 @@ export class Call extends RequestScope implements Exchange, HandsOver {
     return this.#upstream ?? this.#currentRoute.target?.upstream;
   }
 
+  get repeated(): true | undefined {
+    return this.#repeated;
+  }
+
   /** The id of the trace that the call belongs to, if that is known. */
   get traceId(): string | undefined {
     return this.#traceId;
@@ -322,6 +327,7 @@ export class Call extends RequestScope implements Exchange, HandsOver {
       signal: this.signal,
       isOver: () => this.over,
       onOver: (listener) => this.onOver(listener),
+      noteRepeated: () => void (this.#repeated = true),
       runOn: () => {
         // Where everything ends with the request, the call does too.
         if (this.#calls.clock.perRequest === true) return;
@@ -555,7 +561,8 @@ export class Call extends RequestScope implements Exchange, HandsOver {
     const { facts } = this;
     if (facts === undefined) return;
     const ms = preciseTime(clock) - this.#startedAt;
-    reporter.report({ ...facts, type: "long-call-ended", ms, outcome, errorType });
+    const repeated = this.#repeated;
+    reporter.report({ ...facts, type: "long-call-ended", ms, outcome, errorType, repeated });
   }
 
   /** Sets up what only an asynchronous call needs: hold, timeouts, heartbeat. */
@@ -643,11 +650,14 @@ export class Call extends RequestScope implements Exchange, HandsOver {
     if (facts === undefined) return;
     const ms = preciseTime(clock) - this.#startedAt;
     const { bodyLength } = this.#inbound;
-    const upstream = this.#upstream;
-    const cached = this.#cached;
-    reporter.report(
-      finishedEvent(facts, ms, outcome, errorType, bodyLength, responseChars, upstream, cached),
-    );
+    const event = finishedEvent(facts, ms, outcome, errorType, {
+      requestChars: bodyLength,
+      responseChars,
+      upstream: this.#upstream,
+      cached: this.#cached,
+      repeated: this.#repeated,
+    });
+    reporter.report(event);
   }
 
   /** The in-flight calls that this one belongs to. */

@@ -49,22 +49,27 @@ export function cancelledEvent(facts: RequestFacts): RequestEvent<"request-cance
   return { ...facts, type: "request-cancelled" };
 }
 
+/** What is known of a call once it has ended. */
+export interface EndFacts extends
+  Pick<
+    RequestEvent<"request-finished">,
+    "requestChars" | "responseChars" | "cached" | "repeated"
+  > {
+  /** The upstream that it went to, if that is known by now. */
+  readonly upstream: string | undefined;
+}
+
 /**
  * Creates the event of a call that has ended.
  *
  * @param ms The duration, in milliseconds
- * @param upstream The upstream that it went to, if that is known by now
- * @param cached Whether a gateway had kept the result
  */
 export function finishedEvent(
   facts: RequestFacts,
   ms: number,
   outcome: RequestOutcome,
   errorType: string | undefined,
-  requestChars: number,
-  responseChars: number | undefined,
-  upstream: string | undefined,
-  cached: true | undefined,
+  { requestChars, responseChars, upstream, cached, repeated }: EndFacts,
 ): RequestEvent<"request-finished"> {
   return {
     type: "request-finished",
@@ -87,5 +92,6 @@ export function finishedEvent(
     requestChars,
     responseChars,
     cached,
+    repeated,
   };
 }

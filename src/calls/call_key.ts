@@ -30,6 +30,8 @@ export interface KeyedCall {
   isOver(): boolean;
   /** Calls a function once when it is over. */
   onOver(listener: () => void): () => void;
+  /** Notes that the call gets the answer of an earlier one, for its events. */
+  noteRepeated(): void;
   /** Notes that the tool runs now, for each repeat of the call: a client that goes away doesn't stop it. */
   runOn(): void;
 }

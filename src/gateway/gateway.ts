@@ -147,7 +147,7 @@ class MergedView extends GatewayView implements Gateway {
     if (this.#closing !== undefined) {
       throw new TypeError(`Create a new gateway: this one is closed, and can't add "${name}"`);
     }
-    for (const view of this.#views) view.checkLongCalls(name, upstream);
+    for (const view of this.#views) view.checkServed(name, upstream);
     const before = this.#register(name, upstream);
     if (before?.identity === this.#registry.get(name)?.identity) return;
     await Promise.all(this.#views.map((view) => view.upstreamChanged(name, "changed")));

@@ -283,4 +283,12 @@ export interface Upstream {
   refuseLongCalls?(): () => void;
   /** Returns whether the gateway gives repeats of a call the first one's answer: see `Route.answerOnce`. */
   answerOnce?(tool: string): Route["answerOnce"];
+  /**
+   * Refuses tools that answer once, while an endpoint serves the upstream that keeps no answers: see
+   * `Dispatcher.refuseAnswersOnce`. For servers in the same process.
+   *
+   * @returns A function that is called when that is over
+   * @throws {TypeError} If there is such a tool
+   */
+  refuseAnswersOnce?(): () => void;
 }

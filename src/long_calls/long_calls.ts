@@ -133,6 +133,10 @@ export class LongCalls implements Dispatcher, HandOver {
     this.#inner.listening?.(listen);
   }
 
+  refuseAnswersOnce(): () => void {
+    return this.#inner.refuseAnswersOnce?.() ?? (() => {});
+  }
+
   notified(exchange: NotificationExchange): MaybePromise<void> {
     return this.#inner.notified?.(exchange);
   }

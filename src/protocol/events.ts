@@ -299,6 +299,8 @@ export type McpEvent =
     readonly responseChars: number | undefined;
     /** Whether a gateway answered with a result that it had kept; `undefined` if not. */
     readonly cached: true | undefined;
+    /** Whether the answer is that of an earlier call with the same key, see `answerOnce`; `undefined` if not. */
+    readonly repeated: true | undefined;
   }
   /** A request has ended that had been answered with a handle before, since it ran long. */
   | RequestFacts & {
@@ -308,6 +310,8 @@ export type McpEvent =
     readonly outcome: RequestOutcome;
     /** The same as in `"request-finished"`. */
     readonly errorType: string | undefined;
+    /** The same as in `"request-finished"`. */
+    readonly repeated: true | undefined;
   }
   /** The client cancelled a request. `"request-finished"` follows. */
   | RequestFacts & { readonly type: "request-cancelled" }

@@ -244,6 +244,11 @@ export interface Exchange {
   noteUpstream?(upstream: string): void;
   /** Notes that a gateway answers the request with a result that it has kept, for its events. */
   noteCached?(): void;
+  /**
+   * Whether the result is that of an earlier call with the same key, see `Route.answerOnce`; known once the
+   * result is there.
+   */
+  readonly repeated?: true | undefined;
   /** Notes the id of the trace that the request belongs to, for operators. */
   noteTrace?(traceId: string): void;
   /** What events say about the request; `undefined` where nobody listens to events. */
@@ -494,6 +499,13 @@ export interface Dispatcher {
    * @throws {TypeError} If there is such a tool
    */
   refuseLongCalls?(): () => void;
+  /**
+   * Refuses tools that answer once, until the returned function is called. For a gateway that serves the
+   * dispatcher at an endpoint which keeps no answers.
+   *
+   * @throws {TypeError} If there is such a tool
+   */
+  refuseAnswersOnce?(): () => void;
   /** Called when a session has ended, after its requests and streams. */
   sessionEnded?(sessionId: string, reason: SessionEndReason): MaybePromise<void>;
 }

@@ -345,9 +345,14 @@ export class McpServer implements Dispatcher {
 
   /** Attaches an endpoint, which is notified of changes until the returned function is called. */
   attach(host: DispatcherHost): () => void {
-    const allow = host.longCalls === false ? this.refuseLongCalls() : () => {};
-    const keep = host.answersOnce === false ? this.#tools.refuseAnswersOnce() : () => {};
-    const detach = [this.#changes.attach(host), this.#extensions.attach(host), allow, keep];
+    const detach = host.longCalls === false ? [this.refuseLongCalls()] : [];
+    try {
+      if (host.answersOnce === false) detach.push(this.refuseAnswersOnce());
+    } catch (error) {
+      detach.forEach((each) => each());
+      throw error;
+    }
+    detach.push(this.#changes.attach(host), this.#extensions.attach(host));
     return () => detach.forEach((each) => each());
   }
 
@@ -359,6 +364,16 @@ export class McpServer implements Dispatcher {
    */
   refuseLongCalls(): () => void {
     return this.#tools.refuseLongCalls();
+  }
+
+  /**
+   * Refuses tools that answer once, until the returned function is called: for an endpoint whose store keeps
+   * no answers.
+   *
+   * @throws {TypeError} If there is such a tool
+   */
+  refuseAnswersOnce(): () => void {
+    return this.#tools.refuseAnswersOnce();
   }
 
   /** Finds the tool, prompt or resource that a request is about. */

@@ -137,6 +137,7 @@ export class KeptAnswers implements CallAnswers {
         const found = verdict as KeyedStep;
         switch (found.kind) {
           case "answer":
+            call.noteRepeated();
             return found.result;
           case "wait":
             begun = false;

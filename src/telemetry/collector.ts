@@ -412,6 +412,11 @@ function eventCounter(
   const kept = counter("mooring_cached_results_total", "Requests answered with a kept result", [
     "upstream",
   ]);
+  const repeated = counter(
+    "mooring_repeated_calls_total",
+    "Calls answered with the answer of an earlier call with the same key",
+    [],
+  );
   const node = gauge("mooring_node_info", "1, for the id of this node", ["node"]);
   let knownNode: string | undefined;
   const seen = (id: string): void => {
@@ -423,7 +428,11 @@ function eventCounter(
     switch (event.type) {
       case "request-finished":
         if (event.cached === true) kept.inc({ upstream: event.upstream ?? "" });
+        if (event.repeated === true) repeated.inc();
         return seen(event.node);
+      case "long-call-ended":
+        if (event.repeated === true) repeated.inc();
+        return;
       case "refused":
         return refused.inc({ reason: event.reason, status: event.status });
       case "session-ended":

@@ -40,6 +40,8 @@ export const Attribute = {
   Upstream: "mooring.upstream",
   /** Whether the gateway had kept the result. Only spans have it. */
   Cached: "mooring.cached",
+  /** Whether the answer is that of an earlier call with the same key. Only spans have it. */
+  Repeated: "mooring.repeated",
 } as const;
 
 /** The upper bounds of the buckets of all four histograms, in seconds. */

@@ -269,6 +269,7 @@ class Instruments {
   ): MaybePromise<JsonObject> {
     const succeeded = (result: JsonObject): Ending => {
       if (span.isRecording()) {
+        if (exchange.repeated === true) span.setAttribute(Attribute.Repeated, true);
         this.#addResult(span, operation, result);
         this.#nameLate(span, operation, exchange);
       }

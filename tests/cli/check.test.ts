@@ -4,6 +4,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { availableParallelism } from "node:os";
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
@@ -36,6 +37,43 @@ test("[SHP-25] says how many processes a user costs, with and without sharing", 
       ]
     ) assert.ok(lines.includes(line), out);
   }));
+
+test("[SHP-31] what is shared is counted in each of the processes that serve", async () => {
+  const mcpServers = {
+    files: { command: "npx", share: "all" },
+    notes: { command: "npx", share: "user" },
+    shell: { command: "npx" },
+  };
+  const { shell } = mcpServers;
+  const auto = availableParallelism();
+  const cases: [object, string][] = [
+    [
+      { mcpServers, processes: 2 },
+      "up to 11 processes for a user with 7 sessions, as 2 processes serve, 21 if nothing were shared",
+    ],
+    // A user's sessions are in no more processes than there are sessions.
+    [
+      { mcpServers, processes: 64 },
+      "up to 21 processes for a user with 7 sessions, as 64 processes serve, 21 if nothing were shared",
+    ],
+    [
+      { mcpServers, processes: "auto" },
+      auto === 1
+        ? "9 processes for a user with 7 sessions, 21 if nothing were shared"
+        : `up to ${7 + 2 * Math.min(auto, 7)} processes for a user with 7 sessions, as ${auto} ` +
+          "processes serve, 21 if nothing were shared",
+    ],
+    [{ mcpServers: { shell }, processes: 2 }, "7 processes for a user with 7 sessions"],
+  ];
+  for (const [config, sum] of cases) {
+    await withConfig(config, async (file) => {
+      const { code, out } = await run(["check", file], ENV);
+      assert.equal(code, 0);
+      const [line = out] = out.split("\n").filter((line) => line.startsWith("  Programs "));
+      assert.ok(line.endsWith(`: ${sum}`), line);
+    });
+  }
+});
 
 test("[SHP-25] what can't be shared, and limits of nothing, are refused where they stand", async () => {
   const cases: [object, RegExp][] = [

@@ -300,6 +300,54 @@ describe("mooring serve --processes", { skip }, () => {
         }),
     ));
 
+  test("[SHP-30] each process has one program of its own for the sessions that share it, with its limits", () =>
+    withConfig(
+      {
+        mcpServers: {
+          all: counter("all", { share: "all" }),
+          user: counter("user", { share: "user" }),
+          one: counter("one", { share: "all", shareLimits: { sessions: 1 } }),
+        },
+        processes: 2,
+        logLevel: "debug",
+      },
+      (file) =>
+        serving(["--config", file], async (program, url) => {
+          await logged(program, "processes");
+          /** The programs that the sessions of a node got, by server. */
+          const programs = new Map<string, Map<string, string[]>>();
+          const isEnough = () =>
+            programs.size === 2 &&
+            [...programs.values()].every((node) => (node.get("all")?.length ?? 0) >= 2);
+          for (let sessions = 1; !isEnough(); sessions++) {
+            assert.ok(sessions < 64, program.err);
+            const session = await openOnce(url);
+            const opened = await logged(program, "session-opened", sessions);
+            const node = opened.at(-1)?.node ?? assert.fail();
+            const servers = programs.get(node) ?? new Map<string, string[]>();
+            programs.set(node, servers);
+            for (const server of ["all", "user", "one"]) {
+              const response = await askOnce(url, session, `${server}__pid`, {});
+              const [, pid = "refused"] = /"text":"(\d+)"/.exec(await response.text()) ?? [];
+              servers.set(server, [...servers.get(server) ?? [], pid]);
+            }
+            // Who takes turns would give each session to the same process.
+            if (sessions % 2 === 0) await callOnce(url, session, "all__count");
+          }
+          const [first, second] = [...programs.values()];
+          for (const server of ["all", "user"]) {
+            const pids = [first, second].map((node) => new Set(node?.get(server)));
+            assert.deepEqual(pids.map(({ size }) => size), [1, 1], server);
+            assert.equal(new Set(pids.flatMap((each) => [...each])).size, 2, server);
+          }
+          for (const node of [first, second]) {
+            const [pid, ...others] = node?.get("one") ?? [];
+            assert.notEqual(pid, "refused");
+            assert.deepEqual([...new Set(others)], ["refused"]);
+          }
+        }),
+    ));
+
   test("[CORE-10] with --data, sessions with programs end at a restart: 404, never another's program", () =>
     withConfig({ mcpServers: { one: counter("one") }, processes: 2 }, async (file) => {
       const server = new RestartedCommand([

@@ -29,6 +29,9 @@ const whole: Upstream = {
     throw new TypeError("Refused");
   },
   answerOnce: () => "kept" as never, // only passed on
+  refuseAnswersOnce() {
+    throw new TypeError("Refused too");
+  },
 };
 
 const WRAPPERS: Readonly<Record<string, (upstream: Upstream) => Upstream>> = {
@@ -50,6 +53,7 @@ for (const [name, wrap] of Object.entries(WRAPPERS)) {
     assert.deepEqual(upstream.longCalls?.("a"), { afterMs: 7 });
     assert.equal(upstream.answerOnce?.("a"), "kept");
     assert.throws(() => upstream.refuseLongCalls?.(), /Refused/);
+    assert.throws(() => upstream.refuseAnswersOnce?.(), /Refused too/);
     assert.equal(upstream.programs, name === "shared" || name === "all" ? 0 : 3);
   });
 }

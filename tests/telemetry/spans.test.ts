@@ -305,6 +305,25 @@ describe("one trace", () => {
     ]);
   });
 
+  test("[ONCE-21] says which call got the answer of an earlier one", async () => {
+    const observed = telemetry();
+    const server = new McpServer({ name: "near", version: "1.0.0" });
+    server.registerTool("pay", { answerOnce: true }, () => "paid");
+    await using handler = createMcpHandler(server, {
+      authenticate: () => ({ id: "ada" }),
+      middleware: [observed.middleware],
+      onEvent: observed.onEvent,
+    });
+    const caller = await new Caller(handler).open();
+    const params = { name: "pay", arguments: {}, _meta: { "mooring/callKey": "k" } };
+    for (let call = 0; call < 2; call++) await caller.request("tools/call", params);
+    const calls = (await spans()).filter(({ name }) => name === "tools/call pay");
+    assert.deepEqual(calls.map(({ attributes }) => attributes["mooring.repeated"]), [
+      undefined,
+      true,
+    ]);
+  });
+
   test("[TEL-2] behind a gateway a tool has its name before anybody has read its list", async () => {
     await using servers = await chain();
     const caller = await new Caller(servers.handler).open();

@@ -7,12 +7,14 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import { audit } from "../../src/audit/mod.ts";
+import { metrics } from "../../src/telemetry/metrics.ts";
 import { mcpWorker } from "../../src/adapters/workers.ts";
 import { serveStdio } from "../../src/adapters/stdio.ts";
 import { storeFailed } from "../../src/calls/refused_error.ts";
 import { memoryStore } from "../../src/cluster/memory/store.ts";
 import type { Store } from "../../src/cluster/types.ts";
-import { gateway, http, local } from "../../src/gateway/mod.ts";
+import { gateway, http, lazy, local } from "../../src/gateway/mod.ts";
 import { createMcpHandler } from "../../src/handler/handler.ts";
 import type { McpHandlerOptions } from "../../src/handler/types.ts";
 import type { RecordStore } from "../../src/internal/record_store.ts";
@@ -579,6 +581,42 @@ for (const era of ["2025", "2026"] as const) {
       await gw.close();
     });
 
+    test("[ONCE-21] events, the audit trail and a counter tell repeats that got an answer", async () => {
+      let lines = "";
+      const trail = audit({ write: (more) => void (lines += more) });
+      const measured = metrics();
+      const events = new Events();
+      const { handler, clock, finish } = endpoint({
+        longCalls: { afterMs: 5_000 },
+        onEvent(event) {
+          for (const one of [events, trail, measured]) one.onEvent(event);
+        },
+      });
+      await using _closed = handler;
+      const send = await connect(handler);
+      const waits = [send("again", {}, "k1"), send("again", {}, "k1")];
+      await pass(clock, 1_000);
+      const [long] = [send("work", {}, "k2")];
+      await pass(clock, 1_000);
+      const late = send("work", {}, "k2");
+      await pass(clock, 10_000);
+      await Promise.all([...waits, long, late]);
+      finish.open("done");
+      await pass(clock, 1_000);
+      for (const key of ["k3", "k3", "k4", undefined]) await send("pay", { a: 1 }, key);
+      // One that is refused is no answer.
+      await send("pay", { a: 2 }, "k3");
+      const told = (type: "request-finished" | "long-call-ended") =>
+        events.of(type).filter(({ repeated }) => repeated === true).map(({ tool }) => tool);
+      assert.deepEqual(told("request-finished"), ["pay"]);
+      assert.deepEqual(told("long-call-ended").toSorted(), ["again", "work"]);
+      assert.match(await measured.text(), /^mooring_repeated_calls_total 3$/m);
+      await trail.close();
+      const audited = lines.trim().split("\n").map((line) => JSON.parse(line))
+        .filter(({ repeated }) => repeated === true).map(({ act }) => act);
+      assert.deepEqual(audited, ["long-call-ended", "long-call-ended", "call"]);
+    });
+
     test("[ONCE-17] a call that runs long: a repeat has a handle of its own, and then the answer", async () => {
       const { handler, runs, clock, finish } = endpoint({ longCalls: { afterMs: 5_000 } });
       await using _closed = handler;
@@ -698,6 +736,44 @@ describe("ONCE: what differs by era and host", () => {
     const wrong = { answerOnce: "yes" as unknown as boolean }; // What JavaScript lets through
     assert.throws(() => plain.registerTool("pay", wrong, () => ""), /answerOnce of "pay"/);
     return handler.close();
+  });
+
+  test("[ONCE-22] behind a gateway it fails the start too, in every view, and an upstream later", async () => {
+    const without: Store = { open: (settings) => memoryStore().open(settings) };
+    const expected = {
+      name: "TypeError",
+      message: /^Use a store with "answers", or leave "answerOnce".*"pay"/,
+    };
+    const plain = () => new McpServer({ name: "test", version: "1.0.0" });
+    const pays = () => {
+      const server = plain();
+      server.registerTool("pay", { answerOnce: true }, () => "");
+      return server;
+    };
+    const inner = gateway({ upstreams: { deep: local(pays()) } });
+    const upstreams = [local(pays()), lazy(local(pays())), local(inner)];
+    for (const upstream of upstreams) {
+      const late = plain();
+      const gw = gateway({ upstreams: { plain: local(late), a: upstream } });
+      for (const view of [gw, gw.only("a"), gw.view({ toolSearch: true })]) {
+        for (const longCalls of [false, {}] as const) {
+          assert.throws(() => createMcpHandler(view, { store: without, longCalls }), expected);
+        }
+        await createMcpHandler(view).close();
+        await createMcpHandler(view, { store: memoryStore() }).close();
+      }
+      // A start that failed refuses nothing later.
+      late.registerTool("soon", { longCalls: { afterMs: 1 } }, () => "").remove();
+      const handler = createMcpHandler(gw.only("plain"), { store: without });
+      const register = () => late.registerTool("pay", { answerOnce: true }, () => "");
+      assert.throws(register, expected);
+      await assert.rejects(gw.set("plain", local(pays())), expected);
+      await gw.set("other", local(pays()));
+      await handler.close();
+      register();
+      await gw.close();
+    }
+    await inner.close();
   });
 
   test("[ONCE-6] a pipe belongs to the user of the process", async () => {

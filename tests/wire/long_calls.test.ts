@@ -25,6 +25,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { FakeClock } from "../support/clock.ts";
 import { ModernPeer } from "../support/modern.ts";
+import { settle } from "../support/settle.ts";
 import { as, byToken, Events, Gate, initialize, soon, textOf } from "../support/wire.ts";
 
 const AFTER = 45_000;
@@ -89,6 +90,11 @@ function endpoint(options: McpHandlerOptions = {}, clock = new FakeClock()) {
     annotations: { idempotentHint: true },
     retryOnNodeLoss: true,
   }, work);
+  server.registerTool("once", {
+    answerOnce: true,
+    annotations: { idempotentHint: true },
+    retryOnNodeLoss: true,
+  }, work);
   server.registerTool("fails", {}, async (_, ctx) => {
     await work(_, ctx);
     throw new Error("secret");
@@ -115,6 +121,7 @@ function slowStore() {
   const gate = new Gate();
   let tasks: TaskStore | undefined;
   const store: Store = {
+    ...inner,
     open(settings) {
       const backplane = inner.open(settings);
       const own = backplane.tasks;
@@ -144,21 +151,23 @@ function slowStore() {
 function mortalStore() {
   const inner = memoryStore();
   const dead = new Set<number>();
+  const mortal = <T extends object>(index: number, part: T): T =>
+    new Proxy(part, {
+      get(part, name) {
+        const value: unknown = Reflect.get(part, name, part);
+        if (typeof value !== "function") return value;
+        return dead.has(index) ? () => Promise.reject(new Error("Dead")) : value.bind(part);
+      },
+    });
   /** Returns the store of a node. */
   const node = (index: number): Store => ({
     open(settings) {
       const backplane = inner.open(settings);
       const { tasks } = backplane;
-      if (tasks === undefined) return backplane;
-      const dies = new Proxy(tasks, {
-        get(tasks, name) {
-          const value: unknown = Reflect.get(tasks, name, tasks);
-          if (typeof value !== "function") return value;
-          return dead.has(index) ? () => Promise.reject(new Error("Dead")) : value.bind(tasks);
-        },
-      });
-      return { ...backplane, tasks: dies };
+      return { ...backplane, ...tasks && { tasks: mortal(index, tasks) } };
     },
+    answers: (clock, most) =>
+      mortal(index, inner.answers?.(clock, most) ?? assert.fail("It keeps no answers")),
   });
   return { node, die: (index: number) => void dead.add(index) };
 }
@@ -180,6 +189,14 @@ async function stop(handler: McpHandler, clock: FakeClock): Promise<void> {
   const closed = handler.close({ graceMs: 0 });
   await clock.advance(1_000);
   await soon(closed, "the end");
+}
+
+/** Lets seconds pass one by one, with all that follows from each. */
+async function seconds(clock: FakeClock, count: number): Promise<void> {
+  for (let passed = 0; passed < count; passed++) {
+    await clock.advance(1_000);
+    await settle();
+  }
 }
 
 /** Calls a tool, and lets so much time pass that the call is answered. */
@@ -378,14 +395,14 @@ for (const era of Object.keys(ERAS) as Era[]) {
       const waiting = c.call("wait_for_result", { handle: again });
       await clock.advance(1_000);
       die(0);
-      for (let second = 0; second < 12; second++) await clock.advance(1_000);
+      await seconds(clock, 12);
       // Whoever waits meanwhile learns of it.
       assert.match(said(await soon(waiting)), /still running\. So far: It begins again/);
       await assert.rejects(c.call("wait_for_result", { handle: never }), {
         message: new RegExp(NODE_LOST.message),
       });
       const pending = [b, c].map((client) => client.call("wait_for_result", { handle: again }));
-      for (let second = 0; second <= AFTER / 1_000; second++) await clock.advance(1_000);
+      await seconds(clock, AFTER / 1_000 + 1);
       const begun = (await soon(Promise.all(pending))).map(said);
       for (const text of begun) assert.match(text, /still running\. So far: It begins again/);
       const ran = nodes.map(({ ran }) => ran.length);
@@ -413,12 +430,12 @@ for (const era of Object.keys(ERAS) as Era[]) {
       assert.ok(a && b && c);
       const handle = handleOf(await handOver(clock, a, "again"));
       die(0);
-      for (let second = 0; second < 12; second++) await clock.advance(1_000);
+      await seconds(clock, 12);
       assert.match(said(await soon(b.call("wait_for_result", { handle }))), /It begins again/);
       await clock.advance(1_000);
       assert.equal(nodes[1]?.ran.length, 1);
       die(1);
-      for (let second = 0; second < 12; second++) await clock.advance(1_000);
+      await seconds(clock, 12);
       await assert.rejects(c.call("wait_for_result", { handle }), {
         message: new RegExp(NODE_LOST.message),
       });
@@ -437,7 +454,7 @@ for (const era of Object.keys(ERAS) as Era[]) {
       ];
       await stop(a.handler, clock);
       assert.deepEqual(a.ran.map(({ signal }) => signal.aborted), [true, true]);
-      for (let second = 0; second < 3; second++) await clock.advance(1_000);
+      await seconds(clock, 3);
       const cancelled = await there.call("cancel_call", { handle: second });
       assert.equal(said(cancelled), "The call was cancelled");
       const begun = await soon(there.call("wait_for_result", { handle: first }));
@@ -537,6 +554,44 @@ for (const era of Object.keys(ERAS) as Era[]) {
     });
   });
 }
+
+test("[ONCE-23] a call with a key that runs again for its repeat and for its handle runs once", async () => {
+  for (const first of ["repeat", "handle"] as const) {
+    const clock = new FakeClock();
+    const { node, die } = mortalStore();
+    const options = { authenticate: byToken };
+    const nodes = [0, 1, 2].map((index) => endpoint({ ...options, store: node(index) }, clock));
+    const peers = nodes.map(({ handler }) =>
+      new ModernPeer(handler, { ...JSON_ONLY, headers: as("alice") })
+    );
+    const [a, b, c] = peers;
+    assert.ok(a && b && c);
+    const params = { name: "once", arguments: {}, _meta: { "mooring/callKey": "k" } };
+    const begin = async (peer: ModernPeer) =>
+      await peer.result(await peer.request("tools/call", params));
+    const pending = begin(a);
+    await seconds(clock, AFTER / 1_000 + 1);
+    const handle = handleOf(await soon(pending));
+    die(0);
+    await seconds(clock, 12);
+    const repeat = first === "repeat" ? begin(b) : undefined;
+    if (first === "repeat") await seconds(clock, 8);
+    const begun = said(await soon(c.say("wait_for_result", { handle })));
+    assert.match(begun, /It begins again/);
+    const later = repeat ?? begin(b);
+    await seconds(clock, 12);
+    const ran = () => nodes.reduce((sum, { ran }) => sum + ran.length, 0);
+    for (let tries = 0; tries < 60 && ran() < 2; tries++) await seconds(clock, 1);
+    assert.equal(ran(), 2, first);
+    for (const { finish } of nodes.slice(1)) finish.open("Done");
+    await seconds(clock, 3);
+    assert.equal(said(await soon(later)), "Done");
+    assert.equal(said(await soon(c.say("wait_for_result", { handle }))), "Done");
+    await seconds(clock, 20);
+    assert.equal(ran(), 2);
+    for (const { handler } of nodes) await stop(handler, clock);
+  }
+});
 
 describe("LONG: what stays of the request", () => {
   test("[LONG-14] a client that goes away after the answer stops nothing", async () => {

@@ -58,6 +58,7 @@ describe("MID: events of requests", () => {
       outcome: "result",
       errorType: undefined,
       cached: undefined,
+      repeated: undefined,
       requestChars: JSON.stringify({
         jsonrpc: "2.0",
         id: 1,

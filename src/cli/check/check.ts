@@ -19,6 +19,7 @@ import {
   readConfig,
 } from "../config/config.ts";
 import type { Config, ServerEntry } from "../config/schema.ts";
+import { processCount } from "../config/process_count.ts";
 import type { EnvProblem } from "../config/env.ts";
 import { definitionsOf } from "../inspect/definitions.ts";
 import { ExitCode, messageOf } from "../errors.ts";
@@ -250,10 +251,15 @@ function programLines(config: Config): string[] {
   ) as [number, number, number]; // `map` keeps the length
   const parts = [`${own} for each session`, `${users} for each user`, `${all} for all`]
     .filter((part) => !part.startsWith("0 "));
-  const cost = own * EXAMPLE + users + all;
+  // What is shared is so within each process that serves: the sessions may be spread over them.
+  const serving = Math.min(processCount(config), EXAMPLE);
+  const cost = own * EXAMPLE + (users + all) * serving;
   const before = programs.length * EXAMPLE;
-  const saved = cost === before ? "" : `, ${before} if nothing were shared`;
-  const sum = `${cost} processes for a user with ${EXAMPLE} sessions${saved}`;
+  const isSpread = users + all > 0 && serving > 1;
+  const most = isSpread ? "up to " : "";
+  const each = isSpread ? `, as ${processCount(config)} processes serve` : "";
+  const saved = users + all === 0 ? "" : `, ${before} if nothing were shared`;
+  const sum = `${most}${cost} processes for a user with ${EXAMPLE} sessions${each}${saved}`;
   return [`  Programs ${parts.join(", ")}: ${sum}`];
 }
 

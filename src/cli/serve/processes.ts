@@ -4,11 +4,11 @@
  * @module
  */
 import { readFile, writeFile } from "node:fs/promises";
-import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { listenError, onStopSignals, randomText, systemClock } from "../../kit.ts";
 import { freePort, ProcessGroup, processStarter } from "../../kit_node.ts";
 import type { JsonObject } from "../../../mod.ts";
+import { processCount } from "../config/process_count.ts";
 import type { Config } from "../config/schema.ts";
 import type { CommandSettings } from "../config/settings.ts";
 import { CliError, ExitCode, messageOf } from "../errors.ts";
@@ -21,11 +21,6 @@ import { type RunningRedis, startOwnRedis } from "./own_redis.ts";
 const KILL_MS = 20_000;
 /** The characters of a secret that lasts as long as the command. */
 const SECRET_CHARS = 43;
-
-/** Returns how many processes a configuration asks for. */
-export function processCount({ processes = 1 }: Config): number {
-  return processes === "auto" ? availableParallelism() : processes;
-}
 
 /** What the command was started with. */
 export interface ProcessesInit {

@@ -26,6 +26,7 @@ export function wrapped(upstream: Upstream, own: Partial<Upstream>): Upstream {
     longCalls: (tool) => upstream.longCalls?.(tool),
     refuseLongCalls: () => upstream.refuseLongCalls?.() ?? (() => {}),
     answerOnce: (tool) => upstream.answerOnce?.(tool),
+    refuseAnswersOnce: () => upstream.refuseAnswersOnce?.() ?? (() => {}),
   };
   // Not by spreading, which would read the number of programs once
   return Object.defineProperties(members, Object.getOwnPropertyDescriptors(own));

@@ -80,6 +80,7 @@ export function local(server: Dispatcher): Upstream {
     longCalls: (tool) => routeOf(tool).longCalls,
     refuseLongCalls: () => server.refuseLongCalls?.() ?? (() => {}),
     answerOnce: (tool) => routeOf(tool).answerOnce,
+    refuseAnswersOnce: () => server.refuseAnswersOnce?.() ?? (() => {}),
   };
 }
 

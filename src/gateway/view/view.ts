@@ -66,6 +66,7 @@ import {
 } from "./methods.ts";
 import { prefixed, split } from "./names.ts";
 import { toolWithReferences } from "./references.ts";
+import { RefusedUpstreams } from "./refused_upstreams.ts";
 import { ViewRoute, type ViewRouteInit } from "./route.ts";
 import { ViewTasks } from "./tasks.ts";
 import { callWithin, isSearchTool, type ToolSearch } from "./tool_search.ts";
@@ -116,10 +117,13 @@ export class GatewayView implements Dispatcher {
   /** What `close` waits for. */
   readonly #pendingCloses = new Set<Promise<unknown>>();
   #isClosed = false;
-  /** The number of endpoints that answer no call early. */
-  #withoutLongCalls = 0;
-  /** Maps upstreams to the functions that let them have times again, while there is such an endpoint. */
-  readonly #allowed = new Map<string, () => void>();
+  /** What endpoints refuse that answer no call early, and those that keep no answers. */
+  readonly #withoutLongCalls = new RefusedUpstreams(() => this.upstreams, refuseTimesOf);
+  readonly #withoutAnswers = new RefusedUpstreams(
+    () => this.upstreams,
+    (_, upstream) => upstream.refuseAnswersOnce?.() ?? (() => {}),
+  );
+  readonly #refused: readonly RefusedUpstreams[] = [this.#withoutLongCalls, this.#withoutAnswers];
 
   readonly #views: () => readonly GatewayView[];
 
@@ -491,55 +495,42 @@ export class GatewayView implements Dispatcher {
    * @throws {TypeError} If there is such an upstream or tool
    */
   refuseLongCalls(): () => void {
-    if (this.#withoutLongCalls++ === 0) {
-      try {
-        for (const name of this.upstreams.keys()) this.#refuseLongCallsOf(name);
-      } catch (error) {
-        this.#allowLongCalls();
-        throw error;
-      }
-    }
-    let refuses = true;
-    return () => {
-      if (refuses) this.#allowLongCalls();
-      refuses = false;
-    };
+    return this.#withoutLongCalls.refuse();
   }
 
   /**
-   * Checks that calls of an upstream, which is about to be added, are answered early where it or one of its
-   * tools says so.
+   * Refuses tools of servers in the same process that answer once, until the returned function is called.
    *
-   * @throws {TypeError} If an endpoint answers no call early
+   * @throws {TypeError} If there is such a tool
    */
-  checkLongCalls(name: string, upstream: Upstream): void {
+  refuseAnswersOnce(): () => void {
+    return this.#withoutAnswers.refuse();
+  }
+
+  /**
+   * Checks that the endpoints do what an upstream or its tools ask for, which is about to be added.
+   *
+   * @throws {TypeError} If an endpoint doesn't
+   */
+  checkServed(name: string, upstream: Upstream): void {
     if (this.#only !== undefined && this.#only !== name) return;
-    if (this.#withoutLongCalls > 0) refuseTimesOf(name, upstream)();
-  }
-
-  /** Refuses times of the upstream that has a name now, in place of those of the one that had it. */
-  #refuseLongCallsOf(name: string): void {
-    this.#allowed.get(name)?.();
-    this.#allowed.delete(name);
-    const upstream = this.upstreams.get(name)?.upstream;
-    if (this.#withoutLongCalls === 0 || upstream === undefined) return;
-    this.#allowed.set(name, refuseTimesOf(name, upstream));
-  }
-
-  #allowLongCalls(): void {
-    if (--this.#withoutLongCalls > 0) return;
-    for (const allow of this.#allowed.values()) allow();
-    this.#allowed.clear();
+    for (const refused of this.#refused) refused.check(name, upstream);
   }
 
   attach(host: DispatcherHost): () => void {
-    const allow = host.longCalls === false ? this.refuseLongCalls() : () => {};
+    const allowed = host.longCalls === false ? [this.refuseLongCalls()] : [];
+    try {
+      if (host.answersOnce === false) allowed.push(this.refuseAnswersOnce());
+    } catch (error) {
+      for (const allow of allowed) allow();
+      throw error;
+    }
     const detach = this.served.attach(host);
     this.#tasks.attach(host);
     return () => {
       detach();
       this.#tasks.detach(host);
-      allow();
+      for (const allow of allowed) allow();
       // Sessions in a shared store outlive the endpoint, but none of their requests come here again.
       if (!this.isServed) void this.#tracked(this.#closeAll());
     };
@@ -564,7 +555,7 @@ export class GatewayView implements Dispatcher {
   /** Ends the sessions with an upstream that was replaced or removed, and notifies the clients. */
   async upstreamChanged(name: string, reason: UpstreamCloseReason): Promise<void> {
     if (this.#only !== undefined && this.#only !== name) return;
-    this.#refuseLongCallsOf(name);
+    for (const refused of this.#refused) refused.changed(name);
     this.#seen.delete(name);
     this.#stateless.removeLists(name);
     this.served.forget(name);
@@ -834,13 +825,13 @@ function methodFor({ method, protocolVersion }: Exchange): ViewMethod {
  * @returns A function that allows them again
  * @throws {TypeError} If there is one
  */
-function refuseTimesOf(name: string, upstream: Upstream | undefined): () => void {
-  const own = upstream?.longCalls?.("");
+function refuseTimesOf(name: string, upstream: Upstream): () => void {
+  const own = upstream.longCalls?.("");
   if (own !== undefined && own !== false) {
     throw new TypeError(
       'Give the handler the option "longCalls", or leave it out of the upstream ' +
         `${quote(name)}: its calls would not be answered early`,
     );
   }
-  return upstream?.refuseLongCalls?.() ?? (() => {});
+  return upstream.refuseLongCalls?.() ?? (() => {});
 }

@@ -302,7 +302,11 @@ export class Tools implements Feature {
   refuseAnswersOnce(): () => void {
     for (const { name, answerOnce } of this.#registry.all) checkAnswersKept(name, answerOnce);
     this.#endpointsWithoutAnswers++;
-    return () => void this.#endpointsWithoutAnswers--;
+    let refuses = true;
+    return () => {
+      if (refuses) this.#endpointsWithoutAnswers--;
+      refuses = false;
+    };
   }
 
   /** Returns a tool with all that its calls need. */

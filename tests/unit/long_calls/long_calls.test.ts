@@ -41,6 +41,10 @@ test("[LONG-18] whatever a dispatcher is and does, it is and does with long call
       calls.push("refuse");
       return () => calls.push("allow");
     },
+    refuseAnswersOnce() {
+      calls.push("refuse answers");
+      return () => calls.push("allow answers");
+    },
     sessionEnded: (id, reason) => void calls.push(`sessionEnded ${id} ${reason}`),
   };
   const outer = new LongCalls(inner, SETTINGS, new FakeClock());
@@ -55,6 +59,7 @@ test("[LONG-18] whatever a dispatcher is and does, it is and does with long call
   const host = { clock: new FakeClock(), broadcast() {}, resourceUpdated() {}, report() {} };
   outer.attach(host)();
   outer.refuseLongCalls()();
+  outer.refuseAnswersOnce()();
   const done = [
     "listChangedIn a",
     "sessionEnded a ended",
@@ -63,7 +68,7 @@ test("[LONG-18] whatever a dispatcher is and does, it is and does with long call
     "attach",
     "detach",
   ];
-  assert.deepEqual(calls, [...done, "refuse", "allow"]);
+  assert.deepEqual(calls, [...done, "refuse", "allow", "refuse answers", "allow answers"]);
   const message = { method: "prompts/get", params: { name: "a" } };
   assert.equal(outer.route(message, { id: "ada" }).method, "prompts/get");
 });
