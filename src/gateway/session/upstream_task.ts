@@ -29,18 +29,20 @@ const MAX_FAILURES = 5;
 /** The most questions of one task, because the key of each is remembered. */
 const MAX_QUESTIONS = 1_000;
 
+/** Tells whether capabilities of an upstream offer tasks for the calls of its tools, in any version. */
+export function hasTasks({ extensions, tasks }: JsonObject): boolean {
+  if (isObject(extensions) && isObject(extensions[TASKS])) return true;
+  const requests = isObject(tasks) && isObject(tasks.requests) ? tasks.requests : {};
+  return isObject(requests.tools) && isObject(requests.tools.call);
+}
+
 /** Tells how an upstream can run the calls of its tools as tasks; `undefined` if it can't. */
 export function tasksOf(
   { protocolVersion, capabilities }: Pick<UpstreamFacts, "protocolVersion" | "capabilities">,
 ): "extension" | "augmented" | undefined {
-  if (isModern(protocolVersion)) {
-    const { extensions } = capabilities;
-    return isObject(extensions) && isObject(extensions[TASKS]) ? "extension" : undefined;
-  }
-  const { tasks } = capabilities;
-  const requests = isObject(tasks) && isObject(tasks.requests) ? tasks.requests : {};
-  const calls = isObject(requests.tools) ? requests.tools.call : undefined;
-  return isObject(calls) && protocolVersion === "2025-11-25" ? "augmented" : undefined;
+  const { extensions, tasks } = capabilities;
+  if (isModern(protocolVersion)) return hasTasks({ extensions }) ? "extension" : undefined;
+  return protocolVersion === "2025-11-25" && hasTasks({ tasks }) ? "augmented" : undefined;
 }
 
 /** Returns the parameters of a call that may become a task. */

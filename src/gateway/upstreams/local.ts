@@ -28,6 +28,7 @@ import {
   StateValues,
 } from "../../kit.ts";
 import { abortable } from "../shared/deadline.ts";
+import { SKILLS } from "../shared/extensions.ts";
 import { CHANGED_LISTS } from "../shared/list_kinds.ts";
 import { withoutLogin } from "../shared/login.ts";
 import { UpstreamError } from "../shared/upstream_error.ts";
@@ -43,6 +44,14 @@ import { GatewayView } from "../view/view.ts";
 
 /** The version spoken within the process by default: in its era a server can ask during a call. */
 const VERSION: ProtocolVersion = "2025-11-25";
+/** The methods that a server has in the other era alone, and that version. */
+const MODERN_METHODS: ReadonlySet<string> = new Set([
+  "server/discover",
+  "skills/list",
+  "skills/get",
+  "resources/directory/read",
+]);
+const MODERN_VERSION: ProtocolVersion = "2026-07-28";
 const PAGE_SIZE = 1000;
 const MAX_SUBSCRIPTIONS = 1000;
 
@@ -206,8 +215,37 @@ class LocalSession implements UpstreamSession {
       notify() {},
       ask: () => Promise.reject(new McpError(ErrorCode.Refused, "Ask after initialize")),
     });
-    this.#facts = factsOf(result, this.#version);
+    const extensions = await this.#skills();
+    const known = isObject(result.capabilities) ? result.capabilities : {};
+    const all = extensions === undefined ? known : {
+      ...known,
+      extensions: { ...isObject(known.extensions) && known.extensions, ...extensions },
+    };
+    this.#facts = factsOf({ ...result, capabilities: all }, this.#version);
     await this.notify({ method: "notifications/initialized" });
+  }
+
+  /**
+   * Returns what the server offers of the Skills extension, whose methods are of the 2026 era. Another gateway
+   * isn't asked: it would open sessions for that.
+   */
+  async #skills(): Promise<JsonObject | undefined> {
+    const own = this.#init.alone?.version;
+    if (this.#server instanceof GatewayView || (own !== undefined && !isModern(own))) {
+      return undefined;
+    }
+    const { signal, principal, request } = this.#init;
+    const ask = () => Promise.reject(new McpError(ErrorCode.Refused, "Ask during a call"));
+    const call = { method: "server/discover", params: {}, signal, principal, request };
+    try {
+      const { capabilities } = await this.request({ ...call, notify() {}, ask });
+      const extensions = isObject(capabilities) ? capabilities.extensions : undefined;
+      const settings = isObject(extensions) ? extensions[SKILLS] : undefined;
+      return isObject(settings) ? { [SKILLS]: settings } : undefined;
+    } catch (error) {
+      if (error instanceof McpError) return undefined;
+      throw error;
+    }
   }
 
   #deliver(notification: Notification): void {
@@ -217,24 +255,26 @@ class LocalSession implements UpstreamSession {
   #exchange(call: UpstreamCall, signal: AbortSignal): Exchange {
     const { client, report, name } = this.#init;
     const { principal, request } = call;
-    const session = this.#session;
     const shown = this.#shown;
+    const isOfSkills = MODERN_METHODS.has(call.method);
+    const session = this.#session;
+    const version = isOfSkills ? MODERN_VERSION : this.#version;
     return {
       id: this.#nextId++,
       method: call.method,
       params: call.params,
-      protocolVersion: this.#version,
+      protocolVersion: version,
       principal,
       get request() {
         return shown(request);
       },
-      session,
+      session: isOfSkills ? undefined : session,
       user: call.user && ownUser(call.user, name),
       client,
       get logLevel() {
         return session.logLevel;
       },
-      supportedVersions: [this.#version],
+      supportedVersions: [version],
       signal,
       pageSize: PAGE_SIZE,
       notify: (notification) => {
