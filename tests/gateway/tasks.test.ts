@@ -353,13 +353,15 @@ describe("tasks of upstreams", () => {
       });
 
       test(`[APP-11] are cancelled at the upstream (${pair})`, async () => {
-        const { tasking, handler, close } = world(version);
+        const { tasking, gw, handler, close } = world(version);
         const ann = await client(spoken, handler);
         const { taskId } = await ann.begin("up__optional");
+        assert.equal(gw.stats().tasks, 1);
         await ann.cancel(taskId);
         assert.equal((await ann.get(taskId)).status, "cancelled");
         await tasking.until(() => tasking.cancelled.length > 0);
         assert.deepEqual(tasking.cancelled, ["own-1"]);
+        assert.equal(gw.stats().tasks, 0);
         await close();
       });
 

@@ -13,6 +13,7 @@ import {
   type JsonObject,
   type LogLevel,
   McpError,
+  McpServer,
   type Notification,
   type NotificationExchange,
   type ProtocolVersion,
@@ -215,25 +216,18 @@ class LocalSession implements UpstreamSession {
       notify() {},
       ask: () => Promise.reject(new McpError(ErrorCode.Refused, "Ask after initialize")),
     });
-    const extensions = await this.#skills();
-    const known = isObject(result.capabilities) ? result.capabilities : {};
-    const all = extensions === undefined ? known : {
-      ...known,
-      extensions: { ...isObject(known.extensions) && known.extensions, ...extensions },
-    };
-    this.#facts = factsOf({ ...result, capabilities: all }, this.#version);
+    this.#facts = withExtensions(factsOf(result, this.#version), await this.#skills());
     await this.notify({ method: "notifications/initialized" });
   }
 
   /**
-   * Returns what the server offers of the Skills extension, whose methods are of the 2026 era. Another gateway
-   * isn't asked: it would open sessions for that.
+   * Returns what the server offers of the Skills extension, whose methods are of the 2026 era. Only servers
+   * of this package are asked: another gateway would open sessions for that.
    */
   async #skills(): Promise<JsonObject | undefined> {
     const own = this.#init.alone?.version;
-    if (this.#server instanceof GatewayView || (own !== undefined && !isModern(own))) {
-      return undefined;
-    }
+    const isAsked = this.#server instanceof McpServer && (own === undefined || isModern(own));
+    if (!isAsked) return undefined;
     const { signal, principal, request } = this.#init;
     const ask = () => Promise.reject(new McpError(ErrorCode.Refused, "Ask during a call"));
     const call = { method: "server/discover", params: {}, signal, principal, request };
@@ -342,6 +336,13 @@ function factsOf(handshake: JsonObject, protocolVersion: ProtocolVersion): Upstr
     ...typeof instructions === "string" && { instructions },
     handshake,
   };
+}
+
+function withExtensions(facts: UpstreamFacts, extensions: JsonObject | undefined): UpstreamFacts {
+  if (extensions === undefined) return facts;
+  const { capabilities } = facts;
+  const all = { ...isObject(capabilities.extensions) && capabilities.extensions, ...extensions };
+  return { ...facts, capabilities: { ...capabilities, extensions: all } };
 }
 
 function isImplementation(value: unknown): value is Implementation {

@@ -214,20 +214,19 @@ export class ViewTasks {
     const release = retain();
     const isModernClient = isModern(exchange.protocolVersion);
     const { principal } = exchange;
-    const over = (id: string) => {
-      this.#running.delete(id);
-      release();
-      ended();
-    };
-    let last: string | undefined;
+    let isOver = false;
+    let last: unknown;
     const created = await this.#tasks.create({ exchange, run }, {
       watch: (task) => {
-        const { taskId, status } = task;
-        const isOver = status !== "working" && status !== "input_required";
-        if (isOver) over(String(taskId));
-        if (isModernClient || status === last) return;
-        last = String(status);
+        if (isModernClient || task.status === last) return;
+        last = task.status;
         sessions.notify({ method: "notifications/tasks/status", params: legacyTask(task) });
+      },
+      over: (id) => {
+        isOver = true;
+        this.#running.delete(id);
+        release();
+        ended();
       },
     }).catch((error) => {
       release();
@@ -238,9 +237,7 @@ export class ViewTasks {
       throw tooManyTasks();
     }
     const id = String(created.taskId);
-    if (last === undefined || last === "working") {
-      this.#running.set(id, { exchange: { principal }, ...about });
-    }
+    if (!isOver) this.#running.set(id, { exchange: { principal }, ...about });
     if (isModernClient) return { resultType: "task", ...created };
     this.#list(sessions, id);
     return { task: legacyTask(created) };

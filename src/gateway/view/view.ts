@@ -188,6 +188,11 @@ export class GatewayView implements Dispatcher {
     return this.#heldCalls.size;
   }
 
+  /** The number of tasks that run here. */
+  get tasks(): number {
+    return this.#tasks.running;
+  }
+
   /** Whether an endpoint serves the view. */
   get isServed(): boolean {
     return this.served.hosts.size > 0;

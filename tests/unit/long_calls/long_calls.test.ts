@@ -32,6 +32,7 @@ test("[LONG-18] whatever a dispatcher is and does, it is and does with long call
     },
     route: (message): Route => ({ ...message, run: () => ({}) }),
     notified: () => void calls.push("notified"),
+    listening: () => void calls.push("listening"),
     attach() {
       calls.push("attach");
       return () => calls.push("detach");
@@ -50,10 +51,18 @@ test("[LONG-18] whatever a dispatcher is and does, it is and does with long call
   outer.listChangedIn("a");
   outer.sessionEnded("a", "ended");
   outer.notified({} as never);
+  outer.listening({} as never);
   const host = { clock: new FakeClock(), broadcast() {}, resourceUpdated() {}, report() {} };
   outer.attach(host)();
   outer.refuseLongCalls()();
-  const done = ["listChangedIn a", "sessionEnded a ended", "notified", "attach", "detach"];
+  const done = [
+    "listChangedIn a",
+    "sessionEnded a ended",
+    "notified",
+    "listening",
+    "attach",
+    "detach",
+  ];
   assert.deepEqual(calls, [...done, "refuse", "allow"]);
   const message = { method: "prompts/get", params: { name: "a" } };
   assert.equal(outer.route(message, { id: "ada" }).method, "prompts/get");
