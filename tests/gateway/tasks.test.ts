@@ -206,8 +206,11 @@ const ANSWER = { action: "accept", content: {} };
 
 class ModernTasks implements TaskClient {
   readonly peer: ModernPeer;
-  constructor(handler: World["handler"], user = "ann") {
-    this.peer = new ModernPeer(handler.fetch, { headers: as(user), capabilities: KNOWING });
+  constructor(handler: World["handler"], user = "ann", headers: Record<string, string> = {}) {
+    this.peer = new ModernPeer(handler.fetch, {
+      headers: { ...as(user), ...headers },
+      capabilities: KNOWING,
+    });
   }
   async #send(method: string, params: JsonObject): Promise<JsonObject> {
     const { taskId } = params;
@@ -307,6 +310,20 @@ const client = (era: string, handler: World["handler"], user?: string): Promise<
     ? LegacyTasks.connect(handler, user)
     : Promise.resolve(new ModernTasks(handler, user));
 
+/** Polls a task until something holds of it. */
+async function polled(
+  client: TaskClient,
+  taskId: unknown,
+  holds: (task: JsonObject) => boolean,
+): Promise<JsonObject> {
+  const until = Date.now() + 30_000;
+  for (;;) {
+    const task = await client.get(taskId);
+    if (holds(task)) return task;
+    assert.ok(Date.now() < until, JSON.stringify(task));
+  }
+}
+
 describe("tasks of upstreams", () => {
   for (const spoken of ERAS) {
     for (const version of ERAS) {
@@ -319,11 +336,9 @@ describe("tasks of upstreams", () => {
         assert.equal(status, "working");
         assert.ok(typeof taskId === "string" && !taskId.includes("own"), String(taskId));
         tasking.say("half of it");
-        for (let message; message !== "half of it";) {
-          const task = await ann.get(taskId);
-          assert.equal(task.taskId, taskId);
-          message = task.statusMessage;
-        }
+        const half = await polled(ann, taskId, ({ statusMessage }) => statusMessage !== undefined);
+        assert.equal(half.statusMessage, "half of it");
+        assert.equal(half.taskId, taskId);
         const result = ann.result(taskId);
         tasking.complete();
         const { _meta, ...rest } = await result;
@@ -394,7 +409,7 @@ describe("tasks of upstreams", () => {
         const ann = await client(spoken, handler);
         const { taskId } = await ann.begin("up__optional");
         tasking.tasks.clear();
-        for (let status; status !== "failed";) status = (await ann.get(taskId)).status;
+        await polled(ann, taskId, ({ status }) => status === "failed");
         if (spoken === "2025-11-25") {
           const { message } = await ann.failure("tasks/result", { taskId });
           assert.equal(message, "No such task here");
@@ -522,6 +537,19 @@ describe("tasks of upstreams", () => {
     gw.setPolicy({ upstreams: { up: { tools: { deny: ["optional"] } } } });
     assert.equal((await ann.get(taskId)).status, "cancelled");
     await tasking.until(() => tasking.cancelled.length > 0);
+    await close();
+  });
+
+  test("[APP-12] an upstream is polled with the latest credentials of the owner", async () => {
+    const { tasking, handler, close } = world("2026-07-28");
+    const ann = new ModernTasks(handler);
+    const { taskId } = await ann.begin("up__optional");
+    const newer = new ModernTasks(handler, "ann", { "x-token": "newer" });
+    const seen = () =>
+      tasking.upstream.session().calls.some(({ method, request }) =>
+        method === "tasks/get" && request.headers.get("x-token") === "newer"
+      );
+    await polled(newer, taskId, seen);
     await close();
   });
 

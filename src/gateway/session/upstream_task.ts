@@ -10,12 +10,11 @@ import {
   type ExchangeUser,
   type JsonObject,
   McpError,
-  type Principal,
 } from "../../../mod.ts";
 import { isModern, isObject, MetaKey } from "../../kit.ts";
 import { abortable, withDeadline } from "../shared/deadline.ts";
 import { TASKS } from "../shared/extensions.ts";
-import type { UpstreamFacts } from "../types.ts";
+import type { Caller, UpstreamFacts } from "../types.ts";
 import type { ManagedSession } from "./managed_session.ts";
 import { questionFor, RELATED_TASK } from "./translate.ts";
 import { UnusableError } from "./unusable.ts";
@@ -79,8 +78,8 @@ export interface FollowInit {
   readonly facts: UpstreamFacts;
   /** The task, as the upstream created it. */
   readonly created: JsonObject;
-  readonly principal: Principal;
-  readonly request: Request;
+  /** Returns whose credentials the next message is sent with. */
+  readonly caller: () => Caller;
   readonly user?: ExchangeUser | undefined;
   readonly clock: Clock;
   /** The longest wait for the upstream to take a cancellation, in milliseconds. */
@@ -245,7 +244,8 @@ class Follower {
     more: JsonObject = {},
     signal: AbortSignal = this.#init.signal,
   ): Promise<JsonObject> {
-    const { session, facts, principal, request, user } = this.#init;
+    const { session, facts, caller, user } = this.#init;
+    const { principal, request } = caller();
     const params = { taskId: this.#id, ...more };
     return await session.request({
       method,

@@ -350,7 +350,12 @@ async function callFound(request: ViewRequest, { params: sent }: Sent): Promise<
   const shown = toolResultFor(exchange.protocolVersion, result, wraps);
   if (handling?.isAsked !== true) return shown;
   // The client wants a task, whether the upstream has needed one or not
-  const about = { upstream: session.name, tool: target.name };
+  const { principal, request: http } = exchange;
+  const about = {
+    caller: { principal, request: http },
+    upstream: session.name,
+    tool: target.name,
+  };
   return await request.tasks.create(request, about, async () => shown);
 }
 
@@ -436,8 +441,7 @@ async function followHere(
     session,
     facts,
     created,
-    principal,
-    request,
+    caller: () => ({ principal, request }),
     user,
     signal,
     clock,

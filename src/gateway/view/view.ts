@@ -599,7 +599,7 @@ export class GatewayView implements Dispatcher {
 
   /** Forgets all lists after a change of the policy, and notifies the clients. */
   policyChanged(): void {
-    this.#tasks.cancelWithheld(({ exchange: { principal }, upstream, tool }) => {
+    this.#tasks.cancelWithheld(({ caller: { principal }, upstream, tool }) => {
       const rules = this.settings.policies.rulesOf(principal, upstream);
       return rules !== undefined && (rules.isClosed || !rules.tools.allows(tool));
     });
