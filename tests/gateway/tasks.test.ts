@@ -6,8 +6,19 @@ import { describe, test } from "node:test";
 import { Client } from "@modelcontextprotocol/sdk/client";
 // @ts-types="@modelcontextprotocol/sdk/client/streamableHttp"
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
-import { createMcpHandler, type McpHandlerOptions, McpServer } from "../../mod.ts";
-import { gateway, type GatewayOptions, http, type UpstreamCall } from "../../src/gateway/mod.ts";
+import {
+  createMcpHandler,
+  type McpHandlerOptions,
+  McpServer,
+  type RequestContext,
+} from "../../mod.ts";
+import {
+  gateway,
+  type GatewayOptions,
+  http,
+  local,
+  type UpstreamCall,
+} from "../../src/gateway/mod.ts";
 import { MetaKey } from "../../src/protocol/envelope.ts";
 import { ErrorCode, McpError } from "../../src/protocol/errors.ts";
 import { isObject, type JsonObject } from "../../src/protocol/jsonrpc.ts";
@@ -577,6 +588,32 @@ describe("tasks of upstreams", () => {
       await gw.close();
     }
   });
+
+  for (const era of ERAS) {
+    test(`[APP-11] of a server in the process, whose other tools ask as always (client ${era})`, async () => {
+      const server = new McpServer({ name: "near", version: "1.0.0" });
+      server.use(tasks({ pollIntervalMs: 1 }));
+      const asks = async (ctx: RequestContext) => {
+        const schema = { type: "object", properties: {} } as const;
+        const { action } = await ctx.elicit("sure", { message: "Sure?", schema });
+        return `The answer is ${action}`;
+      };
+      server.registerTool("must", { task: "required" }, (_args, ctx) => asks(ctx));
+      server.registerTool("plain", {}, () => "plain");
+      const gw = gateway({ upstreams: { up: local(server) } });
+      const handler = createMcpHandler(gw, { authenticate: byToken });
+      const ann = await client(era, handler);
+      const { taskId } = await ann.begin("up__must");
+      assert.equal(textOf(await ann.result(taskId)), "The answer is accept");
+      const { taskId: second } = await ann.begin("up__must");
+      await ann.cancel(second);
+      assert.equal((await ann.get(second)).status, "cancelled");
+      const modern = new ModernPeer(handler.fetch, { headers: as("ann"), capabilities: KNOWING });
+      assert.equal(textOf(await modern.result(await modern.call("up__plain"))), "plain");
+      await handler.close();
+      await gw.close();
+    });
+  }
 
   test("[APP-11] of a server of this package over HTTP, by the official client", async () => {
     const server = new McpServer({ name: "far", version: "1.0.0" });

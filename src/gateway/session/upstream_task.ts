@@ -37,8 +37,12 @@ export function hasTasks({ extensions, tasks }: JsonObject): boolean {
 
 /** Tells how an upstream can run the calls of its tools as tasks; `undefined` if it can't. */
 export function tasksOf(
-  { protocolVersion, capabilities }: Pick<UpstreamFacts, "protocolVersion" | "capabilities">,
+  { protocolVersion, capabilities, answersWithTasks }: Pick<
+    UpstreamFacts,
+    "protocolVersion" | "capabilities" | "answersWithTasks"
+  >,
 ): "extension" | "augmented" | undefined {
+  if (answersWithTasks === true) return "extension";
   const { extensions, tasks } = capabilities;
   if (isModern(protocolVersion)) return hasTasks({ extensions }) ? "extension" : undefined;
   return protocolVersion === "2025-11-25" && hasTasks({ tasks }) ? "augmented" : undefined;
@@ -51,7 +55,7 @@ export function asTask(
   { client: { capabilities } }: ManagedSession,
   ttlMs: number,
 ): JsonObject {
-  if (!isModern(facts.protocolVersion)) return { ...params, task: { ttl: ttlMs } };
+  if (tasksOf(facts) !== "extension") return { ...params, task: { ttl: ttlMs } };
   // Those of 2025-11-25 are another matter
   const { tasks: _, ...own }: JsonObject = { ...capabilities };
   const extensions = { ...capabilities.extensions, [TASKS]: {} };
@@ -64,7 +68,7 @@ export function asTask(
 
 /** Returns the task that a call has become, in the upstream's words; `undefined` if it has become none. */
 export function createdTask(result: JsonObject, facts: UpstreamFacts): JsonObject | undefined {
-  const task = isModern(facts.protocolVersion)
+  const task = tasksOf(facts) === "extension"
     ? result.resultType === "task" ? result : undefined
     : isObject(result.task)
     ? result.task
@@ -122,7 +126,7 @@ class Follower {
   constructor(init: FollowInit) {
     this.#init = init;
     this.#id = String(init.created.taskId);
-    this.#isModern = isModern(init.facts.protocolVersion);
+    this.#isModern = tasksOf(init.facts) === "extension";
   }
 
   async run(): Promise<JsonObject> {

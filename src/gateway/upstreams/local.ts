@@ -24,12 +24,13 @@ import {
   dispatch,
   isModern,
   isObject,
+  MetaKey,
   randomText,
   STATE_BYTES,
   StateValues,
 } from "../../kit.ts";
 import { abortable } from "../shared/deadline.ts";
-import { SKILLS } from "../shared/extensions.ts";
+import { SKILLS, TASKS } from "../shared/extensions.ts";
 import { CHANGED_LISTS } from "../shared/list_kinds.ts";
 import { withoutLogin } from "../shared/login.ts";
 import { UpstreamError } from "../shared/upstream_error.ts";
@@ -48,6 +49,9 @@ const VERSION: ProtocolVersion = "2025-11-25";
 /** The methods that a server has in the other era alone, and that version. */
 const MODERN_METHODS: ReadonlySet<string> = new Set([
   "server/discover",
+  "tasks/get",
+  "tasks/update",
+  "tasks/cancel",
   "skills/list",
   "skills/get",
   "resources/directory/read",
@@ -216,30 +220,30 @@ class LocalSession implements UpstreamSession {
       notify() {},
       ask: () => Promise.reject(new McpError(ErrorCode.Refused, "Ask after initialize")),
     });
-    this.#facts = withExtensions(factsOf(result, this.#version), await this.#skills());
+    this.#facts = withExtensions(factsOf(result, this.#version), await this.#extensions());
     await this.notify({ method: "notifications/initialized" });
   }
 
   /**
-   * Returns what the server offers of the Skills extension, whose methods are of the 2026 era. Only servers
-   * of this package are asked: another gateway would open sessions for that.
+   * Returns what the server offers of the Tasks and Skills extensions, whose methods are of the 2026 era. Only
+   * servers of this package are asked: another gateway would open sessions for that.
    */
-  async #skills(): Promise<JsonObject | undefined> {
-    const own = this.#init.alone?.version;
+  async #extensions(): Promise<JsonObject> {
+    const { signal, principal, request, alone } = this.#init;
+    const own = alone?.version;
     const isAsked = this.#server instanceof McpServer && (own === undefined || isModern(own));
-    if (!isAsked) return undefined;
-    const { signal, principal, request } = this.#init;
+    if (!isAsked) return {};
     const ask = () => Promise.reject(new McpError(ErrorCode.Refused, "Ask during a call"));
     const call = { method: "server/discover", params: {}, signal, principal, request };
-    try {
-      const { capabilities } = await this.request({ ...call, notify() {}, ask });
-      const extensions = isObject(capabilities) ? capabilities.extensions : undefined;
-      const settings = isObject(extensions) ? extensions[SKILLS] : undefined;
-      return isObject(settings) ? { [SKILLS]: settings } : undefined;
-    } catch (error) {
-      if (error instanceof McpError) return undefined;
-      throw error;
-    }
+    const { capabilities } = await this.request({ ...call, notify() {}, ask });
+    const all = isObject(capabilities) && isObject(capabilities.extensions)
+      ? capabilities.extensions
+      : {};
+    // Served alone, it would be polled by ids of its own, which the gateway doesn't know
+    const passed = alone === undefined ? [SKILLS, TASKS] : [SKILLS];
+    return Object.fromEntries(
+      passed.flatMap((id) => isObject(all[id]) ? [[id, all[id]] as const] : []),
+    );
   }
 
   #deliver(notification: Notification): void {
@@ -250,19 +254,21 @@ class LocalSession implements UpstreamSession {
     const { client, report, name } = this.#init;
     const { principal, request } = call;
     const shown = this.#shown;
-    const isOfSkills = MODERN_METHODS.has(call.method);
+    const isModernMethod = MODERN_METHODS.has(call.method);
+    const { followsTasks, params } = taskCall(call);
     const session = this.#session;
-    const version = isOfSkills ? MODERN_VERSION : this.#version;
+    const version = isModernMethod ? MODERN_VERSION : this.#version;
     return {
       id: this.#nextId++,
       method: call.method,
-      params: call.params,
+      params,
+      ...followsTasks && { followsTasks },
       protocolVersion: version,
       principal,
       get request() {
         return shown(request);
       },
-      session: isOfSkills ? undefined : session,
+      session: isModernMethod ? undefined : session,
       user: call.user && ownUser(call.user, name),
       client,
       get logLevel() {
@@ -338,11 +344,32 @@ function factsOf(handshake: JsonObject, protocolVersion: ProtocolVersion): Upstr
   };
 }
 
-function withExtensions(facts: UpstreamFacts, extensions: JsonObject | undefined): UpstreamFacts {
-  if (extensions === undefined) return facts;
+function withExtensions(facts: UpstreamFacts, extensions: JsonObject): UpstreamFacts {
+  if (Object.keys(extensions).length === 0) return facts;
   const { capabilities } = facts;
   const all = { ...isObject(capabilities.extensions) && capabilities.extensions, ...extensions };
-  return { ...facts, capabilities: { ...capabilities, extensions: all } };
+  return {
+    ...facts,
+    capabilities: { ...capabilities, extensions: all },
+    ...extensions[TASKS] !== undefined && { answersWithTasks: true },
+  };
+}
+
+/** Takes what a call says about its sender out of its parameters: only whether that follows tasks counts here. */
+function taskCall({ method, params }: UpstreamCall): {
+  readonly followsTasks: boolean;
+  readonly params: JsonObject;
+} {
+  if (method.startsWith("tasks/")) return { followsTasks: true, params };
+  const { [MetaKey.ClientCapabilities]: given, ...meta } = isObject(params._meta)
+    ? params._meta
+    : {};
+  if (given === undefined) return { followsTasks: false, params };
+  const extensions = isObject(given) ? given.extensions : undefined;
+  return {
+    followsTasks: isObject(extensions) && extensions[TASKS] !== undefined,
+    params: { ...params, _meta: meta },
+  };
 }
 
 function isImplementation(value: unknown): value is Implementation {

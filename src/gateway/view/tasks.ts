@@ -70,7 +70,7 @@ export function taskUse(
 
 /** Returns how a tool can be called as a task; `undefined` if it can't. */
 export function taskSupport(
-  facts: Pick<UpstreamFacts, "protocolVersion" | "capabilities">,
+  facts: Parameters<typeof tasksOf>[0],
   { execution }: JsonObject,
 ): "optional" | "required" | undefined {
   const kind = tasksOf(facts);
