@@ -259,7 +259,7 @@ export const GATEWAY: FaultsByFile = {
     tests: ["gateway/listeners.test.ts"],
     faults: [
       ["APP-9", "if (!known.some((kind) => rules[kind].restricts))", "if (true)"],
-      ["APP-9", "if (!this.#addresses.has(address)) continue;", ""],
+      ["APP-9", "if (this.#rulesOf(upstream)?.resources.allows(uri) === false) return;", ""],
       ["APP-9", "filter((address) => !isWanted(address))", "filter(() => true)"],
     ],
   },

@@ -120,7 +120,9 @@ class Follower {
   #questions = 0;
   #failures = 0;
   #wake = () => {};
-  #result: Promise<{ readonly value: JsonObject } | { readonly error: unknown }> | undefined;
+  /** The request for the result of a task of 2025-11-25, and what it has led to. */
+  #result: Promise<void> | undefined;
+  #outcome: { readonly value: JsonObject } | { readonly error: unknown } | undefined;
   #hasEnded = false;
 
   constructor(init: FollowInit) {
@@ -216,14 +218,11 @@ class Follower {
   async #settled2025(task: JsonObject): Promise<JsonObject | undefined> {
     const isOver = hasEnded(task);
     if (!isOver && task.status !== "input_required" && this.#result === undefined) return undefined;
-    const waiting = this.#result ??= this.#request("tasks/result").then(
-      (value) => ({ value }),
-      (error: unknown) => ({ error }),
-    );
-    void waiting.then(() => this.#wake());
-    const outcome = isOver ? await waiting : await Promise.race([waiting, undefined]);
+    this.#result ??= this.#requestResult();
+    if (isOver) await this.#result;
+    const outcome = this.#outcome;
     if (outcome === undefined) return undefined;
-    this.#result = undefined;
+    this.#result = this.#outcome = undefined;
     if ("value" in outcome) {
       this.#hasEnded = true;
       const { _meta, ...result } = outcome.value;
@@ -234,6 +233,16 @@ class Follower {
     if (!isOver && !this.#init.signal.aborted) return undefined;
     this.#hasEnded = isOver;
     throw outcome.error;
+  }
+
+  /** Waits for the result, in the upstream's words, or the error in place of it. Never rejects. */
+  async #requestResult(): Promise<void> {
+    try {
+      this.#outcome = { value: await this.#request("tasks/result") };
+    } catch (error) {
+      this.#outcome = { error };
+    }
+    this.#wake();
   }
 
   async #ask(method: string, params: JsonObject): Promise<JsonObject> {
