@@ -3,6 +3,12 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import {
+  InMemoryTaskMessageQueue,
+  InMemoryTaskStore,
+} from "@modelcontextprotocol/sdk/experimental/tasks";
+import { McpServer as SdkV1 } from "@modelcontextprotocol/sdk/server/mcp.js";
+import { ElicitRequestSchema, ElicitResultSchema } from "@modelcontextprotocol/sdk/types.js";
 import { Client } from "@modelcontextprotocol/sdk/client";
 // @ts-types="@modelcontextprotocol/sdk/client/streamableHttp"
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
@@ -17,6 +23,7 @@ import {
   type GatewayOptions,
   http,
   local,
+  sdk,
   type UpstreamCall,
 } from "../../src/gateway/mod.ts";
 import { MetaKey } from "../../src/protocol/envelope.ts";
@@ -321,6 +328,43 @@ const client = (era: string, handler: World["handler"], user?: string): Promise<
     ? LegacyTasks.connect(handler, user)
     : Promise.resolve(new ModernTasks(handler, user));
 
+/** A server of the official SDK whose tool runs as a task, and asks meanwhile. */
+function officialServer(): SdkV1 {
+  const store = new InMemoryTaskStore();
+  const server = new SdkV1({ name: "official", version: "1.0.0" }, {
+    capabilities: { tasks: { list: {}, cancel: {}, requests: { tools: { call: {} } } } },
+    taskStore: store,
+    taskMessageQueue: new InMemoryTaskMessageQueue(),
+  });
+  server.experimental.tasks.registerToolTask("build", {
+    execution: { taskSupport: "required" },
+  }, {
+    async createTask(extra) {
+      const task = await extra.taskStore.createTask({ ttl: 60_000, pollInterval: 10 });
+      const { taskId } = task;
+      const run = async () => {
+        await extra.taskStore.updateTaskStatus(taskId, "input_required");
+        const { action } = await server.server.request(
+          {
+            method: "elicitation/create",
+            params: { message: "Sure?", requestedSchema: { type: "object", properties: {} } },
+          },
+          ElicitResultSchema,
+          { relatedTask: { taskId } },
+        );
+        const content = [{ type: "text" as const, text: `built ${action}` }];
+        await extra.taskStore.storeTaskResult(taskId, "completed", { content });
+      };
+      void run();
+      return { task };
+    },
+    getTask: async (extra) => await extra.taskStore.getTask(extra.taskId),
+    getTaskResult: async (extra) =>
+      await extra.taskStore.getTaskResult(extra.taskId) as { content: [] },
+  });
+  return server;
+}
+
 /** Polls a task until something holds of it. */
 async function polled(
   client: TaskClient,
@@ -615,6 +659,18 @@ describe("tasks of upstreams", () => {
     });
   }
 
+  for (const era of ERAS) {
+    test(`[APP-11] of a hosted server of the official SDK (client ${era})`, async () => {
+      const gw = gateway({ upstreams: { up: sdk(officialServer) } });
+      const handler = createMcpHandler(gw, { authenticate: byToken });
+      const ann = await client(era, handler);
+      const { taskId } = await ann.begin("up__build");
+      assert.equal(textOf(await ann.result(taskId)), "built accept");
+      await handler.close();
+      await gw.close();
+    });
+  }
+
   test("[APP-11] of a server of this package over HTTP, by the official client", async () => {
     const server = new McpServer({ name: "far", version: "1.0.0" });
     server.use(tasks({ pollIntervalMs: 1 }));
@@ -635,7 +691,6 @@ describe("tasks of upstreams", () => {
     const client = new Client({ name: "official", version: "1.0.0" }, {
       capabilities: { elicitation: {}, tasks: {} },
     });
-    const { ElicitRequestSchema } = await import("@modelcontextprotocol/sdk/types.js");
     client.setRequestHandler(ElicitRequestSchema, () => ({ action: "accept", content: {} }));
     const fetch = async (url: string | URL, init?: RequestInit) =>
       await handler(new Request(url, init));
