@@ -340,7 +340,7 @@ function officialServer(): SdkV1 {
     execution: { taskSupport: "required" },
   }, {
     async createTask(extra) {
-      const task = await extra.taskStore.createTask({ ttl: 60_000, pollInterval: 10 });
+      const task = await extra.taskStore.createTask({ ttl: null, pollInterval: 10 });
       const { taskId } = task;
       const run = async () => {
         await extra.taskStore.updateTaskStatus(taskId, "input_required");
