@@ -25,6 +25,8 @@ export interface GatewayStats {
   readonly programs: number;
   /** The number of calls of 2026 clients that are held until their client answers a question. */
   readonly held: number;
+  /** The number of tasks that run in this process. */
+  readonly tasks: number;
 }
 
 /** Serves upstreams as one server, through {@linkcode createMcpHandler} of `@mooring/mcp`. */
@@ -203,6 +205,7 @@ class MergedView extends GatewayView implements Gateway {
       sessions: this.served.capacity.taken("upstreamSessions"),
       programs: this.served.capacity.taken("programs"),
       held: this.#views.reduce((sum, { heldCalls }) => sum + heldCalls, 0),
+      tasks: this.#views.reduce((sum, { tasks }) => sum + tasks, 0),
     };
   }
 

@@ -144,6 +144,11 @@ export interface Exchange {
   readonly serial?: number;
   /** The id of the task whose tool runs; `undefined` for a client's request. */
   readonly task?: string;
+  /**
+   * Whether the sender follows tasks, although its version has no extensions: a gateway in the same process,
+   * which speaks to its clients in theirs.
+   */
+  readonly followsTasks?: boolean;
   /** What the request is about, in names that the server has registered. */
   readonly target?: RequestTarget;
   /** The request's method. */

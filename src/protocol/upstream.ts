@@ -28,6 +28,11 @@ export interface UpstreamFacts {
   readonly protocolVersion: ProtocolVersion;
   /** Tells the model how to use the upstream, if the upstream said so. */
   readonly instructions?: string;
+  /**
+   * Whether calls may be answered with tasks of the 2026 era, where the version doesn't say it: for a server in
+   * the same process.
+   */
+  readonly answersWithTasks?: boolean;
   /** The whole result of the handshake, for clients of an upstream that is served alone. */
   readonly handshake?: JsonObject;
 }

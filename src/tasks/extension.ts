@@ -68,8 +68,10 @@ export interface TaskStart {
   readonly answers?: ReadonlyMap<string, TaskAnswer>;
   /** What another process needs to run the call again. */
   readonly rerun?: TaskRerun;
-  /** Called with the task as it goes on the wire, at each change. */
+  /** Called with the task as it goes on the wire, at each change that this process makes. */
   readonly watch?: (task: JsonObject) => void;
+  /** Called once with the task's id when it no longer runs here, however it has ended. */
+  readonly over?: (id: string) => void;
 }
 
 /** Implements `Tasks`. */
@@ -198,7 +200,7 @@ export class TasksExtension implements Extension {
    */
   async create(
     call: TaskCall,
-    { answers = new Map(), rerun, watch }: TaskStart = {},
+    { answers = new Map(), rerun, watch, over }: TaskStart = {},
   ): Promise<JsonObject | undefined> {
     const { clock, caps, ttlMs } = this.#settings;
     const { store, runner } = this.#own;
@@ -221,6 +223,7 @@ export class TasksExtension implements Extension {
     if (!created) return undefined;
     const run = this.#run(call, record, store, answers);
     if (watch !== undefined) run.watch((task) => watch(this.#show(task)));
+    if (over !== undefined) run.onOver(() => over(record.id));
     this.#start(call, run, record, store);
     return this.#show(record);
   }

@@ -228,7 +228,7 @@ describe("a 2026 client of a 2025 upstream", () => {
         method: "elicitation/create",
         params: QUESTION,
       });
-      assert.deepEqual(gw.stats(), { upstreams: 1, sessions: 1, programs: 0, held: 1 });
+      assert.deepEqual(gw.stats(), { upstreams: 1, sessions: 1, programs: 0, held: 1, tasks: 0 });
       const second = await alice.say("up__ask", {}, {
         inputResponses: { [key]: NAME },
         requestState: stateOf(first),

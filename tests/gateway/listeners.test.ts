@@ -80,12 +80,13 @@ async function listening(dispatcher: Dispatcher, filter: JsonObject = ALL) {
   return { handler, peer, frames, acknowledged: acknowledged.notifications };
 }
 
-/** A gateway whose test knows when something was subscribed to. */
-function subscribable(options: GatewayOptions) {
+/** A gateway whose test knows when so many resources were subscribed to. */
+function subscribable(options: GatewayOptions, count = 1) {
   const subscribed = new Gate();
+  let left = count;
   const middleware: UpstreamMiddleware = async ({ method }, next) => {
     const result = await next();
-    if (method === "resources/subscribe") subscribed.open();
+    if (method === "resources/subscribe" && --left === 0) subscribed.open();
     return result;
   };
   return {
@@ -195,6 +196,21 @@ describe("listeners of 2026-07-28", () => {
     const { handler, frames, acknowledged } = await listening(gw, { resourceSubscriptions: uris });
     assert.deepEqual(acknowledged, { resourceSubscriptions: uris }, "it looks like any other");
     await subscribed;
+    hosted.update(URI);
+    hosted.update("note://2");
+    assert.equal(((await frames.message())?.params as JsonObject).uri, "note://2");
+    await frames.cancel();
+    await handler.close();
+    await gw.close();
+  });
+
+  test("[APP-9] a resource that the policy hides by now says nothing more", async () => {
+    const hosted = ours();
+    hosted.addResource("note://2");
+    const { gw, subscribed } = subscribable({ upstreams: { up: hosted.upstream } }, 2);
+    const { handler, frames } = await listening(gw, { resourceSubscriptions: [URI, "note://2"] });
+    await subscribed;
+    gw.setPolicy({ upstreams: { up: { resources: { deny: [URI] } } } });
     hosted.update(URI);
     hosted.update("note://2");
     assert.equal(((await frames.message())?.params as JsonObject).uri, "note://2");

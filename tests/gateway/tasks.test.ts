@@ -3,11 +3,29 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import {
+  InMemoryTaskMessageQueue,
+  InMemoryTaskStore,
+} from "@modelcontextprotocol/sdk/experimental/tasks";
+import { McpServer as SdkV1 } from "@modelcontextprotocol/sdk/server/mcp.js";
+import { ElicitRequestSchema, ElicitResultSchema } from "@modelcontextprotocol/sdk/types.js";
 import { Client } from "@modelcontextprotocol/sdk/client";
 // @ts-types="@modelcontextprotocol/sdk/client/streamableHttp"
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
-import { createMcpHandler, type McpHandlerOptions, McpServer } from "../../mod.ts";
-import { gateway, type GatewayOptions, http, type UpstreamCall } from "../../src/gateway/mod.ts";
+import {
+  createMcpHandler,
+  type McpHandlerOptions,
+  McpServer,
+  type RequestContext,
+} from "../../mod.ts";
+import {
+  gateway,
+  type GatewayOptions,
+  http,
+  local,
+  sdk,
+  type UpstreamCall,
+} from "../../src/gateway/mod.ts";
 import { MetaKey } from "../../src/protocol/envelope.ts";
 import { ErrorCode, McpError } from "../../src/protocol/errors.ts";
 import { isObject, type JsonObject } from "../../src/protocol/jsonrpc.ts";
@@ -206,8 +224,11 @@ const ANSWER = { action: "accept", content: {} };
 
 class ModernTasks implements TaskClient {
   readonly peer: ModernPeer;
-  constructor(handler: World["handler"], user = "ann") {
-    this.peer = new ModernPeer(handler.fetch, { headers: as(user), capabilities: KNOWING });
+  constructor(handler: World["handler"], user = "ann", headers: Record<string, string> = {}) {
+    this.peer = new ModernPeer(handler.fetch, {
+      headers: { ...as(user), ...headers },
+      capabilities: KNOWING,
+    });
   }
   async #send(method: string, params: JsonObject): Promise<JsonObject> {
     const { taskId } = params;
@@ -307,6 +328,57 @@ const client = (era: string, handler: World["handler"], user?: string): Promise<
     ? LegacyTasks.connect(handler, user)
     : Promise.resolve(new ModernTasks(handler, user));
 
+/** A server of the official SDK whose tool runs as a task, and asks meanwhile. */
+function officialServer(): SdkV1 {
+  const store = new InMemoryTaskStore();
+  const server = new SdkV1({ name: "official", version: "1.0.0" }, {
+    capabilities: { tasks: { list: {}, cancel: {}, requests: { tools: { call: {} } } } },
+    taskStore: store,
+    taskMessageQueue: new InMemoryTaskMessageQueue(),
+  });
+  server.experimental.tasks.registerToolTask("build", {
+    execution: { taskSupport: "required" },
+  }, {
+    async createTask(extra) {
+      const task = await extra.taskStore.createTask({ ttl: null, pollInterval: 10 });
+      const { taskId } = task;
+      const run = async () => {
+        await extra.taskStore.updateTaskStatus(taskId, "input_required");
+        const { action } = await server.server.request(
+          {
+            method: "elicitation/create",
+            params: { message: "Sure?", requestedSchema: { type: "object", properties: {} } },
+          },
+          ElicitResultSchema,
+          { relatedTask: { taskId } },
+        );
+        const content = [{ type: "text" as const, text: `built ${action}` }];
+        await extra.taskStore.storeTaskResult(taskId, "completed", { content });
+      };
+      void run();
+      return { task };
+    },
+    getTask: async (extra) => await extra.taskStore.getTask(extra.taskId),
+    getTaskResult: async (extra) =>
+      await extra.taskStore.getTaskResult(extra.taskId) as { content: [] },
+  });
+  return server;
+}
+
+/** Polls a task until something holds of it. */
+async function polled(
+  client: TaskClient,
+  taskId: unknown,
+  holds: (task: JsonObject) => boolean,
+): Promise<JsonObject> {
+  const until = Date.now() + 30_000;
+  for (;;) {
+    const task = await client.get(taskId);
+    if (holds(task)) return task;
+    assert.ok(Date.now() < until, JSON.stringify(task));
+  }
+}
+
 describe("tasks of upstreams", () => {
   for (const spoken of ERAS) {
     for (const version of ERAS) {
@@ -319,11 +391,9 @@ describe("tasks of upstreams", () => {
         assert.equal(status, "working");
         assert.ok(typeof taskId === "string" && !taskId.includes("own"), String(taskId));
         tasking.say("half of it");
-        for (let message; message !== "half of it";) {
-          const task = await ann.get(taskId);
-          assert.equal(task.taskId, taskId);
-          message = task.statusMessage;
-        }
+        const half = await polled(ann, taskId, ({ statusMessage }) => statusMessage !== undefined);
+        assert.equal(half.statusMessage, "half of it");
+        assert.equal(half.taskId, taskId);
         const result = ann.result(taskId);
         tasking.complete();
         const { _meta, ...rest } = await result;
@@ -353,13 +423,15 @@ describe("tasks of upstreams", () => {
       });
 
       test(`[APP-11] are cancelled at the upstream (${pair})`, async () => {
-        const { tasking, handler, close } = world(version);
+        const { tasking, gw, handler, close } = world(version);
         const ann = await client(spoken, handler);
         const { taskId } = await ann.begin("up__optional");
+        assert.equal(gw.stats().tasks, 1);
         await ann.cancel(taskId);
         assert.equal((await ann.get(taskId)).status, "cancelled");
         await tasking.until(() => tasking.cancelled.length > 0);
         assert.deepEqual(tasking.cancelled, ["own-1"]);
+        assert.equal(gw.stats().tasks, 0);
         await close();
       });
 
@@ -392,7 +464,7 @@ describe("tasks of upstreams", () => {
         const ann = await client(spoken, handler);
         const { taskId } = await ann.begin("up__optional");
         tasking.tasks.clear();
-        for (let status; status !== "failed";) status = (await ann.get(taskId)).status;
+        await polled(ann, taskId, ({ status }) => status === "failed");
         if (spoken === "2025-11-25") {
           const { message } = await ann.failure("tasks/result", { taskId });
           assert.equal(message, "No such task here");
@@ -523,6 +595,19 @@ describe("tasks of upstreams", () => {
     await close();
   });
 
+  test("[APP-12] an upstream is polled with the latest credentials of the owner", async () => {
+    const { tasking, handler, close } = world("2026-07-28");
+    const ann = new ModernTasks(handler);
+    const { taskId } = await ann.begin("up__optional");
+    const newer = new ModernTasks(handler, "ann", { "x-token": "newer" });
+    const seen = () =>
+      tasking.upstream.session().calls.some(({ method, request }) =>
+        method === "tasks/get" && request.headers.get("x-token") === "newer"
+      );
+    await polled(newer, taskId, seen);
+    await close();
+  });
+
   test("[APP-12] handlers with one store share them: each polls, answers and cancels all", async () => {
     const store = memoryStore();
     const tasking = new Tasking("2026-07-28");
@@ -548,6 +633,44 @@ describe("tasks of upstreams", () => {
     }
   });
 
+  for (const era of ERAS) {
+    test(`[APP-11] of a server in the process, whose other tools ask as always (client ${era})`, async () => {
+      const server = new McpServer({ name: "near", version: "1.0.0" });
+      server.use(tasks({ pollIntervalMs: 1 }));
+      const asks = async (ctx: RequestContext) => {
+        const schema = { type: "object", properties: {} } as const;
+        const { action } = await ctx.elicit("sure", { message: "Sure?", schema });
+        return `The answer is ${action}`;
+      };
+      server.registerTool("must", { task: "required" }, (_args, ctx) => asks(ctx));
+      server.registerTool("plain", {}, () => "plain");
+      const gw = gateway({ upstreams: { up: local(server) } });
+      const handler = createMcpHandler(gw, { authenticate: byToken });
+      const ann = await client(era, handler);
+      const { taskId } = await ann.begin("up__must");
+      assert.equal(textOf(await ann.result(taskId)), "The answer is accept");
+      const { taskId: second } = await ann.begin("up__must");
+      await ann.cancel(second);
+      assert.equal((await ann.get(second)).status, "cancelled");
+      const modern = new ModernPeer(handler.fetch, { headers: as("ann"), capabilities: KNOWING });
+      assert.equal(textOf(await modern.result(await modern.call("up__plain"))), "plain");
+      await handler.close();
+      await gw.close();
+    });
+  }
+
+  for (const era of ERAS) {
+    test(`[APP-11] of a hosted server of the official SDK (client ${era})`, async () => {
+      const gw = gateway({ upstreams: { up: sdk(officialServer) } });
+      const handler = createMcpHandler(gw, { authenticate: byToken });
+      const ann = await client(era, handler);
+      const { taskId } = await ann.begin("up__build");
+      assert.equal(textOf(await ann.result(taskId)), "built accept");
+      await handler.close();
+      await gw.close();
+    });
+  }
+
   test("[APP-11] of a server of this package over HTTP, by the official client", async () => {
     const server = new McpServer({ name: "far", version: "1.0.0" });
     server.use(tasks({ pollIntervalMs: 1 }));
@@ -568,7 +691,6 @@ describe("tasks of upstreams", () => {
     const client = new Client({ name: "official", version: "1.0.0" }, {
       capabilities: { elicitation: {}, tasks: {} },
     });
-    const { ElicitRequestSchema } = await import("@modelcontextprotocol/sdk/types.js");
     client.setRequestHandler(ElicitRequestSchema, () => ({ action: "accept", content: {} }));
     const fetch = async (url: string | URL, init?: RequestInit) =>
       await handler(new Request(url, init));

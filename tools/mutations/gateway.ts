@@ -202,7 +202,7 @@ export const GATEWAY: FaultsByFile = {
       ],
       ["APP-3", " && sessions.addresses.claim(uri, upstream)", ""],
       ["APP-1", "addresses.split(uri) === undefined && ", ""],
-      ["APP-1", "const isOwn = !isAppAddress(uri) && ", "const isOwn = "],
+      ["APP-1", "const isOwn = !isAlwaysQualified(uri) && ", "const isOwn = "],
       ["APP-1", 'kind === "templates" ? templateStart(uri) : uri', "uri"],
       ["APP-3", "for (const name of missing)", "for (const name of missing.slice(missing.length))"],
     ],
@@ -219,8 +219,8 @@ export const GATEWAY: FaultsByFile = {
       ],
       [
         "APP-5",
-        'if (isAppAddress(address)) return await mayUse("resources/read", qualified);',
-        "if (isAppAddress(address)) return true;",
+        'if (isAlwaysQualified(address)) return await mayUse("resources/read", qualified);',
+        "if (isAlwaysQualified(address)) return true;",
       ],
       ["APP-5", 'only === own.upstream || await mayUse("resources/read", qualified)', "true"],
     ],
@@ -247,9 +247,66 @@ export const GATEWAY: FaultsByFile = {
   "gateway/shared/extensions.ts": {
     tests: [APPS, "unit/gateway/addresses.test.ts"],
     faults: [
-      ["APP-6", "mimeTypes.length > 0 && ", ""],
+      ["APP-10", "...new Set(types.flat())", "...new Set(types[0])"],
+      ["APP-10", "merge !== undefined || given.length === all.length", "true"],
+      ["APP-10", "if (merged === undefined) withheld", "if (false) withheld"],
+      ["APP-10", "new Set([TASKS, SKILLS, ...AUTHORIZATION])", "new Set([TASKS, SKILLS])"],
       ["APP-6", "passed.length > MAX_EXTENSIONS", "false"],
       ["APP-6", " && !left.has(id)", ""],
+    ],
+  },
+  "gateway/session/change_listener.ts": {
+    tests: ["gateway/listeners.test.ts"],
+    faults: [
+      ["APP-9", "if (!known.some((kind) => rules[kind].restricts))", "if (true)"],
+      ["APP-9", "if (this.#rulesOf(upstream)?.resources.allows(uri) === false) return;", ""],
+      ["APP-9", "filter((address) => !isWanted(address))", "filter(() => true)"],
+    ],
+  },
+  "gateway/session/upstream_task.ts": {
+    tests: ["gateway/tasks.test.ts"],
+    faults: [
+      ["APP-11", "if (!this.#hasEnded) void this.cancel();", ""],
+      [
+        "APP-11",
+        "const { [RELATED_TASK]: _, ...meta } = isObject(_meta) ? _meta : {};\n      return",
+        "const meta = isObject(_meta) ? _meta : {};\n      return",
+      ],
+    ],
+  },
+  "gateway/view/tasks.ts": {
+    tests: ["gateway/tasks.test.ts"],
+    faults: [
+      [
+        "APP-12",
+        "for (const [id, task] of this.#running) if (isWithheld(task))",
+        "for (const [id, task] of this.#running) if (!task)",
+      ],
+      [
+        "APP-12",
+        "      if (!isFollowed) void cancelTask(unfollowed);\n      throw error;",
+        "      throw error;",
+      ],
+      ["APP-11", "this.#running.delete(id);", ""],
+      ["APP-11", "if (this.#asking.has(mark)) return;", "return;"],
+    ],
+  },
+  "gateway/session/client_tasks.ts": {
+    tests: ["gateway/client_tasks.test.ts"],
+    faults: [
+      ["APP-13", "return { ...result, task: { ...task, taskId } };", "return result;"],
+      ["APP-13", "mayBeTask ? params : plain", "params"],
+    ],
+  },
+  "gateway/view/skills.ts": {
+    tests: ["gateway/skills.test.ts"],
+    faults: [
+      [
+        "EXT-12",
+        "if (policies.rulesOf(principal, upstream)?.resources.allows(own) === false) return undefined;",
+        "",
+      ],
+      ["EXT-12", "given.length > 0 && shown.length === 0", "false"],
     ],
   },
   "gateway/session/sharing_key.ts": {

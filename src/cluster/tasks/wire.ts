@@ -17,8 +17,12 @@ export const TASKS_CAPABILITY = `extensions.${TASKS}`;
  * don't count.
  */
 export function knowsTasks(
-  { client, protocolVersion }: Pick<Exchange, "client" | "protocolVersion">,
+  { client, protocolVersion, followsTasks }: Pick<
+    Exchange,
+    "client" | "protocolVersion" | "followsTasks"
+  >,
 ): boolean {
+  if (followsTasks === true) return true;
   const { extensions } = client.capabilities;
   return isModern(protocolVersion) && isObject(extensions) &&
     Object.hasOwn(extensions, TASKS);

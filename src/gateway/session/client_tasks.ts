@@ -20,59 +20,60 @@ const MAX_TASKS = 100;
 /** The requests about tasks that an upstream may send. */
 const METHODS: ReadonlySet<string> = new Set(["tasks/get", "tasks/result", "tasks/cancel"]);
 
+/** A request of an upstream as the client gets it. */
+export interface TranslatedQuestion {
+  readonly params: JsonObject;
+  /** Returns the client's answer as the upstream gets it. */
+  answered(result: JsonObject): JsonObject;
+}
+
 /** The tasks of a client that one upstream session has begun. */
 export class ClientTasks {
   /** The client's ids by those that the upstream knows. */
   readonly #ids = new BoundedMap<string, string>(MAX_TASKS);
 
   /**
-   * Checks that the upstream may ask something.
-   *
-   * @throws The same errors as {@linkcode ask}, before anything is sent
-   */
-  check(
-    method: string,
-    params: JsonObject,
-    capabilities: ClientCapabilities,
-    isAlone: boolean,
-  ): void {
-    const isAboutTask = METHODS.has(method) && tasksForUpstreams({ ...capabilities }) !== undefined;
-    if (!isAboutTask || isAlone) questionFor(method, params, capabilities, isAlone);
-  }
-
-  /**
-   * Asks the client a question of the upstream, or something about a task that it has answered with.
+   * Translates a question of the upstream, or a request about a task that the client has answered with.
    *
    * @param capabilities What the upstream was told of the client
-   * @param send Sends the request
-   * @throws {McpError} If clients don't answer the method, the client lacks a capability, or it answers
-   * with an error
+   * @throws {McpError} If clients don't answer the method, the client lacks a capability, or the upstream
+   * has begun no such task
    */
-  async ask(
+  translate(
     method: string,
     params: JsonObject,
     capabilities: ClientCapabilities,
     isAlone: boolean,
-    send: (params: JsonObject) => Promise<JsonObject>,
-  ): Promise<JsonObject> {
-    if (isAlone) return await send(questionFor(method, params, capabilities, true));
+  ): TranslatedQuestion {
+    if (isAlone) {
+      return {
+        params: questionFor(method, params, capabilities, true),
+        answered: (result) => result,
+      };
+    }
     if (METHODS.has(method) && tasksForUpstreams({ ...capabilities }) !== undefined) {
       const own = String(params.taskId);
       const id = this.#ids.get(own);
       if (id === undefined) throw new McpError(ErrorCode.InvalidParams, "Unknown task");
       // Those used last go to the end
       this.#ids.set(own, id);
-      return withId(await send({ ...params, taskId: id }), own);
+      return { params: { ...params, taskId: id }, answered: (result) => withId(result, own) };
     }
     const { task, ...plain } = params;
     const mayBeTask = task !== undefined && isAugmented(method, capabilities);
-    const result = await send(questionFor(method, mayBeTask ? params : plain, capabilities));
-    if (!mayBeTask || !isObject(result.task)) return result;
-    const { taskId: id } = result.task;
-    if (typeof id !== "string") return result;
-    const own = randomText(22);
-    this.#ids.set(own, id);
-    return { ...result, task: { ...result.task, taskId: own } };
+    return {
+      params: questionFor(method, mayBeTask ? params : plain, capabilities),
+      answered: (result) => mayBeTask ? this.#begun(result) : result,
+    };
+  }
+
+  /** Gives a task that the client has answered with an id of the gateway's own. */
+  #begun(result: JsonObject): JsonObject {
+    const { task } = result;
+    if (!isObject(task) || typeof task.taskId !== "string") return result;
+    const taskId = randomText(22);
+    this.#ids.set(taskId, task.taskId);
+    return { ...result, task: { ...task, taskId } };
   }
 
   /** Returns a notification of the client about a task as the upstream gets it; `undefined` if it isn't its. */

@@ -286,13 +286,17 @@ function send(
     ...isAlone && { isClients: true },
     ...streamClosers(exchange, session),
     notify: (notification) => forwardCallNotification(exchange, notification, isAlone),
-    ask: (method, params) => {
+    ask: async (method, params) => {
       const { client: { capabilities }, clientTasks } = session;
       const isSelf = isAlone && !isModern(protocolVersion);
-      return clientTasks.ask(method, params, capabilities, isSelf, async (shown) => {
-        if (!isModern(protocolVersion)) return await exchange.ask(method, shown);
-        throw new McpError(ErrorCode.Refused, "Ask only during tools, prompts and resources");
-      });
+      const { params: shown, answered } = clientTasks.translate(
+        method,
+        params,
+        capabilities,
+        isSelf,
+      );
+      if (!isModern(protocolVersion)) return answered(await exchange.ask(method, shown));
+      throw new McpError(ErrorCode.Refused, "Ask only during tools, prompts and resources");
     },
   });
 }

@@ -7,13 +7,12 @@ import type { Clock, JsonObject, Notification, ProtocolVersion } from "../../../
 import { canonical, isModern, isObject, LONG_CALL_META, utf8Length } from "../../kit.ts";
 import type { CacheSettings, Caller } from "../types.ts";
 import { rightsKey } from "./rights.ts";
+import { RELATED_TASK } from "./translate.ts";
 
 /** The most characters of a key; a request with longer arguments is always sent. */
 const MOST_KEY = 16_384;
 /** The longest life of a result for which the operator gives none, in milliseconds. */
 const MOST_MS = 3_600_000;
-/** Marks a result that belongs to a task (2025-11-25, Tasks). */
-const RELATED_TASK = "io.modelcontextprotocol/related-task";
 
 /** The notifications that invalidate results, and the method whose results those are. */
 const INVALIDATES: ReadonlyMap<string, KeptMethod> = new Map([

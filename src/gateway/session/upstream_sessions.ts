@@ -608,13 +608,7 @@ export class UpstreamSessions {
     signal: AbortSignal,
   ): Promise<JsonObject> {
     const { isAlone, facts: { capabilities } } = this;
-    // Before anybody is waited for
-    tasks.check(method, params, capabilities, isAlone);
-    const send = async (shown: JsonObject) => {
-      const answer = this.ask(method, shown, signal);
-      if (answer !== undefined) return await answer;
-      throw new McpError(ErrorCode.Refused, "Ask during a call");
-    };
+    const { params: shown, answered } = tasks.translate(method, params, capabilities, isAlone);
     const { settings: { clock, askTimeoutMs } } = this;
     const limit = deadline(clock, askTimeoutMs, signal);
     try {
@@ -622,7 +616,8 @@ export class UpstreamSessions {
         const call = clientCalls(running).at(-1);
         if (call !== undefined) return await abortable(call.ask(method, params), signal);
         try {
-          return await tasks.ask(method, params, capabilities, isAlone, send);
+          const answer = this.ask(method, shown, signal);
+          if (answer !== undefined) return answered(await answer);
         } catch (error) {
           // A client without a stream can't be asked yet.
           if (!(error instanceof McpError) || error.code !== ErrorCode.Refused) throw error;

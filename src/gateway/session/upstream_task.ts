@@ -10,12 +10,11 @@ import {
   type ExchangeUser,
   type JsonObject,
   McpError,
-  type Principal,
 } from "../../../mod.ts";
 import { isModern, isObject, MetaKey } from "../../kit.ts";
 import { abortable, withDeadline } from "../shared/deadline.ts";
 import { TASKS } from "../shared/extensions.ts";
-import type { UpstreamFacts } from "../types.ts";
+import type { Caller, UpstreamFacts } from "../types.ts";
 import type { ManagedSession } from "./managed_session.ts";
 import { questionFor, RELATED_TASK } from "./translate.ts";
 import { UnusableError } from "./unusable.ts";
@@ -29,18 +28,24 @@ const MAX_FAILURES = 5;
 /** The most questions of one task, because the key of each is remembered. */
 const MAX_QUESTIONS = 1_000;
 
+/** Tells whether capabilities of an upstream offer tasks for the calls of its tools, in any version. */
+export function hasTasks({ extensions, tasks }: JsonObject): boolean {
+  if (isObject(extensions) && isObject(extensions[TASKS])) return true;
+  const requests = isObject(tasks) && isObject(tasks.requests) ? tasks.requests : {};
+  return isObject(requests.tools) && isObject(requests.tools.call);
+}
+
 /** Tells how an upstream can run the calls of its tools as tasks; `undefined` if it can't. */
 export function tasksOf(
-  { protocolVersion, capabilities }: Pick<UpstreamFacts, "protocolVersion" | "capabilities">,
+  { protocolVersion, capabilities, answersWithTasks }: Pick<
+    UpstreamFacts,
+    "protocolVersion" | "capabilities" | "answersWithTasks"
+  >,
 ): "extension" | "augmented" | undefined {
-  if (isModern(protocolVersion)) {
-    const { extensions } = capabilities;
-    return isObject(extensions) && isObject(extensions[TASKS]) ? "extension" : undefined;
-  }
-  const { tasks } = capabilities;
-  const requests = isObject(tasks) && isObject(tasks.requests) ? tasks.requests : {};
-  const calls = isObject(requests.tools) ? requests.tools.call : undefined;
-  return isObject(calls) && protocolVersion === "2025-11-25" ? "augmented" : undefined;
+  if (answersWithTasks === true) return "extension";
+  const { extensions, tasks } = capabilities;
+  if (isModern(protocolVersion)) return hasTasks({ extensions }) ? "extension" : undefined;
+  return protocolVersion === "2025-11-25" && hasTasks({ tasks }) ? "augmented" : undefined;
 }
 
 /** Returns the parameters of a call that may become a task. */
@@ -50,7 +55,7 @@ export function asTask(
   { client: { capabilities } }: ManagedSession,
   ttlMs: number,
 ): JsonObject {
-  if (!isModern(facts.protocolVersion)) return { ...params, task: { ttl: ttlMs } };
+  if (tasksOf(facts) !== "extension") return { ...params, task: { ttl: ttlMs } };
   // Those of 2025-11-25 are another matter
   const { tasks: _, ...own }: JsonObject = { ...capabilities };
   const extensions = { ...capabilities.extensions, [TASKS]: {} };
@@ -63,7 +68,7 @@ export function asTask(
 
 /** Returns the task that a call has become, in the upstream's words; `undefined` if it has become none. */
 export function createdTask(result: JsonObject, facts: UpstreamFacts): JsonObject | undefined {
-  const task = isModern(facts.protocolVersion)
+  const task = tasksOf(facts) === "extension"
     ? result.resultType === "task" ? result : undefined
     : isObject(result.task)
     ? result.task
@@ -77,8 +82,8 @@ export interface FollowInit {
   readonly facts: UpstreamFacts;
   /** The task, as the upstream created it. */
   readonly created: JsonObject;
-  readonly principal: Principal;
-  readonly request: Request;
+  /** Returns whose credentials the next message is sent with. */
+  readonly caller: () => Caller;
   readonly user?: ExchangeUser | undefined;
   readonly clock: Clock;
   /** The longest wait for the upstream to take a cancellation, in milliseconds. */
@@ -115,13 +120,15 @@ class Follower {
   #questions = 0;
   #failures = 0;
   #wake = () => {};
-  #result: Promise<{ readonly value: JsonObject } | { readonly error: unknown }> | undefined;
+  /** The request for the result of a task of 2025-11-25, and what it has led to. */
+  #result: Promise<void> | undefined;
+  #outcome: { readonly value: JsonObject } | { readonly error: unknown } | undefined;
   #hasEnded = false;
 
   constructor(init: FollowInit) {
     this.#init = init;
     this.#id = String(init.created.taskId);
-    this.#isModern = isModern(init.facts.protocolVersion);
+    this.#isModern = tasksOf(init.facts) === "extension";
   }
 
   async run(): Promise<JsonObject> {
@@ -211,14 +218,11 @@ class Follower {
   async #settled2025(task: JsonObject): Promise<JsonObject | undefined> {
     const isOver = hasEnded(task);
     if (!isOver && task.status !== "input_required" && this.#result === undefined) return undefined;
-    const waiting = this.#result ??= this.#request("tasks/result").then(
-      (value) => ({ value }),
-      (error: unknown) => ({ error }),
-    );
-    void waiting.then(() => this.#wake());
-    const outcome = isOver ? await waiting : await Promise.race([waiting, undefined]);
+    this.#result ??= this.#requestResult();
+    if (isOver) await this.#result;
+    const outcome = this.#outcome;
     if (outcome === undefined) return undefined;
-    this.#result = undefined;
+    this.#result = this.#outcome = undefined;
     if ("value" in outcome) {
       this.#hasEnded = true;
       const { _meta, ...result } = outcome.value;
@@ -229,6 +233,16 @@ class Follower {
     if (!isOver && !this.#init.signal.aborted) return undefined;
     this.#hasEnded = isOver;
     throw outcome.error;
+  }
+
+  /** Waits for the result, in the upstream's words, or the error in place of it. Never rejects. */
+  async #requestResult(): Promise<void> {
+    try {
+      this.#outcome = { value: await this.#request("tasks/result") };
+    } catch (error) {
+      this.#outcome = { error };
+    }
+    this.#wake();
   }
 
   async #ask(method: string, params: JsonObject): Promise<JsonObject> {
@@ -243,7 +257,8 @@ class Follower {
     more: JsonObject = {},
     signal: AbortSignal = this.#init.signal,
   ): Promise<JsonObject> {
-    const { session, facts, principal, request, user } = this.#init;
+    const { session, facts, caller, user } = this.#init;
+    const { principal, request } = caller();
     const params = { taskId: this.#id, ...more };
     return await session.request({
       method,

@@ -122,6 +122,21 @@ function mergedMediaTypes(all: readonly JsonObject[]): JsonObject | undefined {
   return equalSettings(all.map((settings) => ({ ...settings, mimeTypes })));
 }
 
+/** Tells whether capabilities of an upstream offer skills. */
+export function hasSkills({ extensions }: JsonObject): boolean {
+  return isObject(extensions) && isObject(extensions[SKILLS]);
+}
+
+/** Returns what clients get of the Skills extension; `undefined` if no upstream has it. */
+export function skillSettings(all: readonly (JsonObject | undefined)[]): JsonObject | undefined {
+  const offers = all.flatMap((capabilities) => {
+    const extensions = isObject(capabilities?.extensions) ? capabilities.extensions : {};
+    return isObject(extensions[SKILLS]) ? [extensions[SKILLS]] : [];
+  });
+  if (offers.length === 0) return undefined;
+  return offers.some(({ directoryRead }) => directoryRead === true) ? { directoryRead: true } : {};
+}
+
 /** Tells whether two JSON values are equal, in any order of members. */
 function isEqual(one: unknown, other: unknown): boolean {
   return JSON.stringify(one, sorted) === JSON.stringify(other, sorted);

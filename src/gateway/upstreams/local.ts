@@ -13,6 +13,7 @@ import {
   type JsonObject,
   type LogLevel,
   McpError,
+  McpServer,
   type Notification,
   type NotificationExchange,
   type ProtocolVersion,
@@ -23,11 +24,13 @@ import {
   dispatch,
   isModern,
   isObject,
+  MetaKey,
   randomText,
   STATE_BYTES,
   StateValues,
 } from "../../kit.ts";
 import { abortable } from "../shared/deadline.ts";
+import { SKILLS, TASKS } from "../shared/extensions.ts";
 import { CHANGED_LISTS } from "../shared/list_kinds.ts";
 import { withoutLogin } from "../shared/login.ts";
 import { UpstreamError } from "../shared/upstream_error.ts";
@@ -43,6 +46,17 @@ import { GatewayView } from "../view/view.ts";
 
 /** The version spoken within the process by default: in its era a server can ask during a call. */
 const VERSION: ProtocolVersion = "2025-11-25";
+/** The methods that a server has in the other era alone, and that version. */
+const MODERN_METHODS: ReadonlySet<string> = new Set([
+  "server/discover",
+  "tasks/get",
+  "tasks/update",
+  "tasks/cancel",
+  "skills/list",
+  "skills/get",
+  "resources/directory/read",
+]);
+const MODERN_VERSION: ProtocolVersion = "2026-07-28";
 const PAGE_SIZE = 1000;
 const MAX_SUBSCRIPTIONS = 1000;
 
@@ -207,8 +221,30 @@ class LocalSession implements UpstreamSession {
       notify() {},
       ask: () => Promise.reject(new McpError(ErrorCode.Refused, "Ask after initialize")),
     });
-    this.#facts = factsOf(result, this.#version);
+    this.#facts = withExtensions(factsOf(result, this.#version), await this.#extensions());
     await this.notify({ method: "notifications/initialized" });
+  }
+
+  /**
+   * Returns what the server offers of the Tasks and Skills extensions, whose methods are of the 2026 era. Only
+   * servers of this package are asked: another gateway would open sessions for that.
+   */
+  async #extensions(): Promise<JsonObject> {
+    const { signal, principal, request, alone } = this.#init;
+    const own = alone?.version;
+    const isAsked = this.#server instanceof McpServer && (own === undefined || isModern(own));
+    if (!isAsked) return {};
+    const ask = () => Promise.reject(new McpError(ErrorCode.Refused, "Ask during a call"));
+    const call = { method: "server/discover", params: {}, signal, principal, request };
+    const { capabilities } = await this.request({ ...call, notify() {}, ask });
+    const all = isObject(capabilities) && isObject(capabilities.extensions)
+      ? capabilities.extensions
+      : {};
+    // Served alone, it would be polled by ids of its own, which the gateway doesn't know
+    const passed = alone === undefined ? [SKILLS, TASKS] : [SKILLS];
+    return Object.fromEntries(
+      passed.flatMap((id) => isObject(all[id]) ? [[id, all[id]] as const] : []),
+    );
   }
 
   #deliver(notification: Notification): void {
@@ -218,24 +254,28 @@ class LocalSession implements UpstreamSession {
   #exchange(call: UpstreamCall, signal: AbortSignal): Exchange {
     const { client, report, name } = this.#init;
     const { principal, request } = call;
-    const session = this.#session;
     const shown = this.#shown;
+    const isModernMethod = MODERN_METHODS.has(call.method);
+    const { followsTasks, params } = taskCall(call);
+    const session = this.#session;
+    const version = isModernMethod ? MODERN_VERSION : this.#version;
     return {
       id: this.#nextId++,
       method: call.method,
-      params: call.params,
-      protocolVersion: this.#version,
+      params,
+      ...followsTasks && { followsTasks },
+      protocolVersion: version,
       principal,
       get request() {
         return shown(request);
       },
-      session,
+      session: isModernMethod ? undefined : session,
       user: call.user && ownUser(call.user, name),
       client,
       get logLevel() {
         return session.logLevel;
       },
-      supportedVersions: [this.#version],
+      supportedVersions: [version],
       signal,
       pageSize: PAGE_SIZE,
       notify: (notification) => {
@@ -302,6 +342,34 @@ function factsOf(handshake: JsonObject, protocolVersion: ProtocolVersion): Upstr
     protocolVersion,
     ...typeof instructions === "string" && { instructions },
     handshake,
+  };
+}
+
+function withExtensions(facts: UpstreamFacts, extensions: JsonObject): UpstreamFacts {
+  if (Object.keys(extensions).length === 0) return facts;
+  const { capabilities } = facts;
+  const all = { ...isObject(capabilities.extensions) && capabilities.extensions, ...extensions };
+  return {
+    ...facts,
+    capabilities: { ...capabilities, extensions: all },
+    ...extensions[TASKS] !== undefined && { answersWithTasks: true },
+  };
+}
+
+/** Takes what a call says about its sender out of its parameters: only whether that follows tasks counts here. */
+function taskCall({ method, params }: UpstreamCall): {
+  readonly followsTasks: boolean;
+  readonly params: JsonObject;
+} {
+  if (method.startsWith("tasks/")) return { followsTasks: true, params };
+  const { [MetaKey.ClientCapabilities]: given, ...meta } = isObject(params._meta)
+    ? params._meta
+    : {};
+  if (given === undefined) return { followsTasks: false, params };
+  const extensions = isObject(given) ? given.extensions : undefined;
+  return {
+    followsTasks: isObject(extensions) && extensions[TASKS] !== undefined,
+    params: { ...params, _meta: meta },
   };
 }
 

@@ -22,8 +22,14 @@ const UPSTREAM = /^[A-Za-z0-9_.-]{1,64}$/;
 /** The most addresses of one result that all templates are compared with; more get the upstream's name. */
 const MAX_LOOKUPS = 1000;
 
-/** Matches the pages of MCP Apps (MCP Apps, UI Resource Format). */
-const APP = /^ui:\/\//i;
+/**
+ * Matches what always has the upstream's name: pages of MCP Apps (MCP Apps, UI Resource Format) and files of
+ * skills (Skills extension), which servers needn't list.
+ */
+const ALWAYS = /^(?:ui|skill):\/\//i;
+
+/** Matches files of skills. The name is a directory of its own, since the last one is that of the skill. */
+const SKILL = /^skill:\/\//i;
 
 /**
  * Matches what clients may fetch from the web themselves (2026-07-28, Resources, Common URI Schemes): under
@@ -36,9 +42,9 @@ export function isWebAddress(uri: string): boolean {
   return WEB.test(uri);
 }
 
-/** Tells whether an address is that of an app's page. */
-export function isAppAddress(uri: string): boolean {
-  return APP.test(uri);
+/** Tells whether an address always has the upstream's name: that of an app's page, or of a skill's file. */
+export function isAlwaysQualified(uri: string): boolean {
+  return ALWAYS.test(uri);
 }
 
 /**
@@ -70,7 +76,9 @@ export class Addresses {
   qualified({ upstream, uri }: UpstreamAddress): string | undefined {
     if (isWebAddress(uri)) return undefined;
     const [scheme = ""] = SCHEME.exec(uri) ?? [];
-    const address = `${scheme}${upstream}${this.#separator}${uri.slice(scheme.length)}`;
+    const slash = SKILL.test(uri) ? "/" : "";
+    const own = `${slash}${uri.slice(scheme.length)}`;
+    const address = `${scheme}${upstream}${this.#separator}${own}`;
     const back = this.#parse(address, () => true);
     return back?.upstream === upstream && back.uri === uri ? address : undefined;
   }
@@ -86,7 +94,7 @@ export class Addresses {
     let lookups = 0;
     return (uri) => {
       if (isWebAddress(uri)) return uri;
-      const isOwn = !isAppAddress(uri) && this.split(uri) === undefined &&
+      const isOwn = !isAlwaysQualified(uri) && this.split(uri) === undefined &&
         ++lookups <= MAX_LOOKUPS && !sessions.known.isElsewhere(upstream, uri) &&
         sessions.addresses.claim(uri, upstream);
       return isOwn ? uri : this.qualified({ upstream, uri }) ?? uri;
@@ -99,7 +107,9 @@ export class Addresses {
     for (const start of scheme === "" ? [scheme] : [scheme, ""]) {
       const found = split(`${address.slice(start.length)}`, this.#separator);
       if (found !== undefined && UPSTREAM.test(found.upstream) && isUpstream(found.upstream)) {
-        return { upstream: found.upstream, uri: `${start}${found.name}` };
+        const { upstream, name } = found;
+        if (!SKILL.test(start)) return { upstream, uri: `${start}${name}` };
+        if (name.startsWith("/")) return { upstream, uri: `${start}${name.slice(1)}` };
       }
     }
     return undefined;

@@ -8,7 +8,12 @@ import { canonicalUri, unknownResource } from "../../kit.ts";
 import type { ManagedSession } from "../session/managed_session.ts";
 import type { ListContext } from "../session/upstream_lists.ts";
 import type { UpstreamSessions } from "../session/upstream_sessions.ts";
-import { type Addresses, isAppAddress, isWebAddress, type UpstreamAddress } from "./addresses.ts";
+import {
+  type Addresses,
+  isAlwaysQualified,
+  isWebAddress,
+  type UpstreamAddress,
+} from "./addresses.ts";
 import { isPermittedUri, listsInTime, upstreamOfUri, type UriUse } from "./merged_lists.ts";
 
 /** A resource that a request is about. */
@@ -124,7 +129,8 @@ export async function shownAddress(
   if (qualified === undefined) return uri;
   const owner = sessions.addresses.owner(uri);
   if (owner === upstream) return uri;
-  const isOthers = owner !== undefined || isAppAddress(uri) || addresses.split(uri) !== undefined ||
+  const isOthers = owner !== undefined || isAlwaysQualified(uri) ||
+    addresses.split(uri) !== undefined ||
     sessions.known.isElsewhere(upstream, uri);
   if (isOthers) return qualified;
   const only = await upstreamOfUri(sessions, uri, context).catch(() => undefined);
@@ -151,7 +157,7 @@ async function mayUse(
   const qualified = addresses.qualified(own);
   if (qualified === undefined) return true;
   // The lists have it under this address.
-  if (isAppAddress(address)) return await mayUse("resources/read", qualified);
+  if (isAlwaysQualified(address)) return await mayUse("resources/read", qualified);
   const only = await upstreamOfUri(sessions, address, context).catch(() => undefined);
   return only === own.upstream || await mayUse("resources/read", qualified);
 }
@@ -165,7 +171,7 @@ export async function mayUseAddress(
   addresses: Addresses,
   address: string,
 ): Promise<boolean> {
-  if (isAppAddress(address)) return true;
+  if (isAlwaysQualified(address)) return true;
   const own = addresses.split(address);
   return own === undefined || await mayUse("resources/read", own.uri);
 }

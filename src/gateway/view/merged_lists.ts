@@ -13,7 +13,7 @@ import type { ListContext } from "../session/upstream_lists.ts";
 import type { UpstreamSessions } from "../session/upstream_sessions.ts";
 import { matchedStart } from "../shared/known_items.ts";
 import { type ListFacts, type ListKind, LISTS } from "../shared/list_kinds.ts";
-import { type Addresses, isAppAddress, isWebAddress, templateStart } from "./addresses.ts";
+import { type Addresses, isAlwaysQualified, isWebAddress, templateStart } from "./addresses.ts";
 
 /**
  * Merges one list of all upstreams, in the order of the upstreams. Omits upstreams whose list can't be
@@ -46,7 +46,7 @@ export async function mergedList(
         web.add(uri);
         return entry;
       }
-      const isOwn = !isAppAddress(uri) && holderOf(uri) === upstream &&
+      const isOwn = !isAlwaysQualified(uri) && holderOf(uri) === upstream &&
         addresses.split(uri) === undefined && sessions.addresses.claim(uri, upstream);
       if (isOwn) return entry;
       const address = addresses.qualified({ upstream, uri });

@@ -9,6 +9,7 @@ import {
   LOG_LEVELS,
   McpError,
   MissingCapabilityError,
+  type ProtocolVersion,
   type ServerCapabilities,
 } from "../../../mod.ts";
 import {
@@ -38,7 +39,7 @@ import { isLogLevel, toClient } from "../session/translate.ts";
 import { followTask, tasksOf } from "../session/upstream_task.ts";
 import type { ListContext } from "../session/upstream_lists.ts";
 import type { UpstreamSessions } from "../session/upstream_sessions.ts";
-import { TASKS } from "../shared/extensions.ts";
+import { SKILLS, skillSettings, TASKS } from "../shared/extensions.ts";
 import { type ListKind, LISTS } from "../shared/list_kinds.ts";
 import type { UpstreamFacts } from "../types.ts";
 import {
@@ -245,7 +246,7 @@ async function describe(request: ViewRequest): Promise<JsonObject> {
   const shown = upstreams.map((summary) => permittedSummary(request, summary));
   sessions.offersTasks = upstreams.some(({ facts }) => facts && tasksOf(facts) !== undefined);
   const capabilities = withTasks(
-    mergedCapabilities(shown),
+    withSkills(mergedCapabilities(shown), exchange.protocolVersion, shown),
     exchange.protocolVersion,
     sessions.offersTasks,
   );
@@ -255,6 +256,18 @@ async function describe(request: ViewRequest): Promise<JsonObject> {
   request.described(sessions, upstreams, capabilities);
   const instructions = settings.instructions ?? mergedInstructions(upstreams);
   return instructions === undefined ? { capabilities } : { capabilities, instructions };
+}
+
+/** Adds the Skills extension to capabilities for clients of the era that has it, if an upstream has it. */
+function withSkills(
+  capabilities: ServerCapabilities,
+  version: ProtocolVersion,
+  upstreams: readonly UpstreamSummary[],
+): ServerCapabilities {
+  const settings = skillSettings(upstreams.map((each) => each.capabilities));
+  if (settings === undefined || !isModern(version)) return capabilities;
+  const extensions = isObject(capabilities.extensions) ? capabilities.extensions : {};
+  return { ...capabilities, extensions: { ...extensions, [SKILLS]: settings } };
 }
 
 /** What an upstream has said, with its version. */
@@ -338,7 +351,12 @@ async function callFound(request: ViewRequest, { params: sent }: Sent): Promise<
   const shown = toolResultFor(exchange.protocolVersion, result, wraps);
   if (handling?.isAsked !== true) return shown;
   // The client wants a task, whether the upstream has needed one or not
-  const about = { upstream: session.name, tool: target.name };
+  const { principal, request: http } = exchange;
+  const about = {
+    caller: { principal, request: http },
+    upstream: session.name,
+    tool: target.name,
+  };
   return await request.tasks.create(request, about, async () => shown);
 }
 
@@ -424,8 +442,7 @@ async function followHere(
     session,
     facts,
     created,
-    principal,
-    request,
+    caller: () => ({ principal, request }),
     user,
     signal,
     clock,

@@ -5,7 +5,7 @@
  */
 import type { JsonObject } from "../../../mod.ts";
 import { isObject } from "../../kit.ts";
-import { isAppAddress } from "./addresses.ts";
+import { isAlwaysQualified } from "./addresses.ts";
 
 /** Returns the address that a client gets for one that an upstream gave. */
 export type Refer = (uri: string) => string;
@@ -78,7 +78,7 @@ function withMeta(value: JsonObject, refer: Refer): JsonObject {
 }
 
 function page(uri: unknown, refer: Refer): unknown {
-  return typeof uri === "string" && isAppAddress(uri) ? refer(uri) : uri;
+  return typeof uri === "string" && isAlwaysQualified(uri) ? refer(uri) : uri;
 }
 
 /** Returns an object with a member replaced; the same object if the member has that value already. */

@@ -19,7 +19,7 @@ import { RELATED_TASK } from "../session/translate.ts";
 import { cancelTask, type FollowInit, followTask, tasksOf } from "../session/upstream_task.ts";
 import { abortable } from "../shared/deadline.ts";
 import { TASKS } from "../shared/extensions.ts";
-import type { UpstreamFacts } from "../types.ts";
+import type { Caller, UpstreamFacts } from "../types.ts";
 import type { UpstreamSessions } from "../session/upstream_sessions.ts";
 
 /** The version of the 2025 era that has tasks. */
@@ -51,7 +51,8 @@ export interface TaskRequest {
 
 /** What a running task is about. */
 interface TaskTool {
-  readonly exchange: Pick<Exchange, "principal">;
+  /** The latest request of its owner, whose credentials the upstream gets. */
+  caller: Caller;
   readonly upstream: string;
   readonly tool: string;
 }
@@ -69,7 +70,7 @@ export function taskUse(
 
 /** Returns how a tool can be called as a task; `undefined` if it can't. */
 export function taskSupport(
-  facts: Pick<UpstreamFacts, "protocolVersion" | "capabilities">,
+  facts: Parameters<typeof tasksOf>[0],
   { execution }: JsonObject,
 ): "optional" | "required" | undefined {
   const kind = tasksOf(facts);
@@ -164,7 +165,13 @@ export class ViewTasks {
     const { exchange } = request;
     const { clock, probeTimeoutMs: cancelMs } = this.#settings;
     const { principal, request: http, user } = exchange;
-    const common = { session, facts, created, principal, request: http, user, clock, cancelMs };
+    const about: TaskTool = {
+      caller: { principal, request: http },
+      upstream: session.name,
+      tool,
+    };
+    const caller = () => about.caller;
+    const common = { session, facts, created, caller, user, clock, cancelMs };
     const unfollowed: FollowInit = {
       ...common,
       signal: session.closing,
@@ -174,7 +181,7 @@ export class ViewTasks {
     try {
       return await this.create(
         request,
-        { upstream: session.name, tool },
+        about,
         async (own, questions) => {
           isFollowed = true;
           const result = await followTask({
@@ -204,7 +211,7 @@ export class ViewTasks {
    */
   async create(
     { exchange, sessions, retain }: TaskRequest,
-    about: { readonly upstream: string; readonly tool: string },
+    about: TaskTool,
     run: (
       exchange: Exchange,
       questions: { ask(key: string, method: string, params: JsonObject): Promise<JsonObject> },
@@ -213,21 +220,19 @@ export class ViewTasks {
   ): Promise<JsonObject> {
     const release = retain();
     const isModernClient = isModern(exchange.protocolVersion);
-    const { principal } = exchange;
-    const over = (id: string) => {
-      this.#running.delete(id);
-      release();
-      ended();
-    };
-    let last: string | undefined;
+    let isOver = false;
+    let last: unknown;
     const created = await this.#tasks.create({ exchange, run }, {
       watch: (task) => {
-        const { taskId, status } = task;
-        const isOver = status !== "working" && status !== "input_required";
-        if (isOver) over(String(taskId));
-        if (isModernClient || status === last) return;
-        last = String(status);
+        if (isModernClient || task.status === last) return;
+        last = task.status;
         sessions.notify({ method: "notifications/tasks/status", params: legacyTask(task) });
+      },
+      over: (id) => {
+        isOver = true;
+        this.#running.delete(id);
+        release();
+        ended();
       },
     }).catch((error) => {
       release();
@@ -238,9 +243,7 @@ export class ViewTasks {
       throw tooManyTasks();
     }
     const id = String(created.taskId);
-    if (last === undefined || last === "working") {
-      this.#running.set(id, { exchange: { principal }, ...about });
-    }
+    if (!isOver) this.#running.set(id, about);
     if (isModernClient) return { resultType: "task", ...created };
     this.#list(sessions, id);
     return { task: legacyTask(created) };
@@ -281,7 +284,12 @@ export class ViewTasks {
   }
 
   async #run(method: string, exchange: Exchange): Promise<JsonObject> {
-    return await this.#tasks.methods[method]?.(exchange) ?? {};
+    const { principal, request, params: { taskId } } = exchange;
+    const result = await this.#tasks.methods[method]?.(exchange) ?? {};
+    // It was its owner: those credentials are newer
+    const running = typeof taskId === "string" ? this.#running.get(taskId) : undefined;
+    if (running !== undefined) running.caller = { principal, request };
+    return result;
   }
 
   #get(exchange: Exchange, params: JsonObject = exchange.params): Promise<JsonObject> {

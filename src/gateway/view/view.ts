@@ -44,10 +44,11 @@ import { userKey } from "../session/sharing_key.ts";
 import type { ManagedSession } from "../session/managed_session.ts";
 import { type AcquiredSessions, StatelessClients } from "../session/stateless.ts";
 import { ASKING_METHODS, modernResult } from "../session/translate.ts";
+import { hasTasks } from "../session/upstream_task.ts";
 import { type RegisteredUpstream, ServedUpstreams } from "../session/served_upstreams.ts";
 import { UpstreamSessions } from "../session/upstream_sessions.ts";
 import { hopsOf } from "../shared/hops.ts";
-import { TASKS } from "../shared/extensions.ts";
+import { hasSkills } from "../shared/extensions.ts";
 import { CHANGED_LISTS, type ListKind } from "../shared/list_kinds.ts";
 import type { Upstream, UpstreamFacts } from "../types.ts";
 import { Addresses, isWebAddress } from "./addresses.ts";
@@ -69,6 +70,7 @@ import { toolWithReferences } from "./references.ts";
 import { RefusedUpstreams } from "./refused_upstreams.ts";
 import { ViewRoute, type ViewRouteInit } from "./route.ts";
 import { ViewTasks } from "./tasks.ts";
+import { skillMethod } from "./skills.ts";
 import { callWithin, isSearchTool, type ToolSearch } from "./tool_search.ts";
 
 /** The request about which `authorize` is asked in place of a tool that only shows others. */
@@ -188,6 +190,11 @@ export class GatewayView implements Dispatcher {
   /** The number of held calls. */
   get heldCalls(): number {
     return this.#heldCalls.size;
+  }
+
+  /** The number of tasks that run here. */
+  get tasks(): number {
+    return this.#tasks.running;
   }
 
   /** Whether an endpoint serves the view. */
@@ -583,7 +590,7 @@ export class GatewayView implements Dispatcher {
 
   /** Forgets all lists after a change of the policy, and notifies the clients. */
   policyChanged(): void {
-    this.#tasks.cancelWithheld(({ exchange: { principal }, upstream, tool }) => {
+    this.#tasks.cancelWithheld(({ caller: { principal }, upstream, tool }) => {
       const rules = this.settings.policies.rulesOf(principal, upstream);
       return rules !== undefined && (rules.isClosed || !rules.tools.allows(tool));
     });
@@ -631,18 +638,33 @@ export class GatewayView implements Dispatcher {
    * @throws {McpError} If the method isn't served
    */
   protected run(exchange: Exchange, sent: Sent, _principal: Principal): MaybePromise<JsonObject> {
-    return this.#answer(exchange, this.#taskMethod(exchange) ?? methodFor(exchange), sent);
+    const own = this.#taskMethod(exchange) ?? this.#skillMethod(exchange);
+    return this.#answer(exchange, own ?? methodFor(exchange), sent);
   }
 
-  /** Finds what answers a request about tasks, where an upstream may have some. */
-  #taskMethod({ method, protocolVersion }: Exchange): ViewMethod | undefined {
+  /** Finds what answers a request about tasks, where an upstream may have some that the principal may know. */
+  #taskMethod({ method, protocolVersion, principal }: Exchange): ViewMethod | undefined {
     if (!method.startsWith("tasks/")) return undefined;
+    const { policies } = this.settings;
     const mayHave = [...this.upstreams.keys()].some((name) => {
+      if (policies.rulesOf(principal, name)?.isClosed === true) return false;
       const seen = this.seen(name);
-      return seen === undefined || seen.tasks !== undefined ||
-        (isObject(seen.extensions) && seen.extensions[TASKS] !== undefined);
+      // A task may have begun at another node, but not in a session of this one
+      return seen === undefined ? method !== "tasks/list" : hasTasks(seen);
     });
     return mayHave ? this.#tasks.method(method, protocolVersion) : undefined;
+  }
+
+  /** Finds what answers a request about skills, where an upstream has some that the principal may know. */
+  #skillMethod({ method, protocolVersion, principal }: Exchange): ViewMethod | undefined {
+    const found = isModern(protocolVersion) ? skillMethod(method) : undefined;
+    const { policies } = this.settings;
+    const mayHave = found !== undefined && [...this.upstreams.keys()].some((name) => {
+      if (policies.rulesOf(principal, name)?.isClosed === true) return false;
+      const seen = this.seen(name);
+      return seen === undefined || hasSkills(seen);
+    });
+    return mayHave ? found : undefined;
   }
 
   async #answer(
