@@ -5,13 +5,25 @@
  * @module
  */
 
-/** A fault: what it is, its file in `src/`, the text to find there once, and the one that replaces it. */
-export type Plant = readonly [name: string, file: string, find: string, replace: string];
+/**
+ * A fault: what it is, its file in `src/`, the text to find there once, the one that replaces it, and the only
+ * theme whose seeds can find it, if there is one.
+ */
+export type Plant = readonly [
+  name: string,
+  file: string,
+  find: string,
+  replace: string,
+  theme?: string,
+];
 
 const LOG = "redis/scripts/event_log.ts";
 const TASKS = "redis/scripts/tasks.ts";
 const TOKENS = "signin/tokens/tokens.ts";
 const READER = "streams/logged_connection.ts";
+const VAULT = "accounts/vault.ts";
+const FLOW = "accounts/flow.ts";
+const UPSTREAM = "gateway/client/connection.ts";
 
 /** The faults. */
 export const PLANTS: readonly Plant[] = [
@@ -344,5 +356,138 @@ export const PLANTS: readonly Plant[] = [
     "sql/session_store.ts",
     '    this.#tables.add(\n      "INSERT OR REPLACE INTO mooring_state',
     '    this.#tables.read(\n      "SELECT ?, ?, ? -- INSERT OR REPLACE INTO mooring_state',
+  ],
+  [
+    "the cancellation of a task is sent once",
+    "tasks/extension.ts",
+    "peers.sendRepeatedly(nodeOf(task.runner), { task: id });",
+    "void peers.send(nodeOf(task.runner), { task: id });",
+    "deaf-tasks",
+  ],
+  [
+    "a call that was cancelled runs on at an upstream of 2025",
+    UPSTREAM,
+    'if (!this.#transport.abortCancels && pending.call.method !== "initialize") {',
+    "if (false) {",
+    "gateway",
+  ],
+  [
+    "a call that was cancelled runs on at an upstream of 2026",
+    UPSTREAM,
+    "    this.#transport.abort?.(id);\n",
+    "",
+    "gateway",
+  ],
+  [
+    "a question of an upstream goes to another call's client",
+    UPSTREAM,
+    "if (relatedId !== undefined) return this.#calls.get(relatedId);",
+    "if (relatedId !== undefined) return [...this.#calls.values()].at(0);",
+    "gateway",
+  ],
+  [
+    "progress of an upstream loses its call",
+    UPSTREAM,
+    "progressToken: id } };",
+    "progressToken: 1 } };",
+    "gateway",
+  ],
+  [
+    "an upstream session outlives its client's",
+    "gateway/upstreams/http_transport.ts",
+    "if (!this.#requests.hasSession) return;",
+    "if (this.#requests.hasSession) return;",
+    "gateway",
+  ],
+  [
+    "the upstream session of clients without a session is never idle",
+    "gateway/session/stateless.ts",
+    '() => this.#closeShared(key, "idle"));',
+    "() => {});",
+    "gateway",
+  ],
+  [
+    "a place of an upstream session stays taken",
+    "gateway/session/managed_session.ts",
+    "session.close())().finally(release), signal);",
+    "session.close())(), signal);",
+    "gateway",
+  ],
+  [
+    "a call that an upstream may have got is sent again",
+    "gateway/session/managed_session.ts",
+    "error instanceof UpstreamError && error.unsent && !isRepeated;",
+    "error instanceof UpstreamError && !isRepeated;",
+    "gateway",
+  ],
+  [
+    "two nodes renew tokens at once",
+    VAULT,
+    "{ ttlMs: RENEWING_MS, expected: null });",
+    "{ ttlMs: RENEWING_MS });",
+    "accounts",
+  ],
+  [
+    "a claim to renew tokens outlives its node",
+    VAULT,
+    "{ ttlMs: RENEWING_MS, expected: null });",
+    "{ ttlMs: 3_600_000, expected: null });",
+    "accounts",
+  ],
+  [
+    "renewed tokens are lost when the store fails",
+    VAULT,
+    "if (this.#settings.clock.now() >= until) throw error;",
+    "throw error;",
+    "accounts",
+  ],
+  [
+    "the successor of a refresh token is not stored",
+    VAULT,
+    "refreshToken: fresh.refreshToken ?? tokens.refreshToken },",
+    "refreshToken: tokens.refreshToken },",
+    "accounts",
+  ],
+  [
+    "the end of an account is known for too long",
+    VAULT,
+    "    if (account?.ended === true) account = (await this.read(id))?.account;\n",
+    "",
+    "accounts",
+  ],
+  [
+    "all users have one account",
+    "accounts/names.ts",
+    'return `${await userName(user)}.${await nameOf("upstream", upstream, url)}`;',
+    'return `${await userName({ id: "all" })}.${await nameOf("upstream", upstream, url)}`;',
+    "accounts",
+  ],
+  [
+    "a link is anybody's",
+    FLOW,
+    'if (!isSameUser(ask.user, user)) return this.#refuse(step, "another-user", ask, user);',
+    "",
+    "accounts",
+  ],
+  [
+    "a link is good for a second login",
+    FLOW,
+    'if (ask.state !== "open") return this.#refuse(step, "used-before", ask, user);',
+    "",
+    "accounts",
+  ],
+  [
+    "a link starts two logins at once",
+    FLOW,
+    'if (!await asks.change(id, found, "started")) {',
+    'if (await asks.change(id, found, "started"), false) {',
+    "accounts",
+  ],
+  [
+    "a state is used twice",
+    FLOW,
+    'if (!await settings.records.delete(`login:${key}`, record.version) || ask.state !== "started") {',
+    'if (ask.state !== "started") {',
+    "accounts",
   ],
 ];

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { BoundedMap, randomFraction, randomText } from "../kit.ts";
+import { BoundedMap, randomFraction } from "../kit.ts";
 import { UpstreamError } from "../gateway/mod.ts";
 import { readJson } from "../signin/sealed_records.ts";
 import { AccountError } from "./errors.ts";
@@ -17,7 +17,10 @@ import {
 } from "./provider.ts";
 import type { AccountsSettings } from "./settings.ts";
 
-/** The time for which a node has renewing to itself, in milliseconds: longer than a request may take. */
+/**
+ * The time for which a node has renewing to itself, in milliseconds: longer than a request may take. The store
+ * measures it, as the clocks of nodes differ.
+ */
 const RENEWING_MS = 15_000;
 /** The time between two looks at what another node renews, in milliseconds. */
 const LOOK_MS = 250;
@@ -45,8 +48,6 @@ export interface StoredAccount {
   readonly asked: readonly string[];
   readonly since: number;
   readonly renewed: number;
-  /** The node's claim to renew the tokens. */
-  readonly renewing?: { readonly by: string; readonly until: number } | undefined;
   /** Whether the tokens are of no use any more: the user has to sign in again. */
   readonly ended?: boolean | undefined;
 }
@@ -60,7 +61,6 @@ interface FoundAccount {
 export class Vault {
   readonly #settings: AccountsSettings;
   readonly #providers: Providers;
-  readonly #node = randomText(12);
   readonly #cached: BoundedMap<string, { readonly account: StoredAccount; readonly at: number }>;
   /** What this node is renewing. */
   readonly #renewing = new Map<string, Promise<StoredAccount | undefined>>();
@@ -73,7 +73,9 @@ export class Vault {
 
   /** Returns an account whose tokens can be used, or `undefined`. Renews them if their end is near. */
   async usable(id: string): Promise<StoredAccount | undefined> {
-    const account = await this.get(id);
+    let account = await this.get(id);
+    // The user may have signed in again at another node
+    if (account?.ended === true) account = (await this.read(id))?.account;
     if (account === undefined || account.ended === true) return undefined;
     if (!this.#isDue(account)) return account;
     const renewed = await this.renew(id);
@@ -153,7 +155,7 @@ export class Vault {
   }
 
   async #renewInTurn(id: string, refused: string | undefined): Promise<StoredAccount | undefined> {
-    const { clock } = this.#settings;
+    const { clock, records } = this.#settings;
     for (let tries = 0; tries < MOST_TRIES; tries++) {
       const found = await this.read(id);
       if (found === undefined) return undefined;
@@ -165,21 +167,57 @@ export class Vault {
         await this.#replace(id, ended(account), version);
         continue;
       }
-      if (account.renewing !== undefined && clock.now() < account.renewing.until) {
+      const until = clock.now() + RENEWING_MS;
+      const claim = await records.put(`renewing:${id}`, "", { ttlMs: RENEWING_MS, expected: null });
+      if (claim === undefined) {
         // Another node is at it: its tokens are used when they are there
         if (!isRefused && !this.#isOver(account)) return account;
-        await new Promise<void>((resolve) => void clock.timer(LOOK_MS, resolve));
+        await this.#pause();
         continue;
       }
-      const claim = { by: this.#node, until: clock.now() + RENEWING_MS };
-      const claimed = { ...account, renewing: claim };
-      const claimVersion = await this.#replace(id, claimed, version);
-      if (claimVersion === undefined) continue;
-      return await this.#renewClaimed(id, account, claimVersion, isRefused);
+      try {
+        // It may have ended just before
+        if ((await this.read(id))?.version !== version) continue;
+        return await this.#renewClaimed(id, account, version, until, isRefused);
+      } finally {
+        await this.#release(id, claim);
+      }
     }
     throw new UpstreamError("timeout", {
       advice: "Call again later: the tokens are being renewed",
     });
+  }
+
+  /** Lets other nodes renew. A claim that stays expires. */
+  async #release(id: string, claim: string): Promise<void> {
+    try {
+      await this.#settings.records.delete(`renewing:${id}`, claim);
+    } catch {
+      // What was renewed is stored
+    }
+  }
+
+  /** Waits a moment for what another node or the store does. */
+  #pause(): Promise<void> {
+    return new Promise((resolve) => void this.#settings.clock.timer(LOOK_MS, resolve));
+  }
+
+  /** Replaces an account, again while the store fails: nobody but this node has the new tokens. */
+  async #keep(
+    id: string,
+    account: StoredAccount,
+    version: string,
+    until: number,
+  ): Promise<string | undefined> {
+    for (;;) {
+      try {
+        // One that failed may have had its effect: then this one finds the account as it should be
+        return await this.#replace(id, account, version);
+      } catch (error) {
+        if (this.#settings.clock.now() >= until) throw error;
+      }
+      await this.#pause();
+    }
   }
 
   /** Renews tokens for all nodes. The old ones are kept until the new ones are stored. */
@@ -187,6 +225,7 @@ export class Vault {
     id: string,
     account: StoredAccount,
     version: string,
+    until: number,
     isRefused: boolean,
   ): Promise<StoredAccount | undefined> {
     const { clock } = this.#settings;
@@ -196,8 +235,6 @@ export class Vault {
       fresh = await this.#providers.renew(server, client, tokens.refreshToken ?? "", resource);
       if (fresh !== "ended") checkAudience(fresh.accessToken, account.resource, account.audience);
     } catch (error) {
-      // Nobody waits for this node any more
-      await this.#replace(id, { ...account, renewing: undefined }, version);
       this.#report(
         account,
         "failed",
@@ -213,13 +250,12 @@ export class Vault {
     const isEnded = fresh === "ended";
     const settled: StoredAccount = fresh === "ended" ? ended(account) : {
       ...account,
-      renewing: undefined,
       // Whoever gets no new refresh token keeps the old one (RFC 6749 §6)
       tokens: { ...fresh, refreshToken: fresh.refreshToken ?? tokens.refreshToken },
       scopes: fresh.scopes ?? account.scopes,
       renewed: clock.now(),
     };
-    if (await this.#replace(id, settled, version) === undefined) {
+    if (await this.#keep(id, settled, version, until) === undefined) {
       const now = (await this.read(id))?.account;
       // It was disconnected or connected anew meanwhile: what was just got belongs to nobody
       if (fresh !== "ended" && now?.since !== account.since) {
@@ -258,5 +294,5 @@ export class Vault {
 
 /** Returns an account without its tokens. */
 function ended(account: StoredAccount): StoredAccount {
-  return { ...account, tokens: { accessToken: "" }, renewing: undefined, ended: true };
+  return { ...account, tokens: { accessToken: "" }, ended: true };
 }

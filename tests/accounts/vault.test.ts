@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { accounts, type AccountsOptions } from "../../src/accounts/mod.ts";
+import type { Clock } from "../../src/internal/clock.ts";
 import { memoryStore, type RecordStore, type Store } from "../../src/cluster/mod.ts";
 import { randomText } from "../../src/internal/random.ts";
 import { redisStore } from "../../src/redis/mod.ts";
@@ -50,6 +51,8 @@ async function said(peer: Peer, id: number, tool = "notes__who"): Promise<unknow
 class MortalStore {
   readonly #store: Store;
   isDead = false;
+  /** Whether its records fail at present. */
+  isAway = false;
 
   constructor(store: Store) {
     this.#store = store;
@@ -58,6 +61,7 @@ class MortalStore {
   /** The store as the node sees it. */
   get own(): Store {
     const alive = async <T>(act: () => T | Promise<T>): Promise<T> => {
+      if (this.isAway) throw new Error("The store is away");
       return this.isDead ? await new Promise<T>(() => {}) : await act();
     };
     return {
@@ -153,6 +157,37 @@ describe("renewal", () => {
       assert.equal(world.service.refreshes, 1);
       assert.equal(world.service.reuses, 0);
       assert.equal(world.service.logins, 1);
+    });
+  });
+
+  test("[UPA-22] nodes whose clocks differ renew once", async () => {
+    const inner = memoryStore();
+    let clock: Clock | undefined;
+    const store: Store = {
+      open: (settings) => inner.open(settings),
+      // One clock measures what expires, as Redis does
+      records: (own) => inner.records?.(clock ??= own) ?? assert.fail(),
+    };
+    await withWorld({ store }, async (world) => {
+      world.service.ttlS = 60;
+      const behind = await world.peer("ada");
+      await callConnected(world, behind, "ada", "notes__who");
+      const timer = world.clock.timer.bind(world.clock);
+      world.add({ clock: { now: () => world.clock.now() + 20_000, timer } });
+      const ahead = await world.peer("ada", 1);
+      await world.clock.advance(70_000);
+      const asked = Promise.withResolvers<void>();
+      world.service.faults.token = async () => {
+        asked.resolve();
+        await new Promise<void>((resolve) => void timer(2_000, resolve));
+        return undefined;
+      };
+      const first = said(behind, 1);
+      await asked.promise;
+      const answers = await pumped(world, Promise.all([first, said(ahead, 1)]));
+      assert.deepEqual(answers, ["ada@notes", "ada@notes"]);
+      assert.equal(world.service.refreshes, 1);
+      assert.equal(world.service.reuses, 0);
     });
   });
 
@@ -280,6 +315,25 @@ describe("a node that dies while it renews", () => {
       assert.equal(await pumped(world, said(peer, 5)), "ada@notes");
       assert.equal(world.service.logins, 1);
       assert.equal(world.service.reuses, 0);
+    });
+  });
+
+  test("[UPA-24] the new tokens are stored again while the store fails", async () => {
+    const mortal = new MortalStore(memoryStore());
+    await withWorld({ store: mortal.own }, async (world) => {
+      world.service.ttlS = 60;
+      const peer = await world.peer("ada");
+      await callConnected(world, peer, "ada", "notes__who");
+      await world.clock.advance(61_000);
+      world.service.faults.token = () => {
+        delete world.service.faults.token;
+        mortal.isAway = true;
+        world.clock.timer(1_000, () => void (mortal.isAway = false));
+        return undefined;
+      };
+      assert.equal(await pumped(world, said(peer, 5)), "ada@notes");
+      assert.equal(world.service.refreshes, 1);
+      assert.equal(world.service.logins, 1);
     });
   });
 

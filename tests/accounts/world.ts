@@ -22,6 +22,7 @@ import {
   type Upstream,
   type UserAuth,
 } from "../../src/gateway/mod.ts";
+import type { Clock } from "../../src/internal/clock.ts";
 import type { JsonObject } from "../../src/protocol/jsonrpc.ts";
 import { challengeOf } from "../../src/signin/pkce.ts";
 import { FakeClock } from "../support/clock.ts";
@@ -51,6 +52,8 @@ export interface Faults {
   opensForAll?: boolean;
   /** Whether there are no refresh tokens. */
   hasNoRefresh?: boolean;
+  /** Called with each refresh token that is used, and what became of it. */
+  refreshed?: (token: string, user: string, outcome: "issued" | "reused" | "refused") => void;
   /** Answers a request for tokens. */
   token?: (form: URLSearchParams) => Response | undefined | Promise<Response | undefined>;
 }
@@ -94,11 +97,11 @@ export class Service {
   readonly #codes = new Map<string, { grant: Grant; form: URLSearchParams }>();
   readonly #tokens = new Map<string, { grant: Grant; until: number }>();
   readonly #refresh = new Map<string, Grant>();
-  readonly #clock: FakeClock;
+  readonly #clock: Clock;
   readonly #handler: McpHandler;
   #count = 0;
 
-  constructor(name: string, clock: FakeClock) {
+  constructor(name: string, clock: Clock) {
     this.name = name;
     this.url = `https://${name}.example/mcp`;
     this.issuer = `https://login-${name}.example`;
@@ -108,6 +111,7 @@ export class Service {
     server.registerTool("write", {}, (_args, ctx) => `${ctx.principal.id} wrote`);
     this.#handler = createMcpHandler(server, {
       path: "/mcp",
+      clock,
       authenticate: (request) => ({ id: request.headers.get("x-subject") ?? "nobody" }),
     });
   }
@@ -213,14 +217,21 @@ export class Service {
     }
     const token = form.get("refresh_token") ?? "";
     const grant = this.#refresh.get(token);
-    if (grant === undefined || grant.isRevoked) return refused();
+    const note = (outcome: "issued" | "reused" | "refused") =>
+      this.faults.refreshed?.(token, grant?.user ?? "", outcome);
+    if (grant === undefined || grant.isRevoked) {
+      note("refused");
+      return refused();
+    }
     if (grant.refresh !== token && this.faults.hasGrace !== true) {
       // A token family ends whose token is used twice
       this.reuses++;
       grant.isRevoked = true;
+      note("reused");
       return refused();
     }
     this.refreshes++;
+    note("issued");
     return this.issue(grant);
   }
 

@@ -10,7 +10,8 @@ import { isObject, type JsonObject } from "../../src/protocol/jsonrpc.ts";
 import { NODE_LOST } from "../../src/protocol/node_loss.ts";
 import { as } from "../support/wire.ts";
 import { envelope, headersFor } from "../support/modern.ts";
-import { NodeDied, type SimulatedNode } from "./node.ts";
+import type { SimulatedNode } from "./node.ts";
+import { ProcessDied } from "./process.ts";
 import type { Random } from "./environment.ts";
 import type { Action, ClientPlan, Plan } from "./plan.ts";
 import type { ClientSurroundings, SimulatedPeer } from "./request.ts";
@@ -190,7 +191,7 @@ export class SimulatedUser implements SimulatedPeer {
     this.calls.push(record);
     const { steps, stepMs, ask, cancelMs } = action;
     const params: JsonObject = {
-      name: action.approve ? "approved" : action.again ? "again" : "work",
+      name: toolOf(action),
       arguments: { call: record.call, steps, stepMs, ask },
       _meta: { progressToken: record.call },
     };
@@ -201,11 +202,13 @@ export class SimulatedUser implements SimulatedPeer {
     const [answer] = record.answers;
     if (era === "2026" && isObject(answer?.result) && isObject(answer.result.inputRequests)) {
       record.answers.length = 0;
-      const inputResponses = {
-        word: { action: "accept", content: { word: record.call } },
-        ...action.approve && { [APPROVAL_KEY]: { action: "accept", content: { approve: true } } },
-      };
-      const { requestState } = answer.result;
+      const { requestState, inputRequests } = answer.result;
+      const inputResponses = Object.fromEntries(
+        Object.keys(inputRequests).map((key) => [key, {
+          action: "accept",
+          content: key === APPROVAL_KEY ? { approve: true } : { word: record.call },
+        }]),
+      );
       const retry = { ...params, inputResponses, requestState };
       // The same approval once more, at another node perhaps
       const thief = action.approve ? this.#retryAgain(record, retry) : undefined;
@@ -238,7 +241,7 @@ export class SimulatedUser implements SimulatedPeer {
       record.lost = true;
       return;
     }
-    let cut = record.action.leave ? 1 : record.action.cutAfter;
+    let cut = record.action.leave ? 1 : record.era === "2025" ? record.action.cutAfter : 0;
     const end = environment.now + PATIENCE_MS;
     for (;;) {
       if (response !== undefined) {
@@ -246,7 +249,11 @@ export class SimulatedUser implements SimulatedPeer {
         if (response.status === 200) {
           const take = (received: JsonObject) => this.#take(record, received);
           const idleMs = record.era === "2025" ? record.action.idleMs : 0;
-          await this.#read(response, reading, cut, take, false, idleMs);
+          const isCut = await this.#read(response, reading, cut, take, false, idleMs);
+          // A client without a session cancels its call by going away.
+          if (isCut && record.era === "2026" && record.action.leave) {
+            record.cancelledAt = record.cancelSentAt = environment.now;
+          }
           cut = 0;
         } else await this.#text(response);
         if (response.status !== 200 && response.status < 500) break;
@@ -384,6 +391,7 @@ export class SimulatedUser implements SimulatedPeer {
     }
   }
 
+  /** Reads a response. Returns whether the client has broken it off as planned. */
   async #read(
     response: Response,
     reading: Reading,
@@ -391,29 +399,33 @@ export class SimulatedUser implements SimulatedPeer {
     take: (message: JsonObject) => void,
     following = false,
     idleMs = 0,
-  ): Promise<void> {
+  ): Promise<boolean> {
     if (!response.headers.get("content-type")?.startsWith("text/event-stream")) {
       const text = await this.#text(response);
       if (text !== undefined) take(JSON.parse(text));
-      return;
+      return false;
     }
     const reader = response.body?.getReader();
-    if (reader === undefined) return;
+    if (reader === undefined) return false;
     if (following) this.#following = reader;
     const decoder = new TextDecoder();
     const node = this.#nodes.get(response);
     let text = "";
     let count = 0;
+    // One that wants to come back has something to come back with.
+    const isCut = (count: number) =>
+      cutAfter > 0 && count >= cutAfter &&
+      (reading.lastId !== undefined || this.#plan.era === "2026");
     try {
       for (;;) {
         const next = node?.alive(reader.read()) ?? reader.read();
         const read = await (idleMs > 0 ? this.#within(idleMs, next) : next);
         if (read === undefined) {
           void reader.cancel().catch(() => {});
-          return;
+          return false;
         }
         const { done, value } = read;
-        if (done) return;
+        if (done) return false;
         const frames = (text + decoder.decode(value, { stream: true })).split("\n\n");
         text = frames.pop() ?? "";
         for (const frame of frames) {
@@ -421,15 +433,16 @@ export class SimulatedUser implements SimulatedPeer {
           const [, data] = /^data: (.+)$/m.exec(frame) ?? [];
           if (id !== undefined) reading.lastId = id;
           if (data !== undefined) take(JSON.parse(data));
-          if (cutAfter > 0 && ++count >= cutAfter && reading.lastId !== undefined) {
+          if (isCut(++count)) {
             await reader.cancel();
-            return;
+            return true;
           }
         }
       }
     } catch (error) {
-      if (!(error instanceof NodeDied)) this.#around.note(`${this.name}: ${error}`);
+      if (!(error instanceof ProcessDied)) this.#around.note(`${this.name}: ${error}`);
     }
+    return false;
   }
 
   /** Waits for a time at most. Returns `undefined` when it is over. */
@@ -457,7 +470,7 @@ export class SimulatedUser implements SimulatedPeer {
     message?: JsonObject,
     more: Readonly<Record<string, string>> = {},
   ): Promise<Response | undefined> {
-    const node = this.#around.node(this.#random);
+    const node = this.#someNode();
     const headers: Record<string, string> = {
       ...{ "content-type": "application/json", ...as(this.#plan.owner) },
       accept: method === "GET" ? "text/event-stream" : "application/json, text/event-stream",
@@ -478,10 +491,21 @@ export class SimulatedUser implements SimulatedPeer {
       this.#nodes.set(response, node);
       return response;
     } catch (error) {
-      if (!(error instanceof NodeDied)) this.#around.note(`${this.name}: ${error}`);
+      if (!(error instanceof ProcessDied)) this.#around.note(`${this.name}: ${error}`);
       return undefined;
     }
   }
+
+  /** Picks a node; of gateways the same one, as calls without a session are held there. */
+  #someNode(): SimulatedNode {
+    if (this.#plan.era !== "2026" || this.#whole.gateway === undefined) {
+      return this.#around.node(this.#random);
+    }
+    if (this.#home?.dead !== false) this.#home = this.#around.node(this.#random);
+    return this.#home;
+  }
+
+  #home: SimulatedNode | undefined;
 
   /** In a calm plan no call is in a table any more once all have been answered. */
   #checkTables(): void {
@@ -518,7 +542,9 @@ export class SimulatedUser implements SimulatedPeer {
     const runs = this.#around.runs.filter((run) => run.call === call);
     const fail = (what: string) => this.#around.fail(`${call} ${what}`);
     const limited = this.#whole.share !== undefined && statuses.includes(503);
-    if ((record.era === "2025" || action.approve) && runs.length > 1 && !action.again) {
+    // A server of 2026-07-28 that asks begins anew, although a gateway's client is of the era before.
+    const asks = record.era === "2026" || action.upstream !== undefined && action.ask;
+    if ((!asks || action.approve) && runs.length > 1 && !action.again) {
       fail("ran twice");
     }
     const effects = runs.filter(({ effect }) => effect).length;
@@ -540,7 +566,7 @@ export class SimulatedUser implements SimulatedPeer {
     );
     // Where a user has no stream left, what isn't the answer is dropped.
     const crowded = this.#whole.share !== undefined && this.#whole.faults.length > 0;
-    const whole = !forgetful && !told && !this.#whole.pinned && !crowded;
+    const whole = !forgetful && !told && (!this.#whole.pinned || calm) && !crowded;
     if (whole && progress.some((step, i) => step !== i + 1)) fail(`got ${progress}`);
     const [answer] = answers;
     if (isObject(answer?.result) && !answer.result.isError) {
@@ -559,12 +585,16 @@ export class SimulatedUser implements SimulatedPeer {
     const dead = isObject(answer?.error) && answer.error.message === NODE_LOST.message;
     const isKilled = this.#whole.faults.every((fault) => fault.do === "kill");
     const diedAt = Math.max(...runs.map(({ node }) => node.dead ? node.diedAt : -Infinity));
-    if (dead && isKilled && (record.ended ?? Infinity) > diedAt + LOST_MS) {
+    if (dead && isKilled && diedAt > 0 && (record.ended ?? Infinity) > diedAt + LOST_MS) {
       fail(
         `got to know only after ${(record.ended ?? Infinity) - diedAt} ms that its node had died`,
       );
     }
-    if (dead && !forgetful && runs.length > 0 && !runs.some(({ node }) => node.doubtful)) {
+    // Behind a gateway the node that is lost is not the one that runs the tool.
+    const suspect = this.#whole.gateway === undefined
+      ? runs.length === 0 || runs.some(({ node }) => node.doubtful)
+      : this.#whole.faults.some(({ do: what }) => ["kill", "stall", "drop"].includes(what));
+    if (dead && !forgetful && !suspect) {
       fail("is lost although its node is not");
     }
     if (!calm) return;
@@ -603,4 +633,10 @@ export class SimulatedUser implements SimulatedPeer {
       this.#around.fail(`${call} was answered ${ended - over} ms after the last fault`);
     }
   }
+}
+
+/** Returns the name of the tool that an action calls. */
+function toolOf({ upstream, approve, again }: Action & { readonly do: "call" }): string {
+  const tool = approve ? "approved" : again ? "again" : "work";
+  return upstream === undefined ? tool : `${upstream}__${tool}`;
 }

@@ -4,34 +4,27 @@
  *
  * @module
  */
-import { z } from "zod";
 import { createMcpHandler } from "../../src/handler/handler.ts";
 import type { McpHandler } from "../../src/handler/types.ts";
-import type { Clock } from "../../src/internal/clock.ts";
+import type { Accounts } from "../../src/accounts/mod.ts";
+import type { Gateway } from "../../src/gateway/mod.ts";
 import { redisStore } from "../../src/redis/mod.ts";
-import { McpServer } from "../../src/server/server.ts";
-import type { ToolHandler } from "../../src/server/types.ts";
+import type { McpServer } from "../../src/server/server.ts";
 import { storeIn } from "../../src/sql/sqlite_store.ts";
 import type { SignIn } from "../../src/signin/mod.ts";
-import { tasks } from "../../src/tasks/mod.ts";
 import { byToken } from "../support/wire.ts";
 import type { SimulatedClient, SimulatedNetwork } from "./redis/client.ts";
 import type { Environment, Random } from "./environment.ts";
 import type { Plan } from "./plan.ts";
+import { SimulatedProcess } from "./process.ts";
 import { signInOf } from "./provider.ts";
+import { accountsOf, type SimulatedService } from "./service.ts";
 import type { Disk } from "./sqlite.ts";
+import { type Run, toolServer } from "./tools.ts";
+import { gatewayOf, type SimulatedUpstream } from "./upstream.ts";
+import type { SimulatedWeb } from "./web.ts";
 
 const KEY = "a secret that is long enough for all of them";
-
-/** A run of a tool. */
-export interface Run {
-  readonly call: string;
-  readonly node: SimulatedNode;
-  readonly begun: number;
-  /** Whether it has done what it does once. */
-  effect: boolean;
-  ended: number | undefined;
-}
 
 /** What all nodes share. */
 export interface Surroundings {
@@ -42,37 +35,31 @@ export interface Surroundings {
   readonly runs: Run[];
   /** The disk with the file, if the store is one. */
   readonly disk: Disk | undefined;
+  /** What nodes reach over HTTP, and how. */
+  readonly web: SimulatedWeb;
+  readonly upstreams: readonly SimulatedUpstream[];
+  /** The upstream at which users have accounts, if they have. */
+  readonly service: SimulatedService | undefined;
+  /** Lets a node die, and another one start in its place. */
+  replace(node: SimulatedNode): void;
   /** Called when a tool has begun to run. */
   onRun(run: Run): void;
   note(text: string): void;
+  fail(what: string): void;
 }
 
-/** The error of a node that is dead. */
-export class NodeDied extends Error {}
-
 /** A node that can die, stand still, and have a wrong clock. */
-export class SimulatedNode {
-  readonly name: string;
+export class SimulatedNode extends SimulatedProcess {
   readonly handler: McpHandler;
-  /** The times at which it reported that the store had failed. */
-  readonly troubles: number[] = [];
   readonly signIn: SignIn | undefined;
+  readonly gateway: Gateway | undefined;
+  readonly accounts: Accounts | undefined;
   readonly #around: Surroundings;
   readonly #redis: SimulatedClient;
   readonly #lanes = new Map<object, number>();
-  readonly #death = new Set<() => void>();
-  #waiting: (() => void)[] = [];
-  #stalled = 0;
-  #offset = 0;
-  #timers = 0;
-  dead = false;
-  /** When it died. */
-  diedAt = Infinity;
-  /** Whether others may have taken it for lost: it died, stood still, or was without the store. */
-  doubtful = false;
 
   constructor(name: string, around: Surroundings) {
-    this.name = name;
+    super(name, around.environment);
     this.#around = around;
     const { network, environment } = around;
     this.#redis = network.client({
@@ -83,13 +70,16 @@ export class SimulatedNode {
     const file = around.disk && storeIn(around.disk.open());
     const store = file ?? redisStore({ client: this.#redis });
     this.#closeStore = () => file?.close();
-    const clock = this.#clock();
-    const server = this.#server(clock);
+    const clock = this.clock();
+    const own = around.service && accountsOf(this, around, { store, clock, key: KEY });
+    this.accounts = own?.accounts;
+    this.gateway = own?.gateway ?? (plan.gateway && gatewayOf(this, around));
+    const server = this.gateway ?? serverOf(plan, toolServer(this, around, clock));
     if (plan.clients.some(({ kind }) => kind === "sign-in")) {
-      const pause = (ms: number) => this.#sleep(ms, new AbortController().signal);
+      const pause = (ms: number) => this.sleep(ms, new AbortController().signal);
       this.signIn = signInOf({ store, clock, key: KEY, random: around.random, pause });
     }
-    this.handler = createMcpHandler(plan.pinned ? pinned(server) : server, {
+    this.handler = createMcpHandler(server, {
       store,
       clock,
       authenticate: byToken,
@@ -106,51 +96,18 @@ export class SimulatedNode {
   #outageMs = 100;
   readonly #closeStore: () => void;
 
-  /** How many of its timers wait. */
-  get timers(): number {
-    return this.#timers;
-  }
-
-  /** Whether it does what it should at present. */
-  get up(): boolean {
-    return !this.dead && this.#stalled === 0;
-  }
-
-  /** Runs something of this node: later if it stands still, never once it is dead. */
-  run(callback: () => void): void {
-    if (this.dead) return;
-    if (this.#stalled > 0) this.#waiting.push(callback);
-    else callback();
-  }
-
   /** Dies: nothing of it happens any more, and its connections break. */
-  kill(): void {
-    this.dead = this.doubtful = true;
-    this.diedAt = this.#around.environment.now;
-    this.#waiting = [];
+  override kill(): void {
     this.#around.network.remove(this.#redis);
-    for (const died of [...this.#death]) died();
+    super.kill();
   }
 
   /** Closes its handler and its store. */
   async close(): Promise<void> {
     await this.handler.close({ graceMs: 0 });
+    await this.gateway?.close();
+    this.accounts?.close();
     this.#closeStore();
-  }
-
-  /** Stands still for a time. */
-  stall(ms: number): void {
-    this.doubtful = true;
-    this.#stalled += 1;
-    this.#around.environment.after(ms, () => {
-      this.#stalled -= 1;
-      while (this.#stalled === 0 && this.#waiting.length > 0) this.#waiting.shift()?.();
-    });
-  }
-
-  /** Sets its clock beside the true time. */
-  jump(ms: number): void {
-    this.#offset = ms;
   }
 
   /** Loses its connection for commands. */
@@ -166,16 +123,6 @@ export class SimulatedNode {
     if (!this.dead) { for (const each of [...this.#redis.subscribers]) each.lose(); }
   }
 
-  /** Waits for something of this node, and fails when it dies. */
-  async alive<T>(promise: Promise<T>): Promise<T> {
-    if (this.dead) throw new NodeDied(this.name);
-    return await new Promise<T>((resolve, reject) => {
-      const died = () => reject(new NodeDied(this.name));
-      this.#death.add(died);
-      promise.finally(() => this.#death.delete(died)).then(resolve, reject);
-    });
-  }
-
   /** Sends a request on its way, and returns the response once it has come. */
   async fetch(request: Request): Promise<Response> {
     const { environment, random, plan: { delayMs } } = this.#around;
@@ -188,29 +135,8 @@ export class SimulatedNode {
   }
 
   async #answer(request: Request): Promise<Response> {
-    return await this.signIn?.routes(request) ?? await this.handler(request);
-  }
-
-  #clock(): Clock {
-    const { environment } = this.#around;
-    return {
-      now: () => Math.floor(environment.now + this.#offset),
-      precise: () => environment.now,
-      timer: (ms, callback) => {
-        this.#timers += 1;
-        let waits = true;
-        const over = () => {
-          if (!waits) return false;
-          waits = false;
-          this.#timers -= 1;
-          return true;
-        };
-        const stop = environment.after(ms, () => this.run(() => over() && callback()));
-        return () => {
-          if (over()) stop();
-        };
-      },
-    };
+    return await this.accounts?.routes(request) ?? await this.signIn?.routes(request) ??
+      await this.handler(request);
   }
 
   #carry(lane: object, callback: () => void): void {
@@ -222,85 +148,11 @@ export class SimulatedNode {
     const leaves = lane !== this.#redis && !this.#redis.subscribers.has(lane as never);
     environment.after(at - now, () => leaves ? callback() : this.run(callback));
   }
-
-  #sleep(ms: number, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (signal.aborted) return reject(signal.reason);
-      const stop = this.#around.environment.after(ms, () =>
-        this.run(() => {
-          signal.removeEventListener("abort", abort);
-          resolve();
-        }));
-      const abort = () => {
-        stop();
-        reject(signal.reason);
-      };
-      signal.addEventListener("abort", abort, { once: true });
-    });
-  }
-
-  #server(clock: Clock): McpServer {
-    const server = new McpServer({ name: "simulation", version: "1.0.0" });
-    const call = z.string();
-    const inputSchema = z.object({
-      ...{ call, steps: z.number(), stepMs: z.number(), ask: z.boolean() },
-    });
-    const work: ToolHandler<typeof inputSchema> = async ({ call, steps, stepMs, ask }, ctx) => {
-      const { runs, environment, note } = this.#around;
-      // What a dead process would have done has not happened.
-      if (this.dead) await new Promise(() => {});
-      const run: Run = {
-        ...{ call, node: this, begun: environment.now, effect: false, ended: undefined },
-      };
-      runs.push(run);
-      note(`${this.name} runs ${call}`);
-      this.#around.onRun(run);
-      try {
-        let answer = "";
-        if (ask) {
-          const schema = z.object({ word: z.string() });
-          const given = await ctx.elicit("word", { message: call, schema });
-          answer = String(given.content?.word);
-        }
-        run.effect = true;
-        for (let step = 1; step <= steps; step++) {
-          ctx.progress(step);
-          await this.#sleep(stepMs, ctx.signal);
-        }
-        return `${call} ${answer}`;
-      } finally {
-        run.ended = environment.now;
-        note(`${this.name} ends ${call}`);
-      }
-    };
-    server.registerTool("work", { inputSchema }, work);
-    const annotations = { idempotentHint: true };
-    server.registerTool("again", { inputSchema, annotations, retryOnNodeLoss: true }, work);
-    server.registerTool("approved", { inputSchema, approval: true }, work);
-    if (this.#around.plan.clients.some(({ kind }) => kind === "tasks")) {
-      server.use(tasks({ clock }));
-      const task = "required";
-      server.registerTool("job", { inputSchema, task }, work);
-      server.registerTool(
-        "job_again",
-        { inputSchema, annotations, retryOnNodeLoss: true, task },
-        work,
-      );
-    }
-    const value = z.object({ value: call });
-    server.registerTool("set", { inputSchema: value }, async ({ value }, { session }) => {
-      await session?.state.set("value", value);
-      return value;
-    });
-    server.registerTool("get", {}, async (_, { session }) => {
-      return String(await session?.state.get("value"));
-    });
-    return server;
-  }
 }
 
-/** Makes each session of a server live at one node. */
-function pinned(server: McpServer): McpServer {
+/** Makes each session of a server live at one node, if the plan says so. */
+function serverOf({ pinned }: Plan, server: McpServer): McpServer {
+  if (pinned !== true) return server;
   return new Proxy(server, {
     get(target, name) {
       if (name === "pinned") return true;

@@ -24,6 +24,8 @@ export type Action =
     readonly approve?: boolean;
     /** Whether the client goes away after the first message, and never asks for the answer. */
     readonly leave?: boolean;
+    /** The upstream that has the tool, behind a gateway. */
+    readonly upstream?: string;
   }
   /** Opens the session's stream at some node, while the one before is open. */
   | { readonly do: "listen"; readonly at: number }
@@ -40,12 +42,27 @@ export type Action =
     /** Whether a token is used once more in the end, long after it was replaced. */
     readonly reuse: boolean;
   }
+  /** Calls a tool of an upstream at which each user has an account, and signs in if asked. */
+  | {
+    readonly do: "use";
+    readonly at: number;
+    /** What becomes of the link, besides that its user opens it. */
+    readonly link: LinkUse;
+  }
+  /** Disconnects the account. */
+  | { readonly do: "disconnect"; readonly at: number }
   /** Sends the session's id as another user. */
   | { readonly do: "steal"; readonly at: number }
   /** Writes to the session's state, and reads it elsewhere. */
   | { readonly do: "state"; readonly at: number }
   /** Sends the session a notification from some node. */
   | { readonly do: "notify"; readonly at: number };
+
+/**
+ * What becomes of a link: another user opens it first, its page is answered at two nodes at once, the answer of
+ * the authorization server comes twice or to another user, or it is opened too late.
+ */
+export type LinkUse = "once" | "stolen" | "twice" | "answered-twice" | "answer-stolen" | "late";
 
 /** What goes wrong. */
 export type Fault =
@@ -74,14 +91,56 @@ export type Fault =
   | { readonly do: "disk"; readonly at: number; readonly ms: number; readonly full: boolean }
   /** Somebody sends again what nodes have sent each other. */
   | { readonly do: "replay"; readonly at: number }
+  /** The process of an upstream dies, and another one starts after a time. */
+  | {
+    readonly do: "upstream-kill";
+    readonly at: number;
+    readonly upstream: number;
+    readonly ms: number;
+  }
+  /** The process of an upstream stands still. */
+  | {
+    readonly do: "upstream-stall";
+    readonly at: number;
+    readonly upstream: number;
+    readonly ms: number;
+  }
+  /** The connections to an upstream break. */
+  | { readonly do: "upstream-cut"; readonly at: number; readonly upstream: number }
+  /** The next node that renews tokens dies, some time after the authorization server has got the request. */
+  | { readonly do: "kill-renewing"; readonly at: number; readonly ms: number }
+  /** The next answer with renewed tokens is lost. */
+  | { readonly do: "lose-tokens"; readonly at: number }
+  /** The connection for commands of the next node that renews tokens breaks some time after the request. */
+  | {
+    readonly do: "drop-renewing";
+    readonly at: number;
+    readonly afterMs: number;
+    readonly ms: number;
+    readonly again: boolean;
+    readonly arrived: boolean;
+  }
+  /** The authorization server and the upstream stand still. */
+  | { readonly do: "provider-stall"; readonly at: number; readonly ms: number }
+  /** An authorization server ends what a user has there. */
+  | { readonly do: "revoke"; readonly at: number; readonly owner: string }
   /** The server is replaced by a replica that lags. */
   | { readonly do: "failover"; readonly at: number; readonly lagMs: number };
+
+/** An upstream of a gateway. */
+export interface UpstreamPlan {
+  readonly name: string;
+  /** Whether it is reached over HTTP, or is hosted by the node: a server of this package, or of the SDK. */
+  readonly kind: "http" | "local" | "sdk";
+  /** The only era that the gateway speaks with it; any when left out. */
+  readonly era?: "2025" | "2026";
+}
 
 /** A client and what it does. */
 export interface ClientPlan {
   readonly owner: string;
   /** Whether its calls are tasks, or it signs in; calls of tools when left out. */
-  readonly kind?: "tasks" | "sign-in";
+  readonly kind?: "tasks" | "sign-in" | "account";
   readonly era: "2025" | "2026";
   readonly actions: readonly Action[];
 }
@@ -94,6 +153,10 @@ export interface Plan {
   readonly nodes: number;
   /** Whether each session is served by one node alone. */
   readonly pinned?: boolean;
+  /** The upstreams, if the nodes are gateways. */
+  readonly gateway?: readonly UpstreamPlan[];
+  /** The time for which an access token is good, in seconds, if users have accounts at an upstream. */
+  readonly tokensS?: number;
   /** Whether there is one node, with a SQLite file in place of Redis. */
   readonly file?: boolean;
   /** The calls that may run for a user at all nodes together; the default when left out. */

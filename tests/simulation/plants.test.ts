@@ -17,6 +17,8 @@ const FOUND: readonly (readonly [name: string, seed: number, why: RegExp])[] = [
   ["a cancellation is published once", 129, /ran on for \d+ ms although it was cancelled/],
   ["an approval counts at each node", 593, /ran twice/],
   ["a claim is taken over", 593, /ran twice/],
+  ["the cancellation of a task is sent once", 150, /ran on for \w+ ms although it was cancelled/],
+  ["two nodes renew tokens at once", 53, /refresh token was used twice/],
 ];
 
 describe("planted faults", { skip: !("Deno" in globalThis) }, () => {

@@ -3,9 +3,10 @@
  *
  * @module
  */
-import { NodeDied, type SimulatedNode } from "./node.ts";
+import type { SimulatedNode } from "./node.ts";
+import { ProcessDied } from "./process.ts";
 import type { Environment, Random } from "./environment.ts";
-import type { Run } from "./node.ts";
+import type { Run } from "./tools.ts";
 
 /** What a client needs. */
 export interface ClientSurroundings {
@@ -52,7 +53,7 @@ export async function sendWhole(
     const text = await node.alive(response.text());
     return { status: response.status, headers: response.headers, text };
   } catch (error) {
-    if (!(error instanceof NodeDied)) around.note(`${request.url}: ${error}`);
+    if (!(error instanceof ProcessDied)) around.note(`${request.url}: ${error}`);
     return undefined;
   }
 }

@@ -112,4 +112,55 @@ export const FOUND: Readonly<Record<string, Plan>> = {
       { do: "drop", at: 3_144, node: 0, ms: 607, again: false, arrived: false },
     ],
   },
+  "a user who had signed in again was asked once more at a node that knew of the end": {
+    ...{ seed: 56, theme: "accounts", nodes: 3, delayMs: 1, tokensS: 10 },
+    clients: [{
+      ...{ owner: "alice", era: "2026", kind: "account" },
+      actions: [
+        { do: "use", at: 6_346, link: "once" },
+        { do: "use", at: 55_802, link: "late" },
+        { do: "use", at: 4_549, link: "twice" },
+        { do: "use", at: 13_304, link: "once" },
+        { do: "disconnect", at: 20_384 },
+        { do: "use", at: 56_395, link: "answered-twice" },
+      ],
+    }],
+    faults: [{ do: "lose-tokens", at: 13_451 }],
+  },
+  "renewed tokens were lost as the store was away for a moment": {
+    ...{ seed: 2_565, theme: "accounts", nodes: 3, delayMs: 24, tokensS: 10 },
+    clients: [{
+      ...{ owner: "bob", era: "2026", kind: "account" },
+      actions: [
+        { do: "use", at: 14_870, link: "once" },
+        { do: "use", at: 40_383, link: "once" },
+      ],
+    }],
+    faults: [
+      { do: "drop-renewing", at: 12_306, ms: 2_022, afterMs: 17, again: false, arrived: false },
+    ],
+  },
+  "two nodes renewed at once, as the clock of one was behind": {
+    ...{ seed: 2_745, theme: "accounts", nodes: 3, delayMs: 1, tokensS: 6 },
+    clients: [
+      { owner: "bob", era: "2026", actions: [], kind: "account" },
+      {
+        ...{ owner: "alice", era: "2026", kind: "account" },
+        actions: [
+          { do: "use", at: 12_494, link: "stolen" },
+          { do: "use", at: 13_789, link: "late" },
+          { do: "use", at: 5_099, link: "once" },
+          { do: "use", at: 5_111, link: "once" },
+          { do: "use", at: 17_201, link: "answered-twice" },
+          { do: "disconnect", at: 1_682 },
+          { do: "use", at: 47_610, link: "once" },
+          { do: "use", at: 44_192, link: "answered-twice" },
+        ],
+      },
+    ],
+    faults: [
+      { do: "jump", at: 0, node: 1, ms: -7_596 },
+      { do: "provider-stall", at: 41_678, ms: 11_972 },
+    ],
+  },
 };

@@ -3,17 +3,22 @@
  *
  * @module
  */
+import { type AccountFacts, AccountUser } from "./account_user.ts";
 import { SimulatedUser } from "./client.ts";
 import { Environment, Random, START_MS } from "./environment.ts";
-import { type Run, SimulatedNode, type Surroundings } from "./node.ts";
+import { SimulatedNode, type Surroundings } from "./node.ts";
 import { type ClientPlan, type Fault, type Plan, smaller } from "./plan.ts";
 import { SimulatedNetwork } from "./redis/client.ts";
 import type { ClientSurroundings, SimulatedPeer } from "./request.ts";
+import { SimulatedService } from "./service.ts";
 import { Disk } from "./sqlite.ts";
 import { SignInUser } from "./sign_in_user.ts";
 import { TaskUser } from "./task_user.ts";
 import { planOf } from "./themes.ts";
+import type { Run } from "./tools.ts";
 import { HARM_MS } from "./times.ts";
+import { SimulatedUpstream } from "./upstream.ts";
+import { SimulatedWeb } from "./web.ts";
 
 /** What came of a plan. */
 export interface Outcome {
@@ -76,6 +81,10 @@ class Simulation {
   readonly #trace: string[] = [];
   readonly #failures: string[] = [];
   readonly #users: SimulatedPeer[];
+  readonly #web: SimulatedWeb;
+  readonly #upstreams: SimulatedUpstream[] = [];
+  readonly #service: SimulatedService | undefined;
+  readonly #accounts = new Map<string, AccountFacts>();
   readonly #around: Surroundings;
 
   constructor(plan: Plan, environment: Environment) {
@@ -85,16 +94,32 @@ class Simulation {
     const note = (text: string) => void this.#trace.push(`${environment.now - START_MS} ${text}`);
     const disk = plan.file ? new Disk() : undefined;
     if (disk !== undefined) disk.onDeath = () => this.#replace(0);
+    this.#web = new SimulatedWeb({
+      ...{ environment, random: new Random(plan.seed + 1_000), delayMs: plan.delayMs },
+    });
     this.#around = {
-      disk,
+      ...{ disk, web: this.#web, upstreams: this.#upstreams },
+      service: undefined,
+      replace: (node) => this.#replace(this.#nodes.indexOf(node)),
       ...{ environment, network: this.#network, random: new Random(plan.seed) },
       ...{
         plan,
         runs: this.#runs,
-        note, // A call that is cancelled gives its place back at once, and ends in the same moment.
+        note,
+        fail: (what) => this.#fail(what), // A call that is cancelled gives its place back at once, and ends in the same moment.
         onRun: (run) => void environment.after(1, () => this.#checkShare(run)),
       },
     };
+    if (plan.tokensS !== undefined) {
+      const service = new SimulatedService(this.#around, plan.tokensS);
+      this.#service = service;
+      this.#around = { ...this.#around, service };
+    }
+    for (const upstream of plan.gateway ?? []) {
+      if (upstream.kind === "http") {
+        this.#upstreams.push(new SimulatedUpstream(upstream, this.#around));
+      }
+    }
     for (let i = 0; i < plan.nodes; i++) this.#start(i);
     const around: ClientSurroundings = {
       ...{ environment, note, runs: this.#runs, nodes: this.#nodes },
@@ -126,6 +151,14 @@ class Simulation {
   ): SimulatedPeer {
     if (client.kind === "tasks") return new TaskUser(name, this.#plan, client, random, around);
     if (client.kind === "sign-in") return new SignInUser(name, client, random, around);
+    if (this.#service !== undefined) {
+      const facts = this.#accounts.get(client.owner) ?? {
+        ...{ cameBackAt: -Infinity, connectedAt: Infinity, disconnectedAt: -Infinity },
+        links: new Map(),
+      };
+      this.#accounts.set(client.owner, facts);
+      return new AccountUser(name, this.#plan, client, random, around, this.#service, facts);
+    }
     return new SimulatedUser(name, this.#plan, client, random, around);
   }
 
@@ -160,6 +193,7 @@ class Simulation {
 
   /** Ends a node at once, and starts another one in its place. */
   #replace(at: number): void {
+    if (at < 0) return;
     this.#nodes[at]?.kill();
     try {
       this.#start(at);
@@ -183,6 +217,14 @@ class Simulation {
     const network = this.#network;
     const { disk } = this.#around;
     switch (fault.do) {
+      case "kill-renewing":
+      case "lose-tokens":
+      case "drop-renewing":
+        return this.#service?.arm(fault);
+      case "provider-stall":
+        return this.#service?.process.stall(fault.ms);
+      case "revoke":
+        return this.#service?.revoke(fault.owner);
       case "replay":
         return network.replay();
       case "crash":
@@ -200,6 +242,7 @@ class Simulation {
       this.#environment.after(fault.lagMs, () => network.server.restore(replica));
       return;
     }
+    if ("upstream" in fault) return this.#harmUpstream(fault);
     const node = this.#nodes[fault.node];
     if (node === undefined) return;
     switch (fault.do) {
@@ -217,7 +260,38 @@ class Simulation {
     }
   }
 
+  #harmUpstream(fault: Fault & { readonly upstream: number }): void {
+    const upstream = this.#upstreams[fault.upstream];
+    if (upstream === undefined) return;
+    switch (fault.do) {
+      case "upstream-kill":
+        return upstream.kill(fault.ms);
+      case "upstream-stall":
+        return upstream.process?.stall(fault.ms);
+      case "upstream-cut":
+        return this.#web.cut(upstream);
+    }
+  }
+
+  /** What gateways and their upstreams keep. */
+  #checkUpstreams(): void {
+    for (const node of this.#nodes) {
+      const { sessions = 0, held = 0 } = node.gateway?.stats() ?? {};
+      if (sessions + held > 0) this.#fail(`${node.name} keeps ${sessions} sessions, ${held} calls`);
+    }
+    if (this.#web.size > 0) this.#fail(`${this.#web.size} requests to upstreams are not over`);
+    for (const { name, handler } of this.#upstreams) {
+      const { requests = 0, streams = 0, questions = 0, sessions = 0 } = handler?.stats() ?? {};
+      const kept = { requests, streams, questions };
+      if (requests + streams + questions > 0) this.#fail(`${name} keeps ${JSON.stringify(kept)}`);
+      // What a gateway could not end, or doesn't know of, ends by itself.
+      const unclear = this.#plan.faults.some((fault) => !["deaf", "jump"].includes(fault.do));
+      if (sessions > 0 && !unclear) this.#fail(`${name} keeps ${sessions} sessions`);
+    }
+  }
+
   #check(): void {
+    this.#checkUpstreams();
     for (const user of this.#users) user.check();
     for (const { call, node, ended } of this.#runs) {
       if (ended === undefined && !node.dead) this.#fail(`${call} still runs at ${node.name}`);
@@ -267,14 +341,17 @@ class Simulation {
   /** Whatever has happened: every node serves a new client now. */
   async #probe(): Promise<void> {
     const environment = this.#environment;
+    const upstream = this.#plan.gateway?.[0]?.name;
     const action = {
+      ...upstream !== undefined && { upstream },
       ...{ do: "call", at: 0, steps: 1, stepMs: 1, ask: false, again: false } as const,
       ...{ idleMs: 0, cutAfter: 0, cancelMs: 0 },
     };
+    if (this.#service !== undefined) return;
     for (const node of this.#nodes) {
       const plan: Plan = { ...this.#plan, faults: [], clients: [] };
       const client: ClientPlan = { owner: "carol", era: "2025", actions: [action] };
-      const user = new SimulatedUser(`${node.name} probe`, plan, client, new Random(1), {
+      const user = new SimulatedUser(`carol of ${node.name}`, plan, client, new Random(1), {
         ...{ environment, runs: this.#runs, nodes: [node], calm: this.#fast, forgetful: false },
         node: () => node,
         note: this.#around.note,

@@ -5,7 +5,15 @@
  * @module
  */
 import { Random } from "./environment.ts";
-import { type Action, BUSY_MS, type ClientPlan, type Fault, type Plan } from "./plan.ts";
+import {
+  type Action,
+  BUSY_MS,
+  type ClientPlan,
+  type Fault,
+  type LinkUse,
+  type Plan,
+  type UpstreamPlan,
+} from "./plan.ts";
 
 /** The most that a clock is wrong: two may differ by less than 30 s, as docs/scaling.md says. */
 const MOST_SKEW_MS = 14_000;
@@ -109,6 +117,23 @@ class Maker {
         return { do: kind, at: common.at, ms: common.ms, full: random.chance(0.5) };
       case "replay":
         return { do: kind, at: common.at };
+      case "upstream-kill":
+      case "upstream-stall":
+        return { do: kind, at: common.at, upstream: random.int(0, 1), ms: common.ms };
+      case "upstream-cut":
+        return { do: kind, at: common.at, upstream: random.int(0, 1) };
+      case "kill-renewing":
+        return { do: kind, at: common.at, ms: random.int(0, 150) };
+      case "provider-stall":
+        return { do: kind, at: common.at, ms: random.int(50, 14_000) };
+      case "lose-tokens":
+        return { do: kind, at: common.at };
+      case "drop-renewing": {
+        const flags = { again: random.chance(0.5), arrived: random.chance(0.5) };
+        return { do: kind, at: common.at, ms: common.ms, afterMs: random.int(0, 150), ...flags };
+      }
+      case "revoke":
+        return { do: kind, at: common.at, owner: random.chance(0.5) ? "alice" : "bob" };
     }
   }
 
@@ -300,7 +325,88 @@ const THEMES: readonly (readonly [name: string, often: number, theme: Theme])[] 
  * The themes of every fifth seed or so, apart from the others, so that those keep their seeds: each as often
  * as its number says.
  */
-const MORE_THEMES: typeof THEMES = [
+const RARER: typeof THEMES = [
+  ["accounts", 6, (maker) => {
+    const { random } = maker;
+    maker.busyMs = 60_000;
+    const links: readonly LinkUse[] = [
+      ...["once", "once", "once", "stolen", "twice", "answered-twice", "answer-stolen"] as const,
+      "late",
+    ];
+    const action = (): Action =>
+      random.chance(0.05)
+        ? { do: "disconnect", at: maker.at() }
+        : { do: "use", at: maker.at(), link: links[random.int(0, links.length - 1)] ?? "once" };
+    const skew = () => random.int(0, MOST_SKEW_MS);
+    const skews: Fault[] = random.chance(0.3)
+      ? [
+        { do: "jump", at: 0, node: 0, ms: skew() },
+        { do: "jump", at: 0, node: 1, ms: -skew() },
+      ]
+      : [];
+    const renewing = ["kill-renewing", "lose-tokens", "drop-renewing", "provider-stall"] as const;
+    const others = ["kill", "stall", "drop", "deaf", "revoke"] as const;
+    // Some calls come at the same moment, at several nodes.
+    const burst = () => {
+      const first = action();
+      const rest = random.chance(0.4) && first.do === "use"
+        ? maker.times(1, 3, () => ({ ...first, at: first.at + random.int(0, 50) }))
+        : [];
+      return [first, ...rest];
+    };
+    // Some plans are about renewals that last: calls at all nodes come meanwhile.
+    const slow = random.chance(0.3) ? maker.faults(1, 2, "provider-stall") : [];
+    const meanwhile = slow.flatMap(({ at }) =>
+      maker.times(2, 5, (): Action => ({ do: "use", at: at + random.int(0, 4_000), link: "once" }))
+    );
+    return {
+      tokensS: random.int(6, 20),
+      delayMs: random.int(1, 40),
+      clients: maker.times(
+        1,
+        3,
+        () =>
+          maker.client([...maker.times(3, 10, burst).flat(), ...meanwhile], {
+            ...{ era: "2026", kind: "account" },
+          }),
+      ),
+      faults: random.chance(0.2) ? [] : [
+        ...skews,
+        ...slow,
+        ...maker.faults(1, 4, ...renewing, ...renewing, ...others),
+      ],
+    };
+  }],
+  ["gateway", 6, (maker) => {
+    const { random } = maker;
+    maker.busyMs = 10_000;
+    const gateway: UpstreamPlan[] = [
+      { name: "notes", kind: "http", ...random.chance(0.7) && { era: "2025" } },
+      { name: "wiki", kind: "http", ...random.chance(0.7) && { era: "2026" } },
+      { name: "own", kind: random.chance(0.5) ? "local" : "sdk" },
+    ];
+    const action = () => {
+      const { name = "", kind } = gateway[random.int(0, 5) % 3] ?? {};
+      const call = maker.call({ upstream: name, again: false, approve: false });
+      const own = kind === "sdk" ? { ...call, ask: false } : call;
+      return random.chance(0.2) ? { do: "notify" as const, at: maker.at() } : own;
+    };
+    return {
+      ...{ pinned: true, gateway, delayMs: random.int(1, 60) },
+      clients: maker.times(
+        1,
+        3,
+        () =>
+          maker.client(maker.times(1, 6, action), { era: random.chance(0.4) ? "2026" : "2025" }),
+      ),
+      faults: random.chance(0.2) ? [] : maker.faults(
+        1,
+        4,
+        ...["kill", "stall", "drop", "deaf", "upstream-kill", "upstream-kill"] as const,
+        ...["upstream-stall", "upstream-cut", "upstream-cut"] as const,
+      ),
+    };
+  }],
   // Tasks that say nothing for long are cancelled while their node hears nothing.
   ["deaf-tasks", 2, (maker) => {
     const { random } = maker;
@@ -343,8 +449,10 @@ const MORE_THEMES: typeof THEMES = [
       : maker.faults(1, 5, "kill", "crash", "crash", "crash", "disk", "stall"),
   })],
 ];
+/** Their names. */
+export const RARER_THEMES: readonly string[] = RARER.map(([name]) => name);
 /** The part of the seeds that have one of those. */
-const MORE = 0.2;
+const RARER_PART = 0.2;
 
 /** Returns one of some themes. */
 function drawn(themes: typeof THEMES, random: Random) {
@@ -357,7 +465,7 @@ export function planOf(seed: number): Plan {
   const maker = new Maker(seed);
   const other = new Random(Math.imul(seed + 1, SALT));
   const usual = drawn(THEMES, maker.random);
-  const [theme, , make] = other.chance(MORE) ? drawn(MORE_THEMES, other) : usual;
+  const [theme, , make] = other.chance(RARER_PART) ? drawn(RARER, other) : usual;
   const delayMs = maker.random.int(1, 40);
   const { nodes } = maker;
   const made = make?.(maker) ?? {};

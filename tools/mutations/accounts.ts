@@ -47,12 +47,9 @@ export const ACCOUNTS: FaultsByFile = {
   "accounts/vault.ts": {
     tests: [VAULT],
     faults: [
-      [
-        "UPA-22",
-        "if (account.renewing !== undefined && clock.now() < account.renewing.until) {",
-        "if (false) {",
-      ],
-      ["UPA-24", "clock.now() < account.renewing.until", "true"],
+      ["UPA-22", "{ ttlMs: RENEWING_MS, expected: null }", "{ ttlMs: RENEWING_MS }"],
+      ["UPA-24", "{ ttlMs: RENEWING_MS,", "{ ttlMs: 3_600_000,"],
+      ["UPA-24", "if (this.#settings.clock.now() >= until) throw error;", "throw error;"],
       ["UPA-25", "if (!isRefused && !this.#isOver(account)) return account;\n      throw", "throw"],
     ],
   },
