@@ -467,6 +467,9 @@ function secretsOf(config: Config): string[] {
     ...secret === undefined ? [] : [secret].flat(),
     ...typeof clientSecret === "string" ? [clientSecret] : [],
     ...signIn?.keys ?? [],
+    ...(signIn?.idJag ?? []).flatMap(({ clients }) =>
+      clients.flatMap(({ secret }) => secret ?? [])
+    ),
     ...accountSecrets(config),
     ...operatorToken === undefined ? [] : [operatorToken],
     ...Object.values(operators ?? {}),
@@ -497,11 +500,21 @@ function urlSecrets(text: string): string[] {
   return [password, plain, ...searchParams.values()];
 }
 
+/** Returns the lines of a private key in PEM, or the private members of a JWK. */
+function keySecrets(key: string | Readonly<Record<string, unknown>>): readonly string[] {
+  if (typeof key === "string") return key.split("\n").filter((line) => /^[\w+/=]{16,}$/.test(line));
+  const { d, p, q, dp, dq, qi } = key;
+  return [d, p, q, dp, dq, qi].filter((member) => typeof member === "string");
+}
+
 /** Returns the secrets of the gateway at the servers that users sign in at. */
 function accountSecrets({ mcpServers }: Config): readonly string[] {
   return Object.values(mcpServers).flatMap((entry) => {
     const oauth = "oauth" in entry ? entry.oauth : undefined;
-    const secret = typeof oauth === "object" ? oauth.clientSecret : undefined;
-    return secret === undefined ? [] : [secret];
+    if (typeof oauth !== "object") return [];
+    return [oauth, oauth.identityProvider ?? {}].flatMap(({ clientSecret, privateKey }) => [
+      ...clientSecret === undefined ? [] : [clientSecret],
+      ...privateKey === undefined ? [] : keySecrets(privateKey),
+    ]);
   });
 }
