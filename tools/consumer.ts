@@ -14,9 +14,11 @@ import { pack } from "./pack.ts";
 import { run, start } from "./process.ts";
 import { commandOf, packageTool, ROOT } from "./runtimes.ts";
 import { startChecks } from "../tests/package/start.ts";
+import { walkChecks } from "../tests/package/walks.ts";
 import { startWorker } from "./workerd.ts";
 import { templateMaker, TEMPLATES } from "./templates.ts";
 import { NOTHING, sum, type Tally } from "./tally.ts";
+import { walkPage } from "./walks.ts";
 
 const LIMIT_MS = 180_000;
 const FILES = fileURLToPath(new URL("./package/files/", import.meta.url));
@@ -382,12 +384,16 @@ export async function consumers(): Promise<Tally> {
     for (const check of checks(bare, full, tarball)) await attempt(check);
     await using maker = await templateMaker(tarball);
     // Most of their time they wait for installations
+    const walked = (async () => {
+      for (const check of walkChecks((page) => walkPage(page, tarball))) await attempt(check);
+    })();
     await Promise.all(NEW_RUNTIMES.map(async (runtime) => {
       for (const choices of TEMPLATES.filter((each) => each.runtime === runtime)) {
         const name = `mooring new, ${Object.values(choices).join(", ")}`;
         await attempt({ name, run: async () => void await maker.try(choices) });
       }
     }));
+    await walked;
     return total;
   } finally {
     await rm(bare, { recursive: true });

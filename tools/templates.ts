@@ -8,7 +8,7 @@
 import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { delimiter, join, resolve } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { type Choices, NEW_AUTHS, NEW_RUNTIMES, NEW_TRANSPORTS } from "../src/cli/new/choices.ts";
@@ -224,7 +224,9 @@ async function main(): Promise<void> {
     options: { package: { type: "string" }, only: { type: "string", default: "" } },
   });
   await installPackageTools();
-  const tarball = values.package ?? await pack((line) => console.error(line));
+  const tarball = values.package === undefined
+    ? await pack((line) => console.error(line))
+    : resolve(values.package);
   await using maker = await templateMaker(tarball);
   const seconds = (ms: number) => `${(ms / 1_000).toFixed(1)} s`.padStart(8);
   console.log(`${"".padEnd(20)}  to the first call   types    test`);

@@ -278,6 +278,11 @@ function stagesOf(
   for (const runtime of RUNTIMES) {
     add("programs", `programs under ${runtime}`, () => runPrograms(runtime, "programs.ts"));
     add("programs", `documents under ${runtime}`, () => runPrograms(runtime, "documents.ts"));
+    add(
+      "programs",
+      `mocked documents under ${runtime}`,
+      () => runPrograms(runtime, "mocked_documents.ts"),
+    );
   }
   return stages.filter(({ part }) => only.includes(part));
 }

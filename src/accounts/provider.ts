@@ -550,6 +550,8 @@ export function clientMetadata({ url, name }: AccountsSettings): Record<string, 
     grant_types: ["authorization_code", "refresh_token"],
     response_types: ["code"],
     token_endpoint_auth_method: "none",
+    // SEP-837: the registered addresses must fit the type, which is "web" unless it is named
+    application_type: url.startsWith("https:") ? "web" : "native",
   };
 }
 
@@ -562,9 +564,17 @@ function secretMethod(server: AuthorizationServer): StoredClient["method"] {
 
 function authOf({ secret, method }: StoredClient): ClientAuth {
   if (secret === undefined || method === "none") return oauth.None();
-  return method === "client_secret_post"
-    ? oauth.ClientSecretPost(secret)
-    : oauth.ClientSecretBasic(secret);
+  return method === "client_secret_post" ? oauth.ClientSecretPost(secret) : basicAuth(secret);
+}
+
+/** Returns `client_secret_basic` as forms are encoded (RFC 6749 §2.3.1): many servers don't decode more than that. */
+function basicAuth(secret: string): ClientAuth {
+  return (_server, { client_id: id }, _body, headers) => {
+    const [name, word] = [id, secret].map((text) =>
+      `${new URLSearchParams([["", text]])}`.slice(1)
+    );
+    headers.set("authorization", `Basic ${btoa(`${name}:${word}`)}`);
+  };
 }
 
 /** Returns the resource of an upstream without metadata: its URL without query and fragment. */

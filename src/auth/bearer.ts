@@ -8,10 +8,8 @@ import { isPromise, type MaybePromise } from "../internal/types.ts";
 import { HeaderName } from "../protocol/headers.ts";
 import type { RequestHead } from "../http/inbound.ts";
 import type { Principal } from "../protocol/exchange.ts";
-import { isObject } from "../protocol/jsonrpc.ts";
 import { readsHead } from "./authenticate.ts";
-import { bearerChallenge } from "./challenge.ts";
-import type { DpopProofs } from "./dpop.ts";
+import { type BearerChallenge, bearerChallenge } from "./challenge.ts";
 import { Forbidden, Unauthorized } from "./errors.ts";
 import { hasScopes } from "../protocol/route.ts";
 import { checkScopes, scopesToAskFor } from "./scopes.ts";
@@ -45,10 +43,8 @@ export interface BearerOptions {
 
 /** Matches an Authorization header with a token (RFC 6750 §2.1). */
 const BEARER = /^bearer +([A-Za-z0-9\-._~+/]+=*) *$/i;
-/** Matches an Authorization header with a token that is bound to a key (RFC 9449 §7.1). */
-const DPOP = /^dpop +([A-Za-z0-9\-._~+/]+=*) *$/i;
 /** The maximum number of characters of an Authorization header. */
-const MAX_LENGTH = 16 * 1024;
+export const MAX_AUTHORIZATION = 16 * 1024;
 
 /**
  * Creates an `authenticate` for bearer tokens of any kind. For tokens of an authorization server, use
@@ -89,70 +85,19 @@ export function bearer(options: BearerOptions): Authenticate {
 }
 
 /** Reads the token from a request. */
-function tokenOf({ headers }: RequestHead, required: readonly string[]): string {
+export function tokenOf({ headers }: RequestHead, required: readonly string[]): string {
   const header = headers.get(HeaderName.Authorization) ?? "";
-  const [, token] = header.length <= MAX_LENGTH ? BEARER.exec(header) ?? [] : [];
+  const [, token] = header.length <= MAX_AUTHORIZATION ? BEARER.exec(header) ?? [] : [];
   if (token !== undefined) return token;
   if (/^bearer(?: |$)/i.test(header)) throw invalidToken("Send a well-formed token", required);
-  const challenge = bearerChallenge({ scopes: required });
-  throw new Unauthorized("Send a bearer token as the Authorization header", { challenge });
+  throw new BearerRefusal("Send a bearer token as the Authorization header", { scopes: required });
 }
 
-/** Options for {@linkcode boundTokens}. */
-export interface BoundTokenOptions extends BearerOptions {
-  /** Checks the proofs of tokens that are bound to a key. */
-  readonly proofs: DpopProofs;
-}
-
-/**
- * Creates an `authenticate` for tokens of which some, or all, are bound to a key of the client (RFC 9449 §7). A
- * bound token needs the scheme DPoP and a proof, any other the scheme Bearer.
- */
-export function boundTokens(
-  { verify, requiredScopes = [], proofs }: BoundTokenOptions,
-): Authenticate {
-  const required = [...requiredScopes];
-  const accepts = proofs.use === "accept";
-  return readsHead(async (request, context) => {
-    const header = request.headers.get(HeaderName.Authorization) ?? "";
-    const [, token] = header.length <= MAX_LENGTH ? DPOP.exec(header) ?? [] : [];
-    try {
-      if (token === undefined && !accepts) {
-        const message = "Send a token with the scheme DPoP, and a proof of its key";
-        throw new Unauthorized(message, { challenge: proofs.challenge() });
-      }
-      const sent = token ?? tokenOf(request, required);
-      const principal = admit(await verify(sent, request, context), required);
-      if (token !== undefined) await proofs.check(request, sent, principal);
-      else if (isBound(principal)) throw invalidToken(BOUND, required);
-      return principal;
-    } catch (error) {
-      throw withDpop(error, proofs);
-    }
-  });
-}
-
-/** Whether a token is bound to a key of the client, by whatever means (RFC 7800). */
-export function isBound({ claims }: Pick<Principal, "claims">): boolean {
-  return isObject(claims) && claims.cnf !== undefined;
-}
-
-/** Describes why a bound token is refused that came without a proof of its key (RFC 9449 §7.1). */
-const BOUND = "Send this token with the scheme DPoP, and a proof of its key";
-
-/** Adds the challenge of the scheme DPoP to one that only has Bearer, or takes its place. */
-function withDpop(error: unknown, proofs: DpopProofs): unknown {
-  if (!(error instanceof Unauthorized) || !/^bearer(?: |$)/i.test(error.challenge)) return error;
-  const { message, challenge, cause } = error;
-  const isInvalid = challenge.includes('error="invalid_token"');
-  const own = isInvalid ? proofs.challenge("invalid_token", message) : proofs.challenge();
-  return new Unauthorized(message, {
-    challenge: proofs.use === "accept" ? `${challenge}, ${own}` : own,
-    cause,
-  });
-}
-
-function admit(principal: Principal | null | undefined, required: readonly string[]): Principal {
+/** Checks the principal of a token, and that it has the scopes that every token needs. */
+export function admit(
+  principal: Principal | null | undefined,
+  required: readonly string[],
+): Principal {
   if (principal === null || principal === undefined) {
     throw invalidToken("Send a valid token", required);
   }
@@ -168,9 +113,22 @@ function admit(principal: Principal | null | undefined, required: readonly strin
  */
 export const KEY_BOUND = "Send a token that is not bound to a key";
 
+/** A refusal of a request with a Bearer challenge, whose parameters can be read. */
+export class BearerRefusal extends Unauthorized {
+  /** The parameters of the challenge. */
+  readonly parameters: BearerChallenge;
+
+  /**
+   * @param message The message for the client
+   * @param parameters The parameters of the challenge
+   */
+  constructor(message: string, parameters: BearerChallenge) {
+    super(message, { challenge: bearerChallenge(parameters) });
+    this.parameters = parameters;
+  }
+}
+
 /** Creates the error that refuses a token. The description must not contain any part of the token. */
 export function invalidToken(description: string, scopes: readonly string[] = []): Unauthorized {
-  return new Unauthorized(description, {
-    challenge: bearerChallenge({ error: "invalid_token", description, scopes }),
-  });
+  return new BearerRefusal(description, { error: "invalid_token", description, scopes });
 }

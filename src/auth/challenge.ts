@@ -39,7 +39,7 @@ export interface DpopChallenge {
   /** The algorithms that proofs may be signed with. */
   readonly algorithms: readonly string[];
   /** The error code. Left out if the request had no credentials. */
-  readonly error?: "invalid_token" | "invalid_dpop_proof" | "use_dpop_nonce" | undefined;
+  readonly error?: BearerChallenge["error"] | "invalid_dpop_proof" | "use_dpop_nonce" | undefined;
   /** A description of the error for people. */
   readonly description?: string | undefined;
   /** The scopes that the request needs. */

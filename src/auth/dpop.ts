@@ -1,23 +1,19 @@
 /**
- * Checks that a client has the key that its token is bound to (DPoP, RFC 9449).
+ * Checks proofs of keys that tokens are bound to (DPoP, RFC 9449).
  *
  * @module
  */
 import type { JWK } from "jose";
-import { fromBase64Url, toBase64Url } from "../internal/base64.ts";
+import { toBase64Url } from "../internal/base64.ts";
 import { integerOption } from "../internal/check.ts";
 import type { Clock } from "../internal/clock.ts";
 import { checkNames } from "../internal/known_names.ts";
-import { RecentKeys } from "../internal/recent_keys.ts";
 import type { RecordStore } from "../internal/record_store.ts";
-import { deriveKey } from "../internal/sealing.ts";
 import type { RequestHead } from "../http/inbound.ts";
-import type { Principal } from "../protocol/exchange.ts";
-import { isObject } from "../protocol/jsonrpc.ts";
-import { dpopChallenge } from "./challenge.ts";
 import { DPOP_ALGORITHMS } from "./dpop_algorithms.ts";
-import { Unauthorized, Unavailable } from "./errors.ts";
+import { DpopNonces } from "./dpop_nonces.ts";
 import { jose } from "./packages.ts";
+import { RememberedProofs, StoredProofs, type UsedProofs } from "./used_proofs.ts";
 
 /** Options for tokens that are bound to a key of the client (DPoP, RFC 9449). */
 export interface DpopOptions {
@@ -56,13 +52,41 @@ export interface ProofStore {
   records?(clock: Clock): RecordStore;
 }
 
-/** What proofs are checked with. */
-export interface DpopSettings {
-  readonly clock: Clock;
-  /** The scopes that challenges name. */
-  readonly scopes: readonly string[];
-  /** Returns the audiences of a request, for the public address of an endpoint behind a proxy. */
-  readonly audienceOf: (request: RequestHead) => readonly string[];
+/** What a proof must be for. */
+export interface ProofTarget {
+  /** URLs of the origins at which clients reach the server; others are ignored. */
+  readonly addresses: readonly string[];
+  /** The access token that it is sent with. */
+  readonly token?: string;
+  /** The fingerprint of the key that it must be of. */
+  readonly thumbprint?: string;
+}
+
+/** A proof that has been verified, but not used. */
+export interface VerifiedProof {
+  /** The fingerprint of its key (RFC 7638). */
+  readonly thumbprint: string;
+  /** The name that it is remembered by. */
+  readonly name: string;
+}
+
+/** The reason why a proof is refused. Its message may be shown to the client. */
+export class ProofError extends Error {
+  override readonly name = "ProofError";
+  /** The error code (RFC 9449 §12.2). */
+  readonly code: "invalid_dpop_proof" | "use_dpop_nonce";
+  /** More headers of the response. */
+  readonly headers: Readonly<Record<string, string>>;
+
+  /**
+   * @param message What the client has to do
+   * @param nonce The nonce that a new proof must have
+   */
+  constructor(message: string, nonce?: string) {
+    super(message);
+    this.code = nonce === undefined ? "invalid_dpop_proof" : "use_dpop_nonce";
+    this.headers = nonce === undefined ? {} : { "dpop-nonce": nonce };
+  }
 }
 
 /** The maximum number of characters of a proof. */
@@ -71,20 +95,15 @@ const MAX_PROOF = 4_096;
 const MAX_ID = 256;
 /** The maximum number of characters of an RSA key's modulus and exponent: 4,096 and 32 bits. */
 const MAX_RSA = { n: 683, e: 6 };
-/** The time in which all nonces are the same, in milliseconds. */
-const NONCE_MS = 60_000;
-const MIN_KEY = 32;
-/** The fingerprint of a key with SHA-256 (RFC 7638), in base64url. */
-const THUMBPRINT = /^[A-Za-z0-9_-]{43}$/;
 
 const encoder = new TextEncoder();
 
-/** Checks the proofs of one `authenticate`. */
+/** Checks the proofs of one server, and remembers those that were used. */
 export class DpopProofs {
   readonly use: DpopOptions["use"];
-  readonly #settings: DpopSettings;
+  readonly #clock: Clock;
   readonly #maxAgeMs: number;
-  readonly #nonces: Nonces | undefined;
+  readonly #nonces: DpopNonces | undefined;
   readonly #used: UsedProofs;
 
   /**
@@ -93,11 +112,7 @@ export class DpopProofs {
    * @throws {TypeError} If an option is wrong
    * @throws {RangeError} If a number is out of range
    */
-  constructor(
-    where: string,
-    given: "accept" | "require" | DpopOptions,
-    settings: DpopSettings,
-  ) {
+  constructor(where: string, given: "accept" | "require" | DpopOptions, clock: Clock) {
     const options = typeof given === "string" ? { use: given } : given;
     checkNames(where, options, {
       use: true,
@@ -110,18 +125,17 @@ export class DpopProofs {
     if (use !== "accept" && use !== "require") {
       throw new TypeError(`Give "accept" or "require" as "dpop" of ${where}: ${String(use)}`);
     }
-    const { clock } = settings;
     const maxAgeS = integerOption("dpop.maxAgeS", options.maxAgeS, 300);
     const most = integerOption("dpop.maxProofs", options.maxProofs, 100_000);
     if (store !== undefined && typeof store.records !== "function") {
       throw new TypeError('Give a store that has records as "dpop.store", such as redisStore()');
     }
     this.use = use;
-    this.#settings = settings;
+    this.#clock = clock;
     this.#maxAgeMs = maxAgeS * 1_000;
     this.#nonces = nonceKeys === undefined
       ? undefined
-      : new Nonces(nonceKeys, clock, this.#maxAgeMs);
+      : new DpopNonces(nonceKeys, clock, this.#maxAgeMs);
     const records = store?.records?.(clock);
     // A proof may be as far ahead of the clock as behind it.
     const keepMs = 2 * this.#maxAgeMs;
@@ -130,49 +144,56 @@ export class DpopProofs {
       : new StoredProofs(records, keepMs);
   }
 
-  /** The challenge for a request without a token, or with one that is refused for itself. */
-  challenge(error?: "invalid_token", description?: string): string {
-    const { scopes } = this.#settings;
-    return dpopChallenge({ algorithms: DPOP_ALGORITHMS, error, description, scopes });
-  }
-
   /**
-   * Checks the proof of a request (RFC 9449 §4.3), and remembers it.
+   * Verifies the proof of a request (RFC 9449 §4.3). It counts as used once {@linkcode DpopProofs.spend} has
+   * remembered it.
    *
-   * @param token The request's token, which has been verified
-   * @param principal The token's principal, with its claims
-   * @throws {Unauthorized} If there is no proof that may be used now
-   * @throws {Unavailable} If used proofs can't be remembered
+   * @throws {ProofError} If there is no proof that may be used now
    */
-  async check(request: RequestHead, token: string, principal: Principal): Promise<void> {
-    const thumbprint = boundKey(principal);
-    if (thumbprint === undefined) {
-      throw this.#refused("invalid_token", "Send this token with the scheme Bearer: it has no key");
-    }
+  async verify(
+    request: RequestHead,
+    { addresses, token, thumbprint }: ProofTarget,
+  ): Promise<VerifiedProof> {
     const proof = request.headers.get("dpop") ?? "";
-    if (proof === "") throw this.#bad("Send one proof as the DPoP header");
-    if (proof.length > MAX_PROOF || proof.includes(",")) throw this.#bad("Send one short proof");
+    if (proof === "") throw new ProofError("Send one proof as the DPoP header");
+    if (proof.length > MAX_PROOF || proof.includes(",")) {
+      throw new ProofError("Send one short proof");
+    }
     const { claims, key } = await this.#verified(proof);
     const { jti, htm, htu, iat, ath, nonce } = claims;
     if (typeof jti !== "string" || jti === "" || jti.length > MAX_ID) {
-      throw this.#bad("Send a proof with an id of 1 to 256 characters (jti)");
+      throw new ProofError("Send a proof with an id of 1 to 256 characters (jti)");
     }
-    if (htm !== request.method) throw this.#bad("Send a proof for this method (htm)");
-    if (typeof htu !== "string" || !this.#isAddress(htu, request)) {
-      throw this.#bad("Send a proof for this URL without its query (htu)");
+    if (htm !== request.method) throw new ProofError("Send a proof for this method (htm)");
+    if (typeof htu !== "string" || !isAddress(htu, request, addresses)) {
+      throw new ProofError("Send a proof for this URL without its query (htu)");
     }
-    if (ath !== await sha256(token)) throw this.#bad("Send a proof for this token (ath)");
-    if (key !== thumbprint) throw this.#bad("Send a proof of the key that the token is bound to");
+    if (token !== undefined && ath !== await sha256(token)) {
+      throw new ProofError("Send a proof for this token (ath)");
+    }
+    if (thumbprint !== undefined && key !== thumbprint) {
+      throw new ProofError("Send a proof of the key that the token is bound to");
+    }
     if (this.#nonces !== undefined && !await this.#nonces.isValid(nonce)) {
-      throw await this.#askForNonce(this.#nonces);
+      const message = "Send a proof with the nonce of the DPoP-Nonce header";
+      throw new ProofError(message, await this.#nonces.make());
     }
-    const difference = Math.abs(this.#settings.clock.now() - Number(iat) * 1_000);
+    const difference = Math.abs(this.#clock.now() - Number(iat) * 1_000);
     if (typeof iat !== "number" || !(difference <= this.#maxAgeMs)) {
-      throw this.#bad("Send a proof of this moment (iat): compare the clocks");
+      throw new ProofError("Send a proof of this moment (iat): compare the clocks");
     }
-    if (!await this.#used.add(await sha256(`${thumbprint} ${jti}`))) {
-      throw this.#bad("Send a new proof with each request: this one has been used");
-    }
+    return { thumbprint: key, name: await sha256(`${key} ${jti}`) };
+  }
+
+  /**
+   * Remembers a proof as used.
+   *
+   * @throws {ProofError} If it was used before
+   * @throws {Unavailable} If used proofs can't be remembered
+   */
+  async spend({ name }: VerifiedProof): Promise<void> {
+    if (await this.#used.add(name)) return;
+    throw new ProofError("Send a new proof with each request: this one has been used");
   }
 
   /** Verifies the signature with the key that is in the proof itself. */
@@ -186,64 +207,22 @@ export class DpopProofs {
         typ: "dpop+jwt",
         algorithms: [...DPOP_ALGORITHMS],
         // The times are checked apart, with the words for a proof.
-        currentDate: new Date(this.#settings.clock.now()),
+        currentDate: new Date(this.#clock.now()),
       });
       return { claims: payload, key: await calculateJwkThumbprint(jwk, "sha256") };
     } catch {
-      throw this.#bad("Send a signed proof of type dpop+jwt, with its public key");
+      throw new ProofError("Send a signed proof of type dpop+jwt, with its public key");
     }
-  }
-
-  /** Whether an address is that of the request, as the client knows it. */
-  #isAddress(given: string, request: RequestHead): boolean {
-    const address = URL.parse(given);
-    const own = URL.parse(request.url);
-    if (address === null || own === null || address.username + address.password !== "") {
-      return false;
-    }
-    if (address.pathname !== own.pathname || given.includes("#") || given.includes("?")) {
-      return false;
-    }
-    if (address.origin === own.origin) return true;
-    // Behind a proxy that ends TLS, the request's own address is not the public one.
-    return this.#settings.audienceOf(request).some((audience) => {
-      return URL.parse(audience)?.origin === address.origin;
-    });
-  }
-
-  #bad(description: string): Unauthorized {
-    return this.#refused("invalid_dpop_proof", description);
-  }
-
-  #refused(error: "invalid_token" | "invalid_dpop_proof", description: string): Unauthorized {
-    const { scopes } = this.#settings;
-    const challenge = dpopChallenge({ algorithms: DPOP_ALGORITHMS, error, description, scopes });
-    return new Unauthorized(description, { challenge });
-  }
-
-  async #askForNonce(nonces: Nonces): Promise<Unauthorized> {
-    const description = "Send a proof with the nonce of the DPoP-Nonce header";
-    const { scopes } = this.#settings;
-    return new Unauthorized(description, {
-      challenge: dpopChallenge({
-        algorithms: DPOP_ALGORITHMS,
-        error: "use_dpop_nonce",
-        description,
-        scopes,
-      }),
-      headers: { "dpop-nonce": await nonces.make() },
-    });
   }
 }
 
-/**
- * Returns the fingerprint of the key that a token is bound to; `undefined` if it is bound to none, or by other
- * means.
- */
-function boundKey({ claims }: Principal): string | undefined {
-  const cnf = isObject(claims) ? claims.cnf : undefined;
-  if (!isObject(cnf) || Object.keys(cnf).length !== 1) return undefined;
-  return typeof cnf.jkt === "string" && THUMBPRINT.test(cnf.jkt) ? cnf.jkt : undefined;
+/** Tells whether a URL is that of a request, at one of the origins of the server. */
+function isAddress(given: string, request: RequestHead, addresses: readonly string[]): boolean {
+  const address = URL.parse(given);
+  const own = URL.parse(request.url);
+  if (address === null || own === null || address.username + address.password !== "") return false;
+  if (address.pathname !== own.pathname || given.includes("#") || given.includes("?")) return false;
+  return addresses.some((one) => URL.parse(one)?.origin === address.origin);
 }
 
 function isSmallKey({ kty, n, e }: JWK): boolean {
@@ -254,102 +233,4 @@ function isSmallKey({ kty, n, e }: JWK): boolean {
 
 async function sha256(text: string): Promise<string> {
   return toBase64Url(new Uint8Array(await crypto.subtle.digest("SHA-256", encoder.encode(text))));
-}
-
-/** Makes and checks nonces, which need no memory: each is the number of its minute, authenticated. */
-class Nonces {
-  readonly #secrets: readonly string[];
-  readonly #clock: Clock;
-  readonly #maxAgeMs: number;
-  /** The derived keys. On some hosts, a request may not wait for what another one has begun. */
-  #keys: readonly CryptoKey[] | undefined;
-
-  constructor(secrets: readonly string[], clock: Clock, maxAgeMs: number) {
-    const isGood = (secret: unknown) => typeof secret === "string" && secret.length >= MIN_KEY;
-    if (!Array.isArray(secrets) || secrets.length === 0 || !secrets.every(isGood)) {
-      throw new TypeError(
-        `Give an array of secrets of ${MIN_KEY} characters or more as "dpop.nonceKeys"`,
-      );
-    }
-    this.#secrets = [...secrets];
-    this.#clock = clock;
-    this.#maxAgeMs = maxAgeMs;
-  }
-
-  /** Returns the nonce of this minute. */
-  async make(): Promise<string> {
-    const [key] = await this.#derived();
-    const minute = String(Math.floor(this.#clock.now() / NONCE_MS));
-    if (key === undefined) throw new TypeError("Nonces need a key");
-    const code = await crypto.subtle.sign("HMAC", key, encoder.encode(minute));
-    return `${minute}.${toBase64Url(new Uint8Array(code))}`;
-  }
-
-  /** Whether a proof has a nonce that is not too old. */
-  async isValid(nonce: unknown): Promise<boolean> {
-    if (typeof nonce !== "string") return false;
-    const [, minute = "", written = ""] = /^(\d{1,12})\.([A-Za-z0-9_-]{43})$/.exec(nonce) ?? [];
-    const age = this.#clock.now() - Number(minute) * NONCE_MS;
-    if (minute === "" || age < -NONCE_MS || age > this.#maxAgeMs + NONCE_MS) return false;
-    const code = fromBase64Url(written);
-    if (code === undefined) return false;
-    for (const key of await this.#derived()) {
-      if (await crypto.subtle.verify("HMAC", key, code, encoder.encode(minute))) return true;
-    }
-    return false;
-  }
-
-  async #derived(): Promise<readonly CryptoKey[]> {
-    return this.#keys ??= await Promise.all(this.#secrets.map((secret) => {
-      return deriveKey(secret, { purpose: "mooring dpop nonce", algorithm: "HMAC" });
-    }));
-  }
-}
-
-/** The memory of used proofs. */
-interface UsedProofs {
-  /**
-   * Remembers a proof.
-   *
-   * @returns Whether it had not been used
-   * @throws {Unavailable} If it can't be remembered
-   */
-  add(proof: string): Promise<boolean>;
-}
-
-/** Remembers used proofs in this process: each for a time at least, and a limited number in that time. */
-class RememberedProofs implements UsedProofs {
-  readonly #proofs: RecentKeys;
-
-  constructor(clock: Clock, keepMs: number, most: number) {
-    // It keeps those of this time and of the one before
-    this.#proofs = new RecentKeys(clock, keepMs, Math.ceil(most / 2));
-  }
-
-  add(proof: string): Promise<boolean> {
-    if (this.#proofs.has(proof)) return Promise.resolve(false);
-    if (this.#proofs.full) throw new Unavailable();
-    this.#proofs.add(proof);
-    return Promise.resolve(true);
-  }
-}
-
-/** Remembers used proofs in a store: each is used once at all nodes. */
-class StoredProofs implements UsedProofs {
-  readonly #records: RecordStore;
-  readonly #keepMs: number;
-
-  constructor(records: RecordStore, keepMs: number) {
-    this.#records = records;
-    this.#keepMs = keepMs;
-  }
-
-  async add(proof: string): Promise<boolean> {
-    try {
-      const write = { ttlMs: this.#keepMs, expected: null };
-      return await this.#records.put(`dpop:${proof}`, "", write) !== undefined;
-    } catch (cause) {
-      throw new Unavailable(undefined, { cause });
-    }
-  }
 }

@@ -17,7 +17,8 @@ import type { Fetch } from "../internal/types.ts";
 import type { RequestHead } from "../http/inbound.ts";
 import type { Principal } from "../protocol/exchange.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
-import { type Authenticate, bearer, boundTokens, invalidToken, KEY_BOUND } from "./bearer.ts";
+import { type Authenticate, bearer, invalidToken, KEY_BOUND } from "./bearer.ts";
+import { boundTokens } from "./bound_tokens.ts";
 import { type DpopOptions, DpopProofs } from "./dpop.ts";
 import { boundedFetch, requestFailure } from "./bounded_fetch.ts";
 import { audienceOption, serverUrlOption, stringOption } from "./check.ts";
@@ -178,9 +179,10 @@ export function introspection(options: IntrospectionOptions): Authenticate {
   });
   const verify = (token: string, request: RequestHead) => cache.get(token, audienceOf(request));
   if (options.dpop === undefined) return bearer({ requiredScopes, verify });
-  const settings = { clock, scopes: requiredScopes, audienceOf };
-  const proofs = new DpopProofs("introspection()", options.dpop, settings);
-  return boundTokens({ requiredScopes, verify, proofs });
+  const proofs = new DpopProofs("introspection()", options.dpop, clock);
+  // Behind a proxy that ends TLS, the request's own address is not the public one.
+  const addressesOf = (request: RequestHead) => [request.url, ...audienceOf(request)];
+  return boundTokens({ requiredScopes, verify, proofs, addressesOf });
 }
 
 function makeIntrospect(options: IntrospectionOptions, { issuer, clock }: Expected): Introspect {

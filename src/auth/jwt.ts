@@ -11,7 +11,8 @@ import type { Fetch } from "../internal/types.ts";
 import type { RequestHead } from "../http/inbound.ts";
 import type { Principal } from "../protocol/exchange.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
-import { type Authenticate, bearer, boundTokens, invalidToken, KEY_BOUND } from "./bearer.ts";
+import { type Authenticate, bearer, invalidToken, KEY_BOUND } from "./bearer.ts";
+import { boundTokens } from "./bound_tokens.ts";
 import { type DpopOptions, DpopProofs } from "./dpop.ts";
 import { boundedFetch } from "./bounded_fetch.ts";
 import { audienceOption, serverUrlOption, stringOption } from "./check.ts";
@@ -171,7 +172,7 @@ export function jwt(options: JwtOptions): Authenticate {
   };
   const proofs = options.dpop === undefined
     ? undefined
-    : new DpopProofs("jwt()", options.dpop, { clock, scopes: requiredScopes, audienceOf });
+    : new DpopProofs("jwt()", options.dpop, clock);
   const verify = async (token: string, request: RequestHead): Promise<Principal> => {
     const audience = audienceOf(request);
     try {
@@ -185,7 +186,11 @@ export function jwt(options: JwtOptions): Authenticate {
       throw refusalOf(error, requiredScopes);
     }
   };
-  if (proofs !== undefined) return boundTokens({ requiredScopes, verify, proofs });
+  if (proofs !== undefined) {
+    // Behind a proxy that ends TLS, the request's own address is not the public one.
+    const addressesOf = (request: RequestHead) => [request.url, ...audienceOf(request)];
+    return boundTokens({ requiredScopes, verify, proofs, addressesOf });
+  }
   return bearer({ requiredScopes, verify });
 }
 

@@ -50,6 +50,18 @@ export interface GatewayLimits {
    */
   readonly heldPerPrincipal?: number;
   /**
+   * Limits the tasks, running or ended, that are kept for calls which upstreams answer with tasks.
+   *
+   * @default {1000}
+   */
+  readonly tasks?: number;
+  /**
+   * Limits the tasks of one principal.
+   *
+   * @default {100}
+   */
+  readonly tasksPerPrincipal?: number;
+  /**
    * Limits the principals of the 2026 era that state is kept for: their upstream sessions, unless
    * `stateless` is `"request"`, and their cached lists.
    *
@@ -187,6 +199,12 @@ export interface GatewayOptions {
    */
   readonly askTimeoutMs?: number;
   /**
+   * Keeps a task and its result, in milliseconds from its creation. What still runs then is cancelled.
+   *
+   * @default {900000}
+   */
+  readonly taskTtlMs?: number;
+  /**
    * Sets how long a 2026 principal's unused upstream sessions are kept, in milliseconds.
    *
    * @default {300000}
@@ -242,6 +260,7 @@ const TIMES = {
   listTimeoutMs: 10_000,
   listRetryMs: 10_000,
   askTimeoutMs: 300_000,
+  taskTtlMs: 900_000,
   principalIdleMs: 300_000,
   principalAbsoluteMs: 14_400_000,
   listCacheMs: 5000,
@@ -254,6 +273,8 @@ const LIMITS: Required<GatewayLimits> = {
   listPages: 100,
   held: 1000,
   heldPerPrincipal: 20,
+  tasks: 1000,
+  tasksPerPrincipal: 100,
   principals: 1000,
   subscriptions: 100,
   upstreamSessions: 10_000,
@@ -285,6 +306,7 @@ export function checkOptions(options: GatewayOptions): GatewaySettings {
     listTimeoutMs: true,
     listRetryMs: true,
     askTimeoutMs: true,
+    taskTtlMs: true,
     principalIdleMs: true,
     principalAbsoluteMs: true,
     listCacheMs: true,
@@ -300,6 +322,8 @@ export function checkOptions(options: GatewayOptions): GatewaySettings {
     listPages: true,
     held: true,
     heldPerPrincipal: true,
+    tasks: true,
+    tasksPerPrincipal: true,
     principals: true,
     subscriptions: true,
     upstreamSessions: true,

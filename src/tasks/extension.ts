@@ -16,6 +16,7 @@ import {
   hasEnded,
   type TaskCaps,
   type TaskRecord,
+  type TaskRerun,
   TASKS,
   type TaskStore,
 } from "../protocol/task_store.ts";
@@ -38,7 +39,7 @@ import { ownerKey } from "../sessions/owner.ts";
 import { MemoryTaskStore } from "../cluster/memory/tasks.ts";
 import { lostProgress, nodeOf, RunnerBeats } from "../cluster/tasks/beats.ts";
 import { recording, type TaskAnswer } from "./questions.ts";
-import { TaskRun } from "./run.ts";
+import { type TaskCall, TaskRun } from "./run.ts";
 
 /** The time between attempts to store the end of a task, in milliseconds. */
 const RETRY_MS = 1_000;
@@ -59,6 +60,16 @@ interface TaskPlace {
   /** The name of this process: its handler's id, if there are others, and a random text. */
   readonly runner: string;
   readonly peers: HostPeers | undefined;
+}
+
+/** How a task begins. */
+export interface TaskStart {
+  /** The answers from before the task, by the keys of their questions. */
+  readonly answers?: ReadonlyMap<string, TaskAnswer>;
+  /** What another process needs to run the call again. */
+  readonly rerun?: TaskRerun;
+  /** Called with the task as it goes on the wire, at each change. */
+  readonly watch?: (task: JsonObject) => void;
 }
 
 /** Implements `Tasks`. */
@@ -162,8 +173,6 @@ export class TasksExtension implements Extension {
   }
 
   async #begin(call: ToolCall, { support, askFirst }: ToolTask): Promise<JsonObject> {
-    const { clock, caps, ttlMs } = this.#settings;
-    const { store, runner } = this.#own;
     const { exchange, name } = call;
     const answers = new Map<string, TaskAnswer>();
     try {
@@ -171,6 +180,29 @@ export class TasksExtension implements Extension {
     } catch (error) {
       return failedTool(exchange, name, error);
     }
+    const created = await this.create(taskCallOf(call), {
+      answers,
+      ...call.retryOnNodeLoss && {
+        rerun: { name, arguments: exchange.params.arguments, answers: Object.fromEntries(answers) },
+      },
+    });
+    if (created !== undefined) return { resultType: "task", ...created };
+    if (support === "optional") return call.run();
+    throw tooManyTasks();
+  }
+
+  /**
+   * Creates a task for a call, and starts it once the call is answered.
+   *
+   * @returns The task as it goes on the wire; `undefined` if a limit is reached
+   */
+  async create(
+    call: TaskCall,
+    { answers = new Map(), rerun, watch }: TaskStart = {},
+  ): Promise<JsonObject | undefined> {
+    const { clock, caps, ttlMs } = this.#settings;
+    const { store, runner } = this.#own;
+    const { exchange } = call;
     const now = clock.now();
     const record: TaskRecord = {
       id: randomText(32),
@@ -180,29 +212,20 @@ export class TasksExtension implements Extension {
       ttlMs,
       state: { status: "working" },
       runner,
-      ...call.retryOnNodeLoss && {
-        rerun: { name, arguments: exchange.params.arguments, answers: Object.fromEntries(answers) },
-      },
+      ...rerun !== undefined && { rerun },
     };
     const created = await this.#stored(exchange, () => store.create(record, caps), () => {
       // It may exist all the same
       this.#background("deleting a task", () => store.delete(record.id));
     });
-    if (!created) {
-      if (support === "optional") return call.run();
-      throw new McpError(ErrorCode.Refused, "Call again later: the server has too many tasks");
-    }
-    this.#start(call, record, store, answers);
-    return { resultType: "task", ...this.#show(record) };
+    if (!created) return undefined;
+    const run = this.#run(call, record, store, answers);
+    if (watch !== undefined) run.watch((task) => watch(this.#show(task)));
+    this.#start(call, run, record, store);
+    return this.#show(record);
   }
 
-  #start(
-    call: ToolCall,
-    record: TaskRecord,
-    store: TaskStore,
-    answers: ReadonlyMap<string, TaskAnswer>,
-  ): void {
-    const run = this.#run(call, record, store, answers);
+  #start(call: TaskCall, run: TaskRun, record: TaskRecord, store: TaskStore): void {
     this.#expiry.add(() => this.#expire(record.id, store));
     // A client that has disconnected would never ask for its task
     const { signal } = call.exchange;
@@ -211,7 +234,7 @@ export class TasksExtension implements Extension {
   }
 
   #run(
-    call: ToolCall,
+    call: Pick<TaskCall, "exchange">,
     record: TaskRecord,
     store: TaskStore,
     answers: ReadonlyMap<string, TaskAnswer>,
@@ -231,6 +254,20 @@ export class TasksExtension implements Extension {
     this.#runs.set(id, run);
     run.onOver(() => this.#runs.delete(id));
     return run;
+  }
+
+  /**
+   * Calls a function at the next change of a task that runs in this process.
+   *
+   * @returns Removes the function; `undefined` if the task doesn't run here
+   */
+  watch(id: string, changed: () => void): (() => void) | undefined {
+    return this.#runs.get(id)?.watch(changed);
+  }
+
+  /** Stops a task that runs in this process, as if its client had cancelled it. */
+  stop(id: string): void {
+    this.#runs.get(id)?.stop(new StopError("cancelled"));
   }
 
   async #get(exchange: Exchange): Promise<JsonObject> {
@@ -280,7 +317,7 @@ export class TasksExtension implements Extension {
     const run = this.#run(call, record, store, answers);
     const leftMs = Math.max(0, createdAt + ttlMs - clock.now());
     run.onOver(clock.timer(leftMs, () => this.#expire(id, store)));
-    run.start(call);
+    run.start(taskCallOf(call));
     return {};
   }
 
@@ -318,8 +355,7 @@ export class TasksExtension implements Extension {
     const run = this.#runs.get(id);
     if (run !== undefined) run.abandon();
     else if (!hasEnded(task) && task.runner !== "" && peers !== undefined) {
-      // Should it get lost, the node learns of the end with its next write
-      this.#background("cancelling a task", () => peers.send(nodeOf(task.runner), { task: id }));
+      peers.sendRepeatedly(nodeOf(task.runner), { task: id });
     }
     return {};
   }
@@ -389,6 +425,19 @@ export class TasksExtension implements Extension {
  */
 function taskOf(exchange: Exchange): { readonly id: string; readonly owner: string } {
   return { id: taskIdOf(exchange), owner: ownerKey(exchange.principal) };
+}
+
+/** Returns a tool's call as a task runs it. */
+function taskCallOf(call: ToolCall): TaskCall {
+  return {
+    exchange: call.exchange,
+    run: (exchange, questions) => call.run(exchange, call.context(exchange, questions)),
+  };
+}
+
+/** Creates the error for a call whose task there is no room for. */
+export function tooManyTasks(): McpError {
+  return new McpError(ErrorCode.Refused, "Call again later: the server has too many tasks");
 }
 
 /** Creates the error for answers to a task whose node can't be reached. */

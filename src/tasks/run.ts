@@ -15,6 +15,7 @@ import type {
   Notification,
   Principal,
 } from "../protocol/exchange.ts";
+import type { MaybePromise } from "../internal/types.ts";
 import type { JsonObject } from "../protocol/jsonrpc.ts";
 import type { Passage } from "../protocol/middleware.ts";
 import type { RequestTarget } from "../protocol/route.ts";
@@ -22,13 +23,21 @@ import type { TaskRecord, TaskState, TaskStore } from "../protocol/task_store.ts
 import type { ProtocolVersion } from "../protocol/versions.ts";
 import { RequestScope } from "../calls/lifetime/scope.ts";
 import { StopError } from "../calls/lifetime/stop.ts";
-import type { ToolCall } from "../server/features/tools.ts";
+import type { HandlerQuestions } from "../server/questions/questions.ts";
 import { completed, failed } from "../cluster/tasks/outcome.ts";
 import { type TaskAnswer, TaskQuestions } from "./questions.ts";
 import { TaskWriter } from "../cluster/tasks/writer.ts";
 
 /** Limits a task's status message, in characters. */
 const LONGEST = 500;
+
+/** A call that runs as a task. */
+export interface TaskCall {
+  /** The request. It is not kept after its answer. */
+  readonly exchange: Exchange;
+  /** Runs it in place of that request, and asks by the given questions. */
+  run(exchange: Exchange, questions: HandlerQuestions): MaybePromise<JsonObject>;
+}
 
 /** Configures a {@linkcode TaskRun}. */
 export interface TaskRunInit {
@@ -72,10 +81,11 @@ export class TaskRun extends RequestScope implements Exchange {
   readonly #init: TaskRunInit;
   readonly #questions: TaskQuestions;
   readonly #writer: TaskWriter;
+  readonly #watchers = new Set<(task: TaskRecord) => void>();
   #message: string | undefined;
   #abandoned = false;
 
-  constructor({ exchange }: ToolCall, init: TaskRunInit) {
+  constructor({ exchange }: Pick<TaskCall, "exchange">, init: TaskRunInit) {
     super(exchange.id);
     const { record, store, clock, answers, report } = init;
     // The token makes the tool report progress, which becomes the task's message
@@ -108,11 +118,11 @@ export class TaskRun extends RequestScope implements Exchange {
    * Starts the tool in the next microtask, so that the call is answered first. It passes the endpoint's
    * middleware again, which sees its result here; its arguments are those that the call was checked with.
    */
-  start(call: ToolCall): void {
+  start(call: TaskCall): void {
     const { chain } = call.exchange;
     const run = () => {
       if (this.over) throw this.reason ?? new TypeError("Call next() before the task is over");
-      return call.run(this, call.context(this, this.#questions));
+      return call.run(this, this.#questions);
     };
     // The arguments are those that the call was checked with.
     const rewrite: Passage["rewrite"] = (_params, proceed) => proceed(passage);
@@ -132,6 +142,16 @@ export class TaskRun extends RequestScope implements Exchange {
     const numbers = total === undefined ? `${progress}` : `${progress} of ${total}`;
     this.#message = clip(typeof message === "string" ? message : numbers, LONGEST);
     this.#writeProgress();
+  }
+
+  /**
+   * Calls a function with the task at each change, also with its end.
+   *
+   * @returns Removes the function
+   */
+  watch(changed: (task: TaskRecord) => void): () => void {
+    this.#watchers.add(changed);
+    return () => this.#watchers.delete(changed);
   }
 
   /** Resolves open questions with answers of the client. */
@@ -208,8 +228,9 @@ export class TaskRun extends RequestScope implements Exchange {
   #write(state: TaskState): void {
     const updatedAt = this.#init.clock.now();
     const message = this.#message;
-    this.#writer.write(
-      message === undefined ? { state, updatedAt } : { state, message, updatedAt },
-    );
+    const progress = message === undefined ? { state, updatedAt } : { state, message, updatedAt };
+    this.#writer.write(progress);
+    const { message: _, ...record } = this.#init.record;
+    for (const changed of this.#watchers) changed({ ...record, ...progress });
   }
 }

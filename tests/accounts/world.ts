@@ -14,7 +14,14 @@ import {
   type AccountsOptions,
 } from "../../src/accounts/mod.ts";
 import { memoryStore, type Store } from "../../src/cluster/mod.ts";
-import { type Gateway, gateway, type GatewayOptions, http } from "../../src/gateway/mod.ts";
+import {
+  type Gateway,
+  gateway,
+  type GatewayOptions,
+  http,
+  type Upstream,
+  type UserAuth,
+} from "../../src/gateway/mod.ts";
 import type { JsonObject } from "../../src/protocol/jsonrpc.ts";
 import { challengeOf } from "../../src/signin/pkce.ts";
 import { FakeClock } from "../support/clock.ts";
@@ -40,11 +47,20 @@ export interface Faults {
   refusesAll?: boolean;
   /** Whether the refresh token before the last may be used once more, for answers that got lost. */
   hasGrace?: boolean;
+  /** Whether the upstream opens a session for everybody, and asks for a token after that. */
+  opensForAll?: boolean;
   /** Whether there are no refresh tokens. */
   hasNoRefresh?: boolean;
   /** Answers a request for tokens. */
   token?: (form: URLSearchParams) => Response | undefined | Promise<Response | undefined>;
 }
+
+/** The methods that open a session. */
+const OPENING: ReadonlySet<unknown> = new Set([
+  "initialize",
+  "notifications/initialized",
+  "server/discover",
+]);
 
 interface Grant {
   readonly user: string;
@@ -65,7 +81,11 @@ export class Service {
   /** Every secret that the server has given. */
   readonly secrets = new Set<string>();
   readonly registrations: JsonObject[] = [];
-  readonly requests: { readonly path: string; readonly form: URLSearchParams }[] = [];
+  readonly requests: {
+    readonly path: string;
+    readonly form: URLSearchParams;
+    readonly authorization: string | null;
+  }[] = [];
   logins = 0;
   refreshes = 0;
   reuses = 0;
@@ -131,11 +151,19 @@ export class Service {
     for (const { grant } of this.#tokens.values()) grant.isRevoked = true;
   }
 
+  /** Returns whose token it is, if it can be used. */
+  userOf(token: string): string | undefined {
+    const known = this.#tokens.get(token);
+    if (known === undefined || known.grant.isRevoked) return undefined;
+    return this.#clock.now() < known.until ? known.grant.user : undefined;
+  }
+
   async fetch(url: URL, init: RequestInit): Promise<Response | undefined> {
     if (url.origin === new URL(this.url).origin) return await this.#upstream(url, init);
     if (url.origin !== this.issuer) return undefined;
     const form = new URLSearchParams(String(init.body ?? ""));
-    this.requests.push({ path: url.pathname, form });
+    const authorization = new Headers(init.headers).get("authorization");
+    this.requests.push({ path: url.pathname, form, authorization });
     switch (url.pathname) {
       case "/.well-known/oauth-authorization-server":
         return Response.json({
@@ -233,19 +261,20 @@ export class Service {
     const isValid = known !== undefined && !known.grant.isRevoked &&
       this.#clock.now() < known.until && this.faults.refusesAll !== true;
     const { metadataUrl = metadata } = this.faults;
-    if (!isValid) {
+    const body = init.method === "POST" ? JSON.parse(String(init.body)) : {};
+    const isOpening = this.faults.opensForAll === true && OPENING.has(body.method);
+    if (!isValid && !isOpening) {
       const challenge = `Bearer resource_metadata="${metadataUrl}", scope="read"`;
       return new Response(null, { status: 401, headers: { "www-authenticate": challenge } });
     }
-    const body = init.method === "POST" ? JSON.parse(String(init.body)) : {};
-    if (body.method === "tools/call") {
+    if (known !== undefined && body.method === "tools/call") {
       if (body.params.name === "write" && !known.grant.scopes.includes("write")) {
         const challenge = `Bearer error="insufficient_scope", scope="write"`;
         return new Response(null, { status: 403, headers: { "www-authenticate": challenge } });
       }
       this.calls.push(`${known.grant.user} ${body.params.name}`);
     }
-    headers.set("x-subject", known.grant.user);
+    headers.set("x-subject", known?.grant.user ?? "nobody");
     return await this.#handler(new Request(url, { ...init, headers }));
   }
 }
@@ -256,6 +285,12 @@ export interface WorldOptions {
   readonly services?: readonly string[];
   readonly accounts?: Partial<AccountsOptions>;
   readonly auth?: AccountAuthOptions;
+  /** Makes the upstream of a service, by default with `http()`. */
+  readonly upstream?: (options: {
+    readonly service: Service;
+    readonly auth: UserAuth;
+    readonly fetch: (url: string, init?: RequestInit) => Promise<Response>;
+  }) => Upstream;
   readonly gateway?: Partial<GatewayOptions>;
   /** The store that all nodes share, or what opens it for each. */
   readonly store?: Store | (() => Store);
@@ -312,11 +347,16 @@ export class World {
       ...this.#options.accounts,
       ...override,
     });
-    const fetch = (url: string, init: RequestInit) => this.fetch(new URL(url), init);
+    const fetch = (url: string, init: RequestInit = {}) => this.fetch(new URL(url), init);
+    const { upstream = ({ service: { url }, ...options }) => http({ url, ...options }) } =
+      this.#options;
     const gw = gateway({
       upstreams: Object.fromEntries(
-        this.services.map(({ name, url }) =>
-          [name, http({ url, auth: own.auth(this.#options.auth), fetch })] as const
+        this.services.map((service) =>
+          [
+            service.name,
+            upstream({ service, auth: own.auth(this.#options.auth), fetch }),
+          ] as const
         ),
       ),
       listCacheMs: 0,
@@ -359,8 +399,8 @@ export class World {
     return new ModernPeer(this.node(node).handler, { headers: as(user), capabilities });
   }
 
-  browser(user: string): Browser {
-    return new Browser(this, user);
+  browser(user: string, at = GATEWAY): Browser {
+    return new Browser(this, user, at);
   }
 
   /** The reasons of all events, as `step outcome reason`. */
@@ -381,18 +421,20 @@ export class World {
 /** A browser of a user, without a window: keeps cookies, and sends forms. */
 export class Browser {
   readonly #world: World;
+  readonly #at: string;
   readonly user: string;
   readonly cookies = new Map<string, string>();
 
-  constructor(world: World, user: string) {
+  constructor(world: World, user: string, at: string) {
     this.#world = world;
     this.user = user;
+    this.#at = at;
   }
 
   async send(url: string | URL, init: RequestInit = {}, node = 0): Promise<Response> {
     const cookie = [...this.cookies].map((pair) => pair.join("=")).join("; ");
     const headers = { "x-user": this.user, cookie, ...init.headers as Record<string, string> };
-    const request = new Request(new URL(url, GATEWAY), { ...init, headers });
+    const request = new Request(new URL(url, this.#at), { ...init, headers });
     const response = await this.#world.node(node).accounts.routes(request);
     assert.ok(response, `No page: ${url}`);
     for (const set of response.headers.getSetCookie()) {
@@ -418,7 +460,7 @@ export class Browser {
       headers: {
         "content-type": "application/x-www-form-urlencoded",
         "sec-fetch-site": "same-origin",
-        origin: GATEWAY,
+        origin: this.#at,
       },
       body: new URLSearchParams(fields).toString(),
     }, node);

@@ -190,7 +190,7 @@ const OPTIONS = {
   inspect: [
     ...["server", "input", "call", "args", "header", "token-env", "timeout", "json", "help"],
   ],
-  doctor: ["header", "token-env", "origin", "call", "args", "timeout", "json", "help"],
+  doctor: ["header", "token-env", "direct", "origin", "call", "args", "timeout", "json", "help"],
   bundle: ["server", "dir", "output", "release", "description", "author", "print", "help"],
   import: ["from", "output", "print", "force", "help"],
   "server-json": [
@@ -213,6 +213,49 @@ test("every option and command is in the help, and in the documentation", async 
     for (const line of out.split("\n")) assert.ok(line.length <= 100, line);
     for (const option of options) assert.ok(docs.includes(`--${option}`), option);
   }
+});
+
+/** The long options in a text. */
+function flagsIn(text: string): Set<string> {
+  return new Set([...text.matchAll(/(?<![\w-])--[a-z][a-z-]*[a-z]/g)].map(([flag]) => flag));
+}
+
+/** The pages that describe commands at length, besides docs/cli.md. */
+const OTHER_PAGES: Readonly<Record<string, readonly string[]>> = {
+  dev: ["dev"],
+  top: ["operator"],
+  pin: ["policy"],
+  stdio: ["stdio"],
+};
+
+test("[CMD-34] every option of a command is described with it, and no other is", async () => {
+  const read = (page: string) =>
+    readFile(new URL(`../../docs/${page}.md`, import.meta.url), "utf8");
+  const cli = await read("cli");
+  const { out: help } = await parse("--help");
+  const commands = help.split("\nCommands:")[1]?.split("\nExamples:")[0] ?? "";
+  const names = [...commands.matchAll(/^ {2}([a-z][a-z-]*) /gm)].map(([, name = ""]) => name);
+  assert.ok(names.length > 12, help);
+  // Those of programs in its examples, too
+  const all = new Set(["--help", "--version", "--token", "--folder"]);
+  const missing: string[] = [];
+  for (const name of names) {
+    const { out } = await parse(name, "--help");
+    const options = flagsIn(out.split("\nOptions:")[1]?.split("\nExamples:")[0] ?? "");
+    // Its own section, and what the page says of several commands
+    const own = cli.split(`\n## ${name}\n`)[1]?.split("\n## ")[0] ?? "";
+    const others = await Promise.all((OTHER_PAGES[name] ?? []).map(read));
+    const described = flagsIn(
+      [["serve", "stdio"].includes(name) ? cli : own, ...others].join("\n"),
+    );
+    for (const option of options) {
+      all.add(option);
+      if (option !== "--help" && !described.has(option)) missing.push(`${name} ${option}`);
+    }
+  }
+  assert.deepEqual(missing, [], "Describe these options in docs/cli.md");
+  const unknown = [...flagsIn(cli)].filter((flag) => !all.has(flag));
+  assert.deepEqual(unknown, [], "docs/cli.md names options that no command has");
 });
 
 test("the version stands in one place", async () => {

@@ -225,11 +225,21 @@ describe("files", () => {
 describe("what mooring dev starts", () => {
   test("[DEV-17] the inspector has a secret of its own, a list of its own, and a link that connects it", () => {
     const url = "http://127.0.0.1:8000/mcp";
-    const { command, env, link } = inspectorStart(url, 6_300, "t0ken", "/tmp/empty");
+    const { command, catalog, env, link } = inspectorStart(url, 6_300, "t0ken", "/tmp/empty");
     assert.match(command.join(" "), /^npx -y @modelcontextprotocol\/inspector@\d+\.\d+\.\d+$/);
     assert.deepEqual(
       [env["CLIENT_PORT"], env["MCP_INSPECTOR_API_TOKEN"], env["MCP_CATALOG_PATH"]],
       ["6300", "t0ken", join("/tmp/empty", "servers.json")],
+    );
+    assert.equal(catalog.path, join("/tmp/empty", "servers.json"));
+    const { mcpServers } = JSON.parse(catalog.text);
+    assert.deepEqual(
+      Object.entries<{ url: string; protocolEra: string }>(mcpServers)
+        .map(([name, server]) => [name, server.url, server.protocolEra]),
+      [
+        ["This server, 2025-11-25", url, "legacy"],
+        ["This server, 2026-07-28", url, "modern"],
+      ],
     );
     const { searchParams, host } = new URL(link);
     assert.equal(host, "127.0.0.1:6300");

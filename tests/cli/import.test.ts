@@ -348,3 +348,78 @@ describe("mooring import", () => {
     );
   });
 });
+
+describe("[OAPI-18] an API with an OpenAPI document", () => {
+  const entry = (more: JsonObject) => ({ openapi: "https://api.example/openapi.json", ...more });
+
+  test("keeps its document, whose path is that of the imported file's folder", async () => {
+    const file = join(home, "backup", "mooring.json");
+    const places: readonly (readonly [given: string, written: string])[] = [
+      ["books.yaml", join(home, "backup", "books.yaml")],
+      ["./apis/books.yaml", join(home, "backup", "apis", "books.yaml")],
+      ["../books.json", join(home, "books.json")],
+      ["/srv/books.json", "/srv/books.json"],
+      ["${DOCUMENTS}/books.json", "${DOCUMENTS}/books.json"],
+      ["file:///srv/books.json", "file:///srv/books.json"],
+      ["https://api.example/openapi.json?v=3", "https://api.example/openapi.json?v=3"],
+      ["HTTP://127.0.0.1:8080/openapi", "HTTP://127.0.0.1:8080/openapi"],
+    ];
+    const servers = Object.fromEntries(places.map(([openapi], at) => [`api${at}`, { openapi }]));
+    await write(file, { mcpServers: servers });
+    const { code, err, servers: written } = await run(["--from", file]);
+    assert.deepEqual([code, err], [0, ""]);
+    const wanted = places.map(([, openapi], at) => [`api${at}`, { openapi }]);
+    assert.deepEqual(written, Object.fromEntries(wanted));
+    // What was written can be read, by a file in another folder.
+    const text = JSON.stringify({ mcpServers: written });
+    const { config } = parseConfig({ file: output, text, env: { DOCUMENTS: "/srv" } });
+    assert.ok(config.mcpServers.api0 !== undefined && "openapi" in config.mcpServers.api0);
+    assert.equal(config.mcpServers.api0.openapi, join(home, "backup", "books.yaml"));
+  });
+
+  test("has its credentials as variables, whatever they look like", async () => {
+    const cases: readonly (readonly [given: JsonObject, written: JsonObject])[] = [
+      [{ auth: "plain" }, { auth: "${BOOKS_AUTH}" }],
+      [{ auth: "12345" }, { auth: "${BOOKS_AUTH}" }],
+      [{ auth: "ada:s3cret" }, { auth: "${BOOKS_AUTH}" }],
+      [{ auth: "${TOKEN}" }, { auth: "${TOKEN}" }],
+      [{ auth: { schemes: { apiKey: "s3cret", "app-key": "s3cret2", kept: "${KEY}" } } }, {
+        auth: {
+          schemes: {
+            apiKey: "${BOOKS_API_KEY}",
+            "app-key": "${BOOKS_APP_KEY}",
+            kept: "${KEY}",
+          },
+        },
+      }],
+      [{ openapi: "https://api.example/a.json?key=s3cret" }, {
+        openapi: "https://api.example/a.json?key=${BOOKS_KEY}",
+      }],
+      [{ baseUrl: "https://api.example/v1/s3cret0123456789abcdef" }, {
+        baseUrl: "https://api.example/v1/${BOOKS_URL_TOKEN}",
+      }],
+      [{ headers: { "X-Api-Key": "s3cret" } }, { headers: { "X-Api-Key": "${BOOKS_X_API_KEY}" } }],
+    ];
+    for (const [given, written] of cases) {
+      const { entry: clean } = replaceSecrets("books", entry(given), new VariableNames());
+      assert.deepEqual(clean, entry(written));
+    }
+    const file = await write(join(home, "mine.json"), {
+      mcpServers: { books: entry({ auth: "s3cret", baseUrl: "https://api.example" }) },
+    });
+    const { out, servers } = await run(["--from", file]);
+    assert.deepEqual(servers, {
+      books: entry({ auth: "${BOOKS_AUTH}", baseUrl: "https://api.example" }),
+    });
+    assert.match(out, /BOOKS_AUTH: the value of .*mine\.json, mcpServers\.books\.auth/);
+  });
+
+  test("is left out without a document, with what to give", async () => {
+    const file = await write(join(home, "mine.json"), {
+      mcpServers: { books: { openapi: 7 }, other: { openapi: "./a.json" } },
+    });
+    const { err, servers } = await run(["--from", file]);
+    assert.match(err, /mcpServers\.books: Left out: give an object with .* or an "openapi"/);
+    assert.deepEqual(Object.keys(servers), ["other"]);
+  });
+});

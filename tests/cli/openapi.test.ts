@@ -4,9 +4,10 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
+import { pathToFileURL } from "node:url";
 import { listen } from "../gateway/servers.ts";
 import { runHere as run } from "./fake_io.ts";
 import { reach, serving, withConfig } from "./program.ts";
@@ -59,6 +60,59 @@ test("[OAPI-11] a document of the file is checked, with what was left out", () =
     assert.equal(old.code, 1);
     assert.match(old.out, /FAILED notes: "openapi": Convert the document to OpenAPI 3\.0 or 3\.1/);
   }));
+
+test("[OAPI-18] check reads a document wherever it is, and a URL only when it may connect", async () => {
+  const text = JSON.stringify({
+    openapi: "3.1.0",
+    info: { title: "Far", version: "2" },
+    paths: { "/a": { get: { responses: {} } } },
+  });
+  const api = await listen((request) =>
+    new URL(request.url).pathname === "/gone"
+      ? new Response("", { status: 404 })
+      : new Response(text, { headers: { "content-type": "application/json" } })
+  );
+  const at = (path: string) => new URL(path, api.url).href;
+  const absolute: Record<string, string> = {};
+  try {
+    await withConfig({
+      mcpServers: {
+        beside: { openapi: "far.json", baseUrl: "https://far.example" },
+        below: { openapi: "./apis/far.json", baseUrl: "https://far.example" },
+        path: { openapi: "${FILE}", baseUrl: "https://far.example" },
+        fileUrl: { openapi: "${FILE_URL}", baseUrl: "https://far.example" },
+        url: { openapi: at("/openapi.json?key=hush-hush") },
+        upper: { openapi: at("/openapi.json").replace("http:", "HTTP:") },
+        gone: { openapi: at("/gone") },
+      },
+    }, async (file) => {
+      const folder = dirname(file);
+      await mkdir(join(folder, "apis"));
+      for (const name of ["far.json", "apis/far.json"]) await writeFile(join(folder, name), text);
+      absolute.FILE = join(folder, "far.json");
+      absolute.FILE_URL = pathToFileURL(absolute.FILE).href;
+      const near = ["beside", "below", "path", "fileUrl"].map((name) =>
+        `ok     ${name}: 1 tool of Far 2`
+      );
+      const linesOf = (out: string) =>
+        out.split("\n").filter((line) => /^(?:ok|FAILED)\s/.test(line));
+      const alone = await run(["check", file], absolute);
+      assert.deepEqual([alone.code, linesOf(alone.out)], [0, near]);
+      const connected = await run(["check", file, "--connect"], absolute);
+      assert.equal(connected.code, 1);
+      const lines = linesOf(connected.out);
+      for (
+        const line of [...near, "ok     url: 1 tool of Far 2", "ok     upper: 1 tool of Far 2"]
+      ) {
+        assert.ok(lines.includes(line), `${line} isn't in\n${connected.out}`);
+      }
+      assert.match(connected.out, /FAILED gone: "openapi": .*404 from http:\/\//);
+      assert.doesNotMatch(connected.out + connected.err + alone.out, /hush/);
+    });
+  } finally {
+    await api.close();
+  }
+});
 
 test("[OAPI-11] wrong keys are told as for every server", () =>
   withConfig({

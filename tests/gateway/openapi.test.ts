@@ -6,6 +6,7 @@ import { describe, test } from "node:test";
 import { ClientCredentialsProvider } from "@modelcontextprotocol/client";
 import { createMcpHandler, McpError } from "../../mod.ts";
 import { gateway, openapi, type OpenApiOptions, UpstreamError } from "../../src/gateway/mod.ts";
+import { openApiReport } from "../../src/gateway/upstreams/openapi.ts";
 import { isObject, type JsonObject } from "../../src/protocol/jsonrpc.ts";
 import { connect } from "../../src/testing/mod.ts";
 import { FakeClock } from "../support/clock.ts";
@@ -205,6 +206,7 @@ describe("[OAPI-6] credentials", () => {
     query: { type: "apiKey", in: "query", name: "api key" },
     cookie: { type: "apiKey", in: "cookie", name: "sid" },
     digest: { type: "http", scheme: "digest" },
+    mtls: { type: "mutualTLS" },
   };
   const only = (...names: (keyof typeof schemes)[]) => ({
     securitySchemes: Object.fromEntries(names.map((name) => [name, schemes[name]])),
@@ -266,6 +268,8 @@ describe("[OAPI-6] credentials", () => {
     for (
       const [names, auth, message] of [
         [["digest"], "token", /scheme "digest": the HTTP authentication "digest" isn't supported/],
+        [["mtls"], "token", /the scheme "mtls": the type "mutualTLS" isn't supported/],
+        [["mtls"], { schemes: { mtls: "x" } }, /"mtls": the type "mutualTLS" isn't supported/],
         [["header", "query"], "key", /Give "auth" as \{ "schemes": … \}.*"header", "query"/],
         [["header"], { schemes: { heder: "x" } }, /the document has "header": "heder"/],
         [["header"], provider, /the scheme "header" takes no provider/],
@@ -279,6 +283,44 @@ describe("[OAPI-6] credentials", () => {
         return true;
       });
     }
+  });
+
+  test("[OAPI-19] that are missing are named, with where they would go", async () => {
+    const complaints = async (names: (keyof typeof schemes)[], auth?: OpenApiOptions["auth"]) => {
+      const security = [Object.fromEntries(names.map((name) => [name, []]))];
+      const given = document([...new Set([...names, "bearer" as const])], security);
+      const report = await openApiReport({ document: given, ...auth !== undefined && { auth } });
+      return report.complaints.map(({ text }) => text);
+    };
+    const missing = (names: string) => [
+      `1 operation needs the credential of ${names}, which "auth" doesn't have`,
+    ];
+    for (
+      const [names, text] of [
+        [["bearer"], '"bearer" (bearer)'],
+        [["basic"], '"basic" (basic)'],
+        [["oauth"], '"oauth" (bearer)'],
+        [["header"], '"header" (the header "x-key")'],
+        [["query", "cookie"], '"query" (the query "api key") and "cookie" (the cookie "sid")'],
+        [["digest"], '"digest" (the HTTP authentication "digest" isn\'t supported)'],
+        [["mtls"], '"mtls" (the type "mutualTLS" isn\'t supported)'],
+      ] as const
+    ) {
+      assert.deepEqual(await complaints([...names]), missing(text));
+    }
+    const schemeOnly = { schemes: { bearer: "token" } };
+    assert.deepEqual(
+      await complaints(["header"], schemeOnly),
+      missing('"header" (the header "x-key")'),
+    );
+    assert.deepEqual(await complaints(["bearer"], schemeOnly), []);
+    const options = { document: document(["header"], [{ header: [] }]) };
+    const refuse = () => new Response("no", { status: 401 });
+    const { result } = await called(refuse, "a", {}, options);
+    assert.equal(
+      textOf(result),
+      "The API answered 401 (the gateway sent none of the document's credentials): no",
+    );
   });
 
   test("are each caller's own, and asked for again when they are refused", async () => {
@@ -563,7 +605,7 @@ describe("[OAPI-8] what goes wrong", () => {
     );
     assert.match(
       await failed(reply(401, "no")),
-      /401 Status \(the gateway's credentials were refused\): no/,
+      /401 Status \(the gateway sent none of the document's credentials\): no/,
     );
     assert.match(await failed(reply(403, "")), /don't allow this/);
     assert.ok((await failed(reply(500, "x".repeat(100_000)))).length < 5000);

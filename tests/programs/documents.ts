@@ -1,13 +1,12 @@
 /**
- * Published OpenAPI documents as upstreams: GitHub's with its thousand operations, and others. A mock that is
- * made of the document checks each request and answers it; the arguments are generated from the tools' own
- * schemas. Run as the part `programs` of the tests: GitHub's document is hundreds of megabytes to install.
+ * Published OpenAPI documents as upstreams: GitHub's with its thousand operations, and others. Arguments and
+ * answers are generated from the tools' own schemas, and must arrive as they were given; what mocks made from
+ * the documents say of the requests is in `mocked_documents.ts`. Run as the part `programs` of the tests: GitHub's document is hundreds of megabytes to install.
  *
  * @module
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { createMcpHandler, fromJsonSchema } from "../../mod.ts";
 import { readDocument } from "../../src/gateway/openapi/document.ts";
@@ -17,8 +16,9 @@ import { gateway, openapi } from "../../src/gateway/mod.ts";
 import { isObject, type JsonObject } from "../../src/protocol/jsonrpc.ts";
 import { connect } from "../../src/testing/mod.ts";
 import { Session, textOf } from "../gateway/session.ts";
+import { published } from "./mock.ts";
+import { Values } from "./values.ts";
 
-const FOLDER = fileURLToPath(new URL("../../tools/programs/node_modules/", import.meta.url));
 const BASE = "https://api.example/base";
 /** The time that a document may take, on a machine with other work. */
 const LONG = { timeout: 120_000 };
@@ -39,90 +39,6 @@ const DOCUMENTS: readonly Published[] = [
   { file: "@readme/oas-examples/3.1/json/readme.json", operations: 0, calls: 3 },
   { file: "@scalar/galaxy/dist/3.1.yaml", operations: 0, calls: 5 },
 ];
-
-/** Makes values that fit a converted schema. */
-class Values {
-  readonly #defs: JsonObject;
-
-  constructor(root: JsonObject) {
-    this.#defs = isObject(root.$defs) ? root.$defs : {};
-  }
-
-  of(schema: unknown, depth = 0): fc.Arbitrary<unknown> {
-    if (!isObject(schema)) return fc.constant("any");
-    if (typeof schema.$ref === "string") {
-      return this.of(this.#defs[schema.$ref.slice("#/$defs/".length)], depth + 1);
-    }
-    if ("const" in schema) return fc.constant(schema.const);
-    if (Array.isArray(schema.enum)) return fc.constantFrom(...schema.enum);
-    const { allOf, anyOf, ...own } = schema;
-    if (Array.isArray(allOf)) {
-      const parts = allOf.map((part) => this.of(part, depth + 1));
-      const more = "properties" in own || "anyOf" in schema
-        ? [this.of({ ...own, ...anyOf !== undefined && { anyOf } }, depth + 1)]
-        : [];
-      return fc.tuple(...parts, ...more).map((all) =>
-        all.every(isObject) ? Object.assign({}, ...all) : all[0]
-      );
-    }
-    if (Array.isArray(anyOf)) {
-      const fitting = depth > 5 ? anyOf.slice(0, 1) : anyOf;
-      const one = fc.oneof(...fitting.map((part) => this.of(part, depth + 1)));
-      if (!("properties" in own)) return one;
-      return fc.tuple(this.of(own, depth), one).map(([a, b]) =>
-        isObject(a) && isObject(b) ? { ...a, ...b } : b
-      );
-    }
-    return this.#typed(schema, depth);
-  }
-
-  #typed(schema: JsonObject, depth: number): fc.Arbitrary<unknown> {
-    const [type = "properties" in schema ? "object" : "string"] = [schema.type].flat();
-    const least = (name: string) => Number(schema[name] ?? 0);
-    switch (type) {
-      case "null":
-        return fc.constant(null);
-      case "boolean":
-        return fc.boolean();
-      case "integer":
-      case "number": {
-        const min = schema.minimum ?? Number(schema.exclusiveMinimum ?? 0) + 1;
-        const max = schema.maximum ?? Math.max(Number(min), 1000);
-        return fc.integer({ min: Math.ceil(Number(min)), max: Math.floor(Number(max)) })
-          .map((value) => value * 1);
-      }
-      case "array": {
-        const minLength = least("minItems");
-        const items = fc.array(this.of(schema.items, depth + 1), {
-          minLength,
-          maxLength: Math.max(minLength, depth > 4 ? 0 : 2),
-        });
-        return schema.uniqueItems === true
-          ? items.map((all) => all.slice(0, Math.max(1, minLength)))
-          : items;
-      }
-      case "object":
-        return this.#object(schema, depth);
-      default: {
-        const minLength = Math.max(1, least("minLength"));
-        const maxLength = Math.max(minLength, Math.min(Number(schema.maxLength ?? 12), 12));
-        const unit = fc.constantFrom(..."abcXYZ019-_ /%é");
-        const text = fc.string({ unit, minLength, maxLength });
-        return schema.contentEncoding === "base64"
-          ? text.map((value) => btoa(encodeURI(value)))
-          : text;
-      }
-    }
-  }
-
-  #object({ properties, required }: JsonObject, depth: number): fc.Arbitrary<unknown> {
-    const needed = Array.isArray(required) ? required : [];
-    const all = isObject(properties) ? properties : {};
-    const names = Object.keys(all).filter((name) => needed.includes(name) || depth < 2);
-    const members = Object.fromEntries(names.map((name) => [name, this.of(all[name], depth + 1)]));
-    return fc.record(members, { requiredKeys: names.filter((name) => needed.includes(name)) });
-  }
-}
 
 function matcher(path: string): RegExp {
   const parts = path.split(/\{[^{}]*\}/).map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
@@ -175,7 +91,7 @@ for (const { file, operations: expected, calls } of DOCUMENTS) {
       LONG,
       async () => {
         const signal = new AbortController().signal;
-        const { document } = await readDocument(FOLDER + file, {
+        const { document } = await readDocument(published(file), {
           mostBytes: 33_554_432,
           fetch,
           signal,
@@ -248,7 +164,7 @@ test(
     assert.ok(github);
     const seen: string[] = [];
     const upstream = openapi({
-      document: FOLDER + github.file,
+      document: published(github.file),
       auth: "token",
       fetch: async (url) => {
         seen.push(url);

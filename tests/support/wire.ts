@@ -392,7 +392,9 @@ export class Peer {
       if (!isObject(part) || typeof part.method !== "string") continue;
       const { id } = part;
       if (typeof id !== "string" && typeof id !== "number") continue;
-      if (KNOWN.has(part.method)) this.#methods.set(id, part.method);
+      // With a task, the result is another one
+      const isTask = isObject(part.params) && part.params.task !== undefined;
+      if (KNOWN.has(part.method) && !isTask) this.#methods.set(id, part.method);
     }
   }
 }

@@ -90,7 +90,7 @@ describe("a client that says that it is ready", () => {
       const released = store.calls.get("lease.release") ?? 0;
       await accepted(await peer.post(READY));
       const took = (store.calls.get("leases.tryTake") ?? 0) - taken;
-      assert.ok(took > 0);
+      assert.equal(took > 0, count > 0);
       assert.equal((store.calls.get("lease.release") ?? 0) - released, took);
     }
     await handler.close();

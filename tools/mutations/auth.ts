@@ -65,22 +65,37 @@ export const AUTH: FaultsByFile = {
       ["MID-4", "if (hidden === undefined) requireScopes(principal, route);", ""],
     ],
   },
-  "auth/dpop.ts": {
+  "auth/bound_tokens.ts": {
     tests: ["unit/auth/dpop.test.ts"],
     faults: [
       ["DPOP-1", "Object.keys(cnf).length !== 1", "Object.keys(cnf).length === 0"],
-      ["DPOP-2", "if (key !== thumbprint) throw", "if (key === undefined) throw"],
+      ["DPOP-1", "else if (isBound(principal)) throw invalidToken(BOUND, required);", ""],
+      ["DPOP-5", "challenge: accepts ? `${challenge}, ${own}` : own", "challenge: own"],
+    ],
+  },
+  "auth/dpop.ts": {
+    tests: ["unit/auth/dpop.test.ts"],
+    faults: [
+      ["DPOP-2", "key !== thumbprint) {", "key === undefined) {"],
       ["DPOP-2", "if (htm !== request.method) throw", "if (htm === undefined) throw"],
-      ["DPOP-2", "if (ath !== await sha256(token)) throw", "if (ath === undefined) throw"],
+      ["DPOP-2", "ath !== await sha256(token)) {", "ath === undefined) {"],
       ["DPOP-2", "address.pathname !== own.pathname || ", ""],
-      ["DPOP-2", "if (address.origin === own.origin) return true;", "return true;"],
-      ["DPOP-2", "Math.abs(this.#settings.clock.now()", "(this.#settings.clock.now()"],
+      ["DPOP-2", "URL.parse(one)?.origin === address.origin", "one !== address.origin"],
+      ["DPOP-2", "Math.abs(this.#clock.now()", "(this.#clock.now()"],
       ["DPOP-2", 'typ: "dpop+jwt",', ""],
       ["DPOP-3", "const keepMs = 2 * this.#maxAgeMs;", "const keepMs = this.#maxAgeMs;"],
+      ["DPOP-3", "`${key} ${jti}`", "`${jti}`"],
+    ],
+  },
+  "auth/dpop_nonces.ts": {
+    tests: ["unit/auth/dpop.test.ts"],
+    faults: [["DPOP-4", "age > this.#maxAgeMs + NONCE_MS", "age === Infinity"]],
+  },
+  "auth/used_proofs.ts": {
+    tests: ["unit/auth/dpop.test.ts"],
+    faults: [
       ["DPOP-3", "if (this.#proofs.has(proof)) return", "if (this.#proofs.size < 0) return"],
       ["DPOP-3", "if (this.#proofs.full) throw", "if (this.#proofs.size < 0) throw"],
-      ["DPOP-3", "`${thumbprint} ${jti}`", "`${jti}`"],
-      ["DPOP-4", "age > this.#maxAgeMs + NONCE_MS", "age === Infinity"],
     ],
   },
   "auth/bearer.ts": {

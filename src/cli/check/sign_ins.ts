@@ -60,7 +60,7 @@ export async function signInLine(
 
 /** Returns the grant of a server, if it has one. */
 function grantOf(entry: ServerEntry) {
-  const oauth = "oauth" in entry && typeof entry.oauth === "object" ? entry.oauth : undefined;
+  const oauth = "url" in entry && typeof entry.oauth === "object" ? entry.oauth : undefined;
   return oauth?.grant === undefined ? undefined : oauth;
 }
 

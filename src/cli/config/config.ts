@@ -512,9 +512,16 @@ function accountSecrets({ mcpServers }: Config): readonly string[] {
   return Object.values(mcpServers).flatMap((entry) => {
     const oauth = "oauth" in entry ? entry.oauth : undefined;
     if (typeof oauth !== "object") return [];
-    return [oauth, oauth.identityProvider ?? {}].flatMap(({ clientSecret, privateKey }) => [
-      ...clientSecret === undefined ? [] : [clientSecret],
-      ...privateKey === undefined ? [] : keySecrets(privateKey),
-    ]);
+    const { clientSecret } = oauth;
+    // APIs have no grants
+    const { privateKey, identityProvider } = "url" in entry && typeof entry.oauth === "object"
+      ? entry.oauth
+      : {};
+    return [
+      ...[clientSecret, identityProvider?.clientSecret].flatMap((secret) => secret ?? []),
+      ...[privateKey, identityProvider?.privateKey].flatMap((key) =>
+        key === undefined ? [] : keySecrets(key)
+      ),
+    ];
   });
 }

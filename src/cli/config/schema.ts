@@ -287,6 +287,17 @@ const oauthClientKeys = {
   issuer: httpUrl.optional(),
 };
 
+/** The keys of `oauth` where users have accounts. */
+const oauthKeys = {
+  clientId: nonEmptyString.optional(),
+  clientSecret: nonEmptyString.optional(),
+  issuer: httpUrl.optional(),
+  scopes: strings.optional(),
+  audience: nonEmptyString.optional(),
+};
+
+const OAUTH_HELP = 'Give true, or an object such as {"clientId": "…", "scopes": ["read"]}';
+
 const httpServer = object({
   type: z.enum(["http", "streamable-http", "streamableHttp"], {
     error: 'Leave the type out, or give "http": there is a URL',
@@ -297,13 +308,12 @@ const httpServer = object({
   oauth: orBoolean(
     object({
       grant: oneOf(GRANTS, 'Give "client_credentials", "token_exchange" or "id_jag"').optional(),
+      ...oauthKeys,
       ...oauthClientKeys,
-      scopes: strings.optional(),
-      audience: nonEmptyString.optional(),
       subject: oneOf(["caller", "sign_in"], 'Give "caller" or "sign_in"').optional(),
       identityProvider: object(oauthClientKeys).optional(),
     }),
-    'Give true, or an object such as {"clientId": "…", "scopes": ["read"]}',
+    OAUTH_HELP,
   ).optional(),
   ...headerKeys,
   ...shareKeys,
@@ -317,6 +327,9 @@ const apiServer = object({
   baseUrl: httpUrl.optional(),
   auth: z.union([nonEmptyString, object({ schemes: stringsByName })], {
     error: 'Give a string, or an object such as {"schemes": {"apiKey": "${KEY}"}}',
+  }).optional(),
+  oauth: z.union([boolean, object({ ...oauthKeys, scheme: nonEmptyString.optional() })], {
+    error: OAUTH_HELP,
   }).optional(),
   ...headerKeys,
   ...sharedKeys,
@@ -816,7 +829,13 @@ function conflicts(
   for (const [name, entry] of Object.entries(isObject(mcpServers) ? mcpServers : {})) {
     if (!isObject(entry) || entry["oauth"] === undefined || entry["oauth"] === false) continue;
     const at = ["mcpServers", name, "oauth"];
-    const { oauth, headers = {} } = entry;
+    const { oauth, headers = {}, auth: credentials } = entry;
+    const scheme = isObject(oauth) ? oauth["scheme"] : undefined;
+    if (credentials !== undefined && (scheme === undefined || !isObject(credentials))) {
+      const message =
+        'Give either oauth or auth, or both with "scheme" in oauth and "schemes" in auth';
+      found.push({ path: at, message });
+    }
     for (const { key, message } of oauthProblems(oauth, { signIn, auth })) {
       found.push({ path: key === undefined ? at : [...at, key], message });
     }

@@ -5,7 +5,7 @@
  * @module
  */
 import { spawn } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -13,10 +13,15 @@ import process from "node:process";
 /** The inspector that this was tried with. */
 export const INSPECTOR = "@modelcontextprotocol/inspector@2.12.0";
 
+/** The entries of its list of servers: this server, in each era that it speaks. */
+const ERAS = { "2025-11-25": "legacy", "2026-07-28": "modern" } as const;
+
 /** How the inspector is started. */
 export interface InspectorStart {
   readonly command: readonly string[];
   readonly env: Readonly<Record<string, string>>;
+  /** The list of servers that it reads: without one it writes one of programs that npx fetches. */
+  readonly catalog: { readonly path: string; readonly text: string };
   /** Where a browser finds it, connected. */
   readonly link: string;
 }
@@ -42,12 +47,18 @@ export function inspectorStart(
     // Only a link that knows the secret connects by itself
     autoConnect: token,
   });
+  const path = join(folder, "servers.json");
+  const servers = Object.entries(ERAS).map(([version, protocolEra]) => [
+    `This server, ${version}`,
+    { type: "streamable-http", url, protocolEra },
+  ]);
   return {
     command: ["npx", "-y", INSPECTOR],
+    catalog: { path, text: JSON.stringify({ mcpServers: Object.fromEntries(servers) }, null, 2) },
     env: {
       CLIENT_PORT: String(port),
       MCP_AUTO_OPEN_ENABLED: "false",
-      MCP_CATALOG_PATH: join(folder, "servers.json"),
+      MCP_CATALOG_PATH: path,
       MCP_INSPECTOR_API_TOKEN: token,
       MCP_INSPECTOR_SECRET_STORE: "memory",
     },
@@ -73,7 +84,9 @@ export async function startInspector(
   say: (text: string) => void,
 ): Promise<Inspector> {
   const folder = await mkdtemp(join(tmpdir(), "mooring-inspector-"));
-  const { command: [program = "", ...args], env, link } = inspectorStart(url, port, token, folder);
+  const { command, catalog, env, link } = inspectorStart(url, port, token, folder);
+  const [program = "", ...args] = command;
+  await writeFile(catalog.path, catalog.text, { mode: 0o600 });
   const child = spawn(program, args, {
     env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "pipe"],

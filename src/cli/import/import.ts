@@ -5,13 +5,13 @@
  * @module
  */
 import { readFile, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
-import { resolve } from "node:path";
+import { dirname, isAbsolute, join, resolve } from "node:path";
 import process from "node:process";
 import { applyEdits, modify } from "jsonc-parser";
 import type { JsonObject } from "../../../mod.ts";
 import { clip, escapeInvisible, isObject, quote } from "../../kit.ts";
 import { freeName, readClientConfig } from "./client_config.ts";
-import type { Input } from "./client_variables.ts";
+import { type Input, literal } from "./client_variables.ts";
 import { locatorOf, parseText, pathText, readConfig } from "../config/config.ts";
 import { CliError, ExitCode, messageOf, usageError } from "../errors.ts";
 import { replaceSecrets, VariableNames } from "./secrets.ts";
@@ -169,13 +169,22 @@ async function serversOf(source: ImportSource, machine: Machine, io: Io): Promis
   return entries.flatMap(([name, entry]) => {
     const path = ["mcpServers", name];
     const usable = isObject(entry) &&
-      ["command", "url"].some((key) => typeof entry[key] === "string");
+      ["command", "url", "openapi"].some((key) => typeof entry[key] === "string");
     if (usable) {
-      return [{ name, entry: withDefaults(entry, read.inputs), source, path: originOf(path) }];
+      const own = withPlace(withDefaults(entry, read.inputs), file);
+      return [{ name, entry: own, source, path: originOf(path) }];
     }
-    warn(path, 'Left out: give an object with a "command" or a "url"');
+    warn(path, 'Left out: give an object with a "command", a "url" or an "openapi"');
     return [];
   });
+}
+
+/** Returns an API whose document has an absolute path: the file that is written may be in another folder. */
+function withPlace(entry: JsonObject, file: string): JsonObject {
+  const { openapi } = entry;
+  if (typeof openapi !== "string" || /^(?:https?:|file:|\$\{)/i.test(openapi)) return entry;
+  if (isAbsolute(openapi)) return entry;
+  return { ...entry, openapi: join(literal(dirname(resolve(file))), openapi) };
 }
 
 /** Writes the defaults of inputs into their variables. */

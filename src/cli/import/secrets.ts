@@ -81,9 +81,25 @@ export function replaceSecrets(
     });
     result.headers = Object.fromEntries(headers);
   }
-  const { args, url } = entry;
+  const { args, auth } = entry;
   if (Array.isArray(args)) result.args = cleanArgs(args, prefix, clean);
-  if (typeof url === "string") result.url = cleanUrl(url, prefix, ["url"], clean);
+  for (const key of ["url", "openapi", "baseUrl"]) {
+    const url = entry[key];
+    if (typeof url === "string") result[key] = cleanUrl(url, prefix, [key], clean);
+  }
+  /** Replaces a credential, whatever it looks like. */
+  const credential = (value: unknown, named: string, path: Replaced["path"]): unknown =>
+    typeof value !== "string" || value === "" || value.includes("${")
+      ? value
+      : replace(value, `${prefix}_${variableOf(named)}`, path);
+  if (typeof auth === "string") result.auth = credential(auth, "auth", ["auth"]);
+  if (isObject(auth) && isObject(auth.schemes)) {
+    const schemes = Object.entries(auth.schemes).map(([key, value]) => [
+      key,
+      credential(value, key, ["auth", "schemes", key]),
+    ]);
+    result.auth = { ...auth, schemes: Object.fromEntries(schemes) };
+  }
   return { entry: result, replaced };
 }
 

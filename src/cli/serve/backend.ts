@@ -53,7 +53,7 @@ export const backend: Backend = {
     const upstream = "url" in options
       ? http(httpOptions(options, users, cache))
       : "openapi" in options
-      ? openapi(apiOptions(options))
+      ? openapi(apiOptions(options, users))
       : stdio(options);
     const kept = cache === undefined ? upstream : cached(upstream, cache);
     return lists === "lazy" ? lazy(kept) : kept;
@@ -80,10 +80,17 @@ function httpOptions(
 /** A server of the configuration that is reached at a URL. */
 type HttpEntry = Extract<ServerEntry, { readonly url: string }>;
 
-/** Returns the options of `openapi()` for an entry of the configuration. */
+/**
+ * Returns the options of `openapi()` for an entry of the configuration.
+ *
+ * @param accounts The accounts of users, where there are any
+ */
 export function apiOptions(
-  { openapi: document, baseUrl, auth, headers, forwardHeaders, timeoutMs, longCalls }: ApiEntry,
+  entry: ApiEntry,
+  accounts: Pick<Accounts, "auth"> | undefined,
 ): OpenApiOptions {
+  const { openapi: document, baseUrl, headers, forwardHeaders, timeoutMs, longCalls } = entry;
+  const auth = apiAuth(entry, accounts);
   return {
     document,
     ...baseUrl !== undefined && { baseUrl },
@@ -93,6 +100,18 @@ export function apiOptions(
     ...timeoutMs !== undefined && { timeoutMs },
     ...longCalls !== undefined && { longCalls },
   };
+}
+
+/** Returns the credentials of an API: each user's own account is for one of its security schemes. */
+function apiAuth(
+  { auth, oauth = false }: Pick<ApiEntry, "auth" | "oauth">,
+  accounts: Pick<Accounts, "auth"> | undefined,
+): OpenApiOptions["auth"] {
+  if (oauth === false || accounts === undefined) return auth;
+  const { scheme, ...own } = oauth === true ? {} : oauth;
+  const account = accounts.auth(own);
+  if (scheme === undefined) return account;
+  return { schemes: { ...typeof auth === "object" && auth.schemes, [scheme]: account } };
 }
 
 /** An API of the configuration. */

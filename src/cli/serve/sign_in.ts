@@ -108,7 +108,7 @@ export function openSignIn(init: CommandSignInInit): CommandSignIn | undefined {
 /** Tells whether ID tokens of logins are exchanged for a server, so that they must be kept. */
 export function exchangesIdTokens({ signIn, mcpServers }: Config): boolean {
   return signIn !== undefined && Object.values(mcpServers).some((entry) => {
-    const oauth = "oauth" in entry && typeof entry.oauth === "object" ? entry.oauth : {};
+    const oauth = "url" in entry && typeof entry.oauth === "object" ? entry.oauth : {};
     const { grant, subject } = oauth;
     return (grant === "token_exchange" || grant === "id_jag") && subject !== "caller";
   });

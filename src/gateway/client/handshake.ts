@@ -145,10 +145,12 @@ async function probeFirst(
 
 /** Returns what every request of the 2026 era says about its client. */
 export function clientMeta({ client }: OpenInit, version: ProtocolVersion): JsonObject {
+  // Tasks with which clients answer are of 2025-11-25 alone
+  const { tasks: _, ...capabilities }: JsonObject = { ...client.capabilities };
   return {
     [MetaKey.ProtocolVersion]: version,
     [MetaKey.ClientInfo]: client.info ?? UNNAMED_CLIENT,
-    [MetaKey.ClientCapabilities]: client.capabilities,
+    [MetaKey.ClientCapabilities]: capabilities,
   };
 }
 

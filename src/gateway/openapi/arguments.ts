@@ -88,29 +88,35 @@ export function queryText(parameter: ApiParameter, value: unknown): string {
   return formText(name, value, parameter);
 }
 
-/** Writes a value as a pair of a form, or several. */
-export function formText(
-  name: string,
-  value: unknown,
-  { style, explode }: Pick<ApiParameter, "style" | "explode">,
-): string {
-  if (style === "deepObject" && typeof value === "object" && value !== null) {
-    return deepPairs(name, value).map(([key, text]) => `${encoded(key)}=${encoded(text)}`).join(
-      "&",
-    );
+/** How the value of a form's member is written. */
+export type FormStyle = Pick<ApiParameter, "style" | "explode">;
+
+/** Writes a value as a pair of an encoded form, or several. */
+export function formText(name: string, value: unknown, given: FormStyle): string {
+  if (!isDelimited(value, given)) {
+    return formPairs(name, value, given).map((pair) => pair.map(encoded).join("=")).join("&");
   }
-  if (explode || typeof value !== "object" || value === null) {
-    if (isObject(value)) return pairsOf(value).join("&");
-    return itemsOf(value).map((item) => `${encoded(name)}=${encoded(item)}`).join("&");
-  }
-  const separator = SEPARATORS[style] ?? ",";
-  return `${encoded(name)}=${itemsOf(value).map(encoded).join(separator)}`;
+  const separator = SEPARATORS[given.style];
+  const items = itemsOf(value).map(encoded);
+  return `${encoded(name)}=${items.join(separator === undefined ? "," : encoded(separator))}`;
 }
 
-const SEPARATORS: Readonly<Record<string, string>> = {
-  spaceDelimited: "%20",
-  pipeDelimited: "%7C",
-};
+/** Returns the pairs that a value is in a form. */
+export function formPairs(name: string, value: unknown, given: FormStyle): readonly Pair[] {
+  if (isDelimited(value, given)) {
+    return [[name, itemsOf(value).join(SEPARATORS[given.style] ?? ",")]];
+  }
+  if (given.style === "deepObject") return deepPairs(name, value);
+  if (isObject(value)) return Object.entries(value).map(([key, each]) => [key, plain(each)]);
+  return itemsOf(value).map((item) => [name, item]);
+}
+
+/** Tells whether the items of a value are one text. */
+function isDelimited(value: unknown, { style, explode }: FormStyle): boolean {
+  return style !== "deepObject" && !explode && typeof value === "object" && value !== null;
+}
+
+const SEPARATORS: Readonly<Record<string, string>> = { spaceDelimited: " ", pipeDelimited: "|" };
 
 /**
  * Writes a value with its place in brackets: `a[b]=1`, `a[]=1`, and `a[0][b]=1` for objects in arrays.

@@ -26,6 +26,8 @@ export interface ApiBody {
   readonly mediaType: string;
   /** The styles of the members of a form, where the document names them. */
   readonly encoding: ReadonlyMap<string, { readonly style: string; readonly explode: boolean }>;
+  /** The media types of the parts of a multipart body, where the document names one. */
+  readonly types: ReadonlyMap<string, string>;
   /** The members that are files, which arguments have in Base64. */
   readonly files: ReadonlySet<string>;
 }
@@ -272,7 +274,7 @@ class OperationConverter {
     const base = serverUrl(servers, options);
     const given = this.#parameters(item, operation);
     this.#checkPath(path, given);
-    const media = this.#body(operation);
+    const media = this.#body(method, operation);
     const argumentsOf = argumentNames([
       ...given.map((each) => ({ name: each.name, prefix: each.in })),
       ...media === undefined ? [] : [{ name: "body", prefix: "request" }],
@@ -309,6 +311,7 @@ class OperationConverter {
         kind: media.kind,
         mediaType: media.mediaType,
         encoding: media.encoding,
+        types: media.types,
         files: media.files,
       },
       accept: this.#accept(operation),
@@ -344,13 +347,21 @@ class OperationConverter {
     }
   }
 
-  #body(operation: JsonObject): DescribedBody | undefined {
+  #body(method: string, operation: JsonObject): DescribedBody | undefined {
     if (operation.requestBody === undefined) return undefined;
     const { references, complain } = this.#init;
     const given = references.object(operation.requestBody);
     const content = given?.content;
     if (!isObject(content)) throw new Unusable("its body isn't described");
     const isRequired = given?.required === true;
+    if (method === "GET") {
+      // What one means isn't defined (RFC 9110 §9.3.1), and no runtime sends it.
+      if (isRequired) throw new Unusable("it needs a body, which a GET can't have");
+      if (hasContent(content, references)) {
+        complain("loosened", "its body is left out: a GET can't have one");
+      }
+      return undefined;
+    }
     for (const kind of BODY_KINDS) {
       for (const [key, media] of Object.entries(content)) {
         if (bodyKind(key) !== kind) continue;
@@ -363,6 +374,7 @@ class OperationConverter {
           schema: schema ?? (kind === "text" ? { type: "string" } : {}),
           description: given?.description,
           encoding: encodingOf(encoding, references),
+          types: typesOf(encoding, references),
           files: filesOf(object, references),
         };
       }
@@ -493,6 +505,14 @@ function bodyKind(mediaType: string): BodyKind | undefined {
   return MEDIA_TYPE.test(type) ? "bytes" : undefined;
 }
 
+/** Tells whether a body may have anything: some documents give an empty form to each operation. */
+function hasContent(content: JsonObject, references: References): boolean {
+  return Object.values(content).some((media) => {
+    const { properties, type } = references.object(references.object(media)?.schema) ?? {};
+    return type !== "object" || (isObject(properties) && Object.keys(properties).length > 0);
+  });
+}
+
 function inputOf({ kind, schema, description }: DescribedBody): unknown {
   const own = typeof description === "string" ? { description } : {};
   if (kind === "bytes") {
@@ -514,6 +534,17 @@ function encodingOf(given: unknown, references: References): ApiBody["encoding"]
       style: own,
       explode: typeof explode === "boolean" ? explode : own === "form",
     }]] as const;
+  });
+  return new Map(entries);
+}
+
+function typesOf(given: unknown, references: References): ApiBody["types"] {
+  const entries = Object.entries(isObject(given) ? given : {}).flatMap(([name, each]) => {
+    const type = references.object(each)?.contentType;
+    // One of several, or a range, is the caller's choice, which arguments don't have.
+    return typeof type === "string" && MEDIA_TYPE.test(type) && !/[*,]/.test(type)
+      ? [[name, type.toLowerCase()]] as const
+      : [];
   });
   return new Map(entries);
 }

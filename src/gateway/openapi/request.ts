@@ -10,6 +10,7 @@ import {
   type ApiParameter,
   ArgumentError,
   cookieText,
+  formPairs,
   formText,
   headerText,
   pathText,
@@ -119,15 +120,26 @@ function writeBody(body: ApiBody, value: unknown): NonNullable<ApiRequest["body"
     }).filter((part) => part !== "").join("&");
   }
   const form = new FormData();
-  for (const [name, each] of members) {
-    for (const item of Array.isArray(each) ? each : [each]) {
-      if (body.files.has(name)) form.append(name, new Blob([bytesOf(item, name)]), name);
-      else if (typeof item === "object") {
-        form.append(name, new Blob([JSON.stringify(item)], { type: "application/json" }));
-      } else form.append(name, String(item));
-    }
-  }
+  for (const [name, each] of members) addParts(form, name, each, body);
   return form;
+}
+
+/** Adds a member to a multipart body: in the style of its encoding, or as one part for each item. */
+function addParts(form: FormData, name: string, value: unknown, body: ApiBody): void {
+  const style = body.files.has(name) ? undefined : body.encoding.get(name);
+  if (style !== undefined) {
+    for (const [key, text] of formPairs(name, value, style)) form.append(key, text);
+    return;
+  }
+  const type = body.types.get(name);
+  for (const item of Array.isArray(value) ? value : [value]) {
+    if (body.files.has(name)) {
+      form.append(name, new Blob([bytesOf(item, name)], type === undefined ? {} : { type }), name);
+    } else if (typeof item === "object") {
+      const json = JSON.stringify(item);
+      form.append(name, new Blob([json], { type: type ?? "application/json" }));
+    } else form.append(name, String(item));
+  }
 }
 
 function bytesOf(value: unknown, name: string): Uint8Array<ArrayBuffer> {

@@ -148,12 +148,15 @@ function errorText(
     return `The API answered ${status}. It points to another address, which isn't followed: ${to}`;
   }
   const detail = body === "" ? "" : `: ${clip(withoutSecrets(body, secrets), MOST_ERROR)}`;
-  return `The API answered ${status}${adviceOn(response)}${detail}`;
+  return `The API answered ${status}${adviceOn(response, secrets.length > 0)}${detail}`;
 }
 
 /** Says what a status means to who called, where its own words don't. */
-function adviceOn({ status, headers }: Response): string {
+function adviceOn({ status, headers }: Response, hadCredentials: boolean): string {
   const wait = headers.get("retry-after");
+  if (status === 401 && !hadCredentials) {
+    return " (the gateway sent none of the document's credentials)";
+  }
   if (status === 401) return " (the gateway's credentials were refused)";
   if (status === 403) return " (the gateway's credentials don't allow this)";
   if (wait !== null && /^[\w ,:]{1,40}$/.test(wait)) {

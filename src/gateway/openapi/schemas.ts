@@ -158,15 +158,16 @@ export class Schemas {
     schema: unknown,
     { side, mostBytes, files = false }: ConvertOptions,
   ): Converted | undefined {
-    const root = this.#rootOf(schema, side, files);
+    const scope = { side, files };
+    const root = this.#rootOf(schema, scope);
     const used = new Map<string, Part>();
     let bytes = root.bytes;
     let expansions = 1;
-    for (const reference of root.references) expansions += this.#cost(reference, side);
+    for (const reference of root.references) expansions += this.#cost(reference, scope);
     const open = [...root.references];
     for (let next = open.pop(); next !== undefined; next = open.pop()) {
       if (used.has(next)) continue;
-      const part = this.#part(next, side);
+      const part = this.#part(next, scope);
       used.set(next, part);
       bytes += part.bytes + next.length;
       if (bytes > mostBytes) return undefined;
@@ -182,21 +183,21 @@ export class Schemas {
   }
 
   /** Converts the root of a schema. An output that is only a reference is replaced by its target. */
-  #rootOf(schema: unknown, side: Side, files: boolean): Part {
-    if (side === "output" && isObject(schema) && typeof schema.$ref === "string") {
+  #rootOf(schema: unknown, scope: Scope): Part {
+    if (scope.side === "output" && isObject(schema) && typeof schema.$ref === "string") {
       const last = this.#references.last(schema.$ref);
-      if (last !== undefined) return this.#part(last, side);
+      if (last !== undefined) return this.#part(last, scope);
     }
-    return this.#convertPart(schema, side, files);
+    return this.#convertPart(schema, { ...scope, isArguments: scope.side === "input" });
   }
 
-  #part(reference: string, side: Side): Part {
-    const key = `${side} ${reference}`;
+  #part(reference: string, scope: Scope): Part {
+    const key = keyOf(reference, scope);
     let part = this.#parts.get(key);
     if (part === undefined) {
-      part = this.#convertPart(this.#references.target(reference), side, false);
+      part = this.#convertPart(this.#references.target(reference), scope);
       this.#parts.set(key, part);
-      if (this.#isEndless(reference, side)) {
+      if (this.#isEndless(reference, scope)) {
         this.#loosened(`${reference} consists of itself`);
         part = { json: {}, references: [], inPlace: [], bytes: 2 };
         this.#parts.set(key, part);
@@ -205,12 +206,12 @@ export class Schemas {
     return part;
   }
 
-  #convertPart(schema: unknown, side: Side, files: boolean): Part {
+  #convertPart(schema: unknown, scope: Scope & { readonly isArguments?: boolean }): Part {
     const references: string[] = [];
     const inPlace: string[] = [];
     const walk = new Walk({
-      side,
-      files,
+      isArguments: false,
+      ...scope,
       loosened: this.#loosened,
       references: this.#references,
       work: this.#work,
@@ -225,28 +226,28 @@ export class Schemas {
   }
 
   /** Tells whether a schema has itself as a part for the same value: no value has an end there. */
-  #isEndless(reference: string, side: Side): boolean {
+  #isEndless(reference: string, scope: Scope): boolean {
     const seen = new Set<string>();
-    const open = [...this.#part(reference, side).inPlace];
+    const open = [...this.#part(reference, scope).inPlace];
     for (let next = open.pop(); next !== undefined; next = open.pop()) {
       if (next === reference) return true;
       this.#work.take();
       if (seen.has(next)) continue;
       seen.add(next);
-      open.push(...this.#part(next, side).inPlace);
+      open.push(...this.#part(next, scope).inPlace);
     }
     return false;
   }
 
   /** Returns how many definitions a validation visits, recursion apart, which the validator bounds. */
-  #cost(reference: string, side: Side): number {
-    const key = `${side} ${reference}`;
+  #cost(reference: string, scope: Scope): number {
+    const key = keyOf(reference, scope);
     const known = this.#costs.get(key);
     if (known !== undefined) return known;
     this.#costs.set(key, 0);
     let cost = 1;
-    for (const each of this.#part(reference, side).references) {
-      cost = Math.min(Number.MAX_SAFE_INTEGER, cost + this.#cost(each, side));
+    for (const each of this.#part(reference, scope).references) {
+      cost = Math.min(Number.MAX_SAFE_INTEGER, cost + this.#cost(each, scope));
     }
     this.#costs.set(key, cost);
     return cost;
@@ -267,9 +268,19 @@ export class Schemas {
   }
 }
 
-interface WalkInit {
+/** What a schema is converted for. */
+interface Scope {
   readonly side: Side;
   readonly files: boolean;
+}
+
+function keyOf(reference: string, { side, files }: Scope): string {
+  return `${side} ${files ? "files" : "texts"} ${reference}`;
+}
+
+interface WalkInit extends Scope {
+  /** Whether the properties of the root are arguments, not those of an object of the document. */
+  readonly isArguments: boolean;
   readonly references: References;
   readonly work: Work;
   readonly loosened: (what: string) => void;
@@ -299,7 +310,7 @@ class Walk {
     for (const [key, value] of Object.entries(schema)) {
       if (value !== undefined) this.#keyword(key, value, made, depth, same);
     }
-    this.#bounds(schema, made);
+    this.#bounds(schema, made, depth);
     return schema.nullable === true ? nullable(made) : made;
   }
 
@@ -394,10 +405,15 @@ class Walk {
     const { side } = this.#init;
     const entries = Object.entries(value).flatMap(([name, each]) => {
       if (key === "patternProperties" && (side === "output" || !isPattern(name))) return [];
-      if (key === "properties" && this.#isHidden(each)) return [];
+      if (key === "properties" && !this.#isArguments(depth) && this.#isHidden(each)) return [];
       return [[name, this.schema(each, depth + 1, same)] as const];
     });
     made[key] = Object.fromEntries(entries);
+  }
+
+  /** An argument is needed although its schema is `readOnly`, as that of a number in a path may be. */
+  #isArguments(depth: number): boolean {
+    return this.#init.isArguments && depth === 0;
   }
 
   /** Tells whether a property is for the other side only. */
@@ -407,9 +423,9 @@ class Walk {
   }
 
   /** Completes what several keywords of a schema decide together. */
-  #bounds(schema: JsonObject, made: Record<string, unknown>): void {
+  #bounds(schema: JsonObject, made: Record<string, unknown>, depth: number): void {
     const { properties } = schema;
-    if (isObject(properties) && Array.isArray(made.required)) {
+    if (isObject(properties) && Array.isArray(made.required) && !this.#isArguments(depth)) {
       made.required = made.required.filter((name) =>
         !Object.hasOwn(properties, name) || !this.#isHidden(properties[name])
       );

@@ -16,7 +16,14 @@ import {
   type Principal,
   type UpstreamCloseReason,
 } from "../../../mod.ts";
-import { copyPrincipal, isModern, isPromise, keepAliveDuring, preciseTime } from "../../kit.ts";
+import {
+  copyPrincipal,
+  isModern,
+  isObject,
+  isPromise,
+  keepAliveDuring,
+  preciseTime,
+} from "../../kit.ts";
 import { abortable, deadline, type Reject, withDeadline } from "../shared/deadline.ts";
 import type { ReleaseSlot } from "../shared/slot_queue.ts";
 import { SignInRequiredError } from "../shared/sign_in_required.ts";
@@ -32,11 +39,12 @@ import type {
   UpstreamSignIn,
 } from "../types.ts";
 import { BusyError } from "./capacity.ts";
+import { ClientTasks } from "./client_tasks.ts";
 import { type Crash, crashError, isCrash, isHopeless } from "./crashes.ts";
 import { probe } from "./probe.ts";
 import type { ResultCache } from "./result_cache.ts";
 import type { RegisteredUpstream } from "./served_upstreams.ts";
-import { ASKING_METHODS } from "./translate.ts";
+import { ASKING_METHODS, RELATED_TASK } from "./translate.ts";
 import type { SignIns } from "./sign_ins.ts";
 import { throughMiddleware } from "./upstream_chain.ts";
 import { LimitReachedError, UnusableError } from "./unusable.ts";
@@ -78,6 +86,14 @@ interface OpenedSession extends CountedSession {
   logLevel: LogLevel | undefined;
 }
 
+/** What follows a task of an upstream. */
+export interface TaskWatch {
+  /** Called when the upstream says that the task has changed. */
+  changed(): void;
+  /** Takes a question that belongs to the task. */
+  ask(method: string, params: JsonObject): Promise<JsonObject>;
+}
+
 /** Keeps one client's session with one upstream. */
 export class ManagedSession {
   readonly name: string;
@@ -88,6 +104,10 @@ export class ManagedSession {
   readonly #closing = new AbortController();
   /** Holds, for each notification that is being sent, the caller for whom to send it again. */
   readonly #repeats = new Map<string, Caller | undefined>();
+  /** What follows the upstream's tasks, by their ids. */
+  readonly #tasks = new Map<string, TaskWatch>();
+  /** The tasks with which the client answers the upstream's questions. */
+  readonly clientTasks = new ClientTasks();
   #opened: OpenedSession | undefined;
   #opening: Promise<OpenedSession> | undefined;
   #probing: Promise<void> | undefined;
@@ -118,6 +138,11 @@ export class ManagedSession {
     return this.#client.isAloneFor(principal);
   }
 
+  /** Closes the connection of the client's server-to-client stream, not the stream. */
+  closeServerStream(): void {
+    this.#client.closeServerStream();
+  }
+
   /** Asks the user to sign in at the upstream, if it is one for which users do. */
   get signIn(): UpstreamSignIn | undefined {
     return this.#upstream.signIn;
@@ -126,6 +151,26 @@ export class ManagedSession {
   /** The client's questions to sign in. */
   get signIns(): SignIns {
     return this.#client.signIns;
+  }
+
+  /** Aborts when the session ends for good. */
+  get closing(): AbortSignal {
+    return this.#closing.signal;
+  }
+
+  /** Passes what the upstream says about a task on, until the returned function is called. */
+  watchTask(id: string, watch: TaskWatch): () => void {
+    this.#tasks.set(id, watch);
+    return () => {
+      if (this.#tasks.get(id) === watch) this.#tasks.delete(id);
+    };
+  }
+
+  /** Finds what follows the task that a question belongs to. */
+  #taskOf({ _meta }: JsonObject): TaskWatch | undefined {
+    const related = isObject(_meta) ? _meta[RELATED_TASK] : undefined;
+    const id = isObject(related) ? related.taskId : undefined;
+    return typeof id === "string" ? this.#tasks.get(id) : undefined;
   }
 
   /** The number of calls that the upstream is answering. */
@@ -249,7 +294,13 @@ export class ManagedSession {
     if (ASKING_METHODS.has(call.method)) this.#client.markReachable();
     try {
       // The call is rejected with its session, even if the session itself leaves it pending.
-      const result = await abortable(opened.session.request(call), signal, opened.rejects);
+      const routed: UpstreamCall = {
+        ...call,
+        notify: (notification) => call.notify(notification),
+        // A connection with one stream takes the only call for the one that asks
+        ask: (method, params) => (this.#taskOf(params) ?? call).ask(method, params),
+      };
+      const result = await abortable(opened.session.request(routed), signal, opened.rejects);
       if (ASKING_METHODS.has(call.method)) this.#client.crashes.remove(this.name, this.#owner);
       return result;
     } catch (error) {
@@ -451,7 +502,8 @@ export class ManagedSession {
     const downstream = this.#downstream(liveness);
     const init = {
       name: this.name,
-      client: facts,
+      // Whose task it would be isn't known where several sessions use the upstream
+      client: this.#upstream.share === undefined ? facts : withoutTasks(facts),
       alone: this.#client.alone,
       principal: Object.freeze(copyPrincipal(principal)),
       request,
@@ -511,12 +563,23 @@ export class ManagedSession {
       notified: (notification) => {
         if (liveness.ended) return;
         this.#cache?.notified(notification);
+        if (notification.method === "notifications/tasks/status") {
+          this.#tasks.get(String(notification.params?.taskId))?.changed();
+        }
         this.#client.forward(this.name, this.#running, notification);
       },
       ask: async (method, params, signal) => {
         if (liveness.ended) throw new McpError(ErrorCode.Refused, "Ask before the session ends");
         this.#questions++;
-        return await this.#client.forwardQuestion(this.#running, method, params, signal);
+        const task = this.#taskOf(params);
+        if (task !== undefined) return await abortable(task.ask(method, params), signal);
+        return await this.#client.forwardQuestion(
+          this.#running,
+          this.clientTasks,
+          method,
+          params,
+          signal,
+        );
       },
       ended: (error) => {
         if (liveness.ended) return;
@@ -623,6 +686,11 @@ export class ManagedSession {
   #markUsed(): void {
     this.#usedAt = this.#client.settings.clock.now();
   }
+}
+
+function withoutTasks(client: ClientFacts): ClientFacts {
+  const { tasks: _, ...capabilities }: JsonObject = { ...client.capabilities };
+  return { ...client, capabilities };
 }
 
 /** Returns what identifies a request, without the rest: the request's exchange must not be kept. */

@@ -15,7 +15,7 @@ import type { GatewaySettings } from "../options.ts";
 import type { UpstreamFacts } from "../types.ts";
 import { forwardCallNotification, withProgress } from "./downstream.ts";
 import type { HeldCalls } from "./held_calls.ts";
-import type { ManagedSession } from "./managed_session.ts";
+import type { ManagedCall, ManagedSession } from "./managed_session.ts";
 import { withSignIn } from "./sign_in_question.ts";
 import {
   ASKING_METHODS,
@@ -26,6 +26,7 @@ import {
   toUpstream,
   withoutResultType,
 } from "./translate.ts";
+import { asTask, createdTask } from "./upstream_task.ts";
 
 /** Limits how often an upstream may ask for input before it has to answer. */
 const MAX_ROUNDS = 20;
@@ -50,10 +51,24 @@ export interface ClientRequest {
   readonly isSignedIn?: boolean;
 }
 
+/** What becomes of a call that an upstream may answer with a task. */
+export interface TaskHandling {
+  /** How long the task is to be kept, in milliseconds. */
+  readonly ttlMs: number;
+  /**
+   * Takes the task that the call has become; `undefined` if the upstream has answered without one.
+   *
+   * @returns The result for the client; `undefined` for that of the upstream
+   */
+  created(task: JsonObject | undefined, facts: UpstreamFacts): Promise<JsonObject | undefined>;
+}
+
 /** Options for {@linkcode relay}. */
 export interface RelayOptions {
   /** Puts the names that the client knows into a complete result. */
   readonly named?: (result: JsonObject) => JsonObject;
+  /** Lets the upstream answer with a task. */
+  readonly tasks?: TaskHandling;
   /** Aborts when the result is no longer needed, for an upstream that is served alone. */
   readonly signal?: AbortSignal;
 }
@@ -83,7 +98,7 @@ async function relayOnce(
   request: ClientRequest,
   session: ManagedSession,
   params: JsonObject,
-  { named = (result) => result, signal = request.exchange.signal }: RelayOptions,
+  { named = (result) => result, tasks, signal = request.exchange.signal }: RelayOptions,
 ): Promise<JsonObject> {
   const { exchange } = request;
   exchange.noteUpstream?.(session.name);
@@ -93,13 +108,21 @@ async function relayOnce(
   if (isSame && session.isAloneFor(exchange.principal)) {
     return await passOn(exchange, session, params, signal);
   }
-  const sent = toUpstream(params, facts, exchange.logLevel);
+  const own = toUpstream(params, facts, exchange.logLevel);
+  const sent = tasks === undefined ? own : asTask(own, facts, session, tasks.ttlMs);
   if (!isModern(exchange.protocolVersion)) {
-    return named(await askAtOnce(exchange, session, facts, sent));
+    const result = await askAtOnce(exchange, session, facts, sent, tasks);
+    return "task" in result ? result.task : named(result.result);
   }
   if (isModern(facts.protocolVersion)) {
-    const result = await passRound(request, session, facts, sent);
+    const result = await passRound(request, session, facts, sent, tasks);
+    if (result.resultType === "task") return result;
     return result.resultType === "input_required" ? result : named(result);
+  }
+  if (tasks !== undefined) {
+    const result = await send(exchange, session, sent);
+    const task = await tasks.created(createdTask(result, facts), facts);
+    return task ?? named(withoutResultType(result));
   }
   return await holdWhileAsking(request, session, sent, named);
 }
@@ -126,17 +149,21 @@ async function passOn(
 async function askAtOnce(
   exchange: Exchange,
   session: ManagedSession,
-  { protocolVersion: from }: UpstreamFacts,
+  facts: UpstreamFacts,
   sent: JsonObject,
-): Promise<JsonObject> {
+  tasks: TaskHandling | undefined,
+): Promise<{ readonly result: JsonObject } | { readonly task: JsonObject }> {
+  const { protocolVersion: from } = facts;
   let params = sent;
   for (let round = 0; round <= MAX_ROUNDS; round++) {
     const result = await send(exchange, session, params).catch((error) => {
       if (isMissingCapability(error)) return failedQuestion(exchange, error);
       throw error;
     });
+    const task = await tasks?.created(createdTask(result, facts), facts);
+    if (task !== undefined) return { task };
     if (!isModern(from) || result.resultType !== "input_required") {
-      return toClient(result, from, exchange.protocolVersion);
+      return { result: toClient(result, from, exchange.protocolVersion) };
     }
     const { requestState } = result;
     const questions = questionsIn(result);
@@ -144,7 +171,7 @@ async function askAtOnce(
     try {
       inputResponses = await answersTo(questionsFor(session, questions), exchange);
     } catch (error) {
-      if (error instanceof QuestionError) return failedQuestion(exchange, error);
+      if (error instanceof QuestionError) return { result: failedQuestion(exchange, error) };
       throw error;
     }
     params = { ...sent, inputResponses, ...requestState !== undefined && { requestState } };
@@ -194,9 +221,11 @@ function failedQuestion({ method }: Exchange, { message }: McpError): JsonObject
 async function passRound(
   { exchange, state, passed, isSignedIn = false }: ClientRequest,
   session: ManagedSession,
-  { protocolVersion: from }: UpstreamFacts,
+  facts: UpstreamFacts,
   sent: JsonObject,
+  tasks: TaskHandling | undefined,
 ): Promise<JsonObject> {
+  const { protocolVersion: from } = facts;
   if (state !== undefined && state.upstream !== session.name) throw invalidState();
   const { method, params: { inputResponses } } = exchange;
   const requestState = state?.requestState;
@@ -208,6 +237,8 @@ async function passRound(
       { inputResponses },
     ...requestState !== undefined && { requestState },
   });
+  const task = await tasks?.created(createdTask(result, facts), facts);
+  if (task !== undefined) return task;
   if (result.resultType !== "input_required" || !ASKING_METHODS.has(method)) {
     return toClient(result, from, exchange.protocolVersion);
   }
@@ -252,31 +283,34 @@ function send(
     request,
     user,
     onKept: () => exchange.noteCached?.(),
-    ...isAlone && { isClients: true, closeStream: streamCloser(exchange) },
+    ...isAlone && { isClients: true },
+    ...streamClosers(exchange, session),
     notify: (notification) => forwardCallNotification(exchange, notification, isAlone),
-    ask: async (method, params) => {
-      const { capabilities } = session.client;
-      const shown = questionFor(
-        method,
-        params,
-        capabilities,
-        isAlone && !isModern(protocolVersion),
-      );
-      if (!isModern(protocolVersion)) return await exchange.ask(method, shown);
-      throw new McpError(ErrorCode.Refused, "Ask only during tools, prompts and resources");
+    ask: (method, params) => {
+      const { client: { capabilities }, clientTasks } = session;
+      const isSelf = isAlone && !isModern(protocolVersion);
+      return clientTasks.ask(method, params, capabilities, isSelf, async (shown) => {
+        if (!isModern(protocolVersion)) return await exchange.ask(method, shown);
+        throw new McpError(ErrorCode.Refused, "Ask only during tools, prompts and resources");
+      });
     },
   });
 }
 
 /**
- * Returns a function that closes the connection of a request's stream; `undefined` for a client that can't
- * resume it before its first event.
+ * Returns what closes the connections of the client's streams; nothing for a client that can't resume a
+ * stream before its first event.
  */
-function streamCloser(exchange: Exchange): (() => void) | undefined {
-  if (exchange.session === undefined || !VERSIONS[exchange.protocolVersion].priming) {
-    return undefined;
-  }
-  return () => exchange.closeStream();
+function streamClosers(
+  exchange: Exchange,
+  session: ManagedSession,
+): Pick<ManagedCall, "closeStream" | "closeServerStream"> {
+  const canResume = exchange.session !== undefined && VERSIONS[exchange.protocolVersion].priming;
+  if (!canResume) return {};
+  return {
+    closeStream: () => exchange.closeStream(),
+    closeServerStream: () => session.closeServerStream(),
+  };
 }
 
 /** A question of an upstream, with its key. */

@@ -29,6 +29,9 @@ const HOP_META: ReadonlySet<string> = new Set([
   MetaKey.LogLevel,
 ]);
 
+/** The `_meta` key that says which task a message belongs to (2025-11-25, Tasks). */
+export const RELATED_TASK = "io.modelcontextprotocol/related-task";
+
 /** The requests during which a client may be asked (2026-07-28, Multi Round-Trip Requests). */
 export const ASKING_METHODS: ReadonlySet<string> = new Set([
   "tools/call",
@@ -47,6 +50,7 @@ export function upstreamCapabilities(
 ): ClientCapabilities {
   if (isAlone && !isModern(version)) return capabilities;
   const { roots, sampling, elicitation, extensions: given, ...others } = capabilities;
+  const tasks = tasksForUpstreams({ ...capabilities });
   const extensions = given === undefined || isAlone ? given : extensionsForUpstreams(given);
   return {
     ...isAlone && others,
@@ -58,7 +62,28 @@ export function upstreamCapabilities(
     ...isObject(elicitation) && VERSIONS[version].elicitation &&
       { elicitation: keep(elicitation, ["form", "url"]) },
     ...extensions !== undefined && { extensions },
+    ...!isAlone && version === "2025-11-25" && tasks !== undefined && { tasks },
   };
+}
+
+/** The questions that a client may answer with a task, as members of `tasks.requests` (2025-11-25, Tasks). */
+export const TASK_QUESTIONS: Readonly<
+  Record<string, readonly [capability: string, method: string]>
+> = {
+  "elicitation/create": ["elicitation", "create"],
+  "sampling/createMessage": ["sampling", "createMessage"],
+};
+
+/** Returns what upstreams learn of a client's tasks; `undefined` if it has none that can be passed on. */
+export function tasksForUpstreams({ tasks }: JsonObject): JsonObject | undefined {
+  if (!isObject(tasks) || !isObject(tasks.requests)) return undefined;
+  const { requests, cancel } = tasks;
+  const known = Object.values(TASK_QUESTIONS).flatMap(([capability, method]) => {
+    const own = requests[capability];
+    return isObject(own) && isObject(own[method]) ? [[capability, { [method]: {} }] as const] : [];
+  });
+  if (known.length === 0) return undefined;
+  return { ...isObject(cancel) && { cancel: {} }, requests: Object.fromEntries(known) };
 }
 
 function keep(given: JsonObject, keys: readonly string[]): JsonObject {

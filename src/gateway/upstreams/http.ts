@@ -25,8 +25,7 @@ import { HOPS_HEADER } from "../shared/hops.ts";
 import type { OpenInit, Upstream, UpstreamSession } from "../types.ts";
 import { checkForwardHeaders, type ForwardHeaders } from "./forward_headers.ts";
 import { checkAuth, type HttpAuth } from "./http_auth.ts";
-import type { UpstreamSignIn } from "../types.ts";
-import { isUserAuth, usersByAuth } from "./user_auth.ts";
+import { isUserAuth, signInOf, usersByAuth } from "./user_auth.ts";
 import type { HttpTarget } from "./http_requests.ts";
 import { HttpTransport } from "./http_transport.ts";
 import { identityOf } from "./identity.ts";
@@ -135,20 +134,6 @@ function checkForAll({ auth, forwarded }: HttpSettings): void {
   if (isUserAuth(auth)) {
     throw new TypeError('Give "share": "user" with accounts as "auth": each user has their own');
   }
-}
-
-/** Returns what asks users to sign in, if the credentials are those of each user's own account. */
-function signInOf(auth: HttpAuth | undefined): UpstreamSignIn | undefined {
-  if (!isUserAuth(auth)) return undefined;
-  const { begin, settled, isOpen, cancel } = auth;
-  if (begin === undefined || settled === undefined) return undefined;
-  if (isOpen === undefined || cancel === undefined) return undefined;
-  return {
-    begin: (need, asker) => begin.call(auth, need, asker),
-    settled: (id, signal) => settled.call(auth, id, signal),
-    isOpen: (id) => isOpen.call(auth, id),
-    cancel: (id) => cancel.call(auth, id),
-  };
 }
 
 async function open(

@@ -29,13 +29,14 @@ import { failure, resultOf } from "../openapi/response.ts";
 import { checkable } from "../openapi/schemas.ts";
 import { ServerError } from "../openapi/servers.ts";
 import { abortable, deadline } from "../shared/deadline.ts";
+import { SignInRequiredError } from "../shared/sign_in_required.ts";
 import { fetchError, UpstreamError } from "../shared/upstream_error.ts";
 import type { OpenInit, Upstream, UpstreamCall, UpstreamFacts, UpstreamSession } from "../types.ts";
 import { checkForwardHeaders, type ForwardHeaders } from "./forward_headers.ts";
 import { checkHeaders, checkUrl } from "./http.ts";
 import { identityOf } from "./identity.ts";
 import { usersByAuth } from "./user_auth.ts";
-import { ApiAuth, type ApiCredentials, checkApiAuth } from "./openapi_requests.ts";
+import { ApiAuth, type ApiCredentials, apiSignIn, checkApiAuth } from "./openapi_requests.ts";
 
 /** Bounds what is read and sent. */
 export interface OpenApiLimits {
@@ -79,7 +80,7 @@ export interface OpenApiOptions {
    */
   readonly baseUrl?: string | URL;
   /**
-   * Authorizes requests: what `http()` takes, for the one security scheme of the document, or
+   * Authorizes requests: what `http()` takes, accounts of users too, for the one security scheme of the document, or
    * `{ schemes: { name: … } }` for the schemes by their names. The credential of a basic scheme is
    * `"user:password"`. An operation gets the credentials that it needs, and those only.
    */
@@ -170,8 +171,9 @@ export function openapi(options: OpenApiOptions): Upstream {
   return {
     kind: "openapi",
     identity: settings.identity,
+    signIn: apiSignIn(settings.auth),
     forwards: [...settings.forwarded.keys()],
-    usersBy: usersByApiAuth(settings.auth),
+    usersBy: firstOf(settings.auth, usersByAuth),
     longCalls: () => settings.longCalls,
     async open(init) {
       // Another client's request must not end the reading for this one: only its wait.
@@ -186,10 +188,13 @@ export function openapi(options: OpenApiOptions): Upstream {
   };
 }
 
-/** Returns what tells an API which user calls, if the credentials of any scheme may be one user's. */
-function usersByApiAuth(auth: ApiCredentials | undefined): string | undefined {
-  if (!isObject(auth) || !("schemes" in auth) || !isObject(auth.schemes)) return usersByAuth(auth);
-  return Object.values(auth.schemes).map(usersByAuth).find((by) => by !== undefined);
+/** Returns the first thing that is found about the credentials of any scheme. */
+function firstOf<T>(
+  auth: ApiCredentials | undefined,
+  find: (auth: unknown) => T | undefined,
+): T | undefined {
+  if (!isObject(auth) || !("schemes" in auth) || !isObject(auth.schemes)) return find(auth);
+  return Object.values(auth.schemes).map(find).find((found) => found !== undefined);
 }
 
 /** What became of a document. */
@@ -491,6 +496,8 @@ class OpenApiSession implements UpstreamSession {
       return await abortable(this.#exchange(request, operation, call, signal), signal);
     } catch (error) {
       if (stop.signal.aborted) throw stop.signal.reason;
+      // The gateway asks the user, and calls again.
+      if (error instanceof SignInRequiredError) throw error;
       if (error instanceof ArgumentError) return failure(error.message);
       return failure(failureText(error, operation, settings.timeoutMs));
     } finally {
@@ -507,7 +514,9 @@ class OpenApiSession implements UpstreamSession {
     signal: AbortSignal,
   ): Promise<JsonObject> {
     const { auth, settings } = this.#api;
-    const { response, secrets } = await auth.send({ request, operation, settings, caller, signal });
+    const upstream = this.#init.name;
+    const sending = { request, operation, upstream, settings, caller, signal };
+    const { response, secrets } = await auth.send(sending);
     try {
       return await resultOf(response, {
         operation,

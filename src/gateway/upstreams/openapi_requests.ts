@@ -9,8 +9,9 @@ import { checkNames, isObject, quote, toBase64 } from "../../kit.ts";
 import type { ApiOperation, Complaint } from "../openapi/operations.ts";
 import type { ApiRequest } from "../openapi/request.ts";
 import type { CredentialPlace, SecuritySchemes } from "../openapi/security.ts";
+import { SignInRequiredError } from "../shared/sign_in_required.ts";
 import { fetchError, UpstreamError } from "../shared/upstream_error.ts";
-import type { Caller } from "../types.ts";
+import type { Caller, UpstreamSignIn } from "../types.ts";
 import { cleanValue, forwardedHeaders } from "./forward_headers.ts";
 import {
   callProvider,
@@ -20,6 +21,7 @@ import {
   type TokenContext,
 } from "./http_auth.ts";
 import { discard } from "./http_body.ts";
+import { signInOf } from "./user_auth.ts";
 
 /**
  * Authorizes the requests of an API: as {@linkcode HttpAuth}, for the one security scheme of its document,
@@ -41,6 +43,8 @@ export interface RequestSettings {
 export interface SendInit {
   readonly request: ApiRequest;
   readonly operation: ApiOperation;
+  /** The name of the upstream. */
+  readonly upstream: string;
   readonly settings: RequestSettings;
   /** The client's request that causes this one, and its sender. */
   readonly caller: Caller;
@@ -80,6 +84,20 @@ function isSchemes(auth: ApiCredentials | undefined): auth is Exclude<ApiCredent
   return typeof auth === "object" && auth !== null && "schemes" in auth;
 }
 
+/**
+ * Returns what asks users to sign in at an API, if credentials of a scheme are those of each user's own account.
+ *
+ * @throws {TypeError} If several schemes have accounts of their own: a question is of one of them
+ */
+export function apiSignIn(auth: ApiCredentials | undefined): UpstreamSignIn | undefined {
+  const all = isSchemes(auth) ? Object.values(auth.schemes) : [auth];
+  const [one, ...others] = new Set(all.filter((each) => signInOf(each) !== undefined));
+  if (others.length > 0) {
+    throw new TypeError('Give the same accounts for all schemes in "auth.schemes"');
+  }
+  return signInOf(one);
+}
+
 /** A credential, and where it goes. */
 interface Credential {
   readonly place: CredentialPlace;
@@ -90,10 +108,12 @@ interface Credential {
 export class ApiAuth {
   /** By the names of schemes; for a document without any, under the empty name. */
   readonly #credentials: ReadonlyMap<string, Credential>;
+  readonly #schemes: SecuritySchemes;
 
   /** @throws {UpstreamError} If a credential fits no scheme of the document */
   constructor(auth: ApiCredentials | undefined, schemes: SecuritySchemes) {
     this.#credentials = credentialsOf(auth, schemes);
+    this.#schemes = schemes;
   }
 
   /** Says which operations need credentials that there aren't. */
@@ -102,7 +122,7 @@ export class ApiAuth {
     for (const { security } of operations) {
       if (this.#credentials.has("") || this.#needed(security) !== undefined) continue;
       const [first = []] = security ?? [];
-      const names = first.map((name) => quote(name)).join(" and ");
+      const names = first.map((name) => this.#described(name)).join(" and ");
       missing.set(names, (missing.get(names) ?? 0) + 1);
     }
     return [...missing].map(([names, count]) => ({
@@ -113,12 +133,23 @@ export class ApiAuth {
     }));
   }
 
+  /** Returns the name of a scheme with what it is, or why it can't be used. */
+  #described(name: string): string {
+    const place = this.#schemes.get(name);
+    if (place === undefined) return `${quote(name)} (not in the document)`;
+    if (typeof place === "string") return `${quote(name)} (${place} isn't supported)`;
+    const what = "name" in place ? `the ${place.in} ${quote(place.name)}` : place.in;
+    return `${quote(name)} (${what})`;
+  }
+
   /**
    * Sends a request, and follows redirects within its origin.
    *
+   * @throws {SignInRequiredError} If the user has to sign in
    * @throws {UpstreamError} If there is no answer
    */
-  async send({ request, operation, settings, caller, signal }: SendInit): Promise<Answered> {
+  async send(sending: SendInit): Promise<Answered> {
+    const { request, operation, upstream, settings, caller, signal } = sending;
     const { principal, request: clients } = caller;
     const context = { principal, request: clients };
     const secrets: string[] = [];
@@ -142,7 +173,7 @@ export class ApiAuth {
       if (sent !== null) addSecrets(secrets, sent);
       return fetch(url, init);
     };
-    const authorizer = createAuthorizer(bearer, operation.base, recording);
+    const authorizer = createAuthorizer(bearer, operation.base, recording, upstream);
     const send = (url: string, init: RequestInit) =>
       authorizer.send(url, { ...init, headers: { ...headers, ...authorizer.headers } }, context);
     const response = await this.#follow(parts.url, request, send, signal);
@@ -177,7 +208,7 @@ export class ApiAuth {
       }
     } catch (error) {
       signal.throwIfAborted();
-      throw fetchError(error, origin);
+      throw error instanceof SignInRequiredError ? error : fetchError(error, origin);
     }
   }
 
@@ -284,10 +315,12 @@ function credentialsOf(
     );
   }
   if (schemes.size === 0) return new Map([["", credential("", { in: "bearer" }, auth)]]);
-  const usable = [...schemes].filter(([, place]) => typeof place !== "string");
-  const areBearers = usable.every(([, place]) =>
-    typeof place !== "string" && place.in === "bearer"
-  );
+  const isBearer = ([, place]: [string, CredentialPlace | string]) =>
+    typeof place !== "string" && place.in === "bearer";
+  const supported = [...schemes].filter(([, place]) => typeof place !== "string");
+  // Nothing else takes tokens of accounts and providers
+  const usable = typeof auth === "object" ? supported.filter(isBearer) : supported;
+  const areBearers = usable.every(isBearer);
   if (usable.length > 1 && !areBearers) {
     throw wrong(`Give "auth" as { "schemes": … }, since the document has several: ${known}`);
   }

@@ -64,3 +64,17 @@ export function usersByAuth(auth: unknown): string | undefined {
   if (typeof auth === "function") return 'a function as "auth"';
   return isUserAuth(auth) ? 'accounts as "auth"' : undefined;
 }
+
+/** Returns what asks users to sign in, if the credentials are those of each user's own account. */
+export function signInOf(auth: unknown): UpstreamSignIn | undefined {
+  if (!isUserAuth(auth)) return undefined;
+  const { begin, settled, isOpen, cancel } = auth;
+  if (begin === undefined || settled === undefined) return undefined;
+  if (isOpen === undefined || cancel === undefined) return undefined;
+  return {
+    begin: (need, asker) => begin.call(auth, need, asker),
+    settled: (id, signal) => settled.call(auth, id, signal),
+    isOpen: (id) => isOpen.call(auth, id),
+    cancel: (id) => cancel.call(auth, id),
+  };
+}

@@ -8,6 +8,7 @@ import {
   type JsonObject,
   LOG_LEVELS,
   McpError,
+  MissingCapabilityError,
   type ServerCapabilities,
 } from "../../../mod.ts";
 import {
@@ -24,16 +25,28 @@ import {
 } from "../../kit.ts";
 import type { CompiledRules, UseRules } from "../policy/entry_rules.ts";
 import type { ManagedSession } from "../session/managed_session.ts";
-import { type ClientRequest, relay, type RelayOptions } from "../session/relay.ts";
+import {
+  type ClientRequest,
+  relay,
+  type RelayOptions,
+  type TaskHandling,
+} from "../session/relay.ts";
 import { withSignIn } from "../session/sign_in_question.ts";
 import { UnusableError } from "../session/unusable.ts";
 import { SignInRequiredError } from "../shared/sign_in_required.ts";
-import { isLogLevel } from "../session/translate.ts";
+import { isLogLevel, toClient } from "../session/translate.ts";
+import { followTask, tasksOf } from "../session/upstream_task.ts";
 import type { ListContext } from "../session/upstream_lists.ts";
 import type { UpstreamSessions } from "../session/upstream_sessions.ts";
+import { TASKS } from "../shared/extensions.ts";
 import { type ListKind, LISTS } from "../shared/list_kinds.ts";
 import type { UpstreamFacts } from "../types.ts";
-import { mergedCapabilities, mergedInstructions, type UpstreamSummary } from "./capabilities.ts";
+import {
+  extensionsOf,
+  mergedCapabilities,
+  mergedInstructions,
+  type UpstreamSummary,
+} from "./capabilities.ts";
 import type { Addresses } from "./addresses.ts";
 import { CONNECT_TOOL, connected } from "./connect_tool.ts";
 import { findResource, type FoundResource, mayUseAddress } from "./find_resource.ts";
@@ -45,6 +58,7 @@ import {
   type Refer,
   toolResultWithReferences,
 } from "./references.ts";
+import { TASKS_VERSION, taskSupport, taskUse, type ViewTasks, withTasks } from "./tasks.ts";
 import { answerSearchTool, isSearchTool, searchTools, type ToolSearch } from "./tool_search.ts";
 
 /** A client's request to a view. */
@@ -67,6 +81,8 @@ export interface ViewRequest extends ClientRequest {
   ) => void;
   /** Says which tools are found in place of being listed; `undefined` if none are. */
   readonly search: () => ToolSearch | undefined;
+  /** The tasks of the view. */
+  readonly tasks: ViewTasks;
   /** Takes what the upstream has said, each time it is used, if it is served alone. */
   readonly opened: (facts: UpstreamFacts) => void;
 }
@@ -172,7 +188,27 @@ async function listTools(request: ViewRequest): Promise<JsonObject> {
   const entries = own.length === 0
     ? others
     : [...own, ...others.filter(({ name }) => !isSearchTool(name))];
-  return pageOf(exchange, LISTS.tools, entries);
+  const page = pageOf(exchange, LISTS.tools, entries);
+  return exchange.protocolVersion === TASKS_VERSION
+    ? withTaskSupport(request, page, entries)
+    : page;
+}
+
+/** Says of the tools of a page how they can be called as tasks. */
+function withTaskSupport(
+  { sessions, locate }: ViewRequest,
+  page: JsonObject,
+  entries: readonly JsonObject[],
+): JsonObject {
+  if (!Array.isArray(page.tools)) return page;
+  const byName = new Map(entries.map((entry) => [entry.name, entry]));
+  const tools = page.tools.map((tool: JsonObject) => {
+    const { upstream = "" } = locate(String(tool.name)) ?? {};
+    const facts = sessions.peek(upstream)?.facts;
+    const support = facts && taskSupport(facts, byName.get(tool.name) ?? {});
+    return support === undefined ? tool : { ...tool, execution: { taskSupport: support } };
+  });
+  return { ...page, tools };
 }
 
 async function initialize(request: ViewRequest): Promise<JsonObject> {
@@ -194,11 +230,12 @@ async function describe(request: ViewRequest): Promise<JsonObject> {
   const { exchange, sessions, settings } = request;
   const context = contextOf(request);
   const names = sessions.namesFor(exchange.principal);
-  const upstreams = await Promise.all(names.map(async (name): Promise<UpstreamSummary> => {
+  const upstreams = await Promise.all(names.map(async (name): Promise<DescribedUpstream> => {
     if (sessions.isDormant(name)) return { name, capabilities: undefined, instructions: undefined };
     try {
       const facts = await sessions.lists.factsInTime(name, context, false);
-      return { name, capabilities: facts?.capabilities, instructions: facts?.instructions };
+      const { capabilities, instructions } = facts ?? {};
+      return { name, capabilities, instructions, facts };
     } catch (error) {
       const capabilities = error instanceof SignInRequiredError ? BEFORE_SIGN_IN : undefined;
       return { name, capabilities, instructions: undefined };
@@ -206,10 +243,23 @@ async function describe(request: ViewRequest): Promise<JsonObject> {
   }));
   exchange.signal.throwIfAborted();
   const shown = upstreams.map((summary) => permittedSummary(request, summary));
-  const capabilities = mergedCapabilities(shown, isModern(exchange.protocolVersion));
+  sessions.offersTasks = upstreams.some(({ facts }) => facts && tasksOf(facts) !== undefined);
+  const capabilities = withTasks(
+    mergedCapabilities(shown),
+    exchange.protocolVersion,
+    sessions.offersTasks,
+  );
+  for (const { extension, upstreams, reason } of extensionsOf(shown).withheld) {
+    for (const upstream of upstreams) sessions.extensionWithheld(upstream, extension, reason);
+  }
   request.described(sessions, upstreams, capabilities);
   const instructions = settings.instructions ?? mergedInstructions(upstreams);
   return instructions === undefined ? { capabilities } : { capabilities, instructions };
+}
+
+/** What an upstream has said, with its version. */
+interface DescribedUpstream extends UpstreamSummary {
+  readonly facts?: UpstreamFacts | undefined;
 }
 
 /** What a client is told of an upstream that says nothing before the user signs in: what it may have then. */
@@ -253,6 +303,7 @@ async function callFound(request: ViewRequest, { params: sent }: Sent): Promise<
   const { session } = target;
   if (target.name === CONNECT_TOOL && session.signIn !== undefined) {
     await session.ensureOpen(exchange);
+    await checkSignedIn(request, session.name);
     return connected(session.name);
   }
   if (!await isUsable(request, "tools", target, name)) throw unknownTool(sent.name);
@@ -260,16 +311,145 @@ async function callFound(request: ViewRequest, { params: sent }: Sent): Promise<
   const passed = use === undefined ? undefined : await passTool(request, target, use, name);
   if (passed !== undefined && "result" in passed) return passed.result;
   const params = { ...passed?.params ?? exchange.params, name: target.name };
+  const asNamed = named(request, session, toolResultWithReferences);
+  const hasNone = session.facts !== undefined && tasksOf(session.facts) === undefined;
+  const handling = hasNone && exchange.params.task === undefined
+    ? undefined
+    : await taskHandling(request, session, name, asNamed);
+  let isTask = false;
+  const tasks: TaskHandling | undefined = handling && {
+    ...handling,
+    async created(task, facts) {
+      const result = await handling.created(task, facts);
+      isTask = result !== undefined;
+      return result;
+    },
+  };
   const result = await relay(
     passed?.request ?? request,
     session,
     params,
-    { named: named(request, session, toolResultWithReferences) },
+    { named: asNamed, ...tasks !== undefined && { tasks } },
   );
+  if (isTask) return result;
   if (result.isError !== true) sessions.known.add(session.name, "tools", name);
   else await sessions.lists.learn(session.name, "tools", contextOf(request));
   const wraps = await isOutputWrapped(request, session, name, result);
-  return toolResultFor(exchange.protocolVersion, result, wraps);
+  const shown = toolResultFor(exchange.protocolVersion, result, wraps);
+  if (handling?.isAsked !== true) return shown;
+  // The client wants a task, whether the upstream has needed one or not
+  const about = { upstream: session.name, tool: target.name };
+  return await request.tasks.create(request, about, async () => shown);
+}
+
+/** What becomes of a call that may be answered with a task, and whether its client asks for one. */
+interface CallTasks extends TaskHandling {
+  readonly isAsked: boolean;
+}
+
+/**
+ * Tells what becomes of a call that may be answered with a task; `undefined` for one that can't.
+ *
+ * @throws {McpError} If the client asks for a task of a tool that can't run as one, or the tool can't run
+ * otherwise
+ */
+async function taskHandling(
+  request: ViewRequest,
+  session: ManagedSession,
+  shown: string,
+  asNamed: NonNullable<RelayOptions["named"]>,
+): Promise<CallTasks | undefined> {
+  const { exchange, sessions, settings: { taskTtlMs: ttlMs } } = request;
+  const { protocolVersion: version } = exchange;
+  const facts = await session.ensureOpen(exchange);
+  const use = taskUse(exchange);
+  if (tasksOf(facts) === undefined) {
+    if (use === "asks" && sessions.offersTasks) throw notAsTask();
+    return undefined;
+  }
+  const listed = await sessions.lists.get(session.name, "tools", contextOf(request));
+  const tool = listed.find(({ name }) => name === shown);
+  const support = taskSupport(facts, tool ?? {});
+  const isWrapped = wrapsOutput(tool?.outputSchema);
+  const finish = async (result: JsonObject) => {
+    const own = asNamed(
+      toClient({ ...result, resultType: undefined }, facts.protocolVersion, version),
+    );
+    return toolResultFor(version, own, isWrapped && isObject(own.structuredContent));
+  };
+  if (use === undefined) {
+    if (tasksOf(facts) !== "augmented" || support !== "required") return undefined;
+    // What a client of this version can't do, its server would refuse
+    if (version === TASKS_VERSION) return undefined;
+    if (isModern(version)) throw new MissingCapabilityError(`extensions.${TASKS}`);
+    return {
+      ttlMs,
+      isAsked: false,
+      created: async (created, facts) =>
+        created && await finish(await followHere(request, session, facts, created)),
+    };
+  }
+  if (use === "asks" && support === undefined) throw notAsTask();
+  if (support === undefined) return undefined;
+  return {
+    ttlMs,
+    isAsked: use === "asks",
+    created: async (created, facts) => {
+      if (created === undefined) return undefined;
+      const own = ownName(session, shown, request);
+      return await request.tasks.follow(request, own, { session, facts, created, finish });
+    },
+  };
+}
+
+/** Returns a tool's name at its upstream. */
+function ownName(
+  { name: upstream }: ManagedSession,
+  shown: string,
+  { locate }: ViewRequest,
+): string {
+  const found = locate(shown);
+  return found?.upstream === upstream ? found.name : shown;
+}
+
+/** Waits for a task of an upstream within the call, for a client of a version that has no tasks. */
+async function followHere(
+  { exchange, settings: { clock, probeTimeoutMs: cancelMs } }: ViewRequest,
+  session: ManagedSession,
+  facts: UpstreamFacts,
+  created: JsonObject,
+): Promise<JsonObject> {
+  const { principal, request, user, signal } = exchange;
+  return await followTask({
+    session,
+    facts,
+    created,
+    principal,
+    request,
+    user,
+    signal,
+    clock,
+    cancelMs,
+    ask: (_key, method, params) => exchange.ask(method, params),
+  });
+}
+
+function notAsTask(): McpError {
+  return new McpError(ErrorCode.MethodNotFound, 'Call this tool without "task"');
+}
+
+/**
+ * Checks that the user has signed in at an upstream which opens a session for everybody, and lists for users.
+ *
+ * @throws {SignInRequiredError} If the user hasn't
+ */
+async function checkSignedIn(request: ViewRequest, upstream: string): Promise<void> {
+  try {
+    await request.sessions.lists.get(upstream, "tools", contextOf(request));
+  } catch (error) {
+    // Whatever else is wrong with the list says nothing about the account
+    if (error instanceof SignInRequiredError) throw error;
+  }
 }
 
 /**

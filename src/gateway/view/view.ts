@@ -10,6 +10,7 @@ import {
   type Exchange,
   type Implementation,
   type JsonObject,
+  type ListenExchange,
   type MaybePromise,
   McpError,
   type NotificationExchange,
@@ -23,8 +24,10 @@ import {
 import {
   canonicalUri,
   isModern,
+  isObject,
   itemOf,
   methodFacts,
+  onAbort,
   ownerKey,
   quote,
   unknownMethod,
@@ -34,6 +37,7 @@ import {
 } from "../../kit.ts";
 import type { GatewaySettings } from "../options.ts";
 import type { Capacity } from "../session/capacity.ts";
+import { ChangeListener } from "../session/change_listener.ts";
 import { HeldCalls } from "../session/held_calls.ts";
 import { ListCache } from "../session/list_cache.ts";
 import { userKey } from "../session/sharing_key.ts";
@@ -43,6 +47,7 @@ import { ASKING_METHODS, modernResult } from "../session/translate.ts";
 import { type RegisteredUpstream, ServedUpstreams } from "../session/served_upstreams.ts";
 import { UpstreamSessions } from "../session/upstream_sessions.ts";
 import { hopsOf } from "../shared/hops.ts";
+import { TASKS } from "../shared/extensions.ts";
 import { CHANGED_LISTS, type ListKind } from "../shared/list_kinds.ts";
 import type { Upstream, UpstreamFacts } from "../types.ts";
 import { Addresses, isWebAddress } from "./addresses.ts";
@@ -62,6 +67,7 @@ import {
 import { prefixed, split } from "./names.ts";
 import { toolWithReferences } from "./references.ts";
 import { ViewRoute, type ViewRouteInit } from "./route.ts";
+import { ViewTasks } from "./tasks.ts";
 import { callWithin, isSearchTool, type ToolSearch } from "./tool_search.ts";
 
 /** The request about which `authorize` is asked in place of a tool that only shows others. */
@@ -92,7 +98,6 @@ export interface ViewInit {
 export class GatewayView implements Dispatcher {
   readonly pinned = true;
   readonly restores: boolean;
-  readonly resourceUpdates = false;
   readonly settings: GatewaySettings;
   /** The upstreams, and what the sessions of all clients have in common. */
   readonly served: ServedUpstreams;
@@ -105,6 +110,7 @@ export class GatewayView implements Dispatcher {
   readonly #sessions = new Map<string, UpstreamSessions>();
   readonly #stateless: StatelessClients;
   readonly #heldCalls: HeldCalls;
+  readonly #tasks: ViewTasks;
   /** The capabilities that each upstream was last seen with. */
   readonly #seen = new Map<string, JsonObject>();
   /** What `close` waits for. */
@@ -137,6 +143,7 @@ export class GatewayView implements Dispatcher {
     });
     this.#stateless = new StatelessClients(this.served);
     this.#heldCalls = new HeldCalls(settings);
+    this.#tasks = new ViewTasks(settings, () => this.served.hosts);
   }
 
   /** The description of the gateway. */
@@ -154,7 +161,15 @@ export class GatewayView implements Dispatcher {
     const upstreams = [...this.upstreams.keys()].map((name) => {
       return { name, capabilities: this.#seen.get(name), instructions: undefined };
     });
-    return listChangedOf(mergedCapabilities(upstreams, true));
+    return listChangedOf(mergedCapabilities(upstreams));
+  }
+
+  /** Whether an upstream that may be there notifies of changed resources. */
+  get resourceUpdates(): boolean {
+    return [...this.upstreams.keys()].some((name) => {
+      const seen = this.seen(name);
+      return seen === undefined || (isObject(seen.resources) && seen.resources.subscribe === true);
+    });
   }
 
   /** The capabilities that an upstream was last seen with. */
@@ -411,11 +426,47 @@ export class GatewayView implements Dispatcher {
     return others.length === 0 ? found : undefined;
   }
 
+  /** Tells a client what changes in its upstreams. Hosted servers are there as long as it listens. */
+  listening(listen: ListenExchange): void {
+    if (this.#isClosed) return;
+    const { sessions, retain } = this.#stateless.listen(listen);
+    const release = retain();
+    const { principal, request, signal } = listen;
+    if (this.settings.policies.isSet) sessions.caller = { principal, request };
+    const listener = new ChangeListener(listen, sessions);
+    const stop = sessions.addListener(listener);
+    onAbort(signal, () => void stop().finally(release));
+    void listener.begin();
+    for (const name of sessions.namesFor(principal)) {
+      const { kind, lists } = this.upstreams.get(name)?.upstream ?? {};
+      if ((kind !== "sdk" && kind !== "local") || lists === "lazy") continue;
+      const opened = async () =>
+        await sessions.get(name)?.ensureOpen({ principal, request, signal });
+      // What fails is reported, and tried again by the next request.
+      opened().catch(() => {});
+    }
+    if (listen.uris.size === 0) return;
+    const init = { exchange: listen, sessions, addresses: this.#addresses };
+    const context = { principal, request, signal, retain };
+    void listener.subscribe(async (address) => {
+      const { session, uri } = await findResource(init, context, address, "subscribe");
+      return { upstream: session.name, uri };
+    });
+  }
+
   async notified(exchange: NotificationExchange): Promise<void> {
     const { method, session, protocolVersion } = exchange;
     if (session === undefined) return;
     const sessions = this.#sessions.get(session.id);
     if (method === "notifications/initialized") sessions?.markReachable();
+    if (
+      method === "notifications/tasks/status" && sessions?.owner === ownerKey(exchange.principal)
+    ) {
+      await Promise.all(sessions.used.map(async (each) => {
+        const own = each.clientTasks.notification({ method, params: exchange.params });
+        if (own !== undefined) await each.forward(own, exchange);
+      }));
+    }
     if (method !== "notifications/roots/list_changed" || isModern(protocolVersion)) return;
     if (sessions?.facts.capabilities.roots?.listChanged !== true) return;
     const legacy = sessions.used.filter(({ facts }) => facts && !isModern(facts.protocolVersion));
@@ -484,8 +535,10 @@ export class GatewayView implements Dispatcher {
   attach(host: DispatcherHost): () => void {
     const allow = host.longCalls === false ? this.refuseLongCalls() : () => {};
     const detach = this.served.attach(host);
+    this.#tasks.attach(host);
     return () => {
       detach();
+      this.#tasks.detach(host);
       allow();
       // Sessions in a shared store outlive the endpoint, but none of their requests come here again.
       if (!this.isServed) void this.#tracked(this.#closeAll());
@@ -539,6 +592,10 @@ export class GatewayView implements Dispatcher {
 
   /** Forgets all lists after a change of the policy, and notifies the clients. */
   policyChanged(): void {
+    this.#tasks.cancelWithheld(({ exchange: { principal }, upstream, tool }) => {
+      const rules = this.settings.policies.rulesOf(principal, upstream);
+      return rules !== undefined && (rules.isClosed || !rules.tools.allows(tool));
+    });
     for (const name of this.upstreams.keys()) {
       this.#stateless.removeLists(name);
       for (const sessions of this.#allSessions) sessions.invalidateLists(name);
@@ -583,7 +640,18 @@ export class GatewayView implements Dispatcher {
    * @throws {McpError} If the method isn't served
    */
   protected run(exchange: Exchange, sent: Sent, _principal: Principal): MaybePromise<JsonObject> {
-    return this.#answer(exchange, methodFor(exchange), sent);
+    return this.#answer(exchange, this.#taskMethod(exchange) ?? methodFor(exchange), sent);
+  }
+
+  /** Finds what answers a request about tasks, where an upstream may have some. */
+  #taskMethod({ method, protocolVersion }: Exchange): ViewMethod | undefined {
+    if (!method.startsWith("tasks/")) return undefined;
+    const mayHave = [...this.upstreams.keys()].some((name) => {
+      const seen = this.seen(name);
+      return seen === undefined || seen.tasks !== undefined ||
+        (isObject(seen.extensions) && seen.extensions[TASKS] !== undefined);
+    });
+    return mayHave ? this.#tasks.method(method, protocolVersion) : undefined;
   }
 
   async #answer(
@@ -663,6 +731,7 @@ export class GatewayView implements Dispatcher {
       exchange,
       settings: this.settings,
       heldCalls: this.#heldCalls,
+      tasks: this.#tasks,
       state,
       retain,
       sessions,

@@ -37,6 +37,7 @@ function operation(
       kind: "json",
       mediaType: "application/json",
       encoding: new Map(),
+      types: new Map(),
       files: new Set(),
       ...body,
     },
@@ -113,7 +114,7 @@ describe("[OAPI-4] arguments in the styles of OpenAPI", () => {
     }
   });
 
-  test("bodies: JSON, forms, files, texts and bytes", async () => {
+  test("[OAPI-16] bodies: JSON, forms, files, texts and bytes", async () => {
     const written = (body: Partial<ApiBody>, value: unknown) =>
       request(operation("/a", [], body), { body: value });
     const json = written({}, { a: [1] });
@@ -146,6 +147,33 @@ describe("[OAPI-4] arguments in the styles of OpenAPI", () => {
       "bytes",
       '{"a":1}',
       "2",
+    ]);
+    const styled = written({
+      kind: "multipart",
+      files: new Set(["file"]),
+      types: new Map([["file", "image/png"], ["about", "application/ld+json"]]),
+      encoding: new Map([
+        ["deep", { style: "deepObject", explode: true }],
+        ["list", { style: "form", explode: false }],
+      ]),
+    }, {
+      file: btoa("bytes"),
+      about: { a: 1 },
+      deep: { a: { b: "1 &" }, all: ["x", "y"] },
+      list: ["p", "q"],
+      each: ["p", "q"],
+    });
+    assert.ok(styled.body instanceof FormData);
+    const [image, data] = [styled.body.get("file"), styled.body.get("about")];
+    assert.ok(image instanceof Blob && data instanceof Blob);
+    assert.deepEqual([image.type, data.type], ["image/png", "application/ld+json"]);
+    assert.deepEqual([...styled.body].filter(([, value]) => typeof value === "string"), [
+      ["deep[a][b]", "1 &"],
+      ["deep[all][]", "x"],
+      ["deep[all][]", "y"],
+      ["list", "p,q"],
+      ["each", "p"],
+      ["each", "q"],
     ]);
     assert.equal(written({ kind: "text", mediaType: "text/plain" }, "Hello").body, "Hello");
     assert.deepEqual(written({ kind: "bytes" }, btoa("abc")).body, new TextEncoder().encode("abc"));

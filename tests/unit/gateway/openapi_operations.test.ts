@@ -137,6 +137,31 @@ describe("[OAPI-3] schemas", () => {
     assert.equal(operations[4]?.tool.outputSchema, undefined);
   });
 
+  test("[OAPI-15] of parameters that are readOnly are arguments all the same", async () => {
+    const schemas = {
+      Number: { type: "integer", readOnly: true },
+      Alert: {
+        type: "object",
+        required: ["number", "state"],
+        properties: {
+          number: { $ref: "#/components/schemas/Number" },
+          state: { type: "string" },
+        },
+      },
+    };
+    const parameters = [
+      { name: "number", in: "path", schema: { $ref: "#/components/schemas/Number" } },
+      { name: "own", in: "query", required: true, schema: { type: "string", readOnly: true } },
+    ];
+    const body = { $ref: "#/components/schemas/Alert" };
+    const input = inputOf(convert({ "/a/{number}": post(body, { parameters }) }, { schemas }));
+    assert.deepEqual(input.required, ["number", "own", "body"]);
+    assert.ok(await fits(input, { number: 1, own: "a", body: { state: "open" } }));
+    assert.ok(!await fits(input, { number: "x", own: "a", body: { state: "open" } }));
+    // Of the body's object, it stays the other side's.
+    assert.ok(!JSON.stringify(input.$defs).includes('"number":'));
+  });
+
   test("with nullable beside anything allow null", async () => {
     const components = {
       schemas: { A: { type: "object", properties: { a: { type: "string" } } } },
@@ -198,6 +223,71 @@ describe("[OAPI-3] schemas", () => {
     ]);
     const anything = { a: 1, b: "x", c: [], d: {}, e: null, f: 1, g: "" };
     assert.ok(await fits(inputOf(made), { body: anything }));
+  });
+
+  test("[OAPI-15] a GET has no body, whatever its document says", () => {
+    const form = (schema: unknown) => ({ "application/x-www-form-urlencoded": { schema } });
+    const get = (content: unknown, required = false) => ({
+      get: { requestBody: { content, required }, responses: {} },
+    });
+    const empty = form({ type: "object", properties: {} });
+    const made = convert({
+      "/empty": get(empty),
+      "/filter": get(form({ type: "object", properties: { a: { type: "string" } } })),
+      "/needed": get(form({ type: "object" }), true),
+      "/delete": { delete: { requestBody: { content: empty }, responses: {} } },
+    });
+    assert.deepEqual(made.operations.map(({ path, body }) => [path, body?.kind]), [
+      ["/empty", undefined],
+      ["/filter", undefined],
+      ["/delete", "form"],
+    ]);
+    assert.deepEqual(textsOf(made), [
+      "loosened GET /filter: its body is left out: a GET can't have one",
+      "left out GET /needed: it needs a body, which a GET can't have",
+    ]);
+    assert.deepEqual(inputOf(made).properties, {});
+  });
+
+  test("[OAPI-16] files of multipart bodies are Base64, also where the body is a reference", () => {
+    const file = { type: "string", format: "binary", description: "The picture." };
+    const schemas = {
+      File: file,
+      Upload: {
+        type: "object",
+        properties: {
+          one: { $ref: "#/components/schemas/File" },
+          all: { type: "array", items: file },
+          own: file,
+          title: { type: "string" },
+        },
+      },
+    };
+    const schema = { $ref: "#/components/schemas/Upload" };
+    const encoding = {
+      own: { contentType: "image/png" },
+      one: { contentType: "image/png, image/jpeg" },
+      all: { contentType: "image/*" },
+      title: { style: "form" },
+    };
+    const made = convert({
+      "/a": {
+        post: {
+          requestBody: { content: { "multipart/form-data": { schema, encoding } } },
+          responses: {},
+        },
+      },
+      "/b": post(schema),
+    }, { schemas });
+    const [upload, json] = made.operations;
+    assert.deepEqual([...upload?.body?.files ?? []], ["one", "all", "own"]);
+    assert.deepEqual([...upload?.body?.types ?? []], [["own", "image/png"]]);
+    const text = JSON.stringify(upload?.tool.inputSchema);
+    assert.equal(text.match(/"contentEncoding":"base64"/g)?.length, 3);
+    assert.equal(text.match(/The picture\. The bytes of the file, in Base64\./g)?.length, 3);
+    assert.doesNotMatch(text, /"binary"/);
+    // Of another kind of body, it is a text.
+    assert.doesNotMatch(JSON.stringify(json?.tool.inputSchema), /base64/);
   });
 
   test("[OAPI-2] methods, texts and hints", () => {
