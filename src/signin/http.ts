@@ -21,21 +21,34 @@ export class OAuthError extends Error {
   readonly status: number;
   /** The time after which to try again, in seconds. */
   readonly retryAfterS: number | undefined;
+  /** More headers of the answer. */
+  readonly headers: Readonly<Record<string, string>>;
 
   /**
    * @param code The value of `error`
    * @param message The value of `error_description`
+   * @param headers More headers of the answer
    */
-  constructor(code: string, message: string, status = 400, retryAfterS?: number) {
+  constructor(
+    code: string,
+    message: string,
+    status = 400,
+    retryAfterS?: number,
+    headers: Readonly<Record<string, string>> = {},
+  ) {
     super(message);
     this.name = "OAuthError";
     this.code = code;
     this.status = status;
     this.retryAfterS = retryAfterS;
+    this.headers = headers;
   }
 }
 
-const CORS = { "access-control-allow-origin": "*" };
+const CORS = {
+  "access-control-allow-origin": "*",
+  "access-control-expose-headers": "DPoP-Nonce, Retry-After",
+};
 
 /** Returns JSON that is not cached, for every origin: no cookie decides about it. */
 export function json(body: unknown, status = 200, headers: Record<string, string> = {}): Response {
@@ -52,10 +65,11 @@ export function json(body: unknown, status = 200, headers: Record<string, string
 }
 
 /** Returns the answer for an error. */
-export function errorJson({ code, message, status, retryAfterS }: OAuthError): Response {
-  const body = { error: code, error_description: message };
-  if (retryAfterS === undefined) return json(body, status);
-  return json(body, status, { "retry-after": String(retryAfterS) });
+export function errorJson({ code, message, status, retryAfterS, headers }: OAuthError): Response {
+  const retry: Record<string, string> = retryAfterS === undefined
+    ? {}
+    : { "retry-after": String(retryAfterS) };
+  return json({ error: code, error_description: message }, status, { ...headers, ...retry });
 }
 
 /** Answers a preflight of a browser (Fetch §3.2). */
@@ -65,7 +79,7 @@ export function preflight(methods: string): Response {
     headers: {
       ...CORS,
       "access-control-allow-methods": methods,
-      "access-control-allow-headers": "content-type, authorization, mcp-protocol-version",
+      "access-control-allow-headers": "content-type, authorization, dpop, mcp-protocol-version",
       "access-control-max-age": "3600",
     },
   });

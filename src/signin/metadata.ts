@@ -4,11 +4,12 @@
  * @module
  */
 import type { JsonObject } from "../../mod.ts";
+import { DPOP_ALGORITHMS } from "../kit.ts";
 import type { SignInSettings } from "./settings.ts";
 
 /** Returns the metadata. */
 export function metadataOf(
-  { issuer, descriptions, resources, documents }: SignInSettings,
+  { issuer, descriptions, resources, documents, proofs }: SignInSettings,
   registers: boolean,
 ): JsonObject {
   return {
@@ -27,6 +28,7 @@ export function metadataOf(
     code_challenge_methods_supported: ["S256"],
     authorization_response_iss_parameter_supported: true,
     client_id_metadata_document_supported: documents !== false,
+    ...proofs !== undefined && { dpop_signing_alg_values_supported: DPOP_ALGORITHMS },
     protected_resources: [...resources],
     // What OpenID Connect Discovery wants of a document; no ID token is issued
     subject_types_supported: ["public"],

@@ -4,7 +4,7 @@
  * @module
  */
 import { protectedResource } from "../auth/mod.ts";
-import { BoundedMap, hmacSha256, jose, peerAddress } from "../kit.ts";
+import { BoundedMap, hmacSha256, jose, peerAddress, ProofError } from "../kit.ts";
 import { BrowserLogins } from "./authorize/browser_users.ts";
 import { LoginFlow } from "./authorize/login.ts";
 import { createClients } from "./clients/clients.ts";
@@ -90,9 +90,9 @@ export function signIn(options: SignInOptions): SignIn {
     },
   });
   const access = new AccessTokens(settings, keyring, grants);
-  const { clients: configured, registration, documents, allowInsecure, fetch } = settings;
+  const { clients: configured, registration, documents, allowInsecure, fetch, proofs } = settings;
   const clients = createClients({
-    ...{ records, clock, allowInsecure },
+    ...{ records, clock, allowInsecure, bindsTokens: proofs !== undefined },
     ...configured !== undefined && { clients: configured },
     ...registration !== undefined && { registration },
     ...documents !== undefined && { documents },
@@ -153,6 +153,7 @@ function guardOf(resource: string, settings: SignInSettings, access: AccessToken
       resource,
       authorizationServers: [settings.issuer],
       scopes: settings.firstScopes,
+      ...settings.proofs !== undefined && { dpop: settings.proofs.use },
     }),
   };
 }
@@ -192,7 +193,10 @@ function routesOf(
         told(
           settings,
           "token",
-          async () => json(await tokens.token(await bodyForm(request, settings.clock))),
+          async () => {
+            const proof = await tokens.proofOf(request);
+            return json(await tokens.token(await bodyForm(request, settings.clock), proof));
+          },
         ),
     }],
     [`${basePath}/revoke`, {
@@ -264,9 +268,11 @@ async function told(
       const { code, message, status, retryAfterS } = error;
       return errorJson(new OAuthError(code, message, status, retryAfterS));
     }
-    if (error instanceof OAuthError) {
-      report({ step, outcome: "refused", reason: `${error.code}: ${error.message}` });
-      return errorJson(error);
+    if (error instanceof OAuthError || error instanceof ProofError) {
+      const { code, message, headers } = error;
+      report({ step, outcome: "refused", reason: `${code}: ${message}` });
+      const isProof = error instanceof ProofError;
+      return errorJson(isProof ? new OAuthError(code, message, 400, undefined, headers) : error);
     }
     report({ step, outcome: "failed", reason: "internal-error", error });
     return errorJson(new OAuthError("temporarily_unavailable", "Try again", 503, 1));

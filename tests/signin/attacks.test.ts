@@ -3,8 +3,11 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { memoryStore } from "../../src/cluster/mod.ts";
+import { KeyHolder } from "../support/key_holder.ts";
 import {
   authorizePath,
+  callRequest,
   challengeOf,
   ISSUER,
   redeem,
@@ -590,6 +593,89 @@ describe("tokens", () => {
       assert.equal((await world.send("/token")).status, 405);
     }),
   );
+});
+
+/** How a thief without the key uses what it has stolen. */
+const THEFTS: Readonly<
+  Record<
+    string,
+    (stolen: Tokens, thief: KeyHolder, world: World) => Promise<RequestInit & { url: string }>
+  >
+> = {
+  "an access token as a Bearer token": async ({ access_token }) => {
+    return called({ authorization: `Bearer ${access_token}` });
+  },
+  "an access token without a proof": async ({ access_token }) => {
+    return called({ authorization: `DPoP ${access_token}` });
+  },
+  "an access token with a proof of another key": async ({ access_token }, thief, world) => {
+    const dpop = await thief.proof(access_token, world.clock);
+    return called({ authorization: `DPoP ${access_token}`, dpop });
+  },
+  "a refresh token without a proof": async ({ refresh_token }) => {
+    return refreshed({ refresh_token });
+  },
+  "a refresh token with a proof of another key": async ({ refresh_token }, thief, world) => {
+    const dpop = await thief.proof(undefined, world.clock, { htu: `${ISSUER}/token` });
+    return refreshed({ refresh_token }, { dpop });
+  },
+};
+
+function called(headers: Record<string, string>) {
+  const { method, headers: own } = callRequest("x");
+  return { url: RESOURCE, method, headers: { ...Object.fromEntries(own), ...headers }, body: PING };
+}
+
+function refreshed(fields: Record<string, string>, headers: Record<string, string> = {}) {
+  const form = { grant_type: "refresh_token", client_id: "editor", ...fields };
+  const type = "application/x-www-form-urlencoded";
+  return {
+    ...{ url: `${ISSUER}/token`, method: "POST", headers: { "content-type": type, ...headers } },
+    body: new URLSearchParams(form).toString(),
+  };
+}
+
+const PING = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "ping" });
+
+describe("tokens that are bound to a key", () => {
+  for (const [what, steal] of Object.entries(THEFTS)) {
+    test(`[DPOP-9] ${what} is refused: here, at another node, after a restart, and without the option`, async () => {
+      const store = memoryStore();
+      const world = new World({ dpop: "accept", store }, 2);
+      const without = new World({ clock: world.clock, store });
+      const holder = await KeyHolder.make(`${ISSUER}/token`);
+      const thief = await KeyHolder.make(RESOURCE);
+      try {
+        const proof = () => holder.proof(undefined, world.clock);
+        const code = await new TestBrowser(world).code();
+        const response = await redeem(world, code, {}, 0, { dpop: await proof() });
+        assert.equal(response.status, 200, await response.clone().text());
+        const stolen: Tokens = await response.json();
+        world.add();
+        const places = [[world, 0], [world, 1], [world, 2], [without, 0]] as const;
+        for (const [place, node] of places) {
+          const { url, ...init } = await steal(stolen, thief, world);
+          const refused = await place.answer(new Request(url, init), node);
+          assert.ok([400, 401].includes(refused.status), `${node}: ${refused.status}`);
+          const text = await refused.text();
+          assert.equal(text.includes(stolen.access_token), false);
+          assert.equal(text.includes(stolen.refresh_token), false);
+        }
+        // Its owner's login goes on
+        const token = stolen.access_token;
+        const own = await holder.proof(token, world.clock, { htu: RESOURCE });
+        const call = await world.answer(callRequest(token, "who", own), 2);
+        assert.match(await call.text(), /"ada"/);
+        const { refresh_token } = stolen;
+        const next = await refresh(world, refresh_token, {}, 1, { dpop: await proof() });
+        assert.equal(next.status, 200, await next.clone().text());
+        assert.equal(JSON.stringify(world.events).includes(refresh_token), false);
+      } finally {
+        await world.close();
+        await without.close();
+      }
+    });
+  }
 });
 
 describe("slow senders", () => {

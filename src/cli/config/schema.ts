@@ -449,6 +449,7 @@ const signInConfig = object({
       name: nonEmptyString.optional(),
       redirectUris: strings.min(1, { error: "Give at least one address" }),
       uri: nonEmptyString.optional(),
+      dpopBound: boolean.optional(),
     }),
     { error: "Give a list of clients" },
   ).optional(),
@@ -462,6 +463,7 @@ const signInConfig = object({
     timeoutMs: integer(1).optional(),
     maxAgeMs: integer(0).optional(),
   }).optional(),
+  dpop: dpop.optional(),
   keys: z.array(
     nonEmptyString.min(MIN_SECRET, { error: `Give keys of ${MIN_SECRET} characters or more` }),
     { error: "Give a list of keys" },

@@ -31,6 +31,8 @@ export interface StoredGrant extends Grant {
   readonly asking?: number | undefined;
   /** What the provider is asked with. */
   readonly credential?: string | undefined;
+  /** The fingerprint of the key that its refresh tokens are bound to (RFC 9449 §5). */
+  readonly jkt?: string | undefined;
   /** The name of the consent. */
   readonly consent: string;
   /** Why it ended. Kept until its last access token has expired. */
