@@ -147,6 +147,7 @@ export type {
   ExchangeUser,
   HostPeers,
   LimitStatus,
+  ListenExchange,
   Notification,
   NotificationExchange,
   Principal,

@@ -64,14 +64,7 @@ export { isModern, isVersion, VERSIONS } from "./protocol/versions.ts";
 export { STATE_BYTES, StateValues } from "./sessions/state_values.ts";
 
 // The question whether a tool may run.
-export {
-  APPROVAL_KEY,
-  APPROVAL_SCHEMA,
-  approvalAnswer,
-  approvalMessage,
-  isYes,
-  reportApproval,
-} from "./calls/questions/approval.ts";
+export { APPROVAL_KEY, ApprovalQuestion } from "./calls/questions/approval.ts";
 
 // What checks arguments against a schema.
 export { describeIssues } from "./server/schemas/schema.ts";

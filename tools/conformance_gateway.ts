@@ -1,6 +1,7 @@
 /**
  * Runs the client scenarios of the official conformance suite through a gateway: the official client, a
- * gateway, and the suite's server behind it. Strict: fails when the suite has a scenario that isn't listed
+ * gateway, and the suite's server behind it. In those of authorization the user has an account there
+ * (`accounts()`), and a browser. Strict: fails when the suite has a scenario that isn't listed
  * here, and when a check doesn't pass or warns.
  *
  * @module
@@ -31,6 +32,16 @@ const SKILLS = "A gateway doesn't pass on the skills extension";
 const DPOP = "A gateway sends bearer tokens, which aren't bound to a key";
 const GRANT = "The application gets such a token itself, and gives it as the option `auth`";
 
+const NO_PKCE =
+  "Without metadata nothing says that the server takes PKCE, so users are sent to none";
+
+/** Scenarios in which an application signs in itself, and gives the tokens as the option `auth`: and versions. */
+export const APPLICATION: Readonly<Record<string, readonly string[]>> = {
+  "auth/basic-cimd": BOTH,
+  "auth/scope-step-up": BOTH,
+  "auth/2025-03-26-oauth-endpoint-fallback": FIRST,
+};
+
 /** Every client scenario of the suite: the versions that it runs with, or why it doesn't run. */
 export const SCENARIOS: Readonly<Record<string, readonly string[] | string>> = {
   "initialize": OLD,
@@ -53,7 +64,7 @@ export const SCENARIOS: Readonly<Record<string, readonly string[] | string>> = {
   "auth/token-endpoint-auth-none": BOTH,
   "auth/pre-registration": BOTH,
   "auth/2025-03-26-oauth-metadata-backcompat": FIRST,
-  "auth/2025-03-26-oauth-endpoint-fallback": FIRST,
+  "auth/2025-03-26-oauth-endpoint-fallback": NO_PKCE,
   "auth/resource-mismatch": NEW,
   "auth/offline-access-scope": NEW,
   "auth/offline-access-not-supported": NEW,
@@ -116,6 +127,14 @@ export function tableProblems(listing: string): string[] {
   ];
 }
 
+/** A scenario in one version. */
+interface Run {
+  readonly name: string;
+  readonly version: string;
+  /** Whether an application signs in, and not the gateway. */
+  readonly isApplication: boolean;
+}
+
 const SUITE = "@modelcontextprotocol/conformance/dist/index.js";
 
 /**
@@ -134,19 +153,24 @@ export async function conformanceOfGateway(filter = ""): Promise<Tally> {
     const differences = tableProblems(output);
     for (const difference of differences) console.error(`  ${difference}`);
     let total: Tally = { ...NOTHING, failed: differences.length };
-    const runs: { readonly name: string; readonly version: string }[] = [];
+    const runs: Run[] = [];
     for (const [name, how] of Object.entries(SCENARIOS)) {
       if (!name.includes(filter)) continue;
       if (typeof how === "string") {
         console.log(`  skipped ${name}: ${how}`);
         total = sum(total, { ...NOTHING, skipped: 1 });
-      } else runs.push(...how.map((version) => ({ name, version })));
+      } else runs.push(...how.map((version) => ({ name, version, isApplication: false })));
+    }
+    for (const [name, versions] of Object.entries(APPLICATION)) {
+      if (!name.includes(filter)) continue;
+      runs.push(...versions.map((version) => ({ name, version, isApplication: true })));
     }
     const lane = async (): Promise<void> => {
       for (let next = runs.shift(); next !== undefined; next = runs.shift()) {
-        const { name, version } = next;
-        const results = join(folder, `${name.replaceAll("/", "-")}-${version}`);
-        const command = [program, ...args, script].join(" ");
+        const { name, version, isApplication } = next;
+        const way = isApplication ? ["--application"] : [];
+        const results = join(folder, [name.replaceAll("/", "-"), version, ...way].join("-"));
+        const command = [program, ...args, script, ...way].join(" ");
         const outcome = await run(program, [
           ...suite,
           "client",
@@ -155,7 +179,9 @@ export async function conformanceOfGateway(filter = ""): Promise<Tally> {
           ...version === "" ? [] : ["--spec-version", version],
         ], { limitMs: LIMIT_MS });
         const problems = clientProblems(name, await readChecks(results));
-        for (const problem of problems) console.error(`  ${version} ${problem}`);
+        for (const problem of problems) {
+          console.error(`  ${[version, ...way].join(" ")} ${problem}`);
+        }
         if (problems.length > 0) console.error(outcome.output.slice(-2_000));
         const isGood = problems.length === 0;
         total = sum(total, { ...NOTHING, passed: isGood ? 1 : 0, failed: isGood ? 0 : 1 });

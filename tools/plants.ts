@@ -300,7 +300,7 @@ export const PLANTS: readonly Plant[] = [
   [
     "a cancelled task runs on",
     "tasks/extension.ts",
-    '      this.#background("cancelling a task", () => peers.send(nodeOf(task.runner), { task: id }));\n',
+    "      peers.sendRepeatedly(nodeOf(task.runner), { task: id });\n",
     "",
   ],
   [

@@ -107,7 +107,8 @@ export function accounts(options: AccountsOptions): Accounts {
     paths: [...routes.keys()],
     list,
     disconnect,
-    auth: (given = {}) => userAuth(authOptions(given), { asks, vault, clock }, closing.signal),
+    auth: (given = {}) =>
+      userAuth(authOptions(given), { asks, vault, providers, clock }, closing.signal),
     async routes(request) {
       const route = routes.get(new URL(request.url).pathname);
       if (route === undefined) return undefined;
@@ -129,10 +130,17 @@ interface AccountRoute {
   answer(request: Request): Promise<Response> | Response;
 }
 
+interface UserAuthInit {
+  readonly asks: Asks;
+  readonly vault: Vault;
+  readonly providers: Providers;
+  readonly clock: Clock;
+}
+
 /** Returns what authorizes the requests to an upstream by each user's own account. */
 function userAuth(
   options: AccountAuthOptions,
-  { asks, vault, clock }: { readonly asks: Asks; readonly vault: Vault; readonly clock: Clock },
+  { asks, vault, providers, clock }: UserAuthInit,
   closing: AbortSignal,
 ): UserAuth {
   const idOf = ({ principal, upstream, url }: UserAuthContext) =>
@@ -167,7 +175,8 @@ function userAuth(
       // Right after a renewal another one can't help
       const isFresh = clock.now() - account.renewed < FRESH_MS;
       if (!isFresh && await isRenewedFor(vault, id, token)) return true;
-      if (clock.now() - account.since < LOOP_MS) {
+      const isNew = clock.now() - account.since < LOOP_MS;
+      if (isNew && !await hasMoved(providers, account, { ...need, issuer: options.issuer })) {
         throw new UpstreamError("unauthorized", {
           status: 401,
           advice:
@@ -188,6 +197,23 @@ function userAuth(
 async function isRenewedFor(vault: Vault, id: string, token: string): Promise<boolean> {
   const account = await vault.renew(id, token);
   return account !== undefined && account.ended !== true && account.tokens.accessToken !== token;
+}
+
+/** Tells whether an upstream names another authorization server than that of an account (SEP-2352). */
+async function hasMoved(
+  providers: Providers,
+  { server: { issuer: before } }: StoredAccount,
+  { url, metadataUrl, issuer }: {
+    readonly url: string;
+    readonly metadataUrl: string | undefined;
+    readonly issuer: string | undefined;
+  },
+): Promise<boolean> {
+  try {
+    return (await providers.find(url, metadataUrl, issuer)).server.issuer !== before;
+  } catch {
+    return false;
+  }
 }
 
 function accountOf(id: string, stored: StoredAccount): UserAccount {

@@ -3,15 +3,14 @@
  *
  * @module
  */
-import type { JWK } from "jose";
 import type { Clock } from "../../mod.ts";
-import { BoundedMap, checkNames, installed, isObject, type NamesOf } from "../kit.ts";
+import { BoundedMap, checkNames, type NamesOf } from "../kit.ts";
 import { UpstreamError, type UserAuth } from "../gateway/mod.ts";
-import { stringOption } from "../signin/fetch/options.ts";
 import { challengeOf } from "./challenge.ts";
 import { AccountError } from "./errors.ts";
-import { checkAudience, type MachineClient, Providers } from "./provider.ts";
-import { authOptions, settingsOf } from "./settings.ts";
+import { type ClientKeyOptions, clientKeys } from "./client_keys.ts";
+import { checkAudience, Providers } from "./provider.ts";
+import { accessSettings, authOptions } from "./settings.ts";
 import type { AccountAuthOptions, AccountsOptions } from "./types.ts";
 
 /** The most upstreams whose tokens one object keeps. */
@@ -22,23 +21,12 @@ const AHEAD_PART = 0.3;
 /** The time in which a token that replaced a refused one is not replaced again, in milliseconds. */
 const FRESH_MS = 30_000;
 
-const ALGORITHMS = ["ES256", "ES384", "RS256", "PS256", "EdDSA", "Ed25519"];
-
 /** Options for {@linkcode clientCredentials}. */
 export interface ClientCredentialsOptions
   extends
-    Omit<AccountAuthOptions, "clientId">,
+    Omit<AccountAuthOptions, "clientId" | "clientSecret">,
+    ClientKeyOptions,
     Pick<AccountsOptions, "allowInsecure" | "innerHosts" | "fetch"> {
-  /** The client id that the authorization server gave. */
-  readonly clientId: string;
-  /** The private key of `private_key_jwt`: a JWK, or PKCS #8 as PEM. Instead of `clientSecret`. */
-  readonly privateKey?: Readonly<Record<string, unknown>> | string;
-  /**
-   * The algorithm of the key: ES256, ES384, RS256, PS256, EdDSA or Ed25519.
-   *
-   * @default the `alg` of the JWK, or else ES256
-   */
-  readonly algorithm?: string;
   /** The clock, for tests. @default the system's */
   readonly clock?: Clock;
 }
@@ -89,35 +77,14 @@ export function clientCredentials(options: ClientCredentialsOptions): UserAuth {
   checkNames("clientCredentials()", options, NAMES);
   const { privateKey, algorithm, allowInsecure, innerHosts, fetch, clock: given, ...named } =
     options;
-  stringOption("clientId", named.clientId);
-  const { issuer, scopes = [], audience, clientSecret } = authOptions(named);
-  if ((clientSecret === undefined) === (privateKey === undefined)) {
-    throw new TypeError('Give either "clientSecret" or "privateKey"');
-  }
-  const alg = algorithm ?? memberOf(privateKey, "alg") ?? "ES256";
-  if (!ALGORITHMS.includes(alg)) {
-    throw new TypeError(`Give one of ${ALGORITHMS.join(", ")} as "algorithm"`);
-  }
-  if (privateKey !== undefined) checkKey(privateKey);
-  const settings = settingsOf({
-    // There are no pages: nothing is sent to this address
-    ...{ url: "https://pages.invalid", browser: () => undefined },
-    ...allowInsecure !== undefined && { allowInsecure },
-    ...innerHosts !== undefined && { innerHosts },
-    ...fetch !== undefined && { fetch },
-    ...given !== undefined && { clock: given },
-  });
+  const { clientId, clientSecret } = named;
+  const client = clientKeys({ clientId, clientSecret, privateKey, algorithm });
+  const { issuer, scopes = [], audience } = authOptions(named);
+  const settings = accessSettings({ allowInsecure, innerHosts, fetch, clock: given });
   const { clock } = settings;
   const providers = new Providers(settings);
   const kept = new BoundedMap<string, KeptToken>(MOST_TOKENS, () => {});
   const running = new Map<string, Promise<string>>();
-
-  const machine = async (): Promise<MachineClient> => {
-    const id = named.clientId;
-    if (privateKey === undefined) return { id, secret: clientSecret ?? "" };
-    const kid = memberOf(privateKey, "kid");
-    return { id, key: await importKey(privateKey, alg), kid };
-  };
 
   const request = async (
     url: string,
@@ -129,7 +96,7 @@ export function clientCredentials(options: ClientCredentialsOptions): UserAuth {
       const wanted = scopes.length > 0 ? scopes : asked;
       const { accessToken, expiresAt } = await providers.clientToken(
         found.server,
-        await machine(),
+        await client(),
         {
           resource: found.resource,
           ...wanted.length > 0 && { scope: wanted.join(" ") },
@@ -183,39 +150,4 @@ export function clientCredentials(options: ClientCredentialsOptions): UserAuth {
       return true;
     },
   };
-}
-
-function checkKey(key: unknown): void {
-  const isPem = typeof key === "string" && key.includes("-----BEGIN PRIVATE KEY-----");
-  const isJwk = isObject(key) && typeof key.kty === "string" && typeof key.d === "string";
-  if (!isPem && !isJwk) {
-    throw new TypeError('Give a private JWK, or PKCS #8 as PEM, as "privateKey"');
-  }
-}
-
-/** Returns a text in a JWK. */
-function memberOf(
-  key: ClientCredentialsOptions["privateKey"],
-  name: "alg" | "kid",
-): string | undefined {
-  const value = typeof key === "object" ? key[name] : undefined;
-  return typeof value === "string" ? value : undefined;
-}
-
-async function importKey(
-  key: Readonly<Record<string, unknown>> | string,
-  alg: string,
-): Promise<CryptoKey> {
-  const jose = await installed("jose", import("jose"));
-  try {
-    const imported = typeof key === "string"
-      ? await jose.importPKCS8(key, alg)
-      // checkKey has seen that it is one
-      : await jose.importJWK(key as JWK, alg);
-    // Node's types and the web's describe the same object
-    if (!(imported instanceof Uint8Array)) return imported as CryptoKey;
-  } catch {
-    // What the library says may quote the key
-  }
-  throw new AccountError("unusable-key", `The private key isn't one for ${alg}`);
 }

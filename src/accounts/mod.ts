@@ -5,6 +5,11 @@
  */
 export { accounts } from "./accounts.ts";
 export { clientCredentials, type ClientCredentialsOptions } from "./client_credentials.ts";
+export type { SubjectToken, SubjectTokenSource } from "./caller_tokens.ts";
+export type { ClientKeyOptions } from "./client_keys.ts";
+export { type IdentityProviderOptions, idJag, type IdJagOptions } from "./id_jag.ts";
+export type { ServerAccess } from "./settings.ts";
+export { tokenExchange, type TokenExchangeOptions } from "./token_exchange.ts";
 export type {
   AccountAuthOptions,
   AccountEvent,

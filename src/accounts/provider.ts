@@ -49,13 +49,23 @@ export interface Tokens {
 /** What a server is used for: logins of users, or tokens without a person. */
 export type ServerUse = "login" | "machine";
 
-/** A client with a secret, or with a private key (RFC 7523 §2.2). */
-export type MachineClient =
-  & { readonly id: string }
-  & (
-    | { readonly secret: string }
-    | { readonly key: CryptoKey; readonly kid?: string | undefined }
-  );
+/** A client with a secret, with a private key (RFC 7523 §2.2), or with neither: a public one. */
+export interface MachineClient {
+  readonly id: string;
+  readonly secret?: string | undefined;
+  readonly key?: { readonly key: CryptoKey; readonly kid?: string } | undefined;
+}
+
+/** A request for a token by a grant without a name of its own here. */
+export interface GrantRequest {
+  /** The value of `grant_type`. */
+  readonly type: string;
+  readonly parameters: Readonly<Record<string, string>>;
+  /** The `issued_token_type` that the answer must have (RFC 8693 §2.2.1), if any. */
+  readonly issuedType?: string;
+  /** The `token_type` that the answer must have, in lower case. @default "bearer" */
+  readonly tokenType?: "bearer" | "n_a";
+}
 
 /** What of a server's metadata is needed for tokens later. */
 export type ServerFacts = Pick<
@@ -98,7 +108,7 @@ export class Providers {
         "The upstream doesn't name the issuer of the file",
       );
     }
-    const server = await this.#server(wanted, use, signal);
+    const server = await this.server(wanted, use, signal);
     return {
       resource: found?.resource ?? resourceOf(upstream),
       scopes: found?.scopes ?? [],
@@ -139,8 +149,12 @@ export class Providers {
     return undefined;
   }
 
-  /** Reads the metadata of an authorization server, and refuses one that can't be used safely. */
-  async #server(
+  /**
+   * Reads the metadata of an authorization server.
+   *
+   * @throws {AccountError} If it can't be read, or the server can't be used safely
+   */
+  async server(
     issuer: string,
     use: ServerUse,
     signal?: AbortSignal,
@@ -299,20 +313,41 @@ export class Providers {
     parameters: Readonly<Record<string, string>>,
     signal?: AbortSignal,
   ): Promise<Tokens> {
+    return await this.grantToken(server, own, { type: "client_credentials", parameters }, signal);
+  }
+
+  /**
+   * Gets a token by a grant that needs no user: an exchange (RFC 8693), or an assertion (RFC 7523).
+   *
+   * @throws {AccountError} If the server refuses, or answers with a token of another kind
+   */
+  async grantToken(
+    server: AuthorizationServer,
+    own: MachineClient,
+    { type, parameters, issuedType, tokenType = "bearer" }: GrantRequest,
+    signal?: AbortSignal,
+  ): Promise<Tokens> {
     return await this.#tokens(signal, async () => {
       const client = this.#client({ id: own.id, method: "none" });
-      const auth = "key" in own
-        ? oauth.PrivateKeyJwt({ key: own.key, ...own.kid !== undefined && { kid: own.kid } })
-        : authOf({ id: own.id, secret: own.secret, method: secretMethod(server) });
-      const response = await oauth.clientCredentialsGrantRequest(
+      const response = await oauth.genericTokenEndpointRequest(
         server,
         client,
-        auth,
+        own.key === undefined
+          ? authOf({ id: own.id, secret: own.secret, method: secretMethod(server) })
+          : oauth.PrivateKeyJwt({ ...own.key }),
+        type,
         { ...parameters },
         this.#options(signal, {}),
       );
-      return await oauth.processClientCredentialsResponse(server, client, response);
-    });
+      const tokens = await oauth.processGenericTokenEndpointResponse(server, client, response, {
+        recognizedTokenTypes: { n_a: () => {} },
+      });
+      if (issuedType === undefined || tokens.issued_token_type === issuedType) return tokens;
+      throw new AccountError(
+        "wrong-token-type",
+        "The server answered with a token of another type",
+      );
+    }, tokenType);
   }
 
   /** Renews tokens. Returns `"ended"` if the server no longer takes the refresh token. */
@@ -363,6 +398,7 @@ export class Providers {
   async #tokens(
     signal: AbortSignal | undefined,
     get: () => Promise<TokenEndpointResponse>,
+    tokenType = "bearer",
   ): Promise<Tokens> {
     let response: TokenEndpointResponse;
     try {
@@ -373,8 +409,11 @@ export class Providers {
     }
     const { access_token: accessToken, refresh_token: refreshToken, expires_in: seconds } =
       response;
-    if (!/^[\x21-\x7e]{1,16384}$/.test(accessToken) || response.token_type !== "bearer") {
-      throw new AccountError("invalid-token", "The server answered without a bearer token");
+    if (!/^[\x21-\x7e]{1,16384}$/.test(accessToken) || response.token_type !== tokenType) {
+      throw new AccountError(
+        "invalid-token",
+        `The server answered without ${tokenType === "bearer" ? "a bearer token" : "an assertion"}`,
+      );
     }
     return {
       accessToken,
@@ -511,6 +550,8 @@ export function clientMetadata({ url, name }: AccountsSettings): Record<string, 
     grant_types: ["authorization_code", "refresh_token"],
     response_types: ["code"],
     token_endpoint_auth_method: "none",
+    // SEP-837: the registered addresses must fit the type, which is "web" unless it is named
+    application_type: url.startsWith("https:") ? "web" : "native",
   };
 }
 
@@ -523,9 +564,17 @@ function secretMethod(server: AuthorizationServer): StoredClient["method"] {
 
 function authOf({ secret, method }: StoredClient): ClientAuth {
   if (secret === undefined || method === "none") return oauth.None();
-  return method === "client_secret_post"
-    ? oauth.ClientSecretPost(secret)
-    : oauth.ClientSecretBasic(secret);
+  return method === "client_secret_post" ? oauth.ClientSecretPost(secret) : basicAuth(secret);
+}
+
+/** Returns `client_secret_basic` as forms are encoded (RFC 6749 §2.3.1): many servers don't decode more than that. */
+function basicAuth(secret: string): ClientAuth {
+  return (_server, { client_id: id }, _body, headers) => {
+    const [name, word] = [id, secret].map((text) =>
+      `${new URLSearchParams([["", text]])}`.slice(1)
+    );
+    headers.set("authorization", `Basic ${btoa(`${name}:${word}`)}`);
+  };
 }
 
 /** Returns the resource of an upstream without metadata: its URL without query and fragment. */
@@ -567,6 +616,9 @@ function asAccountError(error: unknown): AccountError {
       "token-refused",
       `The server refused: ${isKnown ? error.error : "error"}`,
     );
+  }
+  if (error instanceof oauth.WWWAuthenticateChallengeError) {
+    return new AccountError("token-refused", "The server refused the gateway as a client");
   }
   return new AccountError("invalid-answer", "The server's answer isn't valid");
 }

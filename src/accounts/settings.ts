@@ -112,6 +112,24 @@ export function settingsOf(options: AccountsOptions): AccountsSettings {
   };
 }
 
+/** How authorization servers are asked, where there are no pages. */
+export type ServerAccess = Pick<
+  AccountsOptions,
+  "allowInsecure" | "innerHosts" | "fetch" | "clock"
+>;
+
+/** Checks how authorization servers are asked, where there are no pages. */
+export function accessSettings({ allowInsecure, innerHosts, fetch, clock }: ServerAccess) {
+  return settingsOf({
+    // Nothing is sent to this address
+    ...{ url: "https://pages.invalid", browser: () => undefined },
+    ...allowInsecure !== undefined && { allowInsecure },
+    ...innerHosts !== undefined && { innerHosts },
+    ...fetch !== undefined && { fetch },
+    ...clock !== undefined && { clock },
+  });
+}
+
 /** Checks how the gateway is a client of an upstream's authorization server. */
 export function authOptions(options: AccountAuthOptions): AccountAuthOptions {
   checkNames("auth()", options, AUTH_NAMES);

@@ -23,6 +23,7 @@ export function objectDispatcher(dispatcher: Dispatcher): Dispatcher {
     },
     listChangedIn: dispatcher.listChangedIn?.bind(dispatcher),
     route: dispatcher.route.bind(dispatcher),
+    listening: dispatcher.listening?.bind(dispatcher),
     notified: dispatcher.notified?.bind(dispatcher),
     sessionEnded: dispatcher.sessionEnded?.bind(dispatcher),
     attach(host) {

@@ -41,7 +41,7 @@ import { callKeyOf, type KeyedCall } from "./call_key.ts";
 import type { Calls } from "./calls.ts";
 import { watchDisconnect } from "./lifetime/disconnect.ts";
 import { type EncodedResponse, encodeError, encodeResult } from "./encode_response.ts";
-import type { HandedOver, LongCallEnd } from "./hand_over.ts";
+import type { HandedOver, HandsOver, LongCall, LongCallEnd } from "./hand_over.ts";
 import type { InFlight } from "./lifetime/inflight.ts";
 import { Progress, progressToken } from "./progress.ts";
 import { RequestScope } from "./lifetime/scope.ts";
@@ -51,7 +51,7 @@ import type { StateBinding } from "./state/state.ts";
 import { StopError } from "./lifetime/stop.ts";
 
 /** A running request, and the dispatcher's view of it. */
-export class Call extends RequestScope implements Exchange {
+export class Call extends RequestScope implements Exchange, HandsOver {
   readonly #calls: Calls;
   readonly #inbound: Inbound;
   readonly #session: CallSession | undefined;
@@ -518,24 +518,32 @@ export class Call extends RequestScope implements Exchange {
 
   /** Waits until the call is handed over, from now on, as its present route says. */
   #waitForHandOver(): void {
-    const { settings, reporter } = this.#calls;
+    const { settings: { handOver }, reporter } = this.#calls;
     this.#handOver?.cancel();
-    this.#handOver = settings.handOver?.wait(this.#currentRoute, () => {
-      this.#handOverNow().catch((error) => reporter.failed("handing a call over", error));
+    if (handOver === undefined || this.#handedOver !== undefined) return;
+    this.#handOver = handOver.wait(this.#currentRoute, () => {
+      this.handOver(() => handOver.begin(this, this.#currentRoute))
+        .catch((error) => reporter.failed("handing a call over", error));
     });
   }
 
-  /** Answers the client with a handle, and runs on. */
-  async #handOverNow(): Promise<void> {
-    const handedOver = await this.#calls.settings.handOver?.begin(this, this.#currentRoute);
-    if (handedOver === undefined) return;
-    if (this.over) return handedOver.discard();
+  /** Answers the client with what `begin` returns, and runs on. */
+  async handOver(
+    begin: (call: LongCall) => MaybePromise<HandedOver | undefined>,
+  ): Promise<boolean> {
+    const handedOver = await begin(this);
+    if (handedOver === undefined) return false;
+    if (this.over) {
+      handedOver.discard();
+      return false;
+    }
     const encoded = encodeResult(this.#calls, this, handedOver.answer);
     this.#unwatch?.();
     this.#release("handed-over", undefined, encoded.text);
     this.#handedOver = handedOver;
     this.#calls.handedOver.add(this);
     this.#answer.deliver(encoded.text);
+    return true;
   }
 
   /** Ends a call that was handed over. */

@@ -40,6 +40,16 @@ export interface HandedOver {
   discard(): void;
 }
 
+/** A call that can be handed over before it runs long, as a dispatcher sees it: an exchange may be one. */
+export interface HandsOver {
+  /**
+   * Answers the client at once, and runs on.
+   *
+   * @returns Whether it was handed over: `begin` may refuse, or the call have ended meanwhile
+   */
+  handOver(begin: (call: LongCall) => MaybePromise<HandedOver | undefined>): Promise<boolean>;
+}
+
 /** Hands calls over that run long. */
 export interface HandOver {
   /**

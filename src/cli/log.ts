@@ -143,6 +143,7 @@ const EVENT_LEVELS: Partial<Record<McpEvent["type"], Level>> = {
   "upstream-busy": "warn",
   "upstream-entries-dropped": "warn",
   "upstream-definition-withheld": "warn",
+  "upstream-extension-withheld": "warn",
   "upstream-rule-unmatched": "warn",
   "upstream-message-dropped": "warn",
   "message-ignored": "warn",

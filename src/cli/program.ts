@@ -377,6 +377,7 @@ function defineDoctor(program: Command): Command {
     .argument("<URL>", "The URL of the server's endpoint, as clients have it")
     .addOption(headerOption())
     .option("--token-env <NAME>", "Send the bearer token that is in a variable")
+    .option("--direct <URL>", "Compare with the server's own address, without proxies")
     .option("--origin <ORIGIN>", "Try a page of an origin", "https://claude.ai")
     .option("--call <TOOL>", "Call a tool that takes a second, to see whether proxies buffer")
     .option("--args <JSON>", "Pass arguments to the tool (default: {})")

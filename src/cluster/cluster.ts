@@ -218,17 +218,33 @@ export class Cluster {
    * @param make Makes the message, with the time since it was first published, in milliseconds
    */
   publishAgain(make: (agoMs: number) => BusMessage): void {
+    const began = preciseTime(this.#clock);
+    this.#repeat(
+      "publishing to the other nodes",
+      ({ messenger }) => messenger.publish(make(preciseTime(this.#clock) - began)),
+    );
+  }
+
+  /**
+   * Sends a message to one other node, again for ten seconds, whether it seems to have arrived or not. The
+   * receiver must ignore the message when it comes again.
+   */
+  sendRepeatedly(to: string, message: NodeMessage): void {
+    this.#repeat("sending to another node", ({ messenger }) => messenger.send(to, message));
+  }
+
+  /** Says something again each second, and reports the error of the last try. */
+  #repeat(during: string, say: (connection: NodeConnection) => unknown): void {
     const { connection } = this;
     if (connection === undefined) return;
-    const began = preciseTime(this.#clock);
     const repeats = this.#polled && this.#repeating < MOST_WAITING;
     const tries = repeats ? AGAIN_TRIES : 1;
     if (repeats) this.#repeating++;
-    this.#reporter.background("publishing to the other nodes", async () => {
+    this.#reporter.background(during, async () => {
       try {
         for (let left = tries; !this.#closed; left--) {
           try {
-            await connection.messenger.publish(make(preciseTime(this.#clock) - began));
+            await say(connection);
           } catch (error) {
             if (left === 1) throw error;
           }

@@ -235,6 +235,7 @@ export class ListenSubscriptions {
     const { report } = this.#reporter;
     const { settings: { bufferBytes }, keepAlive, clock } = this.#streams;
     let stopExpiry: (() => void) | undefined = undefined;
+    const over = new AbortController();
     const leave = () => connection.close("disconnected");
     const connection = new DirectConnection({
       bufferBytes,
@@ -244,6 +245,7 @@ export class ListenSubscriptions {
         signal.removeEventListener("abort", leave);
         this.#open.delete(subscription);
         this.#slots.give(share);
+        over.abort(new DOMException("The subscription ended", "AbortError"));
         report({ type: "stream-closed", session: undefined, stream: "listen", reason });
       },
     });
@@ -256,7 +258,38 @@ export class ListenSubscriptions {
     subscription.send("notifications/subscriptions/acknowledged", { notifications });
     if (signal.aborted) leave();
     else signal.addEventListener("abort", leave, { once: true });
+    if (this.#open.has(subscription)) this.#announce(inbound, subscription, seen, over.signal);
     return sseReply(connection.body);
+  }
+
+  /** Shows an open subscription to the dispatcher. */
+  #announce(
+    inbound: Inbound,
+    subscription: OpenSubscription,
+    { methods, uris }: Filter,
+    signal: AbortSignal,
+  ): void {
+    const { dispatcher, serverMeta, settings: { middleware } } = this.#calls;
+    if (dispatcher.listening === undefined) return;
+    const { principal, localPeer, client, version, request } = inbound;
+    try {
+      dispatcher.listening({
+        protocolVersion: version,
+        principal,
+        request,
+        localPeer,
+        client,
+        signal,
+        mayUse: mayUseOf(this.#calls, principal),
+        chain: middleware,
+        methods,
+        uris,
+        notify: (notification) => subscription.notify(notification),
+        end: () => this.#open.has(subscription) && subscription.end("ended", serverMeta),
+      });
+    } catch (error) {
+      this.#reporter.report({ type: "error", during: "subscriptions/listen", error });
+    }
   }
 
   /** Reads the filter of a request, or refuses the request. */

@@ -35,6 +35,7 @@ export type {
 } from "./upstreams/http_auth.ts";
 export type { UserAuth, UserAuthContext } from "./upstreams/user_auth.ts";
 export { SignInRequiredError } from "./shared/sign_in_required.ts";
+export { UserAuthError } from "./shared/user_auth_error.ts";
 export type { UpstreamSessionOptions } from "./client/session_options.ts";
 export type { ShareLimits, ShareOptions } from "./client/share_options.ts";
 export { stdio } from "./upstreams/stdio.ts";

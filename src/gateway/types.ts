@@ -125,8 +125,6 @@ export interface AloneInit {
   readonly version: ProtocolVersion;
   /** Identifies the client's session, if it has one. A secret, which no other process may get. */
   readonly sessionId: string | undefined;
-  /** Closes the connection of the client's server-to-client stream, not the stream. */
-  closeServerStream(): void;
 }
 
 /**

@@ -138,6 +138,7 @@ export class HandlerHost implements DispatcherHost {
       node: cluster.node,
       tasks: backplane?.tasks,
       send: (node, value) => cluster.send(node, { kind: "dispatcher", value }),
+      sendRepeatedly: (node, value) => cluster.sendRepeatedly(node, { kind: "dispatcher", value }),
       receive(listener) {
         listeners.add(listener);
         return () => listeners.delete(listener);

@@ -29,12 +29,14 @@ export interface LongCallRunInit
   /** The key of its owner. */
   readonly owner: string;
   readonly answer: JsonObject;
+  /** Whether another node may run it again. */
+  readonly mayRunAgain: boolean;
   readonly now: () => number;
   /** Tells whether nobody can read the end any more. */
   readonly useless: () => boolean;
   /** Called when the call is over, once. */
   readonly over: () => void;
-  /** Deletes it. */
+  /** Called when it ended before its client was answered. */
   readonly discarded: () => void;
 }
 
@@ -74,7 +76,10 @@ export class LongCallRun implements HandedOver {
   ended(end: LongCallEnd): void {
     if (this.#over) return;
     this.#over = true;
-    this.#write(this.#stateOf(end));
+    // As long as it has no end, it is lost with this process, and another one runs it
+    const goesOn = this.#init.mayRunAgain && end.kind === "stopped" &&
+      end.reason.kind === "shutdown";
+    if (!goesOn) this.#write(this.#stateOf(end));
     this.#init.over();
     for (const wake of [...this.#waiters]) wake(undefined);
     this.#waiters.clear();

@@ -4,12 +4,13 @@
  *
  * @module
  */
-import type { HandedOver, HandOver, LongCall } from "../calls/hand_over.ts";
+import { CALL_KEY, callKeyOf } from "../calls/call_key.ts";
+import type { HandedOver, HandOver, HandsOver, LongCall } from "../calls/hand_over.ts";
 import { StopError } from "../calls/lifetime/stop.ts";
 import { progressToken } from "../calls/progress.ts";
 import { storeFailed } from "../calls/refused_error.ts";
 import { MemoryTaskStore } from "../cluster/memory/tasks.ts";
-import { nodeOf, RunnerBeats } from "../cluster/tasks/beats.ts";
+import { lostProgress, nodeOf, RunnerBeats } from "../cluster/tasks/beats.ts";
 import { knowsTasks, taskIdOf, unknownTask, wireTask } from "../cluster/tasks/wire.ts";
 import type { Clock } from "../internal/clock.ts";
 import { type Delay, DelayLine } from "../internal/delay_line.ts";
@@ -18,26 +19,33 @@ import { type MaybePromise, then } from "../internal/types.ts";
 import { toolResultFor } from "../protocol/downgrade.ts";
 import { MetaKey } from "../protocol/envelope.ts";
 import { errorResult } from "../protocol/error_result.ts";
-import { McpError } from "../protocol/errors.ts";
+import { ErrorCode, McpError } from "../protocol/errors.ts";
 import type { McpEvent, SessionEndReason } from "../protocol/events.ts";
 import type {
   Dispatcher,
   DispatcherHost,
   Exchange,
   HostPeers,
+  ListenExchange,
   NotificationExchange,
   Principal,
   UpstreamControl,
 } from "../protocol/exchange.ts";
 import { isObject, type JsonObject } from "../protocol/jsonrpc.ts";
-import type { RequestMessage, Route } from "../protocol/route.ts";
+import { exchangeWith, type RequestMessage, type Route } from "../protocol/route.ts";
 import type { Implementation } from "../protocol/shapes.ts";
-import { hasEnded, type TaskRecord, TASKS, type TaskStore } from "../protocol/task_store.ts";
+import {
+  hasEnded,
+  type TaskRecord,
+  type TaskRerun,
+  TASKS,
+  type TaskStore,
+} from "../protocol/task_store.ts";
 import { isModern } from "../protocol/versions.ts";
 import { ownerKey } from "../sessions/owner.ts";
 import { LongCallRun, statusOf } from "./long_call_run.ts";
 import { LONG_CALL_META, type LongCallSettings } from "./options.ts";
-import { CANCEL, runsOn, stillRuns, TOOLS, UNKNOWN_HANDLE, WAIT } from "./texts.ts";
+import { BEGUN_AGAIN, CANCEL, runsOn, stillRuns, TOOLS, UNKNOWN_HANDLE, WAIT } from "./texts.ts";
 
 /** The time between looks at a call that runs elsewhere, in milliseconds. */
 const POLL_MS = 500;
@@ -50,6 +58,15 @@ const TASK_POLL_MS = 1_000;
 
 /** What the ids of calls begin with, which tells them from other tasks of the store. */
 const PREFIX = "call_";
+
+/** The request of which the tools here are a part for `authorize`. */
+const TOOL_LIST: RequestMessage = { method: "tools/list", params: {} };
+
+/** The most characters of the arguments of a call that may run again. */
+const MOST_CHARS = 65_536;
+
+/** The most pages of a list that are read to find a tool. */
+const MOST_PAGES = 100;
 
 /** The most different times of tools after which their calls are answered. */
 const MOST_TIMES = 1_000;
@@ -112,6 +129,10 @@ export class LongCalls implements Dispatcher, HandOver {
     return this.#inner.refuseLongCalls?.() ?? (() => {});
   }
 
+  listening(listen: ListenExchange): void {
+    this.#inner.listening?.(listen);
+  }
+
   notified(exchange: NotificationExchange): MaybePromise<void> {
     return this.#inner.notified?.(exchange);
   }
@@ -122,8 +143,7 @@ export class LongCalls implements Dispatcher, HandOver {
 
   route(message: RequestMessage, principal: Principal): Route {
     const route = this.#inner.route(message, principal);
-    const { method, params } = message;
-    switch (method) {
+    switch (message.method) {
       case "tools/list":
         return changing(route, (result, client) => knowsTasks(client) ? result : withTools(result));
       case "server/discover":
@@ -141,15 +161,10 @@ export class LongCalls implements Dispatcher, HandOver {
           return this.#result(exchange, {});
         });
       case "tools/call":
-        break;
+        return this.#call(route, message, principal);
       default:
         return route;
     }
-    // A tool of the server's own with that name stays what it is
-    if (route.target?.tool !== undefined) return route;
-    if (params.name === WAIT) return this.#own(message, (exchange) => this.#wait(exchange));
-    if (params.name === CANCEL) return this.#own(message, (exchange) => this.#cancel(exchange));
-    return route;
   }
 
   attach(host: DispatcherHost): () => void {
@@ -174,13 +189,14 @@ export class LongCalls implements Dispatcher, HandOver {
   }
 
   async begin(call: LongCall, route: Route): Promise<HandedOver | undefined> {
-    const { ttlMs, caps, resultBytes } = this.#settings;
+    const { ttlMs, caps } = this.#settings;
     const { store, runner } = this.#kept;
     const clock = this.#clock;
     const now = clock.now();
     const id = `${PREFIX}${randomText(32)}`;
     const status = statusOf(call.progress);
     const owner = ownerKey(call.principal);
+    const rerun = this.#rerunOf(call, route);
     const record: TaskRecord = {
       id,
       owner,
@@ -190,6 +206,7 @@ export class LongCalls implements Dispatcher, HandOver {
       state: { status: "working" },
       ...status !== undefined && { message: status },
       runner,
+      ...rerun !== undefined && { rerun },
     };
     if (!await store.create(record, caps)) return undefined;
     const tool = String(route.target?.tool ?? call.params.name);
@@ -199,26 +216,56 @@ export class LongCalls implements Dispatcher, HandOver {
     const answer = knowsTasks(call)
       ? { resultType: "task", ...wireTask(record, TASK_POLL_MS) }
       : { content: [{ type: "text", text }], _meta: { [LONG_CALL_META]: id }, ...isError };
+    return this.#run(call, record, answer, () => store.delete(id));
+  }
+
+  /** Returns what another node needs to run a call again, if its tool may. */
+  #rerunOf(call: LongCall, { retry }: Route): TaskRerun | undefined {
+    // A task is looked at by polling: nothing there could run it again
+    if (retry !== true || this.#place?.peers === undefined || knowsTasks(call)) return undefined;
+    const { name, arguments: args } = call.params;
+    if (JSON.stringify(args ?? {}).length > MOST_CHARS) return undefined;
+    const key = callKeyOf(call.params);
+    return { name: String(name), arguments: args, answers: key === undefined ? {} : { key } };
+  }
+
+  /** Keeps a call that runs here, until its time is over. */
+  #run(
+    call: LongCall,
+    { id, owner, createdAt, ttlMs, rerun }: TaskRecord,
+    answer: JsonObject,
+    discard: () => MaybePromise<unknown>,
+  ): LongCallRun {
+    const { store, runner } = this.#kept;
+    const clock = this.#clock;
+    const leftMs = Math.max(0, createdAt + ttlMs - clock.now());
+    let forget = () => {};
     const run: LongCallRun = new LongCallRun(call, {
       id,
       owner,
       answer: this.#result(call, answer),
+      mayRunAgain: rerun !== undefined,
       store,
       runner,
-      resultBytes,
+      resultBytes: this.#settings.resultBytes,
       retries: this.#retries,
       now: () => clock.now(),
-      useless: () => this.#closed || clock.now() - now >= ttlMs,
+      useless: () => this.#closed || clock.now() - createdAt >= ttlMs,
       report: (event) => this.#report(event),
       failed: (error) => this.#report({ type: "error", during: "storing a result", error }),
-      over: () => void this.#runs.delete(id),
-      discarded: () => this.#background("deleting a call", () => store.delete(id)),
+      over: () => {
+        forget();
+        this.#runs.delete(id);
+      },
+      discarded: () => this.#background("discarding a call", discard),
     });
     this.#runs.set(id, run);
-    this.#expiry.add(() => {
+    const expire = () => {
       this.#runs.get(id)?.stop(new StopError("timeout"));
       this.#background("deleting a call", () => store.delete(id));
-    });
+    };
+    if (leftMs === ttlMs) this.#expiry.add(expire);
+    else forget = clock.timer(leftMs, expire);
     return run;
   }
 
@@ -264,7 +311,7 @@ export class LongCalls implements Dispatcher, HandOver {
     return line;
   }
 
-  /** Answers a request about a task that is one of the calls here; others go on to the server. */
+  /** Answers a request about a task that is one of the calls here; all others are the server's. */
   #task(
     route: Route,
     run: (exchange: Exchange, task: TaskRecord) => Promise<JsonObject>,
@@ -278,28 +325,111 @@ export class LongCalls implements Dispatcher, HandOver {
         const id = taskIdOf(exchange);
         const owner = ownerKey(exchange.principal);
         const task = await this.#stored(exchange, () => this.#kept.store.get(id, owner));
-        if (task === undefined) throw unknownTask();
-        return await run(exchange, task);
+        return task === undefined ? await runElsewhere(route, exchange) : await run(exchange, task);
       },
     };
   }
 
-  /** The route of one of the tools here. What it is about is a handle, which has an owner. */
-  #own({ method, params }: RequestMessage, run: (exchange: Exchange) => MaybePromise<JsonObject>) {
-    const route: OwnRoute = {
+  /**
+   * Returns the route of a call. One of a tool here is about a handle: without a call that has it, the call is
+   * one of the server's own tool with that name, which the server may not have listed yet.
+   */
+  #call(route: Route, message: RequestMessage, principal: Principal): Route {
+    const { method, params } = route;
+    const answer = params.name === WAIT
+      ? (exchange: Exchange, call: TaskRecord) => this.#wait(exchange, call)
+      : params.name === CANCEL
+      ? (exchange: Exchange, call: TaskRecord) => this.#cancel(exchange, call)
+      : undefined;
+    if (answer === undefined) return route;
+    const own = (find: (exchange: Exchange) => MaybePromise<TaskRecord | string>): OwnRoute => ({
       method,
       params,
       target: { tool: String(params.name) },
-      authorizedAs: { method: "tools/list", params: {} },
+      authorizedAs: TOOL_LIST,
+      // A tool of the server's own may be another matter.
+      retry: !isListed(route),
       isOwn: true,
-      run,
+      run: async (exchange) => {
+        const found = await find(exchange);
+        if (typeof found !== "string") return await answer(exchange, found);
+        return this.#result(exchange, errorResult(found));
+      },
+    });
+    return {
+      ...own((exchange) => this.#find(exchange, params)),
+      settle: async (exchange, proceed) => {
+        const found = await this.#find(exchange, params);
+        const here = own(() => found);
+        if (typeof found !== "string") {
+          const again = params.name === WAIT && await this.#beginAgain(exchange, found, principal);
+          return again ? await settled(again, exchange, proceed) : await proceed(here);
+        }
+        return await this.#settleElsewhere(exchange, message, route, principal, (route) => {
+          return proceed(isListed(route) ? route : here);
+        });
+      },
     };
-    return route;
   }
 
-  async #wait(exchange: Exchange): Promise<JsonObject> {
-    const found = await this.#find(exchange);
-    if (typeof found === "string") return this.#result(exchange, errorResult(found));
+  /** Finds the server's own route of a call, and lists its tools where it doesn't know the tool yet. */
+  async #settleElsewhere(
+    exchange: Exchange,
+    message: RequestMessage,
+    route: Route,
+    principal: Principal,
+    proceed: (route: Route) => MaybePromise<JsonObject>,
+  ): Promise<JsonObject> {
+    if (route.settle !== undefined || isListed(route)) {
+      return await settled(route, exchange, proceed);
+    }
+    let cursor: unknown;
+    for (let page = 0; page < MOST_PAGES; page++) {
+      const params = cursor === undefined ? {} : { cursor };
+      const list = this.#inner.route({ ...TOOL_LIST, params }, principal);
+      ({ nextCursor: cursor } = await list.run(exchangeWith(exchange, list)));
+      if (cursor === undefined) break;
+    }
+    return await proceed(this.#inner.route(message, principal));
+  }
+
+  /**
+   * Begins a call again whose node was lost, in the request that waits for its result: that is answered at
+   * once, and the tool runs with its rights.
+   *
+   * @returns The route to go on with; `undefined` if the call doesn't begin again here
+   */
+  async #beginAgain(
+    exchange: Exchange,
+    task: TaskRecord,
+    principal: Principal,
+  ): Promise<Route | undefined> {
+    const { id, owner, rerun } = task;
+    // A running request can be handed over, others can't
+    const { handOver } = exchange as Partial<HandsOver>;
+    if (!isLost(task) || rerun === undefined || handOver === undefined) return undefined;
+    const { store, runner } = this.#kept;
+    const { name, arguments: args, answers: { key } } = rerun;
+    const _meta = key === undefined ? {} : { _meta: { [CALL_KEY]: key } };
+    const route = this.#inner.route(
+      { method: "tools/call", params: { name, arguments: args, ..._meta } },
+      principal,
+    );
+    const lose = () => store.update(id, runner, lostProgress(this.#clock));
+    const take = async (call: LongCall) => {
+      if (!await this.#stored(exchange, () => store.take(id, owner, runner))) return undefined;
+      if (route.retry !== true) return void await this.#stored(exchange, lose);
+      const state = { status: "working" } as const;
+      const progress = { state, message: BEGUN_AGAIN, updatedAt: this.#clock.now() };
+      await this.#stored(exchange, () => store.update(id, runner, progress));
+      const { rerun: _, ...taken } = task;
+      const content = [{ type: "text", text: stillRuns(id, BEGUN_AGAIN) }];
+      return this.#run(call, taken, { content }, lose);
+    };
+    return await handOver.call(exchange, take) ? route : undefined;
+  }
+
+  async #wait(exchange: Exchange, found: TaskRecord): Promise<JsonObject> {
     const { id, owner } = found;
     const { store } = this.#kept;
     const until = this.#clock.now() + this.#settings.afterMs;
@@ -314,8 +444,8 @@ export class LongCalls implements Dispatcher, HandOver {
     for (;;) {
       if (task === undefined) return this.#result(exchange, errorResult(UNKNOWN_HANDLE));
       if (hasEnded(task)) return this.#end(exchange, task);
-      if (this.#clock.now() >= until) {
-        const text = stillRuns(id, task.message);
+      if (isLost(task) || this.#clock.now() >= until) {
+        const text = stillRuns(id, isLost(task) ? BEGUN_AGAIN : task.message);
         return this.#result(exchange, { content: [{ type: "text", text }] });
       }
       const before: string | undefined = task.message;
@@ -367,9 +497,7 @@ export class LongCalls implements Dispatcher, HandOver {
     return this.#result(exchange, toolResultFor(exchange.protocolVersion, result, false));
   }
 
-  async #cancel(exchange: Exchange): Promise<JsonObject> {
-    const found = await this.#find(exchange);
-    if (typeof found === "string") return this.#result(exchange, errorResult(found));
+  async #cancel(exchange: Exchange, found: TaskRecord): Promise<JsonObject> {
     const task = await this.#cancelTask(exchange, found);
     if (task === undefined) return this.#result(exchange, errorResult(UNKNOWN_HANDLE));
     const text = hasEnded(task) ? "The call had ended already" : "The call was cancelled";
@@ -390,19 +518,14 @@ export class LongCalls implements Dispatcher, HandOver {
     const task = await this.#stored(exchange, () => store.cancel(id, owner, progress));
     const run = this.#runs.get(id);
     if (run !== undefined) run.stop(new StopError("cancelled"));
-    else if (task !== undefined && !hasEnded(task) && peers !== undefined) {
-      // Should it get lost, the node learns of the end with its next write
-      this.#background(
-        "cancelling a call",
-        () => peers.send(nodeOf(task.runner), { longCall: id }),
-      );
+    else if (task !== undefined && !hasEnded(task) && !isLost(task) && peers !== undefined) {
+      peers.sendRepeatedly(nodeOf(task.runner), { longCall: id });
     }
     return task;
   }
 
   /** Finds the call of a handle, or returns what to tell the model. */
-  async #find(exchange: Exchange): Promise<TaskRecord | string> {
-    const { arguments: args } = exchange.params;
+  async #find(exchange: Exchange, { arguments: args }: JsonObject): Promise<TaskRecord | string> {
     const handle = isObject(args) ? args.handle : undefined;
     if (typeof handle !== "string") {
       return 'Give the handle from the answer of the call as "handle"';
@@ -458,6 +581,35 @@ export class LongCalls implements Dispatcher, HandOver {
 
 /** A route, which may be that of one of the tools here. */
 type OwnRoute = Route & { readonly isOwn?: boolean };
+
+/** Tells whether a call is one of a tool that the server has listed under the very name that it was sent with. */
+function isListed({ target, params }: Route): boolean {
+  return target?.tool !== undefined && target.tool === params.name;
+}
+
+/** Tells whether the node of a call was lost, and another is to run it again. */
+function isLost(task: TaskRecord): boolean {
+  return task.runner === "" && !hasEnded(task);
+}
+
+/** Continues with a route, once it is whole. */
+function settled(
+  route: Route,
+  exchange: Exchange,
+  proceed: (route: Route) => MaybePromise<JsonObject>,
+): MaybePromise<JsonObject> {
+  return route.settle === undefined ? proceed(route) : route.settle(exchange, proceed);
+}
+
+/** Answers a request about a task that isn't here, as the server does if it has tasks. */
+async function runElsewhere(route: Route, exchange: Exchange): Promise<JsonObject> {
+  try {
+    return await route.run(exchange);
+  } catch (error) {
+    const hasNone = error instanceof McpError && error.code === ErrorCode.MethodNotFound;
+    throw hasNone ? unknownTask() : error;
+  }
+}
 
 /** Returns the parts of a route that don't depend on how it runs. */
 function fieldsOf({ method, params, target, served, scopes, authorizedAs }: Route) {

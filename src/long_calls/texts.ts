@@ -57,6 +57,9 @@ export function stillRuns(handle: string, status: string | undefined): string {
     `${JSON.stringify(handle)}}, or ${CANCEL} to stop it.`;
 }
 
+/** How far a call is whose node was lost, and which runs again. */
+export const BEGUN_AGAIN = "It begins again, as the node that ran it was lost";
+
 /** What a call has for a handle that nobody has given to this principal, or that has expired. */
 export const UNKNOWN_HANDLE =
   "Unknown handle: its time is over, or it was never given to you. Call the tool again if you still need " +

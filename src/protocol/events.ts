@@ -448,6 +448,18 @@ export type McpEvent =
     /** Whether it has changed, or was not there when definitions were pinned. */
     readonly reason: "changed" | "new";
   }
+  /**
+   * Clients of several upstreams don't get an extension that an upstream offers. Reported once for each
+   * reason. Where the upstream is served alone, its clients get it.
+   */
+  | {
+    readonly type: "upstream-extension-withheld";
+    readonly upstream: string;
+    /** Its id, of at most 100 characters, safe to print. */
+    readonly extension: string;
+    /** Whether another upstream offers it with other settings, or not at all. */
+    readonly reason: "settings" | "missing";
+  }
   /** A notification or response between a client and an upstream was dropped: too many wait already. */
   | {
     readonly type: "upstream-message-dropped";

@@ -266,6 +266,29 @@ export type NotificationExchange = Pick<
   | "report"
 >;
 
+/** A dispatcher's view of an open `subscriptions/listen` (2026-07-28, Subscriptions). */
+export interface ListenExchange extends
+  Pick<
+    Exchange,
+    | "protocolVersion"
+    | "principal"
+    | "request"
+    | "localPeer"
+    | "client"
+    | "signal"
+    | "mayUse"
+    | "chain"
+  > {
+  /** The `list_changed` notifications that the client asked for, of those that it may get. */
+  readonly methods: ReadonlySet<string>;
+  /** The resources that the client asked for, without those that `authorize` hides. */
+  readonly uris: ReadonlySet<string>;
+  /** Sends a notification, if the client asked for it. */
+  notify(notification: Notification): void;
+  /** Ends the subscription with a result: the client subscribes again if it wants more. */
+  end(): void;
+}
+
 /** A handle to a document that all handlers with the same store apply, also those that join later. */
 export interface SharedDocumentHandle {
   /**
@@ -294,6 +317,11 @@ export interface HostPeers {
    * @returns `false` if it has certainly not arrived, and never will
    */
   send(node: string, value: JsonObject): MaybePromise<boolean>;
+  /**
+   * Sends a value to the dispatcher at another handler, again for ten seconds, as that may hear nothing
+   * meanwhile. The dispatcher must ignore the value when it comes again.
+   */
+  sendRepeatedly(node: string, value: JsonObject): void;
   /** Receives what dispatchers at other handlers send, until the returned function is called. */
   receive(listener: (value: JsonObject) => void): () => void;
 }
@@ -449,6 +477,11 @@ export interface Dispatcher {
    * parameters, so it must be fast, and does nothing but look.
    */
   route(message: RequestMessage, principal: Principal): Route;
+  /**
+   * Takes a subscription that a client has opened. `signal` aborts when it is over. For changes that not all
+   * clients may know of; the others are sent by `DispatcherHost.broadcast`.
+   */
+  listening?(listen: ListenExchange): void;
   /** Receives a notification that the endpoint doesn't handle itself. */
   notified?(exchange: NotificationExchange): MaybePromise<void>;
   /** Called once by each endpoint that serves it. The returned function is called when that closes. */

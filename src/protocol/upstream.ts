@@ -43,9 +43,14 @@ export interface Caller {
   readonly request: Request;
   /**
    * Closes the connection of the request's stream, not the stream: the client reconnects for the rest.
-   * Absent if the client can't do that, and for an upstream that isn't served alone.
+   * Absent if the client can't do that.
    */
   readonly closeStream?: (() => void) | undefined;
+  /**
+   * Closes the connection of the server-to-client stream of the client's session, not the stream. Absent if
+   * the client can't resume it.
+   */
+  readonly closeServerStream?: (() => void) | undefined;
 }
 
 /** A request to an upstream, for {@linkcode UpstreamMiddleware}. */

@@ -85,11 +85,13 @@ export class ServerStreams {
   /**
    * Sends the messages that were queued until the client was initialized. One node at a time does so.
    *
-   * @returns Whether this node did
+   * @returns `false` if another node is doing so
    */
   async sendQueued(id: string): Promise<boolean> {
-    const { leases } = this.#init;
-    let more = true;
+    const { leases, log } = this.#init;
+    // Most clients have none. One that is queued later is sent by who queues it.
+    const kept = log.read(id, QUEUE_STREAM, Number.MAX_SAFE_INTEGER);
+    let more = ((isPromise(kept) ? await kept : kept)?.last ?? 0) > 0;
     while (more) {
       const taken = leases.tryTake(`held ${id}`, () => {});
       const lease = isPromise(taken) ? await taken : taken;

@@ -132,7 +132,8 @@ export class Sessions {
     // An id that is in use here needs no syntax check.
     if (live === undefined && !isSessionId(id)) return sessionNotFound("session-unknown");
     try {
-      const found = this.store.use(id, inbound.owner);
+      const begins = inbound.method === "GET" || inbound.requests.length > 0;
+      const found = this.store.use(id, inbound.owner, begins);
       if (!isPromise(found)) return this.#found(id, found, live);
       return found.then(
         (value) => {

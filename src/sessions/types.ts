@@ -106,8 +106,13 @@ export interface SessionStore {
   release(id: string): MaybePromise<void>;
   /** Turns a reservation into a session, used now. Returns `false` if there is no reservation. */
   create(record: SessionRecord): MaybePromise<boolean>;
-  /** Looks a session up for an owner, checks it, and marks it as used now. */
-  use(id: string, owner: string): MaybePromise<Found>;
+  /**
+   * Looks a session up for an owner, checks it, and marks it as used now.
+   *
+   * @param begins Whether a request begins that holds the session: a store that writes holds later than they
+   * begin must protect it until then
+   */
+  use(id: string, owner: string, begins?: boolean): MaybePromise<Found>;
   /** Looks a session up for any owner, without using it. Returns `undefined` for an expired one. */
   peek(id: string): MaybePromise<SessionRecord | undefined>;
   /** Changes a record. */

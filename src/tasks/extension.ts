@@ -318,8 +318,7 @@ export class TasksExtension implements Extension {
     const run = this.#runs.get(id);
     if (run !== undefined) run.abandon();
     else if (!hasEnded(task) && task.runner !== "" && peers !== undefined) {
-      // Should it get lost, the node learns of the end with its next write
-      this.#background("cancelling a task", () => peers.send(nodeOf(task.runner), { task: id }));
+      peers.sendRepeatedly(nodeOf(task.runner), { task: id });
     }
     return {};
   }

@@ -40,11 +40,20 @@ export interface Faults {
   refusesAll?: boolean;
   /** Whether the refresh token before the last may be used once more, for answers that got lost. */
   hasGrace?: boolean;
+  /** Whether the upstream opens a session for everybody, and asks for a token after that. */
+  opensForAll?: boolean;
   /** Whether there are no refresh tokens. */
   hasNoRefresh?: boolean;
   /** Answers a request for tokens. */
   token?: (form: URLSearchParams) => Response | undefined | Promise<Response | undefined>;
 }
+
+/** The methods that open a session. */
+const OPENING: ReadonlySet<unknown> = new Set([
+  "initialize",
+  "notifications/initialized",
+  "server/discover",
+]);
 
 interface Grant {
   readonly user: string;
@@ -65,7 +74,11 @@ export class Service {
   /** Every secret that the server has given. */
   readonly secrets = new Set<string>();
   readonly registrations: JsonObject[] = [];
-  readonly requests: { readonly path: string; readonly form: URLSearchParams }[] = [];
+  readonly requests: {
+    readonly path: string;
+    readonly form: URLSearchParams;
+    readonly authorization: string | null;
+  }[] = [];
   logins = 0;
   refreshes = 0;
   reuses = 0;
@@ -135,7 +148,8 @@ export class Service {
     if (url.origin === new URL(this.url).origin) return await this.#upstream(url, init);
     if (url.origin !== this.issuer) return undefined;
     const form = new URLSearchParams(String(init.body ?? ""));
-    this.requests.push({ path: url.pathname, form });
+    const authorization = new Headers(init.headers).get("authorization");
+    this.requests.push({ path: url.pathname, form, authorization });
     switch (url.pathname) {
       case "/.well-known/oauth-authorization-server":
         return Response.json({
@@ -233,19 +247,20 @@ export class Service {
     const isValid = known !== undefined && !known.grant.isRevoked &&
       this.#clock.now() < known.until && this.faults.refusesAll !== true;
     const { metadataUrl = metadata } = this.faults;
-    if (!isValid) {
+    const body = init.method === "POST" ? JSON.parse(String(init.body)) : {};
+    const isOpening = this.faults.opensForAll === true && OPENING.has(body.method);
+    if (!isValid && !isOpening) {
       const challenge = `Bearer resource_metadata="${metadataUrl}", scope="read"`;
       return new Response(null, { status: 401, headers: { "www-authenticate": challenge } });
     }
-    const body = init.method === "POST" ? JSON.parse(String(init.body)) : {};
-    if (body.method === "tools/call") {
+    if (known !== undefined && body.method === "tools/call") {
       if (body.params.name === "write" && !known.grant.scopes.includes("write")) {
         const challenge = `Bearer error="insufficient_scope", scope="write"`;
         return new Response(null, { status: 403, headers: { "www-authenticate": challenge } });
       }
       this.calls.push(`${known.grant.user} ${body.params.name}`);
     }
-    headers.set("x-subject", known.grant.user);
+    headers.set("x-subject", known?.grant.user ?? "nobody");
     return await this.#handler(new Request(url, { ...init, headers }));
   }
 }
@@ -359,8 +374,8 @@ export class World {
     return new ModernPeer(this.node(node).handler, { headers: as(user), capabilities });
   }
 
-  browser(user: string): Browser {
-    return new Browser(this, user);
+  browser(user: string, at = GATEWAY): Browser {
+    return new Browser(this, user, at);
   }
 
   /** The reasons of all events, as `step outcome reason`. */
@@ -381,18 +396,20 @@ export class World {
 /** A browser of a user, without a window: keeps cookies, and sends forms. */
 export class Browser {
   readonly #world: World;
+  readonly #at: string;
   readonly user: string;
   readonly cookies = new Map<string, string>();
 
-  constructor(world: World, user: string) {
+  constructor(world: World, user: string, at: string) {
     this.#world = world;
     this.user = user;
+    this.#at = at;
   }
 
   async send(url: string | URL, init: RequestInit = {}, node = 0): Promise<Response> {
     const cookie = [...this.cookies].map((pair) => pair.join("=")).join("; ");
     const headers = { "x-user": this.user, cookie, ...init.headers as Record<string, string> };
-    const request = new Request(new URL(url, GATEWAY), { ...init, headers });
+    const request = new Request(new URL(url, this.#at), { ...init, headers });
     const response = await this.#world.node(node).accounts.routes(request);
     assert.ok(response, `No page: ${url}`);
     for (const set of response.headers.getSetCookie()) {
@@ -418,7 +435,7 @@ export class Browser {
       headers: {
         "content-type": "application/x-www-form-urlencoded",
         "sec-fetch-site": "same-origin",
-        origin: GATEWAY,
+        origin: this.#at,
       },
       body: new URLSearchParams(fields).toString(),
     }, node);

@@ -206,3 +206,25 @@ test("--connect tries each server, and tells which fail and why, without secrets
     assert.match(out, /^FAILED loud: Run this program by hand to see why .*: it exited with 3 \|/m);
     assert.doesNotMatch(out, /query-key|key-from|off:/);
   }));
+
+test("[APP-10] check --connect says which extensions clients of all servers don't get, and why", () => {
+  const offering = (name: string, extensions: object) =>
+    counter(name, { env: { EXTENSIONS: JSON.stringify(extensions) } });
+  const ui = (type: string) => ({ "io.modelcontextprotocol/ui": { mimeTypes: [type] } });
+  return withConfig({
+    mcpServers: {
+      one: offering("one", { ...ui("text/a"), "com.example/x": { a: 1 }, "com.example/y": {} }),
+      two: offering("two", { ...ui("text/b"), "com.example/x": { a: 2 } }),
+    },
+  }, async (file) => {
+    const { code, out } = await run(["check", file, "--connect"]);
+    assert.equal(code, 0, out);
+    const warnings = out.split("\n").filter((line) => line.startsWith("warn"));
+    assert.deepEqual(warnings, [
+      "warn   com.example/x: offered by one, two, with different settings; " +
+      "clients get it at /servers/NAME alone",
+      "warn   com.example/y: offered by one, but not by all servers; " +
+      "clients get it at /servers/NAME alone",
+    ]);
+  });
+});

@@ -242,7 +242,7 @@ describe("mooring doctor", () => {
       "the server",
       /403/,
     ],
-    "a server that hangs": [() => true, "connection", "a proxy", /didn't answer/, {
+    "a server that hangs": [() => true, "connection", "the server or a proxy", /didn't answer/, {
       args: ["--timeout", "1"],
     }],
     "a connection that is closed": [
@@ -251,7 +251,7 @@ describe("mooring doctor", () => {
         return true;
       },
       "connection",
-      "a proxy",
+      "the server or a proxy",
       /closed the connection/,
     ],
     "a session that another process has": [
@@ -262,7 +262,7 @@ describe("mooring doctor", () => {
           error: { code: -32001, message: "Session not found" },
         }),
       "initialized",
-      "the server",
+      "the server or a proxy",
       /clients end there/,
     ],
     "Accept compared as a text": [
@@ -276,7 +276,7 @@ describe("mooring doctor", () => {
     "a stream whose head waits": [
       ({ method }) => method === "GET",
       "stream",
-      "a proxy",
+      "the server or a proxy",
       /head of the stream/,
       { args: ["--timeout", "1"] },
     ],
@@ -296,8 +296,14 @@ describe("mooring doctor", () => {
     "401 without a challenge": [
       guarded(() => undefined, RESOURCE, ISSUER),
       "challenge",
+      "the server or a proxy",
+      /without WWW-Authenticate$/,
+    ],
+    "a challenge that isn't of Bearer": [
+      guarded(() => 'Basic realm="mcp"', RESOURCE, ISSUER),
+      "challenge",
       "the server",
-      /without WWW-Authenticate/,
+      /isn't a Bearer challenge/,
     ],
     "no metadata of the resource": [
       guarded(() => "Bearer", () => undefined, ISSUER),
@@ -377,6 +383,14 @@ describe("mooring doctor", () => {
       /413/,
     ],
     "no CORS": [none, "pages", "the server", /can't connect/],
+    "CORS of two": [
+      ({ method }, response) =>
+        method === "OPTIONS" &&
+        plain(response, 204, { "access-control-allow-origin": ["https://claude.ai", "*"] }),
+      "pages",
+      "a proxy",
+      /Two answers about origins/,
+    ],
     "a clock that is wrong": [
       (_, response) => {
         response.setHeader("date", new Date(Date.now() - 600_000).toUTCString());
@@ -426,7 +440,7 @@ describe("mooring doctor", () => {
       return false;
     };
     const report = await examine(buffering, { args: ["--call", "slow", "--timeout", "5"] });
-    named(report, "events", "a proxy", /something buffers them/);
+    named(report, "events", "the server or a proxy", /something buffers them/);
   });
 
   test("[CMD-32] with a token that the server takes, the way to a token is tried, too", async () => {
@@ -466,5 +480,8 @@ describe("mooring doctor", () => {
     const { code, err } = await runHere(["doctor", "mooring.json"]);
     assert.equal(code, 2);
     assert.match(err, /Give a URL/);
+    const direct = await runHere(["doctor", "http://127.0.0.1:1/mcp", "--direct", "mooring.json"]);
+    assert.equal(direct.code, 2);
+    assert.match(direct.err, /Give a URL .* to --direct/);
   });
 });

@@ -46,7 +46,6 @@ describe("the clients that mooring doctor knows", () => {
   test("[CMD-31] a client that can't use the way to an id has to be given one", () => {
     const because = "it needs dynamic registration, or an id of its own";
     assert.deepEqual(refused({ registration: ["client ID metadata document"] }), {
-      "VS Code": because,
       "Cursor": because,
       "Gemini CLI": because,
     });
@@ -70,12 +69,12 @@ describe("the clients that mooring doctor knows", () => {
     assert.deepEqual(
       rows,
       KNOWN_CLIENTS.filter(({ source }) => source !== undefined)
-        .map(({ name, place, registers, callback, source }) => [
+        .map(({ name, place, registers, callback, source, isObserved }) => [
           name,
           place,
           registers.join(", "),
           callback === undefined ? "" : `\`${callback}\``,
-          `[source](${source})`,
+          isObserved === true ? `[observed, third party](${source})` : `[source](${source})`,
         ]),
     );
   });

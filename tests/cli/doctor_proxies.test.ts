@@ -25,8 +25,13 @@ interface Mistake {
   readonly server?: string;
   /** Where the endpoint wants tokens. */
   readonly guarded?: boolean;
+  /** Whether pages may read its answers; `true` by default. */
+  readonly pages?: boolean;
+  /** A header that the endpoint itself never sends. */
+  readonly forgets?: string;
   /** The paths that are passed on. */
   readonly path?: string;
+  /** Options of the command; `--direct` gets the endpoint's own URL. */
   readonly args?: readonly string[];
   /** The step that finds it; with none, nothing fails. */
   readonly step?: string;
@@ -67,24 +72,24 @@ const NGINX: Readonly<Record<string, Mistake>> = {
   "a session's header that is removed from requests": {
     proxied: 'proxy_set_header Mcp-Session-Id "";',
     step: "initialized",
-    whose: "the server",
-    says: /clients end there/,
-    fix: /Mcp-Session-Id/,
+    whose: "a proxy",
+    says: /clients end there, though the header was sent/,
+    fix: /^remove proxy_set_header Mcp-Session-Id/,
   },
   "a session's header that is removed from responses": {
     proxied: "proxy_hide_header Mcp-Session-Id;",
     step: "initialized",
-    whose: "the server",
-    says: /clients end there/,
-    fix: /Mcp-Session-Id/,
+    whose: "a proxy",
+    says: /clients end there, though the server tells pages to read Mcp-Session-Id/,
+    fix: /^remove proxy_hide_header Mcp-Session-Id/,
   },
   "a challenge that is removed": {
     guarded: true,
     proxied: "proxy_hide_header WWW-Authenticate;",
     step: "challenge",
-    whose: "the server",
-    says: /WWW-Authenticate/,
-    fix: /WWW-Authenticate|resource_metadata/,
+    whose: "a proxy",
+    says: /though the server serves metadata, and tells pages/,
+    fix: /^remove proxy_hide_header WWW-Authenticate/,
   },
   "an authorization that is removed": {
     guarded: true,
@@ -94,6 +99,15 @@ const NGINX: Readonly<Record<string, Mistake>> = {
     whose: "the token",
     says: /token/i,
     fix: /Authorization/,
+  },
+  "an authorization that is removed, compared with the server": {
+    guarded: true,
+    proxied: 'proxy_set_header Authorization "";',
+    args: ["--token-env", "TOKEN", "--direct"],
+    step: "token",
+    whose: "a proxy",
+    says: /127\.0\.0\.1:\d+ takes it/,
+    fix: /proxy_set_header Authorization/,
   },
   "metadata that is not passed on": {
     guarded: true,
@@ -115,11 +129,47 @@ const NGINX: Readonly<Record<string, Mistake>> = {
     proxied: "add_header Access-Control-Allow-Origin * always;",
     step: "pages",
     outcome: "warning",
-    whose: "the server",
-    says: /CORS/,
-    fix: /Allow the origin/,
+    whose: "a proxy",
+    says: /Two answers about origins/,
+    fix: /remove add_header/,
   },
 };
+
+/** Removed headers which nothing but the server itself tells apart from those that it never sent. */
+function removals(
+  { session, challenge }: { readonly session: string; readonly challenge: string },
+): Record<string, Mistake> {
+  const lost = { "mcp-session-id": session, "www-authenticate": challenge };
+  return Object.fromEntries(
+    Object.entries(lost).flatMap(([header, proxied]) => {
+      const own = header === "www-authenticate"
+        ? { guarded: true, step: "challenge", says: /401 without WWW-Authenticate/ }
+        : { step: "initialized", says: /clients end there/ };
+      return [
+        [`${header}, removed by the proxy, of a server without pages`, {
+          ...own,
+          ...{ pages: false, proxied, whose: "the server or a proxy" },
+          fix: /In the server: .* In a proxy: .*remove .*--direct/,
+        }],
+        [`${header}, removed by the proxy, compared with the server`, {
+          ...own,
+          ...{ pages: false, proxied, args: ["--direct"], whose: "a proxy" },
+          fix: /^remove /,
+        }],
+        [`${header}, never sent by the server`, {
+          ...own,
+          ...{ pages: false, forgets: header, whose: "the server or a proxy" },
+          fix: /In the server: /,
+        }],
+        [`${header}, never sent by the server, compared with it`, {
+          ...own,
+          ...{ forgets: header, args: ["--direct"], whose: "the server" },
+          fix: /^(?:send|answer) /,
+        }],
+      ];
+    }),
+  );
+}
 
 const CADDY: Readonly<Record<string, Mistake>> = {
   "as it should be": {},
@@ -151,17 +201,24 @@ const CADDY: Readonly<Record<string, Mistake>> = {
   "a session's header that is removed from requests": {
     proxied: "header_up -Mcp-Session-Id",
     step: "initialized",
-    whose: "the server",
-    says: /clients end there/,
-    fix: /Mcp-Session-Id/,
+    whose: "a proxy",
+    says: /though the header was sent/,
+    fix: /header_up -Mcp-Session-Id/,
+  },
+  "a session's header that is removed from responses": {
+    proxied: "header_down -Mcp-Session-Id",
+    step: "initialized",
+    whose: "a proxy",
+    says: /though the server tells pages to read Mcp-Session-Id/,
+    fix: /header_down -Mcp-Session-Id/,
   },
   "a challenge that is removed": {
     guarded: true,
     proxied: "header_down -WWW-Authenticate",
     step: "challenge",
-    whose: "the server",
-    says: /WWW-Authenticate/,
-    fix: /WWW-Authenticate|resource_metadata/,
+    whose: "a proxy",
+    says: /though the server serves metadata/,
+    fix: /header_down -WWW-Authenticate/,
   },
   "metadata that is not passed on": {
     guarded: true,
@@ -204,11 +261,28 @@ function slowServer(): McpServer {
   return server;
 }
 
+/** Returns headers, as an object or a list in turn, without one of them. */
+function without(headers: unknown, name: string): Record<string, string> {
+  const flat: unknown[] = Array.isArray(headers)
+    ? headers.flat()
+    : Object.entries(headers ?? {}).flat();
+  const kept: Record<string, string> = {};
+  for (let at = 0; at < flat.length; at += 2) {
+    const key = String(flat[at]).toLowerCase();
+    if (key !== name && key !== "access-control-expose-headers") kept[key] = String(flat[at + 1]);
+  }
+  return kept;
+}
+
 /** An endpoint, open or with tokens for a public URL. */
-async function startEndpoint(publicUrl: string | undefined) {
+async function startEndpoint(
+  publicUrl: string | undefined,
+  { pages = true, forgets }: Mistake,
+) {
   const handler = createMcpHandler(slowServer(), {
     path: "/mcp",
-    allowedOrigins: ["https://claude.ai"],
+    // Pages are the server's own, so that no answer tells them what to read
+    ...pages ? { allowedOrigins: ["https://claude.ai"] } : {},
     ...publicUrl !== undefined && {
       authenticate(request: Request) {
         if (request.headers.get("authorization") === `Bearer ${TOKEN}`) return { id: "ada" };
@@ -220,7 +294,17 @@ async function startEndpoint(publicUrl: string | undefined) {
       }),
     },
   });
-  const http = createServer(toNodeHandler(handler));
+  const answer = toNodeHandler(handler);
+  const http = createServer((request, response) => {
+    if (forgets !== undefined) {
+      const { writeHead } = response;
+      response.writeHead = ((status: number, ...rest: unknown[]) => {
+        const headers = rest.at(-1);
+        return writeHead.call(response, status, without(headers, forgets));
+      }) as typeof writeHead;
+    }
+    void answer(request, response);
+  });
   await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
   const address = http.address();
   const port = typeof address === "object" && address !== null ? address.port : 0;
@@ -234,36 +318,55 @@ async function startEndpoint(publicUrl: string | undefined) {
   };
 }
 
+/** Runs the doctor behind a proxy with a mistake, and checks what it finds. */
+async function examine(proxy: Proxy, mistake: Mistake): Promise<void> {
+  let endpoint: Awaited<ReturnType<typeof startEndpoint>> | undefined;
+  const front = await startProxy(proxy, async (port) => {
+    const publicUrl = `http://127.0.0.1:${port}/mcp`;
+    endpoint = await startEndpoint(mistake.guarded === true ? publicUrl : undefined, mistake);
+    return configured(proxy, mistake, endpoint.host, port);
+  });
+  try {
+    const { args = [], step, outcome = "failed", whose, says, fix } = mistake;
+    const given = args.flatMap((arg) =>
+      arg === "--direct" ? [arg, `http://${endpoint?.host}/mcp`] : [arg]
+    );
+    const { out } = await runHere(["doctor", front.url, "--json", ...given], { TOKEN });
+    const { steps } = JSON.parse(out);
+    const shown = JSON.stringify(steps, undefined, 2);
+    if (step === undefined) {
+      assert.ok(steps.every((one: { outcome: string }) => one.outcome !== "failed"), shown);
+      return;
+    }
+    const found = steps.find((one: { step: string }) => one.step === step);
+    assert.deepEqual([found?.outcome, found?.whose], [outcome, whose], shown);
+    assert.match(found.says, says ?? /./);
+    assert.match(found.fix, fix ?? /./);
+    assert.doesNotMatch(out, /s3cret/);
+  } finally {
+    await front.kill();
+    await endpoint?.close();
+  }
+}
+
 for (const proxy of PROXIES) {
   const skip = isInstalled(proxy) ? false : `There is no ${proxy.program}`;
   describe(`mooring doctor behind ${proxy.program}`, { skip }, () => {
-    for (const [name, mistake] of Object.entries(proxy.program === "nginx" ? NGINX : CADDY)) {
-      test(`[CMD-30] ${name}`, async () => {
-        let endpoint: Awaited<ReturnType<typeof startEndpoint>> | undefined;
-        const front = await startProxy(proxy, async (port) => {
-          const publicUrl = `http://127.0.0.1:${port}/mcp`;
-          endpoint = await startEndpoint(mistake.guarded === true ? publicUrl : undefined);
-          return configured(proxy, mistake, endpoint.host, port);
-        });
-        try {
-          const { args = [], step, outcome = "failed", whose, says, fix } = mistake;
-          const { out } = await runHere(["doctor", front.url, "--json", ...args], { TOKEN });
-          const { steps } = JSON.parse(out);
-          const shown = JSON.stringify(steps, undefined, 2);
-          if (step === undefined) {
-            assert.ok(steps.every((one: { outcome: string }) => one.outcome !== "failed"), shown);
-            return;
-          }
-          const found = steps.find((one: { step: string }) => one.step === step);
-          assert.deepEqual([found?.outcome, found?.whose], [outcome, whose], shown);
-          assert.match(found.says, says ?? /./);
-          assert.match(found.fix, fix ?? /./);
-          assert.doesNotMatch(out, /s3cret/);
-        } finally {
-          await front.kill();
-          await endpoint?.close();
-        }
-      });
+    const isNginx = proxy.program === "nginx";
+    for (const [name, mistake] of Object.entries(isNginx ? NGINX : CADDY)) {
+      test(`[CMD-30] ${name}`, () => examine(proxy, mistake));
+    }
+    const removed = isNginx
+      ? {
+        session: "proxy_hide_header Mcp-Session-Id;",
+        challenge: "proxy_hide_header WWW-Authenticate;",
+      }
+      : {
+        session: "header_down -Mcp-Session-Id",
+        challenge: "header_down -WWW-Authenticate",
+      };
+    for (const [name, mistake] of Object.entries(removals(removed))) {
+      test(`[CMD-33] ${name}`, () => examine(proxy, mistake));
     }
   });
 }

@@ -17,7 +17,8 @@ import { CLIENTS, commandOf, install, installClients, ROOT } from "../../tools/r
 import { tallyLine } from "../../tools/tally.ts";
 
 const LIMIT_MS = 60_000;
-const URL_ON_PAGE = "https://api.example/mcp";
+/** Where the server of the page is. */
+export const URL_ON_PAGE = "https://api.example/mcp";
 
 const MCP_REMOTE = join(CLIENTS, "node_modules/mcp-remote/dist/proxy.js");
 /** How many calls a client has under way when its server is killed. */
@@ -115,7 +116,7 @@ const CALLS: Readonly<Record<string, string>> = {
 };
 
 /** The programs of the page, by the package that they import first. */
-async function programs(): Promise<Map<string, string>> {
+export async function programs(): Promise<Map<string, string>> {
   const page = await readFile(join(ROOT, "docs/clients.md"), "utf8");
   const found = new Map<string, string>();
   for (const [, text = ""] of page.matchAll(/^```ts ignore\n([^]*?)^```/gm)) {
@@ -238,7 +239,10 @@ async function proveLoad(name: string, text: string): Promise<void> {
 }
 
 /** Connects an official client to `mcp-remote`, which connects to a server. */
-function connectRemote({ url }: RestartedServer, protocol: string): Promise<Connected> {
+export function connectRemote(
+  { url }: Pick<RestartedServer, "url">,
+  protocol: string,
+): Promise<Connected> {
   // What it keeps of its logins is not for the user's own folder.
   const home = `HOME=${join(CLIENTS, "work")}`;
   const options = ["--allow-http", "--transport", "http-only", "--protocol", protocol];

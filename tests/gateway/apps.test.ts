@@ -635,54 +635,91 @@ describe("extensions", () => {
     await gw.close();
   });
 
+  /** What clients get of the extensions of some upstreams, and what operators are told of the others. */
+  async function offered(...all: (JsonObject | undefined | "down")[]) {
+    const { gw } = over(Object.fromEntries(all.map((extensions, n) => {
+      if (extensions === "down") {
+        return [`u${n}`, { opening: () => Promise.reject(new Error("x")) }];
+      }
+      const capabilities = { tools: {}, ...extensions !== undefined && { extensions } };
+      return [`u${n}`, { capabilities }];
+    })));
+    const host = new GatewayHost();
+    gw.attach?.(host);
+    const first = await ask(gw, new GatewayExchange("initialize", {}, { session }));
+    const second = await ask(gw, new GatewayExchange("server/discover", {}, MODERN));
+    const [old, modern] = [first, second].map(({ capabilities }) =>
+      isObject(capabilities) ? capabilities.extensions : assert.fail()
+    );
+    assert.deepEqual(old, modern);
+    await gw.close();
+    const withheld = host.reported.flatMap((event) =>
+      event.type === "upstream-extension-withheld"
+        ? [`${event.upstream} ${event.extension} ${event.reason}`]
+        : []
+    );
+    return { extensions: old, withheld };
+  }
+  const x = "com.example/x";
+
   test("[APP-6] clients get those that all upstreams offer with the same settings", async () => {
-    const offered = async (...all: (JsonObject | undefined)[]) => {
-      const { gw } = over(Object.fromEntries(all.map((extensions, n) => {
-        const capabilities = { tools: {}, ...extensions !== undefined && { extensions } };
-        return [`u${n}`, { capabilities }];
-      })));
-      const first = await ask(gw, new GatewayExchange("initialize", {}, { session }));
-      const second = await ask(gw, new GatewayExchange("server/discover", {}, MODERN));
-      const [old, modern] = [first, second].map(({ capabilities }) =>
-        isObject(capabilities) ? capabilities.extensions : assert.fail()
-      );
-      assert.deepEqual(old, modern);
-      await gw.close();
-      return old;
-    };
-    const x = "com.example/x";
+    const same = { [x]: { a: 1, b: [{ c: 1, d: 2 }] } };
     assert.deepEqual(
-      await offered({ [x]: { a: 1, b: [{ c: 1, d: 2 }] } }, {
-        [x]: { b: [{ d: 2, c: 1 }], a: 1 },
-        other: {},
-      }),
-      { [x]: { a: 1, b: [{ c: 1, d: 2 }] } },
+      await offered(same, { [x]: { b: [{ d: 2, c: 1 }], a: 1 } }),
+      { extensions: same, withheld: [] },
     );
-    assert.deepEqual(await offered({ [x]: { a: 1 } }), { [x]: { a: 1 } });
+    assert.deepEqual(await offered({ [x]: { a: 1 } }), {
+      extensions: { [x]: { a: 1 } },
+      withheld: [],
+    });
+  });
+
+  test("[APP-10] what differs is withheld, and operators are told once of which and why", async () => {
     for (
-      const disagreeing of [
-        [{ [x]: { a: 1 } }, { [x]: { a: 2 } }],
-        [{ [x]: { a: [1, 2] } }, { [x]: { a: [2, 1] } }],
-        [{ [x]: {} }, undefined],
-        [undefined, { [x]: {} }],
-        [{ [x]: {} }, { [x]: {} }, {}],
-        [{ [UI]: { mimeTypes: ["a"] } }, { [UI]: { mimeTypes: ["b"] } }],
-        [{ [UI]: { mimeTypes: ["a"], more: 1 } }, { [UI]: { mimeTypes: ["a"], more: 2 } }],
-        // Its methods end here.
-        [{ "io.modelcontextprotocol/tasks": {} }],
-      ]
-    ) assert.equal(await offered(...disagreeing), undefined, JSON.stringify(disagreeing));
-    assert.deepEqual(
-      await offered(
-        { [UI]: { mimeTypes: ["a", "b", "c"] } },
-        { [UI]: { mimeTypes: ["c", "b"] } },
-      ),
-      { [UI]: { mimeTypes: ["b", "c"] } },
-    );
+      const [reason, ...all] of [
+        ["settings", { [x]: { a: 1 } }, { [x]: { a: 2 } }],
+        ["settings", { [x]: { a: [1, 2] } }, { [x]: { a: [2, 1] } }],
+        ["missing", { [x]: {} }, undefined],
+        ["missing", { [x]: {} }, { [x]: {} }, {}],
+        ["settings", { [x]: { a: 1 } }, { [x]: { a: 2 } }, "down"],
+      ] as const
+    ) {
+      const { extensions, withheld } = await offered(...all);
+      assert.equal(extensions, undefined);
+      const offering = all.flatMap((each, n) => isObject(each) && x in each ? [`u${n}`] : []);
+      assert.deepEqual(withheld, offering.map((name) => `${name} ${x} ${reason}`));
+    }
+    const down = await offered({ [x]: {} }, "down");
+    assert.deepEqual(down, { extensions: undefined, withheld: [] }, "it may have it, too");
+  });
+
+  test("[APP-10] of the media types of apps clients get all, whoever has them", async () => {
+    const types = (...mimeTypes: string[]) => ({ [UI]: { mimeTypes } });
+    for (
+      const all of [
+        [types("a", "b"), types("b", "c")],
+        [types("a", "b", "c"), undefined],
+        [types("a"), types("b", "c"), "down"],
+      ] as const
+    ) {
+      assert.deepEqual(await offered(...all), {
+        extensions: types("a", "b", "c"),
+        withheld: [],
+      });
+    }
+    const more = (extra: number) => ({ [UI]: { mimeTypes: ["a"], extra } });
+    const { extensions, withheld } = await offered(more(1), more(2));
+    assert.equal(extensions, undefined);
+    assert.deepEqual(withheld, [`u0 ${UI} settings`, `u1 ${UI} settings`]);
+  });
+
+  test("[APP-10] how an upstream's clients are authorized is not how the gateway's are", async () => {
+    const own = { "io.modelcontextprotocol/oauth-client-credentials": {} };
+    assert.deepEqual(await offered(own, own), { extensions: undefined, withheld: [] });
   });
 
   test("[APP-6] of an upstream that can't be reached nothing is promised", async () => {
-    const extensions = { [UI]: settings };
+    const extensions = { "com.example/odd": settings };
     const { gw } = over({
       a: { capabilities: { tools: {}, extensions } },
       b: { opening: () => Promise.reject(new Error("Down")) },

@@ -6,125 +6,139 @@
  */
 import process from "node:process";
 import {
-  auth as signIn,
   Client,
-  ClientCredentialsProvider,
-  computeScopeUnion,
-  extractWWWAuthenticateParams,
-  type OAuthClientProvider,
-  type OAuthTokens,
-  PrivateKeyJwtProvider,
-  type StoredOAuthClientInformation,
   StreamableHTTPClientTransport,
+  UrlElicitationRequiredError,
 } from "@modelcontextprotocol/client";
-import { gateway, http, type TokenProvider } from "../../src/gateway/mod.ts";
+import {
+  type AccountEvent,
+  type Accounts,
+  accounts,
+  clientCredentials,
+} from "../../src/accounts/mod.ts";
+import { gateway, http } from "../../src/gateway/mod.ts";
 import type { HttpAuth } from "../../src/gateway/upstreams/http_auth.ts";
 import { createMcpHandler } from "../../src/handler/handler.ts";
 import { isObject, type JsonObject } from "../../src/protocol/jsonrpc.ts";
+import { applicationTokens, METADATA_URL } from "./conformance_provider.ts";
 
-const CALLBACK = "http://localhost:3000/callback";
-/** The address of client metadata that the suite expects where clients needn't register. */
-const METADATA_URL = "https://conformance-test.local/client-metadata.json";
+/** The address of the gateway's pages. */
+const PAGES = "http://localhost:3000";
+/** The one where servers may read the gateway's own document, and the address of that. */
+const DOCUMENT_PAGES = "https://gateway.example";
+const DOCUMENT = `${DOCUMENT_PAGES}/accounts/client.json`;
 
-/** A provider without a user: whoever is asked to sign in has done so. */
-class HeadlessProvider implements OAuthClientProvider {
-  readonly redirectUrl = CALLBACK;
-  readonly clientMetadataUrl = METADATA_URL;
-  readonly clientMetadata = { client_name: "gateway", redirect_uris: [CALLBACK] };
-  /** The answer to the latest sign-in. */
-  callback: URLSearchParams | undefined;
-  #client: StoredOAuthClientInformation | undefined;
-  #tokens: OAuthTokens | undefined;
-  #verifier = "";
-  /** The scopes of the latest request for a token. */
-  scope: string | undefined;
+/** The most links that a call leads to: the second one is for a scope that lacks. */
+const MOST_LINKS = 3;
+/** The one tool of an upstream that says nothing before a sign-in. */
+const CONNECT = "connect_account";
 
-  constructor(client?: StoredOAuthClientInformation) {
-    this.#client = client;
-  }
+/** The user of all calls, and of the browser. */
+const USER = { id: "user" };
 
-  clientInformation(): StoredOAuthClientInformation | undefined {
-    return this.#client;
-  }
-  saveClientInformation(client: StoredOAuthClientInformation): void {
-    this.#client = client;
-  }
-  tokens(): OAuthTokens | undefined {
-    return this.#tokens;
-  }
-  saveTokens(tokens: OAuthTokens): void {
-    this.#tokens = tokens;
-  }
-  codeVerifier(): string {
-    return this.#verifier;
-  }
-  saveCodeVerifier(verifier: string): void {
-    this.#verifier = verifier;
-  }
-  invalidateCredentials(what: string): void {
-    if (what === "all" || what === "tokens") this.#tokens = undefined;
-    if (what === "all" || what === "client") this.#client = undefined;
-  }
-  async redirectToAuthorization(url: URL): Promise<void> {
-    this.scope = url.searchParams.get("scope") ?? undefined;
-    const response = await fetch(url, { redirect: "manual" });
-    await response.body?.cancel();
-    const location = response.headers.get("location");
-    if (location === null) throw new Error(`Nobody was redirected: ${response.status}`);
-    this.callback = new URL(location, url).searchParams;
-  }
+/** Returns the accounts of users, with the gateway's pages at an address that nothing listens at. */
+function openAccounts(scenario: string): Accounts {
+  const user = { browser: () => USER, allowInsecure: true, onEvent };
+  if (scenario !== "auth/basic-cimd") return accounts({ url: PAGES, ...user });
+  // The suite knows one address of a document: it gets that in place of the gateway's own
+  return accounts({
+    ...{ url: DOCUMENT_PAGES, ...user },
+    fetch: (url, init) => fetch(url, { ...init, body: withSuiteDocument(init.body) }),
+  });
 }
 
-/** Signs in for the gateway, as an application does that has a user with a browser. */
-function tokensOf(provider: HeadlessProvider): TokenProvider {
-  return {
-    token: async () => provider.tokens()?.access_token,
-    async onUnauthorized({ response, serverUrl, fetchFn }) {
-      const { resourceMetadataUrl, scope: asked, error } = extractWWWAuthenticateParams(response);
-      const scope = error === "insufficient_scope"
-        ? computeScopeUnion(provider.scope, asked)
-        : asked;
-      const options = {
-        serverUrl,
-        fetchFn,
-        ...resourceMetadataUrl !== undefined && { resourceMetadataUrl },
-        ...scope !== undefined && { scope },
-        ...error === "insufficient_scope" && { forceReauthorization: true },
-      };
-      if (await signIn(provider, options) !== "REDIRECT") return;
-      const { callback } = provider;
-      const code = callback?.get("code");
-      if (callback === undefined || !code) throw new Error("There is no code");
-      const iss = callback.get("iss");
-      await signIn(provider, { ...options, authorizationCode: code, ...iss !== null && { iss } });
-    },
+function onEvent({ step, outcome, reason, error }: AccountEvent): void {
+  if (outcome !== "passed") console.error(step, outcome, reason, error);
+}
+
+function withSuiteDocument(body: RequestInit["body"]): RequestInit["body"] {
+  if (typeof body !== "string") return body;
+  return body.replace(encodeURIComponent(DOCUMENT), encodeURIComponent(METADATA_URL));
+}
+
+/** The browser of the user, without a window: opens a link, agrees, and signs in where it is sent. */
+async function openLink(own: Accounts, link: string): Promise<void> {
+  const cookies: string[] = [];
+  const page = async (url: string | URL, init: RequestInit = {}): Promise<Response> => {
+    const headers = new Headers(init.headers);
+    headers.set("cookie", cookies.join("; "));
+    const response = await own.routes(new Request(url, { ...init, headers }));
+    if (response === undefined) throw new Error(`The gateway has no page at ${url}`);
+    cookies.push(...response.headers.getSetCookie().map((set) => set.split(";")[0] ?? ""));
+    return response;
   };
+  const html = await (await page(link)).text();
+  const fields = [...html.matchAll(/<input type="hidden" name="(\w+)" value="([^"]*)">/g)]
+    .map(([, name = "", value = ""]) => [name, value]);
+  const sent = await page(new URL(/action="([^"]*)"/.exec(html)?.[1] ?? "", link), {
+    method: "POST",
+    headers: { "content-type": "application/x-www-form-urlencoded" },
+    body: new URLSearchParams([...fields, ["answer", "connect"]]).toString(),
+  });
+  const location = sent.headers.get("location");
+  // The gateway has found a reason to send the user nowhere
+  if (location === null) return;
+  const login = new URL(location);
+  const { searchParams: asked } = login;
+  if (asked.get("client_id") === DOCUMENT) asked.set("client_id", METADATA_URL);
+  const response = await fetch(login, { redirect: "manual" });
+  await response.body?.cancel();
+  const back = response.headers.get("location");
+  if (back === null) throw new Error(`Nobody was redirected: ${response.status}`);
+  await page(new URL(back, login));
 }
 
-function authFor(scenario: string, context: JsonObject): HttpAuth | undefined {
+/** Returns the issuer that an upstream names: an operator enters it together with a secret. */
+async function issuerOf(upstream: string): Promise<string> {
+  const { origin, pathname } = new URL(upstream);
+  const response = await fetch(`${origin}/.well-known/oauth-protected-resource${pathname}`);
+  const { authorization_servers: [issuer] } = await response.json();
+  return issuer;
+}
+
+async function authFor(
+  scenario: string,
+  context: JsonObject,
+  own: Accounts,
+): Promise<HttpAuth | undefined> {
   if (!scenario.startsWith("auth/")) return undefined;
+  if (process.argv.includes("--application")) return applicationTokens();
   const text = (key: string) => String(context[key]);
   switch (scenario) {
     case "auth/client-credentials-basic":
-      return new ClientCredentialsProvider({
+      return clientCredentials({
+        issuer: await issuerOf(url),
         clientId: text("client_id"),
         clientSecret: text("client_secret"),
+        allowInsecure: true,
       });
     case "auth/client-credentials-jwt":
-      return new PrivateKeyJwtProvider({
+      return clientCredentials({
         clientId: text("client_id"),
         privateKey: text("private_key_pem"),
         algorithm: String(context.signing_algorithm ?? "ES256"),
+        allowInsecure: true,
       });
     case "auth/pre-registration":
-      return tokensOf(
-        new HeadlessProvider({
-          client_id: text("client_id"),
-          client_secret: text("client_secret"),
-        }),
-      );
+      return own.auth({
+        issuer: await issuerOf(url),
+        clientId: text("client_id"),
+        clientSecret: text("client_secret"),
+      });
   }
-  return tokensOf(new HeadlessProvider());
+  return own.auth();
+}
+
+/** Calls a tool. Opens the links that an error of 2025-11-25 has, and calls it again. */
+async function called(client: Client, call: Parameters<Client["callTool"]>[0]): Promise<void> {
+  for (let turns = 0;; turns++) {
+    try {
+      return void await client.callTool(call);
+    } catch (error) {
+      if (!(error instanceof UrlElicitationRequiredError) || turns >= MOST_LINKS) throw error;
+      for (const { url } of error.elicitations) await openLink(own, url);
+    }
+  }
 }
 
 /** Arguments that fit the required properties of a schema. */
@@ -142,16 +156,20 @@ function argumentsFor({ properties, required }: JsonObject): JsonObject {
 async function use(client: Client, scenario: string, context: JsonObject): Promise<void> {
   const { tools, prompts, resources } = client.getServerCapabilities() ?? {};
   if (tools !== undefined) {
-    const listed = (await client.listTools()).tools;
+    let listed = (await client.listTools()).tools;
+    for (let turns = 0; listed[0]?.name === CONNECT && turns < MOST_LINKS; turns++) {
+      await called(client, { name: CONNECT });
+      listed = (await client.listTools()).tools;
+    }
     if (Array.isArray(context.toolCalls)) {
-      for (const call of context.toolCalls) await client.callTool(call);
+      for (const call of context.toolCalls) await called(client, call);
     } else if (scenario === "json-schema-2020-12-preservation") {
       const [focal, echo] = listed;
       if (focal === undefined || echo === undefined) throw new Error("Two tools are needed");
-      await client.callTool({ name: echo.name, arguments: { schema: focal.inputSchema } });
+      await called(client, { name: echo.name, arguments: { schema: focal.inputSchema } });
     } else {
       const calls = listed.map(({ name, inputSchema }) =>
-        client.callTool({ name, arguments: argumentsFor(inputSchema) })
+        called(client, { name, arguments: argumentsFor(inputSchema) })
       );
       for (const outcome of await Promise.allSettled(calls)) {
         if (outcome.status === "rejected") console.error(outcome.reason);
@@ -174,7 +192,8 @@ const given: unknown = JSON.parse(process.env["MCP_CONFORMANCE_CONTEXT"] ?? "{}"
 const context = isObject(given) ? given : {};
 const modern = process.env["MCP_CONFORMANCE_PROTOCOL_VERSION"] === "2026-07-28";
 
-const auth = authFor(scenario, context);
+const own = openAccounts(scenario);
+const auth = await authFor(scenario, context, own);
 /** Longer than a busy machine takes, in milliseconds. */
 const LONG = 100_000;
 const gw = gateway({
@@ -182,17 +201,25 @@ const gw = gateway({
   ...{ openTimeoutMs: LONG, probeTimeoutMs: LONG, listTimeoutMs: LONG },
 });
 const handler = createMcpHandler(gw.only("suite"), {
-  authenticate: () => ({ id: "user" }),
+  authenticate: () => USER,
   onEvent: (event) => {
     if (event.type === "upstream-failed") console.error(event);
   },
 });
 const client = new Client({ name: "conformance", version: "1.0.0" }, {
-  capabilities: { elicitation: { form: { applyDefaults: true } }, roots: {}, sampling: {} },
+  capabilities: {
+    elicitation: { form: { applyDefaults: true }, url: {} },
+    roots: {},
+    sampling: {},
+  },
   versionNegotiation: { mode: modern ? "auto" : "legacy" },
 });
 client.setRequestHandler("roots/list", () => ({ roots: [] }));
-client.setRequestHandler("elicitation/create", () => ({ action: "accept", content: {} }));
+client.setRequestHandler("elicitation/create", async ({ params }) => {
+  if (params.mode !== "url") return { action: "accept", content: {} };
+  await openLink(own, params.url);
+  return { action: "accept" };
+});
 const transport = new StreamableHTTPClientTransport(new URL("http://localhost/mcp"), {
   fetch: async (to, init) => await handler.fetch(new Request(to, init)),
 });
@@ -204,4 +231,5 @@ try {
   await client.close();
   await handler.close();
   await gw.close();
+  own.close();
 }

@@ -410,7 +410,7 @@ describe("merged lists", () => {
     const { capabilities } = await ask(gw, new GatewayExchange("server/discover", {}, modern));
     assert.deepEqual(capabilities, {
       tools: { listChanged: true },
-      resources: { listChanged: true },
+      resources: { subscribe: true, listChanged: true },
       logging: {},
     });
   });

@@ -127,6 +127,39 @@ function handlers(connection: TestClient): void {
     await close();
   });
 
+  test("[RDS-5] a call whose tool waits for less than half a second costs one command, too", async () => {
+    const { a, clock, close, later } = pair(connection);
+    const here = await initialize(a, { headers: as("alice"), accept: "application/json" });
+    await here.result(await here.call(1, "hello"));
+    await clock.advance(1_000);
+    await connection.settle();
+    const before = connection.sent.length;
+    for (let id = 2; id < 5; id++) {
+      const call = here.call(id, "wait");
+      while (later.length === 0) await connection.settle();
+      await clock.advance(100);
+      for (const go of later.splice(0)) go();
+      await here.result(await call);
+    }
+    await connection.settle();
+    const sent = connection.sent.slice(before).map(([command]) => command);
+    assert.deepEqual(sent, ["EVALSHA", "EVALSHA", "EVALSHA"]);
+    await close();
+  });
+
+  test("[RDS-5] a client that begins costs eight commands", async () => {
+    const { a, close } = pair(connection);
+    const begin = () => initialize(a, { headers: as("alice"), accept: "application/json" });
+    // From then on Redis knows the scripts
+    await begin();
+    await connection.settle();
+    const before = connection.sent.length;
+    await begin();
+    await connection.settle();
+    assert.equal(connection.sent.length - before, 8);
+    await close();
+  });
+
   test("[SES-4] a call that lasts tells that its session is held, and when it no more is", async () => {
     const { a, clock, prefix, close, later } = pair(connection);
     const here = await initialize(a, { headers: as("alice"), accept: "application/json" });
@@ -138,7 +171,7 @@ function handlers(connection: TestClient): void {
     const call = here.call(1, "wait");
     while (later.length === 0) await connection.settle();
     assert.equal(await held(), false);
-    await clock.advance(0);
+    await clock.advance(1_000);
     assert.equal(await held(), true);
     for (const go of later) go();
     await here.result(await call);

@@ -87,7 +87,7 @@ function sessions(connection: TestClient): void {
       const { ended } = await a.reserve(uniqueId(), "o");
       assert.deepEqual(ended, [{ id: second, reason: "evicted" }]);
       b.hold(first);
-      await advance(0);
+      await advance(1_000);
       assert.deepEqual(await a.reserve(uniqueId(), "o"), { admitted: false, ended: [] });
       b.free(first);
       await advance(0);
@@ -96,12 +96,51 @@ function sessions(connection: TestClient): void {
     }, TWO);
   });
 
+  test("[RDS-5] a request that begins at another node protects its session before the hold is written", async () => {
+    await using(connection, async ({ node, clock, advance }) => {
+      const [a, b] = [node().sessions, node().sessions];
+      const first = await begin(a, clock.now(), "o");
+      await clock.advance(10);
+      await begin(a, clock.now(), "o");
+      const [, { ended }] = [await b.use(first, "o", true), await a.reserve(uniqueId(), "o")];
+      assert.equal(ended.length, 1);
+      assert.notEqual(ended[0]?.id, first);
+      b.hold(first);
+      // The node stands still when it should write the hold.
+      clock.set(clock.now() + 1_900);
+      assert.deepEqual(await a.reserve(uniqueId(), "o"), { admitted: false, ended: [] });
+      await advance(1_000);
+      assert.deepEqual(await a.reserve(uniqueId(), "o"), { admitted: false, ended: [] });
+    }, TWO);
+  });
+
+  test("[RDS-5] a short hold is not written, and lapses with the request's own protection", async () => {
+    await using(connection, async ({ node, clock, advance }) => {
+      const [a, b] = [node().sessions, node().sessions];
+      const first = await begin(a, clock.now(), "o");
+      await clock.advance(10);
+      await begin(a, clock.now(), "o");
+      await b.use(first, "o", true);
+      b.hold(first);
+      await advance(499);
+      b.free(first);
+      await advance(1_500);
+      const { ended } = await a.reserve(uniqueId(), "o");
+      assert.notEqual(ended[0]?.id, first);
+      await advance(1);
+      assert.deepEqual((await a.reserve(uniqueId(), "o")).ended, [{
+        id: first,
+        reason: "evicted",
+      }]);
+    }, TWO);
+  });
+
   test("[SES-4] the hold of a node that died lapses, and counts as a use until then", async () => {
     await using(connection, async ({ node, clock, advance, settle }) => {
       const [a, dead] = [node().sessions, node().sessions];
       const id = await begin(a, clock.now(), "o");
       dead.hold(id);
-      await advance(0);
+      await advance(1_000);
       // Its timers stop, which the others' don't.
       clock.set(clock.now() + 29_000);
       assert.deepEqual(await a.sweep(10), []);

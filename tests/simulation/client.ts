@@ -11,9 +11,10 @@ import { NODE_LOST } from "../../src/protocol/node_loss.ts";
 import { as } from "../support/wire.ts";
 import { envelope, headersFor } from "../support/modern.ts";
 import { NodeDied, type SimulatedNode } from "./node.ts";
-import { type Random, START_MS } from "./environment.ts";
-import type { Action, ClientPlan, Fault, Plan } from "./plan.ts";
+import type { Random } from "./environment.ts";
+import type { Action, ClientPlan, Plan } from "./plan.ts";
 import type { ClientSurroundings, SimulatedPeer } from "./request.ts";
+import { lastFaultEnds, LATE_TRIPS, stoppedLate } from "./times.ts";
 
 const URL = "https://mcp.example/mcp";
 const VERSION = "2025-11-25";
@@ -25,17 +26,8 @@ const GET_MS = 3_000;
 const AGAIN_MS = 200;
 /** The most that a call of a calm plan takes beyond its steps, besides the client's coming back. */
 const LATE_MS = 3_000;
-/** The packets that may travel one after the other for a call. */
-const LATE_TRIPS = 20;
 /** The time in which a cancelled call stops while nothing goes wrong, in milliseconds. */
 const CANCEL_MS = 1_000;
-/**
- * The time in which a cancelled call stops after the last fault, in milliseconds, besides that of packets: the
- * node that runs it hears again, and what it is told is said again.
- */
-const CANCELLED_MS = 4_000;
-/** The time for which a node is told of a cancellation, in milliseconds. */
-const TOLD_MS = 9_000;
 /**
  * The most that the answer for a node that has died takes, in milliseconds: ten seconds, and what the client
  * takes to come back.
@@ -46,10 +38,6 @@ const LOST_MS = 16_000;
  * packets: that a node is found lost, that the client comes back, and that it finds a stream.
  */
 const LATEST_MS = 12_000;
-/** The faults in which every node can still tell the others what it was told. */
-const HARMLESS: ReadonlySet<Fault["do"]> = new Set(["deaf", "drop", "stall", "replay"]);
-/** The time before the first fault, in milliseconds: the nodes start in it. */
-export const HARM_MS = 1_000;
 /** The time in which the connection before a stream's new one is closed, in milliseconds. */
 const REPLACED_MS = 75_000;
 
@@ -597,34 +585,22 @@ export class SimulatedUser implements SimulatedPeer {
 
   /** A cancelled call stops in time, although its node heard nothing for some seconds. */
   #checkCancelled({ call, cancelSentAt, cancelledAt = Infinity }: CallRecord): void {
-    const { faults, delayMs } = this.#whole;
-    // A node that dies tells nobody any more.
-    if (cancelledAt === Infinity || !faults.every(({ do: what }) => HARMLESS.has(what))) return;
-    const over = Math.max(cancelledAt, ...faults.map((fault) => endOf(fault)));
-    if (over > cancelledAt + TOLD_MS) return;
-    const latest = over + CANCELLED_MS + LATE_TRIPS * delayMs;
     for (const { call: name, begun, ended = Infinity } of this.#around.runs) {
       // A cancellation may arrive before the call.
-      if (name !== call || begun > cancelSentAt || ended <= latest) continue;
-      this.#around.fail(`${call} ran on for ${ended - over} ms although it was cancelled`);
+      if (name !== call || begun > cancelSentAt) continue;
+      const late = stoppedLate(this.#whole, cancelledAt, ended);
+      if (late !== undefined) this.#around.fail(`${call} ${late}`);
     }
   }
 
   /** An answer comes in time once nothing goes wrong any more, whatever has gone wrong before. */
   #checkTime({ call, began, ended = Infinity, action }: CallRecord): void {
-    const { faults, delayMs } = this.#whole;
-    const over = Math.max(began, ...faults.map((fault) => endOf(fault)));
+    const { delayMs } = this.#whole;
+    const over = Math.max(began, lastFaultEnds(this.#whole));
     // What ran when the last fault came may run once more, from its beginning.
     const runMs = action.steps * action.stepMs * (action.again ? 2 : 1);
     if (ended - over - runMs > LATEST_MS + LATE_TRIPS * delayMs) {
       this.#around.fail(`${call} was answered ${ended - over} ms after the last fault`);
     }
   }
-}
-
-/** Returns the time at which a fault is over. A node that dies, or whose clock jumps, does that at once. */
-function endOf(fault: Fault): number {
-  const lasts = "ms" in fault && fault.do !== "kill" && fault.do !== "jump";
-  const ms = fault.do === "failover" ? fault.lagMs : lasts ? fault.ms : 0;
-  return START_MS + HARM_MS + fault.at + ms;
 }

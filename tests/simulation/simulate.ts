@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { HARM_MS, SimulatedUser } from "./client.ts";
+import { SimulatedUser } from "./client.ts";
 import { Environment, Random, START_MS } from "./environment.ts";
 import { type Run, SimulatedNode, type Surroundings } from "./node.ts";
 import { type ClientPlan, type Fault, type Plan, smaller } from "./plan.ts";
@@ -13,6 +13,7 @@ import { Disk } from "./sqlite.ts";
 import { SignInUser } from "./sign_in_user.ts";
 import { TaskUser } from "./task_user.ts";
 import { planOf } from "./themes.ts";
+import { HARM_MS } from "./times.ts";
 
 /** What came of a plan. */
 export interface Outcome {
@@ -123,7 +124,7 @@ class Simulation {
     random: Random,
     around: ClientSurroundings,
   ): SimulatedPeer {
-    if (client.kind === "tasks") return new TaskUser(name, client, random, around);
+    if (client.kind === "tasks") return new TaskUser(name, this.#plan, client, random, around);
     if (client.kind === "sign-in") return new SignInUser(name, client, random, around);
     return new SimulatedUser(name, this.#plan, client, random, around);
   }

@@ -8,8 +8,9 @@ import { NODE_LOST } from "../../src/protocol/node_loss.ts";
 import { as } from "../support/wire.ts";
 import { envelope, headersFor } from "../support/modern.ts";
 import type { Random } from "./environment.ts";
-import type { Action, ClientPlan } from "./plan.ts";
+import type { Action, ClientPlan, Plan } from "./plan.ts";
 import { type ClientSurroundings, sendWhole, type SimulatedPeer } from "./request.ts";
+import { stoppedLate } from "./times.ts";
 
 const CAPABILITIES = {
   extensions: { "io.modelcontextprotocol/tasks": {} },
@@ -34,22 +35,30 @@ interface TaskRecord {
   readonly ends: JsonObject[];
   /** Whether the client has asked for its cancellation. */
   cancelled: boolean;
-  /** When it was told that the task was cancelled. */
+  /** When it was told that the task is cancelled. */
   cancelledAt: number;
 }
 
 /** One client, from its first task to its last. */
 export class TaskUser implements SimulatedPeer {
   readonly name: string;
+  readonly #whole: Plan;
   readonly #plan: ClientPlan;
   readonly #random: Random;
   readonly #around: ClientSurroundings;
   readonly #tasks: TaskRecord[] = [];
   #ids = 0;
 
-  constructor(name: string, plan: ClientPlan, random: Random, around: ClientSurroundings) {
+  constructor(
+    name: string,
+    plan: Plan,
+    client: ClientPlan,
+    random: Random,
+    around: ClientSurroundings,
+  ) {
     this.name = name;
-    this.#plan = plan;
+    this.#whole = plan;
+    this.#plan = client;
     this.#random = random;
     this.#around = around;
   }
@@ -105,11 +114,16 @@ export class TaskUser implements SimulatedPeer {
   async #cancel(record: TaskRecord): Promise<void> {
     if (record.ends.length > 0) return;
     record.cancelled = true;
-    await this.#send("tasks/cancel", { taskId: record.id });
-    record.cancelledAt = this.#around.environment.now;
+    const result = await this.#ask("tasks/cancel", { taskId: record.id });
+    if (result !== undefined) record.cancelledAt = this.#around.environment.now;
   }
 
   async #send(method: string, params: JsonObject): Promise<JsonObject> {
+    return await this.#ask(method, params) ?? {};
+  }
+
+  /** Sends a request. Returns its result, or `undefined` if there is none. */
+  async #ask(method: string, params: JsonObject): Promise<JsonObject | undefined> {
     const _meta = envelope(CAPABILITIES);
     const { taskId } = params;
     const headers: Record<string, string> = {
@@ -123,10 +137,10 @@ export class TaskUser implements SimulatedPeer {
     const response = await sendWhole(this.#around, this.#random, request);
     if (response?.status !== 200) {
       if (this.#around.calm) this.#around.fail(`${this.name} got ${response?.status}: ${method}`);
-      return {};
+      return undefined;
     }
     const { result }: JsonObject = JSON.parse(response.text);
-    return isObject(result) ? result : {};
+    return isObject(result) ? result : undefined;
   }
 
   check(): void {
@@ -153,6 +167,10 @@ export class TaskUser implements SimulatedPeer {
     const lost = end.status === "failed" && isObject(end.error) &&
       end.error.message === NODE_LOST.message;
     if (lost && !runs.some(({ node }) => node.doubtful)) fail("is lost although its node is not");
+    for (const { ended = Infinity } of runs) {
+      const late = stoppedLate(this.#whole, cancelledAt, ended);
+      if (late !== undefined) fail(late);
+    }
     if (calm && runs.some(({ ended = Infinity }) => ended > cancelledAt + CANCEL_MS)) {
       fail("ran on although it was cancelled");
     }

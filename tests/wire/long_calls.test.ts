@@ -85,6 +85,10 @@ function endpoint(options: McpHandlerOptions = {}, clock = new FakeClock()) {
   if (options.longCalls !== false) {
     server.registerTool("soon", { longCalls: { afterMs: 5_000 } }, work);
   }
+  server.registerTool("again", {
+    annotations: { idempotentHint: true },
+    retryOnNodeLoss: true,
+  }, work);
   server.registerTool("fails", {}, async (_, ctx) => {
     await work(_, ctx);
     throw new Error("secret");
@@ -134,6 +138,29 @@ function slowStore() {
     },
   };
   return { store, gate, tasks: () => tasks };
+}
+
+/** A store of several nodes, each of which can die: from then on nothing that it does reaches the others. */
+function mortalStore() {
+  const inner = memoryStore();
+  const dead = new Set<number>();
+  /** Returns the store of a node. */
+  const node = (index: number): Store => ({
+    open(settings) {
+      const backplane = inner.open(settings);
+      const { tasks } = backplane;
+      if (tasks === undefined) return backplane;
+      const dies = new Proxy(tasks, {
+        get(tasks, name) {
+          const value: unknown = Reflect.get(tasks, name, tasks);
+          if (typeof value !== "function") return value;
+          return dead.has(index) ? () => Promise.reject(new Error("Dead")) : value.bind(tasks);
+        },
+      });
+      return { ...backplane, tasks: dies };
+    },
+  });
+  return { node, die: (index: number) => void dead.add(index) };
 }
 
 /** The handle in the answer of a call. */
@@ -328,6 +355,99 @@ for (const era of Object.keys(ERAS) as Era[]) {
         (error: Error) =>
           error.message.includes("shutting down") || error.message.includes(NODE_LOST.message),
       );
+      await b.handler.close();
+    });
+
+    test("[LONG-22] a call whose node is lost runs again where that is allowed, once", async () => {
+      const clock = new FakeClock();
+      const { node, die } = mortalStore();
+      const seen: string[] = [];
+      const redact = onToolCall((call, next) => {
+        seen.push(call.name);
+        return next();
+      });
+      const nodes = [0, 1, 2].map((index) =>
+        endpoint({ store: node(index), middleware: [redact] }, clock)
+      );
+      const clients = await Promise.all(nodes.map(({ handler }) => ERAS[era](handler)));
+      const [a, b, c] = clients;
+      assert.ok(a && b && c);
+      const handles = [await handOver(clock, a, "again"), await handOver(clock, a, "work")]
+        .map(handleOf);
+      const [again = "", never = ""] = handles;
+      const waiting = c.call("wait_for_result", { handle: again });
+      await clock.advance(1_000);
+      die(0);
+      for (let second = 0; second < 12; second++) await clock.advance(1_000);
+      // Whoever waits meanwhile learns of it.
+      assert.match(said(await soon(waiting)), /still running\. So far: It begins again/);
+      await assert.rejects(c.call("wait_for_result", { handle: never }), {
+        message: new RegExp(NODE_LOST.message),
+      });
+      const pending = [b, c].map((client) => client.call("wait_for_result", { handle: again }));
+      for (let second = 0; second <= AFTER / 1_000; second++) await clock.advance(1_000);
+      const begun = (await soon(Promise.all(pending))).map(said);
+      for (const text of begun) assert.match(text, /still running\. So far: It begins again/);
+      const ran = nodes.map(({ ran }) => ran.length);
+      assert.deepEqual([ran[0], (ran[1] ?? 0) + (ran[2] ?? 0)], [2, 1]);
+      const [second, third] = ran[1] === 1 ? [1, 2] : [2, 1];
+      assert.equal(seen.filter((name) => name === "again").length, 2);
+      nodes[second]?.ran[0]?.progress(1, 2, "Half");
+      await clock.advance(0);
+      nodes[second]?.finish.open("Done");
+      await clock.advance(1_000);
+      for (const index of [second, third]) {
+        const result = await clients[index]?.call("wait_for_result", { handle: again });
+        assert.equal(said(result ?? {}), "Done");
+      }
+      const [late] = nodes[second]?.events.of("long-call-ended") ?? [];
+      assert.deepEqual([late?.tool, late?.outcome], ["again", "result"]);
+      for (const { handler } of nodes) await stop(handler, clock);
+    });
+
+    test("[LONG-22] one that is lost twice ends with the words for it", async () => {
+      const clock = new FakeClock();
+      const { node, die } = mortalStore();
+      const nodes = [0, 1, 2].map((index) => endpoint({ store: node(index) }, clock));
+      const [a, b, c] = await Promise.all(nodes.map(({ handler }) => ERAS[era](handler)));
+      assert.ok(a && b && c);
+      const handle = handleOf(await handOver(clock, a, "again"));
+      die(0);
+      for (let second = 0; second < 12; second++) await clock.advance(1_000);
+      assert.match(said(await soon(b.call("wait_for_result", { handle }))), /It begins again/);
+      await clock.advance(1_000);
+      assert.equal(nodes[1]?.ran.length, 1);
+      die(1);
+      for (let second = 0; second < 12; second++) await clock.advance(1_000);
+      await assert.rejects(c.call("wait_for_result", { handle }), {
+        message: new RegExp(NODE_LOST.message),
+      });
+      assert.equal(nodes[2]?.ran.length, 0);
+      for (const { handler } of nodes) await stop(handler, clock);
+    });
+
+    test("[LONG-22] one whose node closes runs again at another, and can be cancelled before", async () => {
+      const clock = new FakeClock();
+      const store: Store = memoryStore();
+      const [a, b] = [endpoint({ store }, clock), endpoint({ store }, clock)];
+      const [here, there] = [await ERAS[era](a.handler), await ERAS[era](b.handler)];
+      const [first, second] = [
+        handleOf(await handOver(clock, here, "again")),
+        handleOf(await handOver(clock, here, "again")),
+      ];
+      await stop(a.handler, clock);
+      assert.deepEqual(a.ran.map(({ signal }) => signal.aborted), [true, true]);
+      for (let second = 0; second < 3; second++) await clock.advance(1_000);
+      const cancelled = await there.call("cancel_call", { handle: second });
+      assert.equal(said(cancelled), "The call was cancelled");
+      const begun = await soon(there.call("wait_for_result", { handle: first }));
+      assert.match(said(begun), /It begins again/);
+      b.finish.open("Done");
+      await clock.advance(1_000);
+      assert.equal(said(await there.call("wait_for_result", { handle: first })), "Done");
+      const end = await there.call("wait_for_result", { handle: second });
+      assert.equal(said(end), "The call was cancelled");
+      assert.equal(b.ran.length, 1);
       await b.handler.close();
     });
 

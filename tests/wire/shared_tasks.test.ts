@@ -243,6 +243,22 @@ describe("tasks that handlers share", () => {
     });
   });
 
+  test("[CLU-18] learn of a cancellation that was lost once their node hears again", async () => {
+    await inWorld(async (world, a, b) => {
+      const id = await a.begin("work");
+      const { signal } = a.ran[0] ?? assert.fail();
+      a.cut = true;
+      await b.send("tasks/cancel", { taskId: id });
+      await world.advance(3_000);
+      assert.equal(signal.aborted, false);
+      a.cut = false;
+      await world.advance(1_000);
+      assert.equal(signal.aborted, true);
+      assert.equal(a.tasks.running, 0);
+      assert.equal((await a.get(id)).status, "cancelled");
+    });
+  });
+
   test("[CLU-11] are answered at any node", async () => {
     await inWorld(async (_, a, b) => {
       const id = await a.begin("ask");

@@ -8,6 +8,7 @@ import type { FaultsByFile } from "../mutations.ts";
 const ATTACKS = "accounts/attacks.test.ts";
 const VAULT = "accounts/vault.test.ts";
 const SLICE = "accounts/slice.test.ts";
+const CLIENT = "accounts/client.test.ts";
 
 /** The faults of accounts. */
 export const ACCOUNTS: FaultsByFile = {
@@ -56,8 +57,10 @@ export const ACCOUNTS: FaultsByFile = {
     ],
   },
   "accounts/provider.ts": {
-    tests: [ATTACKS, SLICE],
+    tests: [ATTACKS, SLICE, CLIENT],
     faults: [
+      ["UPA-68", ": basicAuth(secret);", ": oauth.ClientSecretBasic(secret);"],
+      ["UPA-68", 'application_type: url.startsWith("https:") ? "web" : "native",', ""],
       ["UPA-3", 'if (!Array.isArray(pkce) || !pkce.includes("S256")) {', "if (false) {"],
       ["UPA-3", "url === null || url.origin !== upstream.origin", "url === null"],
       ["UPA-4", "if (!isRight) throw", "if (false) throw"],

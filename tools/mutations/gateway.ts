@@ -117,8 +117,8 @@ export const GATEWAY: FaultsByFile = {
       ],
       [
         "POL-5",
-        "state?.asksApproval === true ? approvalAnswer(exchange) : undefined",
-        "approvalAnswer(exchange)",
+        "state?.asksApproval === true ? question.answer : undefined",
+        "question.answer",
       ],
       ["POL-6", "      decision = { allowed: false };\n", "      decision = { allowed: true };\n"],
     ],

@@ -18,7 +18,7 @@ const LONGEST = 2_000;
 export const APPROVAL_KEY = "mooring/approval";
 
 /** The description of the answer. */
-export const APPROVAL_SCHEMA = {
+const SCHEMA = {
   type: "object",
   properties: {
     approve: { type: "boolean", title: "Approve", description: "Whether the tool may run" },
@@ -26,34 +26,72 @@ export const APPROVAL_SCHEMA = {
   required: ["approve"],
 };
 
-/** Writes a question with the arguments: bounded, with invisible characters escaped. */
-export function approvalMessage(question: string, args: unknown): string {
-  return `${escapeInvisible(question)}\n\n${preview(args)}`;
-}
-
-/** The answer to the question, as a client writes it. */
+/** An answer to the question, as a client writes it. */
 interface ApprovalReply {
   readonly action?: unknown;
   readonly content?: unknown;
 }
 
+/** The question of one call whether its tool may run, its answer, and the reports of both. */
+export class ApprovalQuestion {
+  readonly #exchange: Exchange;
+  readonly #tool: string;
+
+  /** @param tool The tool's name, for events about a request that has none */
+  constructor(exchange: Exchange, tool: string) {
+    this.#exchange = exchange;
+    this.#tool = tool;
+  }
+
+  /**
+   * Returns the parameters of the elicitation.
+   *
+   * @param args The arguments, which are shown below the question: bounded, with invisible characters escaped
+   */
+  params(question: string, args: unknown): { message: string; requestedSchema: typeof SCHEMA } {
+    return {
+      message: `${escapeInvisible(question)}\n\n${preview(args)}`,
+      requestedSchema: SCHEMA,
+    };
+  }
+
+  /** The answer that this round brings, if it does: later rounds have it in their state. */
+  get answer(): unknown {
+    const { inputResponses } = this.#exchange.params;
+    if (!isObject(inputResponses) || !Object.hasOwn(inputResponses, APPROVAL_KEY)) return undefined;
+    return inputResponses[APPROVAL_KEY];
+  }
+
+  /** Reports that the user was asked. */
+  asked(): void {
+    this.#exchange.report({ ...this.#facts, type: "approval-asked" });
+  }
+
+  /** Reports an answer, and returns whether it is a yes. */
+  answered(reply: ApprovalReply): boolean {
+    const approved = isYes(reply);
+    this.#report(approved ? "approved" : "denied");
+    return approved;
+  }
+
+  /** Reports that there will be no answer. */
+  failed(): void {
+    this.#report("failed");
+  }
+
+  get #facts() {
+    const { facts } = this.#exchange;
+    return { ...facts, tool: facts?.tool ?? this.#tool };
+  }
+
+  #report(answer: ApprovalAnswer): void {
+    this.#exchange.report({ ...this.#facts, type: "approval-answered", answer });
+  }
+}
+
 /** Tells whether an answer to the question is a yes. */
 export function isYes({ action, content }: ApprovalReply): boolean {
   return action === "accept" && isObject(content) && content.approve === true;
-}
-
-/** Returns the answer that a round brings, if it does: later rounds have it in their state. */
-export function approvalAnswer({ params: { inputResponses } }: Exchange): unknown {
-  if (!isObject(inputResponses) || !Object.hasOwn(inputResponses, APPROVAL_KEY)) return undefined;
-  return inputResponses[APPROVAL_KEY];
-}
-
-/** Reports that the user was asked whether a tool may run, or the answer. */
-export function reportApproval(exchange: Exchange, tool: string, answer?: ApprovalAnswer): void {
-  const { facts } = exchange;
-  const about = { ...facts, tool: facts?.tool ?? tool };
-  if (answer === undefined) exchange.report({ ...about, type: "approval-asked" });
-  else exchange.report({ ...about, type: "approval-answered", answer });
 }
 
 function preview(args: unknown): string {

@@ -6,7 +6,8 @@
  */
 import { basename } from "node:path";
 import type { JsonObject, Principal } from "../../../mod.ts";
-import { clip, escapeInvisible, isLoopback, isObject } from "../../kit.ts";
+import { mergeExtensions, type UpstreamExtensions } from "../../gateway/shared/extensions.ts";
+import { clip, escapeInvisible, isLoopback, isObject, shown } from "../../kit.ts";
 import { endpointUrl } from "../../kit_node.ts";
 import { startProblem } from "../../gateway/upstreams/start_problem.ts";
 import { backend } from "../serve/backend.ts";
@@ -88,10 +89,12 @@ export async function check(
   io.out.write("\n");
   const servers = enabledServers(config);
   const unauthorized: string[] = [];
+  const offers: UpstreamExtensions[] = [];
   await tryServers({
     servers,
     backend,
-    report({ name, ok, text, failure }) {
+    report({ name, ok, text, failure, extensions }) {
+      offers.push({ name, extensions, isUnknown: !ok });
       if (failure === "unauthorized" && wantsUsers(servers.get(name))) {
         unauthorized.push(name);
         return;
@@ -108,6 +111,7 @@ export async function check(
     const shown = clip(printable(io.secrets.redact(text)), MAX_LENGTH);
     io.out.write(`${ok ? "ok    " : "FAILED"} ${name}: ${shown}\n`);
   }
+  for (const line of extensionLines(offers)) io.out.write(`warn   ${printable(line)}\n`);
   const provider = await tryProvider(config);
   if (provider !== undefined) {
     const { name, problem = "answers" } = provider;
@@ -124,6 +128,17 @@ export async function check(
     io.out.write(`FAILED ${io.secrets.redact(line)}\n`);
   }
   return failed === 0 ? ExitCode.Ok : ExitCode.Failed;
+}
+
+/** Returns a line for each extension that servers offer, and clients of all servers don't get. */
+function extensionLines(offers: readonly UpstreamExtensions[]): readonly string[] {
+  return mergeExtensions(offers).withheld.map(({ extension, upstreams, reason }) => {
+    const names = [...upstreams].sort().join(", ");
+    const why = reason === "settings" ? "with different settings" : "but not by all servers";
+    return `${
+      shown(extension)
+    }: offered by ${names}, ${why}; clients get it at /servers/NAME alone`;
+  });
 }
 
 /** Writes what a user may use of each server, and why. */

@@ -26,6 +26,8 @@ export interface Trial {
   readonly text: string;
   /** Why it could not be reached, if that is known. */
   readonly failure?: UpstreamFailure | undefined;
+  /** What it says about its extensions. */
+  readonly extensions?: unknown;
 }
 
 /** Options for {@linkcode tryServers}. */
@@ -81,7 +83,8 @@ async function tryServer(
       }).then(countTools);
       const ms = Math.round(performance.now() - start);
       const title = `${serverInfo.name} ${serverInfo.version}`;
-      return { ok: true, text: `${title}, ${protocolVersion}, ${tools}, ${ms} ms` };
+      const { extensions } = capabilities;
+      return { ok: true, text: `${title}, ${protocolVersion}, ${tools}, ${ms} ms`, extensions };
     } finally {
       await session.close();
     }

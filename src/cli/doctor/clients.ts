@@ -17,8 +17,10 @@ export interface KnownClient {
   readonly registers: readonly RegistrationWay[];
   /** Where the browser comes back to, if that is published. */
   readonly callback?: string;
-  /** Where that is said. */
+  /** Where its vendor says that, in documentation or source code. */
   readonly source?: string;
+  /** Whether somebody else says it, who has seen it. */
+  readonly isObserved?: boolean;
 }
 
 const DYNAMIC = "dynamic registration";
@@ -38,16 +40,17 @@ export const KNOWN_CLIENTS: readonly KnownClient[] = [
   {
     name: "VS Code",
     place: "this machine",
-    registers: [DYNAMIC],
+    registers: [DOCUMENT, DYNAMIC],
     callback: "http://127.0.0.1:33418/",
-    source: "https://github.com/microsoft/vscode/issues/278512",
+    source: "https://github.com/microsoft/vscode/blob/main/src/vs/base/common/oauth.ts",
   },
   {
     name: "Cursor",
     place: "this machine",
     registers: [DYNAMIC],
-    callback: "cursor://anysphere.cursor-mcp/oauth/callback",
-    source: "https://developer.mittwald.de/docs/v2/mcp/getting-connected/cursor",
+    callback: "http://localhost:8787/callback",
+    source: "https://glama.ai/mcp/servers/Echsecutor/idealo-proxy",
+    isObserved: true,
   },
   {
     name: "Codex",
@@ -60,7 +63,8 @@ export const KNOWN_CLIENTS: readonly KnownClient[] = [
     place: "this machine",
     registers: [DYNAMIC],
     callback: "http://localhost:7777/oauth/callback",
-    source: "https://github.com/google-gemini/gemini-cli/blob/main/docs/tools/mcp-server.md",
+    source:
+      "https://github.com/google-gemini/gemini-cli/blob/main/packages/core/src/mcp/oauth-provider.ts",
   },
   { name: "Web applications", place: "a page", registers: [DYNAMIC, DOCUMENT] },
 ];

@@ -8,6 +8,7 @@ import { isIP } from "node:net";
 import { isLoopback, isObject } from "../../kit.ts";
 import { bareHostname } from "../../kit_node.ts";
 import { isPublicAddress } from "../../signin/fetch/addresses.ts";
+import { usuallyProxy } from "./blame.ts";
 import { type HttpAnswer, type NoHttpAnswer, proxyOf } from "./exchange.ts";
 import { failed, passed, type StepVerdict, warning } from "./finding.ts";
 import { resultOf, type Visit } from "./visit.ts";
@@ -71,11 +72,12 @@ function reach(address: string): string {
 }
 
 /** Says why there is no answer. */
-export function explainSilence({ code, message }: NoHttpAnswer, url: URL): StepVerdict {
+export function explainSilence({ code, message }: NoHttpAnswer, visit: Visit): StepVerdict {
+  const { url } = visit.init;
   const { host } = url;
   if (code === "timeout") {
     return failed(
-      "a proxy",
+      usuallyProxy(visit),
       `${host} took the request and didn't answer: ${message}`,
       "Look whether the proxy reaches the server, and whether the server hangs at its first request",
     );
@@ -115,7 +117,7 @@ export function explainSilence({ code, message }: NoHttpAnswer, url: URL): StepV
   }
   if (/ECONNRESET|EPIPE|UND_ERR_SOCKET|closed|reset|invalid HTTP/i.test(code + message)) {
     return failed(
-      "a proxy",
+      usuallyProxy(visit),
       `${host} closed the connection without an answer`,
       url.protocol === "http:"
         ? "If it speaks TLS, begin the URL with https:. Else look into the log of the proxy or server"
@@ -133,7 +135,7 @@ export function explainSilence({ code, message }: NoHttpAnswer, url: URL): StepV
 export async function checkHandshake(visit: Visit): Promise<boolean> {
   const { url } = visit.init;
   const answer = await visit.initialize();
-  if (answer.status === undefined) return visit.note("connection", explainSilence(answer, url));
+  if (answer.status === undefined) return visit.note("connection", explainSilence(answer, visit));
   visit.note("connection", passed(`${url.host} answers, ${Math.round(answer.endMs)} ms`));
   checkClock(visit, answer);
   const { status, headers } = answer;
@@ -298,7 +300,7 @@ async function explainPath(
   for (const path of ["/mcp", "/mcp/", "/", "/sse"]) {
     const other = new URL(path, url);
     if (other.href === url.href) continue;
-    const found = await visit.initialize(other);
+    const found = await visit.initialize({ ...visit.init, url: other });
     const isThere = found.status === 401 || (found.status === 200 && resultOf(found) !== undefined);
     if (isThere) {
       return failed(

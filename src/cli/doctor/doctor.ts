@@ -13,7 +13,7 @@ import { checkAddress, checkHandshake, isPublic } from "./connection_steps.ts";
 import type { Finding } from "./finding.ts";
 import { checkLogin, checkWayIn, skipProtocol } from "./login_steps.ts";
 import { checkProtocol, checkRest } from "./protocol_steps.ts";
-import { Visit } from "./visit.ts";
+import { type ProbeTarget, Visit } from "./visit.ts";
 
 /** The options of `mooring doctor`. */
 export interface DoctorOptions {
@@ -22,6 +22,8 @@ export interface DoctorOptions {
   /** In seconds. */
   readonly timeout: number;
   readonly origin: string;
+  /** The URL of the server itself, without proxies. */
+  readonly direct?: string;
   readonly call?: string;
   readonly args?: string;
   readonly json?: boolean;
@@ -36,15 +38,14 @@ const MARKS = { passed: "ok    ", failed: "FAILED", warning: "warn  ", skipped: 
  * @throws {CliError} If an option can't be read
  */
 export async function doctor(text: string, options: DoctorOptions, io: Io): Promise<ExitCode> {
-  const url = URL.parse(text);
-  if (url === null || !/^https?:$/.test(url.protocol)) {
-    throw usageError('Give a URL that begins with "https://" or "http://"');
-  }
-  io.secrets.add([url.password, ...url.searchParams.values()]);
+  const { url, headers } = await targetOf(text, options, io);
   const { json = false, origin, timeout } = options;
   const visit = new Visit({
     url,
-    headers: await headersFor(url, options, io),
+    headers,
+    direct: options.direct === undefined
+      ? undefined
+      : await targetOf(options.direct, options, io, " to --direct"),
     timeoutMs: timeout * 1_000,
     origin,
     call: callOf(options),
@@ -71,6 +72,21 @@ export async function doctor(text: string, options: DoctorOptions, io: Io): Prom
       : summary(findings, clients),
   );
   return isWell ? ExitCode.Ok : ExitCode.Failed;
+}
+
+/** Reads a URL, and returns it with the headers that belong to it. */
+async function targetOf(
+  text: string,
+  options: DoctorOptions,
+  io: Io,
+  place = "",
+): Promise<ProbeTarget> {
+  const url = URL.parse(text);
+  if (url === null || !/^https?:$/.test(url.protocol)) {
+    throw usageError(`Give a URL that begins with "https://" or "http://"${place}`);
+  }
+  io.secrets.add([url.password, ...url.searchParams.values()]);
+  return { url, headers: await headersFor(url, options, io) };
 }
 
 /** Takes the steps in their order; what depends on a step that failed is left out. */

@@ -98,9 +98,15 @@ export function isType(headers: Headers, type: string): boolean {
 
 /** Returns the name of the proxy that wrote an answer, if it says so and the answer is not JSON-RPC. */
 export function proxyOf({ headers, message }: HttpAnswer): string | undefined {
-  if (message !== undefined) return undefined;
+  return message === undefined ? frontOf(headers) : undefined;
+}
+
+/** Returns the name of a proxy that an answer has passed, if it says so (RFC 9110, 7.6.3 and 10.2.4). */
+export function frontOf(headers: Headers): string | undefined {
   const [name] = PROXIES.exec(headers.get("server") ?? "") ?? [];
-  return name ?? (headers.has("cf-ray") ? "cloudflare" : undefined);
+  if (name !== undefined) return name;
+  if (headers.has("cf-ray")) return "cloudflare";
+  return /^\S+\s+([\w.-]{1,40})/.exec(headers.get("via") ?? "")?.[1];
 }
 
 function headOf({ status, headers }: Response) {

@@ -10,6 +10,7 @@ export type Whose =
   | "the network"
   | "a proxy"
   | "the server"
+  | "the server or a proxy"
   | "the authorization server"
   | "this machine"
   | "the token";

@@ -8,7 +8,8 @@ import type { JsonObject } from "../../../mod.ts";
 import { isLoopback } from "../../kit.ts";
 import { type HttpAnswer, parsedObject, proxyOf } from "./exchange.ts";
 import type { RegistrationWay } from "./clients.ts";
-import { failed, passed, skipped, warning } from "./finding.ts";
+import { blame, exposes } from "./blame.ts";
+import { failed, passed, skipped, type StepVerdict, warning } from "./finding.ts";
 import type { Visit } from "./visit.ts";
 
 const AUTHORIZATION = "2025-11-25, Authorization";
@@ -19,30 +20,11 @@ export async function checkLogin(visit: Visit, challenge: HttpAnswer): Promise<v
   if (hasToken(visit) && visit.refused !== undefined) {
     const error = parameter(header, "error_description") ?? parameter(header, "error") ??
       "no reason";
-    visit.note(
-      "token",
-      failed(
-        "the token",
-        `The token is refused: ${error}`,
-        "Give a token that is valid now, and whose audience is the URL of the server; and let " +
-          "proxies pass Authorization on",
-        "RFC 6750, 3",
-      ),
-    );
+    visit.note("token", await explainToken(visit, error));
   }
   const named = parameter(header, "resource_metadata");
   if (header === null || !/^bearer\b/i.test(header)) {
-    visit.note(
-      "challenge",
-      failed(
-        "the server",
-        header === null
-          ? "401 without WWW-Authenticate"
-          : "WWW-Authenticate isn't a Bearer challenge",
-        'Answer 401 with WWW-Authenticate: Bearer resource_metadata="…"',
-        `${AUTHORIZATION}, Protected Resource Metadata Discovery Requirements`,
-      ),
-    );
+    visit.note("challenge", await explainChallenge(visit, header));
   } else if (named === undefined) {
     visit.note(
       "challenge",
@@ -58,6 +40,70 @@ export async function checkLogin(visit: Visit, challenge: HttpAnswer): Promise<v
   if (resource === undefined) return;
   const [issuer] = resource;
   if (issuer !== undefined) await checkIssuer(visit, issuer);
+}
+
+/** Says why a token is refused: it isn't good, or doesn't arrive. */
+async function explainToken(visit: Visit, error: string): Promise<StepVerdict> {
+  const { direct } = visit.init;
+  const there = direct === undefined ? undefined : await visit.initialize(direct);
+  if (there?.status === 200) {
+    return failed(
+      "a proxy",
+      `The token is refused: ${error}. ${direct?.url.host} takes it`,
+      'Pass Authorization on: remove proxy_set_header Authorization "" (nginx) or header_up ' +
+        "-Authorization (Caddy)",
+      "RFC 6750, 2.1",
+    );
+  }
+  return failed(
+    "the token",
+    `The token is refused: ${error}`,
+    "Give a token that is valid now, and whose audience is the URL of the server; and let " +
+      "proxies pass Authorization on",
+    "RFC 6750, 3",
+  );
+}
+
+/** Says whose fault it is that nothing tells clients how to get a token. */
+async function explainChallenge(visit: Visit, header: string | null): Promise<StepVerdict> {
+  const clause = `${AUTHORIZATION}, Protected Resource Metadata Discovery Requirements`;
+  const server = 'answer 401 with WWW-Authenticate: Bearer resource_metadata="…"';
+  if (header !== null) {
+    return failed("the server", "WWW-Authenticate isn't a Bearer challenge", server, clause);
+  }
+  const { whose, because, fix } = await blame(visit, {
+    server,
+    proxy:
+      "remove proxy_hide_header WWW-Authenticate (nginx) or header_down -WWW-Authenticate (Caddy), " +
+      "or what else keeps it from clients",
+    async worksAt(target) {
+      const answer = await visit.knock(target);
+      return answer.status === 401 ? answer.headers.has("www-authenticate") : undefined;
+    },
+    async proof() {
+      const { url, headers, origin } = visit.init;
+      const answer = await visit.knock({ url, headers: { ...headers, origin } });
+      return answer.status === 401 && exposes(answer, "www-authenticate") &&
+          await hasResourceMetadata(visit)
+        ? "the server serves metadata, and tells pages to read WWW-Authenticate"
+        : undefined;
+    },
+  });
+  return failed(whose, `401 without WWW-Authenticate${because}`, fix, clause);
+}
+
+/** Tells whether the metadata of the resource is where it belongs (RFC 9728, 3.1). */
+async function hasResourceMetadata(visit: Visit): Promise<boolean> {
+  const [first] = wellKnownUrls(visit.init.url);
+  const answer = await visit.fetch(first);
+  return answer.status === 200 && parsedObject(answer.text) !== undefined;
+}
+
+/** Returns where the metadata of a resource belongs, and where older servers have it. */
+function wellKnownUrls(url: URL): readonly [string, string] {
+  const wellKnown = "/.well-known/oauth-protected-resource";
+  const path = url.pathname === "/" ? "" : url.pathname;
+  return [new URL(`${wellKnown}${path}`, url).href, new URL(wellKnown, url).href];
 }
 
 /** Follows the way of a client that has no token yet, where one was given that the server takes. */
@@ -76,12 +122,8 @@ async function resourceMetadata(
   visit: Visit,
   named: string | undefined,
 ): Promise<readonly string[] | undefined> {
-  const { url } = visit.init;
-  const wellKnown = "/.well-known/oauth-protected-resource";
-  const path = url.pathname === "/" ? "" : url.pathname;
-  const candidates = named === undefined
-    ? [new URL(`${wellKnown}${path}`, url).href, new URL(wellKnown, url).href]
-    : [named];
+  const wellKnown = wellKnownUrls(visit.init.url);
+  const candidates = named === undefined ? wellKnown : [named];
   let problem = "";
   let whose: "the server" | "a proxy" = "the server";
   for (const candidate of candidates) {
@@ -108,7 +150,7 @@ async function resourceMetadata(
     failed(
       whose,
       `No metadata of the protected resource: ${problem}`,
-      `Serve it at ${new URL(`${wellKnown}${path}`, url).href}; a proxy must forward /.well-known`,
+      `Serve it at ${wellKnown[0]}; a proxy must forward /.well-known`,
       "RFC 9728, 3",
     ),
   );

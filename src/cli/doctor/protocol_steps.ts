@@ -7,7 +7,9 @@
 import { isObject } from "../../kit.ts";
 import { type HttpAnswer, isType, type NoHttpAnswer, proxyOf } from "./exchange.ts";
 import { failed, passed, skipped, type StepVerdict, warning } from "./finding.ts";
+import { usuallyProxy } from "./blame.ts";
 import { explainSilence } from "./connection_steps.ts";
+import { explainLostSession } from "./lost_session.ts";
 import { BOTH, resultOf, STATELESS, type Visit } from "./visit.ts";
 
 const TRANSPORT = "2025-11-25, Transports, Streamable HTTP";
@@ -18,10 +20,6 @@ const TOGETHER_MS = 50;
 /** The least time of a call whose events say anything about buffering, in milliseconds. */
 const LEAST_CALL_MS = 500;
 
-/** What to do about a session that the second request doesn't have any more. */
-const LOST_SESSION =
-  "The session is lost between two requests: send one client's requests to one " +
-  "process, or share sessions; and let proxies pass Mcp-Session-Id on, both ways";
 const RAISE_LIMITS =
   "Raise the time limits of proxies (proxy_read_timeout in nginx, read_timeout in Caddy), or answer long " +
   "calls early: longCalls";
@@ -50,18 +48,16 @@ export async function checkRest(visit: Visit): Promise<void> {
 
 async function initialized(visit: Visit): Promise<StepVerdict> {
   const answer = await visit.notify("notifications/initialized");
-  if (answer.status === undefined) return explainSilence(answer, visit.init.url);
+  if (answer.status === undefined) return explainSilence(answer, visit);
   if (answer.status === 202) return passed("202 for a notification");
   const clause = `${TRANSPORT}, Sending Messages to the Server`;
   if (answer.status === 200 || answer.status === 204) {
     return warning("the server", `${answer.status} for a notification`, "Answer 202", clause);
   }
-  return failed(
-    by(answer),
-    `${answer.status} for notifications/initialized: clients end there`,
-    answer.status === 404 || answer.status === 400 ? LOST_SESSION : "Answer 202 without a body",
-    clause,
-  );
+  const says = `${answer.status} for notifications/initialized: clients end there`;
+  return answer.status === 404 || answer.status === 400
+    ? await explainLostSession(visit, says, answer, `${TRANSPORT}, Session Management`)
+    : failed(by(answer), says, "Answer 202 without a body", clause);
 }
 
 async function tools(visit: Visit): Promise<StepVerdict> {
@@ -69,14 +65,14 @@ async function tools(visit: Visit): Promise<StepVerdict> {
     return skipped("The server has no tools");
   }
   const answer = await visit.request("tools/list");
-  if (answer.status === undefined) return explainSilence(answer, visit.init.url);
+  if (answer.status === undefined) return explainSilence(answer, visit);
   const listed = resultOf(answer)?.["tools"];
   if (Array.isArray(listed)) return passed(`${listed.length} on the first page`);
   if (answer.status === 404 || answer.status === 400) {
-    return failed(
-      by(answer),
+    return await explainLostSession(
+      visit,
       `${answer.status} for the request after initialize`,
-      LOST_SESSION,
+      answer,
       `${TRANSPORT}, Session Management`,
     );
   }
@@ -166,13 +162,13 @@ async function stream(visit: Visit): Promise<StepVerdict> {
   }
   if (answer.status === undefined && answer.code === "timeout") {
     return failed(
-      "a proxy",
+      usuallyProxy(visit),
       "The head of the stream doesn't come: something waits for its end",
       "Turn buffering off for the endpoint: proxy_buffering off (nginx), flush_interval -1 (Caddy)",
       clause,
     );
   }
-  if (answer.status === undefined) return explainSilence(answer, visit.init.url);
+  if (answer.status === undefined) return explainSilence(answer, visit);
   return warning(
     by(answer),
     `${answer.status} with ${answer.headers.get("content-type") ?? "no type"} for GET`,
@@ -196,7 +192,7 @@ async function events(visit: Visit): Promise<StepVerdict> {
   });
   if (answer.status === undefined) {
     // Other requests were answered
-    return failed("a proxy", `The call was cut off: ${answer.message}`, RAISE_LIMITS);
+    return failed(usuallyProxy(visit), `The call was cut off: ${answer.message}`, RAISE_LIMITS);
   }
   const { streams, events, firstMs, endMs } = answer;
   if (answer.message === undefined) {
@@ -215,7 +211,7 @@ async function events(visit: Visit): Promise<StepVerdict> {
   }
   if (endMs - firstMs < TOGETHER_MS) {
     return failed(
-      "a proxy",
+      usuallyProxy(visit),
       `All ${events} events came at the end, after ${Math.round(endMs)} ms: something buffers them`,
       "Turn buffering off for the endpoint: proxy_buffering off (nginx), flush_interval -1 (Caddy)",
       `${TRANSPORT}, Sending Messages to the Server`,
@@ -228,7 +224,7 @@ async function bodies(visit: Visit): Promise<StepVerdict> {
   const answer = await visit.request("ping", { _meta: { padding: "x".repeat(BODY_BYTES) } });
   if (answer.status === undefined) {
     return warning(
-      "a proxy",
+      usuallyProxy(visit),
       `A body of 512 KiB ends the connection: ${answer.message}`,
       RAISE_BODIES,
     );
@@ -324,6 +320,14 @@ async function pages(visit: Visit): Promise<StepVerdict> {
     `Allow the origin ${origin}, these headers, and expose Mcp-Session-Id, if pages are to connect`;
   if (answer.status === undefined) return warning("the server", "No answer to a preflight", fix);
   const allowed = answer.headers.get("access-control-allow-origin");
+  if (allowed?.includes(",")) {
+    return warning(
+      "a proxy",
+      `Two answers about origins, of the server and of what is in front: ${allowed}. Browsers take neither`,
+      "Leave CORS to one of them: remove add_header Access-Control-Allow-Origin (nginx), header (Caddy)",
+      "Fetch Standard, CORS check",
+    );
+  }
   if (answer.status > 299 || (allowed !== "*" && allowed !== origin)) {
     return warning("the server", `Pages of ${origin} can't connect: CORS doesn't allow them`, fix);
   }

@@ -6,7 +6,7 @@
 import type { JsonObject } from "../../../mod.ts";
 import { isObject, MetaKey } from "../../kit.ts";
 import { VERSION } from "../version.ts";
-import { type HttpAnswer, type NoHttpAnswer, type ProbeInit, send } from "./exchange.ts";
+import { frontOf, type HttpAnswer, type NoHttpAnswer, type ProbeInit, send } from "./exchange.ts";
 import type { RegistrationWay } from "./clients.ts";
 import type { Finding, StepVerdict } from "./finding.ts";
 
@@ -17,11 +17,16 @@ export const STATELESS = "2026-07-28";
 /** What clients accept for the answer to a POST. */
 export const BOTH = "application/json, text/event-stream";
 
-/** What a visit needs. */
-export interface VisitInit {
+/** Where a server is asked, and with which headers, such as a token. */
+export interface ProbeTarget {
   readonly url: URL;
-  /** Headers of every request to the server, such as a token. */
   readonly headers: Readonly<Record<string, string>>;
+}
+
+/** What a visit needs. */
+export interface VisitInit extends ProbeTarget {
+  /** The server's own address, without the proxies before it. */
+  readonly direct: ProbeTarget | undefined;
   readonly timeoutMs: number;
   /** The origin of a page that is to connect. */
   readonly origin: string;
@@ -45,6 +50,8 @@ export class Visit {
   version: string = SPOKEN;
   /** Whether the server asks for a token, and none that it takes was given. */
   refused: HttpAnswer | undefined;
+  /** The name of a proxy that is seen to be in front. */
+  proxy: string | undefined;
   #id = 0;
 
   constructor(init: VisitInit) {
@@ -64,15 +71,33 @@ export class Visit {
   }
 
   /** Fetches any document. */
-  fetch(url: string | URL, init: Partial<ProbeInit> = {}): Promise<HttpAnswer | NoHttpAnswer> {
-    return send(url, { timeoutMs: this.init.timeoutMs, ...init });
+  async fetch(
+    url: string | URL,
+    init: Partial<ProbeInit> = {},
+  ): Promise<HttpAnswer | NoHttpAnswer> {
+    const answer = await send(url, { timeoutMs: this.init.timeoutMs, ...init });
+    if (answer.status !== undefined && new URL(url).origin === this.init.url.origin) {
+      this.proxy ??= frontOf(answer.headers);
+    }
+    return answer;
+  }
+
+  /** Sends what has no part in the session. */
+  async withoutSession<T>(send: () => Promise<T>): Promise<T> {
+    const { session } = this;
+    this.session = undefined;
+    try {
+      return await send();
+    } finally {
+      this.session = session;
+    }
   }
 
   /** Posts JSON to the server, as a client of its version does. */
   post(
     body: unknown,
     headers: Readonly<Record<string, string>> = {},
-    url = this.init.url,
+    { url, headers: own }: ProbeTarget = this.init,
   ): Promise<HttpAnswer | NoHttpAnswer> {
     return this.fetch(url, {
       method: "POST",
@@ -80,7 +105,7 @@ export class Visit {
         "content-type": "application/json",
         accept: BOTH,
         ...this.#sessionHeaders(),
-        ...this.init.headers,
+        ...own,
         ...headers,
       },
       body: JSON.stringify(body),
@@ -92,9 +117,9 @@ export class Visit {
     method: string,
     params: JsonObject = {},
     headers?: Readonly<Record<string, string>>,
-    url?: URL,
+    target?: ProbeTarget,
   ): Promise<HttpAnswer | NoHttpAnswer> {
-    return this.post({ jsonrpc: "2.0", id: ++this.#id, method, params }, headers, url);
+    return this.post({ jsonrpc: "2.0", id: ++this.#id, method, params }, headers, target);
   }
 
   /** Sends a notification. */
@@ -112,7 +137,7 @@ export class Visit {
   }
 
   /** Begins a session, or tries to. */
-  initialize(url?: URL): Promise<HttpAnswer | NoHttpAnswer> {
+  initialize(target?: ProbeTarget): Promise<HttpAnswer | NoHttpAnswer> {
     return this.request(
       "initialize",
       {
@@ -121,38 +146,29 @@ export class Visit {
         clientInfo: { name: "mooring-doctor", version: VERSION },
       },
       {},
-      url,
+      target,
     );
   }
 
-  /** Tries to begin a session as somebody without a token. */
-  knock(): Promise<HttpAnswer | NoHttpAnswer> {
-    const own = Object.entries(this.init.headers)
-      .filter(([name]) => name.toLowerCase() !== "authorization");
-    return this.fetch(this.init.url, {
-      method: "POST",
-      headers: {
-        "content-type": "application/json",
-        accept: BOTH,
-        ...Object.fromEntries(own),
-      },
-      body: JSON.stringify({ jsonrpc: "2.0", id: ++this.#id, method: "ping" }),
-    });
+  /** Asks as somebody without a token. */
+  knock({ url, headers }: ProbeTarget = this.init): Promise<HttpAnswer | NoHttpAnswer> {
+    const own = Object.entries(headers).filter(([name]) => name.toLowerCase() !== "authorization");
+    return this.withoutSession(() =>
+      this.request("ping", {}, {}, { url, headers: Object.fromEntries(own) })
+    );
   }
 
   /** Asks what the server is, as a client of 2026-07-28. */
   discover(): Promise<HttpAnswer | NoHttpAnswer> {
-    const { session } = this;
-    this.session = undefined;
-    const asked = this.request("server/discover", {
-      _meta: {
-        [MetaKey.ProtocolVersion]: STATELESS,
-        [MetaKey.ClientInfo]: { name: "mooring-doctor", version: VERSION },
-        [MetaKey.ClientCapabilities]: {},
-      },
-    }, { "mcp-protocol-version": STATELESS, "mcp-method": "server/discover" });
-    this.session = session;
-    return asked;
+    return this.withoutSession(() =>
+      this.request("server/discover", {
+        _meta: {
+          [MetaKey.ProtocolVersion]: STATELESS,
+          [MetaKey.ClientInfo]: { name: "mooring-doctor", version: VERSION },
+          [MetaKey.ClientCapabilities]: {},
+        },
+      }, { "mcp-protocol-version": STATELESS, "mcp-method": "server/discover" })
+    );
   }
 
   #sessionHeaders(): Record<string, string> {

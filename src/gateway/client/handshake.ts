@@ -16,7 +16,7 @@ import {
 } from "../../../mod.ts";
 import { isModern, isObject, isVersion, MetaKey, onAbort, VERSIONS } from "../../kit.ts";
 import { abortable, withDeadline } from "../shared/deadline.ts";
-import { SignInRequiredError } from "../shared/sign_in_required.ts";
+import { UserAuthError } from "../shared/user_auth_error.ts";
 import { UpstreamError } from "../shared/upstream_error.ts";
 import type { Caller, Downstream, OpenInit, UpstreamCall, UpstreamFacts } from "../types.ts";
 import type { UpstreamConnection } from "./connection.ts";
@@ -61,7 +61,7 @@ export async function handshake(
       ? await initializeFirst(connection, init, version, options)
       : await probeFirst(connection, init, version, options);
   } catch (error) {
-    if (!(error instanceof McpError) || error instanceof SignInRequiredError) throw error;
+    if (!(error instanceof McpError) || error instanceof UserAuthError) throw error;
     throw new UpstreamError("rejected", { detail: `error ${error.code}` });
   }
 }
@@ -88,7 +88,7 @@ async function initializeFirst(
   try {
     return await initialize(connection, init, options);
   } catch (error) {
-    if (error instanceof SignInRequiredError) throw error;
+    if (error instanceof UserAuthError) throw error;
     if (!(error instanceof McpError) || init.signal.aborted) throw error;
     const modern = { ...options, versions: [version] };
     // What the upstream says about `initialize` is of more use than what it says about a second attempt.
@@ -193,7 +193,7 @@ async function discover(
     return factsOf(version, info ?? serverInfo, result);
   } catch (error) {
     if (signal.aborted || !(error instanceof McpError)) throw error;
-    if (error instanceof SignInRequiredError) throw error;
+    if (error instanceof UserAuthError) throw error;
     if (MODERN_ERRORS.has(error.code)) {
       if (error.code !== ErrorCode.UnsupportedVersion) throw error;
       const given = isObject(error.data) ? error.data.supported : undefined;

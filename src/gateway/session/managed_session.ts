@@ -118,6 +118,11 @@ export class ManagedSession {
     return this.#client.isAloneFor(principal);
   }
 
+  /** Closes the connection of the client's server-to-client stream, not the stream. */
+  closeServerStream(): void {
+    this.#client.closeServerStream();
+  }
+
   /** Asks the user to sign in at the upstream, if it is one for which users do. */
   get signIn(): UpstreamSignIn | undefined {
     return this.#upstream.signIn;

@@ -15,7 +15,7 @@ import type { GatewaySettings } from "../options.ts";
 import type { UpstreamFacts } from "../types.ts";
 import { forwardCallNotification, withProgress } from "./downstream.ts";
 import type { HeldCalls } from "./held_calls.ts";
-import type { ManagedSession } from "./managed_session.ts";
+import type { ManagedCall, ManagedSession } from "./managed_session.ts";
 import { withSignIn } from "./sign_in_question.ts";
 import {
   ASKING_METHODS,
@@ -252,7 +252,8 @@ function send(
     request,
     user,
     onKept: () => exchange.noteCached?.(),
-    ...isAlone && { isClients: true, closeStream: streamCloser(exchange) },
+    ...isAlone && { isClients: true },
+    ...streamClosers(exchange, session),
     notify: (notification) => forwardCallNotification(exchange, notification, isAlone),
     ask: async (method, params) => {
       const { capabilities } = session.client;
@@ -269,14 +270,19 @@ function send(
 }
 
 /**
- * Returns a function that closes the connection of a request's stream; `undefined` for a client that can't
- * resume it before its first event.
+ * Returns what closes the connections of the client's streams; nothing for a client that can't resume a
+ * stream before its first event.
  */
-function streamCloser(exchange: Exchange): (() => void) | undefined {
-  if (exchange.session === undefined || !VERSIONS[exchange.protocolVersion].priming) {
-    return undefined;
-  }
-  return () => exchange.closeStream();
+function streamClosers(
+  exchange: Exchange,
+  session: ManagedSession,
+): Pick<ManagedCall, "closeStream" | "closeServerStream"> {
+  const canResume = exchange.session !== undefined && VERSIONS[exchange.protocolVersion].priming;
+  if (!canResume) return {};
+  return {
+    closeStream: () => exchange.closeStream(),
+    closeServerStream: () => session.closeServerStream(),
+  };
 }
 
 /** A question of an upstream, with its key. */

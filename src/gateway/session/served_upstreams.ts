@@ -10,6 +10,7 @@ import type {
   Notification,
   Principal,
 } from "../../../mod.ts";
+import { BoundedSet, shown } from "../../kit.ts";
 import type { GatewaySettings } from "../options.ts";
 import { KnownItems } from "../shared/known_items.ts";
 import { Capacity } from "./capacity.ts";
@@ -17,6 +18,9 @@ import { Crashes } from "./crashes.ts";
 import type { Upstream } from "../types.ts";
 import { RecentFailures } from "./recent_failures.ts";
 import type { ResultCache } from "./result_cache.ts";
+
+/** The most extensions that are remembered as reported. */
+const MOST_REPORTED = 1_000;
 
 /** An upstream with its name, and the identity that it had when it was added. */
 export interface RegisteredUpstream {
@@ -68,6 +72,8 @@ export class ServedUpstreams {
   readonly #registry: ReadonlyMap<string, RegisteredUpstream>;
   readonly #only: string | undefined;
   readonly #hosts = new Set<DispatcherHost>();
+  /** The extensions that were reported as withheld, each with its upstream and the reason. */
+  readonly #withheld = new BoundedSet<string>(MOST_REPORTED);
 
   constructor(
     { settings, registry, only, isAlone, capacity, rename, defined }: ServedUpstreamsInit,
@@ -153,6 +159,15 @@ export class ServedUpstreams {
   /** Closes the connection of the server-to-client stream of a client's session. */
   closeStream(sessionId: string): void {
     for (const host of this.#hosts) host.closeStream?.(sessionId);
+  }
+
+  /** Reports that clients don't get an extension that an upstream offers, once for each reason. */
+  extensionWithheld(upstream: string, given: string, reason: "settings" | "missing"): void {
+    const extension = shown(given);
+    const key = JSON.stringify([upstream, extension, reason]);
+    if (this.#withheld.has(key)) return;
+    this.#withheld.add(key);
+    this.report({ type: "upstream-extension-withheld", upstream, extension, reason });
   }
 
   /** Reports an event to the endpoints. Bound, so that it can be passed as a function. */

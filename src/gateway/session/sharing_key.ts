@@ -44,7 +44,7 @@ export function userKey(sender: SharingFacts): string | undefined {
  * clients have equal capabilities. Lists may be shared by it, but no state.
  */
 export function listsKey(
-  { principal, client, protocolVersion: version }: Exchange,
+  { principal, client, protocolVersion: version }: SharingFacts,
   isAlone: boolean,
 ): string {
   const capabilities = upstreamCapabilities(client, version, isAlone);

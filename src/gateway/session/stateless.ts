@@ -31,7 +31,10 @@ interface SharedSessions {
   readonly endsAt: number;
   /** Stops the timer for that. */
   readonly stopLimit: () => void;
+  /** The number of requests that use them. */
   users: number;
+  /** The number of open subscriptions that they are kept for, as long as nobody needs their place. */
+  listeners: number;
 }
 
 /** Limits how often one user's upstream sessions are kept: for so many clients with other capabilities. */
@@ -67,6 +70,20 @@ export class StatelessClients {
 
   /** Returns the sessions that a request may use. */
   acquire(exchange: Exchange): AcquiredSessions {
+    const acquired = this.#acquire(exchange);
+    acquired.sessions.logLevel = exchange.logLevel;
+    return acquired;
+  }
+
+  /**
+   * Returns the sessions whose changes a subscription tells of. Those that only subscriptions use end where
+   * their place is needed.
+   */
+  listen(sender: SharingFacts): AcquiredSessions {
+    return this.#acquire(sender, true);
+  }
+
+  #acquire(exchange: SharingFacts, isListener = false): AcquiredSessions {
     const { clock, stateless } = this.#served.settings;
     if (stateless === "request" || !isModern(exchange.protocolVersion)) {
       return this.#acquireSingle(exchange);
@@ -88,12 +105,12 @@ export class StatelessClients {
     this.#shared.delete(key);
     this.#shared.set(key, shared);
     const { sessions } = shared.value;
-    sessions.logLevel = exchange.logLevel;
-    return { sessions, retain: () => this.#retain(key, shared) };
+    const use = isListener ? "listeners" : "users";
+    return { sessions, retain: () => this.#retain(key, shared, use) };
   }
 
   /** Creates sessions to keep; returns `undefined` if there is no room for them. */
-  #createShared(key: string, exchange: Exchange): ExpiringValue<SharedSessions> | undefined {
+  #createShared(key: string, exchange: SharingFacts): ExpiringValue<SharedSessions> | undefined {
     const { clock, principalAbsoluteMs, limits: { principals } } = this.#served.settings;
     const share = shareOf(exchange.principal);
     const own = ({ sessions }: SharedSessions) => sessions.share === share;
@@ -106,7 +123,7 @@ export class StatelessClients {
     const endsAt = clock.now() + principalAbsoluteMs;
     const stopLimit = clock.timer(principalAbsoluteMs, () => this.#closeShared(key, "expired"));
     if (this.#shared.size === 0) this.#served.capacity.reclaimers.add(this.#reclaim);
-    return { value: { sessions, endsAt, stopLimit, users: 0 }, stopTimer() {} };
+    return { value: { sessions, endsAt, stopLimit, users: 0, listeners: 0 }, stopTimer() {} };
   }
 
   /** Closes sessions that aren't in use, because a place for something else is needed. */
@@ -131,9 +148,8 @@ export class StatelessClients {
     await Promise.all(all.map((sessions) => sessions.close(reason)));
   }
 
-  #acquireSingle(exchange: Exchange): AcquiredSessions {
+  #acquireSingle(exchange: SharingFacts): AcquiredSessions {
     const sessions = this.#create(exchange, this.#cacheFor(exchange));
-    sessions.logLevel = exchange.logLevel;
     this.#single.add(sessions);
     let users = 0;
     const retain = () => {
@@ -145,12 +161,17 @@ export class StatelessClients {
     return { sessions, retain };
   }
 
-  #retain(key: string, shared: ExpiringValue<SharedSessions>): () => void {
+  #retain(
+    key: string,
+    shared: ExpiringValue<SharedSessions>,
+    use: "users" | "listeners",
+  ): () => void {
     const { value } = shared;
     shared.stopTimer();
-    value.users++;
+    value[use]++;
     return once(() => {
-      if (--value.users > 0 || value.sessions.isClosed) return;
+      value[use]--;
+      if (value.users > 0 || value.listeners > 0 || value.sessions.isClosed) return;
       const { clock, principalIdleMs } = this.#served.settings;
       shared.stopTimer = clock.timer(principalIdleMs, () => this.#closeShared(key, "idle"));
     });
@@ -182,7 +203,7 @@ export class StatelessClients {
     void sessions.close(reason).then(() => this.#single.delete(sessions));
   }
 
-  #cacheFor(exchange: Exchange): ListCache {
+  #cacheFor(exchange: SharingFacts): ListCache {
     const { clock, listCacheMs } = this.#served.settings;
     if (listCacheMs === 0) return this.#createCache();
     const key = listsKey(exchange, this.#served.isAlone);
@@ -199,7 +220,7 @@ export class StatelessClients {
     return new ListCache(this.#served.settings.clock);
   }
 
-  #create(exchange: Exchange, lists: ListCache, key?: string): UpstreamSessions {
+  #create(exchange: SharingFacts, lists: ListCache, key?: string): UpstreamSessions {
     const { principal, client, protocolVersion: version } = exchange;
     const served = this.#served;
     const init = { served, sessionId: undefined, principal, client, version, lists };

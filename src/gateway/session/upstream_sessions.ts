@@ -68,6 +68,22 @@ export interface UpstreamSubscription {
   readonly uri: string;
 }
 
+/** Tells a client without a session what changes, as far as it asked for that and may know it. */
+export interface ChangeReceiver {
+  /** Takes a notification that says no more than that something changed. */
+  notify(notification: Notification): void;
+  /** Takes a change of lists of an upstream. */
+  listsChanged(upstream: string, notification: Notification, kinds: readonly ListKind[]): void;
+  /** Takes the update of a resource, which clients know by some addresses. */
+  resourceUpdated(upstream: string, uri: string, addresses: readonly string[]): void;
+  /** Tells whether the client is told of updates of an address. */
+  has(address: string): boolean;
+  /** Stops, and unsubscribes from the resources that nobody else wants. */
+  stop(isWanted: (address: string) => boolean): Promise<void>;
+  /** Ends the subscription: nothing changes for it any more. */
+  end(): void;
+}
+
 /** One client's sessions with all upstreams of a view. */
 export class UpstreamSessions {
   readonly settings: GatewaySettings;
@@ -110,6 +126,8 @@ export class UpstreamSessions {
   /** The upstreams that the client may have used in an earlier process, if its session began there. */
   readonly #restored: Set<string> | undefined;
   readonly #waiters = new Set<() => void>();
+  /** The client's open subscriptions to changes, if it has no session. */
+  readonly #listeners = new Set<ChangeReceiver>();
   /** The changes that are being compared, and whether there were more meanwhile. */
   readonly #comparing = new Map<string, boolean>();
   readonly #coalescer: NotificationCoalescer;
@@ -184,13 +202,18 @@ export class UpstreamSessions {
     return this.#served.rename(upstream, tool);
   }
 
+  /** Reports that clients don't get an extension that an upstream offers. */
+  extensionWithheld(upstream: string, extension: string, reason: "settings" | "missing"): void {
+    this.#served.extensionWithheld(upstream, extension, reason);
+  }
+
   /** Lets the client list what an upstream has, now that the user has signed in there. */
   #signedIn(upstream: string): void {
     this.#served.failures.removeAll(upstream);
     this.invalidateLists(upstream);
     for (const [method, kinds] of CHANGED_LISTS) {
       if (!this.maySee(upstream, kinds)) continue;
-      if (this.wantsChange(method)) this.notify({ method });
+      if (this.isSession && this.wantsChange(method)) this.notify({ method });
       for (const host of this.#served.hosts) {
         host.broadcast({ method }, () => false, (principal) => ownerKey(principal) === this.owner);
       }
@@ -244,14 +267,12 @@ export class UpstreamSessions {
   /** The client's side to an upstream that is served alone. */
   get alone(): AloneInit | undefined {
     if (!this.isAlone) return undefined;
-    const sessionId = this.#sessionId;
-    return {
-      version: this.version,
-      sessionId,
-      closeServerStream: () => {
-        if (sessionId !== undefined && !this.isClosed) this.#served.closeStream(sessionId);
-      },
-    };
+    return { version: this.version, sessionId: this.#sessionId };
+  }
+
+  /** Closes the connection of the client's server-to-client stream, not the stream. */
+  closeServerStream(): void {
+    if (this.#sessionId !== undefined && !this.isClosed) this.#served.closeStream(this.#sessionId);
   }
 
   /**
@@ -346,6 +367,8 @@ export class UpstreamSessions {
   async #close(reason: UpstreamCloseReason): Promise<void> {
     this.#closing.abort(new McpError(ErrorCode.NotAvailable, "The session ended"));
     this.#coalescer.clear();
+    // Nothing changes for it from now on: its client is to begin another one
+    for (const listener of [...this.#listeners]) listener.end();
     this.markReachable();
     const sessions = [...this.#sessions.values()];
     this.#sessions.clear();
@@ -358,8 +381,24 @@ export class UpstreamSessions {
     return this.advertised.includes(method);
   }
 
+  /**
+   * Tells a client without a session what changes, until the returned function is called.
+   *
+   * @returns Unsubscribes from the resources that no other listener wants
+   */
+  addListener(listener: ChangeReceiver): () => Promise<void> {
+    this.#listeners.add(listener);
+    return () => {
+      this.#listeners.delete(listener);
+      return listener.stop((address) => [...this.#listeners].some((each) => each.has(address)));
+    };
+  }
+
   /** Sends a notification that belongs to no call. */
   notify(notification: Notification): void {
+    if (CHANGED_LISTS.has(notification.method)) {
+      for (const listener of this.#listeners) listener.notify(notification);
+    }
     if (this.#sessionId === undefined || !this.wantsChange(notification.method)) return;
     // A log message is sent each time, and so is what only the client can tell apart.
     if (isRepeatable(notification)) this.#coalescer.add(notification);
@@ -442,6 +481,11 @@ export class UpstreamSessions {
     const { method } = notification;
     // It may have by now what a rule is about.
     this.settings.policies.release(upstream);
+    if (this.#listeners.size > 0) {
+      this.invalidateLists(upstream, kinds);
+      for (const listener of this.#listeners) listener.listsChanged(upstream, notification, kinds);
+      return;
+    }
     const rules = this.#rulesOf(upstream);
     if (rules === undefined || !kinds.some((kind) => rules[kind].restricts)) {
       this.invalidateLists(upstream, kinds);
@@ -533,10 +577,12 @@ export class UpstreamSessions {
       return call.notify(notification);
     }
     if (method === "notifications/resources/updated") {
-      if (this.isAlone) return this.notify(notification);
+      if (this.isAlone && this.isSession) return this.notify(notification);
       const uri = params?.uri;
       if (typeof uri !== "string") return;
       const addresses = this.subscribedAddresses(upstream, uri);
+      for (const listener of this.#listeners) listener.resourceUpdated(upstream, uri, addresses);
+      if (!this.isSession) return;
       return addresses.forEach((uri) => this.notify({ method, params: { uri } }));
     }
     if (method !== "notifications/elicitation/complete") return;

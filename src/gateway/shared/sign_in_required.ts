@@ -3,15 +3,15 @@
  *
  * @module
  */
-import { ErrorCode, McpError } from "../../../mod.ts";
 import { quote } from "../../kit.ts";
 import type { SignInNeed } from "../types.ts";
+import { UserAuthError } from "./user_auth_error.ts";
 
 /**
  * Reports that an upstream answers a user only after a sign-in. A call of a tool asks the user; any other
  * request gets this error itself.
  */
-export class SignInRequiredError extends McpError {
+export class SignInRequiredError extends UserAuthError {
   /** What the upstream wants. */
   readonly need: SignInNeed;
 
@@ -25,7 +25,7 @@ export class SignInRequiredError extends McpError {
     const message = `Call a tool of the upstream ${
       quote(upstream)
     } to be asked to sign in there first`;
-    super(ErrorCode.InternalError, message, { upstream, reason: "sign-in" });
+    super(message, { upstream, reason: "sign-in" });
     this.name = "SignInRequiredError";
     this.need = need;
   }

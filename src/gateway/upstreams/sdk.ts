@@ -165,13 +165,11 @@ class SdkTransport implements Transport {
   readonly singleStream = true;
   readonly #server: SdkServer;
   readonly #transport: ServerTransport;
-  readonly #alone: AloneInit | undefined;
   #over = false;
   #closed: Promise<void> | undefined;
 
   constructor(server: SdkServer, alone: AloneInit | undefined) {
     this.#server = server;
-    this.#alone = alone;
     this.#transport = {
       ...alone?.sessionId !== undefined && { sessionId: alone.sessionId },
       start: async () => {},
@@ -191,7 +189,7 @@ class SdkTransport implements Transport {
   send(message: Message, caller?: Caller): void {
     if (this.#over) throw new UpstreamError("closed");
     // Each version has its own message types, and both validate messages.
-    this.#transport.onmessage?.(message as never, extraOf(caller, this.#alone) as never);
+    this.#transport.onmessage?.(message as never, extraOf(caller) as never);
   }
 
   close(): Promise<void> {
@@ -217,16 +215,16 @@ class SdkTransport implements Transport {
  * Returns what the SDKs pass to handlers besides the request: its headers and its sender, and what closes
  * the client's streams.
  */
-function extraOf(caller: Caller | undefined, alone: AloneInit | undefined): unknown {
+function extraOf(caller: Caller | undefined): unknown {
   if (caller === undefined) return undefined;
-  const { principal, closeStream } = caller;
+  const { principal, closeStream, closeServerStream } = caller;
   const request = withoutLogin(caller.request);
   const { id, clientId, scopes = [], expiresAt } = principal;
   return {
     request,
     ...closeStream !== undefined && {
       closeSSEStream: closeStream,
-      closeStandaloneSSEStream: () => alone?.closeServerStream(),
+      closeStandaloneSSEStream: closeServerStream,
     },
     requestInfo: { headers: Object.fromEntries(request.headers) },
     authInfo: {

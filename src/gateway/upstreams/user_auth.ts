@@ -31,7 +31,11 @@ export interface UserAuthContext {
  * errors.
  */
 export interface UserAuth extends Partial<UpstreamSignIn> {
-  /** Returns the headers with credentials, in lower case; none if there are none yet. */
+  /**
+   * Returns the headers with credentials, in lower case; none if there are none yet.
+   *
+   * @throws {UserAuthError} If the user can have none
+   */
   headers(context: UserAuthContext): MaybePromise<Readonly<Record<string, string>>>;
   /**
    * Learns that the upstream refused a request: by 401, or by 403 with a challenge.
@@ -39,6 +43,7 @@ export interface UserAuth extends Partial<UpstreamSignIn> {
    * @param sent The headers that {@linkcode UserAuth.headers} returned for it
    * @returns Whether to send it once more, with other headers
    * @throws {SignInRequiredError} If the user has to sign in
+   * @throws {UserAuthError} If the user may not do this
    * @throws {UpstreamError} If that can't help
    */
   refused(

@@ -125,11 +125,7 @@ export function aloneCapabilities(
 ): ServerCapabilities {
   const { tasks, ...others } = capabilities;
   // Tasks of 2025-11-25 are no capability of the other era.
-  const own = isSameEra(client, protocolVersion) && tasks !== undefined ? capabilities : others;
-  const { resources } = own;
-  if (!isModern(client) || !isObject(resources)) return own;
-  const { subscribe: _, ...rest } = resources;
-  return { ...own, resources: rest };
+  return isSameEra(client, protocolVersion) && tasks !== undefined ? capabilities : others;
 }
 
 async function callTool(request: ViewRequest, session: ManagedSession): Promise<JsonObject> {

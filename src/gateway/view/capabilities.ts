@@ -5,7 +5,7 @@
  */
 import type { JsonObject, ServerCapabilities } from "../../../mod.ts";
 import { clip, isObject } from "../../kit.ts";
-import { commonExtensions } from "../shared/extensions.ts";
+import { type MergedExtensions, mergeExtensions } from "../shared/extensions.ts";
 
 /** What one upstream said about itself; `undefined` where it couldn't be reached. */
 export interface UpstreamSummary {
@@ -20,26 +20,18 @@ const MAX_TOTAL_INSTRUCTIONS = 32 * 1024;
 
 /**
  * Combines the capabilities of upstreams. An upstream that can't be reached now may return later with
- * any list, so then all lists are advertised, but no extension: it may have none.
- *
- * @param modern Whether they are for the 2026 era, in which clients don't subscribe by a request
+ * any list, so then all lists are advertised.
  */
-export function mergedCapabilities(
-  upstreams: readonly UpstreamSummary[],
-  modern: boolean,
-): ServerCapabilities {
+export function mergedCapabilities(upstreams: readonly UpstreamSummary[]): ServerCapabilities {
   const unknown = upstreams.length === 0 ||
     upstreams.some(({ capabilities }) => capabilities === undefined);
   const has = (capability: string) =>
     upstreams.some(({ capabilities }) => isObject(capabilities?.[capability]));
-  const subscribe = !modern &&
-    upstreams.some(({ capabilities }) =>
-      isObject(capabilities?.resources) && capabilities.resources.subscribe === true
-    );
-  const lists = { listChanged: true };
-  const extensions = commonExtensions(
-    upstreams.map(({ capabilities }) => capabilities?.extensions),
+  const subscribe = upstreams.some(({ capabilities }) =>
+    isObject(capabilities?.resources) && capabilities.resources.subscribe === true
   );
+  const lists = { listChanged: true };
+  const { offered: extensions } = extensionsOf(upstreams);
   return {
     ...(unknown || has("tools")) && { tools: lists },
     ...(unknown || has("resources")) && {
@@ -50,6 +42,14 @@ export function mergedCapabilities(
     ...has("logging") && { logging: {} },
     ...extensions !== undefined && { extensions },
   };
+}
+
+/** Combines the extensions of upstreams. */
+export function extensionsOf(upstreams: readonly UpstreamSummary[]): MergedExtensions {
+  return mergeExtensions(upstreams.map(({ name, capabilities }) => {
+    const isUnknown = capabilities === undefined;
+    return { name, extensions: capabilities?.extensions, isUnknown };
+  }));
 }
 
 /** Lists the `list_changed` notifications that capabilities advertise. */

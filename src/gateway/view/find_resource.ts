@@ -20,7 +20,7 @@ export interface FoundResource {
 
 /** Who looks for a resource, and where. */
 export interface FindInit {
-  readonly exchange: Exchange;
+  readonly exchange: Pick<Exchange, "mayUse" | "chain" | "protocolVersion">;
   readonly sessions: UpstreamSessions;
   readonly addresses: Addresses | undefined;
 }

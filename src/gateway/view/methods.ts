@@ -33,7 +33,12 @@ import type { ListContext } from "../session/upstream_lists.ts";
 import type { UpstreamSessions } from "../session/upstream_sessions.ts";
 import { type ListKind, LISTS } from "../shared/list_kinds.ts";
 import type { UpstreamFacts } from "../types.ts";
-import { mergedCapabilities, mergedInstructions, type UpstreamSummary } from "./capabilities.ts";
+import {
+  extensionsOf,
+  mergedCapabilities,
+  mergedInstructions,
+  type UpstreamSummary,
+} from "./capabilities.ts";
 import type { Addresses } from "./addresses.ts";
 import { CONNECT_TOOL, connected } from "./connect_tool.ts";
 import { findResource, type FoundResource, mayUseAddress } from "./find_resource.ts";
@@ -206,7 +211,10 @@ async function describe(request: ViewRequest): Promise<JsonObject> {
   }));
   exchange.signal.throwIfAborted();
   const shown = upstreams.map((summary) => permittedSummary(request, summary));
-  const capabilities = mergedCapabilities(shown, isModern(exchange.protocolVersion));
+  const capabilities = mergedCapabilities(shown);
+  for (const { extension, upstreams, reason } of extensionsOf(shown).withheld) {
+    for (const upstream of upstreams) sessions.extensionWithheld(upstream, extension, reason);
+  }
   request.described(sessions, upstreams, capabilities);
   const instructions = settings.instructions ?? mergedInstructions(upstreams);
   return instructions === undefined ? { capabilities } : { capabilities, instructions };
@@ -253,6 +261,7 @@ async function callFound(request: ViewRequest, { params: sent }: Sent): Promise<
   const { session } = target;
   if (target.name === CONNECT_TOOL && session.signIn !== undefined) {
     await session.ensureOpen(exchange);
+    await checkSignedIn(request, session.name);
     return connected(session.name);
   }
   if (!await isUsable(request, "tools", target, name)) throw unknownTool(sent.name);
@@ -270,6 +279,20 @@ async function callFound(request: ViewRequest, { params: sent }: Sent): Promise<
   else await sessions.lists.learn(session.name, "tools", contextOf(request));
   const wraps = await isOutputWrapped(request, session, name, result);
   return toolResultFor(exchange.protocolVersion, result, wraps);
+}
+
+/**
+ * Checks that the user has signed in at an upstream which opens a session for everybody, and lists for users.
+ *
+ * @throws {SignInRequiredError} If the user hasn't
+ */
+async function checkSignedIn(request: ViewRequest, upstream: string): Promise<void> {
+  try {
+    await request.sessions.lists.get(upstream, "tools", contextOf(request));
+  } catch (error) {
+    // Whatever else is wrong with the list says nothing about the account
+    if (error instanceof SignInRequiredError) throw error;
+  }
 }
 
 /**

@@ -4,24 +4,8 @@
  *
  * @module
  */
-import {
-  ErrorCode,
-  type Exchange,
-  type JsonObject,
-  McpError,
-  MissingCapabilityError,
-} from "../../../mod.ts";
-import {
-  APPROVAL_KEY,
-  APPROVAL_SCHEMA,
-  approvalAnswer,
-  approvalMessage,
-  isModern,
-  isObject,
-  isYes,
-  quote,
-  reportApproval,
-} from "../../kit.ts";
+import { ErrorCode, type JsonObject, McpError, MissingCapabilityError } from "../../../mod.ts";
+import { APPROVAL_KEY, ApprovalQuestion, isModern, isObject, quote } from "../../kit.ts";
 import type { UseRules } from "../policy/entry_rules.ts";
 import type { ClientRequest } from "../session/relay.ts";
 import { modernResult, questionFor } from "../session/translate.ts";
@@ -84,39 +68,38 @@ export async function approval(request: ClientRequest, tool: string): Promise<Ap
   const { params, protocolVersion, client: { capabilities } } = exchange;
   if (state?.approved === true) return { approved: true };
   const args = isObject(params.arguments) ? params.arguments : {};
-  const message = approvalMessage(`Run the tool ${quote(tool)}?`, args);
+  const question = new ApprovalQuestion(exchange, tool);
   const method = "elicitation/create";
-  const question = { message, requestedSchema: APPROVAL_SCHEMA };
   let isAsked = false;
   try {
-    const shown = questionFor(method, question, capabilities);
+    const asks = question.params(`Run the tool ${quote(tool)}?`, args);
+    const shown = questionFor(method, asks, capabilities);
     if (!isModern(protocolVersion)) {
-      reportApproval(exchange, tool);
+      question.asked();
       isAsked = true;
-      return answered(exchange, tool, await exchange.ask(method, shown));
+      const answer = await exchange.ask(method, shown);
+      exchange.signal.throwIfAborted();
+      return outcomeOf(tool, question.answered(answer));
     }
-    const answer = state?.asksApproval === true ? approvalAnswer(exchange) : undefined;
-    if (isObject(answer)) return answered(exchange, tool, answer);
+    const answer = state?.asksApproval === true ? question.answer : undefined;
+    if (isObject(answer)) return outcomeOf(tool, question.answered(answer));
     const asked = modernResult(exchange.method, {
       resultType: "input_required",
       inputRequests: { [APPROVAL_KEY]: { method, params: shown } },
       requestState: await exchange.sealState({ asksApproval: true }, { once: true }),
     }, info);
-    reportApproval(exchange, tool);
+    question.asked();
     exchange.requireInput(asked);
     return { result: asked };
   } catch (error) {
     if (exchange.signal.aborted) throw exchange.signal.reason;
-    if (isAsked) reportApproval(exchange, tool, "failed");
+    if (isAsked) question.failed();
     if (!(error instanceof McpError)) throw error;
     return { result: failed(whyNot(tool, error)) };
   }
 }
 
-function answered(exchange: Exchange, tool: string, answer: JsonObject): ApprovalOutcome {
-  exchange.signal.throwIfAborted();
-  const approved = isYes(answer);
-  reportApproval(exchange, tool, approved ? "approved" : "denied");
+function outcomeOf(tool: string, approved: boolean): ApprovalOutcome {
   return approved ? { approved } : { result: failed(`The tool ${quote(tool)} was not approved`) };
 }
 

@@ -10,6 +10,7 @@ import {
   type Exchange,
   type Implementation,
   type JsonObject,
+  type ListenExchange,
   type MaybePromise,
   McpError,
   type NotificationExchange,
@@ -23,8 +24,10 @@ import {
 import {
   canonicalUri,
   isModern,
+  isObject,
   itemOf,
   methodFacts,
+  onAbort,
   ownerKey,
   quote,
   unknownMethod,
@@ -34,6 +37,7 @@ import {
 } from "../../kit.ts";
 import type { GatewaySettings } from "../options.ts";
 import type { Capacity } from "../session/capacity.ts";
+import { ChangeListener } from "../session/change_listener.ts";
 import { HeldCalls } from "../session/held_calls.ts";
 import { ListCache } from "../session/list_cache.ts";
 import { userKey } from "../session/sharing_key.ts";
@@ -92,7 +96,6 @@ export interface ViewInit {
 export class GatewayView implements Dispatcher {
   readonly pinned = true;
   readonly restores: boolean;
-  readonly resourceUpdates = false;
   readonly settings: GatewaySettings;
   /** The upstreams, and what the sessions of all clients have in common. */
   readonly served: ServedUpstreams;
@@ -154,7 +157,15 @@ export class GatewayView implements Dispatcher {
     const upstreams = [...this.upstreams.keys()].map((name) => {
       return { name, capabilities: this.#seen.get(name), instructions: undefined };
     });
-    return listChangedOf(mergedCapabilities(upstreams, true));
+    return listChangedOf(mergedCapabilities(upstreams));
+  }
+
+  /** Whether an upstream that may be there notifies of changed resources. */
+  get resourceUpdates(): boolean {
+    return [...this.upstreams.keys()].some((name) => {
+      const seen = this.seen(name);
+      return seen === undefined || (isObject(seen.resources) && seen.resources.subscribe === true);
+    });
   }
 
   /** The capabilities that an upstream was last seen with. */
@@ -409,6 +420,34 @@ export class GatewayView implements Dispatcher {
       return target.tool === undefined ? [] : [target];
     });
     return others.length === 0 ? found : undefined;
+  }
+
+  /** Tells a client what changes in its upstreams. Hosted servers are there as long as it listens. */
+  listening(listen: ListenExchange): void {
+    if (this.#isClosed) return;
+    const { sessions, retain } = this.#stateless.listen(listen);
+    const release = retain();
+    const { principal, request, signal } = listen;
+    if (this.settings.policies.isSet) sessions.caller = { principal, request };
+    const listener = new ChangeListener(listen, sessions);
+    const stop = sessions.addListener(listener);
+    onAbort(signal, () => void stop().finally(release));
+    void listener.begin();
+    for (const name of sessions.namesFor(principal)) {
+      const { kind, lists } = this.upstreams.get(name)?.upstream ?? {};
+      if ((kind !== "sdk" && kind !== "local") || lists === "lazy") continue;
+      const opened = async () =>
+        await sessions.get(name)?.ensureOpen({ principal, request, signal });
+      // What fails is reported, and tried again by the next request.
+      opened().catch(() => {});
+    }
+    if (listen.uris.size === 0) return;
+    const init = { exchange: listen, sessions, addresses: this.#addresses };
+    const context = { principal, request, signal, retain };
+    void listener.subscribe(async (address) => {
+      const { session, uri } = await findResource(init, context, address, "subscribe");
+      return { upstream: session.name, uri };
+    });
   }
 
   async notified(exchange: NotificationExchange): Promise<void> {

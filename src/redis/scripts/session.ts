@@ -9,7 +9,7 @@ import { script } from "./script.ts";
  * Defines a session. KEYS are record, state, uris. The record has `rec` (sealed), `owner` (a digest,
  * absent while unclaimed), `born`, `used`, `init`, `level`, `bytes` (of the state, before it was sealed), and for each node that holds the session
  * `b:<node>`, the time until which it does. A lapsed hold counts as a use at the time when it
- * lapsed.
+ * lapsed. Until `busy` it counts as held, too: a request has begun whose node may not have written its hold.
  */
 const SESSION = `
 local record, state, uris = KEYS[1], KEYS[2], KEYS[3]
@@ -25,6 +25,8 @@ local function load(now)
     end
   end
   s.used, s.held = used, held
+  local busy = tonumber(s.busy) or 0
+  if busy > now then s.held = math.max(held, busy) end
   return s
 end
 local function over(s, now, idle, absolute)
@@ -62,7 +64,8 @@ return 1`,
  * Uses a session for an owner: an expired one is deleted, and another owner's stays unchanged. An
  * unclaimed one becomes the caller's if its record is the one that the caller has seen, and is
  * returned otherwise. ARGV: time, digest of the owner, idle, absolute, `1` when the caller holds it,
- * the record that the caller has seen and the one to replace it, or two empty strings.
+ * for how long it counts as held, or an empty string, the record that the caller has seen and the one to
+ * replace it, or two empty strings.
  */
 export const USE = script(
   SESSION,
@@ -74,13 +77,15 @@ if s.owner and s.owner ~= ARGV[2] then return {'foreign'} end
 if ARGV[5] == '1' then s.held = now end
 local why = over(s, now, ARGV[3], ARGV[4])
 if why then return remove(why) end
+local fields = {'used', int(now)}
+if ARGV[6] ~= '' then fields = {'used', int(now), 'busy', int(now + ARGV[6])} end
 if s.owner then
-  redis.call('HSET', record, 'used', int(now))
+  redis.call('HSET', record, unpack(fields))
   return shown('found', s, now, '0')
 end
-if ARGV[6] == '' or s.rec ~= ARGV[6] then return shown('unclaimed', s, now, '0') end
-s.rec = ARGV[7]
-redis.call('HSET', record, 'rec', s.rec, 'owner', ARGV[2], 'used', int(now))
+if ARGV[7] == '' or s.rec ~= ARGV[7] then return shown('unclaimed', s, now, '0') end
+s.rec = ARGV[8]
+redis.call('HSET', record, 'rec', s.rec, 'owner', ARGV[2], unpack(fields))
 return shown('found', s, now, '1')`,
 );
 

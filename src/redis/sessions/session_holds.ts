@@ -9,6 +9,8 @@ import { timeArgument } from "../scripts/script.ts";
 import type { SessionIndex, SessionStoreInit } from "./session_index.ts";
 import { MARK } from "../scripts/session.ts";
 
+/** The time after which a hold that lasts is written, in milliseconds; up to twice that when there are many. */
+export const WRITE_MS = 500;
 /** The interval between renewals of a hold, in milliseconds. */
 const RENEW_MS = 10_000;
 
@@ -20,7 +22,8 @@ interface Hold {
 
 /**
  * Counts holds in memory and writes only the first and the last of a session to Redis: the first
- * only if it still lasts in the next turn, so that short holds cost nothing. A lasting hold is
+ * only if it lasts, so that short calls cost nothing. Until then the use of the session protects it, see
+ * `busy` in its record. A lasting hold is
  * renewed until it ends, and lapses when this node dies. No caller waits for the writes; a lost
  * write is made up for by the next renewal.
  */
@@ -29,7 +32,9 @@ export class SessionHolds {
   readonly #commands: RedisCommands;
   readonly #index: SessionIndex;
   readonly #holds = new Map<string, Hold>();
-  readonly #fresh = new Set<string>();
+  /** The holds that are not written: those of this interval, and those that were there before it. */
+  #fresh = new Set<string>();
+  #lasting = new Set<string>();
   #stopSoon: (() => void) | undefined;
   #stopRenewing: (() => void) | undefined;
 
@@ -44,6 +49,11 @@ export class SessionHolds {
     return this.#holds.has(id);
   }
 
+  /** Tells whether Redis knows that this node holds a session. */
+  isWritten(id: string): boolean {
+    return this.#holds.get(id)?.written === true;
+  }
+
   /** Adds a hold. */
   hold(id: string): void {
     const hold = this.#holds.get(id);
@@ -53,7 +63,7 @@ export class SessionHolds {
     }
     this.#holds.set(id, { count: 1, written: false });
     this.#fresh.add(id);
-    this.#stopSoon ??= this.#init.clock.timer(0, () => this.flush());
+    this.#armWrite();
   }
 
   /** Ends a hold. */
@@ -63,10 +73,10 @@ export class SessionHolds {
     hold.count -= 1;
     if (hold.count > 0) return;
     this.drop(id);
-    if (!hold.written) return;
     const now = timeArgument(this.#init.clock);
-    this.#mark(id, now, "");
     this.#index.note(id, "free", now);
+    if (!hold.written) return;
+    this.#mark(id, now, "");
     void this.#index.flush();
   }
 
@@ -74,19 +84,34 @@ export class SessionHolds {
   drop(id: string): void {
     this.#holds.delete(id);
     this.#fresh.delete(id);
+    this.#lasting.delete(id);
     if (this.#holds.size > 0) return;
     this.#stopRenewing?.();
     this.#stopRenewing = undefined;
   }
 
-  /** Writes the new holds to Redis. */
+  /** Writes all new holds to Redis. */
   flush(): void {
+    this.#writeLasting();
+    this.#writeLasting();
+  }
+
+  #armWrite(): void {
+    this.#stopSoon ??= this.#init.clock.timer(WRITE_MS, () => this.#writeLasting());
+  }
+
+  /** Writes the holds that have lasted, and looks at the others later. */
+  #writeLasting(): void {
     this.#stopSoon?.();
     this.#stopSoon = undefined;
-    if (this.#fresh.size === 0) return;
-    this.#write(this.#fresh);
-    this.#fresh.clear();
-    this.#stopRenewing ??= this.#init.clock.timer(RENEW_MS, () => this.#renew());
+    const lasting = this.#lasting;
+    if (lasting.size > 0) {
+      this.#write(lasting);
+      lasting.clear();
+      this.#stopRenewing ??= this.#init.clock.timer(RENEW_MS, () => this.#renew());
+    }
+    [this.#lasting, this.#fresh] = [this.#fresh, lasting];
+    if (this.#lasting.size > 0) this.#armWrite();
   }
 
   #renew(): void {

@@ -12,7 +12,7 @@ import type {
   SessionStore,
 } from "../../sessions/types.ts";
 import { stateFull, stateText } from "../../sessions/state_values.ts";
-import { SessionHolds } from "./session_holds.ts";
+import { SessionHolds, WRITE_MS } from "./session_holds.ts";
 import { digest, secretDigest } from "../keys.ts";
 import { foreignData, parseJson, strings } from "../replies.ts";
 import { bounded, type Script, timeArgument } from "../scripts/script.ts";
@@ -42,6 +42,11 @@ const MARGIN_MS = 300_000;
  * Limits the attempts to reserve a place after an eviction, which another session may take first.
  */
 const MOST_ROUNDS = 64;
+/**
+ * The time for which a session counts as held from the beginning of a request on, in milliseconds: longer than
+ * a node takes to write its hold, also one that stands still for a second.
+ */
+const BUSY_MS = String(2 * WRITE_MS + 1_000);
 /** The most queries of one sweep. */
 const MOST_SWEEPS = 8;
 /** The most attempts to claim a session, which others may claim or end meanwhile. */
@@ -77,13 +82,17 @@ export class RedisSessionStore implements SessionStore {
 
   async reserve(id: string, owner: string | undefined): Promise<Reservation> {
     const ended: EndedSession[] = [];
-    this.#holds.flush();
     try {
       for (let round = 0; round < MOST_ROUNDS; round++) {
         const answer = await this.#index.reserve(id, owner);
         if (answer === "admitted") return { admitted: true, ended };
         if (answer === "refused") break;
         if (answer === "again") continue;
+        if (this.#holds.has(answer.id)) {
+          // The index doesn't know of the holds here that are not written yet.
+          this.#holds.flush();
+          continue;
+        }
         const gone = await this.#endIf(answer.id, String(answer.used));
         if (gone !== undefined) ended.push(gone);
       }
@@ -115,12 +124,19 @@ export class RedisSessionStore implements SessionStore {
     }
   }
 
-  async use(id: string, owner: string): Promise<Found> {
+  async use(id: string, owner: string, begins = false): Promise<Found> {
     const held = this.#holds.has(id) ? "1" : "";
     const name = secretDigest(id, owner);
     let replaced: readonly [old: string, record: string] = ["", ""];
     for (let round = 0; round < MOST_CLAIMS; round++) {
-      const args = [timeArgument(this.#init.clock), name, ...this.#limits, held, ...replaced];
+      const args = [
+        timeArgument(this.#init.clock),
+        name,
+        ...this.#limits,
+        held,
+        begins ? BUSY_MS : "",
+        ...replaced,
+      ];
       const [status, ...rest] = strings(await this.#run(USE, id, args), "session");
       if (status === "foreign" || status === "unknown") return { refusal: status };
       if (status === "ended") {
@@ -267,12 +283,9 @@ export class RedisSessionStore implements SessionStore {
 
   /** Notes a use in the index. */
   #noteUse(id: string, [, , , at, claimed]: readonly string[], owner: string): void {
-    this.#index.note(
-      id,
-      this.#holds.has(id) ? "held" : "free",
-      this.#holds.has(id) ? "" : at,
-      claimed === "1" ? shareDigest(owner) : undefined,
-    );
+    const held = this.#holds.isWritten(id);
+    const share = claimed === "1" ? shareDigest(owner) : undefined;
+    this.#index.note(id, held ? "held" : "free", held ? "" : at, share);
     // The share's count must be known before the next admission.
     if (claimed === "1") void this.#index.flush();
   }

@@ -3,14 +3,7 @@
  *
  * @module
  */
-import {
-  APPROVAL_KEY,
-  APPROVAL_SCHEMA,
-  approvalAnswer,
-  approvalMessage,
-  isYes,
-  reportApproval,
-} from "../../calls/questions/approval.ts";
+import { APPROVAL_KEY, ApprovalQuestion, isYes } from "../../calls/questions/approval.ts";
 import { StopError } from "../../calls/lifetime/stop.ts";
 import type { MaybePromise } from "../../internal/types.ts";
 import { McpError } from "../../protocol/errors.ts";
@@ -43,32 +36,28 @@ export interface CallToApprove {
  */
 export async function isApproved(exchange: Exchange, call: CallToApprove): Promise<boolean> {
   const { label, approval, args, ctx } = call;
+  const question = new ApprovalQuestion(exchange, call.name);
   let asked = false;
   try {
     const needed = typeof approval === "function" ? await approval(args) : approval;
     if (needed === false) return true;
-    const question = typeof needed === "string" ? needed : `Run the tool "${label}"?`;
-    const message = approvalMessage(question, args);
-    asked = asksLive(exchange) || approvalAnswer(exchange) !== undefined;
-    if (asksLive(exchange)) reportApproval(exchange, call.name);
-    const answer = await ctx.elicit(APPROVAL_KEY, {
-      message,
-      schema: APPROVAL_SCHEMA,
-    });
+    const text = typeof needed === "string" ? needed : `Run the tool "${label}"?`;
+    const { message, requestedSchema: schema } = question.params(text, args);
+    asked = asksLive(exchange) || question.answer !== undefined;
+    if (asksLive(exchange)) question.asked();
+    const answer = await ctx.elicit(APPROVAL_KEY, { message, schema });
     // The request may have been stopped while the client answered
     exchange.signal.throwIfAborted();
-    const approved = isYes(answer);
-    if (asked) reportApproval(exchange, call.name, approved ? "approved" : "denied");
-    return approved;
+    return asked ? question.answered(answer) : isYes(answer);
   } catch (error) {
     if (exchange.signal.aborted) {
       const { reason } = exchange.signal;
       const isAsked = reason instanceof StopError && reason.kind === "input-required";
-      if (isAsked) reportApproval(exchange, call.name);
-      else if (asked) reportApproval(exchange, call.name, "failed");
+      if (isAsked) question.asked();
+      else if (asked) question.failed();
       throw reason;
     }
-    if (asked) reportApproval(exchange, call.name, "failed");
+    if (asked) question.failed();
     // An error of the client is not a failure of the server
     if (!(error instanceof McpError)) {
       exchange.report({ type: "error", during: `approval of ${label}`, error });

@@ -172,7 +172,7 @@ export class ClusterNode {
 }
 
 /** What all nodes of a cluster are told. */
-type NodeOptions = Pick<NodeInit, "limits" | "pace" | "metered">;
+type NodeOptions = Pick<NodeInit, "limits" | "pace" | "metered" | "long">;
 
 /** Some nodes with one Redis. */
 export class Cluster {

@@ -32,6 +32,8 @@ export interface NodeInit {
   readonly graceMs?: number;
   /** Whether it serves the endpoint `metered` too. */
   readonly metered?: boolean;
+  /** Whether it serves the endpoint `long` too, which answers calls early: the tools of `shared`. */
+  readonly long?: boolean;
 }
 
 /** What a node says. */
@@ -51,7 +53,7 @@ export interface Timed {
 }
 
 /** The endpoints of a node. */
-export type EndpointName = "shared" | "pinned" | "metered";
+export type EndpointName = "shared" | "pinned" | "metered" | "long";
 
 /** Where its endpoints are. */
 export type Ports = Readonly<Partial<Record<EndpointName, number>>>;
@@ -60,7 +62,8 @@ export type Ports = Readonly<Partial<Record<EndpointName, number>>>;
 export type Note = (what: "ran" | "stopped" | "said", call: string) => void;
 
 const init: NodeInit = JSON.parse(process.argv[2] ?? "{}");
-const { name, redis: url, prefix, limits, pace = 1, graceMs = 1_000, metered = false } = init;
+const { name, redis: url, prefix, limits, pace = 1, graceMs = 1_000 } = init;
+const { metered = false, long = false } = init;
 
 function write(noted: Noted): void {
   writeSync(1, `${JSON.stringify(noted)}\n`);
@@ -126,6 +129,12 @@ if (metered) {
   });
   servers.push(server);
   ports.metered = server.port;
+}
+if (long) {
+  const { server } = sharedTools(name, note);
+  const running = await begin("long", server, { longCalls: { afterMs: 500 } });
+  servers.push(running);
+  ports.long = running.port;
 }
 write({ ports });
 // Whoever started it is gone: so is the node, whatever became of the test.

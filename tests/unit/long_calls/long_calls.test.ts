@@ -31,6 +31,7 @@ test("[LONG-18] whatever a dispatcher is and does, it is and does with long call
       return [];
     },
     route: (message): Route => ({ ...message, run: () => ({}) }),
+    listening: () => void calls.push("listening"),
     notified: () => void calls.push("notified"),
     attach() {
       calls.push("attach");
@@ -49,11 +50,19 @@ test("[LONG-18] whatever a dispatcher is and does, it is and does with long call
   }
   outer.listChangedIn("a");
   outer.sessionEnded("a", "ended");
+  outer.listening({} as never);
   outer.notified({} as never);
   const host = { clock: new FakeClock(), broadcast() {}, resourceUpdated() {}, report() {} };
   outer.attach(host)();
   outer.refuseLongCalls()();
-  const done = ["listChangedIn a", "sessionEnded a ended", "notified", "attach", "detach"];
+  const done = [
+    "listChangedIn a",
+    "sessionEnded a ended",
+    "listening",
+    "notified",
+    "attach",
+    "detach",
+  ];
   assert.deepEqual(calls, [...done, "refuse", "allow"]);
   const message = { method: "prompts/get", params: { name: "a" } };
   assert.equal(outer.route(message, { id: "ada" }).method, "prompts/get");

@@ -1,12 +1,18 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { clientProblems, SCENARIOS, tableProblems } from "../../../tools/conformance_gateway.ts";
+import {
+  APPLICATION,
+  clientProblems,
+  SCENARIOS,
+  tableProblems,
+} from "../../../tools/conformance_gateway.ts";
 
 describe("conformance of a gateway", () => {
   test("[GTW-30] every scenario of the suite runs, or has a reason not to", () => {
     const names = Object.keys(SCENARIOS);
     assert.equal(names.length, 48);
     for (const [name, how] of Object.entries(SCENARIOS)) assert.ok(how.length > 0, name);
+    for (const name of Object.keys(APPLICATION)) assert.ok(names.includes(name), name);
     const listing = names.map((name) => `  - ${name} [2025-11-25]\n`).join("");
     assert.deepEqual(tableProblems(listing), []);
     assert.deepEqual(tableProblems(`${listing}  - newer [2026-07-28]\n`), [
