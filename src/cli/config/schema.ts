@@ -273,6 +273,7 @@ const httpServer = object({
       issuer: httpUrl.optional(),
       scopes: strings.optional(),
       audience: nonEmptyString.optional(),
+      dpop: boolean.optional(),
     }),
   ], {
     error: 'Give true, or an object such as {"clientId": "…", "scopes": ["read"]}',
