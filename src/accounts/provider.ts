@@ -58,7 +58,9 @@ export type ServerUse = "login" | "machine";
 export interface MachineClient {
   readonly id: string;
   readonly secret?: string | undefined;
-  readonly key?: { readonly key: CryptoKey; readonly kid?: string } | undefined;
+  readonly key?:
+    | { readonly key: CryptoKey; readonly alg: string; readonly kid?: string }
+    | undefined;
 }
 
 /** A request for a token by a grant without a name of its own here. */
@@ -363,7 +365,7 @@ export class Providers {
         client,
         own.key === undefined
           ? authOf({ id: own.id, secret: own.secret, method: secretMethod(server) })
-          : oauth.PrivateKeyJwt({ ...own.key }),
+          : keyAuth(own.key),
         type,
         { ...parameters },
         this.#options({ signal, prover }, {}),
@@ -611,6 +613,15 @@ function secretMethod(server: AuthorizationServer): StoredClient["method"] {
 function authOf({ secret, method }: StoredClient): ClientAuth {
   if (secret === undefined || method === "none") return oauth.None();
   return method === "client_secret_post" ? oauth.ClientSecretPost(secret) : basicAuth(secret);
+}
+
+/** Returns `private_key_jwt` under the name of the algorithm that was configured: EdDSA has two (RFC 9864). */
+function keyAuth({ alg, ...key }: NonNullable<MachineClient["key"]>): ClientAuth {
+  return oauth.PrivateKeyJwt(key, {
+    [oauth.modifyAssertion]: (header) => {
+      header.alg = alg;
+    },
+  });
 }
 
 /** Returns `client_secret_basic` as forms are encoded (RFC 6749 §2.3.1): many servers don't decode more than that. */
