@@ -5,6 +5,7 @@
  */
 import type { AuthorizationServer } from "oauth4webapi";
 import { challengeOf } from "./challenge.ts";
+import { proofAlgorithm } from "./dpop.ts";
 import { AccountError } from "./errors.ts";
 import { JWT_BEARER } from "./id_jag.ts";
 import { Providers } from "./provider.ts";
@@ -50,8 +51,9 @@ export async function surveySignIn(
     });
     await response.body?.cancel();
     const challenge = challengeOf(response);
-    const providers = new Providers(settings);
+    const providers = new Providers(settings, settings);
     const found = await providers.find(url, challenge.metadataUrl, auth.issuer);
+    proofAlgorithm(found, auth.dpop, challenge.bound);
     const { server } = found;
     if (scopes.length === 0) scopes = challenge.scopes.length > 0 ? challenge.scopes : found.scopes;
     const client = providers.wayOf(server, auth);

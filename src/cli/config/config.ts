@@ -462,7 +462,7 @@ function secretsOf(config: Config): string[] {
     ),
     ...(auth?.tokens ?? []).map(({ token }) => token),
     ...auth?.introspection === undefined ? [] : [auth.introspection.clientSecret],
-    ...dpopSecrets(auth),
+    ...dpopSecrets(config),
     ...redisUrl === undefined ? [] : urlSecrets(redisUrl),
     ...secret === undefined ? [] : [secret].flat(),
     ...typeof clientSecret === "string" ? [clientSecret] : [],
@@ -476,8 +476,8 @@ function secretsOf(config: Config): string[] {
   ];
 }
 
-function dpopSecrets(auth: Config["auth"]): readonly string[] {
-  const { dpop } = auth?.jwt ?? auth?.introspection ?? {};
+function dpopSecrets({ auth, signIn }: Config): readonly string[] {
+  const { dpop } = auth?.jwt ?? auth?.introspection ?? signIn ?? {};
   return dpop?.nonceKeys ?? [];
 }
 

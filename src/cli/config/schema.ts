@@ -312,6 +312,7 @@ const httpServer = object({
       ...oauthClientKeys,
       subject: oneOf(["caller", "sign_in"], 'Give "caller" or "sign_in"').optional(),
       identityProvider: object(oauthClientKeys).optional(),
+      dpop: boolean.optional(),
     }),
     OAUTH_HELP,
   ).optional(),
@@ -496,6 +497,7 @@ const signInConfig = object({
       name: nonEmptyString.optional(),
       redirectUris: strings.min(1, { error: "Give at least one address" }),
       uri: nonEmptyString.optional(),
+      dpopBound: boolean.optional(),
     }),
     { error: "Give a list of clients" },
   ).optional(),
@@ -527,6 +529,7 @@ const signInConfig = object({
     timeoutMs: integer(1).optional(),
     maxAgeMs: integer(0).optional(),
   }).optional(),
+  dpop: dpop.optional(),
   keys: z.array(
     nonEmptyString.min(MIN_SECRET, { error: `Give keys of ${MIN_SECRET} characters or more` }),
     { error: "Give a list of keys" },
