@@ -20,6 +20,7 @@ import { HOST } from "./mutations/host.ts";
 import { LOCKDOWN } from "./mutations/lockdown.ts";
 import { SERVER } from "./mutations/server.ts";
 import { SESSIONS } from "./mutations/sessions.ts";
+import { SIGN_IN } from "./mutations/signin.ts";
 import { STREAMS } from "./mutations/streams.ts";
 import { WORKERS } from "./mutations/workers.ts";
 import { TELEMETRY } from "./mutations/telemetry.ts";
@@ -59,6 +60,7 @@ const ROOMS: readonly FaultsByFile[] = [
   CLUSTER,
   ERAS,
   SERVER,
+  SIGN_IN,
   ACCOUNTS,
   GATEWAY,
   LOCKDOWN,

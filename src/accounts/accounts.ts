@@ -10,6 +10,7 @@ import type { UserAuthContext } from "../gateway/mod.ts";
 import { errorJson, OAuthError, wrongMethod } from "../signin/http.ts";
 import { Asks } from "./asks.ts";
 import { challengeOf } from "./challenge.ts";
+import { Credentials, tokenIn } from "./credentials.ts";
 import { AccountPages } from "./flow.ts";
 import { accountId, userName, userOf } from "./names.ts";
 import { Providers } from "./provider.ts";
@@ -52,7 +53,7 @@ const FRESH_MS = 30_000;
  */
 export function accounts(options: AccountsOptions): Accounts {
   const settings = settingsOf(options);
-  const providers = new Providers(settings);
+  const providers = new Providers(settings, settings);
   const vault = new Vault(settings, providers);
   const asks = new Asks(settings);
   const { basePath, records, report, clock } = settings;
@@ -145,18 +146,20 @@ function userAuth(
 ): UserAuth {
   const idOf = ({ principal, upstream, url }: UserAuthContext) =>
     accountId(principal, upstream, url);
+  const credentials = new Credentials(providers.proofs);
   return {
     async headers(context): Promise<Readonly<Record<string, string>>> {
       if (isAnonymous(context.principal)) return {};
       const account = await vault.usable(await idOf(context));
       if (account === undefined) return {};
-      return { authorization: `Bearer ${account.tokens.accessToken}` };
+      return await credentials.headers(context, account);
     },
+    answered: (response, _sent, context) => credentials.answered(response, context),
     async refused(response, { authorization }, context) {
       const { upstream, url } = context;
-      const { metadataUrl, scopes, error } = challengeOf(response);
-      const need = { scopes, metadataUrl, url, isStepUp: false };
-      const token = authorization?.slice("Bearer ".length);
+      const { metadataUrl, scopes, error, bound } = challengeOf(response);
+      const need = { scopes, metadataUrl, bound, url, isStepUp: false };
+      const token = tokenIn(authorization);
       if (token === undefined) throw new SignInRequiredError(upstream, need);
       const id = await idOf(context);
       const account = (await vault.read(id))?.account;
@@ -168,6 +171,11 @@ function userAuth(
         throw new SignInRequiredError(upstream, { ...need, scopes: union, isStepUp: true });
       }
       if (account === undefined || account.ended === true) {
+        throw new SignInRequiredError(upstream, need);
+      }
+      // A renewal gives no key to tokens that have none
+      if (bound === "required" && account.tokens.isBound !== true && options.dpop !== false) {
+        await vault.end(id, token);
         throw new SignInRequiredError(upstream, need);
       }
       // Another call or node has renewed it

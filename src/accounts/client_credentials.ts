@@ -6,7 +6,9 @@
 import type { Clock } from "../../mod.ts";
 import { BoundedMap, checkNames, type NamesOf } from "../kit.ts";
 import { UpstreamError, type UserAuth } from "../gateway/mod.ts";
-import { challengeOf } from "./challenge.ts";
+import { type Challenge, challengeOf } from "./challenge.ts";
+import { Credentials, type SentToken, tokenIn } from "./credentials.ts";
+import { makeProofKey, proofAlgorithm } from "./dpop.ts";
 import { AccountError } from "./errors.ts";
 import { type ClientKeyOptions, clientKeys } from "./client_keys.ts";
 import { checkAudience, Providers } from "./provider.ts";
@@ -39,19 +41,18 @@ const NAMES: NamesOf<ClientCredentialsOptions> = {
   issuer: true,
   scopes: true,
   audience: true,
+  dpop: true,
   allowInsecure: true,
   innerHosts: true,
   fetch: true,
   clock: true,
 };
 
-interface KeptToken {
-  readonly token: string;
+interface KeptToken extends SentToken {
   readonly at: number;
   readonly dueAt: number | undefined;
-  /** What the upstream's challenge named, for the next token. */
-  readonly metadataUrl: string | undefined;
-  readonly asked: readonly string[];
+  /** What the upstream's challenge asked for, for the next token. */
+  readonly challenge: Challenge | undefined;
 }
 
 /**
@@ -79,36 +80,35 @@ export function clientCredentials(options: ClientCredentialsOptions): UserAuth {
     options;
   const { clientId, clientSecret } = named;
   const client = clientKeys({ clientId, clientSecret, privateKey, algorithm });
-  const { issuer, scopes = [], audience } = authOptions(named);
+  const { issuer, scopes = [], audience, dpop } = authOptions(named);
   const settings = accessSettings({ allowInsecure, innerHosts, fetch, clock: given });
   const { clock } = settings;
   const providers = new Providers(settings);
+  const credentials = new Credentials(providers.proofs);
   const kept = new BoundedMap<string, KeptToken>(MOST_TOKENS, () => {});
-  const running = new Map<string, Promise<string>>();
+  const running = new Map<string, Promise<KeptToken>>();
 
-  const request = async (
-    url: string,
-    metadataUrl: string | undefined,
-    asked: readonly string[],
-  ): Promise<string> => {
+  const request = async (url: string, challenge: Challenge | undefined): Promise<KeptToken> => {
     try {
+      const { metadataUrl, scopes: asked = [], bound } = challenge ?? {};
       const found = await providers.find(url, metadataUrl, issuer, undefined, "machine");
       const wanted = scopes.length > 0 ? scopes : asked;
-      const { accessToken, expiresAt } = await providers.clientToken(
-        found.server,
-        await client(),
-        {
-          resource: found.resource,
-          ...wanted.length > 0 && { scope: wanted.join(" ") },
-        },
-      );
+      const alg = proofAlgorithm(found, dpop, bound);
+      const key = alg === undefined ? undefined : await makeProofKey(alg);
+      const parameters = {
+        resource: found.resource,
+        ...wanted.length > 0 && { scope: wanted.join(" ") },
+      };
+      const tokens = await providers.clientToken(found.server, await client(), parameters, key);
+      const { accessToken, expiresAt } = tokens;
       checkAudience(accessToken, found.resource, audience);
       const at = clock.now();
       const dueAt = expiresAt === undefined
         ? undefined
         : expiresAt - Math.min(AHEAD_MS, (expiresAt - at) * AHEAD_PART);
-      kept.set(url, { token: accessToken, at, dueAt, metadataUrl, asked });
-      return accessToken;
+      const own: KeptToken = { tokens, key, at, dueAt, challenge };
+      kept.set(url, own);
+      return own;
     } catch (error) {
       const why = error instanceof AccountError ? error.message : "No token can be had";
       throw new UpstreamError("upstream", { advice: `Check the gateway's own client: ${why}` });
@@ -116,37 +116,40 @@ export function clientCredentials(options: ClientCredentialsOptions): UserAuth {
   };
 
   /** Gets a token; whoever comes meanwhile waits for the same one. */
-  const fresh = (url: string, metadataUrl?: string, asked: readonly string[] = []) => {
+  const fresh = (url: string, challenge?: Challenge): Promise<KeptToken> => {
     const others = running.get(url);
     if (others !== undefined) return others;
-    const own = request(url, metadataUrl, asked).finally(() => running.delete(url));
+    const own = request(url, challenge).finally(() => running.delete(url));
     running.set(url, own);
     return own;
   };
 
   return {
-    async headers({ url }): Promise<Readonly<Record<string, string>>> {
+    async headers(context): Promise<Readonly<Record<string, string>>> {
+      const { url } = context;
       const known = kept.get(url);
       const isUsable = known !== undefined &&
         (known.dueAt === undefined || clock.now() < known.dueAt);
       if (!isUsable && known === undefined && issuer === undefined) return {};
-      const token = isUsable ? known.token : await fresh(url, known?.metadataUrl, known?.asked);
-      return { authorization: `Bearer ${token}` };
+      const token = isUsable ? known : await fresh(url, known?.challenge);
+      return await credentials.headers(context, token);
     },
+    answered: (response, _sent, context) => credentials.answered(response, context),
     async refused(response, { authorization }, { url }) {
       if (response.status === 403) throw new UpstreamError("forbidden", { status: 403 });
       const known = kept.get(url);
-      const sent = authorization?.slice("Bearer ".length);
       // Another call has replaced it
-      if (known !== undefined && known.token !== sent) return true;
-      if (known !== undefined && clock.now() - known.at < FRESH_MS) {
+      if (known !== undefined && known.tokens.accessToken !== tokenIn(authorization)) return true;
+      const challenge = challengeOf(response);
+      const wantsKey = challenge.bound === "required" && known?.key === undefined &&
+        dpop !== false;
+      if (known !== undefined && !wantsKey && clock.now() - known.at < FRESH_MS) {
         throw new UpstreamError("unauthorized", {
           status: 401,
           advice: "Check the upstream: it refuses the token that the gateway has just got",
         });
       }
-      const { metadataUrl, scopes: asked } = challengeOf(response);
-      await fresh(url, metadataUrl, asked);
+      await fresh(url, challenge);
       return true;
     },
   };

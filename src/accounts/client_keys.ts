@@ -53,7 +53,7 @@ export function clientKeys(
   const kid = memberOf(privateKey, "kid");
   return async () => {
     const key = await importKey(privateKey, alg);
-    return { id, key: { key, ...kid !== undefined && { kid } } };
+    return { id, key: { key, alg, ...kid !== undefined && { kid } } };
   };
 }
 

@@ -9,6 +9,7 @@ import { BrowserCookies } from "../signin/authorize/browser.ts";
 import { bodyForm, OAuthError } from "../signin/http.ts";
 import { readJson } from "../signin/sealed_records.ts";
 import type { Asks, FoundAsk, StoredAsk } from "./asks.ts";
+import { makeProofKey, proofAlgorithm, type ProofKey } from "./dpop.ts";
 import { AccountError } from "./errors.ts";
 import { accountId, isSameUser, type User, userName, userOf } from "./names.ts";
 import { connectPage, listPage, messagePage } from "./page.ts";
@@ -34,6 +35,8 @@ interface Login extends FoundServer {
   /** The secret that the user's browser has. */
   readonly browser: string;
   readonly asked: readonly string[];
+  /** The key that the tokens are to be bound to, if they are. */
+  readonly key?: ProofKey | undefined;
 }
 
 /** What {@linkcode AccountPages} needs. */
@@ -145,17 +148,19 @@ export class AccountPages {
     const own = [...first, ...need.isStepUp ? before?.asked ?? [] : auth.scopes ?? []];
     const offersOffline = found.server.scopes_supported?.includes("offline_access") === true;
     const asked = [...new Set([...own, ...offersOffline ? ["offline_access"] : []])];
-    const key = randomText(12);
+    const alg = proofAlgorithm(found, auth.dpop, need.bound);
+    const key = alg === undefined ? undefined : await makeProofKey(alg);
+    const name = randomText(12);
     const login: Login = {
       ...found,
-      ...{ ask: id, user: ask.user, client, asked },
-      state: `${key}.${randomText(32)}`,
+      ...{ ask: id, user: ask.user, client, asked, key },
+      state: `${name}.${randomText(32)}`,
       verifier: randomText(64),
       browser: randomText(32),
     };
     const ttlMs = Math.max(1_000, ask.until - settings.clock.now());
-    await settings.records.put(`login:${key}`, JSON.stringify(login), { ttlMs, expected: null });
-    const cookies = await this.#cookies.keep(request, key, login.browser);
+    await settings.records.put(`login:${name}`, JSON.stringify(login), { ttlMs, expected: null });
+    const cookies = await this.#cookies.keep(request, name, login.browser);
     const url = new URL(found.server.authorization_endpoint ?? "");
     const parameters: Record<string, string> = {
       response_type: "code",
@@ -166,6 +171,7 @@ export class AccountPages {
       code_challenge_method: "S256",
       resource: found.resource,
       ...asked.length > 0 && { scope: asked.join(" ") },
+      ...key !== undefined && { dpop_jkt: key.jkt },
       // OpenID Connect Core 1.0 §11: no refresh token without it
       ...offersOffline && { prompt: "consent" },
     };
@@ -218,12 +224,16 @@ export class AccountPages {
   ): Promise<Response> {
     const { settings, providers, vault, asks } = this.#init;
     const { ask } = found;
-    const { server, client, resource, asked } = login;
+    const { server, client, resource, asked, key: proofKey } = login;
     const redirectUri = this.#redirectUri;
     const { signal } = request;
     const tokens = await providers.redeem(server, client, { ...login, redirectUri }, query, signal);
+    const isUnbound = login.key !== undefined && tokens.isBound !== true;
     try {
       checkAudience(tokens.accessToken, resource, ask.auth.audience);
+      if (isUnbound && mustBeBound(login, ask)) {
+        throw new AccountError("unbound-token", "The server answered without a bound token");
+      }
     } catch (error) {
       await providers.revoke(server, client, tokens.refreshToken ?? tokens.accessToken);
       throw error;
@@ -242,6 +252,7 @@ export class AccountPages {
       ...{ user: ask.user, upstream: ask.upstream, url: ask.need.url, client, resource, tokens },
       server: { issuer, token_endpoint, revocation_endpoint },
       audience: ask.auth.audience,
+      ...proofKey !== undefined && { key: proofKey },
       ...{ scopes: tokens.scopes ?? asked, asked, since: now, renewed: now },
     });
     if (!await asks.change(login.ask, current, "done")) {
@@ -377,6 +388,11 @@ export class AccountPages {
       ...error !== undefined && { error },
     });
   }
+}
+
+/** Tells whether a bearer token is of no use. */
+function mustBeBound({ bound }: Login, { need, auth }: StoredAsk): boolean {
+  return bound.isRequired || need.bound === "required" || auth.dpop === true;
 }
 
 function redirect(location: string, cookies: readonly string[]): Response {

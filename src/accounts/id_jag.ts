@@ -15,7 +15,8 @@ import { accessSettings, authOptions, type ServerAccess } from "./settings.ts";
 import { TOKEN_EXCHANGE } from "./token_exchange.ts";
 
 const ID_JAG = "urn:ietf:params:oauth:token-type:id-jag";
-const JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+/** The grant type of assertions (RFC 7523 §2.1). */
+export const JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
 /** The enterprise's identity provider, and how the gateway is its client. */
 export interface IdentityProviderOptions extends ClientKeyOptions {

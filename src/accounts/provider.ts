@@ -12,8 +12,9 @@ import { boundedText, within } from "../signin/fetch/bounded.ts";
 import { FetchError } from "../signin/fetch/errors.ts";
 import { type PublicFetch, publicFetch } from "../signin/fetch/public_fetch.ts";
 import { scopesIn } from "./challenge.ts";
+import { type ProofKey, Proofs, type Prover } from "./dpop.ts";
 import { AccountError } from "./errors.ts";
-import type { AccountsSettings } from "./settings.ts";
+import type { AccessSettings, AccountsSettings } from "./settings.ts";
 
 const oauth = await installed("oauth4webapi", import("oauth4webapi"));
 
@@ -28,6 +29,8 @@ export interface FoundServer {
   readonly scopes: readonly string[];
   /** The metadata of the authorization server. */
   readonly server: AuthorizationServer;
+  /** What the upstream's metadata says of tokens that are bound to a key (RFC 9728 §2). */
+  readonly bound: { readonly isRequired: boolean; readonly algorithms?: unknown };
 }
 
 /** The gateway as a client of an authorization server. */
@@ -44,6 +47,8 @@ export interface Tokens {
   /** When the access token expires, in milliseconds since the epoch, if the server said it. */
   readonly expiresAt?: number | undefined;
   readonly scopes?: readonly string[] | undefined;
+  /** Whether the access token is bound to the key that was proved for it. */
+  readonly isBound?: boolean | undefined;
 }
 
 /** What a server is used for: logins of users, or tokens without a person. */
@@ -53,7 +58,9 @@ export type ServerUse = "login" | "machine";
 export interface MachineClient {
   readonly id: string;
   readonly secret?: string | undefined;
-  readonly key?: { readonly key: CryptoKey; readonly kid?: string } | undefined;
+  readonly key?:
+    | { readonly key: CryptoKey; readonly alg: string; readonly kid?: string }
+    | undefined;
 }
 
 /** A request for a token by a grant without a name of its own here. */
@@ -65,6 +72,8 @@ export interface GrantRequest {
   readonly issuedType?: string;
   /** The `token_type` that the answer must have, in lower case. @default "bearer" */
   readonly tokenType?: "bearer" | "n_a";
+  /** The key that the token is to be bound to. */
+  readonly key?: ProofKey | undefined;
 }
 
 /** What of a server's metadata is needed for tokens later. */
@@ -75,12 +84,21 @@ export type ServerFacts = Pick<
 
 /** Sends what is asked of authorization servers. */
 export class Providers {
-  readonly #settings: AccountsSettings;
+  readonly #settings: AccessSettings;
+  readonly #pages: AccountsSettings | undefined;
+  /** Makes the proofs of keys. */
+  readonly proofs: Proofs;
   readonly #public: PublicFetch;
   readonly #loopback: PublicFetch;
 
-  constructor(settings: AccountsSettings) {
+  /**
+   * @param settings How servers are asked
+   * @param pages The pages of the gateway, if it can register itself
+   */
+  constructor(settings: AccessSettings, pages?: AccountsSettings) {
     this.#settings = settings;
+    this.#pages = pages;
+    this.proofs = new Proofs(settings.clock);
     const { clock } = settings;
     const own = { maxBytes: MAX_BYTES, timeoutMs: TIMEOUT_MS, clock };
     this.#public = publicFetch({ ...own, allowInsecure: false });
@@ -113,6 +131,7 @@ export class Providers {
       resource: found?.resource ?? resourceOf(upstream),
       scopes: found?.scopes ?? [],
       server,
+      bound: found?.bound ?? { isRequired: false },
     };
   }
 
@@ -141,6 +160,10 @@ export class Providers {
         resource,
         servers: named,
         scopes: scopesIn(Array.isArray(scopes) ? scopes.join(" ") : ""),
+        bound: {
+          isRequired: json.dpop_bound_access_tokens_required === true,
+          algorithms: json.dpop_signing_alg_values_supported,
+        },
       };
     }
     if (metadataUrl !== undefined) {
@@ -208,7 +231,8 @@ export class Providers {
   ): "configured" | "document" | "registration" | undefined {
     if (clientId !== undefined) return "configured";
     const isRead = server.client_id_metadata_document_supported === true;
-    if (isRead && this.#settings.url.startsWith("https:")) return "document";
+    if (this.#pages === undefined) return undefined;
+    if (isRead && this.#pages.url.startsWith("https:")) return "document";
     return server.registration_endpoint === undefined ? undefined : "registration";
   }
 
@@ -226,14 +250,20 @@ export class Providers {
       const { clientId: id, clientSecret: secret } = given;
       return { id, secret, method: secret === undefined ? "none" : secretMethod(server) };
     }
+    const pages = this.#pages;
+    if (pages === undefined) throw new AccountError("no-client", "The gateway has no client id");
     if (this.wayOf(server, given) === "document") {
-      return { id: `${this.#settings.url}/accounts/client.json`, method: "none" };
+      return { id: `${pages.url}/accounts/client.json`, method: "none" };
     }
-    return await this.#registered(server, signal);
+    return await this.#registered(server, pages, signal);
   }
 
-  async #registered(server: AuthorizationServer, signal?: AbortSignal): Promise<StoredClient> {
-    const { records, report, clock, lifetimes } = this.#settings;
+  async #registered(
+    server: AuthorizationServer,
+    pages: AccountsSettings,
+    signal?: AbortSignal,
+  ): Promise<StoredClient> {
+    const { records, report, clock, lifetimes } = pages;
     const key = `client:${server.issuer}`;
     const known = await records.get(key);
     if (known !== undefined) return JSON.parse(known.value);
@@ -248,7 +278,7 @@ export class Providers {
     const response = await this.#send(server.registration_endpoint, {
       method: "POST",
       headers: { "content-type": "application/json" },
-      body: JSON.stringify(clientMetadata(this.#settings)),
+      body: JSON.stringify(clientMetadata(pages)),
     }, signal);
     const json = await jsonOf(response);
     const { client_id: id, client_secret: secret, token_endpoint_auth_method: method } = json ?? {};
@@ -274,7 +304,7 @@ export class Providers {
 
   /** Forgets a registration that the server no longer knows. */
   async forgetClient(issuer: string): Promise<void> {
-    await this.#settings.records.delete(`client:${issuer}`);
+    await this.#pages?.records.delete(`client:${issuer}`);
   }
 
   /** Redeems a code, after the answer of the server was checked (RFC 9207 included). */
@@ -286,11 +316,12 @@ export class Providers {
       readonly verifier: string;
       readonly redirectUri: string;
       readonly resource: string;
+      readonly key?: ProofKey | undefined;
     },
     callback: URLSearchParams,
     signal?: AbortSignal,
   ): Promise<Tokens> {
-    return await this.#tokens(signal, async () => {
+    return await this.#tokens({ signal, key: login.key }, async (prover) => {
       const client = this.#client(own);
       const checked = oauth.validateAuthResponse(server, client, callback, login.state);
       const response = await oauth.authorizationCodeGrantRequest(
@@ -300,7 +331,7 @@ export class Providers {
         checked,
         login.redirectUri,
         login.verifier,
-        this.#options(signal, { resource: login.resource }),
+        this.#options({ signal, prover }, { resource: login.resource }),
       );
       return await oauth.processAuthorizationCodeResponse(server, client, response);
     });
@@ -311,9 +342,9 @@ export class Providers {
     server: AuthorizationServer,
     own: MachineClient,
     parameters: Readonly<Record<string, string>>,
-    signal?: AbortSignal,
+    key?: ProofKey,
   ): Promise<Tokens> {
-    return await this.grantToken(server, own, { type: "client_credentials", parameters }, signal);
+    return await this.grantToken(server, own, { type: "client_credentials", parameters, key });
   }
 
   /**
@@ -324,20 +355,20 @@ export class Providers {
   async grantToken(
     server: AuthorizationServer,
     own: MachineClient,
-    { type, parameters, issuedType, tokenType = "bearer" }: GrantRequest,
+    { type, parameters, issuedType, tokenType = "bearer", key }: GrantRequest,
     signal?: AbortSignal,
   ): Promise<Tokens> {
-    return await this.#tokens(signal, async () => {
+    return await this.#tokens({ signal, key, tokenType }, async (prover) => {
       const client = this.#client({ id: own.id, method: "none" });
       const response = await oauth.genericTokenEndpointRequest(
         server,
         client,
         own.key === undefined
           ? authOf({ id: own.id, secret: own.secret, method: secretMethod(server) })
-          : oauth.PrivateKeyJwt({ ...own.key }),
+          : keyAuth(own.key),
         type,
         { ...parameters },
-        this.#options(signal, {}),
+        this.#options({ signal, prover }, {}),
       );
       const tokens = await oauth.processGenericTokenEndpointResponse(server, client, response, {
         recognizedTokenTypes: { n_a: () => {} },
@@ -347,7 +378,7 @@ export class Providers {
         "wrong-token-type",
         "The server answered with a token of another type",
       );
-    }, tokenType);
+    });
   }
 
   /** Renews tokens. Returns `"ended"` if the server no longer takes the refresh token. */
@@ -356,18 +387,18 @@ export class Providers {
     own: StoredClient,
     refreshToken: string,
     resource: string,
-    signal?: AbortSignal,
+    key?: ProofKey,
   ): Promise<Tokens | "ended"> {
     let isEnded = false;
     try {
-      return await this.#tokens(signal, async () => {
+      return await this.#tokens({ key }, async (prover) => {
         const client = this.#client(own);
         const response = await oauth.refreshTokenGrantRequest(
           server,
           client,
           authOf(own),
           refreshToken,
-          this.#options(signal, { resource }),
+          this.#options({ prover }, { resource }),
         );
         isEnded = await endsGrant(response);
         return await oauth.processRefreshTokenResponse(server, client, response);
@@ -387,7 +418,7 @@ export class Providers {
         this.#client(own),
         authOf(own),
         token,
-        this.#options(undefined, {}),
+        this.#options({}, {}),
       );
       return response.status === 200;
     } catch {
@@ -396,20 +427,31 @@ export class Providers {
   }
 
   async #tokens(
-    signal: AbortSignal | undefined,
-    get: () => Promise<TokenEndpointResponse>,
-    tokenType = "bearer",
+    { signal, key, tokenType = "bearer" }: {
+      readonly signal?: AbortSignal | undefined;
+      readonly key?: ProofKey | undefined;
+      readonly tokenType?: "bearer" | "n_a";
+    },
+    get: (prover: Prover | undefined) => Promise<TokenEndpointResponse>,
   ): Promise<Tokens> {
     let response: TokenEndpointResponse;
+    const prover = key && this.proofs.proverOf(key);
     try {
-      response = await get();
+      response = await get(prover).catch((error: unknown) => {
+        // Made anew as a whole: an assertion of the client is good once
+        if (prover !== undefined && wantsNonce(error)) return get(prover);
+        throw error;
+      });
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
       throw asAccountError(error);
     }
+    const isBound = key !== undefined && response.token_type === "dpop";
     const { access_token: accessToken, refresh_token: refreshToken, expires_in: seconds } =
       response;
-    if (!/^[\x21-\x7e]{1,16384}$/.test(accessToken) || response.token_type !== tokenType) {
+    if (
+      !/^[\x21-\x7e]{1,16384}$/.test(accessToken) || (!isBound && response.token_type !== tokenType)
+    ) {
       throw new AccountError(
         "invalid-token",
         `The server answered without ${tokenType === "bearer" ? "a bearer token" : "an assertion"}`,
@@ -420,6 +462,7 @@ export class Providers {
       refreshToken,
       expiresAt: seconds === undefined ? undefined : this.#settings.clock.now() + seconds * 1000,
       scopes: response.scope === undefined ? undefined : scopesIn(response.scope),
+      ...isBound && { isBound },
     };
   }
 
@@ -432,17 +475,22 @@ export class Providers {
     };
   }
 
-  #options(caller: AbortSignal | undefined, parameters: Readonly<Record<string, string>>) {
+  #options(
+    { signal, prover }: {
+      readonly signal?: AbortSignal | undefined;
+      readonly prover?: Prover | undefined;
+    },
+    parameters: Readonly<Record<string, string>>,
+  ) {
     return {
       [oauth.allowInsecureRequests]: this.#settings.allowInsecure,
-      [oauth.customFetch]: (url: string, init: RequestInit) => {
-        const headers = Object.fromEntries(new Headers(init.headers));
+      [oauth.customFetch]: async (url: string, { method = "GET", ...init }: RequestInit) => {
+        const proof = await prover?.header({ url, method });
+        const headers = { ...Object.fromEntries(new Headers(init.headers)), ...proof };
         const body = init.body === undefined || init.body === null ? undefined : String(init.body);
-        return this.#send(
-          url,
-          { ...init.method && { method: init.method }, headers, body },
-          caller,
-        );
+        const response = await this.#send(url, { method, headers, body }, signal);
+        prover?.learn(url, response);
+        return response;
       },
       additionalParameters: parameters,
     };
@@ -567,6 +615,15 @@ function authOf({ secret, method }: StoredClient): ClientAuth {
   return method === "client_secret_post" ? oauth.ClientSecretPost(secret) : basicAuth(secret);
 }
 
+/** Returns `private_key_jwt` under the name of the algorithm that was configured: EdDSA has two (RFC 9864). */
+function keyAuth({ alg, ...key }: NonNullable<MachineClient["key"]>): ClientAuth {
+  return oauth.PrivateKeyJwt(key, {
+    [oauth.modifyAssertion]: (header) => {
+      header.alg = alg;
+    },
+  });
+}
+
 /** Returns `client_secret_basic` as forms are encoded (RFC 6749 §2.3.1): many servers don't decode more than that. */
 function basicAuth(secret: string): ClientAuth {
   return (_server, { client_id: id }, _body, headers) => {
@@ -602,6 +659,11 @@ function isSame(one: string, other: string): boolean {
 function isOutside({ hostname }: URL): boolean {
   const literal = literalAddress(hostname);
   return literal === undefined || isPublicAddress(literal);
+}
+
+/** Tells whether a server asks for the same request with the nonce of its answer (RFC 9449 §8). */
+function wantsNonce(error: unknown): boolean {
+  return error instanceof oauth.ResponseBodyError && error.error === "use_dpop_nonce";
 }
 
 /** Hides what a library says, which may quote an answer. */

@@ -55,6 +55,7 @@ const AUTH_NAMES: NamesOf<AccountAuthOptions> = {
   issuer: true,
   scopes: true,
   audience: true,
+  dpop: true,
 };
 
 /** The checked options. */
@@ -78,10 +79,10 @@ export interface AccountsSettings {
 /** Checks options. */
 export function settingsOf(options: AccountsOptions): AccountsSettings {
   checkNames("accounts()", options, NAMES);
-  const allowInsecure = booleanOption("allowInsecure", options.allowInsecure, false);
+  const access = accessSettings(options);
+  const { clock, allowInsecure } = access;
   const url = urlOption(options.url, allowInsecure);
   const href = url.href.replace(/\/$/, "");
-  const clock = options.clock ?? systemClock;
   const records = (options.store ?? memoryStore()).records?.(clock);
   if (records === undefined) {
     throw new TypeError(
@@ -91,6 +92,7 @@ export function settingsOf(options: AccountsOptions): AccountsSettings {
   const keys = keysOption(options.keys, options.store);
   const report = functionOption("onEvent", options.onEvent);
   return {
+    ...access,
     url: href,
     basePath: url.pathname.replace(/\/$/, ""),
     browser: browserOption(options.browser),
@@ -98,10 +100,6 @@ export function settingsOf(options: AccountsOptions): AccountsSettings {
     records: new SealedRecords(records, keys, `accounts:${href}:`, "mooring accounts records 1"),
     keys,
     lifetimes: lifetimesOption(options.lifetimes),
-    allowInsecure,
-    innerHosts: new Set(stringsOption("innerHosts", options.innerHosts, [])),
-    fetch: functionOption("fetch", options.fetch),
-    clock,
     report(event) {
       try {
         report?.({ type: "account", ...event });
@@ -112,22 +110,28 @@ export function settingsOf(options: AccountsOptions): AccountsSettings {
   };
 }
 
-/** How authorization servers are asked, where there are no pages. */
+/** How authorization servers are asked. */
 export type ServerAccess = Pick<
   AccountsOptions,
   "allowInsecure" | "innerHosts" | "fetch" | "clock"
 >;
 
-/** Checks how authorization servers are asked, where there are no pages. */
-export function accessSettings({ allowInsecure, innerHosts, fetch, clock }: ServerAccess) {
-  return settingsOf({
-    // Nothing is sent to this address
-    ...{ url: "https://pages.invalid", browser: () => undefined },
-    ...allowInsecure !== undefined && { allowInsecure },
-    ...innerHosts !== undefined && { innerHosts },
-    ...fetch !== undefined && { fetch },
-    ...clock !== undefined && { clock },
-  });
+/** The checked options of {@linkcode ServerAccess}. */
+export type AccessSettings = Pick<
+  AccountsSettings,
+  "allowInsecure" | "innerHosts" | "fetch" | "clock"
+>;
+
+/** Checks how authorization servers are asked. */
+export function accessSettings(
+  { allowInsecure, innerHosts, fetch, clock }: ServerAccess,
+): AccessSettings {
+  return {
+    allowInsecure: booleanOption("allowInsecure", allowInsecure, false),
+    innerHosts: new Set(stringsOption("innerHosts", innerHosts, [])),
+    fetch: functionOption("fetch", fetch),
+    clock: clock ?? systemClock,
+  };
 }
 
 /** Checks how the gateway is a client of an upstream's authorization server. */
@@ -147,6 +151,7 @@ export function authOptions(options: AccountAuthOptions): AccountAuthOptions {
   if (options.issuer !== undefined && !URL.canParse(options.issuer)) {
     throw new TypeError('Give a URL as "issuer"');
   }
+  if (options.dpop !== undefined) booleanOption("dpop", options.dpop, false);
   const own = scopes === undefined ? undefined : stringsOption("scopes", scopes, []);
   if (own?.some((scope) => !/^[!#-[\]-~]{1,200}$/.test(scope)) === true) {
     throw new TypeError('Give scopes without spaces and quotes as "scopes"');

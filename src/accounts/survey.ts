@@ -3,10 +3,14 @@
  *
  * @module
  */
+import type { AuthorizationServer } from "oauth4webapi";
 import { challengeOf } from "./challenge.ts";
+import { proofAlgorithm } from "./dpop.ts";
 import { AccountError } from "./errors.ts";
+import { JWT_BEARER } from "./id_jag.ts";
 import { Providers } from "./provider.ts";
-import { authOptions, settingsOf } from "./settings.ts";
+import { accessSettings, authOptions, type ServerAccess, settingsOf } from "./settings.ts";
+import { TOKEN_EXCHANGE } from "./token_exchange.ts";
 import type { AccountAuthOptions, AccountsOptions } from "./types.ts";
 
 /** What an upstream wants. */
@@ -47,8 +51,9 @@ export async function surveySignIn(
     });
     await response.body?.cancel();
     const challenge = challengeOf(response);
-    const providers = new Providers(settings);
+    const providers = new Providers(settings, settings);
     const found = await providers.find(url, challenge.metadataUrl, auth.issuer);
+    proofAlgorithm(found, auth.dpop, challenge.bound);
     const { server } = found;
     if (scopes.length === 0) scopes = challenge.scopes.length > 0 ? challenge.scopes : found.scopes;
     const client = providers.wayOf(server, auth);
@@ -59,4 +64,36 @@ export async function surveySignIn(
     const problem = error instanceof AccountError ? error.message : "It can't be asked now";
     return { scopes, problem };
   }
+}
+
+/**
+ * Asks an upstream and the servers that give tokens for it on behalf of callers. Never rejects, and asks for no
+ * token.
+ *
+ * @param issuers The server that is to exchange tokens, or to redeem the ID-JAGs of a provider
+ * @returns Why no token can be had, or `undefined` if nothing speaks against it
+ */
+export async function surveyGrant(
+  url: string,
+  { issuer, provider }: { readonly issuer: string; readonly provider?: string | undefined },
+  access: ServerAccess,
+): Promise<string | undefined> {
+  try {
+    const providers = new Providers(accessSettings(access));
+    const { server } = await providers.find(url, undefined, issuer, undefined, "machine");
+    if (provider === undefined) return lacking(server, TOKEN_EXCHANGE);
+    return lacking(await providers.server(provider, "machine"), TOKEN_EXCHANGE) ??
+      lacking(server, JWT_BEARER);
+  } catch (error) {
+    return error instanceof AccountError ? error.message : "It can't be asked now";
+  }
+}
+
+/** Says that a server doesn't name a grant among those that it names. */
+function lacking(
+  { issuer, grant_types_supported: named }: AuthorizationServer,
+  grant: string,
+): string | undefined {
+  if (named === undefined || named.includes(grant)) return undefined;
+  return `${issuer} doesn't name the grant ${grant} in its metadata`;
 }

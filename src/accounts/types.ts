@@ -88,6 +88,12 @@ export interface AccountAuthOptions {
   readonly scopes?: readonly string[];
   /** The audience of tokens that are JWTs. @default any of the upstream's origin */
   readonly audience?: string;
+  /**
+   * Whether tokens are bound to a key of their own (DPoP, RFC 9449): with `true` always, with `false` never.
+   *
+   * @default where the upstream asks for it: by its metadata or its challenge
+   */
+  readonly dpop?: boolean;
 }
 
 /** An account of a user at an upstream. */

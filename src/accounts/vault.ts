@@ -6,6 +6,7 @@
 import { BoundedMap, randomFraction } from "../kit.ts";
 import { UpstreamError } from "../gateway/mod.ts";
 import { readJson } from "../signin/sealed_records.ts";
+import type { ProofKey } from "./dpop.ts";
 import { AccountError } from "./errors.ts";
 import type { User } from "./names.ts";
 import {
@@ -42,6 +43,8 @@ export interface StoredAccount {
   readonly resource: string;
   readonly audience?: string | undefined;
   readonly tokens: Tokens;
+  /** The key that the tokens are bound to, if they are. */
+  readonly key?: ProofKey | undefined;
   /** The scopes that were granted, or asked for where the server didn't say. */
   readonly scopes: readonly string[];
   /** The scopes that were asked for. */
@@ -229,10 +232,11 @@ export class Vault {
     isRefused: boolean,
   ): Promise<StoredAccount | undefined> {
     const { clock } = this.#settings;
-    const { server, client, tokens, resource } = account;
+    const { server, client, tokens, resource, key } = account;
     let fresh: Tokens | "ended";
     try {
-      fresh = await this.#providers.renew(server, client, tokens.refreshToken ?? "", resource);
+      const { refreshToken = "" } = tokens;
+      fresh = await this.#providers.renew(server, client, refreshToken, resource, key);
       if (fresh !== "ended") checkAudience(fresh.accessToken, account.resource, account.audience);
     } catch (error) {
       this.#report(
@@ -294,5 +298,5 @@ export class Vault {
 
 /** Returns an account without its tokens. */
 function ended(account: StoredAccount): StoredAccount {
-  return { ...account, tokens: { accessToken: "" }, ended: true };
+  return { ...account, tokens: { accessToken: "" }, key: undefined, ended: true };
 }

@@ -31,6 +31,8 @@ export interface SignInNeed {
   readonly scopes: readonly string[];
   /** The URL of the protected resource metadata, if the challenge has one (RFC 9728 §5.1). */
   readonly metadataUrl?: string | undefined;
+  /** Whether the challenge offers tokens that are bound to a key (DPoP, RFC 9449), or wants no others. */
+  readonly bound?: "offered" | "required" | undefined;
   /** The upstream's URL. */
   readonly url: string;
   /** Whether the user has an account that only lacks a scope. */

@@ -45,7 +45,10 @@ export class OAuthError extends Error {
   }
 }
 
-const CORS = { "access-control-allow-origin": "*" };
+const CORS = {
+  "access-control-allow-origin": "*",
+  "access-control-expose-headers": "DPoP-Nonce, Retry-After",
+};
 
 /** Returns JSON that is not cached, for every origin: no cookie decides about it. */
 export function json(body: unknown, status = 200, headers: Record<string, string> = {}): Response {
@@ -76,7 +79,7 @@ export function preflight(methods: string): Response {
     headers: {
       ...CORS,
       "access-control-allow-methods": methods,
-      "access-control-allow-headers": "content-type, authorization, mcp-protocol-version",
+      "access-control-allow-headers": "content-type, authorization, dpop, mcp-protocol-version",
       "access-control-max-age": "3600",
     },
   });

@@ -4,6 +4,7 @@
  * @module
  */
 import type { JsonObject } from "../../mod.ts";
+import { DPOP_ALGORITHMS } from "../kit.ts";
 import type { ClientMethod } from "./assertions/client_authentication.ts";
 import { ID_JAG_PROFILE, JWT_BEARER } from "./assertions/id_jags.ts";
 import type { SignInSettings } from "./settings.ts";
@@ -20,7 +21,7 @@ const ASSERTION_ALGORITHMS = [
  * @param assertionMethods How clients that present assertions prove themselves, if any may
  */
 export function metadataOf(
-  { issuer, descriptions, resources, documents }: SignInSettings,
+  { issuer, descriptions, resources, documents, proofs }: SignInSettings,
   registers: boolean,
   assertionMethods: readonly ClientMethod[] | undefined,
 ): JsonObject {
@@ -49,6 +50,7 @@ export function metadataOf(
     code_challenge_methods_supported: ["S256"],
     authorization_response_iss_parameter_supported: true,
     client_id_metadata_document_supported: documents !== false,
+    ...proofs !== undefined && { dpop_signing_alg_values_supported: DPOP_ALGORITHMS },
     protected_resources: [...resources],
     // What OpenID Connect Discovery wants of a document; no ID token is issued
     subject_types_supported: ["public"],

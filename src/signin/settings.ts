@@ -8,6 +8,7 @@ import { memoryStore, type RecordStore } from "../cluster/mod.ts";
 import {
   booleanOption,
   checkNames,
+  DpopProofs,
   functionOption,
   integerOption,
   isLoopback,
@@ -60,12 +61,20 @@ const NAMES: NamesOf<SignInOptions> = {
   registration: true,
   documents: true,
   fetch: true,
+  dpop: true,
   lifetimes: true,
   allowInsecure: true,
   sender: true,
   onEvent: true,
   onGrantEnded: true,
   clock: true,
+};
+
+const DPOP_NAMES: NamesOf<Exclude<SignInOptions["dpop"], string | undefined>> = {
+  use: true,
+  maxAgeS: true,
+  nonceKeys: true,
+  maxProofs: true,
 };
 
 /** The checked options. */
@@ -80,6 +89,8 @@ export interface SignInSettings extends SignInOptions {
   readonly records: RecordStore;
   readonly keys: readonly (string | Uint8Array)[];
   readonly lifetimes: Readonly<Required<SignInLifetimes>>;
+  /** Checks proofs of keys, if tokens can be bound to one. */
+  readonly proofs: DpopProofs | undefined;
   readonly allowInsecure: boolean;
   readonly clock: Clock;
   /** The path of the issuer, without a slash at its end. */
@@ -135,6 +146,7 @@ export function settingsOf(options: SignInOptions): SignInSettings {
     records: new SealedRecords(records, keys, `signin:${issuer.href}:`),
     keys,
     lifetimes: lifetimesOption(options.lifetimes),
+    proofs: proofsOption(options, clock),
     allowInsecure,
     clock,
     basePath: issuer.pathname === "/" ? "" : issuer.pathname,
@@ -178,6 +190,13 @@ function urlOption(name: string, given: unknown, allowInsecure: boolean): URL {
     );
   }
   return url;
+}
+
+function proofsOption({ dpop, store }: SignInOptions, clock: Clock): DpopProofs | undefined {
+  if (dpop === undefined) return undefined;
+  if (typeof dpop === "object") checkNames("signIn()", dpop, DPOP_NAMES, "dpop.");
+  const own = typeof dpop === "object" ? dpop : { use: dpop };
+  return new DpopProofs("signIn()", { ...own, ...store !== undefined && { store } }, clock);
 }
 
 /** Reads scopes and their descriptions. */

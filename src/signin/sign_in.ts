@@ -4,7 +4,7 @@
  * @module
  */
 import { protectedResource } from "../auth/mod.ts";
-import { BoundedMap, hmacSha256, jose, peerAddress } from "../kit.ts";
+import { BoundedMap, hmacSha256, jose, peerAddress, ProofError } from "../kit.ts";
 import { IdJags, JWT_BEARER } from "./assertions/id_jags.ts";
 import { BrowserLogins } from "./authorize/browser_users.ts";
 import { LoginFlow } from "./authorize/login.ts";
@@ -91,9 +91,9 @@ export function signIn(options: SignInOptions): SignIn {
     },
   });
   const access = new AccessTokens(settings, keyring, grants);
-  const { clients: configured, registration, documents, allowInsecure, fetch } = settings;
+  const { clients: configured, registration, documents, allowInsecure, fetch, proofs } = settings;
   const clients = createClients({
-    ...{ records, clock, allowInsecure },
+    ...{ records, clock, allowInsecure, bindsTokens: proofs !== undefined },
     ...configured !== undefined && { clients: configured },
     ...registration !== undefined && { registration },
     ...documents !== undefined && { documents },
@@ -164,6 +164,7 @@ function guardOf(resource: string, settings: SignInSettings, access: AccessToken
       resource,
       authorizationServers: [settings.issuer],
       scopes: settings.firstScopes,
+      ...settings.proofs !== undefined && { dpop: settings.proofs.use },
     }),
   };
 }
@@ -205,11 +206,12 @@ function routesOf(
           settings,
           "token",
           async () => {
+            const proof = await tokens.proofOf(request);
             const form = await bodyForm(request, settings.clock);
             if (idJags === undefined || form.get("grant_type") !== JWT_BEARER) {
-              return json(await tokens.token(form));
+              return json(await tokens.token(form, proof));
             }
-            return json(await idJags.token(form, request.headers));
+            return json(await idJags.token(form, request.headers, proof));
           },
         ),
     }],
@@ -282,9 +284,11 @@ async function told(
       const { code, message, status, retryAfterS } = error;
       return errorJson(new OAuthError(code, message, status, retryAfterS));
     }
-    if (error instanceof OAuthError) {
-      report({ step, outcome: "refused", reason: `${error.code}: ${error.message}` });
-      return errorJson(error);
+    if (error instanceof OAuthError || error instanceof ProofError) {
+      const { code, message, headers } = error;
+      report({ step, outcome: "refused", reason: `${code}: ${message}` });
+      const isProof = error instanceof ProofError;
+      return errorJson(isProof ? new OAuthError(code, message, 400, undefined, headers) : error);
     }
     report({ step, outcome: "failed", reason: "internal-error", error });
     return errorJson(new OAuthError("temporarily_unavailable", "Try again", 503, 1));

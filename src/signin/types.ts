@@ -4,7 +4,7 @@
  * @module
  */
 import type { Clock, MaybePromise, Principal } from "../../mod.ts";
-import type { Authenticate, ProtectedResource } from "../auth/mod.ts";
+import type { Authenticate, DpopOptions, ProtectedResource } from "../auth/mod.ts";
 import type { Store } from "../cluster/mod.ts";
 import type {
   ClientKind,
@@ -107,6 +107,14 @@ export interface SignInOptions {
   readonly documents?: false | DocumentOptions;
   /** Reads Client ID Metadata Documents, and keys of `idJag`, in place of the checked way, for tests. */
   readonly fetch?: (url: URL, init: RequestInit) => Promise<Response>;
+  /**
+   * Whether tokens are bound to a key of the client (DPoP, RFC 9449) if it proves one (`"accept"`), or always
+   * (`"require"`). A bound access token needs a new proof of the key with each request, and a bound refresh
+   * token with each use. Used proofs are in `store`.
+   *
+   * @default none is bound
+   */
+  readonly dpop?: "accept" | "require" | Omit<DpopOptions, "store">;
   /** The lifetimes. */
   readonly lifetimes?: SignInLifetimes;
   /** Whether `http:` is let through on loopback, for development. @default false */

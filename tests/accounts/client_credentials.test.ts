@@ -2,7 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { exportJWK, generateKeyPair, jwtVerify } from "jose";
 import { createMcpHandler } from "../../mod.ts";
-import { clientCredentials, type ClientCredentialsOptions } from "../../src/accounts/mod.ts";
+import {
+  clientCredentials,
+  type ClientCredentialsOptions,
+  type UserAuthContext,
+} from "../../src/accounts/mod.ts";
 import { gateway, http, UpstreamError } from "../../src/gateway/mod.ts";
 import { FakeClock } from "../support/clock.ts";
 import { ModernPeer } from "../support/modern.ts";
@@ -174,4 +178,74 @@ test("[UPA-45] options are checked when they are given", () => {
     () => clientCredentials({ ...client, privateKey: { kty: "EC", d: "x" }, algorithm: "none" }),
     /"algorithm"/,
   );
+});
+
+/** A request to an upstream, of whose credentials a test asks. */
+function contextOf(url: string, user = "ada"): UserAuthContext {
+  return {
+    ...{ upstream: "notes", url, target: url, method: "POST", principal: { id: user } },
+    ...{ request: new Request(url), signal: undefined },
+  };
+}
+
+test("[UPA-55] a thousand calls at once make one request for a token, at the start and after its end", async () => {
+  await withService({}, async ({ auth, forms, service, clock }) => {
+    const all = () =>
+      Promise.all(
+        Array.from({ length: 1_000 }, async (_, user) => {
+          const { authorization } = await auth.headers(contextOf(service.url, `user-${user}`));
+          return authorization;
+        }),
+      );
+    assert.equal(new Set(await all()).size, 1);
+    assert.equal(forms.length, 1);
+    await clock.advance(service.ttlS * 1_000);
+    assert.equal(new Set(await all()).size, 1);
+    assert.equal(forms.length, 2);
+    // And a thousand refusals of the same token
+    await clock.advance(60_000);
+    const sent = await auth.headers(contextOf(service.url));
+    const refusals = Array.from({ length: 1_000 }, () => {
+      const response = new Response(null, { status: 401 });
+      return auth.refused(response, sent, contextOf(service.url));
+    });
+    assert.deepEqual(new Set(await Promise.all(refusals)), new Set([true]));
+    assert.equal(forms.length, 3);
+  });
+});
+
+test("[UPA-55] a request that fails fails all that wait for it, and the next call asks again", async () => {
+  await withService({}, async ({ auth, forms, service }) => {
+    const { token } = service.faults;
+    let failures = 0;
+    service.faults.token = () => {
+      failures++;
+      return new Response(null, { status: 503 });
+    };
+    const results = await Promise.allSettled(
+      Array.from({ length: 100 }, async () => await auth.headers(contextOf(service.url))),
+    );
+    assert.ok(results.every(({ status }) => status === "rejected"));
+    assert.equal(failures, 1);
+    service.faults.token = token ?? assert.fail();
+    assert.match((await auth.headers(contextOf(service.url))).authorization ?? "", /^Bearer /);
+    assert.equal(forms.length, 1);
+  });
+});
+
+test("[UPA-66] a thousand upstreams have a token of their own; of more, the one got first is got anew", async () => {
+  await withService({}, async ({ auth, forms, service }) => {
+    const urlOf = (n: number) => `${service.url}/${n}`;
+    const tokens = new Set<string | undefined>();
+    for (let n = 0; n <= 1_000; n++) {
+      tokens.add((await auth.headers(contextOf(urlOf(n)))).authorization);
+    }
+    assert.equal(tokens.size, 1_001);
+    assert.equal(forms.length, 1_001);
+    await auth.headers(contextOf(urlOf(1_000)));
+    await auth.headers(contextOf(urlOf(1)));
+    assert.equal(forms.length, 1_001);
+    await auth.headers(contextOf(urlOf(0)));
+    assert.equal(forms.length, 1_002);
+  });
 });

@@ -27,6 +27,7 @@ import type { JsonObject } from "../../src/protocol/jsonrpc.ts";
 import { challengeOf } from "../../src/signin/pkce.ts";
 import { FakeClock } from "../support/clock.ts";
 import { ModernPeer } from "../support/modern.ts";
+import { ProofReader } from "../support/proof_reader.ts";
 import { as, byToken, initialize, type Peer } from "../support/wire.ts";
 
 export const GATEWAY = "https://gateway.example";
@@ -54,6 +55,8 @@ export interface Faults {
   hasNoRefresh?: boolean;
   /** Called with each refresh token that is used, and what became of it. */
   refreshed?: (token: string, user: string, outcome: "issued" | "reused" | "refused") => void;
+  /** Tokens that are bound to a key. */
+  dpop?: BoundTokens;
   /** Answers a request for tokens. */
   token?: (form: URLSearchParams) => Response | undefined | Promise<Response | undefined>;
 }
@@ -65,12 +68,25 @@ const OPENING: ReadonlySet<unknown> = new Set([
   "server/discover",
 ]);
 
+/** How a service has tokens that are bound to a key. */
+export interface BoundTokens {
+  /** What the authorization server says and does; `"silent"` binds nothing, whatever it says. */
+  readonly server?: "binds" | "silent";
+  /** What the upstream takes; it says so in its metadata (`"metadata"`) or in its challenge alone. */
+  readonly upstream?: "required" | "offered";
+  readonly saysBy?: "metadata" | "challenge";
+  /** The nonce that proofs must have, if they must. Called for each check. */
+  readonly nonce?: () => string;
+}
+
 interface Grant {
   readonly user: string;
   readonly scopes: readonly string[];
   isRevoked: boolean;
   /** The refresh token that may be used. */
   refresh: string;
+  /** The fingerprint of the key that its tokens are bound to. */
+  jkt?: string | undefined;
 }
 
 /** An upstream at which users have accounts, and its authorization server. */
@@ -98,6 +114,11 @@ export class Service {
   readonly #tokens = new Map<string, { grant: Grant; until: number }>();
   readonly #refresh = new Map<string, Grant>();
   readonly #clock: Clock;
+  readonly #proofs: ProofReader;
+  /** The fingerprints of all keys that were proved to the server, and to the upstream. */
+  readonly keys = { server: new Set<string>(), upstream: new Set<string>() };
+  /** The requests that had to be sent again with a nonce. */
+  nonceErrors = 0;
   readonly #handler: McpHandler;
   #count = 0;
 
@@ -106,6 +127,7 @@ export class Service {
     this.url = `https://${name}.example/mcp`;
     this.issuer = `https://login-${name}.example`;
     this.#clock = clock;
+    this.#proofs = new ProofReader(clock);
     const server = new McpServer({ name, version: "1.0.0" });
     server.registerTool("who", {}, (_args, ctx) => ctx.principal.id);
     server.registerTool("write", {}, (_args, ctx) => `${ctx.principal.id} wrote`);
@@ -179,6 +201,9 @@ export class Service {
           code_challenge_methods_supported: ["S256"],
           authorization_response_iss_parameter_supported: true,
           client_id_metadata_document_supported: true,
+          ...this.faults.dpop?.server !== undefined && {
+            dpop_signing_alg_values_supported: ["ES384", "ES256"],
+          },
           ...this.faults.metadata,
         });
       case "/register": {
@@ -189,7 +214,7 @@ export class Service {
         });
       }
       case "/token":
-        return await this.faults.token?.(form) ?? await this.#token(form);
+        return await this.#tokenAnswer(form, new Headers(init.headers).get("dpop"));
       case "/revoke": {
         const token = form.get("token") ?? "";
         const grant = this.#refresh.get(token) ?? this.#tokens.get(token)?.grant;
@@ -200,7 +225,26 @@ export class Service {
     return new Response(null, { status: 404 });
   }
 
-  async #token(form: URLSearchParams): Promise<Response> {
+  /** Answers a request for tokens, with a nonce if proofs need one. */
+  async #tokenAnswer(form: URLSearchParams, proof: string | null): Promise<Response> {
+    const { dpop } = this.faults;
+    if (proof === null || dpop?.server !== "binds") {
+      return await this.faults.token?.(form) ?? await this.#token(form);
+    }
+    const { jkt, nonce } = await this.#proofs.read(proof, {
+      ...{ method: "POST", url: `${this.issuer}/token` },
+    });
+    this.keys.server.add(jkt);
+    const wanted = dpop.nonce?.();
+    if (wanted !== undefined && nonce !== wanted) {
+      this.nonceErrors++;
+      const headers = { "dpop-nonce": wanted };
+      return Response.json({ error: "use_dpop_nonce" }, { status: 400, headers });
+    }
+    return await this.faults.token?.(form) ?? await this.#token(form, jkt);
+  }
+
+  async #token(form: URLSearchParams, jkt?: string): Promise<Response> {
     const refused = () => Response.json({ error: "invalid_grant" }, { status: 400 });
     if (form.get("grant_type") === "authorization_code") {
       const code = form.get("code") ?? "";
@@ -213,7 +257,10 @@ export class Service {
         // A client with a secret names itself in a header
         begun.form.get(name) === (form.get(name) ?? begun.form.get(name))
       );
-      return isProof && isSame ? this.issue(begun.grant) : refused();
+      const wanted = begun.form.get("dpop_jkt");
+      const isKey = this.faults.dpop?.server !== "binds" || wanted === null || wanted === jkt;
+      if (!isProof || !isSame || !isKey) return refused();
+      return this.issue({ ...begun.grant, jkt });
     }
     const token = form.get("refresh_token") ?? "";
     const grant = this.#refresh.get(token);
@@ -230,6 +277,7 @@ export class Service {
       note("reused");
       return refused();
     }
+    if (grant.jkt !== jkt) return refused();
     this.refreshes++;
     note("issued");
     return this.issue(grant);
@@ -248,7 +296,7 @@ export class Service {
     this.#refresh.set(grant.refresh, grant);
     return Response.json({
       access_token: token,
-      token_type: "Bearer",
+      token_type: grant.jkt === undefined ? "Bearer" : "DPoP",
       expires_in: this.ttlS,
       scope: grant.scopes.join(" "),
       ...hasNoRefresh !== true && { refresh_token: grant.refresh },
@@ -262,20 +310,48 @@ export class Service {
       return Response.json({
         resource: this.url,
         authorization_servers: [this.issuer],
+        ...this.faults.dpop?.saysBy === "metadata" && {
+          dpop_bound_access_tokens_required: this.faults.dpop.upstream === "required",
+        },
         ...this.faults.resource,
       });
     }
     if (url.pathname !== "/mcp") return new Response(null, { status: 404 });
     const headers = new Headers(init.headers);
-    const token = headers.get("authorization")?.slice("Bearer ".length) ?? "";
+    const [scheme, token = ""] = (headers.get("authorization") ?? "").split(" ");
     const known = this.#tokens.get(token);
-    const isValid = known !== undefined && !known.grant.isRevoked &&
+    const { dpop } = this.faults;
+    const jkt = known?.grant.jkt;
+    const isRightScheme = scheme === (jkt === undefined ? "Bearer" : "DPoP") &&
+      (jkt !== undefined || dpop?.upstream !== "required");
+    if (scheme === "DPoP") {
+      const proof = headers.get("dpop") ?? "";
+      const expected = { method: init.method ?? "GET", url: this.url, token };
+      const proved = await this.#proofs.read(proof, expected);
+      this.keys.upstream.add(proved.jkt);
+      assert.equal(proved.jkt, jkt);
+      const wanted = dpop?.nonce?.();
+      if (wanted !== undefined && proved.nonce !== wanted) {
+        this.nonceErrors++;
+        return new Response(null, {
+          status: 401,
+          headers: { "www-authenticate": 'DPoP error="use_dpop_nonce"', "dpop-nonce": wanted },
+        });
+      }
+    }
+    const isValid = isRightScheme && known !== undefined && !known.grant.isRevoked &&
       this.#clock.now() < known.until && this.faults.refusesAll !== true;
     const { metadataUrl = metadata } = this.faults;
     const body = init.method === "POST" ? JSON.parse(String(init.body)) : {};
     const isOpening = this.faults.opensForAll === true && OPENING.has(body.method);
     if (!isValid && !isOpening) {
-      const challenge = `Bearer resource_metadata="${metadataUrl}", scope="read"`;
+      const parameters = `resource_metadata="${metadataUrl}", scope="read"`;
+      const bound = `DPoP algs="ES256", ${parameters}`;
+      const challenge = dpop?.saysBy !== "challenge"
+        ? `Bearer ${parameters}`
+        : dpop.upstream === "required"
+        ? bound
+        : `Bearer ${parameters}, ${bound}`;
       return new Response(null, { status: 401, headers: { "www-authenticate": challenge } });
     }
     if (known !== undefined && body.method === "tools/call") {

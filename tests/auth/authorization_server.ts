@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { Provider } from "oidc-provider";
 import { makeKey } from "./issuer.ts";
@@ -73,6 +74,12 @@ export interface TokenOptions {
   ttlS: number;
   /** Where the client may be answered besides. */
   readonly redirectUris?: readonly string[];
+  /** Programs that get tokens by their own rights (RFC 6749 §4.4). */
+  readonly machines?: readonly object[];
+  /** How clients prove themselves. @default the package's own */
+  readonly authMethods?: readonly string[];
+  /** Whether proofs of keys (RFC 9449) need a nonce. */
+  readonly requiresNonce?: boolean;
 }
 
 /** A running authorization server. */
@@ -119,7 +126,9 @@ function configuration(key: object, tokens: TokenOptions): object {
     clients: [
       { ...CLIENT, redirect_uris: [CALLBACK, ...tokens.redirectUris ?? []] },
       { ...RESOURCE_SERVER, redirect_uris: [], response_types: [], grant_types: [] },
+      ...tokens.machines ?? [],
     ],
+    ...tokens.authMethods !== undefined && { clientAuthMethods: tokens.authMethods },
     clientDefaults: { id_token_signed_response_alg: "ES256" },
     findAccount: (_: unknown, id: string) => ({ accountId: id, claims: () => ({ sub: id }) }),
     interactions: { url: (_: unknown, { uid }: { uid: string }) => `/interaction/${uid}` },
@@ -127,6 +136,12 @@ function configuration(key: object, tokens: TokenOptions): object {
     ttl: { Interaction: week, Grant: week, Session: week, RefreshToken: week, IdToken: week },
     features: {
       devInteractions: { enabled: false },
+      clientCredentials: { enabled: tokens.machines !== undefined },
+      dPoP: {
+        enabled: true,
+        nonceSecret: Buffer.alloc(32, "the secret of all nonces"),
+        requireNonce: () => tokens.requiresNonce === true,
+      },
       introspection: { enabled: true, allowedPolicy: () => true },
       revocation: { enabled: true, allowedPolicy: () => true },
       resourceIndicators: {

@@ -3,8 +3,11 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { memoryStore } from "../../src/cluster/mod.ts";
+import { KeyHolder } from "../support/key_holder.ts";
 import {
   authorizePath,
+  callRequest,
   challengeOf,
   ISSUER,
   redeem,
@@ -590,6 +593,78 @@ describe("tokens", () => {
       assert.equal((await world.send("/token")).status, 405);
     }),
   );
+});
+
+/** How a thief without the key uses what it has stolen, and the status that it gets. */
+const THEFTS: Readonly<
+  Record<
+    string,
+    readonly [number, (stolen: Tokens, thief: KeyHolder, world: World) => Promise<Request>]
+  >
+> = {
+  "an access token as a Bearer token": [401, async ({ access_token }) => callRequest(access_token)],
+  "an access token without a proof": [401, async ({ access_token }) => {
+    const request = callRequest(access_token);
+    request.headers.set("authorization", `DPoP ${access_token}`);
+    return request;
+  }],
+  "an access token with a proof of another key": [401, async ({ access_token }, thief, world) => {
+    return callRequest(access_token, "who", await thief.proof(access_token, world.clock));
+  }],
+  "a refresh token without a proof": [400, async ({ refresh_token }) => refreshOf(refresh_token)],
+  "a refresh token with a proof of another key": [400, async ({ refresh_token }, thief, world) => {
+    const dpop = await thief.proof(undefined, world.clock, { htu: `${ISSUER}/token` });
+    return refreshOf(refresh_token, { dpop });
+  }],
+};
+
+function refreshOf(refresh_token: string, headers: Record<string, string> = {}): Request {
+  const form = { grant_type: "refresh_token", client_id: "editor", refresh_token };
+  return new Request(`${ISSUER}/token`, {
+    method: "POST",
+    headers,
+    body: new URLSearchParams(form),
+  });
+}
+
+describe("tokens that are bound to a key", () => {
+  for (const [what, [status, steal]] of Object.entries(THEFTS)) {
+    test(`[DPOP-9] ${what} is refused: here, at another node, after a restart, and without the option`, async () => {
+      const store = memoryStore();
+      const world = new World({ dpop: "accept", store }, 2);
+      const without = new World({ clock: world.clock, store });
+      const holder = await KeyHolder.make(`${ISSUER}/token`);
+      const thief = await KeyHolder.make(RESOURCE);
+      try {
+        const proof = () => holder.proof(undefined, world.clock);
+        const code = await new TestBrowser(world).code();
+        const response = await redeem(world, code, {}, 0, { dpop: await proof() });
+        assert.equal(response.status, 200, await response.clone().text());
+        const stolen: Tokens = await response.json();
+        world.add();
+        const places = [[world, 0], [world, 1], [world, 2], [without, 0]] as const;
+        for (const [place, node] of places) {
+          const refused = await place.answer(await steal(stolen, thief, world), node);
+          assert.equal(refused.status, status, `${node}: ${await refused.clone().text()}`);
+          const text = await refused.text();
+          assert.equal(text.includes(stolen.access_token), false);
+          assert.equal(text.includes(stolen.refresh_token), false);
+        }
+        // Its owner's login goes on
+        const token = stolen.access_token;
+        const own = await holder.proof(token, world.clock, { htu: RESOURCE });
+        const call = await world.answer(callRequest(token, "who", own), 2);
+        assert.match(await call.text(), /"ada"/);
+        const { refresh_token } = stolen;
+        const next = await refresh(world, refresh_token, {}, 1, { dpop: await proof() });
+        assert.equal(next.status, 200, await next.clone().text());
+        assert.equal(JSON.stringify(world.events).includes(refresh_token), false);
+      } finally {
+        await world.close();
+        await without.close();
+      }
+    });
+  }
 });
 
 describe("slow senders", () => {

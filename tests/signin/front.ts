@@ -167,12 +167,13 @@ export class World {
   }
 }
 
-/** Returns a call of a tool, in 2026-07-28. */
-export function callRequest(token: string, tool = "who"): Request {
+/** Returns a call of a tool, in 2026-07-28; with a proof if the token is bound to a key. */
+export function callRequest(token: string, tool = "who", proof?: string): Request {
   return new Request(RESOURCE, {
     method: "POST",
     headers: {
-      authorization: `Bearer ${token}`,
+      authorization: `${proof === undefined ? "Bearer" : "DPoP"} ${token}`,
+      ...proof !== undefined && { dpop: proof },
       "content-type": "application/json",
       accept: "application/json, text/event-stream",
       "mcp-protocol-version": "2026-07-28",
@@ -294,6 +295,7 @@ export class TestBrowser {
 /** The answer to a token request. */
 export interface Tokens {
   readonly access_token: string;
+  readonly token_type: string;
   readonly refresh_token: string;
   readonly scope: string;
   readonly error?: string;
@@ -305,16 +307,22 @@ export async function redeem(
   code: string,
   changes: Readonly<Record<string, string>> = {},
   node = 0,
+  headers: Record<string, string> = {},
 ): Promise<Response> {
-  return await world.form("/token", {
-    grant_type: "authorization_code",
-    client_id: "editor",
-    redirect_uri: REDIRECT,
-    resource: RESOURCE,
-    code_verifier: VERIFIER,
-    code,
-    ...changes,
-  }, node);
+  return await world.form(
+    "/token",
+    {
+      grant_type: "authorization_code",
+      client_id: "editor",
+      redirect_uri: REDIRECT,
+      resource: RESOURCE,
+      code_verifier: VERIFIER,
+      code,
+      ...changes,
+    },
+    node,
+    headers,
+  );
 }
 
 /** Uses a refresh token. */
@@ -323,9 +331,10 @@ export async function refresh(
   token: string,
   changes: Readonly<Record<string, string>> = {},
   node = 0,
+  headers: Record<string, string> = {},
 ): Promise<Response> {
   const fields = { grant_type: "refresh_token", client_id: "editor", refresh_token: token };
-  return await world.form("/token", { ...fields, ...changes }, node);
+  return await world.form("/token", { ...fields, ...changes }, node, headers);
 }
 
 /** Signs a user in, and returns the tokens. */

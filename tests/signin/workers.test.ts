@@ -5,10 +5,20 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { describe, test } from "node:test";
 import { createMcpHandler, McpServer } from "../../mod.ts";
+import { systemClock } from "../../src/internal/clock.ts";
 import { recordsIn } from "../../src/adapters/workers.ts";
 import { bundle, type RunningWorker, startWorker, WORKERD } from "../../tools/workerd.ts";
 import { Browser, startAuthorizationServer } from "../auth/authorization_server.ts";
-import { authorizePath, callRequest, ISSUER, REDIRECT, type Tokens, VERIFIER } from "./front.ts";
+import { KeyHolder } from "../support/key_holder.ts";
+import {
+  authorizePath,
+  callRequest,
+  ISSUER,
+  REDIRECT,
+  RESOURCE,
+  type Tokens,
+  VERIFIER,
+} from "./front.ts";
 import { walk, wholeAnswer } from "./walk.ts";
 
 const skip = existsSync(WORKERD) ? false : "No workerd for this machine: run `deno task test` once";
@@ -28,9 +38,10 @@ async function send(worker: RunningWorker, request: Request): Promise<Response> 
 async function tokens(
   worker: RunningWorker,
   fields: Readonly<Record<string, string>>,
+  headers: Readonly<Record<string, string>> = {},
 ): Promise<Tokens & { readonly status: number }> {
   const response = await fetch(`${worker.origin}/token`, {
-    method: "POST",
+    ...{ method: "POST", headers },
     body: new URLSearchParams({ client_id: "editor", ...fields }),
   });
   return { status: response.status, ...await response.json() };
@@ -46,7 +57,7 @@ async function calls(worker: RunningWorker, token: string): Promise<void> {
 
 describe("a Worker", () => {
   test(
-    "[FRONT-39] signs a user in, refreshes, and goes on in another process; a code has one winner",
+    "[FRONT-39, DPOP-11] signs a user in, refreshes, and goes on in another process; a code has one winner",
     {
       skip,
     },
@@ -70,11 +81,11 @@ describe("a Worker", () => {
         });
         return back.searchParams.get("code") ?? assert.fail(back.href);
       };
-      const redeemed = (text: string) =>
+      const redeemed = (text: string, headers = {}) =>
         tokens(worker, {
           ...{ grant_type: "authorization_code", code: text, redirect_uri: REDIRECT },
           code_verifier: VERIFIER,
-        });
+        }, headers);
       try {
         const first = await redeemed(await code());
         assert.equal(first.status, 200, worker.output());
@@ -94,6 +105,19 @@ describe("a Worker", () => {
         const again = await code();
         const all = await Promise.all([1, 2, 3, 4, 5, 6].map(() => redeemed(again)));
         assert.ok(all.filter(({ status }) => status === 200).length <= 1);
+        // With a key of the client
+        const holder = await KeyHolder.make(`${ISSUER}/token`);
+        const proof = { dpop: await holder.proof(undefined, systemClock) };
+        const bound = await redeemed(await code(), proof);
+        assert.equal(bound.token_type, "DPoP", worker.output());
+        const token = bound.access_token;
+        const own = await holder.proof(token, systemClock, { htu: RESOURCE });
+        const call = () => send(worker, callRequest(token, "who", own));
+        assert.match(await (await call()).text(), /"ada"/);
+        await worker.restart();
+        assert.equal((await call()).status, 401);
+        assert.equal((await send(worker, callRequest(token))).status, 401);
+        assert.equal((await refreshed(worker, bound.refresh_token)).status, 400);
         const unknown = await fetch(`${worker.origin}/authorize?client_id=https://127.0.0.1/c`);
         assert.equal(unknown.status, 400);
         await unknown.body?.cancel();

@@ -9,12 +9,15 @@ const ATTACKS = "accounts/attacks.test.ts";
 const VAULT = "accounts/vault.test.ts";
 const SLICE = "accounts/slice.test.ts";
 const CLIENT = "accounts/client.test.ts";
+const DPOP = "accounts/dpop.test.ts";
+const MACHINE = "accounts/client_credentials.test.ts";
 
 /** The faults of accounts. */
 export const ACCOUNTS: FaultsByFile = {
   "accounts/flow.ts": {
-    tests: [ATTACKS],
+    tests: [ATTACKS, DPOP],
     faults: [
+      ["DPOP-12", "if (isUnbound && mustBeBound(login, ask)) {", "if (false) {"],
       [
         "UPA-12",
         'if (!isSameUser(ask.user, user)) return this.#refuse(step, "another-user", ask, user);',
@@ -38,6 +41,48 @@ export const ACCOUNTS: FaultsByFile = {
       ],
     ],
   },
+  "accounts/dpop.ts": {
+    tests: [DPOP],
+    faults: [
+      ["DPOP-12", "if (option === false) return undefined;", ""],
+      ["DPOP-12", "option === true || bound.isRequired ||", "option === true ||"],
+      ["DPOP-12", "if (alg !== undefined || !isRequired) return alg;", "if (true) return alg;"],
+      ["DPOP-13", "own = nonce;", ""],
+      ["DPOP-13", "nonce === null || !NONCE.test(nonce)", "nonce === null"],
+      ["DPOP-14", "JSON.stringify({ kty, crv, x, y, n, e })", "JSON.stringify(arguments[0])"],
+    ],
+  },
+  "accounts/credentials.ts": {
+    tests: [DPOP],
+    faults: [
+      ["DPOP-12", "key === undefined || isBound !== true", "key === undefined"],
+      ["DPOP-13", "isNew && response.status === 401 && challengeOf(response).wantsNonce", "false"],
+    ],
+  },
+  "accounts/accounts.ts": {
+    tests: [DPOP],
+    faults: [[
+      "DPOP-12",
+      'if (bound === "required" && account.tokens',
+      "if (false && account.tokens",
+    ]],
+  },
+  "accounts/client_credentials.ts": {
+    tests: [MACHINE, DPOP],
+    faults: [
+      ["UPA-55", "if (others !== undefined) return others;", ""],
+      [
+        "UPA-66",
+        "new BoundedMap<string, KeptToken>(MOST_TOKENS, () => {})",
+        "new Map<string, KeptToken>()",
+      ],
+      [
+        "DPOP-15",
+        "const key = alg === undefined ? undefined :",
+        "const key = alg !== null ? undefined :",
+      ],
+    ],
+  },
   "accounts/asks.ts": {
     tests: [ATTACKS, VAULT],
     faults: [
@@ -45,8 +90,9 @@ export const ACCOUNTS: FaultsByFile = {
     ],
   },
   "accounts/vault.ts": {
-    tests: [VAULT],
+    tests: [VAULT, DPOP],
     faults: [
+      ["DPOP-12", "refreshToken, resource, key)", "refreshToken, resource)"],
       ["UPA-22", "{ ttlMs: RENEWING_MS, expected: null }", "{ ttlMs: RENEWING_MS }"],
       ["UPA-24", "{ ttlMs: RENEWING_MS,", "{ ttlMs: 3_600_000,"],
       ["UPA-24", "if (this.#settings.clock.now() >= until) throw error;", "throw error;"],
@@ -54,8 +100,10 @@ export const ACCOUNTS: FaultsByFile = {
     ],
   },
   "accounts/provider.ts": {
-    tests: [ATTACKS, SLICE, CLIENT],
+    tests: [ATTACKS, SLICE, CLIENT, DPOP, "accounts/oidc_provider.test.ts"],
     faults: [
+      ["DPOP-13", "if (prover !== undefined && wantsNonce(error)) return get(prover);", ""],
+      ["UPA-65", "header.alg = alg;", ""],
       ["UPA-68", ": basicAuth(secret);", ": oauth.ClientSecretBasic(secret);"],
       ["UPA-68", 'application_type: url.startsWith("https:") ? "web" : "native",', ""],
       ["UPA-3", 'if (!Array.isArray(pkce) || !pkce.includes("S256")) {', "if (false) {"],

@@ -33,7 +33,7 @@ import { enabledServers, settingsOf } from "../config/settings.ts";
 import { providerOf } from "../config/sign_in.ts";
 import { tryProvider } from "../serve/sign_in.ts";
 import { examineApis } from "./apis.ts";
-import { signInLine, wantsUsers } from "./sign_ins.ts";
+import { grantLine, grantText, isOnBehalf, signInLine, wantsUsers } from "./sign_ins.ts";
 import { tryServers } from "./trial.ts";
 import { findUnmatched } from "./unmatched.ts";
 import { writeWarnings } from "../serve/warnings.ts";
@@ -90,9 +90,11 @@ export async function check(
   io.out.write("\n");
   const servers = enabledServers(config);
   const unauthorized: string[] = [];
+  const onBehalf = [...servers].filter(([, entry]) => isOnBehalf(entry));
   const offers: UpstreamExtensions[] = [];
   await tryServers({
-    servers,
+    // Without a caller there is no token to exchange
+    servers: [...servers].filter(([, entry]) => !isOnBehalf(entry)),
     backend,
     report({ name, ok, text, failure, extensions }) {
       offers.push({ name, extensions, isUnknown: !ok });
@@ -106,8 +108,12 @@ export async function check(
       io.out.write(`${ok ? "ok    " : "FAILED"} ${name}: ${shown}\n`);
     },
   });
-  for (const name of unauthorized.sort()) {
-    const { ok, text } = await signInLine(servers.get(name), config);
+  const lines = [
+    ...onBehalf.map(([name, entry]) => ({ name, line: grantLine(entry) })),
+    ...unauthorized.sort().map((name) => ({ name, line: signInLine(servers.get(name), config) })),
+  ];
+  for (const { name, line } of lines) {
+    const { ok, text } = await line;
     if (!ok) failed++;
     const shown = clip(printable(io.secrets.redact(text)), MAX_LENGTH);
     io.out.write(`${ok ? "ok    " : "FAILED"} ${name}: ${shown}\n`);
@@ -268,7 +274,7 @@ function serverText(entry: ServerEntry): string {
   const off = `${kept}${entry.disabled === true ? " (disabled)" : ""}`;
   if ("url" in entry) {
     const { origin, pathname } = new URL(entry.url);
-    return `${origin}${pathname}${off}`;
+    return `${origin}${pathname}${off}${grantText(entry)}`;
   }
   if ("openapi" in entry) {
     const url = URL.parse(entry.openapi);

@@ -462,19 +462,22 @@ function secretsOf(config: Config): string[] {
     ),
     ...(auth?.tokens ?? []).map(({ token }) => token),
     ...auth?.introspection === undefined ? [] : [auth.introspection.clientSecret],
-    ...dpopSecrets(auth),
+    ...dpopSecrets(config),
     ...redisUrl === undefined ? [] : urlSecrets(redisUrl),
     ...secret === undefined ? [] : [secret].flat(),
     ...typeof clientSecret === "string" ? [clientSecret] : [],
     ...signIn?.keys ?? [],
+    ...(signIn?.idJag ?? []).flatMap(({ clients }) =>
+      clients.flatMap(({ secret }) => secret ?? [])
+    ),
     ...accountSecrets(config),
     ...operatorToken === undefined ? [] : [operatorToken],
     ...Object.values(operators ?? {}),
   ];
 }
 
-function dpopSecrets(auth: Config["auth"]): readonly string[] {
-  const { dpop } = auth?.jwt ?? auth?.introspection ?? {};
+function dpopSecrets({ auth, signIn }: Config): readonly string[] {
+  const { dpop } = auth?.jwt ?? auth?.introspection ?? signIn ?? {};
   return dpop?.nonceKeys ?? [];
 }
 
@@ -497,11 +500,28 @@ function urlSecrets(text: string): string[] {
   return [password, plain, ...searchParams.values()];
 }
 
+/** Returns the lines of a private key in PEM, or the private members of a JWK. */
+function keySecrets(key: string | Readonly<Record<string, unknown>>): readonly string[] {
+  if (typeof key === "string") return key.split("\n").filter((line) => /^[\w+/=]{16,}$/.test(line));
+  const { d, p, q, dp, dq, qi } = key;
+  return [d, p, q, dp, dq, qi].filter((member) => typeof member === "string");
+}
+
 /** Returns the secrets of the gateway at the servers that users sign in at. */
 function accountSecrets({ mcpServers }: Config): readonly string[] {
   return Object.values(mcpServers).flatMap((entry) => {
     const oauth = "oauth" in entry ? entry.oauth : undefined;
-    const secret = typeof oauth === "object" ? oauth.clientSecret : undefined;
-    return secret === undefined ? [] : [secret];
+    if (typeof oauth !== "object") return [];
+    const { clientSecret } = oauth;
+    // APIs have no grants
+    const { privateKey, identityProvider } = "url" in entry && typeof entry.oauth === "object"
+      ? entry.oauth
+      : {};
+    return [
+      ...[clientSecret, identityProvider?.clientSecret].flatMap((secret) => secret ?? []),
+      ...[privateKey, identityProvider?.privateKey].flatMap((key) =>
+        key === undefined ? [] : keySecrets(key)
+      ),
+    ];
   });
 }

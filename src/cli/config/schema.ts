@@ -10,6 +10,7 @@ import { introspection as introspectionOf, jwt as jwtOf } from "../../auth/mod.t
 import { isObject, isVersion, parseHostRule, parseOriginRule, VERSIONS } from "../../kit.ts";
 import { backend } from "../serve/backend.ts";
 import { messageOf } from "../errors.ts";
+import { GRANTS, oauthProblems } from "./oauth.ts";
 import { PROVIDER_TYPES, signInProblem } from "./sign_in.ts";
 import { FORMATS, LEVELS } from "../log.ts";
 import { ADDRESS_HELP, metricsAddress } from "../serve/metrics_address.ts";
@@ -258,7 +259,35 @@ const programServer = object({
   ...mcpKeys,
 });
 
-/** How this server is a client where users have accounts. */
+/** Creates the schema of a boolean or an object, whose own messages are kept: those of a union are not. */
+function orBoolean<S extends z.ZodType>(schema: S, error: string) {
+  return z.unknown().transform((value, context): boolean | z.output<S> | undefined => {
+    if (typeof value === "boolean" || value === undefined) return value;
+    if (!isObject(value)) {
+      context.issues.push({ code: "custom", message: error, input: value });
+      return z.NEVER;
+    }
+    const { data, error: found } = schema.safeParse(value);
+    // The types differ between an issue that was found and one that is reported; the values don't
+    for (const issue of found?.issues ?? []) {
+      context.issues.push({ ...issue, input: undefined } as z.core.$ZodRawIssue);
+    }
+    return data ?? z.NEVER;
+  });
+}
+
+/** How this server is a client of an authorization server. */
+const oauthClientKeys = {
+  clientId: nonEmptyString.optional(),
+  clientSecret: nonEmptyString.optional(),
+  privateKey: z.union([nonEmptyString, z.record(z.string(), z.unknown())], {
+    error: "Give a private key as PEM, or as a JWK",
+  }).optional(),
+  algorithm: nonEmptyString.optional(),
+  issuer: httpUrl.optional(),
+};
+
+/** The keys of `oauth` where users have accounts. */
 const oauthKeys = {
   clientId: nonEmptyString.optional(),
   clientSecret: nonEmptyString.optional(),
@@ -276,7 +305,17 @@ const httpServer = object({
   url: httpUrl.refine((url) => !/^[^/]*\/\/[^/]*@/.test(url), {
     error: "Give the user and password as an authorization header, not in the URL",
   }),
-  oauth: z.union([boolean, object(oauthKeys)], { error: OAUTH_HELP }).optional(),
+  oauth: orBoolean(
+    object({
+      grant: oneOf(GRANTS, 'Give "client_credentials", "token_exchange" or "id_jag"').optional(),
+      ...oauthKeys,
+      ...oauthClientKeys,
+      subject: oneOf(["caller", "sign_in"], 'Give "caller" or "sign_in"').optional(),
+      identityProvider: object(oauthClientKeys).optional(),
+      dpop: boolean.optional(),
+    }),
+    OAUTH_HELP,
+  ).optional(),
   ...headerKeys,
   ...shareKeys,
   ...mcpKeys,
@@ -431,6 +470,12 @@ const scopes = z.union([strings.min(1), stringsByName], {
 const switchable = <T extends z.core.$ZodLooseShape>(shape: T) =>
   z.union([boolean, object(shape)], { error: "Give true, false, or an object of bounds" });
 
+/** The public keys of whoever signs: at an address, or in the file. */
+const publicKeys = {
+  jwksUri: httpUrl.optional(),
+  jwks: object({ keys: z.array(z.record(z.string(), z.unknown())) }).optional(),
+};
+
 const signInConfig = object({
   issuer: httpUrl.optional(),
   provider,
@@ -452,9 +497,28 @@ const signInConfig = object({
       name: nonEmptyString.optional(),
       redirectUris: strings.min(1, { error: "Give at least one address" }),
       uri: nonEmptyString.optional(),
+      dpopBound: boolean.optional(),
     }),
     { error: "Give a list of clients" },
   ).optional(),
+  idJag: z.array(
+    object({
+      issuer: httpUrl,
+      ...publicKeys,
+      algorithms: strings.optional(),
+      clients: z.array(
+        object({
+          id: nonEmptyString,
+          name: nonEmptyString.optional(),
+          secret: nonEmptyString.optional(),
+          ...publicKeys,
+          isPublic: boolean.optional(),
+        }),
+        { error: "Give a list of clients" },
+      ),
+    }),
+    { error: "Give a list of identity providers" },
+  ).min(1, { error: "Give at least one provider, or leave the list out" }).optional(),
   registration: switchable({
     perSenderHourly: integer(1).optional(),
     perHour: integer(1).optional(),
@@ -465,6 +529,7 @@ const signInConfig = object({
     timeoutMs: integer(1).optional(),
     maxAgeMs: integer(0).optional(),
   }).optional(),
+  dpop: dpop.optional(),
   keys: z.array(
     nonEmptyString.min(MIN_SECRET, { error: `Give keys of ${MIN_SECRET} characters or more` }),
     { error: "Give a list of keys" },
@@ -767,11 +832,6 @@ function conflicts(
   for (const [name, entry] of Object.entries(isObject(mcpServers) ? mcpServers : {})) {
     if (!isObject(entry) || entry["oauth"] === undefined || entry["oauth"] === false) continue;
     const at = ["mcpServers", name, "oauth"];
-    if (signIn === undefined) {
-      const message =
-        'Add "signIn" to the file: each user has an account there, so users must sign in here';
-      found.push({ path: at, message });
-    }
     const { oauth, headers = {}, auth: credentials } = entry;
     const scheme = isObject(oauth) ? oauth["scheme"] : undefined;
     if (credentials !== undefined && (scheme === undefined || !isObject(credentials))) {
@@ -779,11 +839,8 @@ function conflicts(
         'Give either oauth or auth, or both with "scheme" in oauth and "schemes" in auth';
       found.push({ path: at, message });
     }
-    if (isObject(oauth) && oauth["clientSecret"] !== undefined && oauth["clientId"] === undefined) {
-      found.push({ path: at, message: 'Give the "clientId" that the "clientSecret" belongs to' });
-    }
-    if (isObject(oauth) && oauth["clientSecret"] !== undefined && oauth["issuer"] === undefined) {
-      found.push({ path: at, message: 'Give the "issuer" that the "clientSecret" is for' });
+    for (const { key, message } of oauthProblems(oauth, { signIn, auth })) {
+      found.push({ path: key === undefined ? at : [...at, key], message });
     }
     const names = isObject(headers) ? Object.keys(headers) : [];
     if (names.some((header) => header.toLowerCase() === "authorization")) {

@@ -18,6 +18,13 @@ import {
 } from "../../gateway/mod.ts";
 import type { Accounts } from "../../accounts/mod.ts";
 import type { ServerEntry } from "../config/schema.ts";
+import { grantAuth, type IdTokenSource } from "./upstream_auth.ts";
+
+/** What authorizes requests for users who log in here. */
+export interface UsersAuth extends Pick<Accounts, "auth"> {
+  /** Returns the ID token of a user's login. */
+  readonly idToken?: IdTokenSource;
+}
 
 /** Creates a gateway and its upstreams. Tests have one without processes and networks. */
 export interface Backend {
@@ -25,15 +32,15 @@ export interface Backend {
   /**
    * Throws a `TypeError` for a server that can't be reached as configured.
    *
-   * @param accounts The accounts of users, where there are any
+   * @param users What authorizes requests for users, where they are known
    */
-  upstream(entry: ServerEntry, accounts?: Pick<Accounts, "auth">): Upstream;
+  upstream(entry: ServerEntry, users?: UsersAuth): Upstream;
 }
 
 /** The backend with real programs and connections. */
 export const backend: Backend = {
   gateway,
-  upstream(entry, accounts) {
+  upstream(entry, users) {
     const {
       type: _type,
       disabled: _disabled,
@@ -44,9 +51,9 @@ export const backend: Backend = {
       ...options
     } = entry;
     const upstream = "url" in options
-      ? http(httpOptions(options, accounts, cache))
+      ? http(httpOptions(options, users, cache))
       : "openapi" in options
-      ? openapi(apiOptions(options, accounts))
+      ? openapi(apiOptions(options, users))
       : stdio(options);
     const kept = cache === undefined ? upstream : cached(upstream, cache);
     return lists === "lazy" ? lazy(kept) : kept;
@@ -56,14 +63,18 @@ export const backend: Backend = {
 /** Returns the options of `http()` for an entry of the configuration. */
 function httpOptions(
   { oauth = false, ...options }: Omit<HttpEntry, "type" | "disabled" | "policy" | "cache">,
-  accounts: Pick<Accounts, "auth"> | undefined,
+  users: UsersAuth | undefined,
   cache: ServerEntry["cache"],
 ): HttpOptions {
   if (oauth !== false && cache?.scope === "all") {
     throw new TypeError('Give "user" as "cache.scope": users have accounts there');
   }
-  if (oauth === false || accounts === undefined) return options;
-  return { ...options, auth: accounts.auth(oauth === true ? {} : oauth) };
+  const { grant, ...client } = typeof oauth === "object" ? oauth : {};
+  if (grant !== undefined) {
+    return { ...options, auth: grantAuth({ grant, ...client }, users?.idToken) };
+  }
+  if (oauth === false || users === undefined) return options;
+  return { ...options, auth: users.auth(client) };
 }
 
 /** A server of the configuration that is reached at a URL. */

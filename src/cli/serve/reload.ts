@@ -10,6 +10,7 @@ import { messageOf } from "../errors.ts";
 import type { Config, ServerEntry } from "../config/schema.ts";
 import { enabledServers } from "../config/settings.ts";
 import type { Log } from "../log.ts";
+import { exchangesIdTokens } from "./sign_in.ts";
 
 /** The differences between two configurations. */
 export interface ConfigChanges {
@@ -31,7 +32,13 @@ export function changesBetween(before: Config, after: Config): ConfigChanges {
   return {
     set: new Map([...now].filter(([name, entry]) => !same(old.get(name), entry))),
     removed: [...old.keys()].filter((name) => !now.has(name)),
-    restart: [...keys].filter((key) => !APPLIED.includes(key) && !same(before[key], after[key])),
+    restart: [
+      ...[...keys].filter((key) => !APPLIED.includes(key) && !same(before[key], after[key])),
+      // Logins that are there have no ID token that was kept
+      ...exchangesIdTokens(after) && !exchangesIdTokens(before) && same(before.signIn, after.signIn)
+        ? ["signIn"]
+        : [],
+    ],
   };
 }
 

@@ -10,7 +10,6 @@ import type {
   RateLimiter,
   RequestHead,
 } from "../../../mod.ts";
-import type { Accounts } from "../../accounts/mod.ts";
 import type { AuditTrail } from "../../audit/mod.ts";
 import { isLoopback, pathOf } from "../../kit.ts";
 import { endpointUrl, type GroupMember } from "../../kit_node.ts";
@@ -18,7 +17,7 @@ import type { Metrics } from "../../telemetry/metrics.ts";
 import type { Telemetry } from "../../telemetry/mod.ts";
 import type { Gateway } from "../../gateway/mod.ts";
 import { authOf, authOfSignIn } from "./auth.ts";
-import type { Backend } from "./backend.ts";
+import type { Backend, UsersAuth } from "./backend.ts";
 import type { Config } from "../config/schema.ts";
 import { CliError, messageOf } from "../errors.ts";
 import { eventOptions } from "./events.ts";
@@ -127,7 +126,7 @@ export class CommandServer {
     const signIn = openSignIn({
       ...{ config, allowedHosts, stores, log, audit: init.audit, metrics, limiter, onGrantEnded },
     });
-    const gateway = gatewayOf(config, init.backend, { ...init, accounts: signIn?.accounts });
+    const gateway = gatewayOf(config, init.backend, { ...init, users: signIn?.users });
     metrics?.watch({ gateway });
     const applied: Applied = { config: settings.config };
     let dashboard: DashboardServer | undefined;
@@ -191,9 +190,9 @@ export class CommandServer {
     const { backend, log } = this.#init;
     const before = this.#applied.config;
     const { set, removed, restart } = changesBetween(before, config);
-    const accounts = this.#parts.signIn?.accounts;
+    const users = this.#parts.signIn?.users;
     const upstreams = [...set].map(([name, entry]) =>
-      [name, backend.upstream(entry, accounts)] as const
+      [name, backend.upstream(entry, users)] as const
     );
     // Keys that need a restart keep their old values, so that the next change logs them again
     const after = withApplied(before, config);
@@ -294,13 +293,13 @@ export function withApplied(
 export function gatewayOf(
   config: Config,
   backend: Backend,
-  { metrics, telemetry, accounts }:
+  { metrics, telemetry, users }:
     & Pick<CommandServerInit, "metrics" | "telemetry">
-    & { readonly accounts?: Accounts | undefined } = {},
+    & { readonly users?: UsersAuth | undefined } = {},
 ): Gateway {
   const { separator, stateless, onRestart, requests, listWaitMs, limits } = config;
   const upstreams = Object.fromEntries(
-    [...enabledServers(config)].map(([name, entry]) => [name, backend.upstream(entry, accounts)]),
+    [...enabledServers(config)].map(([name, entry]) => [name, backend.upstream(entry, users)]),
   );
   const policy = policyOf(config);
   return backend.gateway({

@@ -28,6 +28,7 @@ import type { Level, Log } from "../log.ts";
 import { openAccounts } from "./accounts.ts";
 import { senderOf } from "./rate_limit.ts";
 import { serverNameIn, SERVERS_PATH } from "./routes.ts";
+import type { UsersAuth } from "./backend.ts";
 import type { Stores } from "./stores.ts";
 
 /** Options for {@linkcode openSignIn}. */
@@ -49,6 +50,8 @@ export interface CommandSignIn {
   readonly front: SignIn;
   /** The accounts of users at servers that want a sign-in. */
   readonly accounts: Accounts;
+  /** What authorizes requests to servers for the users. */
+  readonly users: UsersAuth;
   /** All paths that are answered. */
   readonly paths: readonly string[];
   /** Answers a request for one of the paths. */
@@ -73,6 +76,7 @@ export function openSignIn(init: CommandSignInInit): CommandSignIn | undefined {
     otherResources: (url) => url === urlOf(serverNameIn(pathOf(url))),
     ...stores !== undefined && { store: stores.store(undefined) },
     ...keys.length > 0 && { keys },
+    ...exchangesIdTokens(config) && { idTokens: true },
     sender: senderOf(rateLimit?.header),
     onEvent: reporter(init),
     ...init.onGrantEnded !== undefined && { onGrantEnded: init.onGrantEnded },
@@ -82,6 +86,7 @@ export function openSignIn(init: CommandSignInInit): CommandSignIn | undefined {
   return {
     front,
     accounts,
+    users: { auth: accounts.auth, idToken: front.idToken },
     paths: [...front.paths, ...accounts.paths],
     async answer(request, context) {
       if (hosts !== undefined && !hostAllowed(request, hosts)) {
@@ -98,6 +103,15 @@ export function openSignIn(init: CommandSignInInit): CommandSignIn | undefined {
         refused(404, "invalid_request", "Unknown path");
     },
   };
+}
+
+/** Tells whether ID tokens of logins are exchanged for a server, so that they must be kept. */
+export function exchangesIdTokens({ signIn, mcpServers }: Config): boolean {
+  return signIn !== undefined && Object.values(mcpServers).some((entry) => {
+    const oauth = "url" in entry && typeof entry.oauth === "object" ? entry.oauth : {};
+    const { grant, subject } = oauth;
+    return (grant === "token_exchange" || grant === "id_jag") && subject !== "caller";
+  });
 }
 
 function made(options: SignInOptions): SignIn {

@@ -4,7 +4,7 @@
  * @module
  */
 import { serveStdio, type StdioOptions } from "../../adapters/stdio.ts";
-import { quote, systemClock } from "../../kit.ts";
+import { isObject, quote, systemClock } from "../../kit.ts";
 import type { Gateway } from "../../gateway/mod.ts";
 import { backend } from "./backend.ts";
 import { eventOptions } from "./events.ts";
@@ -83,6 +83,11 @@ const ON_PIPES: { readonly [Key in keyof Required<Config>]: boolean } = {
   events: true,
 };
 
+/** Tells whether tokens of a server are this server's own, so that no user is needed. */
+function isMachine(oauth: unknown): boolean {
+  return isObject(oauth) && oauth["grant"] === "client_credentials";
+}
+
 /** Returns the keys that a configuration has, and that have no effect on pipes. */
 function unusedKeys(config: Config): readonly string[] {
   const limits = Object.keys(config.limits ?? {}).filter((name) => !isUsed(name));
@@ -90,7 +95,9 @@ function unusedKeys(config: Config): readonly string[] {
     used || config[key as keyof Config] === undefined ? [] : [key]
   );
   const oauth = [...enabledServers(config)].flatMap(([name, entry]) =>
-    "oauth" in entry && entry.oauth !== false ? [`mcpServers.${name}.oauth`] : []
+    "oauth" in entry && entry.oauth !== false && !isMachine(entry.oauth)
+      ? [`mcpServers.${name}.oauth`]
+      : []
   );
   return [...keys, ...limits.map((name) => `limits.${name}`), ...oauth];
 }

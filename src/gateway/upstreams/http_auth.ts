@@ -157,12 +157,23 @@ function byUser(
       request,
       signal: signal ?? undefined,
     };
-    const sent = await auth.headers(context);
-    const response = await fetch(target, withHeaders(init, sent));
+    const attempt = async () => {
+      const sent = await auth.headers(context);
+      return { sent, response: await fetch(target, withHeaders(init, sent)) };
+    };
+    const withNonce = async () => {
+      const first = await attempt();
+      if (auth.answered?.(first.response, first.sent, context) !== true) return first;
+      discard(first.response);
+      const second = await attempt();
+      auth.answered(second.response, second.sent, context);
+      return second;
+    };
+    const { sent, response } = await withNonce();
     if (!needsOtherToken(response)) return response;
     const isOther = await auth.refused(response, sent, context).finally(() => discard(response));
     if (!isOther) throw new UpstreamError("unauthorized", { status: response.status });
-    return await fetch(target, withHeaders(init, await auth.headers(context)));
+    return (await withNonce()).response;
   };
 }
 

@@ -38,6 +38,17 @@ export interface UserAuth extends Partial<UpstreamSignIn> {
    */
   headers(context: UserAuthContext): MaybePromise<Readonly<Record<string, string>>>;
   /**
+   * Learns from an answer, before {@linkcode UserAuth.refused} does.
+   *
+   * @param sent The headers that {@linkcode UserAuth.headers} returned for the request
+   * @returns Whether the upstream asks for the same request once more, with what the answer has, such as a nonce
+   */
+  answered?(
+    response: Response,
+    sent: Readonly<Record<string, string>>,
+    context: UserAuthContext,
+  ): boolean;
+  /**
    * Learns that the upstream refused a request: by 401, or by 403 with a challenge.
    *
    * @param sent The headers that {@linkcode UserAuth.headers} returned for it

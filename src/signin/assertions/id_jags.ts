@@ -6,7 +6,7 @@
  */
 import type { Principal } from "../../../mod.ts";
 import { type Authenticate, jwt, Unauthorized, Unavailable } from "../../auth/mod.ts";
-import { checkNames, type NamesOf, randomText } from "../../kit.ts";
+import { checkNames, type NamesOf, randomText, type VerifiedProof } from "../../kit.ts";
 import { stringOption } from "../fetch/options.ts";
 import type { GrantTable, StoredGrant } from "../grants/grants.ts";
 import { OAuthError, parameter, required } from "../http.ts";
@@ -48,7 +48,7 @@ const NAMES: NamesOf<IdJagProvider> = {
 /** The answer to a request with an ID-JAG. There is no refresh token: the next ID-JAG is the provider's word. */
 export interface IdJagAnswer {
   readonly access_token: string;
-  readonly token_type: "Bearer";
+  readonly token_type: "Bearer" | "DPoP";
   readonly expires_in: number;
   readonly scope: string;
 }
@@ -90,9 +90,15 @@ export class IdJags {
   /**
    * Answers a token request with an ID-JAG.
    *
+   * @param proof The proof of the key that the token is bound to
+   *
    * @throws {OAuthError} If it is refused, or can't be checked now
    */
-  async token(form: URLSearchParams, headers: Headers): Promise<IdJagAnswer> {
+  async token(
+    form: URLSearchParams,
+    headers: Headers,
+    proof?: VerifiedProof,
+  ): Promise<IdJagAnswer> {
     const { settings, access } = this.#init;
     const assertion = required(form, "assertion", MOST_CHARS);
     const issuer = unverified(assertion).iss;
@@ -102,13 +108,15 @@ export class IdJags {
       const client = await authenticateClient(provider.clients, { form, headers }, settings);
       const verified = await this.#verified(provider, assertion, client);
       const { grant, scopes } = await this.#granted(verified, client, form);
-      const { token, seconds } = await access.issue(grant, scopes);
+      if (proof !== undefined) await settings.proofs?.spend(proof);
+      const { token, seconds } = await access.issue(grant, scopes, proof?.thumbprint);
       settings.report({
         ...{ step: "token", outcome: "passed", reason: "issued-for-id-jag" },
         ...{ client: client.id, user: grant.user.id, grant: grant.id },
       });
       const scope = scopes.join(" ");
-      return { access_token: token, token_type: "Bearer", expires_in: seconds, scope };
+      const type = proof === undefined ? "Bearer" : "DPoP";
+      return { access_token: token, token_type: type, expires_in: seconds, scope };
     } catch (error) {
       if (!(error instanceof Unavailable)) throw error;
       throw new OAuthError("temporarily_unavailable", "The keys can't be read now", 503, 5);

@@ -336,9 +336,9 @@ export class LoginFlow {
   ): Promise<Response> {
     const { settings, grants, tokens } = this.#init;
     const { id, issuer, name } = user;
-    const { redirectUri, challenge, resource, scopes } = asked;
+    const { redirectUri, challenge, resource, scopes, jkt } = asked;
     const code = await tokens.newCode({
-      ...{ redirectUri, challenge },
+      ...{ redirectUri, challenge, jkt, needsKey: client.dpopBound },
       grant: {
         id: await grants.newId(user),
         user: { id, issuer, name },
@@ -382,11 +382,13 @@ export class LoginFlow {
   }
 
   /** Returns the client's request as an address, with which the provider asks the user anew. */
-  #switchUrl({ clientId, redirectUri, state, scopes, resource, challenge }: AuthorizationRequest) {
+  #switchUrl(asked: AuthorizationRequest) {
+    const { clientId, redirectUri, state, scopes, resource, challenge, jkt } = asked;
     const query = new URLSearchParams({
       ...{ response_type: "code", client_id: clientId, redirect_uri: redirectUri, resource },
       ...{ scope: scopes.join(" "), code_challenge: challenge, code_challenge_method: "S256" },
       ...state !== undefined && { state },
+      ...jkt !== undefined && { dpop_jkt: jkt },
       prompt: "select_account",
     });
     return `${this.#init.settings.basePath}/authorize?${query}`;

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isThumbprint } from "../../kit.ts";
 import { redirectAllowed } from "../clients/redirects.ts";
 import { ClientError, type Clients, type SignInClient } from "../clients/types.ts";
 import { OAuthError, parameter, required } from "../http.ts";
@@ -23,6 +24,8 @@ export interface AuthorizationRequest {
   readonly scopes: readonly string[];
   readonly resource: string;
   readonly challenge: string;
+  /** The fingerprint of the key that the code is for (RFC 9449 §10). */
+  readonly jkt?: string | undefined;
   /** Whether the user must be asked, whatever they have allowed. */
   readonly asksConsent: boolean;
   /** Whether the provider must ask the user anew. */
@@ -64,7 +67,7 @@ export async function askerOf(query: URLSearchParams, clients: Clients): Promise
 export function requestOf(
   query: URLSearchParams,
   { client, redirectUri, state }: Asker,
-  { resources, resourceNamed, descriptions, firstScopes }: SignInSettings,
+  { resources, resourceNamed, descriptions, firstScopes, proofs }: SignInSettings,
 ): AuthorizationRequest {
   if (required(query, "response_type") !== "code") {
     throw new OAuthError("unsupported_response_type", 'Send "code" as "response_type"');
@@ -83,6 +86,10 @@ export function requestOf(
   }
   if (!/^[\w-]{43}$/.test(challenge)) {
     throw new OAuthError("invalid_request", 'Send a SHA-256 in Base64 as "code_challenge"');
+  }
+  const jkt = proofs === undefined ? undefined : parameter(query, "dpop_jkt");
+  if (jkt !== undefined && !isThumbprint(jkt)) {
+    throw new OAuthError("invalid_request", 'Send the fingerprint of a key as "dpop_jkt"');
   }
   const named = parameter(query, "resource");
   const resource = named === undefined
@@ -103,6 +110,7 @@ export function requestOf(
   return {
     ...{ clientId: client.id, redirectUri, scopes, resource, challenge },
     ...state !== undefined && { state },
+    ...jkt !== undefined && { jkt },
     asksConsent: prompt.includes("consent"),
     asksLogin: prompt.includes("login") || prompt.includes("select_account"),
   };

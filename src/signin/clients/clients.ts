@@ -25,6 +25,7 @@ const NAMES: NamesOf<ClientsOptions> = {
   registration: true,
   documents: true,
   allowInsecure: true,
+  bindsTokens: true,
   records: true,
   clock: true,
   fetch: true,
@@ -40,7 +41,7 @@ const ID = /^[!-~]{1,2000}$/;
  */
 export function createClients(options: ClientsOptions): Clients {
   checkNames("clients", options, NAMES);
-  const configured = configuredClients(options.clients ?? []);
+  const configured = configuredClients(options.clients ?? [], options.bindsTokens === true);
   const allowInsecure = booleanOption("allowInsecure", options.allowInsecure, false);
   const documents = documentClients(options, allowInsecure);
   const registered = registeredClients(options);
@@ -69,6 +70,7 @@ export function createClients(options: ClientsOptions): Clients {
 
 function configuredClients(
   clients: readonly ConfiguredClient[],
+  bindsTokens: boolean,
 ): ReadonlyMap<string, SignInClient> {
   if (!Array.isArray(clients)) throw new TypeError('Give a list as "clients"');
   const byId = new Map<string, SignInClient>();
@@ -76,11 +78,15 @@ function configuredClients(
     checkNames(
       "a client",
       client,
-      { id: true, name: true, redirectUris: true, uri: true },
+      { id: true, name: true, redirectUris: true, uri: true, dpopBound: true },
       "clients.",
     );
     const id = stringOption("clients.id", client.id);
     if (!ID.test(id)) throw new TypeError(`Give printable ASCII as "clients.id": ${id}`);
+    const dpopBound = booleanOption("clients.dpopBound", client.dpopBound, false);
+    if (dpopBound && !bindsTokens) {
+      throw new TypeError(`Give "dpop", or leave "clients.dpopBound" out: ${id}`);
+    }
     if (byId.has(id)) throw new TypeError(`Give each client of "clients" its own id: ${id}`);
     byId.set(id, {
       id,
@@ -88,6 +94,7 @@ function configuredClients(
       name: client.name === undefined ? id : stringOption("clients.name", client.name),
       redirectUris: checkedRedirects(id, client.redirectUris),
       ...(client.uri === undefined ? {} : { uri: stringOption("clients.uri", client.uri) }),
+      ...dpopBound && { dpopBound },
     });
   }
   return byId;
@@ -104,7 +111,7 @@ function checkedRedirects(id: string, uris: unknown): readonly string[] {
 
 function registeredClients(options: ClientsOptions): RegisteredClients | undefined {
   if (options.registration === false) return undefined;
-  const { registration = {}, records, clock = systemClock } = options;
+  const { registration = {}, records, clock = systemClock, bindsTokens = false } = options;
   checkNames(
     "signIn()",
     registration,
@@ -112,8 +119,7 @@ function registeredClients(options: ClientsOptions): RegisteredClients | undefin
     "registration.",
   );
   return new RegisteredClients({
-    records,
-    clock,
+    ...{ records, clock, bindsTokens },
     perSenderHourly: integerOption("perSenderHourly", registration.perSenderHourly, 20),
     perHour: integerOption("perHour", registration.perHour, 1_000),
     expiresMs: integerOption("expiresMs", registration.expiresMs, 90 * DAY_MS, 60_000),

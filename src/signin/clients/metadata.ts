@@ -38,6 +38,7 @@ export function described(value: unknown, nameless: string): Described {
     ...(uri === undefined ? {} : { uri }),
     ...(logoUri === undefined ? {} : { logoUri }),
     ...(scope === undefined ? {} : { scope }),
+    ...isDpopBound(value.dpop_bound_access_tokens) && { dpopBound: true },
   };
 }
 
@@ -60,6 +61,11 @@ function pageOf(value: unknown): string | undefined {
   if (!URL.canParse(value)) return undefined;
   const { protocol, href, username, password } = new URL(value);
   return protocol === "https:" && username === "" && password === "" ? href : undefined;
+}
+
+function isDpopBound(value: unknown): boolean {
+  if (value === undefined || typeof value === "boolean") return value === true;
+  throw wrong("Give true or false as dpop_bound_access_tokens");
 }
 
 function scopeOf(value: unknown): string | undefined {

@@ -22,6 +22,8 @@ export interface RegisteredClientsInit {
   readonly perHour: number;
   /** The time until a client that isn't used is forgotten, in milliseconds. */
   readonly expiresMs: number;
+  /** Whether tokens can be bound to a key. */
+  readonly bindsTokens: boolean;
   /** The source of time. */
   readonly clock: Clock;
 }
@@ -70,7 +72,10 @@ export class RegisteredClients {
         `Give a JSON object of at most ${MOST_CHARACTERS} characters`,
       );
     }
-    const client = described(metadata, "A client without a name");
+    const { dpopBound, ...others } = described(metadata, "A client without a name");
+    // What can't be kept is left out, here and in the answer (RFC 7591 §2)
+    const isBound = dpopBound === true && this.#init.bindsTokens;
+    const client = { ...others, ...isBound && { dpopBound: true } };
     const waitS = this.#bySender.take(networkOf(from)) ?? this.#all.take("all");
     if (waitS !== undefined) {
       throw new ClientError("too_many_requests", "Too many clients were registered", waitS);
@@ -89,6 +94,7 @@ export class RegisteredClients {
       ...(client.scope === undefined ? {} : { scope: client.scope }),
       ...(client.uri === undefined ? {} : { client_uri: client.uri }),
       ...(client.logoUri === undefined ? {} : { logo_uri: client.logoUri }),
+      ...isBound && { dpop_bound_access_tokens: true },
     };
   }
 

@@ -35,6 +35,8 @@ export interface SignInClient {
   readonly logoUri?: string;
   /** The scopes that it will ask for by its own word, separated by spaces. */
   readonly scope?: string;
+  /** Whether all its tokens are bound to a key (RFC 9449 §5.2). */
+  readonly dpopBound?: boolean;
 }
 
 /** The codes of {@linkcode ClientError}: RFC 6749 section 5.2, RFC 7591 section 3.2.2. */
@@ -116,6 +118,8 @@ export interface ConfiguredClient {
   readonly redirectUris: readonly string[];
   /** The page about the client. */
   readonly uri?: string;
+  /** Whether all its tokens are bound to a key: needs the option `dpop`. @default false */
+  readonly dpopBound?: boolean;
 }
 
 /** Bounds for registration by RFC 7591. */
@@ -155,6 +159,8 @@ export interface ClientsOptions {
   readonly documents?: false | DocumentOptions;
   /** Whether `http:` is let through on loopback, for development. @default false */
   readonly allowInsecure?: boolean;
+  /** Whether tokens can be bound to a key: then clients can register that theirs always are. @default false */
+  readonly bindsTokens?: boolean;
   /** The store of registered clients. */
   readonly records: RecordStore;
   /** The time. @default the system's */

@@ -33,6 +33,8 @@ export interface StoredGrant extends Grant {
   readonly credential?: string | undefined;
   /** The provider's last ID token, if they are kept. */
   readonly idToken?: string | undefined;
+  /** The fingerprint of the key that its refresh tokens are bound to (RFC 9449 §5). */
+  readonly jkt?: string | undefined;
   /** The name of the consent. */
   readonly consent: string;
   /** When it ends at the latest, in milliseconds since the epoch, if that is sooner than others do. */

@@ -5,8 +5,8 @@
  */
 import type { JWTPayload } from "jose";
 import type { Principal } from "../../../mod.ts";
-import { type Authenticate, bearer, Unauthorized, Unavailable } from "../../auth/mod.ts";
-import { BoundedMap, jose, randomText } from "../../kit.ts";
+import { type Authenticate, bearer, Unavailable } from "../../auth/mod.ts";
+import { BoundedMap, boundTokens, invalidToken, jose, randomText } from "../../kit.ts";
 import type { GrantTable, StoredGrant } from "../grants/grants.ts";
 import type { Keyring } from "../keyring.ts";
 import type { SignInSettings } from "../settings.ts";
@@ -28,10 +28,15 @@ export class AccessTokens {
     this.#grants = grants;
   }
 
-  /** Signs a token for a grant. */
+  /**
+   * Signs a token for a grant.
+   *
+   * @param jkt The fingerprint of the key that it is bound to, if it is
+   */
   async issue(
     grant: StoredGrant,
     scopes: readonly string[],
+    jkt?: string,
   ): Promise<{ readonly token: string; readonly seconds: number }> {
     const { clock, lifetimes, issuer } = this.#settings;
     const now = Math.floor(clock.now() / 1000);
@@ -41,7 +46,8 @@ export class AccessTokens {
     const { kid, alg, key } = await this.#keyring.signer();
     const claims = { client_id: grant.client.id, scope: scopes.join(" "), sid: grant.id };
     const idp = grant.user.issuer === issuer ? {} : { idp: grant.user.issuer };
-    const token = await new (jose().SignJWT)({ ...claims, ...idp })
+    const cnf = jkt === undefined ? {} : { cnf: { jkt } };
+    const token = await new (jose().SignJWT)({ ...claims, ...idp, ...cnf })
       .setProtectedHeader({ alg, kid, typ: "at+jwt" })
       .setIssuer(issuer).setSubject(grant.user.id).setAudience(grant.resource)
       .setJti(randomText(22)).setIssuedAt(now).setExpirationTime(until)
@@ -68,23 +74,24 @@ export class AccessTokens {
 
   /** Returns an `authenticate` for the tokens of one resource. */
   authenticateFor(resource: string): Authenticate {
-    return bearer({
-      verify: async (token) => {
-        let claims: JWTPayload;
-        try {
-          claims = await this.#verify(token, resource);
-        } catch (error) {
-          if (error instanceof jose().errors.JOSEError) return undefined;
-          throw new Unavailable(undefined, { cause: error });
-        }
-        if (!await this.#isGranted(claims)) {
-          throw new Unauthorized("Sign in again: this access has ended", {
-            challenge: 'Bearer error="invalid_token"',
-          });
-        }
-        return this.#principalOf(claims);
-      },
-    });
+    const { proofs } = this.#settings;
+    const verify = async (token: string): Promise<Principal | undefined> => {
+      let claims: JWTPayload;
+      try {
+        claims = await this.#verify(token, resource);
+      } catch (error) {
+        if (error instanceof jose().errors.JOSEError) return undefined;
+        throw new Unavailable(undefined, { cause: error });
+      }
+      // Without proofs of its key, a stolen one would work
+      if (claims.cnf !== undefined && proofs === undefined) return undefined;
+      if (!await this.#isGranted(claims)) {
+        throw invalidToken("Sign in again: this access has ended");
+      }
+      return this.#principalOf(claims);
+    };
+    if (proofs === undefined) return bearer({ verify });
+    return boundTokens({ verify, proofs, addressesOf: () => [resource] });
   }
 
   async #verify(token: string, audience?: string): Promise<JWTPayload> {

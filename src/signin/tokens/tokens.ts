@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { randomText } from "../../kit.ts";
+import { randomText, type VerifiedProof } from "../../kit.ts";
 import type { Clients } from "../clients/types.ts";
 import {
   type FoundGrant,
@@ -38,13 +38,17 @@ interface StoredCode {
   readonly redirectUri: string;
   readonly challenge: string;
   readonly grant: StoredGrant;
+  /** The fingerprint of the only key that it may be redeemed with. */
+  readonly jkt?: string | undefined;
+  /** Whether it may be redeemed with a key alone. */
+  readonly needsKey?: boolean | undefined;
   readonly used?: boolean;
 }
 
 /** The answer to a token request (RFC 6749 §5.1). */
 export interface TokenResponse {
   readonly access_token: string;
-  readonly token_type: "Bearer";
+  readonly token_type: "Bearer" | "DPoP";
   readonly expires_in: number;
   readonly refresh_token: string;
   readonly scope: string;
@@ -76,13 +80,29 @@ export class TokenIssuer {
     return text;
   }
 
-  /** Answers a token request. */
-  async token(form: URLSearchParams): Promise<TokenResponse> {
+  /**
+   * Verifies the proof of a token request.
+   *
+   * @returns The proof; `undefined` if there is none, and none is needed
+   * @throws {ProofError} If it can't be used
+   */
+  async proofOf(request: Request): Promise<VerifiedProof | undefined> {
+    const { proofs, issuer } = this.#init.settings;
+    const isNeeded = proofs?.use === "require" || request.headers.has("dpop");
+    return isNeeded ? await proofs?.verify(request, { addresses: [issuer] }) : undefined;
+  }
+
+  /**
+   * Answers a token request.
+   *
+   * @param proof The proof of the key that the tokens are bound to
+   */
+  async token(form: URLSearchParams, proof?: VerifiedProof): Promise<TokenResponse> {
     const type = required(form, "grant_type");
     const clientId = required(form, "client_id");
     try {
-      if (type === "authorization_code") return await this.#redeem(form, clientId);
-      if (type === "refresh_token") return await this.#refresh(form, clientId);
+      if (type === "authorization_code") return await this.#redeem(form, clientId, proof);
+      if (type === "refresh_token") return await this.#refresh(form, clientId, proof);
     } catch (error) {
       const isGrant = error instanceof OAuthError && error.code === "invalid_grant";
       if (isGrant && !await this.#init.clients.isKnown(clientId)) throw this.#unknownClient();
@@ -112,7 +132,11 @@ export class TokenIssuer {
     });
   }
 
-  async #redeem(form: URLSearchParams, clientId: string): Promise<TokenResponse> {
+  async #redeem(
+    form: URLSearchParams,
+    clientId: string,
+    proof: VerifiedProof | undefined,
+  ): Promise<TokenResponse> {
     const { settings, grants, clients } = this.#init;
     const { records, clock } = settings;
     const text = required(form, "code");
@@ -142,19 +166,28 @@ export class TokenIssuer {
       if (code.redirectUri !== redirectUri) throw refuse("redirect-uri-differs", id);
       if (!isSameResource(code.grant.resource, resource)) throw refuse("resource-differs", id);
       if (await challengeOf(verifier) !== code.challenge) throw refuse("code-verifier-wrong", id);
+      const jkt = proof?.thumbprint;
+      if (code.jkt !== undefined && code.jkt !== jkt) throw refuse("key-differs", id);
+      if (code.needsKey === true && jkt === undefined) throw refuse("key-missing", id);
+      if (proof !== undefined) await settings.proofs?.spend(proof);
       if (!await clients.renew(id)) throw this.#unknownClient();
       const now = clock.now();
-      const grant = { ...code.grant, since: now, lastUsed: now };
+      const grant = { ...code.grant, jkt, since: now, lastUsed: now };
       const created = await grants.create(grant, code.grant.since);
       if (created !== "created") throw refuse(created, id);
       this.#report("token", "issued", grant);
-      return await this.#respond(grant, grant.scopes);
+      return await this.#respond(grant, grant.scopes, proof);
     }
     throw busy();
   }
 
-  async #refresh(form: URLSearchParams, clientId: string): Promise<TokenResponse> {
-    const { grants, clients } = this.#init;
+  async #refresh(
+    form: URLSearchParams,
+    clientId: string,
+    proof: VerifiedProof | undefined,
+  ): Promise<TokenResponse> {
+    const { grants, clients, settings } = this.#init;
+    let isSpent = proof === undefined;
     const parts = readRefreshToken(required(form, "refresh_token"));
     const resource = parameter(form, "resource");
     const wanted = parameter(form, "scope")?.split(" ").filter((scope) => scope !== "");
@@ -182,8 +215,14 @@ export class TokenIssuer {
         await grants.stop(grant.id, "refresh-token-reused");
         throw this.#refuse("refresh-token-reused", grant);
       }
+      if (grant.jkt !== undefined && grant.jkt !== proof?.thumbprint) {
+        throw this.#refuse("refresh-token-of-another-key", grant);
+      }
+      // Only with a token of ours: strangers' proofs don't fill the memory
+      if (proof !== undefined && !isSpent) await settings.proofs?.spend(proof);
+      isSpent = true;
       if (!await clients.renew(clientId)) throw this.#unknownClient();
-      const renewed = await this.#renew(found, parts);
+      const renewed = await this.#renew(found, parts, proof?.thumbprint);
       if (renewed === undefined) continue;
       const left = scopes.filter((scope) => renewed.scopes.includes(scope));
       if (left.length === 0) {
@@ -191,7 +230,7 @@ export class TokenIssuer {
       }
       const again = parts.turn < grant.turn;
       this.#report("refresh", again ? "issued-again" : "issued", renewed);
-      return await this.#respond(renewed, left);
+      return await this.#respond(renewed, left, proof);
     }
     throw busy();
   }
@@ -209,21 +248,26 @@ export class TokenIssuer {
    * Uses a refresh token: makes the next one the current one, unless that has happened already, and asks
    * the provider whether the user is still there. Until it has answered, the used token stays good.
    *
+   * @param jkt The fingerprint of the key that the next one is bound to, if it is
    * @returns The grant, or `undefined` if another node has changed it
    */
   async #renew(
     { value: grant, version }: FoundGrant,
     { turn }: RefreshTokenParts,
+    jkt: string | undefined,
   ): Promise<StoredGrant | undefined> {
     const { settings: { provider, clock }, grants } = this.#init;
     const now = clock.now();
     const { credential, asking } = grant;
+    const isNew = turn === grant.turn;
+    const isBinding = jkt !== grant.jkt;
     // A provider that rotates its own tokens ends a login whose token is used by two at a time
     const isAsked = asking !== undefined && Math.abs(now - asking) < ASKING_MS;
-    const asks = provider.refresh !== undefined && credential !== undefined && !isAsked;
-    const isNew = turn === grant.turn;
-    if (!isNew && (asking === undefined || !asks)) return grant;
-    const next = isNew ? withNextTurn(grant, now) : grant;
+    const asks = provider.refresh !== undefined && credential !== undefined && !isAsked &&
+      (isNew || asking !== undefined);
+    if (!isNew && !asks && !isBinding) return grant;
+    const bound = { ...grant, jkt };
+    const next = isNew ? withNextTurn(bound, now) : bound;
     const claimed = asks ? { ...next, asking: now } : next;
     const claim = await grants.replace(claimed, version);
     if (claim === undefined) return undefined;
@@ -291,12 +335,16 @@ export class TokenIssuer {
     throw busy();
   }
 
-  async #respond(grant: StoredGrant, scopes: readonly string[]): Promise<TokenResponse> {
+  async #respond(
+    grant: StoredGrant,
+    scopes: readonly string[],
+    proof: VerifiedProof | undefined,
+  ): Promise<TokenResponse> {
     const { access } = this.#init;
-    const { token, seconds } = await access.issue(grant, scopes);
+    const { token, seconds } = await access.issue(grant, scopes, proof?.thumbprint);
     return {
       access_token: token,
-      token_type: "Bearer",
+      token_type: proof === undefined ? "Bearer" : "DPoP",
       expires_in: seconds,
       refresh_token: refreshToken(grant, grant.turn),
       scope: scopes.join(" "),

@@ -1,14 +1,6 @@
 /** Tokens that are bound to a key of the client, and the proofs of that key (RFC 9449). */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import {
-  calculateJwkThumbprint,
-  exportJWK,
-  generateKeyPair,
-  type GenerateKeyPairResult,
-  type JWK,
-  SignJWT,
-} from "jose";
 import { memoryStore } from "../../../src/cluster/memory/store.ts";
 import { Unauthorized, Unavailable } from "../../../src/auth/errors.ts";
 import { introspection } from "../../../src/auth/introspection.ts";
@@ -18,57 +10,15 @@ import { createMcpHandler } from "../../../src/handler/handler.ts";
 import { McpServer } from "../../../src/server/server.ts";
 import { AUDIENCE, ISSUER, Issuer, type Minting } from "../../auth/issuer.ts";
 import { FakeClock } from "../../support/clock.ts";
+import { KeyHolder } from "../../support/key_holder.ts";
 
 const NONCE_KEY = "a secret that is long enough for every nonce";
-
-/** A client with a key. */
-class KeyHolder {
-  readonly #keys: GenerateKeyPairResult;
-  readonly jwk: JWK;
-  readonly thumbprint: string;
-  #made = 0;
-
-  private constructor(keys: GenerateKeyPairResult, jwk: JWK, thumbprint: string) {
-    this.#keys = keys;
-    this.jwk = jwk;
-    this.thumbprint = thumbprint;
-  }
-
-  static async make(alg = "ES256", modulusLength = 2_048): Promise<KeyHolder> {
-    const keys = await generateKeyPair(alg, { extractable: true, modulusLength });
-    const jwk = await exportJWK(keys.publicKey);
-    return new KeyHolder(keys, jwk, await calculateJwkThumbprint(jwk, "sha256"));
-  }
-
-  /** Signs a proof that is good unless it is told otherwise. */
-  async proof(
-    token: string,
-    clock: FakeClock,
-    claims: Record<string, unknown> = {},
-    header: Record<string, unknown> = {},
-  ): Promise<string> {
-    const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(token));
-    const all = {
-      jti: `proof-${++this.#made}`,
-      htm: "POST",
-      htu: AUDIENCE,
-      iat: Math.floor(clock.now() / 1_000),
-      ath: btoa(String.fromCharCode(...new Uint8Array(digest))).replaceAll("+", "-")
-        .replaceAll("/", "_").replaceAll("=", ""),
-      ...claims,
-    };
-    // What is undefined is left out by JSON
-    return await new SignJWT(JSON.parse(JSON.stringify(all)))
-      .setProtectedHeader({ typ: "dpop+jwt", alg: "ES256", jwk: this.jwk, ...header })
-      .sign(this.#keys.privateKey);
-  }
-}
 
 async function bench(dpop: JwtOptions["dpop"] = "accept", audience = AUDIENCE) {
   const clock = new FakeClock();
   const issuer = await Issuer.make({ clock });
   const options = { issuer: ISSUER, audience, jwks: issuer.jwks, clock };
-  const holder = await KeyHolder.make();
+  const holder = await KeyHolder.make(AUDIENCE);
   const mint = (minting: Minting = {}) =>
     issuer.mint({
       forS: 3_600,
@@ -276,7 +226,7 @@ describe("dpop: proofs", () => {
 
   test("[DPOP-2] a good proof of an RSA key of more than 4,096 bits is refused", async () => {
     const { authenticate, clock, issuer } = await bench();
-    const holder = await KeyHolder.make("RS256", 4_224);
+    const holder = await KeyHolder.make(AUDIENCE, "RS256", 4_224);
     const token = await issuer.mint({ claims: { cnf: { jkt: holder.thumbprint } } });
     const proof = await holder.proof(token, clock, {}, { alg: "RS256" });
     const error = await refused(authenticate(request("DPoP", token, proof)));
@@ -285,7 +235,7 @@ describe("dpop: proofs", () => {
 
   test("[DPOP-2] a good proof of another key is refused", async () => {
     const { authenticate, clock, mint } = await bench();
-    const thief = await KeyHolder.make();
+    const thief = await KeyHolder.make(AUDIENCE);
     const token = await mint();
     const error = await refused(
       authenticate(request("DPoP", token, await thief.proof(token, clock))),
@@ -334,7 +284,7 @@ describe("dpop: proofs", () => {
   for (const alg of ["ES256", "ES384", "PS256", "RS256", "Ed25519"]) {
     test(`[DPOP-2] a proof may be signed with ${alg}`, async () => {
       const { authenticate, clock, issuer } = await bench();
-      const holder = await KeyHolder.make(alg);
+      const holder = await KeyHolder.make(AUDIENCE, alg);
       const token = await issuer.mint({ claims: { cnf: { jkt: holder.thumbprint } } });
       await authenticate(request("DPoP", token, await holder.proof(token, clock, {}, { alg })));
     });
@@ -386,7 +336,7 @@ describe("dpop: a proof works once", () => {
 
   test("[DPOP-3] the same id of another key is another proof", async () => {
     const { authenticate, clock, holder, issuer, mint } = await bench();
-    const other = await KeyHolder.make();
+    const other = await KeyHolder.make(AUDIENCE);
     const token = await mint();
     const theirs = await issuer.mint({ claims: { cnf: { jkt: other.thumbprint } } });
     const claims = { jti: "one" };
