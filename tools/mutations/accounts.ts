@@ -11,8 +11,11 @@ const SLICE = "accounts/slice.test.ts";
 const CLIENT = "accounts/client.test.ts";
 const DPOP = "accounts/dpop.test.ts";
 const MACHINE = "accounts/client_credentials.test.ts";
+const EXCHANGE = "accounts/token_exchange.test.ts";
+const ID_JAG = "accounts/id_jag.test.ts";
+const ASSERTIONS = "signin/id_jag.test.ts";
 
-/** The faults of accounts. */
+/** The faults of accounts, and of what is taken in place of a login. */
 export const ACCOUNTS: FaultsByFile = {
   "accounts/flow.ts": {
     tests: [ATTACKS, DPOP],
@@ -109,6 +112,51 @@ export const ACCOUNTS: FaultsByFile = {
       ["UPA-3", 'if (!Array.isArray(pkce) || !pkce.includes("S256")) {', "if (false) {"],
       ["UPA-3", "url === null || url.origin !== upstream.origin", "url === null"],
       ["UPA-4", "if (!isRight) throw", "if (false) throw"],
+    ],
+  },
+  "accounts/caller_tokens.ts": {
+    tests: [EXCHANGE],
+    faults: [
+      ["UPA-50", "if (got.accessToken === token) {", "if (false) {"],
+      ["UPA-50", 'nameOf("caller", owner, url, sent)', 'nameOf("caller", url)'],
+      ["UPA-48", "if (others !== undefined) return others;", ""],
+      ["UPA-48", "now < known.endsAt && isPassing(error)", "false"],
+    ],
+  },
+  "accounts/token_exchange.ts": {
+    tests: [EXCHANGE],
+    faults: [
+      ["UPA-50", "issuedType: ACCESS_TOKEN,", ""],
+      ["UPA-50", "checkAudience(tokens.accessToken, resource, audience);", ""],
+    ],
+  },
+  "accounts/id_jag.ts": {
+    tests: [ID_JAG],
+    faults: [["UPA-52", "checkAssertion(assertion, server.issuer);", ""]],
+  },
+  "signin/assertions/id_jags.ts": {
+    tests: [ASSERTIONS],
+    faults: [
+      ["FRONT-60", "if (named !== client.id)", "if (false)"],
+      ["FRONT-60", "if (Array.isArray(aud) && aud.length !== 1)", "if (false)"],
+      ["FRONT-60", 'typ: "oauth-id-jag+jwt" }', "...{} }"],
+      ["FRONT-60", "if (resource === undefined || others.length > 0)", "if (false)"],
+      ["FRONT-63", "if (found?.value.ended !== undefined) throw", "if (false) throw"],
+    ],
+  },
+  "signin/assertions/jwts.ts": {
+    tests: [ASSERTIONS],
+    faults: [
+      ["FRONT-61", '"1", write) !== undefined;', '"1", write) !== null;'],
+      ["FRONT-60", "exp - iat <= MOST_LIFE_S &&", ""],
+      ["FRONT-61", "exp + 2 * TOLERANCE_S", "exp - 200"],
+    ],
+  },
+  "signin/assertions/client_authentication.ts": {
+    tests: [ASSERTIONS],
+    faults: [
+      ["FRONT-62", "sameText(secret, client.secret)", "true"],
+      ["FRONT-62", "principal.id === id && ", ""],
     ],
   },
 };
