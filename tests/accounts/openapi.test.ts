@@ -106,7 +106,7 @@ test("[OAPI-19] an operation that needs OAuth is called by the gateway's own rig
     for (const user of ["ada", "bob"]) {
       const peer = await initialize(handler, { headers: as(user) });
       const result = await peer.result(await peer.call(1, "notes__who"));
-      assert.deepEqual(result.structuredContent, { who: "mooring who" }, textOf(result));
+      assert.deepEqual(result.structuredContent, { who: "mooring who" }, String(textOf(result)));
     }
     assert.equal(tokens, 1);
   } finally {

@@ -245,7 +245,10 @@ describe("mooring import", () => {
       some.err,
       /^warning: not read: .*claude_desktop_config\.json:1:\d+: Put a value here$/m,
     );
-    assert.match(some.err, /mcpServers\.bad: Left out: give an object with a "command" or a "url"/);
+    assert.match(
+      some.err,
+      /mcpServers\.bad: Left out: give an object with a "command", a "url" or an "openapi"/,
+    );
     assert.deepEqual(parsed(some.out), { b: { command: "x" } });
     for (
       const broken of [

@@ -726,6 +726,58 @@ describe("[OAPI-10] behind a gateway", () => {
     await gw.close();
   });
 
+  test("[OAPI-21] a thousand operations are found by a question's words, and read once for all", async () => {
+    const verbs = ["List", "Create", "Archive", "Export", "Share"];
+    const nouns = ["invoice", "customer", "shipment", "refund", "coupon", "warehouse", "contract"];
+    const places = Array.from({ length: 29 }, (_, at) => `region${at}`);
+    const paths: JsonObject = {};
+    for (const [at, place] of places.entries()) {
+      for (const noun of nouns) {
+        for (const verb of verbs) {
+          const id = `${verb.toLowerCase()}_${noun}_${at}`;
+          const summary = `${verb} ${noun}s of ${place}`;
+          const get = operation(id, { summary, responses: ok(NOTE) });
+          Object.assign(paths, { [`/${place}/${noun}s/${verb.toLowerCase()}`]: { get } });
+        }
+      }
+    }
+    let reads = 0;
+    const { upstream } = api(({ url }) => {
+      if (!url.endsWith("/openapi.json")) return Response.json({ title: "x" });
+      reads++;
+      return Response.json(documentOf(paths));
+    }, { document: "https://notes.example/openapi.json" });
+    const gw = gateway({ upstreams: { shop: upstream } });
+    const handler = createMcpHandler(gw.view({ toolSearch: true }));
+    for (let nth = 0; nth < 5; nth++) {
+      const client = await connect(handler);
+      assert.deepEqual((await client.listTools()).map(({ name }) => name), [
+        "search_tools",
+        "call_tool",
+      ]);
+      for (
+        const [query, name] of [
+          ["archive the contracts of region7", "shop__archive_contract_7"],
+          ["how do I export shipments in region28?", "shop__export_shipment_28"],
+          ["share a customer, region3", "shop__share_customer_3"],
+        ] as const
+      ) {
+        const found = await client.callTool("search_tools", { query });
+        const text = JSON.stringify(found);
+        assert.ok(text.includes(`${name}\\"`) || text.includes(`"${name}"`), `${query} ${text}`);
+        assert.ok(text.length < 20_000, `${text.length} characters`);
+        const args = { name, arguments: {} };
+        const { structuredContent } = await client.callTool("call_tool", args);
+        assert.deepEqual(structuredContent, { title: "x" });
+      }
+      await client.close();
+    }
+    assert.equal(Object.keys(paths).length, 1015);
+    assert.equal(reads, 1);
+    await handler.close();
+    await gw.close();
+  });
+
   test("a document that can't be read fails its calls with what to change, and nothing else", async () => {
     const gw = gateway({
       upstreams: {

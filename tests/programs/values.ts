@@ -123,9 +123,11 @@ export class Values {
   }
 
   #object({ properties, required }: JsonObject, depth: number): fc.Arbitrary<unknown> {
-    const needed = Array.isArray(required) ? required : [];
+    const needed: readonly string[] = Array.isArray(required) ? required : [];
     const all = isObject(properties) ? properties : {};
-    const names = Object.keys(all).filter((name) => needed.includes(name) || depth < SHALLOW);
+    // Some documents require what they don't describe.
+    const names = [...new Set([...Object.keys(all), ...needed])]
+      .filter((name) => needed.includes(name) || depth < SHALLOW);
     const members = Object.fromEntries(names.map((name) => [name, this.of(all[name], depth + 1)]));
     return fc.record(members, { requiredKeys: names.filter((name) => needed.includes(name)) });
   }

@@ -60,6 +60,8 @@ export const CLIENT_FILES: FaultsByFile = {
   "cli/import/secrets.ts": {
     tests: ["cli/import.test.ts"],
     faults: [
+      ["OAPI-18", 'result.auth = credential(auth, "auth", ["auth"])', "result.auth = auth"],
+      ["OAPI-18", '["url", "openapi", "baseUrl"]', '["url"]'],
       ["CMD-13", "if (known !== undefined && known !== value) continue;", ""],
       ["CMD-13", 'if (value === "" || value.includes("${")) return value;', ""],
       ["CMD-13", 'const whole = clean(url, "", at, `${prefix}_URL`);', "const whole = url;"],

@@ -16,9 +16,43 @@ const SHARED = "gateway/shared_program.test.ts";
 const KEPT = "gateway/kept_sessions.test.ts";
 const SEARCH = "gateway/tool_search.test.ts";
 const APPS = "gateway/apps.test.ts";
+const OPERATIONS = "unit/gateway/openapi_operations.test.ts";
 
 /** The faults of the gateway. */
 export const GATEWAY: FaultsByFile = {
+  "gateway/openapi/operations.ts": {
+    tests: [OPERATIONS],
+    faults: [
+      [
+        "OAPI-15",
+        'if (isRequired) throw new Unusable("it needs',
+        'if (false) throw new Unusable("it needs',
+      ],
+      ["OAPI-16", "types: typesOf(encoding, references),", "types: new Map(),"],
+      ["OAPI-20", "if (known !== undefined) return known;\n", ""],
+      ["OAPI-20", "if (!MEDIA_TYPE.test(mediaType.trim())) return undefined;", ""],
+    ],
+  },
+  "gateway/openapi/schemas.ts": {
+    tests: [OPERATIONS],
+    faults: [
+      ["OAPI-15", "return this.#init.isArguments && depth === 0;", "return false;"],
+      ["OAPI-16", '${files ? "files" : "texts"} ', ""],
+    ],
+  },
+  "gateway/openapi/request.ts": {
+    tests: ["unit/gateway/openapi_arguments.test.ts"],
+    faults: [
+      ["OAPI-16", "body.files.has(name) ? undefined : body.encoding.get(name)", "undefined"],
+    ],
+  },
+  "gateway/upstreams/openapi.ts": {
+    tests: ["accounts/openapi.test.ts"],
+    faults: [
+      ["OAPI-19", "if (error instanceof SignInRequiredError) throw error;", ""],
+      ["OAPI-19", "signIn: firstOf(settings.auth, signInOf),", ""],
+    ],
+  },
   "gateway/client/era_memory.ts": {
     tests: [FRAGILE],
     faults: [

@@ -11,7 +11,7 @@ import { clip, isObject, objectOutputSchema, quote, wrapsOutput } from "../../ki
 import type { ApiParameter, ParameterPlace } from "./arguments.ts";
 import { argumentNames, toolNames } from "./names.ts";
 import { References } from "./references.ts";
-import { Schemas } from "./schemas.ts";
+import { Schemas, shortText } from "./schemas.ts";
 import { requirements, type SecuritySchemes, securitySchemes } from "./security.ts";
 import { ServerError, type ServerOptions, serverUrl } from "./servers.ts";
 
@@ -150,6 +150,7 @@ export function operationsOf(document: JsonObject, options: OperationsOptions): 
     );
   }
   const names = toolNames(within);
+  const bodies = new WeakMap<JsonObject, DescribedBody>();
   const operations: ApiOperation[] = [];
   let noServer: ServerError | undefined;
   for (const [at, each] of within.entries()) {
@@ -160,6 +161,7 @@ export function operationsOf(document: JsonObject, options: OperationsOptions): 
         document,
         references,
         schemas,
+        bodies,
         complain,
         options,
       });
@@ -250,6 +252,8 @@ interface ConverterInit {
   readonly document: JsonObject;
   readonly references: References;
   readonly schemas: Schemas;
+  /** The bodies that were read, by their objects in the document. */
+  readonly bodies: WeakMap<JsonObject, DescribedBody>;
   readonly complain: (kind: Complaint["kind"], text: string) => void;
   readonly options: OperationsOptions;
 }
@@ -352,7 +356,7 @@ class OperationConverter {
     const { references, complain } = this.#init;
     const given = references.object(operation.requestBody);
     const content = given?.content;
-    if (!isObject(content)) throw new Unusable("its body isn't described");
+    if (given === undefined || !isObject(content)) throw new Unusable("its body isn't described");
     const isRequired = given?.required === true;
     if (method === "GET") {
       // What one means isn't defined (RFC 9110 §9.3.1), and no runtime sends it.
@@ -362,22 +366,14 @@ class OperationConverter {
       }
       return undefined;
     }
-    for (const kind of BODY_KINDS) {
-      for (const [key, media] of Object.entries(content)) {
-        if (bodyKind(key) !== kind) continue;
-        const { schema, encoding } = references.object(media) ?? {};
-        const object = references.object(schema);
-        return {
-          kind,
-          mediaType: key.toLowerCase(),
-          isRequired,
-          schema: schema ?? (kind === "text" ? { type: "string" } : {}),
-          description: given?.description,
-          encoding: encodingOf(encoding, references),
-          types: typesOf(encoding, references),
-          files: filesOf(object, references),
-        };
-      }
+    // Many operations may refer to one body.
+    const { bodies } = this.#init;
+    const known = bodies.get(given);
+    if (known !== undefined) return known;
+    const made = describedBody(given, content, isRequired, references);
+    if (made !== undefined) {
+      bodies.set(given, made);
+      return made;
     }
     const [first = "nothing"] = Object.keys(content);
     if (isRequired) {
@@ -435,12 +431,13 @@ class OperationConverter {
       if (schema === undefined) return undefined;
       found.push(schema);
     }
-    const [schema, ...others] = found;
-    const text = JSON.stringify(schema);
-    if (schema === undefined || others.some((other) => JSON.stringify(other) !== text)) {
-      return undefined;
-    }
-    const made = schemas.convert(schema, { side: "output", mostBytes: MOST_OUTPUT });
+    const convert = (schema: unknown) =>
+      schemas.convert(schema, { side: "output", mostBytes: MOST_OUTPUT });
+    const [schema, ...others] = [...new Set(found)];
+    if (schema === undefined) return undefined;
+    const made = convert(schema);
+    const text = JSON.stringify(made?.json);
+    if (others.some((other) => JSON.stringify(convert(other)?.json) !== text)) return undefined;
     if (made === undefined || made.isCostly) {
       complain("loosened", `its output schema is left out: it is over ${MOST_OUTPUT} bytes`);
       return undefined;
@@ -494,6 +491,8 @@ const BODY_KINDS: readonly BodyKind[] = ["json", "form", "multipart", "text", "b
 const MEDIA_TYPE = /^[\w!#$&^.+*-]+\/[\w!#$&^.+*-]+(?:\s*;[\x20-\x7e]*)?$/;
 
 function bodyKind(mediaType: string): BodyKind | undefined {
+  // It becomes a header.
+  if (!MEDIA_TYPE.test(mediaType.trim())) return undefined;
   const type = mediaType.split(";")[0]?.trim().toLowerCase() ?? "";
   if (type === "application/json" || /^[\w.-]+\/[\w.-]+\+json$/.test(type)) return "json";
   if (type === "application/x-www-form-urlencoded") return "form";
@@ -502,7 +501,33 @@ function bodyKind(mediaType: string): BodyKind | undefined {
   if (type.startsWith("text/") || /^application\/(?:.+\+)?(?:xml|yaml|x-yaml)$/.test(type)) {
     return "text";
   }
-  return MEDIA_TYPE.test(type) ? "bytes" : undefined;
+  return "bytes";
+}
+
+/** Reads a body in the preferred one of its types; `undefined` if none can be written. */
+function describedBody(
+  { description }: JsonObject,
+  content: JsonObject,
+  isRequired: boolean,
+  references: References,
+): DescribedBody | undefined {
+  for (const kind of BODY_KINDS) {
+    for (const [key, media] of Object.entries(content)) {
+      if (bodyKind(key) !== kind) continue;
+      const { schema, encoding } = references.object(media) ?? {};
+      return {
+        kind,
+        mediaType: key.trim().toLowerCase(),
+        isRequired,
+        schema: schema ?? (kind === "text" ? { type: "string" } : {}),
+        description,
+        encoding: encodingOf(encoding, references),
+        types: typesOf(encoding, references),
+        files: filesOf(references.object(schema), references),
+      };
+    }
+  }
+  return undefined;
 }
 
 /** Tells whether a body may have anything: some documents give an empty form to each operation. */
@@ -610,7 +635,9 @@ function descriptionOf(
   { summary, description, deprecated }: JsonObject,
 ): string {
   const texts = [summary, description].filter((text) => typeof text === "string")
-    .map((text) => text.trim()).filter((text, at, all) => text !== "" && all.indexOf(text) === at);
+    .map((text) => shortText(text, MOST_DESCRIPTION)).filter((text, at, all) =>
+      text !== "" && all.indexOf(text) === at
+    );
   const mark = deprecated === true ? ["Deprecated."] : [];
   const all = texts.length === 0 ? [`${method} ${path}`] : texts;
   return clip([...mark, ...all].join("\n\n"), MOST_DESCRIPTION);

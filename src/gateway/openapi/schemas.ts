@@ -33,8 +33,15 @@ const MOST_DEPTH = 64;
 const MOST_DESCRIPTION = 400;
 /** The most characters of a default value, as JSON, and of a pattern. */
 const MOST_VALUE = 1000;
-/** The most steps for all schemas of a document together. */
-const MOST_STEPS = 20_000_000;
+/** The most steps for all schemas of a document together: Stripe's 533 operations take 60,000. */
+const MOST_STEPS = 1_000_000;
+/** The most steps for one schema: each becomes a byte or more, so a larger one isn't used anyway. */
+const MOST_STEPS_OF_ONE = 65_536;
+/** The characters of a plain value, as JSON, that are a step. */
+const CHARACTERS_OF_STEP = 16;
+
+/** Says that a schema is too large. */
+class TooLarge extends Error {}
 /** The most definitions that a validation may visit for one value of each. */
 const MOST_EXPANSIONS = 20_000;
 
@@ -141,6 +148,8 @@ export class Schemas {
   readonly #taken = new Set<string>();
   readonly #costs = new Map<string, number>();
   readonly #work = new Work(MOST_STEPS);
+  /** The sizes of plain values, which several schemas may have. */
+  readonly #sizes = new WeakMap<object, number>();
 
   /** @param loosened Takes what is left out of a schema, and why */
   constructor(references: References, loosened: (what: string) => void) {
@@ -209,20 +218,43 @@ export class Schemas {
   #convertPart(schema: unknown, scope: Scope & { readonly isArguments?: boolean }): Part {
     const references: string[] = [];
     const inPlace: string[] = [];
+    let left = MOST_STEPS_OF_ONE;
     const walk = new Walk({
       isArguments: false,
       ...scope,
       loosened: this.#loosened,
       references: this.#references,
-      work: this.#work,
+      take: (count) => {
+        // It was looked at, also if it is too large.
+        this.#work.take(count);
+        left -= count;
+        if (left < 0) throw new TooLarge();
+      },
+      sizeOf: (value) => this.#sizeOf(value),
       refer: (reference, same) => {
         references.push(reference);
         if (same) inPlace.push(reference);
         return `#/$defs/${this.#nameOf(reference)}`;
       },
     });
-    const json = walk.schema(schema, 0, true);
-    return { json, references, inPlace, bytes: JSON.stringify(json).length };
+    try {
+      const json = walk.schema(schema, 0, true);
+      return { json, references, inPlace, bytes: JSON.stringify(json).length };
+    } catch (error) {
+      if (!(error instanceof TooLarge)) throw error;
+      return { json: {}, references: [], inPlace: [], bytes: Infinity };
+    }
+  }
+
+  /** Returns the characters of a value as JSON. Each object is measured once. */
+  #sizeOf(value: unknown): number {
+    if (typeof value !== "object" || value === null) return JSON.stringify(value)?.length ?? 0;
+    let size = this.#sizes.get(value);
+    if (size === undefined) {
+      size = JSON.stringify(value).length;
+      this.#sizes.set(value, size);
+    }
+    return size;
   }
 
   /** Tells whether a schema has itself as a part for the same value: no value has an end there. */
@@ -282,7 +314,9 @@ interface WalkInit extends Scope {
   /** Whether the properties of the root are arguments, not those of an object of the document. */
   readonly isArguments: boolean;
   readonly references: References;
-  readonly work: Work;
+  /** Counts steps. */
+  readonly take: (steps: number) => void;
+  readonly sizeOf: (value: unknown) => number;
   readonly loosened: (what: string) => void;
   /** Returns the reference to write in place of one in the document. */
   readonly refer: (reference: string, same: boolean) => string;
@@ -298,7 +332,7 @@ class Walk {
 
   /** @param same Whether the schema is for the same value as the root */
   schema(schema: unknown, depth: number, same: boolean): unknown {
-    this.#init.work.take();
+    this.#init.take(1);
     if (typeof schema === "boolean") return schema;
     if (!isObject(schema)) return this.#loose("a schema is no object");
     if (depth > MOST_DEPTH) return this.#loose("a schema is nested too deeply");
@@ -329,7 +363,7 @@ class Walk {
 
   #describe({ description, type, format }: JsonObject, made: Record<string, unknown>): void {
     const isFile = this.#init.files && format === "binary" && (type ?? "string") === "string";
-    const own = typeof description === "string" ? clip(description.trim(), MOST_DESCRIPTION) : "";
+    const own = typeof description === "string" ? shortText(description, MOST_DESCRIPTION) : "";
     const text = isFile ? `${own} The bytes of the file, in Base64.`.trim() : own;
     if (text !== "") made.description = text;
   }
@@ -357,6 +391,7 @@ class Walk {
         made.contentEncoding = "base64";
         return;
       }
+      this.#init.take(Math.ceil(this.#init.sizeOf(value) / CHARACTERS_OF_STEP));
       if (fits(value)) made[key] = value;
       // The bounds of 3.0 are booleans.
       else if (typeof value !== "boolean" && key !== "default") {
@@ -403,6 +438,7 @@ class Walk {
   ): void {
     if (!isObject(value)) return this.#init.loosened(`the value of "${key}"`);
     const { side } = this.#init;
+    this.#init.take(Object.keys(value).length);
     const entries = Object.entries(value).flatMap(([name, each]) => {
       if (key === "patternProperties" && (side === "output" || !isPattern(name))) return [];
       if (key === "properties" && !this.#isArguments(depth) && this.#isHidden(each)) return [];
@@ -464,6 +500,11 @@ function nullable(made: Record<string, unknown>): Record<string, unknown> {
 
 function own<T>(table: Readonly<Record<string, T>>, key: string): T | undefined {
   return Object.hasOwn(table, key) ? table[key] : undefined;
+}
+
+/** Returns the beginning of a text. What is cut off isn't looked at. */
+export function shortText(text: string, most: number): string {
+  return clip(text.slice(0, 4 * most).trim(), most);
 }
 
 function isTexts(value: unknown): boolean {

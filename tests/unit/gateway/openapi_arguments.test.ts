@@ -204,6 +204,49 @@ describe("[OAPI-5] no argument leads out of an operation's own path", () => {
     assert.throws(() => request(label, { color: "." }), ArgumentError);
   });
 
+  test("[OAPI-20] no argument names another host, or adds a header, a cookie or a parameter", () => {
+    const made = operation("/{color}", [
+      { in: "path", style: "simple" },
+      { name: "q", style: "form", explode: true },
+      { name: "deep", style: "deepObject", explode: true },
+      { name: "sid", in: "cookie" },
+    ]);
+    for (
+      const text of [
+        "//evil.example/",
+        "https://evil.example",
+        "@evil.example",
+        ":80@evil.example",
+        "\\\\evil.example",
+        "..%2f..%2fadmin",
+        "%2e%2e",
+        "a?admin=1#x",
+        "a&admin=1",
+        "a;admin=1",
+        "a\r\nhost: evil.example",
+      ]
+    ) {
+      const args = { color: text, q: text, deep: { [text]: text }, sid: text };
+      const { url, headers, cookies } = request(made, args);
+      const { origin, pathname, searchParams, hash } = new URL(url);
+      assert.deepEqual([origin, hash], ["https://api.example", ""]);
+      assert.equal(pathname.split("/").length, 3, pathname);
+      assert.deepEqual([...searchParams], [["q", text], [`deep[${text}]`, text]]);
+      assert.deepEqual(Object.keys(headers), ["accept"]);
+      assert.match(cookies.join(), /^sid=[^;\s,]*$/);
+    }
+    // The document may have odd paths too.
+    for (const path of ["//evil.example/a", "/%2e%2e/a", "/../a", "/a/./b"]) {
+      let url: string | undefined;
+      try {
+        url = request(operation(path, []), {}).url;
+      } catch (error) {
+        assert.ok(error instanceof ArgumentError);
+      }
+      if (url !== undefined) assert.ok(url.startsWith("https://api.example/v1/"), url);
+    }
+  });
+
   test("any text comes back as it was given, in its own place", () => {
     const texts = fc.oneof(
       fc.string({ unit: "grapheme" }),

@@ -382,6 +382,90 @@ describe("[OAPI-9] a hostile document", () => {
     );
   });
 
+  test("[OAPI-20] with one huge part that each operation refers to is looked at a few times", () => {
+    const names = Array.from({ length: 30_000 }, (_, at) => [`name${at}`, { type: "string" }]);
+    let looks = 0;
+    const first = {
+      get type() {
+        looks++;
+        return "string";
+      },
+    };
+    const wide = { first, ...Object.fromEntries(names) };
+    const schema = { type: "object", properties: wide };
+    const texts = { type: "string", enum: names.map(([name]) => name) };
+    const json = { content: { "application/json": { schema } } };
+    const components = {
+      parameters: {
+        Wide: { name: "wide", in: "query", schema },
+        Many: { name: "many", in: "query", schema: texts },
+      },
+      requestBodies: {
+        Form: { content: { "multipart/form-data": { schema, encoding: wide } } },
+      },
+      responses: { Wide: { description: "", ...json }, Other: { description: "", ...json } },
+    };
+    const refer = (kind: string, name: string) => ({ $ref: `#/components/${kind}/${name}` });
+    const kinds: readonly JsonObject[] = [
+      { get: { parameters: [refer("parameters", "Wide")], responses: {} } },
+      { get: { parameters: [refer("parameters", "Many")], responses: {} } },
+      { post: { requestBody: refer("requestBodies", "Form"), responses: {} } },
+      { get: { responses: { 200: refer("responses", "Wide"), 201: refer("responses", "Other") } } },
+    ];
+    for (const [at, item] of kinds.entries()) {
+      looks = 0;
+      const paths = Object.fromEntries(
+        Array.from({ length: 300 }, (_, path) => [`/p${path}`, item]),
+      );
+      const { operations, complaints } = convert(paths, components);
+      assert.ok(looks < 60, `${at}: looked at ${looks} times`);
+      assert.ok(JSON.stringify(operations.map(({ tool }) => tool)).length < 3_500_000);
+      const about = complaints.map(({ text }) => text).join("\n");
+      assert.match(about, /schemas that are too large|schema is left out|too much work/);
+    }
+  });
+
+  test("[OAPI-20] with an enumeration of a hundred thousand is bounded", () => {
+    const values = Array.from({ length: 100_000 }, (_, at) => `value-${at}`);
+    const schema = { type: "string", enum: values };
+    const parameters = [{ name: "a", in: "query", schema }];
+    const made = convert({
+      "/body": post(schema),
+      "/parameter": { get: { parameters, responses: {} } },
+      "/output": {
+        get: { responses: { 200: { content: { "application/json": { schema } } } } },
+      },
+    });
+    assert.deepEqual(made.operations.map(({ path }) => path), ["/body", "/output"]);
+    assert.ok(JSON.stringify(made.operations).length < 10_000);
+    assert.deepEqual(textsOf(made), [
+      "loosened POST /body: its body's schema is left out: it is over 65536 bytes",
+      "left out GET /parameter: its parameters have schemas that are too large",
+    ]);
+  });
+
+  test("[OAPI-20] with names that would be more than a header is refused", () => {
+    const type = "application/json\r\nx-evil: 1";
+    const parameters = ["x-a\r\nx-evil", "host", "Authorization", "cookie", ""].map((name) => (
+      { name, in: "header", schema: { type: "string" } }
+    ));
+    const made = convert({
+      "/type": {
+        post: { requestBody: { content: { [type]: {} }, required: true }, responses: {} },
+      },
+      "/answer": { get: { responses: { 200: { content: { [type]: {} } } } } },
+      "/header": { get: { parameters: parameters.slice(0, 4), responses: {} } },
+      "/cookie": {
+        get: { parameters: [{ name: "a; b=c", in: "cookie", schema: {} }], responses: {} },
+      },
+      "/unnamed": { get: { parameters: parameters.slice(4), responses: {} } },
+    });
+    assert.deepEqual(
+      made.operations.map(({ path, parameters, accept }) => [path, parameters.length, accept]),
+      ["/answer", "/header", "/cookie"].map((path) => [path, 0, "application/json, */*;q=0.5"]),
+    );
+  });
+
   test("with names of the prototype changes nothing", async () => {
     const schema = JSON.parse(
       '{"type":"object","properties":{"__proto__":{"type":"object","properties":{"x":{"type":"string"}}}}}',
