@@ -8,21 +8,16 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
-import { McpServer } from "../../mod.ts";
-import { jwt, protectedResource } from "../../src/auth/mod.ts";
 import { parseConfig } from "../../src/cli/config/config.ts";
 import { Secrets } from "../../src/cli/redact.ts";
 import { TopClient, topTarget } from "../../src/cli/top/client.ts";
-import {
-  type AuthorizationServer,
-  startAuthorizationServer,
-} from "../auth/authorization_server.ts";
+import { startAuthorizationServer } from "../auth/authorization_server.ts";
 import { runHere } from "../cli/fake_io.ts";
 import { Program, withConfig } from "../cli/program.ts";
-import { serve } from "../runtimes/runtime.ts";
 import { CLIENTS, Kept, signInWith } from "../signin/official_clients.ts";
 import { freePort } from "../support/redis.ts";
 import { Peer, textOf } from "../support/wire.ts";
+import { PageBrowser, startUpstream } from "./network.ts";
 
 const SIGN_IN = {
   provider: { type: "oidc", issuer: "https://login.example", clientId: "editor" },
@@ -100,52 +95,6 @@ test("[UPA-32] the oauth of clients' files is honoured where users sign in, and 
   });
 });
 
-/** A server that takes tokens of an authorization server of the tests. */
-async function startUpstream(provider: () => AuthorizationServer) {
-  const port = await freePort();
-  const resource = `http://127.0.0.1:${port}/mcp`;
-  const { issuer } = provider();
-  const server = new McpServer({ name: "upstream", version: "1.0.0" });
-  server.registerTool("who", {}, (_args, ctx) => `${ctx.principal.id} at ${ctx.principal.issuer}`);
-  const running = await serve(server, {
-    port,
-    signals: false,
-    path: "/mcp",
-    authenticate: jwt({
-      ...{ issuer, jwksUri: `${issuer}/jwks`, audience: resource, allowHttp: true },
-    }),
-    resource: protectedResource({ resource, authorizationServers: [issuer], scopes: ["read"] }),
-  });
-  return { resource, close: () => running.close() };
-}
-
-/** A browser that keeps cookies, follows redirects, and stops at the first page. */
-class PageBrowser {
-  readonly #cookies = new Map<string, string>();
-
-  async open(url: string, init: RequestInit = {}): Promise<{ url: string; page: Response }> {
-    let next = new URL(url);
-    let request = init;
-    for (let turns = 0; turns < 20; turns++) {
-      const cookie = [...this.#cookies].filter(([key]) => key.startsWith(next.origin))
-        .map(([key, value]) => `${key.slice(next.origin.length + 1)}=${value}`).join("; ");
-      const headers = { ...request.headers as Record<string, string>, cookie };
-      const page = await fetch(next, { ...request, redirect: "manual", headers });
-      for (const set of page.headers.getSetCookie()) {
-        const [pair = ""] = set.split(";");
-        const at = pair.indexOf("=");
-        this.#cookies.set(`${next.origin} ${pair.slice(0, at)}`, pair.slice(at + 1));
-      }
-      const location = page.headers.get("location");
-      if (location === null) return { url: next.href, page };
-      await page.body?.cancel();
-      next = new URL(location, next);
-      request = {};
-    }
-    throw new Error("Sent around in circles");
-  }
-}
-
 /** The steps of two accounts of which one is disconnected, and how often each is recorded and counted. */
 const STEPS = [
   ["ask", "asked", 3],
@@ -160,7 +109,7 @@ test("[UPA-1, UPA-20, UPA-33, UPA-61] mooring serve: two oidc-providers, an offi
   const start = (scope: string) =>
     startAuthorizationServer({ scope, format: "jwt", ttlS: 60, redirectUris });
   const [login, notes, mail] = await Promise.all([start(""), start("read"), start("read")]);
-  const upstreams = await Promise.all([startUpstream(() => notes), startUpstream(() => mail)]);
+  const upstreams = await Promise.all([startUpstream(notes), startUpstream(mail)]);
   const [first, second] = upstreams;
   assert.ok(first && second);
   const oauth = { clientId: "editor" };
@@ -204,6 +153,7 @@ test("[UPA-1, UPA-20, UPA-33, UPA-61] mooring serve: two oidc-providers, an offi
           {
             headers: { authorization: `Bearer ${token}` },
             capabilities: { elicitation: { url: {} } },
+            patienceMs: 30_000,
           },
         );
         await peer.initialize();
@@ -213,18 +163,8 @@ test("[UPA-1, UPA-20, UPA-33, UPA-61] mooring serve: two oidc-providers, an offi
           const text = await response.text();
           const [link = ""] = /http:\/\/127[^"]*\/accounts\/connect\?ask=[\w.-]+/.exec(text) ?? [];
           // The provider of signIn says who the browser is, on the way
-          const { page } = await browser.open(link);
-          const html = await page.text();
-          assert.equal(page.status, 200, html);
-          const fields = [...html.matchAll(/<input type="hidden" name="(\w+)" value="([^"]*)">/g)]
-            .map(([, name = "", value = ""]) => [name, value]);
-          const sent = await browser.open(`${origin}/accounts/connect`, {
-            method: "POST",
-            headers: { "content-type": "application/x-www-form-urlencoded" },
-            body: new URLSearchParams([...fields, ["answer", "connect"]]).toString(),
-          });
-          const end = await sent.page.text();
-          assert.match(end, /Your account is connected/, `${sent.url} ${end} ${program.err}`);
+          const end = await browser.connect(link);
+          assert.match(end, /Your account is connected/, `${end} ${program.err}`);
           const result = await peer.result(await peer.call(2, `${name}__who`));
           assert.equal(textOf(result), `ada at ${issuer}`);
         }
@@ -304,7 +244,7 @@ test("[UPA-1, UPA-20, UPA-33, UPA-61] mooring serve: two oidc-providers, an offi
 
 test("[UPA-34] mooring check says what a server wants that the file doesn't give", async () => {
   const provider = await startAuthorizationServer({ scope: "read", format: "jwt", ttlS: 60 });
-  const upstream = await startUpstream(() => provider);
+  const upstream = await startUpstream(provider);
   try {
     await withConfig({ mcpServers: { notes: { url: upstream.resource } } }, async (file) => {
       const { code, out } = await runHere(["check", "--connect", file]);

@@ -84,6 +84,12 @@ export interface TokenOptions {
 
 /** A running authorization server. */
 export interface AuthorizationServer extends Listening {
+  /** Answers a request in place of the server. Returns whether it did. */
+  intercept?:
+    | ((incoming: IncomingMessage, outgoing: ServerResponse) => Promise<boolean>)
+    | undefined;
+  /** Called when tokens were issued, before they are sent. */
+  onGrant?: (() => void) | undefined;
   readonly issuer: string;
   /** The parameters of authorization requests, in order. */
   readonly authorizations: Readonly<Record<string, unknown>>[];
@@ -105,8 +111,15 @@ export async function startAuthorizationServer(
   const authorizations: Readonly<Record<string, unknown>>[] = [];
   const grants: Readonly<Record<string, unknown>>[] = [];
   provider.on("authorization.accepted", ({ oidc }) => authorizations.push({ ...oidc.params }));
-  provider.on("grant.success", ({ oidc }) => grants.push({ ...oidc.params }));
-  const answer = provider.callback();
+  const running: AuthorizationServer = { ...listening, issuer, authorizations, grants };
+  provider.on("grant.success", ({ oidc }) => {
+    grants.push({ ...oidc.params });
+    running.onGrant?.();
+  });
+  const callback = provider.callback();
+  const answer = async (incoming: IncomingMessage, outgoing: ServerResponse) => {
+    if (await running.intercept?.(incoming, outgoing) !== true) await callback(incoming, outgoing);
+  };
   server.on("request", (incoming, outgoing) => {
     const interaction = incoming.url?.startsWith("/interaction/") ?? false;
     const answered = interaction
@@ -114,7 +127,7 @@ export async function startAuthorizationServer(
       : answer(incoming, outgoing);
     answered.catch(() => outgoing.destroy());
   });
-  return { ...listening, issuer, authorizations, grants };
+  return running;
 }
 
 function configuration(key: object, tokens: TokenOptions): object {
@@ -160,22 +173,23 @@ function configuration(key: object, tokens: TokenOptions): object {
   };
 }
 
-/** The user is ada, and agrees. */
+/** The user agrees: the one that the browser names, or else ada. */
 async function consent(
   provider: OidcProvider,
   incoming: IncomingMessage,
   outgoing: ServerResponse,
 ): Promise<void> {
+  const { "x-user": user = "ada" } = incoming.headers;
   const { grantId: known, params, prompt } = await provider.interactionDetails(incoming, outgoing);
   const grant = known === undefined
-    ? new provider.Grant({ accountId: "ada", clientId: params.client_id })
+    ? new provider.Grant({ accountId: String(user), clientId: params.client_id })
     : await provider.Grant.find(known);
   const { missingOIDCScope, missingResourceScopes } = prompt.details;
   if (missingOIDCScope !== undefined) grant.addOIDCScope(missingOIDCScope.join(" "));
   for (const [resource, scopes] of Object.entries(missingResourceScopes ?? {})) {
     grant.addResourceScope(resource, scopes.join(" "));
   }
-  const result = { login: { accountId: "ada" }, consent: { grantId: await grant.save() } };
+  const result = { login: { accountId: String(user) }, consent: { grantId: await grant.save() } };
   await provider.interactionFinished(incoming, outgoing, result, { mergeWithLastSubmission: true });
 }
 

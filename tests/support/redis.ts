@@ -68,14 +68,20 @@ export async function useServer(): Promise<Server> {
   return { url: own.url, stop: () => own.close() };
 }
 
-/** A port that nobody listens to. */
+/** The ports that {@linkcode freePort} chooses from: systems choose others for connections and for port 0. */
+const PORTS = { first: 20_000, count: 12_000 } as const;
+
+/** A port that nobody listens to, and that no connection gets before the test listens to it. */
 export async function freePort(): Promise<number> {
-  return await new Promise((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
+  for (let tries = 0; tries < 100; tries++) {
+    const port = PORTS.first + Math.floor(Math.random() * PORTS.count);
+    const isFree = await new Promise<boolean>((resolve) => {
+      const server = createServer().once("error", () => resolve(false));
+      server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
     });
-  });
+    if (isFree) return port;
+  }
+  throw new Error("No port is free");
 }
 
 /** A server of the test's own, to be stopped, paused and started anew, empty each time. */

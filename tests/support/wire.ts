@@ -209,6 +209,8 @@ export class Frames {
 
 /** How a {@linkcode Peer} speaks. */
 export interface PeerOptions {
+  /** How long it waits for an answer, in milliseconds. 4,000 by default; more where processes start. */
+  readonly patienceMs?: number;
   readonly version?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly capabilities?: ClientCapabilities;
@@ -223,6 +225,7 @@ export class Peer {
   readonly headers: Readonly<Record<string, string>>;
   readonly accept: string;
   readonly capabilities: ClientCapabilities;
+  readonly patienceMs: number;
   version: string;
   sessionId: string | undefined;
   readonly #methods = new Map<RequestId, string>();
@@ -233,15 +236,17 @@ export class Peer {
     this.headers = options.headers ?? {};
     this.capabilities = options.capabilities ?? {};
     this.accept = options.accept ?? BOTH;
+    this.patienceMs = options.patienceMs ?? PATIENCE_MS;
   }
 
   /** Another peer with the same session: another process of the same client, or a thief. */
   with(options: { readonly fetch?: Fetch; readonly headers?: Peer["headers"] }): Peer {
-    const { version, headers, capabilities, accept } = this;
+    const { version, headers, capabilities, accept, patienceMs } = this;
     const peer = new Peer(options.fetch ?? this.fetch, {
       version,
       capabilities,
       accept,
+      patienceMs,
       headers: options.headers ?? headers,
     });
     peer.sessionId = this.sessionId;
@@ -264,6 +269,7 @@ export class Peer {
     return await soon(
       this.fetch(new Request(URL_2025, { method, headers, body, ...duplex })),
       `the response to ${method}`,
+      this.patienceMs,
     );
   }
 
