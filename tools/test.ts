@@ -82,6 +82,8 @@ const CLIENTS = "tests/clients/run.ts";
 const PACKAGE_RUNS: Readonly<Record<string, string>> = {
   "tests/examples/hosts/run.ts": "frameworks with a build",
   "tests/clients/page.ts": "programs of docs/clients.md",
+  // Ten minutes, in which little is done.
+  ...LONG && { "tests/clients/ten_minutes.ts": "real clients with calls of ten minutes" },
 };
 
 /**

@@ -201,6 +201,9 @@ export class Call extends RequestScope implements Exchange, HandsOver {
     return this.#upstream ?? this.#currentRoute.target?.upstream;
   }
 
+  get begunAgain(): boolean {
+    return this.#inbound.begunAgain;
+  }
   get repeated(): true | undefined {
     return this.#repeated;
   }

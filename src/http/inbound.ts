@@ -96,6 +96,8 @@ export class Inbound {
   repeatsInHeaders = true;
   /** Whether another node has forwarded the request: it is never forwarded again. */
   forwarded = false;
+  /** Whether the node that began the request was lost, and it runs again here. */
+  begunAgain = false;
   #content: PostContent | undefined;
   #route: Route | undefined;
   /** The routes of a batch. */

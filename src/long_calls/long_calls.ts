@@ -436,7 +436,8 @@ export class LongCalls implements Dispatcher, HandOver {
   async #wait(exchange: Exchange, found: TaskRecord): Promise<JsonObject> {
     const { id, owner } = found;
     const { store } = this.#kept;
-    const until = this.#clock.now() + this.#settings.afterMs;
+    // A client whose wait runs again has waited long enough.
+    const until = this.#clock.now() + (exchange.begunAgain ? 0 : this.#settings.afterMs);
     let task: TaskRecord | undefined = found;
     let told = 0;
     const tell = (progress: JsonObject | undefined) => {

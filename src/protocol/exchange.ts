@@ -254,6 +254,8 @@ export interface Exchange {
    * result is there.
    */
   readonly repeated?: true | undefined;
+  /** Whether the node that began the request was lost, and it runs again here. */
+  readonly begunAgain?: boolean;
   /** Notes the id of the trace that the request belongs to, for operators. */
   noteTrace?(traceId: string): void;
   /** What events say about the request; `undefined` where nobody listens to events. */

@@ -124,6 +124,7 @@ export class Retries {
     if ((principal.expiresAt ?? Infinity) <= clock.now()) return undefined;
     const inbound = new Inbound(new Request(String(opened?.url), { method: "POST", headers }));
     inbound.forwarded = true;
+    inbound.begunAgain = true;
     inbound.principal = principal;
     inbound.accepts = { json: false, sse: true };
     const body = String(opened?.body);

@@ -132,7 +132,7 @@ if (metered) {
 }
 if (long) {
   const { server } = sharedTools(name, note);
-  const running = await begin("long", server, { longCalls: { afterMs: 500 } });
+  const running = await begin("long", server, { longCalls: { afterMs: 1_500 } });
   servers.push(running);
   ports.long = running.port;
 }

@@ -68,18 +68,21 @@ export function sharedTools(name: string, note: Note): SharedTools {
     return `counted to ${to}`;
   });
 
-  // The same, of a tool that may be begun again.
-  server.registerTool("again", {
-    inputSchema: z.object({ call, to: z.number(), thenMs: z.number().default(0) }),
-    annotations: { idempotentHint: true },
-    retryOnNodeLoss: true,
-  }, async ({ call, to, thenMs }, ctx) => {
-    note("ran", call);
-    for (let n = 1; n <= to; n++) ctx.progress(n, to);
-    ctx.notify({ method: "notifications/message", params: { level: "info", data: name } });
-    if (thenMs > 0) await pause(thenMs);
-    return `counted to ${to} at ${name}`;
-  });
+  // The same, of tools that may be begun again, with a key and without.
+  for (const [tool, answerOnce] of [["again", false], ["once", true]] as const) {
+    server.registerTool(tool, {
+      inputSchema: z.object({ call, to: z.number(), thenMs: z.number().default(0) }),
+      annotations: { idempotentHint: true },
+      retryOnNodeLoss: true,
+      answerOnce,
+    }, async ({ call, to, thenMs }, ctx) => {
+      note("ran", call);
+      for (let n = 1; n <= to; n++) ctx.progress(n, to);
+      ctx.notify({ method: "notifications/message", params: { level: "info", data: name } });
+      if (thenMs > 0) await pause(thenMs);
+      return `counted to ${to} at ${name}`;
+    });
+  }
 
   server.registerTool("ask", { inputSchema: z.object({ call }) }, async ({ call }, ctx) => {
     note("ran", call);

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LongCalls } from "../../../src/long_calls/long_calls.ts";
-import type { Dispatcher } from "../../../src/protocol/exchange.ts";
+import type { Dispatcher, Exchange } from "../../../src/protocol/exchange.ts";
 import type { Route } from "../../../src/protocol/route.ts";
 import { FakeClock } from "../../support/clock.ts";
+import { isPending } from "../../support/wire.ts";
 
 const SETTINGS = {
   afterMs: 1_000,
@@ -11,6 +12,32 @@ const SETTINGS = {
   caps: { tasks: 10, tasksPerPrincipal: 10 },
   resultBytes: 1_000,
 };
+
+test("[LONG-24] a wait that runs again after the loss of its node answers at once", async () => {
+  const clock = new FakeClock();
+  const inner: Dispatcher = { route: (message): Route => ({ ...message, run: () => ({}) }) };
+  const outer = new LongCalls(inner, SETTINGS, clock);
+  const principal = { id: "ada" };
+  const protocolVersion = "2025-11-25" as const;
+  const call = { method: "tools/call", params: { name: "work" }, principal, protocolVersion };
+  const long = { ...call, client: { capabilities: {} }, progress: undefined, over: false };
+  const begun = await outer.begin({ ...long, stop: () => true }, inner.route(call, principal));
+  const [handle] = /call_[\w-]+/.exec(JSON.stringify(begun?.answer)) ?? [];
+  const params = { name: "wait_for_result", arguments: { handle } };
+  const wait = outer.route({ method: "tools/call", params }, principal);
+  assert.equal(wait.retry, true);
+  const { signal } = new AbortController();
+  const exchange = { ...call, params, signal, client: { capabilities: {} } };
+  const run = (begunAgain: boolean) =>
+    Promise.resolve(wait.run({ ...exchange, begunAgain } as unknown as Exchange)); // What it reads
+  const waits = run(false);
+  assert.match(JSON.stringify(await run(true)), /still running/);
+  await clock.advance(SETTINGS.afterMs - 1);
+  assert.equal(await isPending(waits), true);
+  begun?.ended({ kind: "result", result: { content: [] } });
+  assert.deepEqual(await waits, { content: [] });
+  outer.attach({ clock, broadcast() {}, resourceUpdated() {}, report() {} })();
+});
 
 test("[LONG-18] whatever a dispatcher is and does, it is and does with long calls", () => {
   const calls: string[] = [];
