@@ -49,7 +49,6 @@ export interface Control {
 async function main(init: MortalNodeInit): Promise<void> {
   let aheadMs = init.aheadMs;
   let dieAt: Step | undefined;
-  let writes = 0;
   const die = (step: Step): void => {
     if (dieAt === step) process.kill(process.pid, "SIGKILL");
   };
@@ -78,14 +77,13 @@ async function main(init: MortalNodeInit): Promise<void> {
           delete: (key, version) => records.delete(key, version),
           list: (prefix, cursor) => records.list(prefix, cursor),
           async put(key, value, write) {
-            if (dieAt === undefined || !key.includes(":account:")) {
+            const isLock = key.includes(":renewing:");
+            if (dieAt === undefined || !isLock && !key.includes(":account:")) {
               return await records.put(key, value, write);
             }
-            // A renewal writes twice: that it has begun, and what it got
-            const isFirst = ++writes === 1;
-            die(isFirst ? "before it takes the lock" : "before the tokens are stored");
+            die(isLock ? "before it takes the lock" : "before the tokens are stored");
             const version = await records.put(key, value, write);
-            die(isFirst ? "after it has taken the lock" : "after the tokens are stored");
+            die(isLock ? "after it has taken the lock" : "after the tokens are stored");
             return version;
           },
         } satisfies RecordStore;
