@@ -10,7 +10,7 @@ import type { UserAuthContext } from "../gateway/mod.ts";
 import { errorJson, OAuthError, wrongMethod } from "../signin/http.ts";
 import { Asks } from "./asks.ts";
 import { challengeOf } from "./challenge.ts";
-import { Credentials, tokenIn } from "./credentials.ts";
+import { tokenIn, UpstreamCredentials } from "./credentials.ts";
 import { AccountPages } from "./flow.ts";
 import { accountId, userName, userOf } from "./names.ts";
 import { Providers } from "./provider.ts";
@@ -146,7 +146,7 @@ function userAuth(
 ): UserAuth {
   const idOf = ({ principal, upstream, url }: UserAuthContext) =>
     accountId(principal, upstream, url);
-  const credentials = new Credentials(providers.proofs);
+  const credentials = new UpstreamCredentials(providers.proofs);
   return {
     async headers(context): Promise<Readonly<Record<string, string>>> {
       if (isAnonymous(context.principal)) return {};

@@ -7,7 +7,7 @@ import type { Clock } from "../../mod.ts";
 import { BoundedMap, checkNames, type NamesOf } from "../kit.ts";
 import { UpstreamError, type UserAuth } from "../gateway/mod.ts";
 import { type Challenge, challengeOf } from "./challenge.ts";
-import { Credentials, type SentToken, tokenIn } from "./credentials.ts";
+import { type SentToken, tokenIn, UpstreamCredentials } from "./credentials.ts";
 import { makeProofKey, proofAlgorithm } from "./dpop.ts";
 import { AccountError } from "./errors.ts";
 import { type ClientKeyOptions, clientKeys } from "./client_keys.ts";
@@ -84,7 +84,7 @@ export function clientCredentials(options: ClientCredentialsOptions): UserAuth {
   const settings = accessSettings({ allowInsecure, innerHosts, fetch, clock: given });
   const { clock } = settings;
   const providers = new Providers(settings);
-  const credentials = new Credentials(providers.proofs);
+  const credentials = new UpstreamCredentials(providers.proofs);
   const kept = new BoundedMap<string, KeptToken>(MOST_TOKENS, () => {});
   const running = new Map<string, Promise<KeptToken>>();
 

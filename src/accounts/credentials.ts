@@ -15,7 +15,7 @@ export interface SentToken {
 }
 
 /** The credentials of the requests to upstreams. */
-export class Credentials {
+export class UpstreamCredentials {
   readonly #proofs: Proofs;
   /** What proves the key of a request and its repetition. */
   readonly #provers = new WeakMap<UserAuthContext, Prover & { readonly jkt: string }>();

@@ -316,6 +316,9 @@ async function shakeHands(world: World): Promise<void> {
     const response = await peer.post(peer.initializeRequest(world.id));
     peer.sessionId = response.headers.get("mcp-session-id") ?? peer.sessionId;
   });
+  // A message that waits until the client is ready
+  const early = world.handler.notify(String(peer.sessionId), logMessage("early"));
+  await attempt(world, () => world.settled(early));
   await attempt(world, () => peer.post({ jsonrpc: "2.0", method: "notifications/initialized" }));
 }
 
@@ -516,6 +519,7 @@ describe("CLU: a store that is away", () => {
     await shakeHands(world);
     const { peer, handler, store } = world;
     const first = await peer.listen();
+    assert.equal(logData(await first.message()), "early");
     store.fault = (made) =>
       made === "log.delivered" || made === "leases.take" ? "unheard" : undefined;
     const second = handler(

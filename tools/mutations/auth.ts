@@ -111,7 +111,7 @@ export const AUTH: FaultsByFile = {
         "const BEARER = /^bearer +([A-Za-z0-9\\-._~+/]+=*) *$/i;",
         "const BEARER = /^bearer +([A-Za-z0-9\\-._~+/]+=*)/i;",
       ],
-      ["AUTH-4", "header.length <= MAX_LENGTH ? BEARER", "header ? BEARER"],
+      ["AUTH-4", "header.length <= MAX_AUTHORIZATION ? BEARER", "header ? BEARER"],
       [
         "AUTH-4",
         String.raw`/^bearer(?: |$)/i.test(header)`,

@@ -50,7 +50,7 @@ export const GATEWAY: FaultsByFile = {
     tests: ["accounts/openapi.test.ts"],
     faults: [
       ["OAPI-19", "if (error instanceof SignInRequiredError) throw error;", ""],
-      ["OAPI-19", "signIn: firstOf(settings.auth, signInOf),", ""],
+      ["OAPI-19", "signIn: apiSignIn(settings.auth),", ""],
     ],
   },
   "gateway/client/era_memory.ts": {

@@ -17,7 +17,7 @@ import type { GRANTS } from "../config/oauth.ts";
 const ID_TOKEN = "urn:ietf:params:oauth:token-type:id_token";
 
 /** How this server is a client of an authorization server, by the file. */
-interface ClientConfig {
+interface OAuthClientConfig {
   readonly clientId?: string | undefined;
   readonly clientSecret?: string | undefined;
   readonly privateKey?: string | Readonly<Record<string, unknown>> | undefined;
@@ -26,13 +26,13 @@ interface ClientConfig {
 }
 
 /** The `oauth` of a server with a grant. */
-export interface GrantConfig extends ClientConfig {
+export interface GrantConfig extends OAuthClientConfig {
   readonly grant: typeof GRANTS[number];
   readonly scopes?: readonly string[] | undefined;
   readonly audience?: string | undefined;
   /** Whose token is exchanged: that of the client's request, or the ID token of the login here. */
   readonly subject?: "caller" | "sign_in" | undefined;
-  readonly identityProvider?: ClientConfig | undefined;
+  readonly identityProvider?: OAuthClientConfig | undefined;
 }
 
 /** Returns the ID token of the login of a principal, where users log in here. */
@@ -57,7 +57,7 @@ export function grantAuth(
 }
 
 /** Returns a client as the library takes it, which says by name what is missing. */
-function named<T extends ClientConfig>(client: T) {
+function named<T extends OAuthClientConfig>(client: T) {
   return client as T & { readonly clientId: string; readonly issuer: string };
 }
 

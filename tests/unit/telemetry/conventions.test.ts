@@ -21,7 +21,7 @@ const model = JSON.parse(
 );
 
 /** The attributes that are not of the conventions. */
-const OWN: readonly string[] = [Attribute.Upstream, Attribute.Cached];
+const OWN: readonly string[] = [Attribute.Upstream, Attribute.Cached, Attribute.Repeated];
 const attributes = Object.values(Attribute).filter((name) => !OWN.includes(name));
 
 describe("conventions", () => {

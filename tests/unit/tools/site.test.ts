@@ -16,7 +16,7 @@ describe("the site", () => {
     assert.deepEqual(groups.slice(0, 5).map(({ text, items: [first] }) => [text, first?.link]), [
       ["Write a server", "/docs/getting-started"],
       ["Move a server here", "/docs/moving"],
-      ["Put servers behind a gateway", "/docs/cli"],
+      ["Put servers behind a gateway", "/docs/gateway"],
       ["Let users sign in", "/docs/signin"],
       ["Operate it", "/docs/operator"],
     ]);
