@@ -31,11 +31,16 @@ export async function startUpstream({ issuer }: AuthorizationServer) {
 /** A browser of a user that keeps cookies, follows redirects, and stops at the first page. */
 export class PageBrowser {
   readonly #user: string;
+  readonly #send: (url: URL, init: RequestInit) => Promise<Response>;
   readonly #cookies = new Map<string, string>();
 
-  /** @param user The user, for pages that believe a header */
-  constructor(user = "ada") {
+  /**
+   * @param user The user, for pages that believe a header
+   * @param send Sends a request. By default `fetch` does
+   */
+  constructor(user = "ada", send = (url: URL, init: RequestInit) => fetch(url, init)) {
     this.#user = user;
+    this.#send = send;
   }
 
   async open(url: string, init: RequestInit = {}): Promise<{ url: string; page: Response }> {
@@ -46,7 +51,7 @@ export class PageBrowser {
         .map(([key, value]) => `${key.slice(next.origin.length + 1)}=${value}`).join("; ");
       const own = { "x-user": this.#user, cookie };
       const headers = { ...request.headers as Record<string, string>, ...own };
-      const page = await fetch(next, { ...request, redirect: "manual", headers });
+      const page = await this.#send(next, { ...request, redirect: "manual", headers });
       for (const set of page.headers.getSetCookie()) {
         const [pair = ""] = set.split(";");
         const at = pair.indexOf("=");
