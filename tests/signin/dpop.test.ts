@@ -334,7 +334,7 @@ describe("proofs at the token endpoint", () => {
         const { access_token, refresh_token }: Tokens = await second.json();
         const call = await world.answer(await client.request(access_token, "who", { nonce }), 1);
         assert.match(await call.text(), /"ada"/);
-        world.clock.advance(3_600_000);
+        await world.clock.advance(3_600_000);
         const late = await refresh(world, refresh_token, {}, 0, await client.header({ nonce }));
         assert.equal(await errorOf(late), "use_dpop_nonce");
       },
