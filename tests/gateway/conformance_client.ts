@@ -15,6 +15,7 @@ import {
   type Accounts,
   accounts,
   clientCredentials,
+  idJag,
 } from "../../src/accounts/mod.ts";
 import { gateway, http } from "../../src/gateway/mod.ts";
 import type { HttpAuth } from "../../src/gateway/upstreams/http_auth.ts";
@@ -117,6 +118,23 @@ async function authFor(
         clientId: text("client_id"),
         privateKey: text("private_key_pem"),
         algorithm: String(context.signing_algorithm ?? "ES256"),
+        allowInsecure: true,
+      });
+    case "auth/enterprise-managed-authorization":
+      return idJag({
+        issuer: await issuerOf(url),
+        clientId: text("client_id"),
+        clientSecret: text("client_secret"),
+        identityProvider: {
+          issuer: text("idp_issuer"),
+          clientId: text("idp_client_id"),
+          // The suite's provider checks none
+          clientSecret: "a secret",
+        },
+        subject: () => ({
+          token: text("idp_id_token"),
+          type: "urn:ietf:params:oauth:token-type:id_token",
+        }),
         allowInsecure: true,
       });
     case "auth/pre-registration":

@@ -111,6 +111,20 @@ describe("[FRONT-51] documents that strangers name", () => {
     }
   });
 
+  test("[DPOP-12] the nonce of an answer is read, and its challenge", async () => {
+    const said = { "dpop-nonce": "n1", "www-authenticate": "DPoP", "x-other": "1" };
+    const { connect, close } = await served((_, out) => out.writeHead(401, said).end("{}"));
+    try {
+      const read = publicFetch(options({ resolve: async () => [PUBLIC], connect }));
+      const { status, headers } = await read(new URL("https://editor.example/token"));
+      assert.deepEqual([status, headers.get("dpop-nonce")], [401, "n1"]);
+      assert.equal(headers.get("www-authenticate"), "DPoP");
+      assert.equal(headers.get("x-other"), null);
+    } finally {
+      await close();
+    }
+  });
+
   test("[FRONT-51] redirects are answers, too large and slow ones fail", async () => {
     const clock = new FakeClock();
     const { connect, connections, close } = await served(({ url }, outgoing) => {

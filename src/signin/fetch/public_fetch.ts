@@ -264,8 +264,11 @@ async function platformFetch(
   );
 }
 
-/** The headers that say what a document is, and how long it may be kept. */
-const KEPT = ["content-type", "cache-control", "expires", "date", "age"];
+/** The headers that say what a document is, how long it may be kept, and what a request has to have. */
+const KEPT = [
+  ...["content-type", "cache-control", "expires", "date", "age"],
+  ...["dpop-nonce", "www-authenticate"],
+];
 
 function asResponse(
   status: number,
