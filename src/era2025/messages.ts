@@ -7,7 +7,7 @@ import { dispatchNotification } from "../calls/notification.ts";
 import { settleResponse } from "../cluster/question_responses.ts";
 import type { Inbound } from "../http/inbound.ts";
 import type { Refusal } from "../http/reply.ts";
-import { isPromise, type MaybePromise } from "../internal/types.ts";
+import type { MaybePromise } from "../internal/types.ts";
 import { type Classified, isRequestId, type JsonRpcNotification } from "../protocol/jsonrpc.ts";
 import type { LiveSession } from "../sessions/live_session.ts";
 import type { Era2025Components } from "./components.ts";
@@ -77,19 +77,13 @@ function cancel(
   else cluster.publishAgain((agoMs) => ({ ...message, agoMs }));
 }
 
-/** Notes that the client is initialized, and sends the messages that were queued until then. */
+/** Notes that the client is initialized, unless that was noted before. */
 async function noteInitialized(
   { sessions }: Era2025Components,
   session: LiveSession,
 ): Promise<void> {
-  const { store, serverStreams } = sessions;
   const { record, id } = session;
-  if (record === undefined || record.initialized) return;
+  if (record === undefined || record.initialized === true) return;
   session.record = { ...record, initialized: true };
-  // Messages sent after the update of the store must not overtake the queued ones.
-  await serverStreams.sendQueued(id);
-  const updated = store.update(id, { initialized: true });
-  if (isPromise(updated)) await updated;
-  // Messages may have been queued meanwhile.
-  await serverStreams.sendQueued(id);
+  await sessions.serverStreams.initialized(id);
 }

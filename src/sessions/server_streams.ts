@@ -64,30 +64,46 @@ export class ServerStreams {
 
   #pushTo(id: string, record: SessionRecord | undefined, text: string): MaybePromise<boolean> {
     if (record === undefined) return false;
-    if (!record.initialized) return this.#queue(id, text).then(() => true);
+    if (record.initialized !== true) return this.#queue(id, text).then(() => true);
     const number = this.#init.log.append(id, SERVER_STREAM, text);
     return isPromise(number) ? number.then((number) => number > 0) : number > 0;
   }
 
   /** Queues a message until the client is initialized, which it may have become meanwhile. */
   async #queue(id: string, text: string): Promise<void> {
-    const { log, store, clock } = this.#init;
+    const { log, store } = this.#init;
     const kept = log.append(id, QUEUE_STREAM, text);
     if (!isPromise(kept)) return;
     await kept;
-    if (!(await store.peek(id))?.initialized) return;
-    // Later messages must not overtake this one: wait while another node sends queued messages.
-    for (let tries = 0; tries < MOST_TRIES && !await this.sendQueued(id); tries++) {
+    // Later messages must not overtake this one
+    if ((await store.peek(id))?.initialized) await this.#sendQueued(id);
+  }
+
+  /**
+   * Notes that the client is initialized, after sending the messages that were queued until then. Whatever is
+   * acknowledged meanwhile has been sent, too: later messages don't overtake it.
+   */
+  async initialized(id: string): Promise<void> {
+    const { store } = this.#init;
+    const begun = store.update(id, { initialized: "sending" });
+    if (isPromise(begun)) await begun;
+    await this.#sendQueued(id);
+    const updated = store.update(id, { initialized: true });
+    if (isPromise(updated)) return await updated;
+    // A log in memory queues without a look at the session
+    await this.#sendQueued(id);
+  }
+
+  /** Sends the messages that are queued, and waits while another node does so. */
+  async #sendQueued(id: string): Promise<void> {
+    const { clock } = this.#init;
+    for (let tries = 0; tries < MOST_TRIES && !await this.#trySendQueued(id); tries++) {
       await new Promise<void>((resolve) => clock.timer(RETRY_MS, resolve));
     }
   }
 
-  /**
-   * Sends the messages that were queued until the client was initialized. One node at a time does so.
-   *
-   * @returns `false` if another node is doing so
-   */
-  async sendQueued(id: string): Promise<boolean> {
+  /** Sends the messages that are queued. Returns `false` if another node is doing so. */
+  async #trySendQueued(id: string): Promise<boolean> {
     const { leases, log } = this.#init;
     // Most clients have none. One that is queued later is sent by who queues it.
     const kept = log.read(id, QUEUE_STREAM, Number.MAX_SAFE_INTEGER);

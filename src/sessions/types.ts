@@ -21,8 +21,11 @@ export interface SessionRecord {
   readonly protocolVersion: ProtocolVersion | undefined;
   /** The client program. */
   readonly client: ClientFacts;
-  /** Whether the client has sent `notifications/initialized`. */
-  readonly initialized: boolean;
+  /**
+   * Whether the client has sent `notifications/initialized`; `"sending"` while the messages that were queued
+   * until then are being sent.
+   */
+  readonly initialized: boolean | "sending";
   /** The least severe log level that the client wants; `undefined` until it has set one. */
   readonly logLevel: LogLevel | undefined;
 }

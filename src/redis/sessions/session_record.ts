@@ -21,6 +21,14 @@ const MOST_RECORDS = 8_192;
 /** The most characters of the remembered records, as they are stored. */
 const MOST_CHARS = 8 * 1024 * 1024;
 
+/** The texts of `initialized` in a record. */
+const INITIALIZED = new Map<string, SessionRecord["initialized"]>([["1", true], ["s", "sending"]]);
+
+/** Returns the text of `initialized` in a record; an empty one for `false`. */
+export function initText(initialized: SessionRecord["initialized"]): string {
+  return initialized === "sending" ? "s" : initialized ? "1" : "";
+}
+
 /** The part of a record that its sealed text contains. */
 type SealedRecord = Omit<SessionRecord, "initialized" | "logLevel">;
 
@@ -106,7 +114,7 @@ export class SessionRecords {
     }
     const record = known ?? readRecord(id, this.#sealer.open(sealed, "session", id));
     if (known === undefined) this.#remember(sealed, record);
-    return { ...record, initialized: init === "1", logLevel };
+    return { ...record, initialized: INITIALIZED.get(init) ?? false, logLevel };
   }
 
   #remember(sealed: string, record: SealedRecord): void {

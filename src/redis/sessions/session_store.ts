@@ -18,7 +18,7 @@ import { foreignData, parseJson, strings } from "../replies.ts";
 import { bounded, type Script, timeArgument } from "../scripts/script.ts";
 import { sizedText, textOf } from "../events/sized_text.ts";
 import { SessionIndex, type SessionStoreInit, shareDigest } from "./session_index.ts";
-import { SessionRecords } from "./session_record.ts";
+import { initText, SessionRecords } from "./session_record.ts";
 import {
   ADD_SUBSCRIBER,
   CREATE,
@@ -112,7 +112,7 @@ export class RedisSessionStore implements SessionStore {
     if (!await this.#index.admit(id, owner)) return false;
     const fields = ["rec", this.#records.seal(record)];
     if (owner !== undefined) fields.push("owner", secretDigest(id, owner));
-    if (initialized) fields.push("init", "1");
+    if (initialized !== false) fields.push("init", initText(initialized));
     if (logLevel !== undefined) fields.push("level", logLevel);
     let created = false;
     try {
@@ -165,7 +165,7 @@ export class RedisSessionStore implements SessionStore {
 
   async update(id: string, patch: SessionPatch): Promise<void> {
     const fields: string[] = [];
-    if ("initialized" in patch) fields.push("init", patch.initialized ? "1" : "");
+    if (patch.initialized !== undefined) fields.push("init", initText(patch.initialized));
     if ("logLevel" in patch) fields.push("level", patch.logLevel ?? "");
     if (fields.length > 0) await this.#run(UPDATE, id, fields);
   }
