@@ -34,10 +34,10 @@ function endpoint(options: McpHandlerOptions = {}) {
     ...{ clock, store, onEvent, authenticate: byToken },
     ...options,
   });
-  /** Has one call of the store go wrong, once. */
-  const once = (call: string, kind: FaultKind) => {
-    let left = 1;
-    store.fault = (called) => called === call && left-- > 0 ? kind : undefined;
+  /** Has one call of the store go wrong, once: the first of its kind, or a later one. */
+  const once = (call: string, kind: FaultKind, nth = 1) => {
+    let calls = 0;
+    store.fault = (called) => called === call && ++calls === nth ? kind : undefined;
   };
   return { clock, store, events, stub, handler, once };
 }
@@ -69,8 +69,10 @@ describe("a client that says that it is ready", () => {
     const { handler, once } = endpoint();
     const peer = await initialize(handler, { ...ALICE, ready: false });
     await handler.notify(String(peer.sessionId), logMessage("queued"));
-    for (const call of ["log.deliver", "sessions.update"]) {
-      once(call, "rejects");
+    for (
+      const [call, nth] of [["log.deliver"], ["sessions.update"], ["sessions.update", 2]] as const
+    ) {
+      once(call, "rejects", nth);
       await refused(await peer.post(READY), 503, -32603);
     }
     await accepted(await peer.post(READY));

@@ -144,12 +144,7 @@ export const ERAS: FaultsByFile = {
         "session.inflight.cancel(requestId);",
       ],
       ["CAN-2", "if (!isRequestId(requestId)) return;", "if (!requestId) return;"],
-      [
-        "SES-9",
-        "  // Messages may have been queued meanwhile.\n  await serverStreams.sendQueued(id);\n",
-        "",
-      ],
-      ["SES-9", "if (isPromise(updated)) await updated;", ""],
+      ["SES-9", "record.initialized === true) return;", "record.initialized) return;"],
     ],
   },
   "era2025/post.ts": {

@@ -129,7 +129,14 @@ export const SESSIONS: FaultsByFile = {
       "wire/store_timing.test.ts",
     ],
     faults: [
-      ["SES-9", "if (!record.initialized) return this.#queue(id, text).then(() => true);", ""],
+      ["SES-9", "if (isPromise(begun)) await begun;", ""],
+      ["SES-9", 'store.update(id, { initialized: "sending" })', "undefined"],
+      ["SES-9", "if (isPromise(updated)) return await updated;", ""],
+      [
+        "SES-9",
+        "if (record.initialized !== true) return this.#queue(id, text).then(() => true);",
+        "",
+      ],
       ["SES-9", " && record?.initialized !== false) {", ") {"],
       ["STR-13", "if (isPromise(unread) ? await unread : unread) continue;", ""],
       ["STR-13", "if (isPromise(queued) ? await queued : queued) continue;", ""],
